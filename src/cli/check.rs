@@ -1,0 +1,408 @@
+//! `sipward check FILE`: every fault of a topology at once, or the policy that results from it.
+use crate::topology::{
+    self, Accept, CertificateFacts, CrlFacts, Fault, Identity, KeyPair, NamePolicy, Peer, PeerKind,
+    Pool, PurposePolicy, Revocation, RevocationScope, Strategy, Topology, TrustSet, limits,
+    show_duration, show_time,
+};
+use crate::trust::Generation;
+use rustls_pki_types::UnixTime;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// The command with its arguments.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// The topology file.
+    pub file: PathBuf,
+}
+
+impl Check {
+    /// Loads the topology as `run` would, and writes its faults or its policy to `out`; whether it is good.
+    ///
+    /// # Errors
+    /// When `out` cannot be written to.
+    pub fn run(self, at: UnixTime, out: &mut dyn Write) -> io::Result<bool> {
+        let generation =
+            topology::load(&self.file, at).and_then(|topology| Generation::build(1, topology, at));
+        match generation {
+            Ok(generation) => {
+                policy(&generation, at, out)?;
+                Ok(true)
+            }
+            Err(faults) => {
+                print_faults(&faults, out)?;
+                let count = counted(faults.len(), "fault");
+                writeln!(
+                    out,
+                    "{}: {count}; nothing would be loaded",
+                    self.file.display()
+                )?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn print_faults(faults: &[Fault], out: &mut dyn Write) -> io::Result<()> {
+    for fault in faults {
+        writeln!(out, "{fault}")?;
+    }
+    Ok(())
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    match count {
+        0 => format!("no {noun}s"),
+        1 => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
+    }
+}
+
+/// The policy of a good topology, for an operator to read.
+fn policy(generation: &Generation, at: UnixTime, out: &mut dyn Write) -> io::Result<()> {
+    let topology = generation.topology();
+    let mut page = Page {
+        out,
+        now: i64::try_from(at.as_secs()).unwrap_or(i64::MAX),
+    };
+    let notes = generation.notes();
+    let warnings = topology.warnings().len() + notes.len();
+    writeln!(
+        page.out,
+        "{}: good, {}",
+        topology.path().display(),
+        counted(warnings, "warning")
+    )?;
+    node(topology, &mut page)?;
+    identities(topology, &mut page)?;
+    listeners(topology, &mut page)?;
+    page.title("Peers: servers that may connect and be connected to")?;
+    for peer in topology.peers() {
+        self::peer(topology, peer, &mut page)?;
+    }
+    domains(topology, &mut page)?;
+    clients(topology, &mut page)?;
+    settings(topology, &mut page)?;
+    if warnings > 0 {
+        page.title("Warnings")?;
+        print_faults(topology.warnings(), page.out)?;
+        print_faults(notes, page.out)?;
+    }
+    Ok(())
+}
+
+/// Titles, items and aligned fields.
+struct Page<'a> {
+    out: &'a mut dyn Write,
+    now: i64,
+}
+
+impl Page<'_> {
+    fn title(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "\n{text}")
+    }
+    fn item(&mut self, name: &str, remark: &str) -> io::Result<()> {
+        writeln!(self.out, "  {}", format!("{name}  {remark}").trim_end())
+    }
+    fn field(&mut self, name: &str, value: &str) -> io::Result<()> {
+        writeln!(self.out, "    {name:<18}  {value}")
+    }
+    /// Several values under one name.
+    fn fields(&mut self, name: &str, values: &[String]) -> io::Result<()> {
+        let names = std::iter::once(name).chain(std::iter::repeat(""));
+        names
+            .zip(values)
+            .try_for_each(|(name, value)| self.field(name, value))
+    }
+    /// A time with its distance from now.
+    fn until(&self, time: i64) -> String {
+        let days = time.saturating_sub(self.now) / 86_400;
+        match time - self.now {
+            left if left < 0 => format!("{} (past)", show_time(time)),
+            _ if days == 0 => format!("{} (today or tomorrow)", show_time(time)),
+            _ => format!(
+                "{} (in {})",
+                show_time(time),
+                counted(usize::try_from(days).unwrap_or(0), "day")
+            ),
+        }
+    }
+}
+
+/// A list for one line.
+fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() {
+        "none".to_owned()
+    } else {
+        items.join(", ")
+    }
+}
+
+fn node(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    let node = topology.node();
+    page.title("Node")?;
+    page.item(node.fqdn.as_str(), "")?;
+    page.field("home domains", &listed(&node.domains))?;
+    if !node.aliases.is_empty() {
+        page.field("also addressed as", &listed(&node.aliases))?;
+    }
+    if let Some(port) = node.advertise_port {
+        page.field("announced port", &port.to_string())?;
+    }
+    let shards = node
+        .shards
+        .map_or("one for each core".to_owned(), |n| n.to_string());
+    page.field("shards", &shards)?;
+    let tokens = topology.tokens();
+    let keys = match (tokens.keys.first(), &tokens.key_file) {
+        (Some((id, _)), Some(file)) => format!(
+            "{} from {}; key {id} signs",
+            counted(tokens.keys.len(), "key"),
+            file.display()
+        ),
+        _ => "a random key of this run".to_owned(),
+    };
+    page.field("route tokens", &keys)
+}
+
+fn identities(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Identities: what we show")?;
+    for identity in topology.identities() {
+        page.item(&identity.name, &subject(&identity.server))?;
+        page.field("names", &listed(&identity.names))?;
+        validity(&identity.server, page)?;
+        if let Some(client) = &identity.client {
+            page.field("connecting out", &subject(client))?;
+            validity(client, page)?;
+        }
+    }
+    Ok(())
+}
+
+fn leaf(pair: &KeyPair) -> Option<CertificateFacts> {
+    pair.chain
+        .first()
+        .and_then(|der| CertificateFacts::read(der))
+}
+
+fn subject(pair: &KeyPair) -> String {
+    leaf(pair).map_or(String::new(), |facts| named(&facts.subject))
+}
+
+/// A distinguished name; an empty one says so.
+fn named(name: &str) -> String {
+    if name.is_empty() {
+        "(empty subject)".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+fn validity(pair: &KeyPair, page: &mut Page<'_>) -> io::Result<()> {
+    let Some(facts) = leaf(pair) else {
+        return Ok(());
+    };
+    page.field("issued by", &named(&facts.issuer))?;
+    let until = page.until(facts.not_after);
+    page.field("valid until", &until)
+}
+
+fn listeners(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Listeners: where we may be reached")?;
+    for listener in topology.listeners() {
+        page.item(&listener.name, &listener.address.to_string())?;
+        let who = match listener.accept {
+            Accept::Clients => "clients (TLS without a certificate)",
+            Accept::Peers => "the peers below (MTLS); no certificate, no entry",
+            Accept::Both => "clients (TLS without a certificate) and the peers below (MTLS)",
+        };
+        page.field("may connect", who)?;
+        let name = |r| -> &Identity { topology.identity(r) };
+        let mut shown = name(listener.identity).name.clone();
+        if !listener.sni.is_empty() {
+            let others = listener.sni.iter().map(|r| &name(*r).name);
+            shown = format!("{shown}; by SNI also {}", listed(others));
+        }
+        page.field("shows identity", &shown)?;
+    }
+    Ok(())
+}
+
+fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()> {
+    page.item(peer.fqdn.as_str(), peer.kind.word())?;
+    for trust in peer.trust.iter().map(|r| topology.trust(*r)) {
+        vouching(trust, page)?;
+    }
+    let mut name = match peer.names {
+        NamePolicy::Exact => format!("{} exactly", peer.fqdn),
+        NamePolicy::OneLabelWildcard => format!("{}, or a wildcard for its first label", peer.fqdn),
+    };
+    if peer.common_name {
+        name.push_str("; as CN too, if there is no subjectAltName");
+    }
+    page.field("name shown", &name)?;
+    let purpose = match peer.purpose {
+        PurposePolicy::ServerOrClient => {
+            "connecting to us: server or client; when we connect: server"
+        }
+        PurposePolicy::Strict => "strict: connecting to us: client; when we connect: server",
+    };
+    page.field("purpose", purpose)?;
+    let from = match peer.kind {
+        PeerKind::Home => "any domain".to_owned(),
+        PeerKind::Federated => listed(&peer.domains),
+    };
+    page.field("From may name", &from)?;
+    let asserted = if peer.assert_identity {
+        "believed and passed on"
+    } else {
+        "stripped"
+    };
+    page.field("asserted identity", asserted)?;
+    let addresses = if peer.addresses.is_empty() {
+        format!(
+            "A/AAAA of {}, port 5061 (no `address` in the file)",
+            peer.fqdn
+        )
+    } else {
+        listed(&peer.addresses)
+    };
+    page.field("dialled at", &addresses)?;
+    page.field("we show", &topology.identity(peer.identity).name)
+}
+
+/// Which anchors may vouch, until when, and what of revocation.
+fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> {
+    let anchors: Vec<String> = trust
+        .anchors
+        .iter()
+        .filter_map(|der| CertificateFacts::read(der))
+        .map(|facts| {
+            let until = page.until(facts.not_after);
+            format!("{}: {}, until {until}", trust.name, named(&facts.subject))
+        })
+        .collect();
+    page.fields("vouched for by", &anchors)?;
+    let scope = match trust.scope {
+        RevocationScope::Chain => "for the whole chain",
+        RevocationScope::Leaf => "for the leaf only",
+    };
+    let policy = match trust.revocation {
+        Revocation::Require => format!("a current CRL {scope}"),
+        Revocation::Grace(grace) => {
+            format!(
+                "a CRL {scope}, up to {} past its next update",
+                show_duration(grace)
+            )
+        }
+        Revocation::Off => "not checked".to_owned(),
+    };
+    page.field("revocation", &policy)?;
+    if trust.revocation == Revocation::Off {
+        return Ok(());
+    }
+    let crls: Vec<String> = trust
+        .crls
+        .iter()
+        .filter_map(|der| CrlFacts::read(der))
+        .map(|crl| {
+            let next = crl
+                .next_update
+                .map_or("never".to_owned(), |time| page.until(time));
+            format!(
+                "of {}: {} revoked, next update {next}",
+                named(&crl.issuer),
+                crl.revoked
+            )
+        })
+        .collect();
+    page.fields("CRL", &crls)
+}
+
+fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Domains: where requests go")?;
+    let width = topology
+        .pools()
+        .iter()
+        .flat_map(|pool| &pool.domains)
+        .map(|domain| domain.as_str().len())
+        .max()
+        .unwrap_or(0);
+    for pool in topology.pools() {
+        for domain in &pool.domains {
+            let home = topology.node().domains.contains(domain);
+            let kind = if home { "home     " } else { "federated" };
+            let line = format!("{:<width$}", domain.as_str());
+            page.item(
+                &line,
+                &format!("{kind}  pool {}: {}", pool.name, members(topology, pool)),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn members(topology: &Topology, pool: &Pool) -> String {
+    let weighted = pool.strategy == Strategy::Weighted;
+    let members = listed(pool.peers.iter().map(|(r, weight)| {
+        let fqdn = &topology.peer(*r).fqdn;
+        if weighted {
+            format!("{fqdn} (weight {weight})")
+        } else {
+            fqdn.to_string()
+        }
+    }));
+    if pool.peers.len() == 1 {
+        members
+    } else {
+        format!("{members}; {}", pool.strategy.word())
+    }
+}
+
+fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Clients: connections without a certificate")?;
+    let through: Vec<&str> = topology
+        .listeners()
+        .iter()
+        .filter(|listener| listener.accept.clients())
+        .map(|listener| listener.name.as_str())
+        .collect();
+    if through.is_empty() {
+        return page.item("none may connect", "");
+    }
+    page.field("enter through", &listed(through))?;
+    page.field(
+        "From may name",
+        &format!("{}, anonymous.invalid", listed(&topology.node().domains)),
+    )?;
+    page.field(
+        "requests go to",
+        "the home pool, whatever the Request-URI says",
+    )?;
+    page.field("in a dialog", "where the Route that we signed says")
+}
+
+fn settings(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Limits that differ from their default")?;
+    let mut same = true;
+    for limit in limits::shown(topology.limits()) {
+        if limit.value != limit.default {
+            same = false;
+            let value = format!("{} (default {})", limit.value, limit.default);
+            page.item(&format!("{:<24}", limit.key), &value)?;
+        }
+    }
+    if same {
+        page.item("none", "")?;
+    }
+    let expectations = topology.expectations().len();
+    if expectations > 0 {
+        page.title("Expectations")?;
+        page.item(
+            &format!("{} held", counted(expectations, "expectation")),
+            "",
+        )?;
+    }
+    Ok(())
+}

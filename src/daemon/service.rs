@@ -1,0 +1,233 @@
+//! The daemon as a service: signals, and what systemd wants to hear (sd_notify(3); `Type=notify` and `notify-reload`).
+use super::{Daemon, DaemonError, line, load};
+use crate::edge::EdgeError;
+use crate::observe::{Event, Log, Sink};
+use crate::topology::{Limits, LogFormat, LogRequests, LogSettings};
+use sd_notify::NotifyState;
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+/// How many times a reload may be silent towards the watchdog's question "do the shards answer?".
+const PULSES_FOR_RELOAD: u32 = 10;
+
+/// Serves the topology until SIGTERM or SIGINT. SIGHUP reloads; a second SIGTERM does not wait for the drain. Whatever
+/// happens is in the log on standard error, a start that fails as the event `start_refused`.
+///
+/// # Errors
+/// A topology that cannot be used, or sockets that cannot be had; after the start nothing ends it but a signal.
+pub fn serve(path: &Path) -> Result<(), DaemonError> {
+    let (settings, queue, generation) = match load(path, 1) {
+        Ok(generation) => {
+            let topology = generation.topology();
+            let (settings, queue) = (*topology.log(), topology.limits().log_queue);
+            (settings, queue, Ok(generation))
+        }
+        Err(faults) => (
+            before_topology(),
+            Limits::default().log_queue,
+            Err(DaemonError::Topology(faults)),
+        ),
+    };
+    // The guard goes last: lines that wait are written before the process ends.
+    let (log, _guard) = Log::start(settings, queue, Sink::Stderr);
+    log.gather_library_logs();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = generation.and_then(|generation| {
+        let runtime = runtime?;
+        let outcome = runtime.block_on(async {
+            // Before anything is promised: a signal that arrives during start-up is not lost.
+            let signals = Signals::new()?;
+            let daemon = Daemon::start_loaded(path, generation, &log)?;
+            supervise(daemon, signals).await;
+            Ok(())
+        });
+        // A file that is still being read, or a shard that a second signal left behind, is not waited for.
+        runtime.shutdown_background();
+        outcome
+    });
+    if let Err(error) = &outcome {
+        log.emit(refused(path, error));
+    }
+    outcome
+}
+
+/// How lines look until a topology says it.
+fn before_topology() -> LogSettings {
+    LogSettings {
+        requests: LogRequests::Calls,
+        format: LogFormat::Auto,
+    }
+}
+
+fn refused(path: &Path, error: &DaemonError) -> Event {
+    let (reason, details) = match error {
+        DaemonError::Topology(faults) => ("topology", faults.iter().map(line).collect()),
+        DaemonError::Edge(EdgeError::Bind { .. }) => ("listen", vec![error.to_string()]),
+        DaemonError::Edge(_) | DaemonError::System(_) => ("internal", vec![error.to_string()]),
+    };
+    Event::StartRefused {
+        topology: path.to_owned(),
+        reason,
+        details,
+    }
+}
+
+/// From ready to stopped.
+async fn supervise(mut daemon: Daemon, mut signals: Signals) {
+    let mut pulse = Pulse::new();
+    notify(&[NotifyState::Ready, NotifyState::Status(&serving(&daemon))]);
+    loop {
+        tokio::select! {
+            () = signals.stop.recv() => break,
+            _ = signals.hang_up.recv() => {
+                if !reload(&mut daemon, &mut signals.stop, &mut pulse).await {
+                    break;
+                }
+            }
+            () = pulse.tick() => {
+                // Silence of one shard is what the watchdog is for.
+                if daemon.status(pulse.patience).await.is_some() {
+                    notify(&[NotifyState::Watchdog]);
+                }
+            }
+        }
+    }
+    drain(daemon, signals.stop, pulse).await;
+}
+
+/// Reloads; whether to go on serving: a signal to stop does not wait for a reload. SIGHUPs that come meanwhile are one
+/// more reload afterwards, since a signal's stream remembers only that there was one.
+async fn reload(daemon: &mut Daemon, stop: &mut Stop, pulse: &mut Pulse) -> bool {
+    let mut state = vec![NotifyState::Reloading];
+    // notify-reload takes a reload for begun only with the time that belongs to it.
+    state.extend(NotifyState::monotonic_usec_now());
+    notify(&state);
+    let outcome = {
+        let mut reload = pin!(daemon.reload());
+        let mut pulses = 0;
+        loop {
+            tokio::select! {
+                outcome = &mut reload => break outcome,
+                () = stop.recv() => return false,
+                () = pulse.tick(), if pulses < PULSES_FOR_RELOAD => {
+                    pulses += 1;
+                    notify(&[NotifyState::Watchdog]);
+                }
+            }
+        }
+    };
+    // Why it was refused is in the log; a refused file leaves everything as it was.
+    let refused = if outcome.is_err() {
+        "; the last reload was refused, see the log"
+    } else {
+        ""
+    };
+    let status = format!("{}{refused}", serving(daemon));
+    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    true
+}
+
+/// Drains, with systemd's patience stretched to the configured bound; a second signal ends it at once.
+async fn drain(daemon: Daemon, mut again: Stop, mut pulse: Pulse) {
+    let bound = daemon.generation().topology().limits().drain + Duration::from_secs(10);
+    let micros = u32::try_from(bound.as_micros()).unwrap_or(u32::MAX);
+    notify(&[
+        NotifyState::Stopping,
+        NotifyState::ExtendTimeoutUsec(micros),
+        NotifyState::Status("draining"),
+    ]);
+    let mut stop = pin!(daemon.stop());
+    loop {
+        tokio::select! {
+            _ = &mut stop => return,
+            () = again.recv() => return,
+            () = pulse.tick() => notify(&[NotifyState::Watchdog]),
+        }
+    }
+}
+
+fn serving(daemon: &Daemon) -> String {
+    let listeners: Vec<_> = daemon
+        .addresses()
+        .iter()
+        .map(|(_, address)| address.to_string())
+        .collect();
+    format!(
+        "serving generation {} on {}",
+        daemon.generation().number(),
+        listeners.join(", ")
+    )
+}
+
+struct Signals {
+    hang_up: Signal,
+    stop: Stop,
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hang_up: signal(SignalKind::hangup())?,
+            stop: Stop {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            },
+        })
+    }
+}
+
+impl Stop {
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Half the watchdog's interval, when systemd watches.
+struct Pulse {
+    interval: Option<Interval>,
+    /// How long a shard may take to answer.
+    patience: Duration,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        let half = sd_notify::watchdog_enabled().map(|whole| whole / 2);
+        let half = half.filter(|half| !half.is_zero());
+        Self {
+            interval: half.map(|half| {
+                let mut interval = interval(half);
+                interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                interval
+            }),
+            patience: half.unwrap_or_default() / 2,
+        }
+    }
+
+    async fn tick(&mut self) {
+        match &mut self.interval {
+            Some(interval) => {
+                interval.tick().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Tells systemd, if it listens; if that fails there is nobody to tell.
+fn notify(state: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(state);
+}

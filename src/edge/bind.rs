@@ -1,0 +1,79 @@
+//! Listening sockets: bound once, before anything is promised to the service manager, and shared with nobody.
+use super::EdgeError;
+use crate::topology::{Accept, Listener};
+use crate::trust::Generation;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::net::{SocketAddr, TcpListener};
+
+/// Connections that the kernel holds for us between two accepts.
+const BACKLOG: i32 = 1024;
+
+/// Sockets bound for a topology's listeners, before anything is accepted.
+pub struct Bound {
+    pub(super) sockets: Vec<BoundListener>,
+}
+
+/// One bound listener.
+pub(super) struct BoundListener {
+    pub(super) name: String,
+    pub(super) address: SocketAddr,
+    pub(super) accept: Accept,
+    pub(super) socket: TcpListener,
+}
+
+impl Bound {
+    /// Binds every listener of the generation's topology, without address sharing: a second daemon on the port fails.
+    ///
+    /// # Errors
+    /// The first address that cannot be had.
+    pub fn bind(generation: &Generation) -> Result<Self, EdgeError> {
+        let sockets = generation
+            .topology()
+            .listeners()
+            .iter()
+            .map(one)
+            .collect::<Result<_, _>>()?;
+        Ok(Self { sockets })
+    }
+
+    /// Name and bound address of each listener, with who may come in.
+    pub fn addresses(&self) -> Vec<(String, SocketAddr, Accept)> {
+        self.sockets
+            .iter()
+            .map(|s| (s.name.clone(), s.address, s.accept))
+            .collect()
+    }
+}
+
+fn one(listener: &Listener) -> Result<BoundListener, EdgeError> {
+    let bind = || -> std::io::Result<TcpListener> {
+        let domain = if listener.address.is_ipv4() {
+            Domain::IPV4
+        } else {
+            Domain::IPV6
+        };
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        // Lets a restart bind while old connections linger; SO_REUSEPORT would let a second daemon in beside us.
+        socket.set_reuse_address(true)?;
+        if listener.address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&listener.address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    let failed = |source| EdgeError::Bind {
+        listener: listener.name.clone(),
+        address: listener.address,
+        source,
+    };
+    let socket = bind().map_err(failed)?;
+    let address = socket.local_addr().map_err(failed)?;
+    Ok(BoundListener {
+        name: listener.name.clone(),
+        address,
+        accept: listener.accept,
+        socket,
+    })
+}

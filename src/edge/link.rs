@@ -1,0 +1,555 @@
+//! One live connection: the socket and the rustls session that its own task reads and anyone in the shard may write.
+use super::shard::Shard;
+use crate::proxy::{Identity, LinkEvent, LinkId, Origin};
+use crate::sip::{Framer, Message, Phase, Scan};
+use crate::topology::{Direction, IdentityRef};
+use rustls_pki_types::CertificateDer;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// Reads per turn before other connections get theirs.
+const READS_PER_TURN: usize = 16;
+
+/// Why a connection ends, and by whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ending {
+    pub(super) by: &'static str,
+    pub(super) reason: &'static str,
+}
+
+/// Where a connection came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Via {
+    /// The listener with this index.
+    Listener(usize),
+    /// We dialled.
+    Dialled,
+}
+
+/// One live connection.
+pub(super) struct Link {
+    pub(super) id: LinkId,
+    /// For the log: unique in this run.
+    pub(super) number: u64,
+    pub(super) origin: RefCell<Origin>,
+    /// FQDN of the peer; `None`: a client.
+    pub(super) peer: Option<Rc<str>>,
+    pub(super) via: Via,
+    /// What they presented, to be judged again after a reload.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// Which of our identities was shown (dialled), with its leaf.
+    pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
+    tcp: TcpStream,
+    session: RefCell<Session>,
+    /// Wakes its task: to close, or to wait for the socket.
+    wake: Notify,
+    blocked: Cell<bool>,
+    dirty: Cell<bool>,
+    full: Cell<bool>,
+    /// Ended by us when what is queued has been sent.
+    closing: Cell<Option<Ending>>,
+    /// Withdrawn: closed when nothing runs on it any more, or at the instant given.
+    pub(super) withdrawn: Cell<Option<(Instant, &'static str)>>,
+    /// Other shards that have sent to it.
+    pub(super) lent: RefCell<u64>,
+    pub(super) messages_in: Cell<u64>,
+    pub(super) messages_out: Cell<u64>,
+    opened: Instant,
+    active: Cell<Instant>,
+    partial: Cell<Option<(Instant, bool)>>,
+}
+
+struct Session {
+    tls: rustls::Connection,
+    framer: Framer,
+    /// An incomplete message; empty and without memory while the connection is idle.
+    buffer: Vec<u8>,
+    /// Octets handed to the session and not yet to the socket, roughly.
+    queued: usize,
+}
+
+/// What becomes of the connection's task after a turn.
+enum Turn {
+    Wait,
+    Again,
+    End(Ending),
+}
+
+impl Link {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a field of the connection"
+    )]
+    pub(super) fn new(
+        id: LinkId,
+        number: u64,
+        identity: Identity,
+        via: Via,
+        chain: Vec<CertificateDer<'static>>,
+        shown: Option<(IdentityRef, CertificateDer<'static>)>,
+        tcp: TcpStream,
+        mut tls: rustls::Connection,
+        now: Instant,
+    ) -> io::Result<Self> {
+        let (remote, local) = (tcp.peer_addr()?, tcp.local_addr()?);
+        // The bound on what waits is ours (limits.send_queue): half a message in the session would be a torn stream.
+        tls.set_buffer_limit(None);
+        let peer = match &identity {
+            Identity::Peer(id) => id.decision().peer_fqdn.as_deref().map(Rc::from),
+            Identity::Client => None,
+        };
+        Ok(Self {
+            id,
+            number,
+            origin: RefCell::new(Origin {
+                link: id,
+                identity,
+                remote,
+                local,
+                asked: 0,
+            }),
+            peer,
+            via,
+            chain,
+            shown,
+            tcp,
+            session: RefCell::new(Session {
+                tls,
+                framer: Framer::default(),
+                buffer: Vec::new(),
+                queued: 0,
+            }),
+            wake: Notify::new(),
+            blocked: Cell::new(false),
+            dirty: Cell::new(false),
+            full: Cell::new(false),
+            closing: Cell::new(None),
+            withdrawn: Cell::new(None),
+            lent: RefCell::new(0),
+            messages_in: Cell::new(0),
+            messages_out: Cell::new(0),
+            opened: now,
+            active: Cell::new(now),
+            partial: Cell::new(None),
+        })
+    }
+
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.origin.borrow().remote
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        match self.via {
+            Via::Listener(_) => Direction::Inbound,
+            Via::Dialled => Direction::Outbound,
+        }
+    }
+
+    pub(super) fn is_client(&self) -> bool {
+        self.peer.is_none()
+    }
+
+    pub(super) fn opened(&self) -> Instant {
+        self.opened
+    }
+
+    /// Ends the connection from our side, once: what is queued is sent first, if the socket takes it.
+    pub(super) fn close(&self, reason: &'static str) {
+        if self.closing.get().is_none() {
+            self.closing.set(Some(Ending { by: "us", reason }));
+            self.wake.notify_one();
+        }
+    }
+
+    /// Wakes the task so that it looks at its deadlines again.
+    pub(super) fn nudge(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Encrypts one message; it leaves with the next flush. Gives whether the link must be flushed.
+    pub(super) fn write(&self, octets: &[u8]) -> bool {
+        let mut session = self.session.borrow_mut();
+        // Without a buffer limit the writer takes everything, and the session lives in memory: this cannot fail.
+        if io::Write::write_all(&mut session.tls.writer(), octets).is_ok() {
+            session.queued += octets.len();
+        }
+        !self.dirty.replace(true)
+    }
+
+    /// Hands what the session holds to the socket, as far as that takes it.
+    pub(super) fn flush(&self, shard: &Shard) {
+        self.dirty.set(false);
+        let mut session = self.session.borrow_mut();
+        let session = &mut *session;
+        while session.tls.wants_write() {
+            match session.tls.write_tls(&mut Socket(&self.tcp)) {
+                Ok(0) => break,
+                Ok(sent) => session.queued = session.queued.saturating_sub(sent),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    if self.closing.get().is_none() {
+                        self.closing.set(Some(Ending {
+                            by: "them",
+                            reason: "io_error",
+                        }));
+                    }
+                    self.wake.notify_one();
+                    return;
+                }
+            }
+        }
+        let blocked = session.tls.wants_write();
+        if !blocked {
+            session.queued = 0;
+        }
+        if self.blocked.replace(blocked) != blocked && blocked {
+            self.wake.notify_one();
+        }
+        let bound = shard.send_queue();
+        if session.queued > bound * 2 {
+            if self.closing.get().is_none() {
+                self.closing.set(Some(Ending {
+                    by: "us",
+                    reason: "send_queue_full",
+                }));
+                self.wake.notify_one();
+            }
+        } else if session.queued > bound && !self.full.replace(true) {
+            shard.later(LinkEvent::Full { link: self.id });
+        } else if session.queued <= bound / 2 && self.full.replace(false) {
+            shard.later(LinkEvent::Clear { link: self.id });
+        }
+    }
+
+    /// The connection's own task: from the end of the handshake to the close.
+    pub(super) async fn run(self: Rc<Self>, shard: Rc<Shard>) {
+        let ending = self.serve(&shard).await;
+        self.finish(&shard, ending);
+    }
+
+    async fn serve(&self, shard: &Rc<Shard>) -> Ending {
+        let mut sleep = std::pin::pin!(tokio::time::sleep_until(self.deadline(shard).into()));
+        // What came with the last handshake flight is in the session already.
+        let mut turn = self.read(shard);
+        loop {
+            match turn {
+                Turn::End(ending) => return ending,
+                Turn::Again => {
+                    tokio::task::yield_now().await;
+                    turn = self.read(shard);
+                    continue;
+                }
+                Turn::Wait => {}
+            }
+            if let Some(ending) = self.closing.get() {
+                return ending;
+            }
+            let deadline = self.deadline(shard).into();
+            if deadline < sleep.deadline() {
+                sleep.as_mut().reset(deadline);
+            }
+            let interest = if self.blocked.get() {
+                Interest::READABLE | Interest::WRITABLE
+            } else {
+                Interest::READABLE
+            };
+            tokio::select! {
+                biased;
+                () = self.wake.notified() => turn = Turn::Wait,
+                ready = self.tcp.ready(interest) => {
+                    match ready {
+                        Ok(ready) => {
+                            if ready.is_writable() && self.blocked.get() {
+                                self.flush(shard);
+                            }
+                            turn = if ready.is_readable() || ready.is_read_closed() { self.read(shard) } else { Turn::Wait };
+                            shard.settle();
+                        }
+                        Err(_) => turn = Turn::End(Ending { by: "them", reason: "io_error" }),
+                    }
+                }
+                () = &mut sleep => {
+                    turn = match self.overdue(shard) {
+                        Some(reason) => Turn::End(Ending { by: "us", reason }),
+                        None => Turn::Wait,
+                    };
+                    sleep.as_mut().reset(self.deadline(shard).into());
+                }
+            }
+        }
+    }
+
+    /// Reads what has come, frames it, and carries each message through to its outgoing socket.
+    fn read(&self, shard: &Rc<Shard>) -> Turn {
+        let now = super::clock::now();
+        let (mut buffer, mut framer) = {
+            let mut session = self.session.borrow_mut();
+            (std::mem::take(&mut session.buffer), session.framer)
+        };
+        if buffer.capacity() == 0 {
+            buffer = shard.take_buffer();
+        }
+        let mut turn = Turn::Again;
+        for _ in 0..READS_PER_TURN {
+            match self.fill(&mut buffer) {
+                Fill::Data => {}
+                Fill::Empty => {
+                    turn = Turn::Wait;
+                    break;
+                }
+                Fill::End(ending) => {
+                    self.frames(&mut buffer, &mut framer, now, shard);
+                    turn = Turn::End(ending);
+                    break;
+                }
+            }
+            self.frames(&mut buffer, &mut framer, now, shard);
+            if let Some(ending) = self.closing.get() {
+                turn = Turn::End(ending);
+                break;
+            }
+        }
+        shard.flush_dirty();
+        // Nothing of ours, but the session may have something to say (a key update's answer).
+        if !self.blocked.get() && self.session.borrow().tls.wants_write() {
+            self.flush(shard);
+        }
+        if buffer.is_empty() {
+            shard.give_buffer(buffer);
+        } else {
+            self.session.borrow_mut().buffer = buffer;
+        }
+        self.session.borrow_mut().framer = framer;
+        turn
+    }
+
+    /// One read from the socket through the session into `buffer`.
+    fn fill(&self, buffer: &mut Vec<u8>) -> Fill {
+        let mut session = self.session.borrow_mut();
+        let tls = &mut session.tls;
+        let before = buffer.len();
+        drain_plaintext(tls, buffer);
+        if buffer.len() > before {
+            return Fill::Data;
+        }
+        match tls.read_tls(&mut Socket(&self.tcp)) {
+            Ok(0) => {
+                return Fill::End(Ending {
+                    by: "them",
+                    reason: "eof_without_close_notify",
+                });
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fill::Empty,
+            Err(_) => {
+                return Fill::End(Ending {
+                    by: "them",
+                    reason: "io_error",
+                });
+            }
+        }
+        match tls.process_new_packets() {
+            Ok(state) => {
+                drain_plaintext(tls, buffer);
+                if state.peer_has_closed() {
+                    return Fill::End(Ending {
+                        by: "them",
+                        reason: "close_notify",
+                    });
+                }
+                Fill::Data
+            }
+            Err(rustls::Error::AlertReceived(alert)) => Fill::End(Ending {
+                by: "them",
+                reason: super::handshake::alert_code(alert),
+            }),
+            Err(_) => {
+                // The alert that rustls has queued tells them why.
+                let _ = tls.write_tls(&mut Socket(&self.tcp));
+                Fill::End(Ending {
+                    by: "us",
+                    reason: "tls_error",
+                })
+            }
+        }
+    }
+
+    /// Takes every complete message off the front of `buffer`.
+    fn frames(&self, buffer: &mut Vec<u8>, framer: &mut Framer, now: Instant, shard: &Rc<Shard>) {
+        let limits = shard.frame_limits();
+        let mut at = 0;
+        let mut ponged = false;
+        let mut phase = Phase::Idle;
+        while at < buffer.len() && self.closing.get().is_none() {
+            let rest = buffer.get(at..).unwrap_or_default();
+            match framer.scan(rest, &limits) {
+                Ok(Scan::Message(message)) => {
+                    at += message.bytes().len();
+                    self.messages_in.set(self.messages_in.get() + 1);
+                    self.active.set(now);
+                    if self.messages_in.get() == 1
+                        && self.via == Via::Dialled
+                        && let Some(peer) = &self.peer
+                    {
+                        shard.dialled_well(peer);
+                    }
+                    let origin = self.origin.borrow();
+                    shard.on_message(&origin, &message, now);
+                }
+                Ok(Scan::Ping(length)) => {
+                    at += length;
+                    self.active.set(now);
+                    // RFC 5626 §4.4.1; at most one answer to what came in one read.
+                    if !std::mem::replace(&mut ponged, true) && self.write(b"\r\n") {
+                        shard.mark_dirty(self.id);
+                    }
+                }
+                Ok(Scan::Skip(length)) => at += length,
+                Ok(Scan::Incomplete(reached)) => {
+                    phase = reached;
+                    break;
+                }
+                Err(error) => {
+                    let origin = self.origin.borrow();
+                    shard.on_unframed(&origin, &error, rest, now);
+                    at = buffer.len();
+                }
+            }
+        }
+        buffer.drain(..at);
+        if buffer.capacity() > 64 * 1024 && buffer.len() < 16 * 1024 {
+            buffer.shrink_to(16 * 1024);
+        }
+        let body = match phase {
+            Phase::Idle => return self.partial.set(None),
+            Phase::Head => false,
+            Phase::Body { .. } => true,
+        };
+        let since = match self.partial.get() {
+            Some((since, _)) if at == 0 => since,
+            Some(_) | None => now,
+        };
+        self.partial.set(Some((since, body)));
+    }
+
+    /// When this connection must be looked at again.
+    fn deadline(&self, shard: &Shard) -> Instant {
+        let limits = shard.limits();
+        let mut deadline = self.opened + std::time::Duration::from_secs(86_400 * 365);
+        if self.is_client() {
+            deadline = if self.messages_in.get() == 0 {
+                self.opened + limits.first_message
+            } else {
+                self.active.get() + limits.client_idle
+            };
+        }
+        if let Some((since, body)) = self.partial.get() {
+            deadline = deadline.min(
+                since
+                    + if body {
+                        limits.body_timeout
+                    } else {
+                        limits.head_timeout
+                    },
+            );
+        }
+        if let Some((until, _)) = self.withdrawn.get() {
+            deadline = deadline.min(until);
+        }
+        deadline
+    }
+
+    /// The reason to close now, if a deadline has passed.
+    fn overdue(&self, shard: &Shard) -> Option<&'static str> {
+        let now = super::clock::now();
+        let limits = shard.limits();
+        if let Some((since, body)) = self.partial.get() {
+            let (bound, reason) = if body {
+                (limits.body_timeout, "body_timeout")
+            } else {
+                (limits.head_timeout, "head_timeout")
+            };
+            if now >= since + bound {
+                return Some(reason);
+            }
+        }
+        if let Some((until, reason)) = self.withdrawn.get()
+            && now >= until
+        {
+            return Some(reason);
+        }
+        if self.is_client() {
+            if self.messages_in.get() == 0 {
+                return (now >= self.opened + limits.first_message).then_some("no_first_message");
+            }
+            return (now >= self.active.get() + limits.client_idle).then_some("idle");
+        }
+        None
+    }
+
+    fn finish(&self, shard: &Rc<Shard>, ending: Ending) {
+        {
+            let mut session = self.session.borrow_mut();
+            session.tls.send_close_notify();
+            while session.tls.wants_write() {
+                match session.tls.write_tls(&mut Socket(&self.tcp)) {
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => {}
+                }
+            }
+        }
+        shard.link_ended(self, ending);
+    }
+}
+
+/// Outcome of one read.
+enum Fill {
+    Data,
+    Empty,
+    End(Ending),
+}
+
+fn drain_plaintext(tls: &mut rustls::Connection, buffer: &mut Vec<u8>) {
+    use io::BufRead as _;
+    let mut reader = tls.reader();
+    while let Ok(chunk) = reader.fill_buf() {
+        let length = chunk.len();
+        if length == 0 {
+            break;
+        }
+        buffer.extend_from_slice(chunk);
+        reader.consume(length);
+    }
+}
+
+/// The non-blocking socket in the form that rustls takes.
+struct Socket<'a>(&'a TcpStream);
+
+impl io::Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl io::Write for Socket<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.try_write(octets)
+    }
+    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(slices)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Parses a frame that another shard has handed over.
+pub(super) fn reparse(octets: &[u8]) -> Option<Message<'_>> {
+    Message::parse(octets).ok()
+}

@@ -1,0 +1,278 @@
+//! The only I/O shell: shards, listeners, handshakes, connections, links to peers.
+//!
+//! One thread accepts; each shard is a thread with a single-threaded runtime that owns its connections and one
+//! [`crate::proxy::Core`]. A connection's task reads, frames, asks the core and writes to the outgoing session itself;
+//! another connection's task takes over only when its socket is full. What crosses shards is in `inbox`.
+
+mod acceptor;
+mod bind;
+mod clock;
+mod handshake;
+mod inbox;
+mod judge;
+mod link;
+mod outbound;
+mod shard;
+mod sources;
+mod tls;
+
+pub use bind::Bound;
+
+use crate::observe::Log;
+use crate::proxy::{CoreSetup, Faces, TokenKeys};
+use crate::topology::{Accept, Limits};
+use crate::trust::Generation;
+use inbox::{INBOX, Inboxes, ShardMessage};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// The most shards that a branch and a link's bit set can name.
+const MOST_SHARDS: usize = 64;
+
+/// Why sockets or shards could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// A listener's address cannot be bound.
+    #[error("listener {listener}: cannot listen on {address}: {source}")]
+    Bind {
+        /// The listener's name.
+        listener: String,
+        /// The address.
+        address: SocketAddr,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// A thread or its runtime could not be started.
+    #[error("cannot start a shard: {0}")]
+    Runtime(#[source] std::io::Error),
+    /// A key or chain that the TLS library does not take.
+    #[error("the TLS library refuses our configuration: {0}")]
+    Tls(#[source] rustls::Error),
+    /// The system gives no random octets.
+    #[error("the system's source of randomness fails")]
+    Random,
+}
+
+/// Figures of the running edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeStatus {
+    /// Client connections.
+    pub clients: usize,
+    /// Peer connections.
+    pub peers: usize,
+    /// Transactions waiting for an answer.
+    pub transactions: usize,
+    /// Transactions in memory, answered INVITEs in their 32 seconds included.
+    pub contexts: usize,
+}
+
+/// The running shards and listeners.
+pub struct Edge {
+    inboxes: Arc<Inboxes>,
+    threads: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+    limits: Arc<arc_swap::ArcSwap<Limits>>,
+    random_key: [u8; 32],
+    listeners: Arc<[String]>,
+}
+
+impl Edge {
+    /// Starts the shards' threads and begins to accept.
+    ///
+    /// # Errors
+    /// A thread that cannot be started, or a certificate that the TLS library refuses.
+    pub fn start(generation: Arc<Generation>, bound: Bound, log: Log) -> Result<Self, EdgeError> {
+        // Proves that what the shards are about to build can be built.
+        let listeners: Arc<[String]> = bound.sockets.iter().map(|s| s.name.clone()).collect();
+        tls::TlsConfigs::build(&generation, &listeners)?;
+        let topology = generation.topology();
+        let shards = shards(topology);
+        let (run, seed, random_key) = (u64::from_le_bytes(random()?), random()?, random()?);
+        let keys = Arc::new(TokenKeys::new(&topology.tokens().keys, random_key));
+        let faces = faces(&generation, &bound);
+        let limits = Arc::new(arc_swap::ArcSwap::from_pointee(topology.limits().clone()));
+        let sources = Arc::new(sources::Sources::default());
+        let loads: Vec<Arc<AtomicUsize>> = (0..shards).map(|_| Arc::default()).collect();
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..shards).map(|_| mpsc::channel(INBOX)).unzip();
+        let inboxes = Arc::new(Inboxes(senders));
+        let stop = CancellationToken::new();
+
+        let mut threads = Vec::new();
+        for ((index, inbox), load) in (0u8..).zip(receivers).zip(&loads) {
+            let setup = shard::ShardSetup {
+                index,
+                core: CoreSetup {
+                    shard: index,
+                    shards: shards as u8,
+                    run,
+                    seed,
+                    faces: faces.clone(),
+                    now: clock::now(),
+                },
+                generation: Arc::clone(&generation),
+                keys: Arc::clone(&keys),
+                log: log.clone(),
+                inboxes: Arc::clone(&inboxes),
+                inbox,
+                load: Arc::clone(load),
+                sources: Arc::clone(&sources),
+                listeners: Arc::clone(&listeners),
+            };
+            let complain = log.clone();
+            threads.push(spawn(format!("sipward-shard-{index}"), move || {
+                if let Err(error) = shard::Shard::run(setup) {
+                    complain.emit(crate::observe::Event::Warning {
+                        code: "shard_failed",
+                        what: error.to_string(),
+                    });
+                }
+            })?);
+        }
+        let acceptor = acceptor::Acceptor {
+            inboxes: Arc::clone(&inboxes),
+            loads,
+            sources,
+            limits: Arc::clone(&limits),
+            log,
+            stop: stop.clone(),
+        };
+        threads.push(spawn("sipward-accept".to_owned(), move || {
+            acceptor.run(bound)
+        })?);
+        Ok(Self {
+            inboxes,
+            threads,
+            stop,
+            limits,
+            random_key,
+            listeners,
+        })
+    }
+
+    /// Makes a new generation current in every shard; returns when every live connection has been judged again.
+    /// Listeners' addresses do not change here (that needs a restart).
+    ///
+    /// # Errors
+    /// A certificate that the TLS library refuses; then nothing has changed anywhere.
+    pub async fn swap(&self, generation: Arc<Generation>) -> Result<(), EdgeError> {
+        tls::TlsConfigs::build(&generation, &self.listeners)?;
+        let keys = Arc::new(TokenKeys::new(
+            &generation.topology().tokens().keys,
+            self.random_key,
+        ));
+        self.limits
+            .store(Arc::new(generation.topology().limits().clone()));
+        let mut waits = Vec::new();
+        for inbox in &self.inboxes.0 {
+            let (done, wait) = oneshot::channel();
+            let message = ShardMessage::Swap {
+                generation: Arc::clone(&generation),
+                keys: Arc::clone(&keys),
+                done,
+            };
+            if inbox.send(message).await.is_ok() {
+                waits.push(wait);
+            }
+        }
+        for wait in waits {
+            // A shard that has ended has nothing left to swap.
+            let _ = wait.await;
+        }
+        Ok(())
+    }
+
+    /// Stops accepting, waits at most `bound` for transactions, closes every connection with close_notify, ends the
+    /// threads. Gives the number of transactions that did not finish.
+    pub async fn drain(self, bound: Duration) -> usize {
+        self.stop.cancel();
+        let mut waits = Vec::new();
+        for inbox in &self.inboxes.0 {
+            let (done, wait) = oneshot::channel();
+            if inbox
+                .send(ShardMessage::Drain { bound, done })
+                .await
+                .is_ok()
+            {
+                waits.push(wait);
+            }
+        }
+        let mut abandoned = 0;
+        for wait in waits {
+            abandoned += wait.await.unwrap_or(0);
+        }
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+        abandoned
+    }
+
+    /// Sums over the shards. A shard that does not answer within `patience` makes it `None`: it stands still.
+    pub async fn status(&self, patience: Duration) -> Option<EdgeStatus> {
+        let mut sum = EdgeStatus::default();
+        for inbox in &self.inboxes.0 {
+            let (reply, wait) = oneshot::channel();
+            inbox.try_send(ShardMessage::Status { reply }).ok()?;
+            let one = tokio::time::timeout(patience, wait).await.ok()?.ok()?;
+            sum.clients += one.clients;
+            sum.peers += one.peers;
+            sum.transactions += one.transactions;
+            sum.contexts += one.contexts;
+        }
+        Some(sum)
+    }
+}
+
+/// How many shards a topology gets: what it says, or one for each core.
+pub fn shards(topology: &crate::topology::Topology) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    topology
+        .node()
+        .shards
+        .map_or(cores, usize::from)
+        .clamp(1, MOST_SHARDS)
+}
+
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EdgeError> {
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(body)
+        .map_err(EdgeError::Runtime)
+}
+
+fn random<const N: usize>() -> Result<[u8; N], EdgeError> {
+    let mut octets = [0; N];
+    aws_lc_rs::rand::fill(&mut octets).map_err(|_| EdgeError::Random)?;
+    Ok(octets)
+}
+
+/// What this node calls itself towards peers and towards clients.
+fn faces(generation: &Generation, bound: &Bound) -> Faces {
+    let node = generation.topology().node();
+    let face = |serves: fn(Accept) -> bool| {
+        let listener = bound
+            .sockets
+            .iter()
+            .find(|s| serves(s.accept))
+            .or(bound.sockets.first());
+        let port = node
+            .advertise_port
+            .or(listener.map(|l| l.address.port()))
+            .unwrap_or(5061);
+        if port == 5061 {
+            node.fqdn.to_string()
+        } else {
+            format!("{}:{port}", node.fqdn)
+        }
+    };
+    Faces {
+        peers: face(Accept::peers),
+        clients: face(Accept::clients),
+        addresses: bound.sockets.iter().map(|s| s.address).collect(),
+    }
+}

@@ -1,0 +1,623 @@
+//! One shard: a single-threaded runtime that owns its connections and one proxy core, and shares nothing on the way of a
+//! message.
+use super::inbox::{Inboxes, ShardMessage};
+use super::link::{Ending, Link};
+use super::outbound::Dialler;
+use super::tls::TlsConfigs;
+use super::{EdgeError, EdgeStatus, clock};
+use crate::observe::{Event, Log};
+use crate::proxy::{Action, Actions, Core, CoreSetup, LinkEvent, LinkId, Origin, TokenKeys};
+use crate::sip::{FrameError, FrameLimits, Message};
+use crate::topology::Limits;
+use crate::trust::Generation;
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, mpsc};
+
+/// Read buffers kept for reuse, and the largest that is worth keeping.
+const SPARE_BUFFERS: usize = 64;
+const SPARE_BUFFER_BYTES: usize = 32 * 1024;
+/// A core deadline that comes sooner than the armed one by less than this waits for it.
+const SLACK: Duration = Duration::from_millis(20);
+
+/// What a shard's thread is born with.
+pub(super) struct ShardSetup {
+    pub(super) index: u8,
+    pub(super) core: CoreSetup,
+    pub(super) generation: Arc<Generation>,
+    pub(super) keys: Arc<TokenKeys>,
+    pub(super) log: Log,
+    pub(super) inboxes: Arc<Inboxes>,
+    pub(super) inbox: mpsc::Receiver<ShardMessage>,
+    /// Inbound connections in this shard, for the acceptor's choice.
+    pub(super) load: Arc<AtomicUsize>,
+    pub(super) sources: Arc<super::sources::Sources>,
+    /// The bound listeners' names, in the order of their sockets.
+    pub(super) listeners: Arc<[String]>,
+}
+
+/// One shard.
+pub(super) struct Shard {
+    pub(super) index: u8,
+    pub(super) log: Log,
+    inboxes: Arc<Inboxes>,
+    core: RefCell<Core>,
+    actions: Cell<Actions>,
+    later: RefCell<VecDeque<LinkEvent>>,
+    links: RefCell<Slots>,
+    dirty: RefCell<Vec<Rc<Link>>>,
+    buffers: RefCell<Vec<Vec<u8>>>,
+    tls: RefCell<Rc<TlsConfigs>>,
+    limits: RefCell<Rc<Limits>>,
+    pub(super) dialler: Dialler,
+    /// Live links by peer, for up and down.
+    peers: RefCell<HashMap<Rc<str>, usize>>,
+    armed: Cell<Option<Instant>>,
+    rearm: Notify,
+    pub(super) handshakes: Cell<usize>,
+    pub(super) load: Arc<AtomicUsize>,
+    pub(super) sources: Arc<super::sources::Sources>,
+    pub(super) draining: Cell<bool>,
+    pub(super) listeners: Arc<[String]>,
+    ended: Notify,
+    drained: Notify,
+    numbers: Cell<u64>,
+}
+
+/// The connection table.
+#[derive(Default)]
+struct Slots {
+    slots: Vec<(u32, Option<Rc<Link>>)>,
+    free: Vec<u32>,
+    live: usize,
+}
+
+impl Slots {
+    fn get(&self, id: LinkId) -> Option<&Rc<Link>> {
+        let (serial, link) = self.slots.get(id.slot() as usize)?;
+        link.as_ref().filter(|_| *serial == id.serial())
+    }
+}
+
+impl Shard {
+    /// The shard's thread: runs until a `Stop` arrives.
+    pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(EdgeError::Runtime)?;
+        let tls = TlsConfigs::build(&setup.generation, &setup.listeners)?;
+        let limits = setup.generation.topology().limits().clone();
+        let ShardSetup {
+            index,
+            core,
+            generation,
+            keys,
+            log,
+            inboxes,
+            inbox,
+            load,
+            sources,
+            listeners,
+        } = setup;
+        let shard = Rc::new(Self {
+            index,
+            log,
+            inboxes,
+            core: RefCell::new(Core::new(core, generation, keys)),
+            actions: Cell::default(),
+            later: RefCell::default(),
+            links: RefCell::default(),
+            dirty: RefCell::default(),
+            buffers: RefCell::default(),
+            tls: RefCell::new(Rc::new(tls)),
+            limits: RefCell::new(Rc::new(limits)),
+            dialler: Dialler::default(),
+            peers: RefCell::default(),
+            armed: Cell::new(None),
+            rearm: Notify::new(),
+            handshakes: Cell::new(0),
+            load,
+            sources,
+            draining: Cell::new(false),
+            listeners,
+            ended: Notify::new(),
+            drained: Notify::new(),
+            numbers: Cell::new(0),
+        });
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async move {
+            let clockwork = tokio::task::spawn_local(Self::clockwork(Rc::clone(&shard)));
+            let dialling = tokio::task::spawn_local(Self::dial_loop(Rc::clone(&shard)));
+            Rc::clone(&shard).serve(inbox).await;
+            clockwork.abort();
+            dialling.abort();
+        });
+        Ok(())
+    }
+
+    async fn serve(self: Rc<Self>, mut inbox: mpsc::Receiver<ShardMessage>) {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.drained.notified() => return,
+                message = inbox.recv() => match message {
+                    Some(message) => message,
+                    None => return,
+                },
+            };
+            match message {
+                ShardMessage::Accepted {
+                    stream,
+                    remote,
+                    listener,
+                    started,
+                } => {
+                    self.accepted(stream, remote, listener, started);
+                }
+                ShardMessage::Deliver {
+                    link,
+                    octets,
+                    branch,
+                    from,
+                } => {
+                    let mut sent = false;
+                    if let Some(found) = self.link(link) {
+                        *found.lent.borrow_mut() |= 1 << (from & 63);
+                        found.messages_out.set(found.messages_out.get() + 1);
+                        if found.write(&octets) {
+                            self.dirty.borrow_mut().push(found);
+                        }
+                        sent = true;
+                    }
+                    if sent {
+                        self.flush_dirty();
+                    } else {
+                        self.inboxes.send(
+                            from,
+                            ShardMessage::Link(LinkEvent::Undeliverable { link, branch }),
+                            &self.log,
+                        );
+                    }
+                }
+                ShardMessage::Message { origin, octets } => {
+                    if let Some(message) = super::link::reparse(&octets) {
+                        self.on_message(&origin, &message, clock::now());
+                        self.flush_dirty();
+                    }
+                }
+                ShardMessage::Link(event) => {
+                    self.later(event);
+                    self.settle();
+                }
+                ShardMessage::Swap {
+                    generation,
+                    keys,
+                    done,
+                } => {
+                    self.swap(generation, keys);
+                    let _ = done.send(());
+                }
+                ShardMessage::Status { reply } => {
+                    let _ = reply.send(self.status());
+                }
+                ShardMessage::Drain { bound, done } => {
+                    // Beside the inbox: what other shards hand over is part of what must finish.
+                    let shard = Rc::clone(&self);
+                    tokio::task::spawn_local(async move {
+                        let abandoned = shard.drain(bound).await;
+                        let _ = done.send(abandoned);
+                        shard.drained.notify_one();
+                    });
+                }
+            }
+        }
+    }
+
+    // ---- the core ----
+
+    /// A framed message, carried through to the outgoing sockets' sessions.
+    pub(super) fn on_message(&self, origin: &Origin, message: &Message<'_>, now: Instant) {
+        self.feed(now, Some((origin, message.bytes())), |core, out| {
+            core.on_message(origin, message, now, out)
+        });
+    }
+
+    pub(super) fn on_unframed(
+        &self,
+        origin: &Origin,
+        error: &FrameError,
+        head: &[u8],
+        now: Instant,
+    ) {
+        self.feed(now, None, |core, out| {
+            core.on_unframed(origin, error, head, now, out)
+        });
+    }
+
+    /// Queues a link event; it is fed when the current input has been carried out.
+    pub(super) fn later(&self, event: LinkEvent) {
+        self.later.borrow_mut().push_back(event);
+    }
+
+    /// Feeds what [`Self::later`] has queued, and flushes.
+    pub(super) fn settle(&self) {
+        let now = clock::now();
+        loop {
+            let Some(event) = self.later.borrow_mut().pop_front() else {
+                break;
+            };
+            self.feed(now, None, |core, out| core.on_link(event, now, out));
+        }
+        self.flush_dirty();
+    }
+
+    fn feed(
+        &self,
+        now: Instant,
+        given: Option<(&Origin, &[u8])>,
+        input: impl FnOnce(&mut Core, &mut Actions),
+    ) {
+        let mut actions = self.actions.take();
+        input(&mut self.core.borrow_mut(), &mut actions);
+        for action in actions.list.drain(..) {
+            match action {
+                Action::Send {
+                    link,
+                    bytes,
+                    branch,
+                } => {
+                    let octets = actions.bytes.get(bytes).unwrap_or_default();
+                    if link.shard() == self.index {
+                        if let Some(link) = self.links.borrow().get(link) {
+                            link.messages_out.set(link.messages_out.get() + 1);
+                            if link.write(octets) {
+                                self.dirty.borrow_mut().push(Rc::clone(link));
+                            }
+                        }
+                    } else {
+                        let message = ShardMessage::Deliver {
+                            link,
+                            octets: octets.into(),
+                            branch,
+                            from: self.index,
+                        };
+                        if !self.inboxes.send(link.shard(), message, &self.log) {
+                            self.later(LinkEvent::Undeliverable { link, branch });
+                        }
+                    }
+                }
+                Action::Connect { peer } => self.dialler.want(peer),
+                Action::Close { link, reason } => {
+                    if let Some(link) = self.links.borrow().get(link) {
+                        link.close(reason);
+                    }
+                }
+                Action::HandOver { shard, asked } => {
+                    if let Some((origin, octets)) = given {
+                        let origin = Box::new(Origin {
+                            asked,
+                            ..origin.clone()
+                        });
+                        self.inboxes.send(
+                            shard,
+                            ShardMessage::Message {
+                                origin,
+                                octets: octets.into(),
+                            },
+                            &self.log,
+                        );
+                    }
+                }
+                Action::Event(event) => self.log.emit(event),
+            }
+        }
+        // One large message must not keep its room for ever.
+        if actions.bytes.capacity() > 256 * 1024 {
+            actions.bytes = Vec::new();
+        }
+        actions.clear();
+        self.actions.set(actions);
+        let next = self.core.borrow().next_deadline();
+        if let Some(next) = next
+            && self.armed.get().is_none_or(|armed| next + SLACK < armed)
+        {
+            self.armed.set(Some(next));
+            self.rearm.notify_one();
+        }
+        let _ = now;
+    }
+
+    /// Fires the core's timers.
+    async fn clockwork(self: Rc<Self>) {
+        loop {
+            match self.armed.get() {
+                None => self.rearm.notified().await,
+                Some(at) => {
+                    tokio::select! {
+                        biased;
+                        () = self.rearm.notified() => continue,
+                        () = tokio::time::sleep_until(at.into()) => {}
+                    }
+                    self.armed.set(None);
+                    let now = clock::now();
+                    self.feed(now, None, |core, out| core.on_deadline(now, out));
+                    self.settle();
+                    if self.armed.get().is_none() {
+                        self.armed.set(self.core.borrow().next_deadline());
+                    }
+                }
+            }
+        }
+    }
+
+    // ---- connections ----
+
+    pub(super) fn link(&self, id: LinkId) -> Option<Rc<Link>> {
+        self.links.borrow().get(id).cloned()
+    }
+
+    pub(super) fn all_links(&self) -> Vec<Rc<Link>> {
+        self.links
+            .borrow()
+            .slots
+            .iter()
+            .filter_map(|(_, link)| link.clone())
+            .collect()
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.links.borrow().live
+    }
+
+    /// A number for the log: shard and count, so that shards need not agree.
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.set(self.numbers.get() + 1);
+        u64::from(self.index) << 48 | self.numbers.get()
+    }
+
+    /// A connection has passed its handshake: enters it, and starts its task.
+    pub(super) fn enter(
+        self: &Rc<Self>,
+        make: impl FnOnce(LinkId) -> std::io::Result<Link>,
+        requests: bool,
+    ) {
+        let id = {
+            let mut links = self.links.borrow_mut();
+            let slot = links.free.pop().unwrap_or_else(|| {
+                links.slots.push((0, None));
+                (links.slots.len() - 1) as u32
+            });
+            let Some(entry) = links.slots.get_mut(slot as usize) else {
+                return;
+            };
+            entry.0 = entry.0.wrapping_add(1);
+            LinkId::new(self.index, slot, entry.0)
+        };
+        let Ok(link) = make(id) else {
+            // The socket broke between the handshake and here.
+            self.links.borrow_mut().free.push(id.slot());
+            return;
+        };
+        let link = Rc::new(link);
+        {
+            let mut links = self.links.borrow_mut();
+            if let Some(entry) = links.slots.get_mut(id.slot() as usize) {
+                entry.1 = Some(Rc::clone(&link));
+                links.live += 1;
+            }
+        }
+        if let Some(peer) = &link.peer {
+            let mut peers = self.peers.borrow_mut();
+            let count = peers.entry(Rc::clone(peer)).or_insert(0);
+            *count += 1;
+            if *count == 1 {
+                self.log.emit(Event::PeerUp {
+                    peer: peer.to_string(),
+                    shard: u16::from(self.index),
+                });
+            }
+        }
+        let identity = link.origin.borrow().identity.clone();
+        self.later(LinkEvent::Up {
+            link: id,
+            identity,
+            requests,
+        });
+        self.settle();
+        tokio::task::spawn_local(link.run(Rc::clone(self)));
+    }
+
+    /// A connection's task is over.
+    pub(super) fn link_ended(self: &Rc<Self>, link: &Link, ending: Ending) {
+        {
+            let mut links = self.links.borrow_mut();
+            if let Some(entry) = links.slots.get_mut(link.id.slot() as usize) {
+                entry.1 = None;
+                links.free.push(link.id.slot());
+                links.live -= 1;
+            }
+        }
+        let now = clock::now();
+        let refused_us = super::outbound::refused_after_handshake(link, ending);
+        if refused_us {
+            self.dialler.failed(
+                link.peer.as_deref().unwrap_or_default(),
+                &self.limits(),
+                now,
+            );
+            self.log.emit(Event::HandshakeRefused {
+                direction: "outbound",
+                remote: link.remote(),
+                via: link.peer.as_deref().unwrap_or_default().to_owned(),
+                sni: link.peer.as_deref().map(str::to_owned),
+                reason: "alert_received",
+                detail: Some(ending.reason.to_owned()),
+                decision: None,
+            });
+        }
+        self.log.emit(Event::ConnectionClosed {
+            connection: link.number,
+            remote: link.remote(),
+            peer: link.peer.as_deref().map(str::to_owned),
+            by: ending.by,
+            reason: ending.reason,
+            messages_in: link.messages_in.get(),
+            messages_out: link.messages_out.get(),
+            open: now.saturating_duration_since(link.opened()),
+        });
+        if let Some(peer) = &link.peer {
+            let mut peers = self.peers.borrow_mut();
+            if let Some(count) = peers.get_mut(peer) {
+                *count -= 1;
+                if *count == 0 {
+                    peers.remove(peer);
+                    self.log.emit(Event::PeerDown {
+                        peer: peer.to_string(),
+                        shard: u16::from(self.index),
+                        reason: ending.reason,
+                        retry_in: None,
+                    });
+                }
+            }
+        }
+        if matches!(link.via, super::link::Via::Listener(_)) {
+            self.load.fetch_sub(1, Ordering::Relaxed);
+            self.sources.leave(link.remote().ip());
+        }
+        let lent = *link.lent.borrow();
+        for shard in (0..64u8).filter(|s| lent & (1 << s) != 0 && *s != self.index) {
+            self.inboxes.send(
+                shard,
+                ShardMessage::Link(LinkEvent::Gone { link: link.id }),
+                &self.log,
+            );
+        }
+        self.later(LinkEvent::Gone { link: link.id });
+        self.settle();
+        self.ended.notify_waiters();
+    }
+
+    pub(super) fn mark_dirty(&self, id: LinkId) {
+        if let Some(link) = self.link(id) {
+            self.dirty.borrow_mut().push(link);
+        }
+    }
+
+    /// One write to each connection that something was sent to, and the connects that the core has asked for.
+    pub(super) fn flush_dirty(&self) {
+        loop {
+            let Some(link) = self.dirty.borrow_mut().pop() else {
+                break;
+            };
+            link.flush(self);
+        }
+    }
+
+    /// An empty read buffer.
+    pub(super) fn take_buffer(&self) -> Vec<u8> {
+        self.buffers.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a read buffer back.
+    pub(super) fn give_buffer(&self, mut buffer: Vec<u8>) {
+        let mut buffers = self.buffers.borrow_mut();
+        if buffer.capacity() <= SPARE_BUFFER_BYTES && buffers.len() < SPARE_BUFFERS {
+            buffer.clear();
+            buffers.push(buffer);
+        }
+    }
+
+    // ---- settings ----
+
+    pub(super) fn tls(&self) -> Rc<TlsConfigs> {
+        Rc::clone(&self.tls.borrow())
+    }
+
+    pub(super) fn limits(&self) -> Rc<Limits> {
+        Rc::clone(&self.limits.borrow())
+    }
+
+    pub(super) fn send_queue(&self) -> usize {
+        self.limits.borrow().send_queue
+    }
+
+    pub(super) fn frame_limits(&self) -> FrameLimits {
+        let limits: Ref<'_, Rc<Limits>> = self.limits.borrow();
+        FrameLimits {
+            head: limits.head_bytes,
+            body: limits.body_bytes,
+        }
+    }
+
+    /// A new generation: everything that can fail was tried before it was announced.
+    fn swap(self: &Rc<Self>, generation: Arc<Generation>, keys: Arc<TokenKeys>) {
+        let tls = match TlsConfigs::build(&generation, &self.listeners) {
+            Ok(tls) => Rc::new(tls),
+            Err(error) => {
+                // `Edge::swap` has built the same configurations from the same generation.
+                self.log.emit(Event::Warning {
+                    code: "shard_kept_generation",
+                    what: error.to_string(),
+                });
+                return;
+            }
+        };
+        *self.limits.borrow_mut() = Rc::new(generation.topology().limits().clone());
+        *self.tls.borrow_mut() = tls;
+        self.dialler.forget();
+        let now = clock::now();
+        self.feed(now, None, |core, out| {
+            core.on_generation(generation, keys, now, out)
+        });
+        self.judge_all();
+        self.settle();
+    }
+
+    fn status(&self) -> EdgeStatus {
+        let links = self.links.borrow();
+        let peers = links
+            .slots
+            .iter()
+            .filter(|(_, l)| l.as_ref().is_some_and(|l| !l.is_client()))
+            .count();
+        EdgeStatus {
+            clients: links.live - peers,
+            peers,
+            transactions: self.core.borrow().pending(),
+            contexts: self.core.borrow().transactions(),
+        }
+    }
+
+    /// Transactions that still owe an answer.
+    pub(super) fn pending(&self) -> usize {
+        self.core.borrow().pending()
+    }
+
+    async fn drain(self: &Rc<Self>, bound: Duration) -> usize {
+        self.draining.set(true);
+        self.core.borrow_mut().start_draining();
+        let end = clock::now() + bound;
+        while self.pending() > 0 && clock::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let abandoned = self.pending();
+        for link in self.all_links() {
+            link.close("drain");
+        }
+        // Each task sends its close_notify and reports its end; none may hold us up for long.
+        let end = clock::now() + Duration::from_secs(2);
+        while self.live() > 0 && clock::now() < end {
+            let ended = self.ended.notified();
+            if self.live() == 0 {
+                break;
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
+        }
+        abandoned
+    }
+}

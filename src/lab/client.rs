@@ -1,0 +1,86 @@
+//! A client: one TLS connection without a certificate; it authenticates the edge by name and CA (RFC 5922 §7.3).
+use super::end::{Card, End};
+use super::{LabError, Transcript, Wire, tls, wire};
+use rustls::RootCertStore;
+use rustls_pki_types::ServerName;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+
+/// What an end must know of the edge to reach it.
+#[derive(Clone)]
+pub struct EdgeFace {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The name that its certificate must carry.
+    pub name: String,
+    /// Who may vouch for that name.
+    pub roots: Arc<RootCertStore>,
+    /// Where ends write what they see.
+    pub transcript: Transcript,
+}
+
+/// A phone or softphone.
+pub struct Client {
+    end: End,
+    wire: Wire,
+}
+
+impl Client {
+    /// Connects as `party` (its column in ladders) for an address of record such as `sip:alice@contoso.test`.
+    ///
+    /// # Errors
+    /// The edge cannot be reached, or does not prove its name.
+    pub async fn connect(face: &EdgeFace, party: &str, aor: &str) -> Result<Self, LabError> {
+        let io = |what| {
+            let end = party.to_owned();
+            move |source| LabError::Io { end, what, source }
+        };
+        let config = tls::client_config(&face.roots, None)?;
+        let name = ServerName::try_from(face.name.clone()).map_err(|e| {
+            io("use the edge's name")(std::io::Error::new(std::io::ErrorKind::InvalidInput, e))
+        })?;
+        let tcp = wire::dial(face.address).await.map_err(io("connect"))?;
+        let local = tcp.local_addr().map_err(io("connect"))?;
+        let stream = TlsConnector::from(config)
+            .connect(name, tcp)
+            .await
+            .map_err(io("shake hands"))?;
+        let user = super::message::address_of_record(aor);
+        let user = user.split('@').next().unwrap_or_default();
+        let end = End::new(
+            Card {
+                party: party.to_owned(),
+                aor: aor.to_owned(),
+                sent_by: local.to_string(),
+                contact: format!("sip:{user}@{local};transport=tls"),
+            },
+            face.transcript.clone(),
+        );
+        let wire = end
+            .adopt(stream.into(), CancellationToken::new())
+            .map_err(io("connect"))?;
+        Ok(Self { end, wire })
+    }
+
+    /// Its connection.
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+}
+
+/// A client is an [`End`] with one connection.
+impl Deref for Client {
+    type Target = End;
+    fn deref(&self) -> &End {
+        &self.end
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.wire.cut();
+    }
+}

@@ -1,0 +1,185 @@
+//! The daemon's JSON log as the ends' side reads it: line by line, and waited for by event name.
+use super::LabError;
+use serde_json::Value;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How long a wait for an event lasts at most.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Lines of a log, parsed; cheap to clone.
+#[derive(Clone, Default)]
+pub struct EventLog {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    lines: Mutex<Lines>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Lines {
+    events: Vec<Value>,
+    /// Lines that are no JSON object with an `event`.
+    other: Vec<String>,
+}
+
+/// Takes octets as the daemon writes them and cuts them into lines.
+pub struct LineWriter {
+    log: EventLog,
+    partial: Vec<u8>,
+}
+
+impl EventLog {
+    /// For the daemon's log sink.
+    pub fn writer(&self) -> LineWriter {
+        LineWriter {
+            log: self.clone(),
+            partial: Vec::new(),
+        }
+    }
+
+    /// Takes one line.
+    pub fn push(&self, line: &str) {
+        {
+            let mut lines = self.lines();
+            match serde_json::from_str::<Value>(line) {
+                Ok(value) if value.get("event").is_some_and(Value::is_string) => {
+                    lines.events.push(value);
+                }
+                Ok(_) | Err(_) => lines.other.push(line.to_owned()),
+            }
+        }
+        self.shared.arrived.notify_waiters();
+    }
+
+    /// A mark for [`Self::since`].
+    pub fn mark(&self) -> usize {
+        self.lines().events.len()
+    }
+
+    /// The events after a mark.
+    pub fn since(&self, mark: usize) -> Vec<Value> {
+        self.lines().events.get(mark..).unwrap_or_default().to_vec()
+    }
+
+    /// Events of this name so far.
+    pub fn named(&self, event: &str) -> Vec<Value> {
+        self.since(0).into_iter().filter(|e| is(e, event)).collect()
+    }
+
+    /// Lines that were no event: there should be none.
+    pub fn other_lines(&self) -> Vec<String> {
+        self.lines().other.clone()
+    }
+
+    /// The first event of this name that `wanted` accepts, from the beginning of the log on.
+    ///
+    /// # Errors
+    /// None comes in time; the error shows the log.
+    pub async fn wait(
+        &self,
+        event: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value, LabError> {
+        self.wait_after(0, event, wanted).await
+    }
+
+    /// As [`Self::wait`], for events after a mark only.
+    ///
+    /// # Errors
+    /// None comes in time; the error shows the log.
+    pub async fn wait_after(
+        &self,
+        mark: usize,
+        event: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value, LabError> {
+        let search = async {
+            loop {
+                let arrived = self.shared.arrived.notified();
+                tokio::pin!(arrived);
+                arrived.as_mut().enable();
+                let found = self
+                    .since(mark)
+                    .into_iter()
+                    .find(|e| is(e, event) && wanted(e));
+                match found {
+                    Some(value) => return value,
+                    None => arrived.await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, search)
+            .await
+            .map_err(|_| LabError::Timeout {
+                end: "the log".to_owned(),
+                awaited: format!("the event {event}"),
+                seconds: PATIENCE.as_secs(),
+                transcript: self.to_text(),
+            })
+    }
+
+    /// Every line, for failure output.
+    pub fn to_text(&self) -> String {
+        let lines = self.lines();
+        let events = lines.events.iter().map(Value::to_string);
+        events
+            .chain(lines.other.iter().cloned())
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.shared
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an event bears this name.
+fn is(event: &Value, name: &str) -> bool {
+    event.get("event").and_then(Value::as_str) == Some(name)
+}
+
+impl Write for LineWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.partial.extend_from_slice(bytes);
+        while let Some(at) = memchr::memchr(b'\n', &self.partial) {
+            let line: Vec<u8> = self.partial.drain(..=at).collect();
+            self.log.push(String::from_utf8_lossy(&line).trim_end());
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_split_anywhere_become_events_and_strays_are_kept_apart() {
+        let log = EventLog::default();
+        let mut writer = log.writer();
+        for part in [
+            "{\"event\":\"rea",
+            "dy\",\"generation\":1}\nno json\n{\"a\"",
+            ":1}\n",
+        ] {
+            writer.write_all(part.as_bytes()).unwrap();
+        }
+        let ready = log.wait("ready", |e| e["generation"] == 1).await.unwrap();
+        assert_eq!(ready["event"], "ready");
+        assert_eq!(log.other_lines(), ["no json", "{\"a\":1}"]);
+        assert_eq!(log.named("ready").len(), 1);
+    }
+}

@@ -1,0 +1,380 @@
+//! An owned SIP message for ends (RFC 3261 §7): start line, header fields in order, body; simple, not fast.
+use std::fmt;
+
+/// A message that an end builds or has read. Field values are text; octets that are not UTF-8 are replaced, so
+/// comparisons octet by octet use [`super::Received::raw`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct SipMessage {
+    /// The first line.
+    pub start: String,
+    /// Names and values in order, one entry for each line.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Compact forms that ends understand (RFC 3261 §7.3.3).
+const COMPACT: [(&str, &str); 10] = [
+    ("v", "via"),
+    ("f", "from"),
+    ("t", "to"),
+    ("i", "call-id"),
+    ("m", "contact"),
+    ("l", "content-length"),
+    ("c", "content-type"),
+    ("k", "supported"),
+    ("s", "subject"),
+    ("e", "content-encoding"),
+];
+
+fn canonical(name: &str) -> String {
+    let lower = name.trim().to_ascii_lowercase();
+    COMPACT
+        .iter()
+        .find(|(short, _)| *short == lower)
+        .map_or(lower, |(_, long)| (*long).to_owned())
+}
+
+impl SipMessage {
+    /// A request without header fields.
+    pub fn request(method: &str, uri: &str) -> Self {
+        Self {
+            start: format!("{method} {uri} SIP/2.0"),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// The answer to this request with what RFC 3261 §8.2.6 has copied: Via, From, To (with `tag` if it has none),
+    /// Call-ID, CSeq, and Record-Route for what may begin a dialog (§12.1.1).
+    pub fn answer(&self, status: u16, tag: &str) -> Self {
+        let mut answer = Self {
+            start: format!("SIP/2.0 {status} {}", phrase(status)),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        for (name, value) in &self.headers {
+            match canonical(name).as_str() {
+                "via" | "from" | "call-id" | "cseq" => answer.push(name, value),
+                "to" if status > 100 && param(value, "tag").is_none() => {
+                    answer.push(name, &format!("{value};tag={tag}"));
+                }
+                "to" => answer.push(name, value),
+                "record-route" if (101..300).contains(&status) => answer.push(name, value),
+                _ => {}
+            }
+        }
+        answer
+    }
+
+    /// Reads one framed message; `None` when it has no start line or a line without a colon.
+    pub fn parse(frame: &[u8]) -> Option<Self> {
+        let end = memchr::memmem::find(frame, b"\r\n\r\n")?;
+        let head = String::from_utf8_lossy(frame.get(..end)?);
+        let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
+        let mut lines = unfolded.split("\r\n");
+        let start = lines.next()?.to_owned();
+        let headers = lines
+            .map(|line| {
+                let (name, value) = line.split_once(':')?;
+                Some((name.trim().to_owned(), value.trim().to_owned()))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some(Self {
+            start,
+            headers,
+            body: frame.get(end.checked_add(4)?..)?.to_vec(),
+        })
+    }
+
+    /// The octets on the wire; Content-Length is written when no line of that name is there.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = format!("{}\r\n", self.start);
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if self.header("content-length").is_none() {
+            text.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+        }
+        text.push_str("\r\n");
+        let mut bytes = text.into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    /// The method of a request.
+    pub fn method(&self) -> Option<&str> {
+        if self.start.starts_with("SIP/2.0 ") {
+            return None;
+        }
+        self.start.split(' ').next()
+    }
+
+    /// The Request-URI of a request.
+    pub fn uri(&self) -> Option<&str> {
+        self.method().and_then(|_| self.start.split(' ').nth(1))
+    }
+
+    /// The status of a response.
+    pub fn status(&self) -> Option<u16> {
+        self.start
+            .strip_prefix("SIP/2.0 ")?
+            .split(' ')
+            .next()?
+            .parse()
+            .ok()
+    }
+
+    /// The first line of this name, in any case and compact form.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let wanted = canonical(name);
+        self.headers
+            .iter()
+            .find(|(n, _)| canonical(n) == wanted)
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// The comma-separated values of all lines of this name, in order.
+    pub fn values(&self, name: &str) -> Vec<String> {
+        let wanted = canonical(name);
+        self.headers
+            .iter()
+            .filter(|(n, _)| canonical(n) == wanted)
+            .flat_map(|(_, v)| split_list(v))
+            .collect()
+    }
+
+    /// Adds a line below all others.
+    pub fn push(&mut self, name: &str, value: &str) {
+        self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Adds a line above all others.
+    pub fn push_front(&mut self, name: &str, value: &str) {
+        self.headers.insert(0, (name.to_owned(), value.to_owned()));
+    }
+
+    /// Removes every line of this name.
+    pub fn remove(&mut self, name: &str) {
+        let wanted = canonical(name);
+        self.headers.retain(|(n, _)| canonical(n) != wanted);
+    }
+
+    /// Replaces every line of this name by one with this value, in the first one's place.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let wanted = canonical(name);
+        let place = self
+            .headers
+            .iter()
+            .position(|(n, _)| canonical(n) == wanted);
+        self.remove(name);
+        let at = place.unwrap_or(self.headers.len()).min(self.headers.len());
+        self.headers.insert(at, (name.to_owned(), value.to_owned()));
+    }
+
+    /// Replaces every line of this name by one line for each value, in the first one's place.
+    pub fn set_values(&mut self, name: &str, values: &[String]) {
+        if values.is_empty() {
+            self.remove(name);
+        } else {
+            self.set(name, &values.join(", "));
+        }
+    }
+
+    /// Replaces the Request-URI.
+    pub fn set_uri(&mut self, uri: &str) {
+        if let Some(method) = self.method() {
+            self.start = format!("{method} {uri} SIP/2.0");
+        }
+    }
+
+    /// Call-ID, or nothing.
+    pub fn call_id(&self) -> &str {
+        self.header("call-id").unwrap_or_default()
+    }
+
+    /// Number and method of CSeq.
+    pub fn cseq(&self) -> Option<(u32, &str)> {
+        let (number, method) = self.header("cseq")?.split_once(' ')?;
+        Some((number.parse().ok()?, method.trim()))
+    }
+
+    /// The topmost Via value.
+    pub fn top_via(&self) -> Option<String> {
+        self.values("via").into_iter().next()
+    }
+
+    /// The branch of the topmost Via.
+    pub fn branch(&self) -> Option<String> {
+        param(&self.top_via()?, "branch").map(str::to_owned)
+    }
+
+    /// The tag of To.
+    pub fn to_tag(&self) -> Option<&str> {
+        param(self.header("to")?, "tag")
+    }
+
+    /// The tag of From.
+    pub fn from_tag(&self) -> Option<&str> {
+        param(self.header("from")?, "tag")
+    }
+
+    /// The URI of the first Contact.
+    pub fn contact(&self) -> Option<String> {
+        let first = self.values("contact").into_iter().next()?;
+        Some(uri_of(&first).to_owned())
+    }
+}
+
+impl fmt::Display for SipMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
+    }
+}
+
+impl fmt::Debug for SipMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A header parameter outside `<>`.
+pub(super) fn param<'a>(value: &'a str, name: &str) -> Option<&'a str> {
+    let after = value
+        .rfind('>')
+        .map_or(value, |at| value.get(at..).unwrap_or(""));
+    after.split(';').skip(1).find_map(|p| {
+        let (n, v) = p.split_once('=')?;
+        n.trim().eq_ignore_ascii_case(name).then(|| v.trim())
+    })
+}
+
+/// The URI of a name-addr or addr-spec.
+pub(super) fn uri_of(value: &str) -> &str {
+    match value.split_once('<') {
+        Some((_, rest)) => rest.split('>').next().unwrap_or(rest),
+        None => value.split(';').next().unwrap_or(value).trim(),
+    }
+}
+
+/// `user@host` of a sip URI, in lower case, without port and parameters; `host` alone when there is no user.
+pub(super) fn address_of_record(uri: &str) -> String {
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    let rest = rest.split([';', '?']).next().unwrap_or(rest);
+    let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let host = host.split(':').next().unwrap_or(host).to_ascii_lowercase();
+    if user.is_empty() {
+        host
+    } else {
+        format!("{user}@{host}")
+    }
+}
+
+/// The host of a sip URI, in lower case.
+pub(super) fn host_of(uri: &str) -> String {
+    let aor = address_of_record(uri);
+    aor.rsplit('@').next().unwrap_or_default().to_owned()
+}
+
+fn split_list(value: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let (mut start, mut quoted, mut angle) = (0, false, false);
+    for (at, c) in value.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '<' if !quoted => angle = true,
+            '>' if !quoted => angle = false,
+            ',' if !quoted && !angle => {
+                parts.push(value.get(start..at).unwrap_or_default().trim().to_owned());
+                start = at.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+    parts.push(value.get(start..).unwrap_or_default().trim().to_owned());
+    parts
+}
+
+/// The usual words for a status.
+pub(super) fn phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        183 => "Session Progress",
+        200 => "OK",
+        202 => "Accepted",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        500 => "Server Internal Error",
+        503 => "Service Unavailable",
+        603 => "Decline",
+        _ => "Lab",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_back_as_it_was_written() {
+        let mut m = SipMessage::request("MESSAGE", "sip:bob@contoso.test");
+        m.push("Via", "SIP/2.0/TLS a.test;branch=z9hG4bK1");
+        m.push("i", "one@lab");
+        m.body = b"hi".to_vec();
+        let back = SipMessage::parse(&m.to_bytes()).unwrap();
+        assert_eq!(back.call_id(), "one@lab");
+        assert_eq!(back.header("l"), Some("2"));
+        assert_eq!(back.body, b"hi");
+        assert_eq!(back.branch().as_deref(), Some("z9hG4bK1"));
+        assert_eq!(back.to_bytes(), m.to_bytes());
+    }
+
+    #[test]
+    fn lists_split_at_commas_outside_quotes_and_angles() {
+        let mut m = SipMessage::request("INVITE", "sip:x@y");
+        m.push("Record-Route", "<sip:a;lr>, \"b, c\" <sip:d,e;lr>");
+        m.push("Record-Route", "<sip:f>");
+        assert_eq!(
+            m.values("record-route"),
+            ["<sip:a;lr>", "\"b, c\" <sip:d,e;lr>", "<sip:f>"]
+        );
+    }
+
+    #[test]
+    fn an_answer_copies_what_the_rfc_lists_and_tags_to() {
+        let mut m = SipMessage::request("INVITE", "sip:x@y");
+        m.push("Via", "SIP/2.0/TLS a;branch=z9hG4bK1");
+        m.push("Record-Route", "<sip:edge;lr>");
+        m.push("From", "<sip:a@y>;tag=1");
+        m.push("To", "<sip:x@y;tag=no>");
+        m.push("Call-ID", "c");
+        m.push("CSeq", "1 INVITE");
+        let ok = m.answer(200, "t");
+        assert_eq!(ok.to_tag(), Some("t"));
+        assert_eq!(ok.header("record-route"), Some("<sip:edge;lr>"));
+        assert_eq!(ok.cseq(), Some((1, "INVITE")));
+        let trying = m.answer(100, "t");
+        assert_eq!(
+            (trying.to_tag(), trying.header("record-route")),
+            (None, None)
+        );
+        assert_eq!(m.answer(404, "t").status(), Some(404));
+    }
+
+    #[test]
+    fn addresses_of_record_forget_ports_and_parameters() {
+        assert_eq!(
+            address_of_record("sip:Bob@Contoso.test:5061;x=y"),
+            "Bob@contoso.test"
+        );
+        assert_eq!(address_of_record("sips:contoso.test"), "contoso.test");
+        assert_eq!(host_of("sip:tok@edge.test:5061;lr"), "edge.test");
+        assert_eq!(uri_of("\"x\" <sip:a@b;lr>;tag=1"), "sip:a@b;lr");
+        assert_eq!(uri_of("sip:a@b;tag=1"), "sip:a@b");
+    }
+}

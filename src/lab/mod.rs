@@ -1,0 +1,38 @@
+//! Throw-away certificates and SIP ends for the demo, the tests and the benches.
+//!
+//! An [`End`] is a user agent whose calls read like a message chart; [`Client`] is one with a single TLS connection and
+//! no certificate, [`Server`] one that listens with MTLS and dials with its certificate. [`HomeServer`] lets a server
+//! answer by itself as registrar and proxy. Every end writes what it sends and receives into one [`Transcript`], from
+//! which [`Ladder`] draws.
+
+mod client;
+mod dialog;
+mod end;
+mod error;
+mod events;
+mod fresh;
+mod home;
+mod ladder;
+mod message;
+pub mod pki;
+mod server;
+pub mod site;
+mod tls;
+mod transcript;
+mod wire;
+
+pub use client::{Client, EdgeFace};
+pub use dialog::Dialog;
+pub use end::{Draft, End, Received, Sent};
+pub use error::LabError;
+pub use events::{EventLog, LineWriter};
+pub use home::{HomeServer, Registrar};
+pub use ladder::Ladder;
+pub use message::SipMessage;
+pub use server::{Server, ServerSpec};
+pub use tls::trust_only;
+pub use transcript::{Entry, Transcript};
+pub use wire::{Ended, Wire};
+
+#[cfg(test)]
+mod tests;

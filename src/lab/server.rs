@@ -1,0 +1,189 @@
+//! A server: listens with MTLS, dials the edge with its certificate, and otherwise does what the test says.
+use super::end::{Card, End};
+use super::pki::Issued;
+use super::{LabError, Received, Transcript, Wire, tls, wire};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_util::sync::CancellationToken;
+
+/// What makes a server.
+pub struct ServerSpec<'a> {
+    /// Its column in ladders.
+    pub party: &'a str,
+    /// Its name: in Via and Contact.
+    pub fqdn: &'a str,
+    /// Its own address of record, From of what it sends by itself.
+    pub aor: &'a str,
+    /// What it shows in both directions.
+    pub identity: &'a Issued,
+    /// Whose certificates it takes in both directions.
+    pub roots: &'a Arc<RootCertStore>,
+    /// Where it writes what it sees.
+    pub transcript: &'a Transcript,
+    /// Where to listen; `None`: a free port of the loopback.
+    pub listen: Option<SocketAddr>,
+}
+
+/// A SIP server over MTLS.
+pub struct Server {
+    end: End,
+    address: SocketAddr,
+    dialer: Arc<ClientConfig>,
+    stop: CancellationToken,
+    failures: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Binds and begins to accept.
+    ///
+    /// # Errors
+    /// No port, or a certificate that cannot be used.
+    pub async fn start(spec: &ServerSpec<'_>) -> Result<Self, LabError> {
+        let bound = |source| LabError::Io {
+            end: spec.party.to_owned(),
+            what: "listen",
+            source,
+        };
+        let address = spec
+            .listen
+            .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let listener = TcpListener::bind(address).await.map_err(bound)?;
+        let address = listener.local_addr().map_err(bound)?;
+        let acceptor = TlsAcceptor::from(tls::server_config(spec.roots, spec.identity)?);
+        let end = End::new(
+            Card {
+                party: spec.party.to_owned(),
+                aor: spec.aor.to_owned(),
+                sent_by: format!("{}:{}", spec.fqdn, address.port()),
+                contact: format!("sip:{}:{};transport=tls", spec.fqdn, address.port()),
+            },
+            spec.transcript.clone(),
+        );
+        let server = Self {
+            end: end.clone(),
+            address,
+            dialer: tls::client_config(spec.roots, Some(spec.identity))?,
+            stop: CancellationToken::new(),
+            failures: Arc::default(),
+        };
+        let (stop, failures) = (server.stop.clone(), Arc::clone(&server.failures));
+        tokio::spawn(async move {
+            tokio::select! {
+                () = accept_all(listener, acceptor, end, stop.clone(), failures) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Connects with its certificate. A refusal of that certificate shows after this has returned (TLS 1.3): see
+    /// [`Wire::ended`].
+    ///
+    /// # Errors
+    /// The edge cannot be reached or does not prove its name.
+    pub async fn dial(&self, address: SocketAddr, name: &str) -> Result<Wire, LabError> {
+        let io = |what| {
+            let end = self.end.party().to_owned();
+            move |source| LabError::Io { end, what, source }
+        };
+        let name = ServerName::try_from(name.to_owned()).map_err(|e| {
+            io("use the edge's name")(io::Error::new(io::ErrorKind::InvalidInput, e))
+        })?;
+        let tcp = wire::dial(address).await.map_err(io("connect"))?;
+        let stream = TlsConnector::from(Arc::clone(&self.dialer))
+            .connect(name, tcp)
+            .await
+            .map_err(io("shake hands"))?;
+        self.end
+            .adopt(stream.into(), self.stop.child_token())
+            .map_err(io("connect"))
+    }
+
+    /// What went wrong in inbound handshakes, in the TLS library's words.
+    pub fn handshake_failures(&self) -> Vec<String> {
+        self.failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The next message, whatever it is; `None` once the server is stopped.
+    pub(super) async fn next(&self) -> Option<Received> {
+        tokio::select! {
+            received = self.end.next() => Some(received),
+            () = self.stop.cancelled() => None,
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Drops the listener and every connection at once, as a crash does.
+    pub fn kill(&self) {
+        self.end.transcript().note(self.end.party(), "killed");
+        self.stop.cancel();
+    }
+}
+
+/// A server is an [`End`] with any number of connections.
+impl Deref for Server {
+    type Target = End;
+    fn deref(&self) -> &End {
+        &self.end
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn accept_all(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    end: End,
+    stop: CancellationToken,
+    failures: Arc<Mutex<Vec<String>>>,
+) {
+    while let Ok((tcp, _)) = listener.accept().await {
+        let (acceptor, end, stop) = (acceptor.clone(), end.clone(), stop.child_token());
+        let failures = Arc::clone(&failures);
+        tokio::spawn(async move {
+            if let Err(e) = accept_one(tcp, &acceptor, &end, stop).await {
+                end.transcript()
+                    .note(end.party(), &format!("handshake failed: {e}"));
+                failures
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(e.to_string());
+            }
+        });
+    }
+}
+
+async fn accept_one(
+    tcp: TcpStream,
+    acceptor: &TlsAcceptor,
+    end: &End,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let stream = tokio::select! {
+        stream = acceptor.accept(tcp) => stream?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    end.adopt(stream.into(), stop).map(|_| ())
+}

@@ -1,0 +1,68 @@
+//! TLS set-ups of lab ends: a client without a certificate, a server that asks for one, a server that dials with its own.
+use super::LabError;
+use super::pki::{Authority, Issued};
+use rustls::client::Resumption;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::CertificateDer;
+use std::sync::Arc;
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// A root store that trusts these authorities and nobody else.
+///
+/// # Errors
+/// An authority's certificate that cannot be an anchor.
+pub fn trust_only(authorities: &[&Authority]) -> Result<Arc<RootCertStore>, LabError> {
+    let mut store = RootCertStore::empty();
+    for authority in authorities {
+        let pem = authority.certificate_pem();
+        for certificate in rustls_pemfile::certs(&mut pem.as_bytes()) {
+            let certificate: CertificateDer<'static> =
+                certificate.map_err(|source| LabError::Io {
+                    end: "lab".to_owned(),
+                    what: "read an authority's PEM",
+                    source,
+                })?;
+            store.add(certificate)?;
+        }
+    }
+    Ok(Arc::new(store))
+}
+
+/// For dialling, with a certificate or without.
+pub(super) fn client_config(
+    roots: &Arc<RootCertStore>,
+    identity: Option<&Issued>,
+) -> Result<Arc<ClientConfig>, LabError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(Arc::clone(roots));
+    let mut config = match identity {
+        Some(issued) => {
+            builder.with_client_auth_cert(issued.chain.clone(), issued.key.clone_key())?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    // Every connection of a test proves itself anew.
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// For listening: the other side must show a certificate of these roots.
+pub(super) fn server_config(
+    roots: &Arc<RootCertStore>,
+    identity: &Issued,
+) -> Result<Arc<ServerConfig>, LabError> {
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider()).build()?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,119 @@
+//! What all ends of one lab sent and received, in the order in which they saw it.
+use super::SipMessage;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One message on one leg, or a remark of one end.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Since the transcript began.
+    pub at: Duration,
+    /// The party that sent it.
+    pub from: String,
+    /// The party that it was sent to; the same as `from` for a remark.
+    pub to: String,
+    /// Start line (or the remark).
+    pub text: String,
+    /// CSeq, for responses that do not name their method.
+    pub cseq: String,
+    /// Call-ID.
+    pub call_id: String,
+}
+
+/// Cheap to clone; all clones write to the same list.
+#[derive(Clone)]
+pub struct Transcript {
+    began: Instant,
+    entries: Arc<Mutex<Vec<Entry>>>,
+}
+
+/// More entries than any scenario needs; load tests must not fill the memory.
+const MOST: usize = 20_000;
+
+impl Default for Transcript {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Transcript {
+    /// An empty one; times count from now.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "ends are the outside world: they have a clock"
+    )]
+    pub fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            entries: Arc::default(),
+        }
+    }
+
+    /// Adds a message that went from one party to another.
+    pub(super) fn message(&self, from: &str, to: &str, message: &SipMessage) {
+        self.add(Entry {
+            at: self.began.elapsed(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            text: message.start.clone(),
+            cseq: message.header("cseq").unwrap_or_default().to_owned(),
+            call_id: message.call_id().to_owned(),
+        });
+    }
+
+    /// Adds a remark, such as how a connection ended.
+    pub fn note(&self, party: &str, text: &str) {
+        self.add(Entry {
+            at: self.began.elapsed(),
+            from: party.to_owned(),
+            to: party.to_owned(),
+            text: text.to_owned(),
+            cseq: String::new(),
+            call_id: String::new(),
+        });
+    }
+
+    /// How many entries there are: a mark for [`Self::since`].
+    pub fn mark(&self) -> usize {
+        self.entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
+    /// A copy of the entries after a mark.
+    pub fn since(&self, mark: usize) -> Vec<Entry> {
+        self.entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(mark..)
+            .unwrap_or_default()
+            .to_vec()
+    }
+
+    fn add(&self, entry: Entry) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() < MOST {
+            entries.push(entry);
+        }
+    }
+}
+
+impl fmt::Display for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for e in self.since(0) {
+            let at = e.at.as_secs_f64();
+            if e.from == e.to {
+                writeln!(f, "{at:9.4}  {}: {}", e.from, e.text)?;
+            } else {
+                writeln!(
+                    f,
+                    "{at:9.4}  {} -> {}: {} ({})",
+                    e.from, e.to, e.text, e.cseq
+                )?;
+            }
+        }
+        Ok(())
+    }
+}

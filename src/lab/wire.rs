@@ -1,0 +1,324 @@
+//! One TLS connection of an end: framing by Content-Length (RFC 3261 §18.3), keep-alives (RFC 5626 §4.4.1), raw octets.
+use super::{LabError, SipMessage};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The other side sent close_notify.
+    CloseNotify,
+    /// The other side cut it, or sent an alert; with the TLS library's or the system's word.
+    Cut(String),
+    /// This end ended it.
+    Here,
+}
+
+/// A live or ended connection; cheap to clone.
+#[derive(Clone)]
+pub struct Wire {
+    state: Arc<State>,
+}
+
+struct State {
+    party: String,
+    local: SocketAddr,
+    remote: SocketAddr,
+    out: mpsc::Sender<Out>,
+    stop: CancellationToken,
+    ended: watch::Receiver<Option<Ended>>,
+    raw: Mutex<Vec<u8>>,
+    pings: AtomicUsize,
+    pongs: watch::Sender<usize>,
+}
+
+enum Out {
+    Bytes(Vec<u8>),
+    Close,
+}
+
+/// Of the received octets this many are kept for [`Wire::raw`].
+const RAW_KEPT: usize = 4 * 1024 * 1024;
+/// Messages or segments that wait for the socket.
+const OUT_QUEUE: usize = 4096;
+
+/// Opens a TCP connection.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "ends are the outside world: they dial the edge under test"
+)]
+pub(super) async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+impl Wire {
+    /// Starts to read and write; `deliver` gets each message with its octets.
+    pub(super) fn start(
+        party: &str,
+        stream: TlsStream<TcpStream>,
+        stop: CancellationToken,
+        deliver: impl Fn(&Self, SipMessage, Vec<u8>) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (local, remote) = {
+            let (tcp, _) = stream.get_ref();
+            (tcp.local_addr()?, tcp.peer_addr()?)
+        };
+        let (out, queue) = mpsc::channel(OUT_QUEUE);
+        let (ended_in, ended) = watch::channel(None);
+        let wire = Self {
+            state: Arc::new(State {
+                party: party.to_owned(),
+                local,
+                remote,
+                out,
+                stop: stop.clone(),
+                ended,
+                raw: Mutex::default(),
+                pings: AtomicUsize::new(0),
+                pongs: watch::channel(0).0,
+            }),
+        };
+        let (read, write) = tokio::io::split(stream);
+        tokio::spawn(write_queue(write, queue, stop.clone()));
+        let reader = wire.clone();
+        tokio::spawn(async move {
+            let how = tokio::select! {
+                how = reader.read_all(read, deliver) => how,
+                () = stop.cancelled() => Ended::Here,
+            };
+            ended_in.send_replace(Some(how));
+            stop.cancel();
+        });
+        Ok(wire)
+    }
+
+    async fn read_all(
+        &self,
+        mut read: ReadHalf<TlsStream<TcpStream>>,
+        deliver: impl Fn(&Self, SipMessage, Vec<u8>),
+    ) -> Ended {
+        let mut pending = Vec::new();
+        let mut chunk = vec![0; 64 * 1024];
+        loop {
+            match read.read(&mut chunk).await {
+                Ok(0) => return Ended::CloseNotify,
+                Ok(n) => {
+                    let got = chunk.get(..n).unwrap_or_default();
+                    self.keep_raw(got);
+                    pending.extend_from_slice(got);
+                }
+                Err(e) => return Ended::Cut(e.to_string()),
+            }
+            while let Some((piece, length)) = next_piece(&pending) {
+                let frame: Vec<u8> = pending.drain(..length).collect();
+                match piece {
+                    Piece::Ping => {
+                        self.state.pings.fetch_add(1, Ordering::Relaxed);
+                        let _ = self.state.out.try_send(Out::Bytes(b"\r\n".to_vec()));
+                    }
+                    Piece::Pong => self.state.pongs.send_modify(|n| *n = n.saturating_add(1)),
+                    Piece::Message => match SipMessage::parse(&frame) {
+                        Some(message) => deliver(self, message, frame),
+                        None => return Ended::Cut("what came is not SIP".to_owned()),
+                    },
+                }
+            }
+        }
+    }
+
+    fn keep_raw(&self, got: &[u8]) {
+        let mut raw = self
+            .state
+            .raw
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        raw.extend_from_slice(got);
+        let excess = raw.len().saturating_sub(RAW_KEPT);
+        raw.drain(..excess);
+    }
+
+    /// Whether nobody has ended it yet.
+    pub fn is_live(&self) -> bool {
+        self.state.ended.borrow().is_none() && !self.state.stop.is_cancelled()
+    }
+
+    /// This end's address.
+    pub fn local(&self) -> SocketAddr {
+        self.state.local
+    }
+
+    /// The other side's address.
+    pub fn remote(&self) -> SocketAddr {
+        self.state.remote
+    }
+
+    /// The octets received so far (the last few megabytes).
+    pub fn raw(&self) -> Vec<u8> {
+        self.state
+            .raw
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// How many keep-alive pings came from the other side (each was answered).
+    pub fn pings(&self) -> usize {
+        self.state.pings.load(Ordering::Relaxed)
+    }
+
+    /// How many pongs came.
+    pub fn pongs(&self) -> usize {
+        *self.state.pongs.borrow()
+    }
+
+    /// Queues octets as one write, and so one TLS record as long as they fit (16 kB).
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub async fn send_raw(&self, bytes: &[u8]) -> Result<(), LabError> {
+        self.queue(Out::Bytes(bytes.to_vec())).await
+    }
+
+    /// Queues octets in `parts` writes of about equal length, each flushed by itself.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub async fn send_in_segments(&self, bytes: &[u8], parts: usize) -> Result<(), LabError> {
+        let size = bytes.len().div_ceil(parts.max(1)).max(1);
+        for segment in bytes.chunks(size) {
+            self.send_raw(segment).await?;
+        }
+        Ok(())
+    }
+
+    /// Queues without waiting, for answers of the transaction layer.
+    pub(super) fn send_now(&self, bytes: Vec<u8>) {
+        let _ = self.state.out.try_send(Out::Bytes(bytes));
+    }
+
+    /// Sends a keep-alive ping and waits for its pong.
+    ///
+    /// # Errors
+    /// No pong within `patience`, or the connection has ended.
+    pub async fn ping(&self, patience: Duration) -> Result<(), LabError> {
+        let mut pongs = self.state.pongs.subscribe();
+        let before = *pongs.borrow_and_update();
+        self.send_raw(b"\r\n\r\n").await?;
+        match tokio::time::timeout(patience, pongs.wait_for(|n| *n > before)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(self.timeout("a pong", patience)),
+        }
+    }
+
+    /// Sends what is queued, then close_notify.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub async fn close(&self) -> Result<(), LabError> {
+        self.queue(Out::Close).await
+    }
+
+    /// Drops the connection without close_notify.
+    pub fn cut(&self) {
+        self.state.stop.cancel();
+    }
+
+    /// Waits for the end of the connection and tells how it came.
+    ///
+    /// # Errors
+    /// It is still open after `patience`.
+    pub async fn ended(&self, patience: Duration) -> Result<Ended, LabError> {
+        let mut ended = self.state.ended.clone();
+        match tokio::time::timeout(patience, ended.wait_for(Option::is_some)).await {
+            Ok(Ok(how)) => Ok(how.clone().unwrap_or(Ended::Here)),
+            Ok(Err(_)) => Ok(Ended::Here),
+            Err(_) => Err(self.timeout("the end of the connection", patience)),
+        }
+    }
+
+    async fn queue(&self, what: Out) -> Result<(), LabError> {
+        if !self.is_live() || self.state.out.send(what).await.is_err() {
+            return Err(LabError::NoConnection {
+                end: self.state.party.clone(),
+                transcript: String::new(),
+            });
+        }
+        Ok(())
+    }
+
+    fn timeout(&self, awaited: &str, patience: Duration) -> LabError {
+        LabError::Timeout {
+            end: self.state.party.clone(),
+            awaited: awaited.to_owned(),
+            seconds: patience.as_secs(),
+            transcript: String::new(),
+        }
+    }
+}
+
+async fn write_queue(
+    mut write: WriteHalf<TlsStream<TcpStream>>,
+    mut queue: mpsc::Receiver<Out>,
+    stop: CancellationToken,
+) {
+    let work = async {
+        while let Some(next) = queue.recv().await {
+            match next {
+                Out::Bytes(bytes) => {
+                    write.write_all(&bytes).await?;
+                    write.flush().await?;
+                }
+                Out::Close => {
+                    write.shutdown().await?;
+                    return Ok(());
+                }
+            }
+        }
+        Ok::<(), io::Error>(())
+    };
+    tokio::select! {
+        // A write error shows at the reader, too, and there it is told.
+        _ = work => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+enum Piece {
+    Ping,
+    Pong,
+    Message,
+}
+
+/// What stands at the beginning, with its length; `None` when more octets are needed.
+fn next_piece(buf: &[u8]) -> Option<(Piece, usize)> {
+    if buf.starts_with(b"\r\n\r\n") {
+        return Some((Piece::Ping, 4));
+    }
+    if buf.starts_with(b"\r\n") {
+        // One CRLF with something else behind it, or alone in what was read: a pong.
+        return (buf.get(2) != Some(&b'\r')).then_some((Piece::Pong, 2));
+    }
+    let head = memchr::memmem::find(buf, b"\r\n\r\n")?;
+    let text = String::from_utf8_lossy(buf.get(..head)?);
+    let length: usize = text
+        .split("\r\n")
+        .filter_map(|line| line.split_once(':'))
+        .find(|(n, _)| {
+            let n = n.trim();
+            n.eq_ignore_ascii_case("content-length") || n.eq_ignore_ascii_case("l")
+        })
+        .and_then(|(_, v)| v.trim().parse().ok())
+        .unwrap_or(0);
+    let total = head.checked_add(4)?.checked_add(length)?;
+    (buf.len() >= total).then_some((Piece::Message, total))
+}

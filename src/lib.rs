@@ -1,0 +1,27 @@
+//! sipward: a mutual-TLS SIP proxy daemon that decides trust in one place.
+//!
+//! The map, from the bottom up (dependencies point down only):
+//!
+//! * [`sip`]: framing, the lazy message view, URIs and edits over received bytes; no policy, no I/O.
+//! * [`observe`]: the events an operator sees, and how they leave the message path.
+//! * [`topology`]: the TOML file, from text to a [`topology::Topology`] without open questions.
+//! * [`trust`]: [`trust::decide`], the one place that says who a certificate is.
+//! * [`proxy`]: the sans-I/O core of RFC 3261 §16 and §17, one per shard.
+//! * [`edge`]: the only I/O shell: shards, listeners, handshakes, connections to peers.
+//! * [`daemon`]: start-up, generations and reload, drain, signals, systemd.
+//! * [`cli`]: the commands.
+//! * [`lab`]: throw-away certificates and SIP ends for the demo, the tests and the benches.
+//!
+//! The way of one message: a connection's task in [`edge`] reads, [`sip::framing`] finds the frame,
+//! [`proxy::Core::on_message`] judges it by the identity of that connection and plans the edits, the
+//! actions it returns are carried out by the same task as far as the outgoing socket.
+
+pub mod cli;
+pub mod daemon;
+pub mod edge;
+pub mod lab;
+pub mod observe;
+pub mod proxy;
+pub mod sip;
+pub mod topology;
+pub mod trust;

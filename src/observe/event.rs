@@ -1,0 +1,202 @@
+//! The table of events: stable names with typed fields; callers pass values, never prose.
+use crate::trust::Decision;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One line of the log.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// `start`: the daemon begins, with version and topology file.
+    Start {
+        /// Package version.
+        version: &'static str,
+        /// The topology file.
+        topology: PathBuf,
+        /// How many shards run.
+        shards: usize,
+    },
+    /// `start_refused`: the daemon cannot start.
+    StartRefused {
+        /// The topology file.
+        topology: PathBuf,
+        /// `topology`, `listen` or `internal`.
+        reason: &'static str,
+        /// Every fault.
+        details: Vec<String>,
+    },
+    /// `listening`: a listener is bound.
+    Listening {
+        /// Its name.
+        listener: String,
+        /// The bound address.
+        address: SocketAddr,
+        /// `clients`, `peers` or `both`.
+        accept: &'static str,
+    },
+    /// `ready`: sockets and trust are in place.
+    Ready {
+        /// Generation that serves.
+        generation: u64,
+    },
+    /// `token_key_random`: no key file, so a restart ends every dialog's route and every registration's path.
+    TokenKeyRandom,
+    /// `warning`: something of the topology that works but will surprise.
+    Warning {
+        /// Stable identifier.
+        code: &'static str,
+        /// The sentence.
+        what: String,
+    },
+    /// `handshake_accepted`.
+    HandshakeAccepted {
+        /// `inbound` or `outbound`.
+        direction: &'static str,
+        /// Connection number, unique in this run.
+        connection: u64,
+        /// The other side.
+        remote: SocketAddr,
+        /// Listener name (inbound) or peer FQDN (outbound).
+        via: String,
+        /// SNI received or sent.
+        sni: Option<String>,
+        /// Protocol version, e.g. `TLSv1.3`.
+        version: String,
+        /// Cipher suite.
+        cipher: String,
+        /// Key exchange group.
+        group: String,
+        /// The trust decision; `None` for a client.
+        decision: Option<Arc<Decision>>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// `handshake_refused`: ended without a usable connection, whoever refused.
+    HandshakeRefused {
+        /// `inbound` or `outbound`.
+        direction: &'static str,
+        /// The other side.
+        remote: SocketAddr,
+        /// Listener name (inbound) or peer FQDN (outbound).
+        via: String,
+        /// SNI received or sent.
+        sni: Option<String>,
+        /// Reason code: of the decision, or `timeout`, `tls_error`, `alert_received`, `closed`, `too_many_handshakes`,
+        /// `client_not_accepted`, `unknown_sni` ...
+        reason: &'static str,
+        /// What the TLS library said, if anything.
+        detail: Option<String>,
+        /// The decision that refused, if a certificate was judged.
+        decision: Option<Arc<Decision>>,
+    },
+    /// `connection_closed`.
+    ConnectionClosed {
+        /// Connection number.
+        connection: u64,
+        /// The other side.
+        remote: SocketAddr,
+        /// Peer FQDN; `None` for a client.
+        peer: Option<String>,
+        /// `us` or `them`.
+        by: &'static str,
+        /// Reason code: `close_notify`, `eof_without_close_notify`, `idle`, `framing`, `send_queue_full`, `drain`,
+        /// `trust_withdrawn`, `io_error` ...
+        reason: &'static str,
+        /// Messages received.
+        messages_in: u64,
+        /// Messages sent.
+        messages_out: u64,
+        /// How long it was open.
+        open: Duration,
+    },
+    /// `request_relayed` / `request_refused`.
+    Request(Box<RequestEvent>),
+    /// `peer_up`: the first connection of a shard to a peer is ready.
+    PeerUp {
+        /// Its FQDN.
+        peer: String,
+        /// The shard.
+        shard: u16,
+    },
+    /// `peer_down`: the last connection of a shard to a peer is gone, or a connect failed.
+    PeerDown {
+        /// Its FQDN.
+        peer: String,
+        /// The shard.
+        shard: u16,
+        /// Reason code.
+        reason: &'static str,
+        /// How long until the next try.
+        retry_in: Option<Duration>,
+    },
+    /// `message_dropped`: a response or ACK that may not be relayed.
+    MessageDropped {
+        /// Reason code.
+        reason: &'static str,
+        /// Where it came from.
+        remote: SocketAddr,
+        /// Peer FQDN; `None` for a client.
+        peer: Option<String>,
+    },
+    /// `reload`: a new generation serves, or the old one stays.
+    Reload {
+        /// The generation that serves now.
+        generation: u64,
+        /// `ok` or `refused`.
+        result: &'static str,
+        /// What was wrong, or what changed.
+        details: Vec<String>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// `drain`: no new connections; waits for transactions.
+    Drain {
+        /// Transactions still open.
+        transactions: usize,
+    },
+    /// `stopped`: everything is closed.
+    Stopped {
+        /// Transactions that did not finish in time.
+        abandoned: usize,
+    },
+    /// `library`: what a library said through `tracing` or `log`, warnings and errors only.
+    Library {
+        /// Warn or error.
+        level: tracing::Level,
+        /// The module that speaks.
+        target: String,
+        /// What it says.
+        message: String,
+    },
+    /// `log_dropped`: lines that the writer could not take.
+    LogDropped {
+        /// How many since the last such line.
+        lines: u64,
+    },
+}
+
+/// A request's outcome.
+#[derive(Clone, Debug)]
+pub struct RequestEvent {
+    /// Whether it was refused by us; then `reason` is ours.
+    pub refused: bool,
+    /// Reason code for a refusal or a failure of ours (`no_answer` ...).
+    pub reason: Option<&'static str>,
+    /// The method.
+    pub method: Vec<u8>,
+    /// The Call-ID.
+    pub call_id: Vec<u8>,
+    /// Source address.
+    pub remote: SocketAddr,
+    /// FQDN of the peer it came from; `None`: a client.
+    pub from_peer: Option<String>,
+    /// FQDN of the peer it went to; `None` with `to_client` false: nowhere.
+    pub to_peer: Option<String>,
+    /// Whether it went to a client flow.
+    pub to_client: bool,
+    /// The final status sent back; `None`: none (ACK, dropped).
+    pub status: Option<u16>,
+    /// From receipt to the final answer.
+    pub took: Duration,
+}

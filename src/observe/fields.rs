@@ -1,0 +1,272 @@
+//! The fields of an event: name and value, in the order in which they are written.
+use super::Event;
+use crate::trust::{Decision, MatchedKind, Verdict};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The value of a field, before any bound or escape.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// Text, whoever chose it.
+    Text(&'a str),
+    /// Octets that are usually text.
+    Octets(&'a [u8]),
+    /// An address with port.
+    Address(SocketAddr),
+    /// A number.
+    Number(u64),
+    /// Yes or no.
+    Flag(bool),
+    /// Several texts.
+    List(&'a [String]),
+}
+
+/// Takes the fields of one event, one call each.
+type Take<'t> = dyn FnMut(&'static str, Value<'_>) + 't;
+
+impl Event {
+    /// Hands over every field that this event has, in the order of its row in [`super::table`]. Absent values are left out.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each event, and nothing else"
+    )]
+    pub fn fields(&self, take: &mut Take<'_>) {
+        use Value::{Address, Flag, List, Number, Octets, Text};
+        match self {
+            Self::Start {
+                version,
+                topology,
+                shards,
+            } => {
+                take("version", Text(version));
+                take("topology", Octets(topology.as_os_str().as_encoded_bytes()));
+                take("shards", count(*shards));
+            }
+            Self::StartRefused {
+                topology,
+                reason,
+                details,
+            } => {
+                take("topology", Octets(topology.as_os_str().as_encoded_bytes()));
+                take("reason", Text(reason));
+                take("details", List(details));
+            }
+            Self::Listening {
+                listener,
+                address,
+                accept,
+            } => {
+                take("listener", Text(listener));
+                take("address", Address(*address));
+                take("accept", Text(accept));
+            }
+            Self::Ready { generation } => take("generation", Number(*generation)),
+            Self::TokenKeyRandom => {}
+            Self::Warning { code, what } => {
+                take("code", Text(code));
+                take("what", Text(what));
+            }
+            Self::HandshakeAccepted { .. } | Self::HandshakeRefused { .. } => self.handshake(take),
+            Self::ConnectionClosed {
+                connection,
+                remote,
+                peer,
+                by,
+                reason,
+                messages_in,
+                messages_out,
+                open,
+            } => {
+                take("connection", Number(*connection));
+                take("remote", Address(*remote));
+                text(take, "peer", peer.as_deref());
+                take("by", Text(by));
+                take("reason", Text(reason));
+                take("messages_in", Number(*messages_in));
+                take("messages_out", Number(*messages_out));
+                take("open_ms", millis(*open));
+            }
+            Self::Request(request) => {
+                text(take, "reason", request.reason);
+                take("method", Octets(&request.method));
+                take("call_id", Octets(&request.call_id));
+                take("remote", Address(request.remote));
+                text(take, "from_peer", request.from_peer.as_deref());
+                text(take, "to_peer", request.to_peer.as_deref());
+                take("to_client", Flag(request.to_client));
+                number(take, "status", request.status.map(u64::from));
+                take("took_us", micros(request.took));
+            }
+            Self::PeerUp { peer, shard } => {
+                take("peer", Text(peer));
+                take("shard", Number(u64::from(*shard)));
+            }
+            Self::PeerDown {
+                peer,
+                shard,
+                reason,
+                retry_in,
+            } => {
+                take("peer", Text(peer));
+                take("shard", Number(u64::from(*shard)));
+                take("reason", Text(reason));
+                if let Some(pause) = retry_in {
+                    take("retry_in_ms", millis(*pause));
+                }
+            }
+            Self::MessageDropped {
+                reason,
+                remote,
+                peer,
+            } => {
+                take("reason", Text(reason));
+                take("remote", Address(*remote));
+                text(take, "peer", peer.as_deref());
+            }
+            Self::Reload {
+                generation,
+                result,
+                details,
+                took,
+            } => {
+                take("generation", Number(*generation));
+                take("result", Text(result));
+                take("took_us", micros(*took));
+                take("details", List(details));
+            }
+            Self::Drain { transactions } => take("transactions", count(*transactions)),
+            Self::Stopped { abandoned } => take("abandoned", count(*abandoned)),
+            Self::Library {
+                target, message, ..
+            } => {
+                take("target", Text(target));
+                take("message", Text(message));
+            }
+            Self::LogDropped { lines } => take("lines", Number(*lines)),
+        }
+    }
+
+    /// The fields of the two handshake events; of other events none.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the caller's match sends only these two here"
+    )]
+    fn handshake(&self, take: &mut Take<'_>) {
+        use Value::{Address, Number, Text};
+        match self {
+            Self::HandshakeAccepted {
+                direction,
+                connection,
+                remote,
+                via,
+                sni,
+                version,
+                cipher,
+                group,
+                decision,
+                took,
+            } => {
+                take("direction", Text(direction));
+                take("connection", Number(*connection));
+                take("remote", Address(*remote));
+                take("via", Text(via));
+                text(take, "sni", sni.as_deref());
+                take("version", Text(version));
+                take("cipher", Text(cipher));
+                take("group", Text(group));
+                take("took_us", micros(*took));
+                if let Some(decision) = decision {
+                    take("reason", Text(decision.reason.code()));
+                    self::decision(decision, take);
+                }
+            }
+            Self::HandshakeRefused {
+                direction,
+                remote,
+                via,
+                sni,
+                reason,
+                detail,
+                decision,
+            } => {
+                take("direction", Text(direction));
+                take("remote", Address(*remote));
+                take("via", Text(via));
+                text(take, "sni", sni.as_deref());
+                take("reason", Text(reason));
+                text(take, "detail", detail.as_deref());
+                if let Some(decision) = decision {
+                    self::decision(decision, take);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a trust decision adds to the event of its handshake.
+fn decision(decision: &Decision, take: &mut Take<'_>) {
+    use Value::{List, Text};
+    take("decision", Text(&decision.id));
+    take("verdict", Text(verdict(decision.verdict)));
+    text(take, "peer", decision.peer_fqdn.as_deref());
+    if let Some((name, kind)) = &decision.matched {
+        take("matched", Text(name));
+        take("matched_kind", Text(matched_kind(*kind)));
+    }
+    take("names", List(&decision.names));
+    take("subjects", List(&decision.subjects));
+    take("fingerprints", List(&decision.fingerprints));
+    if let Some((trust, subject)) = &decision.anchor {
+        take("trust", Text(trust));
+        take("anchor", Text(subject));
+    }
+    if let Some((issuer, age)) = &decision.crl {
+        take("crl", Text(issuer));
+        take("crl_age_s", Value::Number(*age));
+    }
+    text(take, "purpose", decision.purpose);
+    number(take, "valid_until", decision.valid_until);
+    take("generation", Value::Number(decision.generation));
+    number(take, "line", decision.line.map(u64::from));
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accept => "accept",
+        Verdict::Refuse => "refuse",
+    }
+}
+
+fn matched_kind(kind: MatchedKind) -> &'static str {
+    match kind {
+        MatchedKind::SipUri => "sip_uri",
+        MatchedKind::Dns => "dns",
+        MatchedKind::Wildcard => "wildcard",
+        MatchedKind::CommonName => "common_name",
+    }
+}
+
+fn text(take: &mut Take<'_>, name: &'static str, value: Option<&str>) {
+    if let Some(value) = value {
+        take(name, Value::Text(value));
+    }
+}
+
+fn number(take: &mut Take<'_>, name: &'static str, value: Option<u64>) {
+    if let Some(value) = value {
+        take(name, Value::Number(value));
+    }
+}
+
+fn count(value: usize) -> Value<'static> {
+    Value::Number(u64::try_from(value).unwrap_or(u64::MAX))
+}
+
+fn millis(value: Duration) -> Value<'static> {
+    Value::Number(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn micros(value: Duration) -> Value<'static> {
+    Value::Number(u64::try_from(value.as_micros()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,79 @@
+//! A log that keeps its events in memory, for tests and for the demo.
+use super::Event;
+use super::line::{self, Shape};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// What a memory log has received.
+#[derive(Clone, Default)]
+pub struct MemoryLog {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    events: Mutex<Vec<(SystemTime, Event)>>,
+    arrived: Condvar,
+}
+
+impl MemoryLog {
+    pub(super) fn push(&self, at: SystemTime, event: Event) {
+        self.lock().push((at, event));
+        self.shared.arrived.notify_all();
+    }
+
+    /// A copy of the events so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.lock().iter().map(|(_, event)| event.clone()).collect()
+    }
+
+    /// The JSON lines that the events so far make.
+    pub fn lines(&self) -> Vec<String> {
+        self.written(Shape::Json)
+    }
+
+    /// The same for a terminal.
+    pub fn human_lines(&self) -> Vec<String> {
+        self.written(Shape::Human)
+    }
+
+    /// The first event, past or to come, that `wanted` says yes to; `None` when none came within `timeout`. Blocks the
+    /// thread.
+    pub fn wait_for(&self, wanted: impl Fn(&Event) -> bool, timeout: Duration) -> Option<Event> {
+        let find = |events: &[(SystemTime, Event)]| {
+            events
+                .iter()
+                .map(|(_, event)| event)
+                .find(|event| wanted(event))
+                .cloned()
+        };
+        let (events, _) = self
+            .shared
+            .arrived
+            .wait_timeout_while(self.lock(), timeout, |events| find(events).is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        find(&events)
+    }
+
+    /// Forgets the events so far.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn written(&self, shape: Shape) -> Vec<String> {
+        let line = |(at, event): &(SystemTime, Event)| {
+            let mut octets = Vec::new();
+            line::write(shape, *at, event, &mut octets);
+            String::from_utf8_lossy(&octets).trim_end().to_owned()
+        };
+        self.lock().iter().map(line).collect()
+    }
+
+    /// A list of events has no broken state, so a panic elsewhere does not matter.
+    fn lock(&self) -> MutexGuard<'_, Vec<(SystemTime, Event)>> {
+        self.shared
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

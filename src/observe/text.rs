@@ -1,0 +1,90 @@
+//! Text of unknown origin made fit for one line of a log: bounded, and without a character that acts on its reader.
+use std::borrow::Cow;
+
+/// Octets of one field, counted as JSON writes them; a longer one is cut and ends with [`CUT`].
+pub(super) const FIELD_OCTETS: usize = 1024;
+/// What a cut field ends with.
+pub(super) const CUT: char = '…';
+
+/// Whether a character could act on a terminal, a pager or a log viewer instead of being seen: controls (C0, DEL, C1),
+/// line and paragraph separators, marks that change the direction of writing, and invisible ones.
+pub(super) fn acts_on_reader(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Octets that a character takes in JSON, at most.
+fn cost(c: char) -> usize {
+    match c {
+        '"' | '\\' => 2,
+        _ if acts_on_reader(c) => 6 * c.len_utf16(),
+        _ => c.len_utf8(),
+    }
+}
+
+/// The text, cut to `limit` octets of JSON.
+pub(super) fn bounded(text: Cow<'_, str>, limit: usize) -> Cow<'_, str> {
+    let room = limit.saturating_sub(CUT.len_utf8());
+    let mut used = 0;
+    let mut cut_at = None;
+    for (at, c) in text.char_indices() {
+        used += cost(c);
+        if used > room && cut_at.is_none() {
+            cut_at = Some(at);
+        }
+        if used > limit {
+            let kept = cut_at.and_then(|at| text.get(..at)).unwrap_or_default();
+            return Cow::Owned(format!("{kept}{CUT}"));
+        }
+    }
+    text
+}
+
+/// Octets as text, cut to `limit`; what is not UTF-8 becomes U+FFFD.
+pub(super) fn lossy(octets: &[u8], limit: usize) -> Cow<'_, str> {
+    // Reading as UTF-8 never shortens, so what lies further behind would be cut anyway.
+    let head = octets.get(..limit + 4).unwrap_or(octets);
+    bounded(String::from_utf8_lossy(head), limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_text_is_not_copied() {
+        assert!(matches!(bounded("abc".into(), 3), Cow::Borrowed("abc")));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_says_so() {
+        assert_eq!(bounded("äöüß".into(), 7), "äö…");
+        assert_eq!(bounded("äöüß".into(), 8), "äöüß");
+    }
+
+    #[test]
+    fn characters_that_json_escapes_count_as_escaped() {
+        let written = bounded("\0".repeat(10_000).into(), FIELD_OCTETS);
+        assert_eq!(written.chars().count(), (FIELD_OCTETS - 3) / 6 + 1);
+        assert!(written.ends_with(CUT));
+    }
+
+    #[test]
+    fn octets_without_meaning_as_text_still_get_a_bound() {
+        let written = lossy(&[0xff; 5000], 100);
+        assert!(written.len() <= 100 && written.ends_with(CUT));
+        assert_eq!(lossy(b"a\xffb", 100), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn terminal_and_direction_controls_are_known() {
+        for c in [
+            '\0', '\n', '\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2028}', '\u{feff}',
+        ] {
+            assert!(acts_on_reader(c), "{c:?}");
+        }
+        assert!(!"Zoë 李 @;=<>".chars().any(acts_on_reader));
+    }
+}

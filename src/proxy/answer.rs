@@ -1,0 +1,387 @@
+//! What this node answers itself (RFC 3261 §8.2.6): refusals, 100, 200 to OPTIONS for itself, and a request's log line.
+use super::links::Party;
+use super::routing::Hop;
+use super::transaction::{InviteServer, Letter, Server, T64};
+use super::{Action, Actions, Core, LinkId, Origin, Reason, tag_text};
+use crate::observe::{Event, RequestEvent};
+use crate::sip::{Extra, HeaderName, Message, Method, StartLine, write_reply};
+use smallvec::SmallVec;
+use std::hash::Hasher as _;
+use std::time::{Duration, Instant};
+
+/// Seconds in Retry-After when this node is going away.
+const RETRY_ELSEWHERE: u32 = 30;
+
+/// Methods that we name to somebody who asks what this node takes.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE";
+
+/// A refusal on its way to the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: Reason,
+}
+
+impl Refusal {
+    pub(super) fn new(reason: Reason) -> Self {
+        Self { reason }
+    }
+}
+
+impl Core {
+    /// Answers a request that gets no context. An ACK is never answered (RFC 3261 §17.1).
+    pub(super) fn refuse(
+        &mut self,
+        from: &Origin,
+        party: Party,
+        message: &Message<'_>,
+        refusal: &Refusal,
+        _now: Instant,
+        out: &mut Actions,
+    ) {
+        let reason = refusal.reason;
+        let StartLine::Request { method, .. } = message.start() else {
+            return;
+        };
+        if method == Method::Ack {
+            return self.drop_message(from, party, Reason::AckRefused, out);
+        }
+        let tag = self.stateless_tag(party, message);
+        self.answer_stateless(from, party, message, reason, tag, out);
+        self.log_request(
+            message,
+            party,
+            from.remote,
+            None,
+            Some(reason),
+            Some(reason.status()),
+            Duration::ZERO,
+            out,
+        );
+    }
+
+    /// The To tag of answers without a context: the same for the same request, and recognisable in its ACK.
+    pub(super) fn stateless_tag(&self, party: Party, message: &Message<'_>) -> u64 {
+        self.keyed(|h| {
+            h.write_u64(party.as_u64());
+            h.write(message.call_id().unwrap_or_default());
+            h.write(
+                message
+                    .top_via()
+                    .ok()
+                    .and_then(|v| v.branch)
+                    .unwrap_or_default(),
+            );
+        })
+    }
+
+    fn answer_stateless(
+        &mut self,
+        from: &Origin,
+        party: Party,
+        message: &Message<'_>,
+        reason: Reason,
+        tag: u64,
+        out: &mut Actions,
+    ) {
+        let start = out.bytes.len();
+        self.write_refusal(message, from.remote, reason, tag, &mut out.bytes);
+        self.send_up(from.link, party, start, out);
+    }
+
+    fn write_refusal(
+        &self,
+        message: &Message<'_>,
+        source: std::net::SocketAddr,
+        reason: Reason,
+        tag: u64,
+        out: &mut Vec<u8>,
+    ) {
+        let agent = self.generation.topology().node().fqdn.as_str();
+        let tags: SmallVec<[&[u8]; 8]> = if reason == Reason::BadExtension {
+            message.values(HeaderName::ProxyRequire).flatten().collect()
+        } else {
+            SmallVec::new()
+        };
+        let mut extras: SmallVec<[Extra<'_>; 3]> = SmallVec::new();
+        if !tags.is_empty() {
+            extras.push(Extra::Unsupported(&tags));
+        }
+        if reason == Reason::Draining {
+            extras.push(Extra::RetryAfter(RETRY_ELSEWHERE));
+        }
+        extras.push(Extra::Warning {
+            agent,
+            text: reason.public(),
+        });
+        write_reply(
+            message,
+            source,
+            reason.status(),
+            Some(&tag_text(tag)),
+            &extras,
+            out,
+        );
+    }
+
+    /// 200 to an OPTIONS for this node (RFC 3261 §11.2).
+    pub(super) fn answer_options(
+        &mut self,
+        from: &Origin,
+        party: Party,
+        message: &Message<'_>,
+        key: u128,
+        out: &mut Actions,
+    ) {
+        let start = out.bytes.len();
+        write_reply(
+            message,
+            from.remote,
+            200,
+            Some(&tag_text(key as u64)),
+            &[Extra::Allow(ALLOW)],
+            &mut out.bytes,
+        );
+        self.send_up(from.link, party, start, out);
+    }
+
+    /// 200 or 481 to a CANCEL, which has no context of its own.
+    pub(super) fn answer_cancel(
+        &mut self,
+        from: &Origin,
+        party: Party,
+        message: &Message<'_>,
+        status: u16,
+        tag: u64,
+        out: &mut Actions,
+    ) {
+        let start = out.bytes.len();
+        write_reply(
+            message,
+            from.remote,
+            status,
+            Some(&tag_text(tag)),
+            &[],
+            &mut out.bytes,
+        );
+        self.send_up(from.link, party, start, out);
+    }
+
+    /// No target is left: answers with what failed last (RFC 3261 §16.7 step 6).
+    pub(super) fn exhausted(
+        &mut self,
+        slot: u32,
+        message: &Message<'_>,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(context) = self.contexts.get(slot) else {
+            return;
+        };
+        let reason = match context.failure {
+            _ if context.cancel_wanted => Reason::Cancelled,
+            Some(reason) => reason,
+            None => Reason::NoRoute,
+        };
+        self.finish_with(slot, message, reason, now, out);
+    }
+
+    /// Ends a context's request with an answer of ours.
+    pub(super) fn finish_with(
+        &mut self,
+        slot: u32,
+        message: &Message<'_>,
+        reason: Reason,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(context) = self.contexts.get(slot) else {
+            return;
+        };
+        if !context.pending() {
+            return;
+        }
+        let (link, party, remote, tag) =
+            (context.link, context.party, context.remote, context.to_tag);
+        let hop = context.hops.get(context.tried.saturating_sub(1)).copied();
+        let took = now.saturating_duration_since(context.received);
+        // RFC 4320 §4.2: a non-INVITE that nobody answers is not answered with 408 either.
+        if reason == Reason::NoAnswer && matches!(context.server, Server::NonInvite(_)) {
+            self.log_request(message, party, remote, hop, Some(reason), None, took, out);
+            self.close_context(slot);
+            return;
+        }
+        let start = out.bytes.len();
+        self.write_refusal(message, remote, reason, tag, &mut out.bytes);
+        self.log_request(
+            message,
+            party,
+            remote,
+            hop,
+            Some(reason),
+            Some(reason.status()),
+            took,
+            out,
+        );
+        self.sent_final(slot, start, reason.status(), now, out);
+        self.send_up(link, party, start, out);
+    }
+
+    /// As [`Self::finish_with`], reading the stored request anew.
+    pub(super) fn finish(&mut self, slot: u32, reason: Reason, now: Instant, out: &mut Actions) {
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        let request = std::mem::take(&mut context.request);
+        if let Ok(message) = Message::parse(&request) {
+            self.finish_with(slot, &message, reason, now, out);
+        }
+        match self.contexts.get_mut(slot) {
+            Some(context) if context.request.is_empty() => context.request = request,
+            Some(_) | None => self.contexts.give_back(request),
+        }
+    }
+
+    /// The server transaction has its final response (in `out` from `start` on): a non-INVITE is over, an INVITE
+    /// waits for its ACK or, after a 2xx, for Timer L.
+    pub(super) fn sent_final(
+        &mut self,
+        slot: u32,
+        start: usize,
+        status: u16,
+        now: Instant,
+        out: &Actions,
+    ) {
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        let was_pending = context.pending();
+        match context.server {
+            Server::NonInvite(_) => self.close_context(slot),
+            Server::Invite(machine) => {
+                let Some(next) = machine.on_response(status) else {
+                    return;
+                };
+                context.server = Server::Invite(next);
+                context.deadlines.trying = None;
+                context.deadlines.at = now + T64;
+                let origin = context.link;
+                if next == InviteServer::Accepted {
+                    context.deadlines.letter = Letter::L;
+                    // RFC 6026: 32 seconds in which only the key and the way back are needed.
+                    let request = std::mem::take(&mut context.request);
+                    let last = std::mem::take(&mut context.last_response);
+                    self.contexts.give_back(request);
+                    self.contexts.give_back(last);
+                } else {
+                    context.deadlines.letter = Letter::H;
+                    context.last_response.clear();
+                    context
+                        .last_response
+                        .extend_from_slice(out.bytes.get(start..).unwrap_or_default());
+                }
+                let at = now + T64;
+                self.wheel.arm(slot, at);
+                self.leave_branch(slot);
+                if was_pending && let Some(link) = self.links.get_mut(origin) {
+                    link.in_flight = link.in_flight.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    /// Forgets a context and all that points to it.
+    pub(super) fn close_context(&mut self, slot: u32) {
+        self.leave_branch(slot);
+        self.wheel.cancel(slot);
+        let pending = self
+            .contexts
+            .get(slot)
+            .is_some_and(super::context::Context::pending);
+        if let Some(link) = self.contexts.remove(slot)
+            && pending
+            && let Some(link) = self.links.get_mut(link)
+        {
+            link.in_flight = link.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// Sends what stands in `out` from `start` on back to where a request came from: on its link, else (RFC 3261
+    /// §18.2.2) on another connection of the same peer; a client that has gone gets nothing.
+    pub(super) fn send_up(&mut self, link: LinkId, party: Party, start: usize, out: &mut Actions) {
+        let bytes = start..out.bytes.len();
+        if link.shard() != self.shard || self.links.get(link).is_some() {
+            out.list.push(Action::Send {
+                link,
+                bytes,
+                branch: None,
+            });
+            return;
+        }
+        let sent = match party {
+            Party::Peer(key) => self.send_down(Hop::Peer(key), None, start, out),
+            Party::Client(_) => {
+                out.bytes.truncate(start);
+                Err(Reason::OriginGone)
+            }
+        };
+        if sent.is_err() {
+            out.list.push(Action::Event(Event::MessageDropped {
+                reason: Reason::OriginGone.code(),
+                remote: std::net::SocketAddr::from(([0, 0, 0, 0], 0)),
+                peer: self.party_name(party),
+            }));
+        }
+    }
+
+    /// The FQDN of a peer, for events.
+    pub(super) fn party_name(&self, party: Party) -> Option<String> {
+        match party {
+            Party::Peer(key) => self.links.peer(key).map(|p| p.fqdn.to_string()),
+            Party::Client(_) => None,
+        }
+    }
+
+    /// One `request_relayed` or `request_refused`, if the settings want it.
+    #[expect(clippy::too_many_arguments, reason = "each is a field of the event")]
+    pub(super) fn log_request(
+        &self,
+        message: &Message<'_>,
+        party: Party,
+        remote: std::net::SocketAddr,
+        hop: Option<Hop>,
+        reason: Option<Reason>,
+        status: Option<u16>,
+        took: Duration,
+        out: &mut Actions,
+    ) {
+        let StartLine::Request { method, .. } = message.start() else {
+            return;
+        };
+        if !self
+            .generation
+            .topology()
+            .log()
+            .requests
+            .wants(method.as_bytes(), reason.is_some())
+        {
+            return;
+        }
+        let to_peer = match hop {
+            Some(Hop::Peer(key)) => self.party_name(Party::Peer(key)),
+            Some(Hop::Flow(_)) | None => None,
+        };
+        out.list
+            .push(Action::Event(Event::Request(Box::new(RequestEvent {
+                refused: reason.is_some(),
+                reason: reason.map(Reason::code),
+                method: method.as_bytes().to_vec(),
+                call_id: message.call_id().unwrap_or_default().to_vec(),
+                remote,
+                from_peer: self.party_name(party),
+                to_peer,
+                to_client: matches!(hop, Some(Hop::Flow(_))),
+                status,
+                took,
+            }))));
+    }
+}

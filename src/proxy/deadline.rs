@@ -1,0 +1,71 @@
+//! Timers that fire: the 100, and B, C, F, H, L and the wait after a CANCEL (RFC 3261 §16.8, §17; RFC 6026; RFC 4320).
+use super::context::Attempt;
+use super::transaction::{InviteServer, Letter, Server, T64};
+use super::{Actions, Core, Reason};
+use std::time::Instant;
+
+impl Core {
+    /// `next_deadline` has come.
+    pub fn on_deadline(&mut self, now: Instant, out: &mut Actions) {
+        while let Some(slot) = self.wheel.pop_due(now) {
+            let Some(context) = self.contexts.get(slot) else {
+                continue;
+            };
+            let deadlines = context.deadlines;
+            if deadlines.at <= now {
+                self.on_letter(slot, deadlines.letter, now, out);
+                continue;
+            }
+            if deadlines.trying.is_some_and(|t| t <= now) {
+                self.send_trying(slot, out);
+            }
+            if let Some(context) = self.contexts.get(slot) {
+                let next = context.deadlines.next();
+                self.wheel.arm(slot, next);
+            }
+        }
+    }
+
+    fn on_letter(&mut self, slot: u32, letter: Letter, now: Instant, out: &mut Actions) {
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        match letter {
+            Letter::B => {
+                context.failure = Some(Reason::NoAnswer);
+                if context.cancel_wanted {
+                    self.finish(slot, Reason::Cancelled, now, out);
+                } else {
+                    self.attempt(slot, now, out);
+                }
+            }
+            // RFC 3261 §16.8: cancel, and let the 487 answer; a branch that ignores that is ended below.
+            Letter::C => {
+                context.failure = Some(Reason::NoAnswer);
+                context.cancel_wanted = true;
+                self.send_cancel(slot, now, out);
+            }
+            Letter::F => {
+                let silent = match context.attempt {
+                    Attempt::Sent { client, .. } => client.silent(),
+                    Attempt::None | Attempt::Waiting(_) => true,
+                };
+                context.failure = Some(Reason::NoAnswer);
+                if silent && now < context.received + T64 {
+                    self.attempt(slot, now, out);
+                } else {
+                    self.finish(slot, Reason::NoAnswer, now, out);
+                }
+            }
+            // RFC 3261 §9.1: 64 × T1 after the CANCEL the branch counts as ended.
+            Letter::Cancelled => self.finish(slot, Reason::Cancelled, now, out),
+            Letter::H | Letter::L => {
+                debug_assert!(matches!(
+                    context.server,
+                    Server::Invite(InviteServer::Completed | InviteServer::Accepted)
+                ));
+                self.close_context(slot);
+            }
+        }
+    }
+}

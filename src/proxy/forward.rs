@@ -1,0 +1,520 @@
+//! Forwarding (RFC 3261 §16.6): one target after the other, each with a branch of its own, until one takes the request.
+use super::branch::{Branch, BranchText};
+use super::context::{Attempt, Context, Plan};
+use super::links::{Links, Party, Pick};
+use super::routing::Hop;
+use super::token::{TokenBox, TokenLeg, TokenText};
+use super::transaction::{Client, InviteClient, Letter, NonInviteClient, Server, T64};
+use super::{Action, Actions, BranchKey, Core, Faces, LinkId, Reason};
+use crate::sip::{Derived, Edits, HeaderName, Message, StartLine, Uri, ViaParams};
+use smallvec::SmallVec;
+use std::time::{Duration, Instant};
+
+/// How long an INVITE waits for a first sign of life while other targets remain.
+///
+/// **Deviation:** RFC 3261 §17.1.1.2 gives Timer B 32 s. A living server sends 100 within 200 ms, and a caller who
+/// waits half a minute for every dead pool member has hung up; the last target still gets the whole Timer B.
+const FAILOVER_SILENCE: Duration = Duration::from_secs(8);
+
+/// Fields of a trust domain that are taken from untrusted senders (RFC 3325 §5 and its companions).
+pub(super) const ASSERTED: [HeaderName; 8] = [
+    HeaderName::PAssertedIdentity,
+    HeaderName::PAssertedService,
+    HeaderName::RemotePartyId,
+    HeaderName::PServedUser,
+    HeaderName::PProfileKey,
+    HeaderName::PChargingVector,
+    HeaderName::PChargingFunctionAddresses,
+    HeaderName::PVisitedNetworkId,
+];
+
+impl Core {
+    /// Tries the next target, reading the stored request anew (failover, or a connection that has come up).
+    pub(super) fn attempt(&mut self, slot: u32, now: Instant, out: &mut Actions) {
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        let request = std::mem::take(&mut context.request);
+        if let Ok(message) = Message::parse(&request) {
+            self.attempt_with(slot, &message, now, out);
+        }
+        self.put_back(slot, request);
+    }
+
+    /// Tries targets in order until one takes the request, a connection is awaited, or none is left.
+    pub(super) fn attempt_with(
+        &mut self,
+        slot: u32,
+        message: &Message<'_>,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        loop {
+            self.leave_branch(slot);
+            let nonce = self.nonce();
+            let Some(context) = self.contexts.get_mut(slot) else {
+                return;
+            };
+            context.nonce = nonce;
+            context.attempt = Attempt::None;
+            let Some(hop) = context.hops.get(context.tried).copied() else {
+                return self.exhausted(slot, message, now, out);
+            };
+            context.tried += 1;
+            match self.reach(hop, BranchKey { slot, nonce }, now, out) {
+                Reach::Link(link) => return self.send_attempt(slot, hop, link, message, now, out),
+                Reach::Waits => {
+                    if let Some(context) = self.contexts.get_mut(slot) {
+                        context.attempt = Attempt::Waiting(hop);
+                        let next = context.deadlines.next();
+                        self.wheel.arm(slot, next);
+                    }
+                    return;
+                }
+                Reach::Failed(reason) => {
+                    if let Some(context) = self.contexts.get_mut(slot) {
+                        context.failure = Some(reason);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The connection of a waiting request has come up.
+    pub(super) fn resume(
+        &mut self,
+        slot: u32,
+        hop: Hop,
+        link: LinkId,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        let request = std::mem::take(&mut context.request);
+        if let Ok(message) = Message::parse(&request) {
+            self.send_attempt(slot, hop, link, &message, now, out);
+        }
+        self.put_back(slot, request);
+    }
+
+    /// Gives the stored request back to its context, if that still lives and wants it.
+    fn put_back(&mut self, slot: u32, request: Vec<u8>) {
+        match self.contexts.get_mut(slot) {
+            Some(context) if context.request.is_empty() => context.request = request,
+            Some(_) | None => self.contexts.give_back(request),
+        }
+    }
+
+    /// Looks for a link to the target.
+    fn reach(&mut self, hop: Hop, branch: BranchKey, now: Instant, out: &mut Actions) -> Reach {
+        match hop {
+            Hop::Flow(link) if link.shard() != self.shard => {
+                if link.shard() < self.shards {
+                    Reach::Link(link)
+                } else {
+                    Reach::Failed(Reason::FlowGone)
+                }
+            }
+            Hop::Flow(link) => match self.links.get(link) {
+                Some(found) if found.party == Party::Client(link) && found.full => {
+                    Reach::Failed(Reason::PeerCongested)
+                }
+                Some(found) if found.party == Party::Client(link) => Reach::Link(link),
+                Some(_) | None => Reach::Failed(Reason::FlowGone),
+            },
+            Hop::Peer(key) => match self.links.for_requests(key) {
+                Pick::Link(link) => Reach::Link(link),
+                Pick::Full => Reach::Failed(Reason::PeerCongested),
+                Pick::None => {
+                    let bound = self.limits.connect_queue;
+                    let Some(peer) = self.links.peer_mut(key) else {
+                        return Reach::Failed(Reason::PeerWithdrawn);
+                    };
+                    let Some(reference) = peer.current else {
+                        return Reach::Failed(Reason::PeerWithdrawn);
+                    };
+                    if peer.down_until.is_some_and(|until| until > now) {
+                        return Reach::Failed(Reason::PeerUnreachable);
+                    }
+                    if peer.waiting.len() >= bound {
+                        return Reach::Failed(Reason::ConnectQueueFull);
+                    }
+                    peer.waiting.push_back(branch);
+                    if !peer.connecting {
+                        peer.connecting = true;
+                        out.list.push(Action::Connect { peer: reference });
+                    }
+                    Reach::Waits
+                }
+            },
+        }
+    }
+
+    /// RFC 3261 §16.6 steps 1 to 10 for one target.
+    fn send_attempt(
+        &mut self,
+        slot: u32,
+        hop: Hop,
+        link: LinkId,
+        message: &Message<'_>,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        let key = BranchKey {
+            slot,
+            nonce: context.nonce,
+        };
+        let branch = Branch {
+            shard: self.shard,
+            key,
+            loop_hash: context.plan.loop_hash,
+        }
+        .to_text();
+        let start = out.bytes.len();
+        let forwarding = Forwarding {
+            faces: &self.faces,
+            tokens: &self.tokens,
+            plan: &context.plan,
+            caller: context.caller_leg(),
+            remote: context.remote,
+            withhold_identity: context.plan.strip_identity
+                || context.plan.private && !trusted_with_identity(hop, &self.links),
+        };
+        forwarding.write(message, hop, &branch, &mut out.bytes);
+        out.list.push(Action::Send {
+            link,
+            bytes: start..out.bytes.len(),
+            branch: Some(key),
+        });
+
+        let more = context.hops.len() - context.tried;
+        let client = match context.server {
+            Server::Invite(_) => {
+                context.deadlines.letter = Letter::B;
+                context.deadlines.at = now + if more > 0 { FAILOVER_SILENCE } else { T64 };
+                Client::Invite(InviteClient::Calling)
+            }
+            Server::NonInvite(_) => {
+                // RFC 4320: 32 s over all targets; each gets its share of what is left.
+                let end = context.received + T64;
+                let share =
+                    end.saturating_duration_since(now) / u32::try_from(more + 1).unwrap_or(1);
+                context.deadlines.at = now + share;
+                Client::NonInvite(NonInviteClient::Trying)
+            }
+        };
+        context.attempt = Attempt::Sent { hop, link, client };
+        let next = context.deadlines.next();
+        self.wheel.arm(slot, next);
+        self.links.add_branch(link, slot);
+    }
+
+    /// The current branch is over: its link forgets it.
+    pub(super) fn leave_branch(&mut self, slot: u32) {
+        if let Some(context) = self.contexts.get(slot)
+            && let Attempt::Sent { link, .. } = context.attempt
+        {
+            self.links.remove_branch(link, slot, self.shard);
+        }
+    }
+
+    /// Forwards an ACK for a 2xx: no transaction, no answer, a branch of its own (RFC 3261 §16.7, last paragraphs).
+    pub(super) fn forward_ack(
+        &mut self,
+        message: &Message<'_>,
+        plan: &Plan,
+        caller: TokenLeg,
+        remote: std::net::SocketAddr,
+        hop: Hop,
+        out: &mut Actions,
+    ) -> Result<(), Reason> {
+        let nonce = self.nonce();
+        // No context lives behind this branch: the slot is one that none can have.
+        let key = BranchKey {
+            slot: u32::MAX,
+            nonce,
+        };
+        let branch = Branch {
+            shard: self.shard,
+            key,
+            loop_hash: plan.loop_hash,
+        }
+        .to_text();
+        let start = out.bytes.len();
+        let withhold_identity =
+            plan.strip_identity || plan.private && !trusted_with_identity(hop, &self.links);
+        Forwarding {
+            faces: &self.faces,
+            tokens: &self.tokens,
+            plan,
+            caller,
+            remote,
+            withhold_identity,
+        }
+        .write(message, hop, &branch, &mut out.bytes);
+        self.send_down(hop, None, start, out)
+    }
+
+    /// Sends octets that belong to something already under way: on the link it runs on, else on any link of that
+    /// peer, else on one that is made for it. What was written since `start` is taken back if that fails.
+    pub(super) fn send_down(
+        &mut self,
+        hop: Hop,
+        preferred: Option<LinkId>,
+        start: usize,
+        out: &mut Actions,
+    ) -> Result<(), Reason> {
+        let bytes = start..out.bytes.len();
+        let live = |link: &LinkId| link.shard() != self.shard || self.links.get(*link).is_some();
+        let link = match hop {
+            Hop::Flow(flow) => Some(flow).filter(|l| l.shard() < self.shards).filter(live),
+            Hop::Peer(key) => preferred.filter(live).or_else(|| self.links.any_link(key)),
+        };
+        if let Some(link) = link {
+            out.list.push(Action::Send {
+                link,
+                bytes,
+                branch: None,
+            });
+            return Ok(());
+        }
+        let mail = out.bytes.get(bytes).map(<[u8]>::to_vec).unwrap_or_default();
+        out.bytes.truncate(start);
+        let Hop::Peer(key) = hop else {
+            return Err(Reason::FlowGone);
+        };
+        self.post(key, mail, out)
+    }
+
+    /// Keeps octets for a peer until it has a connection.
+    pub(super) fn post(
+        &mut self,
+        key: super::token::PeerKey,
+        mail: Vec<u8>,
+        out: &mut Actions,
+    ) -> Result<(), Reason> {
+        let bound = self.limits.connect_queue;
+        let Some(peer) = self.links.peer_mut(key) else {
+            return Err(Reason::PeerWithdrawn);
+        };
+        let Some(reference) = peer.current else {
+            return Err(Reason::PeerWithdrawn);
+        };
+        if peer.mail.len() >= bound {
+            return Err(Reason::ConnectQueueFull);
+        }
+        peer.mail.push(mail);
+        if !peer.connecting {
+            peer.connecting = true;
+            out.list.push(Action::Connect { peer: reference });
+        }
+        Ok(())
+    }
+
+    /// How CANCEL and ACK of the current branch are derived from the stored request.
+    pub(super) fn with_derived(
+        faces: &Faces,
+        shard: u8,
+        slot: u32,
+        context: &Context,
+        write: impl FnOnce(&Message<'_>, &Derived<'_>),
+    ) {
+        let Ok(message) = Message::parse(&context.request) else {
+            return;
+        };
+        let Some(hop) = context.attempt.hop() else {
+            return;
+        };
+        let key = BranchKey {
+            slot,
+            nonce: context.nonce,
+        };
+        let branch = Branch {
+            shard,
+            key,
+            loop_hash: context.plan.loop_hash,
+        }
+        .to_text();
+        let shape = Shape::of(&message, &context.plan);
+        let derived = Derived {
+            request_uri: shape.request_uri,
+            popped_routes: shape.popped,
+            popped_last_route: context.plan.strict_in,
+            appended_route: shape.append,
+            sent_by: face(faces, hop),
+            branch: &branch,
+            params: via_params(hop),
+        };
+        write(&message, &derived);
+    }
+}
+
+/// Whether a target may see an asserted identity that asks for privacy.
+pub(super) fn trusted_with_identity(hop: Hop, links: &Links) -> bool {
+    match hop {
+        Hop::Peer(key) => links.peer(key).is_some_and(|p| p.assert_identity),
+        Hop::Flow(_) => false,
+    }
+}
+
+fn face(faces: &Faces, hop: Hop) -> &str {
+    match hop {
+        Hop::Peer(_) => &faces.peers,
+        Hop::Flow(_) => &faces.clients,
+    }
+}
+
+/// Peers may send their requests back on the same connection (RFC 5923 §8.1).
+fn via_params(hop: Hop) -> ViaParams {
+    match hop {
+        Hop::Peer(_) => ViaParams::Alias,
+        Hop::Flow(_) => ViaParams::Plain,
+    }
+}
+
+/// Outcome of looking for a link.
+enum Reach {
+    Link(LinkId),
+    Waits,
+    Failed(Reason),
+}
+
+/// Request-URI and Route as they are sent (RFC 3261 §16.4 step 1, §16.6 step 6).
+struct Shape<'a> {
+    request_uri: &'a [u8],
+    popped: usize,
+    /// The next element is a strict router: the Request-URI goes to the end of the route.
+    append: Option<&'a [u8]>,
+}
+
+impl<'a> Shape<'a> {
+    fn of(message: &Message<'a>, plan: &Plan) -> Self {
+        let received = match message.start() {
+            StartLine::Request { uri, .. } => uri,
+            StartLine::Response { .. } => b"",
+        };
+        let popped = usize::from(plan.popped_routes);
+        let mut shape = Shape {
+            request_uri: received,
+            popped,
+            append: None,
+        };
+        let routes: SmallVec<[&'a [u8]; 4]> = message.routes().flatten().map(|r| r.uri).collect();
+        let mut rest = routes.as_slice();
+        if plan.strict_in
+            && let Some((last, before)) = rest.split_last()
+        {
+            shape.request_uri = last;
+            rest = before;
+        }
+        if let Some(next) = rest.get(popped)
+            && Uri::parse(next).is_ok_and(|uri| uri.param("lr").is_none())
+        {
+            shape.append = Some(shape.request_uri);
+            shape.request_uri = next;
+            shape.popped += 1;
+        }
+        shape
+    }
+}
+
+/// What it takes to write a forwarded request.
+struct Forwarding<'c> {
+    faces: &'c Faces,
+    tokens: &'c TokenBox,
+    plan: &'c Plan,
+    caller: TokenLeg,
+    remote: std::net::SocketAddr,
+    withhold_identity: bool,
+}
+
+impl Forwarding<'_> {
+    fn write(&self, message: &Message<'_>, hop: Hop, branch: &BranchText, out: &mut Vec<u8>) {
+        let plan = self.plan;
+        let face_down = face(self.faces, hop);
+        let shape = Shape::of(message, plan);
+        let mut uris: SmallVec<[SmallVec<[u8; 160]>; 2]> = SmallVec::new();
+        if plan.record_route {
+            let callee = match hop {
+                Hop::Peer(key) => TokenLeg::Peer(key),
+                Hop::Flow(link) => TokenLeg::Flow(link),
+            };
+            let token = self.tokens.dialog(
+                self.caller,
+                callee,
+                plan.to_host,
+                message.call_id().unwrap_or_default(),
+            );
+            let face_up = match self.caller {
+                TokenLeg::Peer(_) => self.faces.peers.as_str(),
+                TokenLeg::Flow(_) => self.faces.clients.as_str(),
+            };
+            // RFC 5658 §5: each side gets a value that it can reach; one serves both when the faces are the same.
+            uris.push(route_uri(plan.sips, &token, face_up, b";lr"));
+            if face_up != face_down {
+                uris.push(route_uri(plan.sips, &token, face_down, b";lr"));
+            }
+        }
+        let path = match self.caller {
+            TokenLeg::Flow(flow) if plan.path => {
+                let token = self.tokens.flow(flow);
+                let params: &[u8] = if plan.outbound { b";lr;ob" } else { b";lr" };
+                Some(route_uri(plan.sips, &token, &self.faces.peers, params))
+            }
+            TokenLeg::Flow(_) | TokenLeg::Peer(_) => None,
+        };
+
+        let mut edits = Edits::new(message);
+        if plan.strict_in || shape.append.is_some() {
+            edits.set_request_uri(shape.request_uri);
+        }
+        edits.stamp_top_via(self.remote);
+        edits.prepend_via(face_down, branch, via_params(hop));
+        edits.set_max_forwards(plan.max_forwards);
+        if shape.popped > 0 {
+            edits.pop_routes(shape.popped);
+        }
+        if plan.strict_in {
+            edits.pop_last_route();
+        }
+        if let Some(uri) = shape.append {
+            edits.append_route(uri);
+        }
+        for uri in &uris {
+            edits.prepend_record_route(uri);
+        }
+        if let Some(uri) = &path {
+            // What a client writes there would make the registrar route through it.
+            edits.strip(HeaderName::Path);
+            edits.prepend_path(uri);
+        }
+        if self.withhold_identity {
+            for name in ASSERTED {
+                edits.strip(name);
+            }
+        }
+        edits.write(out);
+    }
+}
+
+/// A URI of ours for Record-Route or Path.
+///
+/// **Deviation:** `transport=tls` is deprecated (RFC 3261 §26.2.2), but without it RFC 3263 §4.1 makes UDP of a `sip:` URI
+/// with a port, and both baresip and Kamailio send the next request of the dialog there, where nobody listens.
+fn route_uri(sips: bool, token: &TokenText, face: &str, params: &[u8]) -> SmallVec<[u8; 160]> {
+    let mut uri = SmallVec::new();
+    uri.extend_from_slice(if sips { b"sips:" } else { b"sip:" });
+    uri.extend_from_slice(token);
+    uri.push(b'@');
+    uri.extend_from_slice(face.as_bytes());
+    if !sips {
+        uri.extend_from_slice(b";transport=tls");
+    }
+    uri.extend_from_slice(params);
+    uri
+}

@@ -1,0 +1,242 @@
+//! Connections that come, go, fill up or lose their trust, and what that means for the requests on them (RFC 3261 §16.9).
+use super::context::Attempt;
+use super::links::{Party, Pick};
+use super::routing::Hop;
+use super::token::PeerKey;
+use super::{Action, Actions, Core, Identity, LinkEvent, LinkId, Reason, Routing, TokenKeys};
+use crate::topology::PeerRef;
+use crate::trust::Generation;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Core {
+    /// Something happened to a connection.
+    pub fn on_link(&mut self, event: LinkEvent, now: Instant, out: &mut Actions) {
+        match event {
+            LinkEvent::Up {
+                link,
+                identity,
+                requests,
+            }
+            | LinkEvent::Confirmed {
+                link,
+                identity,
+                requests,
+            } => {
+                let Some(party) = party_of(link, &identity) else {
+                    return;
+                };
+                self.links.up(link, party, requests);
+                if let Party::Peer(key) = party {
+                    self.flush(key, now, out);
+                }
+            }
+            LinkEvent::Gone { link } => self.link_gone(link, now, out),
+            LinkEvent::Withdrawn { link } => {
+                if let Some(link) = self.links.get_mut(link) {
+                    link.trusted = false;
+                }
+            }
+            LinkEvent::ConnectFailed {
+                peer,
+                reason,
+                retry_at,
+            } => self.connect_failed(peer, reason, retry_at, now, out),
+            LinkEvent::Full { link } => {
+                if let Some(link) = self.links.get_mut(link) {
+                    link.full = true;
+                }
+            }
+            LinkEvent::Clear { link } => {
+                if let Some(found) = self.links.get_mut(link) {
+                    found.full = false;
+                    if let Party::Peer(key) = found.party {
+                        self.flush(key, now, out);
+                    }
+                }
+            }
+            LinkEvent::Undeliverable { link, branch } => {
+                let Some(branch) = branch else { return };
+                let Some(context) = self.contexts.by_branch(branch) else {
+                    return;
+                };
+                if matches!(context.attempt, Attempt::Sent { link: sent, .. } if sent == link) {
+                    context.failure = Some(Reason::FlowGone);
+                    self.attempt(branch.slot, now, out);
+                }
+            }
+        }
+    }
+
+    /// A reload: from now on this generation judges and routes. The shell follows up with `Confirmed` or `Withdrawn`
+    /// for every link, and gives up the connects of the old generation: the core asks again for those it needs.
+    pub fn on_generation(
+        &mut self,
+        generation: Arc<Generation>,
+        keys: Arc<TokenKeys>,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        self.limits = generation.topology().limits().clone();
+        self.routing = Routing::new(generation.topology(), &self.faces);
+        self.tokens.set_keys(keys);
+        self.generation = generation;
+        self.list_peers();
+        let keys: Vec<PeerKey> = self.links.peers_mut().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(peer) = self.links.peer_mut(key) else {
+                continue;
+            };
+            peer.connecting = false;
+            peer.down_until = None;
+            match peer.current {
+                None => self.fail_waiting(key, Reason::PeerWithdrawn, now, out),
+                Some(reference) if !peer.waiting.is_empty() || !peer.mail.is_empty() => {
+                    peer.connecting = true;
+                    out.list.push(Action::Connect { peer: reference });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Brings the peers of the current generation into the link table.
+    pub(super) fn list_peers(&mut self) {
+        for (_, peer) in self.links.peers_mut() {
+            peer.current = None;
+        }
+        let generation = Arc::clone(&self.generation);
+        self.peer_keys.clear();
+        for (reference, peer) in generation.topology().peer_refs() {
+            self.links.list_peer(reference, peer);
+            self.peer_keys.push(PeerKey::of(peer.fqdn.as_str()));
+        }
+    }
+
+    /// Sends what waited for a connection to the peer.
+    fn flush(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
+        if let Some(peer) = self.links.peer_mut(key) {
+            peer.connecting = false;
+        }
+        if let Some(link) = self.links.any_link(key) {
+            let mail = self
+                .links
+                .peer_mut(key)
+                .map(|p| std::mem::take(&mut p.mail))
+                .unwrap_or_default();
+            for octets in mail {
+                let start = out.bytes.len();
+                out.bytes.extend_from_slice(&octets);
+                out.list.push(Action::Send {
+                    link,
+                    bytes: start..out.bytes.len(),
+                    branch: None,
+                });
+            }
+        }
+        while let Pick::Link(link) = self.links.for_requests(key) {
+            let Some(branch) = self.links.peer_mut(key).and_then(|p| p.waiting.pop_front()) else {
+                return;
+            };
+            // The number tells whether it still waits: a timer or a CANCEL may have ended that.
+            let waits = self
+                .contexts
+                .by_branch(branch)
+                .is_some_and(|c| c.pending() && matches!(c.attempt, Attempt::Waiting(_)));
+            if waits {
+                self.resume(branch.slot, Hop::Peer(key), link, now, out);
+            }
+        }
+        // What still waits (its links are full, or serve no requests) needs a connection of its own.
+        if let Some(peer) = self.links.peer_mut(key)
+            && !peer.waiting.is_empty()
+            && !peer.connecting
+            && let Some(reference) = peer.current
+        {
+            peer.connecting = true;
+            out.list.push(Action::Connect { peer: reference });
+        }
+    }
+
+    fn connect_failed(
+        &mut self,
+        peer: PeerRef,
+        reason: &'static str,
+        retry_at: Instant,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(key) = self.peer_keys.get(peer.index()).copied() else {
+            return;
+        };
+        let Some(peer) = self.links.peer_mut(key) else {
+            return;
+        };
+        peer.connecting = false;
+        peer.down_reason = reason;
+        peer.down_until = Some(retry_at);
+        self.fail_waiting(key, Reason::PeerUnreachable, now, out);
+    }
+
+    /// What waits for the peer moves on to its next target.
+    fn fail_waiting(&mut self, key: PeerKey, reason: Reason, now: Instant, out: &mut Actions) {
+        let Some(peer) = self.links.peer_mut(key) else {
+            return;
+        };
+        let waiting = std::mem::take(&mut peer.waiting);
+        peer.mail.clear();
+        for branch in waiting {
+            if let Some(context) = self.contexts.by_branch(branch)
+                && context.pending()
+                && matches!(context.attempt, Attempt::Waiting(_))
+            {
+                context.failure = Some(reason);
+                self.attempt(branch.slot, now, out);
+            }
+        }
+    }
+
+    /// RFC 3261 §16.9: a broken connection counts as 503 for the branches on it, as 430 for a client's flow (RFC 5626
+    /// §5.3). A server that has already answered provisionally keeps its branch: it can come back with the final
+    /// response on another connection of the same identity.
+    fn link_gone(&mut self, link: LinkId, now: Instant, out: &mut Actions) {
+        let Some(gone) = self.links.gone(link) else {
+            return;
+        };
+        for slot in gone.branches {
+            let Some(context) = self.contexts.get_mut(slot) else {
+                continue;
+            };
+            let Attempt::Sent {
+                hop,
+                link: sent,
+                client,
+            } = context.attempt
+            else {
+                continue;
+            };
+            if sent != link || !context.pending() {
+                continue;
+            }
+            match hop {
+                Hop::Flow(_) => {
+                    context.failure = Some(Reason::FlowGone);
+                    self.attempt(slot, now, out);
+                }
+                Hop::Peer(_) if client.silent() => {
+                    context.failure = Some(Reason::PeerUnreachable);
+                    self.attempt(slot, now, out);
+                }
+                Hop::Peer(_) => {}
+            }
+        }
+    }
+}
+
+/// Who an identity is, in the form that outlives a reload.
+fn party_of(link: LinkId, identity: &Identity) -> Option<Party> {
+    Some(match identity {
+        Identity::Client => Party::Client(link),
+        Identity::Peer(id) => Party::Peer(PeerKey::of(id.decision().peer_fqdn.as_deref()?)),
+    })
+}

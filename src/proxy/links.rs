@@ -1,0 +1,234 @@
+//! The core's picture of the live connections: who is at each, what waits for which peer, and what runs on each.
+use super::token::PeerKey;
+use super::{BranchKey, LinkId};
+use crate::topology::PeerRef;
+use smallvec::SmallVec;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Who is at a link, in the form that outlives a reload.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Party {
+    /// A peer by name.
+    Peer(PeerKey),
+    /// A client; the link itself is its identity.
+    Client(LinkId),
+}
+
+impl Party {
+    /// As one number for keyed hashes.
+    pub(crate) fn as_u64(self) -> u64 {
+        match self {
+            Self::Peer(key) => key.0,
+            Self::Client(link) => link.as_u64(),
+        }
+    }
+}
+
+/// One live connection.
+pub(crate) struct Link {
+    pub(crate) party: Party,
+    /// Whether new requests may arrive here and be sent here.
+    pub(crate) trusted: bool,
+    /// Whether our requests may be sent here (its certificate also speaks for the peer as a server).
+    pub(crate) requests: bool,
+    /// Whether its queue is long.
+    pub(crate) full: bool,
+    /// Transactions that came from it and are still open.
+    pub(crate) in_flight: u32,
+    /// Slots of the contexts whose current branch was sent on it.
+    pub(crate) branches: Vec<u32>,
+}
+
+/// One peer of the current generation, or a former one that still has connections.
+pub(crate) struct Peer {
+    /// In the current generation; `None`: the topology no longer lists it.
+    pub(crate) current: Option<PeerRef>,
+    pub(crate) fqdn: Arc<str>,
+    pub(crate) home: bool,
+    pub(crate) assert_identity: bool,
+    /// Its live links in this shard, oldest first.
+    pub(crate) links: SmallVec<[LinkId; 4]>,
+    /// Whether the shell is making a connection.
+    pub(crate) connecting: bool,
+    /// The last connect failed, and until then none will be tried.
+    pub(crate) down_until: Option<Instant>,
+    /// Why it failed.
+    pub(crate) down_reason: &'static str,
+    /// Contexts that wait for a connection.
+    pub(crate) waiting: VecDeque<BranchKey>,
+    /// ACKs and responses that wait for a connection, as octets.
+    pub(crate) mail: Vec<Vec<u8>>,
+}
+
+/// Hashes the numbers that we made ourselves (link ids, peer keys); nothing that a stranger chooses is a key here.
+#[derive(Default)]
+pub(crate) struct OwnNumber(u64);
+
+impl Hasher for OwnNumber {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, value: u64) {
+        // Fibonacci hashing; rotated because the map looks at both ends of the number.
+        self.0 = (self.0 ^ value)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(29);
+    }
+    fn write_u128(&mut self, value: u128) {
+        self.write_u64(value as u64 ^ (value >> 64) as u64);
+    }
+}
+
+/// A map keyed by our own numbers.
+pub(crate) type OwnMap<K, V> = HashMap<K, V, BuildHasherDefault<OwnNumber>>;
+
+/// All links and peers of one core.
+#[derive(Default)]
+pub(crate) struct Links {
+    links: OwnMap<LinkId, Link>,
+    peers: OwnMap<PeerKey, Peer>,
+}
+
+impl Links {
+    pub(crate) fn get(&self, link: LinkId) -> Option<&Link> {
+        self.links.get(&link)
+    }
+    pub(crate) fn get_mut(&mut self, link: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(&link)
+    }
+    pub(crate) fn peer(&self, key: PeerKey) -> Option<&Peer> {
+        self.peers.get(&key)
+    }
+    pub(crate) fn peer_mut(&mut self, key: PeerKey) -> Option<&mut Peer> {
+        self.peers.get_mut(&key)
+    }
+    pub(crate) fn peers_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut Peer)> {
+        self.peers.iter_mut().map(|(k, p)| (*k, p))
+    }
+
+    /// A peer of the topology; keeps what is known of it from before.
+    pub(crate) fn list_peer(&mut self, reference: PeerRef, listed: &crate::topology::Peer) {
+        let key = PeerKey::of(listed.fqdn.as_str());
+        let peer = self.peers.entry(key).or_insert_with(|| Peer {
+            current: None,
+            fqdn: Arc::from(listed.fqdn.as_str()),
+            home: false,
+            assert_identity: false,
+            links: SmallVec::new(),
+            connecting: false,
+            down_until: None,
+            down_reason: "",
+            waiting: VecDeque::new(),
+            mail: Vec::new(),
+        });
+        peer.current = Some(reference);
+        peer.home = listed.kind == crate::topology::PeerKind::Home;
+        peer.assert_identity = listed.assert_identity;
+    }
+
+    /// A link has come up, or its identity was judged anew.
+    pub(crate) fn up(&mut self, id: LinkId, party: Party, requests: bool) {
+        let link = self.links.entry(id).or_insert_with(|| Link {
+            party,
+            trusted: true,
+            requests,
+            full: false,
+            in_flight: 0,
+            branches: Vec::new(),
+        });
+        link.party = party;
+        link.trusted = true;
+        link.requests = requests;
+        if let Party::Peer(key) = party
+            && let Some(peer) = self.peers.get_mut(&key)
+        {
+            if !peer.links.contains(&id) {
+                peer.links.push(id);
+            }
+            peer.down_until = None;
+        }
+    }
+
+    /// A link is closed; gives what it held.
+    pub(crate) fn gone(&mut self, id: LinkId) -> Option<Link> {
+        let link = self.links.remove(&id)?;
+        if let Party::Peer(key) = link.party
+            && let Some(peer) = self.peers.get_mut(&key)
+        {
+            peer.links.retain(|l| *l != id);
+            if peer.links.is_empty() && peer.current.is_none() && !peer.connecting {
+                self.peers.remove(&key);
+            }
+        }
+        Some(link)
+    }
+
+    /// A link of the peer that takes new requests.
+    pub(crate) fn for_requests(&self, key: PeerKey) -> Pick {
+        let Some(peer) = self.peers.get(&key) else {
+            return Pick::None;
+        };
+        let mut full = false;
+        for id in &peer.links {
+            match self.links.get(id) {
+                Some(link) if link.trusted && link.requests && !link.full => {
+                    return Pick::Link(*id);
+                }
+                Some(link) if link.trusted && link.requests => full = true,
+                Some(_) | None => {}
+            }
+        }
+        if full { Pick::Full } else { Pick::None }
+    }
+
+    /// Any link of the peer, for what belongs to transactions that already run.
+    pub(crate) fn any_link(&self, key: PeerKey) -> Option<LinkId> {
+        self.peers.get(&key)?.links.last().copied()
+    }
+
+    /// Notes that a context's current branch was sent on the link. A flow of another shard is noted on first use.
+    pub(crate) fn add_branch(&mut self, id: LinkId, slot: u32) {
+        let link = self.links.entry(id).or_insert_with(|| Link {
+            party: Party::Client(id),
+            trusted: true,
+            requests: true,
+            full: false,
+            in_flight: 0,
+            branches: Vec::new(),
+        });
+        link.branches.push(slot);
+    }
+
+    /// Undoes [`Self::add_branch`]. A foreign flow on which nothing runs any more is forgotten.
+    pub(crate) fn remove_branch(&mut self, id: LinkId, slot: u32, own_shard: u8) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        // Newest first: most transactions are short, so the slot stands near the end.
+        if let Some(at) = link.branches.iter().rposition(|s| *s == slot) {
+            link.branches.swap_remove(at);
+        }
+        if link.branches.is_empty() && id.shard() != own_shard && link.in_flight == 0 {
+            self.links.remove(&id);
+        }
+    }
+}
+
+/// The outcome of looking for a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pick {
+    /// This one.
+    Link(LinkId),
+    /// There are some, but their queues are long.
+    Full,
+    /// There is none.
+    None,
+}

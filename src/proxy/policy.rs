@@ -1,0 +1,259 @@
+//! The message policy: (who sends, what the request asks) → where it goes, or why it is refused. One match shows the
+//! table; the claims inside a message can narrow what it may do, never widen it.
+use super::links::{Links, Party};
+use super::routing::{Hop, Hops, Routing};
+use super::token::{PeerKey, Token, TokenLeg};
+use super::{LinkId, Reason};
+use crate::sip::{Host, Scheme, Uri};
+use smallvec::smallvec;
+use std::hash::Hasher as _;
+use std::time::Instant;
+
+/// What policy reads of a request.
+pub(crate) struct Asks<'a> {
+    /// The Request-URI after route preprocessing (RFC 3261 §16.4).
+    pub(crate) request_uri: Uri<'a>,
+    /// From's URI.
+    pub(crate) from: Uri<'a>,
+    /// The verified token of the Route value that named us.
+    pub(crate) token: Option<Token>,
+    /// The first Route value that is left after ours.
+    pub(crate) next_route: Option<Uri<'a>>,
+    /// For the pool's order.
+    pub(crate) call_id: &'a [u8],
+    /// For weighted pools.
+    pub(crate) random: u64,
+}
+
+/// Where the sender stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    Client(LinkId),
+    Home(PeerKey),
+    Federated(PeerKey),
+}
+
+impl Standing {
+    pub(crate) fn of(party: Party, links: &Links) -> Option<Self> {
+        match party {
+            Party::Client(link) => Some(Self::Client(link)),
+            Party::Peer(key) => {
+                let peer = links.peer(key)?;
+                peer.current?;
+                Some(if peer.home {
+                    Self::Home(key)
+                } else {
+                    Self::Federated(key)
+                })
+            }
+        }
+    }
+}
+
+/// Hash of a To or From host, for the token: what the callee was called by at the dialog's start.
+pub(crate) fn host_hash(uri: &Uri<'_>) -> u32 {
+    let mut buffer = [0; 253];
+    let mut hasher = siphasher::sip::SipHasher13::new();
+    match (uri.scheme, uri.host.lower(&mut buffer), uri.host.ip()) {
+        (Scheme::Tel | Scheme::Other, _, _) => hasher.write(b"tel:"),
+        (Scheme::Sip | Scheme::Sips, Some(name), _) => hasher.write(name.as_bytes()),
+        (Scheme::Sip | Scheme::Sips, None, Some(ip)) => {
+            hasher.write(ip.to_canonical().to_string().as_bytes())
+        }
+        (Scheme::Sip | Scheme::Sips, None, None) => return 0,
+    }
+    hasher.finish() as u32
+}
+
+/// Judges a request (DESIGN's message policy):
+///
+/// | from | may send | goes to |
+/// |---|---|---|
+/// | client | From of a home domain, or anonymous (RFC 3323) | the home pool; in-dialog: the token's peer |
+/// | home peer | anything | the token's flow or peer, a peer by Route or Request-URI, a federated or home pool |
+/// | federated peer | From within its domains | the home pool; in-dialog: the token's other leg |
+///
+/// # Errors
+/// The reason of the refusal.
+pub(crate) fn judge(
+    who: Standing,
+    asks: &Asks<'_>,
+    routing: &Routing,
+    links: &Links,
+    now: Instant,
+) -> Result<Hops, Reason> {
+    let pool = |index: Option<usize>, except: Option<PeerKey>| {
+        let hops = index.map_or_else(Hops::new, |i| {
+            routing.order(i, asks.call_id, asks.random, except, links, now)
+        });
+        if hops.is_empty() {
+            Err(Reason::NoRoute)
+        } else {
+            Ok(hops)
+        }
+    };
+    from_allowed(who, asks, routing)?;
+    match (who, asks.token) {
+        (Standing::Client(link), Some(Token::Dialog { caller, callee, .. })) => {
+            far_leg(who, caller, callee, links).and_then(|leg| match leg {
+                TokenLeg::Peer(key) => listed(key, links),
+                // Clients speak to peers only: a token never takes a client to a client.
+                TokenLeg::Flow(flow) if flow == link => Err(Reason::TokenNotForOrigin),
+                TokenLeg::Flow(_) => Err(Reason::TokenNotForOrigin),
+            })
+        }
+        // RFC 5626 §5.3: a client's own Path token on its own flow means "outgoing": it is removed, nothing more.
+        (Standing::Client(link), Some(Token::Flow(flow))) if flow != link => {
+            Err(Reason::TokenNotForOrigin)
+        }
+        (Standing::Client(_), Some(Token::Flow(_)) | None) => {
+            if let Some(route) = &asks.next_route
+                && !leads_home(route, routing, links)
+            {
+                return Err(Reason::RouteNotPermitted);
+            }
+            // The domain that the client asserts chooses the pool, whatever the Request-URI says.
+            let index = routing
+                .pool(&asks.from.host)
+                .filter(|_| routing.is_home(&asks.from.host))
+                .or_else(|| {
+                    routing
+                        .pool(&asks.request_uri.host)
+                        .filter(|_| routing.is_home(&asks.request_uri.host))
+                })
+                .or(routing.default_pool());
+            pool(index, None)
+        }
+        (Standing::Home(_), Some(Token::Flow(flow))) => Ok(smallvec![Hop::Flow(flow)]),
+        (Standing::Home(_), Some(Token::Dialog { caller, callee, .. })) => {
+            far_leg(who, caller, callee, links).and_then(|leg| match leg {
+                TokenLeg::Peer(key) => listed(key, links),
+                TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
+            })
+        }
+        (Standing::Home(own), None) => {
+            let next = asks.next_route.as_ref().unwrap_or(&asks.request_uri);
+            if let Some(key) = routing.peer(&next.host) {
+                return if key == own {
+                    Err(Reason::NoRoute)
+                } else {
+                    listed(key, links)
+                };
+            }
+            match routing.pool(&next.host) {
+                Some(index) => pool(Some(index), Some(own)),
+                None if asks.next_route.is_some() => Err(Reason::RouteNotPermitted),
+                None => Err(Reason::NoRoute),
+            }
+        }
+        (Standing::Federated(_), Some(Token::Dialog { caller, callee, .. })) => {
+            far_leg(who, caller, callee, links).and_then(|leg| match leg {
+                TokenLeg::Peer(key) => listed(key, links),
+                TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
+            })
+        }
+        // A partner reaches users through the home servers, never a flow directly.
+        (Standing::Federated(_), Some(Token::Flow(_))) => Err(Reason::TokenNotForOrigin),
+        (Standing::Federated(_), None) => {
+            if let Some(route) = &asks.next_route
+                && !leads_home(route, routing, links)
+            {
+                return Err(Reason::RouteNotPermitted);
+            }
+            if !routing.is_home(&asks.request_uri.host) {
+                return Err(Reason::NotHomeDomain);
+            }
+            pool(routing.pool(&asks.request_uri.host), None)
+        }
+    }
+}
+
+/// Whether the sender may assert this From; in a dialog the callee also by the name that it was called by.
+fn from_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(), Reason> {
+    let called_by_this_name = || match asks.token {
+        Some(Token::Dialog {
+            callee, to_host, ..
+        }) => {
+            let is_callee = match (who, callee) {
+                (Standing::Client(_), TokenLeg::Flow(_)) => true,
+                (Standing::Federated(own), TokenLeg::Peer(key)) => own == key,
+                (Standing::Client(_) | Standing::Federated(_) | Standing::Home(_), _) => false,
+            };
+            is_callee && to_host == host_hash(&asks.from)
+        }
+        Some(Token::Flow(_)) | None => false,
+    };
+    let sip = matches!(asks.from.scheme, Scheme::Sip | Scheme::Sips);
+    let allowed = match who {
+        Standing::Home(_) => true,
+        Standing::Client(_) => {
+            sip && (routing.is_home(&asks.from.host) || is_anonymous(&asks.from.host))
+                || called_by_this_name()
+        }
+        Standing::Federated(key) => {
+            sip && routing.may_assert(key, &asks.from.host) || called_by_this_name()
+        }
+    };
+    if allowed {
+        Ok(())
+    } else {
+        Err(Reason::FromNotAllowed)
+    }
+}
+
+/// RFC 3323 §4.1.1.3.
+fn is_anonymous(host: &Host<'_>) -> bool {
+    host.is_name("anonymous.invalid")
+}
+
+/// The other side of a dialog as seen from the sender, who must be one of its sides.
+fn far_leg(
+    who: Standing,
+    caller: TokenLeg,
+    callee: TokenLeg,
+    links: &Links,
+) -> Result<TokenLeg, Reason> {
+    let exact = |leg: TokenLeg| match (who, leg) {
+        (Standing::Client(own), TokenLeg::Flow(flow)) => own == flow,
+        (Standing::Home(own) | Standing::Federated(own), TokenLeg::Peer(key)) => own == key,
+        (Standing::Client(_), TokenLeg::Peer(_))
+        | (Standing::Home(_) | Standing::Federated(_), TokenLeg::Flow(_)) => false,
+    };
+    if exact(caller) {
+        return Ok(callee);
+    }
+    if exact(callee) {
+        return Ok(caller);
+    }
+    // Not the very connection or server of the dialog's start, but its kind of side: a client that has reconnected,
+    // another home server that has taken over. A partner gets no such latitude.
+    let kin = |leg: TokenLeg| match (who, leg) {
+        (Standing::Client(_), TokenLeg::Flow(_)) => true,
+        (Standing::Home(_), TokenLeg::Peer(key)) => links.peer(key).is_some_and(|p| p.home),
+        (Standing::Client(_), TokenLeg::Peer(_))
+        | (Standing::Home(_), TokenLeg::Flow(_))
+        | (Standing::Federated(_), _) => false,
+    };
+    match (kin(caller), kin(callee)) {
+        (true, false) => Ok(callee),
+        (false, true) => Ok(caller),
+        (true, true) | (false, false) => Err(Reason::TokenNotForOrigin),
+    }
+}
+
+/// Only peers of the current generation are reached.
+fn listed(key: PeerKey, links: &Links) -> Result<Hops, Reason> {
+    match links.peer(key) {
+        Some(peer) if peer.current.is_some() => Ok(smallvec![Hop::Peer(key)]),
+        Some(_) | None => Err(Reason::PeerWithdrawn),
+    }
+}
+
+/// Whether a Route value that a client or partner put after ours stays at home.
+fn leads_home(route: &Uri<'_>, routing: &Routing, links: &Links) -> bool {
+    routing.is_home(&route.host)
+        || routing
+            .peer(&route.host)
+            .and_then(|key| links.peer(key))
+            .is_some_and(|p| p.home && p.current.is_some())
+}

@@ -1,0 +1,162 @@
+//! The reason codes of the proxy: one table for code, SIP status, what a stranger is told, sentence and remedy.
+
+macro_rules! reasons {
+    ($($variant:ident = $code:literal, $status:literal, $public:literal, $what:literal, $remedy:literal;)+) => {
+        /// Why the proxy refused, dropped or failed a message.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $(#[doc = $what] $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable identifier, as in logs, tests and docs.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+            /// The SIP status that answers the request; 0 when nothing is answered (ACK, responses).
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)+ }
+            }
+            /// The text of `Warning: 399`; says less than the log.
+            pub fn public(self) -> &'static str {
+                match self { $(Self::$variant => $public,)+ }
+            }
+            /// One sentence for the operator.
+            pub fn what(self) -> &'static str {
+                match self { $(Self::$variant => $what,)+ }
+            }
+            /// What to do about it.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    MalformedRequest = "malformed_request", 400, "malformed request",
+        "A field that the proxy uses breaks the grammar of RFC 3261.",
+        "Capture the request at the sender; the sender must be mended.";
+    BadBranch = "bad_branch", 400, "malformed request",
+        "The topmost Via's branch is the bare magic cookie (RFC 4475 §3.1.2.18).",
+        "The sender must make unique branches.";
+    Unframed = "unframed", 400, "malformed request",
+        "The stream's framing is lost, so the connection is closed.",
+        "The `rule` of the connection's close says which bound or rule was broken.";
+    BadVersion = "bad_version", 505, "version not supported",
+        "The SIP version is not 2.0.",
+        "The sender must speak SIP/2.0.";
+    UnsupportedScheme = "unsupported_scheme", 416, "unsupported scheme",
+        "The Request-URI is neither sip, sips nor tel.",
+        "The sender must use a scheme that can be routed.";
+    TooManyHops = "too_many_hops", 483, "too many hops",
+        "Max-Forwards is 0 (RFC 3261 §16.3 step 3).",
+        "Look for a loop between the elements named in Via.";
+    LoopDetected = "loop_detected", 482, "loop detected",
+        "The request passed here before with the same routing input (RFC 5393 §4.2).",
+        "Two elements send this request to each other; compare their routes.";
+    BadExtension = "bad_extension", 420, "bad extension",
+        "Proxy-Require names an extension that this proxy does not support.",
+        "The sender must not require it of proxies.";
+    FromNotAllowed = "from_not_allowed", 403, "from not allowed",
+        "The From domain is not one that this connection may assert.",
+        "Clients assert home domains; for a partner add the domain to its peer entry if it is really its own.";
+    NotHomeDomain = "not_home_domain", 403, "domain not served",
+        "A partner or client asked for a domain that is not a home domain.",
+        "Partners reach home domains only; check node.domains.";
+    NoRoute = "no_route", 404, "no route",
+        "No pool, peer or flow serves the request's next hop.",
+        "Add a pool or a federated peer with that domain, if it shall be reached.";
+    RouteNotPermitted = "route_not_permitted", 403, "route not permitted",
+        "A Route header asks for a hop that the sender may not reach through us.",
+        "Only hops of the topology are reached; remove the Route at the sender.";
+    TokenForged = "token_forged", 403, "bad route token",
+        "A Route names us with a user part that none of our keys has signed.",
+        "After a restart without a token key file every older token is void; otherwise somebody tampers.";
+    TokenNotForOrigin = "token_not_for_origin", 403, "bad route token",
+        "The token is genuine, but this connection is not one of its dialog's legs.",
+        "Look at who sends; a partner may use only the dialogs that it is part of.";
+    FlowGone = "flow_gone", 430, "flow failed",
+        "The client's connection that the token names is closed (RFC 5626 §5.3).",
+        "The client must register again; the registrar tries its next binding.";
+    PeerWithdrawn = "peer_withdrawn", 403, "bad route token",
+        "The token names a peer that the topology no longer lists.",
+        "The dialog's far side lost its trust; nothing to mend unless that was unintended.";
+    PeerUnreachable = "peer_unreachable", 503, "server unreachable",
+        "No connection could be made to any peer that serves the request.",
+        "The peer_down and handshake_refused events say why.";
+    PeerCongested = "peer_congested", 503, "server congested",
+        "The peer does not read what is sent to it.",
+        "Look at the peer's load; limits.send_queue bounds what waits.";
+    ConnectQueueFull = "connect_queue_full", 503, "server unreachable",
+        "Too many requests wait for one peer's connection.",
+        "limits.connect_queue bounds them; see why the connect takes so long.";
+    TooManyTransactions = "too_many_transactions", 503, "overloaded",
+        "This shard has as many transactions as limits.transactions allows.",
+        "Add cores or nodes, or find out who floods.";
+    ClientBudget = "client_budget", 503, "too many requests",
+        "This client has as many transactions open as limits.transactions_per_client allows.",
+        "Find out why the client sends so much, or raise the limit.";
+    Draining = "draining", 503, "going away",
+        "The daemon is stopping and takes nothing new.",
+        "Send to another node.";
+    TrustWithdrawn = "trust_withdrawn", 403, "not trusted any more",
+        "The connection's identity lost its trust; it may finish what runs, nothing more.",
+        "The connection's handshake event names the decision.";
+    NoAnswer = "no_answer", 408, "no answer",
+        "No target answered in time (timers B, C, F).",
+        "Look at the target; a non-INVITE gets no answer by RFC 4320 §4.2.";
+    Cancelled = "cancelled", 487, "cancelled",
+        "The request was cancelled before the target answered finally.",
+        "Nothing.";
+    NoTransaction = "no_transaction", 481, "no transaction",
+        "A CANCEL matches no INVITE of the same identity.",
+        "Nothing, if the INVITE was answered at the same time.";
+    DownstreamUnavailable = "downstream_unavailable", 500, "server unavailable",
+        "Every target answered 503, which is not passed on (RFC 3261 §16.7 step 6).",
+        "Look at the targets' own logs.";
+    AckUnmatched = "ack_unmatched", 0, "",
+        "An ACK belongs to no transaction and carries no token of ours.",
+        "The sender ignored our Record-Route.";
+    AckRefused = "ack_refused", 0, "",
+        "An ACK breaks a rule that would refuse another request; it is dropped, since an ACK is never answered.",
+        "See what the rest of its dialog did.";
+    ResponseForeignVia = "response_foreign_via", 0, "",
+        "A response's topmost Via is not ours (RFC 3261 §18.1.2).",
+        "The sender answers on the wrong connection.";
+    ResponseUnmatched = "response_unmatched", 0, "",
+        "A response matches no client transaction (RFC 6026 §7.3).",
+        "It came too late, or was never asked for.";
+    ResponseWrongPeer = "response_wrong_peer", 0, "",
+        "A response came from another identity than the request went to.",
+        "Somebody answers for somebody else; look at that peer.";
+    OriginGone = "origin_gone", 0, "",
+        "The connection that waits for this response is closed.",
+        "Nothing, if the client went away.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn every_code_is_a_unique_snake_case_word() {
+        let mut seen = std::collections::HashSet::new();
+        for reason in Reason::ALL {
+            assert!(seen.insert(reason.code()), "{} stands twice", reason.code());
+            assert!(
+                reason
+                    .code()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_')
+            );
+            assert!(!reason.what().is_empty() && !reason.remedy().is_empty());
+            assert!(reason.status() == 0 || (400..700).contains(&reason.status()));
+            // What a stranger reads stands inside a quoted string.
+            assert!(!reason.public().contains(['"', '\\']));
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Responses on their way back (RFC 3261 §16.7 with RFC 6026 §7.3, §8): only those of a live client transaction, only
+//! from the identity that was asked.
+use super::branch::Branch;
+use super::context::Attempt;
+use super::forward::{ASSERTED, trusted_with_identity};
+use super::links::Party;
+use super::routing::Hop;
+use super::transaction::{
+    Client, Heard, InviteServer, Letter, NonInviteServer, Server, T64, TIMER_C,
+};
+use super::{Action, Actions, Core, Origin, Reason};
+use crate::sip::{Edits, HeaderName, Message, Method, StartLine};
+use std::time::Instant;
+
+/// What a matched response asks for.
+enum Then {
+    Nothing,
+    Provisional,
+    Final,
+    Success,
+}
+
+impl Core {
+    pub(super) fn on_response(
+        &mut self,
+        from: &Origin,
+        message: &Message<'_>,
+        status: u16,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(party) = self.party(from) else {
+            return;
+        };
+        let branch = match self.own_branch(message) {
+            Ok(branch) => branch,
+            Err(reason) => return self.drop_message(from, party, reason, out),
+        };
+        if branch.shard != self.shard {
+            if branch.shard < self.shards && from.asked == 0 {
+                out.list.push(Action::HandOver {
+                    shard: branch.shard,
+                    asked: 1,
+                });
+            } else {
+                self.drop_message(from, party, Reason::ResponseUnmatched, out);
+            }
+            return;
+        }
+        let cseq_method = message.cseq().ok().map(|c| c.method);
+        let slot = branch.key.slot;
+        let Some(context) = self.contexts.by_branch(branch.key) else {
+            // A 200 to our CANCEL often comes after the 487 that ended the branch.
+            if cseq_method != Some(Method::Cancel) {
+                self.drop_message(from, party, Reason::ResponseUnmatched, out);
+            }
+            return;
+        };
+        let Attempt::Sent {
+            hop,
+            link,
+            ref mut client,
+        } = context.attempt
+        else {
+            return self.drop_message(from, party, Reason::ResponseUnmatched, out);
+        };
+        let from_asked = link == from.link
+            || matches!((hop, party), (Hop::Peer(asked), Party::Peer(is)) if asked == is);
+        if !from_asked {
+            return self.drop_message(from, party, Reason::ResponseWrongPeer, out);
+        }
+        let invite = matches!(client, Client::Invite(_));
+        let method_matches = match cseq_method {
+            Some(Method::Cancel) if invite => return,
+            Some(Method::Invite) => invite,
+            Some(other) => !invite && same_method(&context.request, other),
+            None => false,
+        };
+        if !method_matches {
+            return self.drop_message(from, party, Reason::ResponseUnmatched, out);
+        }
+        let then = match client.on_response(status) {
+            Heard::Provisional => Then::Provisional,
+            Heard::Final => Then::Final,
+            Heard::Success => Then::Success,
+            Heard::Unexpected => Then::Nothing,
+        };
+        match then {
+            Then::Nothing => self.drop_message(from, party, Reason::ResponseUnmatched, out),
+            Then::Provisional => self.on_provisional(slot, message, status, party, now, out),
+            Then::Success => self.relay(slot, message, status, party, now, out),
+            Then::Final => self.on_final(slot, message, status, party, now, out),
+        }
+    }
+
+    /// RFC 3261 §18.1.2, §17.1.3: the topmost Via must be ours and its branch one that we made.
+    fn own_branch(&self, message: &Message<'_>) -> Result<Branch, Reason> {
+        let via = message.top_via().map_err(|_| Reason::ResponseForeignVia)?;
+        if !self.is_own_sent_by(via.sent_by) {
+            return Err(Reason::ResponseForeignVia);
+        }
+        via.branch
+            .and_then(Branch::parse)
+            .ok_or(Reason::ResponseUnmatched)
+    }
+
+    /// §16.7 step 2 and 5: 100 stays here; 101-199 to INVITE go up and restart Timer C; a non-INVITE has none but 100
+    /// (RFC 4320 §4.1).
+    fn on_provisional(
+        &mut self,
+        slot: u32,
+        message: &Message<'_>,
+        status: u16,
+        party: Party,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        let invite = matches!(context.server, Server::Invite(_));
+        if invite {
+            if context.deadlines.letter == Letter::B
+                || context.deadlines.letter == Letter::C && status > 100
+            {
+                context.deadlines.letter = Letter::C;
+                context.deadlines.at = now + TIMER_C;
+            }
+        } else {
+            // It lives: no other target will be tried, so it gets all the time that is left.
+            context.deadlines.at = context.received + T64;
+        }
+        let next = context.deadlines.next();
+        let cancel = context.cancel_wanted && !context.cancel_sent;
+        self.wheel.arm(slot, next);
+        if invite && status > 100 {
+            self.relay(slot, message, status, party, now, out);
+        }
+        if cancel {
+            self.send_cancel(slot, now, out);
+        }
+    }
+
+    /// §16.7 steps 4 to 6 for one branch at a time: a 503 moves on to the next target, everything else is the answer.
+    fn on_final(
+        &mut self,
+        slot: u32,
+        message: &Message<'_>,
+        status: u16,
+        party: Party,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        if matches!(context.server, Server::Invite(_)) {
+            self.send_ack(slot, message, out);
+        }
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        if status == 503 && !context.cancel_wanted {
+            context.failure = Some(Reason::DownstreamUnavailable);
+            return self.attempt(slot, now, out);
+        }
+        self.relay(slot, message, status, party, now, out);
+    }
+
+    /// §16.7 steps 3, 9: takes our Via off and sends the response where the request came from.
+    fn relay(
+        &mut self,
+        slot: u32,
+        message: &Message<'_>,
+        status: u16,
+        party: Party,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(context) = self.contexts.get(slot) else {
+            return;
+        };
+        let (link, origin, remote) = (context.link, context.party, context.remote);
+        let hop = context.attempt.hop();
+        if let Server::Invite(machine) = context.server
+            && machine.on_response(status).is_none()
+        {
+            return;
+        }
+        let from_untrusted = match party {
+            Party::Client(_) => true,
+            Party::Peer(key) => self.links.peer(key).is_none_or(|p| !p.assert_identity),
+        };
+        let to_untrusted = match origin {
+            Party::Client(_) => true,
+            Party::Peer(key) => !trusted_with_identity(Hop::Peer(key), &self.links),
+        };
+        let withhold = from_untrusted || to_untrusted && message.count(HeaderName::Privacy) > 0;
+        let start = out.bytes.len();
+        let mut edits = Edits::new(message);
+        edits.pop_via();
+        if withhold {
+            for name in ASSERTED {
+                edits.strip(name);
+            }
+        }
+        edits.write(&mut out.bytes);
+
+        let received = context.received;
+        if status >= 200 {
+            // A further 2xx of the same INVITE is relayed, but it is no second outcome; and by then the request,
+            // which the line is made of, is given back.
+            if !context.request.is_empty() {
+                self.log_final(
+                    slot,
+                    origin,
+                    remote,
+                    hop,
+                    status,
+                    now.saturating_duration_since(received),
+                    out,
+                );
+            }
+            self.sent_final(slot, start, status, now, out);
+        } else if let Some(context) = self.contexts.get_mut(slot) {
+            context.deadlines.trying = None;
+            context.last_response.clear();
+            context
+                .last_response
+                .extend_from_slice(out.bytes.get(start..).unwrap_or_default());
+        }
+        self.send_up(link, origin, start, out);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a field of the event")]
+    fn log_final(
+        &self,
+        slot: u32,
+        party: Party,
+        remote: std::net::SocketAddr,
+        hop: Option<Hop>,
+        status: u16,
+        took: std::time::Duration,
+        out: &mut Actions,
+    ) {
+        let Some(context) = self.contexts.get(slot) else {
+            return;
+        };
+        let wanted = self.generation.topology().log().requests;
+        // The method first: most requests make no line, and then nothing is parsed.
+        let method = context
+            .request
+            .split(|b| *b == b' ')
+            .next()
+            .unwrap_or_default();
+        if wanted.wants(method, false)
+            && let Ok(request) = Message::parse(&context.request)
+        {
+            self.log_request(&request, party, remote, hop, None, Some(status), took, out);
+        }
+    }
+
+    /// Sends the 100 that is due (RFC 3261 §17.2.1, RFC 4320 §4.1).
+    pub(super) fn send_trying(&mut self, slot: u32, out: &mut Actions) {
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
+        context.deadlines.trying = None;
+        match context.server {
+            Server::Invite(InviteServer::Proceeding) => {}
+            Server::NonInvite(NonInviteServer::Trying) => {
+                context.server = Server::NonInvite(NonInviteServer::Proceeding);
+            }
+            Server::Invite(_) | Server::NonInvite(_) => return,
+        }
+        let (link, party) = (context.link, context.party);
+        let start = out.bytes.len();
+        if let Ok(message) = Message::parse(&context.request)
+            && matches!(message.start(), StartLine::Request { .. })
+        {
+            crate::sip::write_reply(&message, context.remote, 100, None, &[], &mut out.bytes);
+            context.last_response.clear();
+            context
+                .last_response
+                .extend_from_slice(out.bytes.get(start..).unwrap_or_default());
+            self.send_up(link, party, start, out);
+        }
+    }
+}
+
+/// Whether a stored request has this method.
+fn same_method(request: &[u8], method: Method<'_>) -> bool {
+    request
+        .strip_prefix(method.as_bytes())
+        .is_some_and(|rest| rest.first() == Some(&b' '))
+}

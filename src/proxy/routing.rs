@@ -1,0 +1,254 @@
+//! Routing tables of one generation: which names are ours, which domain goes to which pool, and in which order a pool's
+//! members are tried.
+use super::links::Links;
+use super::token::PeerKey;
+use super::{Faces, LinkId};
+use crate::sip::{Host, Uri};
+use crate::topology::{PeerKind, Strategy, Topology};
+use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hasher as _;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// Where a request may go: a peer of the topology or a live client flow. Nothing else can be written here, so nothing
+/// else can be reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hop {
+    Peer(PeerKey),
+    Flow(LinkId),
+}
+
+/// Hops in the order in which they are tried.
+pub(crate) type Hops = SmallVec<[Hop; 3]>;
+
+struct Pool {
+    members: Vec<(PeerKey, u16)>,
+    strategy: Strategy,
+}
+
+/// What one generation says about names, domains and pools.
+pub(crate) struct Routing {
+    own_names: HashSet<Box<str>>,
+    home: HashSet<Box<str>>,
+    /// Domain → index into `pools`.
+    domains: HashMap<Box<str>, usize>,
+    pools: Vec<Pool>,
+    peers: HashMap<Box<str>, PeerKey>,
+    /// Domains that each federated peer may assert.
+    asserts: HashMap<PeerKey, Vec<Box<str>>>,
+    /// The pool for a client that asserts no home domain (anonymous) and names none.
+    default_pool: Option<usize>,
+    ports: SmallVec<[u16; 4]>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Routing {
+    pub(crate) fn new(topology: &Topology, faces: &Faces) -> Self {
+        let node = topology.node();
+        let boxed = |name: &crate::topology::DnsName| -> Box<str> { name.as_str().into() };
+        let peers: HashMap<Box<str>, PeerKey> = topology
+            .peers()
+            .iter()
+            .map(|p| (boxed(&p.fqdn), PeerKey::of(p.fqdn.as_str())))
+            .collect();
+        let home: HashSet<Box<str>> = node.domains.iter().map(boxed).collect();
+        let mut own_names: HashSet<Box<str>> = node.aliases.iter().map(boxed).collect();
+        own_names.insert(boxed(&node.fqdn));
+        // `sip.contoso.test` in our certificate is a name of ours; a name that a peer or domain bears is not.
+        for name in topology.identities().iter().flat_map(|i| &i.names) {
+            if !peers.contains_key(name.as_str()) && !home.contains(name.as_str()) {
+                own_names.insert(boxed(name));
+            }
+        }
+        let mut domains = HashMap::new();
+        let mut pools = Vec::new();
+        for pool in topology.pools() {
+            let members = pool
+                .peers
+                .iter()
+                .map(|(r, weight)| (PeerKey::of(topology.peer(*r).fqdn.as_str()), *weight))
+                .collect();
+            for domain in &pool.domains {
+                domains.insert(boxed(domain), pools.len());
+            }
+            pools.push(Pool {
+                members,
+                strategy: pool.strategy,
+            });
+        }
+        let default_pool = node
+            .domains
+            .iter()
+            .find_map(|d| domains.get(d.as_str()).copied());
+        let asserts = topology
+            .peers()
+            .iter()
+            .filter(|p| p.kind == PeerKind::Federated)
+            .map(|p| {
+                (
+                    PeerKey::of(p.fqdn.as_str()),
+                    p.domains.iter().map(boxed).collect(),
+                )
+            })
+            .collect();
+        let mut ports: SmallVec<[u16; 4]> = faces.addresses.iter().map(SocketAddr::port).collect();
+        ports.extend(node.advertise_port);
+        ports.push(5061);
+        Self {
+            own_names,
+            home,
+            domains,
+            pools,
+            peers,
+            asserts,
+            default_pool,
+            ports,
+            addresses: faces.addresses.clone(),
+        }
+    }
+
+    /// Whether a URI names this node: by a name of ours or a home domain, or by an address of a listener or of the
+    /// connection it came on.
+    pub(crate) fn is_own(&self, uri: &Uri<'_>, local: SocketAddr) -> bool {
+        if let Some(ip) = uri.host.ip() {
+            let port = uri.port.unwrap_or(5061);
+            return self.addresses.iter().any(|a| {
+                a.port() == port && (a.ip() == ip || a.ip().is_unspecified() && local.ip() == ip)
+            }) || (local.ip() == ip && local.port() == port);
+        }
+        if uri.port.is_some_and(|p| !self.ports.contains(&p)) {
+            return false;
+        }
+        let mut buffer = [0; 253];
+        uri.host
+            .lower(&mut buffer)
+            .is_some_and(|name| self.own_names.contains(name) || self.home.contains(name))
+    }
+
+    /// Whether a URI names this node itself rather than a domain that it serves.
+    pub(crate) fn is_node(&self, uri: &Uri<'_>, local: SocketAddr) -> bool {
+        self.is_own(uri, local) && !self.is_home(&uri.host)
+    }
+
+    /// Whether the host is a home domain.
+    pub(crate) fn is_home(&self, host: &Host<'_>) -> bool {
+        let mut buffer = [0; 253];
+        host.lower(&mut buffer)
+            .is_some_and(|name| self.home.contains(name))
+    }
+
+    /// Whether a federated peer may assert this host in From.
+    pub(crate) fn may_assert(&self, peer: PeerKey, host: &Host<'_>) -> bool {
+        let mut buffer = [0; 253];
+        let Some(name) = host.lower(&mut buffer) else {
+            return false;
+        };
+        self.asserts
+            .get(&peer)
+            .is_some_and(|domains| domains.iter().any(|d| &**d == name))
+    }
+
+    /// The peer of this name.
+    pub(crate) fn peer(&self, host: &Host<'_>) -> Option<PeerKey> {
+        let mut buffer = [0; 253];
+        self.peers.get(host.lower(&mut buffer)?).copied()
+    }
+
+    /// The pool that serves this domain.
+    pub(crate) fn pool(&self, host: &Host<'_>) -> Option<usize> {
+        let mut buffer = [0; 253];
+        self.domains.get(host.lower(&mut buffer)?).copied()
+    }
+
+    /// The pool for clients without a home domain of their own.
+    pub(crate) fn default_pool(&self) -> Option<usize> {
+        self.default_pool
+    }
+
+    /// The pool's members in the order in which this request tries them; `except` is where it came from. Members
+    /// whose last connect failed come last.
+    pub(crate) fn order(
+        &self,
+        pool: usize,
+        call_id: &[u8],
+        random: u64,
+        except: Option<PeerKey>,
+        links: &Links,
+        now: Instant,
+    ) -> Hops {
+        let Some(pool) = self.pools.get(pool) else {
+            return Hops::new();
+        };
+        let mut members: SmallVec<[(bool, u64, PeerKey); 8]> = pool
+            .members
+            .iter()
+            .filter(|(key, _)| Some(*key) != except)
+            .enumerate()
+            .map(|(position, (key, weight))| {
+                let down = links
+                    .peer(*key)
+                    .is_none_or(|p| p.down_until.is_some_and(|until| until > now));
+                let rank = match pool.strategy {
+                    Strategy::Ordered => position as u64,
+                    // Rendezvous hashing: when a member leaves, only its own calls move.
+                    Strategy::CallIdHash => draw(call_id, key.0, *weight),
+                    Strategy::Weighted => draw(&random.to_be_bytes(), key.0, *weight),
+                };
+                (down, rank, *key)
+            })
+            .collect();
+        members.sort_unstable();
+        members
+            .into_iter()
+            .map(|(_, _, key)| Hop::Peer(key))
+            .collect()
+    }
+}
+
+/// Weighted rendezvous: an exponential variate with the weight as its rate; the smallest wins. Unkeyed on purpose, so
+/// that all nodes and shards agree; a caller that aims at one member gains nothing that it could not ask for.
+fn draw(input: &[u8], peer: u64, weight: u16) -> u64 {
+    let mut hasher = siphasher::sip::SipHasher13::new();
+    hasher.write_u64(peer);
+    hasher.write(input);
+    // 53 bits, as many as an f64 holds, moved off zero.
+    let uniform = ((hasher.finish() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    let variate = -uniform.ln() / f64::from(weight.max(1));
+    // At most 37.5 / 1: scaled into the range of u64 with room to spare.
+    (variate * 1e17) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weighted_draw_follows_the_weights() {
+        let mut wins = [0u32; 2];
+        for call in 0u32..20_000 {
+            let input = call.to_be_bytes();
+            let first = draw(&input, 1, 3) < draw(&input, 2, 1);
+            wins[usize::from(!first)] += 1;
+        }
+        let share = f64::from(wins[0]) / 20_000.0;
+        assert!(
+            (0.73..0.77).contains(&share),
+            "three quarters expected, got {share}"
+        );
+    }
+
+    #[test]
+    fn when_a_member_leaves_only_its_own_calls_move() {
+        for call in 0u32..2_000 {
+            let input = call.to_be_bytes();
+            let mut three = [1u64, 2, 3].map(|k| (draw(&input, k, 1), k));
+            three.sort_unstable();
+            let mut two = [1u64, 2].map(|k| (draw(&input, k, 1), k));
+            two.sort_unstable();
+            if three[0].1 != 3 {
+                assert_eq!(three[0].1, two[0].1);
+            }
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Dialogs and flows: Record-Route and Path tokens on their way back (RFC 3261 §16.4, RFC 3327, RFC 5626 §5.3).
+use super::world::*;
+
+/// A call from a client to the home server, answered; gives the INVITE as the home server saw it.
+fn call(w: &mut World, client: crate::proxy::LinkId, home: crate::proxy::LinkId) -> String {
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    invite
+}
+
+fn route_of(invite: &str) -> String {
+    format!("Route: {}\n", field(invite, "Record-Route").unwrap())
+}
+
+#[test]
+fn ack_and_bye_follow_the_token_whatever_the_request_uri_claims() {
+    let mut w = World::new();
+    let (client, fe01, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
+    let invite = call(&mut w, client, fe01);
+    let more = route_of(&invite);
+    let to = "<sip:bob@contoso.test>;tag=b";
+    let uri = "sip:bob@edge.fabrikam.test";
+    w.send(
+        client,
+        &Request {
+            method: "ACK",
+            uri,
+            to,
+            more: &more,
+            branch: "z9hG4bKack",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let ack = w.expect(fe01, "ACK sip:bob@edge.fabrikam.test");
+    assert_eq!(fields(&ack, "Via").len(), 2);
+    assert_eq!(field(&ack, "Route"), None);
+    w.send(
+        client,
+        &Request {
+            method: "BYE",
+            uri,
+            to,
+            more: &more,
+            cseq: 2,
+            branch: "z9hG4bKbye",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let bye = w.expect(fe01, "BYE");
+    w.send(fe01, &answer(&bye, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    w.silent(partner);
+}
+
+#[test]
+fn the_callee_hangs_up_through_the_same_token() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    let invite = call(&mut w, client, fe01);
+    let more = route_of(&invite);
+    let bye = Request {
+        method: "BYE",
+        uri: "sip:alice@10.0.0.1",
+        from: "<sip:bob@contoso.test>;tag=b",
+        to: "<sip:alice@contoso.test>;tag=a",
+        more: &more,
+        branch: "z9hG4bKbye",
+        ..Request::default()
+    };
+    w.send(fe01, &bye.to_string());
+    let bye = w.expect(client, "BYE sip:alice@10.0.0.1");
+    w.send(client, &answer(&bye, "200 OK", ""));
+    w.expect(fe01, "SIP/2.0 200");
+}
+
+#[test]
+fn a_forged_token_is_403() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    let invite = call(&mut w, client, fe01);
+    let genuine = field(&invite, "Record-Route").unwrap();
+    let at = 30;
+    let other = if genuine.as_bytes()[at] == b'A' {
+        "B"
+    } else {
+        "A"
+    };
+    let forged = format!("Route: {}{other}{}\n", &genuine[..at], &genuine[at + 1..]);
+    w.send(
+        client,
+        &Request {
+            method: "BYE",
+            more: &forged,
+            branch: "z9hG4bKf",
+            cseq: 2,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 403");
+    assert_eq!(w.reasons().last(), Some(&"token_forged"));
+    // Nor does a genuine one serve another call.
+    let stolen = Request {
+        method: "BYE",
+        more: &route_of(&invite),
+        branch: "z9hG4bKg",
+        cseq: 2,
+        ..Request::default()
+    }
+    .to_string();
+    w.send(client, &stolen.replace("call-1", "call-2"));
+    w.expect(client, "SIP/2.0 403");
+    assert_eq!(w.reasons(), vec!["token_forged"]);
+    w.silent(fe01);
+}
+
+#[test]
+fn a_partner_may_not_use_a_dialog_that_it_is_not_part_of() {
+    let mut w = World::new();
+    let (client, fe01, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
+    let invite = call(&mut w, client, fe01);
+    let from = "<sip:x@fabrikam.test>;tag=x";
+    let bye = Request {
+        method: "BYE",
+        from,
+        more: &route_of(&invite),
+        branch: "z9hG4bKx",
+        ..Request::default()
+    };
+    w.send(partner, &bye.to_string());
+    w.expect(partner, "SIP/2.0 403");
+    assert_eq!(w.reasons().last(), Some(&"token_not_for_origin"));
+    w.silent(client);
+    w.silent(fe01);
+}
+
+#[test]
+fn a_client_that_has_reconnected_still_hangs_up() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    let invite = call(&mut w, client, fe01);
+    w.lose(client);
+    let client = w.client();
+    w.send(
+        client,
+        &Request {
+            method: "BYE",
+            more: &route_of(&invite),
+            branch: "z9hG4bKr",
+            cseq: 2,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(fe01, "BYE");
+}
+
+#[test]
+fn another_home_server_that_has_taken_over_still_hangs_up() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    let invite = call(&mut w, client, fe01);
+    w.lose(fe01);
+    let fe02 = w.peer(FE02);
+    let bye = Request {
+        method: "BYE",
+        from: "<sip:bob@contoso.test>;tag=b",
+        more: &route_of(&invite),
+        branch: "z9hG4bKt",
+        ..Request::default()
+    };
+    w.send(fe02, &bye.to_string());
+    w.expect(client, "BYE");
+}
+
+#[test]
+fn a_callee_answers_to_the_name_it_was_called_by_and_to_no_other() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    w.send(
+        client,
+        &Request {
+            method: "REGISTER",
+            uri: "sip:contoso.test",
+            branch: "z9hG4bKr",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let path = format!(
+        "Route: {}\n",
+        field(&w.expect(fe01, "REGISTER"), "Path").unwrap()
+    );
+    let invite = Request {
+        uri: "sip:alice@10.0.0.1",
+        from: "<sip:x@carrier.test>;tag=a",
+        to: "<tel:+4930123>",
+        more: &path,
+        ..Request::default()
+    };
+    w.send(fe01, &invite.to_string());
+    let invite = w.expect(client, "INVITE");
+    w.send(client, &answer(&invite, "200 OK", ""));
+    w.expect(fe01, "SIP/2.0 200");
+    let more = route_of(&invite);
+    let bye = Request {
+        method: "BYE",
+        uri: "sip:x@carrier.test",
+        from: "<tel:+4930123>;tag=b",
+        to: "<sip:x@carrier.test>;tag=a",
+        more: &more,
+        branch: "z9hG4bKb",
+        ..Request::default()
+    };
+    w.send(client, &bye.to_string());
+    w.expect(fe01, "BYE");
+    let wrong = Request {
+        from: "<sip:eve@evil.test>;tag=b",
+        branch: "z9hG4bKw",
+        ..bye
+    };
+    w.send(client, &wrong.to_string());
+    w.expect(client, "SIP/2.0 403");
+    assert_eq!(w.reasons().last(), Some(&"from_not_allowed"));
+}
+
+#[test]
+fn a_home_server_reaches_a_registered_client_by_its_path_until_the_flow_is_gone() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    w.send(
+        client,
+        &Request {
+            method: "REGISTER",
+            uri: "sip:contoso.test",
+            branch: "z9hG4bKr",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let path = format!(
+        "Route: {}\n",
+        field(&w.expect(fe01, "REGISTER"), "Path").unwrap()
+    );
+    let invite = |branch| {
+        Request {
+            uri: "sip:alice@10.0.0.1",
+            more: &path,
+            branch,
+            ..Request::default()
+        }
+        .to_string()
+    };
+    w.send(fe01, &invite("z9hG4bK1"));
+    let arrived = w.expect(client, "INVITE sip:alice@10.0.0.1");
+    assert_eq!(field(&arrived, "Route"), None);
+    assert!(!fields(&arrived, "Via")[0].contains("alias"));
+    // The flow breaks while it rings: the caller hears of it at once.
+    w.lose(client);
+    w.expect(fe01, "SIP/2.0 430");
+    w.send(fe01, &invite("z9hG4bK2"));
+    w.expect(fe01, "SIP/2.0 430");
+    assert_eq!(w.reasons(), vec!["flow_gone", "flow_gone"]);
+}
+
+#[test]
+fn nobody_but_a_home_server_uses_a_path() {
+    let mut w = World::new();
+    let (client, other, fe01, partner) = (w.client(), w.client(), w.peer(FE01), w.peer(PARTNER));
+    w.send(
+        client,
+        &Request {
+            method: "REGISTER",
+            uri: "sip:contoso.test",
+            branch: "z9hG4bKr",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let path = format!(
+        "Route: {}\n",
+        field(&w.expect(fe01, "REGISTER"), "Path").unwrap()
+    );
+    w.send(
+        partner,
+        &Request {
+            from: "<sip:x@fabrikam.test>;tag=x",
+            more: &path,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(partner, "SIP/2.0 403");
+    w.send(
+        other,
+        &Request {
+            more: &path,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(other, "SIP/2.0 403");
+    w.silent(client);
+    // RFC 5626 §5.3: on its own flow it means "outgoing".
+    w.send(
+        client,
+        &Request {
+            more: &path,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    assert_eq!(field(&w.expect(fe01, "INVITE"), "Route"), None);
+}
+
+#[test]
+fn a_strict_router_in_front_of_us_puts_our_token_in_the_request_line() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    let invite = call(&mut w, client, fe01);
+    let ours = field(&invite, "Record-Route")
+        .unwrap()
+        .trim_matches(['<', '>']);
+    let more = "Route: <sip:bob@10.0.0.9>\n";
+    let bye = Request {
+        method: "BYE",
+        uri: ours,
+        more,
+        branch: "z9hG4bKs",
+        cseq: 2,
+        ..Request::default()
+    };
+    w.send(client, &bye.to_string());
+    let bye = w.expect(fe01, "BYE sip:bob@10.0.0.9 SIP/2.0");
+    assert_eq!(field(&bye, "Route"), None);
+}
+
+#[test]
+fn a_spiral_through_us_keeps_both_of_our_routes_apart() {
+    let mut w = World::new();
+    let (alice, bob, fe01) = (w.client(), w.client(), w.peer(FE01));
+    w.send(
+        bob,
+        &Request {
+            method: "REGISTER",
+            uri: "sip:contoso.test",
+            from: "<sip:bob@contoso.test>;tag=r",
+            branch: "z9hG4bKr",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let path = format!(
+        "Route: {}",
+        field(&w.expect(fe01, "REGISTER"), "Path").unwrap()
+    );
+    w.send(alice, &Request::default().to_string());
+    let first = w.expect(fe01, "INVITE");
+    // The home server sends it on to bob's flow, through us again.
+    let onward = first
+        .replacen(
+            "Via: ",
+            "Via: SIP/2.0/TLS fe01.contoso.test;branch=z9hG4bKfe\r\nVia: ",
+            1,
+        )
+        .replacen("INVITE sip:bob@contoso.test", "INVITE sip:bob@10.0.0.2", 1)
+        .replacen("Max-Forwards", &format!("{path}\r\nMax-Forwards"), 1);
+    w.send_bytes(fe01, onward.as_bytes());
+    let second = w.expect(bob, "INVITE sip:bob@10.0.0.2");
+    let routes = fields(&second, "Record-Route");
+    assert_eq!(routes.len(), 2);
+    assert_ne!(routes[0], routes[1]);
+    // Bob hangs up: first our leg to the home server, then our leg to alice.
+    let more = format!("Route: {}\nRoute: {}\n", routes[0], routes[1]);
+    let bye = Request {
+        method: "BYE",
+        uri: "sip:alice@10.0.0.1",
+        from: "<sip:bob@contoso.test>;tag=b",
+        more: &more,
+        branch: "z9hG4bKbye",
+        ..Request::default()
+    };
+    w.send(bob, &bye.to_string());
+    let at_home = w.expect(fe01, "BYE");
+    assert_eq!(fields(&at_home, "Route"), vec![routes[1]]);
+    let onward = at_home.replacen(
+        "Via: ",
+        "Via: SIP/2.0/TLS fe01.contoso.test;branch=z9hG4bKfe2\r\nVia: ",
+        1,
+    );
+    w.send_bytes(fe01, onward.as_bytes());
+    w.expect(alice, "BYE sip:alice@10.0.0.1");
+}

@@ -1,0 +1,267 @@
+//! Serial failover in a pool (RFC 3261 §16.7, RFC 3263 §4.3) and peers that come and go.
+use super::world::*;
+use std::time::Duration;
+
+#[test]
+fn a_503_moves_on_with_a_new_branch_and_a_new_token() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.send(client, &Request::default().to_string());
+    let first = w.expect(fe01, "INVITE");
+    w.send(fe01, &answer(&first, "503 Service Unavailable", ""));
+    w.expect(fe01, "ACK");
+    let second = w.expect(fe02, "INVITE");
+    assert_ne!(fields(&first, "Via")[0], fields(&second, "Via")[0]);
+    assert_eq!(fields(&first, "Via")[1], fields(&second, "Via")[1]);
+    assert_ne!(
+        field(&first, "Record-Route"),
+        field(&second, "Record-Route")
+    );
+    w.send(fe02, &answer(&second, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    // What the first still says is nobody's answer.
+    w.send(fe01, &answer(&first, "200 OK", ""));
+    w.silent(client);
+}
+
+#[test]
+fn when_all_answer_503_the_client_hears_500() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.send(
+        client,
+        &Request {
+            method: "MESSAGE",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    for home in [fe01, fe02] {
+        let message = w.expect(home, "MESSAGE");
+        w.send(
+            home,
+            &answer(&message, "503 Service Unavailable", "Retry-After: 10\n"),
+        );
+    }
+    w.expect(client, "SIP/2.0 500");
+    assert_eq!(w.reasons(), vec!["downstream_unavailable"]);
+    w.all_freed();
+}
+
+#[test]
+fn another_final_answer_does_not_move_on() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    for (n, status) in ["302 Moved", "404 Not Found", "500 Server Error", "600 Busy"]
+        .into_iter()
+        .enumerate()
+    {
+        let branch = format!("z9hG4bKs{n}");
+        w.send(
+            client,
+            &Request {
+                branch: &branch,
+                ..Request::default()
+            }
+            .to_string(),
+        );
+        let invite = w.expect(fe01, "INVITE");
+        w.send(fe01, &answer(&invite, status, ""));
+        w.expect(fe01, "ACK");
+        w.expect(client, &format!("SIP/2.0 {status}"));
+        w.silent(fe02);
+    }
+}
+
+#[test]
+fn a_request_waits_for_the_connection_and_then_goes() {
+    let mut w = World::new();
+    let client = w.client();
+    w.send(client, &Request::default().to_string());
+    w.send(
+        client,
+        &Request {
+            branch: "z9hG4bK2",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    assert_eq!(w.connects.len(), 1, "one connect serves both");
+    let home = w.peer(FE01);
+    w.expect(home, "INVITE");
+    w.expect(home, "INVITE");
+}
+
+#[test]
+fn a_failed_connect_moves_on_and_when_none_is_left_it_is_503() {
+    let mut w = World::new();
+    let client = w.client();
+    w.send(client, &Request::default().to_string());
+    w.connect_failed(FE01);
+    assert_eq!(w.connects.len(), 2);
+    w.connect_failed(FE02);
+    w.expect(client, "SIP/2.0 503");
+    assert_eq!(w.reasons(), vec!["peer_unreachable"]);
+    // Both are known to be down: the next one is answered without waiting.
+    w.send(
+        client,
+        &Request {
+            branch: "z9hG4bK2",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 503");
+    assert_eq!(w.connects.len(), 2);
+    // After the pause they are tried again.
+    w.pass(Duration::from_secs(2));
+    w.send(
+        client,
+        &Request {
+            branch: "z9hG4bK3",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    assert_eq!(w.connects.len(), 3);
+}
+
+#[test]
+fn the_queue_for_a_connect_is_bounded() {
+    let mut topology = topology();
+    topology.limits.connect_queue = 2;
+    topology.pools[0].peers.truncate(1);
+    let mut w = World::with(topology, 1);
+    let client = w.client();
+    for n in 0..3 {
+        let branch = format!("z9hG4bKq{n}");
+        w.send(
+            client,
+            &Request {
+                method: "MESSAGE",
+                branch: &branch,
+                ..Request::default()
+            }
+            .to_string(),
+        );
+    }
+    w.expect(client, "SIP/2.0 503");
+    assert_eq!(w.reasons(), vec!["connect_queue_full"]);
+    let home = w.peer(FE01);
+    w.expect(home, "MESSAGE");
+    w.expect(home, "MESSAGE");
+    w.silent(home);
+}
+
+#[test]
+fn a_connection_that_breaks_before_any_answer_moves_the_request_on() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.send(
+        client,
+        &Request {
+            method: "MESSAGE",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(fe01, "MESSAGE");
+    w.lose(fe01);
+    let message = w.expect(fe02, "MESSAGE");
+    w.send(fe02, &answer(&message, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    w.all_freed();
+}
+
+#[test]
+fn a_ringing_call_survives_the_loss_of_the_servers_connection() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(fe01, "INVITE");
+    w.send(fe01, &answer(&invite, "180 Ringing", ""));
+    w.expect(client, "SIP/2.0 180");
+    w.lose(fe01);
+    w.silent(fe02);
+    let again = w.peer(FE01);
+    w.send(again, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+}
+
+#[test]
+fn a_full_connection_takes_no_new_request() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.link_event(0, crate::proxy::LinkEvent::Full { link: fe01 });
+    w.send(
+        client,
+        &Request {
+            method: "MESSAGE",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.silent(fe01);
+    w.expect(fe02, "MESSAGE");
+    w.link_event(0, crate::proxy::LinkEvent::Full { link: fe02 });
+    w.send(
+        client,
+        &Request {
+            method: "MESSAGE",
+            branch: "z9hG4bK2",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 503");
+    assert_eq!(w.reasons(), vec!["peer_congested"]);
+    w.link_event(0, crate::proxy::LinkEvent::Clear { link: fe01 });
+    w.send(
+        client,
+        &Request {
+            method: "MESSAGE",
+            branch: "z9hG4bK3",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(fe01, "MESSAGE");
+}
+
+#[test]
+fn while_draining_dialogs_go_on_and_nothing_new_begins() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(fe01, "INVITE");
+    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    w.cores[0].start_draining();
+    assert_eq!(w.cores[0].pending(), 0);
+    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    w.send(
+        client,
+        &Request {
+            method: "BYE",
+            more: &route,
+            branch: "z9hG4bKb",
+            cseq: 2,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let bye = w.expect(fe01, "BYE");
+    w.send(fe01, &answer(&bye, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    w.send(
+        client,
+        &Request {
+            branch: "z9hG4bKn",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let reply = w.expect(client, "SIP/2.0 503");
+    assert!(field(&reply, "Retry-After").is_some());
+    assert_eq!(w.reasons().last(), Some(&"draining"));
+}

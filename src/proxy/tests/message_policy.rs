@@ -1,0 +1,284 @@
+//! DESIGN's message policy, row by row: who may send what, and where it goes.
+use super::world::*;
+
+#[test]
+fn a_client_reaches_the_home_pool_whatever_its_request_uri_says() {
+    for uri in [
+        "sip:bob@contoso.test",
+        "sip:x@evil.test",
+        "sip:x@fabrikam.test",
+        "sip:x@192.0.2.99:5060",
+        "tel:+4930123",
+    ] {
+        let mut w = World::new();
+        let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
+        w.send(
+            client,
+            &Request {
+                uri,
+                ..Request::default()
+            }
+            .to_string(),
+        );
+        w.expect(home, &format!("INVITE {uri} "));
+        w.silent(partner);
+        assert!(w.connects.is_empty());
+    }
+}
+
+#[test]
+fn a_client_may_be_anonymous_but_not_somebody_elsewhere() {
+    for (from, ok) in [
+        (
+            "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=a",
+            true,
+        ),
+        ("<sip:alice@CONTOSO.test>;tag=a", true),
+        ("<sip:alice@sub.contoso.test>;tag=a", false),
+        ("<sip:alice@fabrikam.test>;tag=a", false),
+        ("<tel:+4930123>;tag=a", false),
+    ] {
+        let mut w = World::new();
+        let (client, home) = (w.client(), w.peer(FE01));
+        w.send(
+            client,
+            &Request {
+                method: "MESSAGE",
+                from,
+                ..Request::default()
+            }
+            .to_string(),
+        );
+        if ok {
+            w.expect(home, "MESSAGE");
+        } else {
+            w.expect(client, "SIP/2.0 403");
+            assert_eq!(w.reasons(), vec!["from_not_allowed"], "{from}");
+        }
+    }
+}
+
+#[test]
+fn a_to_tag_or_method_opens_no_door_for_a_client() {
+    for method in ["BYE", "INVITE", "UPDATE", "NOTIFY", "FOO"] {
+        let mut w = World::new();
+        let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
+        let from = "<sip:eve@fabrikam.test>;tag=a";
+        let to = "<sip:bob@fabrikam.test>;tag=forged";
+        w.send(
+            client,
+            &Request {
+                method,
+                from,
+                to,
+                uri: "sip:bob@fabrikam.test",
+                ..Request::default()
+            }
+            .to_string(),
+        );
+        w.expect(client, "SIP/2.0 403");
+        w.silent(home);
+        w.silent(partner);
+    }
+}
+
+#[test]
+fn a_client_cannot_route_through_us() {
+    for route in [
+        "<sip:evil.test;lr>",
+        "<sip:edge.fabrikam.test;lr>",
+        "<sip:203.0.113.9;lr>",
+    ] {
+        let mut w = World::new();
+        let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
+        let more = format!("Route: <sip:edge01.contoso.test;lr>\nRoute: {route}\n");
+        w.send(
+            client,
+            &Request {
+                more: &more,
+                ..Request::default()
+            }
+            .to_string(),
+        );
+        w.expect(client, "SIP/2.0 403");
+        assert_eq!(w.reasons(), vec!["route_not_permitted"]);
+        w.silent(home);
+        w.silent(partner);
+        assert!(w.connects.is_empty());
+    }
+}
+
+#[test]
+fn a_home_peer_reaches_a_partner_by_domain_another_home_peer_by_name_and_nobody_else() {
+    let mut w = World::new();
+    let (fe01, fe02, partner) = (w.peer(FE01), w.peer(FE02), w.peer(PARTNER));
+    let from = "<sip:whoever@anywhere.test>;tag=a";
+    w.send(
+        fe01,
+        &Request {
+            from,
+            uri: "sip:x@fabrikam.test",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(partner, "INVITE");
+    w.send(
+        fe01,
+        &Request {
+            from,
+            uri: "sip:x@fe02.contoso.test",
+            branch: "z9hG4bK2",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(fe02, "INVITE");
+    w.send(
+        fe01,
+        &Request {
+            from,
+            uri: "sip:x@evil.test",
+            branch: "z9hG4bK3",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(fe01, "SIP/2.0 404");
+    assert_eq!(w.reasons(), vec!["no_route"]);
+    let more = "Route: <sip:evil.test;lr>\n";
+    w.send(
+        fe01,
+        &Request {
+            from,
+            more,
+            branch: "z9hG4bK4",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(fe01, "SIP/2.0 403");
+    assert_eq!(w.reasons(), vec!["route_not_permitted"]);
+    let more = "Route: <sip:edge.fabrikam.test;lr>\n";
+    w.send(
+        fe01,
+        &Request {
+            from,
+            more,
+            branch: "z9hG4bK5",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let routed = w.expect(partner, "INVITE");
+    assert_eq!(field(&routed, "Route"), Some("<sip:edge.fabrikam.test;lr>"));
+}
+
+#[test]
+fn a_home_peer_that_asks_for_its_own_domain_gets_another_member_not_itself() {
+    let mut w = World::new();
+    let (fe01, fe02) = (w.peer(FE01), w.peer(FE02));
+    w.send(fe01, &Request::default().to_string());
+    w.expect(fe02, "INVITE");
+    w.silent(fe01);
+}
+
+#[test]
+fn a_partner_asserts_its_own_domains_and_reaches_home_only() {
+    for (from, uri, outcome) in [
+        (
+            "<sip:x@fabrikam.test>;tag=a",
+            "sip:bob@contoso.test",
+            "accepted",
+        ),
+        (
+            "<sip:ceo@contoso.test>;tag=a",
+            "sip:bob@contoso.test",
+            "from_not_allowed",
+        ),
+        (
+            "<sip:x@other.test>;tag=a",
+            "sip:bob@contoso.test",
+            "from_not_allowed",
+        ),
+        (
+            "<sip:anonymous@anonymous.invalid>;tag=a",
+            "sip:bob@contoso.test",
+            "from_not_allowed",
+        ),
+        (
+            "<sip:x@fabrikam.test>;tag=a",
+            "sip:x@fabrikam.test",
+            "not_home_domain",
+        ),
+        (
+            "<sip:x@fabrikam.test>;tag=a",
+            "sip:x@evil.test",
+            "not_home_domain",
+        ),
+    ] {
+        for method in ["INVITE", "MESSAGE", "BYE", "NOTIFY"] {
+            let mut w = World::new();
+            let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+            w.send(
+                partner,
+                &Request {
+                    method,
+                    from,
+                    uri,
+                    ..Request::default()
+                }
+                .to_string(),
+            );
+            if outcome == "accepted" {
+                w.expect(home, method);
+            } else {
+                w.expect(partner, "SIP/2.0 403");
+                assert_eq!(w.reasons(), vec![outcome], "{method} {from} {uri}");
+                w.silent(home);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_withdrawn_link_takes_no_new_request_but_finishes_what_runs() {
+    let mut w = World::new();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let from = "<sip:x@fabrikam.test>;tag=a";
+    w.send(
+        partner,
+        &Request {
+            from,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let running = w.expect(home, "INVITE");
+    w.link_event(0, crate::proxy::LinkEvent::Withdrawn { link: partner });
+    w.send(
+        partner,
+        &Request {
+            from,
+            branch: "z9hG4bK2",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(partner, "SIP/2.0 403");
+    assert_eq!(w.reasons(), vec!["trust_withdrawn"]);
+    w.send(home, &answer(&running, "200 OK", ""));
+    w.expect(partner, "SIP/2.0 200");
+    // Nothing new is sent on it either.
+    w.send(
+        home,
+        &Request {
+            uri: "sip:x@fabrikam.test",
+            branch: "z9hG4bK3",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.silent(partner);
+    assert_eq!(w.connects.len(), 1);
+}

@@ -1,0 +1,465 @@
+//! RFC 3261 §16.7, §16.10, §17 with RFC 6026 and RFC 4320: responses, CANCEL, ACK and timers.
+use super::world::*;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_call_sets_up_and_all_is_freed_after_32_seconds() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "100 Trying", ""));
+    w.silent(client);
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    let ringing = w.expect(client, "SIP/2.0 180");
+    assert_eq!(fields(&ringing, "Via").len(), 1);
+    w.send(home, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    // RFC 6026 §7.1: a further 2xx passes, a repeated INVITE is absorbed.
+    w.send(home, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    w.send(client, &Request::default().to_string());
+    w.silent(client);
+    w.silent(home);
+    w.pass(31 * SECOND);
+    assert_eq!(w.cores[0].transactions(), 1);
+    w.pass(2 * SECOND);
+    w.all_freed();
+    w.send(home, &answer(&invite, "200 OK", ""));
+    w.silent(client);
+    assert_eq!(w.reasons().last(), Some(&"response_unmatched"));
+}
+
+#[test]
+fn a_refused_call_is_acknowledged_below_and_waits_for_its_ack_above() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "486 Busy Here", ""));
+    let ack = w.expect(home, "ACK sip:bob@contoso.test SIP/2.0");
+    assert_eq!(fields(&ack, "Via"), vec![fields(&invite, "Via")[0]]);
+    assert!(field(&ack, "To").unwrap().ends_with(";tag=b"));
+    assert_eq!(field(&ack, "CSeq"), Some("1 ACK"));
+    let busy = w.expect(client, "SIP/2.0 486");
+    // The INVITE again: the answer again (RFC 3261 §17.2.1).
+    w.send(client, &Request::default().to_string());
+    assert_eq!(w.expect(client, "SIP/2.0 486"), busy);
+    w.send(
+        client,
+        &Request {
+            method: "ACK",
+            to: field(&busy, "To").unwrap(),
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.silent(home);
+    w.all_freed();
+}
+
+#[test]
+fn timer_h_frees_a_refused_call_whose_ack_never_comes() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "486 Busy Here", ""));
+    w.pass(33 * SECOND);
+    w.all_freed();
+}
+
+#[test]
+fn a_100_is_sent_only_when_nothing_else_comes_in_200_ms() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.pass(Duration::from_millis(190));
+    w.silent(client);
+    w.pass(Duration::from_millis(50));
+    let trying = w.expect(client, "SIP/2.0 100");
+    assert!(!field(&trying, "To").unwrap().contains("tag"));
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.expect(client, "SIP/2.0 180");
+    w.pass(5 * SECOND);
+    w.silent(client);
+}
+
+#[test]
+fn a_non_invite_gets_its_100_after_three_and_a_half_seconds_and_never_a_408() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(
+        client,
+        &Request {
+            method: "MESSAGE",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let message = w.expect(home, "MESSAGE");
+    w.pass(3 * SECOND);
+    w.silent(client);
+    w.pass(SECOND);
+    w.expect(client, "SIP/2.0 100");
+    w.send(home, &answer(&message, "100 Trying", ""));
+    w.pass(40 * SECOND);
+    w.silent(client);
+    assert_eq!(w.reasons(), vec!["no_answer"]);
+    w.all_freed();
+    // RFC 4320 §4.2: a late final response goes nowhere.
+    w.send(home, &answer(&message, "200 OK", ""));
+    w.silent(client);
+}
+
+#[test]
+fn a_silent_last_target_is_408_by_timer_b() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.send(client, &Request::default().to_string());
+    w.expect(fe01, "INVITE");
+    w.pass(9 * SECOND);
+    w.expect(fe02, "INVITE");
+    w.pass(33 * SECOND);
+    w.expect(client, "SIP/2.0 100");
+    w.expect(client, "SIP/2.0 408");
+    assert_eq!(w.reasons(), vec!["no_answer"]);
+}
+
+#[test]
+fn timer_c_cancels_a_call_that_rings_for_ever() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.expect(client, "SIP/2.0 180");
+    w.pass(170 * SECOND);
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.expect(client, "SIP/2.0 180");
+    w.pass(170 * SECOND);
+    w.silent(home);
+    w.pass(12 * SECOND);
+    w.expect(home, "CANCEL");
+    w.send(home, &answer(&invite, "487 Request Terminated", ""));
+    w.expect(home, "ACK");
+    w.expect(client, "SIP/2.0 487");
+}
+
+#[test]
+fn a_cancel_is_answered_at_once_and_the_invite_by_the_487_from_below() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(
+        client,
+        &Request {
+            more: "Route: <sip:edge01.contoso.test;lr>\n",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.expect(client, "SIP/2.0 180");
+    w.send(
+        client,
+        &Request {
+            method: "CANCEL",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 200");
+    let cancel = w.expect(home, "CANCEL sip:bob@contoso.test SIP/2.0");
+    assert_eq!(fields(&cancel, "Via"), vec![fields(&invite, "Via")[0]]);
+    assert_eq!(field(&cancel, "CSeq"), Some("1 CANCEL"));
+    assert_eq!(field(&cancel, "To"), field(&invite, "To"));
+    assert_eq!(field(&cancel, "Route"), None);
+    w.send(home, &answer(&cancel, "200 OK", ""));
+    w.silent(client);
+    w.send(home, &answer(&invite, "487 Request Terminated", ""));
+    w.expect(home, "ACK");
+    w.expect(client, "SIP/2.0 487");
+    // Once more: answered, and nothing happens below.
+    w.send(
+        client,
+        &Request {
+            method: "CANCEL",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 200");
+    w.silent(home);
+}
+
+#[test]
+fn a_cancel_waits_for_the_first_provisional_response() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(
+        client,
+        &Request {
+            method: "CANCEL",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 200");
+    w.silent(home);
+    w.send(home, &answer(&invite, "100 Trying", ""));
+    w.expect(home, "CANCEL");
+}
+
+#[test]
+fn a_cancel_that_crosses_the_200_changes_nothing() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.expect(client, "SIP/2.0 180");
+    w.send(
+        client,
+        &Request {
+            method: "CANCEL",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 200");
+    w.expect(home, "CANCEL");
+    w.send(home, &answer(&invite, "200 OK", ""));
+    assert_eq!(
+        field(&w.expect(client, "SIP/2.0 200"), "CSeq"),
+        Some("1 INVITE")
+    );
+    w.pass(40 * SECOND);
+    w.silent(client);
+    w.all_freed();
+}
+
+#[test]
+fn a_cancelled_branch_that_never_answers_ends_after_32_seconds() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.expect(client, "SIP/2.0 180");
+    w.send(
+        client,
+        &Request {
+            method: "CANCEL",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 200");
+    w.pass(33 * SECOND);
+    w.expect(client, "SIP/2.0 487");
+    assert_eq!(w.reasons(), vec!["cancelled"]);
+    w.pass(33 * SECOND);
+    w.all_freed();
+}
+
+#[test]
+fn a_cancel_from_another_identity_is_481_and_does_nothing() {
+    let mut w = World::new();
+    let (client, other, home) = (w.client(), w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.send(
+        other,
+        &Request {
+            method: "CANCEL",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(other, "SIP/2.0 481");
+    w.silent(home);
+}
+
+#[test]
+fn a_cancel_before_anything_was_sent_ends_the_invite_here() {
+    let mut w = World::new();
+    let client = w.client();
+    w.send(client, &Request::default().to_string());
+    assert_eq!(w.connects.len(), 1);
+    w.send(
+        client,
+        &Request {
+            method: "CANCEL",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 200");
+    w.expect(client, "SIP/2.0 487");
+    let home = w.peer(FE01);
+    w.silent(home);
+}
+
+#[test]
+fn a_response_counts_only_from_the_identity_that_was_asked() {
+    let mut w = World::new();
+    let (client, fe01, fe02, other) = (w.client(), w.peer(FE01), w.peer(FE02), w.client());
+    w.send(
+        client,
+        &Request {
+            method: "MESSAGE",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let message = w.expect(fe01, "MESSAGE");
+    for stranger in [fe02, other] {
+        w.send(stranger, &answer(&message, "200 OK", ""));
+        assert_eq!(w.reasons(), vec!["response_wrong_peer"]);
+    }
+    w.silent(client);
+    // Another connection of the same peer is the same identity.
+    let second = w.peer(FE01);
+    w.send(second, &answer(&message, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+}
+
+#[test]
+fn a_stray_response_goes_nowhere() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(
+        client,
+        &Request {
+            method: "MESSAGE",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let message = w.expect(home, "MESSAGE");
+    let good = answer(&message, "200 OK", "");
+    w.send(
+        home,
+        &good.replacen(
+            "edge01.contoso.test;branch",
+            "edge02.contoso.test;branch",
+            1,
+        ),
+    );
+    assert_eq!(w.reasons(), vec!["response_foreign_via"]);
+    let via = fields(&message, "Via")[0].to_owned();
+    let nonce_at = good.find("z9hG4bK").unwrap() + 20;
+    let digit = if &good[nonce_at..=nonce_at] == "0" {
+        "1"
+    } else {
+        "0"
+    };
+    let forged = format!("{}{digit}{}", &good[..nonce_at], &good[nonce_at + 1..]);
+    assert!(!forged.contains(&via));
+    w.send(home, &forged);
+    assert_eq!(w.reasons(), vec!["response_unmatched"]);
+    w.send(home, &good.replace("MESSAGE", "OPTIONS"));
+    assert_eq!(w.reasons(), vec!["response_unmatched"]);
+    w.silent(client);
+    w.send(home, &good);
+    w.expect(client, "SIP/2.0 200");
+}
+
+#[test]
+fn responses_of_a_client_lose_their_asserted_identity() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &register("z9hG4bKr"));
+    let registered = w.expect(home, "REGISTER");
+    let route = format!("Route: {}\n", field(&registered, "Path").unwrap());
+    w.send(
+        home,
+        &Request {
+            uri: "sip:alice@10.0.0.1",
+            more: &route,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let invite = w.expect(client, "INVITE");
+    w.send(
+        client,
+        &answer(
+            &invite,
+            "180 Ringing",
+            "P-Asserted-Identity: <sip:ceo@contoso.test>\n",
+        ),
+    );
+    assert_eq!(
+        field(&w.expect(home, "SIP/2.0 180"), "P-Asserted-Identity"),
+        None
+    );
+}
+
+fn register(branch: &str) -> String {
+    Request {
+        method: "REGISTER",
+        uri: "sip:contoso.test",
+        branch,
+        more: "Contact: <sip:alice@10.0.0.1>\n",
+        ..Request::default()
+    }
+    .to_string()
+}
+
+#[test]
+fn the_answer_to_a_client_that_has_gone_is_dropped_and_counted() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(
+        client,
+        &Request {
+            method: "MESSAGE",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let message = w.expect(home, "MESSAGE");
+    w.lose(client);
+    w.send(home, &answer(&message, "200 OK", ""));
+    assert!(w.reasons().contains(&"origin_gone"));
+    w.all_freed();
+}
+
+#[test]
+fn the_answer_to_a_peer_whose_connection_broke_leaves_on_its_other_one() {
+    let mut w = World::new();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let from = "<sip:x@fabrikam.test>;tag=a";
+    w.send(
+        partner,
+        &Request {
+            from,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let invite = w.expect(home, "INVITE");
+    w.lose(partner);
+    w.send(home, &answer(&invite, "200 OK", ""));
+    assert_eq!(w.connects.len(), 1, "none is left: one is made");
+    let again = w.peer(PARTNER);
+    w.expect(again, "SIP/2.0 200");
+    // And the INVITE repeated on the new connection is the same transaction: absorbed.
+    w.send(
+        again,
+        &Request {
+            from,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.silent(home);
+}

@@ -1,0 +1,118 @@
+//! What crosses shards: flows of another shard, responses by their branch, CANCELs that miss.
+use super::world::*;
+
+#[test]
+fn a_call_to_a_flow_of_another_shard_and_its_cancel_cross_and_come_back() {
+    let mut w = World::with(topology(), 3);
+    let (fe01, client) = (w.peer_in(0, FE01), w.client_in(2));
+    let fe01_in_2 = w.peer_in(2, FE01);
+    w.send(
+        client,
+        &Request {
+            method: "REGISTER",
+            uri: "sip:contoso.test",
+            branch: "z9hG4bKr",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let path = format!(
+        "Route: {}\n",
+        field(&w.expect(fe01_in_2, "REGISTER"), "Path").unwrap()
+    );
+    // The home server happens to call on its connection in shard 0.
+    w.send(
+        fe01,
+        &Request {
+            uri: "sip:alice@10.0.0.1",
+            more: &path,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let invite = w.expect(client, "INVITE");
+    w.send(client, &answer(&invite, "180 Ringing", ""));
+    w.expect(fe01, "SIP/2.0 180");
+    // Its CANCEL comes in on the other connection, in shard 2.
+    w.send(
+        fe01_in_2,
+        &Request {
+            method: "CANCEL",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(fe01_in_2, "SIP/2.0 200");
+    w.expect(client, "CANCEL");
+    w.send(client, &answer(&invite, "487 Request Terminated", ""));
+    w.expect(client, "ACK");
+    w.expect(fe01, "SIP/2.0 487");
+}
+
+#[test]
+fn a_cancel_that_no_shard_knows_is_481_once() {
+    let mut w = World::with(topology(), 3);
+    let client = w.client_in(1);
+    w.send(
+        client,
+        &Request {
+            method: "CANCEL",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(client, "SIP/2.0 481");
+    w.silent(client);
+}
+
+#[test]
+fn a_flow_of_another_shard_that_is_gone_is_430() {
+    let mut w = World::with(topology(), 2);
+    let (fe01, client, fe01_in_1) = (w.peer_in(0, FE01), w.client_in(1), w.peer_in(1, FE01));
+    w.send(
+        client,
+        &Request {
+            method: "REGISTER",
+            uri: "sip:contoso.test",
+            branch: "z9hG4bKr",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let path = format!(
+        "Route: {}\n",
+        field(&w.expect(fe01_in_1, "REGISTER"), "Path").unwrap()
+    );
+    let invite = |branch| {
+        Request {
+            uri: "sip:alice@10.0.0.1",
+            more: &path,
+            branch,
+            ..Request::default()
+        }
+        .to_string()
+    };
+    w.send(fe01, &invite("z9hG4bK1"));
+    w.expect(client, "INVITE");
+    w.lose(client);
+    w.expect(fe01, "SIP/2.0 430");
+    w.send(fe01, &invite("z9hG4bK2"));
+    w.expect(fe01, "SIP/2.0 430");
+}
+
+#[test]
+fn an_ack_without_a_token_is_looked_for_in_every_shard_and_then_dropped() {
+    let mut w = World::with(topology(), 2);
+    let (client, home) = (w.client_in(0), w.peer_in(0, FE01));
+    w.send(
+        client,
+        &Request {
+            method: "ACK",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.silent(client);
+    w.silent(home);
+    assert_eq!(w.reasons(), vec!["ack_unmatched"]);
+}

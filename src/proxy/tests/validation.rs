@@ -1,0 +1,258 @@
+//! RFC 3261 §16.3: what is refused before anything is routed.
+use super::world::*;
+
+#[track_caller]
+fn refused(request: &Request<'_>, start: &str, reason: &str) -> String {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &request.to_string());
+    let reply = w.expect(client, start);
+    w.silent(home);
+    assert_eq!(w.reasons(), vec![reason]);
+    w.all_freed();
+    reply
+}
+
+#[test]
+fn an_unknown_scheme_is_416() {
+    refused(
+        &Request {
+            uri: "soap.beep://192.0.2.103:3002",
+            ..Request::default()
+        },
+        "SIP/2.0 416",
+        "unsupported_scheme",
+    );
+}
+
+#[test]
+fn max_forwards_zero_is_483() {
+    let text = Request::default()
+        .to_string()
+        .replace("Max-Forwards: 70", "Max-Forwards: 0");
+    let mut w = World::new();
+    let client = w.client();
+    w.send(client, &text);
+    w.expect(client, "SIP/2.0 483");
+    assert_eq!(w.reasons(), vec!["too_many_hops"]);
+}
+
+#[test]
+fn a_proxy_require_of_ours_unknown_is_420_and_lists_exactly_it() {
+    let request = Request {
+        more: "Proxy-Require: nothingSupportsThis, nor-this\n",
+        ..Request::default()
+    };
+    let reply = refused(&request, "SIP/2.0 420", "bad_extension");
+    assert_eq!(
+        field(&reply, "Unsupported"),
+        Some("nothingSupportsThis, nor-this")
+    );
+}
+
+#[test]
+fn require_is_for_the_far_end_and_passes() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(
+        client,
+        &Request {
+            more: "Require: nothing\n",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    assert_eq!(field(&w.expect(home, "INVITE"), "Require"), Some("nothing"));
+}
+
+#[test]
+fn a_cseq_method_that_differs_is_400() {
+    let text = Request::default()
+        .to_string()
+        .replace("CSeq: 1 INVITE", "CSeq: 1 BYE");
+    let mut w = World::new();
+    let client = w.client();
+    w.send(client, &text);
+    w.expect(client, "SIP/2.0 400");
+    assert_eq!(w.reasons(), vec!["malformed_request"]);
+}
+
+#[test]
+fn a_bare_magic_cookie_is_400() {
+    refused(
+        &Request {
+            branch: "z9hG4bK",
+            ..Request::default()
+        },
+        "SIP/2.0 400",
+        "bad_branch",
+    );
+}
+
+#[test]
+fn a_refusal_copies_what_it_must_and_tells_a_stranger_little() {
+    let request = Request {
+        from: "<sip:eve@elsewhere.test>;tag=e",
+        ..Request::default()
+    };
+    let reply = refused(&request, "SIP/2.0 403", "from_not_allowed");
+    assert_eq!(
+        field(&reply, "Via"),
+        Some("SIP/2.0/TLS ua.invalid:5061;branch=z9hG4bKone;received=198.51.100.7")
+    );
+    assert_eq!(
+        field(&reply, "From"),
+        Some("<sip:eve@elsewhere.test>;tag=e")
+    );
+    assert!(
+        field(&reply, "To")
+            .unwrap()
+            .starts_with("<sip:bob@contoso.test>;tag=")
+    );
+    assert_eq!(field(&reply, "CSeq"), Some("1 INVITE"));
+    assert_eq!(field(&reply, "Content-Length"), Some("0"));
+    assert_eq!(
+        field(&reply, "Warning"),
+        Some("399 edge01.contoso.test \"from not allowed\"")
+    );
+}
+
+#[test]
+fn the_ack_of_a_stateless_refusal_is_absorbed_without_a_line() {
+    let mut w = World::new();
+    let client = w.client();
+    let invite = Request {
+        from: "<sip:eve@elsewhere.test>;tag=e",
+        ..Request::default()
+    };
+    w.send(client, &invite.to_string());
+    let reply = w.expect(client, "SIP/2.0 403");
+    w.reasons();
+    let ack = Request {
+        method: "ACK",
+        to: field(&reply, "To").unwrap(),
+        ..invite
+    };
+    w.send(client, &ack.to_string());
+    w.silent(client);
+    assert!(w.reasons().is_empty());
+}
+
+#[test]
+fn an_ack_is_never_answered_however_wrong() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    for text in [
+        Request {
+            method: "ACK",
+            from: "<sip:eve@elsewhere.test>;tag=e",
+            ..Request::default()
+        }
+        .to_string(),
+        Request {
+            method: "ACK",
+            uri: "soap.beep://x",
+            ..Request::default()
+        }
+        .to_string(),
+        Request {
+            method: "ACK",
+            ..Request::default()
+        }
+        .to_string()
+        .replace("Max-Forwards: 70", "Max-Forwards: 0"),
+        Request {
+            method: "ACK",
+            branch: "z9hG4bK",
+            ..Request::default()
+        }
+        .to_string(),
+    ] {
+        w.send(client, &text);
+        w.silent(client);
+        w.silent(home);
+    }
+    assert_eq!(w.reasons().len(), 4);
+    w.all_freed();
+}
+
+#[test]
+fn a_loop_is_482_and_a_spiral_passes() {
+    let mut w = World::new();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let out = Request {
+        uri: "sip:x@fabrikam.test",
+        ..Request::default()
+    };
+    w.send(home, &out.to_string());
+    let forwarded = w.expect(partner, "INVITE");
+    // The partner sends it back changed (a spiral): another Request-URI.
+    let spiral = forwarded
+        .replace("sip:x@fabrikam.test", "sip:bob@contoso.test")
+        .replace("sip:alice@contoso.test", "sip:alice@fabrikam.test");
+    w.send_bytes(partner, spiral.as_bytes());
+    let back = w.expect(home, "INVITE sip:bob@contoso.test");
+    // The home server sends that once more to where it came from, unchanged: its own first request again.
+    let again = back.replace("INVITE sip:bob@contoso.test", "INVITE sip:x@fabrikam.test");
+    let again = again.replacen(
+        "Via: ",
+        "Via: SIP/2.0/TLS fe01.contoso.test;branch=z9hG4bKother\r\nVia: ",
+        1,
+    );
+    w.send_bytes(home, again.as_bytes());
+    w.expect(home, "SIP/2.0 482");
+    assert_eq!(w.reasons(), vec!["loop_detected"]);
+}
+
+#[test]
+fn options_for_the_node_itself_is_answered_here() {
+    let mut w = World::new();
+    let partner = w.peer(PARTNER);
+    let ping = Request {
+        method: "OPTIONS",
+        uri: "sip:edge01.contoso.test:5061",
+        from: "<sip:edge.fabrikam.test@fabrikam.test>;tag=p",
+        to: "<sip:edge01.contoso.test>",
+        ..Request::default()
+    };
+    w.send(partner, &ping.to_string());
+    let reply = w.expect(partner, "SIP/2.0 200");
+    assert!(field(&reply, "Allow").unwrap().contains("INVITE"));
+    w.all_freed();
+}
+
+#[test]
+fn a_client_has_a_budget_and_another_client_is_not_hurt_by_it() {
+    let mut topology = topology();
+    topology.limits.transactions_per_client = 2;
+    let mut w = World::with(topology, 1);
+    let (busy, other, home) = (w.client(), w.client(), w.peer(FE01));
+    for (n, branch) in ["z9hG4bK1", "z9hG4bK2", "z9hG4bK3"].into_iter().enumerate() {
+        w.send(
+            busy,
+            &Request {
+                method: "MESSAGE",
+                branch,
+                ..Request::default()
+            }
+            .to_string(),
+        );
+        if n < 2 {
+            w.expect(home, "MESSAGE");
+        }
+    }
+    w.expect(busy, "SIP/2.0 503");
+    assert_eq!(w.reasons(), vec!["client_budget"]);
+    w.silent(home);
+    w.send(
+        other,
+        &Request {
+            method: "MESSAGE",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let message = w.expect(home, "MESSAGE");
+    w.send(home, &answer(&message, "200 OK", ""));
+    w.expect(other, "SIP/2.0 200");
+}

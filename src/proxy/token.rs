@@ -1,0 +1,379 @@
+//! Signed user parts of our Record-Route and Path URIs (RFC 3261 §16.6 step 4, RFC 3327, RFC 5626 §5.2): which legs a
+//! dialog has, or which flow a registration came on, provable by any node that has the keys.
+use super::LinkId;
+use aws_lc_rs::{constant_time, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// Octets of the truncated HMAC-SHA256: 128 bits, as RFC 2104 §5 allows.
+const MAC: usize = 16;
+/// The longest token before encoding: version and kind, key id, run, two legs, To hash, MAC.
+const LONGEST: usize = 1 + 1 + 4 + 9 + 9 + 4 + MAC;
+/// The longest token as text.
+const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
+const VERSION: u8 = 1;
+
+/// A peer by name, the same number in every node and generation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub(crate) struct PeerKey(pub(crate) u64);
+
+impl PeerKey {
+    /// From the peer's FQDN. Unkeyed on purpose: nodes must agree, and the names are the operator's own.
+    pub(crate) fn of(fqdn: &str) -> Self {
+        use std::hash::Hasher as _;
+        let mut hasher = siphasher::sip::SipHasher24::new();
+        hasher.write(fqdn.as_bytes());
+        Self(hasher.finish())
+    }
+}
+
+/// One side of a dialog.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TokenLeg {
+    /// A peer of the topology.
+    Peer(PeerKey),
+    /// A client's connection.
+    Flow(LinkId),
+}
+
+/// What a verified token says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Token {
+    /// From a Record-Route: the dialog runs between these.
+    Dialog {
+        /// Where the request that formed it came from.
+        caller: TokenLeg,
+        /// Where it went.
+        callee: TokenLeg,
+        /// Hash of the To host then, which the callee may assert in From later.
+        to_host: u32,
+    },
+    /// From a Path: the registration came on this flow.
+    Flow(LinkId),
+}
+
+/// Why a user part is no token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TokenFault {
+    /// Not signed by any of our keys, or altered.
+    Forged,
+    /// Genuine, but its flow belongs to an earlier run of this node.
+    EarlierRun,
+}
+
+/// The keys that sign tokens: the first signs, all verify.
+pub struct TokenKeys {
+    keys: Vec<(u8, hmac::Key)>,
+}
+
+impl TokenKeys {
+    /// From the topology's key file, or from `random` when there is none.
+    pub fn new(configured: &[(u8, [u8; 32])], random: [u8; 32]) -> Self {
+        let make = |(id, key): &(u8, [u8; 32])| (*id, hmac::Key::new(hmac::HMAC_SHA256, key));
+        let keys = if configured.is_empty() {
+            vec![make(&(0, random))]
+        } else {
+            configured.iter().map(make).collect()
+        };
+        Self { keys }
+    }
+}
+
+/// Makes and checks the tokens of one node.
+pub(crate) struct TokenBox {
+    keys: std::sync::Arc<TokenKeys>,
+    node: String,
+    run: u32,
+}
+
+/// A token as text, ready for a URI's user part.
+pub(crate) type TokenText = smallvec::SmallVec<[u8; 64]>;
+
+impl TokenBox {
+    /// `node` is our FQDN, which every token is bound to; `run` differs between runs of the daemon.
+    pub(crate) fn new(keys: std::sync::Arc<TokenKeys>, node: &str, run: u64) -> Self {
+        Self {
+            keys,
+            node: node.to_owned(),
+            run: run as u32 ^ (run >> 32) as u32,
+        }
+    }
+
+    pub(crate) fn set_keys(&mut self, keys: std::sync::Arc<TokenKeys>) {
+        self.keys = keys;
+    }
+
+    /// A Record-Route token; it serves only messages with this Call-ID.
+    pub(crate) fn dialog(
+        &self,
+        caller: TokenLeg,
+        callee: TokenLeg,
+        to_host: u32,
+        call_id: &[u8],
+    ) -> TokenText {
+        let mut raw = self.head(b'd');
+        push_leg(&mut raw, caller);
+        push_leg(&mut raw, callee);
+        raw.extend_from_slice(&to_host.to_be_bytes());
+        self.seal(raw, call_id)
+    }
+
+    /// A Path token.
+    pub(crate) fn flow(&self, flow: LinkId) -> TokenText {
+        let mut raw = self.head(b'f');
+        raw.extend_from_slice(&flow.as_u64().to_be_bytes());
+        self.seal(raw, b"")
+    }
+
+    /// What a user part says, if one of our keys signed it for this Call-ID.
+    pub(crate) fn open(&self, text: &[u8], call_id: &[u8]) -> Result<Token, TokenFault> {
+        if text.len() > LONGEST_TEXT {
+            return Err(TokenFault::Forged);
+        }
+        let mut buffer = [0u8; LONGEST_TEXT];
+        let length = URL_SAFE_NO_PAD
+            .decode_slice(text, &mut buffer)
+            .map_err(|_| TokenFault::Forged)?;
+        let raw = buffer.get(..length).ok_or(TokenFault::Forged)?;
+        let split = raw.len().checked_sub(MAC).ok_or(TokenFault::Forged)?;
+        let (signed, mac) = raw.split_at_checked(split).ok_or(TokenFault::Forged)?;
+        let mut fields = Fields(signed);
+        let kind = fields.u8()?;
+        let id = fields.u8()?;
+        let bound: &[u8] = if kind == kind_octet(b'd') {
+            call_id
+        } else {
+            b""
+        };
+        let genuine = self.keys.keys.iter().any(|(key_id, key)| {
+            *key_id == id
+                && self
+                    .mac(key, signed, bound)
+                    .as_ref()
+                    .get(..MAC)
+                    .is_some_and(|want| constant_time::verify_slices_are_equal(want, mac).is_ok())
+        });
+        if !genuine {
+            return Err(TokenFault::Forged);
+        }
+        let run = fields.u32()?;
+        if kind == kind_octet(b'd') {
+            let (caller, callee, to_host) = (fields.leg()?, fields.leg()?, fields.u32()?);
+            let flow = matches!(caller, TokenLeg::Flow(_)) || matches!(callee, TokenLeg::Flow(_));
+            if flow && run != self.run {
+                // The peers' legs still stand, but the flow's number means another connection now.
+                return Ok(Token::Dialog {
+                    caller: dead(caller),
+                    callee: dead(callee),
+                    to_host,
+                });
+            }
+            Ok(Token::Dialog {
+                caller,
+                callee,
+                to_host,
+            })
+        } else if kind == kind_octet(b'f') {
+            let flow = LinkId::from_u64(fields.u64()?);
+            if run == self.run {
+                Ok(Token::Flow(flow))
+            } else {
+                Err(TokenFault::EarlierRun)
+            }
+        } else {
+            Err(TokenFault::Forged)
+        }
+    }
+
+    fn head(&self, kind: u8) -> smallvec::SmallVec<[u8; 48]> {
+        let mut raw = smallvec::SmallVec::new();
+        raw.push(kind_octet(kind));
+        raw.push(self.keys.keys.first().map_or(0, |k| k.0));
+        raw.extend_from_slice(&self.run.to_be_bytes());
+        raw
+    }
+
+    fn seal(&self, mut raw: smallvec::SmallVec<[u8; 48]>, bound: &[u8]) -> TokenText {
+        let mut text = TokenText::new();
+        if let Some((_, key)) = self.keys.keys.first() {
+            let mac = self.mac(key, &raw, bound);
+            raw.extend_from_slice(mac.as_ref().get(..MAC).unwrap_or_default());
+        }
+        let mut encoded = [0u8; LONGEST_TEXT];
+        if let Ok(length) = URL_SAFE_NO_PAD.encode_slice(&raw, &mut encoded) {
+            text.extend_from_slice(encoded.get(..length).unwrap_or_default());
+        }
+        text
+    }
+
+    /// Over the token's octets, our name and (dialogs) the Call-ID; each preceded by its length, so that no two inputs
+    /// run together to the same octets.
+    fn mac(&self, key: &hmac::Key, signed: &[u8], bound: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(key);
+        for part in [signed, self.node.as_bytes(), bound] {
+            context.update(&(part.len() as u32).to_be_bytes());
+            context.update(part);
+        }
+        context.sign()
+    }
+}
+
+/// A flow that no connection can have: of a run that is over.
+fn dead(leg: TokenLeg) -> TokenLeg {
+    match leg {
+        TokenLeg::Peer(_) => leg,
+        TokenLeg::Flow(_) => TokenLeg::Flow(LinkId::from_u64(u64::MAX)),
+    }
+}
+
+fn kind_octet(kind: u8) -> u8 {
+    kind ^ (VERSION << 7)
+}
+
+fn push_leg(raw: &mut smallvec::SmallVec<[u8; 48]>, leg: TokenLeg) {
+    let (kind, value) = match leg {
+        TokenLeg::Peer(key) => (b'p', key.0),
+        TokenLeg::Flow(link) => (b'f', link.as_u64()),
+    };
+    raw.push(kind);
+    raw.extend_from_slice(&value.to_be_bytes());
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], TokenFault> {
+        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(TokenFault::Forged)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+    fn u8(&mut self) -> Result<u8, TokenFault> {
+        self.take::<1>().map(|[b]| b)
+    }
+    fn u32(&mut self) -> Result<u32, TokenFault> {
+        self.take().map(u32::from_be_bytes)
+    }
+    fn u64(&mut self) -> Result<u64, TokenFault> {
+        self.take().map(u64::from_be_bytes)
+    }
+    fn leg(&mut self) -> Result<TokenLeg, TokenFault> {
+        match (self.u8()?, self.u64()?) {
+            (b'p', key) => Ok(TokenLeg::Peer(PeerKey(key))),
+            (b'f', link) => Ok(TokenLeg::Flow(LinkId::from_u64(link))),
+            _ => Err(TokenFault::Forged),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn boxed(keys: &[(u8, [u8; 32])], run: u64) -> TokenBox {
+        TokenBox::new(
+            Arc::new(TokenKeys::new(keys, [9; 32])),
+            "edge01.contoso.test",
+            run,
+        )
+    }
+
+    fn legs() -> (TokenLeg, TokenLeg) {
+        (
+            TokenLeg::Flow(LinkId::new(1, 2, 3)),
+            TokenLeg::Peer(PeerKey::of("fe01.contoso.test")),
+        )
+    }
+
+    #[test]
+    fn a_token_says_what_was_sealed_and_only_for_its_call_id() {
+        let tokens = boxed(&[], 7);
+        let (caller, callee) = legs();
+        let text = tokens.dialog(caller, callee, 42, b"call-1");
+        assert_eq!(
+            tokens.open(&text, b"call-1"),
+            Ok(Token::Dialog {
+                caller,
+                callee,
+                to_host: 42
+            })
+        );
+        assert_eq!(tokens.open(&text, b"call-2"), Err(TokenFault::Forged));
+        let flow = tokens.flow(LinkId::new(0, 9, 1));
+        assert_eq!(
+            tokens.open(&flow, b"any"),
+            Ok(Token::Flow(LinkId::new(0, 9, 1)))
+        );
+        assert!(
+            text.iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        );
+    }
+
+    #[test]
+    fn every_altered_character_is_noticed() {
+        let tokens = boxed(&[], 7);
+        let (caller, callee) = legs();
+        let text = tokens.dialog(caller, callee, 42, b"call-1");
+        for position in 0..text.len() {
+            let mut forged = text.clone();
+            forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
+            assert_eq!(
+                tokens.open(&forged, b"call-1"),
+                Err(TokenFault::Forged),
+                "at {position}"
+            );
+            assert_eq!(
+                tokens.open(&text[..position], b"call-1"),
+                Err(TokenFault::Forged)
+            );
+        }
+    }
+
+    #[test]
+    fn keys_rotate_with_two_alive() {
+        let (old, new) = ((1, [1u8; 32]), (2, [2u8; 32]));
+        let before = boxed(&[old], 7);
+        let during = boxed(&[new, old], 7);
+        let after = boxed(&[new], 7);
+        let text = before.flow(LinkId::new(0, 1, 1));
+        assert!(during.open(&text, b"").is_ok());
+        assert_eq!(after.open(&text, b""), Err(TokenFault::Forged));
+        assert!(after.open(&during.flow(LinkId::new(0, 1, 1)), b"").is_ok());
+    }
+
+    #[test]
+    fn a_flow_of_an_earlier_run_is_dead_but_its_peer_leg_lives() {
+        let (caller, callee) = legs();
+        let (earlier, now) = (boxed(&[(1, [1; 32])], 7), boxed(&[(1, [1; 32])], 8));
+        let dialog = earlier.dialog(caller, callee, 0, b"c");
+        let Ok(Token::Dialog {
+            caller: dead,
+            callee: alive,
+            ..
+        }) = now.open(&dialog, b"c")
+        else {
+            panic!("genuine")
+        };
+        assert_ne!(dead, caller);
+        assert_eq!(alive, callee);
+        assert_eq!(
+            now.open(&earlier.flow(LinkId::new(0, 1, 1)), b""),
+            Err(TokenFault::EarlierRun)
+        );
+    }
+
+    #[test]
+    fn another_node_with_the_keys_but_another_name_does_not_accept() {
+        let tokens = boxed(&[(1, [1; 32])], 7);
+        let other = TokenBox::new(
+            Arc::new(TokenKeys::new(&[(1, [1; 32])], [0; 32])),
+            "edge02.contoso.test",
+            7,
+        );
+        assert_eq!(
+            other.open(&tokens.flow(LinkId::new(0, 1, 1)), b""),
+            Err(TokenFault::Forged)
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! name-addr and addr-spec with header parameters (RFC 3261 §20.10, §25.1).
+use super::grammar::{self, Cursor, cut};
+use super::params::{self, Params};
+use super::{HeaderName, Malformed, Uri, uri};
+
+/// A name-addr or addr-spec with header parameters (From, To, Route, Record-Route, Path, Contact).
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    /// The URI as written, without `<>`.
+    pub uri: &'a [u8],
+    /// The header parameters as written, from the first `;` on (may be empty).
+    pub params: &'a [u8],
+}
+
+impl<'a> Address<'a> {
+    /// Parses one value. Errors carry an offset relative to the value.
+    ///
+    /// Without `<>` every parameter belongs to the header, and a URI with `,` or `?` is refused (RFC 3261 §20). The URI
+    /// itself is looked at as far as its scheme; [`Self::parse_uri`] does the rest. `Contact: *` is no address.
+    ///
+    /// # Errors
+    /// `unbalanced_quotes`, `bad_display_name`, `unbalanced_angle`, `space_in_uri`, `bad_uri`, `bad_address`, `bad_param`.
+    pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        let fault = |offset, rule| Malformed {
+            field: HeaderName::Other,
+            offset,
+            rule,
+        };
+        let mut cursor = Cursor::new(value);
+        cursor.skip_lws();
+        let begin = cursor.at;
+        let bracketed = if cursor.peek() == Some(b'"') {
+            cursor
+                .take_quoted()
+                .ok_or(fault(begin, "unbalanced_quotes"))?;
+            cursor.skip_lws();
+            if cursor.peek() != Some(b'<') {
+                return Err(fault(cursor.at, "bad_display_name"));
+            }
+            true
+        } else {
+            // Words and white space up to a `<` are a display name; anything else begins an addr-spec.
+            while !cursor.take(grammar::WORD).is_empty() | cursor.skip_lws() {}
+            cursor.peek() == Some(b'<')
+        };
+        let uri = if bracketed {
+            cursor.eat(b'<');
+            let uri = cursor.take(grammar::URI);
+            let at = cursor.at;
+            if !cursor.eat(b'>') {
+                return Err(fault(
+                    at,
+                    match cursor.peek() {
+                        None => "unbalanced_angle",
+                        Some(b) if grammar::is_blank(b) => "space_in_uri",
+                        Some(_) => "bad_uri",
+                    },
+                ));
+            }
+            uri
+        } else {
+            cursor.at = begin;
+            cursor.take(grammar::ADDR_SPEC)
+        };
+        if uri::scheme_len(uri).is_none() {
+            return Err(fault(grammar::offset_in(value, uri), "bad_uri"));
+        }
+        cursor.skip_lws();
+        let from = cursor.at;
+        if !cursor.is_done() && cursor.peek() != Some(b';') {
+            return Err(fault(from, "bad_address"));
+        }
+        let params = cut(value, from, value.len());
+        if let Some(Err(at)) = Params::new(params).find(Result::is_err) {
+            return Err(fault(from + at, "bad_param"));
+        }
+        Ok(Self { uri, params })
+    }
+
+    /// The parsed URI.
+    ///
+    /// # Errors
+    /// As [`Uri::parse`]; the offset is relative to the URI.
+    pub fn parse_uri(&self) -> Result<Uri<'a>, Malformed> {
+        Uri::parse(self.uri)
+    }
+
+    /// A header parameter: `None` absent, `Some(None)` without a value.
+    pub fn param(&self, name: &str) -> Option<Option<&'a [u8]>> {
+        params::find(self.params, name)
+    }
+
+    /// The tag parameter.
+    pub fn tag(&self) -> Option<&'a [u8]> {
+        self.param("tag").flatten()
+    }
+
+    /// Whether two `tag` parameters contradict each other, or one has no value.
+    pub(super) fn has_bad_tag(&self) -> bool {
+        let mut tags = Params::new(self.params)
+            .map_while(Result::ok)
+            .filter(|param| param.name.eq_ignore_ascii_case(b"tag"));
+        tags.next().is_some_and(|tag| tag.value.is_none()) || tags.next().is_some()
+    }
+}

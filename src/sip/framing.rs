@@ -1,0 +1,226 @@
+//! Finds messages and keep-alives in a TLS stream's octets (RFC 3261 §18.3, RFC 5626 §4.4.1).
+use super::Message;
+use super::grammar::cut;
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
+
+/// Bounds of a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameLimits {
+    /// Octets up to and including the empty line.
+    pub head: usize,
+    /// Octets of the body.
+    pub body: usize,
+}
+
+/// How far an incomplete message has come, for the deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Between messages; nothing of one has arrived (a lone CR may have).
+    Idle,
+    /// Inside a head.
+    Head,
+    /// Inside a body; this many octets of the whole message are needed before the next scan can succeed.
+    Body {
+        /// Head and body together.
+        total: usize,
+    },
+}
+
+/// What stands at the beginning of the octets.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the message's line table lives on the stack: boxing it would allocate for each message"
+)]
+#[derive(Debug)]
+pub enum Scan<'a> {
+    /// More octets are needed.
+    Incomplete(Phase),
+    /// Keep-alive pings (CRLF CRLF between messages) of this length, as many pairs as are there: answer one CRLF,
+    /// consume them. The length is odd pairs' when the first CRLF came, and was skipped, earlier.
+    Ping(usize),
+    /// White space between messages (a pong, or a CRLF before a start line): consume it.
+    Skip(usize),
+    /// One message; it spans `message.bytes().len()` octets.
+    Message(Message<'a>),
+}
+
+/// The stream position is lost or a bound is broken: answer if possible, then close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameError {
+    /// A stable identifier: `no_content_length`, `duplicate_content_length`, `bad_content_length`, `head_too_large`,
+    /// `body_too_large`, `bare_lf`, `bare_cr`.
+    pub rule: &'static str,
+    /// The status to answer a request with: 400, 413 (body too large) or 513 (head too large).
+    pub status: u16,
+    /// Length of the head if its end was found (a best-effort answer can be made from it).
+    pub head: Option<usize>,
+}
+
+impl FrameError {
+    fn new(rule: &'static str, head: Option<usize>) -> Self {
+        let status = match rule {
+            "body_too_large" => 413,
+            "head_too_large" => 513,
+            _ => 400,
+        };
+        Self { rule, status, head }
+    }
+}
+
+static EMPTY_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
+
+/// Length of the head that the octets begin with, its empty line included.
+pub(super) fn head_len(octets: &[u8]) -> Option<usize> {
+    EMPTY_LINE.find(octets).map(|at| at + 4)
+}
+
+/// Where a parser that takes bare LF for a line end would see the first empty line behind `from`.
+fn lenient_head_len(octets: &[u8], from: usize) -> Option<usize> {
+    let octets_from = octets.get(from..)?;
+    memchr::memchr_iter(b'\n', octets_from).find_map(|at| match octets_from.get(at + 1..)? {
+        [b'\n', ..] => Some(from + at + 2),
+        [b'\r', b'\n', ..] => Some(from + at + 3),
+        _ => None,
+    })
+}
+
+/// Remembers how far an incomplete message was scanned, so that octets are not scanned twice.
+///
+/// **CRLF between messages.** CRLF CRLF is a ping. A lone CRLF is skipped at once, so that an idle connection holds no
+/// octets, but remembered: if the next octets are a CRLF too, that one completes a ping. Only a pong that we wait for
+/// ([`Self::expect_pong`]) is no half of a ping.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Framer {
+    /// Octets in which no end of a head begins.
+    scanned: usize,
+    /// Length of the head once found, while its body is awaited.
+    head: usize,
+    /// Head and body together, likewise.
+    total: usize,
+    /// The octets before these were a CRLF that may be the first half of a ping.
+    half_ping: bool,
+    /// Pongs that are due.
+    pongs: u8,
+}
+
+impl Framer {
+    /// Tells that a ping of ours was sent: the next lone CRLF is its pong (RFC 5626 §4.4.1).
+    pub fn expect_pong(&mut self) {
+        self.pongs = self.pongs.saturating_add(1);
+    }
+
+    /// Looks at the beginning of `buf`. After `Ping`, `Skip` or `Message` the caller drops those octets and calls
+    /// again; after `Incomplete` it calls again with the same beginning and more octets.
+    ///
+    /// # Errors
+    /// [`FrameError`] when no further message can be found on this stream.
+    pub fn scan<'a>(
+        &mut self,
+        buf: &'a [u8],
+        limits: &FrameLimits,
+    ) -> Result<Scan<'a>, FrameError> {
+        if self.total > 0 {
+            return self.scan_body(buf);
+        }
+        if self.scanned == 0
+            && let Some(between) = self.scan_between(buf)
+        {
+            return between;
+        }
+        self.half_ping = false;
+        self.scan_head(buf, limits)
+    }
+
+    /// What stands between messages; `None` when a message begins.
+    fn scan_between<'a>(&mut self, buf: &[u8]) -> Option<Result<Scan<'a>, FrameError>> {
+        let crlfs = buf
+            .chunks_exact(2)
+            .take_while(|pair| *pair == b"\r\n")
+            .count();
+        if crlfs == 0 {
+            return match buf {
+                [] | [b'\r'] => Some(Ok(Scan::Incomplete(Phase::Idle))),
+                [b'\r', ..] => Some(Err(FrameError::new("bare_cr", None))),
+                [b'\n', ..] => Some(Err(FrameError::new("bare_lf", None))),
+                _ => None,
+            };
+        }
+        let carried = usize::from(std::mem::take(&mut self.half_ping));
+        let pings = (crlfs + carried) / 2;
+        if pings > 0 {
+            return Some(Ok(Scan::Ping(2 * (2 * pings - carried))));
+        }
+        // One CRLF: another may follow in the next segment, unless a message begins here or this is a pong.
+        if matches!(buf.get(2..), Some([] | [b'\r'])) {
+            self.half_ping = self.pongs == 0;
+            self.pongs = self.pongs.saturating_sub(1);
+        }
+        Some(Ok(Scan::Skip(2)))
+    }
+
+    fn scan_head<'a>(
+        &mut self,
+        buf: &'a [u8],
+        limits: &FrameLimits,
+    ) -> Result<Scan<'a>, FrameError> {
+        // The last three octets of what was scanned may begin the empty line.
+        let from = self.scanned.saturating_sub(3);
+        let within = cut(buf, 0, buf.len().min(limits.head));
+        let Some(found) = head_len(within.get(from..).unwrap_or_default()) else {
+            if let Some(end) = lenient_head_len(within, from) {
+                return Err(FrameError::new("bare_lf", Some(end)));
+            }
+            if buf.len() >= limits.head {
+                return Err(FrameError::new("head_too_large", None));
+            }
+            self.scanned = buf.len();
+            return Ok(Scan::Incomplete(Phase::Head));
+        };
+        let head = from + found;
+        let message = Message::with_head(cut(buf, 0, head), head).map_err(|e| {
+            // Heads whose line ends are in doubt end where the first parser would let them end.
+            let end = lenient_head_len(cut(buf, 0, head), 0).unwrap_or(head);
+            FrameError::new(e.rule, Some(end))
+        })?;
+        let body = match message.content_length() {
+            Ok(Some(length)) => length,
+            Ok(None) => return Err(FrameError::new("no_content_length", Some(head))),
+            Err(e) => return Err(FrameError::new(e.rule, Some(head))),
+        };
+        let total = head
+            .checked_add(body)
+            .filter(|_| body <= limits.body)
+            .ok_or(FrameError::new("body_too_large", Some(head)))?;
+        match buf.get(..total) {
+            Some(frame) => {
+                self.forget();
+                Ok(Scan::Message(message.reframed(frame)))
+            }
+            None => {
+                self.head = head;
+                self.total = total;
+                Ok(Scan::Incomplete(Phase::Body { total }))
+            }
+        }
+    }
+
+    /// Waits for the rest of a body; the head is not read again before it is there.
+    fn scan_body<'a>(&mut self, buf: &'a [u8]) -> Result<Scan<'a>, FrameError> {
+        let Some(frame) = buf.get(..self.total) else {
+            return Ok(Scan::Incomplete(Phase::Body { total: self.total }));
+        };
+        let head = self.head;
+        self.forget();
+        Message::with_head(frame, head)
+            .map(Scan::Message)
+            .map_err(|e| FrameError::new(e.rule, Some(head)))
+    }
+
+    fn forget(&mut self) {
+        *self = Self {
+            pongs: self.pongs,
+            ..Self::default()
+        };
+    }
+}

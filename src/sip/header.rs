@@ -1,0 +1,217 @@
+//! Header field names: one table with long and compact forms (RFC 3261 §7.3.3 and the extension RFCs).
+
+macro_rules! header_names {
+    (@compact) => { None };
+    (@compact $letter:literal) => { Some($letter) };
+    ($($variant:ident $long:literal $($compact:literal)?;)+) => {
+        /// A header field name that this proxy knows; everything else is [`HeaderName::Other`].
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[repr(u8)]
+        #[expect(
+            missing_docs,
+            reason = "each variant is the field name of that spelling"
+        )]
+        pub enum HeaderName {
+            $($variant,)+
+            Other,
+        }
+
+        impl HeaderName {
+            /// Every known name.
+            pub const KNOWN: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The long form; empty for [`HeaderName::Other`].
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $long,)+
+                    Self::Other => "",
+                }
+            }
+
+            /// The compact form (RFC 3261 §7.3.3), if there is one.
+            pub const fn compact(self) -> Option<u8> {
+                match self {
+                    $(Self::$variant => header_names!(@compact $($compact)?),)+
+                    Self::Other => None,
+                }
+            }
+        }
+    };
+}
+
+header_names! {
+    Via "Via" b'v';
+    From "From" b'f';
+    To "To" b't';
+    CallId "Call-ID" b'i';
+    CSeq "CSeq";
+    MaxForwards "Max-Forwards";
+    Contact "Contact" b'm';
+    ContentLength "Content-Length" b'l';
+    ContentType "Content-Type" b'c';
+    Route "Route";
+    RecordRoute "Record-Route";
+    Path "Path";
+    ServiceRoute "Service-Route";
+    ProxyRequire "Proxy-Require";
+    Require "Require";
+    Supported "Supported" b'k';
+    Unsupported "Unsupported";
+    Expires "Expires";
+    Event "Event" b'o';
+    ReferTo "Refer-To" b'r';
+    Privacy "Privacy";
+    PAssertedIdentity "P-Asserted-Identity";
+    PPreferredIdentity "P-Preferred-Identity";
+    PAssertedService "P-Asserted-Service";
+    PPreferredService "P-Preferred-Service";
+    PServedUser "P-Served-User";
+    PProfileKey "P-Profile-Key";
+    PChargingVector "P-Charging-Vector";
+    PChargingFunctionAddresses "P-Charging-Function-Addresses";
+    PAccessNetworkInfo "P-Access-Network-Info";
+    PVisitedNetworkId "P-Visited-Network-ID";
+    RemotePartyId "Remote-Party-ID";
+    HistoryInfo "History-Info";
+    Diversion "Diversion";
+    MaxBreadth "Max-Breadth";
+    Timestamp "Timestamp";
+    Warning "Warning";
+    RetryAfter "Retry-After";
+    Reason "Reason";
+    WwwAuthenticate "WWW-Authenticate";
+    ProxyAuthenticate "Proxy-Authenticate";
+    Authorization "Authorization";
+    ProxyAuthorization "Proxy-Authorization";
+}
+
+/// Longest known name.
+const LONGEST: usize = 29;
+/// Most known names of one length.
+const WIDTH: usize = 6;
+
+/// Known names by length and, in row 0, compact forms by letter.
+struct Table {
+    by_length: [[HeaderName; WIDTH]; LONGEST + 1],
+    by_letter: [HeaderName; 26],
+}
+
+static TABLE: Table = table();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time: a name that does not fit fails the build"
+)]
+const fn table() -> Table {
+    let mut table = Table {
+        by_length: [[HeaderName::Other; WIDTH]; LONGEST + 1],
+        by_letter: [HeaderName::Other; 26],
+    };
+    let mut filled = [0; LONGEST + 1];
+    let mut i = 0;
+    while i < HeaderName::KNOWN.len() {
+        let name = HeaderName::KNOWN[i];
+        let length = name.as_str().len();
+        table.by_length[length][filled[length]] = name;
+        filled[length] += 1;
+        if let Some(letter) = name.compact() {
+            table.by_letter[(letter - b'a') as usize] = name;
+        }
+        i += 1;
+    }
+    table
+}
+
+impl HeaderName {
+    /// From the wire, in any case, long or compact.
+    pub fn from_bytes(text: &[u8]) -> Self {
+        if let [letter] = text {
+            let row = usize::from(letter.to_ascii_lowercase().wrapping_sub(b'a'));
+            return TABLE.by_letter.get(row).copied().unwrap_or(Self::Other);
+        }
+        let Some(row) = TABLE.by_length.get(text.len()) else {
+            return Self::Other;
+        };
+        for &name in row {
+            if name == Self::Other {
+                break;
+            }
+            if name.as_str().as_bytes().eq_ignore_ascii_case(text) {
+                return name;
+            }
+        }
+        Self::Other
+    }
+
+    /// One bit for each known name, none for `Other`.
+    pub(super) const fn bit(self) -> u64 {
+        if matches!(self, Self::Other) {
+            0
+        } else {
+            1 << self as u8
+        }
+    }
+
+    /// Whether RFC 3261 §20 lets this field stand without a value.
+    pub(super) const fn may_be_empty(self) -> bool {
+        !matches!(
+            self,
+            Self::Via
+                | Self::Route
+                | Self::RecordRoute
+                | Self::Path
+                | Self::ServiceRoute
+                | Self::Contact
+                | Self::Require
+                | Self::ProxyRequire
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HeaderName;
+
+    #[test]
+    fn every_name_is_found_in_any_case_and_compact() {
+        for &name in HeaderName::KNOWN {
+            let text = name.as_str();
+            for spelling in [text.to_owned(), text.to_lowercase(), text.to_uppercase()] {
+                assert_eq!(HeaderName::from_bytes(spelling.as_bytes()), name);
+            }
+            if let Some(letter) = name.compact() {
+                assert_eq!(HeaderName::from_bytes(&[letter]), name);
+                assert_eq!(HeaderName::from_bytes(&[letter.to_ascii_uppercase()]), name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_a_name_is_another_name() {
+        for text in [
+            &b"Vias"[..],
+            b"Vi",
+            b"",
+            b"C%6Fntact",
+            b"Content_Length",
+            b"z",
+            b"s",
+            b"{",
+            b"\0",
+            b"P-Charging-Function-Addresses2",
+            b"Content-Length ",
+        ] {
+            assert_eq!(HeaderName::from_bytes(text), HeaderName::Other, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bits_are_distinct() {
+        let all = HeaderName::KNOWN.iter().fold(0_u64, |mask, name| {
+            assert_eq!(mask & name.bit(), 0);
+            mask | name.bit()
+        });
+        assert_eq!(all.count_ones() as usize, HeaderName::KNOWN.len());
+        assert_eq!(HeaderName::Other.bit(), 0);
+    }
+}

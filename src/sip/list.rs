@@ -1,0 +1,75 @@
+//! Comma-separated field values (RFC 3261 §7.3.1): commas inside quotes and `<>` separate nothing.
+use super::grammar;
+
+/// Why a list cannot be split further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unbalanced {
+    /// Octet in the field value.
+    pub(super) at: usize,
+    pub(super) rule: &'static str,
+}
+
+/// Walks over the values of one line, white space around them removed.
+#[derive(Clone, Debug)]
+pub(super) struct Values<'a> {
+    text: &'a [u8],
+    /// Where the next value begins; `None` behind the last one.
+    next: Option<usize>,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            next: (!grammar::trim(text).is_empty()).then_some(0),
+        }
+    }
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Result<&'a [u8], Unbalanced>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let from = self.next.take()?;
+        let end = match comma(self.text, from) {
+            Ok(Some(comma)) => {
+                self.next = Some(comma + 1);
+                comma
+            }
+            Ok(None) => self.text.len(),
+            Err(unbalanced) => return Some(Err(unbalanced)),
+        };
+        let value = grammar::trim(grammar::cut(self.text, from, end));
+        Some(if value.is_empty() {
+            Err(Unbalanced {
+                at: from,
+                rule: "empty_value",
+            })
+        } else {
+            Ok(value)
+        })
+    }
+}
+
+/// The first comma from `from` on that separates two values.
+fn comma(text: &[u8], from: usize) -> Result<Option<usize>, Unbalanced> {
+    let mut at = from;
+    while let Some(step) = memchr::memchr3(b',', b'"', b'<', text.get(at..).unwrap_or_default()) {
+        at += step;
+        let rest = text.get(at..).unwrap_or_default();
+        at += match rest.first() {
+            Some(b',') => return Ok(Some(at)),
+            Some(b'"') => grammar::quoted_len(rest).ok_or(Unbalanced {
+                at,
+                rule: "unbalanced_quotes",
+            })?,
+            _ => {
+                1 + memchr::memchr(b'>', rest).ok_or(Unbalanced {
+                    at,
+                    rule: "unbalanced_angle",
+                })?
+            }
+        };
+    }
+    Ok(None)
+}

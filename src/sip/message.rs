@@ -1,0 +1,397 @@
+//! The lazy view of one framed message: a start line and a table of header lines over the received octets.
+use super::framing::head_len;
+use super::grammar::{self, Cursor, cut, offset_in};
+use super::index::{Index, Line};
+use super::list::Values;
+use super::start_line::{self, Method, StartLine};
+use super::{Address, HeaderName, Uri, Via};
+
+/// What is wrong with a message or a field of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// The field (`Other` for the start line).
+    pub field: HeaderName,
+    /// Octet offset in the message.
+    pub offset: usize,
+    /// A stable identifier of the broken rule: `bad_start_line`, `duplicate_header`, `bad_cseq` ...
+    pub rule: &'static str,
+}
+
+/// One header line as received (folds included in the value).
+#[derive(Clone, Copy, Debug)]
+pub struct HeaderLine<'a> {
+    /// Known name or `Other`.
+    pub name: HeaderName,
+    /// The name as written.
+    pub raw_name: &'a [u8],
+    /// The value without white space around it.
+    pub value: &'a [u8],
+}
+
+/// CSeq (RFC 3261 §20.16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CSeq<'a> {
+    /// Below 2**31.
+    pub number: u32,
+    /// The method.
+    pub method: Method<'a>,
+}
+
+/// A complete framed message.
+#[derive(Debug)]
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    /// Length of the head, the empty line included.
+    head: usize,
+    start: StartLine<'a>,
+    index: Index,
+}
+
+impl<'a> Message<'a> {
+    /// Indexes one complete message (head, empty line, body as framed).
+    ///
+    /// Faults that leave the framing sound do not fail here, so that a request can still be answered: ask
+    /// [`Self::fault`]. Content-Length is the framer's business ([`Self::content_length`]).
+    ///
+    /// # Errors
+    /// `no_empty_line`, `bare_lf`, `bare_cr`, `head_too_large` (2**32 octets).
+    pub fn parse(frame: &'a [u8]) -> Result<Self, Malformed> {
+        let head = head_len(frame).ok_or(Malformed {
+            field: HeaderName::Other,
+            offset: frame.len(),
+            rule: "no_empty_line",
+        })?;
+        Self::with_head(frame, head)
+    }
+
+    /// As [`Self::parse`], when the length of the head is known.
+    pub(super) fn with_head(frame: &'a [u8], head: usize) -> Result<Self, Malformed> {
+        let mut index = Index::read(cut(frame, 0, head))?;
+        let (start, fault) = start_line::parse(cut(frame, 0, index.start_line));
+        if let Some((offset, rule)) = fault {
+            // The start line comes first, so its fault does too.
+            index.fault = Some(Malformed {
+                field: HeaderName::Other,
+                offset,
+                rule,
+            });
+        }
+        Ok(Self {
+            bytes: frame,
+            head,
+            start,
+            index,
+        })
+    }
+
+    /// The same head over more or fewer octets of body.
+    pub(super) fn reframed(mut self, frame: &'a [u8]) -> Self {
+        self.bytes = frame;
+        self
+    }
+
+    /// What is wrong with the start line or with the form of a header line, if anything; the framing is sound all the
+    /// same. A request with a fault is answered 400 (505 for `bad_version`), a response is dropped.
+    ///
+    /// Rules: `bad_start_line`, `bad_method`, `bad_version`, `bad_status`, `extra_space`, `bracketed_request_uri`,
+    /// `space_in_request_uri`, `bad_request_uri`, `folded_start_line`, `bad_header_line`, `control_octet`.
+    pub fn fault(&self) -> Option<Malformed> {
+        self.index.fault
+    }
+
+    /// All octets as received.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The head, the empty line included.
+    pub fn head(&self) -> &'a [u8] {
+        cut(self.bytes, 0, self.head)
+    }
+
+    /// The body.
+    pub fn body(&self) -> &'a [u8] {
+        self.bytes.get(self.head..).unwrap_or_default()
+    }
+
+    /// The start line.
+    pub fn start(&self) -> StartLine<'a> {
+        self.start
+    }
+
+    /// Length of the start line without its CRLF.
+    pub(super) fn start_line(&self) -> usize {
+        self.index.start_line
+    }
+
+    /// The parsed Request-URI.
+    ///
+    /// # Errors
+    /// As [`Uri::parse`]; `headers_in_request_uri` (RFC 3261 §19.1.1 forbids them there); `bad_start_line` for a
+    /// response.
+    pub fn request_uri(&self) -> Result<Uri<'a>, Malformed> {
+        let fault = |offset, rule| Malformed {
+            field: HeaderName::Other,
+            offset,
+            rule,
+        };
+        let StartLine::Request { uri, .. } = self.start else {
+            return Err(fault(0, "bad_start_line"));
+        };
+        let at = offset_in(self.bytes, uri);
+        let parsed = Uri::parse(uri).map_err(|e| fault(at + e.offset, e.rule))?;
+        if parsed.headers.is_empty() {
+            Ok(parsed)
+        } else {
+            Err(fault(
+                offset_in(self.bytes, parsed.headers),
+                "headers_in_request_uri",
+            ))
+        }
+    }
+
+    /// The table of header lines.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The value of a line of the table.
+    pub(super) fn value(&self, line: &Line) -> &'a [u8] {
+        cut(self.bytes, line.value_start(), line.value_end())
+    }
+
+    /// All octets of a line of the table.
+    pub(super) fn raw(&self, line: &Line) -> &'a [u8] {
+        cut(self.bytes, line.start(), line.end())
+    }
+
+    /// All header lines in order.
+    pub fn lines(&self) -> impl Iterator<Item = HeaderLine<'a>> + '_ {
+        self.index.lines.iter().map(|line| HeaderLine {
+            name: line.name,
+            raw_name: cut(self.bytes, line.start(), line.name_end()),
+            value: self.value(line),
+        })
+    }
+
+    /// How many lines bear this name.
+    pub fn count(&self, name: HeaderName) -> usize {
+        self.index.named(name).count()
+    }
+
+    /// Whether a line bears this name. Never for `Other`.
+    pub fn has(&self, name: HeaderName) -> bool {
+        self.index.seen & name.bit() != 0
+    }
+
+    /// The first line's value.
+    pub fn first(&self, name: HeaderName) -> Option<&'a [u8]> {
+        self.index.named(name).next().map(|line| self.value(line))
+    }
+
+    /// The comma-separated values over all lines of this name, in order.
+    ///
+    /// Only for fields that are lists by their definition; nothing for `Other`. A value that cannot be told from the
+    /// next one (`unbalanced_quotes`, `unbalanced_angle`) is an error and ends its line; `empty_value` stands for
+    /// nothing between two commas, or a whole line without a value where the field needs one.
+    pub fn values(
+        &self,
+        name: HeaderName,
+    ) -> impl Iterator<Item = Result<&'a [u8], Malformed>> + '_ {
+        let lines = (name != HeaderName::Other).then(|| self.index.named(name));
+        lines.into_iter().flatten().flat_map(move |line| {
+            let text = self.value(line);
+            let fault = move |at, rule| Malformed {
+                field: name,
+                offset: line.value_start() + at,
+                rule,
+            };
+            let empty =
+                (text.is_empty() && !name.may_be_empty()).then(|| Err(fault(0, "empty_value")));
+            Values::new(text)
+                .map(move |value| value.map_err(|e| fault(e.at, e.rule)))
+                .chain(empty)
+        })
+    }
+
+    /// The option tags of Require, Proxy-Require, Supported or Unsupported, in order (RFC 3261 §19.2).
+    pub fn option_tags(
+        &self,
+        name: HeaderName,
+    ) -> impl Iterator<Item = Result<&'a [u8], Malformed>> + '_ {
+        self.values(name).map(move |value| {
+            let tag = value?;
+            if grammar::is_token(tag) {
+                Ok(tag)
+            } else {
+                Err(self.malformed(name, tag, 0, "bad_option_tag"))
+            }
+        })
+    }
+
+    /// Length of the body by Content-Length; `None` when it is absent (RFC 3261 §20.14).
+    ///
+    /// # Errors
+    /// `duplicate_content_length` (also equal ones, also the compact form beside the long one), `bad_content_length`
+    /// (anything but digits, or more than fits).
+    pub fn content_length(&self) -> Result<Option<usize>, Malformed> {
+        let name = HeaderName::ContentLength;
+        let Some(value) = self.first(name) else {
+            return Ok(None);
+        };
+        if self.index.repeated & name.bit() != 0 {
+            return Err(self.malformed(name, value, 0, "duplicate_content_length"));
+        }
+        grammar::decimal(value)
+            .and_then(|length| usize::try_from(length).ok())
+            .map(Some)
+            .ok_or_else(|| self.malformed(name, value, 0, "bad_content_length"))
+    }
+
+    /// The topmost Via value.
+    ///
+    /// # Errors
+    /// `missing_header`, or as [`Via::parse`].
+    pub fn top_via(&self) -> Result<Via<'a>, Malformed> {
+        self.vias()
+            .next()
+            .unwrap_or(Err(self.missing(HeaderName::Via)))
+    }
+
+    /// All Via values by generic syntax, in order.
+    pub fn vias(&self) -> impl Iterator<Item = Result<Via<'a>, Malformed>> + '_ {
+        self.values(HeaderName::Via).map(|value| {
+            let value = value?;
+            Via::parse(value).map_err(|e| self.malformed(HeaderName::Via, value, e.offset, e.rule))
+        })
+    }
+
+    /// From (exactly one).
+    ///
+    /// # Errors
+    /// `missing_header`, `duplicate_header`, `duplicate_tag`, or as [`Address::parse`].
+    pub fn from(&self) -> Result<Address<'a>, Malformed> {
+        self.party(HeaderName::From)
+    }
+
+    /// To (exactly one).
+    ///
+    /// # Errors
+    /// As [`Self::from`].
+    pub fn to(&self) -> Result<Address<'a>, Malformed> {
+        self.party(HeaderName::To)
+    }
+
+    /// Call-ID (exactly one).
+    ///
+    /// # Errors
+    /// `missing_header`, `duplicate_header`, `bad_call_id` (empty, or white space in it).
+    pub fn call_id(&self) -> Result<&'a [u8], Malformed> {
+        let name = HeaderName::CallId;
+        let value = self.single(name)?.ok_or(self.missing(name))?;
+        if !value.is_empty() && value.iter().all(|&b| b > b' ' && b != 0x7f) {
+            Ok(value)
+        } else {
+            Err(self.malformed(name, value, 0, "bad_call_id"))
+        }
+    }
+
+    /// CSeq (exactly one).
+    ///
+    /// # Errors
+    /// `missing_header`, `duplicate_header`, `bad_cseq` (also a number of 2**31 or more, RFC 3261 §8.1.1.5).
+    pub fn cseq(&self) -> Result<CSeq<'a>, Malformed> {
+        let name = HeaderName::CSeq;
+        let value = self.single(name)?.ok_or(self.missing(name))?;
+        let mut cursor = Cursor::new(value);
+        let number = grammar::decimal(cursor.take(grammar::TOKEN))
+            .and_then(|number| u32::try_from(number).ok())
+            .filter(|&number| number < 1 << 31);
+        let parted = cursor.skip_lws();
+        match number {
+            Some(number) if parted && grammar::is_token(cursor.rest()) => Ok(CSeq {
+                number,
+                method: Method::from_bytes(cursor.rest()),
+            }),
+            _ => Err(self.malformed(name, value, 0, "bad_cseq")),
+        }
+    }
+
+    /// Max-Forwards, 0..=255; `None` when absent.
+    ///
+    /// # Errors
+    /// `duplicate_header`, `bad_max_forwards`.
+    pub fn max_forwards(&self) -> Result<Option<u8>, Malformed> {
+        let name = HeaderName::MaxForwards;
+        let Some(value) = self.single(name)? else {
+            return Ok(None);
+        };
+        grammar::decimal(value)
+            .and_then(|hops| u8::try_from(hops).ok())
+            .map(Some)
+            .ok_or_else(|| self.malformed(name, value, 0, "bad_max_forwards"))
+    }
+
+    /// Route values in order.
+    pub fn routes(&self) -> impl Iterator<Item = Result<Address<'a>, Malformed>> + '_ {
+        self.addresses(HeaderName::Route)
+    }
+
+    /// The values of a list of addresses (Route, Record-Route, Path, Service-Route, Contact), in order.
+    pub fn addresses(
+        &self,
+        name: HeaderName,
+    ) -> impl Iterator<Item = Result<Address<'a>, Malformed>> + '_ {
+        self.values(name)
+            .map(move |value| self.address(name, value?))
+    }
+
+    fn party(&self, name: HeaderName) -> Result<Address<'a>, Malformed> {
+        let value = self.single(name)?.ok_or(self.missing(name))?;
+        let address = self.address(name, value)?;
+        if address.has_bad_tag() {
+            return Err(self.malformed(name, address.params, 0, "duplicate_tag"));
+        }
+        Ok(address)
+    }
+
+    fn address(&self, name: HeaderName, value: &'a [u8]) -> Result<Address<'a>, Malformed> {
+        Address::parse(value).map_err(|e| self.malformed(name, value, e.offset, e.rule))
+    }
+
+    /// The value of a field that must not occur twice (RFC 4475 §3.3.8: neither the first nor the last of two counts).
+    fn single(&self, name: HeaderName) -> Result<Option<&'a [u8]>, Malformed> {
+        if self.index.repeated & name.bit() != 0 {
+            let second = self.index.named(name).nth(1);
+            return Err(Malformed {
+                field: name,
+                offset: second.map_or(0, Line::start),
+                rule: "duplicate_header",
+            });
+        }
+        Ok(self.first(name))
+    }
+
+    fn missing(&self, name: HeaderName) -> Malformed {
+        Malformed {
+            field: name,
+            offset: self.head,
+            rule: "missing_header",
+        }
+    }
+
+    /// A fault at that octet of a part of this message.
+    fn malformed(
+        &self,
+        field: HeaderName,
+        part: &[u8],
+        at: usize,
+        rule: &'static str,
+    ) -> Malformed {
+        Malformed {
+            field,
+            offset: offset_in(self.bytes, part) + at,
+            rule,
+        }
+    }
+}

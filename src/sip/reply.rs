@@ -1,0 +1,290 @@
+//! Messages that the proxy makes itself from a received one: answers (RFC 3261 §8.2.6), CANCEL (§9.1) and the ACK for
+//! a non-2xx (§17.1.1.3).
+use super::edit::{self, Kept, keep_values, write_decimal};
+use super::grammar::cut;
+use super::{Address, HeaderName, Message, Method, StartLine, ViaParams, stamp, status};
+use std::net::SocketAddr;
+
+/// A field that an answer of ours may carry besides the copied ones.
+#[derive(Clone, Copy, Debug)]
+pub enum Extra<'x> {
+    /// `Warning: 399 agent "text"`.
+    Warning {
+        /// Our name.
+        agent: &'x str,
+        /// The public reason code.
+        text: &'x str,
+    },
+    /// `Unsupported` with these option tags.
+    Unsupported(&'x [&'x [u8]]),
+    /// `Retry-After`, seconds.
+    RetryAfter(u32),
+    /// `Allow` with this value.
+    Allow(&'x str),
+}
+
+/// Writes an answer to `request`: Via (stamped with `source` as in `Edits::stamp_top_via`), From, To (with `to_tag`
+/// when it has none), Call-ID, CSeq, for a 100 the Timestamp, the extras, `Content-Length: 0`. A request that is
+/// malformed elsewhere is answered as far as those fields can be copied: a field that is missing is left out, of one that
+/// must not be repeated the first is taken. Whether an answer is due at all (never to an ACK) is the caller's to know.
+pub fn write_reply(
+    request: &Message<'_>,
+    source: SocketAddr,
+    status: u16,
+    to_tag: Option<&[u8]>,
+    extras: &[Extra<'_>],
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"SIP/2.0 ");
+    write_decimal(u32::from(status), out);
+    out.push(b' ');
+    out.extend_from_slice(status::phrase(status).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    write_vias(request, source, out);
+    copy_first(request, HeaderName::From, out);
+    write_to(request, to_tag, out);
+    copy_first(request, HeaderName::CallId, out);
+    copy_first(request, HeaderName::CSeq, out);
+    if status == 100 {
+        copy_first(request, HeaderName::Timestamp, out);
+    }
+    for extra in extras {
+        write_extra(extra, out);
+    }
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+}
+
+/// Best-effort answer to a request whose framing is broken, from its head alone. Gives `false`, and writes nothing,
+/// when it is no request, is an ACK, or a field that must be copied is missing.
+///
+/// The head may end anywhere: what stands behind its last line end is left out. Bare LF in it is taken for a line end;
+/// with a bare CR there is no answer.
+pub fn write_unframed_reply(
+    head: &[u8],
+    source: SocketAddr,
+    status: u16,
+    to_tag: &[u8],
+    out: &mut Vec<u8>,
+) -> bool {
+    const COPIED: [HeaderName; 5] = [
+        HeaderName::Via,
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::CallId,
+        HeaderName::CSeq,
+    ];
+    let head = with_line_ends(head);
+    let Ok(request) = Message::parse(&head) else {
+        return false;
+    };
+    let is_answerable = match request.start() {
+        StartLine::Request { method, .. } => method != Method::Ack,
+        StartLine::Response { .. } => false,
+    };
+    if !is_answerable || !COPIED.iter().all(|&name| request.has(name)) {
+        return false;
+    }
+    write_reply(&request, source, status, Some(to_tag), &[], out);
+    true
+}
+
+/// The complete lines of a head up to its first empty one, each ended by CRLF, and an empty line.
+fn with_line_ends(head: &[u8]) -> Vec<u8> {
+    let mut fixed = Vec::with_capacity(head.len() + 64);
+    for line in head.split_inclusive(|&b| b == b'\n') {
+        let Some(line) = line.strip_suffix(b"\n") else {
+            break;
+        };
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            break;
+        }
+        fixed.extend_from_slice(line);
+        fixed.extend_from_slice(b"\r\n");
+    }
+    fixed.extend_from_slice(b"\r\n");
+    fixed
+}
+
+/// How the forwarded request differed from the received one.
+#[derive(Clone, Copy, Debug)]
+pub struct Derived<'d> {
+    /// Its Request-URI.
+    pub request_uri: &'d [u8],
+    /// How many Route values were removed from the front.
+    pub popped_routes: usize,
+    /// Whether the last Route value was removed.
+    pub popped_last_route: bool,
+    /// A Route value that was added at the end, for a strict router downstream (RFC 3261 §16.6 step 6).
+    pub appended_route: Option<&'d [u8]>,
+    /// Our sent-by.
+    pub sent_by: &'d str,
+    /// Our branch.
+    pub branch: &'d [u8],
+    /// Our other Via parameters.
+    pub params: ViaParams,
+}
+
+/// Writes a CANCEL for the INVITE that was forwarded from `request` (RFC 3261 §9.1).
+///
+/// Nothing is written if its From, To, Call-ID or CSeq cannot be used, which is checked before anything is forwarded.
+pub fn write_cancel(request: &Message<'_>, derived: &Derived<'_>, out: &mut Vec<u8>) {
+    write_derived(request, derived, b"CANCEL", request, out);
+}
+
+/// Writes the ACK for the non-2xx `response` to the INVITE that was forwarded from `request` (RFC 3261 §17.1.1.3).
+///
+/// Nothing is written if a field that it needs cannot be used; To is taken from the response.
+pub fn write_ack(
+    request: &Message<'_>,
+    derived: &Derived<'_>,
+    response: &Message<'_>,
+    out: &mut Vec<u8>,
+) {
+    write_derived(request, derived, b"ACK", response, out);
+}
+
+/// A request of ours within the transaction of the forwarded INVITE: its Request-URI, one Via with its branch, Route,
+/// From, Call-ID and CSeq number; the To of another message.
+fn write_derived(
+    request: &Message<'_>,
+    derived: &Derived<'_>,
+    method: &[u8],
+    to_of: &Message<'_>,
+    out: &mut Vec<u8>,
+) {
+    let Ok(cseq) = request.cseq() else {
+        return;
+    };
+    let is_whole = request.has(HeaderName::From)
+        && request.has(HeaderName::CallId)
+        && to_of.has(HeaderName::To);
+    if !is_whole {
+        return;
+    }
+    out.extend_from_slice(method);
+    out.push(b' ');
+    out.extend_from_slice(derived.request_uri);
+    out.extend_from_slice(b" SIP/2.0\r\n");
+    edit::write_via(derived.sent_by, derived.branch, derived.params, out);
+    out.extend_from_slice(b"Max-Forwards: 70\r\n");
+    write_routes(request, derived, out);
+    copy_first(request, HeaderName::From, out);
+    copy_first(to_of, HeaderName::To, out);
+    copy_first(request, HeaderName::CallId, out);
+    out.extend_from_slice(b"CSeq: ");
+    write_decimal(cseq.number, out);
+    out.push(b' ');
+    out.extend_from_slice(method);
+    out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n");
+}
+
+/// The Route lines without the values that were not forwarded.
+fn write_routes(request: &Message<'_>, derived: &Derived<'_>, out: &mut Vec<u8>) {
+    let bytes = request.bytes();
+    keep_values(
+        request,
+        HeaderName::Route,
+        derived.popped_routes,
+        usize::from(derived.popped_last_route),
+        |line, kept| match kept {
+            Kept::Line => out.extend_from_slice(request.raw(line)),
+            Kept::Values(range) => {
+                out.extend_from_slice(cut(bytes, line.start(), line.value_start()));
+                out.extend_from_slice(cut(bytes, range.start, range.end));
+                out.extend_from_slice(cut(bytes, line.value_end(), line.end()));
+            }
+            Kept::Nothing => {}
+        },
+    );
+    if let Some(uri) = derived.appended_route {
+        out.extend_from_slice(b"Route: <");
+        out.extend_from_slice(uri);
+        out.extend_from_slice(b">\r\n");
+    }
+}
+
+/// All Via lines in order, the topmost value stamped.
+fn write_vias(request: &Message<'_>, source: SocketAddr, out: &mut Vec<u8>) {
+    let mut top = edit::top_via(request);
+    for line in request.index().named(HeaderName::Via) {
+        let raw = request.raw(line);
+        let mut copied = 0;
+        if let Some((at, value)) = top.take() {
+            let base = at - line.start();
+            for (range, stamp) in stamp::plan(value, source) {
+                out.extend_from_slice(cut(raw, copied, base + range.start));
+                edit::write_stamp(stamp, out);
+                copied = base + range.end;
+            }
+        }
+        out.extend_from_slice(raw.get(copied..).unwrap_or_default());
+    }
+}
+
+fn copy_first(message: &Message<'_>, name: HeaderName, out: &mut Vec<u8>) {
+    if let Some(line) = message.index().named(name).next() {
+        out.extend_from_slice(message.raw(line));
+    }
+}
+
+/// The To line with a tag. A value that cannot be parsed gets ours unless something in it looks like one.
+fn write_to(request: &Message<'_>, to_tag: Option<&[u8]>, out: &mut Vec<u8>) {
+    let Some(line) = request.index().named(HeaderName::To).next() else {
+        return;
+    };
+    let value = request.value(line);
+    let has_tag = Address::parse(value).map_or_else(
+        |_| {
+            value
+                .to_ascii_lowercase()
+                .windows(5)
+                .any(|at| at == b";tag=")
+        },
+        |address| address.param("tag").is_some(),
+    );
+    match to_tag {
+        Some(tag) if !has_tag => {
+            out.extend_from_slice(cut(request.bytes(), line.start(), line.value_end()));
+            out.extend_from_slice(b";tag=");
+            out.extend_from_slice(tag);
+            out.extend_from_slice(b"\r\n");
+        }
+        _ => out.extend_from_slice(request.raw(line)),
+    }
+}
+
+fn write_extra(extra: &Extra<'_>, out: &mut Vec<u8>) {
+    match *extra {
+        Extra::Warning { agent, text } => {
+            out.extend_from_slice(b"Warning: 399 ");
+            out.extend_from_slice(agent.as_bytes());
+            out.extend_from_slice(b" \"");
+            for b in text.bytes().filter(|b| !b.is_ascii_control()) {
+                if matches!(b, b'"' | b'\\') {
+                    out.push(b'\\');
+                }
+                out.push(b);
+            }
+            out.push(b'"');
+        }
+        Extra::Unsupported(tags) => {
+            out.extend_from_slice(b"Unsupported: ");
+            for (number, tag) in tags.iter().enumerate() {
+                if number > 0 {
+                    out.extend_from_slice(b", ");
+                }
+                out.extend_from_slice(tag);
+            }
+        }
+        Extra::RetryAfter(seconds) => {
+            out.extend_from_slice(b"Retry-After: ");
+            write_decimal(seconds, out);
+        }
+        Extra::Allow(value) => {
+            out.extend_from_slice(b"Allow: ");
+            out.extend_from_slice(value.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}

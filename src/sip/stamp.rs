@@ -1,0 +1,52 @@
+//! What a server writes into the topmost Via of a request (RFC 3261 §18.2.1, RFC 3581 §4).
+use super::Via;
+use super::grammar::offset_in;
+use super::params::Params;
+use smallvec::SmallVec;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+/// New text for a range of the Via value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// Nothing: the sender wrote a parameter that is ours to write.
+    Nothing,
+    /// `=port` behind `rport`.
+    Rport(u16),
+    /// `;received=address`, IPv6 without brackets (RFC 5118 §4.5).
+    Received(IpAddr),
+}
+
+/// Plans the stamps of one Via value, in order and apart from each other; none if the value cannot be parsed.
+///
+/// `received` is written when the sent-by host is a name or another address than the source, and whenever there is an
+/// `rport`. What the sender wrote there itself is removed in any case.
+pub(super) fn plan(value: &[u8], source: SocketAddr) -> SmallVec<[(Range<usize>, Stamp); 4]> {
+    let mut stamps = SmallVec::new();
+    let Ok(via) = Via::parse(value) else {
+        return stamps;
+    };
+    let address = source.ip().to_canonical();
+    let base = offset_in(value, via.params);
+    let mut end = base + via.params.len();
+    let mut has_rport = false;
+    for param in Params::new(via.params).map_while(Result::ok) {
+        let range = base + param.start..base + param.end;
+        end = range.end;
+        if param.name.eq_ignore_ascii_case(b"received") {
+            stamps.push((range, Stamp::Nothing));
+        } else if param.name.eq_ignore_ascii_case(b"rport") {
+            if std::mem::replace(&mut has_rport, true) {
+                stamps.push((range, Stamp::Nothing));
+            } else {
+                let value = base + param.name_end..range.end;
+                stamps.push((value, Stamp::Rport(source.port())));
+            }
+        }
+    }
+    let is_source = via.host.ip().is_some_and(|ip| ip.to_canonical() == address);
+    if has_rport || !is_source {
+        stamps.push((end..end, Stamp::Received(address)));
+    }
+    stamps
+}

@@ -1,0 +1,203 @@
+//! Methods and start lines (RFC 3261 §7.1, §7.2).
+use super::grammar::{self, cut};
+use std::ops::Range;
+
+macro_rules! methods {
+    ($($variant:ident $text:literal;)+) => {
+        /// A request method; compared as octets (RFC 3261 §7.1).
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[expect(missing_docs, reason = "each variant is the method of that spelling")]
+        pub enum Method<'a> {
+            $($variant,)+
+            /// Any other token.
+            Other(&'a [u8]),
+        }
+
+        impl<'a> Method<'a> {
+            /// From the wire.
+            pub fn from_bytes(b: &'a [u8]) -> Self {
+                $(if b == $text {
+                    return Self::$variant;
+                })+
+                Self::Other(b)
+            }
+            /// As on the wire.
+            pub fn as_bytes(&self) -> &'a [u8] {
+                match self {
+                    $(Self::$variant => $text,)+
+                    Self::Other(text) => text,
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    Invite b"INVITE";
+    Ack b"ACK";
+    Bye b"BYE";
+    Cancel b"CANCEL";
+    Options b"OPTIONS";
+    Register b"REGISTER";
+    Prack b"PRACK";
+    Subscribe b"SUBSCRIBE";
+    Notify b"NOTIFY";
+    Publish b"PUBLISH";
+    Info b"INFO";
+    Refer b"REFER";
+    Message b"MESSAGE";
+    Update b"UPDATE";
+}
+
+/// The start line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartLine<'a> {
+    /// A request.
+    Request {
+        /// Method.
+        method: Method<'a>,
+        /// Request-URI as received.
+        uri: &'a [u8],
+    },
+    /// A response.
+    Response {
+        /// 100..=699; 0 when `Message::fault` says `bad_status`.
+        status: u16,
+        /// Reason phrase as received.
+        phrase: &'a [u8],
+    },
+}
+
+/// What is wrong with a start line: the octet and the rule.
+pub(super) type Fault = (usize, &'static str);
+
+const VERSION: &[u8] = b"SIP/2.0";
+
+/// Reads a start line (without its CRLF) as far as possible. A faulty line still yields what an answer needs.
+pub(super) fn parse(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
+    if line
+        .get(..4)
+        .is_some_and(|b| b.eq_ignore_ascii_case(b"SIP/"))
+    {
+        response(line)
+    } else {
+        request(line)
+    }
+}
+
+fn response(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
+    let space = |from: usize| {
+        memchr::memchr(b' ', line.get(from..).unwrap_or_default()).map_or(line.len(), |n| from + n)
+    };
+    let version_end = space(0);
+    let code_start = version_end + 1;
+    let code_end = space(code_start);
+    let code = cut(line, code_start, code_end);
+    let phrase = cut(line, code_end + 1, line.len());
+    // RFC 4475 §3.1.2.19: three digits, or the number might wrap somewhere.
+    let status = match code {
+        [b'1'..=b'6', b'0'..=b'9', b'0'..=b'9'] => grammar::decimal(code),
+        _ => None,
+    }
+    .and_then(|status| u16::try_from(status).ok());
+    let fault = if status.is_none() {
+        Some((code_start, "bad_status"))
+    } else {
+        version_fault(cut(line, 0, version_end), 0)
+    };
+    let status = status.unwrap_or(0);
+    (StartLine::Response { status, phrase }, fault)
+}
+
+fn request(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
+    let parts = request_parts(line);
+    let method = cut(line, 0, parts.method_end);
+    let uri = cut(line, parts.uri.start, parts.uri.end);
+    let mut fault = None;
+    let mut note = |at, rule| {
+        fault.get_or_insert((at, rule));
+    };
+    if !grammar::is_token(method) {
+        note(0, "bad_method");
+    }
+    if parts.version.is_empty() || uri.is_empty() {
+        note(parts.method_end, "bad_start_line");
+    } else if parts.extra_space {
+        note(parts.method_end, "extra_space");
+    } else if uri.first() == Some(&b'<') {
+        note(parts.uri.start, "bracketed_request_uri");
+    } else if let Some(at) = uri.iter().position(|&b| !grammar::is(b, grammar::URI)) {
+        let rule = match uri.get(at) {
+            Some(b' ' | b'\t') => "space_in_request_uri",
+            _ => "bad_request_uri",
+        };
+        note(parts.uri.start + at, rule);
+    }
+    if let Some((at, rule)) = version_fault(
+        cut(line, parts.version.start, parts.version.end),
+        parts.version.start,
+    ) {
+        note(at, rule);
+    }
+    let method = Method::from_bytes(method);
+    (StartLine::Request { method, uri }, fault)
+}
+
+/// Where the parts of a request line stand.
+pub(super) struct RequestParts {
+    method_end: usize,
+    pub(super) uri: Range<usize>,
+    version: Range<usize>,
+    /// More than one SP between two parts, or SP behind the last.
+    extra_space: bool,
+}
+
+/// Method up to the first SP, version behind the last one, Request-URI between.
+pub(super) fn request_parts(line: &[u8]) -> RequestParts {
+    let trimmed = line.len()
+        - line
+            .iter()
+            .rev()
+            .take_while(|&&b| matches!(b, b' ' | b'\t'))
+            .count();
+    let method_end = memchr::memchr(b' ', cut(line, 0, trimmed)).unwrap_or(trimmed);
+    let version_start = memchr::memrchr(b' ', cut(line, 0, trimmed)).map_or(trimmed, |at| at + 1);
+    let middle = (method_end + 1).min(version_start)..version_start.saturating_sub(1);
+    let raw = cut(line, middle.start, middle.end);
+    let uri = grammar::trim(raw);
+    let start = if raw.is_empty() {
+        middle.start
+    } else {
+        middle.start + grammar::offset_in(raw, uri)
+    };
+    RequestParts {
+        method_end,
+        uri: start..start + uri.len(),
+        version: version_start..trimmed,
+        extra_space: trimmed != line.len() || uri.len() != raw.len(),
+    }
+}
+
+/// The version of RFC 3261 in any case is right (§7.1); another number is `bad_version` (505); the rest is no version.
+fn version_fault(text: &[u8], at: usize) -> Option<Fault> {
+    if text.eq_ignore_ascii_case(VERSION) {
+        return None;
+    }
+    let number = text
+        .split_at_checked(4)
+        .filter(|(name, _)| name.eq_ignore_ascii_case(b"SIP/"))
+        .map(|(_, number)| number);
+    let is_version = number.is_some_and(|number| {
+        let mut digits = number.splitn(2, |&b| b == b'.');
+        let mut part = || digits.next().and_then(grammar::decimal).is_some();
+        part() && part()
+    });
+    Some((
+        at,
+        if is_version {
+            "bad_version"
+        } else {
+            "bad_start_line"
+        },
+    ))
+}

@@ -1,0 +1,331 @@
+//! URIs of RFC 3261 §19.1 (sip, sips), tel (RFC 3966) and others by scheme.
+use super::grammar::{self, cut};
+use super::{HeaderName, Host, Malformed, host};
+
+/// URI scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `sip`
+    Sip,
+    /// `sips`
+    Sips,
+    /// `tel` (RFC 3966)
+    Tel,
+    /// Anything else that is a scheme.
+    Other,
+}
+
+/// A parsed URI, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Uri<'a> {
+    /// Scheme.
+    pub scheme: Scheme,
+    /// User part as written (with `:password` if any); for tel the number. `None` when there is no `@`.
+    pub user: Option<&'a [u8]>,
+    /// Host (for tel and others: an empty name).
+    pub host: Host<'a>,
+    /// Port, if written.
+    pub port: Option<u16>,
+    /// Parameters from the first `;` on, as written.
+    pub params: &'a [u8],
+    /// What follows `?`, as written.
+    pub headers: &'a [u8],
+    /// What follows the scheme's colon.
+    pub(super) rest: &'a [u8],
+}
+
+/// Parameters that change where or how a request goes: a second one of a name would be read differently by different
+/// parsers (RFC 3261 §19.1.1 forbids it).
+const ONCE: [&[u8]; 7] = [
+    b"transport",
+    b"maddr",
+    b"user",
+    b"method",
+    b"ttl",
+    b"lr",
+    b"ob",
+];
+
+impl<'a> Uri<'a> {
+    /// Parses a URI. Errors carry an offset relative to the text.
+    ///
+    /// # Errors
+    /// `bad_uri` (no scheme, or an octet that no URI holds), `empty_user`, `bad_user`, `bad_host`, `bad_port`,
+    /// `bad_escape`, `duplicate_param`.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
+        let fault = |offset, rule| Malformed {
+            field: HeaderName::Other,
+            offset,
+            rule,
+        };
+        let colon = scheme_len(text).ok_or(fault(0, "bad_uri"))?;
+        if let Some(at) = text.iter().position(|&b| !grammar::is(b, grammar::URI)) {
+            return Err(fault(at, "bad_uri"));
+        }
+        let (name, rest) = (cut(text, 0, colon), cut(text, colon + 1, text.len()));
+        let scheme = if name.eq_ignore_ascii_case(b"sip") {
+            Scheme::Sip
+        } else if name.eq_ignore_ascii_case(b"sips") {
+            Scheme::Sips
+        } else if name.eq_ignore_ascii_case(b"tel") {
+            Scheme::Tel
+        } else {
+            Scheme::Other
+        };
+        let mut uri = Self {
+            scheme,
+            user: None,
+            host: Host::Name(b""),
+            port: None,
+            params: b"",
+            headers: b"",
+            rest,
+        };
+        let parsed = match scheme {
+            Scheme::Sip | Scheme::Sips => uri.parse_sip(rest),
+            Scheme::Tel => uri.parse_tel(rest),
+            Scheme::Other if rest.is_empty() => Err((0, "bad_uri")),
+            Scheme::Other => Ok(()),
+        };
+        match parsed {
+            Ok(()) => Ok(uri),
+            Err((at, rule)) => Err(fault(colon + 1 + at, rule)),
+        }
+    }
+
+    fn parse_sip(&mut self, rest: &'a [u8]) -> Result<(), (usize, &'static str)> {
+        let after_user = match memchr::memchr(b'@', rest) {
+            None => 0,
+            Some(0) => return Err((0, "empty_user")),
+            Some(at) => {
+                let user = cut(rest, 0, at);
+                // `:secret@` has a password but no user.
+                if user.first() == Some(&b':') {
+                    return Err((0, "empty_user"));
+                }
+                check_escapes(user).map_err(|at| (at, "bad_escape"))?;
+                self.user = Some(user);
+                at + 1
+            }
+        };
+        let place = cut(rest, after_user, rest.len());
+        if let Some(second) = memchr::memchr(b'@', place) {
+            // `@` is legal nowhere but once: what is host to one parser would be user to another.
+            return Err((after_user + second, "bad_user"));
+        }
+        let bad_host = (after_user, "bad_host");
+        let (host, tail) = Host::split(place).ok_or(bad_host)?;
+        self.host = Host::parse(host).ok_or(bad_host)?;
+        let mut at = after_user + host.len();
+        let mut tail = tail;
+        if let [b':', digits @ ..] = tail {
+            let end = digits
+                .iter()
+                .position(|&b| matches!(b, b';' | b'?'))
+                .unwrap_or(digits.len());
+            self.port = Some(host::port(cut(digits, 0, end)).ok_or((at + 1, "bad_port"))?);
+            tail = cut(digits, end, digits.len());
+            at += 1 + end;
+        }
+        let question = memchr::memchr(b'?', tail).unwrap_or(tail.len());
+        self.params = cut(tail, 0, question);
+        self.headers = cut(tail, question + 1, tail.len());
+        if !matches!(self.params.first(), None | Some(b';')) {
+            return Err((at, "bad_host"));
+        }
+        check_escapes(tail).map_err(|e| (at + e, "bad_escape"))?;
+        self.check_once().map_err(|rule| (at, rule))
+    }
+
+    fn parse_tel(&mut self, rest: &'a [u8]) -> Result<(), (usize, &'static str)> {
+        let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
+        let number = cut(rest, 0, end);
+        let fits = |b: &u8| b.is_ascii_hexdigit() || b"+*#-.()".contains(b);
+        if !number.iter().all(fits) || !number.iter().any(|&b| !is_visual_separator(b)) {
+            return Err((0, "bad_user"));
+        }
+        self.user = Some(number);
+        self.params = cut(rest, end, rest.len());
+        Ok(())
+    }
+
+    fn check_once(&self) -> Result<(), &'static str> {
+        let mut seen = [false; ONCE.len()];
+        for (name, _) in params(self.params) {
+            for (&one, seen) in ONCE.iter().zip(&mut seen) {
+                if same_text(name, one, Case::Any) && std::mem::replace(seen, true) {
+                    return Err("duplicate_param");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A URI parameter (name in any case): `None` absent, `Some(None)` without a value.
+    ///
+    /// A name that is written with escapes is the name it stands for (RFC 4475 §3.1.1.3); values are given as written.
+    pub fn param(&self, name: &str) -> Option<Option<&'a [u8]>> {
+        params(self.params)
+            .find(|(found, _)| same_text(found, name.as_bytes(), Case::Any))
+            .map(|(_, value)| value)
+    }
+
+    /// Whether the two are equal by RFC 3261 §19.1.4 (which is not transitive).
+    ///
+    /// tel URIs are compared by RFC 3966 §5, others octet by octet behind the scheme. URIs with more than 32 parameters
+    /// or header parts equal nothing: comparing them takes quadratic time.
+    pub fn equivalent(&self, other: &Uri<'_>) -> bool {
+        if self.scheme != other.scheme {
+            return false;
+        }
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips => {
+                let users = match (self.user, other.user) {
+                    (None, None) => true,
+                    (Some(one), Some(two)) => same_text(one, two, Case::Exact),
+                    _ => false,
+                };
+                users
+                    && self.host.same(&other.host)
+                    && self.port == other.port
+                    && params_agree(self.params, other.params, must_be_on_both)
+                    && headers_agree(self.headers, other.headers)
+            }
+            Scheme::Tel => {
+                let digits = |uri: &[u8]| -> Vec<u8> {
+                    uri.iter()
+                        .filter(|&&b| !is_visual_separator(b))
+                        .map(u8::to_ascii_lowercase)
+                        .collect()
+                };
+                digits(self.user.unwrap_or_default()) == digits(other.user.unwrap_or_default())
+                    && params_agree(self.params, other.params, |_| true)
+            }
+            Scheme::Other => self.rest == other.rest,
+        }
+    }
+}
+
+/// Length of the scheme in front of the first colon.
+pub(super) fn scheme_len(text: &[u8]) -> Option<usize> {
+    let colon = memchr::memchr(b':', text)?;
+    let (first, others) = cut(text, 0, colon).split_first()?;
+    let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    (first.is_ascii_alphabetic() && others.iter().all(fits)).then_some(colon)
+}
+
+/// RFC 3966 §3: these only make a number easier to read.
+fn is_visual_separator(b: u8) -> bool {
+    matches!(b, b'-' | b'.' | b'(' | b')')
+}
+
+/// Every `%` begins an escape, or the octet where one does not.
+fn check_escapes(text: &[u8]) -> Result<(), usize> {
+    match memchr::memchr_iter(b'%', text)
+        .find(|&at| grammar::escaped(cut(text, at, at + 3)).is_none())
+    {
+        Some(at) => Err(at),
+        None => Ok(()),
+    }
+}
+
+/// Names and values of URI parameters; empty ones are passed over.
+fn params(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    pairs(text, b';')
+}
+
+fn pairs(text: &[u8], separator: u8) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    text.split(move |&b| b == separator)
+        .filter(|part| !part.is_empty())
+        .map(|part| match memchr::memchr(b'=', part) {
+            Some(equal) => (cut(part, 0, equal), Some(cut(part, equal + 1, part.len()))),
+            None => (part, None),
+        })
+}
+
+/// RFC 3261 §19.1.4: present on one side only, these make a difference.
+fn must_be_on_both(name: &[u8]) -> bool {
+    [&b"user"[..], b"ttl", b"method", b"maddr"]
+        .iter()
+        .any(|one| same_text(name, one, Case::Any))
+}
+
+/// The most parameters or header parts that are compared.
+const COMPARED: usize = 32;
+
+fn params_agree(one: &[u8], two: &[u8], needed: impl Fn(&[u8]) -> bool) -> bool {
+    let covers = |here: &[u8], there: &[u8]| {
+        params(here).all(|(name, value)| {
+            match params(there).find(|(found, _)| same_text(name, found, Case::Any)) {
+                Some((_, found)) => match (value, found) {
+                    (None, None) => true,
+                    (Some(value), Some(found)) => same_text(value, found, Case::Any),
+                    _ => false,
+                },
+                None => !needed(name),
+            }
+        })
+    };
+    params(one).count() <= COMPARED
+        && params(two).count() <= COMPARED
+        && covers(one, two)
+        && covers(two, one)
+}
+
+fn headers_agree(one: &[u8], two: &[u8]) -> bool {
+    let covers = |here: &[u8], there: &[u8]| {
+        pairs(here, b'&').all(|(name, value)| {
+            pairs(there, b'&').any(|(found, other)| {
+                same_text(name, found, Case::Any)
+                    && same_text(
+                        value.unwrap_or_default(),
+                        other.unwrap_or_default(),
+                        Case::Exact,
+                    )
+            })
+        })
+    };
+    let counts = (pairs(one, b'&').count(), pairs(two, b'&').count());
+    counts.0 == counts.1 && counts.0 <= COMPARED && covers(one, two) && covers(two, one)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Exact,
+    Any,
+}
+
+/// Whether both mean the same text: an escape of an octet that needs none equals that octet; an escape of a reserved
+/// octet does not (RFC 3261 §19.1.4).
+fn same_text(one: &[u8], two: &[u8], case: Case) -> bool {
+    let (mut one, mut two) = (one, two);
+    loop {
+        match (next_octet(&mut one), next_octet(&mut two)) {
+            (None, None) => return true,
+            (Some((a, a_escaped)), Some((b, b_escaped))) => {
+                let octets = match case {
+                    Case::Exact => a == b,
+                    Case::Any => a.eq_ignore_ascii_case(&b),
+                };
+                if !octets || (a_escaped != b_escaped && !is_unreserved(a)) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// The first octet with escapes undone, and whether it was escaped.
+fn next_octet(text: &mut &[u8]) -> Option<(u8, bool)> {
+    let (octet, length, was_escaped) = match grammar::escaped(text) {
+        Some(octet) => (octet, 3, true),
+        None => (*text.first()?, 1, false),
+    };
+    *text = text.get(length..).unwrap_or_default();
+    Some((octet, was_escaped))
+}
+
+fn is_unreserved(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b)
+}

@@ -1,0 +1,166 @@
+//! What a certificate or CRL says of itself, for checks and for show; paths are judged elsewhere (RFC 5280, RFC 5922 §7.1).
+use super::DnsName;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::oid_registry::Oid;
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
+
+/// id-kp-sipDomain (RFC 5924 §4): 1.3.6.1.5.5.7.3.20.
+const SIP_DOMAIN: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 3, 20];
+
+/// What a certificate says of itself.
+#[derive(Clone, Debug)]
+pub struct CertificateFacts {
+    /// Subject, as text.
+    pub subject: String,
+    /// Issuer, as text.
+    pub issuer: String,
+    /// notBefore, Unix seconds.
+    pub not_before: i64,
+    /// notAfter, Unix seconds.
+    pub not_after: i64,
+    /// subjectAltName dNSName values, as written.
+    pub dns: Vec<String>,
+    /// Hosts of the subjectAltName URIs with scheme sip and no userinfo.
+    pub sip: Vec<String>,
+    /// Whether it may act as a TLS server (serverAuth, any, sipDomain or no purpose at all).
+    pub server: bool,
+    /// Whether it may act as a TLS client (clientAuth, any, sipDomain or no purpose at all).
+    pub client: bool,
+    subject_der: Vec<u8>,
+    issuer_der: Vec<u8>,
+}
+
+impl CertificateFacts {
+    /// Reads one certificate; `None` if it is none.
+    pub fn read(der: &[u8]) -> Option<Self> {
+        let (rest, certificate) = X509Certificate::from_der(der).ok()?;
+        if !rest.is_empty() {
+            return None;
+        }
+        let (dns, sip) = alternative_names(&certificate)?;
+        let (server, client) = purposes(&certificate)?;
+        let validity = certificate.validity();
+        Some(Self {
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            not_before: validity.not_before.timestamp(),
+            not_after: validity.not_after.timestamp(),
+            dns,
+            sip,
+            server,
+            client,
+            subject_der: certificate.subject().as_raw().to_vec(),
+            issuer_der: certificate.issuer().as_raw().to_vec(),
+        })
+    }
+    /// Whether the other certificate bears the name that this one says it was issued by.
+    pub fn names_as_issuer(&self, other: &Self) -> bool {
+        self.issuer_der == other.subject_der
+    }
+    /// The names that are host names or domains, normalised, each once.
+    pub fn names(&self) -> Vec<DnsName> {
+        let mut names = Vec::new();
+        for text in self.dns.iter().chain(&self.sip) {
+            if let Ok(name) = DnsName::parse(text)
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
+fn alternative_names(certificate: &X509Certificate<'_>) -> Option<(Vec<String>, Vec<String>)> {
+    let mut dns = Vec::new();
+    let mut sip = Vec::new();
+    // An extension that occurs twice or does not parse makes the certificate useless to every verifier.
+    if let Some(extension) = certificate.subject_alternative_name().ok()? {
+        for name in &extension.value.general_names {
+            if let GeneralName::DNSName(name) = name {
+                dns.push((*name).to_owned());
+            } else if let GeneralName::URI(uri) = name
+                && let Some(host) = sip_host(uri)
+            {
+                sip.push(host.to_owned());
+            }
+        }
+    }
+    Some((dns, sip))
+}
+
+/// The host of a sip URI without userinfo; any other URI is not an identity (RFC 5922 §7.1).
+fn sip_host(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_once(':')?;
+    if !scheme.eq_ignore_ascii_case("sip") || rest.contains('@') {
+        return None;
+    }
+    let end = rest.find([':', ';', '?']).unwrap_or(rest.len());
+    rest.get(..end)
+}
+
+fn purposes(certificate: &X509Certificate<'_>) -> Option<(bool, bool)> {
+    let Some(usage) = certificate.extended_key_usage().ok()? else {
+        return Some((true, true));
+    };
+    let usage = usage.value;
+    let sip_domain = Oid::from(SIP_DOMAIN).is_ok_and(|oid| usage.other.contains(&oid));
+    let both = usage.any || sip_domain;
+    Some((both || usage.server_auth, both || usage.client_auth))
+}
+
+/// What a CRL says of itself.
+#[derive(Clone, Debug)]
+pub struct CrlFacts {
+    /// Issuer, as text.
+    pub issuer: String,
+    /// thisUpdate, Unix seconds.
+    pub this_update: i64,
+    /// nextUpdate, Unix seconds.
+    pub next_update: Option<i64>,
+    /// How many certificates it revokes.
+    pub revoked: usize,
+}
+
+impl CrlFacts {
+    /// Reads one CRL; `None` if it is none.
+    pub fn read(der: &[u8]) -> Option<Self> {
+        let (rest, crl) = CertificateRevocationList::from_der(der).ok()?;
+        rest.is_empty().then(|| Self {
+            issuer: crl.issuer().to_string(),
+            this_update: crl.last_update().timestamp(),
+            next_update: crl.next_update().map(|time| time.timestamp()),
+            revoked: crl.iter_revoked_certificates().count(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sip_uris_without_userinfo_have_a_host_that_counts() {
+        assert_eq!(sip_host("sip:contoso.test"), Some("contoso.test"));
+        assert_eq!(
+            sip_host("SIP:contoso.test:5061;transport=tls"),
+            Some("contoso.test")
+        );
+        for uri in [
+            "sips:contoso.test",
+            "sip:alice@contoso.test",
+            "https://contoso.test",
+            "contoso.test",
+        ] {
+            assert_eq!(sip_host(uri), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn octets_that_are_no_certificate_have_no_facts() {
+        assert!(CertificateFacts::read(&[0x30, 0]).is_none());
+        assert!(CertificateFacts::read(b"").is_none());
+        assert!(CrlFacts::read(&[0x30, 0]).is_none());
+    }
+}

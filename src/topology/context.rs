@@ -1,0 +1,225 @@
+//! What every resolving step needs: lines, the files beside the topology, names and references.
+use super::DnsName;
+use super::code::Code;
+use super::findings::{Findings, Source};
+use super::nearest::did_you_mean;
+use super::raw::Text;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// No certificate, key or CRL file is larger; the largest public CRLs have some ten million octets.
+const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+
+/// One loading: the file, the time, and what was found.
+pub(super) struct Context<'a, 't> {
+    pub(super) source: &'a Source<'t>,
+    pub(super) found: &'a mut Findings,
+    /// Unix seconds for which validity is checked.
+    pub(super) at: i64,
+    /// `node.fqdn`, once it is known.
+    pub(super) fqdn: Option<DnsName>,
+}
+
+impl Context<'_, '_> {
+    pub(super) fn line<T>(&self, value: &Spanned<T>) -> u32 {
+        self.source.line_of(value)
+    }
+    pub(super) fn add(
+        &mut self,
+        code: Code,
+        line: u32,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.found.add(code, line, what, remedy);
+    }
+    /// A path of the file, relative to the file's own directory.
+    pub(super) fn path(&self, text: &Text) -> PathBuf {
+        let base = self.source.path().parent().unwrap_or(Path::new(""));
+        base.join(text.get_ref())
+    }
+    /// Reads a file that the topology names; what hinders is reported.
+    pub(super) fn read(&mut self, text: &Text, what: &str) -> Option<Vec<u8>> {
+        let path = self.path(text);
+        let line = self.line(text);
+        let shown = path.display();
+        let file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.add(
+                    Code::FileMissing,
+                    line,
+                    format!("{what} {shown} does not exist"),
+                    "correct the path (a relative one starts at the topology file's directory) or put the file there",
+                );
+                return None;
+            }
+            Err(error) => {
+                self.unreadable(line, format!("{what} {shown} cannot be opened: {error}"));
+                return None;
+            }
+        };
+        let mut octets = Vec::new();
+        match file.take(LARGEST_FILE + 1).read_to_end(&mut octets) {
+            Ok(_) if octets.len() as u64 > LARGEST_FILE => {
+                self.unreadable(line, format!("{what} {shown} is larger than 64 MiB"));
+                None
+            }
+            Ok(_) => Some(octets),
+            Err(error) => {
+                self.unreadable(line, format!("{what} {shown} cannot be read: {error}"));
+                None
+            }
+        }
+    }
+    fn unreadable(&mut self, line: u32, what: String) {
+        self.add(
+            Code::FileUnreadable,
+            line,
+            what,
+            "name a regular file that the user sipward runs as may read",
+        );
+    }
+    /// Warns of a secret that every user may read, or that others may replace.
+    pub(super) fn check_secret(&mut self, text: &Text, what: &str) {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let path = self.path(text);
+            let Ok(data) = std::fs::metadata(&path) else {
+                return;
+            };
+            let mode = data.permissions().mode() & 0o777;
+            if data.is_file() && mode & 0o027 != 0 {
+                let line = self.line(text);
+                self.add(
+                    Code::KeyReadableByOthers,
+                    line,
+                    format!("{what} {} has mode {mode:04o}", path.display()),
+                    format!(
+                        "chmod 600 {} (or 640 with a group of its own)",
+                        path.display()
+                    ),
+                );
+            }
+        }
+    }
+    /// A host name or domain; what is none is reported.
+    pub(super) fn name(&mut self, text: &Text, what: &str) -> Option<DnsName> {
+        match DnsName::parse(text.get_ref()) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                let line = self.line(text);
+                self.add(
+                    Code::InvalidName,
+                    line,
+                    format!("{what} \"{}\" is not a name", text.get_ref()),
+                    error.to_string(),
+                );
+                None
+            }
+        }
+    }
+    /// A list of names without repetitions; what is wrong in it is reported.
+    pub(super) fn names(&mut self, list: &[Text], what: &str) -> Vec<DnsName> {
+        let mut names: Vec<DnsName> = Vec::new();
+        for text in list {
+            let Some(name) = self.name(text, what) else {
+                continue;
+            };
+            if names.contains(&name) {
+                let line = self.line(text);
+                self.twice(line, what, name.as_str());
+            } else {
+                names.push(name);
+            }
+        }
+        names
+    }
+    /// Reports a name that is in one list twice.
+    pub(super) fn twice(&mut self, line: u32, what: &str, name: &str) {
+        self.add(
+            Code::DuplicateName,
+            line,
+            format!("{what} \"{name}\" is there twice"),
+            "take one of the two out",
+        );
+    }
+    /// Reports an empty list that needs an entry; whether it has one.
+    pub(super) fn filled<T>(&mut self, list: &Spanned<Vec<T>>, what: &str) -> bool {
+        let filled = !list.get_ref().is_empty();
+        if !filled {
+            let line = self.line(list);
+            self.add(
+                Code::EmptyList,
+                line,
+                format!("{what} is an empty list"),
+                "give it at least one entry",
+            );
+        }
+        filled
+    }
+}
+
+/// The names of one kind of section, by position.
+pub(super) struct Names {
+    kind: &'static str,
+    entries: Vec<Option<String>>,
+}
+
+impl Names {
+    /// Registers a name for each section; a repeated one is reported.
+    pub(super) fn register<'n>(
+        kind: &'static str,
+        names: impl Iterator<Item = Option<(String, &'n Text)>>,
+        context: &mut Context<'_, '_>,
+    ) -> Self {
+        let mut entries: Vec<Option<(String, u32)>> = Vec::new();
+        for name in names {
+            let Some((name, text)) = name else {
+                entries.push(None);
+                continue;
+            };
+            let line = context.line(text);
+            let first = entries.iter().flatten().find(|(known, _)| *known == name);
+            if let Some((_, first)) = first {
+                let what = format!("{kind} \"{name}\" is defined twice, first in line {first}");
+                context.add(
+                    Code::DuplicateName,
+                    line,
+                    what,
+                    "merge the two sections, or give one of them another name",
+                );
+            }
+            entries.push(Some((name, line)));
+        }
+        let entries = entries.into_iter().map(|e| e.map(|(name, _)| name));
+        Self {
+            kind,
+            entries: entries.collect(),
+        }
+    }
+    /// The position of a name; an unknown one is reported with the nearest that is known.
+    pub(super) fn find(
+        &self,
+        name: &str,
+        line: u32,
+        place: &str,
+        context: &mut Context<'_, '_>,
+    ) -> Option<u16> {
+        let position = self.entries.iter().position(|e| e.as_deref() == Some(name));
+        if position.is_none() {
+            let known = self.entries.iter().flatten().map(String::as_str);
+            let hint = did_you_mean(name, known);
+            let kind = self.kind;
+            context.add(
+                Code::UnknownReference,
+                line,
+                format!("{place} names the {kind} \"{name}\", which is not defined{hint}"),
+                format!("correct the name or add a [[{kind}]] section for it"),
+            );
+        }
+        position.and_then(|at| u16::try_from(at).ok())
+    }
+}

@@ -1,0 +1,124 @@
+//! What loading has found so far, and the way from an octet of the file to its line.
+use super::code::{Code, Severity};
+use super::{Fault, Warning};
+use std::path::{Path, PathBuf};
+
+/// The topology file as text, with the start of each line.
+pub(super) struct Source<'t> {
+    path: PathBuf,
+    starts: Vec<usize>,
+    text: &'t str,
+}
+
+impl<'t> Source<'t> {
+    pub(super) fn new(path: &Path, text: &'t str) -> Self {
+        let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+        let starts = std::iter::once(0)
+            .chain(newlines.map(|(at, _)| at + 1))
+            .collect();
+        Self {
+            path: path.to_owned(),
+            starts,
+            text,
+        }
+    }
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+    pub(super) fn text(&self) -> &'t str {
+        self.text
+    }
+    /// The line, from 1, of an octet of the text.
+    pub(super) fn line(&self, offset: usize) -> u32 {
+        let before = self.starts.partition_point(|start| *start <= offset);
+        u32::try_from(before).unwrap_or(u32::MAX).max(1)
+    }
+    /// The line of a value.
+    pub(super) fn line_of<T>(&self, value: &toml::Spanned<T>) -> u32 {
+        self.line(value.span().start)
+    }
+}
+
+/// Collects faults and warnings; a code's severity decides which of the two it is.
+pub(super) struct Findings {
+    path: PathBuf,
+    faults: Vec<Fault>,
+    warnings: Vec<Warning>,
+}
+
+impl Findings {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+    /// Adds a finding about a line of the topology file.
+    pub(super) fn add(
+        &mut self,
+        code: Code,
+        line: u32,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let file = self.path.clone();
+        self.add_in(file, code, Some(line), what.into(), remedy.into());
+    }
+    /// Adds a finding about the topology file as a whole.
+    pub(super) fn add_whole(
+        &mut self,
+        code: Code,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let file = self.path.clone();
+        self.add_in(file, code, None, what.into(), remedy.into());
+    }
+    /// Adds a finding about a line of another file.
+    pub(super) fn add_in(
+        &mut self,
+        file: PathBuf,
+        code: Code,
+        line: Option<u32>,
+        what: String,
+        remedy: String,
+    ) {
+        let finding = Fault {
+            file,
+            line,
+            code: code.code(),
+            what,
+            remedy,
+        };
+        match code.severity() {
+            Severity::Fault => self.faults.push(finding),
+            Severity::Warning => self.warnings.push(finding),
+        }
+    }
+    pub(super) fn is_fatal(&self) -> bool {
+        !self.faults.is_empty()
+    }
+    /// Faults and warnings, each in the order of files and lines.
+    pub(super) fn into_parts(mut self) -> (Vec<Fault>, Vec<Warning>) {
+        let main = self.path;
+        let order = |f: &Fault| (f.file != main, f.file.clone(), f.line);
+        self.faults.sort_by_key(order);
+        self.faults.dedup();
+        self.warnings.sort_by_key(order);
+        self.warnings.dedup();
+        (self.faults, self.warnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_in_the_line_that_starts_at_or_before_it() {
+        let source = Source::new(Path::new("t"), "a\nbc\n\nd");
+        let lines: Vec<u32> = (0..7).map(|at| source.line(at)).collect();
+        assert_eq!(lines, [1, 1, 2, 2, 2, 3, 4]);
+    }
+}

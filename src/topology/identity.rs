@@ -1,0 +1,321 @@
+//! `[[identity]]`: our certificates and keys, read and checked against each other and the clock.
+use super::certificate::CertificateFacts;
+use super::code::Code;
+use super::context::Context;
+use super::pem;
+use super::raw::{RawIdentity, Text};
+use super::{DnsName, Identity, KeyPair};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// How long before its end a certificate is worth a warning: time enough to renew by hand.
+pub(crate) const SOON: i64 = 30 * 86_400;
+
+/// Loads one identity; `None` when something of it is missing or broken, which is then reported.
+pub(super) fn load(
+    raw: &RawIdentity,
+    line: u32,
+    context: &mut Context<'_, '_>,
+) -> Option<Identity> {
+    let name = raw.name.as_ref()?;
+    let label = format!("identity \"{}\"", name.get_ref());
+    let server = raw.certificate.as_ref().zip(raw.private_key.as_ref());
+    let server = server.and_then(|(certificate, key)| {
+        key_pair(&label, "", certificate, key, Role::Server, context)
+    });
+    let client = client_slot(raw, &label, context);
+    let (server, facts) = server?;
+    if raw.client_certificate.is_none() && !facts.client {
+        warn_client_purpose(&label, raw.certificate.as_ref()?, context);
+    }
+    warn_hidden(&label, &facts, raw.certificate.as_ref()?, context);
+    Some(Identity {
+        name: name.get_ref().clone(),
+        server,
+        client: client?,
+        names: facts.names(),
+        line,
+    })
+}
+
+/// The second slot, if there is one; the outer `None` when it is broken.
+fn client_slot(
+    raw: &RawIdentity,
+    label: &str,
+    context: &mut Context<'_, '_>,
+) -> Option<Option<KeyPair>> {
+    match (&raw.client_certificate, &raw.client_private_key) {
+        (None, None) => Some(None),
+        (Some(certificate), Some(key)) => {
+            let (pair, facts) =
+                key_pair(label, "client_", certificate, key, Role::Client, context)?;
+            if !facts.client {
+                warn_client_purpose(label, certificate, context);
+            }
+            Some(Some(pair))
+        }
+        (Some(there), None) => half(label, there, "client_private_key", context),
+        (None, Some(there)) => half(label, there, "client_certificate", context),
+    }
+}
+
+fn half(
+    label: &str,
+    there: &Text,
+    missing: &str,
+    context: &mut Context<'_, '_>,
+) -> Option<Option<KeyPair>> {
+    let line = context.line(there);
+    context.add(
+        Code::MissingKey,
+        line,
+        format!("{label} has no `{missing}`"),
+        "client_certificate and client_private_key belong together: add the other or take out both",
+    );
+    None
+}
+
+fn warn_client_purpose(label: &str, certificate: &Text, context: &mut Context<'_, '_>) {
+    let line = context.line(certificate);
+    context.add(
+        Code::ClientPurposeMissing,
+        line,
+        format!("the certificate that {label} shows when it connects out lacks clientAuth"),
+        "partners with a strict purpose policy will refuse it: get a certificate with serverAuth and clientAuth, or set client_certificate",
+    );
+}
+
+/// A peer that follows RFC 5922 §7.1 looks at no DNS name once there is a sip URI.
+fn warn_hidden(
+    label: &str,
+    facts: &CertificateFacts,
+    certificate: &Text,
+    context: &mut Context<'_, '_>,
+) {
+    let Some(fqdn) = context.fqdn.clone() else {
+        return;
+    };
+    let is = |text: &String| DnsName::parse(text).is_ok_and(|name| name == fqdn);
+    if facts.dns.iter().any(is) && !facts.sip.is_empty() && !facts.sip.iter().any(is) {
+        let line = context.line(certificate);
+        context.add(
+            Code::FqdnHiddenByUri,
+            line,
+            format!("the certificate of {label} has the URI sip:{}, but none for {fqdn}", facts.sip.join(", sip:")),
+            format!("peers that go by RFC 5922 see the URIs only: add URI:sip:{fqdn}, or leave the URIs out"),
+        );
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Server,
+    Client,
+}
+
+/// Reads a chain and its key and checks that they fit each other.
+fn key_pair(
+    label: &str,
+    prefix: &str,
+    certificate: &Text,
+    private_key: &Text,
+    role: Role,
+    context: &mut Context<'_, '_>,
+) -> Option<(KeyPair, CertificateFacts)> {
+    let chain = chain(&format!("{prefix}certificate"), certificate, context);
+    let key = key(&format!("{prefix}private_key"), private_key, context);
+    if let Some((_, facts)) = &chain {
+        check_chain(label, certificate, facts, role, context);
+    }
+    let (chain, facts) = chain?;
+    let key = key?;
+    check_match(label, &chain, &key, private_key, context)?;
+    let leaf = facts.into_iter().next()?;
+    Some((KeyPair { chain, key }, leaf))
+}
+
+/// Reads certificates with what they say of themselves; at least one.
+pub(super) fn chain(
+    what: &str,
+    file: &Text,
+    context: &mut Context<'_, '_>,
+) -> Option<(Vec<CertificateDer<'static>>, Vec<CertificateFacts>)> {
+    let octets = context.read(file, what)?;
+    let chain = pem::certificates(&octets).map_err(|error| error.to_string());
+    let read = chain.and_then(|chain| {
+        let facts = chain.iter().enumerate().map(|(at, der)| {
+            CertificateFacts::read(der)
+                .ok_or_else(|| format!("its certificate number {} cannot be parsed", at + 1))
+        });
+        let facts = facts.collect::<Result<Vec<_>, String>>()?;
+        Ok((chain, facts))
+    });
+    read.map_err(|error| malformed(what, file, &error, context))
+        .ok()
+}
+
+fn key(what: &str, file: &Text, context: &mut Context<'_, '_>) -> Option<PrivateKeyDer<'static>> {
+    context.check_secret(file, what);
+    let octets = context.read(file, what)?;
+    let key = pem::private_key(&octets).map_err(|error| error.to_string());
+    let usable = key.and_then(|key| match any_supported_type(&key) {
+        Ok(_) => Ok(key),
+        Err(_) => Err(
+            "its key is of no kind that TLS can use (RSA, ECDSA P-256/P-384/P-521, Ed25519)"
+                .to_owned(),
+        ),
+    });
+    usable
+        .map_err(|error| malformed(what, file, &error, context))
+        .ok()
+}
+
+/// Reports a file that does not hold what it should.
+pub(super) fn malformed(what: &str, file: &Text, error: &str, context: &mut Context<'_, '_>) {
+    let line = context.line(file);
+    let path = context.path(file);
+    context.add(
+        Code::PemMalformed,
+        line,
+        format!("{what} {} cannot be used: {error}", path.display()),
+        "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)",
+    );
+}
+
+fn check_match(
+    label: &str,
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+    file: &Text,
+    context: &mut Context<'_, '_>,
+) -> Option<()> {
+    let key = any_supported_type(key).ok()?;
+    let matches = |certificate: &CertificateDer<'static>| {
+        CertifiedKey::new(vec![certificate.clone()], key.clone())
+            .keys_match()
+            .is_ok()
+    };
+    let at = chain.iter().position(matches);
+    if at == Some(0) {
+        return Some(());
+    }
+    let remedy = if let Some(at) = at {
+        format!(
+            "it belongs to certificate number {} of the chain: put the leaf first",
+            at + 1
+        )
+    } else {
+        "name the key that the certificate was requested with, or have a certificate issued for this key".to_owned()
+    };
+    let line = context.line(file);
+    context.add(
+        Code::KeyMismatch,
+        line,
+        format!("the private key of {label} does not belong to the first certificate of its chain"),
+        remedy,
+    );
+    None
+}
+
+fn check_chain(
+    label: &str,
+    file: &Text,
+    facts: &[CertificateFacts],
+    role: Role,
+    context: &mut Context<'_, '_>,
+) {
+    let line = context.line(file);
+    for (number, pair) in facts.windows(2).enumerate() {
+        if let [below, above] = pair
+            && !below.names_as_issuer(above)
+        {
+            context.add(
+                Code::ChainOrder,
+                line,
+                format!(
+                    "{label}: certificate {} of the chain was issued by \"{}\", but \"{}\" follows it",
+                    number + 1,
+                    below.issuer,
+                    above.subject
+                ),
+                "order the file leaf, its issuer, that one's issuer; without the root, without others",
+            );
+        }
+    }
+    for certificate in facts {
+        check_validity(label, certificate, line, context);
+    }
+    let Some(leaf) = facts.first() else { return };
+    if role == Role::Server && !leaf.server {
+        context.add(
+            Code::ServerPurposeMissing,
+            line,
+            format!("the server certificate of {label} lacks serverAuth"),
+            "clients and peers will refuse it: get a certificate with serverAuth, and clientAuth if it shall connect out",
+        );
+    }
+}
+
+fn check_validity(label: &str, facts: &CertificateFacts, line: u32, context: &mut Context<'_, '_>) {
+    let subject = &facts.subject;
+    if context.at > facts.not_after {
+        let end = show_time(facts.not_after);
+        context.add(
+            Code::CertificateExpired,
+            line,
+            format!("{label}: the certificate of \"{subject}\" expired at {end}"),
+            "renew it and put the new chain in place",
+        );
+    } else if context.at < facts.not_before {
+        let start = show_time(facts.not_before);
+        context.add(
+            Code::CertificateNotYetValid,
+            line,
+            format!("{label}: the certificate of \"{subject}\" is not valid before {start}"),
+            "check the clock of this machine, or wait with putting it in place",
+        );
+    } else {
+        warn_soon(label, facts, line, context);
+    }
+}
+
+/// Warns of a certificate that ends soon.
+pub(super) fn warn_soon(
+    label: &str,
+    facts: &CertificateFacts,
+    line: u32,
+    context: &mut Context<'_, '_>,
+) {
+    let left = facts.not_after.saturating_sub(context.at);
+    if left < SOON {
+        context.add(
+            Code::CertificateExpiresSoon,
+            line,
+            format!(
+                "{label}: the certificate of \"{}\" ends at {}, in {} days",
+                facts.subject,
+                show_time(facts.not_after),
+                left / 86_400
+            ),
+            "renew it now; a reload takes the new one without dropping a connection",
+        );
+    }
+}
+
+/// `2026-11-24 03:38 UTC`.
+pub(crate) fn show_time(unix: i64) -> String {
+    time::OffsetDateTime::from_unix_timestamp(unix).map_or_else(
+        |_| format!("second {unix}"),
+        |t| {
+            format!(
+                "{:04}-{:02}-{:02} {:02}:{:02} UTC",
+                t.year(),
+                u8::from(t.month()),
+                t.day(),
+                t.hour(),
+                t.minute()
+            )
+        },
+    )
+}

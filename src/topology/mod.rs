@@ -1,0 +1,140 @@
+//! The topology: the TOML file read, resolved and checked, so that no later layer has an open question.
+//!
+//! Loading goes in four passes, each of which reports all that it finds before anything is given up: [`load_text`]
+//! parses the document, `shape` holds it against `schema`, `raw` takes it over into structs, `resolve` reads the files
+//! and follows the references. Only a file without a single fault becomes a [`Topology`].
+
+mod certificate;
+mod changes;
+mod code;
+mod context;
+mod expectation;
+mod findings;
+mod identity;
+pub(crate) mod limits;
+mod listener;
+mod model;
+mod names;
+mod nearest;
+mod peer;
+mod pem;
+mod pool;
+mod quantity;
+mod raw;
+mod resolve;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod trust_set;
+mod words;
+
+pub use certificate::{CertificateFacts, CrlFacts};
+pub use code::{Code, Severity};
+pub(crate) use identity::show_time;
+pub use model::*;
+pub use names::NameError;
+pub(crate) use quantity::show_duration;
+
+use context::Context;
+use findings::{Findings, Source};
+use rustls_pki_types::UnixTime;
+use std::path::Path;
+use toml::de::DeTable;
+
+/// No topology file is larger: some ten thousand peers.
+const LARGEST_TOPOLOGY: u64 = 16 * 1024 * 1024;
+
+/// Loads a topology file with every file that it names; `at` is the time for which certificates must be valid.
+///
+/// # Errors
+/// Everything that must be mended, each with file, line and what to do.
+pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
+    let fault = |code: Code, what: String, remedy: &str| {
+        vec![Fault {
+            file: path.to_owned(),
+            line: None,
+            code: code.code(),
+            what,
+            remedy: remedy.to_owned(),
+        }]
+    };
+    let size = std::fs::metadata(path).map(|data| data.len());
+    if size.as_ref().is_ok_and(|size| *size > LARGEST_TOPOLOGY) {
+        return Err(fault(
+            Code::FileUnreadable,
+            "the topology file is larger than 16 MiB".to_owned(),
+            "name the topology file, not another",
+        ));
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) => load_text(&text, path, at),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(fault(
+            Code::FileMissing,
+            "the topology file does not exist".to_owned(),
+            "name an existing file; config/minimal.toml is a start",
+        )),
+        Err(error) => Err(fault(
+            Code::FileUnreadable,
+            format!("the topology file cannot be read: {error}"),
+            "name a regular UTF-8 file that the user sipward runs as may read",
+        )),
+    }
+}
+
+/// As [`load`], with the file's text at hand; `path` is where relative paths start, and what faults name.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(text: &str, path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
+    let source = Source::new(path, text);
+    let mut found = Findings::new(path);
+    let topology = pass(&source, &mut found, at);
+    let (faults, warnings) = found.into_parts();
+    match topology {
+        Some(mut topology) if faults.is_empty() => {
+            topology.warnings = warnings;
+            Ok(topology)
+        }
+        _ => Err(faults),
+    }
+}
+
+fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topology> {
+    let (mut document, errors) = DeTable::parse_recoverable(source.text());
+    for error in &errors {
+        let line = error.span().map_or(1, |span| source.line(span.start));
+        found.add(
+            Code::Syntax,
+            line,
+            format!("this is not TOML: {}", error.message()),
+            "correct the line; strings need quotes, lists brackets, a section [name] or [[name]]",
+        );
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    shape::check(document.get_mut(), source, found);
+    let raw = serde::Deserialize::deserialize(toml::de::Deserializer::from(document));
+    let raw: raw::Raw = raw
+        .map_err(|error: toml::de::Error| {
+            // The shape check lets nothing through that ends here; if it did, this says so with a line.
+            let line = error.span().map_or(1, |span| source.line(span.start));
+            found.add(
+                Code::WrongType,
+                line,
+                error.message().to_owned(),
+                "see docs/topology.md",
+            );
+        })
+        .ok()?;
+    let at = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    let mut context = Context {
+        source,
+        found,
+        at,
+        fqdn: None,
+    };
+    resolve::resolve(&raw, &mut context)
+}

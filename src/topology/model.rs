@@ -1,0 +1,577 @@
+//! What a loaded topology holds: nodes, identities, trust sets, listeners, peers, pools and limits.
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An index into [`Topology::peers`] of one generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerRef(pub(crate) u16);
+
+/// An index into [`Topology::pools`] of one generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PoolRef(pub(crate) u16);
+
+/// An index into [`Topology::identities`] of one generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IdentityRef(pub(crate) u16);
+
+/// An index into [`Topology::trusts`] of one generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TrustRef(pub(crate) u16);
+
+impl PeerRef {
+    /// The position in [`Topology::peers`].
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+impl PoolRef {
+    /// The position in [`Topology::pools`].
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+impl IdentityRef {
+    /// The position in [`Topology::identities`].
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+impl TrustRef {
+    /// The position in [`Topology::trusts`].
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// A DNS name in the one form that is compared: lower-case A-labels, no trailing dot, at most 253 octets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DnsName(pub(crate) Arc<str>);
+
+impl DnsName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for DnsName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `[node]`: this daemon.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The name in Via, Record-Route and Path.
+    pub fqdn: DnsName,
+    /// The home SIP domains.
+    pub domains: Vec<DnsName>,
+    /// Further names under which clients or peers address this node in Route headers.
+    pub aliases: Vec<DnsName>,
+    /// The port to announce instead of the listener's (behind a translating balancer).
+    pub advertise_port: Option<u16>,
+    /// How many shards to run; `None`: one for each core.
+    pub shards: Option<u16>,
+}
+
+/// A certificate chain with its private key.
+pub struct KeyPair {
+    /// Leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The leaf's key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// `[[identity]]`: a certificate of ours.
+pub struct Identity {
+    /// Its name in the file.
+    pub name: String,
+    /// What we show as a server.
+    pub server: KeyPair,
+    /// What we show when we connect out, if it differs.
+    pub client: Option<KeyPair>,
+    /// The dNSName and sip-URI host names that the server certificate carries.
+    pub names: Vec<DnsName>,
+    /// Line in the file, from 1.
+    pub line: u32,
+}
+
+/// How a trust set treats revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// A current CRL for each certificate in scope.
+    Require,
+    /// As `Require`, but a CRL serves for this long after its nextUpdate.
+    Grace(Duration),
+    /// No CRL is consulted.
+    Off,
+}
+
+/// Which certificates of a chain need a CRL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationScope {
+    /// The leaf and the intermediates.
+    Chain,
+    /// The leaf only.
+    Leaf,
+}
+
+/// `[[trust]]`: anchors and CRLs that may vouch for the peers that name this set.
+pub struct TrustSet {
+    /// Its name in the file.
+    pub name: String,
+    /// The trust anchors.
+    pub anchors: Vec<CertificateDer<'static>>,
+    /// The CRLs.
+    pub crls: Vec<CertificateRevocationListDer<'static>>,
+    /// Policy for CRLs.
+    pub revocation: Revocation,
+    /// Scope of that policy.
+    pub scope: RevocationScope,
+    /// Line in the file, from 1.
+    pub line: u32,
+}
+
+/// Who may come in through a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// Connections without a certificate only.
+    Clients,
+    /// Listed servers only.
+    Peers,
+    /// Both; the certificate decides.
+    Both,
+}
+
+impl Accept {
+    /// Whether a connection without a certificate may stay.
+    pub fn clients(self) -> bool {
+        matches!(self, Self::Clients | Self::Both)
+    }
+    /// Whether a peer may stay.
+    pub fn peers(self) -> bool {
+        matches!(self, Self::Peers | Self::Both)
+    }
+}
+
+/// `[[listener]]`.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name in the file.
+    pub name: String,
+    /// Where to listen; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// The identity shown without SNI or when no other identity carries the name.
+    pub identity: IdentityRef,
+    /// Further identities, chosen by SNI.
+    pub sni: Vec<IdentityRef>,
+    /// Who may come in.
+    pub accept: Accept,
+    /// Line in the file, from 1.
+    pub line: u32,
+}
+
+/// What a peer is to this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerKind {
+    /// One of our own servers.
+    Home,
+    /// A partner's server.
+    Federated,
+}
+
+/// How presented names are compared with a peer's FQDN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamePolicy {
+    /// Whole names only (RFC 5922 §7.2).
+    Exact,
+    /// Also `*.rest`, standing for one label.
+    OneLabelWildcard,
+}
+
+/// Which extended key usages a peer's certificate may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PurposePolicy {
+    /// Inbound serverAuth, clientAuth, any, none or sipDomain; outbound never clientAuth alone.
+    ServerOrClient,
+    /// Inbound clientAuth, any, none or sipDomain.
+    Strict,
+}
+
+/// An address to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialAddress {
+    /// A literal.
+    Socket(SocketAddr),
+    /// A host name with a port, resolved when dialled.
+    Host(String, u16),
+}
+
+impl std::fmt::Display for DialAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Host(host, port) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// `[[peer]]`: a server that may connect and be connected to.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The reference identifier in both directions.
+    pub fqdn: DnsName,
+    /// Home or federated.
+    pub kind: PeerKind,
+    /// What a federated peer may assert in From, and what is routed to it.
+    pub domains: Vec<DnsName>,
+    /// The trust sets that may vouch for this name; no other can.
+    pub trust: Vec<TrustRef>,
+    /// Addresses to dial in order; empty: A/AAAA of the FQDN, port 5061.
+    pub addresses: Vec<DialAddress>,
+    /// Name comparison.
+    pub names: NamePolicy,
+    /// Whether a CN counts when there is no subjectAltName.
+    pub common_name: bool,
+    /// Purpose policy.
+    pub purpose: PurposePolicy,
+    /// Whether its P-Asserted-Identity is believed and passed on (default: home yes, federated no).
+    pub assert_identity: bool,
+    /// The identity that we show to it.
+    pub identity: IdentityRef,
+    /// Line in the file, from 1.
+    pub line: u32,
+}
+
+/// How a pool orders its members for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// By a hash of the Call-ID, so that a dialog's requests agree on the member.
+    CallIdHash,
+    /// By weight, at random.
+    Weighted,
+    /// In the order of the file.
+    Ordered,
+}
+
+/// `[[pool]]`: peers that serve the same domains.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Its name in the file (for an implicit pool of a federated domain: that domain).
+    pub name: String,
+    /// The domains routed to it.
+    pub domains: Vec<DnsName>,
+    /// The members with their weight, in the file's order; never empty.
+    pub peers: Vec<(PeerRef, u16)>,
+    /// How members are ordered for a request.
+    pub strategy: Strategy,
+    /// Health checks, kept for a later version; this one sends no pings.
+    pub health: Option<Health>,
+    /// Line in the file, from 1 (implicit: the first peer's).
+    pub line: u32,
+}
+
+/// `[[pool]] health`: how a member is found to be down before a request goes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Between two OPTIONS to a member.
+    pub options_every: Duration,
+    /// How long a member may take to answer one.
+    pub timeout: Duration,
+    /// Unanswered OPTIONS in a row that take a member down.
+    pub down_after: u8,
+    /// Answered OPTIONS in a row that bring it back.
+    pub up_after: u8,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            options_every: Duration::from_secs(10),
+            timeout: Duration::from_secs(2),
+            down_after: 2,
+            up_after: 2,
+        }
+    }
+}
+
+/// `[log] requests`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogRequests {
+    /// Every request.
+    All,
+    /// INVITE, BYE, REGISTER and every refusal.
+    Calls,
+    /// Refusals only.
+    Refused,
+}
+
+/// `[log] format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// JSON lines.
+    Json,
+    /// For a terminal.
+    Human,
+    /// Human on a terminal, JSON otherwise.
+    Auto,
+}
+
+/// `[log]`.
+#[derive(Clone, Copy, Debug)]
+pub struct LogSettings {
+    /// Which requests make a line.
+    pub requests: LogRequests,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// `[tokens]`: the keys that sign Record-Route and Path URIs.
+#[derive(Clone, Debug, Default)]
+pub struct TokenSettings {
+    /// The key file as written and resolved against the topology file; `None`: a random key for this run.
+    pub key_file: Option<PathBuf>,
+    /// Its keys as (id, key): the first signs, all verify. At most two.
+    pub keys: Vec<(u8, [u8; 32])>,
+}
+
+/// `[limits]`: every bound, with safe defaults.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Octets of a message head.
+    pub head_bytes: usize,
+    /// Octets of a message body.
+    pub body_bytes: usize,
+    /// From the first octet of a message to the end of its head.
+    pub head_timeout: Duration,
+    /// From the first octet of a message to the end of its body.
+    pub body_timeout: Duration,
+    /// From accept to the end of the handshake.
+    pub handshake_timeout: Duration,
+    /// Handshakes at a time in each shard.
+    pub handshakes: usize,
+    /// Inbound connections in each shard.
+    pub connections: usize,
+    /// Connections from one source address (all shards).
+    pub connections_per_source: usize,
+    /// A client connection without a message or keep-alive is closed after this.
+    pub client_idle: Duration,
+    /// A new client connection must send its first message within this.
+    pub first_message: Duration,
+    /// To resolve, connect and shake hands with one address of a peer.
+    pub connect_timeout: Duration,
+    /// First pause after a failed connect; doubles up to `backoff_max`.
+    pub backoff_min: Duration,
+    /// Longest pause between connects to a peer.
+    pub backoff_max: Duration,
+    /// Requests that wait for one peer's connect, in each shard.
+    pub connect_queue: usize,
+    /// Octets waiting for a socket before no new request goes there; at twice that it is closed.
+    pub send_queue: usize,
+    /// Transactions at a time in each shard.
+    pub transactions: usize,
+    /// Transactions at a time from one client connection.
+    pub transactions_per_client: usize,
+    /// How long SIGTERM lets transactions finish.
+    pub drain: Duration,
+    /// Log lines waiting for the writer.
+    pub log_queue: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 32 * 1024,
+            body_bytes: 256 * 1024,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
+            handshakes: 200,
+            connections: 30_000,
+            connections_per_source: 5_000,
+            client_idle: Duration::from_secs(900),
+            first_message: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(5),
+            backoff_min: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(30),
+            connect_queue: 1_000,
+            send_queue: 1024 * 1024,
+            transactions: 200_000,
+            transactions_per_client: 200,
+            drain: Duration::from_secs(10),
+            log_queue: 8_192,
+        }
+    }
+}
+
+/// Which way a connection was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// They connected to us.
+    Inbound,
+    /// We connected to them.
+    Outbound,
+}
+
+/// `[[expect]]`: a unit test of the policy.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// The certificate chain to judge.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The file it came from.
+    pub certificate: PathBuf,
+    /// As what it is presented.
+    pub direction: Direction,
+    /// Whether it shall be accepted.
+    pub accept: bool,
+    /// The reason code that it shall have, if given.
+    pub reason: Option<String>,
+    /// Line in the file, from 1.
+    pub line: u32,
+}
+
+/// One loaded topology: every reference resolved, every file read.
+pub struct Topology {
+    pub(crate) path: PathBuf,
+    pub(crate) node: Node,
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) trusts: Vec<TrustSet>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) limits: Limits,
+    pub(crate) log: LogSettings,
+    pub(crate) tokens: TokenSettings,
+    pub(crate) expectations: Vec<Expectation>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl Topology {
+    /// The file it was loaded from.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+    /// This daemon.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+    /// Our certificates.
+    pub fn identities(&self) -> &[Identity] {
+        &self.identities
+    }
+    /// The identity behind a reference of this topology.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a reference is made by loading, for this topology"
+    )]
+    pub fn identity(&self, r: IdentityRef) -> &Identity {
+        &self.identities[r.index()]
+    }
+    /// The trust sets.
+    pub fn trusts(&self) -> &[TrustSet] {
+        &self.trusts
+    }
+    /// The trust set behind a reference of this topology.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a reference is made by loading, for this topology"
+    )]
+    pub fn trust(&self, r: TrustRef) -> &TrustSet {
+        &self.trusts[r.index()]
+    }
+    /// The listeners.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+    /// The peers.
+    pub fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+    /// The peers with their references.
+    pub fn peer_refs(&self) -> impl Iterator<Item = (PeerRef, &Peer)> {
+        (0u16..).map(PeerRef).zip(&self.peers)
+    }
+    /// The peer behind a reference of this topology.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a reference is made by loading, for this topology"
+    )]
+    pub fn peer(&self, r: PeerRef) -> &Peer {
+        &self.peers[r.index()]
+    }
+    /// The peer of this name.
+    pub fn peer_by_fqdn(&self, fqdn: &str) -> Option<PeerRef> {
+        self.peer_refs()
+            .find(|(_, p)| p.fqdn.as_str() == fqdn)
+            .map(|(r, _)| r)
+    }
+    /// The pools, the implicit ones of federated domains included.
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+    /// The pools with their references.
+    pub fn pool_refs(&self) -> impl Iterator<Item = (PoolRef, &Pool)> {
+        (0u16..).map(PoolRef).zip(&self.pools)
+    }
+    /// The pool behind a reference of this topology.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a reference is made by loading, for this topology"
+    )]
+    pub fn pool(&self, r: PoolRef) -> &Pool {
+        &self.pools[r.index()]
+    }
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+    /// Log settings.
+    pub fn log(&self) -> &LogSettings {
+        &self.log
+    }
+    /// Token keys.
+    pub fn tokens(&self) -> &TokenSettings {
+        &self.tokens
+    }
+    /// The policy's unit tests.
+    pub fn expectations(&self) -> &[Expectation] {
+        &self.expectations
+    }
+    /// What works but should be known, in the order of the file.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+/// Something in a topology that must be mended before it can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The file that is wrong (the topology or one that it names).
+    pub file: PathBuf,
+    /// Line in that file, from 1; `None` when no line can be named.
+    pub line: Option<u32>,
+    /// A stable identifier: `unknown_key`, `file_unreadable`, `key_mismatch` ... (see [`super::Code`]).
+    pub code: &'static str,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// Something that works but that an operator should know; of the same shape as a [`Fault`].
+pub type Warning = Fault;
+
+impl std::fmt::Display for Fault {
+    /// `file:line: code: what`, and what to do on a line of its own.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        write!(f, " {}: {}\n    {}", self.code, self.what, self.remedy)
+    }
+}

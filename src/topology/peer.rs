@@ -1,0 +1,210 @@
+//! `[[peer]]`: the servers that may connect and be connected to, with every reference resolved.
+use super::code::Code;
+use super::context::{Context, Names};
+use super::listener::{SIPS_PORT, literal};
+use super::raw::{RawPeer, Text};
+use super::{
+    DialAddress, DnsName, IdentityRef, NamePolicy, Node, Peer, PeerKind, PurposePolicy, TrustRef,
+};
+
+/// Resolves one peer; `None` when something of it is missing or broken, which is then reported.
+pub(super) fn load(
+    raw: &RawPeer,
+    fqdn: Option<&DnsName>,
+    line: u32,
+    node: Option<&Node>,
+    (identities, trusts): (&Names, &Names),
+    context: &mut Context<'_, '_>,
+) -> Option<Peer> {
+    let fqdn = fqdn?.clone();
+    let place = format!("peer \"{fqdn}\"");
+    check_not_node(&fqdn, raw, node, &place, context);
+    let trust = trust(raw, trusts, &place, context);
+    let domains = domains(raw, node, &place, line, context);
+    let addresses = addresses(raw, &place, context);
+    let identity = match &raw.identity {
+        Some(text) => identities.find(text.get_ref(), context.line(text), &place, context),
+        None => Some(0),
+    };
+    let kind = raw.kind?;
+    Some(Peer {
+        fqdn,
+        kind,
+        domains,
+        trust: trust?,
+        addresses,
+        names: raw.names.unwrap_or(NamePolicy::Exact),
+        common_name: raw.common_name.unwrap_or(false),
+        purpose: raw.purpose.unwrap_or(PurposePolicy::ServerOrClient),
+        assert_identity: raw.assert_identity.unwrap_or(kind == PeerKind::Home),
+        identity: IdentityRef(identity?),
+        line,
+    })
+}
+
+fn check_not_node(
+    fqdn: &DnsName,
+    raw: &RawPeer,
+    node: Option<&Node>,
+    place: &str,
+    context: &mut Context<'_, '_>,
+) {
+    let ours = node.is_some_and(|node| node.fqdn == *fqdn || node.aliases.contains(fqdn));
+    if ours && let Some(text) = &raw.fqdn {
+        let line = context.line(text);
+        context.add(
+            Code::PeerIsNode,
+            line,
+            format!("{place} has the name of this node"),
+            "take the peer out; a node is not its own peer",
+        );
+    }
+}
+
+fn trust(
+    raw: &RawPeer,
+    trusts: &Names,
+    place: &str,
+    context: &mut Context<'_, '_>,
+) -> Option<Vec<TrustRef>> {
+    let list = raw.trust.as_ref()?;
+    context.filled(list, &format!("{place} trust"));
+    let mut trust = Vec::new();
+    for text in list.get_ref() {
+        let line = context.line(text);
+        let Some(at) = trusts.find(text.get_ref(), line, place, context) else {
+            continue;
+        };
+        if trust.contains(&TrustRef(at)) {
+            context.twice(line, &format!("{place} trust"), text.get_ref());
+        } else {
+            trust.push(TrustRef(at));
+        }
+    }
+    Some(trust)
+}
+
+fn domains(
+    raw: &RawPeer,
+    node: Option<&Node>,
+    place: &str,
+    line: u32,
+    context: &mut Context<'_, '_>,
+) -> Vec<DnsName> {
+    let texts: &[Text] = raw.domains.as_ref().map_or(&[], |list| list.get_ref());
+    let domains = context.names(texts, &format!("{place} domain"));
+    let at = raw.domains.as_ref().map_or(line, |list| context.line(list));
+    match raw.kind {
+        Some(PeerKind::Federated) if texts.is_empty() => context.add(
+            Code::PeerWithoutDomains,
+            at,
+            format!("{place} is federated but has no domains"),
+            "list in `domains` the SIP domains that it may speak for and that are routed to it",
+        ),
+        Some(kind) => {
+            let Some(node) = node else { return domains };
+            for domain in &domains {
+                let home = node.domains.contains(domain);
+                if kind == PeerKind::Home && !home {
+                    context.add(
+                        Code::DomainNotHome,
+                        at,
+                        format!("{place} is a home server, but its domain {domain} is not in node.domains"),
+                        "add the domain to node.domains, or take it out here (a home peer needs no domains)",
+                    );
+                } else if kind == PeerKind::Federated && home {
+                    context.add(
+                        Code::DomainHomeAndFederated,
+                        at,
+                        format!("{domain} is a home domain and a domain of the federated {place}"),
+                        "a partner must not speak for a home domain: take it out on one side",
+                    );
+                }
+            }
+        }
+        None => {}
+    }
+    domains
+}
+
+fn addresses(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Vec<DialAddress> {
+    let Some(list) = &raw.address else {
+        return Vec::new();
+    };
+    context.filled(list, &format!("{place} address"));
+    let mut addresses = Vec::new();
+    for text in list.get_ref() {
+        let line = context.line(text);
+        let Some(address) = dial_address(text.get_ref()) else {
+            context.add(
+                Code::InvalidAddress,
+                line,
+                format!("{place}: \"{}\" is not an address to dial", text.get_ref()),
+                "write an IP address or host name with a port: \"10.0.0.11:5061\", \"[2001:db8::11]:5061\" or \"fe01.contoso.test:5061\"",
+            );
+            continue;
+        };
+        if addresses.contains(&address) {
+            context.twice(line, &format!("{place} address"), text.get_ref());
+        } else {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// An address that can be dialled: a literal or a host name, with a port other than 0 (without one: 5061).
+fn dial_address(text: &str) -> Option<DialAddress> {
+    if let Some(address) = literal(text) {
+        let good =
+            address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast();
+        return good.then_some(DialAddress::Socket(address));
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            (host, port.parse().ok()?)
+        }
+        Some(_) => return None,
+        None => (text, SIPS_PORT),
+    };
+    let host = DnsName::parse(host).ok()?;
+    (port != 0).then(|| DialAddress::Host(host.as_str().to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dial_addresses_are_literals_or_host_names() {
+        let host = |name: &str, port| Some(DialAddress::Host(name.to_owned(), port));
+        let socket = |text: &str| Some(DialAddress::Socket(text.parse().unwrap()));
+        assert_eq!(dial_address("10.0.0.11:5071"), socket("10.0.0.11:5071"));
+        assert_eq!(dial_address("10.0.0.11"), socket("10.0.0.11:5061"));
+        assert_eq!(
+            dial_address("[2001:db8::1]:5061"),
+            socket("[2001:db8::1]:5061")
+        );
+        assert_eq!(
+            dial_address("FE01.contoso.test:5062"),
+            host("fe01.contoso.test", 5062)
+        );
+        assert_eq!(dial_address("localhost"), host("localhost", 5061));
+        for text in [
+            "",
+            "10.0.0.11:0",
+            "0.0.0.0:5061",
+            "[::]:5061",
+            "224.0.0.1:5061",
+            "fe01:",
+            "fe01:+5",
+            "fe01:0",
+            "fe01:70000",
+            "fe 01:1",
+            "10.0.0.300:5061",
+            "sip:fe01",
+        ] {
+            assert_eq!(dial_address(text), None, "{text}");
+        }
+    }
+}

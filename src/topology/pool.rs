@@ -1,0 +1,376 @@
+//! `[[pool]]`: which peers serve which domains, with the implicit pools of federated domains.
+use super::code::Code;
+use super::context::{Context, Names};
+use super::quantity::duration;
+use super::raw::{RawHealth, RawPool, Text};
+use super::{DnsName, Health, Node, Peer, PeerKind, PeerRef, Pool, Strategy};
+use std::time::Duration;
+use toml::Spanned;
+
+/// The greatest weight of a pool member.
+const HEAVIEST: i64 = 1_000;
+
+/// Resolves every pool and adds those that federated peers imply.
+pub(super) fn load_all(
+    raws: &[Spanned<RawPool>],
+    peers: &[Option<Peer>],
+    names: &Names,
+    node: Option<&Node>,
+    context: &mut Context<'_, '_>,
+) -> Vec<Option<Pool>> {
+    let named = raws.iter().map(|raw| {
+        let name = raw.get_ref().name.as_ref()?;
+        Some((name.get_ref().clone(), name))
+    });
+    Names::register("pool", named, context);
+    let mut pools: Vec<Option<Pool>> = raws
+        .iter()
+        .map(|raw| {
+            let line = context.line(raw);
+            let pool = load(raw.get_ref(), line, names, context)?;
+            check_members(&pool, peers, node, context);
+            Some(pool)
+        })
+        .collect();
+    check_routed_once(&pools, context);
+    let implied = implied(&pools, peers);
+    pools.extend(implied.into_iter().map(Some));
+    // With a pool or peer missing for another fault, its domains would be reported as unserved too.
+    let whole = pools.iter().all(Option::is_some);
+    if let Some(node) = node.filter(|_| whole) {
+        check_served(node, &pools, context);
+    }
+    pools
+}
+
+fn load(raw: &RawPool, line: u32, names: &Names, context: &mut Context<'_, '_>) -> Option<Pool> {
+    let name = raw.name.as_ref()?.get_ref().clone();
+    let place = format!("pool \"{name}\"");
+    let domains = raw.domains.as_ref().map(|list| {
+        context.filled(list, &format!("{place} domains"));
+        context.names(list.get_ref(), &format!("{place} domain"))
+    });
+    let strategy = raw.strategy.unwrap_or(Strategy::CallIdHash);
+    let members = raw.peers.as_ref().map(|list| {
+        context.filled(list, &format!("{place} peers"));
+        members(list.get_ref(), names, &place, context)
+    });
+    let mut members = members.unwrap_or_default();
+    if let Some(weights) = &raw.weights {
+        let line = context.line(weights);
+        if strategy != Strategy::Weighted {
+            context.add(
+                Code::WeightsUnused,
+                line,
+                format!(
+                    "{place} has weights, but its strategy is {}",
+                    strategy.word()
+                ),
+                "set strategy = \"weighted\", or take the weights out",
+            );
+        }
+        for (peer, weight) in weights.get_ref() {
+            let line = context.line(peer);
+            let place = format!("{place} weights");
+            set_weight(
+                &mut members,
+                (peer, *weight),
+                names,
+                (&place, line),
+                context,
+            );
+        }
+    }
+    let health = raw.health.as_ref().and_then(|health| {
+        let line = context.line(health);
+        self::health(health.get_ref(), line, &place, context)
+    });
+    Some(Pool {
+        name,
+        domains: domains?,
+        peers: members,
+        strategy,
+        health,
+        line,
+    })
+}
+
+fn members(
+    list: &[Text],
+    names: &Names,
+    place: &str,
+    context: &mut Context<'_, '_>,
+) -> Vec<(PeerRef, u16)> {
+    let mut members: Vec<(PeerRef, u16)> = Vec::new();
+    for text in list {
+        let line = context.line(text);
+        let Some(at) = find_peer(text, names, place, context) else {
+            continue;
+        };
+        if members.iter().any(|(member, _)| *member == at) {
+            context.twice(line, &format!("{place} peer"), text.get_ref());
+        } else {
+            members.push((at, 1));
+        }
+    }
+    members
+}
+
+fn find_peer(
+    text: &Text,
+    names: &Names,
+    place: &str,
+    context: &mut Context<'_, '_>,
+) -> Option<PeerRef> {
+    let name = context.name(text, place)?;
+    let line = context.line(text);
+    names.find(name.as_str(), line, place, context).map(PeerRef)
+}
+
+fn set_weight(
+    members: &mut [(PeerRef, u16)],
+    (peer, weight): (&Text, i64),
+    names: &Names,
+    (place, line): (&str, u32),
+    context: &mut Context<'_, '_>,
+) {
+    let Some(at) = find_peer(peer, names, place, context) else {
+        return;
+    };
+    let Some(member) = members.iter_mut().find(|(member, _)| *member == at) else {
+        context.add(
+            Code::UnknownReference,
+            line,
+            format!(
+                "{place} has a weight for \"{}\", which is not in its peers",
+                peer.get_ref()
+            ),
+            "add the peer to `peers`, or take its weight out",
+        );
+        return;
+    };
+    match u16::try_from(weight) {
+        Ok(number) if (1..=HEAVIEST).contains(&weight) => member.1 = number,
+        _ => context.add(
+            Code::OutOfRange,
+            line,
+            format!(
+                "{place}: weight {weight} of \"{}\" is out of range",
+                peer.get_ref()
+            ),
+            format!("choose 1 to {HEAVIEST}; take a peer that shall get nothing out of `peers`"),
+        ),
+    }
+}
+
+fn health(
+    raw: &RawHealth,
+    line: u32,
+    place: &str,
+    context: &mut Context<'_, '_>,
+) -> Option<Health> {
+    let default = Health::default();
+    let time =
+        |text: &Option<Text>, default: Duration, key: &str, context: &mut Context<'_, '_>| {
+            let Some(text) = text else {
+                return Some(default);
+            };
+            let line = context.line(text);
+            let Some(time) = duration(text.get_ref()) else {
+                context.add(
+                    Code::InvalidDuration,
+                    line,
+                    format!(
+                        "{place} health: {key} = \"{}\" cannot be read",
+                        text.get_ref()
+                    ),
+                    "write a number with a unit: \"500ms\", \"10s\" or \"1m\"",
+                );
+                return None;
+            };
+            let good = (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&time);
+            if !good {
+                context.add(
+                    Code::OutOfRange,
+                    line,
+                    format!(
+                        "{place} health: {key} = \"{}\" is out of range",
+                        text.get_ref()
+                    ),
+                    "choose 100ms to 1h",
+                );
+            }
+            good.then_some(time)
+        };
+    let options_every = time(
+        &raw.options_every,
+        default.options_every,
+        "options_every",
+        context,
+    );
+    let timeout = time(&raw.timeout, default.timeout, "timeout", context);
+    let count =
+        |number: &Option<Spanned<i64>>, default: u8, key: &str, context: &mut Context<'_, '_>| {
+            let Some(number) = number else {
+                return Some(default);
+            };
+            let good = u8::try_from(*number.get_ref())
+                .ok()
+                .filter(|n| (1..=100).contains(n));
+            if good.is_none() {
+                let line = context.line(number);
+                context.add(
+                    Code::OutOfRange,
+                    line,
+                    format!(
+                        "{place} health: {key} = {} is out of range",
+                        number.get_ref()
+                    ),
+                    "choose 1 to 100",
+                );
+            }
+            good
+        };
+    let down_after = count(&raw.down_after, default.down_after, "down_after", context);
+    let up_after = count(&raw.up_after, default.up_after, "up_after", context);
+    context.add(
+        Code::HealthInactive,
+        line,
+        format!("{place} has health checks, but pings are not sent by this version"),
+        "nothing to do: a member that cannot be reached or answers 503 is passed over all the same",
+    );
+    Some(Health {
+        options_every: options_every?,
+        timeout: timeout?,
+        down_after: down_after?,
+        up_after: up_after?,
+    })
+}
+
+/// Whether every member may serve every domain of its pool.
+fn check_members(
+    pool: &Pool,
+    peers: &[Option<Peer>],
+    node: Option<&Node>,
+    context: &mut Context<'_, '_>,
+) {
+    let members: Vec<&Peer> = pool
+        .peers
+        .iter()
+        .filter_map(|(r, _)| peers.get(r.index()).and_then(Option::as_ref))
+        .collect();
+    let place = format!("pool \"{}\"", pool.name);
+    let of = |kind: PeerKind| members.iter().find(|peer| peer.kind == kind);
+    match (of(PeerKind::Home), of(PeerKind::Federated)) {
+        (Some(home), Some(federated)) => context.add(
+            Code::PoolMixedKinds,
+            pool.line,
+            format!(
+                "{place} mixes the home peer {} with the federated peer {}",
+                home.fqdn, federated.fqdn
+            ),
+            "make two pools of it, one for each kind",
+        ),
+        (Some(_), None) => {
+            let Some(node) = node else { return };
+            for domain in pool.domains.iter().filter(|d| !node.domains.contains(d)) {
+                context.add(
+                    Code::DomainNotHome,
+                    pool.line,
+                    format!("{place} sends {domain} to home servers, but {domain} is not in node.domains"),
+                    "add the domain to node.domains, or take it out of the pool",
+                );
+            }
+        }
+        (None, Some(_)) => {
+            for member in &members {
+                for domain in pool.domains.iter().filter(|d| !member.domains.contains(d)) {
+                    context.add(
+                        Code::DomainNotOfMember,
+                        pool.line,
+                        format!("{place} sends {domain} to {}, which does not list that domain", member.fqdn),
+                        "add the domain to the peer's `domains`, or take it or the peer out of the pool",
+                    );
+                }
+            }
+        }
+        (None, None) => {}
+    }
+}
+
+fn check_routed_once(pools: &[Option<Pool>], context: &mut Context<'_, '_>) {
+    for (position, later) in pools.iter().enumerate() {
+        let Some(later) = later else { continue };
+        for domain in &later.domains {
+            let mut before = pools.iter().take(position).flatten();
+            if let Some(earlier) = before.find(|pool| pool.domains.contains(domain)) {
+                context.add(
+                    Code::DomainRoutedTwice,
+                    later.line,
+                    format!(
+                        "{domain} is served by the pools \"{}\" and \"{}\"",
+                        earlier.name, later.name
+                    ),
+                    "take the domain out of one of them, or put all peers into one pool",
+                );
+            }
+        }
+    }
+}
+
+/// A pool for each federated domain that no section lists: the peers that list it, in the file's order.
+fn implied(pools: &[Option<Pool>], peers: &[Option<Peer>]) -> Vec<Pool> {
+    let mut implied: Vec<Pool> = Vec::new();
+    for (r, peer) in (0u16..).map(PeerRef).zip(peers) {
+        let Some(peer) = peer.as_ref().filter(|p| p.kind == PeerKind::Federated) else {
+            continue;
+        };
+        for domain in &peer.domains {
+            let explicit = pools
+                .iter()
+                .flatten()
+                .any(|pool| pool.domains.contains(domain));
+            if explicit {
+                continue;
+            }
+            let known = implied
+                .iter_mut()
+                .find(|pool| pool.domains.contains(domain));
+            if let Some(pool) = known {
+                pool.peers.push((r, 1));
+            } else {
+                implied.push(Pool::implied(domain, r, peer.line));
+            }
+        }
+    }
+    implied
+}
+
+impl Pool {
+    fn implied(domain: &DnsName, first: PeerRef, line: u32) -> Self {
+        Self {
+            name: domain.as_str().to_owned(),
+            domains: vec![domain.clone()],
+            peers: vec![(first, 1)],
+            strategy: Strategy::CallIdHash,
+            health: None,
+            line,
+        }
+    }
+}
+
+fn check_served(node: &Node, pools: &[Option<Pool>], context: &mut Context<'_, '_>) {
+    for domain in &node.domains {
+        let served = pools
+            .iter()
+            .flatten()
+            .any(|pool| pool.domains.contains(domain));
+        if !served {
+            context.found.add_whole(
+                Code::DomainWithoutPool,
+                format!("the home domain {domain} has no pool: nobody would serve it"),
+                "add it to the `domains` of a [[pool]] of home peers",
+            );
+        }
+    }
+}

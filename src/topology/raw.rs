@@ -1,0 +1,149 @@
+//! The file as it is written: one struct for each section, spans for lines, nothing resolved.
+use super::{
+    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope,
+    Strategy,
+};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+/// A string with its place.
+pub(super) type Text = Spanned<String>;
+
+/// The file. What is required is optional here too: the shape check has reported what is missing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) node: Option<Spanned<RawNode>>,
+    #[serde(default)]
+    pub(super) identity: Vec<Spanned<RawIdentity>>,
+    #[serde(default)]
+    pub(super) trust: Vec<Spanned<RawTrust>>,
+    #[serde(default)]
+    pub(super) listener: Vec<Spanned<RawListener>>,
+    #[serde(default)]
+    pub(super) peer: Vec<Spanned<RawPeer>>,
+    #[serde(default)]
+    pub(super) pool: Vec<Spanned<RawPool>>,
+    pub(super) limits: Option<BTreeMap<String, Spanned<toml::Value>>>,
+    pub(super) log: Option<RawLog>,
+    pub(super) tokens: Option<RawTokens>,
+    #[serde(default)]
+    pub(super) expect: Vec<Spanned<RawExpect>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNode {
+    pub(super) fqdn: Option<Text>,
+    pub(super) domains: Option<Spanned<Vec<Text>>>,
+    pub(super) aliases: Option<Vec<Text>>,
+    pub(super) advertise_port: Option<Spanned<i64>>,
+    pub(super) shards: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIdentity {
+    pub(super) name: Option<Text>,
+    pub(super) certificate: Option<Text>,
+    pub(super) private_key: Option<Text>,
+    pub(super) client_certificate: Option<Text>,
+    pub(super) client_private_key: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTrust {
+    pub(super) name: Option<Text>,
+    pub(super) anchors: Option<Text>,
+    pub(super) crls: Option<Vec<Text>>,
+    pub(super) revocation: Option<Spanned<toml::Value>>,
+    pub(super) scope: Option<RevocationScope>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawListener {
+    pub(super) name: Option<Text>,
+    pub(super) address: Option<Text>,
+    pub(super) identity: Option<Text>,
+    pub(super) sni: Option<Vec<Text>>,
+    pub(super) accept: Option<Spanned<Vec<RawAccept>>>,
+}
+
+/// A word of `accept`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawAccept {
+    /// Connections without a certificate.
+    Client,
+    /// Listed servers.
+    Peer,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPeer {
+    pub(super) fqdn: Option<Text>,
+    pub(super) kind: Option<PeerKind>,
+    pub(super) trust: Option<Spanned<Vec<Text>>>,
+    pub(super) domains: Option<Spanned<Vec<Text>>>,
+    pub(super) address: Option<Spanned<Vec<Text>>>,
+    pub(super) names: Option<NamePolicy>,
+    pub(super) common_name: Option<bool>,
+    pub(super) purpose: Option<PurposePolicy>,
+    pub(super) assert_identity: Option<bool>,
+    pub(super) identity: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPool {
+    pub(super) name: Option<Text>,
+    pub(super) domains: Option<Spanned<Vec<Text>>>,
+    pub(super) peers: Option<Spanned<Vec<Text>>>,
+    pub(super) strategy: Option<Strategy>,
+    pub(super) weights: Option<Spanned<BTreeMap<Spanned<String>, i64>>>,
+    pub(super) health: Option<Spanned<RawHealth>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHealth {
+    pub(super) options_every: Option<Text>,
+    pub(super) timeout: Option<Text>,
+    pub(super) down_after: Option<Spanned<i64>>,
+    pub(super) up_after: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLog {
+    pub(super) requests: Option<LogRequests>,
+    pub(super) format: Option<LogFormat>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTokens {
+    pub(super) key_file: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExpect {
+    pub(super) certificate: Option<Text>,
+    #[serde(rename = "as")]
+    pub(super) direction: Option<Direction>,
+    pub(super) verdict: Option<RawVerdict>,
+    pub(super) reason: Option<Text>,
+}
+
+/// A word of `verdict`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawVerdict {
+    /// The chain shall be accepted.
+    Accept,
+    /// It shall be refused.
+    Refuse,
+}

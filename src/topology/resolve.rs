@@ -1,0 +1,229 @@
+//! From the file as written to a [`Topology`]: every section in turn, each reporting what is wrong with it.
+use super::code::Code;
+use super::context::{Context, Names};
+use super::raw::{Raw, RawNode, RawPeer, Text};
+use super::{
+    Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerKind, Topology, TrustSet,
+};
+use super::{expectation, identity, limits, listener, peer, pool, tokens, trust_set};
+use toml::Spanned;
+
+/// Sections of one kind that a reference can tell apart.
+const MOST_SECTIONS: usize = 65_535;
+
+/// Resolves everything; `None` only when something was reported.
+pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topology> {
+    let node = raw
+        .node
+        .as_ref()
+        .and_then(|raw| node(raw.get_ref(), context));
+    context.fqdn = node.as_ref().map(|node| node.fqdn.clone());
+    let identity_names = register(
+        "identity",
+        raw.identity.iter().map(|s| s.get_ref().name.as_ref()),
+        context,
+    );
+    let trust_names = register(
+        "trust",
+        raw.trust.iter().map(|s| s.get_ref().name.as_ref()),
+        context,
+    );
+    let identities = each(&raw.identity, context, identity::load);
+    let trusts = each(&raw.trust, context, trust_set::load);
+
+    let fqdn = node.as_ref().map(|node| &node.fqdn);
+    let listeners = listener::load_all(&raw.listener, &identity_names, &identities, fqdn, context);
+
+    let (fqdns, peer_names) = peer_names(&raw.peer, context);
+    let references = (&identity_names, &trust_names);
+    let mut fqdns = fqdns.iter();
+    let peers = each(&raw.peer, context, |raw: &RawPeer, line, context| {
+        let fqdn = fqdns.next().and_then(Option::as_ref);
+        peer::load(raw, fqdn, line, node.as_ref(), references, context)
+    });
+    let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), context);
+    let expectations = each(&raw.expect, context, expectation::load);
+    let tokens = tokens::load(raw.tokens.as_ref(), context);
+    let limits = limits::read(raw.limits.as_ref(), context.source, context.found);
+    check_trust_used(&trusts, &peers, context);
+
+    let topology = Topology {
+        path: context.source.path().to_owned(),
+        node: node?,
+        identities: identities.into_iter().collect::<Option<_>>()?,
+        trusts: trusts.into_iter().collect::<Option<_>>()?,
+        listeners: listeners.into_iter().collect::<Option<_>>()?,
+        peers: peers.into_iter().collect::<Option<_>>()?,
+        pools: pools.into_iter().collect::<Option<_>>()?,
+        limits,
+        log: LogSettings {
+            requests: raw
+                .log
+                .as_ref()
+                .and_then(|log| log.requests)
+                .unwrap_or(LogRequests::Calls),
+            format: raw
+                .log
+                .as_ref()
+                .and_then(|log| log.format)
+                .unwrap_or(LogFormat::Auto),
+        },
+        tokens,
+        expectations: expectations.into_iter().collect::<Option<_>>()?,
+        warnings: Vec::new(),
+    };
+    check_clients(&topology, context);
+    Some(topology)
+}
+
+fn register<'n>(
+    kind: &'static str,
+    names: impl Iterator<Item = Option<&'n Text>>,
+    context: &mut Context<'_, '_>,
+) -> Names {
+    let names = names.map(|name| name.map(|text| (text.get_ref().clone(), text)));
+    Names::register(kind, names, context)
+}
+
+/// Resolves each section of a kind with its line.
+fn each<'t, R, T>(
+    sections: &[Spanned<R>],
+    context: &mut Context<'_, 't>,
+    mut load: impl FnMut(&R, u32, &mut Context<'_, 't>) -> Option<T>,
+) -> Vec<Option<T>> {
+    if let Some(excess) = sections.get(MOST_SECTIONS) {
+        let line = context.line(excess);
+        context.add(
+            Code::OutOfRange,
+            line,
+            format!("there are more than {MOST_SECTIONS} sections of this kind"),
+            "divide the work among several nodes",
+        );
+        return Vec::new();
+    }
+    sections
+        .iter()
+        .map(|section| {
+            let line = context.line(section);
+            load(section.get_ref(), line, context)
+        })
+        .collect()
+}
+
+fn node(raw: &RawNode, context: &mut Context<'_, '_>) -> Option<Node> {
+    let fqdn = raw
+        .fqdn
+        .as_ref()
+        .and_then(|text| context.name(text, "node.fqdn"));
+    let domains = raw.domains.as_ref().map(|list| {
+        context.filled(list, "node.domains");
+        context.names(list.get_ref(), "node domain")
+    });
+    let aliases = context.names(raw.aliases.as_deref().unwrap_or_default(), "node alias");
+    let port = number(
+        raw.advertise_port.as_ref(),
+        "node.advertise_port",
+        65_535,
+        context,
+    );
+    // A link id has eight bits for its shard.
+    let shards = number(raw.shards.as_ref(), "node.shards", 255, context);
+    Some(Node {
+        fqdn: fqdn?,
+        domains: domains?,
+        aliases,
+        advertise_port: port,
+        shards,
+    })
+}
+
+fn number(
+    value: Option<&Spanned<i64>>,
+    what: &str,
+    most: u16,
+    context: &mut Context<'_, '_>,
+) -> Option<u16> {
+    let value = value?;
+    let number = u16::try_from(*value.get_ref()).ok();
+    let number = number.filter(|n| (1..=most).contains(n));
+    if number.is_none() {
+        let line = context.line(value);
+        context.add(
+            Code::OutOfRange,
+            line,
+            format!("{what} = {} is out of range", value.get_ref()),
+            format!("choose 1 to {most}, or take the line out"),
+        );
+    }
+    number
+}
+
+/// The peers' names, normalised, by position.
+fn peer_names(
+    raws: &[Spanned<RawPeer>],
+    context: &mut Context<'_, '_>,
+) -> (Vec<Option<DnsName>>, Names) {
+    let fqdns: Vec<Option<DnsName>> = raws
+        .iter()
+        .map(|raw| {
+            let text = raw.get_ref().fqdn.as_ref()?;
+            context.name(text, "peer fqdn")
+        })
+        .collect();
+    let named = raws.iter().zip(&fqdns).map(|(raw, fqdn)| {
+        let text = raw.get_ref().fqdn.as_ref()?;
+        // One that is no name is reported already; under its text, references to it are not reported too.
+        let name = fqdn
+            .as_ref()
+            .map_or(text.get_ref().as_str(), DnsName::as_str);
+        Some((name.to_owned(), text))
+    });
+    let names = Names::register("peer", named, context);
+    (fqdns, names)
+}
+
+fn check_trust_used(
+    trusts: &[Option<TrustSet>],
+    peers: &[Option<Peer>],
+    context: &mut Context<'_, '_>,
+) {
+    if peers.iter().any(Option::is_none) {
+        return;
+    }
+    let mut used = peers.iter().flatten().flat_map(|peer| peer.trust.iter());
+    let used: Vec<usize> = used.by_ref().map(|r| r.index()).collect();
+    for (position, trust) in trusts.iter().enumerate() {
+        if let Some(trust) = trust
+            && !used.contains(&position)
+        {
+            context.add(
+                Code::TrustUnused,
+                trust.line,
+                format!(
+                    "trust \"{}\" is not named by any peer: it vouches for nobody",
+                    trust.name
+                ),
+                "name it in the `trust` of a peer, or take it out",
+            );
+        }
+    }
+}
+
+/// A node with home servers that no client can reach works, but is seldom meant.
+fn check_clients(topology: &Topology, context: &mut Context<'_, '_>) {
+    let clients = topology
+        .listeners
+        .iter()
+        .any(|listener| listener.accept != Accept::Peers);
+    let federates = topology
+        .peers
+        .iter()
+        .any(|peer| peer.kind == PeerKind::Federated);
+    if !clients && !federates {
+        context.found.add_whole(
+            Code::NoListenerForClients,
+            "no listener accepts clients, and no peer is federated: home servers would only reach each other",
+            "add \"client\" to the `accept` of a listener, or add a federated peer",
+        );
+    }
+}

@@ -1,0 +1,831 @@
+//! Every code of the table provoked by one change to a good topology, and what a good one resolves to.
+use super::*;
+use crate::lab::pki::{Authority, LeafSpec, Usage, now};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const DAY: i64 = 86_400;
+
+const GOOD: &str = r#"[node]
+fqdn = "edge01.contoso.test"
+domains = ["contoso.test"]
+
+[[identity]]
+name = "edge"
+certificate = "edge.chain.pem"
+private_key = "edge.key.pem"
+
+[[trust]]
+name = "enterprise-ca"
+anchors = "enterprise-ca.pem"
+crls = ["enterprise-ca.crl.pem"]
+
+[[trust]]
+name = "fabrikam-ca"
+anchors = "fabrikam-ca.pem"
+crls = ["fabrikam-ca.crl.pem"]
+revocation = { grace = "6h" }
+scope = "leaf"
+
+[[listener]]
+name = "edge"
+address = "127.0.0.1:5061"
+identity = "edge"
+accept = ["client", "peer"]
+
+[[peer]]
+fqdn = "FE01.contoso.test."
+kind = "home"
+trust = ["enterprise-ca"]
+address = ["10.0.0.11:5061", "fe01.internal.test"]
+
+[[peer]]
+fqdn = "fe02.contoso.test"
+kind = "home"
+trust = ["enterprise-ca"]
+
+[[peer]]
+fqdn = "edge.fabrikam.test"
+kind = "federated"
+domains = ["fabrikam.test"]
+trust = ["fabrikam-ca"]
+
+[[pool]]
+name = "front-end"
+domains = ["contoso.test"]
+peers = ["fe01.contoso.test", "fe02.contoso.test"]
+strategy = "weighted"
+weights = { "fe02.contoso.test" = 3 }
+
+[limits]
+handshakes = 100
+
+[log]
+requests = "all"
+
+[tokens]
+key_file = "tokens"
+
+[[expect]]
+certificate = "edge.chain.pem"
+as = "inbound"
+verdict = "refuse"
+reason = "not_in_topology"
+"#;
+
+/// A directory with all that the cases name.
+struct Lab {
+    dir: tempfile::TempDir,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let lab = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let root = Authority::root("Contoso Root").unwrap();
+        let partner = Authority::root("Fabrikam Root").unwrap();
+        let valid = Duration::from_secs(86_400);
+        for (name, ca) in [("enterprise-ca", &root), ("fabrikam-ca", &partner)] {
+            lab.write(&format!("{name}.pem"), &ca.certificate_pem());
+            lab.write(&format!("{name}.crl.pem"), &ca.crl_pem(&[], valid).unwrap());
+        }
+
+        lab.write_leaves(&root);
+        lab.write_odd_files(&root, &partner);
+        lab
+    }
+    fn write_leaves(&self, root: &Authority) {
+        let spec = || LeafSpec {
+            not_before: -DAY,
+            not_after: 365 * DAY,
+            ..LeafSpec::server("edge01.contoso.test")
+        };
+        let leaf = |stem: &str, spec: &LeafSpec| {
+            let issued = root.issue(spec).unwrap();
+            self.write(&format!("{stem}.chain.pem"), &issued.chain_pem);
+            self.write(&format!("{stem}.key.pem"), &issued.key_pem);
+        };
+        leaf("edge", &spec());
+        leaf("twin", &spec());
+        leaf(
+            "other",
+            &LeafSpec {
+                dns: vec!["sip.contoso.test".to_owned()],
+                ..spec()
+            },
+        );
+        leaf(
+            "expired",
+            &LeafSpec {
+                not_before: -2 * DAY,
+                not_after: -DAY,
+                ..spec()
+            },
+        );
+        leaf(
+            "future",
+            &LeafSpec {
+                not_before: DAY,
+                ..spec()
+            },
+        );
+        leaf(
+            "soon",
+            &LeafSpec {
+                not_after: 10 * DAY,
+                ..spec()
+            },
+        );
+        leaf(
+            "server",
+            &LeafSpec {
+                usages: vec![Usage::Server],
+                ..spec()
+            },
+        );
+        leaf(
+            "client",
+            &LeafSpec {
+                usages: vec![Usage::Client],
+                ..spec()
+            },
+        );
+        leaf(
+            "uri",
+            &LeafSpec {
+                uris: vec!["sip:contoso.test".to_owned()],
+                ..spec()
+            },
+        );
+        leaf(
+            "only-uri",
+            &LeafSpec {
+                dns: Vec::new(),
+                uris: vec!["sip:edge01.contoso.test".to_owned()],
+                ..spec()
+            },
+        );
+    }
+    fn write_odd_files(&self, root: &Authority, partner: &Authority) {
+        let read = |name: &str| std::fs::read_to_string(self.path(name)).unwrap();
+        self.write(
+            "disordered.chain.pem",
+            &format!("{}{}", read("edge.chain.pem"), partner.certificate_pem()),
+        );
+        self.write(
+            "reversed.chain.pem",
+            &format!("{}{}", root.certificate_pem(), read("edge.chain.pem")),
+        );
+        self.write(
+            "rooted.chain.pem",
+            &format!("{}{}", read("edge.chain.pem"), root.certificate_pem()),
+        );
+        self.write("garbage.pem", "hello\n");
+        self.write(
+            "broken.pem",
+            "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+        );
+        self.write(
+            "broken.crl.pem",
+            "-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n",
+        );
+        self.write(
+            "tokens",
+            &format!(
+                "# signs\n2 {}\n\n1 {} # before\n",
+                "ab".repeat(32),
+                "cd".repeat(32)
+            ),
+        );
+        self.write("tokens.bad", &format!("2 {}\nnonsense\n", "ab".repeat(32)));
+        self.write(
+            "tokens.three",
+            &"1 2 3"
+                .split(' ')
+                .map(|id| format!("{id} {}\n", "ab".repeat(32)))
+                .collect::<String>(),
+        );
+        self.write("tokens.twice", &format!("2 {0}\n2 {0}\n", "ab".repeat(32)));
+        self.write("tokens.empty", "# none\n");
+        self.write("open.key.pem", &read("edge.key.pem"));
+        self.mode("open.key.pem", 0o644);
+        std::fs::create_dir(self.path("directory.pem")).unwrap();
+    }
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+        self.mode(name, 0o600);
+    }
+    fn mode(&self, name: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(self.path(name), permissions).unwrap();
+    }
+    fn load(&self, text: &str) -> Result<Topology, Vec<Fault>> {
+        load_text(text, &self.path("topology.toml"), now())
+    }
+    fn good(&self, text: &str) -> Topology {
+        self.load(text)
+            .unwrap_or_else(|faults| panic!("{}", shown(&faults)))
+    }
+}
+
+fn shown(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| format!("{fault}\n")).collect()
+}
+
+/// The good topology with some text replaced.
+fn edited(edits: &[(&str, &str)]) -> String {
+    let mut text = GOOD.to_owned();
+    for (from, to) in edits {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    text
+}
+
+/// The line of the first occurrence.
+fn line_of(text: &str, needle: &str) -> u32 {
+    let at = text.find(needle).unwrap_or_else(|| panic!("{needle}"));
+    u32::try_from(text[..at].matches('\n').count()).unwrap() + 1
+}
+
+/// One change to the good topology: what is found, at the line of which text, with which words in it.
+struct Case {
+    code: Code,
+    edits: &'static [(&'static str, &'static str)],
+    /// Empty: the finding is about the whole file, or another file.
+    line: &'static str,
+    says: &'static str,
+}
+
+const fn case(
+    code: Code,
+    edits: &'static [(&'static str, &'static str)],
+    line: &'static str,
+    says: &'static str,
+) -> Case {
+    Case {
+        code,
+        edits,
+        line,
+        says,
+    }
+}
+
+const POOL_END: &str = "weights = { \"fe02.contoso.test\" = 3 }";
+const IDENTITY_END: &str = "private_key = \"edge.key.pem\"";
+const SECOND: &str = "private_key = \"edge.key.pem\"\n[[identity]]\nname = \"second\"\ncertificate = \"other.chain.pem\"\nprivate_key = \"other.key.pem\"";
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    case(Code::Syntax, &[("fqdn = \"edge01.contoso.test\"", "fqdn = edge01.contoso.test")], "fqdn = edge01", "not TOML"),
+    case(Code::UnknownKey, &[("address = [\"10", "adress = [\"10")], "adress", "`adress` in [[peer]]; did you mean `address`?"),
+    case(Code::UnknownKey, &[("[limits]", "[limit]")], "[limit]", "section or key `limit`; did you mean `limits`?"),
+    case(Code::UnknownKey, &[("handshakes = 100", "handshake = 100")], "handshake =", "did you mean `handshakes`?"),
+    case(Code::UnknownKey, &[("grace = \"6h\"", "grace = \"6h\", zzz = 1")], "zzz", "`zzz` in [[trust]] revocation"),
+    case(Code::WrongType, &[("domains = [\"contoso.test\"]", "domains = \"contoso.test\"")], "domains", "[node] domains is a string, not a list of strings"),
+    case(Code::WrongType, &[("handshakes = 100", "handshakes = \"many\"")], "handshakes", "limits.handshakes"),
+    case(Code::WrongType, &[("name = \"front-end\"", "name = \"\"")], "name = \"\"", "is empty"),
+    case(Code::WrongType, &[("[log]", "[[log]]")], "[[log]]", "must be written as [log]"),
+    case(Code::WrongType, &[("[\"client\", \"peer\"]", "[\"client\", 5]")], "[\"client\", 5]", "an entry of [[listener]] accept is an integer"),
+    case(Code::UnknownWord, &[("\"weighted\"", "\"wieghted\"")], "wieghted", "did you mean `weighted`?"),
+    case(Code::UnknownWord, &[("scope = \"leaf\"", "scope = \"leaf\"\n[[trust]]\nname = \"x\"\nanchors = \"fabrikam-ca.pem\"\ncrls = [\"fabrikam-ca.crl.pem\"]\nrevocation = \"no\"")], "\"no\"", "revocation does not know \"no\""),
+    case(Code::MissingKey, &[("kind = \"federated\"", "")], "[[peer]]\nfqdn = \"edge.fab", "[[peer]] has no `kind`"),
+    case(Code::MissingKey, &[(IDENTITY_END, "private_key = \"edge.key.pem\"\nclient_certificate = \"edge.chain.pem\"")], "client_certificate", "no `client_private_key`"),
+    case(Code::EmptyList, &[("peers = [\"fe01.contoso.test\", \"fe02.contoso.test\"]", "peers = []"), (POOL_END, "")], "peers = []", "pool \"front-end\" peers is an empty list"),
+    case(Code::EmptyList, &[("accept = [\"client\", \"peer\"]", "accept = []")], "accept", "accept is an empty list"),
+    case(Code::EmptyList, &[("trust = [\"fabrikam-ca\"]", "trust = []")], "trust = []", "trust is an empty list"),
+    case(Code::InvalidName, &[("fqdn = \"edge.fabrikam.test\"", "fqdn = \"10.0.0.1\"")], "10.0.0.1\"\nkind", "\"10.0.0.1\" is not a name"),
+    case(Code::InvalidName, &[("[\"fabrikam.test\"]", "[\"büro.test\"]")], "büro", "is not a name"),
+    case(Code::InvalidAddress, &[("127.0.0.1:5061", "localhost:5061")], "localhost", "not an address to listen on"),
+    case(Code::InvalidAddress, &[("10.0.0.11:5061", "10.0.0.11:0")], "10.0.0.11:0", "not an address to dial"),
+    case(Code::InvalidDuration, &[("\"6h\"", "\"6\"")], "\"6\"", "grace = \"6\""),
+    case(Code::InvalidDuration, &[("handshakes = 100", "drain = 10")], "drain", "limits.drain"),
+    case(Code::InvalidSize, &[("handshakes = 100", "head_bytes = \"64K\"")], "head_bytes", "limits.head_bytes"),
+    case(Code::OutOfRange, &[("handshakes = 100", "handshakes = 0")], "handshakes", "limits.handshakes = 0"),
+    case(Code::OutOfRange, &[("handshakes = 100", "handshakes = -5")], "handshakes", "limits.handshakes = -5"),
+    case(Code::OutOfRange, &[("handshakes = 100", "drain = \"2h\"")], "drain", "limits.drain"),
+    case(Code::OutOfRange, &[("handshakes = 100", "backoff_min = \"1m\"")], "backoff_min", "longer than limits.backoff_max"),
+    case(Code::OutOfRange, &[("handshakes = 100", "handshakes = 99999999999999999999")], "handshakes", "out of range"),
+    case(Code::OutOfRange, &[("= 3 }", "= 0 }")], "weights", "weight 0"),
+    case(Code::OutOfRange, &[("\"6h\"", "\"0s\"")], "\"0s\"", "grace"),
+    case(Code::OutOfRange, &[("domains = [\"contoso.test\"]\n", "domains = [\"contoso.test\"]\nshards = 0\n")], "shards", "node.shards = 0"),
+    case(Code::OutOfRange, &[(POOL_END, "health = { up_after = 0 }")], "health", "up_after = 0"),
+    case(Code::UnknownReference, &[("peers = [\"fe01.contoso", "peers = [\"fe1.contoso")], "peers = ", "did you mean `fe01.contoso.test`?"),
+    case(Code::UnknownReference, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabricam-ca\"]")], "fabricam-ca", "did you mean `fabrikam-ca`?"),
+    case(Code::UnknownReference, &[("identity = \"edge\"", "identity = \"egde\"")], "egde", "listener \"edge\" names the identity \"egde\""),
+    case(Code::UnknownReference, &[("identity = \"edge\"", "sni = [\"egde\"]")], "egde", "did you mean `edge`?"),
+    case(Code::UnknownReference, &[("kind = \"federated\"", "kind = \"federated\"\nidentity = \"egde\"")], "egde", "peer \"edge.fabrikam.test\" names"),
+    case(Code::UnknownReference, &[("{ \"fe02", "{ \"edge.fabrikam.test\" = 1, \"fe02")], "weights", "not in its peers"),
+    case(Code::DuplicateName, &[("fqdn = \"fe02.contoso.test\"", "fqdn = \"fe01.contoso.test\""), (", \"fe02.contoso.test\"]", "]"), (POOL_END, "")], "fqdn = \"fe01.contoso.test\"", "defined twice, first in line"),
+    case(Code::DuplicateName, &[("name = \"fabrikam-ca\"", "name = \"enterprise-ca\""), ("trust = [\"fabrikam-ca\"]", "trust = [\"enterprise-ca\"]")], "name = \"enterprise-ca\"\nanchors = \"fabrikam", "trust \"enterprise-ca\""),
+    case(Code::DuplicateName, &[(", \"fe02.contoso.test\"]", ", \"FE01.contoso.test\"]"), (POOL_END, "")], "peers = ", "is there twice"),
+    case(Code::DuplicateListenerAddress, &[("[[peer]]", "[[listener]]\nname = \"second\"\naddress = \"0.0.0.0:5061\"\n[[peer]]")], "address = \"0.0.0.0", "listener \"second\" wants 0.0.0.0:5061"),
+    case(Code::DuplicateSni, &[(IDENTITY_END, "private_key = \"edge.key.pem\"\n[[identity]]\nname = \"twin\"\ncertificate = \"twin.chain.pem\"\nprivate_key = \"twin.key.pem\"")], "[[listener]]", "edge01.contoso.test is carried by the identities \"edge\" and \"twin\""),
+    case(Code::FileMissing, &[("enterprise-ca.crl.pem", "none.crl.pem")], "none.crl.pem", "none.crl.pem does not exist"),
+    case(Code::FileUnreadable, &[("\"enterprise-ca.pem\"", "\"directory.pem\"")], "directory.pem", "directory.pem cannot be read"),
+    case(Code::PemMalformed, &[("\"edge.key.pem\"", "\"garbage.pem\"")], "garbage.pem", "it holds no private key"),
+    case(Code::PemMalformed, &[("\"edge.chain.pem\"", "\"garbage.pem\"")], "garbage.pem", "it holds no certificate"),
+    case(Code::PemMalformed, &[("\"fabrikam-ca.pem\"", "\"broken.pem\"")], "broken.pem", "certificate number 1 cannot be parsed"),
+    case(Code::PemMalformed, &[("\"fabrikam-ca.crl.pem\"", "\"broken.crl.pem\"")], "broken.crl.pem", "cannot be parsed"),
+    case(Code::KeyMismatch, &[("\"edge.key.pem\"", "\"other.key.pem\"")], "other.key.pem", "does not belong"),
+    case(Code::ChainOrder, &[("\"edge.chain.pem\"", "\"disordered.chain.pem\"")], "disordered", "was issued by"),
+    case(Code::CertificateExpired, &[("\"edge.chain.pem\"", "\"expired.chain.pem\""), ("edge.key", "expired.key")], "expired.chain", "expired at"),
+    case(Code::CertificateNotYetValid, &[("\"edge.chain.pem\"", "\"future.chain.pem\""), ("edge.key", "future.key")], "future.chain", "is not valid before"),
+    case(Code::IdentityWithoutFqdn, &[("\"edge.chain.pem\"", "\"other.chain.pem\""), ("edge.key", "other.key")], "[[listener]]", "its certificates are for sip.contoso.test"),
+    case(Code::CrlRequired, &[("crls = [\"enterprise-ca.crl.pem\"]", "")], "[[trust]]", "names none"),
+    case(Code::PeerIsNode, &[("fqdn = \"edge.fabrikam.test\"", "fqdn = \"Edge01.contoso.test\"")], "fqdn = \"Edge01", "has the name of this node"),
+    case(Code::PeerWithoutDomains, &[("domains = [\"fabrikam.test\"]", "")], "[[peer]]\nfqdn = \"edge.fab", "has no domains"),
+    case(Code::DomainNotHome, &[("fqdn = \"fe02.contoso.test\"", "fqdn = \"fe02.contoso.test\"\ndomains = [\"x.test\"]")], "domains = [\"x.test\"]", "x.test is not in node.domains"),
+    case(Code::DomainNotHome, &[("domains = [\"contoso.test\"]\npeers", "domains = [\"contoso.test\", \"x.test\"]\npeers")], "[[pool]]", "sends x.test to home servers"),
+    case(Code::DomainHomeAndFederated, &[("[\"fabrikam.test\"]", "[\"fabrikam.test\", \"contoso.test\"]")], "domains = [\"fabrikam", "contoso.test is a home domain"),
+    case(Code::DomainWithoutPool, &[("domains = [\"contoso.test\"]", "domains = [\"contoso.test\", \"x.test\"]")], "", "x.test has no pool"),
+    case(Code::DomainRoutedTwice, &[("[limits]", "[[pool]]\nname = \"again\"\ndomains = [\"contoso.test\"]\npeers = [\"fe02.contoso.test\"]\n[limits]")], "[[pool]]\nname = \"again", "\"front-end\" and \"again\""),
+    case(Code::DomainNotOfMember, &[("[limits]", "[[pool]]\nname = \"out\"\ndomains = [\"x.test\"]\npeers = [\"edge.fabrikam.test\"]\n[limits]")], "[[pool]]\nname = \"out", "does not list that domain"),
+    case(Code::PoolMixedKinds, &[(", \"fe02.contoso.test\"]", ", \"edge.fabrikam.test\"]"), (POOL_END, "")], "[[pool]]", "mixes"),
+    case(Code::TokenKeyMalformed, &[("\"tokens\"", "\"tokens.bad\"")], "", "not a token key"),
+    case(Code::TokenKeyMalformed, &[("\"tokens\"", "\"tokens.three\"")], "", "more than two keys"),
+    case(Code::TokenKeyMalformed, &[("\"tokens\"", "\"tokens.twice\"")], "", "id 2 is there twice"),
+    case(Code::TokenKeyMalformed, &[("\"tokens\"", "\"tokens.empty\"")], "", "no key in it"),
+    case(Code::RevocationOff, &[("crls = [\"enterprise-ca.crl.pem\"]", "revocation = \"off\"")], "revocation = \"off\"", "revocation off"),
+    case(Code::CrlsUnused, &[("revocation = { grace = \"6h\" }", "revocation = \"off\"")], "[[trust]]\nname = \"fab", "no effect"),
+    case(Code::TrustUnused, &[("trust = [\"fabrikam-ca\"]", "trust = [\"enterprise-ca\"]")], "[[trust]]\nname = \"fab", "vouches for nobody"),
+    case(Code::ClientPurposeMissing, &[("\"edge.chain.pem\"", "\"server.chain.pem\""), ("edge.key", "server.key")], "server.chain", "lacks clientAuth"),
+    case(Code::ServerPurposeMissing, &[("\"edge.chain.pem\"", "\"client.chain.pem\""), ("edge.key", "client.key")], "client.chain", "lacks serverAuth"),
+    case(Code::FqdnHiddenByUri, &[("\"edge.chain.pem\"", "\"uri.chain.pem\""), ("edge.key", "uri.key")], "uri.chain", "sip:contoso.test"),
+    case(Code::CertificateExpiresSoon, &[("\"edge.chain.pem\"", "\"soon.chain.pem\""), ("edge.key", "soon.key")], "soon.chain", "in 9 days"),
+    case(Code::KeyReadableByOthers, &[("\"edge.key.pem\"", "\"open.key.pem\"")], "open.key", "mode 0644"),
+    case(Code::TokenKeysMissing, &[("[tokens]\nkey_file = \"tokens\"\n", "")], "", "random key"),
+    case(Code::WeightsUnused, &[("strategy = \"weighted\"", "strategy = \"ordered\"")], "weights", "its strategy is ordered"),
+    case(Code::HealthInactive, &[(POOL_END, "health = { options_every = \"10s\", down_after = 2, up_after = 2, timeout = \"2s\" }")], "health", "pings are not sent by this version"),
+    case(Code::NoListenerForClients, &[("accept = [\"client\", \"peer\"]", "accept = [\"peer\"]"), ("[[peer]]\nfqdn = \"edge.fabrikam.test\"\nkind = \"federated\"\ndomains = [\"fabrikam.test\"]\ntrust = [\"fabrikam-ca\"]\n", "")], "", "no listener accepts clients"),
+];
+
+#[test]
+fn every_code_is_found_at_its_line_and_alone() {
+    let lab = Lab::new();
+    for case in CASES {
+        let text = edited(case.edits);
+        let findings = match (lab.load(&text), case.code.severity()) {
+            (Err(faults), Severity::Fault) => faults,
+            (Ok(topology), Severity::Warning) => topology.warnings,
+            (Err(faults), Severity::Warning) => panic!("{:?}: {}", case.code, shown(&faults)),
+            (Ok(_), Severity::Fault) => panic!("{:?} with {} was not found", case.code, case.says),
+        };
+        let all = shown(&findings);
+        let of_code = findings.iter().filter(|f| f.code == case.code.code());
+        let finding = of_code.clone().find(|f| f.what.contains(case.says));
+        let finding =
+            finding.unwrap_or_else(|| panic!("{:?} \"{}\" not in\n{all}", case.code, case.says));
+        if case.code.severity() == Severity::Fault {
+            assert_eq!(
+                findings.len(),
+                of_code.count(),
+                "{:?} brings others with it:\n{all}",
+                case.code
+            );
+        }
+        if !case.line.is_empty() {
+            assert_eq!(finding.file, lab.path("topology.toml"));
+            assert_eq!(
+                finding.line,
+                Some(line_of(&text, case.line)),
+                "{:?}\n{all}",
+                case.code
+            );
+        }
+        assert!(!finding.remedy.is_empty());
+    }
+}
+
+#[test]
+fn every_code_of_the_table_has_a_case() {
+    let provoked: HashSet<Code> = CASES.iter().map(|case| case.code).collect();
+    let missing: Vec<&Code> = Code::ALL
+        .iter()
+        .filter(|code| !provoked.contains(code))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_good_topology_resolves_without_a_warning() {
+    let lab = Lab::new();
+    let topology = lab.good(GOOD);
+    assert_eq!(topology.warnings(), []);
+    assert_eq!(topology.node().fqdn.as_str(), "edge01.contoso.test");
+    assert_eq!(
+        topology.identities()[0].names[0].as_str(),
+        "edge01.contoso.test"
+    );
+    assert!(topology.identities()[0].client.is_none());
+
+    let fabrikam = &topology.trusts()[1];
+    assert_eq!(
+        fabrikam.revocation,
+        Revocation::Grace(Duration::from_secs(21_600))
+    );
+    assert_eq!(fabrikam.scope, RevocationScope::Leaf);
+    assert_eq!(topology.trusts()[0].revocation, Revocation::Require);
+    assert_eq!(topology.trusts()[0].scope, RevocationScope::Chain);
+
+    let listener = &topology.listeners()[0];
+    assert_eq!(listener.accept, Accept::Both);
+    assert!(listener.sni.is_empty());
+
+    let fe01 = topology.peer(topology.peer_by_fqdn("fe01.contoso.test").unwrap());
+    assert_eq!(
+        fe01.addresses,
+        [
+            DialAddress::Socket("10.0.0.11:5061".parse().unwrap()),
+            DialAddress::Host("fe01.internal.test".to_owned(), 5061),
+        ]
+    );
+    assert!(fe01.assert_identity && !fe01.common_name);
+    assert_eq!(
+        (fe01.names, fe01.purpose),
+        (NamePolicy::Exact, PurposePolicy::ServerOrClient)
+    );
+    assert_eq!(fe01.line, line_of(GOOD, "[[peer]]"));
+    let partner = topology.peer(topology.peer_by_fqdn("edge.fabrikam.test").unwrap());
+    assert!(!partner.assert_identity);
+    assert_eq!(topology.trust(partner.trust[0]).name, "fabrikam-ca");
+
+    let pool = &topology.pools()[0];
+    assert_eq!(pool.peers, [(PeerRef(0), 1), (PeerRef(1), 3)]);
+    assert_eq!(pool.strategy, Strategy::Weighted);
+    let implied = &topology.pools()[1];
+    assert_eq!(
+        (implied.name.as_str(), implied.peers.as_slice()),
+        ("fabrikam.test", &[(PeerRef(2), 1)][..])
+    );
+
+    assert_eq!(topology.limits().handshakes, 100);
+    assert_eq!(topology.log().requests, LogRequests::All);
+    assert_eq!(topology.log().format, LogFormat::Auto);
+    assert_eq!(topology.tokens().keys, [(2, [0xab; 32]), (1, [0xcd; 32])]);
+    assert_eq!(
+        topology.tokens().key_file.as_deref(),
+        Some(lab.path("tokens").as_path())
+    );
+    let expectation = &topology.expectations()[0];
+    assert!(!expectation.accept);
+    assert_eq!(expectation.reason.as_deref(), Some("not_in_topology"));
+}
+
+#[test]
+fn all_faults_come_at_once_in_the_order_of_lines() {
+    let lab = Lab::new();
+    let text = edited(&[
+        ("fqdn = \"edge01", "fdqn = \"edge01"),
+        (
+            "name = \"edge\"\naddress",
+            "name = \"edge\"\ncolour = \"red\"\naddress",
+        ),
+        ("\"edge.key.pem\"", "\"other.key.pem\""),
+        ("kind = \"federated\"", "kind = \"federal\""),
+        ("\"fabrikam-ca.crl.pem\"", "\"gone.pem\""),
+        ("peers = [\"fe01", "peers = [\"fe1"),
+        ("handshakes = 100", "handshakes = 0"),
+        ("\"tokens\"", "\"tokens.bad\""),
+    ]);
+    let faults = lab.load(&text).err().unwrap();
+    let codes: Vec<&str> = faults.iter().map(|fault| fault.code).collect();
+    assert_eq!(
+        codes,
+        [
+            "unknown_key",
+            "key_mismatch",
+            "file_missing",
+            "unknown_key",
+            "unknown_word",
+            "unknown_reference",
+            "out_of_range",
+            "token_key_malformed",
+        ],
+        "{}",
+        shown(&faults)
+    );
+    assert_eq!(faults[7].file, lab.path("tokens.bad"));
+    assert_eq!(faults[7].line, Some(2));
+}
+
+#[test]
+fn several_syntax_errors_are_several_faults() {
+    let lab = Lab::new();
+    let faults = lab
+        .load("[node\nfqdn = \n[[peer]]\nx = = 1\n")
+        .err()
+        .unwrap();
+    let lines: HashSet<u32> = faults.iter().filter_map(|fault| fault.line).collect();
+    assert!(faults.iter().all(|fault| fault.code == "syntax"));
+    assert!(
+        lines.contains(&1) && lines.contains(&4),
+        "{}",
+        shown(&faults)
+    );
+}
+
+#[test]
+fn a_file_that_is_empty_lacks_its_sections() {
+    let lab = Lab::new();
+    let faults = lab.load("").err().unwrap();
+    let codes: HashSet<&str> = faults.iter().map(|fault| fault.code).collect();
+    assert_eq!(codes, HashSet::from(["missing_key"]));
+    assert_eq!(faults.len(), 6, "{}", shown(&faults));
+}
+
+#[test]
+fn a_missing_topology_file_is_a_fault_of_its_own() {
+    let faults = load(Path::new("/nonexistent/topology.toml"), now())
+        .err()
+        .unwrap();
+    assert_eq!((faults.len(), faults[0].code), (1, "file_missing"));
+    let lab = Lab::new();
+    let faults = load(&lab.path("directory.pem"), now()).err().unwrap();
+    assert_eq!((faults.len(), faults[0].code), (1, "file_unreadable"));
+}
+
+#[test]
+fn no_token_key_is_ever_shown() {
+    let lab = Lab::new();
+    lab.write("tokens.secret", "1 5ec2e75ec2e75ec2e7\n");
+    let text = edited(&[("\"tokens\"", "\"tokens.secret\"")]);
+    let faults = lab.load(&text).err().unwrap();
+    assert!(!shown(&faults).contains("5ec2e7"));
+}
+
+#[test]
+fn a_chain_with_the_root_or_a_leaf_with_a_sip_uri_serves() {
+    let lab = Lab::new();
+    lab.good(&edited(&[("\"edge.chain.pem\"", "\"rooted.chain.pem\"")]));
+    let text = edited(&[
+        ("\"edge.chain.pem\"", "\"only-uri.chain.pem\""),
+        ("edge.key", "only-uri.key"),
+    ]);
+    assert_eq!(lab.good(&text).warnings(), []);
+}
+
+#[test]
+fn a_leaf_that_is_not_first_is_named_as_the_cause() {
+    let lab = Lab::new();
+    let text = edited(&[("\"edge.chain.pem\"", "\"reversed.chain.pem\"")]);
+    let faults = lab.load(&text).err().unwrap();
+    let mismatch = faults.iter().find(|f| f.code == "key_mismatch").unwrap();
+    assert!(
+        mismatch.remedy.contains("put the leaf first"),
+        "{}",
+        shown(&faults)
+    );
+}
+
+#[test]
+fn a_listener_shows_all_identities_unless_sni_says_which() {
+    let lab = Lab::new();
+    let all = lab.good(&edited(&[(IDENTITY_END, SECOND)]));
+    assert_eq!(all.listeners()[0].sni, [IdentityRef(1)]);
+    let none = lab.good(&edited(&[
+        (IDENTITY_END, SECOND),
+        ("identity = \"edge\"", "sni = []"),
+    ]));
+    assert_eq!(none.listeners()[0].identity, IdentityRef(0));
+    assert!(none.listeners()[0].sni.is_empty());
+    // The fqdn may be carried by an identity that SNI alone chooses.
+    let by_sni = lab.good(&edited(&[
+        (IDENTITY_END, SECOND),
+        ("identity = \"edge\"", "identity = \"second\""),
+    ]));
+    assert_eq!(by_sni.listeners()[0].sni, [IdentityRef(0)]);
+}
+
+#[test]
+fn two_listeners_on_port_0_do_not_collide() {
+    let lab = Lab::new();
+    let text = edited(&[
+        ("127.0.0.1:5061", "127.0.0.1:0"),
+        (
+            "[[peer]]",
+            "[[listener]]\nname = \"second\"\naddress = \"127.0.0.1:0\"\naccept = [\"peer\"]\n[[peer]]",
+        ),
+    ]);
+    assert_eq!(lab.good(&text).listeners()[1].accept, Accept::Peers);
+}
+
+#[test]
+fn partners_that_share_a_domain_share_its_implicit_pool() {
+    let lab = Lab::new();
+    let more = "[[peer]]\nfqdn = \"edge2.fabrikam.test\"\nkind = \"federated\"\ndomains = [\"fabrikam.test\", \"sales.fabrikam.test\"]\ntrust = [\"fabrikam-ca\"]\n[[pool]]";
+    let topology = lab.good(&edited(&[("[[pool]]", more)]));
+    let pools: Vec<(&str, usize)> = topology
+        .pools()
+        .iter()
+        .map(|p| (p.name.as_str(), p.peers.len()))
+        .collect();
+    assert_eq!(
+        pools,
+        [
+            ("front-end", 2),
+            ("fabrikam.test", 2),
+            ("sales.fabrikam.test", 1)
+        ]
+    );
+    // A section of its own for the domain takes the place of the implicit pool.
+    let explicit = format!(
+        "{}[[pool]]\nname = \"fab\"\ndomains = [\"fabrikam.test\"]\npeers = [\"edge.fabrikam.test\"]\nstrategy = \"ordered\"\n",
+        edited(&[("[[pool]]", more)])
+    );
+    let topology = lab.good(&explicit);
+    let pools: Vec<(&str, usize)> = topology
+        .pools()
+        .iter()
+        .map(|p| (p.name.as_str(), p.peers.len()))
+        .collect();
+    assert_eq!(
+        pools,
+        [("front-end", 2), ("fab", 1), ("sales.fabrikam.test", 1)]
+    );
+}
+
+#[test]
+fn health_is_kept_with_its_defaults() {
+    let lab = Lab::new();
+    let topology = lab.good(&edited(&[(POOL_END, "health = { timeout = \"1s\" }")]));
+    let expected = Health {
+        timeout: Duration::from_secs(1),
+        ..Health::default()
+    };
+    assert_eq!(topology.pools()[0].health, Some(expected));
+}
+
+#[test]
+fn a_reload_without_a_change_says_nothing() {
+    let lab = Lab::new();
+    let (old, new) = (lab.good(GOOD), lab.good(GOOD));
+    assert_eq!(old.changes(&new), Vec::<String>::new());
+    assert_eq!(old.restart_needed(&new), Vec::<String>::new());
+}
+
+#[test]
+fn a_reload_says_what_changed() {
+    let lab = Lab::new();
+    let old = lab.good(GOOD);
+    let new = lab.good(&edited(&[
+        ("\"edge.chain.pem\"", "\"twin.chain.pem\""),
+        ("\"edge.key.pem\"", "\"twin.key.pem\""),
+        ("\"6h\"", "\"1h\""),
+        (
+            "fqdn = \"fe02.contoso.test\"",
+            "fqdn = \"fe03.contoso.test\"",
+        ),
+        (", \"fe02.contoso.test\"]", ", \"fe03.contoso.test\"]"),
+        (POOL_END, ""),
+        ("10.0.0.11", "10.0.0.12"),
+        ("handshakes = 100", "handshakes = 50"),
+        ("\"all\"", "\"refused\""),
+        ("[tokens]\nkey_file = \"tokens\"\n", ""),
+    ]));
+    let said = old.changes(&new);
+    let expected = [
+        "identity edge changed: certificate renewed, valid until ",
+        "trust fabrikam-ca changed: revocation",
+        "peer fe02.contoso.test removed",
+        "peer fe01.contoso.test changed: address +10.0.0.12:5061 -10.0.0.11:5061",
+        "peer fe03.contoso.test added",
+        "pool front-end changed: peers +fe03.contoso.test -fe02.contoso.test",
+        "limit handshakes changed from 100 to 50",
+        "log changed: requests all becomes refused",
+        "token keys changed: ids 2, 1 become none",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said} / {expected}");
+    }
+    assert_eq!(old.restart_needed(&new), Vec::<String>::new());
+}
+
+#[test]
+fn crls_and_anchors_are_compared_by_content() {
+    let lab = Lab::new();
+    let old = lab.good(GOOD);
+    let root = Authority::root("Contoso Root").unwrap();
+    lab.write("enterprise-ca.pem", &root.certificate_pem());
+    lab.write(
+        "enterprise-ca.crl.pem",
+        &root.crl_pem(&[], Duration::from_secs(86_400)).unwrap(),
+    );
+    let said = old.changes(&lab.good(GOOD));
+    assert_eq!(
+        said,
+        [
+            "trust enterprise-ca changed: anchors renewed under the same names, CRLs replaced (1 before, 1 now)"
+        ]
+    );
+}
+
+#[test]
+fn what_needs_a_restart_is_said_apart() {
+    let lab = Lab::new();
+    let old = lab.good(GOOD);
+    let new = lab.good(&edited(&[
+        (
+            "domains = [\"contoso.test\"]",
+            "domains = [\"contoso.test\"]\nshards = 2\nadvertise_port = 5071",
+        ),
+        ("127.0.0.1:5061", "127.0.0.1:5062"),
+        ("[\"client\", \"peer\"]", "[\"peer\"]"),
+    ]));
+    assert_eq!(
+        old.restart_needed(&new),
+        [
+            "node.shards one for each core becomes 2",
+            "node.advertise_port the listener's becomes 5071",
+            "listener edge changed: address 127.0.0.1:5061 becomes 127.0.0.1:5062, accept",
+        ]
+    );
+}
+
+/// The part of docs/topology.md that tells of a section.
+fn docs_of<'d>(docs: &'d str, header: &str) -> &'d str {
+    let title = format!("## `{header}`");
+    let start = docs.find(&title).unwrap_or_else(|| panic!("no {title}"));
+    let rest = &docs[start + title.len()..];
+    rest.split("\n## ").next().unwrap()
+}
+
+fn keys_in_tables(docs: &str) -> HashSet<&str> {
+    let rows = docs.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| row.split('`').next()).collect()
+}
+
+#[test]
+fn the_docs_name_every_key_and_word_of_the_schema_and_no_other() {
+    let docs = include_str!("../../docs/topology.md");
+    for section in schema::SECTIONS {
+        let part = docs_of(docs, &section.header());
+        let mut known = HashSet::new();
+        for key in (section.keys)() {
+            known.insert(key.name);
+            let (words, inner): (&[&str], &[schema::Key]) = match key.kind {
+                schema::Kind::Word(words) | schema::Kind::Words(words) => (words, &[]),
+                schema::Kind::Table(keys) => (&[], keys),
+                schema::Kind::WordOrTable(words, keys) => (words, keys),
+                schema::Kind::Text
+                | schema::Kind::Integer
+                | schema::Kind::Flag
+                | schema::Kind::Texts
+                | schema::Kind::Quantity
+                | schema::Kind::Numbers => (&[], &[]),
+            };
+            for word in words {
+                assert!(
+                    part.contains(&format!("`\"{word}\"`")),
+                    "{} {word}",
+                    key.name
+                );
+            }
+            for key in inner {
+                assert!(part.contains(&format!("`{}`", key.name)), "{}", key.name);
+                known.insert(key.name);
+            }
+        }
+        let named = keys_in_tables(part);
+        assert!(
+            named.is_subset(&known),
+            "{}: {:?}",
+            section.name,
+            named.difference(&known)
+        );
+        for key in (section.keys)() {
+            assert!(
+                named.contains(key.name),
+                "{} {} has no row",
+                section.name,
+                key.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_docs_have_the_tables_of_limits_and_codes() {
+    let docs = include_str!("../../docs/topology.md");
+    let limits = limits::docs();
+    assert!(docs.contains(&limits), "the table should be:\n{limits}");
+    let rows = Code::ALL.iter().map(|code| {
+        let severity = match code.severity() {
+            Severity::Fault => "fault",
+            Severity::Warning => "warning",
+        };
+        format!("| `{}` | {severity} | {} |\n", code.code(), code.meaning())
+    });
+    let codes = format!(
+        "| code | is a | meaning |\n|---|---|---|\n{}",
+        rows.collect::<String>()
+    );
+    assert!(docs.contains(&codes), "the table should be:\n{codes}");
+}

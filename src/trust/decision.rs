@@ -1,0 +1,298 @@
+//! The decision: what was presented, what was concluded, and the proof that a peer passed.
+use super::chain::{Chain, has_weak_key, subject_text};
+use super::names::{Match, PresentedNames};
+use super::{Generation, Reason, Refusal, path, purpose, revocation, validity};
+use crate::topology::{Direction, PeerRef};
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// What the other side presented.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// Leaf first, as on the wire; empty when no certificate was presented.
+    pub chain: &'a [CertificateDer<'a>],
+    /// Outbound: the peer that we dialled (its FQDN is the reference identifier). Inbound: `None`.
+    ///
+    /// Outbound without one asks for any peer that the names match (for expectations and explanations).
+    pub expected: Option<PeerRef>,
+}
+
+impl<'a> Presented<'a> {
+    /// What a connection to one of our listeners presented, now or when it came.
+    pub fn inbound(chain: &'a [CertificateDer<'a>]) -> Self {
+        Self {
+            chain,
+            expected: None,
+        }
+    }
+
+    /// What the peer that we dialled presented, now or when the connection was made.
+    pub fn outbound(chain: &'a [CertificateDer<'a>], dialled: PeerRef) -> Self {
+        Self {
+            chain,
+            expected: Some(dialled),
+        }
+    }
+}
+
+/// Accepted or refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The chain speaks for the peer.
+    Accept,
+    /// It does not.
+    Refuse,
+}
+
+/// Which kind of name matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchedKind {
+    /// subjectAltName URI with scheme sip.
+    SipUri,
+    /// subjectAltName dNSName.
+    Dns,
+    /// dNSName with a wildcard.
+    Wildcard,
+    /// The subject's CN.
+    CommonName,
+}
+
+/// The outcome of [`decide`], with all that explains it.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Names the decision in logs: the same chain, direction, dialled peer, generation and reason give the same id.
+    pub id: String,
+    /// Accepted or refused.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// What makes the reason understandable: which certificate, CRL or other peer.
+    pub detail: Option<String>,
+    /// Which way the connection was made.
+    pub direction: Direction,
+    /// The peer entry, when one was found.
+    pub peer: Option<PeerRef>,
+    /// That entry's FQDN.
+    pub peer_fqdn: Option<String>,
+    /// The presented names that count as identities, as text (bounded).
+    pub names: Vec<String>,
+    /// The name that matched.
+    pub matched: Option<(String, MatchedKind)>,
+    /// Subjects, leaf first.
+    pub subjects: Vec<String>,
+    /// SHA-256 fingerprints in lower-case hex, leaf first.
+    pub fingerprints: Vec<String>,
+    /// Trust set and subject of the anchor that vouched.
+    pub anchor: Option<(String, String)>,
+    /// The CRL that cleared the leaf: issuer and seconds since its thisUpdate.
+    pub crl: Option<(String, u64)>,
+    /// The extended key usage that satisfied (`none` when the extension is absent).
+    pub purpose: Option<&'static str>,
+    /// The earliest notAfter of the leaf and the intermediates used, Unix seconds.
+    pub valid_until: Option<u64>,
+    /// The generation that decided.
+    pub generation: u64,
+    /// The line of the topology that decided.
+    pub line: Option<u32>,
+}
+
+/// Proof that [`decide`] accepted a chain for a peer; it has no other maker.
+#[derive(Clone, Debug)]
+pub struct PeerId {
+    peer: PeerRef,
+    decision: Arc<Decision>,
+}
+
+impl PeerId {
+    /// The peer, in the generation of [`Self::decision`].
+    pub fn peer(&self) -> PeerRef {
+        self.peer
+    }
+    /// What was decided.
+    pub fn decision(&self) -> &Arc<Decision> {
+        &self.decision
+    }
+}
+
+/// Judges a presented chain. Pure: no clock, no file, no log.
+///
+/// `presented.expected` must be a peer of `generation`.
+///
+/// # Errors
+/// The refusal, as a [`Decision`] with verdict [`Verdict::Refuse`].
+pub fn decide(
+    presented: &Presented<'_>,
+    direction: Direction,
+    generation: &Generation,
+    at: UnixTime,
+) -> Result<PeerId, Arc<Decision>> {
+    let mut decision = blank(presented, direction, generation);
+    let judged = judge(presented, direction, generation, at, &mut decision);
+    match judged {
+        Ok(peer) => {
+            decision.verdict = Verdict::Accept;
+            decision.reason = Reason::Accepted;
+            seal(&mut decision, presented);
+            let decision = Arc::new(decision);
+            Ok(PeerId { peer, decision })
+        }
+        Err(refusal) => {
+            decision.reason = refusal.reason;
+            decision.detail = refusal.detail;
+            decision.line = refusal.line.or(decision.line);
+            seal(&mut decision, presented);
+            Err(Arc::new(decision))
+        }
+    }
+}
+
+/// The steps in their order; each notes in `decision` what it found.
+fn judge(
+    presented: &Presented<'_>,
+    direction: Direction,
+    generation: &Generation,
+    at: UnixTime,
+    decision: &mut Decision,
+) -> Result<PeerRef, Refusal> {
+    let topology = generation.topology();
+
+    let chain = Chain::parse(presented.chain)?;
+    decision.subjects = chain.all().map(|c| subject_text(c.subject())).collect();
+
+    let names = PresentedNames::of(chain.leaf())?;
+    decision.names = names.shown();
+
+    let Match {
+        peer: reference,
+        name,
+        kind,
+    } = match (direction, presented.expected) {
+        (Direction::Outbound, Some(dialled)) => names.expect_peer(dialled, topology)?,
+        (Direction::Inbound, _) | (Direction::Outbound, None) => names.find_peer(topology)?,
+    };
+    let peer = topology.peer(reference);
+    decision.peer = Some(reference);
+    decision.peer_fqdn = Some(peer.fqdn.to_string());
+    decision.matched = Some((name, kind));
+    decision.line = Some(peer.line);
+
+    let vouched = path::vouch(&chain, peer, generation, at, |path, set| {
+        let trust = topology.trust(set);
+        sound_keys(path)?;
+        common_name_unconstrained(path, kind)?;
+        validity::check(path, at)?;
+        let crl = revocation::check(path, trust, generation.crls(set), at)
+            .map_err(|refusal| in_set(refusal, trust.line))?;
+        let purpose = purpose::check(path, direction, peer.purpose)?;
+        let anchor = generation.anchors(set).subject_of(path.anchor());
+        Ok(Vouched {
+            anchor: (trust.name.clone(), anchor.unwrap_or_default().to_owned()),
+            crl,
+            purpose,
+            valid_until: validity::ends(path),
+        })
+    })?;
+    decision.anchor = Some(vouched.anchor);
+    decision.crl = vouched.crl;
+    decision.purpose = Some(vouched.purpose);
+    decision.valid_until = vouched.valid_until;
+    Ok(reference)
+}
+
+/// What an accepted path gives to the decision.
+struct Vouched {
+    anchor: (String, String),
+    crl: Option<(String, u64)>,
+    purpose: &'static str,
+    valid_until: Option<u64>,
+}
+
+fn sound_keys(path: &path::Path<'_>) -> Result<(), Refusal> {
+    match path.certificates().find(|c| has_weak_key(c)) {
+        Some(weak) => Err(Refusal::because(
+            Reason::WeakKey,
+            subject_text(weak.subject()),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Name constraints do not reach into the CN, so a constrained CA could put any name there: such a path never
+/// vouches for a CN (RFC 9525 §6.3 tells of the gap).
+fn common_name_unconstrained(path: &path::Path<'_>, kind: MatchedKind) -> Result<(), Refusal> {
+    if kind == MatchedKind::CommonName && path.has_name_constraints() {
+        return Err(Refusal::because(
+            Reason::NameConstraintViolated,
+            "a CA with name constraints cannot vouch for a CN".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Revocation is the trust set's policy, so its line decided.
+fn in_set(refusal: Refusal, line: u32) -> Refusal {
+    Refusal {
+        line: Some(line),
+        ..refusal
+    }
+}
+
+fn blank(presented: &Presented<'_>, direction: Direction, generation: &Generation) -> Decision {
+    let peer = presented.expected;
+    let entry = peer.map(|p| generation.topology().peer(p));
+    Decision {
+        id: String::new(),
+        verdict: Verdict::Refuse,
+        reason: Reason::NoCertificate,
+        detail: None,
+        direction,
+        peer,
+        peer_fqdn: entry.map(|p| p.fqdn.to_string()),
+        names: Vec::new(),
+        matched: None,
+        subjects: Vec::new(),
+        fingerprints: presented
+            .chain
+            .iter()
+            .take(super::chain::MAX_CERTIFICATES)
+            .map(|certificate| hex(digest(&SHA256, certificate.as_ref()).as_ref()))
+            .collect(),
+        anchor: None,
+        crl: None,
+        purpose: None,
+        valid_until: None,
+        generation: generation.number(),
+        line: entry.map(|p| p.line),
+    }
+}
+
+/// Gives the decision its id, from what it depends on and what it says.
+fn seal(decision: &mut Decision, presented: &Presented<'_>) {
+    let way = match decision.direction {
+        Direction::Inbound => "in",
+        Direction::Outbound => "out",
+    };
+    let text = format!(
+        "{}|{way}|{}|{:?}|{}",
+        decision.fingerprints.join("+"),
+        decision.generation,
+        presented.expected.map(PeerRef::index),
+        decision.reason.code(),
+    );
+    let mut id = hex(digest(&SHA256, text.as_bytes()).as_ref());
+    id.truncate(16);
+    decision.id = id;
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(
+        String::with_capacity(octets.len() * 2),
+        |mut text, octet| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{octet:02x}");
+            text
+        },
+    )
+}

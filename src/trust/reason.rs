@@ -1,0 +1,297 @@
+//! The reason codes of trust decisions: one table for code, sentence, remedy, TLS alert and RFC.
+use rustls::{AlertDescription, CertificateError};
+use std::fmt;
+
+/// The step of the decision that a reason belongs to, in the order in which the steps run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// Parsing what was presented.
+    Chain,
+    /// Reading the names and finding the peer entry.
+    Name,
+    /// Building a path to the peer's anchors.
+    Path,
+    /// Comparing validity periods with the time.
+    Validity,
+    /// Consulting CRLs.
+    Revocation,
+    /// Key usage and extended key usage.
+    Purpose,
+    /// All steps passed.
+    Done,
+}
+
+macro_rules! reasons {
+    ($($variant:ident, $code:literal, $step:ident, $alert:ident, $rfc:literal, $public:literal, $says:literal, $do:literal;)+) => {
+        /// Why a chain was accepted or refused.
+        ///
+        /// The order is that of the decision's steps and, within a step, from the vague to the specific.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $(#[doc = concat!("`", $code, "`: ", $says, " (", $rfc, ")")] $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable identifier.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// The step that it belongs to.
+            pub fn step(self) -> Step {
+                match self { $(Self::$variant => Step::$step),+ }
+            }
+
+            /// A sentence for the operator.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $says),+ }
+            }
+
+            /// What the operator can do about it.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $do),+ }
+            }
+
+            /// Where the rule comes from.
+            pub fn rfc(self) -> &'static str {
+                match self { $(Self::$variant => $rfc),+ }
+            }
+
+            /// What a stranger is told: less than the log says.
+            pub fn public(self) -> &'static str {
+                match self { $(Self::$variant => $public),+ }
+            }
+
+            /// The same in rustls' terms; it chooses the TLS alert.
+            pub fn certificate_error(self) -> CertificateError {
+                match self { $(Self::$variant => CertificateError::$alert),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    NoCertificate, "no_certificate", Chain, ApplicationVerificationFailure, "RFC 5922 §7.4",
+        "certificate required",
+        "no certificate was presented where a peer must show one",
+        "let the other side present its certificate, or point clients to a listener that accepts them";
+    ChainTooLong, "chain_too_long", Chain, BadEncoding, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "more certificates were presented than are read",
+        "let the other side send its leaf and the intermediates above it only";
+    ChainTooLarge, "chain_too_large", Chain, BadEncoding, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "the presented certificates hold more octets than are read",
+        "let the other side send its leaf and the intermediates above it only";
+    MalformedCertificate, "malformed_certificate", Chain, BadEncoding, "RFC 5280 §4.1",
+        "certificate not acceptable",
+        "a presented certificate cannot be parsed",
+        "have the certificate issued anew by software that encodes X.509 v3 correctly";
+    TooManyNames, "too_many_names", Name, BadEncoding, "RFC 5280 §4.2.1.6",
+        "certificate not acceptable",
+        "the certificate carries more names than are read",
+        "have the certificate issued for fewer names";
+    NoUsableName, "no_usable_name", Name, ApplicationVerificationFailure, "RFC 5922 §7.1",
+        "not authorised",
+        "the certificate carries no name that counts as a SIP identity",
+        "have it issued with the server's FQDN as dNSName in subjectAltName";
+    NotInTopology, "not_in_topology", Name, ApplicationVerificationFailure, "RFC 5922 §7.4",
+        "not authorised",
+        "no peer entry carries a presented name",
+        "add a [[peer]] with this FQDN if the server is to be trusted";
+    NameMismatch, "name_mismatch", Name, ApplicationVerificationFailure, "RFC 5922 §7.3",
+        "not authorised",
+        "the certificate speaks for other names than the peer that was dialled",
+        "check the peer's address, its certificate and the fqdn of its [[peer]]";
+    CommonNameOnly, "common_name_only", Name, ApplicationVerificationFailure, "RFC 5922 §7.1",
+        "not authorised",
+        "the peer's name stands in the subject's CN only",
+        "have the certificate issued with a dNSName, or set common_name = true at the peer";
+    WildcardNotAllowed, "wildcard_not_allowed", Name, ApplicationVerificationFailure, "RFC 5922 §7.2",
+        "not authorised",
+        "only a wildcard covers the peer's name",
+        "have the certificate issued for the whole name, or set names = \"one-label-wildcard\" at the peer";
+    AmbiguousIdentity, "ambiguous_identity", Name, ApplicationVerificationFailure, "RFC 5922 §7.4",
+        "not authorised",
+        "the certificate speaks for several peers whose rights differ",
+        "give these peers separate certificates or the same trust, kind, domains and policies";
+    UnknownIssuer, "unknown_issuer", Path, UnknownIssuer, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "no path leads from the certificate to an anchor of the peer",
+        "add the issuing CA to the peer's trust, or let the other side send its intermediates";
+    SelfSigned, "self_signed", Path, UnknownIssuer, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "the certificate is its own issuer and no anchor of the peer",
+        "have the certificate issued by a CA of the peer's trust";
+    AnchorNotForPeer, "anchor_not_for_peer", Path, UnknownIssuer, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "another trust set would have vouched, but it may not vouch for this peer",
+        "if that CA may vouch for this name, add its trust set to the peer; otherwise this is an attack or a mix-up";
+    PathInvalid, "path_invalid", Path, BadEncoding, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "the path to the anchor breaks a rule of X.509 that has no code of its own",
+        "see the detail, and have the certificate or its CA's issued anew";
+    PathTooComplex, "path_too_complex", Path, BadEncoding, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "too many combinations of certificates would have to be tried",
+        "let the other side send its leaf and the intermediates above it only";
+    AuthorityMisuse, "authority_misuse", Path, BadEncoding, "RFC 5280 §4.2.1.9",
+        "certificate not acceptable",
+        "a CA's certificate is used as a leaf, a leaf's as a CA, or a path is longer than its CA permits",
+        "have the certificate issued as an end entity by a CA that may issue it";
+    UnknownCriticalExtension, "unknown_critical_extension", Path, UnhandledCriticalExtension, "RFC 5280 §4.2",
+        "certificate not acceptable",
+        "a certificate holds a critical extension that is not understood",
+        "have the certificate issued without that extension";
+    UnsupportedSignature, "unsupported_signature", Path, BadEncoding, "RFC 9325 §4.5",
+        "certificate not acceptable",
+        "a certificate is signed with an algorithm that is not accepted, as SHA-1",
+        "have the certificate issued with SHA-256 or better";
+    WeakKey, "weak_key", Path, BadEncoding, "RFC 9325 §4.5",
+        "certificate not acceptable",
+        "a certificate holds an RSA key of less than 2048 bits",
+        "have the certificate issued for a P-256 key or an RSA key of 2048 bits or more";
+    BadSignature, "bad_signature", Path, UnknownIssuer, "RFC 5280 §6.1.3",
+        "certificate not acceptable",
+        "a certificate names an issuer whose key did not sign it",
+        "if the CA changed its key, renew the anchor; otherwise this is an impostor";
+    NameConstraintViolated, "name_constraint_violated", Path, BadEncoding, "RFC 5280 §4.2.1.10",
+        "certificate not acceptable",
+        "a CA on the path may not issue for a name in the certificate",
+        "have the certificate issued by a CA whose name constraints permit its names";
+    Expired, "expired", Validity, Expired, "RFC 5280 §4.1.2.5",
+        "certificate not valid now",
+        "a certificate on the path is past its notAfter",
+        "renew the certificate; if it is current, check this system's clock";
+    NotYetValid, "not_yet_valid", Validity, NotValidYet, "RFC 5280 §4.1.2.5",
+        "certificate not valid now",
+        "a certificate on the path is before its notBefore",
+        "check the clocks of this system and of the CA";
+    CrlMissing, "crl_missing", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3",
+        "certificate not acceptable",
+        "no CRL of the trust set covers a certificate on the path",
+        "add the CRL of that issuer to the trust set, or set revocation = \"off\" or scope = \"leaf\"";
+    CrlBadSignature, "crl_bad_signature", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3.3",
+        "certificate not acceptable",
+        "the CRL of that issuer's name was not signed with that issuer's key",
+        "fetch the CRL from the CA anew; another CA of the same name may have made this one";
+    CrlSignerUnfit, "crl_signer_unfit", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3.3",
+        "certificate not acceptable",
+        "the CRL's issuer has a keyUsage that does not permit it to sign CRLs",
+        "have the CA's certificate issued with cRLSign, or set scope or revocation accordingly";
+    CrlStale, "crl_stale", Revocation, UnknownRevocationStatus, "RFC 5280 §5.1.2.5",
+        "certificate not acceptable",
+        "the CRL that covers a certificate on the path is past its nextUpdate and any grace",
+        "fetch the current CRL and reload; grace can bridge an outage of the CA";
+    Revoked, "revoked", Revocation, Revoked, "RFC 5280 §5.3",
+        "certificate revoked",
+        "a certificate on the path is listed in its issuer's CRL",
+        "replace the certificate and its key";
+    KeyUsageUnsuitable, "key_usage_unsuitable", Purpose, InvalidPurpose, "RFC 5280 §4.2.1.3",
+        "certificate not made for this",
+        "keyUsage lacks digitalSignature on the leaf or keyCertSign on a CA",
+        "have the certificate issued with digitalSignature (a CA's with keyCertSign)";
+    EkuUnsuitable, "eku_unsuitable", Purpose, InvalidPurpose, "RFC 5924 §5",
+        "certificate not made for this",
+        "the extended key usages of the leaf or of an intermediate do not permit this use",
+        "have the certificate issued with serverAuth (and clientAuth for strict peers)";
+    Accepted, "accepted", Done, ApplicationVerificationFailure, "RFC 5922 §7",
+        "accepted",
+        "the chain speaks for the peer",
+        "nothing";
+}
+
+impl Reason {
+    /// The reason of this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|r| r.code() == code)
+    }
+
+    /// The TLS alert that ends the handshake; `None` when it does not end.
+    pub fn alert(self) -> Option<AlertDescription> {
+        if self == Self::Accepted {
+            return None;
+        }
+        if self == Self::NoCertificate {
+            return Some(AlertDescription::CertificateRequired);
+        }
+        Some(self.certificate_error().into())
+    }
+
+    /// The error that makes rustls send [`Self::alert`].
+    pub fn tls_error(self) -> rustls::Error {
+        if self == Self::NoCertificate {
+            return rustls::Error::NoCertificatesPresented;
+        }
+        rustls::Error::InvalidCertificate(self.certificate_error())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_unique_snake_case_and_lead_back_to_their_reason() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            let code = reason.code();
+            assert!(
+                code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{code}"
+            );
+            assert_eq!(Reason::from_code(code), Some(*reason));
+            assert_eq!(reason.to_string(), code);
+        }
+        assert_eq!(Reason::from_code("because"), None);
+    }
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_steps() {
+        assert!(
+            Reason::ALL
+                .windows(2)
+                .all(|w| w[0].step() <= w[1].step() && w[0] < w[1])
+        );
+    }
+
+    #[test]
+    fn alerts_fit_the_reasons() {
+        use AlertDescription as A;
+        for (reason, alert) in [
+            (Reason::NoCertificate, A::CertificateRequired),
+            (Reason::NotInTopology, A::AccessDenied),
+            (Reason::NameMismatch, A::AccessDenied),
+            (Reason::UnknownIssuer, A::UnknownCA),
+            (Reason::BadSignature, A::UnknownCA),
+            (Reason::Expired, A::CertificateExpired),
+            (Reason::NotYetValid, A::CertificateExpired),
+            (Reason::Revoked, A::CertificateRevoked),
+            (Reason::CrlStale, A::UnknownCA),
+            (Reason::EkuUnsuitable, A::UnsupportedCertificate),
+            (Reason::MalformedCertificate, A::BadCertificate),
+        ] {
+            assert_eq!(reason.alert(), Some(alert), "{reason}");
+        }
+        assert_eq!(Reason::Accepted.alert(), None);
+    }
+
+    #[test]
+    fn a_stranger_learns_less_than_the_log() {
+        for reason in Reason::ALL {
+            assert!(reason.public().len() < 40);
+            assert!(*reason == Reason::Accepted || reason.public() != reason.sentence());
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What a step of the decision hands back when it does not hold.
+use super::Reason;
+
+/// A reason with what makes it understandable.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: Reason,
+    pub(super) detail: Option<String>,
+    /// The line of the topology that decided.
+    pub(super) line: Option<u32>,
+}
+
+impl Refusal {
+    pub(super) fn because(reason: Reason, detail: String) -> Self {
+        Self {
+            reason,
+            detail: Some(detail),
+            line: None,
+        }
+    }
+
+    pub(super) fn at_line(reason: Reason, detail: String, line: u32) -> Self {
+        Self {
+            reason,
+            detail: Some(detail),
+            line: Some(line),
+        }
+    }
+
+    /// The one that got further; of two that got equally far, the more specific one.
+    pub(super) fn most_telling(self, other: Self) -> Self {
+        if other.reason > self.reason {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            detail: None,
+            line: None,
+        }
+    }
+}

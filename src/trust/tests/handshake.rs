@@ -1,0 +1,227 @@
+//! The verifiers inside rustls: real handshakes in memory, both directions, and the alerts that end them.
+use super::World;
+use crate::lab::pki::{Authority, Issued, LeafSpec};
+use crate::topology::{Accept, PeerKind};
+use crate::trust::{Generation, InboundVerifier, OutboundVerifier, Reason};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
+use std::sync::Arc;
+
+const FE01: &str = "fe01.contoso.test";
+const NODE: &str = "edge01.contoso.test";
+
+struct Lab {
+    root: Authority,
+    generation: Arc<Generation>,
+}
+
+fn lab() -> Lab {
+    let root = Authority::root("Contoso Root").unwrap();
+    // To each other both ends are peers: one lab serves both directions.
+    let generation = World::default()
+        .trust("enterprise-ca", &[&root])
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .peer(NODE, PeerKind::Home, &["enterprise-ca"])
+        .generation();
+    Lab {
+        root,
+        generation: Arc::new(generation),
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// How both ends finished.
+struct Ends {
+    server: Result<(), rustls::Error>,
+    client: Result<(), rustls::Error>,
+}
+
+/// Both ends over memory until nothing moves; `shown` is the client's certificate.
+fn shake(
+    lab: &Lab,
+    version: &'static rustls::SupportedProtocolVersion,
+    inbound: &Arc<InboundVerifier>,
+    outbound: &Arc<OutboundVerifier>,
+    shown: Option<&Issued>,
+    server: &Issued,
+) -> Ends {
+    let versions = [version];
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&versions)
+        .unwrap()
+        .with_client_cert_verifier(Arc::clone(inbound) as Arc<_>)
+        .with_single_cert(server.chain.clone(), server.key.clone_key())
+        .unwrap();
+    let mut serving = ServerConnection::new(Arc::new(config)).unwrap();
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&versions)
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(outbound) as Arc<_>);
+    let config = match shown {
+        Some(issued) => builder
+            .with_client_auth_cert(issued.chain.clone(), issued.key.clone_key())
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    let name = NODE.try_into().unwrap();
+    let mut calling = ClientConnection::new(Arc::new(config), name).unwrap();
+    assert_eq!(lab.generation.number(), 7);
+    let mut ends = Ends {
+        server: Ok(()),
+        client: Ok(()),
+    };
+    for _ in 0..10 {
+        let mut wire = Vec::new();
+        while calling.wants_write() {
+            calling.write_tls(&mut wire).unwrap();
+        }
+        let mut read = wire.as_slice();
+        while !read.is_empty() && ends.server.is_ok() {
+            serving.read_tls(&mut read).unwrap();
+            ends.server = serving.process_new_packets().map(|_| ());
+        }
+        let mut wire = Vec::new();
+        while serving.wants_write() {
+            serving.write_tls(&mut wire).unwrap();
+        }
+        let mut read = wire.as_slice();
+        while !read.is_empty() && ends.client.is_ok() {
+            calling.read_tls(&mut read).unwrap();
+            ends.client = calling.process_new_packets().map(|_| ());
+        }
+    }
+    ends
+}
+
+const VERSIONS: [&rustls::SupportedProtocolVersion; 2] =
+    [&rustls::version::TLS13, &rustls::version::TLS12];
+
+#[test]
+fn two_peers_prove_themselves_to_each_other() {
+    let lab = lab();
+    let node = lab.root.server(NODE).unwrap();
+    let peer = lab.root.server(FE01).unwrap();
+    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    for version in VERSIONS {
+        let inbound = InboundVerifier::new(Arc::clone(&lab.generation), Accept::Peers);
+        let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+        let ends = shake(&lab, version, &inbound, &outbound, Some(&peer), &node);
+        assert_eq!((ends.server, ends.client), (Ok(()), Ok(())));
+        let came = inbound.take().unwrap().unwrap();
+        assert_eq!(came.decision().peer_fqdn.as_deref(), Some(FE01));
+        let reached = outbound.take().unwrap().unwrap();
+        assert_eq!(reached.peer(), dialled);
+        assert!(inbound.take().is_none() && outbound.take().is_none());
+    }
+}
+
+#[test]
+fn a_client_without_a_certificate_stays_only_where_clients_may() {
+    let lab = lab();
+    let node = lab.root.server(NODE).unwrap();
+    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    for (accept, stays) in [
+        (Accept::Clients, true),
+        (Accept::Both, true),
+        (Accept::Peers, false),
+    ] {
+        let inbound = InboundVerifier::new(Arc::clone(&lab.generation), accept);
+        let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+        let ends = shake(
+            &lab,
+            &rustls::version::TLS13,
+            &inbound,
+            &outbound,
+            None,
+            &node,
+        );
+        assert_eq!(ends.server.is_ok(), stays, "{accept:?}");
+        assert!(inbound.take().is_none());
+        if !stays {
+            assert_eq!(ends.server, Err(rustls::Error::NoCertificatesPresented));
+            let alert = Reason::NoCertificate.alert().unwrap();
+            assert_eq!(ends.client, Err(rustls::Error::AlertReceived(alert)));
+        }
+    }
+}
+
+#[test]
+fn a_refused_certificate_ends_the_handshake_with_its_alert_and_is_no_client() {
+    let lab = lab();
+    let node = lab.root.server(NODE).unwrap();
+    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    let stranger = Authority::root("Stranger Root").unwrap();
+    let expired = lab
+        .root
+        .issue(&LeafSpec {
+            not_after: -60,
+            ..LeafSpec::server(FE01)
+        })
+        .unwrap();
+    for (shown, reason, alert) in [
+        (
+            lab.root.server("evil.test").unwrap(),
+            Reason::NotInTopology,
+            AlertDescription::AccessDenied,
+        ),
+        (
+            stranger.server(FE01).unwrap(),
+            Reason::UnknownIssuer,
+            AlertDescription::UnknownCA,
+        ),
+        (
+            expired,
+            Reason::Expired,
+            AlertDescription::CertificateExpired,
+        ),
+    ] {
+        for version in VERSIONS {
+            let inbound = InboundVerifier::new(Arc::clone(&lab.generation), Accept::Both);
+            let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+            let ends = shake(&lab, version, &inbound, &outbound, Some(&shown), &node);
+            assert_eq!(ends.server, Err(reason.tls_error()));
+            assert_eq!(ends.client, Err(rustls::Error::AlertReceived(alert)));
+            assert_eq!(inbound.take().unwrap().unwrap_err().reason, reason);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_not_the_dialled_peer_is_refused() {
+    let lab = lab();
+    let peer = lab.root.server(FE01).unwrap();
+    let dialled = lab.generation.topology().peer_by_fqdn(FE01).unwrap();
+    let node = lab.root.server(NODE).unwrap();
+    for version in VERSIONS {
+        let inbound = InboundVerifier::new(Arc::clone(&lab.generation), Accept::Both);
+        let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+        // The name in SNI is the server's, and does not help.
+        let ends = shake(&lab, version, &inbound, &outbound, Some(&peer), &node);
+        assert_eq!(ends.client, Err(Reason::NameMismatch.tls_error()));
+        let alert = AlertDescription::AccessDenied;
+        assert_eq!(ends.server, Err(rustls::Error::AlertReceived(alert)));
+        assert_eq!(
+            outbound.take().unwrap().unwrap_err().reason,
+            Reason::NameMismatch
+        );
+        assert!(inbound.take().is_none());
+    }
+}
+
+#[test]
+fn a_listener_for_clients_asks_for_no_certificate() {
+    use rustls::server::danger::ClientCertVerifier as _;
+    let lab = lab();
+    let of = |accept| InboundVerifier::new(Arc::clone(&lab.generation), accept);
+    assert!(!of(Accept::Clients).offer_client_auth());
+    assert!(of(Accept::Both).offer_client_auth());
+    assert!(!of(Accept::Both).client_auth_mandatory());
+    assert!(of(Accept::Peers).client_auth_mandatory());
+    assert!(of(Accept::Peers).root_hint_subjects().is_empty());
+    let schemes = of(Accept::Peers).supported_verify_schemes();
+    assert!(!schemes.contains(&rustls::SignatureScheme::RSA_PKCS1_SHA1));
+    assert!(!schemes.contains(&rustls::SignatureScheme::ECDSA_SHA1_Legacy));
+}

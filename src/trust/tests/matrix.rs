@@ -1,0 +1,924 @@
+//! The matrix: what is presented × direction, each with its one reason; no reason without a row.
+use super::{World, inbound_at, later, outbound_at};
+use crate::lab::pki::{
+    Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
+};
+use crate::topology::{NamePolicy, PeerKind, PurposePolicy, Revocation, RevocationScope};
+use crate::trust::{Generation, Reason};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+const FE01: &str = "fe01.contoso.test";
+const FE02: &str = "fe02.contoso.test";
+const EDGE: &str = "edge.fabrikam.test";
+const STRICT: &str = "strict.fabrikam.test";
+
+/// One row: a chain, the peer that an outbound connection dialled, and both reasons.
+struct Row {
+    says: &'static str,
+    generation: Rc<Generation>,
+    chain: Vec<CertificateDer<'static>>,
+    dialled: &'static str,
+    at: UnixTime,
+    inbound: Reason,
+    outbound: Reason,
+}
+
+struct Rows {
+    rows: Vec<Row>,
+    generation: Rc<Generation>,
+}
+
+impl Rows {
+    fn add(
+        &mut self,
+        says: &'static str,
+        chain: &[CertificateDer<'static>],
+        dialled: &'static str,
+        (inbound, outbound): Both,
+    ) {
+        self.add_at(says, chain, dialled, later(0), (inbound, outbound));
+    }
+
+    fn add_at(
+        &mut self,
+        says: &'static str,
+        chain: &[CertificateDer<'static>],
+        dialled: &'static str,
+        at: UnixTime,
+        (inbound, outbound): Both,
+    ) {
+        self.rows.push(Row {
+            says,
+            generation: Rc::clone(&self.generation),
+            chain: chain.to_vec(),
+            dialled,
+            at,
+            inbound,
+            outbound,
+        });
+    }
+}
+
+struct Cas {
+    enterprise: Authority,
+    issuing: Authority,
+    fabrikam: Authority,
+    stranger: Authority,
+}
+
+fn cas() -> Cas {
+    let enterprise = Authority::root("Contoso Root").unwrap();
+    Cas {
+        issuing: enterprise.subordinate("Contoso Issuing").unwrap(),
+        enterprise,
+        fabrikam: Authority::root("Fabrikam Root").unwrap(),
+        stranger: Authority::root("Stranger Root").unwrap(),
+    }
+}
+
+fn world(cas: &Cas) -> World {
+    World::default()
+        .trust("enterprise-ca", &[&cas.enterprise])
+        .trust("fabrikam-ca", &[&cas.fabrikam])
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .peer(FE02, PeerKind::Home, &["enterprise-ca"])
+        .with(|p| {
+            p.names = NamePolicy::OneLabelWildcard;
+            p.common_name = true;
+        })
+        .peer(EDGE, PeerKind::Federated, &["fabrikam-ca"])
+        .peer(STRICT, PeerKind::Federated, &["fabrikam-ca"])
+        .with(|p| p.purpose = PurposePolicy::Strict)
+}
+
+/// Inbound and outbound.
+type Both = (Reason, Reason);
+
+fn both(reason: Reason) -> Both {
+    (reason, reason)
+}
+
+fn matrix() -> Vec<Row> {
+    let cas = cas();
+    let mut rows = Rows {
+        rows: Vec::new(),
+        generation: Rc::new(world(&cas).generation()),
+    };
+    chains(&mut rows, &cas);
+    whole_names(&mut rows, &cas);
+    sip_uris(&mut rows, &cas);
+    wildcards_and_common_names(&mut rows, &cas);
+    paths(&mut rows, &cas);
+    broken_paths(&mut rows, &cas);
+    times(&mut rows, &cas);
+    purposes(&mut rows, &cas);
+    crls(&mut rows, &cas);
+    crls_of_intermediates(&mut rows);
+    rows.rows
+}
+
+fn chains(rows: &mut Rows, cas: &Cas) {
+    let good = cas.issuing.server(FE01).unwrap();
+    rows.add("nothing", &[], FE01, both(Reason::NoCertificate));
+    rows.add("a good chain", &good.chain, FE01, both(Reason::Accepted));
+    rows.add(
+        "no X.509",
+        &[CertificateDer::from(vec![0x30, 0x03, 0x02, 0x01, 0x00])],
+        FE01,
+        both(Reason::MalformedCertificate),
+    );
+    let mut longer = good.certificate.to_vec();
+    longer.push(0);
+    rows.add(
+        "octets after the leaf",
+        &[CertificateDer::from(longer)],
+        FE01,
+        both(Reason::MalformedCertificate),
+    );
+    rows.add(
+        "eleven certificates",
+        &vec![good.certificate.clone(); 11],
+        FE01,
+        both(Reason::ChainTooLong),
+    );
+    let label = "a".repeat(60);
+    let names: Vec<_> = (0..100)
+        .map(|i| format!("{label}.{label}.{label}.n{i}.contoso.test"))
+        .collect();
+    let wide = LeafSpec {
+        dns: names,
+        ..LeafSpec::default()
+    };
+    let wide = cas.issuing.issue(&wide).unwrap().certificate;
+    rows.add(
+        "more than 64 KiB",
+        &vec![wide; 4],
+        FE01,
+        both(Reason::ChainTooLarge),
+    );
+    // A root that comes along, and the order of what comes along, change nothing.
+    let mut all = good.chain.clone();
+    all.insert(1, cas.fabrikam.certificate().clone());
+    all.push(cas.enterprise.certificate().clone());
+    rows.add("a chain with extras", &all, FE01, both(Reason::Accepted));
+}
+
+fn dns(names: &[&str]) -> LeafSpec {
+    LeafSpec {
+        dns: names.iter().map(|n| (*n).to_owned()).collect(),
+        ..LeafSpec::default()
+    }
+}
+
+fn uri(uris: &[&str], names: &[&str]) -> LeafSpec {
+    LeafSpec {
+        uris: uris.iter().map(|n| (*n).to_owned()).collect(),
+        ..dns(names)
+    }
+}
+
+fn cn(name: &str) -> LeafSpec {
+    LeafSpec {
+        common_name: Some(name.to_owned()),
+        ..LeafSpec::default()
+    }
+}
+
+fn whole_names(rows: &mut Rows, cas: &Cas) {
+    use Reason as R;
+    let mismatch = (R::NotInTopology, R::NameMismatch);
+    let many: Vec<String> = (0..101).map(|i| format!("n{i}.contoso.test")).collect();
+    for (says, spec, dialled, reasons) in [
+        (
+            "an unlisted server",
+            dns(&["evil.contoso.test"]),
+            FE01,
+            mismatch,
+        ),
+        (
+            "another listed server",
+            dns(&[FE02]),
+            FE01,
+            (R::Accepted, R::NameMismatch),
+        ),
+        (
+            "upper case and a dot",
+            dns(&["FE01.Contoso.TEST."]),
+            FE01,
+            both(R::Accepted),
+        ),
+        (
+            "a suffix of the name",
+            dns(&["contoso.test"]),
+            FE01,
+            mismatch,
+        ),
+        (
+            "a longer name",
+            dns(&["x.fe01.contoso.test"]),
+            FE01,
+            mismatch,
+        ),
+        (
+            "a NUL in the name",
+            dns(&["fe01.contoso.test\0.evil.test"]),
+            FE01,
+            both(R::NoUsableName),
+        ),
+        (
+            "no name at all",
+            LeafSpec::default(),
+            FE01,
+            both(R::NoUsableName),
+        ),
+        (
+            "addresses and mail only",
+            LeafSpec {
+                addresses: vec!["192.0.2.1".parse().unwrap()],
+                emails: vec!["root@fe01.contoso.test".to_owned()],
+                ..cn(FE01)
+            },
+            FE01,
+            both(R::NoUsableName),
+        ),
+        (
+            "too many names",
+            LeafSpec {
+                dns: many,
+                ..LeafSpec::default()
+            },
+            FE01,
+            both(R::TooManyNames),
+        ),
+    ] {
+        rows.add(
+            says,
+            &cas.enterprise.issue(&spec).unwrap().chain,
+            dialled,
+            reasons,
+        );
+    }
+}
+
+fn sip_uris(rows: &mut Rows, cas: &Cas) {
+    use Reason as R;
+    let mismatch = (R::NotInTopology, R::NameMismatch);
+    for (says, spec, dialled, reasons) in [
+        (
+            "a sip URI",
+            uri(&["sip:fe01.contoso.test"], &[]),
+            FE01,
+            both(R::Accepted),
+        ),
+        (
+            "a sip URI beats a DNS name",
+            uri(&["sip:evil.test"], &[FE01]),
+            FE01,
+            mismatch,
+        ),
+        (
+            "a bad sip URI beats a DNS name",
+            uri(&["sip:-"], &[FE01]),
+            FE01,
+            both(R::NoUsableName),
+        ),
+        (
+            "sips, userinfo and https do not",
+            uri(
+                &["sips:evil.test", "sip:a@evil.test", "https://evil.test"],
+                &[FE01],
+            ),
+            FE01,
+            both(R::Accepted),
+        ),
+    ] {
+        rows.add(
+            says,
+            &cas.enterprise.issue(&spec).unwrap().chain,
+            dialled,
+            reasons,
+        );
+    }
+}
+
+fn wildcards_and_common_names(rows: &mut Rows, cas: &Cas) {
+    use Reason as R;
+    let mismatch = (R::NotInTopology, R::NameMismatch);
+    for (says, spec, dialled, reasons) in [
+        (
+            "a wildcard",
+            dns(&["*.contoso.test"]),
+            FE02,
+            both(R::Accepted),
+        ),
+        (
+            "a wildcard where it is not allowed",
+            dns(&["*.contoso.test"]),
+            FE01,
+            (R::Accepted, R::WildcardNotAllowed),
+        ),
+        (
+            "a wildcard for nobody who allows it",
+            dns(&["*.fabrikam.test"]),
+            EDGE,
+            both(R::WildcardNotAllowed),
+        ),
+        (
+            "a wildcard for a registry",
+            dns(&["*.test"]),
+            FE02,
+            both(R::NoUsableName),
+        ),
+        (
+            "a wildcard two labels up",
+            dns(&["*.x.contoso.test"]),
+            FE02,
+            mismatch,
+        ),
+        ("CN only", cn(FE01), FE01, both(R::CommonNameOnly)),
+        (
+            "CN only where it is allowed",
+            cn(FE02),
+            FE02,
+            both(R::Accepted),
+        ),
+        (
+            "CN beside a SAN",
+            LeafSpec {
+                common_name: Some(FE02.to_owned()),
+                ..dns(&["evil.test"])
+            },
+            FE02,
+            mismatch,
+        ),
+        (
+            "two peers of different rights",
+            dns(&[FE01, EDGE]),
+            FE01,
+            (R::AmbiguousIdentity, R::Accepted),
+        ),
+    ] {
+        rows.add(
+            says,
+            &cas.enterprise.issue(&spec).unwrap().chain,
+            dialled,
+            reasons,
+        );
+    }
+}
+
+fn paths(rows: &mut Rows, cas: &Cas) {
+    let leaf = cas.issuing.server(FE01).unwrap();
+    for (says, issuer, name, reason) in [
+        ("an unknown CA", &cas.stranger, FE01, Reason::UnknownIssuer),
+        (
+            "a home name by the partner's CA",
+            &cas.fabrikam,
+            FE01,
+            Reason::AnchorNotForPeer,
+        ),
+        (
+            "a partner name by the home CA",
+            &cas.enterprise,
+            EDGE,
+            Reason::AnchorNotForPeer,
+        ),
+        (
+            "an impostor of the CA",
+            &cas.enterprise.impostor().unwrap(),
+            FE01,
+            Reason::BadSignature,
+        ),
+    ] {
+        rows.add(
+            says,
+            &issuer.server(name).unwrap().chain,
+            name,
+            both(reason),
+        );
+    }
+    let own = self_signed(&LeafSpec::server(FE01)).unwrap();
+    rows.add("self-signed", &own.chain, FE01, both(Reason::SelfSigned));
+    rows.add(
+        "without its intermediate",
+        &leaf.chain[..1],
+        FE01,
+        both(Reason::UnknownIssuer),
+    );
+    let other = cas.stranger.subordinate("Contoso Issuing").unwrap();
+    rows.add(
+        "an intermediate of the same name below a stranger",
+        &other.server(FE01).unwrap().chain,
+        FE01,
+        both(Reason::UnknownIssuer),
+    );
+}
+
+fn broken_paths(rows: &mut Rows, cas: &Cas) {
+    let server = |change: fn(&mut LeafSpec)| {
+        let mut spec = LeafSpec::server(FE01);
+        change(&mut spec);
+        cas.enterprise.issue(&spec).unwrap().chain
+    };
+    let authority = server(|s| s.authority = true);
+    rows.add(
+        "a CA as leaf",
+        &authority,
+        FE01,
+        both(Reason::AuthorityMisuse),
+    );
+    let critical = server(|s| s.unknown_critical = true);
+    rows.add(
+        "an unknown critical extension",
+        &critical,
+        FE01,
+        both(Reason::UnknownCriticalExtension),
+    );
+    let backwards = server(|s| (s.not_before, s.not_after) = (100, -100));
+    rows.add(
+        "a period that runs backwards",
+        &backwards,
+        FE01,
+        both(Reason::PathInvalid),
+    );
+
+    let spec = AuthoritySpec {
+        path_length: Some(0),
+        ..AuthoritySpec::named("Last CA")
+    };
+    let last = cas.enterprise.subordinate_with(spec).unwrap();
+    let below = last
+        .subordinate("One too many")
+        .unwrap()
+        .server(FE01)
+        .unwrap();
+    rows.add(
+        "a path too long for its CA",
+        &below.chain,
+        FE01,
+        both(Reason::AuthorityMisuse),
+    );
+
+    let mut deep = cas.enterprise.clone();
+    for level in 0..7 {
+        deep = deep.subordinate(&format!("Level {level}")).unwrap();
+    }
+    let deep = deep.server(FE01).unwrap();
+    rows.add(
+        "seven intermediates",
+        &deep.chain,
+        FE01,
+        both(Reason::PathTooComplex),
+    );
+
+    let spec = AuthoritySpec {
+        permitted: vec!["fabrikam.test".to_owned()],
+        ..AuthoritySpec::named("Bound CA")
+    };
+    let bound = cas.enterprise.subordinate_with(spec).unwrap();
+    let outside = bound.server(FE01).unwrap();
+    rows.add(
+        "a name outside the CA's constraints",
+        &outside.chain,
+        FE01,
+        both(Reason::NameConstraintViolated),
+    );
+    let spec = LeafSpec {
+        common_name: Some(FE02.to_owned()),
+        ..LeafSpec::default()
+    };
+    let evading = bound.issue(&spec).unwrap();
+    rows.add(
+        "a CN that evades the CA's constraints",
+        &evading.chain,
+        FE02,
+        both(Reason::NameConstraintViolated),
+    );
+
+    let weak = cas
+        .enterprise
+        .certify(&LeafSpec::server(FE01), &WeakRsa)
+        .unwrap();
+    rows.add(
+        "an RSA key of 1024 bits",
+        &weak,
+        FE01,
+        both(Reason::WeakKey),
+    );
+    below_an_rsa_root(rows);
+}
+
+fn below_an_rsa_root(rows: &mut Rows) {
+    let root = Authority::root_with(AuthoritySpec {
+        key: KeyKind::Rsa2048,
+        ..AuthoritySpec::named("RSA Root")
+    })
+    .unwrap();
+    let leaf = root.server(FE01).unwrap();
+    let before = Rc::clone(&rows.generation);
+    let world = World::default()
+        .trust("rsa", &[&root])
+        .peer(FE01, PeerKind::Home, &["rsa"]);
+    rows.generation = Rc::new(world.generation());
+    rows.add(
+        "below an RSA root",
+        &leaf.chain,
+        FE01,
+        both(Reason::Accepted),
+    );
+    let sha1 = with_sha1(&leaf.certificate);
+    rows.add(
+        "a SHA-1 signature of an RSA root",
+        &[sha1],
+        FE01,
+        both(Reason::UnsupportedSignature),
+    );
+    rows.generation = before;
+}
+
+/// The certificate with sha1WithRSAEncryption in the place of sha256WithRSAEncryption.
+fn with_sha1(certificate: &CertificateDer<'_>) -> CertificateDer<'static> {
+    let sha256 = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b];
+    let mut der = certificate.to_vec();
+    let places: Vec<usize> = (0..der.len() - 8)
+        .filter(|i| der[*i..].starts_with(&sha256))
+        .collect();
+    assert_eq!(places.len(), 2);
+    for place in places {
+        der[place + 8] = 0x05;
+    }
+    CertificateDer::from(der)
+}
+
+/// An RSA public key of 1024 bits.
+struct WeakRsa;
+
+impl rcgen::PublicKeyData for WeakRsa {
+    fn der_bytes(&self) -> &[u8] {
+        static KEY: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+            // RSAPublicKey: a modulus of 1024 bits and the exponent 65537.
+            let mut der = vec![0x30, 0x81, 0x89, 0x02, 0x81, 0x81, 0x00];
+            der.extend([0xc5; 128]);
+            der.extend([0x02, 0x03, 0x01, 0x00, 0x01]);
+            der
+        });
+        &KEY
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
+    }
+}
+
+fn times(rows: &mut Rows, cas: &Cas) {
+    use Reason as R;
+    let old = LeafSpec {
+        not_before: -7_200,
+        not_after: -3_600,
+        ..LeafSpec::server(FE01)
+    };
+    let young = LeafSpec {
+        not_before: 3_600,
+        not_after: 7_200,
+        ..LeafSpec::server(FE01)
+    };
+    for (says, issuer, spec, reason) in [
+        ("expired", &cas.issuing, &old, R::Expired),
+        ("not yet valid", &cas.issuing, &young, R::NotYetValid),
+        (
+            "expired and of an unknown CA",
+            &cas.stranger,
+            &old,
+            R::UnknownIssuer,
+        ),
+        (
+            "expired and of the partner's CA",
+            &cas.fabrikam,
+            &old,
+            R::AnchorNotForPeer,
+        ),
+        (
+            "not yet valid and of an unknown CA",
+            &cas.stranger,
+            &young,
+            R::UnknownIssuer,
+        ),
+    ] {
+        rows.add(says, &issuer.issue(spec).unwrap().chain, FE01, both(reason));
+    }
+    let old_ca = AuthoritySpec {
+        not_before: -9_000,
+        not_after: -60,
+        ..AuthoritySpec::named("Old Issuing")
+    };
+    let young_ca = AuthoritySpec {
+        not_before: 60,
+        ..AuthoritySpec::named("Young Issuing")
+    };
+    for (says, ca, root, reason) in [
+        (
+            "below an expired intermediate",
+            &old_ca,
+            &cas.enterprise,
+            R::Expired,
+        ),
+        (
+            "below an intermediate to come",
+            &young_ca,
+            &cas.enterprise,
+            R::NotYetValid,
+        ),
+        (
+            "below a stranger's expired intermediate",
+            &old_ca,
+            &cas.stranger,
+            R::UnknownIssuer,
+        ),
+    ] {
+        let ca = root.subordinate_with(ca.clone()).unwrap();
+        rows.add(says, &ca.server(FE01).unwrap().chain, FE01, both(reason));
+    }
+    let good = cas.issuing.server(FE01).unwrap();
+    for (says, seconds, reason) in [
+        ("later than its end", 91 * 86_400, R::Expired),
+        ("before its begin", -7_200, R::NotYetValid),
+    ] {
+        rows.add_at(says, &good.chain, FE01, later(seconds), both(reason));
+    }
+}
+
+fn purposes(rows: &mut Rows, cas: &Cas) {
+    use Reason::{Accepted as Yes, EkuUnsuitable as No};
+    use Usage::{Any, Client, CodeSigning, Email, OcspSigning, Server, SipDomain};
+    // Usages, then (inbound, outbound) for a default peer and for a strict one.
+    let table: [(&[Usage], Both, Both); 10] = [
+        (&[], (Yes, Yes), (Yes, Yes)),
+        (&[Server], (Yes, Yes), (No, Yes)),
+        (&[Client], (Yes, No), (Yes, No)),
+        (&[Server, Client], (Yes, Yes), (Yes, Yes)),
+        (&[Any], (Yes, Yes), (Yes, Yes)),
+        (&[SipDomain], (Yes, Yes), (Yes, Yes)),
+        (&[CodeSigning], (No, No), (No, No)),
+        (&[Email], (No, No), (No, No)),
+        (&[OcspSigning], (No, No), (No, No)),
+        (&[CodeSigning, Server], (Yes, Yes), (No, Yes)),
+    ];
+    for (usages, default, strict) in table {
+        for (name, reasons) in [(EDGE, default), (STRICT, strict)] {
+            let spec = LeafSpec {
+                usages: usages.to_vec(),
+                ..LeafSpec::server(name)
+            };
+            let leaf = cas.fabrikam.issue(&spec).unwrap();
+            rows.add("usages of a leaf", &leaf.chain, name, reasons);
+            let spec = AuthoritySpec {
+                usages: usages.to_vec(),
+                ..AuthoritySpec::named("Purposeful CA")
+            };
+            let ca = cas.fabrikam.subordinate_with(spec).unwrap();
+            let leaf = ca.server(name).unwrap();
+            rows.add("usages of an intermediate", &leaf.chain, name, reasons);
+        }
+    }
+    let spec = LeafSpec {
+        encipher_only: true,
+        ..LeafSpec::server(FE01)
+    };
+    rows.add(
+        "a key that may not sign",
+        &cas.enterprise.issue(&spec).unwrap().chain,
+        FE01,
+        both(Reason::KeyUsageUnsuitable),
+    );
+}
+
+fn listing(revoked: &[&Serial], this_update: i64, next_update: i64) -> CrlSpec {
+    CrlSpec {
+        revoked: revoked.iter().map(|s| (*s).clone()).collect(),
+        this_update,
+        next_update,
+        ..CrlSpec::default()
+    }
+}
+
+fn crls(rows: &mut Rows, cas: &Cas) {
+    use Reason as R;
+    use Revocation::{Grace, Off, Require};
+    let ca = &cas.enterprise;
+    let good = ca.server(FE01).unwrap();
+    let bad = ca.server(FE01).unwrap();
+    let old = ca
+        .issue(&LeafSpec {
+            not_before: -7_200,
+            not_after: -3_600,
+            ..LeafSpec::server(FE01)
+        })
+        .unwrap();
+    let fresh = ca
+        .crl(&listing(&[&bad.serial, &old.serial], -60, 3_600))
+        .unwrap();
+    let stale = ca.crl(&listing(&[&bad.serial], -7_200, -3_600)).unwrap();
+    let empty = ca.crl(&listing(&[], -9_000, 9_000)).unwrap();
+    let forged = ca
+        .impostor()
+        .unwrap()
+        .crl(&listing(&[], -30, 3_600))
+        .unwrap();
+    let others = cas.fabrikam.crl(&listing(&[], -30, 3_600)).unwrap();
+    let hour = Duration::from_secs(3_600);
+    // For the good leaf and the revoked one.
+    let fine = both(R::Accepted);
+    let missing = both(R::CrlMissing);
+    let heard = (R::Accepted, R::Revoked);
+    let stale_one = (R::CrlStale, R::Revoked);
+    let cases = [
+        ("off", Off, vec![], fine),
+        ("off hears no CRL", Off, vec![&fresh], fine),
+        ("require", Require, vec![&fresh], heard),
+        ("require without a CRL", Require, vec![], missing),
+        ("require with another CA's", Require, vec![&others], missing),
+        ("require with a stale one", Require, vec![&stale], stale_one),
+        ("grace that covers", Grace(hour * 2), vec![&stale], heard),
+        (
+            "grace that does not",
+            Grace(hour / 2),
+            vec![&stale],
+            stale_one,
+        ),
+        ("grace without a CRL", Grace(hour), vec![], missing),
+        (
+            "an impostor's CRL",
+            Require,
+            vec![&forged],
+            both(R::CrlBadSignature),
+        ),
+        (
+            "an impostor's CRL first",
+            Require,
+            vec![&forged, &fresh],
+            heard,
+        ),
+        ("the newer of two", Require, vec![&empty, &fresh], heard),
+    ];
+    let lab = CrlLab { ca, good, bad, old };
+    for (says, policy, lists, reasons) in &cases {
+        let lists: Vec<_> = lists.iter().map(|l| (*l).clone()).collect();
+        lab.add(rows, says, *policy, &lists, *reasons);
+    }
+}
+
+/// A CA with leaves to judge under some CRLs.
+struct CrlLab<'a> {
+    ca: &'a Authority,
+    good: Issued,
+    bad: Issued,
+    old: Issued,
+}
+
+impl CrlLab<'_> {
+    /// Rows for the good leaf, the revoked one and an expired one; the scope does not matter for them.
+    fn add(
+        &self,
+        rows: &mut Rows,
+        says: &'static str,
+        policy: Revocation,
+        lists: &[CertificateRevocationListDer<'static>],
+        (for_good, for_bad): (Reason, Reason),
+    ) {
+        let before = Rc::clone(&rows.generation);
+        for scope in [RevocationScope::Chain, RevocationScope::Leaf] {
+            let world = World::default()
+                .trust("enterprise-ca", &[self.ca])
+                .revocation(policy, scope, lists)
+                .peer(FE01, PeerKind::Home, &["enterprise-ca"]);
+            rows.generation = Rc::new(world.generation());
+            rows.add(says, &self.good.chain, FE01, both(for_good));
+            rows.add(says, &self.bad.chain, FE01, both(for_bad));
+            let old = &self.old.chain;
+            rows.add("revoked and expired", old, FE01, both(Reason::Expired));
+        }
+        rows.generation = before;
+    }
+}
+
+fn crls_of_intermediates(rows: &mut Rows) {
+    use Reason as R;
+    use RevocationScope::{Chain, Leaf};
+    let root = Authority::root("Contoso Root").unwrap();
+    let issuing = root.subordinate("Contoso Issuing").unwrap();
+    let mute = root
+        .subordinate_with(AuthoritySpec {
+            crl_sign: false,
+            ..AuthoritySpec::named("Contoso Mute")
+        })
+        .unwrap();
+    let leaf = issuing.server(FE01).unwrap();
+    let silent = mute.server(FE01).unwrap();
+    let of_root = root.crl(&listing(&[], -60, 3_600)).unwrap();
+    let revoking = root.crl(&listing(&[issuing.serial()], -60, 3_600)).unwrap();
+    let of_issuing = issuing.crl(&listing(&[], -60, 3_600)).unwrap();
+    let listing_leaf = issuing.crl(&listing(&[&leaf.serial], -60, 3_600)).unwrap();
+    let of_mute = mute.crl(&listing(&[], -60, 3_600)).unwrap();
+    let stale = root.crl(&listing(&[], -7_200, -3_600)).unwrap();
+    let before = Rc::clone(&rows.generation);
+    for (says, scope, lists, chain, reason) in [
+        (
+            "both lists",
+            Chain,
+            vec![&of_root, &of_issuing],
+            &leaf,
+            R::Accepted,
+        ),
+        (
+            "the root's list is missing",
+            Chain,
+            vec![&of_issuing],
+            &leaf,
+            R::CrlMissing,
+        ),
+        (
+            "the root's list is missing but not needed",
+            Leaf,
+            vec![&of_issuing],
+            &leaf,
+            R::Accepted,
+        ),
+        (
+            "the root's list is missing and the leaf is revoked",
+            Chain,
+            vec![&listing_leaf],
+            &leaf,
+            R::Revoked,
+        ),
+        (
+            "the issuing CA's list is missing",
+            Leaf,
+            vec![&of_root],
+            &leaf,
+            R::CrlMissing,
+        ),
+        (
+            "a revoked intermediate",
+            Chain,
+            vec![&revoking, &of_issuing],
+            &leaf,
+            R::Revoked,
+        ),
+        (
+            "a revoked intermediate out of scope",
+            Leaf,
+            vec![&revoking, &of_issuing],
+            &leaf,
+            R::Accepted,
+        ),
+        (
+            "the root's list is stale",
+            Chain,
+            vec![&stale, &of_issuing],
+            &leaf,
+            R::CrlStale,
+        ),
+        (
+            "a CA that may not sign CRLs",
+            Chain,
+            vec![&of_root, &of_mute],
+            &silent,
+            R::CrlSignerUnfit,
+        ),
+    ] {
+        let lists: Vec<_> = lists.into_iter().cloned().collect();
+        let world = World::default()
+            .trust("enterprise-ca", &[&root])
+            .revocation(Revocation::Require, scope, &lists)
+            .peer(FE01, PeerKind::Home, &["enterprise-ca"]);
+        rows.generation = Rc::new(world.generation());
+        rows.add(says, &chain.chain, FE01, both(reason));
+    }
+    rows.generation = before;
+}
+
+#[test]
+fn every_row_of_the_matrix_has_its_own_reason_and_every_reason_has_a_row() {
+    let mut provoked = HashSet::new();
+    let mut wrong = Vec::new();
+    for row in matrix() {
+        let inbound = inbound_at(&row.generation, &row.chain, row.at);
+        let outbound = outbound_at(&row.generation, row.dialled, &row.chain, row.at);
+        if (inbound, outbound) != (row.inbound, row.outbound) {
+            wrong.push(format!(
+                "{} ({}): wanted {} {}, got {inbound} {outbound}",
+                row.says, row.dialled, row.inbound, row.outbound
+            ));
+        }
+        provoked.extend([inbound, outbound]);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let idle: Vec<_> = Reason::ALL
+        .iter()
+        .filter(|r| !provoked.contains(r))
+        .collect();
+    assert!(idle.is_empty(), "no row provokes {idle:?}");
+}

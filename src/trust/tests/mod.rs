@@ -1,0 +1,155 @@
+//! Tests of the trust decision: worlds of authorities and peers, and who gets in.
+
+mod handshake;
+mod matrix;
+mod policy;
+
+use super::{Generation, Presented, Reason, decide};
+use crate::lab::pki::{self, Authority};
+use crate::topology::{
+    Direction, DnsName, Expectation, Fault, IdentityRef, Limits, LogFormat, LogRequests,
+    LogSettings, NamePolicy, Node, Peer, PeerKind, PurposePolicy, Revocation, RevocationScope,
+    TokenSettings, Topology, TrustRef, TrustSet,
+};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use std::time::Duration;
+
+/// A topology in the making.
+#[derive(Default)]
+struct World {
+    trusts: Vec<TrustSet>,
+    peers: Vec<Peer>,
+    expectations: Vec<Expectation>,
+}
+
+impl World {
+    /// A trust set without revocation.
+    fn trust(mut self, name: &str, anchors: &[&Authority]) -> Self {
+        self.trusts.push(TrustSet {
+            name: name.to_owned(),
+            anchors: anchors.iter().map(|a| a.certificate().clone()).collect(),
+            crls: Vec::new(),
+            revocation: Revocation::Off,
+            scope: RevocationScope::Chain,
+            line: 10 + u32::try_from(self.trusts.len()).unwrap(),
+        });
+        self
+    }
+
+    /// Gives the last trust set CRLs and a policy.
+    fn revocation(
+        mut self,
+        revocation: Revocation,
+        scope: RevocationScope,
+        crls: &[CertificateRevocationListDer<'static>],
+    ) -> Self {
+        let set = self.trusts.last_mut().unwrap();
+        set.revocation = revocation;
+        set.scope = scope;
+        set.crls = crls.to_vec();
+        self
+    }
+
+    /// A peer of default policies.
+    fn peer(mut self, fqdn: &str, kind: PeerKind, trust: &[&str]) -> Self {
+        let line = 100 + u32::try_from(self.peers.len()).unwrap();
+        let trust = trust.iter().map(|name| self.trust_ref(name)).collect();
+        self.peers.push(Peer {
+            fqdn: DnsName(fqdn.into()),
+            kind,
+            domains: Vec::new(),
+            trust,
+            addresses: Vec::new(),
+            names: NamePolicy::Exact,
+            common_name: false,
+            purpose: PurposePolicy::ServerOrClient,
+            assert_identity: kind == PeerKind::Home,
+            identity: IdentityRef(0),
+            line,
+        });
+        self
+    }
+
+    /// Changes the last peer.
+    fn with(mut self, change: impl FnOnce(&mut Peer)) -> Self {
+        change(self.peers.last_mut().unwrap());
+        self
+    }
+
+    fn trust_ref(&self, name: &str) -> TrustRef {
+        let position = self.trusts.iter().position(|t| t.name == name).unwrap();
+        TrustRef(u16::try_from(position).unwrap())
+    }
+
+    fn build(self) -> Result<Generation, Vec<Fault>> {
+        let name = DnsName("edge01.contoso.test".into());
+        let topology = Topology {
+            path: "topology.toml".into(),
+            node: Node {
+                fqdn: name,
+                domains: vec![DnsName("contoso.test".into())],
+                aliases: Vec::new(),
+                advertise_port: None,
+                shards: None,
+            },
+            identities: Vec::new(),
+            trusts: self.trusts,
+            listeners: Vec::new(),
+            peers: self.peers,
+            pools: Vec::new(),
+            limits: Limits::default(),
+            log: LogSettings {
+                requests: LogRequests::Calls,
+                format: LogFormat::Json,
+            },
+            tokens: TokenSettings::default(),
+            expectations: self.expectations,
+            warnings: Vec::new(),
+        };
+        Generation::build(7, topology, pki::now())
+    }
+
+    fn generation(self) -> Generation {
+        self.build().unwrap_or_else(|faults| panic!("{faults:?}"))
+    }
+}
+
+/// Now, moved by some seconds.
+fn later(seconds: i64) -> UnixTime {
+    let now = i64::try_from(pki::now().as_secs()).unwrap();
+    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now + seconds).unwrap()))
+}
+
+fn inbound(generation: &Generation, chain: &[CertificateDer<'_>]) -> Reason {
+    inbound_at(generation, chain, pki::now())
+}
+
+fn inbound_at(generation: &Generation, chain: &[CertificateDer<'_>], at: UnixTime) -> Reason {
+    match decide(
+        &Presented::inbound(chain),
+        Direction::Inbound,
+        generation,
+        at,
+    ) {
+        Ok(peer) => peer.decision().reason,
+        Err(decision) => decision.reason,
+    }
+}
+
+fn outbound(generation: &Generation, dialled: &str, chain: &[CertificateDer<'_>]) -> Reason {
+    outbound_at(generation, dialled, chain, pki::now())
+}
+
+fn outbound_at(
+    generation: &Generation,
+    dialled: &str,
+    chain: &[CertificateDer<'_>],
+    at: UnixTime,
+) -> Reason {
+    let peer = generation.topology().peer_by_fqdn(dialled).unwrap();
+    let presented = Presented::outbound(chain, peer);
+    match decide(&presented, Direction::Outbound, generation, at) {
+        Ok(peer) => peer.decision().reason,
+        Err(decision) => decision.reason,
+    }
+}

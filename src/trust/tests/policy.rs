@@ -1,0 +1,404 @@
+//! What a decision tells, what a generation refuses, and what must not matter.
+use super::{World, inbound, later, outbound};
+use crate::lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
+use crate::topology::{Direction, Expectation, PeerKind, Revocation, RevocationScope};
+use crate::trust::{MatchedKind, Presented, Reason, Verdict, decide};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use std::sync::Arc;
+
+const FE01: &str = "fe01.contoso.test";
+const FE02: &str = "fe02.contoso.test";
+const EDGE: &str = "edge.fabrikam.test";
+
+fn expectation(
+    leaf: &Issued,
+    direction: Direction,
+    accept: bool,
+    reason: Option<&str>,
+) -> Expectation {
+    Expectation {
+        chain: leaf.chain.clone(),
+        certificate: "lab.pem".into(),
+        direction,
+        accept,
+        reason: reason.map(str::to_owned),
+        line: 42,
+    }
+}
+
+#[test]
+fn an_accepted_decision_tells_all_that_it_rests_on() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let issuing = root.subordinate("Contoso Issuing").unwrap();
+    let leaf = issuing.server(FE01).unwrap();
+    let crls = [
+        root.crl(&CrlSpec::default()).unwrap(),
+        issuing.crl(&CrlSpec::default()).unwrap(),
+    ];
+    let generation = World::default()
+        .trust("enterprise-ca", &[&root])
+        .revocation(Revocation::Require, RevocationScope::Chain, &crls)
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .generation();
+    let id = decide(
+        &Presented::inbound(&leaf.chain),
+        Direction::Inbound,
+        &generation,
+        pki::now(),
+    )
+    .unwrap();
+    let decision = id.decision();
+    assert_eq!(generation.topology().peer(id.peer()).fqdn.as_str(), FE01);
+    assert_eq!(decision.verdict, Verdict::Accept);
+    assert_eq!(decision.reason, Reason::Accepted);
+    assert_eq!(decision.peer_fqdn.as_deref(), Some(FE01));
+    assert_eq!(decision.matched, Some((FE01.to_owned(), MatchedKind::Dns)));
+    assert_eq!(decision.names, [FE01]);
+    assert_eq!(
+        decision.subjects,
+        ["CN=fe01.contoso.test", "CN=Contoso Issuing"]
+    );
+    assert_eq!(decision.fingerprints.len(), 2);
+    assert!(decision.fingerprints.iter().all(|f| f.len() == 64));
+    let anchor = ("enterprise-ca".to_owned(), "CN=Contoso Root".to_owned());
+    assert_eq!(decision.anchor, Some(anchor));
+    let (issuer, age) = decision.crl.clone().unwrap();
+    assert_eq!(issuer, "CN=Contoso Issuing");
+    assert!((59..120).contains(&age), "{age}");
+    assert_eq!(decision.purpose, Some("clientAuth"));
+    assert_eq!(decision.generation, 7);
+    assert_eq!(decision.line, Some(100));
+    let ends = later(90 * 86_400).as_secs();
+    assert!(ends.abs_diff(decision.valid_until.unwrap()) < 60);
+}
+
+#[test]
+fn a_decision_stands_no_longer_than_its_shortest_certificate() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let issuing = root
+        .subordinate_with(pki::AuthoritySpec {
+            not_after: 1_000,
+            ..pki::AuthoritySpec::named("Brief CA")
+        })
+        .unwrap();
+    let leaf = issuing.server(FE01).unwrap();
+    let generation = World::default()
+        .trust("enterprise-ca", &[&root])
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .generation();
+    let presented = Presented::inbound(&leaf.chain);
+    let id = decide(&presented, Direction::Inbound, &generation, pki::now()).unwrap();
+    let ends = id.decision().valid_until.unwrap();
+    assert!(later(1_000).as_secs().abs_diff(ends) < 60);
+}
+
+#[test]
+fn ids_tell_decisions_apart_and_repeat_for_the_same_one() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let leaf = root.server(FE01).unwrap();
+    let generation = World::default()
+        .trust("enterprise-ca", &[&root])
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .generation();
+    let peer = generation.topology().peer_by_fqdn(FE01).unwrap();
+    let ask = |presented: Presented<'_>, direction| match decide(
+        &presented,
+        direction,
+        &generation,
+        pki::now(),
+    ) {
+        Ok(id) => id.decision().id.clone(),
+        Err(decision) => decision.id.clone(),
+    };
+    let coming = ask(Presented::inbound(&leaf.chain), Direction::Inbound);
+    assert_eq!(coming.len(), 16);
+    assert_eq!(
+        coming,
+        ask(Presented::inbound(&leaf.chain), Direction::Inbound)
+    );
+    assert_ne!(
+        coming,
+        ask(Presented::outbound(&leaf.chain, peer), Direction::Outbound)
+    );
+    assert_ne!(coming, ask(Presented::inbound(&[]), Direction::Inbound));
+}
+
+#[test]
+fn a_mismatch_says_whose_names_they_are() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let generation = World::default()
+        .trust("enterprise-ca", &[&root])
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .peer(FE02, PeerKind::Home, &["enterprise-ca"])
+        .generation();
+    let peer = generation.topology().peer_by_fqdn(FE01).unwrap();
+    let leaf = root.server(FE02).unwrap();
+    let presented = Presented::outbound(&leaf.chain, peer);
+    let decision = decide(&presented, Direction::Outbound, &generation, pki::now()).unwrap_err();
+    assert_eq!(decision.reason, Reason::NameMismatch);
+    assert!(decision.detail.as_deref().unwrap().contains(FE02));
+    assert_eq!(decision.peer, Some(peer));
+}
+
+#[test]
+fn any_one_trust_set_of_a_peer_may_vouch() {
+    let old = Authority::root("Old Root").unwrap();
+    let new = Authority::root("New Root").unwrap();
+    let generation = World::default()
+        .trust("old", &[&old])
+        .revocation(Revocation::Require, RevocationScope::Chain, &[])
+        .trust("new", &[&new])
+        .peer(FE01, PeerKind::Home, &["old", "new"])
+        .generation();
+    let leaf = new.server(FE01).unwrap();
+    assert_eq!(inbound(&generation, &leaf.chain), Reason::Accepted);
+    // The set that got further tells the reason.
+    let leaf = old.server(FE01).unwrap();
+    assert_eq!(inbound(&generation, &leaf.chain), Reason::CrlMissing);
+}
+
+#[test]
+fn a_second_path_serves_when_the_first_is_expired_or_revoked() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let other = Authority::root("Other Root").unwrap();
+    let issuing = root.subordinate("Contoso Issuing").unwrap();
+    let leaf = issuing.server(FE01).unwrap();
+    for (not_after, revoked) in [(-60, false), (3_600, true)] {
+        // The same CA, its key certified by another root; that certificate is no longer good.
+        let crossed = issuing.certified_by(&other, -9_000, not_after).unwrap();
+        let list = CrlSpec {
+            revoked: if revoked {
+                vec![crossed.serial().clone()]
+            } else {
+                Vec::new()
+            },
+            ..CrlSpec::default()
+        };
+        let crls: Vec<CertificateRevocationListDer<'static>> = vec![
+            other.crl(&list).unwrap(),
+            root.crl(&CrlSpec::default()).unwrap(),
+            issuing.crl(&CrlSpec::default()).unwrap(),
+        ];
+        let generation = World::default()
+            .trust("both", &[&other, &root])
+            .revocation(Revocation::Require, RevocationScope::Chain, &crls)
+            .peer(FE01, PeerKind::Home, &["both"])
+            .generation();
+        let mut chain = vec![leaf.certificate.clone(), crossed.certificate().clone()];
+        let reason = if revoked {
+            Reason::Revoked
+        } else {
+            Reason::Expired
+        };
+        assert_eq!(inbound(&generation, &chain), reason);
+        chain.push(issuing.certificate().clone());
+        assert_eq!(inbound(&generation, &chain), Reason::Accepted);
+    }
+}
+
+#[test]
+fn peers_of_equal_rights_may_share_a_certificate() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let leaf = root
+        .issue(&LeafSpec {
+            dns: vec![FE02.into(), FE01.into()],
+            ..LeafSpec::default()
+        })
+        .unwrap();
+    let generation = World::default()
+        .trust("enterprise-ca", &[&root])
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .peer(FE02, PeerKind::Home, &["enterprise-ca"])
+        .generation();
+    let id = decide(
+        &Presented::inbound(&leaf.chain),
+        Direction::Inbound,
+        &generation,
+        pki::now(),
+    )
+    .unwrap();
+    assert_eq!(
+        id.decision().peer_fqdn.as_deref(),
+        Some(FE02),
+        "the certificate's first name"
+    );
+    assert_eq!(outbound(&generation, FE01, &leaf.chain), Reason::Accepted);
+    let differing = World::default()
+        .trust("enterprise-ca", &[&root])
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .peer(FE02, PeerKind::Home, &["enterprise-ca"])
+        .with(|p| p.assert_identity = false)
+        .generation();
+    assert_eq!(inbound(&differing, &leaf.chain), Reason::AmbiguousIdentity);
+}
+
+#[test]
+fn neither_the_order_of_the_file_nor_another_entry_changes_a_verdict() {
+    let home = Authority::root("Contoso Root").unwrap();
+    let partner = Authority::root("Fabrikam Root").unwrap();
+    let stranger = Authority::root("Stranger Root").unwrap();
+    let chains: Vec<Vec<CertificateDer<'static>>> = [&home, &partner, &stranger]
+        .iter()
+        .flat_map(|ca| [FE01, EDGE, "evil.test"].map(|name| ca.server(name).unwrap().chain))
+        .collect();
+    let judge = |world: World| -> Vec<(Reason, Option<String>)> {
+        let generation = world.generation();
+        chains
+            .iter()
+            .map(|chain| {
+                let presented = Presented::inbound(chain);
+                match decide(&presented, Direction::Inbound, &generation, pki::now()) {
+                    Ok(id) => (Reason::Accepted, id.decision().peer_fqdn.clone()),
+                    Err(decision) => (decision.reason, decision.peer_fqdn.clone()),
+                }
+            })
+            .collect()
+    };
+    let forth = judge(
+        World::default()
+            .trust("a", &[&home])
+            .trust("b", &[&partner])
+            .peer(FE01, PeerKind::Home, &["a"])
+            .peer(EDGE, PeerKind::Federated, &["b"]),
+    );
+    let back = judge(
+        World::default()
+            .trust("b", &[&partner])
+            .trust("a", &[&home])
+            .peer(EDGE, PeerKind::Federated, &["b"])
+            .peer(FE01, PeerKind::Home, &["a"]),
+    );
+    assert_eq!(forth, back);
+    let accepted = |verdicts: &[(Reason, Option<String>)]| -> Vec<bool> {
+        verdicts
+            .iter()
+            .map(|(r, _)| *r == Reason::Accepted)
+            .collect()
+    };
+    // A third party with a CA of its own gains a say about nobody else.
+    let more = judge(
+        World::default()
+            .trust("c", &[&stranger])
+            .peer("sip.woodgrove.test", PeerKind::Federated, &["c"])
+            .trust("a", &[&home])
+            .trust("b", &[&partner])
+            .peer(FE01, PeerKind::Home, &["a"])
+            .peer(EDGE, PeerKind::Federated, &["b"]),
+    );
+    assert_eq!(accepted(&forth), accepted(&more));
+    assert_eq!(accepted(&forth).iter().filter(|a| **a).count(), 2);
+}
+
+#[test]
+fn expectations_that_fail_keep_a_generation_from_being_built() {
+    let home = Authority::root("Contoso Root").unwrap();
+    let listed = home.server(FE01).unwrap();
+    let rogue = home.server("evil.test").unwrap();
+    let world = |expectations| {
+        let mut world = World::default().trust("enterprise-ca", &[&home]).peer(
+            FE01,
+            PeerKind::Home,
+            &["enterprise-ca"],
+        );
+        world.expectations = expectations;
+        world.build()
+    };
+    let met = vec![
+        expectation(&listed, Direction::Inbound, true, None),
+        expectation(&listed, Direction::Outbound, true, Some("accepted")),
+        expectation(&rogue, Direction::Inbound, false, None),
+        expectation(&rogue, Direction::Outbound, false, Some("not_in_topology")),
+    ];
+    assert!(world(met).is_ok());
+    let unmet = vec![
+        expectation(&rogue, Direction::Inbound, true, None),
+        expectation(&rogue, Direction::Inbound, false, Some("expired")),
+    ];
+    let faults = world(unmet).unwrap_err();
+    assert_eq!(faults.len(), 2);
+    for fault in faults {
+        assert_eq!((fault.code, fault.line), ("expectation_failed", Some(42)));
+        assert!(fault.what.contains("not_in_topology"), "{}", fault.what);
+    }
+}
+
+#[test]
+fn anchors_and_crls_that_cannot_be_used_are_all_named() {
+    let home = Authority::root("Contoso Root").unwrap();
+    let junk = [CertificateRevocationListDer::from(vec![0x30, 0x00])];
+    let mut world = World::default()
+        .trust("enterprise-ca", &[&home])
+        .revocation(Revocation::Require, RevocationScope::Chain, &junk);
+    world.trusts[0]
+        .anchors
+        .push(CertificateDer::from(vec![0x30, 0x00]));
+    let faults = world.build().unwrap_err();
+    let codes: Vec<_> = faults.iter().map(|f| (f.code, f.line)).collect();
+    assert_eq!(
+        codes,
+        [("anchor_malformed", Some(10)), ("crl_malformed", Some(10))]
+    );
+}
+
+#[test]
+fn a_generation_notes_stale_foreign_and_absent_crls() {
+    let home = Authority::root("Contoso Root").unwrap();
+    let stale = CrlSpec {
+        this_update: -7_200,
+        next_update: -3_600,
+        ..CrlSpec::default()
+    };
+    let crls = [
+        home.crl(&stale).unwrap(),
+        home.impostor().unwrap().crl(&CrlSpec::default()).unwrap(),
+    ];
+    let old = Authority::root_with(pki::AuthoritySpec {
+        not_after: -60,
+        ..pki::AuthoritySpec::named("Old Root")
+    })
+    .unwrap();
+    let generation = World::default()
+        .trust("enterprise-ca", &[&home])
+        .revocation(Revocation::Require, RevocationScope::Chain, &crls)
+        .trust("bare", &[&old])
+        .revocation(Revocation::Require, RevocationScope::Chain, &[])
+        .generation();
+    let notes: Vec<_> = generation
+        .notes()
+        .iter()
+        .map(|n| (n.code, n.line))
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            ("crl_stale", Some(10)),
+            ("crl_bad_signature", Some(10)),
+            ("anchor_expired", Some(11)),
+            ("crl_absent", Some(11)),
+        ]
+    );
+}
+
+#[test]
+fn a_stored_chain_is_judged_again_by_the_next_generation() {
+    let home = Authority::root("Contoso Root").unwrap();
+    let leaf = home.server(FE01).unwrap();
+    let world = |crl: &CrlSpec| {
+        let crls = [home.crl(crl).unwrap()];
+        World::default()
+            .trust("enterprise-ca", &[&home])
+            .revocation(Revocation::Require, RevocationScope::Chain, &crls)
+            .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+            .generation()
+    };
+    let stored: Arc<Vec<CertificateDer<'static>>> = Arc::new(leaf.chain.clone());
+    assert_eq!(
+        inbound(&world(&CrlSpec::default()), &stored),
+        Reason::Accepted
+    );
+    let revoking = CrlSpec {
+        revoked: vec![leaf.serial.clone()],
+        ..CrlSpec::default()
+    };
+    assert_eq!(inbound(&world(&revoking), &stored), Reason::Revoked);
+}

@@ -1,0 +1,312 @@
+//! The daemon as a process, with a PKI and a topology of its own, and the ends that speak to it.
+use serde_json::Value;
+use sipward::lab::pki::Issued;
+use sipward::lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
+use sipward::lab::{
+    Client, EdgeFace, EventLog, HomeServer, Registrar, Server, ServerSpec, Transcript, trust_only,
+};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Longer than anything on loopback takes, shorter than a test suite's patience.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// The running daemon.
+pub(crate) struct Edge {
+    child: Child,
+    reader: Option<JoinHandle<()>>,
+    /// Its log.
+    pub(crate) log: EventLog,
+    /// The first listener's address.
+    pub(crate) address: SocketAddr,
+}
+
+/// Site, transcript and trust: what everybody in one test shares.
+pub(crate) struct Lab {
+    pub(crate) site: Site,
+    pub(crate) transcript: Transcript,
+    pub(crate) roots: Arc<rustls::RootCertStore>,
+}
+
+/// The usual cast: two scripted home servers in one ordered pool, the partner, and the edge.
+pub(crate) struct World {
+    pub(crate) lab: Lab,
+    pub(crate) edge: Edge,
+    pub(crate) fe01: Server,
+    pub(crate) fe02: Server,
+    pub(crate) partner: Server,
+    pub(crate) topology: TopologyText,
+}
+
+impl Edge {
+    /// Starts `sipward run FILE` and waits until it is ready.
+    pub(crate) async fn start(topology: &Path) -> Self {
+        let (child, log, reader) = spawn(topology);
+        let mut edge = Self {
+            child,
+            reader: Some(reader),
+            log,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+        };
+        edge.log.wait("ready", |_| true).await.unwrap();
+        edge.address = edge.listener(None);
+        edge
+    }
+
+    /// Starts it with a topology that it must refuse; gives its exit code and its log.
+    pub(crate) fn refuses_to_start(topology: &Path) -> (Option<i32>, EventLog) {
+        let (mut child, log, reader) = spawn(topology);
+        let status = child.wait().unwrap();
+        reader.join().unwrap();
+        (status.code(), log)
+    }
+
+    /// The bound address of a listener by its name; `None`: the first one.
+    pub(crate) fn listener(&self, name: Option<&str>) -> SocketAddr {
+        self.log
+            .named("listening")
+            .into_iter()
+            .find(|e| name.is_none_or(|n| e["listener"] == n))
+            .and_then(|e| e["address"].as_str()?.parse().ok())
+            .expect("no such listener in the log")
+    }
+
+    /// Sends a signal by its name, to this process alone.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// SIGHUP; gives the `reload` event that comes of it.
+    pub(crate) async fn reload(&self) -> Value {
+        let mark = self.log.mark();
+        self.signal("HUP");
+        self.log.wait_after(mark, "reload", |_| true).await.unwrap()
+    }
+
+    /// SIGTERM; the daemon must exit 0 and every line of its log must have been an event.
+    pub(crate) async fn stop(self) -> EventLog {
+        self.signal("TERM");
+        let (status, log) = self.exited().await;
+        assert_eq!(status.code(), Some(0), "{}", log.to_text());
+        assert_eq!(log.other_lines(), [""; 0]);
+        log
+    }
+
+    /// Waits for the end of the process; gives the whole log.
+    pub(crate) async fn exited(mut self) -> (ExitStatus, EventLog) {
+        let reader = self.reader.take().unwrap();
+        // Standard error ends when the process does.
+        tokio::task::spawn_blocking(move || reader.join().unwrap())
+            .await
+            .unwrap();
+        let status = self.child.wait().unwrap();
+        (status, self.log.clone())
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the daemon's log\n{}", self.log.to_text());
+        }
+    }
+}
+
+fn spawn(topology: &Path) -> (Child, EventLog, JoinHandle<()>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sipward"))
+        .arg("run")
+        .arg(topology)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = EventLog::default();
+    let stderr = child.stderr.take().unwrap();
+    let reader = read_log(stderr, log.clone());
+    (child, log, reader)
+}
+
+fn read_log(stderr: impl Read + Send + 'static, log: EventLog) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).split(b'\n') {
+            let Ok(line) = line else { return };
+            log.push(&String::from_utf8_lossy(&line));
+        }
+    })
+}
+
+impl Lab {
+    /// A new PKI in a new directory.
+    pub(crate) fn new() -> Self {
+        let site = Site::new().unwrap();
+        let roots = trust_only(&[&site.enterprise]).unwrap();
+        Self {
+            site,
+            transcript: Transcript::new(),
+            roots,
+        }
+    }
+
+    /// A server of the home CA, named `PARTY.contoso.test`.
+    pub(crate) async fn home(&self, party: &str) -> Server {
+        let fqdn = format!("{party}.{HOME}");
+        let identity = self.site.enterprise.server(&fqdn).unwrap();
+        self.server(party, &fqdn, &format!("sip:{fqdn}"), &identity)
+            .await
+    }
+
+    /// The partner's server.
+    pub(crate) async fn partner(&self) -> Server {
+        let identity = self.site.fabrikam.server(PARTNER_EDGE).unwrap();
+        self.server(
+            "partner",
+            PARTNER_EDGE,
+            "sip:carol@fabrikam.test",
+            &identity,
+        )
+        .await
+    }
+
+    /// Any server.
+    pub(crate) async fn server(
+        &self,
+        party: &str,
+        fqdn: &str,
+        aor: &str,
+        identity: &Issued,
+    ) -> Server {
+        Server::start(&ServerSpec {
+            party,
+            fqdn,
+            aor,
+            identity,
+            roots: &self.roots,
+            transcript: &self.transcript,
+            listen: None,
+        })
+        .await
+        .unwrap()
+    }
+
+    /// A client of the home domain.
+    pub(crate) async fn client(&self, edge: &Edge, user: &str) -> Client {
+        Client::connect(&self.face(edge), user, &format!("sip:{user}@{HOME}"))
+            .await
+            .unwrap()
+    }
+
+    /// What a client must know of the edge.
+    pub(crate) fn face(&self, edge: &Edge) -> EdgeFace {
+        EdgeFace {
+            address: edge.address,
+            name: EDGE.to_owned(),
+            roots: Arc::clone(&self.roots),
+            transcript: self.transcript.clone(),
+        }
+    }
+
+    /// Writes the topology and starts the daemon on it.
+    pub(crate) async fn edge(&self, topology: &TopologyText) -> Edge {
+        let file = self
+            .site
+            .write("topology.toml", &topology.to_toml())
+            .unwrap();
+        Edge::start(&file).await
+    }
+}
+
+impl World {
+    /// The usual topology.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The usual topology after a change.
+    pub(crate) async fn with(change: impl FnOnce(&mut TopologyText)) -> Self {
+        let lab = Lab::new();
+        let fe01 = lab.home("fe01").await;
+        let fe02 = lab.home("fe02").await;
+        let partner = lab.partner().await;
+        let mut topology = lab.site.topology(
+            &[
+                ("fe01.contoso.test", fe01.address()),
+                ("fe02.contoso.test", fe02.address()),
+            ],
+            Some(partner.address()),
+        );
+        change(&mut topology);
+        let edge = lab.edge(&topology).await;
+        Self {
+            lab,
+            edge,
+            fe01,
+            fe02,
+            partner,
+            topology,
+        }
+    }
+
+    /// A client of the home domain.
+    pub(crate) async fn client(&self, user: &str) -> Client {
+        self.lab.client(&self.edge, user).await
+    }
+
+    /// A client whose REGISTER fe01 has taken; gives its Path as well.
+    pub(crate) async fn registered(&self, user: &str) -> (Client, String) {
+        let client = self.client(user).await;
+        let sent = client.register().send().await.unwrap();
+        let register = self.fe01.expect("REGISTER").await.unwrap();
+        self.fe01.reply(&register, 200).await.unwrap();
+        client.answer(&sent, 200).await.unwrap();
+        let path = register.message.header("path").unwrap().to_owned();
+        (client, path)
+    }
+
+    /// fe01 with its certificate on a connection that it made.
+    pub(crate) async fn dial(&self, server: &Server) -> sipward::lab::Wire {
+        server.dial(self.edge.address, EDGE).await.unwrap()
+    }
+
+    /// Writes a changed topology over the one that runs and reloads.
+    pub(crate) async fn reload_with(&mut self, change: impl FnOnce(&mut TopologyText)) -> Value {
+        change(&mut self.topology);
+        self.lab
+            .site
+            .write("topology.toml", &self.topology.to_toml())
+            .unwrap();
+        self.edge.reload().await
+    }
+
+    /// Stops the daemon, which must exit 0 with a clean log.
+    pub(crate) async fn stop(self) -> EventLog {
+        self.edge.stop().await
+    }
+
+    /// Waits for the refusal of a request with this reason.
+    pub(crate) async fn refused(&self, reason: &str) -> Value {
+        self.edge
+            .log
+            .wait("request_refused", |e| e["reason"] == reason)
+            .await
+            .unwrap()
+    }
+}
+
+/// Makes a scripted server answer by itself.
+pub(crate) fn automatic(server: Server, registrar: &Registrar, edge: &Edge) -> HomeServer {
+    let home = HomeServer::start(server, registrar, &[HOME], true);
+    home.set_edge(edge.address, EDGE);
+    home
+}

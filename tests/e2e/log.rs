@@ -1,0 +1,101 @@
+//! The log: every line is one JSON event whatever a message holds, and no body or key is ever in it.
+use crate::harness::{Edge, Lab, SOON, World};
+
+#[tokio::test]
+async fn every_line_is_json_whatever_a_message_holds() {
+    let world = World::new().await;
+    let alice = world.client("alice").await;
+    let hostile = "\u{1b}[2J\"},{\u{0}\u{7f}\u{202e}";
+    let text = String::from_utf8(
+        alice
+            .message("sip:bob@contoso.test", "s3cret-body")
+            .build()
+            .to_bytes(),
+    )
+    .unwrap();
+    let text = text.replacen("Call-ID: ", &format!("Call-ID: {hostile}"), 1);
+    alice.wire().send_raw(text.as_bytes()).await.unwrap();
+    let mallory = world.client("mallory").await;
+    mallory
+        .wire()
+        .send_raw(b"\xff\xfe\x00 s3cret-body \"\n\r\n\r\n")
+        .await
+        .unwrap();
+    mallory.wire().ended(SOON).await.unwrap();
+    let log = world.stop().await;
+    let all = log.to_text();
+    assert!(!all.contains("s3cret-body"));
+    assert!(!all.contains("BEGIN PRIVATE KEY"));
+    for event in log.since(0) {
+        assert!(
+            event["ts"].is_string() && event["level"].is_string(),
+            "{event}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_knows_it_gets_tls_1_3_with_the_hybrid_key_exchange() {
+    let world = World::new().await;
+    let _alice = world.client("alice").await;
+    let log = world.stop().await;
+    let accepted = log.named("handshake_accepted");
+    let client = accepted
+        .iter()
+        .find(|e| e["direction"] == "inbound" && e["decision"].is_null())
+        .unwrap();
+    assert_eq!(client["version"], "TLSv1.3");
+    assert_eq!(client["group"], "X25519MLKEM768");
+}
+
+#[tokio::test]
+async fn a_call_is_told_with_its_peers_and_a_refused_stranger_with_its_names() {
+    let world = World::new().await;
+    let alice = world.client("alice").await;
+    let call = alice.invite("sip:bob@contoso.test").send().await.unwrap();
+    let invite = world.fe01.expect("INVITE").await.unwrap();
+    world.fe01.reply(&invite, 486).await.unwrap();
+    alice.answer(&call, 486).await.unwrap();
+    let event = world
+        .edge
+        .log
+        .wait("request_relayed", |e| e["method"] == "INVITE")
+        .await
+        .unwrap();
+    assert_eq!(event["to_peer"], "fe01.contoso.test");
+    assert_eq!(event["status"], 486);
+    assert_eq!(event["call_id"], call.message.call_id());
+    assert!(event["from_peer"].is_null());
+
+    let rogue = world.lab.home("rogue").await;
+    if let Ok(wire) = rogue
+        .dial(world.edge.address, sipward::lab::site::EDGE)
+        .await
+    {
+        wire.ended(SOON).await.unwrap();
+    }
+    let refused = world
+        .edge
+        .log
+        .wait("handshake_refused", |e| e["reason"] == "not_in_topology")
+        .await
+        .unwrap();
+    assert_eq!(refused["names"][0], "rogue.contoso.test");
+    assert_eq!(refused["direction"], "inbound");
+    assert_eq!(refused["fingerprints"][0].as_str().unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_topology_that_cannot_be_used_is_told_as_an_event_and_exit_1() {
+    let lab = Lab::new();
+    let text = lab
+        .site
+        .topology(&[("fe01.contoso.test", ([127, 0, 0, 1], 1).into())], None);
+    let broken = text.to_toml().replace("[node]", "[node]\nfqnd = \"x\"");
+    let file = lab.site.write("topology.toml", &broken).unwrap();
+    let (code, log) = tokio::task::spawn_blocking(move || Edge::refuses_to_start(&file))
+        .await
+        .unwrap();
+    assert_eq!(code, Some(1));
+    assert!(log.to_text().contains("fqnd"), "{}", log.to_text());
+}

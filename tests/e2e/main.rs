@@ -1,0 +1,19 @@
+//! The real daemon on loopback, with a PKI made by the test, against ends that read like a message chart.
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod cancel;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod failover;
+#[cfg(test)]
+mod framing;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
+mod policy;
+#[cfg(test)]
+mod reload;

@@ -1,0 +1,156 @@
+//! SIGHUP: a bad reload changes nothing, a good one changes everything at once, live connections included.
+use crate::harness::{SOON, World};
+use sipward::lab::End;
+
+async fn message_passes(from: &End, to: &End) {
+    let sent = from
+        .message("sip:bob@contoso.test", "hi")
+        .send()
+        .await
+        .unwrap();
+    let got = to.expect("MESSAGE").await.unwrap();
+    to.reply(&got, 200).await.unwrap();
+    from.answer(&sent, 200).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bad_reload_says_why_and_changes_nothing() {
+    let world = World::new().await;
+    let alice = world.client("alice").await;
+    message_passes(&alice, &world.fe01).await;
+    let broken = world
+        .topology
+        .to_toml()
+        .replace("[[pool]]", "[[pool]]\nspeed = 9");
+    world.lab.site.write("topology.toml", &broken).unwrap();
+    let event = world.edge.reload().await;
+    assert_eq!(event["result"], "refused");
+    assert!(event["details"].to_string().contains("speed"), "{event}");
+    assert_eq!(event["generation"], 1);
+    message_passes(&alice, &world.fe01).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_good_reload_keeps_connections_whose_decision_stands() {
+    let mut world = World::new().await;
+    let alice = world.client("alice").await;
+    let wire = world.dial(&world.partner).await;
+    let call = alice.invite("sip:bob@contoso.test").send().await.unwrap();
+    let invite = world.fe01.expect("INVITE").await.unwrap();
+    world.fe01.accept(&invite).await.unwrap();
+    let ok = alice.answer(&call, 200).await.unwrap();
+    let mut dialog = alice.ack(&call, &ok).await.unwrap();
+    world.fe01.expect("ACK").await.unwrap();
+    let event = world
+        .reload_with(|t| {
+            t.section("[limits]").text("client_idle", "600s");
+        })
+        .await;
+    assert_eq!(
+        (&event["result"], &event["generation"]),
+        (&"ok".into(), &2.into())
+    );
+    let bye = alice.bye(&mut dialog).await.unwrap();
+    let got = world.fe01.expect("BYE").await.unwrap();
+    world.fe01.reply(&got, 200).await.unwrap();
+    alice.answer(&bye, 200).await.unwrap();
+    assert!(wire.is_live() && alice.wire().is_live());
+    message_passes(&world.partner, &world.fe01).await;
+}
+
+#[tokio::test]
+async fn a_withdrawn_peer_loses_its_connection_and_cannot_come_back() {
+    let mut world = World::new().await;
+    let wire = world.dial(&world.partner).await;
+    message_passes(&world.partner, &world.fe01).await;
+    let event = world
+        .reload_with(|t| {
+            t.remove("[[peer]]", "fqdn", "edge.fabrikam.test");
+        })
+        .await;
+    assert_eq!(event["result"], "ok", "{event}");
+    wire.ended(SOON).await.unwrap();
+    let closed = world
+        .edge
+        .log
+        .wait("connection_closed", |e| e["peer"] == "edge.fabrikam.test")
+        .await
+        .unwrap();
+    assert_eq!(closed["reason"], "trust_withdrawn");
+    let again = world
+        .partner
+        .dial(world.edge.address, sipward::lab::site::EDGE)
+        .await;
+    if let Ok(wire) = again {
+        wire.ended(SOON).await.unwrap();
+    }
+    world
+        .edge
+        .log
+        .wait("handshake_refused", |e| e["reason"] == "not_in_topology")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_new_crl_ends_the_connection_of_the_revoked_certificate() {
+    let world = World::new().await;
+    let identity = world
+        .lab
+        .site
+        .enterprise
+        .server("fe02.contoso.test")
+        .unwrap();
+    let twin = world
+        .lab
+        .server(
+            "twin",
+            "fe02.contoso.test",
+            "sip:fe02.contoso.test",
+            &identity,
+        )
+        .await;
+    let wire = world.dial(&twin).await;
+    twin.message("sip:carol@fabrikam.test", "x")
+        .send()
+        .await
+        .unwrap();
+    world.partner.expect("MESSAGE").await.unwrap();
+    world.lab.site.revoke(&[&identity], &[]).unwrap();
+    let event = world.edge.reload().await;
+    assert_eq!(event["result"], "ok", "{event}");
+    wire.ended(SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_peer_is_let_in_after_the_reload_only() {
+    let mut world = World::new().await;
+    let fe03 = world.lab.home("fe03").await;
+    let address = fe03.address().to_string();
+    if let Ok(wire) = fe03
+        .dial(world.edge.address, sipward::lab::site::EDGE)
+        .await
+    {
+        wire.ended(SOON).await.unwrap();
+    }
+    let event = world
+        .reload_with(|t| {
+            t.add("[[peer]]")
+                .text("fqdn", "fe03.contoso.test")
+                .text("kind", "home")
+                .list("trust", &["enterprise-ca"])
+                .list("address", &[&address]);
+        })
+        .await;
+    assert_eq!(event["result"], "ok", "{event}");
+    world.dial(&fe03).await;
+    let sent = fe03
+        .message("sip:carol@fabrikam.test", "x")
+        .send()
+        .await
+        .unwrap();
+    let got = world.partner.expect("MESSAGE").await.unwrap();
+    world.partner.reply(&got, 200).await.unwrap();
+    fe03.answer(&sent, 200).await.unwrap();
+}

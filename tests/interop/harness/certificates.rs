@@ -1,0 +1,89 @@
+//! The certificates of one lab, as files: an enterprise CA, another CA, and who is issued by which.
+use sipward::lab::pki::{Authority, LeafSpec};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The edge's name.
+pub(crate) const EDGE: &str = "edge01.contoso.test";
+/// The home server's name.
+pub(crate) const HOME: &str = "fe01.contoso.test";
+/// The home domain.
+pub(crate) const DOMAIN: &str = "contoso.test";
+
+/// A certificate chain and its key as PEM files.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    /// The chain, leaf first.
+    pub(crate) chain: PathBuf,
+    /// The key.
+    pub(crate) key: PathBuf,
+}
+
+/// All of them, in a directory that goes with the value.
+pub(crate) struct Certificates {
+    directory: TempDir,
+    enterprise: Authority,
+    other: Authority,
+}
+
+impl Certificates {
+    /// Makes the authorities and writes what every scenario needs.
+    pub(crate) fn new() -> Self {
+        let made = Self {
+            directory: tempfile::tempdir().unwrap(),
+            enterprise: Authority::root("Contoso Enterprise CA").unwrap(),
+            other: Authority::root("Some Other CA").unwrap(),
+        };
+        let day = Duration::from_secs(86_400);
+        made.write("ca.pem", &made.enterprise.certificate_pem());
+        made.write("ca.crl.pem", &made.enterprise.crl_pem(&[], day).unwrap());
+        made
+    }
+
+    /// Where they lie.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The enterprise CA's certificate.
+    pub(crate) fn enterprise_ca(&self) -> PathBuf {
+        self.directory().join("ca.pem")
+    }
+
+    /// The enterprise CA's revocation list.
+    pub(crate) fn enterprise_crl(&self) -> PathBuf {
+        self.directory().join("ca.crl.pem")
+    }
+
+    /// The edge's certificate. It names the domain as well: clients that check anything (sipsak) compare with the
+    /// domain of the URI that they register, as RFC 5922 §7.3 has it.
+    pub(crate) fn edge(&self) -> Pair {
+        self.issue("edge", &self.enterprise, &[EDGE, DOMAIN])
+    }
+
+    /// A server's certificate by the enterprise CA.
+    pub(crate) fn server(&self, fqdn: &str) -> Pair {
+        self.issue(fqdn, &self.enterprise, &[fqdn])
+    }
+
+    /// A server's certificate by the CA that nobody here trusts.
+    pub(crate) fn server_of_other_ca(&self, fqdn: &str) -> Pair {
+        self.issue(&format!("other-{fqdn}"), &self.other, &[fqdn])
+    }
+
+    fn issue(&self, file: &str, by: &Authority, names: &[&str]) -> Pair {
+        let spec = LeafSpec {
+            dns: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..LeafSpec::server(names.first().expect("a certificate has a name"))
+        };
+        let issued = by.issue(&spec).unwrap();
+        let (chain, key) = issued.write_to(self.directory(), file).unwrap();
+        Pair { chain, key }
+    }
+
+    fn write(&self, file: &str, pem: &str) {
+        fs::write(self.directory().join(file), pem).unwrap();
+    }
+}

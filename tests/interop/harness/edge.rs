@@ -1,0 +1,168 @@
+//! The daemon under test: the real binary with a topology file, its events read from its JSON log.
+use super::certificates::{Certificates, DOMAIN, EDGE, HOME};
+use super::feed::Mark;
+use super::process::Process;
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A running edge.
+pub(crate) struct Edge {
+    process: Process,
+    port: u16,
+    _directory: TempDir,
+}
+
+/// A line of its log.
+#[derive(Clone, Debug)]
+pub(crate) struct Event(Value);
+
+impl Event {
+    fn parse(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok().map(Self)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.text("event")
+    }
+
+    /// A field's text; empty when there is none.
+    pub(crate) fn text(&self, field: &str) -> &str {
+        self.0
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    /// Whether a text stands anywhere in it.
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        self.0.to_string().contains(text)
+    }
+
+    /// A field's number.
+    pub(crate) fn number(&self, field: &str) -> Option<u64> {
+        self.0.get(field).and_then(Value::as_u64)
+    }
+}
+
+impl Edge {
+    /// Starts `sipward run` in front of a home server on a port of loopback, and waits until it serves.
+    pub(crate) fn start(certificates: &Certificates, home_port: u16) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("topology.toml");
+        fs::write(&file, topology(certificates, home_port)).unwrap();
+        let process = Process::start(
+            "sipward",
+            Command::new(env!("CARGO_BIN_EXE_sipward"))
+                .arg("run")
+                .arg(&file),
+        );
+        let mut edge = Self {
+            process,
+            port: 0,
+            _directory: directory,
+        };
+        let listening = edge.wait_event(Mark::START, "listening", |_| true);
+        edge.wait_event(Mark::START, "ready", |_| true);
+        edge.port = listening
+            .text("address")
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok())
+            .unwrap_or_else(|| panic!("no port in {listening:?}"));
+        edge
+    }
+
+    /// The port of its listener.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The end of its log as of now.
+    pub(crate) fn mark(&self) -> Mark {
+        self.process.mark()
+    }
+
+    /// Waits for an event since a mark.
+    pub(crate) fn wait_event(
+        &self,
+        since: Mark,
+        name: &str,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Event {
+        self.process.wait(since, &format!("event {name}"), |line| {
+            Event::parse(line).filter(|event| event.name() == name && wanted(event))
+        })
+    }
+
+    /// Waits for the line that says how a request of a method ended.
+    pub(crate) fn wait_relayed(&self, since: Mark, method: &str, status: u64) -> Event {
+        self.wait_event(since, "request_relayed", |event| {
+            event.text("method") == method && event.number("status") == Some(status)
+        })
+    }
+
+    /// The events of a name since a mark, without waiting.
+    pub(crate) fn events(&self, since: Mark, name: &str) -> Vec<Event> {
+        self.process.read(since, |lines| {
+            lines
+                .iter()
+                .filter_map(|line| Event::parse(line))
+                .filter(|event| event.name() == name)
+                .collect()
+        })
+    }
+}
+
+/// One listener for clients and peers, one home server. Back-off is short, so that a test of reconnecting is.
+fn topology(certificates: &Certificates, home_port: u16) -> String {
+    let edge = certificates.edge();
+    format!(
+        r#"[node]
+fqdn = "{EDGE}"
+domains = ["{DOMAIN}"]
+
+[[identity]]
+name = "edge"
+certificate = "{chain}"
+private_key = "{key}"
+
+[[trust]]
+name = "enterprise-ca"
+anchors = "{anchors}"
+crls = ["{crl}"]
+revocation = "require"
+
+[[listener]]
+name = "edge"
+address = "127.0.0.1:0"
+identity = "edge"
+accept = ["client", "peer"]
+
+[[peer]]
+fqdn = "{HOME}"
+kind = "home"
+trust = ["enterprise-ca"]
+address = ["127.0.0.1:{home_port}"]
+
+[[pool]]
+name = "front-end"
+domains = ["{DOMAIN}"]
+peers = ["{HOME}"]
+strategy = "call-id-hash"
+
+[limits]
+backoff_min = "100ms"
+backoff_max = "500ms"
+
+[log]
+requests = "all"
+format = "json"
+"#,
+        chain = edge.chain.display(),
+        key = edge.key.display(),
+        anchors = certificates.enterprise_ca().display(),
+        crl = certificates.enterprise_crl().display(),
+    )
+}

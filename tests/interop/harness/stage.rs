@@ -1,0 +1,114 @@
+//! Whether a test can run here, and that only one scenario runs at a time.
+use std::env;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// One scenario at a time: several SIP programs each, on machines with two cores.
+static STAGE: Mutex<()> = Mutex::new(());
+
+/// A foreign program that a test needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// The home server, with its TLS module.
+    Kamailio,
+    /// The softphone.
+    Baresip,
+    /// A SIP client for the command line.
+    Sipsak,
+    /// `openssl s_client`.
+    Openssl,
+    /// The TLS scanner.
+    Sslscan,
+}
+
+impl Program {
+    /// The Debian package that brings it.
+    fn package(self) -> &'static str {
+        match self {
+            Self::Kamailio => "kamailio-tls-modules",
+            Self::Baresip => "baresip-core",
+            Self::Sipsak => "sipsak",
+            Self::Openssl => "openssl",
+            Self::Sslscan => "sslscan",
+        }
+    }
+
+    fn installed(self) -> bool {
+        match self {
+            Self::Kamailio => {
+                Self::executable("kamailio").is_some() && kamailio_modules().is_some()
+            }
+            Self::Baresip => Self::executable("baresip").is_some() && baresip_modules().is_some(),
+            Self::Sipsak => Self::executable("sipsak").is_some(),
+            Self::Openssl => Self::executable("openssl").is_some(),
+            Self::Sslscan => Self::executable("sslscan").is_some(),
+        }
+    }
+
+    /// Where an executable lies: PATH, and the system directories that a user's PATH leaves out.
+    pub(crate) fn executable(name: &str) -> Option<PathBuf> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&path)
+            .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from))
+            .map(|directory| directory.join(name))
+            .find(|file| file.is_file())
+    }
+}
+
+/// The directory of Kamailio's modules.
+pub(crate) fn kamailio_modules() -> Option<PathBuf> {
+    module_directory("kamailio/modules", "tls.so")
+}
+
+/// The directory of baresip's modules.
+pub(crate) fn baresip_modules() -> Option<PathBuf> {
+    module_directory("baresip/modules", "ctrl_tcp.so")
+}
+
+fn module_directory(below: &str, with: &str) -> Option<PathBuf> {
+    let architecture = format!("/usr/lib/{}-linux-gnu", env::consts::ARCH);
+    [
+        architecture.as_str(),
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/local/lib",
+        "/usr/local/lib64",
+    ]
+    .map(|library| PathBuf::from(library).join(below))
+    .into_iter()
+    .find(|directory| directory.join(with).is_file())
+}
+
+/// The right to run a scenario.
+pub(crate) struct Stage {
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Stage {
+    /// Waits for the turn; `None` when a program is missing: said loudly, or a failure where all must run.
+    pub(crate) fn enter(needs: &[Program]) -> Option<Self> {
+        let missing: Vec<_> = needs
+            .iter()
+            .filter(|program| !program.installed())
+            .collect();
+        if missing.is_empty() {
+            return Some(Self {
+                _turn: STAGE.lock().unwrap_or_else(PoisonError::into_inner),
+            });
+        }
+        let thread = thread::current();
+        let test = thread.name().unwrap_or("a test");
+        for program in missing {
+            let line = format!("SKIPPED {test}: {} is not installed", program.package());
+            assert!(
+                env::var("SIPWARD_INTEROP").as_deref() != Ok("require"),
+                "{line}"
+            );
+            // Not `eprintln!`: the test runner would keep that for itself.
+            let _written = writeln!(io::stderr(), "{line}");
+        }
+        None
+    }
+}

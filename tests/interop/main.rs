@@ -1,0 +1,17 @@
+//! Interop: the real daemon between programs of others (Kamailio, baresip, sipsak, openssl, sslscan) on loopback.
+//!
+//! Each test starts its own programs on its own ports with its own certificates. A program that is not installed
+//! skips its tests with a line on standard error; with `SIPWARD_INTEROP=require` in the environment it fails them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its harness too"
+)]
+
+mod calls;
+mod command_line_clients;
+mod harness;
+mod home_server;
+mod tls_surface;

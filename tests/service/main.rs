@@ -1,0 +1,3 @@
+//! The real program under a stand-in for systemd.
+#[cfg(test)]
+mod systemd;
