@@ -276,12 +276,7 @@ pub(super) fn accepted_event(
         remote,
         via,
         sni,
-        version: text(
-            session
-                .protocol_version()
-                .and_then(|v| v.as_str())
-                .map(str::to_owned),
-        ),
+        version: text(session.protocol_version().map(version_name)),
         cipher: text(
             session
                 .negotiated_cipher_suite()
@@ -296,6 +291,19 @@ pub(super) fn accepted_event(
         ),
         decision,
         took,
+    }
+}
+
+/// A protocol version as OpenSSL and most tools write it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library negotiates no other; its enum is open"
+)]
+fn version_name(version: rustls::ProtocolVersion) -> String {
+    match version {
+        rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
+        rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 

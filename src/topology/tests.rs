@@ -134,7 +134,7 @@ impl Lab {
         leaf(
             "soon",
             &LeafSpec {
-                not_after: 10 * DAY,
+                not_after: 10 * DAY + DAY / 2,
                 ..spec()
             },
         );
@@ -358,7 +358,7 @@ const CASES: &[Case] = &[
     case(Code::ClientPurposeMissing, &[("\"edge.chain.pem\"", "\"server.chain.pem\""), ("edge.key", "server.key")], "server.chain", "lacks clientAuth"),
     case(Code::ServerPurposeMissing, &[("\"edge.chain.pem\"", "\"client.chain.pem\""), ("edge.key", "client.key")], "client.chain", "lacks serverAuth"),
     case(Code::FqdnHiddenByUri, &[("\"edge.chain.pem\"", "\"uri.chain.pem\""), ("edge.key", "uri.key")], "uri.chain", "sip:contoso.test"),
-    case(Code::CertificateExpiresSoon, &[("\"edge.chain.pem\"", "\"soon.chain.pem\""), ("edge.key", "soon.key")], "soon.chain", "in 9 days"),
+    case(Code::CertificateExpiresSoon, &[("\"edge.chain.pem\"", "\"soon.chain.pem\""), ("edge.key", "soon.key")], "soon.chain", "in 10 days"),
     case(Code::KeyReadableByOthers, &[("\"edge.key.pem\"", "\"open.key.pem\"")], "open.key", "mode 0644"),
     case(Code::TokenKeysMissing, &[("[tokens]\nkey_file = \"tokens\"\n", "")], "", "random key"),
     case(Code::WeightsUnused, &[("strategy = \"weighted\"", "strategy = \"ordered\"")], "weights", "its strategy is ordered"),
