@@ -499,7 +499,7 @@ fn issued(
     chain.extend(above.iter().cloned());
     Issued {
         certificate,
-        chain_pem: chain.iter().map(|c| pem("CERTIFICATE", c)).collect(),
+        chain_pem: chain_pem(&chain),
         chain,
         key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
         key_pem: pem("PRIVATE KEY", key.serialized_der()),
@@ -625,6 +625,11 @@ fn date(now: u64, offset: i64) -> Result<OffsetDateTime, LabError> {
 }
 
 /// One PEM block with lines of 64 characters (RFC 7468 §2).
+/// Certificates as PEM, in their order.
+pub fn chain_pem(chain: &[CertificateDer<'_>]) -> String {
+    chain.iter().map(|c| pem("CERTIFICATE", c)).collect()
+}
+
 fn pem(label: &str, der: &[u8]) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(der);

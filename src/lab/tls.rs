@@ -3,6 +3,7 @@ use super::LabError;
 use super::pki::{Authority, Issued};
 use rustls::client::Resumption;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use std::sync::Arc;
@@ -32,6 +33,15 @@ pub fn trust_only(authorities: &[&Authority]) -> Result<Arc<RootCertStore>, LabE
     Ok(Arc::new(store))
 }
 
+/// What an end shows, however broken: only the other side shall judge it.
+fn shown(issued: &Issued) -> Result<Arc<SingleCertAndKey>, LabError> {
+    let key = provider()
+        .key_provider
+        .load_private_key(issued.key.clone_key())?;
+    let certified = CertifiedKey::new(issued.chain.clone(), key);
+    Ok(Arc::new(SingleCertAndKey::from(certified)))
+}
+
 /// For dialling, with a certificate or without.
 pub(super) fn client_config(
     roots: &Arc<RootCertStore>,
@@ -41,9 +51,7 @@ pub(super) fn client_config(
         .with_safe_default_protocol_versions()?
         .with_root_certificates(Arc::clone(roots));
     let mut config = match identity {
-        Some(issued) => {
-            builder.with_client_auth_cert(issued.chain.clone(), issued.key.clone_key())?
-        }
+        Some(issued) => builder.with_client_cert_resolver(shown(issued)?),
         None => builder.with_no_client_auth(),
     };
     // Every connection of a test proves itself anew.
@@ -61,7 +69,7 @@ pub(super) fn server_config(
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+        .with_cert_resolver(shown(identity)?);
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))

@@ -17,3 +17,5 @@ mod log;
 mod policy;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod trust_matrix;

@@ -15,3 +15,4 @@ mod command_line_clients;
 mod harness;
 mod home_server;
 mod tls_surface;
+mod weak_key;

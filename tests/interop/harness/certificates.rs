@@ -1,5 +1,5 @@
 //! The certificates of one lab, as files: an enterprise CA, another CA, and who is issued by which.
-use sipward::lab::pki::{Authority, LeafSpec};
+use sipward::lab::pki::{Authority, LeafSpec, chain_pem};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,6 +73,15 @@ impl Certificates {
         self.issue(&format!("other-{fqdn}"), &self.other, &[fqdn])
     }
 
+    /// A server's certificate by the enterprise CA for an RSA key made elsewhere, given as RSAPublicKey (RFC 8017).
+    pub(crate) fn server_with_rsa_key(&self, fqdn: &str, public: Vec<u8>) -> PathBuf {
+        let spec = LeafSpec::server(fqdn);
+        let chain = self.enterprise.certify(&spec, &RsaKey(public)).unwrap();
+        let file = self.directory().join("rsa.chain.pem");
+        fs::write(&file, chain_pem(&chain)).unwrap();
+        file
+    }
+
     fn issue(&self, file: &str, by: &Authority, names: &[&str]) -> Pair {
         let spec = LeafSpec {
             dns: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -85,5 +94,18 @@ impl Certificates {
 
     fn write(&self, file: &str, pem: &str) {
         fs::write(self.directory().join(file), pem).unwrap();
+    }
+}
+
+/// The public half of an RSA key.
+struct RsaKey(Vec<u8>);
+
+impl rcgen::PublicKeyData for RsaKey {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
     }
 }

@@ -20,5 +20,5 @@ pub(crate) use kamailio::{Home, Setup};
 pub(crate) use lab::{Lab, establish};
 pub(crate) use openssl::Openssl;
 pub(crate) use ports::free_port;
-pub(crate) use process::finish;
+pub(crate) use process::{Process, finish};
 pub(crate) use stage::{Program, Stage};
