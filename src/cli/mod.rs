@@ -2,7 +2,10 @@
 
 pub mod check;
 pub mod demo;
+pub mod reload;
 pub mod run;
+pub mod status;
+pub mod target;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -15,8 +18,23 @@ pub enum Exit {
     Refused,
     /// A listener's address cannot be had: 3.
     CannotListen,
+    /// No running daemon answers: 69 (EX_UNAVAILABLE).
+    NoDaemon,
     /// Something that should not happen: 70 (EX_SOFTWARE).
     Internal,
+    /// Whoever reads our output has gone: nothing to say, nobody to say it to; 0.
+    Unread,
+}
+
+impl From<std::io::Error> for Exit {
+    /// An output that cannot be written to.
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::Unread;
+        }
+        eprintln!("sipward: cannot write: {error}");
+        Self::Internal
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -24,7 +42,9 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Refused => 1,
             Exit::CannotListen => 3,
+            Exit::NoDaemon => 69,
             Exit::Internal => 70,
+            Exit::Unread => 0,
         })
     }
 }
@@ -42,13 +62,29 @@ enum Command {
     /// Serve a topology in the foreground (SIGHUP reloads, SIGTERM drains)
     Run {
         /// The topology file
-        #[arg(default_value = "/etc/sipward/topology.toml")]
+        #[arg(default_value = target::DEFAULT_TOPOLOGY)]
         file: PathBuf,
     },
     /// Load a topology and show every fault, or the policy that results
     Check {
         /// The topology file
         file: PathBuf,
+    },
+    /// Show figures of the running daemon
+    Status {
+        #[command(flatten)]
+        target: target::Target,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the running daemon load its topology again, and say what came of it
+    Reload {
+        #[command(flatten)]
+        target: target::Target,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show on loopback what is relayed and what is refused, with throw-away certificates
     Demo {
@@ -63,6 +99,12 @@ pub fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Run { file } => run::Run { file }.run(),
         Command::Check { file } => checked(check::Check { file }),
+        Command::Status { target, json } => {
+            status::Status { target, json }.run(&mut std::io::stdout().lock())
+        }
+        Command::Reload { target, json } => {
+            reload::Reload { target, json }.run(&mut std::io::stdout().lock())
+        }
         Command::Demo { stay } => demo::Demo { stay }.run(),
     };
     outcome.map_or_else(ExitCode::from, |()| ExitCode::SUCCESS)
@@ -73,11 +115,12 @@ fn checked(check: check::Check) -> Result<(), Exit> {
     match check.run(rustls_pki_types::UnixTime::now(), &mut out) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Exit::Refused),
-        // Whoever read us has gone: nothing to say, nobody to say it to.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => {
-            eprintln!("sipward: cannot write: {error}");
-            Err(Exit::Internal)
-        }
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Writes a value as JSON for people and programs.
+fn write_json<T: serde::Serialize>(value: &T, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
 }

@@ -19,7 +19,9 @@ impl Run {
         // The log has said why.
         daemon::serve(&self.file).map_err(|error| match error {
             DaemonError::Topology(_) => Exit::Refused,
-            DaemonError::Edge(EdgeError::Bind { .. }) => Exit::CannotListen,
+            DaemonError::Edge(EdgeError::Bind { .. }) | DaemonError::Control(_) => {
+                Exit::CannotListen
+            }
             DaemonError::Edge(_) | DaemonError::System(_) => Exit::Internal,
         })
     }

@@ -1,6 +1,7 @@
 //! Start-up, generations and reload, drain: the daemon without signals, as the demo and the tests embed it; `service`
-//! adds signals and systemd.
+//! adds signals, systemd and the [`control`] socket.
 
+pub mod control;
 mod service;
 
 pub use service::serve;
@@ -9,10 +10,12 @@ use crate::edge::{Bound, Edge, EdgeError, EdgeStatus};
 use crate::observe::{Event, Log};
 use crate::topology::{self, Accept, Fault};
 use crate::trust::Generation;
+use arc_swap::ArcSwap;
+use control::{ListenerStatus, ReloadReport, ReloadResult, Status, Unavailable};
 use rustls_pki_types::UnixTime;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Why the daemon does not run.
@@ -24,6 +27,9 @@ pub enum DaemonError {
     /// Sockets or threads cannot be had.
     #[error(transparent)]
     Edge(#[from] EdgeError),
+    /// The control socket that the topology names cannot be had.
+    #[error(transparent)]
+    Control(#[from] Unavailable),
     /// The process has no runtime or signals.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -34,8 +40,12 @@ pub struct Daemon {
     path: PathBuf,
     log: Log,
     edge: Edge,
-    generation: Arc<Generation>,
+    generation: ArcSwap<Generation>,
     addresses: Vec<(String, SocketAddr)>,
+    started: Instant,
+    /// Held by the reload that runs: generations follow each other.
+    reloading: tokio::sync::Mutex<()>,
+    last_reload: Mutex<Option<ReloadReport>>,
 }
 
 impl Daemon {
@@ -90,8 +100,11 @@ impl Daemon {
             path: path.to_owned(),
             log: log.clone(),
             edge,
-            generation,
+            generation: ArcSwap::new(generation),
             addresses,
+            started: now(),
+            reloading: tokio::sync::Mutex::new(()),
+            last_reload: Mutex::new(None),
         })
     }
 
@@ -101,61 +114,111 @@ impl Daemon {
     }
 
     /// The generation that serves.
-    pub fn generation(&self) -> &Arc<Generation> {
-        &self.generation
+    pub fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
     }
 
-    /// Loads the file again: a good one serves from now on, everywhere; a bad one changes nothing.
-    ///
-    /// # Errors
-    /// The faults; the old generation goes on.
-    pub async fn reload(&mut self) -> Result<(), DaemonError> {
+    /// Loads the file again: a good one serves from now on, everywhere; a bad one changes nothing. `trigger` says who
+    /// asked, for the log. The report tells how it ended and why.
+    pub async fn reload(&self, trigger: &'static str) -> ReloadReport {
+        let _one_at_a_time = self.reloading.lock().await;
         let started = now();
-        let number = self.generation.number() + 1;
+        let number = self.generation().number() + 1;
         let path = self.path.clone();
         // Reading files and keys takes a while; the shards are other threads and go on meanwhile.
         let loaded = tokio::task::spawn_blocking(move || load(&path, number)).await;
-        let loaded = loaded.map_err(|e| DaemonError::System(std::io::Error::other(e)))?;
         let outcome = match loaded {
-            Ok(generation) => match self.edge.swap(Arc::clone(&generation)).await {
-                Ok(()) => Ok(generation),
-                Err(error) => Err(DaemonError::Edge(error)),
-            },
-            Err(faults) => Err(DaemonError::Topology(faults)),
+            Ok(Ok(generation)) => self.install(generation).await,
+            Ok(Err(faults)) => Err(faults.iter().map(line).collect()),
+            Err(error) => Err(vec![DaemonError::System(error.into()).to_string()]),
         };
-        match outcome {
-            Ok(generation) => {
-                let (old, new) = (self.generation.topology(), generation.topology());
-                let mut details = old.changes(new);
-                details.extend(
-                    old.restart_needed(new)
-                        .into_iter()
-                        .map(|what| format!("needs a restart: {what}")),
-                );
-                self.log.configure(*new.log());
-                self.generation = generation;
-                self.reloaded("ok", details, started);
-                warn(&self.generation, &self.log);
-                Ok(())
-            }
-            Err(error) => {
-                let details = match &error {
-                    DaemonError::Topology(faults) => faults.iter().map(line).collect(),
-                    DaemonError::Edge(_) | DaemonError::System(_) => vec![error.to_string()],
-                };
-                self.reloaded("refused", details, started);
-                Err(error)
-            }
-        }
+        let (changes, restart, faults) = match outcome {
+            Ok((changes, restart)) => (changes, restart, Vec::new()),
+            Err(faults) => (Vec::new(), Vec::new(), faults),
+        };
+        let took = now().saturating_duration_since(started);
+        let report = ReloadReport {
+            result: if faults.is_empty() {
+                ReloadResult::Ok
+            } else {
+                ReloadResult::Refused
+            },
+            generation: self.generation().number(),
+            changes,
+            restart,
+            faults,
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        };
+        self.reloaded(&report, trigger, took);
+        report
     }
 
-    fn reloaded(&self, result: &'static str, details: Vec<String>, started: Instant) {
+    /// Makes a loaded generation the one that serves; gives what is different and what waits for a restart.
+    async fn install(
+        &self,
+        generation: Arc<Generation>,
+    ) -> Result<(Vec<String>, Vec<String>), Vec<String>> {
+        self.edge
+            .swap(Arc::clone(&generation))
+            .await
+            .map_err(|error| vec![error.to_string()])?;
+        let before = self.generation.swap(Arc::clone(&generation));
+        let (old, new) = (before.topology(), generation.topology());
+        self.log.configure(*new.log());
+        Ok((old.changes(new), old.restart_needed(new)))
+    }
+
+    /// Tells of a reload: in the log, and to whoever asks later.
+    fn reloaded(&self, report: &ReloadReport, trigger: &'static str, took: Duration) {
+        let restart = report.restart.iter();
+        let details = report.changes.iter().chain(&report.faults).cloned();
         self.log.emit(Event::Reload {
-            generation: self.generation.number(),
-            result,
-            details,
-            took: now().saturating_duration_since(started),
+            generation: report.generation,
+            trigger,
+            result: report.result.word(),
+            details: details
+                .chain(restart.map(|what| format!("needs a restart: {what}")))
+                .collect(),
+            took,
         });
+        if report.result == ReloadResult::Ok {
+            warn(&self.generation(), &self.log);
+        }
+        let mut last = self
+            .last_reload
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Some(report.clone());
+    }
+
+    /// Figures for an operator; `None` when a shard does not answer within `patience`.
+    pub async fn report(&self, patience: Duration) -> Option<Status> {
+        let edge = self.status(patience).await?;
+        let generation = self.generation();
+        let last = self.last_reload.lock();
+        let last_reload = last.unwrap_or_else(PoisonError::into_inner).clone();
+        Some(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_s: now().saturating_duration_since(self.started).as_secs(),
+            topology: self.path.clone(),
+            generation: generation.number(),
+            last_reload,
+            listeners: self
+                .addresses
+                .iter()
+                .map(|(name, address)| ListenerStatus {
+                    name: name.clone(),
+                    address: *address,
+                })
+                .collect(),
+            shards: self.edge.shards(),
+            clients: edge.clients,
+            peers: edge.peers,
+            transactions: edge.transactions,
+            contexts: edge.contexts,
+            log_lost: self.log.lost(),
+        })
     }
 
     /// Figures; `None` when a shard does not answer within `patience`.
@@ -164,8 +227,8 @@ impl Daemon {
     }
 
     /// Drains for at most `limits.drain` and ends. Gives the number of transactions that did not finish.
-    pub async fn stop(self) -> usize {
-        let bound = self.generation.topology().limits().drain;
+    pub async fn stop(&self) -> usize {
+        let bound = self.generation().topology().limits().drain;
         let transactions = self
             .status(Duration::from_secs(1))
             .await

@@ -1,17 +1,24 @@
-//! The daemon as a service: signals, and what systemd wants to hear (sd_notify(3); `Type=notify` and `notify-reload`).
+//! The daemon as a service: signals, commands, and what systemd wants to hear (sd_notify(3); `Type=notify` and
+//! `notify-reload`).
+use super::control::{Command, Place, ReloadReport, ReloadResult, Server, Unavailable};
 use super::{Daemon, DaemonError, line, load};
 use crate::edge::EdgeError;
 use crate::observe::{Event, Log, Sink};
 use crate::topology::{Limits, LogFormat, LogRequests, LogSettings};
+use crate::trust::Generation;
 use sd_notify::NotifyState;
 use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How many times a reload may be silent towards the watchdog's question "do the shards answer?".
 const PULSES_FOR_RELOAD: u32 = 10;
+/// Commands that may wait for the supervisor.
+const COMMANDS: usize = 64;
 
 /// Serves the topology until SIGTERM or SIGINT. SIGHUP reloads; a second SIGTERM does not wait for the drain. Whatever
 /// happens is in the log on standard error, a start that fails as the event `start_refused`.
@@ -42,8 +49,9 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
         let outcome = runtime.block_on(async {
             // Before anything is promised: a signal that arrives during start-up is not lost.
             let signals = Signals::new()?;
-            let daemon = Daemon::start_loaded(path, generation, &log)?;
-            supervise(daemon, signals).await;
+            let place = control_socket(&generation, &log)?;
+            let daemon = Arc::new(Daemon::start_loaded(path, generation, &log)?);
+            supervise(&daemon, signals, place.as_ref()).await;
             Ok(())
         });
         // A file that is still being read, or a shard that a second signal left behind, is not waited for.
@@ -67,7 +75,9 @@ fn before_topology() -> LogSettings {
 fn refused(path: &Path, error: &DaemonError) -> Event {
     let (reason, details) = match error {
         DaemonError::Topology(faults) => ("topology", faults.iter().map(line).collect()),
-        DaemonError::Edge(EdgeError::Bind { .. }) => ("listen", vec![error.to_string()]),
+        DaemonError::Edge(EdgeError::Bind { .. }) | DaemonError::Control(_) => {
+            ("listen", vec![error.to_string()])
+        }
         DaemonError::Edge(_) | DaemonError::System(_) => ("internal", vec![error.to_string()]),
     };
     Event::StartRefused {
@@ -77,43 +87,132 @@ fn refused(path: &Path, error: &DaemonError) -> Event {
     }
 }
 
+/// Takes the place for the control socket. One that the topology names must be had; the default one need not.
+fn control_socket(generation: &Generation, log: &Log) -> Result<Option<Place>, DaemonError> {
+    let topology = generation.topology();
+    match Place::take(topology) {
+        Ok(place) => Ok(Some(place)),
+        Err(error) if topology.admin().socket.is_some() => Err(error.into()),
+        Err(Unavailable { path, reason, what }) => {
+            log.emit(Event::ControlUnavailable {
+                path,
+                reason,
+                detail: what,
+            });
+            Ok(None)
+        }
+    }
+}
+
 /// From ready to stopped.
-async fn supervise(mut daemon: Daemon, mut signals: Signals) {
+async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Place>) {
     let mut pulse = Pulse::new();
-    notify(&[NotifyState::Ready, NotifyState::Status(&serving(&daemon))]);
+    let (sender, mut commands) = mpsc::channel(COMMANDS);
+    // Without a socket the sender lives here all the same: a closed channel would wake the loop for ever.
+    let _sender = sender.clone();
+    let _server = place.and_then(|place| listen(daemon, sender, place));
+    notify(&[NotifyState::Ready, NotifyState::Status(&serving(daemon))]);
     loop {
-        tokio::select! {
+        let asked = tokio::select! {
             () = signals.stop.recv() => break,
-            _ = signals.hang_up.recv() => {
-                if !reload(&mut daemon, &mut signals.stop, &mut pulse).await {
-                    break;
-                }
-            }
+            _ = signals.hang_up.recv() => Asked::by("signal"),
+            Some(command) = commands.recv() => Asked::of(command),
             () = pulse.tick() => {
                 // Silence of one shard is what the watchdog is for.
                 if daemon.status(pulse.patience).await.is_some() {
                     notify(&[NotifyState::Watchdog]);
                 }
+                continue;
             }
+        };
+        let asked = asked.with_those_that_wait(&mut commands);
+        let Some(report) = reload(daemon, asked.trigger, &mut signals.stop, &mut pulse).await
+        else {
+            break;
+        };
+        for waiter in asked.waiters {
+            // Who asked may have gone.
+            let _ = waiter.send(report.clone());
         }
     }
     drain(daemon, signals.stop, pulse).await;
 }
 
-/// Reloads; whether to go on serving: a signal to stop does not wait for a reload. SIGHUPs that come meanwhile are one
-/// more reload afterwards, since a signal's stream remembers only that there was one.
-async fn reload(daemon: &mut Daemon, stop: &mut Stop, pulse: &mut Pulse) -> bool {
+/// The control socket's server, ended with the guard.
+fn listen(
+    daemon: &Arc<Daemon>,
+    commands: mpsc::Sender<Command>,
+    place: &Place,
+) -> Option<tokio::task::JoinSet<()>> {
+    let path = place.path().to_owned();
+    match place.listener() {
+        Ok(socket) => {
+            let mut task = tokio::task::JoinSet::new();
+            task.spawn(Server::new(Arc::clone(daemon), commands, place).serve(socket));
+            daemon.log.emit(Event::ControlListening { path });
+            Some(task)
+        }
+        Err(error) => {
+            daemon.log.emit(Event::ControlUnavailable {
+                path,
+                reason: "unusable",
+                detail: error.to_string(),
+            });
+            None
+        }
+    }
+}
+
+/// A reload that is wanted, and those who wait for its report.
+struct Asked {
+    trigger: &'static str,
+    waiters: Vec<oneshot::Sender<ReloadReport>>,
+}
+
+impl Asked {
+    fn by(trigger: &'static str) -> Self {
+        Self {
+            trigger,
+            waiters: Vec::new(),
+        }
+    }
+
+    fn of(command: Command) -> Self {
+        let Command::Reload(waiter) = command;
+        Self {
+            trigger: "control",
+            waiters: vec![waiter],
+        }
+    }
+
+    /// Whoever asks before the files are read gets the same answer.
+    fn with_those_that_wait(mut self, commands: &mut mpsc::Receiver<Command>) -> Self {
+        while let Ok(Command::Reload(waiter)) = commands.try_recv() {
+            self.waiters.push(waiter);
+        }
+        self
+    }
+}
+
+/// Reloads; `None` when a signal to stop came, which does not wait for a reload. SIGHUPs that come meanwhile are one more
+/// reload afterwards, since a signal's stream remembers only that there was one; so are commands.
+async fn reload(
+    daemon: &Daemon,
+    trigger: &'static str,
+    stop: &mut Stop,
+    pulse: &mut Pulse,
+) -> Option<ReloadReport> {
     let mut state = vec![NotifyState::Reloading];
     // notify-reload takes a reload for begun only with the time that belongs to it.
     state.extend(NotifyState::monotonic_usec_now());
     notify(&state);
-    let outcome = {
-        let mut reload = pin!(daemon.reload());
+    let report = {
+        let mut reload = pin!(daemon.reload(trigger));
         let mut pulses = 0;
         loop {
             tokio::select! {
-                outcome = &mut reload => break outcome,
-                () = stop.recv() => return false,
+                report = &mut reload => break report,
+                () = stop.recv() => return None,
                 () = pulse.tick(), if pulses < PULSES_FOR_RELOAD => {
                     pulses += 1;
                     notify(&[NotifyState::Watchdog]);
@@ -122,18 +221,18 @@ async fn reload(daemon: &mut Daemon, stop: &mut Stop, pulse: &mut Pulse) -> bool
         }
     };
     // Why it was refused is in the log; a refused file leaves everything as it was.
-    let refused = if outcome.is_err() {
+    let refused = if report.result == ReloadResult::Refused {
         "; the last reload was refused, see the log"
     } else {
         ""
     };
     let status = format!("{}{refused}", serving(daemon));
     notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
-    true
+    Some(report)
 }
 
 /// Drains, with systemd's patience stretched to the configured bound; a second signal ends it at once.
-async fn drain(daemon: Daemon, mut again: Stop, mut pulse: Pulse) {
+async fn drain(daemon: &Daemon, mut again: Stop, mut pulse: Pulse) {
     let bound = daemon.generation().topology().limits().drain + Duration::from_secs(10);
     let micros = u32::try_from(bound.as_micros()).unwrap_or(u32::MAX);
     notify(&[

@@ -24,8 +24,8 @@ use crate::topology::{Accept, Limits};
 use crate::trust::Generation;
 use inbox::{INBOX, Inboxes, ShardMessage};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -74,7 +74,7 @@ pub struct EdgeStatus {
 /// The running shards and listeners.
 pub struct Edge {
     inboxes: Arc<Inboxes>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
     limits: Arc<arc_swap::ArcSwap<Limits>>,
     random_key: [u8; 32],
@@ -147,7 +147,7 @@ impl Edge {
         })?);
         Ok(Self {
             inboxes,
-            threads,
+            threads: Mutex::new(threads),
             stop,
             limits,
             random_key,
@@ -189,7 +189,7 @@ impl Edge {
 
     /// Stops accepting, waits at most `bound` for transactions, closes every connection with close_notify, ends the
     /// threads. Gives the number of transactions that did not finish.
-    pub async fn drain(self, bound: Duration) -> usize {
+    pub async fn drain(&self, bound: Duration) -> usize {
         self.stop.cancel();
         let mut waits = Vec::new();
         for inbox in &self.inboxes.0 {
@@ -206,10 +206,17 @@ impl Edge {
         for wait in waits {
             abandoned += wait.await.unwrap_or(0);
         }
-        for thread in self.threads {
+        let threads = self.threads.lock();
+        let threads = std::mem::take(&mut *threads.unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
             let _ = thread.join();
         }
         abandoned
+    }
+
+    /// How many shards run.
+    pub fn shards(&self) -> usize {
+        self.inboxes.0.len()
     }
 
     /// Sums over the shards. A shard that does not answer within `patience` makes it `None`: it stands still.

@@ -40,6 +40,29 @@ pub enum Event {
         /// Generation that serves.
         generation: u64,
     },
+    /// `control_listening`: the control socket takes commands.
+    ControlListening {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// `control_unavailable`: there is no control socket; the daemon serves without.
+    ControlUnavailable {
+        /// The path that was tried.
+        path: PathBuf,
+        /// `in_use` or `unusable`.
+        reason: &'static str,
+        /// What hinders, and what to do.
+        detail: String,
+    },
+    /// `control_request`: somebody commanded, or tried to.
+    ControlRequest {
+        /// The command.
+        command: &'static str,
+        /// Whose process it was.
+        uid: u32,
+        /// Why it was not carried out.
+        reason: Option<&'static str>,
+    },
     /// `token_key_random`: no key file, so a restart ends every dialog's route and every registration's path.
     TokenKeyRandom,
     /// `warning`: something of the topology that works but will surprise.
@@ -143,6 +166,8 @@ pub enum Event {
     Reload {
         /// The generation that serves now.
         generation: u64,
+        /// Who asked for it: `signal`, `control`, `watch` ...
+        trigger: &'static str,
         /// `ok` or `refused`.
         result: &'static str,
         /// What was wrong, or what changed.

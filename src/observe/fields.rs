@@ -125,14 +125,37 @@ impl Event {
             }
             Self::Reload {
                 generation,
+                trigger,
                 result,
                 details,
                 took,
             } => {
                 take("generation", Number(*generation));
+                take("trigger", Text(trigger));
                 take("result", Text(result));
                 take("took_us", micros(*took));
                 take("details", List(details));
+            }
+            Self::ControlListening { path } => {
+                take("path", Octets(path.as_os_str().as_encoded_bytes()));
+            }
+            Self::ControlUnavailable {
+                path,
+                reason,
+                detail,
+            } => {
+                take("path", Octets(path.as_os_str().as_encoded_bytes()));
+                take("reason", Text(reason));
+                take("detail", Text(detail));
+            }
+            Self::ControlRequest {
+                command,
+                uid,
+                reason,
+            } => {
+                take("command", Text(command));
+                take("uid", Number(u64::from(*uid)));
+                text(take, "reason", *reason);
             }
             Self::Drain { transactions } => take("transactions", count(*transactions)),
             Self::Stopped { abandoned } => take("abandoned", count(*abandoned)),

@@ -255,6 +255,7 @@ mod tests {
     fn details_stand_below_the_line_on_a_terminal() {
         let event = Event::Reload {
             generation: 1,
+            trigger: "signal",
             result: "refused",
             details: vec!["a.toml:3: x\ny".to_owned(), "b".to_owned()],
             took: Duration::from_micros(7),

@@ -29,6 +29,8 @@ enum Way {
 struct Shared {
     /// Lines lost since the last `log_dropped`.
     dropped: AtomicU64,
+    /// Lines lost since the start.
+    lost: AtomicU64,
     /// No more waiting: end when the queue is empty.
     closing: AtomicBool,
     /// Whether lines are JSON.
@@ -99,6 +101,7 @@ impl Log {
         let (alive, ended) = sync_channel::<()>(0);
         let shared = Arc::new(Shared {
             dropped: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             json: AtomicBool::new(true),
             terminal: sink.is_terminal(),
@@ -165,6 +168,14 @@ impl Log {
         }
     }
 
+    /// Lines that nobody will read, since the start.
+    pub fn lost(&self) -> u64 {
+        match &self.way {
+            Way::Queue(_, shared) => shared.lost.load(Ordering::Relaxed),
+            Way::Memory(_) => 0,
+        }
+    }
+
     /// One more line that nobody will read.
     pub(super) fn count_dropped(&self) {
         if let Way::Queue(queue, shared) = &self.way {
@@ -184,6 +195,7 @@ impl Shared {
     }
     /// Counts a lost line; the first since the last `log_dropped` wakes the writer, which might have emptied the queue.
     fn lose(&self, queue: &SyncSender<Entry>) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
         if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             let _ = queue.try_send(Entry::Wake);
         }
@@ -275,12 +287,14 @@ impl Writer {
         } else {
             self.sink.write(&self.lines)
         };
-        let lost = self
-            .ends
-            .iter()
-            .filter(|(end, _)| *end > taken)
-            .map(|(_, lines)| lines)
-            .sum();
+        let missing = self.ends.iter().filter(|(end, _)| *end > taken);
+        // A `log_dropped` stands for lines that are counted as lost already.
+        let torn_off = missing.clone().filter(|(_, lines)| *lines == 1).count();
+        let lost = missing.map(|(_, lines)| lines).sum();
+        self.shared.lost.fetch_add(
+            u64::try_from(torn_off).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
         self.shared.dropped.fetch_add(lost, Ordering::Relaxed);
         self.torn |= taken > 0 && lost > 0 && !self.ends.iter().any(|(end, _)| *end == taken);
         self.lines.clear();

@@ -125,6 +125,10 @@ pub static FIELDS: &[Field] = &[
     field_of("status", Number, "the final SIP status sent back; missing: none was (ACK)"),
     field_of("shard", Number, "the shard, from 0"),
     field_of("retry_in_ms", Number, "pause before the next connect, in milliseconds"),
+    field_of("path", Text, "the control socket"),
+    field_of("command", Text, "the command, `none` when the sender was not let that far"),
+    field_of("uid", Number, "the user whose process commands"),
+    field_of("trigger", Text, "who asked for the reload: `signal`, `control` (the control socket) or `watch` (a file changed)"),
     field_of("result", Text, "`ok`: the new generation serves; `refused`: the old one stays"),
     field_of("details", List, "what changed, what waits for a restart, or every fault"),
     field_of("transactions", Number, "transactions that wait for an answer"),
@@ -166,6 +170,16 @@ static LISTENING: Row = row("listening", Level::INFO, "a listener is bound", &["
 #[rustfmt::skip]
 static READY: Row = row("ready", Level::INFO, "sockets and trust are in place", &["generation"]);
 #[rustfmt::skip]
+static CONTROL_LISTENING: Row = row("control_listening", Level::INFO, "the control socket takes commands", &["path"]);
+#[rustfmt::skip]
+static CONTROL_UNAVAILABLE: Row = row("control_unavailable", Level::WARN,
+    "there is no control socket, and the daemon serves without one; `reason` is `in_use` or `unusable`",
+    &["path", "reason", "detail"]);
+#[rustfmt::skip]
+static CONTROL_REQUEST: Row = row("control_request", Level::INFO,
+    "somebody used the control socket for something that changes the daemon", &["command", "uid", "reason?"])
+    .or(Level::WARN, "it was refused");
+#[rustfmt::skip]
 static TOKEN_KEY_RANDOM: Row = row("token_key_random", Level::WARN,
     "no token key file: the routes of dialogs and the paths of registrations are void after a restart and on other nodes",
     &[]);
@@ -204,7 +218,7 @@ static MESSAGE_DROPPED: Row = row("message_dropped", Level::WARN, "a response or
     &["reason", "remote", "peer?"]);
 #[rustfmt::skip]
 static RELOAD: Row = row("reload", Level::INFO, "a reload was asked for and has ended",
-    &["generation", "result", "took_us", "details"]).or(Level::ERROR, "refused");
+    &["generation", "trigger", "result", "took_us", "details"]).or(Level::ERROR, "refused");
 #[rustfmt::skip]
 static DRAIN: Row = row("drain", Level::INFO, "stopping: no new connections, open transactions may finish", &["transactions"]);
 #[rustfmt::skip]
@@ -219,11 +233,14 @@ static LOG_DROPPED: Row = row("log_dropped", Level::WARN,
     &["lines"]);
 
 /// Every row, in the order of the documentation.
-pub static ROWS: [&Row; 19] = [
+pub static ROWS: [&Row; 22] = [
     &START,
     &START_REFUSED,
     &LISTENING,
     &READY,
+    &CONTROL_LISTENING,
+    &CONTROL_UNAVAILABLE,
+    &CONTROL_REQUEST,
     &TOKEN_KEY_RANDOM,
     &WARNING,
     &HANDSHAKE_ACCEPTED,
@@ -249,6 +266,9 @@ impl Event {
             Self::StartRefused { .. } => &START_REFUSED,
             Self::Listening { .. } => &LISTENING,
             Self::Ready { .. } => &READY,
+            Self::ControlListening { .. } => &CONTROL_LISTENING,
+            Self::ControlUnavailable { .. } => &CONTROL_UNAVAILABLE,
+            Self::ControlRequest { .. } => &CONTROL_REQUEST,
             Self::TokenKeyRandom => &TOKEN_KEY_RANDOM,
             Self::Warning { .. } => &WARNING,
             Self::HandshakeAccepted { .. } => &HANDSHAKE_ACCEPTED,
@@ -279,6 +299,7 @@ impl Event {
         #[expect(clippy::wildcard_enum_match_arm, reason = "all others have one level")]
         let is_other = match self {
             Self::Reload { result, .. } => *result != "ok",
+            Self::ControlRequest { reason, .. } => reason.is_some(),
             Self::Stopped { abandoned } => *abandoned > 0,
             Self::Library { level, .. } => *level == other,
             _ => false,

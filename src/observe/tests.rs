@@ -98,6 +98,17 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             accept: "both",
         },
         Event::Ready { generation: 1 },
+        Event::ControlListening { path: path() },
+        Event::ControlUnavailable {
+            path: path(),
+            reason: "in_use",
+            detail: owned(),
+        },
+        Event::ControlRequest {
+            command: "reload",
+            uid: 0,
+            reason: full.then_some("not_permitted"),
+        },
         Event::TokenKeyRandom,
         Event::Warning {
             code: "revocation_off",
@@ -153,6 +164,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
         },
         Event::Reload {
             generation: 2,
+            trigger: "signal",
             result: "ok",
             details: vec![owned(); 200],
             took,
@@ -311,6 +323,7 @@ fn the_time_of_an_event_is_the_time_of_its_call() {
 fn the_level_of_an_event_follows_its_outcome() {
     let reload = |result| Event::Reload {
         generation: 1,
+        trigger: "signal",
         result,
         details: vec![],
         took: Duration::ZERO,

@@ -1,7 +1,7 @@
 //! The difference between two topologies in words, for the log of a reload.
 use super::{
     CertificateFacts, Identity, KeyPair, Listener, Peer, Pool, Topology, TrustSet, limits,
-    show_time,
+    show_duration, show_time,
 };
 
 impl Topology {
@@ -105,6 +105,9 @@ impl Topology {
                 parts
             },
         );
+        if self.admin.socket != newer.admin.socket {
+            said.push("admin.socket changed".to_owned());
+        }
         if self.limits.log_queue != newer.limits.log_queue {
             said.push("limit log_queue changed".to_owned());
         }
@@ -387,6 +390,14 @@ fn settings(old: &Topology, new: &Topology, said: &mut Vec<String>) {
             "token keys changed: ids {} become {}",
             show(ids(old)),
             show(ids(new))
+        ));
+    }
+    if old.admin.watch != new.admin.watch {
+        let show = |t: &Topology| t.admin.watch.map_or("off".to_owned(), show_duration);
+        said.push(format!(
+            "admin changed: watch {} becomes {}",
+            show(old),
+            show(new)
         ));
     }
     if old.expectations.len() != new.expectations.len() {

@@ -4,6 +4,7 @@
 //! parses the document, `shape` holds it against `schema`, `raw` takes it over into structs, `resolve` reads the files
 //! and follows the references. Only a file without a single fault becomes a [`Topology`].
 
+mod admin;
 mod certificate;
 mod changes;
 mod code;

@@ -434,6 +434,15 @@ pub struct Expectation {
     pub line: u32,
 }
 
+/// `[admin]`: how an operator reaches the running daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// The control socket; `None`: in the runtime directory, if there is one.
+    pub socket: Option<PathBuf>,
+    /// How often the topology and its files are looked at for a change that nobody announced; `None`: never.
+    pub watch: Option<Duration>,
+}
+
 /// One loaded topology: every reference resolved, every file read.
 pub struct Topology {
     pub(crate) path: PathBuf,
@@ -446,6 +455,7 @@ pub struct Topology {
     pub(crate) limits: Limits,
     pub(crate) log: LogSettings,
     pub(crate) tokens: TokenSettings,
+    pub(crate) admin: AdminSettings,
     pub(crate) expectations: Vec<Expectation>,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -536,6 +546,10 @@ impl Topology {
     /// Token keys.
     pub fn tokens(&self) -> &TokenSettings {
         &self.tokens
+    }
+    /// How an operator reaches the daemon.
+    pub fn admin(&self) -> &AdminSettings {
+        &self.admin
     }
     /// The policy's unit tests.
     pub fn expectations(&self) -> &[Expectation] {

@@ -28,6 +28,7 @@ pub(super) struct Raw {
     pub(super) limits: Option<BTreeMap<String, Spanned<toml::Value>>>,
     pub(super) log: Option<RawLog>,
     pub(super) tokens: Option<RawTokens>,
+    pub(super) admin: Option<RawAdmin>,
     #[serde(default)]
     pub(super) expect: Vec<Spanned<RawExpect>>,
 }
@@ -127,6 +128,13 @@ pub(super) struct RawLog {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTokens {
     pub(super) key_file: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    pub(super) socket: Option<Text>,
+    pub(super) watch: Option<Text>,
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use super::raw::{Raw, RawNode, RawPeer, Text};
 use super::{
     Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerKind, Topology, TrustSet,
 };
-use super::{expectation, identity, limits, listener, peer, pool, tokens, trust_set};
+use super::{admin, expectation, identity, limits, listener, peer, pool, tokens, trust_set};
 use toml::Spanned;
 
 /// Sections of one kind that a reference can tell apart.
@@ -44,6 +44,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), context);
     let expectations = each(&raw.expect, context, expectation::load);
     let tokens = tokens::load(raw.tokens.as_ref(), context);
+    let admin = admin::load(raw.admin.as_ref(), context);
     let limits = limits::read(raw.limits.as_ref(), context.source, context.found);
     check_trust_used(&trusts, &peers, context);
 
@@ -69,6 +70,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
                 .unwrap_or(LogFormat::Auto),
         },
         tokens,
+        admin,
         expectations: expectations.into_iter().collect::<Option<_>>()?,
         warnings: Vec::new(),
     };

@@ -161,6 +161,8 @@ const LOG: &[Key] = &[
 
 const TOKENS: &[Key] = &[must("key_file", Kind::Text)];
 
+const ADMIN: &[Key] = &[may("socket", Kind::Text), may("watch", Kind::Text)];
+
 const EXPECT: &[Key] = &[
     must("certificate", Kind::Text),
     must("as", Kind::Word(Direction::WORDS)),
@@ -184,6 +186,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     }),
     section("log", Count::Optional, || LOG.to_vec()),
     section("tokens", Count::Optional, || TOKENS.to_vec()),
+    section("admin", Count::Optional, || ADMIN.to_vec()),
     section("expect", Count::Any, || EXPECT.to_vec()),
 ];
 

@@ -316,6 +316,9 @@ const CASES: &[Case] = &[
     case(Code::OutOfRange, &[("\"6h\"", "\"0s\"")], "\"0s\"", "grace"),
     case(Code::OutOfRange, &[("domains = [\"contoso.test\"]\n", "domains = [\"contoso.test\"]\nshards = 0\n")], "shards", "node.shards = 0"),
     case(Code::OutOfRange, &[(POOL_END, "health = { up_after = 0 }")], "health", "up_after = 0"),
+    case(Code::InvalidDuration, &[("[limits]", "[admin]\nwatch = \"soon\"\n[limits]")], "watch", "admin.watch"),
+    case(Code::OutOfRange, &[("[limits]", "[admin]\nwatch = \"1ms\"\n[limits]")], "watch", "admin.watch"),
+    case(Code::OutOfRange, &[("[limits]", "[admin]\nsocket = \"/run/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345/s\"\n[limits]")], "socket", "a socket's path at most 107"),
     case(Code::UnknownReference, &[("peers = [\"fe01.contoso", "peers = [\"fe1.contoso")], "peers = ", "did you mean `fe01.contoso.test`?"),
     case(Code::UnknownReference, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabricam-ca\"]")], "fabricam-ca", "did you mean `fabrikam-ca`?"),
     case(Code::UnknownReference, &[("identity = \"edge\"", "identity = \"egde\"")], "egde", "listener \"edge\" names the identity \"egde\""),
@@ -687,6 +690,7 @@ fn a_reload_says_what_changed() {
         ("10.0.0.11", "10.0.0.12"),
         ("handshakes = 100", "handshakes = 50"),
         ("\"all\"", "\"refused\""),
+        ("[limits]", "[admin]\nwatch = \"10s\"\n[limits]"),
         ("[tokens]\nkey_file = \"tokens\"\n", ""),
     ]));
     let said = old.changes(&new);
@@ -700,6 +704,7 @@ fn a_reload_says_what_changed() {
         "limit handshakes changed from 100 to 50",
         "log changed: requests all becomes refused",
         "token keys changed: ids 2, 1 become none",
+        "admin changed: watch off becomes 10s",
     ];
     assert_eq!(said.len(), expected.len(), "{said:#?}");
     for (said, expected) in said.iter().zip(expected) {
@@ -738,6 +743,7 @@ fn what_needs_a_restart_is_said_apart() {
         ),
         ("127.0.0.1:5061", "127.0.0.1:5062"),
         ("[\"client\", \"peer\"]", "[\"peer\"]"),
+        ("[limits]", "[admin]\nsocket = \"/run/x\"\n[limits]"),
     ]));
     assert_eq!(
         old.restart_needed(&new),
@@ -745,6 +751,7 @@ fn what_needs_a_restart_is_said_apart() {
             "node.shards one for each core becomes 2",
             "node.advertise_port the listener's becomes 5071",
             "listener edge changed: address 127.0.0.1:5061 becomes 127.0.0.1:5062, accept",
+            "admin.socket changed",
         ]
     );
 }

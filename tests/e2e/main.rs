@@ -4,6 +4,8 @@ mod calls;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod failover;

@@ -29,6 +29,7 @@ impl Service {
             .arg("run")
             .arg(topology)
             .env("NOTIFY_SOCKET", &path)
+            .env("RUNTIME_DIRECTORY", directory.path())
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")
             .envs(environment.iter().copied())
@@ -125,6 +126,7 @@ fn ready_is_told_when_the_log_says_so_and_a_stop_ends_with_zero() {
         "{ready}"
     );
     service.event("ready");
+    service.event("control_listening");
     service.signal("TERM");
     let stopping = service.told("STOPPING=1");
     assert!(stopping.contains("EXTEND_TIMEOUT_USEC="), "{stopping}");

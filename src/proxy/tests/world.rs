@@ -116,6 +116,7 @@ pub(super) fn topology() -> Topology {
             format: LogFormat::Json,
         },
         tokens: TokenSettings::default(),
+        admin: crate::topology::AdminSettings::default(),
         expectations: Vec::new(),
         warnings: Vec::new(),
     }

@@ -103,6 +103,7 @@ impl World {
                 format: LogFormat::Json,
             },
             tokens: TokenSettings::default(),
+            admin: crate::topology::AdminSettings::default(),
             expectations: self.expectations,
             warnings: Vec::new(),
         };

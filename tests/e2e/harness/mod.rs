@@ -7,7 +7,7 @@ use sipward::lab::{
 };
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -22,6 +22,8 @@ pub(crate) struct Edge {
     reader: Option<JoinHandle<()>>,
     /// Its log.
     pub(crate) log: EventLog,
+    /// Its control socket.
+    pub(crate) socket: PathBuf,
     /// The first listener's address.
     pub(crate) address: SocketAddr,
 }
@@ -51,6 +53,7 @@ impl Edge {
             child,
             reader: Some(reader),
             log,
+            socket: topology.parent().unwrap().join("control.sock"),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
         edge.log.wait("ready", |_| true).await.unwrap();
@@ -92,6 +95,26 @@ impl Edge {
         self.log.wait_after(mark, "reload", |_| true).await.unwrap()
     }
 
+    /// `sipward COMMAND...` for this daemon, with `--json`: exit code, and what it printed (null: nothing that is JSON).
+    pub(crate) async fn command(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+        let (code, text) = self.command_text(&[arguments, &["--json"]].concat()).await;
+        (code, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// The same in words for people.
+    pub(crate) async fn command_text(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        self.log.wait("control_listening", |_| true).await.unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sipward"));
+        command.args(arguments).arg("--socket").arg(&self.socket);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    }
+
     /// SIGTERM; the daemon must exit 0 and every line of its log must have been an event.
     pub(crate) async fn stop(self) -> EventLog {
         self.signal("TERM");
@@ -127,6 +150,8 @@ fn spawn(topology: &Path) -> (Child, EventLog, JoinHandle<()>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sipward"))
         .arg("run")
         .arg(topology)
+        // Each has a control socket of its own, beside its topology.
+        .env("RUNTIME_DIRECTORY", topology.parent().unwrap())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

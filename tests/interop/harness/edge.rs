@@ -57,7 +57,8 @@ impl Edge {
             "sipward",
             Command::new(env!("CARGO_BIN_EXE_sipward"))
                 .arg("run")
-                .arg(&file),
+                .arg(&file)
+                .env("RUNTIME_DIRECTORY", directory.path()),
         );
         let mut edge = Self {
             process,

@@ -1,0 +1,68 @@
+//! `sipward reload`: makes the running daemon load its topology again, and says what came of it.
+use super::Exit;
+use super::target::{Target, unexpected};
+use crate::daemon::control::{ReloadReport, ReloadResult, Reply, Request};
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Longer than the daemon gives itself.
+const PATIENCE: Duration = Duration::from_secs(130);
+
+/// The command with its arguments.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// The daemon.
+    pub target: Target,
+    /// As JSON.
+    pub json: bool,
+}
+
+impl Reload {
+    /// Asks, waits for the end and writes it to `out`.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`]: the file has faults and the old generation goes on; or no daemon answers.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
+        let reply = self.target.ask(&Request::Reload {}, PATIENCE)?;
+        let Reply::Reload(report) = reply else {
+            return Err(unexpected());
+        };
+        let written = if self.json {
+            super::write_json(&report, out)
+        } else {
+            page(&report, out)
+        };
+        written.map_err(Exit::from)?;
+        match report.result {
+            ReloadResult::Ok => Ok(()),
+            ReloadResult::Refused => Err(Exit::Refused),
+        }
+    }
+}
+
+fn page(report: &ReloadReport, out: &mut dyn Write) -> io::Result<()> {
+    for fault in &report.faults {
+        writeln!(out, "{fault}")?;
+    }
+    match report.result {
+        ReloadResult::Refused => writeln!(
+            out,
+            "refused; generation {} goes on as it was",
+            report.generation
+        ),
+        ReloadResult::Ok => {
+            for change in &report.changes {
+                writeln!(out, "{change}")?;
+            }
+            for what in &report.restart {
+                writeln!(out, "needs a restart: {what}")?;
+            }
+            let nothing = if report.changes.is_empty() {
+                "; nothing is different"
+            } else {
+                ""
+            };
+            writeln!(out, "generation {} serves{nothing}", report.generation)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `sipward status`: figures of the running daemon.
+use super::Exit;
+use super::target::{Target, unexpected};
+use crate::daemon::control::{ReloadReport, Reply, Request, Status as Figures};
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// How long the daemon may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The command with its arguments.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The daemon.
+    pub target: Target,
+    /// As JSON.
+    pub json: bool,
+}
+
+impl Status {
+    /// Asks and writes the answer to `out`.
+    ///
+    /// # Errors
+    /// No daemon answers.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
+        let reply = self.target.ask(&Request::Status {}, PATIENCE)?;
+        let Reply::Status(figures) = reply else {
+            return Err(unexpected());
+        };
+        let written = if self.json {
+            super::write_json(&figures, out)
+        } else {
+            page(&figures, out)
+        };
+        written.map_err(Exit::from)
+    }
+}
+
+fn page(figures: &Figures, out: &mut dyn Write) -> io::Result<()> {
+    let mut row = |name: &str, value: String| writeln!(out, "{name:<14}{value}");
+    row(
+        "daemon",
+        format!(
+            "sipward {}, process {}, up {}",
+            figures.version,
+            figures.pid,
+            crate::topology::show_duration(Duration::from_secs(figures.uptime_s))
+        ),
+    )?;
+    row("topology", figures.topology.display().to_string())?;
+    row("generation", figures.generation.to_string())?;
+    if let Some(report) = &figures.last_reload {
+        row("last reload", reloaded(report))?;
+    }
+    for listener in &figures.listeners {
+        row(
+            "listener",
+            format!("{} {}", listener.name, listener.address),
+        )?;
+    }
+    row("shards", figures.shards.to_string())?;
+    row(
+        "connections",
+        format!("{} clients, {} peers", figures.clients, figures.peers),
+    )?;
+    row(
+        "transactions",
+        format!(
+            "{} wait for an answer, {} in memory",
+            figures.transactions, figures.contexts
+        ),
+    )?;
+    row("log", format!("{} lines lost", figures.log_lost))
+}
+
+fn reloaded(report: &ReloadReport) -> String {
+    let count = |list: &[String], noun: &str| match list.len() {
+        0 => String::new(),
+        1 => format!(", 1 {noun}"),
+        n => format!(", {n} {noun}s"),
+    };
+    format!(
+        "{}{}{}{}",
+        report.result.word(),
+        count(&report.changes, "change"),
+        count(&report.restart, "change that waits for a restart"),
+        count(&report.faults, "fault"),
+    )
+}

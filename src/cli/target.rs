@@ -1,0 +1,105 @@
+//! Which running daemon a command is for, and asking it.
+use super::Exit;
+use crate::daemon::control::{self, AskError, Reply, Request};
+use clap::Args;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The topology that `run` serves when none is named.
+pub(super) const DEFAULT_TOPOLOGY: &str = "/etc/sipward/topology.toml";
+
+/// How the daemon is found.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Target {
+    /// The daemon's control socket
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// The topology that the daemon serves, whose [admin] socket is used if it has one
+    #[arg(long, value_name = "FILE", conflicts_with = "socket")]
+    pub config: Option<PathBuf>,
+}
+
+/// Of a topology, only what tells where its socket is: a file with faults elsewhere must not lock the operator out.
+#[derive(Deserialize)]
+struct OnlyAdmin {
+    admin: Option<OnlySocket>,
+}
+
+#[derive(Deserialize)]
+struct OnlySocket {
+    socket: Option<PathBuf>,
+}
+
+impl Target {
+    /// Sends a request and gives the reply; what hinders is printed.
+    ///
+    /// # Errors
+    /// [`Exit::NoDaemon`] when nobody answers, [`Exit::Internal`] when it refuses or cannot be understood.
+    pub(super) fn ask(&self, request: &Request, patience: Duration) -> Result<Reply, Exit> {
+        let reply = control::ask(&self.socket(), request, patience).map_err(|error| {
+            eprintln!("sipward: {error}");
+            match error {
+                AskError::NoDaemon { .. } | AskError::NoAnswer { .. } => Exit::NoDaemon,
+                AskError::Unknown(_) => Exit::Internal,
+            }
+        })?;
+        if let Reply::Error(refusal) = reply {
+            eprintln!("sipward: {}: {}", refusal.code.code(), refusal.what);
+            return Err(Exit::Internal);
+        }
+        Ok(reply)
+    }
+
+    /// The socket that is named, or the one that the topology names, or the first default place that exists.
+    fn socket(&self) -> PathBuf {
+        if let Some(socket) = &self.socket {
+            return socket.clone();
+        }
+        let config = self.config.as_deref();
+        if let Some(named) = named_by(config.unwrap_or(Path::new(DEFAULT_TOPOLOGY))) {
+            return named;
+        }
+        let mut places = control::candidates();
+        let there = places.iter().position(|path| path.exists()).unwrap_or(0);
+        if places.is_empty() {
+            return PathBuf::from(control::SOCKET_NAME);
+        }
+        places.swap_remove(there)
+    }
+}
+
+/// The socket that a topology names, relative to it.
+fn named_by(topology: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(topology).ok()?;
+    let socket = toml::from_str::<OnlyAdmin>(&text).ok()?.admin?.socket?;
+    Some(topology.parent().unwrap_or(Path::new("")).join(socket))
+}
+
+/// A reply to another question than the one that was asked.
+pub(super) fn unexpected() -> Exit {
+    eprintln!("sipward: the daemon answers something else than it was asked");
+    Exit::Internal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_of_a_topology_is_found_whatever_else_is_wrong_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("topology.toml");
+        std::fs::write(&file, "[node]\nfqnd = 1\n[admin]\nsocket = \"run/s\"\n").unwrap();
+        let target = Target {
+            config: Some(file),
+            ..Target::default()
+        };
+        assert_eq!(target.socket(), directory.path().join("run/s"));
+        let named = Target {
+            socket: Some("/x".into()),
+            ..Target::default()
+        };
+        assert_eq!(named.socket(), Path::new("/x"));
+    }
+}

@@ -1,0 +1,61 @@
+//! The operator's side: asks a running daemon and waits for its answer.
+use super::protocol::{LONGEST_REPLY, Reply, Request};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody listens there, or not for us.
+    #[error("no daemon answers at {}: {source}", path.display())]
+    NoDaemon {
+        /// The socket.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The connection ended, or the patience did.
+    #[error("the daemon at {} does not answer: {source}", path.display())]
+    NoAnswer {
+        /// The socket.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// An answer that this version does not know.
+    #[error("the daemon answers what this version does not understand: {0}")]
+    Unknown(#[source] serde_json::Error),
+}
+
+/// Sends one request to the daemon at `socket` and reads its reply. Blocks for at most `patience` at each step.
+///
+/// # Errors
+/// Nobody there, no answer in time, an answer of another version.
+pub fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<Reply, AskError> {
+    let no_answer = |source| AskError::NoAnswer {
+        path: socket.to_owned(),
+        source,
+    };
+    let mut stream = UnixStream::connect(socket).map_err(|source| AskError::NoDaemon {
+        path: socket.to_owned(),
+        source,
+    })?;
+    let line = converse(&mut stream, request, patience).map_err(no_answer)?;
+    if line.is_empty() {
+        return Err(no_answer(io::ErrorKind::UnexpectedEof.into()));
+    }
+    serde_json::from_slice(&line).map_err(AskError::Unknown)
+}
+
+fn converse(stream: &mut UnixStream, request: &Request, patience: Duration) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut reply = Vec::new();
+    BufReader::new(stream.take(LONGEST_REPLY as u64 + 1)).read_until(b'\n', &mut reply)?;
+    Ok(reply)
+}

@@ -1,0 +1,223 @@
+//! Where the control socket is, and taking that place: one that a dead daemon left is replaced, a live one is not.
+use crate::topology::Topology;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// The variable in which systemd names the service's runtime directory.
+pub const ENV_RUNTIME: &str = "RUNTIME_DIRECTORY";
+/// The socket's name in a runtime directory.
+pub const SOCKET_NAME: &str = "control.sock";
+/// Where runtime directories are when systemd names none.
+const RUN: &str = "/run/sipward";
+
+/// The places where a socket may be that no topology names, the likeliest first.
+pub fn candidates() -> Vec<PathBuf> {
+    if let Some(given) = std::env::var_os(ENV_RUNTIME) {
+        // Several directories are separated by colons; the first is the one with our name.
+        return std::env::split_paths(&given)
+            .take(1)
+            .map(|directory| directory.join(SOCKET_NAME))
+            .collect();
+    }
+    let user = std::env::var_os("XDG_RUNTIME_DIR").map(|base| Path::new(&base).join("sipward"));
+    std::iter::once(PathBuf::from(RUN))
+        .chain(user)
+        .map(|directory| directory.join(SOCKET_NAME))
+        .collect()
+}
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+#[error("control socket {}: {what}", path.display())]
+pub struct Unavailable {
+    /// The path.
+    pub path: PathBuf,
+    /// `in_use` or `unusable`.
+    pub reason: &'static str,
+    /// What hinders, and what to do.
+    pub what: String,
+}
+
+/// A bound control socket; its file goes when this does.
+pub(in crate::daemon) struct Place {
+    path: PathBuf,
+    listener: UnixListener,
+    /// The file that we made: device and inode.
+    file: (u64, u64),
+    /// Its owner: the user that this process runs as.
+    pub(super) owner: u32,
+}
+
+impl Place {
+    /// Takes the place that the topology names, or else the first of [`candidates`] that can be had.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(in crate::daemon) fn take(topology: &Topology) -> Result<Self, Unavailable> {
+        if let Some(path) = &topology.admin().socket {
+            return Self::at(path);
+        }
+        let mut last = None;
+        for path in candidates() {
+            match make_directory(&path).and_then(|()| Self::at(&path)) {
+                Ok(place) => return Ok(place),
+                // A daemon that is there already is the one that commands without a path reach.
+                Err(in_use) if in_use.reason == "in_use" => return Err(in_use),
+                Err(error) => last = last.or(Some(error)),
+            }
+        }
+        Err(last.unwrap_or_else(|| unusable(Path::new(RUN), "no runtime directory is known")))
+    }
+
+    /// Binds at this path, mode 0600.
+    ///
+    /// # Errors
+    /// A daemon that answers there, a file that is no socket, a directory that does not let us.
+    pub(super) fn at(path: &Path) -> Result<Self, Unavailable> {
+        let failed = |error: io::Error| unusable(path, &error.to_string());
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(unusable(path, "there is a file that is no socket"));
+            }
+            Ok(_) => match UnixStream::connect(path) {
+                // Nobody listens: what a daemon left that had no time to tidy up.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path).map_err(failed)?;
+                }
+                Ok(_) => return Err(in_use(path)),
+                Err(error) => return Err(failed(error)),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        // Another daemon may be as fast: then this fails, since bind(2) never takes over a file.
+        let listener = UnixListener::bind(path).map_err(|error| {
+            if error.kind() == io::ErrorKind::AddrInUse {
+                in_use(path)
+            } else {
+                failed(error)
+            }
+        })?;
+        // Until here the mode is the umask's; who connects meanwhile is still asked for his user.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let file = std::fs::symlink_metadata(path).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            listener,
+            file: (file.dev(), file.ino()),
+            owner: file.uid(),
+        })
+    }
+
+    /// The path.
+    pub(in crate::daemon) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The socket, for the runtime that is entered.
+    pub(in crate::daemon) fn listener(&self) -> io::Result<tokio::net::UnixListener> {
+        tokio::net::UnixListener::from_std(self.listener.try_clone()?)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Only ours: a successor may have its own there by now.
+        let ours = std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == self.file);
+        if ours {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes the directory of a default place, for our user alone.
+fn make_directory(path: &Path) -> Result<(), Unavailable> {
+    let Some(directory) = path.parent() else {
+        return Ok(());
+    };
+    let made = std::fs::DirBuilder::new().mode(0o700).create(directory);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(unusable(path, &error.to_string()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn in_use(path: &Path) -> Unavailable {
+    Unavailable {
+        path: path.to_owned(),
+        reason: "in_use",
+        what: "another daemon answers there; give this one a socket of its own in [admin] socket"
+            .to_owned(),
+    }
+}
+
+fn unusable(path: &Path, what: &str) -> Unavailable {
+    Unavailable {
+        path: path.to_owned(),
+        reason: "unusable",
+        what: format!(
+            "{what}; name a path in [admin] socket whose directory this user may write to"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_for_its_user_alone_and_goes_with_its_daemon() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(SOCKET_NAME);
+        let place = Place::at(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(
+            place.owner,
+            std::fs::metadata(directory.path()).unwrap().uid()
+        );
+        drop(place);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_dead_daemon_left_is_replaced_and_a_live_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(SOCKET_NAME);
+        // The standard library leaves the file behind when the listener goes.
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let live = Place::at(&path).unwrap();
+        let second = Place::at(&path).err().unwrap();
+        assert_eq!(second.reason, "in_use");
+        assert!(UnixStream::connect(live.path()).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("precious");
+        std::fs::write(&path, "x").unwrap();
+        assert_eq!(Place::at(&path).err().unwrap().reason, "unusable");
+        assert_eq!(std::fs::read(&path).unwrap(), b"x");
+        let nowhere = directory.path().join("none/control.sock");
+        assert_eq!(Place::at(&nowhere).err().unwrap().reason, "unusable");
+    }
+
+    #[test]
+    fn a_successors_socket_is_not_taken_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(SOCKET_NAME);
+        let first = Place::at(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let _second = Place::at(&path).unwrap();
+        drop(first);
+        assert!(path.exists());
+    }
+}

@@ -1,0 +1,210 @@
+//! What is said over the control socket: requests and replies, each one line of JSON.
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Octets of a request line.
+pub(super) const LONGEST_REQUEST: usize = 64 * 1024;
+/// Octets of a reply line.
+pub(super) const LONGEST_REPLY: usize = 64 * 1024 * 1024;
+
+/// What an operator asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Figures of the running daemon.
+    Status {},
+    /// Load the topology again; the answer comes when the new one serves or is refused.
+    Reload {},
+}
+
+impl Request {
+    /// The word that stands for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Status {} => "status",
+            Self::Reload {} => "reload",
+        }
+    }
+}
+
+/// What the daemon answers: one key that says what it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// To `status`.
+    Status(Box<Status>),
+    /// To `reload`.
+    Reload(ReloadReport),
+    /// To a request that is not carried out.
+    Error(Refusal),
+}
+
+/// Why a request is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// A stable identifier.
+    pub code: RefusalCode,
+    /// What is wrong, for a person.
+    pub what: String,
+}
+
+/// The identifiers of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// The request is no line of JSON that this version knows.
+    MalformedRequest,
+    /// The other side is neither the daemon's user nor root.
+    NotPermitted,
+    /// The request did not come, or was not carried out, in time.
+    Timeout,
+    /// Too many requests wait.
+    Busy,
+    /// A shard does not answer.
+    NoAnswer,
+    /// The answer would be larger than a reply may be.
+    ReplyTooLarge,
+    /// The daemon ends.
+    Stopping,
+}
+
+impl RefusalCode {
+    /// The identifier as written.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "malformed_request",
+            Self::NotPermitted => "not_permitted",
+            Self::Timeout => "timeout",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::ReplyTooLarge => "reply_too_large",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// A refusal with this code.
+    pub(super) fn because(self, what: impl Into<String>) -> Reply {
+        Reply::Error(Refusal {
+            code: self,
+            what: what.into(),
+        })
+    }
+}
+
+/// Figures of the running daemon.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The package's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// The topology file.
+    pub topology: PathBuf,
+    /// The loaded topology that serves, counted from 1.
+    pub generation: u64,
+    /// The last reload, if there was one.
+    pub last_reload: Option<ReloadReport>,
+    /// Where it listens.
+    pub listeners: Vec<ListenerStatus>,
+    /// Shards that run.
+    pub shards: usize,
+    /// Client connections.
+    pub clients: usize,
+    /// Peer connections.
+    pub peers: usize,
+    /// Transactions that wait for an answer.
+    pub transactions: usize,
+    /// Transactions in memory, answered INVITEs in their 32 seconds included.
+    pub contexts: usize,
+    /// Log lines that were lost since the start.
+    pub log_lost: u64,
+}
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerStatus {
+    /// Its name.
+    pub name: String,
+    /// The bound address.
+    pub address: SocketAddr,
+}
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadResult {
+    /// The new generation serves.
+    Ok,
+    /// The old one goes on, untouched.
+    Refused,
+}
+
+impl ReloadResult {
+    /// As written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// How it ended.
+    pub result: ReloadResult,
+    /// The generation that serves now.
+    pub generation: u64,
+    /// What is different, one line each.
+    pub changes: Vec<String>,
+    /// What of it waits for a restart.
+    pub restart: Vec<String>,
+    /// Why it was refused.
+    pub faults: Vec<String>,
+    /// Microseconds that it took.
+    pub took_us: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_an_object_with_its_command_and_nothing_unknown() {
+        let read = |text: &str| serde_json::from_str::<Request>(text).ok();
+        assert_eq!(read(r#"{"command":"status"}"#), Some(Request::Status {}));
+        for text in [
+            "",
+            "{}",
+            r#""status""#,
+            r#"{"command":"fly"}"#,
+            r#"{"command":"status","deep":1}"#,
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        for request in [Request::Status {}, Request::Reload {}] {
+            let text = serde_json::to_string(&request).unwrap();
+            assert!(text.contains(request.word()), "{text}");
+            assert_eq!(read(&text), Some(request));
+        }
+    }
+
+    #[test]
+    fn a_refusal_code_is_written_as_it_says() {
+        for code in [
+            RefusalCode::MalformedRequest,
+            RefusalCode::NotPermitted,
+            RefusalCode::Timeout,
+            RefusalCode::Busy,
+            RefusalCode::NoAnswer,
+            RefusalCode::ReplyTooLarge,
+            RefusalCode::Stopping,
+        ] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.code());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The daemon's side: a bounded number of connections, each with one request, one reply and a deadline.
+use super::place::Place;
+use super::protocol::{LONGEST_REPLY, LONGEST_REQUEST, RefusalCode, ReloadReport, Reply, Request};
+use crate::daemon::Daemon;
+use crate::observe::Event;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+/// Connections at a time; more wait in the kernel.
+const CONNECTIONS: usize = 16;
+/// From connecting to the end of the request line.
+const FOR_REQUEST: Duration = Duration::from_secs(5);
+/// From the request to the reply: a reload reads files and asks every shard.
+const FOR_REPLY: Duration = Duration::from_secs(120);
+/// From the reply to its last octet taken.
+const FOR_WRITING: Duration = Duration::from_secs(10);
+/// What a shard gets to answer.
+const FOR_SHARDS: Duration = Duration::from_secs(5);
+/// Pause when the process has no descriptors left.
+const STARVED: Duration = Duration::from_millis(100);
+
+/// What only the supervisor does: one thing after the other, with the service manager told.
+pub(in crate::daemon) enum Command {
+    /// Reload; several that wait are one.
+    Reload(oneshot::Sender<ReloadReport>),
+}
+
+/// The socket's server.
+pub(in crate::daemon) struct Server {
+    daemon: Arc<Daemon>,
+    commands: mpsc::Sender<Command>,
+    owner: u32,
+}
+
+impl Server {
+    /// For this daemon; what it cannot do itself goes to `commands`.
+    pub(in crate::daemon) fn new(
+        daemon: Arc<Daemon>,
+        commands: mpsc::Sender<Command>,
+        place: &Place,
+    ) -> Self {
+        Self {
+            daemon,
+            commands,
+            owner: place.owner,
+        }
+    }
+
+    /// Accepts until it is dropped.
+    pub(in crate::daemon) async fn serve(self, socket: tokio::net::UnixListener) {
+        let this = Arc::new(self);
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut tasks = tokio::task::JoinSet::new();
+        loop {
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+                return;
+            };
+            match socket.accept().await {
+                Ok((stream, _)) => {
+                    tasks.spawn(Arc::clone(&this).attend(stream, permit));
+                }
+                Err(_) => tokio::time::sleep(STARVED).await,
+            }
+            while tasks.try_join_next().is_some() {}
+        }
+    }
+
+    async fn attend(self: Arc<Self>, mut stream: UnixStream, permit: OwnedSemaphorePermit) {
+        let reply = self.reply_to(&mut stream).await;
+        let mut line = serde_json::to_vec(&reply).unwrap_or_default();
+        if line.len() > LONGEST_REPLY {
+            let what = format!("{} octets, at most {LONGEST_REPLY}", line.len());
+            line =
+                serde_json::to_vec(&RefusalCode::ReplyTooLarge.because(what)).unwrap_or_default();
+        }
+        line.push(b'\n');
+        // Whoever does not read has what he wants.
+        let _ = timeout(FOR_WRITING, async {
+            stream.write_all(&line).await?;
+            stream.shutdown().await
+        })
+        .await;
+        drop(permit);
+    }
+
+    async fn reply_to(&self, stream: &mut UnixStream) -> Reply {
+        let user = match stream.peer_cred() {
+            Ok(user) => user,
+            Err(error) => return RefusalCode::NotPermitted.because(error.to_string()),
+        };
+        if !may_command(user.uid(), self.owner) {
+            self.note("none", user, Some(RefusalCode::NotPermitted.code()));
+            return RefusalCode::NotPermitted
+                .because("only the user that the daemon runs as, and root, may command it");
+        }
+        let request = match timeout(FOR_REQUEST, request(stream)).await {
+            Ok(Ok(request)) => request,
+            Ok(Err(error)) => return RefusalCode::MalformedRequest.because(error.to_string()),
+            Err(_) => return RefusalCode::Timeout.because("no request came"),
+        };
+        let reply = match timeout(FOR_REPLY, self.carry_out(&request)).await {
+            Ok(reply) => reply,
+            Err(_) => RefusalCode::Timeout.because("it takes longer; the log will say how it ends"),
+        };
+        if request.changes_something() {
+            let refused = match &reply {
+                Reply::Error(refusal) => Some(refusal.code.code()),
+                Reply::Status(_) | Reply::Reload(_) => None,
+            };
+            self.note(request.word(), user, refused);
+        }
+        reply
+    }
+
+    async fn carry_out(&self, request: &Request) -> Reply {
+        match request {
+            Request::Status {} => match self.daemon.report(FOR_SHARDS).await {
+                Some(status) => Reply::Status(Box::new(status)),
+                None => RefusalCode::NoAnswer.because("a shard does not answer"),
+            },
+            Request::Reload {} => {
+                let (reply, answer) = oneshot::channel();
+                self.command(Command::Reload(reply), answer)
+                    .await
+                    .map_or_else(|refused| refused, Reply::Reload)
+            }
+        }
+    }
+
+    /// Hands a command to the supervisor and waits for what comes of it.
+    async fn command<T>(&self, command: Command, answer: oneshot::Receiver<T>) -> Result<T, Reply> {
+        match self.commands.try_send(command) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                return Err(RefusalCode::Busy.because("too many commands wait"));
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                return Err(RefusalCode::Stopping.because("the daemon ends"));
+            }
+        }
+        answer
+            .await
+            .map_err(|_| RefusalCode::Stopping.because("the daemon ends"))
+    }
+
+    fn note(
+        &self,
+        command: &'static str,
+        user: tokio::net::unix::UCred,
+        refused: Option<&'static str>,
+    ) {
+        self.daemon.log.emit(Event::ControlRequest {
+            command,
+            uid: user.uid(),
+            reason: refused,
+        });
+    }
+}
+
+/// The daemon's own user, and root.
+fn may_command(user: u32, owner: u32) -> bool {
+    user == owner || user == 0
+}
+
+impl Request {
+    /// Whether the log tells who asked.
+    fn changes_something(&self) -> bool {
+        match self {
+            Self::Status {} => false,
+            Self::Reload {} => true,
+        }
+    }
+}
+
+/// Reads one line, or what comes before the end.
+async fn request(stream: &mut UnixStream) -> io::Result<Request> {
+    let mut line = Vec::new();
+    let bound = LONGEST_REQUEST as u64 + 1;
+    BufReader::new(stream.take(bound))
+        .read_until(b'\n', &mut line)
+        .await?;
+    if line.len() > LONGEST_REQUEST {
+        let what = format!("a request has at most {LONGEST_REQUEST} octets");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    serde_json::from_slice(&line).map_err(io::Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_daemons_user_and_root_may_command() {
+        assert!(may_command(1000, 1000) && may_command(0, 1000) && may_command(0, 0));
+        assert!(!may_command(1001, 1000) && !may_command(1000, 0));
+    }
+
+    #[tokio::test]
+    async fn a_request_is_one_line_within_its_bound() {
+        let said = async |octets: Vec<u8>| {
+            let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+            let sender = tokio::spawn(async move {
+                let _ = ours.write_all(&octets).await;
+            });
+            let request = request(&mut theirs).await;
+            drop(theirs);
+            sender.await.unwrap();
+            request
+        };
+        let status = b"{\"command\":\"status\"}";
+        assert_eq!(said(status.to_vec()).await.unwrap(), Request::Status {});
+        let line = [&status[..], b"\nwhatever follows"].concat();
+        assert_eq!(said(line).await.unwrap(), Request::Status {});
+        assert!(said(vec![b' '; LONGEST_REQUEST * 4]).await.is_err());
+        assert!(said(b"\xff\n".to_vec()).await.is_err());
+        assert!(said(Vec::new()).await.is_err());
+    }
+}

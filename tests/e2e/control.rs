@@ -1,0 +1,182 @@
+//! The control socket: commands with exit codes, for the daemon's user alone, and never in the way of a call.
+use crate::harness::{Edge, Lab, World};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+/// One raw exchange.
+fn say(socket: &Path, octets: &[u8]) -> Value {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.write_all(octets).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert!(reply.ends_with('\n'), "{reply}");
+    serde_json::from_str(&reply).unwrap()
+}
+
+#[tokio::test]
+async fn status_shows_generation_listeners_and_connections() {
+    let world = World::new().await;
+    let _alice = world.client("alice").await;
+    let _wire = world.dial(&world.fe01).await;
+    let (code, status) = world.edge.command(&["status"]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(status["generation"], 1, "{status}");
+    assert_eq!(
+        (&status["clients"], &status["peers"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        status["listeners"][0]["address"],
+        world.edge.address.to_string()
+    );
+    assert_eq!(status["last_reload"], Value::Null);
+    let (code, page) = world.edge.command_text(&["status"]).await;
+    assert_eq!(code, Some(0));
+    assert!(page.contains("1 clients, 1 peers"), "{page}");
+    let log = world.stop().await;
+    assert!(
+        log.named("control_request").is_empty(),
+        "looking leaves no trace"
+    );
+}
+
+#[tokio::test]
+async fn reload_answers_with_the_difference_and_a_refused_one_with_its_faults_and_exit_1() {
+    let mut world = World::new().await;
+    world
+        .topology
+        .section("[limits]")
+        .text("client_idle", "600s");
+    world.topology.section("[node]").raw("shards", "7");
+    let text = world.topology.to_toml();
+    world.lab.site.write("topology.toml", &text).unwrap();
+    let (code, report) = world.edge.command(&["reload"]).await;
+    assert_eq!(
+        (code, &report["result"]),
+        (Some(0), &json!("ok")),
+        "{report}"
+    );
+    assert_eq!(report["generation"], 2);
+    assert!(
+        report["changes"].to_string().contains("client_idle"),
+        "{report}"
+    );
+    assert!(
+        report["restart"].to_string().contains("node.shards"),
+        "{report}"
+    );
+    let broken = text.replace("[[pool]]", "[[pool]]\nspeed = 9");
+    world.lab.site.write("topology.toml", &broken).unwrap();
+    let (code, report) = world.edge.command(&["reload"]).await;
+    assert_eq!(
+        (code, &report["result"]),
+        (Some(1), &json!("refused")),
+        "{report}"
+    );
+    assert_eq!(report["generation"], 2);
+    assert!(report["faults"].to_string().contains("speed"), "{report}");
+    let (_, page) = world.edge.command_text(&["reload"]).await;
+    assert!(
+        page.contains("refused; generation 2 goes on as it was"),
+        "{page}"
+    );
+    let log = world.stop().await;
+    let reloads = log.named("reload");
+    assert!(reloads.iter().all(|e| e["trigger"] == "control"));
+    assert_eq!(reloads.len(), 3);
+    assert_eq!(log.named("control_request").len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_no_request_gets_an_error_and_the_next_one_is_served() {
+    let world = World::new().await;
+    assert_eq!(world.edge.command(&["status"]).await.0, Some(0));
+    let socket = world.edge.socket.clone();
+    tokio::task::spawn_blocking(move || {
+        for octets in [
+            &b"\n"[..],
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"{\"command\":\"fly\"}\n",
+        ] {
+            assert_eq!(say(&socket, octets)["error"]["code"], "malformed_request");
+        }
+        // All but one of those that the daemon attends to at a time, and none of them says a word.
+        let idle: Vec<_> = (0..15)
+            .map(|_| UnixStream::connect(&socket).unwrap())
+            .collect();
+        let status = say(&socket, b"{\"command\":\"status\"}\n");
+        assert_eq!(status["status"]["generation"], 1);
+        drop(idle);
+    })
+    .await
+    .unwrap();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn no_daemon_is_exit_69() {
+    let world = World::new().await;
+    let socket = world.edge.socket.to_str().unwrap().to_owned();
+    world.stop().await;
+    assert!(
+        !Path::new(&socket).exists(),
+        "the socket goes with its daemon"
+    );
+    let run = |arguments: &'static [&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sipward"));
+        let output = command.args(arguments).arg("--socket").arg(&socket);
+        output.output().unwrap()
+    };
+    for arguments in [&["status"][..], &["reload"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(69));
+        assert!(!output.stderr.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_named_socket_must_be_had_and_a_default_one_need_not() {
+    let lab = Lab::new();
+    let mut text = lab
+        .site
+        .topology(&[("fe01.contoso.test", ([127, 0, 0, 1], 1).into())], None);
+    let first = lab.edge(&text).await;
+    assert_eq!(first.command(&["status"]).await.0, Some(0));
+    // The default place is taken by the first: the second serves without.
+    let file = first.socket.parent().unwrap().join("topology.toml");
+    let second = Edge::start(&file).await;
+    let event = &second.log.named("control_unavailable")[0];
+    assert_eq!(event["reason"], "in_use");
+    second.stop().await;
+    // The same place by name: no start.
+    text.section("[admin]")
+        .text("socket", first.socket.to_str().unwrap());
+    let file = lab.site.write("named.toml", &text.to_toml()).unwrap();
+    let (code, log) = tokio::task::spawn_blocking(move || Edge::refuses_to_start(&file))
+        .await
+        .unwrap();
+    assert_eq!(code, Some(3));
+    let refused = &log.named("start_refused")[0];
+    assert!(
+        refused["details"].to_string().contains("another daemon"),
+        "{refused}"
+    );
+    let (code, _) = first.command(&["status"]).await;
+    assert_eq!(code, Some(0), "the first still has its socket");
+}
+
+#[tokio::test]
+async fn a_socket_that_a_killed_daemon_left_is_replaced() {
+    let lab = Lab::new();
+    let path = lab.site.path().join("control.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    let text = lab
+        .site
+        .topology(&[("fe01.contoso.test", ([127, 0, 0, 1], 1).into())], None);
+    let edge = lab.edge(&text).await;
+    assert_eq!(edge.socket, path);
+    assert_eq!(edge.command(&["status"]).await.0, Some(0));
+    edge.stop().await;
+}
