@@ -43,7 +43,7 @@ impl Check {
     }
 }
 
-fn print_faults(faults: &[Fault], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print_faults(faults: &[Fault], out: &mut dyn Write) -> io::Result<()> {
     for fault in faults {
         writeln!(out, "{fault}")?;
     }

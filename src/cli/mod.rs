@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod reload;
 pub mod run;
 pub mod status;
@@ -16,6 +17,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// A topology is refused, a check or the demo failed: 1.
     Refused,
+    /// The question makes no sense, or cannot be asked: 2, as for a wrong command line.
+    Usage,
     /// A listener's address cannot be had: 3.
     CannotListen,
     /// No running daemon answers: 69 (EX_UNAVAILABLE).
@@ -41,6 +44,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Refused => 1,
+            Exit::Usage => 2,
             Exit::CannotListen => 3,
             Exit::NoDaemon => 69,
             Exit::Internal => 70,
@@ -86,6 +90,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say step by step why a certificate is accepted (exit code 0) or refused (1)
+    Explain(explain::Explain),
     /// Show on loopback what is relayed and what is refused, with throw-away certificates
     Demo {
         /// Leave it up afterwards, and say how to point other programs at it
@@ -105,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Reload { target, json } => {
             reload::Reload { target, json }.run(&mut std::io::stdout().lock())
         }
+        Command::Explain(explain) => explain.run(&mut std::io::stdout().lock()),
         Command::Demo { stay } => demo::Demo { stay }.run(),
     };
     outcome.map_or_else(ExitCode::from, |()| ExitCode::SUCCESS)

@@ -36,6 +36,7 @@ pub use code::{Code, Severity};
 pub(crate) use identity::show_time;
 pub use model::*;
 pub use names::NameError;
+pub(crate) use pem::certificates as certificates_in;
 pub(crate) use quantity::show_duration;
 
 use context::Context;

@@ -121,6 +121,7 @@ pub enum RevocationScope {
 }
 
 /// `[[trust]]`: anchors and CRLs that may vouch for the peers that name this set.
+#[derive(Clone)]
 pub struct TrustSet {
     /// Its name in the file.
     pub name: String,
@@ -245,6 +246,25 @@ pub struct Peer {
     pub identity: IdentityRef,
     /// Line in the file, from 1.
     pub line: u32,
+}
+
+impl Peer {
+    /// An entry of this name that grants nothing and demands what an entry demands that says nothing of it.
+    pub(crate) fn named(fqdn: DnsName, identity: IdentityRef) -> Self {
+        Self {
+            fqdn,
+            kind: PeerKind::Federated,
+            domains: Vec::new(),
+            trust: Vec::new(),
+            addresses: Vec::new(),
+            names: NamePolicy::Exact,
+            common_name: false,
+            purpose: PurposePolicy::ServerOrClient,
+            assert_identity: false,
+            identity,
+            line: 0,
+        }
+    }
 }
 
 /// How a pool orders its members for a request.
@@ -461,6 +481,24 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// The same trust sets with other peers, and nothing that the trust decision does not read.
+    pub(crate) fn supposing(&self, peers: Vec<Peer>) -> Self {
+        Self {
+            path: self.path.clone(),
+            node: self.node.clone(),
+            identities: Vec::new(),
+            trusts: self.trusts.clone(),
+            listeners: Vec::new(),
+            peers,
+            pools: Vec::new(),
+            limits: Limits::default(),
+            log: self.log,
+            tokens: TokenSettings::default(),
+            admin: self.admin.clone(),
+            expectations: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
     /// The file it was loaded from.
     pub fn path(&self) -> &std::path::Path {
         &self.path

@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 
 /// Why a file does not hold what it should.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PemError {
+pub(crate) enum PemError {
     /// The armour or its base64 is broken.
     #[error("its PEM is broken: {0}")]
     Broken(String),
@@ -20,7 +20,7 @@ pub(super) enum PemError {
 }
 
 /// The certificates of a file, in its order; at least one.
-pub(super) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+pub(crate) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     if is_der(file) {
         return Ok(vec![CertificateDer::from(file.to_vec())]);
     }

@@ -1,7 +1,8 @@
 //! The decision: what was presented, what was concluded, and the proof that a peer passed.
 use super::chain::{Chain, has_weak_key, subject_text};
 use super::names::{Match, PresentedNames};
-use super::{Generation, Reason, Refusal, path, purpose, revocation, validity};
+use super::trace::Trace;
+use super::{Generation, Reason, Refusal, narrate, path, purpose, revocation, validity};
 use crate::topology::{Direction, PeerRef};
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -44,6 +45,16 @@ pub enum Verdict {
     Accept,
     /// It does not.
     Refuse,
+}
+
+impl Verdict {
+    /// The stable word, as in logs and expectations.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Refuse => "refuse",
+        }
+    }
 }
 
 /// Which kind of name matched.
@@ -128,8 +139,19 @@ pub fn decide(
     generation: &Generation,
     at: UnixTime,
 ) -> Result<PeerId, Arc<Decision>> {
+    conclude(presented, direction, generation, at, &Trace::off())
+}
+
+/// [`decide`], with each step told to `trace`.
+pub(super) fn conclude(
+    presented: &Presented<'_>,
+    direction: Direction,
+    generation: &Generation,
+    at: UnixTime,
+    trace: &Trace,
+) -> Result<PeerId, Arc<Decision>> {
     let mut decision = blank(presented, direction, generation);
-    let judged = judge(presented, direction, generation, at, &mut decision);
+    let judged = judge(presented, direction, generation, at, &mut decision, trace);
     match judged {
         Ok(peer) => {
             decision.verdict = Verdict::Accept;
@@ -155,37 +177,76 @@ fn judge(
     generation: &Generation,
     at: UnixTime,
     decision: &mut Decision,
+    trace: &Trace,
 ) -> Result<PeerRef, Refusal> {
     let topology = generation.topology();
 
-    let chain = Chain::parse(presented.chain)?;
+    let chain = trace.step(
+        "chain",
+        || narrate::chain(presented.chain),
+        || {
+            let chain = Chain::parse(presented.chain)?;
+            narrate::certificates(trace, &chain);
+            Ok(chain)
+        },
+    )?;
     decision.subjects = chain.all().map(|c| subject_text(c.subject())).collect();
 
-    let names = PresentedNames::of(chain.leaf())?;
+    let names = trace.step("names", narrate::names, || {
+        let names = PresentedNames::of(chain.leaf());
+        narrate::each_name(trace, &chain, names.as_ref().ok());
+        names
+    })?;
     decision.names = names.shown();
 
+    let dialled = presented
+        .expected
+        .filter(|_| direction == Direction::Outbound);
+    let found = trace.step(
+        "topology",
+        || narrate::sought(topology, dialled),
+        || {
+            narrate::entries(trace, &names, topology, dialled);
+            match dialled {
+                Some(dialled) => names.expect_peer(dialled, topology),
+                None => names.find_peer(topology),
+            }
+        },
+    )?;
     let Match {
         peer: reference,
         name,
         kind,
-    } = match (direction, presented.expected) {
-        (Direction::Outbound, Some(dialled)) => names.expect_peer(dialled, topology)?,
-        (Direction::Inbound, _) | (Direction::Outbound, None) => names.find_peer(topology)?,
-    };
+    } = found;
     let peer = topology.peer(reference);
     decision.peer = Some(reference);
     decision.peer_fqdn = Some(peer.fqdn.to_string());
     decision.matched = Some((name, kind));
     decision.line = Some(peer.line);
 
-    let vouched = path::vouch(&chain, peer, generation, at, |path, set| {
+    let vouched = path::vouch(&chain, peer, generation, at, trace, |path, set| {
         let trust = topology.trust(set);
-        sound_keys(path)?;
+        trace.step("key", || narrate::keys(path), || sound_keys(path))?;
         common_name_unconstrained(path, kind)?;
-        validity::check(path, at)?;
-        let crl = revocation::check(path, trust, generation.crls(set), at)
-            .map_err(|refusal| in_set(refusal, trust.line))?;
-        let purpose = purpose::check(path, direction, peer.purpose)?;
+        trace.step(
+            "validity",
+            || narrate::validity(path, at),
+            || validity::check(path, at),
+        )?;
+        let crl = trace.step(
+            "revocation",
+            || narrate::revocation(trust),
+            || {
+                narrate::crls(trace, path, trust, generation.crls(set), at);
+                revocation::check(path, trust, generation.crls(set), at)
+                    .map_err(|refusal| in_set(refusal, trust.line))
+            },
+        )?;
+        let purpose = trace.step(
+            "purpose",
+            || narrate::purpose(path, direction, peer),
+            || purpose::check(path, direction, peer.purpose),
+        )?;
         let anchor = generation.anchors(set).subject_of(path.anchor());
         Ok(Vouched {
             anchor: (trust.name.clone(), anchor.unwrap_or_default().to_owned()),

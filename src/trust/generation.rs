@@ -1,12 +1,13 @@
 //! A generation: one immutable loaded topology with its anchors and CRLs ready for path building.
 use super::chain::subject_text;
 use super::{Presented, Reason, decide};
-use crate::topology::{Direction, Expectation, Fault, Topology, TrustRef, TrustSet};
+use crate::topology::{Direction, Expectation, Fault, Peer, Topology, TrustRef, TrustSet};
 use rustls_pki_types::{
     CertificateDer, CertificateRevocationListDer, SignatureVerificationAlgorithm, TrustAnchor,
     UnixTime,
 };
 use std::fmt;
+use std::sync::Arc;
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
@@ -17,7 +18,7 @@ pub struct Generation {
     number: u64,
     topology: Topology,
     /// In the order of [`Topology::trusts`].
-    sets: Vec<Prepared>,
+    sets: Vec<Arc<Prepared>>,
     by_name: Vec<TrustRef>,
     notes: Vec<Fault>,
 }
@@ -118,12 +119,26 @@ impl Generation {
     /// Every anchor or CRL that cannot be used (`anchor_malformed`, `crl_malformed`) and every expectation that
     /// fails (`expectation_failed`), each with file, line and what to do.
     pub fn build(number: u64, topology: Topology, at: UnixTime) -> Result<Self, Vec<Fault>> {
+        let generation = Self::prepare(number, topology, at)?;
+        let faults = generation.unmet_expectations(at);
+        if faults.is_empty() {
+            Ok(generation)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// As [`Self::build`] without running the expectations: only for asking what would be decided.
+    ///
+    /// # Errors
+    /// Every anchor or CRL that cannot be used.
+    pub fn prepare(number: u64, topology: Topology, at: UnixTime) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut notes = Vec::new();
         let sets = topology
             .trusts()
             .iter()
-            .map(|set| prepare(set, &topology, at, &mut faults, &mut notes))
+            .map(|set| Arc::new(prepare(set, &topology, at, &mut faults, &mut notes)))
             .collect();
         let mut by_name: Vec<TrustRef> = (0u16..)
             .map(TrustRef)
@@ -131,21 +146,34 @@ impl Generation {
             .map(|(reference, _)| reference)
             .collect();
         by_name.sort_by_key(|set| &topology.trust(*set).name);
-        let generation = Self {
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
             number,
             topology,
             sets,
             by_name,
             notes,
-        };
-        if faults.is_empty() {
-            let expectations = generation.topology.expectations();
-            faults.extend(expectations.iter().filter_map(|e| generation.unmet(e, at)));
-        }
-        if faults.is_empty() {
-            Ok(generation)
-        } else {
-            Err(faults)
+        })
+    }
+
+    fn unmet_expectations(&self, at: UnixTime) -> Vec<Fault> {
+        let expectations = self.topology.expectations();
+        expectations
+            .iter()
+            .filter_map(|e| self.unmet(e, at))
+            .collect()
+    }
+
+    /// This generation with other peers, sharing its anchors and CRLs: only for asking what would be decided.
+    pub(super) fn supposing(&self, peers: Vec<Peer>) -> Self {
+        Self {
+            number: self.number,
+            topology: self.topology.supposing(peers),
+            sets: self.sets.clone(),
+            by_name: self.by_name.clone(),
+            notes: Vec::new(),
         }
     }
 
@@ -195,7 +223,7 @@ impl Generation {
             expected: None,
         };
         let decision = match decide(&presented, expectation.direction, self, at) {
-            Ok(peer) => std::sync::Arc::clone(peer.decision()),
+            Ok(peer) => Arc::clone(peer.decision()),
             Err(decision) => decision,
         };
         let accepted = decision.reason == Reason::Accepted;

@@ -2,13 +2,17 @@
 
 mod chain;
 mod decision;
+mod explain;
 mod generation;
 mod names;
+mod narrate;
 mod path;
 mod purpose;
 mod reason;
 mod refusal;
 mod revocation;
+mod supposition;
+mod trace;
 mod validity;
 mod verifier;
 
@@ -16,8 +20,10 @@ mod verifier;
 mod tests;
 
 pub use decision::{Decision, MatchedKind, PeerId, Presented, Verdict, decide};
+pub use explain::{Explanation, SmallestChange, explain};
 pub use generation::Generation;
 pub use reason::{Reason, Step};
+pub use trace::{ExplainedStep, Outcome};
 pub use verifier::{InboundVerifier, OutboundVerifier};
 
 use refusal::Refusal;

@@ -75,6 +75,53 @@ impl PresentedNames {
         Ok(Self { identities })
     }
 
+    /// Each name with the field that it stands in, bounded.
+    pub(super) fn with_kinds(&self) -> Vec<String> {
+        (0..self.identities.len().min(MAX_SHOWN))
+            .map(|position| self.shown_at(position))
+            .collect()
+    }
+
+    /// The name at a position with the field that it stands in.
+    pub(super) fn shown_at(&self, position: usize) -> String {
+        self.identities
+            .get(position)
+            .map_or_else(String::new, |identity| {
+                let field = match identity.kind {
+                    MatchedKind::SipUri => "URI sip:",
+                    MatchedKind::Dns | MatchedKind::Wildcard => "dNSName ",
+                    MatchedKind::CommonName => "CN ",
+                };
+                format!("{field}{}", identity.shown())
+            })
+    }
+
+    /// What a leaf carries besides, and why it does not count as an identity (for explanations), bounded.
+    pub(super) fn ignored(leaf: &X509Certificate<'_>) -> Vec<String> {
+        let common_names = leaf.subject().iter_common_name().count();
+        let Ok(Some(extension)) = leaf.subject_alternative_name() else {
+            return match common_names {
+                0 => vec!["no subjectAltName and no CN".to_owned()],
+                1 => Vec::new(),
+                n => vec![format!("{n} CNs: nobody can say which one the CA checked")],
+            };
+        };
+        let names = &extension.value.general_names;
+        let has_sip = names
+            .iter()
+            .any(|name| matches!(name, GeneralName::URI(uri) if sip_host(uri).is_some()));
+        let mut said: Vec<String> = names
+            .iter()
+            .filter_map(|name| why_ignored(name, has_sip))
+            .map(|text| printable(&text))
+            .take(MAX_SHOWN)
+            .collect();
+        if common_names > 0 {
+            said.push("CN: not looked at where there is a subjectAltName".to_owned());
+        }
+        said
+    }
+
     /// The names as text, bounded.
     pub(super) fn shown(&self) -> Vec<String> {
         self.identities
@@ -143,7 +190,7 @@ impl PresentedNames {
     }
 
     /// The position of the first name that speaks for the peer, or why one that names it may not.
-    fn speak_for(&self, peer: &Peer) -> Result<usize, Option<Reason>> {
+    pub(super) fn speak_for(&self, peer: &Peer) -> Result<usize, Option<Reason>> {
         let mut held_back = None;
         for (position, identity) in self.identities.iter().enumerate() {
             if identity.names(peer.fqdn.as_str()) {
@@ -227,6 +274,49 @@ fn alternative_names(names: &[GeneralName<'_>]) -> Result<Vec<Identity>, Refusal
             }
         })
         .collect())
+}
+
+/// Why a general name is no identity; `None` for one that counts.
+fn why_ignored(name: &GeneralName<'_>, has_sip: bool) -> Option<String> {
+    if let GeneralName::DNSName(name) = name {
+        if has_sip {
+            return Some(format!(
+                "dNSName {name}: not looked at where there is a sip URI"
+            ));
+        }
+        return match dns_identity(name) {
+            Some(_) => None,
+            None => Some(format!("dNSName {name}: not a name that can be compared")),
+        };
+    }
+    if let GeneralName::URI(uri) = name {
+        return match sip_host(uri).map(normalise) {
+            Some(Some(_)) => None,
+            Some(None) => Some(format!("URI {uri}: its host cannot be compared")),
+            None => Some(format!("URI {uri}: not a sip URI without userinfo")),
+        };
+    }
+    let kind = match name {
+        GeneralName::IPAddress(_) => "an IP address",
+        GeneralName::RFC822Name(_) => "an e-mail address",
+        GeneralName::DirectoryName(_) => "a directory name",
+        GeneralName::RegisteredID(_) => "a registered id",
+        GeneralName::OtherName(..)
+        | GeneralName::X400Address(_)
+        | GeneralName::EDIPartyName(_)
+        | GeneralName::Invalid(..)
+        | GeneralName::DNSName(_)
+        | GeneralName::URI(_) => "a name of another kind",
+    };
+    Some(format!("{kind}: never an identity of a SIP server"))
+}
+
+/// What a stranger wrote, for a terminal: no control characters, and not long.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(300)
+        .collect()
 }
 
 fn dns_identity(presented: &str) -> Option<Identity> {

@@ -1,8 +1,9 @@
 //! Paths from a leaf to the anchors of one trust set (RFC 5280 §6.1), built by webpki and judged one by one.
 use super::chain::{Chain, has_weak_key, subject_text};
 use super::generation::{Anchors, Generation};
+use super::trace::{Outcome, Trace};
 use super::validity::window;
-use super::{Reason, Refusal};
+use super::{Reason, Refusal, narrate};
 use crate::topology::{Peer, TrustRef};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use std::cell::RefCell;
@@ -79,6 +80,20 @@ pub(super) fn vouch<T>(
     peer: &Peer,
     generation: &Generation,
     at: UnixTime,
+    trace: &Trace,
+    judge: impl Fn(&Path<'_>, TrustRef) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    trace.step("path", narrate::vouching, || {
+        through_its_sets(chain, peer, generation, at, trace, judge)
+    })
+}
+
+fn through_its_sets<T>(
+    chain: &Chain<'_>,
+    peer: &Peer,
+    generation: &Generation,
+    at: UnixTime,
+    trace: &Trace,
     judge: impl Fn(&Path<'_>, TrustRef) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let mut sets = peer.trust.clone();
@@ -87,7 +102,14 @@ pub(super) fn vouch<T>(
     let mut refusal = Refusal::from(Reason::UnknownIssuer);
     for set in &sets {
         let anchors = generation.anchors(*set);
-        match search(chain, anchors, at, |path| judge(path, *set)) {
+        let asked = || narrate::set(generation.topology().trust(*set));
+        let outcome = trace.step("trust", asked, || {
+            search(chain, anchors, at, |path| {
+                let found = || narrate::path(path, anchors);
+                trace.step("anchor", found, || judge(path, *set))
+            })
+        });
+        match outcome {
             Ok(accepted) => return Ok(accepted),
             Err(other) => refusal = refusal.most_telling(other),
         }
@@ -95,17 +117,22 @@ pub(super) fn vouch<T>(
     if let Reason::UnknownIssuer | Reason::SelfSigned | Reason::BadSignature = refusal.reason
         && let Some(other) = set_that_would_vouch(chain, &sets, generation, at)
     {
-        let name = &generation.topology().trust(other).name;
+        let set = generation.topology().trust(other);
+        trace.note("trust", Outcome::Failed, || narrate::not_among(set, peer));
+        let name = &set.name;
         return Err(Refusal::because(
             Reason::AnchorNotForPeer,
             format!("trust set {name} is not among those of {}", peer.fqdn),
         ));
     }
+    if trace.is_on() {
+        narrate::issuers(trace, chain, &refusal);
+    }
     Err(refusal)
 }
 
 /// A configured set outside `asked` whose anchors the chain leads to, whatever the later steps would say.
-fn set_that_would_vouch(
+pub(super) fn set_that_would_vouch(
     chain: &Chain<'_>,
     asked: &[TrustRef],
     generation: &Generation,

@@ -107,6 +107,15 @@ fn has(extension: Option<&ExtendedKeyUsage<'_>>, purpose: Purpose) -> bool {
     }
 }
 
+/// The extended key usages of a certificate, for show.
+pub(super) fn of(certificate: &X509Certificate<'_>) -> String {
+    match certificate.extended_key_usage() {
+        Ok(Some(extension)) => listed(extension.value),
+        Ok(None) => "none".to_owned(),
+        Err(_) => "unreadable".to_owned(),
+    }
+}
+
 fn listed(usages: &ExtendedKeyUsage<'_>) -> String {
     let mut names: Vec<String> = [
         (usages.server_auth, "serverAuth"),

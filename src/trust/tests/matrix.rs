@@ -3,8 +3,10 @@ use super::{World, inbound_at, later, outbound_at};
 use crate::lab::pki::{
     Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
 };
-use crate::topology::{NamePolicy, PeerKind, PurposePolicy, Revocation, RevocationScope};
-use crate::trust::{Generation, Reason};
+use crate::topology::{
+    Direction, NamePolicy, PeerKind, PurposePolicy, Revocation, RevocationScope,
+};
+use crate::trust::{Explanation, Generation, Presented, Reason, explain};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -900,6 +902,17 @@ fn crls_of_intermediates(rows: &mut Rows) {
     rows.generation = before;
 }
 
+fn explained(row: &Row, direction: Direction) -> Explanation {
+    let presented = Presented {
+        chain: &row.chain,
+        expected: match direction {
+            Direction::Inbound => None,
+            Direction::Outbound => row.generation.topology().peer_by_fqdn(row.dialled),
+        },
+    };
+    explain(&presented, direction, &row.generation, row.at)
+}
+
 #[test]
 fn every_row_of_the_matrix_has_its_own_reason_and_every_reason_has_a_row() {
     let mut provoked = HashSet::new();
@@ -912,6 +925,15 @@ fn every_row_of_the_matrix_has_its_own_reason_and_every_reason_has_a_row() {
                 "{} ({}): wanted {} {}, got {inbound} {outbound}",
                 row.says, row.dialled, row.inbound, row.outbound
             ));
+        }
+        for (direction, reason) in [
+            (Direction::Inbound, inbound),
+            (Direction::Outbound, outbound),
+        ] {
+            let said = explained(&row, direction);
+            if said.reason != reason.code() || said.is_accepted() != (reason == Reason::Accepted) {
+                wrong.push(format!("{}: explained as {}", row.says, said.reason));
+            }
         }
         provoked.extend([inbound, outbound]);
     }

@@ -1,5 +1,6 @@
 //! Tests of the trust decision: worlds of authorities and peers, and who gets in.
 
+mod explain;
 mod handshake;
 mod matrix;
 mod policy;

@@ -1,0 +1,171 @@
+//! `sipward explain`: why a certificate is accepted or refused, offline, or what a reason code means.
+use super::Exit;
+use super::check::print_faults;
+use crate::topology::{self, Direction, DnsName, Fault, certificates_in};
+use crate::trust::{Explanation, Generation, Presented, explain};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// No certificate file is larger: a chain has some kilobytes.
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+
+/// What `sipward explain` is asked.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Explain {
+    /// The topology file
+    #[arg(long, default_value = super::target::DEFAULT_TOPOLOGY)]
+    pub config: PathBuf,
+    /// The certificate to judge: PEM or DER, leaf first, then its issuers
+    #[arg(long = "cert", value_name = "PEM")]
+    pub certificate: PathBuf,
+    /// As what it is presented (default: inbound; outbound with --peer)
+    #[arg(long = "as", value_name = "inbound|outbound", value_parser = direction)]
+    pub direction: Option<Direction>,
+    /// The peer that is dialled (outbound), or that the certificate should speak for (inbound)
+    #[arg(long, value_name = "FQDN")]
+    pub peer: Option<String>,
+    /// The time for which to decide (default: now)
+    #[arg(long, value_name = "RFC3339")]
+    pub time: Option<String>,
+    /// One line of JSON: verdict, reason, peer and every step
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn direction(word: &str) -> Result<Direction, String> {
+    [Direction::Inbound, Direction::Outbound]
+        .into_iter()
+        .find(|direction| direction.word() == word)
+        .ok_or_else(|| format!("write {}", Direction::WORDS.join(" or ")))
+}
+
+/// Why an explanation cannot be given; exit code 2, so that it is never taken for a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The topology has faults.
+    #[error("the topology cannot be used:\n{}", shown(.0))]
+    Topology(Vec<Fault>),
+    /// The certificate file cannot be read or holds no certificate.
+    #[error("{file} holds no certificate that can be judged: {what}", file = .file.display())]
+    Certificate {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The named peer is not in the topology.
+    #[error("--peer {0}: no [[peer]] of the topology has this fqdn")]
+    UnknownPeer(String),
+    /// The time cannot be read.
+    #[error("--time {0}: write RFC 3339, as 2026-11-24T12:00:00Z")]
+    Time(String),
+}
+
+impl Explain {
+    /// Writes the explanation to `out`.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`] for a refused certificate, [`Exit::Usage`] when the question cannot be asked.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Exit> {
+        let explanation = self.explanation(UnixTime::now()).map_err(|error| {
+            eprintln!("sipward: {error}");
+            Exit::Usage
+        })?;
+        let other = self.accepted_as_another(&explanation);
+        self.write(&explanation, other.as_deref(), out)?;
+        if explanation.is_accepted() && other.is_none() {
+            Ok(())
+        } else {
+            Err(Exit::Refused)
+        }
+    }
+
+    fn write(
+        &self,
+        explanation: &Explanation,
+        other: Option<&str>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        if self.json {
+            return writeln!(out, "{}", explanation.to_json());
+        }
+        write!(out, "{explanation}")?;
+        match other {
+            Some(other) => writeln!(
+                out,
+                "but       it speaks for {other}, not for the peer that was asked about"
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// The explanation as data.
+    ///
+    /// # Errors
+    /// What keeps it from being given.
+    pub fn explanation(&self, now: UnixTime) -> Result<Explanation, ExplainError> {
+        let at = match &self.time {
+            Some(text) => moment(text).ok_or_else(|| ExplainError::Time(text.clone()))?,
+            None => now,
+        };
+        // For the present time, whatever time is asked about: our own certificates do not matter here. Nor do the
+        // expectations: one that fails is what brings people here.
+        let topology = topology::load(&self.config, now).map_err(ExplainError::Topology)?;
+        let generation = Generation::prepare(1, topology, now).map_err(ExplainError::Topology)?;
+        let chain = read_chain(&self.certificate)?;
+        let direction = self.direction.unwrap_or(match self.peer {
+            Some(_) => Direction::Outbound,
+            None => Direction::Inbound,
+        });
+        let named = match &self.peer {
+            Some(name) => Some(
+                DnsName::parse(name)
+                    .ok()
+                    .and_then(|name| generation.topology().peer_by_fqdn(name.as_str()))
+                    .ok_or_else(|| ExplainError::UnknownPeer(name.clone()))?,
+            ),
+            None => None,
+        };
+        let presented = Presented {
+            chain: &chain,
+            expected: named.filter(|_| direction == Direction::Outbound),
+        };
+        Ok(explain(&presented, direction, &generation, at))
+    }
+
+    /// Inbound, the certificate says who comes: the peer that it speaks for, if another one was asked for.
+    fn accepted_as_another(&self, explanation: &Explanation) -> Option<String> {
+        let asked = DnsName::parse(self.peer.as_deref()?).ok()?;
+        let found = explanation.peer.as_deref()?;
+        (explanation.is_accepted() && found != asked.as_str()).then(|| found.to_owned())
+    }
+}
+
+fn shown(faults: &[Fault]) -> String {
+    let mut text = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = print_faults(faults, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn moment(text: &str) -> Option<UnixTime> {
+    let format = time::format_description::well_known::Rfc3339;
+    let moment = time::OffsetDateTime::parse(text, &format).ok()?;
+    let seconds = u64::try_from(moment.unix_timestamp()).ok()?;
+    Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+}
+
+fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, ExplainError> {
+    let broken = |what: String| ExplainError::Certificate {
+        file: file.to_owned(),
+        what,
+    };
+    let size = std::fs::metadata(file).map_err(|error| broken(error.to_string()))?;
+    if size.len() > LARGEST_FILE {
+        return Err(broken("it is larger than 16 MiB".to_owned()));
+    }
+    let octets = std::fs::read(file).map_err(|error| broken(error.to_string()))?;
+    certificates_in(&octets).map_err(|error| broken(error.to_string()))
+}

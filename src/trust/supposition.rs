@@ -1,0 +1,214 @@
+//! The smallest change that would turn a refusal: edits of the topology are supposed, and judged by the same decision.
+use super::chain::{Chain, subject_text};
+use super::explain::SmallestChange;
+use super::{Decision, Generation, Presented, Reason, decide, narrate, path};
+use crate::topology::{DnsName, IdentityRef, NamePolicy, Peer, PeerKind, PurposePolicy, TrustRef};
+use rustls_pki_types::UnixTime;
+use std::sync::Arc;
+
+/// Edits that are tried one after the other; a refusal that needs more is no slip in the file.
+const MAX_EDITS: usize = 4;
+
+/// An edit of the peers, with what the operator would write.
+struct Edit {
+    peers: Vec<Peer>,
+    says: String,
+}
+
+/// What would turn a refusal; `None` for an accepted chain.
+pub(super) fn smallest_change(
+    presented: &Presented<'_>,
+    decision: &Decision,
+    generation: &Generation,
+    at: UnixTime,
+) -> Option<SmallestChange> {
+    if decision.reason == Reason::Accepted {
+        return None;
+    }
+    let mut edits = Vec::new();
+    let mut supposed = generation.supposing(generation.topology().peers().to_vec());
+    let mut now = decision.clone();
+    while edits.len() < MAX_EDITS {
+        let Some(edit) = edit_for(&now, presented, &supposed, at) else {
+            break;
+        };
+        let with_it = generation.supposing(edit.peers);
+        let next = judge_again(presented, decision, &with_it, at);
+        if next.reason == now.reason && next.detail == now.detail {
+            break;
+        }
+        edits.push(edit.says);
+        supposed = with_it;
+        now = Decision::clone(&next);
+        if now.reason == Reason::Accepted {
+            break;
+        }
+    }
+    let elsewhere =
+        (now.reason != Reason::Accepted).then(|| elsewhere(&now, presented, &supposed, at));
+    Some(SmallestChange {
+        edits,
+        elsewhere,
+        leads_to: now.reason.code().to_owned(),
+    })
+}
+
+/// What an edit does to a peer entry.
+type PeerChange = Box<dyn Fn(&mut Peer)>;
+
+fn judge_again(
+    presented: &Presented<'_>,
+    first: &Decision,
+    generation: &Generation,
+    at: UnixTime,
+) -> Arc<Decision> {
+    match decide(presented, first.direction, generation, at) {
+        Ok(peer) => Arc::clone(peer.decision()),
+        Err(decision) => decision,
+    }
+}
+
+/// The edit of the topology that answers a reason, if one can.
+fn edit_for(
+    decision: &Decision,
+    presented: &Presented<'_>,
+    generation: &Generation,
+    at: UnixTime,
+) -> Option<Edit> {
+    let topology = generation.topology();
+    if decision.reason == Reason::NotInTopology {
+        return new_peer(decision, presented, generation, at);
+    }
+    // A name that is held back has no peer in the decision yet, but the line of its entry.
+    let entry = |peer: &&Peer| match decision.peer_fqdn.as_deref() {
+        Some(fqdn) => peer.fqdn.as_str() == fqdn,
+        None => Some(peer.line) == decision.line,
+    };
+    let peer = topology.peers().iter().find(entry)?;
+    let place = format!("at peer {} (line {})", peer.fqdn, peer.line);
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all others are answered outside the peer entries"
+    )]
+    let (change, says): (PeerChange, String) = match decision.reason {
+        Reason::CommonNameOnly => (
+            Box::new(|peer| peer.common_name = true),
+            format!("{place}: common_name = true"),
+        ),
+        Reason::WildcardNotAllowed => (
+            Box::new(|peer| peer.names = NamePolicy::OneLabelWildcard),
+            format!("{place}: names = \"one-label-wildcard\""),
+        ),
+        Reason::EkuUnsuitable if peer.purpose == PurposePolicy::Strict => (
+            Box::new(|peer| peer.purpose = PurposePolicy::ServerOrClient),
+            format!("{place}: purpose = \"server-or-client\""),
+        ),
+        Reason::AnchorNotForPeer => {
+            let chain = Chain::parse(presented.chain).ok()?;
+            let set = path::set_that_would_vouch(&chain, &peer.trust, generation, at)?;
+            let names: Vec<String> = peer
+                .trust
+                .iter()
+                .chain([&set])
+                .map(|set| format!("\"{}\"", topology.trust(*set).name))
+                .collect();
+            (
+                Box::new(move |peer| peer.trust.push(set)),
+                format!(
+                    "{place}: trust = [{}], only if that CA may vouch for this name",
+                    names.join(", ")
+                ),
+            )
+        }
+        _ => return None,
+    };
+    let fqdn = peer.fqdn.clone();
+    let mut peers = topology.peers().to_vec();
+    peers.iter_mut().filter(|p| p.fqdn == fqdn).for_each(change);
+    Some(Edit { peers, says })
+}
+
+/// A new entry for the first whole name that was presented.
+fn new_peer(
+    decision: &Decision,
+    presented: &Presented<'_>,
+    generation: &Generation,
+    at: UnixTime,
+) -> Option<Edit> {
+    let name = decision.names.iter().find_map(|n| DnsName::parse(n).ok())?;
+    let set = vouching_set(presented, generation, at)?;
+    let topology = generation.topology();
+    let mut peers = topology.peers().to_vec();
+    // One more must still be an index; a file with that many peers cannot take another.
+    u16::try_from(peers.len() + 1).ok()?;
+    let says = format!(
+        "add [[peer]] fqdn = \"{name}\", trust = [\"{}\"], with its kind and domains, only if this server is to be trusted",
+        topology.trust(set).name
+    );
+    peers.push(Peer {
+        kind: PeerKind::Federated,
+        trust: vec![set],
+        line: 0,
+        ..Peer::named(name, IdentityRef(0))
+    });
+    Some(Edit { peers, says })
+}
+
+/// The first configured set, by name, to whose anchors the chain leads.
+fn vouching_set(
+    presented: &Presented<'_>,
+    generation: &Generation,
+    at: UnixTime,
+) -> Option<TrustRef> {
+    let chain = Chain::parse(presented.chain).ok()?;
+    path::set_that_would_vouch(&chain, &[], generation, at)
+}
+
+/// What must be done outside the peer entries.
+fn elsewhere(
+    decision: &Decision,
+    presented: &Presented<'_>,
+    generation: &Generation,
+    at: UnixTime,
+) -> String {
+    let topology = generation.topology();
+    let sets = decision.peer.map(|peer| {
+        let names = topology.peer(peer).trust.iter().map(|set| {
+            let trust = topology.trust(*set);
+            format!("{} (line {})", trust.name, trust.line)
+        });
+        names.collect::<Vec<_>>().join(" or ")
+    });
+    let sets = sets.unwrap_or_else(|| "a trust set".to_owned());
+    let chain = Chain::parse(presented.chain).ok();
+    let end = chain.as_ref().map(narrate::end_of);
+    let detail = decision.detail.as_deref().unwrap_or("see the steps");
+    match (decision.reason, end) {
+        (Reason::UnknownIssuer, Some(end)) => format!(
+            "present the certificate of {}, or add it to the anchors of {sets}",
+            narrate::named(&subject_text(end.issuer()))
+        ),
+        (Reason::SelfSigned, _) => {
+            format!("have the certificate issued by a CA of {sets}, or add this one to its anchors")
+        }
+        (Reason::NotInTopology, Some(end)) => format!(
+            "add a [[peer]] for the server, and a [[trust]] with the CA {}, which no trust set holds",
+            narrate::named(&subject_text(end.issuer()))
+        ),
+        (Reason::Expired, _) => format!("renew the certificate: {detail}"),
+        (Reason::NotYetValid, _) => {
+            format!(
+                "wait until it begins, or mend the clock: {detail}; now is {}",
+                narrate::time(at.as_secs())
+            )
+        }
+        (Reason::CrlMissing | Reason::CrlBadSignature, _) => {
+            format!("add the {detail} to the crls of {sets}")
+        }
+        (Reason::CrlStale, _) => format!(
+            "fetch the current CRL for {sets}: {detail}; a longer grace bridges an outage of the CA"
+        ),
+        (Reason::Revoked, _) => format!("replace the certificate and its key: {detail}"),
+        _ => decision.reason.remedy().to_owned(),
+    }
+}

@@ -1,0 +1,176 @@
+//! `sipward explain` on the command line: a tree or JSON, exit code 0 for accepted, 1 for refused, 2 for a bad question.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends there")]
+
+use serde_json::Value;
+use sipward::lab::pki::Authority;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+/// A topology on disk with one peer, and certificates beside it.
+struct Desk {
+    dir: tempfile::TempDir,
+    root: Authority,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Authority::root("Contoso Root").unwrap();
+        let edge = root.server("edge01.contoso.test").unwrap();
+        edge.write_to(dir.path(), "edge").unwrap();
+        let crl = root.crl_pem(&[], Duration::from_secs(86_400)).unwrap();
+        let desk = Self { dir, root };
+        desk.put("ca.pem", &desk.root.certificate_pem());
+        desk.put("ca.crl.pem", &crl);
+        desk.put("topology.toml", TOPOLOGY);
+        desk
+    }
+
+    fn put(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn certificate(&self, fqdn: &str) -> PathBuf {
+        let issued = self.root.server(fqdn).unwrap();
+        self.put(&format!("{fqdn}.pem"), &issued.chain_pem)
+    }
+
+    fn explain(&self, certificate: &Path, more: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_sipward"))
+            .arg("explain")
+            .arg("--config")
+            .arg(self.dir.path().join("topology.toml"))
+            .arg("--cert")
+            .arg(certificate)
+            .args(more)
+            .output()
+            .expect("the program runs")
+    }
+}
+
+const TOPOLOGY: &str = r#"[node]
+fqdn = "edge01.contoso.test"
+domains = ["contoso.test"]
+
+[[identity]]
+name = "edge"
+certificate = "edge.chain.pem"
+private_key = "edge.key.pem"
+
+[[trust]]
+name = "enterprise-ca"
+anchors = "ca.pem"
+crls = ["ca.crl.pem"]
+
+[[listener]]
+name = "edge"
+address = "127.0.0.1:0"
+accept = ["client", "peer"]
+
+[[peer]]
+fqdn = "fe01.contoso.test"
+kind = "home"
+trust = ["enterprise-ca"]
+
+[[pool]]
+name = "front-end"
+domains = ["contoso.test"]
+peers = ["fe01.contoso.test"]
+"#;
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn an_accepted_certificate_exits_with_0_and_a_refused_one_with_1() {
+    let desk = Desk::new();
+    let listed = desk.certificate("fe01.contoso.test");
+    let output = desk.explain(&listed, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        text(&output).contains("topology.toml:20"),
+        "{}",
+        text(&output)
+    );
+    let stranger = desk.certificate("evil.test");
+    let output = desk.explain(&stranger, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output);
+    assert!(said.contains("verdict   refuse not_in_topology"), "{said}");
+    assert!(said.contains("add [[peer]] fqdn = \"evil.test\""), "{said}");
+    let output = desk.explain(&stranger, &["--peer", "FE01.contoso.test."]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("name_mismatch"), "{}", text(&output));
+}
+
+#[test]
+fn json_gives_verdict_reason_peer_and_every_step() {
+    let desk = Desk::new();
+    let listed = desk.certificate("fe01.contoso.test");
+    let late = ["--json", "--time", "2099-01-01T00:00:00Z"];
+    let output = desk.explain(&listed, &late);
+    assert_eq!(output.status.code(), Some(1));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["verdict"], "refuse");
+    assert_eq!(said["reason"], "expired");
+    assert_eq!(said["peer"], "fe01.contoso.test");
+    assert_eq!(said["at"], "2099-01-01T00:00:00Z");
+    let steps: Vec<&str> = said["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|step| step["step"].as_str())
+        .collect();
+    assert_eq!(steps, ["chain", "names", "topology", "path"]);
+    let as_server = desk.explain(&listed, &["--json", "--as", "outbound"]);
+    let said: Value = serde_json::from_slice(&as_server.stdout).unwrap();
+    assert_eq!(
+        (&said["verdict"], &said["direction"]),
+        (&"accept".into(), &"outbound".into())
+    );
+}
+
+#[test]
+fn what_cannot_be_asked_exits_with_2_and_says_why() {
+    let desk = Desk::new();
+    let listed = desk.certificate("fe01.contoso.test");
+    let junk = desk.put("junk.pem", "no certificate");
+    let missing = desk.dir.path().join("missing.pem");
+    for (certificate, more, says) in [
+        (&junk, &[][..], "junk.pem"),
+        (&missing, &[], "missing.pem"),
+        (&listed, &["--peer", "nobody.test"], "nobody.test"),
+        (&listed, &["--time", "yesterday"], "RFC 3339"),
+        (&listed, &["--as", "sideways"], "inbound or outbound"),
+    ] {
+        let output = desk.explain(certificate, more);
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(says), "{error}");
+    }
+    desk.put("topology.toml", &TOPOLOGY.replace("kind =", "knd ="));
+    let output = desk.explain(&listed, &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("unknown_key")
+    );
+}
+
+#[test]
+fn a_failing_expectation_does_not_keep_anybody_from_asking_why() {
+    let desk = Desk::new();
+    let stranger = desk.certificate("evil.test");
+    let with_expectation = format!(
+        "{TOPOLOGY}\n[[expect]]\ncertificate = \"evil.test.pem\"\nas = \"inbound\"\nverdict = \"accept\"\n"
+    );
+    desk.put("topology.toml", &with_expectation);
+    let output = desk.explain(&stranger, &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output).contains("not_in_topology"));
+}
