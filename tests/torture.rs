@@ -5,67 +5,18 @@
     reason = "a test fails by panicking"
 )]
 
-use serde::Deserialize;
+#[path = "torture/corpus.rs"]
+mod corpus;
+
+use corpus::{Case, all, corpus};
 use sipward::sip::{
     FrameError, FrameLimits, Framer, HeaderName, Malformed, Message, Scan, Scheme, StartLine,
 };
-use std::path::PathBuf;
-
-#[derive(Deserialize)]
-struct Index {
-    message: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    file: String,
-    kind: String,
-    method: Option<String>,
-    valid: bool,
-    action: String,
-    status: Vec<u16>,
-    stream: String,
-    size: usize,
-    wire_size: Option<usize>,
-}
-
-struct Case {
-    row: Row,
-    octets: Vec<u8>,
-}
 
 const LIMITS: FrameLimits = FrameLimits {
     head: 65_536,
     body: 65_536,
 };
-
-#[expect(
-    clippy::unwrap_used,
-    reason = "a corpus that cannot be read fails the test"
-)]
-fn corpus(name: &str, wire: &str) -> Vec<Case> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/torture")
-        .join(name);
-    let text = std::fs::read_to_string(folder.join("INDEX.toml")).unwrap();
-    let index: Index = toml::from_str(&text).unwrap();
-    index
-        .message
-        .into_iter()
-        .map(|row| {
-            let octets = std::fs::read(folder.join(wire).join(&row.file)).unwrap();
-            let size = row.wire_size.filter(|_| !wire.is_empty());
-            assert_eq!(octets.len(), size.unwrap_or(row.size), "{}", row.file);
-            Case { row, octets }
-        })
-        .collect()
-}
-
-fn all() -> Vec<Case> {
-    let mut cases = corpus("rfc4475", "");
-    cases.extend(corpus("rfc5118", "wire"));
-    cases
-}
 
 /// What a stream of these octets is.
 #[derive(Debug, PartialEq, Eq, Default)]

@@ -1,4 +1,5 @@
 //! What this node answers itself (RFC 3261 §8.2.6): refusals, 100, 200 to OPTIONS for itself, and a request's log line.
+use super::context::Attempt;
 use super::links::Party;
 use super::routing::Hop;
 use super::transaction::{InviteServer, Letter, Server, T64};
@@ -223,6 +224,10 @@ impl Core {
             out,
         );
         self.sent_final(slot, start, reason.status(), now, out);
+        if let Some(context) = self.contexts.get_mut(slot) {
+            // The branch has ended with it: what still comes of it is late, and cancels or acknowledges nothing.
+            context.attempt = Attempt::None;
+        }
         self.send_up(link, party, start, out);
     }
 

@@ -133,6 +133,9 @@ impl Core {
         if !first {
             return;
         }
+        let Some(context) = self.contexts.get_mut(slot) else {
+            return;
+        };
         match attempt {
             // Nothing was sent, so nothing below needs to hear of it.
             Attempt::None | Attempt::Waiting(_) => self.finish(slot, Reason::Cancelled, now, out),
@@ -140,8 +143,13 @@ impl Core {
                 client: Client::Invite(InviteClient::Proceeding),
                 ..
             } => self.send_cancel(slot, now, out),
-            // RFC 3261 §9.1: not before a provisional response.
-            Attempt::Sent { .. } => {}
+            // RFC 3261 §9.1: not before a provisional response. No other target will be tried, so this one gets the
+            // whole of Timer B to show itself: else a late server would ring for ever.
+            Attempt::Sent { .. } => {
+                context.deadlines.at = now + T64;
+                let next = context.deadlines.next();
+                self.wheel.arm(slot, next);
+            }
         }
     }
 

@@ -6,10 +6,16 @@
 use super::links::{OwnMap, Party};
 use super::routing::{Hop, Hops};
 use super::token::TokenLeg;
-use super::transaction::{Client, Deadlines, Server};
+use super::transaction::{Client, Deadlines, Letter, Server, T64};
 use super::{BranchKey, LinkId, Reason};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long an INVITE waits for a first sign of life while other targets remain.
+///
+/// **Deviation:** RFC 3261 §17.1.1.2 gives Timer B 32 s. A living server sends 100 within 200 ms, and a caller who
+/// waits half a minute for every dead pool member has hung up; the last target still gets the whole Timer B.
+const FAILOVER_SILENCE: Duration = Duration::from_secs(8);
 
 /// How the forwarded request differs from the received one, the same for every branch.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +107,24 @@ impl Context {
             Party::Peer(key) => TokenLeg::Peer(key),
             Party::Client(link) => TokenLeg::Flow(link),
         }
+    }
+    /// A new branch begins, or a wait for its connection: the time until the next target's turn.
+    pub(crate) fn give_time(&mut self, now: Instant) {
+        let more = self.hops.len().saturating_sub(self.tried);
+        let span = match self.server {
+            Server::Invite(_) if more > 0 => FAILOVER_SILENCE,
+            Server::Invite(_) => T64,
+            // RFC 4320: 32 s over all targets; each gets its share of what is left.
+            Server::NonInvite(_) => {
+                let left = (self.received + T64).saturating_duration_since(now);
+                left / u32::try_from(more + 1).unwrap_or(1)
+            }
+        };
+        self.deadlines.at = now + span;
+        self.deadlines.letter = match self.server {
+            Server::Invite(_) => Letter::B,
+            Server::NonInvite(_) => Letter::F,
+        };
     }
     /// Whether an answer is still owed upstream.
     pub(crate) fn pending(&self) -> bool {
@@ -207,6 +231,11 @@ impl Contexts {
             buffer.clear();
             self.spare.push(buffer);
         }
+    }
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u32, &Context)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(slot, context)| Some((slot as u32, context.as_deref()?)))
     }
     /// How many still owe an answer.
     pub(crate) fn pending(&self) -> usize {

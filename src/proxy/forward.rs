@@ -4,17 +4,11 @@ use super::context::{Attempt, Context, Plan};
 use super::links::{Links, Party, Pick};
 use super::routing::Hop;
 use super::token::{TokenBox, TokenLeg, TokenText};
-use super::transaction::{Client, InviteClient, Letter, NonInviteClient, Server, T64};
+use super::transaction::{Client, InviteClient, NonInviteClient, Server};
 use super::{Action, Actions, BranchKey, Core, Faces, LinkId, Reason};
 use crate::sip::{Derived, Edits, HeaderName, Message, StartLine, Uri, ViaParams};
 use smallvec::SmallVec;
-use std::time::{Duration, Instant};
-
-/// How long an INVITE waits for a first sign of life while other targets remain.
-///
-/// **Deviation:** RFC 3261 §17.1.1.2 gives Timer B 32 s. A living server sends 100 within 200 ms, and a caller who
-/// waits half a minute for every dead pool member has hung up; the last target still gets the whole Timer B.
-const FAILOVER_SILENCE: Duration = Duration::from_secs(8);
+use std::time::Instant;
 
 /// Fields of a trust domain that are taken from untrusted senders (RFC 3325 §5 and its companions).
 pub(super) const ASSERTED: [HeaderName; 8] = [
@@ -57,7 +51,9 @@ impl Core {
             };
             context.nonce = nonce;
             context.attempt = Attempt::None;
-            let Some(hop) = context.hops.get(context.tried).copied() else {
+            // RFC 3261 §16.10: a cancelled request begins no further branch.
+            let next = context.hops.get(context.tried).copied();
+            let Some(hop) = next.filter(|_| !context.cancel_wanted) else {
                 return self.exhausted(slot, message, now, out);
             };
             context.tried += 1;
@@ -66,6 +62,7 @@ impl Core {
                 Reach::Waits => {
                     if let Some(context) = self.contexts.get_mut(slot) {
                         context.attempt = Attempt::Waiting(hop);
+                        context.give_time(now);
                         let next = context.deadlines.next();
                         self.wheel.arm(slot, next);
                     }
@@ -192,21 +189,10 @@ impl Core {
             branch: Some(key),
         });
 
-        let more = context.hops.len() - context.tried;
+        context.give_time(now);
         let client = match context.server {
-            Server::Invite(_) => {
-                context.deadlines.letter = Letter::B;
-                context.deadlines.at = now + if more > 0 { FAILOVER_SILENCE } else { T64 };
-                Client::Invite(InviteClient::Calling)
-            }
-            Server::NonInvite(_) => {
-                // RFC 4320: 32 s over all targets; each gets its share of what is left.
-                let end = context.received + T64;
-                let share =
-                    end.saturating_duration_since(now) / u32::try_from(more + 1).unwrap_or(1);
-                context.deadlines.at = now + share;
-                Client::NonInvite(NonInviteClient::Trying)
-            }
+            Server::Invite(_) => Client::Invite(InviteClient::Calling),
+            Server::NonInvite(_) => Client::NonInvite(NonInviteClient::Trying),
         };
         context.attempt = Attempt::Sent { hop, link, client };
         let next = context.deadlines.next();

@@ -98,6 +98,7 @@ impl Core {
                 Some(_) => {}
             }
         }
+        self.links.forget_former_peers();
     }
 
     /// Brings the peers of the current generation into the link table.

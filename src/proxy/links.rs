@@ -114,6 +114,15 @@ impl Links {
         self.peers.iter_mut().map(|(k, p)| (*k, p))
     }
 
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.links.iter().map(|(id, link)| (*id, link))
+    }
+    #[cfg(test)]
+    pub(crate) fn all_peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.values()
+    }
+
     /// A peer of the topology; keeps what is known of it from before.
     pub(crate) fn list_peer(&mut self, reference: PeerRef, listed: &crate::topology::Peer) {
         let key = PeerKey::of(listed.fqdn.as_str());
@@ -144,9 +153,16 @@ impl Links {
             in_flight: 0,
             branches: Vec::new(),
         });
-        link.party = party;
+        let before = std::mem::replace(&mut link.party, party);
         link.trusted = true;
         link.requests = requests;
+        // A reload can make another entry of the topology match the certificate.
+        if let Party::Peer(key) = before
+            && before != party
+            && let Some(peer) = self.peers.get_mut(&key)
+        {
+            peer.links.retain(|l| *l != id);
+        }
         if let Party::Peer(key) = party
             && let Some(peer) = self.peers.get_mut(&key)
         {
@@ -169,6 +185,13 @@ impl Links {
             }
         }
         Some(link)
+    }
+
+    /// Forgets the peers that the topology lists no longer and that no connection is left of.
+    pub(crate) fn forget_former_peers(&mut self) {
+        self.peers.retain(|_, peer| {
+            peer.current.is_some() || !peer.links.is_empty() || !peer.waiting.is_empty()
+        });
     }
 
     /// A link of the peer that takes new requests.

@@ -127,6 +127,9 @@ reasons! {
     ResponseForeignVia = "response_foreign_via", 0, "",
         "A response's topmost Via is not ours (RFC 3261 §18.1.2).",
         "The sender answers on the wrong connection.";
+    ResponseMalformed = "response_malformed", 0, "",
+        "A response's start line or header fields break the grammar of RFC 3261.",
+        "Capture the response at its sender; the sender must be mended.";
     ResponseUnmatched = "response_unmatched", 0, "",
         "A response matches no client transaction (RFC 6026 §7.3).",
         "It came too late, or was never asked for.";

@@ -60,10 +60,15 @@ impl<'a> Parsed<'a> {
         {
             return Err(Reason::BadBranch);
         }
+        let uri = Uri::parse(request_uri).map_err(malformed)?;
+        // RFC 3261 §19.1.1 allows header parts in a Contact or a link, never here.
+        if !uri.headers.is_empty() {
+            return Err(Reason::MalformedRequest);
+        }
         Ok(Self {
             method,
             request_uri,
-            uri: Uri::parse(request_uri).map_err(malformed)?,
+            uri,
             via,
             from_uri: from.parse_uri().map_err(malformed)?,
             from,
@@ -425,6 +430,7 @@ impl Core {
         if matches!(
             context.server,
             Server::Invite(InviteServer::Proceeding | InviteServer::Completed)
+                | Server::NonInvite(NonInviteServer::Proceeding)
         ) && !context.last_response.is_empty()
         {
             let (link, party) = (context.link, context.party);

@@ -32,6 +32,9 @@ impl Core {
         let Some(party) = self.party(from) else {
             return;
         };
+        if message.fault().is_some() {
+            return self.drop_message(from, party, Reason::ResponseMalformed, out);
+        }
         let branch = match self.own_branch(message) {
             Ok(branch) => branch,
             Err(reason) => return self.drop_message(from, party, reason, out),
@@ -160,7 +163,8 @@ impl Core {
         let Some(context) = self.contexts.get_mut(slot) else {
             return;
         };
-        if status == 503 && !context.cancel_wanted {
+        if status == 503 && context.pending() {
+            // A cancelled request begins no further branch and is answered 487.
             context.failure = Some(Reason::DownstreamUnavailable);
             return self.attempt(slot, now, out);
         }

@@ -67,8 +67,9 @@ pub(crate) enum NonInviteServer {
 ///
 /// ```text
 ///   INVITE ──► Calling ──1xx──► Proceeding ──2xx──► Accepted ──M──► gone
-///                 │ B: 408          │ 3xx-6xx: ACK (D = 0)
-///                 └─────────────────┴──────────────────────────────► gone
+///                 │ B: 408          │ 3xx-6xx: ACK
+///                 │                 └──────────► Completed ──D = 0──► gone
+///                 └─────────────────────────────────────────────────► gone
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum InviteClient {
@@ -78,6 +79,8 @@ pub(crate) enum InviteClient {
     Proceeding,
     /// A 2xx was received.
     Accepted,
+    /// A 3xx-6xx was received and acknowledged. Timer D is zero, so nothing more is taken.
+    Completed,
 }
 
 /// What a response means to a client transaction.
@@ -105,8 +108,13 @@ impl InviteClient {
                 *self = Self::Accepted;
                 Heard::Success
             }
-            (Self::Calling | Self::Proceeding, 300..=699) => Heard::Final,
-            (Self::Calling | Self::Proceeding | Self::Accepted, _) => Heard::Unexpected,
+            (Self::Calling | Self::Proceeding, 300..=699) => {
+                *self = Self::Completed;
+                Heard::Final
+            }
+            (Self::Calling | Self::Proceeding | Self::Accepted | Self::Completed, _) => {
+                Heard::Unexpected
+            }
         }
     }
 }
@@ -250,5 +258,15 @@ mod tests {
         assert_eq!(machine.on_response(200), Heard::Success);
         assert_eq!(machine.on_response(486), Heard::Unexpected);
         assert_eq!(machine.on_response(180), Heard::Unexpected);
+    }
+
+    #[test]
+    fn an_invite_client_takes_nothing_after_a_failure() {
+        let mut machine = InviteClient::Calling;
+        assert_eq!(machine.on_response(486), Heard::Final);
+        assert_eq!(machine, InviteClient::Completed);
+        for status in [100, 180, 200, 486, 503] {
+            assert_eq!(machine.on_response(status), Heard::Unexpected);
+        }
     }
 }

@@ -20,4 +20,6 @@ mod policy;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod torture;
+#[cfg(test)]
 mod trust_matrix;

@@ -265,3 +265,55 @@ fn while_draining_dialogs_go_on_and_nothing_new_begins() {
     assert!(field(&reply, "Retry-After").is_some());
     assert_eq!(w.reasons().last(), Some(&"draining"));
 }
+
+#[test]
+fn after_a_silent_target_the_next_one_still_gets_the_time_to_connect() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    w.expect(fe01, "INVITE");
+    w.pass(Duration::from_millis(8_500));
+    assert_eq!(w.connects.len(), 1);
+    w.pass(Duration::from_secs(3));
+    let fe02 = w.peer(FE02);
+    let invite = w.expect(fe02, "INVITE");
+    w.send(fe02, &answer(&invite, "486 Busy Here", ""));
+    w.expect(client, "SIP/2.0 100");
+    w.expect(client, "SIP/2.0 486");
+}
+
+#[test]
+fn a_503_after_another_final_answer_begins_no_further_branch() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(fe01, "INVITE");
+    w.send(fe01, &answer(&invite, "486 Busy Here", ""));
+    w.expect(client, "SIP/2.0 486");
+    w.send(fe01, &answer(&invite, "503 Service Unavailable", ""));
+    w.silent(fe02);
+    w.silent(client);
+}
+
+#[test]
+fn a_cancelled_call_is_not_taken_to_another_target() {
+    for broken in [false, true] {
+        let mut w = World::new();
+        let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+        w.send(client, &Request::default().to_string());
+        let invite = w.expect(fe01, "INVITE");
+        let cancel = Request {
+            method: "CANCEL",
+            ..Request::default()
+        };
+        w.send(client, &cancel.to_string());
+        w.expect(client, "SIP/2.0 200");
+        if broken {
+            w.lose(fe01);
+        } else {
+            w.send(fe01, &answer(&invite, "503 Service Unavailable", ""));
+        }
+        w.expect(client, "SIP/2.0 487");
+        w.silent(fe02);
+    }
+}

@@ -4,6 +4,7 @@ mod dialogs;
 mod failover;
 mod forwarding;
 mod message_policy;
+mod model;
 mod responses;
 mod shards;
 mod validation;

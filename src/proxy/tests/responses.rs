@@ -463,3 +463,25 @@ fn the_answer_to_a_peer_whose_connection_broke_leaves_on_its_other_one() {
     );
     w.silent(home);
 }
+
+#[test]
+fn what_comes_late_of_a_cancelled_and_refused_call_keeps_nothing_alive() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    let cancel = Request {
+        method: "CANCEL",
+        ..Request::default()
+    };
+    w.send(client, &cancel.to_string());
+    w.expect(client, "SIP/2.0 200");
+    w.send(home, &answer(&invite, "486 Busy Here", ""));
+    w.expect(home, "ACK");
+    w.expect(client, "SIP/2.0 486");
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.silent(home);
+    w.silent(client);
+    w.pass(33 * SECOND);
+    w.all_freed();
+}

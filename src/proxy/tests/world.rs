@@ -122,6 +122,11 @@ pub(super) fn topology() -> Topology {
     }
 }
 
+/// A generation of this topology.
+pub(super) fn generation(topology: Topology) -> Arc<Generation> {
+    Arc::new(Generation::build(1, topology, UnixTime::now()).unwrap())
+}
+
 /// Cores, links, and what arrived where.
 pub(super) struct World {
     pub(super) cores: Vec<Core>,
@@ -141,12 +146,16 @@ impl World {
         Self::with(topology(), 1)
     }
 
+    pub(super) fn with(topology: Topology, shards: u8) -> Self {
+        Self::on(generation(topology), shards)
+    }
+
+    /// On a generation that was built before.
     #[expect(
         clippy::disallowed_methods,
         reason = "the world's clock needs a starting point"
     )]
-    pub(super) fn with(topology: Topology, shards: u8) -> Self {
-        let generation = Arc::new(Generation::build(1, topology, UnixTime::now()).unwrap());
+    pub(super) fn on(generation: Arc<Generation>, shards: u8) -> Self {
         let now = Instant::now();
         let faces = Faces {
             peers: NODE.to_owned(),
@@ -181,6 +190,11 @@ impl World {
     }
 
     pub(super) fn peer_id(&self, fqdn: &str) -> PeerId {
+        self.try_peer_id(fqdn).unwrap()
+    }
+
+    /// `None`: the topology does not list it (any more).
+    fn try_peer_id(&self, fqdn: &str) -> Option<PeerId> {
         let chain = pki().chains.get(fqdn).unwrap();
         let presented = Presented {
             chain,
@@ -192,7 +206,7 @@ impl World {
             &self.generation,
             UnixTime::now(),
         )
-        .unwrap()
+        .ok()
     }
 
     fn link(&mut self, shard: u8, identity: Identity) -> LinkId {
@@ -242,6 +256,46 @@ impl World {
         self.links.remove(&link);
         for shard in 0..self.cores.len() {
             self.link_event(shard as u8, LinkEvent::Gone { link });
+        }
+    }
+
+    /// Whether a connection is up.
+    pub(super) fn is_live(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    /// A reload: the new generation, and then what the shell says of every connection under it.
+    pub(super) fn reload(&mut self, generation: &Arc<Generation>) {
+        self.generation = Arc::clone(generation);
+        self.connects.clear();
+        for shard in 0..self.cores.len() {
+            let mut out = Actions::default();
+            let keys = Arc::new(TokenKeys::new(&[], [7; 32]));
+            self.cores[shard].on_generation(Arc::clone(generation), keys, self.now, &mut out);
+            self.carry_out(shard as u8, None, out);
+        }
+        let mut links: Vec<LinkId> = self.links.keys().copied().collect();
+        links.sort_unstable();
+        for link in links {
+            let Some(identity) = self.links.get(&link).map(|o| o.identity.clone()) else {
+                continue;
+            };
+            let identity = match identity {
+                Identity::Client => Some(Identity::Client),
+                Identity::Peer(id) => {
+                    let fqdn = id.decision().peer_fqdn.clone().unwrap();
+                    self.try_peer_id(&fqdn).map(Identity::Peer)
+                }
+            };
+            let event = match identity {
+                Some(identity) => LinkEvent::Confirmed {
+                    link,
+                    identity,
+                    requests: true,
+                },
+                None => LinkEvent::Withdrawn { link },
+            };
+            self.link_event(link.shard(), event);
         }
     }
 

@@ -1,0 +1,58 @@
+//! Whether the core's tables agree with each other, and whether anything is left in them.
+use crate::proxy::Core;
+use crate::proxy::context::Attempt;
+use std::collections::HashMap;
+
+impl Core {
+    /// Every link counts exactly the transactions that came from it, and lists exactly the branches that run on it.
+    #[track_caller]
+    pub(super) fn audit(&self) {
+        let mut in_flight = HashMap::new();
+        let mut branches: HashMap<_, Vec<u32>> = HashMap::new();
+        let mut waiting = 0;
+        for (slot, context) in self.contexts.all() {
+            if context.pending() {
+                *in_flight.entry(context.link).or_insert(0) += 1;
+                match context.attempt {
+                    Attempt::Sent { link, .. } => branches.entry(link).or_default().push(slot),
+                    Attempt::Waiting(_) => waiting += 1,
+                    Attempt::None => panic!("a request that nothing is done for"),
+                }
+            }
+        }
+        for (id, link) in self.links.all() {
+            assert_eq!(
+                link.in_flight,
+                in_flight.get(&id).copied().unwrap_or(0),
+                "transactions from {id:?}"
+            );
+            let mut listed = link.branches.clone();
+            listed.sort_unstable();
+            let mut sent = branches.remove(&id).unwrap_or_default();
+            sent.sort_unstable();
+            assert_eq!(listed, sent, "branches on {id:?}");
+        }
+        let queued: usize = self.links.all_peers().map(|p| p.waiting.len()).sum();
+        assert!(waiting <= queued, "a request waits, and no queue knows");
+        for peer in self.links.all_peers() {
+            let lives = peer.links.iter().all(|l| self.links.get(*l).is_some());
+            assert!(lives, "a peer keeps a connection that is gone");
+        }
+    }
+
+    /// Nothing is kept that a request left behind.
+    #[track_caller]
+    pub(super) fn assert_idle(&self) {
+        if let Some((slot, context)) = self.contexts.all().next() {
+            panic!(
+                "{slot} is left: {:?} {:?} {:?}",
+                context.server, context.attempt, context.deadlines
+            );
+        }
+        for peer in self.links.all_peers() {
+            assert!(peer.waiting.is_empty(), "{} is waited for", peer.fqdn);
+            assert!(peer.mail.is_empty(), "mail for {} is left", peer.fqdn);
+        }
+        assert_eq!(self.next_deadline(), None, "a timer is left");
+    }
+}
