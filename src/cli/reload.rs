@@ -57,6 +57,9 @@ fn page(report: &ReloadReport, out: &mut dyn Write) -> io::Result<()> {
             for what in &report.restart {
                 writeln!(out, "needs a restart: {what}")?;
             }
+            for check in &report.served {
+                writeln!(out, "{check}")?;
+            }
             let nothing = if report.changes.is_empty() {
                 "; nothing is different"
             } else {

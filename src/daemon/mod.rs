@@ -2,7 +2,11 @@
 //! adds signals, systemd and the [`control`] socket.
 
 pub mod control;
+mod own_listeners;
 mod service;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 pub use service::serve;
 
@@ -43,6 +47,8 @@ pub struct Daemon {
     generation: ArcSwap<Generation>,
     addresses: Vec<(String, SocketAddr)>,
     started: Instant,
+    /// The number of the generation that serves, for those who wait for another.
+    serving: tokio::sync::watch::Sender<u64>,
     /// Held by the reload that runs: generations follow each other.
     reloading: tokio::sync::Mutex<()>,
     last_reload: Mutex<Option<ReloadReport>>,
@@ -100,6 +106,7 @@ impl Daemon {
             path: path.to_owned(),
             log: log.clone(),
             edge,
+            serving: tokio::sync::watch::Sender::new(generation.number()),
             generation: ArcSwap::new(generation),
             addresses,
             started: now(),
@@ -118,6 +125,11 @@ impl Daemon {
         self.generation.load_full()
     }
 
+    /// Tells when another generation serves.
+    fn serving(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.serving.subscribe()
+    }
+
     /// Loads the file again: a good one serves from now on, everywhere; a bad one changes nothing. `trigger` says who
     /// asked, for the log. The report tells how it ended and why.
     pub async fn reload(&self, trigger: &'static str) -> ReloadReport {
@@ -132,23 +144,28 @@ impl Daemon {
             Ok(Err(faults)) => Err(faults.iter().map(line).collect()),
             Err(error) => Err(vec![DaemonError::System(error.into()).to_string()]),
         };
-        let (changes, restart, faults) = match outcome {
-            Ok((changes, restart)) => (changes, restart, Vec::new()),
-            Err(faults) => (Vec::new(), Vec::new(), faults),
-        };
-        let took = now().saturating_duration_since(started);
-        let report = ReloadReport {
-            result: if faults.is_empty() {
-                ReloadResult::Ok
-            } else {
-                ReloadResult::Refused
-            },
+        let mut report = ReloadReport {
+            result: ReloadResult::Ok,
             generation: self.generation().number(),
-            changes,
-            restart,
-            faults,
-            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            changes: Vec::new(),
+            restart: Vec::new(),
+            faults: Vec::new(),
+            served: Vec::new(),
+            took_us: 0,
         };
+        match outcome {
+            Ok((changes, restart)) => {
+                report.changes = changes;
+                report.restart = restart;
+                report.served = own_listeners::check(&self.generation(), &self.addresses).await;
+            }
+            Err(faults) => {
+                report.result = ReloadResult::Refused;
+                report.faults = faults;
+            }
+        }
+        let took = now().saturating_duration_since(started);
+        report.took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.reloaded(&report, trigger, took);
         report
     }
@@ -163,6 +180,7 @@ impl Daemon {
             .await
             .map_err(|error| vec![error.to_string()])?;
         let before = self.generation.swap(Arc::clone(&generation));
+        self.serving.send_replace(generation.number());
         let (old, new) = (before.topology(), generation.topology());
         self.log.configure(*new.log());
         Ok((old.changes(new), old.restart_needed(new)))
@@ -179,8 +197,15 @@ impl Daemon {
             details: details
                 .chain(restart.map(|what| format!("needs a restart: {what}")))
                 .collect(),
+            served: report.served.iter().map(ToString::to_string).collect(),
             took,
         });
+        for other in report.served.iter().filter(|check| check.is_wrong()) {
+            self.log.emit(Event::Warning {
+                code: "listener_serves_another_certificate",
+                what: other.to_string(),
+            });
+        }
         if report.result == ReloadResult::Ok {
             warn(&self.generation(), &self.log);
         }

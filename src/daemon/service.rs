@@ -1,6 +1,7 @@
 //! The daemon as a service: signals, commands, and what systemd wants to hear (sd_notify(3); `Type=notify` and
 //! `notify-reload`).
 use super::control::{Command, Place, ReloadReport, ReloadResult, Server, Unavailable};
+use super::watch::watch;
 use super::{Daemon, DaemonError, line, load};
 use crate::edge::EdgeError;
 use crate::observe::{Event, Log, Sink};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How many times a reload may be silent towards the watchdog's question "do the shards answer?".
@@ -108,9 +110,12 @@ fn control_socket(generation: &Generation, log: &Log) -> Result<Option<Place>, D
 async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Place>) {
     let mut pulse = Pulse::new();
     let (sender, mut commands) = mpsc::channel(COMMANDS);
-    // Without a socket the sender lives here all the same: a closed channel would wake the loop for ever.
-    let _sender = sender.clone();
-    let _server = place.and_then(|place| listen(daemon, sender, place));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch(Arc::clone(daemon), sender.clone()));
+    // The sender lives here in any case: a closed channel would wake the loop for ever.
+    if let Some(place) = place {
+        listen(daemon, sender.clone(), place, &mut tasks);
+    }
     notify(&[NotifyState::Ready, NotifyState::Status(&serving(daemon))]);
     loop {
         let asked = tokio::select! {
@@ -138,28 +143,24 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
     drain(daemon, signals.stop, pulse).await;
 }
 
-/// The control socket's server, ended with the guard.
+/// Starts the control socket's server.
 fn listen(
     daemon: &Arc<Daemon>,
     commands: mpsc::Sender<Command>,
     place: &Place,
-) -> Option<tokio::task::JoinSet<()>> {
+    tasks: &mut JoinSet<()>,
+) {
     let path = place.path().to_owned();
     match place.listener() {
         Ok(socket) => {
-            let mut task = tokio::task::JoinSet::new();
-            task.spawn(Server::new(Arc::clone(daemon), commands, place).serve(socket));
+            tasks.spawn(Server::new(Arc::clone(daemon), commands, place).serve(socket));
             daemon.log.emit(Event::ControlListening { path });
-            Some(task)
         }
-        Err(error) => {
-            daemon.log.emit(Event::ControlUnavailable {
-                path,
-                reason: "unusable",
-                detail: error.to_string(),
-            });
-            None
-        }
+        Err(error) => daemon.log.emit(Event::ControlUnavailable {
+            path,
+            reason: "unusable",
+            detail: error.to_string(),
+        }),
     }
 }
 
@@ -178,17 +179,17 @@ impl Asked {
     }
 
     fn of(command: Command) -> Self {
-        let Command::Reload(waiter) = command;
+        let Command::Reload { trigger, reply } = command;
         Self {
-            trigger: "control",
-            waiters: vec![waiter],
+            trigger,
+            waiters: reply.into_iter().collect(),
         }
     }
 
     /// Whoever asks before the files are read gets the same answer.
     fn with_those_that_wait(mut self, commands: &mut mpsc::Receiver<Command>) -> Self {
-        while let Ok(Command::Reload(waiter)) = commands.try_recv() {
-            self.waiters.push(waiter);
+        while let Ok(Command::Reload { reply, .. }) = commands.try_recv() {
+            self.waiters.extend(reply);
         }
         self
     }

@@ -12,11 +12,13 @@ mod inbox;
 mod judge;
 mod link;
 mod outbound;
+mod served;
 mod shard;
 mod sources;
 mod tls;
 
 pub use bind::Bound;
+pub use served::{Served, served};
 
 use crate::observe::Log;
 use crate::proxy::{CoreSetup, Faces, TokenKeys};

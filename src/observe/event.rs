@@ -172,6 +172,8 @@ pub enum Event {
         result: &'static str,
         /// What was wrong, or what changed.
         details: Vec<String>,
+        /// What our own listeners show since.
+        served: Vec<String>,
         /// How long it took.
         took: Duration,
     },

@@ -128,6 +128,7 @@ impl Event {
                 trigger,
                 result,
                 details,
+                served,
                 took,
             } => {
                 take("generation", Number(*generation));
@@ -135,6 +136,7 @@ impl Event {
                 take("result", Text(result));
                 take("took_us", micros(*took));
                 take("details", List(details));
+                take("served", List(served));
             }
             Self::ControlListening { path } => {
                 take("path", Octets(path.as_os_str().as_encoded_bytes()));

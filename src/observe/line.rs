@@ -258,6 +258,7 @@ mod tests {
             trigger: "signal",
             result: "refused",
             details: vec!["a.toml:3: x\ny".to_owned(), "b".to_owned()],
+            served: vec![],
             took: Duration::from_micros(7),
         };
         let mut out = Vec::new();

@@ -131,6 +131,7 @@ pub static FIELDS: &[Field] = &[
     field_of("trigger", Text, "who asked for the reload: `signal`, `control` (the control socket) or `watch` (a file changed)"),
     field_of("result", Text, "`ok`: the new generation serves; `refused`: the old one stays"),
     field_of("details", List, "what changed, what waits for a restart, or every fault"),
+    detail_of("served", List, "what a handshake with each of our own listeners found after the reload"),
     field_of("transactions", Number, "transactions that wait for an answer"),
     field_of("abandoned", Number, "transactions that did not finish in time"),
     field_of("target", Text, "the module that speaks"),
@@ -218,7 +219,7 @@ static MESSAGE_DROPPED: Row = row("message_dropped", Level::WARN, "a response or
     &["reason", "remote", "peer?"]);
 #[rustfmt::skip]
 static RELOAD: Row = row("reload", Level::INFO, "a reload was asked for and has ended",
-    &["generation", "trigger", "result", "took_us", "details"]).or(Level::ERROR, "refused");
+    &["generation", "trigger", "result", "took_us", "details", "served"]).or(Level::ERROR, "refused");
 #[rustfmt::skip]
 static DRAIN: Row = row("drain", Level::INFO, "stopping: no new connections, open transactions may finish", &["transactions"]);
 #[rustfmt::skip]

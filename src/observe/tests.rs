@@ -167,6 +167,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             trigger: "signal",
             result: "ok",
             details: vec![owned(); 200],
+            served: vec![owned(); 200],
             took,
         },
         Event::Drain { transactions: 3 },
@@ -326,6 +327,7 @@ fn the_level_of_an_event_follows_its_outcome() {
         trigger: "signal",
         result,
         details: vec![],
+        served: vec![],
         took: Duration::ZERO,
     };
     assert_eq!(reload("ok").level(), tracing::Level::INFO);

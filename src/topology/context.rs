@@ -1,15 +1,15 @@
 //! What every resolving step needs: lines, the files beside the topology, names and references.
-use super::DnsName;
 use super::code::Code;
 use super::findings::{Findings, Source};
 use super::nearest::did_you_mean;
 use super::raw::Text;
+use super::{DnsName, NamedFile};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// No certificate, key or CRL file is larger; the largest public CRLs have some ten million octets.
-const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+pub(super) const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 
 /// One loading: the file, the time, and what was found.
 pub(super) struct Context<'a, 't> {
@@ -19,6 +19,8 @@ pub(super) struct Context<'a, 't> {
     pub(super) at: i64,
     /// `node.fqdn`, once it is known.
     pub(super) fqdn: Option<DnsName>,
+    /// What was read, the topology first.
+    pub(super) files: Vec<NamedFile>,
 }
 
 impl Context<'_, '_> {
@@ -66,7 +68,10 @@ impl Context<'_, '_> {
                 self.unreadable(line, format!("{what} {shown} is larger than 64 MiB"));
                 None
             }
-            Ok(_) => Some(octets),
+            Ok(_) => {
+                self.files.push(NamedFile::holding(path, &octets));
+                Some(octets)
+            }
             Err(error) => {
                 self.unreadable(line, format!("{what} {shown} cannot be read: {error}"));
                 None

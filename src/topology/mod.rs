@@ -15,6 +15,7 @@ mod identity;
 pub(crate) mod limits;
 mod listener;
 mod model;
+mod named_file;
 mod names;
 mod nearest;
 mod peer;
@@ -35,6 +36,7 @@ pub use certificate::{CertificateFacts, CrlFacts};
 pub use code::{Code, Severity};
 pub(crate) use identity::show_time;
 pub use model::*;
+pub use named_file::NamedFile;
 pub use names::NameError;
 pub(crate) use pem::certificates as certificates_in;
 pub(crate) use quantity::show_duration;
@@ -137,6 +139,10 @@ fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topol
         found,
         at,
         fqdn: None,
+        files: vec![NamedFile::holding(
+            source.path().to_owned(),
+            source.text().as_bytes(),
+        )],
     };
     resolve::resolve(&raw, &mut context)
 }

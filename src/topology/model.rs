@@ -1,4 +1,5 @@
 //! What a loaded topology holds: nodes, identities, trust sets, listeners, peers, pools and limits.
+use super::NamedFile;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -478,6 +479,7 @@ pub struct Topology {
     pub(crate) admin: AdminSettings,
     pub(crate) expectations: Vec<Expectation>,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) files: Vec<NamedFile>,
 }
 
 impl Topology {
@@ -497,6 +499,7 @@ impl Topology {
             admin: self.admin.clone(),
             expectations: Vec::new(),
             warnings: Vec::new(),
+            files: Vec::new(),
         }
     }
     /// The file it was loaded from.
@@ -592,6 +595,10 @@ impl Topology {
     /// The policy's unit tests.
     pub fn expectations(&self) -> &[Expectation] {
         &self.expectations
+    }
+    /// The file itself and every file that it names, with their content when they were read.
+    pub fn files(&self) -> &[NamedFile] {
+        &self.files
     }
     /// What works but should be known, in the order of the file.
     pub fn warnings(&self) -> &[Warning] {

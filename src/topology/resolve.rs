@@ -73,6 +73,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
         admin,
         expectations: expectations.into_iter().collect::<Option<_>>()?,
         warnings: Vec::new(),
+        files: std::mem::take(&mut context.files),
     };
     check_clients(&topology, context);
     Some(topology)

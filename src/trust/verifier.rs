@@ -6,7 +6,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What a verifier was told: the peer, or the refusal.
 type Outcome = Result<PeerId, Arc<Decision>>;
@@ -14,16 +14,18 @@ type Outcome = Result<PeerId, Arc<Decision>>;
 /// What both verifiers do: ask, keep the answer, and check the handshake's signature.
 #[derive(Debug)]
 struct Asking {
-    generation: Arc<Generation>,
+    /// Not held: the TLS library keeps a verifier for as long as a connection lives, and a generation that no longer
+    /// serves shall go. Whoever shakes hands holds it meanwhile.
+    generation: Weak<Generation>,
     outcome: Mutex<Option<Outcome>>,
     /// Those of the provider: RFC 9325 §4.5 and RFC 8446 §4.2.3 without SHA-1.
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Asking {
-    fn new(generation: Arc<Generation>) -> Self {
+    fn new(generation: &Arc<Generation>) -> Self {
         Self {
-            generation,
+            generation: Arc::downgrade(generation),
             outcome: Mutex::new(None),
             algorithms: rustls::crypto::aws_lc_rs::default_provider()
                 .signature_verification_algorithms,
@@ -46,7 +48,11 @@ impl Asking {
             chain: &chain,
             expected,
         };
-        let outcome = decide(&presented, direction, &self.generation, now);
+        let Some(generation) = self.generation.upgrade() else {
+            // A handshake that outlived its generation is begun anew by whoever wants it.
+            return Err(rustls::Error::General("the generation is gone".to_owned()));
+        };
+        let outcome = decide(&presented, direction, &generation, now);
         let answer = match &outcome {
             Ok(_) => Ok(()),
             Err(decision) => Err(decision.reason.tls_error()),
@@ -76,10 +82,10 @@ pub struct InboundVerifier {
 }
 
 impl InboundVerifier {
-    /// For a listener that accepts these kinds of connection.
+    /// For a listener that accepts these kinds of connection. The caller holds the generation while it shakes hands.
     pub fn new(generation: Arc<Generation>, accept: Accept) -> Arc<Self> {
         Arc::new(Self {
-            asking: Asking::new(generation),
+            asking: Asking::new(&generation),
             accept,
         })
     }
@@ -87,11 +93,6 @@ impl InboundVerifier {
     /// The last handshake's outcome; `None` when no certificate was presented (or it was taken already).
     pub fn take(&self) -> Option<Result<PeerId, Arc<Decision>>> {
         self.asking.take()
-    }
-
-    /// The generation that judges.
-    pub fn generation(&self) -> &Arc<Generation> {
-        &self.asking.generation
     }
 }
 
@@ -151,10 +152,10 @@ pub struct OutboundVerifier {
 }
 
 impl OutboundVerifier {
-    /// For a connection to `peer`, a peer of `generation`.
+    /// For a connection to `peer`, a peer of `generation`, which the caller holds while it shakes hands.
     pub fn new(generation: Arc<Generation>, peer: PeerRef) -> Arc<Self> {
         Arc::new(Self {
-            asking: Asking::new(generation),
+            asking: Asking::new(&generation),
             peer,
         })
     }
@@ -162,11 +163,6 @@ impl OutboundVerifier {
     /// The last handshake's outcome; `None` before it (or when it was taken already).
     pub fn take(&self) -> Option<Result<PeerId, Arc<Decision>>> {
         self.asking.take()
-    }
-
-    /// The generation that judges.
-    pub fn generation(&self) -> &Arc<Generation> {
-        &self.asking.generation
     }
 }
 

@@ -154,3 +154,83 @@ async fn a_new_peer_is_let_in_after_the_reload_only() {
     world.partner.reply(&got, 200).await.unwrap();
     fe03.answer(&sent, 200).await.unwrap();
 }
+
+#[tokio::test]
+async fn watched_files_reload_by_themselves_once_for_each_content() {
+    let world = World::with(|t| {
+        t.section("[admin]").text("watch", "100ms");
+    })
+    .await;
+    let reloaded = async |mark, result: &str| {
+        let event = world.edge.log.wait_after(mark, "reload", |_| true).await;
+        let event = event.unwrap();
+        assert_eq!(
+            (&event["trigger"], &event["result"]),
+            (&"watch".into(), &result.into())
+        );
+        event
+    };
+    // A certificate that the topology names, exchanged under its name.
+    let mark = world.edge.log.mark();
+    let renewed = world
+        .lab
+        .site
+        .enterprise
+        .server(sipward::lab::site::EDGE)
+        .unwrap();
+    world.lab.site.issue("edge", &renewed).unwrap();
+    let event = reloaded(mark, "ok").await;
+    assert!(
+        event["details"].to_string().contains("certificate renewed"),
+        "{event}"
+    );
+    assert!(
+        event["served"]
+            .to_string()
+            .contains("shows the certificate of identity edge")
+    );
+    // A broken file is tried once, and the next one again.
+    let mark = world.edge.log.mark();
+    world.lab.site.write("topology.toml", "[node]\n").unwrap();
+    reloaded(mark, "refused").await;
+    let mark = world.edge.log.mark();
+    let text = world.topology.to_toml() + "\n";
+    world.lab.site.write("topology.toml", &text).unwrap();
+    let event = reloaded(mark, "ok").await;
+    assert_eq!(event["generation"], 3);
+    let alice = world.client("alice").await;
+    message_passes(&alice, &world.fe01).await;
+    let log = world.stop().await;
+    assert!(log.named("reload").len() <= 4, "{}", log.to_text());
+}
+
+#[tokio::test]
+async fn reloads_that_are_asked_for_together_are_few_and_each_asker_gets_the_end() {
+    let mut world = World::new().await;
+    world
+        .topology
+        .section("[limits]")
+        .text("client_idle", "601s");
+    let text = world.topology.to_toml();
+    world.lab.site.write("topology.toml", &text).unwrap();
+    let (a, b, c, d) = tokio::join!(
+        world.edge.command(&["reload"]),
+        world.edge.command(&["reload"]),
+        world.edge.command(&["reload"]),
+        world.edge.command(&["reload"]),
+    );
+    let mut generations = Vec::new();
+    for (code, report) in [a, b, c, d] {
+        assert_eq!(code, Some(0), "{report}");
+        generations.push(report["generation"].as_u64().unwrap());
+    }
+    let (_, status) = world.edge.command(&["status"]).await;
+    assert_eq!(
+        status["generation"].as_u64(),
+        generations.iter().max().copied()
+    );
+    assert_eq!(status["last_reload"]["result"], "ok");
+    let log = world.stop().await;
+    let reloads = log.named("reload").len() as u64;
+    assert_eq!(Some(reloads + 1), generations.into_iter().max());
+}

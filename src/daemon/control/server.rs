@@ -27,7 +27,21 @@ const STARVED: Duration = Duration::from_millis(100);
 /// What only the supervisor does: one thing after the other, with the service manager told.
 pub(in crate::daemon) enum Command {
     /// Reload; several that wait are one.
-    Reload(oneshot::Sender<ReloadReport>),
+    Reload {
+        trigger: &'static str,
+        /// Who waits for the end.
+        reply: Option<oneshot::Sender<ReloadReport>>,
+    },
+}
+
+impl Command {
+    /// A reload whose end nobody waits for.
+    pub(in crate::daemon) fn reload(trigger: &'static str) -> Self {
+        Self::Reload {
+            trigger,
+            reply: None,
+        }
+    }
 }
 
 /// The socket's server.
@@ -125,7 +139,11 @@ impl Server {
             },
             Request::Reload {} => {
                 let (reply, answer) = oneshot::channel();
-                self.command(Command::Reload(reply), answer)
+                let command = Command::Reload {
+                    trigger: "control",
+                    reply: Some(reply),
+                };
+                self.command(command, answer)
                     .await
                     .map_or_else(|refused| refused, Reply::Reload)
             }

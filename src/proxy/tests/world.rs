@@ -119,6 +119,7 @@ pub(super) fn topology() -> Topology {
         admin: crate::topology::AdminSettings::default(),
         expectations: Vec::new(),
         warnings: Vec::new(),
+        files: Vec::new(),
     }
 }
 

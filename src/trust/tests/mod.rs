@@ -107,6 +107,7 @@ impl World {
             admin: crate::topology::AdminSettings::default(),
             expectations: self.expectations,
             warnings: Vec::new(),
+            files: Vec::new(),
         };
         Generation::build(7, topology, pki::now())
     }

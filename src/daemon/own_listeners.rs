@@ -1,0 +1,81 @@
+//! After a reload: a handshake with each of our own listeners, to see that the new certificate is what they show.
+use super::control::{ServedCheck, ServedResult};
+use crate::edge::{Served, served};
+use crate::topology::{Identity, Listener, Topology};
+use crate::trust::Generation;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Handshakes at most: enough for every listener of a usual node with the identities that it chooses by SNI.
+const MOST: usize = 32;
+/// For all of them together.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks every listener for every identity that it should show. What cannot be asked in time is reported so, and harms
+/// nothing.
+pub(super) async fn check(
+    generation: &Generation,
+    addresses: &[(String, SocketAddr)],
+) -> Vec<ServedCheck> {
+    let topology = generation.topology();
+    let mut asked: Vec<ServedCheck> = Vec::new();
+    let mut running = JoinSet::new();
+    for (listener, address) in addresses {
+        // One that the topology no longer has shows nothing any more.
+        let Some(entry) = topology.listeners().iter().find(|l| l.name == *listener) else {
+            continue;
+        };
+        for (identity, name) in shown(topology, entry) {
+            let Some(leaf) = identity.server.chain.first().cloned() else {
+                continue;
+            };
+            if asked.len() == MOST {
+                break;
+            }
+            let (position, address, name) = (asked.len(), *address, name.to_owned());
+            asked.push(ServedCheck {
+                listener: listener.clone(),
+                address,
+                identity: identity.name.clone(),
+                result: ServedResult::Unknown,
+                detail: Some("it took too long".to_owned()),
+            });
+            running.spawn(async move { (position, served(address, &name, leaf).await) });
+        }
+    }
+    let all = async {
+        while let Some(outcome) = running.join_next().await {
+            if let Ok((position, found)) = outcome
+                && let Some(check) = asked.get_mut(position)
+            {
+                (check.result, check.detail) = match found {
+                    Served::Expected => (ServedResult::Expected, None),
+                    Served::Other => (ServedResult::Other, None),
+                    Served::Unknown(why) => (ServedResult::Unknown, Some(why)),
+                };
+            }
+        }
+    };
+    // What was found before the time was up is kept; the rest is broken off with `running`.
+    let _ = tokio::time::timeout(PATIENCE, all).await;
+    asked
+}
+
+/// The identities that a listener shows, each with a name that asks for it.
+fn shown<'t>(
+    topology: &'t Topology,
+    listener: &Listener,
+) -> impl Iterator<Item = (&'t Identity, &'t str)> {
+    let own = topology.identity(listener.identity);
+    let by_sni = listener.sni.iter().map(|r| topology.identity(*r));
+    let by_sni = by_sni.filter(move |identity| identity.name != own.name);
+    std::iter::once(own)
+        .chain(by_sni)
+        .filter_map(move |identity| {
+            // A name that the listener's own identity carries as well gets that one.
+            let mut names = identity.names.iter();
+            let name = names.find(|n| identity.name == own.name || !own.names.contains(n))?;
+            Some((identity, name.as_str()))
+        })
+}

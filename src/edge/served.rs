@@ -1,0 +1,139 @@
+//! A handshake with our own listener: which certificate it shows, compared with the one that it should.
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::net::TcpStream;
+
+/// What a listener showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// The certificate that it should, with proof of its key.
+    Expected,
+    /// Another one.
+    Other,
+    /// It could not be asked, or did not come so far.
+    Unknown(String),
+}
+
+/// Shakes hands with the listener bound to `address`, asking for `name`, and says whether it shows `leaf`. It has no
+/// bound in time of its own.
+pub async fn served(address: SocketAddr, name: &str, leaf: CertificateDer<'static>) -> Served {
+    let verifier = Arc::new(OnlyThis::new(leaf));
+    match shake_hands(address, name, &verifier).await {
+        // A listener for peers alone ends it because we show no certificate; by then it has shown its own.
+        Ok(()) | Err(_) if verifier.proven.load(Ordering::Relaxed) => Served::Expected,
+        Ok(()) | Err(_) if verifier.other.load(Ordering::Relaxed) => Served::Other,
+        Ok(()) => Served::Unknown("it showed no certificate".to_owned()),
+        Err(error) => Served::Unknown(error.to_string()),
+    }
+}
+
+async fn shake_hands(
+    address: SocketAddr,
+    name: &str,
+    verifier: &Arc<OnlyThis>,
+) -> std::io::Result<()> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(std::io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(verifier) as _)
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    let name = ServerName::try_from(name.to_owned()).map_err(std::io::Error::other)?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it goes to a listener of our own, and carries nothing"
+    )]
+    let tcp = TcpStream::connect(reachable(address)).await?;
+    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await?;
+    tokio::io::AsyncWriteExt::shutdown(&mut stream).await
+}
+
+/// Where a bound address is reached from here: a listener on all addresses is on loopback too.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    let host = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(_) | IpAddr::V6(_) => bound.ip(),
+    };
+    SocketAddr::new(host, bound.port())
+}
+
+/// Accepts one certificate and no other, whoever issued it.
+#[derive(Debug)]
+struct OnlyThis {
+    leaf: CertificateDer<'static>,
+    other: AtomicBool,
+    proven: AtomicBool,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl OnlyThis {
+    fn new(leaf: CertificateDer<'static>) -> Self {
+        Self {
+            leaf,
+            other: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
+            algorithms: rustls::crypto::aws_lc_rs::default_provider()
+                .signature_verification_algorithms,
+        }
+    }
+
+    fn note(
+        &self,
+        signature: Result<HandshakeSignatureValid, rustls::Error>,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.proven.store(signature.is_ok(), Ordering::Relaxed);
+        signature
+    }
+}
+
+impl ServerCertVerifier for OnlyThis {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if *end_entity == self.leaf {
+            return Ok(ServerCertVerified::assertion());
+        }
+        self.other.store(true, Ordering::Relaxed);
+        Err(rustls::Error::InvalidCertificate(
+            rustls::CertificateError::ApplicationVerificationFailure,
+        ))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.note(verify_tls12_signature(message, cert, dss, &self.algorithms))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.note(verify_tls13_signature(message, cert, dss, &self.algorithms))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
