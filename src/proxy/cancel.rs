@@ -83,6 +83,7 @@ impl Core {
             popped_routes: routed.popped,
             strict_in: routed.strict_in,
             max_forwards: request.max_forwards.map_or(70, |n| n - 1),
+            request_uri: routed.rewritten_uri(),
             strip_identity: !matches!(party, Party::Peer(key) if self.links.peer(key).is_some_and(|p| p.assert_identity)),
             ..Plan::default()
         };

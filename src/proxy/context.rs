@@ -26,6 +26,12 @@ pub(crate) struct Plan {
     pub(crate) strict_in: bool,
     /// Max-Forwards as sent.
     pub(crate) max_forwards: u8,
+    /// Whether it belongs to a dialog that runs through us.
+    pub(crate) in_dialog: bool,
+    /// Max-Breadth as sent; an ACK has none.
+    pub(crate) max_breadth: Option<u8>,
+    /// The Request-URI, where it is not as received or from the last Route value (an `maddr` of ours was taken out).
+    pub(crate) request_uri: Option<Box<[u8]>>,
     /// Whether Record-Route is added.
     pub(crate) record_route: bool,
     /// Whether Record-Route has a sips URI (RFC 5630 §3.2).

@@ -57,6 +57,10 @@ impl Core {
                 return self.exhausted(slot, message, now, out);
             };
             context.tried += 1;
+            if !context.plan.in_dialog && self.links.is_held(hop, now) {
+                context.failure = Some(Reason::PeerHeldOff);
+                continue;
+            }
             match self.reach(hop, BranchKey { slot, nonce }, now, out) {
                 Reach::Link(link) => return self.send_attempt(slot, hop, link, message, now, out),
                 Reach::Waits => {
@@ -379,7 +383,7 @@ struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn of(message: &Message<'a>, plan: &Plan) -> Self {
+    fn of(message: &Message<'a>, plan: &'a Plan) -> Self {
         let received = match message.start() {
             StartLine::Request { uri, .. } => uri,
             StartLine::Response { .. } => b"",
@@ -397,6 +401,9 @@ impl<'a> Shape<'a> {
         {
             shape.request_uri = last;
             rest = before;
+        }
+        if let Some(uri) = &plan.request_uri {
+            shape.request_uri = uri;
         }
         if let Some(next) = rest.get(popped)
             && Uri::parse(next).is_ok_and(|uri| uri.param("lr").is_none())
@@ -456,12 +463,15 @@ impl Forwarding<'_> {
         };
 
         let mut edits = Edits::new(message);
-        if plan.strict_in || shape.append.is_some() {
+        if plan.strict_in || shape.append.is_some() || plan.request_uri.is_some() {
             edits.set_request_uri(shape.request_uri);
         }
         edits.stamp_top_via(self.remote);
         edits.prepend_via(face_down, branch, via_params(hop));
         edits.set_max_forwards(plan.max_forwards);
+        if let Some(breadth) = plan.max_breadth {
+            edits.set_max_breadth(breadth);
+        }
         if shape.popped > 0 {
             edits.pop_routes(shape.popped);
         }

@@ -1,4 +1,5 @@
 //! The core's picture of the live connections: who is at each, what waits for which peer, and what runs on each.
+use super::routing::Hop;
 use super::token::PeerKey;
 use super::{BranchKey, LinkId};
 use crate::topology::PeerRef;
@@ -55,6 +56,8 @@ pub(crate) struct Peer {
     pub(crate) connecting: bool,
     /// The last connect failed, and until then none will be tried.
     pub(crate) down_until: Option<Instant>,
+    /// It answered 503 with Retry-After: nothing new goes there before (RFC 3261 §21.5.4).
+    pub(crate) held_until: Option<Instant>,
     /// Why it failed.
     pub(crate) down_reason: &'static str,
     /// Contexts that wait for a connection.
@@ -134,6 +137,7 @@ impl Links {
             links: SmallVec::new(),
             connecting: false,
             down_until: None,
+            held_until: None,
             down_reason: "",
             waiting: VecDeque::new(),
             mail: Vec::new(),
@@ -192,6 +196,14 @@ impl Links {
         self.peers.retain(|_, peer| {
             peer.current.is_some() || !peer.links.is_empty() || !peer.waiting.is_empty()
         });
+    }
+
+    /// Whether the peer at this target has asked for a pause that is not over.
+    pub(crate) fn is_held(&self, hop: Hop, now: Instant) -> bool {
+        let Hop::Peer(key) = hop else { return false };
+        self.peer(key)
+            .and_then(|peer| peer.held_until)
+            .is_some_and(|until| until > now)
     }
 
     /// A link of the peer that takes new requests.

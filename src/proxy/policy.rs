@@ -11,6 +11,9 @@ use std::time::Instant;
 
 /// What policy reads of a request.
 pub(crate) struct Asks<'a> {
+    /// Where it wants to go next: the first Route value that is left, else the Request-URI; `maddr` wins over the host
+    /// (RFC 3263 §4).
+    pub(crate) target: Host<'a>,
     /// The Request-URI after route preprocessing (RFC 3261 §16.4).
     pub(crate) request_uri: Uri<'a>,
     /// From's URI.
@@ -132,15 +135,14 @@ pub(crate) fn judge(
             })
         }
         (Standing::Home(own), None) => {
-            let next = asks.next_route.as_ref().unwrap_or(&asks.request_uri);
-            if let Some(key) = routing.peer(&next.host) {
+            if let Some(key) = routing.peer(&asks.target) {
                 return if key == own {
                     Err(Reason::NoRoute)
                 } else {
                     listed(key, links)
                 };
             }
-            match routing.pool(&next.host) {
+            match routing.pool(&asks.target) {
                 Some(index) => pool(Some(index), Some(own)),
                 None if asks.next_route.is_some() => Err(Reason::RouteNotPermitted),
                 None => Err(Reason::NoRoute),

@@ -58,6 +58,12 @@ reasons! {
     LoopDetected = "loop_detected", 482, "loop detected",
         "The request passed here before with the same routing input (RFC 5393 §4.2).",
         "Two elements send this request to each other; compare their routes.";
+    TooManyRoutes = "too_many_routes", 400, "too many routes",
+        "A request has more Route values than it could ever pass elements.",
+        "Max-Forwards begins at 70; look for an element that adds its Route again and again.";
+    MaxBreadthExceeded = "max_breadth_exceeded", 440, "max breadth exceeded",
+        "Max-Breadth is 0: no branch may be made of the request any more (RFC 5393 §5.3.3).",
+        "Elements before this one forked the request too widely.";
     BadExtension = "bad_extension", 420, "bad extension",
         "Proxy-Require names an extension that this proxy does not support.",
         "The sender must not require it of proxies.";
@@ -88,6 +94,9 @@ reasons! {
     PeerUnreachable = "peer_unreachable", 503, "server unreachable",
         "No connection could be made to any peer that serves the request.",
         "The peer_down and handshake_refused events say why.";
+    PeerHeldOff = "peer_held_off", 503, "server unavailable",
+        "Every peer that serves the request answered 503 with a Retry-After that is not over (RFC 3261 §21.5.4).",
+        "Look at the peers' load; requests of dialogs still go there.";
     PeerCongested = "peer_congested", 503, "server congested",
         "The peer does not read what is sent to it.",
         "Look at the peer's load; limits.send_queue bounds what waits.";

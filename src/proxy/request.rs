@@ -10,13 +10,20 @@ use super::transaction::{
     Deadlines, InviteServer, Letter, NonInviteServer, Server, T64, TRYING, TRYING_NON_INVITE,
 };
 use super::{Action, Actions, Core, Origin, Reason};
-use crate::sip::{Address, CSeq, HeaderName, Message, Method, Scheme, Uri, Via};
+use crate::sip::{Address, CSeq, HeaderName, Host, Message, Method, Scheme, Uri, Via};
 use smallvec::SmallVec;
 use std::hash::Hasher as _;
 use std::time::Instant;
 
 /// Option tags in Proxy-Require that this proxy supports: none is asked of a proxy by the extensions it implements.
 const PROXY_EXTENSIONS: [&[u8]; 0] = [];
+
+/// The most Route values of a request: Max-Forwards begins at 70, so no honest route is longer; and what each costs is
+/// bounded.
+const MOST_ROUTES: usize = 100;
+
+/// Max-Breadth that is added where there is none, and the most that is passed on (RFC 5393 §5.3.3).
+const MAX_BREADTH: u8 = 60;
 
 /// The fields of a request that a proxy uses, read once.
 pub(super) struct Parsed<'a> {
@@ -30,6 +37,7 @@ pub(super) struct Parsed<'a> {
     pub(super) call_id: &'a [u8],
     pub(super) cseq: CSeq<'a>,
     pub(super) max_forwards: Option<u8>,
+    pub(super) max_breadth: u8,
     pub(super) routes: SmallVec<[Address<'a>; 4]>,
 }
 
@@ -65,6 +73,15 @@ impl<'a> Parsed<'a> {
         if !uri.headers.is_empty() {
             return Err(Reason::MalformedRequest);
         }
+        let routes: SmallVec<[Address<'a>; 4]> = message
+            .routes()
+            .take(MOST_ROUTES + 1)
+            .collect::<Result<_, _>>()
+            .map_err(malformed)?;
+        if routes.len() > MOST_ROUTES {
+            return Err(Reason::TooManyRoutes);
+        }
+        let breadth = message.max_breadth().map_err(malformed)?;
         Ok(Self {
             method,
             request_uri,
@@ -76,10 +93,10 @@ impl<'a> Parsed<'a> {
             call_id: message.call_id().map_err(malformed)?,
             cseq,
             max_forwards: message.max_forwards().map_err(malformed)?,
-            routes: message
-                .routes()
-                .collect::<Result<_, _>>()
-                .map_err(malformed)?,
+            max_breadth: breadth.map_or(MAX_BREADTH, |b| {
+                u8::try_from(b).unwrap_or(MAX_BREADTH).min(MAX_BREADTH)
+            }),
+            routes,
         })
     }
 }
@@ -89,8 +106,39 @@ pub(super) struct Routed<'a> {
     pub(super) token: Option<Token>,
     pub(super) popped: u8,
     pub(super) strict_in: bool,
+    /// The Request-URI reached us by an `maddr` that names us, which is taken out.
+    pub(super) strips_maddr: bool,
     pub(super) uri: Uri<'a>,
+    /// As written.
+    pub(super) uri_text: &'a [u8],
     pub(super) next_route: Option<Uri<'a>>,
+}
+
+impl Routed<'_> {
+    /// RFC 3261 §16.4 step 2: without an `maddr` of ours, and without the port and transport that belong to it.
+    pub(super) fn rewritten_uri(&self) -> Option<Box<[u8]>> {
+        if !self.strips_maddr {
+            return None;
+        }
+        let text = self.uri_text;
+        let params = text.len().saturating_sub(self.uri.params.len());
+        let (place, params) = text.split_at_checked(params).unwrap_or((text, b""));
+        let mut uri = Vec::with_capacity(text.len());
+        let port = self.uri.port.map(|port| format!(":{port}"));
+        uri.extend_from_slice(match port {
+            Some(port) => place.strip_suffix(port.as_bytes()).unwrap_or(place),
+            None => place,
+        });
+        for param in params.split(|b| *b == b';').filter(|p| !p.is_empty()) {
+            let name = param.split(|b| *b == b'=').next().unwrap_or_default();
+            let goes = [&b"maddr"[..], b"transport", b"ttl"];
+            if !goes.iter().any(|n| name.eq_ignore_ascii_case(n)) {
+                uri.push(b';');
+                uri.extend_from_slice(param);
+            }
+        }
+        Some(uri.into_boxed_slice())
+    }
 }
 
 impl Core {
@@ -169,6 +217,10 @@ impl Core {
         if unsupported_extension(message)? {
             return Err(Refusal::new(Reason::BadExtension));
         }
+        // RFC 5393 §5.3.3: targets are tried one after the other, so one branch gets the whole breadth.
+        if request.max_breadth == 0 {
+            return Err(Refusal::new(Reason::MaxBreadthExceeded));
+        }
         let routed = self.preprocess(from, request)?;
         let (standing, hops) = self.judge(from, party, request, &routed, now)?;
         // A request for this node itself, such as a peer's health ping, is answered as its final recipient (§11).
@@ -202,7 +254,9 @@ impl Core {
             token: None,
             popped: 0,
             strict_in: false,
+            strips_maddr: false,
             uri: request.uri,
+            uri_text: request.request_uri,
             next_route: None,
         };
         let mut routes = request.routes.as_slice();
@@ -218,7 +272,13 @@ impl Core {
             routed.uri = last
                 .parse_uri()
                 .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
+            routed.uri_text = last.uri;
             routes = rest;
+        }
+        // Step 2: `maddr` brought the request to us and has done its work.
+        if let Some(host) = maddr_of(&routed.uri)? {
+            let port = routed.uri.port;
+            routed.strips_maddr = self.routing.is_own_host(&host, port, from.local);
         }
         // Step 3, and RFC 5658 §5: ours, and directly behind it our other face of the same token.
         let mut user_seen: Option<&[u8]> = None;
@@ -271,6 +331,11 @@ impl Core {
         }
         let random = self.nonce();
         let asks = Asks {
+            target: match &routed.next_route {
+                Some(route) => maddr_of(route)?.unwrap_or(route.host),
+                None if routed.strips_maddr => routed.uri.host,
+                None => maddr_of(&routed.uri)?.unwrap_or(routed.uri.host),
+            },
             request_uri: routed.uri,
             from: request.from_uri,
             token: routed.token,
@@ -292,17 +357,28 @@ impl Core {
         party: Party,
         routed: &Routed<'_>,
     ) -> Result<(), Refusal> {
-        if self.draining && !matches!(routed.token, Some(Token::Dialog { .. })) {
+        let in_dialog = matches!(routed.token, Some(Token::Dialog { .. }));
+        if self.draining && !in_dialog {
             return Err(Refusal::new(Reason::Draining));
         }
-        if self.contexts.len() >= self.limits.transactions {
+        // Under overload what has begun is finished first: requests of dialogs get an eighth more.
+        let bound = |limit: usize| {
+            if in_dialog {
+                limit.saturating_add(limit / 8 + 1)
+            } else {
+                limit
+            }
+        };
+        if self.contexts.len() >= bound(self.limits.transactions) {
             return Err(Refusal::new(Reason::TooManyTransactions));
         }
         let in_flight = self
             .links
             .get(from.link)
             .map_or(0, |l| l.in_flight as usize);
-        if matches!(party, Party::Client(_)) && in_flight >= self.limits.transactions_per_client {
+        if matches!(party, Party::Client(_))
+            && in_flight >= bound(self.limits.transactions_per_client)
+        {
             return Err(Refusal::new(Reason::ClientBudget));
         }
         Ok(())
@@ -353,6 +429,9 @@ impl Core {
             popped_routes: routed.popped,
             strict_in: routed.strict_in,
             max_forwards: request.max_forwards.map_or(70, |n| n - 1),
+            max_breadth: Some(request.max_breadth),
+            request_uri: routed.rewritten_uri(),
+            in_dialog: matches!(routed.token, Some(Token::Dialog { .. })),
             record_route,
             sips: routed.uri.scheme == Scheme::Sips
                 || routed.next_route.is_some_and(|r| r.scheme == Scheme::Sips),
@@ -537,6 +616,12 @@ impl Core {
 enum Admitted {
     Forward(Plan, Hops),
     AnswerOptions,
+}
+
+/// The host of a URI's `maddr`.
+fn maddr_of<'a>(uri: &Uri<'a>) -> Result<Option<Host<'a>>, Refusal> {
+    uri.maddr()
+        .map_err(|_| Refusal::new(Reason::MalformedRequest))
 }
 
 /// Whether Proxy-Require holds a tag that we do not support.

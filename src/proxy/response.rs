@@ -10,7 +10,10 @@ use super::transaction::{
 };
 use super::{Action, Actions, Core, Origin, Reason};
 use crate::sip::{Edits, HeaderName, Message, Method, StartLine};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// The most that a Retry-After is taken at its word: a server that names a day is back sooner, or its operator is asked.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What a matched response asks for.
 enum Then {
@@ -166,6 +169,12 @@ impl Core {
         if status == 503 && context.pending() {
             // A cancelled request begins no further branch and is answered 487.
             context.failure = Some(Reason::DownstreamUnavailable);
+            if let Some(Hop::Peer(key)) = context.attempt.hop()
+                && let Some(pause) = retry_after(message)
+                && let Some(peer) = self.links.peer_mut(key)
+            {
+                peer.held_until = Some(now + pause);
+            }
             return self.attempt(slot, now, out);
         }
         self.relay(slot, message, status, party, now, out);
@@ -244,7 +253,7 @@ impl Core {
         remote: std::net::SocketAddr,
         hop: Option<Hop>,
         status: u16,
-        took: std::time::Duration,
+        took: Duration,
         out: &mut Actions,
     ) {
         let Some(context) = self.contexts.get(slot) else {
@@ -290,6 +299,16 @@ impl Core {
             self.send_up(link, party, start, out);
         }
     }
+}
+
+/// How long a server asks to be left alone (RFC 3261 §20.33); comment and parameters say nothing that matters here.
+fn retry_after(message: &Message<'_>) -> Option<Duration> {
+    let line = message
+        .lines()
+        .find(|line| line.name == HeaderName::RetryAfter)?;
+    let digits = line.value.split(|b| !b.is_ascii_digit()).next()?;
+    let seconds: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
 }
 
 /// Whether a stored request has this method.

@@ -111,18 +111,27 @@ impl Routing {
     /// Whether a URI names this node: by a name of ours or a home domain, or by an address of a listener or of the
     /// connection it came on.
     pub(crate) fn is_own(&self, uri: &Uri<'_>, local: SocketAddr) -> bool {
-        if let Some(ip) = uri.host.ip() {
-            let port = uri.port.unwrap_or(5061);
+        self.is_own_host(&uri.host, uri.port, local)
+    }
+
+    /// As [`Self::is_own`], for a host and port that do not come from one place (`maddr`).
+    pub(crate) fn is_own_host(
+        &self,
+        host: &Host<'_>,
+        port: Option<u16>,
+        local: SocketAddr,
+    ) -> bool {
+        if let Some(ip) = host.ip() {
+            let port = port.unwrap_or(5061);
             return self.addresses.iter().any(|a| {
                 a.port() == port && (a.ip() == ip || a.ip().is_unspecified() && local.ip() == ip)
             }) || (local.ip() == ip && local.port() == port);
         }
-        if uri.port.is_some_and(|p| !self.ports.contains(&p)) {
+        if port.is_some_and(|p| !self.ports.contains(&p)) {
             return false;
         }
         let mut buffer = [0; 253];
-        uri.host
-            .lower(&mut buffer)
+        host.lower(&mut buffer)
             .is_some_and(|name| self.own_names.contains(name) || self.home.contains(name))
     }
 
@@ -167,7 +176,7 @@ impl Routing {
     }
 
     /// The pool's members in the order in which this request tries them; `except` is where it came from. Members
-    /// whose last connect failed come last.
+    /// whose last connect failed, or that asked to be left alone, come last.
     pub(crate) fn order(
         &self,
         pool: usize,
@@ -188,7 +197,7 @@ impl Routing {
             .map(|(position, (key, weight))| {
                 let down = links
                     .peer(*key)
-                    .is_none_or(|p| p.down_until.is_some_and(|until| until > now));
+                    .is_none_or(|p| p.down_until.max(p.held_until).is_some_and(|u| u > now));
                 let rank = match pool.strategy {
                     Strategy::Ordered => position as u64,
                     // Rendezvous hashing: when a member leaves, only its own calls move.

@@ -31,6 +31,7 @@ pub struct Edits<'m, 'a> {
     message: &'m Message<'a>,
     request_uri: Option<&'m [u8]>,
     max_forwards: Option<u8>,
+    max_breadth: Option<u8>,
     source: Option<SocketAddr>,
     popped_vias: usize,
     popped_routes: usize,
@@ -54,8 +55,9 @@ enum Piece<'m> {
     Above(HeaderName, &'m [u8]),
     /// `Name: <uri>` below the others.
     Below(HeaderName, &'m [u8]),
-    MaxForwards(u8),
-    Hops(u8),
+    /// `Name: number`.
+    NumberLine(HeaderName, u8),
+    Number(u8),
 }
 
 /// Received octets and what is written for them.
@@ -70,6 +72,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             message,
             request_uri: None,
             max_forwards: None,
+            max_breadth: None,
             source: None,
             popped_vias: 0,
             popped_routes: 0,
@@ -108,6 +111,11 @@ impl<'m, 'a> Edits<'m, 'a> {
     /// Replaces or inserts Max-Forwards.
     pub fn set_max_forwards(&mut self, value: u8) {
         self.max_forwards = Some(value);
+    }
+
+    /// Replaces or inserts Max-Breadth (RFC 5393 §5.3.3).
+    pub fn set_max_breadth(&mut self, value: u8) {
+        self.max_breadth = Some(value);
     }
 
     /// Removes the first `count` Route values.
@@ -170,7 +178,8 @@ impl<'m, 'a> Edits<'m, 'a> {
         let mut patches = SmallVec::new();
         self.patch_request_uri(&mut patches);
         self.patch_insertions(&mut patches);
-        self.patch_max_forwards(&mut patches);
+        self.patch_number(HeaderName::MaxForwards, self.max_forwards, &mut patches);
+        self.patch_number(HeaderName::MaxBreadth, self.max_breadth, &mut patches);
         self.patch_top_via(&mut patches);
         self.patch_values(HeaderName::Via, self.popped_vias, 0, &mut patches);
         self.patch_values(
@@ -210,16 +219,21 @@ impl<'m, 'a> Edits<'m, 'a> {
         }
     }
 
-    fn patch_max_forwards(&self, patches: &mut SmallVec<[Patch<'m>; 16]>) {
-        let Some(hops) = self.max_forwards else {
+    fn patch_number(
+        &self,
+        name: HeaderName,
+        number: Option<u8>,
+        patches: &mut SmallVec<[Patch<'m>; 16]>,
+    ) {
+        let Some(number) = number else {
             return;
         };
-        let line = self.message.index().named(HeaderName::MaxForwards).next();
+        let line = self.message.index().named(name).next();
         patches.push(match line {
-            Some(line) => (line.value_start()..line.value_end(), Piece::Hops(hops)),
+            Some(line) => (line.value_start()..line.value_end(), Piece::Number(number)),
             None => {
                 let at = self.default_place();
-                (at..at, Piece::MaxForwards(hops))
+                (at..at, Piece::NumberLine(name, number))
             }
         });
     }
@@ -267,7 +281,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             }
             Piece::Above(name, _) => index.named(name).next().map(Line::start),
             Piece::Below(name, _) => index.named(name).last().map(Line::end),
-            Piece::Stamp(_) | Piece::Octets(_) | Piece::MaxForwards(_) | Piece::Hops(_) => None,
+            Piece::Stamp(_) | Piece::Octets(_) | Piece::NumberLine(..) | Piece::Number(_) => None,
         };
         found.unwrap_or_else(|| self.default_place())
     }
@@ -292,7 +306,7 @@ impl Piece<'_> {
                 sent_by, branch, ..
             } => sent_by.len() + branch.len(),
             Self::Octets(text) | Self::Above(_, text) | Self::Below(_, text) => text.len(),
-            Self::Stamp(_) | Self::MaxForwards(_) | Self::Hops(_) => 16,
+            Self::Stamp(_) | Self::NumberLine(..) | Self::Number(_) => 16,
         }
     }
 
@@ -311,12 +325,13 @@ impl Piece<'_> {
                 out.extend_from_slice(uri);
                 out.extend_from_slice(b">\r\n");
             }
-            Self::MaxForwards(hops) => {
-                out.extend_from_slice(b"Max-Forwards: ");
-                write_decimal(u32::from(hops), out);
+            Self::NumberLine(name, number) => {
+                out.extend_from_slice(name.as_str().as_bytes());
+                out.extend_from_slice(b": ");
+                write_decimal(u32::from(number), out);
                 out.extend_from_slice(b"\r\n");
             }
-            Self::Hops(hops) => write_decimal(u32::from(hops), out),
+            Self::Number(number) => write_decimal(u32::from(number), out),
         }
     }
 }

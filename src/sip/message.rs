@@ -332,6 +332,21 @@ impl<'a> Message<'a> {
             .ok_or_else(|| self.malformed(name, value, 0, "bad_max_forwards"))
     }
 
+    /// Max-Breadth (RFC 5393 §5.3.3).
+    ///
+    /// # Errors
+    /// `duplicate_header`; `bad_max_breadth` when it is no number below 2**32.
+    pub fn max_breadth(&self) -> Result<Option<u32>, Malformed> {
+        let name = HeaderName::MaxBreadth;
+        let Some(value) = self.single(name)? else {
+            return Ok(None);
+        };
+        grammar::decimal(value)
+            .and_then(|breadth| u32::try_from(breadth).ok())
+            .map(Some)
+            .ok_or_else(|| self.malformed(name, value, 0, "bad_max_breadth"))
+    }
+
     /// Route values in order.
     pub fn routes(&self) -> impl Iterator<Item = Result<Address<'a>, Malformed>> + '_ {
         self.addresses(HeaderName::Route)

@@ -170,6 +170,25 @@ impl<'a> Uri<'a> {
             .map(|(_, value)| value)
     }
 
+    /// The host that `maddr` puts in the place of the URI's own (RFC 3261 §19.1.1).
+    ///
+    /// # Errors
+    /// `bad_host`: it has no value, or one that is no host.
+    pub fn maddr(&self) -> Result<Option<Host<'a>>, Malformed> {
+        // Most URIs have no parameters at all.
+        if self.params.is_empty() {
+            return Ok(None);
+        }
+        match self.param("maddr") {
+            None => Ok(None),
+            Some(value) => value.and_then(Host::parse).map(Some).ok_or(Malformed {
+                field: HeaderName::Other,
+                offset: 0,
+                rule: "bad_host",
+            }),
+        }
+    }
+
     /// Whether the two are equal by RFC 3261 §19.1.4 (which is not transitive).
     ///
     /// tel URIs are compared by RFC 3966 §5, others octet by octet behind the scheme. URIs with more than 32 parameters

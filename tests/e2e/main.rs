@@ -8,6 +8,8 @@ mod control;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod early_dialogs;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod framing;

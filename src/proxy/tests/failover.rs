@@ -317,3 +317,71 @@ fn a_cancelled_call_is_not_taken_to_another_target() {
         w.silent(fe02);
     }
 }
+
+#[test]
+fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_does_not() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    let begin = |w: &mut World, branch: &str| {
+        let request = Request {
+            method: "MESSAGE",
+            branch,
+            ..Request::default()
+        };
+        w.send(client, &request.to_string());
+    };
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(fe01, "INVITE");
+    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    // Without: only that request moves on.
+    begin(&mut w, "z9hG4bK1");
+    let got = w.expect(fe01, "MESSAGE");
+    w.send(fe01, &answer(&got, "503 Service Unavailable", ""));
+    w.expect(fe02, "MESSAGE");
+    begin(&mut w, "z9hG4bK2");
+    let got = w.expect(fe01, "MESSAGE");
+    // With: nothing new for 20 seconds.
+    w.send(
+        fe01,
+        &answer(
+            &got,
+            "503 Service Unavailable",
+            "Retry-After: 20 (busy);duration=3\n",
+        ),
+    );
+    w.expect(fe02, "MESSAGE");
+    w.pass(Duration::from_secs(19));
+    begin(&mut w, "z9hG4bK3");
+    w.silent(fe01);
+    let got = w.expect(fe02, "MESSAGE");
+    // What belongs to a dialog goes there all the same.
+    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let bye = Request {
+        method: "BYE",
+        branch: "z9hG4bKbye",
+        cseq: 2,
+        more: &route,
+        ..Request::default()
+    };
+    w.send(client, &bye.to_string());
+    w.expect(fe01, "BYE");
+    // When all ask for a pause, the answer does not wait for it.
+    w.send(
+        fe02,
+        &answer(&got, "503 Service Unavailable", "Retry-After: 9000000000\n"),
+    );
+    while w.take(client).is_some() {}
+    begin(&mut w, "z9hG4bK4");
+    w.expect(client, "SIP/2.0 503");
+    assert_eq!(w.reasons().last(), Some(&"peer_held_off"));
+    w.pass(Duration::from_secs(2));
+    begin(&mut w, "z9hG4bK5");
+    w.expect(fe01, "MESSAGE");
+    // No server keeps us away for longer than five minutes.
+    w.pass(Duration::from_secs(300));
+    w.lose(fe01);
+    begin(&mut w, "z9hG4bK6");
+    w.connect_failed(FE01);
+    w.expect(fe02, "MESSAGE");
+}

@@ -3,7 +3,9 @@
 mod dialogs;
 mod failover;
 mod forwarding;
+mod loops;
 mod message_policy;
+mod methods;
 mod model;
 mod responses;
 mod shards;

@@ -230,13 +230,15 @@ impl Driver {
             other.map(|(l, _)| *l)
         });
         let Some(on) = on else { return };
+        let pause = status == 503 && call % 2 == 1;
+        let more = if pause { "Retry-After: 5\n" } else { "" };
         let before = self.ledger.calls[call].finals.len();
         let answers = self.ledger.calls[call].seen;
         let certain = self.ledger.is_certain(call, copy, status, now)
             && self.world.is_live(self.ledger.calls[call].link);
         self.ledger.answered(call, copy, status, now);
         self.world
-            .send(on, &answer(&text, &format!("{status} Text"), ""));
+            .send(on, &answer(&text, &format!("{status} Text"), more));
         self.settle(false);
         let seen = &mut self.ledger.calls[call];
         if !certain || status == 503 {

@@ -1,0 +1,366 @@
+//! Loops, breadth and bombs (RFC 5393, RFC 3261 §16.3), and Request-URIs that name this node in every form (§16.4).
+use super::world::*;
+
+#[test]
+fn max_breadth_is_added_capped_passed_whole_and_440_when_used_up() {
+    let cases = [
+        ("", "60"),
+        ("Max-Breadth: 60\n", "60"),
+        ("Max-Breadth: 100\n", "60"),
+        ("Max-Breadth: 4294967295\n", "60"),
+        ("max-breadth: 7\n", "7"),
+        ("Max-Breadth: 1\n", "1"),
+    ];
+    for (given, passed) in cases {
+        let mut w = World::new();
+        let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+        let request = Request {
+            more: given,
+            ..Request::default()
+        };
+        w.send(client, &request.to_string());
+        let invite = w.expect(fe01, "INVITE");
+        assert_eq!(fields(&invite, "Max-Breadth"), vec![passed], "{given}");
+        // One branch after the other: what the first one has given back, the next one gets.
+        w.send(fe01, &answer(&invite, "503 Service Unavailable", ""));
+        let again = w.expect(fe02, "INVITE");
+        assert_eq!(fields(&again, "Max-Breadth"), vec![passed], "{given}");
+    }
+    for (given, status, reason) in [
+        ("Max-Breadth: 0\n", "SIP/2.0 440", "max_breadth_exceeded"),
+        ("Max-Breadth: some\n", "SIP/2.0 400", "malformed_request"),
+        (
+            "Max-Breadth: 1\nMax-Breadth: 1\n",
+            "SIP/2.0 400",
+            "malformed_request",
+        ),
+    ] {
+        let mut w = World::new();
+        let (client, fe01) = (w.client(), w.peer(FE01));
+        let request = Request {
+            more: given,
+            ..Request::default()
+        };
+        w.send(client, &request.to_string());
+        w.expect(client, status);
+        assert_eq!(w.reasons(), vec![reason]);
+        w.silent(fe01);
+        w.all_freed();
+    }
+}
+
+#[test]
+fn a_route_longer_than_any_way_is_refused_and_the_longest_is_followed() {
+    let ours = |count: usize| "Route: <sip:edge01.contoso.test;lr>\n".repeat(count);
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    let request = Request {
+        more: &ours(100),
+        ..Request::default()
+    };
+    w.send(client, &request.to_string());
+    let invite = w.expect(fe01, "INVITE");
+    assert_eq!(fields(&invite, "Route"), [""; 0], "all of them named us");
+    let one_line = format!(
+        "Route: {}\n",
+        vec!["<sip:a.contoso.test;lr>"; 500].join(",")
+    );
+    for bomb in [ours(101), ours(1_500), one_line] {
+        let request = Request {
+            more: &bomb,
+            branch: "z9hG4bKbomb",
+            ..Request::default()
+        };
+        w.send(client, &request.to_string());
+        w.expect(client, "SIP/2.0 400");
+        assert_eq!(w.reasons().last(), Some(&"too_many_routes"));
+        w.silent(fe01);
+    }
+}
+
+#[test]
+fn every_form_of_our_name_in_the_request_line_is_ours_and_leads_nowhere_else() {
+    let forms = [
+        "sip:edge01.contoso.test",
+        "sip:EDGE01.Contoso.TEST",
+        "sip:edge01.contoso.test.",
+        "sip:edge01.contoso.test:5061",
+        "sip:192.0.2.1:5061",
+        "sip:192.0.2.1",
+        "sips:edge01.contoso.test",
+        "sip:edge01.contoso.test;transport=tls",
+        "sip:edge01.contoso.test;transport=udp",
+        "sip:edge01.contoso.test;lr",
+    ];
+    for uri in forms {
+        let mut w = World::new();
+        let (home, fe02, partner) = (w.peer(FE01), w.peer(FE02), w.peer(PARTNER));
+        // A home server asks the node itself: no user of it, so nobody behind it.
+        let ping = Request {
+            method: "OPTIONS",
+            uri,
+            ..Request::default()
+        };
+        w.send(home, &ping.to_string());
+        w.expect(home, "SIP/2.0 200");
+        // Anything else for the node is for nobody.
+        let call = Request {
+            uri,
+            branch: "z9hG4bKcall",
+            ..Request::default()
+        };
+        w.send(home, &call.to_string());
+        w.expect(home, "SIP/2.0 404");
+        w.silent(fe02);
+        w.silent(partner);
+        w.all_freed();
+    }
+}
+
+#[test]
+fn a_port_or_address_that_is_not_ours_is_not_us() {
+    for uri in [
+        "sip:edge01.contoso.test:5070",
+        "sip:192.0.2.1:5060",
+        "sip:192.0.2.2",
+        "sip:[2001:db8::1]",
+        "sip:edge02.contoso.test",
+    ] {
+        let mut w = World::new();
+        let home = w.peer(FE01);
+        let ping = Request {
+            method: "OPTIONS",
+            uri,
+            ..Request::default()
+        };
+        w.send(home, &ping.to_string());
+        w.expect(home, "SIP/2.0 404");
+        assert_eq!(w.reasons(), vec!["no_route"], "{uri}");
+    }
+}
+
+#[test]
+fn an_ipv6_listener_is_named_by_its_address_however_written() {
+    use crate::proxy::{Actions, Origin};
+    let mut w = World::new();
+    let home = w.peer(FE01);
+    for (host, ours) in [
+        ("[2001:db8::1]", true),
+        ("[2001:DB8:0:0:0:0:0:1]:5061", true),
+        ("[2001:db8::2]", false),
+        ("[2001:db8::1]:5060", false),
+    ] {
+        let text = Request {
+            method: "OPTIONS",
+            uri: &format!("sip:{host}"),
+            ..Request::default()
+        };
+        let bytes = wire(&text.to_string());
+        let message = crate::sip::Message::parse(&bytes).unwrap();
+        let origin = Origin {
+            local: "[2001:db8::1]:5061".parse().unwrap(),
+            remote: "[2001:db8::9]:40000".parse().unwrap(),
+            link: home,
+            identity: crate::proxy::Identity::Peer(w.peer_id(FE01)),
+            asked: 0,
+        };
+        let mut out = Actions::default();
+        w.cores[0].on_message(&origin, &message, w.now, &mut out);
+        let reply = String::from_utf8(out.bytes).unwrap();
+        let status = if ours { "SIP/2.0 200" } else { "SIP/2.0 404" };
+        assert!(reply.starts_with(status), "{host}: {reply}");
+        // RFC 5118 §4.5: written without brackets.
+        assert!(reply.contains(";received=2001:db8::9\r\n"), "{reply}");
+    }
+}
+
+#[test]
+fn an_maddr_that_names_us_is_taken_out_with_its_port_and_transport() {
+    let ours = [
+        "sip:carol@fabrikam.test;maddr=edge01.contoso.test",
+        "sip:carol@fabrikam.test:5061;MADDR=192.0.2.1;transport=tls",
+        "sip:carol@fabrikam.test;user=phone;maddr=edge01.contoso.test",
+    ];
+    for uri in ours {
+        let mut w = World::new();
+        let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+        let call = Request {
+            uri,
+            ..Request::default()
+        };
+        w.send(home, &call.to_string());
+        let invite = w.take(partner).unwrap();
+        let plain = if uri.contains("user=phone") {
+            "INVITE sip:carol@fabrikam.test;user=phone SIP/2.0\r\n"
+        } else {
+            "INVITE sip:carol@fabrikam.test SIP/2.0\r\n"
+        };
+        assert!(invite.starts_with(plain), "{uri}: {invite}");
+        // Its CANCEL and its ACK bear the Request-URI that was sent.
+        w.send(partner, &answer(&invite, "486 Busy Here", ""));
+        let ack = w.take(partner).unwrap();
+        assert_eq!(ack.split(' ').nth(1), invite.split(' ').nth(1));
+    }
+}
+
+#[test]
+fn an_maddr_elsewhere_leads_to_a_listed_peer_or_nowhere() {
+    for (uri, to_partner) in [
+        ("sip:x@nowhere.test;maddr=edge.fabrikam.test", true),
+        ("sip:carol@fabrikam.test;maddr=198.51.100.66", false),
+        ("sip:carol@fabrikam.test;maddr=evil.test", false),
+    ] {
+        let mut w = World::new();
+        let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+        let call = Request {
+            uri,
+            ..Request::default()
+        };
+        w.send(home, &call.to_string());
+        if to_partner {
+            w.expect(partner, &format!("INVITE {uri} SIP/2.0\r\n"));
+        } else {
+            w.expect(home, "SIP/2.0 404");
+            w.silent(partner);
+        }
+    }
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    let call = Request {
+        uri: "sip:bob@contoso.test;maddr=",
+        ..Request::default()
+    };
+    w.send(client, &call.to_string());
+    w.expect(client, "SIP/2.0 400");
+    // Whatever a client writes there, its requests go home.
+    let call = Request {
+        uri: "sip:bob@contoso.test;maddr=198.51.100.66",
+        branch: "z9hG4bKtwo",
+        ..Request::default()
+    };
+    w.send(client, &call.to_string());
+    w.expect(
+        home,
+        "INVITE sip:bob@contoso.test;maddr=198.51.100.66 SIP/2.0\r\n",
+    );
+}
+
+#[test]
+fn a_transport_parameter_changes_neither_the_way_nor_the_octets() {
+    let mut w = World::new();
+    let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
+    for (branch, uri) in [
+        ("z9hG4bKu", "sip:bob@contoso.test;transport=udp"),
+        ("z9hG4bKt", "sip:bob@contoso.test;transport=tcp"),
+        ("z9hG4bKs", "sip:bob@contoso.test;transport=sctp"),
+    ] {
+        let call = Request {
+            uri,
+            branch,
+            ..Request::default()
+        };
+        w.send(client, &call.to_string());
+        w.expect(home, &format!("INVITE {uri} SIP/2.0\r\n"));
+    }
+    let call = Request {
+        uri: "sip:carol@fabrikam.test;transport=udp",
+        more: "Route: <sip:edge01.contoso.test;transport=udp;lr>\n",
+        ..Request::default()
+    };
+    w.send(home, &call.to_string());
+    let invite = w.expect(
+        partner,
+        "INVITE sip:carol@fabrikam.test;transport=udp SIP/2.0\r\n",
+    );
+    assert_eq!(field(&invite, "Route"), None);
+}
+
+#[test]
+fn a_request_that_spirals_through_us_ends_by_max_forwards_at_the_latest() {
+    let mut w = World::new();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    // Two elements that send the request to each other and change it each time: no loop by RFC 5393, so its hops end it.
+    let mut text = wire(
+        &Request {
+            uri: "sip:x0@fabrikam.test",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let mut passed = 0;
+    loop {
+        w.send_bytes(home, &text);
+        let Some(next) = w.take(partner) else { break };
+        passed += 1;
+        assert!(passed <= 70, "for ever");
+        let onward = next.replacen(
+            "Via: ",
+            "Via: SIP/2.0/TLS b.test;branch=z9hG4bKb\r\nVia: ",
+            1,
+        );
+        let branch = format!("branch=z9hG4bKb{passed}");
+        text = onward
+            .replacen("branch=z9hG4bKb", &branch, 1)
+            .replacen(
+                &format!("sip:x{}@", passed - 1),
+                &format!("sip:x{passed}@"),
+                1,
+            )
+            .into_bytes();
+    }
+    assert_eq!(passed, 70);
+    w.expect(home, "SIP/2.0 483");
+}
+
+#[test]
+fn under_overload_dialogs_and_responses_go_on() {
+    let mut topology = topology();
+    topology.limits.transactions = 16;
+    let mut w = World::with(topology, 1);
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(fe01, "INVITE");
+    // Twice what the limit allows.
+    let mut open = Vec::new();
+    for n in 0..32 {
+        let branch = format!("z9hG4bKm{n}");
+        let message = Request {
+            method: "MESSAGE",
+            branch: &branch,
+            ..Request::default()
+        };
+        w.send(client, &message.to_string());
+        match w.take(fe01) {
+            Some(message) => open.push(message),
+            None => {
+                w.expect(client, "SIP/2.0 503");
+            }
+        }
+    }
+    assert_eq!(open.len(), 15);
+    assert!(w.reasons().iter().all(|r| *r == "too_many_transactions"));
+    // The call is answered, acknowledged, changed and ended all the same.
+    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    for (n, method) in ["ACK", "INFO", "BYE"].into_iter().enumerate() {
+        let branch = format!("z9hG4bKd{n}");
+        let request = Request {
+            method,
+            branch: &branch,
+            more: &route,
+            cseq: 2,
+            ..Request::default()
+        };
+        w.send(client, &request.to_string());
+        let got = w.expect(fe01, method);
+        if method != "ACK" {
+            w.send(fe01, &answer(&got, "200 OK", ""));
+            w.expect(client, "SIP/2.0 200");
+        }
+    }
+    for message in open {
+        w.send(fe01, &answer(&message, "200 OK", ""));
+        w.expect(client, "SIP/2.0 200");
+    }
+}
