@@ -1,7 +1,7 @@
 //! `sipward check FILE`: every fault of a topology at once, or the policy that results from it.
 use crate::topology::{
-    self, Accept, CertificateFacts, CrlFacts, Fault, Identity, KeyPair, NamePolicy, Peer, PeerKind,
-    Pool, PurposePolicy, Revocation, RevocationScope, Strategy, Topology, TrustSet, limits,
+    self, Accept, CertificateFacts, Fault, Identity, KeyPair, NamePolicy, Peer, PeerKind, Pool,
+    PurposePolicy, Revocation, RevocationScope, Strategy, Topology, TrustSet, limits,
     show_duration, show_time,
 };
 use crate::trust::Generation;
@@ -305,15 +305,12 @@ fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> {
     let crls: Vec<String> = trust
         .crls
         .iter()
-        .filter_map(|der| CrlFacts::read(der))
         .map(|crl| {
-            let next = crl
-                .next_update
-                .map_or("never".to_owned(), |time| page.until(time));
+            let next = page.until(i64::try_from(crl.next_update()).unwrap_or(i64::MAX));
             format!(
                 "of {}: {} revoked, next update {next}",
-                named(&crl.issuer),
-                crl.revoked
+                named(crl.issuer()),
+                crl.revoked()
             )
         })
         .collect();

@@ -6,6 +6,7 @@
 //! which [`Ladder`] draws.
 
 mod client;
+mod der;
 mod dialog;
 mod end;
 mod error;

@@ -1,9 +1,12 @@
 //! A throw-away PKI in memory (RFC 5280): authorities, leaves with every oddity a test needs, and CRLs.
+use super::der;
+use crate::topology::der::{Der, SEQUENCE, context};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension,
-    DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256,
-    PublicKeyData, RevocationReason, RevokedCertParams, RsaKeySize, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, PublicKeyData, RevocationReason,
+    RevokedCertParams, RsaKeySize, SanType, SerialNumber, SigningKey as _,
 };
 use rustls_pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime,
@@ -27,6 +30,9 @@ pub enum LabError {
     /// The system gave no random octets.
     #[error("no random octets for a serial number")]
     Random,
+    /// What was asked for does not fit what was made.
+    #[error("the lab cannot add to what the library made")]
+    Odd,
     /// A date is outside what X.509 can say.
     #[error("{0} seconds from now is no date that X.509 can hold")]
     Date(i64),
@@ -110,6 +116,8 @@ pub struct LeafSpec {
     pub unknown_critical: bool,
     /// Whether keyUsage permits keyEncipherment instead of digitalSignature.
     pub encipher_only: bool,
+    /// URIs of the CRL distribution points, each a point of its own; empty leaves the extension out.
+    pub crl_points: Vec<String>,
 }
 
 impl Default for LeafSpec {
@@ -127,6 +135,7 @@ impl Default for LeafSpec {
             authority: false,
             unknown_critical: false,
             encipher_only: false,
+            crl_points: Vec::new(),
         }
     }
 }
@@ -195,6 +204,11 @@ pub struct CrlSpec {
     pub next_update: i64,
     /// The CRL number.
     pub number: u64,
+    /// issuingDistributionPoint with this URI as full name; `None` leaves the extension out.
+    pub point: Option<String>,
+    /// Further extensions: the octets of the OID, whether critical, and the value; an issuingDistributionPoint that
+    /// no library writes, for one.
+    pub extensions: Vec<(Vec<u8>, bool, Vec<u8>)>,
 }
 
 impl Default for CrlSpec {
@@ -204,6 +218,8 @@ impl Default for CrlSpec {
             this_update: -60,
             next_update: DAY,
             number: 1,
+            point: None,
+            extensions: Vec::new(),
         }
     }
 }
@@ -388,6 +404,14 @@ impl Authority {
         self.sign_crl(spec).map(CertificateRevocationListDer::from)
     }
 
+    /// As [`Self::crl`], as PEM.
+    ///
+    /// # Errors
+    /// As [`Self::crl`].
+    pub fn crl_as_pem(&self, spec: &CrlSpec) -> Result<String, LabError> {
+        Ok(pem("X509 CRL", &self.sign_crl(spec)?))
+    }
+
     /// A CRL, thisUpdate now minus one minute, nextUpdate after `valid`, that lists `revoked`, as PEM.
     ///
     /// # Errors
@@ -398,7 +422,7 @@ impl Authority {
             next_update: i64::try_from(valid.as_secs()).unwrap_or(i64::MAX),
             ..CrlSpec::default()
         };
-        Ok(self.sign_crl(&spec)?.pem()?)
+        self.crl_as_pem(&spec)
     }
 
     /// This authority's certificate.
@@ -446,7 +470,7 @@ impl Authority {
         Issuer::from_params(&self.params, &self.key)
     }
 
-    fn sign_crl(&self, spec: &CrlSpec) -> Result<rcgen::CertificateRevocationList, LabError> {
+    fn sign_crl(&self, spec: &CrlSpec) -> Result<Vec<u8>, LabError> {
         // rcgen looks at the issuer's parameters only; what the certificate asserts is the verifier's affair.
         let mut params = self.params.clone();
         params.key_usages = vec![KeyUsagePurpose::CrlSign];
@@ -456,7 +480,14 @@ impl Authority {
             this_update: revocation_time,
             next_update: date(now, spec.next_update)?,
             crl_number: SerialNumber::from(spec.number),
-            issuing_distribution_point: None,
+            issuing_distribution_point: spec.point.as_ref().map(|uri| {
+                CrlIssuingDistributionPoint {
+                    distribution_point: CrlDistributionPoint {
+                        uris: vec![uri.clone()],
+                    },
+                    scope: None,
+                }
+            }),
             revoked_certs: spec
                 .revoked
                 .iter()
@@ -469,8 +500,43 @@ impl Authority {
                 .collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        Ok(list.signed_by(&Issuer::from_params(&params, &*self.key))?)
+        let made = list.signed_by(&Issuer::from_params(&params, &*self.key))?;
+        if spec.extensions.is_empty() {
+            return Ok(made.der().to_vec());
+        }
+        let extended = with_extensions(made.der(), &spec.extensions);
+        let (signed, algorithm) = extended.ok_or(LabError::Odd)?;
+        let signature = der::bits(&self.key.sign(&signed)?);
+        Ok(der::element(0x30, &[&signed, &algorithm, &signature]))
     }
+}
+
+/// The signed part of a CRL with more extensions at its end, and its AlgorithmIdentifier.
+fn with_extensions(
+    crl: &[u8],
+    extensions: &[(Vec<u8>, bool, Vec<u8>)],
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut list = Der::new(crl).expect(SEQUENCE)?.inside();
+    let signed = list.expect(SEQUENCE)?;
+    let algorithm = list.expect(SEQUENCE)?;
+    let mut fields = signed.inside();
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    while let Some(field) = fields.next() {
+        if field.tag != context(0) {
+            parts.push(field.whole().to_vec());
+            continue;
+        }
+        let mut all = field.inside().next()?.content().to_vec();
+        for (id, critical, value) in extensions {
+            let id = der::element(0x06, &[id]);
+            let critical: &[u8] = if *critical { &[1, 1, 0xff] } else { &[] };
+            let value = der::element(0x04, &[value]);
+            all.extend(der::element(0x30, &[&id, critical, &value]));
+        }
+        parts.push(der::element(context(0), &[&der::element(0x30, &[&all])]));
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+    Some((der::element(0x30, &parts), algorithm.whole().to_vec()))
 }
 
 /// A leaf that is its own issuer.
@@ -565,6 +631,13 @@ fn leaf_params(spec: &LeafSpec) -> Result<(CertificateParams, Serial), LabError>
         KeyUsagePurpose::DigitalSignature
     }];
     params.extended_key_usages = spec.usages.iter().map(|u| u.purpose()).collect();
+    params.crl_distribution_points = spec
+        .crl_points
+        .iter()
+        .map(|uri| CrlDistributionPoint {
+            uris: vec![uri.clone()],
+        })
+        .collect();
     if spec.authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     }

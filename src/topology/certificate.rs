@@ -1,9 +1,9 @@
-//! What a certificate or CRL says of itself, for checks and for show; paths are judged elsewhere (RFC 5280, RFC 5922 §7.1).
+//! What a certificate says of itself, for checks and for show; paths are judged elsewhere (RFC 5280, RFC 5922 §7.1).
 use super::DnsName;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::Oid;
-use x509_parser::prelude::{CertificateRevocationList, FromDer};
+use x509_parser::prelude::FromDer;
 
 /// id-kp-sipDomain (RFC 5924 §4): 1.3.6.1.5.5.7.3.20.
 const SIP_DOMAIN: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 3, 20];
@@ -110,32 +110,6 @@ fn purposes(certificate: &X509Certificate<'_>) -> Option<(bool, bool)> {
     Some((both || usage.server_auth, both || usage.client_auth))
 }
 
-/// What a CRL says of itself.
-#[derive(Clone, Debug)]
-pub struct CrlFacts {
-    /// Issuer, as text.
-    pub issuer: String,
-    /// thisUpdate, Unix seconds.
-    pub this_update: i64,
-    /// nextUpdate, Unix seconds.
-    pub next_update: Option<i64>,
-    /// How many certificates it revokes.
-    pub revoked: usize,
-}
-
-impl CrlFacts {
-    /// Reads one CRL; `None` if it is none.
-    pub fn read(der: &[u8]) -> Option<Self> {
-        let (rest, crl) = CertificateRevocationList::from_der(der).ok()?;
-        rest.is_empty().then(|| Self {
-            issuer: crl.issuer().to_string(),
-            this_update: crl.last_update().timestamp(),
-            next_update: crl.next_update().map(|time| time.timestamp()),
-            revoked: crl.iter_revoked_certificates().count(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +135,5 @@ mod tests {
     fn octets_that_are_no_certificate_have_no_facts() {
         assert!(CertificateFacts::read(&[0x30, 0]).is_none());
         assert!(CertificateFacts::read(b"").is_none());
-        assert!(CrlFacts::read(&[0x30, 0]).is_none());
     }
 }

@@ -248,13 +248,15 @@ fn trust(old: &TrustSet, new: &TrustSet) -> Vec<String> {
             parts.push("anchors renewed under the same names".to_owned());
         }
     }
-    if old.crls != new.crls {
+    let digests = |t: &TrustSet| -> Vec<[u8; 32]> { t.crls.iter().map(|c| *c.digest()).collect() };
+    if digests(old) != digests(new) {
         parts.push(format!(
             "CRLs replaced ({} before, {} now)",
             old.crls.len(),
             new.crls.len()
         ));
     }
+    differs(&mut parts, "crl_refresh", old.crl_refresh, new.crl_refresh);
     differs(&mut parts, "revocation", old.revocation, new.revocation);
     differ(&mut parts, "scope", &old.scope.word(), &new.scope.word());
     parts

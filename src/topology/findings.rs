@@ -1,6 +1,6 @@
 //! What loading has found so far, and the way from an octet of the file to its line.
 use super::code::{Code, Severity};
-use super::{Fault, Warning};
+use super::{CrlRefusal, Fault, Warning};
 use std::path::{Path, PathBuf};
 
 /// The topology file as text, with the start of each line.
@@ -95,6 +95,16 @@ impl Findings {
             Severity::Fault => self.faults.push(finding),
             Severity::Warning => self.warnings.push(finding),
         }
+    }
+    /// Adds the fault that a CRL file cannot be used.
+    pub(super) fn add_crl(&mut self, refusal: CrlRefusal, line: u32, what: String) {
+        self.faults.push(Fault {
+            file: self.path.clone(),
+            line: Some(line),
+            code: refusal.code(),
+            what,
+            remedy: refusal.remedy().to_owned(),
+        });
     }
     pub(super) fn is_fatal(&self) -> bool {
         !self.faults.is_empty()

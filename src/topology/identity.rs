@@ -172,7 +172,7 @@ fn key(what: &str, file: &Text, context: &mut Context<'_, '_>) -> Option<Private
 }
 
 /// Reports a file that does not hold what it should.
-pub(super) fn malformed(what: &str, file: &Text, error: &str, context: &mut Context<'_, '_>) {
+fn malformed(what: &str, file: &Text, error: &str, context: &mut Context<'_, '_>) {
     let line = context.line(file);
     let path = context.path(file);
     context.add(

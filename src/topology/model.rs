@@ -1,6 +1,6 @@
 //! What a loaded topology holds: nodes, identities, trust sets, listeners, peers, pools and limits.
-use super::NamedFile;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use super::{CrlSource, HeldCrl, NamedFile};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,7 +87,17 @@ pub struct KeyPair {
     pub key: PrivateKeyDer<'static>,
 }
 
+impl Clone for KeyPair {
+    fn clone(&self) -> Self {
+        Self {
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+        }
+    }
+}
+
 /// `[[identity]]`: a certificate of ours.
+#[derive(Clone)]
 pub struct Identity {
     /// Its name in the file.
     pub name: String,
@@ -128,8 +138,12 @@ pub struct TrustSet {
     pub name: String,
     /// The trust anchors.
     pub anchors: Vec<CertificateDer<'static>>,
-    /// The CRLs.
-    pub crls: Vec<CertificateRevocationListDer<'static>>,
+    /// Where the CRLs are.
+    pub crl_sources: Vec<CrlSource>,
+    /// The CRLs as they were read; in a generation, those in force.
+    pub crls: Vec<HeldCrl>,
+    /// How often the sources are read again; `None`: at a reload only.
+    pub crl_refresh: Option<Duration>,
     /// Policy for CRLs.
     pub revocation: Revocation,
     /// Scope of that policy.
@@ -465,6 +479,7 @@ pub struct AdminSettings {
 }
 
 /// One loaded topology: every reference resolved, every file read.
+#[derive(Clone)]
 pub struct Topology {
     pub(crate) path: PathBuf,
     pub(crate) node: Node,

@@ -3,7 +3,7 @@
 //! rustls-pemfile is archived upstream (RUSTSEC-2025-0134, unmaintained, acknowledged in deny.toml), so nothing else
 //! in the crate uses it. Its successor is `rustls_pki_types::pem::PemObject`: replacing [`sections`] by
 //! `pem_slice_iter` is the one edit.
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Why a file does not hold what it should.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,14 +34,14 @@ pub(crate) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// The CRLs of a file; at least one.
-pub(super) fn crls(file: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
-    if is_der(file) {
-        return Ok(vec![CertificateRevocationListDer::from(file.to_vec())]);
+pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
+    if is_der(&file) {
+        return Ok(vec![file]);
     }
     let mut found = Vec::new();
-    for section in sections(file)? {
+    for section in sections(&file)? {
         if let rustls_pemfile::Item::Crl(der) = section {
-            found.push(der);
+            found.push(der.to_vec());
         }
     }
     some(found, "CRL (-----BEGIN X509 CRL-----)")
@@ -100,15 +100,15 @@ mod tests {
     fn text_around_the_armour_and_other_sections_do_not_matter() {
         let file = format!("subject=/CN=a\n{KEY}{CERTIFICATE}issuer=b\n{CERTIFICATE}{CRL}");
         assert_eq!(certificates(file.as_bytes()).unwrap().len(), 2);
-        assert_eq!(crls(file.as_bytes()).unwrap().len(), 1);
         assert!(private_key(file.as_bytes()).is_ok());
+        assert_eq!(crls(file.into_bytes()).unwrap().len(), 1);
     }
 
     #[test]
     fn a_der_file_is_one_object() {
         let der = [0x30, 3, 2, 1, 1];
         assert_eq!(certificates(&der).unwrap()[0].as_ref(), der);
-        assert_eq!(crls(&der).unwrap()[0].as_ref(), der);
+        assert_eq!(crls(der.to_vec()).unwrap()[0], der);
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
             Err(PemError::Nothing(_))
         ));
         assert!(matches!(
-            crls(CERTIFICATE.as_bytes()),
+            crls(CERTIFICATE.as_bytes().to_vec()),
             Err(PemError::Nothing(_))
         ));
         assert!(matches!(

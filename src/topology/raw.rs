@@ -59,6 +59,7 @@ pub(super) struct RawTrust {
     pub(super) name: Option<Text>,
     pub(super) anchors: Option<Text>,
     pub(super) crls: Option<Vec<Text>>,
+    pub(super) crl_refresh: Option<Text>,
     pub(super) revocation: Option<Spanned<toml::Value>>,
     pub(super) scope: Option<RevocationScope>,
 }

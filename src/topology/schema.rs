@@ -113,6 +113,7 @@ const TRUST: &[Key] = &[
     must("name", Kind::Text),
     must("anchors", Kind::Text),
     may("crls", Kind::Texts),
+    may("crl_refresh", Kind::Text),
     may("revocation", Kind::WordOrTable(&["require", "off"], GRACE)),
     may("scope", Kind::Word(RevocationScope::WORDS)),
 ];

@@ -335,7 +335,8 @@ const CASES: &[Case] = &[
     case(Code::PemMalformed, &[("\"edge.key.pem\"", "\"garbage.pem\"")], "garbage.pem", "it holds no private key"),
     case(Code::PemMalformed, &[("\"edge.chain.pem\"", "\"garbage.pem\"")], "garbage.pem", "it holds no certificate"),
     case(Code::PemMalformed, &[("\"fabrikam-ca.pem\"", "\"broken.pem\"")], "broken.pem", "certificate number 1 cannot be parsed"),
-    case(Code::PemMalformed, &[("\"fabrikam-ca.crl.pem\"", "\"broken.crl.pem\"")], "broken.crl.pem", "cannot be parsed"),
+    case(Code::InvalidDuration, &[("scope = \"leaf\"", "crl_refresh = \"often\"")], "crl_refresh", "crl_refresh = \"often\" cannot be read"),
+    case(Code::OutOfRange, &[("scope = \"leaf\"", "crl_refresh = \"2d\"")], "crl_refresh", "crl_refresh is out of range"),
     case(Code::KeyMismatch, &[("\"edge.key.pem\"", "\"other.key.pem\"")], "other.key.pem", "does not belong"),
     case(Code::ChainOrder, &[("\"edge.chain.pem\"", "\"disordered.chain.pem\"")], "disordered", "was issued by"),
     case(Code::CertificateExpired, &[("\"edge.chain.pem\"", "\"expired.chain.pem\""), ("edge.key", "expired.key")], "expired.chain", "expired at"),
@@ -733,6 +734,47 @@ fn crls_and_anchors_are_compared_by_content() {
 }
 
 #[test]
+fn a_crl_that_cannot_be_used_is_a_fault_with_its_reason() {
+    let lab = Lab::new();
+    let faults = lab
+        .load(&edited(&[(
+            "\"fabrikam-ca.crl.pem\"",
+            "\"broken.crl.pem\"",
+        )]))
+        .err()
+        .unwrap();
+    assert_eq!(faults.len(), 1, "{}", shown(&faults));
+    assert_eq!(faults[0].code, "crl_malformed");
+    assert!(
+        faults[0].what.contains("broken.crl.pem"),
+        "{}",
+        faults[0].what
+    );
+}
+
+#[test]
+fn crls_come_from_directories_too_and_are_read_again_unless_told_otherwise() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("crls")).unwrap();
+    for name in ["enterprise-ca", "fabrikam-ca"] {
+        let from = lab.path(&format!("{name}.crl.pem"));
+        std::fs::copy(from, lab.path(&format!("crls/{name}.crl"))).unwrap();
+    }
+    let text = edited(&[
+        ("\"enterprise-ca.crl.pem\"", "\"crls\""),
+        ("scope = \"leaf\"", "crl_refresh = \"off\""),
+    ]);
+    let topology = lab.good(&text);
+    let [first, second] = topology.trusts() else {
+        panic!("two trust sets");
+    };
+    assert_eq!((first.crls.len(), second.crls.len()), (2, 1));
+    assert_eq!(first.crl_sources[0].path, lab.path("crls"));
+    assert_eq!(first.crl_refresh, Some(Duration::from_secs(300)));
+    assert_eq!(second.crl_refresh, None);
+}
+
+#[test]
 fn what_needs_a_restart_is_said_apart() {
     let lab = Lab::new();
     let old = lab.good(GOOD);
@@ -835,4 +877,13 @@ fn the_docs_have_the_tables_of_limits_and_codes() {
         rows.collect::<String>()
     );
     assert!(docs.contains(&codes), "the table should be:\n{codes}");
+    let rows = CrlRefusal::ALL.iter().map(|refusal| {
+        let (says, remedy) = (refusal.sentence(), refusal.remedy());
+        format!("| `{refusal}` | {says} ({}) | {remedy} |\n", refusal.rfc())
+    });
+    let refusals = format!(
+        "| code | the CRL | what to do |\n|---|---|---|\n{}",
+        rows.collect::<String>()
+    );
+    assert!(docs.contains(&refusals), "the table should be:\n{refusals}");
 }

@@ -1,14 +1,19 @@
 //! `[[trust]]`: anchors and CRLs, read, and the revocation policy over them.
-use super::certificate::CrlFacts;
 use super::code::Code;
 use super::context::Context;
-use super::identity::{chain, malformed, warn_soon};
-use super::pem;
+use super::identity::{chain, warn_soon};
 use super::quantity::duration;
 use super::raw::{RawTrust, Text};
-use super::{Revocation, RevocationScope, TrustSet};
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use super::{CrlRefusal, CrlSource, HeldCrl, Revocation, RevocationScope, TrustSet, read_crls};
+use rustls_pki_types::CertificateDer;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// How often CRL files are read again: soon enough after a revocation, and reading costs little.
+const USUAL_REFRESH: Duration = Duration::from_secs(300);
+const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+const LONGEST_REFRESH: Duration = Duration::from_secs(86_400);
 
 /// A CRL that is a month late is no statement any more.
 const LONGEST_GRACE: Duration = Duration::from_secs(30 * 86_400);
@@ -22,7 +27,8 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
         .anchors
         .as_ref()
         .and_then(|file| anchors(&label, file, context));
-    let crls = crls(raw.crls.as_deref().unwrap_or_default(), context);
+    let crls = crls(&label, raw.crls.as_deref().unwrap_or_default(), context);
+    let refresh = refresh(raw, &label, context);
     let named = raw.crls.as_ref().is_some_and(|list| !list.is_empty());
     match revocation {
         Some(Revocation::Off) => {
@@ -49,10 +55,13 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
         ),
         Some(Revocation::Require | Revocation::Grace(_)) | None => {}
     }
+    let (crl_sources, crls) = crls?;
     Some(TrustSet {
         name,
         anchors: anchors?,
-        crls: crls?,
+        crl_sources,
+        crls,
+        crl_refresh: refresh?,
         revocation: revocation?,
         scope: raw.scope.unwrap_or(RevocationScope::Chain),
         line,
@@ -75,32 +84,98 @@ fn anchors(
     Some(anchors)
 }
 
+/// Where the CRLs are, and what is there; what cannot be used is reported.
 fn crls(
+    label: &str,
     files: &[Text],
     context: &mut Context<'_, '_>,
-) -> Option<Vec<CertificateRevocationListDer<'static>>> {
+) -> Option<(Vec<CrlSource>, Vec<HeldCrl>)> {
+    let sources: Vec<CrlSource> = files
+        .iter()
+        .map(|file| CrlSource {
+            path: context.path(file),
+            line: context.line(file),
+        })
+        .collect();
     let mut crls = Vec::new();
     let mut whole = true;
-    for file in files {
-        let Some(octets) = context.read(file, "crl") else {
-            whole = false;
-            continue;
-        };
-        match pem::crls(&octets) {
-            Ok(found) if found.iter().all(|crl| CrlFacts::read(crl).is_some()) => {
-                crls.extend(found)
-            }
-            Ok(_) => {
-                malformed("crl", file, "one of its CRLs cannot be parsed", context);
+    for read in read_crls(&sources) {
+        match read.content {
+            Ok(lists) => crls.extend(lists.into_iter().map(|list| HeldCrl {
+                file: Arc::clone(&read.file),
+                list,
+            })),
+            Err((refusal, said)) => {
                 whole = false;
-            }
-            Err(error) => {
-                malformed("crl", file, &error.to_string(), context);
-                whole = false;
+                report(label, &read.file, read.line, refusal, &said, context);
             }
         }
     }
-    whole.then_some(crls)
+    whole.then_some((sources, crls))
+}
+
+/// Reports a CRL file that cannot be used.
+fn report(
+    label: &str,
+    file: &Path,
+    line: u32,
+    refusal: CrlRefusal,
+    said: &str,
+    context: &mut Context<'_, '_>,
+) {
+    let shown = file.display();
+    if refusal != CrlRefusal::Unreadable {
+        let what = refusal.sentence();
+        let what = format!("{label}: the CRL file {shown} cannot be used: {what} ({said})");
+        context.found.add_crl(refusal, line, what);
+    } else if file.exists() {
+        context.add(
+            Code::FileUnreadable,
+            line,
+            format!("{label}: the CRLs in {shown} cannot be read: {said}"),
+            "name a file or a directory that the user sipward runs as may read",
+        );
+    } else {
+        context.add(
+            Code::FileMissing,
+            line,
+            format!("{label}: the CRL file {shown} does not exist"),
+            "correct the path (a relative one starts at the topology file's directory) or put the file there",
+        );
+    }
+}
+
+/// How often CRLs are read again; the outer `None` when that cannot be read.
+fn refresh(raw: &RawTrust, label: &str, context: &mut Context<'_, '_>) -> Option<Option<Duration>> {
+    let Some(text) = &raw.crl_refresh else {
+        return Some(Some(USUAL_REFRESH));
+    };
+    if text.get_ref() == "off" {
+        return Some(None);
+    }
+    let line = context.line(text);
+    let Some(every) = duration(text.get_ref()) else {
+        context.add(
+            Code::InvalidDuration,
+            line,
+            format!(
+                "{label}: crl_refresh = \"{}\" cannot be read",
+                text.get_ref()
+            ),
+            "write a number with a unit, \"5m\" or \"1h\", or \"off\"",
+        );
+        return None;
+    };
+    if every < SHORTEST_REFRESH || every > LONGEST_REFRESH {
+        context.add(
+            Code::OutOfRange,
+            line,
+            format!("{label}: crl_refresh is out of range"),
+            "choose 1s to 1d, or \"off\"",
+        );
+        return None;
+    }
+    Some(Some(every))
 }
 
 fn revocation(raw: &RawTrust, label: &str, context: &mut Context<'_, '_>) -> Option<Revocation> {

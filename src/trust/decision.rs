@@ -233,12 +233,13 @@ fn judge(
             || narrate::validity(path, at),
             || validity::check(path, at),
         )?;
+        let anchors = generation.anchors(set);
         let crl = trace.step(
             "revocation",
             || narrate::revocation(trust),
             || {
-                narrate::crls(trace, path, trust, generation.crls(set), at);
-                revocation::check(path, trust, generation.crls(set), at)
+                narrate::crls(trace, path, trust, at);
+                revocation::check(path, trust, anchors, generation.unfit(set), at)
                     .map_err(|refusal| in_set(refusal, trust.line))
             },
         )?;
@@ -247,7 +248,7 @@ fn judge(
             || narrate::purpose(path, direction, peer),
             || purpose::check(path, direction, peer.purpose),
         )?;
-        let anchor = generation.anchors(set).subject_of(path.anchor());
+        let anchor = anchors.subject_of(path.anchor());
         Ok(Vouched {
             anchor: (trust.name.clone(), anchor.unwrap_or_default().to_owned()),
             crl,

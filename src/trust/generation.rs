@@ -1,17 +1,17 @@
 //! A generation: one immutable loaded topology with its anchors and CRLs ready for path building.
+use super::admission::{Admitted, RefusedCrl, Unfit, admit, take};
 use super::chain::subject_text;
+use super::revocation::signs_crls;
 use super::{Presented, Reason, decide};
-use crate::topology::{Direction, Expectation, Fault, Peer, Topology, TrustRef, TrustSet};
-use rustls_pki_types::{
-    CertificateDer, CertificateRevocationListDer, SignatureVerificationAlgorithm, TrustAnchor,
-    UnixTime,
+use crate::topology::{
+    CrlFile, CrlRefusal, Direction, Expectation, Fault, HeldCrl, Peer, Revocation, Topology,
+    TrustRef, TrustSet,
 };
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use std::fmt;
 use std::sync::Arc;
-use webpki::{CertRevocationList, OwnedCertRevocationList};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
-use x509_parser::revocation_list::CertificateRevocationList;
 
 /// One immutable loaded topology with what [`super::decide`] needs of it.
 pub struct Generation {
@@ -21,11 +21,13 @@ pub struct Generation {
     sets: Vec<Arc<Prepared>>,
     by_name: Vec<TrustRef>,
     notes: Vec<Fault>,
+    refused: Vec<RefusedCrl>,
 }
 
+#[derive(Clone)]
 struct Prepared {
-    anchors: Anchors,
-    crls: Vec<Crl>,
+    anchors: Arc<Anchors>,
+    unfit: Vec<Unfit>,
 }
 
 /// The anchors of one trust set.
@@ -33,6 +35,8 @@ pub(super) struct Anchors {
     anchors: Vec<TrustAnchor<'static>>,
     /// Their subjects as text, in the same order.
     subjects: Vec<String>,
+    /// Whether the keyUsage of each permits it to sign CRLs.
+    signs_crls: Vec<bool>,
 }
 
 impl Anchors {
@@ -43,72 +47,23 @@ impl Anchors {
 
     /// The subject of one of them as text.
     pub(super) fn subject_of(&self, anchor: &TrustAnchor<'_>) -> Option<&str> {
-        let position = self.anchors.iter().position(|a| {
+        self.subjects
+            .get(self.position(anchor)?)
+            .map(String::as_str)
+    }
+
+    /// Whether one of them may sign CRLs.
+    pub(super) fn signs_crls(&self, anchor: &TrustAnchor<'_>) -> bool {
+        self.position(anchor)
+            .and_then(|position| self.signs_crls.get(position))
+            .is_some_and(|signs| *signs)
+    }
+
+    fn position(&self, anchor: &TrustAnchor<'_>) -> Option<usize> {
+        self.anchors.iter().position(|a| {
             a.subject == anchor.subject
                 && a.subject_public_key_info == anchor.subject_public_key_info
-        })?;
-        self.subjects.get(position).map(String::as_str)
-    }
-}
-
-/// A CRL, parsed once.
-pub(super) struct Crl {
-    pub(super) list: CertRevocationList<'static>,
-    /// The issuer as text.
-    pub(super) issuer: String,
-    issuer_der: Vec<u8>,
-    /// Unix seconds.
-    pub(super) this_update: u64,
-    /// Unix seconds.
-    pub(super) next_update: u64,
-    signed: Vec<u8>,
-    algorithm: Vec<u8>,
-    pub(super) signature: Vec<u8>,
-}
-
-impl Crl {
-    fn parse(der: &CertificateRevocationListDer<'_>) -> Result<Self, String> {
-        let list =
-            OwnedCertRevocationList::from_der(der.as_ref()).map_err(|error| error.to_string())?;
-        let (_, read) =
-            CertificateRevocationList::from_der(der.as_ref()).map_err(|error| error.to_string())?;
-        let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
-        Ok(Self {
-            list: list.into(),
-            issuer: subject_text(read.issuer()),
-            issuer_der: read.issuer().as_raw().to_vec(),
-            this_update: seconds(read.last_update().timestamp()),
-            next_update: seconds(
-                read.next_update()
-                    .ok_or("it has no nextUpdate")?
-                    .timestamp(),
-            ),
-            signed: read.tbs_cert_list.as_ref().to_vec(),
-            algorithm: read.signature_algorithm.algorithm.as_bytes().to_vec(),
-            signature: read.signature_value.data.to_vec(),
         })
-    }
-
-    /// Whether it carries the name of this certificate's issuer.
-    pub(super) fn is_of(&self, certificate: &X509Certificate<'_>) -> bool {
-        certificate.issuer().as_raw() == self.issuer_der
-    }
-
-    /// Whether it says that it is signed with this algorithm.
-    pub(super) fn is_signed_by_algorithm(
-        &self,
-        algorithm: &dyn SignatureVerificationAlgorithm,
-    ) -> bool {
-        // An AlgorithmIdentifier's content begins with the tag and the length of the OID.
-        let id = algorithm.signature_alg_id();
-        id.as_ref()
-            .get(2..)
-            .is_some_and(|rest| rest.starts_with(&self.algorithm))
-    }
-
-    /// The octets under the signature.
-    pub(super) fn signed_octets(&self) -> &[u8] {
-        &self.signed
     }
 }
 
@@ -116,10 +71,24 @@ impl Generation {
     /// Prepares anchors and CRLs, and runs the expectations at `at`.
     ///
     /// # Errors
-    /// Every anchor or CRL that cannot be used (`anchor_malformed`, `crl_malformed`) and every expectation that
+    /// Every anchor that cannot be used (`anchor_malformed`) and every expectation that
     /// fails (`expectation_failed`), each with file, line and what to do.
     pub fn build(number: u64, topology: Topology, at: UnixTime) -> Result<Self, Vec<Fault>> {
-        let generation = Self::prepare(number, topology, at)?;
+        Self::build_after(None, number, topology, at)
+    }
+
+    /// As [`Self::build`], for a generation that takes the place of `previous`: a CRL that is worse than the one held
+    /// there does not come into force, and the one held stays ([`Self::refused_crls`]).
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_after(
+        previous: Option<&Self>,
+        number: u64,
+        topology: Topology,
+        at: UnixTime,
+    ) -> Result<Self, Vec<Fault>> {
+        let generation = Self::prepare_after(previous, number, topology, at)?;
         let faults = generation.unmet_expectations(at);
         if faults.is_empty() {
             Ok(generation)
@@ -131,15 +100,40 @@ impl Generation {
     /// As [`Self::build`] without running the expectations: only for asking what would be decided.
     ///
     /// # Errors
-    /// Every anchor or CRL that cannot be used.
+    /// Every anchor that cannot be used.
     pub fn prepare(number: u64, topology: Topology, at: UnixTime) -> Result<Self, Vec<Fault>> {
+        Self::prepare_after(None, number, topology, at)
+    }
+
+    fn prepare_after(
+        previous: Option<&Self>,
+        number: u64,
+        mut topology: Topology,
+        at: UnixTime,
+    ) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut notes = Vec::new();
-        let sets = topology
-            .trusts()
-            .iter()
-            .map(|set| Arc::new(prepare(set, &topology, at, &mut faults, &mut notes)))
-            .collect();
+        let mut refused = Vec::new();
+        let mut sets = Vec::new();
+        for position in 0..topology.trusts.len() {
+            let Some(set) = topology.trusts.get(position) else {
+                break;
+            };
+            let anchors = Arc::new(prepare(set, &topology, at, &mut faults, &mut notes));
+            let held = previous.map_or(&[][..], |p| p.held(&set.name));
+            let admitted = admit(set.crls.clone(), held, &anchors, at);
+            let told = told(set, &admitted);
+            notes.extend(told.iter().map(|refused| note_of(refused, &topology)));
+            refused.extend(told);
+            notes.extend(worth(set, &admitted, &topology, at));
+            if let Some(set) = topology.trusts.get_mut(position) {
+                set.crls = admitted.in_force;
+            }
+            sets.push(Arc::new(Prepared {
+                anchors,
+                unfit: admitted.unfit,
+            }));
+        }
         let mut by_name: Vec<TrustRef> = (0u16..)
             .map(TrustRef)
             .zip(topology.trusts())
@@ -155,6 +149,7 @@ impl Generation {
             sets,
             by_name,
             notes,
+            refused,
         })
     }
 
@@ -174,6 +169,7 @@ impl Generation {
             sets: self.sets.clone(),
             by_name: self.by_name.clone(),
             notes: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -187,8 +183,100 @@ impl Generation {
         &self.topology
     }
 
-    /// What does not keep the generation from serving but wants the operator's eye: `crl_stale`,
-    /// `crl_bad_signature`, `crl_absent`, `anchor_expired`, at the time of building.
+    /// The next generation after the CRL files of some trust sets were read again: those that are worse than the ones
+    /// held, or cannot be read, do not come into force. Expectations are not asked: a revocation takes effect even if
+    /// somebody expected otherwise.
+    pub fn refresh(
+        &self,
+        number: u64,
+        read: Vec<(TrustRef, Vec<CrlFile>)>,
+        at: UnixTime,
+    ) -> Refreshed {
+        let mut outcome = Refreshed::default();
+        let mut topology = self.topology.clone();
+        let mut sets = self.sets.clone();
+        let mut changed = false;
+        for (reference, files) in read {
+            let (Some(set), Some(prepared)) = (
+                topology.trusts.get_mut(reference.index()),
+                sets.get_mut(reference.index()).map(Arc::make_mut),
+            ) else {
+                continue;
+            };
+            let held = std::mem::take(&mut set.crls);
+            let mut offered = Vec::new();
+            let mut kept = Vec::new();
+            for file in files {
+                match file.content {
+                    Ok(lists) => offered.extend(lists.into_iter().map(|list| HeldCrl {
+                        file: Arc::clone(&file.file),
+                        list,
+                    })),
+                    Err((refusal, said)) => {
+                        // A directory that cannot be listed keeps what was in it, as a file keeps what it held.
+                        kept.extend(
+                            held.iter()
+                                .filter(|c| c.file.starts_with(&file.file))
+                                .cloned(),
+                        );
+                        outcome.refused.push(RefusedCrl {
+                            trust: set.name.clone(),
+                            line: file.line,
+                            file: file.file,
+                            issuer: None,
+                            refusal,
+                            detail: said,
+                            digest: file.digest,
+                        });
+                    }
+                }
+            }
+            let mut admitted = admit(offered, &held, &prepared.anchors, at);
+            kept.into_iter()
+                .for_each(|crl| take(&mut admitted.in_force, crl));
+            outcome.refused.extend(told(set, &admitted));
+            let came = admitted
+                .in_force
+                .iter()
+                .filter(|crl| !held.iter().any(|h| h.list == crl.list));
+            outcome
+                .updated
+                .extend(came.map(|crl| (set.name.clone(), crl.clone())));
+            let same = held.len() == admitted.in_force.len()
+                && held
+                    .iter()
+                    .all(|h| admitted.in_force.iter().any(|c| c.list == h.list))
+                && prepared.unfit.len() == admitted.unfit.len();
+            changed |= !same;
+            set.crls = admitted.in_force;
+            prepared.unfit = admitted.unfit;
+        }
+        if changed {
+            outcome.generation = Some(Self {
+                number,
+                topology,
+                sets,
+                by_name: self.by_name.clone(),
+                notes: Vec::new(),
+                refused: Vec::new(),
+            });
+        }
+        outcome
+    }
+
+    /// The CRLs that the files offered and that did not come into force when this generation was built.
+    pub fn refused_crls(&self) -> &[RefusedCrl] {
+        &self.refused
+    }
+
+    /// The CRLs in force in the set of this name.
+    fn held(&self, set: &str) -> &[HeldCrl] {
+        let set = self.topology.trusts().iter().find(|t| t.name == set);
+        set.map_or(&[], |set| &set.crls)
+    }
+
+    /// What does not keep the generation from serving but wants the operator's eye, at the time of building:
+    /// `crl_stale`, `crl_absent`, `anchor_expired`, and every CRL that did not come into force.
     pub fn notes(&self) -> &[Fault] {
         &self.notes
     }
@@ -206,9 +294,9 @@ impl Generation {
         &self.set(set).anchors
     }
 
-    /// The CRLs of a set.
-    pub(super) fn crls(&self, set: TrustRef) -> &[Crl] {
-        &self.set(set).crls
+    /// The CRLs of a set that are not used, with nothing in their place.
+    pub(super) fn unfit(&self, set: TrustRef) -> &[Unfit] {
+        &self.set(set).unfit
     }
 
     /// All sets in the order of their names.
@@ -266,92 +354,161 @@ impl fmt::Debug for Generation {
     }
 }
 
+/// What [`Generation::refresh`] found.
+#[derive(Default)]
+pub struct Refreshed {
+    /// The next generation, if anything came into force or went out of it.
+    pub generation: Option<Generation>,
+    /// Files and CRLs that were not taken.
+    pub refused: Vec<RefusedCrl>,
+    /// CRLs that came into force, each with the name of its trust set.
+    pub updated: Vec<(String, HeldCrl)>,
+}
+
+fn fault(
+    set: &TrustSet,
+    topology: &Topology,
+    code: &'static str,
+    what: &str,
+    remedy: &str,
+) -> Fault {
+    Fault {
+        file: topology.path().to_owned(),
+        line: Some(set.line),
+        code,
+        what: format!("trust set {}: {what}", set.name),
+        remedy: remedy.to_owned(),
+    }
+}
+
+/// Reads the anchors of a set.
 fn prepare(
     set: &TrustSet,
     topology: &Topology,
     at: UnixTime,
     faults: &mut Vec<Fault>,
     notes: &mut Vec<Fault>,
-) -> Prepared {
-    let fault = |code, what: String, remedy: &str| Fault {
-        file: topology.path().to_owned(),
-        line: Some(set.line),
-        code,
-        what: format!("trust set {}: {what}", set.name),
-        remedy: remedy.to_owned(),
-    };
+) -> Anchors {
     let mut anchors = Anchors {
         anchors: Vec::new(),
         subjects: Vec::new(),
+        signs_crls: Vec::new(),
     };
     for (certificate, position) in set.anchors.iter().zip(1..) {
         match parse_anchor(certificate) {
-            Ok((anchor, subject, ends)) => {
-                if ends < at.as_secs() {
+            Ok(read) => {
+                if read.ends < at.as_secs() {
+                    let subject = &read.subject;
                     notes.push(fault(
+                        set,
+                        topology,
                         "anchor_expired",
-                        format!("the anchor {subject} is past its notAfter; it goes on vouching"),
+                        &format!("the anchor {subject} is past its notAfter; it goes on vouching"),
                         "remove it, or replace it by the CA's current certificate",
                     ));
                 }
-                anchors.anchors.push(anchor);
-                anchors.subjects.push(subject);
+                anchors.anchors.push(read.anchor);
+                anchors.subjects.push(read.subject);
+                anchors.signs_crls.push(read.signs_crls);
             }
             Err(error) => faults.push(fault(
+                set,
+                topology,
                 "anchor_malformed",
-                format!("anchor {position} cannot be used: {error}"),
+                &format!("anchor {position} cannot be used: {error}"),
                 "name a PEM file of X.509 CA certificates",
             )),
         }
     }
-    let mut crls = Vec::new();
-    for (der, position) in set.crls.iter().zip(1..) {
-        match Crl::parse(der) {
-            Ok(crl) => {
-                if crl.next_update <= at.as_secs() {
-                    notes.push(fault(
-                        "crl_stale",
-                        format!("the CRL of {} is past its nextUpdate", crl.issuer),
-                        "fetch the current CRL and reload",
-                    ));
-                }
-                if super::revocation::is_impostor(&crl, &anchors) {
-                    notes.push(fault(
-                        "crl_bad_signature",
-                        format!("the CRL of {} is not signed by the anchor of that name", crl.issuer),
-                        "fetch the CRL from the CA anew; another CA of the same name may have made this one",
-                    ));
-                }
-                crls.push(crl);
-            }
-            Err(error) => faults.push(fault(
-                "crl_malformed",
-                format!("CRL {position} cannot be used: {error}"),
-                "name a complete, direct v2 CRL with nextUpdate (no delta, indirect or partitioned CRL)",
-            )),
-        }
-    }
-    if crls.is_empty() && set.crls.is_empty() && set.revocation != crate::topology::Revocation::Off
-    {
+    anchors
+}
+
+/// What the CRLs in force are worth at a time.
+fn worth(set: &TrustSet, admitted: &Admitted, topology: &Topology, at: UnixTime) -> Vec<Fault> {
+    let stale = admitted
+        .in_force
+        .iter()
+        .filter(|crl| crl.next_update() <= at.as_secs());
+    let mut notes: Vec<Fault> = stale
+        .map(|crl| {
+            fault(
+                set,
+                topology,
+                "crl_stale",
+                &format!("the CRL of {} is past its nextUpdate", crl.issuer()),
+                "fetch the current CRL and reload",
+            )
+        })
+        .collect();
+    if set.crls.is_empty() && set.revocation != Revocation::Off {
         notes.push(fault(
+            set,
+            topology,
             "crl_absent",
-            "revocation is required but there is no CRL: every certificate will be refused"
-                .to_owned(),
+            "revocation is required but there is no CRL: every certificate will be refused",
             "name the CA's CRLs, or set revocation = \"off\"",
         ));
     }
-    Prepared { anchors, crls }
+    notes
 }
 
-/// The anchor with its subject and its notAfter in Unix seconds.
-fn parse_anchor(
-    certificate: &CertificateDer<'_>,
-) -> Result<(TrustAnchor<'static>, String, u64), String> {
+/// What was not taken, as it is told.
+fn told(set: &TrustSet, admitted: &Admitted) -> Vec<RefusedCrl> {
+    let refused = admitted.refused.iter();
+    refused
+        .map(|(crl, refusal, stays)| RefusedCrl {
+            trust: set.name.clone(),
+            line: set.line,
+            file: Arc::clone(&crl.file),
+            issuer: Some(crl.issuer().to_owned()),
+            refusal: *refusal,
+            detail: if *stays {
+                "the one held stays in force".to_owned()
+            } else {
+                "none is in its place".to_owned()
+            },
+            digest: *crl.digest(),
+        })
+        .collect()
+}
+
+fn note_of(refused: &RefusedCrl, topology: &Topology) -> Fault {
+    let refusal: CrlRefusal = refused.refusal;
+    Fault {
+        file: topology.path().to_owned(),
+        line: Some(refused.line),
+        code: refusal.code(),
+        what: format!(
+            "trust set {}: the CRL of {} in {} is not used: {}; {}",
+            refused.trust,
+            refused.issuer.as_deref().unwrap_or("nobody"),
+            refused.file.display(),
+            refusal.sentence(),
+            refused.detail
+        ),
+        remedy: refusal.remedy().to_owned(),
+    }
+}
+
+/// An anchor with what its certificate says beside the key.
+struct ReadAnchor {
+    anchor: TrustAnchor<'static>,
+    subject: String,
+    /// notAfter, Unix seconds.
+    ends: u64,
+    signs_crls: bool,
+}
+
+fn parse_anchor(certificate: &CertificateDer<'_>) -> Result<ReadAnchor, String> {
     let anchor = webpki::anchor_from_trusted_cert(certificate)
         .map_err(|error| error.to_string())?
         .to_owned();
     let (_, read) =
         X509Certificate::from_der(certificate.as_ref()).map_err(|error| error.to_string())?;
-    let ends = u64::try_from(read.validity().not_after.timestamp()).unwrap_or(0);
-    Ok((anchor, subject_text(read.subject()), ends))
+    Ok(ReadAnchor {
+        anchor,
+        subject: subject_text(read.subject()),
+        ends: u64::try_from(read.validity().not_after.timestamp()).unwrap_or(0),
+        signs_crls: signs_crls(&read),
+    })
 }

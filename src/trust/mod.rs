@@ -1,7 +1,9 @@
 //! Trust: who a presented certificate chain is, decided in one place ([`decide`]).
 
+mod admission;
 mod chain;
 mod decision;
+mod distribution;
 mod explain;
 mod generation;
 mod names;
@@ -19,9 +21,10 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
+pub use admission::RefusedCrl;
 pub use decision::{Decision, MatchedKind, PeerId, Presented, Verdict, decide};
 pub use explain::{Explanation, SmallestChange, explain};
-pub use generation::Generation;
+pub use generation::{Generation, Refreshed};
 pub use reason::{Reason, Step};
 pub use trace::{ExplainedStep, Outcome};
 pub use verifier::{InboundVerifier, OutboundVerifier};

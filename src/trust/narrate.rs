@@ -1,8 +1,10 @@
 //! The words of an explanation: what each step of the decision looked at, for `explain`.
 use super::chain::{Chain, subject_text};
-use super::generation::{Anchors, Crl};
+use super::distribution::covers;
+use super::generation::Anchors;
 use super::names::PresentedNames;
 use super::path::Path;
+use super::revocation::is_of;
 use super::trace::{Outcome, Trace};
 use super::validity::window;
 use super::{Reason, Refusal};
@@ -280,7 +282,7 @@ pub(super) fn revocation(trust: &TrustSet) -> String {
 }
 
 /// The CRLs that bear the name of an issuer on the path, with age and what is next.
-pub(super) fn crls(trace: &Trace, path: &Path<'_>, trust: &TrustSet, held: &[Crl], at: UnixTime) {
+pub(super) fn crls(trace: &Trace, path: &Path<'_>, trust: &TrustSet, at: UnixTime) {
     if !trace.is_on() || trust.revocation == Revocation::Off {
         return;
     }
@@ -291,10 +293,17 @@ pub(super) fn crls(trace: &Trace, path: &Path<'_>, trust: &TrustSet, held: &[Crl
     for certificate in path.certificates().take(in_scope) {
         let subject = named(&subject_text(certificate.subject()));
         let mut any = false;
-        for crl in held.iter().filter(|crl| crl.is_of(certificate)) {
+        for crl in trust.crls.iter().filter(|crl| is_of(crl, certificate)) {
+            if !covers(crl, certificate) {
+                trace.note("crl", Outcome::Noted, || {
+                    let issuer = named(crl.issuer());
+                    format!("of {issuer}, for other certificates than {subject}")
+                });
+                continue;
+            }
             any = true;
-            let listed = matches!(crl.list.find_serial(certificate.raw_serial()), Ok(Some(_)));
-            let stale = crl.next_update <= at.as_secs();
+            let listed = crl.lists(certificate.raw_serial());
+            let stale = crl.next_update() <= at.as_secs();
             let outcome = match (listed, stale) {
                 (true, _) => Outcome::Failed,
                 (false, true) => Outcome::Noted,
@@ -303,16 +312,16 @@ pub(super) fn crls(trace: &Trace, path: &Path<'_>, trust: &TrustSet, held: &[Crl
             trace.note("crl", outcome, || {
                 format!(
                     "of {} for {subject}: {}; thisUpdate {} ({}), nextUpdate {} ({})",
-                    named(&crl.issuer),
+                    named(crl.issuer()),
                     if listed {
                         "listed as revoked"
                     } else {
                         "not listed"
                     },
-                    time(crl.this_update),
-                    distance(crl.this_update, at),
-                    time(crl.next_update),
-                    distance(crl.next_update, at),
+                    time(crl.this_update()),
+                    distance(crl.this_update(), at),
+                    time(crl.next_update()),
+                    distance(crl.next_update(), at),
                 )
             });
         }

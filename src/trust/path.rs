@@ -5,7 +5,7 @@ use super::trace::{Outcome, Trace};
 use super::validity::window;
 use super::{Reason, Refusal, narrate};
 use crate::topology::{Peer, TrustRef};
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use rustls_pki_types::{SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use std::cell::RefCell;
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
@@ -35,20 +35,9 @@ impl<'p> Path<'p> {
         self.chain.leaf()
     }
 
-    /// The leaf as presented.
-    pub(super) fn leaf_der(&self) -> Option<&'p CertificateDer<'p>> {
-        self.chain.leaf_der()
-    }
-
     /// The intermediates, the leaf's issuer first.
     pub(super) fn intermediates(&self) -> impl Iterator<Item = &'p X509Certificate<'p>> {
         let above = self.chain.above();
-        self.links.iter().filter_map(|link| above.get(*link))
-    }
-
-    /// The intermediates as presented.
-    pub(super) fn intermediates_der(&self) -> impl Iterator<Item = &'p CertificateDer<'p>> {
-        let above = self.chain.above_der();
         self.links.iter().filter_map(|link| above.get(*link))
     }
 

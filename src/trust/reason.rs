@@ -174,6 +174,10 @@ reasons! {
         "certificate not acceptable",
         "no CRL of the trust set covers a certificate on the path",
         "add the CRL of that issuer to the trust set, or set revocation = \"off\" or scope = \"leaf\"";
+    CrlFromFuture, "crl_from_future", Revocation, UnknownRevocationStatus, "RFC 5280 §5.1.2.4",
+        "certificate not acceptable",
+        "the CRL of that issuer has a thisUpdate more than five minutes ahead of this system's clock",
+        "check the clocks of this system and of the CA";
     CrlBadSignature, "crl_bad_signature", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3.3",
         "certificate not acceptable",
         "the CRL of that issuer's name was not signed with that issuer's key",

@@ -1,14 +1,12 @@
 //! Whether CRLs clear a path (RFC 5280 §6.3), under the policy of the trust set that vouches.
+use super::admission::Unfit;
 use super::chain::subject_text;
-use super::generation::{Anchors, Crl};
-use super::path::{ALGORITHMS, Path, WellFormed};
-use super::{Reason, Refusal};
-use crate::topology::{Revocation, RevocationScope, TrustSet};
-use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
-use webpki::{
-    EndEntityCert, Error, ExpirationPolicy, RawPublicKeyEntity, RevocationCheckDepth,
-    RevocationOptionsBuilder, UnknownStatusPolicy,
-};
+use super::generation::Anchors;
+use super::path::{ALGORITHMS, Path};
+use super::{Reason, Refusal, distribution};
+use crate::topology::{Crl, HeldCrl, Revocation, RevocationScope, TrustSet};
+use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
+use webpki::RawPublicKeyEntity;
 use x509_parser::certificate::X509Certificate;
 
 /// The CRL that cleared the leaf: its issuer and the seconds since its thisUpdate.
@@ -16,11 +14,13 @@ pub(super) type Cleared = Option<(String, u64)>;
 
 /// Refuses unless the set's CRLs clear the path as its policy demands.
 ///
-/// What a CRL says is heard even when it is stale: `revoked` outranks `crl_stale`.
+/// What a CRL says is heard even when it is stale, or when another certificate of the path has none: `revoked`
+/// outranks every other reason.
 pub(super) fn check(
     path: &Path<'_>,
     set: &TrustSet,
-    crls: &[Crl],
+    anchors: &Anchors,
+    unfit: &[Unfit],
     at: UnixTime,
 ) -> Result<Cleared, Refusal> {
     let grace = match set.revocation {
@@ -28,208 +28,188 @@ pub(super) fn check(
         Revocation::Require => 0,
         Revocation::Grace(grace) => grace.as_secs(),
     };
-    let depth = match set.scope {
-        RevocationScope::Chain => RevocationCheckDepth::Chain,
-        RevocationScope::Leaf => RevocationCheckDepth::EndEntity,
-    };
-    let (genuine, uncovered) = genuine(path, set.scope, crls);
-    let unknown = if uncovered.is_some() {
-        UnknownStatusPolicy::Allow
-    } else {
-        UnknownStatusPolicy::Deny
-    };
-    match consult(path, &genuine, depth, unknown, at) {
-        Ok(()) => {}
-        Err(Error::CertRevoked) => return Err(revoked(path, &genuine)),
-        Err(error) if uncovered.is_none() => {
-            let reason = super::path::reason_of(&error);
-            return Err(Refusal::because(reason, error.to_string()));
-        }
-        Err(_) => {}
-    }
-    if let Some(refusal) = uncovered {
-        return Err(refusal);
-    }
-    let current: Vec<&Crl> = genuine
-        .iter()
-        .copied()
-        .filter(|crl| at.as_secs() < crl.next_update.saturating_add(grace))
-        .collect();
-    if current.len() < genuine.len()
-        && consult(path, &current, depth, UnknownStatusPolicy::Deny, at).is_err()
-    {
-        return Err(stale(&genuine, &current));
-    }
-    Ok(current
-        .iter()
-        .find(|crl| {
-            crl.is_of(path.leaf())
-                && consult(
-                    path,
-                    &[*crl],
-                    RevocationCheckDepth::EndEntity,
-                    UnknownStatusPolicy::Deny,
-                    at,
-                )
-                .is_ok()
-        })
-        .map(|crl| {
-            (
-                crl.issuer.clone(),
-                at.as_secs().saturating_sub(crl.this_update),
-            )
-        }))
-}
-
-/// The CRLs that the issuers on the path signed, the newest first, and the refusal if one has none.
-///
-/// A CRL of the right name and another key is left out, so that it can neither clear nor hide anything.
-fn genuine<'c>(
-    path: &Path<'_>,
-    scope: RevocationScope,
-    crls: &'c [Crl],
-) -> (Vec<&'c Crl>, Option<Refusal>) {
-    let mut uncovered = None;
-    let mut genuine: Vec<&Crl> = Vec::new();
-    for (certificate, key) in in_scope(path, scope) {
-        let of_that_name = crls.iter().filter(|crl| crl.is_of(certificate));
-        let (signed, forged): (Vec<&Crl>, Vec<&Crl>) =
-            of_that_name.partition(|crl| is_signed_with(crl, &key));
-        if signed.is_empty() {
-            let reason = if forged.is_empty() {
-                Reason::CrlMissing
-            } else {
-                Reason::CrlBadSignature
-            };
-            uncovered.get_or_insert_with(|| {
-                Refusal::because(
-                    reason,
-                    format!(
-                        "CRL of {} for {}",
-                        subject_text(certificate.issuer()),
-                        subject_text(certificate.subject())
-                    ),
-                )
-            });
-        }
-        for crl in signed {
-            if !genuine.iter().any(|g| std::ptr::eq(*g, crl)) {
-                genuine.push(crl);
+    let mut refusal: Option<Refusal> = None;
+    let mut cleared = None;
+    for (place, (certificate, issuer)) in in_scope(path, set.scope, anchors).iter().enumerate() {
+        match clear(certificate, issuer, &set.crls, unfit, at, grace) {
+            Ok(crl) if place == 0 => {
+                let age = at.as_secs().saturating_sub(crl.this_update());
+                cleared = Some((crl.issuer().to_owned(), age));
+            }
+            Ok(_) => {}
+            Err(other) if other.reason == Reason::Revoked => return Err(other),
+            Err(other) => {
+                refusal.get_or_insert(other);
             }
         }
     }
-    genuine.sort_by_key(|crl| std::cmp::Reverse(crl.this_update));
-    (genuine, uncovered)
+    refusal.map_or(Ok(cleared), Err)
 }
 
-/// The certificates that need a CRL, each with its issuer's key.
+/// Who signs CRLs about a certificate of the path.
+struct Issuer<'p> {
+    key: SubjectPublicKeyInfoDer<'p>,
+    /// RFC 5280 §6.3.3 (f).
+    signs_crls: bool,
+}
+
+/// The certificates that need a CRL, each with its issuer.
 fn in_scope<'p>(
     path: &Path<'p>,
     scope: RevocationScope,
-) -> Vec<(&'p X509Certificate<'p>, SubjectPublicKeyInfoDer<'p>)> {
-    let keys = path
+    anchors: &Anchors,
+) -> Vec<(&'p X509Certificate<'p>, Issuer<'p>)> {
+    let issuers = path
         .intermediates()
-        .map(|issuer| SubjectPublicKeyInfoDer::from(issuer.public_key().raw))
-        .chain([webpki::spki_for_anchor(path.anchor())]);
-    let pairs = path.certificates().zip(keys);
+        .map(|issuer| Issuer {
+            key: SubjectPublicKeyInfoDer::from(issuer.public_key().raw),
+            signs_crls: signs_crls(issuer),
+        })
+        .chain([Issuer {
+            key: webpki::spki_for_anchor(path.anchor()),
+            signs_crls: anchors.signs_crls(path.anchor()),
+        }]);
+    let pairs = path.certificates().zip(issuers);
     match scope {
         RevocationScope::Chain => pairs.collect(),
         RevocationScope::Leaf => pairs.take(1).collect(),
     }
 }
 
-fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
+/// Whether the keyUsage of a CA permits it to sign CRLs; without the extension it does.
+pub(super) fn signs_crls(authority: &X509Certificate<'_>) -> bool {
+    match authority.key_usage() {
+        Ok(Some(usage)) => usage.value.crl_sign(),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+/// Finds the CRL that clears one certificate.
+///
+/// A CRL of the right name and another key is left out, so that it can neither clear nor hide anything. Of each
+/// series the newest speaks; one of them that is current is enough, and none may list the certificate.
+fn clear<'c>(
+    certificate: &X509Certificate<'_>,
+    issuer: &Issuer<'_>,
+    crls: &'c [HeldCrl],
+    unfit: &[Unfit],
+    at: UnixTime,
+    grace: u64,
+) -> Result<&'c Crl, Refusal> {
+    let of_that_name = || crls.iter().filter(|crl| is_of(crl, certificate));
+    let covering = || of_that_name().filter(|crl| distribution::covers(crl, certificate));
+    let mut genuine: Vec<&HeldCrl> = covering()
+        .filter(|crl| is_signed_with(crl, &issuer.key))
+        .collect();
+    if genuine.is_empty() {
+        let forged = covering().next().is_some();
+        return Err(uncovered(
+            certificate,
+            forged,
+            of_that_name().next().is_some(),
+            unfit,
+        ));
+    }
+    if !issuer.signs_crls {
+        return Err(Refusal::because(
+            Reason::CrlSignerUnfit,
+            subject_text(certificate.issuer()),
+        ));
+    }
+    genuine.sort_by_key(|crl| std::cmp::Reverse(crl.this_update()));
+    let mut newest: Vec<&HeldCrl> = Vec::new();
+    for crl in genuine {
+        if !newest.iter().any(|other| other.is_of_series(crl)) {
+            newest.push(crl);
+        }
+    }
+    if newest.iter().any(|crl| crl.lists(certificate.raw_serial())) {
+        return Err(Refusal::because(
+            Reason::Revoked,
+            format!(
+                "{}, serial {}",
+                subject_text(certificate.subject()),
+                certificate.raw_serial_as_string()
+            ),
+        ));
+    }
+    let current = newest
+        .iter()
+        .find(|crl| at.as_secs() < crl.next_update().saturating_add(grace));
+    current.map(|crl| &*crl.list).ok_or_else(|| {
+        newest.first().map_or_else(
+            || Reason::CrlStale.into(),
+            |crl| {
+                let next = crl.next_update();
+                Refusal::because(
+                    Reason::CrlStale,
+                    format!("{}: nextUpdate was Unix time {next}", crl.issuer()),
+                )
+            },
+        )
+    })
+}
+
+/// Why nothing covers a certificate.
+fn uncovered(
+    certificate: &X509Certificate<'_>,
+    forged: bool,
+    elsewhere: bool,
+    unfit: &[Unfit],
+) -> Refusal {
+    let refused = unfit.iter().find(|unfit| {
+        is_of(&unfit.crl, certificate) && distribution::covers(&unfit.crl, certificate)
+    });
+    let reason = match refused {
+        Some(unfit) => unfit.reason(),
+        None if forged => Reason::CrlBadSignature,
+        None => Reason::CrlMissing,
+    };
+    let partitions = if reason == Reason::CrlMissing && elsewhere {
+        "; the CRLs of that issuer cover other distribution points"
+    } else {
+        ""
+    };
+    Refusal::because(
+        reason,
+        format!(
+            "CRL of {} for {}{partitions}",
+            subject_text(certificate.issuer()),
+            subject_text(certificate.subject())
+        ),
+    )
+}
+
+/// Whether it carries the name of this certificate's issuer.
+pub(super) fn is_of(crl: &Crl, certificate: &X509Certificate<'_>) -> bool {
+    certificate.issuer().as_raw() == crl.issuer_der()
+}
+
+/// Whether the key made the CRL's signature. Only one key can have, so the answer is kept with the CRL.
+pub(super) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
+    if let Some(known) = crl.proven_by() {
+        return known == key.as_ref();
+    }
+    let good = verifies(key, crl.algorithm(), crl.signed_octets(), crl.signature());
+    if good {
+        crl.prove(key.as_ref());
+    }
+    good
+}
+
+/// Whether `signature` over `octets` is by `key`; `algorithm` is an AlgorithmIdentifier's content.
+pub(super) fn verifies(
+    key: &SubjectPublicKeyInfoDer<'_>,
+    algorithm: &[u8],
+    octets: &[u8],
+    signature: &[u8],
+) -> bool {
     let Ok(key) = RawPublicKeyEntity::try_from(key) else {
         return false;
     };
     ALGORITHMS
         .iter()
-        .filter(|algorithm| crl.is_signed_by_algorithm(**algorithm))
-        .any(|algorithm| {
-            key.verify_signature(*algorithm, crl.signed_octets(), &crl.signature)
-                .is_ok()
-        })
-}
-
-/// Asks webpki about this one path. Staleness is ours to judge, hence `Ignore`.
-fn consult(
-    path: &Path<'_>,
-    crls: &[&Crl],
-    depth: RevocationCheckDepth,
-    unknown: UnknownStatusPolicy,
-    at: UnixTime,
-) -> Result<(), Error> {
-    let lists: Vec<_> = crls.iter().map(|crl| &crl.list).collect();
-    let options = RevocationOptionsBuilder::new(&lists)
-        .map_err(|_| Error::UnknownRevocationStatus)?
-        .with_depth(depth)
-        .with_status_policy(unknown)
-        .with_expiration_policy(ExpirationPolicy::Ignore)
-        .build();
-    let leaf = EndEntityCert::try_from(path.leaf_der().ok_or(Error::BadDer)?)?;
-    let intermediates: Vec<CertificateDer<'_>> = path
-        .intermediates_der()
-        .map(|der| CertificateDer::from(der.as_ref()))
-        .collect();
-    leaf.verify_for_usage(
-        ALGORITHMS,
-        std::slice::from_ref(path.anchor()),
-        &intermediates,
-        at,
-        WellFormed,
-        Some(options),
-        None,
-    )
-    .map(|_| ())
-}
-
-fn revoked(path: &Path<'_>, crls: &[&Crl]) -> Refusal {
-    let listed = path.certificates().find(|certificate| {
-        crls.iter().any(|crl| {
-            crl.is_of(certificate)
-                && matches!(crl.list.find_serial(certificate.raw_serial()), Ok(Some(_)))
-        })
-    });
-    listed.map_or_else(
-        || Reason::Revoked.into(),
-        |certificate| {
-            Refusal::because(
-                Reason::Revoked,
-                format!(
-                    "{}, serial {}",
-                    subject_text(certificate.subject()),
-                    certificate.raw_serial_as_string()
-                ),
-            )
-        },
-    )
-}
-
-fn stale(genuine: &[&Crl], current: &[&Crl]) -> Refusal {
-    let old = genuine
-        .iter()
-        .find(|crl| !current.iter().any(|c| std::ptr::eq(*c, **crl)));
-    old.map_or_else(
-        || Reason::CrlStale.into(),
-        |crl| {
-            Refusal::because(
-                Reason::CrlStale,
-                format!(
-                    "{}: nextUpdate was Unix time {}",
-                    crl.issuer, crl.next_update
-                ),
-            )
-        },
-    )
-}
-
-/// Whether an anchor has the CRL's issuer name, but none of that name signed it.
-pub(super) fn is_impostor(crl: &Crl, anchors: &Anchors) -> bool {
-    let mut of_that_name = anchors
-        .as_slice()
-        .iter()
-        .filter(|anchor| anchor.subject.as_ref() == crl.list.issuer())
-        .peekable();
-    of_that_name.peek().is_some()
-        && !of_that_name.any(|anchor| is_signed_with(crl, &webpki::spki_for_anchor(anchor)))
+        .filter(|known| known.signature_alg_id().as_ref() == algorithm)
+        .any(|known| key.verify_signature(*known, octets, signature).is_ok())
 }

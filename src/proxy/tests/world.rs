@@ -95,7 +95,9 @@ pub(super) fn topology() -> Topology {
         trusts: vec![TrustSet {
             name: "ca".to_owned(),
             anchors: vec![pki().anchor.clone()],
+            crl_sources: Vec::new(),
             crls: Vec::new(),
+            crl_refresh: None,
             revocation: Revocation::Off,
             scope: RevocationScope::Chain,
             line: 1,

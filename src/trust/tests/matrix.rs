@@ -729,6 +729,7 @@ fn crls(rows: &mut Rows, cas: &Cas) {
         .unwrap()
         .crl(&listing(&[], -30, 3_600))
         .unwrap();
+    let tomorrow = ca.crl(&listing(&[], 86_400, 90_000)).unwrap();
     let others = cas.fabrikam.crl(&listing(&[], -30, 3_600)).unwrap();
     let hour = Duration::from_secs(3_600);
     // For the good leaf and the revoked one.
@@ -761,6 +762,18 @@ fn crls(rows: &mut Rows, cas: &Cas) {
             "an impostor's CRL first",
             Require,
             vec![&forged, &fresh],
+            heard,
+        ),
+        (
+            "a CRL from the future",
+            Require,
+            vec![&tomorrow],
+            both(R::CrlFromFuture),
+        ),
+        (
+            "a CRL from the future first",
+            Require,
+            vec![&tomorrow, &fresh],
             heard,
         ),
         ("the newer of two", Require, vec![&empty, &fresh], heard),

@@ -1,5 +1,6 @@
 //! Tests of the trust decision: worlds of authorities and peers, and who gets in.
 
+mod crls;
 mod explain;
 mod handshake;
 mod matrix;
@@ -8,11 +9,13 @@ mod policy;
 use super::{Generation, Presented, Reason, decide};
 use crate::lab::pki::{self, Authority};
 use crate::topology::{
-    Direction, DnsName, Expectation, Fault, IdentityRef, Limits, LogFormat, LogRequests,
-    LogSettings, NamePolicy, Node, Peer, PeerKind, PurposePolicy, Revocation, RevocationScope,
-    TokenSettings, Topology, TrustRef, TrustSet,
+    Crl, Direction, DnsName, Expectation, Fault, HeldCrl, IdentityRef, Limits, LogFormat,
+    LogRequests, LogSettings, NamePolicy, Node, Peer, PeerKind, PurposePolicy, Revocation,
+    RevocationScope, TokenSettings, Topology, TrustRef, TrustSet,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A topology in the making.
@@ -29,7 +32,9 @@ impl World {
         self.trusts.push(TrustSet {
             name: name.to_owned(),
             anchors: anchors.iter().map(|a| a.certificate().clone()).collect(),
+            crl_sources: Vec::new(),
             crls: Vec::new(),
+            crl_refresh: None,
             revocation: Revocation::Off,
             scope: RevocationScope::Chain,
             line: 10 + u32::try_from(self.trusts.len()).unwrap(),
@@ -47,7 +52,7 @@ impl World {
         let set = self.trusts.last_mut().unwrap();
         set.revocation = revocation;
         set.scope = scope;
-        set.crls = crls.to_vec();
+        set.crls = held(crls);
         self
     }
 
@@ -83,8 +88,12 @@ impl World {
     }
 
     fn build(self) -> Result<Generation, Vec<Fault>> {
+        Generation::build(7, self.topology(), pki::now())
+    }
+
+    fn topology(self) -> Topology {
         let name = DnsName("edge01.contoso.test".into());
-        let topology = Topology {
+        Topology {
             path: "topology.toml".into(),
             node: Node {
                 fqdn: name,
@@ -108,13 +117,24 @@ impl World {
             expectations: self.expectations,
             warnings: Vec::new(),
             files: Vec::new(),
-        };
-        Generation::build(7, topology, pki::now())
+        }
     }
 
     fn generation(self) -> Generation {
         self.build().unwrap_or_else(|faults| panic!("{faults:?}"))
     }
+}
+
+/// CRLs as loading gives them.
+fn held(crls: &[CertificateRevocationListDer<'static>]) -> Vec<HeldCrl> {
+    let file = |number: usize| PathBuf::from(format!("{number}.crl"));
+    (0..)
+        .zip(crls)
+        .map(|(number, der)| HeldCrl {
+            file: file(number).into(),
+            list: Arc::new(Crl::read(der.to_vec()).unwrap()),
+        })
+        .collect()
 }
 
 /// Now, moved by some seconds.

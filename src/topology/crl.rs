@@ -1,0 +1,376 @@
+//! A CRL as read (RFC 5280 §5): what it says, found once; who signed it is judged elsewhere.
+use super::CrlRefusal;
+use super::der::{self, Der, Element, context, context_value, magnitude};
+use aws_lc_rs::digest::{SHA256, digest};
+use std::ops::Range;
+use std::sync::OnceLock;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Name;
+
+/// Extensions and their OIDs' octets, all below id-ce (2.5.29).
+const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 20];
+const DELTA_INDICATOR: &[u8] = &[0x55, 0x1d, 27];
+const ISSUING_POINT: &[u8] = &[0x55, 0x1d, 28];
+const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
+const AUTHORITY_KEY: &[u8] = &[0x55, 0x1d, 35];
+
+/// Which certificates of its issuer a CRL covers (RFC 5280 §5.2.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CrlScope {
+    /// End entities only.
+    pub users_only: bool,
+    /// CA certificates only.
+    pub authorities_only: bool,
+    /// Only certificates with one of these GeneralNames (as DER) as distribution point; empty: any.
+    pub names: Vec<Vec<u8>>,
+}
+
+/// A complete, direct v2 CRL with nextUpdate.
+pub struct Crl {
+    der: Vec<u8>,
+    digest: [u8; 32],
+    issuer: String,
+    issuer_at: Range<usize>,
+    this_update: u64,
+    next_update: u64,
+    number: Option<Vec<u8>>,
+    /// The issuingDistributionPoint and the authorityKeyIdentifier, as DER.
+    series: (Option<Vec<u8>>, Option<Vec<u8>>),
+    scope: CrlScope,
+    /// Where the serial numbers stand, in their order.
+    serials: Vec<(u32, u16)>,
+    signed_at: Range<usize>,
+    algorithm_at: Range<usize>,
+    signature_at: Range<usize>,
+    proven: OnceLock<Vec<u8>>,
+}
+
+impl Crl {
+    /// Reads one from DER.
+    ///
+    /// # Errors
+    /// What makes it unusable, whoever signed it.
+    pub fn read(der: Vec<u8>) -> Result<Self, CrlRefusal> {
+        let malformed = || CrlRefusal::Malformed;
+        // Places of serial numbers are kept in 32 bits; no file is that large.
+        u32::try_from(der.len()).map_err(|_| malformed())?;
+        let parts = Parts::find(&der).ok_or_else(malformed)?;
+        let next_update = parts.next_update.ok_or(CrlRefusal::NoNextUpdate)?;
+        let extensions = der::extensions(&parts.extensions).ok_or_else(malformed)?;
+        let mut number = None;
+        let mut scope = CrlScope::default();
+        let mut series = (None, None);
+        for extension in &extensions {
+            match extension.id {
+                CRL_NUMBER => number = Some(read_number(extension.value).ok_or_else(malformed)?),
+                DELTA_INDICATOR => return Err(CrlRefusal::Delta),
+                ISSUING_POINT => {
+                    scope = read_scope(extension.value)?;
+                    series.0 = Some(extension.value.to_vec());
+                }
+                AUTHORITY_KEY => series.1 = Some(extension.value.to_vec()),
+                _ if extension.critical => return Err(CrlRefusal::UnknownCritical),
+                _ => {}
+            }
+        }
+        let serials = parts
+            .revoked
+            .as_ref()
+            .map_or(Ok(Vec::new()), |list| read_serials(list, &der))?;
+        let (_, name) =
+            X509Name::from_der(parts.issuer.whole()).map_err(|_| CrlRefusal::Malformed)?;
+        Ok(Self {
+            digest: sha256(&der),
+            issuer: printable(&name.to_string()),
+            issuer_at: parts.issuer.whole_at(),
+            this_update: parts.this_update,
+            next_update,
+            number,
+            series,
+            scope,
+            serials,
+            signed_at: parts.signed,
+            algorithm_at: parts.algorithm,
+            signature_at: parts.signature,
+            proven: OnceLock::new(),
+            der,
+        })
+    }
+
+    /// SHA-256 of its DER.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+    /// The issuer as text.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+    /// The issuer as DER.
+    pub fn issuer_der(&self) -> &[u8] {
+        self.at(&self.issuer_at)
+    }
+    /// thisUpdate, Unix seconds.
+    pub fn this_update(&self) -> u64 {
+        self.this_update
+    }
+    /// nextUpdate, Unix seconds.
+    pub fn next_update(&self) -> u64 {
+        self.next_update
+    }
+    /// The CRL number (RFC 5280 §5.2.3) without leading zeros.
+    pub fn number(&self) -> Option<&[u8]> {
+        self.number.as_deref()
+    }
+    /// Which of its issuer's certificates it covers.
+    pub fn scope(&self) -> &CrlScope {
+        &self.scope
+    }
+    /// How many certificates it revokes.
+    pub fn revoked(&self) -> usize {
+        self.serials.len()
+    }
+
+    /// Whether it lists a certificate of its issuer by the serial number's octets.
+    pub fn lists(&self, serial: &[u8]) -> bool {
+        let wanted = magnitude(serial);
+        self.serials
+            .binary_search_by(|place| serial_at(&self.der, *place).cmp(wanted))
+            .is_ok()
+    }
+
+    /// Whether the two are of one series: the same issuer, key and scope, so that the later one replaces the earlier.
+    pub fn is_of_series(&self, other: &Self) -> bool {
+        self.issuer_der() == other.issuer_der() && self.series == other.series
+    }
+
+    /// Whether it is older than `other` of the same series: by CRL number, and by thisUpdate.
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        let numbers = self.number().zip(other.number());
+        let earlier =
+            numbers.is_some_and(|(ours, theirs)| (ours.len(), ours) < (theirs.len(), theirs));
+        earlier || self.this_update < other.this_update
+    }
+
+    /// The octets under the signature.
+    pub(crate) fn signed_octets(&self) -> &[u8] {
+        self.at(&self.signed_at)
+    }
+    /// The content of the AlgorithmIdentifier.
+    pub(crate) fn algorithm(&self) -> &[u8] {
+        self.at(&self.algorithm_at)
+    }
+    /// The signature.
+    pub(crate) fn signature(&self) -> &[u8] {
+        self.at(&self.signature_at)
+    }
+
+    /// The SubjectPublicKeyInfo that is known to have signed it. A signature is checked once, not for each handshake:
+    /// some CRLs hold millions of octets.
+    pub(crate) fn proven_by(&self) -> Option<&[u8]> {
+        self.proven.get().map(Vec::as_slice)
+    }
+    /// Keeps the key whose signature was found good.
+    pub(crate) fn prove(&self, key: &[u8]) {
+        // Another thread may have been first, with the same key: none other verifies the same signature.
+        let _ = self.proven.set(key.to_vec());
+    }
+
+    fn at(&self, range: &Range<usize>) -> &[u8] {
+        self.der.get(range.clone()).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Crl {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl std::fmt::Debug for Crl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Crl")
+            .field("issuer", &self.issuer)
+            .field("this_update", &self.this_update)
+            .field("next_update", &self.next_update)
+            .field("revoked", &self.serials.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The fields of a CertificateList (RFC 5280 §5.1).
+struct Parts<'a> {
+    issuer: Element<'a>,
+    this_update: u64,
+    next_update: Option<u64>,
+    revoked: Option<Element<'a>>,
+    extensions: Element<'a>,
+    signed: Range<usize>,
+    algorithm: Range<usize>,
+    signature: Range<usize>,
+}
+
+impl<'a> Parts<'a> {
+    fn find(octets: &'a [u8]) -> Option<Self> {
+        let mut whole = Der::new(octets);
+        let list = whole.expect(der::SEQUENCE)?;
+        if !whole.is_empty() {
+            return None;
+        }
+        let mut list = list.inside();
+        let signed = list.expect(der::SEQUENCE)?;
+        let algorithm = list.expect(der::SEQUENCE)?;
+        let signature = list.expect(der::BIT_STRING)?;
+        let bits = signature.bits()?.len();
+        let signature_at = signature.whole_at().end - bits..signature.whole_at().end;
+        if !list.is_empty() {
+            return None;
+        }
+        let mut fields = signed.inside();
+        // v2 is written as 1.
+        if fields.expect(der::INTEGER)?.content() != [1] {
+            return None;
+        }
+        // RFC 5280 §5.1.1.2: the same algorithm inside and outside.
+        if fields.expect(der::SEQUENCE)?.whole() != algorithm.whole() {
+            return None;
+        }
+        let issuer = fields.expect(der::SEQUENCE)?;
+        let this_update = fields.next()?.seconds()?;
+        let next_update = [der::UTC_TIME, der::GENERALIZED_TIME]
+            .iter()
+            .find_map(|tag| fields.optional(*tag));
+        let next_update = match next_update {
+            Some(time) => Some(time.seconds()?),
+            None => None,
+        };
+        let revoked = fields.optional(der::SEQUENCE);
+        let extensions = fields.expect(context(0))?.inside().expect(der::SEQUENCE)?;
+        fields.is_empty().then(|| Self {
+            issuer,
+            this_update,
+            next_update,
+            revoked,
+            extensions,
+            signed: signed.whole_at(),
+            algorithm: algorithm.content_at(),
+            signature: signature_at,
+        })
+    }
+}
+
+fn read_number(value: &[u8]) -> Option<Vec<u8>> {
+    let number = Der::new(value).expect(der::INTEGER)?.content();
+    let negative = number.first().is_none_or(|first| *first & 0x80 != 0);
+    // RFC 5280 §5.2.3: at most 20 octets.
+    let number = magnitude(number);
+    (!negative && number.len() <= 20).then(|| number.to_vec())
+}
+
+/// RFC 5280 §5.2.5.
+fn read_scope(value: &[u8]) -> Result<CrlScope, CrlRefusal> {
+    let malformed = CrlRefusal::Malformed;
+    let point = Der::new(value).expect(der::SEQUENCE).ok_or(malformed)?;
+    let mut fields = point.inside();
+    let mut scope = CrlScope::default();
+    if let Some(name) = fields.optional(context(0)) {
+        let name = name.inside().next().ok_or(malformed)?;
+        if name.tag != context(0) {
+            return Err(CrlRefusal::ScopeUnsupported);
+        }
+        scope.names = general_names(&name).ok_or(malformed)?;
+    }
+    let mut flag = |number: u8| match fields.optional(context_value(number)) {
+        Some(flag) => matches!(flag.content(), [value] if *value != 0),
+        None => false,
+    };
+    scope.users_only = flag(1);
+    scope.authorities_only = flag(2);
+    if fields.optional(context_value(3)).is_some() {
+        return Err(CrlRefusal::SomeReasons);
+    }
+    let mut flag = |number: u8| match fields.optional(context_value(number)) {
+        Some(flag) => matches!(flag.content(), [value] if *value != 0),
+        None => false,
+    };
+    if flag(4) {
+        return Err(CrlRefusal::Indirect);
+    }
+    if flag(5) {
+        return Err(CrlRefusal::ScopeUnsupported);
+    }
+    if !fields.is_empty() || scope.users_only && scope.authorities_only {
+        return Err(malformed);
+    }
+    Ok(scope)
+}
+
+/// The members of GeneralNames as DER, at least one.
+pub(crate) fn general_names(names: &Element<'_>) -> Option<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    let mut names = names.inside();
+    while !names.is_empty() {
+        found.push(names.next()?.whole().to_vec());
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// The serial numbers' places, sorted by the numbers.
+fn read_serials(list: &Element<'_>, all: &[u8]) -> Result<Vec<(u32, u16)>, CrlRefusal> {
+    let mut serials = Vec::new();
+    let mut entries = list.inside();
+    while !entries.is_empty() {
+        serials.push(read_entry(&mut entries)?);
+    }
+    serials.sort_by(|a, b| serial_at(all, *a).cmp(serial_at(all, *b)));
+    Ok(serials)
+}
+
+/// One revoked certificate (RFC 5280 §5.3).
+fn read_entry(entries: &mut Der<'_>) -> Result<(u32, u16), CrlRefusal> {
+    let malformed = CrlRefusal::Malformed;
+    let mut entry = entries.expect(der::SEQUENCE).ok_or(malformed)?.inside();
+    let serial = entry.expect(der::INTEGER).ok_or(malformed)?;
+    let time = entry.next().ok_or(malformed)?;
+    if !matches!(time.tag, der::UTC_TIME | der::GENERALIZED_TIME) {
+        return Err(malformed);
+    }
+    if let Some(list) = entry.optional(der::SEQUENCE) {
+        for extension in der::extensions(&list).ok_or(malformed)? {
+            if extension.id == CERTIFICATE_ISSUER {
+                return Err(CrlRefusal::Indirect);
+            }
+            if extension.critical {
+                return Err(CrlRefusal::UnknownCritical);
+            }
+        }
+    }
+    if !entry.is_empty() {
+        return Err(malformed);
+    }
+    let at = serial.content_at();
+    let place = u32::try_from(at.start)
+        .ok()
+        .zip(u16::try_from(at.len()).ok());
+    place.ok_or(malformed)
+}
+
+fn serial_at(der: &[u8], (start, length): (u32, u16)) -> &[u8] {
+    let start = start as usize;
+    let octets = der.get(start..start + usize::from(length));
+    magnitude(octets.unwrap_or_default())
+}
+
+/// SHA-256.
+pub(crate) fn sha256(octets: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, octets).as_ref());
+    out
+}
+
+/// A name as text that any log line can hold.
+fn printable(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(200)
+        .collect()
+}

@@ -1,0 +1,238 @@
+//! The files behind `crls`: read within bounds, and parsed once for each content, whoever asks again.
+use super::crl::sha256;
+use super::{Crl, CrlRefusal, pem};
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// No CRL file is larger; the largest public CRLs have some ten million octets.
+const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+/// Octets of all files of one trust set.
+const LARGEST_SET: u64 = 256 * 1024 * 1024;
+/// CRL files of one trust set.
+const MOST_FILES: usize = 256;
+
+/// An entry of `crls`: a file, or a directory whose files hold CRLs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrlSource {
+    /// The path, relative ones from the topology file's directory.
+    pub path: PathBuf,
+    /// Line in the topology file, from 1.
+    pub line: u32,
+}
+
+/// A CRL with the file that it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldCrl {
+    /// The file, or the URI that it was fetched from.
+    pub file: Arc<Path>,
+    /// What it says.
+    pub list: Arc<Crl>,
+}
+
+impl std::ops::Deref for HeldCrl {
+    type Target = Crl;
+    fn deref(&self) -> &Crl {
+        &self.list
+    }
+}
+
+/// One file of a source, as it is now.
+#[derive(Clone, Debug)]
+pub struct CrlFile {
+    /// The file.
+    pub file: Arc<Path>,
+    /// The line of its source in the topology file.
+    pub line: u32,
+    /// SHA-256 of the content; of what could not be read: zeros.
+    pub digest: [u8; 32],
+    /// Its CRLs, or why they cannot be used and what the system or the parser said.
+    pub content: Result<Vec<Arc<Crl>>, (CrlRefusal, String)>,
+}
+
+/// Reads every file of some sources, those of directories in the order of their names.
+///
+/// A directory's files whose names begin with a dot or end with `.tmp` or `~` are on their way to be something else,
+/// and are passed over.
+pub fn read_crls(sources: &[CrlSource]) -> Vec<CrlFile> {
+    let mut files = Vec::new();
+    let mut left = LARGEST_SET;
+    for source in sources {
+        let listed = match list(&source.path) {
+            Ok(listed) => listed,
+            Err(error) => {
+                files.push(failed(
+                    &source.path,
+                    source.line,
+                    CrlRefusal::Unreadable,
+                    error.to_string(),
+                ));
+                continue;
+            }
+        };
+        for path in listed {
+            if files.len() >= MOST_FILES || left == 0 {
+                let said = format!("after {} files", files.len());
+                files.push(failed(&path, source.line, CrlRefusal::TooMany, said));
+                return files;
+            }
+            files.push(read_file(&path, source.line, &mut left));
+        }
+    }
+    files
+}
+
+/// The file itself, or a directory's files.
+fn list(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !std::fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let passing = name.starts_with(b".") || name.ends_with(b".tmp") || name.ends_with(b"~");
+        // Through symbolic links: some tools swap a link to put a whole directory in place at once.
+        if !passing && !std::fs::metadata(&path).is_ok_and(|data| data.is_dir()) {
+            files.push(path);
+        }
+        if files.len() > MOST_FILES {
+            break;
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn failed(path: &Path, line: u32, refusal: CrlRefusal, said: String) -> CrlFile {
+    CrlFile {
+        file: path.into(),
+        line,
+        digest: [0; 32],
+        content: Err((refusal, said)),
+    }
+}
+
+fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
+    let mut octets = Vec::new();
+    let most = LARGEST_FILE.min(*left);
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut octets));
+    match read {
+        Err(error) => return failed(path, line, CrlRefusal::Unreadable, error.to_string()),
+        Ok(length) if length as u64 > most => {
+            let said = "it is larger than 64 MiB, or the set than 256 MiB".to_owned();
+            return failed(path, line, CrlRefusal::Unreadable, said);
+        }
+        Ok(length) => *left -= length as u64,
+    }
+    CrlFile {
+        file: path.into(),
+        line,
+        digest: sha256(&octets),
+        content: parse_crls(octets),
+    }
+}
+
+/// The CRLs of a file's content, PEM or DER.
+///
+/// # Errors
+/// Why one of them cannot be used, with what the parser said.
+pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlRefusal, String)> {
+    let digest = sha256(&octets);
+    if let Some(known) = recall(&digest) {
+        return Ok(known);
+    }
+    let found = pem::crls(octets).map_err(|error| (CrlRefusal::Malformed, error.to_string()))?;
+    let count = found.len();
+    let crls = found
+        .into_iter()
+        .zip(1..)
+        .map(|(der, number)| {
+            Crl::read(der)
+                .map(Arc::new)
+                .map_err(|refusal| (refusal, format!("CRL {number} of {count}")))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    remember(digest, &crls);
+    Ok(crls)
+}
+
+/// Files' contents whose CRLs are still in use, by SHA-256: a reload of an unchanged file of millions of octets costs
+/// reading it, and two generations share one copy.
+static KNOWN: Mutex<Option<HashMap<[u8; 32], Vec<Weak<Crl>>>>> = Mutex::new(None);
+
+fn recall(digest: &[u8; 32]) -> Option<Vec<Arc<Crl>>> {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let crls = known.as_ref()?.get(digest)?;
+    crls.iter().map(Weak::upgrade).collect()
+}
+
+fn remember(digest: [u8; 32], crls: &[Arc<Crl>]) {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default();
+    known.retain(|_, crls| crls.iter().any(|crl| crl.strong_count() > 0));
+    known.insert(digest, crls.iter().map(Arc::downgrade).collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::pki::{Authority, CrlSpec};
+
+    #[test]
+    fn the_same_content_is_parsed_once_while_somebody_holds_it() {
+        let der = Authority::root("Contoso Root")
+            .unwrap()
+            .crl(&CrlSpec::default())
+            .unwrap();
+        let first = parse_crls(der.to_vec()).unwrap();
+        let second = parse_crls(der.to_vec()).unwrap();
+        assert!(Arc::ptr_eq(&first[0], &second[0]));
+        let address = Arc::downgrade(&first[0]);
+        drop((first, second));
+        assert!(address.upgrade().is_none());
+        assert_eq!(parse_crls(der.to_vec()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_directory_gives_its_files_in_order_without_those_on_their_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let crl = Authority::root("Contoso Root")
+            .unwrap()
+            .crl(&CrlSpec::default())
+            .unwrap();
+        for name in ["b.crl", "a.crl", ".c.crl", "d.crl.tmp", "e~"] {
+            std::fs::write(dir.path().join(name), &crl).unwrap();
+        }
+        std::fs::create_dir(dir.path().join("deeper")).unwrap();
+        std::fs::write(dir.path().join("z.crl"), "nothing").unwrap();
+        let source = CrlSource {
+            path: dir.path().to_owned(),
+            line: 3,
+        };
+        let missing = CrlSource {
+            path: dir.path().join("none"),
+            line: 4,
+        };
+        let files = read_crls(&[source, missing]);
+        let shown: Vec<_> = files
+            .iter()
+            .map(|f| {
+                let name = f.file.file_name().unwrap().to_str().unwrap();
+                let outcome = f.content.as_ref().map(Vec::len).map_err(|(r, _)| *r);
+                (name, f.line, outcome)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("a.crl", 3, Ok(1)),
+                ("b.crl", 3, Ok(1)),
+                ("z.crl", 3, Err(CrlRefusal::Malformed)),
+                ("none", 4, Err(CrlRefusal::Unreadable)),
+            ]
+        );
+    }
+}

@@ -1,0 +1,363 @@
+//! CRLs: which come into force, which certificates they cover, and what a refresh changes.
+use super::{World, held, inbound, inbound_at, later};
+use crate::lab::pki::{self, Authority, AuthoritySpec, CrlSpec, Issued, LeafSpec};
+use crate::topology::{
+    Crl, CrlFile, CrlRefusal, PeerKind, Revocation, RevocationScope, Topology, TrustRef,
+};
+use crate::trust::{Generation, Reason, Refreshed};
+use rustls_pki_types::CertificateRevocationListDer as CrlDer;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const FE01: &str = "fe01.contoso.test";
+const DELTA: &[u8] = &[0x55, 0x1d, 27];
+const POINT: &[u8] = &[0x55, 0x1d, 28];
+const UNKNOWN: &[u8] = &[0x2a, 0x03];
+
+fn topology(anchor: &Authority, crls: &[CrlDer<'static>]) -> Topology {
+    World::default()
+        .trust("enterprise-ca", &[anchor])
+        .revocation(Revocation::Require, RevocationScope::Chain, crls)
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .topology()
+}
+
+fn generation(anchor: &Authority, crls: &[CrlDer<'static>]) -> Generation {
+    Generation::build(1, topology(anchor, crls), pki::now()).unwrap()
+}
+
+/// A file of the refresh.
+fn file(name: &str, crl: &CrlDer<'static>) -> CrlFile {
+    CrlFile {
+        file: PathBuf::from(name).into(),
+        line: 5,
+        digest: [1; 32],
+        content: Ok(vec![Arc::new(Crl::read(crl.to_vec()).unwrap())]),
+    }
+}
+
+fn refresh(generation: &Generation, files: Vec<CrlFile>) -> Refreshed {
+    generation.refresh(2, vec![(TrustRef(0), files)], pki::now())
+}
+
+fn refusals(refreshed: &Refreshed) -> Vec<CrlRefusal> {
+    refreshed.refused.iter().map(|r| r.refusal).collect()
+}
+
+fn crl(ca: &Authority, number: u64, this_update: i64, revoked: &[&Issued]) -> CrlDer<'static> {
+    ca.crl(&CrlSpec {
+        number,
+        this_update,
+        revoked: revoked.iter().map(|i| i.serial.clone()).collect(),
+        ..CrlSpec::default()
+    })
+    .unwrap()
+}
+
+#[test]
+fn what_is_no_complete_direct_crl_is_refused_with_a_reason_of_its_own() {
+    let ca = Authority::root("Contoso Root").unwrap();
+    let with = |id: &[u8], critical: bool, value: &[u8]| {
+        let spec = CrlSpec {
+            extensions: vec![(id.to_vec(), critical, value.to_vec())],
+            ..CrlSpec::default()
+        };
+        Crl::read(ca.crl(&spec).unwrap().to_vec()).map(|_| ())
+    };
+    let mut seen = HashSet::new();
+    for (outcome, wanted) in [
+        (with(DELTA, true, &[2, 1, 1]), Err(CrlRefusal::Delta)),
+        (
+            with(POINT, true, &[0x30, 3, 0x84, 1, 0xff]),
+            Err(CrlRefusal::Indirect),
+        ),
+        (
+            with(POINT, true, &[0x30, 4, 0x83, 2, 6, 0x40]),
+            Err(CrlRefusal::SomeReasons),
+        ),
+        (
+            with(POINT, true, &[0x30, 3, 0x85, 1, 0xff]),
+            Err(CrlRefusal::ScopeUnsupported),
+        ),
+        // nameRelativeToCRLIssuer
+        (
+            with(POINT, true, &[0x30, 4, 0xa0, 2, 0xa1, 0]),
+            Err(CrlRefusal::ScopeUnsupported),
+        ),
+        (with(POINT, true, &[0x30, 0x80]), Err(CrlRefusal::Malformed)),
+        (
+            with(UNKNOWN, true, &[5, 0]),
+            Err(CrlRefusal::UnknownCritical),
+        ),
+        (with(UNKNOWN, false, &[5, 0]), Ok(())),
+        // Twice the same extension.
+        (
+            with(&[0x55, 0x1d, 20], false, &[2, 1, 1]),
+            Err(CrlRefusal::Malformed),
+        ),
+        (
+            Crl::read(vec![0x30, 0]).map(|_| ()),
+            Err(CrlRefusal::Malformed),
+        ),
+        (
+            Crl::read(Vec::new()).map(|_| ()),
+            Err(CrlRefusal::Malformed),
+        ),
+    ] {
+        assert_eq!(outcome, wanted);
+        seen.extend(outcome.err());
+    }
+    assert_eq!(seen.len(), 6);
+}
+
+#[test]
+fn a_crl_cut_anywhere_is_malformed_and_never_a_panic() {
+    let ca = Authority::root("Contoso Root").unwrap();
+    let leaf = ca.server(FE01).unwrap();
+    let whole = crl(&ca, 1, -60, &[&leaf]);
+    for end in 0..whole.len() {
+        assert_eq!(
+            Crl::read(whole[..end].to_vec()).unwrap_err(),
+            CrlRefusal::Malformed
+        );
+    }
+    let read = Crl::read(whole.to_vec()).unwrap();
+    assert_eq!((read.revoked(), read.number()), (1, Some(&[1][..])));
+}
+
+#[test]
+fn a_worse_crl_never_replaces_the_one_held() {
+    let ca = Authority::root("Contoso Root").unwrap();
+    let leaf = ca.server(FE01).unwrap();
+    let held = generation(&ca, &[crl(&ca, 7, -600, &[&leaf])]);
+    assert_eq!(inbound(&held, &leaf.chain), Reason::Revoked);
+    for (offered, wanted) in [
+        (crl(&ca, 6, -60, &[]), CrlRefusal::Older),
+        (crl(&ca, 8, -900, &[]), CrlRefusal::Older),
+        (crl(&ca, 8, 3_600, &[]), CrlRefusal::Future),
+        (
+            crl(&ca.impostor().unwrap(), 8, -60, &[]),
+            CrlRefusal::BadSignature,
+        ),
+    ] {
+        let refreshed = refresh(&held, vec![file("0.crl", &offered)]);
+        assert_eq!(refusals(&refreshed), [wanted]);
+        assert!(refreshed.generation.is_none(), "{wanted}");
+        // A reload does as the refresh does.
+        let reloaded =
+            Generation::build_after(Some(&held), 2, topology(&ca, &[offered]), pki::now()).unwrap();
+        assert_eq!(inbound(&reloaded, &leaf.chain), Reason::Revoked, "{wanted}");
+        assert_eq!(reloaded.refused_crls().len(), 1);
+        assert_eq!(reloaded.notes()[0].code, wanted.code());
+    }
+    let broken = CrlFile {
+        content: Err((CrlRefusal::Malformed, "no PEM".to_owned())),
+        ..file("0.crl", &crl(&ca, 8, -60, &[]))
+    };
+    let refreshed = refresh(&held, vec![broken]);
+    assert_eq!(refusals(&refreshed), [CrlRefusal::Malformed]);
+    assert!(refreshed.generation.is_none());
+}
+
+#[test]
+fn a_better_crl_replaces_the_one_held_and_the_same_changes_nothing() {
+    let ca = Authority::root("Contoso Root").unwrap();
+    let leaf = ca.server(FE01).unwrap();
+    let first = crl(&ca, 7, -600, &[]);
+    let held = generation(&ca, &[first.clone()]);
+    assert_eq!(inbound(&held, &leaf.chain), Reason::Accepted);
+    let same = refresh(&held, vec![file("0.crl", &first)]);
+    assert!(same.generation.is_none() && same.updated.is_empty() && same.refused.is_empty());
+    let refreshed = refresh(&held, vec![file("0.crl", &crl(&ca, 8, -60, &[&leaf]))]);
+    assert_eq!((refreshed.refused.len(), refreshed.updated.len()), (0, 1));
+    let next = refreshed.generation.unwrap();
+    assert_eq!(next.number(), 2);
+    assert_eq!(next.topology().trusts()[0].crls.len(), 1);
+    assert_eq!(inbound(&next, &leaf.chain), Reason::Revoked);
+    // The old one put back is refused, and what was revoked stays so.
+    let rolled_back = refresh(&next, vec![file("0.crl", &first)]);
+    assert_eq!(refusals(&rolled_back), [CrlRefusal::Older]);
+    assert!(rolled_back.generation.is_none());
+}
+
+#[test]
+fn a_crl_of_an_anchor_without_crl_sign_never_comes_into_force() {
+    let mute = Authority::root_with(AuthoritySpec {
+        crl_sign: false,
+        ..AuthoritySpec::named("Mute Root")
+    })
+    .unwrap();
+    let leaf = mute.server(FE01).unwrap();
+    let generation = generation(&mute, &[crl(&mute, 1, -60, &[])]);
+    assert_eq!(
+        generation.refused_crls()[0].refusal,
+        CrlRefusal::SignerUnfit
+    );
+    assert_eq!(inbound(&generation, &leaf.chain), Reason::CrlSignerUnfit);
+}
+
+#[test]
+fn a_subordinates_crl_is_held_against_the_key_that_was_seen() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let issuing = root.subordinate("Contoso Issuing").unwrap();
+    let leaf = issuing.server(FE01).unwrap();
+    let of_root = crl(&root, 1, -60, &[]);
+    let good = crl(&issuing, 7, -600, &[&leaf]);
+    let held = generation(&root, &[of_root.clone(), good]);
+    let forged = crl(&issuing.impostor().unwrap(), 8, -60, &[]);
+    let files = || vec![file("0.crl", &of_root), file("1.crl", &forged)];
+    // Nobody has shown the issuing CA's key yet: both stay, and the decision hears the genuine one.
+    let refreshed = refresh(&held, files());
+    let both = refreshed.generation.unwrap();
+    assert_eq!(both.topology().trusts()[0].crls.len(), 3);
+    assert_eq!(inbound(&both, &leaf.chain), Reason::Revoked);
+    // Once it is known, nothing of another key under the same key identifier replaces it.
+    assert_eq!(inbound(&held, &leaf.chain), Reason::Revoked);
+    let refreshed = refresh(&held, files());
+    let next = refreshed.generation;
+    let verdict = inbound(next.as_ref().unwrap_or(&held), &leaf.chain);
+    assert_eq!(verdict, Reason::Revoked);
+    let newer = crl(&issuing, 8, -60, &[]);
+    let refreshed = refresh(&held, vec![file("0.crl", &of_root), file("1.crl", &newer)]);
+    assert_eq!(
+        inbound(&refreshed.generation.unwrap(), &leaf.chain),
+        Reason::Accepted
+    );
+}
+
+#[test]
+fn a_file_that_vanishes_from_a_directory_takes_its_crl_along() {
+    let ca = Authority::root("Contoso Root").unwrap();
+    let leaf = ca.server(FE01).unwrap();
+    let held = generation(&ca, &[crl(&ca, 1, -60, &[])]);
+    let next = refresh(&held, Vec::new()).generation.unwrap();
+    assert_eq!(inbound(&next, &leaf.chain), Reason::CrlMissing);
+    let gone = CrlFile {
+        content: Err((CrlRefusal::Unreadable, "gone".to_owned())),
+        ..file("0.crl", &crl(&ca, 1, -60, &[]))
+    };
+    let refreshed = refresh(&held, vec![gone]);
+    assert!(refreshed.generation.is_none());
+}
+
+/// issuingDistributionPoint with flags only, which rcgen does not write.
+fn scoped(ca: &Authority, flag: u8, revoked: &[&Issued]) -> CrlDer<'static> {
+    ca.crl(&CrlSpec {
+        revoked: revoked.iter().map(|i| i.serial.clone()).collect(),
+        extensions: vec![(POINT.to_vec(), true, vec![0x30, 3, 0x80 | flag, 1, 0xff])],
+        ..CrlSpec::default()
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_partition_covers_the_certificates_that_name_it_and_no_other() {
+    let ca = Authority::root("Contoso Root").unwrap();
+    let of_point = |points: &[&str]| {
+        ca.issue(&LeafSpec {
+            crl_points: points.iter().map(|p| (*p).to_owned()).collect(),
+            ..LeafSpec::server(FE01)
+        })
+        .unwrap()
+    };
+    let one = "http://crl.contoso.test/1.crl";
+    let two = "http://crl.contoso.test/2.crl";
+    let partition = |uri: &str, revoked: &[&Issued]| {
+        ca.crl(&CrlSpec {
+            point: Some(uri.to_owned()),
+            revoked: revoked.iter().map(|i| i.serial.clone()).collect(),
+            ..CrlSpec::default()
+        })
+        .unwrap()
+    };
+    let first = of_point(&[one]);
+    let second = of_point(&[two]);
+    let either = of_point(&[two, one]);
+    let none = ca.server(FE01).unwrap();
+    let only_one = generation(&ca, &[partition(one, &[])]);
+    assert_eq!(inbound(&only_one, &first.chain), Reason::Accepted);
+    assert_eq!(inbound(&only_one, &second.chain), Reason::CrlMissing);
+    assert_eq!(inbound(&only_one, &either.chain), Reason::Accepted);
+    assert_eq!(inbound(&only_one, &none.chain), Reason::CrlMissing);
+    // A serial number in another partition says nothing; in any that covers, it revokes.
+    let both = generation(
+        &ca,
+        &[
+            partition(one, &[&second]),
+            partition(two, &[&first, &either]),
+        ],
+    );
+    assert_eq!(both.topology().trusts()[0].crls.len(), 2);
+    assert_eq!(inbound(&both, &first.chain), Reason::Accepted);
+    assert_eq!(inbound(&both, &second.chain), Reason::Accepted);
+    assert_eq!(inbound(&both, &either.chain), Reason::Revoked);
+    let whole = generation(&ca, &[crl(&ca, 1, -60, &[&first])]);
+    assert_eq!(inbound(&whole, &first.chain), Reason::Revoked);
+    assert_eq!(inbound(&whole, &second.chain), Reason::Accepted);
+}
+
+#[test]
+fn crls_for_users_and_for_cas_cover_their_kind_only() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let issuing = root.subordinate("Contoso Issuing").unwrap();
+    let leaf = issuing.server(FE01).unwrap();
+    let direct = root.server(FE01).unwrap();
+    let (users, authorities) = (1, 2);
+    let judged =
+        |crls: &[CrlDer<'static>], chain: &Issued| inbound(&generation(&root, crls), &chain.chain);
+    let of_issuing = scoped(&issuing, users, &[]);
+    let cas = scoped(&root, authorities, &[]);
+    assert_eq!(
+        judged(&[cas.clone(), of_issuing.clone()], &leaf),
+        Reason::Accepted
+    );
+    assert_eq!(
+        judged(&[cas.clone(), of_issuing.clone()], &direct),
+        Reason::CrlMissing
+    );
+    let users_of_root = scoped(&root, users, &[]);
+    assert_eq!(
+        judged(&[users_of_root.clone(), of_issuing], &leaf),
+        Reason::CrlMissing
+    );
+    assert_eq!(
+        judged(&[users_of_root, cas.clone()], &direct),
+        Reason::Accepted
+    );
+    assert_eq!(
+        judged(&[cas, scoped(&root, users, &[&direct])], &direct),
+        Reason::Revoked
+    );
+}
+
+#[test]
+fn the_signature_of_a_crl_is_checked_once_for_all_its_handshakes() {
+    let ca = Authority::root("Contoso Root").unwrap();
+    let crls = held(&[crl(&ca, 1, -60, &[])]);
+    assert!(crls[0].proven_by().is_none());
+    let leaf = ca.server(FE01).unwrap();
+    let generation = generation(&ca, &[crl(&ca, 1, -60, &[])]);
+    let held = &generation.topology().trusts()[0].crls[0];
+    assert!(held.proven_by().is_some());
+    assert_eq!(
+        inbound_at(&generation, &leaf.chain, later(60)),
+        Reason::Accepted
+    );
+}
+
+#[test]
+fn reasons_of_decisions_and_of_crls_share_their_codes() {
+    let shared: Vec<_> = CrlRefusal::ALL
+        .iter()
+        .filter_map(|refusal| Reason::from_code(refusal.code()))
+        .collect();
+    assert_eq!(
+        shared,
+        [
+            Reason::CrlBadSignature,
+            Reason::CrlSignerUnfit,
+            Reason::CrlFromFuture
+        ]
+    );
+}
