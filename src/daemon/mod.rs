@@ -135,10 +135,10 @@ impl Daemon {
     pub async fn reload(&self, trigger: &'static str) -> ReloadReport {
         let _one_at_a_time = self.reloading.lock().await;
         let started = now();
-        let number = self.generation().number() + 1;
+        let previous = self.generation();
         let path = self.path.clone();
         // Reading files and keys takes a while; the shards are other threads and go on meanwhile.
-        let loaded = tokio::task::spawn_blocking(move || load(&path, number)).await;
+        let loaded = tokio::task::spawn_blocking(move || load_after(&path, &previous)).await;
         let outcome = match loaded {
             Ok(Ok(generation)) => self.install(generation).await,
             Ok(Err(faults)) => Err(faults.iter().map(line).collect()),
@@ -273,6 +273,17 @@ pub fn load(path: &Path, number: u64) -> Result<Arc<Generation>, Vec<Fault>> {
     let at = UnixTime::now();
     let topology = topology::load(path, at)?;
     Generation::build(number, topology, at).map(Arc::new)
+}
+
+/// Reads a generation whole that takes the place of `previous`: no CRL of it is replaced by a worse one.
+///
+/// # Errors
+/// Every fault at once.
+pub fn load_after(path: &Path, previous: &Generation) -> Result<Arc<Generation>, Vec<Fault>> {
+    let at = UnixTime::now();
+    let topology = topology::load(path, at)?;
+    let number = previous.number() + 1;
+    Generation::build_after(Some(previous), number, topology, at).map(Arc::new)
 }
 
 /// What works but will surprise.

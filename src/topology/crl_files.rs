@@ -161,7 +161,9 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlRefusal, String)
 
 /// Files' contents whose CRLs are still in use, by SHA-256: a reload of an unchanged file of millions of octets costs
 /// reading it, and two generations share one copy.
-static KNOWN: Mutex<Option<HashMap<[u8; 32], Vec<Weak<Crl>>>>> = Mutex::new(None);
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+type Known = HashMap<[u8; 32], Vec<Weak<Crl>>>;
 
 fn recall(digest: &[u8; 32]) -> Option<Vec<Arc<Crl>>> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

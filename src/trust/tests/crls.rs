@@ -165,7 +165,7 @@ fn a_better_crl_replaces_the_one_held_and_the_same_changes_nothing() {
     let ca = Authority::root("Contoso Root").unwrap();
     let leaf = ca.server(FE01).unwrap();
     let first = crl(&ca, 7, -600, &[]);
-    let held = generation(&ca, &[first.clone()]);
+    let held = generation(&ca, std::slice::from_ref(&first));
     assert_eq!(inbound(&held, &leaf.chain), Reason::Accepted);
     let same = refresh(&held, vec![file("0.crl", &first)]);
     assert!(same.generation.is_none() && same.updated.is_empty() && same.refused.is_empty());
