@@ -318,6 +318,13 @@ impl Cases {
                 R::CrlMissing,
             ),
             (
+                "the CRL is from the future",
+                "future",
+                root("Future Root"),
+                Listing::Future,
+                R::CrlFromFuture,
+            ),
+            (
                 "the CRL is an impostor's",
                 "forged",
                 root("Forged Root"),
@@ -355,6 +362,7 @@ enum Listing {
     Empty,
     Leaf,
     Stale,
+    Future,
     Foreign,
     Forged,
 }
@@ -374,6 +382,11 @@ impl Listing {
             Self::Stale => ca.crl(&CrlSpec {
                 this_update: -7_200,
                 next_update: -3_600,
+                ..fresh
+            }),
+            Self::Future => ca.crl(&CrlSpec {
+                this_update: 3_600,
+                next_update: 7_200,
                 ..fresh
             }),
             Self::Foreign => Authority::root("Foreign Root").unwrap().crl(&fresh),
