@@ -1,5 +1,6 @@
 //! The core without sockets or clocks, filed by what it proves.
 
+mod answers;
 mod dialogs;
 mod failover;
 mod forwarding;

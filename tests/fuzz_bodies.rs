@@ -1,0 +1,117 @@
+//! The bodies of the fuzz targets on stable: over the torture messages and mutations of them that are the same each time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../fuzz/src/lib.rs"]
+mod bodies;
+
+use std::path::PathBuf;
+
+/// The torture messages, and what fuzzers found.
+fn seeds() -> Vec<Vec<u8>> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/torture");
+    let mut seeds: Vec<Vec<u8>> = ["rfc4475", "rfc5118/wire"]
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "dat"))
+        .map(|path| std::fs::read(path).unwrap())
+        .collect();
+    seeds.sort();
+    seeds.push(b"\r\n\r\n\r\nINVITE sip:a@b SIP/2.0\r\nl:0\r\n\r\n".to_vec());
+    seeds.push(b"INVITE sip:a SIP/2.0\r\nVia:\r\nv: \r\n ,\r\nRoute:,\r\n\r\n".to_vec());
+    assert!(seeds.len() > 60);
+    seeds
+}
+
+/// A number from a number, for mutations that are the same in each run.
+struct Draw(u64);
+
+impl Draw {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % below.max(1)
+    }
+}
+
+/// Octets that parsers trip over.
+const SPICE: [&[u8]; 16] = [
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b" ",
+    b"\t",
+    b":",
+    b";",
+    b",",
+    b"\"",
+    b"<",
+    b">",
+    b"\\",
+    b"%",
+    b"\0",
+    b"\r\n\r\n",
+    b"Content-Length: 1\r\n",
+];
+
+fn mutated(seed: &[u8], draw: &mut Draw) -> Vec<u8> {
+    let mut octets = seed.to_vec();
+    for _ in 0..=draw.next(3) {
+        let at = draw.next(octets.len() + 1);
+        match draw.next(4) {
+            0 => octets.truncate(at),
+            1 if at < octets.len() => octets[at] = draw.next(256) as u8,
+            2 => {
+                let end = octets.len().min(at + draw.next(12));
+                octets.drain(at..end);
+            }
+            _ => {
+                let spice = SPICE[draw.next(SPICE.len())];
+                octets.splice(at..at, spice.iter().copied());
+            }
+        }
+    }
+    octets
+}
+
+fn over_all(rounds: usize, body: impl Fn(&[u8])) {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for seed in seeds() {
+        body(&seed);
+        for _ in 0..rounds {
+            body(&mutated(&seed, &mut draw));
+        }
+    }
+}
+
+#[test]
+fn framing_does_not_depend_on_how_a_stream_is_split() {
+    over_all(12, |octets| {
+        let step = octets.iter().fold(0_u8, |sum, b| sum.wrapping_add(*b));
+        bodies::framing(&[&[step], octets].concat());
+    });
+}
+
+#[test]
+fn unedited_octets_come_out_equal_and_edits_leave_a_message() {
+    over_all(120, bodies::message);
+}
+
+#[test]
+fn uris_equal_themselves() {
+    over_all(40, |octets| {
+        for word in octets.split(|b| matches!(b, b' ' | b'<' | b'>' | b'\r' | b'\n')) {
+            bodies::uri(word);
+        }
+    });
+}
+
+#[test]
+fn answers_can_be_read_and_name_every_hop() {
+    over_all(120, bodies::reply);
+}
