@@ -2,8 +2,10 @@
 //! so that neither a busy shard nor a flood of connects holds up the other.
 use super::bind::Bound;
 use super::clock;
+use super::failed::Failure;
 use super::inbox::{Inboxes, ShardMessage};
 use super::sources::Sources;
+use super::tally::Tally;
 use crate::observe::{Event, Log};
 use crate::topology::Limits;
 use socket2::SockRef;
@@ -25,6 +27,7 @@ pub(super) struct Acceptor {
     pub(super) sources: Arc<Sources>,
     pub(super) limits: Arc<arc_swap::ArcSwap<Limits>>,
     pub(super) log: Log,
+    pub(super) tally: Arc<Tally>,
     pub(super) stop: CancellationToken,
 }
 
@@ -48,6 +51,8 @@ impl Acceptor {
                     }
                 });
             }
+            let (tally, stop) = (Arc::clone(&this.tally), this.stop.clone());
+            tasks.spawn(async move { tally.run(&stop).await });
             while tasks.join_next().await.is_some() {}
         });
     }
@@ -88,15 +93,9 @@ impl Acceptor {
         name: &str,
     ) {
         let refuse = |reason| {
-            self.log.emit(Event::HandshakeRefused {
-                direction: "inbound",
-                remote,
-                via: name.to_owned(),
-                sni: None,
-                reason,
-                detail: None,
-                decision: None,
-            });
+            let failure = Failure::refused(reason);
+            let event = failure.event("inbound", remote, name.to_owned(), None, None);
+            self.tally.tell(event);
         };
         if !self
             .sources

@@ -1,4 +1,5 @@
 //! One live connection: the socket and the rustls session that its own task reads and anyone in the shard may write.
+use super::late::Unconfirmed;
 use super::shard::Shard;
 use crate::proxy::{Identity, LinkEvent, LinkId, Origin};
 use crate::sip::{Framer, Message, Phase, Scan};
@@ -63,6 +64,23 @@ pub(super) struct Link {
     opened: Instant,
     active: Cell<Instant>,
     partial: Cell<Option<(Instant, bool)>>,
+    /// We dialled, and their verdict on our certificate is still out.
+    pub(super) unconfirmed: RefCell<Option<Box<Unconfirmed>>>,
+}
+
+/// A finished handshake: what a connection begins with.
+pub(super) struct Arrival {
+    /// For the log.
+    pub(super) number: u64,
+    pub(super) identity: Identity,
+    pub(super) via: Via,
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
+    pub(super) tcp: TcpStream,
+    pub(super) tls: rustls::Connection,
+    pub(super) remote: SocketAddr,
+    pub(super) local: SocketAddr,
+    pub(super) unconfirmed: Option<Box<Unconfirmed>>,
 }
 
 struct Session {
@@ -82,29 +100,26 @@ enum Turn {
 }
 
 impl Link {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a field of the connection"
-    )]
-    pub(super) fn new(
-        id: LinkId,
-        number: u64,
-        identity: Identity,
-        via: Via,
-        chain: Vec<CertificateDer<'static>>,
-        shown: Option<(IdentityRef, CertificateDer<'static>)>,
-        tcp: TcpStream,
-        mut tls: rustls::Connection,
-        now: Instant,
-    ) -> io::Result<Self> {
-        let (remote, local) = (tcp.peer_addr()?, tcp.local_addr()?);
+    pub(super) fn new(id: LinkId, arrival: Arrival, now: Instant) -> Self {
+        let Arrival {
+            number,
+            identity,
+            via,
+            chain,
+            shown,
+            tcp,
+            mut tls,
+            remote,
+            local,
+            unconfirmed,
+        } = arrival;
         // The bound on what waits is ours (limits.send_queue): half a message in the session would be a torn stream.
         tls.set_buffer_limit(None);
         let peer = match &identity {
             Identity::Peer(id) => id.decision().peer_fqdn.as_deref().map(Rc::from),
             Identity::Client => None,
         };
-        Ok(Self {
+        Self {
             id,
             number,
             origin: RefCell::new(Origin {
@@ -137,7 +152,8 @@ impl Link {
             opened: now,
             active: Cell::new(now),
             partial: Cell::new(None),
-        })
+            unconfirmed: RefCell::new(unconfirmed),
+        }
     }
 
     pub(super) fn remote(&self) -> SocketAddr {
@@ -304,10 +320,16 @@ impl Link {
                     break;
                 }
                 Fill::End(ending) => {
+                    if !buffer.is_empty() {
+                        self.confirm(shard);
+                    }
                     self.frames(&mut buffer, &mut framer, now, shard);
                     turn = Turn::End(ending);
                     break;
                 }
+            }
+            if !buffer.is_empty() || self.has_tickets() {
+                self.confirm(shard);
             }
             self.frames(&mut buffer, &mut framer, now, shard);
             if let Some(ending) = self.closing.get() {
@@ -367,7 +389,7 @@ impl Link {
             }
             Err(rustls::Error::AlertReceived(alert)) => Fill::End(Ending {
                 by: "them",
-                reason: super::handshake::alert_code(alert),
+                reason: super::alert::alert(alert).code,
             }),
             Err(_) => {
                 // The alert that rustls has queued tells them why.
@@ -378,6 +400,22 @@ impl Link {
                 })
             }
         }
+    }
+
+    /// They have sent something after the handshake, or been silent for long enough: our certificate was accepted.
+    fn confirm(&self, shard: &Shard) {
+        if let Some(unconfirmed) = self.unconfirmed.take() {
+            shard.confirmed(self, *unconfirmed);
+        }
+    }
+
+    /// Whether session tickets came: they follow the server's look at our certificate (RFC 8446 §4.6.1).
+    fn has_tickets(&self) -> bool {
+        self.unconfirmed.borrow().is_some()
+            && match &self.session.borrow().tls {
+                rustls::Connection::Client(client) => client.tls13_tickets_received() > 0,
+                rustls::Connection::Server(_) => false,
+            }
     }
 
     /// Takes every complete message off the front of `buffer`.
@@ -462,6 +500,9 @@ impl Link {
         if let Some((until, _)) = self.withdrawn.get() {
             deadline = deadline.min(until);
         }
+        if let Some(unconfirmed) = &*self.unconfirmed.borrow() {
+            deadline = deadline.min(unconfirmed.until);
+        }
         deadline
     }
 
@@ -469,6 +510,14 @@ impl Link {
     fn overdue(&self, shard: &Shard) -> Option<&'static str> {
         let now = super::clock::now();
         let limits = shard.limits();
+        if self
+            .unconfirmed
+            .borrow()
+            .as_ref()
+            .is_some_and(|u| now >= u.until)
+        {
+            self.confirm(shard);
+        }
         if let Some((since, body)) = self.partial.get() {
             let (bound, reason) = if body {
                 (limits.body_timeout, "body_timeout")

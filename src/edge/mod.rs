@@ -5,16 +5,21 @@
 //! another connection's task takes over only when its socket is full. What crosses shards is in `inbox`.
 
 mod acceptor;
+mod alert;
 mod bind;
 mod clock;
+mod dial;
+mod failed;
 mod handshake;
 mod inbox;
 mod judge;
+mod late;
 mod link;
 mod outbound;
 mod served;
 mod shard;
 mod sources;
+mod tally;
 mod tls;
 
 pub use bind::Bound;
@@ -81,6 +86,7 @@ pub struct Edge {
     limits: Arc<arc_swap::ArcSwap<Limits>>,
     random_key: [u8; 32],
     listeners: Arc<[String]>,
+    tally: Arc<tally::Tally>,
 }
 
 impl Edge {
@@ -104,6 +110,7 @@ impl Edge {
             (0..shards).map(|_| mpsc::channel(INBOX)).unzip();
         let inboxes = Arc::new(Inboxes(senders));
         let stop = CancellationToken::new();
+        let tally = Arc::new(tally::Tally::new(log.clone()));
 
         let mut threads = Vec::new();
         for ((index, inbox), load) in (0u8..).zip(receivers).zip(&loads) {
@@ -120,6 +127,7 @@ impl Edge {
                 generation: Arc::clone(&generation),
                 keys: Arc::clone(&keys),
                 log: log.clone(),
+                tally: Arc::clone(&tally),
                 inboxes: Arc::clone(&inboxes),
                 inbox,
                 load: Arc::clone(load),
@@ -142,6 +150,7 @@ impl Edge {
             sources,
             limits: Arc::clone(&limits),
             log,
+            tally: Arc::clone(&tally),
             stop: stop.clone(),
         };
         threads.push(spawn("sipward-accept".to_owned(), move || {
@@ -154,6 +163,7 @@ impl Edge {
             limits,
             random_key,
             listeners,
+            tally,
         })
     }
 
@@ -213,6 +223,7 @@ impl Edge {
         for thread in threads {
             let _ = thread.join();
         }
+        self.tally.finish();
         abandoned
     }
 

@@ -1,19 +1,20 @@
 //! Connections that we make to peers: on demand, one at a time for each peer and shard, with back-off.
 use super::clock;
-use super::handshake::{Refusal, accepted_event};
-use super::link::{Ending, Link, Via};
+use super::dial::{self, Dialled, Failed};
+use super::failed::Failure;
+use super::handshake::accepted_event;
+use super::late::Unconfirmed;
+use super::link::{Arrival, Link, Via};
 use super::shard::Shard;
 use crate::observe::Event;
 use crate::proxy::{Identity, LinkEvent};
 use crate::topology::{DialAddress, Limits, Peer, PeerRef};
-use rustls_pki_types::ServerName;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// The port of SIP over TLS (RFC 3261 §19.1.2).
@@ -29,6 +30,8 @@ pub(super) struct Dialler {
     peers: RefCell<HashMap<String, Back>>,
     /// Counts generations: a connect that began before a reload is thrown away, since the core has asked anew.
     epoch: Cell<u64>,
+    /// Connects under way.
+    pub(super) running: Cell<usize>,
 }
 
 /// Back-off of one peer.
@@ -118,7 +121,10 @@ impl Shard {
             });
             return self.settle();
         }
+        self.dialler.running.set(self.dialler.running.get() + 1);
         let outcome = self.dial_addresses(reference, &peer).await;
+        self.dialler.running.set(self.dialler.running.get() - 1);
+        self.ended.notify_waiters();
         if self.dialler.epoch.get() != epoch {
             return;
         }
@@ -154,94 +160,34 @@ impl Shard {
         for address in addresses.into_iter().take(MOST_ADDRESSES) {
             let started = clock::now();
             let epoch = self.dialler.epoch.get();
-            let outcome =
-                tokio::time::timeout(bound, self.dial_address(reference, peer, address)).await;
-            if self.dialler.epoch.get() != epoch {
-                return Err("reloaded");
-            }
-            let refusal = match outcome {
-                Ok(Ok(dialled)) => {
+            let tls = self.tls();
+            let outcome = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Err(Failure::aborted("draining").into()),
+                outcome = tokio::time::timeout(bound, dial::shake_hands(&tls, reference, address)) => {
+                    outcome.unwrap_or_else(|_| Err(Failure::aborted("timeout").into()))
+                }
+            };
+            let reloaded = self.dialler.epoch.get() != epoch;
+            let failed = match outcome {
+                // The core has asked anew since.
+                Ok(_) if reloaded => Failure::aborted("reloaded").into(),
+                Ok(dialled) => {
                     self.outbound_up(peer, address, dialled, started);
                     return Ok(());
                 }
-                Ok(Err(refusal)) => refusal,
-                Err(_) => Refusal::of("timeout"),
+                Err(failed) => failed,
             };
-            last = refusal.reason;
-            self.log.emit(Event::HandshakeRefused {
-                direction: "outbound",
-                remote: address,
-                via: peer.fqdn.to_string(),
-                sni: Some(peer.fqdn.to_string()),
-                reason: refusal.reason,
-                detail: refusal.detail,
-                decision: refusal.decision,
-            });
+            let Failed { failure, shown } = failed;
+            last = failure.reason();
+            let fqdn = peer.fqdn.to_string();
+            let event = failure.event("outbound", address, fqdn.clone(), Some(fqdn), shown);
+            self.tally.tell(event);
+            if reloaded {
+                return Err("reloaded");
+            }
         }
         Err(last)
-    }
-
-    async fn dial_address(
-        &self,
-        reference: PeerRef,
-        peer: &Peer,
-        address: SocketAddr,
-    ) -> Result<Dialled, Refusal> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that connects, to an address of a listed peer"
-        )]
-        let connect = TcpStream::connect(address);
-        let tcp = connect.await.map_err(|error| Refusal {
-            reason: if error.kind() == std::io::ErrorKind::ConnectionRefused {
-                "connection_refused"
-            } else {
-                "connect_failed"
-            },
-            detail: Some(error.to_string()),
-            decision: None,
-        })?;
-        super::acceptor::prepare(&socket2::SockRef::from(&tcp));
-        let tls = self.tls();
-        let (config, verifier) = tls.towards(reference).map_err(|e| Refusal {
-            reason: "tls_error",
-            detail: Some(e.to_string()),
-            decision: None,
-        })?;
-        let name = ServerName::try_from(peer.fqdn.as_str().to_owned())
-            .map_err(|_| Refusal::of("tls_error"))?;
-        let outcome = tokio_rustls::TlsConnector::from(config)
-            .connect(name, tcp)
-            .await;
-        let verdict = verifier.take();
-        let stream = match (outcome, &verdict) {
-            (Ok(stream), _) => stream,
-            (Err(_), Some(Err(decision))) => {
-                return Err(Refusal {
-                    reason: decision.reason.code(),
-                    detail: None,
-                    decision: Some(Arc::clone(decision)),
-                });
-            }
-            (Err(error), _) => return Err(Refusal::from_io(&error)),
-        };
-        let Some(Ok(identity)) = verdict else {
-            return Err(Refusal::of("undecided"));
-        };
-        let (tcp, session) = stream.into_inner();
-        let topology = tls.generation().topology();
-        let identity_of_ours = topology.identity(peer.identity);
-        let pair = identity_of_ours
-            .client
-            .as_ref()
-            .unwrap_or(&identity_of_ours.server);
-        let shown = pair.chain.first().map(|leaf| (peer.identity, leaf.clone()));
-        Ok(Dialled {
-            tcp,
-            session: rustls::Connection::Client(session),
-            identity,
-            shown,
-        })
     }
 
     fn outbound_up(
@@ -253,42 +199,42 @@ impl Shard {
     ) {
         let now = clock::now();
         let number = self.number();
-        let Dialled {
-            tcp,
-            session,
-            identity,
-            shown,
-        } = dialled;
-        let chain = session.peer_certificates().unwrap_or_default().to_vec();
         let fqdn = peer.fqdn.to_string();
-        let decision = Some(Arc::clone(identity.decision()));
-        self.log.emit(accepted_event(
+        let decision = Some(Arc::clone(dialled.identity.decision()));
+        let accepted = accepted_event(
             "outbound",
             number,
             address,
             fqdn.clone(),
             Some(fqdn),
-            &session,
+            &dialled.tls,
             decision,
             now - started,
-        ));
-        let identity = Identity::Peer(identity);
-        self.enter(
-            |id| {
-                Link::new(
-                    id,
-                    number,
-                    identity,
-                    Via::Dialled,
-                    chain,
-                    shown,
-                    tcp,
-                    session,
-                    now,
-                )
-            },
-            true,
         );
+        let unconfirmed = if dialled.verdict_is_out() {
+            Some(Box::new(Unconfirmed {
+                accepted,
+                shown: dialled.chain_shown,
+                until: now + self.limits().handshake_timeout,
+            }))
+        } else {
+            self.log.emit(accepted);
+            None
+        };
+        let chain = dialled.tls.peer_certificates().unwrap_or_default();
+        let arrival = Arrival {
+            number,
+            identity: Identity::Peer(dialled.identity),
+            via: Via::Dialled,
+            chain: chain.to_vec(),
+            shown: dialled.shown,
+            tcp: dialled.tcp,
+            tls: dialled.tls,
+            remote: address,
+            local: dialled.local,
+            unconfirmed,
+        };
+        self.enter(|id| Link::new(id, arrival, now), true);
     }
 
     /// A link that we dialled has carried something back: the peer has accepted our certificate for good.
@@ -297,20 +243,9 @@ impl Shard {
     }
 }
 
-/// A finished outbound handshake.
-struct Dialled {
-    tcp: TcpStream,
-    session: rustls::Connection,
-    identity: crate::trust::PeerId,
-    shown: Option<(
-        crate::topology::IdentityRef,
-        rustls_pki_types::CertificateDer<'static>,
-    )>,
-}
-
 /// The addresses to dial: those of the topology in order, or A and AAAA of the FQDN. DNS is a hint: whoever answers
 /// there must still prove to be the peer.
-async fn resolve(peer: &Peer) -> Vec<SocketAddr> {
+pub(super) async fn resolve(peer: &Peer) -> Vec<SocketAddr> {
     let mut found = Vec::new();
     let by_name = [DialAddress::Host(peer.fqdn.to_string(), SIPS_PORT)];
     let addresses = if peer.addresses.is_empty() {
@@ -329,13 +264,4 @@ async fn resolve(peer: &Peer) -> Vec<SocketAddr> {
         }
     }
     found
-}
-
-/// In TLS 1.3 a server's verdict on our certificate comes after our handshake is done: an alert or end before any
-/// message on a link that we dialled means that they refused us.
-pub(super) fn refused_after_handshake(link: &Link, ending: Ending) -> bool {
-    link.via == Via::Dialled
-        && ending.by == "them"
-        && link.messages_in.get() == 0
-        && ending.reason.starts_with("alert_")
 }

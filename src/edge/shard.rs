@@ -1,8 +1,11 @@
 //! One shard: a single-threaded runtime that owns its connections and one proxy core, and shares nothing on the way of a
 //! message.
+use super::failed::Failure;
+use super::handshake::Greeting;
 use super::inbox::{Inboxes, ShardMessage};
 use super::link::{Ending, Link};
 use super::outbound::Dialler;
+use super::tally::Tally;
 use super::tls::TlsConfigs;
 use super::{EdgeError, EdgeStatus, clock};
 use crate::observe::{Event, Log};
@@ -17,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 
 /// Read buffers kept for reuse, and the largest that is worth keeping.
 const SPARE_BUFFERS: usize = 64;
@@ -31,6 +35,7 @@ pub(super) struct ShardSetup {
     pub(super) generation: Arc<Generation>,
     pub(super) keys: Arc<TokenKeys>,
     pub(super) log: Log,
+    pub(super) tally: Arc<Tally>,
     pub(super) inboxes: Arc<Inboxes>,
     pub(super) inbox: mpsc::Receiver<ShardMessage>,
     /// Inbound connections in this shard, for the acceptor's choice.
@@ -61,9 +66,12 @@ pub(super) struct Shard {
     pub(super) handshakes: Cell<usize>,
     pub(super) load: Arc<AtomicUsize>,
     pub(super) sources: Arc<super::sources::Sources>,
-    pub(super) draining: Cell<bool>,
+    /// No new connections: the node drains.
+    pub(super) stop: CancellationToken,
+    pub(super) tally: Arc<Tally>,
     pub(super) listeners: Arc<[String]>,
-    ended: Notify,
+    /// A connection or a handshake has ended.
+    pub(super) ended: Notify,
     drained: Notify,
     numbers: Cell<u64>,
 }
@@ -98,6 +106,7 @@ impl Shard {
             generation,
             keys,
             log,
+            tally,
             inboxes,
             inbox,
             load,
@@ -123,7 +132,8 @@ impl Shard {
             handshakes: Cell::new(0),
             load,
             sources,
-            draining: Cell::new(false),
+            stop: CancellationToken::new(),
+            tally,
             listeners,
             ended: Notify::new(),
             drained: Notify::new(),
@@ -141,6 +151,21 @@ impl Shard {
     }
 
     async fn serve(self: Rc<Self>, mut inbox: mpsc::Receiver<ShardMessage>) {
+        self.take_messages(&mut inbox).await;
+        // What was handed out while the last connection closed.
+        inbox.close();
+        while let Ok(message) = inbox.try_recv() {
+            if let ShardMessage::Accepted {
+                remote, listener, ..
+            } = message
+            {
+                let failure = Failure::refused("draining");
+                self.failed_inbound(remote, listener, Greeting::default(), failure);
+            }
+        }
+    }
+
+    async fn take_messages(self: &Rc<Self>, inbox: &mut mpsc::Receiver<ShardMessage>) {
         loop {
             let message = tokio::select! {
                 biased;
@@ -207,7 +232,7 @@ impl Shard {
                 }
                 ShardMessage::Drain { bound, done } => {
                     // Beside the inbox: what other shards hand over is part of what must finish.
-                    let shard = Rc::clone(&self);
+                    let shard = Rc::clone(self);
                     tokio::task::spawn_local(async move {
                         let abandoned = shard.drain(bound).await;
                         let _ = done.send(abandoned);
@@ -381,11 +406,7 @@ impl Shard {
     }
 
     /// A connection has passed its handshake: enters it, and starts its task.
-    pub(super) fn enter(
-        self: &Rc<Self>,
-        make: impl FnOnce(LinkId) -> std::io::Result<Link>,
-        requests: bool,
-    ) {
+    pub(super) fn enter(self: &Rc<Self>, make: impl FnOnce(LinkId) -> Link, requests: bool) {
         let id = {
             let mut links = self.links.borrow_mut();
             let slot = links.free.pop().unwrap_or_else(|| {
@@ -398,12 +419,7 @@ impl Shard {
             entry.0 = entry.0.wrapping_add(1);
             LinkId::new(self.index, slot, entry.0)
         };
-        let Ok(link) = make(id) else {
-            // The socket broke between the handshake and here.
-            self.links.borrow_mut().free.push(id.slot());
-            return;
-        };
-        let link = Rc::new(link);
+        let link = Rc::new(make(id));
         {
             let mut links = self.links.borrow_mut();
             if let Some(entry) = links.slots.get_mut(id.slot() as usize) {
@@ -411,16 +427,10 @@ impl Shard {
                 links.live += 1;
             }
         }
-        if let Some(peer) = &link.peer {
-            let mut peers = self.peers.borrow_mut();
-            let count = peers.entry(Rc::clone(peer)).or_insert(0);
-            *count += 1;
-            if *count == 1 {
-                self.log.emit(Event::PeerUp {
-                    peer: peer.to_string(),
-                    shard: u16::from(self.index),
-                });
-            }
+        if link.unconfirmed.borrow().is_none() {
+            self.count_peer_up(&link);
+        } else if link.write(super::late::PING) {
+            self.dirty.borrow_mut().push(Rc::clone(&link));
         }
         let identity = link.origin.borrow().identity.clone();
         self.later(LinkEvent::Up {
@@ -430,6 +440,38 @@ impl Shard {
         });
         self.settle();
         tokio::task::spawn_local(link.run(Rc::clone(self)));
+    }
+
+    /// A peer's connection counts from now on.
+    pub(super) fn count_peer_up(&self, link: &Link) {
+        let Some(peer) = &link.peer else { return };
+        let mut peers = self.peers.borrow_mut();
+        let count = peers.entry(Rc::clone(peer)).or_insert(0);
+        *count += 1;
+        if *count == 1 {
+            self.log.emit(Event::PeerUp {
+                peer: peer.to_string(),
+                shard: u16::from(self.index),
+            });
+        }
+    }
+
+    /// A peer's connection counts no more.
+    fn count_peer_down(&self, peer: &Rc<str>, reason: &'static str) {
+        let mut peers = self.peers.borrow_mut();
+        let Some(count) = peers.get_mut(peer) else {
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            peers.remove(peer);
+            self.log.emit(Event::PeerDown {
+                peer: peer.to_string(),
+                shard: u16::from(self.index),
+                reason,
+                retry_in: None,
+            });
+        }
     }
 
     /// A connection's task is over.
@@ -443,46 +485,29 @@ impl Shard {
             }
         }
         let now = clock::now();
-        let refused_us = super::outbound::refused_after_handshake(link, ending);
-        if refused_us {
-            self.dialler.failed(
-                link.peer.as_deref().unwrap_or_default(),
-                &self.limits(),
-                now,
-            );
-            self.log.emit(Event::HandshakeRefused {
-                direction: "outbound",
-                remote: link.remote(),
-                via: link.peer.as_deref().unwrap_or_default().to_owned(),
-                sni: link.peer.as_deref().map(str::to_owned),
-                reason: "alert_received",
-                detail: Some(ending.reason.to_owned()),
-                decision: None,
+        let unconfirmed = link.unconfirmed.take();
+        if let Some(reason) = unconfirmed.and_then(|u| self.failed_late(link, ending, *u)) {
+            let peer = link.peer.as_deref().unwrap_or_default();
+            let retry_at = self.dialler.failed(peer, &self.limits(), now);
+            self.log.emit(Event::PeerDown {
+                peer: peer.to_owned(),
+                shard: u16::from(self.index),
+                reason,
+                retry_in: Some(retry_at.saturating_duration_since(now)),
             });
-        }
-        self.log.emit(Event::ConnectionClosed {
-            connection: link.number,
-            remote: link.remote(),
-            peer: link.peer.as_deref().map(str::to_owned),
-            by: ending.by,
-            reason: ending.reason,
-            messages_in: link.messages_in.get(),
-            messages_out: link.messages_out.get(),
-            open: now.saturating_duration_since(link.opened()),
-        });
-        if let Some(peer) = &link.peer {
-            let mut peers = self.peers.borrow_mut();
-            if let Some(count) = peers.get_mut(peer) {
-                *count -= 1;
-                if *count == 0 {
-                    peers.remove(peer);
-                    self.log.emit(Event::PeerDown {
-                        peer: peer.to_string(),
-                        shard: u16::from(self.index),
-                        reason: ending.reason,
-                        retry_in: None,
-                    });
-                }
+        } else {
+            self.log.emit(Event::ConnectionClosed {
+                connection: link.number,
+                remote: link.remote(),
+                peer: link.peer.as_deref().map(str::to_owned),
+                by: ending.by,
+                reason: ending.reason,
+                messages_in: link.messages_in.get(),
+                messages_out: link.messages_out.get(),
+                open: now.saturating_duration_since(link.opened()),
+            });
+            if let Some(peer) = &link.peer {
+                self.count_peer_down(peer, ending.reason);
             }
         }
         if matches!(link.via, super::link::Via::Listener(_)) {
@@ -599,11 +624,21 @@ impl Shard {
     }
 
     async fn drain(self: &Rc<Self>, bound: Duration) -> usize {
-        self.draining.set(true);
+        self.stop.cancel();
         self.core.borrow_mut().start_draining();
         let end = clock::now() + bound;
         while self.pending() > 0 && clock::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Each of them says that it was cut short.
+        let shaking = || self.handshakes.get() + self.dialler.running.get() > 0;
+        let end = clock::now() + Duration::from_secs(2);
+        while shaking() && clock::now() < end {
+            let ended = self.ended.notified();
+            if !shaking() {
+                break;
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
         }
         let abandoned = self.pending();
         for link in self.all_links() {

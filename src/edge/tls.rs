@@ -1,14 +1,17 @@
 //! rustls configurations of one generation, built by each shard for itself: its verifiers are then used by one thread.
 use super::EdgeError;
-use crate::topology::{Accept, IdentityRef, KeyPair, PeerRef, Topology};
-use crate::trust::{Generation, InboundVerifier, OutboundVerifier};
+use crate::observe::Shown;
+use crate::topology::{Accept, CertificateFacts, IdentityRef, KeyPair, PeerRef, Topology};
+use crate::trust::{Generation, InboundVerifier, OutboundVerifier, fingerprint};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig};
+use rustls_pki_types::CertificateDer;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The protocol identifier for SIP in ALPN. Who offers a list without it speaks something else and is refused; who
 /// offers none is most SIP programs.
@@ -19,7 +22,7 @@ pub(super) struct TlsConfigs {
     generation: Arc<Generation>,
     /// In the order of the bound sockets; `None` where the topology no longer has a listener of that name.
     listeners: Vec<Option<ListenerTls>>,
-    clients: Vec<Arc<CertifiedKey>>,
+    clients: Vec<Certificate>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -28,6 +31,57 @@ pub(super) struct ListenerTls {
     pub(super) config: Arc<ServerConfig>,
     pub(super) verifier: Arc<InboundVerifier>,
     pub(super) accept: Accept,
+    resolver: Arc<SniResolver>,
+}
+
+/// A certificate of ours, and what to tell of it.
+#[derive(Clone, Debug)]
+struct Certificate {
+    key: Arc<CertifiedKey>,
+    shown: Arc<Shown>,
+}
+
+/// What it takes to dial a peer once.
+pub(super) struct Outgoing {
+    pub(super) config: Arc<ClientConfig>,
+    /// It will hold the decision.
+    pub(super) verifier: Arc<OutboundVerifier>,
+    /// What the other side asks of us.
+    pub(super) asked: Arc<Asked>,
+    certificate: Option<Certificate>,
+}
+
+impl Outgoing {
+    /// The chain that was shown, if they asked for one and can use ours.
+    pub(super) fn shown(&self) -> Option<Arc<Shown>> {
+        let shown = self.certificate.as_ref()?;
+        self.asked.shown().then(|| Arc::clone(&shown.shown))
+    }
+}
+
+/// Whether a server that we dial has asked for our certificate, and whether it got it.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    asked: AtomicBool,
+    shown: AtomicBool,
+}
+
+impl Asked {
+    /// They asked: in TLS 1.3 their verdict comes after our handshake is done.
+    pub(super) fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+    /// They got it.
+    pub(super) fn shown(&self) -> bool {
+        self.shown.load(Ordering::Relaxed)
+    }
+}
+
+impl ListenerTls {
+    /// The chain that is shown to who asks for this name.
+    pub(super) fn shown(&self, sni: Option<&str>) -> Arc<Shown> {
+        Arc::clone(&self.resolver.certificate(sni).shown)
+    }
 }
 
 impl TlsConfigs {
@@ -46,14 +100,18 @@ impl TlsConfigs {
                     return Ok(None);
                 };
                 let verifier = InboundVerifier::new(Arc::clone(generation), listener.accept);
-                let resolver =
-                    SniResolver::new(topology, listener.identity, &listener.sni, &provider)?;
+                let resolver = Arc::new(SniResolver::new(
+                    topology,
+                    listener.identity,
+                    &listener.sni,
+                    &provider,
+                )?);
                 // TLS 1.2 with ECDHE and AEAD only, and 1.3: what the provider has; nothing older exists in rustls.
                 let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
                     .with_safe_default_protocol_versions()
                     .map_err(EdgeError::Tls)?
                     .with_client_cert_verifier(Arc::clone(&verifier) as _)
-                    .with_cert_resolver(Arc::new(resolver));
+                    .with_cert_resolver(Arc::clone(&resolver) as _);
                 config.alpn_protocols = vec![ALPN.to_vec()];
                 // A resumed session passes no verifier: nothing resumes.
                 config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -63,6 +121,7 @@ impl TlsConfigs {
                     config: Arc::new(config),
                     verifier,
                     accept: listener.accept,
+                    resolver,
                 }))
             })
             .collect::<Result<_, EdgeError>>()?;
@@ -70,10 +129,8 @@ impl TlsConfigs {
             .identities()
             .iter()
             .map(|identity| {
-                certified(
-                    identity.client.as_ref().unwrap_or(&identity.server),
-                    &provider,
-                )
+                let pair = identity.client.as_ref().unwrap_or(&identity.server);
+                certificate(&identity.name, pair, &provider)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -92,45 +149,64 @@ impl TlsConfigs {
         self.listeners.get(index)?.as_ref()
     }
 
-    /// The configuration to dial a peer with, and the verifier that will hold the decision.
-    pub(super) fn towards(
-        &self,
-        peer: PeerRef,
-    ) -> Result<(Arc<ClientConfig>, Arc<OutboundVerifier>), EdgeError> {
+    /// What one connection to a peer is made with.
+    pub(super) fn towards(&self, peer: PeerRef) -> Result<Outgoing, EdgeError> {
         let verifier = OutboundVerifier::new(Arc::clone(&self.generation), peer);
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(EdgeError::Tls)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier) as _);
-        let ours = self
+        let certificate = self
             .clients
-            .get(self.generation.topology().peer(peer).identity.index());
-        let mut config = match ours {
-            Some(key) => {
-                builder.with_client_cert_resolver(Arc::new(OneCertificate(Arc::clone(key))))
-            }
+            .get(self.generation.topology().peer(peer).identity.index())
+            .cloned();
+        let asked = Arc::new(Asked::default());
+        let mut config = match &certificate {
+            Some(certificate) => builder.with_client_cert_resolver(Arc::new(OneCertificate {
+                key: Arc::clone(&certificate.key),
+                asked: Arc::clone(&asked),
+            })),
             None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::disabled();
         // No ALPN: some peers refuse a list that they do not know, and nothing is gained by it.
-        Ok((Arc::new(config), verifier))
+        Ok(Outgoing {
+            config: Arc::new(config),
+            verifier,
+            asked,
+            certificate,
+        })
     }
 }
 
 /// A chain with its key in the provider's form.
-fn certified(pair: &KeyPair, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, EdgeError> {
-    CertifiedKey::from_der(pair.chain.clone(), pair.key.clone_key(), provider)
-        .map(Arc::new)
-        .map_err(EdgeError::Tls)
+fn certificate(
+    identity: &str,
+    pair: &KeyPair,
+    provider: &CryptoProvider,
+) -> Result<Certificate, EdgeError> {
+    let key = CertifiedKey::from_der(pair.chain.clone(), pair.key.clone_key(), provider)
+        .map_err(EdgeError::Tls)?;
+    let subject = |der: &CertificateDer<'_>| {
+        CertificateFacts::read(der).map_or_else(String::new, |facts| facts.subject)
+    };
+    Ok(Certificate {
+        key: Arc::new(key),
+        shown: Arc::new(Shown {
+            identity: identity.to_owned(),
+            subjects: pair.chain.iter().map(subject).collect(),
+            fingerprints: pair.chain.iter().map(fingerprint).collect(),
+        }),
+    })
 }
 
 /// Chooses the identity by SNI (RFC 5922 §7.8); an absent or unknown name gets the listener's own, since many phones
 /// send an address or their own domain there.
 #[derive(Debug)]
 struct SniResolver {
-    by_name: HashMap<String, Arc<CertifiedKey>>,
-    default: Arc<CertifiedKey>,
+    by_name: HashMap<String, Certificate>,
+    default: Certificate,
 }
 
 impl SniResolver {
@@ -143,32 +219,37 @@ impl SniResolver {
         let mut by_name = HashMap::new();
         for reference in more {
             let identity = topology.identity(*reference);
-            let key = certified(&identity.server, provider)?;
+            let certificate = certificate(&identity.name, &identity.server, provider)?;
             for name in &identity.names {
-                by_name.insert(name.as_str().to_owned(), Arc::clone(&key));
+                by_name.insert(name.as_str().to_owned(), certificate.clone());
             }
         }
         let own = topology.identity(default);
-        let default = certified(&own.server, provider)?;
+        let default = certificate(&own.name, &own.server, provider)?;
         for name in &own.names {
-            by_name.insert(name.as_str().to_owned(), Arc::clone(&default));
+            by_name.insert(name.as_str().to_owned(), default.clone());
         }
         Ok(Self { by_name, default })
+    }
+
+    fn certificate(&self, sni: Option<&str>) -> &Certificate {
+        sni.and_then(|name| self.by_name.get(&name.to_ascii_lowercase()))
+            .unwrap_or(&self.default)
     }
 }
 
 impl ResolvesServerCert for SniResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let named = hello
-            .server_name()
-            .and_then(|name| self.by_name.get(&name.to_ascii_lowercase()));
-        Some(Arc::clone(named.unwrap_or(&self.default)))
+        Some(Arc::clone(&self.certificate(hello.server_name()).key))
     }
 }
 
 /// Shows our certificate to whatever list of CAs the peer sends: strict lists are often wrong, and the peer decides.
 #[derive(Debug)]
-struct OneCertificate(Arc<CertifiedKey>);
+struct OneCertificate {
+    key: Arc<CertifiedKey>,
+    asked: Arc<Asked>,
+}
 
 impl rustls::client::ResolvesClientCert for OneCertificate {
     fn resolve(
@@ -176,10 +257,10 @@ impl rustls::client::ResolvesClientCert for OneCertificate {
         _hints: &[&[u8]],
         schemes: &[rustls::SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        self.0
-            .key
-            .choose_scheme(schemes)
-            .map(|_| Arc::clone(&self.0))
+        self.asked.asked.store(true, Ordering::Relaxed);
+        let usable = self.key.key.choose_scheme(schemes).is_some();
+        self.asked.shown.store(usable, Ordering::Relaxed);
+        usable.then(|| Arc::clone(&self.key))
     }
     fn has_certs(&self) -> bool {
         true

@@ -95,7 +95,7 @@ pub enum Event {
         /// How long it took.
         took: Duration,
     },
-    /// `handshake_refused`: ended without a usable connection, whoever refused.
+    /// `handshake_refused`: we refused.
     HandshakeRefused {
         /// `inbound` or `outbound`.
         direction: &'static str,
@@ -105,13 +105,62 @@ pub enum Event {
         via: String,
         /// SNI received or sent.
         sni: Option<String>,
-        /// Reason code: of the decision, or `timeout`, `tls_error`, `alert_received`, `closed`, `too_many_handshakes`,
-        /// `client_not_accepted`, `unknown_sni` ...
+        /// Reason code: of the decision, or `not_tls`, `no_common_version`, `tls_error`, `too_many_handshakes`,
+        /// `client_not_accepted` ...
         reason: &'static str,
-        /// What the TLS library said, if anything.
+        /// What the TLS library or the decision says of it, if anything.
         detail: Option<String>,
         /// The decision that refused, if a certificate was judged.
         decision: Option<Arc<Decision>>,
+    },
+    /// `handshake_refused_by_peer`: they refused us, with an alert; in TLS 1.3 after our own handshake was done.
+    HandshakeRefusedByPeer {
+        /// `inbound` or `outbound`.
+        direction: &'static str,
+        /// The other side.
+        remote: SocketAddr,
+        /// Listener name (inbound) or peer FQDN (outbound).
+        via: String,
+        /// SNI received or sent.
+        sni: Option<String>,
+        /// The alert as a code.
+        reason: &'static str,
+        /// The alert's number on the wire.
+        alert: u8,
+        /// What it says about us.
+        detail: &'static str,
+        /// What we had shown; `None`: nothing yet, or they did not ask.
+        shown: Option<Arc<Shown>>,
+        /// Our decision about them, if it came so far.
+        decision: Option<Arc<Decision>>,
+    },
+    /// `handshake_aborted`: it ended before it was finished and without a refusal.
+    HandshakeAborted {
+        /// `inbound` or `outbound`.
+        direction: &'static str,
+        /// The other side.
+        remote: SocketAddr,
+        /// Listener name (inbound) or peer FQDN (outbound).
+        via: String,
+        /// SNI received or sent.
+        sni: Option<String>,
+        /// Reason code: `closed`, `reset`, `timeout`, `connection_refused` ...
+        reason: &'static str,
+        /// What the system said, if anything.
+        detail: Option<String>,
+    },
+    /// `handshakes_suppressed`: failed handshakes of one kind that were counted and not told one by one.
+    HandshakesSuppressed {
+        /// The event that each would have been.
+        of: &'static str,
+        /// `inbound` or `outbound`.
+        direction: &'static str,
+        /// Their reason code.
+        reason: &'static str,
+        /// Their peer, if they concern one.
+        peer: Option<String>,
+        /// How many.
+        count: u64,
     },
     /// `connection_closed`.
     ConnectionClosed {
@@ -201,6 +250,17 @@ pub enum Event {
         /// How many since the last such line.
         lines: u64,
     },
+}
+
+/// The certificate chain that we presented.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The identity's name in the topology.
+    pub identity: String,
+    /// Subjects, leaf first.
+    pub subjects: Vec<String>,
+    /// SHA-256 in lower-case hex, leaf first.
+    pub fingerprints: Vec<String>,
 }
 
 /// A request's outcome.

@@ -66,7 +66,23 @@ impl Event {
                 take("code", Text(code));
                 take("what", Text(what));
             }
-            Self::HandshakeAccepted { .. } | Self::HandshakeRefused { .. } => self.handshake(take),
+            Self::HandshakeAccepted { .. }
+            | Self::HandshakeRefused { .. }
+            | Self::HandshakeRefusedByPeer { .. }
+            | Self::HandshakeAborted { .. } => self.handshake(take),
+            Self::HandshakesSuppressed {
+                of,
+                direction,
+                reason,
+                peer,
+                count,
+            } => {
+                take("of", Text(of));
+                take("direction", Text(direction));
+                take("reason", Text(reason));
+                text(take, "peer", peer.as_deref());
+                take("count", Number(*count));
+            }
             Self::ConnectionClosed {
                 connection,
                 remote,
@@ -171,10 +187,10 @@ impl Event {
         }
     }
 
-    /// The fields of the two handshake events; of other events none.
+    /// The fields of the four events that a handshake can end in; of other events none.
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "the caller's match sends only these two here"
+        reason = "the caller's match sends only these four here"
     )]
     fn handshake(&self, take: &mut Take<'_>) {
         use Value::{Address, Number, Text};
@@ -223,6 +239,48 @@ impl Event {
                 if let Some(decision) = decision {
                     self::decision(decision, take);
                 }
+            }
+            Self::HandshakeRefusedByPeer {
+                direction,
+                remote,
+                via,
+                sni,
+                reason,
+                alert,
+                detail,
+                shown,
+                decision,
+            } => {
+                take("direction", Text(direction));
+                take("remote", Address(*remote));
+                take("via", Text(via));
+                text(take, "sni", sni.as_deref());
+                take("reason", Text(reason));
+                take("alert", Number(u64::from(*alert)));
+                take("detail", Text(detail));
+                if let Some(shown) = shown {
+                    take("identity", Text(&shown.identity));
+                    take("shown_subjects", Value::List(&shown.subjects));
+                    take("shown_fingerprints", Value::List(&shown.fingerprints));
+                }
+                if let Some(decision) = decision {
+                    self::decision(decision, take);
+                }
+            }
+            Self::HandshakeAborted {
+                direction,
+                remote,
+                via,
+                sni,
+                reason,
+                detail,
+            } => {
+                take("direction", Text(direction));
+                take("remote", Address(*remote));
+                take("via", Text(via));
+                text(take, "sni", sni.as_deref());
+                take("reason", Text(reason));
+                text(take, "detail", detail.as_deref());
             }
             _ => {}
         }

@@ -21,7 +21,7 @@ pub mod table;
 mod tests;
 mod text;
 
-pub use event::{Event, RequestEvent};
+pub use event::{Event, RequestEvent, Shown};
 pub use fields::Value;
 pub use log::{Log, LogGuard, Sink};
 pub use memory::MemoryLog;

@@ -96,7 +96,13 @@ pub static FIELDS: &[Field] = &[
     detail_of("cipher", Text, "the TLS cipher suite"),
     detail_of("group", Text, "the key exchange group"),
     field_of("reason", Text, "the reason code"),
-    field_of("detail", Text, "what the TLS library or the system said"),
+    field_of("detail", Text, "what the decision, the TLS library or the system said; of an alert: what it says about us"),
+    field_of("alert", Number, "the TLS alert's number"),
+    field_of("identity", Text, "our identity whose certificate was shown"),
+    detail_of("shown_subjects", List, "the subjects of the chain that we showed, leaf first"),
+    field_of("shown_fingerprints", List, "the SHA-256 in hex of the certificates that we showed, leaf first"),
+    field_of("of", Text, "the event that each of them would have been"),
+    field_of("count", Number, "how many"),
     field_of("decision", Text, "the trust decision's id: same chain, direction and generation, same id"),
     field_of("verdict", Text, "the trust decision: `accept` or `refuse`"),
     field_of("peer", Text, "the peer's FQDN in the topology; missing for a client"),
@@ -194,11 +200,25 @@ static HANDSHAKE_ACCEPTED: Row = row("handshake_accepted", Level::INFO,
       "anchor?", "crl?", "crl_age_s?", "purpose?", "valid_until?", "generation?", "line?"]);
 #[rustfmt::skip]
 static HANDSHAKE_REFUSED: Row = row("handshake_refused", Level::WARN,
-    "a handshake ended without a usable connection, whoever refused; the fields from `decision` on are there when a \
-     certificate was judged",
+    "we refused a handshake; the fields from `decision` on are there when a certificate was judged",
     &["direction", "remote", "via", "sni?", "reason", "detail?", "decision?", "verdict?", "peer?", "matched?",
       "matched_kind?", "names?", "subjects?", "fingerprints?", "trust?", "anchor?", "crl?", "crl_age_s?", "purpose?",
       "valid_until?", "generation?", "line?"]);
+#[rustfmt::skip]
+static HANDSHAKE_REFUSED_BY_PEER: Row = row("handshake_refused_by_peer", Level::WARN,
+    "the other side refused us with an alert; what we had shown is in it, and from `decision` on what we thought of them",
+    &["direction", "remote", "via", "sni?", "reason", "alert", "detail", "identity?", "shown_subjects?",
+      "shown_fingerprints?", "decision?", "verdict?", "peer?", "matched?", "matched_kind?", "names?", "subjects?",
+      "fingerprints?", "trust?", "anchor?", "crl?", "crl_age_s?", "purpose?", "valid_until?", "generation?", "line?"]);
+#[rustfmt::skip]
+static HANDSHAKE_ABORTED: Row = row("handshake_aborted", Level::INFO,
+    "a handshake ended unfinished and without a refusal: closed, reset, out of time, or nobody was there",
+    &["direction", "remote", "via", "sni?", "reason", "detail?"]);
+#[rustfmt::skip]
+static HANDSHAKES_SUPPRESSED: Row = row("handshakes_suppressed", Level::WARN,
+    "failed handshakes of one kind beyond the 20 that are told one by one in 10 seconds; with these the events give the \
+     exact number",
+    &["of", "direction", "reason", "peer?", "count"]);
 #[rustfmt::skip]
 static CONNECTION_CLOSED: Row = row("connection_closed", Level::INFO, "a connection that had been accepted ended",
     &["connection", "remote", "peer?", "by", "reason", "messages_in", "messages_out", "open_ms"]);
@@ -234,7 +254,7 @@ static LOG_DROPPED: Row = row("log_dropped", Level::WARN,
     &["lines"]);
 
 /// Every row, in the order of the documentation.
-pub static ROWS: [&Row; 22] = [
+pub static ROWS: &[&Row] = &[
     &START,
     &START_REFUSED,
     &LISTENING,
@@ -246,6 +266,9 @@ pub static ROWS: [&Row; 22] = [
     &WARNING,
     &HANDSHAKE_ACCEPTED,
     &HANDSHAKE_REFUSED,
+    &HANDSHAKE_REFUSED_BY_PEER,
+    &HANDSHAKE_ABORTED,
+    &HANDSHAKES_SUPPRESSED,
     &CONNECTION_CLOSED,
     &REQUEST_RELAYED,
     &REQUEST_REFUSED,
@@ -274,6 +297,9 @@ impl Event {
             Self::Warning { .. } => &WARNING,
             Self::HandshakeAccepted { .. } => &HANDSHAKE_ACCEPTED,
             Self::HandshakeRefused { .. } => &HANDSHAKE_REFUSED,
+            Self::HandshakeRefusedByPeer { .. } => &HANDSHAKE_REFUSED_BY_PEER,
+            Self::HandshakeAborted { .. } => &HANDSHAKE_ABORTED,
+            Self::HandshakesSuppressed { .. } => &HANDSHAKES_SUPPRESSED,
             Self::ConnectionClosed { .. } => &CONNECTION_CLOSED,
             Self::Request(request) if request.refused => &REQUEST_REFUSED,
             Self::Request(_) => &REQUEST_RELAYED,

@@ -1,6 +1,6 @@
 //! Every event against its row, the documentation, and hostile contents.
 use super::table::{FIELDS, Field, Kind, ROWS, Row};
-use super::{Event, Log, RequestEvent};
+use super::{Event, Log, RequestEvent, Shown};
 use crate::topology::{Direction, PeerRef};
 use crate::trust::{Decision, MatchedKind, Reason, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,6 +134,38 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             reason: "not_in_topology",
             detail: maybe(),
             decision: Some(decision(text, full)),
+        },
+        Event::HandshakeRefusedByPeer {
+            direction: "outbound",
+            remote: address,
+            via: owned(),
+            sni: maybe(),
+            reason: "alert_unknown_ca",
+            alert: 48,
+            detail: "they do not trust the CA that issued our certificate",
+            shown: full.then(|| {
+                Arc::new(Shown {
+                    identity: owned(),
+                    subjects: vec![owned(); 50],
+                    fingerprints: vec![owned(); 50],
+                })
+            }),
+            decision: Some(decision(text, full)),
+        },
+        Event::HandshakeAborted {
+            direction: "inbound",
+            remote: address,
+            via: owned(),
+            sni: maybe(),
+            reason: "closed",
+            detail: maybe(),
+        },
+        Event::HandshakesSuppressed {
+            of: "handshake_aborted",
+            direction: "inbound",
+            reason: "closed",
+            peer: maybe(),
+            count: 980,
         },
         Event::ConnectionClosed {
             connection: 7,

@@ -319,7 +319,7 @@ fn blank(presented: &Presented<'_>, direction: Direction, generation: &Generatio
             .chain
             .iter()
             .take(super::chain::MAX_CERTIFICATES)
-            .map(|certificate| hex(digest(&SHA256, certificate.as_ref()).as_ref()))
+            .map(fingerprint)
             .collect(),
         anchor: None,
         crl: None,
@@ -346,6 +346,11 @@ fn seal(decision: &mut Decision, presented: &Presented<'_>) {
     let mut id = hex(digest(&SHA256, text.as_bytes()).as_ref());
     id.truncate(16);
     decision.id = id;
+}
+
+/// A certificate's SHA-256 in lower-case hex.
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    hex(digest(&SHA256, certificate.as_ref()).as_ref())
 }
 
 fn hex(octets: &[u8]) -> String {

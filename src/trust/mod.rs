@@ -22,7 +22,7 @@ mod verifier;
 mod tests;
 
 pub use admission::RefusedCrl;
-pub use decision::{Decision, MatchedKind, PeerId, Presented, Verdict, decide};
+pub use decision::{Decision, MatchedKind, PeerId, Presented, Verdict, decide, fingerprint};
 pub use explain::{Explanation, SmallestChange, explain};
 pub use generation::{Generation, Refreshed};
 pub use reason::{Reason, Step};

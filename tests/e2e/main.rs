@@ -14,6 +14,8 @@ mod failover;
 #[cfg(test)]
 mod framing;
 #[cfg(test)]
+mod handshakes;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod log;

@@ -1,4 +1,7 @@
 //! The daemon as a process, with a PKI and a topology of its own, and the ends that speak to it.
+#[cfg(test)]
+pub(crate) mod tls;
+
 use serde_json::Value;
 use sipward::lab::pki::Issued;
 use sipward::lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};

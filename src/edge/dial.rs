@@ -1,0 +1,115 @@
+//! One connection to one address of a peer: TCP, TLS, and the decision about who is there.
+use super::failed::Failure;
+use super::tls::{Asked, TlsConfigs};
+use crate::observe::Shown;
+use crate::topology::{IdentityRef, PeerRef};
+use crate::trust::PeerId;
+use rustls_pki_types::{CertificateDer, ServerName};
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// A finished outbound handshake.
+pub(super) struct Dialled {
+    pub(super) tcp: TcpStream,
+    pub(super) tls: rustls::Connection,
+    pub(super) local: SocketAddr,
+    pub(super) identity: PeerId,
+    /// Which of our identities was offered, with its leaf.
+    pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
+    /// The chain that they asked for and got.
+    pub(super) chain_shown: Option<Arc<Shown>>,
+    pub(super) asked: Arc<Asked>,
+}
+
+impl Dialled {
+    /// Whether their verdict on our certificate is still to come: in TLS 1.2 their Finished was it, in TLS 1.3 they
+    /// judge after our handshake is done (RFC 8446 §4.4.2.4).
+    pub(super) fn verdict_is_out(&self) -> bool {
+        self.asked.asked() && self.tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
+    }
+}
+
+/// A connection that could not be made, and the chain that we had shown by then.
+pub(super) struct Failed {
+    pub(super) failure: Failure,
+    pub(super) shown: Option<Arc<Shown>>,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            shown: None,
+        }
+    }
+}
+
+/// Connects to one address and shakes hands with who must be the peer. It has no bound in time of its own.
+pub(super) async fn shake_hands(
+    tls: &TlsConfigs,
+    reference: PeerRef,
+    address: SocketAddr,
+) -> Result<Dialled, Failed> {
+    let topology = tls.generation().topology();
+    let peer = topology.peer(reference);
+    let tcp = connect(address).await?;
+    let local = tcp.local_addr().map_err(|e| Failure::from_io(&e))?;
+    let outgoing = tls.towards(reference).map_err(|e| Failure::Refused {
+        reason: "tls_error",
+        detail: Some(e.to_string()),
+        decision: None,
+    })?;
+    let name = ServerName::try_from(peer.fqdn.as_str().to_owned())
+        .map_err(|_| Failure::refused("tls_error"))?;
+    let outcome = tokio_rustls::TlsConnector::from(Arc::clone(&outgoing.config))
+        .connect(name, tcp)
+        .await;
+    let shown = outgoing.shown();
+    let failed = |failure| Failed {
+        failure,
+        shown: shown.clone(),
+    };
+    let (stream, identity) = match (outcome, outgoing.verifier.take()) {
+        (Ok(stream), Some(Ok(identity))) => (stream, identity),
+        (_, Some(Err(decision))) => return Err(failed(Failure::decided(decision))),
+        // A session that passed no verifier.
+        (Ok(_), None) => return Err(failed(Failure::refused("undecided"))),
+        (Err(error), Some(Ok(identity))) => {
+            let failure = Failure::from_io(&error).after(identity.decision());
+            return Err(failed(failure));
+        }
+        (Err(error), None) => return Err(failed(Failure::from_io(&error))),
+    };
+    let (tcp, session) = stream.into_inner();
+    let ours = topology.identity(peer.identity);
+    let pair = ours.client.as_ref().unwrap_or(&ours.server);
+    Ok(Dialled {
+        tcp,
+        tls: rustls::Connection::Client(session),
+        local,
+        identity,
+        shown: pair.chain.first().map(|leaf| (peer.identity, leaf.clone())),
+        chain_shown: shown,
+        asked: outgoing.asked,
+    })
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that connects, to an address of a listed peer"
+    )]
+    let connect = TcpStream::connect(address);
+    let tcp = connect.await.map_err(|error| Failure::Aborted {
+        reason: if error.kind() == ErrorKind::ConnectionRefused {
+            "connection_refused"
+        } else {
+            "connect_failed"
+        },
+        detail: Some(error.to_string()),
+    })?;
+    super::acceptor::prepare(&socket2::SockRef::from(&tcp));
+    Ok(tcp)
+}

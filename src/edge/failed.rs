@@ -1,0 +1,225 @@
+//! How a handshake fails: we refuse, they refuse, or it is broken off; each kind is an event of its own.
+use super::alert::{Alert, alert};
+use crate::observe::{Event, Shown};
+use crate::trust::{Decision, Reason};
+use rustls::{AlertDescription, Error, PeerIncompatible};
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// We refused: a trust decision, a bound of ours, or what they offer in TLS.
+    Refused {
+        reason: &'static str,
+        detail: Option<String>,
+        decision: Option<Arc<Decision>>,
+    },
+    /// They refused us, with this alert; `decision` is ours about them, if it came so far.
+    ByPeer {
+        alert: Alert,
+        decision: Option<Arc<Decision>>,
+    },
+    /// It ended without anybody's verdict.
+    Aborted {
+        reason: &'static str,
+        detail: Option<String>,
+    },
+}
+
+impl Failure {
+    /// We refuse for a reason that is not about a certificate.
+    pub(super) fn refused(reason: &'static str) -> Self {
+        Self::Refused {
+            reason,
+            detail: None,
+            decision: None,
+        }
+    }
+
+    /// The decision refuses.
+    pub(super) fn decided(decision: Arc<Decision>) -> Self {
+        Self::Refused {
+            reason: decision.reason.code(),
+            detail: decision.detail.clone(),
+            decision: Some(decision),
+        }
+    }
+
+    /// Nobody refuses, and yet it ends.
+    pub(super) fn aborted(reason: &'static str) -> Self {
+        Self::Aborted {
+            reason,
+            detail: None,
+        }
+    }
+
+    /// From what the TLS library or the system says.
+    pub(super) fn from_io(error: &std::io::Error) -> Self {
+        match error.get_ref().and_then(|e| e.downcast_ref::<Error>()) {
+            Some(Error::AlertReceived(AlertDescription::CloseNotify)) => Self::aborted("closed"),
+            Some(Error::AlertReceived(description)) => Self::ByPeer {
+                alert: alert(*description),
+                decision: None,
+            },
+            Some(error) => Self::Refused {
+                reason: tls_reason(error),
+                detail: Some(error.to_string()),
+                decision: None,
+            },
+            None => {
+                let kind = error.kind();
+                if kind == ErrorKind::UnexpectedEof {
+                    Self::aborted("closed")
+                } else if matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) {
+                    Self::aborted("reset")
+                } else {
+                    Self::Aborted {
+                        reason: "io_error",
+                        detail: Some(error.to_string()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same, told apart from a first flight that was no TLS at all.
+    pub(super) fn from_hello(error: &std::io::Error) -> Self {
+        let mut failure = Self::from_io(error);
+        if let Self::Refused { reason, .. } = &mut failure
+            && *reason == "tls_error"
+        {
+            *reason = "not_tls";
+        }
+        failure
+    }
+
+    /// With the decision about them, if they refused us after it.
+    pub(super) fn after(mut self, accepted: &Arc<Decision>) -> Self {
+        if let Self::ByPeer { decision, .. } = &mut self {
+            *decision = Some(Arc::clone(accepted));
+        }
+        self
+    }
+
+    /// The reason code.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused { reason, .. } | Self::Aborted { reason, .. } => reason,
+            Self::ByPeer { alert, .. } => alert.code,
+        }
+    }
+
+    /// The one event that this handshake ends in; `shown` is what we had presented by then.
+    pub(super) fn event(
+        self,
+        direction: &'static str,
+        remote: SocketAddr,
+        via: String,
+        sni: Option<String>,
+        shown: Option<Arc<Shown>>,
+    ) -> Event {
+        match self {
+            Self::Refused {
+                reason,
+                detail,
+                decision,
+            } => Event::HandshakeRefused {
+                direction,
+                remote,
+                via,
+                sni,
+                reason,
+                detail,
+                decision,
+            },
+            Self::ByPeer { alert, decision } => Event::HandshakeRefusedByPeer {
+                direction,
+                remote,
+                via,
+                sni,
+                reason: alert.code,
+                alert: alert.number,
+                detail: alert.meaning,
+                shown,
+                decision,
+            },
+            Self::Aborted { reason, detail } => Event::HandshakeAborted {
+                direction,
+                remote,
+                via,
+                sni,
+                reason,
+                detail,
+            },
+        }
+    }
+}
+
+/// What TLS itself finds wrong with the other side, as a reason code.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's enums are open and long; what has no word of its own is told in the detail"
+)]
+fn tls_reason(error: &Error) -> &'static str {
+    use PeerIncompatible as I;
+    match error {
+        Error::NoCertificatesPresented => Reason::NoCertificate.code(),
+        Error::NoApplicationProtocol => "no_common_protocol",
+        Error::PeerIncompatible(what) => match what {
+            I::ServerDoesNotSupportTls12Or13
+            | I::ServerTlsVersionIsDisabledByOurConfig
+            | I::SupportedVersionsExtensionRequired
+            | I::SignatureAlgorithmsExtensionRequired
+            | I::Tls12NotOffered
+            | I::Tls12NotOfferedOrEnabled => "no_common_version",
+            I::NoCipherSuitesInCommon => "no_common_cipher",
+            I::NoKxGroupsInCommon | I::NamedGroupsExtensionRequired => "no_common_group",
+            I::NoSignatureSchemesInCommon | I::NoCertificateRequestSignatureSchemesInCommon => {
+                "no_common_signature"
+            }
+            I::ExtendedMasterSecretExtensionRequired => "no_extended_master_secret",
+            _ => "tls_error",
+        },
+        _ => "tls_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io(error: Error) -> std::io::Error {
+        std::io::Error::new(ErrorKind::InvalidData, error)
+    }
+
+    #[test]
+    fn who_ended_it_is_told_apart() {
+        let by_peer = Failure::from_io(&io(Error::AlertReceived(AlertDescription::UnknownCA)));
+        assert!(matches!(by_peer, Failure::ByPeer { .. }));
+        assert_eq!(by_peer.reason(), "alert_unknown_ca");
+        for (error, reason) in [
+            (Error::NoApplicationProtocol, "no_common_protocol"),
+            (Error::NoCertificatesPresented, "no_certificate"),
+            (
+                Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+                "no_common_cipher",
+            ),
+            (Error::DecryptError, "tls_error"),
+        ] {
+            let failure = Failure::from_io(&io(error));
+            assert!(matches!(failure, Failure::Refused { .. }));
+            assert_eq!(failure.reason(), reason);
+        }
+        for (kind, reason) in [
+            (ErrorKind::UnexpectedEof, "closed"),
+            (ErrorKind::ConnectionReset, "reset"),
+            (ErrorKind::TimedOut, "io_error"),
+        ] {
+            let failure = Failure::from_io(&kind.into());
+            assert!(matches!(failure, Failure::Aborted { .. }));
+            assert_eq!(failure.reason(), reason);
+        }
+    }
+}

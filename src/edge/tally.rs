@@ -1,0 +1,233 @@
+//! Failed handshakes in the log: of each kind the first few are told one by one, the rest is counted, and the events and
+//! counts together give the exact number.
+use super::clock;
+use crate::observe::{Event, Log};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Failures of one kind that are told one by one in a window: enough to see who it is, too few to fill a disk.
+const TOLD: u32 = 20;
+/// The length of a window.
+const WINDOW: Duration = Duration::from_secs(10);
+/// How often ended windows are looked for while there are any.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Counts failed handshakes, over all shards. Only failures come here, so its lock is on nobody's way.
+pub(super) struct Tally {
+    log: Log,
+    kinds: Mutex<HashMap<Kind, Window>>,
+    begun: Notify,
+}
+
+/// What is counted together. Reasons come from tables and peers from the topology, so there is a bound on their number.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    event: &'static str,
+    direction: &'static str,
+    reason: &'static str,
+    peer: Option<String>,
+}
+
+struct Window {
+    ends: Instant,
+    told: u32,
+    suppressed: u64,
+}
+
+impl Kind {
+    /// The kind of a failed handshake's event; `None`: another event.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only three events are failures"
+    )]
+    fn of(event: &Event) -> Option<Self> {
+        let (direction, reason, via, decision) = match event {
+            Event::HandshakeRefused {
+                direction,
+                reason,
+                via,
+                decision,
+                ..
+            }
+            | Event::HandshakeRefusedByPeer {
+                direction,
+                reason,
+                via,
+                decision,
+                ..
+            } => (*direction, *reason, via, decision.as_ref()),
+            Event::HandshakeAborted {
+                direction,
+                reason,
+                via,
+                ..
+            } => (*direction, *reason, via, None),
+            _ => return None,
+        };
+        // A flood of strangers must not hide what happens to a listed peer.
+        let peer = match direction {
+            "outbound" => Some(via.clone()),
+            _ => decision.and_then(|d| d.peer_fqdn.clone()),
+        };
+        Some(Self {
+            event: event.name(),
+            direction,
+            reason,
+            peer,
+        })
+    }
+
+    fn sum(&self, count: u64) -> Event {
+        Event::HandshakesSuppressed {
+            of: self.event,
+            direction: self.direction,
+            reason: self.reason,
+            peer: self.peer.clone(),
+            count,
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn new(log: Log) -> Self {
+        Self {
+            log,
+            kinds: Mutex::default(),
+            begun: Notify::new(),
+        }
+    }
+
+    /// Tells or counts the event of a failed handshake; another event is told.
+    pub(super) fn tell(&self, event: Event) {
+        self.tell_at(event, clock::now());
+    }
+
+    fn tell_at(&self, event: Event, now: Instant) {
+        let Some(kind) = Kind::of(&event) else {
+            return self.log.emit(event);
+        };
+        {
+            let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+            let window = kinds.entry(kind).or_insert(Window {
+                ends: now + WINDOW,
+                told: 0,
+                suppressed: 0,
+            });
+            if window.told >= TOLD {
+                window.suppressed += 1;
+                return;
+            }
+            window.told += 1;
+        }
+        self.log.emit(event);
+        self.begun.notify_one();
+    }
+
+    /// Says the sums of the windows that have ended by `now`; `None`: of all. Gives whether any is still open.
+    fn sweep(&self, now: Option<Instant>) -> bool {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.retain(|kind, window| {
+            if now.is_some_and(|now| now < window.ends) {
+                return true;
+            }
+            if window.suppressed > 0 {
+                self.log.emit(kind.sum(window.suppressed));
+            }
+            false
+        });
+        !kinds.is_empty()
+    }
+
+    /// Looks after the windows until `stop`.
+    pub(super) async fn run(&self, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.begun.notified() => {}
+            }
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(SWEEP) => {}
+                }
+                if !self.sweep(Some(clock::now())) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Says every sum that has not been said: after this nothing fails any more.
+    pub(super) fn finish(&self) {
+        self.sweep(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aborted(reason: &'static str) -> Event {
+        Event::HandshakeAborted {
+            direction: "inbound",
+            remote: ([192, 0, 2, 1], 5061).into(),
+            via: "edge".to_owned(),
+            sni: None,
+            reason,
+            detail: None,
+        }
+    }
+
+    fn suppressed(event: &Event) -> Option<(&'static str, u64)> {
+        if let Event::HandshakesSuppressed { reason, count, .. } = event {
+            Some((reason, *count))
+        } else {
+            None
+        }
+    }
+
+    #[test]
+    fn each_kind_is_told_up_to_its_bound_and_the_sums_give_the_exact_number() {
+        let (log, memory) = Log::memory();
+        let tally = Tally::new(log);
+        let begin = clock::now();
+        for _ in 0..1000 {
+            tally.tell_at(aborted("closed"), begin);
+        }
+        for _ in 0..5 {
+            tally.tell_at(aborted("reset"), begin);
+        }
+        assert!(tally.sweep(Some(begin)));
+        assert_eq!(memory.events().len(), 25);
+        assert!(!tally.sweep(Some(begin + WINDOW)));
+        let sums: Vec<_> = memory.events().iter().filter_map(suppressed).collect();
+        assert_eq!(sums, [("closed", 980)]);
+        memory.clear();
+        tally.tell_at(aborted("closed"), begin + WINDOW);
+        assert_eq!(memory.events().len(), 1, "a new window tells again");
+        tally.finish();
+        assert_eq!(memory.events().len(), 1);
+    }
+
+    #[test]
+    fn a_listed_peer_is_counted_apart_from_others() {
+        let (log, memory) = Log::memory();
+        let tally = Tally::new(log);
+        let dialled = |via: &str| Event::HandshakeAborted {
+            direction: "outbound",
+            remote: ([192, 0, 2, 1], 5061).into(),
+            via: via.to_owned(),
+            sni: None,
+            reason: "connection_refused",
+            detail: None,
+        };
+        for _ in 0..100 {
+            tally.tell(dialled("a.test"));
+        }
+        tally.tell(dialled("b.test"));
+        assert_eq!(memory.events().len(), 21);
+    }
+}

@@ -1,0 +1,334 @@
+//! Every handshake ends in exactly one event: accepted, refused by us, refused by them, or aborted; floods are counted.
+use crate::harness::tls::{VERSIONS, client_config, connect, server_config, shake, silent_server};
+use crate::harness::{Edge, Lab, SOON, World};
+use serde_json::Value;
+use sipward::lab::site::EDGE;
+use sipward::lab::{Client, EventLog, Server, trust_only};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+const FE01: &str = "fe01.contoso.test";
+const FE02: &str = "fe02.contoso.test";
+
+/// Every handshake of the log by (event, reason), the suppressed ones included.
+fn tally(log: &EventLog, direction: &str) -> BTreeMap<(String, String), u64> {
+    let mut tally = BTreeMap::new();
+    for event in log.since(0) {
+        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        if text("direction") != direction {
+            continue;
+        }
+        let (name, count) = match text("event").as_str() {
+            "handshakes_suppressed" => (text("of"), event["count"].as_u64().unwrap()),
+            name => (name.to_owned(), 1),
+        };
+        *tally.entry((name, text("reason"))).or_insert(0) += count;
+    }
+    tally
+}
+
+/// An edge whose first home server is at the address given and whose second one works.
+async fn edge_with(lab: &Lab, fe01: std::net::SocketAddr) -> (Edge, Server) {
+    let fe02 = lab.home("fe02").await;
+    let topology = lab
+        .site
+        .topology(&[(FE01, fe01), (FE02, fe02.address())], None);
+    (lab.edge(&topology).await, fe02)
+}
+
+/// A request that goes to the first home server and, since that one refuses us, to the second.
+async fn fails_over(lab: &Lab, edge: &Edge, fe02: &Server) {
+    let alice = lab.client(edge, "alice").await;
+    let sent = alice
+        .message("sip:bob@contoso.test", "hi")
+        .send()
+        .await
+        .unwrap();
+    let got = fe02.expect("MESSAGE").await.unwrap();
+    fe02.reply(&got, 200).await.unwrap();
+    alice.answer(&sent, 200).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_our_certificate_is_one_event_in_tls_1_2_and_1_3() {
+    for version in VERSIONS {
+        let lab = Lab::new();
+        let identity = lab.site.enterprise.server(FE01).unwrap();
+        let others = trust_only(&[&lab.site.fabrikam]).unwrap();
+        let fe01 = silent_server(server_config(version, &others, &identity)).await;
+        let (edge, fe02) = edge_with(&lab, fe01).await;
+        fails_over(&lab, &edge, &fe02).await;
+        let log = edge.stop().await;
+        let to_fe01: Vec<Value> = log
+            .since(0)
+            .into_iter()
+            .filter(|e| e["via"] == FE01 || e["peer"] == FE01)
+            .collect();
+        let names: Vec<_> = to_fe01
+            .iter()
+            .map(|e| e["event"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["handshake_refused_by_peer", "peer_down"]);
+        let refused = &to_fe01[0];
+        assert_eq!(refused["reason"], "alert_unknown_ca");
+        assert_eq!(refused["alert"], 48);
+        assert_eq!(refused["identity"], "edge");
+        let ours = sipward::trust::fingerprint(&lab.site.edge.chain[0]);
+        assert_eq!(refused["shown_fingerprints"][0], ours);
+        assert!(
+            refused["shown_subjects"][0]
+                .as_str()
+                .unwrap()
+                .contains(EDGE)
+        );
+        assert_eq!(
+            refused["verdict"], "accept",
+            "we had accepted theirs: {refused}"
+        );
+        assert_eq!(to_fe01[1]["reason"], "alert_unknown_ca");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_we_made_counts_once_the_server_has_spoken() {
+    let world = World::new().await;
+    let alice = world.client("alice").await;
+    let sent = alice
+        .message("sip:bob@contoso.test", "hi")
+        .send()
+        .await
+        .unwrap();
+    let got = world.fe01.expect("MESSAGE").await.unwrap();
+    world.fe01.reply(&got, 200).await.unwrap();
+    alice.answer(&sent, 200).await.unwrap();
+    let log = world.stop().await;
+    let outbound = tally(&log, "outbound");
+    assert_eq!(outbound.len(), 1, "{outbound:?}");
+    assert_eq!(log.named("peer_up").len(), 1);
+    assert_eq!(log.named("peer_down").len(), 1);
+}
+
+#[tokio::test]
+async fn a_silent_server_that_asked_for_our_certificate_counts_after_the_handshakes_bound() {
+    let lab = Lab::new();
+    let identity = lab.site.enterprise.server(FE01).unwrap();
+    let fe01 = silent_server(server_config(VERSIONS[1], &lab.roots, &identity)).await;
+    let mut topology = lab.site.topology(&[(FE01, fe01)], None);
+    topology
+        .section("[limits]")
+        .text("handshake_timeout", "300ms");
+    let edge = lab.edge(&topology).await;
+    let alice = lab.client(&edge, "alice").await;
+    alice
+        .message("sip:bob@contoso.test", "hi")
+        .send()
+        .await
+        .unwrap();
+    edge.log
+        .wait("handshake_accepted", |e| e["direction"] == "outbound")
+        .await
+        .unwrap();
+    edge.log
+        .wait("peer_up", |e| e["peer"] == FE01)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_trust_our_ca_is_told_with_the_chain_that_it_saw() {
+    for version in VERSIONS {
+        let lab = Lab::new();
+        let (edge, _fe02) = edge_with(&lab, ([127, 0, 0, 1], 1).into()).await;
+        let others = trust_only(&[&lab.site.fabrikam]).unwrap();
+        let refusal = shake(client_config(version, &others, None), edge.address, EDGE).await;
+        assert!(refusal.is_err());
+        let event = edge
+            .log
+            .wait("handshake_refused_by_peer", |_| true)
+            .await
+            .unwrap();
+        assert_eq!(event["direction"], "inbound");
+        assert_eq!(event["reason"], "alert_unknown_ca");
+        assert_eq!(event["identity"], "edge");
+        assert_eq!(event["sni"], EDGE);
+        let log = edge.stop().await;
+        assert_eq!(tally(&log, "inbound").values().sum::<u64>(), 1);
+    }
+}
+
+/// A ClientHello of TLS 1.1: no extension says that more is known.
+fn hello_of_tls_1_1() -> Vec<u8> {
+    let mut body = vec![3, 2];
+    body.extend([7; 32]);
+    // No session, one CBC suite, no compression.
+    body.extend([0, 0, 2, 0xc0, 0x13, 1, 0]);
+    let mut hello = vec![22, 3, 1];
+    hello.extend((body.len() as u16 + 4).to_be_bytes());
+    hello.extend([1, 0]);
+    hello.extend((body.len() as u16).to_be_bytes());
+    hello.extend(body);
+    hello
+}
+
+#[tokio::test]
+async fn a_flood_of_every_kind_of_bad_handshake_is_counted_to_the_last_one() {
+    const EACH: u64 = 45;
+    let lab = Lab::new();
+    let rogue = lab.site.enterprise.server("rogue.contoso.test").unwrap();
+    let others = trust_only(&[&lab.site.fabrikam]).unwrap();
+    let (edge, _fe02) = edge_with(&lab, ([127, 0, 0, 1], 1).into()).await;
+    let to_the_end = async |mut tcp: tokio::net::TcpStream| {
+        let mut sink = Vec::new();
+        let _ = tcp.read_to_end(&mut sink).await;
+    };
+    for _ in 0..EACH {
+        // A port scan.
+        drop(connect(edge.address).await);
+        // Cut in the middle of a hello.
+        let mut tcp = connect(edge.address).await;
+        tcp.write_all(&hello_of_tls_1_1()[..20]).await.unwrap();
+        tcp.set_zero_linger().unwrap();
+        drop(tcp);
+        // Plain text, and an old version.
+        for octets in [&b"OPTIONS sip:x SIP/2.0\r\n\r\n"[..], &hello_of_tls_1_1()] {
+            let mut tcp = connect(edge.address).await;
+            tcp.write_all(octets).await.unwrap();
+            to_the_end(tcp).await;
+        }
+        // Another protocol, another trust, another name.
+        let mut web = client_config(VERSIONS[1], &lab.roots, None);
+        web.alpn_protocols = vec![b"h2".to_vec()];
+        assert!(shake(web, edge.address, EDGE).await.is_err());
+        let distrust = client_config(VERSIONS[1], &others, None);
+        assert!(shake(distrust, edge.address, EDGE).await.is_err());
+        let stranger = client_config(VERSIONS[0], &lab.roots, Some(&rogue));
+        assert!(shake(stranger, edge.address, EDGE).await.is_err());
+    }
+    // What the edge had not read when we left is told as closed or reset by then.
+    let alice = lab.client(&edge, "alice").await;
+    alice.wire().ping(SOON).await.unwrap();
+    let log = edge.stop().await;
+    let inbound = tally(&log, "inbound");
+    let count = |event: &str, reason: &str| {
+        inbound
+            .get(&(event.to_owned(), reason.to_owned()))
+            .copied()
+            .unwrap_or(0)
+    };
+    assert_eq!(count("handshake_refused", "not_tls"), EACH, "{inbound:?}");
+    assert_eq!(
+        count("handshake_refused", "no_common_version"),
+        EACH,
+        "{inbound:?}"
+    );
+    assert_eq!(
+        count("handshake_refused", "no_common_protocol"),
+        EACH,
+        "{inbound:?}"
+    );
+    assert_eq!(
+        count("handshake_refused", "not_in_topology"),
+        EACH,
+        "{inbound:?}"
+    );
+    assert_eq!(
+        count("handshake_refused_by_peer", "alert_unknown_ca"),
+        EACH,
+        "{inbound:?}"
+    );
+    let gone = count("handshake_aborted", "closed") + count("handshake_aborted", "reset");
+    assert_eq!(gone, 2 * EACH, "{inbound:?}");
+    assert_eq!(count("handshake_accepted", ""), 1, "{inbound:?}");
+    assert_eq!(inbound.values().sum::<u64>(), 7 * EACH + 1, "{inbound:?}");
+    // Most of them are sums.
+    let lines = log.since(0).len() as u64;
+    assert!(lines < 7 * EACH, "{lines} lines");
+    assert!(!log.named("handshakes_suppressed").is_empty());
+}
+
+#[tokio::test]
+async fn stalled_handshakes_end_at_their_bound_and_hold_up_nobody() {
+    let world = World::with(|t| {
+        t.section("[limits]").text("handshake_timeout", "3s");
+    })
+    .await;
+    let mut stalled = Vec::new();
+    for _ in 0..50 {
+        let mut tcp = connect(world.edge.address).await;
+        tcp.write_all(&hello_of_tls_1_1()[..9]).await.unwrap();
+        stalled.push(tcp);
+    }
+    // While they hang a client comes in and is served.
+    let alice = world.client("alice").await;
+    let sent = alice
+        .message("sip:bob@contoso.test", "hi")
+        .send()
+        .await
+        .unwrap();
+    let got = world.fe01.expect("MESSAGE").await.unwrap();
+    world.fe01.reply(&got, 200).await.unwrap();
+    alice.answer(&sent, 200).await.unwrap();
+    for mut tcp in stalled {
+        let mut sink = Vec::new();
+        let _ = tokio::time::timeout(SOON, tcp.read_to_end(&mut sink))
+            .await
+            .unwrap();
+    }
+    let log = world.stop().await;
+    let timeouts = tally(&log, "inbound");
+    let timeouts = timeouts.get(&("handshake_aborted".to_owned(), "timeout".to_owned()));
+    assert_eq!(timeouts, Some(&50));
+}
+
+#[tokio::test]
+async fn beyond_the_cap_of_handshakes_a_stranger_is_turned_away_and_a_finished_one_makes_room() {
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "1");
+        t.section("[limits]")
+            .raw("handshakes", "2")
+            .text("handshake_timeout", "60s");
+    })
+    .await;
+    let mut stalled = [
+        connect(world.edge.address).await,
+        connect(world.edge.address).await,
+    ];
+    for tcp in &mut stalled {
+        tcp.write_all(&[22]).await.unwrap();
+    }
+    // Both are being shaken hands with once a third is turned away.
+    let mut sink = [0];
+    for _ in 0..100 {
+        let mut third = connect(world.edge.address).await;
+        let turned_away = tokio::time::timeout(Duration::from_millis(100), third.read(&mut sink));
+        if turned_away.await.is_ok() {
+            break;
+        }
+    }
+    world
+        .edge
+        .log
+        .wait("handshake_refused", |e| {
+            e["reason"] == "too_many_handshakes"
+        })
+        .await
+        .unwrap();
+    drop(stalled);
+    world
+        .edge
+        .log
+        .wait("handshake_aborted", |e| e["reason"] == "closed")
+        .await
+        .unwrap();
+    // The edge may hear of the end of one before the other.
+    let face = world.lab.face(&world.edge);
+    let come_in = async {
+        while Client::connect(&face, "alice", "sip:a@contoso.test")
+            .await
+            .is_err()
+        {}
+    };
+    tokio::time::timeout(SOON, come_in).await.unwrap();
+    world.stop().await;
+}

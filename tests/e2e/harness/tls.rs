@@ -1,0 +1,97 @@
+//! TLS set-ups that the lab's ends do not have: one version only, other roots, other protocols, sessions that resume.
+use rustls::client::Resumption;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use sipward::lab::pki::Issued;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Both versions, each to be tried alone.
+pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] =
+    [&rustls::version::TLS12, &rustls::version::TLS13];
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// Dials with one version, with a certificate or without; nothing resumes.
+pub(crate) fn client_config(
+    version: &'static SupportedProtocolVersion,
+    roots: &Arc<RootCertStore>,
+    identity: Option<&Issued>,
+) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(Arc::clone(roots));
+    let mut config = match identity {
+        Some(issued) => builder
+            .with_client_auth_cert(issued.chain.clone(), issued.key.clone_key())
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::disabled();
+    config
+}
+
+/// A server that asks for a certificate of these roots and speaks one version.
+pub(crate) fn server_config(
+    version: &'static SupportedProtocolVersion,
+    roots: &Arc<RootCertStore>,
+    identity: &Issued,
+) -> ServerConfig {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider())
+        .build()
+        .unwrap();
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain.clone(), identity.key.clone_key())
+        .unwrap();
+    config.send_tls13_tickets = 0;
+    config
+}
+
+/// Listens, shakes hands, and reads whatever comes without ever answering.
+pub(crate) async fn silent_server(config: ServerConfig) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let Ok(mut stream) = acceptor.accept(tcp).await {
+                    let mut sink = [0; 4096];
+                    while matches!(stream.read(&mut sink).await, Ok(n) if n > 0) {}
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Connects and shakes hands with the edge.
+pub(crate) async fn shake(
+    config: ClientConfig,
+    address: SocketAddr,
+    name: &str,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let tcp = connect(address).await;
+    let name = rustls_pki_types::ServerName::try_from(name.to_owned()).unwrap();
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+}
+
+/// A bare connection.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "ends of a test are the outside world"
+)]
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.unwrap()
+}
