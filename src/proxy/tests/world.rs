@@ -139,6 +139,8 @@ pub(super) struct World {
     inboxes: HashMap<LinkId, VecDeque<Vec<u8>>>,
     /// Peers that a core asked a connection to.
     pub(super) connects: Vec<PeerRef>,
+    /// The shards of these cores, in the same order.
+    pub(super) connect_shards: Vec<u8>,
     pub(super) closed: Vec<(LinkId, &'static str)>,
     pub(super) events: Vec<Event>,
     serial: u32,
@@ -186,6 +188,7 @@ impl World {
             links: HashMap::new(),
             inboxes: HashMap::new(),
             connects: Vec::new(),
+            connect_shards: Vec::new(),
             closed: Vec::new(),
             events: Vec::new(),
             serial: 0,
@@ -271,6 +274,7 @@ impl World {
     pub(super) fn reload(&mut self, generation: &Arc<Generation>) {
         self.generation = Arc::clone(generation);
         self.connects.clear();
+        self.connect_shards.clear();
         for shard in 0..self.cores.len() {
             let mut out = Actions::default();
             let keys = Arc::new(TokenKeys::new(&[], [7; 32]));
@@ -357,7 +361,10 @@ impl World {
                         self.link_event(shard, LinkEvent::Undeliverable { link, branch });
                     }
                 },
-                Action::Connect { peer } => self.connects.push(peer),
+                Action::Connect { peer } => {
+                    self.connects.push(peer);
+                    self.connect_shards.push(shard);
+                }
                 Action::Close { link, reason } => self.closed.push((link, reason)),
                 Action::HandOver { shard, asked } => {
                     let (origin, bytes) = given.expect("only a message is handed over");

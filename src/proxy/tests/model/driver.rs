@@ -3,6 +3,7 @@ use super::super::world::*;
 use super::Step;
 use super::ledger::{Ledger, Who};
 use crate::proxy::{LinkEvent, LinkId};
+use crate::topology::PeerRef;
 use crate::trust::Generation;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,8 +13,8 @@ pub(super) struct Driver {
     world: World,
     ledger: Ledger,
     links: Vec<(LinkId, Who)>,
-    /// Connects that the core waits for.
-    connects: Vec<&'static str>,
+    /// Connects that a core waits for.
+    connects: Vec<(u8, &'static str)>,
     full: Vec<LinkId>,
 }
 
@@ -23,11 +24,18 @@ const SERVERS: [&str; 3] = [FE01, FE02, PARTNER];
 fn generations() -> &'static [Arc<Generation>; 2] {
     static BUILT: OnceLock<[Arc<Generation>; 2]> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let mut one = topology();
+        // Few may wait for a connection, so that some find the queue full.
+        let small = || {
+            let mut topology = topology();
+            topology.limits.connect_queue = 3;
+            topology.limits.transactions_per_client = 6;
+            topology
+        };
+        let mut one = small();
         one.peers.remove(1);
         one.pools[0].peers.truncate(1);
-        one.pools[1].peers[0].0 = crate::topology::PeerRef(1);
-        [generation(topology()), generation(one)]
+        one.pools[1].peers[0].0 = PeerRef(1);
+        [generation(small()), generation(one)]
     })
 }
 
@@ -37,9 +45,9 @@ fn pick<T: Copy>(list: &[T], number: u8) -> Option<T> {
 }
 
 impl Driver {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(shards: u8) -> Self {
         let mut driver = Self {
-            world: World::on(Arc::clone(&generations()[0]), 1),
+            world: World::on(Arc::clone(&generations()[0]), shards),
             ledger: Ledger::default(),
             links: Vec::new(),
             connects: Vec::new(),
@@ -72,7 +80,8 @@ impl Driver {
             Step::Full { link, full } => self.fill(link, full),
             Step::Withdraw { link } => {
                 if let Some((link, _)) = pick(&self.links, link) {
-                    self.world.link_event(0, LinkEvent::Withdrawn { link });
+                    self.world
+                        .link_event(link.shard(), LinkEvent::Withdrawn { link });
                     self.settle(false);
                 }
             }
@@ -81,9 +90,15 @@ impl Driver {
                 self.world.reload(&generations()[usize::from(!both)]);
                 self.settle(false);
             }
-            Step::Drain => self.world.cores[0].start_draining(),
+            Step::Drain => {
+                for core in &mut self.world.cores {
+                    core.start_draining();
+                }
+            }
         }
-        self.world.cores[0].audit();
+        for core in &self.world.cores {
+            core.audit();
+        }
     }
 
     /// Everything that may take its time takes it; then nothing may be left, and every sender must have its answer.
@@ -94,8 +109,10 @@ impl Driver {
             }
             self.pass(Duration::from_secs(60));
         }
-        self.world.cores[0].assert_idle();
-        self.world.cores[0].audit();
+        for core in &self.world.cores {
+            core.assert_idle();
+            core.audit();
+        }
         for (number, call) in self.ledger.calls.iter().enumerate() {
             if !self.world.is_live(call.link) {
                 continue;
@@ -384,40 +401,44 @@ impl Driver {
         if self.links.len() > 7 {
             return;
         }
+        let shard = (who >> 4) % self.world.cores.len() as u8;
         match pick(&SERVERS, who.wrapping_sub(1)).filter(|_| !who.is_multiple_of(4)) {
-            Some(fqdn) => self.server(fqdn),
+            Some(fqdn) => self.server(shard, fqdn),
             None => {
-                let link = self.world.client();
+                let link = self.world.client_in(shard);
                 self.links.push((link, Who::Client(link)));
             }
         }
         self.settle(false);
     }
 
-    fn server(&mut self, fqdn: &'static str) {
+    fn server(&mut self, shard: u8, fqdn: &'static str) {
         // A server that the topology does not list is refused at the door.
-        if self
-            .world
-            .generation
-            .topology()
-            .peer_by_fqdn(fqdn)
-            .is_none()
-        {
+        if self.listed(fqdn).is_none() {
             return;
         }
-        let link = self.world.peer(fqdn);
+        let link = self.world.peer_in(shard, fqdn);
         self.links.push((link, Who::Server(fqdn)));
     }
 
+    fn listed(&self, fqdn: &str) -> Option<PeerRef> {
+        self.world.generation.topology().peer_by_fqdn(fqdn)
+    }
+
     fn connected(&mut self, which: u8, well: bool) {
-        let Some(fqdn) = pick(&self.connects, which) else {
+        let Some((shard, fqdn)) = pick(&self.connects, which) else {
             return;
         };
-        self.connects.retain(|c| *c != fqdn);
+        self.connects.retain(|c| *c != (shard, fqdn));
         if well {
-            self.server(fqdn);
-        } else {
-            self.world.connect_failed(fqdn);
+            self.server(shard, fqdn);
+        } else if let Some(peer) = self.listed(fqdn) {
+            let event = LinkEvent::ConnectFailed {
+                peer,
+                reason: "refused",
+                retry_at: self.world.now + Duration::from_secs(1),
+            };
+            self.world.link_event(shard, event);
         }
         self.settle(false);
     }
@@ -433,7 +454,7 @@ impl Driver {
         };
         self.full.retain(|l| *l != link);
         self.full.extend(Some(link).filter(|_| full));
-        self.world.link_event(0, event);
+        self.world.link_event(link.shard(), event);
         self.settle(false);
     }
 
@@ -445,18 +466,14 @@ impl Driver {
                 self.ledger.observe(link, who, &text, repeated, now);
             }
         }
+        let shards = std::mem::take(&mut self.world.connect_shards);
         let asked = std::mem::take(&mut self.world.connects);
-        for reference in asked {
-            let fqdn = self
-                .world
-                .generation
-                .topology()
-                .peer(reference)
-                .fqdn
-                .as_str();
+        for (shard, reference) in shards.into_iter().zip(asked) {
+            let topology = self.world.generation.topology();
+            let fqdn = topology.peer(reference).fqdn.as_str();
             let known = SERVERS.into_iter().find(|s| *s == fqdn).unwrap();
-            if !self.connects.contains(&known) {
-                self.connects.push(known);
+            if !self.connects.contains(&(shard, known)) {
+                self.connects.push((shard, known));
             }
         }
         self.world.events.clear();

@@ -86,9 +86,17 @@ fn config() -> ProptestConfig {
         ..ProptestConfig::default()
     };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 256;
+        config.cases = 100;
     }
     config
+}
+
+fn run(shards: u8, steps: Vec<Step>) {
+    let mut driver = Driver::new(shards);
+    for step in steps {
+        driver.step(step);
+    }
+    driver.come_to_rest();
 }
 
 proptest! {
@@ -98,10 +106,13 @@ proptest! {
     fn every_interleaving_keeps_the_promises_of_a_stateful_proxy(
         steps in prop::collection::vec(step(), 1..90)
     ) {
-        let mut driver = Driver::new();
-        for step in steps {
-            driver.step(step);
-        }
-        driver.come_to_rest();
+        run(1, steps);
+    }
+
+    #[test]
+    fn and_so_it_does_when_connections_lie_in_several_shards(
+        steps in prop::collection::vec(step(), 1..90)
+    ) {
+        run(3, steps);
     }
 }
