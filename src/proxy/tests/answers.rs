@@ -182,3 +182,25 @@ fn a_strict_router_on_both_sides_gets_what_it_can_read() {
     let got = w.expect(home, "BYE sip:fe01.contoso.test SIP/2.0\r\n");
     assert_eq!(fields(&got, "Route"), vec!["<sip:bob@10.0.0.9>"]);
 }
+
+#[test]
+fn a_cancel_of_anything_but_an_invite_changes_nothing() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    let message = Request {
+        method: "MESSAGE",
+        ..Request::default()
+    };
+    w.send(client, &message.to_string());
+    let got = w.expect(home, "MESSAGE");
+    let cancel = Request {
+        method: "CANCEL",
+        ..Request::default()
+    };
+    w.send(client, &cancel.to_string());
+    w.expect(client, "SIP/2.0 481");
+    w.silent(home);
+    w.send(home, &answer(&got, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    w.all_freed();
+}

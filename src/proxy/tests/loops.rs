@@ -364,3 +364,42 @@ fn under_overload_dialogs_and_responses_go_on() {
         w.expect(client, "SIP/2.0 200");
     }
 }
+
+#[test]
+fn our_token_in_the_request_line_is_opened_only_with_a_route_behind_it_and_never_followed_blindly()
+{
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    let token = field(&invite, "Record-Route").unwrap();
+    let token = token.trim_matches(['<', '>']);
+    // Without a Route there is nothing to put in its place: it names nobody.
+    let bare = Request {
+        method: "INFO",
+        uri: token,
+        branch: "z9hG4bKbare",
+        ..Request::default()
+    };
+    w.send(home, &bare.to_string());
+    w.expect(home, "SIP/2.0 404");
+    w.silent(client);
+    // With one, it is checked like any other.
+    let forged = token.replacen("sip:", "sip:A", 1);
+    for (uri, to, start, branch) in [
+        (token, client, "INFO", "z9hG4bKgood"),
+        (forged.as_str(), home, "SIP/2.0 403", "z9hG4bKbad"),
+    ] {
+        let strict = Request {
+            method: "INFO",
+            uri,
+            more: "Route: <sip:alice@10.0.0.1>\n",
+            branch,
+            ..Request::default()
+        };
+        w.send(home, &strict.to_string());
+        w.expect(to, start);
+    }
+}

@@ -8,6 +8,7 @@ mod loops;
 mod message_policy;
 mod methods;
 mod model;
+mod noise;
 mod responses;
 mod shards;
 mod validation;

@@ -399,10 +399,12 @@ impl World {
 
     /// The next message that arrived at a link's far end.
     pub(super) fn take(&mut self, link: LinkId) -> Option<String> {
-        self.inboxes
-            .get_mut(&link)?
-            .pop_front()
-            .map(|b| String::from_utf8(b).unwrap())
+        self.take_bytes(link).map(|b| String::from_utf8(b).unwrap())
+    }
+
+    /// As [`Self::take`], for what may be no text.
+    pub(super) fn take_bytes(&mut self, link: LinkId) -> Option<Vec<u8>> {
+        self.inboxes.get_mut(&link)?.pop_front()
     }
 
     /// As [`Self::take`], and it must begin like this.
