@@ -68,13 +68,13 @@ impl Shard {
     async fn shake_hands(
         &self,
         stream: std::net::TcpStream,
-        listener: usize,
+        index: usize,
         greeting: &mut Greeting,
     ) -> Result<Done, Failure> {
         let stream = TcpStream::from_std(stream).map_err(|e| Failure::from_io(&e))?;
         let tls = self.tls();
         let listener = tls
-            .listener(listener)
+            .listener(index)
             .ok_or(Failure::refused("listener_removed"))?;
         let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
         let hello = acceptor.await.map_err(|e| Failure::from_hello(&e))?;
@@ -111,6 +111,12 @@ impl Shard {
             (false, Some(Err(decision))) => return Err(Failure::decided(decision)),
             // A certificate without a decision: a session that passed no verifier. Never a client, never a peer.
             (false, None) => return Err(Failure::refused("undecided")),
+        };
+        // A reload while we shook hands: what counts is what holds now.
+        let identity = if Rc::ptr_eq(&tls, &self.tls()) {
+            identity
+        } else {
+            self.still_welcome(index, &chain)?
         };
         Ok(Done {
             local: tcp.local_addr().map_err(|e| Failure::from_io(&e))?,
@@ -221,13 +227,40 @@ pub(super) fn accepted_event(
     decision: Option<Arc<Decision>>,
     took: std::time::Duration,
 ) -> Event {
-    let text = |value: Option<String>| value.unwrap_or_default();
+    let Negotiated {
+        version,
+        cipher,
+        group,
+    } = negotiated(session);
     Event::HandshakeAccepted {
         direction,
         connection,
         remote,
         via,
         sni,
+        version,
+        cipher,
+        group,
+        decision,
+        took,
+    }
+}
+
+/// What the two sides of a TLS session agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// Protocol version, e.g. `TLSv1.3`.
+    pub version: String,
+    /// Cipher suite.
+    pub cipher: String,
+    /// Key exchange group.
+    pub group: String,
+}
+
+/// Reads it from a finished handshake.
+pub(super) fn negotiated(session: &rustls::Connection) -> Negotiated {
+    let text = |value: Option<String>| value.unwrap_or_default();
+    Negotiated {
         version: text(session.protocol_version().map(version_name)),
         cipher: text(
             session
@@ -241,8 +274,6 @@ pub(super) fn accepted_event(
                 .and_then(|g| g.name().as_str())
                 .map(str::to_owned),
         ),
-        decision,
-        took,
     }
 }
 

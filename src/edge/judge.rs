@@ -1,17 +1,73 @@
-//! Live connections judged again: after a reload each keeps its place only if `decide` still accepts what it presented.
+//! Live connections judged again, when something has changed (a reload) or time has passed (a certificate ends, a CRL
+//! goes stale): each keeps its place only if `decide` still accepts what it presented.
 use super::clock;
+use super::failed::Failure;
 use super::link::{Link, Via};
 use super::shard::Shard;
-use crate::proxy::{Identity, LinkEvent};
+use crate::observe::Event;
+use crate::proxy::{Identity, LinkEvent, LinkId};
 use crate::topology::Direction;
-use crate::trust::{PeerId, Presented, decide};
+use crate::trust::{Decision, PeerId, Presented, Reason, decide};
 use rustls_pki_types::CertificateDer;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The reason code of the close that follows.
+pub(super) const TRUST_WITHDRAWN: &str = "trust_withdrawn";
+
+/// The longest sleep between two looks at the calendar: somebody may set it, or the machine may have slept.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// When the shard must judge again, and whom it has sent away.
+pub(super) struct Docket {
+    /// Unix seconds at which a verdict may turn; `u64::MAX`: none will.
+    next: Cell<u64>,
+    earlier: Notify,
+    /// Withdrawn links that are still open.
+    withdrawn: RefCell<Vec<LinkId>>,
+}
+
+impl Default for Docket {
+    fn default() -> Self {
+        Self {
+            next: Cell::new(u64::MAX),
+            earlier: Notify::new(),
+            withdrawn: RefCell::default(),
+        }
+    }
+}
 
 /// What becomes of a link.
 enum Judgement {
     Stands(Identity, bool),
-    Withdrawn(&'static str),
+    Withdrawn(Withdrawal),
+}
+
+/// Why it does not stand.
+struct Withdrawal {
+    reason: &'static str,
+    decision: Option<Arc<Decision>>,
+}
+
+impl From<&'static str> for Withdrawal {
+    fn from(reason: &'static str) -> Self {
+        Self {
+            reason,
+            decision: None,
+        }
+    }
+}
+
+impl From<Arc<Decision>> for Withdrawal {
+    fn from(decision: Arc<Decision>) -> Self {
+        Self {
+            reason: decision.reason.code(),
+            decision: Some(decision),
+        }
+    }
 }
 
 impl Shard {
@@ -31,10 +87,50 @@ impl Shard {
         .is_ok()
     }
 
+    /// Who a finished inbound handshake is by the generation that is current now, which may not be the one that it
+    /// began under.
+    pub(super) fn still_welcome(
+        &self,
+        listener: usize,
+        chain: &[CertificateDer<'_>],
+    ) -> Result<Identity, Failure> {
+        let tls = self.tls();
+        let Some(listener) = tls.listener(listener) else {
+            return Err(Failure::refused("listener_removed"));
+        };
+        if chain.is_empty() {
+            return if listener.accept.clients() {
+                Ok(Identity::Client)
+            } else {
+                Err(Failure::refused("client_not_accepted"))
+            };
+        }
+        let presented = Presented::inbound(chain);
+        let peer = decide(
+            &presented,
+            Direction::Inbound,
+            tls.generation(),
+            clock::unix(),
+        )
+        .map_err(Failure::decided)?;
+        if listener.accept.peers() {
+            Ok(Identity::Peer(peer))
+        } else {
+            Err(Failure::refused("peer_not_accepted"))
+        }
+    }
+
     /// Judges every link by the generation that is current now.
     pub(super) fn judge_all(self: &Rc<Self>) {
-        let end = clock::now() + self.limits().drain;
+        self.judge_those(|_| true);
+    }
+
+    /// Judges the links that `whom` picks; a link that was sent away does not come back.
+    fn judge_those(self: &Rc<Self>, whom: impl Fn(&Link) -> bool) {
         for link in self.all_links() {
+            if link.withdrawn.get().is_some() || !whom(&link) {
+                continue;
+            }
             match self.judge(&link) {
                 Judgement::Stands(identity, requests) => {
                     link.origin.borrow_mut().identity = identity.clone();
@@ -44,62 +140,162 @@ impl Shard {
                         requests,
                     });
                 }
-                Judgement::Withdrawn(reason) => {
-                    self.later(LinkEvent::Withdrawn { link: link.id });
-                    // Its transactions may finish; nothing new comes, so the bound of a drain serves here too.
-                    link.withdrawn.set(Some((end, reason)));
-                    link.nudge();
-                }
+                Judgement::Withdrawn(why) => self.withdraw(&link, &why),
             }
         }
+        self.set_calendar();
+    }
+
+    /// Takes the trust away: nothing new runs on the link, what runs may finish within the bound of a drain.
+    fn withdraw(&self, link: &Link, why: &Withdrawal) {
+        let old = match &link.origin.borrow().identity {
+            Identity::Peer(peer) => Some(peer.decision().id.clone()),
+            Identity::Client => None,
+        };
+        let new = why.decision.as_ref();
+        self.log.emit(Event::TrustWithdrawn {
+            connection: link.number,
+            direction: match link.direction() {
+                Direction::Inbound => "inbound",
+                Direction::Outbound => "outbound",
+            },
+            remote: link.remote(),
+            peer: link.peer.as_deref().map(str::to_owned),
+            reason: why.reason,
+            detail: new.and_then(|d| d.detail.clone()),
+            decision: old,
+            new_decision: new.map(|d| d.id.clone()),
+        });
+        let end = clock::now() + self.limits().drain;
+        link.withdrawn.set(Some((end, why.reason)));
+        self.docket.withdrawn.borrow_mut().push(link.id);
+        self.later(LinkEvent::Withdrawn { link: link.id });
+        link.nudge();
+    }
+
+    /// Closes the withdrawn links on which nothing runs any more.
+    pub(super) fn close_finished(&self) {
+        if self.docket.withdrawn.borrow().is_empty() {
+            return;
+        }
+        self.docket.withdrawn.borrow_mut().retain(|id| {
+            let Some(link) = self.link(*id) else {
+                return false;
+            };
+            // What other shards have under way on it only they know: it stays until its bound.
+            if *link.lent.borrow() != 0 || !self.is_idle(*id) {
+                return true;
+            }
+            link.close(TRUST_WITHDRAWN);
+            false
+        });
     }
 
     fn judge(&self, link: &Link) -> Judgement {
+        let withdrawn = |why: Withdrawal| Judgement::Withdrawn(why);
         let tls = self.tls();
         let generation = tls.generation();
         let topology = generation.topology();
         let accept = match link.via {
             Via::Listener(index) => match tls.listener(index) {
                 Some(listener) => Some(listener.accept),
-                None => return Judgement::Withdrawn("listener_removed"),
+                None => return withdrawn("listener_removed".into()),
             },
             Via::Dialled => None,
         };
         let Some(fqdn) = &link.peer else {
             return match accept {
                 Some(accept) if accept.clients() => Judgement::Stands(Identity::Client, true),
-                Some(_) | None => Judgement::Withdrawn("client_not_accepted"),
+                Some(_) | None => withdrawn("client_not_accepted".into()),
             };
         };
         if accept.is_some_and(|a| !a.peers()) {
-            return Judgement::Withdrawn("peer_not_accepted");
+            return withdrawn("peer_not_accepted".into());
         }
         let expected = match link.via {
             Via::Listener(_) => None,
             Via::Dialled => match topology.peer_by_fqdn(fqdn) {
                 Some(peer) => Some(peer),
-                None => return Judgement::Withdrawn("trust_withdrawn"),
+                None => return withdrawn(Reason::NotInTopology.code().into()),
             },
         };
         let presented = Presented {
             chain: &link.chain,
             expected,
         };
-        let Ok(identity) = decide(&presented, link.direction(), generation, clock::unix()) else {
-            return Judgement::Withdrawn("trust_withdrawn");
+        let identity = match decide(&presented, link.direction(), generation, clock::unix()) {
+            Ok(identity) => identity,
+            Err(decision) => return withdrawn(decision.into()),
         };
         // It stands, but for somebody else: what runs on it was somebody else's.
         if identity.decision().peer_fqdn.as_deref() != Some(&**fqdn) {
-            return Judgement::Withdrawn("trust_withdrawn");
+            return withdrawn(Withdrawal {
+                reason: "identity_changed",
+                decision: Some(Arc::clone(identity.decision())),
+            });
         }
         if let (Some((_, shown)), Some(peer)) = (&link.shown, expected) {
             let ours = topology.identity(topology.peer(peer).identity);
             let now_shown = ours.client.as_ref().unwrap_or(&ours.server).chain.first();
             if now_shown != Some(shown) {
-                return Judgement::Withdrawn("own_certificate_replaced");
+                return withdrawn("own_certificate_replaced".into());
             }
         }
         let requests = link.via == Via::Dialled || self.passes_as_server(&link.chain, &identity);
         Judgement::Stands(Identity::Peer(identity), requests)
+    }
+
+    // ---- what time does ----
+
+    /// Notes when the decision of a new link ends.
+    pub(super) fn note_end(&self, link: &Link) {
+        let ends = ends(link);
+        if ends < self.docket.next.get() {
+            self.docket.next.set(ends);
+            self.docket.earlier.notify_one();
+        }
+    }
+
+    /// Finds when a verdict may turn next.
+    pub(super) fn set_calendar(&self) {
+        let turn = self.tls().generation().next_turn(clock::unix());
+        let links = self.all_links();
+        let open = links.iter().filter(|l| l.withdrawn.get().is_none());
+        let next = open.map(|l| ends(l)).chain(turn).min();
+        self.docket.next.set(next.unwrap_or(u64::MAX));
+        self.docket.earlier.notify_one();
+    }
+
+    /// Judges again what time may have turned.
+    pub(super) async fn watch_calendar(self: Rc<Self>) {
+        self.set_calendar();
+        let mut seen = clock::unix();
+        loop {
+            let now = clock::unix();
+            let turned = self.tls().generation().next_turn(seen);
+            if self.docket.next.get() <= now.as_secs() {
+                let turned = turned.is_some_and(|turn| turn <= now.as_secs());
+                self.judge_those(|link| turned || ends(link) <= now.as_secs());
+                self.settle();
+                seen = now;
+                continue;
+            }
+            let left = Duration::from_secs(self.docket.next.get() - now.as_secs());
+            tokio::select! {
+                () = tokio::time::sleep(left.min(LOOK)) => {}
+                () = self.docket.earlier.notified() => {}
+            }
+        }
+    }
+}
+
+/// The first second in which the link's decision has ended; `u64::MAX`: never.
+fn ends(link: &Link) -> u64 {
+    match &link.origin.borrow().identity {
+        Identity::Peer(peer) => peer
+            .decision()
+            .valid_until
+            .map_or(u64::MAX, |last| last.saturating_add(1)),
+        Identity::Client => u64::MAX,
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct Link {
     full: Cell<bool>,
     /// Ended by us when what is queued has been sent.
     closing: Cell<Option<Ending>>,
-    /// Withdrawn: closed when nothing runs on it any more, or at the instant given.
+    /// Withdrawn: closed when nothing runs on it any more, or at the instant given; with the reason of the trust.
     pub(super) withdrawn: Cell<Option<(Instant, &'static str)>>,
     /// Other shards that have sent to it.
     pub(super) lent: RefCell<u64>,
@@ -528,10 +528,10 @@ impl Link {
                 return Some(reason);
             }
         }
-        if let Some((until, reason)) = self.withdrawn.get()
+        if let Some((until, _)) = self.withdrawn.get()
             && now >= until
         {
-            return Some(reason);
+            return Some(super::judge::TRUST_WITHDRAWN);
         }
         if self.is_client() {
             if self.messages_in.get() == 0 {

@@ -23,6 +23,7 @@ mod tally;
 mod tls;
 
 pub use bind::Bound;
+pub use handshake::Negotiated;
 pub use served::{Served, served};
 
 use crate::observe::Log;

@@ -3,6 +3,7 @@
 use super::failed::Failure;
 use super::handshake::Greeting;
 use super::inbox::{Inboxes, ShardMessage};
+use super::judge::Docket;
 use super::link::{Ending, Link};
 use super::outbound::Dialler;
 use super::tally::Tally;
@@ -59,6 +60,7 @@ pub(super) struct Shard {
     tls: RefCell<Rc<TlsConfigs>>,
     limits: RefCell<Rc<Limits>>,
     pub(super) dialler: Dialler,
+    pub(super) docket: Docket,
     /// Live links by peer, for up and down.
     peers: RefCell<HashMap<Rc<str>, usize>>,
     armed: Cell<Option<Instant>>,
@@ -126,6 +128,7 @@ impl Shard {
             tls: RefCell::new(Rc::new(tls)),
             limits: RefCell::new(Rc::new(limits)),
             dialler: Dialler::default(),
+            docket: Docket::default(),
             peers: RefCell::default(),
             armed: Cell::new(None),
             rearm: Notify::new(),
@@ -143,8 +146,10 @@ impl Shard {
         local.block_on(&runtime, async move {
             let clockwork = tokio::task::spawn_local(Self::clockwork(Rc::clone(&shard)));
             let dialling = tokio::task::spawn_local(Self::dial_loop(Rc::clone(&shard)));
+            let calendar = tokio::task::spawn_local(Self::watch_calendar(Rc::clone(&shard)));
             Rc::clone(&shard).serve(inbox).await;
             clockwork.abort();
+            calendar.abort();
             dialling.abort();
         });
         Ok(())
@@ -355,6 +360,12 @@ impl Shard {
             self.rearm.notify_one();
         }
         let _ = now;
+        self.close_finished();
+    }
+
+    /// Whether nothing of this shard's core runs on the link.
+    pub(super) fn is_idle(&self, link: LinkId) -> bool {
+        self.core.borrow().is_idle(link)
     }
 
     /// Fires the core's timers.
@@ -432,6 +443,7 @@ impl Shard {
         } else if link.write(super::late::PING) {
             self.dirty.borrow_mut().push(Rc::clone(&link));
         }
+        self.note_end(&link);
         let identity = link.origin.borrow().identity.clone();
         self.later(LinkEvent::Up {
             link: id,
@@ -502,6 +514,7 @@ impl Shard {
                 peer: link.peer.as_deref().map(str::to_owned),
                 by: ending.by,
                 reason: ending.reason,
+                trust_reason: link.withdrawn.get().map(|(_, why)| why),
                 messages_in: link.messages_in.get(),
                 messages_out: link.messages_out.get(),
                 open: now.saturating_duration_since(link.opened()),

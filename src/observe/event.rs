@@ -162,6 +162,25 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+    /// `trust_withdrawn`: a live connection has lost its trust; nothing new runs on it, and it will be closed.
+    TrustWithdrawn {
+        /// Connection number.
+        connection: u64,
+        /// `inbound` or `outbound`.
+        direction: &'static str,
+        /// The other side.
+        remote: SocketAddr,
+        /// Peer FQDN; `None` for a client.
+        peer: Option<String>,
+        /// Why: the new decision's reason, or `own_certificate_replaced`, `listener_removed` ...
+        reason: &'static str,
+        /// What the new decision says of it.
+        detail: Option<String>,
+        /// The id of the decision that had let it in.
+        decision: Option<String>,
+        /// The id of the decision that refuses it, if one was made.
+        new_decision: Option<String>,
+    },
     /// `connection_closed`.
     ConnectionClosed {
         /// Connection number.
@@ -175,6 +194,8 @@ pub enum Event {
         /// Reason code: `close_notify`, `eof_without_close_notify`, `idle`, `framing`, `send_queue_full`, `drain`,
         /// `trust_withdrawn`, `io_error` ...
         reason: &'static str,
+        /// With `trust_withdrawn`: why the trust was withdrawn.
+        trust_reason: Option<&'static str>,
         /// Messages received.
         messages_in: u64,
         /// Messages sent.

@@ -83,12 +83,32 @@ impl Event {
                 text(take, "peer", peer.as_deref());
                 take("count", Number(*count));
             }
+            Self::TrustWithdrawn {
+                connection,
+                direction,
+                remote,
+                peer,
+                reason,
+                detail,
+                decision,
+                new_decision,
+            } => {
+                take("connection", Number(*connection));
+                take("direction", Text(direction));
+                take("remote", Address(*remote));
+                text(take, "peer", peer.as_deref());
+                take("reason", Text(reason));
+                text(take, "detail", detail.as_deref());
+                text(take, "decision", decision.as_deref());
+                text(take, "new_decision", new_decision.as_deref());
+            }
             Self::ConnectionClosed {
                 connection,
                 remote,
                 peer,
                 by,
                 reason,
+                trust_reason,
                 messages_in,
                 messages_out,
                 open,
@@ -98,6 +118,7 @@ impl Event {
                 text(take, "peer", peer.as_deref());
                 take("by", Text(by));
                 take("reason", Text(reason));
+                text(take, "trust_reason", *trust_reason);
                 take("messages_in", Number(*messages_in));
                 take("messages_out", Number(*messages_out));
                 take("open_ms", millis(*open));

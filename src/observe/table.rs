@@ -120,6 +120,8 @@ pub static FIELDS: &[Field] = &[
     field_of("line", Number, "the line of the topology file that decided"),
     field_of("took_us", Number, "duration in microseconds"),
     field_of("by", Text, "who closed: `us` or `them`"),
+    field_of("trust_reason", Text, "why trust was withdrawn from the connection: the new reason code"),
+    field_of("new_decision", Text, "the id of the decision that refuses what another one had accepted"),
     field_of("messages_in", Number, "SIP messages received on the connection"),
     field_of("messages_out", Number, "SIP messages sent on the connection"),
     field_of("open_ms", Number, "how long the connection was open, in milliseconds"),
@@ -220,8 +222,13 @@ static HANDSHAKES_SUPPRESSED: Row = row("handshakes_suppressed", Level::WARN,
      exact number",
     &["of", "direction", "reason", "peer?", "count"]);
 #[rustfmt::skip]
+static TRUST_WITHDRAWN: Row = row("trust_withdrawn", Level::WARN,
+    "a live connection was judged again and lost its trust: it gets nothing new, what runs on it may finish within \
+     `limits.drain`, then it is closed",
+    &["connection", "direction", "remote", "peer?", "reason", "detail?", "decision?", "new_decision?"]);
+#[rustfmt::skip]
 static CONNECTION_CLOSED: Row = row("connection_closed", Level::INFO, "a connection that had been accepted ended",
-    &["connection", "remote", "peer?", "by", "reason", "messages_in", "messages_out", "open_ms"]);
+    &["connection", "remote", "peer?", "by", "reason", "trust_reason?", "messages_in", "messages_out", "open_ms"]);
 #[rustfmt::skip]
 static REQUEST_RELAYED: Row = row("request_relayed", Level::INFO,
     "a request got its final answer (an ACK: was sent on); `[log] requests` chooses which",
@@ -269,6 +276,7 @@ pub static ROWS: &[&Row] = &[
     &HANDSHAKE_REFUSED_BY_PEER,
     &HANDSHAKE_ABORTED,
     &HANDSHAKES_SUPPRESSED,
+    &TRUST_WITHDRAWN,
     &CONNECTION_CLOSED,
     &REQUEST_RELAYED,
     &REQUEST_REFUSED,
@@ -300,6 +308,7 @@ impl Event {
             Self::HandshakeRefusedByPeer { .. } => &HANDSHAKE_REFUSED_BY_PEER,
             Self::HandshakeAborted { .. } => &HANDSHAKE_ABORTED,
             Self::HandshakesSuppressed { .. } => &HANDSHAKES_SUPPRESSED,
+            Self::TrustWithdrawn { .. } => &TRUST_WITHDRAWN,
             Self::ConnectionClosed { .. } => &CONNECTION_CLOSED,
             Self::Request(request) if request.refused => &REQUEST_REFUSED,
             Self::Request(_) => &REQUEST_RELAYED,

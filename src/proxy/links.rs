@@ -224,6 +224,13 @@ impl Links {
         if full { Pick::Full } else { Pick::None }
     }
 
+    /// Whether nothing runs on the link: no transaction from it waits for its answer, and none was sent on it.
+    pub(crate) fn is_idle(&self, id: LinkId) -> bool {
+        self.links
+            .get(&id)
+            .is_none_or(|link| link.in_flight == 0 && link.branches.is_empty())
+    }
+
     /// Any link of the peer, for what belongs to transactions that already run.
     pub(crate) fn any_link(&self, key: PeerKey) -> Option<LinkId> {
         self.peers.get(&key)?.links.last().copied()

@@ -191,6 +191,11 @@ impl Core {
         self.contexts.len()
     }
 
+    /// Whether nothing of this core runs on the link, so that closing it cuts nothing off.
+    pub fn is_idle(&self, link: LinkId) -> bool {
+        self.links.is_idle(link)
+    }
+
     /// Who sends: what the link table says of our own links, and for a link of another shard what that shard says.
     fn party(&self, from: &Origin) -> Option<Party> {
         if from.link.shard() == self.shard {

@@ -173,6 +173,25 @@ impl Generation {
         }
     }
 
+    /// The first time after `after` at which a verdict may turn although no file does: a CRL goes stale under its set's
+    /// policy. Unix seconds.
+    pub fn next_turn(&self, after: UnixTime) -> Option<u64> {
+        let ends = |set: &TrustSet| {
+            let grace = match set.revocation {
+                Revocation::Off => return None,
+                Revocation::Require => 0,
+                Revocation::Grace(grace) => grace.as_secs(),
+            };
+            let ends = |crl: &HeldCrl| crl.next_update().saturating_add(grace);
+            set.crls
+                .iter()
+                .map(ends)
+                .filter(|end| *end > after.as_secs())
+                .min()
+        };
+        self.topology.trusts().iter().filter_map(ends).min()
+    }
+
     /// Counts up with each load, from 1.
     pub fn number(&self) -> u64 {
         self.number

@@ -27,3 +27,5 @@ mod reload;
 mod torture;
 #[cfg(test)]
 mod trust_matrix;
+#[cfg(test)]
+mod withdrawal;
