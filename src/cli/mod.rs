@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 pub mod explain;
+pub mod probe;
 pub mod reload;
 pub mod run;
 pub mod status;
@@ -92,6 +93,8 @@ enum Command {
     },
     /// Say step by step why a certificate is accepted (exit code 0) or refused (1)
     Explain(explain::Explain),
+    /// Shake hands with a peer as the daemon would, send an OPTIONS, and show who refuses whom (1) or that all is good (0)
+    Probe(probe::Probe),
     /// Show on loopback what is relayed and what is refused, with throw-away certificates
     Demo {
         /// Leave it up afterwards, and say how to point other programs at it
@@ -112,6 +115,7 @@ pub fn main() -> ExitCode {
             reload::Reload { target, json }.run(&mut std::io::stdout().lock())
         }
         Command::Explain(explain) => explain.run(&mut std::io::stdout().lock()),
+        Command::Probe(probe) => probe.run(&mut std::io::stdout().lock()),
         Command::Demo { stay } => demo::Demo { stay }.run(),
     };
     outcome.map_or_else(ExitCode::from, |()| ExitCode::SUCCESS)

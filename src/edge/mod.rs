@@ -16,6 +16,7 @@ mod judge;
 mod late;
 mod link;
 mod outbound;
+mod probe;
 mod served;
 mod shard;
 mod sources;
@@ -24,6 +25,7 @@ mod tls;
 
 pub use bind::Bound;
 pub use handshake::Negotiated;
+pub use probe::{Attempt, ProbeVerdict, probe};
 pub use served::{Served, served};
 
 use crate::observe::Log;

@@ -22,6 +22,8 @@ mod log;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod torture;
