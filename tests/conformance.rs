@@ -1,4 +1,4 @@
-//! docs/conformance.md is true: every row is there, and every file, function and test that it names exists.
+//! docs/conformance.md and docs/threats.md are true: every row is there, and every file, function and test that it names exists.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -87,6 +87,44 @@ fn defines(text: &str, name: &str) -> bool {
         })
 }
 
+/// The names of all functions.
+fn functions(sources: &BTreeMap<String, String>) -> HashSet<&str> {
+    sources
+        .values()
+        .flat_map(|text| text.split("fn ").skip(1))
+        .map(|rest| {
+            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .next()
+                .unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn every_threat_has_an_answer_and_tests_that_exist() {
+    let sources = all_sources();
+    let tests = functions(&sources);
+    let text = std::fs::read_to_string(root().join("docs/threats.md")).unwrap();
+    let mut threats = 0;
+    for (line, text) in (1..).zip(text.lines()) {
+        let Some(row) = text.strip_prefix("| ") else {
+            continue;
+        };
+        let cells: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+        assert_eq!(cells.len(), 3, "line {line}: threat, answer, tests");
+        if cells[0] == "threat" {
+            continue;
+        }
+        threats += 1;
+        let names = quoted(cells[2]);
+        assert!(!names.is_empty(), "line {line}: which test?");
+        for name in names {
+            assert!(tests.contains(name), "line {line}: no test {name}");
+        }
+    }
+    assert!(threats > 10);
+}
+
 #[test]
 fn every_requirement_has_its_row_once_and_in_order() {
     let numbers: Vec<u32> = rows().iter().map(|r| r.number).collect();
@@ -125,15 +163,7 @@ fn every_place_that_is_named_exists() {
 #[test]
 fn every_test_that_is_named_exists_and_every_row_names_one_or_says_why_not() {
     let sources = all_sources();
-    let tests: HashSet<&str> = sources
-        .values()
-        .flat_map(|text| text.split("fn ").skip(1))
-        .map(|rest| {
-            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                .next()
-                .unwrap()
-        })
-        .collect();
+    let tests = functions(&sources);
     for Row {
         place,
         tests: named,

@@ -4,6 +4,8 @@ mod calls;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod drain;
@@ -25,6 +27,8 @@ mod policy;
 mod probe;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod resumption;
 #[cfg(test)]
 mod torture;
 #[cfg(test)]
