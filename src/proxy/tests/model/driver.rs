@@ -301,11 +301,13 @@ impl Driver {
         pick(&live, call)
     }
 
-    fn cancel(&mut self, call: u8) {
-        let Some(number) = self
-            .live_call(call)
+    fn live_invite(&self, call: u8) -> Option<usize> {
+        self.live_call(call)
             .filter(|n| self.ledger.calls[*n].invite)
-        else {
+    }
+
+    fn cancel(&mut self, call: u8) {
+        let Some(number) = self.live_invite(call) else {
             return;
         };
         let call = &mut self.ledger.calls[number];
@@ -316,10 +318,7 @@ impl Driver {
     }
 
     fn stranger_cancel(&mut self, call: u8) {
-        let Some(number) = self
-            .live_call(call)
-            .filter(|n| self.ledger.calls[*n].invite)
-        else {
+        let Some(number) = self.live_invite(call) else {
             return;
         };
         let call = &self.ledger.calls[number];
@@ -353,10 +352,7 @@ impl Driver {
 
     /// The hop-by-hop ACK of a refusal.
     fn ack(&mut self, call: u8) {
-        let Some(number) = self
-            .live_call(call)
-            .filter(|n| self.ledger.calls[*n].invite)
-        else {
+        let Some(number) = self.live_invite(call) else {
             return;
         };
         let call = &self.ledger.calls[number];
