@@ -2,6 +2,7 @@
 //! adds signals, systemd and the [`control`] socket.
 
 pub mod control;
+mod crl_timer;
 mod own_listeners;
 mod service;
 #[cfg(test)]
@@ -12,7 +13,7 @@ pub use service::serve;
 
 use crate::edge::{Bound, Edge, EdgeError, EdgeStatus};
 use crate::observe::{Event, Log};
-use crate::topology::{self, Accept, Fault};
+use crate::topology::{self, Accept, CrlRefusal, Fault};
 use crate::trust::Generation;
 use arc_swap::ArcSwap;
 use control::{ListenerStatus, ReloadReport, ReloadResult, Status, Unavailable};
@@ -170,6 +171,13 @@ impl Daemon {
         report
     }
 
+    /// Judges every live connection again by the generation that serves: the passing of time has changed what it says.
+    async fn judge_again(&self) {
+        let _one_at_a_time = self.reloading.lock().await;
+        // Its TLS configurations were built before: that cannot fail now.
+        let _ = self.edge.swap(self.generation()).await;
+    }
+
     /// Makes a loaded generation the one that serves; gives what is different and what waits for a restart.
     async fn install(
         &self,
@@ -292,7 +300,12 @@ fn warn(generation: &Generation, log: &Log) {
     if topology.tokens().keys.is_empty() {
         log.emit(Event::TokenKeyRandom);
     }
-    for warning in topology.warnings().iter().chain(generation.notes()) {
+    for refused in generation.refused_crls() {
+        log.emit(crl_timer::refused_event(refused));
+    }
+    let told = |code: &str| CrlRefusal::ALL.iter().any(|refusal| refusal.code() == code);
+    let notes = generation.notes().iter().filter(|note| !told(note.code));
+    for warning in topology.warnings().iter().chain(notes) {
         log.emit(Event::Warning {
             code: warning.code,
             what: line(warning),

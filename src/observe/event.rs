@@ -247,6 +247,58 @@ pub enum Event {
         /// How long it took.
         took: Duration,
     },
+    /// `crl_updated`: a CRL came into force by a refresh.
+    CrlUpdated {
+        /// The trust set.
+        trust: String,
+        /// The file.
+        file: PathBuf,
+        /// Its issuer.
+        issuer: String,
+        /// How many certificates it revokes.
+        revoked: usize,
+        /// nextUpdate, Unix seconds.
+        next_update: u64,
+        /// The generation that serves with it.
+        generation: u64,
+    },
+    /// `crl_refused`: a CRL, or a file of them, was offered and not taken.
+    CrlRefused {
+        /// The trust set.
+        trust: String,
+        /// The file.
+        file: PathBuf,
+        /// Its issuer, if it could be parsed.
+        issuer: Option<String>,
+        /// Reason code.
+        reason: &'static str,
+        /// What the system or the parser said, or what stays in force.
+        detail: String,
+    },
+    /// `crl_stale_soon`: a fifth of a CRL's validity is left.
+    CrlStaleSoon {
+        /// The trust set.
+        trust: String,
+        /// The file.
+        file: PathBuf,
+        /// Its issuer.
+        issuer: String,
+        /// nextUpdate, Unix seconds.
+        next_update: u64,
+        /// Until then.
+        left: Duration,
+    },
+    /// `crl_stale`: a CRL in force is past its nextUpdate.
+    CrlStale {
+        /// The trust set.
+        trust: String,
+        /// The file.
+        file: PathBuf,
+        /// Its issuer.
+        issuer: String,
+        /// nextUpdate, Unix seconds.
+        next_update: u64,
+    },
     /// `drain`: no new connections; waits for transactions.
     Drain {
         /// Transactions still open.

@@ -196,6 +196,10 @@ impl Event {
                 take("uid", Number(u64::from(*uid)));
                 text(take, "reason", *reason);
             }
+            Self::CrlUpdated { .. }
+            | Self::CrlRefused { .. }
+            | Self::CrlStaleSoon { .. }
+            | Self::CrlStale { .. } => self.crl(take),
             Self::Drain { transactions } => take("transactions", count(*transactions)),
             Self::Stopped { abandoned } => take("abandoned", count(*abandoned)),
             Self::Library {
@@ -302,6 +306,72 @@ impl Event {
                 text(take, "sni", sni.as_deref());
                 take("reason", Text(reason));
                 text(take, "detail", detail.as_deref());
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Event {
+    /// The fields of the events about CRLs; of other events none.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the caller's match sends only these here"
+    )]
+    fn crl(&self, take: &mut Take<'_>) {
+        use Value::{Number, Octets, Text};
+        match self {
+            Self::CrlUpdated {
+                trust,
+                file,
+                issuer,
+                revoked,
+                next_update,
+                generation,
+            } => {
+                take("trust", Text(trust));
+                take("file", Octets(file.as_os_str().as_encoded_bytes()));
+                take("issuer", Text(issuer));
+                take("revoked", count(*revoked));
+                take("next_update", Number(*next_update));
+                take("generation", Number(*generation));
+            }
+            Self::CrlRefused {
+                trust,
+                file,
+                issuer,
+                reason,
+                detail,
+            } => {
+                take("trust", Text(trust));
+                take("file", Octets(file.as_os_str().as_encoded_bytes()));
+                text(take, "issuer", issuer.as_deref());
+                take("reason", Text(reason));
+                take("detail", Text(detail));
+            }
+            Self::CrlStaleSoon {
+                trust,
+                file,
+                issuer,
+                next_update,
+                left,
+            } => {
+                take("trust", Text(trust));
+                take("file", Octets(file.as_os_str().as_encoded_bytes()));
+                take("issuer", Text(issuer));
+                take("next_update", Number(*next_update));
+                take("left_s", Number(left.as_secs()));
+            }
+            Self::CrlStale {
+                trust,
+                file,
+                issuer,
+                next_update,
+            } => {
+                take("trust", Text(trust));
+                take("file", Octets(file.as_os_str().as_encoded_bytes()));
+                take("issuer", Text(issuer));
+                take("next_update", Number(*next_update));
             }
             _ => {}
         }

@@ -140,6 +140,11 @@ pub static FIELDS: &[Field] = &[
     field_of("result", Text, "`ok`: the new generation serves; `refused`: the old one stays"),
     field_of("details", List, "what changed, what waits for a restart, or every fault"),
     detail_of("served", List, "what a handshake with each of our own listeners found after the reload"),
+    field_of("file", Text, "the CRL's file, or the URI that it was fetched from"),
+    field_of("issuer", Text, "the CRL's issuer"),
+    field_of("revoked", Number, "certificates that the CRL lists"),
+    field_of("next_update", Number, "the CRL's nextUpdate in Unix seconds"),
+    field_of("left_s", Number, "seconds until then"),
     field_of("transactions", Number, "transactions that wait for an answer"),
     field_of("abandoned", Number, "transactions that did not finish in time"),
     field_of("target", Text, "the module that speaks"),
@@ -248,6 +253,21 @@ static MESSAGE_DROPPED: Row = row("message_dropped", Level::WARN, "a response or
 static RELOAD: Row = row("reload", Level::INFO, "a reload was asked for and has ended",
     &["generation", "trigger", "result", "took_us", "details", "served"]).or(Level::ERROR, "refused");
 #[rustfmt::skip]
+static CRL_UPDATED: Row = row("crl_updated", Level::INFO,
+    "a CRL came into force between two reloads; every live connection was judged again",
+    &["trust", "file", "issuer", "revoked", "next_update", "generation"]);
+#[rustfmt::skip]
+static CRL_REFUSED: Row = row("crl_refused", Level::ERROR,
+    "a CRL, or a file of them, is not used, `reason` says why; what was in force before stays",
+    &["trust", "file", "issuer?", "reason", "detail"]);
+#[rustfmt::skip]
+static CRL_STALE_SOON: Row = row("crl_stale_soon", Level::WARN, "a fifth of a CRL's validity is left",
+    &["trust", "file", "issuer", "next_update", "left_s"]);
+#[rustfmt::skip]
+static CRL_STALE: Row = row("crl_stale", Level::ERROR,
+    "a CRL in force is past its nextUpdate; what it covers is refused when the trust set's grace, if any, is over",
+    &["trust", "file", "issuer", "next_update"]);
+#[rustfmt::skip]
 static DRAIN: Row = row("drain", Level::INFO, "stopping: no new connections, open transactions may finish", &["transactions"]);
 #[rustfmt::skip]
 static STOPPED: Row = row("stopped", Level::INFO, "every connection is closed", &["abandoned"])
@@ -284,6 +304,10 @@ pub static ROWS: &[&Row] = &[
     &PEER_DOWN,
     &MESSAGE_DROPPED,
     &RELOAD,
+    &CRL_UPDATED,
+    &CRL_REFUSED,
+    &CRL_STALE_SOON,
+    &CRL_STALE,
     &DRAIN,
     &STOPPED,
     &LIBRARY,
@@ -316,6 +340,10 @@ impl Event {
             Self::PeerDown { .. } => &PEER_DOWN,
             Self::MessageDropped { .. } => &MESSAGE_DROPPED,
             Self::Reload { .. } => &RELOAD,
+            Self::CrlUpdated { .. } => &CRL_UPDATED,
+            Self::CrlRefused { .. } => &CRL_REFUSED,
+            Self::CrlStaleSoon { .. } => &CRL_STALE_SOON,
+            Self::CrlStale { .. } => &CRL_STALE,
             Self::Drain { .. } => &DRAIN,
             Self::Stopped { .. } => &STOPPED,
             Self::Library { .. } => &LIBRARY,

@@ -263,7 +263,11 @@ impl World {
 
     /// The usual topology after a change.
     pub(crate) async fn with(change: impl FnOnce(&mut TopologyText)) -> Self {
-        let lab = Lab::new();
+        Self::in_lab(Lab::new(), change).await
+    }
+
+    /// The usual topology after a change, in a lab that holds more than the usual files.
+    pub(crate) async fn in_lab(lab: Lab, change: impl FnOnce(&mut TopologyText)) -> Self {
         let fe01 = lab.home("fe01").await;
         let fe02 = lab.home("fe02").await;
         let partner = lab.partner().await;

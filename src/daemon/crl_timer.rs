@@ -1,0 +1,233 @@
+//! The timer of CRLs: reads their files again, makes what changed take effect at once, and tells of staleness before it
+//! bites.
+//!
+//! Reading and parsing happen on a thread of their own; a handshake never waits for them.
+use super::Daemon;
+use crate::observe::Event;
+use crate::topology::{CrlRefusal, HeldCrl, Revocation, TrustRef, TrustSet, read_crls};
+use crate::trust::{Generation, Refreshed, RefusedCrl};
+use rustls_pki_types::UnixTime;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The part of its validity that a CRL has left when it is told of: a fifth.
+const SOON: u64 = 5;
+/// The longest sleep: the clock of the system may be set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(600);
+
+/// What happens to a CRL by the passing of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Age {
+    /// A fifth of its validity is left.
+    Soon,
+    /// Past nextUpdate.
+    Stale,
+    /// Past nextUpdate and the set's grace: it no longer clears anything.
+    Over,
+}
+
+impl Age {
+    const ALL: [Self; 3] = [Self::Soon, Self::Stale, Self::Over];
+
+    /// When a CRL of a set gets there, Unix seconds; `None` when that is not a moment of its own.
+    fn at(self, crl: &HeldCrl, set: &TrustSet) -> Option<u64> {
+        let next = crl.next_update();
+        let validity = next.saturating_sub(crl.this_update());
+        match (self, set.revocation) {
+            (_, Revocation::Off) => None,
+            (Self::Soon, _) => Some(next.saturating_sub(validity / SOON)),
+            (Self::Stale, _) => Some(next),
+            (Self::Over, Revocation::Grace(grace)) => Some(next.saturating_add(grace.as_secs())),
+            (Self::Over, Revocation::Require) => Some(next),
+        }
+    }
+}
+
+/// What the timer remembers between two looks.
+#[derive(Default)]
+struct Timer {
+    /// When the files of each set were read last.
+    read: HashMap<String, Instant>,
+    /// What was told of which CRL of which set.
+    told: HashSet<(String, [u8; 32], Age)>,
+    /// What was refused last in each file of a set, so that it is told once.
+    refused: HashMap<(String, Arc<Path>), ([u8; 32], CrlRefusal)>,
+}
+
+/// Runs until the daemon's runtime ends.
+pub(super) async fn run(daemon: Arc<Daemon>) {
+    let mut timer = Timer::default();
+    let mut serving = daemon.serving();
+    loop {
+        timer.refresh(&daemon).await;
+        if timer.grow_old(&daemon) {
+            daemon.judge_again().await;
+        }
+        let generation = daemon.generation();
+        let pause = timer.pause(&generation, super::now(), UnixTime::now().as_secs());
+        // A generation that comes by a reload has other files and other moments.
+        drop(generation);
+        tokio::select! {
+            changed = serving.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+impl Timer {
+    /// How long until something is due.
+    fn pause(&self, generation: &Generation, now: Instant, at: u64) -> Duration {
+        let mut pause = LONGEST_SLEEP;
+        for set in generation.topology().trusts() {
+            if let Some(due) = self.due(set) {
+                pause = pause.min(due.saturating_duration_since(now));
+            }
+            for crl in &set.crls {
+                let moments = Age::ALL.into_iter().filter_map(|age| {
+                    let told = (set.name.clone(), *crl.digest(), age);
+                    age.at(crl, set).filter(|_| !self.told.contains(&told))
+                });
+                for moment in moments {
+                    pause = pause.min(Duration::from_secs(moment.saturating_sub(at)));
+                }
+            }
+        }
+        pause
+    }
+
+    /// When the files of a set are to be read again: never, or from the first look on every `crl_refresh`.
+    fn due(&self, set: &TrustSet) -> Option<Instant> {
+        if set.revocation == Revocation::Off || set.crl_sources.is_empty() {
+            return None;
+        }
+        let read = self.read.get(&set.name)?;
+        Some(*read + set.crl_refresh?)
+    }
+
+    /// Reads what is due, and makes what changed the next generation.
+    async fn refresh(&mut self, daemon: &Daemon) {
+        let now = super::now();
+        let _one_at_a_time = daemon.reloading.lock().await;
+        let generation = daemon.generation();
+        let trusts = generation.topology().trusts();
+        self.read
+            .retain(|name, _| trusts.iter().any(|set| set.name == *name));
+        let mut due = Vec::new();
+        for (reference, set) in (0u16..).map(TrustRef).zip(trusts) {
+            if self.due(set).is_some_and(|due| due <= now) {
+                due.push((reference, set.crl_sources.clone()));
+                self.read.insert(set.name.clone(), now);
+            } else {
+                // Loading has read the files of a set that is new.
+                self.read.entry(set.name.clone()).or_insert(now);
+            }
+        }
+        if due.is_empty() {
+            return;
+        }
+        let previous = Arc::clone(&generation);
+        let looked = tokio::task::spawn_blocking(move || {
+            let read = due.into_iter();
+            let read = read.map(|(set, sources)| (set, read_crls(&sources)));
+            previous.refresh(previous.number() + 1, read.collect(), UnixTime::now())
+        });
+        let Ok(refreshed) = looked.await else {
+            return;
+        };
+        let Refreshed {
+            generation,
+            refused,
+            updated,
+        } = refreshed;
+        self.tell_refused(refused, daemon);
+        let Some(generation) = generation.map(Arc::new) else {
+            return;
+        };
+        let number = generation.number();
+        if daemon.install(generation).await.is_ok() {
+            for (trust, crl) in updated {
+                daemon.log.emit(Event::CrlUpdated {
+                    trust,
+                    file: crl.file.to_path_buf(),
+                    issuer: crl.issuer().to_owned(),
+                    revoked: crl.revoked(),
+                    next_update: crl.next_update(),
+                    generation: number,
+                });
+            }
+        }
+    }
+
+    /// Tells of each refusal once, until the file is good again.
+    fn tell_refused(&mut self, refused: Vec<RefusedCrl>, daemon: &Daemon) {
+        let key = |r: &RefusedCrl| (r.trust.clone(), Arc::clone(&r.file));
+        let still: HashSet<_> = refused.iter().map(key).collect();
+        self.refused.retain(|file, _| still.contains(file));
+        for refusal in refused {
+            let what = (refusal.digest, refusal.refusal);
+            if self.refused.insert(key(&refusal), what) != Some(what) {
+                daemon.log.emit(refused_event(&refusal));
+            }
+        }
+    }
+
+    /// Tells of CRLs that come of age; whether one has ceased to clear anybody.
+    fn grow_old(&mut self, daemon: &Daemon) -> bool {
+        let generation = daemon.generation();
+        let at = UnixTime::now().as_secs();
+        let mut over = false;
+        let mut current = HashSet::new();
+        for set in generation.topology().trusts() {
+            for crl in &set.crls {
+                for age in Age::ALL {
+                    let key = (set.name.clone(), *crl.digest(), age);
+                    current.insert(key.clone());
+                    if age.at(crl, set).is_some_and(|moment| moment <= at) && self.told.insert(key)
+                    {
+                        over |= age == Age::Over;
+                        tell(age, crl, set, at, daemon);
+                    }
+                }
+            }
+        }
+        self.told.retain(|key| current.contains(key));
+        over
+    }
+}
+
+fn tell(age: Age, crl: &HeldCrl, set: &TrustSet, at: u64, daemon: &Daemon) {
+    let (trust, file) = (set.name.clone(), crl.file.to_path_buf());
+    let issuer = crl.issuer().to_owned();
+    let next_update = crl.next_update();
+    match age {
+        // One that is already stale is told of as such.
+        Age::Soon if next_update <= at => {}
+        Age::Soon => daemon.log.emit(Event::CrlStaleSoon {
+            trust,
+            file,
+            issuer,
+            next_update,
+            left: Duration::from_secs(next_update.saturating_sub(at)),
+        }),
+        Age::Stale => daemon.log.emit(Event::CrlStale {
+            trust,
+            file,
+            issuer,
+            next_update,
+        }),
+        Age::Over => {}
+    }
+}
+
+/// The event of a CRL that was not taken.
+pub(super) fn refused_event(refused: &RefusedCrl) -> Event {
+    Event::CrlRefused {
+        trust: refused.trust.clone(),
+        file: refused.file.to_path_buf(),
+        issuer: refused.issuer.clone(),
+        reason: refused.refusal.code(),
+        detail: refused.detail.clone(),
+    }
+}

@@ -1,0 +1,187 @@
+//! CRL files that change under a running daemon: no reload is asked for.
+use crate::harness::{Lab, SOON, World};
+use sipward::lab::pki::{CrlSpec, Issued};
+use sipward::lab::{Server, Wire};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A world whose CRLs are read again each second, and a twin of fe02 that is connected.
+struct Twin {
+    world: World,
+    server: Server,
+    identity: Issued,
+    wire: Wire,
+}
+
+async fn twin(crls: &[&str]) -> Twin {
+    let world = World::with(|t| {
+        for name in ["enterprise-ca", "fabrikam-ca"] {
+            let set = t.find("[[trust]]", "name", name).unwrap();
+            set.text("crl_refresh", "1s");
+        }
+        let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
+        set.list("crls", crls);
+        t.section("[limits]").text("drain", "1s");
+    })
+    .await;
+    connected(world).await
+}
+
+async fn connected(world: World) -> Twin {
+    let fqdn = "fe02.contoso.test";
+    let identity = world.lab.site.enterprise.server(fqdn).unwrap();
+    let server = world
+        .lab
+        .server("twin", fqdn, &format!("sip:{fqdn}"), &identity)
+        .await;
+    let wire = world.dial(&server).await;
+    let twin = Twin {
+        world,
+        server,
+        identity,
+        wire,
+    };
+    twin.message_passes().await;
+    twin
+}
+
+impl Twin {
+    async fn message_passes(&self) {
+        let sent = self
+            .server
+            .message("sip:carol@fabrikam.test", "x")
+            .send()
+            .await
+            .unwrap();
+        let got = self.world.partner.expect("MESSAGE").await.unwrap();
+        self.world.partner.reply(&got, 200).await.unwrap();
+        self.server.answer(&sent, 200).await.unwrap();
+    }
+
+    /// Puts a CRL of the enterprise CA in place at once, as an atomic rename does.
+    fn put(&self, name: &str, spec: &CrlSpec) {
+        let pem = self.world.lab.site.enterprise.crl_as_pem(spec).unwrap();
+        self.put_text(name, &pem);
+    }
+
+    fn put_text(&self, name: &str, text: &str) {
+        let fresh = self.path(&format!("{name}.tmp"));
+        std::fs::write(&fresh, text).unwrap();
+        std::fs::rename(fresh, self.path(name)).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.world.lab.site.path().join(name)
+    }
+
+    fn revoking(&self, number: u64) -> CrlSpec {
+        CrlSpec {
+            revoked: vec![self.identity.serial.clone()],
+            number,
+            ..CrlSpec::default()
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_revoked_in_a_refreshed_crl_loses_its_connection_without_a_reload() {
+    let twin = twin(&["enterprise-ca.crl.pem"]).await;
+    let log = twin.world.edge.log.clone();
+    twin.put("enterprise-ca.crl.pem", &twin.revoking(2));
+    let updated = log.wait("crl_updated", |_| true).await.unwrap();
+    assert_eq!(
+        (&updated["trust"], &updated["revoked"]),
+        (&"enterprise-ca".into(), &1.into())
+    );
+    assert_eq!(updated["generation"], 2);
+    twin.wire.ended(SOON).await.unwrap();
+    let closed = log
+        .wait("connection_closed", |e| e["peer"] == "fe02.contoso.test")
+        .await
+        .unwrap();
+    assert_eq!(closed["reason"], "trust_withdrawn");
+    assert!(log.named("reload").is_empty());
+    // Rolled back, it is refused, and the peer stays out.
+    let rolled_back = CrlSpec {
+        this_update: -600,
+        ..CrlSpec::default()
+    };
+    twin.put("enterprise-ca.crl.pem", &rolled_back);
+    let refused = log.wait("crl_refused", |_| true).await.unwrap();
+    assert_eq!(refused["reason"], "crl_older");
+    let edge = twin.world.edge.address;
+    if let Ok(wire) = twin.server.dial(edge, sipward::lab::site::EDGE).await {
+        wire.ended(SOON).await.unwrap();
+    }
+    log.wait("handshake_refused", |e| e["reason"] == "revoked")
+        .await
+        .unwrap();
+    twin.world.edge.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_worse_in_a_directory_of_crls_leaves_in_force_what_was() {
+    let lab = Lab::new();
+    let directory = lab.site.path().join("generations/1");
+    std::fs::create_dir_all(&directory).unwrap();
+    let pem = lab.site.enterprise.crl_as_pem(&CrlSpec::default()).unwrap();
+    std::fs::write(directory.join("enterprise.crl"), pem).unwrap();
+    let link = lab.site.path().join("crls");
+    std::os::unix::fs::symlink("generations/1", &link).unwrap();
+    let world = World::in_lab(lab, |t| {
+        let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
+        set.text("crl_refresh", "1s").list("crls", &["crls"]);
+        t.section("[limits]").text("drain", "1s");
+    })
+    .await;
+    let twin = connected(world).await;
+    let log = twin.world.edge.log.clone();
+    twin.put_text("crls/enterprise.crl", "nothing to see");
+    let refused = log.wait("crl_refused", |_| true).await.unwrap();
+    assert_eq!(refused["reason"], "crl_malformed", "{refused}");
+    let forged = twin.world.lab.site.enterprise.impostor().unwrap();
+    twin.put_text(
+        "crls/enterprise.crl",
+        &forged.crl_as_pem(&twin.revoking(9)).unwrap(),
+    );
+    log.wait("crl_refused", |e| e["reason"] == "crl_bad_signature")
+        .await
+        .unwrap();
+    twin.message_passes().await;
+    assert!(twin.wire.is_live());
+    // The whole directory exchanged by its link, in one step.
+    let next = twin.path("generations/2");
+    std::fs::create_dir_all(&next).unwrap();
+    twin.put("generations/2/enterprise.crl", &twin.revoking(2));
+    std::os::unix::fs::symlink("generations/2", twin.path("crls.next")).unwrap();
+    std::fs::rename(twin.path("crls.next"), &link).unwrap();
+    log.wait("crl_updated", |e| e["revoked"] == 1)
+        .await
+        .unwrap();
+    twin.wire.ended(SOON).await.unwrap();
+    // What was refused is told once, not each second.
+    let malformed = log.named("crl_refused");
+    assert_eq!(malformed.len(), 2, "{malformed:?}");
+    twin.world.edge.stop().await;
+}
+
+#[tokio::test]
+async fn a_crl_that_grows_stale_is_told_of_before_and_ends_what_it_covered() {
+    let twin = twin(&["enterprise-ca.crl.pem"]).await;
+    let log = twin.world.edge.log.clone();
+    // Short enough to wait for, long enough to be seen in force.
+    let short = CrlSpec {
+        number: 2,
+        next_update: 6,
+        ..CrlSpec::default()
+    };
+    twin.put("enterprise-ca.crl.pem", &short);
+    let soon = log.wait("crl_stale_soon", |_| true).await.unwrap();
+    assert_eq!(soon["trust"], "enterprise-ca");
+    let stale = log.wait("crl_stale", |_| true).await.unwrap();
+    assert_eq!(stale["next_update"], soon["next_update"]);
+    twin.wire.ended(Duration::from_secs(30)).await.unwrap();
+    log.wait("connection_closed", |e| e["peer"] == "fe02.contoso.test")
+        .await
+        .unwrap();
+}
