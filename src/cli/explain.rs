@@ -131,6 +131,7 @@ impl Explain {
         let presented = Presented {
             chain: &chain,
             expected: named.filter(|_| direction == Direction::Outbound),
+            staple: None,
         };
         Ok(explain(&presented, direction, &generation, at))
     }

@@ -77,6 +77,7 @@ impl Shard {
         let presented = Presented {
             chain,
             expected: Some(peer.peer()),
+            staple: None,
         };
         decide(
             &presented,
@@ -222,6 +223,7 @@ impl Shard {
         let presented = Presented {
             chain: &link.chain,
             expected,
+            staple: None,
         };
         let identity = match decide(&presented, link.direction(), generation, clock::unix()) {
             Ok(identity) => identity,

@@ -15,6 +15,7 @@ mod fresh;
 mod home;
 mod ladder;
 mod message;
+pub mod ocsp;
 pub mod pki;
 mod server;
 pub mod site;

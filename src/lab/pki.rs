@@ -191,7 +191,7 @@ impl AuthoritySpec {
 
 /// A certificate's serial number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Serial(Vec<u8>);
+pub struct Serial(pub(super) Vec<u8>);
 
 /// What a CRL shall hold; `..CrlSpec::default()` gives an empty one that is current for a day.
 #[derive(Clone, Debug)]
@@ -466,6 +466,11 @@ impl Authority {
         Ok(path)
     }
 
+    /// Signs octets with this authority's key.
+    pub(super) fn sign(&self, octets: &[u8]) -> Result<Vec<u8>, LabError> {
+        Ok(self.key.sign(octets)?)
+    }
+
     fn issuer(&self) -> Issuer<'_, &KeyPair> {
         Issuer::from_params(&self.params, &self.key)
     }
@@ -684,13 +689,13 @@ fn random_serial() -> Result<Serial, LabError> {
     clippy::disallowed_methods,
     reason = "the lab makes certificates that are valid when it runs"
 )]
-fn unix_seconds() -> u64 {
+pub(super) fn unix_seconds() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())
 }
 
-fn date(now: u64, offset: i64) -> Result<OffsetDateTime, LabError> {
+pub(super) fn date(now: u64, offset: i64) -> Result<OffsetDateTime, LabError> {
     let seconds = i64::try_from(now)
         .unwrap_or(i64::MAX)
         .saturating_add(offset);

@@ -12,6 +12,8 @@ pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const OID: u8 = 0x06;
 /// BOOLEAN.
 pub(crate) const BOOLEAN: u8 = 0x01;
+/// ENUMERATED.
+pub(crate) const ENUMERATED: u8 = 0x0a;
 /// SEQUENCE.
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// UTCTime.

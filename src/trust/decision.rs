@@ -18,6 +18,8 @@ pub struct Presented<'a> {
     ///
     /// Outbound without one asks for any peer that the names match (for expectations and explanations).
     pub expected: Option<PeerRef>,
+    /// Outbound: the OCSP response that the peer stapled (RFC 6066 §8), for the moment of the handshake.
+    pub staple: Option<&'a [u8]>,
 }
 
 impl<'a> Presented<'a> {
@@ -26,6 +28,7 @@ impl<'a> Presented<'a> {
         Self {
             chain,
             expected: None,
+            staple: None,
         }
     }
 
@@ -34,6 +37,15 @@ impl<'a> Presented<'a> {
         Self {
             chain,
             expected: Some(dialled),
+            staple: None,
+        }
+    }
+
+    /// The same with a stapled OCSP response; empty octets are none.
+    pub fn with_staple(self, response: &'a [u8]) -> Self {
+        Self {
+            staple: (!response.is_empty()).then_some(response),
+            ..self
         }
     }
 }
@@ -239,7 +251,8 @@ fn judge(
             || narrate::revocation(trust),
             || {
                 narrate::crls(trace, path, trust, at);
-                revocation::check(path, trust, anchors, generation.unfit(set), at)
+                let held = (anchors, generation.unfit(set));
+                revocation::check(path, trust, held, presented.staple, at)
                     .map_err(|refusal| in_set(refusal, trust.line))
             },
         )?;

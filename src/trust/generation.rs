@@ -328,6 +328,7 @@ impl Generation {
         let presented = Presented {
             chain: &expectation.chain,
             expected: None,
+            staple: None,
         };
         let decision = match decide(&presented, expectation.direction, self, at) {
             Ok(peer) => Arc::clone(peer.decision()),

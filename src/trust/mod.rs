@@ -8,6 +8,7 @@ mod explain;
 mod generation;
 mod names;
 mod narrate;
+mod ocsp;
 mod path;
 mod purpose;
 mod reason;

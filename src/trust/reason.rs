@@ -190,6 +190,30 @@ reasons! {
         "certificate not acceptable",
         "the CRL that covers a certificate on the path is past its nextUpdate and any grace",
         "fetch the current CRL and reload; grace can bridge an outage of the CA";
+    OcspMalformed, "ocsp_malformed", Revocation, InvalidOcspResponse, "RFC 6960 §4.2.1",
+        "certificate status not acceptable",
+        "the stapled OCSP response cannot be parsed or is not a successful one",
+        "let the other side staple a basic response of its CA's responder, or none";
+    OcspWrongCertificate, "ocsp_wrong_certificate", Revocation, InvalidOcspResponse, "RFC 6960 §4.1.1",
+        "certificate status not acceptable",
+        "the stapled OCSP response is about another certificate",
+        "let the other side staple the response about the certificate that it shows";
+    OcspBadSignature, "ocsp_bad_signature", Revocation, InvalidOcspResponse, "RFC 6960 §4.2.2.2",
+        "certificate status not acceptable",
+        "neither the certificate's issuer nor a responder that it certified signed the stapled OCSP response",
+        "have the CA's responder use the issuer's key or a certificate of it with OCSPSigning";
+    OcspStale, "ocsp_stale", Revocation, InvalidOcspResponse, "RFC 6960 §3.2",
+        "certificate status not acceptable",
+        "the stapled OCSP response is past its nextUpdate, has none, or is from the future",
+        "let the other side fetch a current response, or staple none; check the clocks";
+    OcspUnknown, "ocsp_unknown", Revocation, InvalidOcspResponse, "RFC 6960 §2.2",
+        "certificate status not acceptable",
+        "the stapled OCSP response does not know the certificate",
+        "ask the CA whether it issued the certificate";
+    OcspRevoked, "ocsp_revoked", Revocation, Revoked, "RFC 6960 §2.2",
+        "certificate revoked",
+        "the stapled OCSP response says that the certificate is revoked",
+        "replace the certificate and its key";
     Revoked, "revoked", Revocation, Revoked, "RFC 5280 §5.3",
         "certificate revoked",
         "a certificate on the path is listed in its issuer's CRL",

@@ -2,6 +2,7 @@
 use super::admission::Unfit;
 use super::chain::subject_text;
 use super::generation::Anchors;
+use super::ocsp::{self, About};
 use super::path::{ALGORITHMS, Path};
 use super::{Reason, Refusal, distribution};
 use crate::topology::{Crl, HeldCrl, Revocation, RevocationScope, TrustSet};
@@ -15,12 +16,13 @@ pub(super) type Cleared = Option<(String, u64)>;
 /// Refuses unless the set's CRLs clear the path as its policy demands.
 ///
 /// What a CRL says is heard even when it is stale, or when another certificate of the path has none: `revoked`
-/// outranks every other reason.
+/// outranks every other reason. A stapled response can refuse the leaf, too; it never replaces a CRL, so that a live
+/// connection is judged again by what is at hand here.
 pub(super) fn check(
     path: &Path<'_>,
     set: &TrustSet,
-    anchors: &Anchors,
-    unfit: &[Unfit],
+    (anchors, unfit): (&Anchors, &[Unfit]),
+    staple: Option<&[u8]>,
     at: UnixTime,
 ) -> Result<Cleared, Refusal> {
     let grace = match set.revocation {
@@ -40,6 +42,22 @@ pub(super) fn check(
             Err(other) if other.reason == Reason::Revoked => return Err(other),
             Err(other) => {
                 refusal.get_or_insert(other);
+            }
+        }
+        if place == 0
+            && let Some(response) = staple
+        {
+            let about = About {
+                certificate,
+                issuer_key: &issuer.key,
+                crls: &set.crls,
+            };
+            match ocsp::check(response, &about, at) {
+                Ok(_) => {}
+                Err(other) if other.reason == Reason::OcspRevoked => return Err(other),
+                Err(other) => {
+                    refusal.get_or_insert(other);
+                }
             }
         }
     }

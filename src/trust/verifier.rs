@@ -38,6 +38,7 @@ impl Asking {
         intermediates: &[CertificateDer<'_>],
         direction: Direction,
         expected: Option<PeerRef>,
+        staple: &[u8],
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
         let chain: Vec<CertificateDer<'_>> = std::iter::once(end_entity)
@@ -47,7 +48,9 @@ impl Asking {
         let presented = Presented {
             chain: &chain,
             expected,
-        };
+            staple: None,
+        }
+        .with_staple(staple);
         let Some(generation) = self.generation.upgrade() else {
             // A handshake that outlived its generation is begun anew by whoever wants it.
             return Err(rustls::Error::General("the generation is gone".to_owned()));
@@ -117,7 +120,14 @@ impl ClientCertVerifier for InboundVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         self.asking
-            .ask(end_entity, intermediates, Direction::Inbound, None, now)
+            .ask(
+                end_entity,
+                intermediates,
+                Direction::Inbound,
+                None,
+                &[],
+                now,
+            )
             .map(|()| ClientCertVerified::assertion())
     }
 
@@ -173,7 +183,7 @@ impl ServerCertVerifier for OutboundVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.asking
@@ -182,6 +192,7 @@ impl ServerCertVerifier for OutboundVerifier {
                 intermediates,
                 Direction::Outbound,
                 Some(self.peer),
+                ocsp_response,
                 now,
             )
             .map(|()| ServerCertVerified::assertion())

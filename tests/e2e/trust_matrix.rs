@@ -12,7 +12,14 @@ use std::collections::HashSet;
 const FE01: &str = "fe01.contoso.test";
 
 /// Reasons that no handshake of the lab's own ends can provoke, and where they are provoked instead.
-const ELSEWHERE: [(Reason, &str); 3] = [
+const ELSEWHERE: [(Reason, &str); 9] = [
+    // The lab's ends staple nothing; rustls' do.
+    (Reason::OcspMalformed, "src/trust/tests/ocsp.rs"),
+    (Reason::OcspWrongCertificate, "src/trust/tests/ocsp.rs"),
+    (Reason::OcspBadSignature, "src/trust/tests/ocsp.rs"),
+    (Reason::OcspStale, "src/trust/tests/ocsp.rs"),
+    (Reason::OcspUnknown, "src/trust/tests/ocsp.rs"),
+    (Reason::OcspRevoked, "src/trust/tests/ocsp.rs"),
     // Without a certificate there is nothing to decide: the listener says `client_not_accepted`.
     (Reason::NoCertificate, "src/trust/tests/matrix.rs"),
     // TLS bounds the Certificate message below our own bound.

@@ -205,6 +205,7 @@ impl World {
         let presented = Presented {
             chain,
             expected: None,
+            staple: None,
         };
         decide(
             &presented,

@@ -4,6 +4,7 @@ mod crls;
 mod explain;
 mod handshake;
 mod matrix;
+mod ocsp;
 mod policy;
 
 use super::{Generation, Presented, Reason, decide};
