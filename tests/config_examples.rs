@@ -26,7 +26,12 @@ fn example(name: &str) -> (tempfile::TempDir, PathBuf) {
     let ca = Authority::root("Contoso Root").unwrap();
     let partner = Authority::root("Fabrikam Root").unwrap();
     let valid = Duration::from_secs(86_400);
-    for (name, ca) in [("enterprise-ca", &ca), ("fabrikam-ca", &partner)] {
+    let teams = Authority::root("Teams Root").unwrap();
+    for (name, ca) in [
+        ("enterprise-ca", &ca),
+        ("fabrikam-ca", &partner),
+        ("teams-ca", &teams),
+    ] {
         put(&certs.join(format!("{name}.pem")), &ca.certificate_pem());
         put(
             &certs.join(format!("{name}.crl.pem")),
@@ -84,6 +89,55 @@ fn the_edge_example_loads() {
     assert_eq!(topology.peers().len(), 3);
     let pools: Vec<&str> = topology.pools().iter().map(|p| p.name.as_str()).collect();
     assert_eq!(pools, ["front-end", "fabrikam.test"]);
+}
+
+/// What the field asks for, in a file each: it loads without a warning, `check` shows what makes it special, and the
+/// file says in comments what is to be set on the other side.
+#[test]
+fn every_profile_is_accepted_by_check() {
+    for (name, shown) in [
+        (
+            "skype-for-business.toml",
+            &[
+                "blocked.example",
+                "federated  pool fabrikam.test: sip.fabrikam.test",
+            ][..],
+        ),
+        (
+            "teams-direct-routing.toml",
+            &[
+                "pool teams: sip.pstnhub.microsoft.com, sip2.pstnhub.microsoft.com, sip3.pstnhub.microsoft.com; ordered",
+                "sips URIs           never sent to it",
+                "home servers, in X-Sipward-Peer",
+            ],
+        ),
+        ("asterisk.toml", &["pool pbx: pbx.contoso.test"]),
+        ("freeswitch.toml", &["backoff_max"]),
+        ("kamailio.toml", &["home servers, in X-Sipward-Peer"]),
+    ] {
+        let (_dir, file) = example(name);
+        load(&file);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("# "), "{name} says what it is for");
+        let (good, page) = check(file);
+        assert!(good, "{page}");
+        for part in shown {
+            assert!(page.contains(part), "{name}: {part} not in\n{page}");
+        }
+    }
+}
+
+/// No example is without a test.
+#[test]
+fn every_example_is_tried() {
+    let here = include_str!("config_examples.rs");
+    for entry in std::fs::read_dir(repository().join("config")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            !name.ends_with(".toml") || here.contains(&format!("\"{name}\"")),
+            "{name}"
+        );
+    }
 }
 
 #[test]

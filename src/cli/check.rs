@@ -1,8 +1,9 @@
 //! `sipward check FILE`: every fault of a topology at once, or the policy that results from it.
+use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{
-    self, Accept, CertificateFacts, Fault, Identity, KeyPair, NamePolicy, Peer, PeerKind, Pool,
-    PurposePolicy, Revocation, RevocationScope, Strategy, Topology, TrustSet, limits,
-    show_duration, show_time,
+    self, Accept, CertificateFacts, Fault, FieldRules, FieldTrust, Identity, KeyPair, NamePolicy,
+    Peer, PeerKind, Pool, PurposePolicy, Revocation, RevocationScope, Strategy, Topology, TrustSet,
+    limits, show_duration, show_time,
 };
 use crate::trust::Generation;
 use rustls_pki_types::UnixTime;
@@ -82,6 +83,7 @@ fn policy(generation: &Generation, at: UnixTime, out: &mut dyn Write) -> io::Res
     }
     domains(topology, &mut page)?;
     clients(topology, &mut page)?;
+    boundary(topology, &mut page)?;
     settings(topology, &mut page)?;
     if warnings > 0 {
         page.title("Warnings")?;
@@ -260,6 +262,19 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
         "stripped"
     };
     page.field("asserted identity", asserted)?;
+    let rules = &peer.boundary.fields;
+    if !rules.require_in.is_empty() {
+        page.field("fields it owes", &fields(rules.require_in))?;
+    }
+    if !peer.boundary.deny.is_empty() {
+        page.field("may not name", &listed(&peer.boundary.deny))?;
+    }
+    if peer.boundary.hide_topology {
+        page.field("topology", "hidden from it")?;
+    }
+    if !peer.boundary.sips {
+        page.field("sips URIs", "never sent to it")?;
+    }
     let addresses = if peer.addresses.is_empty() {
         format!(
             "A/AAAA of {}, port 5061 (no `address` in the file)",
@@ -315,6 +330,44 @@ fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> {
         })
         .collect();
     page.fields("CRL", &crls)
+}
+
+/// The names of a set of fields.
+fn fields(set: HeaderSet) -> String {
+    listed(set.names().map(HeaderName::as_str))
+}
+
+/// What nobody may name, and who is told whom.
+fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    let boundary = topology.boundary();
+    page.title("Boundary: what crosses between the trust domain and the rest")?;
+    let role = |of: &FieldRules, page: &mut Page<'_>| -> io::Result<()> {
+        page.field("stripped from", &fields(of.strip_in))?;
+        page.field("stripped towards", &fields(of.strip_out))?;
+        page.field("for Privacy: id", &fields(of.strip_private))?;
+        if of.require_in.is_empty() {
+            return Ok(());
+        }
+        page.field("fields they owe", &fields(of.require_in))
+    };
+    page.item("clients", "")?;
+    role(&boundary.clients, page)?;
+    for peer in topology
+        .peers()
+        .iter()
+        .filter(|peer| peer.boundary.fields != FieldRules::standard(FieldTrust::Inside))
+    {
+        page.item(peer.fqdn.as_str(), peer.kind.word())?;
+        role(&peer.boundary.fields, page)?;
+    }
+    page.item("all", "")?;
+    page.field("denied domains", &listed(&boundary.deny_domains))?;
+    let told = if boundary.peer_name {
+        "home servers, in X-Sipward-Peer"
+    } else {
+        "nobody"
+    };
+    page.field("told the sender", told)
 }
 
 fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {

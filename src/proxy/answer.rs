@@ -107,10 +107,20 @@ impl Core {
         if !tags.is_empty() {
             extras.push(Extra::Unsupported(&tags));
         }
+        // RFC 3261 §8.2.1: a 405 says what would be allowed.
+        if reason.status() == 405 {
+            extras.push(Extra::Allow(ALLOW));
+        }
         if reason == Reason::Draining {
             extras.push(Extra::RetryAfter(RETRY_ELSEWHERE));
         }
         extras.push(Extra::Warning {
+            // RFC 5630 §5.3 has a code of its own.
+            code: if reason == Reason::SipsNotAllowed {
+                380
+            } else {
+                399
+            },
             agent,
             text: reason.public(),
         });

@@ -1,5 +1,6 @@
 //! CANCEL (RFC 3261 §9, §16.10) and ACK (§17.1.1.3, §17.2.1; RFC 6026 §7.1): the two requests without a life of their own.
 use super::answer::Refusal;
+use super::boundary::Privacy;
 use super::context::{Attempt, Plan};
 use super::links::Party;
 use super::request::Parsed;
@@ -84,14 +85,15 @@ impl Core {
             strict_in: routed.strict_in,
             max_forwards: request.max_forwards.map_or(70, |n| n - 1),
             request_uri: routed.rewritten_uri(),
-            strip_identity: !matches!(party, Party::Peer(key) if self.links.peer(key).is_some_and(|p| p.assert_identity)),
+            strip: self.stripped_from(party, message),
+            privacy: Privacy::read(message),
             ..Plan::default()
         };
         let caller = match party {
             Party::Peer(key) => TokenLeg::Peer(key),
             Party::Client(link) => TokenLeg::Flow(link),
         };
-        self.forward_ack(message, &plan, caller, from.remote, hop, out)
+        self.forward_ack(message, &plan, party, caller, from.remote, hop, out)
     }
 
     /// A CANCEL: answered at once; the INVITE is answered by the 487 that comes back.

@@ -3,11 +3,13 @@
 //!
 //! Targets are tried one after the other, never in parallel (forking to several contacts is the registrar's work), so a
 //! context has at most one branch at a time and "best response" means the last one.
+use super::boundary::Privacy;
 use super::links::{OwnMap, Party};
 use super::routing::{Hop, Hops};
 use super::token::TokenLeg;
 use super::transaction::{Client, Deadlines, Letter, Server, T64};
 use super::{BranchKey, LinkId, Reason};
+use crate::sip::HeaderSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -40,10 +42,10 @@ pub(crate) struct Plan {
     pub(crate) path: bool,
     /// Whether the Path gets `ob`: this node is the first hop and the contact has a reg-id (RFC 5626 §5.1).
     pub(crate) outbound: bool,
-    /// Whether the sender's asserted identity is stripped (RFC 3325 §5).
-    pub(crate) strip_identity: bool,
-    /// Whether `Privacy: id` asks to withhold it (RFC 3325 §7).
-    pub(crate) private: bool,
+    /// The fields in it that its sender may not send (RFC 3325 §5).
+    pub(crate) strip: HeaderSet,
+    /// What its sender asks to withhold (RFC 3323, RFC 3325 §7).
+    pub(crate) privacy: Privacy,
     /// Hash of the routing input, for our branch (RFC 5393 §4.2.1).
     pub(crate) loop_hash: u32,
     /// Hash of the To host, for the token.

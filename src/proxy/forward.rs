@@ -1,26 +1,16 @@
 //! Forwarding (RFC 3261 §16.6): one target after the other, each with a branch of its own, until one takes the request.
+use super::boundary::{party_at, rules_of, stripped, told_name};
 use super::branch::{Branch, BranchText};
 use super::context::{Attempt, Context, Plan};
-use super::links::{Links, Party, Pick};
+use super::hiding::Hiding;
+use super::links::{Party, Pick};
 use super::routing::Hop;
 use super::token::{TokenBox, TokenLeg, TokenText};
 use super::transaction::{Client, InviteClient, NonInviteClient, Server};
 use super::{Action, Actions, BranchKey, Core, Faces, LinkId, Reason};
-use crate::sip::{Derived, Edits, HeaderName, Message, StartLine, Uri, ViaParams};
+use crate::sip::{Derived, Edits, HeaderName, HeaderSet, Message, StartLine, Uri, ViaParams};
 use smallvec::SmallVec;
 use std::time::Instant;
-
-/// Fields of a trust domain that are taken from untrusted senders (RFC 3325 §5 and its companions).
-pub(super) const ASSERTED: [HeaderName; 8] = [
-    HeaderName::PAssertedIdentity,
-    HeaderName::PAssertedService,
-    HeaderName::RemotePartyId,
-    HeaderName::PServedUser,
-    HeaderName::PProfileKey,
-    HeaderName::PChargingVector,
-    HeaderName::PChargingFunctionAddresses,
-    HeaderName::PVisitedNetworkId,
-];
 
 impl Core {
     /// Tries the next target, reading the stored request anew (failover, or a connection that has come up).
@@ -177,16 +167,32 @@ impl Core {
         }
         .to_text();
         let start = out.bytes.len();
+        let settings = self.generation.topology().boundary();
+        let rules = rules_of(party_at(hop), &settings.clients, &self.links);
         let forwarding = Forwarding {
             faces: &self.faces,
             tokens: &self.tokens,
             plan: &context.plan,
             caller: context.caller_leg(),
             remote: context.remote,
-            withhold_identity: context.plan.strip_identity
-                || context.plan.private && !trusted_with_identity(hop, &self.links),
+            strip: stripped(context.plan.strip, &rules, context.plan.privacy),
+            peer_name: settings
+                .peer_name
+                .then(|| told_name(context.party, hop, &self.links))
+                .flatten(),
         };
         forwarding.write(message, hop, &branch, &mut out.bytes);
+        if let Hop::Peer(peer) = hop
+            && let Some(hiding) = Hiding::of(
+                peer,
+                &self.links,
+                self.tokens.keys(),
+                &self.routing,
+                &self.faces.peers,
+            )
+        {
+            hiding.hide(start, &mut out.bytes);
+        }
         out.list.push(Action::Send {
             link,
             bytes: start..out.bytes.len(),
@@ -213,11 +219,13 @@ impl Core {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what on_ack has read already")]
     /// Forwards an ACK for a 2xx: no transaction, no answer, a branch of its own (RFC 3261 §16.7, last paragraphs).
     pub(super) fn forward_ack(
         &mut self,
         message: &Message<'_>,
         plan: &Plan,
+        party: Party,
         caller: TokenLeg,
         remote: std::net::SocketAddr,
         hop: Hop,
@@ -236,17 +244,32 @@ impl Core {
         }
         .to_text();
         let start = out.bytes.len();
-        let withhold_identity =
-            plan.strip_identity || plan.private && !trusted_with_identity(hop, &self.links);
+        let settings = self.generation.topology().boundary();
+        let rules = rules_of(party_at(hop), &settings.clients, &self.links);
         Forwarding {
             faces: &self.faces,
             tokens: &self.tokens,
             plan,
             caller,
             remote,
-            withhold_identity,
+            strip: stripped(plan.strip, &rules, plan.privacy),
+            peer_name: settings
+                .peer_name
+                .then(|| told_name(party, hop, &self.links))
+                .flatten(),
         }
         .write(message, hop, &branch, &mut out.bytes);
+        if let Hop::Peer(peer) = hop
+            && let Some(hiding) = Hiding::of(
+                peer,
+                &self.links,
+                self.tokens.keys(),
+                &self.routing,
+                &self.faces.peers,
+            )
+        {
+            hiding.hide(start, &mut out.bytes);
+        }
         self.send_down(hop, None, start, out)
     }
 
@@ -344,14 +367,6 @@ impl Core {
     }
 }
 
-/// Whether a target may see an asserted identity that asks for privacy.
-pub(super) fn trusted_with_identity(hop: Hop, links: &Links) -> bool {
-    match hop {
-        Hop::Peer(key) => links.peer(key).is_some_and(|p| p.assert_identity),
-        Hop::Flow(_) => false,
-    }
-}
-
 fn face(faces: &Faces, hop: Hop) -> &str {
     match hop {
         Hop::Peer(_) => &faces.peers,
@@ -423,7 +438,9 @@ struct Forwarding<'c> {
     plan: &'c Plan,
     caller: TokenLeg,
     remote: std::net::SocketAddr,
-    withhold_identity: bool,
+    strip: HeaderSet,
+    /// The sender's verified name, where it is told.
+    peer_name: Option<&'c str>,
 }
 
 impl Forwarding<'_> {
@@ -489,10 +506,9 @@ impl Forwarding<'_> {
             edits.strip(HeaderName::Path);
             edits.prepend_path(uri);
         }
-        if self.withhold_identity {
-            for name in ASSERTED {
-                edits.strip(name);
-            }
+        edits.strip_all(self.strip);
+        if let Some(name) = self.peer_name {
+            edits.insert_peer_name(name);
         }
         edits.write(out);
     }

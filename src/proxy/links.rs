@@ -2,7 +2,7 @@
 use super::routing::Hop;
 use super::token::PeerKey;
 use super::{BranchKey, LinkId};
-use crate::topology::PeerRef;
+use crate::topology::{FieldRules, FieldTrust, PeerRef};
 use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -50,6 +50,11 @@ pub(crate) struct Peer {
     pub(crate) fqdn: Arc<str>,
     pub(crate) home: bool,
     pub(crate) assert_identity: bool,
+    pub(crate) fields: FieldRules,
+    /// Whether it takes sips URIs.
+    pub(crate) sips: bool,
+    /// Whether the home side is hidden from it.
+    pub(crate) hide_topology: bool,
     /// Its live links in this shard, oldest first.
     pub(crate) links: SmallVec<[LinkId; 4]>,
     /// Whether the shell is making a connection.
@@ -134,6 +139,9 @@ impl Links {
             fqdn: Arc::from(listed.fqdn.as_str()),
             home: false,
             assert_identity: false,
+            fields: FieldRules::standard(FieldTrust::Outside),
+            sips: true,
+            hide_topology: false,
             links: SmallVec::new(),
             connecting: false,
             down_until: None,
@@ -145,6 +153,9 @@ impl Links {
         peer.current = Some(reference);
         peer.home = listed.kind == crate::topology::PeerKind::Home;
         peer.assert_identity = listed.assert_identity;
+        peer.fields = listed.boundary.fields;
+        peer.sips = listed.boundary.sips;
+        peer.hide_topology = listed.boundary.hide_topology;
     }
 
     /// A link has come up, or its identity was judged anew.

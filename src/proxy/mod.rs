@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `request` | RFC 3261 §16.3 to §16.5: validation, route preprocessing, the decision to forward |
 //! | `policy`, `routing` | who may send what where; which names, domains and pools there are |
+//! | `boundary` | RFC 3323 to RFC 3325, RFC 5630: fields, domains and sips URIs that cross between trust domains |
+//! | `hiding` | topology hiding, before and behind everything else |
 //! | `forward` | §16.6: the edits of a forwarded request, attempts one after the other |
 //! | `response` | §16.7: responses on their way back |
 //! | `cancel` | §16.10 and §17.1.1.3: CANCEL and ACK |
@@ -18,11 +20,13 @@
 
 mod action;
 mod answer;
+mod boundary;
 mod branch;
 mod cancel;
 mod context;
 mod deadline;
 mod forward;
+mod hiding;
 mod link_events;
 mod links;
 mod policy;
@@ -43,6 +47,7 @@ pub use token::TokenKeys;
 use crate::sip::{FrameError, Message, StartLine};
 use crate::topology::Limits;
 use crate::trust::Generation;
+use answer::Refusal;
 use context::Contexts;
 use links::{Links, Party};
 use routing::Routing;
@@ -130,11 +135,43 @@ impl Core {
         now: Instant,
         out: &mut Actions,
     ) {
+        match self.unhidden(from, message) {
+            Ok(None) => self.on_plain(from, message, now, out),
+            Ok(Some(whole)) => {
+                if let Ok(message) = Message::parse(&whole) {
+                    self.on_plain(from, &message, now, out);
+                }
+            }
+            Err(reason) => self.on_forged(from, message, reason, now, out),
+        }
+    }
+
+    /// A message as it is outside of topology hiding.
+    fn on_plain(&mut self, from: &Origin, message: &Message<'_>, now: Instant, out: &mut Actions) {
         match message.start() {
             StartLine::Request { method, uri } => {
                 self.on_request(from, message, method, uri, now, out)
             }
             StartLine::Response { status, .. } => self.on_response(from, message, status, now, out),
+        }
+    }
+
+    fn on_forged(
+        &mut self,
+        from: &Origin,
+        message: &Message<'_>,
+        reason: Reason,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(party) = self.party(from) else {
+            return;
+        };
+        match message.start() {
+            StartLine::Request { .. } => {
+                self.refuse(from, party, message, &Refusal::new(reason), now, out);
+            }
+            StartLine::Response { .. } => self.drop_message(from, party, reason, out),
         }
     }
 

@@ -4,7 +4,7 @@ use super::links::{Links, Party};
 use super::routing::{Hop, Hops, Routing};
 use super::token::{PeerKey, Token, TokenLeg};
 use super::{LinkId, Reason};
-use crate::sip::{Host, Scheme, Uri};
+use crate::sip::{Address, Host, Scheme, Uri};
 use smallvec::smallvec;
 use std::hash::Hasher as _;
 use std::time::Instant;
@@ -18,6 +18,8 @@ pub(crate) struct Asks<'a> {
     pub(crate) request_uri: Uri<'a>,
     /// From's URI.
     pub(crate) from: Uri<'a>,
+    /// To, whose URI is looked at only where a rule asks for it.
+    pub(crate) to: Address<'a>,
     /// The verified token of the Route value that named us.
     pub(crate) token: Option<Token>,
     /// The first Route value that is left after ours.
@@ -37,6 +39,18 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
+    pub(crate) fn party(self) -> Party {
+        match self {
+            Self::Client(link) => Party::Client(link),
+            Self::Home(key) | Self::Federated(key) => Party::Peer(key),
+        }
+    }
+    fn peer(self) -> Option<PeerKey> {
+        match self {
+            Self::Client(_) => None,
+            Self::Home(key) | Self::Federated(key) => Some(key),
+        }
+    }
     pub(crate) fn of(party: Party, links: &Links) -> Option<Self> {
         match party {
             Party::Client(link) => Some(Self::Client(link)),
@@ -85,6 +99,32 @@ pub(crate) fn judge(
     links: &Links,
     now: Instant,
 ) -> Result<Hops, Reason> {
+    if routing.denies_any() {
+        not_denied(who.peer(), asks, routing)?;
+    }
+    from_allowed(who, asks, routing)?;
+    let mut hops = targets(who, asks, routing, links, now)?;
+    to_allowed(who, asks, routing)?;
+    if routing.denies_any() {
+        hops.retain(|hop| match *hop {
+            Hop::Peer(key) => not_denied(Some(key), asks, routing).is_ok(),
+            Hop::Flow(_) => true,
+        });
+        if hops.is_empty() {
+            return Err(Reason::DomainDenied);
+        }
+    }
+    Ok(hops)
+}
+
+/// Where a request goes that its sender may send.
+fn targets(
+    who: Standing,
+    asks: &Asks<'_>,
+    routing: &Routing,
+    links: &Links,
+    now: Instant,
+) -> Result<Hops, Reason> {
     let pool = |index: Option<usize>, except: Option<PeerKey>| {
         let hops = index.map_or_else(Hops::new, |i| {
             routing.order(i, asks.call_id, asks.random, except, links, now)
@@ -95,7 +135,6 @@ pub(crate) fn judge(
             Ok(hops)
         }
     };
-    from_allowed(who, asks, routing)?;
     match (who, asks.token) {
         (Standing::Client(link), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, links).and_then(|leg| match leg {
@@ -200,6 +239,47 @@ fn from_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(),
         Ok(())
     } else {
         Err(Reason::FromNotAllowed)
+    }
+}
+
+/// A partner calls our domains, or one of its own that it was reached by and forwards from; in a dialog, which its token
+/// proves, To is whoever the other side was then.
+fn to_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(), Reason> {
+    let Standing::Federated(key) = who else {
+        return Ok(());
+    };
+    if matches!(asks.token, Some(Token::Dialog { .. })) {
+        return Ok(());
+    }
+    let to = asks.to.parse_uri().map_err(|_| Reason::MalformedRequest)?;
+    let allowed = match to.scheme {
+        Scheme::Tel => true,
+        Scheme::Sip | Scheme::Sips => {
+            routing.is_home(&to.host)
+                || routing.is_own_name(&to.host)
+                || routing.may_assert(key, &to.host)
+                || is_anonymous(&to.host)
+        }
+        Scheme::Other => false,
+    };
+    if allowed {
+        Ok(())
+    } else {
+        Err(Reason::ToNotAllowed)
+    }
+}
+
+/// No allow list outweighs a denied domain: neither in From nor in To nor as the target, in any method, in a dialog too.
+fn not_denied(peer: Option<PeerKey>, asks: &Asks<'_>, routing: &Routing) -> Result<(), Reason> {
+    let to = asks.to.parse_uri().ok();
+    if [Some(asks.request_uri), Some(asks.from), to]
+        .iter()
+        .flatten()
+        .any(|uri| routing.denies(peer, &uri.host))
+    {
+        Err(Reason::DomainDenied)
+    } else {
+        Ok(())
     }
 }
 

@@ -67,9 +67,30 @@ reasons! {
     BadExtension = "bad_extension", 420, "bad extension",
         "Proxy-Require names an extension that this proxy does not support.",
         "The sender must not require it of proxies.";
+    NegotiateUnsupported = "negotiate_unsupported", 405, "method not allowed",
+        "A Skype for Business or Lync server asks for compression; it goes on without.",
+        "Nothing.";
     FromNotAllowed = "from_not_allowed", 403, "from not allowed",
         "The From domain is not one that this connection may assert.",
         "Clients assert home domains; for a partner add the domain to its peer entry if it is really its own.";
+    ToNotAllowed = "to_not_allowed", 403, "to not allowed",
+        "A partner's request has a To domain that is neither ours nor its own.",
+        "Add the domain to node.domains or to the peer's entry if requests for it are meant to come here.";
+    DomainDenied = "domain_denied", 403, "domain not served",
+        "From, To or the Request-URI names a domain that boundary.deny_domains or the peer's deny list holds.",
+        "Take the domain out of the list if it shall pass; no other list outweighs it.";
+    FieldRequired = "field_required", 403, "field missing",
+        "A request lacks a field that `require_in` asks of its sender.",
+        "Let the sender add it, or take it out of the list.";
+    PrivacyCritical = "privacy_critical", 500, "privacy not available",
+        "Privacy asks critically for what only a privacy service can do, on the way out of the trust domain (RFC 3323 §4.2).",
+        "Let a home server do it before, or the caller ask for less.";
+    SipsNotAllowed = "sips_not_allowed", 480, "SIPS Not Allowed",
+        "A sips Request-URI leads to a peer that takes no sips URIs (RFC 5630 §5.3).",
+        "The caller must use the sip URI; the hop is TLS all the same.";
+    SipsContact = "sips_contact", 400, "sip Contact with sips Request-URI",
+        "A dialog-forming request has a sips Request-URI and a sip Contact (RFC 5630 §5.3).",
+        "The caller must use one scheme; for a peer that cannot, set sips = false.";
     NotHomeDomain = "not_home_domain", 403, "domain not served",
         "A partner or client asked for a domain that is not a home domain.",
         "Partners reach home domains only; check node.domains.";

@@ -1,6 +1,7 @@
 //! Requests coming in: validation (RFC 3261 §16.3), route preprocessing (§16.4), policy in place of target
 //! determination (§16.5), and the response context that follows.
 use super::answer::Refusal;
+use super::boundary::Privacy;
 use super::context::{Attempt, Context, Plan};
 use super::links::Party;
 use super::policy::{self, Asks, Standing};
@@ -175,8 +176,13 @@ impl Core {
             | Method::Info
             | Method::Refer
             | Method::Message
-            | Method::Update
-            | Method::Other(_) => {}
+            | Method::Update => {}
+            // It is between the two ends of a connection, whatever its From, To and Max-Forwards say: never forwarded.
+            Method::Other(b"NEGOTIATE") => {
+                let refusal = Refusal::new(Reason::NegotiateUnsupported);
+                return self.refuse(from, party, message, &refusal, now, out);
+            }
+            Method::Other(_) => {}
         }
         if let Some(slot) = self.contexts.by_key(key) {
             return self.on_repeat(slot, out);
@@ -232,7 +238,9 @@ impl Core {
         {
             return Ok(Admitted::AnswerOptions);
         }
-        let hops = hops?;
+        let mut hops = hops?;
+        self.at_boundary(standing, message, request, &routed, &mut hops)
+            .map_err(Refusal::new)?;
         self.within_budget(from, party, &routed)?;
         let plan = self.plan(standing, party, message, request, &routed, loop_hash)?;
         Ok(Admitted::Forward(plan, hops))
@@ -338,6 +346,7 @@ impl Core {
             },
             request_uri: routed.uri,
             from: request.from_uri,
+            to: request.to,
             token: routed.token,
             next_route: routed.next_route,
             call_id: request.call_id,
@@ -345,7 +354,9 @@ impl Core {
         };
         let hops = policy::judge(standing, &asks, &self.routing, &self.links, now);
         match hops {
-            Err(reason @ Reason::FromNotAllowed) => Err(Refusal::new(reason)),
+            Err(reason @ (Reason::FromNotAllowed | Reason::DomainDenied)) => {
+                Err(Refusal::new(reason))
+            }
             Err(reason) => Ok((standing, Err(Refusal::new(reason)))),
             Ok(hops) => Ok((standing, Ok(hops))),
         }
@@ -412,10 +423,6 @@ impl Core {
             | Method::Update => false,
         };
         let path = request.method == Method::Register && matches!(standing, Standing::Client(_));
-        let strip_identity = match party {
-            Party::Client(_) => true,
-            Party::Peer(key) => self.links.peer(key).is_none_or(|p| !p.assert_identity),
-        };
         let to_host = if record_route {
             let to = request
                 .to
@@ -437,8 +444,8 @@ impl Core {
                 || routed.next_route.is_some_and(|r| r.scheme == Scheme::Sips),
             path,
             outbound: path && is_outbound_registration(message),
-            strip_identity,
-            private: asks_privacy(message),
+            strip: self.stripped_from(party, message),
+            privacy: Privacy::read(message),
             loop_hash,
             to_host,
         })
@@ -646,17 +653,4 @@ fn is_outbound_registration(message: &Message<'_>) -> bool {
             .flatten()
             .filter_map(|value| Address::parse(value).ok())
             .any(|contact| contact.param("reg-id").is_some())
-}
-
-/// RFC 3325 §7: `Privacy: id`.
-fn asks_privacy(message: &Message<'_>) -> bool {
-    message.count(HeaderName::Privacy) > 0
-        && message
-            .lines()
-            .filter(|l| l.name == HeaderName::Privacy)
-            .any(|line| {
-                line.value
-                    .split(|b| matches!(b, b';' | b',' | b' ' | b'\t' | b'\r' | b'\n'))
-                    .any(|value| value.eq_ignore_ascii_case(b"id"))
-            })
 }

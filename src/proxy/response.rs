@@ -1,8 +1,9 @@
 //! Responses on their way back (RFC 3261 §16.7 with RFC 6026 §7.3, §8): only those of a live client transaction, only
 //! from the identity that was asked.
+use super::boundary::{Privacy, rules_of, stripped};
 use super::branch::Branch;
 use super::context::Attempt;
-use super::forward::{ASSERTED, trusted_with_identity};
+use super::hiding::Hiding;
 use super::links::Party;
 use super::routing::Hop;
 use super::transaction::{
@@ -35,6 +36,7 @@ impl Core {
         let Some(party) = self.party(from) else {
             return;
         };
+        // A header line without a colon may be a field to the next parser: not even the strip list would see it.
         if message.fault().is_some() {
             return self.drop_message(from, party, Reason::ResponseMalformed, out);
         }
@@ -200,24 +202,25 @@ impl Core {
         {
             return;
         }
-        let from_untrusted = match party {
-            Party::Client(_) => true,
-            Party::Peer(key) => self.links.peer(key).is_none_or(|p| !p.assert_identity),
-        };
-        let to_untrusted = match origin {
-            Party::Client(_) => true,
-            Party::Peer(key) => !trusted_with_identity(Hop::Peer(key), &self.links),
-        };
-        let withhold = from_untrusted || to_untrusted && message.count(HeaderName::Privacy) > 0;
+        let clients = &self.generation.topology().boundary().clients;
+        let to = rules_of(origin, clients, &self.links);
+        let from = self.stripped_from(party, message);
         let start = out.bytes.len();
         let mut edits = Edits::new(message);
         edits.pop_via();
-        if withhold {
-            for name in ASSERTED {
-                edits.strip(name);
-            }
-        }
+        edits.strip_all(stripped(from, &to, Privacy::read(message)));
         edits.write(&mut out.bytes);
+        if let Party::Peer(peer) = origin
+            && let Some(hiding) = Hiding::of(
+                peer,
+                &self.links,
+                self.tokens.keys(),
+                &self.routing,
+                &self.faces.peers,
+            )
+        {
+            hiding.hide(start, &mut out.bytes);
+        }
 
         let received = context.received;
         if status >= 200 {

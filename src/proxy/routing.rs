@@ -4,7 +4,7 @@ use super::links::Links;
 use super::token::PeerKey;
 use super::{Faces, LinkId};
 use crate::sip::{Host, Uri};
-use crate::topology::{PeerKind, Strategy, Topology};
+use crate::topology::{DnsName, PeerKind, Strategy, Topology, covers};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
@@ -37,6 +37,10 @@ pub(crate) struct Routing {
     peers: HashMap<Box<str>, PeerKey>,
     /// Domains that each federated peer may assert.
     asserts: HashMap<PeerKey, Vec<Box<str>>>,
+    /// Domains that nobody may name, and those that a peer may not.
+    denied: Vec<DnsName>,
+    denied_to: HashMap<PeerKey, Vec<DnsName>>,
+    fqdn: Box<str>,
     /// The pool for a client that asserts no home domain (anonymous) and names none.
     default_pool: Option<usize>,
     ports: SmallVec<[u16; 4]>,
@@ -46,7 +50,7 @@ pub(crate) struct Routing {
 impl Routing {
     pub(crate) fn new(topology: &Topology, faces: &Faces) -> Self {
         let node = topology.node();
-        let boxed = |name: &crate::topology::DnsName| -> Box<str> { name.as_str().into() };
+        let boxed = |name: &DnsName| -> Box<str> { name.as_str().into() };
         let peers: HashMap<Box<str>, PeerKey> = topology
             .peers()
             .iter()
@@ -102,6 +106,14 @@ impl Routing {
             pools,
             peers,
             asserts,
+            denied: topology.boundary().deny_domains.clone(),
+            denied_to: topology
+                .peers()
+                .iter()
+                .filter(|p| !p.boundary.deny.is_empty())
+                .map(|p| (PeerKey::of(p.fqdn.as_str()), p.boundary.deny.clone()))
+                .collect(),
+            fqdn: boxed(&node.fqdn),
             default_pool,
             ports,
             addresses: faces.addresses.clone(),
@@ -137,7 +149,33 @@ impl Routing {
 
     /// Whether a URI names this node itself rather than a domain that it serves.
     pub(crate) fn is_node(&self, uri: &Uri<'_>, local: SocketAddr) -> bool {
-        self.is_own(uri, local) && !self.is_home(&uri.host)
+        // The FQDN names the node even where it is a home domain too, as some partners dial it.
+        self.is_own(uri, local) && (!self.is_home(&uri.host) || uri.host.is_name(&self.fqdn))
+    }
+
+    /// Whether the host is a name of this node.
+    pub(crate) fn is_own_name(&self, host: &Host<'_>) -> bool {
+        let mut buffer = [0; 253];
+        host.lower(&mut buffer)
+            .is_some_and(|name| self.own_names.contains(name))
+    }
+
+    /// Whether any domain is denied to anybody.
+    pub(crate) fn denies_any(&self) -> bool {
+        !self.denied.is_empty() || !self.denied_to.is_empty()
+    }
+
+    /// Whether the host lies in a domain that is denied to all, or to this peer.
+    pub(crate) fn denies(&self, peer: Option<PeerKey>, host: &Host<'_>) -> bool {
+        let mut buffer = [0; 253];
+        let Some(name) = host.lower(&mut buffer) else {
+            return false;
+        };
+        let to_peer = peer.and_then(|key| self.denied_to.get(&key));
+        self.denied
+            .iter()
+            .chain(to_peer.into_iter().flatten())
+            .any(|deny| covers(deny, name))
     }
 
     /// Whether the host is a home domain.

@@ -1,6 +1,7 @@
 //! Signed user parts of our Record-Route and Path URIs (RFC 3261 §16.6 step 4, RFC 3327, RFC 5626 §5.2): which legs a
 //! dialog has, or which flow a registration came on, provable by any node that has the keys.
 use super::LinkId;
+use super::hiding::HidingKey;
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -64,18 +65,27 @@ pub(crate) enum TokenFault {
 /// The keys that sign tokens: the first signs, all verify.
 pub struct TokenKeys {
     keys: Vec<(u8, hmac::Key)>,
+    /// What hides the topology, derived from the same keys: the first seals, all open.
+    pub(super) hiding: Vec<HidingKey>,
 }
 
 impl TokenKeys {
     /// From the topology's key file, or from `random` when there is none.
     pub fn new(configured: &[(u8, [u8; 32])], random: [u8; 32]) -> Self {
         let make = |(id, key): &(u8, [u8; 32])| (*id, hmac::Key::new(hmac::HMAC_SHA256, key));
+        let random = [(0, random)];
         let keys = if configured.is_empty() {
-            vec![make(&(0, random))]
+            &random
         } else {
-            configured.iter().map(make).collect()
+            configured
         };
-        Self { keys }
+        Self {
+            keys: keys.iter().map(make).collect(),
+            hiding: keys
+                .iter()
+                .filter_map(|(id, key)| HidingKey::derive(*id, key))
+                .collect(),
+        }
     }
 }
 
@@ -97,6 +107,10 @@ impl TokenBox {
             node: node.to_owned(),
             run: run as u32 ^ (run >> 32) as u32,
         }
+    }
+
+    pub(crate) fn keys(&self) -> &TokenKeys {
+        &self.keys
     }
 
     pub(crate) fn set_keys(&mut self, keys: std::sync::Arc<TokenKeys>) {

@@ -5,7 +5,7 @@ use super::index::Line;
 use super::list::Values;
 use super::stamp::{self, Stamp};
 use super::start_line;
-use super::{HeaderName, Message, StartLine};
+use super::{HeaderName, HeaderSet, Message, StartLine};
 use smallvec::SmallVec;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -58,6 +58,8 @@ enum Piece<'m> {
     /// `Name: number`.
     NumberLine(HeaderName, u8),
     Number(u8),
+    /// `X-Sipward-Peer: name`.
+    PeerName(&'m str),
 }
 
 /// Received octets and what is written for them.
@@ -155,6 +157,17 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.stripped |= name.bit();
     }
 
+    /// As [`Self::strip`], for a whole set.
+    pub fn strip_all(&mut self, names: HeaderSet) {
+        self.stripped |= names.0;
+    }
+
+    /// Puts `X-Sipward-Peer: name` in, the verified name of the server that sent the message; the received ones stay
+    /// unless they are stripped.
+    pub fn insert_peer_name(&mut self, name: &'m str) {
+        self.inserted.push(Piece::PeerName(name));
+    }
+
     /// Writes the edited message to the end of `out`.
     pub fn write(self, out: &mut Vec<u8>) {
         let bytes = self.message.bytes();
@@ -188,7 +201,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             self.popped_last_routes,
             &mut patches,
         );
-        if self.stripped != 0 {
+        if self.stripped & self.message.names().0 != 0 {
             let lines = self.message.index().lines.iter();
             let stripped = lines.filter(|line| self.stripped & line.name.bit() != 0);
             patches.extend(stripped.map(|line| (line.start()..line.end(), NOTHING)));
@@ -281,7 +294,11 @@ impl<'m, 'a> Edits<'m, 'a> {
             }
             Piece::Above(name, _) => index.named(name).next().map(Line::start),
             Piece::Below(name, _) => index.named(name).last().map(Line::end),
-            Piece::Stamp(_) | Piece::Octets(_) | Piece::NumberLine(..) | Piece::Number(_) => None,
+            Piece::Stamp(_)
+            | Piece::Octets(_)
+            | Piece::NumberLine(..)
+            | Piece::Number(_)
+            | Piece::PeerName(_) => None,
         };
         found.unwrap_or_else(|| self.default_place())
     }
@@ -306,6 +323,7 @@ impl Piece<'_> {
                 sent_by, branch, ..
             } => sent_by.len() + branch.len(),
             Self::Octets(text) | Self::Above(_, text) | Self::Below(_, text) => text.len(),
+            Self::PeerName(name) => name.len(),
             Self::Stamp(_) | Self::NumberLine(..) | Self::Number(_) => 16,
         }
     }
@@ -332,6 +350,12 @@ impl Piece<'_> {
                 out.extend_from_slice(b"\r\n");
             }
             Self::Number(number) => write_decimal(u32::from(number), out),
+            Self::PeerName(name) => {
+                out.extend_from_slice(HeaderName::PeerName.as_str().as_bytes());
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
         }
     }
 }

@@ -83,6 +83,13 @@ header_names! {
     ProxyAuthenticate "Proxy-Authenticate";
     Authorization "Authorization";
     ProxyAuthorization "Proxy-Authorization";
+    PCalledPartyId "P-Called-Party-ID";
+    PAssociatedUri "P-Associated-URI";
+    PUserDatabase "P-User-Database";
+    PEarlyMedia "P-Early-Media";
+    PeerName "X-Sipward-Peer";
+    PrivateP "P-*";
+    PrivateMs "ms-*";
 }
 
 /// Longest known name.
@@ -130,7 +137,7 @@ impl HeaderName {
             return TABLE.by_letter.get(row).copied().unwrap_or(Self::Other);
         }
         let Some(row) = TABLE.by_length.get(text.len()) else {
-            return Self::Other;
+            return Self::family(text);
         };
         for &name in row {
             if name == Self::Other {
@@ -140,7 +147,20 @@ impl HeaderName {
                 return name;
             }
         }
-        Self::Other
+        Self::family(text)
+    }
+
+    /// The family of a name that the table does not list: other private `P-` fields (RFC 3427 §4.1), and Microsoft's
+    /// `ms-` and `X-MS-`.
+    fn family(text: &[u8]) -> Self {
+        let begins = |with: &[u8]| matches!(text.split_at_checked(with.len()), Some((head, _)) if head.eq_ignore_ascii_case(with));
+        if begins(b"P-") {
+            Self::PrivateP
+        } else if begins(b"ms-") || begins(b"X-MS-") {
+            Self::PrivateMs
+        } else {
+            Self::Other
+        }
     }
 
     /// One bit for each known name, none for `Other`.
@@ -168,9 +188,59 @@ impl HeaderName {
     }
 }
 
+/// A set of known header names; `Other` is in none.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct HeaderSet(pub(super) u64);
+
+impl HeaderSet {
+    /// No name.
+    pub const EMPTY: Self = Self(0);
+
+    /// One name.
+    pub const fn of(name: HeaderName) -> Self {
+        Self(name.bit())
+    }
+    /// Names of either set.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+    /// Names of this set that are not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+    /// Names of both sets.
+    #[must_use]
+    pub const fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+    /// Whether the name is in it.
+    pub const fn has(self, name: HeaderName) -> bool {
+        self.0 & name.bit() != 0
+    }
+    /// Whether no name is in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+    /// Its names in the table's order.
+    pub fn names(self) -> impl Iterator<Item = HeaderName> {
+        HeaderName::KNOWN
+            .iter()
+            .copied()
+            .filter(move |name| self.has(*name))
+    }
+}
+
+impl std::fmt::Debug for HeaderSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::HeaderName;
+    use super::{HeaderName, HeaderSet};
 
     #[test]
     fn every_name_is_found_in_any_case_and_compact() {
@@ -198,11 +268,49 @@ mod tests {
             b"s",
             b"{",
             b"\0",
-            b"P-Charging-Function-Addresses2",
+            b"X-Sipward-Peer2",
+            b"X-M-Foo",
+            b"ms",
+            b"P",
             b"Content-Length ",
         ] {
             assert_eq!(HeaderName::from_bytes(text), HeaderName::Other, "{text:?}");
         }
+    }
+
+    #[test]
+    fn private_names_that_are_not_listed_belong_to_their_family() {
+        for (text, family) in [
+            (&b"p-charging-function-addresses2"[..], HeaderName::PrivateP),
+            (b"P-DCS-Billing-Info", HeaderName::PrivateP),
+            (b"P-", HeaderName::PrivateP),
+            (b"Ms-Keep-Alive", HeaderName::PrivateMs),
+            (b"x-ms-skypechain", HeaderName::PrivateMs),
+            (b"MS-Conversation-ID", HeaderName::PrivateMs),
+        ] {
+            assert_eq!(HeaderName::from_bytes(text), family);
+        }
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_in() {
+        let set = HeaderSet::of(HeaderName::Via).with(HeaderSet::of(HeaderName::PrivateMs));
+        assert!(
+            set.has(HeaderName::Via) && !set.has(HeaderName::To) && !set.has(HeaderName::Other)
+        );
+        assert_eq!(
+            set.without(HeaderSet::of(HeaderName::Via)),
+            HeaderSet::of(HeaderName::PrivateMs)
+        );
+        assert_eq!(
+            set.both(HeaderSet::of(HeaderName::Via)),
+            HeaderSet::of(HeaderName::Via)
+        );
+        assert_eq!(
+            set.names().collect::<Vec<_>>(),
+            [HeaderName::Via, HeaderName::PrivateMs]
+        );
+        assert!(HeaderSet::of(HeaderName::Other).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::grammar::{self, Cursor, cut, offset_in};
 use super::index::{Index, Line};
 use super::list::Values;
 use super::start_line::{self, Method, StartLine};
-use super::{Address, HeaderName, Uri, Via};
+use super::{Address, HeaderName, HeaderSet, Uri, Via};
 
 /// What is wrong with a message or a field of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +182,11 @@ impl<'a> Message<'a> {
     /// Whether a line bears this name. Never for `Other`.
     pub fn has(&self, name: HeaderName) -> bool {
         self.index.seen & name.bit() != 0
+    }
+
+    /// The known names that occur.
+    pub fn names(&self) -> HeaderSet {
+        HeaderSet(self.index.seen)
     }
 
     /// The first line's value.

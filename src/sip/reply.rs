@@ -8,8 +8,10 @@ use std::net::SocketAddr;
 /// A field that an answer of ours may carry besides the copied ones.
 #[derive(Clone, Copy, Debug)]
 pub enum Extra<'x> {
-    /// `Warning: 399 agent "text"`.
+    /// `Warning: code agent "text"`.
     Warning {
+        /// The warn-code: 399, or one that an RFC gives to the case (RFC 3261 §20.43).
+        code: u16,
         /// Our name.
         agent: &'x str,
         /// The public reason code.
@@ -256,8 +258,10 @@ fn write_to(request: &Message<'_>, to_tag: Option<&[u8]>, out: &mut Vec<u8>) {
 
 fn write_extra(extra: &Extra<'_>, out: &mut Vec<u8>) {
     match *extra {
-        Extra::Warning { agent, text } => {
-            out.extend_from_slice(b"Warning: 399 ");
+        Extra::Warning { code, agent, text } => {
+            out.extend_from_slice(b"Warning: ");
+            write_decimal(u32::from(code), out);
+            out.push(b' ');
             out.extend_from_slice(agent.as_bytes());
             out.extend_from_slice(b" \"");
             for b in text.bytes().filter(|b| !b.is_ascii_control()) {

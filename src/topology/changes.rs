@@ -1,7 +1,7 @@
 //! The difference between two topologies in words, for the log of a reload.
 use super::{
-    CertificateFacts, Identity, KeyPair, Listener, Peer, Pool, Topology, TrustSet, limits,
-    show_duration, show_time,
+    Boundary, CertificateFacts, Identity, KeyPair, Listener, Peer, Pool, Topology, TrustSet,
+    limits, show_duration, show_time,
 };
 
 impl Topology {
@@ -61,6 +61,7 @@ impl Topology {
                 ));
             }
         }
+        boundary(&self.boundary, &newer.boundary, &mut said);
         settings(self, newer, &mut said);
         said
     }
@@ -326,7 +327,32 @@ fn peer((before, old): (&Topology, &Peer), (after, new): (&Topology, &Peer)) -> 
         &before.identity(old.identity).name,
         &after.identity(new.identity).name,
     );
+    let (old, new) = (&old.boundary, &new.boundary);
+    differs(&mut parts, "fields", old.fields, new.fields);
+    lists(&mut parts, "deny", &texts(&old.deny), &texts(&new.deny));
+    differ(&mut parts, "sips", &old.sips, &new.sips);
+    differ(
+        &mut parts,
+        "hide_topology",
+        &old.hide_topology,
+        &new.hide_topology,
+    );
     parts
+}
+
+fn boundary(old: &Boundary, new: &Boundary, said: &mut Vec<String>) {
+    let mut parts = Vec::new();
+    differs(&mut parts, "clients", old.clients, new.clients);
+    lists(
+        &mut parts,
+        "deny_domains",
+        &texts(&old.deny_domains),
+        &texts(&new.deny_domains),
+    );
+    differ(&mut parts, "peer_name", &old.peer_name, &new.peer_name);
+    if !parts.is_empty() {
+        said.push(format!("boundary changed: {}", parts.join(", ")));
+    }
 }
 
 fn pool((before, old): (&Topology, &Pool), (after, new): (&Topology, &Pool)) -> Vec<String> {

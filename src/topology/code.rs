@@ -70,6 +70,7 @@ codes! {
     DomainRoutedTwice Fault "domain_routed_twice" "A domain that two pools serve.";
     DomainNotOfMember Fault "domain_not_of_member" "A pool sends a domain to a federated peer that does not list it.";
     PoolMixedKinds Fault "pool_mixed_kinds" "A pool with home and federated peers.";
+    DomainDenied Fault "domain_denied" "A home domain that boundary.deny_domains denies.";
     TokenKeyMalformed Fault "token_key_malformed" "A line of the token key file that is not a key.";
 
     RevocationOff Warning "revocation_off" "Revoked certificates are accepted from this trust set.";
@@ -83,6 +84,7 @@ codes! {
     TokenKeysMissing Warning "token_keys_missing" "Route tokens are signed with a key of this run only.";
     WeightsUnused Warning "weights_unused" "Weights are given but the strategy does not use them.";
     HealthInactive Warning "health_inactive" "Health checks are configured, but pings are not sent by this version.";
+    DomainDeniedToPeer Warning "domain_denied_to_peer" "A domain of a peer that is denied, to it or to all.";
     NoListenerForClients Warning "no_listener_for_clients" "No listener accepts clients.";
 }
 

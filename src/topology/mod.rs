@@ -5,6 +5,7 @@
 //! and follows the references. Only a file without a single fault becomes a [`Topology`].
 
 mod admin;
+mod boundary;
 mod certificate;
 mod changes;
 mod code;
@@ -36,6 +37,8 @@ mod tokens;
 mod trust_set;
 mod words;
 
+pub(crate) use boundary::covers;
+pub use boundary::{Boundary, FieldRules, FieldTrust, PeerBoundary};
 pub use certificate::CertificateFacts;
 pub use code::{Code, Severity};
 pub(crate) use crl::general_names;

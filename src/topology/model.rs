@@ -1,5 +1,5 @@
 //! What a loaded topology holds: nodes, identities, trust sets, listeners, peers, pools and limits.
-use super::{CrlSource, HeldCrl, NamedFile};
+use super::{Boundary, CrlSource, FieldTrust, HeldCrl, NamedFile, PeerBoundary};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -259,6 +259,8 @@ pub struct Peer {
     pub assert_identity: bool,
     /// The identity that we show to it.
     pub identity: IdentityRef,
+    /// What passes between it and us.
+    pub boundary: PeerBoundary,
     /// Line in the file, from 1.
     pub line: u32,
 }
@@ -277,6 +279,7 @@ impl Peer {
             purpose: PurposePolicy::ServerOrClient,
             assert_identity: false,
             identity,
+            boundary: PeerBoundary::standard(FieldTrust::Outside),
             line: 0,
         }
     }
@@ -492,6 +495,7 @@ pub struct Topology {
     pub(crate) log: LogSettings,
     pub(crate) tokens: TokenSettings,
     pub(crate) admin: AdminSettings,
+    pub(crate) boundary: Boundary,
     pub(crate) expectations: Vec<Expectation>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) files: Vec<NamedFile>,
@@ -512,6 +516,7 @@ impl Topology {
             log: self.log,
             tokens: TokenSettings::default(),
             admin: self.admin.clone(),
+            boundary: Boundary::default(),
             expectations: Vec::new(),
             warnings: Vec::new(),
             files: Vec::new(),
@@ -520,6 +525,10 @@ impl Topology {
     /// The file it was loaded from.
     pub fn path(&self) -> &std::path::Path {
         &self.path
+    }
+    /// What passes between the trust domain and the rest.
+    pub fn boundary(&self) -> &Boundary {
+        &self.boundary
     }
     /// This daemon.
     pub fn node(&self) -> &Node {

@@ -1,4 +1,5 @@
 //! `[[peer]]`: the servers that may connect and be connected to, with every reference resolved.
+use super::boundary::{self, PeerBoundary, covers};
 use super::code::Code;
 use super::context::{Context, Names};
 use super::listener::{SIPS_PORT, literal};
@@ -14,6 +15,7 @@ pub(super) fn load(
     line: u32,
     node: Option<&Node>,
     (identities, trusts): (&Names, &Names),
+    role: &boundary::Loaded,
     context: &mut Context<'_, '_>,
 ) -> Option<Peer> {
     let fqdn = fqdn?.clone();
@@ -27,6 +29,9 @@ pub(super) fn load(
         None => Some(0),
     };
     let kind = raw.kind?;
+    let assert_identity = raw.assert_identity.unwrap_or(kind == PeerKind::Home);
+    let boundary = boundary::of_peer(raw, kind, assert_identity, role, &place, context);
+    check_denied(&domains, &boundary, role, &place, line, context);
     Some(Peer {
         fqdn,
         kind,
@@ -36,10 +41,34 @@ pub(super) fn load(
         names: raw.names.unwrap_or(NamePolicy::Exact),
         common_name: raw.common_name.unwrap_or(false),
         purpose: raw.purpose.unwrap_or(PurposePolicy::ServerOrClient),
-        assert_identity: raw.assert_identity.unwrap_or(kind == PeerKind::Home),
+        assert_identity,
         identity: IdentityRef(identity?),
+        boundary,
         line,
     })
+}
+
+/// A domain that is allowed and denied is denied: that works, but is seldom meant.
+fn check_denied(
+    domains: &[DnsName],
+    boundary: &PeerBoundary,
+    role: &boundary::Loaded,
+    place: &str,
+    line: u32,
+    context: &mut Context<'_, '_>,
+) {
+    let mut denied = boundary.deny.iter().chain(&role.boundary.deny_domains);
+    let denied: Vec<&DnsName> = denied.by_ref().collect();
+    for domain in domains {
+        if denied.iter().any(|deny| covers(deny, domain.as_str())) {
+            context.add(
+                Code::DomainDeniedToPeer,
+                line,
+                format!("{place}: its domain {domain} is denied, so that nothing from it or to it passes"),
+                "take the domain out of one of the lists",
+            );
+        }
+    }
 }
 
 fn check_not_node(

@@ -29,6 +29,7 @@ pub(super) struct Raw {
     pub(super) log: Option<RawLog>,
     pub(super) tokens: Option<RawTokens>,
     pub(super) admin: Option<RawAdmin>,
+    pub(super) boundary: Option<Spanned<RawBoundary>>,
     #[serde(default)]
     pub(super) expect: Vec<Spanned<RawExpect>>,
 }
@@ -96,6 +97,31 @@ pub(super) struct RawPeer {
     pub(super) purpose: Option<PurposePolicy>,
     pub(super) assert_identity: Option<bool>,
     pub(super) identity: Option<Text>,
+    pub(super) fields: Option<Spanned<RawFields>>,
+    pub(super) deny: Option<Vec<Text>>,
+    pub(super) sips: Option<bool>,
+    pub(super) hide_topology: Option<bool>,
+}
+
+/// Which fields of a trust domain pass.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFields {
+    pub(super) strip_in: Option<Vec<Text>>,
+    pub(super) keep_in: Option<Vec<Text>>,
+    pub(super) require_in: Option<Vec<Text>>,
+    pub(super) strip_out: Option<Vec<Text>>,
+    pub(super) keep_out: Option<Vec<Text>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBoundary {
+    pub(super) clients: Option<Spanned<RawFields>>,
+    pub(super) home: Option<Spanned<RawFields>>,
+    pub(super) federated: Option<Spanned<RawFields>>,
+    pub(super) deny_domains: Option<Vec<Text>>,
+    pub(super) peer_name: Option<bool>,
 }
 
 #[derive(Deserialize)]

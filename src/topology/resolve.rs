@@ -5,7 +5,9 @@ use super::raw::{Raw, RawNode, RawPeer, Text};
 use super::{
     Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerKind, Topology, TrustSet,
 };
-use super::{admin, expectation, identity, limits, listener, peer, pool, tokens, trust_set};
+use super::{
+    admin, boundary, expectation, identity, limits, listener, peer, pool, tokens, trust_set,
+};
 use toml::Spanned;
 
 /// Sections of one kind that a reference can tell apart.
@@ -34,12 +36,21 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
     let fqdn = node.as_ref().map(|node| &node.fqdn);
     let listeners = listener::load_all(&raw.listener, &identity_names, &identities, fqdn, context);
 
+    let boundary = boundary::load(raw.boundary.as_ref(), node.as_ref(), context);
     let (fqdns, peer_names) = peer_names(&raw.peer, context);
     let references = (&identity_names, &trust_names);
     let mut fqdns = fqdns.iter();
     let peers = each(&raw.peer, context, |raw: &RawPeer, line, context| {
         let fqdn = fqdns.next().and_then(Option::as_ref);
-        peer::load(raw, fqdn, line, node.as_ref(), references, context)
+        peer::load(
+            raw,
+            fqdn,
+            line,
+            node.as_ref(),
+            references,
+            &boundary,
+            context,
+        )
     });
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), context);
     let expectations = each(&raw.expect, context, expectation::load);
@@ -71,6 +82,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
         },
         tokens,
         admin,
+        boundary: boundary.boundary,
         expectations: expectations.into_iter().collect::<Option<_>>()?,
         warnings: Vec::new(),
         files: std::mem::take(&mut context.files),

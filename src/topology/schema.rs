@@ -1,10 +1,10 @@
 //! The sections and keys that a topology file may have, as data: the shape check and the docs' test follow it.
-use super::limits;
 use super::raw::{RawAccept, RawVerdict};
 use super::{
     Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope,
     Strategy,
 };
+use super::{boundary, limits};
 
 /// What a key's value looks like.
 #[derive(Clone, Copy)]
@@ -137,6 +137,26 @@ const PEER: &[Key] = &[
     may("purpose", Kind::Word(PurposePolicy::WORDS)),
     may("assert_identity", Kind::Flag),
     may("identity", Kind::Text),
+    may("fields", Kind::Table(FIELDS)),
+    may("deny", Kind::Texts),
+    may("sips", Kind::Flag),
+    may("hide_topology", Kind::Flag),
+];
+
+const FIELDS: &[Key] = &[
+    may("strip_in", Kind::Words(boundary::WORDS)),
+    may("keep_in", Kind::Words(boundary::WORDS)),
+    may("require_in", Kind::Words(boundary::WORDS)),
+    may("strip_out", Kind::Words(boundary::WORDS)),
+    may("keep_out", Kind::Words(boundary::WORDS)),
+];
+
+const BOUNDARY: &[Key] = &[
+    may("clients", Kind::Table(FIELDS)),
+    may("home", Kind::Table(FIELDS)),
+    may("federated", Kind::Table(FIELDS)),
+    may("deny_domains", Kind::Texts),
+    may("peer_name", Kind::Flag),
 ];
 
 const HEALTH: &[Key] = &[
@@ -188,6 +208,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     section("log", Count::Optional, || LOG.to_vec()),
     section("tokens", Count::Optional, || TOKENS.to_vec()),
     section("admin", Count::Optional, || ADMIN.to_vec()),
+    section("boundary", Count::Optional, || BOUNDARY.to_vec()),
     section("expect", Count::Any, || EXPECT.to_vec()),
 ];
 

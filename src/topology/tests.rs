@@ -356,6 +356,10 @@ const CASES: &[Case] = &[
     case(Code::TokenKeyMalformed, &[("\"tokens\"", "\"tokens.three\"")], "", "more than two keys"),
     case(Code::TokenKeyMalformed, &[("\"tokens\"", "\"tokens.twice\"")], "", "id 2 is there twice"),
     case(Code::TokenKeyMalformed, &[("\"tokens\"", "\"tokens.empty\"")], "", "no key in it"),
+    case(Code::DomainDenied, &[("[log]", "[boundary]\ndeny_domains = [\"evil.test\", \"test\"]\n[log]")], "deny_domains", "denies the home domain contoso.test"),
+    case(Code::UnknownWord, &[("[log]", "[boundary]\nclients = { strip_in = [\"P-Asserted-Identiy\"] }\n[log]")], "clients", "did you mean `P-Asserted-Identity`?"),
+    case(Code::DuplicateName, &[("[log]", "[boundary]\nhome = { strip_in = [\"Diversion\"], keep_in = [\"Diversion\"] }\n[log]")], "home =", "strip_in and keep_in \"Diversion\" is there twice"),
+    case(Code::DuplicateName, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabrikam-ca\"]\nfields = { keep_out = [\"ms-*\", \"ms-*\"] }")], "fields", "keep_out \"ms-*\" is there twice"),
     case(Code::RevocationOff, &[("crls = [\"enterprise-ca.crl.pem\"]", "revocation = \"off\"")], "revocation = \"off\"", "revocation off"),
     case(Code::CrlsUnused, &[("revocation = { grace = \"6h\" }", "revocation = \"off\"")], "[[trust]]\nname = \"fab", "no effect"),
     case(Code::TrustUnused, &[("trust = [\"fabrikam-ca\"]", "trust = [\"enterprise-ca\"]")], "[[trust]]\nname = \"fab", "vouches for nobody"),
@@ -367,6 +371,7 @@ const CASES: &[Case] = &[
     case(Code::TokenKeysMissing, &[("[tokens]\nkey_file = \"tokens\"\n", "")], "", "random key"),
     case(Code::WeightsUnused, &[("strategy = \"weighted\"", "strategy = \"ordered\"")], "weights", "its strategy is ordered"),
     case(Code::HealthInactive, &[(POOL_END, "health = { options_every = \"10s\", down_after = 2, up_after = 2, timeout = \"2s\" }")], "health", "pings are not sent by this version"),
+    case(Code::DomainDeniedToPeer, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabrikam-ca\"]\ndeny = [\"fabrikam.test\"]")], "[[peer]]\nfqdn = \"edge.fab", "fabrikam.test is denied"),
     case(Code::NoListenerForClients, &[("accept = [\"client\", \"peer\"]", "accept = [\"peer\"]"), ("[[peer]]\nfqdn = \"edge.fabrikam.test\"\nkind = \"federated\"\ndomains = [\"fabrikam.test\"]\ntrust = [\"fabrikam-ca\"]\n", "")], "", "no listener accepts clients"),
 ];
 
@@ -656,6 +661,43 @@ fn partners_that_share_a_domain_share_its_implicit_pool() {
 }
 
 #[test]
+fn the_boundary_of_a_peer_is_its_trust_then_its_kind_then_its_own() {
+    use crate::sip::HeaderName::{Diversion, HistoryInfo, PAssertedIdentity, PrivateMs};
+    let lab = Lab::new();
+    let topology = lab.good(&edited(&[
+        (
+            "[log]",
+            "[boundary]\npeer_name = true\ndeny_domains = [\"evil.test\"]\nclients = { keep_in = [\"ms-*\"] }\nfederated = { keep_in = [\"Diversion\", \"ms-*\"] }\nhome = { require_in = [\"P-Asserted-Identity\"] }\n[log]",
+        ),
+        (
+            "trust = [\"fabrikam-ca\"]",
+            "trust = [\"fabrikam-ca\"]\nsips = false\nhide_topology = true\ndeny = [\"secret.test\"]\nfields = { strip_in = [\"ms-*\"], strip_out = [\"History-Info\"] }",
+        ),
+    ]));
+    let boundary = topology.boundary();
+    assert!(boundary.peer_name && boundary.deny_domains[0].as_str() == "evil.test");
+    assert!(!boundary.clients.strip_in.has(PrivateMs) && boundary.clients.strip_in.has(Diversion));
+    let home = &topology.peers()[0].boundary;
+    assert!(home.sips && home.deny.is_empty());
+    assert!(home.fields.require_in.has(PAssertedIdentity));
+    let partner = &topology.peers()[2].boundary;
+    assert!(!partner.sips && partner.deny[0].as_str() == "secret.test");
+    assert!(!partner.fields.strip_in.has(Diversion) && partner.fields.strip_in.has(PrivateMs));
+    assert!(partner.fields.strip_out.has(HistoryInfo));
+    assert!(partner.fields.strip_in.has(PAssertedIdentity));
+    let plain = lab.good(GOOD);
+    assert_eq!(
+        plain.changes(&topology),
+        [
+            "peer fe01.contoso.test changed: fields",
+            "peer fe02.contoso.test changed: fields",
+            "peer edge.fabrikam.test changed: fields, deny +secret.test, sips true becomes false, hide_topology false becomes true",
+            "boundary changed: clients, deny_domains +evil.test, peer_name false becomes true",
+        ]
+    );
+}
+
+#[test]
 fn health_is_kept_with_its_defaults() {
     let lab = Lab::new();
     let topology = lab.good(&edited(&[(POOL_END, "health = { timeout = \"1s\" }")]));
@@ -863,6 +905,8 @@ fn the_docs_name_every_key_and_word_of_the_schema_and_no_other() {
 #[test]
 fn the_docs_have_the_tables_of_limits_and_codes() {
     let docs = include_str!("../../docs/topology.md");
+    let fields = boundary::docs();
+    assert!(docs.contains(&fields), "the table should be:\n{fields}");
     let limits = limits::docs();
     assert!(docs.contains(&limits), "the table should be:\n{limits}");
     let rows = Code::ALL.iter().map(|code| {

@@ -233,6 +233,7 @@ fn same_rights(a: &Peer, b: &Peer) -> bool {
         && a.common_name == b.common_name
         && a.purpose == b.purpose
         && a.assert_identity == b.assert_identity
+        && a.boundary == b.boundary
         && sorted(&a.trust) == sorted(&b.trust)
         && sorted(&a.domains) == sorted(&b.domains)
 }

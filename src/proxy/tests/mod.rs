@@ -1,9 +1,12 @@
 //! The core without sockets or clocks, filed by what it proves.
 
 mod answers;
+mod boundary;
 mod dialogs;
 mod failover;
+mod field_profiles;
 mod forwarding;
+mod hiding;
 mod loops;
 mod message_policy;
 mod methods;

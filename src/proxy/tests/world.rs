@@ -6,9 +6,10 @@ use crate::proxy::{
 };
 use crate::sip::Message;
 use crate::topology::{
-    Direction, DnsName, Identity as OwnIdentity, IdentityRef, KeyPair, LogFormat, LogRequests,
-    LogSettings, NamePolicy, Node, Peer, PeerKind, PeerRef, Pool, PurposePolicy, Revocation,
-    RevocationScope, Strategy, TokenSettings, Topology, TrustRef, TrustSet,
+    Boundary, Direction, DnsName, FieldTrust, Identity as OwnIdentity, IdentityRef, KeyPair,
+    LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerRef,
+    Pool, PurposePolicy, Revocation, RevocationScope, Strategy, TokenSettings, Topology, TrustRef,
+    TrustSet,
 };
 use crate::trust::{Generation, PeerId, Presented, decide};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -63,6 +64,7 @@ pub(super) fn topology() -> Topology {
         purpose: PurposePolicy::ServerOrClient,
         assert_identity: kind == PeerKind::Home,
         identity: IdentityRef(0),
+        boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
         line: 1,
     };
     let pool = |called: &str, peers: Vec<(PeerRef, u16)>| Pool {
@@ -119,6 +121,7 @@ pub(super) fn topology() -> Topology {
         },
         tokens: TokenSettings::default(),
         admin: crate::topology::AdminSettings::default(),
+        boundary: Boundary::default(),
         expectations: Vec::new(),
         warnings: Vec::new(),
         files: Vec::new(),
@@ -442,6 +445,13 @@ impl World {
             .collect();
         self.events.clear();
         codes
+    }
+
+    /// So many transactions are kept.
+    #[track_caller]
+    pub(super) fn all_but(&self, count: usize) {
+        let kept: usize = self.cores.iter().map(Core::transactions).sum();
+        assert_eq!(kept, count, "transactions kept");
     }
 
     /// Nothing is kept any more.

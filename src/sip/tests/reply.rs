@@ -20,6 +20,7 @@ fn reply(request: &[u8], status: u16, tag: Option<&[u8]>, extras: &[Extra<'_>]) 
 fn an_answer_copies_what_identifies_the_request() {
     let extras = [
         Extra::Warning {
+            code: 399,
             agent: "edge.test",
             text: "say \"no\"\r\n",
         },

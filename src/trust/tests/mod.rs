@@ -10,9 +10,9 @@ mod policy;
 use super::{Generation, Presented, Reason, decide};
 use crate::lab::pki::{self, Authority};
 use crate::topology::{
-    Crl, Direction, DnsName, Expectation, Fault, HeldCrl, IdentityRef, Limits, LogFormat,
-    LogRequests, LogSettings, NamePolicy, Node, Peer, PeerKind, PurposePolicy, Revocation,
-    RevocationScope, TokenSettings, Topology, TrustRef, TrustSet,
+    Boundary, Crl, Direction, DnsName, Expectation, Fault, FieldTrust, HeldCrl, IdentityRef,
+    Limits, LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
+    PurposePolicy, Revocation, RevocationScope, TokenSettings, Topology, TrustRef, TrustSet,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use std::path::PathBuf;
@@ -72,6 +72,7 @@ impl World {
             purpose: PurposePolicy::ServerOrClient,
             assert_identity: kind == PeerKind::Home,
             identity: IdentityRef(0),
+            boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
             line,
         });
         self
@@ -115,6 +116,7 @@ impl World {
             },
             tokens: TokenSettings::default(),
             admin: crate::topology::AdminSettings::default(),
+            boundary: Boundary::default(),
             expectations: self.expectations,
             warnings: Vec::new(),
             files: Vec::new(),

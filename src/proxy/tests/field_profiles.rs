@@ -1,0 +1,210 @@
+//! What Skype for Business, Lync and Teams do that no other server does.
+use super::world::*;
+use crate::topology::DnsName;
+
+const EVE: &str = "<sip:eve@fabrikam.test>;tag=a";
+
+/// As a Lync server opens a connection: its own name in From, ours in To, and no hop to spare.
+#[test]
+fn negotiate_is_answered_hop_by_hop_and_the_connection_goes_on() {
+    let mut w = World::new();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    for link in [partner, home] {
+        w.send(
+            link,
+            "NEGOTIATE sip:edge01.contoso.test:5061 SIP/2.0\nVia: SIP/2.0/TLS 192.0.2.9:5061;branch=z9hG4bKn\n\
+             Max-Forwards: 0\nFrom: <sip:sip.fabrikam.test>;tag=1;epid=2\nTo: <sip:edge01.contoso.test>\nCall-ID: n-1\n\
+             CSeq: 1 NEGOTIATE\nCompression: LZ77-64K\nSupported: NewNegotiate,OCSNative,ECC,IPv6\n",
+        );
+        let answer = w.expect(link, "SIP/2.0 405");
+        assert!(
+            field(&answer, "Allow").unwrap().contains("INVITE"),
+            "{answer}"
+        );
+        assert_eq!(field(&answer, "CSeq"), Some("1 NEGOTIATE"));
+    }
+    w.silent(home);
+    w.silent(partner);
+    assert!(w.connects.is_empty());
+    w.send(
+        partner,
+        &Request {
+            from: EVE,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(home, "INVITE");
+    w.all_but(1);
+}
+
+#[test]
+fn long_parameters_of_its_routes_come_out_as_they_came() {
+    let signature = "ffNGSpZ3".repeat(120);
+    let route = format!(
+        "<sip:fe01.contoso.test:5061;transport=tls;opaque=state:F:T:Ci.R12c300:Eb.aB:{signature};lr;ms-route-sig={signature}>"
+    );
+    let via = format!(
+        "SIP/2.0/TLS 10.1.1.4:54321;branch=z9hG4bK77.proxy-call-idmasking;ms-received-port=54321;ms-received-cid={signature}"
+    );
+    let more = format!(
+        "Via: {via}\nRecord-Route: {route};tag=CAFE\nContact: <sip:eve@fabrikam.test;opaque=user:epid:{signature};gruu>\n"
+    );
+    let mut w = World::new();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    w.send(
+        home,
+        &Request {
+            uri: "sip:x@fabrikam.test",
+            more: &more,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let invite = w.expect(partner, "INVITE");
+    for line in more.lines() {
+        assert!(
+            invite.contains(&format!("\r\n{line}\r\n")),
+            "{line} not in {invite}"
+        );
+    }
+    w.send(
+        partner,
+        &answer(&invite, "200 OK", "Contact: <sip:x@edge.fabrikam.test>\n"),
+    );
+    let ok = w.expect(home, "SIP/2.0 200");
+    assert!(ok.contains(&format!("\r\nVia: {via}\r\n")), "{ok}");
+    assert!(
+        ok.contains(&format!("\r\nRecord-Route: {route};tag=CAFE\r\n")),
+        "{ok}"
+    );
+}
+
+#[test]
+fn four_connections_of_a_partner_are_one_peer() {
+    let mut w = World::new();
+    let home = w.peer(FE01);
+    let partner: Vec<_> = (0..4).map(|_| w.peer(PARTNER)).collect();
+    // A request on one, its CANCEL on another, and its ACK on a third.
+    w.send(
+        partner[1],
+        &Request {
+            from: EVE,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let invite = w.expect(home, "INVITE");
+    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.expect(partner[1], "SIP/2.0 180");
+    w.send(
+        partner[3],
+        &Request {
+            method: "CANCEL",
+            from: EVE,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    w.expect(partner[3], "SIP/2.0 200");
+    w.expect(home, "CANCEL");
+    w.send(home, &answer(&invite, "487 Request Terminated", ""));
+    w.expect(home, "ACK");
+    w.expect(partner[1], "SIP/2.0 487");
+    w.send(
+        partner[2],
+        &Request {
+            method: "ACK",
+            from: EVE,
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    // A request to it is answered on whichever it likes.
+    w.send(
+        home,
+        &Request {
+            method: "MESSAGE",
+            uri: "sip:x@fabrikam.test",
+            branch: "z9hG4bK2",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let (at, message) = partner
+        .iter()
+        .find_map(|link| w.take(*link).map(|message| (*link, message)))
+        .expect("one of them gets it");
+    let other = *partner.iter().find(|link| **link != at).unwrap();
+    w.send(other, &answer(&message, "200 OK", ""));
+    w.expect(home, "SIP/2.0 200");
+    w.all_freed();
+    // When one is lost the others serve.
+    w.lose(partner[0]);
+    w.lose(partner[1]);
+    w.send(
+        home,
+        &Request {
+            method: "MESSAGE",
+            uri: "sip:x@fabrikam.test",
+            branch: "z9hG4bK3",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    assert!(partner[2..].iter().any(|link| w.take(*link).is_some()));
+    assert!(w.connects.is_empty());
+}
+
+/// Teams sends to our FQDN: a home domain there, and still the name of this node to whoever pings it.
+#[test]
+fn a_node_whose_fqdn_is_a_home_domain_answers_pings_and_relays_calls() {
+    let mut topology = topology();
+    topology.node.domains.push(DnsName::parse(NODE).unwrap());
+    topology.pools[0]
+        .domains
+        .push(DnsName::parse(NODE).unwrap());
+    let mut w = World::with(topology, 1);
+    let (home, teams) = (w.peer(FE01), w.peer(PARTNER));
+    let from = "<sip:edge.fabrikam.test:5061>;tag=a";
+    let ping = |from| Request {
+        method: "OPTIONS",
+        uri: "sip:edge01.contoso.test:5061;transport=tls",
+        to: "<sip:edge01.contoso.test:5061>",
+        from,
+        ..Request::default()
+    };
+    // The ping's From names the server itself, which must be one of its domains.
+    w.send(teams, &ping(from).to_string());
+    w.expect(teams, "SIP/2.0 403");
+    w.send(
+        teams,
+        &Request {
+            branch: "z9hG4bK2",
+            ..ping(EVE)
+        }
+        .to_string(),
+    );
+    w.expect(teams, "SIP/2.0 200");
+    w.silent(home);
+    let uri = "sip:+4930123@edge01.contoso.test:5061;user=phone;transport=tls";
+    let to = "<sip:+4930123@edge01.contoso.test:5061;user=phone>";
+    w.send(
+        teams,
+        &Request {
+            from: EVE,
+            uri,
+            to,
+            branch: "z9hG4bK3",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let invite = w.expect(home, &format!("INVITE {uri} "));
+    assert!(
+        field(&invite, "Record-Route")
+            .unwrap()
+            .contains("@edge01.contoso.test"),
+        "{invite}"
+    );
+}

@@ -1,0 +1,415 @@
+//! `[boundary]` and the boundary keys of `[[peer]]`: which fields of a trust domain cross to and from whom (RFC 3324,
+//! RFC 3325 §5 and its companions), and which domains nobody may name.
+use super::code::Code;
+use super::context::Context;
+use super::raw::{RawBoundary, RawFields, RawPeer, Text};
+use super::{DnsName, Node, PeerKind};
+use crate::sip::{HeaderName, HeaderSet};
+use toml::Spanned;
+
+/// Which fields of a trust domain pass between this node and one party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FieldRules {
+    /// Taken out of what it sends.
+    pub strip_in: HeaderSet,
+    /// A request of its own that lacks one of these is refused.
+    pub require_in: HeaderSet,
+    /// Taken out of what is sent to it.
+    pub strip_out: HeaderSet,
+    /// Taken out of what is sent to it when the sender asks for `Privacy: id` (RFC 3325 §7).
+    pub strip_private: HeaderSet,
+    /// Taken out of what is sent to it when the sender asks for `Privacy: history` (RFC 7044 §10.1.2).
+    pub strip_history: HeaderSet,
+}
+
+/// What the boundary is for one peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerBoundary {
+    /// The fields.
+    pub fields: FieldRules,
+    /// Domains, with all below them, that requests from it or to it may not name, whatever else allows them.
+    pub deny: Vec<DnsName>,
+    /// Whether it takes sips URIs (RFC 5630).
+    pub sips: bool,
+    /// Whether names and addresses of the home side are hidden from it.
+    pub hide_topology: bool,
+}
+
+impl PeerBoundary {
+    /// The defaults for a peer that is trusted with asserted identities, or not.
+    pub fn standard(trust: FieldTrust) -> Self {
+        Self {
+            fields: FieldRules::standard(trust),
+            deny: Vec::new(),
+            sips: true,
+            hide_topology: false,
+        }
+    }
+}
+
+/// `[boundary]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boundary {
+    /// The fields of clients.
+    pub clients: FieldRules,
+    /// Domains, with all below them, that no request may name, whatever else allows them.
+    pub deny_domains: Vec<DnsName>,
+    /// Whether home servers are told the verified name of the peer that a request came from.
+    pub peer_name: bool,
+}
+
+impl Default for Boundary {
+    fn default() -> Self {
+        Self {
+            clients: FieldRules::standard(FieldTrust::Client),
+            deny_domains: Vec::new(),
+            peer_name: false,
+        }
+    }
+}
+
+/// How far a party belongs to the trust domain (RFC 3324 §2.3: configuration says so, a certificate alone does not).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldTrust {
+    /// A client.
+    Client,
+    /// A peer without `assert_identity`.
+    Outside,
+    /// A peer with it.
+    Inside,
+}
+
+impl FieldTrust {
+    /// Of a peer.
+    pub fn of_peer(assert_identity: bool) -> Self {
+        if assert_identity {
+            Self::Inside
+        } else {
+            Self::Outside
+        }
+    }
+}
+
+/// What happens to a field on one way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Keep,
+    Strip,
+    /// Stripped when privacy of the identity is asked for.
+    Private,
+    /// Stripped when privacy of the history is asked for.
+    History,
+}
+
+/// A field and what happens to it by default, outside the trust domain.
+struct Row {
+    field: HeaderName,
+    from_client: Way,
+    from_outside: Way,
+    to_client: Way,
+    to_outside: Way,
+}
+
+macro_rules! rows {
+    ($($field:ident $from_client:ident $from_outside:ident $to_client:ident $to_outside:ident;)+) => {
+        /// The fields of a trust domain: from a client, from a peer outside, to a client, to a peer outside. Inside,
+        /// all are kept.
+        const ROWS: &[Row] = &[$(Row {
+            field: HeaderName::$field,
+            from_client: Way::$from_client,
+            from_outside: Way::$from_outside,
+            to_client: Way::$to_client,
+            to_outside: Way::$to_outside,
+        }),+];
+        /// Their names, as the topology file writes them.
+        const NAMES: &[&str] = &[$(HeaderName::$field.as_str()),+];
+    };
+}
+
+rows! {
+    // RFC 3325 §5, §7 and its precursor.
+    PAssertedIdentity         Strip Strip Private Private;
+    RemotePartyId             Strip Strip Private Private;
+    // RFC 3325 §9.2, RFC 6050 §4.2: a wish to the home servers, which drop it when they have used it.
+    PPreferredIdentity        Keep  Strip Strip   Strip;
+    PPreferredService         Keep  Strip Strip   Strip;
+    // RFC 6050 §4.1, RFC 5502 §6, RFC 5002 §6, RFC 4457 §5.
+    PAssertedService          Strip Strip Strip   Strip;
+    PServedUser               Strip Strip Strip   Strip;
+    PProfileKey               Strip Strip Strip   Strip;
+    PUserDatabase             Strip Strip Strip   Strip;
+    // RFC 7315 §4. A client tells its access network itself; the called and associated identities are meant for it.
+    PChargingVector           Strip Strip Strip   Strip;
+    PChargingFunctionAddresses Strip Strip Strip  Strip;
+    PVisitedNetworkId         Strip Strip Strip   Strip;
+    PAccessNetworkInfo        Keep  Strip Strip   Strip;
+    PCalledPartyId            Strip Strip Keep    Strip;
+    PAssociatedUri            Strip Strip Keep    Strip;
+    // RFC 5009 §8.
+    PEarlyMedia               Strip Strip Keep    Strip;
+    // RFC 7044 §10.1.2, RFC 5806 §11.
+    HistoryInfo               Strip Strip History History;
+    Diversion                 Strip Strip Private Private;
+    // Whatever else is private: the names say for whom.
+    PrivateP                  Strip Strip Keep    Strip;
+    PrivateMs                 Strip Strip Keep    Strip;
+}
+
+/// The table of docs/topology.md, which a test compares with that file.
+#[cfg(test)]
+pub(super) fn docs() -> String {
+    let word = |way: Way| match way {
+        Way::Keep => "kept",
+        Way::Strip => "stripped",
+        Way::Private => "`id`",
+        Way::History => "`history`",
+    };
+    let mut table = String::from(
+        "| field | from a client | from outside | to a client | to outside |\n|---|---|---|---|---|\n",
+    );
+    for row in ROWS {
+        let ways = [
+            row.from_client,
+            row.from_outside,
+            row.to_client,
+            row.to_outside,
+        ];
+        let ways = ways.map(word).join(" | ");
+        table.push_str(&format!("| {} | {ways} |\n", row.field.as_str()));
+    }
+    table
+}
+
+/// The words of the lists of fields.
+pub(super) const WORDS: &[&str] = NAMES;
+
+impl FieldRules {
+    /// The defaults.
+    pub fn standard(trust: FieldTrust) -> Self {
+        // Only this node says who the sender is.
+        let mut rules = Self {
+            strip_in: HeaderSet::of(HeaderName::PeerName),
+            ..Self::default()
+        };
+        for row in ROWS {
+            let field = HeaderSet::of(row.field);
+            let (from, to) = match trust {
+                FieldTrust::Client => (row.from_client, row.to_client),
+                FieldTrust::Outside => (row.from_outside, row.to_outside),
+                FieldTrust::Inside => (Way::Keep, Way::Keep),
+            };
+            if from == Way::Strip {
+                rules.strip_in = rules.strip_in.with(field);
+            }
+            let set = match to {
+                Way::Keep => continue,
+                Way::Strip => &mut rules.strip_out,
+                Way::Private => &mut rules.strip_private,
+                Way::History => &mut rules.strip_history,
+            };
+            *set = set.with(field);
+        }
+        rules
+    }
+
+    /// These rules with the changes of one table.
+    fn changed(mut self, by: &Changes) -> Self {
+        self.strip_in = self.strip_in.without(by.keep_in).with(by.strip_in);
+        self.require_in = self.require_in.with(by.require_in);
+        self.strip_out = self.strip_out.without(by.keep_out).with(by.strip_out);
+        // What a sender asks for by Privacy stands above `keep_out` (RFC 3325 §7).
+        self
+    }
+}
+
+/// What one table of the file changes.
+#[derive(Clone, Copy, Default)]
+struct Changes {
+    strip_in: HeaderSet,
+    keep_in: HeaderSet,
+    require_in: HeaderSet,
+    strip_out: HeaderSet,
+    keep_out: HeaderSet,
+}
+
+impl Changes {
+    fn read(raw: Option<&Spanned<RawFields>>, place: &str, context: &mut Context<'_, '_>) -> Self {
+        let Some(raw) = raw.map(Spanned::get_ref) else {
+            return Self::default();
+        };
+        let changes = Self {
+            strip_in: set(
+                raw.strip_in.as_deref(),
+                &format!("{place} strip_in"),
+                context,
+            ),
+            keep_in: set(raw.keep_in.as_deref(), &format!("{place} keep_in"), context),
+            require_in: set(
+                raw.require_in.as_deref(),
+                &format!("{place} require_in"),
+                context,
+            ),
+            strip_out: set(
+                raw.strip_out.as_deref(),
+                &format!("{place} strip_out"),
+                context,
+            ),
+            keep_out: set(
+                raw.keep_out.as_deref(),
+                &format!("{place} keep_out"),
+                context,
+            ),
+        };
+        let clashes = [
+            (
+                changes.strip_in,
+                changes.keep_in,
+                raw.keep_in.as_deref(),
+                "strip_in and keep_in",
+            ),
+            (
+                changes.strip_out,
+                changes.keep_out,
+                raw.keep_out.as_deref(),
+                "strip_out and keep_out",
+            ),
+        ];
+        for (stripped, kept, list, which) in clashes {
+            let clash = stripped.both(kept).names().next();
+            if let (Some(field), Some(text)) = (clash, list.and_then(<[Text]>::first)) {
+                let line = context.line(text);
+                context.twice(line, &format!("{place} {which}"), field.as_str());
+            }
+        }
+        changes
+    }
+}
+
+/// The fields of a list; the shape check knows that each is one of the words.
+fn set(list: Option<&[Text]>, what: &str, context: &mut Context<'_, '_>) -> HeaderSet {
+    let mut set = HeaderSet::EMPTY;
+    for text in list.unwrap_or_default() {
+        let name = HeaderName::from_bytes(text.get_ref().as_bytes());
+        if set.has(name) {
+            let line = context.line(text);
+            context.twice(line, what, text.get_ref());
+        }
+        set = set.with(HeaderSet::of(name));
+    }
+    set
+}
+
+/// `[boundary]` as far as peers depend on it.
+pub(super) struct Loaded {
+    pub(super) boundary: Boundary,
+    home: Changes,
+    federated: Changes,
+}
+
+/// Resolves `[boundary]`.
+pub(super) fn load(
+    raw: Option<&Spanned<RawBoundary>>,
+    node: Option<&Node>,
+    context: &mut Context<'_, '_>,
+) -> Loaded {
+    let mut loaded = Loaded {
+        boundary: Boundary::default(),
+        home: Changes::default(),
+        federated: Changes::default(),
+    };
+    let Some(raw) = raw.map(Spanned::get_ref) else {
+        return loaded;
+    };
+    let clients = Changes::read(raw.clients.as_ref(), "boundary clients", context);
+    loaded.boundary.clients = loaded.boundary.clients.changed(&clients);
+    loaded.home = Changes::read(raw.home.as_ref(), "boundary home", context);
+    loaded.federated = Changes::read(raw.federated.as_ref(), "boundary federated", context);
+    loaded.boundary.peer_name = raw.peer_name.unwrap_or(false);
+    let texts = raw.deny_domains.as_deref().unwrap_or_default();
+    loaded.boundary.deny_domains = context.names(texts, "boundary deny_domains");
+    let denied = &loaded.boundary.deny_domains;
+    for domain in node.iter().flat_map(|node| &node.domains) {
+        if denied.iter().any(|deny| covers(deny, domain.as_str())) {
+            let line = texts.first().map_or(0, |text| context.line(text));
+            context.add(
+                Code::DomainDenied,
+                line,
+                format!("boundary deny_domains denies the home domain {domain}"),
+                "take it, and what it lies below, out of one of the two lists",
+            );
+        }
+    }
+    loaded
+}
+
+/// Resolves the boundary of one peer.
+pub(super) fn of_peer(
+    raw: &RawPeer,
+    kind: PeerKind,
+    assert_identity: bool,
+    role: &Loaded,
+    place: &str,
+    context: &mut Context<'_, '_>,
+) -> PeerBoundary {
+    let by_role = match kind {
+        PeerKind::Home => &role.home,
+        PeerKind::Federated => &role.federated,
+    };
+    let own = Changes::read(raw.fields.as_ref(), &format!("{place} fields"), context);
+    PeerBoundary {
+        fields: FieldRules::standard(FieldTrust::of_peer(assert_identity))
+            .changed(by_role)
+            .changed(&own),
+        deny: context.names(
+            raw.deny.as_deref().unwrap_or_default(),
+            &format!("{place} deny"),
+        ),
+        sips: raw.sips.unwrap_or(true),
+        hide_topology: raw.hide_topology.unwrap_or(false),
+    }
+}
+
+/// Whether a domain is the denied one or lies below it; both in lower case.
+pub(crate) fn covers(deny: &DnsName, domain: &str) -> bool {
+    let deny = deny.as_str();
+    domain
+        .strip_suffix(deny)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denied_domain_covers_what_lies_below_it_and_nothing_else() {
+        let deny = DnsName::parse("evil.test").unwrap();
+        for (domain, covered) in [
+            ("evil.test", true),
+            ("a.b.evil.test", true),
+            ("notevil.test", false),
+            ("evil.test.example", false),
+            ("test", false),
+        ] {
+            assert_eq!(covers(&deny, domain), covered, "{domain}");
+        }
+    }
+
+    #[test]
+    fn every_word_is_the_name_of_a_known_field() {
+        for (word, row) in WORDS.iter().zip(ROWS) {
+            assert_eq!(HeaderName::from_bytes(word.as_bytes()), row.field);
+        }
+    }
+
+    #[test]
+    fn only_this_node_says_the_peers_name() {
+        for trust in [FieldTrust::Client, FieldTrust::Outside, FieldTrust::Inside] {
+            let rules = FieldRules::standard(trust);
+            assert!(rules.strip_in.has(HeaderName::PeerName));
+        }
+        let inside = FieldRules::standard(FieldTrust::Inside);
+        assert_eq!(inside.strip_in, HeaderSet::of(HeaderName::PeerName));
+        assert!(inside.strip_out.is_empty() && inside.strip_private.is_empty());
+    }
+}
