@@ -13,10 +13,13 @@ pub use service::serve;
 
 use crate::edge::{Bound, Edge, EdgeError, EdgeStatus};
 use crate::observe::{Event, Log};
-use crate::topology::{self, Accept, CrlRefusal, Fault};
-use crate::trust::Generation;
+use crate::topology::{self, Accept, CrlRefusal, Direction, Fault};
+use crate::trust::{Generation, Presented, explain};
 use arc_swap::ArcSwap;
-use control::{ListenerStatus, ReloadReport, ReloadResult, Status, Unavailable};
+use control::{
+    ExplainedDecision, ListenerStatus, PastDecision, ReloadReport, ReloadResult, Status,
+    Unavailable,
+};
 use rustls_pki_types::UnixTime;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -257,6 +260,25 @@ impl Daemon {
     /// Figures; `None` when a shard does not answer within `patience`.
     pub async fn status(&self, patience: Duration) -> Option<EdgeStatus> {
         self.edge.status(patience).await
+    }
+
+    /// What was decided about a chain, and what would be decided now; `None` when it is not kept any more.
+    pub fn explain(&self, decision: &str) -> Option<ExplainedDecision> {
+        let seen = self.edge.seen().find(decision)?;
+        let generation = self.generation();
+        let direction = seen.decision.direction;
+        // A peer that was dialled and is gone from the topology: what any other would be told.
+        let dialled = seen.decision.peer_fqdn.as_deref();
+        let dialled = dialled.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
+        let presented = Presented {
+            chain: &seen.chain,
+            expected: dialled.filter(|_| direction == Direction::Outbound),
+        };
+        let now = explain(&presented, direction, &generation, UnixTime::now());
+        Some(ExplainedDecision {
+            then: PastDecision::from(&seen),
+            now,
+        })
     }
 
     /// Drains for at most `limits.drain` and ends. Gives the number of transactions that did not finish.

@@ -31,7 +31,7 @@ pub use served::{Served, served};
 use crate::observe::Log;
 use crate::proxy::{CoreSetup, Faces, TokenKeys};
 use crate::topology::{Accept, Limits};
-use crate::trust::Generation;
+use crate::trust::{Generation, SeenChains};
 use inbox::{INBOX, Inboxes, ShardMessage};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
@@ -90,6 +90,7 @@ pub struct Edge {
     random_key: [u8; 32],
     listeners: Arc<[String]>,
     tally: Arc<tally::Tally>,
+    seen: Arc<SeenChains>,
 }
 
 impl Edge {
@@ -100,7 +101,8 @@ impl Edge {
     pub fn start(generation: Arc<Generation>, bound: Bound, log: Log) -> Result<Self, EdgeError> {
         // Proves that what the shards are about to build can be built.
         let listeners: Arc<[String]> = bound.sockets.iter().map(|s| s.name.clone()).collect();
-        tls::TlsConfigs::build(&generation, &listeners)?;
+        let seen: Arc<SeenChains> = Arc::default();
+        tls::TlsConfigs::build(&generation, &listeners, &seen)?;
         let topology = generation.topology();
         let shards = shards(topology);
         let (run, seed, random_key) = (u64::from_le_bytes(random()?), random()?, random()?);
@@ -136,6 +138,7 @@ impl Edge {
                 load: Arc::clone(load),
                 sources: Arc::clone(&sources),
                 listeners: Arc::clone(&listeners),
+                seen: Arc::clone(&seen),
             };
             let complain = log.clone();
             threads.push(spawn(format!("sipward-shard-{index}"), move || {
@@ -167,7 +170,13 @@ impl Edge {
             random_key,
             listeners,
             tally,
+            seen,
         })
+    }
+
+    /// The chains that were presented lately.
+    pub fn seen(&self) -> &SeenChains {
+        &self.seen
     }
 
     /// Makes a new generation current in every shard; returns when every live connection has been judged again.
@@ -176,7 +185,7 @@ impl Edge {
     /// # Errors
     /// A certificate that the TLS library refuses; then nothing has changed anywhere.
     pub async fn swap(&self, generation: Arc<Generation>) -> Result<(), EdgeError> {
-        tls::TlsConfigs::build(&generation, &self.listeners)?;
+        tls::TlsConfigs::build(&generation, &self.listeners, &self.seen)?;
         let keys = Arc::new(TokenKeys::new(
             &generation.topology().tokens().keys,
             self.random_key,

@@ -13,7 +13,7 @@ use crate::observe::{Event, Log};
 use crate::proxy::{Action, Actions, Core, CoreSetup, LinkEvent, LinkId, Origin, TokenKeys};
 use crate::sip::{FrameError, FrameLimits, Message};
 use crate::topology::Limits;
-use crate::trust::Generation;
+use crate::trust::{Generation, SeenChains};
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -44,6 +44,7 @@ pub(super) struct ShardSetup {
     pub(super) sources: Arc<super::sources::Sources>,
     /// The bound listeners' names, in the order of their sockets.
     pub(super) listeners: Arc<[String]>,
+    pub(super) seen: Arc<SeenChains>,
 }
 
 /// One shard.
@@ -72,6 +73,7 @@ pub(super) struct Shard {
     pub(super) stop: CancellationToken,
     pub(super) tally: Arc<Tally>,
     pub(super) listeners: Arc<[String]>,
+    seen: Arc<SeenChains>,
     /// A connection or a handshake has ended.
     pub(super) ended: Notify,
     drained: Notify,
@@ -100,7 +102,7 @@ impl Shard {
             .enable_all()
             .build()
             .map_err(EdgeError::Runtime)?;
-        let tls = TlsConfigs::build(&setup.generation, &setup.listeners)?;
+        let tls = TlsConfigs::build(&setup.generation, &setup.listeners, &setup.seen)?;
         let limits = setup.generation.topology().limits().clone();
         let ShardSetup {
             index,
@@ -114,6 +116,7 @@ impl Shard {
             load,
             sources,
             listeners,
+            seen,
         } = setup;
         let shard = Rc::new(Self {
             index,
@@ -138,6 +141,7 @@ impl Shard {
             stop: CancellationToken::new(),
             tally,
             listeners,
+            seen,
             ended: Notify::new(),
             drained: Notify::new(),
             numbers: Cell::new(0),
@@ -594,7 +598,7 @@ impl Shard {
 
     /// A new generation: everything that can fail was tried before it was announced.
     fn swap(self: &Rc<Self>, generation: Arc<Generation>, keys: Arc<TokenKeys>) {
-        let tls = match TlsConfigs::build(&generation, &self.listeners) {
+        let tls = match TlsConfigs::build(&generation, &self.listeners, &self.seen) {
             Ok(tls) => Rc::new(tls),
             Err(error) => {
                 // `Edge::swap` has built the same configurations from the same generation.

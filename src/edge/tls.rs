@@ -2,7 +2,7 @@
 use super::EdgeError;
 use crate::observe::Shown;
 use crate::topology::{Accept, CertificateFacts, IdentityRef, KeyPair, PeerRef, Topology};
-use crate::trust::{Generation, InboundVerifier, OutboundVerifier, fingerprint};
+use crate::trust::{Generation, InboundVerifier, OutboundVerifier, SeenChains, fingerprint};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -20,6 +20,8 @@ const ALPN: &[u8] = b"sip/2";
 /// Everything that a shard's handshakes need of one generation.
 pub(super) struct TlsConfigs {
     generation: Arc<Generation>,
+    /// Where verifiers note what is presented.
+    seen: Arc<SeenChains>,
     /// In the order of the bound sockets; `None` where the topology no longer has a listener of that name.
     listeners: Vec<Option<ListenerTls>>,
     clients: Vec<Certificate>,
@@ -89,7 +91,11 @@ impl TlsConfigs {
     ///
     /// # Errors
     /// A key that rustls does not take; loading has checked each, so this is a bug or a hardware fault.
-    pub(super) fn build(generation: &Arc<Generation>, bound: &[String]) -> Result<Self, EdgeError> {
+    pub(super) fn build(
+        generation: &Arc<Generation>,
+        bound: &[String],
+        seen: &Arc<SeenChains>,
+    ) -> Result<Self, EdgeError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let topology = generation.topology();
         // By name: sockets stay as they were bound, whatever a reload does to the order of the file.
@@ -99,7 +105,8 @@ impl TlsConfigs {
                 let Some(listener) = topology.listeners().iter().find(|l| l.name == *name) else {
                     return Ok(None);
                 };
-                let verifier = InboundVerifier::new(Arc::clone(generation), listener.accept);
+                let verifier =
+                    InboundVerifier::noting(generation, listener.accept, Arc::clone(seen));
                 let resolver = Arc::new(SniResolver::new(
                     topology,
                     listener.identity,
@@ -135,6 +142,7 @@ impl TlsConfigs {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             generation: Arc::clone(generation),
+            seen: Arc::clone(seen),
             listeners,
             clients,
             provider,
@@ -151,7 +159,7 @@ impl TlsConfigs {
 
     /// What one connection to a peer is made with.
     pub(super) fn towards(&self, peer: PeerRef) -> Result<Outgoing, EdgeError> {
-        let verifier = OutboundVerifier::new(Arc::clone(&self.generation), peer);
+        let verifier = OutboundVerifier::noting(&self.generation, peer, Arc::clone(&self.seen));
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(EdgeError::Tls)?

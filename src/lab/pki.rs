@@ -193,6 +193,15 @@ impl AuthoritySpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serial(pub(super) Vec<u8>);
 
+impl Serial {
+    /// One of a series that no certificate of a lab has: what fills a large CRL.
+    pub fn filler(number: u64) -> Self {
+        let mut octets = vec![0x7e; 8];
+        octets.extend(number.to_be_bytes());
+        Self(octets)
+    }
+}
+
 /// What a CRL shall hold; `..CrlSpec::default()` gives an empty one that is current for a day.
 #[derive(Clone, Debug)]
 pub struct CrlSpec {

@@ -14,6 +14,7 @@ mod purpose;
 mod reason;
 mod refusal;
 mod revocation;
+mod seen;
 mod supposition;
 mod trace;
 mod validity;
@@ -27,6 +28,7 @@ pub use decision::{Decision, MatchedKind, PeerId, Presented, Verdict, decide, fi
 pub use explain::{Explanation, SmallestChange, explain};
 pub use generation::{Generation, Refreshed};
 pub use reason::{Reason, Step};
+pub use seen::{SeenChain, SeenChains};
 pub use trace::{ExplainedStep, Outcome};
 pub use verifier::{InboundVerifier, OutboundVerifier};
 

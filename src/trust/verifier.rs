@@ -1,15 +1,27 @@
 //! The rustls verifiers: they hand what was presented to [`super::decide`] and keep its decision.
-use super::{Decision, Generation, PeerId, Presented, decide};
+use super::{Decision, Generation, PeerId, Presented, SeenChains, decide};
 use crate::topology::{Accept, Direction, PeerRef};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What a verifier was told: the peer, or the refusal.
 type Outcome = Result<PeerId, Arc<Decision>>;
+
+/// An accepted chain whose owner has yet to sign with its key.
+#[derive(Debug)]
+struct Unproven {
+    decision: Arc<Decision>,
+    chain: Vec<CertificateDer<'static>>,
+    at: UnixTime,
+}
+
+/// Handshakes of one verifier between certificate and signature, which mostly come in one flight.
+const MOST_UNPROVEN: usize = 64;
 
 /// What both verifiers do: ask, keep the answer, and check the handshake's signature.
 #[derive(Debug)]
@@ -18,13 +30,18 @@ struct Asking {
     /// serves shall go. Whoever shakes hands holds it meanwhile.
     generation: Weak<Generation>,
     outcome: Mutex<Option<Outcome>>,
+    seen: Arc<SeenChains>,
+    /// Accepted, and the key not yet proven.
+    unproven: Mutex<VecDeque<Unproven>>,
     /// Those of the provider: RFC 9325 §4.5 and RFC 8446 §4.2.3 without SHA-1.
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Asking {
-    fn new(generation: &Arc<Generation>) -> Self {
+    fn new(generation: &Arc<Generation>, seen: Arc<SeenChains>) -> Self {
         Self {
+            seen,
+            unproven: Mutex::default(),
             generation: Arc::downgrade(generation),
             outcome: Mutex::new(None),
             algorithms: rustls::crypto::aws_lc_rs::default_provider()
@@ -57,11 +74,50 @@ impl Asking {
         };
         let outcome = decide(&presented, direction, &generation, now);
         let answer = match &outcome {
-            Ok(_) => Ok(()),
-            Err(decision) => Err(decision.reason.tls_error()),
+            Ok(peer) => {
+                self.await_proof(peer.decision(), &chain, now);
+                Ok(())
+            }
+            Err(decision) => {
+                // The refusal ends the handshake; who has the key does not matter any more.
+                self.seen.note(decision, &chain, now);
+                Err(decision.reason.tls_error())
+            }
         };
         self.lock().replace(outcome);
         answer
+    }
+
+    /// Keeps an accepted chain until its owner has signed: certificates are public, and who shows a peer's without the
+    /// key has not been seen as that peer.
+    fn await_proof(&self, decision: &Arc<Decision>, chain: &[CertificateDer<'_>], at: UnixTime) {
+        let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+        if unproven.len() == MOST_UNPROVEN {
+            unproven.pop_front();
+        }
+        unproven.push_back(Unproven {
+            decision: Arc::clone(decision),
+            chain: chain.iter().map(|c| c.clone().into_owned()).collect(),
+            at,
+        });
+    }
+
+    /// The signature was checked.
+    fn proved(
+        &self,
+        leaf: &CertificateDer<'_>,
+        signature: Result<HandshakeSignatureValid, rustls::Error>,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = unproven
+            .iter()
+            .position(|one| one.chain.first() == Some(leaf))
+            .and_then(|at| unproven.remove(at));
+        drop(unproven);
+        if let (Some(one), Ok(_)) = (found, &signature) {
+            self.seen.note(&one.decision, &one.chain, one.at);
+        }
+        signature
     }
 
     fn take(&self) -> Option<Outcome> {
@@ -87,8 +143,17 @@ pub struct InboundVerifier {
 impl InboundVerifier {
     /// For a listener that accepts these kinds of connection. The caller holds the generation while it shakes hands.
     pub fn new(generation: Arc<Generation>, accept: Accept) -> Arc<Self> {
+        Self::noting(&generation, accept, Arc::default())
+    }
+
+    /// As [`Self::new`]; what is presented is noted in `seen`.
+    pub fn noting(
+        generation: &Arc<Generation>,
+        accept: Accept,
+        seen: Arc<SeenChains>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            asking: Asking::new(&generation),
+            asking: Asking::new(generation, seen),
             accept,
         })
     }
@@ -137,7 +202,8 @@ impl ClientCertVerifier for InboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.asking.algorithms)
+        let signature = verify_tls12_signature(message, cert, dss, &self.asking.algorithms);
+        self.asking.proved(cert, signature)
     }
 
     fn verify_tls13_signature(
@@ -146,7 +212,8 @@ impl ClientCertVerifier for InboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.asking.algorithms)
+        let signature = verify_tls13_signature(message, cert, dss, &self.asking.algorithms);
+        self.asking.proved(cert, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -164,8 +231,13 @@ pub struct OutboundVerifier {
 impl OutboundVerifier {
     /// For a connection to `peer`, a peer of `generation`, which the caller holds while it shakes hands.
     pub fn new(generation: Arc<Generation>, peer: PeerRef) -> Arc<Self> {
+        Self::noting(&generation, peer, Arc::default())
+    }
+
+    /// As [`Self::new`]; what is presented is noted in `seen`.
+    pub fn noting(generation: &Arc<Generation>, peer: PeerRef, seen: Arc<SeenChains>) -> Arc<Self> {
         Arc::new(Self {
-            asking: Asking::new(&generation),
+            asking: Asking::new(generation, seen),
             peer,
         })
     }
@@ -204,7 +276,8 @@ impl ServerCertVerifier for OutboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.asking.algorithms)
+        let signature = verify_tls12_signature(message, cert, dss, &self.asking.algorithms);
+        self.asking.proved(cert, signature)
     }
 
     fn verify_tls13_signature(
@@ -213,7 +286,8 @@ impl ServerCertVerifier for OutboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.asking.algorithms)
+        let signature = verify_tls13_signature(message, cert, dss, &self.asking.algorithms);
+        self.asking.proved(cert, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

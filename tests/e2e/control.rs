@@ -1,6 +1,8 @@
 //! The control socket: commands with exit codes, for the daemon's user alone, and never in the way of a call.
-use crate::harness::{Edge, Lab, World};
+use crate::harness::{Edge, Lab, SOON, World};
 use serde_json::{Value, json};
+use sipward::daemon::control::RefusalCode;
+use sipward::lab::site::EDGE;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -179,4 +181,54 @@ async fn a_socket_that_a_killed_daemon_left_is_replaced() {
     assert_eq!(edge.socket, path);
     assert_eq!(edge.command(&["status"]).await.0, Some(0));
     edge.stop().await;
+}
+
+#[tokio::test]
+async fn a_decision_of_the_log_is_explained_as_it_was_and_as_it_would_be_now() {
+    let mut world = World::new().await;
+    let fe03 = world.lab.home("fe03").await;
+    if let Ok(wire) = fe03.dial(world.edge.address, EDGE).await {
+        wire.ended(SOON).await.unwrap();
+    }
+    let refused = world
+        .edge
+        .log
+        .wait("handshake_refused", |e| e["reason"] == "not_in_topology")
+        .await
+        .unwrap();
+    let decision = refused["decision"].as_str().unwrap().to_owned();
+    let explained = world.edge.explain(&decision).await.unwrap();
+    assert_eq!(explained.then.reason, "not_in_topology");
+    assert_eq!((explained.then.generation, explained.then.times), (1, 1));
+    // The same question to the generation in force gives the same answer, and the same id.
+    assert_eq!(explained.now.reason, "not_in_topology");
+    assert_eq!(explained.now.decision, decision);
+    world
+        .reload_with(|t| {
+            t.add("[[peer]]")
+                .text("fqdn", "fe03.contoso.test")
+                .text("kind", "home")
+                .list("trust", &["enterprise-ca"]);
+        })
+        .await;
+    let explained = world.edge.explain(&decision).await.unwrap();
+    assert_eq!(explained.then.verdict, "refuse");
+    assert!(explained.now.is_accepted());
+    assert_eq!(explained.now.peer.as_deref(), Some("fe03.contoso.test"));
+    // Accepted ones are kept too, and an unknown id is an answer of its own.
+    let _wire = world.dial(&fe03).await;
+    let accepted = world
+        .edge
+        .log
+        .wait("handshake_accepted", |e| e["peer"] == "fe03.contoso.test")
+        .await
+        .unwrap();
+    let accepted = accepted["decision"].as_str().unwrap();
+    let explained = world.edge.explain(accepted).await.unwrap();
+    assert_eq!(
+        (explained.then.verdict.as_str(), explained.then.generation),
+        ("accept", 2)
+    );
+    let unknown = world.edge.explain("0000000000000000").await.unwrap_err();
+    assert_eq!(unknown, RefusalCode::UnknownDecision);
 }

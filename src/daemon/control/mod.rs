@@ -11,8 +11,8 @@ mod server;
 pub use client::{AskError, ask};
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
 pub use protocol::{
-    ListenerStatus, Refusal, RefusalCode, ReloadReport, ReloadResult, Reply, Request, ServedCheck,
-    ServedResult, Status,
+    ExplainedDecision, ListenerStatus, PastDecision, Refusal, RefusalCode, ReloadReport,
+    ReloadResult, Reply, Request, ServedCheck, ServedResult, Status,
 };
 
 pub(super) use place::Place;

@@ -1,4 +1,5 @@
 //! What is said over the control socket: requests and replies, each one line of JSON.
+use crate::trust::{Explanation, SeenChain};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +17,11 @@ pub enum Request {
     Status {},
     /// Load the topology again; the answer comes when the new one serves or is refused.
     Reload {},
+    /// The chain that a decision of the log was about, under the generation in force.
+    Explain {
+        /// The decision's id.
+        decision: String,
+    },
 }
 
 impl Request {
@@ -24,6 +30,7 @@ impl Request {
         match self {
             Self::Status {} => "status",
             Self::Reload {} => "reload",
+            Self::Explain { .. } => "explain",
         }
     }
 }
@@ -36,6 +43,8 @@ pub enum Reply {
     Status(Box<Status>),
     /// To `reload`.
     Reload(ReloadReport),
+    /// To `explain`.
+    Explain(Box<ExplainedDecision>),
     /// To a request that is not carried out.
     Error(Refusal),
 }
@@ -67,6 +76,8 @@ pub enum RefusalCode {
     ReplyTooLarge,
     /// The daemon ends.
     Stopping,
+    /// No chain of such a decision is kept any more.
+    UnknownDecision,
 }
 
 impl RefusalCode {
@@ -80,6 +91,7 @@ impl RefusalCode {
             Self::NoAnswer => "no_answer",
             Self::ReplyTooLarge => "reply_too_large",
             Self::Stopping => "stopping",
+            Self::UnknownDecision => "unknown_decision",
         }
     }
 
@@ -130,6 +142,55 @@ pub struct ListenerStatus {
     pub name: String,
     /// The bound address.
     pub address: SocketAddr,
+}
+
+/// A decision of the past, and what would be decided about the same chain now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedDecision {
+    /// What was decided then.
+    pub then: PastDecision,
+    /// The same chain under the generation in force, step by step.
+    pub now: Explanation,
+}
+
+/// What was decided about a chain that was presented.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastDecision {
+    /// The decision's id, as in the log.
+    pub decision: String,
+    /// `accept` or `refuse`.
+    pub verdict: String,
+    /// The reason code.
+    pub reason: String,
+    /// FQDN of the peer entry, when one was found or dialled.
+    pub peer: Option<String>,
+    /// `inbound` or `outbound`.
+    pub direction: String,
+    /// The generation that decided.
+    pub generation: u64,
+    /// When it was decided first, Unix seconds.
+    pub first: u64,
+    /// When it was decided last, Unix seconds.
+    pub last: u64,
+    /// How often.
+    pub times: u64,
+}
+
+impl From<&SeenChain> for PastDecision {
+    fn from(seen: &SeenChain) -> Self {
+        let decision = &seen.decision;
+        Self {
+            decision: decision.id.clone(),
+            verdict: decision.verdict.word().to_owned(),
+            reason: decision.reason.code().to_owned(),
+            peer: decision.peer_fqdn.clone(),
+            direction: decision.direction.word().to_owned(),
+            generation: decision.generation,
+            first: seen.first,
+            last: seen.last,
+            times: seen.times,
+        }
+    }
 }
 
 /// How a reload ended.
@@ -264,6 +325,7 @@ mod tests {
             RefusalCode::NoAnswer,
             RefusalCode::ReplyTooLarge,
             RefusalCode::Stopping,
+            RefusalCode::UnknownDecision,
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.code());
         }

@@ -124,7 +124,7 @@ impl Server {
         if request.changes_something() {
             let refused = match &reply {
                 Reply::Error(refusal) => Some(refusal.code.code()),
-                Reply::Status(_) | Reply::Reload(_) => None,
+                Reply::Status(_) | Reply::Reload(_) | Reply::Explain(_) => None,
             };
             self.note(request.word(), user, refused);
         }
@@ -137,6 +137,7 @@ impl Server {
                 Some(status) => Reply::Status(Box::new(status)),
                 None => RefusalCode::NoAnswer.because("a shard does not answer"),
             },
+            Request::Explain { decision } => self.explain(decision).await,
             Request::Reload {} => {
                 let (reply, answer) = oneshot::channel();
                 let command = Command::Reload {
@@ -147,6 +148,21 @@ impl Server {
                     .await
                     .map_or_else(|refused| refused, Reply::Reload)
             }
+        }
+    }
+
+    /// Several decisions and one search for the smallest change: not in the thread that feeds the watchdog.
+    async fn explain(&self, decision: &str) -> Reply {
+        let daemon = Arc::clone(&self.daemon);
+        let wanted = decision.to_owned();
+        let explained = tokio::task::spawn_blocking(move || daemon.explain(&wanted)).await;
+        match explained {
+            Ok(Some(explained)) => Reply::Explain(Box::new(explained)),
+            Ok(None) => RefusalCode::UnknownDecision.because(
+                "no chain of this decision is kept: the latest 1000 accepted and 500 refused ones are, \
+                 since the start of this process",
+            ),
+            Err(error) => RefusalCode::NoAnswer.because(error.to_string()),
         }
     }
 
@@ -189,7 +205,7 @@ impl Request {
     /// Whether the log tells who asked.
     fn changes_something(&self) -> bool {
         match self {
-            Self::Status {} => false,
+            Self::Status {} | Self::Explain { .. } => false,
             Self::Reload {} => true,
         }
     }

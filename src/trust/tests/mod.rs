@@ -6,6 +6,7 @@ mod handshake;
 mod matrix;
 mod ocsp;
 mod policy;
+mod seen;
 
 use super::{Generation, Presented, Reason, decide};
 use crate::lab::pki::{self, Authority};

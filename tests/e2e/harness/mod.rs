@@ -3,6 +3,7 @@
 pub(crate) mod tls;
 
 use serde_json::Value;
+use sipward::daemon::control::{ExplainedDecision, RefusalCode, Reply, Request, ask};
 use sipward::lab::pki::Issued;
 use sipward::lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
 use sipward::lab::{
@@ -102,6 +103,30 @@ impl Edge {
     pub(crate) async fn command(&self, arguments: &[&str]) -> (Option<i32>, Value) {
         let (code, text) = self.command_text(&[arguments, &["--json"]].concat()).await;
         (code, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// What the daemon says of a decision.
+    pub(crate) async fn explain(&self, decision: &str) -> Result<ExplainedDecision, RefusalCode> {
+        let request = Request::Explain {
+            decision: decision.to_owned(),
+        };
+        let reply = self.ask(request).await;
+        if let Reply::Error(refusal) = reply {
+            return Err(refusal.code);
+        }
+        let Reply::Explain(explained) = reply else {
+            panic!("{reply:?}");
+        };
+        Ok(*explained)
+    }
+
+    /// Sends a request over the control socket.
+    pub(crate) async fn ask(&self, request: Request) -> Reply {
+        self.log.wait("control_listening", |_| true).await.unwrap();
+        let socket = self.socket.clone();
+        tokio::task::spawn_blocking(move || ask(&socket, &request, SOON).unwrap())
+            .await
+            .unwrap()
     }
 
     /// The same in words for people.

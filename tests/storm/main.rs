@@ -1,0 +1,3 @@
+//! Reloads without end under calls: nothing fails, nothing grows.
+#[cfg(test)]
+mod reloads;
