@@ -2,7 +2,10 @@
 
 pub mod check;
 pub mod demo;
+pub mod drain;
 pub mod explain;
+pub mod kick;
+pub mod plan;
 pub mod probe;
 pub mod reload;
 pub mod run;
@@ -20,6 +23,8 @@ pub enum Exit {
     Refused,
     /// The question makes no sense, or cannot be asked: 2, as for a wrong command line.
     Usage,
+    /// A plan finds that something which works now would not: 4.
+    Harmful,
     /// A listener's address cannot be had: 3.
     CannotListen,
     /// No running daemon answers: 69 (EX_UNAVAILABLE).
@@ -47,6 +52,7 @@ impl From<Exit> for ExitCode {
             Exit::Refused => 1,
             Exit::Usage => 2,
             Exit::CannotListen => 3,
+            Exit::Harmful => 4,
             Exit::NoDaemon => 69,
             Exit::Internal => 70,
             Exit::Unread => 0,
@@ -95,6 +101,27 @@ enum Command {
     Explain(explain::Explain),
     /// Shake hands with a peer as the daemon would, send an OPTIONS, and show who refuses whom (1) or that all is good (0)
     Probe(probe::Probe),
+    /// Say what a new topology would do to the running daemon, or what differs between two files
+    Plan(plan::Plan),
+    /// Make the running daemon stop: no new connections, transactions may finish
+    Drain {
+        #[command(flatten)]
+        target: target::Target,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close a connection of the running daemon by its number, or all of a peer by its FQDN
+    Kick {
+        /// A connection's number as in the log, or a peer's FQDN
+        #[arg(value_name = "CONNECTION|PEER")]
+        what: String,
+        #[command(flatten)]
+        target: target::Target,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show on loopback what is relayed and what is refused, with throw-away certificates
     Demo {
         /// Leave it up afterwards, and say how to point other programs at it
@@ -116,6 +143,13 @@ pub fn main() -> ExitCode {
         }
         Command::Explain(explain) => explain.run(&mut std::io::stdout().lock()),
         Command::Probe(probe) => probe.run(&mut std::io::stdout().lock()),
+        Command::Plan(plan) => plan.run(&mut std::io::stdout().lock()),
+        Command::Drain { target, json } => {
+            drain::Drain { target, json }.run(&mut std::io::stdout().lock())
+        }
+        Command::Kick { what, target, json } => {
+            kick::Kick { what, target, json }.run(&mut std::io::stdout().lock())
+        }
         Command::Demo { stay } => demo::Demo { stay }.run(),
     };
     outcome.map_or_else(ExitCode::from, |()| ExitCode::SUCCESS)

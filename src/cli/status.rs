@@ -63,6 +63,15 @@ fn page(figures: &Figures, out: &mut dyn Write) -> io::Result<()> {
         "connections",
         format!("{} clients, {} peers", figures.clients, figures.peers),
     )?;
+    for peer in &figures.by_peer {
+        row(
+            "peer",
+            format!(
+                "{} ({}): {} connections of theirs, {} of ours",
+                peer.peer, peer.kind, peer.inbound, peer.outbound
+            ),
+        )?;
+    }
     row(
         "transactions",
         format!(

@@ -4,23 +4,26 @@
 pub mod control;
 mod crl_timer;
 mod own_listeners;
+mod plan;
 mod service;
 #[cfg(test)]
 mod tests;
 mod watch;
 
+pub use plan::Plan;
 pub use service::serve;
 
-use crate::edge::{Bound, Edge, EdgeError, EdgeStatus};
+use crate::edge::{Bound, Edge, EdgeError, EdgeStatus, LiveLinks, Which};
 use crate::observe::{Event, Log};
-use crate::topology::{self, Accept, CrlRefusal, Direction, Fault};
-use crate::trust::{Generation, Presented, explain};
+use crate::topology::{self, Accept, CrlRefusal, Direction, Fault, Topology};
+use crate::trust::{Generation, Presented, SeenChain, decide, explain};
 use arc_swap::ArcSwap;
 use control::{
-    ExplainedDecision, ListenerStatus, PastDecision, ReloadReport, ReloadResult, Status,
-    Unavailable,
+    Chains, ExplainedDecision, Inventory, ListenerStatus, LivePeer, Outline, PastDecision,
+    PeerStatus, ReloadReport, ReloadResult, SeenNow, Status, Unavailable,
 };
 use rustls_pki_types::UnixTime;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -230,6 +233,7 @@ impl Daemon {
     /// Figures for an operator; `None` when a shard does not answer within `patience`.
     pub async fn report(&self, patience: Duration) -> Option<Status> {
         let edge = self.status(patience).await?;
+        let links = self.edge.links(patience).await?;
         let generation = self.generation();
         let last = self.last_reload.lock();
         let last_reload = last.unwrap_or_else(PoisonError::into_inner).clone();
@@ -251,6 +255,7 @@ impl Daemon {
             shards: self.edge.shards(),
             clients: edge.clients,
             peers: edge.peers,
+            by_peer: by_peer(generation.topology(), &links),
             transactions: edge.transactions,
             contexts: edge.contexts,
             log_lost: self.log.lost(),
@@ -262,18 +267,67 @@ impl Daemon {
         self.edge.status(patience).await
     }
 
+    /// Closes a connection by its number, or all of a peer by its FQDN; gives how many. `None` when a shard does not answer
+    /// within `patience`.
+    pub async fn kick(&self, what: &str, patience: Duration) -> Option<usize> {
+        let which = match what.parse() {
+            Ok(number) => Which::Connection(number),
+            Err(_) => Which::Peer(what.trim_end_matches('.').to_ascii_lowercase()),
+        };
+        self.edge.kick(&which, patience).await
+    }
+
+    /// What a new topology would be judged by. `None` when a shard does not answer within `patience`.
+    pub async fn inventory(self: Arc<Self>, patience: Duration) -> Option<Inventory> {
+        let links = self.edge.links(patience).await?;
+        // Every chain that is kept is judged once: not in the thread that feeds the watchdog.
+        tokio::task::spawn_blocking(move || self.take_stock(links))
+            .await
+            .ok()
+    }
+
+    fn take_stock(&self, links: LiveLinks) -> Inventory {
+        let generation = self.generation();
+        let mut chains = Chains::default();
+        let peers = links.peers.into_iter().map(|link| LivePeer {
+            connection: link.connection,
+            peer: link.peer,
+            listener: link.listener,
+            remote: link.remote,
+            chain: chains.number(&link.chain),
+            shown: link.shown.map(|leaf| chains.number(&[leaf])),
+        });
+        let peers = peers.collect();
+        let seen = self.edge.seen().all().into_iter().map(|seen| {
+            let presented = presented_again(&seen, &generation);
+            let direction = seen.decision.direction;
+            let judged = decide(&presented, direction, &generation, UnixTime::now());
+            SeenNow {
+                then: PastDecision::from(&seen),
+                speaks_for: judged
+                    .ok()
+                    .and_then(|peer| peer.decision().peer_fqdn.clone()),
+                chain: chains.number(&seen.chain),
+            }
+        });
+        let seen = seen.collect();
+        Inventory {
+            generation: generation.number(),
+            outline: Outline::of(generation.topology()),
+            clients: links.clients,
+            peers,
+            left_out: links.left_out,
+            seen,
+            chains: chains.into_all(),
+        }
+    }
+
     /// What was decided about a chain, and what would be decided now; `None` when it is not kept any more.
     pub fn explain(&self, decision: &str) -> Option<ExplainedDecision> {
         let seen = self.edge.seen().find(decision)?;
         let generation = self.generation();
+        let presented = presented_again(&seen, &generation);
         let direction = seen.decision.direction;
-        // A peer that was dialled and is gone from the topology: what any other would be told.
-        let dialled = seen.decision.peer_fqdn.as_deref();
-        let dialled = dialled.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
-        let presented = Presented {
-            chain: &seen.chain,
-            expected: dialled.filter(|_| direction == Direction::Outbound),
-        };
         let now = explain(&presented, direction, &generation, UnixTime::now());
         Some(ExplainedDecision {
             then: PastDecision::from(&seen),
@@ -292,6 +346,18 @@ impl Daemon {
         let abandoned = self.edge.drain(bound).await;
         self.log.emit(Event::Stopped { abandoned });
         abandoned
+    }
+}
+
+/// A chain that was seen, as it would be presented to another generation. A peer that was dialled and is gone from the
+/// topology leaves nobody to be expected.
+fn presented_again<'s>(seen: &'s SeenChain, generation: &Generation) -> Presented<'s> {
+    let dialled = seen.decision.peer_fqdn.as_deref();
+    let dialled = dialled.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
+    Presented {
+        chain: &seen.chain,
+        expected: dialled.filter(|_| seen.decision.direction == Direction::Outbound),
+        staple: None,
     }
 }
 
@@ -314,6 +380,28 @@ pub fn load_after(path: &Path, previous: &Generation) -> Result<Arc<Generation>,
     let topology = topology::load(path, at)?;
     let number = previous.number() + 1;
     Generation::build_after(Some(previous), number, topology, at).map(Arc::new)
+}
+
+/// The topology's peers with their connections.
+fn by_peer(topology: &Topology, links: &LiveLinks) -> Vec<PeerStatus> {
+    let mut counts: HashMap<&str, (usize, usize)> = HashMap::new();
+    for link in &links.peers {
+        let (inbound, outbound) = counts.entry(&link.peer).or_default();
+        match link.listener {
+            Some(_) => *inbound += 1,
+            None => *outbound += 1,
+        }
+    }
+    let peers = topology.peers().iter().map(|peer| {
+        let (inbound, outbound) = counts.get(peer.fqdn.as_str()).copied().unwrap_or_default();
+        PeerStatus {
+            peer: peer.fqdn.to_string(),
+            kind: peer.kind.word().to_owned(),
+            inbound,
+            outbound,
+        }
+    });
+    peers.collect()
 }
 
 /// What works but will surprise.

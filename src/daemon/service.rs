@@ -119,10 +119,10 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
     }
     notify(&[NotifyState::Ready, NotifyState::Status(&serving(daemon))]);
     loop {
-        let asked = tokio::select! {
+        let first = tokio::select! {
             () = signals.stop.recv() => break,
-            _ = signals.hang_up.recv() => Asked::by("signal"),
-            Some(command) = commands.recv() => Asked::of(command),
+            _ = signals.hang_up.recv() => Command::reload("signal"),
+            Some(command) = commands.recv() => command,
             () = pulse.tick() => {
                 // Silence of one shard is what the watchdog is for.
                 if daemon.status(pulse.patience).await.is_some() {
@@ -131,12 +131,13 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
                 continue;
             }
         };
-        let asked = asked.with_those_that_wait(&mut commands);
-        let Some(report) = reload(daemon, asked.trigger, &mut signals.stop, &mut pulse).await
-        else {
+        let Asked::Reload { trigger, waiters } = Asked::by(first, &mut commands) else {
             break;
         };
-        for waiter in asked.waiters {
+        let Some(report) = reload(daemon, trigger, &mut signals.stop, &mut pulse).await else {
+            break;
+        };
+        for waiter in waiters {
             // Who asked may have gone.
             let _ = waiter.send(report.clone());
         }
@@ -165,34 +166,39 @@ fn listen(
     }
 }
 
-/// A reload that is wanted, and those who wait for its report.
-struct Asked {
-    trigger: &'static str,
-    waiters: Vec<oneshot::Sender<ReloadReport>>,
+/// What is wanted of the supervisor.
+enum Asked {
+    /// A reload, and those who wait for its report.
+    Reload {
+        trigger: &'static str,
+        waiters: Vec<oneshot::Sender<ReloadReport>>,
+    },
+    /// The end.
+    Stop,
 }
 
 impl Asked {
-    fn by(trigger: &'static str) -> Self {
-        Self {
+    /// By a command and all that wait behind it: reloads that are asked for before the files are read are one, and an end
+    /// is an end.
+    fn by(first: Command, commands: &mut mpsc::Receiver<Command>) -> Self {
+        let mut asked = None;
+        let waiting = std::iter::from_fn(|| commands.try_recv().ok());
+        for command in std::iter::once(first).chain(waiting) {
+            match command {
+                Command::Reload { trigger, reply } => {
+                    let (_, waiters) = asked.get_or_insert_with(|| (trigger, Vec::new()));
+                    waiters.extend(reply);
+                }
+                Command::Drain { reply } => {
+                    let _ = reply.send(());
+                    return Self::Stop;
+                }
+            }
+        }
+        asked.map_or(Self::Stop, |(trigger, waiters)| Self::Reload {
             trigger,
-            waiters: Vec::new(),
-        }
-    }
-
-    fn of(command: Command) -> Self {
-        let Command::Reload { trigger, reply } = command;
-        Self {
-            trigger,
-            waiters: reply.into_iter().collect(),
-        }
-    }
-
-    /// Whoever asks before the files are read gets the same answer.
-    fn with_those_that_wait(mut self, commands: &mut mpsc::Receiver<Command>) -> Self {
-        while let Ok(Command::Reload { reply, .. }) = commands.try_recv() {
-            self.waiters.extend(reply);
-        }
-        self
+            waiters,
+        })
     }
 }
 

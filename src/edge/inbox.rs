@@ -1,5 +1,5 @@
 //! What crosses shards, and the bounded queues that carry it.
-use super::EdgeStatus;
+use super::{EdgeStatus, LiveLinks, Which};
 use crate::observe::{Event, Log};
 use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin, TokenKeys};
 use crate::trust::Generation;
@@ -42,6 +42,13 @@ pub(super) enum ShardMessage {
     },
     /// Figures are wanted.
     Status { reply: oneshot::Sender<EdgeStatus> },
+    /// What live connections there are.
+    Links { reply: oneshot::Sender<LiveLinks> },
+    /// Close these connections.
+    Kick {
+        which: Which,
+        reply: oneshot::Sender<usize>,
+    },
     /// Finish, and end the thread.
     Drain {
         bound: Duration,

@@ -4,10 +4,11 @@ use super::clock;
 use super::failed::Failure;
 use super::link::{Link, Via};
 use super::shard::Shard;
+use super::standing::{Held, Standing, Way};
 use crate::observe::Event;
 use crate::proxy::{Identity, LinkEvent, LinkId};
 use crate::topology::Direction;
-use crate::trust::{Decision, PeerId, Presented, Reason, decide};
+use crate::trust::{Decision, PeerId, Presented, decide};
 use rustls_pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -50,24 +51,6 @@ enum Judgement {
 struct Withdrawal {
     reason: &'static str,
     decision: Option<Arc<Decision>>,
-}
-
-impl From<&'static str> for Withdrawal {
-    fn from(reason: &'static str) -> Self {
-        Self {
-            reason,
-            decision: None,
-        }
-    }
-}
-
-impl From<Arc<Decision>> for Withdrawal {
-    fn from(decision: Arc<Decision>) -> Self {
-        Self {
-            reason: decision.reason.code(),
-            decision: Some(decision),
-        }
-    }
 }
 
 impl Shard {
@@ -193,58 +176,27 @@ impl Shard {
     }
 
     fn judge(&self, link: &Link) -> Judgement {
-        let withdrawn = |why: Withdrawal| Judgement::Withdrawn(why);
         let tls = self.tls();
-        let generation = tls.generation();
-        let topology = generation.topology();
-        let accept = match link.via {
-            Via::Listener(index) => match tls.listener(index) {
-                Some(listener) => Some(listener.accept),
-                None => return withdrawn("listener_removed".into()),
+        let held = Held {
+            way: match link.via {
+                Via::Listener(index) => Way::Listener(tls.listener(index).map(|l| l.accept)),
+                Via::Dialled => Way::Dialled,
             },
-            Via::Dialled => None,
-        };
-        let Some(fqdn) = &link.peer else {
-            return match accept {
-                Some(accept) if accept.clients() => Judgement::Stands(Identity::Client, true),
-                Some(_) | None => withdrawn("client_not_accepted".into()),
-            };
-        };
-        if accept.is_some_and(|a| !a.peers()) {
-            return withdrawn("peer_not_accepted".into());
-        }
-        let expected = match link.via {
-            Via::Listener(_) => None,
-            Via::Dialled => match topology.peer_by_fqdn(fqdn) {
-                Some(peer) => Some(peer),
-                None => return withdrawn(Reason::NotInTopology.code().into()),
-            },
-        };
-        let presented = Presented {
+            peer: link.peer.as_deref(),
             chain: &link.chain,
-            expected,
-            staple: None,
+            shown: link.shown.as_ref().map(|(_, leaf)| leaf),
         };
-        let identity = match decide(&presented, link.direction(), generation, clock::unix()) {
-            Ok(identity) => identity,
-            Err(decision) => return withdrawn(decision.into()),
-        };
-        // It stands, but for somebody else: what runs on it was somebody else's.
-        if identity.decision().peer_fqdn.as_deref() != Some(&**fqdn) {
-            return withdrawn(Withdrawal {
-                reason: "identity_changed",
-                decision: Some(Arc::clone(identity.decision())),
-            });
-        }
-        if let (Some((_, shown)), Some(peer)) = (&link.shown, expected) {
-            let ours = topology.identity(topology.peer(peer).identity);
-            let now_shown = ours.client.as_ref().unwrap_or(&ours.server).chain.first();
-            if now_shown != Some(shown) {
-                return withdrawn("own_certificate_replaced".into());
+        match held.standing(tls.generation(), clock::unix()) {
+            Standing::Client => Judgement::Stands(Identity::Client, true),
+            Standing::Peer(identity) => {
+                let requests =
+                    link.via == Via::Dialled || self.passes_as_server(&link.chain, &identity);
+                Judgement::Stands(Identity::Peer(identity), requests)
+            }
+            Standing::Lost(reason, decision) => {
+                Judgement::Withdrawn(Withdrawal { reason, decision })
             }
         }
-        let requests = link.via == Via::Dialled || self.passes_as_server(&link.chain, &identity);
-        Judgement::Stands(Identity::Peer(identity), requests)
     }
 
     // ---- what time does ----

@@ -12,6 +12,7 @@ mod dial;
 mod failed;
 mod handshake;
 mod inbox;
+mod inventory;
 mod judge;
 mod late;
 mod link;
@@ -20,13 +21,16 @@ mod probe;
 mod served;
 mod shard;
 mod sources;
+mod standing;
 mod tally;
 mod tls;
 
 pub use bind::Bound;
 pub use handshake::Negotiated;
+pub use inventory::{LiveLink, LiveLinks, Which};
 pub use probe::{Attempt, ProbeVerdict, probe};
 pub use served::{Served, served};
+pub use standing::{Held, Standing, Way};
 
 use crate::observe::Log;
 use crate::proxy::{CoreSetup, Faces, TokenKeys};
@@ -43,6 +47,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The most shards that a branch and a link's bit set can name.
 const MOST_SHARDS: usize = 64;
+/// Connections with peers that one look at the shards gives; more than any node has.
+const MOST_LINKS_SHOWN: usize = 10_000;
 
 /// Why sockets or shards could not be had.
 #[derive(Debug, thiserror::Error)]

@@ -98,7 +98,7 @@ pub async fn probe(
     peer: PeerRef,
     timeout: Duration,
 ) -> Result<Vec<Attempt>, EdgeError> {
-    let tls = TlsConfigs::build(generation, &[])?;
+    let tls = TlsConfigs::build(generation, &[], &Arc::default())?;
     let listed = generation.topology().peer(peer);
     let found = tokio::time::timeout(timeout, outbound::resolve(listed)).await;
     let mut attempts = Vec::new();

@@ -239,6 +239,12 @@ impl Shard {
                 ShardMessage::Status { reply } => {
                     let _ = reply.send(self.status());
                 }
+                ShardMessage::Links { reply } => {
+                    let _ = reply.send(self.live_links());
+                }
+                ShardMessage::Kick { which, reply } => {
+                    let _ = reply.send(self.kick(&which));
+                }
                 ShardMessage::Drain { bound, done } => {
                     // Beside the inbox: what other shards hand over is part of what must finish.
                     let shard = Rc::clone(self);

@@ -65,55 +65,6 @@ impl Topology {
         settings(self, newer, &mut said);
         said
     }
-
-    /// What differs in `newer` that only a restart can bring about, one line each.
-    pub fn restart_needed(&self, newer: &Self) -> Vec<String> {
-        let mut said = Vec::new();
-        if self.node.fqdn != newer.node.fqdn {
-            said.push(format!(
-                "node.fqdn {} becomes {}",
-                self.node.fqdn, newer.node.fqdn
-            ));
-        }
-        if self.node.shards != newer.node.shards {
-            let show = |n: Option<u16>| n.map_or("one for each core".to_owned(), |n| n.to_string());
-            said.push(format!(
-                "node.shards {} becomes {}",
-                show(self.node.shards),
-                show(newer.node.shards)
-            ));
-        }
-        if self.node.advertise_port != newer.node.advertise_port {
-            let show = |p: Option<u16>| p.map_or("the listener's".to_owned(), |p| p.to_string());
-            said.push(format!(
-                "node.advertise_port {} becomes {}",
-                show(self.node.advertise_port),
-                show(newer.node.advertise_port)
-            ));
-        }
-        compare(
-            "listener",
-            &self.listeners,
-            &newer.listeners,
-            |l: &Listener| l.name.clone(),
-            &mut said,
-            |a, b| {
-                let mut parts = Vec::new();
-                differ(&mut parts, "address", &a.address, &b.address);
-                if a.accept != b.accept {
-                    parts.push("accept".to_owned());
-                }
-                parts
-            },
-        );
-        if self.admin.socket != newer.admin.socket {
-            said.push("admin.socket changed".to_owned());
-        }
-        if self.limits.log_queue != newer.limits.log_queue {
-            said.push("limit log_queue changed".to_owned());
-        }
-        said
-    }
 }
 
 /// Compares two lists by key; `parts` says what differs between two of one key.

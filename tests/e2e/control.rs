@@ -2,7 +2,7 @@
 use crate::harness::{Edge, Lab, SOON, World};
 use serde_json::{Value, json};
 use sipward::daemon::control::RefusalCode;
-use sipward::lab::site::EDGE;
+use sipward::lab::site::{EDGE, PARTNER_EDGE};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -231,4 +231,224 @@ async fn a_decision_of_the_log_is_explained_as_it_was_and_as_it_would_be_now() {
     );
     let unknown = world.edge.explain("0000000000000000").await.unwrap_err();
     assert_eq!(unknown, RefusalCode::UnknownDecision);
+}
+
+#[tokio::test]
+async fn a_plan_tells_what_the_reload_then_does() {
+    let mut world = World::new().await;
+    let inbound = world.dial(&world.partner).await;
+    let alice = world.client("alice").await;
+    let sent = alice
+        .message("sip:bob@contoso.test", "x")
+        .send()
+        .await
+        .unwrap();
+    let got = world.fe01.expect("MESSAGE").await.unwrap();
+    world.fe01.reply(&got, 200).await.unwrap();
+    alice.answer(&sent, 200).await.unwrap();
+    let plan = async |edge: &Edge, file: &Path| {
+        let (code, plan) = edge.command(&["plan", file.to_str().unwrap()]).await;
+        (code.unwrap(), plan)
+    };
+    // Nothing is different, nothing happens.
+    let file = world.lab.site.path().join("topology.toml");
+    let (code, same) = plan(&world.edge, &file).await;
+    assert_eq!((code, &same["live"]), (0, &json!(true)), "{same}");
+    // Without the partner: its connection, its domain.
+    let mut text = world.topology.clone();
+    text.remove("[[peer]]", "fqdn", PARTNER_EDGE);
+    let file = world.lab.site.write("new.toml", &text.to_toml()).unwrap();
+    let (code, plan_without) = plan(&world.edge, &file).await;
+    assert_eq!(code, 4);
+    assert_eq!(
+        plan_without["dropped"].as_array().unwrap().len(),
+        1,
+        "{plan_without}"
+    );
+    let dropped = &plan_without["dropped"][0];
+    assert_eq!(
+        (&dropped["peer"], &dropped["reason"]),
+        (&json!(PARTNER_EDGE), &json!("not_in_topology"))
+    );
+    assert_eq!(plan_without["refused"][0]["reason"], "not_in_topology");
+    assert_eq!(plan_without["removed_peers"], json!([PARTNER_EDGE]));
+    assert_eq!(plan_without["lost_domains"], json!(["fabrikam.test"]));
+    let (_, page) = world
+        .edge
+        .command_text(&["plan", file.to_str().unwrap()])
+        .await;
+    assert!(page.contains("loses      domain fabrikam.test"), "{page}");
+    // A certificate of ours that is renewed: the connection that showed the old one goes.
+    let renewed = world.lab.site.enterprise.server(EDGE).unwrap();
+    world.lab.site.issue("renewed", &renewed).unwrap();
+    let mut text = world.topology.clone();
+    text.section("[[identity]]")
+        .text("certificate", "renewed.chain.pem")
+        .text("private_key", "renewed.key.pem");
+    let file = world.lab.site.write("new.toml", &text.to_toml()).unwrap();
+    let (code, renewed) = plan(&world.edge, &file).await;
+    assert_eq!(code, 4);
+    assert_eq!(
+        renewed["dropped"][0]["reason"], "own_certificate_replaced",
+        "{renewed}"
+    );
+    // A file with faults is refused before anybody is asked.
+    let file = world.lab.site.write("new.toml", "[node]\n").unwrap();
+    assert_eq!(plan(&world.edge, &file).await.0, 1);
+    // What was foretold happens.
+    assert!(inbound.is_live());
+    world
+        .reload_with(|t| {
+            t.remove("[[peer]]", "fqdn", PARTNER_EDGE);
+        })
+        .await;
+    let closed = world
+        .edge
+        .log
+        .wait("connection_closed", |e| e["peer"] == PARTNER_EDGE)
+        .await;
+    let closed = closed.unwrap();
+    assert_eq!(closed["connection"], dropped["connection"]);
+}
+
+#[tokio::test]
+async fn a_plan_admits_whom_the_log_has_seen_refused_and_refuses_the_revoked() {
+    let world = World::new().await;
+    let fe03 = world.lab.home("fe03").await;
+    if let Ok(wire) = fe03.dial(world.edge.address, EDGE).await {
+        wire.ended(SOON).await.unwrap();
+    }
+    let identity = world
+        .lab
+        .site
+        .enterprise
+        .server("fe02.contoso.test")
+        .unwrap();
+    let twin = world
+        .lab
+        .server(
+            "twin",
+            "fe02.contoso.test",
+            "sip:fe02.contoso.test",
+            &identity,
+        )
+        .await;
+    let _wire = world.dial(&twin).await;
+    world
+        .edge
+        .log
+        .wait("handshake_accepted", |e| e["peer"] == "fe02.contoso.test")
+        .await
+        .unwrap();
+    world.lab.site.revoke(&[&identity], &[]).unwrap();
+    let mut text = world.topology.clone();
+    text.add("[[peer]]")
+        .text("fqdn", "fe03.contoso.test")
+        .text("kind", "home")
+        .list("trust", &["enterprise-ca"]);
+    let file = world.lab.site.write("new.toml", &text.to_toml()).unwrap();
+    let (code, plan) = world.edge.command(&["plan", file.to_str().unwrap()]).await;
+    assert_eq!(code, Some(4), "{plan}");
+    let admitted = &plan["admitted"][0];
+    assert_eq!(
+        (&admitted["peer"], &admitted["reason"]),
+        (&json!("fe03.contoso.test"), &json!("accepted"))
+    );
+    let refused = &plan["refused"][0];
+    assert_eq!(
+        (&refused["peer"], &refused["reason"]),
+        (&json!("fe02.contoso.test"), &json!("revoked"))
+    );
+    assert_eq!(plan["dropped"][0]["reason"], "revoked");
+    assert_eq!(plan["lost_domains"], json!([]), "fe01 is left");
+}
+
+#[test]
+fn a_plan_of_two_files_needs_no_daemon() {
+    let lab = Lab::new();
+    let address = ([127, 0, 0, 1], 1).into();
+    let old = lab
+        .site
+        .topology(&[("fe01.contoso.test", address)], Some(address));
+    let mut new = old.clone();
+    new.remove("[[peer]]", "fqdn", PARTNER_EDGE);
+    new.section("[[pool]]").text("name", "other");
+    new.section("[node]").raw("shards", "3");
+    let old = lab.site.write("old.toml", &old.to_toml()).unwrap();
+    let new = lab.site.write("new.toml", &new.to_toml()).unwrap();
+    let run = |files: [&Path; 2]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sipward"));
+        let output = command
+            .arg("plan")
+            .args(files)
+            .arg("--json")
+            .output()
+            .unwrap();
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), plan)
+    };
+    let (code, plan) = run([&old, &new]);
+    assert_eq!((code, &plan["live"]), (4, &json!(false)));
+    assert_eq!(plan["removed_peers"], json!([PARTNER_EDGE]));
+    assert_eq!(plan["lost_domains"], json!(["fabrikam.test"]));
+    assert_eq!(
+        plan["moved_domains"][0],
+        json!({"domain": "contoso.test", "from": "front-end", "to": "other"})
+    );
+    assert_eq!(
+        plan["restart"],
+        json!(["node.shards one for each core becomes 3"])
+    );
+    let (code, plan) = run([&new, &old]);
+    assert_eq!((code, &plan["added_peers"]), (0, &json!([PARTNER_EDGE])));
+}
+
+#[tokio::test]
+async fn kick_closes_one_connection_or_all_of_a_peer() {
+    let world = World::new().await;
+    let one = world.dial(&world.partner).await;
+    let two = world.dial(&world.partner).await;
+    let up = async |n: usize| {
+        let accepted = world.edge.log.named("handshake_accepted");
+        let of_partner = accepted.into_iter().filter(|e| e["peer"] == PARTNER_EDGE);
+        of_partner
+            .map(|e| e["connection"].as_u64().unwrap())
+            .nth(n)
+            .unwrap()
+    };
+    let _sure = world.edge.command(&["status"]).await;
+    let first = up(0).await.to_string();
+    let (code, kicked) = world.edge.command(&["kick", &first]).await;
+    assert_eq!((code, kicked), (Some(0), json!({"connections": 1})));
+    let (code, _) = world.edge.command(&["kick", PARTNER_EDGE]).await;
+    assert_eq!(code, Some(0));
+    one.ended(SOON).await.unwrap();
+    two.ended(SOON).await.unwrap();
+    let closed = world
+        .edge
+        .log
+        .wait("connection_closed", |e| e["peer"] == PARTNER_EDGE)
+        .await;
+    assert_eq!(closed.unwrap()["reason"], "kicked");
+    let (code, kicked) = world.edge.command(&["kick", "nobody.test"]).await;
+    assert_eq!((code, kicked), (Some(1), json!({"connections": 0})));
+}
+
+#[tokio::test]
+async fn drain_ends_the_daemon_as_a_signal_does() {
+    let world = World::new().await;
+    let alice = world.client("alice").await;
+    let sent = alice
+        .message("sip:bob@contoso.test", "hi")
+        .send()
+        .await
+        .unwrap();
+    let got = world.fe01.expect("MESSAGE").await.unwrap();
+    let (code, draining) = world.edge.command(&["drain"]).await;
+    assert_eq!((code, &draining["transactions"]), (Some(0), &json!(1)));
+    world.fe01.reply(&got, 200).await.unwrap();
+    alice.answer(&sent, 200).await.unwrap();
+    let (status, log) = world.edge.exited().await;
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(log.named("control_request")[0]["command"], "drain");
 }

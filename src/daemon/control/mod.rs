@@ -4,16 +4,19 @@
 //! daemon's own user and root are answered, whatever the file's mode says.
 
 mod client;
+mod inventory;
 mod place;
 mod protocol;
 mod server;
 
 pub use client::{AskError, ask};
+pub use inventory::{Inventory, LivePeer, Outline, Route, SeenNow};
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
 pub use protocol::{
-    ExplainedDecision, ListenerStatus, PastDecision, Refusal, RefusalCode, ReloadReport,
-    ReloadResult, Reply, Request, ServedCheck, ServedResult, Status,
+    Draining, ExplainedDecision, Kicked, ListenerStatus, PastDecision, PeerStatus, Refusal,
+    RefusalCode, ReloadReport, ReloadResult, Reply, Request, ServedCheck, ServedResult, Status,
 };
 
+pub(super) use inventory::Chains;
 pub(super) use place::Place;
 pub(super) use server::{Command, Server};

@@ -1,4 +1,5 @@
 //! What is said over the control socket: requests and replies, each one line of JSON.
+use super::inventory::Inventory;
 use crate::trust::{Explanation, SeenChain};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -17,6 +18,15 @@ pub enum Request {
     Status {},
     /// Load the topology again; the answer comes when the new one serves or is refused.
     Reload {},
+    /// Stop as SIGTERM does: no new connections, transactions may finish.
+    Drain {},
+    /// Close connections.
+    Kick {
+        /// A connection's number, or a peer's FQDN for all of its connections.
+        what: String,
+    },
+    /// What a new topology would be judged by.
+    Inventory {},
     /// The chain that a decision of the log was about, under the generation in force.
     Explain {
         /// The decision's id.
@@ -30,6 +40,9 @@ impl Request {
         match self {
             Self::Status {} => "status",
             Self::Reload {} => "reload",
+            Self::Drain {} => "drain",
+            Self::Kick { .. } => "kick",
+            Self::Inventory {} => "inventory",
             Self::Explain { .. } => "explain",
         }
     }
@@ -43,6 +56,12 @@ pub enum Reply {
     Status(Box<Status>),
     /// To `reload`.
     Reload(ReloadReport),
+    /// To `drain`: it has begun.
+    Drain(Draining),
+    /// To `kick`.
+    Kick(Kicked),
+    /// To `inventory`.
+    Inventory(Box<Inventory>),
     /// To `explain`.
     Explain(Box<ExplainedDecision>),
     /// To a request that is not carried out.
@@ -104,6 +123,22 @@ impl RefusalCode {
     }
 }
 
+/// A drain that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draining {
+    /// Transactions that wait for an answer.
+    pub transactions: usize,
+    /// How long they may take, in milliseconds.
+    pub bound_ms: u64,
+}
+
+/// What a `kick` has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kicked {
+    /// How many connections.
+    pub connections: usize,
+}
+
 /// Figures of the running daemon.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
@@ -127,12 +162,27 @@ pub struct Status {
     pub clients: usize,
     /// Peer connections.
     pub peers: usize,
+    /// The peers of the topology.
+    pub by_peer: Vec<PeerStatus>,
     /// Transactions that wait for an answer.
     pub transactions: usize,
     /// Transactions in memory, answered INVITEs in their 32 seconds included.
     pub contexts: usize,
     /// Log lines that were lost since the start.
     pub log_lost: u64,
+}
+
+/// One peer of the topology.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its FQDN.
+    pub peer: String,
+    /// `home` or `federated`.
+    pub kind: String,
+    /// Connections that it made to us.
+    pub inbound: usize,
+    /// Connections that we made to it.
+    pub outbound: usize,
 }
 
 /// One listener.

@@ -1,6 +1,8 @@
 //! The daemon's side: a bounded number of connections, each with one request, one reply and a deadline.
 use super::place::Place;
-use super::protocol::{LONGEST_REPLY, LONGEST_REQUEST, RefusalCode, ReloadReport, Reply, Request};
+use super::protocol::{
+    Draining, Kicked, LONGEST_REPLY, LONGEST_REQUEST, RefusalCode, ReloadReport, Reply, Request,
+};
 use crate::daemon::Daemon;
 use crate::observe::Event;
 use std::io;
@@ -32,6 +34,8 @@ pub(in crate::daemon) enum Command {
         /// Who waits for the end.
         reply: Option<oneshot::Sender<ReloadReport>>,
     },
+    /// Drain and end.
+    Drain { reply: oneshot::Sender<()> },
 }
 
 impl Command {
@@ -122,9 +126,10 @@ impl Server {
             Err(_) => RefusalCode::Timeout.because("it takes longer; the log will say how it ends"),
         };
         if request.changes_something() {
-            let refused = match &reply {
-                Reply::Error(refusal) => Some(refusal.code.code()),
-                Reply::Status(_) | Reply::Reload(_) | Reply::Explain(_) => None,
+            let refused = if let Reply::Error(refusal) = &reply {
+                Some(refusal.code.code())
+            } else {
+                None
             };
             self.note(request.word(), user, refused);
         }
@@ -138,6 +143,15 @@ impl Server {
                 None => RefusalCode::NoAnswer.because("a shard does not answer"),
             },
             Request::Explain { decision } => self.explain(decision).await,
+            Request::Drain {} => self.drain().await,
+            Request::Kick { what } => match self.daemon.kick(what, FOR_SHARDS).await {
+                Some(connections) => Reply::Kick(Kicked { connections }),
+                None => RefusalCode::NoAnswer.because("a shard does not answer"),
+            },
+            Request::Inventory {} => match Arc::clone(&self.daemon).inventory(FOR_SHARDS).await {
+                Some(held) => Reply::Inventory(Box::new(held)),
+                None => RefusalCode::NoAnswer.because("a shard does not answer"),
+            },
             Request::Reload {} => {
                 let (reply, answer) = oneshot::channel();
                 let command = Command::Reload {
@@ -149,6 +163,23 @@ impl Server {
                     .map_or_else(|refused| refused, Reply::Reload)
             }
         }
+    }
+
+    async fn drain(&self) -> Reply {
+        let bound = self.daemon.generation().topology().limits().drain;
+        let transactions = self.daemon.status(FOR_SHARDS).await;
+        let (reply, begun) = oneshot::channel();
+        self.command(Command::Drain { reply }, begun)
+            .await
+            .map_or_else(
+                |refused| refused,
+                |()| {
+                    Reply::Drain(Draining {
+                        transactions: transactions.map_or(0, |status| status.transactions),
+                        bound_ms: u64::try_from(bound.as_millis()).unwrap_or(u64::MAX),
+                    })
+                },
+            )
     }
 
     /// Several decisions and one search for the smallest change: not in the thread that feeds the watchdog.
@@ -205,8 +236,8 @@ impl Request {
     /// Whether the log tells who asked.
     fn changes_something(&self) -> bool {
         match self {
-            Self::Status {} | Self::Explain { .. } => false,
-            Self::Reload {} => true,
+            Self::Status {} | Self::Explain { .. } | Self::Inventory {} => false,
+            Self::Reload {} | Self::Drain {} | Self::Kick { .. } => true,
         }
     }
 }

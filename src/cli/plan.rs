@@ -1,0 +1,152 @@
+//! `sipward plan`: what a new topology would do, before it does.
+use super::Exit;
+use super::check::print_faults;
+use super::target::{Target, unexpected};
+use crate::daemon::Plan as Effects;
+use crate::daemon::control::{Reply, Request};
+use crate::topology;
+use crate::trust::Generation;
+use rustls_pki_types::UnixTime;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the daemon may take to tell what it holds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The command with its arguments.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Plan {
+    /// NEW: judged against the running daemon. OLD NEW: the two files are compared, without a daemon
+    #[arg(num_args = 1..=2, required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The daemon
+    #[command(flatten)]
+    pub target: Target,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Plan {
+    /// Writes the effects to `out`.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`]: a file has faults; [`Exit::Harmful`]: something that works now would not; no daemon answers.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Exit> {
+        let at = UnixTime::now();
+        let effects = match self.files.as_slice() {
+            [old, new] => {
+                let old = topology::load(old, at).map_err(|faults| refused(&faults))?;
+                Effects::between(&old, &load(new, at)?)
+            }
+            files => {
+                let new = load(files.first().map_or(Path::new(""), PathBuf::as_path), at)?;
+                let reply = self.target.ask(&Request::Inventory {}, PATIENCE)?;
+                let Reply::Inventory(held) = reply else {
+                    return Err(unexpected());
+                };
+                Effects::of(&held, &new, at)
+            }
+        };
+        if self.json {
+            super::write_json(&effects, out)?;
+        } else {
+            page(&effects, out)?;
+        }
+        if effects.is_harmful() {
+            Err(Exit::Harmful)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn load(file: &Path, at: UnixTime) -> Result<Generation, Exit> {
+    topology::load(file, at)
+        .and_then(|topology| Generation::build(1, topology, at))
+        .map_err(|faults| refused(&faults))
+}
+
+/// Faults go where errors go: what is on standard output is a plan or nothing.
+fn refused(faults: &[topology::Fault]) -> Exit {
+    match print_faults(faults, &mut io::stderr()) {
+        Ok(()) => Exit::Refused,
+        Err(error) => error.into(),
+    }
+}
+
+fn page(effects: &Effects, out: &mut dyn Write) -> io::Result<()> {
+    let mut nothing = true;
+    let mut line = |text: String| {
+        nothing = false;
+        writeln!(out, "{text}")
+    };
+    for dropped in &effects.dropped {
+        let detail = dropped.detail.as_deref();
+        line(format!(
+            "closes     connection {} with {} ({}, {}): {}{}{}",
+            dropped.connection,
+            dropped.peer,
+            dropped.direction,
+            dropped.remote,
+            dropped.reason,
+            detail.map_or_else(String::new, |detail| format!(", {detail}")),
+            at_line(dropped.line),
+        ))?;
+    }
+    for (listener, count) in &effects.dropped_clients {
+        line(format!("closes     {count} clients of listener {listener}"))?;
+    }
+    for (word, verdicts) in [
+        ("refuses   ", &effects.refused),
+        ("admits    ", &effects.admitted),
+    ] {
+        for verdict in verdicts {
+            let detail = verdict.detail.as_deref();
+            line(format!(
+                "{word} {} ({}): {}{}{}; seen as decision {}",
+                verdict.peer,
+                verdict.direction,
+                verdict.reason,
+                detail.map_or_else(String::new, |detail| format!(", {detail}")),
+                at_line(verdict.line),
+                verdict.seen_as,
+            ))?;
+        }
+    }
+    for peer in &effects.removed_peers {
+        line(format!("removes    peer {peer}"))?;
+    }
+    for peer in &effects.added_peers {
+        line(format!("adds       peer {peer}"))?;
+    }
+    for domain in &effects.lost_domains {
+        line(format!("loses      domain {domain}: no target is left"))?;
+    }
+    for moved in &effects.moved_domains {
+        line(format!(
+            "moves      domain {} from pool {} to {}",
+            moved.domain, moved.from, moved.to
+        ))?;
+    }
+    for what in &effects.restart {
+        line(format!("restart    {what}"))?;
+    }
+    let against = if effects.live {
+        "the running daemon's connections and the chains that it has seen"
+    } else {
+        "the old file; no connection was looked at"
+    };
+    if nothing {
+        writeln!(out, "no effect on {against}")
+    } else if effects.is_harmful() {
+        writeln!(out, "harmful, judged by {against}")
+    } else {
+        writeln!(out, "harmless, judged by {against}")
+    }
+}
+
+fn at_line(line: Option<u32>) -> String {
+    line.map_or_else(String::new, |line| format!(" (line {line})"))
+}

@@ -1,0 +1,270 @@
+//! The plan: what a new topology would do to a running daemon, or what differs between two files; judged by the same
+//! [`crate::trust::decide`] as everything else.
+use super::control::{Inventory, LivePeer, Outline, SeenNow};
+use crate::edge::{Held, Standing, Way};
+use crate::topology::{Direction, Topology};
+use crate::trust::{Decision, Generation, Presented, decide};
+use rustls_pki_types::UnixTime;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What would happen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Whether a running daemon's connections and chains were judged; else only the files were compared.
+    pub live: bool,
+    /// Live connections with peers that would be closed.
+    pub dropped: Vec<Dropped>,
+    /// Live clients that would be closed, by listener.
+    pub dropped_clients: BTreeMap<String, usize>,
+    /// Peers whose certificates serve now and would be refused.
+    pub refused: Vec<Verdict>,
+    /// Certificates that are refused now and would be let in.
+    pub admitted: Vec<Verdict>,
+    /// Peers that the new file no longer names.
+    pub removed_peers: Vec<String>,
+    /// Peers that only the new file names.
+    pub added_peers: Vec<String>,
+    /// Domains whose requests would find no target.
+    pub lost_domains: Vec<String>,
+    /// Domains that would go to another pool.
+    pub moved_domains: Vec<Moved>,
+    /// What would wait for a restart.
+    pub restart: Vec<String>,
+}
+
+/// A connection that would be closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// Its number in the log.
+    pub connection: u64,
+    /// The peer.
+    pub peer: String,
+    /// Who connected.
+    pub direction: &'static str,
+    /// The other side.
+    pub remote: std::net::SocketAddr,
+    /// The reason code that `trust_withdrawn` would have.
+    pub reason: String,
+    /// What makes it understandable.
+    pub detail: Option<String>,
+    /// The line of the new file that would decide.
+    pub line: Option<u32>,
+}
+
+/// What would be decided about a chain that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Verdict {
+    /// The peer that it speaks for now (refused) or would speak for (admitted).
+    pub peer: String,
+    /// Who connects.
+    pub direction: &'static str,
+    /// The new decision's reason code.
+    pub reason: String,
+    /// What makes it understandable.
+    pub detail: Option<String>,
+    /// The line of the new file that would decide.
+    pub line: Option<u32>,
+    /// The decision of the log that the chain was last seen with.
+    pub seen_as: String,
+}
+
+/// A domain that would go elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Moved {
+    /// The domain.
+    pub domain: String,
+    /// The pool now.
+    pub from: String,
+    /// The pool then.
+    pub to: String,
+}
+
+impl Plan {
+    /// Compares two topologies.
+    pub fn between(old: &Topology, new: &Generation) -> Self {
+        let mut plan = Self::default();
+        plan.compare(&Outline::of(old), new.topology());
+        plan.lose_domains(&Outline::of(old), new.topology(), &BTreeSet::new());
+        plan
+    }
+
+    /// Judges what a running daemon holds.
+    pub fn of(held: &Inventory, new: &Generation, at: UnixTime) -> Self {
+        let mut plan = Self {
+            live: true,
+            ..Self::default()
+        };
+        plan.compare(&held.outline, new.topology());
+        plan.drop_connections(held, new, at);
+        plan.drop_clients(held, new.topology());
+        let unusable = plan.judge_seen(held, new, at);
+        plan.lose_domains(&held.outline, new.topology(), &unusable);
+        plan
+    }
+
+    /// Whether something that works now would not work then.
+    pub fn is_harmful(&self) -> bool {
+        !(self.dropped.is_empty()
+            && self.dropped_clients.is_empty()
+            && self.refused.is_empty()
+            && self.removed_peers.is_empty()
+            && self.lost_domains.is_empty())
+    }
+
+    fn compare(&mut self, old: &Outline, new: &Topology) {
+        let newer = Outline::of(new);
+        let only = |these: &Outline, those: &Outline| -> Vec<String> {
+            let only = these.peers.iter().filter(|p| !those.peers.contains(p));
+            only.cloned().collect()
+        };
+        self.removed_peers = only(old, &newer);
+        self.added_peers = only(&newer, old);
+        self.restart = old.fixed.changes(&newer.fixed);
+        for (domain, route) in &old.routes {
+            if let Some(then) = newer.routes.get(domain)
+                && then.pool != route.pool
+            {
+                self.moved_domains.push(Moved {
+                    domain: domain.clone(),
+                    from: route.pool.clone(),
+                    to: then.pool.clone(),
+                });
+            }
+        }
+    }
+
+    fn drop_connections(&mut self, held: &Inventory, new: &Generation, at: UnixTime) {
+        for live in &held.peers {
+            let chain = held.chain(live.chain);
+            let shown = live.shown.map(|index| held.chain(index));
+            let (way, direction) = way_of(live, new.topology());
+            let link = Held {
+                way,
+                peer: Some(&live.peer),
+                chain: &chain,
+                shown: shown.as_ref().and_then(|chain| chain.first()),
+            };
+            let Standing::Lost(reason, decision) = link.standing(new, at) else {
+                continue;
+            };
+            self.dropped.push(Dropped {
+                connection: live.connection,
+                peer: live.peer.clone(),
+                direction: direction.word(),
+                remote: live.remote,
+                reason: reason.to_owned(),
+                detail: decision.as_deref().and_then(|d| detail(d, live)),
+                line: decision.and_then(|decision| decision.line),
+            });
+        }
+    }
+
+    fn drop_clients(&mut self, held: &Inventory, new: &Topology) {
+        for (listener, count) in &held.clients {
+            let there = new.listeners().iter().find(|l| l.name == *listener);
+            if !there.is_some_and(|l| l.accept.clients()) {
+                self.dropped_clients.insert(listener.clone(), *count);
+            }
+        }
+    }
+
+    /// Gives the peers of which every certificate that serves now would be refused.
+    fn judge_seen(&mut self, held: &Inventory, new: &Generation, at: UnixTime) -> BTreeSet<String> {
+        let (mut good, mut bad) = (BTreeSet::new(), BTreeSet::new());
+        let (mut refused, mut admitted) = (BTreeMap::new(), BTreeMap::new());
+        for seen in &held.seen {
+            let verdict = judge(seen, held, new, at);
+            let key = (
+                verdict.peer.clone(),
+                verdict.direction,
+                verdict.reason.clone(),
+            );
+            match (seen.speaks_for.is_some(), verdict.reason == "accepted") {
+                (true, true) => {
+                    good.insert(verdict.peer);
+                }
+                (true, false) => {
+                    bad.insert(verdict.peer.clone());
+                    refused.entry(key).or_insert(verdict);
+                }
+                (false, true) => {
+                    good.insert(verdict.peer.clone());
+                    admitted.entry(key).or_insert(verdict);
+                }
+                (false, false) => {}
+            }
+        }
+        self.refused = refused.into_values().collect();
+        self.admitted = admitted.into_values().collect();
+        bad.difference(&good).cloned().collect()
+    }
+
+    fn lose_domains(&mut self, old: &Outline, new: &Topology, unusable: &BTreeSet<String>) {
+        let newer = Outline::of(new);
+        for domain in old.routes.keys() {
+            let targets = newer.routes.get(domain).map(|route| &route.targets);
+            let left = targets.is_some_and(|t| t.iter().any(|peer| !unusable.contains(peer)));
+            if !left {
+                self.lost_domains.push(domain.clone());
+            }
+        }
+    }
+}
+
+fn way_of(live: &LivePeer, new: &Topology) -> (Way, Direction) {
+    match &live.listener {
+        Some(name) => {
+            let there = new.listeners().iter().find(|l| l.name == *name);
+            (Way::Listener(there.map(|l| l.accept)), Direction::Inbound)
+        }
+        None => (Way::Dialled, Direction::Outbound),
+    }
+}
+
+fn detail(decision: &Decision, live: &LivePeer) -> Option<String> {
+    match &decision.peer_fqdn {
+        Some(other) if *other != live.peer => Some(format!("it would speak for {other}")),
+        Some(_) | None => decision.detail.clone(),
+    }
+}
+
+/// What the new generation says of a chain that was seen.
+fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Verdict {
+    let chain = held.chain(seen.chain);
+    let direction = if seen.then.direction == Direction::Outbound.word() {
+        Direction::Outbound
+    } else {
+        Direction::Inbound
+    };
+    // A peer that was dialled and is gone: whoever else is listed is not meant.
+    let dialled = seen.then.peer.as_deref();
+    let presented = Presented {
+        chain: &chain,
+        expected: dialled
+            .and_then(|fqdn| new.topology().peer_by_fqdn(fqdn))
+            .filter(|_| direction == Direction::Outbound),
+        staple: None,
+    };
+    let decision = match decide(&presented, direction, new, at) {
+        Ok(peer) => std::sync::Arc::clone(peer.decision()),
+        Err(decision) => decision,
+    };
+    let now = seen.speaks_for.as_deref();
+    let then = decision.peer_fqdn.as_deref();
+    let (reason, detail) = match (now, then) {
+        (Some(now), Some(then)) if now != then => (
+            "identity_changed",
+            Some(format!("it would speak for {then}, no longer for {now}")),
+        ),
+        _ => (decision.reason.code(), decision.detail.clone()),
+    };
+    Verdict {
+        peer: now.or(then).unwrap_or("nobody listed").to_owned(),
+        direction: direction.word(),
+        reason: reason.to_owned(),
+        detail,
+        line: decision.line,
+        seen_as: seen.then.decision.clone(),
+    }
+}

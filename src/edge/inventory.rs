@@ -1,0 +1,135 @@
+//! What the shards hold, gathered for an operator: live links with peers and counts of clients.
+use super::inbox::ShardMessage;
+use super::link::Via;
+use super::shard::Shard;
+use super::{Edge, MOST_LINKS_SHOWN};
+use rustls_pki_types::CertificateDer;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// A live connection with a peer.
+#[derive(Clone, Debug)]
+pub struct LiveLink {
+    /// Its number in the log.
+    pub connection: u64,
+    /// The peer's FQDN.
+    pub peer: String,
+    /// The listener that it came through; `None`: we dialled.
+    pub listener: Option<String>,
+    /// The other side.
+    pub remote: SocketAddr,
+    /// What they presented.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The leaf that we have shown, if we dialled.
+    pub shown: Option<CertificateDer<'static>>,
+}
+
+/// What the shards hold.
+#[derive(Clone, Debug, Default)]
+pub struct LiveLinks {
+    /// Connections with peers, at most [`MOST_LINKS_SHOWN`].
+    pub peers: Vec<LiveLink>,
+    /// Connections with peers beyond that.
+    pub left_out: usize,
+    /// Clients by the name of their listener.
+    pub clients: BTreeMap<String, usize>,
+}
+
+impl LiveLinks {
+    fn add(&mut self, other: Self) {
+        self.left_out += other.left_out;
+        for link in other.peers {
+            self.add_peer(|| link);
+        }
+        for (listener, count) in other.clients {
+            *self.clients.entry(listener).or_default() += count;
+        }
+    }
+
+    fn add_peer(&mut self, link: impl FnOnce() -> LiveLink) {
+        if self.peers.len() < MOST_LINKS_SHOWN {
+            self.peers.push(link());
+        } else {
+            self.left_out += 1;
+        }
+    }
+}
+
+/// Which connections to close.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// The one with this number.
+    Connection(u64),
+    /// Every one with this peer.
+    Peer(String),
+}
+
+impl Edge {
+    /// What all shards hold. A shard that does not answer within `patience` makes it `None`.
+    pub async fn links(&self, patience: Duration) -> Option<LiveLinks> {
+        let mut all = LiveLinks::default();
+        for inbox in &self.inboxes.0 {
+            let (reply, wait) = oneshot::channel();
+            inbox.try_send(ShardMessage::Links { reply }).ok()?;
+            all.add(tokio::time::timeout(patience, wait).await.ok()?.ok()?);
+        }
+        Some(all)
+    }
+
+    /// Closes connections; gives how many. What is queued on them is still sent. A shard that does not answer within
+    /// `patience` makes it `None`.
+    pub async fn kick(&self, which: &Which, patience: Duration) -> Option<usize> {
+        let mut closed = 0;
+        for inbox in &self.inboxes.0 {
+            let (reply, wait) = oneshot::channel();
+            let which = which.clone();
+            inbox.try_send(ShardMessage::Kick { which, reply }).ok()?;
+            closed += tokio::time::timeout(patience, wait).await.ok()?.ok()?;
+        }
+        Some(closed)
+    }
+}
+
+impl Shard {
+    /// What this shard holds.
+    pub(super) fn live_links(&self) -> LiveLinks {
+        let mut found = LiveLinks::default();
+        for link in self.all_links() {
+            let listener = match link.via {
+                Via::Listener(index) => {
+                    Some(self.listeners.get(index).cloned().unwrap_or_default())
+                }
+                Via::Dialled => None,
+            };
+            let Some(peer) = &link.peer else {
+                *found
+                    .clients
+                    .entry(listener.unwrap_or_default())
+                    .or_default() += 1;
+                continue;
+            };
+            found.add_peer(|| LiveLink {
+                connection: link.number,
+                peer: peer.to_string(),
+                listener,
+                remote: link.remote(),
+                chain: link.chain.clone(),
+                shown: link.shown.as_ref().map(|(_, leaf)| leaf.clone()),
+            });
+        }
+        found
+    }
+
+    /// Closes these connections; gives how many.
+    pub(super) fn kick(&self, which: &Which) -> usize {
+        let meant = |link: &super::link::Link| match which {
+            Which::Connection(number) => link.number == *number,
+            Which::Peer(fqdn) => link.peer.as_deref() == Some(fqdn),
+        };
+        let links = self.all_links();
+        let meant = links.iter().filter(|link| meant(link));
+        meant.map(|link| link.close("kicked")).count()
+    }
+}
