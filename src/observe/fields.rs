@@ -255,10 +255,7 @@ impl Event {
                 detail,
                 decision,
             } => {
-                take("direction", Text(direction));
-                take("remote", Address(*remote));
-                take("via", Text(via));
-                text(take, "sni", sni.as_deref());
+                ends(take, direction, *remote, via, sni.as_deref());
                 take("reason", Text(reason));
                 text(take, "detail", detail.as_deref());
                 if let Some(decision) = decision {
@@ -276,10 +273,7 @@ impl Event {
                 shown,
                 decision,
             } => {
-                take("direction", Text(direction));
-                take("remote", Address(*remote));
-                take("via", Text(via));
-                text(take, "sni", sni.as_deref());
+                ends(take, direction, *remote, via, sni.as_deref());
                 take("reason", Text(reason));
                 take("alert", Number(u64::from(*alert)));
                 take("detail", Text(detail));
@@ -300,10 +294,7 @@ impl Event {
                 reason,
                 detail,
             } => {
-                take("direction", Text(direction));
-                take("remote", Address(*remote));
-                take("via", Text(via));
-                text(take, "sni", sni.as_deref());
+                ends(take, direction, *remote, via, sni.as_deref());
                 take("reason", Text(reason));
                 text(take, "detail", detail.as_deref());
             }
@@ -403,6 +394,14 @@ fn decision(decision: &Decision, take: &mut Take<'_>) {
     number(take, "valid_until", decision.valid_until);
     take("generation", Value::Number(decision.generation));
     number(take, "line", decision.line.map(u64::from));
+}
+
+/// Between whom a handshake that failed was.
+fn ends(take: &mut Take<'_>, direction: &str, remote: SocketAddr, via: &str, sni: Option<&str>) {
+    take("direction", Value::Text(direction));
+    take("remote", Value::Address(remote));
+    take("via", Value::Text(via));
+    text(take, "sni", sni);
 }
 
 fn verdict(verdict: Verdict) -> &'static str {

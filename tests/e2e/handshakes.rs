@@ -1,6 +1,6 @@
 //! Every handshake ends in exactly one event: accepted, refused by us, refused by them, or aborted; floods are counted.
 use crate::harness::tls::{VERSIONS, client_config, connect, server_config, shake, silent_server};
-use crate::harness::{Edge, Lab, SOON, World};
+use crate::harness::{Edge, Lab, SOON, World, message_passes};
 use serde_json::Value;
 use sipward::lab::site::EDGE;
 use sipward::lab::{Client, EventLog, Server, trust_only};
@@ -40,14 +40,7 @@ async fn edge_with(lab: &Lab, fe01: std::net::SocketAddr) -> (Edge, Server) {
 /// A request that goes to the first home server and, since that one refuses us, to the second.
 async fn fails_over(lab: &Lab, edge: &Edge, fe02: &Server) {
     let alice = lab.client(edge, "alice").await;
-    let sent = alice
-        .message("sip:bob@contoso.test", "hi")
-        .send()
-        .await
-        .unwrap();
-    let got = fe02.expect("MESSAGE").await.unwrap();
-    fe02.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
+    message_passes(&alice, fe02).await;
 }
 
 #[tokio::test]
@@ -94,14 +87,7 @@ async fn a_server_that_refuses_our_certificate_is_one_event_in_tls_1_2_and_1_3()
 async fn a_connection_that_we_made_counts_once_the_server_has_spoken() {
     let world = World::new().await;
     let alice = world.client("alice").await;
-    let sent = alice
-        .message("sip:bob@contoso.test", "hi")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe01.expect("MESSAGE").await.unwrap();
-    world.fe01.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
+    message_passes(&alice, &world.fe01).await;
     let log = world.stop().await;
     let outbound = tally(&log, "outbound");
     assert_eq!(outbound.len(), 1, "{outbound:?}");
@@ -261,14 +247,7 @@ async fn stalled_handshakes_end_at_their_bound_and_hold_up_nobody() {
     }
     // While they hang a client comes in and is served.
     let alice = world.client("alice").await;
-    let sent = alice
-        .message("sip:bob@contoso.test", "hi")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe01.expect("MESSAGE").await.unwrap();
-    world.fe01.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
+    message_passes(&alice, &world.fe01).await;
     for mut tcp in stalled {
         let mut sink = Vec::new();
         let _ = tokio::time::timeout(SOON, tcp.read_to_end(&mut sink))

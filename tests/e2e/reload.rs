@@ -1,17 +1,5 @@
 //! SIGHUP: a bad reload changes nothing, a good one changes everything at once, live connections included.
-use crate::harness::{SOON, World};
-use sipward::lab::End;
-
-async fn message_passes(from: &End, to: &End) {
-    let sent = from
-        .message("sip:bob@contoso.test", "hi")
-        .send()
-        .await
-        .unwrap();
-    let got = to.expect("MESSAGE").await.unwrap();
-    to.reply(&got, 200).await.unwrap();
-    from.answer(&sent, 200).await.unwrap();
-}
+use crate::harness::{SOON, World, message_passes};
 
 #[tokio::test]
 async fn a_bad_reload_says_why_and_changes_nothing() {

@@ -1,10 +1,13 @@
 //! Nothing resumes, so that no session can skip a trust decision: RFC 8446 §2.2 and RFC 5246 §7.3 are left unused.
-use crate::harness::tls::{VERSIONS, client_config, shake};
-use crate::harness::{SOON, World};
+use crate::harness::tls::{VERSIONS, client_config, server_config, shake};
+use crate::harness::{Lab, SOON, World, message_passes};
 use rustls::client::Resumption;
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::server::ServerSessionMemoryCache;
+use rustls::{ClientConfig, HandshakeKind, ServerConfig};
 use sipward::lab::pki::LeafSpec;
 use sipward::lab::site::{EDGE, PARTNER_EDGE};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const FE02: &str = "fe02.contoso.test";
@@ -13,6 +16,64 @@ const FE02: &str = "fe02.contoso.test";
 fn eager(mut config: ClientConfig) -> ClientConfig {
     config.resumption = Resumption::in_memory_sessions(8);
     config
+}
+
+/// A server that offers everything to resume by, answers one keep-alive and leaves; gives how each handshake was made.
+async fn tempting_server(mut config: ServerConfig) -> (SocketAddr, Arc<Mutex<Vec<HandshakeKind>>>) {
+    config.session_storage = ServerSessionMemoryCache::new(8);
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
+    config.send_tls13_tickets = 2;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let kinds = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&kinds);
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let mut stream = acceptor.accept(tcp).await.unwrap();
+            let kind = stream.get_ref().1.handshake_kind();
+            seen.lock().unwrap().extend(kind);
+            // The keep-alive and the whole request: what is left unread would turn the end into a reset.
+            let mut got = Vec::new();
+            while !got.ends_with(b"\r\n\r\nhi") {
+                stream.read_buf(&mut got).await.unwrap();
+            }
+            stream.write_all(b"\r\n").await.unwrap();
+            let _ = stream.shutdown().await;
+            let _ = stream.read_to_end(&mut got).await;
+        }
+    });
+    (address, kinds)
+}
+
+#[tokio::test]
+async fn a_server_that_we_dial_is_never_taken_at_an_old_word() {
+    const FE01: &str = "fe01.contoso.test";
+    for version in VERSIONS {
+        let lab = Lab::new();
+        let identity = lab.site.enterprise.server(FE01).unwrap();
+        let config = server_config(version, &lab.roots, &identity);
+        let (fe01, kinds) = tempting_server(config).await;
+        let fe02 = lab.home("fe02").await;
+        let topology = lab
+            .site
+            .topology(&[(FE01, fe01), (FE02, fe02.address())], None);
+        let edge = lab.edge(&topology).await;
+        let alice = lab.client(&edge, "alice").await;
+        for _ in 0..2 {
+            let mark = edge.log.mark();
+            // fe01 leaves without an answer, so fe02 gives it.
+            message_passes(&alice, &fe02).await;
+            edge.log
+                .wait_after(mark, "connection_closed", |e| e["peer"] == FE01)
+                .await
+                .unwrap();
+        }
+        edge.stop().await;
+        let kinds = kinds.lock().unwrap();
+        assert_eq!(kinds.len(), 2, "{kinds:?}");
+        assert!(!kinds.contains(&HandshakeKind::Resumed), "{kinds:?}");
+    }
 }
 
 /// One handshake and a keep-alive; gives how it was made. An end before the keep-alive's answer is a refusal.

@@ -1,6 +1,6 @@
 //! Trust taken away from live connections: nothing new runs on them, what runs may finish, then they are closed.
 use crate::harness::tls::{VERSIONS, client_config, connect};
-use crate::harness::{Lab, SOON, World};
+use crate::harness::{Lab, SOON, World, message_passes};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use sipward::lab::pki::{Issued, LeafSpec};
@@ -129,14 +129,7 @@ async fn a_revoked_certificate_loses_its_connection_at_once() {
 async fn a_removed_peer_is_out_of_its_pool_at_once() {
     let mut world = patient_world().await;
     let alice = world.client("alice").await;
-    let sent = alice
-        .message("sip:bob@contoso.test", "hi")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe01.expect("MESSAGE").await.unwrap();
-    world.fe01.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
+    let got = message_passes(&alice, &world.fe01).await;
     let event = world
         .reload_with(|t| {
             t.remove("[[peer]]", "fqdn", FE01);
@@ -152,14 +145,7 @@ async fn a_removed_peer_is_out_of_its_pool_at_once() {
         .await
         .unwrap();
     assert_eq!(event["reason"], "not_in_topology");
-    let sent = alice
-        .message("sip:bob@contoso.test", "hi")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe02.expect("MESSAGE").await.unwrap();
-    world.fe02.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
+    message_passes(&alice, &world.fe02).await;
     world.stop().await;
 }
 
@@ -183,15 +169,8 @@ async fn a_new_certificate_of_ours_rides_no_old_connection_and_a_ringing_call_su
         .unwrap();
     assert_eq!(event["reason"], "own_certificate_replaced");
     // What is new goes over a connection of its own.
-    let sent = alice
-        .message("sip:bob@contoso.test", "hi")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe01.expect("MESSAGE").await.unwrap();
+    let got = message_passes(&alice, &world.fe01).await;
     assert_ne!(got.wire.remote(), invite.wire.remote());
-    world.fe01.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
     // The call goes on where it began, and then that connection has had its day.
     assert!(invite.wire.is_live());
     world.fe01.accept(&invite).await.unwrap();

@@ -94,7 +94,18 @@ fn no_session_can_be_resumed() {
         Call-ID: interop-ticket\r\n\
         CSeq: 1 OPTIONS\r\n\
         Content-Length: 0\r\n\r\n";
+    let directory = tempfile::tempdir().unwrap();
     for version in ["-tls1_3", "-tls1_2"] {
+        let session = directory.path().join(version);
+        let session = session.to_str().unwrap();
+        // What openssl could save of a whole visit is offered in the next.
+        let saved = scene.openssl().handshake(&[version, "-sess_out", session]);
+        saved.assert_has("Verify return code: 0 (ok)");
+        if std::path::Path::new(session).exists() {
+            let again = scene.openssl().handshake(&[version, "-sess_in", session]);
+            again.assert_has("New, TLSv1.");
+            assert!(!again.text.contains("Reused, "), "{}", again.text);
+        }
         let text = scene.openssl().converse(&[version], request, "SIP/2.0 483");
         assert!(text.contains("Verify return code: 0 (ok)"), "{text}");
         if version == "-tls1_2" {

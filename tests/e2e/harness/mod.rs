@@ -7,7 +7,8 @@ use sipward::daemon::control::{ExplainedDecision, RefusalCode, Reply, Request, a
 use sipward::lab::pki::Issued;
 use sipward::lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
 use sipward::lab::{
-    Client, EdgeFace, EventLog, HomeServer, Registrar, Server, ServerSpec, Transcript, trust_only,
+    Client, EdgeFace, End, EventLog, HomeServer, Received, Registrar, Server, ServerSpec,
+    Transcript, trust_only,
 };
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -366,4 +367,17 @@ pub(crate) fn automatic(server: Server, registrar: &Registrar, edge: &Edge) -> H
     let home = HomeServer::start(server, registrar, &[HOME], true);
     home.set_edge(edge.address, EDGE);
     home
+}
+
+/// A MESSAGE to the home domain that arrives at `to` and is answered there.
+pub(crate) async fn message_passes(from: &End, to: &End) -> Received {
+    let sent = from
+        .message("sip:bob@contoso.test", "hi")
+        .send()
+        .await
+        .unwrap();
+    let got = to.expect("MESSAGE").await.unwrap();
+    to.reply(&got, 200).await.unwrap();
+    from.answer(&sent, 200).await.unwrap();
+    got
 }
