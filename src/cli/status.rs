@@ -2,6 +2,7 @@
 use super::Exit;
 use super::target::{Target, unexpected};
 use crate::daemon::control::{ReloadReport, Reply, Request, Status as Figures};
+use crate::topology::show_duration;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ fn page(figures: &Figures, out: &mut dyn Write) -> io::Result<()> {
             "sipward {}, process {}, up {}",
             figures.version,
             figures.pid,
-            crate::topology::show_duration(Duration::from_secs(figures.uptime_s))
+            show_duration(Duration::from_secs(figures.uptime_s))
         ),
     )?;
     row("topology", figures.topology.display().to_string())?;
@@ -67,8 +68,18 @@ fn page(figures: &Figures, out: &mut dyn Write) -> io::Result<()> {
         row(
             "peer",
             format!(
-                "{} ({}): {} connections of theirs, {} of ours",
-                peer.peer, peer.kind, peer.inbound, peer.outbound
+                "{} ({}): {} connections of theirs, {} of ours{}",
+                peer.peer,
+                peer.kind,
+                peer.inbound,
+                peer.outbound,
+                peer.last_down
+                    .as_ref()
+                    .map_or_else(String::new, |down| format!(
+                        "; last down {} ago: {}",
+                        show_duration(Duration::from_secs(down.ago_s)),
+                        down.reason
+                    ))
             ),
         )?;
     }

@@ -19,8 +19,8 @@ use crate::topology::{self, Accept, CrlRefusal, Direction, Fault, Topology};
 use crate::trust::{Generation, Presented, SeenChain, decide, explain};
 use arc_swap::ArcSwap;
 use control::{
-    Chains, ExplainedDecision, Inventory, ListenerStatus, LivePeer, Outline, PastDecision,
-    PeerStatus, ReloadReport, ReloadResult, SeenNow, Status, Unavailable,
+    Chains, ExplainedDecision, Inventory, LastDown, ListenerStatus, LivePeer, Outline,
+    PastDecision, PeerStatus, ReloadReport, ReloadResult, SeenNow, Status, Unavailable,
 };
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
@@ -399,9 +399,19 @@ fn by_peer(topology: &Topology, links: &LiveLinks) -> Vec<PeerStatus> {
             kind: peer.kind.word().to_owned(),
             inbound,
             outbound,
+            last_down: last_down(peer.fqdn.as_str(), links),
         }
     });
     peers.collect()
+}
+
+fn last_down(fqdn: &str, links: &LiveLinks) -> Option<LastDown> {
+    let downs = links.downs.iter().filter(|down| down.peer == fqdn);
+    let last = downs.min_by_key(|down| down.ago)?;
+    Some(LastDown {
+        reason: last.reason.to_owned(),
+        ago_s: last.ago.as_secs(),
+    })
 }
 
 /// What works but will surprise.

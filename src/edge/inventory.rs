@@ -1,12 +1,15 @@
 //! What the shards hold, gathered for an operator: live links with peers and counts of clients.
+use super::clock;
 use super::inbox::ShardMessage;
 use super::link::Via;
 use super::shard::Shard;
 use super::{Edge, MOST_LINKS_SHOWN};
+use crate::observe::Event;
 use rustls_pki_types::CertificateDer;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A live connection with a peer.
@@ -35,6 +38,8 @@ pub struct LiveLinks {
     pub left_out: usize,
     /// Clients by the name of their listener.
     pub clients: BTreeMap<String, usize>,
+    /// Peers that went down, in any shard.
+    pub downs: Vec<Down>,
 }
 
 impl LiveLinks {
@@ -43,6 +48,7 @@ impl LiveLinks {
         for link in other.peers {
             self.add_peer(|| link);
         }
+        self.downs.extend(other.downs);
         for (listener, count) in other.clients {
             *self.clients.entry(listener).or_default() += count;
         }
@@ -55,6 +61,21 @@ impl LiveLinks {
             self.left_out += 1;
         }
     }
+}
+
+/// Why peers went down, by name: the last time each.
+#[derive(Default)]
+pub(super) struct Downs(RefCell<HashMap<String, (&'static str, Instant)>>);
+
+/// Why a peer went down last.
+#[derive(Clone, Debug)]
+pub struct Down {
+    /// The peer's FQDN.
+    pub peer: String,
+    /// The reason code, as in `peer_down`.
+    pub reason: &'static str,
+    /// How long ago.
+    pub ago: Duration,
 }
 
 /// Which connections to close.
@@ -95,7 +116,10 @@ impl Edge {
 impl Shard {
     /// What this shard holds.
     pub(super) fn live_links(&self) -> LiveLinks {
-        let mut found = LiveLinks::default();
+        let mut found = LiveLinks {
+            downs: self.downs(),
+            ..LiveLinks::default()
+        };
         for link in self.all_links() {
             let listener = match link.via {
                 Via::Listener(index) => {
@@ -120,6 +144,35 @@ impl Shard {
             });
         }
         found
+    }
+
+    /// Says that a peer is down, and keeps why.
+    pub(super) fn peer_down(&self, peer: String, reason: &'static str, retry_in: Option<Duration>) {
+        let mut downs = self.downs.0.borrow_mut();
+        downs.insert(peer.clone(), (reason, clock::now()));
+        // Names come from the topology; those that it no longer has go.
+        if downs.len() > self.tls().generation().topology().peers().len() {
+            let tls = self.tls();
+            let topology = tls.generation().topology();
+            downs.retain(|name, _| topology.peer_by_fqdn(name).is_some());
+        }
+        self.log.emit(Event::PeerDown {
+            peer,
+            shard: u16::from(self.index),
+            reason,
+            retry_in,
+        });
+    }
+
+    fn downs(&self) -> Vec<Down> {
+        let now = clock::now();
+        let downs = self.downs.0.borrow();
+        let downs = downs.iter().map(|(peer, (reason, at))| Down {
+            peer: peer.clone(),
+            reason,
+            ago: now.saturating_duration_since(*at),
+        });
+        downs.collect()
     }
 
     /// Closes these connections; gives how many.

@@ -27,7 +27,7 @@ mod tls;
 
 pub use bind::Bound;
 pub use handshake::Negotiated;
-pub use inventory::{LiveLink, LiveLinks, Which};
+pub use inventory::{Down, LiveLink, LiveLinks, Which};
 pub use probe::{Attempt, ProbeVerdict, probe};
 pub use served::{Served, served};
 pub use standing::{Held, Standing, Way};

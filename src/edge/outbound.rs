@@ -6,7 +6,6 @@ use super::handshake::accepted_event;
 use super::late::Unconfirmed;
 use super::link::{Arrival, Link, Via};
 use super::shard::Shard;
-use crate::observe::Event;
 use crate::proxy::{Identity, LinkEvent};
 use crate::topology::{DialAddress, Limits, Peer, PeerRef};
 use std::cell::{Cell, RefCell};
@@ -131,12 +130,11 @@ impl Shard {
         if let Err(reason) = outcome {
             let now = clock::now();
             let retry_at = self.dialler.failed(fqdn, &self.limits(), now);
-            self.log.emit(Event::PeerDown {
-                peer: fqdn.to_owned(),
-                shard: u16::from(self.index),
+            self.peer_down(
+                fqdn.to_owned(),
                 reason,
-                retry_in: Some(retry_at.saturating_duration_since(now)),
-            });
+                Some(retry_at.saturating_duration_since(now)),
+            );
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
                 reason,

@@ -3,6 +3,7 @@
 use super::failed::Failure;
 use super::handshake::Greeting;
 use super::inbox::{Inboxes, ShardMessage};
+use super::inventory::Downs;
 use super::judge::Docket;
 use super::link::{Ending, Link};
 use super::outbound::Dialler;
@@ -77,6 +78,7 @@ pub(super) struct Shard {
     /// A connection or a handshake has ended.
     pub(super) ended: Notify,
     drained: Notify,
+    pub(super) downs: Downs,
     numbers: Cell<u64>,
 }
 
@@ -144,6 +146,7 @@ impl Shard {
             seen,
             ended: Notify::new(),
             drained: Notify::new(),
+            downs: Downs::default(),
             numbers: Cell::new(0),
         });
         let local = tokio::task::LocalSet::new();
@@ -487,12 +490,7 @@ impl Shard {
         *count -= 1;
         if *count == 0 {
             peers.remove(peer);
-            self.log.emit(Event::PeerDown {
-                peer: peer.to_string(),
-                shard: u16::from(self.index),
-                reason,
-                retry_in: None,
-            });
+            self.peer_down(peer.to_string(), reason, None);
         }
     }
 
@@ -511,12 +509,11 @@ impl Shard {
         if let Some(reason) = unconfirmed.and_then(|u| self.failed_late(link, ending, *u)) {
             let peer = link.peer.as_deref().unwrap_or_default();
             let retry_at = self.dialler.failed(peer, &self.limits(), now);
-            self.log.emit(Event::PeerDown {
-                peer: peer.to_owned(),
-                shard: u16::from(self.index),
+            self.peer_down(
+                peer.to_owned(),
                 reason,
-                retry_in: Some(retry_at.saturating_duration_since(now)),
-            });
+                Some(retry_at.saturating_duration_since(now)),
+            );
         } else {
             self.log.emit(Event::ConnectionClosed {
                 connection: link.number,

@@ -37,6 +37,19 @@ async fn status_shows_generation_listeners_and_connections() {
     let (code, page) = world.edge.command_text(&["status"]).await;
     assert_eq!(code, Some(0));
     assert!(page.contains("1 clients, 1 peers"), "{page}");
+    world.fe01.kill();
+    let down = world
+        .edge
+        .log
+        .wait("peer_down", |e| e["peer"] == "fe01.contoso.test");
+    let down = down.await.unwrap();
+    let (_, status) = world.edge.command(&["status"]).await;
+    let fe01 = &status["by_peer"][0];
+    assert_eq!(
+        (&fe01["peer"], &fe01["inbound"]),
+        (&json!("fe01.contoso.test"), &json!(0))
+    );
+    assert_eq!(fe01["last_down"]["reason"], down["reason"], "{status}");
     let log = world.stop().await;
     assert!(
         log.named("control_request").is_empty(),

@@ -13,8 +13,9 @@ pub use client::{AskError, ask};
 pub use inventory::{Inventory, LivePeer, Outline, Route, SeenNow};
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
 pub use protocol::{
-    Draining, ExplainedDecision, Kicked, ListenerStatus, PastDecision, PeerStatus, Refusal,
-    RefusalCode, ReloadReport, ReloadResult, Reply, Request, ServedCheck, ServedResult, Status,
+    Draining, ExplainedDecision, Kicked, LastDown, ListenerStatus, PastDecision, PeerStatus,
+    Refusal, RefusalCode, ReloadReport, ReloadResult, Reply, Request, ServedCheck, ServedResult,
+    Status,
 };
 
 pub(super) use inventory::Chains;

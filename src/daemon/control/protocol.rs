@@ -183,6 +183,17 @@ pub struct PeerStatus {
     pub inbound: usize,
     /// Connections that we made to it.
     pub outbound: usize,
+    /// Why it was down last, in any shard; the log's `peer_down`.
+    pub last_down: Option<LastDown>,
+}
+
+/// Why a peer was down last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastDown {
+    /// The reason code.
+    pub reason: String,
+    /// Seconds since.
+    pub ago_s: u64,
 }
 
 /// One listener.
