@@ -1,0 +1,156 @@
+//! The project's load generator: what relaying costs, in sipward and in the programs that it is compared with.
+//!
+//! `cargo bench --bench load -- [run|compare|memory|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
+//!
+//! * `run` measures one program and prints a table and one line of JSON,
+//! * `compare` does so for HAProxy, Kamailio and sipward in turn, and prints the ratios (see benches/compare.sh),
+//! * `memory` holds `--idle` connections and measures what each costs, and what a message costs beside them,
+//! * `smoke` is a short `run` against sipward that fails on the first error: it keeps this program alive in tests.
+
+mod crowd;
+mod home;
+mod phases;
+mod report;
+mod target;
+mod tls;
+mod traffic;
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+use target::Kind;
+
+/// What any step of the load may end with.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// What may be chosen on the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) target: Kind,
+    /// Length of each phase.
+    pub(crate) time: Duration,
+    /// Requests a second in the open loop.
+    pub(crate) rate: f64,
+    /// Requests unanswered in the closed loop.
+    pub(crate) outstanding: usize,
+    /// Client connections that send.
+    pub(crate) clients: usize,
+    /// Handshakes counted.
+    pub(crate) handshakes: usize,
+    /// Connections that only stay.
+    pub(crate) idle: usize,
+    /// Fresh starts of each program, of which the median counts.
+    pub(crate) starts: usize,
+    /// 0: the daemon's default.
+    pub(crate) shards: usize,
+    /// The daemon's program; another build may be named to compare with.
+    pub(crate) binary: String,
+}
+
+fn main() -> Outcome<()> {
+    let (command, options) = Options::from_args()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match command.as_str() {
+            "run" => {
+                let figures = phases::all(&options, options.target).await?;
+                report::show(options.target, &figures);
+                Ok(())
+            }
+            "compare" => compare(&options).await,
+            "memory" => {
+                let figures = phases::memory(&options).await?;
+                report::show(options.target, &figures);
+                Ok(())
+            }
+            "smoke" => {
+                let figures = phases::all(&options.short(), Kind::Sipward).await?;
+                report::show(Kind::Sipward, &figures);
+                report::faultless(&figures)
+            }
+            _ => Err(format!("unknown command {command}: run, compare, memory or smoke").into()),
+        }
+    })
+}
+
+/// Every program in turn, so that a noisy minute meets them all.
+async fn compare(options: &Options) -> Outcome<()> {
+    let mut all = report::Comparison::default();
+    for start in 1..=options.starts {
+        for kind in Kind::ALL {
+            eprintln!("start {start} of {}: {}", options.starts, kind.name());
+            match phases::all(options, kind).await {
+                Ok(figures) => all.add(kind, figures),
+                Err(error) => eprintln!("{}: {error}", kind.name()),
+            }
+        }
+    }
+    all.show();
+    Ok(())
+}
+
+/// A load generator has a clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "time is what this program measures"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+impl Options {
+    fn from_args() -> Outcome<(String, Self)> {
+        let mut options = Self {
+            target: Kind::Sipward,
+            time: Duration::from_secs(3),
+            rate: 2_000.0,
+            outstanding: 100,
+            clients: 20,
+            handshakes: 150,
+            idle: 200,
+            starts: 3,
+            shards: 0,
+            binary: env!("CARGO_BIN_EXE_sipward").to_owned(),
+        };
+        let mut command = None;
+        // Cargo itself passes --bench.
+        let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
+        while let Some(arg) = args.next() {
+            let Some(name) = arg.strip_prefix("--") else {
+                command = Some(arg);
+                continue;
+            };
+            let value = args
+                .next()
+                .ok_or_else(|| format!("--{name} wants a value"))?;
+            match name {
+                "target" => options.target = Kind::named(&value)?,
+                "seconds" => options.time = Duration::from_secs_f64(value.parse()?),
+                "rate" => options.rate = value.parse()?,
+                "outstanding" => options.outstanding = value.parse()?,
+                "clients" => options.clients = value.parse()?,
+                "handshakes" => options.handshakes = value.parse()?,
+                "idle" => options.idle = value.parse()?,
+                "starts" => options.starts = value.parse()?,
+                "shards" => options.shards = value.parse()?,
+                "binary" => options.binary = value,
+                _ => return Err(format!("unknown option --{name}").into()),
+            }
+        }
+        Ok((command.unwrap_or_else(|| "run".to_owned()), options))
+    }
+
+    /// As little as shows that everything works.
+    fn short(&self) -> Self {
+        Self {
+            time: Duration::from_millis(300),
+            rate: 100.0,
+            outstanding: 4,
+            clients: 2,
+            handshakes: 3,
+            idle: 4,
+            ..self.clone()
+        }
+    }
+}

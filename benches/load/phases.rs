@@ -1,0 +1,214 @@
+//! The phases of a run: which load, how long, and what is computed from it.
+use super::target::{Kind, Target};
+use super::tls::{self, Dialler, Hello};
+use super::traffic::{self, Client, Pace, Scenario, Tally};
+use super::{Options, Outcome, crowd, home};
+use sipward::lab::site::Site;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Figures by name.
+pub(crate) type Figures = BTreeMap<&'static str, f64>;
+
+/// Time for buffers to be given back before memory is counted.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// A fresh start of one program and every phase of it.
+pub(crate) async fn all(options: &Options, kind: Kind) -> Outcome<Figures> {
+    let site = Site::new()?;
+    let fe01 = tls::home_identity(&site)?;
+    let home = home::start(&site)?;
+    let mut target = Target::start(kind, &site, home, options)?;
+    let full = Dialler::new(&site, Hello::Full, &fe01)?;
+    let mut figures = Figures::new();
+    let clients = connect(&target, &full, options.clients).await?;
+    let clients = messages(&target, clients, options, &mut figures).await?;
+    let clients = calls(&target, clients, options, &mut figures).await?;
+    drop(clients);
+    for (name, hello) in [
+        ("handshake_cpu_us", Hello::Full),
+        ("handshake_hybrid_cpu_us", Hello::Hybrid),
+        ("handshake_again_cpu_us", Hello::Resumed),
+        ("handshake_mtls_cpu_us", Hello::Mutual),
+    ] {
+        // The others know no hybrid and take no peer; they are compared by the full handshake.
+        if hello == Hello::Full || kind == Kind::Sipward {
+            let dialler = Dialler::new(&site, hello, &fe01)?;
+            let seen = crowd::handshakes(&target, &dialler, options.handshakes).await?;
+            figures.insert(name, seen.cpu_us);
+            if hello == Hello::Resumed {
+                figures.insert("handshakes_resumed", seen.resumed as f64);
+            }
+        }
+    }
+    let before = settled(&target).await;
+    let idle = crowd::idle(&target, &full, options.idle).await?;
+    let after = settled(&target).await;
+    figures.insert("idle_bytes", (after - before) / options.idle.max(1) as f64);
+    drop(idle);
+    if !target.alive() {
+        return Err("it has died under load".into());
+    }
+    Ok(figures)
+}
+
+async fn connect(target: &Target, dialler: &Dialler, count: usize) -> Outcome<Vec<Client>> {
+    let mut clients = Vec::new();
+    for number in 0..count {
+        clients.push(Client::connect(dialler, target.address, number).await?);
+    }
+    // Connections to the home server are up and caches are warm before anything counts.
+    let pace = Pace::Open { rate: 200.0 };
+    Ok(
+        traffic::run(clients, Scenario::Message, pace, Duration::from_secs(1))
+            .await?
+            .0,
+    )
+}
+
+async fn messages(
+    target: &Target,
+    clients: Vec<Client>,
+    options: &Options,
+    figures: &mut Figures,
+) -> Outcome<Vec<Client>> {
+    let open = Pace::Open { rate: options.rate };
+    let (clients, seen) = phase(target, clients, Scenario::Message, open, options.time).await?;
+    figures.insert("message_cpu_us", seen.per(2.0));
+    figures.insert("message_p50_us", seen.latency(0.5));
+    figures.insert("message_p99_us", seen.latency(0.99));
+    seen.faults(figures);
+    let closed = Pace::Closed {
+        outstanding: options.outstanding,
+    };
+    let (clients, seen) = phase(target, clients, Scenario::Message, closed, options.time).await?;
+    figures.insert("closed_per_s", seen.rate());
+    figures.insert("closed_p50_us", seen.latency(0.5));
+    figures.insert("closed_cpu_us", seen.per(2.0));
+    seen.faults(figures);
+    let (clients, seen) = phase(target, clients, Scenario::KeepAlive, open, options.time).await?;
+    figures.insert("keepalives_cpu_us", seen.per(0.001));
+    seen.faults(figures);
+    Ok(clients)
+}
+
+async fn calls(
+    target: &Target,
+    clients: Vec<Client>,
+    options: &Options,
+    figures: &mut Figures,
+) -> Outcome<Vec<Client>> {
+    let closed = Pace::Closed {
+        outstanding: options.outstanding,
+    };
+    let (clients, seen) = phase(
+        target,
+        clients,
+        Scenario::Register,
+        closed,
+        options.time / 3,
+    )
+    .await?;
+    figures.insert("registers_per_s", seen.rate());
+    figures.insert("register_p50_us", seen.latency(0.5));
+    figures.insert("register_cpu_us", seen.per(2.0));
+    seen.faults(figures);
+    let (clients, seen) = phase(target, clients, Scenario::Call, closed, options.time).await?;
+    figures.insert("calls_per_s", seen.rate());
+    figures.insert("call_p50_us", seen.latency(0.5));
+    figures.insert("call_cpu_us", seen.per(1.0));
+    seen.faults(figures);
+    Ok(clients)
+}
+
+/// What each idle connection costs at half and at the full count, and a message beside them.
+pub(crate) async fn memory(options: &Options) -> Outcome<Figures> {
+    let site = Site::new()?;
+    let fe01 = tls::home_identity(&site)?;
+    let home = home::start(&site)?;
+    let target = Target::start(options.target, &site, home, options)?;
+    let full = Dialler::new(&site, Hello::Full, &fe01)?;
+    let mut figures = Figures::new();
+    let open = Pace::Open { rate: options.rate };
+    let clients = connect(&target, &full, options.clients).await?;
+    let (few, half) = (100.min(options.idle), options.idle / 2);
+    let mut idle = crowd::idle(&target, &full, few).await?;
+    let before = settled(&target).await;
+    let (clients, seen) = phase(&target, clients, Scenario::Message, open, options.time).await?;
+    figures.insert("message_cpu_us_beside_100", seen.per(2.0));
+    idle.extend(crowd::idle(&target, &full, half.saturating_sub(few)).await?);
+    let middle = settled(&target).await;
+    idle.extend(crowd::idle(&target, &full, options.idle.saturating_sub(half)).await?);
+    let after = settled(&target).await;
+    let (clients, seen) = phase(&target, clients, Scenario::Message, open, options.time).await?;
+    figures.insert("message_cpu_us_beside_all", seen.per(2.0));
+    figures.insert("message_p99_us_beside_all", seen.latency(0.99));
+    figures.insert("idle_connections", idle.len() as f64);
+    figures.insert(
+        "idle_bytes_first_half",
+        (middle - before) / half.saturating_sub(few).max(1) as f64,
+    );
+    figures.insert(
+        "idle_bytes_second_half",
+        (after - middle) / options.idle.saturating_sub(half).max(1) as f64,
+    );
+    figures.insert("pss_bytes", after);
+    drop(clients);
+    Ok(figures)
+}
+
+async fn settled(target: &Target) -> f64 {
+    tokio::time::sleep(SETTLE).await;
+    target.pss() as f64
+}
+
+/// One phase's load and what it took.
+struct Seen {
+    tally: Tally,
+    cpu: f64,
+    seconds: f64,
+}
+
+async fn phase(
+    target: &Target,
+    clients: Vec<Client>,
+    scenario: Scenario,
+    pace: Pace,
+    how_long: Duration,
+) -> Outcome<(Vec<Client>, Seen)> {
+    let (cpu, began) = (target.cpu(), super::now());
+    let (clients, tally) = traffic::run(clients, scenario, pace, how_long).await?;
+    let seen = Seen {
+        tally,
+        cpu: target.cpu() - cpu,
+        seconds: began.elapsed().as_secs_f64(),
+    };
+    Ok((clients, seen))
+}
+
+impl Seen {
+    fn count(&self) -> f64 {
+        self.tally.latencies.len() as f64
+    }
+
+    /// CPU microseconds for each of so many parts of a transaction.
+    fn per(&self, parts: f64) -> f64 {
+        self.cpu * 1e6 / (self.count() * parts).max(f64::MIN_POSITIVE)
+    }
+
+    fn rate(&self) -> f64 {
+        self.count() / self.seconds
+    }
+
+    fn latency(&self, share: f64) -> f64 {
+        self.tally.latencies.value_at_quantile(share) as f64 / 1e3
+    }
+
+    fn faults(&self, figures: &mut Figures) {
+        *figures.entry("errors").or_default() += self.tally.errors as f64;
+        *figures.entry("lost").or_default() += self.tally.lost as f64;
+        if self.tally.latencies.is_empty() {
+            *figures.entry("lost").or_default() += 1.0;
+        }
+    }
+}

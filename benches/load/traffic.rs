@@ -1,0 +1,395 @@
+//! Clients that send requests or keep-alives over one connection each: fixed octets with a number patched in, answers
+//! found by that number, so that the load costs less than what it measures.
+use super::Outcome;
+use super::tls::Dialler;
+use hdrhistogram::Histogram;
+use memchr::memmem;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+use tokio_rustls::client::TlsStream;
+
+/// Ten digits, so that the number can be patched in place.
+const BLANK: &str = "##########";
+/// In Call-ID, before the number.
+const MARK: &[u8] = b"Call-ID: bench-";
+/// A short text.
+const BODY: &[u8] = b"The quick brown fox jumps over the lazy dog; sixty-four octets..";
+/// How long answers may still come when a phase has ended.
+const GRACE: Duration = Duration::from_secs(5);
+/// Tokio's timer counts milliseconds: a send that is late by no more than this is not late.
+const TIMER: Duration = Duration::from_millis(2);
+
+/// What a client sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scenario {
+    /// MESSAGE and its 200.
+    Message,
+    /// REGISTER and its 200.
+    Register,
+    /// INVITE 180 200 ACK BYE 200.
+    Call,
+    /// CRLF CRLF and its CRLF (RFC 5626 §4.4.1).
+    KeepAlive,
+}
+
+/// When a client sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// So many a second over all clients, whatever comes back.
+    Open { rate: f64 },
+    /// So many unanswered over all clients.
+    Closed { outstanding: usize },
+}
+
+/// What a phase has seen.
+pub(crate) struct Tally {
+    /// Nanoseconds from when a request was due to its final answer.
+    pub(crate) latencies: Histogram<u64>,
+    /// Final answers other than 200.
+    pub(crate) errors: u64,
+    /// Sent and never answered.
+    pub(crate) lost: u64,
+}
+
+/// One client connection between phases.
+pub(crate) struct Client {
+    stream: TlsStream<TcpStream>,
+    number: usize,
+    local: SocketAddr,
+    /// Count of requests so far: no Call-ID is used twice.
+    sent: u64,
+}
+
+/// One client connection in a phase.
+struct Run {
+    scenario: Scenario,
+    first: Template,
+    local: SocketAddr,
+    number: usize,
+    first_sent: u64,
+    sent: u64,
+    /// When each request since `first_sent` was due; `None` once it is answered.
+    due: Vec<Option<Instant>>,
+    answered: u64,
+    /// Octets to write.
+    out: Vec<u8>,
+    tally: Tally,
+}
+
+/// A request with the places of its number.
+struct Template {
+    octets: Vec<u8>,
+    places: Vec<usize>,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Outcome<Self> {
+        Ok(Self {
+            latencies: Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?,
+            errors: 0,
+            lost: 0,
+        })
+    }
+}
+
+impl Client {
+    pub(crate) async fn connect(
+        dialler: &Dialler,
+        address: SocketAddr,
+        number: usize,
+    ) -> Outcome<Self> {
+        let stream = dialler.dial(address).await?;
+        let local = stream.get_ref().0.local_addr()?;
+        Ok(Self {
+            stream,
+            number,
+            local,
+            sent: 0,
+        })
+    }
+
+    /// One keep-alive and its answer, after which nothing of the handshake waits on either side.
+    pub(crate) async fn ping(&mut self) -> Outcome<()> {
+        self.stream.write_all(b"\r\n\r\n").await?;
+        self.stream.flush().await?;
+        let mut pong = [0; 2];
+        self.stream.read_exact(&mut pong).await?;
+        Ok(())
+    }
+}
+
+/// Runs a scenario over all clients and gives them back with what they have seen.
+pub(crate) async fn run(
+    clients: Vec<Client>,
+    scenario: Scenario,
+    pace: Pace,
+    how_long: Duration,
+) -> Outcome<(Vec<Client>, Tally)> {
+    let local = LocalSet::new();
+    let (count, began) = (clients.len(), super::now());
+    let mut tasks = Vec::new();
+    for (place, client) in clients.into_iter().enumerate() {
+        tasks.push(local.spawn_local(async move {
+            phase(client, scenario, pace, (place, count), began, how_long)
+                .await
+                .map_err(|e| e.to_string())
+        }));
+    }
+    local
+        .run_until(async move {
+            let (mut back, mut sum) = (Vec::new(), Tally::new()?);
+            for task in tasks {
+                let (client, tally) = task.await??;
+                sum.latencies.add(&tally.latencies)?;
+                sum.errors += tally.errors;
+                sum.lost += tally.lost;
+                back.push(client);
+            }
+            Ok((back, sum))
+        })
+        .await
+}
+
+async fn phase(
+    mut client: Client,
+    scenario: Scenario,
+    pace: Pace,
+    (place, count): (usize, usize),
+    began: Instant,
+    how_long: Duration,
+) -> Outcome<(Client, Tally)> {
+    let end = began + how_long;
+    let mut run = Run::new(&client, scenario)?;
+    let mut pending = Vec::with_capacity(64 * 1024);
+    // Who sends by the clock begins at a place of its own in the round.
+    let period = match pace {
+        Pace::Open { rate } => Duration::from_secs_f64(count as f64 / rate),
+        Pace::Closed { .. } => GRACE,
+    };
+    let mut due = began + period.mul_f64(place as f64 / count.max(1) as f64);
+    if let Pace::Closed { outstanding } = pace {
+        for _ in 0..outstanding.div_ceil(count.max(1)) {
+            run.send(super::now());
+        }
+        client.stream.write_all(&run.out).await?;
+        client.stream.flush().await?;
+        run.out.clear();
+    }
+    let mut sleep = std::pin::pin!(tokio::time::sleep_until(due.into()));
+    loop {
+        let open = matches!(pace, Pace::Open { .. }) && due < end;
+        let whole = run.answered == run.sent - run.first_sent;
+        let last = if whole { end } else { end + GRACE };
+        tokio::select! {
+            biased;
+            () = &mut sleep, if open => {
+                let now = super::now();
+                while due <= now && due < end {
+                    let on_time = now.saturating_duration_since(due) < TIMER;
+                    run.send(if on_time { now } else { due });
+                    due += period;
+                }
+                sleep.as_mut().reset(due.into());
+            }
+            read = client.stream.read_buf(&mut pending) => {
+                if read? == 0 {
+                    return Err("the program under load has closed a connection".into());
+                }
+                let now = super::now();
+                let finished = run.answers(&mut pending, now);
+                if matches!(pace, Pace::Closed { .. }) && now < end {
+                    for _ in 0..finished {
+                        run.send(now);
+                    }
+                }
+            }
+            () = tokio::time::sleep_until(last.into()), if !open => break,
+        }
+        if !run.out.is_empty() {
+            client.stream.write_all(&run.out).await?;
+            client.stream.flush().await?;
+            run.out.clear();
+        }
+        if run.answered == run.sent - run.first_sent && super::now() >= end {
+            break;
+        }
+    }
+    run.tally.lost = (run.sent - run.first_sent).saturating_sub(run.answered);
+    client.sent = run.sent;
+    Ok((client, run.tally))
+}
+
+impl Run {
+    fn new(client: &Client, scenario: Scenario) -> Outcome<Self> {
+        let first = match scenario {
+            Scenario::Message => Template::request("MESSAGE", client),
+            Scenario::Register => Template::request("REGISTER", client),
+            Scenario::Call => Template::request("INVITE", client),
+            Scenario::KeepAlive => Template::new(b"\r\n\r\n".to_vec()),
+        };
+        Ok(Self {
+            scenario,
+            first,
+            local: client.local,
+            number: client.number,
+            first_sent: client.sent,
+            sent: client.sent,
+            due: Vec::new(),
+            answered: 0,
+            out: Vec::new(),
+            tally: Tally::new()?,
+        })
+    }
+
+    fn send(&mut self, due: Instant) {
+        self.first.write(self.sent, &mut self.out);
+        self.sent += 1;
+        self.due.push(Some(due));
+    }
+
+    /// Takes every whole answer off `pending`; gives how many transactions or calls are over.
+    fn answers(&mut self, pending: &mut Vec<u8>, now: Instant) -> usize {
+        let (mut done, mut finished) = (0_usize, 0_usize);
+        loop {
+            let rest = pending.get(done..).unwrap_or_default();
+            if rest.starts_with(b"\r\n") {
+                done += 2;
+                // One CRLF may answer several that were read together.
+                while self.scenario == Scenario::KeepAlive && self.over(self.answered, true, now) {
+                    finished += 1;
+                }
+                continue;
+            }
+            // Every answer ends with its head.
+            let Some(end) = memmem::find(rest, b"\r\n\r\n") else {
+                break;
+            };
+            let head = rest.get(..end + 4).unwrap_or_default();
+            done += head.len();
+            if head.starts_with(b"SIP/2.0 1") {
+                continue;
+            }
+            let ok = head.starts_with(b"SIP/2.0 200");
+            let Some(number) = number_of(head) else {
+                continue;
+            };
+            if self.scenario == Scenario::Call && ok && memmem::find(head, b"\nCSeq: 1 ").is_some()
+            {
+                self.acknowledge(number, head);
+            } else {
+                finished += usize::from(self.over(number.wrapping_sub(self.first_sent), ok, now));
+            }
+        }
+        pending.drain(..done);
+        finished
+    }
+
+    /// Enters a final answer.
+    fn over(&mut self, index: u64, ok: bool, now: Instant) -> bool {
+        let due = usize::try_from(index)
+            .ok()
+            .and_then(|at| self.due.get_mut(at)?.take());
+        let Some(due) = due else {
+            return false;
+        };
+        self.answered += 1;
+        self.tally.errors += u64::from(!ok);
+        let took = now.saturating_duration_since(due).as_nanos();
+        self.tally
+            .latencies
+            .saturating_record(u64::try_from(took).unwrap_or(u64::MAX));
+        true
+    }
+
+    /// ACK and BYE of a call that was answered.
+    fn acknowledge(&mut self, number: u64, head: &[u8]) {
+        let mut routes: Vec<&[u8]> = Vec::new();
+        let mut contact: &[u8] = b"sip:bob@contoso.test";
+        for line in head.split(|octet| *octet == b'\n') {
+            if let Some(value) = line.strip_prefix(b"Record-Route: ") {
+                routes.push(value.trim_ascii_end());
+            } else if let Some(value) = line.strip_prefix(b"Contact: <") {
+                contact = value.split(|octet| *octet == b'>').next().unwrap_or(value);
+            }
+        }
+        for (method, cseq) in [("ACK", 1), ("BYE", 2)] {
+            let out = &mut self.out;
+            out.extend_from_slice(method.as_bytes());
+            out.push(b' ');
+            out.extend_from_slice(contact);
+            let (local, client) = (self.local, self.number);
+            let text = format!(
+                " SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bK-bench{client}-{number}-{method}\r\nMax-Forwards: 70\r\n"
+            );
+            out.extend_from_slice(text.as_bytes());
+            for route in routes.iter().rev() {
+                out.extend_from_slice(b"Route: ");
+                out.extend_from_slice(route);
+                out.extend_from_slice(b"\r\n");
+            }
+            let text = format!(
+                "From: \"Client {client}\" <sip:client{client}@contoso.test>;tag=f{number:010}\r\n\
+                 To: <sip:bob@contoso.test>;tag=home\r\n\
+                 Call-ID: bench-{number:010}@client{client}\r\n\
+                 CSeq: {cseq} {method}\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+impl Template {
+    fn new(octets: Vec<u8>) -> Self {
+        let places = memmem::find_iter(&octets, BLANK).collect();
+        Self { octets, places }
+    }
+
+    fn request(method: &str, client: &Client) -> Self {
+        let (number, local) = (client.number, client.local);
+        let (uri, to, body) = match method {
+            "REGISTER" => (
+                "sip:contoso.test".to_owned(),
+                format!("client{number}"),
+                &b""[..],
+            ),
+            _ => ("sip:bob@contoso.test".to_owned(), "bob".to_owned(), BODY),
+        };
+        let head = format!(
+            "{method} {uri} SIP/2.0\r\n\
+             Via: SIP/2.0/TLS {local};rport;branch=z9hG4bK-bench{number}-{BLANK}\r\n\
+             Max-Forwards: 70\r\n\
+             From: \"Client {number}\" <sip:client{number}@contoso.test>;tag=f{BLANK}\r\n\
+             To: <sip:{to}@contoso.test>\r\n\
+             Call-ID: bench-{BLANK}@client{number}\r\n\
+             CSeq: 1 {method}\r\n\
+             User-Agent: sipward-bench\r\n\
+             Contact: <sip:client{number}@{local};transport=tls>\r\n\
+             Content-Type: text/plain\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        Self::new([head.as_bytes(), body].concat())
+    }
+
+    fn write(&mut self, number: u64, out: &mut Vec<u8>) {
+        let digits = format!("{number:010}");
+        for at in &self.places {
+            if let Some(place) = self.octets.get_mut(*at..*at + digits.len()) {
+                place.copy_from_slice(digits.as_bytes());
+            }
+        }
+        out.extend_from_slice(&self.octets);
+    }
+}
+
+fn number_of(head: &[u8]) -> Option<u64> {
+    let at = memmem::find(head, MARK)? + MARK.len();
+    std::str::from_utf8(head.get(at..at + BLANK.len())?)
+        .ok()?
+        .parse()
+        .ok()
+}
