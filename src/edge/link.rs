@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// Reads per turn before other connections get theirs.
-const READS_PER_TURN: usize = 16;
+const READS_PER_TURN: usize = 4;
 
 /// Why a connection ends, and by whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,8 +88,25 @@ struct Session {
     framer: Framer,
     /// An incomplete message; empty and without memory while the connection is idle.
     buffer: Vec<u8>,
+    /// Messages that leave with the next flush, in one TLS record where they fit; without memory in between.
+    outgoing: Vec<u8>,
     /// Octets handed to the session and not yet to the socket, roughly.
     queued: usize,
+}
+
+impl Session {
+    /// What was written since the last flush becomes records: together, since each costs a seal here and one there.
+    fn encrypt(&mut self, shard: &Shard) {
+        if self.outgoing.is_empty() {
+            return;
+        }
+        let octets = std::mem::take(&mut self.outgoing);
+        // Without a buffer limit the writer takes everything, and the session lives in memory: this cannot fail.
+        if io::Write::write_all(&mut self.tls.writer(), &octets).is_ok() {
+            self.queued += octets.len();
+        }
+        shard.give_buffer(octets);
+    }
 }
 
 /// What becomes of the connection's task after a turn.
@@ -138,6 +155,7 @@ impl Link {
                 tls,
                 framer: Framer::default(),
                 buffer: Vec::new(),
+                outgoing: Vec::new(),
                 queued: 0,
             }),
             wake: Notify::new(),
@@ -188,13 +206,13 @@ impl Link {
         self.wake.notify_one();
     }
 
-    /// Encrypts one message; it leaves with the next flush. Gives whether the link must be flushed.
-    pub(super) fn write(&self, octets: &[u8]) -> bool {
+    /// Queues one message; it leaves with the next flush. Gives whether the link must be flushed.
+    pub(super) fn write(&self, octets: &[u8], shard: &Shard) -> bool {
         let mut session = self.session.borrow_mut();
-        // Without a buffer limit the writer takes everything, and the session lives in memory: this cannot fail.
-        if io::Write::write_all(&mut session.tls.writer(), octets).is_ok() {
-            session.queued += octets.len();
+        if session.outgoing.capacity() == 0 {
+            session.outgoing = shard.take_buffer();
         }
+        session.outgoing.extend_from_slice(octets);
         !self.dirty.replace(true)
     }
 
@@ -203,6 +221,7 @@ impl Link {
         self.dirty.set(false);
         let mut session = self.session.borrow_mut();
         let session = &mut *session;
+        session.encrypt(shard);
         while session.tls.wants_write() {
             match session.tls.write_tls(&mut Socket(&self.tcp)) {
                 Ok(0) => break,
@@ -313,7 +332,7 @@ impl Link {
         }
         let mut turn = Turn::Again;
         for _ in 0..READS_PER_TURN {
-            match self.fill(&mut buffer) {
+            match self.fill(&mut buffer, shard) {
                 Fill::Data => {}
                 Fill::Empty => {
                     turn = Turn::Wait;
@@ -352,7 +371,7 @@ impl Link {
     }
 
     /// One read from the socket through the session into `buffer`.
-    fn fill(&self, buffer: &mut Vec<u8>) -> Fill {
+    fn fill(&self, buffer: &mut Vec<u8>, shard: &Shard) -> Fill {
         let mut session = self.session.borrow_mut();
         let tls = &mut session.tls;
         let before = buffer.len();
@@ -360,46 +379,46 @@ impl Link {
         if buffer.len() > before {
             return Fill::Data;
         }
-        match tls.read_tls(&mut Socket(&self.tcp)) {
-            Ok(0) => {
-                return Fill::End(Ending {
-                    by: "them",
-                    reason: "eof_without_close_notify",
-                });
-            }
-            Ok(_) => {}
+        // The session takes 4 KiB at a time: the shard's buffer between it and the socket saves reads.
+        let mut wire = shard.wire();
+        let came = match self.tcp.try_read(&mut wire) {
+            Ok(0) => return Fill::End(theirs("eof_without_close_notify")),
+            Ok(came) => came,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fill::Empty,
-            Err(_) => {
-                return Fill::End(Ending {
-                    by: "them",
-                    reason: "io_error",
-                });
-            }
+            Err(_) => return Fill::End(theirs("io_error")),
+        };
+        if came < wire.len() {
+            // A short read has emptied the socket. Told so, Tokio waits for its next event instead of letting us ask
+            // the kernel a second time for every message.
+            let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = self.tcp.try_io(Interest::READABLE, empty);
         }
-        match tls.process_new_packets() {
-            Ok(state) => {
-                drain_plaintext(tls, buffer);
-                if state.peer_has_closed() {
+        let mut rest = wire.get(..came).unwrap_or_default();
+        while !rest.is_empty() {
+            if !matches!(tls.read_tls(&mut rest), Ok(taken) if taken > 0) {
+                return Fill::End(theirs("tls_error"));
+            }
+            match tls.process_new_packets() {
+                Ok(state) => {
+                    drain_plaintext(tls, buffer);
+                    if state.peer_has_closed() {
+                        return Fill::End(theirs("close_notify"));
+                    }
+                }
+                Err(rustls::Error::AlertReceived(alert)) => {
+                    return Fill::End(theirs(super::alert::alert(alert).code));
+                }
+                Err(_) => {
+                    // The alert that rustls has queued tells them why.
+                    let _ = tls.write_tls(&mut Socket(&self.tcp));
                     return Fill::End(Ending {
-                        by: "them",
-                        reason: "close_notify",
+                        by: "us",
+                        reason: "tls_error",
                     });
                 }
-                Fill::Data
-            }
-            Err(rustls::Error::AlertReceived(alert)) => Fill::End(Ending {
-                by: "them",
-                reason: super::alert::alert(alert).code,
-            }),
-            Err(_) => {
-                // The alert that rustls has queued tells them why.
-                let _ = tls.write_tls(&mut Socket(&self.tcp));
-                Fill::End(Ending {
-                    by: "us",
-                    reason: "tls_error",
-                })
             }
         }
+        Fill::Data
     }
 
     /// They have sent something after the handshake, or been silent for long enough: our certificate was accepted.
@@ -444,7 +463,7 @@ impl Link {
                     at += length;
                     self.active.set(now);
                     // RFC 5626 §4.4.1; at most one answer to what came in one read.
-                    if !std::mem::replace(&mut ponged, true) && self.write(b"\r\n") {
+                    if !std::mem::replace(&mut ponged, true) && self.write(b"\r\n", shard) {
                         shard.mark_dirty(self.id);
                     }
                 }
@@ -545,6 +564,7 @@ impl Link {
     fn finish(&self, shard: &Rc<Shard>, ending: Ending) {
         {
             let mut session = self.session.borrow_mut();
+            session.encrypt(shard);
             session.tls.send_close_notify();
             while session.tls.wants_write() {
                 match session.tls.write_tls(&mut Socket(&self.tcp)) {
@@ -555,6 +575,11 @@ impl Link {
         }
         shard.link_ended(self, ending);
     }
+}
+
+/// An end that the other side has made.
+fn theirs(reason: &'static str) -> Ending {
+    Ending { by: "them", reason }
 }
 
 /// Outcome of one read.
@@ -577,14 +602,8 @@ fn drain_plaintext(tls: &mut rustls::Connection, buffer: &mut Vec<u8>) {
     }
 }
 
-/// The non-blocking socket in the form that rustls takes.
+/// The non-blocking socket in the form that rustls writes to.
 struct Socket<'a>(&'a TcpStream);
-
-impl io::Read for Socket<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
-    }
-}
 
 impl io::Write for Socket<'_> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {

@@ -15,7 +15,7 @@ use crate::proxy::{Action, Actions, Core, CoreSetup, LinkEvent, LinkId, Origin, 
 use crate::sip::{FrameError, FrameLimits, Message};
 use crate::topology::Limits;
 use crate::trust::{Generation, SeenChains};
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,8 +25,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Read buffers kept for reuse, and the largest that is worth keeping.
-const SPARE_BUFFERS: usize = 64;
-const SPARE_BUFFER_BYTES: usize = 32 * 1024;
+const SPARE_BUFFERS: usize = 32;
+const SPARE_BUFFER_BYTES: usize = 64 * 1024;
+/// Octets that one read may take off a socket.
+const WIRE: usize = 32 * 1024;
 /// A core deadline that comes sooner than the armed one by less than this waits for it.
 const SLACK: Duration = Duration::from_millis(20);
 
@@ -59,6 +61,9 @@ pub(super) struct Shard {
     links: RefCell<Slots>,
     dirty: RefCell<Vec<Rc<Link>>>,
     buffers: RefCell<Vec<Vec<u8>>>,
+    /// What a read takes off a socket, before the session decrypts it: one for all connections, since none waits with
+    /// octets in it.
+    wire: RefCell<Box<[u8]>>,
     tls: RefCell<Rc<TlsConfigs>>,
     limits: RefCell<Rc<Limits>>,
     pub(super) dialler: Dialler,
@@ -130,6 +135,7 @@ impl Shard {
             links: RefCell::default(),
             dirty: RefCell::default(),
             buffers: RefCell::default(),
+            wire: RefCell::new(vec![0; WIRE].into_boxed_slice()),
             tls: RefCell::new(Rc::new(tls)),
             limits: RefCell::new(Rc::new(limits)),
             dialler: Dialler::default(),
@@ -206,7 +212,7 @@ impl Shard {
                     if let Some(found) = self.link(link) {
                         *found.lent.borrow_mut() |= 1 << (from & 63);
                         found.messages_out.set(found.messages_out.get() + 1);
-                        if found.write(&octets) {
+                        if found.write(&octets, self) {
                             self.dirty.borrow_mut().push(found);
                         }
                         sent = true;
@@ -318,7 +324,7 @@ impl Shard {
                     if link.shard() == self.index {
                         if let Some(link) = self.links.borrow().get(link) {
                             link.messages_out.set(link.messages_out.get() + 1);
-                            if link.write(octets) {
+                            if link.write(octets, self) {
                                 self.dirty.borrow_mut().push(Rc::clone(link));
                             }
                         }
@@ -453,7 +459,7 @@ impl Shard {
         }
         if link.unconfirmed.borrow().is_none() {
             self.count_peer_up(&link);
-        } else if link.write(super::late::PING) {
+        } else if link.write(super::late::PING, self) {
             self.dirty.borrow_mut().push(Rc::clone(&link));
         }
         self.note_end(&link);
@@ -563,12 +569,17 @@ impl Shard {
         }
     }
 
-    /// An empty read buffer.
+    /// An empty buffer.
     pub(super) fn take_buffer(&self) -> Vec<u8> {
         self.buffers.borrow_mut().pop().unwrap_or_default()
     }
 
-    /// Takes a read buffer back.
+    /// The room for one read.
+    pub(super) fn wire(&self) -> RefMut<'_, Box<[u8]>> {
+        self.wire.borrow_mut()
+    }
+
+    /// Takes a buffer back.
     pub(super) fn give_buffer(&self, mut buffer: Vec<u8>) {
         let mut buffers = self.buffers.borrow_mut();
         if buffer.capacity() <= SPARE_BUFFER_BYTES && buffers.len() < SPARE_BUFFERS {

@@ -10,6 +10,9 @@ use std::time::{Duration, SystemTime};
 
 /// How long the end waits for a writer whose reader does not read.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the writer lets events gather after the first: under load it wakes a hundred times a second, not once for each
+/// event.
+const LINGER: Duration = Duration::from_millis(10);
 /// Octets gathered before they are written although more events wait.
 const BATCH_OCTETS: usize = 32 * 1024;
 
@@ -244,10 +247,11 @@ impl Writer {
                     if closing {
                         break;
                     }
-                    match queue.recv() {
-                        Ok(entry) => entry,
-                        Err(_) => break,
+                    let Ok(entry) = queue.recv() else { break };
+                    if !self.shared.closing.load(Ordering::SeqCst) {
+                        std::thread::sleep(LINGER);
                     }
+                    entry
                 }
             };
             self.tell_dropped();
