@@ -174,3 +174,31 @@ fn a_failing_expectation_does_not_keep_anybody_from_asking_why() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(text(&output).contains("not_in_topology"));
 }
+
+#[test]
+fn a_reason_code_is_described_and_another_word_is_not() {
+    let explain = |word: &str| {
+        Command::new(env!("CARGO_BIN_EXE_sipward"))
+            .args(["explain", word])
+            .output()
+            .expect("the program runs")
+    };
+    let output = explain("crl_stale");
+    assert_eq!(output.status.code(), Some(0));
+    let said = text(&output);
+    for line in ["  cause ", "  check ", "  mend ", "alert unknown_ca"] {
+        assert!(said.contains(line), "{said}");
+    }
+    let both = text(&explain("trust_withdrawn"));
+    assert!(
+        both.contains("(message)") && both.contains("(handshake or connection)"),
+        "{both}"
+    );
+    let output = explain("crl_stele");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("crl_stale")
+    );
+}

@@ -1,6 +1,6 @@
 //! `sipward explain`: why a certificate is accepted or refused, offline, or what a reason code means.
-use super::Exit;
 use super::check::print_faults;
+use super::{Exit, reasons};
 use crate::topology::{self, Direction, DnsName, Fault, certificates_in};
 use crate::trust::{Explanation, Generation, Presented, explain};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -13,21 +13,25 @@ const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// What `sipward explain` is asked.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("asked").required(true).args(["what", "certificate"])))]
 pub struct Explain {
+    /// A reason code, as in the log
+    #[arg(value_name = "CODE")]
+    pub what: Option<String>,
     /// The topology file
-    #[arg(long, default_value = super::target::DEFAULT_TOPOLOGY)]
+    #[arg(long, value_name = "FILE", default_value = super::target::DEFAULT_TOPOLOGY)]
     pub config: PathBuf,
     /// The certificate to judge: PEM or DER, leaf first, then its issuers
     #[arg(long = "cert", value_name = "PEM")]
-    pub certificate: PathBuf,
+    pub certificate: Option<PathBuf>,
     /// As what it is presented (default: inbound; outbound with --peer)
-    #[arg(long = "as", value_name = "inbound|outbound", value_parser = direction)]
+    #[arg(long = "as", value_name = "inbound|outbound", requires = "certificate", value_parser = direction)]
     pub direction: Option<Direction>,
     /// The peer that is dialled (outbound), or that the certificate should speak for (inbound)
-    #[arg(long, value_name = "FQDN")]
+    #[arg(long, value_name = "FQDN", requires = "certificate")]
     pub peer: Option<String>,
     /// The time for which to decide (default: now)
-    #[arg(long, value_name = "RFC3339")]
+    #[arg(long, value_name = "RFC3339", requires = "certificate")]
     pub time: Option<String>,
     /// One line of JSON: verdict, reason, peer and every step
     #[arg(long)]
@@ -69,6 +73,9 @@ impl Explain {
     /// # Errors
     /// [`Exit::Refused`] for a refused certificate, [`Exit::Usage`] when the question cannot be asked.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Exit> {
+        if let Some(code) = &self.what {
+            return self.describe(code, out);
+        }
         let explanation = self.explanation(UnixTime::now()).map_err(|error| {
             eprintln!("sipward: {error}");
             Exit::Usage
@@ -80,6 +87,21 @@ impl Explain {
         } else {
             Err(Exit::Refused)
         }
+    }
+
+    /// What a reason code means.
+    fn describe(&self, code: &str, out: &mut dyn Write) -> Result<(), Exit> {
+        let described = reasons::of(code);
+        if described.is_empty() {
+            eprintln!("sipward: {}", reasons::unknown(code));
+            return Err(Exit::Usage);
+        }
+        if self.json {
+            super::write_json(&described, out)?;
+        } else {
+            reasons::write(&described, out)?;
+        }
+        Ok(())
     }
 
     fn write(
@@ -114,7 +136,10 @@ impl Explain {
         // expectations: one that fails is what brings people here.
         let topology = topology::load(&self.config, now).map_err(ExplainError::Topology)?;
         let generation = Generation::prepare(1, topology, now).map_err(ExplainError::Topology)?;
-        let chain = read_chain(&self.certificate)?;
+        let chain = match &self.certificate {
+            Some(file) => read_chain(file)?,
+            None => Vec::new(),
+        };
         let direction = self.direction.unwrap_or(match self.peer {
             Some(_) => Direction::Outbound,
             None => Direction::Inbound,

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod kick;
 pub mod plan;
 pub mod probe;
+pub mod reasons;
 pub mod reload;
 pub mod run;
 pub mod status;
@@ -97,7 +98,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Say step by step why a certificate is accepted (exit code 0) or refused (1)
+    /// Say step by step why a certificate is accepted (exit code 0) or refused (1), or what a reason code means
     Explain(explain::Explain),
     /// Shake hands with a peer as the daemon would, send an OPTIONS, and show who refuses whom (1) or that all is good (0)
     Probe(probe::Probe),

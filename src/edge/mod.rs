@@ -18,6 +18,7 @@ mod late;
 mod link;
 mod outbound;
 mod probe;
+pub mod reason;
 mod served;
 mod shard;
 mod sources;

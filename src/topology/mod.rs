@@ -51,6 +51,7 @@ pub(crate) use identity::show_time;
 pub use model::*;
 pub use named_file::NamedFile;
 pub use names::NameError;
+pub(crate) use nearest::did_you_mean;
 pub(crate) use pem::certificates as certificates_in;
 pub(crate) use quantity::show_duration;
 

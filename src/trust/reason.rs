@@ -1,4 +1,4 @@
-//! The reason codes of trust decisions: one table for code, sentence, remedy, TLS alert and RFC.
+//! The reason codes of trust decisions: one table for code, sentence, remedy, check, TLS alert and RFC.
 use rustls::{AlertDescription, CertificateError};
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub enum Step {
 }
 
 macro_rules! reasons {
-    ($($variant:ident, $code:literal, $step:ident, $alert:ident, $rfc:literal, $public:literal, $says:literal, $do:literal;)+) => {
+    ($($variant:ident, $code:literal, $step:ident, $alert:ident, $rfc:literal, $public:literal, $says:literal, $do:literal, $check:literal;)+) => {
         /// Why a chain was accepted or refused.
         ///
         /// The order is that of the decision's steps and, within a step, from the vague to the specific.
@@ -55,6 +55,11 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $do),+ }
             }
 
+            /// How the operator can see whether that is it.
+            pub fn check(self) -> &'static str {
+                match self { $(Self::$variant => $check),+ }
+            }
+
             /// Where the rule comes from.
             pub fn rfc(self) -> &'static str {
                 match self { $(Self::$variant => $rfc),+ }
@@ -77,159 +82,198 @@ reasons! {
     NoCertificate, "no_certificate", Chain, ApplicationVerificationFailure, "RFC 5922 §7.4",
         "certificate required",
         "no certificate was presented where a peer must show one",
-        "let the other side present its certificate, or point clients to a listener that accepts them";
+        "let the other side present its certificate, or point clients to a listener that accepts them",
+        "openssl s_client -connect EDGE:PORT -cert CHAIN -key KEY from the other side: with a certificate it gets in";
     ChainTooLong, "chain_too_long", Chain, BadEncoding, "RFC 5280 §6.1",
         "certificate not acceptable",
         "more certificates were presented than are read",
-        "let the other side send its leaf and the intermediates above it only";
+        "let the other side send its leaf and the intermediates above it only",
+        "openssl s_client -showcerts -connect HOST:PORT counts what a server sends";
     ChainTooLarge, "chain_too_large", Chain, BadEncoding, "RFC 5280 §6.1",
         "certificate not acceptable",
         "the presented certificates hold more octets than are read",
-        "let the other side send its leaf and the intermediates above it only";
+        "let the other side send its leaf and the intermediates above it only",
+        "openssl s_client -showcerts -connect HOST:PORT; the size of each certificate in DER";
     MalformedCertificate, "malformed_certificate", Chain, BadEncoding, "RFC 5280 §4.1",
         "certificate not acceptable",
         "a presented certificate cannot be parsed",
-        "have the certificate issued anew by software that encodes X.509 v3 correctly";
+        "have the certificate issued anew by software that encodes X.509 v3 correctly",
+        "openssl x509 -in CERTIFICATE -noout -text; the detail names the field";
     TooManyNames, "too_many_names", Name, BadEncoding, "RFC 5280 §4.2.1.6",
         "certificate not acceptable",
         "the certificate carries more names than are read",
-        "have the certificate issued for fewer names";
+        "have the certificate issued for fewer names",
+        "openssl x509 -in CERTIFICATE -noout -ext subjectAltName";
     NoUsableName, "no_usable_name", Name, ApplicationVerificationFailure, "RFC 5922 §7.1",
         "not authorised",
         "the certificate carries no name that counts as a SIP identity",
-        "have it issued with the server's FQDN as dNSName in subjectAltName";
+        "have it issued with the server's FQDN as dNSName in subjectAltName",
+        "openssl x509 -in CERTIFICATE -noout -subject -ext subjectAltName; explain lists what does not count and why";
     NotInTopology, "not_in_topology", Name, ApplicationVerificationFailure, "RFC 5922 §7.4",
         "not authorised",
         "no peer entry carries a presented name",
-        "add a [[peer]] with this FQDN if the server is to be trusted";
+        "add a [[peer]] with this FQDN if the server is to be trusted",
+        "the event's `names` against the fqdn of each [[peer]]; explain shows each entry that was tried";
     NameMismatch, "name_mismatch", Name, ApplicationVerificationFailure, "RFC 5922 §7.3",
         "not authorised",
         "the certificate speaks for other names than the peer that was dialled",
-        "check the peer's address, its certificate and the fqdn of its [[peer]]";
+        "check the peer's address, its certificate and the fqdn of its [[peer]]",
+        "the event's `names` against `via`; what the address really leads to: openssl s_client -connect HOST:PORT";
     CommonNameOnly, "common_name_only", Name, ApplicationVerificationFailure, "RFC 5922 §7.1",
         "not authorised",
         "the peer's name stands in the subject's CN only",
-        "have the certificate issued with a dNSName, or set common_name = true at the peer";
+        "have the certificate issued with a dNSName, or set common_name = true at the peer",
+        "openssl x509 -in CERTIFICATE -noout -subject -ext subjectAltName: the name is in the first only";
     WildcardNotAllowed, "wildcard_not_allowed", Name, ApplicationVerificationFailure, "RFC 5922 §7.2",
         "not authorised",
         "only a wildcard covers the peer's name",
-        "have the certificate issued for the whole name, or set names = \"one-label-wildcard\" at the peer";
+        "have the certificate issued for the whole name, or set names = \"one-label-wildcard\" at the peer",
+        "openssl x509 -in CERTIFICATE -noout -ext subjectAltName shows the wildcard";
     AmbiguousIdentity, "ambiguous_identity", Name, ApplicationVerificationFailure, "RFC 5922 §7.4",
         "not authorised",
         "the certificate speaks for several peers whose rights differ",
-        "give these peers separate certificates or the same trust, kind, domains and policies";
+        "give these peers separate certificates or the same trust, kind, domains and policies",
+        "the detail names two [[peer]] entries: compare their kind, trust, domains and policies";
     UnknownIssuer, "unknown_issuer", Path, UnknownIssuer, "RFC 5280 §6.1",
         "certificate not acceptable",
         "no path leads from the certificate to an anchor of the peer",
-        "add the issuing CA to the peer's trust, or let the other side send its intermediates";
+        "add the issuing CA to the peer's trust, or let the other side send its intermediates",
+        "explain names the missing issuer; openssl s_client -showcerts -connect HOST:PORT shows what is sent";
     SelfSigned, "self_signed", Path, UnknownIssuer, "RFC 5280 §6.1",
         "certificate not acceptable",
         "the certificate is its own issuer and no anchor of the peer",
-        "have the certificate issued by a CA of the peer's trust";
+        "have the certificate issued by a CA of the peer's trust",
+        "openssl x509 -in CERTIFICATE -noout -subject -issuer: both are the same";
     AnchorNotForPeer, "anchor_not_for_peer", Path, UnknownIssuer, "RFC 5280 §6.1",
         "certificate not acceptable",
         "another trust set would have vouched, but it may not vouch for this peer",
-        "if that CA may vouch for this name, add its trust set to the peer; otherwise this is an attack or a mix-up";
+        "if that CA may vouch for this name, add its trust set to the peer; otherwise this is an attack or a mix-up",
+        "`trust` of the [[peer]], and the set that the detail names";
     PathInvalid, "path_invalid", Path, BadEncoding, "RFC 5280 §6.1",
         "certificate not acceptable",
         "the path to the anchor breaks a rule of X.509 that has no code of its own",
-        "see the detail, and have the certificate or its CA's issued anew";
+        "see the detail, and have the certificate or its CA's issued anew",
+        "openssl verify -x509_strict -CAfile ANCHORS -untrusted CHAIN CHAIN; the detail names the rule";
     PathTooComplex, "path_too_complex", Path, BadEncoding, "RFC 5280 §6.1",
         "certificate not acceptable",
         "too many combinations of certificates would have to be tried",
-        "let the other side send its leaf and the intermediates above it only";
+        "let the other side send its leaf and the intermediates above it only",
+        "openssl s_client -showcerts -connect HOST:PORT counts what is sent; cross-certificates multiply the paths";
     AuthorityMisuse, "authority_misuse", Path, BadEncoding, "RFC 5280 §4.2.1.9",
         "certificate not acceptable",
         "a CA's certificate is used as a leaf, a leaf's as a CA, or a path is longer than its CA permits",
-        "have the certificate issued as an end entity by a CA that may issue it";
+        "have the certificate issued as an end entity by a CA that may issue it",
+        "openssl x509 -in CERTIFICATE -noout -ext basicConstraints,keyUsage of each certificate of the chain";
     UnknownCriticalExtension, "unknown_critical_extension", Path, UnhandledCriticalExtension, "RFC 5280 §4.2",
         "certificate not acceptable",
         "a certificate holds a critical extension that is not understood",
-        "have the certificate issued without that extension";
+        "have the certificate issued without that extension",
+        "openssl x509 -in CERTIFICATE -noout -text: extensions marked critical";
     UnsupportedSignature, "unsupported_signature", Path, BadEncoding, "RFC 9325 §4.5",
         "certificate not acceptable",
         "a certificate is signed with an algorithm that is not accepted, as SHA-1",
-        "have the certificate issued with SHA-256 or better";
+        "have the certificate issued with SHA-256 or better",
+        "openssl x509 -in CERTIFICATE -noout -text: Signature Algorithm of each certificate";
     WeakKey, "weak_key", Path, BadEncoding, "RFC 9325 §4.5",
         "certificate not acceptable",
         "a certificate holds an RSA key of less than 2048 bits",
-        "have the certificate issued for a P-256 key or an RSA key of 2048 bits or more";
+        "have the certificate issued for a P-256 key or an RSA key of 2048 bits or more",
+        "openssl x509 -in CERTIFICATE -noout -text: Public-Key of each certificate";
     BadSignature, "bad_signature", Path, UnknownIssuer, "RFC 5280 §6.1.3",
         "certificate not acceptable",
         "a certificate names an issuer whose key did not sign it",
-        "if the CA changed its key, renew the anchor; otherwise this is an impostor";
+        "if the CA changed its key, renew the anchor; otherwise this is an impostor",
+        "openssl verify -CAfile ANCHORS -untrusted CHAIN CHAIN; compare the key identifiers of issuer and anchor";
     NameConstraintViolated, "name_constraint_violated", Path, BadEncoding, "RFC 5280 §4.2.1.10",
         "certificate not acceptable",
         "a CA on the path may not issue for a name in the certificate",
-        "have the certificate issued by a CA whose name constraints permit its names";
+        "have the certificate issued by a CA whose name constraints permit its names",
+        "openssl x509 -in CA -noout -ext nameConstraints against the names of the certificate";
     Expired, "expired", Validity, Expired, "RFC 5280 §4.1.2.5",
         "certificate not valid now",
         "a certificate on the path is past its notAfter",
-        "renew the certificate; if it is current, check this system's clock";
+        "renew the certificate; if it is current, check this system's clock",
+        "openssl x509 -in CERTIFICATE -noout -enddate of each certificate; timedatectl for the clock";
     NotYetValid, "not_yet_valid", Validity, NotValidYet, "RFC 5280 §4.1.2.5",
         "certificate not valid now",
         "a certificate on the path is before its notBefore",
-        "check the clocks of this system and of the CA";
+        "check the clocks of this system and of the CA",
+        "openssl x509 -in CERTIFICATE -noout -startdate of each certificate; timedatectl for the clock";
     CrlMissing, "crl_missing", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3",
         "certificate not acceptable",
         "no CRL of the trust set covers a certificate on the path",
-        "add the CRL of that issuer to the trust set, or set revocation = \"off\" or scope = \"leaf\"";
+        "add the CRL of that issuer to the trust set, or set revocation = \"off\" or scope = \"leaf\"",
+        "explain names the issuer without a CRL; openssl crl -in CRL -noout -issuer for each of `crls`";
     CrlFromFuture, "crl_from_future", Revocation, UnknownRevocationStatus, "RFC 5280 §5.1.2.4",
         "certificate not acceptable",
         "the CRL of that issuer has a thisUpdate more than five minutes ahead of this system's clock",
-        "check the clocks of this system and of the CA";
+        "check the clocks of this system and of the CA",
+        "openssl crl -in CRL -noout -lastupdate; timedatectl for the clock";
     CrlBadSignature, "crl_bad_signature", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3.3",
         "certificate not acceptable",
         "the CRL of that issuer's name was not signed with that issuer's key",
-        "fetch the CRL from the CA anew; another CA of the same name may have made this one";
+        "fetch the CRL from the CA anew; another CA of the same name may have made this one",
+        "openssl crl -in CRL -CAfile CA -noout: verify OK or not";
     CrlSignerUnfit, "crl_signer_unfit", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3.3",
         "certificate not acceptable",
         "the CRL's issuer has a keyUsage that does not permit it to sign CRLs",
-        "have the CA's certificate issued with cRLSign, or set scope or revocation accordingly";
+        "have the CA's certificate issued with cRLSign, or set scope or revocation accordingly",
+        "openssl x509 -in CA -noout -ext keyUsage: CRL Sign is missing";
     CrlStale, "crl_stale", Revocation, UnknownRevocationStatus, "RFC 5280 §5.1.2.5",
         "certificate not acceptable",
         "the CRL that covers a certificate on the path is past its nextUpdate and any grace",
-        "fetch the current CRL and reload; grace can bridge an outage of the CA";
+        "fetch the current CRL and reload; grace can bridge an outage of the CA",
+        "openssl crl -in CRL -noout -lastupdate -nextupdate";
     OcspMalformed, "ocsp_malformed", Revocation, InvalidOcspResponse, "RFC 6960 §4.2.1",
         "certificate status not acceptable",
         "the stapled OCSP response cannot be parsed or is not a successful one",
-        "let the other side staple a basic response of its CA's responder, or none";
+        "let the other side staple a basic response of its CA's responder, or none",
+        "openssl s_client -status -connect HOST:PORT shows what the server staples";
     OcspWrongCertificate, "ocsp_wrong_certificate", Revocation, InvalidOcspResponse, "RFC 6960 §4.1.1",
         "certificate status not acceptable",
         "the stapled OCSP response is about another certificate",
-        "let the other side staple the response about the certificate that it shows";
+        "let the other side staple the response about the certificate that it shows",
+        "openssl s_client -status -connect HOST:PORT shows what the server staples";
     OcspBadSignature, "ocsp_bad_signature", Revocation, InvalidOcspResponse, "RFC 6960 §4.2.2.2",
         "certificate status not acceptable",
         "neither the certificate's issuer nor a responder that it certified signed the stapled OCSP response",
-        "have the CA's responder use the issuer's key or a certificate of it with OCSPSigning";
+        "have the CA's responder use the issuer's key or a certificate of it with OCSPSigning",
+        "openssl s_client -status -connect HOST:PORT shows what the server staples";
     OcspStale, "ocsp_stale", Revocation, InvalidOcspResponse, "RFC 6960 §3.2",
         "certificate status not acceptable",
         "the stapled OCSP response is past its nextUpdate, has none, or is from the future",
-        "let the other side fetch a current response, or staple none; check the clocks";
+        "let the other side fetch a current response, or staple none; check the clocks",
+        "openssl s_client -status -connect HOST:PORT shows what the server staples";
     OcspUnknown, "ocsp_unknown", Revocation, InvalidOcspResponse, "RFC 6960 §2.2",
         "certificate status not acceptable",
         "the stapled OCSP response does not know the certificate",
-        "ask the CA whether it issued the certificate";
+        "ask the CA whether it issued the certificate",
+        "openssl s_client -status -connect HOST:PORT shows what the server staples";
     OcspRevoked, "ocsp_revoked", Revocation, Revoked, "RFC 6960 §2.2",
         "certificate revoked",
         "the stapled OCSP response says that the certificate is revoked",
-        "replace the certificate and its key";
+        "replace the certificate and its key",
+        "openssl s_client -status -connect HOST:PORT shows what the server staples";
     Revoked, "revoked", Revocation, Revoked, "RFC 5280 §5.3",
         "certificate revoked",
         "a certificate on the path is listed in its issuer's CRL",
-        "replace the certificate and its key";
+        "replace the certificate and its key",
+        "openssl crl -in CRL -noout -text lists the serial number; the CA knows when and why";
     KeyUsageUnsuitable, "key_usage_unsuitable", Purpose, InvalidPurpose, "RFC 5280 §4.2.1.3",
         "certificate not made for this",
         "keyUsage lacks digitalSignature on the leaf or keyCertSign on a CA",
-        "have the certificate issued with digitalSignature (a CA's with keyCertSign)";
+        "have the certificate issued with digitalSignature (a CA's with keyCertSign)",
+        "openssl x509 -in CERTIFICATE -noout -ext keyUsage";
     EkuUnsuitable, "eku_unsuitable", Purpose, InvalidPurpose, "RFC 5924 §5",
         "certificate not made for this",
         "the extended key usages of the leaf or of an intermediate do not permit this use",
-        "have the certificate issued with serverAuth (and clientAuth for strict peers)";
+        "have the certificate issued with serverAuth (and clientAuth for strict peers)",
+        "openssl x509 -in CERTIFICATE -noout -ext extendedKeyUsage of leaf and issuers; `purpose` of the [[peer]]";
     Accepted, "accepted", Done, ApplicationVerificationFailure, "RFC 5922 §7",
         "accepted",
         "the chain speaks for the peer",
-        "nothing";
+        "nothing",
+        "explain shows what it rests on";
 }
 
 impl Reason {

@@ -1,0 +1,203 @@
+//! `sipward explain CODE`: cause, check and remedy of every reason code, out of the tables that docs/reasons.md is made of.
+use crate::edge::reason as edge;
+use crate::topology::did_you_mean;
+use crate::{proxy, trust};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// What is known of a reason code; one code may stand in two tables.
+#[derive(Clone, Debug, Serialize)]
+pub struct Described {
+    /// The stable identifier.
+    pub code: &'static str,
+    /// What it is about: `trust decision`, `message`, `handshake or connection`.
+    pub about: &'static str,
+    /// Why it comes.
+    pub cause: &'static str,
+    /// How to see whether that is it.
+    pub check: &'static str,
+    /// What to do about it.
+    pub mend: &'static str,
+    /// What the other side is told: a TLS alert or a SIP status.
+    pub told: String,
+    /// Where the rule comes from, if an RFC says it.
+    pub rule: &'static str,
+}
+
+/// Every code of a table.
+fn all() -> impl Iterator<Item = Described> {
+    let trust = trust::Reason::ALL.iter().map(|reason| Described {
+        code: reason.code(),
+        about: TRUST,
+        cause: reason.sentence(),
+        check: reason.check(),
+        mend: reason.remedy(),
+        told: reason
+            .alert()
+            .and_then(|alert| alert.as_str())
+            .map_or("nothing".to_owned(), |alert| {
+                format!("alert {}", in_words(alert))
+            }),
+        rule: reason.rfc(),
+    });
+    let edge = edge::ROWS.iter().map(|row| Described {
+        code: row.code,
+        about: EDGE,
+        cause: row.says,
+        check: row.check,
+        mend: row.remedy,
+        told: String::new(),
+        rule: "",
+    });
+    let proxy = proxy::Reason::ALL.iter().map(|reason| Described {
+        code: reason.code(),
+        about: PROXY,
+        cause: reason.what(),
+        check: reason.check(),
+        mend: reason.remedy(),
+        told: match reason.status() {
+            0 => "nothing".to_owned(),
+            status => format!("{status} \"{}\"", reason.public()),
+        },
+        rule: "",
+    });
+    trust.chain(edge).chain(proxy)
+}
+
+/// An alert's name as RFC 8446 §6 writes it: `UnknownCA` is unknown_ca.
+fn in_words(name: &str) -> String {
+    let mut words = String::new();
+    let mut small = false;
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && small {
+            words.push('_');
+        }
+        small = c.is_ascii_lowercase();
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
+
+const TRUST: &str = "trust decision";
+const EDGE: &str = "handshake or connection";
+const PROXY: &str = "message";
+
+/// What the tables say of a code; empty when none knows it.
+pub fn of(code: &str) -> Vec<Described> {
+    all().filter(|described| described.code == code).collect()
+}
+
+/// What to say of a word that is no reason code.
+pub fn unknown(word: &str) -> String {
+    let known = all().map(|described| described.code);
+    format!(
+        "no reason code is called `{word}`{}; docs/reasons.md lists them all",
+        did_you_mean(word, known)
+    )
+}
+
+/// Writes what is known, for people.
+pub(super) fn write(described: &[Described], out: &mut dyn Write) -> io::Result<()> {
+    for one in described {
+        writeln!(out, "{}  ({})", one.code, one.about)?;
+        for (name, value) in [
+            ("cause", one.cause),
+            ("check", one.check),
+            ("mend", one.mend),
+            ("told", one.told.as_str()),
+            ("rule", one.rule),
+        ] {
+            if !value.is_empty() {
+                writeln!(out, "  {name:<6} {value}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    fn table(page: &mut String, about: &str, told: &str) {
+        writeln!(
+            page,
+            "| code | cause | how to check | how to mend | {told} |"
+        )
+        .unwrap();
+        writeln!(page, "|---|---|---|---|---|").unwrap();
+        for one in all().filter(|one| one.about == about) {
+            let last = if about == TRUST {
+                format!("{}; {}", one.told, one.rule)
+            } else {
+                one.told
+            };
+            // A bar would end the cell.
+            let cell = |text: &str| text.replace('|', "\\|");
+            writeln!(
+                page,
+                "| `{}` | {} | {} | {} | {} |",
+                one.code,
+                cell(one.cause),
+                cell(one.check),
+                cell(one.mend),
+                cell(&last)
+            )
+            .unwrap();
+        }
+    }
+
+    fn page() -> String {
+        let mut page = String::from(
+            "# Reason codes\n\nWhat stands in `reason` of the log's events. A code keeps its meaning; new ones may come. \
+             `sipward explain CODE`\nprints one row of this page. A code may stand in two tables: it then means the same on \
+             another layer.\n\nThis page is made of the tables in the code, and a test holds it to them \
+             (`UPDATE_DOCS=1 cargo test --lib reasons`\nwrites it anew).\n",
+        );
+        page.push_str("\n## Trust decisions\n\nIn `handshake_refused`, and in `connection_closed` of a connection that was judged \
+                       again. `sipward explain\n--config FILE --cert PEM` shows every step.\n\n");
+        table(&mut page, TRUST, "what the other side is told; rule");
+        page.push_str("\n## Handshakes and connections\n\nIn `handshake_refused`, `handshake_aborted`, `peer_down` and \
+                       `connection_closed`.\n\n");
+        table(&mut page, EDGE, "what the other side is told");
+        page.push_str(
+            "\n## Messages\n\nIn `request_refused`, `request_relayed` and `message_dropped`.\n\n",
+        );
+        table(&mut page, PROXY, "what the sender is told");
+        page
+    }
+
+    #[test]
+    fn the_page_of_reasons_holds_every_row_of_the_tables() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reasons.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(file, page()).unwrap();
+        }
+        let documented = std::fs::read_to_string(file).unwrap();
+        assert!(
+            documented == page(),
+            "docs/reasons.md does not hold what the tables say: UPDATE_DOCS=1 cargo test --lib reasons"
+        );
+    }
+
+    #[test]
+    fn every_code_has_a_cause_a_check_and_a_remedy() {
+        for one in all() {
+            assert!(!of(one.code).is_empty());
+            for text in [one.cause, one.check, one.mend] {
+                assert!(!text.is_empty(), "{}", one.code);
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_code_gets_the_nearest_one() {
+        assert!(of("expird").is_empty());
+        assert!(
+            unknown("expird").contains("`expired`"),
+            "{}",
+            unknown("expird")
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! The reason codes of handshakes, dials and connections: one table for code, cause, how to check and what to do.
+//!
+//! What a trust decision says of a certificate has its own table (`trust::Reason`), as have TLS alerts and what the
+//! proxy says of messages (`proxy::Reason`).
+
+/// One code of the edge.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The stable identifier.
+    pub code: &'static str,
+    /// The cause in a sentence.
+    pub says: &'static str,
+    /// How to see whether that is it.
+    pub check: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+macro_rules! rows {
+    ($($code:literal, $says:literal, $check:literal, $remedy:literal;)+) => {
+        /// Every row, in the order of a connection's life.
+        pub static ROWS: &[Row] = &[$(Row { code: $code, says: $says, check: $check, remedy: $remedy }),+];
+    };
+}
+
+rows! {
+    "accept_failed",
+        "the system could not hand over a connection that had arrived",
+        "the event's detail; ulimit -n of the service and the count of open descriptors in /proc/PID/fd",
+        "raise LimitNOFILE, or lower limits.connections";
+    "too_many_from_source",
+        "one address has as many connections as limits.connections_per_source allows",
+        "ss -tn state established, grouped by the remote address",
+        "find out who floods; behind a translating gateway raise the limit";
+    "shard_busy",
+        "the shard that should take the connection does not keep up",
+        "sipward status; the load of the machine, top -H of the process",
+        "add cores or nodes, or find out who floods";
+    "too_many_handshakes",
+        "as many handshakes are under way in the shard as limits.handshakes allows",
+        "sipward status; handshake_aborted with timeout tells of clients that do not go on",
+        "find out who opens connections without finishing them, or raise the limit";
+    "too_many_connections",
+        "the shard has as many connections as limits.connections allows",
+        "sipward status; ss -tn state established, grouped by the remote address",
+        "add nodes, shorten limits.client_idle, or raise the limit";
+    "draining",
+        "the daemon is stopping and takes no new connection",
+        "the event drain before it",
+        "connect to another node";
+    "timeout",
+        "the other side did not finish the handshake, or did not answer the connect, in time",
+        "openssl s_client -connect HOST:PORT from this machine; packet filters between the two",
+        "mend the network or the other side; limits.handshake_timeout and limits.connect_timeout are the bounds";
+    "not_tls",
+        "what came first on the connection is no TLS",
+        "whether the sender is configured for TCP instead of TLS on this port",
+        "configure the sender for TLS; a port scanner needs no remedy";
+    "tls_error",
+        "TLS failed for a reason that has no code of its own; the detail tells it",
+        "openssl s_client -connect HOST:PORT -trace from the other side",
+        "compare versions, ciphers and groups of both sides";
+    "no_common_version",
+        "the other side offers neither TLS 1.2 nor 1.3",
+        "openssl s_client -connect HOST:PORT -tls1_2",
+        "let the other side enable TLS 1.2 or 1.3; older versions are not spoken here";
+    "no_common_cipher",
+        "no cipher suite is common to both sides",
+        "openssl s_client -connect HOST:PORT -tls1_2 -cipher ECDHE+AESGCM",
+        "let the other side enable ECDHE with AES-GCM or ChaCha20-Poly1305";
+    "no_common_group",
+        "no key exchange group is common to both sides",
+        "openssl s_client -connect HOST:PORT -groups P-256:X25519",
+        "let the other side enable X25519, P-256 or P-384";
+    "no_common_signature",
+        "no signature scheme is common to both sides",
+        "openssl x509 -in CERTIFICATE -noout -text, and the schemes that the other side offers",
+        "use keys of RSA with 2048 bits or more, P-256, P-384 or Ed25519";
+    "no_common_protocol",
+        "no application protocol (ALPN) is common to both sides",
+        "openssl s_client -connect HOST:PORT -alpn sip",
+        "let the other side leave ALPN out or offer sip";
+    "no_extended_master_secret",
+        "the other side speaks TLS 1.2 without the extended master secret (RFC 7627)",
+        "openssl s_client -connect HOST:PORT -tls1_2 shows `Extended master secret`",
+        "update the other side, or let it speak TLS 1.3";
+    "closed",
+        "the other side closed the connection in the middle of the handshake",
+        "the other side's log at that time: it tells why it went away",
+        "mend it there; load balancers that probe a port do this and need no remedy";
+    "reset",
+        "the other side, or something between, reset the connection in the middle of the handshake",
+        "the other side's log; packet filters and balancers between the two",
+        "mend it there; load balancers that probe a port do this and need no remedy";
+    "io_error",
+        "the system reported an error on the socket; the detail tells it",
+        "the detail; the network's and the system's logs",
+        "mend the network";
+    "client_not_accepted",
+        "a connection without a certificate came to a listener that accepts peers only",
+        "`accept` of the listener in `via`; whether the server is configured to present its certificate",
+        "let the server present its certificate, or point clients to a listener with accept = [\"client\"]";
+    "peer_not_accepted",
+        "a listed server came to a listener that accepts clients only",
+        "`accept` of the listener in `via`",
+        "add \"peer\" to `accept` of the listener, or point the server to another";
+    "undecided",
+        "a certificate was presented but no decision was made on it; such a connection is never used",
+        "the event before it on the same remote",
+        "report it: this should not happen";
+    "listener_removed",
+        "the listener through which the connection came is no longer in the topology",
+        "the event reload before it",
+        "nothing, if that was intended";
+    "no_address",
+        "the peer's name resolves to no address",
+        "dig A FQDN; dig AAAA FQDN; or `address` of the [[peer]]",
+        "mend DNS, or give the peer an `address`";
+    "lookup_timeout",
+        "DNS did not answer in time",
+        "dig FQDN from this machine",
+        "mend the resolver, or give the peer an `address`";
+    "connection_refused",
+        "nobody listens at the peer's address",
+        "ss -ltn on the peer; openssl s_client -connect HOST:PORT",
+        "start the server, or correct the peer's `address`";
+    "connect_failed",
+        "the connection to the peer's address could not be made; the detail tells why",
+        "ip route get ADDRESS; packet filters between the two",
+        "mend the network, or correct the peer's `address`";
+    "backing_off",
+        "a connect to the peer failed a moment ago, and the next one waits",
+        "the event peer_down before it: its reason, and retry_in_ms",
+        "mend what it names; limits.backoff_min and limits.backoff_max bound the pause";
+    "reloaded",
+        "a reload came between dialling and the answer; the dial begins anew",
+        "the event reload at that time",
+        "nothing";
+    "no_first_message",
+        "a new client connection sent no message within limits.first_message",
+        "what the sender does after its handshake",
+        "nothing for a scanner; a slow phone needs a longer limits.first_message";
+    "idle",
+        "a client connection sent neither a message nor a keep-alive within limits.client_idle",
+        "the phone's keep-alive interval (RFC 5626 §3.5)",
+        "shorten the phone's interval, or raise the limit";
+    "head_timeout",
+        "a message's head did not arrive whole within limits.head_timeout",
+        "the path between the two: loss, or a packet too big that is dropped",
+        "mend the network; a sender that drips octets needs no remedy";
+    "body_timeout",
+        "a message's body did not arrive whole within limits.body_timeout",
+        "whether the sender's Content-Length fits what it sends",
+        "mend the sender or the network";
+    "send_queue_full",
+        "the other side does not read: twice limits.send_queue was waiting for it",
+        "ss -tn: Send-Q of the connection; the other side's load",
+        "mend the other side";
+    "close_notify",
+        "TLS was closed properly",
+        "nothing to check",
+        "nothing";
+    "eof_without_close_notify",
+        "TCP was closed without the end of TLS; many SIP programs do so",
+        "the other side's log at that time",
+        "nothing, if it meant to close";
+    "drain",
+        "the daemon stopped, and what ran had finished or its time was up",
+        "the event stopped: how many transactions were abandoned",
+        "nothing; limits.drain bounds the wait";
+    "trust_withdrawn",
+        "after a change the connection's certificate no longer speaks for its peer",
+        "sipward explain with the decision id of its handshake; the events reload and connection_closed",
+        "nothing, if that was intended; otherwise mend what the explanation names";
+    "own_certificate_replaced",
+        "the certificate that we showed on this connection is no longer the one we show",
+        "the event reload before it: which identity was renewed",
+        "nothing: the next request dials with the new certificate";
+    "shard_inbox_full",
+        "another shard does not keep up with what is handed to it",
+        "sipward status; top -H of the process",
+        "add cores or nodes, or find out who floods";
+    "shard_failed",
+        "a shard ended by itself",
+        "the lines before it",
+        "report it with the log: this should not happen";
+    "shard_kept_generation",
+        "a shard did not take the new generation",
+        "the event reload",
+        "reload again; report it if it comes back";
+}
+
+/// The row of a code.
+pub fn row(code: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_stand_once_and_every_row_is_whole() {
+        let mut seen = HashSet::new();
+        for row in ROWS {
+            assert!(seen.insert(row.code), "{} twice", row.code);
+            assert!(
+                row.code
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_')
+            );
+            assert!(!row.says.is_empty() && !row.check.is_empty() && !row.remedy.is_empty());
+        }
+    }
+}
