@@ -2,8 +2,8 @@
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{
     self, Accept, CertificateFacts, Fault, FieldRules, FieldTrust, Identity, KeyPair, NamePolicy,
-    Peer, PeerKind, Pool, PurposePolicy, Revocation, RevocationScope, Strategy, Topology, TrustSet,
-    limits, show_duration, show_time,
+    Peer, PeerKind, Pool, PurposePolicy, Revocation, RevocationScope, Stage, Strategy, Topology,
+    TrustSet, Window, limits, show_duration, show_time,
 };
 use crate::trust::Generation;
 use rustls_pki_types::UnixTime;
@@ -251,6 +251,19 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
         PurposePolicy::Strict => "strict: connecting to us: client; when we connect: server",
     };
     page.field("purpose", purpose)?;
+    if peer.window != Window::default() {
+        page.field("counts", &peer.window.to_string())?;
+    }
+    if !peer.pins.is_empty() {
+        let pins: Vec<String> = peer.pins.iter().map(ToString::to_string).collect();
+        page.fields("one key among", &pins)?;
+    }
+    if peer.stage == Stage::Observe {
+        page.field(
+            "stage",
+            "observed: pins and the strictest policies refuse nobody",
+        )?;
+    }
     let from = match peer.kind {
         PeerKind::Home => "any domain".to_owned(),
         PeerKind::Federated => listed(&peer.domains),
@@ -295,7 +308,15 @@ fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> {
         .filter_map(|der| CertificateFacts::read(der))
         .map(|facts| {
             let until = page.until(facts.not_after);
-            format!("{}: {}, until {until}", trust.name, named(&facts.subject))
+            let window = match trust.window {
+                window if window == Window::default() => String::new(),
+                window => format!(" (the set counts {window})"),
+            };
+            format!(
+                "{}: {}, until {until}{window}",
+                trust.name,
+                named(&facts.subject)
+            )
         })
         .collect();
     page.fields("vouched for by", &anchors)?;

@@ -6,7 +6,6 @@ use crate::trust::{Explanation, Generation, Presented, explain};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// No certificate file is larger: a chain has some kilobytes.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -129,7 +128,7 @@ impl Explain {
     /// What keeps it from being given.
     pub fn explanation(&self, now: UnixTime) -> Result<Explanation, ExplainError> {
         let at = match &self.time {
-            Some(text) => moment(text).ok_or_else(|| ExplainError::Time(text.clone()))?,
+            Some(text) => topology::moment(text).ok_or_else(|| ExplainError::Time(text.clone()))?,
             None => now,
         };
         // For the present time, whatever time is asked about: our own certificates do not matter here. Nor do the
@@ -174,13 +173,6 @@ fn shown(faults: &[Fault]) -> String {
     // Writing to memory cannot fail.
     let _ = print_faults(faults, &mut text);
     String::from_utf8_lossy(&text).into_owned()
-}
-
-fn moment(text: &str) -> Option<UnixTime> {
-    let format = time::format_description::well_known::Rfc3339;
-    let moment = time::OffsetDateTime::parse(text, &format).ok()?;
-    let seconds = u64::try_from(moment.unix_timestamp()).ok()?;
-    Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
 }
 
 fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, ExplainError> {

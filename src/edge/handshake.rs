@@ -144,6 +144,9 @@ impl Shard {
             chain,
             identity,
         } = done;
+        if let Identity::Peer(peer) = &identity {
+            self.tell_observed("inbound", remote, peer.decision());
+        }
         let decision = match &identity {
             Identity::Peer(peer) => Some(Arc::clone(peer.decision())),
             Identity::Client => None,

@@ -16,6 +16,7 @@ mod inventory;
 mod judge;
 mod late;
 mod link;
+mod observed;
 mod outbound;
 mod probe;
 pub mod reason;

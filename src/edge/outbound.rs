@@ -198,6 +198,7 @@ impl Shard {
         let now = clock::now();
         let number = self.number();
         let fqdn = peer.fqdn.to_string();
+        self.tell_observed("outbound", address, dialled.identity.decision());
         let decision = Some(Arc::clone(dialled.identity.decision()));
         let accepted = accepted_event(
             "outbound",

@@ -1,5 +1,6 @@
 //! A throw-away PKI in memory (RFC 5280): authorities, leaves with every oddity a test needs, and CRLs.
 use super::der;
+use crate::topology::Pin;
 use crate::topology::der::{Der, SEQUENCE, context};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
@@ -187,6 +188,19 @@ impl AuthoritySpec {
             path_length: None,
         }
     }
+}
+
+/// The pin of a certificate's key; of octets that are no certificate, the pin of nothing.
+pub fn pin(certificate: &CertificateDer<'_>) -> Pin {
+    use x509_parser::prelude::FromDer as _;
+    let key = x509_parser::certificate::X509Certificate::from_der(certificate.as_ref())
+        .map_or_else(|_| Vec::new(), |(_, read)| read.public_key().raw.to_vec());
+    let mut pin = [0; 32];
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &key);
+    pin.iter_mut()
+        .zip(hash.as_ref())
+        .for_each(|(to, from)| *to = *from);
+    Pin(pin)
 }
 
 /// A certificate's serial number.

@@ -181,6 +181,15 @@ pub enum Event {
         /// The id of the decision that refuses it, if one was made.
         new_decision: Option<String>,
     },
+    /// `would_refuse`: an observed peer was accepted as written; a stricter rule would have refused it.
+    WouldRefuse {
+        /// `inbound` or `outbound`.
+        direction: &'static str,
+        /// The other side.
+        remote: SocketAddr,
+        /// The decision; its `would_refuse` is what is told.
+        decision: Arc<Decision>,
+    },
     /// `connection_closed`.
     ConnectionClosed {
         /// Connection number.

@@ -102,6 +102,25 @@ impl Event {
                 text(take, "decision", decision.as_deref());
                 text(take, "new_decision", new_decision.as_deref());
             }
+            Self::WouldRefuse {
+                direction,
+                remote,
+                decision,
+            } => {
+                take("direction", Text(direction));
+                take("remote", Address(*remote));
+                let (reason, detail) = match &decision.would_refuse {
+                    Some((reason, detail)) => (*reason, detail.as_deref()),
+                    None => (decision.reason, None),
+                };
+                take("reason", Text(reason.code()));
+                text(take, "detail", detail);
+                take("decision", Text(&decision.id));
+                text(take, "peer", decision.peer_fqdn.as_deref());
+                if let Some(line) = decision.line {
+                    take("line", Number(u64::from(line)));
+                }
+            }
             Self::ConnectionClosed {
                 connection,
                 remote,

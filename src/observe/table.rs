@@ -232,6 +232,11 @@ static TRUST_WITHDRAWN: Row = row("trust_withdrawn", Level::WARN,
      `limits.drain`, then it is closed",
     &["connection", "direction", "remote", "peer?", "reason", "detail?", "decision?", "new_decision?"]);
 #[rustfmt::skip]
+static WOULD_REFUSE: Row = row("would_refuse", Level::WARN,
+    "a peer with stage = \"observe\" was accepted as its entry says; `reason` is what its pins and the strictest policies \
+     would have refused it for",
+    &["direction", "remote", "reason", "detail?", "decision", "peer?", "line?"]);
+#[rustfmt::skip]
 static CONNECTION_CLOSED: Row = row("connection_closed", Level::INFO, "a connection that had been accepted ended",
     &["connection", "remote", "peer?", "by", "reason", "trust_reason?", "messages_in", "messages_out", "open_ms"]);
 #[rustfmt::skip]
@@ -297,6 +302,7 @@ pub static ROWS: &[&Row] = &[
     &HANDSHAKE_ABORTED,
     &HANDSHAKES_SUPPRESSED,
     &TRUST_WITHDRAWN,
+    &WOULD_REFUSE,
     &CONNECTION_CLOSED,
     &REQUEST_RELAYED,
     &REQUEST_REFUSED,
@@ -333,6 +339,7 @@ impl Event {
             Self::HandshakeAborted { .. } => &HANDSHAKE_ABORTED,
             Self::HandshakesSuppressed { .. } => &HANDSHAKES_SUPPRESSED,
             Self::TrustWithdrawn { .. } => &TRUST_WITHDRAWN,
+            Self::WouldRefuse { .. } => &WOULD_REFUSE,
             Self::ConnectionClosed { .. } => &CONNECTION_CLOSED,
             Self::Request(request) if request.refused => &REQUEST_REFUSED,
             Self::Request(_) => &REQUEST_RELAYED,

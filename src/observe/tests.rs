@@ -50,6 +50,7 @@ fn decision(text: &str, full: bool) -> Arc<Decision> {
         anchor: full.then(|| (text.to_owned(), text.to_owned())),
         crl: full.then(|| (text.to_owned(), u64::MAX)),
         purpose: full.then_some("serverAuth"),
+        would_refuse: full.then(|| (Reason::PinMismatch, Some(text.to_owned()))),
         valid_until: full.then_some(u64::MAX),
         generation: u64::MAX,
         line: full.then_some(u32::MAX),
@@ -176,6 +177,11 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             detail: maybe(),
             decision: maybe(),
             new_decision: maybe(),
+        },
+        Event::WouldRefuse {
+            direction: "inbound",
+            remote: address,
+            decision: decision(text, full),
         },
         Event::ConnectionClosed {
             connection: 7,

@@ -211,6 +211,7 @@ fn trust(old: &TrustSet, new: &TrustSet) -> Vec<String> {
     differs(&mut parts, "crl_refresh", old.crl_refresh, new.crl_refresh);
     differs(&mut parts, "revocation", old.revocation, new.revocation);
     differ(&mut parts, "scope", &old.scope.word(), &new.scope.word());
+    differ(&mut parts, "counts", &old.window, &new.window);
     parts
 }
 
@@ -278,6 +279,7 @@ fn peer((before, old): (&Topology, &Peer), (after, new): (&Topology, &Peer)) -> 
         &before.identity(old.identity).name,
         &after.identity(new.identity).name,
     );
+    staging(&mut parts, old, new);
     let (old, new) = (&old.boundary, &new.boundary);
     differs(&mut parts, "fields", old.fields, new.fields);
     lists(&mut parts, "deny", &texts(&old.deny), &texts(&new.deny));
@@ -304,6 +306,12 @@ fn boundary(old: &Boundary, new: &Boundary, said: &mut Vec<String>) {
     if !parts.is_empty() {
         said.push(format!("boundary changed: {}", parts.join(", ")));
     }
+}
+
+fn staging(parts: &mut Vec<String>, old: &Peer, new: &Peer) {
+    differ(parts, "counts", &old.window, &new.window);
+    differ(parts, "stage", &old.stage.word(), &new.stage.word());
+    lists(parts, "pins", &texts(&old.pins), &texts(&new.pins));
 }
 
 fn pool((before, old): (&Topology, &Pool), (after, new): (&Topology, &Pool)) -> Vec<String> {

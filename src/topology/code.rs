@@ -47,6 +47,7 @@ codes! {
     InvalidName Fault "invalid_name" "Not a host name or domain in lower-case letters, digits and hyphens.";
     InvalidAddress Fault "invalid_address" "Not an address to listen on or to dial.";
     InvalidDuration Fault "invalid_duration" "Not a number with one of the units ms, s, m, h, d.";
+    InvalidTime Fault "invalid_time" "Not a time of RFC 3339 with its offset.";
     InvalidSize Fault "invalid_size" "Not a number of octets or a number with KiB or MiB.";
     OutOfRange Fault "out_of_range" "A number, duration or size outside its bounds.";
     UnknownReference Fault "unknown_reference" "A name that no section of the file defines.";
@@ -71,10 +72,14 @@ codes! {
     DomainNotOfMember Fault "domain_not_of_member" "A pool sends a domain to a federated peer that does not list it.";
     PoolMixedKinds Fault "pool_mixed_kinds" "A pool with home and federated peers.";
     DomainDenied Fault "domain_denied" "A home domain that boundary.deny_domains denies.";
+    WindowEmpty Fault "window_empty" "A not_after that lies before its not_before.";
+    PinMalformed Fault "pin_malformed" "A pin that is not a SHA-256 in base64 or hex.";
     TokenKeyMalformed Fault "token_key_malformed" "A line of the token key file that is not a key.";
 
     RevocationOff Warning "revocation_off" "Revoked certificates are accepted from this trust set.";
     CrlsUnused Warning "crls_unused" "CRLs are named but revocation is off.";
+    WindowOver Warning "window_over" "A peer or trust set that counts as absent since its not_after.";
+    StageObserved Warning "stage_observed" "A peer whose pins and stricter policies are only observed.";
     TrustUnused Warning "trust_unused" "No peer names this trust set.";
     ClientPurposeMissing Warning "client_purpose_missing" "Our certificate may not act as a client.";
     ServerPurposeMissing Warning "server_purpose_missing" "Our certificate may not act as a server.";

@@ -26,6 +26,7 @@ mod names;
 mod nearest;
 mod peer;
 mod pem;
+mod pin;
 mod pool;
 mod quantity;
 mod raw;
@@ -36,6 +37,7 @@ mod shape;
 mod tests;
 mod tokens;
 mod trust_set;
+mod window;
 mod words;
 
 pub(crate) use boundary::covers;
@@ -53,7 +55,10 @@ pub use named_file::NamedFile;
 pub use names::NameError;
 pub(crate) use nearest::did_you_mean;
 pub(crate) use pem::certificates as certificates_in;
+pub use pin::Pin;
 pub(crate) use quantity::show_duration;
+pub use window::{Standing, Window};
+pub(crate) use window::{moment, show_moment};
 
 use context::Context;
 use findings::{Findings, Source};

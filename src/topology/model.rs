@@ -1,6 +1,6 @@
 //! What a loaded topology holds: nodes, identities, trust sets, listeners, peers, pools and limits.
-use super::{Boundary, CrlSource, FieldTrust, HeldCrl, NamedFile, PeerBoundary};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use super::{Boundary, CrlSource, FieldTrust, HeldCrl, NamedFile, PeerBoundary, Pin, Window};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -148,6 +148,8 @@ pub struct TrustSet {
     pub revocation: Revocation,
     /// Scope of that policy.
     pub scope: RevocationScope,
+    /// When it counts.
+    pub window: Window,
     /// Line in the file, from 1.
     pub line: u32,
 }
@@ -218,6 +220,15 @@ pub enum PurposePolicy {
     Strict,
 }
 
+/// Whether the stricter rule of a peer decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// What the entry says decides.
+    Enforce,
+    /// What the entry says decides, its pins excepted; what these and the strictest policies would refuse is told.
+    Observe,
+}
+
 /// An address to dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialAddress {
@@ -261,6 +272,12 @@ pub struct Peer {
     pub identity: IdentityRef,
     /// What passes between it and us.
     pub boundary: PeerBoundary,
+    /// When it counts.
+    pub window: Window,
+    /// Whether pins and the stricter policies decide, or are only observed.
+    pub stage: Stage,
+    /// Keys of which one must occur in the chain; empty: any will do.
+    pub pins: Vec<Pin>,
     /// Line in the file, from 1.
     pub line: u32,
 }
@@ -280,7 +297,32 @@ impl Peer {
             assert_identity: false,
             identity,
             boundary: PeerBoundary::standard(FieldTrust::Outside),
+            window: Window::default(),
+            stage: Stage::Enforce,
+            pins: Vec::new(),
             line: 0,
+        }
+    }
+
+    /// The same entry under the strictest reading of every policy, with its pins enforced.
+    pub(crate) fn strictest(&self) -> Self {
+        Self {
+            names: NamePolicy::Exact,
+            common_name: false,
+            purpose: PurposePolicy::Strict,
+            stage: Stage::Enforce,
+            ..self.clone()
+        }
+    }
+}
+
+impl TrustSet {
+    /// The same set under the strictest revocation policy.
+    pub(crate) fn strictest(&self) -> Self {
+        Self {
+            revocation: Revocation::Require,
+            scope: RevocationScope::Chain,
+            ..self.clone()
         }
     }
 }
@@ -458,6 +500,10 @@ pub enum Direction {
 /// `[[expect]]`: a unit test of the policy.
 #[derive(Clone, Debug)]
 pub struct Expectation {
+    /// The time for which to judge; `None`: when it runs.
+    pub at: Option<UnixTime>,
+    /// The peer that is dialled (outbound), or for which the chain must speak (inbound); `None`: any.
+    pub peer: Option<PeerRef>,
     /// The certificate chain to judge.
     pub chain: Vec<CertificateDer<'static>>,
     /// The file it came from.

@@ -5,7 +5,8 @@ use super::context::{Context, Names};
 use super::listener::{SIPS_PORT, literal};
 use super::raw::{RawPeer, Text};
 use super::{
-    DialAddress, DnsName, IdentityRef, NamePolicy, Node, Peer, PeerKind, PurposePolicy, TrustRef,
+    DialAddress, DnsName, IdentityRef, NamePolicy, Node, Peer, PeerKind, PurposePolicy, Stage,
+    TrustRef, pin, window,
 };
 
 /// Resolves one peer; `None` when something of it is missing or broken, which is then reported.
@@ -28,6 +29,24 @@ pub(super) fn load(
         Some(text) => identities.find(text.get_ref(), context.line(text), &place, context),
         None => Some(0),
     };
+    let window = window::load(
+        &place,
+        raw.not_before.as_ref(),
+        raw.not_after.as_ref(),
+        context,
+    );
+    let pins = pin::load(raw.pins.as_deref().unwrap_or_default(), &place, context);
+    if let Some(stage) = &raw.stage
+        && *stage.get_ref() == Stage::Observe
+    {
+        let at = context.line(stage);
+        context.add(
+            Code::StageObserved,
+            at,
+            format!("{place} is observed: its pins refuse nobody, nor do the strictest policies"),
+            "when the event would_refuse stays away, write the stricter policies and take `stage` out",
+        );
+    }
     let kind = raw.kind?;
     let assert_identity = raw.assert_identity.unwrap_or(kind == PeerKind::Home);
     let boundary = boundary::of_peer(raw, kind, assert_identity, role, &place, context);
@@ -44,6 +63,9 @@ pub(super) fn load(
         assert_identity,
         identity: IdentityRef(identity?),
         boundary,
+        window,
+        stage: raw.stage.as_ref().map_or(Stage::Enforce, |s| *s.get_ref()),
+        pins,
         line,
     })
 }

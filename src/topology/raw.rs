@@ -1,6 +1,6 @@
 //! The file as it is written: one struct for each section, spans for lines, nothing resolved.
 use super::{
-    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope,
+    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope, Stage,
     Strategy,
 };
 use serde::Deserialize;
@@ -63,6 +63,8 @@ pub(super) struct RawTrust {
     pub(super) crl_refresh: Option<Text>,
     pub(super) revocation: Option<Spanned<toml::Value>>,
     pub(super) scope: Option<RevocationScope>,
+    pub(super) not_before: Option<Spanned<toml::Value>>,
+    pub(super) not_after: Option<Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +99,10 @@ pub(super) struct RawPeer {
     pub(super) purpose: Option<PurposePolicy>,
     pub(super) assert_identity: Option<bool>,
     pub(super) identity: Option<Text>,
+    pub(super) not_before: Option<Spanned<toml::Value>>,
+    pub(super) not_after: Option<Spanned<toml::Value>>,
+    pub(super) stage: Option<Spanned<Stage>>,
+    pub(super) pins: Option<Vec<Text>>,
     pub(super) fields: Option<Spanned<RawFields>>,
     pub(super) deny: Option<Vec<Text>>,
     pub(super) sips: Option<bool>,
@@ -172,6 +178,8 @@ pub(super) struct RawExpect {
     pub(super) direction: Option<Direction>,
     pub(super) verdict: Option<RawVerdict>,
     pub(super) reason: Option<Text>,
+    pub(super) peer: Option<Text>,
+    pub(super) at: Option<Spanned<toml::Value>>,
 }
 
 /// A word of `verdict`.

@@ -53,7 +53,9 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
         )
     });
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), context);
-    let expectations = each(&raw.expect, context, expectation::load);
+    let expectations = each(&raw.expect, context, |raw, line, context| {
+        expectation::load(raw, line, &peer_names, context)
+    });
     let tokens = tokens::load(raw.tokens.as_ref(), context);
     let admin = admin::load(raw.admin.as_ref(), context);
     let limits = limits::read(raw.limits.as_ref(), context.source, context.found);

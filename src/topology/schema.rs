@@ -1,7 +1,7 @@
 //! The sections and keys that a topology file may have, as data: the shape check and the docs' test follow it.
 use super::raw::{RawAccept, RawVerdict};
 use super::{
-    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope,
+    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope, Stage,
     Strategy,
 };
 use super::{boundary, limits};
@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Words(&'static [&'static str]),
     /// A number, or a string with a unit.
     Quantity,
+    /// A time of RFC 3339, in quotes or as TOML's date-time.
+    Moment,
     /// A table of whole numbers by name.
     Numbers,
     /// A table with these keys.
@@ -116,6 +118,8 @@ const TRUST: &[Key] = &[
     may("crl_refresh", Kind::Text),
     may("revocation", Kind::WordOrTable(&["require", "off"], GRACE)),
     may("scope", Kind::Word(RevocationScope::WORDS)),
+    may("not_before", Kind::Moment),
+    may("not_after", Kind::Moment),
 ];
 
 const LISTENER: &[Key] = &[
@@ -137,6 +141,10 @@ const PEER: &[Key] = &[
     may("purpose", Kind::Word(PurposePolicy::WORDS)),
     may("assert_identity", Kind::Flag),
     may("identity", Kind::Text),
+    may("not_before", Kind::Moment),
+    may("not_after", Kind::Moment),
+    may("stage", Kind::Word(Stage::WORDS)),
+    may("pins", Kind::Texts),
     may("fields", Kind::Table(FIELDS)),
     may("deny", Kind::Texts),
     may("sips", Kind::Flag),
@@ -189,6 +197,8 @@ const EXPECT: &[Key] = &[
     must("as", Kind::Word(Direction::WORDS)),
     must("verdict", Kind::Word(RawVerdict::WORDS)),
     may("reason", Kind::Text),
+    may("peer", Kind::Text),
+    may("at", Kind::Moment),
 ];
 
 /// The sections, in the order of the docs.

@@ -165,7 +165,9 @@ impl Shape<'_, '_> {
                 !empty
             }
             (Kind::Integer, DeValue::Integer(number)) => self.integer(what, number, line),
-            (Kind::Flag, DeValue::Boolean(_)) | (Kind::Quantity, DeValue::String(_)) => true,
+            (Kind::Flag, DeValue::Boolean(_))
+            | (Kind::Quantity | Kind::Moment, DeValue::String(_))
+            | (Kind::Moment, DeValue::Datetime(_)) => true,
             (Kind::Quantity, DeValue::Integer(number)) => self.integer(what, number, line),
             (Kind::Texts, DeValue::Array(list)) => {
                 self.list(list, &format!("an entry of {what}"), Kind::Text)
@@ -260,6 +262,7 @@ fn wanted(kind: Kind) -> &'static str {
         Kind::Flag => "true or false",
         Kind::Texts | Kind::Words(_) => "a list of strings",
         Kind::Quantity => "a number or a string with a unit",
+        Kind::Moment => "a time",
         Kind::Numbers | Kind::Table(_) => "a table",
         Kind::WordOrTable(..) => "a string or a table",
     }
@@ -274,6 +277,7 @@ fn example(kind: Kind) -> String {
         Kind::Word(words) => format!("write {}", quoted(words)),
         Kind::Words(words) => format!("write a list of {}", quoted(words)),
         Kind::Quantity => "write a number, or a string such as \"10s\" or \"64KiB\"".to_owned(),
+        Kind::Moment => "write RFC 3339 with an offset, as \"2026-12-01T00:00:00Z\"".to_owned(),
         Kind::Numbers => "write { \"name\" = 1, ... }".to_owned(),
         Kind::Table(keys) => format!("write a table with {}", names(keys)),
         Kind::WordOrTable(words, keys) => {

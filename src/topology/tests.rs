@@ -319,6 +319,15 @@ const CASES: &[Case] = &[
     case(Code::InvalidDuration, &[("[limits]", "[admin]\nwatch = \"soon\"\n[limits]")], "watch", "admin.watch"),
     case(Code::OutOfRange, &[("[limits]", "[admin]\nwatch = \"1ms\"\n[limits]")], "watch", "admin.watch"),
     case(Code::OutOfRange, &[("[limits]", "[admin]\nsocket = \"/run/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345/s\"\n[limits]")], "socket", "a socket's path at most 107"),
+    case(Code::InvalidTime, &[("kind = \"federated\"", "kind = \"federated\"\nnot_after = \"tomorrow\"")], "tomorrow", "peer \"edge.fabrikam.test\" not_after = tomorrow"),
+    case(Code::InvalidTime, &[("scope = \"leaf\"", "scope = \"leaf\"\nnot_before = 2026-12-01")], "2026-12-01", "not_before = 2026-12-01 cannot be read"),
+    case(Code::InvalidTime, &[("reason = \"not_in", "at = \"noon\"\nreason = \"not_in")], "noon", "[[expect]] at"),
+    case(Code::WrongType, &[("kind = \"federated\"", "kind = \"federated\"\nnot_after = 5")], "not_after", "is an integer, not a time"),
+    case(Code::WindowEmpty, &[("kind = \"federated\"", "kind = \"federated\"\nnot_before = 2098-01-01T00:00:00Z\nnot_after = 2097-01-01T00:00:00Z")], "not_after", "lies before not_before"),
+    case(Code::WindowOver, &[("scope = \"leaf\"", "scope = \"leaf\"\nnot_after = \"2020-01-01T00:00:00Z\"")], "not_after", "trust \"fabrikam-ca\" counts as absent since 2020"),
+    case(Code::StageObserved, &[("kind = \"federated\"", "kind = \"federated\"\nstage = \"observe\"")], "stage", "its pins refuse nobody"),
+    case(Code::PinMalformed, &[("kind = \"federated\"", "kind = \"federated\"\npins = [\"abcd\"]")], "pins", "\"abcd\" is not a SHA-256"),
+    case(Code::UnknownReference, &[("reason = \"not_in", "peer = \"fe9.contoso.test\"\nreason = \"not_in")], "fe9", "[[expect]] names the peer \"fe9.contoso.test\""),
     case(Code::UnknownReference, &[("peers = [\"fe01.contoso", "peers = [\"fe1.contoso")], "peers = ", "did you mean `fe01.contoso.test`?"),
     case(Code::UnknownReference, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabricam-ca\"]")], "fabricam-ca", "did you mean `fabrikam-ca`?"),
     case(Code::UnknownReference, &[("identity = \"edge\"", "identity = \"egde\"")], "egde", "listener \"edge\" names the identity \"egde\""),
@@ -870,6 +879,7 @@ fn the_docs_name_every_key_and_word_of_the_schema_and_no_other() {
                 | schema::Kind::Flag
                 | schema::Kind::Texts
                 | schema::Kind::Quantity
+                | schema::Kind::Moment
                 | schema::Kind::Numbers => (&[], &[]),
             };
             for word in words {

@@ -4,7 +4,9 @@ use super::context::Context;
 use super::identity::{chain, warn_soon};
 use super::quantity::duration;
 use super::raw::{RawTrust, Text};
-use super::{CrlRefusal, CrlSource, HeldCrl, Revocation, RevocationScope, TrustSet, read_crls};
+use super::{
+    CrlRefusal, CrlSource, HeldCrl, Revocation, RevocationScope, TrustSet, read_crls, window,
+};
 use rustls_pki_types::CertificateDer;
 use std::path::Path;
 use std::sync::Arc;
@@ -64,6 +66,12 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
         crl_refresh: refresh?,
         revocation: revocation?,
         scope: raw.scope.unwrap_or(RevocationScope::Chain),
+        window: window::load(
+            &label,
+            raw.not_before.as_ref(),
+            raw.not_after.as_ref(),
+            context,
+        ),
         line,
     })
 }

@@ -1,7 +1,7 @@
 //! The words that stand for choices in the topology file: one table to read them, show them and suggest them.
 use super::raw::{RawAccept, RawVerdict};
 use super::{
-    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope,
+    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope, Stage,
     Strategy,
 };
 
@@ -34,6 +34,7 @@ words! {
     NamePolicy { Exact = "exact", OneLabelWildcard = "one-label-wildcard" }
     PurposePolicy { ServerOrClient = "server-or-client", Strict = "strict" }
     RevocationScope { Chain = "chain", Leaf = "leaf" }
+    Stage { Enforce = "enforce", Observe = "observe" }
     Strategy { CallIdHash = "call-id-hash", Weighted = "weighted", Ordered = "ordered" }
     LogRequests { All = "all", Calls = "calls", Refused = "refused" }
     LogFormat { Json = "json", Human = "human", Auto = "auto" }

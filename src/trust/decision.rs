@@ -1,9 +1,9 @@
 //! The decision: what was presented, what was concluded, and the proof that a peer passed.
 use super::chain::{Chain, has_weak_key, subject_text};
 use super::names::{Match, PresentedNames};
-use super::trace::Trace;
-use super::{Generation, Reason, Refusal, narrate, path, purpose, revocation, validity};
-use crate::topology::{Direction, PeerRef};
+use super::trace::{Outcome, Trace};
+use super::{Generation, Reason, Refusal, narrate, path, pins, purpose, revocation, validity};
+use crate::topology::{Direction, Peer, PeerRef, Stage};
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::fmt::Write as _;
@@ -113,7 +113,10 @@ pub struct Decision {
     pub crl: Option<(String, u64)>,
     /// The extended key usage that satisfied (`none` when the extension is absent).
     pub purpose: Option<&'static str>,
-    /// The earliest notAfter of the leaf and the intermediates used, Unix seconds.
+    /// What a stricter rule would have refused an accepted chain for, at a peer that is observed.
+    pub would_refuse: Option<(Reason, Option<String>)>,
+    /// The earliest end of what the decision rests on, Unix seconds: notAfter of the leaf and the intermediates used,
+    /// not_after of the peer and of the trust set.
     pub valid_until: Option<u64>,
     /// The generation that decided.
     pub generation: u64,
@@ -218,10 +221,10 @@ fn judge(
         "topology",
         || narrate::sought(topology, dialled),
         || {
-            narrate::entries(trace, &names, topology, dialled);
+            narrate::entries(trace, &names, topology, dialled, at);
             match dialled {
-                Some(dialled) => names.expect_peer(dialled, topology),
-                None => names.find_peer(topology),
+                Some(dialled) => names.expect_peer(dialled, topology, at),
+                None => names.find_peer(topology, at),
             }
         },
     )?;
@@ -236,44 +239,114 @@ fn judge(
     decision.matched = Some((name, kind));
     decision.line = Some(peer.line);
 
-    let vouched = path::vouch(&chain, peer, generation, at, trace, |path, set| {
-        let trust = topology.trust(set);
-        trace.step("key", || narrate::keys(path), || sound_keys(path))?;
-        common_name_unconstrained(path, kind)?;
-        trace.step(
-            "validity",
-            || narrate::validity(path, at),
-            || validity::check(path, at),
-        )?;
-        let anchors = generation.anchors(set);
-        let crl = trace.step(
-            "revocation",
-            || narrate::revocation(trust),
-            || {
-                narrate::crls(trace, path, trust, at);
-                let held = (anchors, generation.unfit(set));
-                revocation::check(path, trust, held, presented.staple, at)
-                    .map_err(|refusal| in_set(refusal, trust.line))
-            },
-        )?;
-        let purpose = trace.step(
-            "purpose",
-            || narrate::purpose(path, direction, peer),
-            || purpose::check(path, direction, peer.purpose),
-        )?;
-        let anchor = anchors.subject_of(path.anchor());
-        Ok(Vouched {
-            anchor: (trust.name.clone(), anchor.unwrap_or_default().to_owned()),
-            crl,
-            purpose,
-            valid_until: validity::ends(path),
-        })
-    })?;
+    let judgement = Judgement {
+        chain: &chain,
+        direction,
+        generation,
+        at,
+        staple: presented.staple,
+    };
+    let vouched = judgement.of(peer, kind, Rule::AsWritten, trace)?;
+    if peer.stage == Stage::Observe {
+        decision.would_refuse = judgement.observed(peer, &names, trace);
+    }
     decision.anchor = Some(vouched.anchor);
     decision.crl = vouched.crl;
     decision.purpose = Some(vouched.purpose);
-    decision.valid_until = vouched.valid_until;
+    decision.valid_until = earliest(vouched.valid_until, peer.window.not_after);
     Ok(reference)
+}
+
+/// The earlier of two ends, of which one or both may be missing.
+fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    [one, other].into_iter().flatten().min()
+}
+
+/// How the policies of a trust set are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// As the file says.
+    AsWritten,
+    /// As strictly as each policy can be.
+    Strictest,
+}
+
+/// The steps that judge paths, and what they all look at.
+struct Judgement<'j> {
+    chain: &'j Chain<'j>,
+    direction: Direction,
+    generation: &'j Generation,
+    at: UnixTime,
+    staple: Option<&'j [u8]>,
+}
+
+impl Judgement<'_> {
+    /// Whether an anchor vouches for the peer, whose name was found as this kind.
+    fn of(
+        &self,
+        peer: &Peer,
+        kind: MatchedKind,
+        rule: Rule,
+        trace: &Trace,
+    ) -> Result<Vouched, Refusal> {
+        let (generation, at) = (self.generation, self.at);
+        path::vouch(self.chain, peer, generation, at, trace, |path, set| {
+            let written = generation.topology().trust(set);
+            let strictest = (rule == Rule::Strictest).then(|| written.strictest());
+            let trust = strictest.as_ref().unwrap_or(written);
+            trace.step("key", || narrate::keys(path), || sound_keys(path))?;
+            common_name_unconstrained(path, kind)?;
+            let says = || narrate::validity(path, at);
+            trace.step("validity", says, || validity::check(path, at))?;
+            let anchors = generation.anchors(set);
+            let says = || narrate::revocation(trust);
+            let crl = trace.step("revocation", says, || {
+                narrate::crls(trace, path, trust, at);
+                let held = (anchors, generation.unfit(set));
+                revocation::check(path, trust, held, self.staple, at)
+                    .map_err(|refusal| in_set(refusal, trust.line))
+            })?;
+            let says = || narrate::purpose(path, self.direction, peer);
+            let purpose = trace.step("purpose", says, || {
+                purpose::check(path, self.direction, peer.purpose)
+            })?;
+            if peer.stage == Stage::Enforce && !peer.pins.is_empty() {
+                let says = || narrate::pins(path, peer);
+                trace.step("pin", says, || pins::check(path, peer))?;
+            }
+            let anchor = anchors.subject_of(path.anchor());
+            Ok(Vouched {
+                anchor: (trust.name.clone(), anchor.unwrap_or_default().to_owned()),
+                crl,
+                purpose,
+                valid_until: earliest(validity::ends(path), trust.window.not_after),
+            })
+        })
+    }
+
+    /// What the strictest policies and the pins would refuse an accepted chain for.
+    fn observed(
+        &self,
+        peer: &Peer,
+        names: &PresentedNames,
+        trace: &Trace,
+    ) -> Option<(Reason, Option<String>)> {
+        let strictest = peer.strictest();
+        let stage = trace.begin("stage", narrate::stage);
+        let outcome = names
+            .kind_for(&strictest)
+            .and_then(|kind| self.of(&strictest, kind, Rule::Strictest, trace));
+        match outcome {
+            Ok(_) => {
+                stage.ends(Outcome::Passed);
+                None
+            }
+            Err(refusal) => {
+                stage.would_fail(&refusal);
+                Some((refusal.reason, refusal.detail))
+            }
+        }
+    }
 }
 
 /// What an accepted path gives to the decision.
@@ -337,6 +410,7 @@ fn blank(presented: &Presented<'_>, direction: Direction, generation: &Generatio
         anchor: None,
         crl: None,
         purpose: None,
+        would_refuse: None,
         valid_until: None,
         generation: generation.number(),
         line: entry.map(|p| p.line),

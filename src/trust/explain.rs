@@ -1,8 +1,8 @@
 //! The explanation of a decision: every step that [`super::decide`] took, and the smallest change that would turn it.
 use super::decision::conclude;
 use super::trace::{ExplainedStep, Outcome, Trace};
-use super::{Decision, Generation, Presented, narrate, supposition};
-use crate::topology::Direction;
+use super::{Decision, Generation, Presented, supposition};
+use crate::topology::{Direction, show_moment};
 use rustls_pki_types::UnixTime;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -76,7 +76,7 @@ pub fn explain(
         detail: decision.detail.clone(),
         direction: direction.word().to_owned(),
         peer: decision.peer_fqdn.clone(),
-        at: narrate::time(at.as_secs()),
+        at: show_moment(at.as_secs()),
         topology: generation.topology().path().display().to_string(),
         line: decision.line,
         generation: decision.generation,

@@ -5,7 +5,7 @@ use super::revocation::signs_crls;
 use super::{Presented, Reason, decide};
 use crate::topology::{
     CrlFile, CrlRefusal, Direction, Expectation, Fault, HeldCrl, Peer, Revocation, Topology,
-    TrustRef, TrustSet,
+    TrustRef, TrustSet, did_you_mean,
 };
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use std::fmt;
@@ -327,17 +327,38 @@ impl Generation {
     fn unmet(&self, expectation: &Expectation, at: UnixTime) -> Option<Fault> {
         let presented = Presented {
             chain: &expectation.chain,
-            expected: None,
+            expected: expectation
+                .peer
+                .filter(|_| expectation.direction == Direction::Outbound),
             staple: None,
         };
+        let at = expectation.at.unwrap_or(at);
         let decision = match decide(&presented, expectation.direction, self, at) {
             Ok(peer) => Arc::clone(peer.decision()),
             Err(decision) => decision,
         };
         let accepted = decision.reason == Reason::Accepted;
         let wanted = expectation.reason.as_deref();
-        if accepted == expectation.accept && wanted.is_none_or(|w| w == decision.reason.code()) {
+        let meant = expectation
+            .peer
+            .is_none_or(|peer| !accepted || decision.peer == Some(peer));
+        if accepted == expectation.accept
+            && wanted.is_none_or(|w| w == decision.reason.code())
+            && meant
+        {
             return None;
+        }
+        if let Some(word) = wanted
+            && Reason::from_code(word).is_none()
+        {
+            let known = Reason::ALL.iter().map(|reason| reason.code());
+            return Some(Fault {
+                file: self.topology.path().to_owned(),
+                line: Some(expectation.line),
+                code: "expectation_failed",
+                what: format!("`{word}` is no reason code{}", did_you_mean(word, known)),
+                remedy: "docs/reasons.md lists them all".to_owned(),
+            });
         }
         let way = match expectation.direction {
             Direction::Inbound => "inbound",
@@ -354,10 +375,14 @@ impl Generation {
             line: Some(expectation.line),
             code: "expectation_failed",
             what: format!(
-                "{} as {way} shall be: {verdict}{}; the decision is {} ({}; {detail})",
+                "{} as {way} shall be: {verdict}{}; the decision is {}{} ({}; {detail})",
                 expectation.certificate.display(),
                 wanted.map_or_else(String::new, |w| format!(" {w}")),
                 decision.reason,
+                match &decision.peer_fqdn {
+                    Some(peer) if accepted => format!(" for {peer}"),
+                    Some(_) | None => String::new(),
+                },
                 decision.reason.sentence(),
             ),
             remedy: "mend the topology, or the expectation if the new behaviour is wanted"

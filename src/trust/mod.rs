@@ -10,6 +10,7 @@ mod names;
 mod narrate;
 mod ocsp;
 mod path;
+mod pins;
 mod purpose;
 mod reason;
 mod refusal;

@@ -1,6 +1,7 @@
 //! Which names a certificate presents and which peer entry they match (RFC 5922 §7.1 to §7.4).
 use super::{MatchedKind, Reason, Refusal};
-use crate::topology::{NamePolicy, Peer, PeerRef, Topology};
+use crate::topology::{NamePolicy, Peer, PeerRef, Standing, Topology};
+use rustls_pki_types::UnixTime;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
@@ -134,11 +135,15 @@ impl PresentedNames {
     /// Inbound: the entry that the names match (RFC 5922 §7.4).
     ///
     /// Of several entries with equal rights the one of the certificate's first matching name is taken.
-    pub(super) fn find_peer(&self, topology: &Topology) -> Result<Match, Refusal> {
+    /// An entry outside its window counts as absent; it is told of when no other one matches.
+    pub(super) fn find_peer(&self, topology: &Topology, at: UnixTime) -> Result<Match, Refusal> {
         let mut found: Vec<(usize, &Peer, PeerRef)> = Vec::new();
         let mut held_back: Option<(Reason, &Peer)> = None;
         for (reference, peer) in topology.peer_refs() {
-            match self.speak_for(peer) {
+            let spoken = self
+                .speak_for(peer)
+                .and_then(|position| active(peer, at).map(|()| position).map_err(Some));
+            match spoken {
                 Ok(position) => found.push((position, peer, reference)),
                 Err(Some(reason)) if held_back.is_none_or(|(_, p)| peer.fqdn < p.fqdn) => {
                     held_back = Some((reason, peer));
@@ -150,7 +155,7 @@ impl PresentedNames {
         let Some((position, peer, reference)) = found.first().copied() else {
             return Err(held_back.map_or_else(
                 || Refusal::from(Reason::NotInTopology),
-                |(reason, peer)| Refusal::at_line(reason, peer.fqdn.to_string(), peer.line),
+                |(reason, peer)| Refusal::at_line(reason, told(reason, peer), peer.line),
             ));
         };
         if let Some((_, other, _)) = found.iter().find(|(_, p, _)| !same_rights(p, peer)) {
@@ -168,8 +173,12 @@ impl PresentedNames {
         &self,
         expected: PeerRef,
         topology: &Topology,
+        at: UnixTime,
     ) -> Result<Match, Refusal> {
         let peer = topology.peer(expected);
+        if let Err(reason) = active(peer, at) {
+            return Err(Refusal::at_line(reason, told(reason, peer), peer.line));
+        }
         match self.speak_for(peer) {
             Ok(position) => self.matched(expected, position),
             Err(Some(reason)) => Err(Refusal::at_line(reason, peer.fqdn.to_string(), peer.line)),
@@ -177,7 +186,7 @@ impl PresentedNames {
                 let other = topology
                     .peers()
                     .iter()
-                    .filter(|p| self.speak_for(p).is_ok())
+                    .filter(|p| p.window.is_open(at) && self.speak_for(p).is_ok())
                     .map(|p| &p.fqdn)
                     .min();
                 let detail = other.map_or_else(
@@ -203,6 +212,15 @@ impl PresentedNames {
         Err(held_back)
     }
 
+    /// The kind of the first name that speaks for the peer, or why it may not.
+    pub(super) fn kind_for(&self, peer: &Peer) -> Result<MatchedKind, Refusal> {
+        let position = self
+            .speak_for(peer)
+            .map_err(|reason| Refusal::from(reason.unwrap_or(Reason::NameMismatch)))?;
+        let identity = self.identities.get(position).ok_or(Reason::NoUsableName)?;
+        Ok(identity.kind)
+    }
+
     fn matched(&self, peer: PeerRef, position: usize) -> Result<Match, Refusal> {
         let identity = self.identities.get(position).ok_or(Reason::NoUsableName)?;
         Ok(Match {
@@ -210,6 +228,24 @@ impl PresentedNames {
             name: identity.shown(),
             kind: identity.kind,
         })
+    }
+}
+
+/// Whether an entry counts at a time.
+pub(super) fn active(peer: &Peer, at: UnixTime) -> Result<(), Reason> {
+    match peer.window.standing(at) {
+        Standing::Open => Ok(()),
+        Standing::NotYet(_) => Err(Reason::PeerNotYetActive),
+        Standing::Over(_) => Err(Reason::PeerNoLongerActive),
+    }
+}
+
+/// The entry that is held back, and since or until when.
+fn told(reason: Reason, peer: &Peer) -> String {
+    if let Reason::PeerNotYetActive | Reason::PeerNoLongerActive = reason {
+        format!("{} counts {}", peer.fqdn, peer.window)
+    } else {
+        peer.fqdn.to_string()
     }
 }
 
@@ -232,6 +268,8 @@ fn same_rights(a: &Peer, b: &Peer) -> bool {
         && a.names == b.names
         && a.common_name == b.common_name
         && a.purpose == b.purpose
+        && a.stage == b.stage
+        && sorted(&a.pins) == sorted(&b.pins)
         && a.assert_identity == b.assert_identity
         && a.boundary == b.boundary
         && sorted(&a.trust) == sorted(&b.trust)

@@ -10,23 +10,13 @@ use super::validity::window;
 use super::{Reason, Refusal};
 use crate::topology::{
     Direction, Peer, PeerRef, PurposePolicy, Revocation, RevocationScope, Topology, TrustSet,
-    show_duration,
+    Window, show_duration, show_moment,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 
 /// Entries that do not match are shown up to this number; the rest is counted.
 const MAX_ENTRIES: usize = 24;
-
-/// `2026-11-24T03:38:00Z`.
-pub(super) fn time(at: u64) -> String {
-    let format = time::format_description::well_known::Rfc3339;
-    i64::try_from(at)
-        .ok()
-        .and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .and_then(|moment| moment.format(&format).ok())
-        .unwrap_or_else(|| format!("Unix time {at}"))
-}
 
 /// A span of time in its two largest units: `3d 4h`.
 pub(super) fn span(seconds: u64) -> String {
@@ -92,7 +82,11 @@ pub(super) fn named(name: &str) -> String {
 
 fn period(certificate: &X509Certificate<'_>) -> String {
     let (from, to) = window(certificate);
-    format!("{} to {}", time(from.as_secs()), time(to.as_secs()))
+    format!(
+        "{} to {}",
+        show_moment(from.as_secs()),
+        show_moment(to.as_secs())
+    )
 }
 
 pub(super) fn names() -> String {
@@ -128,6 +122,7 @@ pub(super) fn entries(
     names: &PresentedNames,
     topology: &Topology,
     dialled: Option<PeerRef>,
+    at: UnixTime,
 ) {
     if !trace.is_on() {
         return;
@@ -136,10 +131,16 @@ pub(super) fn entries(
     let mut more = 0usize;
     for (reference, peer) in topology.peer_refs() {
         let (outcome, says) = match names.speak_for(peer) {
-            Ok(position) => (
-                Outcome::Passed,
-                format!("matched by {}", names.shown_at(position)),
-            ),
+            Ok(position) => match super::names::active(peer, at) {
+                Ok(()) => (
+                    Outcome::Passed,
+                    format!("matched by {}", names.shown_at(position)),
+                ),
+                Err(reason) => (
+                    Outcome::Failed,
+                    format!("{reason}: it counts {}", peer.window),
+                ),
+            },
             Err(Some(reason)) => (Outcome::Failed, format!("{reason}: {}", reason.sentence())),
             Err(None) => (Outcome::Noted, "no presented name is this one".to_owned()),
         };
@@ -172,7 +173,12 @@ pub(super) fn vouching() -> String {
 }
 
 pub(super) fn set(trust: &TrustSet) -> String {
-    format!("trust set {} (line {})", trust.name, trust.line)
+    let counts = if trust.window == Window::default() {
+        String::new()
+    } else {
+        format!(", counts {}", trust.window)
+    };
+    format!("trust set {} (line {}{counts})", trust.name, trust.line)
 }
 
 /// `leaf <- issuer <- anchor`.
@@ -260,8 +266,8 @@ pub(super) fn validity(path: &Path<'_>, at: UnixTime) -> String {
     let ends = super::validity::ends(path).unwrap_or_default();
     format!(
         "at {}; the first certificate of the path ends {} ({})",
-        time(at.as_secs()),
-        time(ends),
+        show_moment(at.as_secs()),
+        show_moment(ends),
         distance(ends, at)
     )
 }
@@ -318,9 +324,9 @@ pub(super) fn crls(trace: &Trace, path: &Path<'_>, trust: &TrustSet, at: UnixTim
                     } else {
                         "not listed"
                     },
-                    time(crl.this_update()),
+                    show_moment(crl.this_update()),
                     distance(crl.this_update(), at),
-                    time(crl.next_update()),
+                    show_moment(crl.next_update()),
                     distance(crl.next_update(), at),
                 )
             });
@@ -335,6 +341,21 @@ pub(super) fn crls(trace: &Trace, path: &Path<'_>, trust: &TrustSet, at: UnixTim
             });
         }
     }
+}
+
+pub(super) fn pins(path: &Path<'_>, peer: &Peer) -> String {
+    let keys: Vec<String> = super::pins::keys(path).map(|key| key.to_string()).collect();
+    match peer.pins.len() {
+        0 => "no pins".to_owned(),
+        n => format!(
+            "one of {n} pins; the path has, leaf first: {}",
+            keys.join(", ")
+        ),
+    }
+}
+
+pub(super) fn stage() -> String {
+    "observed: the strictest policies and the pins".to_owned()
 }
 
 pub(super) fn purpose(path: &Path<'_>, direction: Direction, peer: &Peer) -> String {

@@ -4,7 +4,7 @@ use super::generation::{Anchors, Generation};
 use super::trace::{Outcome, Trace};
 use super::validity::window;
 use super::{Reason, Refusal, narrate};
-use crate::topology::{Peer, TrustRef};
+use crate::topology::{Peer, Standing, TrustRef};
 use rustls_pki_types::{SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use std::cell::RefCell;
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath};
@@ -89,7 +89,10 @@ fn through_its_sets<T>(
     sets.sort_by_key(|set| &generation.topology().trust(*set).name);
     sets.dedup();
     let mut refusal = Refusal::from(Reason::UnknownIssuer);
-    for set in &sets {
+    let (open, closed): (Vec<TrustRef>, Vec<TrustRef>) = sets
+        .iter()
+        .partition(|set| generation.topology().trust(**set).window.is_open(at));
+    for set in &open {
         let anchors = generation.anchors(*set);
         let asked = || narrate::set(generation.topology().trust(*set));
         let outcome = trace.step("trust", asked, || {
@@ -103,9 +106,15 @@ fn through_its_sets<T>(
             Err(other) => refusal = refusal.most_telling(other),
         }
     }
-    if let Reason::UnknownIssuer | Reason::SelfSigned | Reason::BadSignature = refusal.reason
-        && let Some(other) = set_that_would_vouch(chain, &sets, generation, at)
-    {
+    if let Reason::UnknownIssuer | Reason::SelfSigned | Reason::BadSignature = refusal.reason {
+        if let Some(refusal) = outside_its_window(chain, &closed, generation, at) {
+            trace.note("trust", Outcome::Failed, || refusal.to_string());
+            return Err(refusal);
+        }
+        let Some(other) = set_that_would_vouch(chain, &sets, generation, at) else {
+            narrate::issuers(trace, chain, &refusal);
+            return Err(refusal);
+        };
         let set = generation.topology().trust(other);
         trace.note("trust", Outcome::Failed, || narrate::not_among(set, peer));
         let name = &set.name;
@@ -114,10 +123,25 @@ fn through_its_sets<T>(
             format!("trust set {name} is not among those of {}", peer.fqdn),
         ));
     }
-    if trace.is_on() {
-        narrate::issuers(trace, chain, &refusal);
-    }
     Err(refusal)
+}
+
+/// The set of the peer that would vouch if it counted at this time.
+fn outside_its_window(
+    chain: &Chain<'_>,
+    closed: &[TrustRef],
+    generation: &Generation,
+    at: UnixTime,
+) -> Option<Refusal> {
+    let vouches =
+        |set: &&TrustRef| search(chain, generation.anchors(**set), at, |_| Ok(())).is_ok();
+    let set = generation.topology().trust(*closed.iter().find(vouches)?);
+    let reason = match set.window.standing(at) {
+        Standing::NotYet(_) => Reason::TrustNotYetActive,
+        Standing::Over(_) | Standing::Open => Reason::TrustNoLongerActive,
+    };
+    let detail = format!("trust set {} counts {}", set.name, set.window);
+    Some(Refusal::at_line(reason, detail, set.line))
 }
 
 /// A configured set outside `asked` whose anchors the chain leads to, whatever the later steps would say.
@@ -128,7 +152,9 @@ pub(super) fn set_that_would_vouch(
     at: UnixTime,
 ) -> Option<TrustRef> {
     generation.trust_refs_by_name().find(|set| {
-        !asked.contains(set) && search(chain, generation.anchors(*set), at, |_| Ok(())).is_ok()
+        !asked.contains(set)
+            && generation.topology().trust(*set).window.is_open(at)
+            && search(chain, generation.anchors(*set), at, |_| Ok(())).is_ok()
     })
 }
 

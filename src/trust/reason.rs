@@ -17,6 +17,8 @@ pub enum Step {
     Revocation,
     /// Key usage and extended key usage.
     Purpose,
+    /// Comparing keys with the peer's pins.
+    Pin,
     /// All steps passed.
     Done,
 }
@@ -129,6 +131,16 @@ reasons! {
         "only a wildcard covers the peer's name",
         "have the certificate issued for the whole name, or set names = \"one-label-wildcard\" at the peer",
         "openssl x509 -in CERTIFICATE -noout -ext subjectAltName shows the wildcard";
+    PeerNotYetActive, "peer_not_yet_active", Name, ApplicationVerificationFailure, "RFC 5922 §7.4",
+        "not authorised",
+        "the peer entry counts from a later time only (not_before)",
+        "wait, or move the not_before of the [[peer]]",
+        "sipward check FILE shows when each entry counts; timedatectl for the clock";
+    PeerNoLongerActive, "peer_no_longer_active", Name, ApplicationVerificationFailure, "RFC 5922 §7.4",
+        "not authorised",
+        "the peer entry counts as absent since its not_after",
+        "move the not_after of the [[peer]] if the server is still to be trusted",
+        "sipward check FILE shows when each entry counts; timedatectl for the clock";
     AmbiguousIdentity, "ambiguous_identity", Name, ApplicationVerificationFailure, "RFC 5922 §7.4",
         "not authorised",
         "the certificate speaks for several peers whose rights differ",
@@ -144,6 +156,16 @@ reasons! {
         "the certificate is its own issuer and no anchor of the peer",
         "have the certificate issued by a CA of the peer's trust",
         "openssl x509 -in CERTIFICATE -noout -subject -issuer: both are the same";
+    TrustNotYetActive, "trust_not_yet_active", Path, UnknownIssuer, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "the trust set that would vouch counts from a later time only (not_before)",
+        "wait, or move the not_before of the [[trust]]",
+        "sipward check FILE shows when each entry counts; timedatectl for the clock";
+    TrustNoLongerActive, "trust_no_longer_active", Path, UnknownIssuer, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "the trust set that would vouch counts as absent since its not_after",
+        "have the certificate issued by a CA that still counts, or move the not_after of the [[trust]]",
+        "sipward check FILE shows when each entry counts; timedatectl for the clock";
     AnchorNotForPeer, "anchor_not_for_peer", Path, UnknownIssuer, "RFC 5280 §6.1",
         "certificate not acceptable",
         "another trust set would have vouched, but it may not vouch for this peer",
@@ -269,6 +291,11 @@ reasons! {
         "the extended key usages of the leaf or of an intermediate do not permit this use",
         "have the certificate issued with serverAuth (and clientAuth for strict peers)",
         "openssl x509 -in CERTIFICATE -noout -ext extendedKeyUsage of leaf and issuers; `purpose` of the [[peer]]";
+    PinMismatch, "pin_mismatch", Pin, ApplicationVerificationFailure, "RFC 7469 §2.6",
+        "not authorised",
+        "the chain is good, but none of its keys is among the peer's pins",
+        "if the partner has changed its key and says so, add the new pin; otherwise this is an attack or a mix-up",
+        "openssl x509 -in CERTIFICATE -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64";
     Accepted, "accepted", Done, ApplicationVerificationFailure, "RFC 5922 §7",
         "accepted",
         "the chain speaks for the peer",

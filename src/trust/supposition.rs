@@ -1,8 +1,11 @@
 //! The smallest change that would turn a refusal: edits of the topology are supposed, and judged by the same decision.
 use super::chain::{Chain, subject_text};
 use super::explain::SmallestChange;
-use super::{Decision, Generation, Presented, Reason, decide, narrate, path};
-use crate::topology::{DnsName, IdentityRef, NamePolicy, Peer, PeerKind, PurposePolicy, TrustRef};
+use super::{Decision, Generation, Presented, Reason, decide, narrate, path, pins};
+use crate::topology::{
+    DnsName, IdentityRef, NamePolicy, Peer, PeerKind, Pin, PurposePolicy, TrustRef, Window,
+    show_moment,
+};
 use rustls_pki_types::UnixTime;
 use std::sync::Arc;
 
@@ -103,6 +106,20 @@ fn edit_for(
             Box::new(|peer| peer.purpose = PurposePolicy::ServerOrClient),
             format!("{place}: purpose = \"server-or-client\""),
         ),
+        Reason::PeerNotYetActive | Reason::PeerNoLongerActive => (
+            Box::new(|peer| peer.window = Window::default()),
+            format!(
+                "{place}: without not_before and not_after (it counts {})",
+                peer.window
+            ),
+        ),
+        Reason::PinMismatch => {
+            let key = leaf_pin(presented)?;
+            (
+                Box::new(move |peer| peer.pins.push(key)),
+                format!("{place}: \"{key}\" among the pins, only if this key is the peer's own"),
+            )
+        }
         Reason::AnchorNotForPeer => {
             let chain = Chain::parse(presented.chain).ok()?;
             let set = path::set_that_would_vouch(&chain, &peer.trust, generation, at)?;
@@ -126,6 +143,12 @@ fn edit_for(
     let mut peers = topology.peers().to_vec();
     peers.iter_mut().filter(|p| p.fqdn == fqdn).for_each(change);
     Some(Edit { peers, says })
+}
+
+/// The pin of the presented leaf's key.
+fn leaf_pin(presented: &Presented<'_>) -> Option<Pin> {
+    let chain = Chain::parse(presented.chain).ok()?;
+    Some(pins::pin(chain.leaf().public_key().raw))
 }
 
 /// A new entry for the first whole name that was presented.
@@ -199,7 +222,7 @@ fn elsewhere(
         (Reason::NotYetValid, _) => {
             format!(
                 "wait until it begins, or mend the clock: {detail}; now is {}",
-                narrate::time(at.as_secs())
+                show_moment(at.as_secs())
             )
         }
         (Reason::CrlMissing | Reason::CrlBadSignature, _) => {

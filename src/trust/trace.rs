@@ -152,6 +152,13 @@ impl Open<'_> {
         }
     }
 
+    /// It would have ended in this refusal, had it decided.
+    pub(super) fn would_fail(self, refusal: &Refusal) {
+        if self.line.is_some() {
+            self.set(Outcome::Noted, Some(format!("would refuse {refusal}")));
+        }
+    }
+
     fn set(&self, outcome: Outcome, also: Option<String>) {
         let (Some(cell), Some(at)) = (&self.trace.0, self.line) else {
             return;

@@ -32,6 +32,8 @@ mod reload;
 #[cfg(test)]
 mod resumption;
 #[cfg(test)]
+mod staged;
+#[cfg(test)]
 mod torture;
 #[cfg(test)]
 mod trust_matrix;

@@ -270,6 +270,53 @@ impl Cases {
         self.leaf("not yet valid", ca, young, both(Reason::NotYetValid));
     }
 
+    /// Windows of entries, and pins.
+    fn staged(&mut self, lab: &Lab, topology: &mut TopologyText) {
+        use Reason as R;
+        const PAST: &str = "2020-01-01T00:00:00Z";
+        const TO_COME: &str = "2099-01-01T00:00:00Z";
+        let ca = ("enterprise-ca", &self.enterprise.clone());
+        let to_come = self.leaf("a peer to come", ca, |_| {}, both(R::PeerNotYetActive));
+        to_come.policy = |peer| {
+            peer.text("not_before", TO_COME);
+        };
+        let past = self.leaf(
+            "a peer of the past",
+            ca,
+            |_| {},
+            both(R::PeerNoLongerActive),
+        );
+        past.policy = |peer| {
+            peer.text("not_after", PAST);
+        };
+        let pinned = self.leaf("another key than the pin", ca, |_| {}, both(R::PinMismatch));
+        pinned.policy = |peer| {
+            peer.list("pins", &["07".repeat(32).as_str()]);
+        };
+        for (says, trust, key, value, reason) in [
+            (
+                "a set to come",
+                "set-to-come",
+                "not_before",
+                TO_COME,
+                R::TrustNotYetActive,
+            ),
+            (
+                "a set of the past",
+                "set-of-the-past",
+                "not_after",
+                PAST,
+                R::TrustNoLongerActive,
+            ),
+        ] {
+            let root = Authority::root(trust).unwrap();
+            write_trust(lab, topology, trust, &root, None);
+            let set = topology.find("[[trust]]", "name", trust).unwrap();
+            set.text(key, value);
+            self.leaf(says, (trust, &root), |_| {}, both(reason));
+        }
+    }
+
     fn purposes(&mut self) {
         use Reason::{Accepted as Yes, EkuUnsuitable as No};
         let ca = ("enterprise-ca", &self.enterprise.clone());
@@ -466,6 +513,7 @@ impl Matrix {
         cases.times();
         cases.purposes();
         cases.revocation(&lab, &mut topology);
+        cases.staged(&lab, &mut topology);
         write_trust(&lab, &mut topology, "open", &cases.open, None);
         write_trust(&lab, &mut topology, "rsa", &cases.rsa, None);
         let mut servers = Vec::new();

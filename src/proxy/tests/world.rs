@@ -8,8 +8,8 @@ use crate::sip::Message;
 use crate::topology::{
     Boundary, Direction, DnsName, FieldTrust, Identity as OwnIdentity, IdentityRef, KeyPair,
     LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerRef,
-    Pool, PurposePolicy, Revocation, RevocationScope, Strategy, TokenSettings, Topology, TrustRef,
-    TrustSet,
+    Pool, PurposePolicy, Revocation, RevocationScope, Stage, Strategy, TokenSettings, Topology,
+    TrustRef, TrustSet, Window,
 };
 use crate::trust::{Generation, PeerId, Presented, decide};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -65,6 +65,9 @@ pub(super) fn topology() -> Topology {
         assert_identity: kind == PeerKind::Home,
         identity: IdentityRef(0),
         boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
+        window: Window::default(),
+        stage: Stage::Enforce,
+        pins: Vec::new(),
         line: 1,
     };
     let pool = |called: &str, peers: Vec<(PeerRef, u16)>| Pool {
@@ -102,6 +105,7 @@ pub(super) fn topology() -> Topology {
             crl_refresh: None,
             revocation: Revocation::Off,
             scope: RevocationScope::Chain,
+            window: Window::default(),
             line: 1,
         }],
         listeners: Vec::new(),

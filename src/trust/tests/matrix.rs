@@ -4,7 +4,7 @@ use crate::lab::pki::{
     Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
 };
 use crate::topology::{
-    Direction, NamePolicy, PeerKind, PurposePolicy, Revocation, RevocationScope,
+    Direction, NamePolicy, PeerKind, Pin, PurposePolicy, Revocation, RevocationScope, Window,
 };
 use crate::trust::{Explanation, Generation, Presented, Reason, explain};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
@@ -119,6 +119,7 @@ fn matrix() -> Vec<Row> {
     purposes(&mut rows, &cas);
     crls(&mut rows, &cas);
     crls_of_intermediates(&mut rows);
+    staged(&mut rows, &cas);
     rows.rows
 }
 
@@ -911,6 +912,69 @@ fn crls_of_intermediates(rows: &mut Rows) {
             .peer(FE01, PeerKind::Home, &["enterprise-ca"]);
         rows.generation = Rc::new(world.generation());
         rows.add(says, &chain.chain, FE01, both(reason));
+    }
+    rows.generation = before;
+}
+
+/// Windows of peers and trust sets, and pins.
+fn staged(rows: &mut Rows, cas: &Cas) {
+    use Reason as R;
+    let window = |not_before, not_after| Window {
+        not_before,
+        not_after,
+    };
+    let (past, to_come) = (later(-60).as_secs(), later(60).as_secs());
+    let open = window(Some(past), Some(to_come));
+    let before = Rc::clone(&rows.generation);
+    let good = cas.enterprise.server(FE01).unwrap();
+    for (says, peer, set, pins, reason) in [
+        ("in every window", open, open, vec![], R::Accepted),
+        (
+            "a peer to come",
+            window(Some(to_come), None),
+            open,
+            vec![],
+            R::PeerNotYetActive,
+        ),
+        (
+            "a peer of the past",
+            window(None, Some(past)),
+            open,
+            vec![],
+            R::PeerNoLongerActive,
+        ),
+        (
+            "a set to come",
+            open,
+            window(Some(to_come), None),
+            vec![],
+            R::TrustNotYetActive,
+        ),
+        (
+            "a set of the past",
+            open,
+            window(None, Some(past)),
+            vec![],
+            R::TrustNoLongerActive,
+        ),
+        (
+            "another key than the pins",
+            open,
+            open,
+            vec![Pin([7; 32])],
+            R::PinMismatch,
+        ),
+    ] {
+        let world = World::default()
+            .trust("enterprise-ca", &[&cas.enterprise])
+            .with_set(|s| s.window = set)
+            .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+            .with(|p| {
+                p.window = peer;
+                p.pins = pins;
+            });
+        rows.generation = Rc::new(world.generation());
+        rows.add(says, &good.chain, FE01, both(reason));
     }
     rows.generation = before;
 }

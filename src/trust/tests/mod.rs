@@ -7,13 +7,15 @@ mod matrix;
 mod ocsp;
 mod policy;
 mod seen;
+mod staged;
 
 use super::{Generation, Presented, Reason, decide};
 use crate::lab::pki::{self, Authority};
 use crate::topology::{
     Boundary, Crl, Direction, DnsName, Expectation, Fault, FieldTrust, HeldCrl, IdentityRef,
     Limits, LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
-    PurposePolicy, Revocation, RevocationScope, TokenSettings, Topology, TrustRef, TrustSet,
+    PurposePolicy, Revocation, RevocationScope, Stage, TokenSettings, Topology, TrustRef, TrustSet,
+    Window,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use std::path::PathBuf;
@@ -39,6 +41,7 @@ impl World {
             crl_refresh: None,
             revocation: Revocation::Off,
             scope: RevocationScope::Chain,
+            window: Window::default(),
             line: 10 + u32::try_from(self.trusts.len()).unwrap(),
         });
         self
@@ -58,6 +61,12 @@ impl World {
         self
     }
 
+    /// Changes the last trust set.
+    fn with_set(mut self, change: impl FnOnce(&mut TrustSet)) -> Self {
+        change(self.trusts.last_mut().unwrap());
+        self
+    }
+
     /// A peer of default policies.
     fn peer(mut self, fqdn: &str, kind: PeerKind, trust: &[&str]) -> Self {
         let line = 100 + u32::try_from(self.peers.len()).unwrap();
@@ -74,6 +83,9 @@ impl World {
             assert_identity: kind == PeerKind::Home,
             identity: IdentityRef(0),
             boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
+            window: Window::default(),
+            stage: Stage::Enforce,
+            pins: Vec::new(),
             line,
         });
         self

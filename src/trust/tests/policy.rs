@@ -17,6 +17,8 @@ fn expectation(
     reason: Option<&str>,
 ) -> Expectation {
     Expectation {
+        at: None,
+        peer: None,
         chain: leaf.chain.clone(),
         certificate: "lab.pem".into(),
         direction,

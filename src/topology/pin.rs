@@ -1,0 +1,78 @@
+//! `pins` of a peer: SHA-256 over a SubjectPublicKeyInfo, of which one must occur in the chain (RFC 7469 §2.4).
+use super::code::Code;
+use super::context::Context;
+use super::raw::Text;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// SHA-256 over the DER of a certificate's SubjectPublicKeyInfo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pin(pub [u8; 32]);
+
+impl Pin {
+    /// Reads base64 or hex, the latter with or without colons.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("sha256/").unwrap_or(text);
+        if let Ok(octets) = STANDARD.decode(text)
+            && let Ok(pin) = <[u8; 32]>::try_from(octets)
+        {
+            return Some(Self(pin));
+        }
+        let digits: String = text.chars().filter(|c| *c != ':').collect();
+        if digits.len() != 64 || !digits.is_ascii() {
+            return None;
+        }
+        let mut pin = [0; 32];
+        for (octet, at) in pin.iter_mut().zip((0..64).step_by(2)) {
+            *octet = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
+        }
+        Some(Self(pin))
+    }
+}
+
+impl std::fmt::Display for Pin {
+    /// In base64, as other programs print it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&STANDARD.encode(self.0))
+    }
+}
+
+/// Reads the pins of a peer; what is wrong with them is reported.
+pub(super) fn load(list: &[Text], place: &str, context: &mut Context<'_, '_>) -> Vec<Pin> {
+    let mut pins = Vec::new();
+    for text in list {
+        let line = context.line(text);
+        match Pin::parse(text.get_ref()) {
+            Some(pin) if pins.contains(&pin) => {
+                context.twice(line, &format!("{place} pin"), text.get_ref());
+            }
+            Some(pin) => pins.push(pin),
+            None => context.add(
+                Code::PinMalformed,
+                line,
+                format!("{place}: the pin \"{}\" is not a SHA-256", text.get_ref()),
+                "write 32 octets in base64 or hex: openssl x509 -in CERTIFICATE -noout -pubkey | \
+                 openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64",
+            ),
+        }
+    }
+    pins
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_and_hex_with_or_without_colons_are_the_same_pin() {
+        let pin = Pin([0xab; 32]);
+        let hex = "ab".repeat(32);
+        let colons = vec!["AB"; 32].join(":");
+        for text in [pin.to_string(), format!("sha256/{pin}"), hex, colons] {
+            assert_eq!(Pin::parse(&text), Some(pin), "{text}");
+        }
+        for text in ["", "ab", &"zz".repeat(32), &"é".repeat(32), "q6urqw=="] {
+            assert_eq!(Pin::parse(text), None, "{text}");
+        }
+    }
+}
