@@ -85,6 +85,7 @@ fn policy(generation: &Generation, at: UnixTime, out: &mut dyn Write) -> io::Res
     clients(topology, &mut page)?;
     boundary(topology, &mut page)?;
     settings(topology, &mut page)?;
+    forecast(generation, at, &mut page)?;
     if warnings > 0 {
         page.title("Warnings")?;
         print_faults(topology.warnings(), page.out)?;
@@ -452,6 +453,25 @@ fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
         "the home pool, whatever the Request-URI says",
     )?;
     page.field("in a dialog", "where the Route that we signed says")
+}
+
+/// What ends next; the rest is far away.
+const FORESEEN: usize = 12;
+
+fn forecast(generation: &Generation, at: UnixTime, page: &mut Page<'_>) -> io::Result<()> {
+    let ends = generation.forecast(at);
+    if ends.is_empty() {
+        return Ok(());
+    }
+    page.title("Forecast: what ends, and when")?;
+    for end in ends.iter().take(FORESEEN) {
+        let until = page.until(i64::try_from(end.at).unwrap_or(i64::MAX));
+        page.item(&until, &format!("{} (line {})", end.what, end.line))?;
+    }
+    if let Some(more @ 1..) = ends.len().checked_sub(FORESEEN) {
+        page.item(&format!("{more} more later"), "")?;
+    }
+    Ok(())
 }
 
 fn settings(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {

@@ -1,11 +1,17 @@
 //! `sipward explain`: why a certificate is accepted or refused, offline, or what a reason code means.
 use super::check::print_faults;
+use super::target::{Target, unexpected};
 use super::{Exit, reasons};
+use crate::daemon::control::{Reply, Request};
 use crate::topology::{self, Direction, DnsName, Fault, certificates_in};
 use crate::trust::{Explanation, Generation, Presented, explain};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the daemon may take to explain a decision.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// No certificate file is larger: a chain has some kilobytes.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -14,9 +20,12 @@ const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 #[derive(Clone, Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("asked").required(true).args(["what", "certificate"])))]
 pub struct Explain {
-    /// A reason code, as in the log
-    #[arg(value_name = "CODE")]
+    /// A reason code, or the id of a decision of the running daemon, as in the log
+    #[arg(value_name = "CODE|DECISION-ID")]
     pub what: Option<String>,
+    /// The daemon's control socket, for a decision's id
+    #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
+    pub socket: Option<PathBuf>,
     /// The topology file
     #[arg(long, value_name = "FILE", default_value = super::target::DEFAULT_TOPOLOGY)]
     pub config: PathBuf,
@@ -35,6 +44,11 @@ pub struct Explain {
     /// One line of JSON: verdict, reason, peer and every step
     #[arg(long)]
     pub json: bool,
+}
+
+/// Whether a word is the id of a decision: 16 hex digits.
+fn is_decision_id(word: &str) -> bool {
+    word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn direction(word: &str) -> Result<Direction, String> {
@@ -72,8 +86,12 @@ impl Explain {
     /// # Errors
     /// [`Exit::Refused`] for a refused certificate, [`Exit::Usage`] when the question cannot be asked.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Exit> {
-        if let Some(code) = &self.what {
-            return self.describe(code, out);
+        if let Some(word) = &self.what {
+            return if is_decision_id(word) {
+                self.recall(word, out)
+            } else {
+                self.describe(word, out)
+            };
         }
         let explanation = self.explanation(UnixTime::now()).map_err(|error| {
             eprintln!("sipward: {error}");
@@ -82,6 +100,41 @@ impl Explain {
         let other = self.accepted_as_another(&explanation);
         self.write(&explanation, other.as_deref(), out)?;
         if explanation.is_accepted() && other.is_none() {
+            Ok(())
+        } else {
+            Err(Exit::Refused)
+        }
+    }
+
+    /// What the running daemon knows of a decision: what it was, and what it would be now.
+    fn recall(&self, decision: &str, out: &mut dyn Write) -> Result<(), Exit> {
+        let target = Target {
+            socket: self.socket.clone(),
+            config: Some(self.config.clone()),
+        };
+        let request = Request::Explain {
+            decision: decision.to_ascii_lowercase(),
+        };
+        let Reply::Explain(explained) = target.ask(&request, PATIENCE)? else {
+            return Err(unexpected());
+        };
+        if self.json {
+            super::write_json(&explained, out)?;
+        } else {
+            let then = &explained.then;
+            writeln!(
+                out,
+                "then: {} {} in generation {}, {} times from {} to {}\nnow:",
+                then.verdict,
+                then.reason,
+                then.generation,
+                then.times,
+                topology::show_moment(then.first),
+                topology::show_moment(then.last)
+            )?;
+            write!(out, "{}", explained.now)?;
+        }
+        if explained.now.is_accepted() {
             Ok(())
         } else {
             Err(Exit::Refused)

@@ -189,7 +189,15 @@ impl Generation {
                 .filter(|end| *end > after.as_secs())
                 .min()
         };
-        self.topology.trusts().iter().filter_map(ends).min()
+        let windows = self.topology.trusts().iter().map(|set| set.window);
+        let windows = windows.chain(self.topology.peers().iter().map(|peer| peer.window));
+        // Both ends belong to a window, so what ends turns a second later.
+        let turns = windows
+            .flat_map(|window| [window.not_before, window.not_after.map(|end| end + 1)])
+            .flatten()
+            .filter(|turn| *turn > after.as_secs());
+        let crls = self.topology.trusts().iter().filter_map(ends);
+        crls.chain(turns).min()
     }
 
     /// Counts up with each load, from 1.

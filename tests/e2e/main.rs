@@ -14,6 +14,8 @@ mod drain;
 #[cfg(test)]
 mod early_dialogs;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod framing;

@@ -259,3 +259,27 @@ fn expectations_may_name_a_time_and_a_peer() {
     let said = build(None, None, false, Some("expird")).unwrap_err();
     assert!(said.contains("did you mean `expired`"), "{said}");
 }
+
+#[test]
+fn the_forecast_tells_what_ends_next_and_windows_turn_verdicts() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let crl = root.crl(&pki::CrlSpec::default()).unwrap();
+    let generation = World::default()
+        .trust("enterprise-ca", &[&root])
+        .revocation(Revocation::Require, RevocationScope::Leaf, &[crl])
+        .with_set(|s| s.window = until(3_000))
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .with(|p| p.window = until(2_000))
+        .generation();
+    let ends = generation.forecast(pki::now());
+    let kinds: Vec<&str> = ends.iter().map(|end| end.kind).collect();
+    assert_eq!(kinds, ["peer_window", "trust_window", "crl", "anchor"]);
+    assert_eq!((ends[0].line, ends[1].line), (100, 10));
+    let turn = generation.next_turn(pki::now());
+    assert_eq!(turn, Some(later(2_001).as_secs()));
+    assert_eq!(
+        generation.next_turn(later(2_001)),
+        Some(later(3_001).as_secs())
+    );
+    assert!(generation.forecast(later(4_000 * 86_400)).is_empty());
+}

@@ -1,0 +1,96 @@
+//! What will break, and when: everything that a generation rests on and that ends by itself, in the order of time.
+use super::Generation;
+use crate::topology::{CertificateFacts, Revocation, TrustSet, Window};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use serde::Serialize;
+
+/// One thing that ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Foreseen {
+    /// When it ends, Unix seconds.
+    pub at: u64,
+    /// What ends: `own_certificate`, `anchor`, `crl`, `peer_window` or `trust_window`.
+    pub kind: &'static str,
+    /// Which one, and what comes of it.
+    pub what: String,
+    /// The line of the topology.
+    pub line: u32,
+}
+
+impl Generation {
+    /// Everything that ends after `after`, the next first.
+    pub fn forecast(&self, after: UnixTime) -> Vec<Foreseen> {
+        let topology = self.topology();
+        let mut ends = Vec::new();
+        for identity in topology.identities() {
+            let place = format!("identity {}", identity.name);
+            let client = identity.client.iter().flat_map(|pair| &pair.chain);
+            for der in identity.server.chain.iter().chain(client) {
+                let what = format!("{place}: nobody accepts it any more");
+                ends.extend(certificate("own_certificate", der, &what, identity.line));
+            }
+        }
+        for set in topology.trusts() {
+            for der in &set.anchors {
+                let what = format!("trust {}: its CA should have a new one by then", set.name);
+                ends.extend(certificate("anchor", der, &what, set.line));
+            }
+            ends.extend(crls(set));
+            let what = format!("trust {}: it vouches for nobody any more", set.name);
+            ends.extend(window("trust_window", set.window, what, set.line));
+        }
+        for peer in topology.peers() {
+            let what = format!("peer {}: it counts as absent", peer.fqdn);
+            ends.extend(window("peer_window", peer.window, what, peer.line));
+        }
+        ends.retain(|end| end.at > after.as_secs());
+        ends.sort();
+        ends.dedup();
+        ends
+    }
+}
+
+fn certificate(
+    kind: &'static str,
+    der: &CertificateDer<'_>,
+    what: &str,
+    line: u32,
+) -> Option<Foreseen> {
+    let facts = CertificateFacts::read(der)?;
+    Some(Foreseen {
+        at: u64::try_from(facts.not_after).ok()?,
+        kind,
+        what: format!("the certificate of \"{}\" ends; {what}", facts.subject),
+        line,
+    })
+}
+
+/// The CRLs of a set with the moment from which on they clear nobody.
+fn crls(set: &TrustSet) -> impl Iterator<Item = Foreseen> {
+    let grace = match set.revocation {
+        Revocation::Off => None,
+        Revocation::Require => Some(0),
+        Revocation::Grace(grace) => Some(grace.as_secs()),
+    };
+    grace.into_iter().flat_map(move |grace| {
+        set.crls.iter().map(move |crl| Foreseen {
+            at: crl.next_update().saturating_add(grace),
+            kind: "crl",
+            what: format!(
+                "the CRL of \"{}\" clears nobody any more; trust {}",
+                crl.issuer(),
+                set.name
+            ),
+            line: set.line,
+        })
+    })
+}
+
+fn window(kind: &'static str, window: Window, what: String, line: u32) -> Option<Foreseen> {
+    Some(Foreseen {
+        at: window.not_after?,
+        kind,
+        what,
+        line,
+    })
+}
