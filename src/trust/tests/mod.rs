@@ -1,5 +1,6 @@
 //! Tests of the trust decision: worlds of authorities and peers, and who gets in.
 
+mod classes;
 mod crls;
 mod explain;
 mod handshake;
