@@ -666,7 +666,7 @@ impl Topology {
     pub fn expectations(&self) -> &[Expectation] {
         &self.expectations
     }
-    /// The file itself and every file that it names, with their content when they were read.
+    /// The file itself and the files that it names, CRLs apart, with their content when they were read.
     pub fn files(&self) -> &[NamedFile] {
         &self.files
     }
