@@ -419,18 +419,21 @@ fn a_plan_of_two_files_needs_no_daemon() {
 #[tokio::test]
 async fn kick_closes_one_connection_or_all_of_a_peer() {
     let world = World::new().await;
-    let one = world.dial(&world.partner).await;
-    let two = world.dial(&world.partner).await;
-    let up = async |n: usize| {
-        let accepted = world.edge.log.named("handshake_accepted");
-        let of_partner = accepted.into_iter().filter(|e| e["peer"] == PARTNER_EDGE);
-        of_partner
-            .map(|e| e["connection"].as_u64().unwrap())
-            .nth(n)
+    // Each must be in its shard's table before it can be closed: the event comes right before that.
+    let up = async |mark| {
+        let of_partner = |e: &Value| e["peer"] == PARTNER_EDGE;
+        let log = &world.edge.log;
+        log.wait_after(mark, "handshake_accepted", of_partner)
+            .await
             .unwrap()
     };
-    let _sure = world.edge.command(&["status"]).await;
-    let first = up(0).await.to_string();
+    let mark = world.edge.log.mark();
+    let one = world.dial(&world.partner).await;
+    let accepted = up(mark).await;
+    let mark = world.edge.log.mark();
+    let two = world.dial(&world.partner).await;
+    up(mark).await;
+    let first = accepted["connection"].to_string();
     let (code, kicked) = world.edge.command(&["kick", &first]).await;
     assert_eq!((code, kicked), (Some(0), json!({"connections": 1})));
     let (code, _) = world.edge.command(&["kick", PARTNER_EDGE]).await;
