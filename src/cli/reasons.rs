@@ -1,5 +1,5 @@
 //! `sipward explain CODE`: cause, check and remedy of every reason code, out of the tables that docs/reasons.md is made of.
-use crate::edge::reason as edge;
+use crate::edge::{alert, reason as edge};
 use crate::topology::did_you_mean;
 use crate::{proxy, trust};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use std::io::{self, Write};
 pub struct Described {
     /// The stable identifier.
     pub code: &'static str,
-    /// What it is about: `trust decision`, `message`, `handshake or connection`.
+    /// What it is about: `trust decision`, `message`, `handshake or connection`, `alert from the other side`.
     pub about: &'static str,
     /// Why it comes.
     pub cause: &'static str,
@@ -49,6 +49,18 @@ fn all() -> impl Iterator<Item = Described> {
         told: String::new(),
         rule: "",
     });
+    // close_notify is how a connection ends, and stands there.
+    let alerts = alert::ALERTS.iter().chain([&alert::OTHER]);
+    let alerts = alerts.filter(|alert| edge::row(alert.code).is_none());
+    let alerts = alerts.map(|alert| Described {
+        code: alert.code,
+        about: ALERT,
+        cause: alert.meaning,
+        check: alert.check,
+        mend: alert.remedy,
+        told: String::new(),
+        rule: "RFC 8446 §6",
+    });
     let proxy = proxy::Reason::ALL.iter().map(|reason| Described {
         code: reason.code(),
         about: PROXY,
@@ -61,7 +73,7 @@ fn all() -> impl Iterator<Item = Described> {
         },
         rule: "",
     });
-    trust.chain(edge).chain(proxy)
+    trust.chain(edge).chain(alerts).chain(proxy)
 }
 
 /// An alert's name as RFC 8446 §6 writes it: `UnknownCA` is unknown_ca.
@@ -80,6 +92,7 @@ fn in_words(name: &str) -> String {
 
 const TRUST: &str = "trust decision";
 const EDGE: &str = "handshake or connection";
+const ALERT: &str = "alert from the other side";
 const PROXY: &str = "message";
 
 /// What the tables say of a code; empty when none knows it.
@@ -130,6 +143,10 @@ mod tests {
         for one in all().filter(|one| one.about == about) {
             let last = if about == TRUST {
                 format!("{}; {}", one.told, one.rule)
+            } else if about == ALERT {
+                alert::by_code(one.code)
+                    .filter(|alert| alert.code != alert::OTHER.code)
+                    .map_or("any other".to_owned(), |alert| alert.number.to_string())
             } else {
                 one.told
             };
@@ -161,6 +178,9 @@ mod tests {
         page.push_str("\n## Handshakes and connections\n\nIn `handshake_refused`, `handshake_aborted`, `peer_down` and \
                        `connection_closed`.\n\n");
         table(&mut page, EDGE, "what the other side is told");
+        page.push_str("\n## Alerts from the other side\n\nIn `handshake_refused_by_peer` and `connection_closed`: what they \
+                       refused us with, the number in `alert`.\nPrograms differ in their choice, so the cause is what is meant as a rule.\n\n");
+        table(&mut page, ALERT, "number on the wire");
         page.push_str(
             "\n## Messages\n\nIn `request_refused`, `request_relayed` and `message_dropped`.\n\n",
         );
@@ -189,6 +209,16 @@ mod tests {
                 assert!(!text.is_empty(), "{}", one.code);
             }
         }
+    }
+
+    #[test]
+    fn an_alert_is_described_and_the_end_of_tls_only_once() {
+        let described = of("alert_unknown_ca");
+        assert_eq!(described.len(), 1);
+        assert_eq!(described[0].about, ALERT);
+        assert!(described[0].check.contains("shown_subjects"));
+        assert_eq!(of("close_notify").len(), 1);
+        assert!(unknown("alert_unknown_cert").contains("did you mean `alert_"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! another connection's task takes over only when its socket is full. What crosses shards is in `inbox`.
 
 mod acceptor;
-mod alert;
+pub mod alert;
 mod bind;
 mod clock;
 mod dial;

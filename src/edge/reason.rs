@@ -1,7 +1,7 @@
 //! The reason codes of handshakes, dials and connections: one table for code, cause, how to check and what to do.
 //!
-//! What a trust decision says of a certificate has its own table (`trust::Reason`), as have TLS alerts and what the
-//! proxy says of messages (`proxy::Reason`).
+//! What a trust decision says of a certificate has its own table (`trust::Reason`), as have TLS alerts (`edge::alert`) and
+//! what the proxy says of messages (`proxy::Reason`).
 
 /// One code of the edge.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +78,8 @@ rows! {
         "use keys of RSA with 2048 bits or more, P-256, P-384 or Ed25519";
     "no_common_protocol",
         "no application protocol (ALPN) is common to both sides",
-        "openssl s_client -connect HOST:PORT -alpn sip",
-        "let the other side leave ALPN out or offer sip";
+        "openssl s_client -connect HOST:PORT -alpn sip/2",
+        "let the other side leave ALPN out or offer sip/2";
     "no_extended_master_secret",
         "the other side speaks TLS 1.2 without the extended master secret (RFC 7627)",
         "openssl s_client -connect HOST:PORT -tls1_2 shows `Extended master secret`",
@@ -172,10 +172,22 @@ rows! {
         "after a change the connection's certificate no longer speaks for its peer",
         "sipward explain with the decision id of its handshake; the events reload and connection_closed",
         "nothing, if that was intended; otherwise mend what the explanation names";
+    "identity_changed",
+        "after a change the connection's certificate speaks for another peer than before",
+        "sipward explain with `new_decision` of the event trust_withdrawn; the event reload before it",
+        "nothing, if that was intended: the other side's next connection is that peer's";
     "own_certificate_replaced",
         "the certificate that we showed on this connection is no longer the one we show",
         "the event reload before it: which identity was renewed",
         "nothing: the next request dials with the new certificate";
+    "kicked",
+        "an operator closed the connection with sipward kick",
+        "the event control_request with the command kick, at that time",
+        "nothing; what may connect may come again";
+    "not_sip",
+        "what answered the OPTIONS of sipward probe inside TLS is not SIP; the detail names the rule that it breaks",
+        "openssl s_client -connect HOST:PORT: what that server says",
+        "correct the peer's `address` or port";
     "shard_inbox_full",
         "another shard does not keep up with what is handed to it",
         "sipward status; top -H of the process",
@@ -199,6 +211,60 @@ pub fn row(code: &str) -> Option<&'static Row> {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    /// Words of the edge's code that are values of other fields.
+    const NO_REASONS: [&str; 5] = ["inbound", "outbound", "us", "them", "probe"];
+
+    /// Every literal of the edge's code, its tests and tables left out, that could be a reason: one word in lower case.
+    fn words_of_the_edge() -> Vec<(String, String)> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/edge");
+        let mut words = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let file = path.file_name().unwrap().to_string_lossy().into_owned();
+            if ["reason.rs", "alert.rs"].contains(&file.as_str()) {
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap();
+            let code = source.split("#[cfg(test)]").next().unwrap();
+            let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
+            for line in lines {
+                // The odd pieces stand between quotes.
+                for word in line.split('"').skip(1).step_by(2) {
+                    let in_word = |b: u8| b.is_ascii_lowercase() || b == b'_';
+                    if !word.is_empty() && word.bytes().all(in_word) {
+                        words.push((file.clone(), word.to_owned()));
+                    }
+                }
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_reason_that_the_edge_gives_stands_in_a_table() {
+        let words = words_of_the_edge();
+        assert!(words.len() > 60, "{}", words.len());
+        let known = |code: &str| {
+            row(code).is_some()
+                || crate::edge::alert::by_code(code).is_some()
+                || crate::trust::Reason::ALL.iter().any(|r| r.code() == code)
+                || crate::proxy::Reason::ALL.iter().any(|r| r.code() == code)
+        };
+        for (file, word) in &words {
+            assert!(
+                NO_REASONS.contains(&word.as_str()) || known(word),
+                "{file} says \"{word}\": give it a row, or say here that it is no reason"
+            );
+        }
+        for row in ROWS {
+            assert!(
+                words.iter().any(|(_, word)| word == row.code),
+                "nothing in the edge says {}",
+                row.code
+            );
+        }
+    }
 
     #[test]
     fn codes_stand_once_and_every_row_is_whole() {
