@@ -138,7 +138,7 @@ fn targets(
     match (who, asks.token) {
         (Standing::Client(link), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, links).and_then(|leg| match leg {
-                TokenLeg::Peer(key) => listed(key, links),
+                TokenLeg::Peer(key) => in_dialog(key, routing, links),
                 // Clients speak to peers only: a token never takes a client to a client.
                 TokenLeg::Flow(flow) if flow == link => Err(Reason::TokenNotForOrigin),
                 TokenLeg::Flow(_) => Err(Reason::TokenNotForOrigin),
@@ -169,7 +169,7 @@ fn targets(
         (Standing::Home(_), Some(Token::Flow(flow))) => Ok(smallvec![Hop::Flow(flow)]),
         (Standing::Home(_), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, links).and_then(|leg| match leg {
-                TokenLeg::Peer(key) => listed(key, links),
+                TokenLeg::Peer(key) => in_dialog(key, routing, links),
                 TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
             })
         }
@@ -189,7 +189,7 @@ fn targets(
         }
         (Standing::Federated(_), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, links).and_then(|leg| match leg {
-                TokenLeg::Peer(key) => listed(key, links),
+                TokenLeg::Peer(key) => in_dialog(key, routing, links),
                 TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
             })
         }
@@ -321,6 +321,16 @@ fn far_leg(
         (false, true) => Ok(caller),
         (true, true) | (false, false) => Err(Reason::TokenNotForOrigin),
     }
+}
+
+/// The far server of a dialog; behind it the other servers of its pool, which take over when a home server is gone, as
+/// [`far_leg`] lets them speak for it. A partner's dialog stays with the partner's server.
+fn in_dialog(key: PeerKey, routing: &Routing, links: &Links) -> Result<Hops, Reason> {
+    let mut hops = listed(key, links)?;
+    if links.peer(key).is_some_and(|peer| peer.home) {
+        hops.extend(routing.mates(key).map(Hop::Peer));
+    }
+    Ok(hops)
 }
 
 /// Only peers of the current generation are reached.

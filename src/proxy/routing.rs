@@ -208,6 +208,15 @@ impl Routing {
         self.domains.get(host.lower(&mut buffer)?).copied()
     }
 
+    /// The other servers of the pools that a server is in.
+    pub(crate) fn mates(&self, key: PeerKey) -> impl Iterator<Item = PeerKey> {
+        self.pools
+            .iter()
+            .filter(move |pool| pool.members.iter().any(|(member, _)| *member == key))
+            .flat_map(|pool| pool.members.iter().map(|(member, _)| *member))
+            .filter(move |member| *member != key)
+    }
+
     /// The pool for clients without a home domain of their own.
     pub(crate) fn default_pool(&self) -> Option<usize> {
         self.default_pool

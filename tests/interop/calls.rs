@@ -1,7 +1,7 @@
 //! Two baresip phones register at Kamailio through the edge and call each other.
 use crate::harness::{
-    Certificates, DOMAIN, EDGE, HOME, Home, Lab, Mark, Phone, Program, Setup, Stage, Target,
-    establish, free_port,
+    CONTOSO, Certificates, DOMAIN, EDGE, HOME, Home, Lab, Mark, Phone, Program, Setup, Stage,
+    Target, establish, free_port,
 };
 
 const NEEDS: &[Program] = &[Program::Kamailio, Program::Baresip];
@@ -15,6 +15,7 @@ fn the_lab_alone_carries_a_call_without_the_edge() {
     let certificates = Certificates::new();
     let port = free_port();
     let setup = Setup {
+        site: CONTOSO,
         port,
         pair: certificates.server(HOME),
         switches: &["DIRECT"],

@@ -1,7 +1,7 @@
 //! TLS clients for the command line, without certificates: sipsak and `openssl s_client`.
 use crate::harness::{
-    Certificates, DOMAIN, EDGE, Edge, HOME, Home, Mark, Openssl, Program, Setup, Stage, finish,
-    free_port,
+    CONTOSO, Certificates, DOMAIN, EDGE, Edge, HOME, Home, Mark, Openssl, Program, Setup, Stage,
+    finish, free_port,
 };
 use std::process::Command;
 
@@ -19,6 +19,7 @@ impl Scene {
         let edge = Edge::start(&certificates, port);
         let pair = certificates.server(HOME);
         let setup = Setup {
+            site: CONTOSO,
             port,
             pair,
             switches: &["REUSE"],

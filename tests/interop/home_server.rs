@@ -1,6 +1,6 @@
 //! Home servers that the edge must refuse, and one that comes back after a restart.
 use crate::harness::{
-    Certificates, Edge, HOME, Home, Lab, Mark, Pair, Phone, Program, Setup, Stage, Target,
+    CONTOSO, Certificates, Edge, HOME, Home, Lab, Mark, Pair, Phone, Program, Setup, Stage, Target,
     establish, free_port,
 };
 
@@ -14,6 +14,7 @@ fn refusal_of_a_server_that_connects(pair: impl Fn(&Certificates) -> Pair) -> Op
     let edge = Edge::start(&certificates, port);
     let pair = pair(&certificates);
     let setup = Setup {
+        site: CONTOSO,
         port,
         pair,
         switches: &["PROBE"],
@@ -48,6 +49,7 @@ fn a_listed_server_is_accepted_when_it_connects_and_its_probe_is_answered() {
     let edge = Edge::start(&certificates, port);
     let pair = certificates.server(HOME);
     let setup = Setup {
+        site: CONTOSO,
         port,
         pair,
         switches: &["PROBE"],
@@ -72,6 +74,7 @@ fn refusal_of_a_server_that_is_connected_to(
     let edge = Edge::start(&certificates, port);
     let pair = pair(&certificates);
     let setup = Setup {
+        site: CONTOSO,
         port,
         pair,
         switches: &[],

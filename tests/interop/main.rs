@@ -1,4 +1,5 @@
-//! Interop: the real daemon between programs of others (Kamailio, baresip, sipsak, openssl, sslscan) on loopback.
+//! Interop: the real daemon between programs of others (Kamailio, baresip, Linphone, sipsak, openssl,
+//! sslscan, tshark) on loopback.
 //!
 //! Each test starts its own programs on its own ports with its own certificates. A program that is not installed
 //! skips its tests with a line on standard error; with `SIPWARD_INTEROP=require` in the environment it fails them.
@@ -12,7 +13,11 @@
 
 mod calls;
 mod command_line_clients;
+mod dialogs;
+mod federation;
 mod harness;
 mod home_server;
+mod linphone_calls;
 mod tls_surface;
 mod weak_key;
+mod wire_format;

@@ -380,8 +380,35 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
     w.expect(fe01, "MESSAGE");
     // No server keeps us away for longer than five minutes.
     w.pass(Duration::from_secs(300));
+    // Nobody has answered the BYE in its share of the time: the other server of the pool was asked.
+    w.expect(fe02, "BYE");
     w.lose(fe01);
     begin(&mut w, "z9hG4bK6");
     w.connect_failed(FE01);
     w.expect(fe02, "MESSAGE");
+}
+
+/// The server of a dialog is gone: another one of its pool takes over, and what it sends on is taken as the first one's.
+#[test]
+fn a_request_in_a_dialog_goes_to_the_next_server_of_the_pool_when_its_own_is_gone() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(fe01, "INVITE");
+    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    w.lose(fe01);
+    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let bye = Request {
+        method: "BYE",
+        branch: "z9hG4bKbye",
+        cseq: 2,
+        more: &route,
+        ..Request::default()
+    };
+    w.send(client, &bye.to_string());
+    w.connect_failed(FE01);
+    let bye = w.expect(fe02, "BYE");
+    w.send(fe02, &answer(&bye, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
 }

@@ -18,6 +18,7 @@
 //!   `Route: <sip:127.0.0.1:PORT;transport=tls;lr>`, and the Request-URI carries `;transport=tls`.
 use super::certificates::{Certificates, DOMAIN, EDGE};
 use super::feed::{Feed, Mark};
+use super::kamailio::FABRIKAM;
 use super::name_server::NameServer;
 use super::ports::free_port;
 use super::process::{PATIENCE, Process};
@@ -43,6 +44,7 @@ pub(crate) struct Target {
 /// A running baresip with one account.
 pub(crate) struct Phone {
     user: String,
+    domain: &'static str,
     process: Process,
     control: TcpStream,
     heard: Arc<Feed<Value>>,
@@ -54,11 +56,21 @@ pub(crate) struct Phone {
 impl Phone {
     /// Starts a phone whose one contact is another user. It has no account yet: see [`Phone::register`].
     pub(crate) fn start(certificates: &Certificates, user: &str, contact: &str) -> Self {
+        Self::start_in(DOMAIN, certificates, user, contact)
+    }
+
+    /// As [`Phone::start`], with an account of another domain.
+    pub(crate) fn start_in(
+        domain: &'static str,
+        certificates: &Certificates,
+        user: &str,
+        contact: &str,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path();
         let control_port = free_port();
         let modules = baresip_modules().unwrap();
-        let names = NameServer::start(&[EDGE]);
+        let names = NameServer::start(&[EDGE, FABRIKAM.edge]);
         let config = format!(
             "poll_method epoll\n\
              net_interface 127.0.0.1\n\
@@ -112,6 +124,7 @@ impl Phone {
         });
         Self {
             user: user.to_owned(),
+            domain,
             process,
             control,
             heard,
@@ -132,9 +145,9 @@ impl Phone {
         self.command(
             "uanew",
             Some(&format!(
-                "<sip:{}@{DOMAIN};transport=tls>;outbound=\"sip:127.0.0.1:{};transport=tls\";\
+                "<sip:{}@{};transport=tls>;outbound=\"sip:127.0.0.1:{};transport=tls\";\
                  sipnat=outbound;regint=600;auth_pass=none",
-                self.user, target.port
+                self.user, self.domain, target.port
             )),
         );
         let answer = self.wait_any(&["REGISTER_OK", "REGISTER_FAIL"]);
@@ -149,7 +162,7 @@ impl Phone {
     /// connect, it answers at once, and nothing announces that the time is over.
     pub(crate) fn register_again(&self, target: Target) {
         for _ in 0..50 {
-            self.command("uadel", Some(&format!("sip:{}@{DOMAIN}", self.user)));
+            self.command("uadel", Some(&format!("sip:{}@{}", self.user, self.domain)));
             if self.try_register(target).is_ok() {
                 return;
             }
@@ -160,7 +173,22 @@ impl Phone {
 
     /// Calls another user of the home domain.
     pub(crate) fn dial(&self, user: &str) {
-        self.command("dial", Some(&format!("sip:{user}@{DOMAIN}")));
+        self.dial_uri(&format!("sip:{user}@{}", self.domain));
+    }
+
+    /// Calls anybody.
+    pub(crate) fn dial_uri(&self, uri: &str) {
+        self.command("dial", Some(uri));
+    }
+
+    /// Holds the call.
+    pub(crate) fn hold(&self) {
+        self.command("hold", None);
+    }
+
+    /// Goes on with it.
+    pub(crate) fn resume(&self) {
+        self.command("resume", None);
     }
 
     /// Answers the incoming call.
@@ -198,6 +226,15 @@ impl Phone {
     /// Waits for a text in its SIP trace.
     pub(crate) fn wait_trace(&self, since: Mark, text: &str) {
         self.process.wait_text(since, text);
+    }
+
+    /// Fails if a text stands in its SIP trace.
+    #[track_caller]
+    pub(crate) fn assert_trace_without(&self, text: &str) {
+        self.process.read(Mark::START, |lines| {
+            let found = lines.iter().find(|line| line.contains(text));
+            assert_eq!(found, None, "{}: {text}", self.user);
+        });
     }
 
     /// Gives a command and waits until it is done.

@@ -9,6 +9,8 @@ use tempfile::TempDir;
 pub(crate) const EDGE: &str = "edge01.contoso.test";
 /// The home server's name.
 pub(crate) const HOME: &str = "fe01.contoso.test";
+/// Another home server's name.
+pub(crate) const SECOND_HOME: &str = "fe02.contoso.test";
 /// The home domain.
 pub(crate) const DOMAIN: &str = "contoso.test";
 
@@ -39,6 +41,8 @@ impl Certificates {
         let day = Duration::from_secs(86_400);
         made.write("ca.pem", &made.enterprise.certificate_pem());
         made.write("ca.crl.pem", &made.enterprise.crl_pem(&[], day).unwrap());
+        made.write("other.pem", &made.other.certificate_pem());
+        made.write("other.crl.pem", &made.other.crl_pem(&[], day).unwrap());
         made
     }
 
@@ -50,11 +54,6 @@ impl Certificates {
     /// The enterprise CA's certificate.
     pub(crate) fn enterprise_ca(&self) -> PathBuf {
         self.directory().join("ca.pem")
-    }
-
-    /// The enterprise CA's revocation list.
-    pub(crate) fn enterprise_crl(&self) -> PathBuf {
-        self.directory().join("ca.crl.pem")
     }
 
     /// The edge's certificate. It names the domain as well: clients that check anything (sipsak) compare with the
@@ -71,6 +70,11 @@ impl Certificates {
     /// A server's certificate by the CA that nobody here trusts.
     pub(crate) fn server_of_other_ca(&self, fqdn: &str) -> Pair {
         self.issue(&format!("other-{fqdn}"), &self.other, &[fqdn])
+    }
+
+    /// A partner's edge: by the other CA, for its name and its domain.
+    pub(crate) fn partner_edge(&self, fqdn: &str, domain: &str) -> Pair {
+        self.issue("partner-edge", &self.other, &[fqdn, domain])
     }
 
     /// A server's certificate by the enterprise CA for an RSA key made elsewhere, given as RSAPublicKey (RFC 8017).

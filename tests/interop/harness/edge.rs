@@ -1,6 +1,7 @@
 //! The daemon under test: the real binary with a topology file, its events read from its JSON log.
-use super::certificates::{Certificates, DOMAIN, EDGE, HOME};
+use super::certificates::{Certificates, HOME, Pair};
 use super::feed::Mark;
+use super::kamailio::{CONTOSO, Site};
 use super::process::Process;
 use serde_json::Value;
 use std::fs;
@@ -50,9 +51,23 @@ impl Event {
 impl Edge {
     /// Starts `sipward run` in front of a home server on a port of loopback, and waits until it serves.
     pub(crate) fn start(certificates: &Certificates, home_port: u16) -> Self {
+        Self::start_in(
+            certificates,
+            &Peering {
+                site: CONTOSO,
+                port: 0,
+                pair: certificates.edge(),
+                homes: &[(HOME, home_port)],
+                partner: None,
+            },
+        )
+    }
+
+    /// As [`Edge::start`], among more servers than one.
+    pub(crate) fn start_in(certificates: &Certificates, around: &Peering<'_>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("topology.toml");
-        fs::write(&file, topology(certificates, home_port)).unwrap();
+        fs::write(&file, topology(certificates, around)).unwrap();
         let process = Process::start(
             "sipward",
             Command::new(env!("CARGO_BIN_EXE_sipward"))
@@ -116,42 +131,73 @@ impl Edge {
     }
 }
 
-/// One listener for clients and peers, one home server. Back-off is short, so that a test of reconnecting is.
-fn topology(certificates: &Certificates, home_port: u16) -> String {
-    let edge = certificates.edge();
+/// What stands around an edge.
+pub(crate) struct Peering<'a> {
+    /// Whose edge it is.
+    pub(crate) site: Site,
+    /// Where it listens; 0: anywhere.
+    pub(crate) port: u16,
+    /// What it shows.
+    pub(crate) pair: Pair,
+    /// Names and ports of the home servers, tried in this order.
+    pub(crate) homes: &'a [(&'a str, u16)],
+    /// The partner and the port of its edge.
+    pub(crate) partner: Option<(Site, u16)>,
+}
+
+/// One listener for clients and peers. Back-off is short, so that a test of reconnecting is.
+fn topology(certificates: &Certificates, around: &Peering<'_>) -> String {
+    let trust = |name: &str, site: Site| {
+        let file = certificates.directory().join(site.ca);
+        format!(
+            "[[trust]]\nname = \"{name}\"\nanchors = \"{}\"\ncrls = [\"{}\"]\nrevocation = \"require\"\n\n",
+            file.display(),
+            file.with_extension("crl.pem").display()
+        )
+    };
+    let peer = |fqdn: &str, kind: &str, trust: &str, port: u16| {
+        format!(
+            "[[peer]]\nfqdn = \"{fqdn}\"\nkind = \"{kind}\"\ntrust = [\"{trust}\"]\naddress = [\"127.0.0.1:{port}\"]\n"
+        )
+    };
+    let mut trusts = trust("enterprise-ca", around.site);
+    let mut peers = String::new();
+    for (fqdn, port) in around.homes {
+        peers.push_str(&peer(fqdn, "home", "enterprise-ca", *port));
+    }
+    if let Some((site, port)) = around.partner {
+        trusts.push_str(&trust("partner-ca", site));
+        peers.push_str(&peer(site.edge, "federated", "partner-ca", port));
+        peers.push_str(&format!(
+            "domains = [\"{}\"]\nhide_topology = true\n",
+            site.domain
+        ));
+    }
+    let names: Vec<_> = around.homes.iter().map(|(fqdn, _)| fqdn).collect();
+    let (domain, edge, port) = (around.site.domain, around.site.edge, around.port);
     format!(
         r#"[node]
-fqdn = "{EDGE}"
-domains = ["{DOMAIN}"]
+fqdn = "{edge}"
+domains = ["{domain}"]
 
 [[identity]]
 name = "edge"
 certificate = "{chain}"
 private_key = "{key}"
 
-[[trust]]
-name = "enterprise-ca"
-anchors = "{anchors}"
-crls = ["{crl}"]
-revocation = "require"
-
+{trusts}
 [[listener]]
 name = "edge"
-address = "127.0.0.1:0"
+address = "127.0.0.1:{port}"
 identity = "edge"
 accept = ["client", "peer"]
 
-[[peer]]
-fqdn = "{HOME}"
-kind = "home"
-trust = ["enterprise-ca"]
-address = ["127.0.0.1:{home_port}"]
-
+{peers}
 [[pool]]
 name = "front-end"
-domains = ["{DOMAIN}"]
-peers = ["{HOME}"]
-strategy = "call-id-hash"
+domains = ["{domain}"]
+peers = {names:?}
+strategy = "ordered"
 
 [limits]
 backoff_min = "100ms"
@@ -161,9 +207,7 @@ backoff_max = "500ms"
 requests = "all"
 format = "json"
 "#,
-        chain = edge.chain.display(),
-        key = edge.key.display(),
-        anchors = certificates.enterprise_ca().display(),
-        crl = certificates.enterprise_crl().display(),
+        chain = around.pair.chain.display(),
+        key = around.pair.key.display(),
     )
 }

@@ -10,7 +10,7 @@
 //! - Its outgoing TLS checks the edge's chain, not the edge's name. On requests the script checks the name.
 //! - It writes Record-Route above its Via and Route between its Via and the next one: Via lines are not contiguous.
 //! - A listening socket with `advertise NAME` needs a resolvable name; `record_route_preset` does not.
-use super::certificates::{Certificates, Pair};
+use super::certificates::{Certificates, DOMAIN, EDGE, Pair};
 use super::feed::Mark;
 use super::process::Process;
 use super::stage::{Program, kamailio_modules};
@@ -19,9 +19,36 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
+/// Whose home server it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    /// The SIP domain.
+    pub(crate) domain: &'static str,
+    /// The edge in front of it.
+    pub(crate) edge: &'static str,
+    /// The file of its CA's certificate.
+    pub(crate) ca: &'static str,
+}
+
+/// The usual one.
+pub(crate) const CONTOSO: Site = Site {
+    domain: DOMAIN,
+    edge: EDGE,
+    ca: "ca.pem",
+};
+
+/// The partner's, with a CA of its own.
+pub(crate) const FABRIKAM: Site = Site {
+    domain: "fabrikam.test",
+    edge: "edge01.fabrikam.test",
+    ca: "other.pem",
+};
+
 /// How a home server is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
+    /// Whose it is.
+    pub(crate) site: Site,
     /// Where it listens.
     pub(crate) port: u16,
     /// What it shows.
@@ -95,6 +122,9 @@ impl Home {
 fn configuration(directory: &Path, setup: &Setup) -> String {
     include_str!("kamailio.cfg")
         .replace("@PORT@", &setup.port.to_string())
+        .replace("@EDGE_PORT@", &setup.edge_port.to_string())
+        .replace("@DOMAIN@", setup.site.domain)
+        .replace("@EDGE@", setup.site.edge)
         .replace("@DIRECTORY@", &directory.display().to_string())
         .replace(
             "@MODULES@",
@@ -114,7 +144,7 @@ fn tls(certificates: &Certificates, setup: &Setup) -> String {
         "method = TLSv1.2+\nprivate_key = {}\ncertificate = {}\nca_list = {}\n",
         setup.pair.key.display(),
         setup.pair.chain.display(),
-        certificates.enterprise_ca().display(),
+        certificates.directory().join(setup.site.ca).display(),
     );
     format!(
         "[server:default]\n{own}verify_certificate = {verify}\nrequire_certificate = {verify}\n\n\

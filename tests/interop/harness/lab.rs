@@ -2,7 +2,7 @@
 use super::baresip::{Phone, Target};
 use super::certificates::{Certificates, HOME};
 use super::edge::Edge;
-use super::kamailio::{Home, Setup};
+use super::kamailio::{CONTOSO, Home, Setup};
 use super::ports::free_port;
 
 /// Phones first: they go first when the scene ends.
@@ -28,6 +28,7 @@ impl Lab {
         let port = free_port();
         let edge = Edge::start(&certificates, port);
         let setup = Setup {
+            site: CONTOSO,
             port,
             pair: certificates.server(HOME),
             switches,

@@ -36,6 +36,13 @@ impl Process {
         process
     }
 
+    /// Writes to the standard input of a program that was started with one.
+    pub(crate) fn write(&self, input: &[u8]) {
+        if let Some(mut stdin) = self.child.stdin.as_ref() {
+            stdin.write_all(input).unwrap();
+        }
+    }
+
     fn spawn(name: &str, command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())

@@ -2,6 +2,7 @@
 use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -21,6 +22,10 @@ pub(crate) enum Program {
     Openssl,
     /// The TLS scanner.
     Sslscan,
+    /// The other softphone.
+    Linphone,
+    /// The dissector.
+    Tshark,
 }
 
 impl Program {
@@ -32,6 +37,8 @@ impl Program {
             Self::Sipsak => "sipsak",
             Self::Openssl => "openssl",
             Self::Sslscan => "sslscan",
+            Self::Linphone => "linphone-cli",
+            Self::Tshark => "tshark",
         }
     }
 
@@ -44,6 +51,9 @@ impl Program {
             Self::Sipsak => Self::executable("sipsak").is_some(),
             Self::Openssl => Self::executable("openssl").is_some(),
             Self::Sslscan => Self::executable("sslscan").is_some(),
+            // It runs in a mount namespace; where those are not allowed it cannot.
+            Self::Linphone => Self::executable("linphone-daemon").is_some() && may_unshare(),
+            Self::Tshark => Self::executable("tshark").is_some(),
         }
     }
 
@@ -55,6 +65,14 @@ impl Program {
             .map(|directory| directory.join(name))
             .find(|file| file.is_file())
     }
+}
+
+/// Whether a process may have a mount namespace of its own.
+fn may_unshare() -> bool {
+    Command::new("unshare")
+        .args(["--map-root-user", "--mount", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// The directory of Kamailio's modules.
