@@ -3,6 +3,7 @@
 
 pub mod control;
 mod crl_timer;
+mod forecast;
 mod own_listeners;
 mod plan;
 mod service;
@@ -15,8 +16,8 @@ pub use service::serve;
 
 use crate::edge::{Bound, Edge, EdgeError, EdgeStatus, LiveLinks, Which};
 use crate::observe::{Event, Log};
-use crate::topology::{self, Accept, CrlRefusal, Direction, Fault, Topology};
-use crate::trust::{Generation, Presented, SeenChain, decide, explain};
+use crate::topology::{self, Accept, CrlRefusal, Fault, Topology};
+use crate::trust::{Generation, decide, explain};
 use arc_swap::ArcSwap;
 use control::{
     Chains, ExplainedDecision, Inventory, LastDown, ListenerStatus, LivePeer, Outline,
@@ -299,7 +300,7 @@ impl Daemon {
         });
         let peers = peers.collect();
         let seen = self.edge.seen().all().into_iter().map(|seen| {
-            let presented = presented_again(&seen, &generation);
+            let presented = seen.presented_to(&generation);
             let direction = seen.decision.direction;
             let judged = decide(&presented, direction, &generation, UnixTime::now());
             SeenNow {
@@ -326,7 +327,7 @@ impl Daemon {
     pub fn explain(&self, decision: &str) -> Option<ExplainedDecision> {
         let seen = self.edge.seen().find(decision)?;
         let generation = self.generation();
-        let presented = presented_again(&seen, &generation);
+        let presented = seen.presented_to(&generation);
         let direction = seen.decision.direction;
         let now = explain(&presented, direction, &generation, UnixTime::now());
         Some(ExplainedDecision {
@@ -346,18 +347,6 @@ impl Daemon {
         let abandoned = self.edge.drain(bound).await;
         self.log.emit(Event::Stopped { abandoned });
         abandoned
-    }
-}
-
-/// A chain that was seen, as it would be presented to another generation. A peer that was dialled and is gone from the
-/// topology leaves nobody to be expected.
-fn presented_again<'s>(seen: &'s SeenChain, generation: &Generation) -> Presented<'s> {
-    let dialled = seen.decision.peer_fqdn.as_deref();
-    let dialled = dialled.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
-    Presented {
-        chain: &seen.chain,
-        expected: dialled.filter(|_| seen.decision.direction == Direction::Outbound),
-        staple: None,
     }
 }
 

@@ -113,6 +113,7 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
     let mut tasks = JoinSet::new();
     tasks.spawn(watch(Arc::clone(daemon), sender.clone()));
     tasks.spawn(super::crl_timer::run(Arc::clone(daemon)));
+    tasks.spawn(super::forecast::run(Arc::clone(daemon)));
     // The sender lives here in any case: a closed channel would wake the loop for ever.
     if let Some(place) = place {
         listen(daemon, sender.clone(), place, &mut tasks);

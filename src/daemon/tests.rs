@@ -3,7 +3,7 @@ use super::Daemon;
 use super::control::{ReloadResult, ServedResult};
 use crate::lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
 use crate::lab::{Client, EdgeFace, Server, ServerSpec, Transcript, trust_only};
-use crate::observe::{Log, MemoryLog};
+use crate::observe::{Event, Log, MemoryLog};
 use crate::trust::Generation;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -125,6 +125,50 @@ async fn live_connections_hold_their_decision_and_not_the_generation() {
     assert!(alice.wire().is_live() && inbound.is_live());
     world.message(&alice).await;
     assert_eq!(world.daemon.generation().number(), 4);
+    world.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_forecast_tells_of_ours_and_of_what_peers_have_shown() {
+    let world = world().await;
+    let forecast = async || {
+        world.daemon.forecast().await;
+        let lines = world.log.lines().into_iter();
+        let line = lines.rev().find(|l| l.contains("\"event\":\"forecast\""));
+        line.unwrap()
+    };
+    let before = forecast().await;
+    assert!(before.contains("own_certificate:") && before.contains(" anchor:"));
+    assert!(before.contains(" crl:") && before.contains("\"relaxed\":[]"));
+    assert!(!before.contains("peer_certificate:"), "{before}");
+    let alice = world.client().await;
+    world.message(&alice).await;
+    let partner = world
+        .partner
+        .dial(world.daemon.addresses()[0].1, EDGE)
+        .await
+        .unwrap();
+    // In TLS 1.3 a client is done before the server has judged it.
+    let judged = world.log.wait_for(
+        |event| {
+            matches!(
+                event,
+                Event::HandshakeAccepted {
+                    direction: "inbound",
+                    decision: Some(_),
+                    ..
+                }
+            )
+        },
+        SOON,
+    );
+    assert!(judged.is_some());
+    let after = forecast().await;
+    for peer in ["fe01.contoso.test", PARTNER_EDGE] {
+        let told = format!("peer_certificate: what peer {peer} showed last");
+        assert!(after.contains(&told), "{after}");
+    }
+    assert!(partner.is_live());
     world.daemon.stop().await;
 }
 

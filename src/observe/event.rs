@@ -308,6 +308,19 @@ pub enum Event {
         /// nextUpdate, Unix seconds.
         next_update: u64,
     },
+    /// `forecast`: what will break, and when; once a day.
+    Forecast {
+        /// The generation that was looked at.
+        generation: u64,
+        /// Whether something other than a CRL ends within 30 days.
+        soon: bool,
+        /// When the first of these ends, Unix seconds.
+        ends_at: Option<u64>,
+        /// FQDNs of the peers that get in only by a relaxed purpose policy.
+        relaxed: Vec<String>,
+        /// Everything that ends, the next first.
+        details: Vec<String>,
+    },
     /// `drain`: no new connections; waits for transactions.
     Drain {
         /// Transactions still open.

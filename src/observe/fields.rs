@@ -219,6 +219,18 @@ impl Event {
             | Self::CrlRefused { .. }
             | Self::CrlStaleSoon { .. }
             | Self::CrlStale { .. } => self.crl(take),
+            Self::Forecast {
+                generation,
+                soon: _,
+                ends_at,
+                relaxed,
+                details,
+            } => {
+                take("generation", Number(*generation));
+                number(take, "ends_at", *ends_at);
+                take("relaxed", List(relaxed));
+                take("details", List(details));
+            }
             Self::Drain { transactions } => take("transactions", count(*transactions)),
             Self::Stopped { abandoned } => take("abandoned", count(*abandoned)),
             Self::Library {

@@ -138,13 +138,15 @@ pub static FIELDS: &[Field] = &[
     field_of("uid", Number, "the user whose process commands"),
     field_of("trigger", Text, "who asked for the reload: `signal`, `control` (the control socket) or `watch` (a file changed)"),
     field_of("result", Text, "`ok`: the new generation serves; `refused`: the old one stays"),
-    field_of("details", List, "what changed, what waits for a restart, or every fault"),
+    field_of("details", List, "what changed, what waits for a restart, or every fault; `forecast`: time and kind of everything that ends"),
     detail_of("served", List, "what a handshake with each of our own listeners found after the reload"),
     field_of("file", Text, "the CRL's file, or the URI that it was fetched from"),
     field_of("issuer", Text, "the CRL's issuer"),
     field_of("revoked", Number, "certificates that the CRL lists"),
     field_of("next_update", Number, "the CRL's nextUpdate in Unix seconds"),
     field_of("left_s", Number, "seconds until then"),
+    field_of("ends_at", Number, "when the next of our certificates, anchors, windows or the peers' certificates ends, Unix seconds"),
+    field_of("relaxed", List, "peers whose certificate gets in only because their `purpose` is not `strict`"),
     field_of("transactions", Number, "transactions that wait for an answer"),
     field_of("abandoned", Number, "transactions that did not finish in time"),
     field_of("target", Text, "the module that speaks"),
@@ -273,6 +275,10 @@ static CRL_STALE: Row = row("crl_stale", Level::ERROR,
     "a CRL in force is past its nextUpdate; what it covers is refused when the trust set's grace, if any, is over",
     &["trust", "file", "issuer", "next_update"]);
 #[rustfmt::skip]
+static FORECAST: Row = row("forecast", Level::INFO,
+    "at the start and once a day: what will end and when, of ours (with CRLs) and of what each peer showed last",
+    &["generation", "ends_at?", "relaxed", "details"]).or(Level::WARN, "`ends_at` is less than 30 days ahead");
+#[rustfmt::skip]
 static DRAIN: Row = row("drain", Level::INFO, "stopping: no new connections, open transactions may finish", &["transactions"]);
 #[rustfmt::skip]
 static STOPPED: Row = row("stopped", Level::INFO, "every connection is closed", &["abandoned"])
@@ -314,6 +320,7 @@ pub static ROWS: &[&Row] = &[
     &CRL_REFUSED,
     &CRL_STALE_SOON,
     &CRL_STALE,
+    &FORECAST,
     &DRAIN,
     &STOPPED,
     &LIBRARY,
@@ -351,6 +358,7 @@ impl Event {
             Self::CrlRefused { .. } => &CRL_REFUSED,
             Self::CrlStaleSoon { .. } => &CRL_STALE_SOON,
             Self::CrlStale { .. } => &CRL_STALE,
+            Self::Forecast { .. } => &FORECAST,
             Self::Drain { .. } => &DRAIN,
             Self::Stopped { .. } => &STOPPED,
             Self::Library { .. } => &LIBRARY,
@@ -371,6 +379,7 @@ impl Event {
         let is_other = match self {
             Self::Reload { result, .. } => *result != "ok",
             Self::ControlRequest { reason, .. } => reason.is_some(),
+            Self::Forecast { soon, .. } => *soon,
             Self::Stopped { abandoned } => *abandoned > 0,
             Self::Library { level, .. } => *level == other,
             _ => false,

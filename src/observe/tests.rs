@@ -247,6 +247,13 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             issuer: owned(),
             next_update: 5,
         },
+        Event::Forecast {
+            generation: 1,
+            soon: full,
+            ends_at: full.then_some(u64::MAX),
+            relaxed: vec![owned(); 200],
+            details: vec![owned(); 200],
+        },
         Event::Drain { transactions: 3 },
         Event::Stopped { abandoned: 0 },
         Event::Library {
@@ -368,7 +375,7 @@ fn a_line_for_a_terminal_is_one_line_without_control_characters() {
         .chain(HOSTILE.iter().map(|text| long(text)))
     {
         for event in events(&text, text.as_bytes(), true) {
-            let has_details = matches!(event.name(), "reload" | "start_refused");
+            let has_details = matches!(event.name(), "reload" | "start_refused" | "forecast");
             let name = event.name();
             let written = emitted(vec![event]).human_lines().remove(0);
             assert!(

@@ -3,7 +3,7 @@ use super::chain::{Chain, has_weak_key, subject_text};
 use super::names::{Match, PresentedNames};
 use super::trace::{Outcome, Trace};
 use super::{Generation, Reason, Refusal, narrate, path, pins, purpose, revocation, validity};
-use crate::topology::{Direction, Peer, PeerRef, Stage};
+use crate::topology::{Direction, Peer, PeerRef, PurposePolicy, Stage};
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::fmt::Write as _;
@@ -166,7 +166,15 @@ pub(super) fn conclude(
     trace: &Trace,
 ) -> Result<PeerId, Arc<Decision>> {
     let mut decision = blank(presented, direction, generation);
-    let judged = judge(presented, direction, generation, at, &mut decision, trace);
+    let judged = judge(
+        presented,
+        direction,
+        generation,
+        at,
+        Purposes::AsWritten,
+        &mut decision,
+        trace,
+    );
     match judged {
         Ok(peer) => {
             decision.verdict = Verdict::Accept;
@@ -185,12 +193,33 @@ pub(super) fn conclude(
     }
 }
 
+/// Whether [`decide`] would refuse the chain if its peer's `purpose` were strict. Asked of an accepted one: whether it
+/// passes only because that policy is the relaxed one.
+pub(super) fn strict_purpose_refuses(
+    presented: &Presented<'_>,
+    direction: Direction,
+    generation: &Generation,
+    at: UnixTime,
+) -> bool {
+    judge(
+        presented,
+        direction,
+        generation,
+        at,
+        Purposes::Strict,
+        &mut blank(presented, direction, generation),
+        &Trace::off(),
+    )
+    .is_err()
+}
+
 /// The steps in their order; each notes in `decision` what it found.
 fn judge(
     presented: &Presented<'_>,
     direction: Direction,
     generation: &Generation,
     at: UnixTime,
+    purposes: Purposes,
     decision: &mut Decision,
     trace: &Trace,
 ) -> Result<PeerRef, Refusal> {
@@ -244,6 +273,7 @@ fn judge(
         direction,
         generation,
         at,
+        purposes,
         staple: presented.staple,
     };
     let vouched = judgement.of(peer, kind, Rule::AsWritten, trace)?;
@@ -271,12 +301,22 @@ enum Rule {
     Strictest,
 }
 
+/// How the purpose policy of a peer is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purposes {
+    /// As the file says.
+    AsWritten,
+    /// As if it were strict.
+    Strict,
+}
+
 /// The steps that judge paths, and what they all look at.
 struct Judgement<'j> {
     chain: &'j Chain<'j>,
     direction: Direction,
     generation: &'j Generation,
     at: UnixTime,
+    purposes: Purposes,
     staple: Option<&'j [u8]>,
 }
 
@@ -307,8 +347,12 @@ impl Judgement<'_> {
                     .map_err(|refusal| in_set(refusal, trust.line))
             })?;
             let says = || narrate::purpose(path, self.direction, peer);
+            let policy = match self.purposes {
+                Purposes::AsWritten => peer.purpose,
+                Purposes::Strict => PurposePolicy::Strict,
+            };
             let purpose = trace.step("purpose", says, || {
-                purpose::check(path, self.direction, peer.purpose)
+                purpose::check(path, self.direction, policy)
             })?;
             if peer.stage == Stage::Enforce && !peer.pins.is_empty() {
                 let says = || narrate::pins(path, peer);

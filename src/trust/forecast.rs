@@ -1,15 +1,20 @@
-//! What will break, and when: everything that a generation rests on and that ends by itself, in the order of time.
-use super::Generation;
-use crate::topology::{CertificateFacts, Revocation, TrustSet, Window};
+//! What will break, and when: everything that a generation rests on and that ends by itself, in the order of time, and
+//! what peers showed last that ends, or that only a relaxed policy lets in.
+use super::decision::strict_purpose_refuses;
+use super::{Generation, SeenChain, Verdict, decide};
+use crate::topology::{CertificateFacts, Revocation, TrustSet, Window, show_moment};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Serialize;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 
 /// One thing that ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Foreseen {
     /// When it ends, Unix seconds.
     pub at: u64,
-    /// What ends: `own_certificate`, `anchor`, `crl`, `peer_window` or `trust_window`.
+    /// What ends: `own_certificate`, `anchor`, `crl`, `peer_window` or `trust_window`; of what peers have shown,
+    /// `peer_certificate`.
     pub kind: &'static str,
     /// Which one, and what comes of it.
     pub what: String,
@@ -17,7 +22,60 @@ pub struct Foreseen {
     pub line: u32,
 }
 
+impl fmt::Display for Foreseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = show_moment(self.at);
+        write!(f, "{at} {}: {} (line {})", self.kind, self.what, self.line)
+    }
+}
+
+/// What is foreseen of the peers, by the chains that they have shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerOutlook {
+    /// What is accepted now and will not be later, the next first.
+    pub ends: Vec<Foreseen>,
+    /// FQDNs of the peers that get in only because their `purpose` is not strict.
+    pub relaxed: Vec<String>,
+}
+
 impl Generation {
+    /// What is foreseen of each peer by the chain that it showed last in each direction, of those in `seen` (the latest
+    /// first) that were accepted. One that would be refused now has nothing more to lose.
+    pub fn outlook(&self, seen: &[SeenChain], now: UnixTime) -> PeerOutlook {
+        let mut ends = BTreeSet::new();
+        let mut relaxed = BTreeSet::new();
+        let mut told = HashSet::new();
+        for seen in seen {
+            let then = &seen.decision;
+            if then.verdict == Verdict::Refuse || !told.insert((&then.peer_fqdn, then.direction)) {
+                continue;
+            }
+            let presented = seen.presented_to(self);
+            let Ok(accepted) = decide(&presented, then.direction, self, now) else {
+                continue;
+            };
+            let peer = self.topology().peer(accepted.peer());
+            let decision = accepted.decision();
+            let subject = decision.subjects.first().map_or("", String::as_str);
+            ends.extend(decision.valid_until.map(|at| Foreseen {
+                at,
+                kind: "peer_certificate",
+                what: format!(
+                    "what peer {} showed last, \"{subject}\", is accepted no longer",
+                    peer.fqdn
+                ),
+                line: peer.line,
+            }));
+            if strict_purpose_refuses(&presented, then.direction, self, now) {
+                relaxed.insert(peer.fqdn.to_string());
+            }
+        }
+        PeerOutlook {
+            ends: ends.into_iter().collect(),
+            relaxed: relaxed.into_iter().collect(),
+        }
+    }
+
     /// Everything that ends after `after`, the next first.
     pub fn forecast(&self, after: UnixTime) -> Vec<Foreseen> {
         let topology = self.topology();

@@ -28,7 +28,7 @@ mod tests;
 pub use admission::RefusedCrl;
 pub use decision::{Decision, MatchedKind, PeerId, Presented, Verdict, decide, fingerprint};
 pub use explain::{Explanation, SmallestChange, explain};
-pub use forecast::Foreseen;
+pub use forecast::{Foreseen, PeerOutlook};
 pub use generation::{Generation, Refreshed};
 pub use reason::{Reason, Step};
 pub use seen::{SeenChain, SeenChains};

@@ -1,6 +1,7 @@
 //! The chains that were presented lately, accepted and refused, with what was decided about them: bounded, one entry for
 //! each decision.
-use super::{Decision, Verdict};
+use super::{Decision, Generation, Presented, Verdict};
+use crate::topology::Direction;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,6 +41,18 @@ pub struct SeenChain {
 }
 
 impl SeenChain {
+    /// The chain as it would be presented to another generation. A peer that was dialled and is gone from the topology
+    /// leaves nobody to be expected.
+    pub fn presented_to(&self, generation: &Generation) -> Presented<'_> {
+        let dialled = self.decision.peer_fqdn.as_deref();
+        let dialled = dialled.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
+        Presented {
+            chain: &self.chain,
+            expected: dialled.filter(|_| self.decision.direction == Direction::Outbound),
+            staple: None,
+        }
+    }
+
     /// Octets of its certificates.
     pub(super) fn octets(&self) -> usize {
         self.chain.iter().map(|c| c.as_ref().len()).sum()

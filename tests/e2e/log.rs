@@ -49,6 +49,17 @@ async fn a_client_that_knows_it_gets_tls_1_3_with_the_hybrid_key_exchange() {
 }
 
 #[tokio::test]
+async fn the_daemon_foretells_at_its_start_what_will_end() {
+    let world = World::new().await;
+    let forecast = world.edge.log.wait("forecast", |_| true).await.unwrap();
+    assert!(forecast["ends_at"].is_number() && forecast["relaxed"].is_array());
+    let details = forecast["details"].to_string();
+    assert!(details.contains(" own_certificate: "), "{details}");
+    let log = world.stop().await;
+    assert_eq!(log.named("forecast").len(), 1, "the next is due in a day");
+}
+
+#[tokio::test]
 async fn a_call_is_told_with_its_peers_and_a_refused_stranger_with_its_names() {
     let world = World::new().await;
     let alice = world.client("alice").await;

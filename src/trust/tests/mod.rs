@@ -3,6 +3,7 @@
 mod classes;
 mod crls;
 mod explain;
+mod forecast;
 mod handshake;
 mod matrix;
 mod ocsp;
