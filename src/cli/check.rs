@@ -174,6 +174,9 @@ fn identities(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     for identity in topology.identities() {
         page.item(&identity.name, &subject(&identity.server))?;
         page.field("names", &listed(&identity.names))?;
+        if identity.window != Window::default() {
+            page.field("shown", &identity.window.to_string())?;
+        }
         validity(&identity.server, page)?;
         if let Some(client) = &identity.client {
             page.field("connecting out", &subject(client))?;

@@ -67,7 +67,8 @@ impl Probe {
             .block_on(probe(&generation, peer, Duration::from_secs(self.timeout)))
             .map_err(|e| internal(&e))?;
         let listed = topology.peer(peer);
-        let identity = &topology.identity(listed.identity).name;
+        let shown = topology.identity_at(listed.identity, UnixTime::now());
+        let identity = &topology.identity(shown).name;
         if self.json {
             writeln!(out, "{}", to_json(listed, identity, &attempts))?;
         } else {

@@ -3,6 +3,7 @@ use super::control::{ServedCheck, ServedResult};
 use crate::edge::{Served, served};
 use crate::topology::{Identity, Listener, Topology};
 use crate::trust::Generation;
+use rustls_pki_types::UnixTime;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ pub(super) async fn check(
     addresses: &[(String, SocketAddr)],
 ) -> Vec<ServedCheck> {
     let topology = generation.topology();
+    let now = UnixTime::now();
     let mut asked: Vec<ServedCheck> = Vec::new();
     let mut running = JoinSet::new();
     for (listener, address) in addresses {
@@ -26,7 +28,7 @@ pub(super) async fn check(
         let Some(entry) = topology.listeners().iter().find(|l| l.name == *listener) else {
             continue;
         };
-        for (identity, name) in shown(topology, entry) {
+        for (identity, name) in shown(topology, entry, now) {
             let Some(leaf) = identity.server.chain.first().cloned() else {
                 continue;
             };
@@ -66,10 +68,12 @@ pub(super) async fn check(
 fn shown<'t>(
     topology: &'t Topology,
     listener: &Listener,
+    now: UnixTime,
 ) -> impl Iterator<Item = (&'t Identity, &'t str)> {
-    let own = topology.identity(listener.identity);
+    let own = topology.identity(topology.identity_at(listener.identity, now));
     let by_sni = listener.sni.iter().map(|r| topology.identity(*r));
-    let by_sni = by_sni.filter(move |identity| identity.name != own.name);
+    let by_sni =
+        by_sni.filter(move |identity| identity.name != own.name && identity.window.is_open(now));
     std::iter::once(own)
         .chain(by_sni)
         .filter_map(move |identity| {

@@ -235,6 +235,59 @@ async fn after_a_reload_the_listener_is_seen_to_show_the_new_certificate() {
 }
 
 #[tokio::test]
+async fn a_staged_certificate_takes_over_at_its_time_without_a_reload() {
+    let mut world = world().await;
+    let address = world.daemon.addresses()[0].1;
+    let old = world.site.edge.chain[0].clone();
+    let renewed = world.site.enterprise.server(EDGE).unwrap();
+    let new = renewed.chain[0].clone();
+    world.site.issue("renewed", &renewed).unwrap();
+    world
+        .text
+        .add("[[identity]]")
+        .text("name", "renewed")
+        .text("certificate", "renewed.chain.pem")
+        .text("private_key", "renewed.key.pem");
+    let alice = world.client().await;
+    world.message(&alice).await;
+    let stage = async |world: &mut World, turn: &str| {
+        let identity = world.text.find("[[identity]]", "name", "edge").unwrap();
+        identity.text("not_after", turn);
+        let identity = world.text.find("[[identity]]", "name", "renewed").unwrap();
+        identity.text("not_before", turn);
+        world.write();
+        let report = world.daemon.reload("signal").await;
+        assert_eq!(report.result, ReloadResult::Ok, "{report:?}");
+    };
+    let hour = rustls_pki_types::UnixTime::now().as_secs() + 3_600;
+    stage(&mut world, &crate::topology::show_moment(hour)).await;
+    let shown = crate::edge::served(address, EDGE, old).await;
+    assert_eq!(shown, crate::edge::Served::Expected);
+    world.daemon.forecast().await;
+    let lines = world.log.lines();
+    let foretold = |line: &String| line.contains("identity_window: identity edge");
+    assert!(lines.iter().any(foretold));
+    let turn = rustls_pki_types::UnixTime::now().as_secs() + 1;
+    stage(&mut world, &crate::topology::show_moment(turn)).await;
+    let is_turn = |event: &Event| {
+        matches!(
+            event,
+            Event::TrustWithdrawn {
+                reason: "own_certificate_replaced",
+                direction: "outbound",
+                ..
+            }
+        )
+    };
+    assert!(world.log.wait_for(is_turn, SOON).is_some());
+    let shown = crate::edge::served(address, EDGE, new).await;
+    assert_eq!(shown, crate::edge::Served::Expected);
+    // What is dialled now is dialled with the new one.
+    world.message(&alice).await;
+    world.daemon.stop().await;
+}
+
+#[tokio::test]
 async fn a_listener_for_peers_alone_is_checked_too() {
     let mut world = world().await;
     world.text.section("[[listener]]").list("accept", &["peer"]);

@@ -83,14 +83,17 @@ pub(super) async fn shake_hands(
         (Err(error), None) => return Err(failed(Failure::from_io(&error))),
     };
     let (tcp, session) = stream.into_inner();
-    let ours = topology.identity(peer.identity);
+    let ours = topology.identity(outgoing.identity);
     let pair = ours.client.as_ref().unwrap_or(&ours.server);
     Ok(Dialled {
         tcp,
         tls: rustls::Connection::Client(session),
         local,
         identity,
-        shown: pair.chain.first().map(|leaf| (peer.identity, leaf.clone())),
+        shown: pair
+            .chain
+            .first()
+            .map(|leaf| (outgoing.identity, leaf.clone())),
         chain_shown: shown,
         asked: outgoing.asked,
     })

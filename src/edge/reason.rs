@@ -178,7 +178,7 @@ rows! {
         "nothing, if that was intended: the other side's next connection is that peer's";
     "own_certificate_replaced",
         "the certificate that we showed on this connection is no longer the one we show",
-        "the event reload before it: which identity was renewed",
+        "the event reload before it: which identity was renewed; the not_after of the identity",
         "nothing: the next request dials with the new certificate";
     "kicked",
         "an operator closed the connection with sipward kick",

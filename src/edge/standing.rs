@@ -77,7 +77,8 @@ impl Held<'_> {
             return Standing::Lost("identity_changed", Some(Arc::clone(identity.decision())));
         }
         if let (Some(shown), Some(peer)) = (self.shown, expected) {
-            let ours = topology.identity(topology.peer(peer).identity);
+            let ours = topology.identity_at(topology.peer(peer).identity, at);
+            let ours = topology.identity(ours);
             let now_shown = ours.client.as_ref().unwrap_or(&ours.server).chain.first();
             if now_shown != Some(shown) {
                 return Standing::Lost("own_certificate_replaced", None);

@@ -1,14 +1,14 @@
 //! rustls configurations of one generation, built by each shard for itself: its verifiers are then used by one thread.
-use super::EdgeError;
+use super::{EdgeError, clock};
 use crate::observe::Shown;
-use crate::topology::{Accept, CertificateFacts, IdentityRef, KeyPair, PeerRef, Topology};
+use crate::topology::{Accept, CertificateFacts, IdentityRef, KeyPair, PeerRef, Topology, Window};
 use crate::trust::{Generation, InboundVerifier, OutboundVerifier, SeenChains, fingerprint};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig};
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +50,8 @@ pub(super) struct Outgoing {
     pub(super) verifier: Arc<OutboundVerifier>,
     /// What the other side asks of us.
     pub(super) asked: Arc<Asked>,
+    /// Ours, of those that may be shown now.
+    pub(super) identity: IdentityRef,
     certificate: Option<Certificate>,
 }
 
@@ -165,10 +167,9 @@ impl TlsConfigs {
             .map_err(EdgeError::Tls)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier) as _);
-        let certificate = self
-            .clients
-            .get(self.generation.topology().peer(peer).identity.index())
-            .cloned();
+        let topology = self.generation.topology();
+        let identity = topology.identity_at(topology.peer(peer).identity, clock::unix());
+        let certificate = self.clients.get(identity.index()).cloned();
         let asked = Arc::new(Asked::default());
         let mut config = match &certificate {
             Some(certificate) => builder.with_client_cert_resolver(Arc::new(OneCertificate {
@@ -183,6 +184,7 @@ impl TlsConfigs {
             config: Arc::new(config),
             verifier,
             asked,
+            identity,
             certificate,
         })
     }
@@ -209,12 +211,46 @@ fn certificate(
     })
 }
 
-/// Chooses the identity by SNI (RFC 5922 §7.8); an absent or unknown name gets the listener's own, since many phones
-/// send an address or their own domain there.
+/// Chooses the identity by SNI (RFC 5922 §7.8) and by the time; an absent or unknown name gets the listener's own, since
+/// many phones send an address or their own domain there.
 #[derive(Debug)]
 struct SniResolver {
-    by_name: HashMap<String, Certificate>,
-    default: Certificate,
+    by_name: HashMap<String, Staged>,
+    default: Staged,
+}
+
+/// A certificate and those that take its place when it is not shown.
+#[derive(Clone, Debug)]
+struct Staged {
+    named: Certificate,
+    /// In the order of choice, `named` among them.
+    windows: Vec<(Window, Certificate)>,
+}
+
+impl Staged {
+    fn new(
+        topology: &Topology,
+        named: IdentityRef,
+        provider: &CryptoProvider,
+    ) -> Result<Self, EdgeError> {
+        let own = topology.identity(named);
+        let windows = topology.succession(named).map(|reference| {
+            let identity = topology.identity(reference);
+            let certificate = certificate(&identity.name, &identity.server, provider)?;
+            Ok((identity.window, certificate))
+        });
+        Ok(Self {
+            named: certificate(&own.name, &own.server, provider)?,
+            windows: windows.collect::<Result<_, EdgeError>>()?,
+        })
+    }
+
+    /// The one that is shown at a time.
+    fn at(&self, at: UnixTime) -> Option<&Certificate> {
+        let mut windows = self.windows.iter();
+        let open = windows.find(|(window, _)| window.is_open(at));
+        open.map(|(_, certificate)| certificate)
+    }
 }
 
 impl SniResolver {
@@ -226,23 +262,32 @@ impl SniResolver {
     ) -> Result<Self, EdgeError> {
         let mut by_name = HashMap::new();
         for reference in more {
-            let identity = topology.identity(*reference);
-            let certificate = certificate(&identity.name, &identity.server, provider)?;
-            for name in &identity.names {
-                by_name.insert(name.as_str().to_owned(), certificate.clone());
+            let staged = Staged::new(topology, *reference, provider)?;
+            // A name that two carry, one after the other: each is in the other's windows if it takes its place.
+            for name in &topology.identity(*reference).names {
+                let name = name.as_str().to_owned();
+                let known = by_name.entry(name).or_insert_with(|| staged.clone());
+                known.windows.extend(staged.windows.iter().cloned());
             }
         }
         let own = topology.identity(default);
-        let default = certificate(&own.name, &own.server, provider)?;
+        let default = Staged::new(topology, default, provider)?;
         for name in &own.names {
-            by_name.insert(name.as_str().to_owned(), default.clone());
+            let name = name.as_str().to_owned();
+            let mut first = default.clone();
+            if let Some(more) = by_name.remove(&name) {
+                first.windows.extend(more.windows);
+            }
+            by_name.insert(name, first);
         }
         Ok(Self { by_name, default })
     }
 
     fn certificate(&self, sni: Option<&str>) -> &Certificate {
-        sni.and_then(|name| self.by_name.get(&name.to_ascii_lowercase()))
-            .unwrap_or(&self.default)
+        let at = clock::unix();
+        sni.and_then(|name| self.by_name.get(&name.to_ascii_lowercase())?.at(at))
+            .or_else(|| self.default.at(at))
+            .unwrap_or(&self.default.named)
     }
 }
 

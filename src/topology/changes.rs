@@ -182,6 +182,7 @@ fn identity(old: &Identity, new: &Identity) -> Vec<String> {
         });
         parts.push(format!("client certificate{shown}"));
     }
+    differ(&mut parts, "shown", &old.window, &new.window);
     parts
 }
 

@@ -73,12 +73,13 @@ codes! {
     PoolMixedKinds Fault "pool_mixed_kinds" "A pool with home and federated peers.";
     DomainDenied Fault "domain_denied" "A home domain that boundary.deny_domains denies.";
     WindowEmpty Fault "window_empty" "A not_after that lies before its not_before.";
+    IdentityGap Fault "identity_gap" "A listener or peer that would have no identity to show at some time.";
     PinMalformed Fault "pin_malformed" "A pin that is not a SHA-256 in base64 or hex.";
     TokenKeyMalformed Fault "token_key_malformed" "A line of the token key file that is not a key.";
 
     RevocationOff Warning "revocation_off" "Revoked certificates are accepted from this trust set.";
     CrlsUnused Warning "crls_unused" "CRLs are named but revocation is off.";
-    WindowOver Warning "window_over" "A peer or trust set that counts as absent since its not_after.";
+    WindowOver Warning "window_over" "An identity, peer or trust set that counts as absent since its not_after.";
     StageObserved Warning "stage_observed" "A peer whose pins and stricter policies are only observed.";
     TrustUnused Warning "trust_unused" "No peer names this trust set.";
     ClientPurposeMissing Warning "client_purpose_missing" "Our certificate may not act as a client.";

@@ -4,7 +4,7 @@ use super::code::Code;
 use super::context::Context;
 use super::pem;
 use super::raw::{RawIdentity, Text};
-use super::{DnsName, Identity, KeyPair};
+use super::{DnsName, Identity, KeyPair, Window, window};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,11 +20,24 @@ pub(super) fn load(
 ) -> Option<Identity> {
     let name = raw.name.as_ref()?;
     let label = format!("identity \"{}\"", name.get_ref());
+    let window = window::load(
+        &label,
+        raw.not_before.as_ref(),
+        raw.not_after.as_ref(),
+        context,
+    );
     let server = raw.certificate.as_ref().zip(raw.private_key.as_ref());
     let server = server.and_then(|(certificate, key)| {
-        key_pair(&label, "", certificate, key, Role::Server, context)
+        key_pair(
+            &label,
+            "",
+            certificate,
+            key,
+            (Role::Server, window),
+            context,
+        )
     });
-    let client = client_slot(raw, &label, context);
+    let client = client_slot(raw, &label, window, context);
     let (server, facts) = server?;
     if raw.client_certificate.is_none() && !facts.client {
         warn_client_purpose(&label, raw.certificate.as_ref()?, context);
@@ -35,6 +48,7 @@ pub(super) fn load(
         server,
         client: client?,
         names: facts.names(),
+        window,
         line,
     })
 }
@@ -43,13 +57,14 @@ pub(super) fn load(
 fn client_slot(
     raw: &RawIdentity,
     label: &str,
+    window: Window,
     context: &mut Context<'_, '_>,
 ) -> Option<Option<KeyPair>> {
     match (&raw.client_certificate, &raw.client_private_key) {
         (None, None) => Some(None),
         (Some(certificate), Some(key)) => {
-            let (pair, facts) =
-                key_pair(label, "client_", certificate, key, Role::Client, context)?;
+            let role = (Role::Client, window);
+            let (pair, facts) = key_pair(label, "client_", certificate, key, role, context)?;
             if !facts.client {
                 warn_client_purpose(label, certificate, context);
             }
@@ -120,13 +135,13 @@ fn key_pair(
     prefix: &str,
     certificate: &Text,
     private_key: &Text,
-    role: Role,
+    (role, window): (Role, Window),
     context: &mut Context<'_, '_>,
 ) -> Option<(KeyPair, CertificateFacts)> {
     let chain = chain(&format!("{prefix}certificate"), certificate, context);
     let key = key(&format!("{prefix}private_key"), private_key, context);
     if let Some((_, facts)) = &chain {
-        check_chain(label, certificate, facts, role, context);
+        check_chain(label, certificate, facts, role, window, context);
     }
     let (chain, facts) = chain?;
     let key = key?;
@@ -223,6 +238,7 @@ fn check_chain(
     file: &Text,
     facts: &[CertificateFacts],
     role: Role,
+    window: Window,
     context: &mut Context<'_, '_>,
 ) {
     let line = context.line(file);
@@ -244,7 +260,7 @@ fn check_chain(
         }
     }
     for certificate in facts {
-        check_validity(label, certificate, line, context);
+        check_validity(label, certificate, window, line, context);
     }
     let Some(leaf) = facts.first() else { return };
     if role == Role::Server && !leaf.server {
@@ -257,25 +273,44 @@ fn check_chain(
     }
 }
 
-fn check_validity(label: &str, facts: &CertificateFacts, line: u32, context: &mut Context<'_, '_>) {
+/// Judges a certificate for the time from which on it is shown.
+fn check_validity(
+    label: &str,
+    facts: &CertificateFacts,
+    window: Window,
+    line: u32,
+    context: &mut Context<'_, '_>,
+) {
     let subject = &facts.subject;
-    if context.at > facts.not_after {
+    let seconds = |moment: Option<u64>| moment.and_then(|at| i64::try_from(at).ok());
+    let last = seconds(window.not_after);
+    if last.is_some_and(|last| last < context.at) {
+        return;
+    }
+    let first = seconds(window.not_before).map_or(context.at, |first| first.max(context.at));
+    if first > facts.not_after {
         let end = show_time(facts.not_after);
         context.add(
             Code::CertificateExpired,
             line,
-            format!("{label}: the certificate of \"{subject}\" expired at {end}"),
+            if first > context.at {
+                format!(
+                    "{label}: the certificate of \"{subject}\" ends at {end}, before it is shown"
+                )
+            } else {
+                format!("{label}: the certificate of \"{subject}\" expired at {end}")
+            },
             "renew it and put the new chain in place",
         );
-    } else if context.at < facts.not_before {
+    } else if first < facts.not_before {
         let start = show_time(facts.not_before);
         context.add(
             Code::CertificateNotYetValid,
             line,
             format!("{label}: the certificate of \"{subject}\" is not valid before {start}"),
-            "check the clock of this machine, or wait with putting it in place",
+            "check the clock of this machine, or give the identity a not_before",
         );
-    } else {
+    } else if last.is_none_or(|last| last > facts.not_after) {
         warn_soon(label, facts, line, context);
     }
 }

@@ -160,7 +160,9 @@ fn check_names(
     let place = format!("listener \"{}\"", listener.name);
     for (position, later) in shown.iter().enumerate() {
         for name in &later.names {
-            let earlier = shown.iter().take(position).find(|i| i.names.contains(name));
+            let mut earlier = shown.iter().take(position);
+            let earlier =
+                earlier.find(|i| i.names.contains(name) && i.window.overlaps(&later.window));
             if let Some(earlier) = earlier {
                 context.add(
                     Code::DuplicateSni,
@@ -169,7 +171,7 @@ fn check_names(
                         "{place}: the name {name} is carried by the identities \"{}\" and \"{}\"",
                         earlier.name, later.name
                     ),
-                    "choose with `sni` which of them this listener shows (without `sni` it is all)",
+                    "choose with `sni` which of them this listener shows (without `sni` it is all), or let the not_after of one end before the not_before of the other",
                 );
             }
         }

@@ -33,6 +33,7 @@ mod raw;
 mod resolve;
 mod schema;
 mod shape;
+mod succession;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -107,6 +107,8 @@ pub struct Identity {
     pub client: Option<KeyPair>,
     /// The dNSName and sip-URI host names that the server certificate carries.
     pub names: Vec<DnsName>,
+    /// When it is shown.
+    pub window: Window,
     /// Line in the file, from 1.
     pub line: u32,
 }

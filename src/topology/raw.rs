@@ -52,6 +52,8 @@ pub(super) struct RawIdentity {
     pub(super) private_key: Option<Text>,
     pub(super) client_certificate: Option<Text>,
     pub(super) client_private_key: Option<Text>,
+    pub(super) not_before: Option<Spanned<toml::Value>>,
+    pub(super) not_after: Option<Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,8 @@ use super::{
     Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerKind, Topology, TrustSet,
 };
 use super::{
-    admin, boundary, expectation, identity, limits, listener, peer, pool, tokens, trust_set,
+    admin, boundary, expectation, identity, limits, listener, peer, pool, succession, tokens,
+    trust_set,
 };
 use toml::Spanned;
 
@@ -90,6 +91,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
         files: std::mem::take(&mut context.files),
     };
     check_clients(&topology, context);
+    succession::check(&topology, context);
     Some(topology)
 }
 

@@ -107,6 +107,8 @@ const IDENTITY: &[Key] = &[
     must("private_key", Kind::Text),
     may("client_certificate", Kind::Text),
     may("client_private_key", Kind::Text),
+    may("not_before", Kind::Moment),
+    may("not_after", Kind::Moment),
 ];
 
 const GRACE: &[Key] = &[must("grace", Kind::Text)];

@@ -325,6 +325,7 @@ const CASES: &[Case] = &[
     case(Code::WrongType, &[("kind = \"federated\"", "kind = \"federated\"\nnot_after = 5")], "not_after", "is an integer, not a time"),
     case(Code::WindowEmpty, &[("kind = \"federated\"", "kind = \"federated\"\nnot_before = 2098-01-01T00:00:00Z\nnot_after = 2097-01-01T00:00:00Z")], "not_after", "lies before not_before"),
     case(Code::WindowOver, &[("scope = \"leaf\"", "scope = \"leaf\"\nnot_after = \"2020-01-01T00:00:00Z\"")], "not_after", "trust \"fabrikam-ca\" counts as absent since 2020"),
+    case(Code::IdentityGap, &[(IDENTITY_END, "private_key = \"edge.key.pem\"\nnot_after = 2098-01-01T00:00:00Z")], "[[identity]]", "from 2098-01-01T00:00:01Z on listener \"edge\" has no identity to show"),
     case(Code::StageObserved, &[("kind = \"federated\"", "kind = \"federated\"\nstage = \"observe\"")], "stage", "its pins refuse nobody"),
     case(Code::PinMalformed, &[("kind = \"federated\"", "kind = \"federated\"\npins = [\"abcd\"]")], "pins", "\"abcd\" is not a SHA-256"),
     case(Code::UnknownReference, &[("reason = \"not_in", "peer = \"fe9.contoso.test\"\nreason = \"not_in")], "fe9", "[[expect]] names the peer \"fe9.contoso.test\""),
@@ -383,6 +384,45 @@ const CASES: &[Case] = &[
     case(Code::DomainDeniedToPeer, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabrikam-ca\"]\ndeny = [\"fabrikam.test\"]")], "[[peer]]\nfqdn = \"edge.fab", "fabrikam.test is denied"),
     case(Code::NoListenerForClients, &[("accept = [\"client\", \"peer\"]", "accept = [\"peer\"]"), ("[[peer]]\nfqdn = \"edge.fabrikam.test\"\nkind = \"federated\"\ndomains = [\"fabrikam.test\"]\ntrust = [\"fabrikam-ca\"]\n", "")], "", "no listener accepts clients"),
 ];
+
+#[test]
+fn a_renewed_certificate_lies_ready_and_takes_over_at_its_time() {
+    let lab = Lab::new();
+    let at = |seconds: u64| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let turn = now().as_secs() + 2 * 86_400;
+    let staged = |stem: &str, begin: u64| {
+        let old = format!("not_after = \"{}\"", show_moment(turn));
+        let new = format!("not_before = \"{}\"", show_moment(begin));
+        let new =
+            format!("certificate = \"{stem}.chain.pem\"\nprivate_key = \"{stem}.key.pem\"\n{new}");
+        let both = format!("{IDENTITY_END}\n{old}\n[[identity]]\nname = \"renewed\"\n{new}");
+        lab.load(&edited(&[(IDENTITY_END, &both)]))
+    };
+    // The new one is not valid yet: it need not be before its window.
+    let topology = staged("future", turn).unwrap_or_else(|faults| panic!("{}", shown(&faults)));
+    let (old, new) = (IdentityRef(0), IdentityRef(1));
+    for named in [old, new] {
+        assert_eq!(topology.identity_at(named, now()), old);
+        assert_eq!(topology.identity_at(named, at(turn + 1)), new);
+    }
+    assert_eq!(topology.identity_at(old, at(turn)), old);
+    let codes = |loaded: Result<Topology, Vec<Fault>>| -> Vec<&str> {
+        loaded
+            .err()
+            .unwrap_or_default()
+            .iter()
+            .map(|f| f.code)
+            .collect()
+    };
+    assert_eq!(
+        codes(staged("future", now().as_secs())),
+        ["certificate_not_yet_valid", "duplicate_sni"]
+    );
+    assert_eq!(codes(staged("twin", turn - 60)), ["duplicate_sni"]);
+    assert_eq!(codes(staged("twin", turn + 60)), ["identity_gap"]);
+    // Another name takes nobody's place.
+    assert_eq!(codes(staged("other", turn)), ["identity_gap"]);
+}
 
 #[test]
 fn every_code_is_found_at_its_line_and_alone() {

@@ -1,4 +1,4 @@
-//! The time in which an entry counts: `not_before` and `not_after` of peers and trust sets (RFC 3339).
+//! The time in which an entry counts: `not_before` and `not_after` of identities, peers and trust sets (RFC 3339).
 use super::code::Code;
 use super::context::Context;
 use rustls_pki_types::UnixTime;
@@ -34,6 +34,14 @@ impl Window {
             (Some(begin), _) if at < begin => Standing::NotYet(begin),
             _ => Standing::Open,
         }
+    }
+    /// Whether two windows have more in common than the second in which one ends and the other begins.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let begins_in_time = |one: &Self, other: &Self| match (one.not_before, other.not_after) {
+            (Some(begin), Some(end)) => begin < end,
+            _ => true,
+        };
+        begins_in_time(self, other) && begins_in_time(other, self)
     }
     /// Whether the entry counts at a time.
     pub fn is_open(&self, at: UnixTime) -> bool {
@@ -152,6 +160,12 @@ mod tests {
         assert!(window.is_open(at(10)) && window.is_open(at(20)));
         assert_eq!(window.standing(at(21)), Standing::Over(20));
         assert!(Window::default().is_open(at(0)));
+        let next = Window {
+            not_before: Some(20),
+            not_after: None,
+        };
+        assert!(!window.overlaps(&next) && !next.overlaps(&window));
+        assert!(window.overlaps(&Window::default()) && next.overlaps(&Window::default()));
     }
 
     #[test]

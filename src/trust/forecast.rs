@@ -13,7 +13,7 @@ use std::fmt;
 pub struct Foreseen {
     /// When it ends, Unix seconds.
     pub at: u64,
-    /// What ends: `own_certificate`, `anchor`, `crl`, `peer_window` or `trust_window`; of what peers have shown,
+    /// What ends: `own_certificate`, `anchor`, `crl`, `identity_window`, `peer_window` or `trust_window`; of what peers have shown,
     /// `peer_certificate`.
     pub kind: &'static str,
     /// Which one, and what comes of it.
@@ -83,10 +83,20 @@ impl Generation {
         for identity in topology.identities() {
             let place = format!("identity {}", identity.name);
             let client = identity.client.iter().flat_map(|pair| &pair.chain);
+            let last = identity.window.not_after;
             for der in identity.server.chain.iter().chain(client) {
                 let what = format!("{place}: nobody accepts it any more");
-                ends.extend(certificate("own_certificate", der, &what, identity.line));
+                let end = certificate("own_certificate", der, &what, identity.line);
+                // One that is not shown any more by then breaks nothing.
+                ends.extend(end.filter(|end| last.is_none_or(|last| last >= end.at)));
             }
+            let what = format!("{place}: another one with its names is shown from then on");
+            ends.extend(window(
+                "identity_window",
+                identity.window,
+                what,
+                identity.line,
+            ));
         }
         for set in topology.trusts() {
             for der in &set.anchors {

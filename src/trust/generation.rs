@@ -191,6 +191,7 @@ impl Generation {
         };
         let windows = self.topology.trusts().iter().map(|set| set.window);
         let windows = windows.chain(self.topology.peers().iter().map(|peer| peer.window));
+        let windows = windows.chain(self.topology.identities().iter().map(|own| own.window));
         // Both ends belong to a window, so what ends turns a second later.
         let turns = windows
             .flat_map(|window| [window.not_before, window.not_after.map(|end| end + 1)])

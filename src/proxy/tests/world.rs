@@ -88,6 +88,7 @@ pub(super) fn topology() -> Topology {
             shards: None,
         },
         identities: vec![OwnIdentity {
+            window: Window::default(),
             name: "edge".to_owned(),
             server: KeyPair {
                 chain: pki().edge.chain.clone(),
