@@ -18,6 +18,8 @@ mod explain;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod framing;
 #[cfg(test)]
 mod handshakes;

@@ -5,6 +5,7 @@ mod boundary;
 mod dialogs;
 mod failover;
 mod field_profiles;
+mod flows;
 mod forwarding;
 mod hiding;
 mod loops;
