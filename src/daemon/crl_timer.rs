@@ -4,16 +4,21 @@
 //! Reading and parsing happen on a thread of their own; a handshake never waits for them.
 use super::Daemon;
 use crate::observe::Event;
-use crate::topology::{CrlRefusal, HeldCrl, Revocation, TrustRef, TrustSet, read_crls};
-use crate::trust::{Generation, Refreshed, RefusedCrl};
+use crate::topology::{
+    CrlRefusal, Fault, HeldCrl, IdentityRef, Revocation, Topology, TrustRef, TrustSet, read_crls,
+};
+use crate::trust::{Generation, Read, Refreshed, RefusedCrl};
 use rustls_pki_types::UnixTime;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The part of its validity that a CRL has left when it is told of: a fifth.
 const SOON: u64 = 5;
+/// How often OCSP responses are read when no CRL is.
+const STAPLE_REFRESH: Duration = Duration::from_secs(300);
 /// The longest sleep: the clock of the system may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(600);
 
@@ -24,23 +29,19 @@ enum Age {
     Soon,
     /// Past nextUpdate.
     Stale,
-    /// Past nextUpdate and the set's grace: it no longer clears anything.
-    Over,
 }
 
 impl Age {
-    const ALL: [Self; 3] = [Self::Soon, Self::Stale, Self::Over];
+    const ALL: [Self; 2] = [Self::Soon, Self::Stale];
 
     /// When a CRL of a set gets there, Unix seconds; `None` when that is not a moment of its own.
     fn at(self, crl: &HeldCrl, set: &TrustSet) -> Option<u64> {
         let next = crl.next_update();
         let validity = next.saturating_sub(crl.this_update());
-        match (self, set.revocation) {
-            (_, Revocation::Off) => None,
-            (Self::Soon, _) => Some(next.saturating_sub(validity / SOON)),
-            (Self::Stale, _) => Some(next),
-            (Self::Over, Revocation::Grace(grace)) => Some(next.saturating_add(grace.as_secs())),
-            (Self::Over, Revocation::Require) => Some(next),
+        match self {
+            _ if set.revocation == Revocation::Off => None,
+            Self::Soon => Some(next.saturating_sub(validity / SOON)),
+            Self::Stale => Some(next),
         }
     }
 }
@@ -54,6 +55,10 @@ struct Timer {
     told: HashSet<(String, [u8; 32], Age)>,
     /// What was refused last in each file of a set, so that it is told once.
     refused: HashMap<(String, Arc<Path>), ([u8; 32], CrlRefusal)>,
+    /// When the OCSP responses were read last.
+    stapled: Option<Instant>,
+    /// What was told of them last.
+    unstapled: Vec<Fault>,
 }
 
 /// Runs until the daemon's runtime ends.
@@ -62,9 +67,7 @@ pub(super) async fn run(daemon: Arc<Daemon>) {
     let mut serving = daemon.serving();
     loop {
         timer.refresh(&daemon).await;
-        if timer.grow_old(&daemon) {
-            daemon.judge_again().await;
-        }
+        timer.grow_old(&daemon);
         let generation = daemon.generation();
         let pause = timer.pause(&generation, super::now(), UnixTime::now().as_secs());
         // A generation that comes by a reload has other files and other moments.
@@ -80,6 +83,9 @@ impl Timer {
     /// How long until something is due.
     fn pause(&self, generation: &Generation, now: Instant, at: u64) -> Duration {
         let mut pause = LONGEST_SLEEP;
+        if let Some(due) = self.staples_due(generation.topology()) {
+            pause = pause.min(due.saturating_duration_since(now));
+        }
         for set in generation.topology().trusts() {
             if let Some(due) = self.due(set) {
                 pause = pause.min(due.saturating_duration_since(now));
@@ -106,6 +112,16 @@ impl Timer {
         Some(*read + set.crl_refresh?)
     }
 
+    /// When the OCSP responses are to be read again: as often as the CRLs that are read most often.
+    fn staples_due(&self, topology: &Topology) -> Option<Instant> {
+        topology
+            .identities()
+            .iter()
+            .find_map(|i| i.staple.as_ref())?;
+        let every = topology.trusts().iter().filter_map(|set| set.crl_refresh);
+        Some(self.stapled? + every.min().unwrap_or(STAPLE_REFRESH))
+    }
+
     /// Reads what is due, and makes what changed the next generation.
     async fn refresh(&mut self, daemon: &Daemon) {
         let now = super::now();
@@ -124,14 +140,30 @@ impl Timer {
                 self.read.entry(set.name.clone()).or_insert(now);
             }
         }
-        if due.is_empty() {
+        let topology = generation.topology();
+        let mut staples: Vec<(IdentityRef, PathBuf)> = Vec::new();
+        if self.staples_due(topology).is_some_and(|due| due <= now) {
+            let files = (0u16..).map(IdentityRef).zip(topology.identities());
+            staples.extend(files.filter_map(|(r, i)| Some((r, i.staple.as_ref()?.file.clone()))));
+            self.stapled = Some(now);
+        }
+        self.stapled.get_or_insert(now);
+        if due.is_empty() && staples.is_empty() {
             return;
         }
         let previous = Arc::clone(&generation);
         let looked = tokio::task::spawn_blocking(move || {
-            let read = due.into_iter();
-            let read = read.map(|(set, sources)| (set, read_crls(&sources)));
-            previous.refresh(previous.number() + 1, read.collect(), UnixTime::now())
+            let crls = due.into_iter();
+            let staples = staples.into_iter();
+            let read = Read {
+                crls: crls
+                    .map(|(set, sources)| (set, read_crls(&sources)))
+                    .collect(),
+                staples: staples
+                    .map(|(identity, file)| (identity, response(&file)))
+                    .collect(),
+            };
+            previous.refresh(previous.number() + 1, read, UnixTime::now())
         });
         let Ok(refreshed) = looked.await else {
             return;
@@ -140,7 +172,17 @@ impl Timer {
             generation,
             refused,
             updated,
+            notes,
         } = refreshed;
+        if notes != self.unstapled {
+            for note in &notes {
+                daemon.log.emit(Event::Warning {
+                    code: note.code,
+                    what: super::line(note),
+                });
+            }
+            self.unstapled = notes;
+        }
         self.tell_refused(refused, daemon);
         let Some(generation) = generation.map(Arc::new) else {
             return;
@@ -173,11 +215,10 @@ impl Timer {
         }
     }
 
-    /// Tells of CRLs that come of age; whether one has ceased to clear anybody.
-    fn grow_old(&mut self, daemon: &Daemon) -> bool {
+    /// Tells of CRLs that come of age. That connections are judged again then is the shards' affair.
+    fn grow_old(&mut self, daemon: &Daemon) {
         let generation = daemon.generation();
         let at = UnixTime::now().as_secs();
-        let mut over = false;
         let mut current = HashSet::new();
         for set in generation.topology().trusts() {
             for crl in &set.crls {
@@ -186,14 +227,12 @@ impl Timer {
                     current.insert(key.clone());
                     if age.at(crl, set).is_some_and(|moment| moment <= at) && self.told.insert(key)
                     {
-                        over |= age == Age::Over;
                         tell(age, crl, set, at, daemon);
                     }
                 }
             }
         }
         self.told.retain(|key| current.contains(key));
-        over
     }
 }
 
@@ -217,8 +256,15 @@ fn tell(age: Age, crl: &HeldCrl, set: &TrustSet, at: u64, daemon: &Daemon) {
             issuer,
             next_update,
         }),
-        Age::Over => {}
     }
+}
+
+/// An OCSP response, of at most 64 KiB.
+fn response(file: &Path) -> Option<Vec<u8>> {
+    let mut octets = Vec::new();
+    let file = std::fs::File::open(file).ok()?;
+    file.take(64 * 1024).read_to_end(&mut octets).ok()?;
+    Some(octets)
 }
 
 /// The event of a CRL that was not taken.

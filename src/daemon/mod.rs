@@ -178,13 +178,6 @@ impl Daemon {
         report
     }
 
-    /// Judges every live connection again by the generation that serves: the passing of time has changed what it says.
-    async fn judge_again(&self) {
-        let _one_at_a_time = self.reloading.lock().await;
-        // Its TLS configurations were built before: that cannot fail now.
-        let _ = self.edge.swap(self.generation()).await;
-    }
-
     /// Makes a loaded generation the one that serves; gives what is different and what waits for a restart.
     async fn install(
         &self,

@@ -1,7 +1,9 @@
 //! rustls configurations of one generation, built by each shard for itself: its verifiers are then used by one thread.
 use super::{EdgeError, clock};
 use crate::observe::Shown;
-use crate::topology::{Accept, CertificateFacts, IdentityRef, KeyPair, PeerRef, Topology, Window};
+use crate::topology::{
+    Accept, CertificateFacts, Identity, IdentityRef, KeyPair, PeerRef, Staple, Topology, Window,
+};
 use crate::trust::{Generation, InboundVerifier, OutboundVerifier, SeenChains, fingerprint};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
@@ -139,7 +141,7 @@ impl TlsConfigs {
             .iter()
             .map(|identity| {
                 let pair = identity.client.as_ref().unwrap_or(&identity.server);
-                certificate(&identity.name, pair, &provider)
+                certificate(&identity.name, pair, None, &provider)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -194,10 +196,12 @@ impl TlsConfigs {
 fn certificate(
     identity: &str,
     pair: &KeyPair,
+    staple: Option<&Staple>,
     provider: &CryptoProvider,
 ) -> Result<Certificate, EdgeError> {
-    let key = CertifiedKey::from_der(pair.chain.clone(), pair.key.clone_key(), provider)
+    let mut key = CertifiedKey::from_der(pair.chain.clone(), pair.key.clone_key(), provider)
         .map_err(EdgeError::Tls)?;
+    key.ocsp = staple.and_then(|staple| staple.response.clone());
     let subject = |der: &CertificateDer<'_>| {
         CertificateFacts::read(der).map_or_else(String::new, |facts| facts.subject)
     };
@@ -209,6 +213,19 @@ fn certificate(
             fingerprints: pair.chain.iter().map(fingerprint).collect(),
         }),
     })
+}
+
+/// What an identity shows as a server, with its OCSP response.
+fn server_certificate(
+    identity: &Identity,
+    provider: &CryptoProvider,
+) -> Result<Certificate, EdgeError> {
+    certificate(
+        &identity.name,
+        &identity.server,
+        identity.staple.as_ref(),
+        provider,
+    )
 }
 
 /// Chooses the identity by SNI (RFC 5922 §7.8) and by the time; an absent or unknown name gets the listener's own, since
@@ -236,11 +253,10 @@ impl Staged {
         let own = topology.identity(named);
         let windows = topology.succession(named).map(|reference| {
             let identity = topology.identity(reference);
-            let certificate = certificate(&identity.name, &identity.server, provider)?;
-            Ok((identity.window, certificate))
+            Ok((identity.window, server_certificate(identity, provider)?))
         });
         Ok(Self {
-            named: certificate(&own.name, &own.server, provider)?,
+            named: server_certificate(own, provider)?,
             windows: windows.collect::<Result<_, EdgeError>>()?,
         })
     }

@@ -175,6 +175,8 @@ fn identity(old: &Identity, new: &Identity) -> Vec<String> {
     if old.server.chain != new.server.chain {
         parts.push(format!("certificate renewed{}", until(&new.server)));
     }
+    let response = |i: &Identity| i.staple.as_ref().and_then(|s| s.response.clone());
+    differs(&mut parts, "ocsp", response(old), response(new));
     let client = |i: &Identity| i.client.as_ref().map(|pair| pair.chain.clone());
     if client(old) != client(new) {
         let shown = new.client.as_ref().map_or(" removed".to_owned(), |pair| {

@@ -4,7 +4,7 @@ use super::code::Code;
 use super::context::Context;
 use super::pem;
 use super::raw::{RawIdentity, Text};
-use super::{DnsName, Identity, KeyPair, Window, window};
+use super::{DnsName, Identity, KeyPair, Staple, Window, window};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -38,6 +38,14 @@ pub(super) fn load(
         )
     });
     let client = client_slot(raw, &label, window, context);
+    let staple = match &raw.ocsp {
+        Some(file) => Some(Staple {
+            file: context.path(file),
+            line: context.line(file),
+            response: Some(context.read(file, "ocsp")?),
+        }),
+        None => None,
+    };
     let (server, facts) = server?;
     if raw.client_certificate.is_none() && !facts.client {
         warn_client_purpose(&label, raw.certificate.as_ref()?, context);
@@ -47,6 +55,7 @@ pub(super) fn load(
         name: name.get_ref().clone(),
         server,
         client: client?,
+        staple,
         names: facts.names(),
         window,
         line,

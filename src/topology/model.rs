@@ -96,6 +96,17 @@ impl Clone for KeyPair {
     }
 }
 
+/// `[[identity]] ocsp`: a file with an OCSP response.
+#[derive(Clone)]
+pub struct Staple {
+    /// The file.
+    pub file: PathBuf,
+    /// Line in the topology file, from 1.
+    pub line: u32,
+    /// The response as DER; in a generation `None` when it may not be stapled.
+    pub response: Option<Vec<u8>>,
+}
+
 /// `[[identity]]`: a certificate of ours.
 #[derive(Clone)]
 pub struct Identity {
@@ -105,6 +116,8 @@ pub struct Identity {
     pub server: KeyPair,
     /// What we show when we connect out, if it differs.
     pub client: Option<KeyPair>,
+    /// The OCSP response that goes with the server certificate.
+    pub staple: Option<Staple>,
     /// The dNSName and sip-URI host names that the server certificate carries.
     pub names: Vec<DnsName>,
     /// When it is shown.

@@ -54,6 +54,7 @@ pub(super) struct RawIdentity {
     pub(super) client_private_key: Option<Text>,
     pub(super) not_before: Option<Spanned<toml::Value>>,
     pub(super) not_after: Option<Spanned<toml::Value>>,
+    pub(super) ocsp: Option<Text>,
 }
 
 #[derive(Deserialize)]

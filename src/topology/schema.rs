@@ -109,6 +109,7 @@ const IDENTITY: &[Key] = &[
     may("client_private_key", Kind::Text),
     may("not_before", Kind::Moment),
     may("not_after", Kind::Moment),
+    may("ocsp", Kind::Text),
 ];
 
 const GRACE: &[Key] = &[must("grace", Kind::Text)];

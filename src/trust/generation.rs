@@ -1,11 +1,12 @@
 //! A generation: one immutable loaded topology with its anchors and CRLs ready for path building.
 use super::admission::{Admitted, RefusedCrl, Unfit, admit, take};
 use super::chain::subject_text;
+use super::own_staple::{self, weigh};
 use super::revocation::signs_crls;
 use super::{Presented, Reason, decide};
 use crate::topology::{
-    CrlFile, CrlRefusal, Direction, Expectation, Fault, HeldCrl, Peer, Revocation, Topology,
-    TrustRef, TrustSet, did_you_mean,
+    CrlFile, CrlRefusal, Direction, Expectation, Fault, HeldCrl, IdentityRef, Peer, Revocation,
+    Topology, TrustRef, TrustSet, did_you_mean,
 };
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use std::fmt;
@@ -134,6 +135,27 @@ impl Generation {
                 unfit: admitted.unfit,
             }));
         }
+        for position in 0..topology.identities.len() {
+            let Some(identity) = topology.identities.get(position) else {
+                break;
+            };
+            let response = identity.staple.as_ref().and_then(|s| s.response.as_ref());
+            let weighed = response.map(|r| weigh(identity, r, &topology, at));
+            let Some(Err(refusal)) = weighed else {
+                continue;
+            };
+            let told = own_staple::note(identity, &refusal, &topology);
+            if let Reason::OcspMalformed | Reason::OcspWrongCertificate = refusal.reason {
+                faults.push(told);
+            } else {
+                notes.push(told);
+            }
+            if let Some(identity) = topology.identities.get_mut(position)
+                && let Some(staple) = &mut identity.staple
+            {
+                staple.response = None;
+            }
+        }
         let mut by_name: Vec<TrustRef> = (0u16..)
             .map(TrustRef)
             .zip(topology.trusts())
@@ -214,17 +236,15 @@ impl Generation {
     /// The next generation after the CRL files of some trust sets were read again: those that are worse than the ones
     /// held, or cannot be read, do not come into force. Expectations are not asked: a revocation takes effect even if
     /// somebody expected otherwise.
-    pub fn refresh(
-        &self,
-        number: u64,
-        read: Vec<(TrustRef, Vec<CrlFile>)>,
-        at: UnixTime,
-    ) -> Refreshed {
+    pub fn refresh(&self, number: u64, read: Read, at: UnixTime) -> Refreshed {
         let mut outcome = Refreshed::default();
         let mut topology = self.topology.clone();
         let mut sets = self.sets.clone();
         let mut changed = false;
-        for (reference, files) in read {
+        for (reference, response) in read.staples {
+            changed |= restaple(&mut topology, reference, response, at, &mut outcome.notes);
+        }
+        for (reference, files) in read.crls {
             let (Some(set), Some(prepared)) = (
                 topology.trusts.get_mut(reference.index()),
                 sets.get_mut(reference.index()).map(Arc::make_mut),
@@ -408,6 +428,45 @@ impl fmt::Debug for Generation {
     }
 }
 
+/// What was read again for [`Generation::refresh`].
+#[derive(Default)]
+pub struct Read {
+    /// The CRL files of some trust sets.
+    pub crls: Vec<(TrustRef, Vec<CrlFile>)>,
+    /// The OCSP responses of some identities; `None`: the file could not be read.
+    pub staples: Vec<(IdentityRef, Option<Vec<u8>>)>,
+}
+
+/// Staples the response that was read, or goes on with the one stapled while that is good; whether anything changed.
+fn restaple(
+    topology: &mut Topology,
+    reference: IdentityRef,
+    read: Option<Vec<u8>>,
+    at: UnixTime,
+    notes: &mut Vec<Fault>,
+) -> bool {
+    let Some(identity) = topology.identities.get(reference.index()) else {
+        return false;
+    };
+    let stapled = identity.staple.as_ref().and_then(|s| s.response.clone());
+    let mut next = None;
+    if let Some(response) = read {
+        match weigh(identity, &response, topology, at) {
+            Ok(_) => next = Some(response),
+            Err(refusal) => notes.push(own_staple::note(identity, &refusal, topology)),
+        }
+    }
+    let still = |response: &Vec<u8>| weigh(identity, response, topology, at).is_ok();
+    let next = next.or_else(|| stapled.clone().filter(still));
+    let changed = next != stapled;
+    if let Some(identity) = topology.identities.get_mut(reference.index())
+        && let Some(staple) = &mut identity.staple
+    {
+        staple.response = next;
+    }
+    changed
+}
+
 /// What [`Generation::refresh`] found.
 #[derive(Default)]
 pub struct Refreshed {
@@ -415,6 +474,8 @@ pub struct Refreshed {
     pub generation: Option<Generation>,
     /// Files and CRLs that were not taken.
     pub refused: Vec<RefusedCrl>,
+    /// OCSP responses that are not stapled, and why.
+    pub notes: Vec<Fault>,
     /// CRLs that came into force, each with the name of its trust set.
     pub updated: Vec<(String, HeldCrl)>,
 }

@@ -1,8 +1,10 @@
 //! CRL files that change under a running daemon: no reload is asked for.
 use crate::harness::{Lab, SOON, World};
+use sipward::lab::ocsp::{OcspSpec, OcspStatus};
 use sipward::lab::pki::{CrlSpec, Issued};
 use sipward::lab::{Server, Wire};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A world whose CRLs are read again each second, and a twin of fe02 that is connected.
@@ -184,4 +186,126 @@ async fn a_crl_that_grows_stale_is_told_of_before_and_ends_what_it_covered() {
     log.wait("connection_closed", |e| e["peer"] == "fe02.contoso.test")
         .await
         .unwrap();
+}
+
+/// Takes whatever the server shows and keeps the OCSP response that came with it.
+#[derive(Debug)]
+struct Stapled(std::sync::Mutex<Option<Vec<u8>>>);
+
+impl rustls::client::danger::ServerCertVerifier for Stapled {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &rustls_pki_types::CertificateDer<'_>,
+        _intermediates: &[rustls_pki_types::CertificateDer<'_>],
+        _server_name: &rustls_pki_types::ServerName<'_>,
+        ocsp_response: &[u8],
+        _now: rustls_pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        self.0.lock().unwrap().replace(ocsp_response.to_vec());
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &rustls_pki_types::CertificateDer<'_>,
+        _dss: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &rustls_pki_types::CertificateDer<'_>,
+        _dss: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        rustls::crypto::aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// The OCSP response that the edge staples now; empty when it staples none.
+async fn stapled(edge: std::net::SocketAddr) -> Vec<u8> {
+    let verifier = Arc::new(Stapled(std::sync::Mutex::new(None)));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
+        .with_no_client_auth();
+    #[expect(clippy::disallowed_methods, reason = "a test client")]
+    let tcp = tokio::net::TcpStream::connect(edge).await.unwrap();
+    let name = sipward::lab::site::EDGE.try_into().unwrap();
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+        .unwrap();
+    let staple = verifier.0.lock().unwrap().take();
+    staple.unwrap()
+}
+
+#[tokio::test]
+async fn our_own_staple_is_served_while_it_is_good_and_read_again() {
+    let lab = Lab::new();
+    let good = OcspSpec::good(&lab.site.edge);
+    let write = |lab: &Lab, name: &str, spec: OcspSpec<'_>| {
+        let response = lab.site.enterprise.ocsp(&spec).unwrap();
+        std::fs::write(lab.site.path().join(name), &response).unwrap();
+        response
+    };
+    let first = write(&lab, "edge.ocsp", good);
+    let world = World::in_lab(lab, |t| {
+        t.section("[[identity]]").text("ocsp", "edge.ocsp");
+        let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
+        set.text("crl_refresh", "1s");
+    })
+    .await;
+    let (edge, log) = (world.edge.address, world.edge.log.clone());
+    assert_eq!(stapled(edge).await, first);
+    let site = &world.lab.site;
+    let good = OcspSpec::good(&site.edge);
+    // One that is revoked is told of and not served; the one that is still good goes on.
+    let revoked = OcspSpec {
+        status: OcspStatus::Revoked,
+        ..good
+    };
+    write(&world.lab, "edge.next", revoked);
+    std::fs::rename(site.path().join("edge.next"), site.path().join("edge.ocsp")).unwrap();
+    log.wait("warning", |e| e["code"] == "ocsp_revoked")
+        .await
+        .unwrap();
+    assert_eq!(stapled(edge).await, first);
+    let newer = OcspSpec {
+        next_update: Some(7_200),
+        ..good
+    };
+    let second = write(&world.lab, "edge.next", newer);
+    std::fs::rename(site.path().join("edge.next"), site.path().join("edge.ocsp")).unwrap();
+    let deadline = tokio::time::Instant::now() + SOON * 3;
+    while stapled(edge).await != second {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the newer one is not served"
+        );
+    }
+    // About another certificate, it is a fault that keeps the old generation.
+    let other = site.enterprise.server(sipward::lab::site::EDGE).unwrap();
+    write(&world.lab, "edge.ocsp", OcspSpec::good(&other));
+    let event = world.edge.reload().await;
+    assert_eq!(event["result"], "refused");
+    assert!(
+        event["details"]
+            .to_string()
+            .contains("ocsp_wrong_certificate"),
+        "{event}"
+    );
+    assert_eq!(stapled(edge).await, second);
+    world.edge.stop().await;
 }

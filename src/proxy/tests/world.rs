@@ -95,6 +95,7 @@ pub(super) fn topology() -> Topology {
                 key: pki().edge.key.clone_key(),
             },
             client: None,
+            staple: None,
             names: vec![name(NODE)],
             line: 1,
         }],

@@ -4,7 +4,7 @@ use crate::lab::pki::{self, Authority, AuthoritySpec, CrlSpec, Issued, LeafSpec}
 use crate::topology::{
     Crl, CrlFile, CrlRefusal, PeerKind, Revocation, RevocationScope, Topology, TrustRef,
 };
-use crate::trust::{Generation, Reason, Refreshed};
+use crate::trust::{Generation, Read, Reason, Refreshed};
 use rustls_pki_types::CertificateRevocationListDer as CrlDer;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -38,7 +38,11 @@ fn file(name: &str, crl: &CrlDer<'static>) -> CrlFile {
 }
 
 fn refresh(generation: &Generation, files: Vec<CrlFile>) -> Refreshed {
-    generation.refresh(2, vec![(TrustRef(0), files)], pki::now())
+    let read = Read {
+        crls: vec![(TrustRef(0), files)],
+        ..Read::default()
+    };
+    generation.refresh(2, read, pki::now())
 }
 
 fn refusals(refreshed: &Refreshed) -> Vec<CrlRefusal> {

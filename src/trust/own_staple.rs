@@ -1,0 +1,67 @@
+//! The OCSP responses that we staple to our own certificates: served only while they fit, are genuine, and say "good".
+use super::ocsp::{self, About};
+use super::{Reason, Refusal};
+use crate::topology::{Fault, Identity, Topology};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
+/// Until when a response may be stapled to an identity's certificate, Unix seconds.
+pub(super) fn weigh(
+    identity: &Identity,
+    response: &[u8],
+    topology: &Topology,
+    at: UnixTime,
+) -> Result<u64, Refusal> {
+    let leaf = identity.server.chain.first();
+    let leaf = leaf.and_then(|der| X509Certificate::from_der(der).ok());
+    let Some((_, certificate)) = leaf else {
+        return Err(Reason::MalformedCertificate.into());
+    };
+    let above = identity.server.chain.get(1..).unwrap_or_default();
+    let anchors = topology.trusts().iter().flat_map(|set| &set.anchors);
+    let mut refusal = Refusal::because(
+        Reason::OcspBadSignature,
+        "its issuer's certificate is neither in our chain nor among the anchors".to_owned(),
+    );
+    // Two anchors may bear one name: the one whose key the response names is the issuer.
+    for issuer in above.iter().chain(anchors) {
+        let Some(key) = key_of(issuer, &certificate) else {
+            continue;
+        };
+        let about = About {
+            certificate: &certificate,
+            issuer_key: &SubjectPublicKeyInfoDer::from(key.as_slice()),
+            crls: &[],
+        };
+        match ocsp::check(response, &about, at) {
+            Ok(until) => return Ok(until),
+            Err(other) => refusal = other,
+        }
+    }
+    Err(refusal)
+}
+
+/// The key of a CA that bears the name of the certificate's issuer.
+fn key_of(issuer: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    let (_, issuer) = X509Certificate::from_der(issuer).ok()?;
+    let named = issuer.subject().as_raw() == certificate.issuer().as_raw();
+    named.then(|| issuer.public_key().raw.to_vec())
+}
+
+/// That a response is not stapled, and why.
+pub(super) fn note(identity: &Identity, refusal: &Refusal, topology: &Topology) -> Fault {
+    let detail = refusal.detail.as_deref().unwrap_or("no further detail");
+    Fault {
+        file: topology.path().to_owned(),
+        line: identity.staple.as_ref().map(|staple| staple.line),
+        code: refusal.reason.code(),
+        what: format!(
+            "identity \"{}\": its OCSP response is not stapled: {} ({detail})",
+            identity.name,
+            refusal.reason.sentence()
+        ),
+        remedy: "put the current response of the CA's responder in place (openssl ocsp -respout)"
+            .to_owned(),
+    }
+}
