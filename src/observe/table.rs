@@ -140,7 +140,7 @@ pub static FIELDS: &[Field] = &[
     field_of("result", Text, "`ok`: the new generation serves; `refused`: the old one stays"),
     field_of("details", List, "what changed, what waits for a restart, or every fault; `forecast`: time and kind of everything that ends"),
     detail_of("served", List, "what a handshake with each of our own listeners found after the reload"),
-    field_of("file", Text, "the CRL's file, or the URI that it was fetched from"),
+    field_of("file", Text, "the CRL's file"),
     field_of("issuer", Text, "the CRL's issuer"),
     field_of("revoked", Number, "certificates that the CRL lists"),
     field_of("next_update", Number, "the CRL's nextUpdate in Unix seconds"),

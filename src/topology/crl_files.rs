@@ -25,7 +25,7 @@ pub struct CrlSource {
 /// A CRL with the file that it came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldCrl {
-    /// The file, or the URI that it was fetched from.
+    /// The file.
     pub file: Arc<Path>,
     /// What it says.
     pub list: Arc<Crl>,

@@ -72,9 +72,6 @@ refusals! {
     Older, "crl_older", "RFC 5280 §5.2.3",
         "its CRL number or thisUpdate is lower than that of the one held",
         "put the current CRL in place; somebody may be rolling a revocation back";
-    FetchFailed, "crl_fetch_failed", "RFC 5280 §4.2.1.13",
-        "the distribution point did not give a CRL",
-        "see the detail; the next try comes by itself";
 }
 
 impl std::fmt::Display for CrlRefusal {

@@ -31,7 +31,7 @@ pub struct RefusedCrl {
     pub trust: String,
     /// Its line in the topology file.
     pub line: u32,
-    /// The file, or the URI that it was fetched from.
+    /// The file.
     pub file: Arc<Path>,
     /// The issuer, if the file could be parsed.
     pub issuer: Option<String>,
