@@ -176,6 +176,9 @@ fn attempt_json(attempt: &Attempt) -> Value {
         "we_showed",
         attempt.shown.as_deref().map_or(Value::Null, shown_json),
     );
+    if let Some(explanation) = &attempt.explanation {
+        put("explanation", json!(explanation));
+    }
     if let Some((status, phrase)) = &attempt.answer {
         put("options", json!({ "status": status, "phrase": phrase }));
     }
@@ -251,6 +254,11 @@ fn show_attempt(attempt: &Attempt, out: &mut dyn Write) -> io::Result<()> {
     }
     if let Some((status, phrase)) = &attempt.answer {
         field("OPTIONS", &format!("{status} {phrase}"))?;
+    }
+    if let Some(explanation) = &attempt.explanation {
+        for line in explanation.to_string().lines() {
+            writeln!(out, "    {}", plain(line))?;
+        }
     }
     Ok(())
 }

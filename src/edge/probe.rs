@@ -8,8 +8,8 @@ use super::tls::TlsConfigs;
 use super::{EdgeError, clock, outbound};
 use crate::observe::Shown;
 use crate::sip::{FrameLimits, Framer, Scan, StartLine};
-use crate::topology::PeerRef;
-use crate::trust::{Decision, Generation};
+use crate::topology::{Direction, PeerRef};
+use crate::trust::{Decision, Explanation, Generation, Presented, SeenChains, Verdict, explain};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -33,6 +33,8 @@ pub struct Attempt {
     pub answer: Option<(u16, String)>,
     /// From the connect to the end.
     pub took: Duration,
+    /// Why we refuse their chain, step by step, and what would turn it.
+    pub explanation: Option<Explanation>,
 }
 
 /// Who was content with whom.
@@ -85,6 +87,7 @@ impl Attempt {
             shown,
             answer: None,
             took: Duration::ZERO,
+            explanation: None,
         }
     }
 }
@@ -98,7 +101,8 @@ pub async fn probe(
     peer: PeerRef,
     timeout: Duration,
 ) -> Result<Vec<Attempt>, EdgeError> {
-    let tls = TlsConfigs::build(generation, &[], &Arc::default())?;
+    let seen = Arc::<SeenChains>::default();
+    let tls = TlsConfigs::build(generation, &[], &seen)?;
     let listed = generation.topology().peer(peer);
     let found = tokio::time::timeout(timeout, outbound::resolve(listed)).await;
     let mut attempts = Vec::new();
@@ -112,9 +116,30 @@ pub async fn probe(
             Err(_) => Attempt::failed(address, Failure::aborted("timeout").into(), false),
         };
         attempt.took = clock::now().saturating_duration_since(started);
+        attempt.explanation = attempt
+            .decision
+            .as_ref()
+            .and_then(|refusal| explained(refusal, &seen, generation, peer));
         attempts.push(attempt);
     }
     Ok(attempts)
+}
+
+/// Why a chain was refused. What the store does not hold, as a stapled OCSP response, can make it come out otherwise:
+/// then it explains nothing.
+fn explained(
+    refusal: &Decision,
+    seen: &SeenChains,
+    generation: &Generation,
+    peer: PeerRef,
+) -> Option<Explanation> {
+    if refusal.verdict == Verdict::Accept {
+        return None;
+    }
+    let chain = seen.find(&refusal.id)?.chain;
+    let presented = Presented::outbound(&chain, peer);
+    let explanation = explain(&presented, Direction::Outbound, generation, clock::unix());
+    (explanation.reason == refusal.reason.code()).then_some(explanation)
 }
 
 /// Sends the OPTIONS and waits for its answer, or for their late refusal.
@@ -148,6 +173,7 @@ async fn ask(
             shown: None,
             answer: Some(answer),
             took: Duration::ZERO,
+            explanation: None,
         },
         Err(failure) => Attempt::failed(address, failure.into(), true),
     };

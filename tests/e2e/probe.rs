@@ -88,6 +88,8 @@ async fn what_we_refuse_is_told_with_the_decisions_reason() {
         assert_eq!(at["verdict"], "refused_by_us");
         assert_eq!(at["reason"], reason);
         assert_eq!(at["decision"]["reason"], reason);
+        assert_eq!(at["explanation"]["reason"], reason);
+        assert!(!at["explanation"]["steps"].as_array().unwrap().is_empty());
         let shown = sipward::trust::fingerprint(&identity.chain[0]);
         assert_eq!(at["they_showed"]["fingerprints"][0], shown);
         assert!(at["we_showed"].is_null() || at["we_showed"]["identity"] == "edge");
