@@ -173,6 +173,7 @@ impl World {
                 clients: EDGE.to_owned(),
                 addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
             },
+            health: Arc::new(sipward::proxy::HealthBoard::new(now)),
             now,
         };
         let chain = server_chain(&site);

@@ -1,9 +1,9 @@
 //! `sipward check FILE`: every fault of a topology at once, or the policy that results from it.
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{
-    self, Accept, CertificateFacts, Fault, FieldRules, FieldTrust, Identity, KeyPair, NamePolicy,
-    Peer, PeerKind, Pool, PurposePolicy, Revocation, RevocationScope, Stage, Strategy, Topology,
-    TrustSet, Window, limits, show_duration, show_time,
+    self, Accept, CertificateFacts, Fault, FieldRules, FieldTrust, Identity, KeyPair, Lookup,
+    NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Revocation, RevocationScope, Stage, Strategy,
+    Topology, TrustSet, Window, limits, show_duration, show_time,
 };
 use crate::trust::Generation;
 use rustls_pki_types::UnixTime;
@@ -82,6 +82,7 @@ fn policy(generation: &Generation, at: UnixTime, out: &mut dyn Write) -> io::Res
         self::peer(topology, peer, &mut page)?;
     }
     domains(topology, &mut page)?;
+    pools(topology, &mut page)?;
     clients(topology, &mut page)?;
     boundary(topology, &mut page)?;
     settings(topology, &mut page)?;
@@ -293,15 +294,34 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
         page.field("sips URIs", "never sent to it")?;
     }
     let addresses = if peer.addresses.is_empty() {
-        format!(
-            "A/AAAA of {}, port 5061 (no `address` in the file)",
-            peer.fqdn
-        )
+        by_dns(peer)
     } else {
         listed(&peer.addresses)
     };
     page.field("dialled at", &addresses)?;
+    if peer.connections > 1 {
+        page.field(
+            "connections",
+            &format!("up to {} from each shard", peer.connections),
+        )?;
+    }
     page.field("we show", &topology.identity(peer.identity).name)
+}
+
+/// What is asked of DNS for a peer without `address`.
+fn by_dns(peer: &Peer) -> String {
+    let host = format!("A/AAAA of {}, port 5061", peer.fqdn);
+    match peer.dns {
+        Lookup::Sip => format!("SRV _sips._tcp.{}, else {host}", peer.fqdn),
+        Lookup::Federation if !peer.domains.is_empty() => {
+            let names = peer
+                .domains
+                .iter()
+                .map(|domain| format!("_sipfederationtls._tcp.{domain}"));
+            format!("SRV {}, else {host}", listed(names))
+        }
+        Lookup::Federation | Lookup::Address => host,
+    }
 }
 
 /// Which anchors may vouch, until when, and what of revocation.
@@ -418,14 +438,69 @@ fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// How soon a dead member is noticed, and who is out of service.
+fn pools(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Pools: how a dead member is noticed")?;
+    for pool in topology.pools() {
+        page.item(&pool.name, "")?;
+        let Some(health) = pool.health else {
+            page.field(
+                "no pings",
+                "by a failed connect, or after 8s by an INVITE that gets no answer",
+            )?;
+            continue;
+        };
+        page.field(
+            "OPTIONS",
+            &format!(
+                "every {}, {} to answer, down after {}, back after {}",
+                show_duration(health.options_every),
+                show_duration(health.timeout),
+                counted(usize::from(health.down_after), "failure"),
+                counted(usize::from(health.up_after), "answer"),
+            ),
+        )?;
+        page.field(
+            "passed over",
+            &format!(
+                "at most {} after its death",
+                show_duration(health.detection())
+            ),
+        )?;
+        page.field(
+            "first choice again",
+            &format!(
+                "at most {} after its revival",
+                show_duration(health.recovery())
+            ),
+        )?;
+    }
+    Ok(())
+}
+
 fn members(topology: &Topology, pool: &Pool) -> String {
     let weighted = pool.strategy == Strategy::Weighted;
-    let members = listed(pool.peers.iter().map(|(r, weight)| {
+    let groups = pool
+        .priorities
+        .iter()
+        .map(Some)
+        .chain(std::iter::repeat(None));
+    let members = listed(pool.peers.iter().zip(groups).map(|((r, weight), group)| {
+        let mut remarks = Vec::new();
+        if let Some(group) = group {
+            remarks.push(format!("group {group}"));
+        }
+        if weighted || *weight != 1 {
+            remarks.push(format!("weight {weight}"));
+        }
+        if pool.drain.contains(r) {
+            remarks.push("drains".to_owned());
+        }
         let fqdn = &topology.peer(*r).fqdn;
-        if weighted {
-            format!("{fqdn} (weight {weight})")
-        } else {
+        if remarks.is_empty() {
             fqdn.to_string()
+        } else {
+            format!("{fqdn} ({})", remarks.join(", "))
         }
     }));
     if pool.peers.len() == 1 {

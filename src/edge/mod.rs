@@ -5,6 +5,7 @@
 //! another connection's task takes over only when its socket is full. What crosses shards is in `inbox`.
 
 mod acceptor;
+mod addresses;
 pub mod alert;
 mod bind;
 mod clock;
@@ -20,6 +21,7 @@ mod observed;
 mod outbound;
 mod probe;
 pub mod reason;
+mod resolver;
 mod served;
 mod shard;
 mod sources;
@@ -35,7 +37,7 @@ pub use served::{Served, served};
 pub use standing::{Held, Standing, Way};
 
 use crate::observe::Log;
-use crate::proxy::{CoreSetup, Faces, TokenKeys};
+use crate::proxy::{CoreSetup, Faces, HealthBoard, TokenKeys};
 use crate::topology::{Accept, Limits};
 use crate::trust::{Generation, SeenChains};
 use inbox::{INBOX, Inboxes, ShardMessage};
@@ -125,6 +127,8 @@ impl Edge {
         let stop = CancellationToken::new();
         let tally = Arc::new(tally::Tally::new(log.clone()));
 
+        let health = Arc::new(HealthBoard::new(clock::now()));
+
         let mut threads = Vec::new();
         for ((index, inbox), load) in (0u8..).zip(receivers).zip(&loads) {
             let setup = shard::ShardSetup {
@@ -134,6 +138,7 @@ impl Edge {
                     shards: shards as u8,
                     run,
                     seed,
+                    health: Arc::clone(&health),
                     faces: faces.clone(),
                     now: clock::now(),
                 },

@@ -7,7 +7,7 @@ use super::late::Unconfirmed;
 use super::link::{Arrival, Link, Via};
 use super::shard::Shard;
 use crate::proxy::{Identity, LinkEvent};
-use crate::topology::{DialAddress, Limits, Peer, PeerRef};
+use crate::topology::{Limits, Peer, PeerRef};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,8 +16,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// The port of SIP over TLS (RFC 3261 §19.1.2).
-const SIPS_PORT: u16 = 5061;
 /// Addresses of one peer that are tried for one connect.
 const MOST_ADDRESSES: usize = 16;
 
@@ -151,9 +149,17 @@ impl Shard {
         peer: &Peer,
     ) -> Result<(), &'static str> {
         let bound = self.limits().connect_timeout;
-        let Ok(addresses) = tokio::time::timeout(bound, resolve(peer)).await else {
+        let names = self.names();
+        let Ok(found) = tokio::time::timeout(bound, names.find(peer)).await else {
             return Err("lookup_timeout");
         };
+        let found = found.map_err(super::resolver::NoAddress::code)?;
+        if found.stale {
+            self.log.emit(crate::observe::Event::LookupStale {
+                peer: peer.fqdn.to_string(),
+            });
+        }
+        let addresses = found.addresses;
         let mut last = "no_address";
         for address in addresses.into_iter().take(MOST_ADDRESSES) {
             let started = clock::now();
@@ -240,27 +246,4 @@ impl Shard {
     pub(super) fn dialled_well(&self, fqdn: &str) {
         self.dialler.peers.borrow_mut().remove(fqdn);
     }
-}
-
-/// The addresses to dial: those of the topology in order, or A and AAAA of the FQDN. DNS is a hint: whoever answers
-/// there must still prove to be the peer.
-pub(super) async fn resolve(peer: &Peer) -> Vec<SocketAddr> {
-    let mut found = Vec::new();
-    let by_name = [DialAddress::Host(peer.fqdn.to_string(), SIPS_PORT)];
-    let addresses = if peer.addresses.is_empty() {
-        &by_name[..]
-    } else {
-        &peer.addresses[..]
-    };
-    for address in addresses {
-        match address {
-            DialAddress::Socket(address) => found.push(*address),
-            DialAddress::Host(host, port) => {
-                if let Ok(answers) = tokio::net::lookup_host((host.as_str(), *port)).await {
-                    found.extend(answers);
-                }
-            }
-        }
-    }
-    found
 }

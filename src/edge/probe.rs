@@ -4,8 +4,9 @@ use super::alert::alert;
 use super::dial::{self, Dialled, Failed};
 use super::failed::Failure;
 use super::handshake::{Negotiated, negotiated};
+use super::resolver::Names;
 use super::tls::TlsConfigs;
-use super::{EdgeError, clock, outbound};
+use super::{EdgeError, clock};
 use crate::observe::Shown;
 use crate::sip::{FrameLimits, Framer, Scan, StartLine};
 use crate::topology::{Direction, PeerRef};
@@ -104,9 +105,14 @@ pub async fn probe(
     let seen = Arc::<SeenChains>::default();
     let tls = TlsConfigs::build(generation, &[], &seen)?;
     let listed = generation.topology().peer(peer);
-    let found = tokio::time::timeout(timeout, outbound::resolve(listed)).await;
+    let names = Names::new(generation.topology().dns());
+    let found = tokio::time::timeout(timeout, names.find(listed)).await;
+    let addresses = match found {
+        Ok(Ok(found)) => found.addresses,
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    };
     let mut attempts = Vec::new();
-    for address in found.unwrap_or_default() {
+    for address in addresses {
         let started = clock::now();
         let deadline = started + timeout;
         let shaken = tokio::time::timeout(timeout, dial::shake_hands(&tls, peer, address)).await;

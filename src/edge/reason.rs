@@ -120,6 +120,14 @@ rows! {
         "DNS did not answer in time",
         "dig FQDN from this machine",
         "mend the resolver, or give the peer an `address`";
+    "lookup_failed",
+        "no name server gave an answer for the peer's name, and none is kept",
+        "dig SRV _sips._tcp.FQDN and dig FQDN at each of the name servers ([dns] servers, or /etc/resolv.conf)",
+        "mend the name servers or the way to them, or give the peer an `address`";
+    "no_service",
+        "the peer's domain says that it has no such service (an SRV record with the target \".\")",
+        "dig SRV _sips._tcp.FQDN",
+        "ask who runs the domain; or give the peer an `address`";
     "connection_refused",
         "nobody listens at the peer's address",
         "ss -ltn on the peer; openssl s_client -connect HOST:PORT",

@@ -7,6 +7,7 @@ use super::inventory::Downs;
 use super::judge::Docket;
 use super::link::{Ending, Link};
 use super::outbound::Dialler;
+use super::resolver::Names;
 use super::tally::Tally;
 use super::tls::TlsConfigs;
 use super::{EdgeError, EdgeStatus, clock};
@@ -68,6 +69,7 @@ pub(super) struct Shard {
     limits: RefCell<Rc<Limits>>,
     pub(super) dialler: Dialler,
     pub(super) docket: Docket,
+    names: RefCell<Rc<Names>>,
     /// Live links by peer, for up and down.
     peers: RefCell<HashMap<Rc<str>, usize>>,
     armed: Cell<Option<Instant>>,
@@ -111,6 +113,10 @@ impl Shard {
             .map_err(EdgeError::Runtime)?;
         let tls = TlsConfigs::build(&setup.generation, &setup.listeners, &setup.seen)?;
         let limits = setup.generation.topology().limits().clone();
+        let names = {
+            let _entered = runtime.enter();
+            Names::new(setup.generation.topology().dns())
+        };
         let ShardSetup {
             index,
             core,
@@ -140,6 +146,7 @@ impl Shard {
             limits: RefCell::new(Rc::new(limits)),
             dialler: Dialler::default(),
             docket: Docket::default(),
+            names: RefCell::new(Rc::new(names)),
             peers: RefCell::default(),
             armed: Cell::new(None),
             rearm: Notify::new(),
@@ -155,6 +162,8 @@ impl Shard {
             downs: Downs::default(),
             numbers: Cell::new(0),
         });
+        // Pings are due before anything has come in.
+        shard.armed.set(shard.core.borrow().next_deadline());
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, async move {
             let clockwork = tokio::task::spawn_local(Self::clockwork(Rc::clone(&shard)));
@@ -594,6 +603,10 @@ impl Shard {
         Rc::clone(&self.tls.borrow())
     }
 
+    pub(super) fn names(&self) -> Rc<Names> {
+        Rc::clone(&self.names.borrow())
+    }
+
     pub(super) fn limits(&self) -> Rc<Limits> {
         Rc::clone(&self.limits.borrow())
     }
@@ -625,6 +638,8 @@ impl Shard {
         };
         *self.limits.borrow_mut() = Rc::new(generation.topology().limits().clone());
         *self.tls.borrow_mut() = tls;
+        let names = self.names().renewed(generation.topology().dns());
+        *self.names.borrow_mut() = Rc::new(names);
         self.dialler.forget();
         let now = clock::now();
         self.feed(now, None, |core, out| {

@@ -3,7 +3,7 @@
 //! An [`End`] is a user agent whose calls read like a message chart; [`Client`] is one with a single TLS connection and
 //! no certificate, [`Server`] one that listens with MTLS and dials with its certificate. [`HomeServer`] lets a server
 //! answer by itself as registrar and proxy. Every end writes what it sends and receives into one [`Transcript`], from
-//! which [`Ladder`] draws.
+//! which [`Ladder`] draws. [`NameServer`] answers for their names.
 
 mod client;
 mod der;
@@ -15,6 +15,7 @@ mod fresh;
 mod home;
 mod ladder;
 mod message;
+mod name_server;
 pub mod ocsp;
 pub mod pki;
 mod server;
@@ -31,6 +32,7 @@ pub use events::{EventLog, LineWriter};
 pub use home::{HomeServer, Registrar};
 pub use ladder::Ladder;
 pub use message::SipMessage;
+pub use name_server::{Data, NameServer};
 pub use server::{Server, ServerSpec};
 pub use tls::trust_only;
 pub use transcript::{Entry, Transcript};

@@ -232,6 +232,27 @@ pub enum Event {
         /// How long until the next try.
         retry_in: Option<Duration>,
     },
+    /// `member_down`: a peer takes no new requests, for every shard, by pings or by what requests met.
+    MemberDown {
+        /// Its FQDN.
+        peer: String,
+        /// Reason code.
+        reason: &'static str,
+        /// How long it is passed over; `None`: until pings bring it back.
+        retry_in: Option<Duration>,
+    },
+    /// `member_up`: a peer that was down takes new requests again.
+    MemberUp {
+        /// Its FQDN.
+        peer: String,
+        /// How long it was down.
+        down: Duration,
+    },
+    /// `lookup_stale`: no name server answered, so the last good answer serves past its TTL.
+    LookupStale {
+        /// The peer's FQDN.
+        peer: String,
+    },
     /// `message_dropped`: a response or ACK that may not be relayed.
     MessageDropped {
         /// Reason code.

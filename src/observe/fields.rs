@@ -170,6 +170,24 @@ impl Event {
                     take("retry_in_ms", millis(*pause));
                 }
             }
+            Self::MemberDown {
+                peer,
+                reason,
+                retry_in,
+            } => {
+                take("peer", Text(peer));
+                take("reason", Text(reason));
+                number(
+                    take,
+                    "retry_in_ms",
+                    retry_in.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
+                );
+            }
+            Self::MemberUp { peer, down } => {
+                take("peer", Text(peer));
+                take("down_ms", millis(*down));
+            }
+            Self::LookupStale { peer } => take("peer", Text(peer)),
             Self::MessageDropped {
                 reason,
                 remote,

@@ -132,11 +132,12 @@ pub static FIELDS: &[Field] = &[
     field_of("to_client", Flag, "whether a client got the request; false without `to_peer`: nobody did"),
     field_of("status", Number, "the final SIP status sent back; missing: none was (ACK)"),
     field_of("shard", Number, "the shard, from 0"),
-    field_of("retry_in_ms", Number, "pause before the next connect, in milliseconds"),
     field_of("path", Text, "the control socket"),
     field_of("command", Text, "the command, `none` when the sender was not let that far"),
     field_of("uid", Number, "the user whose process commands"),
     field_of("trigger", Text, "who asked for the reload: `signal`, `control` (the control socket) or `watch` (a file changed)"),
+    field_of("retry_in_ms", Number, "pause before the next connect or the next request, in milliseconds"),
+    field_of("down_ms", Number, "how long it was down, in milliseconds"),
     field_of("result", Text, "`ok`: the new generation serves; `refused`: the old one stays"),
     field_of("details", List, "what changed, what waits for a restart, or every fault; `forecast`: time and kind of everything that ends"),
     detail_of("served", List, "what a handshake with each of our own listeners found after the reload"),
@@ -254,6 +255,17 @@ static PEER_UP: Row = row("peer_up", Level::INFO, "the first connection of a sha
 static PEER_DOWN: Row = row("peer_down", Level::WARN,
     "the last connection of a shard to a peer is gone, or a connect failed", &["peer", "shard", "reason", "retry_in_ms?"]);
 #[rustfmt::skip]
+static MEMBER_DOWN: Row = row("member_down", Level::WARN,
+    "no shard sends new requests to a peer while others can take them, until pings bring it back or the pause is over; \
+     `reason` is `ping_timeout`, `ping_unavailable`, `connection_lost`, `connect_failed`, `silence` or `retry_after`",
+    &["peer", "reason", "retry_in_ms?"]);
+#[rustfmt::skip]
+static MEMBER_UP: Row = row("member_up", Level::INFO, "a peer that was down takes new requests again",
+    &["peer", "down_ms"]);
+#[rustfmt::skip]
+static LOOKUP_STALE: Row = row("lookup_stale", Level::WARN,
+    "no name server answered for a peer's addresses: the last good answer serves past its TTL", &["peer"]);
+#[rustfmt::skip]
 static MESSAGE_DROPPED: Row = row("message_dropped", Level::WARN, "a response or an ACK may not be relayed",
     &["reason", "remote", "peer?"]);
 #[rustfmt::skip]
@@ -314,6 +326,9 @@ pub static ROWS: &[&Row] = &[
     &REQUEST_REFUSED,
     &PEER_UP,
     &PEER_DOWN,
+    &MEMBER_DOWN,
+    &MEMBER_UP,
+    &LOOKUP_STALE,
     &MESSAGE_DROPPED,
     &RELOAD,
     &CRL_UPDATED,
@@ -352,6 +367,9 @@ impl Event {
             Self::Request(_) => &REQUEST_RELAYED,
             Self::PeerUp { .. } => &PEER_UP,
             Self::PeerDown { .. } => &PEER_DOWN,
+            Self::MemberDown { .. } => &MEMBER_DOWN,
+            Self::MemberUp { .. } => &MEMBER_UP,
+            Self::LookupStale { .. } => &LOOKUP_STALE,
             Self::MessageDropped { .. } => &MESSAGE_DROPPED,
             Self::Reload { .. } => &RELOAD,
             Self::CrlUpdated { .. } => &CRL_UPDATED,

@@ -206,6 +206,16 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             reason: "connect_failed",
             retry_in: full.then_some(took),
         },
+        Event::MemberDown {
+            peer: owned(),
+            reason: "ping_timeout",
+            retry_in: full.then_some(took),
+        },
+        Event::MemberUp {
+            peer: owned(),
+            down: took,
+        },
+        Event::LookupStale { peer: owned() },
         Event::MessageDropped {
             reason: "no_transaction",
             remote: address,

@@ -1,5 +1,7 @@
 //! Timers that fire: the 100, and B, C, F, H, L and the wait after a CANCEL (RFC 3261 §16.8, §17; RFC 6026; RFC 4320).
 use super::context::Attempt;
+use super::health::{DownReason, REST};
+use super::routing::Hop;
 use super::transaction::{InviteServer, Letter, Server, T64};
 use super::{Actions, Core, Reason};
 use std::time::Instant;
@@ -7,6 +9,7 @@ use std::time::Instant;
 impl Core {
     /// `next_deadline` has come.
     pub fn on_deadline(&mut self, now: Instant, out: &mut Actions) {
+        self.on_ping_deadline(now, out);
         while let Some(slot) = self.wheel.pop_due(now) {
             let Some(context) = self.contexts.get(slot) else {
                 continue;
@@ -33,6 +36,10 @@ impl Core {
         match letter {
             Letter::B => {
                 context.failure = Some(Reason::NoAnswer);
+                self.note_silence(slot, now, out);
+                let Some(context) = self.contexts.get_mut(slot) else {
+                    return;
+                };
                 if context.cancel_wanted {
                     self.finish(slot, Reason::Cancelled, now, out);
                 } else {
@@ -46,6 +53,10 @@ impl Core {
                 self.send_cancel(slot, now, out);
             }
             Letter::F => {
+                self.note_silence(slot, now, out);
+                let Some(context) = self.contexts.get_mut(slot) else {
+                    return;
+                };
                 let silent = match context.attempt {
                     Attempt::Sent { client, .. } => client.silent(),
                     Attempt::None | Attempt::Waiting(_) => true,
@@ -66,6 +77,20 @@ impl Core {
                 ));
                 self.close_context(slot);
             }
+        }
+    }
+
+    /// A peer that was asked has said nothing at all in its time.
+    fn note_silence(&mut self, slot: u32, now: Instant, out: &mut Actions) {
+        if let Some(context) = self.contexts.get(slot)
+            && let Attempt::Sent {
+                hop: Hop::Peer(key),
+                client,
+                ..
+            } = context.attempt
+            && client.silent()
+        {
+            self.peer_failed(key, DownReason::Silence, now + REST, now, out);
         }
     }
 }

@@ -51,7 +51,8 @@ impl Core {
                 context.failure = Some(Reason::PeerHeldOff);
                 continue;
             }
-            match self.reach(hop, BranchKey { slot, nonce }, now, out) {
+            let spread = self.spread(message);
+            match self.reach(hop, BranchKey { slot, nonce }, spread, now, out) {
                 Reach::Link(link) => return self.send_attempt(slot, hop, link, message, now, out),
                 Reach::Waits => {
                     if let Some(context) = self.contexts.get_mut(slot) {
@@ -69,6 +70,14 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// What the requests of one dialog share, where peers have several connections.
+    fn spread(&self, message: &Message<'_>) -> u64 {
+        if !self.links.several {
+            return 0;
+        }
+        self.keyed(|h| std::hash::Hasher::write(h, message.call_id().unwrap_or_default()))
     }
 
     /// The connection of a waiting request has come up.
@@ -99,7 +108,14 @@ impl Core {
     }
 
     /// Looks for a link to the target.
-    fn reach(&mut self, hop: Hop, branch: BranchKey, now: Instant, out: &mut Actions) -> Reach {
+    fn reach(
+        &mut self,
+        hop: Hop,
+        branch: BranchKey,
+        spread: u64,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Reach {
         match hop {
             Hop::Flow(link) if link.shard() != self.shard => {
                 if link.shard() < self.shards {
@@ -115,8 +131,15 @@ impl Core {
                 Some(found) if found.party == Party::Client(link) => Reach::Link(link),
                 Some(_) | None => Reach::Failed(Reason::FlowGone),
             },
-            Hop::Peer(key) => match self.links.for_requests(key) {
-                Pick::Link(link) => Reach::Link(link),
+            Hop::Peer(key) => match self.links.for_requests(key, spread) {
+                Pick::Link(link) => {
+                    if self.links.several
+                        && let Some(peer) = self.links.lacks_links(key, now)
+                    {
+                        out.list.push(Action::Connect { peer });
+                    }
+                    Reach::Link(link)
+                }
                 Pick::Full => Reach::Failed(Reason::PeerCongested),
                 Pick::None => {
                     let bound = self.limits.connect_queue;

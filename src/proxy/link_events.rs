@@ -1,5 +1,6 @@
 //! Connections that come, go, fill up or lose their trust, and what that means for the requests on them (RFC 3261 §16.9).
 use super::context::Attempt;
+use super::health::DownReason;
 use super::links::{Party, Pick};
 use super::routing::Hop;
 use super::token::PeerKey;
@@ -28,6 +29,8 @@ impl Core {
                 };
                 self.links.up(link, party, requests);
                 if let Party::Peer(key) = party {
+                    self.peer_answered(key, now, out);
+                    self.flush_ping(key, out);
                     self.flush(key, now, out);
                 }
             }
@@ -82,6 +85,7 @@ impl Core {
         self.tokens.set_keys(keys);
         self.generation = generation;
         self.list_peers();
+        self.list_pings(now);
         let keys: Vec<PeerKey> = self.links.peers_mut().map(|(key, _)| key).collect();
         for key in keys {
             let Some(peer) = self.links.peer_mut(key) else {
@@ -108,8 +112,10 @@ impl Core {
         }
         let generation = Arc::clone(&self.generation);
         self.peer_keys.clear();
+        self.links.several = false;
         for (reference, peer) in generation.topology().peer_refs() {
-            self.links.list_peer(reference, peer);
+            let policy = super::ping::policy(generation.topology(), reference.index());
+            self.links.list_peer(reference, peer, policy, &self.health);
             self.peer_keys.push(PeerKey::of(peer.fqdn.as_str()));
         }
     }
@@ -135,7 +141,7 @@ impl Core {
                 });
             }
         }
-        while let Pick::Link(link) = self.links.for_requests(key) {
+        while let Pick::Link(link) = self.links.for_requests(key, 0) {
             let Some(branch) = self.links.peer_mut(key).and_then(|p| p.waiting.pop_front()) else {
                 return;
             };
@@ -176,6 +182,11 @@ impl Core {
         peer.connecting = false;
         peer.down_reason = reason;
         peer.down_until = Some(retry_at);
+        // A shard that only waits for its own pause has learned nothing new.
+        if reason != "backing_off" {
+            self.peer_failed(key, DownReason::ConnectFailed, retry_at, now, out);
+        }
+        self.ping_lost(key, None, now, out);
         self.fail_waiting(key, Reason::PeerUnreachable, now, out);
     }
 
@@ -204,6 +215,9 @@ impl Core {
         let Some(gone) = self.links.gone(link) else {
             return;
         };
+        if let Party::Peer(key) = gone.party {
+            self.ping_lost(key, Some(link), now, out);
+        }
         for slot in gone.branches {
             let Some(context) = self.contexts.get_mut(slot) else {
                 continue;

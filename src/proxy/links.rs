@@ -1,13 +1,14 @@
 //! The core's picture of the live connections: who is at each, what waits for which peer, and what runs on each.
+use super::health::{Fitness, HealthBoard, PeerHealth};
 use super::routing::Hop;
 use super::token::PeerKey;
 use super::{BranchKey, LinkId};
-use crate::topology::{FieldRules, FieldTrust, PeerRef};
+use crate::topology::{FieldRules, FieldTrust, Health, PeerRef};
 use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Who is at a link, in the form that outlives a reload.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,6 +51,12 @@ pub(crate) struct Peer {
     pub(crate) fqdn: Arc<str>,
     pub(crate) home: bool,
     pub(crate) assert_identity: bool,
+    /// What all shards know of its health.
+    pub(crate) health: Arc<PeerHealth>,
+    /// How it is pinged; `None`: it is not.
+    pub(crate) policy: Option<Health>,
+    /// Connections that this shard shall have to it.
+    pub(crate) wanted: u8,
     pub(crate) fields: FieldRules,
     /// Whether it takes sips URIs.
     pub(crate) sips: bool,
@@ -61,8 +68,6 @@ pub(crate) struct Peer {
     pub(crate) connecting: bool,
     /// The last connect failed, and until then none will be tried.
     pub(crate) down_until: Option<Instant>,
-    /// It answered 503 with Retry-After: nothing new goes there before (RFC 3261 §21.5.4).
-    pub(crate) held_until: Option<Instant>,
     /// Why it failed.
     pub(crate) down_reason: &'static str,
     /// Contexts that wait for a connection.
@@ -103,6 +108,8 @@ pub(crate) type OwnMap<K, V> = HashMap<K, V, BuildHasherDefault<OwnNumber>>;
 pub(crate) struct Links {
     links: OwnMap<LinkId, Link>,
     peers: OwnMap<PeerKey, Peer>,
+    /// Whether any peer wants more than one connection.
+    pub(crate) several: bool,
 }
 
 impl Links {
@@ -132,20 +139,28 @@ impl Links {
     }
 
     /// A peer of the topology; keeps what is known of it from before.
-    pub(crate) fn list_peer(&mut self, reference: PeerRef, listed: &crate::topology::Peer) {
+    pub(crate) fn list_peer(
+        &mut self,
+        reference: PeerRef,
+        listed: &crate::topology::Peer,
+        policy: Option<Health>,
+        board: &HealthBoard,
+    ) {
         let key = PeerKey::of(listed.fqdn.as_str());
         let peer = self.peers.entry(key).or_insert_with(|| Peer {
             current: None,
             fqdn: Arc::from(listed.fqdn.as_str()),
             home: false,
             assert_identity: false,
+            health: board.of(key),
+            policy: None,
+            wanted: 1,
             fields: FieldRules::standard(FieldTrust::Outside),
             sips: true,
             hide_topology: false,
             links: SmallVec::new(),
             connecting: false,
             down_until: None,
-            held_until: None,
             down_reason: "",
             waiting: VecDeque::new(),
             mail: Vec::new(),
@@ -153,6 +168,9 @@ impl Links {
         peer.current = Some(reference);
         peer.home = listed.kind == crate::topology::PeerKind::Home;
         peer.assert_identity = listed.assert_identity;
+        peer.policy = policy;
+        peer.wanted = listed.connections;
+        self.several |= peer.wanted > 1;
         peer.fields = listed.boundary.fields;
         peer.sips = listed.boundary.sips;
         peer.hide_topology = listed.boundary.hide_topology;
@@ -213,17 +231,22 @@ impl Links {
     pub(crate) fn is_held(&self, hop: Hop, now: Instant) -> bool {
         let Hop::Peer(key) = hop else { return false };
         self.peer(key)
-            .and_then(|peer| peer.held_until)
-            .is_some_and(|until| until > now)
+            .is_some_and(|peer| peer.health.fitness(now, Duration::ZERO) == Fitness::Held)
     }
 
-    /// A link of the peer that takes new requests.
-    pub(crate) fn for_requests(&self, key: PeerKey) -> Pick {
+    /// A link of the peer that takes new requests. Where a peer has several, what shares `spread` shares the link, so
+    /// that the requests of a dialog keep their order.
+    pub(crate) fn for_requests(&self, key: PeerKey, spread: u64) -> Pick {
         let Some(peer) = self.peers.get(&key) else {
             return Pick::None;
         };
         let mut full = false;
-        for id in &peer.links {
+        // Links are few, and usually one: rotated, the first that will do is taken.
+        let first = (spread % peer.links.len().max(1) as u64) as usize;
+        let (before, from) = peer.links.split_at_checked(first).unwrap_or_default();
+        let wide = peer.wanted > 1;
+        let rotated = from.iter().chain(before).filter(|_| wide);
+        for id in rotated.chain(peer.links.iter().filter(|_| !wide)) {
             match self.links.get(id) {
                 Some(link) if link.trusted && link.requests && !link.full => {
                     return Pick::Link(*id);
@@ -240,6 +263,21 @@ impl Links {
         self.links
             .get(&id)
             .is_none_or(|link| link.in_flight == 0 && link.branches.is_empty())
+    }
+
+    /// The reference to dial if the peer shall have more links than it has and nothing speaks against another connect.
+    pub(crate) fn lacks_links(&mut self, key: PeerKey, now: Instant) -> Option<PeerRef> {
+        let peer = self.peers.get_mut(&key)?;
+        let usable = |id: &&LinkId| self.links.get(id).is_some_and(|l| l.trusted && l.requests);
+        let down = peer.down_until.is_some_and(|until| until > now);
+        if peer.connecting
+            || down
+            || peer.links.iter().filter(usable).count() >= usize::from(peer.wanted)
+        {
+            return None;
+        }
+        peer.connecting = true;
+        peer.current
     }
 
     /// Any link of the peer, for what belongs to transactions that already run.

@@ -16,6 +16,7 @@
 //! | `answer` | §8.2.6: what we answer ourselves, and the log line of a request |
 //! | `link_events` | connections that come, go, fill up or lose their trust |
 //! | `deadline` | §16.8 and §17: timers |
+//! | `ping`, `health` | OPTIONS to pool members, and what all shards know of each peer |
 //! | `context`, `transaction`, `timer`, `links`, `branch`, `token` | the state, and what names it on the wire |
 
 mod action;
@@ -26,9 +27,11 @@ mod cancel;
 mod context;
 mod deadline;
 mod forward;
+mod health;
 mod hiding;
 mod link_events;
 mod links;
+mod ping;
 mod policy;
 mod reason;
 mod request;
@@ -41,6 +44,7 @@ mod token;
 mod transaction;
 
 pub use action::{Action, Actions, BranchKey, Faces, Identity, LinkEvent, LinkId, Origin};
+pub use health::HealthBoard;
 pub use reason::Reason;
 pub use token::TokenKeys;
 
@@ -68,6 +72,8 @@ pub struct CoreSetup {
     pub run: u64,
     /// Random octets for keyed hashes and branches; the same in all shards, so that they agree on transaction keys.
     pub seed: [u8; 32],
+    /// What all shards know of the peers' health.
+    pub health: Arc<HealthBoard>,
     /// What we announce.
     pub faces: Faces,
     /// When the core begins.
@@ -84,6 +90,8 @@ pub struct Core {
     routing: Routing,
     /// The peers of the current generation by their reference.
     peer_keys: Vec<PeerKey>,
+    health: Arc<HealthBoard>,
+    pings: ping::Pings,
     links: Links,
     contexts: Contexts,
     wheel: Wheel,
@@ -111,6 +119,8 @@ impl Core {
             limits: topology.limits().clone(),
             routing: Routing::new(topology, &setup.faces),
             peer_keys: Vec::new(),
+            health: setup.health,
+            pings: ping::Pings::default(),
             links: Links::default(),
             contexts: Contexts::new(),
             wheel: Wheel::new(setup.now),
@@ -124,6 +134,7 @@ impl Core {
             generation,
         };
         core.list_peers();
+        core.list_pings(setup.now);
         core
     }
 
@@ -210,7 +221,10 @@ impl Core {
 
     /// When `on_deadline` shall be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.wheel.next()
+        match (self.wheel.next(), self.pings.next()) {
+            (Some(timer), Some(ping)) => Some(timer.min(ping)),
+            (timer, ping) => timer.or(ping),
+        }
     }
 
     /// From now on requests that begin something new are answered 503.

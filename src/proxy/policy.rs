@@ -126,14 +126,8 @@ fn targets(
     now: Instant,
 ) -> Result<Hops, Reason> {
     let pool = |index: Option<usize>, except: Option<PeerKey>| {
-        let hops = index.map_or_else(Hops::new, |i| {
-            routing.order(i, asks.call_id, asks.random, except, links, now)
-        });
-        if hops.is_empty() {
-            Err(Reason::NoRoute)
-        } else {
-            Ok(hops)
-        }
+        let index = index.ok_or(Reason::NoRoute)?;
+        routing.order(index, asks.call_id, asks.random, except, links, now)
     };
     match (who, asks.token) {
         (Standing::Client(link), Some(Token::Dialog { caller, callee, .. })) => {

@@ -124,6 +124,10 @@ reasons! {
         "No pool, peer or flow serves the request's next hop.",
         "Add a pool or a federated peer with that domain, if it shall be reached.",
         "the Request-URI's domain against the domains that sipward check FILE lists with their pools";
+    NoMember = "no_member", 503, "no server available",
+        "Every member of the pool drains.",
+        "Take one out of the pool's `drain`.",
+        "sipward check FILE: the members that drain are marked";
     RouteNotPermitted = "route_not_permitted", 403, "route not permitted",
         "A Route header asks for a hop that the sender may not reach through us.",
         "Only hops of the topology are reached; remove the Route at the sender.",

@@ -210,8 +210,9 @@ impl Core {
         if request.uri.scheme == Scheme::Other {
             return Err(Refusal::new(Reason::UnsupportedScheme));
         }
-        // §16.3 step 3.
-        if request.max_forwards == Some(0) {
+        // §16.3 step 3; an OPTIONS for this node has arrived where it wanted to go.
+        let for_us = self.asks_this_node(from, request);
+        if request.max_forwards == Some(0) && !for_us {
             return Err(Refusal::new(Reason::TooManyHops));
         }
         // §16.3 step 4.
@@ -228,14 +229,20 @@ impl Core {
             return Err(Refusal::new(Reason::MaxBreadthExceeded));
         }
         let routed = self.preprocess(from, request)?;
-        let (standing, hops) = self.judge(from, party, request, &routed, now)?;
+        let for_us = for_us && routed.token.is_none() && routed.next_route.is_none();
+        let (standing, hops) = match self.judge(from, party, request, &routed, now) {
+            // A peer pings in its own name, which need not be of a domain that it may assert towards others.
+            Err(refusal)
+                if for_us
+                    && refusal.reason == Reason::FromNotAllowed
+                    && matches!(party, Party::Peer(key) if self.routing.peer(&request.from_uri.host) == Some(key)) =>
+            {
+                return Ok(Admitted::AnswerOptions);
+            }
+            judged => judged?,
+        };
         // A request for this node itself, such as a peer's health ping, is answered as its final recipient (§11).
-        if request.method == Method::Options
-            && routed.token.is_none()
-            && routed.next_route.is_none()
-            && routed.uri.user.is_none()
-            && self.routing.is_node(&routed.uri, from.local)
-        {
+        if for_us {
             return Ok(Admitted::AnswerOptions);
         }
         let mut hops = hops?;
@@ -244,6 +251,13 @@ impl Core {
         self.within_budget(from, party, &routed)?;
         let plan = self.plan(standing, party, message, request, &routed, loop_hash)?;
         Ok(Admitted::Forward(plan, hops))
+    }
+
+    /// Whether this is an OPTIONS for this node itself: our own name, no user (RFC 3261 §11).
+    fn asks_this_node(&self, from: &Origin, request: &Parsed<'_>) -> bool {
+        request.method == Method::Options
+            && request.uri.user.is_none()
+            && self.routing.is_node(&request.uri, from.local)
     }
 
     /// RFC 3261 §16.4: removes what names us from the front of the route, and opens its token.

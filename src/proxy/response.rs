@@ -2,19 +2,17 @@
 //! from the identity that was asked.
 use super::boundary::{Privacy, rules_of, stripped};
 use super::branch::Branch;
-use super::context::Attempt;
+use super::context::{Attempt, Context};
 use super::hiding::Hiding;
 use super::links::Party;
+use super::ping::PING_SLOT;
 use super::routing::Hop;
 use super::transaction::{
     Client, Heard, InviteServer, Letter, NonInviteServer, Server, T64, TIMER_C,
 };
 use super::{Action, Actions, Core, Origin, Reason};
-use crate::sip::{Edits, HeaderName, Message, Method, StartLine};
+use crate::sip::{Edits, Message, Method, StartLine};
 use std::time::{Duration, Instant};
-
-/// The most that a Retry-After is taken at its word: a server that names a day is back sooner, or its operator is asked.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What a matched response asks for.
 enum Then {
@@ -57,6 +55,13 @@ impl Core {
         }
         let cseq_method = message.cseq().ok().map(|c| c.method);
         let slot = branch.key.slot;
+        if slot == PING_SLOT {
+            let nonce = branch.key.nonce;
+            if let Err(reason) = self.on_pong(party, nonce, message, status, now, out) {
+                self.drop_message(from, party, reason, out);
+            }
+            return;
+        }
         let Some(context) = self.contexts.by_branch(branch.key) else {
             // A 200 to our CANCEL often comes after the 487 that ended the branch.
             if cseq_method != Some(Method::Cancel) {
@@ -87,6 +92,18 @@ impl Core {
         if !method_matches {
             return self.drop_message(from, party, Reason::ResponseUnmatched, out);
         }
+        if let Hop::Peer(key) = hop
+            && self.links.peer(key).is_some_and(|p| p.health.is_troubled())
+        {
+            self.peer_answered(key, now, out);
+        }
+        let Some(Context {
+            attempt: Attempt::Sent { client, .. },
+            ..
+        }) = self.contexts.by_branch(branch.key)
+        else {
+            return;
+        };
         let then = match client.on_response(status) {
             Heard::Provisional => Then::Provisional,
             Heard::Final => Then::Final,
@@ -165,18 +182,17 @@ impl Core {
         if matches!(context.server, Server::Invite(_)) {
             self.send_ack(slot, message, out);
         }
+        if status == 503
+            && let Party::Peer(key) = party
+        {
+            self.heed_retry_after(key, message, now, out);
+        }
         let Some(context) = self.contexts.get_mut(slot) else {
             return;
         };
         if status == 503 && context.pending() {
             // A cancelled request begins no further branch and is answered 487.
             context.failure = Some(Reason::DownstreamUnavailable);
-            if let Some(Hop::Peer(key)) = context.attempt.hop()
-                && let Some(pause) = retry_after(message)
-                && let Some(peer) = self.links.peer_mut(key)
-            {
-                peer.held_until = Some(now + pause);
-            }
             return self.attempt(slot, now, out);
         }
         self.relay(slot, message, status, party, now, out);
@@ -302,16 +318,6 @@ impl Core {
             self.send_up(link, party, start, out);
         }
     }
-}
-
-/// How long a server asks to be left alone (RFC 3261 §20.33); comment and parameters say nothing that matters here.
-fn retry_after(message: &Message<'_>) -> Option<Duration> {
-    let line = message
-        .lines()
-        .find(|line| line.name == HeaderName::RetryAfter)?;
-    let digits = line.value.split(|b| !b.is_ascii_digit()).next()?;
-    let seconds: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
 }
 
 /// Whether a stored request has this method.

@@ -1,5 +1,7 @@
 //! Routing tables of one generation: which names are ours, which domain goes to which pool, and in which order a pool's
 //! members are tried.
+use super::Reason;
+use super::health::Fitness;
 use super::links::Links;
 use super::token::PeerKey;
 use super::{Faces, LinkId};
@@ -9,7 +11,7 @@ use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Where a request may go: a peer of the topology or a live client flow. Nothing else can be written here, so nothing
 /// else can be reached.
@@ -23,8 +25,21 @@ pub(crate) enum Hop {
 pub(crate) type Hops = SmallVec<[Hop; 3]>;
 
 struct Pool {
-    members: Vec<(PeerKey, u16)>,
+    members: Vec<Member>,
     strategy: Strategy,
+    /// Whether `ordered` goes by groups rather than by the place in the file.
+    grouped: bool,
+    /// How long a member that came back comes after those that stayed.
+    fail_back: Duration,
+}
+
+struct Member {
+    key: PeerKey,
+    weight: u16,
+    /// The smallest goes first.
+    group: u16,
+    /// Takes nothing new.
+    drained: bool,
 }
 
 /// What one generation says about names, domains and pools.
@@ -68,10 +83,17 @@ impl Routing {
         let mut domains = HashMap::new();
         let mut pools = Vec::new();
         for pool in topology.pools() {
+            let groups = pool.priorities.iter().copied().chain(std::iter::repeat(1));
             let members = pool
                 .peers
                 .iter()
-                .map(|(r, weight)| (PeerKey::of(topology.peer(*r).fqdn.as_str()), *weight))
+                .zip(groups)
+                .map(|((r, weight), group)| Member {
+                    key: PeerKey::of(topology.peer(*r).fqdn.as_str()),
+                    weight: *weight,
+                    group,
+                    drained: pool.drain.contains(r),
+                })
                 .collect();
             for domain in &pool.domains {
                 domains.insert(boxed(domain), pools.len());
@@ -79,6 +101,8 @@ impl Routing {
             pools.push(Pool {
                 members,
                 strategy: pool.strategy,
+                grouped: !pool.priorities.is_empty(),
+                fail_back: pool.health.map_or(Duration::ZERO, |h| h.fail_back),
             });
         }
         let default_pool = node
@@ -212,8 +236,8 @@ impl Routing {
     pub(crate) fn mates(&self, key: PeerKey) -> impl Iterator<Item = PeerKey> {
         self.pools
             .iter()
-            .filter(move |pool| pool.members.iter().any(|(member, _)| *member == key))
-            .flat_map(|pool| pool.members.iter().map(|(member, _)| *member))
+            .filter(move |pool| pool.members.iter().any(|member| member.key == key))
+            .flat_map(|pool| pool.members.iter().map(|member| member.key))
             .filter(move |member| *member != key)
     }
 
@@ -222,8 +246,11 @@ impl Routing {
         self.default_pool
     }
 
-    /// The pool's members in the order in which this request tries them; `except` is where it came from. Members
-    /// whose last connect failed, or that asked to be left alone, come last.
+    /// The pool's members in the order in which this request tries them; `except` is where it came from. Members that
+    /// are down come last, those that asked to be left alone after them; those that drain do not come at all.
+    ///
+    /// # Errors
+    /// Nobody is left, with the reason.
     pub(crate) fn order(
         &self,
         pool: usize,
@@ -232,33 +259,47 @@ impl Routing {
         except: Option<PeerKey>,
         links: &Links,
         now: Instant,
-    ) -> Hops {
-        let Some(pool) = self.pools.get(pool) else {
-            return Hops::new();
-        };
-        let mut members: SmallVec<[(bool, u64, PeerKey); 8]> = pool
-            .members
-            .iter()
-            .filter(|(key, _)| Some(*key) != except)
-            .enumerate()
-            .map(|(position, (key, weight))| {
-                let down = links
-                    .peer(*key)
-                    .is_none_or(|p| p.down_until.max(p.held_until).is_some_and(|u| u > now));
-                let rank = match pool.strategy {
-                    Strategy::Ordered => position as u64,
-                    // Rendezvous hashing: when a member leaves, only its own calls move.
-                    Strategy::CallIdHash => draw(call_id, key.0, *weight),
-                    Strategy::Weighted => draw(&random.to_be_bytes(), key.0, *weight),
-                };
-                (down, rank, *key)
-            })
-            .collect();
+    ) -> Result<Hops, Reason> {
+        let pool = self.pools.get(pool).ok_or(Reason::NoRoute)?;
+        let mut others = false;
+        let mut members: SmallVec<[(Fitness, u16, u64, PeerKey); 8]> = SmallVec::new();
+        for (position, member) in pool.members.iter().enumerate() {
+            let key = member.key;
+            if Some(key) == except {
+                continue;
+            }
+            others = true;
+            if member.drained {
+                continue;
+            }
+            let fitness = match links.peer(key) {
+                // Nothing is connected, and another connect would come too soon.
+                Some(p) if p.links.is_empty() && p.down_until.is_some_and(|u| u > now) => {
+                    p.health.fitness(now, pool.fail_back).max(Fitness::Down)
+                }
+                Some(p) => p.health.fitness(now, pool.fail_back),
+                None => Fitness::Down,
+            };
+            let rank = match pool.strategy {
+                Strategy::Ordered if !pool.grouped => position as u64,
+                // Rendezvous hashing: when a member leaves, only its own calls move.
+                Strategy::Ordered | Strategy::CallIdHash => draw(call_id, key.0, member.weight),
+                Strategy::Weighted => draw(&random.to_be_bytes(), key.0, member.weight),
+            };
+            members.push((fitness, member.group, rank, key));
+        }
+        if members.is_empty() {
+            return Err(if others {
+                Reason::NoMember
+            } else {
+                Reason::NoRoute
+            });
+        }
         members.sort_unstable();
-        members
+        Ok(members
             .into_iter()
-            .map(|(_, _, key)| Hop::Peer(key))
-            .collect()
+            .map(|(.., key)| Hop::Peer(key))
+            .collect())
     }
 }
 

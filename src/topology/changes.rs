@@ -61,6 +61,18 @@ impl Topology {
                 ));
             }
         }
+        if self.dns != newer.dns {
+            let mut parts = Vec::new();
+            lists(
+                &mut parts,
+                "servers",
+                &texts(&self.dns.servers),
+                &texts(&newer.dns.servers),
+            );
+            differs(&mut parts, "timeout", self.dns.timeout, newer.dns.timeout);
+            differs(&mut parts, "stale", self.dns.stale, newer.dns.stale);
+            said.push(format!("dns changed: {}", parts.join(", ")));
+        }
         boundary(&self.boundary, &newer.boundary, &mut said);
         settings(self, newer, &mut said);
         said
@@ -283,6 +295,13 @@ fn peer((before, old): (&Topology, &Peer), (after, new): (&Topology, &Peer)) -> 
         &after.identity(new.identity).name,
     );
     staging(&mut parts, old, new);
+    differ(&mut parts, "dns", &old.dns.word(), &new.dns.word());
+    differ(
+        &mut parts,
+        "connections",
+        &old.connections,
+        &new.connections,
+    );
     let (old, new) = (&old.boundary, &new.boundary);
     differs(&mut parts, "fields", old.fields, new.fields);
     lists(&mut parts, "deny", &texts(&old.deny), &texts(&new.deny));
@@ -343,6 +362,21 @@ fn pool((before, old): (&Topology, &Pool), (after, new): (&Topology, &Pool)) -> 
         &old.strategy.word(),
         &new.strategy.word(),
     );
+    let drained = |t: &Topology, p: &Pool| -> Vec<String> {
+        p.drain
+            .iter()
+            .map(|r| t.peer(*r).fqdn.to_string())
+            .collect()
+    };
+    lists(
+        &mut parts,
+        "drain",
+        &drained(before, old),
+        &drained(after, new),
+    );
+    if was == is {
+        differs(&mut parts, "priorities", &old.priorities, &new.priorities);
+    }
     differs(&mut parts, "health", old.health, new.health);
     parts
 }

@@ -89,8 +89,10 @@ codes! {
     KeyReadableByOthers Warning "key_readable_by_others" "A file with a secret can be read by every user, or written by others.";
     TokenKeysMissing Warning "token_keys_missing" "Route tokens are signed with a key of this run only.";
     WeightsUnused Warning "weights_unused" "Weights are given but the strategy does not use them.";
-    HealthInactive Warning "health_inactive" "Health checks are configured, but pings are not sent by this version.";
     DomainDeniedToPeer Warning "domain_denied_to_peer" "A domain of a peer that is denied, to it or to all.";
+    DnsUnused Warning "dns_unused" "A peer says how DNS is asked, and it is not asked.";
+    PrioritiesUnused Warning "priorities_unused" "Priorities are given but the strategy does not use them.";
+    PoolDrained Warning "pool_drained" "Every member of a pool drains: nobody takes new requests.";
     NoListenerForClients Warning "no_listener_for_clients" "No listener accepts clients.";
 }
 

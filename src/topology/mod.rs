@@ -14,6 +14,7 @@ mod crl;
 mod crl_files;
 mod crl_refusal;
 pub(crate) mod der;
+mod dns;
 mod expectation;
 mod findings;
 mod fixed;

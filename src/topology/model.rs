@@ -273,7 +273,7 @@ pub struct Peer {
     pub domains: Vec<DnsName>,
     /// The trust sets that may vouch for this name; no other can.
     pub trust: Vec<TrustRef>,
-    /// Addresses to dial in order; empty: A/AAAA of the FQDN, port 5061.
+    /// Addresses to dial in order; empty: DNS finds them (`dns`).
     pub addresses: Vec<DialAddress>,
     /// Name comparison.
     pub names: NamePolicy,
@@ -285,6 +285,10 @@ pub struct Peer {
     pub assert_identity: bool,
     /// The identity that we show to it.
     pub identity: IdentityRef,
+    /// How its addresses are found when it has none here.
+    pub dns: Lookup,
+    /// Connections that each shard has to it under load, at least 1.
+    pub connections: u8,
     /// What passes between it and us.
     pub boundary: PeerBoundary,
     /// When it counts.
@@ -311,6 +315,8 @@ impl Peer {
             purpose: PurposePolicy::ServerOrClient,
             assert_identity: false,
             identity,
+            dns: Lookup::Sip,
+            connections: 1,
             boundary: PeerBoundary::standard(FieldTrust::Outside),
             window: Window::default(),
             stage: Stage::Enforce,
@@ -342,6 +348,38 @@ impl TrustSet {
     }
 }
 
+/// How DNS is asked for a peer without an address (RFC 3263 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// SRV `_sips._tcp` of its FQDN, else A and AAAA of it.
+    Sip,
+    /// SRV `_sipfederationtls._tcp` of its domains, else A and AAAA of its FQDN.
+    Federation,
+    /// A and AAAA of its FQDN, port 5061.
+    Address,
+}
+
+/// `[dns]`: who is asked for addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsSettings {
+    /// Name servers; empty: the system's.
+    pub servers: Vec<SocketAddr>,
+    /// How long one question may take.
+    pub timeout: Duration,
+    /// How long an answer past its TTL serves while no name server answers.
+    pub stale: Duration,
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            timeout: Duration::from_secs(2),
+            stale: Duration::from_secs(3_600),
+        }
+    }
+}
+
 /// How a pool orders its members for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
@@ -364,8 +402,12 @@ pub struct Pool {
     pub peers: Vec<(PeerRef, u16)>,
     /// How members are ordered for a request.
     pub strategy: Strategy,
-    /// Health checks, kept for a later version; this one sends no pings.
+    /// How members are pinged; `None`: they are not.
     pub health: Option<Health>,
+    /// Members that take nothing new: their dialogs go on.
+    pub drain: Vec<PeerRef>,
+    /// For `ordered`: each member's group, the smallest goes first; empty: the file's order.
+    pub priorities: Vec<u16>,
     /// Line in the file, from 1 (implicit: the first peer's).
     pub line: u32,
 }
@@ -381,6 +423,22 @@ pub struct Health {
     pub down_after: u8,
     /// Answered OPTIONS in a row that bring it back.
     pub up_after: u8,
+    /// How long a member that came back comes after those that stayed.
+    pub fail_back: Duration,
+}
+
+impl Health {
+    /// The longest time from a member's death to its being passed over: it died right after it had answered a ping, and
+    /// every ping after that waits for its whole timeout.
+    pub fn detection(&self) -> Duration {
+        let further = u32::from(self.down_after.saturating_sub(1));
+        self.options_every + self.options_every.max(self.timeout) * further + self.timeout
+    }
+
+    /// The longest time from a member's revival to the end of its probation.
+    pub fn recovery(&self) -> Duration {
+        self.options_every * u32::from(self.up_after) + self.timeout + self.fail_back
+    }
 }
 
 impl Default for Health {
@@ -390,6 +448,7 @@ impl Default for Health {
             timeout: Duration::from_secs(2),
             down_after: 2,
             up_after: 2,
+            fail_back: Duration::from_secs(30),
         }
     }
 }
@@ -552,6 +611,7 @@ pub struct Topology {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) pools: Vec<Pool>,
+    pub(crate) dns: DnsSettings,
     pub(crate) limits: Limits,
     pub(crate) log: LogSettings,
     pub(crate) tokens: TokenSettings,
@@ -573,6 +633,7 @@ impl Topology {
             listeners: Vec::new(),
             peers,
             pools: Vec::new(),
+            dns: DnsSettings::default(),
             limits: Limits::default(),
             log: self.log,
             tokens: TokenSettings::default(),
@@ -660,6 +721,10 @@ impl Topology {
     )]
     pub fn pool(&self, r: PoolRef) -> &Pool {
         &self.pools[r.index()]
+    }
+    /// Who is asked for addresses.
+    pub fn dns(&self) -> &DnsSettings {
+        &self.dns
     }
     /// The bounds.
     pub fn limits(&self) -> &Limits {

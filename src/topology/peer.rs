@@ -5,9 +5,12 @@ use super::context::{Context, Names};
 use super::listener::{SIPS_PORT, literal};
 use super::raw::{RawPeer, Text};
 use super::{
-    DialAddress, DnsName, IdentityRef, NamePolicy, Node, Peer, PeerKind, PurposePolicy, Stage,
-    TrustRef, pin, window,
+    DialAddress, DnsName, IdentityRef, Lookup, NamePolicy, Node, Peer, PeerKind, PurposePolicy,
+    Stage, TrustRef, pin, window,
 };
+
+/// The most connections that a shard makes to one peer.
+const MOST_CONNECTIONS: u8 = 16;
 
 /// Resolves one peer; `None` when something of it is missing or broken, which is then reported.
 pub(super) fn load(
@@ -47,6 +50,8 @@ pub(super) fn load(
             "when the event would_refuse stays away, write the stricter policies and take `stage` out",
         );
     }
+    let dns = dns(raw, &place, context);
+    let connections = connections(raw, &place, context);
     let kind = raw.kind?;
     let assert_identity = raw.assert_identity.unwrap_or(kind == PeerKind::Home);
     let boundary = boundary::of_peer(raw, kind, assert_identity, role, &place, context);
@@ -62,6 +67,8 @@ pub(super) fn load(
         purpose: raw.purpose.unwrap_or(PurposePolicy::ServerOrClient),
         assert_identity,
         identity: IdentityRef(identity?),
+        dns,
+        connections: connections?,
         boundary,
         window,
         stage: raw.stage.as_ref().map_or(Stage::Enforce, |s| *s.get_ref()),
@@ -202,6 +209,51 @@ fn addresses(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Vec<D
         }
     }
     addresses
+}
+
+/// How its addresses are found.
+fn dns(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Lookup {
+    let Some(given) = &raw.dns else {
+        return Lookup::Sip;
+    };
+    let what = if raw.address.is_some() {
+        "but it has addresses, and these are dialled"
+    } else if *given.get_ref() == Lookup::Federation && raw.domains.is_none() {
+        "but it has no domains that could be asked for"
+    } else {
+        return *given.get_ref();
+    };
+    let line = context.line(given);
+    context.add(
+        Code::DnsUnused,
+        line,
+        format!("{place} has dns = \"{}\", {what}", given.get_ref().word()),
+        "take `dns` out, or what stands against it",
+    );
+    *given.get_ref()
+}
+
+/// How many connections each shard has to the peer; more than a few only cost the peer.
+fn connections(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Option<u8> {
+    let Some(number) = &raw.connections else {
+        return Some(1);
+    };
+    let good = u8::try_from(*number.get_ref())
+        .ok()
+        .filter(|n| (1..=MOST_CONNECTIONS).contains(n));
+    if good.is_none() {
+        let line = context.line(number);
+        context.add(
+            Code::OutOfRange,
+            line,
+            format!(
+                "{place}: connections = {} is out of range",
+                number.get_ref()
+            ),
+            format!("choose 1 to {MOST_CONNECTIONS}; each shard makes that many"),
+        );
+    }
+    good
 }
 
 /// An address that can be dialled: a literal or a host name, with a port other than 0 (without one: 5061).

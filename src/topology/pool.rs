@@ -58,7 +58,9 @@ fn load(raw: &RawPool, line: u32, names: &Names, context: &mut Context<'_, '_>) 
     let mut members = members.unwrap_or_default();
     if let Some(weights) = &raw.weights {
         let line = context.line(weights);
-        if strategy != Strategy::Weighted {
+        // Within a group of `ordered`, weights share the calls out.
+        let grouped = strategy == Strategy::Ordered && raw.priorities.is_some();
+        if strategy != Strategy::Weighted && !grouped {
             context.add(
                 Code::WeightsUnused,
                 line,
@@ -72,27 +74,114 @@ fn load(raw: &RawPool, line: u32, names: &Names, context: &mut Context<'_, '_>) 
         for (peer, weight) in weights.get_ref() {
             let line = context.line(peer);
             let place = format!("{place} weights");
-            set_weight(
-                &mut members,
-                (peer, *weight),
-                names,
-                (&place, line),
-                context,
-            );
+            if let Some((at, number)) =
+                member_number(&members, (peer, *weight), names, (&place, line), context)
+                && let Some(member) = members.get_mut(at)
+            {
+                member.1 = number;
+            }
         }
     }
-    let health = raw.health.as_ref().and_then(|health| {
-        let line = context.line(health);
-        self::health(health.get_ref(), line, &place, context)
-    });
+    let priorities = priorities(raw, strategy, &members, names, &place, context);
+    let drain = drain(raw, &members, names, &place, context);
+    let health = raw
+        .health
+        .as_ref()
+        .and_then(|health| self::health(health.get_ref(), &place, context));
     Some(Pool {
         name,
         domains: domains?,
         peers: members,
         strategy,
         health,
+        drain,
+        priorities,
         line,
     })
+}
+
+/// The group of each member, by position; empty without the key.
+fn priorities(
+    raw: &RawPool,
+    strategy: Strategy,
+    members: &[(PeerRef, u16)],
+    names: &Names,
+    place: &str,
+    context: &mut Context<'_, '_>,
+) -> Vec<u16> {
+    let Some(given) = &raw.priorities else {
+        return Vec::new();
+    };
+    if strategy != Strategy::Ordered {
+        let line = context.line(given);
+        context.add(
+            Code::PrioritiesUnused,
+            line,
+            format!(
+                "{place} has priorities, but its strategy is {}",
+                strategy.word()
+            ),
+            "set strategy = \"ordered\", or take the priorities out",
+        );
+    }
+    let mut groups = vec![1; members.len()];
+    for (peer, number) in given.get_ref() {
+        let line = context.line(peer);
+        let place = format!("{place} priorities");
+        if let Some((at, number)) =
+            member_number(members, (peer, *number), names, (&place, line), context)
+            && let Some(group) = groups.get_mut(at)
+        {
+            *group = number;
+        }
+    }
+    groups
+}
+
+/// The members that take nothing new.
+fn drain(
+    raw: &RawPool,
+    members: &[(PeerRef, u16)],
+    names: &Names,
+    place: &str,
+    context: &mut Context<'_, '_>,
+) -> Vec<PeerRef> {
+    let Some(list) = &raw.drain else {
+        return Vec::new();
+    };
+    let place = format!("{place} drain");
+    let mut drained = Vec::new();
+    for text in list.get_ref() {
+        let line = context.line(text);
+        let Some(at) = find_peer(text, names, &place, context) else {
+            continue;
+        };
+        if !members.iter().any(|(member, _)| *member == at) {
+            context.add(
+                Code::UnknownReference,
+                line,
+                format!(
+                    "{place} names \"{}\", which is not in its peers",
+                    text.get_ref()
+                ),
+                "a member that drains stays in `peers` as well",
+            );
+        } else if drained.contains(&at) {
+            context.twice(line, &place, text.get_ref());
+        } else {
+            drained.push(at);
+        }
+    }
+    if !drained.is_empty() && drained.len() == members.len() {
+        let line = context.line(list);
+        context.add(
+            Code::PoolDrained,
+            line,
+            format!("{place} names every member: new requests are answered 503"),
+            "leave one member in service, or say so on purpose",
+        );
+    }
+    drained
 }
 
 fn members(
@@ -127,48 +216,45 @@ fn find_peer(
     names.find(name.as_str(), line, place, context).map(PeerRef)
 }
 
-fn set_weight(
-    members: &mut [(PeerRef, u16)],
-    (peer, weight): (&Text, i64),
+/// A number for a member: which one it is by position, and the number; what is wrong is reported.
+fn member_number(
+    members: &[(PeerRef, u16)],
+    (peer, number): (&Text, i64),
     names: &Names,
     (place, line): (&str, u32),
     context: &mut Context<'_, '_>,
-) {
-    let Some(at) = find_peer(peer, names, place, context) else {
-        return;
-    };
-    let Some(member) = members.iter_mut().find(|(member, _)| *member == at) else {
+) -> Option<(usize, u16)> {
+    let wanted = find_peer(peer, names, place, context)?;
+    let Some(at) = members.iter().position(|(member, _)| *member == wanted) else {
         context.add(
             Code::UnknownReference,
             line,
             format!(
-                "{place} has a weight for \"{}\", which is not in its peers",
+                "{place} has a number for \"{}\", which is not in its peers",
                 peer.get_ref()
             ),
-            "add the peer to `peers`, or take its weight out",
+            "add the peer to `peers`, or take its number out",
         );
-        return;
+        return None;
     };
-    match u16::try_from(weight) {
-        Ok(number) if (1..=HEAVIEST).contains(&weight) => member.1 = number,
-        _ => context.add(
+    let good = u16::try_from(number)
+        .ok()
+        .filter(|_| (1..=HEAVIEST).contains(&number));
+    if good.is_none() {
+        context.add(
             Code::OutOfRange,
             line,
             format!(
-                "{place}: weight {weight} of \"{}\" is out of range",
+                "{place}: {number} of \"{}\" is out of range",
                 peer.get_ref()
             ),
-            format!("choose 1 to {HEAVIEST}; take a peer that shall get nothing out of `peers`"),
-        ),
+            format!("choose 1 to {HEAVIEST}; a peer that shall get nothing goes into `drain` or out of `peers`"),
+        );
     }
+    Some((at, good?))
 }
 
-fn health(
-    raw: &RawHealth,
-    line: u32,
-    place: &str,
-    context: &mut Context<'_, '_>,
-) -> Option<Health> {
+fn health(raw: &RawHealth, place: &str, context: &mut Context<'_, '_>) -> Option<Health> {
     let default = Health::default();
     let time =
         |text: &Option<Text>, default: Duration, key: &str, context: &mut Context<'_, '_>| {
@@ -233,17 +319,16 @@ fn health(
         };
     let down_after = count(&raw.down_after, default.down_after, "down_after", context);
     let up_after = count(&raw.up_after, default.up_after, "up_after", context);
-    context.add(
-        Code::HealthInactive,
-        line,
-        format!("{place} has health checks, but pings are not sent by this version"),
-        "nothing to do: a member that cannot be reached or answers 503 is passed over all the same",
-    );
+    let fail_back = match &raw.fail_back {
+        Some(text) if duration(text.get_ref()) == Some(Duration::ZERO) => Some(Duration::ZERO),
+        text => time(text, default.fail_back, "fail_back", context),
+    };
     Some(Health {
         options_every: options_every?,
         timeout: timeout?,
         down_after: down_after?,
         up_after: up_after?,
+        fail_back: fail_back?,
     })
 }
 
@@ -354,6 +439,8 @@ impl Pool {
             peers: vec![(first, 1)],
             strategy: Strategy::CallIdHash,
             health: None,
+            drain: Vec::new(),
+            priorities: Vec::new(),
             line,
         }
     }

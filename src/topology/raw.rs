@@ -1,7 +1,7 @@
 //! The file as it is written: one struct for each section, spans for lines, nothing resolved.
 use super::{
-    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope, Stage,
-    Strategy,
+    Direction, LogFormat, LogRequests, Lookup, NamePolicy, PeerKind, PurposePolicy,
+    RevocationScope, Stage, Strategy,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ pub(super) struct Raw {
     pub(super) peer: Vec<Spanned<RawPeer>>,
     #[serde(default)]
     pub(super) pool: Vec<Spanned<RawPool>>,
+    pub(super) dns: Option<RawDns>,
     pub(super) limits: Option<BTreeMap<String, Spanned<toml::Value>>>,
     pub(super) log: Option<RawLog>,
     pub(super) tokens: Option<RawTokens>,
@@ -106,6 +107,8 @@ pub(super) struct RawPeer {
     pub(super) not_after: Option<Spanned<toml::Value>>,
     pub(super) stage: Option<Spanned<Stage>>,
     pub(super) pins: Option<Vec<Text>>,
+    pub(super) dns: Option<Spanned<Lookup>>,
+    pub(super) connections: Option<Spanned<i64>>,
     pub(super) fields: Option<Spanned<RawFields>>,
     pub(super) deny: Option<Vec<Text>>,
     pub(super) sips: Option<bool>,
@@ -141,6 +144,8 @@ pub(super) struct RawPool {
     pub(super) peers: Option<Spanned<Vec<Text>>>,
     pub(super) strategy: Option<Strategy>,
     pub(super) weights: Option<Spanned<BTreeMap<Spanned<String>, i64>>>,
+    pub(super) priorities: Option<Spanned<BTreeMap<Spanned<String>, i64>>>,
+    pub(super) drain: Option<Spanned<Vec<Text>>>,
     pub(super) health: Option<Spanned<RawHealth>>,
 }
 
@@ -151,6 +156,15 @@ pub(super) struct RawHealth {
     pub(super) timeout: Option<Text>,
     pub(super) down_after: Option<Spanned<i64>>,
     pub(super) up_after: Option<Spanned<i64>>,
+    pub(super) fail_back: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDns {
+    pub(super) servers: Option<Spanned<Vec<Text>>>,
+    pub(super) timeout: Option<Text>,
+    pub(super) stale: Option<Text>,
 }
 
 #[derive(Deserialize)]

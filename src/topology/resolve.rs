@@ -1,6 +1,7 @@
 //! From the file as written to a [`Topology`]: every section in turn, each reporting what is wrong with it.
 use super::code::Code;
 use super::context::{Context, Names};
+use super::dns;
 use super::raw::{Raw, RawNode, RawPeer, Text};
 use super::{
     Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerKind, Topology, TrustSet,
@@ -60,6 +61,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
     let tokens = tokens::load(raw.tokens.as_ref(), context);
     let admin = admin::load(raw.admin.as_ref(), context);
     let limits = limits::read(raw.limits.as_ref(), context.source, context.found);
+    let dns = dns::load(raw.dns.as_ref(), context);
     check_trust_used(&trusts, &peers, context);
 
     let topology = Topology {
@@ -70,6 +72,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
         listeners: listeners.into_iter().collect::<Option<_>>()?,
         peers: peers.into_iter().collect::<Option<_>>()?,
         pools: pools.into_iter().collect::<Option<_>>()?,
+        dns,
         limits,
         log: LogSettings {
             requests: raw

@@ -1,8 +1,8 @@
 //! The sections and keys that a topology file may have, as data: the shape check and the docs' test follow it.
 use super::raw::{RawAccept, RawVerdict};
 use super::{
-    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope, Stage,
-    Strategy,
+    Direction, LogFormat, LogRequests, Lookup, NamePolicy, PeerKind, PurposePolicy,
+    RevocationScope, Stage, Strategy,
 };
 use super::{boundary, limits};
 
@@ -148,6 +148,8 @@ const PEER: &[Key] = &[
     may("not_after", Kind::Moment),
     may("stage", Kind::Word(Stage::WORDS)),
     may("pins", Kind::Texts),
+    may("dns", Kind::Word(Lookup::WORDS)),
+    may("connections", Kind::Integer),
     may("fields", Kind::Table(FIELDS)),
     may("deny", Kind::Texts),
     may("sips", Kind::Flag),
@@ -175,6 +177,7 @@ const HEALTH: &[Key] = &[
     may("timeout", Kind::Text),
     may("down_after", Kind::Integer),
     may("up_after", Kind::Integer),
+    may("fail_back", Kind::Text),
 ];
 
 const POOL: &[Key] = &[
@@ -183,7 +186,15 @@ const POOL: &[Key] = &[
     must("peers", Kind::Texts),
     may("strategy", Kind::Word(Strategy::WORDS)),
     may("weights", Kind::Numbers),
+    may("priorities", Kind::Numbers),
+    may("drain", Kind::Texts),
     may("health", Kind::Table(HEALTH)),
+];
+
+const DNS: &[Key] = &[
+    may("servers", Kind::Texts),
+    may("timeout", Kind::Text),
+    may("stale", Kind::Text),
 ];
 
 const LOG: &[Key] = &[
@@ -212,6 +223,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     section("listener", Count::Some, || LISTENER.to_vec()),
     section("peer", Count::Some, || PEER.to_vec()),
     section("pool", Count::Some, || POOL.to_vec()),
+    section("dns", Count::Optional, || DNS.to_vec()),
     section("limits", Count::Optional, || {
         limits::ROWS
             .iter()

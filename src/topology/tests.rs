@@ -312,7 +312,7 @@ const CASES: &[Case] = &[
     case(Code::OutOfRange, &[("handshakes = 100", "drain = \"2h\"")], "drain", "limits.drain"),
     case(Code::OutOfRange, &[("handshakes = 100", "backoff_min = \"1m\"")], "backoff_min", "longer than limits.backoff_max"),
     case(Code::OutOfRange, &[("handshakes = 100", "handshakes = 99999999999999999999")], "handshakes", "out of range"),
-    case(Code::OutOfRange, &[("= 3 }", "= 0 }")], "weights", "weight 0"),
+    case(Code::OutOfRange, &[("= 3 }", "= 0 }")], "weights", "weights: 0 of"),
     case(Code::OutOfRange, &[("\"6h\"", "\"0s\"")], "\"0s\"", "grace"),
     case(Code::OutOfRange, &[("domains = [\"contoso.test\"]\n", "domains = [\"contoso.test\"]\nshards = 0\n")], "shards", "node.shards = 0"),
     case(Code::OutOfRange, &[(POOL_END, "health = { up_after = 0 }")], "health", "up_after = 0"),
@@ -335,6 +335,12 @@ const CASES: &[Case] = &[
     case(Code::UnknownReference, &[("identity = \"edge\"", "sni = [\"egde\"]")], "egde", "did you mean `edge`?"),
     case(Code::UnknownReference, &[("kind = \"federated\"", "kind = \"federated\"\nidentity = \"egde\"")], "egde", "peer \"edge.fabrikam.test\" names"),
     case(Code::UnknownReference, &[("{ \"fe02", "{ \"edge.fabrikam.test\" = 1, \"fe02")], "weights", "not in its peers"),
+    case(Code::OutOfRange, &[("fqdn = \"fe02.contoso.test\"", "connections = 17\nfqdn = \"fe02.contoso.test\"")], "connections", "connections = 17"),
+    case(Code::InvalidAddress, &[("[limits]", "[dns]\nservers = [\"ns1\"]\n[limits]")], "servers", "is not an address"),
+    case(Code::DuplicateName, &[("[limits]", "[dns]\nservers = [\"192.0.2.53\", \"192.0.2.53:53\"]\n[limits]")], "servers", "is there twice"),
+    case(Code::InvalidDuration, &[("[limits]", "[dns]\ntimeout = \"2\"\n[limits]")], "timeout = \"2\"", "cannot be read"),
+    case(Code::OutOfRange, &[("[limits]", "[dns]\nstale = \"8d\"\n[limits]")], "stale", "is out of range"),
+    case(Code::UnknownReference, &[(POOL_END, "drain = [\"edge.fabrikam.test\"]")], "drain", "which is not in its peers"),
     case(Code::DuplicateName, &[("fqdn = \"fe02.contoso.test\"", "fqdn = \"fe01.contoso.test\""), (", \"fe02.contoso.test\"]", "]"), (POOL_END, "")], "fqdn = \"fe01.contoso.test\"", "defined twice, first in line"),
     case(Code::DuplicateName, &[("name = \"fabrikam-ca\"", "name = \"enterprise-ca\""), ("trust = [\"fabrikam-ca\"]", "trust = [\"enterprise-ca\"]")], "name = \"enterprise-ca\"\nanchors = \"fabrikam", "trust \"enterprise-ca\""),
     case(Code::DuplicateName, &[(", \"fe02.contoso.test\"]", ", \"FE01.contoso.test\"]"), (POOL_END, "")], "peers = ", "is there twice"),
@@ -380,8 +386,11 @@ const CASES: &[Case] = &[
     case(Code::KeyReadableByOthers, &[("\"edge.key.pem\"", "\"open.key.pem\"")], "open.key", "mode 0644"),
     case(Code::TokenKeysMissing, &[("[tokens]\nkey_file = \"tokens\"\n", "")], "", "random key"),
     case(Code::WeightsUnused, &[("strategy = \"weighted\"", "strategy = \"ordered\"")], "weights", "its strategy is ordered"),
-    case(Code::HealthInactive, &[(POOL_END, "health = { options_every = \"10s\", down_after = 2, up_after = 2, timeout = \"2s\" }")], "health", "pings are not sent by this version"),
     case(Code::DomainDeniedToPeer, &[("trust = [\"fabrikam-ca\"]", "trust = [\"fabrikam-ca\"]\ndeny = [\"fabrikam.test\"]")], "[[peer]]\nfqdn = \"edge.fab", "fabrikam.test is denied"),
+    case(Code::DnsUnused, &[("fqdn = \"fe02.contoso.test\"", "dns = \"sip\"\naddress = [\"192.0.2.1\"]\nfqdn = \"fe02.contoso.test\"")], "dns", "these are dialled"),
+    case(Code::DnsUnused, &[("fqdn = \"fe02.contoso.test\"", "dns = \"federation\"\nfqdn = \"fe02.contoso.test\"")], "dns", "no domains"),
+    case(Code::PrioritiesUnused, &[(POOL_END, "priorities = { \"fe02.contoso.test\" = 2 }"), ("strategy = \"weighted\"", "strategy = \"call-id-hash\"")], "priorities", "its strategy is call-id-hash"),
+    case(Code::PoolDrained, &[(POOL_END, "drain = [\"fe02.contoso.test\", \"fe01.contoso.test\"]")], "drain", "names every member"),
     case(Code::NoListenerForClients, &[("accept = [\"client\", \"peer\"]", "accept = [\"peer\"]"), ("[[peer]]\nfqdn = \"edge.fabrikam.test\"\nkind = \"federated\"\ndomains = [\"fabrikam.test\"]\ntrust = [\"fabrikam-ca\"]\n", "")], "", "no listener accepts clients"),
 ];
 
@@ -755,6 +764,40 @@ fn health_is_kept_with_its_defaults() {
         ..Health::default()
     };
     assert_eq!(topology.pools()[0].health, Some(expected));
+}
+
+#[test]
+fn a_pool_may_drain_members_and_group_them() {
+    let lab = Lab::new();
+    let topology = lab.good(&edited(&[
+        (
+            POOL_END,
+            "drain = [\"fe01.contoso.test\"]\npriorities = { \"fe02.contoso.test\" = 2 }\nweights = { \"fe02.contoso.test\" = 3 }\nhealth = { fail_back = \"0s\" }",
+        ),
+        ("strategy = \"weighted\"", "strategy = \"ordered\""),
+    ]));
+    let pool = &topology.pools()[0];
+    assert_eq!(pool.drain, [pool.peers[0].0]);
+    assert_eq!(pool.priorities, [1, 2]);
+    assert_eq!(pool.peers[1].1, 3);
+    assert_eq!(pool.health.unwrap().fail_back, Duration::ZERO);
+    let before = lab.good(&edited(&[(POOL_END, "")]));
+    let said = before.changes(&topology).join("; ");
+    for part in ["drain +fe01.contoso.test", "priorities", "health"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn the_time_to_notice_a_death_counts_every_ping_in_full() {
+    let health = Health::default();
+    assert_eq!(health.detection(), Duration::from_secs(22));
+    assert_eq!(health.recovery(), Duration::from_secs(52));
+    let slow = Health {
+        timeout: Duration::from_secs(15),
+        ..health
+    };
+    assert_eq!(slow.detection(), Duration::from_secs(40));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The words that stand for choices in the topology file: one table to read them, show them and suggest them.
 use super::raw::{RawAccept, RawVerdict};
 use super::{
-    Direction, LogFormat, LogRequests, NamePolicy, PeerKind, PurposePolicy, RevocationScope, Stage,
-    Strategy,
+    Direction, LogFormat, LogRequests, Lookup, NamePolicy, PeerKind, PurposePolicy,
+    RevocationScope, Stage, Strategy,
 };
 
 macro_rules! words {
@@ -35,6 +35,7 @@ words! {
     PurposePolicy { ServerOrClient = "server-or-client", Strict = "strict" }
     RevocationScope { Chain = "chain", Leaf = "leaf" }
     Stage { Enforce = "enforce", Observe = "observe" }
+    Lookup { Sip = "sip", Federation = "federation", Address = "address" }
     Strategy { CallIdHash = "call-id-hash", Weighted = "weighted", Ordered = "ordered" }
     LogRequests { All = "all", Calls = "calls", Refused = "refused" }
     LogFormat { Json = "json", Human = "human", Auto = "auto" }

@@ -26,7 +26,11 @@ mod handshakes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod log;
+#[cfg(test)]
+mod next_hops;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Interop: the real daemon between programs of others (Kamailio, baresip, Linphone, sipsak, openssl,
-//! sslscan, tshark) on loopback.
+//! sslscan, tshark, dnsmasq) on loopback.
 //!
 //! Each test starts its own programs on its own ports with its own certificates. A program that is not installed
 //! skips its tests with a line on standard error; with `SIPWARD_INTEROP=require` in the environment it fails them.
@@ -18,6 +18,7 @@ mod federation;
 mod harness;
 mod home_server;
 mod linphone_calls;
+mod next_hops;
 mod tls_surface;
 mod weak_key;
 mod wire_format;

@@ -59,7 +59,11 @@ impl Service {
     fn told(&self, assignment: &str) -> String {
         loop {
             let mut octets = [0; 4096];
-            let length = self.socket.recv(&mut octets).expect(assignment);
+            let length = match self.socket.recv(&mut octets) {
+                // A signal came in the meantime (a receive with a timeout is not begun anew).
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                received => received.expect(assignment),
+            };
             let text = String::from_utf8_lossy(&octets[..length]).into_owned();
             if text.lines().any(|line| line == assignment) {
                 return text;

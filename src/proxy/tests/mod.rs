@@ -13,6 +13,7 @@ mod message_policy;
 mod methods;
 mod model;
 mod noise;
+mod pools;
 mod responses;
 mod shards;
 mod validation;

@@ -2,7 +2,8 @@
 use crate::lab::pki::Authority;
 use crate::observe::Event;
 use crate::proxy::{
-    Action, Actions, Core, CoreSetup, Faces, Identity, LinkEvent, LinkId, Origin, TokenKeys,
+    Action, Actions, Core, CoreSetup, Faces, HealthBoard, Identity, LinkEvent, LinkId, Origin,
+    TokenKeys,
 };
 use crate::sip::Message;
 use crate::topology::{
@@ -64,6 +65,8 @@ pub(super) fn topology() -> Topology {
         purpose: PurposePolicy::ServerOrClient,
         assert_identity: kind == PeerKind::Home,
         identity: IdentityRef(0),
+        dns: crate::topology::Lookup::Sip,
+        connections: 1,
         boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
         window: Window::default(),
         stage: Stage::Enforce,
@@ -76,6 +79,8 @@ pub(super) fn topology() -> Topology {
         peers,
         strategy: Strategy::Ordered,
         health: None,
+        drain: Vec::new(),
+        priorities: Vec::new(),
         line: 1,
     };
     Topology {
@@ -120,6 +125,7 @@ pub(super) fn topology() -> Topology {
             pool(HOME, vec![(PeerRef(0), 1), (PeerRef(1), 1)]),
             pool("fabrikam.test", vec![(PeerRef(2), 1)]),
         ],
+        dns: crate::topology::DnsSettings::default(),
         limits: crate::topology::Limits::default(),
         log: LogSettings {
             requests: LogRequests::All,
@@ -144,6 +150,7 @@ pub(super) struct World {
     pub(super) cores: Vec<Core>,
     pub(super) now: Instant,
     pub(super) generation: Arc<Generation>,
+    pub(super) health: Arc<HealthBoard>,
     links: HashMap<LinkId, Origin>,
     inboxes: HashMap<LinkId, VecDeque<Vec<u8>>>,
     /// Peers that a core asked a connection to.
@@ -177,6 +184,7 @@ impl World {
             addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
         };
         let keys = Arc::new(TokenKeys::new(&[], [7; 32]));
+        let health = Arc::new(HealthBoard::new(now));
         let cores = (0..shards)
             .map(|shard| {
                 let setup = CoreSetup {
@@ -184,6 +192,7 @@ impl World {
                     shards,
                     run: 1,
                     seed: [3; 32],
+                    health: Arc::clone(&health),
                     faces: faces.clone(),
                     now,
                 };
@@ -194,6 +203,7 @@ impl World {
             cores,
             now,
             generation,
+            health,
             links: HashMap::new(),
             inboxes: HashMap::new(),
             connects: Vec::new(),
@@ -333,6 +343,12 @@ impl World {
                 retry_at,
             },
         );
+    }
+
+    /// As [`Self::reload`], from a topology.
+    pub(super) fn load(&mut self, topology: Topology) {
+        let generation = Generation::build(2, topology, UnixTime::now()).unwrap();
+        self.reload(&Arc::new(generation));
     }
 
     /// A message arrives on a link. Lines may be given with bare line ends; a Content-Length is added if missing.

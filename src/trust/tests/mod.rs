@@ -84,6 +84,8 @@ impl World {
             purpose: PurposePolicy::ServerOrClient,
             assert_identity: kind == PeerKind::Home,
             identity: IdentityRef(0),
+            dns: crate::topology::Lookup::Sip,
+            connections: 1,
             boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
             window: Window::default(),
             stage: Stage::Enforce,
@@ -124,6 +126,7 @@ impl World {
             listeners: Vec::new(),
             peers: self.peers,
             pools: Vec::new(),
+            dns: crate::topology::DnsSettings::default(),
             limits: Limits::default(),
             log: LogSettings {
                 requests: LogRequests::Calls,

@@ -5,6 +5,7 @@ use super::kamailio::{CONTOSO, Site};
 use super::process::Process;
 use serde_json::Value;
 use std::fs;
+use std::net::SocketAddr;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -65,9 +66,26 @@ impl Edge {
 
     /// As [`Edge::start`], among more servers than one.
     pub(crate) fn start_in(certificates: &Certificates, around: &Peering<'_>) -> Self {
+        Self::run(&topology(certificates, around))
+    }
+
+    /// As [`Edge::start`], but the home server has a name only, which this name server knows.
+    pub(crate) fn start_by_name(certificates: &Certificates, names: SocketAddr) -> Self {
+        let around = Peering {
+            site: CONTOSO,
+            port: 0,
+            pair: certificates.edge(),
+            homes: &[(HOME, BY_NAME)],
+            partner: None,
+        };
+        let text = topology(certificates, &around);
+        Self::run(&format!("{text}\n[dns]\nservers = [\"{names}\"]\n"))
+    }
+
+    fn run(topology: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("topology.toml");
-        fs::write(&file, topology(certificates, around)).unwrap();
+        fs::write(&file, topology).unwrap();
         let process = Process::start(
             "sipward",
             Command::new(env!("CARGO_BIN_EXE_sipward"))
@@ -131,6 +149,9 @@ impl Edge {
     }
 }
 
+/// In the place of a port: the server's address is found by its name.
+const BY_NAME: u16 = 0;
+
 /// What stands around an edge.
 pub(crate) struct Peering<'a> {
     /// Whose edge it is.
@@ -156,9 +177,11 @@ fn topology(certificates: &Certificates, around: &Peering<'_>) -> String {
         )
     };
     let peer = |fqdn: &str, kind: &str, trust: &str, port: u16| {
-        format!(
-            "[[peer]]\nfqdn = \"{fqdn}\"\nkind = \"{kind}\"\ntrust = [\"{trust}\"]\naddress = [\"127.0.0.1:{port}\"]\n"
-        )
+        let address = match port {
+            BY_NAME => String::new(),
+            port => format!("address = [\"127.0.0.1:{port}\"]\n"),
+        };
+        format!("[[peer]]\nfqdn = \"{fqdn}\"\nkind = \"{kind}\"\ntrust = [\"{trust}\"]\n{address}")
     };
     let mut trusts = trust("enterprise-ca", around.site);
     let mut peers = String::new();

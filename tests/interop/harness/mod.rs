@@ -2,6 +2,7 @@
 
 mod baresip;
 mod certificates;
+mod dnsmasq;
 mod edge;
 mod feed;
 mod kamailio;
@@ -16,6 +17,7 @@ mod stage;
 
 pub(crate) use baresip::{Phone, Target};
 pub(crate) use certificates::{Certificates, DOMAIN, EDGE, HOME, Pair, SECOND_HOME};
+pub(crate) use dnsmasq::Dnsmasq;
 pub(crate) use edge::{Edge, Peering};
 pub(crate) use feed::Mark;
 pub(crate) use kamailio::{CONTOSO, FABRIKAM, Home, Setup};

@@ -26,6 +26,8 @@ pub(crate) enum Program {
     Linphone,
     /// The dissector.
     Tshark,
+    /// The name server.
+    Dnsmasq,
 }
 
 impl Program {
@@ -39,6 +41,7 @@ impl Program {
             Self::Sslscan => "sslscan",
             Self::Linphone => "linphone-cli",
             Self::Tshark => "tshark",
+            Self::Dnsmasq => "dnsmasq-base",
         }
     }
 
@@ -54,6 +57,7 @@ impl Program {
             // It runs in a mount namespace; where those are not allowed it cannot.
             Self::Linphone => Self::executable("linphone-daemon").is_some() && may_unshare(),
             Self::Tshark => Self::executable("tshark").is_some(),
+            Self::Dnsmasq => Self::executable("dnsmasq").is_some(),
         }
     }
 

@@ -1,0 +1,525 @@
+//! Addresses of peers by DNS (RFC 3263 §4): SRV, then A and AAAA, kept for their TTL, and the last good answer for a while
+//! when no name server answers. What DNS says is a hint: whoever answers there must still prove to be the peer.
+use super::addresses::{Service, has_route, in_turn, preferred};
+use super::clock;
+use crate::topology::{DialAddress, DnsSettings, Lookup, Peer};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::{Resolver, TokioResolver};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// The port of SIP over TLS (RFC 3261 §19.1.2).
+const SIPS_PORT: u16 = 5061;
+/// Targets of one service that are asked for, and addresses of one host that are kept.
+const MOST_TARGETS: usize = 8;
+const MOST_ADDRESSES: usize = 8;
+/// Answers that are kept: what a name server may make us ask for is not endless.
+const MOST_ANSWERS: usize = 4_096;
+/// No answer is believed for longer, and a "no such name" without a TTL not for less.
+const LONGEST_TTL: Duration = Duration::from_secs(86_400);
+const NEGATIVE_TTL: Duration = Duration::from_secs(30);
+/// How long name servers that did not answer are not asked again for what is kept.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// What is asked.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Question {
+    Service(String),
+    Host(String, Family),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Family {
+    V4,
+    V6,
+}
+
+/// What was answered; empty: there is none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Answer {
+    Services(Vec<Service>),
+    Addresses(Vec<IpAddr>),
+}
+
+struct Kept {
+    answer: Answer,
+    fresh_until: Instant,
+}
+
+/// Why a peer has no address now: the codes of `peer_down`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NoAddress {
+    /// The name has none.
+    None,
+    /// The domain says that the service is not there (RFC 2782: a target of ".").
+    NoService,
+    /// No name server gave an answer.
+    Failed,
+}
+
+impl NoAddress {
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::None => "no_address",
+            Self::NoService => "no_service",
+            Self::Failed => "lookup_failed",
+        }
+    }
+}
+
+/// The addresses of a peer in the order in which they are tried.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Found {
+    pub(super) addresses: Vec<SocketAddr>,
+    /// Whether an answer past its TTL was used, since no name server answered.
+    pub(super) stale: bool,
+}
+
+/// The resolver of one shard.
+pub(super) struct Names {
+    resolver: Option<TokioResolver>,
+    settings: DnsSettings,
+    kept: RefCell<HashMap<Question, Kept>>,
+    /// No name server answered: until then nobody waits for one who can do with what is kept.
+    silent_until: Cell<Option<Instant>>,
+}
+
+impl Names {
+    /// Reads the system's settings where the topology has none.
+    pub(super) fn new(settings: &DnsSettings) -> Self {
+        Self {
+            resolver: build(settings).ok(),
+            settings: settings.clone(),
+            kept: RefCell::default(),
+            silent_until: Cell::default(),
+        }
+    }
+
+    /// The same under new settings; what is kept stays if the same name servers would be asked.
+    pub(super) fn renewed(&self, settings: &DnsSettings) -> Self {
+        let new = Self::new(settings);
+        if self.settings.servers == settings.servers {
+            new.kept.swap(&self.kept);
+        }
+        new
+    }
+
+    /// Where to dial a peer: as the topology says, else by the peer's service and then its name.
+    ///
+    /// # Errors
+    /// There is no address.
+    pub(super) async fn find(&self, peer: &Peer) -> Result<Found, NoAddress> {
+        let mut found = Found {
+            addresses: Vec::new(),
+            stale: false,
+        };
+        if peer.addresses.is_empty() {
+            self.by_service(peer, &mut found).await?;
+            return Ok(found);
+        }
+        let mut failure = NoAddress::None;
+        for address in &peer.addresses {
+            match address {
+                DialAddress::Socket(address) => found.addresses.push(*address),
+                DialAddress::Host(host, port) => {
+                    if let Err(why) = self.host(host, *port, &mut found).await {
+                        failure = why;
+                    }
+                }
+            }
+        }
+        if found.addresses.is_empty() {
+            return Err(failure);
+        }
+        Ok(found)
+    }
+
+    /// RFC 3263 §4.1, §4.2 for TLS: SRV, and without one A and AAAA at the default port. NAPTR would only choose a
+    /// transport, and there is one.
+    async fn by_service(&self, peer: &Peer, found: &mut Found) -> Result<(), NoAddress> {
+        let names: Vec<String> = match peer.dns {
+            Lookup::Sip => vec![format!("_sips._tcp.{}", peer.fqdn)],
+            Lookup::Federation => peer
+                .domains
+                .iter()
+                .map(|domain| format!("_sipfederationtls._tcp.{domain}"))
+                .collect(),
+            Lookup::Address => Vec::new(),
+        };
+        for name in names {
+            let services = self.services(&name, found).await?;
+            if services.is_empty() {
+                continue;
+            }
+            if services.iter().all(|s| s.target.is_empty()) {
+                return Err(NoAddress::NoService);
+            }
+            let mut failure = NoAddress::None;
+            for service in in_turn(services, random).into_iter().take(MOST_TARGETS) {
+                // RFC 7984 §4: one target's addresses together, before those of the next.
+                if let Err(why) = self.host(&service.target, service.port, found).await {
+                    failure = why;
+                }
+            }
+            if found.addresses.is_empty() {
+                return Err(failure);
+            }
+            return Ok(());
+        }
+        self.host(peer.fqdn.as_str(), SIPS_PORT, found).await
+    }
+
+    async fn services(&self, name: &str, found: &mut Found) -> Result<Vec<Service>, NoAddress> {
+        match self.ask(Question::Service(name.to_owned())).await? {
+            (Answer::Services(services), stale) => {
+                found.stale |= stale;
+                Ok(services)
+            }
+            (Answer::Addresses(_), _) => Ok(Vec::new()),
+        }
+    }
+
+    /// A and AAAA of one host, both asked for at once; either will do.
+    async fn host(&self, host: &str, port: u16, found: &mut Found) -> Result<(), NoAddress> {
+        let (v6, v4) = tokio::join!(
+            self.ask(Question::Host(host.to_owned(), Family::V6)),
+            self.ask(Question::Host(host.to_owned(), Family::V4)),
+        );
+        let failed = v6.is_err() || v4.is_err();
+        let mut addresses = Vec::new();
+        for (answer, stale) in [v6, v4].into_iter().flatten() {
+            if let Answer::Addresses(some) = answer {
+                found.stale |= stale && !some.is_empty();
+                addresses.extend(some.into_iter().take(MOST_ADDRESSES));
+            }
+        }
+        if addresses.is_empty() {
+            return Err(if failed {
+                NoAddress::Failed
+            } else {
+                NoAddress::None
+            });
+        }
+        preferred(&mut addresses, has_route);
+        let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
+        found.addresses.extend(addresses);
+        Ok(())
+    }
+
+    /// One question: what is kept and fresh, else what a name server says, else what it last said.
+    async fn ask(&self, question: Question) -> Result<(Answer, bool), NoAddress> {
+        let now = clock::now();
+        if let Some(kept) = self.kept.borrow().get(&question) {
+            if kept.fresh_until > now {
+                return Ok((kept.answer.clone(), false));
+            }
+            let silent = self.silent_until.get().is_some_and(|until| until > now);
+            if silent && kept.fresh_until + self.settings.stale > now {
+                return Ok((kept.answer.clone(), true));
+            }
+        }
+        let asked = match &self.resolver {
+            Some(resolver) => {
+                tokio::time::timeout(self.settings.timeout, query(resolver, &question))
+                    .await
+                    .ok()
+                    .flatten()
+            }
+            None => None,
+        };
+        let now = clock::now();
+        let Some((answer, ttl)) = asked else {
+            self.silent_until.set(Some(now + SILENCE));
+            return match self.kept.borrow().get(&question) {
+                Some(kept) if kept.fresh_until + self.settings.stale > now => {
+                    Ok((kept.answer.clone(), true))
+                }
+                Some(_) | None => Err(NoAddress::Failed),
+            };
+        };
+        self.silent_until.set(None);
+        self.keep(question, answer.clone(), now + ttl.min(LONGEST_TTL), now);
+        Ok((answer, false))
+    }
+
+    fn keep(&self, question: Question, answer: Answer, fresh_until: Instant, now: Instant) {
+        let mut kept = self.kept.borrow_mut();
+        if kept.len() >= MOST_ANSWERS {
+            let stale = self.settings.stale;
+            kept.retain(|_, k| k.fresh_until + stale > now);
+            if kept.len() >= MOST_ANSWERS {
+                kept.clear();
+            }
+        }
+        kept.insert(
+            question,
+            Kept {
+                answer,
+                fresh_until,
+            },
+        );
+    }
+}
+
+fn build(settings: &DnsSettings) -> Result<TokioResolver, NetError> {
+    let mut builder = if settings.servers.is_empty() {
+        Resolver::builder_tokio()?
+    } else {
+        let servers = settings.servers.iter().map(|address| {
+            let port = |mut connection: ConnectionConfig| {
+                connection.port = address.port();
+                connection
+            };
+            let connections = vec![port(ConnectionConfig::udp()), port(ConnectionConfig::tcp())];
+            NameServerConfig::new(address.ip(), true, connections)
+        });
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
+        Resolver::builder_with_config(config, TokioRuntimeProvider::default())
+    };
+    let options = builder.options_mut();
+    // The first try and one repetition; the whole is bounded where it is asked.
+    options.timeout = settings.timeout / 2;
+    options.attempts = 2;
+    // The answers are kept here, where the last good one outlives its TTL.
+    options.cache_size = 0;
+    builder.build()
+}
+
+/// What a name server says, and for how long; `None`: none says anything.
+async fn query(resolver: &TokioResolver, question: &Question) -> Option<(Answer, Duration)> {
+    let (name, kind) = match question {
+        Question::Service(name) => (name, RecordType::SRV),
+        Question::Host(name, Family::V4) => (name, RecordType::A),
+        Question::Host(name, Family::V6) => (name, RecordType::AAAA),
+    };
+    // Names of the topology are whole; a single label is the local domain's.
+    let name = if name.contains('.') {
+        format!("{name}.")
+    } else {
+        name.clone()
+    };
+    let records = match resolver.lookup(name, kind).await {
+        Ok(lookup) => lookup,
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+            let ttl = none.negative_ttl.map(|s| Duration::from_secs(u64::from(s)));
+            let nothing = match question {
+                Question::Service(_) => Answer::Services(Vec::new()),
+                Question::Host(..) => Answer::Addresses(Vec::new()),
+            };
+            return Some((nothing, ttl.unwrap_or(NEGATIVE_TTL).min(NEGATIVE_TTL)));
+        }
+        Err(_) => return None,
+    };
+    let answers = records.answers();
+    let ttl = answers.iter().map(|record| record.ttl).min().unwrap_or(0);
+    let answer = match question {
+        Question::Service(_) => Answer::Services(services(answers.iter().map(|r| &r.data))),
+        Question::Host(..) => Answer::Addresses(addresses(answers.iter().map(|r| &r.data))),
+    };
+    Some((answer, Duration::from_secs(u64::from(ttl))))
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a CNAME may stand among them"
+)]
+fn services<'r>(records: impl Iterator<Item = &'r RData>) -> Vec<Service> {
+    records
+        .filter_map(|data| match data {
+            RData::SRV(srv) => Some(Service {
+                priority: srv.priority,
+                weight: srv.weight,
+                port: srv.port,
+                target: srv.target.to_ascii().trim_end_matches('.').to_owned(),
+            }),
+            _ => None,
+        })
+        .collect()
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a CNAME may stand among them"
+)]
+fn addresses<'r>(records: impl Iterator<Item = &'r RData>) -> Vec<IpAddr> {
+    records
+        .filter_map(|data| match data {
+            RData::A(a) => Some(IpAddr::V4(a.0)),
+            RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// From 0 to `most`, both included. Without randomness the first target is chosen: worse balanced, no less right.
+fn random(most: u32) -> u32 {
+    let mut octets = [0; 8];
+    let _ = aws_lc_rs::rand::fill(&mut octets);
+    (u64::from_le_bytes(octets) % (u64::from(most) + 1)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{Data, NameServer};
+    use crate::topology::{DnsName, IdentityRef};
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    const FE01: &str = "fe01.contoso.test";
+    const SIPS: &str = "_sips._tcp.fe01.contoso.test";
+
+    fn settings(server: &NameServer) -> DnsSettings {
+        DnsSettings {
+            servers: vec![server.address()],
+            timeout: Duration::from_secs(1),
+            stale: Duration::from_secs(60),
+        }
+    }
+
+    fn peer(dns: Lookup) -> Peer {
+        let mut peer = Peer::named(DnsName::parse(FE01).unwrap(), IdentityRef(0));
+        peer.dns = dns;
+        peer.domains = ["contoso.test", "fabrikam.test"]
+            .map(|domain| DnsName::parse(domain).unwrap())
+            .to_vec();
+        peer
+    }
+
+    fn v4(last: u8) -> Data {
+        Data::Address(Ipv4Addr::new(192, 0, 2, last).into())
+    }
+
+    fn service(priority: u16, port: u16, target: &str) -> Data {
+        Data::Service(priority, 0, port, target.to_owned())
+    }
+
+    async fn find(names: &Names, dns: Lookup) -> Result<Vec<String>, NoAddress> {
+        let found = names.find(&peer(dns)).await?;
+        Ok(found.addresses.iter().map(ToString::to_string).collect())
+    }
+
+    #[tokio::test]
+    async fn targets_follow_their_priority_and_keep_their_addresses_together() {
+        let server = NameServer::start().unwrap();
+        server.set(
+            SIPS,
+            60,
+            &[
+                service(20, 5071, "b.contoso.test"),
+                service(10, 5061, "a.contoso.test"),
+                service(15, 5061, "nowhere.contoso.test"),
+            ],
+        );
+        server.set("a.contoso.test", 60, &[v4(1), v4(2)]);
+        server.set("b.contoso.test", 60, &[v4(3)]);
+        let names = Names::new(&settings(&server));
+        let found = find(&names, Lookup::Sip).await.unwrap();
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[2], "192.0.2.3:5071");
+        assert!(found[..2].iter().all(|a| a.ends_with(":5061")), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn without_a_service_the_name_itself_is_asked_for_in_both_families() {
+        let server = NameServer::start().unwrap();
+        server.set(
+            FE01,
+            60,
+            &[v4(1), Data::Address(Ipv6Addr::LOCALHOST.into())],
+        );
+        let names = Names::new(&settings(&server));
+        let mut found = find(&names, Lookup::Sip).await.unwrap();
+        found.sort();
+        assert_eq!(found, ["192.0.2.1:5061", "[::1]:5061"]);
+        assert_eq!(server.asked(SIPS), 1);
+        assert_eq!(find(&names, Lookup::Address).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_target_of_a_dot_means_that_the_service_is_not_there() {
+        let server = NameServer::start().unwrap();
+        server.set(SIPS, 60, &[service(0, 0, ".")]);
+        server.set(FE01, 60, &[v4(1)]);
+        let names = Names::new(&settings(&server));
+        assert_eq!(find(&names, Lookup::Sip).await, Err(NoAddress::NoService));
+    }
+
+    #[tokio::test]
+    async fn a_federated_peer_is_found_by_the_service_of_its_domains() {
+        let server = NameServer::start().unwrap();
+        server.set(
+            "_sipfederationtls._tcp.fabrikam.test",
+            60,
+            &[service(0, 5061, "sip.fabrikam.test")],
+        );
+        server.set("sip.fabrikam.test", 60, &[v4(9)]);
+        let names = Names::new(&settings(&server));
+        assert_eq!(
+            find(&names, Lookup::Federation).await.unwrap(),
+            ["192.0.2.9:5061"]
+        );
+        assert_eq!(server.asked("_sipfederationtls._tcp.contoso.test"), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_kept_for_its_ttl_and_no_longer() {
+        let server = NameServer::start().unwrap();
+        server.set(SIPS, 60, &[service(0, 5061, "a.contoso.test")]);
+        server.set("a.contoso.test", 0, &[v4(1)]);
+        let names = Names::new(&settings(&server));
+        find(&names, Lookup::Sip).await.unwrap();
+        server.set("a.contoso.test", 0, &[v4(2)]);
+        assert_eq!(find(&names, Lookup::Sip).await.unwrap(), ["192.0.2.2:5061"]);
+        assert_eq!(server.asked(SIPS), 1);
+        // What is gone is gone, whatever was kept.
+        server.set("a.contoso.test", 0, &[]);
+        assert_eq!(find(&names, Lookup::Sip).await, Err(NoAddress::None));
+    }
+
+    #[tokio::test]
+    async fn while_no_name_server_answers_the_last_good_answer_serves_for_its_time() {
+        let server = NameServer::start().unwrap();
+        server.set(SIPS, 0, &[service(0, 5061, "a.contoso.test")]);
+        server.set("a.contoso.test", 0, &[v4(1)]);
+        let names = Names::new(&settings(&server));
+        assert!(!names.find(&peer(Lookup::Sip)).await.unwrap().stale);
+        server.set_silent(true);
+        let found = names.find(&peer(Lookup::Sip)).await.unwrap();
+        assert!(found.stale);
+        assert_eq!(found.addresses.len(), 1);
+        // The cache goes along with a reload, unless other name servers are asked.
+        let renewed = names.renewed(&settings(&server));
+        assert!(renewed.find(&peer(Lookup::Sip)).await.unwrap().stale);
+        let unforgiving = renewed.renewed(&DnsSettings {
+            stale: Duration::ZERO,
+            ..settings(&server)
+        });
+        assert_eq!(
+            unforgiving.find(&peer(Lookup::Sip)).await,
+            Err(NoAddress::Failed)
+        );
+        let fresh = Names::new(&settings(&server));
+        assert_eq!(fresh.find(&peer(Lookup::Sip)).await, Err(NoAddress::Failed));
+    }
+
+    #[tokio::test]
+    async fn an_address_of_the_topology_asks_nobody_and_a_host_name_asks_for_no_service() {
+        let server = NameServer::start().unwrap();
+        server.set("sbc.contoso.test", 60, &[v4(7)]);
+        let names = Names::new(&settings(&server));
+        let mut peer = peer(Lookup::Sip);
+        peer.addresses = vec![
+            DialAddress::Socket("192.0.2.200:5061".parse().unwrap()),
+            DialAddress::Host("sbc.contoso.test".to_owned(), 5081),
+        ];
+        let found = names.find(&peer).await.unwrap();
+        let found: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["192.0.2.200:5061", "192.0.2.7:5081"]);
+        assert_eq!(server.asked("_sips._tcp.sbc.contoso.test"), 0);
+    }
+}

@@ -1,0 +1,266 @@
+//! What is known of each peer's health: written by the shard that learns it, read by all, in atomics that outlive a reload.
+//!
+//! A peer is down by pings (only pings bring it back) or by what requests met (it comes back by itself after a pause, and
+//! the next failure takes it down again at once). A 503 with Retry-After holds requests off for that time (RFC 3261
+//! §21.5.4). Every order is relaxed: a shard that sees a change a moment later has sent one request more, no harm else.
+use super::token::PeerKey;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a peer without pings is passed over after it stayed silent too often.
+pub(crate) const REST: Duration = Duration::from_secs(30);
+/// The longest Retry-After that is heeded: a slip of a peer must not keep it out for a week.
+const LONGEST_HOLD: Duration = Duration::from_secs(300);
+/// `until` of a peer that only pings bring back.
+const BY_PINGS: u64 = u64::MAX;
+
+macro_rules! down_reasons {
+    ($($variant:ident = $code:literal, $what:literal;)+) => {
+        /// Why a peer takes no new requests.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum DownReason { $(#[doc = $what] $variant,)+ }
+
+        impl DownReason {
+            /// The stable identifier, as in `member_down`.
+            pub(crate) fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+        }
+    };
+}
+
+down_reasons! {
+    PingTimeout = "ping_timeout", "No answer to an OPTIONS within the pool's `timeout`.";
+    PingUnavailable = "ping_unavailable", "503 to an OPTIONS.";
+    ConnectFailed = "connect_failed", "No connection could be made.";
+    ConnectionLost = "connection_lost", "The connection broke while an OPTIONS waited for its answer.";
+    Silence = "silence", "Requests stayed without any answer.";
+    RetryAfter = "retry_after", "503 with Retry-After.";
+}
+
+/// Where a peer stands, best first; the order in which a pool's members are tried.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Fitness {
+    /// It answers.
+    Up,
+    /// It has just come back, and must last for `fail_back` first.
+    Returning,
+    /// It is down: the last resort.
+    Down,
+    /// It asked to be left alone: nothing new goes there.
+    Held,
+}
+
+/// One peer's state. Times are milliseconds since `epoch`.
+#[derive(Debug)]
+pub(crate) struct PeerHealth {
+    epoch: Instant,
+    /// 1 while it is down.
+    down: AtomicU8,
+    /// When it last went down or came back; 0: never.
+    changed: AtomicU64,
+    /// Until when it is passed over.
+    until: AtomicU64,
+    /// End of a Retry-After.
+    held: AtomicU64,
+    /// Failures in a row that requests and connects met.
+    failures: AtomicU32,
+}
+
+impl PeerHealth {
+    fn new(epoch: Instant) -> Self {
+        Self {
+            epoch,
+            down: AtomicU8::new(0),
+            changed: AtomicU64::new(0),
+            until: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            failures: AtomicU32::new(0),
+        }
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.epoch).as_millis()).unwrap_or(BY_PINGS - 1)
+    }
+
+    /// Where it stands; one that came back less than `fail_back` ago is returning.
+    pub(crate) fn fitness(&self, now: Instant, fail_back: Duration) -> Fitness {
+        let now = self.millis(now);
+        if self.held.load(Relaxed) > now {
+            return Fitness::Held;
+        }
+        if self.is_down() {
+            if self.until.load(Relaxed) > now {
+                return Fitness::Down;
+            }
+            return Fitness::Up;
+        }
+        let changed = self.changed.load(Relaxed);
+        let lasts = u64::try_from(fail_back.as_millis()).unwrap_or(u64::MAX);
+        if changed != 0 && now < changed.saturating_add(lasts) {
+            Fitness::Returning
+        } else {
+            Fitness::Up
+        }
+    }
+
+    /// Whether it was taken down and nothing has brought it back.
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.load(Relaxed) != 0
+    }
+
+    /// Whether an answer would change anything here.
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.is_down() || self.failures.load(Relaxed) != 0
+    }
+
+    /// Something that was sent, or a connect, failed. At `down_after` failures in a row the peer is down: until `until`,
+    /// or until pings bring it back. Gives whether it went down now.
+    pub(crate) fn failed(&self, down_after: u8, until: Option<Instant>, now: Instant) -> bool {
+        let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
+        failures >= u32::from(down_after) && self.take_down(until, now)
+    }
+
+    /// Takes it down; gives whether it was up.
+    pub(crate) fn take_down(&self, until: Option<Instant>, now: Instant) -> bool {
+        let until = until.map_or(BY_PINGS, |at| self.millis(at));
+        self.until.store(until, Relaxed);
+        let was_up = self.down.swap(1, Relaxed) == 0;
+        if was_up {
+            self.changed.store(self.millis(now).max(1), Relaxed);
+        }
+        was_up
+    }
+
+    /// Forgets failures, and brings it back if it was down; gives for how long it was.
+    pub(crate) fn bring_up(&self, now: Instant) -> Option<Duration> {
+        self.failures.store(0, Relaxed);
+        if self.down.swap(0, Relaxed) == 0 {
+            return None;
+        }
+        let now = self.millis(now);
+        let since = self.changed.swap(now.max(1), Relaxed);
+        Some(Duration::from_millis(now.saturating_sub(since)))
+    }
+
+    /// It answered. A peer that only pings bring back stays down; gives for how long another was.
+    pub(crate) fn answered(&self, now: Instant) -> Option<Duration> {
+        if self.is_down() && self.until.load(Relaxed) == BY_PINGS {
+            self.failures.store(0, Relaxed);
+            return None;
+        }
+        self.bring_up(now)
+    }
+
+    /// RFC 3261 §21.5.4: no requests for this time; gives what was granted.
+    pub(crate) fn hold(&self, time: Duration, now: Instant) -> Duration {
+        let time = time.min(LONGEST_HOLD);
+        self.held.fetch_max(self.millis(now + time), Relaxed);
+        time
+    }
+
+    /// Nobody pings it any more: from now on requests find out.
+    pub(crate) fn release(&self, now: Instant) {
+        if self.until.load(Relaxed) == BY_PINGS {
+            self.until.store(self.millis(now), Relaxed);
+        }
+    }
+}
+
+/// The health of every peer that was ever listed in this run. The lock is taken when a generation is loaded, never for a
+/// message.
+#[derive(Debug)]
+pub struct HealthBoard {
+    epoch: Instant,
+    peers: Mutex<HashMap<PeerKey, Arc<PeerHealth>>>,
+}
+
+impl HealthBoard {
+    /// A board on which everybody is well.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            epoch: now,
+            peers: Mutex::default(),
+        }
+    }
+
+    /// The state of one peer, the same for every shard and generation.
+    pub(crate) fn of(&self, key: PeerKey) -> Arc<PeerHealth> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = peers
+            .entry(key)
+            .or_insert_with(|| Arc::new(PeerHealth::new(self.epoch)));
+        Arc::clone(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a starting point for the test's clock"
+    )]
+    fn board() -> (HealthBoard, Instant) {
+        let now = Instant::now();
+        (HealthBoard::new(now), now + SECOND)
+    }
+
+    #[test]
+    fn failures_in_a_row_take_a_peer_down_and_an_answer_starts_the_count_anew() {
+        let (board, now) = board();
+        let peer = board.of(PeerKey(1));
+        let until = Some(now + REST);
+        assert!(!peer.failed(2, until, now));
+        assert_eq!(peer.answered(now), None);
+        assert!(!peer.failed(2, until, now));
+        assert!(peer.failed(2, until, now));
+        assert!(!peer.failed(2, until, now), "it is down already");
+        assert_eq!(peer.fitness(now, SECOND), Fitness::Down);
+        // The pause is over: the next request may find out.
+        assert_eq!(peer.fitness(now + REST, SECOND), Fitness::Up);
+        assert_eq!(peer.answered(now + REST), Some(REST));
+        assert_eq!(peer.fitness(now + REST, SECOND), Fitness::Returning);
+        assert_eq!(peer.fitness(now + REST + SECOND, SECOND), Fitness::Up);
+    }
+
+    #[test]
+    fn only_pings_bring_back_what_pings_watch() {
+        let (board, now) = board();
+        let peer = board.of(PeerKey(1));
+        assert!(peer.take_down(None, now));
+        assert_eq!(peer.answered(now), None);
+        assert_eq!(peer.fitness(now + 100 * REST, SECOND), Fitness::Down);
+        assert!(peer.bring_up(now + SECOND).is_some());
+        peer.take_down(None, now);
+        peer.release(now);
+        assert_eq!(peer.fitness(now, SECOND), Fitness::Up);
+    }
+
+    #[test]
+    fn a_hold_ends_by_itself_and_is_bounded() {
+        let (board, now) = board();
+        let peer = board.of(PeerKey(1));
+        peer.hold(5 * SECOND, now);
+        peer.hold(SECOND, now);
+        assert_eq!(peer.fitness(now + 4 * SECOND, SECOND), Fitness::Held);
+        assert_eq!(peer.fitness(now + 5 * SECOND, SECOND), Fitness::Up);
+        assert_eq!(
+            peer.hold(Duration::from_secs(u64::MAX / 4), now),
+            LONGEST_HOLD
+        );
+    }
+
+    #[test]
+    fn all_who_ask_share_one_state() {
+        let (board, now) = board();
+        board.of(PeerKey(1)).take_down(None, now);
+        assert!(board.of(PeerKey(1)).is_down());
+        assert!(!board.of(PeerKey(2)).is_down());
+    }
+}
