@@ -216,6 +216,11 @@ impl Link {
         !self.dirty.replace(true)
     }
 
+    /// What was written so far shares no TLS record with what follows; it still leaves with the next flush.
+    pub(super) fn end_record(&self, shard: &Shard) {
+        self.session.borrow_mut().encrypt(shard);
+    }
+
     /// Hands what the session holds to the socket, as far as that takes it.
     pub(super) fn flush(&self, shard: &Shard) {
         self.dirty.set(false);
