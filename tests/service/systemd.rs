@@ -131,6 +131,7 @@ fn ready_is_told_when_the_log_says_so_and_a_stop_ends_with_zero() {
     );
     service.event("ready");
     service.event("control_listening");
+    service.event("forecast");
     service.signal("TERM");
     let stopping = service.told("STOPPING=1");
     assert!(stopping.contains("EXTEND_TIMEOUT_USEC="), "{stopping}");
