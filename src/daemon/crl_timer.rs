@@ -3,17 +3,20 @@
 //!
 //! Reading and parsing happen on a thread of their own; a handshake never waits for them.
 use super::Daemon;
+use super::crl_fetch::Fetched;
 use crate::observe::Event;
 use crate::topology::{
-    CrlRefusal, Fault, HeldCrl, IdentityRef, Revocation, Topology, TrustRef, TrustSet, read_crls,
+    CrlFile, CrlRefusal, Fault, HeldCrl, IdentityRef, Revocation, Topology, TrustRef, TrustSet,
+    read_crls,
 };
 use crate::trust::{Generation, Read, Refreshed, RefusedCrl};
 use rustls_pki_types::UnixTime;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// The part of its validity that a CRL has left when it is told of: a fifth.
 const SOON: u64 = 5;
@@ -21,6 +24,9 @@ const SOON: u64 = 5;
 const STAPLE_REFRESH: Duration = Duration::from_secs(300);
 /// The longest sleep: the clock of the system may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(600);
+
+/// Fetched contents that are kept for one set.
+const MOST_FETCHED: usize = 32;
 
 /// What happens to a CRL by the passing of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +61,8 @@ struct Timer {
     told: HashSet<(String, [u8; 32], Age)>,
     /// What was refused last in each file of a set, so that it is told once.
     refused: HashMap<(String, Arc<Path>), ([u8; 32], CrlRefusal)>,
+    /// What was fetched last from each URI of a set; offered beside its files.
+    fetched: BTreeMap<(String, Arc<Path>), CrlFile>,
     /// When the OCSP responses were read last.
     stapled: Option<Instant>,
     /// What was told of them last.
@@ -62,11 +70,12 @@ struct Timer {
 }
 
 /// Runs until the daemon's runtime ends.
-pub(super) async fn run(daemon: Arc<Daemon>) {
+pub(super) async fn run(daemon: Arc<Daemon>, mut fetched: mpsc::Receiver<Fetched>) {
     let mut timer = Timer::default();
     let mut serving = daemon.serving();
+    let mut came = Vec::new();
     loop {
-        timer.refresh(&daemon).await;
+        timer.refresh(&daemon, std::mem::take(&mut came)).await;
         timer.grow_old(&daemon);
         let generation = daemon.generation();
         let pause = timer.pause(&generation, super::now(), UnixTime::now().as_secs());
@@ -74,6 +83,7 @@ pub(super) async fn run(daemon: Arc<Daemon>) {
         drop(generation);
         tokio::select! {
             changed = serving.changed() => if changed.is_err() { return },
+            Some(file) = fetched.recv() => came.push(file),
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -123,17 +133,22 @@ impl Timer {
     }
 
     /// Reads what is due, and makes what changed the next generation.
-    async fn refresh(&mut self, daemon: &Daemon) {
+    async fn refresh(&mut self, daemon: &Daemon, came: Vec<Fetched>) {
         let now = super::now();
         let _one_at_a_time = daemon.reloading.lock().await;
         let generation = daemon.generation();
         let trusts = generation.topology().trusts();
         self.read
             .retain(|name, _| trusts.iter().any(|set| set.name == *name));
+        let news: HashSet<String> = came.iter().map(|fetched| fetched.trust.clone()).collect();
+        self.keep(came, trusts);
         let mut due = Vec::new();
+        let mut asked = HashSet::new();
         for (reference, set) in (0u16..).map(TrustRef).zip(trusts) {
-            if self.due(set).is_some_and(|due| due <= now) {
-                due.push((reference, set.crl_sources.clone()));
+            let fetched = set.crl_fetch && news.contains(&set.name);
+            if fetched || self.due(set).is_some_and(|due| due <= now) {
+                due.push((reference, set.crl_sources.clone(), self.fetched_for(set)));
+                asked.insert(set.name.clone());
                 self.read.insert(set.name.clone(), now);
             } else {
                 // Loading has read the files of a set that is new.
@@ -157,7 +172,10 @@ impl Timer {
             let staples = staples.into_iter();
             let read = Read {
                 crls: crls
-                    .map(|(set, sources)| (set, read_crls(&sources)))
+                    .map(|(set, sources, mut files)| {
+                        files.extend(read_crls(&sources));
+                        (set, files)
+                    })
                     .collect(),
                 staples: staples
                     .map(|(identity, file)| (identity, response(&file)))
@@ -183,7 +201,7 @@ impl Timer {
             }
             self.unstapled = notes;
         }
-        self.tell_refused(refused, daemon);
+        self.tell_refused(refused, &asked, daemon);
         let Some(generation) = generation.map(Arc::new) else {
             return;
         };
@@ -202,11 +220,37 @@ impl Timer {
         }
     }
 
-    /// Tells of each refusal once, until the file is good again.
-    fn tell_refused(&mut self, refused: Vec<RefusedCrl>, daemon: &Daemon) {
+    /// Keeps what was fetched for the sets that fetch.
+    fn keep(&mut self, came: Vec<Fetched>, trusts: &[TrustSet]) {
+        let fetches = |name: &str| trusts.iter().find(|set| set.crl_fetch && set.name == name);
+        self.fetched
+            .retain(|(trust, _), _| fetches(trust).is_some());
+        for Fetched { trust, file } in came {
+            let Some(set) = fetches(&trust) else {
+                continue;
+            };
+            if self.fetched_for(set).len() >= MOST_FETCHED {
+                // Points come and go; what did not come into force need not be told of again.
+                let in_force = |file: &Path| set.crls.iter().any(|crl| *crl.file == *file);
+                self.fetched
+                    .retain(|(other, file), _| *other != trust || in_force(file));
+            }
+            self.fetched.insert((trust, Arc::clone(&file.file)), file);
+        }
+    }
+
+    /// What was fetched for a set.
+    fn fetched_for(&self, set: &TrustSet) -> Vec<CrlFile> {
+        let of_set = self.fetched.iter().filter(|((t, _), _)| *t == set.name);
+        of_set.map(|(_, file)| file.clone()).collect()
+    }
+
+    /// Tells of each refusal once, until a look at its set finds the file good again.
+    fn tell_refused(&mut self, refused: Vec<RefusedCrl>, asked: &HashSet<String>, daemon: &Daemon) {
         let key = |r: &RefusedCrl| (r.trust.clone(), Arc::clone(&r.file));
         let still: HashSet<_> = refused.iter().map(key).collect();
-        self.refused.retain(|file, _| still.contains(file));
+        self.refused
+            .retain(|file, _| still.contains(file) || !asked.contains(&file.0));
         for refusal in refused {
             let what = (refusal.digest, refusal.refusal);
             if self.refused.insert(key(&refusal), what) != Some(what) {

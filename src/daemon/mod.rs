@@ -2,6 +2,7 @@
 //! adds signals, systemd and the [`control`] socket.
 
 pub mod control;
+mod crl_fetch;
 mod crl_timer;
 mod forecast;
 mod own_listeners;

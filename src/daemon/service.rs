@@ -21,6 +21,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 const PULSES_FOR_RELOAD: u32 = 10;
 /// Commands that may wait for the supervisor.
 const COMMANDS: usize = 64;
+/// CRLs that were fetched and wait to be judged.
+const FETCHED: usize = 1;
 
 /// Serves the topology until SIGTERM or SIGINT. SIGHUP reloads; a second SIGTERM does not wait for the drain. Whatever
 /// happens is in the log on standard error, a start that fails as the event `start_refused`.
@@ -112,7 +114,9 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
     let (sender, mut commands) = mpsc::channel(COMMANDS);
     let mut tasks = JoinSet::new();
     tasks.spawn(watch(Arc::clone(daemon), sender.clone()));
-    tasks.spawn(super::crl_timer::run(Arc::clone(daemon)));
+    let (fetched, crls) = mpsc::channel(FETCHED);
+    tasks.spawn(super::crl_timer::run(Arc::clone(daemon), crls));
+    tasks.spawn(super::crl_fetch::run(Arc::clone(daemon), fetched));
     tasks.spawn(super::forecast::run(Arc::clone(daemon)));
     // The sender lives here in any case: a closed channel would wake the loop for ever.
     if let Some(place) = place {

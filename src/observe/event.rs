@@ -305,6 +305,17 @@ pub enum Event {
         /// What the system or the parser said, or what stays in force.
         detail: String,
     },
+    /// `crl_fetch_failed`: a distribution point did not give a CRL.
+    CrlFetchFailed {
+        /// The trust set.
+        trust: String,
+        /// Where it was asked for.
+        uri: String,
+        /// What failed: `unreachable`, `timeout`, `status`, `too_large` or `not_http`.
+        reason: &'static str,
+        /// What the system or the server said.
+        detail: String,
+    },
     /// `crl_stale_soon`: a fifth of a CRL's validity is left.
     CrlStaleSoon {
         /// The trust set.

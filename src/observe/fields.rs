@@ -235,6 +235,7 @@ impl Event {
             }
             Self::CrlUpdated { .. }
             | Self::CrlRefused { .. }
+            | Self::CrlFetchFailed { .. }
             | Self::CrlStaleSoon { .. }
             | Self::CrlStale { .. } => self.crl(take),
             Self::Forecast {
@@ -386,6 +387,17 @@ impl Event {
                 take("trust", Text(trust));
                 take("file", Octets(file.as_os_str().as_encoded_bytes()));
                 text(take, "issuer", issuer.as_deref());
+                take("reason", Text(reason));
+                take("detail", Text(detail));
+            }
+            Self::CrlFetchFailed {
+                trust,
+                uri,
+                reason,
+                detail,
+            } => {
+                take("trust", Text(trust));
+                take("uri", Text(uri));
                 take("reason", Text(reason));
                 take("detail", Text(detail));
             }

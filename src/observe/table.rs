@@ -141,7 +141,8 @@ pub static FIELDS: &[Field] = &[
     field_of("result", Text, "`ok`: the new generation serves; `refused`: the old one stays"),
     field_of("details", List, "what changed, what waits for a restart, or every fault; `forecast`: time and kind of everything that ends"),
     detail_of("served", List, "what a handshake with each of our own listeners found after the reload"),
-    field_of("file", Text, "the CRL's file"),
+    field_of("file", Text, "the CRL's file, or the URI that it was fetched from"),
+    field_of("uri", Text, "the distribution point"),
     field_of("issuer", Text, "the CRL's issuer"),
     field_of("revoked", Number, "certificates that the CRL lists"),
     field_of("next_update", Number, "the CRL's nextUpdate in Unix seconds"),
@@ -280,6 +281,10 @@ static CRL_REFUSED: Row = row("crl_refused", Level::ERROR,
     "a CRL, or a file of them, is not used, `reason` says why; what was in force before stays",
     &["trust", "file", "issuer?", "reason", "detail"]);
 #[rustfmt::skip]
+static CRL_FETCH_FAILED: Row = row("crl_fetch_failed", Level::WARN,
+    "a distribution point did not give a CRL, told once until that changes: `unreachable`, `timeout`, `status`, `too_large`, `not_http`; what is in force stays",
+    &["trust", "uri", "reason", "detail"]);
+#[rustfmt::skip]
 static CRL_STALE_SOON: Row = row("crl_stale_soon", Level::WARN, "a fifth of a CRL's validity is left",
     &["trust", "file", "issuer", "next_update", "left_s"]);
 #[rustfmt::skip]
@@ -333,6 +338,7 @@ pub static ROWS: &[&Row] = &[
     &RELOAD,
     &CRL_UPDATED,
     &CRL_REFUSED,
+    &CRL_FETCH_FAILED,
     &CRL_STALE_SOON,
     &CRL_STALE,
     &FORECAST,
@@ -374,6 +380,7 @@ impl Event {
             Self::Reload { .. } => &RELOAD,
             Self::CrlUpdated { .. } => &CRL_UPDATED,
             Self::CrlRefused { .. } => &CRL_REFUSED,
+            Self::CrlFetchFailed { .. } => &CRL_FETCH_FAILED,
             Self::CrlStaleSoon { .. } => &CRL_STALE_SOON,
             Self::CrlStale { .. } => &CRL_STALE,
             Self::Forecast { .. } => &FORECAST,

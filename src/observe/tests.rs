@@ -244,6 +244,12 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             reason: "crl_older",
             detail: owned(),
         },
+        Event::CrlFetchFailed {
+            trust: owned(),
+            uri: owned(),
+            reason: "timeout",
+            detail: owned(),
+        },
         Event::CrlStaleSoon {
             trust: owned(),
             file: path(),

@@ -125,6 +125,10 @@ impl Crl {
     pub fn scope(&self) -> &CrlScope {
         &self.scope
     }
+    /// Its length in octets.
+    pub fn size(&self) -> u64 {
+        self.der.len() as u64
+    }
     /// How many certificates it revokes.
     pub fn revoked(&self) -> usize {
         self.serials.len()

@@ -27,6 +27,8 @@ pub struct CrlSource {
 pub struct HeldCrl {
     /// The file.
     pub file: Arc<Path>,
+    /// Whether it was fetched: it stays until another is fetched or the set does not fetch any more.
+    pub fetched: bool,
     /// What it says.
     pub list: Arc<Crl>,
 }
@@ -38,11 +40,29 @@ impl std::ops::Deref for HeldCrl {
     }
 }
 
+/// Octets that may be fetched for one trust set, when some are held already.
+pub(crate) fn room(held: u64) -> u64 {
+    LARGEST_FILE.min(LARGEST_SET.saturating_sub(held))
+}
+
+/// What was fetched from a URI, as if it were a file.
+pub(crate) fn fetched_crls(uri: &str, line: u32, octets: Vec<u8>) -> CrlFile {
+    CrlFile {
+        file: Path::new(uri).into(),
+        fetched: true,
+        line,
+        digest: sha256(&octets),
+        content: parse_crls(octets),
+    }
+}
+
 /// One file of a source, as it is now.
 #[derive(Clone, Debug)]
 pub struct CrlFile {
     /// The file.
     pub file: Arc<Path>,
+    /// Whether it is no file but was fetched from the URI in its place.
+    pub fetched: bool,
     /// The line of its source in the topology file.
     pub line: u32,
     /// SHA-256 of the content; of what could not be read: zeros.
@@ -108,6 +128,7 @@ fn list(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn failed(path: &Path, line: u32, refusal: CrlRefusal, said: String) -> CrlFile {
     CrlFile {
         file: path.into(),
+        fetched: false,
         line,
         digest: [0; 32],
         content: Err((refusal, said)),
@@ -129,6 +150,7 @@ fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
     }
     CrlFile {
         file: path.into(),
+        fetched: false,
         line,
         digest: sha256(&octets),
         content: parse_crls(octets),

@@ -49,6 +49,7 @@ pub use code::{Code, Severity};
 pub(crate) use crl::general_names;
 pub use crl::{Crl, CrlScope};
 pub use crl_files::{CrlFile, CrlSource, HeldCrl, parse_crls, read_crls};
+pub(crate) use crl_files::{fetched_crls, room};
 pub use crl_refusal::CrlRefusal;
 pub use fixed::Fixed;
 pub(crate) use identity::show_time;

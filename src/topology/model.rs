@@ -159,6 +159,8 @@ pub struct TrustSet {
     pub crls: Vec<HeldCrl>,
     /// How often the sources are read again; `None`: at a reload only.
     pub crl_refresh: Option<Duration>,
+    /// Whether CRLs are fetched from the http:// distribution points of the set's own CAs, too.
+    pub crl_fetch: bool,
     /// Policy for CRLs.
     pub revocation: Revocation,
     /// Scope of that policy.

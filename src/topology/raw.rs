@@ -65,6 +65,7 @@ pub(super) struct RawTrust {
     pub(super) anchors: Option<Text>,
     pub(super) crls: Option<Vec<Text>>,
     pub(super) crl_refresh: Option<Text>,
+    pub(super) crl_fetch: Option<Spanned<bool>>,
     pub(super) revocation: Option<Spanned<toml::Value>>,
     pub(super) scope: Option<RevocationScope>,
     pub(super) not_before: Option<Spanned<toml::Value>>,

@@ -119,6 +119,7 @@ const TRUST: &[Key] = &[
     must("anchors", Kind::Text),
     may("crls", Kind::Texts),
     may("crl_refresh", Kind::Text),
+    may("crl_fetch", Kind::Flag),
     may("revocation", Kind::WordOrTable(&["require", "off"], GRACE)),
     may("scope", Kind::Word(RevocationScope::WORDS)),
     may("not_before", Kind::Moment),

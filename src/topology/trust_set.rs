@@ -31,6 +31,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
         .and_then(|file| anchors(&label, file, context));
     let crls = crls(&label, raw.crls.as_deref().unwrap_or_default(), context);
     let refresh = refresh(raw, &label, context);
+    let fetch = fetch(raw, &label, refresh, revocation, context);
     let named = raw.crls.as_ref().is_some_and(|list| !list.is_empty());
     match revocation {
         Some(Revocation::Off) => {
@@ -64,6 +65,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
         crl_sources,
         crls,
         crl_refresh: refresh?,
+        crl_fetch: fetch,
         revocation: revocation?,
         scope: raw.scope.unwrap_or(RevocationScope::Chain),
         window: window::load(
@@ -111,6 +113,7 @@ fn crls(
         match read.content {
             Ok(lists) => crls.extend(lists.into_iter().map(|list| HeldCrl {
                 file: Arc::clone(&read.file),
+                fetched: false,
                 list,
             })),
             Err((refusal, said)) => {
@@ -184,6 +187,38 @@ fn refresh(raw: &RawTrust, label: &str, context: &mut Context<'_, '_>) -> Option
         return None;
     }
     Some(Some(every))
+}
+
+/// Whether CRLs are fetched; that it cannot be so is reported.
+fn fetch(
+    raw: &RawTrust,
+    label: &str,
+    refresh: Option<Option<Duration>>,
+    revocation: Option<Revocation>,
+    context: &mut Context<'_, '_>,
+) -> bool {
+    let Some(value) = raw.crl_fetch.as_ref().filter(|value| *value.get_ref()) else {
+        return false;
+    };
+    let line = context.line(value);
+    if revocation == Some(Revocation::Off) {
+        context.add(
+            Code::CrlsUnused,
+            line,
+            format!("{label} fetches CRLs, but its revocation is off: none is fetched"),
+            "set revocation = \"require\", or take `crl_fetch` out",
+        );
+        return false;
+    }
+    if refresh == Some(None) {
+        context.add(
+            Code::OutOfRange,
+            line,
+            format!("{label} fetches CRLs, but its crl_refresh is off"),
+            "choose a crl_refresh of 1s to 1d, or take `crl_fetch` out",
+        );
+    }
+    true
 }
 
 fn revocation(raw: &RawTrust, label: &str, context: &mut Context<'_, '_>) -> Option<Revocation> {

@@ -1,11 +1,17 @@
 //! Distribution points: which CRL covers which certificate (RFC 5280 §4.2.1.13, §5.2.5 and §6.3.3 (b)).
-use crate::topology::der::{Der, SEQUENCE, context};
+use crate::topology::der::{Der, SEQUENCE, context, context_value};
 use crate::topology::{Crl, general_names};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::asn1_rs::{Oid, oid};
 
 /// id-ce-cRLDistributionPoints.
 const DISTRIBUTION_POINTS: Oid<'static> = oid!(2.5.29.31);
+
+/// uniformResourceIdentifier of a GeneralName.
+const URI: u8 = context_value(6);
+const HTTP: &str = "http://";
+/// Octets of a URI that is looked at.
+const LONGEST_URI: usize = 1024;
 
 /// Points of one certificate that are looked at.
 const MOST_POINTS: usize = 32;
@@ -26,6 +32,24 @@ pub(super) fn covers(crl: &Crl, certificate: &X509Certificate<'_>) -> bool {
             .iter()
             .flatten()
             .any(|name| scope.names.contains(name))
+}
+
+/// The http:// URIs of a certificate's distribution points: plain, for a CRL is signed, and short.
+pub(super) fn http_uris(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let uri = |name: &Vec<u8>| {
+        let uri = Der::new(name).expect(URI)?;
+        let text = std::str::from_utf8(uri.content()).ok()?;
+        let plain = text
+            .get(..HTTP.len())
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(HTTP));
+        let clean = text.len() <= LONGEST_URI && text.bytes().all(|b| b.is_ascii_graphic());
+        (plain && clean).then(|| text.to_owned())
+    };
+    points(certificate)
+        .iter()
+        .flatten()
+        .filter_map(uri)
+        .collect()
 }
 
 /// The full names, as DER, of each distribution point of a certificate that is neither for some reasons only nor for

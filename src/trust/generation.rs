@@ -122,7 +122,10 @@ impl Generation {
             };
             let anchors = Arc::new(prepare(set, &topology, at, &mut faults, &mut notes));
             let held = previous.map_or(&[][..], |p| p.held(&set.name));
-            let admitted = admit(set.crls.clone(), held, &anchors, at);
+            // What was fetched is in no file, and stays with a set that still fetches.
+            let fetched = held.iter().filter(|crl| crl.fetched && set.crl_fetch);
+            let offered = fetched.chain(&set.crls).cloned().collect();
+            let admitted = admit(offered, held, &anchors, at);
             let told = told(set, &admitted);
             notes.extend(told.iter().map(|refused| note_of(refused, &topology)));
             refused.extend(told);
@@ -258,6 +261,7 @@ impl Generation {
                 match file.content {
                     Ok(lists) => offered.extend(lists.into_iter().map(|list| HeldCrl {
                         file: Arc::clone(&file.file),
+                        fetched: file.fetched,
                         list,
                     })),
                     Err((refusal, said)) => {

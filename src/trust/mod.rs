@@ -5,6 +5,7 @@ mod chain;
 mod decision;
 mod distribution;
 mod explain;
+mod fetchable;
 mod forecast;
 mod generation;
 mod names;

@@ -162,7 +162,7 @@ pub(super) fn set_that_would_vouch(
 ///
 /// webpki looks at validity before it looks for issuers; to learn whether there is a path at all, it is asked
 /// at other times too when nothing is found at `at`. Every path found is judged at `at` all the same.
-fn search<T>(
+pub(super) fn search<T>(
     chain: &Chain<'_>,
     anchors: &Anchors,
     at: UnixTime,

@@ -8,6 +8,8 @@ mod connections;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod crl_fetch;
+#[cfg(test)]
 mod crl_refresh;
 #[cfg(test)]
 mod drain;

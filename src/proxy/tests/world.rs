@@ -110,6 +110,7 @@ pub(super) fn topology() -> Topology {
             crl_sources: Vec::new(),
             crls: Vec::new(),
             crl_refresh: None,
+            crl_fetch: false,
             revocation: Revocation::Off,
             scope: RevocationScope::Chain,
             window: Window::default(),

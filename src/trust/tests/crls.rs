@@ -31,6 +31,7 @@ fn generation(anchor: &Authority, crls: &[CrlDer<'static>]) -> Generation {
 fn file(name: &str, crl: &CrlDer<'static>) -> CrlFile {
     CrlFile {
         file: PathBuf::from(name).into(),
+        fetched: false,
         line: 5,
         digest: [1; 32],
         content: Ok(vec![Arc::new(Crl::read(crl.to_vec()).unwrap())]),

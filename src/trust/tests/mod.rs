@@ -41,6 +41,7 @@ impl World {
             crl_sources: Vec::new(),
             crls: Vec::new(),
             crl_refresh: None,
+            crl_fetch: false,
             revocation: Revocation::Off,
             scope: RevocationScope::Chain,
             window: Window::default(),
@@ -152,6 +153,7 @@ fn held(crls: &[CertificateRevocationListDer<'static>]) -> Vec<HeldCrl> {
     (0..)
         .zip(crls)
         .map(|(number, der)| HeldCrl {
+            fetched: false,
             file: file(number).into(),
             list: Arc::new(Crl::read(der.to_vec()).unwrap()),
         })

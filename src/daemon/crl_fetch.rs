@@ -1,0 +1,273 @@
+//! Fetches CRLs from http:// distribution points for the trust sets that want it: in the background, within bounds.
+//!
+//! What comes goes to the timer of CRLs, which holds it to the same rules as a file. No handshake waits for any of it.
+use super::Daemon;
+use crate::observe::Event;
+use crate::topology::{CrlFile, TrustRef, TrustSet, fetched_crls, room};
+use crate::trust::Generation;
+use rustls_pki_types::UnixTime;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// From the name to the last octet.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest pause after a failure, unless `crl_refresh` is longer.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(3_600);
+/// The shortest pause before a fetch that comes early because nextUpdate is near.
+const SHORTEST_EARLY: Duration = Duration::from_secs(60);
+/// The longest sleep, and the one when nothing is to be fetched.
+const LONGEST_SLEEP: Duration = Duration::from_secs(600);
+
+/// What a distribution point gave.
+pub(super) struct Fetched {
+    /// The trust set.
+    pub(super) trust: String,
+    /// As if it were a file.
+    pub(super) file: CrlFile,
+}
+
+/// What is known of one distribution point of one set.
+struct Point {
+    due: Instant,
+    failures: u32,
+    /// The failure that was told of.
+    told: Option<&'static str>,
+}
+
+/// Points by set and URI.
+type Points = HashMap<(String, String), Point>;
+
+/// Why a point gave nothing.
+struct Failure {
+    reason: &'static str,
+    detail: String,
+}
+
+/// Runs until the daemon's runtime ends.
+pub(super) async fn run(daemon: Arc<Daemon>, timer: mpsc::Sender<Fetched>) {
+    let mut points = Points::new();
+    let mut serving = daemon.serving();
+    loop {
+        let pause = round(&mut points, &daemon, &timer).await;
+        tokio::select! {
+            changed = serving.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Fetches what is due, one after the other; gives how long nothing is due.
+async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetched>) -> Duration {
+    let generation = daemon.generation();
+    let mut pause = LONGEST_SLEEP;
+    let mut wanted = Vec::new();
+    for (reference, set) in (0u16..).map(TrustRef).zip(generation.topology().trusts()) {
+        let Some(every) = set.crl_refresh.filter(|_| set.crl_fetch) else {
+            continue;
+        };
+        // Peers that are accepted meanwhile may bring other points.
+        pause = pause.min(every);
+        let (asked, seen) = (Arc::clone(&generation), daemon.edge.seen().all());
+        let find = move || asked.fetchable(reference, &seen, UnixTime::now());
+        let uris = tokio::task::spawn_blocking(find).await;
+        let uris = uris.unwrap_or_default().into_iter();
+        wanted.extend(uris.map(|uri| (reference, every, uri)));
+    }
+    let name = |reference: TrustRef| generation.topology().trust(reference).name.clone();
+    points.retain(|(trust, uri), _| {
+        let mut wanted = wanted.iter();
+        wanted.any(|(reference, _, other)| other == uri && name(*reference) == *trust)
+    });
+    for (reference, every, uri) in wanted {
+        let now = super::now();
+        let set = generation.topology().trust(reference);
+        let key = (set.name.clone(), uri.clone());
+        let point = points.entry(key).or_insert(Point {
+            due: now,
+            failures: 0,
+            told: None,
+        });
+        if point.due <= now {
+            let outcome = fetch(&uri, set).await;
+            point.due = super::now() + point.next(&outcome, every);
+            match outcome {
+                Ok(file) => {
+                    let trust = set.name.clone();
+                    // The timer ends only with the daemon.
+                    let _ = timer.send(Fetched { trust, file }).await;
+                }
+                Err(failure) => point.tell(failure, set, uri, daemon),
+            }
+        }
+        pause = pause.min(point.due.saturating_duration_since(super::now()));
+    }
+    drop::<Arc<Generation>>(generation);
+    pause
+}
+
+impl Point {
+    /// The pause before the point is asked again.
+    fn next(&mut self, outcome: &Result<CrlFile, Failure>, every: Duration) -> Duration {
+        let Ok(file) = outcome else {
+            let factor = 1 << self.failures.min(16);
+            self.failures += 1;
+            return (every * factor).min(LONGEST_BACK_OFF.max(every));
+        };
+        self.failures = 0;
+        self.told = None;
+        let lists = file.content.iter().flatten();
+        let Some(next) = lists.map(|crl| crl.next_update()).min() else {
+            return every;
+        };
+        let left = Duration::from_secs(next.saturating_sub(UnixTime::now().as_secs()));
+        every.min((left / 2).max(SHORTEST_EARLY))
+    }
+
+    /// Tells of a failure once, until it is another one.
+    fn tell(&mut self, failure: Failure, set: &TrustSet, uri: String, daemon: &Daemon) {
+        let Failure { reason, detail } = failure;
+        if self.told.replace(reason) != Some(reason) {
+            daemon.log.emit(Event::CrlFetchFailed {
+                trust: set.name.clone(),
+                uri,
+                reason,
+                detail,
+            });
+        }
+    }
+}
+
+/// Gets and parses on a thread of its own.
+async fn fetch(uri: &str, set: &TrustSet) -> Result<CrlFile, Failure> {
+    let others = set.crls.iter().filter(|crl| crl.fetched);
+    let others = others.filter(|crl| crl.file.to_str() != Some(uri));
+    let most = room(others.map(|crl| crl.size()).sum());
+    let (uri, line) = (uri.to_owned(), set.line);
+    let got = tokio::task::spawn_blocking(move || {
+        get(&uri, most, PATIENCE).map(|octets| fetched_crls(&uri, line, octets))
+    });
+    got.await.unwrap_or_else(|error| {
+        Err(Failure {
+            reason: "unreachable",
+            detail: error.to_string(),
+        })
+    })
+}
+
+/// One GET: plain HTTP, no redirect, no proxy, no more than `most` octets.
+fn get(uri: &str, most: u64, patience: Duration) -> Result<Vec<u8>, Failure> {
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(patience))
+        .max_redirects(0)
+        .proxy(None)
+        .http_status_as_error(false)
+        .max_idle_connections(0)
+        .user_agent("sipward")
+        .build()
+        .new_agent();
+    let mut response = agent.get(uri).call().map_err(failure)?;
+    let status = response.status();
+    if status != ureq::http::StatusCode::OK {
+        return Err(Failure {
+            reason: "status",
+            detail: format!("HTTP status {}", status.as_u16()),
+        });
+    }
+    let body = response.body_mut();
+    if body.content_length().is_some_and(|length| length > most) {
+        return Err(failure(ureq::Error::BodyExceedsLimit(most)));
+    }
+    body.with_config()
+        .limit(most)
+        .read_to_vec()
+        .map_err(failure)
+}
+
+fn failure(error: ureq::Error) -> Failure {
+    use ureq::Error;
+    let reason = if matches!(error, Error::Timeout(_)) {
+        "timeout"
+    } else if matches!(error, Error::BodyExceedsLimit(_)) {
+        "too_large"
+    } else if matches!(
+        error,
+        Error::Io(_) | Error::HostNotFound | Error::ConnectionFailed
+    ) {
+        "unreachable"
+    } else {
+        "not_http"
+    };
+    Failure {
+        reason,
+        detail: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    /// What comes of a server that says `answer` and waits for the other side to go.
+    fn ask(answer: &'static str) -> Result<Vec<u8>, &'static str> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("http://{}/ca.crl", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).unwrap();
+            assert!(request[..read].starts_with(b"GET /ca.crl HTTP/1.1\r\n"));
+            stream.write_all(answer.as_bytes()).unwrap();
+            // Until the other side has closed.
+            let _ = stream.read(&mut request);
+        });
+        let got = get(&uri, 8, Duration::from_secs(2)).map_err(|failure| failure.reason);
+        server.join().unwrap();
+        got
+    }
+
+    #[test]
+    fn a_get_is_plain_and_bounded() {
+        let whole = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n12345678";
+        assert_eq!(ask(whole), Ok(b"12345678".to_vec()));
+        let chunked =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n";
+        assert_eq!(ask(chunked), Err("too_large"));
+        let announced = "HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n";
+        assert_eq!(ask(announced), Err("too_large"));
+        let elsewhere =
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(ask(elsewhere), Err("status"));
+        assert_eq!(ask("SIP/2.0 200 OK\r\n\r\n"), Err("not_http"));
+        assert_eq!(
+            ask("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n123"),
+            Err("timeout")
+        );
+        assert!(get("https://127.0.0.1:1/", 8, PATIENCE).is_err());
+    }
+
+    #[test]
+    fn pauses_grow_with_failures_up_to_an_hour() {
+        let mut point = Point {
+            due: super::super::now(),
+            failures: 0,
+            told: None,
+        };
+        let failed = || {
+            Err(Failure {
+                reason: "timeout",
+                detail: String::new(),
+            })
+        };
+        let every = Duration::from_secs(300);
+        let pauses: Vec<u64> = (0..6)
+            .map(|_| point.next(&failed(), every).as_secs())
+            .collect();
+        assert_eq!(pauses, [300, 600, 1200, 2400, 3600, 3600]);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(point.next(&failed(), day), day);
+    }
+}

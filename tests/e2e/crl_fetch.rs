@@ -1,0 +1,192 @@
+//! CRLs that are fetched from distribution points, by a daemon that is asked for nothing.
+use crate::harness::{SOON, World};
+use sipward::lab::pki::{CrlSpec, Issued, LeafSpec};
+use sipward::lab::{Server, Wire};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+const FE02: &str = "fe02.contoso.test";
+const NOT_FOUND: &[u8] =
+    b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const HUGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 67108865\r\n\r\n";
+
+/// A web server that gives the same answer to whatever it is asked, and keeps the paths.
+struct Web {
+    address: SocketAddr,
+    answer: Arc<Mutex<Vec<u8>>>,
+    asked: watch::Receiver<Vec<String>>,
+}
+
+impl Web {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = Arc::new(Mutex::new(NOT_FOUND.to_vec()));
+        let (tell, asked) = watch::channel(Vec::new());
+        let given = Arc::clone(&answer);
+        // It ends with the process, as the daemon may ask at any time.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = vec![0; 4096];
+                let read = stream.read(&mut request).unwrap_or(0);
+                let text = String::from_utf8_lossy(&request[..read]);
+                let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+                let answer = given.lock().unwrap().clone();
+                // Who asks may have gone.
+                let _ = stream.write_all(&answer);
+                tell.send_modify(|asked| asked.push(path));
+            }
+        });
+        Self {
+            address,
+            answer,
+            asked,
+        }
+    }
+
+    fn uri(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn give(&self, crl: &[u8]) {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            crl.len()
+        );
+        *self.answer.lock().unwrap() = [head.as_bytes(), crl].concat();
+    }
+
+    fn say(&self, answer: &[u8]) {
+        *self.answer.lock().unwrap() = answer.to_vec();
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.borrow().clone()
+    }
+
+    /// Until it has been asked this many times more.
+    async fn asked_again(&self, times: usize) {
+        let before = self.asked().len();
+        let mut asked = self.asked.clone();
+        let enough = asked.wait_for(|asked| asked.len() >= before + times);
+        tokio::time::timeout(SOON, enough).await.unwrap().unwrap();
+    }
+}
+
+async fn world() -> World {
+    World::with(|t| {
+        let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
+        set.text("crl_refresh", "1s").raw("crl_fetch", "true");
+        t.section("[limits]").text("drain", "1s");
+    })
+    .await
+}
+
+/// A twin of fe02 whose certificate names a distribution point.
+fn named(point: String) -> LeafSpec {
+    LeafSpec {
+        crl_points: vec![point],
+        ..LeafSpec::server(FE02)
+    }
+}
+
+async fn connected(world: &World, identity: &Issued) -> (Server, Wire) {
+    let aor = format!("sip:{FE02}");
+    let server = world.lab.server("twin", FE02, &aor, identity).await;
+    let wire = world.dial(&server).await;
+    let log = &world.edge.log;
+    log.wait("handshake_accepted", |e| {
+        e["peer"] == FE02 && e["direction"] == "inbound"
+    })
+    .await
+    .unwrap();
+    (server, wire)
+}
+
+#[tokio::test]
+async fn a_revocation_at_the_distribution_point_ends_the_connection_and_outlives_a_reload() {
+    let (world, web) = (world().await, Web::start());
+    let (log, enterprise) = (&world.edge.log, &world.lab.site.enterprise);
+    let uri = web.uri("/enterprise.crl");
+    let identity = enterprise.issue(&named(uri.clone())).unwrap();
+    let (server, wire) = connected(&world, &identity).await;
+    // What is missing, too large or forged changes nothing.
+    let missing = log.wait("crl_fetch_failed", |_| true).await.unwrap();
+    assert_eq!(missing["reason"], "status", "{missing}");
+    assert_eq!(missing["uri"], uri.as_str());
+    assert_eq!(missing["trust"], "enterprise-ca");
+    web.asked_again(1).await;
+    web.say(HUGE);
+    log.wait("crl_fetch_failed", |e| e["reason"] == "too_large")
+        .await
+        .unwrap();
+    let revoking = CrlSpec {
+        revoked: vec![identity.serial.clone()],
+        number: 2,
+        ..CrlSpec::default()
+    };
+    let impostor = enterprise.impostor().unwrap();
+    web.give(&impostor.crl(&revoking).unwrap());
+    let forged = log.wait("crl_refused", |_| true).await.unwrap();
+    assert_eq!(forged["reason"], "crl_bad_signature", "{forged}");
+    assert_eq!(forged["file"], uri.as_str());
+    web.asked_again(3).await;
+    assert!(wire.is_live());
+    assert!(log.named("crl_updated").is_empty());
+    assert_eq!(log.named("crl_refused").len(), 1);
+    assert_eq!(log.named("crl_fetch_failed").len(), 2);
+    // What the CA says counts.
+    web.give(&enterprise.crl(&revoking).unwrap());
+    let updated = log.wait("crl_updated", |_| true).await.unwrap();
+    assert_eq!(updated["file"], uri.as_str());
+    assert_eq!(updated["revoked"], 1);
+    wire.ended(SOON).await.unwrap();
+    let closed = log
+        .wait("connection_closed", |e| e["peer"] == FE02)
+        .await
+        .unwrap();
+    assert_eq!(closed["reason"], "trust_withdrawn");
+    assert!(log.named("reload").is_empty());
+    // A reload reads the file, which does not know of it, while the point is silent.
+    web.say(NOT_FOUND);
+    assert_eq!(world.edge.reload().await["result"], "ok");
+    if let Ok(wire) = server
+        .dial(world.edge.address, sipward::lab::site::EDGE)
+        .await
+    {
+        wire.ended(SOON).await.unwrap();
+    }
+    log.wait("handshake_refused", |e| e["reason"] == "revoked")
+        .await
+        .unwrap();
+    world.edge.stop().await;
+}
+
+#[tokio::test]
+async fn the_distribution_point_of_a_refused_certificate_is_never_asked() {
+    let (world, web) = (world().await, Web::start());
+    let (log, enterprise) = (&world.edge.log, &world.lab.site.enterprise);
+    let stranger = enterprise.impostor().unwrap();
+    let stranger = stranger.issue(&named(web.uri("/stranger.crl"))).unwrap();
+    let aor = format!("sip:{FE02}");
+    let server = world.lab.server("stranger", FE02, &aor, &stranger).await;
+    if let Ok(wire) = server
+        .dial(world.edge.address, sipward::lab::site::EDGE)
+        .await
+    {
+        wire.ended(SOON).await.unwrap();
+    }
+    log.wait("handshake_refused", |_| true).await.unwrap();
+    // An accepted one that carries the stranger's along does not vouch for what stands in it.
+    web.give(&enterprise.crl(&CrlSpec::default()).unwrap());
+    let mut identity = enterprise.issue(&named(web.uri("/own.crl"))).unwrap();
+    identity.chain.extend(stranger.chain);
+    let (_server, wire) = connected(&world, &identity).await;
+    web.asked_again(3).await;
+    assert!(web.asked().iter().all(|path| path == "/own.crl"));
+    assert!(wire.is_live());
+    world.edge.stop().await;
+}
