@@ -107,6 +107,7 @@ fn every_profile_is_accepted_by_check() {
             "teams-direct-routing.toml",
             &[
                 "pool teams: sip.pstnhub.microsoft.com, sip2.pstnhub.microsoft.com, sip3.pstnhub.microsoft.com; ordered",
+                "every 1m, 5s to answer",
                 "sips URIs           never sent to it",
                 "home servers, in X-Sipward-Peer",
             ],

@@ -208,3 +208,41 @@ fn a_node_whose_fqdn_is_a_home_domain_answers_pings_and_relays_calls() {
         "{invite}"
     );
 }
+
+/// The keep-alives themselves are the connection's affair; the field that agrees on them is one of `ms-*`.
+#[test]
+fn ms_keep_alive_passes_from_home_to_client_only_and_is_no_matter_to_negotiate() {
+    let mut w = World::new();
+    let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
+    w.send(
+        client,
+        &Request {
+            method: "REGISTER",
+            uri: "sip:contoso.test",
+            to: "<sip:alice@contoso.test>",
+            more: "Ms-Keep-Alive: UAC;hop-hop=yes\n",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let register = w.expect(home, "REGISTER");
+    assert_eq!(field(&register, "Ms-Keep-Alive"), None);
+    let offer = "ms-keep-alive: UAS; tcp=no; hop-hop=yes; end-end=no; timeout=300";
+    w.send(home, &answer(&register, "200 OK", &format!("{offer}\n")));
+    let ok = w.expect(client, "SIP/2.0 200");
+    assert!(ok.contains(&format!("\r\n{offer}\r\n")), "{ok}");
+    w.send(
+        partner,
+        &Request {
+            method: "NEGOTIATE",
+            uri: "sip:edge01.contoso.test:5061",
+            from: EVE,
+            more: "Ms-Keep-Alive: UAC;hop-hop=yes\n",
+            ..Request::default()
+        }
+        .to_string(),
+    );
+    let answer = w.expect(partner, "SIP/2.0 405");
+    assert_eq!(field(&answer, "Ms-Keep-Alive"), None);
+    w.silent(home);
+}
