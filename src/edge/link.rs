@@ -1,5 +1,6 @@
 //! One live connection: the socket and the rustls session that its own task reads and anyone in the shard may write.
-use super::late::Unconfirmed;
+use super::keep_alive::{Due, KeepAlive};
+use super::late::{PING, Unconfirmed};
 use super::shard::Shard;
 use crate::proxy::{Identity, LinkEvent, LinkId, Origin};
 use crate::sip::{Framer, Message, Phase, Scan};
@@ -66,6 +67,8 @@ pub(super) struct Link {
     partial: Cell<Option<(Instant, bool)>>,
     /// We dialled, and their verdict on our certificate is still out.
     pub(super) unconfirmed: RefCell<Option<Box<Unconfirmed>>>,
+    /// Pings that we send, where the topology asks for them.
+    pub(super) keep_alive: KeepAlive,
 }
 
 /// A finished handshake: what a connection begins with.
@@ -171,6 +174,7 @@ impl Link {
             active: Cell::new(now),
             partial: Cell::new(None),
             unconfirmed: RefCell::new(unconfirmed),
+            keep_alive: KeepAlive::new(now),
         }
     }
 
@@ -219,6 +223,14 @@ impl Link {
     /// What was written so far shares no TLS record with what follows; it still leaves with the next flush.
     pub(super) fn end_record(&self, shard: &Shard) {
         self.session.borrow_mut().encrypt(shard);
+    }
+
+    /// Queues a ping; it leaves with the next flush, and the answer is no ping of theirs.
+    pub(super) fn ping(&self, shard: &Shard) {
+        self.write(PING, shard);
+        // Tools that decode what we send look for a message at a record's beginning.
+        self.end_record(shard);
+        self.session.borrow_mut().framer.expect_pong();
     }
 
     /// Hands what the session holds to the socket, as far as that takes it.
@@ -445,6 +457,9 @@ impl Link {
     /// Takes every complete message off the front of `buffer`.
     fn frames(&self, buffer: &mut Vec<u8>, framer: &mut Framer, now: Instant, shard: &Rc<Shard>) {
         let limits = shard.frame_limits();
+        if !buffer.is_empty() {
+            self.keep_alive.heard(now);
+        }
         let mut at = 0;
         let mut ponged = false;
         let mut phase = Phase::Idle;
@@ -527,6 +542,9 @@ impl Link {
         if let Some(unconfirmed) = &*self.unconfirmed.borrow() {
             deadline = deadline.min(unconfirmed.until);
         }
+        if let Some(next) = self.keep_alive.next() {
+            deadline = deadline.min(next);
+        }
         deadline
     }
 
@@ -534,6 +552,14 @@ impl Link {
     fn overdue(&self, shard: &Shard) -> Option<&'static str> {
         let now = super::clock::now();
         let limits = shard.limits();
+        match self.keep_alive.due(now) {
+            Due::Nothing => {}
+            Due::Ask => {
+                self.ping(shard);
+                self.flush(shard);
+            }
+            Due::Dead => return Some("no_pong"),
+        }
         if self
             .unconfirmed
             .borrow()

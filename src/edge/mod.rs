@@ -15,6 +15,7 @@ mod handshake;
 mod inbox;
 mod inventory;
 mod judge;
+mod keep_alive;
 mod late;
 mod link;
 mod observed;

@@ -239,7 +239,14 @@ impl Shard {
             local: dialled.local,
             unconfirmed,
         };
-        self.enter(|id| Link::new(id, arrival, now), true);
+        self.enter(
+            |id| {
+                let link = Link::new(id, arrival, now);
+                link.keep_alive.start(peer.keepalive, number);
+                link
+            },
+            true,
+        );
     }
 
     /// A link that we dialled has carried something back: the peer has accepted our certificate for good.

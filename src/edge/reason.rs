@@ -152,6 +152,10 @@ rows! {
         "a client connection sent neither a message nor a keep-alive within limits.client_idle",
         "the phone's keep-alive interval (RFC 5626 §3.5)",
         "shorten the phone's interval, or raise the limit";
+    "no_pong",
+        "a peer with `keepalive` did not answer a ping within 10 seconds (RFC 5626 §4.4.1)",
+        "whether the peer answers CRLF keep-alives at all; the path between the two",
+        "mend the path; for a peer that never answers leave `keepalive` out";
     "head_timeout",
         "a message's head did not arrive whole within limits.head_timeout",
         "the path between the two: loss, or a packet too big that is dropped",

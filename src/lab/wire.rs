@@ -2,7 +2,7 @@
 use super::{LabError, SipMessage};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -37,6 +37,8 @@ struct State {
     ended: watch::Receiver<Option<Ended>>,
     raw: Mutex<Vec<u8>>,
     pings: AtomicUsize,
+    /// Pings are counted and not answered.
+    mute: AtomicBool,
     pongs: watch::Sender<usize>,
 }
 
@@ -85,6 +87,7 @@ impl Wire {
                 ended,
                 raw: Mutex::default(),
                 pings: AtomicUsize::new(0),
+                mute: AtomicBool::new(false),
                 pongs: watch::channel(0).0,
             }),
         };
@@ -124,7 +127,9 @@ impl Wire {
                 match piece {
                     Piece::Ping => {
                         self.state.pings.fetch_add(1, Ordering::Relaxed);
-                        let _ = self.state.out.try_send(Out::Bytes(b"\r\n".to_vec()));
+                        if !self.state.mute.load(Ordering::Relaxed) {
+                            let _ = self.state.out.try_send(Out::Bytes(b"\r\n".to_vec()));
+                        }
                     }
                     Piece::Pong => self.state.pongs.send_modify(|n| *n = n.saturating_add(1)),
                     Piece::Message => match SipMessage::parse(&frame) {
@@ -171,7 +176,12 @@ impl Wire {
             .clone()
     }
 
-    /// How many keep-alive pings came from the other side (each was answered).
+    /// From now on answers no keep-alive ping.
+    pub fn ignore_pings(&self) {
+        self.state.mute.store(true, Ordering::Relaxed);
+    }
+
+    /// How many keep-alive pings came from the other side (each was answered, unless told otherwise).
     pub fn pings(&self) -> usize {
         self.state.pings.load(Ordering::Relaxed)
     }

@@ -297,6 +297,7 @@ fn peer((before, old): (&Topology, &Peer), (after, new): (&Topology, &Peer)) -> 
     );
     staging(&mut parts, old, new);
     differ(&mut parts, "dns", &old.dns.word(), &new.dns.word());
+    differs(&mut parts, "keepalive", old.keepalive, new.keepalive);
     differ(
         &mut parts,
         "connections",

@@ -289,6 +289,8 @@ pub struct Peer {
     pub identity: IdentityRef,
     /// How its addresses are found when it has none here.
     pub dns: Lookup,
+    /// How much silence makes us send a CRLF keep-alive on a connection that we made; `None`: none is sent.
+    pub keepalive: Option<Duration>,
     /// Connections that each shard has to it under load, at least 1.
     pub connections: u8,
     /// What passes between it and us.
@@ -318,6 +320,7 @@ impl Peer {
             assert_identity: false,
             identity,
             dns: Lookup::Sip,
+            keepalive: None,
             connections: 1,
             boundary: PeerBoundary::standard(FieldTrust::Outside),
             window: Window::default(),

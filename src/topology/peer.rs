@@ -3,11 +3,13 @@ use super::boundary::{self, PeerBoundary, covers};
 use super::code::Code;
 use super::context::{Context, Names};
 use super::listener::{SIPS_PORT, literal};
+use super::quantity::duration;
 use super::raw::{RawPeer, Text};
 use super::{
     DialAddress, DnsName, IdentityRef, Lookup, NamePolicy, Node, Peer, PeerKind, PurposePolicy,
     Stage, TrustRef, pin, window,
 };
+use std::time::Duration;
 
 /// The most connections that a shard makes to one peer.
 const MOST_CONNECTIONS: u8 = 16;
@@ -51,6 +53,7 @@ pub(super) fn load(
         );
     }
     let dns = dns(raw, &place, context);
+    let keepalive = keepalive(raw, &place, context);
     let connections = connections(raw, &place, context);
     let kind = raw.kind?;
     let assert_identity = raw.assert_identity.unwrap_or(kind == PeerKind::Home);
@@ -68,6 +71,7 @@ pub(super) fn load(
         assert_identity,
         identity: IdentityRef(identity?),
         dns,
+        keepalive,
         connections: connections?,
         boundary,
         window,
@@ -231,6 +235,34 @@ fn dns(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Lookup {
         "take `dns` out, or what stands against it",
     );
     *given.get_ref()
+}
+
+/// How often a connection to the peer is kept alive.
+fn keepalive(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Option<Duration> {
+    let text = raw.keepalive.as_ref()?;
+    let line = context.line(text);
+    let Some(time) = duration(text.get_ref()) else {
+        context.add(
+            Code::InvalidDuration,
+            line,
+            format!("{place}: keepalive = \"{}\" cannot be read", text.get_ref()),
+            "write a number with a unit: \"30s\" or \"2m\"",
+        );
+        return None;
+    };
+    let good = (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&time);
+    if !good {
+        context.add(
+            Code::OutOfRange,
+            line,
+            format!(
+                "{place}: keepalive = \"{}\" is out of range",
+                text.get_ref()
+            ),
+            "choose 100ms to 1h",
+        );
+    }
+    good.then_some(time)
 }
 
 /// How many connections each shard has to the peer; more than a few only cost the peer.

@@ -109,6 +109,7 @@ pub(super) struct RawPeer {
     pub(super) stage: Option<Spanned<Stage>>,
     pub(super) pins: Option<Vec<Text>>,
     pub(super) dns: Option<Spanned<Lookup>>,
+    pub(super) keepalive: Option<Text>,
     pub(super) connections: Option<Spanned<i64>>,
     pub(super) fields: Option<Spanned<RawFields>>,
     pub(super) deny: Option<Vec<Text>>,

@@ -150,6 +150,7 @@ const PEER: &[Key] = &[
     may("stage", Kind::Word(Stage::WORDS)),
     may("pins", Kind::Texts),
     may("dns", Kind::Word(Lookup::WORDS)),
+    may("keepalive", Kind::Text),
     may("connections", Kind::Integer),
     may("fields", Kind::Table(FIELDS)),
     may("deny", Kind::Texts),

@@ -30,6 +30,8 @@ mod harness;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod keep_alives;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod next_hops;

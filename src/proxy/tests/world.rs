@@ -66,6 +66,7 @@ pub(super) fn topology() -> Topology {
         assert_identity: kind == PeerKind::Home,
         identity: IdentityRef(0),
         dns: crate::topology::Lookup::Sip,
+        keepalive: None,
         connections: 1,
         boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
         window: Window::default(),

@@ -86,6 +86,7 @@ impl World {
             assert_identity: kind == PeerKind::Home,
             identity: IdentityRef(0),
             dns: crate::topology::Lookup::Sip,
+            keepalive: None,
             connections: 1,
             boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
             window: Window::default(),
