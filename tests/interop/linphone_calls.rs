@@ -1,8 +1,10 @@
-//! Linphone calls and is called through the edge.
+//! Linphone, which checks the edge's certificate, calls and is called through the edge.
 use crate::harness::{
-    CONTOSO, Certificates, Edge, HOME, Home, Linphone, Program, Relay, Setup, Stage, free_port,
+    CONTOSO, Certificates, EDGE, Edge, HOME, Home, Linphone, Mark, Program, Relay, Setup, Stage,
+    free_port,
 };
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 
 const NEEDS: &[Program] = &[Program::Kamailio, Program::Linphone];
 
@@ -13,6 +15,8 @@ struct Scene {
     way_of_bob: Relay,
     edge: Edge,
     _home: Home,
+    /// The phones read the CA's file at each handshake.
+    _certificates: Certificates,
 }
 
 impl Scene {
@@ -31,14 +35,16 @@ impl Scene {
         let directly = SocketAddrV4::new(Ipv4Addr::LOCALHOST, edge.port());
         let around = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2), edge.port());
         let way_of_bob = Relay::start_at(around, edge.port());
-        let alice = Linphone::start("alice", directly);
-        let bob = Linphone::start("bob", around);
+        let ca = certificates.enterprise_ca();
+        let alice = Linphone::start(&ca, "alice", directly);
+        let bob = Linphone::start(&ca, "bob", around);
         Self {
             alice,
             bob,
             way_of_bob,
             edge,
             _home: home,
+            _certificates: certificates,
         }
     }
 
@@ -90,4 +96,33 @@ fn linphone_loses_its_connection_comes_back_and_is_called() {
     scene.alice.order("terminate 1");
     scene.bob.wait("CallEnd");
     scene.edge.wait_relayed(before, "BYE", 200);
+}
+
+/// Lets a phone that trusts a CA register at an edge that it knows by a name; the edge logs that it was refused, and how.
+fn assert_phone_refuses(ca: impl Fn(&Certificates) -> PathBuf, name: &str, reason: &str) {
+    let Some(_stage) = Stage::enter(&[Program::Linphone]) else {
+        return;
+    };
+    let certificates = Certificates::new();
+    let edge = Edge::start(&certificates, free_port());
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, edge.port());
+    let phone = Linphone::launch(&ca(&certificates), "alice", name, address);
+    let refused = edge.wait_event(Mark::START, "handshake_refused_by_peer", |_| true);
+    phone.wait_unregistered();
+    assert_eq!(refused.text("direction"), "inbound");
+    assert_eq!(refused.text("sni"), name);
+    assert_eq!(refused.text("reason"), reason, "{refused:?}");
+    assert!(edge.events(Mark::START, "request_relayed").is_empty());
+}
+
+#[test]
+fn linphone_refuses_an_edge_of_another_ca_and_the_log_says_so() {
+    let other = |all: &Certificates| all.directory().join("other.pem");
+    assert_phone_refuses(other, EDGE, "alert_unknown_ca");
+}
+
+#[test]
+fn linphone_refuses_an_edge_of_another_name_and_the_log_says_so() {
+    let name = "edge02.contoso.test";
+    assert_phone_refuses(Certificates::enterprise_ca, name, "alert_bad_certificate");
 }

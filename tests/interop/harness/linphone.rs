@@ -3,8 +3,9 @@
 //! What real runs of Debian 12's 5.1.65 have shown:
 //! - It asks the system's resolver, which the harness must not change for others: it runs in a mount namespace of its own,
 //!   where /etc/hosts is a file of ours.
-//! - Its `root_ca` serves for the first connection only, later ones ask the system's store: so it checks nothing here, and
-//!   openssl and sipsak do.
+//! - It reads the file of `root_ca` again at each handshake: the file must outlive the phone, or every connection but the
+//!   first fails with "No CA Chain is set". It compares the certificate with the host of `reg_route`, and what it refuses
+//!   it tells with an alert: `unknown_ca` for the chain, `bad_certificate` for the name.
 //! - It answers where the topmost Via says, by name and port, and not on the connection that the request came on if that
 //!   goes to another port: so a relay before the edge needs the edge's own port, on another address of loopback.
 //! - An account without `reg_route` registers at the proxy and calls by the domain's DNS.
@@ -44,23 +45,34 @@ pub(crate) struct Linphone {
 
 impl Linphone {
     /// Starts it with an account at the home domain and waits until it is registered through a TLS port of loopback.
-    /// `edge` is the address that it finds for the edge's name.
-    pub(crate) fn start(user: &str, edge: SocketAddrV4) -> Self {
-        let port = edge.port();
+    /// `edge` is the address that it finds for the edge's name; it trusts the CA of that file, which must stay.
+    pub(crate) fn start(ca: &Path, user: &str, edge: SocketAddrV4) -> Self {
+        let phone = Self::launch(ca, user, EDGE, edge);
+        phone.until("a registration", |phone| {
+            phone
+                .command("register-status ALL")
+                .contains("LinphoneRegistrationOk")
+        });
+        phone
+    }
+
+    /// Starts it and lets it try to register at a server of that name.
+    pub(crate) fn launch(ca: &Path, user: &str, name: &str, edge: SocketAddrV4) -> Self {
+        let (port, ca) = (edge.port(), ca.display());
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path();
         let rc = format!(
-            "[sip]\nsip_port=0\nsip_tcp_port=0\nsip_tls_port=-1\nverify_server_certs=0\nverify_server_cn=0\n\
-             guess_hostname=1\nregister_only_when_network_is_up=0\ndefault_proxy=0\n\
-             [proxy_0]\nreg_identity=sip:{user}@{DOMAIN}\nreg_proxy=<sip:{EDGE}:{port};transport=tls>\n\
-             reg_route=<sip:{EDGE}:{port};transport=tls;lr>\nreg_sendregister=1\nreg_expires=600\n\
+            "[sip]\nsip_port=0\nsip_tcp_port=0\nsip_tls_port=-1\nroot_ca={ca}\n\
+             verify_server_certs=1\nverify_server_cn=1\nguess_hostname=1\nregister_only_when_network_is_up=0\ndefault_proxy=0\n\
+             [proxy_0]\nreg_identity=sip:{user}@{DOMAIN}\nreg_proxy=<sip:{name}:{port};transport=tls>\n\
+             reg_route=<sip:{name}:{port};transport=tls;lr>\nreg_sendregister=1\nreg_expires=600\n\
              [rtp]\naudio_rtp_port=-1\nvideo_rtp_port=-1\n[storage]\nuri=null\n",
         );
         fs::write(at.join("rc"), rc).unwrap();
         fs::create_dir_all(at.join(".local/share/linphone")).unwrap();
         fs::write(
             at.join("hosts"),
-            format!("127.0.0.1 localhost\n{} {EDGE}\n", edge.ip()),
+            format!("127.0.0.1 localhost\n{} {name}\n", edge.ip()),
         )
         .unwrap();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -76,20 +88,23 @@ impl Linphone {
         let process = Process::start(&format!("linphone {user}"), &mut command);
         let control = connect(&socket);
         control.set_read_timeout(Some(PATIENCE)).unwrap();
-        let phone = Self {
+        Self {
             user: user.to_owned(),
             _process: process,
             control: RefCell::new(control),
             events: RefCell::new(Vec::new()),
             socket,
             _directory: directory,
-        };
-        phone.until("a registration", |phone| {
+        }
+    }
+
+    /// Waits until its registration has failed.
+    pub(crate) fn wait_unregistered(&self) {
+        self.until("a failed registration", |phone| {
             phone
                 .command("register-status ALL")
-                .contains("LinphoneRegistrationOk")
+                .contains("LinphoneRegistrationFailed")
         });
-        phone
     }
 
     /// Calls another user of the home domain.
