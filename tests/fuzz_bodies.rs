@@ -79,6 +79,17 @@ fn mutated(seed: &[u8], draw: &mut Draw) -> Vec<u8> {
     octets
 }
 
+/// Files of a folder, sorted by their content.
+fn files(folder: &str) -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<Vec<u8>> = entries
+        .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+        .collect();
+    files.sort();
+    files
+}
+
 fn over_all(rounds: usize, body: impl Fn(&[u8])) {
     let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
     for seed in seeds() {
@@ -114,4 +125,61 @@ fn uris_equal_themselves() {
 #[test]
 fn answers_can_be_read_and_name_every_hop() {
     over_all(120, bodies::reply);
+}
+
+#[test]
+fn whatever_is_relayed_is_one_message_and_its_answer_finds_the_way_back() {
+    over_all(4, |octets| {
+        for sender in 0..3 {
+            let status = octets.len() as u8 % 6;
+            bodies::relay(&[&[3 * status + sender], octets].concat());
+        }
+    });
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for seed in files("fuzz/seeds/relay") {
+        let crossed = bodies::relay(&seed);
+        let is_cancel = seed[1..].starts_with(b"CANCEL");
+        assert_eq!(crossed == 0, is_cancel, "{}", seed.escape_ascii());
+        for _ in 0..300 {
+            bodies::relay(&mutated(&seed, &mut draw));
+        }
+    }
+}
+
+#[test]
+fn no_token_but_ours_leads_to_a_flow() {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for sender in 0..3 {
+        bodies::token(&[sender]);
+        for place in 0..=255 {
+            bodies::token(&[sender, place, draw.next(256) as u8]);
+        }
+    }
+    over_all(2, |octets| {
+        for word in octets.split(|b| matches!(b, b'\r' | b'\n' | b'@')) {
+            bodies::token(&[&[0x80 + word.len() as u8 % 3], word].concat());
+        }
+    });
+}
+
+#[test]
+fn only_what_an_authority_issued_is_accepted() {
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for control in 0..=255 {
+        bodies::chain(&[control]);
+        for _ in 0..12 {
+            let place = (draw.next(700) as u16).to_be_bytes();
+            bodies::chain(&[control, place[0], place[1], draw.next(256) as u8]);
+        }
+    }
+}
+
+#[test]
+fn a_topology_of_any_text_loads_or_says_where_it_does_not() {
+    let usual = bodies::usual_topology().into_bytes();
+    bodies::topology(&usual);
+    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..200 {
+        bodies::topology(&mutated(&usual, &mut draw));
+    }
 }

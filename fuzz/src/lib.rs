@@ -3,10 +3,19 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::expect_used,
     missing_docs,
     unreachable_pub,
     reason = "a fuzz target fails by panicking"
 )]
+
+mod chain;
+mod relay;
+mod topology;
+
+pub use chain::chain;
+pub use relay::{relay, token};
+pub use topology::{topology, usual_topology};
 
 use sipward::sip::{
     Address, Edits, FrameLimits, Framer, HeaderName, Message, Scan, StartLine, Uri, ViaParams,
