@@ -205,6 +205,11 @@ impl Names {
             entries: entries.collect(),
         }
     }
+    /// The position of the first section, where one is taken that nobody names; `None` when there is none at all, which
+    /// the shape check has reported.
+    pub(super) fn first(&self) -> Option<u16> {
+        (!self.entries.is_empty()).then_some(0)
+    }
     /// The position of a name; an unknown one is reported with the nearest that is known.
     pub(super) fn find(
         &self,

@@ -46,7 +46,7 @@ fn load(
     let address = raw.address.as_ref().and_then(|text| address(text, context));
     let identity = match &raw.identity {
         Some(text) => identities.find(text.get_ref(), context.line(text), &place, context),
-        None => Some(0),
+        None => identities.first(),
     };
     let sni = sni(raw, identity, identities, count, &place, context);
     let accept = match &raw.accept {

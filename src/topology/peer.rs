@@ -32,7 +32,7 @@ pub(super) fn load(
     let addresses = addresses(raw, &place, context);
     let identity = match &raw.identity {
         Some(text) => identities.find(text.get_ref(), context.line(text), &place, context),
-        None => Some(0),
+        None => identities.first(),
     };
     let window = window::load(
         &place,

@@ -611,6 +611,38 @@ fn a_file_that_is_empty_lacks_its_sections() {
     assert_eq!(faults.len(), 6, "{}", shown(&faults));
 }
 
+/// What a fuzzer found: peers and listeners that name no identity take the first, and there was none.
+#[test]
+fn a_file_that_lacks_any_kind_of_section_loads_or_says_so() {
+    let lab = Lab::new();
+    let sections: Vec<&str> = GOOD.split_inclusive("\n\n").collect();
+    let header = |section: &str| section.lines().next().unwrap_or_default().to_owned();
+    let kinds: HashSet<String> = sections.iter().map(|section| header(section)).collect();
+    for named in ["", "identity = \"edge\"\n"] {
+        for kind in &kinds {
+            let kept = sections.iter().filter(|section| header(section) != *kind);
+            let text = kept.copied().collect::<String>().replace(named, "");
+            let needed = [
+                "[node]",
+                "[[identity]]",
+                "[[trust]]",
+                "[[listener]]",
+                "[[peer]]",
+                "[[pool]]",
+            ];
+            match lab.load(&text) {
+                Ok(_) => assert!(!needed.contains(&kind.as_str()), "{kind} is not missed"),
+                Err(faults) => {
+                    let missing = faults
+                        .iter()
+                        .any(|f| f.code == "missing_key" && f.what.contains(kind));
+                    assert!(missing, "without {kind}: {}", shown(&faults));
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_missing_topology_file_is_a_fault_of_its_own() {
     let faults = load(Path::new("/nonexistent/topology.toml"), now())
