@@ -22,6 +22,7 @@ fn seeds() -> Vec<Vec<u8>> {
         .collect();
     seeds.sort();
     seeds.push(b"\r\n\r\n\r\nINVITE sip:a@b SIP/2.0\r\nl:0\r\n\r\n".to_vec());
+    seeds.push(b" \t\r\n\r\n \r\n\t\r\nINVITE sip:a@b SIP/2.0\r\nl:0\r\n\r\n ".to_vec());
     seeds.push(b"INVITE sip:a SIP/2.0\r\nVia:\r\nv: \r\n ,\r\nRoute:,\r\n\r\n".to_vec());
     assert!(seeds.len() > 60);
     seeds

@@ -487,7 +487,10 @@ impl Link {
                         shard.mark_dirty(self.id);
                     }
                 }
-                Ok(Scan::Skip(length)) => at += length,
+                Ok(Scan::Skip(length)) => {
+                    at += length;
+                    self.active.set(now);
+                }
                 Ok(Scan::Incomplete(reached)) => {
                     phase = reached;
                     break;

@@ -1,4 +1,4 @@
-//! Finds messages and keep-alives in a TLS stream's octets (RFC 3261 §18.3, RFC 5626 §4.4.1).
+//! Finds messages and keep-alives in a TLS stream's octets (RFC 3261 §7.5, §18.3, RFC 5626 §4.4.1).
 use super::Message;
 use super::grammar::cut;
 use memchr::memmem::Finder;
@@ -39,7 +39,7 @@ pub enum Scan<'a> {
     /// Keep-alive pings (CRLF CRLF between messages) of this length, as many pairs as are there: answer one CRLF,
     /// consume them. The length is odd pairs' when the first CRLF came, and was skipped, earlier.
     Ping(usize),
-    /// White space between messages (a pong, or a CRLF before a start line): consume it.
+    /// White space between messages that wants no answer (blanks and tabs, a pong, a CRLF before a start line): consume it.
     Skip(usize),
     /// One message; it spans `message.bytes().len()` octets.
     Message(Message<'a>),
@@ -87,9 +87,13 @@ fn lenient_head_len(octets: &[u8], from: usize) -> Option<usize> {
 
 /// Remembers how far an incomplete message was scanned, so that octets are not scanned twice.
 ///
-/// **CRLF between messages.** CRLF CRLF is a ping. A lone CRLF is skipped at once, so that an idle connection holds no
-/// octets, but remembered: if the next octets are a CRLF too, that one completes a ping. Only a pong that we wait for
+/// **White space between messages.** CRLF CRLF is a ping. A lone CRLF is skipped at once, so that an idle connection holds
+/// no octets, but remembered: if the next octets are a CRLF too, that one completes a ping. Only a pong that we wait for
 /// ([`Self::expect_pong`]) is no half of a ping.
+///
+/// **Deviation:** blanks and tabs between messages are skipped like a CRLF of RFC 3261 §7.5, because servers of the field
+/// keep connections alive with them. They are never answered, and part two CRLFs that would be a ping. A bare CR or LF
+/// still loses the framing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Framer {
     /// Octets in which no end of a head begins.
@@ -134,6 +138,11 @@ impl Framer {
 
     /// What stands between messages; `None` when a message begins.
     fn scan_between<'a>(&mut self, buf: &[u8]) -> Option<Result<Scan<'a>, FrameError>> {
+        let blanks = buf.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        if blanks > 0 {
+            self.half_ping = false;
+            return Some(Ok(Scan::Skip(blanks)));
+        }
         let crlfs = buf
             .chunks_exact(2)
             .take_while(|pair| *pair == b"\r\n")
@@ -151,11 +160,9 @@ impl Framer {
         if pings > 0 {
             return Some(Ok(Scan::Ping(2 * (2 * pings - carried))));
         }
-        // One CRLF: another may follow in the next segment, unless a message begins here or this is a pong.
-        if matches!(buf.get(2..), Some([] | [b'\r'])) {
-            self.half_ping = self.pongs == 0;
-            self.pongs = self.pongs.saturating_sub(1);
-        }
+        // One CRLF: another may follow in the next segment, unless this is a pong.
+        self.half_ping = self.pongs == 0;
+        self.pongs = self.pongs.saturating_sub(1);
         Some(Ok(Scan::Skip(2)))
     }
 

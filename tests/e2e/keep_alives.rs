@@ -1,5 +1,6 @@
 //! CRLF keep-alives on connections that we made, with real connections (RFC 5626 §4.4.1).
 use crate::harness::{SOON, World, message_passes};
+use sipward::lab::Wire;
 use std::time::Duration;
 
 const FE01: &str = "fe01.contoso.test";
@@ -15,7 +16,7 @@ async fn world(every: &'static str) -> World {
 }
 
 /// Waits until so many pings came on a connection.
-async fn pinged(wire: &sipward::lab::Wire, times: usize) {
+async fn pinged(wire: &Wire, times: usize) {
     let enough = async {
         while wire.pings() < times {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -89,29 +90,107 @@ async fn a_peer_without_the_key_is_never_pinged_while_idle() {
     world.stop().await;
 }
 
-/// As Skype for Business and Lync servers keep a connection alive, single line ends among it.
+/// The partner sends these octets and a MESSAGE right behind them, one write or one octet at a time; the MESSAGE arrives
+/// and is answered, and so is all that came before it.
+async fn message_passes_behind(world: &World, wire: &Wire, before: &str, writes: Writes) {
+    let request = world.partner.message("sip:bob@contoso.test", "hi").build();
+    match writes {
+        Writes::One => {
+            let octets = [before.as_bytes(), &request.to_bytes()].concat();
+            wire.send_raw(&octets).await.unwrap();
+        }
+        Writes::OctetByOctet => {
+            wire.send_in_segments(before.as_bytes(), before.len())
+                .await
+                .unwrap();
+            wire.send_raw(&request.to_bytes()).await.unwrap();
+        }
+    }
+    let got = world.fe01.expect("MESSAGE").await.unwrap();
+    assert_eq!(got.message.body, b"hi");
+    world.fe01.reply(&got, 200).await.unwrap();
+    let branch = request.branch();
+    world
+        .partner
+        .expect_where("a 200", |m| m.status() == Some(200) && m.branch() == branch)
+        .await
+        .unwrap();
+}
+
+#[derive(Clone, Copy)]
+enum Writes {
+    One,
+    OctetByOctet,
+}
+
+/// As Skype for Business and Lync servers keep a connection alive: line ends, and blanks and tabs among them.
 #[tokio::test]
-async fn white_space_of_a_partner_between_its_messages_is_taken_and_its_pings_answered() {
+async fn white_space_of_a_partner_between_its_messages_is_taken_and_only_its_pings_are_answered() {
     let world = World::new().await;
     let wire = world.dial(&world.partner).await;
-    for (before, pongs) in [("", 0), ("\r\n", 0), ("\r\n\r\n", 1), ("\r\n\r\n\r\n", 2)] {
-        let request = world.partner.message("sip:bob@contoso.test", "hi").build();
-        let mut octets = before.as_bytes().to_vec();
-        octets.extend_from_slice(&request.to_bytes());
-        wire.send_raw(&octets).await.unwrap();
-        let got = world.fe01.expect("MESSAGE").await.unwrap();
-        assert_eq!(got.message.body, b"hi");
-        world.fe01.reply(&got, 200).await.unwrap();
-        let branch = request.branch();
-        world
-            .partner
-            .expect_where("a 200", |m| m.status() == Some(200) && m.branch() == branch)
-            .await
-            .unwrap();
-        // What answers it came before the answer to the request behind it.
-        assert_eq!(wire.pongs(), pongs, "after {before:?}");
+    for (before, pings) in [
+        ("", 0),
+        ("\r\n", 0),
+        ("\r\n\r\n", 1),
+        ("\r\n\r\n\r\n", 1),
+        (" ", 0),
+        ("\t \t", 0),
+        (" \r\n\t\r\n ", 0),
+        ("\r\n \r\n\r\n\t\r\n", 1),
+    ] {
+        for writes in [Writes::One, Writes::OctetByOctet] {
+            let pongs = wire.pongs();
+            message_passes_behind(&world, &wire, before, writes).await;
+            // What answers it came before the answer to the request behind it.
+            assert_eq!(wire.pongs(), pongs + pings, "after {before:?}");
+        }
     }
     wire.ping(SOON).await.unwrap();
     assert!(wire.is_live());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_stranger_with_nothing_but_white_space_loses_its_connection_like_a_silent_one() {
+    let world = World::with(|t| {
+        t.section("[limits]").text("first_message", "1s");
+    })
+    .await;
+    let mallory = world.client("mallory").await;
+    let wire = mallory.wire();
+    let white = [b" ".repeat(16_000), b"\t\r\n".to_vec()].concat();
+    while wire.send_raw(&white).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let closed = world
+        .edge
+        .log
+        .wait("connection_closed", |_| true)
+        .await
+        .unwrap();
+    assert_eq!(closed["reason"], "no_first_message");
+    assert_eq!(wire.pongs(), 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn white_space_keeps_a_client_that_has_spoken_for_as_long_as_any_keep_alive() {
+    let world = World::with(|t| {
+        t.section("[limits]").text("client_idle", "2s");
+    })
+    .await;
+    let alice = world.client("alice").await;
+    message_passes(&alice, &world.fe01).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    alice.wire().send_raw(b" ").await.unwrap();
+    let closed = world
+        .edge
+        .log
+        .wait("connection_closed", |_| true)
+        .await
+        .unwrap();
+    assert_eq!(closed["reason"], "idle");
+    // Two seconds after the blank, not after the message.
+    assert!(closed["open_ms"].as_u64().unwrap() >= 2650, "{closed}");
     world.stop().await;
 }

@@ -59,6 +59,55 @@ fn a_pong_that_is_due_is_no_half_of_a_ping() {
 }
 
 #[test]
+fn a_pong_with_a_message_behind_it_is_taken_for_the_pong() {
+    let mut framer = Framer::default();
+    framer.expect_pong();
+    assert_eq!(
+        scan(&mut framer, format!("\r\n{SMALL}").as_bytes()),
+        "skip 2"
+    );
+    assert_eq!(scan(&mut framer, SMALL.as_bytes()), "message 31");
+    assert_eq!(scan(&mut framer, b"\r\n"), "skip 2");
+    assert_eq!(scan(&mut framer, b"\r\n"), "ping 2");
+}
+
+#[test]
+fn blanks_and_tabs_between_messages_are_skipped_and_never_answered() {
+    assert_eq!(once(b" "), "skip 1");
+    assert_eq!(once(b"\t \t\r\n"), "skip 3");
+    assert_eq!(once(format!(" \t{SMALL}").as_bytes()), "skip 2");
+    assert_eq!(once(&[b' '; 100_000]), "skip 100000");
+    let mut framer = Framer::default();
+    // Two line ends with a blank between them are no ping, however they arrive.
+    for octets in ["\r\n", " ", "\r\n", "\t"] {
+        let expected = format!("skip {}", octets.len());
+        assert_eq!(scan(&mut framer, octets.as_bytes()), expected);
+    }
+    assert_eq!(scan(&mut framer, b"\r\n \r\n"), "skip 2");
+    assert_eq!(scan(&mut framer, b" \r\n"), "skip 1");
+    assert_eq!(scan(&mut framer, b"\r\n"), "skip 2");
+    assert_eq!(scan(&mut framer, b"\r\n"), "ping 2");
+    // What follows must still begin a message.
+    assert_eq!(scan(&mut framer, b" "), "skip 1");
+    assert_eq!(scan(&mut framer, b"\n"), "400 bare_lf None");
+    assert_eq!(scan(&mut framer, b"\r "), "400 bare_cr None");
+    assert_eq!(scan(&mut framer, SMALL.as_bytes()), "message 31");
+}
+
+#[test]
+fn a_line_that_begins_with_white_space_inside_a_message_is_no_keep_alive() {
+    let octets = b" OPTIONS sip:a SIP/2.0\r\nx: a\r\n \r\n\t\r\nl: 2\r\n\r\n \t ";
+    let mut framer = Framer::default();
+    assert_eq!(scan(&mut framer, octets), "skip 1");
+    let Ok(Scan::Message(message)) = framer.scan(&octets[1..], &LIMITS) else {
+        panic!("no message");
+    };
+    assert_eq!(message.bytes(), &octets[1..octets.len() - 1]);
+    assert_eq!(message.body(), b" \t");
+    assert_eq!(scan(&mut framer, b" "), "skip 1");
+}
+
+#[test]
 fn a_half_ping_is_forgotten_when_a_message_follows() {
     let mut framer = Framer::default();
     assert_eq!(scan(&mut framer, b"\r\n"), "skip 2");

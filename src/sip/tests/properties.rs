@@ -118,24 +118,51 @@ fn values(octets: &[u8], name: HeaderName) -> Vec<String> {
     values.map(|v| text(v.unwrap()).to_owned()).collect()
 }
 
-fn frames(octets: &[u8], cuts: &[usize]) -> (Vec<usize>, Option<&'static str>) {
+/// What a stream was found to consist of.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Frames {
+    messages: Vec<Vec<u8>>,
+    pings: usize,
+    /// Octets that the framer still waits with.
+    held: usize,
+    error: Option<&'static str>,
+}
+
+/// Scans octets that arrive up to each of `cuts` in turn, and then to the end.
+fn frames(octets: &[u8], cuts: &[usize]) -> Frames {
     let mut framer = Framer::default();
-    let (mut seen, mut from) = (Vec::new(), 0);
+    let (mut found, mut from) = (Frames::default(), 0);
     for &to in cuts.iter().chain([&octets.len()]) {
         loop {
             match framer.scan(&octets[from..to], &LIMITS) {
                 Ok(Scan::Incomplete(_)) => break,
-                Ok(Scan::Ping(n) | Scan::Skip(n)) => from += n,
+                Ok(Scan::Ping(n)) => {
+                    found.pings += n.div_ceil(4);
+                    from += n;
+                }
+                Ok(Scan::Skip(n)) => from += n,
                 Ok(Scan::Message(m)) => {
-                    seen.push(m.bytes().len());
+                    found.messages.push(m.bytes().to_vec());
                     from += m.bytes().len();
                 }
-                Err(e) => return (seen, Some(e.rule)),
+                Err(e) => {
+                    found.error = Some(e.rule);
+                    return found;
+                }
             }
             assert!(from <= to);
         }
     }
-    (seen, None)
+    found.held = octets.len() - from;
+    found
+}
+
+/// Between messages: blanks and tabs, or so many CRLFs.
+fn between() -> impl Strategy<Value = (String, usize)> {
+    prop_oneof![
+        "[ \t]{1,5}".prop_map(|blanks| (blanks, 0)),
+        (1_usize..6).prop_map(|crlfs| ("\r\n".repeat(crlfs), crlfs)),
+    ]
 }
 
 proptest! {
@@ -184,7 +211,8 @@ proptest! {
             4 => request().prop_map(String::into_bytes),
             1 => Just(b"\r\n\r\n".to_vec()),
             1 => Just(b"\r\n".to_vec()),
-            1 => "[aA:\r\n ]{0,12}".prop_map(String::into_bytes),
+            1 => "[ \t]{1,4}".prop_map(String::into_bytes),
+            1 => "[aA:\r\n \t]{0,12}".prop_map(String::into_bytes),
         ], 0..4),
         cuts in prop::collection::vec(0_usize..2000, 0..6),
     ) {
@@ -195,6 +223,37 @@ proptest! {
         prop_assert_eq!(&frames(&octets, &cuts), &whole);
         let each: Vec<usize> = (0..octets.len()).collect();
         prop_assert_eq!(&frames(&octets, &each), &whole);
+    }
+
+    #[test]
+    fn white_space_between_messages_leaves_them_whole_and_only_pairs_of_line_ends_are_pings(
+        stream in prop::collection::vec((
+            prop::collection::vec(between(), 0..5),
+            request().prop_filter("fits the limits", |r| r.len() <= LIMITS.head),
+        ), 1..4),
+        cuts in prop::collection::vec(0_usize..1000, 0..8),
+    ) {
+        let (mut octets, mut messages, mut pings) = (Vec::new(), Vec::new(), 0);
+        for (spaces, message) in stream {
+            let mut crlfs = 0;
+            for (text, of_those) in spaces {
+                octets.extend_from_slice(text.as_bytes());
+                if of_those == 0 {
+                    pings += crlfs / 2;
+                    crlfs = 0;
+                }
+                crlfs += of_those;
+            }
+            pings += crlfs / 2;
+            octets.extend_from_slice(message.as_bytes());
+            messages.push(message.into_bytes());
+        }
+        let expected = Frames { messages, pings, held: 0, error: None };
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|at| at.min(octets.len())).collect();
+        cuts.sort_unstable();
+        prop_assert_eq!(&frames(&octets, &cuts), &expected);
+        let each: Vec<usize> = (0..octets.len()).collect();
+        prop_assert_eq!(&frames(&octets, &each), &expected);
     }
 
     #[test]
