@@ -1,50 +1,112 @@
 //! `sipward check FILE`: every fault of a topology at once, or the policy that results from it.
+mod outlook;
+
+use super::target::Target;
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{
     self, Accept, CertificateFacts, Fault, FieldRules, FieldTrust, Identity, KeyPair, Lookup,
     NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Revocation, RevocationScope, Stage, Strategy,
     Topology, TrustSet, Window, limits, show_duration, show_time,
 };
-use crate::trust::Generation;
+use crate::trust::{Foreseen, Generation};
+use outlook::PeersSeen;
 use rustls_pki_types::UnixTime;
+use serde::Serialize;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The command with its arguments.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Check {
-    /// The topology file.
+    /// The topology file
     pub file: PathBuf,
+    /// The control socket of the daemon that is asked what peers have shown, if not the one that the file names
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was found, for programs.
+#[derive(Serialize)]
+struct Found<'a> {
+    file: &'a Path,
+    good: bool,
+    /// Why it would not be loaded.
+    faults: &'a [Fault],
+    /// What works but will surprise.
+    warnings: Vec<&'a Fault>,
+    /// What ends of the file itself, the next first.
+    forecast: Vec<Foreseen>,
+    /// `None`: the file has faults.
+    peers_seen: Option<PeersSeen>,
 }
 
 impl Check {
-    /// Loads the topology as `run` would, and writes its faults or its policy to `out`; whether it is good.
+    /// Loads the topology as `run` would, and writes its faults or its policy to `out`; whether it is good. A daemon that
+    /// runs is asked what peers have shown; that none does is told, and is no fault.
     ///
     /// # Errors
     /// When `out` cannot be written to.
     pub fn run(self, at: UnixTime, out: &mut dyn Write) -> io::Result<bool> {
         let generation =
             topology::load(&self.file, at).and_then(|topology| Generation::build(1, topology, at));
-        match generation {
+        match &generation {
             Ok(generation) => {
-                policy(&generation, at, out)?;
-                Ok(true)
+                let target = Target {
+                    socket: self.socket,
+                    config: Some(self.file.clone()),
+                };
+                let peers_seen = PeersSeen::ask(&target, generation, at);
+                if self.json {
+                    let found = Found {
+                        file: &self.file,
+                        good: true,
+                        faults: &[],
+                        warnings: warnings(generation).collect(),
+                        forecast: generation.forecast(at),
+                        peers_seen: Some(peers_seen),
+                    };
+                    super::write_json(&found, out)?;
+                } else {
+                    policy(generation, &peers_seen, at, out)?;
+                }
+            }
+            Err(faults) if self.json => {
+                let found = Found {
+                    file: &self.file,
+                    good: false,
+                    faults,
+                    warnings: Vec::new(),
+                    forecast: Vec::new(),
+                    peers_seen: None,
+                };
+                super::write_json(&found, out)?;
             }
             Err(faults) => {
-                print_faults(&faults, out)?;
+                print_faults(faults, out)?;
                 let count = counted(faults.len(), "fault");
                 writeln!(
                     out,
                     "{}: {count}; nothing would be loaded",
                     self.file.display()
                 )?;
-                Ok(false)
             }
         }
+        Ok(generation.is_ok())
     }
 }
 
-pub(super) fn print_faults(faults: &[Fault], out: &mut dyn Write) -> io::Result<()> {
+fn warnings(generation: &Generation) -> impl Iterator<Item = &Fault> {
+    let topology = generation.topology();
+    topology.warnings().iter().chain(generation.notes())
+}
+
+pub(super) fn print_faults<'a>(
+    faults: impl IntoIterator<Item = &'a Fault>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for fault in faults {
         writeln!(out, "{fault}")?;
     }
@@ -60,19 +122,23 @@ fn counted(count: usize, noun: &str) -> String {
 }
 
 /// The policy of a good topology, for an operator to read.
-fn policy(generation: &Generation, at: UnixTime, out: &mut dyn Write) -> io::Result<()> {
+fn policy(
+    generation: &Generation,
+    peers_seen: &PeersSeen,
+    at: UnixTime,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let topology = generation.topology();
     let mut page = Page {
         out,
         now: i64::try_from(at.as_secs()).unwrap_or(i64::MAX),
     };
-    let notes = generation.notes();
-    let warnings = topology.warnings().len() + notes.len();
+    let warned = warnings(generation).count();
     writeln!(
         page.out,
         "{}: good, {}",
         topology.path().display(),
-        counted(warnings, "warning")
+        counted(warned, "warning")
     )?;
     node(topology, &mut page)?;
     identities(topology, &mut page)?;
@@ -86,11 +152,11 @@ fn policy(generation: &Generation, at: UnixTime, out: &mut dyn Write) -> io::Res
     clients(topology, &mut page)?;
     boundary(topology, &mut page)?;
     settings(topology, &mut page)?;
-    forecast(generation, at, &mut page)?;
-    if warnings > 0 {
+    outlook::of_the_file(&generation.forecast(at), &mut page)?;
+    peers_seen.show(topology, &mut page)?;
+    if warned > 0 {
         page.title("Warnings")?;
-        print_faults(topology.warnings(), page.out)?;
-        print_faults(notes, page.out)?;
+        print_faults(warnings(generation), page.out)?;
     }
     Ok(())
 }
@@ -531,25 +597,6 @@ fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
         "the home pool, whatever the Request-URI says",
     )?;
     page.field("in a dialog", "where the Route that we signed says")
-}
-
-/// What ends next; the rest is far away.
-const FORESEEN: usize = 12;
-
-fn forecast(generation: &Generation, at: UnixTime, page: &mut Page<'_>) -> io::Result<()> {
-    let ends = generation.forecast(at);
-    if ends.is_empty() {
-        return Ok(());
-    }
-    page.title("Forecast: what ends, and when")?;
-    for end in ends.iter().take(FORESEEN) {
-        let until = page.until(i64::try_from(end.at).unwrap_or(i64::MAX));
-        page.item(&until, &format!("{} (line {})", end.what, end.line))?;
-    }
-    if let Some(more @ 1..) = ends.len().checked_sub(FORESEEN) {
-        page.item(&format!("{more} more later"), "")?;
-    }
-    Ok(())
 }
 
 fn settings(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {

@@ -77,11 +77,8 @@ enum Command {
         #[arg(default_value = target::DEFAULT_TOPOLOGY)]
         file: PathBuf,
     },
-    /// Load a topology and show every fault, or the policy that results
-    Check {
-        /// The topology file
-        file: PathBuf,
-    },
+    /// Load a topology and show every fault, or the policy that results and what will end when
+    Check(check::Check),
     /// Show figures of the running daemon
     Status {
         #[command(flatten)]
@@ -135,7 +132,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Run { file } => run::Run { file }.run(),
-        Command::Check { file } => checked(check::Check { file }),
+        Command::Check(check) => checked(check),
         Command::Status { target, json } => {
             status::Status { target, json }.run(&mut std::io::stdout().lock())
         }

@@ -1,6 +1,6 @@
 //! Which running daemon a command is for, and asking it.
 use super::Exit;
-use crate::daemon::control::{self, AskError, Reply, Request};
+use crate::daemon::control::{self, AskError, Refusal, Reply, Request};
 use clap::Args;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,25 @@ pub struct Target {
     pub config: Option<PathBuf>,
 }
 
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswered {
+    /// Nobody answers, or not in words that we know.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The daemon refuses.
+    #[error("{code}: {what}")]
+    Refused {
+        /// The refusal's identifier.
+        code: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// A reply to another question.
+    #[error("the daemon answers something else than it was asked")]
+    Unexpected,
+}
+
 /// Of a topology, only what tells where its socket is: a file with faults elsewhere must not lock the operator out.
 #[derive(Deserialize)]
 struct OnlyAdmin {
@@ -37,22 +56,38 @@ impl Target {
     /// # Errors
     /// [`Exit::NoDaemon`] when nobody answers, [`Exit::Internal`] when it refuses or cannot be understood.
     pub(super) fn ask(&self, request: &Request, patience: Duration) -> Result<Reply, Exit> {
-        let reply = control::ask(&self.socket(), request, patience).map_err(|error| {
-            eprintln!("sipward: {error}");
-            match error {
-                AskError::NoDaemon { .. } | AskError::NoAnswer { .. } => Exit::NoDaemon,
-                AskError::Unknown(_) => Exit::Internal,
+        self.try_ask(request, patience).map_err(|why| {
+            eprintln!("sipward: {why}");
+            match why {
+                Unanswered::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. }) => {
+                    Exit::NoDaemon
+                }
+                Unanswered::Ask(AskError::Unknown(_))
+                | Unanswered::Refused { .. }
+                | Unanswered::Unexpected => Exit::Internal,
             }
-        })?;
-        if let Reply::Error(refusal) = reply {
-            eprintln!("sipward: {}: {}", refusal.code.code(), refusal.what);
-            return Err(Exit::Internal);
+        })
+    }
+
+    /// Sends a request and gives the reply.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn try_ask(
+        &self,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Reply, Unanswered> {
+        let reply = control::ask(&self.socket(), request, patience)?;
+        if let Reply::Error(Refusal { code, what }) = reply {
+            let code = code.code();
+            return Err(Unanswered::Refused { code, what });
         }
         Ok(reply)
     }
 
     /// The socket that is named, or the one that the topology names, or the first default place that exists.
-    fn socket(&self) -> PathBuf {
+    pub(super) fn socket(&self) -> PathBuf {
         if let Some(socket) = &self.socket {
             return socket.clone();
         }
@@ -78,7 +113,7 @@ fn named_by(topology: &Path) -> Option<PathBuf> {
 
 /// A reply to another question than the one that was asked.
 pub(super) fn unexpected() -> Exit {
-    eprintln!("sipward: the daemon answers something else than it was asked");
+    eprintln!("sipward: {}", Unanswered::Unexpected);
     Exit::Internal
 }
 

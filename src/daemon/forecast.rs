@@ -35,7 +35,7 @@ impl Daemon {
 
 /// The forecast of a generation, with the chains that were seen, the latest first.
 fn foresee(generation: &Generation, seen: &[SeenChain], now: UnixTime) -> Event {
-    let outlook = generation.outlook(seen, now);
+    let outlook = generation.outlook(seen.iter().filter_map(SeenChain::accepted), now);
     let mut ends = generation.forecast(now);
     ends.extend(outlook.ends);
     ends.sort();

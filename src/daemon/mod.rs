@@ -307,6 +307,7 @@ impl Daemon {
         });
         let seen = seen.collect();
         Inventory {
+            topology: self.path.clone(),
             generation: generation.number(),
             outline: Outline::of(generation.topology()),
             clients: links.clients,

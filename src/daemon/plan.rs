@@ -232,20 +232,8 @@ fn detail(decision: &Decision, live: &LivePeer) -> Option<String> {
 /// What the new generation says of a chain that was seen.
 fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Verdict {
     let chain = held.chain(seen.chain);
-    let direction = if seen.then.direction == Direction::Outbound.word() {
-        Direction::Outbound
-    } else {
-        Direction::Inbound
-    };
-    // A peer that was dialled and is gone: whoever else is listed is not meant.
-    let dialled = seen.then.peer.as_deref();
-    let presented = Presented {
-        chain: &chain,
-        expected: dialled
-            .and_then(|fqdn| new.topology().peer_by_fqdn(fqdn))
-            .filter(|_| direction == Direction::Outbound),
-        staple: None,
-    };
+    let direction = seen.then.direction();
+    let presented = Presented::again(&chain, seen.then.peer.as_deref(), direction, new);
     let decision = match decide(&presented, direction, new, at) {
         Ok(peer) => std::sync::Arc::clone(peer.decision()),
         Err(decision) => decision,

@@ -1,6 +1,7 @@
 //! What a loaded topology holds: nodes, identities, trust sets, listeners, peers, pools and limits.
 use super::{Boundary, CrlSource, FieldTrust, HeldCrl, NamedFile, PeerBoundary, Pin, Window};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -762,7 +763,7 @@ impl Topology {
 }
 
 /// Something in a topology that must be mended before it can be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// The file that is wrong (the topology or one that it names).
     pub file: PathBuf,

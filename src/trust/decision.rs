@@ -41,6 +41,22 @@ impl<'a> Presented<'a> {
         }
     }
 
+    /// A chain that was presented before, as `generation` would judge it now. `peer` is the FQDN that it spoke for, or that
+    /// was dialled: one that was dialled and is gone from the topology leaves nobody to be expected.
+    pub fn again(
+        chain: &'a [CertificateDer<'a>],
+        peer: Option<&str>,
+        direction: Direction,
+        generation: &Generation,
+    ) -> Self {
+        let named = peer.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
+        Self {
+            chain,
+            expected: named.filter(|_| direction == Direction::Outbound),
+            staple: None,
+        }
+    }
+
     /// The same with a stapled OCSP response; empty octets are none.
     pub fn with_staple(self, response: &'a [u8]) -> Self {
         Self {

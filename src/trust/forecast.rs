@@ -1,7 +1,7 @@
 //! What will break, and when: everything that a generation rests on and that ends by itself, in the order of time, and
 //! what peers showed last that ends, or that only a relaxed policy lets in.
 use super::decision::strict_purpose_refuses;
-use super::{Generation, SeenChain, Verdict, decide};
+use super::{Generation, Presented, Shown, decide};
 use crate::topology::{CertificateFacts, Revocation, TrustSet, Window, show_moment};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Serialize;
@@ -30,29 +30,62 @@ impl fmt::Display for Foreseen {
 }
 
 /// What is foreseen of the peers, by the chains that they have shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PeerOutlook {
     /// What is accepted now and will not be later, the next first.
     pub ends: Vec<Foreseen>,
     /// FQDNs of the peers that get in only because their `purpose` is not strict.
     pub relaxed: Vec<String>,
+    /// What was accepted when it was shown and is no longer.
+    pub refused: Vec<Lapsed>,
+}
+
+/// A chain that a peer showed last, and that is accepted no longer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Lapsed {
+    /// The peer's FQDN.
+    pub peer: String,
+    /// `inbound` or `outbound`.
+    pub direction: &'static str,
+    /// The reason code.
+    pub reason: &'static str,
+    /// What makes it understandable.
+    pub detail: Option<String>,
+    /// The line of the topology that decides.
+    pub line: Option<u32>,
 }
 
 impl Generation {
-    /// What is foreseen of each peer by the chain that it showed last in each direction, of those in `seen` (the latest
-    /// first) that were accepted. One that would be refused now has nothing more to lose.
-    pub fn outlook(&self, seen: &[SeenChain], now: UnixTime) -> PeerOutlook {
+    /// What is foreseen of each peer by the chain that it showed last in each direction, of `shown`, the latest first.
+    /// Peers that this generation does not name are left out.
+    pub fn outlook<'a>(
+        &self,
+        shown: impl IntoIterator<Item = Shown<'a>>,
+        now: UnixTime,
+    ) -> PeerOutlook {
         let mut ends = BTreeSet::new();
         let mut relaxed = BTreeSet::new();
+        let mut refused = BTreeSet::new();
         let mut told = HashSet::new();
-        for seen in seen {
-            let then = &seen.decision;
-            if then.verdict == Verdict::Refuse || !told.insert((&then.peer_fqdn, then.direction)) {
+        for shown in shown {
+            let direction = shown.direction;
+            let named = self.topology().peer_by_fqdn(shown.peer);
+            if named.is_none() || !told.insert((shown.peer, direction)) {
                 continue;
             }
-            let presented = seen.presented_to(self);
-            let Ok(accepted) = decide(&presented, then.direction, self, now) else {
-                continue;
+            let presented = Presented::again(&shown.chain, Some(shown.peer), direction, self);
+            let accepted = match decide(&presented, direction, self, now) {
+                Ok(accepted) => accepted,
+                Err(refusal) => {
+                    refused.insert(Lapsed {
+                        peer: shown.peer.to_owned(),
+                        direction: direction.word(),
+                        reason: refusal.reason.code(),
+                        detail: refusal.detail.clone(),
+                        line: refusal.line,
+                    });
+                    continue;
+                }
             };
             let peer = self.topology().peer(accepted.peer());
             let decision = accepted.decision();
@@ -66,13 +99,14 @@ impl Generation {
                 ),
                 line: peer.line,
             }));
-            if strict_purpose_refuses(&presented, then.direction, self, now) {
+            if strict_purpose_refuses(&presented, direction, self, now) {
                 relaxed.insert(peer.fqdn.to_string());
             }
         }
         PeerOutlook {
             ends: ends.into_iter().collect(),
             relaxed: relaxed.into_iter().collect(),
+            refused: refused.into_iter().collect(),
         }
     }
 

@@ -30,10 +30,10 @@ mod tests;
 pub use admission::RefusedCrl;
 pub use decision::{Decision, MatchedKind, PeerId, Presented, Verdict, decide, fingerprint};
 pub use explain::{Explanation, SmallestChange, explain};
-pub use forecast::{Foreseen, PeerOutlook};
+pub use forecast::{Foreseen, Lapsed, PeerOutlook};
 pub use generation::{Generation, Read, Refreshed};
 pub use reason::{Reason, Step};
-pub use seen::{SeenChain, SeenChains};
+pub use seen::{SeenChain, SeenChains, Shown};
 pub use trace::{ExplainedStep, Outcome};
 pub use verifier::{InboundVerifier, OutboundVerifier};
 

@@ -3,6 +3,7 @@
 use super::{Decision, Generation, Presented, Verdict};
 use crate::topology::Direction;
 use rustls_pki_types::{CertificateDer, UnixTime};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,22 +42,38 @@ pub struct SeenChain {
 }
 
 impl SeenChain {
-    /// The chain as it would be presented to another generation. A peer that was dialled and is gone from the topology
-    /// leaves nobody to be expected.
+    /// The chain as it would be presented to another generation.
     pub fn presented_to(&self, generation: &Generation) -> Presented<'_> {
-        let dialled = self.decision.peer_fqdn.as_deref();
-        let dialled = dialled.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
-        Presented {
-            chain: &self.chain,
-            expected: dialled.filter(|_| self.decision.direction == Direction::Outbound),
-            staple: None,
-        }
+        let peer = self.decision.peer_fqdn.as_deref();
+        Presented::again(&self.chain, peer, self.decision.direction, generation)
+    }
+
+    /// Who was accepted with it; `None`: it was refused.
+    pub fn accepted(&self) -> Option<Shown<'_>> {
+        let fqdn = self.decision.peer_fqdn.as_deref();
+        let accepted = self.decision.verdict == Verdict::Accept;
+        fqdn.filter(|_| accepted).map(|peer| Shown {
+            peer,
+            direction: self.decision.direction,
+            chain: Cow::Borrowed(&self.chain),
+        })
     }
 
     /// Octets of its certificates.
     pub(super) fn octets(&self) -> usize {
         self.chain.iter().map(|c| c.as_ref().len()).sum()
     }
+}
+
+/// A chain that a peer has shown, and was accepted with.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    /// The peer's FQDN.
+    pub peer: &'a str,
+    /// Which way the connection was made.
+    pub direction: Direction,
+    /// Leaf first.
+    pub chain: Cow<'a, [CertificateDer<'static>]>,
 }
 
 /// The store; shared by all shards, and touched once for each handshake with a certificate.

@@ -4,6 +4,8 @@ mod calls;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod control;

@@ -2,12 +2,14 @@
 //! an outline of the topology that serves.
 use super::protocol::PastDecision;
 use crate::topology::{Fixed, Topology};
+use crate::trust::{Shown, Verdict};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// What a topology routes and what of it is fixed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +89,9 @@ pub struct SeenNow {
 /// What the running daemon holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Inventory {
+    /// The topology file.
+    #[serde(default)]
+    pub topology: PathBuf,
     /// The generation that serves.
     pub generation: u64,
     /// Its outline.
@@ -104,6 +109,19 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// The chains that peers were accepted with, the latest first.
+    pub fn accepted(&self) -> impl Iterator<Item = Shown<'_>> {
+        let accepted = self.seen.iter();
+        let accepted = accepted.filter(|seen| seen.then.verdict == Verdict::Accept.word());
+        accepted.filter_map(|seen| {
+            Some(Shown {
+                peer: seen.then.peer.as_deref()?,
+                direction: seen.then.direction(),
+                chain: self.chain(seen.chain).into(),
+            })
+        })
+    }
+
     /// The certificates of a chain; what cannot be read is left out, and then refused.
     pub fn chain(&self, index: usize) -> Vec<CertificateDer<'static>> {
         let chain = self.chains.get(index).map(Vec::as_slice);

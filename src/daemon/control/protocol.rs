@@ -1,5 +1,6 @@
 //! What is said over the control socket: requests and replies, each one line of JSON.
 use super::inventory::Inventory;
+use crate::topology::Direction;
 use crate::trust::{Explanation, SeenChain};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -235,6 +236,17 @@ pub struct PastDecision {
     pub last: u64,
     /// How often.
     pub times: u64,
+}
+
+impl PastDecision {
+    /// Which way the connection was made.
+    pub fn direction(&self) -> Direction {
+        if self.direction == Direction::Outbound.word() {
+            Direction::Outbound
+        } else {
+            Direction::Inbound
+        }
+    }
 }
 
 impl From<&SeenChain> for PastDecision {

@@ -2,8 +2,8 @@
 use super::{World, later};
 use crate::lab::pki::{self, Authority, Issued, LeafSpec, Usage};
 use crate::topology::{Direction, PeerKind, PurposePolicy};
-use crate::trust::{Generation, PeerOutlook, Presented, SeenChains, decide};
-use rustls_pki_types::CertificateDer;
+use crate::trust::{Generation, PeerOutlook, Presented, SeenChain, SeenChains, decide};
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 const FE01: &str = "fe01.contoso.test";
 const FE02: &str = "fe02.contoso.test";
@@ -41,6 +41,11 @@ fn show(to: &SeenChains, generation: &Generation, chain: &[CertificateDer<'_>], 
     }
 }
 
+fn outlook_of(generation: &Generation, seen: &SeenChains, at: UnixTime) -> PeerOutlook {
+    let all = seen.all();
+    generation.outlook(all.iter().filter_map(SeenChain::accepted), at)
+}
+
 fn days_left(outlook: &PeerOutlook) -> Vec<u64> {
     let now = pki::now().as_secs();
     let ends = outlook.ends.iter();
@@ -60,7 +65,7 @@ fn of_each_peer_the_chain_that_it_showed_last_is_told_with_its_end() {
             show(&seen, &generation, &issued.chain, Direction::Outbound);
         }
     }
-    let outlook = generation.outlook(&seen.all(), pki::now());
+    let outlook = outlook_of(&generation, &seen, pki::now());
     assert_eq!(days_left(&outlook), [20, 40]);
     assert_eq!(outlook.ends[0].kind, "peer_certificate");
     assert_eq!((outlook.ends[0].line, outlook.ends[1].line), (100, 101));
@@ -80,18 +85,23 @@ fn who_gets_in_only_by_a_relaxed_purpose_is_named() {
     show(&seen, &generation, &both.chain, Direction::Inbound);
     // As a server, serverAuth is what it must have.
     assert!(
-        generation
-            .outlook(&seen.all(), pki::now())
+        outlook_of(&generation, &seen, pki::now())
             .relaxed
             .is_empty()
     );
     show(&seen, &generation, &server.chain, Direction::Inbound);
-    assert_eq!(generation.outlook(&seen.all(), pki::now()).relaxed, [FE01]);
+    assert_eq!(outlook_of(&generation, &seen, pki::now()).relaxed, [FE01]);
     // A generation that is strict refuses it, and warns of nothing.
     let strict = world(&root, PurposePolicy::Strict);
-    let outlook = strict.outlook(&seen.all(), pki::now());
+    let outlook = outlook_of(&strict, &seen, pki::now());
     assert!(outlook.relaxed.is_empty());
     assert_eq!(outlook.ends.len(), 2, "{outlook:?}");
+    let refused: Vec<_> = outlook
+        .refused
+        .iter()
+        .map(|l| (l.direction, l.reason))
+        .collect();
+    assert_eq!(refused, [("inbound", "eku_unsuitable")]);
 }
 
 #[test]
@@ -107,7 +117,7 @@ fn an_intermediate_counts_for_the_purpose_too() {
     let both = leaf(&issuing, FE01, &[Usage::Server, Usage::Client], 90);
     let seen = SeenChains::default();
     show(&seen, &generation, &both.chain, Direction::Inbound);
-    assert_eq!(generation.outlook(&seen.all(), pki::now()).relaxed, [FE01]);
+    assert_eq!(outlook_of(&generation, &seen, pki::now()).relaxed, [FE01]);
 }
 
 #[test]
@@ -119,11 +129,17 @@ fn what_was_refused_or_has_ended_is_not_foreseen() {
     let foreign = leaf(&stranger, FE01, &[], 90);
     show(&seen, &generation, &foreign.chain, Direction::Inbound);
     assert_eq!(seen.all().len(), 1);
-    let outlook = generation.outlook(&seen.all(), pki::now());
+    let outlook = outlook_of(&generation, &seen, pki::now());
     assert_eq!(outlook, PeerOutlook::default());
     let good = leaf(&root, FE02, &[], 10);
     show(&seen, &generation, &good.chain, Direction::Inbound);
-    assert_eq!(generation.outlook(&seen.all(), pki::now()).ends.len(), 1);
-    let over = generation.outlook(&seen.all(), later(11 * 86_400));
-    assert_eq!(over, PeerOutlook::default());
+    assert_eq!(outlook_of(&generation, &seen, pki::now()).ends.len(), 1);
+    let over = outlook_of(&generation, &seen, later(11 * 86_400));
+    assert!(over.ends.is_empty() && over.relaxed.is_empty(), "{over:?}");
+    let lapsed: Vec<_> = over
+        .refused
+        .iter()
+        .map(|l| (l.peer.as_str(), l.reason))
+        .collect();
+    assert_eq!(lapsed, [(FE02, "expired")]);
 }

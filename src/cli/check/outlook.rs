@@ -1,0 +1,140 @@
+//! What will break and when: of the file itself, and of what peers have shown to the daemon that runs, judged by the file.
+use super::Page;
+use crate::cli::target::{Target, Unanswered};
+use crate::daemon::control::{Reply, Request};
+use crate::topology::Topology;
+use crate::trust::{Foreseen, Generation, PeerOutlook};
+use rustls_pki_types::UnixTime;
+use serde::Serialize;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long the daemon may take to tell what it has seen.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What ends next; the rest is far away.
+const SHOWN: usize = 12;
+
+/// What ends of the file itself.
+pub(super) fn of_the_file(ends: &[Foreseen], page: &mut Page<'_>) -> io::Result<()> {
+    if ends.is_empty() {
+        return Ok(());
+    }
+    page.title("Forecast: what ends, and when")?;
+    next(ends, page)
+}
+
+fn next(ends: &[Foreseen], page: &mut Page<'_>) -> io::Result<()> {
+    for end in ends.iter().take(SHOWN) {
+        let until = page.until(i64::try_from(end.at).unwrap_or(i64::MAX));
+        page.item(&until, &format!("{} (line {})", end.what, end.line))?;
+    }
+    if let Some(more @ 1..) = ends.len().checked_sub(SHOWN) {
+        page.item(&format!("{more} more later"), "")?;
+    }
+    Ok(())
+}
+
+/// What peers showed last.
+#[derive(Debug, Serialize)]
+pub(super) struct PeersSeen {
+    /// Where the daemon was asked.
+    socket: PathBuf,
+    /// What it has seen, if it answered.
+    seen: Option<Seen>,
+    /// Why nothing was looked at.
+    not_looked_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Seen {
+    /// The topology that the daemon serves.
+    topology: PathBuf,
+    /// Its generation.
+    generation: u64,
+    #[serde(flatten)]
+    outlook: PeerOutlook,
+}
+
+impl PeersSeen {
+    /// Asks the daemon, and judges by `generation` what it has seen.
+    pub(super) fn ask(target: &Target, generation: &Generation, at: UnixTime) -> Self {
+        let (seen, not_looked_at) = match seen(target, generation, at) {
+            Ok(seen) => (Some(seen), None),
+            Err(why) => (None, Some(why.to_string())),
+        };
+        Self {
+            socket: target.socket(),
+            seen,
+            not_looked_at,
+        }
+    }
+
+    pub(super) fn show(&self, topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+        page.title("Peers' certificates last seen: what ends, and what rests on a relaxed policy")?;
+        let Some(seen) = &self.seen else {
+            let why = self.not_looked_at.as_deref().unwrap_or_default();
+            page.item("not looked at:", why)?;
+            return page.item(
+                "only a running daemon knows them; --socket PATH names one",
+                "",
+            );
+        };
+        page.item(
+            "seen by the daemon at",
+            &format!(
+                "{} (generation {} of {}), judged by this file",
+                self.socket.display(),
+                seen.generation,
+                seen.topology.display()
+            ),
+        )?;
+        let PeerOutlook {
+            ends,
+            relaxed,
+            refused,
+        } = &seen.outlook;
+        for lapsed in refused {
+            let detail = lapsed.detail.as_deref();
+            let detail = detail.map_or_else(String::new, |detail| format!(", {detail}"));
+            let line = lapsed.line.map(|line| format!(" (line {line})"));
+            page.item(
+                "refused now:",
+                &format!(
+                    "what peer {} showed last ({}): {}{detail}{}",
+                    lapsed.peer,
+                    lapsed.direction,
+                    lapsed.reason,
+                    line.unwrap_or_default()
+                ),
+            )?;
+        }
+        next(ends, page)?;
+        for fqdn in relaxed {
+            let line = topology.peer_by_fqdn(fqdn).map(|r| topology.peer(r).line);
+            page.item(
+                "relaxed purpose:",
+                &format!(
+                    "peer {fqdn} gets in only because its purpose is not \"strict\" (line {})",
+                    line.unwrap_or(0)
+                ),
+            )?;
+        }
+        if ends.is_empty() && relaxed.is_empty() && refused.is_empty() {
+            page.item("no peer of this file has connected since its start", "")?;
+        }
+        Ok(())
+    }
+}
+
+fn seen(target: &Target, generation: &Generation, at: UnixTime) -> Result<Seen, Unanswered> {
+    let reply = target.try_ask(&Request::Inventory {}, PATIENCE)?;
+    let Reply::Inventory(held) = reply else {
+        return Err(Unanswered::Unexpected);
+    };
+    Ok(Seen {
+        outlook: generation.outlook(held.accepted(), at),
+        topology: held.topology,
+        generation: held.generation,
+    })
+}
