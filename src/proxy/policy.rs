@@ -132,7 +132,7 @@ fn targets(
     match (who, asks.token) {
         (Standing::Client(link), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, links).and_then(|leg| match leg {
-                TokenLeg::Peer(key) => in_dialog(key, routing, links),
+                TokenLeg::Peer(key) => in_dialog(who, key, routing, links),
                 // Clients speak to peers only: a token never takes a client to a client.
                 TokenLeg::Flow(flow) if flow == link => Err(Reason::TokenNotForOrigin),
                 TokenLeg::Flow(_) => Err(Reason::TokenNotForOrigin),
@@ -163,7 +163,7 @@ fn targets(
         (Standing::Home(_), Some(Token::Flow(flow))) => Ok(smallvec![Hop::Flow(flow)]),
         (Standing::Home(_), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, links).and_then(|leg| match leg {
-                TokenLeg::Peer(key) => in_dialog(key, routing, links),
+                TokenLeg::Peer(key) => in_dialog(who, key, routing, links),
                 TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
             })
         }
@@ -183,7 +183,7 @@ fn targets(
         }
         (Standing::Federated(_), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, links).and_then(|leg| match leg {
-                TokenLeg::Peer(key) => in_dialog(key, routing, links),
+                TokenLeg::Peer(key) => in_dialog(who, key, routing, links),
                 TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
             })
         }
@@ -318,11 +318,18 @@ fn far_leg(
 }
 
 /// The far server of a dialog; behind it the other servers of its pool, which take over when a home server is gone, as
-/// [`far_leg`] lets them speak for it. A partner's dialog stays with the partner's server.
-fn in_dialog(key: PeerKey, routing: &Routing, links: &Links) -> Result<Hops, Reason> {
+/// [`far_leg`] lets them speak for it; never the sender itself, which may be one of them. A partner's dialog stays with
+/// the partner's server.
+fn in_dialog(
+    who: Standing,
+    key: PeerKey,
+    routing: &Routing,
+    links: &Links,
+) -> Result<Hops, Reason> {
     let mut hops = listed(key, links)?;
     if links.peer(key).is_some_and(|peer| peer.home) {
-        hops.extend(routing.mates(key).map(Hop::Peer));
+        let others = routing.mates(key).filter(|mate| Some(*mate) != who.peer());
+        hops.extend(others.map(Hop::Peer));
     }
     Ok(hops)
 }

@@ -412,3 +412,32 @@ fn a_request_in_a_dialog_goes_to_the_next_server_of_the_pool_when_its_own_is_gon
     w.send(fe02, &answer(&bye, "200 OK", ""));
     w.expect(client, "SIP/2.0 200");
 }
+
+/// Two home servers of one pool in a dialog, and one of them is gone: the other does not get its own request back.
+#[test]
+fn a_request_in_a_dialog_never_goes_back_to_the_server_that_sent_it() {
+    let mut w = World::new();
+    let (fe01, fe02) = (w.peer(FE01), w.peer(FE02));
+    let invite = Request {
+        uri: "sip:bob@fe02.contoso.test",
+        ..Request::default()
+    };
+    w.send(fe01, &invite.to_string());
+    let invite = w.expect(fe02, "INVITE");
+    w.send(fe02, &answer(&invite, "200 OK", ""));
+    w.expect(fe01, "SIP/2.0 200");
+    w.lose(fe02);
+    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let bye = Request {
+        method: "BYE",
+        uri: "sip:bob@fe02.contoso.test",
+        branch: "z9hG4bKbye",
+        cseq: 2,
+        more: &route,
+        ..Request::default()
+    };
+    w.send(fe01, &bye.to_string());
+    w.connect_failed(FE02);
+    w.expect(fe01, "SIP/2.0 5");
+    w.silent(fe01);
+}
