@@ -155,6 +155,12 @@ impl Crl {
         earlier || self.this_update < other.this_update
     }
 
+    /// What tells which of a series is newer: thisUpdate, and of two issued in one second the CRL number (RFC 5280 §5.2.3).
+    pub fn age(&self) -> (u64, Option<(usize, &[u8])>) {
+        let number = self.number().map(|number| (number.len(), number));
+        (self.this_update, number)
+    }
+
     /// The octets under the signature.
     pub(crate) fn signed_octets(&self) -> &[u8] {
         self.at(&self.signed_at)

@@ -106,7 +106,8 @@ pub(super) fn signs_crls(authority: &X509Certificate<'_>) -> bool {
 /// Finds the CRL that clears one certificate.
 ///
 /// A CRL of the right name and another key is left out, so that it can neither clear nor hide anything. Of each
-/// series the newest speaks; one of them that is current is enough, and none may list the certificate.
+/// series the newest speaks, or all of the same age; one of them that is current is enough, and none may list the
+/// certificate.
 fn clear<'c>(
     certificate: &X509Certificate<'_>,
     issuer: &Issuer<'_>,
@@ -135,10 +136,11 @@ fn clear<'c>(
             subject_text(certificate.issuer()),
         ));
     }
-    genuine.sort_by_key(|crl| std::cmp::Reverse(crl.this_update()));
+    genuine.sort_by_key(|crl| std::cmp::Reverse(crl.age()));
     let mut newest: Vec<&HeldCrl> = Vec::new();
     for crl in genuine {
-        if !newest.iter().any(|other| other.is_of_series(crl)) {
+        let replaces = |other: &&HeldCrl| other.is_of_series(crl) && other.age() != crl.age();
+        if !newest.iter().any(replaces) {
             newest.push(crl);
         }
     }
@@ -176,11 +178,12 @@ fn uncovered(
     elsewhere: bool,
     unfit: &[Unfit],
 ) -> Refusal {
-    let refused = unfit.iter().find(|unfit| {
+    let covering = unfit.iter().filter(|unfit| {
         is_of(&unfit.crl, certificate) && distribution::covers(&unfit.crl, certificate)
     });
-    let reason = match refused {
-        Some(unfit) => unfit.reason(),
+    // Of several the one that got furthest, whatever the order of the files.
+    let reason = match covering.map(Unfit::reason).max() {
+        Some(reason) => reason,
         None if forged => Reason::CrlBadSignature,
         None => Reason::CrlMissing,
     };

@@ -1,10 +1,10 @@
 //! What must never cost much or change a verdict: huge certificates, odd names, the order and number of entries.
 use super::{World, inbound, outbound};
-use crate::lab::pki::{Authority, LeafSpec};
-use crate::topology::PeerKind;
-use crate::trust::Reason;
+use crate::lab::pki::{Authority, CrlSpec, Issued, LeafSpec, pin};
+use crate::topology::{PeerKind, Pin, Revocation, RevocationScope};
+use crate::trust::{Generation, Reason};
 use proptest::prelude::*;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 
 const FE01: &str = "fe01.contoso.test";
 const EDGE: &str = "edge.fabrikam.test";
@@ -133,6 +133,204 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Nor does the order of what one entry holds: the anchors and CRLs of a set, the sets and pins of a peer, the names of
+    /// a certificate and the issuers that it brings along.
+    #[test]
+    fn the_order_within_an_entry_changes_no_verdict(
+        anchors in Just([0usize, 1, 2]).prop_shuffle(),
+        crls in Just([0usize, 1, 2, 3, 4, 5, 6, 7]).prop_shuffle(),
+        sets in Just([0usize, 1]).prop_shuffle(),
+        pins in Just([0usize, 1, 2]).prop_shuffle(),
+        names in Just([0usize, 1, 2, 3]).prop_shuffle(),
+        issuers in Just([0usize, 1, 2]).prop_shuffle(),
+    ) {
+        let set = SET.get_or_init(Set::new);
+        let plain = set.verdicts(&Order::default());
+        prop_assert!(WITHIN.iter().all(|reason| plain.contains(reason)), "{:?}", plain);
+        let order = Order { anchors, crls, sets, pins, names, issuers };
+        let other = set.verdicts(&order);
+        prop_assert_eq!(plain, other);
+    }
+}
+
+/// What the certificates of [`Set`] come to, so that the property is about all of it.
+const WITHIN: [Reason; 8] = [
+    Reason::Accepted,
+    Reason::UnknownIssuer,
+    Reason::Revoked,
+    Reason::CrlStale,
+    Reason::CrlBadSignature,
+    Reason::AmbiguousIdentity,
+    Reason::PinMismatch,
+    Reason::WildcardNotAllowed,
+];
+
+struct Order {
+    anchors: [usize; 3],
+    crls: [usize; 8],
+    sets: [usize; 2],
+    pins: [usize; 3],
+    names: [usize; 4],
+    issuers: [usize; 3],
+}
+
+impl Default for Order {
+    fn default() -> Self {
+        Self {
+            anchors: [0, 1, 2],
+            crls: [0, 1, 2, 3, 4, 5, 6, 7],
+            sets: [0, 1],
+            pins: [0, 1, 2],
+            names: [0, 1, 2, 3],
+            issuers: [0, 1, 2],
+        }
+    }
+}
+
+static SET: std::sync::OnceLock<Set> = std::sync::OnceLock::new();
+
+/// One set of three CAs, of which two bear one name, with CRLs of every kind.
+struct Set {
+    anchors: [Authority; 3],
+    issuing: Authority,
+    stranger: Authority,
+    revoked: Vec<CertificateDer<'static>>,
+    twice: Vec<CertificateDer<'static>>,
+    crls: [CertificateRevocationListDer<'static>; 8],
+}
+
+impl Set {
+    fn new() -> Self {
+        let home = Authority::root("Contoso Root").unwrap();
+        let renewed = home.impostor().unwrap();
+        let branch = Authority::root("Branch Root").unwrap();
+        let issuing = home.subordinate("Contoso Issuing").unwrap();
+        let (revoked, twice) = (home.server(FE01).unwrap(), issuing.server(FE01).unwrap());
+        let crl = |of: &Authority, number: u64, ages: (i64, i64), revoked: &[&Issued]| {
+            of.crl(&CrlSpec {
+                number,
+                this_update: ages.0,
+                next_update: ages.1,
+                revoked: revoked.iter().map(|issued| issued.serial.clone()).collect(),
+                ..CrlSpec::default()
+            })
+            .unwrap()
+        };
+        let (new, old) = ((-3_600, 86_400), (-7_200, 86_400));
+        let crls = [
+            // The older one does not yet know of the revoked one.
+            crl(&home, 1, old, &[]),
+            crl(&home, 2, new, &[&revoked]),
+            crl(&renewed, 1, (-7_200, -3_600), &[]),
+            // Of one moment, and nothing tells them apart: what one of them revokes is revoked.
+            crl(&issuing, 1, old, &[&twice]),
+            crl(&issuing, 1, old, &[]),
+            // Neither is used: of two reasons one is told.
+            crl(&branch, 1, (7_200, 86_400), &[]),
+            crl(&branch.impostor().unwrap(), 1, new, &[]),
+            crl(&branch.impostor().unwrap(), 3, new, &[]),
+        ];
+        Self {
+            anchors: [home, renewed, branch],
+            issuing,
+            stranger: Authority::root("Stranger Root").unwrap(),
+            revoked: revoked.chain,
+            twice: twice.chain,
+            crls,
+        }
+    }
+
+    fn generation(&self, order: &Order) -> Generation {
+        let anchors = order.anchors.map(|at| &self.anchors[at]);
+        let crls = order.crls.map(|at| self.crls[at].clone());
+        let sets = order.sets.map(|at| ["a", "b"][at]);
+        let keys = [
+            pin(self.issuing.certificate()),
+            pin(self.stranger.certificate()),
+            Pin([7; 32]),
+        ];
+        let pins = order.pins.map(|at| keys[at]);
+        World::default()
+            .trust("a", &anchors)
+            .revocation(Revocation::Require, RevocationScope::Chain, &crls)
+            .trust("b", &[&self.anchors[2]])
+            .revocation(Revocation::Require, RevocationScope::Chain, &crls)
+            .peer(FE01, PeerKind::Home, &sets)
+            .peer(EDGE, PeerKind::Federated, &sets)
+            .peer(PINNED, PeerKind::Home, &sets)
+            .with(|peer| peer.pins = pins.to_vec())
+            .generation()
+    }
+
+    /// What is presented, each with its names and its issuers in this order.
+    fn chains(&self, order: &Order) -> Vec<Vec<CertificateDer<'static>>> {
+        let named = |by: &Authority, names: [&str; 4]| {
+            let spec = LeafSpec {
+                dns: order.names.map(|at| names[at].to_owned()).to_vec(),
+                ..LeafSpec::server(FE01)
+            };
+            by.issue(&spec).unwrap().chain
+        };
+        let plain = [
+            FE01,
+            "a.elsewhere.test",
+            "FE01.contoso.test.",
+            "*.contoso.test",
+        ];
+        let both = [FE01, EDGE, "a.elsewhere.test", "b.elsewhere.test"];
+        let wild = [
+            "*.contoso.test",
+            "a.elsewhere.test",
+            "b.elsewhere.test",
+            "*.elsewhere.test",
+        ];
+        let pinned = [
+            PINNED,
+            "a.elsewhere.test",
+            "b.elsewhere.test",
+            "c.elsewhere.test",
+        ];
+        let [home, renewed, branch] = &self.anchors;
+        let mut chains: Vec<_> = [home, renewed, branch, &self.stranger]
+            .iter()
+            .flat_map(|by| [plain, both, wild, pinned].map(|names| named(by, names)))
+            .collect();
+        // The issuer among others that lead nowhere.
+        let leaf = named(&self.issuing, plain);
+        let above = [
+            self.issuing.certificate().clone(),
+            self.stranger.certificate().clone(),
+            renewed.certificate().clone(),
+        ];
+        let mut mixed = vec![leaf[0].clone()];
+        mixed.extend(order.issuers.map(|at| above[at].clone()));
+        chains.extend([
+            mixed,
+            named(&self.issuing, pinned),
+            self.revoked.clone(),
+            self.twice.clone(),
+        ]);
+        chains
+    }
+
+    fn verdicts(&self, order: &Order) -> Vec<Reason> {
+        let generation = self.generation(order);
+        let both = |chain: &Vec<CertificateDer<'static>>| {
+            [
+                inbound(&generation, chain),
+                outbound(&generation, FE01, chain),
+                outbound(&generation, PINNED, chain),
+            ]
+        };
+        self.chains(order).iter().flat_map(both).collect()
+    }
+}
+
+const PINNED: &str = "pinned.contoso.test";
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const FQDNS: [&str; 3] = [FE01, EDGE, "sip.woodgrove.test"];

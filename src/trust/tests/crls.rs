@@ -366,3 +366,23 @@ fn reasons_of_decisions_and_of_crls_share_their_codes() {
         ]
     );
 }
+
+/// A CA that issues twice in a second: the CRL number tells which one is newer, not the order of the files.
+#[test]
+fn of_two_crls_of_one_moment_the_higher_number_speaks_and_of_equals_both() {
+    let home = Authority::root("Contoso Root").unwrap();
+    let leaf = home.server(FE01).unwrap();
+    let verdicts = |one: CrlDer<'static>, other: CrlDer<'static>| {
+        let forth = generation(&home, &[one.clone(), other.clone()]);
+        let back = generation(&home, &[other, one]);
+        [forth, back].map(|generation| inbound(&generation, &leaf.chain))
+    };
+    let (revokes, clears) = (
+        |n| crl(&home, n, -60, &[&leaf]),
+        |n| crl(&home, n, -60, &[]),
+    );
+    assert_eq!(verdicts(revokes(2), clears(1)), [Reason::Revoked; 2]);
+    assert_eq!(verdicts(revokes(1), clears(2)), [Reason::Accepted; 2]);
+    assert_eq!(verdicts(revokes(9), clears(256)), [Reason::Accepted; 2]);
+    assert_eq!(verdicts(revokes(1), clears(1)), [Reason::Revoked; 2]);
+}
