@@ -11,7 +11,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program under a stand-in for systemd.
-struct Service {
+pub(crate) struct Service {
     child: Child,
     socket: UnixDatagram,
     /// The log, line by line.
@@ -20,7 +20,7 @@ struct Service {
 }
 
 impl Service {
-    fn start(topology: &Path, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(topology: &Path, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -72,7 +72,7 @@ impl Service {
     }
 
     /// The next event of this name.
-    fn event(&self, name: &str) -> serde_json::Value {
+    pub(crate) fn event(&self, name: &str) -> serde_json::Value {
         loop {
             let event = self.log.recv_timeout(PATIENCE).expect(name);
             if event["event"] == name {
@@ -81,7 +81,7 @@ impl Service {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -93,7 +93,7 @@ impl Service {
     }
 
     /// The exit code, and the events that were left.
-    fn ended(mut self) -> (Option<i32>, Vec<serde_json::Value>) {
+    pub(crate) fn ended(mut self) -> (Option<i32>, Vec<serde_json::Value>) {
         let events = self.log.iter().collect();
         (self.child.wait().unwrap().code(), events)
     }
@@ -107,7 +107,7 @@ impl Drop for Service {
 }
 
 /// A site whose only home server never answers.
-fn site() -> (Site, PathBuf) {
+pub(crate) fn site() -> (Site, PathBuf) {
     let site = Site::new().unwrap();
     let text = site
         .topology(&[("fe01.contoso.test", ([127, 0, 0, 1], 9).into())], None)

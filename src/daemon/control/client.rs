@@ -54,8 +54,13 @@ fn converse(stream: &mut UnixStream, request: &Request, patience: Duration) -> i
     stream.set_write_timeout(Some(patience))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
+    let written = stream.write_all(&line);
+    // Who is refused for who he is gets his answer before he has asked: then the daemon may be gone from the socket.
     let mut reply = Vec::new();
-    BufReader::new(stream.take(LONGEST_REPLY as u64 + 1)).read_until(b'\n', &mut reply)?;
+    let read = BufReader::new(stream.take(LONGEST_REPLY as u64 + 1)).read_until(b'\n', &mut reply);
+    if reply.last() != Some(&b'\n') {
+        written?;
+        read?;
+    }
     Ok(reply)
 }
