@@ -6,6 +6,9 @@
 //! * `compare` does so for HAProxy, Kamailio and sipward in turn, and prints the ratios (see benches/compare.sh),
 //! * `memory` holds `--idle` connections and measures what each costs, and what a message costs beside them,
 //! * `smoke` is a short `run` against sipward that fails on the first error: it keeps this program alive in tests.
+//!
+//! `--only PHASE` leaves out every other phase of a run, e.g. for a profiler: message, closed, keepalive, register, call,
+//! handshake or idle.
 
 mod crowd;
 mod home;
@@ -15,6 +18,7 @@ mod target;
 mod tls;
 mod traffic;
 
+use phases::Phase;
 use std::error::Error;
 use std::time::{Duration, Instant};
 use target::Kind;
@@ -44,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) shards: usize,
     /// The daemon's program; another build may be named to compare with.
     pub(crate) binary: String,
+    /// The only phase that runs; all do without it.
+    pub(crate) only: Option<Phase>,
 }
 
 fn main() -> Outcome<()> {
@@ -112,6 +118,7 @@ impl Options {
             starts: 3,
             shards: 0,
             binary: env!("CARGO_BIN_EXE_sipward").to_owned(),
+            only: None,
         };
         let mut command = None;
         // Cargo itself passes --bench.
@@ -135,6 +142,7 @@ impl Options {
                 "starts" => options.starts = value.parse()?,
                 "shards" => options.shards = value.parse()?,
                 "binary" => options.binary = value,
+                "only" => options.only = Some(Phase::named(&value)?),
                 _ => return Err(format!("unknown option --{name}").into()),
             }
         }

@@ -3,6 +3,7 @@ use super::target::{Kind, Target};
 use super::tls::{self, Dialler, Hello};
 use super::traffic::{self, Client, Pace, Scenario, Tally};
 use super::{Options, Outcome, crowd, home};
+use sipward::lab::pki::Issued;
 use sipward::lab::site::Site;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,40 @@ pub(crate) type Figures = BTreeMap<&'static str, f64>;
 /// Time for buffers to be given back before memory is counted.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// A fresh start of one program and every phase of it.
+/// A part of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    /// MESSAGE by the clock.
+    Message,
+    /// MESSAGE, so many unanswered.
+    Closed,
+    Keepalive,
+    Register,
+    Call,
+    Handshake,
+    Idle,
+}
+
+impl Phase {
+    const ALL: [(&'static str, Self); 7] = [
+        ("message", Self::Message),
+        ("closed", Self::Closed),
+        ("keepalive", Self::Keepalive),
+        ("register", Self::Register),
+        ("call", Self::Call),
+        ("handshake", Self::Handshake),
+        ("idle", Self::Idle),
+    ];
+
+    pub(crate) fn named(name: &str) -> Outcome<Self> {
+        Self::ALL
+            .into_iter()
+            .find_map(|(known, phase)| (known == name).then_some(phase))
+            .ok_or_else(|| format!("no phase {name}").into())
+    }
+}
+
+/// A fresh start of one program and every phase of it that is wanted.
 pub(crate) async fn all(options: &Options, kind: Kind) -> Outcome<Figures> {
     let site = Site::new()?;
     let fe01 = tls::home_identity(&site)?;
@@ -21,31 +55,28 @@ pub(crate) async fn all(options: &Options, kind: Kind) -> Outcome<Figures> {
     let mut target = Target::start(kind, &site, home, options)?;
     let full = Dialler::new(&site, Hello::Full, &fe01)?;
     let mut figures = Figures::new();
-    let clients = connect(&target, &full, options.clients).await?;
-    let clients = messages(&target, clients, options, &mut figures).await?;
-    let clients = calls(&target, clients, options, &mut figures).await?;
-    drop(clients);
-    for (name, hello) in [
-        ("handshake_cpu_us", Hello::Full),
-        ("handshake_hybrid_cpu_us", Hello::Hybrid),
-        ("handshake_again_cpu_us", Hello::Resumed),
-        ("handshake_mtls_cpu_us", Hello::Mutual),
-    ] {
-        // The others know no hybrid and take no peer; they are compared by the full handshake.
-        if hello == Hello::Full || kind == Kind::Sipward {
-            let dialler = Dialler::new(&site, hello, &fe01)?;
-            let seen = crowd::handshakes(&target, &dialler, options.handshakes).await?;
-            figures.insert(name, seen.cpu_us);
-            if hello == Hello::Resumed {
-                figures.insert("handshakes_resumed", seen.resumed as f64);
+    let wanted = |phase| options.only.is_none_or(|only| only == phase);
+    let mut clients = connect(&target, &full, options.clients).await?;
+    for (_, phase) in Phase::ALL.into_iter().filter(|(_, phase)| wanted(*phase)) {
+        clients = match phase {
+            Phase::Handshake => {
+                handshakes(&target, &site, &fe01, options, &mut figures).await?;
+                clients
             }
-        }
+            Phase::Idle => {
+                drop(clients);
+                let before = settled(&target).await;
+                let idle = crowd::idle(&target, &full, options.idle).await?;
+                let after = settled(&target).await;
+                figures.insert("idle_bytes", (after - before) / options.idle.max(1) as f64);
+                drop(idle);
+                Vec::new()
+            }
+            Phase::Message | Phase::Closed | Phase::Keepalive | Phase::Register | Phase::Call => {
+                traffic(&target, clients, phase, options, &mut figures).await?
+            }
+        };
     }
-    let before = settled(&target).await;
-    let idle = crowd::idle(&target, &full, options.idle).await?;
-    let after = settled(&target).await;
-    figures.insert("idle_bytes", (after - before) / options.idle.max(1) as f64);
-    drop(idle);
     if !target.alive() {
         return Err("it has died under load".into());
     }
@@ -66,59 +97,80 @@ async fn connect(target: &Target, dialler: &Dialler, count: usize) -> Outcome<Ve
     )
 }
 
-async fn messages(
+/// One phase of requests or keep-alives.
+async fn traffic(
     target: &Target,
     clients: Vec<Client>,
+    phase: Phase,
     options: &Options,
     figures: &mut Figures,
 ) -> Outcome<Vec<Client>> {
     let open = Pace::Open { rate: options.rate };
-    let (clients, seen) = phase(target, clients, Scenario::Message, open, options.time).await?;
-    figures.insert("message_cpu_us", seen.per(2.0));
-    figures.insert("message_p50_us", seen.latency(0.5));
-    figures.insert("message_p99_us", seen.latency(0.99));
-    seen.faults(figures);
     let closed = Pace::Closed {
         outstanding: options.outstanding,
     };
-    let (clients, seen) = phase(target, clients, Scenario::Message, closed, options.time).await?;
-    figures.insert("closed_per_s", seen.rate());
-    figures.insert("closed_p50_us", seen.latency(0.5));
-    figures.insert("closed_cpu_us", seen.per(2.0));
-    seen.faults(figures);
-    let (clients, seen) = phase(target, clients, Scenario::KeepAlive, open, options.time).await?;
-    figures.insert("keepalives_cpu_us", seen.per(0.001));
+    let (scenario, pace, time) = match phase {
+        Phase::Message => (Scenario::Message, open, options.time),
+        Phase::Keepalive => (Scenario::KeepAlive, open, options.time),
+        Phase::Register => (Scenario::Register, closed, options.time / 3),
+        Phase::Call => (Scenario::Call, closed, options.time),
+        Phase::Closed | Phase::Handshake | Phase::Idle => (Scenario::Message, closed, options.time),
+    };
+    let (clients, seen) = under_load(target, clients, scenario, pace, time).await?;
+    match phase {
+        Phase::Message => {
+            figures.insert("message_cpu_us", seen.per(2.0));
+            figures.insert("message_p50_us", seen.latency(0.5));
+            figures.insert("message_p99_us", seen.latency(0.99));
+        }
+        Phase::Keepalive => {
+            figures.insert("keepalives_cpu_us", seen.per(0.001));
+        }
+        Phase::Register => {
+            figures.insert("registers_per_s", seen.rate());
+            figures.insert("register_p50_us", seen.latency(0.5));
+            figures.insert("register_cpu_us", seen.per(2.0));
+        }
+        Phase::Call => {
+            figures.insert("calls_per_s", seen.rate());
+            figures.insert("call_p50_us", seen.latency(0.5));
+            figures.insert("call_cpu_us", seen.per(1.0));
+        }
+        Phase::Closed | Phase::Handshake | Phase::Idle => {
+            figures.insert("closed_per_s", seen.rate());
+            figures.insert("closed_p50_us", seen.latency(0.5));
+            figures.insert("closed_cpu_us", seen.per(2.0));
+        }
+    }
     seen.faults(figures);
     Ok(clients)
 }
 
-async fn calls(
+/// What each kind of handshake costs.
+async fn handshakes(
     target: &Target,
-    clients: Vec<Client>,
+    site: &Site,
+    fe01: &Issued,
     options: &Options,
     figures: &mut Figures,
-) -> Outcome<Vec<Client>> {
-    let closed = Pace::Closed {
-        outstanding: options.outstanding,
-    };
-    let (clients, seen) = phase(
-        target,
-        clients,
-        Scenario::Register,
-        closed,
-        options.time / 3,
-    )
-    .await?;
-    figures.insert("registers_per_s", seen.rate());
-    figures.insert("register_p50_us", seen.latency(0.5));
-    figures.insert("register_cpu_us", seen.per(2.0));
-    seen.faults(figures);
-    let (clients, seen) = phase(target, clients, Scenario::Call, closed, options.time).await?;
-    figures.insert("calls_per_s", seen.rate());
-    figures.insert("call_p50_us", seen.latency(0.5));
-    figures.insert("call_cpu_us", seen.per(1.0));
-    seen.faults(figures);
-    Ok(clients)
+) -> Outcome<()> {
+    for (name, hello) in [
+        ("handshake_cpu_us", Hello::Full),
+        ("handshake_hybrid_cpu_us", Hello::Hybrid),
+        ("handshake_again_cpu_us", Hello::Resumed),
+        ("handshake_mtls_cpu_us", Hello::Mutual),
+    ] {
+        // The others know no hybrid and take no peer; they are compared by the full handshake.
+        if hello == Hello::Full || target.kind == Kind::Sipward {
+            let dialler = Dialler::new(site, hello, fe01)?;
+            let seen = crowd::handshakes(target, &dialler, options.handshakes).await?;
+            figures.insert(name, seen.cpu_us);
+            if hello == Hello::Resumed {
+                figures.insert("handshakes_resumed", seen.resumed as f64);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What each idle connection costs at half and at the full count, and a message beside them.
@@ -134,13 +186,15 @@ pub(crate) async fn memory(options: &Options) -> Outcome<Figures> {
     let (few, half) = (100.min(options.idle), options.idle / 2);
     let mut idle = crowd::idle(&target, &full, few).await?;
     let before = settled(&target).await;
-    let (clients, seen) = phase(&target, clients, Scenario::Message, open, options.time).await?;
+    let (clients, seen) =
+        under_load(&target, clients, Scenario::Message, open, options.time).await?;
     figures.insert("message_cpu_us_beside_100", seen.per(2.0));
     idle.extend(crowd::idle(&target, &full, half.saturating_sub(few)).await?);
     let middle = settled(&target).await;
     idle.extend(crowd::idle(&target, &full, options.idle.saturating_sub(half)).await?);
     let after = settled(&target).await;
-    let (clients, seen) = phase(&target, clients, Scenario::Message, open, options.time).await?;
+    let (clients, seen) =
+        under_load(&target, clients, Scenario::Message, open, options.time).await?;
     figures.insert("message_cpu_us_beside_all", seen.per(2.0));
     figures.insert("message_p99_us_beside_all", seen.latency(0.99));
     figures.insert("idle_connections", idle.len() as f64);
@@ -169,7 +223,7 @@ struct Seen {
     seconds: f64,
 }
 
-async fn phase(
+async fn under_load(
     target: &Target,
     clients: Vec<Client>,
     scenario: Scenario,
