@@ -1,5 +1,5 @@
 //! An event written as one line: JSON for programs, or aligned text for a terminal.
-use super::text::{FIELD_OCTETS, acts_on_reader, bounded, lossy};
+use super::text::{FIELD_OCTETS, acts_on_reader, bounded, is_plain, lossy};
 use super::{Event, Value, table};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
@@ -116,6 +116,9 @@ impl serde_json::ser::Formatter for EscapeAll {
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        if is_plain(fragment.as_bytes()) {
+            return out.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some((at, c)) = rest.char_indices().find(|(_, c)| acts_on_reader(*c)) {
             let (before, from) = rest.split_at(at);

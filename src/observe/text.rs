@@ -24,8 +24,18 @@ fn cost(c: char) -> usize {
     }
 }
 
+/// Whether this is printable ASCII that JSON writes as it is. Without branches, so that it is a vector loop: nearly every
+/// field of a log is that.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    let odd = |b: &u8| !(0x20..0x7f).contains(b) | (*b == b'"') | (*b == b'\\');
+    !text.iter().fold(false, |found, b| found | odd(b))
+}
+
 /// The text, cut to `limit` octets of JSON.
 pub(super) fn bounded(text: Cow<'_, str>, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit && is_plain(text.as_bytes()) {
+        return text;
+    }
     let room = limit.saturating_sub(CUT.len_utf8());
     let mut used = 0;
     let mut cut_at = None;
@@ -46,7 +56,9 @@ pub(super) fn bounded(text: Cow<'_, str>, limit: usize) -> Cow<'_, str> {
 pub(super) fn lossy(octets: &[u8], limit: usize) -> Cow<'_, str> {
     // Reading as UTF-8 never shortens, so what lies further behind would be cut anyway.
     let head = octets.get(..limit + 4).unwrap_or(octets);
-    bounded(String::from_utf8_lossy(head), limit)
+    let text =
+        std::str::from_utf8(head).map_or_else(|_| String::from_utf8_lossy(head), Cow::Borrowed);
+    bounded(text, limit)
 }
 
 #[cfg(test)]
