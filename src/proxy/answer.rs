@@ -49,7 +49,8 @@ impl Core {
         let tag = self.stateless_tag(party, message);
         self.answer_stateless(from, party, message, reason, tag, out);
         self.log_request(
-            message,
+            method_of(message),
+            message.call_id().unwrap_or_default(),
             party,
             from.remote,
             None,
@@ -217,14 +218,25 @@ impl Core {
         let took = now.saturating_duration_since(context.received);
         // RFC 4320 §4.2: a non-INVITE that nobody answers is not answered with 408 either.
         if reason == Reason::NoAnswer && matches!(context.server, Server::NonInvite(_)) {
-            self.log_request(message, party, remote, hop, Some(reason), None, took, out);
+            self.log_request(
+                method_of(message),
+                message.call_id().unwrap_or_default(),
+                party,
+                remote,
+                hop,
+                Some(reason),
+                None,
+                took,
+                out,
+            );
             self.close_context(slot);
             return;
         }
         let start = out.bytes.len();
         self.write_refusal(message, remote, reason, tag, &mut out.bytes);
         self.log_request(
-            message,
+            method_of(message),
+            message.call_id().unwrap_or_default(),
             party,
             remote,
             hop,
@@ -351,7 +363,7 @@ impl Core {
     /// The FQDN of a peer, for events.
     pub(super) fn party_name(&self, party: Party) -> Option<String> {
         match party {
-            Party::Peer(key) => self.links.peer(key).map(|p| p.fqdn.to_string()),
+            Party::Peer(key) => self.links.peer(key).map(|p| String::from(&*p.fqdn)),
             Party::Client(_) => None,
         }
     }
@@ -360,7 +372,8 @@ impl Core {
     #[expect(clippy::too_many_arguments, reason = "each is a field of the event")]
     pub(super) fn log_request(
         &self,
-        message: &Message<'_>,
+        method: &[u8],
+        call_id: &[u8],
         party: Party,
         remote: std::net::SocketAddr,
         hop: Option<Hop>,
@@ -369,16 +382,8 @@ impl Core {
         took: Duration,
         out: &mut Actions,
     ) {
-        let StartLine::Request { method, .. } = message.start() else {
-            return;
-        };
-        if !self
-            .generation
-            .topology()
-            .log()
-            .requests
-            .wants(method.as_bytes(), reason.is_some())
-        {
+        let wanted = self.generation.topology().log().requests;
+        if !wanted.wants(method, reason.is_some()) {
             return;
         }
         let to_peer = match hop {
@@ -389,8 +394,8 @@ impl Core {
             .push(Action::Event(Event::Request(Box::new(RequestEvent {
                 refused: reason.is_some(),
                 reason: reason.map(Reason::code),
-                method: method.as_bytes().to_vec(),
-                call_id: message.call_id().unwrap_or_default().to_vec(),
+                method: method.to_vec(),
+                call_id: call_id.to_vec(),
                 remote,
                 from_peer: self.party_name(party),
                 to_peer,
@@ -398,5 +403,13 @@ impl Core {
                 status,
                 took,
             }))));
+    }
+}
+
+/// A request's method; nothing of a response.
+fn method_of<'a>(message: &Message<'a>) -> &'a [u8] {
+    match message.start() {
+        StartLine::Request { method, .. } => method.as_bytes(),
+        StartLine::Response { .. } => &[],
     }
 }

@@ -11,6 +11,7 @@ use super::transaction::{Client, Deadlines, Letter, Server, T64};
 use super::{BranchKey, LinkId, Reason};
 use crate::sip::HeaderSet;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// How long an INVITE waits for a first sign of life while other targets remain.
@@ -90,6 +91,8 @@ pub(crate) struct Context {
     pub(crate) remote: SocketAddr,
     /// The request as received; given back when the 2xx to an INVITE has passed.
     pub(crate) request: Vec<u8>,
+    /// Where in it the Call-ID stands, for the log.
+    pub(crate) call_id: Range<usize>,
     pub(crate) plan: Plan,
     /// Targets, and how many of them were tried.
     pub(crate) hops: Hops,

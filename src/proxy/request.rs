@@ -505,6 +505,7 @@ impl Core {
             party,
             remote: from.remote,
             request: copy,
+            call_id: message.place_of(request.call_id),
             plan,
             hops,
             tried: 0,

@@ -278,18 +278,20 @@ impl Core {
         let Some(context) = self.contexts.get(slot) else {
             return;
         };
-        let wanted = self.generation.topology().log().requests;
-        // The method first: most requests make no line, and then nothing is parsed.
-        let method = context
-            .request
-            .split(|b| *b == b' ')
-            .next()
-            .unwrap_or_default();
-        if wanted.wants(method, false)
-            && let Ok(request) = Message::parse(&context.request)
-        {
-            self.log_request(&request, party, remote, hop, None, Some(status), took, out);
-        }
+        let request = context.request.as_slice();
+        let method = request.split(|b| *b == b' ').next().unwrap_or_default();
+        let call_id = request.get(context.call_id.clone()).unwrap_or_default();
+        self.log_request(
+            method,
+            call_id,
+            party,
+            remote,
+            hop,
+            None,
+            Some(status),
+            took,
+            out,
+        );
     }
 
     /// Sends the 100 that is due (RFC 3261 §17.2.1, RFC 4320 §4.1).

@@ -5,6 +5,7 @@ use super::index::{Index, Line};
 use super::list::Values;
 use super::start_line::{self, Method, StartLine};
 use super::{Address, HeaderName, HeaderSet, Uri, Via};
+use std::ops::Range;
 
 /// What is wrong with a message or a field of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,12 @@ impl<'a> Message<'a> {
     /// All octets as received.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// Where a part of this message lies in [`Self::bytes`].
+    pub(crate) fn place_of(&self, part: &[u8]) -> Range<usize> {
+        let start = offset_in(self.bytes, part);
+        start..start + part.len()
     }
 
     /// The head, the empty line included.
