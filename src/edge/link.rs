@@ -2,18 +2,22 @@
 use super::keep_alive::{Due, KeepAlive};
 use super::late::{PING, Unconfirmed};
 use super::shard::Shard;
+use super::signal::Signal;
 use crate::proxy::{Identity, LinkEvent, LinkId, Origin};
 use crate::sip::{Framer, Message, Phase, Scan};
 use crate::topology::{Direction, IdentityRef};
 use rustls_pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::time::Sleep;
 
 /// Reads per turn before other connections get theirs.
 const READS_PER_TURN: usize = 4;
@@ -50,7 +54,7 @@ pub(super) struct Link {
     tcp: TcpStream,
     session: RefCell<Session>,
     /// Wakes its task: to close, or to wait for the socket.
-    wake: Notify,
+    wake: Signal,
     blocked: Cell<bool>,
     dirty: Cell<bool>,
     full: Cell<bool>,
@@ -119,6 +123,19 @@ enum Turn {
     End(Ending),
 }
 
+/// What a connection's task was woken for.
+enum Woken {
+    /// By the shard: to close, or to look at its deadlines and at what blocks it.
+    Asked,
+    Readable,
+    /// While something waits to be sent.
+    Writable,
+    /// The socket is beyond use.
+    Broken,
+    /// A deadline has come.
+    Due,
+}
+
 impl Link {
     pub(super) fn new(id: LinkId, arrival: Arrival, now: Instant) -> Self {
         let Arrival {
@@ -161,7 +178,7 @@ impl Link {
                 outgoing: Vec::new(),
                 queued: 0,
             }),
-            wake: Notify::new(),
+            wake: Signal::default(),
             blocked: Cell::new(false),
             dirty: Cell::new(false),
             full: Cell::new(false),
@@ -201,13 +218,13 @@ impl Link {
     pub(super) fn close(&self, reason: &'static str) {
         if self.closing.get().is_none() {
             self.closing.set(Some(Ending { by: "us", reason }));
-            self.wake.notify_one();
+            self.wake.give();
         }
     }
 
     /// Wakes the task so that it looks at its deadlines again.
     pub(super) fn nudge(&self) {
-        self.wake.notify_one();
+        self.wake.give();
     }
 
     /// Queues one message; it leaves with the next flush. Gives whether the link must be flushed.
@@ -251,7 +268,7 @@ impl Link {
                             reason: "io_error",
                         }));
                     }
-                    self.wake.notify_one();
+                    self.wake.give();
                     return;
                 }
             }
@@ -261,7 +278,7 @@ impl Link {
             session.queued = 0;
         }
         if self.blocked.replace(blocked) != blocked && blocked {
-            self.wake.notify_one();
+            self.wake.give();
         }
         let bound = shard.send_queue();
         if session.queued > bound * 2 {
@@ -270,7 +287,7 @@ impl Link {
                     by: "us",
                     reason: "send_queue_full",
                 }));
-                self.wake.notify_one();
+                self.wake.give();
             }
         } else if session.queued > bound && !self.full.replace(true) {
             shard.later(LinkEvent::Full { link: self.id });
@@ -306,27 +323,19 @@ impl Link {
             if deadline < sleep.deadline() {
                 sleep.as_mut().reset(deadline);
             }
-            let interest = if self.blocked.get() {
-                Interest::READABLE | Interest::WRITABLE
-            } else {
-                Interest::READABLE
-            };
-            tokio::select! {
-                biased;
-                () = self.wake.notified() => turn = Turn::Wait,
-                ready = self.tcp.ready(interest) => {
-                    match ready {
-                        Ok(ready) => {
-                            if ready.is_writable() && self.blocked.get() {
-                                self.flush(shard);
-                            }
-                            turn = if ready.is_readable() || ready.is_read_closed() { self.read(shard) } else { Turn::Wait };
-                            shard.settle();
-                        }
-                        Err(_) => turn = Turn::End(Ending { by: "them", reason: "io_error" }),
-                    }
+            match self.woken(sleep.as_mut()).await {
+                Woken::Asked => turn = Turn::Wait,
+                Woken::Readable => {
+                    turn = self.read(shard);
+                    shard.settle();
                 }
-                () = &mut sleep => {
+                Woken::Writable => {
+                    self.flush(shard);
+                    turn = Turn::Wait;
+                    shard.settle();
+                }
+                Woken::Broken => turn = Turn::End(theirs("io_error")),
+                Woken::Due => {
                     turn = match self.overdue(shard) {
                         Some(reason) => Turn::End(Ending { by: "us", reason }),
                         None => Turn::Wait,
@@ -335,6 +344,26 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// What happens next. By hand and not by `select!` over `ready`: those enter and leave a locked list of waiters at
+    /// each message.
+    async fn woken(&self, mut sleep: Pin<&mut Sleep>) -> Woken {
+        poll_fn(|context| {
+            if self.wake.poll(context).is_ready() {
+                return Poll::Ready(Woken::Asked);
+            }
+            if self.blocked.get()
+                && let Poll::Ready(ready) = self.tcp.poll_write_ready(context)
+            {
+                return Poll::Ready(ready.map_or(Woken::Broken, |()| Woken::Writable));
+            }
+            if let Poll::Ready(ready) = self.tcp.poll_read_ready(context) {
+                return Poll::Ready(ready.map_or(Woken::Broken, |()| Woken::Readable));
+            }
+            sleep.as_mut().poll(context).map(|()| Woken::Due)
+        })
+        .await
     }
 
     /// Reads what has come, frames it, and carries each message through to its outgoing socket.

@@ -25,6 +25,7 @@ pub mod reason;
 mod resolver;
 mod served;
 mod shard;
+mod signal;
 mod sources;
 mod standing;
 mod tally;

@@ -8,6 +8,7 @@ use super::judge::Docket;
 use super::link::{Ending, Link};
 use super::outbound::Dialler;
 use super::resolver::Names;
+use super::signal::Signal;
 use super::tally::Tally;
 use super::tls::TlsConfigs;
 use super::{EdgeError, EdgeStatus, clock};
@@ -73,7 +74,7 @@ pub(super) struct Shard {
     /// Live links by peer, for up and down.
     peers: RefCell<HashMap<Rc<str>, usize>>,
     armed: Cell<Option<Instant>>,
-    rearm: Notify,
+    rearm: Signal,
     pub(super) handshakes: Cell<usize>,
     pub(super) load: Arc<AtomicUsize>,
     pub(super) sources: Arc<super::sources::Sources>,
@@ -109,7 +110,7 @@ impl Shard {
     pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .build()
+            .build_local(tokio::runtime::LocalOptions::default())
             .map_err(EdgeError::Runtime)?;
         let tls = TlsConfigs::build(&setup.generation, &setup.listeners, &setup.seen)?;
         let limits = setup.generation.topology().limits().clone();
@@ -149,7 +150,7 @@ impl Shard {
             names: RefCell::new(Rc::new(names)),
             peers: RefCell::default(),
             armed: Cell::new(None),
-            rearm: Notify::new(),
+            rearm: Signal::default(),
             handshakes: Cell::new(0),
             load,
             sources,
@@ -164,8 +165,7 @@ impl Shard {
         });
         // Pings are due before anything has come in.
         shard.armed.set(shard.core.borrow().next_deadline());
-        let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, async move {
+        runtime.block_on(async move {
             let clockwork = tokio::task::spawn_local(Self::clockwork(Rc::clone(&shard)));
             let dialling = tokio::task::spawn_local(Self::dial_loop(Rc::clone(&shard)));
             let calendar = tokio::task::spawn_local(Self::watch_calendar(Rc::clone(&shard)));
@@ -304,11 +304,11 @@ impl Shard {
 
     /// Feeds what [`Self::later`] has queued, and flushes.
     pub(super) fn settle(&self) {
-        let now = clock::now();
         loop {
             let Some(event) = self.later.borrow_mut().pop_front() else {
                 break;
             };
+            let now = clock::now();
             self.feed(now, None, |core, out| core.on_link(event, now, out));
         }
         self.flush_dirty();
@@ -385,7 +385,7 @@ impl Shard {
             && self.armed.get().is_none_or(|armed| next + SLACK < armed)
         {
             self.armed.set(Some(next));
-            self.rearm.notify_one();
+            self.rearm.give();
         }
         let _ = now;
         self.close_finished();
@@ -400,11 +400,11 @@ impl Shard {
     async fn clockwork(self: Rc<Self>) {
         loop {
             match self.armed.get() {
-                None => self.rearm.notified().await,
+                None => self.rearm.given().await,
                 Some(at) => {
                     tokio::select! {
                         biased;
-                        () = self.rearm.notified() => continue,
+                        () = self.rearm.given() => continue,
                         () = tokio::time::sleep_until(at.into()) => {}
                     }
                     self.armed.set(None);
@@ -569,7 +569,7 @@ impl Shard {
         }
     }
 
-    /// One write to each connection that something was sent to, and the connects that the core has asked for.
+    /// One write to each connection that something was sent to.
     pub(super) fn flush_dirty(&self) {
         loop {
             let Some(link) = self.dirty.borrow_mut().pop() else {
