@@ -1,4 +1,5 @@
-//! The home server behind the program under load: MTLS, 200 to everything, 180 first to an INVITE.
+//! The home server behind the program under load: MTLS, 200 to everything, 180 first to an INVITE, and nothing
+//! more where `ring` is asked for.
 use super::{Outcome, tls};
 use memchr::memmem;
 use sipward::lab::site::Site;
@@ -75,7 +76,9 @@ fn answer(octets: &[u8], contact: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     }
     if lines.starts_with(b"INVITE ") {
         reply(lines, b"SIP/2.0 180 Ringing\r\n", contact, out);
-        reply(lines, b"SIP/2.0 200 OK\r\n", contact, out);
+        if !lines.starts_with(b"INVITE sip:ring@") {
+            reply(lines, b"SIP/2.0 200 OK\r\n", contact, out);
+        }
     } else if !lines.starts_with(b"ACK ") {
         reply(lines, b"SIP/2.0 200 OK\r\n", contact, out);
     }

@@ -1,11 +1,13 @@
 //! The project's load generator: what relaying costs, in sipward and in the programs that it is compared with.
 //!
-//! `cargo bench --bench load -- [run|compare|memory|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
+//! `cargo bench --bench load -- [run|compare|memory|soak|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
 //!
 //! * `run` measures one program and prints a table and one line of JSON,
 //! * `compare` does so for HAProxy, Kamailio and sipward in turn, and prints the ratios (see benches/compare.sh),
-//! * `memory` holds `--idle` connections and measures what each costs, and what a message costs beside them,
-//! * `smoke` is a short `run` against sipward that fails on the first error: it keeps this program alive in tests.
+//! * `memory` holds `--idle` connections and measures what each costs, and what a message costs beside them
+//!   and what a transaction holds,
+//! * `soak` keeps messages, calls and handshakes going by the clock for `--seconds` and shows what the daemon holds,
+//! * `smoke` is a short `run` and `memory` against sipward that fails on the first error: it keeps this program alive in tests.
 //!
 //! `--only PHASE` leaves out every other phase of a run, e.g. for a profiler: message, closed, keepalive, register, call,
 //! handshake or idle.
@@ -14,6 +16,7 @@ mod crowd;
 mod home;
 mod phases;
 mod report;
+mod soak;
 mod target;
 mod tls;
 mod traffic;
@@ -70,12 +73,22 @@ fn main() -> Outcome<()> {
                 report::show(options.target, &figures);
                 Ok(())
             }
-            "smoke" => {
-                let figures = phases::all(&options.short(), Kind::Sipward).await?;
-                report::show(Kind::Sipward, &figures);
-                report::faultless(&figures)
+            "soak" => {
+                let figures = soak::soak(&options).await?;
+                report::show(options.target, &figures);
+                Ok(())
             }
-            _ => Err(format!("unknown command {command}: run, compare, memory or smoke").into()),
+            "smoke" => {
+                let options = options.short();
+                let mut figures = phases::all(&options, Kind::Sipward).await?;
+                report::faultless(&figures)?;
+                figures.extend(phases::memory(&options).await?);
+                report::show(Kind::Sipward, &figures);
+                Ok(())
+            }
+            _ => Err(
+                format!("unknown command {command}: run, compare, memory, soak or smoke").into(),
+            ),
         }
     })
 }
@@ -89,6 +102,16 @@ async fn compare(options: &Options) -> Outcome<()> {
             match phases::all(options, kind).await {
                 Ok(figures) => all.add(kind, figures),
                 Err(error) => eprintln!("{}: {error}", kind.name()),
+            }
+        }
+        if options.only.is_none() {
+            eprintln!(
+                "start {start} of {}: sipward beside idle clients",
+                options.starts
+            );
+            match phases::memory(options).await {
+                Ok(figures) => all.add(Kind::Sipward, figures),
+                Err(error) => eprintln!("sipward: {error}"),
             }
         }
     }
@@ -114,7 +137,7 @@ impl Options {
             outstanding: 100,
             clients: 20,
             handshakes: 150,
-            idle: 200,
+            idle: 15_000,
             starts: 3,
             shards: 0,
             binary: env!("CARGO_BIN_EXE_sipward").to_owned(),

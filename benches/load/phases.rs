@@ -11,6 +11,10 @@ use std::time::Duration;
 /// Figures by name.
 pub(crate) type Figures = BTreeMap<&'static str, f64>;
 
+/// Connections that only stay, of which the `idle` phase takes the mean.
+const IDLE: usize = 200;
+/// Requests that each client leaves unanswered, to see what one holds.
+const HELD: usize = 1_000;
 /// Time for buffers to be given back before memory is counted.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -65,10 +69,11 @@ pub(crate) async fn all(options: &Options, kind: Kind) -> Outcome<Figures> {
             }
             Phase::Idle => {
                 drop(clients);
+                let count = options.idle.min(IDLE);
                 let before = settled(&target).await;
-                let idle = crowd::idle(&target, &full, options.idle).await?;
+                let idle = crowd::idle(&target, &full, count).await?;
                 let after = settled(&target).await;
-                figures.insert("idle_bytes", (after - before) / options.idle.max(1) as f64);
+                figures.insert("idle_bytes", (after - before) / count.max(1) as f64);
                 drop(idle);
                 Vec::new()
             }
@@ -83,7 +88,11 @@ pub(crate) async fn all(options: &Options, kind: Kind) -> Outcome<Figures> {
     Ok(figures)
 }
 
-async fn connect(target: &Target, dialler: &Dialler, count: usize) -> Outcome<Vec<Client>> {
+pub(crate) async fn connect(
+    target: &Target,
+    dialler: &Dialler,
+    count: usize,
+) -> Outcome<Vec<Client>> {
     let mut clients = Vec::new();
     for number in 0..count {
         clients.push(Client::connect(dialler, target.address, number).await?);
@@ -173,7 +182,8 @@ async fn handshakes(
     Ok(())
 }
 
-/// What each idle connection costs at half and at the full count, and a message beside them.
+/// What each idle connection costs in the first and in the second half of all, what a message costs beside few and beside
+/// all of them, and what a transaction holds that waits for its answer.
 pub(crate) async fn memory(options: &Options) -> Outcome<Figures> {
     let site = Site::new()?;
     let fe01 = tls::home_identity(&site)?;
@@ -181,22 +191,18 @@ pub(crate) async fn memory(options: &Options) -> Outcome<Figures> {
     let target = Target::start(options.target, &site, home, options)?;
     let full = Dialler::new(&site, Hello::Full, &fe01)?;
     let mut figures = Figures::new();
-    let open = Pace::Open { rate: options.rate };
     let clients = connect(&target, &full, options.clients).await?;
     let (few, half) = (100.min(options.idle), options.idle / 2);
     let mut idle = crowd::idle(&target, &full, few).await?;
     let before = settled(&target).await;
-    let (clients, seen) =
-        under_load(&target, clients, Scenario::Message, open, options.time).await?;
-    figures.insert("message_cpu_us_beside_100", seen.per(2.0));
+    let keys = ["message_cpu_us_beside_100", "closed_cpu_us_beside_100"];
+    let clients = beside(&target, clients, options, keys, &mut figures).await?;
     idle.extend(crowd::idle(&target, &full, half.saturating_sub(few)).await?);
     let middle = settled(&target).await;
     idle.extend(crowd::idle(&target, &full, options.idle.saturating_sub(half)).await?);
     let after = settled(&target).await;
-    let (clients, seen) =
-        under_load(&target, clients, Scenario::Message, open, options.time).await?;
-    figures.insert("message_cpu_us_beside_all", seen.per(2.0));
-    figures.insert("message_p99_us_beside_all", seen.latency(0.99));
+    let keys = ["message_cpu_us_beside_all", "closed_cpu_us_beside_all"];
+    let mut clients = beside(&target, clients, options, keys, &mut figures).await?;
     figures.insert("idle_connections", idle.len() as f64);
     figures.insert(
         "idle_bytes_first_half",
@@ -207,8 +213,36 @@ pub(crate) async fn memory(options: &Options) -> Outcome<Figures> {
         (after - middle) / options.idle.saturating_sub(half).max(1) as f64,
     );
     figures.insert("pss_bytes", after);
-    drop(clients);
+    let before = settled(&target).await;
+    let mut request = 0;
+    for client in &mut clients {
+        request = client.hold(HELD).await?;
+    }
+    let each = (settled(&target).await - before) / (clients.len() * HELD).max(1) as f64;
+    figures.insert("transaction_bytes", each);
+    figures.insert("transaction_bytes_above_message", each - request as f64);
     Ok(figures)
+}
+
+/// A message's cost by the clock and in the closed loop, under these two names.
+async fn beside(
+    target: &Target,
+    clients: Vec<Client>,
+    options: &Options,
+    [by_clock, in_loop]: [&'static str; 2],
+    figures: &mut Figures,
+) -> Outcome<Vec<Client>> {
+    let open = Pace::Open { rate: options.rate };
+    let (clients, seen) =
+        under_load(target, clients, Scenario::Message, open, options.time).await?;
+    figures.insert(by_clock, seen.per(2.0));
+    let closed = Pace::Closed {
+        outstanding: options.outstanding,
+    };
+    let (clients, seen) =
+        under_load(target, clients, Scenario::Message, closed, options.time).await?;
+    figures.insert(in_loop, seen.per(2.0));
+    Ok(clients)
 }
 
 async fn settled(target: &Target) -> f64 {

@@ -212,6 +212,11 @@ impl Target {
     }
 
     /// Proportional set size of all its processes in octets.
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
+    }
+
     pub(crate) fn pss(&self) -> u64 {
         self.processes().iter().map(|pid| pss_of(*pid)).sum()
     }

@@ -121,6 +121,44 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Sends INVITEs that ring and are never answered, and waits until all ring; gives the octets of one.
+    pub(crate) async fn hold(&mut self, count: usize) -> Outcome<usize> {
+        let mut invite = Template::request("INVITE", "ring", self);
+        let mut out = Vec::new();
+        for _ in 0..count {
+            invite.write(self.sent, &mut out);
+            self.sent += 1;
+        }
+        let mut pending = Vec::with_capacity(64 * 1024);
+        let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
+        let write = async {
+            writer.write_all(&out).await?;
+            writer.flush().await
+        };
+        let read = async {
+            let mut ringing = 0;
+            while ringing < count {
+                if reader.read_buf(&mut pending).await? == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+                while let Some(end) = memmem::find(&pending, b"\r\n\r\n") {
+                    let head = pending.get(..end).unwrap_or_default();
+                    if head.starts_with(b"SIP/2.0 180") {
+                        ringing += 1;
+                    } else if !head.starts_with(b"SIP/2.0 1") {
+                        return Err(std::io::ErrorKind::InvalidData.into());
+                    }
+                    pending.drain(..end + 4);
+                }
+            }
+            Ok(())
+        };
+        tokio::try_join!(write, read)?;
+        Ok(invite.octets.len())
+    }
+}
+
 /// Runs a scenario over all clients and gives them back with what they have seen.
 pub(crate) async fn run(
     clients: Vec<Client>,
@@ -225,9 +263,9 @@ async fn phase(
 impl Run {
     fn new(client: &Client, scenario: Scenario) -> Outcome<Self> {
         let first = match scenario {
-            Scenario::Message => Template::request("MESSAGE", client),
-            Scenario::Register => Template::request("REGISTER", client),
-            Scenario::Call => Template::request("INVITE", client),
+            Scenario::Message => Template::request("MESSAGE", "bob", client),
+            Scenario::Register => Template::request("REGISTER", "", client),
+            Scenario::Call => Template::request("INVITE", "bob", client),
             Scenario::KeepAlive => Template::new(b"\r\n\r\n".to_vec()),
         };
         Ok(Self {
@@ -348,7 +386,7 @@ impl Template {
         Self { octets, places }
     }
 
-    fn request(method: &str, client: &Client) -> Self {
+    fn request(method: &str, user: &str, client: &Client) -> Self {
         let (number, local) = (client.number, client.local);
         let (uri, to, body) = match method {
             "REGISTER" => (
@@ -356,7 +394,7 @@ impl Template {
                 format!("client{number}"),
                 &b""[..],
             ),
-            _ => ("sip:bob@contoso.test".to_owned(), "bob".to_owned(), BODY),
+            _ => (format!("sip:{user}@contoso.test"), user.to_owned(), BODY),
         };
         let head = format!(
             "{method} {uri} SIP/2.0\r\n\
