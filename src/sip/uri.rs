@@ -275,12 +275,15 @@ const COMPARED: usize = 32;
 fn params_agree(one: &[u8], two: &[u8], needed: impl Fn(&[u8]) -> bool) -> bool {
     let covers = |here: &[u8], there: &[u8]| {
         params(here).all(|(name, value)| {
-            match params(there).find(|(found, _)| same_text(name, found, Case::Any)) {
-                Some((_, found)) => match (value, found) {
+            let of_that_name = |(found, _): &(&[u8], _)| same_text(name, found, Case::Any);
+            // A name may stand twice although RFC 3261 §19.1.1 forbids it: any of them will do.
+            let mut there = params(there).filter(of_that_name).peekable();
+            match there.peek() {
+                Some(_) => there.any(|(_, found)| match (value, found) {
                     (None, None) => true,
                     (Some(value), Some(found)) => same_text(value, found, Case::Any),
                     _ => false,
-                },
+                }),
                 None => !needed(name),
             }
         })
