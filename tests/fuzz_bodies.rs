@@ -24,6 +24,8 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds.push(b"\r\n\r\n\r\nINVITE sip:a@b SIP/2.0\r\nl:0\r\n\r\n".to_vec());
     seeds.push(b" \t\r\n\r\n \r\n\t\r\nINVITE sip:a@b SIP/2.0\r\nl:0\r\n\r\n ".to_vec());
     seeds.push(b"INVITE sip:a SIP/2.0\r\nVia:\r\nv: \r\n ,\r\nRoute:,\r\n\r\n".to_vec());
+    // A start line that is folded: a Via put below it would take the fold.
+    seeds.push(b"REGISTER sip:a SIP/2.0\r\n  x;\r\nl: 0\r\n\r\n".to_vec());
     assert!(seeds.len() > 60);
     seeds
 }

@@ -127,6 +127,10 @@ pub fn message(data: &[u8]) {
         }
     }
 
+    if message.fault().is_some() {
+        // Answered or dropped, never relayed: below a folded start line, say, the fold would take what is put there.
+        return;
+    }
     let mut edits = Edits::new(&message);
     edits.prepend_via("edge01.contoso.test", b"z9hG4bKfuzz", ViaParams::Alias);
     let mut with_via = Vec::new();

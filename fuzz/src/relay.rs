@@ -29,6 +29,7 @@ struct Stage {
     generation: Arc<Generation>,
     home: PeerId,
     partner: PeerId,
+    keys: Arc<TokenKeys>,
 }
 
 fn stage() -> &'static Stage {
@@ -52,6 +53,7 @@ fn stage() -> &'static Stage {
             home: id(site.enterprise.server(&fe01).unwrap()),
             partner: id(site.fabrikam.server(PARTNER_EDGE).unwrap()),
             generation: Arc::new(generation),
+            keys: Arc::new(TokenKeys::new(&[], [7; 32])),
         }
     })
 }
@@ -84,7 +86,7 @@ impl World {
             health: Arc::new(HealthBoard::new(now)),
             now,
         };
-        let keys = Arc::new(TokenKeys::new(&[], [7; 32]));
+        let keys = Arc::clone(&stage.keys);
         let origin = |slot, identity| Origin {
             link: LinkId::new(0, slot, 1),
             identity,
