@@ -1,8 +1,9 @@
 //! What happens inside a call: hold, a lost connection, a home server that dies.
 use crate::harness::{
-    CONTOSO, Certificates, Edge, HOME, Home, Lab, Mark, Peering, Phone, Program, SECOND_HOME,
-    Setup, Stage, Target, establish, free_port,
+    CONTOSO, Certificates, Edge, HOME, Home, Lab, Mark, Peering, Phone, Program, Relay,
+    SECOND_HOME, Setup, Stage, Target, establish, free_port,
 };
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 const NEEDS: &[Program] = &[Program::Kamailio, Program::Baresip];
 
@@ -34,6 +35,38 @@ fn either_side_holds_the_call_and_either_ends_it() {
         lab.bob.wait("CALL_CLOSED");
         lab.edge.wait_relayed(before, "BYE", 200);
     }
+}
+
+/// RFC 5626 §5.3: what goes to a flow that is gone is answered 430, and over a new one the phone is called.
+#[test]
+fn a_phone_loses_its_connection_in_a_call_comes_back_and_is_called_again() {
+    let Some(_stage) = Stage::enter(NEEDS) else {
+        return;
+    };
+    let lab = Lab::raise(&["REUSE"]);
+    let way = Ipv4Addr::new(127, 0, 0, 2);
+    let relay = Relay::start_at(SocketAddrV4::new(way, lab.edge.port()), lab.edge.port());
+    let carol = Phone::start_over(way, &lab.certificates, "carol", "alice");
+    lab.alice.register(lab.target());
+    carol.register(lab.target());
+    establish(&lab.alice, &carol, "carol");
+
+    let before = lab.edge.mark();
+    relay.cut();
+    lab.edge.wait_event(before, "connection_closed", |_| true);
+    lab.alice.hang_up();
+    lab.alice.wait("CALL_CLOSED");
+    lab.edge.wait_relayed(before, "BYE", 430);
+
+    // It would come back by itself only when its registration runs out.
+    carol.hang_up();
+    carol.wait("CALL_CLOSED");
+    carol.register_again(lab.target());
+    establish(&lab.alice, &carol, "carol");
+    let before = lab.edge.mark();
+    lab.alice.hang_up();
+    carol.wait("CALL_CLOSED");
+    lab.edge.wait_relayed(before, "BYE", 200);
 }
 
 /// The server that carried the call dies; the BYE reaches the other phone over the other server of its pool.

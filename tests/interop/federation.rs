@@ -80,4 +80,19 @@ fn a_call_goes_from_one_domain_to_the_other_and_shows_nothing_of_home() {
         edge.wait_relayed(Mark::START, "INVITE", 200);
         edge.wait_relayed(Mark::START, "BYE", 200);
     }
+
+    // And from the partner to us; now the caller hangs up.
+    let before = [&contoso, &fabrikam].map(|edge| (edge, edge.mark()));
+    carol.dial_uri("sip:alice@contoso.test");
+    alice.wait("CALL_INCOMING");
+    alice.answer();
+    alice.wait("CALL_ESTABLISHED");
+    carol.wait("CALL_ESTABLISHED");
+    carol.hang_up();
+    alice.wait("CALL_CLOSED");
+    carol.wait("CALL_CLOSED");
+    for (edge, before) in before {
+        edge.wait_relayed(before, "INVITE", 200);
+        edge.wait_relayed(before, "BYE", 200);
+    }
 }

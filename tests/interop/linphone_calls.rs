@@ -1,7 +1,7 @@
 //! Linphone, which checks the edge's certificate, calls and is called through the edge.
 use crate::harness::{
-    CONTOSO, Certificates, EDGE, Edge, HOME, Home, Linphone, Mark, Program, Relay, Setup, Stage,
-    free_port,
+    CONTOSO, Certificates, EDGE, Edge, HOME, Home, Linphone, Mark, Phone, Program, Relay, Setup,
+    Stage, Target, free_port,
 };
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
@@ -96,6 +96,61 @@ fn linphone_loses_its_connection_comes_back_and_is_called() {
     scene.alice.order("terminate 1");
     scene.bob.wait("CallEnd");
     scene.edge.wait_relayed(before, "BYE", 200);
+}
+
+/// Each program calls the other, each holds, each hangs up.
+#[test]
+fn baresip_and_linphone_call_each_other_hold_and_hang_up() {
+    let Some(_stage) = Stage::enter(&[Program::Kamailio, Program::Baresip, Program::Linphone])
+    else {
+        return;
+    };
+    let certificates = Certificates::new();
+    let port = free_port();
+    let edge = Edge::start(&certificates, port);
+    let setup = Setup {
+        site: CONTOSO,
+        port,
+        pair: certificates.server(HOME),
+        switches: &["REUSE"],
+        edge_port: edge.port(),
+    };
+    let _home = Home::start(&certificates, &setup);
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, edge.port());
+    let alice = Phone::start(&certificates, "alice", "bob");
+    alice.register(Target { port: edge.port() });
+    let bob = Linphone::start(&certificates.enterprise_ca(), "bob", address);
+
+    alice.dial("bob");
+    bob.wait("Incoming");
+    bob.order("answer 1");
+    alice.wait("CALL_ESTABLISHED");
+    bob.wait("StreamsRunning");
+    alice.hold();
+    bob.wait("PausedByRemote");
+    alice.resume();
+    bob.wait("StreamsRunning");
+    let before = edge.mark();
+    alice.hang_up();
+    bob.wait("CallEnd");
+    alice.wait("CALL_CLOSED");
+    edge.wait_relayed(before, "BYE", 200);
+
+    bob.call("alice");
+    alice.wait("CALL_INCOMING");
+    alice.answer();
+    bob.wait("StreamsRunning");
+    alice.wait("CALL_ESTABLISHED");
+    let heard = alice.mark();
+    bob.order("call-pause 2");
+    bob.wait("Paused");
+    alice.wait_trace(heard, "a=sendonly");
+    bob.order("call-resume 2");
+    bob.wait("StreamsRunning");
+    let before = edge.mark();
+    bob.order("terminate 2");
+    alice.wait("CALL_CLOSED");
+    edge.wait_relayed(before, "BYE", 200);
 }
 
 /// Lets a phone that trusts a CA register at an edge that it knows by a name; the edge logs that it was refused, and how.

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
@@ -45,6 +45,8 @@ pub(crate) struct Target {
 pub(crate) struct Phone {
     user: String,
     domain: &'static str,
+    /// The host of its outbound proxy.
+    server: &'static str,
     process: Process,
     control: TcpStream,
     heard: Arc<Feed<Value>>,
@@ -66,11 +68,39 @@ impl Phone {
         user: &str,
         contact: &str,
     ) -> Self {
+        Self::start_with(
+            domain,
+            "127.0.0.1",
+            Ipv4Addr::LOCALHOST,
+            certificates,
+            user,
+            contact,
+        )
+    }
+
+    /// As [`Phone::start`], but it knows the edge by its name and finds it at this address.
+    pub(crate) fn start_over(
+        way: Ipv4Addr,
+        certificates: &Certificates,
+        user: &str,
+        contact: &str,
+    ) -> Self {
+        Self::start_with(DOMAIN, EDGE, way, certificates, user, contact)
+    }
+
+    fn start_with(
+        domain: &'static str,
+        server: &'static str,
+        way: Ipv4Addr,
+        certificates: &Certificates,
+        user: &str,
+        contact: &str,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path();
         let control_port = free_port();
         let modules = baresip_modules().unwrap();
-        let names = NameServer::start(&[EDGE, FABRIKAM.edge]);
+        let names = NameServer::start(&[EDGE, FABRIKAM.edge], way);
         let config = format!(
             "poll_method epoll\n\
              net_interface 127.0.0.1\n\
@@ -125,6 +155,7 @@ impl Phone {
         Self {
             user: user.to_owned(),
             domain,
+            server,
             process,
             control,
             heard,
@@ -145,9 +176,9 @@ impl Phone {
         self.command(
             "uanew",
             Some(&format!(
-                "<sip:{}@{};transport=tls>;outbound=\"sip:127.0.0.1:{};transport=tls\";\
+                "<sip:{}@{};transport=tls>;outbound=\"sip:{}:{};transport=tls\";\
                  sipnat=outbound;regint=600;auth_pass=none",
-                self.user, self.domain, target.port
+                self.user, self.domain, self.server, target.port
             )),
         );
         let answer = self.wait_any(&["REGISTER_OK", "REGISTER_FAIL"]);

@@ -1,4 +1,4 @@
-//! A name server that knows a few names, all at 127.0.0.1 (RFC 1035 §4), for programs that do not ask the system.
+//! A name server that knows a few names, all at one address (RFC 1035 §4), for programs that do not ask the system.
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +17,8 @@ pub(crate) struct NameServer {
 }
 
 impl NameServer {
-    /// Starts one on a port of loopback.
-    pub(crate) fn start(names: &[&str]) -> Self {
+    /// Starts one on a port of loopback; `at` is what it answers for these names.
+    pub(crate) fn start(names: &[&str], at: Ipv4Addr) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let server = Self {
             address: socket.local_addr().unwrap(),
@@ -32,7 +32,10 @@ impl NameServer {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                if let Some(answer) = buffer.get(..length).and_then(|query| answer(query, &names)) {
+                if let Some(answer) = buffer
+                    .get(..length)
+                    .and_then(|query| answer(query, &names, at))
+                {
                     let _sent = socket.send_to(&answer, from);
                 }
             }
@@ -68,7 +71,7 @@ fn wire(name: &str) -> Vec<u8> {
 }
 
 /// The address for an A question of a known name, an empty answer for its other types, and "no such name" otherwise.
-fn answer(query: &[u8], names: &[Vec<u8>]) -> Option<Vec<u8>> {
+fn answer(query: &[u8], names: &[Vec<u8>], at: Ipv4Addr) -> Option<Vec<u8>> {
     let rest = query.get(HEADER..)?;
     let end = rest.iter().position(|octet| *octet == 0)? + 1;
     let name = rest.get(..end)?.to_ascii_lowercase();
@@ -89,7 +92,7 @@ fn answer(query: &[u8], names: &[Vec<u8>]) -> Option<Vec<u8>> {
         for part in [A, IN, 0, 60, 4] {
             out.extend_from_slice(&u16::to_be_bytes(part));
         }
-        out.extend_from_slice(&Ipv4Addr::LOCALHOST.octets());
+        out.extend_from_slice(&at.octets());
     }
     Some(out)
 }
