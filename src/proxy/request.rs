@@ -248,7 +248,7 @@ impl Core {
         let mut hops = hops?;
         self.at_boundary(standing, message, request, &routed, &mut hops)
             .map_err(Refusal::new)?;
-        self.within_budget(from, party, &routed)?;
+        self.within_budget(from, party, request.method, &routed)?;
         let plan = self.plan(standing, party, message, request, &routed, loop_hash)?;
         Ok(Admitted::Forward(plan, hops))
     }
@@ -380,20 +380,17 @@ impl Core {
         &self,
         from: &Origin,
         party: Party,
+        method: Method<'_>,
         routed: &Routed<'_>,
     ) -> Result<(), Refusal> {
         let in_dialog = matches!(routed.token, Some(Token::Dialog { .. }));
         if self.draining && !in_dialog {
             return Err(Refusal::new(Reason::Draining));
         }
-        // Under overload what has begun is finished first: requests of dialogs get an eighth more.
-        let bound = |limit: usize| {
-            if in_dialog {
-                limit.saturating_add(limit / 8 + 1)
-            } else {
-                limit
-            }
-        };
+        // Under overload what has begun is finished first: requests of dialogs get an eighth more, and a BYE one more still,
+        // since an answered re-INVITE keeps its room for 32 seconds.
+        let eighths = usize::from(in_dialog) + usize::from(in_dialog && method == Method::Bye);
+        let bound = |limit: usize| limit.saturating_add((limit / 8 + 1).saturating_mul(eighths));
         if self.contexts.len() >= bound(self.limits.transactions) {
             return Err(Refusal::new(Reason::TooManyTransactions));
         }

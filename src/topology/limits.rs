@@ -175,13 +175,13 @@ pub(crate) const ROWS: &[Row] = &[
         "transactions",
         |l| Slot::Count(&mut l.transactions),
         SLOTS,
-        "Transactions at a time in each shard; requests of dialogs may take an eighth more.",
+        "Transactions at a time in each shard; requests of dialogs may take an eighth more, BYE two.",
     ),
     row(
         "transactions_per_client",
         |l| Slot::Count(&mut l.transactions_per_client),
         (1, 1_000_000),
-        "Transactions at a time from one client connection; requests of dialogs may take an eighth more.",
+        "Transactions at a time from one client connection; requests of dialogs may take an eighth more, BYE two.",
     ),
     row(
         "drain",

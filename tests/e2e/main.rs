@@ -38,6 +38,8 @@ mod log;
 #[cfg(test)]
 mod next_hops;
 #[cfg(test)]
+mod overload;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod probe;

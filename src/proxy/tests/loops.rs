@@ -365,6 +365,57 @@ fn under_overload_dialogs_and_responses_go_on() {
     }
 }
 
+/// An answered re-INVITE keeps its room for 32 seconds: changes of calls must not use up what their ends need.
+#[test]
+fn under_overload_changes_of_a_call_leave_room_for_its_end() {
+    let mut topology = topology();
+    topology.limits.transactions = 16;
+    let mut w = World::with(topology, 1);
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(fe01, "INVITE");
+    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let within = |method: &'static str, n: u32| {
+        let branch = format!("z9hG4bKo{n}");
+        Request {
+            method,
+            branch: &branch,
+            more: &route,
+            cseq: n,
+            ..Request::default()
+        }
+        .to_string()
+    };
+    let mut changed = 0;
+    for n in 2..40 {
+        w.send(client, &within("INVITE", n));
+        if let Some(change) = w.take(fe01) {
+            w.send(fe01, &answer(&change, "200 OK", ""));
+            w.expect(client, "SIP/2.0 200");
+            changed += 1;
+        } else {
+            w.expect(client, "SIP/2.0 503");
+        }
+    }
+    // Sixteen and an eighth, of which the call itself has one.
+    assert_eq!(changed, 18);
+    for n in 40..60 {
+        w.send(client, &within("BYE", n));
+        let bye = w.expect(fe01, "BYE");
+        w.send(fe01, &answer(&bye, "200 OK", ""));
+        w.expect(client, "SIP/2.0 200");
+    }
+    // The room of BYEs, too, has an end.
+    for n in 60..63 {
+        w.send(client, &within("BYE", n));
+        w.expect(fe01, "BYE");
+    }
+    w.send(client, &within("BYE", 63));
+    w.expect(client, "SIP/2.0 503");
+}
+
 #[test]
 fn our_token_in_the_request_line_is_opened_only_with_a_route_behind_it_and_never_followed_blindly()
 {
