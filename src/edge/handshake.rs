@@ -151,7 +151,7 @@ impl Shard {
             Identity::Peer(peer) => Some(Arc::clone(peer.decision())),
             Identity::Client => None,
         };
-        self.log.emit(accepted_event(
+        self.tally.tell(accepted_event(
             "inbound",
             number,
             remote,

@@ -531,7 +531,7 @@ impl Shard {
                 Some(retry_at.saturating_duration_since(now)),
             );
         } else {
-            self.log.emit(Event::ConnectionClosed {
+            self.tally.tell(Event::ConnectionClosed {
                 connection: link.number,
                 remote: link.remote(),
                 peer: link.peer.as_deref().map(str::to_owned),

@@ -1,5 +1,5 @@
-//! Failed handshakes in the log: of each kind the first few are told one by one, the rest is counted, and the events and
-//! counts together give the exact number.
+//! What strangers can bring about in the log as often as they like, failed handshakes and clients that come and go: of each
+//! kind the first few are told one by one, the rest is counted, and the events and counts together give the exact number.
 use super::clock;
 use crate::observe::{Event, Log};
 use std::collections::HashMap;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Failures of one kind that are told one by one in a window: enough to see who it is, too few to fill a disk.
+/// Events of one kind that are told one by one in a window: enough to see who it is, too few to fill a disk.
 const TOLD: u32 = 20;
 /// The length of a window.
 const WINDOW: Duration = Duration::from_secs(10);
 /// How often ended windows are looked for while there are any.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Counts failed handshakes, over all shards. Only failures come here, so its lock is on nobody's way.
+/// Counts over all shards. What comes here is once for each connection, so its lock is on no message's way.
 pub(super) struct Tally {
     log: Log,
     kinds: Mutex<HashMap<Kind, Window>>,
@@ -24,11 +24,19 @@ pub(super) struct Tally {
 
 /// What is counted together. Reasons come from tables and peers from the topology, so there is a bound on their number.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Kind {
-    event: &'static str,
-    direction: &'static str,
-    reason: &'static str,
-    peer: Option<String>,
+enum Kind {
+    /// Handshakes that failed.
+    Handshake {
+        event: &'static str,
+        direction: &'static str,
+        reason: &'static str,
+        peer: Option<String>,
+    },
+    /// Clients that were accepted, or that have gone for this reason.
+    Client {
+        event: &'static str,
+        reason: Option<&'static str>,
+    },
 }
 
 struct Window {
@@ -38,10 +46,10 @@ struct Window {
 }
 
 impl Kind {
-    /// The kind of a failed handshake's event; `None`: another event.
+    /// The kind of an event that is counted; `None`: another event. What a peer does by which it is let in is always told.
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "only three events are failures"
+        reason = "only three events are failures, and two are about clients"
     )]
     fn of(event: &Event) -> Option<Self> {
         let (direction, reason, via, decision) = match event {
@@ -65,6 +73,12 @@ impl Kind {
                 via,
                 ..
             } => (*direction, *reason, via, None),
+            Event::HandshakeAccepted { decision: None, .. } => {
+                return Some(Self::client(event, None));
+            }
+            Event::ConnectionClosed {
+                peer: None, reason, ..
+            } => return Some(Self::client(event, Some(reason))),
             _ => return None,
         };
         // A flood of strangers must not hide what happens to a listed peer.
@@ -72,7 +86,7 @@ impl Kind {
             "outbound" => Some(via.clone()),
             _ => decision.and_then(|d| d.peer_fqdn.clone()),
         };
-        Some(Self {
+        Some(Self::Handshake {
             event: event.name(),
             direction,
             reason,
@@ -80,13 +94,32 @@ impl Kind {
         })
     }
 
+    fn client(event: &Event, reason: Option<&'static str>) -> Self {
+        Self::Client {
+            event: event.name(),
+            reason,
+        }
+    }
+
     fn sum(&self, count: u64) -> Event {
-        Event::HandshakesSuppressed {
-            of: self.event,
-            direction: self.direction,
-            reason: self.reason,
-            peer: self.peer.clone(),
-            count,
+        match self {
+            Self::Handshake {
+                event,
+                direction,
+                reason,
+                peer,
+            } => Event::HandshakesSuppressed {
+                of: event,
+                direction,
+                reason,
+                peer: peer.clone(),
+                count,
+            },
+            Self::Client { event, reason } => Event::ClientsSuppressed {
+                of: event,
+                reason: *reason,
+                count,
+            },
         }
     }
 }
@@ -100,7 +133,7 @@ impl Tally {
         }
     }
 
-    /// Tells or counts the event of a failed handshake; another event is told.
+    /// Tells or counts an event; one that no stranger can bring about is told.
     pub(super) fn tell(&self, event: Event) {
         self.tell_at(event, clock::now());
     }
@@ -229,5 +262,37 @@ mod tests {
         }
         tally.tell(dialled("b.test"));
         assert_eq!(memory.events().len(), 21);
+    }
+
+    #[test]
+    fn clients_that_come_and_go_are_counted_and_peers_are_told() {
+        let (log, memory) = Log::memory();
+        let tally = Tally::new(log);
+        let closed = |peer: Option<&str>| Event::ConnectionClosed {
+            connection: 1,
+            remote: ([192, 0, 2, 1], 5061).into(),
+            peer: peer.map(str::to_owned),
+            by: "them",
+            reason: "close_notify",
+            trust_reason: None,
+            messages_in: 0,
+            messages_out: 0,
+            open: Duration::ZERO,
+        };
+        for _ in 0..100 {
+            tally.tell(closed(None));
+            tally.tell(closed(Some("fe01.contoso.test")));
+        }
+        assert_eq!(memory.events().len(), 120);
+        tally.finish();
+        let last = memory.events().pop();
+        assert!(matches!(
+            last,
+            Some(Event::ClientsSuppressed {
+                of: "connection_closed",
+                reason: Some("close_notify"),
+                count: 80
+            })
+        ));
     }
 }

@@ -162,6 +162,15 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+    /// `clients_suppressed`: clients' connections that were counted and not told one by one.
+    ClientsSuppressed {
+        /// The event that each would have been.
+        of: &'static str,
+        /// Why they were closed; `None`: they were accepted.
+        reason: Option<&'static str>,
+        /// How many.
+        count: u64,
+    },
     /// `trust_withdrawn`: a live connection has lost its trust; nothing new runs on it, and it will be closed.
     TrustWithdrawn {
         /// Connection number.

@@ -83,6 +83,11 @@ impl Event {
                 text(take, "peer", peer.as_deref());
                 take("count", Number(*count));
             }
+            Self::ClientsSuppressed { of, reason, count } => {
+                take("of", Text(of));
+                text(take, "reason", *reason);
+                take("count", Number(*count));
+            }
             Self::TrustWithdrawn {
                 connection,
                 direction,

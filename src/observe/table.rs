@@ -231,6 +231,11 @@ static HANDSHAKES_SUPPRESSED: Row = row("handshakes_suppressed", Level::WARN,
      exact number",
     &["of", "direction", "reason", "peer?", "count"]);
 #[rustfmt::skip]
+static CLIENTS_SUPPRESSED: Row = row("clients_suppressed", Level::INFO,
+    "connections of clients that were accepted, or closed for one reason, beyond the 20 that are told one by one in 10 \
+     seconds; with these the events give the exact number",
+    &["of", "reason?", "count"]);
+#[rustfmt::skip]
 static TRUST_WITHDRAWN: Row = row("trust_withdrawn", Level::WARN,
     "a live connection was judged again and lost its trust: it gets nothing new, what runs on it may finish within \
      `limits.drain`, then it is closed",
@@ -324,6 +329,7 @@ pub static ROWS: &[&Row] = &[
     &HANDSHAKE_REFUSED_BY_PEER,
     &HANDSHAKE_ABORTED,
     &HANDSHAKES_SUPPRESSED,
+    &CLIENTS_SUPPRESSED,
     &TRUST_WITHDRAWN,
     &WOULD_REFUSE,
     &CONNECTION_CLOSED,
@@ -366,6 +372,7 @@ impl Event {
             Self::HandshakeRefusedByPeer { .. } => &HANDSHAKE_REFUSED_BY_PEER,
             Self::HandshakeAborted { .. } => &HANDSHAKE_ABORTED,
             Self::HandshakesSuppressed { .. } => &HANDSHAKES_SUPPRESSED,
+            Self::ClientsSuppressed { .. } => &CLIENTS_SUPPRESSED,
             Self::TrustWithdrawn { .. } => &TRUST_WITHDRAWN,
             Self::WouldRefuse { .. } => &WOULD_REFUSE,
             Self::ConnectionClosed { .. } => &CONNECTION_CLOSED,

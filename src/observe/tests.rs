@@ -168,6 +168,11 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             peer: maybe(),
             count: 980,
         },
+        Event::ClientsSuppressed {
+            of: "connection_closed",
+            reason: full.then_some("close_notify"),
+            count: 980,
+        },
         Event::TrustWithdrawn {
             connection: 7,
             direction: "inbound",

@@ -16,11 +16,15 @@ fn tally(log: &EventLog, direction: &str) -> BTreeMap<(String, String), u64> {
     let mut tally = BTreeMap::new();
     for event in log.since(0) {
         let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-        if text("direction") != direction {
+        // Whoever is counted as a client came in.
+        let of_clients = text("event") == "clients_suppressed" && direction == "inbound";
+        if text("direction") != direction && !of_clients {
             continue;
         }
         let (name, count) = match text("event").as_str() {
-            "handshakes_suppressed" => (text("of"), event["count"].as_u64().unwrap()),
+            "handshakes_suppressed" | "clients_suppressed" => {
+                (text("of"), event["count"].as_u64().unwrap())
+            }
             name => (name.to_owned(), 1),
         };
         *tally.entry((name, text("reason"))).or_insert(0) += count;
@@ -231,6 +235,52 @@ async fn a_flood_of_every_kind_of_bad_handshake_is_counted_to_the_last_one() {
     let lines = log.since(0).len() as u64;
     assert!(lines < 7 * EACH, "{lines} lines");
     assert!(!log.named("handshakes_suppressed").is_empty());
+}
+
+#[tokio::test]
+async fn clients_that_come_and_go_are_counted_exactly_and_cost_few_lines() {
+    const EACH: usize = 100;
+    let world = World::new().await;
+    let others = world.lab.roots.clone();
+    for _ in 0..EACH {
+        let mut tls = shake(
+            client_config(VERSIONS[0], &others, None),
+            world.edge.address,
+            EDGE,
+        )
+        .await
+        .unwrap();
+        tls.shutdown().await.unwrap();
+        // Until it is closed: the next one is another connection, not one more at a time.
+        let mut sink = Vec::new();
+        let _ = tls.read_to_end(&mut sink).await;
+    }
+    // A listed server is always told one by one.
+    for _ in 0..25 {
+        let mark = world.edge.log.mark();
+        let wire = world.dial(&world.partner).await;
+        wire.cut();
+        let closed = world.edge.log.wait_after(mark, "connection_closed", |e| {
+            e["peer"] == "edge.fabrikam.test"
+        });
+        closed.await.unwrap();
+    }
+    let log = world.stop().await;
+    let told = |name: &str, peer: bool| {
+        let events = log.named(name).into_iter();
+        events.filter(|e| e["peer"].is_string() == peer).count()
+    };
+    let suppressed = |of: &str| -> u64 {
+        let sums = log.named("clients_suppressed").into_iter();
+        let sums = sums.filter(|e| e["of"] == of);
+        sums.filter_map(|e| e["count"].as_u64()).sum()
+    };
+    for name in ["handshake_accepted", "connection_closed"] {
+        let (lines, counted) = (told(name, false), suppressed(name) as usize);
+        assert_eq!(lines + counted, EACH, "{name}");
+        assert!(counted > 0 && lines < EACH, "{name}: {lines} lines");
+        assert_eq!(told(name, true), 25, "{name}");
+    }
 }
 
 #[tokio::test]
