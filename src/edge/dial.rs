@@ -1,5 +1,6 @@
 //! One connection to one address of a peer: TCP, TLS, and the decision about who is there.
 use super::failed::Failure;
+use super::last_word::LastWord;
 use super::tls::{Asked, TlsConfigs};
 use crate::observe::Shown;
 use crate::topology::{IdentityRef, PeerRef};
@@ -27,8 +28,12 @@ impl Dialled {
     /// Whether their verdict on our certificate is still to come: in TLS 1.2 their Finished was it, in TLS 1.3 they
     /// judge after our handshake is done (RFC 8446 §4.4.2.4).
     pub(super) fn verdict_is_out(&self) -> bool {
-        self.asked.asked() && self.tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
+        verdict_is_out(&self.tls, &self.asked)
     }
+}
+
+fn verdict_is_out(tls: &rustls::Connection, asked: &Asked) -> bool {
+    asked.asked() && tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
 }
 
 /// A connection that could not be made, and the chain that we had shown by then.
@@ -64,7 +69,7 @@ pub(super) async fn shake_hands(
     let name = ServerName::try_from(peer.fqdn.as_str().to_owned())
         .map_err(|_| Failure::refused("tls_error"))?;
     let outcome = tokio_rustls::TlsConnector::from(Arc::clone(&outgoing.config))
-        .connect(name, tcp)
+        .connect(name, LastWord::new(tcp))
         .await;
     let shown = outgoing.shown();
     let failed = |failure| Failed {
@@ -82,12 +87,19 @@ pub(super) async fn shake_hands(
         }
         (Err(error), None) => return Err(failed(Failure::from_io(&error))),
     };
-    let (tcp, session) = stream.into_inner();
+    let (socket, session) = stream.into_inner();
+    let (tcp, write_failed) = socket.into_parts();
+    let session = rustls::Connection::Client(session);
+    if let Some(error) = write_failed
+        && !verdict_is_out(&session, &outgoing.asked)
+    {
+        return Err(failed(Failure::from_io(&error).after(identity.decision())));
+    }
     let ours = topology.identity(outgoing.identity);
     let pair = ours.client.as_ref().unwrap_or(&ours.server);
     Ok(Dialled {
         tcp,
-        tls: rustls::Connection::Client(session),
+        tls: session,
         local,
         identity,
         shown: pair

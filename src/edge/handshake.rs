@@ -1,6 +1,7 @@
 //! Inbound handshakes: capped, under a deadline, each ending in exactly one event, apart from the relaying of others.
 use super::clock;
 use super::failed::Failure;
+use super::last_word::LastWord;
 use super::link::{Arrival, Link, Via};
 use super::shard::Shard;
 use crate::observe::{Event, Shown};
@@ -76,7 +77,8 @@ impl Shard {
         let listener = tls
             .listener(index)
             .ok_or(Failure::refused("listener_removed"))?;
-        let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+        let acceptor =
+            LazyConfigAcceptor::new(rustls::server::Acceptor::default(), LastWord::new(stream));
         let hello = acceptor.await.map_err(|e| Failure::from_hello(&e))?;
         greeting.sni = hello.client_hello().server_name().map(str::to_owned);
         greeting.shown = Some(listener.shown(greeting.sni.as_deref()));
@@ -100,7 +102,9 @@ impl Shard {
             }
             (Err(error), None) => return Err(Failure::from_io(&error)),
         };
-        let (tcp, session) = stream.into_inner();
+        let (socket, session) = stream.into_inner();
+        // A write of the last flight that failed: the connection's first read tells.
+        let (tcp, _) = socket.into_parts();
         let session = rustls::Connection::Server(session);
         let chain: Vec<_> = session.peer_certificates().unwrap_or_default().to_vec();
         let identity = match (chain.is_empty(), verdict) {

@@ -1,5 +1,6 @@
 //! One live connection: the socket and the rustls session that its own task reads and anyone in the shard may write.
 use super::keep_alive::{Due, KeepAlive};
+use super::last_word::is_gone;
 use super::late::{PING, Unconfirmed};
 use super::shard::Shard;
 use super::signal::Signal;
@@ -14,13 +15,16 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// Reads per turn before other connections get theirs.
 const READS_PER_TURN: usize = 4;
+
+/// From a write that found nobody to the end: the reader learns of a reset in the next turn of the runtime.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Why a connection ends, and by whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +62,8 @@ pub(super) struct Link {
     blocked: Cell<bool>,
     dirty: Cell<bool>,
     full: Cell<bool>,
+    /// A write has found the other side gone, at this instant: what it said last is still read, nothing more is written.
+    deaf: Cell<Option<Instant>>,
     /// Ended by us when what is queued has been sent.
     closing: Cell<Option<Ending>>,
     /// Withdrawn: closed when nothing runs on it any more, or at the instant given; with the reason of the trust.
@@ -182,6 +188,7 @@ impl Link {
             blocked: Cell::new(false),
             dirty: Cell::new(false),
             full: Cell::new(false),
+            deaf: Cell::new(None),
             closing: Cell::new(None),
             withdrawn: Cell::new(None),
             lent: RefCell::new(0),
@@ -255,12 +262,22 @@ impl Link {
         self.dirty.set(false);
         let mut session = self.session.borrow_mut();
         let session = &mut *session;
+        if self.deaf.get().is_some() {
+            return shard.give_buffer(std::mem::take(&mut session.outgoing));
+        }
         session.encrypt(shard);
         while session.tls.wants_write() {
             match session.tls.write_tls(&mut Socket(&self.tcp)) {
                 Ok(0) => break,
                 Ok(sent) => session.queued = session.queued.saturating_sub(sent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if is_gone(&error) => {
+                    // Their alert, or messages, may lie in the socket: the reader ends the connection.
+                    self.deaf.set(Some(super::clock::now()));
+                    self.blocked.set(false);
+                    self.wake.give();
+                    return;
+                }
                 Err(_) => {
                     if self.closing.get().is_none() {
                         self.closing.set(Some(Ending {
@@ -337,6 +354,7 @@ impl Link {
                 Woken::Broken => turn = Turn::End(theirs("io_error")),
                 Woken::Due => {
                     turn = match self.overdue(shard) {
+                        _ if self.unheard() => Turn::End(theirs("io_error")),
                         Some(reason) => Turn::End(Ending { by: "us", reason }),
                         None => Turn::Wait,
                     };
@@ -428,6 +446,7 @@ impl Link {
         // The session takes 4 KiB at a time: the shard's buffer between it and the socket saves reads.
         let mut wire = shard.wire();
         let came = match self.tcp.try_read(&mut wire) {
+            Ok(0) if self.deaf.get().is_some() => return Fill::End(theirs("io_error")),
             Ok(0) => return Fill::End(theirs("eof_without_close_notify")),
             Ok(came) => came,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fill::Empty,
@@ -550,7 +569,7 @@ impl Link {
     /// When this connection must be looked at again.
     fn deadline(&self, shard: &Shard) -> Instant {
         let limits = shard.limits();
-        let mut deadline = self.opened + std::time::Duration::from_secs(86_400 * 365);
+        let mut deadline = self.opened + Duration::from_secs(86_400 * 365);
         if self.is_client() {
             deadline = if self.messages_in.get() == 0 {
                 self.opened + limits.first_message
@@ -577,7 +596,16 @@ impl Link {
         if let Some(next) = self.keep_alive.next() {
             deadline = deadline.min(next);
         }
+        if let Some(since) = self.deaf.get() {
+            deadline = deadline.min(since + LAST_WORD);
+        }
         deadline
+    }
+
+    /// Whether the other side is gone and the system has had its time to say so to the reader as well.
+    fn unheard(&self) -> bool {
+        let since = self.deaf.get();
+        since.is_some_and(|since| super::clock::now() >= since + LAST_WORD)
     }
 
     /// The reason to close now, if a deadline has passed.

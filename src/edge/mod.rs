@@ -16,6 +16,7 @@ mod inbox;
 mod inventory;
 mod judge;
 mod keep_alive;
+mod last_word;
 mod late;
 mod link;
 mod observed;

@@ -1,10 +1,14 @@
 //! Every handshake ends in exactly one event: accepted, refused by us, refused by them, or aborted; floods are counted.
 use crate::harness::tls::{VERSIONS, client_config, connect, server_config, shake, silent_server};
 use crate::harness::{Edge, Lab, SOON, World, message_passes};
+use rustls::ServerConfig;
 use serde_json::Value;
 use sipward::lab::site::EDGE;
 use sipward::lab::{Client, EventLog, Server, trust_only};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -33,7 +37,7 @@ fn tally(log: &EventLog, direction: &str) -> BTreeMap<(String, String), u64> {
 }
 
 /// An edge whose first home server is at the address given and whose second one works.
-async fn edge_with(lab: &Lab, fe01: std::net::SocketAddr) -> (Edge, Server) {
+async fn edge_with(lab: &Lab, fe01: SocketAddr) -> (Edge, Server) {
     let fe02 = lab.home("fe02").await;
     let topology = lab
         .site
@@ -360,4 +364,82 @@ async fn beyond_the_cap_of_handshakes_a_stranger_is_turned_away_and_a_finished_o
     };
     tokio::time::timeout(SOON, come_in).await.unwrap();
     world.stop().await;
+}
+
+/// A TLS 1.3 server that has our certificate and says nothing of it until it is told to: then it refuses it and resets the
+/// connection at once. Gives its address, what tells that our last flight is there, and what makes it refuse.
+fn late_refuser(config: ServerConfig) -> (SocketAddr, Receiver<()>, Sender<()>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (arrived, has_arrived) = channel();
+    let (refuse, told) = channel();
+    std::thread::spawn(move || {
+        let (mut tcp, _) = listener.accept().unwrap();
+        let mut tls = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        while tls.wants_read() && !tls.wants_write() {
+            tls.read_tls(&mut tcp).unwrap();
+            tls.process_new_packets().unwrap();
+        }
+        while tls.wants_write() {
+            tls.write_tls(&mut tcp).unwrap();
+        }
+        tcp.peek(&mut [0]).unwrap();
+        arrived.send(()).unwrap();
+        told.recv().unwrap();
+        while tls.process_new_packets().is_ok() {
+            tls.read_tls(&mut tcp).unwrap();
+        }
+        while tls.wants_write() {
+            tls.write_tls(&mut tcp).unwrap();
+        }
+        // What has not been read makes the close a reset, too; this makes it sure.
+        let linger = socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO));
+        linger.unwrap();
+    });
+    (address, has_arrived, refuse)
+}
+
+#[tokio::test]
+async fn an_alert_that_is_followed_by_a_reset_is_heard_before_the_next_write_fails() {
+    let lab = Lab::new();
+    let identity = lab.site.enterprise.server(FE01).unwrap();
+    let others = trust_only(&[&lab.site.fabrikam]).unwrap();
+    let (fe01, arrived, refuse) = late_refuser(server_config(VERSIONS[1], &others, &identity));
+    let fe02 = lab.home("fe02").await;
+    let mut topology = lab
+        .site
+        .topology(&[(FE01, fe01), (FE02, fe02.address())], None);
+    topology.section("[node]").raw("shards", "1");
+    let edge = lab.edge(&topology).await;
+    let alice = lab.client(&edge, "alice").await;
+    let hello = || alice.message("sip:bob@contoso.test", "hi").build();
+    // A connection whose octets are in the socket when they are written.
+    let config = client_config(VERSIONS[1], &lab.roots, None);
+    let mut client = shake(config, edge.address, EDGE).await.unwrap();
+    client.write_all(&hello().to_bytes()).await.unwrap();
+    let waited = tokio::task::spawn_blocking(move || arrived.recv_timeout(SOON));
+    waited.await.unwrap().unwrap();
+    // While the daemon stands still there comes first what makes it write to the server, and then the server's refusal.
+    edge.stand_still();
+    client.write_all(&hello().to_bytes()).await.unwrap();
+    refuse.send(()).unwrap();
+    // The server's end of the connection is gone when its thread has dropped both channels.
+    while refuse.send(()).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    edge.signal("CONT");
+    let refused = edge
+        .log
+        .wait("handshake_refused_by_peer", |e| e["via"] == FE01);
+    assert_eq!(refused.await.unwrap()["reason"], "alert_unknown_ca");
+    for _ in 0..2 {
+        let got = fe02.expect("MESSAGE").await.unwrap();
+        fe02.reply(&got, 200).await.unwrap();
+    }
+    let log = edge.stop().await;
+    let of_fe01 = log.since(0).into_iter().filter(|e| e["via"] == FE01);
+    let of_fe01: Vec<_> = of_fe01
+        .filter_map(|e| e["event"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(of_fe01, ["handshake_refused_by_peer"]);
 }

@@ -93,6 +93,21 @@ impl Edge {
         assert!(status.success());
     }
 
+    /// Stops the whole process where it is, until a SIGCONT; it does nothing any more when this returns.
+    pub(crate) fn stand_still(&self) {
+        self.signal("STOP");
+        let stat = format!("/proc/{}/stat", self.child.id());
+        // The state follows the name in parentheses (proc_pid_stat(5)).
+        let stopped = || {
+            let stat = std::fs::read_to_string(&stat).unwrap();
+            let (_, rest) = stat.rsplit_once(") ").unwrap();
+            rest.starts_with('T')
+        };
+        while !stopped() {
+            std::thread::yield_now();
+        }
+    }
+
     /// SIGHUP; gives the `reload` event that comes of it.
     pub(crate) async fn reload(&self) -> Value {
         let mark = self.log.mark();

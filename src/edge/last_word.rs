@@ -1,0 +1,159 @@
+//! A socket whose failed writes do not hide what the other side said last: who refuses us may be gone before we have
+//! written all, and its alert still lies in our socket.
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Whether an error of a write means that the other side is gone, while what it sent can still be read.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+    )
+}
+
+/// The socket of a handshake. A write that finds the other side gone counts as done; the error comes when there is
+/// nothing left to read.
+pub(super) struct LastWord {
+    tcp: TcpStream,
+    failed: Option<io::Error>,
+}
+
+impl LastWord {
+    pub(super) fn new(tcp: TcpStream) -> Self {
+        Self { tcp, failed: None }
+    }
+
+    /// The socket, and the error of a write that nobody has been told of.
+    pub(super) fn into_parts(self) -> (TcpStream, Option<io::Error>) {
+        (self.tcp, self.failed)
+    }
+
+    fn written(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        offered: usize,
+    ) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Ready(Err(error)) if is_gone(&error) => {
+                self.failed = Some(error);
+                Poll::Ready(Ok(offered))
+            }
+            Poll::Ready(_) | Poll::Pending => polled,
+        }
+    }
+}
+
+impl AsyncRead for LastWord {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.tcp).poll_read(context, buffer));
+        if buffer.filled().len() == before
+            && let Some(error) = self.failed.take()
+        {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for LastWord {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.failed.is_some() {
+            return Poll::Ready(Ok(octets.len()));
+        }
+        let polled = Pin::new(&mut self.tcp).poll_write(context, octets);
+        self.written(polled, octets.len())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let offered = slices.iter().map(|slice| slice.len()).sum();
+        if self.failed.is_some() {
+            return Poll::Ready(Ok(offered));
+        }
+        let polled = Pin::new(&mut self.tcp).poll_write_vectored(context, slices);
+        self.written(polled, offered)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::net::TcpListener;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// A connection whose other side has written this and is gone with a reset before we write anything.
+    async fn reset_after(said: &[u8]) -> LastWord {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut theirs, _) = listener.accept().unwrap();
+        theirs.write_all(said).unwrap();
+        socket2::SockRef::from(&theirs)
+            .set_linger(Some(std::time::Duration::ZERO))
+            .unwrap();
+        drop(theirs);
+        ours.set_nonblocking(true).unwrap();
+        let ours = TcpStream::from_std(ours).unwrap();
+        // The reset is there as soon as a write fails; what is written before it finds no reader.
+        LastWord::new(ours)
+    }
+
+    #[tokio::test]
+    async fn an_alert_is_heard_although_the_write_before_it_fails() {
+        // A fatal alert, unknown_ca, before any encryption (RFC 8446 §5.1 and §6).
+        let alert = [21, 3, 3, 0, 2, 2, 48];
+        let socket = reset_after(&alert).await;
+        let roots = std::sync::Arc::new(rustls::RootCertStore::empty());
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = rustls_pki_types::ServerName::try_from("fe01.contoso.test").unwrap();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let error = connector.connect(name, socket).await.err().unwrap();
+        let failure = crate::edge::failed::Failure::from_io(&error);
+        assert_eq!(failure.reason(), "alert_unknown_ca");
+    }
+
+    #[tokio::test]
+    async fn when_nothing_was_said_the_error_of_the_write_is_what_comes() {
+        let mut socket = reset_after(b"x").await;
+        assert_eq!(socket.write(b"hello").await.unwrap(), 5);
+        assert_eq!(socket.write(b"hello").await.unwrap(), 5);
+        assert_eq!(socket.read_u8().await.unwrap(), b'x');
+        let mut buffer = [0];
+        let error = socket.read(&mut buffer).await.unwrap_err();
+        assert!(is_gone(&error), "{error}");
+        let (_tcp, failed) = socket.into_parts();
+        assert!(failed.is_none());
+    }
+}
