@@ -1,6 +1,7 @@
 //! Messages as streams carry them: large, joined, split; keep-alives; what cannot be framed (RFC 3261 §18.3).
 use crate::harness::{SOON, World};
 use sipward::lab::Ended;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_body_of_64_kb_passes_octet_by_octet_in_both_directions() {
@@ -146,4 +147,35 @@ async fn what_cannot_be_framed_is_answered_400_and_the_connection_closed() {
     let closed = log.named("connection_closed");
     let reasons: Vec<_> = closed.iter().map(|e| &e["reason"]).collect();
     assert_eq!(reasons, broken.map(|(_, _, reason)| reason));
+}
+
+/// RFC 4475 §3.1.2.2 asks for a timer; octets that trickle in do not wind it up again.
+#[tokio::test]
+async fn a_head_and_a_body_that_trickle_in_each_end_at_their_deadline() {
+    let world = World::with(|t| {
+        t.section("[limits]")
+            .text("head_timeout", "1s")
+            .text("body_timeout", "1s");
+    })
+    .await;
+    let head = "MESSAGE sip:bob@contoso.test SIP/2.0\r\nX-Slow: ";
+    let body = "MESSAGE sip:bob@contoso.test SIP/2.0\r\nContent-Length: 60000\r\n\r\n";
+    for (begun, reason) in [(head, "head_timeout"), (body, "body_timeout")] {
+        let mallory = world.client("mallory").await;
+        let wire = mallory.wire();
+        let mark = world.edge.log.mark();
+        wire.send_raw(begun.as_bytes()).await.unwrap();
+        while wire.send_raw(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let closed = world
+            .edge
+            .log
+            .wait_after(mark, "connection_closed", |_| true)
+            .await
+            .unwrap();
+        assert_eq!(closed["reason"], reason);
+    }
+    assert!(world.fe01.untaken().is_empty());
+    world.stop().await;
 }
