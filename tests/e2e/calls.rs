@@ -1,5 +1,5 @@
 //! Whole calls: dialogs over the signed route, 2xx retransmissions, the ACK on its own way.
-use crate::harness::{World, automatic};
+use crate::harness::{World, automatic, hangs_up};
 use sipward::lab::Registrar;
 
 #[tokio::test]
@@ -25,10 +25,7 @@ async fn a_call_from_client_to_server_is_hung_up_from_either_side() {
             world.fe01.reply(&got, 200).await.unwrap();
             alice.answer(&bye, 200).await.unwrap();
         } else {
-            let bye = world.fe01.bye(&mut theirs).await.unwrap();
-            let got = alice.expect("BYE").await.unwrap();
-            alice.reply(&got, 200).await.unwrap();
-            world.fe01.answer(&bye, 200).await.unwrap();
+            hangs_up(&world.fe01, &mut theirs, &alice).await;
         }
     }
     world.stop().await;
@@ -83,10 +80,7 @@ async fn client_home_client_calls_pass_over_the_registered_path() {
         let ok = caller.answer(&call, 200).await.unwrap();
         caller.ack(&call, &ok).await.unwrap();
         bob.expect("ACK").await.unwrap();
-        let bye = bob.bye(&mut theirs).await.unwrap();
-        let got = caller.expect("BYE").await.unwrap();
-        caller.reply(&got, 200).await.unwrap();
-        bob.answer(&bye, 200).await.unwrap();
+        hangs_up(&bob, &mut theirs, caller).await;
     }
     edge.stop().await;
 }

@@ -1,31 +1,17 @@
 //! A pool whose member dies, refuses or stays silent: the next one is tried (RFC 3263 §4.3).
-use crate::harness::{SOON, World};
+use crate::harness::{SOON, World, message_passes};
 use std::time::Duration;
 
 #[tokio::test]
 async fn a_dead_server_is_passed_over_for_the_next_of_its_pool() {
     let world = World::new().await;
     let alice = world.client("alice").await;
-    let sent = alice
-        .message("sip:bob@contoso.test", "1")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe01.expect("MESSAGE").await.unwrap();
-    world.fe01.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
+    message_passes(&alice, &world.fe01).await;
     world.fe01.kill();
     for _ in 0..5 {
-        let sent = alice
-            .message("sip:bob@contoso.test", "2")
-            .send()
-            .await
-            .unwrap();
-        let got = world.fe02.expect("MESSAGE").await.unwrap();
-        world.fe02.reply(&got, 200).await.unwrap();
-        alice.answer(&sent, 200).await.unwrap();
+        message_passes(&alice, &world.fe02).await;
     }
-    world.edge.log.wait("peer_down", |_| true).await.unwrap();
+    world.logged("peer_down", |_| true).await;
     world.stop().await;
 }
 
@@ -92,20 +78,10 @@ async fn a_server_that_is_there_but_cannot_prove_its_name_gets_nothing() {
     })
     .await;
     let alice = world.client("alice").await;
-    let sent = alice
-        .message("sip:bob@contoso.test", "1")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe02.expect("MESSAGE").await.unwrap();
-    world.fe02.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
+    message_passes(&alice, &world.fe02).await;
     let refused = world
-        .edge
-        .log
-        .wait("handshake_refused", |e| e["direction"] == "outbound")
-        .await
-        .unwrap();
+        .logged("handshake_refused", |e| e["direction"] == "outbound")
+        .await;
     assert!(refused["reason"].is_string());
     assert!(world.partner.untaken().is_empty());
 }

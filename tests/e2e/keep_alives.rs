@@ -48,11 +48,8 @@ async fn a_peer_that_leaves_a_ping_unanswered_is_dead_and_connected_to_anew() {
     let wire = world.fe01.wire().unwrap();
     wire.ignore_pings();
     let closed = world
-        .edge
-        .log
-        .wait("connection_closed", |e| e["peer"] == FE01)
-        .await
-        .unwrap();
+        .logged("connection_closed", |e| e["peer"] == FE01)
+        .await;
     assert_eq!(
         (&closed["by"], &closed["reason"]),
         (&"us".into(), &"no_pong".into())
@@ -162,12 +159,7 @@ async fn a_stranger_with_nothing_but_white_space_loses_its_connection_like_a_sil
     while wire.send_raw(&white).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let closed = world
-        .edge
-        .log
-        .wait("connection_closed", |_| true)
-        .await
-        .unwrap();
+    let closed = world.logged("connection_closed", |_| true).await;
     assert_eq!(closed["reason"], "no_first_message");
     assert_eq!(wire.pongs(), 0);
     world.stop().await;
@@ -183,12 +175,7 @@ async fn white_space_keeps_a_client_that_has_spoken_for_as_long_as_any_keep_aliv
     message_passes(&alice, &world.fe01).await;
     tokio::time::sleep(Duration::from_millis(700)).await;
     alice.wire().send_raw(b" ").await.unwrap();
-    let closed = world
-        .edge
-        .log
-        .wait("connection_closed", |_| true)
-        .await
-        .unwrap();
+    let closed = world.logged("connection_closed", |_| true).await;
     assert_eq!(closed["reason"], "idle");
     // Two seconds after the blank, not after the message.
     assert!(closed["open_ms"].as_u64().unwrap() >= 2650, "{closed}");

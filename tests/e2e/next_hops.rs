@@ -1,5 +1,5 @@
 //! Where a peer is found that has only a name: SRV, A and AAAA of a name server (RFC 3263), and IPv6 all the way.
-use crate::harness::{Edge, Lab, World};
+use crate::harness::{Edge, Lab, World, hangs_up, message_passes};
 use sipward::lab::pki::Issued;
 use sipward::lab::site::TopologyText;
 use sipward::lab::{Data, NameServer, Server, ServerSpec};
@@ -53,29 +53,16 @@ async fn a_peer_is_found_by_its_service_and_proves_the_topologys_name() {
     );
     names.set(TARGET, 60, &[LOOPBACK]);
     let alice = world.client("alice").await;
-    let sent = alice
-        .message("sip:bob@contoso.test", "1")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe01.expect("MESSAGE").await.unwrap();
-    world.fe01.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
+    message_passes(&alice, &world.fe01).await;
     // The better target was tried first, in the same connect.
     world
-        .edge
-        .log
-        .wait("handshake_aborted", |e| {
+        .logged("handshake_aborted", |e| {
             e["via"] == FE01 && e["reason"] == "connection_refused"
         })
-        .await
-        .unwrap();
+        .await;
     let up = world
-        .edge
-        .log
-        .wait("handshake_accepted", |e| e["direction"] == "outbound")
-        .await
-        .unwrap();
+        .logged("handshake_accepted", |e| e["direction"] == "outbound")
+        .await;
     assert_eq!((&up["peer"], &up["sni"]), (&FE01.into(), &FE01.into()));
     world.stop().await;
 }
@@ -90,20 +77,10 @@ async fn a_server_that_proves_the_name_of_the_service_target_only_gets_nothing()
     names.set(SIPS, 60, &[service(10, impostor.address(), TARGET)]);
     names.set(TARGET, 60, &[LOOPBACK]);
     let alice = world.client("alice").await;
-    let sent = alice
-        .message("sip:bob@contoso.test", "1")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe02.expect("MESSAGE").await.unwrap();
-    world.fe02.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
+    message_passes(&alice, &world.fe02).await;
     let refused = world
-        .edge
-        .log
-        .wait("handshake_refused", |e| e["direction"] == "outbound")
-        .await
-        .unwrap();
+        .logged("handshake_refused", |e| e["direction"] == "outbound")
+        .await;
     assert_eq!(refused["via"], FE01);
     assert!(
         refused["decision"].is_string(),
@@ -121,14 +98,7 @@ async fn a_lost_peer_is_found_again_while_its_name_server_is_silent() {
     names.set(TARGET, 0, &[LOOPBACK]);
     let alice = world.client("alice").await;
     for round in ["1", "2"] {
-        let sent = alice
-            .message("sip:bob@contoso.test", round)
-            .send()
-            .await
-            .unwrap();
-        let got = world.fe01.expect("MESSAGE").await.unwrap();
-        world.fe01.reply(&got, 200).await.unwrap();
-        alice.answer(&sent, 200).await.unwrap();
+        message_passes(&alice, &world.fe01).await;
         if round == "1" {
             names.set_silent(true);
             let mark = world.edge.log.mark();
@@ -141,12 +111,7 @@ async fn a_lost_peer_is_found_again_while_its_name_server_is_silent() {
                 .unwrap();
         }
     }
-    world
-        .edge
-        .log
-        .wait("lookup_stale", |e| e["peer"] == FE01)
-        .await
-        .unwrap();
+    world.logged("lookup_stale", |e| e["peer"] == FE01).await;
     world.stop().await;
 }
 
@@ -157,20 +122,8 @@ async fn a_peer_whose_domain_offers_no_such_service_is_not_connected_to() {
     names.set(SIPS, 60, &[Data::Service(0, 0, 0, ".".to_owned())]);
     names.set(FE01, 60, &[LOOPBACK]);
     let alice = world.client("alice").await;
-    let sent = alice
-        .message("sip:bob@contoso.test", "1")
-        .send()
-        .await
-        .unwrap();
-    let got = world.fe02.expect("MESSAGE").await.unwrap();
-    world.fe02.reply(&got, 200).await.unwrap();
-    alice.answer(&sent, 200).await.unwrap();
-    let down = world
-        .edge
-        .log
-        .wait("peer_down", |e| e["peer"] == FE01)
-        .await
-        .unwrap();
+    message_passes(&alice, &world.fe02).await;
+    let down = world.logged("peer_down", |e| e["peer"] == FE01).await;
     assert_eq!(down["reason"], "no_service");
     world.stop().await;
 }
@@ -220,9 +173,6 @@ async fn a_call_runs_over_ipv6_from_end_to_end() {
     let ok = alice.answer(&call, 200).await.unwrap();
     let mut dialog = alice.ack(&call, &ok).await.unwrap();
     fe01.expect("ACK").await.unwrap();
-    let bye = alice.bye(&mut dialog).await.unwrap();
-    let got = fe01.expect("BYE").await.unwrap();
-    fe01.reply(&got, 200).await.unwrap();
-    alice.answer(&bye, 200).await.unwrap();
+    hangs_up(&alice, &mut dialog, &fe01).await;
     edge.stop().await;
 }

@@ -12,13 +12,12 @@ fn a_client_reaches_the_home_pool_whatever_its_request_uri_says() {
     ] {
         let mut w = World::new();
         let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
-        w.send(
+        w.ask(
             client,
-            &Request {
+            Request {
                 uri,
                 ..Request::default()
-            }
-            .to_string(),
+            },
         );
         w.expect(home, &format!("INVITE {uri} "));
         w.silent(partner);
@@ -40,20 +39,18 @@ fn a_client_may_be_anonymous_but_not_somebody_elsewhere() {
     ] {
         let mut w = World::new();
         let (client, home) = (w.client(), w.peer(FE01));
-        w.send(
+        w.ask(
             client,
-            &Request {
+            Request {
                 method: "MESSAGE",
                 from,
                 ..Request::default()
-            }
-            .to_string(),
+            },
         );
         if ok {
             w.expect(home, "MESSAGE");
         } else {
-            w.expect(client, "SIP/2.0 403");
-            assert_eq!(w.reasons(), vec!["from_not_allowed"], "{from}");
+            w.refused(client, "SIP/2.0 403", "from_not_allowed");
         }
     }
 }
@@ -65,16 +62,15 @@ fn a_to_tag_or_method_opens_no_door_for_a_client() {
         let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
         let from = "<sip:eve@fabrikam.test>;tag=a";
         let to = "<sip:bob@fabrikam.test>;tag=forged";
-        w.send(
+        w.ask(
             client,
-            &Request {
+            Request {
                 method,
                 from,
                 to,
                 uri: "sip:bob@fabrikam.test",
                 ..Request::default()
-            }
-            .to_string(),
+            },
         );
         w.expect(client, "SIP/2.0 403");
         w.silent(home);
@@ -92,16 +88,14 @@ fn a_client_cannot_route_through_us() {
         let mut w = World::new();
         let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
         let more = format!("Route: <sip:edge01.contoso.test;lr>\nRoute: {route}\n");
-        w.send(
+        w.ask(
             client,
-            &Request {
+            Request {
                 more: &more,
                 ..Request::default()
-            }
-            .to_string(),
+            },
         );
-        w.expect(client, "SIP/2.0 403");
-        assert_eq!(w.reasons(), vec!["route_not_permitted"]);
+        w.refused(client, "SIP/2.0 403", "route_not_permitted");
         w.silent(home);
         w.silent(partner);
         assert!(w.connects.is_empty());
@@ -113,62 +107,55 @@ fn a_home_peer_reaches_a_partner_by_domain_another_home_peer_by_name_and_nobody_
     let mut w = World::new();
     let (fe01, fe02, partner) = (w.peer(FE01), w.peer(FE02), w.peer(PARTNER));
     let from = "<sip:whoever@anywhere.test>;tag=a";
-    w.send(
+    w.ask(
         fe01,
-        &Request {
+        Request {
             from,
             uri: "sip:x@fabrikam.test",
             ..Request::default()
-        }
-        .to_string(),
+        },
     );
     w.expect(partner, "INVITE");
-    w.send(
+    w.ask(
         fe01,
-        &Request {
+        Request {
             from,
             uri: "sip:x@fe02.contoso.test",
             branch: "z9hG4bK2",
             ..Request::default()
-        }
-        .to_string(),
+        },
     );
     w.expect(fe02, "INVITE");
-    w.send(
+    w.ask(
         fe01,
-        &Request {
+        Request {
             from,
             uri: "sip:x@evil.test",
             branch: "z9hG4bK3",
             ..Request::default()
-        }
-        .to_string(),
+        },
     );
-    w.expect(fe01, "SIP/2.0 404");
-    assert_eq!(w.reasons(), vec!["no_route"]);
+    w.refused(fe01, "SIP/2.0 404", "no_route");
     let more = "Route: <sip:evil.test;lr>\n";
-    w.send(
+    w.ask(
         fe01,
-        &Request {
+        Request {
             from,
             more,
             branch: "z9hG4bK4",
             ..Request::default()
-        }
-        .to_string(),
+        },
     );
-    w.expect(fe01, "SIP/2.0 403");
-    assert_eq!(w.reasons(), vec!["route_not_permitted"]);
+    w.refused(fe01, "SIP/2.0 403", "route_not_permitted");
     let more = "Route: <sip:edge.fabrikam.test;lr>\n";
-    w.send(
+    w.ask(
         fe01,
-        &Request {
+        Request {
             from,
             more,
             branch: "z9hG4bK5",
             ..Request::default()
-        }
-        .to_string(),
+        },
     );
     let routed = w.expect(partner, "INVITE");
     assert_eq!(field(&routed, "Route"), Some("<sip:edge.fabrikam.test;lr>"));
@@ -178,7 +165,7 @@ fn a_home_peer_reaches_a_partner_by_domain_another_home_peer_by_name_and_nobody_
 fn a_home_peer_that_asks_for_its_own_domain_gets_another_member_not_itself() {
     let mut w = World::new();
     let (fe01, fe02) = (w.peer(FE01), w.peer(FE02));
-    w.send(fe01, &Request::default().to_string());
+    w.ask(fe01, Request::default());
     w.expect(fe02, "INVITE");
     w.silent(fe01);
 }
@@ -220,21 +207,19 @@ fn a_partner_asserts_its_own_domains_and_reaches_home_only() {
         for method in ["INVITE", "MESSAGE", "BYE", "NOTIFY"] {
             let mut w = World::new();
             let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-            w.send(
+            w.ask(
                 partner,
-                &Request {
+                Request {
                     method,
                     from,
                     uri,
                     ..Request::default()
-                }
-                .to_string(),
+                },
             );
             if outcome == "accepted" {
                 w.expect(home, method);
             } else {
-                w.expect(partner, "SIP/2.0 403");
-                assert_eq!(w.reasons(), vec![outcome], "{method} {from} {uri}");
+                w.refused(partner, "SIP/2.0 403", outcome);
                 w.silent(home);
             }
         }
@@ -246,38 +231,34 @@ fn a_withdrawn_link_takes_no_new_request_but_finishes_what_runs() {
     let mut w = World::new();
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
     let from = "<sip:x@fabrikam.test>;tag=a";
-    w.send(
+    w.ask(
         partner,
-        &Request {
+        Request {
             from,
             ..Request::default()
-        }
-        .to_string(),
+        },
     );
     let running = w.expect(home, "INVITE");
     w.link_event(0, crate::proxy::LinkEvent::Withdrawn { link: partner });
-    w.send(
+    w.ask(
         partner,
-        &Request {
+        Request {
             from,
             branch: "z9hG4bK2",
             ..Request::default()
-        }
-        .to_string(),
+        },
     );
-    w.expect(partner, "SIP/2.0 403");
-    assert_eq!(w.reasons(), vec!["trust_withdrawn"]);
+    w.refused(partner, "SIP/2.0 403", "trust_withdrawn");
     w.send(home, &answer(&running, "200 OK", ""));
     w.expect(partner, "SIP/2.0 200");
     // Nothing new is sent on it either.
-    w.send(
+    w.ask(
         home,
-        &Request {
+        Request {
             uri: "sip:x@fabrikam.test",
             branch: "z9hG4bK3",
             ..Request::default()
-        }
-        .to_string(),
+        },
     );
     w.silent(partner);
     assert_eq!(w.connects.len(), 1);

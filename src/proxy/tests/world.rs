@@ -359,6 +359,11 @@ impl World {
         self.send_bytes(link, &bytes);
     }
 
+    /// A request arrives on a link.
+    pub(super) fn ask(&mut self, link: LinkId, request: Request<'_>) {
+        self.send(link, &request.to_string());
+    }
+
     pub(super) fn send_bytes(&mut self, link: LinkId, bytes: &[u8]) {
         let origin = self.links.get(&link).expect("a live link").clone();
         self.deliver(link.shard(), &origin, bytes);
@@ -446,6 +451,14 @@ impl World {
             "expected {start}, got {message}"
         );
         message
+    }
+
+    /// What was asked on this link is answered so (`SIP/2.0 403`), for this reason and no other.
+    #[track_caller]
+    pub(super) fn refused(&mut self, link: LinkId, status: &str, reason: &str) -> String {
+        let answer = self.expect(link, status);
+        assert_eq!(self.reasons(), [reason], "{answer}");
+        answer
     }
 
     #[track_caller]

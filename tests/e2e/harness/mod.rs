@@ -7,7 +7,7 @@ use sipward::daemon::control::{ExplainedDecision, RefusalCode, Reply, Request, a
 use sipward::lab::pki::Issued;
 use sipward::lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
 use sipward::lab::{
-    Client, EdgeFace, End, EventLog, HomeServer, Received, Registrar, Server, ServerSpec,
+    Client, Dialog, EdgeFace, End, EventLog, HomeServer, Received, Registrar, Server, ServerSpec,
     Transcript, trust_only,
 };
 use std::io::{BufRead, BufReader, Read};
@@ -367,13 +367,15 @@ impl World {
         self.edge.stop().await
     }
 
+    /// Waits for an event of the daemon, unless it has come already.
+    pub(crate) async fn logged(&self, event: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.edge.log.wait(event, wanted).await.unwrap()
+    }
+
     /// Waits for the refusal of a request with this reason.
     pub(crate) async fn refused(&self, reason: &str) -> Value {
-        self.edge
-            .log
-            .wait("request_refused", |e| e["reason"] == reason)
+        self.logged("request_refused", |e| e["reason"] == reason)
             .await
-            .unwrap()
     }
 }
 
@@ -395,4 +397,12 @@ pub(crate) async fn message_passes(from: &End, to: &End) -> Received {
     to.reply(&got, 200).await.unwrap();
     from.answer(&sent, 200).await.unwrap();
     got
+}
+
+/// One end of an established call ends it, and the other one agrees.
+pub(crate) async fn hangs_up(from: &End, dialog: &mut Dialog, to: &End) {
+    let bye = from.bye(dialog).await.unwrap();
+    let got = to.expect("BYE").await.unwrap();
+    to.reply(&got, 200).await.unwrap();
+    from.answer(&bye, 200).await.unwrap();
 }
