@@ -77,6 +77,7 @@ const WAIT: (u64, u64) = (10, 3_600_000);
 const IDLE: (u64, u64) = (10, 7 * 86_400_000);
 /// A link id has 24 bits for its slot in a shard.
 const SLOTS: (u64, u64) = (1, 16_000_000);
+const GATHER: (u64, u64) = (0, 100_000);
 
 /// Every limit, in the order of the docs.
 #[rustfmt::skip]
@@ -128,6 +129,12 @@ pub(crate) const ROWS: &[Row] = &[
         |l| Slot::Count(&mut l.connections_per_source),
         SLOTS,
         "Connections from one source address, all shards together.",
+    ),
+    row(
+        "gather",
+        |l| Slot::Count(&mut l.gather),
+        GATHER,
+        "Connections that a shard may have more than the emptiest one before the next shard gets some: little traffic costs least on one core. 0 spreads them evenly.",
     ),
     row(
         "client_idle",

@@ -518,6 +518,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections from one source address (all shards).
     pub connections_per_source: usize,
+    /// Connections that a shard may have more than the emptiest one before the next shard gets some.
+    pub gather: usize,
     /// A client connection without a message or keep-alive is closed after this.
     pub client_idle: Duration,
     /// A new client connection must send its first message within this.
@@ -553,6 +555,7 @@ impl Default for Limits {
             handshakes: 200,
             connections: 30_000,
             connections_per_source: 5_000,
+            gather: 32,
             client_idle: Duration::from_secs(900),
             first_message: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),

@@ -165,3 +165,30 @@ async fn a_connection_made_with_a_clients_certificate_carries_no_request_back() 
     let (_lab, partner, _fe01, _sent) = towards_partner(&[Usage::Client]).await;
     assert!(partner.untaken().is_empty());
 }
+
+#[tokio::test]
+async fn few_connections_gather_in_one_shard_before_the_next_gets_some() {
+    for (gather, expected) in [("2", [0, 0, 1, 0, 1]), ("0", [0, 1, 0, 1, 0])] {
+        let lab = Lab::new();
+        let fe01 = lab.home("fe01").await;
+        let mut topology = lab.site.topology(&[(FE01, nowhere())], None);
+        topology.section("[node]").raw("shards", "2");
+        topology.section("[limits]").raw("gather", gather);
+        let edge = lab.edge(&topology).await;
+        let (mut wires, mut connections) = (Vec::new(), Vec::new());
+        for _ in expected {
+            wires.push(fe01.dial(edge.address, EDGE).await.unwrap());
+            let accepted = edge
+                .log
+                .wait("handshake_accepted", |e| {
+                    !connections.contains(&e["connection"].as_u64().unwrap())
+                })
+                .await
+                .unwrap();
+            connections.push(accepted["connection"].as_u64().unwrap());
+        }
+        // A connection's number begins with its shard.
+        let shards: Vec<u64> = connections.iter().map(|number| number >> 48).collect();
+        assert_eq!(shards, expected, "gather = {gather}");
+    }
+}

@@ -319,6 +319,8 @@ impl World {
             ],
             Some(partner.address()),
         );
+        // The few connections of a test lie in all shards, so that what crosses them is tested.
+        topology.section("[limits]").raw("gather", "0");
         change(&mut topology);
         let edge = lab.edge(&topology).await;
         Self {
