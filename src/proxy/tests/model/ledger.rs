@@ -137,7 +137,12 @@ impl Ledger {
         if status >= 200 {
             copy.finals.push(status);
         } else if copy.finals.is_empty() && (copy.heard.is_none() || status > 100) {
-            copy.heard = Some(now);
+            // Once Timer C has decided to cancel, no later sign of life revokes that, even if the CANCEL still waits for
+            // a connection.
+            let is_too_late = |heard| invite && now - heard >= 180 * SECOND;
+            if !copy.heard.is_some_and(is_too_late) {
+                copy.heard = Some(now);
+            }
         }
         if status >= 200 || invite && status > 100 {
             call.upstream.push(status);
