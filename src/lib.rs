@@ -14,7 +14,7 @@
 //!
 //! The way of one message: a connection's task in [`edge`] reads, [`sip::framing`] finds the frame,
 //! [`proxy::Core::on_message`] judges it by the identity of that connection and plans the edits, the
-//! actions it returns are carried out by the same task as far as the outgoing socket.
+//! actions it returns are carried out by the same task as far as the outgoing session, whose octets leave with the next flush.
 
 pub mod cli;
 pub mod daemon;

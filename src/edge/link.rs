@@ -241,6 +241,7 @@ impl Link {
             session.outgoing = shard.take_buffer();
         }
         session.outgoing.extend_from_slice(octets);
+        shard.gathered(octets.len());
         !self.dirty.replace(true)
     }
 
@@ -420,7 +421,7 @@ impl Link {
                 break;
             }
         }
-        shard.flush_dirty();
+        shard.flush_soon();
         // Nothing of ours, but the session may have something to say (a key update's answer).
         if !self.blocked.get() && self.session.borrow().tls.wants_write() {
             self.flush(shard);

@@ -1,8 +1,9 @@
 //! The only I/O shell: shards, listeners, handshakes, connections, links to peers.
 //!
 //! One thread accepts; each shard is a thread with a single-threaded runtime that owns its connections and one
-//! [`crate::proxy::Core`]. A connection's task reads, frames, asks the core and writes to the outgoing session itself;
-//! another connection's task takes over only when its socket is full. What crosses shards is in `inbox`.
+//! [`crate::proxy::Core`]. A connection's task reads, frames, asks the core and writes to the outgoing session itself; what
+//! all tasks that woke together have written leaves in one flush behind them, and the outgoing connection's own task takes
+//! over only when its socket is full. What crosses shards is in `inbox`.
 
 mod acceptor;
 mod addresses;

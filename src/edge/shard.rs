@@ -31,6 +31,8 @@ const SPARE_BUFFERS: usize = 32;
 const SPARE_BUFFER_BYTES: usize = 64 * 1024;
 /// Octets that one read may take off a socket.
 const WIRE: usize = 32 * 1024;
+/// Octets that may gather in all links before they are written although other connections wait to be read.
+const GATHERED: usize = 64 * 1024;
 /// A core deadline that comes sooner than the armed one by less than this waits for it.
 const SLACK: Duration = Duration::from_millis(20);
 
@@ -61,7 +63,10 @@ pub(super) struct Shard {
     actions: Cell<Actions>,
     later: RefCell<VecDeque<LinkEvent>>,
     links: RefCell<Slots>,
+    /// Links that something was written to since the last flush, how many octets in all, and what wakes the flush.
     dirty: RefCell<Vec<Rc<Link>>>,
+    gathered: Cell<usize>,
+    flush: Signal,
     buffers: RefCell<Vec<Vec<u8>>>,
     /// What a read takes off a socket, before the session decrypts it: one for all connections, since none waits with
     /// octets in it.
@@ -141,6 +146,8 @@ impl Shard {
             later: RefCell::default(),
             links: RefCell::default(),
             dirty: RefCell::default(),
+            gathered: Cell::new(0),
+            flush: Signal::default(),
             buffers: RefCell::default(),
             wire: RefCell::new(vec![0; WIRE].into_boxed_slice()),
             tls: RefCell::new(Rc::new(tls)),
@@ -167,10 +174,12 @@ impl Shard {
         shard.armed.set(shard.core.borrow().next_deadline());
         runtime.block_on(async move {
             let clockwork = tokio::task::spawn_local(Self::clockwork(Rc::clone(&shard)));
+            let flushing = tokio::task::spawn_local(Self::flush_loop(Rc::clone(&shard)));
             let dialling = tokio::task::spawn_local(Self::dial_loop(Rc::clone(&shard)));
             let calendar = tokio::task::spawn_local(Self::watch_calendar(Rc::clone(&shard)));
             Rc::clone(&shard).serve(inbox).await;
             clockwork.abort();
+            flushing.abort();
             calendar.abort();
             dialling.abort();
         });
@@ -227,7 +236,7 @@ impl Shard {
                         sent = true;
                     }
                     if sent {
-                        self.flush_dirty();
+                        self.flush_soon();
                     } else {
                         self.inboxes.send(
                             from,
@@ -239,7 +248,7 @@ impl Shard {
                 ShardMessage::Message { origin, octets } => {
                     if let Some(message) = super::link::reparse(&octets) {
                         self.on_message(&origin, &message, clock::now());
-                        self.flush_dirty();
+                        self.flush_soon();
                     }
                 }
                 ShardMessage::Link(event) => {
@@ -302,7 +311,7 @@ impl Shard {
         self.later.borrow_mut().push_back(event);
     }
 
-    /// Feeds what [`Self::later`] has queued, and flushes.
+    /// Feeds what [`Self::later`] has queued; what it writes is flushed soon.
     pub(super) fn settle(&self) {
         loop {
             let Some(event) = self.later.borrow_mut().pop_front() else {
@@ -311,7 +320,7 @@ impl Shard {
             let now = clock::now();
             self.feed(now, None, |core, out| core.on_link(event, now, out));
         }
-        self.flush_dirty();
+        self.flush_soon();
     }
 
     fn feed(
@@ -569,8 +578,33 @@ impl Shard {
         }
     }
 
+    /// Octets wait in a link for the next flush.
+    pub(super) fn gathered(&self, octets: usize) {
+        self.gathered.set(self.gathered.get() + octets);
+    }
+
+    /// Has what was written sent once every connection that is readable now was read: the more of it goes to one
+    /// connection, the fewer records and system calls it takes.
+    pub(super) fn flush_soon(&self) {
+        if self.gathered.get() >= GATHERED {
+            self.flush_dirty();
+        } else if !self.dirty.borrow().is_empty() {
+            self.flush.give();
+        }
+    }
+
+    /// Runs behind the connections' tasks that woke together with the one that has written.
+    async fn flush_loop(self: Rc<Self>) {
+        loop {
+            self.flush.given().await;
+            self.flush_dirty();
+            self.settle();
+        }
+    }
+
     /// One write to each connection that something was sent to.
-    pub(super) fn flush_dirty(&self) {
+    fn flush_dirty(&self) {
+        self.gathered.set(0);
         loop {
             let Some(link) = self.dirty.borrow_mut().pop() else {
                 break;
