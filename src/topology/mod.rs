@@ -26,6 +26,7 @@ mod named_file;
 mod names;
 mod nearest;
 mod peer;
+mod peering;
 mod pem;
 mod pin;
 mod pool;
@@ -33,6 +34,7 @@ mod quantity;
 mod raw;
 mod resolve;
 mod schema;
+mod settings;
 mod shape;
 mod succession;
 #[cfg(test)]
@@ -57,9 +59,15 @@ pub use model::*;
 pub use named_file::NamedFile;
 pub use names::NameError;
 pub(crate) use nearest::did_you_mean;
+pub use peering::{
+    DialAddress, Health, Lookup, NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Stage, Strategy,
+};
 pub(crate) use pem::certificates as certificates_in;
 pub use pin::Pin;
 pub(crate) use quantity::show_duration;
+pub use settings::{
+    AdminSettings, DnsSettings, Limits, LogFormat, LogRequests, LogSettings, TokenSettings,
+};
 pub use window::{Standing, Window};
 pub(crate) use window::{moment, show_moment};
 

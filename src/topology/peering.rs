@@ -1,0 +1,220 @@
+//! What a loaded topology knows of its next hops: peers, how they are found and judged, and the pools that they form.
+use super::{DnsName, FieldTrust, IdentityRef, PeerBoundary, PeerRef, Pin, TrustRef, Window};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a peer is to this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerKind {
+    /// One of our own servers.
+    Home,
+    /// A partner's server.
+    Federated,
+}
+
+/// How presented names are compared with a peer's FQDN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamePolicy {
+    /// Whole names only (RFC 5922 §7.2).
+    Exact,
+    /// Also `*.rest`, standing for one label.
+    OneLabelWildcard,
+}
+
+/// Which extended key usages a peer's certificate may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PurposePolicy {
+    /// Inbound serverAuth, clientAuth, any, none or sipDomain; outbound never clientAuth alone.
+    ServerOrClient,
+    /// Inbound clientAuth, any, none or sipDomain.
+    Strict,
+}
+
+/// Whether the stricter rule of a peer decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// What the entry says decides.
+    Enforce,
+    /// What the entry says decides, its pins excepted; what these and the strictest policies would refuse is told.
+    Observe,
+}
+
+/// An address to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialAddress {
+    /// A literal.
+    Socket(SocketAddr),
+    /// A host name with a port, resolved when dialled.
+    Host(String, u16),
+}
+
+impl std::fmt::Display for DialAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Host(host, port) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// `[[peer]]`: a server that may connect and be connected to.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The reference identifier in both directions.
+    pub fqdn: DnsName,
+    /// Home or federated.
+    pub kind: PeerKind,
+    /// What a federated peer may assert in From, and what is routed to it.
+    pub domains: Vec<DnsName>,
+    /// The trust sets that may vouch for this name; no other can.
+    pub trust: Vec<TrustRef>,
+    /// Addresses to dial in order; empty: DNS finds them (`dns`).
+    pub addresses: Vec<DialAddress>,
+    /// Name comparison.
+    pub names: NamePolicy,
+    /// Whether a CN counts when there is no subjectAltName.
+    pub common_name: bool,
+    /// Purpose policy.
+    pub purpose: PurposePolicy,
+    /// Whether its P-Asserted-Identity is believed and passed on (default: home yes, federated no).
+    pub assert_identity: bool,
+    /// The identity that we show to it.
+    pub identity: IdentityRef,
+    /// How its addresses are found when it has none here.
+    pub dns: Lookup,
+    /// How much silence makes us send a CRLF keep-alive on a connection that we made; `None`: none is sent.
+    pub keepalive: Option<Duration>,
+    /// Connections that each shard has to it under load, at least 1.
+    pub connections: u8,
+    /// What passes between it and us.
+    pub boundary: PeerBoundary,
+    /// When it counts.
+    pub window: Window,
+    /// Whether pins and the stricter policies decide, or are only observed.
+    pub stage: Stage,
+    /// Keys of which one must occur in the chain; empty: any will do.
+    pub pins: Vec<Pin>,
+    /// Line in the file, from 1.
+    pub line: u32,
+}
+
+impl Peer {
+    /// An entry of this name that grants nothing and demands what an entry demands that says nothing of it.
+    pub(crate) fn named(fqdn: DnsName, identity: IdentityRef) -> Self {
+        Self {
+            fqdn,
+            kind: PeerKind::Federated,
+            domains: Vec::new(),
+            trust: Vec::new(),
+            addresses: Vec::new(),
+            names: NamePolicy::Exact,
+            common_name: false,
+            purpose: PurposePolicy::ServerOrClient,
+            assert_identity: false,
+            identity,
+            dns: Lookup::Sip,
+            keepalive: None,
+            connections: 1,
+            boundary: PeerBoundary::standard(FieldTrust::Outside),
+            window: Window::default(),
+            stage: Stage::Enforce,
+            pins: Vec::new(),
+            line: 0,
+        }
+    }
+
+    /// The same entry under the strictest reading of every policy, with its pins enforced.
+    pub(crate) fn strictest(&self) -> Self {
+        Self {
+            names: NamePolicy::Exact,
+            common_name: false,
+            purpose: PurposePolicy::Strict,
+            stage: Stage::Enforce,
+            ..self.clone()
+        }
+    }
+}
+
+/// How DNS is asked for a peer without an address (RFC 3263 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// SRV `_sips._tcp` of its FQDN, else A and AAAA of it.
+    Sip,
+    /// SRV `_sipfederationtls._tcp` of its domains, else A and AAAA of its FQDN.
+    Federation,
+    /// A and AAAA of its FQDN, port 5061.
+    Address,
+}
+
+/// How a pool orders its members for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// By a hash of the Call-ID, so that a dialog's requests agree on the member.
+    CallIdHash,
+    /// By weight, at random.
+    Weighted,
+    /// In the order of the file.
+    Ordered,
+}
+
+/// `[[pool]]`: peers that serve the same domains.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Its name in the file (for an implicit pool of a federated domain: that domain).
+    pub name: String,
+    /// The domains routed to it.
+    pub domains: Vec<DnsName>,
+    /// The members with their weight, in the file's order; never empty.
+    pub peers: Vec<(PeerRef, u16)>,
+    /// How members are ordered for a request.
+    pub strategy: Strategy,
+    /// How members are pinged; `None`: they are not.
+    pub health: Option<Health>,
+    /// Members that take nothing new: their dialogs go on.
+    pub drain: Vec<PeerRef>,
+    /// For `ordered`: each member's group, the smallest goes first; empty: the file's order.
+    pub priorities: Vec<u16>,
+    /// Line in the file, from 1 (implicit: the first peer's).
+    pub line: u32,
+}
+
+/// `[[pool]] health`: how a member is found to be down before a request goes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Between two OPTIONS to a member.
+    pub options_every: Duration,
+    /// How long a member may take to answer one.
+    pub timeout: Duration,
+    /// Unanswered OPTIONS in a row that take a member down.
+    pub down_after: u8,
+    /// Answered OPTIONS in a row that bring it back.
+    pub up_after: u8,
+    /// How long a member that came back comes after those that stayed.
+    pub fail_back: Duration,
+}
+
+impl Health {
+    /// The longest time from a member's death to its being passed over: it died right after it had answered a ping, and
+    /// every ping after that waits for its whole timeout.
+    pub fn detection(&self) -> Duration {
+        let further = u32::from(self.down_after.saturating_sub(1));
+        self.options_every + self.options_every.max(self.timeout) * further + self.timeout
+    }
+
+    /// The longest time from a member's revival to the end of its probation.
+    pub fn recovery(&self) -> Duration {
+        self.options_every * u32::from(self.up_after) + self.timeout + self.fail_back
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            options_every: Duration::from_secs(10),
+            timeout: Duration::from_secs(2),
+            down_after: 2,
+            up_after: 2,
+            fail_back: Duration::from_secs(30),
+        }
+    }
+}
