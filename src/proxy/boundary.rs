@@ -2,8 +2,9 @@
 //! 3324, RFC 3325 §5, §7), what Privacy asks for (RFC 3323), which domains are denied, and where sips URIs may go (RFC
 //! 5630 §5.3).
 use super::links::{Links, Party};
+use super::parsed::Parsed;
 use super::policy::Standing;
-use super::request::{Parsed, Routed};
+use super::routed::Routed;
 use super::routing::{Hop, Hops};
 use super::token::Token;
 use super::{Core, Reason};

@@ -3,7 +3,7 @@ use super::answer::Refusal;
 use super::boundary::Privacy;
 use super::context::{Attempt, Plan};
 use super::links::Party;
-use super::request::Parsed;
+use super::parsed::Parsed;
 use super::token::{Token, TokenLeg};
 use super::transaction::{Client, InviteClient, InviteServer, Letter, Server, T64};
 use super::{Action, Actions, Core, Origin, Reason, tag_text};

@@ -6,7 +6,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `request` | RFC 3261 §16.3 to §16.5: validation, route preprocessing, the decision to forward |
+//! | `request` | RFC 3261 §16.3 and §16.5: validation, the decision to forward |
+//! | `parsed`, `routed` | §16.3 step 1: what is read of a request; §16.4: route preprocessing |
 //! | `policy`, `routing` | who may send what where; which names, domains and pools there are |
 //! | `boundary` | RFC 3323 to RFC 3325, RFC 5630: fields, domains and sips URIs that cross between trust domains |
 //! | `hiding` | topology hiding, before and behind everything else |
@@ -31,11 +32,13 @@ mod health;
 mod hiding;
 mod link_events;
 mod links;
+mod parsed;
 mod ping;
 mod policy;
 mod reason;
 mod request;
 mod response;
+mod routed;
 mod routing;
 #[cfg(test)]
 mod tests;

@@ -1,146 +1,24 @@
-//! Requests coming in: validation (RFC 3261 §16.3), route preprocessing (§16.4), policy in place of target
-//! determination (§16.5), and the response context that follows.
+//! Requests coming in: validation (RFC 3261 §16.3), policy in place of target determination (§16.5), and the response
+//! context that follows.
 use super::answer::Refusal;
 use super::boundary::Privacy;
 use super::context::{Attempt, Context, Plan};
 use super::links::Party;
+use super::parsed::Parsed;
 use super::policy::{self, Asks, Standing};
+use super::routed::{Routed, maddr_of};
 use super::routing::Hops;
-use super::token::{Token, TokenFault};
+use super::token::Token;
 use super::transaction::{
     Deadlines, InviteServer, Letter, NonInviteServer, Server, T64, TRYING, TRYING_NON_INVITE,
 };
 use super::{Action, Actions, Core, Origin, Reason};
-use crate::sip::{Address, CSeq, HeaderName, Host, Message, Method, Scheme, Uri, Via};
-use smallvec::SmallVec;
+use crate::sip::{Address, HeaderName, Message, Method, Scheme};
 use std::hash::Hasher as _;
 use std::time::Instant;
 
 /// Option tags in Proxy-Require that this proxy supports: none is asked of a proxy by the extensions it implements.
 const PROXY_EXTENSIONS: [&[u8]; 0] = [];
-
-/// The most Route values of a request: Max-Forwards begins at 70, so no honest route is longer; and what each costs is
-/// bounded.
-const MOST_ROUTES: usize = 100;
-
-/// Max-Breadth that is added where there is none, and the most that is passed on (RFC 5393 §5.3.3).
-const MAX_BREADTH: u8 = 60;
-
-/// The fields of a request that a proxy uses, read once.
-pub(super) struct Parsed<'a> {
-    pub(super) method: Method<'a>,
-    pub(super) request_uri: &'a [u8],
-    pub(super) uri: Uri<'a>,
-    pub(super) via: Via<'a>,
-    pub(super) from: Address<'a>,
-    pub(super) from_uri: Uri<'a>,
-    pub(super) to: Address<'a>,
-    pub(super) call_id: &'a [u8],
-    pub(super) cseq: CSeq<'a>,
-    pub(super) max_forwards: Option<u8>,
-    pub(super) max_breadth: u8,
-    pub(super) routes: SmallVec<[Address<'a>; 4]>,
-}
-
-impl<'a> Parsed<'a> {
-    /// RFC 3261 §16.3 step 1: the syntax of everything that we use, and nothing else.
-    fn read(
-        message: &Message<'a>,
-        method: Method<'a>,
-        request_uri: &'a [u8],
-    ) -> Result<Self, Reason> {
-        if let Some(fault) = message.fault() {
-            return Err(if fault.rule == "bad_version" {
-                Reason::BadVersion
-            } else {
-                Reason::MalformedRequest
-            });
-        }
-        let malformed = |_| Reason::MalformedRequest;
-        let from = message.from().map_err(malformed)?;
-        let cseq = message.cseq().map_err(malformed)?;
-        if cseq.method != method {
-            return Err(Reason::MalformedRequest);
-        }
-        let via = message.top_via().map_err(malformed)?;
-        if via
-            .branch
-            .is_some_and(|b| b.eq_ignore_ascii_case(b"z9hG4bK"))
-        {
-            return Err(Reason::BadBranch);
-        }
-        let uri = Uri::parse(request_uri).map_err(malformed)?;
-        // RFC 3261 §19.1.1 allows header parts in a Contact or a link, never here.
-        if !uri.headers.is_empty() {
-            return Err(Reason::MalformedRequest);
-        }
-        let routes: SmallVec<[Address<'a>; 4]> = message
-            .routes()
-            .take(MOST_ROUTES + 1)
-            .collect::<Result<_, _>>()
-            .map_err(malformed)?;
-        if routes.len() > MOST_ROUTES {
-            return Err(Reason::TooManyRoutes);
-        }
-        let breadth = message.max_breadth().map_err(malformed)?;
-        Ok(Self {
-            method,
-            request_uri,
-            uri,
-            via,
-            from_uri: from.parse_uri().map_err(malformed)?,
-            from,
-            to: message.to().map_err(malformed)?,
-            call_id: message.call_id().map_err(malformed)?,
-            cseq,
-            max_forwards: message.max_forwards().map_err(malformed)?,
-            max_breadth: breadth.map_or(MAX_BREADTH, |b| {
-                u8::try_from(b).unwrap_or(MAX_BREADTH).min(MAX_BREADTH)
-            }),
-            routes,
-        })
-    }
-}
-
-/// What route preprocessing found (RFC 3261 §16.4).
-pub(super) struct Routed<'a> {
-    pub(super) token: Option<Token>,
-    pub(super) popped: u8,
-    pub(super) strict_in: bool,
-    /// The Request-URI reached us by an `maddr` that names us, which is taken out.
-    pub(super) strips_maddr: bool,
-    pub(super) uri: Uri<'a>,
-    /// As written.
-    pub(super) uri_text: &'a [u8],
-    pub(super) next_route: Option<Uri<'a>>,
-}
-
-impl Routed<'_> {
-    /// RFC 3261 §16.4 step 2: without an `maddr` of ours, and without the port and transport that belong to it.
-    pub(super) fn rewritten_uri(&self) -> Option<Box<[u8]>> {
-        if !self.strips_maddr {
-            return None;
-        }
-        let text = self.uri_text;
-        let params = text.len().saturating_sub(self.uri.params.len());
-        let (place, params) = text.split_at_checked(params).unwrap_or((text, b""));
-        let mut uri = Vec::with_capacity(text.len());
-        let port = self.uri.port.map(|port| format!(":{port}"));
-        uri.extend_from_slice(match port {
-            Some(port) => place.strip_suffix(port.as_bytes()).unwrap_or(place),
-            None => place,
-        });
-        for param in params.split(|b| *b == b';').filter(|p| !p.is_empty()) {
-            let name = param.split(|b| *b == b'=').next().unwrap_or_default();
-            let goes = [&b"maddr"[..], b"transport", b"ttl"];
-            if !goes.iter().any(|n| name.eq_ignore_ascii_case(n)) {
-                uri.push(b';');
-                uri.extend_from_slice(param);
-            }
-        }
-        Some(uri.into_boxed_slice())
-    }
-}
 
 impl Core {
     pub(super) fn on_request(
@@ -258,83 +136,6 @@ impl Core {
         request.method == Method::Options
             && request.uri.user.is_none()
             && self.routing.is_node(&request.uri, from.local)
-    }
-
-    /// RFC 3261 §16.4: removes what names us from the front of the route, and opens its token.
-    pub(super) fn preprocess<'a>(
-        &self,
-        from: &Origin,
-        request: &Parsed<'a>,
-    ) -> Result<Routed<'a>, Refusal> {
-        let forged = |fault| {
-            Refusal::new(match fault {
-                TokenFault::Forged => Reason::TokenForged,
-                TokenFault::EarlierRun => Reason::FlowGone,
-            })
-        };
-        let mut routed = Routed {
-            token: None,
-            popped: 0,
-            strict_in: false,
-            strips_maddr: false,
-            uri: request.uri,
-            uri_text: request.request_uri,
-            next_route: None,
-        };
-        let mut routes = request.routes.as_slice();
-        // Step 1: a strict router in front of us has put our Record-Route URI into the Request-URI. Only then does a
-        // Request-URI that names us bear `lr`.
-        if request.uri.param("lr").is_some()
-            && let Some(user) = request.uri.user
-            && self.routing.is_node(&request.uri, from.local)
-            && let Some((last, rest)) = routes.split_last()
-        {
-            routed.token = Some(self.tokens.open(user, request.call_id).map_err(forged)?);
-            routed.strict_in = true;
-            routed.uri = last
-                .parse_uri()
-                .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
-            routed.uri_text = last.uri;
-            routes = rest;
-        }
-        // Step 2: `maddr` brought the request to us and has done its work.
-        if let Some(host) = maddr_of(&routed.uri)? {
-            let port = routed.uri.port;
-            routed.strips_maddr = self.routing.is_own_host(&host, port, from.local);
-        }
-        // Step 3, and RFC 5658 §5: ours, and directly behind it our other face of the same token.
-        let mut user_seen: Option<&[u8]> = None;
-        while let Some((first, rest)) = routes.split_first() {
-            let uri = first
-                .parse_uri()
-                .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
-            if !self.routing.is_own(&uri, from.local) {
-                routed.next_route = Some(uri);
-                break;
-            }
-            match (uri.user, user_seen) {
-                // A user at a home domain is nobody's token: the home servers' business.
-                (Some(_), _) if self.routing.is_home(&uri.host) => {
-                    routed.next_route = Some(uri);
-                    break;
-                }
-                // A preloaded route through us; it names us, no more.
-                (None, _) => {}
-                (Some(user), None) if routed.token.is_none() => {
-                    routed.token = Some(self.tokens.open(user, request.call_id).map_err(forged)?);
-                    user_seen = Some(user);
-                }
-                (Some(user), Some(seen)) if user == seen => {}
-                // Another dialog leg of ours that is reached only after the next hop: leave it there.
-                (Some(_), _) => {
-                    routed.next_route = Some(uri);
-                    break;
-                }
-            }
-            routed.popped = routed.popped.saturating_add(1);
-            routes = rest;
-        }
-        Ok(routed)
     }
 
     /// Who may do what. The outer error refuses the sender, the inner one only the way onward.
@@ -635,12 +436,6 @@ impl Core {
 enum Admitted {
     Forward(Plan, Hops),
     AnswerOptions,
-}
-
-/// The host of a URI's `maddr`.
-fn maddr_of<'a>(uri: &Uri<'a>) -> Result<Option<Host<'a>>, Refusal> {
-    uri.maddr()
-        .map_err(|_| Refusal::new(Reason::MalformedRequest))
 }
 
 /// Whether Proxy-Require holds a tag that we do not support.

@@ -1,0 +1,131 @@
+//! Route preprocessing: what in a request names us is taken out before it is routed (RFC 3261 §16.4).
+use super::answer::Refusal;
+use super::parsed::Parsed;
+use super::token::{Token, TokenFault};
+use super::{Core, Origin, Reason};
+use crate::sip::{Host, Uri};
+
+/// What route preprocessing found (RFC 3261 §16.4).
+pub(super) struct Routed<'a> {
+    pub(super) token: Option<Token>,
+    pub(super) popped: u8,
+    pub(super) strict_in: bool,
+    /// The Request-URI reached us by an `maddr` that names us, which is taken out.
+    pub(super) strips_maddr: bool,
+    pub(super) uri: Uri<'a>,
+    /// As written.
+    pub(super) uri_text: &'a [u8],
+    pub(super) next_route: Option<Uri<'a>>,
+}
+
+impl Routed<'_> {
+    /// RFC 3261 §16.4 step 2: without an `maddr` of ours, and without the port and transport that belong to it.
+    pub(super) fn rewritten_uri(&self) -> Option<Box<[u8]>> {
+        if !self.strips_maddr {
+            return None;
+        }
+        let text = self.uri_text;
+        let params = text.len().saturating_sub(self.uri.params.len());
+        let (place, params) = text.split_at_checked(params).unwrap_or((text, b""));
+        let mut uri = Vec::with_capacity(text.len());
+        let port = self.uri.port.map(|port| format!(":{port}"));
+        uri.extend_from_slice(match port {
+            Some(port) => place.strip_suffix(port.as_bytes()).unwrap_or(place),
+            None => place,
+        });
+        for param in params.split(|b| *b == b';').filter(|p| !p.is_empty()) {
+            let name = param.split(|b| *b == b'=').next().unwrap_or_default();
+            let goes = [&b"maddr"[..], b"transport", b"ttl"];
+            if !goes.iter().any(|n| name.eq_ignore_ascii_case(n)) {
+                uri.push(b';');
+                uri.extend_from_slice(param);
+            }
+        }
+        Some(uri.into_boxed_slice())
+    }
+}
+
+impl Core {
+    /// RFC 3261 §16.4: removes what names us from the front of the route, and opens its token.
+    pub(super) fn preprocess<'a>(
+        &self,
+        from: &Origin,
+        request: &Parsed<'a>,
+    ) -> Result<Routed<'a>, Refusal> {
+        let forged = |fault| {
+            Refusal::new(match fault {
+                TokenFault::Forged => Reason::TokenForged,
+                TokenFault::EarlierRun => Reason::FlowGone,
+            })
+        };
+        let mut routed = Routed {
+            token: None,
+            popped: 0,
+            strict_in: false,
+            strips_maddr: false,
+            uri: request.uri,
+            uri_text: request.request_uri,
+            next_route: None,
+        };
+        let mut routes = request.routes.as_slice();
+        // Step 1: a strict router in front of us has put our Record-Route URI into the Request-URI. Only then does a
+        // Request-URI that names us bear `lr`.
+        if request.uri.param("lr").is_some()
+            && let Some(user) = request.uri.user
+            && self.routing.is_node(&request.uri, from.local)
+            && let Some((last, rest)) = routes.split_last()
+        {
+            routed.token = Some(self.tokens.open(user, request.call_id).map_err(forged)?);
+            routed.strict_in = true;
+            routed.uri = last
+                .parse_uri()
+                .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
+            routed.uri_text = last.uri;
+            routes = rest;
+        }
+        // Step 2: `maddr` brought the request to us and has done its work.
+        if let Some(host) = maddr_of(&routed.uri)? {
+            let port = routed.uri.port;
+            routed.strips_maddr = self.routing.is_own_host(&host, port, from.local);
+        }
+        // Step 3, and RFC 5658 §5: ours, and directly behind it our other face of the same token.
+        let mut user_seen: Option<&[u8]> = None;
+        while let Some((first, rest)) = routes.split_first() {
+            let uri = first
+                .parse_uri()
+                .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
+            if !self.routing.is_own(&uri, from.local) {
+                routed.next_route = Some(uri);
+                break;
+            }
+            match (uri.user, user_seen) {
+                // A user at a home domain is nobody's token: the home servers' business.
+                (Some(_), _) if self.routing.is_home(&uri.host) => {
+                    routed.next_route = Some(uri);
+                    break;
+                }
+                // A preloaded route through us; it names us, no more.
+                (None, _) => {}
+                (Some(user), None) if routed.token.is_none() => {
+                    routed.token = Some(self.tokens.open(user, request.call_id).map_err(forged)?);
+                    user_seen = Some(user);
+                }
+                (Some(user), Some(seen)) if user == seen => {}
+                // Another dialog leg of ours that is reached only after the next hop: leave it there.
+                (Some(_), _) => {
+                    routed.next_route = Some(uri);
+                    break;
+                }
+            }
+            routed.popped = routed.popped.saturating_add(1);
+            routes = rest;
+        }
+        Ok(routed)
+    }
+}
+
+/// The host of a URI's `maddr`.
+pub(super) fn maddr_of<'a>(uri: &Uri<'a>) -> Result<Option<Host<'a>>, Refusal> {
+    uri.maddr()
+        .map_err(|_| Refusal::new(Reason::MalformedRequest))
+}
