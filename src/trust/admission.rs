@@ -1,6 +1,6 @@
 //! Which CRLs come into force, and which of those held stay when a worse one is offered (RFC 5280 §5.1.2.4, §5.2.3, §6.3.3).
 use super::Reason;
-use super::generation::Anchors;
+use super::anchors::Anchors;
 use super::revocation::is_signed_with;
 use crate::topology::{Crl, CrlRefusal, HeldCrl};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};

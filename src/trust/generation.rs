@@ -1,18 +1,20 @@
 //! A generation: one immutable loaded topology with its anchors and CRLs ready for path building.
-use super::admission::{Admitted, RefusedCrl, Unfit, admit, take};
-use super::chain::subject_text;
+mod refresh;
+
+pub use refresh::{Read, Refreshed};
+
+use super::admission::{RefusedCrl, Unfit, admit};
+use super::anchors::{Anchors, prepare};
 use super::own_staple::{self, weigh};
-use super::revocation::signs_crls;
+use super::set_notes::{note_of, told, worth};
 use super::{Presented, Reason, decide};
 use crate::topology::{
-    CrlFile, CrlRefusal, Direction, Expectation, Fault, HeldCrl, IdentityRef, Peer, Revocation,
-    Topology, TrustRef, TrustSet, did_you_mean,
+    Direction, Expectation, Fault, HeldCrl, Peer, Revocation, Topology, TrustRef, TrustSet,
+    did_you_mean,
 };
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::UnixTime;
 use std::fmt;
 use std::sync::Arc;
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer as _;
 
 /// One immutable loaded topology with what [`super::decide`] needs of it.
 pub struct Generation {
@@ -29,43 +31,6 @@ pub struct Generation {
 struct Prepared {
     anchors: Arc<Anchors>,
     unfit: Vec<Unfit>,
-}
-
-/// The anchors of one trust set.
-pub(super) struct Anchors {
-    anchors: Vec<TrustAnchor<'static>>,
-    /// Their subjects as text, in the same order.
-    subjects: Vec<String>,
-    /// Whether the keyUsage of each permits it to sign CRLs.
-    signs_crls: Vec<bool>,
-}
-
-impl Anchors {
-    /// As webpki takes them.
-    pub(super) fn as_slice(&self) -> &[TrustAnchor<'static>] {
-        &self.anchors
-    }
-
-    /// The subject of one of them as text.
-    pub(super) fn subject_of(&self, anchor: &TrustAnchor<'_>) -> Option<&str> {
-        self.subjects
-            .get(self.position(anchor)?)
-            .map(String::as_str)
-    }
-
-    /// Whether one of them may sign CRLs.
-    pub(super) fn signs_crls(&self, anchor: &TrustAnchor<'_>) -> bool {
-        self.position(anchor)
-            .and_then(|position| self.signs_crls.get(position))
-            .is_some_and(|signs| *signs)
-    }
-
-    fn position(&self, anchor: &TrustAnchor<'_>) -> Option<usize> {
-        self.anchors.iter().position(|a| {
-            a.subject == anchor.subject
-                && a.subject_public_key_info == anchor.subject_public_key_info
-        })
-    }
 }
 
 impl Generation {
@@ -236,86 +201,6 @@ impl Generation {
         &self.topology
     }
 
-    /// The next generation after the CRL files of some trust sets were read again: those that are worse than the ones
-    /// held, or cannot be read, do not come into force. Expectations are not asked: a revocation takes effect even if
-    /// somebody expected otherwise.
-    pub fn refresh(&self, number: u64, read: Read, at: UnixTime) -> Refreshed {
-        let mut outcome = Refreshed::default();
-        let mut topology = self.topology.clone();
-        let mut sets = self.sets.clone();
-        let mut changed = false;
-        for (reference, response) in read.staples {
-            changed |= restaple(&mut topology, reference, response, at, &mut outcome.notes);
-        }
-        for (reference, files) in read.crls {
-            let (Some(set), Some(prepared)) = (
-                topology.trusts.get_mut(reference.index()),
-                sets.get_mut(reference.index()).map(Arc::make_mut),
-            ) else {
-                continue;
-            };
-            let held = std::mem::take(&mut set.crls);
-            let mut offered = Vec::new();
-            let mut kept = Vec::new();
-            for file in files {
-                match file.content {
-                    Ok(lists) => offered.extend(lists.into_iter().map(|list| HeldCrl {
-                        file: Arc::clone(&file.file),
-                        fetched: file.fetched,
-                        list,
-                    })),
-                    Err((refusal, said)) => {
-                        // A directory that cannot be listed keeps what was in it, as a file keeps what it held.
-                        kept.extend(
-                            held.iter()
-                                .filter(|c| c.file.starts_with(&file.file))
-                                .cloned(),
-                        );
-                        outcome.refused.push(RefusedCrl {
-                            trust: set.name.clone(),
-                            line: file.line,
-                            file: file.file,
-                            issuer: None,
-                            refusal,
-                            detail: said,
-                            digest: file.digest,
-                        });
-                    }
-                }
-            }
-            let mut admitted = admit(offered, &held, &prepared.anchors, at);
-            kept.into_iter()
-                .for_each(|crl| take(&mut admitted.in_force, crl));
-            outcome.refused.extend(told(set, &admitted));
-            let came = admitted
-                .in_force
-                .iter()
-                .filter(|crl| !held.iter().any(|h| h.list == crl.list));
-            outcome
-                .updated
-                .extend(came.map(|crl| (set.name.clone(), crl.clone())));
-            let same = held.len() == admitted.in_force.len()
-                && held
-                    .iter()
-                    .all(|h| admitted.in_force.iter().any(|c| c.list == h.list))
-                && prepared.unfit.len() == admitted.unfit.len();
-            changed |= !same;
-            set.crls = admitted.in_force;
-            prepared.unfit = admitted.unfit;
-        }
-        if changed {
-            outcome.generation = Some(Self {
-                number,
-                topology,
-                sets,
-                by_name: self.by_name.clone(),
-                notes: Vec::new(),
-                refused: Vec::new(),
-            });
-        }
-        outcome
-    }
-
     /// The CRLs that the files offered and that did not come into force when this generation was built.
     pub fn refused_crls(&self) -> &[RefusedCrl] {
         &self.refused
@@ -430,204 +315,4 @@ impl fmt::Debug for Generation {
             .field("number", &self.number)
             .finish_non_exhaustive()
     }
-}
-
-/// What was read again for [`Generation::refresh`].
-#[derive(Default)]
-pub struct Read {
-    /// The CRL files of some trust sets.
-    pub crls: Vec<(TrustRef, Vec<CrlFile>)>,
-    /// The OCSP responses of some identities; `None`: the file could not be read.
-    pub staples: Vec<(IdentityRef, Option<Vec<u8>>)>,
-}
-
-/// Staples the response that was read, or goes on with the one stapled while that is good; whether anything changed.
-fn restaple(
-    topology: &mut Topology,
-    reference: IdentityRef,
-    read: Option<Vec<u8>>,
-    at: UnixTime,
-    notes: &mut Vec<Fault>,
-) -> bool {
-    let Some(identity) = topology.identities.get(reference.index()) else {
-        return false;
-    };
-    let stapled = identity.staple.as_ref().and_then(|s| s.response.clone());
-    let mut next = None;
-    if let Some(response) = read {
-        match weigh(identity, &response, topology, at) {
-            Ok(_) => next = Some(response),
-            Err(refusal) => notes.push(own_staple::note(identity, &refusal, topology)),
-        }
-    }
-    let still = |response: &Vec<u8>| weigh(identity, response, topology, at).is_ok();
-    let next = next.or_else(|| stapled.clone().filter(still));
-    let changed = next != stapled;
-    if let Some(identity) = topology.identities.get_mut(reference.index())
-        && let Some(staple) = &mut identity.staple
-    {
-        staple.response = next;
-    }
-    changed
-}
-
-/// What [`Generation::refresh`] found.
-#[derive(Default)]
-pub struct Refreshed {
-    /// The next generation, if anything came into force or went out of it.
-    pub generation: Option<Generation>,
-    /// Files and CRLs that were not taken.
-    pub refused: Vec<RefusedCrl>,
-    /// OCSP responses that are not stapled, and why.
-    pub notes: Vec<Fault>,
-    /// CRLs that came into force, each with the name of its trust set.
-    pub updated: Vec<(String, HeldCrl)>,
-}
-
-fn fault(
-    set: &TrustSet,
-    topology: &Topology,
-    code: &'static str,
-    what: &str,
-    remedy: &str,
-) -> Fault {
-    Fault {
-        file: topology.path().to_owned(),
-        line: Some(set.line),
-        code,
-        what: format!("trust set {}: {what}", set.name),
-        remedy: remedy.to_owned(),
-    }
-}
-
-/// Reads the anchors of a set.
-fn prepare(
-    set: &TrustSet,
-    topology: &Topology,
-    at: UnixTime,
-    faults: &mut Vec<Fault>,
-    notes: &mut Vec<Fault>,
-) -> Anchors {
-    let mut anchors = Anchors {
-        anchors: Vec::new(),
-        subjects: Vec::new(),
-        signs_crls: Vec::new(),
-    };
-    for (certificate, position) in set.anchors.iter().zip(1..) {
-        match parse_anchor(certificate) {
-            Ok(read) => {
-                if read.ends < at.as_secs() {
-                    let subject = &read.subject;
-                    notes.push(fault(
-                        set,
-                        topology,
-                        "anchor_expired",
-                        &format!("the anchor {subject} is past its notAfter; it goes on vouching"),
-                        "remove it, or replace it by the CA's current certificate",
-                    ));
-                }
-                anchors.anchors.push(read.anchor);
-                anchors.subjects.push(read.subject);
-                anchors.signs_crls.push(read.signs_crls);
-            }
-            Err(error) => faults.push(fault(
-                set,
-                topology,
-                "anchor_malformed",
-                &format!("anchor {position} cannot be used: {error}"),
-                "name a PEM file of X.509 CA certificates",
-            )),
-        }
-    }
-    anchors
-}
-
-/// What the CRLs in force are worth at a time.
-fn worth(set: &TrustSet, admitted: &Admitted, topology: &Topology, at: UnixTime) -> Vec<Fault> {
-    let stale = admitted
-        .in_force
-        .iter()
-        .filter(|crl| crl.next_update() <= at.as_secs());
-    let mut notes: Vec<Fault> = stale
-        .map(|crl| {
-            fault(
-                set,
-                topology,
-                "crl_stale",
-                &format!("the CRL of {} is past its nextUpdate", crl.issuer()),
-                "fetch the current CRL and reload",
-            )
-        })
-        .collect();
-    if set.crls.is_empty() && set.revocation != Revocation::Off {
-        notes.push(fault(
-            set,
-            topology,
-            "crl_absent",
-            "revocation is required but there is no CRL: every certificate will be refused",
-            "name the CA's CRLs, or set revocation = \"off\"",
-        ));
-    }
-    notes
-}
-
-/// What was not taken, as it is told.
-fn told(set: &TrustSet, admitted: &Admitted) -> Vec<RefusedCrl> {
-    let refused = admitted.refused.iter();
-    refused
-        .map(|(crl, refusal, stays)| RefusedCrl {
-            trust: set.name.clone(),
-            line: set.line,
-            file: Arc::clone(&crl.file),
-            issuer: Some(crl.issuer().to_owned()),
-            refusal: *refusal,
-            detail: if *stays {
-                "the one held stays in force".to_owned()
-            } else {
-                "none is in its place".to_owned()
-            },
-            digest: *crl.digest(),
-        })
-        .collect()
-}
-
-fn note_of(refused: &RefusedCrl, topology: &Topology) -> Fault {
-    let refusal: CrlRefusal = refused.refusal;
-    Fault {
-        file: topology.path().to_owned(),
-        line: Some(refused.line),
-        code: refusal.code(),
-        what: format!(
-            "trust set {}: the CRL of {} in {} is not used: {}; {}",
-            refused.trust,
-            refused.issuer.as_deref().unwrap_or("nobody"),
-            refused.file.display(),
-            refusal.sentence(),
-            refused.detail
-        ),
-        remedy: refusal.remedy().to_owned(),
-    }
-}
-
-/// An anchor with what its certificate says beside the key.
-struct ReadAnchor {
-    anchor: TrustAnchor<'static>,
-    subject: String,
-    /// notAfter, Unix seconds.
-    ends: u64,
-    signs_crls: bool,
-}
-
-fn parse_anchor(certificate: &CertificateDer<'_>) -> Result<ReadAnchor, String> {
-    let anchor = webpki::anchor_from_trusted_cert(certificate)
-        .map_err(|error| error.to_string())?
-        .to_owned();
-    let (_, read) =
-        X509Certificate::from_der(certificate.as_ref()).map_err(|error| error.to_string())?;
-    Ok(ReadAnchor {
-        anchor,
-        subject: subject_text(read.subject()),
-        ends: u64::try_from(read.validity().not_after.timestamp()).unwrap_or(0),
-        signs_crls: signs_crls(&read),
-    })
 }

@@ -1,6 +1,7 @@
 //! Trust: who a presented certificate chain is, decided in one place ([`decide`]).
 
 mod admission;
+mod anchors;
 mod chain;
 mod decision;
 mod distribution;
@@ -19,6 +20,7 @@ mod reason;
 mod refusal;
 mod revocation;
 mod seen;
+mod set_notes;
 mod supposition;
 mod trace;
 mod validity;

@@ -1,7 +1,7 @@
 //! The words of an explanation: what each step of the decision looked at, for `explain`.
+use super::anchors::Anchors;
 use super::chain::{Chain, subject_text};
 use super::distribution::covers;
-use super::generation::Anchors;
 use super::names::PresentedNames;
 use super::path::Path;
 use super::revocation::is_of;

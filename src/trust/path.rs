@@ -1,6 +1,7 @@
 //! Paths from a leaf to the anchors of one trust set (RFC 5280 §6.1), built by webpki and judged one by one.
+use super::anchors::Anchors;
 use super::chain::{Chain, has_weak_key, subject_text};
-use super::generation::{Anchors, Generation};
+use super::generation::Generation;
 use super::trace::{Outcome, Trace};
 use super::validity::window;
 use super::{Reason, Refusal, narrate};

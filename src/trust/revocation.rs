@@ -1,7 +1,7 @@
 //! Whether CRLs clear a path (RFC 5280 §6.3), under the policy of the trust set that vouches.
 use super::admission::Unfit;
+use super::anchors::Anchors;
 use super::chain::subject_text;
-use super::generation::Anchors;
 use super::ocsp::{self, About};
 use super::path::{ALGORITHMS, Path};
 use super::{Reason, Refusal, distribution};
