@@ -1,7 +1,8 @@
-//! One live connection: the socket and the rustls session that its own task reads and anyone in the shard may write.
+//! One live connection, from the end of its handshake to its close: its own task reads, anyone in the shard may write.
 use super::keep_alive::{Due, KeepAlive};
 use super::last_word::is_gone;
 use super::late::{PING, Unconfirmed};
+use super::session::{Fill, Session};
 use super::shard::Shard;
 use super::signal::Signal;
 use crate::proxy::{Identity, LinkEvent, LinkId, Origin};
@@ -10,13 +11,11 @@ use crate::topology::{Direction, IdentityRef};
 use rustls_pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -96,32 +95,6 @@ pub(super) struct Arrival {
     pub(super) unconfirmed: Option<Box<Unconfirmed>>,
 }
 
-struct Session {
-    tls: rustls::Connection,
-    framer: Framer,
-    /// An incomplete message; empty and without memory while the connection is idle.
-    buffer: Vec<u8>,
-    /// Messages that leave with the next flush, in one TLS record where they fit; without memory in between.
-    outgoing: Vec<u8>,
-    /// Octets handed to the session and not yet to the socket, roughly.
-    queued: usize,
-}
-
-impl Session {
-    /// What was written since the last flush becomes records: together, since each costs a seal here and one there.
-    fn encrypt(&mut self, shard: &Shard) {
-        if self.outgoing.is_empty() {
-            return;
-        }
-        let octets = std::mem::take(&mut self.outgoing);
-        // Without a buffer limit the writer takes everything, and the session lives in memory: this cannot fail.
-        if io::Write::write_all(&mut self.tls.writer(), &octets).is_ok() {
-            self.queued += octets.len();
-        }
-        shard.give_buffer(octets);
-    }
-}
-
 /// What becomes of the connection's task after a turn.
 enum Turn {
     Wait,
@@ -151,13 +124,11 @@ impl Link {
             chain,
             shown,
             tcp,
-            mut tls,
+            tls,
             remote,
             local,
             unconfirmed,
         } = arrival;
-        // The bound on what waits is ours (limits.send_queue): half a message in the session would be a torn stream.
-        tls.set_buffer_limit(None);
         let peer = match &identity {
             Identity::Peer(id) => id.decision().peer_fqdn.as_deref().map(Rc::from),
             Identity::Client => None,
@@ -177,13 +148,7 @@ impl Link {
             chain,
             shown,
             tcp,
-            session: RefCell::new(Session {
-                tls,
-                framer: Framer::default(),
-                buffer: Vec::new(),
-                outgoing: Vec::new(),
-                queued: 0,
-            }),
+            session: RefCell::new(Session::new(tls)),
             wake: Signal::default(),
             blocked: Cell::new(false),
             dirty: Cell::new(false),
@@ -236,11 +201,7 @@ impl Link {
 
     /// Queues one message; it leaves with the next flush. Gives whether the link must be flushed.
     pub(super) fn write(&self, octets: &[u8], shard: &Shard) -> bool {
-        let mut session = self.session.borrow_mut();
-        if session.outgoing.capacity() == 0 {
-            session.outgoing = shard.take_buffer();
-        }
-        session.outgoing.extend_from_slice(octets);
+        self.session.borrow_mut().gather(octets, shard);
         shard.gathered(octets.len());
         !self.dirty.replace(true)
     }
@@ -262,44 +223,32 @@ impl Link {
     pub(super) fn flush(&self, shard: &Shard) {
         self.dirty.set(false);
         let mut session = self.session.borrow_mut();
-        let session = &mut *session;
         if self.deaf.get().is_some() {
-            return shard.give_buffer(std::mem::take(&mut session.outgoing));
+            return session.forget(shard);
         }
         session.encrypt(shard);
-        while session.tls.wants_write() {
-            match session.tls.write_tls(&mut Socket(&self.tcp)) {
-                Ok(0) => break,
-                Ok(sent) => session.queued = session.queued.saturating_sub(sent),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if is_gone(&error) => {
-                    // Their alert, or messages, may lie in the socket: the reader ends the connection.
-                    self.deaf.set(Some(super::clock::now()));
-                    self.blocked.set(false);
-                    self.wake.give();
-                    return;
-                }
-                Err(_) => {
-                    if self.closing.get().is_none() {
-                        self.closing.set(Some(Ending {
-                            by: "them",
-                            reason: "io_error",
-                        }));
-                    }
-                    self.wake.give();
-                    return;
-                }
+        let blocked = match session.send(&self.tcp) {
+            Ok(blocked) => blocked,
+            Err(error) if is_gone(&error) => {
+                // Their alert, or messages, may lie in the socket: the reader ends the connection.
+                self.deaf.set(Some(super::clock::now()));
+                self.blocked.set(false);
+                self.wake.give();
+                return;
             }
-        }
-        let blocked = session.tls.wants_write();
-        if !blocked {
-            session.queued = 0;
-        }
+            Err(_) => {
+                if self.closing.get().is_none() {
+                    self.closing.set(Some(theirs("io_error")));
+                }
+                self.wake.give();
+                return;
+            }
+        };
         if self.blocked.replace(blocked) != blocked && blocked {
             self.wake.give();
         }
         let bound = shard.send_queue();
-        if session.queued > bound * 2 {
+        if session.queued() > bound * 2 {
             if self.closing.get().is_none() {
                 self.closing.set(Some(Ending {
                     by: "us",
@@ -307,9 +256,9 @@ impl Link {
                 }));
                 self.wake.give();
             }
-        } else if session.queued > bound && !self.full.replace(true) {
+        } else if session.queued() > bound && !self.full.replace(true) {
             shard.later(LinkEvent::Full { link: self.id });
-        } else if session.queued <= bound / 2 && self.full.replace(false) {
+        } else if session.queued() <= bound / 2 && self.full.replace(false) {
             shard.later(LinkEvent::Clear { link: self.id });
         }
     }
@@ -423,7 +372,7 @@ impl Link {
         }
         shard.flush_soon();
         // Nothing of ours, but the session may have something to say (a key update's answer).
-        if !self.blocked.get() && self.session.borrow().tls.wants_write() {
+        if !self.blocked.get() && self.session.borrow().wants_write() {
             self.flush(shard);
         }
         if buffer.is_empty() {
@@ -437,54 +386,10 @@ impl Link {
 
     /// One read from the socket through the session into `buffer`.
     fn fill(&self, buffer: &mut Vec<u8>, shard: &Shard) -> Fill {
-        let mut session = self.session.borrow_mut();
-        let tls = &mut session.tls;
-        let before = buffer.len();
-        drain_plaintext(tls, buffer);
-        if buffer.len() > before {
-            return Fill::Data;
-        }
-        // The session takes 4 KiB at a time: the shard's buffer between it and the socket saves reads.
-        let mut wire = shard.wire();
-        let came = match self.tcp.try_read(&mut wire) {
-            Ok(0) if self.deaf.get().is_some() => return Fill::End(theirs("io_error")),
-            Ok(0) => return Fill::End(theirs("eof_without_close_notify")),
-            Ok(came) => came,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fill::Empty,
-            Err(_) => return Fill::End(theirs("io_error")),
-        };
-        if came < wire.len() {
-            // A short read has emptied the socket. Told so, Tokio waits for its next event instead of letting us ask
-            // the kernel a second time for every message.
-            let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            let _ = self.tcp.try_io(Interest::READABLE, empty);
-        }
-        let mut rest = wire.get(..came).unwrap_or_default();
-        while !rest.is_empty() {
-            if !matches!(tls.read_tls(&mut rest), Ok(taken) if taken > 0) {
-                return Fill::End(theirs("tls_error"));
-            }
-            match tls.process_new_packets() {
-                Ok(state) => {
-                    drain_plaintext(tls, buffer);
-                    if state.peer_has_closed() {
-                        return Fill::End(theirs("close_notify"));
-                    }
-                }
-                Err(rustls::Error::AlertReceived(alert)) => {
-                    return Fill::End(theirs(super::alert::alert(alert).code));
-                }
-                Err(_) => {
-                    // The alert that rustls has queued tells them why.
-                    let _ = tls.write_tls(&mut Socket(&self.tcp));
-                    return Fill::End(Ending {
-                        by: "us",
-                        reason: "tls_error",
-                    });
-                }
-            }
-        }
-        Fill::Data
+        let deaf = self.deaf.get().is_some();
+        self.session
+            .borrow_mut()
+            .fill(&self.tcp, buffer, shard, deaf)
     }
 
     /// They have sent something after the handshake, or been silent for long enough: our certificate was accepted.
@@ -496,11 +401,7 @@ impl Link {
 
     /// Whether session tickets came: they follow the server's look at our certificate (RFC 8446 §4.6.1).
     fn has_tickets(&self) -> bool {
-        self.unconfirmed.borrow().is_some()
-            && match &self.session.borrow().tls {
-                rustls::Connection::Client(client) => client.tls13_tickets_received() > 0,
-                rustls::Connection::Server(_) => false,
-            }
+        self.unconfirmed.borrow().is_some() && self.session.borrow().has_tickets()
     }
 
     /// Takes every complete message off the front of `buffer`.
@@ -654,59 +555,14 @@ impl Link {
     }
 
     fn finish(&self, shard: &Rc<Shard>, ending: Ending) {
-        {
-            let mut session = self.session.borrow_mut();
-            session.encrypt(shard);
-            session.tls.send_close_notify();
-            while session.tls.wants_write() {
-                match session.tls.write_tls(&mut Socket(&self.tcp)) {
-                    Ok(0) | Err(_) => break,
-                    Ok(_) => {}
-                }
-            }
-        }
+        self.session.borrow_mut().finish(&self.tcp, shard);
         shard.link_ended(self, ending);
     }
 }
 
 /// An end that the other side has made.
-fn theirs(reason: &'static str) -> Ending {
+pub(super) fn theirs(reason: &'static str) -> Ending {
     Ending { by: "them", reason }
-}
-
-/// Outcome of one read.
-enum Fill {
-    Data,
-    Empty,
-    End(Ending),
-}
-
-fn drain_plaintext(tls: &mut rustls::Connection, buffer: &mut Vec<u8>) {
-    use io::BufRead as _;
-    let mut reader = tls.reader();
-    while let Ok(chunk) = reader.fill_buf() {
-        let length = chunk.len();
-        if length == 0 {
-            break;
-        }
-        buffer.extend_from_slice(chunk);
-        reader.consume(length);
-    }
-}
-
-/// The non-blocking socket in the form that rustls writes to.
-struct Socket<'a>(&'a TcpStream);
-
-impl io::Write for Socket<'_> {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.try_write(octets)
-    }
-    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Parses a frame that another shard has handed over.

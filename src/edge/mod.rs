@@ -26,6 +26,7 @@ mod probe;
 pub mod reason;
 mod resolver;
 mod served;
+mod session;
 mod shard;
 mod signal;
 mod sources;
