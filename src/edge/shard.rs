@@ -1,5 +1,6 @@
 //! One shard: a single-threaded runtime that owns its connections and one proxy core, and shares nothing on the way of a
 //! message.
+use super::buffers::Buffers;
 use super::failed::Failure;
 use super::handshake::Greeting;
 use super::inbox::{Inboxes, ShardMessage};
@@ -9,6 +10,7 @@ use super::link::{Ending, Link};
 use super::outbound::Dialler;
 use super::resolver::Names;
 use super::signal::Signal;
+use super::slots::Slots;
 use super::tally::Tally;
 use super::tls::TlsConfigs;
 use super::{EdgeError, EdgeStatus, clock};
@@ -26,11 +28,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// Read buffers kept for reuse, and the largest that is worth keeping.
-const SPARE_BUFFERS: usize = 32;
-const SPARE_BUFFER_BYTES: usize = 64 * 1024;
-/// Octets that one read may take off a socket.
-const WIRE: usize = 32 * 1024;
 /// Octets that may gather in all links before they are written although other connections wait to be read.
 const GATHERED: usize = 64 * 1024;
 /// A core deadline that comes sooner than the armed one by less than this waits for it.
@@ -67,10 +64,7 @@ pub(super) struct Shard {
     dirty: RefCell<Vec<Rc<Link>>>,
     gathered: Cell<usize>,
     flush: Signal,
-    buffers: RefCell<Vec<Vec<u8>>>,
-    /// What a read takes off a socket, before the session decrypts it: one for all connections, since none waits with
-    /// octets in it.
-    wire: RefCell<Box<[u8]>>,
+    buffers: Buffers,
     tls: RefCell<Rc<TlsConfigs>>,
     limits: RefCell<Rc<Limits>>,
     pub(super) dialler: Dialler,
@@ -93,21 +87,6 @@ pub(super) struct Shard {
     drained: Notify,
     pub(super) downs: Downs,
     numbers: Cell<u64>,
-}
-
-/// The connection table.
-#[derive(Default)]
-struct Slots {
-    slots: Vec<(u32, Option<Rc<Link>>)>,
-    free: Vec<u32>,
-    live: usize,
-}
-
-impl Slots {
-    fn get(&self, id: LinkId) -> Option<&Rc<Link>> {
-        let (serial, link) = self.slots.get(id.slot() as usize)?;
-        link.as_ref().filter(|_| *serial == id.serial())
-    }
 }
 
 impl Shard {
@@ -148,8 +127,7 @@ impl Shard {
             dirty: RefCell::default(),
             gathered: Cell::new(0),
             flush: Signal::default(),
-            buffers: RefCell::default(),
-            wire: RefCell::new(vec![0; WIRE].into_boxed_slice()),
+            buffers: Buffers::default(),
             tls: RefCell::new(Rc::new(tls)),
             limits: RefCell::new(Rc::new(limits)),
             dialler: Dialler::default(),
@@ -435,16 +413,11 @@ impl Shard {
     }
 
     pub(super) fn all_links(&self) -> Vec<Rc<Link>> {
-        self.links
-            .borrow()
-            .slots
-            .iter()
-            .filter_map(|(_, link)| link.clone())
-            .collect()
+        self.links.borrow().iter().cloned().collect()
     }
 
     pub(super) fn live(&self) -> usize {
-        self.links.borrow().live
+        self.links.borrow().live()
     }
 
     /// A number for the log: shard and count, so that shards need not agree.
@@ -455,26 +428,12 @@ impl Shard {
 
     /// A connection has passed its handshake: enters it, and starts its task.
     pub(super) fn enter(self: &Rc<Self>, make: impl FnOnce(LinkId) -> Link, requests: bool) {
-        let id = {
-            let mut links = self.links.borrow_mut();
-            let slot = links.free.pop().unwrap_or_else(|| {
-                links.slots.push((0, None));
-                (links.slots.len() - 1) as u32
-            });
-            let Some(entry) = links.slots.get_mut(slot as usize) else {
-                return;
-            };
-            entry.0 = entry.0.wrapping_add(1);
-            LinkId::new(self.index, slot, entry.0)
+        let Some((slot, serial)) = self.links.borrow_mut().reserve() else {
+            return;
         };
+        let id = LinkId::new(self.index, slot, serial);
         let link = Rc::new(make(id));
-        {
-            let mut links = self.links.borrow_mut();
-            if let Some(entry) = links.slots.get_mut(id.slot() as usize) {
-                entry.1 = Some(Rc::clone(&link));
-                links.live += 1;
-            }
-        }
+        self.links.borrow_mut().occupy(Rc::clone(&link));
         if link.unconfirmed.borrow().is_none() {
             self.count_peer_up(&link);
         } else {
@@ -521,14 +480,7 @@ impl Shard {
 
     /// A connection's task is over.
     pub(super) fn link_ended(self: &Rc<Self>, link: &Link, ending: Ending) {
-        {
-            let mut links = self.links.borrow_mut();
-            if let Some(entry) = links.slots.get_mut(link.id.slot() as usize) {
-                entry.1 = None;
-                links.free.push(link.id.slot());
-                links.live -= 1;
-            }
-        }
+        self.links.borrow_mut().vacate(link.id);
         let now = clock::now();
         let unconfirmed = link.unconfirmed.take();
         if let Some(reason) = unconfirmed.and_then(|u| self.failed_late(link, ending, *u)) {
@@ -615,21 +567,17 @@ impl Shard {
 
     /// An empty buffer.
     pub(super) fn take_buffer(&self) -> Vec<u8> {
-        self.buffers.borrow_mut().pop().unwrap_or_default()
+        self.buffers.take()
     }
 
     /// The room for one read.
     pub(super) fn wire(&self) -> RefMut<'_, Box<[u8]>> {
-        self.wire.borrow_mut()
+        self.buffers.wire()
     }
 
     /// Takes a buffer back.
-    pub(super) fn give_buffer(&self, mut buffer: Vec<u8>) {
-        let mut buffers = self.buffers.borrow_mut();
-        if buffer.capacity() <= SPARE_BUFFER_BYTES && buffers.len() < SPARE_BUFFERS {
-            buffer.clear();
-            buffers.push(buffer);
-        }
+    pub(super) fn give_buffer(&self, buffer: Vec<u8>) {
+        self.buffers.give(buffer);
     }
 
     // ---- settings ----
@@ -686,54 +634,23 @@ impl Shard {
 
     fn status(&self) -> EdgeStatus {
         let links = self.links.borrow();
-        let peers = links
-            .slots
-            .iter()
-            .filter(|(_, l)| l.as_ref().is_some_and(|l| !l.is_client()))
-            .count();
+        let peers = links.iter().filter(|l| !l.is_client()).count();
         EdgeStatus {
-            clients: links.live - peers,
+            clients: links.live() - peers,
             peers,
             transactions: self.core.borrow().pending(),
             contexts: self.core.borrow().transactions(),
         }
     }
 
+    /// From now on the core takes nothing new.
+    pub(super) fn start_draining(&self) {
+        self.stop.cancel();
+        self.core.borrow_mut().start_draining();
+    }
+
     /// Transactions that still owe an answer.
     pub(super) fn pending(&self) -> usize {
         self.core.borrow().pending()
-    }
-
-    async fn drain(self: &Rc<Self>, bound: Duration) -> usize {
-        self.stop.cancel();
-        self.core.borrow_mut().start_draining();
-        let end = clock::now() + bound;
-        while self.pending() > 0 && clock::now() < end {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        // Each of them says that it was cut short.
-        let shaking = || self.handshakes.get() + self.dialler.running.get() > 0;
-        let end = clock::now() + Duration::from_secs(2);
-        while shaking() && clock::now() < end {
-            let ended = self.ended.notified();
-            if !shaking() {
-                break;
-            }
-            let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
-        }
-        let abandoned = self.pending();
-        for link in self.all_links() {
-            link.close("drain");
-        }
-        // Each task sends its close_notify and reports its end; none may hold us up for long.
-        let end = clock::now() + Duration::from_secs(2);
-        while self.live() > 0 && clock::now() < end {
-            let ended = self.ended.notified();
-            if self.live() == 0 {
-                break;
-            }
-            let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
-        }
-        abandoned
     }
 }
