@@ -217,23 +217,12 @@ impl Core {
         let hop = context.hops.get(context.tried.saturating_sub(1)).copied();
         let took = now.saturating_duration_since(context.received);
         // RFC 4320 §4.2: a non-INVITE that nobody answers is not answered with 408 either.
-        if reason == Reason::NoAnswer && matches!(context.server, Server::NonInvite(_)) {
-            self.log_request(
-                method_of(message),
-                message.call_id().unwrap_or_default(),
-                party,
-                remote,
-                hop,
-                Some(reason),
-                None,
-                took,
-                out,
-            );
-            self.close_context(slot);
-            return;
-        }
+        let is_silent =
+            reason == Reason::NoAnswer && matches!(context.server, Server::NonInvite(_));
         let start = out.bytes.len();
-        self.write_refusal(message, remote, reason, tag, &mut out.bytes);
+        if !is_silent {
+            self.write_refusal(message, remote, reason, tag, &mut out.bytes);
+        }
         self.log_request(
             method_of(message),
             message.call_id().unwrap_or_default(),
@@ -241,10 +230,13 @@ impl Core {
             remote,
             hop,
             Some(reason),
-            Some(reason.status()),
+            (!is_silent).then(|| reason.status()),
             took,
             out,
         );
+        if is_silent {
+            return self.close_context(slot);
+        }
         self.sent_final(slot, start, reason.status(), now, out);
         if let Some(context) = self.contexts.get_mut(slot) {
             // The branch has ended with it: what still comes of it is late, and cancels or acknowledges nothing.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 /// `limits.transactions`: an answered INVITE counts for 32 seconds (RFC 6026 §7.1), so that no more calls than this begin
 /// in that time.
-const ADMITTED: usize = 100;
+const ADMITTED: usize = 1_000;
 
 /// What became of the load.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ async fn at_twice_the_load_every_bye_succeeds_and_new_calls_are_refused() {
         t.section("[node]").raw("shards", "1");
         t.section("[limits]")
             .raw("transactions", &ADMITTED.to_string())
-            .raw("transactions_per_client", "1000");
+            .raw("transactions_per_client", "10000");
     })
     .await;
     let alice = world.client("alice").await;
