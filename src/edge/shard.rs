@@ -267,7 +267,7 @@ impl Shard {
 
     /// A framed message, carried through to the outgoing sockets' sessions.
     pub(super) fn on_message(&self, origin: &Origin, message: &Message<'_>, now: Instant) {
-        self.feed(now, Some((origin, message.bytes())), |core, out| {
+        self.feed(Some((origin, message.bytes())), |core, out| {
             core.on_message(origin, message, now, out)
         });
     }
@@ -279,7 +279,7 @@ impl Shard {
         head: &[u8],
         now: Instant,
     ) {
-        self.feed(now, None, |core, out| {
+        self.feed(None, |core, out| {
             core.on_unframed(origin, error, head, now, out)
         });
     }
@@ -296,17 +296,12 @@ impl Shard {
                 break;
             };
             let now = clock::now();
-            self.feed(now, None, |core, out| core.on_link(event, now, out));
+            self.feed(None, |core, out| core.on_link(event, now, out));
         }
         self.flush_soon();
     }
 
-    fn feed(
-        &self,
-        now: Instant,
-        given: Option<(&Origin, &[u8])>,
-        input: impl FnOnce(&mut Core, &mut Actions),
-    ) {
+    fn feed(&self, given: Option<(&Origin, &[u8])>, input: impl FnOnce(&mut Core, &mut Actions)) {
         let mut actions = self.actions.take();
         input(&mut self.core.borrow_mut(), &mut actions);
         for action in actions.list.drain(..) {
@@ -374,7 +369,6 @@ impl Shard {
             self.armed.set(Some(next));
             self.rearm.give();
         }
-        let _ = now;
         self.close_finished();
     }
 
@@ -396,7 +390,7 @@ impl Shard {
                     }
                     self.armed.set(None);
                     let now = clock::now();
-                    self.feed(now, None, |core, out| core.on_deadline(now, out));
+                    self.feed(None, |core, out| core.on_deadline(now, out));
                     self.settle();
                     if self.armed.get().is_none() {
                         self.armed.set(self.core.borrow().next_deadline());
@@ -625,7 +619,7 @@ impl Shard {
         *self.names.borrow_mut() = Rc::new(names);
         self.dialler.forget();
         let now = clock::now();
-        self.feed(now, None, |core, out| {
+        self.feed(None, |core, out| {
             core.on_generation(generation, keys, now, out)
         });
         self.judge_all();
