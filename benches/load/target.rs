@@ -211,12 +211,12 @@ impl Target {
         self.processes().iter().map(|pid| cpu_of(*pid)).sum()
     }
 
-    /// Proportional set size of all its processes in octets.
     /// Open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
     }
 
+    /// Proportional set size of all its processes in octets.
     pub(crate) fn pss(&self) -> u64 {
         self.processes().iter().map(|pid| pss_of(*pid)).sum()
     }

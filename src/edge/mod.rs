@@ -27,6 +27,7 @@ mod outbound;
 mod probe;
 pub mod reason;
 mod resolver;
+mod scheduling;
 mod served;
 mod session;
 mod shard;
@@ -162,7 +163,14 @@ impl Edge {
                 seen: Arc::clone(&seen),
             };
             let complain = log.clone();
+            let wanted = topology.node().scheduling;
             threads.push(spawn(format!("sipward-shard-{index}"), move || {
+                if let Err(error) = scheduling::apply(wanted) {
+                    complain.emit(crate::observe::Event::Warning {
+                        code: "scheduling_refused",
+                        what: error.to_string(),
+                    });
+                }
                 if let Err(error) = shard::Shard::run(setup) {
                     complain.emit(crate::observe::Event::Warning {
                         code: "shard_failed",

@@ -208,6 +208,10 @@ rows! {
         "a shard ended by itself",
         "the lines before it",
         "report it with the log: this should not happen";
+    "scheduling_refused",
+        "the system did not let shards run under SCHED_BATCH; they run as the daemon was started, and a message costs more",
+        "the unit's SystemCallFilter=: @resources has the call; the container's seccomp profile",
+        "CPUSchedulingPolicy=batch in the unit, as config/sipward.service has it, or `scheduling = \"inherit\"` in [node]";
     "shard_kept_generation",
         "a shard did not take the new generation",
         "the event reload",

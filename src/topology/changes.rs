@@ -167,6 +167,7 @@ fn node(old: &Topology, new: &Topology, said: &mut Vec<String>) {
         new.advertise_port,
     );
     differs(&mut parts, "shards", old.shards, new.shards);
+    differs(&mut parts, "scheduling", old.scheduling, new.scheduling);
     if !parts.is_empty() {
         said.push(format!("node changed: {}", parts.join(", ")));
     }

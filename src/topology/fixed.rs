@@ -38,6 +38,7 @@ impl Topology {
         };
         fact("node.fqdn", self.node.fqdn.to_string());
         fact("node.shards", or(self.node.shards, "one for each core"));
+        fact("node.scheduling", self.node.scheduling.word().to_owned());
         fact(
             "node.advertise_port",
             or(self.node.advertise_port, "the listener's"),

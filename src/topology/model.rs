@@ -81,6 +81,17 @@ pub struct Node {
     pub advertise_port: Option<u16>,
     /// How many shards to run; `None`: one for each core.
     pub shards: Option<u16>,
+    /// How the kernel schedules the shards' threads.
+    pub scheduling: Scheduling,
+}
+
+/// `[node] scheduling` (sched(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduling {
+    /// SCHED_BATCH, unless the daemon was started with a policy of the operator's own.
+    Batch,
+    /// As the daemon was started.
+    Inherit,
 }
 
 /// A certificate chain with its private key.

@@ -1,7 +1,7 @@
 //! The file as it is written: one struct for each section, spans for lines, nothing resolved.
 use super::{
     Direction, LogFormat, LogRequests, Lookup, NamePolicy, PeerKind, PurposePolicy,
-    RevocationScope, Stage, Strategy,
+    RevocationScope, Scheduling, Stage, Strategy,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -43,6 +43,7 @@ pub(super) struct RawNode {
     pub(super) aliases: Option<Vec<Text>>,
     pub(super) advertise_port: Option<Spanned<i64>>,
     pub(super) shards: Option<Spanned<i64>>,
+    pub(super) scheduling: Option<Scheduling>,
 }
 
 #[derive(Deserialize)]

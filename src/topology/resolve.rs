@@ -4,7 +4,8 @@ use super::context::{Context, Names};
 use super::dns;
 use super::raw::{Raw, RawNode, RawPeer, Text};
 use super::{
-    Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerKind, Topology, TrustSet,
+    Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerKind, Scheduling,
+    Topology, TrustSet,
 };
 use super::{
     admin, boundary, expectation, identity, limits, listener, peer, pool, succession, tokens,
@@ -156,6 +157,7 @@ fn node(raw: &RawNode, context: &mut Context<'_, '_>) -> Option<Node> {
         aliases,
         advertise_port: port,
         shards,
+        scheduling: raw.scheduling.unwrap_or(Scheduling::Batch),
     })
 }
 

@@ -2,7 +2,7 @@
 use super::raw::{RawAccept, RawVerdict};
 use super::{
     Direction, LogFormat, LogRequests, Lookup, NamePolicy, PeerKind, PurposePolicy,
-    RevocationScope, Stage, Strategy,
+    RevocationScope, Scheduling, Stage, Strategy,
 };
 use super::{boundary, limits};
 
@@ -99,6 +99,7 @@ const NODE: &[Key] = &[
     may("aliases", Kind::Texts),
     may("advertise_port", Kind::Integer),
     may("shards", Kind::Integer),
+    may("scheduling", Kind::Word(Scheduling::WORDS)),
 ];
 
 const IDENTITY: &[Key] = &[

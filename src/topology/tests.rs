@@ -952,7 +952,7 @@ fn what_needs_a_restart_is_said_apart() {
     let new = lab.good(&edited(&[
         (
             "domains = [\"contoso.test\"]",
-            "domains = [\"contoso.test\"]\nshards = 2\nadvertise_port = 5071",
+            "domains = [\"contoso.test\"]\nshards = 2\nscheduling = \"inherit\"\nadvertise_port = 5071",
         ),
         ("127.0.0.1:5061", "127.0.0.1:5062"),
         ("[\"client\", \"peer\"]", "[\"peer\"]"),
@@ -964,6 +964,7 @@ fn what_needs_a_restart_is_said_apart() {
             "admin.socket in the runtime directory becomes /run/x",
             "listener edge 127.0.0.1:5061 for clients and peers becomes 127.0.0.1:5062 for peers",
             "node.advertise_port the listener's becomes 5071",
+            "node.scheduling batch becomes inherit",
             "node.shards one for each core becomes 2",
         ]
     );

@@ -2,7 +2,7 @@
 use super::raw::{RawAccept, RawVerdict};
 use super::{
     Direction, LogFormat, LogRequests, Lookup, NamePolicy, PeerKind, PurposePolicy,
-    RevocationScope, Stage, Strategy,
+    RevocationScope, Scheduling, Stage, Strategy,
 };
 
 macro_rules! words {
@@ -30,6 +30,7 @@ macro_rules! words {
 }
 
 words! {
+    Scheduling { Batch = "batch", Inherit = "inherit" }
     PeerKind { Home = "home", Federated = "federated" }
     NamePolicy { Exact = "exact", OneLabelWildcard = "one-label-wildcard" }
     PurposePolicy { ServerOrClient = "server-or-client", Strict = "strict" }

@@ -215,6 +215,46 @@ fn the_watchdog_is_fed_while_the_shards_answer() {
     });
 }
 
+/// The scheduling policy of a thread by the name of its process and itself: field 41 of stat (proc(5)).
+fn policy(task: &Path) -> u32 {
+    let stat = std::fs::read_to_string(task.join("stat")).unwrap();
+    let behind_name = stat.rsplit(") ").next().unwrap();
+    behind_name.split(' ').nth(41 - 3).unwrap().parse().unwrap()
+}
+
+/// The policies of the shards' threads, once the daemon is ready.
+fn policies_of_shards(topology: &Path) -> Vec<u32> {
+    let service = Service::start(topology, &[]);
+    service.event("ready");
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", service.child.id())).unwrap();
+    let tasks = tasks.map(|task| task.unwrap().path());
+    let shards = tasks.filter(|task| {
+        let name = std::fs::read_to_string(task.join("comm")).unwrap();
+        name.starts_with("sipward-shard-")
+    });
+    shards.map(|task| policy(&task)).collect()
+}
+
+#[test]
+fn shards_run_under_the_policy_that_the_topology_asks_for() {
+    const SCHED_OTHER: u32 = 0;
+    const SCHED_BATCH: u32 = 3;
+    // What the tests run under is what the daemon is started with.
+    let own = policy(Path::new("/proc/thread-self"));
+    let (site, file) = site();
+    let asked = if own == SCHED_OTHER { SCHED_BATCH } else { own };
+    let shards = policies_of_shards(&file);
+    assert!(!shards.is_empty());
+    assert_eq!(shards, vec![asked; shards.len()]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let inherit = text.replacen("[node]\n", "[node]\nscheduling = \"inherit\"\n", 1);
+    assert_ne!(text, inherit);
+    let file = site.write("inherit.toml", &inherit).unwrap();
+    let shards = policies_of_shards(&file);
+    assert!(!shards.is_empty());
+    assert_eq!(shards, vec![own; shards.len()]);
+}
+
 #[test]
 fn a_topology_with_faults_is_one_event_with_all_of_them_and_exit_code_one() {
     let site = Site::new().unwrap();

@@ -9,8 +9,8 @@ use crate::sip::Message;
 use crate::topology::{
     Boundary, Direction, DnsName, FieldTrust, Identity as OwnIdentity, IdentityRef, KeyPair,
     LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerRef,
-    Pool, PurposePolicy, Revocation, RevocationScope, Stage, Strategy, TokenSettings, Topology,
-    TrustRef, TrustSet, Window,
+    Pool, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, Strategy, TokenSettings,
+    Topology, TrustRef, TrustSet, Window,
 };
 use crate::trust::{Generation, PeerId, Presented, decide};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -92,6 +92,7 @@ pub(super) fn topology() -> Topology {
             aliases: Vec::new(),
             advertise_port: None,
             shards: None,
+            scheduling: Scheduling::Inherit,
         },
         identities: vec![OwnIdentity {
             window: Window::default(),

@@ -16,8 +16,8 @@ use crate::lab::pki::{self, Authority};
 use crate::topology::{
     Boundary, Crl, Direction, DnsName, Expectation, Fault, FieldTrust, HeldCrl, IdentityRef,
     Limits, LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
-    PurposePolicy, Revocation, RevocationScope, Stage, TokenSettings, Topology, TrustRef, TrustSet,
-    Window,
+    PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, TokenSettings, Topology,
+    TrustRef, TrustSet, Window,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use std::path::PathBuf;
@@ -122,6 +122,7 @@ impl World {
                 aliases: Vec::new(),
                 advertise_port: None,
                 shards: None,
+                scheduling: Scheduling::Inherit,
             },
             identities: Vec::new(),
             trusts: self.trusts,
