@@ -74,11 +74,12 @@ fn read_fields(bencher: Bencher) {
 #[divan::bench]
 fn edit(bencher: Bencher) {
     let message = Message::parse(REQUEST.as_bytes()).unwrap();
+    let via = message.top_via().unwrap();
     let mut out = Vec::with_capacity(4096);
     bencher.bench_local(|| {
         out.clear();
         let mut edits = Edits::new(black_box(&message));
-        edits.stamp_top_via(client_address());
+        edits.stamp_top_via(&via, client_address());
         edits.prepend_via(EDGE, b"z9hG4bK0123456789abcdef", ViaParams::Alias);
         edits.set_max_forwards(69);
         edits.write(&mut out);

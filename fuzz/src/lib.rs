@@ -148,7 +148,9 @@ pub fn message(data: &[u8]) {
 
     // The edits of a forwarded request never make it unreadable.
     let mut edits = Edits::new(&message);
-    edits.stamp_top_via(source());
+    if let Ok(via) = message.top_via() {
+        edits.stamp_top_via(&via, source());
+    }
     edits.set_max_forwards(7);
     edits.set_max_breadth(60);
     edits.pop_routes(1);

@@ -1,5 +1,6 @@
 //! The table of events: stable names with typed fields; callers pass values, never prose.
 use crate::trust::Decision;
+use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -269,7 +270,7 @@ pub enum Event {
         /// Where it came from.
         remote: SocketAddr,
         /// Peer FQDN; `None` for a client.
-        peer: Option<String>,
+        peer: Option<Arc<str>>,
     },
     /// `reload`: a new generation serves, or the old one stays.
     Reload {
@@ -407,15 +408,15 @@ pub struct RequestEvent {
     /// Reason code for a refusal or a failure of ours (`no_answer` ...).
     pub reason: Option<&'static str>,
     /// The method.
-    pub method: Vec<u8>,
+    pub method: SmallVec<[u8; 16]>,
     /// The Call-ID.
-    pub call_id: Vec<u8>,
+    pub call_id: SmallVec<[u8; 64]>,
     /// Source address.
     pub remote: SocketAddr,
     /// FQDN of the peer it came from; `None`: a client.
-    pub from_peer: Option<String>,
+    pub from_peer: Option<Arc<str>>,
     /// FQDN of the peer it went to; `None` with `to_client` false: nowhere.
-    pub to_peer: Option<String>,
+    pub to_peer: Option<Arc<str>>,
     /// Whether it went to a client flow.
     pub to_client: bool,
     /// The final status sent back; `None`: none (ACK, dropped).

@@ -1,10 +1,12 @@
 //! An event written as one line: JSON for programs, or aligned text for a terminal.
 use super::text::{FIELD_OCTETS, acts_on_reader, bounded, is_plain, lossy};
 use super::{Event, Value, table};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use crate::sip::{write_decimal, write_ip};
+use serde::ser::Serialize as _;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io;
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 /// Octets of all items of a list in a field, counted as JSON writes them. With the other fields a line stays below the
@@ -28,52 +30,70 @@ pub(super) fn write(shape: Shape, at: SystemTime, event: &Event, out: &mut Vec<u
     }
 }
 
+/// Written by hand but for what needs an escape, which serde_json knows: nearly every field is plain text.
 fn json(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
-    let before = out.len();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, EscapeAll);
-    let line = Line { at, event };
-    if line.serialize(&mut serializer).is_err() {
-        // Writing to memory does not fail; a half line would be worse than none.
-        out.truncate(before);
-        return;
-    }
-    out.push(b'\n');
+    out.extend_from_slice(b"{\"ts\":\"");
+    out.extend_from_slice(timestamp(at).as_bytes());
+    out.extend_from_slice(b"\",\"level\":\"");
+    out.extend_from_slice(level_word(event.level()).as_bytes());
+    out.extend_from_slice(b"\",\"event\":\"");
+    out.extend_from_slice(event.name().as_bytes());
+    out.push(b'"');
+    event.fields(&mut |name, value| {
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        json_value(name, value, out);
+    });
+    out.extend_from_slice(b"}\n");
 }
 
-struct Line<'a> {
-    at: SystemTime,
-    event: &'a Event,
-}
-
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("ts", &timestamp(self.at))?;
-        map.serialize_entry("level", level_word(self.event.level()))?;
-        map.serialize_entry("event", self.event.name())?;
-        let mut result = Ok(());
-        self.event.fields(&mut |name, value| {
-            if result.is_ok() {
-                result = entry(&mut map, name, value);
-            }
-        });
-        result?;
-        map.end()
-    }
-}
-
-fn entry<M: SerializeMap>(
-    map: &mut M,
-    name: &'static str,
-    value: Value<'_>,
-) -> Result<(), M::Error> {
+fn json_value(name: &str, value: Value<'_>, out: &mut Vec<u8>) {
     match value {
-        Value::Text(text) => map.serialize_entry(name, &bounded(text.into(), FIELD_OCTETS)),
-        Value::Octets(octets) => map.serialize_entry(name, &lossy(octets, FIELD_OCTETS)),
-        Value::Address(address) => map.serialize_entry(name, &address),
-        Value::Number(number) => map.serialize_entry(name, &number),
-        Value::Flag(flag) => map.serialize_entry(name, &flag),
-        Value::List(items) => map.serialize_entry(name, &bounded_list(name, items)),
+        Value::Text(text) => json_text(&bounded(text.into(), FIELD_OCTETS), out),
+        Value::Octets(octets) => json_text(&lossy(octets, FIELD_OCTETS), out),
+        Value::Address(address) => {
+            out.push(b'"');
+            write_address(address, out);
+            out.push(b'"');
+        }
+        Value::Number(number) => write_decimal(number, out),
+        Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+        Value::List(items) => {
+            out.push(b'[');
+            for (number, item) in bounded_list(name, items).iter().enumerate() {
+                if number > 0 {
+                    out.push(b',');
+                }
+                json_text(item, out);
+            }
+            out.push(b']');
+        }
+    }
+}
+
+fn json_text(text: &str, out: &mut Vec<u8>) {
+    if is_plain(text.as_bytes()) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        // Writing to a Vec cannot fail.
+        let _ = text.serialize(&mut serde_json::Serializer::with_formatter(out, EscapeAll));
+    }
+}
+
+fn write_address(address: SocketAddr, out: &mut Vec<u8>) {
+    match address {
+        SocketAddr::V4(address) => {
+            write_ip((*address.ip()).into(), out);
+            out.push(b':');
+            write_decimal(u64::from(address.port()), out);
+        }
+        SocketAddr::V6(address) => {
+            // Writing to a Vec cannot fail.
+            let _ = io::Write::write_fmt(out, format_args!("{address}"));
+        }
     }
 }
 
@@ -212,16 +232,25 @@ fn level_word(level: tracing::Level) -> &'static str {
 /// RFC 3339 in UTC with microseconds.
 fn timestamp(at: SystemTime) -> String {
     let at = time::OffsetDateTime::from(at);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-        at.year(),
-        u8::from(at.month()),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-        at.microsecond()
-    )
+    let parts = [
+        (at.year().unsigned_abs(), 1000, '-'),
+        (u32::from(u8::from(at.month())), 10, '-'),
+        (u32::from(at.day()), 10, 'T'),
+        (u32::from(at.hour()), 10, ':'),
+        (u32::from(at.minute()), 10, ':'),
+        (u32::from(at.second()), 10, '.'),
+        (at.microsecond(), 100_000, 'Z'),
+    ];
+    let mut text = String::with_capacity("2025-11-24T04:00:00.001002Z".len());
+    for (number, first_place, behind) in parts {
+        let mut place = first_place;
+        while place > 0 {
+            text.push(char::from(b'0' + (number / place % 10) as u8));
+            place /= 10;
+        }
+        text.push(behind);
+    }
+    text
 }
 
 #[cfg(test)]

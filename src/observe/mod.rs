@@ -2,7 +2,7 @@
 //!
 //! A caller fills an [`Event`] with values and hands it to [`Log::emit`], which takes the time, queues and returns. One
 //! writer thread turns queued events into lines: [`table`] says what each event is called, how serious it is and which
-//! fields it has, `line` writes it as JSON (through serde_json) or for a terminal.
+//! fields it has, `line` writes it as JSON or for a terminal.
 //!
 //! Events do not travel through `tracing`'s macros: these want their field set at compile time, format on the caller's
 //! thread and would be a second table beside ours. What libraries say through `tracing` or `log` is gathered by a

@@ -72,11 +72,11 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
         Event::Request(Box::new(RequestEvent {
             refused,
             reason: full.then_some("loop_detected"),
-            method: octets.to_vec(),
-            call_id: octets.to_vec(),
+            method: octets.into(),
+            call_id: octets.into(),
             remote: address,
-            from_peer: maybe(),
-            to_peer: maybe(),
+            from_peer: maybe().map(Arc::from),
+            to_peer: maybe().map(Arc::from),
             to_client: full,
             status: full.then_some(482),
             took,
@@ -224,7 +224,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
         Event::MessageDropped {
             reason: "no_transaction",
             remote: address,
-            peer: maybe(),
+            peer: maybe().map(Arc::from),
         },
         Event::Reload {
             generation: 2,

@@ -8,6 +8,7 @@ use crate::observe::{Event, RequestEvent};
 use crate::sip::{Extra, HeaderName, Message, Method, StartLine, write_reply};
 use smallvec::SmallVec;
 use std::hash::Hasher as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Seconds in Retry-After when this node is going away.
@@ -63,16 +64,22 @@ impl Core {
 
     /// The To tag of answers without a context: the same for the same request, and recognisable in its ACK.
     pub(super) fn stateless_tag(&self, party: Party, message: &Message<'_>) -> u64 {
+        let via = message.top_via().ok();
+        let branch = via.and_then(|v| v.branch);
+        self.stateless_tag_of(party, message.call_id().unwrap_or_default(), branch)
+    }
+
+    /// As [`Self::stateless_tag`], of what was read of the request already.
+    pub(super) fn stateless_tag_of(
+        &self,
+        party: Party,
+        call_id: &[u8],
+        branch: Option<&[u8]>,
+    ) -> u64 {
         self.keyed(|h| {
             h.write_u64(party.as_u64());
-            h.write(message.call_id().unwrap_or_default());
-            h.write(
-                message
-                    .top_via()
-                    .ok()
-                    .and_then(|v| v.branch)
-                    .unwrap_or_default(),
-            );
+            h.write(call_id);
+            h.write(branch.unwrap_or_default());
         })
     }
 
@@ -353,9 +360,9 @@ impl Core {
     }
 
     /// The FQDN of a peer, for events.
-    pub(super) fn party_name(&self, party: Party) -> Option<String> {
+    pub(super) fn party_name(&self, party: Party) -> Option<Arc<str>> {
         match party {
-            Party::Peer(key) => self.links.peer(key).map(|p| String::from(&*p.fqdn)),
+            Party::Peer(key) => self.links.peer(key).map(|p| Arc::clone(&p.fqdn)),
             Party::Client(_) => None,
         }
     }
@@ -386,8 +393,8 @@ impl Core {
             .push(Action::Event(Event::Request(Box::new(RequestEvent {
                 refused: reason.is_some(),
                 reason: reason.map(Reason::code),
-                method: method.to_vec(),
-                call_id: call_id.to_vec(),
+                method: method.into(),
+                call_id: call_id.into(),
                 remote,
                 from_peer: self.party_name(party),
                 to_peer,

@@ -37,9 +37,12 @@ impl Core {
                 return;
             }
             // Accepted: the ACK for the 2xx, from a sender that reuses the INVITE's branch: to the core.
-        } else if request.to.tag() == Some(&tag_text(self.stateless_tag(party, message))[..]) {
-            // For an answer that we made without keeping anything.
-            return;
+        } else {
+            let tag = self.stateless_tag_of(party, request.call_id, request.via.branch);
+            if request.to.tag() == Some(&tag_text(tag)[..]) {
+                // For an answer that we made without keeping anything.
+                return;
+            }
         }
         match self.route_ack(from, party, message, request, now, out) {
             Ok(()) => {}
@@ -93,7 +96,16 @@ impl Core {
             Party::Peer(key) => TokenLeg::Peer(key),
             Party::Client(link) => TokenLeg::Flow(link),
         };
-        self.forward_ack(message, &plan, party, caller, from.remote, hop, out)
+        self.forward_ack(
+            message,
+            &request.via,
+            &plan,
+            party,
+            caller,
+            from.remote,
+            hop,
+            out,
+        )
     }
 
     /// A CANCEL: answered at once; the INVITE is answered by the 487 that comes back.

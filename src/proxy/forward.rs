@@ -8,7 +8,7 @@ use super::routing::Hop;
 use super::token::{TokenBox, TokenLeg, TokenText};
 use super::transaction::{Client, InviteClient, NonInviteClient, Server};
 use super::{Action, Actions, BranchKey, Core, Faces, LinkId, Reason};
-use crate::sip::{Derived, Edits, HeaderName, HeaderSet, Message, StartLine, Uri, ViaParams};
+use crate::sip::{Derived, Edits, HeaderName, HeaderSet, Message, StartLine, Uri, Via, ViaParams};
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -19,8 +19,10 @@ impl Core {
             return;
         };
         let request = std::mem::take(&mut context.request);
-        if let Ok(message) = Message::parse(&request) {
-            self.attempt_with(slot, &message, now, out);
+        if let Ok(message) = Message::parse(&request)
+            && let Ok(via) = message.top_via()
+        {
+            self.attempt_with(slot, &message, &via, now, out);
         }
         self.put_back(slot, request);
     }
@@ -30,6 +32,7 @@ impl Core {
         &mut self,
         slot: u32,
         message: &Message<'_>,
+        via: &Via<'_>,
         now: Instant,
         out: &mut Actions,
     ) {
@@ -53,7 +56,9 @@ impl Core {
             }
             let spread = self.spread(message);
             match self.reach(hop, BranchKey { slot, nonce }, spread, now, out) {
-                Reach::Link(link) => return self.send_attempt(slot, hop, link, message, now, out),
+                Reach::Link(link) => {
+                    return self.send_attempt(slot, hop, link, message, via, now, out);
+                }
                 Reach::Waits => {
                     if let Some(context) = self.contexts.get_mut(slot) {
                         context.attempt = Attempt::Waiting(hop);
@@ -93,8 +98,10 @@ impl Core {
             return;
         };
         let request = std::mem::take(&mut context.request);
-        if let Ok(message) = Message::parse(&request) {
-            self.send_attempt(slot, hop, link, &message, now, out);
+        if let Ok(message) = Message::parse(&request)
+            && let Ok(via) = message.top_via()
+        {
+            self.send_attempt(slot, hop, link, &message, &via, now, out);
         }
         self.put_back(slot, request);
     }
@@ -166,6 +173,7 @@ impl Core {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what its callers have at hand")]
     /// RFC 3261 §16.6 steps 1 to 10 for one target.
     fn send_attempt(
         &mut self,
@@ -173,6 +181,7 @@ impl Core {
         hop: Hop,
         link: LinkId,
         message: &Message<'_>,
+        via: &Via<'_>,
         now: Instant,
         out: &mut Actions,
     ) {
@@ -204,7 +213,7 @@ impl Core {
                 .then(|| told_name(context.party, hop, &self.links))
                 .flatten(),
         };
-        forwarding.write(message, hop, &branch, &mut out.bytes);
+        forwarding.write(message, via, hop, &branch, &mut out.bytes);
         if let Hop::Peer(peer) = hop
             && let Some(hiding) = Hiding::of(
                 peer,
@@ -247,6 +256,7 @@ impl Core {
     pub(super) fn forward_ack(
         &mut self,
         message: &Message<'_>,
+        via: &Via<'_>,
         plan: &Plan,
         party: Party,
         caller: TokenLeg,
@@ -281,7 +291,7 @@ impl Core {
                 .then(|| told_name(party, hop, &self.links))
                 .flatten(),
         }
-        .write(message, hop, &branch, &mut out.bytes);
+        .write(message, via, hop, &branch, &mut out.bytes);
         if let Hop::Peer(peer) = hop
             && let Some(hiding) = Hiding::of(
                 peer,
@@ -467,7 +477,14 @@ struct Forwarding<'c> {
 }
 
 impl Forwarding<'_> {
-    fn write(&self, message: &Message<'_>, hop: Hop, branch: &BranchText, out: &mut Vec<u8>) {
+    fn write(
+        &self,
+        message: &Message<'_>,
+        via: &Via<'_>,
+        hop: Hop,
+        branch: &BranchText,
+        out: &mut Vec<u8>,
+    ) {
         let plan = self.plan;
         let face_down = face(self.faces, hop);
         let shape = Shape::of(message, plan);
@@ -506,7 +523,7 @@ impl Forwarding<'_> {
         if plan.strict_in || shape.append.is_some() || plan.request_uri.is_some() {
             edits.set_request_uri(shape.request_uri);
         }
-        edits.stamp_top_via(self.remote);
+        edits.stamp_top_via(via, self.remote);
         edits.prepend_via(face_down, branch, via_params(hop));
         edits.set_max_forwards(plan.max_forwards);
         if let Some(breadth) = plan.max_breadth {

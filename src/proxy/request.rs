@@ -13,7 +13,7 @@ use super::transaction::{
     Deadlines, InviteServer, Letter, NonInviteServer, Server, T64, TRYING, TRYING_NON_INVITE,
 };
 use super::{Action, Actions, Core, Origin, Reason};
-use crate::sip::{Address, HeaderName, Message, Method, Scheme};
+use crate::sip::{Address, HeaderName, Message, Method, Scheme, Via};
 use std::hash::Hasher as _;
 use std::time::Instant;
 
@@ -68,7 +68,7 @@ impl Core {
         match self.admit(from, party, message, &request, now) {
             Ok(Admitted::Forward(plan, hops)) => {
                 let slot = self.open_context(from, party, message, &request, key, plan, hops, now);
-                self.attempt_with(slot, message, now, out);
+                self.attempt_with(slot, message, &request.via, now, out);
             }
             Ok(Admitted::AnswerOptions) => self.answer_options(from, party, message, key, out),
             Err(refusal) => self.refuse(from, party, message, &refusal, now, out),
@@ -400,7 +400,8 @@ impl Core {
 
     /// RFC 5393 §4.2.2: an equal hash in a Via of ours is a loop, another one a spiral.
     fn has_looped(&self, message: &Message<'_>, loop_hash: u32) -> bool {
-        message.vias().flatten().skip(1).any(|via| {
+        let below = message.values(HeaderName::Via).skip(1).flatten();
+        below.filter_map(|value| Via::parse(value).ok()).any(|via| {
             self.is_own_sent_by(via.sent_by)
                 && via
                     .branch

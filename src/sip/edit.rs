@@ -1,13 +1,13 @@
 //! The closed set of edits that a proxy makes (RFC 3261 §16.6, §16.7): planned over the received octets, applied once
 //! into one contiguous output.
+use super::digits::{write_decimal, write_ip};
 use super::grammar::{cut, offset_in};
 use super::index::Line;
 use super::list::Values;
 use super::stamp::{self, Stamp};
 use super::start_line;
-use super::{HeaderName, HeaderSet, Message, StartLine};
+use super::{HeaderName, HeaderSet, Message, StartLine, Via};
 use smallvec::SmallVec;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -32,7 +32,7 @@ pub struct Edits<'m, 'a> {
     request_uri: Option<&'m [u8]>,
     max_forwards: Option<u8>,
     max_breadth: Option<u8>,
-    source: Option<SocketAddr>,
+    stamps: SmallVec<[Patch<'m>; 3]>,
     popped_vias: usize,
     popped_routes: usize,
     popped_last_routes: usize,
@@ -75,7 +75,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             request_uri: None,
             max_forwards: None,
             max_breadth: None,
-            source: None,
+            stamps: SmallVec::new(),
             popped_vias: 0,
             popped_routes: 0,
             popped_last_routes: 0,
@@ -98,11 +98,14 @@ impl<'m, 'a> Edits<'m, 'a> {
         });
     }
 
-    /// Sets `received` and `rport` of the topmost received Via, replacing values that the sender wrote itself (RFC 3261
+    /// Sets `received` and `rport` of the topmost received Via, given as read from this message, replacing values that the sender wrote itself (RFC 3261
     /// §18.2.1, RFC 3581 §4): `rport` when the sender put one; `received` then too, and whenever sent-by is a name or
     /// another address than the source. An IPv4-mapped source is written as IPv4.
-    pub fn stamp_top_via(&mut self, source: SocketAddr) {
-        self.source = Some(source);
+    pub fn stamp_top_via(&mut self, via: &Via<'_>, source: SocketAddr) {
+        self.stamps.clear();
+        stamp::plan(self.message.bytes(), via, source, |range, stamp| {
+            self.stamps.push((range, Piece::Stamp(stamp)));
+        });
     }
 
     /// Removes the topmost Via value (responses); other values of its line stay. Each call removes one more.
@@ -193,7 +196,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.patch_insertions(&mut patches);
         self.patch_number(HeaderName::MaxForwards, self.max_forwards, &mut patches);
         self.patch_number(HeaderName::MaxBreadth, self.max_breadth, &mut patches);
-        self.patch_top_via(&mut patches);
+        patches.extend(self.stamps.iter().cloned());
         self.patch_values(HeaderName::Via, self.popped_vias, 0, &mut patches);
         self.patch_values(
             HeaderName::Route,
@@ -249,20 +252,6 @@ impl<'m, 'a> Edits<'m, 'a> {
                 (at..at, Piece::NumberLine(name, number))
             }
         });
-    }
-
-    fn patch_top_via(&self, patches: &mut SmallVec<[Patch<'m>; 16]>) {
-        let Some(source) = self.source else {
-            return;
-        };
-        if let Some((at, value)) = top_via(self.message) {
-            let stamps = stamp::plan(value, source);
-            patches.extend(
-                stamps
-                    .into_iter()
-                    .map(|(range, stamp)| (at + range.start..at + range.end, Piece::Stamp(stamp))),
-            );
-        }
     }
 
     fn patch_values(
@@ -346,10 +335,10 @@ impl Piece<'_> {
             Self::NumberLine(name, number) => {
                 out.extend_from_slice(name.as_str().as_bytes());
                 out.extend_from_slice(b": ");
-                write_decimal(u32::from(number), out);
+                write_decimal(u64::from(number), out);
                 out.extend_from_slice(b"\r\n");
             }
-            Self::Number(number) => write_decimal(u32::from(number), out),
+            Self::Number(number) => write_decimal(u64::from(number), out),
             Self::PeerName(name) => {
                 out.extend_from_slice(HeaderName::PeerName.as_str().as_bytes());
                 out.extend_from_slice(b": ");
@@ -358,13 +347,6 @@ impl Piece<'_> {
             }
         }
     }
-}
-
-/// The topmost Via value and where it stands.
-pub(super) fn top_via<'a>(message: &Message<'a>) -> Option<(usize, &'a [u8])> {
-    let line = message.index().named(HeaderName::Via).next()?;
-    let value = Values::new(message.value(line)).next()?.ok()?;
-    Some((offset_in(message.bytes(), value), value))
 }
 
 /// What is left of a line from which list values are removed.
@@ -426,11 +408,11 @@ pub(super) fn write_stamp(stamp: Stamp, out: &mut Vec<u8>) {
         Stamp::Nothing => {}
         Stamp::Rport(port) => {
             out.push(b'=');
-            write_decimal(u32::from(port), out);
+            write_decimal(u64::from(port), out);
         }
         Stamp::Received(address) => {
-            // Writing to a Vec cannot fail.
-            let _ = write!(out, ";received={address}");
+            out.extend_from_slice(b";received=");
+            write_ip(address, out);
         }
     }
 }
@@ -445,19 +427,4 @@ pub(super) fn write_via(sent_by: &str, branch: &[u8], params: ViaParams, out: &m
         out.extend_from_slice(b";alias");
     }
     out.extend_from_slice(b"\r\n");
-}
-
-pub(super) fn write_decimal(value: u32, out: &mut Vec<u8>) {
-    let from = out.len();
-    let mut rest = value;
-    loop {
-        out.push(b'0' + (rest % 10) as u8);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if let Some(digits) = out.get_mut(from..) {
-        digits.reverse();
-    }
 }

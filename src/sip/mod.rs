@@ -1,6 +1,7 @@
 //! SIP on the wire: framing, the lazy message view, URIs, edits over received bytes, and answers; no policy, no I/O.
 
 mod address;
+mod digits;
 pub mod edit;
 pub mod framing;
 mod grammar;
@@ -21,6 +22,7 @@ mod uri;
 mod via;
 
 pub use address::Address;
+pub(crate) use digits::{write_decimal, write_ip};
 pub use edit::{Edits, ViaParams};
 pub use framing::{FrameError, FrameLimits, Framer, Phase, Scan};
 pub use header::{HeaderName, HeaderSet};

@@ -1,6 +1,7 @@
 //! Messages that the proxy makes itself from a received one: answers (RFC 3261 §8.2.6), CANCEL (§9.1) and the ACK for
 //! a non-2xx (§17.1.1.3).
-use super::edit::{self, Kept, keep_values, write_decimal};
+use super::digits::write_decimal;
+use super::edit::{self, Kept, keep_values};
 use super::grammar::cut;
 use super::{Address, HeaderName, Message, Method, StartLine, ViaParams, stamp, status};
 use std::net::SocketAddr;
@@ -38,7 +39,7 @@ pub fn write_reply(
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(b"SIP/2.0 ");
-    write_decimal(u32::from(status), out);
+    write_decimal(u64::from(status), out);
     out.push(b' ');
     out.extend_from_slice(status::phrase(status).as_bytes());
     out.extend_from_slice(b"\r\n");
@@ -175,7 +176,7 @@ fn write_derived(
     copy_first(to_of, HeaderName::To, out);
     copy_first(request, HeaderName::CallId, out);
     out.extend_from_slice(b"CSeq: ");
-    write_decimal(cseq.number, out);
+    write_decimal(u64::from(cseq.number), out);
     out.push(b' ');
     out.extend_from_slice(method);
     out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n");
@@ -206,21 +207,19 @@ fn write_routes(request: &Message<'_>, derived: &Derived<'_>, out: &mut Vec<u8>)
     }
 }
 
-/// All Via lines in order, the topmost value stamped.
+/// All Via lines in order, the topmost value stamped if it can be read.
 fn write_vias(request: &Message<'_>, source: SocketAddr, out: &mut Vec<u8>) {
-    let mut top = edit::top_via(request);
+    let mut top = request.top_via().ok();
     for line in request.index().named(HeaderName::Via) {
-        let raw = request.raw(line);
-        let mut copied = 0;
-        if let Some((at, value)) = top.take() {
-            let base = at - line.start();
-            for (range, stamp) in stamp::plan(value, source) {
-                out.extend_from_slice(cut(raw, copied, base + range.start));
+        let mut copied = line.start();
+        if let Some(via) = top.take() {
+            stamp::plan(request.bytes(), &via, source, |range, stamp| {
+                out.extend_from_slice(cut(request.bytes(), copied, range.start));
                 edit::write_stamp(stamp, out);
-                copied = base + range.end;
-            }
+                copied = range.end;
+            });
         }
-        out.extend_from_slice(raw.get(copied..).unwrap_or_default());
+        out.extend_from_slice(cut(request.bytes(), copied, line.end()));
     }
 }
 
@@ -260,7 +259,7 @@ fn write_extra(extra: &Extra<'_>, out: &mut Vec<u8>) {
     match *extra {
         Extra::Warning { code, agent, text } => {
             out.extend_from_slice(b"Warning: ");
-            write_decimal(u32::from(code), out);
+            write_decimal(u64::from(code), out);
             out.push(b' ');
             out.extend_from_slice(agent.as_bytes());
             out.extend_from_slice(b" \"");
@@ -283,7 +282,7 @@ fn write_extra(extra: &Extra<'_>, out: &mut Vec<u8>) {
         }
         Extra::RetryAfter(seconds) => {
             out.extend_from_slice(b"Retry-After: ");
-            write_decimal(seconds, out);
+            write_decimal(u64::from(seconds), out);
         }
         Extra::Allow(value) => {
             out.extend_from_slice(b"Allow: ");

@@ -2,7 +2,6 @@
 use super::Via;
 use super::grammar::offset_in;
 use super::params::Params;
-use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
@@ -17,36 +16,39 @@ pub(super) enum Stamp {
     Received(IpAddr),
 }
 
-/// Plans the stamps of one Via value, in order and apart from each other; none if the value cannot be parsed.
+/// Plans the stamps of one Via value, in order and apart from each other, and tells of each with its place in `octets`,
+/// in which the value stands.
 ///
 /// `received` is written when the sent-by host is a name or another address than the source, and whenever there is an
 /// `rport`. What the sender wrote there itself is removed in any case.
-pub(super) fn plan(value: &[u8], source: SocketAddr) -> SmallVec<[(Range<usize>, Stamp); 4]> {
-    let mut stamps = SmallVec::new();
-    let Ok(via) = Via::parse(value) else {
-        return stamps;
-    };
+pub(super) fn plan(
+    octets: &[u8],
+    via: &Via<'_>,
+    source: SocketAddr,
+    mut tell: impl FnMut(Range<usize>, Stamp),
+) {
     let address = source.ip().to_canonical();
-    let base = offset_in(value, via.params);
+    let base = offset_in(octets, via.params);
     let mut end = base + via.params.len();
     let mut has_rport = false;
     for param in Params::new(via.params).map_while(Result::ok) {
         let range = base + param.start..base + param.end;
         end = range.end;
         if param.name.eq_ignore_ascii_case(b"received") {
-            stamps.push((range, Stamp::Nothing));
+            tell(range, Stamp::Nothing);
         } else if param.name.eq_ignore_ascii_case(b"rport") {
             if std::mem::replace(&mut has_rport, true) {
-                stamps.push((range, Stamp::Nothing));
+                tell(range, Stamp::Nothing);
             } else {
-                let value = base + param.name_end..range.end;
-                stamps.push((value, Stamp::Rport(source.port())));
+                tell(
+                    base + param.name_end..range.end,
+                    Stamp::Rport(source.port()),
+                );
             }
         }
     }
     let is_source = via.host.ip().is_some_and(|ip| ip.to_canonical() == address);
     if has_rport || !is_source {
-        stamps.push((end..end, Stamp::Received(address)));
+        tell(end..end, Stamp::Received(address));
     }
-    stamps
 }

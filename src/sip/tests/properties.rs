@@ -79,11 +79,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn apply(edits: &mut Edits<'_, '_>, step: Step) {
+fn apply(edits: &mut Edits<'_, '_>, message: &Message<'_>, step: Step) {
     match step {
         Step::Uri => edits.set_request_uri(b"sip:new"),
         Step::Via => edits.prepend_via("edge", b"z9hG4bKe", ViaParams::Alias),
-        Step::Stamp => edits.stamp_top_via("192.0.2.1:1".parse().unwrap()),
+        Step::Stamp => {
+            if let Ok(via) = message.top_via() {
+                edits.stamp_top_via(&via, "192.0.2.1:1".parse().unwrap());
+            }
+        }
         Step::PopVia => edits.pop_via(),
         Step::Hops => edits.set_max_forwards(8),
         Step::PopRoutes(count) => edits.pop_routes(count),
@@ -179,7 +183,7 @@ proptest! {
         let message = Message::parse(octets.as_bytes()).unwrap();
         let mut edits = Edits::new(&message);
         for &step in &steps {
-            apply(&mut edits, step);
+            apply(&mut edits, &message, step);
         }
         let mut out = Vec::new();
         edits.write(&mut out);
@@ -279,7 +283,7 @@ proptest! {
             message.routes().for_each(drop);
             let mut edits = Edits::new(&message);
             for step in [Step::Stamp, Step::PopVia, Step::PopRoutes(1), Step::PopLast, Step::Via] {
-                apply(&mut edits, step);
+                apply(&mut edits, &message, step);
             }
             edits.write(&mut Vec::new());
         }

@@ -1,0 +1,65 @@
+//! Numbers and addresses as text, without `core::fmt`, which costs more than what is written here.
+use std::io::Write as _;
+use std::net::IpAddr;
+
+/// The digits of 2**64.
+const MOST: usize = 20;
+
+/// Appends a number.
+pub(crate) fn write_decimal(value: u64, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; MOST];
+    let mut rest = value;
+    let mut begin = MOST;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        begin -= 1;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(begin..).unwrap_or_default());
+}
+
+/// Appends an address, IPv6 without brackets.
+pub(crate) fn write_ip(address: IpAddr, out: &mut Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, others @ ..] = address.octets();
+            write_decimal(u64::from(first), out);
+            for octet in others {
+                out.push(b'.');
+                write_decimal(u64::from(octet), out);
+            }
+        }
+        IpAddr::V6(address) => {
+            // Writing to a Vec cannot fail.
+            let _ = write!(out, "{address}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_addresses_read_as_the_standard_library_writes_them() {
+        for value in [0, 7, 10, 99, 100, 65_535, 4_294_967_296, u64::MAX] {
+            let mut out = b"x".to_vec();
+            write_decimal(value, &mut out);
+            assert_eq!(out, format!("x{value}").into_bytes());
+        }
+        for text in [
+            "0.0.0.0",
+            "192.0.2.10",
+            "255.255.255.255",
+            "2001:db8::1",
+            "::ffff:1.2.3.4",
+        ] {
+            let mut out = Vec::new();
+            write_ip(text.parse().unwrap(), &mut out);
+            assert_eq!(out, text.as_bytes());
+        }
+    }
+}
