@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) popped_routes: u8,
     /// The previous element is a strict router: the last Route value became the Request-URI (RFC 3261 §16.4).
     pub(crate) strict_in: bool,
+    /// The next element is a strict router: the next Route value becomes the Request-URI (RFC 3261 §16.6 step 6).
+    pub(crate) strict_out: bool,
     /// Max-Forwards as sent.
     pub(crate) max_forwards: u8,
     /// Whether it belongs to a dialog that runs through us.

@@ -8,7 +8,7 @@ use super::routing::Hop;
 use super::token::{TokenBox, TokenLeg, TokenText};
 use super::transaction::{Client, InviteClient, NonInviteClient, Server};
 use super::{Action, Actions, BranchKey, Core, Faces, LinkId, Reason};
-use crate::sip::{Derived, Edits, HeaderName, HeaderSet, Message, StartLine, Uri, Via, ViaParams};
+use crate::sip::{Derived, Edits, HeaderName, HeaderSet, Message, StartLine, Via, ViaParams};
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -442,20 +442,17 @@ impl<'a> Shape<'a> {
             popped,
             append: None,
         };
-        let routes: SmallVec<[&'a [u8]; 4]> = message.routes().flatten().map(|r| r.uri).collect();
-        let mut rest = routes.as_slice();
+        let mut routes = message.routes().flatten().map(|route| route.uri);
+        let next = plan.strict_out.then(|| routes.nth(popped)).flatten();
         if plan.strict_in
-            && let Some((last, before)) = rest.split_last()
+            && let Some(last) = routes.last()
         {
             shape.request_uri = last;
-            rest = before;
         }
         if let Some(uri) = &plan.request_uri {
             shape.request_uri = uri;
         }
-        if let Some(next) = rest.get(popped)
-            && Uri::parse(next).is_ok_and(|uri| uri.param("lr").is_none())
-        {
+        if let Some(next) = next {
             shape.append = Some(shape.request_uri);
             shape.request_uri = next;
             shape.popped += 1;

@@ -76,7 +76,8 @@ pub(crate) struct Peer {
     pub(crate) mail: Vec<Vec<u8>>,
 }
 
-/// Hashes the numbers that we made ourselves (link ids, peer keys); nothing that a stranger chooses is a key here.
+/// Hashes the numbers that we made ourselves (link ids, peer keys) and the names of the topology; a stranger may ask for
+/// any name, but nothing that a stranger chooses is a key here.
 #[derive(Default)]
 pub(crate) struct OwnNumber(u64);
 
@@ -85,9 +86,11 @@ impl Hasher for OwnNumber {
         self.0
     }
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.write_u64(u64::from_le_bytes(*word));
         }
+        self.write_u64(rest.iter().fold(0, |word, b| word << 8 | u64::from(*b)));
     }
     fn write_u64(&mut self, value: u64) {
         // Fibonacci hashing; rotated because the map looks at both ends of the number.
@@ -100,7 +103,7 @@ impl Hasher for OwnNumber {
     }
 }
 
-/// A map keyed by our own numbers.
+/// A map keyed by our own numbers or names.
 pub(crate) type OwnMap<K, V> = HashMap<K, V, BuildHasherDefault<OwnNumber>>;
 
 /// All links and peers of one core.

@@ -150,13 +150,8 @@ fn targets(
             }
             // The domain that the client asserts chooses the pool, whatever the Request-URI says.
             let index = routing
-                .pool(&asks.from.host)
-                .filter(|_| routing.is_home(&asks.from.host))
-                .or_else(|| {
-                    routing
-                        .pool(&asks.request_uri.host)
-                        .filter(|_| routing.is_home(&asks.request_uri.host))
-                })
+                .home_pool(&asks.from.host)
+                .or_else(|| routing.home_pool(&asks.request_uri.host))
                 .or(routing.default_pool());
             pool(index, None)
         }

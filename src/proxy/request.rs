@@ -247,6 +247,7 @@ impl Core {
         Ok(Plan {
             popped_routes: routed.popped,
             strict_in: routed.strict_in,
+            strict_out: routed.is_strict_out(),
             max_forwards: request.max_forwards.map_or(70, |n| n - 1),
             max_breadth: Some(request.max_breadth),
             request_uri: routed.rewritten_uri(),

@@ -19,6 +19,11 @@ pub(super) struct Routed<'a> {
 }
 
 impl Routed<'_> {
+    /// RFC 3261 §16.6 step 6: the next element is a strict router.
+    pub(super) fn is_strict_out(&self) -> bool {
+        self.next_route.is_some_and(|uri| uri.param("lr").is_none())
+    }
+
     /// RFC 3261 §16.4 step 2: without an `maddr` of ours, and without the port and transport that belong to it.
     pub(super) fn rewritten_uri(&self) -> Option<Box<[u8]>> {
         if !self.strips_maddr {

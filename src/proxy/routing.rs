@@ -2,13 +2,13 @@
 //! members are tried.
 use super::Reason;
 use super::health::Fitness;
-use super::links::Links;
+use super::links::{Links, OwnMap};
 use super::token::PeerKey;
 use super::{Faces, LinkId};
 use crate::sip::{Host, Uri};
 use crate::topology::{DnsName, PeerKind, Strategy, Topology, covers};
 use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::Hasher as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -42,14 +42,24 @@ struct Member {
     drained: bool,
 }
 
+/// What one name stands for.
+#[derive(Clone, Copy, Default)]
+struct Meaning {
+    /// This node.
+    own: bool,
+    /// A home domain.
+    home: bool,
+    /// A domain that this pool serves: index into `pools`.
+    pool: Option<usize>,
+    /// A peer.
+    peer: Option<PeerKey>,
+}
+
 /// What one generation says about names, domains and pools.
 pub(crate) struct Routing {
-    own_names: HashSet<Box<str>>,
-    home: HashSet<Box<str>>,
-    /// Domain → index into `pools`.
-    domains: HashMap<Box<str>, usize>,
+    /// Every name of the topology, in one table, so that a host is looked up once.
+    names: OwnMap<Box<str>, Meaning>,
     pools: Vec<Pool>,
-    peers: HashMap<Box<str>, PeerKey>,
     /// Domains that each federated peer may assert.
     asserts: HashMap<PeerKey, Vec<Box<str>>>,
     /// Domains that nobody may name, and those that a peer may not.
@@ -66,21 +76,22 @@ impl Routing {
     pub(crate) fn new(topology: &Topology, faces: &Faces) -> Self {
         let node = topology.node();
         let boxed = |name: &DnsName| -> Box<str> { name.as_str().into() };
-        let peers: HashMap<Box<str>, PeerKey> = topology
-            .peers()
-            .iter()
-            .map(|p| (boxed(&p.fqdn), PeerKey::of(p.fqdn.as_str())))
-            .collect();
-        let home: HashSet<Box<str>> = node.domains.iter().map(boxed).collect();
-        let mut own_names: HashSet<Box<str>> = node.aliases.iter().map(boxed).collect();
-        own_names.insert(boxed(&node.fqdn));
+        let mut names: OwnMap<Box<str>, Meaning> = OwnMap::default();
+        for peer in topology.peers() {
+            let key = PeerKey::of(peer.fqdn.as_str());
+            names.entry(boxed(&peer.fqdn)).or_default().peer = Some(key);
+        }
+        for domain in &node.domains {
+            names.entry(boxed(domain)).or_default().home = true;
+        }
         // `sip.contoso.test` in our certificate is a name of ours; a name that a peer or domain bears is not.
         for name in topology.identities().iter().flat_map(|i| &i.names) {
-            if !peers.contains_key(name.as_str()) && !home.contains(name.as_str()) {
-                own_names.insert(boxed(name));
-            }
+            let meaning = names.entry(boxed(name)).or_default();
+            meaning.own = meaning.peer.is_none() && !meaning.home;
         }
-        let mut domains = HashMap::new();
+        for name in node.aliases.iter().chain([&node.fqdn]) {
+            names.entry(boxed(name)).or_default().own = true;
+        }
         let mut pools = Vec::new();
         for pool in topology.pools() {
             let groups = pool.priorities.iter().copied().chain(std::iter::repeat(1));
@@ -96,7 +107,7 @@ impl Routing {
                 })
                 .collect();
             for domain in &pool.domains {
-                domains.insert(boxed(domain), pools.len());
+                names.entry(boxed(domain)).or_default().pool = Some(pools.len());
             }
             pools.push(Pool {
                 members,
@@ -108,7 +119,7 @@ impl Routing {
         let default_pool = node
             .domains
             .iter()
-            .find_map(|d| domains.get(d.as_str()).copied());
+            .find_map(|d| names.get(d.as_str())?.pool);
         let asserts = topology
             .peers()
             .iter()
@@ -124,11 +135,8 @@ impl Routing {
         ports.extend(node.advertise_port);
         ports.push(5061);
         Self {
-            own_names,
-            home,
-            domains,
+            names,
             pools,
-            peers,
             asserts,
             denied: topology.boundary().deny_domains.clone(),
             denied_to: topology
@@ -166,9 +174,8 @@ impl Routing {
         if port.is_some_and(|p| !self.ports.contains(&p)) {
             return false;
         }
-        let mut buffer = [0; 253];
-        host.lower(&mut buffer)
-            .is_some_and(|name| self.own_names.contains(name) || self.home.contains(name))
+        let meaning = self.meaning(host);
+        meaning.own || meaning.home
     }
 
     /// Whether a URI names this node itself rather than a domain that it serves.
@@ -179,9 +186,7 @@ impl Routing {
 
     /// Whether the host is a name of this node.
     pub(crate) fn is_own_name(&self, host: &Host<'_>) -> bool {
-        let mut buffer = [0; 253];
-        host.lower(&mut buffer)
-            .is_some_and(|name| self.own_names.contains(name))
+        self.meaning(host).own
     }
 
     /// Whether any domain is denied to anybody.
@@ -204,9 +209,7 @@ impl Routing {
 
     /// Whether the host is a home domain.
     pub(crate) fn is_home(&self, host: &Host<'_>) -> bool {
-        let mut buffer = [0; 253];
-        host.lower(&mut buffer)
-            .is_some_and(|name| self.home.contains(name))
+        self.meaning(host).home
     }
 
     /// Whether a federated peer may assert this host in From.
@@ -222,14 +225,26 @@ impl Routing {
 
     /// The peer of this name.
     pub(crate) fn peer(&self, host: &Host<'_>) -> Option<PeerKey> {
-        let mut buffer = [0; 253];
-        self.peers.get(host.lower(&mut buffer)?).copied()
+        self.meaning(host).peer
     }
 
     /// The pool that serves this domain.
     pub(crate) fn pool(&self, host: &Host<'_>) -> Option<usize> {
+        self.meaning(host).pool
+    }
+
+    /// The pool that serves this domain, if it is a home domain.
+    pub(crate) fn home_pool(&self, host: &Host<'_>) -> Option<usize> {
+        let meaning = self.meaning(host);
+        meaning.pool.filter(|_| meaning.home)
+    }
+
+    fn meaning(&self, host: &Host<'_>) -> Meaning {
         let mut buffer = [0; 253];
-        self.domains.get(host.lower(&mut buffer)?).copied()
+        let found = host
+            .lower(&mut buffer)
+            .and_then(|name| self.names.get(name));
+        found.copied().unwrap_or_default()
     }
 
     /// The other servers of the pools that a server is in.

@@ -5,6 +5,7 @@ use super::hiding::HidingKey;
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use smallvec::SmallVec;
 
 /// Octets of the truncated HMAC-SHA256: 128 bits, as RFC 2104 §5 allows.
 const MAC: usize = 16;
@@ -97,7 +98,7 @@ pub(crate) struct TokenBox {
 }
 
 /// A token as text, ready for a URI's user part.
-pub(crate) type TokenText = smallvec::SmallVec<[u8; 64]>;
+pub(crate) type TokenText = SmallVec<[u8; 64]>;
 
 impl TokenBox {
     /// `node` is our FQDN, which every token is bound to; `run` differs between runs of the daemon.
@@ -199,15 +200,15 @@ impl TokenBox {
         }
     }
 
-    fn head(&self, kind: u8) -> smallvec::SmallVec<[u8; 48]> {
-        let mut raw = smallvec::SmallVec::new();
+    fn head(&self, kind: u8) -> SmallVec<[u8; 48]> {
+        let mut raw = SmallVec::new();
         raw.push(kind_octet(kind));
         raw.push(self.keys.keys.first().map_or(0, |k| k.0));
         raw.extend_from_slice(&self.run.to_be_bytes());
         raw
     }
 
-    fn seal(&self, mut raw: smallvec::SmallVec<[u8; 48]>, bound: &[u8]) -> TokenText {
+    fn seal(&self, mut raw: SmallVec<[u8; 48]>, bound: &[u8]) -> TokenText {
         let mut text = TokenText::new();
         if let Some((_, key)) = self.keys.keys.first() {
             let mac = self.mac(key, &raw, bound);
@@ -223,12 +224,12 @@ impl TokenBox {
     /// Over the token's octets, our name and (dialogs) the Call-ID; each preceded by its length, so that no two inputs
     /// run together to the same octets.
     fn mac(&self, key: &hmac::Key, signed: &[u8], bound: &[u8]) -> hmac::Tag {
-        let mut context = hmac::Context::with_key(key);
+        let mut input: SmallVec<[u8; 256]> = SmallVec::new();
         for part in [signed, self.node.as_bytes(), bound] {
-            context.update(&(part.len() as u32).to_be_bytes());
-            context.update(part);
+            input.extend_from_slice(&(part.len() as u32).to_be_bytes());
+            input.extend_from_slice(part);
         }
-        context.sign()
+        hmac::sign(key, &input)
     }
 }
 
@@ -244,7 +245,7 @@ fn kind_octet(kind: u8) -> u8 {
     kind ^ (VERSION << 7)
 }
 
-fn push_leg(raw: &mut smallvec::SmallVec<[u8; 48]>, leg: TokenLeg) {
+fn push_leg(raw: &mut SmallVec<[u8; 48]>, leg: TokenLeg) {
     let (kind, value) = match leg {
         TokenLeg::Peer(key) => (b'p', key.0),
         TokenLeg::Flow(link) => (b'f', link.as_u64()),

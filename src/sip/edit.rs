@@ -377,6 +377,11 @@ pub(super) fn keep_values<'m>(
     };
     let mut number = 0;
     for line in lines() {
+        if number >= first && last == 0 {
+            // What is left is left whole, and need not be counted.
+            tell(line, Kept::Line);
+            continue;
+        }
         let from = number;
         number += count(line);
         // The values of this line that stay.
