@@ -14,7 +14,7 @@ use sipward::lab::site::{HOME, Site};
 use sipward::proxy::{
     Action, Actions, Core, CoreSetup, Faces, Identity, LinkEvent, LinkId, Origin, TokenKeys,
 };
-use sipward::sip::{Edits, FrameLimits, Framer, Message, Scan, ViaParams};
+use sipward::sip::{Edits, FrameLimits, Framer, LineTable, Message, Scan, ViaParams};
 use sipward::topology::{self, Direction};
 use sipward::trust::{Generation, PeerId, Presented, decide};
 use std::net::SocketAddr;
@@ -45,12 +45,16 @@ fn frame(bencher: Bencher) {
         head: 64 * 1024,
         body: 1024 * 1024,
     };
-    bencher.bench(
-        || match Framer::default().scan(black_box(REQUEST.as_bytes()), &limits) {
+    bencher.bench(|| {
+        match Framer::default().scan(
+            black_box(REQUEST.as_bytes()),
+            &limits,
+            &mut LineTable::default(),
+        ) {
             Ok(Scan::Message(message)) => message.bytes().len(),
             _ => 0,
-        },
-    );
+        }
+    });
 }
 
 #[divan::bench]

@@ -10,7 +10,8 @@ mod corpus;
 
 use corpus::{Case, all, corpus};
 use sipward::sip::{
-    FrameError, FrameLimits, Framer, HeaderName, Malformed, Message, Scan, Scheme, StartLine,
+    FrameError, FrameLimits, Framer, HeaderName, LineTable, Malformed, Message, Scan, Scheme,
+    StartLine,
 };
 
 const LIMITS: FrameLimits = FrameLimits {
@@ -40,7 +41,7 @@ fn stream(octets: &[u8], cuts: impl IntoIterator<Item = usize>) -> Stream {
         loop {
             let buf = &octets[from..to];
             seen.is_incomplete = false;
-            match framer.scan(buf, &LIMITS) {
+            match framer.scan(buf, &LIMITS, &mut LineTable::default()) {
                 Ok(Scan::Incomplete(_)) => {
                     seen.is_incomplete = !buf.is_empty();
                     break;

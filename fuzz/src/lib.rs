@@ -18,8 +18,8 @@ pub use relay::{relay, token};
 pub use topology::{topology, usual_topology};
 
 use sipward::sip::{
-    Address, Edits, FrameLimits, Framer, HeaderName, Message, Scan, StartLine, Uri, ViaParams,
-    write_reply, write_unframed_reply,
+    Address, Edits, FrameLimits, Framer, HeaderName, LineTable, Message, Scan, StartLine, Uri,
+    ViaParams, write_reply, write_unframed_reply,
 };
 use std::net::SocketAddr;
 
@@ -48,7 +48,7 @@ fn scan(octets: &[u8], step: usize) -> Found {
     while to < octets.len() {
         to = octets.len().min(to + step);
         loop {
-            match framer.scan(&octets[from..to], &LIMITS) {
+            match framer.scan(&octets[from..to], &LIMITS, &mut LineTable::default()) {
                 Ok(Scan::Incomplete(_)) => break,
                 Ok(Scan::Ping(length)) => {
                     found.pings += length.div_ceil(4);

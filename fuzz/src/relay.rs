@@ -6,7 +6,7 @@ use sipward::proxy::{
     TokenKeys,
 };
 use sipward::sip::{
-    FrameLimits, Framer, HeaderName, Message, Method, Scan, StartLine, write_reply,
+    FrameLimits, Framer, HeaderName, LineTable, Message, Method, Scan, StartLine, write_reply,
 };
 use sipward::topology::{self, Direction};
 use sipward::trust::{Generation, PeerId, Presented, decide};
@@ -152,7 +152,7 @@ impl World {
 }
 
 fn is_one_message(octets: &[u8]) -> bool {
-    matches!(Framer::default().scan(octets, &LIMITS), Ok(Scan::Message(m)) if m.bytes().len() == octets.len())
+    matches!(Framer::default().scan(octets, &LIMITS, &mut LineTable::default()), Ok(Scan::Message(m)) if m.bytes().len() == octets.len())
 }
 
 fn is_answer(octets: &[u8]) -> bool {

@@ -6,7 +6,7 @@ use super::session::{Fill, Session};
 use super::shard::Shard;
 use super::signal::Signal;
 use crate::proxy::{Identity, LinkEvent, LinkId, Origin};
-use crate::sip::{Framer, Message, Phase, Scan};
+use crate::sip::{Framer, LineTable, Message, Phase, Scan};
 use crate::topology::{Direction, IdentityRef};
 use rustls_pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
@@ -407,6 +407,7 @@ impl Link {
     /// Takes every complete message off the front of `buffer`.
     fn frames(&self, buffer: &mut Vec<u8>, framer: &mut Framer, now: Instant, shard: &Rc<Shard>) {
         let limits = shard.frame_limits();
+        let mut table = LineTable::default();
         if !buffer.is_empty() {
             self.keep_alive.heard(now);
         }
@@ -415,7 +416,7 @@ impl Link {
         let mut phase = Phase::Idle;
         while at < buffer.len() && self.closing.get().is_none() {
             let rest = buffer.get(at..).unwrap_or_default();
-            match framer.scan(rest, &limits) {
+            match framer.scan(rest, &limits, &mut table) {
                 Ok(Scan::Message(message)) => {
                     at += message.bytes().len();
                     self.messages_in.set(self.messages_in.get() + 1);

@@ -8,7 +8,7 @@ use super::resolver::Names;
 use super::tls::TlsConfigs;
 use super::{EdgeError, clock};
 use crate::observe::Shown;
-use crate::sip::{FrameLimits, Framer, Scan, StartLine};
+use crate::sip::{FrameLimits, Framer, LineTable, Scan, StartLine};
 use crate::topology::{Direction, PeerRef};
 use crate::trust::{Decision, Explanation, Generation, Presented, SeenChains, Verdict, explain};
 use std::fmt::Write as _;
@@ -281,7 +281,7 @@ fn final_answer(
     limits: &FrameLimits,
 ) -> Result<Option<(u16, String)>, Failure> {
     loop {
-        let length = match framer.scan(received, limits) {
+        let length = match framer.scan(received, limits, &mut LineTable::default()) {
             Ok(Scan::Incomplete(_)) => return Ok(None),
             Ok(Scan::Ping(length) | Scan::Skip(length)) => length,
             Ok(Scan::Message(message)) => {

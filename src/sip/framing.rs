@@ -1,6 +1,7 @@
 //! Finds messages and keep-alives in a TLS stream's octets (RFC 3261 §7.5, §18.3, RFC 5626 §4.4.1).
-use super::Message;
 use super::grammar::cut;
+use super::index::{self, Index, LineTable};
+use super::{Malformed, Message};
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
@@ -28,10 +29,6 @@ pub enum Phase {
 }
 
 /// What stands at the beginning of the octets.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the message's line table lives on the stack: boxing it would allocate for each message"
-)]
 #[derive(Debug)]
 pub enum Scan<'a> {
     /// More octets are needed.
@@ -98,9 +95,7 @@ fn lenient_head_len(octets: &[u8], from: usize) -> Option<usize> {
 pub struct Framer {
     /// Octets in which no end of a head begins.
     scanned: usize,
-    /// Length of the head once found, while its body is awaited.
-    head: usize,
-    /// Head and body together, likewise.
+    /// Head and body together, while the body is awaited.
     total: usize,
     /// The octets before these were a CRLF that may be the first half of a ping.
     half_ping: bool,
@@ -115,7 +110,8 @@ impl Framer {
     }
 
     /// Looks at the beginning of `buf`. After `Ping`, `Skip` or `Message` the caller drops those octets and calls
-    /// again; after `Incomplete` it calls again with the same beginning and more octets.
+    /// again; after `Incomplete` it calls again with the same beginning and more octets. A message keeps its lines in
+    /// `table`.
     ///
     /// # Errors
     /// [`FrameError`] when no further message can be found on this stream.
@@ -123,9 +119,10 @@ impl Framer {
         &mut self,
         buf: &'a [u8],
         limits: &FrameLimits,
+        table: &'a mut LineTable,
     ) -> Result<Scan<'a>, FrameError> {
         if self.total > 0 {
-            return self.scan_body(buf);
+            return self.scan_body(buf, table);
         }
         if self.scanned == 0
             && let Some(between) = self.scan_between(buf)
@@ -133,7 +130,7 @@ impl Framer {
             return between;
         }
         self.half_ping = false;
-        self.scan_head(buf, limits)
+        self.scan_head(buf, limits, table)
     }
 
     /// What stands between messages; `None` when a message begins.
@@ -170,26 +167,23 @@ impl Framer {
         &mut self,
         buf: &'a [u8],
         limits: &FrameLimits,
+        table: &'a mut LineTable,
     ) -> Result<Scan<'a>, FrameError> {
+        let within = cut(buf, 0, buf.len().min(limits.head));
         // The last three octets of what was scanned may begin the empty line.
         let from = self.scanned.saturating_sub(3);
-        let within = cut(buf, 0, buf.len().min(limits.head));
-        let Some(found) = head_len(within.get(from..).unwrap_or_default()) else {
-            if let Some(end) = lenient_head_len(within, from) {
-                return Err(FrameError::new("bare_lf", Some(end)));
-            }
-            if buf.len() >= limits.head {
-                return Err(FrameError::new("head_too_large", None));
-            }
-            self.scanned = buf.len();
-            return Ok(Scan::Incomplete(Phase::Head));
+        let unscanned = within.get(from..).unwrap_or_default();
+        // A head that comes in pieces is read when its end is there, not with each of them.
+        let index = if self.scanned == 0 || head_len(unscanned).is_some() {
+            Index::read(within, table)
+        } else {
+            None
         };
-        let head = from + found;
-        let message = Message::with_head(cut(buf, 0, head), head).map_err(|e| {
-            // Heads whose line ends are in doubt end where the first parser would let them end.
-            let end = lenient_head_len(cut(buf, 0, head), 0).unwrap_or(head);
-            FrameError::new(e.rule, Some(end))
-        })?;
+        let Some(index) = index else {
+            return self.scan_unread(buf, within, from, limits);
+        };
+        let head = index.head;
+        let message = Message::new(within, index);
         let body = match message.content_length() {
             Ok(Some(length)) => length,
             Ok(None) => return Err(FrameError::new("no_content_length", Some(head))),
@@ -205,23 +199,49 @@ impl Framer {
                 Ok(Scan::Message(message.reframed(frame)))
             }
             None => {
-                self.head = head;
                 self.total = total;
                 Ok(Scan::Incomplete(Phase::Body { total }))
             }
         }
     }
 
+    /// What octets are that hold no head which could be read: the beginning of one, or no message.
+    fn scan_unread<'a>(
+        &mut self,
+        buf: &[u8],
+        within: &[u8],
+        from: usize,
+        limits: &FrameLimits,
+    ) -> Result<Scan<'a>, FrameError> {
+        if head_len(within.get(from..).unwrap_or_default()).is_none() {
+            if let Some(end) = lenient_head_len(within, from) {
+                return Err(FrameError::new("bare_lf", Some(end)));
+            }
+            if buf.len() >= limits.head {
+                return Err(FrameError::new("head_too_large", None));
+            }
+            self.scanned = buf.len();
+            return Ok(Scan::Incomplete(Phase::Head));
+        }
+        let Malformed { rule, .. } = index::why_unread(within);
+        // Heads whose line ends are in doubt end where the first parser would let them end.
+        Err(FrameError::new(rule, lenient_head_len(within, 0)))
+    }
+
     /// Waits for the rest of a body; the head is not read again before it is there.
-    fn scan_body<'a>(&mut self, buf: &'a [u8]) -> Result<Scan<'a>, FrameError> {
+    fn scan_body<'a>(
+        &mut self,
+        buf: &'a [u8],
+        table: &'a mut LineTable,
+    ) -> Result<Scan<'a>, FrameError> {
         let Some(frame) = buf.get(..self.total) else {
             return Ok(Scan::Incomplete(Phase::Body { total: self.total }));
         };
-        let head = self.head;
         self.forget();
-        Message::with_head(frame, head)
-            .map(Scan::Message)
-            .map_err(|e| FrameError::new(e.rule, Some(head)))
+        match Index::read(frame, table) {
+            Some(index) => Ok(Scan::Message(Message::new(frame, index))),
+            None => Err(FrameError::new(index::why_unread(frame).rule, None)),
+        }
     }
 
     fn forget(&mut self) {

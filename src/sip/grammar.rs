@@ -1,4 +1,5 @@
 //! Octet classes and the cursor that every field parser walks with (RFC 3261 §25.1, basic rules).
+use std::ops::Range;
 
 /// `token` (methods, header names, parameter names, option tags).
 pub(super) const TOKEN: u8 = 1;
@@ -85,6 +86,19 @@ pub(super) fn trim(text: &[u8]) -> &[u8] {
     cut(text, begin, end)
 }
 
+/// Where the text from that octet on stands without white space around it; an empty range at its end if there is nothing
+/// else.
+pub(super) fn trimmed(text: &[u8], from: usize) -> Range<usize> {
+    let mut range = from..text.len();
+    while let Some(b' ' | b'\t' | b'\r' | b'\n') = text.get(range.start) {
+        range.start += 1;
+    }
+    while range.start < range.end && text.get(range.end - 1).is_some_and(|&b| is_blank(b)) {
+        range.end -= 1;
+    }
+    range
+}
+
 /// `text[from..to]`, empty if that does not lie in it.
 pub(super) fn cut(text: &[u8], from: usize, to: usize) -> &[u8] {
     text.get(from..to).unwrap_or_default()
@@ -121,6 +135,65 @@ pub(super) fn escaped(text: &[u8]) -> Option<u8> {
             .and_then(|n| u8::try_from(n).ok())
     };
     Some(nibble(*high)? << 4 | nibble(*low)?)
+}
+
+/// An octet in each place of a word.
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+/// The highest bit of each octet of a word.
+const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// The highest bit of each octet of the word that is below SP or DEL.
+fn control_bits(word: u64) -> u64 {
+    let low = word & !HIGH;
+    // No sum leaves its octet: the highest bit is set from SP on in the first, for DEL in the second.
+    (!(low + 0x60 * ONES) | (low + ONES)) & !word & HIGH
+}
+
+/// The places of all control octets of a text, eight octets at a step.
+#[derive(Clone, Debug)]
+pub(super) struct Controls<'a> {
+    /// What comes behind the word that is looked at.
+    rest: &'a [u8],
+    /// Where that word ends.
+    end: usize,
+    /// Its control octets that are still to be told.
+    bits: u64,
+}
+
+impl<'a> Controls<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self {
+            rest: text,
+            end: 0,
+            bits: 0,
+        }
+    }
+}
+
+impl Iterator for Controls<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        while self.bits == 0 {
+            let word = if let Some((word, rest)) = self.rest.split_first_chunk() {
+                self.rest = rest;
+                *word
+            } else if self.rest.is_empty() {
+                return None;
+            } else {
+                let mut word = [b' '; 8];
+                for (octet, &b) in word.iter_mut().zip(std::mem::take(&mut self.rest)) {
+                    *octet = b;
+                }
+                word
+            };
+            self.end += 8;
+            self.bits = control_bits(u64::from_le_bytes(word));
+        }
+        let place = self.bits.trailing_zeros() as usize / 8;
+        self.bits &= self.bits - 1;
+        Some(self.end - 8 + place)
+    }
 }
 
 /// A place in a text.

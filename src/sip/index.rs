@@ -1,17 +1,23 @@
 //! The table of header lines: one pass over a head, names only, no value is looked into (RFC 3261 §7.3.1).
-use super::grammar::{self, cut};
+use super::framing::head_len;
+use super::grammar::{self, Controls, cut};
 use super::{HeaderName, Malformed};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// Lines held without an allocation; an INVITE behind three proxies has some 25.
 const INLINE: usize = 36;
+
+/// Room for a message's table of lines, which [`Framer::scan`](super::Framer::scan) fills and the message borrows. The
+/// same one may be lent again and again.
+#[derive(Debug, Default)]
+pub struct LineTable(SmallVec<[Line; INLINE]>);
 
 /// One header line; all places are octets of the message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
     pub(super) name: HeaderName,
     start: u32,
-    name_end: u32,
     value_start: u32,
     value_end: u32,
     /// Behind the line's last CRLF.
@@ -22,9 +28,6 @@ impl Line {
     pub(super) fn start(&self) -> usize {
         self.start as usize
     }
-    pub(super) fn name_end(&self) -> usize {
-        self.name_end as usize
-    }
     pub(super) fn value_start(&self) -> usize {
         self.value_start as usize
     }
@@ -34,14 +37,22 @@ impl Line {
     pub(super) fn end(&self) -> usize {
         self.end as usize
     }
+    /// The name as written, or the line as far as its first CRLF if it is no header line.
+    pub(super) fn raw_name<'m>(&self, message: &'m [u8]) -> &'m [u8] {
+        let line = cut(message, self.start(), self.end());
+        let text = cut(line, 0, memchr::memchr(b'\r', line).unwrap_or(line.len()));
+        field_name(text).map_or(text, |(name, _)| name)
+    }
 }
 
 /// What a head consists of.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(super) struct Index<'t> {
+    /// Length of the head, the empty line included.
+    pub(super) head: usize,
     /// Length of the start line without its CRLF.
     pub(super) start_line: usize,
-    pub(super) lines: SmallVec<[Line; INLINE]>,
+    pub(super) lines: Cow<'t, [Line]>,
     /// The first header line that is none, or the first control octet.
     pub(super) fault: Option<Malformed>,
     /// Names that occur, and names that occur again, as [`HeaderName::bit`]s.
@@ -49,50 +60,45 @@ pub(super) struct Index {
     pub(super) repeated: u64,
 }
 
-impl Index {
-    /// Reads a head that ends in its first empty line.
+impl<'t> Index<'t> {
+    /// Reads the head that the octets begin with, up to its first empty line.
     ///
-    /// The error is a line end that two parsers could read differently: `bare_lf` or `bare_cr`.
-    pub(super) fn read(head: &[u8]) -> Result<Self, Malformed> {
-        let lost = |offset, rule| Malformed {
-            field: HeaderName::Other,
-            offset,
-            rule,
-        };
-        if u32::try_from(head.len()).is_err() {
-            return Err(lost(0, "head_too_large"));
-        }
-        let mut index = Self {
-            start_line: 0,
-            lines: SmallVec::new(),
-            fault: None,
-            seen: 0,
-            repeated: 0,
-        };
+    /// `None` if there is none, or if two parsers could read its line ends differently ([`why_unread`]).
+    pub(super) fn read(octets: &[u8], table: &'t mut LineTable) -> Option<Self> {
+        // Places are kept as `u32`.
+        let octets = cut(octets, 0, octets.len().min(u32::MAX as usize));
+        let mut reading = Reading::new(octets, &mut table.0);
+        let mut start_line = None;
+        let mut has_controls = false;
         let mut from = 0;
-        let mut returns = 0;
-        for feed in memchr::memchr_iter(b'\n', head) {
-            if feed == from || head.get(feed - 1) != Some(&b'\r') {
-                return Err(lost(feed, "bare_lf"));
+        for at in Controls::new(octets) {
+            match octets.get(at..) {
+                Some([b'\r', b'\n', ..]) => {
+                    if start_line.is_none() {
+                        start_line = Some(at);
+                    } else if at > from {
+                        reading.add(from, at);
+                    } else {
+                        return Some(reading.finish(start_line?, at + 2, has_controls));
+                    }
+                    from = at + 2;
+                }
+                // The LF of the CRLF that was the last control octet.
+                Some([b'\n', ..]) if at < from => {}
+                Some([b'\r' | b'\n', ..]) => return None,
+                Some([b'\t', ..]) => {}
+                Some(_) | None => has_controls = true,
             }
-            returns += 1;
-            if from == 0 {
-                index.start_line = feed - 1;
-            } else if feed - from > 1 {
-                index.add(head, from, feed - 1);
-            }
-            from = feed + 1;
         }
-        let (all_returns, has_controls) = census(head);
-        if all_returns != returns {
-            let bare =
-                memchr::memchr_iter(b'\r', head).find(|&at| head.get(at + 1) != Some(&b'\n'));
-            return Err(lost(bare.unwrap_or(0), "bare_cr"));
+        None
+    }
+
+    /// The same with a table of its own.
+    pub(super) fn into_owned(self) -> Index<'static> {
+        Index {
+            lines: Cow::Owned(self.lines.into_owned()),
+            ..self
         }
-        if has_controls && let Some(at) = unquoted_control(head) {
-            index.note(HeaderName::Other, at, "control_octet");
-        }
-        Ok(index)
     }
 
     /// The lines of that name.
@@ -104,10 +110,70 @@ impl Index {
         };
         lines.iter().filter(move |line| line.name == name)
     }
+}
 
-    fn note(&mut self, field: HeaderName, offset: usize, rule: &'static str) {
+/// Why [`Index::read`] has not read the message: `no_empty_line`, `head_too_large` (2**32 octets), or a line end that two
+/// parsers could read differently, `bare_lf` before `bare_cr`.
+pub(super) fn why_unread(octets: &[u8]) -> Malformed {
+    let lost = |offset, rule| Malformed {
+        field: HeaderName::Other,
+        offset,
+        rule,
+    };
+    let Some(head) = head_len(octets) else {
+        return lost(octets.len(), "no_empty_line");
+    };
+    if u32::try_from(head).is_err() {
+        return lost(0, "head_too_large");
+    }
+    let head = cut(octets, 0, head);
+    let is_bare_lf = |&at: &usize| at == 0 || head.get(at - 1) != Some(&b'\r');
+    if let Some(at) = memchr::memchr_iter(b'\n', head).find(is_bare_lf) {
+        return lost(at, "bare_lf");
+    }
+    let is_bare_cr = |&at: &usize| head.get(at + 1) != Some(&b'\n');
+    let bare = memchr::memchr_iter(b'\r', head).find(is_bare_cr);
+    lost(bare.unwrap_or(0), "bare_cr")
+}
+
+/// A head while it is read.
+struct Reading<'o, 't> {
+    octets: &'o [u8],
+    lines: &'t mut SmallVec<[Line; INLINE]>,
+    fault: Option<Malformed>,
+    seen: u64,
+    repeated: u64,
+}
+
+impl<'o, 't> Reading<'o, 't> {
+    fn new(octets: &'o [u8], lines: &'t mut SmallVec<[Line; INLINE]>) -> Self {
+        lines.clear();
+        Self {
+            octets,
+            lines,
+            fault: None,
+            seen: 0,
+            repeated: 0,
+        }
+    }
+
+    fn finish(mut self, start_line: usize, head: usize, has_controls: bool) -> Index<'t> {
+        if has_controls && let Some(at) = unquoted_control(cut(self.octets, 0, head)) {
+            self.note(at, "control_octet");
+        }
+        Index {
+            head,
+            start_line,
+            lines: Cow::Borrowed(self.lines),
+            fault: self.fault,
+            seen: self.seen,
+            repeated: self.repeated,
+        }
+    }
+
+    fn note(&mut self, offset: usize, rule: &'static str) {
         self.fault.get_or_insert(Malformed {
-            field,
+            field: HeaderName::Other,
             offset,
             rule,
         });
@@ -116,43 +182,29 @@ impl Index {
     /// Takes in the line at `from..to` (without CRLF).
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "`read` has checked that the head is shorter than 2**32"
+        reason = "`read` looks at fewer than 2**32 octets"
     )]
-    fn add(&mut self, head: &[u8], from: usize, to: usize) {
-        let text = cut(head, from, to);
-        if text.first().is_some_and(|&b| grammar::is_blank(b)) {
+    fn add(&mut self, from: usize, to: usize) {
+        let text = cut(self.octets, from, to);
+        if let [b' ' | b'\t', ..] = text {
             self.fold(text, from, to);
             return;
         }
-        let named = text
-            .iter()
-            .position(|&b| !grammar::is(b, grammar::TOKEN))
-            .unwrap_or(text.len());
-        let mut at = named;
-        while matches!(text.get(at), Some(b' ' | b'\t')) {
-            at += 1;
-        }
-        let is_header = named > 0 && text.get(at) == Some(&b':');
-        let (name, name_end, value) = if is_header {
-            let value = grammar::trim(text.get(at + 1..).unwrap_or_default());
-            (HeaderName::from_bytes(cut(text, 0, named)), named, value)
-        } else {
-            self.note(HeaderName::Other, from + at, "bad_header_line");
-            (HeaderName::Other, text.len(), &[][..])
+        let (name, value) = match field_name(text) {
+            Ok((name, colon)) => (HeaderName::from_bytes(name), colon + 1),
+            Err(at) => {
+                self.note(from + at, "bad_header_line");
+                (HeaderName::Other, text.len())
+            }
         };
-        let value_start = if value.is_empty() {
-            to
-        } else {
-            from + grammar::offset_in(text, value)
-        };
+        let value = grammar::trimmed(text, value);
         self.repeated |= self.seen & name.bit();
         self.seen |= name.bit();
         self.lines.push(Line {
             name,
             start: from as u32,
-            name_end: (from + name_end) as u32,
-            value_start: value_start as u32,
-            value_end: (value_start + value.len()) as u32,
+            value_start: (from + value.start) as u32,
+            value_end: (from + value.end) as u32,
             end: (to + 2) as u32,
         });
     }
@@ -160,42 +212,38 @@ impl Index {
     /// Continues the last line (RFC 3261 §7.3.1).
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "`read` has checked that the head is shorter than 2**32"
+        reason = "`read` looks at fewer than 2**32 octets"
     )]
     fn fold(&mut self, text: &[u8], from: usize, to: usize) {
         let Some(line) = self.lines.last_mut() else {
-            self.note(HeaderName::Other, from, "folded_start_line");
+            self.note(from, "folded_start_line");
             return;
         };
         line.end = (to + 2) as u32;
-        let more = grammar::trim(text);
-        let start = from + grammar::offset_in(text, more);
+        let more = grammar::trimmed(text, 0);
         if line.value_start == line.value_end {
             // Still nothing but white space: the value begins here, or nowhere yet.
-            line.value_start = start as u32;
-            line.value_end = (start + more.len()) as u32;
+            line.value_start = (from + more.start) as u32;
+            line.value_end = (from + more.end) as u32;
         } else if !more.is_empty() {
-            line.value_end = (start + more.len()) as u32;
+            line.value_end = (from + more.end) as u32;
         }
     }
 }
 
-/// How many CR there are, and whether there is a control octet besides CR, LF and HTAB. Without branches, so that it is
-/// a vector loop.
-fn census(head: &[u8]) -> (usize, bool) {
-    let mut returns = 0;
-    let mut controls = false;
-    for block in head.chunks(128) {
-        let mut count = 0_u8;
-        let mut found = false;
-        for &b in block {
-            count += u8::from(b == b'\r');
-            found |= (b < 0x20) & (b != b'\r') & (b != b'\n') & (b != b'\t') | (b == 0x7f);
-        }
-        returns += usize::from(count);
-        controls |= found;
+/// The name of a header line, and where the colon stands behind it; or the octet where there should be one.
+fn field_name(line: &[u8]) -> Result<(&[u8], usize), usize> {
+    let named = line.iter().position(|&b| !grammar::is(b, grammar::TOKEN));
+    let (name, rest) = line.split_at(named.unwrap_or(line.len()));
+    let blanks = rest
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count();
+    let colon = name.len() + blanks;
+    if name.is_empty() || line.get(colon) != Some(&b':') {
+        return Err(colon);
     }
-    (returns, controls)
+    Ok((name, colon))
 }
 
 /// The first control octet that no backslash escapes, as quoted strings may (RFC 3261 §25.1, `quoted-pair`).

@@ -1,7 +1,6 @@
 //! The lazy view of one framed message: a start line and a table of header lines over the received octets.
-use super::framing::head_len;
 use super::grammar::{self, Cursor, cut, offset_in};
-use super::index::{Index, Line};
+use super::index::{self, Index, Line, LineTable};
 use super::list::Values;
 use super::start_line::{self, Method, StartLine};
 use super::{Address, HeaderName, HeaderSet, Uri, Via};
@@ -42,10 +41,8 @@ pub struct CSeq<'a> {
 #[derive(Debug)]
 pub struct Message<'a> {
     bytes: &'a [u8],
-    /// Length of the head, the empty line included.
-    head: usize,
     start: StartLine<'a>,
-    index: Index,
+    index: Index<'a>,
 }
 
 impl<'a> Message<'a> {
@@ -57,17 +54,14 @@ impl<'a> Message<'a> {
     /// # Errors
     /// `no_empty_line`, `bare_lf`, `bare_cr`, `head_too_large` (2**32 octets).
     pub fn parse(frame: &'a [u8]) -> Result<Self, Malformed> {
-        let head = head_len(frame).ok_or(Malformed {
-            field: HeaderName::Other,
-            offset: frame.len(),
-            rule: "no_empty_line",
-        })?;
-        Self::with_head(frame, head)
+        match Index::read(frame, &mut LineTable::default()) {
+            Some(index) => Ok(Self::new(frame, index.into_owned())),
+            None => Err(index::why_unread(frame)),
+        }
     }
 
-    /// As [`Self::parse`], when the length of the head is known.
-    pub(super) fn with_head(frame: &'a [u8], head: usize) -> Result<Self, Malformed> {
-        let mut index = Index::read(cut(frame, 0, head))?;
+    /// The message that the octets begin with, its head having been read.
+    pub(super) fn new(frame: &'a [u8], mut index: Index<'a>) -> Self {
         let (start, fault) = start_line::parse(cut(frame, 0, index.start_line));
         if let Some((offset, rule)) = fault {
             // The start line comes first, so its fault does too.
@@ -77,12 +71,11 @@ impl<'a> Message<'a> {
                 rule,
             });
         }
-        Ok(Self {
+        Self {
             bytes: frame,
-            head,
             start,
             index,
-        })
+        }
     }
 
     /// The same head over more or fewer octets of body.
@@ -113,12 +106,12 @@ impl<'a> Message<'a> {
 
     /// The head, the empty line included.
     pub fn head(&self) -> &'a [u8] {
-        cut(self.bytes, 0, self.head)
+        cut(self.bytes, 0, self.index.head)
     }
 
     /// The body.
     pub fn body(&self) -> &'a [u8] {
-        self.bytes.get(self.head..).unwrap_or_default()
+        self.bytes.get(self.index.head..).unwrap_or_default()
     }
 
     /// The start line.
@@ -158,7 +151,7 @@ impl<'a> Message<'a> {
     }
 
     /// The table of header lines.
-    pub(super) fn index(&self) -> &Index {
+    pub(super) fn index(&self) -> &Index<'a> {
         &self.index
     }
 
@@ -176,7 +169,7 @@ impl<'a> Message<'a> {
     pub fn lines(&self) -> impl Iterator<Item = HeaderLine<'a>> + '_ {
         self.index.lines.iter().map(|line| HeaderLine {
             name: line.name,
-            raw_name: cut(self.bytes, line.start(), line.name_end()),
+            raw_name: line.raw_name(self.bytes),
             value: self.value(line),
         })
     }
@@ -402,7 +395,7 @@ impl<'a> Message<'a> {
     fn missing(&self, name: HeaderName) -> Malformed {
         Malformed {
             field: name,
-            offset: self.head,
+            offset: self.index.head,
             rule: "missing_header",
         }
     }

@@ -27,6 +27,7 @@ pub use edit::{Edits, ViaParams};
 pub use framing::{FrameError, FrameLimits, Framer, Phase, Scan};
 pub use header::{HeaderName, HeaderSet};
 pub use host::Host;
+pub use index::LineTable;
 pub use message::{CSeq, HeaderLine, Malformed, Message};
 pub use reply::{Derived, Extra, write_ack, write_cancel, write_reply, write_unframed_reply};
 pub use splice::Splices;

@@ -6,7 +6,7 @@ mod corpus;
 use crate::harness::{SOON, World};
 use corpus::{Case, all};
 use sipward::lab::{Client, Ended, Received, Wire};
-use sipward::sip::{FrameLimits, Framer, HeaderName, Message, Scan};
+use sipward::sip::{FrameLimits, Framer, HeaderName, LineTable, Message, Scan};
 
 /// Every domain that a sender or Route of the corpus names, and the client's own.
 const DOMAINS: [&str; 6] = [
@@ -51,8 +51,8 @@ fn first(octets: &[u8]) -> &[u8] {
         head: 65_536,
         body: 65_536,
     };
-    match Framer::default().scan(octets, &limits) {
-        Ok(Scan::Message(message)) => message.bytes(),
+    match Framer::default().scan(octets, &limits, &mut LineTable::default()) {
+        Ok(Scan::Message(message)) => octets.split_at(message.bytes().len()).0,
         other => panic!("no message: {other:?}"),
     }
 }

@@ -2,7 +2,7 @@
 //! is kept.
 use super::world::*;
 use crate::proxy::LinkId;
-use crate::sip::{FrameLimits, Framer, Message, Scan};
+use crate::sip::{FrameLimits, Framer, LineTable, Message, Scan};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::sync::{Arc, OnceLock};
@@ -131,7 +131,7 @@ const LIMITS: FrameLimits = FrameLimits {
 /// Exactly one message and nothing behind it.
 #[track_caller]
 fn assert_one_message(octets: &[u8]) {
-    match Framer::default().scan(octets, &LIMITS) {
+    match Framer::default().scan(octets, &LIMITS, &mut LineTable::default()) {
         Ok(Scan::Message(message)) => assert_eq!(message.bytes().len(), octets.len()),
         other => panic!("{other:?} of {}", String::from_utf8_lossy(octets)),
     }
@@ -183,7 +183,7 @@ proptest! {
         for change in &changes {
             change.apply(&mut octets);
         }
-        let framed = match Framer::default().scan(&octets, &LIMITS) {
+        let framed = match Framer::default().scan(&octets, &LIMITS, &mut LineTable::default()) {
             Ok(Scan::Message(message)) => message.bytes().len(),
             Ok(_) | Err(_) => return Ok(()),
         };
@@ -204,7 +204,7 @@ proptest! {
             for change in &answered {
                 change.apply(&mut reply);
             }
-            if let Ok(Scan::Message(message)) = Framer::default().scan(&reply, &LIMITS) {
+            if let Ok(Scan::Message(message)) = Framer::default().scan(&reply, &LIMITS, &mut LineTable::default()) {
                 let reply = message.bytes().to_vec();
                 w.send_bytes(link, &reply);
                 drain(&mut w, &links);

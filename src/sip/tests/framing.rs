@@ -1,5 +1,5 @@
 //! RFC 3261 §7.5, §18.3 and RFC 5626 §4.4.1: what a stream consists of.
-use crate::sip::{FrameError, FrameLimits, Framer, Phase, Scan};
+use crate::sip::{FrameError, FrameLimits, Framer, LineTable, Phase, Scan};
 
 const LIMITS: FrameLimits = FrameLimits {
     head: 200,
@@ -9,7 +9,7 @@ const LIMITS: FrameLimits = FrameLimits {
 const SMALL: &str = "OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n";
 
 fn scan(framer: &mut Framer, buf: &[u8]) -> String {
-    match framer.scan(buf, &LIMITS) {
+    match framer.scan(buf, &LIMITS, &mut LineTable::default()) {
         Ok(Scan::Incomplete(phase)) => format!("{phase:?}"),
         Ok(Scan::Ping(n)) => format!("ping {n}"),
         Ok(Scan::Skip(n)) => format!("skip {n}"),
@@ -99,7 +99,8 @@ fn a_line_that_begins_with_white_space_inside_a_message_is_no_keep_alive() {
     let octets = b" OPTIONS sip:a SIP/2.0\r\nx: a\r\n \r\n\t\r\nl: 2\r\n\r\n \t ";
     let mut framer = Framer::default();
     assert_eq!(scan(&mut framer, octets), "skip 1");
-    let Ok(Scan::Message(message)) = framer.scan(&octets[1..], &LIMITS) else {
+    let mut table = LineTable::default();
+    let Ok(Scan::Message(message)) = framer.scan(&octets[1..], &LIMITS, &mut table) else {
         panic!("no message");
     };
     assert_eq!(message.bytes(), &octets[1..octets.len() - 1]);
@@ -197,7 +198,8 @@ fn bare_line_ends_lose_the_framing() {
 fn faulty_lines_do_not_lose_the_framing() {
     let octets = b"NO\0 sip:a SIP/3.0\r\nno colon\r\nl: 0\r\n\r\nrest";
     let mut framer = Framer::default();
-    let Ok(Scan::Message(message)) = framer.scan(octets, &LIMITS) else {
+    let mut table = LineTable::default();
+    let Ok(Scan::Message(message)) = framer.scan(octets, &LIMITS, &mut table) else {
         panic!("no message");
     };
     assert_eq!(message.bytes().len(), octets.len() - 4);
@@ -210,7 +212,7 @@ fn one_octet_at_a_time_gives_one_message_and_one_verdict() {
     let mut framer = Framer::default();
     for end in 1..octets.len() {
         assert!(matches!(
-            framer.scan(&octets[..end], &LIMITS),
+            framer.scan(&octets[..end], &LIMITS, &mut LineTable::default()),
             Ok(Scan::Incomplete(Phase::Head | Phase::Body { total: 34 }))
         ));
     }
@@ -222,5 +224,7 @@ fn one_octet_at_a_time_gives_one_message_and_one_verdict() {
     });
     let mut framer = Framer::default();
     assert_eq!(scan(&mut framer, b"a\n"), "Head");
-    assert_eq!(framer.scan(b"a\n\n", &LIMITS).map(|_| ()), error);
+    let mut table = LineTable::default();
+    let found = framer.scan(b"a\n\n", &LIMITS, &mut table);
+    assert_eq!(found.map(|_| ()), error);
 }

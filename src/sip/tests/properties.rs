@@ -1,7 +1,7 @@
 //! Properties over random input: nothing panics, splits change nothing, what is not edited comes out equal.
 use super::text;
 use crate::sip::{
-    Address, Edits, FrameLimits, Framer, HeaderName, Message, Scan, Uri, Via, ViaParams,
+    Address, Edits, FrameLimits, Framer, HeaderName, LineTable, Message, Scan, Uri, Via, ViaParams,
     write_unframed_reply,
 };
 use proptest::prelude::*;
@@ -138,7 +138,7 @@ fn frames(octets: &[u8], cuts: &[usize]) -> Frames {
     let (mut found, mut from) = (Frames::default(), 0);
     for &to in cuts.iter().chain([&octets.len()]) {
         loop {
-            match framer.scan(&octets[from..to], &LIMITS) {
+            match framer.scan(&octets[from..to], &LIMITS, &mut LineTable::default()) {
                 Ok(Scan::Incomplete(_)) => break,
                 Ok(Scan::Ping(n)) => {
                     found.pings += n.div_ceil(4);
