@@ -149,6 +149,14 @@ fn control_bits(word: u64) -> u64 {
     (!(low + 0x60 * ONES) | (low + ONES)) & !word & HIGH
 }
 
+/// Which octet of the word (by its order in memory) is the first of that value.
+pub(super) fn place_of(b: u8, word: u64) -> Option<usize> {
+    let others = word ^ (u64::from(b) * ONES);
+    // The lowest bit is right; those above it may be the borrow's.
+    let found = others.wrapping_sub(ONES) & !others & HIGH;
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+}
+
 /// The places of all control octets of a text, eight octets at a step.
 #[derive(Clone, Debug)]
 pub(super) struct Controls<'a> {

@@ -190,12 +190,16 @@ impl<'o, 't> Reading<'o, 't> {
             self.fold(text, from, to);
             return;
         }
-        let (name, value) = match field_name(text) {
-            Ok((name, colon)) => (HeaderName::from_bytes(name), colon + 1),
-            Err(at) => {
-                self.note(from + at, "bad_header_line");
-                (HeaderName::Other, text.len())
-            }
+        let behind = self.octets.get(from..).unwrap_or_default();
+        let (name, value) = match HeaderName::before_colon(behind, text.len()) {
+            Some((name, length)) => (name, length + 1),
+            None => match field_name(text) {
+                Ok((name, colon)) => (HeaderName::from_bytes(name), colon + 1),
+                Err(at) => {
+                    self.note(from + at, "bad_header_line");
+                    (HeaderName::Other, text.len())
+                }
+            },
         };
         let value = grammar::trimmed(text, value);
         self.repeated |= self.seen & name.bit();
