@@ -348,6 +348,35 @@ mod tests {
     }
 
     #[test]
+    fn a_name_before_its_colon_is_the_name_alone() {
+        for &name in HeaderName::KNOWN {
+            for spelling in [name.as_str().to_owned(), name.as_str().to_uppercase()] {
+                let line = format!("{spelling}: a b c d");
+                let found = HeaderName::before_colon(line.as_bytes(), line.len());
+                assert_eq!(found, Some((name, spelling.len())), "{line}");
+            }
+        }
+        let other = |text: &str| HeaderName::before_colon(text.as_bytes(), text.len());
+        assert_eq!(other("User-Agent: a b c"), Some((HeaderName::Other, 10)));
+        assert_eq!(
+            other("P-Something-New: a"),
+            Some((HeaderName::PrivateP, 15))
+        );
+        for text in [
+            "To : a b c d e",
+            ": a b c d e f",
+            "Via",
+            "Fr\u{e9}: a b c d e",
+            "a b: a b c d e",
+            "no colon at all in any of the words of the name: a b c d",
+        ] {
+            assert_eq!(other(text), None, "{text}");
+        }
+        // The colon of the next line.
+        assert_eq!(HeaderName::before_colon(b"To\r\nVia: a b c d", 2), None);
+    }
+
+    #[test]
     fn what_is_nearly_a_name_is_another_name() {
         for text in [
             &b"Vias"[..],
