@@ -10,6 +10,9 @@ pub struct Address<'a> {
     pub uri: &'a [u8],
     /// The header parameters as written, from the first `;` on (may be empty).
     pub params: &'a [u8],
+    tag: Option<&'a [u8]>,
+    /// Two `tag` parameters contradict each other, or one has no value.
+    pub(super) has_bad_tag: bool,
 }
 
 impl<'a> Address<'a> {
@@ -71,10 +74,20 @@ impl<'a> Address<'a> {
             return Err(fault(from, "bad_address"));
         }
         let params = cut(value, from, value.len());
-        if let Some(Err(at)) = Params::new(params).find(Result::is_err) {
-            return Err(fault(from + at, "bad_param"));
+        let (mut tag, mut has_bad_tag) = (None, false);
+        for param in Params::new(params) {
+            let param = param.map_err(|at| fault(from + at, "bad_param"))?;
+            if param.name.eq_ignore_ascii_case(b"tag") {
+                has_bad_tag |= tag.is_some() || param.value.is_none();
+                tag = tag.or(Some(param.value));
+            }
         }
-        Ok(Self { uri, params })
+        Ok(Self {
+            uri,
+            params,
+            tag: tag.flatten(),
+            has_bad_tag,
+        })
     }
 
     /// The parsed URI.
@@ -92,14 +105,6 @@ impl<'a> Address<'a> {
 
     /// The tag parameter.
     pub fn tag(&self) -> Option<&'a [u8]> {
-        self.param("tag").flatten()
-    }
-
-    /// Whether two `tag` parameters contradict each other, or one has no value.
-    pub(super) fn has_bad_tag(&self) -> bool {
-        let mut tags = Params::new(self.params)
-            .map_while(Result::ok)
-            .filter(|param| param.name.eq_ignore_ascii_case(b"tag"));
-        tags.next().is_some_and(|tag| tag.value.is_none()) || tags.next().is_some()
+        self.tag
     }
 }

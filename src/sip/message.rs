@@ -204,19 +204,26 @@ impl<'a> Message<'a> {
         name: HeaderName,
     ) -> impl Iterator<Item = Result<&'a [u8], Malformed>> + '_ {
         let lines = (name != HeaderName::Other).then(|| self.index.named(name));
-        lines.into_iter().flatten().flat_map(move |line| {
-            let text = self.value(line);
-            let fault = move |at, rule| Malformed {
-                field: name,
-                offset: line.value_start() + at,
-                rule,
-            };
-            let empty =
-                (text.is_empty() && !name.may_be_empty()).then(|| Err(fault(0, "empty_value")));
-            Values::new(text)
-                .map(move |value| value.map_err(|e| fault(e.at, e.rule)))
-                .chain(empty)
-        })
+        let lines = lines.into_iter().flatten();
+        lines.flat_map(|line| self.values_of(line))
+    }
+
+    /// The values of one line.
+    fn values_of(
+        &self,
+        line: &Line,
+    ) -> impl Iterator<Item = Result<&'a [u8], Malformed>> + use<'a> {
+        let text = self.value(line);
+        let (name, start) = (line.name, line.value_start());
+        let fault = move |at, rule| Malformed {
+            field: name,
+            offset: start + at,
+            rule,
+        };
+        let empty = (text.is_empty() && !name.may_be_empty()).then(|| Err(fault(0, "empty_value")));
+        Values::new(text)
+            .map(move |value| value.map_err(|e| fault(e.at, e.rule)))
+            .chain(empty)
     }
 
     /// The option tags of Require, Proxy-Require, Supported or Unsupported, in order (RFC 3261 §19.2).
@@ -258,17 +265,16 @@ impl<'a> Message<'a> {
     /// # Errors
     /// `missing_header`, or as [`Via::parse`].
     pub fn top_via(&self) -> Result<Via<'a>, Malformed> {
-        self.vias()
-            .next()
-            .unwrap_or(Err(self.missing(HeaderName::Via)))
+        let name = HeaderName::Via;
+        let line = self.index.named(name).next();
+        let line = line.ok_or(self.missing(name))?;
+        let value = self.values_of(line).next().ok_or(self.missing(name))??;
+        self.via(value)
     }
 
     /// All Via values by generic syntax, in order.
     pub fn vias(&self) -> impl Iterator<Item = Result<Via<'a>, Malformed>> + '_ {
-        self.values(HeaderName::Via).map(|value| {
-            let value = value?;
-            Via::parse(value).map_err(|e| self.malformed(HeaderName::Via, value, e.offset, e.rule))
-        })
+        self.values(HeaderName::Via).map(|value| self.via(value?))
     }
 
     /// From (exactly one).
@@ -369,10 +375,14 @@ impl<'a> Message<'a> {
     fn party(&self, name: HeaderName) -> Result<Address<'a>, Malformed> {
         let value = self.single(name)?.ok_or(self.missing(name))?;
         let address = self.address(name, value)?;
-        if address.has_bad_tag() {
+        if address.has_bad_tag {
             return Err(self.malformed(name, address.params, 0, "duplicate_tag"));
         }
         Ok(address)
+    }
+
+    fn via(&self, value: &'a [u8]) -> Result<Via<'a>, Malformed> {
+        Via::parse(value).map_err(|e| self.malformed(HeaderName::Via, value, e.offset, e.rule))
     }
 
     fn address(&self, name: HeaderName, value: &'a [u8]) -> Result<Address<'a>, Malformed> {
