@@ -9,10 +9,15 @@ pub(super) const URI: u8 = 2;
 pub(super) const ADDR_SPEC: u8 = 4;
 /// An unquoted parameter value: `token`, `host`, and the `=` that base64 tags end with.
 pub(super) const VALUE: u8 = 8;
-/// A host name's octets; `_` is no host name's by the RFCs, but in use.
-pub(super) const NAME: u8 = 16;
+/// A label's octets in a host name; `_` is no host name's by the RFCs, but in use.
+pub(super) const LABEL: u8 = 16;
+const DOT: u8 = 128;
+/// A host name's octets.
+pub(super) const NAME: u8 = LABEL | DOT;
 /// A display name's words, with the raw UTF-8 that phones write unquoted.
 pub(super) const WORD: u8 = 32;
+/// What begins an escape in a URI.
+pub(super) const ESCAPE: u8 = 64;
 
 const CLASSES: [u8; 256] = classes();
 
@@ -47,8 +52,14 @@ const fn classes() -> [u8; 256] {
                 class |= ADDR_SPEC;
             }
         }
-        if alphanum || matches!(b, b'-' | b'.' | b'_') {
-            class |= NAME;
+        if alphanum || matches!(b, b'-' | b'_') {
+            class |= LABEL;
+        }
+        if b == b'.' {
+            class |= DOT;
+        }
+        if b == b'%' {
+            class |= ESCAPE;
         }
         table[i] = class;
         i += 1;
@@ -61,6 +72,14 @@ pub(super) fn is(b: u8, class: u8) -> bool {
     CLASSES
         .get(usize::from(b))
         .is_some_and(|of| of & class != 0)
+}
+
+/// The classes that all octets of the text belong to, and those that any belongs to.
+pub(super) fn classes_of(text: &[u8]) -> (u8, u8) {
+    text.iter().fold((u8::MAX, 0), |(all, any), &b| {
+        let class = CLASSES.get(usize::from(b)).copied().unwrap_or(0);
+        (all & class, any | class)
+    })
 }
 
 /// Whether the text is a `token`.
@@ -234,16 +253,27 @@ impl<'a> Cursor<'a> {
         self.at += usize::from(found);
         found
     }
+    /// Steps over that text if it comes next.
+    pub(super) fn eat_text(&mut self, text: &[u8]) -> bool {
+        let found = self.rest().starts_with(text);
+        self.at += if found { text.len() } else { 0 };
+        found
+    }
     /// Steps over all octets of these classes.
     pub(super) fn take(&mut self, class: u8) -> &'a [u8] {
-        let from = self.at;
-        while self.peek().is_some_and(|b| is(b, class)) {
-            self.at += 1;
-        }
-        self.since(from)
+        let rest = self.rest();
+        let taken = rest.iter().position(|&b| !is(b, class));
+        let taken = cut(rest, 0, taken.unwrap_or(rest.len()));
+        self.at += taken.len();
+        taken
     }
     /// Steps over linear white space, folds included; says whether there was any.
+    #[inline]
     pub(super) fn skip_lws(&mut self) -> bool {
+        // Mostly there is none.
+        self.peek().is_some_and(is_blank) && self.skip_blanks()
+    }
+    fn skip_blanks(&mut self) -> bool {
         let from = self.at;
         loop {
             match self.rest() {
@@ -254,6 +284,7 @@ impl<'a> Cursor<'a> {
         }
     }
     /// Steps over that octet with white space on both sides of it.
+    #[inline]
     pub(super) fn eat_separator(&mut self, b: u8) -> bool {
         let from = self.at;
         self.skip_lws();

@@ -1,5 +1,5 @@
 //! Hosts of URIs and sent-by (RFC 3261 §25.1, RFC 5118 §4.10).
-use super::grammar::{self, cut};
+use super::grammar::{self, Cursor, cut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A URI's or sent-by's host; names compare without case and without a trailing dot.
@@ -16,30 +16,37 @@ pub enum Host<'a> {
 impl<'a> Host<'a> {
     /// From the text of a host alone.
     pub(super) fn parse(text: &'a [u8]) -> Option<Self> {
-        if let [b'[', inner @ .., b']'] = text {
-            return v6(inner).map(Self::V6);
-        }
-        let name = text.strip_suffix(b".").unwrap_or(text);
-        let last = name.rsplit(|&b| b == b'.').next()?;
-        if !last.is_empty() && last.iter().all(u8::is_ascii_digit) {
-            // A top label is no number (RFC 3261 §25.1), so this is an IPv4 address or nothing.
-            return std::str::from_utf8(text).ok()?.parse().ok().map(Self::V4);
-        }
-        let is_name = name.iter().all(|&b| grammar::is(b, grammar::NAME))
-            && name.split(|&b| b == b'.').all(|label| !label.is_empty());
-        is_name.then_some(Self::Name(text))
+        let (host, length) = Self::begin(text)?;
+        (length == text.len()).then_some(host)
     }
 
-    /// Splits `host[:port]` from the beginning of the text; gives what follows.
-    pub(super) fn split(text: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
-        let end = if text.first() == Some(&b'[') {
-            memchr::memchr(b']', text)? + 1
+    /// The host that the text begins with, and its length.
+    pub(super) fn begin(text: &'a [u8]) -> Option<(Self, usize)> {
+        if let Some((b'[', inner)) = text.split_first() {
+            let length = memchr::memchr(b']', inner)?;
+            return Some((Self::V6(v6(cut(inner, 0, length))?), length + 2));
+        }
+        let mut cursor = Cursor::new(text);
+        let mut last = cursor.take(grammar::LABEL);
+        if last.is_empty() {
+            return None;
+        }
+        while cursor.eat(b'.') {
+            match cursor.take(grammar::LABEL) {
+                // Only the last dot may have nothing behind it.
+                [] if cursor.peek() == Some(b'.') => return None,
+                [] => {}
+                label => last = label,
+            }
+        }
+        let name = cursor.since(0);
+        let host = if last.iter().all(u8::is_ascii_digit) {
+            // A top label is no number (RFC 3261 §25.1), so this is an IPv4 address or nothing.
+            Self::V4(v4(name)?)
         } else {
-            text.iter()
-                .position(|&b| !grammar::is(b, grammar::NAME))
-                .unwrap_or(text.len())
+            Self::Name(name)
         };
-        text.split_at_checked(end)
+        Some((host, cursor.at))
     }
 
     /// Whether this is that name (given in lower case without trailing dot).
@@ -82,6 +89,20 @@ impl<'a> Host<'a> {
             Self::V4(_) | Self::V6(_) => None,
         }
     }
+}
+
+/// An IPv4 address: four numbers without zeros in front.
+fn v4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut address, mut numbers) = (0_u32, 0);
+    for number in text.split(|&b| b == b'.') {
+        if matches!(number, [b'0', _, ..] | [_, _, _, _, ..]) {
+            return None;
+        }
+        let octet = u8::try_from(grammar::decimal(number)?).ok()?;
+        address = address << 8 | u32::from(octet);
+        numbers += 1;
+    }
+    (numbers == 4).then(|| Ipv4Addr::from(address))
 }
 
 /// An IPv6 address; the `:::` before an embedded IPv4 address that RFC 3261's grammar led to is taken as `::`.

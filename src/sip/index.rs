@@ -72,6 +72,10 @@ impl<'t> Index<'t> {
         let mut has_controls = false;
         let mut from = 0;
         for at in Controls::new(octets) {
+            if at < from {
+                // The LF of the CRLF that was the last one.
+                continue;
+            }
             match octets.get(at..) {
                 Some([b'\r', b'\n', ..]) => {
                     if start_line.is_none() {
@@ -83,8 +87,6 @@ impl<'t> Index<'t> {
                     }
                     from = at + 2;
                 }
-                // The LF of the CRLF that was the last control octet.
-                Some([b'\n', ..]) if at < from => {}
                 Some([b'\r' | b'\n', ..]) => return None,
                 Some([b'\t', ..]) => {}
                 Some(_) | None => has_controls = true,

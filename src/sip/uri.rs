@@ -59,8 +59,10 @@ impl<'a> Uri<'a> {
             rule,
         };
         let colon = scheme_len(text).ok_or(fault(0, "bad_uri"))?;
-        if let Some(at) = text.iter().position(|&b| !grammar::is(b, grammar::URI)) {
-            return Err(fault(at, "bad_uri"));
+        let (all, any) = grammar::classes_of(text);
+        if all & grammar::URI == 0 {
+            let at = text.iter().position(|&b| !grammar::is(b, grammar::URI));
+            return Err(fault(at.unwrap_or(0), "bad_uri"));
         }
         let (name, rest) = (cut(text, 0, colon), cut(text, colon + 1, text.len()));
         let scheme = if name.eq_ignore_ascii_case(b"sip") {
@@ -82,7 +84,7 @@ impl<'a> Uri<'a> {
             rest,
         };
         let parsed = match scheme {
-            Scheme::Sip | Scheme::Sips => uri.parse_sip(rest),
+            Scheme::Sip | Scheme::Sips => uri.parse_sip(rest, any),
             Scheme::Tel => uri.parse_tel(rest),
             Scheme::Other if rest.is_empty() => Err((0, "bad_uri")),
             Scheme::Other => Ok(()),
@@ -93,7 +95,12 @@ impl<'a> Uri<'a> {
         }
     }
 
-    fn parse_sip(&mut self, rest: &'a [u8]) -> Result<(), (usize, &'static str)> {
+    /// `any`: the classes that any octet belongs to.
+    fn parse_sip(&mut self, rest: &'a [u8], any: u8) -> Result<(), (usize, &'static str)> {
+        let check_escapes = |text| match any & grammar::ESCAPE {
+            0 => Ok(()),
+            _ => check_escapes(text),
+        };
         let after_user = match memchr::memchr(b'@', rest) {
             None => 0,
             Some(0) => return Err((0, "empty_user")),
@@ -114,10 +121,10 @@ impl<'a> Uri<'a> {
             return Err((after_user + second, "bad_user"));
         }
         let bad_host = (after_user, "bad_host");
-        let (host, tail) = Host::split(place).ok_or(bad_host)?;
-        self.host = Host::parse(host).ok_or(bad_host)?;
-        let mut at = after_user + host.len();
-        let mut tail = tail;
+        let (host, length) = Host::begin(place).ok_or(bad_host)?;
+        self.host = host;
+        let mut at = after_user + length;
+        let mut tail = cut(place, length, place.len());
         if let [b':', digits @ ..] = tail {
             let end = digits
                 .iter()
@@ -126,6 +133,9 @@ impl<'a> Uri<'a> {
             self.port = Some(host::port(cut(digits, 0, end)).ok_or((at + 1, "bad_port"))?);
             tail = cut(digits, end, digits.len());
             at += 1 + end;
+        }
+        if tail.is_empty() {
+            return Ok(());
         }
         let question = memchr::memchr(b'?', tail).unwrap_or(tail.len());
         self.params = cut(tail, 0, question);
@@ -152,8 +162,16 @@ impl<'a> Uri<'a> {
     fn check_once(&self) -> Result<(), &'static str> {
         let mut seen = [false; ONCE.len()];
         for (name, _) in params(self.params) {
-            for (&one, seen) in ONCE.iter().zip(&mut seen) {
-                if same_text(name, one, Case::Any) && std::mem::replace(seen, true) {
+            let is_plain = !name.contains(&b'%');
+            let is = |one: &[u8]| {
+                if is_plain {
+                    name.eq_ignore_ascii_case(one)
+                } else {
+                    same_text(name, one, Case::Any)
+                }
+            };
+            for (one, seen) in ONCE.iter().zip(&mut seen) {
+                if is(one) && std::mem::replace(seen, true) {
                     return Err("duplicate_param");
                 }
             }
@@ -227,10 +245,9 @@ impl<'a> Uri<'a> {
 
 /// Length of the scheme in front of the first colon.
 pub(super) fn scheme_len(text: &[u8]) -> Option<usize> {
-    let colon = memchr::memchr(b':', text)?;
-    let (first, others) = cut(text, 0, colon).split_first()?;
     let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-    (first.is_ascii_alphabetic() && others.iter().all(fits)).then_some(colon)
+    let end = text.iter().position(|b| !fits(b))?;
+    (text.get(end) == Some(&b':') && text.first()?.is_ascii_alphabetic()).then_some(end)
 }
 
 /// RFC 3966 §3: these only make a number easier to read.

@@ -36,20 +36,23 @@ impl<'a> Via<'a> {
             rule,
         };
         let mut cursor = Cursor::new(value);
+        // Nearly every Via begins so; what follows is for the others.
+        let is_sip = cursor.eat_text(b"SIP/2.0/");
         cursor.skip_lws();
-        let protocol = cursor.take(grammar::TOKEN);
-        let first = cursor.eat_separator(b'/');
-        let version = cursor.take(grammar::TOKEN);
-        let second = cursor.eat_separator(b'/');
+        let is_named = is_sip || {
+            let protocol = cursor.take(grammar::TOKEN);
+            let first = cursor.eat_separator(b'/');
+            let version = cursor.take(grammar::TOKEN);
+            let second = cursor.eat_separator(b'/');
+            first && second && !protocol.is_empty() && !version.is_empty()
+        };
         let transport = cursor.take(grammar::TOKEN);
-        let complete = first && second && !protocol.is_empty() && !version.is_empty();
-        if !complete || transport.is_empty() || !cursor.skip_lws() {
+        if !is_named || transport.is_empty() || !cursor.skip_lws() {
             return Err(fault(cursor.at, "bad_via"));
         }
         let from = cursor.at;
-        let (host, _) = Host::split(cursor.rest()).ok_or(fault(from, "bad_host"))?;
-        let parsed_host = Host::parse(host).ok_or(fault(from, "bad_host"))?;
-        cursor.at += host.len();
+        let (host, length) = Host::begin(cursor.rest()).ok_or(fault(from, "bad_host"))?;
+        cursor.at += length;
         let mut sent_by = cursor.since(from);
         let mut port = None;
         if cursor.eat_separator(b':') {
@@ -73,7 +76,7 @@ impl<'a> Via<'a> {
         }
         Ok(Self {
             transport,
-            host: parsed_host,
+            host,
             port,
             sent_by,
             params,
