@@ -33,7 +33,7 @@ pub(super) fn write(shape: Shape, at: SystemTime, event: &Event, out: &mut Vec<u
 /// Written by hand but for what needs an escape, which serde_json knows: nearly every field is plain text.
 fn json(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"ts\":\"");
-    out.extend_from_slice(timestamp(at).as_bytes());
+    out.extend_from_slice(&timestamp(at));
     out.extend_from_slice(b"\",\"level\":\"");
     out.extend_from_slice(level_word(event.level()).as_bytes());
     out.extend_from_slice(b"\",\"event\":\"");
@@ -159,7 +159,7 @@ fn human(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
     let _ = write!(
         line,
         "{} {:<5} {:<18}",
-        timestamp(at),
+        String::from_utf8_lossy(&timestamp(at)),
         level_word(event.level()),
         event.name()
     );
@@ -230,27 +230,26 @@ fn level_word(level: tracing::Level) -> &'static str {
 }
 
 /// RFC 3339 in UTC with microseconds.
-fn timestamp(at: SystemTime) -> String {
+fn timestamp(at: SystemTime) -> [u8; 27] {
     let at = time::OffsetDateTime::from(at);
-    let parts = [
-        (at.year().unsigned_abs(), 1000, '-'),
-        (u32::from(u8::from(at.month())), 10, '-'),
-        (u32::from(at.day()), 10, 'T'),
-        (u32::from(at.hour()), 10, ':'),
-        (u32::from(at.minute()), 10, ':'),
-        (u32::from(at.second()), 10, '.'),
-        (at.microsecond(), 100_000, 'Z'),
-    ];
-    let mut text = String::with_capacity("2025-11-24T04:00:00.001002Z".len());
-    for (number, first_place, behind) in parts {
-        let mut place = first_place;
-        while place > 0 {
-            text.push(char::from(b'0' + (number / place % 10) as u8));
-            place /= 10;
-        }
-        text.push(behind);
-    }
+    let date = (u64::from(at.year().unsigned_abs()) * 100 + u64::from(u8::from(at.month()))) * 100
+        + u64::from(at.day());
+    let seconds =
+        (u64::from(at.hour()) * 100 + u64::from(at.minute())) * 100 + u64::from(at.second());
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let (day, moment) = text.split_at_mut("0000-00-00T".len());
+    fill(day, date);
+    fill(moment, seconds * 1_000_000 + u64::from(at.microsecond()));
     text
+}
+
+/// Puts the digits of a number in the place of the zeros.
+fn fill(text: &mut [u8], number: u64) {
+    let mut rest = number;
+    for digit in text.iter_mut().rev().filter(|octet| **octet == b'0') {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
 }
 
 #[cfg(test)]
@@ -261,7 +260,7 @@ mod tests {
     #[test]
     fn the_time_is_rfc_3339_with_microseconds() {
         let at = SystemTime::UNIX_EPOCH + Duration::new(1_763_956_800, 1_002_003);
-        assert_eq!(timestamp(at), "2025-11-24T04:00:00.001002Z");
+        assert_eq!(&timestamp(at), b"2025-11-24T04:00:00.001002Z");
     }
 
     #[test]

@@ -156,8 +156,7 @@ impl Core {
         let asks = Asks {
             target: match &routed.next_route {
                 Some(route) => maddr_of(route)?.unwrap_or(route.host),
-                None if routed.strips_maddr => routed.uri.host,
-                None => maddr_of(&routed.uri)?.unwrap_or(routed.uri.host),
+                None => routed.host,
             },
             request_uri: routed.uri,
             from: request.from_uri,

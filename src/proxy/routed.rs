@@ -13,6 +13,8 @@ pub(super) struct Routed<'a> {
     /// The Request-URI reached us by an `maddr` that names us, which is taken out.
     pub(super) strips_maddr: bool,
     pub(super) uri: Uri<'a>,
+    /// Where the Request-URI leads: the host of its `maddr`, unless that is taken out, else its own (RFC 3263 §4).
+    pub(super) host: Host<'a>,
     /// As written.
     pub(super) uri_text: &'a [u8],
     pub(super) next_route: Option<Uri<'a>>,
@@ -69,6 +71,7 @@ impl Core {
             strict_in: false,
             strips_maddr: false,
             uri: request.uri,
+            host: request.uri.host,
             uri_text: request.request_uri,
             next_route: None,
         };
@@ -89,9 +92,13 @@ impl Core {
             routes = rest;
         }
         // Step 2: `maddr` brought the request to us and has done its work.
+        routed.host = routed.uri.host;
         if let Some(host) = maddr_of(&routed.uri)? {
             let port = routed.uri.port;
             routed.strips_maddr = self.routing.is_own_host(&host, port, from.local);
+            if !routed.strips_maddr {
+                routed.host = host;
+            }
         }
         // Step 3, and RFC 5658 §5: ours, and directly behind it our other face of the same token.
         let mut user_seen: Option<&[u8]> = None;

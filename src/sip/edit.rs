@@ -65,6 +65,8 @@ enum Piece<'m> {
 /// Received octets and what is written for them.
 type Patch<'m> = (Range<usize>, Piece<'m>);
 
+type Patches<'m> = SmallVec<[Patch<'m>; 16]>;
+
 const NOTHING: Piece<'static> = Piece::Stamp(Stamp::Nothing);
 
 impl<'m, 'a> Edits<'m, 'a> {
@@ -172,9 +174,10 @@ impl<'m, 'a> Edits<'m, 'a> {
     }
 
     /// Writes the edited message to the end of `out`.
-    pub fn write(self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         let bytes = self.message.bytes();
-        let patches = self.patches();
+        let mut patches = Patches::new();
+        self.plan(&mut patches);
         out.reserve(bytes.len() + patches.iter().map(|(_, piece)| piece.room()).sum::<usize>());
         let mut copied = 0;
         for (range, piece) in &patches {
@@ -190,19 +193,18 @@ impl<'m, 'a> Edits<'m, 'a> {
     }
 
     /// All patches by place; what is inserted at a place comes before what is removed there.
-    fn patches(&self) -> SmallVec<[Patch<'m>; 16]> {
-        let mut patches = SmallVec::new();
-        self.patch_request_uri(&mut patches);
-        self.patch_insertions(&mut patches);
-        self.patch_number(HeaderName::MaxForwards, self.max_forwards, &mut patches);
-        self.patch_number(HeaderName::MaxBreadth, self.max_breadth, &mut patches);
+    fn plan(&self, patches: &mut Patches<'m>) {
+        self.patch_request_uri(patches);
+        self.patch_insertions(patches);
+        self.patch_number(HeaderName::MaxForwards, self.max_forwards, patches);
+        self.patch_number(HeaderName::MaxBreadth, self.max_breadth, patches);
         patches.extend(self.stamps.iter().cloned());
-        self.patch_values(HeaderName::Via, self.popped_vias, 0, &mut patches);
+        self.patch_values(HeaderName::Via, self.popped_vias, 0, patches);
         self.patch_values(
             HeaderName::Route,
             self.popped_routes,
             self.popped_last_routes,
-            &mut patches,
+            patches,
         );
         if self.stripped & self.message.names().0 != 0 {
             let lines = self.message.index().lines.iter();
@@ -210,10 +212,9 @@ impl<'m, 'a> Edits<'m, 'a> {
             patches.extend(stripped.map(|line| (line.start()..line.end(), NOTHING)));
         }
         patches.sort_by_key(|(range, _)| (range.start, range.end));
-        patches
     }
 
-    fn patch_request_uri(&self, patches: &mut SmallVec<[Patch<'m>; 16]>) {
+    fn patch_request_uri(&self, patches: &mut Patches<'m>) {
         if let (Some(uri), StartLine::Request { .. }) = (self.request_uri, self.message.start()) {
             let line = cut(self.message.bytes(), 0, self.message.start_line());
             patches.push((start_line::request_parts(line).uri, Piece::Octets(uri)));
@@ -221,7 +222,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     }
 
     /// The fields that are put in; those that go above others in the reverse order of the calls.
-    fn patch_insertions(&self, patches: &mut SmallVec<[Patch<'m>; 16]>) {
+    fn patch_insertions(&self, patches: &mut Patches<'m>) {
         let mut place = |piece: Piece<'m>| {
             let at = self.place(piece);
             patches.push((at..at, piece));
@@ -235,12 +236,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         }
     }
 
-    fn patch_number(
-        &self,
-        name: HeaderName,
-        number: Option<u8>,
-        patches: &mut SmallVec<[Patch<'m>; 16]>,
-    ) {
+    fn patch_number(&self, name: HeaderName, number: Option<u8>, patches: &mut Patches<'m>) {
         let Some(number) = number else {
             return;
         };
@@ -254,13 +250,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         });
     }
 
-    fn patch_values(
-        &self,
-        name: HeaderName,
-        first: usize,
-        last: usize,
-        patches: &mut SmallVec<[Patch<'m>; 16]>,
-    ) {
+    fn patch_values(&self, name: HeaderName, first: usize, last: usize, patches: &mut Patches<'m>) {
         if first == 0 && last == 0 {
             return;
         }
