@@ -393,8 +393,8 @@ impl Core {
             .push(Action::Event(Event::Request(Box::new(RequestEvent {
                 refused: reason.is_some(),
                 reason: reason.map(Reason::code),
-                method: method.into(),
-                call_id: call_id.into(),
+                method: SmallVec::from_slice(method),
+                call_id: SmallVec::from_slice(call_id),
                 remote,
                 from_peer: self.party_name(party),
                 to_peer,

@@ -23,13 +23,13 @@ pub(crate) type BranchText = [u8; LENGTH];
 impl Branch {
     pub(crate) fn to_text(self) -> BranchText {
         let mut text = [b'.'; LENGTH];
-        let mut rest = text.as_mut_slice();
+        let mut at = text.iter_mut();
         let mut put = |octets: &[u8]| {
-            let room = std::mem::take(&mut rest);
-            if let Some((place, behind)) = room.split_at_mut_checked(octets.len()) {
-                place.copy_from_slice(octets);
-                rest = behind;
-            }
+            octets.iter().for_each(|o| {
+                if let Some(slot) = at.next() {
+                    *slot = *o
+                }
+            })
         };
         put(COOKIE);
         put(&hex::<2>(u64::from(self.shard)));

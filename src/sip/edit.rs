@@ -100,9 +100,10 @@ impl<'m, 'a> Edits<'m, 'a> {
         });
     }
 
-    /// Sets `received` and `rport` of the topmost received Via, given as read from this message, replacing values that the sender wrote itself (RFC 3261
+    /// Sets `received` and `rport` of the topmost received Via, replacing values that the sender wrote itself (RFC 3261
     /// §18.2.1, RFC 3581 §4): `rport` when the sender put one; `received` then too, and whenever sent-by is a name or
-    /// another address than the source. An IPv4-mapped source is written as IPv4.
+    /// another address than the source. An IPv4-mapped source is written as IPv4. `via` is that Via as
+    /// [`Message::top_via`] gives it for this very message.
     pub fn stamp_top_via(&mut self, via: &Via<'_>, source: SocketAddr) {
         self.stamps.clear();
         stamp::plan(self.message.bytes(), via, source, |range, stamp| {
@@ -196,8 +197,6 @@ impl<'m, 'a> Edits<'m, 'a> {
     fn plan(&self, patches: &mut Patches<'m>) {
         self.patch_request_uri(patches);
         self.patch_insertions(patches);
-        self.patch_number(HeaderName::MaxForwards, self.max_forwards, patches);
-        self.patch_number(HeaderName::MaxBreadth, self.max_breadth, patches);
         patches.extend(self.stamps.iter().cloned());
         self.patch_values(HeaderName::Via, self.popped_vias, 0, patches);
         self.patch_values(
@@ -206,6 +205,8 @@ impl<'m, 'a> Edits<'m, 'a> {
             self.popped_last_routes,
             patches,
         );
+        self.patch_number(HeaderName::MaxForwards, self.max_forwards, patches);
+        self.patch_number(HeaderName::MaxBreadth, self.max_breadth, patches);
         if self.stripped & self.message.names().0 != 0 {
             let lines = self.message.index().lines.iter();
             let stripped = lines.filter(|line| self.stripped & line.name.bit() != 0);
