@@ -178,7 +178,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     pub fn write(&self, out: &mut Vec<u8>) {
         let bytes = self.message.bytes();
         let mut patches = Patches::new();
-        self.plan(&mut patches);
+        self.patches(&mut patches);
         out.reserve(bytes.len() + patches.iter().map(|(_, piece)| piece.room()).sum::<usize>());
         let mut copied = 0;
         for (range, piece) in &patches {
@@ -194,7 +194,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     }
 
     /// All patches by place; what is inserted at a place comes before what is removed there.
-    fn plan(&self, patches: &mut Patches<'m>) {
+    fn patches(&self, patches: &mut Patches<'m>) {
         self.patch_request_uri(patches);
         self.patch_insertions(patches);
         patches.extend(self.stamps.iter().cloned());
