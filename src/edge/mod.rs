@@ -165,7 +165,10 @@ impl Edge {
             let complain = log.clone();
             let wanted = topology.node().scheduling;
             threads.push(spawn(format!("sipward-shard-{index}"), move || {
-                if let Err(error) = scheduling::apply(wanted) {
+                // The system answers all shards alike: one of them says so.
+                if let Err(error) = scheduling::apply(wanted)
+                    && index == 0
+                {
                     complain.emit(crate::observe::Event::Warning {
                         code: "scheduling_refused",
                         what: error.to_string(),

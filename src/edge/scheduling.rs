@@ -1,6 +1,9 @@
 //! The kernel's scheduling policy of a shard's thread (sched(7)).
 use crate::topology::Scheduling;
-use preempt_rt::sched::{Pid, RtResult, Scheduler, SchedulerParams, get_scheduler, set_scheduler};
+use preempt_rt::sched::{
+    Pid, PreemptRtError, Scheduler, SchedulerParams, get_scheduler, set_scheduler,
+};
+use std::io;
 
 /// Gives the calling thread the policy that the topology asks for.
 ///
@@ -11,15 +14,24 @@ use preempt_rt::sched::{Pid, RtResult, Scheduler, SchedulerParams, get_scheduler
 ///
 /// # Errors
 /// The system refuses, such as by a filter of system calls; the policy is then what it was.
-pub(super) fn apply(wanted: Scheduling) -> RtResult<()> {
+pub(super) fn apply(wanted: Scheduling) -> io::Result<()> {
     if wanted == Scheduling::Inherit
-        || get_scheduler(Pid::current_thread())? != Scheduler::SCHED_NORMAL
+        || get_scheduler(Pid::current_thread()).map_err(plain)? != Scheduler::SCHED_NORMAL
     {
         return Ok(());
     }
     // The only priority that the policy knows; nice values go on to count.
     let priority = SchedulerParams { priority: 0 };
-    set_scheduler(Pid::current_thread(), Scheduler::SCHED_BATCH, priority)
+    set_scheduler(Pid::current_thread(), Scheduler::SCHED_BATCH, priority).map_err(plain)
+}
+
+/// The system's own words for its number.
+fn plain(error: PreemptRtError) -> io::Error {
+    if let PreemptRtError::Errno(number) = error {
+        io::Error::from_raw_os_error(number)
+    } else {
+        io::Error::other(error)
+    }
 }
 
 #[cfg(test)]
