@@ -223,7 +223,7 @@ pub enum Event {
         open: Duration,
     },
     /// `request_relayed` / `request_refused`.
-    Request(Box<RequestEvent>),
+    Request(RequestEvent),
     /// `peer_up`: the first connection of a shard to a peer is ready.
     PeerUp {
         /// Its FQDN.

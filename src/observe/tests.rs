@@ -69,7 +69,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
     };
     let took = Duration::from_micros(1234);
     let request = |refused| {
-        Event::Request(Box::new(RequestEvent {
+        Event::Request(RequestEvent {
             refused,
             reason: full.then_some("loop_detected"),
             method: octets.into(),
@@ -80,7 +80,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             to_client: full,
             status: full.then_some(482),
             took,
-        }))
+        })
     };
     vec![
         Event::Start {

@@ -389,19 +389,18 @@ impl Core {
             Some(Hop::Peer(key)) => self.party_name(Party::Peer(key)),
             Some(Hop::Flow(_)) | None => None,
         };
-        out.list
-            .push(Action::Event(Event::Request(Box::new(RequestEvent {
-                refused: reason.is_some(),
-                reason: reason.map(Reason::code),
-                method: SmallVec::from_slice(method),
-                call_id: SmallVec::from_slice(call_id),
-                remote,
-                from_peer: self.party_name(party),
-                to_peer,
-                to_client: matches!(hop, Some(Hop::Flow(_))),
-                status,
-                took,
-            }))));
+        out.list.push(Action::Event(Event::Request(RequestEvent {
+            refused: reason.is_some(),
+            reason: reason.map(Reason::code),
+            method: SmallVec::from_slice(method),
+            call_id: SmallVec::from_slice(call_id),
+            remote,
+            from_peer: self.party_name(party),
+            to_peer,
+            to_client: matches!(hop, Some(Hop::Flow(_))),
+            status,
+            took,
+        })));
     }
 }
 
