@@ -173,8 +173,8 @@ impl Core {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what its callers have at hand")]
     /// RFC 3261 §16.6 steps 1 to 10 for one target.
+    #[expect(clippy::too_many_arguments, reason = "what its callers have at hand")]
     fn send_attempt(
         &mut self,
         slot: u32,
