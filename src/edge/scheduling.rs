@@ -1,7 +1,7 @@
 //! The kernel's scheduling policy of a shard's thread (sched(7)).
 use crate::topology::Scheduling;
 use preempt_rt::sched::{
-    Pid, PreemptRtError, Scheduler, SchedulerParams, get_scheduler, set_scheduler,
+    Pid, PreemptRtError, RtResult, Scheduler, SchedulerParams, get_scheduler, set_scheduler,
 };
 use std::io;
 
@@ -15,14 +15,21 @@ use std::io;
 /// # Errors
 /// The system refuses, such as by a filter of system calls; the policy is then what it was.
 pub(super) fn apply(wanted: Scheduling) -> io::Result<()> {
-    if wanted == Scheduling::Inherit
-        || get_scheduler(Pid::current_thread()).map_err(plain)? != Scheduler::SCHED_NORMAL
-    {
+    if wanted == Scheduling::Inherit || !is_default(get_scheduler(Pid::current_thread()))? {
         return Ok(());
     }
     // The only priority that the policy knows; nice values go on to count.
     let priority = SchedulerParams { priority: 0 };
     set_scheduler(Pid::current_thread(), Scheduler::SCHED_BATCH, priority).map_err(plain)
+}
+
+/// Whether nobody has chosen a policy. One that is not known here (SCHED_EXT, say) was chosen.
+fn is_default(found: RtResult<Scheduler>) -> io::Result<bool> {
+    match found {
+        Ok(policy) => Ok(policy == Scheduler::SCHED_NORMAL),
+        Err(PreemptRtError::UnknownScheduler(_)) => Ok(false),
+        Err(error) => Err(plain(error)),
+    }
 }
 
 /// The system's own words for its number.
@@ -58,5 +65,14 @@ mod tests {
         assert_eq!(after(SCHED_BATCH, Scheduling::Batch), SCHED_BATCH);
         assert_eq!(after(SCHED_BATCH, Scheduling::Inherit), SCHED_BATCH);
         assert_eq!(after(SCHED_IDLE, Scheduling::Batch), SCHED_IDLE);
+    }
+
+    #[test]
+    fn a_policy_that_is_not_known_was_chosen_and_only_the_system_refuses() {
+        assert!(is_default(Ok(Scheduler::SCHED_NORMAL)).unwrap());
+        assert!(!is_default(Ok(Scheduler::SCHED_RR)).unwrap());
+        assert!(!is_default(Err(PreemptRtError::UnknownScheduler(7))).unwrap());
+        let refused = is_default(Err(PreemptRtError::Errno(1))).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
     }
 }
