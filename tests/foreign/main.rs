@@ -1,0 +1,5 @@
+//! Foreign suites: certificate chains that nobody here wrote, or whose verdict somebody else's program gives.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends there")]
+
+mod desk;
+mod limbo;
