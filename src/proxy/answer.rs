@@ -1,6 +1,6 @@
 //! What this node answers itself (RFC 3261 §8.2.6): refusals, 100, 200 to OPTIONS for itself, and a request's log line.
 use super::context::Attempt;
-use super::links::Party;
+use super::links::{Party, Sense};
 use super::routing::Hop;
 use super::transaction::{InviteServer, Letter, Server, T64};
 use super::{Action, Actions, Core, LinkId, Origin, Reason, tag_text};
@@ -344,7 +344,7 @@ impl Core {
             return;
         }
         let sent = match party {
-            Party::Peer(key) => self.send_down(Hop::Peer(key), None, start, out),
+            Party::Peer(key) => self.send_down(Hop::Peer(key), None, start, Sense::Always, out),
             Party::Client(_) => {
                 out.bytes.truncate(start);
                 Err(Reason::OriginGone)

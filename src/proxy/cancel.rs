@@ -2,11 +2,11 @@
 use super::answer::Refusal;
 use super::boundary::Privacy;
 use super::context::{Attempt, Plan};
-use super::links::Party;
+use super::links::{Party, Sense};
 use super::parsed::Parsed;
 use super::token::{Token, TokenLeg};
 use super::transaction::{Client, InviteClient, InviteServer, Letter, Server, T64};
-use super::{Action, Actions, Core, Origin, Reason, tag_text};
+use super::{Action, Actions, BranchKey, Core, Origin, Reason, tag_text};
 use crate::sip::{Message, write_ack, write_cancel};
 use std::time::Instant;
 
@@ -185,6 +185,10 @@ impl Core {
         context.deadlines.letter = Letter::Cancelled;
         context.deadlines.at = now + T64;
         let next = context.deadlines.next();
+        let sense = Sense::WhilePending(BranchKey {
+            slot,
+            nonce: context.nonce,
+        });
         let start = out.bytes.len();
         Self::with_derived(&self.faces, shard, slot, context, |message, derived| {
             write_cancel(message, derived, &mut out.bytes);
@@ -192,7 +196,7 @@ impl Core {
         self.wheel.arm(slot, next);
         if out.bytes.len() > start {
             // A CANCEL that cannot be sent leaves the branch to its timer.
-            let _ = self.send_down(hop, Some(link), start, out);
+            let _ = self.send_down(hop, Some(link), start, sense, out);
         }
     }
 
@@ -216,7 +220,7 @@ impl Core {
         );
         if out.bytes.len() > start {
             // An ACK that cannot be sent ends by the other side's Timer H.
-            let _ = self.send_down(hop, Some(link), start, out);
+            let _ = self.send_down(hop, Some(link), start, Sense::Always, out);
         }
     }
 

@@ -3,7 +3,7 @@ use super::boundary::{party_at, rules_of, stripped, told_name};
 use super::branch::{Branch, BranchText};
 use super::context::{Attempt, Context, Plan};
 use super::hiding::Hiding;
-use super::links::{Party, Pick};
+use super::links::{Mail, Party, Pick, Sense};
 use super::routing::Hop;
 use super::token::{TokenBox, TokenLeg, TokenText};
 use super::transaction::{Client, InviteClient, NonInviteClient, Server};
@@ -303,16 +303,18 @@ impl Core {
         {
             hiding.hide(start, &mut out.bytes);
         }
-        self.send_down(hop, None, start, out)
+        self.send_down(hop, None, start, Sense::Always, out)
     }
 
     /// Sends octets that belong to something already under way: on the link it runs on, else on any link of that
-    /// peer, else on one that is made for it. What was written since `start` is taken back if that fails.
+    /// peer, else on one that is made for it, if it still makes `sense` by then. What was written since `start` is
+    /// taken back if that fails.
     pub(super) fn send_down(
         &mut self,
         hop: Hop,
         preferred: Option<LinkId>,
         start: usize,
+        sense: Sense,
         out: &mut Actions,
     ) -> Result<(), Reason> {
         let bytes = start..out.bytes.len();
@@ -329,19 +331,19 @@ impl Core {
             });
             return Ok(());
         }
-        let mail = out.bytes.get(bytes).map(<[u8]>::to_vec).unwrap_or_default();
+        let octets = out.bytes.get(bytes).map(<[u8]>::to_vec).unwrap_or_default();
         out.bytes.truncate(start);
         let Hop::Peer(key) = hop else {
             return Err(Reason::FlowGone);
         };
-        self.post(key, mail, out)
+        self.post(key, Mail { octets, sense }, out)
     }
 
-    /// Keeps octets for a peer until it has a connection.
-    pub(super) fn post(
+    /// Keeps a message for a peer until it has a connection.
+    fn post(
         &mut self,
         key: super::token::PeerKey,
-        mail: Vec<u8>,
+        mail: Mail,
         out: &mut Actions,
     ) -> Result<(), Reason> {
         let bound = self.limits.connect_queue;

@@ -1,7 +1,7 @@
 //! Connections that come, go, fill up or lose their trust, and what that means for the requests on them (RFC 3261 §16.9).
 use super::context::Attempt;
 use super::health::DownReason;
-use super::links::{Party, Pick};
+use super::links::{Party, Pick, Sense};
 use super::routing::Hop;
 use super::token::PeerKey;
 use super::{Action, Actions, Core, Identity, LinkEvent, LinkId, Reason, Routing, TokenKeys};
@@ -13,6 +13,8 @@ use std::time::Instant;
 impl Core {
     /// Something happened to a connection.
     pub fn on_link(&mut self, event: LinkEvent, now: Instant, out: &mut Actions) {
+        // A connect that was asked for ends with `Up` or `ConnectFailed`; what befalls other links does not end it.
+        let is_new = matches!(event, LinkEvent::Up { .. });
         match event {
             LinkEvent::Up {
                 link,
@@ -28,6 +30,12 @@ impl Core {
                     return;
                 };
                 self.links.up(link, party, requests);
+                if is_new
+                    && let Party::Peer(key) = party
+                    && let Some(peer) = self.links.peer_mut(key)
+                {
+                    peer.connecting = false;
+                }
                 if let Party::Peer(key) = party {
                     self.peer_answered(key, now, out);
                     self.flush_ping(key, out);
@@ -122,18 +130,18 @@ impl Core {
 
     /// Sends what waited for a connection to the peer.
     fn flush(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
-        if let Some(peer) = self.links.peer_mut(key) {
-            peer.connecting = false;
-        }
         if let Some(link) = self.links.any_link(key) {
             let mail = self
                 .links
                 .peer_mut(key)
                 .map(|p| std::mem::take(&mut p.mail))
                 .unwrap_or_default();
-            for octets in mail {
+            for letter in mail {
+                if !self.makes_sense(letter.sense) {
+                    continue;
+                }
                 let start = out.bytes.len();
-                out.bytes.extend_from_slice(&octets);
+                out.bytes.extend_from_slice(&letter.octets);
                 out.list.push(Action::Send {
                     link,
                     bytes: start..out.bytes.len(),
@@ -162,6 +170,17 @@ impl Core {
         {
             peer.connecting = true;
             out.list.push(Action::Connect { peer: reference });
+        }
+    }
+
+    /// Whether what waited for a connection shall still be sent: time has passed, and answers may have come elsewhere.
+    fn makes_sense(&mut self, sense: Sense) -> bool {
+        match sense {
+            Sense::Always => true,
+            Sense::WhilePending(branch) => self
+                .contexts
+                .by_branch(branch)
+                .is_some_and(|c| c.pending() && matches!(c.attempt, Attempt::Sent { .. })),
         }
     }
 

@@ -72,8 +72,26 @@ pub(crate) struct Peer {
     pub(crate) down_reason: &'static str,
     /// Contexts that wait for a connection.
     pub(crate) waiting: VecDeque<BranchKey>,
-    /// ACKs and responses that wait for a connection, as octets.
-    pub(crate) mail: Vec<Vec<u8>>,
+    /// CANCELs, ACKs and responses that wait for a connection.
+    pub(crate) mail: Vec<Mail>,
+}
+
+/// What belongs to something already under way and waits for a connection.
+pub(crate) struct Mail {
+    /// The message as it is sent.
+    pub(crate) octets: Vec<u8>,
+    /// What must still hold when the connection comes.
+    pub(crate) sense: Sense,
+}
+
+/// When a message that waited for a connection still makes sense.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sense {
+    /// However long it takes. Its reader drops a response or an ACK that comes too late, and one that never comes
+    /// costs more: a caller who rings on, a callee who hangs up 32 s after the call was taken.
+    Always,
+    /// While this branch has no final response: a CANCEL after it would cancel nothing (RFC 3261 §9.1).
+    WhilePending(BranchKey),
 }
 
 /// Hashes the numbers that we made ourselves (link ids, peer keys) and the names of the topology; a stranger may ask for

@@ -15,6 +15,7 @@ mod model;
 mod noise;
 mod pools;
 mod responses;
+mod seeds;
 mod shards;
 mod validation;
 mod world;

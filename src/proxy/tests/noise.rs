@@ -1,5 +1,6 @@
 //! Mutilated messages through the core: whatever is framed coming in, what goes out is one well-framed message, and nothing
 //! is kept.
+use super::seeds::Cases;
 use super::world::*;
 use crate::proxy::LinkId;
 use crate::sip::{FrameLimits, Framer, LineTable, Message, Scan};
@@ -148,28 +149,22 @@ fn drain(w: &mut World, links: &[LinkId]) -> Vec<(LinkId, Vec<u8>)> {
     out
 }
 
-fn config() -> ProptestConfig {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 400;
-    }
-    config
-}
+const CASES: Cases = Cases {
+    fixed: 400,
+    fresh: 100,
+    kept_in: "src/proxy/tests/noise_regressions.txt",
+};
 
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn whatever_comes_in_what_goes_out_is_one_message_and_nothing_is_kept(
-        seed in 0_usize..8,
-        before in any::<bool>(),
-        sender in 0_usize..3,
-        changes in prop::collection::vec(change(), 1..5),
-        answered in prop::collection::vec(change(), 0..3),
-    ) {
+#[test]
+fn whatever_comes_in_what_goes_out_is_one_message_and_nothing_is_kept() {
+    let inputs = (
+        0_usize..8,
+        any::<bool>(),
+        0_usize..3,
+        prop::collection::vec(change(), 1..5),
+        prop::collection::vec(change(), 0..3),
+    );
+    CASES.check(&inputs, |(seed, before, sender, changes, answered)| {
         static GENERATION: OnceLock<Arc<crate::trust::Generation>> = OnceLock::new();
         let generation = GENERATION.get_or_init(|| generation(topology()));
         let mut w = World::on(Arc::clone(generation), 1);
@@ -185,7 +180,7 @@ proptest! {
         }
         let framed = match Framer::default().scan(&octets, &LIMITS, &mut LineTable::default()) {
             Ok(Scan::Message(message)) => message.bytes().len(),
-            Ok(_) | Err(_) => return Ok(()),
+            Ok(_) | Err(_) => return,
         };
         octets.truncate(framed);
         w.send_bytes(links[sender], &octets);
@@ -200,11 +195,20 @@ proptest! {
             // The far end answers, not quite right either.
             let request = Message::parse(&got).unwrap();
             let mut reply = Vec::new();
-            crate::sip::write_reply(&request, ([192, 0, 2, 1], 5061).into(), 200, Some(b"b"), &[], &mut reply);
+            crate::sip::write_reply(
+                &request,
+                ([192, 0, 2, 1], 5061).into(),
+                200,
+                Some(b"b"),
+                &[],
+                &mut reply,
+            );
             for change in &answered {
                 change.apply(&mut reply);
             }
-            if let Ok(Scan::Message(message)) = Framer::default().scan(&reply, &LIMITS, &mut LineTable::default()) {
+            if let Ok(Scan::Message(message)) =
+                Framer::default().scan(&reply, &LIMITS, &mut LineTable::default())
+            {
                 let reply = message.bytes().to_vec();
                 w.send_bytes(link, &reply);
                 drain(&mut w, &links);
@@ -213,5 +217,5 @@ proptest! {
         w.pass(Duration::from_secs(400));
         drain(&mut w, &links);
         w.all_freed();
-    }
+    });
 }

@@ -2,12 +2,13 @@
 //! reference model: what RFC 3261 §16.7, §17, RFC 6026 and RFC 4320 promise must hold in all of them.
 //!
 //! `ledger` is the model: it sees only what a bystander sees on the wires. `driver` turns steps into inputs of the
-//! core, `audit` looks into the core's tables. `PROPTEST_CASES` asks for more than the suite runs.
+//! core, `audit` looks into the core's tables.
 
 mod audit;
 mod driver;
 mod ledger;
 
+use super::seeds::Cases;
 use driver::Driver;
 use proptest::prelude::*;
 
@@ -79,40 +80,72 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// As many as a debug build runs in a few seconds; more when asked.
-fn config() -> ProptestConfig {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 100;
-    }
-    config
-}
+/// As many as a debug build runs in a few seconds.
+const CASES: Cases = Cases {
+    fixed: 100,
+    fresh: 25,
+    kept_in: "src/proxy/tests/model/regressions.txt",
+};
 
-fn run(shards: u8, steps: Vec<Step>) {
+fn run(shards: u8, steps: &[Step]) {
     let mut driver = Driver::new(shards);
     for step in steps {
-        driver.step(step);
+        driver.step(*step);
     }
     driver.come_to_rest();
 }
 
-proptest! {
-    #![proptest_config(config())]
+#[test]
+fn every_interleaving_keeps_the_promises_of_a_stateful_proxy() {
+    CASES.check(&prop::collection::vec(step(), 1..90), |steps| {
+        run(1, &steps);
+    });
+}
 
-    #[test]
-    fn every_interleaving_keeps_the_promises_of_a_stateful_proxy(
-        steps in prop::collection::vec(step(), 1..90)
-    ) {
-        run(1, steps);
-    }
+#[test]
+fn and_so_it_does_when_connections_lie_in_several_shards() {
+    CASES.check(&prop::collection::vec(step(), 1..90), |steps| {
+        run(3, &steps);
+    });
+}
 
-    #[test]
-    fn and_so_it_does_when_connections_lie_in_several_shards(
-        steps in prop::collection::vec(step(), 1..90)
-    ) {
-        run(3, steps);
-    }
+#[test]
+fn a_cancel_that_waited_for_a_connection_never_follows_the_final_answer() {
+    run(
+        3,
+        &[
+            Step::Arrive { who: 114 },
+            Step::Lose { link: 44 },
+            Step::Request {
+                sender: 2,
+                invite: true,
+            },
+            Step::Connected {
+                which: 0,
+                well: true,
+            },
+            Step::Respond {
+                copy: 0,
+                status: 100,
+            },
+            Step::Lose { link: 51 },
+            Step::Request {
+                sender: 63,
+                invite: false,
+            },
+            Step::Pass(182_000),
+            Step::Respond {
+                copy: 0,
+                status: 200,
+            },
+            Step::Connected {
+                which: 2,
+                well: false,
+            },
+            Step::Connected {
+                which: 0,
+                well: true,
+            },
+        ],
+    );
 }
