@@ -163,15 +163,14 @@ fn targets(
             })
         }
         (Standing::Home(own), None) => {
-            if let Some(key) = routing.peer(&asks.target) {
-                return if key == own {
-                    Err(Reason::NoRoute)
-                } else {
-                    listed(key, links)
-                };
+            // A name that a pool serves is that pool's, although a peer bears it too: its members are equal, so that one
+            // of them stands in for another. A server's name that no pool serves means that server alone.
+            if let Some(index) = routing.pool(&asks.target) {
+                return pool(Some(index), Some(own));
             }
-            match routing.pool(&asks.target) {
-                Some(index) => pool(Some(index), Some(own)),
+            match routing.peer(&asks.target) {
+                Some(key) if key == own => Err(Reason::NoRoute),
+                Some(key) => listed(key, links),
                 None if asks.next_route.is_some() => Err(Reason::RouteNotPermitted),
                 None => Err(Reason::NoRoute),
             }

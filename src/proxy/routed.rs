@@ -59,12 +59,6 @@ impl Core {
         from: &Origin,
         request: &Parsed<'a>,
     ) -> Result<Routed<'a>, Refusal> {
-        let forged = |fault| {
-            Refusal::new(match fault {
-                TokenFault::Forged => Reason::TokenForged,
-                TokenFault::EarlierRun => Reason::FlowGone,
-            })
-        };
         let mut routed = Routed {
             token: None,
             popped: 0,
@@ -79,11 +73,10 @@ impl Core {
         // Step 1: a strict router in front of us has put our Record-Route URI into the Request-URI. Only then does a
         // Request-URI that names us bear `lr`.
         if request.uri.param("lr").is_some()
-            && let Some(user) = request.uri.user
-            && self.routing.is_node(&request.uri, from.local)
             && let Some((last, rest)) = routes.split_last()
+            && let Some(token) = self.token_of(&request.uri, request, from)?
         {
-            routed.token = Some(self.tokens.open(user, request.call_id).map_err(forged)?);
+            routed.token = Some(token);
             routed.strict_in = true;
             routed.uri = last
                 .parse_uri()
@@ -101,38 +94,66 @@ impl Core {
             }
         }
         // Step 3, and RFC 5658 §5: ours, and directly behind it our other face of the same token.
-        let mut user_seen: Option<&[u8]> = None;
+        let mut user_seen = request.uri.user.filter(|_| routed.strict_in);
         while let Some((first, rest)) = routes.split_first() {
             let uri = first
                 .parse_uri()
                 .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
-            if !self.routing.is_own(&uri, from.local) {
+            let passes = match (uri.user, user_seen) {
+                // A preloaded route through us; it names us, no more.
+                (None, _) => self.routing.is_own(&uri, from.local),
+                (Some(user), None) if routed.token.is_none() => {
+                    routed.token = self.token_of(&uri, request, from)?;
+                    user_seen = Some(user);
+                    routed.token.is_some()
+                }
+                (Some(user), Some(seen)) => {
+                    user == seen && self.routing.is_ours(&uri.host, from.local)
+                }
+                // Another dialog leg of ours that is reached only after the next hop: leave it there.
+                (Some(_), None) => false,
+            };
+            if !passes {
                 routed.next_route = Some(uri);
                 break;
-            }
-            match (uri.user, user_seen) {
-                // A user at a home domain is nobody's token: the home servers' business.
-                (Some(_), _) if self.routing.is_home(&uri.host) => {
-                    routed.next_route = Some(uri);
-                    break;
-                }
-                // A preloaded route through us; it names us, no more.
-                (None, _) => {}
-                (Some(user), None) if routed.token.is_none() => {
-                    routed.token = Some(self.tokens.open(user, request.call_id).map_err(forged)?);
-                    user_seen = Some(user);
-                }
-                (Some(user), Some(seen)) if user == seen => {}
-                // Another dialog leg of ours that is reached only after the next hop: leave it there.
-                (Some(_), _) => {
-                    routed.next_route = Some(uri);
-                    break;
-                }
             }
             routed.popped = routed.popped.saturating_add(1);
             routes = rest;
         }
         Ok(routed)
+    }
+
+    /// The token in a URI that names us. A user at a home domain is nobody's token, but the home servers' business;
+    /// where a name is ours and a home domain as well, what has a token's form is taken for one. A genuine token is ours
+    /// whatever port of ours it was reached through.
+    ///
+    /// # Errors
+    /// What has no business there: a user at a name that is ours alone, a token that is not genuine any more.
+    fn token_of(
+        &self,
+        uri: &Uri<'_>,
+        request: &Parsed<'_>,
+        from: &Origin,
+    ) -> Result<Option<Token>, Refusal> {
+        let Some(user) = uri
+            .user
+            .filter(|_| self.routing.is_ours(&uri.host, from.local))
+        else {
+            return Ok(None);
+        };
+        let fault = match self.tokens.open(user, request.call_id) {
+            Ok(token) => return Ok(Some(token)),
+            Err(fault) => fault,
+        };
+        let is_user = self.routing.is_home(&uri.host)
+            && (fault == TokenFault::Foreign || !self.routing.is_own_name(&uri.host));
+        if is_user || !self.routing.is_own(uri, from.local) {
+            return Ok(None);
+        }
+        Err(Refusal::new(match fault {
+            TokenFault::Foreign | TokenFault::Forged => Reason::TokenForged,
+            TokenFault::EarlierRun => Reason::FlowGone,
+        }))
     }
 }
 

@@ -65,7 +65,6 @@ pub(crate) struct Routing {
     /// Domains that nobody may name, and those that a peer may not.
     denied: Vec<DnsName>,
     denied_to: HashMap<PeerKey, Vec<DnsName>>,
-    fqdn: Box<str>,
     /// The pool for a client that asserts no home domain (anonymous) and names none.
     default_pool: Option<usize>,
     ports: SmallVec<[u16; 4]>,
@@ -145,7 +144,6 @@ impl Routing {
                 .filter(|p| !p.boundary.deny.is_empty())
                 .map(|p| (PeerKey::of(p.fqdn.as_str()), p.boundary.deny.clone()))
                 .collect(),
-            fqdn: boxed(&node.fqdn),
             default_pool,
             ports,
             addresses: faces.addresses.clone(),
@@ -178,10 +176,25 @@ impl Routing {
         meaning.own || meaning.home
     }
 
-    /// Whether a URI names this node itself rather than a domain that it serves.
+    /// Whether a URI names this node itself, be the name a home domain as well or not: some partners (Teams) call users
+    /// at the FQDN that they dial.
     pub(crate) fn is_node(&self, uri: &Uri<'_>, local: SocketAddr) -> bool {
-        // The FQDN names the node even where it is a home domain too, as some partners dial it.
-        self.is_own(uri, local) && (!self.is_home(&uri.host) || uri.host.is_name(&self.fqdn))
+        self.is_own(uri, local) && (!self.is_home(&uri.host) || self.is_own_name(&uri.host))
+    }
+
+    /// Whether the host is a name of this node or an address of it, whatever the port.
+    pub(crate) fn is_ours(&self, host: &Host<'_>, local: SocketAddr) -> bool {
+        match host.ip() {
+            Some(ip) => {
+                local.ip() == ip
+                    || self.addresses.iter().any(|a| a.ip() == ip)
+                    || self.is_own_name(host)
+            }
+            None => {
+                let meaning = self.meaning(host);
+                meaning.own || meaning.home
+            }
+        }
     }
 
     /// Whether the host is a name of this node.

@@ -11,6 +11,11 @@ use smallvec::SmallVec;
 const MAC: usize = 16;
 /// The longest token before encoding: version and kind, key id, run, two legs, To hash, MAC.
 const LONGEST: usize = 1 + 1 + 4 + 9 + 9 + 4 + MAC;
+/// The lengths before encoding: of a dialog's token, and of a flow's.
+const LENGTHS: [(u8, usize); 2] = [
+    (kind_octet(b'd'), LONGEST),
+    (kind_octet(b'f'), 1 + 1 + 4 + 8 + MAC),
+];
 /// The longest token as text.
 const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
 const VERSION: u8 = 1;
@@ -57,7 +62,9 @@ pub(crate) enum Token {
 /// Why a user part is no token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TokenFault {
-    /// Not signed by any of our keys, or altered.
+    /// Not of a token's form: a user part like any other.
+    Foreign,
+    /// Of a token's form, but not signed by any of our keys, or altered.
     Forged,
     /// Genuine, but its flow belongs to an earlier run of this node.
     EarlierRun,
@@ -143,13 +150,20 @@ impl TokenBox {
     /// What a user part says, if one of our keys signed it for this Call-ID.
     pub(crate) fn open(&self, text: &[u8], call_id: &[u8]) -> Result<Token, TokenFault> {
         if text.len() > LONGEST_TEXT {
-            return Err(TokenFault::Forged);
+            return Err(TokenFault::Foreign);
         }
         let mut buffer = [0u8; LONGEST_TEXT];
         let length = URL_SAFE_NO_PAD
             .decode_slice(text, &mut buffer)
-            .map_err(|_| TokenFault::Forged)?;
-        let raw = buffer.get(..length).ok_or(TokenFault::Forged)?;
+            .map_err(|_| TokenFault::Foreign)?;
+        let raw = buffer.get(..length).ok_or(TokenFault::Foreign)?;
+        let first = raw.first().copied();
+        if !LENGTHS
+            .iter()
+            .any(|(kind, long)| first == Some(*kind) && length == *long)
+        {
+            return Err(TokenFault::Foreign);
+        }
         let split = raw.len().checked_sub(MAC).ok_or(TokenFault::Forged)?;
         let (signed, mac) = raw.split_at_checked(split).ok_or(TokenFault::Forged)?;
         let mut fields = Fields(signed);
@@ -241,7 +255,7 @@ fn dead(leg: TokenLeg) -> TokenLeg {
     }
 }
 
-fn kind_octet(kind: u8) -> u8 {
+const fn kind_octet(kind: u8) -> u8 {
     kind ^ (VERSION << 7)
 }
 
@@ -333,16 +347,32 @@ mod tests {
         for position in 0..text.len() {
             let mut forged = text.clone();
             forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
-            assert_eq!(
-                tokens.open(&forged, b"call-1"),
-                Err(TokenFault::Forged),
-                "at {position}"
+            // An octet of its form that is altered makes it a user part like any other.
+            let fault = tokens.open(&forged, b"call-1");
+            assert!(
+                matches!(fault, Err(TokenFault::Forged | TokenFault::Foreign)),
+                "at {position}: {fault:?}"
             );
             assert_eq!(
                 tokens.open(&text[..position], b"call-1"),
-                Err(TokenFault::Forged)
+                Err(TokenFault::Foreign)
             );
         }
+    }
+
+    #[test]
+    fn a_user_part_that_has_not_the_form_of_a_token_is_foreign_and_not_forged() {
+        let tokens = boxed(&[], 7);
+        let long = "A".repeat(LONGEST_TEXT);
+        for user in ["", "alice", "+4930123", "h.AAAA", "a%40b", &long] {
+            assert_eq!(
+                tokens.open(user.as_bytes(), b"c"),
+                Err(TokenFault::Foreign),
+                "{user}"
+            );
+        }
+        let other = boxed(&[(1, [5; 32])], 7).flow(LinkId::new(0, 1, 1));
+        assert_eq!(tokens.open(&other, b"c"), Err(TokenFault::Forged));
     }
 
     #[test]

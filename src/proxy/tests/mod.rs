@@ -3,6 +3,7 @@
 mod answers;
 mod boundary;
 mod dialogs;
+mod equals;
 mod failover;
 mod field_profiles;
 mod flows;
@@ -13,6 +14,7 @@ mod message_policy;
 mod methods;
 mod model;
 mod noise;
+mod own_names;
 mod pools;
 mod responses;
 mod seeds;

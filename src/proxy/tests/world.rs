@@ -1,5 +1,5 @@
 //! A world for the core: peers, clients and shards without sockets, and a clock that jumps.
-use crate::lab::pki::Authority;
+use crate::lab::pki::{Authority, LeafSpec};
 use crate::observe::Event;
 use crate::proxy::{
     Action, Actions, Core, CoreSetup, Faces, HealthBoard, Identity, LinkEvent, LinkId, Origin,
@@ -24,6 +24,12 @@ pub(super) const NODE: &str = "edge01.contoso.test";
 pub(super) const FE01: &str = "fe01.contoso.test";
 pub(super) const FE02: &str = "fe02.contoso.test";
 pub(super) const PARTNER: &str = "edge.fabrikam.test";
+/// Three entries that grant the same and that one certificate stands for.
+pub(super) const TEAMS: [&str; 3] = [
+    "sip.pstnhub.microsoft.com",
+    "sip2.pstnhub.microsoft.com",
+    "sip3.pstnhub.microsoft.com",
+];
 
 struct Pki {
     anchor: CertificateDer<'static>,
@@ -35,10 +41,16 @@ fn pki() -> &'static Pki {
     static PKI: OnceLock<Pki> = OnceLock::new();
     PKI.get_or_init(|| {
         let ca = Authority::root("core test CA").unwrap();
-        let chains = [FE01, FE02, PARTNER]
+        let mut chains = [FE01, FE02, PARTNER]
             .into_iter()
             .map(|n| (n, ca.server(n).unwrap().chain))
             .collect::<HashMap<_, _>>();
+        let shared = LeafSpec {
+            dns: TEAMS.map(str::to_owned).to_vec(),
+            ..LeafSpec::server(TEAMS[0])
+        };
+        let shared = ca.issue(&shared).unwrap().chain;
+        chains.extend(TEAMS.map(|n| (n, shared.clone())));
         let edge = ca.server(NODE).unwrap();
         Pki {
             anchor: ca.certificate().clone(),
@@ -141,6 +153,34 @@ pub(super) fn topology() -> Topology {
         warnings: Vec::new(),
         files: Vec::new(),
     }
+}
+
+/// As Teams Direct Routing is set up: the node's FQDN is a home domain, and one pool of three names is the partner.
+pub(super) fn teams() -> Topology {
+    let mut topology = topology();
+    let fqdn = topology.node.fqdn.clone();
+    topology.node.domains.push(fqdn.clone());
+    topology.pools[0].domains.push(fqdn);
+    let domains: Vec<DnsName> = TEAMS.iter().map(|n| name(n)).collect();
+    let mut pool = topology.pools[1].clone();
+    pool.domains = domains.clone();
+    pool.peers.clear();
+    for fqdn in &domains {
+        let at = topology.peers.len();
+        pool.peers.push((PeerRef(at as _), 1));
+        topology.peers.push(Peer {
+            fqdn: fqdn.clone(),
+            domains: domains.clone(),
+            assert_identity: true,
+            boundary: PeerBoundary {
+                sips: false,
+                ..PeerBoundary::standard(FieldTrust::of_peer(true))
+            },
+            ..topology.peers[2].clone()
+        });
+    }
+    topology.pools.push(pool);
+    topology
 }
 
 /// A generation of this topology.
@@ -272,6 +312,17 @@ impl World {
     pub(super) fn peer_in(&mut self, shard: u8, fqdn: &str) -> LinkId {
         let id = self.peer_id(fqdn);
         self.link(shard, Identity::Peer(id))
+    }
+    /// A connection that we have made to a listed peer comes up in shard 0.
+    pub(super) fn dialled(&mut self, fqdn: &str) -> LinkId {
+        let presented = Presented {
+            chain: pki().chains.get(fqdn).unwrap(),
+            expected: self.generation.topology().peer_by_fqdn(fqdn),
+            staple: None,
+        };
+        let (way, at) = (Direction::Outbound, UnixTime::now());
+        let id = decide(&presented, way, &self.generation, at).unwrap();
+        self.link(0, Identity::Peer(id))
     }
     pub(super) fn client(&mut self) -> LinkId {
         self.client_in(0)
