@@ -3,7 +3,7 @@ use super::context::Attempt;
 use super::links::{Party, Sense};
 use super::routing::Hop;
 use super::transaction::{InviteServer, Letter, Server, T64};
-use super::{Action, Actions, Core, LinkId, Origin, Reason, tag_text};
+use super::{Action, Actions, Core, LinkId, Origin, Reason, keep_alive, tag_text};
 use crate::observe::{Event, RequestEvent};
 use crate::sip::{Extra, HeaderName, Message, Method, StartLine, write_reply};
 use smallvec::SmallVec;
@@ -30,7 +30,7 @@ impl Refusal {
 }
 
 impl Core {
-    /// Answers a request that gets no context. An ACK is never answered (RFC 3261 §17.1).
+    /// Answers a request that gets no context. An ACK is never answered (RFC 3261 §17.1), a BENOTIFY neither.
     pub(super) fn refuse(
         &mut self,
         from: &Origin,
@@ -47,8 +47,11 @@ impl Core {
         if method == Method::Ack {
             return self.drop_message(from, party, Reason::AckRefused, out);
         }
-        let tag = self.stateless_tag(party, message);
-        self.answer_stateless(from, party, message, reason, tag, out);
+        let is_answered = !method.is_unanswered();
+        if is_answered {
+            let tag = self.stateless_tag(party, message);
+            self.answer_stateless(from, party, message, reason, tag, out);
+        }
         self.log_request(
             method_of(message),
             message.call_id().unwrap_or_default(),
@@ -56,7 +59,7 @@ impl Core {
             from.remote,
             None,
             Some(reason),
-            Some(reason.status()),
+            is_answered.then(|| reason.status()),
             Duration::ZERO,
             out,
         );
@@ -152,12 +155,17 @@ impl Core {
         out: &mut Actions,
     ) {
         let start = out.bytes.len();
+        let mut extras: SmallVec<[Extra<'_>; 2]> = SmallVec::new();
+        extras.push(Extra::Allow(ALLOW));
+        if keep_alive::is_offered(message) {
+            extras.push(Extra::KeepAlive(keep_alive::interval(&self.limits)));
+        }
         write_reply(
             message,
             from.remote,
             200,
             Some(&tag_text(key as u64)),
-            &[Extra::Allow(ALLOW)],
+            &extras,
             &mut out.bytes,
         );
         self.send_up(from.link, party, start, out);

@@ -97,7 +97,7 @@ impl Core {
             Party::Peer(key) => TokenLeg::Peer(key),
             Party::Client(link) => TokenLeg::Flow(link),
         };
-        self.forward_ack(
+        self.forward_stateless(
             message,
             &request.via,
             &plan,
@@ -105,6 +105,7 @@ impl Core {
             caller,
             from.remote,
             hop,
+            None,
             out,
         )
     }

@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) strip: HeaderSet,
     /// What its sender asks to withhold (RFC 3323, RFC 3325 §7).
     pub(crate) privacy: Privacy,
+    /// Whether its sender asks to keep the connection by keep-alives between hops (`ms-keep-alive`).
+    pub(crate) keep_alive: bool,
     /// Hash of the routing input, for our branch (RFC 5393 §4.2.1).
     pub(crate) loop_hash: u32,
     /// Hash of the To host, for the token.

@@ -78,7 +78,7 @@ impl Core {
     }
 
     /// What the requests of one dialog share, where peers have several connections.
-    fn spread(&self, message: &Message<'_>) -> u64 {
+    pub(super) fn spread(&self, message: &Message<'_>) -> u64 {
         if !self.links.several {
             return 0;
         }
@@ -251,9 +251,13 @@ impl Core {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what on_ack has read already")]
-    /// Forwards an ACK for a 2xx: no transaction, no answer, a branch of its own (RFC 3261 §16.7, last paragraphs).
-    pub(super) fn forward_ack(
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what its callers have read already"
+    )]
+    /// Forwards an ACK for a 2xx, or a BENOTIFY, on `preferred` if it lives: no transaction, no answer, a branch of its
+    /// own (RFC 3261 §16.7, last paragraphs).
+    pub(super) fn forward_stateless(
         &mut self,
         message: &Message<'_>,
         via: &Via<'_>,
@@ -262,6 +266,7 @@ impl Core {
         caller: TokenLeg,
         remote: std::net::SocketAddr,
         hop: Hop,
+        preferred: Option<LinkId>,
         out: &mut Actions,
     ) -> Result<(), Reason> {
         let nonce = self.nonce();
@@ -303,7 +308,7 @@ impl Core {
         {
             hiding.hide(start, &mut out.bytes);
         }
-        self.send_down(hop, None, start, Sense::Always, out)
+        self.send_down(hop, preferred, start, Sense::Always, out)
     }
 
     /// Sends octets that belong to something already under way: on the link it runs on, else on any link of that

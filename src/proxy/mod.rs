@@ -14,6 +14,7 @@
 //! | `forward` | §16.6: the edits of a forwarded request, attempts one after the other |
 //! | `response` | §16.7: responses on their way back |
 //! | `cancel` | §16.10 and §17.1.1.3: CANCEL and ACK |
+//! | `best_effort`, `keep_alive` | what Lync adds: BENOTIFY, and keep-alives that two hops agree on |
 //! | `answer` | §8.2.6: what we answer ourselves, and the log line of a request |
 //! | `link_events` | connections that come, go, fill up or lose their trust |
 //! | `deadline` | §16.8 and §17: timers |
@@ -22,6 +23,7 @@
 
 mod action;
 mod answer;
+mod best_effort;
 mod boundary;
 mod branch;
 mod cancel;
@@ -30,6 +32,7 @@ mod deadline;
 mod forward;
 mod health;
 mod hiding;
+mod keep_alive;
 mod link_events;
 mod links;
 mod parsed;

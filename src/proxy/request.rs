@@ -12,13 +12,14 @@ use super::token::Token;
 use super::transaction::{
     Deadlines, InviteServer, Letter, NonInviteServer, Server, T64, TRYING, TRYING_NON_INVITE,
 };
-use super::{Action, Actions, Core, Origin, Reason};
+use super::{Action, Actions, Core, Origin, Reason, keep_alive};
 use crate::sip::{Address, HeaderName, Message, Method, Scheme, Via};
 use std::hash::Hasher as _;
 use std::time::Instant;
 
-/// Option tags in Proxy-Require that this proxy supports: none is asked of a proxy by the extensions it implements.
-const PROXY_EXTENSIONS: [&[u8]; 0] = [];
+/// Option tags in Proxy-Require that this proxy supports. `ms-benotify` stands in every SUBSCRIBE of a Lync client: whoever
+/// is on the way must not wait for an answer to BENOTIFY (MS-SIP §3.5.1.1).
+const PROXY_EXTENSIONS: [&[u8]; 1] = [b"ms-benotify"];
 
 impl Core {
     pub(super) fn on_request(
@@ -60,6 +61,9 @@ impl Core {
                 let refusal = Refusal::new(Reason::NegotiateUnsupported);
                 return self.refuse(from, party, message, &refusal, now, out);
             }
+            Method::Other(_) if method.is_best_effort() => {
+                return self.on_best_effort(from, party, message, &request, now, out);
+            }
             Method::Other(_) => {}
         }
         if let Some(slot) = self.contexts.by_key(key) {
@@ -76,7 +80,7 @@ impl Core {
     }
 
     /// The order of RFC 3261 §16.3, then §16.4 and the policy.
-    fn admit<'a>(
+    pub(super) fn admit<'a>(
         &mut self,
         from: &Origin,
         party: Party,
@@ -258,6 +262,7 @@ impl Core {
             outbound: path && is_outbound_registration(message),
             strip: self.stripped_from(party, message),
             privacy: Privacy::read(message),
+            keep_alive: keep_alive::is_offered(message),
             loop_hash,
             to_host,
         })
@@ -434,7 +439,7 @@ impl Core {
 }
 
 /// What becomes of a request that may pass.
-enum Admitted {
+pub(super) enum Admitted {
     Forward(Plan, Hops),
     AnswerOptions,
 }
@@ -446,7 +451,9 @@ fn unsupported_extension(message: &Message<'_>) -> Result<bool, Refusal> {
     }
     for tag in message.values(HeaderName::ProxyRequire) {
         let tag = tag.map_err(|_| Refusal::new(Reason::MalformedRequest))?;
-        if !PROXY_EXTENSIONS.contains(&tag) {
+        // Option tags are tokens, which are compared without case (RFC 3261 §7.3.1).
+        let is_known = PROXY_EXTENSIONS.iter().any(|t| t.eq_ignore_ascii_case(tag));
+        if !is_known {
             return Ok(true);
         }
     }

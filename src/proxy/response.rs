@@ -10,7 +10,7 @@ use super::routing::Hop;
 use super::transaction::{
     Client, Heard, InviteServer, Letter, NonInviteServer, Server, T64, TIMER_C,
 };
-use super::{Action, Actions, Core, Origin, Reason};
+use super::{Action, Actions, Core, Origin, Reason, keep_alive};
 use crate::sip::{Edits, Message, Method, StartLine};
 use std::time::{Duration, Instant};
 
@@ -63,8 +63,11 @@ impl Core {
             return;
         }
         let Some(context) = self.contexts.by_branch(branch.key) else {
-            // A 200 to our CANCEL often comes after the 487 that ended the branch.
-            if cseq_method != Some(Method::Cancel) {
+            // A 200 to our CANCEL often comes after the 487 that ended the branch, and an answer to a BENOTIFY is to be
+            // ignored (MS-SIP §3.5.5.3).
+            let is_expected =
+                |method: Method<'_>| method == Method::Cancel || method.is_best_effort();
+            if !cseq_method.is_some_and(is_expected) {
                 self.drop_message(from, party, Reason::ResponseUnmatched, out);
             }
             return;
@@ -225,6 +228,9 @@ impl Core {
         let mut edits = Edits::new(message);
         edits.pop_via();
         edits.strip_all(stripped(from, &to, Privacy::read(message)));
+        if context.plan.keep_alive && (200..300).contains(&status) {
+            edits.insert_keep_alive(keep_alive::interval(&self.limits));
+        }
         edits.write(&mut out.bytes);
         if let Party::Peer(peer) = origin
             && let Some(hiding) = Hiding::of(

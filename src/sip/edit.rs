@@ -60,6 +60,8 @@ enum Piece<'m> {
     Number(u8),
     /// `X-Sipward-Peer: name`.
     PeerName(&'m str),
+    /// `ms-keep-alive`, seconds.
+    KeepAlive(u32),
 }
 
 /// Received octets and what is written for them.
@@ -174,6 +176,12 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.inserted.push(Piece::PeerName(name));
     }
 
+    /// Puts our answer to `ms-keep-alive` in ([`super::Extra::KeepAlive`]); the received ones stay unless they are
+    /// stripped.
+    pub fn insert_keep_alive(&mut self, seconds: u32) {
+        self.inserted.push(Piece::KeepAlive(seconds));
+    }
+
     /// Writes the edited message to the end of `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         let bytes = self.message.bytes();
@@ -278,7 +286,8 @@ impl<'m, 'a> Edits<'m, 'a> {
             | Piece::Octets(_)
             | Piece::NumberLine(..)
             | Piece::Number(_)
-            | Piece::PeerName(_) => None,
+            | Piece::PeerName(_)
+            | Piece::KeepAlive(_) => None,
         };
         found.unwrap_or_else(|| self.default_place())
     }
@@ -305,6 +314,7 @@ impl Piece<'_> {
             Self::Octets(text) | Self::Above(_, text) | Self::Below(_, text) => text.len(),
             Self::PeerName(name) => name.len(),
             Self::Stamp(_) | Self::NumberLine(..) | Self::Number(_) => 16,
+            Self::KeepAlive(_) => 32,
         }
     }
 
@@ -336,6 +346,7 @@ impl Piece<'_> {
                 out.extend_from_slice(name.as_bytes());
                 out.extend_from_slice(b"\r\n");
             }
+            Self::KeepAlive(seconds) => write_keep_alive(seconds, out),
         }
     }
 }
@@ -411,6 +422,13 @@ pub(super) fn write_stamp(stamp: Stamp, out: &mut Vec<u8>) {
             write_ip(address, out);
         }
     }
+}
+
+/// The answer of a server that keeps connections by what is sent between two hops (MS-CONMGMT §2.2.1).
+pub(super) fn write_keep_alive(seconds: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"ms-keep-alive: UAS; tcp=no; hop-hop=yes; end-end=no; timeout=");
+    write_decimal(u64::from(seconds), out);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// A Via line of ours.

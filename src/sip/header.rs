@@ -89,6 +89,7 @@ header_names! {
     PUserDatabase "P-User-Database";
     PEarlyMedia "P-Early-Media";
     PeerName "X-Sipward-Peer";
+    MsKeepAlive "ms-keep-alive";
     PrivateP "P-*";
     PrivateMs "ms-*";
 }
@@ -404,7 +405,7 @@ mod tests {
             (&b"p-charging-function-addresses2"[..], HeaderName::PrivateP),
             (b"P-DCS-Billing-Info", HeaderName::PrivateP),
             (b"P-", HeaderName::PrivateP),
-            (b"Ms-Keep-Alive", HeaderName::PrivateMs),
+            (b"Ms-Keep-Alive2", HeaderName::PrivateMs),
             (b"x-ms-skypechain", HeaderName::PrivateMs),
             (b"MS-Conversation-ID", HeaderName::PrivateMs),
         ] {

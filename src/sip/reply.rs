@@ -3,7 +3,7 @@
 use super::digits::write_decimal;
 use super::edit::{self, Kept, keep_values};
 use super::grammar::cut;
-use super::{Address, HeaderName, Message, Method, StartLine, ViaParams, stamp, status};
+use super::{Address, HeaderName, Message, StartLine, ViaParams, stamp, status};
 use std::net::SocketAddr;
 
 /// A field that an answer of ours may carry besides the copied ones.
@@ -24,6 +24,8 @@ pub enum Extra<'x> {
     RetryAfter(u32),
     /// `Allow` with this value.
     Allow(&'x str),
+    /// `ms-keep-alive`: that the connection is kept by messages or keep-alives at least so often, in seconds.
+    KeepAlive(u32),
 }
 
 /// Writes an answer to `request`: Via (stamped with `source` as in `Edits::stamp_top_via`), From, To (with `to_tag`
@@ -58,7 +60,7 @@ pub fn write_reply(
 }
 
 /// Best-effort answer to a request whose framing is broken, from its head alone. Gives `false`, and writes nothing,
-/// when it is no request, is an ACK, or a field that must be copied is missing.
+/// when it is no request, is never answered (ACK, BENOTIFY), or a field that must be copied is missing.
 ///
 /// The head may end anywhere: what stands behind its last line end is left out. Bare LF in it is taken for a line end;
 /// with a bare CR there is no answer.
@@ -81,7 +83,7 @@ pub fn write_unframed_reply(
         return false;
     };
     let is_answerable = match request.start() {
-        StartLine::Request { method, .. } => method != Method::Ack,
+        StartLine::Request { method, .. } => !method.is_unanswered(),
         StartLine::Response { .. } => false,
     };
     if !is_answerable || !COPIED.iter().all(|&name| request.has(name)) {
@@ -288,6 +290,7 @@ fn write_extra(extra: &Extra<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(b"Allow: ");
             out.extend_from_slice(value.as_bytes());
         }
+        Extra::KeepAlive(seconds) => return edit::write_keep_alive(seconds, out),
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -32,6 +32,19 @@ macro_rules! methods {
     };
 }
 
+impl Method<'_> {
+    /// Whether requests of this method are never answered: ACK (RFC 3261 §17.1), and BENOTIFY, Lync's NOTIFY whose
+    /// answer is ignored should one come (MS-SIP §3.5.5.3).
+    pub fn is_unanswered(self) -> bool {
+        self == Self::Ack || self.is_best_effort()
+    }
+
+    /// Whether it is BENOTIFY.
+    pub fn is_best_effort(self) -> bool {
+        self == Method::Other(b"BENOTIFY")
+    }
+}
+
 methods! {
     Invite b"INVITE";
     Ack b"ACK";

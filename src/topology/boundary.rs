@@ -186,9 +186,10 @@ pub(super) const WORDS: &[&str] = NAMES;
 impl FieldRules {
     /// The defaults.
     pub fn standard(trust: FieldTrust) -> Self {
-        // Only this node says who the sender is.
+        // Only this node says who the sender is, and what is agreed on a connection is for its two ends (MS-CONMGMT).
         let mut rules = Self {
-            strip_in: HeaderSet::of(HeaderName::PeerName),
+            strip_in: HeaderSet::of(HeaderName::PeerName)
+                .with(HeaderSet::of(HeaderName::MsKeepAlive)),
             ..Self::default()
         };
         for row in ROWS {
@@ -403,13 +404,14 @@ mod tests {
     }
 
     #[test]
-    fn only_this_node_says_the_peers_name() {
+    fn nobody_else_says_the_peers_name_or_what_another_connection_has_agreed_on() {
+        let ours = HeaderSet::of(HeaderName::PeerName).with(HeaderSet::of(HeaderName::MsKeepAlive));
         for trust in [FieldTrust::Client, FieldTrust::Outside, FieldTrust::Inside] {
             let rules = FieldRules::standard(trust);
-            assert!(rules.strip_in.has(HeaderName::PeerName));
+            assert_eq!(rules.strip_in.both(ours), ours);
         }
         let inside = FieldRules::standard(FieldTrust::Inside);
-        assert_eq!(inside.strip_in, HeaderSet::of(HeaderName::PeerName));
+        assert_eq!(inside.strip_in, ours);
         assert!(inside.strip_out.is_empty() && inside.strip_private.is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! What Skype for Business, Lync and Teams do that no other server does.
 use super::world::*;
+use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::DnsName;
 
 const EVE: &str = "<sip:eve@fabrikam.test>;tag=a";
@@ -209,38 +210,178 @@ fn a_node_whose_fqdn_is_a_home_domain_answers_pings_and_relays_calls() {
     );
 }
 
-/// The keep-alives themselves are the connection's affair; the field that agrees on them is one of `ms-*`.
+/// MS-CONMGMT: what is agreed on for one connection is for its two ends.
+const OFFER: &str = "Ms-Keep-Alive: UAC;hop-hop=yes\n";
+const TAKEN: &str = "ms-keep-alive: UAS; tcp=no; hop-hop=yes; end-end=no; timeout=300";
+
+fn register(more: &str) -> Request<'_> {
+    Request {
+        method: "REGISTER",
+        uri: "sip:contoso.test",
+        to: "<sip:alice@contoso.test>",
+        more,
+        ..Request::default()
+    }
+}
+
 #[test]
-fn ms_keep_alive_passes_from_home_to_client_only_and_is_no_matter_to_negotiate() {
+fn ms_keep_alive_is_agreed_on_with_the_next_hop_and_goes_no_further() {
     let mut w = World::new();
-    let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
-    w.send(
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.ask(client, register(OFFER));
+    let asked = w.expect(home, "REGISTER");
+    assert_eq!(field(&asked, "Ms-Keep-Alive"), None);
+    // A challenge agrees on nothing.
+    w.send(home, &answer(&asked, "401 Unauthorized", ""));
+    let challenge = w.expect(client, "SIP/2.0 401");
+    assert_eq!(field(&challenge, "ms-keep-alive"), None);
+    w.ask(
         client,
-        &Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            to: "<sip:alice@contoso.test>",
-            more: "Ms-Keep-Alive: UAC;hop-hop=yes\n",
-            ..Request::default()
-        }
-        .to_string(),
+        Request {
+            branch: "z9hG4bK2",
+            ..register(OFFER)
+        },
     );
-    let register = w.expect(home, "REGISTER");
-    assert_eq!(field(&register, "Ms-Keep-Alive"), None);
-    let offer = "ms-keep-alive: UAS; tcp=no; hop-hop=yes; end-end=no; timeout=300";
-    w.send(home, &answer(&register, "200 OK", &format!("{offer}\n")));
+    let asked = w.expect(home, "REGISTER");
+    // What the server says of its connection to us is not for the client's connection.
+    let theirs = "ms-keep-alive: UAS;hop-hop=yes;timeout=7\n";
+    w.send(home, &answer(&asked, "200 OK", theirs));
     let ok = w.expect(client, "SIP/2.0 200");
-    assert!(ok.contains(&format!("\r\n{offer}\r\n")), "{ok}");
-    w.send(
+    assert_eq!(fields(&ok, "ms-keep-alive").len(), 1, "{ok}");
+    assert!(ok.contains(&format!("\r\n{TAKEN}\r\n")), "{ok}");
+    // Who asks for nothing is told nothing.
+    w.ask(
+        client,
+        Request {
+            branch: "z9hG4bK3",
+            ..register("")
+        },
+    );
+    let asked = w.expect(home, "REGISTER");
+    w.send(home, &answer(&asked, "200 OK", theirs));
+    let ok = w.expect(client, "SIP/2.0 200");
+    assert_eq!(field(&ok, "ms-keep-alive"), None);
+}
+
+#[test]
+fn only_a_whole_offer_of_keep_alives_between_hops_is_taken() {
+    for (more, taken) in [
+        ("ms-keep-alive: UAC;hop-hop=yes\n", true),
+        ("MS-KEEP-ALIVE: uac ; TCP=no ; HOP-HOP = YES\n", true),
+        ("ms-keep-alive: UAC;end-end=yes;hop-hop=yes;x\n", true),
+        ("ms-keep-alive: UAC\n", false),
+        ("ms-keep-alive: UAC;hop-hop=no\n", false),
+        ("ms-keep-alive: UAC;hop-hop\n", false),
+        ("ms-keep-alive: UAS;hop-hop=yes\n", false),
+        ("ms-keep-alive: hop-hop=yes\n", false),
+        ("ms-keep-alive: ;;=;=yes\n", false),
+        ("ms-keep-alive:\n", false),
+        (
+            "ms-keep-alive: UAC;hop-hop=yes\nms-keep-alive: UAC;hop-hop=yes\n",
+            false,
+        ),
+    ] {
+        let mut w = World::new();
+        let (client, home) = (w.client(), w.peer(FE01));
+        w.ask(client, register(more));
+        let asked = w.expect(home, "REGISTER");
+        assert_eq!(field(&asked, "ms-keep-alive"), None, "{more}");
+        w.send(home, &answer(&asked, "200 OK", ""));
+        let ok = w.expect(client, "SIP/2.0 200");
+        assert_eq!(field(&ok, "ms-keep-alive").is_some(), taken, "{more}");
+    }
+}
+
+/// Whatever the fields of `ms-` are allowed to do, this one is not theirs.
+#[test]
+fn no_list_of_fields_lets_ms_keep_alive_through_in_either_direction() {
+    let mut topology = topology();
+    let ms = HeaderSet::of(HeaderName::PrivateMs);
+    let clients = &mut topology.boundary.clients;
+    clients.strip_in = clients.strip_in.without(ms);
+    for peer in &mut topology.peers {
+        let fields = &mut peer.boundary.fields;
+        fields.strip_in = fields.strip_in.without(ms);
+        fields.strip_out = fields.strip_out.without(ms);
+    }
+    let mut w = World::with(topology, 1);
+    let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
+    let more = "ms-keep-alive: UAC;hop-hop=yes\nms-conversation-id: 1\n";
+    let to_partner = "sip:x@fabrikam.test";
+    for (from, to, uri, sender) in [
+        (
+            client,
+            home,
+            "sip:bob@contoso.test",
+            "<sip:alice@contoso.test>;tag=a",
+        ),
+        (home, partner, to_partner, "<sip:alice@contoso.test>;tag=a"),
+        (partner, home, "sip:bob@contoso.test", EVE),
+    ] {
+        w.ask(
+            from,
+            Request {
+                method: "MESSAGE",
+                uri,
+                from: sender,
+                more,
+                ..Request::default()
+            },
+        );
+        let got = w.expect(to, "MESSAGE");
+        assert_eq!(field(&got, "ms-keep-alive"), None);
+        assert_eq!(field(&got, "ms-conversation-id"), Some("1"));
+        w.send(
+            to,
+            &answer(&got, "200 OK", "ms-keep-alive: UAS;hop-hop=yes;timeout=9\n"),
+        );
+        let ok = w.expect(from, "SIP/2.0 200");
+        assert_eq!(fields(&ok, "ms-keep-alive").len(), 1, "{ok}");
+        assert!(ok.contains(TAKEN), "{ok}");
+    }
+}
+
+/// A connection is not closed before the time that was said, with a transaction's time to spare.
+#[test]
+fn the_time_that_is_said_fits_the_time_after_which_a_silent_client_is_closed() {
+    for (idle, said) in [(900, 300), (332, 300), (300, 268), (60, 30), (2, 1), (1, 1)] {
+        let mut topology = topology();
+        topology.limits.client_idle = std::time::Duration::from_secs(idle);
+        let mut w = World::with(topology, 1);
+        let home = w.peer(FE01);
+        // Asked of this node itself, by a server that made the connection.
+        w.ask(
+            home,
+            Request {
+                method: "OPTIONS",
+                uri: "sip:edge01.contoso.test",
+                more: OFFER,
+                ..Request::default()
+            },
+        );
+        let ok = w.expect(home, "SIP/2.0 200");
+        assert!(
+            field(&ok, "ms-keep-alive")
+                .unwrap()
+                .ends_with(&format!("timeout={said}")),
+            "{ok}"
+        );
+    }
+}
+
+#[test]
+fn a_refused_negotiate_agrees_on_nothing() {
+    let mut w = World::new();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    w.ask(
         partner,
-        &Request {
+        Request {
             method: "NEGOTIATE",
             uri: "sip:edge01.contoso.test:5061",
             from: EVE,
-            more: "Ms-Keep-Alive: UAC;hop-hop=yes\n",
+            more: OFFER,
             ..Request::default()
-        }
-        .to_string(),
+        },
     );
     let answer = w.expect(partner, "SIP/2.0 405");
     assert_eq!(field(&answer, "Ms-Keep-Alive"), None);

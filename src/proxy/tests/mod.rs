@@ -1,6 +1,7 @@
 //! The core without sockets or clocks, filed by what it proves.
 
 mod answers;
+mod best_effort;
 mod boundary;
 mod dialogs;
 mod equals;

@@ -1,0 +1,105 @@
+//! BENOTIFY (MS-SIP §3.5): a NOTIFY of Lync that nobody answers. It is judged and forwarded like any request, and leaves
+//! nothing behind: no transaction that waits, no 100, no refusal, no silence that counts against who was asked.
+use super::links::{Party, Pick};
+use super::parsed::Parsed;
+use super::request::Admitted;
+use super::routing::{Hop, Hops};
+use super::token::TokenLeg;
+use super::{Actions, Core, LinkId, Origin, Reason};
+use crate::sip::Message;
+use std::time::Instant;
+
+/// Where a request goes for which nothing may be kept.
+enum Way {
+    /// On this connection.
+    Now(Hop, Option<LinkId>),
+    /// Once this peer has a connection.
+    Later(Hop),
+}
+
+impl Core {
+    /// A request that is never answered.
+    pub(super) fn on_best_effort<'a>(
+        &mut self,
+        from: &Origin,
+        party: Party,
+        message: &Message<'a>,
+        request: &Parsed<'a>,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let (plan, hops) = match self.admit(from, party, message, request, now) {
+            Ok(Admitted::Forward(plan, hops)) => (plan, hops),
+            // For an OPTIONS alone.
+            Ok(Admitted::AnswerOptions) => return,
+            Err(refusal) => return self.refuse(from, party, message, &refusal, now, out),
+        };
+        let way = self.way(&hops, plan.in_dialog, self.spread(message), now);
+        let caller = match party {
+            Party::Peer(key) => TokenLeg::Peer(key),
+            Party::Client(link) => TokenLeg::Flow(link),
+        };
+        let sent = way.and_then(|way| {
+            let (hop, link) = match way {
+                Way::Now(hop, link) => (hop, link),
+                Way::Later(hop) => (hop, None),
+            };
+            self.forward_stateless(
+                message,
+                &request.via,
+                &plan,
+                party,
+                caller,
+                from.remote,
+                hop,
+                link,
+                out,
+            )
+        });
+        if let Err(reason) = sent {
+            self.drop_message(from, party, reason, out);
+        }
+    }
+
+    /// The first target that can be reached at once, else the first that may be waited for.
+    fn way(&self, hops: &Hops, in_dialog: bool, spread: u64, now: Instant) -> Result<Way, Reason> {
+        let mut failed = Reason::NoRoute;
+        let mut later = None;
+        for &hop in hops {
+            if !in_dialog && self.links.is_held(hop, now) {
+                failed = Reason::PeerHeldOff;
+                continue;
+            }
+            let key = match hop {
+                Hop::Flow(link) => match self.links.get(link) {
+                    Some(found) if found.full => {
+                        failed = Reason::PeerCongested;
+                        continue;
+                    }
+                    Some(_) | None => return Ok(Way::Now(hop, None)),
+                },
+                Hop::Peer(key) => key,
+            };
+            match self.links.for_requests(key, spread) {
+                Pick::Link(link) => return Ok(Way::Now(hop, Some(link))),
+                Pick::Full => failed = Reason::PeerCongested,
+                Pick::None => {
+                    // Half of the room stays for what ends calls: ACK, CANCEL and responses.
+                    let room = self.limits.connect_queue / 2;
+                    failed = match self.links.peer(key) {
+                        Some(peer) if peer.down_until.is_some_and(|until| until > now) => {
+                            Reason::PeerUnreachable
+                        }
+                        Some(peer) if peer.mail.len() >= room => Reason::ConnectQueueFull,
+                        Some(_) => {
+                            later = later.or(Some(hop));
+                            continue;
+                        }
+                        None => Reason::PeerWithdrawn,
+                    };
+                }
+            }
+        }
+        later.map(Way::Later).ok_or(failed)
+    }
+}
