@@ -14,8 +14,8 @@ pub(crate) struct Desk {
 
 /// What the topology of one case holds.
 pub(crate) struct Setting<'s> {
-    /// The peer's FQDN.
-    pub(crate) fqdn: &'s str,
+    /// The peers' FQDNs.
+    pub(crate) fqdns: &'s [&'s str],
     /// One PEM file.
     pub(crate) anchors: &'s str,
     /// PEM files; without one, revocation is off.
@@ -64,7 +64,7 @@ impl Desk {
 
     fn text(&self, setting: &Setting<'_>) -> String {
         let Setting {
-            fqdn,
+            fqdns,
             anchors,
             crls,
             trust,
@@ -80,6 +80,15 @@ impl Desk {
             }
             revocation.push(']');
         }
+        let mut peers = String::new();
+        for fqdn in *fqdns {
+            writeln!(
+                peers,
+                "[[peer]]\nfqdn = \"{fqdn}\"\nkind = \"home\"\ntrust = [\"theirs\"]\n{peer}"
+            )
+            .unwrap();
+        }
+        let first = fqdns.first().unwrap();
         format!(
             r#"[node]
 fqdn = "edge01.contoso.test"
@@ -100,16 +109,11 @@ anchors = "anchors.pem"
 name = "edge"
 address = "127.0.0.1:0"
 
-[[peer]]
-fqdn = "{fqdn}"
-kind = "home"
-trust = ["theirs"]
-{peer}
-
+{peers}
 [[pool]]
 name = "front-end"
 domains = ["contoso.test"]
-peers = ["{fqdn}"]
+peers = ["{first}"]
 "#
         )
     }

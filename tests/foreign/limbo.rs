@@ -70,7 +70,7 @@ impl Case {
     fn decide(&self, desk: &Desk) -> (Told, Told) {
         let (fqdn, at) = (self.fqdn(), self.at());
         let setting = Setting {
-            fqdn,
+            fqdns: &[fqdn],
             anchors: &self.trusted_certs.concat(),
             crls: &self.crls,
             trust: "",

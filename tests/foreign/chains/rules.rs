@@ -1,0 +1,197 @@
+//! Where `decide` and OpenSSL differ on purpose: from the facts of a case to the name of the rule.
+use super::hierarchy::Hierarchy;
+use super::model::{Alternative, Certificate, KeyHint, Subtree, Usage};
+use super::openssl::Opinion;
+use crate::desk::Told;
+
+/// OpenSSL's numbers of errors (`openssl verify` in its manual).
+mod error {
+    pub(super) const CRL_SIGNATURE: u32 = 8;
+    pub(super) const NOT_YET_VALID: u32 = 9;
+    pub(super) const EXPIRED: u32 = 10;
+    pub(super) const NO_LOCAL_ISSUER: u32 = 20;
+    pub(super) const PATH_LENGTH: u32 = 25;
+    pub(super) const PURPOSE: u32 = 26;
+    pub(super) const NO_CERT_SIGN: u32 = 32;
+    pub(super) const CRITICAL: u32 = 34;
+    pub(super) const NOT_PERMITTED: u32 = 47;
+    pub(super) const EXCLUDED: u32 = 48;
+    pub(super) const INVALID_CA: u32 = 79;
+}
+
+/// A case on which both have another verdict.
+pub(super) struct Both<'c> {
+    pub(super) hierarchy: &'c Hierarchy,
+    pub(super) leaf: &'c Certificate,
+    pub(super) told: &'c Told,
+    /// OpenSSL's opinions, one for each purpose that serves, when it is given one path alone.
+    pub(super) alone: &'c dyn Fn(&[usize]) -> Vec<Opinion>,
+}
+
+/// The rules that make the difference; `None` if there is none.
+pub(super) fn rule(both: &Both<'_>) -> Option<&'static str> {
+    let named = if both.told.accepted {
+        accepted(both)
+    } else {
+        refused(both)
+    };
+    named.or_else(|| fault(both))
+}
+
+/// OpenSSL refuses what we accept: there must be a path against which it has nothing but what a rule explains.
+fn accepted(both: &Both<'_>) -> Option<&'static str> {
+    let mut found = None;
+    for path in paths(both.hierarchy, both.leaf) {
+        for opinion in (both.alone)(&path) {
+            if opinion.accepted {
+                return Some(
+                    "OpenSSL follows one path, with one CRL of each name, and tries no other",
+                );
+            }
+            let mut rules = opinion
+                .errors
+                .iter()
+                .map(|(number, depth)| explained(both, &path, *number, *depth));
+            let first = rules.next().flatten();
+            if first.is_some() && rules.all(|rule| rule.is_some()) {
+                found = found.or(first);
+            }
+        }
+    }
+    found
+}
+
+/// Why an error of OpenSSL's is none for us.
+fn explained(both: &Both<'_>, path: &[usize], number: u32, depth: u32) -> Option<&'static str> {
+    let depth = usize::try_from(depth).unwrap();
+    let at = |depth: usize| match depth.checked_sub(1) {
+        None => Some(both.leaf),
+        Some(above) => both.hierarchy.authorities.get(*path.get(above)?),
+    };
+    let certificate = at(depth)?;
+    let is_anchor = depth == path.len();
+    match number {
+        error::PURPOSE if !is_anchor => {
+            let served = certificate
+                .usages
+                .iter()
+                .any(|usage| matches!(usage, Usage::Any | Usage::SipDomain));
+            served.then_some("RFC 5280 §4.2.1.12 and RFC 5924: any purpose and sipDomain serve; OpenSSL knows neither")
+        }
+        error::PURPOSE
+        | error::NOT_YET_VALID
+        | error::EXPIRED
+        | error::PATH_LENGTH
+        | error::NO_CERT_SIGN
+        | error::CRITICAL
+        | error::INVALID_CA
+            if is_anchor =>
+        {
+            Some(
+                "RFC 5280 §6.1.1 (d): an anchor is a name and a key; OpenSSL judges its certificate too",
+            )
+        }
+        error::NO_LOCAL_ISSUER if certificate.hint == KeyHint::Wrong => Some(
+            "RFC 5280 §4.2.1.1: a key identifier helps to find the issuer; OpenSSL refuses one that fits none",
+        ),
+        error::CRL_SIGNATURE if two_keys_of_a_name(both, path) => Some(
+            "RFC 5280 §6.3.3: a CRL belongs to the key that verifies it; OpenSSL takes the one that it finds by name",
+        ),
+        error::NOT_PERMITTED | error::EXCLUDED => None,
+        _ => None,
+    }
+}
+
+/// Whether a name of the path has CRLs of two keys (a rollover, or another CA of that name).
+fn two_keys_of_a_name(both: &Both<'_>, path: &[usize]) -> bool {
+    let all = both.hierarchy;
+    path.iter().any(|at| {
+        let authority = all.authorities.get(*at).unwrap();
+        all.crls
+            .iter()
+            .any(|crl| crl.issuer.is(&authority.subject) && crl.signer != authority.key)
+    })
+}
+
+/// OpenSSL accepts what we refuse.
+fn refused(both: &Both<'_>) -> Option<&'static str> {
+    let (leaf, code) = (both.leaf, both.told.code.as_str());
+    match code {
+        "authority_misuse" if leaf.basic.is_some_and(|(authority, _)| authority) => {
+            Some("a CA's certificate is no server's; OpenSSL takes it for one")
+        }
+        "key_usage_unsuitable"
+            if leaf
+                .key_usage
+                .as_ref()
+                .is_some_and(|bits| !bits.contains(&0)) =>
+        {
+            Some(
+                "RFC 8446 §4.4.2.2: a key that signs in TLS needs digitalSignature; OpenSSL takes keyEncipherment as well",
+            )
+        }
+        "name_constraint_violated" if is_a_host_by_uri(leaf) && constrains_hosts(both) => Some(
+            "the host of a sip URI is held against dNSName constraints as well; OpenSSL holds it against URI constraints",
+        ),
+        _ => None,
+    }
+}
+
+fn is_a_host_by_uri(leaf: &Certificate) -> bool {
+    let uri = |name: &Alternative| matches!(name, Alternative::Uri(_));
+    leaf.names.iter().any(uri)
+}
+
+fn constrains_hosts(both: &Both<'_>) -> bool {
+    both.hierarchy.authorities.iter().any(|authority| {
+        let mut all = authority.permitted.iter().chain(&authority.excluded);
+        all.any(|subtree| matches!(subtree, Subtree::Dns(_) | Subtree::Uri(_)))
+    })
+}
+
+/// Differences that are faults of ours and not mended yet. Must come to nothing.
+fn fault(both: &Both<'_>) -> Option<&'static str> {
+    let all = both.hierarchy;
+    let mut anchors = all.anchors.iter();
+    let issuing = anchors.any(|at| !all.authorities.get(*at).unwrap().self_signed());
+    match both.told.code.as_str() {
+        "accepted" if issuing => Some("FAULT: an issuing CA among the anchors"),
+        "bad_signature" | "unknown_issuer" | "unknown_critical_extension" | "not_yet_valid" => {
+            Some("FAULT: a path is not found")
+        }
+        "crl_bad_signature" | "crl_missing" | "crl_from_future" => {
+            Some("FAULT: a CRL is not found")
+        }
+        "name_constraint_violated" => Some("FAULT: a directoryName constraint that is kept"),
+        _ => Some("FAULT: something else"),
+    }
+}
+
+/// Every path without a cycle to an anchor by name and key: positions of authorities, the leaf's issuer first.
+fn paths(hierarchy: &Hierarchy, leaf: &Certificate) -> Vec<Vec<usize>> {
+    let mut found = Vec::new();
+    extend(hierarchy, leaf, &mut Vec::new(), &mut found);
+    found
+}
+
+fn extend(
+    hierarchy: &Hierarchy,
+    below: &Certificate,
+    path: &mut Vec<usize>,
+    found: &mut Vec<Vec<usize>>,
+) {
+    for (at, authority) in hierarchy.authorities.iter().enumerate() {
+        let issuer = authority.subject.is(&below.issuer) && authority.key == below.signer;
+        if !issuer || path.contains(&at) {
+            continue;
+        }
+        path.push(at);
+        if hierarchy.anchors.contains(&at) {
+            found.push(path.clone());
+        }
+        if hierarchy.sent.contains(&at) || hierarchy.anchors.contains(&at) {
+            extend(hierarchy, authority, path, found);
+        }
+        path.pop();
+    }
+}
