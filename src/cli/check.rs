@@ -4,14 +4,15 @@ mod outlook;
 use super::target::Target;
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{
-    self, Accept, CertificateFacts, Fault, FieldRules, FieldTrust, Identity, KeyPair, Lookup,
-    NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Revocation, RevocationScope, Stage, Strategy,
-    Topology, TrustSet, Window, limits, show_duration, show_time,
+    self, Accept, CertificateFacts, DnsName, Fault, FieldRules, FieldTrust, Identity, KeyPair,
+    Lookup, NamePolicy, Peer, PeerKind, PeerRef, Pool, PurposePolicy, Revocation, RevocationScope,
+    Stage, Strategy, Topology, TrustSet, Window, limits, show_duration, show_time,
 };
 use crate::trust::{Foreseen, Generation};
 use outlook::PeersSeen;
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -143,10 +144,7 @@ fn policy(
     node(topology, &mut page)?;
     identities(topology, &mut page)?;
     listeners(topology, &mut page)?;
-    page.title("Peers: servers that may connect and be connected to")?;
-    for peer in topology.peers() {
-        self::peer(topology, peer, &mut page)?;
-    }
+    peers(topology, &mut page)?;
     domains(topology, &mut page)?;
     pools(topology, &mut page)?;
     clients(topology, &mut page)?;
@@ -302,11 +300,30 @@ fn listeners(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()> {
-    page.item(peer.fqdn.as_str(), peer.kind.word())?;
-    for trust in peer.trust.iter().map(|r| topology.trust(*r)) {
-        vouching(trust, page)?;
+fn peers(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Peers: servers that may connect and be connected to")?;
+    // A set is read once, however many peers it vouches for.
+    let mut sets: Vec<Option<Vec<u8>>> = vec![None; topology.trusts().len()];
+    for peer in topology.peers() {
+        page.item(peer.fqdn.as_str(), peer.kind.word())?;
+        for reference in &peer.trust {
+            let Some(told) = sets.get_mut(reference.index()) else {
+                continue;
+            };
+            if told.is_none() {
+                let mut out = Vec::new();
+                let now = page.now;
+                vouching(topology.trust(*reference), &mut Page { out: &mut out, now })?;
+                *told = Some(out);
+            }
+            page.out.write_all(told.as_deref().unwrap_or_default())?;
+        }
+        self::peer(topology, peer, page)?;
     }
+    Ok(())
+}
+
+fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()> {
     let mut name = match peer.names {
         NamePolicy::Exact => format!("{} exactly", peer.fqdn),
         NamePolicy::OneLabelWildcard => format!("{}, or a wildcard for its first label", peer.fqdn),
@@ -490,15 +507,14 @@ fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
         .map(|domain| domain.as_str().len())
         .max()
         .unwrap_or(0);
+    let home: HashSet<&DnsName> = topology.node().domains.iter().collect();
     for pool in topology.pools() {
+        let members = members(topology, pool);
         for domain in &pool.domains {
-            let home = topology.node().domains.contains(domain);
+            let home = home.contains(domain);
             let kind = if home { "home     " } else { "federated" };
             let line = format!("{:<width$}", domain.as_str());
-            page.item(
-                &line,
-                &format!("{kind}  pool {}: {}", pool.name, members(topology, pool)),
-            )?;
+            page.item(&line, &format!("{kind}  pool {}: {members}", pool.name))?;
         }
     }
     Ok(())
@@ -551,6 +567,7 @@ fn members(topology: &Topology, pool: &Pool) -> String {
         .iter()
         .map(Some)
         .chain(std::iter::repeat(None));
+    let drained: HashSet<PeerRef> = pool.drain.iter().copied().collect();
     let members = listed(pool.peers.iter().zip(groups).map(|((r, weight), group)| {
         let mut remarks = Vec::new();
         if let Some(group) = group {
@@ -559,7 +576,7 @@ fn members(topology: &Topology, pool: &Pool) -> String {
         if weighted || *weight != 1 {
             remarks.push(format!("weight {weight}"));
         }
-        if pool.drain.contains(r) {
+        if drained.contains(r) {
             remarks.push("drains".to_owned());
         }
         let fqdn = &topology.peer(*r).fqdn;

@@ -63,7 +63,7 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
     let generation = daemon.generation();
     let mut pause = LONGEST_SLEEP;
     let mut wanted = Vec::new();
-    for (reference, set) in (0u16..).map(TrustRef).zip(generation.topology().trusts()) {
+    for (reference, set) in (0u32..).map(TrustRef).zip(generation.topology().trusts()) {
         let Some(every) = set.crl_refresh.filter(|_| set.crl_fetch) else {
             continue;
         };

@@ -144,7 +144,7 @@ impl Timer {
         self.keep(came, trusts);
         let mut due = Vec::new();
         let mut asked = HashSet::new();
-        for (reference, set) in (0u16..).map(TrustRef).zip(trusts) {
+        for (reference, set) in (0u32..).map(TrustRef).zip(trusts) {
             let fetched = set.crl_fetch && news.contains(&set.name);
             if fetched || self.due(set).is_some_and(|due| due <= now) {
                 due.push((reference, set.crl_sources.clone(), self.fetched_for(set)));
@@ -158,7 +158,7 @@ impl Timer {
         let topology = generation.topology();
         let mut staples: Vec<(IdentityRef, PathBuf)> = Vec::new();
         if self.staples_due(topology).is_some_and(|due| due <= now) {
-            let files = (0u16..).map(IdentityRef).zip(topology.identities());
+            let files = (0u32..).map(IdentityRef).zip(topology.identities());
             staples.extend(files.filter_map(|(r, i)| Some((r, i.staple.as_ref()?.file.clone()))));
             self.stapled = Some(now);
         }

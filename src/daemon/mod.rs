@@ -15,7 +15,7 @@ mod watch;
 pub use plan::Plan;
 pub use service::serve;
 
-use crate::edge::{Bound, Edge, EdgeError, EdgeStatus, LiveLinks, Which};
+use crate::edge::{Bound, Down, Edge, EdgeError, EdgeStatus, LiveLinks, Which};
 use crate::observe::{Event, Log};
 use crate::topology::{self, Accept, CrlRefusal, Fault, Topology};
 use crate::trust::{Generation, decide, explain};
@@ -376,6 +376,14 @@ fn by_peer(topology: &Topology, links: &LiveLinks) -> Vec<PeerStatus> {
             None => *outbound += 1,
         }
     }
+    // Of each peer the latest: every shard has one of its own.
+    let mut downs: HashMap<&str, &Down> = HashMap::new();
+    for down in &links.downs {
+        let last = downs.entry(&down.peer).or_insert(down);
+        if down.ago < last.ago {
+            *last = down;
+        }
+    }
     let peers = topology.peers().iter().map(|peer| {
         let (inbound, outbound) = counts.get(peer.fqdn.as_str()).copied().unwrap_or_default();
         PeerStatus {
@@ -383,19 +391,13 @@ fn by_peer(topology: &Topology, links: &LiveLinks) -> Vec<PeerStatus> {
             kind: peer.kind.word().to_owned(),
             inbound,
             outbound,
-            last_down: last_down(peer.fqdn.as_str(), links),
+            last_down: downs.get(peer.fqdn.as_str()).map(|down| LastDown {
+                reason: down.reason.to_owned(),
+                ago_s: down.ago.as_secs(),
+            }),
         }
     });
     peers.collect()
-}
-
-fn last_down(fqdn: &str, links: &LiveLinks) -> Option<LastDown> {
-    let downs = links.downs.iter().filter(|down| down.peer == fqdn);
-    let last = downs.min_by_key(|down| down.ago)?;
-    Some(LastDown {
-        reason: last.reason.to_owned(),
-        ago_s: last.ago.as_secs(),
-    })
 }
 
 /// What works but will surprise.

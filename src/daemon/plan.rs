@@ -6,7 +6,7 @@ use crate::topology::{Direction, Topology};
 use crate::trust::{Decision, Generation, Presented, decide};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What would happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -115,7 +115,8 @@ impl Plan {
     fn compare(&mut self, old: &Outline, new: &Topology) {
         let newer = Outline::of(new);
         let only = |these: &Outline, those: &Outline| -> Vec<String> {
-            let only = these.peers.iter().filter(|p| !those.peers.contains(p));
+            let those: HashSet<&String> = those.peers.iter().collect();
+            let only = these.peers.iter().filter(|p| !those.contains(p));
             only.cloned().collect()
         };
         self.removed_peers = only(old, &newer);

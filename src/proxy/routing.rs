@@ -6,9 +6,9 @@ use super::links::{Links, OwnMap};
 use super::token::PeerKey;
 use super::{Faces, LinkId};
 use crate::sip::{Host, Uri};
-use crate::topology::{DnsName, PeerKind, Strategy, Topology, covers};
+use crate::topology::{DnsName, DomainSet, PeerKind, PeerRef, Strategy, Topology};
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::hash::Hasher as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -61,10 +61,10 @@ pub(crate) struct Routing {
     names: OwnMap<Box<str>, Meaning>,
     pools: Vec<Pool>,
     /// Domains that each federated peer may assert.
-    asserts: HashMap<PeerKey, Vec<Box<str>>>,
+    asserts: OwnMap<PeerKey, HashSet<DnsName>>,
     /// Domains that nobody may name, and those that a peer may not.
-    denied: Vec<DnsName>,
-    denied_to: HashMap<PeerKey, Vec<DnsName>>,
+    denied: DomainSet,
+    denied_to: OwnMap<PeerKey, DomainSet>,
     /// The pool for a client that asserts no home domain (anonymous) and names none.
     default_pool: Option<usize>,
     ports: SmallVec<[u16; 4]>,
@@ -94,6 +94,7 @@ impl Routing {
         let mut pools = Vec::new();
         for pool in topology.pools() {
             let groups = pool.priorities.iter().copied().chain(std::iter::repeat(1));
+            let drained: HashSet<PeerRef> = pool.drain.iter().copied().collect();
             let members = pool
                 .peers
                 .iter()
@@ -102,7 +103,7 @@ impl Routing {
                     key: PeerKey::of(topology.peer(*r).fqdn.as_str()),
                     weight: *weight,
                     group,
-                    drained: pool.drain.contains(r),
+                    drained: drained.contains(r),
                 })
                 .collect();
             for domain in &pool.domains {
@@ -126,7 +127,7 @@ impl Routing {
             .map(|p| {
                 (
                     PeerKey::of(p.fqdn.as_str()),
-                    p.domains.iter().map(boxed).collect(),
+                    p.domains.iter().cloned().collect(),
                 )
             })
             .collect();
@@ -137,12 +138,17 @@ impl Routing {
             names,
             pools,
             asserts,
-            denied: topology.boundary().deny_domains.clone(),
+            denied: topology.boundary().deny_domains.iter().collect(),
             denied_to: topology
                 .peers()
                 .iter()
                 .filter(|p| !p.boundary.deny.is_empty())
-                .map(|p| (PeerKey::of(p.fqdn.as_str()), p.boundary.deny.clone()))
+                .map(|p| {
+                    (
+                        PeerKey::of(p.fqdn.as_str()),
+                        p.boundary.deny.iter().collect(),
+                    )
+                })
                 .collect(),
             default_pool,
             ports,
@@ -214,10 +220,7 @@ impl Routing {
             return false;
         };
         let to_peer = peer.and_then(|key| self.denied_to.get(&key));
-        self.denied
-            .iter()
-            .chain(to_peer.into_iter().flatten())
-            .any(|deny| covers(deny, name))
+        self.denied.covers(name) || to_peer.is_some_and(|denied| denied.covers(name))
     }
 
     /// Whether the host is a home domain.
@@ -233,7 +236,7 @@ impl Routing {
         };
         self.asserts
             .get(&peer)
-            .is_some_and(|domains| domains.iter().any(|d| &**d == name))
+            .is_some_and(|domains| domains.contains(name))
     }
 
     /// The peer of this name.

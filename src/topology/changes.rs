@@ -3,6 +3,7 @@ use super::{
     Boundary, CertificateFacts, Identity, KeyPair, Listener, Peer, Pool, Topology, TrustSet,
     limits, show_duration, show_time,
 };
+use std::collections::{HashMap, HashSet};
 
 impl Topology {
     /// What a reload from this topology to `newer` changes, one line each; empty when nothing does.
@@ -88,21 +89,24 @@ fn compare<T>(
     said: &mut Vec<String>,
     parts: impl Fn(&T, &T) -> Vec<String>,
 ) {
-    for gone in old.iter().filter(|o| !new.iter().any(|n| key(n) == key(o))) {
-        said.push(format!("{kind} {} removed", key(gone)));
+    let newer: HashSet<String> = new.iter().map(&key).collect();
+    let mut older: HashMap<String, &T> = HashMap::with_capacity(old.len());
+    for item in old {
+        let name = key(item);
+        if !newer.contains(&name) {
+            said.push(format!("{kind} {name} removed"));
+        }
+        older.entry(name).or_insert(item);
     }
     for item in new {
-        let Some(before) = old.iter().find(|o| key(o) == key(item)) else {
-            said.push(format!("{kind} {} added", key(item)));
+        let name = key(item);
+        let Some(before) = older.get(&name) else {
+            said.push(format!("{kind} {name} added"));
             continue;
         };
         let parts = parts(before, item);
         if !parts.is_empty() {
-            said.push(format!(
-                "{kind} {} changed: {}",
-                key(item),
-                parts.join(", ")
-            ));
+            said.push(format!("{kind} {name} changed: {}", parts.join(", ")));
         }
     }
 }
@@ -125,14 +129,11 @@ fn lists(parts: &mut Vec<String>, what: &str, old: &[String], new: &[String]) {
     if old == new {
         return;
     }
-    let came = new
-        .iter()
-        .filter(|n| !old.contains(n))
-        .map(|n| format!("+{n}"));
-    let went = old
-        .iter()
-        .filter(|o| !new.contains(o))
-        .map(|o| format!("-{o}"));
+    let (older, newer): (HashSet<&String>, HashSet<&String>) =
+        (old.iter().collect(), new.iter().collect());
+    let came = new.iter().filter(|n| !older.contains(n));
+    let went = old.iter().filter(|o| !newer.contains(o));
+    let (came, went) = (came.map(|n| format!("+{n}")), went.map(|o| format!("-{o}")));
     let mut signed: Vec<String> = came.chain(went).collect();
     if signed.is_empty() {
         signed.push("order".to_owned());

@@ -4,12 +4,16 @@ use super::findings::{Findings, Source};
 use super::nearest::did_you_mean;
 use super::raw::Text;
 use super::{DnsName, NamedFile};
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// No certificate, key or CRL file is larger; the largest public CRLs have some ten million octets.
 pub(super) const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+
+/// Comparisons of names that one loading spends on suggestions.
+pub(super) const COMPARISONS: usize = 1_000_000;
 
 /// One loading: the file, the time, and what was found.
 pub(super) struct Context<'a, 't> {
@@ -19,8 +23,12 @@ pub(super) struct Context<'a, 't> {
     pub(super) at: i64,
     /// `node.fqdn`, once it is known.
     pub(super) fqdn: Option<DnsName>,
+    /// `node.domains`, once they are known.
+    pub(super) home: HashSet<DnsName>,
     /// What was read, the topology first.
     pub(super) files: Vec<NamedFile>,
+    /// Names that may still be compared with an unknown one, so that a file full of mistakes is read as fast as a good one.
+    pub(super) comparisons: usize,
 }
 
 impl Context<'_, '_> {
@@ -128,19 +136,28 @@ impl Context<'_, '_> {
     }
     /// A list of names without repetitions; what is wrong in it is reported.
     pub(super) fn names(&mut self, list: &[Text], what: &str) -> Vec<DnsName> {
-        let mut names: Vec<DnsName> = Vec::new();
+        let mut names: Vec<DnsName> = Vec::with_capacity(list.len());
+        let mut known = HashSet::with_capacity(list.len());
         for text in list {
             let Some(name) = self.name(text, what) else {
                 continue;
             };
-            if names.contains(&name) {
+            if known.insert(name.clone()) {
+                names.push(name);
+            } else {
                 let line = self.line(text);
                 self.twice(line, what, name.as_str());
-            } else {
-                names.push(name);
             }
         }
         names
+    }
+    /// What an unknown name may have been meant to be, while that costs little enough.
+    fn suggestion(&mut self, name: &str, known: &[String]) -> String {
+        if known.len() > self.comparisons {
+            return String::new();
+        }
+        self.comparisons -= known.len();
+        did_you_mean(name, known.iter().map(String::as_str))
     }
     /// Reports a name that is in one list twice.
     pub(super) fn twice(&mut self, line: u32, what: &str, name: &str) {
@@ -167,10 +184,14 @@ impl Context<'_, '_> {
     }
 }
 
-/// The names of one kind of section, by position.
+/// The names of one kind of section, with their positions.
 pub(super) struct Names {
     kind: &'static str,
-    entries: Vec<Option<String>>,
+    /// Of a name that stands twice, which is a fault, the first.
+    positions: HashMap<String, u32>,
+    /// In the order of the file, for suggestions.
+    known: Vec<String>,
+    sections: usize,
 }
 
 impl Names {
@@ -180,15 +201,20 @@ impl Names {
         names: impl Iterator<Item = Option<(String, &'n Text)>>,
         context: &mut Context<'_, '_>,
     ) -> Self {
-        let mut entries: Vec<Option<(String, u32)>> = Vec::new();
-        for name in names {
+        let mut registered = Self {
+            kind,
+            positions: HashMap::new(),
+            known: Vec::new(),
+            sections: 0,
+        };
+        let mut lines: HashMap<String, u32> = HashMap::new();
+        for (position, name) in (0u32..).zip(names) {
+            registered.sections += 1;
             let Some((name, text)) = name else {
-                entries.push(None);
                 continue;
             };
             let line = context.line(text);
-            let first = entries.iter().flatten().find(|(known, _)| *known == name);
-            if let Some((_, first)) = first {
+            if let Some(first) = lines.get(&name) {
                 let what = format!("{kind} \"{name}\" is defined twice, first in line {first}");
                 context.add(
                     Code::DuplicateName,
@@ -196,19 +222,18 @@ impl Names {
                     what,
                     "merge the two sections, or give one of them another name",
                 );
+                continue;
             }
-            entries.push(Some((name, line)));
+            lines.insert(name.clone(), line);
+            registered.known.push(name.clone());
+            registered.positions.insert(name, position);
         }
-        let entries = entries.into_iter().map(|e| e.map(|(name, _)| name));
-        Self {
-            kind,
-            entries: entries.collect(),
-        }
+        registered
     }
     /// The position of the first section, where one is taken that nobody names; `None` when there is none at all, which
     /// the shape check has reported.
-    pub(super) fn first(&self) -> Option<u16> {
-        (!self.entries.is_empty()).then_some(0)
+    pub(super) fn first(&self) -> Option<u32> {
+        (self.sections > 0).then_some(0)
     }
     /// The position of a name; an unknown one is reported with the nearest that is known.
     pub(super) fn find(
@@ -217,11 +242,10 @@ impl Names {
         line: u32,
         place: &str,
         context: &mut Context<'_, '_>,
-    ) -> Option<u16> {
-        let position = self.entries.iter().position(|e| e.as_deref() == Some(name));
+    ) -> Option<u32> {
+        let position = self.positions.get(name).copied();
         if position.is_none() {
-            let known = self.entries.iter().flatten().map(String::as_str);
-            let hint = did_you_mean(name, known);
+            let hint = context.suggestion(name, &self.known);
             let kind = self.kind;
             context.add(
                 Code::UnknownReference,
@@ -230,6 +254,6 @@ impl Names {
                 format!("correct the name or add a [[{kind}]] section for it"),
             );
         }
-        position.and_then(|at| u16::try_from(at).ok())
+        position
     }
 }

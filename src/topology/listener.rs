@@ -3,6 +3,7 @@ use super::code::Code;
 use super::context::{Context, Names};
 use super::raw::{RawAccept, RawListener, Text};
 use super::{Accept, DnsName, Identity, IdentityRef, Listener};
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 /// The port of SIP over TLS (RFC 3261 §18.1.1).
@@ -65,17 +66,18 @@ fn load(
 
 fn sni(
     raw: &RawListener,
-    identity: Option<u16>,
+    identity: Option<u32>,
     identities: &Names,
     count: usize,
     place: &str,
     context: &mut Context<'_, '_>,
 ) -> Option<Vec<IdentityRef>> {
     let Some(list) = &raw.sni else {
-        let all = (0..u16::try_from(count).unwrap_or(u16::MAX)).map(IdentityRef);
+        let all = (0..u32::try_from(count).unwrap_or(u32::MAX)).map(IdentityRef);
         return Some(all.filter(|r| Some(r.0) != identity).collect());
     };
     let mut sni = Vec::new();
+    let mut known = HashSet::new();
     let mut whole = true;
     for text in list {
         let line = context.line(text);
@@ -83,7 +85,7 @@ fn sni(
             whole = false;
             continue;
         };
-        if sni.contains(&IdentityRef(at)) {
+        if Some(at) != identity && !known.insert(at) {
             context.twice(line, &format!("{place} sni"), text.get_ref());
         } else if Some(at) != identity {
             sni.push(IdentityRef(at));

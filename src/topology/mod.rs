@@ -15,6 +15,7 @@ mod crl_files;
 mod crl_refusal;
 pub(crate) mod der;
 mod dns;
+mod domain_set;
 mod expectation;
 mod findings;
 mod fixed;
@@ -26,6 +27,7 @@ mod named_file;
 mod names;
 mod nearest;
 mod peer;
+mod peer_index;
 mod peering;
 mod pem;
 mod pin;
@@ -44,7 +46,6 @@ mod trust_set;
 mod window;
 mod words;
 
-pub(crate) use boundary::covers;
 pub use boundary::{Boundary, FieldRules, FieldTrust, PeerBoundary};
 pub use certificate::CertificateFacts;
 pub use code::{Code, Severity};
@@ -53,12 +54,14 @@ pub use crl::{Crl, CrlScope};
 pub use crl_files::{CrlFile, CrlSource, HeldCrl, parse_crls, read_crls};
 pub(crate) use crl_files::{fetched_crls, room};
 pub use crl_refusal::CrlRefusal;
+pub(crate) use domain_set::DomainSet;
 pub use fixed::Fixed;
 pub(crate) use identity::show_time;
 pub use model::*;
 pub use named_file::NamedFile;
 pub use names::NameError;
 pub(crate) use nearest::did_you_mean;
+pub(crate) use peer_index::PeerIndex;
 pub use peering::{
     DialAddress, Health, Lookup, NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Stage, Strategy,
 };
@@ -71,9 +74,10 @@ pub use settings::{
 pub use window::{Standing, Window};
 pub(crate) use window::{moment, show_moment};
 
-use context::Context;
+use context::{COMPARISONS, Context};
 use findings::{Findings, Source};
 use rustls_pki_types::UnixTime;
+use std::collections::HashSet;
 use std::path::Path;
 use toml::de::DeTable;
 
@@ -169,10 +173,12 @@ fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topol
         found,
         at,
         fqdn: None,
+        home: HashSet::new(),
         files: vec![NamedFile::holding(
             source.path().to_owned(),
             source.text().as_bytes(),
         )],
+        comparisons: COMPARISONS,
     };
     resolve::resolve(&raw, &mut context)
 }

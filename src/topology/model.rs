@@ -1,7 +1,7 @@
 //! What a loaded topology holds: this node, identities, trust sets, listeners, and references to all that is in it.
 use super::{
     AdminSettings, Boundary, CrlSource, DnsSettings, HeldCrl, Limits, LogSettings, NamedFile, Peer,
-    Pool, TokenSettings, Window,
+    PeerIndex, Pool, TokenSettings, Window,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use serde::Serialize;
@@ -12,42 +12,42 @@ use std::time::Duration;
 
 /// An index into [`Topology::peers`] of one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerRef(pub(crate) u16);
+pub struct PeerRef(pub(crate) u32);
 
 /// An index into [`Topology::pools`] of one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PoolRef(pub(crate) u16);
+pub struct PoolRef(pub(crate) u32);
 
 /// An index into [`Topology::identities`] of one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IdentityRef(pub(crate) u16);
+pub struct IdentityRef(pub(crate) u32);
 
 /// An index into [`Topology::trusts`] of one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TrustRef(pub(crate) u16);
+pub struct TrustRef(pub(crate) u32);
 
 impl PeerRef {
     /// The position in [`Topology::peers`].
     pub fn index(self) -> usize {
-        usize::from(self.0)
+        self.0 as usize
     }
 }
 impl PoolRef {
     /// The position in [`Topology::pools`].
     pub fn index(self) -> usize {
-        usize::from(self.0)
+        self.0 as usize
     }
 }
 impl IdentityRef {
     /// The position in [`Topology::identities`].
     pub fn index(self) -> usize {
-        usize::from(self.0)
+        self.0 as usize
     }
 }
 impl TrustRef {
     /// The position in [`Topology::trusts`].
     pub fn index(self) -> usize {
-        usize::from(self.0)
+        self.0 as usize
     }
 }
 
@@ -58,6 +58,12 @@ pub struct DnsName(pub(crate) Arc<str>);
 impl DnsName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for DnsName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -275,6 +281,7 @@ pub struct Topology {
     pub(crate) trusts: Vec<TrustSet>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) peers: Vec<Peer>,
+    pub(crate) peer_index: PeerIndex,
     pub(crate) pools: Vec<Pool>,
     pub(crate) dns: DnsSettings,
     pub(crate) limits: Limits,
@@ -297,6 +304,7 @@ impl Topology {
             trusts: self.trusts.clone(),
             listeners: Vec::new(),
             peers,
+            peer_index: PeerIndex::default(),
             pools: Vec::new(),
             dns: DnsSettings::default(),
             limits: Limits::default(),
@@ -355,7 +363,7 @@ impl Topology {
     }
     /// The peers with their references.
     pub fn peer_refs(&self) -> impl Iterator<Item = (PeerRef, &Peer)> {
-        (0u16..).map(PeerRef).zip(&self.peers)
+        (0u32..).map(PeerRef).zip(&self.peers)
     }
     /// The peer behind a reference of this topology.
     #[expect(
@@ -367,9 +375,15 @@ impl Topology {
     }
     /// The peer of this name.
     pub fn peer_by_fqdn(&self, fqdn: &str) -> Option<PeerRef> {
-        self.peer_refs()
-            .find(|(_, p)| p.fqdn.as_str() == fqdn)
-            .map(|(r, _)| r)
+        self.peers_named(fqdn).first().copied()
+    }
+    /// The peers of this name in the order of the file; loading leaves one at most.
+    pub(crate) fn peers_named(&self, fqdn: &str) -> &[PeerRef] {
+        self.peer_index.named(fqdn, &self.peers)
+    }
+    /// The peers whose name is one label and `parent`, in the order of the file.
+    pub(crate) fn peers_below(&self, parent: &str) -> &[PeerRef] {
+        self.peer_index.below(parent, &self.peers)
     }
     /// The pools, the implicit ones of federated domains included.
     pub fn pools(&self) -> &[Pool] {
@@ -377,7 +391,7 @@ impl Topology {
     }
     /// The pools with their references.
     pub fn pool_refs(&self) -> impl Iterator<Item = (PoolRef, &Pool)> {
-        (0u16..).map(PoolRef).zip(&self.pools)
+        (0u32..).map(PoolRef).zip(&self.pools)
     }
     /// The pool behind a reference of this topology.
     #[expect(

@@ -6,6 +6,7 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     let most = (word.chars().count() / 3).clamp(2, 6);
     known
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= most * 4)
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= most && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
@@ -19,6 +20,16 @@ pub(crate) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`, in any case.
 fn distance(a: &str, b: &str) -> usize {
+    // What both begin or end with costs nothing: of names of one kind it is the most.
+    let same = |(x, y): &(u8, u8)| x.is_ascii() && x.eq_ignore_ascii_case(y);
+    let ahead = a.bytes().zip(b.bytes()).take_while(same).count();
+    let (a, b) = (a.split_at(ahead).1, b.split_at(ahead).1);
+    let behind = a.bytes().rev().zip(b.bytes().rev());
+    let behind = behind.take_while(same).count();
+    let (a, b) = (
+        a.split_at(a.len() - behind).0,
+        b.split_at(b.len() - behind).0,
+    );
     let a: Vec<char> = a.chars().map(|c| c.to_ascii_lowercase()).collect();
     let b: Vec<char> = b.chars().map(|c| c.to_ascii_lowercase()).collect();
     // Three rows of the usual table: two above, one above, the current one.

@@ -1,14 +1,15 @@
 //! `[[peer]]`: the servers that may connect and be connected to, with every reference resolved.
-use super::boundary::{self, PeerBoundary, covers};
+use super::boundary::{self, PeerBoundary};
 use super::code::Code;
 use super::context::{Context, Names};
 use super::listener::{SIPS_PORT, literal};
 use super::quantity::duration;
 use super::raw::{RawPeer, Text};
 use super::{
-    DialAddress, DnsName, IdentityRef, Lookup, NamePolicy, Node, Peer, PeerKind, PurposePolicy,
-    Stage, TrustRef, pin, window,
+    DialAddress, DnsName, DomainSet, IdentityRef, Lookup, NamePolicy, Node, Peer, PeerKind,
+    PurposePolicy, Stage, TrustRef, pin, window,
 };
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// The most connections that a shard makes to one peer.
@@ -90,10 +91,9 @@ fn check_denied(
     line: u32,
     context: &mut Context<'_, '_>,
 ) {
-    let mut denied = boundary.deny.iter().chain(&role.boundary.deny_domains);
-    let denied: Vec<&DnsName> = denied.by_ref().collect();
+    let own: DomainSet = boundary.deny.iter().collect();
     for domain in domains {
-        if denied.iter().any(|deny| covers(deny, domain.as_str())) {
+        if own.covers(domain.as_str()) || role.denied.covers(domain.as_str()) {
             context.add(
                 Code::DomainDeniedToPeer,
                 line,
@@ -132,15 +132,16 @@ fn trust(
     let list = raw.trust.as_ref()?;
     context.filled(list, &format!("{place} trust"));
     let mut trust = Vec::new();
+    let mut known = HashSet::new();
     for text in list.get_ref() {
         let line = context.line(text);
         let Some(at) = trusts.find(text.get_ref(), line, place, context) else {
             continue;
         };
-        if trust.contains(&TrustRef(at)) {
-            context.twice(line, &format!("{place} trust"), text.get_ref());
-        } else {
+        if known.insert(at) {
             trust.push(TrustRef(at));
+        } else {
+            context.twice(line, &format!("{place} trust"), text.get_ref());
         }
     }
     Some(trust)
@@ -164,9 +165,11 @@ fn domains(
             "list in `domains` the SIP domains that it may speak for and that are routed to it",
         ),
         Some(kind) => {
-            let Some(node) = node else { return domains };
+            if node.is_none() {
+                return domains;
+            }
             for domain in &domains {
-                let home = node.domains.contains(domain);
+                let home = context.home.contains(domain);
                 if kind == PeerKind::Home && !home {
                     context.add(
                         Code::DomainNotHome,
@@ -195,6 +198,7 @@ fn addresses(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Vec<D
     };
     context.filled(list, &format!("{place} address"));
     let mut addresses = Vec::new();
+    let mut known = HashSet::new();
     for text in list.get_ref() {
         let line = context.line(text);
         let Some(address) = dial_address(text.get_ref()) else {
@@ -206,10 +210,10 @@ fn addresses(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Vec<D
             );
             continue;
         };
-        if addresses.contains(&address) {
-            context.twice(line, &format!("{place} address"), text.get_ref());
-        } else {
+        if known.insert(address.clone()) {
             addresses.push(address);
+        } else {
+            context.twice(line, &format!("{place} address"), text.get_ref());
         }
     }
     addresses

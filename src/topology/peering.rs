@@ -40,7 +40,7 @@ pub enum Stage {
 }
 
 /// An address to dial.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DialAddress {
     /// A literal.
     Socket(SocketAddr),

@@ -4,6 +4,7 @@ use super::context::{Context, Names};
 use super::quantity::duration;
 use super::raw::{RawHealth, RawPool, Text};
 use super::{DnsName, Health, Node, Peer, PeerKind, PeerRef, Pool, Strategy};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use toml::Spanned;
 
@@ -32,8 +33,7 @@ pub(super) fn load_all(
             Some(pool)
         })
         .collect();
-    check_routed_once(&pools, context);
-    let implied = implied(&pools, peers);
+    let implied = implied(&check_routed_once(&pools, context), peers);
     pools.extend(implied.into_iter().map(Some));
     // With a pool or peer missing for another fault, its domains would be reported as unserved too.
     let whole = pools.iter().all(Option::is_some);
@@ -76,7 +76,7 @@ fn load(raw: &RawPool, line: u32, names: &Names, context: &mut Context<'_, '_>) 
             let place = format!("{place} weights");
             if let Some((at, number)) =
                 member_number(&members, (peer, *weight), names, (&place, line), context)
-                && let Some(member) = members.get_mut(at)
+                && let Some(member) = members.list.get_mut(at)
             {
                 member.1 = number;
             }
@@ -91,7 +91,7 @@ fn load(raw: &RawPool, line: u32, names: &Names, context: &mut Context<'_, '_>) 
     Some(Pool {
         name,
         domains: domains?,
-        peers: members,
+        peers: members.list,
         strategy,
         health,
         drain,
@@ -104,7 +104,7 @@ fn load(raw: &RawPool, line: u32, names: &Names, context: &mut Context<'_, '_>) 
 fn priorities(
     raw: &RawPool,
     strategy: Strategy,
-    members: &[(PeerRef, u16)],
+    members: &Members,
     names: &Names,
     place: &str,
     context: &mut Context<'_, '_>,
@@ -124,7 +124,7 @@ fn priorities(
             "set strategy = \"ordered\", or take the priorities out",
         );
     }
-    let mut groups = vec![1; members.len()];
+    let mut groups = vec![1; members.list.len()];
     for (peer, number) in given.get_ref() {
         let line = context.line(peer);
         let place = format!("{place} priorities");
@@ -141,7 +141,7 @@ fn priorities(
 /// The members that take nothing new.
 fn drain(
     raw: &RawPool,
-    members: &[(PeerRef, u16)],
+    members: &Members,
     names: &Names,
     place: &str,
     context: &mut Context<'_, '_>,
@@ -151,12 +151,13 @@ fn drain(
     };
     let place = format!("{place} drain");
     let mut drained = Vec::new();
+    let mut known = HashSet::new();
     for text in list.get_ref() {
         let line = context.line(text);
         let Some(at) = find_peer(text, names, &place, context) else {
             continue;
         };
-        if !members.iter().any(|(member, _)| *member == at) {
+        if !members.has(at) {
             context.add(
                 Code::UnknownReference,
                 line,
@@ -166,13 +167,13 @@ fn drain(
                 ),
                 "a member that drains stays in `peers` as well",
             );
-        } else if drained.contains(&at) {
-            context.twice(line, &place, text.get_ref());
-        } else {
+        } else if known.insert(at) {
             drained.push(at);
+        } else {
+            context.twice(line, &place, text.get_ref());
         }
     }
-    if !drained.is_empty() && drained.len() == members.len() {
+    if !drained.is_empty() && drained.len() == members.list.len() {
         let line = context.line(list);
         context.add(
             Code::PoolDrained,
@@ -184,22 +185,31 @@ fn drain(
     drained
 }
 
-fn members(
-    list: &[Text],
-    names: &Names,
-    place: &str,
-    context: &mut Context<'_, '_>,
-) -> Vec<(PeerRef, u16)> {
-    let mut members: Vec<(PeerRef, u16)> = Vec::new();
+/// The members of a pool with their weights, and where each stands among them.
+#[derive(Default)]
+struct Members {
+    list: Vec<(PeerRef, u16)>,
+    positions: HashMap<PeerRef, usize>,
+}
+
+impl Members {
+    fn has(&self, peer: PeerRef) -> bool {
+        self.positions.contains_key(&peer)
+    }
+}
+
+fn members(list: &[Text], names: &Names, place: &str, context: &mut Context<'_, '_>) -> Members {
+    let mut members = Members::default();
     for text in list {
         let line = context.line(text);
         let Some(at) = find_peer(text, names, place, context) else {
             continue;
         };
-        if members.iter().any(|(member, _)| *member == at) {
+        if members.has(at) {
             context.twice(line, &format!("{place} peer"), text.get_ref());
         } else {
-            members.push((at, 1));
+            members.positions.insert(at, members.list.len());
+            members.list.push((at, 1));
         }
     }
     members
@@ -218,14 +228,14 @@ fn find_peer(
 
 /// A number for a member: which one it is by position, and the number; what is wrong is reported.
 fn member_number(
-    members: &[(PeerRef, u16)],
+    members: &Members,
     (peer, number): (&Text, i64),
     names: &Names,
     (place, line): (&str, u32),
     context: &mut Context<'_, '_>,
 ) -> Option<(usize, u16)> {
     let wanted = find_peer(peer, names, place, context)?;
-    let Some(at) = members.iter().position(|(member, _)| *member == wanted) else {
+    let Some(at) = members.positions.get(&wanted).copied() else {
         context.add(
             Code::UnknownReference,
             line,
@@ -357,8 +367,13 @@ fn check_members(
             "make two pools of it, one for each kind",
         ),
         (Some(_), None) => {
-            let Some(node) = node else { return };
-            for domain in pool.domains.iter().filter(|d| !node.domains.contains(d)) {
+            if node.is_none() {
+                return;
+            }
+            for domain in &pool.domains {
+                if context.home.contains(domain) {
+                    continue;
+                }
                 context.add(
                     Code::DomainNotHome,
                     pool.line,
@@ -369,7 +384,8 @@ fn check_members(
         }
         (None, Some(_)) => {
             for member in &members {
-                for domain in pool.domains.iter().filter(|d| !member.domains.contains(d)) {
+                let own: HashSet<&DnsName> = member.domains.iter().collect();
+                for domain in pool.domains.iter().filter(|d| !own.contains(d)) {
                     context.add(
                         Code::DomainNotOfMember,
                         pool.line,
@@ -383,12 +399,16 @@ fn check_members(
     }
 }
 
-fn check_routed_once(pools: &[Option<Pool>], context: &mut Context<'_, '_>) {
-    for (position, later) in pools.iter().enumerate() {
-        let Some(later) = later else { continue };
+/// Reports a domain that two sections serve; gives all that are served by one.
+fn check_routed_once<'p>(
+    pools: &'p [Option<Pool>],
+    context: &mut Context<'_, '_>,
+) -> HashMap<&'p DnsName, &'p Pool> {
+    let mut served: HashMap<&DnsName, &Pool> = HashMap::new();
+    for later in pools.iter().flatten() {
         for domain in &later.domains {
-            let mut before = pools.iter().take(position).flatten();
-            if let Some(earlier) = before.find(|pool| pool.domains.contains(domain)) {
+            let earlier = *served.entry(domain).or_insert(later);
+            if !std::ptr::eq(earlier, later) {
                 context.add(
                     Code::DomainRoutedTwice,
                     later.line,
@@ -401,29 +421,23 @@ fn check_routed_once(pools: &[Option<Pool>], context: &mut Context<'_, '_>) {
             }
         }
     }
+    served
 }
 
 /// A pool for each federated domain that no section lists: the peers that list it, in the file's order.
-fn implied(pools: &[Option<Pool>], peers: &[Option<Peer>]) -> Vec<Pool> {
+fn implied(explicit: &HashMap<&DnsName, &Pool>, peers: &[Option<Peer>]) -> Vec<Pool> {
     let mut implied: Vec<Pool> = Vec::new();
-    for (r, peer) in (0u16..).map(PeerRef).zip(peers) {
+    let mut positions: HashMap<&DnsName, usize> = HashMap::new();
+    for (r, peer) in (0u32..).map(PeerRef).zip(peers) {
         let Some(peer) = peer.as_ref().filter(|p| p.kind == PeerKind::Federated) else {
             continue;
         };
-        for domain in &peer.domains {
-            let explicit = pools
-                .iter()
-                .flatten()
-                .any(|pool| pool.domains.contains(domain));
-            if explicit {
-                continue;
-            }
-            let known = implied
-                .iter_mut()
-                .find(|pool| pool.domains.contains(domain));
+        for domain in peer.domains.iter().filter(|d| !explicit.contains_key(d)) {
+            let known = positions.get(domain).and_then(|at| implied.get_mut(*at));
             if let Some(pool) = known {
                 pool.peers.push((r, 1));
             } else {
+                positions.insert(domain, implied.len());
                 implied.push(Pool::implied(domain, r, peer.line));
             }
         }
@@ -447,12 +461,10 @@ impl Pool {
 }
 
 fn check_served(node: &Node, pools: &[Option<Pool>], context: &mut Context<'_, '_>) {
+    let pools = pools.iter().flatten();
+    let served: HashSet<&DnsName> = pools.flat_map(|pool| &pool.domains).collect();
     for domain in &node.domains {
-        let served = pools
-            .iter()
-            .flatten()
-            .any(|pool| pool.domains.contains(domain));
-        if !served {
+        if !served.contains(domain) {
             context.found.add_whole(
                 Code::DomainWithoutPool,
                 format!("the home domain {domain} has no pool: nobody would serve it"),

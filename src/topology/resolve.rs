@@ -4,13 +4,14 @@ use super::context::{Context, Names};
 use super::dns;
 use super::raw::{Raw, RawNode, RawPeer, Text};
 use super::{
-    Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerKind, Scheduling,
-    Topology, TrustSet,
+    Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerIndex, PeerKind,
+    Scheduling, Topology, TrustSet,
 };
 use super::{
     admin, boundary, expectation, identity, limits, listener, peer, pool, succession, tokens,
     trust_set,
 };
+use std::collections::HashSet;
 use toml::Spanned;
 
 /// Sections of one kind that a reference can tell apart.
@@ -23,6 +24,8 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
         .as_ref()
         .and_then(|raw| node(raw.get_ref(), context));
     context.fqdn = node.as_ref().map(|node| node.fqdn.clone());
+    let home = node.iter().flat_map(|node| &node.domains);
+    context.home = home.cloned().collect();
     let identity_names = register(
         "identity",
         raw.identity.iter().map(|s| s.get_ref().name.as_ref()),
@@ -72,6 +75,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
         trusts: trusts.into_iter().collect::<Option<_>>()?,
         listeners: listeners.into_iter().collect::<Option<_>>()?,
         peers: peers.into_iter().collect::<Option<_>>()?,
+        peer_index: PeerIndex::default(),
         pools: pools.into_iter().collect::<Option<_>>()?,
         dns,
         limits,
@@ -214,8 +218,8 @@ fn check_trust_used(
     if peers.iter().any(Option::is_none) {
         return;
     }
-    let mut used = peers.iter().flatten().flat_map(|peer| peer.trust.iter());
-    let used: Vec<usize> = used.by_ref().map(|r| r.index()).collect();
+    let used = peers.iter().flatten().flat_map(|peer| peer.trust.iter());
+    let used: HashSet<usize> = used.map(|r| r.index()).collect();
     for (position, trust) in trusts.iter().enumerate() {
         if let Some(trust) = trust
             && !used.contains(&position)

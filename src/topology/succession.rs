@@ -5,13 +5,14 @@ use super::context::Context;
 use super::window::show_moment;
 use super::{Identity, IdentityRef, Topology};
 use rustls_pki_types::UnixTime;
+use std::collections::HashSet;
 use std::time::Duration;
 
 impl Topology {
     /// An identity, and after it, in the order of the file, those that can take its place: they carry all its names.
     pub fn succession(&self, r: IdentityRef) -> impl Iterator<Item = IdentityRef> {
         let own = self.identity(r);
-        let all = (0u16..).map(IdentityRef).zip(&self.identities);
+        let all = (0u32..).map(IdentityRef).zip(&self.identities);
         let others = all.filter(move |(other, identity)| *other != r && takes_over(identity, own));
         std::iter::once(r).chain(others.map(|(other, _)| other))
     }
@@ -41,25 +42,27 @@ pub(super) fn check(topology: &Topology, context: &mut Context<'_, '_>) {
     turns.push(now);
     turns.sort_unstable();
     let listeners = topology.listeners.iter();
-    let listeners = listeners.map(|l| (l.identity, format!("listener \"{}\"", l.name)));
+    let listeners = listeners.map(|l| (l.identity, "listener", l.name.as_str()));
     let peers = topology.peers.iter();
-    let peers = peers.map(|p| (p.identity, format!("peer \"{}\"", p.fqdn)));
-    let mut told = Vec::new();
-    for (named, place) in listeners.chain(peers) {
+    let peers = peers.map(|p| (p.identity, "peer", p.fqdn.as_str()));
+    let mut looked_at = HashSet::new();
+    for (named, kind, name) in listeners.chain(peers) {
+        if !looked_at.insert(named) {
+            continue;
+        }
         let at = |turn| UnixTime::since_unix_epoch(Duration::from_secs(turn));
         let gap = turns
             .iter()
             .find(|turn| topology.shown_at(named, at(**turn)).is_none());
-        let Some(gap) = gap.filter(|_| !told.contains(&named)) else {
+        let Some(gap) = gap else {
             continue;
         };
-        told.push(named);
         let identity = topology.identity(named);
         context.add(
             Code::IdentityGap,
             identity.line,
             format!(
-                "from {} on {place} has no identity to show: \"{}\" is shown {}, and none with its names takes over",
+                "from {} on {kind} \"{name}\" has no identity to show: \"{}\" is shown {}, and none with its names takes over",
                 show_moment(*gap),
                 identity.name,
                 identity.window

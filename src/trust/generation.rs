@@ -13,6 +13,7 @@ use crate::topology::{
     did_you_mean,
 };
 use rustls_pki_types::UnixTime;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -81,12 +82,16 @@ impl Generation {
         let mut notes = Vec::new();
         let mut refused = Vec::new();
         let mut sets = Vec::new();
+        let before = previous.iter().flat_map(|p| p.topology.trusts());
+        let before: HashMap<&str, &[HeldCrl]> = before
+            .map(|set| (set.name.as_str(), &set.crls[..]))
+            .collect();
         for position in 0..topology.trusts.len() {
             let Some(set) = topology.trusts.get(position) else {
                 break;
             };
             let anchors = Arc::new(prepare(set, &topology, at, &mut faults, &mut notes));
-            let held = previous.map_or(&[][..], |p| p.held(&set.name));
+            let held = before.get(set.name.as_str()).copied().unwrap_or_default();
             // What was fetched is in no file, and stays with a set that still fetches.
             let fetched = held.iter().filter(|crl| crl.fetched && set.crl_fetch);
             let offered = fetched.chain(&set.crls).cloned().collect();
@@ -124,7 +129,7 @@ impl Generation {
                 staple.response = None;
             }
         }
-        let mut by_name: Vec<TrustRef> = (0u16..)
+        let mut by_name: Vec<TrustRef> = (0u32..)
             .map(TrustRef)
             .zip(topology.trusts())
             .map(|(reference, _)| reference)
@@ -204,12 +209,6 @@ impl Generation {
     /// The CRLs that the files offered and that did not come into force when this generation was built.
     pub fn refused_crls(&self) -> &[RefusedCrl] {
         &self.refused
-    }
-
-    /// The CRLs in force in the set of this name.
-    fn held(&self, set: &str) -> &[HeldCrl] {
-        let set = self.topology.trusts().iter().find(|t| t.name == set);
-        set.map_or(&[], |set| &set.crls)
     }
 
     /// What does not keep the generation from serving but wants the operator's eye, at the time of building:

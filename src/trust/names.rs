@@ -2,6 +2,7 @@
 use super::{MatchedKind, Reason, Refusal};
 use crate::topology::{NamePolicy, Peer, PeerRef, Standing, Topology};
 use rustls_pki_types::UnixTime;
+use std::collections::BTreeSet;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
@@ -139,7 +140,8 @@ impl PresentedNames {
     pub(super) fn find_peer(&self, topology: &Topology, at: UnixTime) -> Result<Match, Refusal> {
         let mut found: Vec<(usize, &Peer, PeerRef)> = Vec::new();
         let mut held_back: Option<(Reason, &Peer)> = None;
-        for (reference, peer) in topology.peer_refs() {
+        for reference in self.candidates(topology) {
+            let peer = topology.peer(reference);
             let spoken = self
                 .speak_for(peer)
                 .and_then(|position| active(peer, at).map(|()| position).map_err(Some));
@@ -168,6 +170,18 @@ impl PresentedNames {
         self.matched(reference, position)
     }
 
+    /// The entries that one of the names could mean, in the order of the file.
+    fn candidates(&self, topology: &Topology) -> BTreeSet<PeerRef> {
+        let meant = |identity: &Identity| match identity.kind {
+            MatchedKind::SipUri | MatchedKind::Dns | MatchedKind::CommonName => {
+                topology.peers_named(&identity.name)
+            }
+            MatchedKind::Wildcard => topology.peers_below(&identity.name),
+        };
+        let meant = self.identities.iter().flat_map(meant);
+        meant.copied().collect()
+    }
+
     /// Outbound: whether the names cover the peer that was dialled (RFC 5922 §7.3).
     pub(super) fn expect_peer(
         &self,
@@ -183,9 +197,9 @@ impl PresentedNames {
             Ok(position) => self.matched(expected, position),
             Err(Some(reason)) => Err(Refusal::at_line(reason, peer.fqdn.to_string(), peer.line)),
             Err(None) => {
-                let other = topology
-                    .peers()
-                    .iter()
+                let others = self.candidates(topology).into_iter();
+                let other = others
+                    .map(|other| topology.peer(other))
                     .filter(|p| p.window.is_open(at) && self.speak_for(p).is_ok())
                     .map(|p| &p.fqdn)
                     .min();

@@ -136,6 +136,7 @@ pub(super) fn topology() -> Topology {
             peer(FE02, PeerKind::Home, &[]),
             peer(PARTNER, PeerKind::Federated, &["fabrikam.test"]),
         ],
+        peer_index: crate::topology::PeerIndex::default(),
         pools: vec![
             pool(HOME, vec![(PeerRef(0), 1), (PeerRef(1), 1)]),
             pool("fabrikam.test", vec![(PeerRef(2), 1)]),

@@ -105,7 +105,7 @@ impl World {
 
     fn trust_ref(&self, name: &str) -> TrustRef {
         let position = self.trusts.iter().position(|t| t.name == name).unwrap();
-        TrustRef(u16::try_from(position).unwrap())
+        TrustRef(u32::try_from(position).unwrap())
     }
 
     fn build(self) -> Result<Generation, Vec<Fault>> {
@@ -128,6 +128,7 @@ impl World {
             trusts: self.trusts,
             listeners: Vec::new(),
             peers: self.peers,
+            peer_index: crate::topology::PeerIndex::default(),
             pools: Vec::new(),
             dns: crate::topology::DnsSettings::default(),
             limits: Limits::default(),

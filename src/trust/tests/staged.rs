@@ -234,7 +234,7 @@ fn expectations_may_name_a_time_and_a_peer() {
         let peers = world.peers.iter();
         let peer = peer.map(|fqdn| {
             let at = peers.clone().position(|p| p.fqdn.as_str() == fqdn).unwrap();
-            crate::topology::PeerRef(u16::try_from(at).unwrap())
+            crate::topology::PeerRef(u32::try_from(at).unwrap())
         });
         world.expectations.push(Expectation {
             at,

@@ -1,0 +1,59 @@
+//! Which peers have a name, or lie right below one: so that a certificate is held against the entries that it can mean
+//! and not against all.
+use super::{DnsName, Peer, PeerRef};
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// The peers of one topology by name. Made when it is first asked.
+#[derive(Default)]
+pub(crate) struct PeerIndex(OnceLock<Names>);
+
+struct Names {
+    by_fqdn: HashMap<DnsName, Vec<PeerRef>>,
+    /// By what follows the first label.
+    by_parent: HashMap<Box<str>, Vec<PeerRef>>,
+}
+
+impl Clone for PeerIndex {
+    /// Of the copy's own peers, which may be changed before it is asked.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PeerIndex {
+    /// The peers of this name in the order of the file; `peers` are those of the topology that this belongs to. Loading
+    /// leaves one at most.
+    pub(super) fn named(&self, fqdn: &str, peers: &[Peer]) -> &[PeerRef] {
+        let found = self.names(peers).by_fqdn.get(fqdn);
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// The peers whose name is one label and this, in the order of the file.
+    pub(super) fn below(&self, parent: &str, peers: &[Peer]) -> &[PeerRef] {
+        let found = self.names(peers).by_parent.get(parent);
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    fn names(&self, peers: &[Peer]) -> &Names {
+        self.0.get_or_init(|| {
+            let mut names = Names {
+                by_fqdn: HashMap::with_capacity(peers.len()),
+                by_parent: HashMap::new(),
+            };
+            for (reference, peer) in (0u32..).map(PeerRef).zip(peers) {
+                let same = names.by_fqdn.entry(peer.fqdn.clone());
+                same.or_default().push(reference);
+                if let Some((_, parent)) = peer.fqdn.as_str().split_once('.') {
+                    match names.by_parent.get_mut(parent) {
+                        Some(below) => below.push(reference),
+                        None => {
+                            names.by_parent.insert(parent.into(), vec![reference]);
+                        }
+                    }
+                }
+            }
+            names
+        })
+    }
+}
