@@ -2,6 +2,7 @@
 //!
 //! What comes goes to the timer of CRLs, which holds it to the same rules as a file. No handshake waits for any of it.
 use super::Daemon;
+use super::address_guard::{Forbidden, Guard};
 use crate::observe::Event;
 use crate::topology::{CrlFile, TrustRef, TrustSet, fetched_crls, room};
 use crate::trust::Generation;
@@ -145,8 +146,9 @@ async fn fetch(uri: &str, set: &TrustSet) -> Result<CrlFile, Failure> {
     let others = others.filter(|crl| crl.file.to_str() != Some(uri));
     let most = room(others.map(|crl| crl.size()).sum());
     let (uri, line) = (uri.to_owned(), set.line);
+    let local = set.crl_fetch_local.clone();
     let got = tokio::task::spawn_blocking(move || {
-        get(&uri, most, PATIENCE).map(|octets| fetched_crls(&uri, line, octets))
+        get(&uri, most, local, PATIENCE).map(|octets| fetched_crls(&uri, line, octets))
     });
     got.await.unwrap_or_else(|error| {
         Err(Failure {
@@ -156,17 +158,19 @@ async fn fetch(uri: &str, set: &TrustSet) -> Result<CrlFile, Failure> {
     })
 }
 
-/// One GET: plain HTTP, no redirect, no proxy, no more than `most` octets.
-fn get(uri: &str, most: u64, patience: Duration) -> Result<Vec<u8>, Failure> {
-    let agent = ureq::Agent::config_builder()
+/// One GET: plain HTTP, no redirect, no proxy, no more than `most` octets, and no special address unless the host is among
+/// `local`.
+fn get(uri: &str, most: u64, local: Vec<String>, patience: Duration) -> Result<Vec<u8>, Failure> {
+    let config = ureq::Agent::config_builder()
         .timeout_global(Some(patience))
         .max_redirects(0)
         .proxy(None)
         .http_status_as_error(false)
         .max_idle_connections(0)
         .user_agent("sipward")
-        .build()
-        .new_agent();
+        .build();
+    let connector = ureq::unversioned::transport::DefaultConnector::default();
+    let agent = ureq::Agent::with_parts(config, connector, Guard { local });
     let mut response = agent.get(uri).call().map_err(failure)?;
     let status = response.status();
     if status != ureq::http::StatusCode::OK {
@@ -196,6 +200,8 @@ fn failure(error: ureq::Error) -> Failure {
         Error::Io(_) | Error::HostNotFound | Error::ConnectionFailed
     ) {
         "unreachable"
+    } else if matches!(&error, Error::Other(why) if why.is::<Forbidden>()) {
+        "special_address"
     } else {
         "not_http"
     };
@@ -224,7 +230,7 @@ mod tests {
             // Until the other side has closed.
             let _ = stream.read(&mut request);
         });
-        let got = get(&uri, 8, Duration::from_secs(2)).map_err(|failure| failure.reason);
+        let got = get(&uri, 8, local(), Duration::from_secs(2)).map_err(|failure| failure.reason);
         server.join().unwrap();
         got
     }
@@ -246,7 +252,47 @@ mod tests {
             ask("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n123"),
             Err("timeout")
         );
-        assert!(get("https://127.0.0.1:1/", 8, PATIENCE).is_err());
+        assert!(get("https://127.0.0.1:1/", 8, local(), PATIENCE).is_err());
+    }
+
+    fn local() -> Vec<String> {
+        vec!["127.0.0.1".to_owned()]
+    }
+
+    #[test]
+    fn no_form_of_a_special_address_is_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "0x7f000001",
+            "2130706433",
+            "0",
+            "localhost",
+            "LOCALHOST.",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "169.254.169.254",
+            "user@127.0.0.1",
+        ] {
+            let uri = format!("http://{host}:{port}/ca.crl");
+            let failure = get(&uri, 8, Vec::new(), PATIENCE).unwrap_err();
+            // Some of them only some systems resolve.
+            assert!(
+                ["special_address", "unreachable", "not_http"].contains(&failure.reason),
+                "{host}: {} ({})",
+                failure.reason,
+                failure.detail
+            );
+        }
+        assert!(listener.accept().is_err());
+        let failure = get("http://127.0.0.1:1/", 8, Vec::new(), PATIENCE).unwrap_err();
+        assert_eq!(failure.reason, "special_address");
+        // What is listed is another host's name, not the address that this one has.
+        let failure = get("http://localhost:1/", 8, local(), PATIENCE).unwrap_err();
+        assert_eq!(failure.reason, "special_address");
     }
 
     #[test]

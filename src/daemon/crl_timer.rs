@@ -7,7 +7,7 @@ use super::crl_fetch::Fetched;
 use crate::observe::Event;
 use crate::topology::{
     CrlFile, CrlRefusal, Fault, HeldCrl, IdentityRef, Revocation, Topology, TrustRef, TrustSet,
-    read_crls,
+    open_regular, read_crls,
 };
 use crate::trust::{Generation, Read, Refreshed, RefusedCrl};
 use rustls_pki_types::UnixTime;
@@ -23,7 +23,7 @@ const SOON: u64 = 5;
 /// How often OCSP responses are read when no CRL is.
 const STAPLE_REFRESH: Duration = Duration::from_secs(300);
 /// The longest sleep: the clock of the system may be set.
-const LONGEST_SLEEP: Duration = Duration::from_secs(600);
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Fetched contents that are kept for one set.
 const MOST_FETCHED: usize = 32;
@@ -268,9 +268,12 @@ impl Timer {
             for crl in &set.crls {
                 for age in Age::ALL {
                     let key = (set.name.clone(), *crl.digest(), age);
+                    if age.at(crl, set).is_none_or(|moment| moment > at) {
+                        // What was told before the clock was set back is still to come.
+                        continue;
+                    }
                     current.insert(key.clone());
-                    if age.at(crl, set).is_some_and(|moment| moment <= at) && self.told.insert(key)
-                    {
+                    if self.told.insert(key) {
                         tell(age, crl, set, at, daemon);
                     }
                 }
@@ -306,7 +309,7 @@ fn tell(age: Age, crl: &HeldCrl, set: &TrustSet, at: u64, daemon: &Daemon) {
 /// An OCSP response, of at most 64 KiB.
 fn response(file: &Path) -> Option<Vec<u8>> {
     let mut octets = Vec::new();
-    let file = std::fs::File::open(file).ok()?;
+    let file = open_regular(file).ok()?;
     file.take(64 * 1024).read_to_end(&mut octets).ok()?;
     Some(octets)
 }

@@ -1,6 +1,7 @@
 //! Start-up, generations and reload, drain: the daemon without signals, as the demo and the tests embed it; `service`
 //! adds signals, systemd and the [`control`] socket.
 
+mod address_guard;
 pub mod control;
 mod crl_fetch;
 mod crl_timer;

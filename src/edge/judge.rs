@@ -24,8 +24,7 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// When the shard must judge again, and whom it has sent away.
 pub(super) struct Docket {
-    /// Unix seconds at which a verdict may turn; `u64::MAX`: none will.
-    next: Cell<u64>,
+    calendar: Cell<Calendar>,
     earlier: Notify,
     /// Withdrawn links that are still open.
     withdrawn: RefCell<Vec<LinkId>>,
@@ -34,9 +33,46 @@ pub(super) struct Docket {
 impl Default for Docket {
     fn default() -> Self {
         Self {
-            next: Cell::new(u64::MAX),
+            calendar: Cell::new(Calendar::BLANK),
             earlier: Notify::new(),
             withdrawn: RefCell::default(),
+        }
+    }
+}
+
+/// When a verdict may turn next, as of a time; both in Unix seconds.
+#[derive(Clone, Copy)]
+struct Calendar {
+    /// `u64::MAX`: none will.
+    next: u64,
+    /// When that was found.
+    set_at: u64,
+}
+
+/// What a look at the clock says.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    /// Nothing for so many seconds.
+    Nothing(u64),
+    /// Verdicts may have turned.
+    Due,
+    /// The clock was set back: what was thought to be over, or was never looked for, is still to come.
+    SetBack,
+}
+
+impl Calendar {
+    const BLANK: Self = Self {
+        next: u64::MAX,
+        set_at: 0,
+    };
+
+    fn look(self, now: u64) -> Look {
+        if now < self.set_at {
+            Look::SetBack
+        } else if self.next <= now {
+            Look::Due
+        } else {
+            Look::Nothing(self.next - now)
         }
     }
 }
@@ -204,19 +240,25 @@ impl Shard {
     /// Notes when the decision of a new link ends.
     pub(super) fn note_end(&self, link: &Link) {
         let ends = ends(link);
-        if ends < self.docket.next.get() {
-            self.docket.next.set(ends);
+        let mut calendar = self.docket.calendar.get();
+        if ends < calendar.next {
+            calendar.next = ends;
+            self.docket.calendar.set(calendar);
             self.docket.earlier.notify_one();
         }
     }
 
     /// Finds when a verdict may turn next.
     pub(super) fn set_calendar(&self) {
-        let turn = self.tls().generation().next_turn(clock::unix());
+        let now = clock::unix();
+        let turn = self.tls().generation().next_turn(now);
         let links = self.all_links();
         let open = links.iter().filter(|l| l.withdrawn.get().is_none());
         let next = open.map(|l| ends(l)).chain(turn).min();
-        self.docket.next.set(next.unwrap_or(u64::MAX));
+        self.docket.calendar.set(Calendar {
+            next: next.unwrap_or(u64::MAX),
+            set_at: now.as_secs(),
+        });
         self.docket.earlier.notify_one();
     }
 
@@ -226,15 +268,23 @@ impl Shard {
         let mut seen = clock::unix();
         loop {
             let now = clock::unix();
-            let turned = self.tls().generation().next_turn(seen);
-            if self.docket.next.get() <= now.as_secs() {
-                let turned = turned.is_some_and(|turn| turn <= now.as_secs());
-                self.judge_those(|link| turned || ends(link) <= now.as_secs());
-                self.settle();
-                seen = now;
-                continue;
-            }
-            let left = Duration::from_secs(self.docket.next.get() - now.as_secs());
+            let left = match self.docket.calendar.get().look(now.as_secs()) {
+                Look::Nothing(left) => Duration::from_secs(left),
+                Look::Due => {
+                    let turned = self.tls().generation().next_turn(seen);
+                    let turned = turned.is_some_and(|turn| turn <= now.as_secs());
+                    self.judge_those(|link| turned || ends(link) <= now.as_secs());
+                    self.settle();
+                    seen = now;
+                    continue;
+                }
+                Look::SetBack => {
+                    self.judge_those(|_| true);
+                    self.settle();
+                    seen = now;
+                    continue;
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(left.min(LOOK)) => {}
                 () = self.docket.earlier.notified() => {}
@@ -251,5 +301,24 @@ fn ends(link: &Link) -> u64 {
             .valid_until
             .map_or(u64::MAX, |last| last.saturating_add(1)),
         Identity::Client => u64::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_the_calendar_anew() {
+        let calendar = Calendar {
+            next: 1_000,
+            set_at: 400,
+        };
+        assert_eq!(calendar.look(400), Look::Nothing(600));
+        assert_eq!(calendar.look(999), Look::Nothing(1));
+        assert_eq!(calendar.look(1_000), Look::Due);
+        // It had jumped ahead when the calendar was made: what ends at 300 was over then, and is not now.
+        assert_eq!(calendar.look(399), Look::SetBack);
+        assert_eq!(Calendar::BLANK.look(0), Look::Nothing(u64::MAX));
     }
 }

@@ -321,7 +321,7 @@ pub enum Event {
         trust: String,
         /// Where it was asked for.
         uri: String,
-        /// What failed: `unreachable`, `timeout`, `status`, `too_large` or `not_http`.
+        /// What failed: `unreachable`, `timeout`, `status`, `too_large`, `not_http` or `special_address`.
         reason: &'static str,
         /// What the system or the server said.
         detail: String,

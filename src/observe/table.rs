@@ -287,7 +287,7 @@ static CRL_REFUSED: Row = row("crl_refused", Level::ERROR,
     &["trust", "file", "issuer?", "reason", "detail"]);
 #[rustfmt::skip]
 static CRL_FETCH_FAILED: Row = row("crl_fetch_failed", Level::WARN,
-    "a distribution point did not give a CRL, told once until that changes: `unreachable`, `timeout`, `status`, `too_large`, `not_http`; what is in force stays",
+    "a distribution point did not give a CRL, told once until that changes: `unreachable`, `timeout`, `status`, `too_large`, `not_http`, `special_address`; what is in force stays",
     &["trust", "uri", "reason", "detail"]);
 #[rustfmt::skip]
 static CRL_STALE_SOON: Row = row("crl_stale_soon", Level::WARN, "a fifth of a CRL's validity is left",

@@ -227,6 +227,12 @@ fn trust(old: &TrustSet, new: &TrustSet) -> Vec<String> {
     }
     differs(&mut parts, "crl_refresh", old.crl_refresh, new.crl_refresh);
     differ(&mut parts, "crl_fetch", &old.crl_fetch, &new.crl_fetch);
+    lists(
+        &mut parts,
+        "crl_fetch_local",
+        &old.crl_fetch_local,
+        &new.crl_fetch_local,
+    );
     differs(&mut parts, "revocation", old.revocation, new.revocation);
     differ(&mut parts, "scope", &old.scope.word(), &new.scope.word());
     differ(&mut parts, "counts", &old.window, &new.window);

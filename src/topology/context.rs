@@ -3,7 +3,7 @@ use super::code::Code;
 use super::findings::{Findings, Source};
 use super::nearest::did_you_mean;
 use super::raw::Text;
-use super::{DnsName, NamedFile};
+use super::{DnsName, NamedFile, open_regular};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ impl Context<'_, '_> {
         let path = self.path(text);
         let line = self.line(text);
         let shown = path.display();
-        let file = match std::fs::File::open(&path) {
+        let file = match open_regular(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.add(
@@ -66,7 +66,7 @@ impl Context<'_, '_> {
                 return None;
             }
             Err(error) => {
-                self.unreadable(line, format!("{what} {shown} cannot be opened: {error}"));
+                self.unreadable(line, format!("{what} {shown} cannot be read: {error}"));
                 return None;
             }
         };

@@ -1,6 +1,6 @@
 //! The files behind `crls`: read within bounds, and parsed once for each content, whoever asks again.
 use super::crl::sha256;
-use super::{Crl, CrlRefusal, pem};
+use super::{Crl, CrlRefusal, open_regular, pem};
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -113,8 +113,9 @@ fn list(path: &Path) -> std::io::Result<Vec<PathBuf>> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let passing = name.starts_with(b".") || name.ends_with(b".tmp") || name.ends_with(b"~");
-        // Through symbolic links: some tools swap a link to put a whole directory in place at once.
-        if !passing && !std::fs::metadata(&path).is_ok_and(|data| data.is_dir()) {
+        // Through symbolic links: some tools swap a link to put a whole directory in place at once. What is there and is
+        // no regular file (a directory, a FIFO, a socket) holds no CRL.
+        if !passing && !std::fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
             files.push(path);
         }
         if files.len() > MOST_FILES {
@@ -138,8 +139,7 @@ fn failed(path: &Path, line: u32, refusal: CrlRefusal, said: String) -> CrlFile 
 fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
     let mut octets = Vec::new();
     let most = LARGEST_FILE.min(*left);
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut octets));
+    let read = open_regular(path).and_then(|file| file.take(most + 1).read_to_end(&mut octets));
     match read {
         Err(error) => return failed(path, line, CrlRefusal::Unreadable, error.to_string()),
         Ok(length) if length as u64 > most => {
@@ -231,6 +231,11 @@ mod tests {
             std::fs::write(dir.path().join(name), &crl).unwrap();
         }
         std::fs::create_dir(dir.path().join("deeper")).unwrap();
+        let fifo = std::process::Command::new("mkfifo")
+            .arg(dir.path().join("f.crl"))
+            .status()
+            .unwrap();
+        assert!(fifo.success());
         std::fs::write(dir.path().join("z.crl"), "nothing").unwrap();
         let source = CrlSource {
             path: dir.path().to_owned(),

@@ -1,4 +1,5 @@
 //! A walk over DER (X.690), one element at a time, for what has to be found by its place: CRLs and OCSP responses.
+use std::collections::HashSet;
 use std::ops::Range;
 use x509_parser::asn1_rs::{Any, FromDer};
 
@@ -154,6 +155,8 @@ pub(crate) struct Extension<'a> {
 /// Reads a SEQUENCE OF Extension, without repetitions.
 pub(crate) fn extensions<'a>(list: &Element<'a>) -> Option<Vec<Extension<'a>>> {
     let mut found: Vec<Extension<'a>> = Vec::new();
+    // A set: whoever sends tens of thousands of them costs no more than their octets.
+    let mut known = HashSet::new();
     let mut items = list.inside();
     while !items.is_empty() {
         let mut item = items.expect(SEQUENCE)?.inside();
@@ -163,7 +166,7 @@ pub(crate) fn extensions<'a>(list: &Element<'a>) -> Option<Vec<Extension<'a>>> {
             None => false,
         };
         let value = item.expect(OCTET_STRING)?.content();
-        if !item.is_empty() || found.iter().any(|other| other.id == id) {
+        if !item.is_empty() || !known.insert(id) {
             return None;
         }
         found.push(Extension {
@@ -205,6 +208,36 @@ mod tests {
         for octets in [&[0x30, 3, 1][..], &[0x30, 0x80, 0, 0], &[0x30, 0x84, 0xff]] {
             assert!(Der::new(octets).next().is_none(), "{octets:x?}");
         }
+    }
+
+    #[test]
+    fn tens_of_thousands_of_extensions_are_read_and_none_may_repeat() {
+        let tlv = |tag: u8, content: &[u8]| {
+            let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+            let head = match content.len() {
+                0..=127 => vec![tag, length[3]],
+                128..=255 => vec![tag, 0x81, length[3]],
+                256..=0xffff => vec![tag, 0x82, length[2], length[3]],
+                _ => vec![tag, 0x83, length[1], length[2], length[3]],
+            };
+            [&head, content].concat()
+        };
+        let extension = |number: u32| {
+            let seven = |shift: u32| u8::try_from(number >> shift & 0x7f).unwrap();
+            let id = [0x2a, seven(14) | 0x80, seven(7) | 0x80, seven(0)];
+            tlv(SEQUENCE, &[tlv(OID, &id), tlv(OCTET_STRING, &[])].concat())
+        };
+        let list = |numbers: &mut dyn Iterator<Item = u32>| {
+            let all: Vec<u8> = numbers.flat_map(extension).collect();
+            tlv(SEQUENCE, &all)
+        };
+        let read = |list: &[u8]| {
+            let list = Der::new(list).expect(SEQUENCE).unwrap();
+            extensions(&list).map(|found| found.len())
+        };
+        let distinct = list(&mut (0..40_000));
+        assert_eq!(read(&distinct), Some(40_000));
+        assert_eq!(read(&list(&mut [1, 2, 1].into_iter())), None);
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub use fixed::Fixed;
 pub(crate) use identity::show_time;
 pub use model::*;
 pub use named_file::NamedFile;
+pub(crate) use named_file::open_regular;
 pub use names::NameError;
 pub(crate) use nearest::did_you_mean;
 pub(crate) use peer_index::PeerIndex;

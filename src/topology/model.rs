@@ -182,6 +182,9 @@ pub struct TrustSet {
     pub crl_refresh: Option<Duration>,
     /// Whether CRLs are fetched from the http:// distribution points of the set's own CAs, too.
     pub crl_fetch: bool,
+    /// Hosts of distribution points that may have loopback, link-local or other special addresses: names or addresses in
+    /// lower case, without brackets.
+    pub crl_fetch_local: Vec<String>,
     /// Policy for CRLs.
     pub revocation: Revocation,
     /// Scope of that policy.

@@ -1,8 +1,30 @@
 //! A file that the topology names, with what it held when it was read: so that a later look can tell whether it changed.
 use super::context::LARGEST_FILE;
 use aws_lc_rs::digest::{SHA256, digest};
-use std::io::Read as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+/// Opens a regular file for reading, links followed. A FIFO would wait for its other end, and with it whoever reads: a
+/// refresh, a reload, the watch; a device may never end.
+///
+/// # Errors
+/// What the system says; [`ErrorKind::InvalidInput`] for what is no regular file.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let regular = |data: std::fs::Metadata| {
+        let odd = || io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
+        data.is_file().then_some(()).ok_or_else(odd)
+    };
+    regular(std::fs::metadata(path)?)?;
+    // Between the two looks it may have become a FIFO: then opening must not wait either.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)?;
+    regular(file.metadata()?)?;
+    Ok(file)
+}
 
 /// A file and a digest of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,27 +43,87 @@ impl NamedFile {
         }
     }
 
-    /// As it is on disk now, links followed; of one that is larger than any that would be loaded, the beginning.
-    pub fn read(path: &Path) -> Self {
+    /// As it is on disk now, links followed; of one that is larger than any that would be loaded, the beginning. `None`
+    /// when the system cannot tell, for want of descriptors for instance: that says nothing about the file.
+    pub fn read(path: &Path) -> Option<Self> {
         let mut octets = Vec::new();
-        let read = std::fs::File::open(path)
+        let read = open_regular(path)
             .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut octets));
         match read {
-            Ok(_) => Self::holding(path.to_owned(), &octets),
-            Err(_) => Self {
+            Ok(_) => Some(Self::holding(path.to_owned(), &octets)),
+            Err(error) if is_about_the_file(&error) => Some(Self {
                 path: path.to_owned(),
                 content: None,
-            },
+            }),
+            Err(_) => None,
         }
     }
 
-    /// The same file as it is now.
-    pub fn again(&self) -> Self {
+    /// The same file as it is now; `None` when that cannot be told.
+    pub fn again(&self) -> Option<Self> {
         Self::read(&self.path)
     }
 
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Whether an error says something about the file that will be true until somebody changes it.
+fn is_about_the_file(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput
+    ) || error.raw_os_error() == Some(libc::ELOOP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&fifo, &link).unwrap();
+        let _socket =
+            std::os::unix::net::UnixListener::bind(directory.path().join("socket")).unwrap();
+        let socket = directory.path().join("socket");
+        for path in [
+            fifo.as_path(),
+            &link,
+            &socket,
+            Path::new("/dev/zero"),
+            directory.path(),
+        ] {
+            let error = open_regular(path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{}", path.display());
+            assert_eq!(NamedFile::read(path).unwrap().content, None);
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_system_says_nothing_about_the_file() {
+        for number in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EIO] {
+            assert!(!is_about_the_file(&io::Error::from_raw_os_error(number)));
+        }
+        for number in [libc::ENOENT, libc::EACCES, libc::ENOTDIR, libc::ELOOP] {
+            assert!(is_about_the_file(&io::Error::from_raw_os_error(number)));
+        }
     }
 }

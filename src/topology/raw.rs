@@ -67,6 +67,7 @@ pub(super) struct RawTrust {
     pub(super) crls: Option<Vec<Text>>,
     pub(super) crl_refresh: Option<Text>,
     pub(super) crl_fetch: Option<Spanned<bool>>,
+    pub(super) crl_fetch_local: Option<Vec<Text>>,
     pub(super) revocation: Option<Spanned<toml::Value>>,
     pub(super) scope: Option<RevocationScope>,
     pub(super) not_before: Option<Spanned<toml::Value>>,

@@ -121,6 +121,7 @@ const TRUST: &[Key] = &[
     may("crls", Kind::Texts),
     may("crl_refresh", Kind::Text),
     may("crl_fetch", Kind::Flag),
+    may("crl_fetch_local", Kind::Texts),
     may("revocation", Kind::WordOrTable(&["require", "off"], GRACE)),
     may("scope", Kind::Word(RevocationScope::WORDS)),
     may("not_before", Kind::Moment),

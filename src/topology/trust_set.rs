@@ -66,6 +66,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
         crls,
         crl_refresh: refresh?,
         crl_fetch: fetch,
+        crl_fetch_local: local_hosts(raw),
         revocation: revocation?,
         scope: raw.scope.unwrap_or(RevocationScope::Chain),
         window: window::load(
@@ -219,6 +220,14 @@ fn fetch(
         );
     }
     true
+}
+
+/// Hosts that may be asked although they are at a special address.
+fn local_hosts(raw: &RawTrust) -> Vec<String> {
+    let hosts = raw.crl_fetch_local.iter().flatten();
+    hosts
+        .map(|host| host.get_ref().trim_matches(['[', ']']).to_ascii_lowercase())
+        .collect()
 }
 
 fn revocation(raw: &RawTrust, label: &str, context: &mut Context<'_, '_>) -> Option<Revocation> {

@@ -37,19 +37,35 @@ pub(super) fn covers(crl: &Crl, certificate: &X509Certificate<'_>) -> bool {
 /// The http:// URIs of a certificate's distribution points: plain, for a CRL is signed, and short.
 pub(super) fn http_uris(certificate: &X509Certificate<'_>) -> Vec<String> {
     let uri = |name: &Vec<u8>| {
-        let uri = Der::new(name).expect(URI)?;
-        let text = std::str::from_utf8(uri.content()).ok()?;
-        let plain = text
+        let uri = Der::new(name).expect(URI)?.content();
+        let plain = uri
             .get(..HTTP.len())
-            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(HTTP));
-        let clean = text.len() <= LONGEST_URI && text.bytes().all(|b| b.is_ascii_graphic());
-        (plain && clean).then(|| text.to_owned())
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(HTTP.as_bytes()));
+        (plain && uri.len() <= LONGEST_URI).then(|| encoded(uri))
     };
     points(certificate)
         .iter()
         .flatten()
         .filter_map(uri)
         .collect()
+}
+
+/// A URI as a web server wants it: AD CS writes the CA's name, spaces included, into the path. What RFC 3986 §2 does not
+/// allow in a URI is percent-encoded; what is encoded already stays.
+fn encoded(uri: &[u8]) -> String {
+    let mut text = String::with_capacity(uri.len());
+    for octet in uri {
+        let odd = matches!(
+            octet,
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
+        );
+        if octet.is_ascii_graphic() && !odd {
+            text.push(char::from(*octet));
+        } else {
+            text.push_str(&format!("%{octet:02X}"));
+        }
+    }
+    text
 }
 
 /// The full names, as DER, of each distribution point of a certificate that is neither for some reasons only nor for
@@ -77,4 +93,32 @@ fn points(certificate: &X509Certificate<'_>) -> Vec<Vec<Vec<u8>>> {
         }
     }
     points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_uri_may_not_hold_is_percent_encoded() {
+        for (written, asked) in [
+            (
+                "http://pki/Contoso Issuing CA.crl",
+                "http://pki/Contoso%20Issuing%20CA.crl",
+            ),
+            (
+                "http://pki/a%20b+c(1).crl?x=1",
+                "http://pki/a%20b+c(1).crl?x=1",
+            ),
+            ("http://pki/M\u{fc}ller.crl", "http://pki/M%C3%BCller.crl"),
+            ("http://pki/a\r\nHost: b", "http://pki/a%0D%0AHost:%20b"),
+            (
+                "http://pki/{1}|\"<x>\\^`",
+                "http://pki/%7B1%7D%7C%22%3Cx%3E%5C%5E%60",
+            ),
+        ] {
+            assert_eq!(encoded(written.as_bytes()), asked);
+        }
+        assert_eq!(encoded(b"http://pki/\xfc"), "http://pki/%FC");
+    }
 }

@@ -79,7 +79,9 @@ impl Web {
 async fn world() -> World {
     World::with(|t| {
         let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
-        set.text("crl_refresh", "1s").raw("crl_fetch", "true");
+        set.text("crl_refresh", "1s")
+            .raw("crl_fetch", "true")
+            .list("crl_fetch_local", &["127.0.0.1"]);
         t.section("[limits]").text("drain", "1s");
     })
     .await

@@ -167,6 +167,46 @@ async fn what_is_worse_in_a_directory_of_crls_leaves_in_force_what_was() {
     twin.world.edge.stop().await;
 }
 
+/// A FIFO waits for its other end: whoever opens it would stand still.
+#[tokio::test]
+async fn a_fifo_among_the_files_holds_up_neither_refresh_nor_reload() {
+    let lab = Lab::new();
+    let directory = lab.site.path().join("crls");
+    std::fs::create_dir_all(&directory).unwrap();
+    let pem = lab.site.enterprise.crl_as_pem(&CrlSpec::default()).unwrap();
+    std::fs::write(directory.join("enterprise.crl"), pem).unwrap();
+    let fifo = |path: PathBuf| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    fifo(directory.join("fifo.crl"));
+    let world = World::in_lab(lab, |t| {
+        let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
+        set.text("crl_refresh", "1s").list("crls", &["crls"]);
+        t.section("[limits]").text("drain", "1s");
+    })
+    .await;
+    let twin = connected(world).await;
+    let log = twin.world.edge.log.clone();
+    twin.put("crls/enterprise.crl", &twin.revoking(2));
+    log.wait("crl_updated", |_| true).await.unwrap();
+    twin.wire.ended(SOON).await.unwrap();
+    assert_eq!(twin.world.edge.reload().await["result"], "ok");
+    // In the place of a file that the topology names it is a fault.
+    for name in ["fabrikam-ca.pem", "edge.key.pem"] {
+        let path = twin.path(name);
+        let kept = twin.path(&format!("{name}.kept"));
+        std::fs::rename(&path, &kept).unwrap();
+        fifo(path.clone());
+        let event = twin.world.edge.reload().await;
+        assert_eq!(event["result"], "refused", "{event}");
+        assert!(event["details"].to_string().contains("no regular file"));
+        std::fs::rename(&kept, &path).unwrap();
+    }
+    assert_eq!(twin.world.edge.reload().await["result"], "ok");
+    twin.world.edge.stop().await;
+}
+
 #[tokio::test]
 async fn a_crl_that_grows_stale_is_told_of_before_and_ends_what_it_covered() {
     let twin = twin(&["enterprise-ca.crl.pem"]).await;

@@ -125,6 +125,7 @@ pub(super) fn topology() -> Topology {
             crls: Vec::new(),
             crl_refresh: None,
             crl_fetch: false,
+            crl_fetch_local: Vec::new(),
             revocation: Revocation::Off,
             scope: RevocationScope::Chain,
             window: Window::default(),

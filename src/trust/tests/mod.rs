@@ -42,6 +42,7 @@ impl World {
             crls: Vec::new(),
             crl_refresh: None,
             crl_fetch: false,
+            crl_fetch_local: Vec::new(),
             revocation: Revocation::Off,
             scope: RevocationScope::Chain,
             window: Window::default(),
