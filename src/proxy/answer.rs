@@ -49,7 +49,7 @@ impl Core {
         }
         let is_answered = !method.is_unanswered();
         if is_answered {
-            let tag = self.stateless_tag(party, message);
+            let tag = self.stateless_tag(from, party, message);
             self.answer_stateless(from, party, message, reason, tag, out);
         }
         self.log_request(
@@ -66,21 +66,17 @@ impl Core {
     }
 
     /// The To tag of answers without a context: the same for the same request, and recognisable in its ACK.
-    pub(super) fn stateless_tag(&self, party: Party, message: &Message<'_>) -> u64 {
+    pub(super) fn stateless_tag(&self, from: &Origin, party: Party, message: &Message<'_>) -> u64 {
         let via = message.top_via().ok();
         let branch = via.and_then(|v| v.branch);
-        self.stateless_tag_of(party, message.call_id().unwrap_or_default(), branch)
+        let side = self.side_of(from, party);
+        self.stateless_tag_of(side, message.call_id().unwrap_or_default(), branch)
     }
 
     /// As [`Self::stateless_tag`], of what was read of the request already.
-    pub(super) fn stateless_tag_of(
-        &self,
-        party: Party,
-        call_id: &[u8],
-        branch: Option<&[u8]>,
-    ) -> u64 {
+    pub(super) fn stateless_tag_of(&self, side: u64, call_id: &[u8], branch: Option<&[u8]>) -> u64 {
         self.keyed(|h| {
-            h.write_u64(party.as_u64());
+            h.write_u64(side);
             h.write(call_id);
             h.write(branch.unwrap_or_default());
         })

@@ -38,7 +38,8 @@ impl Core {
             }
             // Accepted: the ACK for the 2xx, from a sender that reuses the INVITE's branch: to the core.
         } else {
-            let tag = self.stateless_tag_of(party, request.call_id, request.via.branch);
+            let side = self.side_of(from, party);
+            let tag = self.stateless_tag_of(side, request.call_id, request.via.branch);
             if request.to.tag() == Some(&tag_text(tag)[..]) {
                 // For an answer that we made without keeping anything.
                 return;
@@ -127,7 +128,7 @@ impl Core {
         });
         let Some(slot) = found else {
             if !self.ask_next(from, out) {
-                let tag = self.stateless_tag(party, message);
+                let tag = self.stateless_tag(from, party, message);
                 self.answer_cancel(
                     from,
                     party,

@@ -29,7 +29,13 @@ impl Core {
                 let Some(party) = party_of(link, &identity) else {
                     return;
                 };
-                self.links.up(link, party, requests);
+                // A certificate that names several servers does not say which of them has connected, and so not which of
+                // them is well again.
+                let certain = match &identity {
+                    Identity::Peer(id) => id.also().is_empty(),
+                    Identity::Client => true,
+                };
+                self.links.up(link, party, requests, certain);
                 if is_new
                     && let Party::Peer(key) = party
                     && let Some(peer) = self.links.peer_mut(key)
@@ -37,7 +43,9 @@ impl Core {
                     peer.connecting = false;
                 }
                 if let Party::Peer(key) = party {
-                    self.peer_answered(key, now, out);
+                    if certain {
+                        self.peer_answered(key, now, out);
+                    }
                     self.flush_ping(key, out);
                     self.flush(key, now, out);
                 }

@@ -197,8 +197,8 @@ impl Links {
         peer.hide_topology = listed.boundary.hide_topology;
     }
 
-    /// A link has come up, or its identity was judged anew.
-    pub(crate) fn up(&mut self, id: LinkId, party: Party, requests: bool) {
+    /// A link has come up, or its identity was judged anew; `certain`: it shows that this very peer can be reached.
+    pub(crate) fn up(&mut self, id: LinkId, party: Party, requests: bool, certain: bool) {
         let link = self.links.entry(id).or_insert_with(|| Link {
             party,
             trusted: true,
@@ -223,7 +223,9 @@ impl Links {
             if !peer.links.contains(&id) {
                 peer.links.push(id);
             }
-            peer.down_until = None;
+            if certain {
+                peer.down_until = None;
+            }
         }
     }
 

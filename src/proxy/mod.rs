@@ -9,6 +9,7 @@
 //! | `request` | RFC 3261 §16.3 and §16.5: validation, the decision to forward |
 //! | `parsed`, `routed` | §16.3 step 1: what is read of a request; §16.4: route preprocessing |
 //! | `policy`, `routing` | who may send what where; which names, domains and pools there are |
+//! | `side` | which entries are one party |
 //! | `boundary` | RFC 3323 to RFC 3325, RFC 5630: fields, domains and sips URIs that cross between trust domains |
 //! | `hiding` | topology hiding, before and behind everything else |
 //! | `forward` | §16.6: the edits of a forwarded request, attempts one after the other |
@@ -43,6 +44,7 @@ mod request;
 mod response;
 mod routed;
 mod routing;
+mod side;
 #[cfg(test)]
 mod tests;
 mod timer;

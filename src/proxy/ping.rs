@@ -1,9 +1,9 @@
 //! OPTIONS pings to the members of pools with `health` (RFC 3261 §11): one shard pings a peer, all shards read the result.
 use super::branch::Branch;
 use super::health::{DownReason, PeerHealth};
-use super::links::{Party, Pick};
+use super::links::Pick;
 use super::token::PeerKey;
-use super::{Action, Actions, BranchKey, Core, LinkId, Reason, tag_text};
+use super::{Action, Actions, BranchKey, Core, LinkId, Origin, Reason, tag_text};
 use crate::observe::Event;
 use crate::sip::{HeaderName, Message};
 use crate::topology::{Health, Topology};
@@ -250,7 +250,7 @@ impl Core {
     /// A response to a ping of ours.
     pub(super) fn on_pong(
         &mut self,
-        party: Party,
+        from: &Origin,
         nonce: u64,
         message: &Message<'_>,
         status: u16,
@@ -261,12 +261,17 @@ impl Core {
         let Some(at) = self.pings.list.iter().position(answers) else {
             return Err(Reason::ResponseUnmatched);
         };
+        let key = self.pings.list.get(at).map(|ping| ping.key);
+        let party = self.party(from);
+        if !key
+            .zip(party)
+            .is_some_and(|(key, party)| self.may_be(from, party, key))
+        {
+            return Err(Reason::ResponseWrongPeer);
+        }
         let Some(ping) = self.pings.list.get_mut(at) else {
             return Ok(());
         };
-        if party != Party::Peer(ping.key) {
-            return Err(Reason::ResponseWrongPeer);
-        }
         match status {
             100..=199 => {}
             503 => {

@@ -2,12 +2,16 @@
 //! table; the claims inside a message can narrow what it may do, never widen it.
 use super::links::{Links, Party};
 use super::routing::{Hop, Hops, Routing};
+use super::side::{Also, stands_for};
 use super::token::{PeerKey, Token, TokenLeg};
 use super::{LinkId, Reason};
 use crate::sip::{Address, Host, Scheme, Uri};
 use smallvec::smallvec;
 use std::hash::Hasher as _;
 use std::time::Instant;
+
+/// The most servers of a partner that a request of a dialog tries behind the dialog's own.
+const MOST_STAND_INS: usize = 8;
 
 /// What policy reads of a request.
 pub(crate) struct Asks<'a> {
@@ -28,6 +32,8 @@ pub(crate) struct Asks<'a> {
     pub(crate) call_id: &'a [u8],
     /// For weighted pools.
     pub(crate) random: u64,
+    /// What else the sender's certificate stands for ([`super::side`]).
+    pub(crate) also: Also,
 }
 
 /// Where the sender stands.
@@ -125,13 +131,13 @@ fn targets(
     links: &Links,
     now: Instant,
 ) -> Result<Hops, Reason> {
-    let pool = |index: Option<usize>, except: Option<PeerKey>| {
+    let pool = |index: Option<usize>, except: &[PeerKey]| {
         let index = index.ok_or(Reason::NoRoute)?;
         routing.order(index, asks.call_id, asks.random, except, links, now)
     };
     match (who, asks.token) {
         (Standing::Client(link), Some(Token::Dialog { caller, callee, .. })) => {
-            far_leg(who, caller, callee, links).and_then(|leg| match leg {
+            far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
                 TokenLeg::Peer(key) => in_dialog(who, key, routing, links),
                 // Clients speak to peers only: a token never takes a client to a client.
                 TokenLeg::Flow(flow) if flow == link => Err(Reason::TokenNotForOrigin),
@@ -153,11 +159,11 @@ fn targets(
                 .home_pool(&asks.from.host)
                 .or_else(|| routing.home_pool(&asks.request_uri.host))
                 .or(routing.default_pool());
-            pool(index, None)
+            pool(index, &[])
         }
         (Standing::Home(_), Some(Token::Flow(flow))) => Ok(smallvec![Hop::Flow(flow)]),
         (Standing::Home(_), Some(Token::Dialog { caller, callee, .. })) => {
-            far_leg(who, caller, callee, links).and_then(|leg| match leg {
+            far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
                 TokenLeg::Peer(key) => in_dialog(who, key, routing, links),
                 TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
             })
@@ -166,7 +172,14 @@ fn targets(
             // A name that a pool serves is that pool's, although a peer bears it too: its members are equal, so that one
             // of them stands in for another. A server's name that no pool serves means that server alone.
             if let Some(index) = routing.pool(&asks.target) {
-                return pool(Some(index), Some(own));
+                // Any of those that its certificate names may have sent it; where these are all, the one that it is
+                // taken for.
+                let mut senders: Also = smallvec![own];
+                senders.extend_from_slice(&asks.also);
+                return match pool(Some(index), &senders) {
+                    Err(Reason::NoRoute) if !asks.also.is_empty() => pool(Some(index), &[own]),
+                    order => order,
+                };
             }
             match routing.peer(&asks.target) {
                 Some(key) if key == own => Err(Reason::NoRoute),
@@ -176,7 +189,7 @@ fn targets(
             }
         }
         (Standing::Federated(_), Some(Token::Dialog { caller, callee, .. })) => {
-            far_leg(who, caller, callee, links).and_then(|leg| match leg {
+            far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
                 TokenLeg::Peer(key) => in_dialog(who, key, routing, links),
                 TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
             })
@@ -192,7 +205,7 @@ fn targets(
             if !routing.is_home(&asks.request_uri.host) {
                 return Err(Reason::NotHomeDomain);
             }
-            pool(routing.pool(&asks.request_uri.host), None)
+            pool(routing.pool(&asks.request_uri.host), &[])
         }
     }
 }
@@ -205,7 +218,9 @@ fn from_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(),
         }) => {
             let is_callee = match (who, callee) {
                 (Standing::Client(_), TokenLeg::Flow(_)) => true,
-                (Standing::Federated(own), TokenLeg::Peer(key)) => own == key,
+                (Standing::Federated(own), TokenLeg::Peer(key)) => {
+                    stands_for(own, &asks.also, key, routing)
+                }
                 (Standing::Client(_) | Standing::Federated(_) | Standing::Home(_), _) => false,
             };
             is_callee && to_host == host_hash(&asks.from)
@@ -281,6 +296,8 @@ fn far_leg(
     who: Standing,
     caller: TokenLeg,
     callee: TokenLeg,
+    asks: &Asks<'_>,
+    routing: &Routing,
     links: &Links,
 ) -> Result<TokenLeg, Reason> {
     let exact = |leg: TokenLeg| match (who, leg) {
@@ -296,24 +313,35 @@ fn far_leg(
         return Ok(caller);
     }
     // Not the very connection or server of the dialog's start, but its kind of side: a client that has reconnected,
-    // another home server that has taken over. A partner gets no such latitude.
+    // another home server that has taken over, another server of the same partner under the same rights. A partner gets
+    // no further latitude.
     let kin = |leg: TokenLeg| match (who, leg) {
         (Standing::Client(_), TokenLeg::Flow(_)) => true,
         (Standing::Home(_), TokenLeg::Peer(key)) => links.peer(key).is_some_and(|p| p.home),
+        (Standing::Federated(own), TokenLeg::Peer(key)) => {
+            stands_for(own, &asks.also, key, routing)
+        }
         (Standing::Client(_), TokenLeg::Peer(_))
-        | (Standing::Home(_), TokenLeg::Flow(_))
-        | (Standing::Federated(_), _) => false,
+        | (Standing::Home(_) | Standing::Federated(_), TokenLeg::Flow(_)) => false,
     };
     match (kin(caller), kin(callee)) {
         (true, false) => Ok(callee),
         (false, true) => Ok(caller),
-        (true, true) | (false, false) => Err(Reason::TokenNotForOrigin),
+        // Both are home servers: which of them it is, only a certificate that names one of them too can say.
+        (true, true) => match [caller, callee]
+            .map(|leg| matches!(leg, TokenLeg::Peer(key) if asks.also.contains(&key)))
+        {
+            [true, false] => Ok(callee),
+            [false, true] => Ok(caller),
+            [true, true] | [false, false] => Err(Reason::TokenNotForOrigin),
+        },
+        (false, false) => Err(Reason::TokenNotForOrigin),
     }
 }
 
-/// The far server of a dialog; behind it the other servers of its pool, which take over when a home server is gone, as
-/// [`far_leg`] lets them speak for it; never the sender itself, which may be one of them. A partner's dialog stays with
-/// the partner's server.
+/// The far server of a dialog, and behind it those that take over when it is gone, as [`far_leg`] lets them speak for it:
+/// the other servers of a home server's pool, never the sender itself, which may be one of them; of a partner, the
+/// servers whose entries grant the same.
 fn in_dialog(
     who: Standing,
     key: PeerKey,
@@ -324,6 +352,9 @@ fn in_dialog(
     if links.peer(key).is_some_and(|peer| peer.home) {
         let others = routing.mates(key).filter(|mate| Some(*mate) != who.peer());
         hops.extend(others.map(Hop::Peer));
+    } else {
+        let others = routing.equals(key).iter().filter(|other| **other != key);
+        hops.extend(others.take(MOST_STAND_INS).map(|other| Hop::Peer(*other)));
     }
     Ok(hops)
 }

@@ -8,6 +8,7 @@ use super::parsed::Parsed;
 use super::policy::{self, Asks, Standing};
 use super::routed::{Routed, maddr_of};
 use super::routing::Hops;
+use super::side;
 use super::token::Token;
 use super::transaction::{
     Deadlines, InviteServer, Letter, NonInviteServer, Server, T64, TRYING, TRYING_NON_INVITE,
@@ -40,7 +41,8 @@ impl Core {
                 return self.refuse(from, party, message, &Refusal::new(reason), now, out);
             }
         };
-        let key = self.transaction_key(party, &request, message);
+        let side = self.side_of(from, party);
+        let key = self.transaction_key(side, &request);
         match method {
             Method::Ack => return self.on_ack(from, party, message, &request, key, now, out),
             Method::Cancel => return self.on_cancel(from, party, message, key, now, out),
@@ -113,11 +115,11 @@ impl Core {
         let routed = self.preprocess(from, request)?;
         let for_us = for_us && routed.token.is_none() && routed.next_route.is_none();
         let (standing, hops) = match self.judge(from, party, request, &routed, now) {
-            // A peer pings in its own name, which need not be of a domain that it may assert towards others.
+            // Who asks is said by the certificate: servers ping in whatever name, `dispatcher@localhost` or an address.
             Err(refusal)
                 if for_us
                     && refusal.reason == Reason::FromNotAllowed
-                    && matches!(party, Party::Peer(key) if self.routing.peer(&request.from_uri.host) == Some(key)) =>
+                    && matches!(party, Party::Peer(_)) =>
             {
                 return Ok(Admitted::AnswerOptions);
             }
@@ -169,6 +171,7 @@ impl Core {
             next_route: routed.next_route,
             call_id: request.call_id,
             random,
+            also: side::also(from),
         };
         let hops = policy::judge(standing, &asks, &self.routing, &self.links, now);
         match hops {
@@ -346,12 +349,7 @@ impl Core {
 
     /// RFC 3261 §17.2.3: branch, sent-by and method (ACK and CANCEL as INVITE), and, ours, who sent it. A branch
     /// without the cookie (RFC 2543) is replaced by the fields that identified a transaction then.
-    pub(super) fn transaction_key(
-        &self,
-        party: Party,
-        request: &Parsed<'_>,
-        _message: &Message<'_>,
-    ) -> u128 {
+    pub(super) fn transaction_key(&self, side: u64, request: &Parsed<'_>) -> u128 {
         use siphasher::sip128::Hasher128 as _;
         let mut hasher =
             siphasher::sip128::SipHasher13::new_with_keys(self.hash_key.0, self.hash_key.1);
@@ -359,7 +357,7 @@ impl Core {
             hasher.write_u32(octets.len() as u32);
             hasher.write(octets);
         };
-        field(&party.as_u64().to_be_bytes());
+        field(&side.to_be_bytes());
         match request.method {
             Method::Invite | Method::Ack | Method::Cancel => field(b"INVITE"),
             Method::Bye

@@ -57,7 +57,7 @@ impl Core {
         let slot = branch.key.slot;
         if slot == PING_SLOT {
             let nonce = branch.key.nonce;
-            if let Err(reason) = self.on_pong(party, nonce, message, status, now, out) {
+            if let Err(reason) = self.on_pong(from, nonce, message, status, now, out) {
                 self.drop_message(from, party, reason, out);
             }
             return;
@@ -72,19 +72,17 @@ impl Core {
             }
             return;
         };
-        let Attempt::Sent {
-            hop,
-            link,
-            ref mut client,
-        } = context.attempt
-        else {
+        let Attempt::Sent { hop, link, client } = context.attempt else {
             return self.drop_message(from, party, Reason::ResponseUnmatched, out);
         };
-        let from_asked = link == from.link
-            || matches!((hop, party), (Hop::Peer(asked), Party::Peer(is)) if asked == is);
+        let from_asked =
+            link == from.link || matches!(hop, Hop::Peer(asked) if self.may_be(from, party, asked));
         if !from_asked {
             return self.drop_message(from, party, Reason::ResponseWrongPeer, out);
         }
+        let Some(context) = self.contexts.by_branch(branch.key) else {
+            return;
+        };
         let invite = matches!(client, Client::Invite(_));
         let method_matches = match cseq_method {
             Some(Method::Cancel) if invite => return,
@@ -185,8 +183,9 @@ impl Core {
         if matches!(context.server, Server::Invite(_)) {
             self.send_ack(slot, message, out);
         }
+        // Who was asked, not whom the connection is taken for that the answer came on: they may be equals.
         if status == 503
-            && let Party::Peer(key) = party
+            && let Some(Hop::Peer(key)) = self.contexts.get(slot).and_then(|c| c.attempt.hop())
         {
             self.heed_retry_after(key, message, now, out);
         }

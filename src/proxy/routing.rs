@@ -8,9 +8,10 @@ use super::{Faces, LinkId};
 use crate::sip::{Host, Uri};
 use crate::topology::{DnsName, DomainSet, PeerKind, PeerRef, Strategy, Topology};
 use smallvec::SmallVec;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where a request may go: a peer of the topology or a live client flow. Nothing else can be written here, so nothing
@@ -62,6 +63,8 @@ pub(crate) struct Routing {
     pools: Vec<Pool>,
     /// Domains that each federated peer may assert.
     asserts: OwnMap<PeerKey, HashSet<DnsName>>,
+    /// Federated entries that grant the same as others: the whole of each such group.
+    equals: OwnMap<PeerKey, Arc<[PeerKey]>>,
     /// Domains that nobody may name, and those that a peer may not.
     denied: DomainSet,
     denied_to: OwnMap<PeerKey, DomainSet>,
@@ -138,6 +141,7 @@ impl Routing {
             names,
             pools,
             asserts,
+            equals: equals(topology),
             denied: topology.boundary().deny_domains.iter().collect(),
             denied_to: topology
                 .peers()
@@ -272,12 +276,19 @@ impl Routing {
             .filter(move |member| *member != key)
     }
 
+    /// The federated entries that grant the same as this one, itself included; empty where there is no other.
+    ///
+    /// They name servers of one partner: whose domains are the same, and what may be done in them, is the same.
+    pub(crate) fn equals(&self, key: PeerKey) -> &[PeerKey] {
+        self.equals.get(&key).map_or(&[], |group| group)
+    }
+
     /// The pool for clients without a home domain of their own.
     pub(crate) fn default_pool(&self) -> Option<usize> {
         self.default_pool
     }
 
-    /// The pool's members in the order in which this request tries them; `except` is where it came from. Members that
+    /// The pool's members in the order in which this request tries them; `except` is who may have sent it. Members that
     /// are down come last, those that asked to be left alone after them; those that drain do not come at all.
     ///
     /// # Errors
@@ -287,7 +298,7 @@ impl Routing {
         pool: usize,
         call_id: &[u8],
         random: u64,
-        except: Option<PeerKey>,
+        except: &[PeerKey],
         links: &Links,
         now: Instant,
     ) -> Result<Hops, Reason> {
@@ -296,7 +307,7 @@ impl Routing {
         let mut members: SmallVec<[(Fitness, u16, u64, PeerKey); 8]> = SmallVec::new();
         for (position, member) in pool.members.iter().enumerate() {
             let key = member.key;
-            if Some(key) == except {
+            if except.contains(&key) {
                 continue;
             }
             others = true;
@@ -332,6 +343,23 @@ impl Routing {
             .map(|(.., key)| Hop::Peer(key))
             .collect())
     }
+}
+
+/// The groups of federated entries that grant the same.
+fn equals(topology: &Topology) -> OwnMap<PeerKey, Arc<[PeerKey]>> {
+    let mut groups: HashMap<_, Vec<PeerKey>> = HashMap::new();
+    for peer in topology.peers() {
+        if peer.kind == PeerKind::Federated {
+            let key = PeerKey::of(peer.fqdn.as_str());
+            groups.entry(peer.grants()).or_default().push(key);
+        }
+    }
+    let mut equals = OwnMap::default();
+    for group in groups.into_values().filter(|group| group.len() > 1) {
+        let group: Arc<[PeerKey]> = group.into();
+        equals.extend(group.iter().map(|key| (*key, Arc::clone(&group))));
+    }
+    equals
 }
 
 /// Weighted rendezvous: an exponential variate with the weight as its rate; the smallest wins. Unkeyed on purpose, so

@@ -8,7 +8,7 @@ use crate::sip::{HeaderName, HeaderSet};
 use toml::Spanned;
 
 /// Which fields of a trust domain pass between this node and one party.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct FieldRules {
     /// Taken out of what it sends.
     pub strip_in: HeaderSet,
@@ -23,7 +23,7 @@ pub struct FieldRules {
 }
 
 /// What the boundary is for one peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PeerBoundary {
     /// The fields.
     pub fields: FieldRules,

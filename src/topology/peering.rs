@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What a peer is to this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerKind {
     /// One of our own servers.
     Home,
@@ -13,7 +13,7 @@ pub enum PeerKind {
 }
 
 /// How presented names are compared with a peer's FQDN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NamePolicy {
     /// Whole names only (RFC 5922 §7.2).
     Exact,
@@ -22,7 +22,7 @@ pub enum NamePolicy {
 }
 
 /// Which extended key usages a peer's certificate may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PurposePolicy {
     /// Inbound serverAuth, clientAuth, any, none or sipDomain; outbound never clientAuth alone.
     ServerOrClient,
@@ -31,7 +31,7 @@ pub enum PurposePolicy {
 }
 
 /// Whether the stricter rule of a peer decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// What the entry says decides.
     Enforce,
@@ -123,6 +123,30 @@ impl Peer {
         }
     }
 
+    /// What it grants and demands, whoever bears its name.
+    pub(crate) fn grants(&self) -> Grants {
+        fn sorted<T: Ord + Clone>(values: &[T]) -> Vec<T> {
+            let mut values = values.to_vec();
+            values.sort();
+            values.dedup();
+            values
+        }
+        let mut boundary = self.boundary.clone();
+        boundary.deny = sorted(&boundary.deny);
+        Grants {
+            kind: self.kind,
+            names: self.names,
+            common_name: self.common_name,
+            purpose: self.purpose,
+            stage: self.stage,
+            pins: sorted(&self.pins),
+            assert_identity: self.assert_identity,
+            boundary,
+            trust: sorted(&self.trust),
+            domains: sorted(&self.domains),
+        }
+    }
+
     /// The same entry under the strictest reading of every policy, with its pins enforced.
     pub(crate) fn strictest(&self) -> Self {
         Self {
@@ -133,6 +157,22 @@ impl Peer {
             ..self.clone()
         }
     }
+}
+
+/// What an entry grants and demands. Two entries that grant the same are equal here, so that it does not matter for which
+/// of them a certificate is taken that names both.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Grants {
+    kind: PeerKind,
+    names: NamePolicy,
+    common_name: bool,
+    purpose: PurposePolicy,
+    stage: Stage,
+    pins: Vec<Pin>,
+    assert_identity: bool,
+    boundary: PeerBoundary,
+    trust: Vec<TrustRef>,
+    domains: Vec<DnsName>,
 }
 
 /// How DNS is asked for a peer without an address (RFC 3263 §4).

@@ -3,7 +3,7 @@ use super::chain::{Chain, has_weak_key, subject_text};
 use super::names::{Match, PresentedNames};
 use super::trace::{Outcome, Trace};
 use super::{Generation, Reason, Refusal, narrate, path, pins, purpose, revocation, validity};
-use crate::topology::{Direction, Peer, PeerRef, PurposePolicy, Stage};
+use crate::topology::{Direction, DnsName, Peer, PeerRef, PurposePolicy, Stage};
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::fmt::Write as _;
@@ -145,6 +145,7 @@ pub struct Decision {
 pub struct PeerId {
     peer: PeerRef,
     decision: Arc<Decision>,
+    also: Arc<[DnsName]>,
 }
 
 impl PeerId {
@@ -155,6 +156,11 @@ impl PeerId {
     /// What was decided.
     pub fn decision(&self) -> &Arc<Decision> {
         &self.decision
+    }
+    /// The FQDNs of other entries that the certificate of somebody who connected to us names as well: each grants the
+    /// same, so that any of them may be the one that connected.
+    pub fn also(&self) -> &[DnsName] {
+        &self.also
     }
 }
 
@@ -192,12 +198,16 @@ pub(super) fn conclude(
         trace,
     );
     match judged {
-        Ok(peer) => {
+        Ok((peer, also)) => {
             decision.verdict = Verdict::Accept;
             decision.reason = Reason::Accepted;
             seal(&mut decision, presented);
             let decision = Arc::new(decision);
-            Ok(PeerId { peer, decision })
+            Ok(PeerId {
+                peer,
+                decision,
+                also,
+            })
         }
         Err(refusal) => {
             decision.reason = refusal.reason;
@@ -238,7 +248,7 @@ fn judge(
     purposes: Purposes,
     decision: &mut Decision,
     trace: &Trace,
-) -> Result<PeerRef, Refusal> {
+) -> Result<(PeerRef, Arc<[DnsName]>), Refusal> {
     let topology = generation.topology();
 
     let chain = trace.step(
@@ -277,6 +287,7 @@ fn judge(
         peer: reference,
         name,
         kind,
+        also,
     } = found;
     let peer = topology.peer(reference);
     decision.peer = Some(reference);
@@ -300,7 +311,7 @@ fn judge(
     decision.crl = vouched.crl;
     decision.purpose = Some(vouched.purpose);
     decision.valid_until = earliest(vouched.valid_until, peer.window.not_after);
-    Ok(reference)
+    Ok((reference, also))
 }
 
 /// The earlier of two ends, of which one or both may be missing.

@@ -1,8 +1,9 @@
 //! Which names a certificate presents and which peer entry they match (RFC 5922 §7.1 to §7.4).
 use super::{MatchedKind, Reason, Refusal};
-use crate::topology::{NamePolicy, Peer, PeerRef, Standing, Topology};
+use crate::topology::{DnsName, NamePolicy, Peer, PeerRef, Standing, Topology};
 use rustls_pki_types::UnixTime;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
@@ -11,6 +12,9 @@ pub(super) const MAX_NAMES: usize = 100;
 
 /// Names that a decision keeps for logs.
 const MAX_SHOWN: usize = 16;
+
+/// The most entries that an identity stands for besides its own; a wildcard could name thousands.
+const MOST_ALSO: usize = 32;
 
 /// The names of a leaf that count as SIP identities, each in the form that is compared.
 pub(super) struct PresentedNames {
@@ -160,14 +164,23 @@ impl PresentedNames {
                 |(reason, peer)| Refusal::at_line(reason, told(reason, peer), peer.line),
             ));
         };
-        if let Some((_, other, _)) = found.iter().find(|(_, p, _)| !same_rights(p, peer)) {
+        let others = found.get(1..).unwrap_or_default();
+        let grants = (!others.is_empty()).then(|| peer.grants());
+        if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.grants()) != grants) {
             return Err(Refusal::at_line(
                 Reason::AmbiguousIdentity,
                 format!("{} and {}", peer.fqdn, other.fqdn),
                 peer.line,
             ));
         }
-        self.matched(reference, position)
+        Ok(Match {
+            also: others
+                .iter()
+                .take(MOST_ALSO)
+                .map(|(_, p, _)| p.fqdn.clone())
+                .collect(),
+            ..self.matched(reference, position)?
+        })
     }
 
     /// The entries that one of the names could mean, in the order of the file.
@@ -241,6 +254,7 @@ impl PresentedNames {
             peer,
             name: identity.shown(),
             kind: identity.kind,
+            also: Arc::default(),
         })
     }
 }
@@ -268,26 +282,8 @@ pub(super) struct Match {
     pub(super) peer: PeerRef,
     pub(super) name: String,
     pub(super) kind: MatchedKind,
-}
-
-/// Whether two entries grant the same, so that it does not matter which one a certificate is taken for.
-fn same_rights(a: &Peer, b: &Peer) -> bool {
-    fn sorted<T: Ord + Clone>(values: &[T]) -> Vec<T> {
-        let mut values = values.to_vec();
-        values.sort();
-        values.dedup();
-        values
-    }
-    a.kind == b.kind
-        && a.names == b.names
-        && a.common_name == b.common_name
-        && a.purpose == b.purpose
-        && a.stage == b.stage
-        && sorted(&a.pins) == sorted(&b.pins)
-        && a.assert_identity == b.assert_identity
-        && a.boundary == b.boundary
-        && sorted(&a.trust) == sorted(&b.trust)
-        && sorted(&a.domains) == sorted(&b.domains)
+    /// Inbound: the names of the other entries that it speaks for as well, which grant the same.
+    pub(super) also: Arc<[DnsName]>,
 }
 
 fn alternative_names(names: &[GeneralName<'_>]) -> Result<Vec<Identity>, Refusal> {

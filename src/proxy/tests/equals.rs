@@ -51,3 +51,215 @@ fn a_route_by_such_a_name_fails_over_too() {
     let invite = w.expect(second, "INVITE");
     assert!(field(&invite, "Route").is_some());
 }
+
+/// A call of the PBX that the first server refuses and the second takes; gives the second's INVITE and connection.
+fn failed_over(w: &mut World, pbx: crate::proxy::LinkId) -> (String, crate::proxy::LinkId) {
+    w.send(pbx, &call(TEAMS[0]));
+    w.connect_failed(TEAMS[0]);
+    let second = w.dialled(TEAMS[1]);
+    let invite = w.expect(second, "INVITE");
+    (invite, second)
+}
+
+fn from_teams<'a>(method: &'a str, more: &'a str) -> Request<'a> {
+    Request {
+        method,
+        uri: "sip:+4930456@edge01.contoso.test:5061;transport=tls",
+        from: "<sip:+4930123@sip.pstnhub.microsoft.com;user=phone>;tag=b",
+        to: "<sip:+4930456@edge01.contoso.test;user=phone>;tag=a",
+        more,
+        branch: "z9hG4bKteams",
+        cseq: 7,
+    }
+}
+
+#[test]
+fn the_dialog_of_the_second_server_goes_on_over_a_connection_that_is_taken_for_the_first() {
+    let mut w = World::with(teams(), 1);
+    let pbx = w.peer(FE01);
+    let (invite, second) = failed_over(&mut w, pbx);
+    w.send(second, &answer(&invite, "200 OK", ""));
+    w.expect(pbx, "SIP/2.0 200");
+    let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let inbound = w.peer(TEAMS[1]);
+    for (at, method) in ["INVITE", "ACK", "NOTIFY", "BYE"].into_iter().enumerate() {
+        let branch = format!("z9hG4bKt{at}");
+        let branch = branch.as_str();
+        w.ask(
+            inbound,
+            Request {
+                branch,
+                ..from_teams(method, &more)
+            },
+        );
+        let got = w.expect(pbx, method);
+        if method != "ACK" {
+            w.send(pbx, &answer(&got, "200 OK", ""));
+            w.expect(inbound, "SIP/2.0 200");
+        }
+    }
+    assert_eq!(w.reasons(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_callee_may_use_the_name_it_was_called_by_whichever_of_its_entries_it_is_taken_for() {
+    let mut w = World::with(teams(), 1);
+    let pbx = w.peer(FE01);
+    w.send(
+        pbx,
+        &call(TEAMS[0]).replace(
+            "To: <sip:+4930123@sip.pstnhub.microsoft.com;user=phone>",
+            "To: <tel:+4930123>",
+        ),
+    );
+    w.connect_failed(TEAMS[0]);
+    let second = w.dialled(TEAMS[1]);
+    let invite = w.expect(second, "INVITE");
+    w.send(second, &answer(&invite, "200 OK", ""));
+    w.expect(pbx, "SIP/2.0 200");
+    let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let inbound = w.peer(TEAMS[0]);
+    let from = "<tel:+4930123>;tag=b";
+    w.ask(
+        inbound,
+        Request {
+            from,
+            ..from_teams("BYE", &more)
+        },
+    );
+    w.expect(pbx, "BYE");
+}
+
+#[test]
+fn an_answer_counts_on_whichever_connection_of_its_certificate_it_comes() {
+    let mut w = World::with(teams(), 1);
+    let pbx = w.peer(FE01);
+    let (invite, second) = failed_over(&mut w, pbx);
+    let inbound = w.peer(TEAMS[0]);
+    w.send(inbound, &answer(&invite, "183 Session Progress", ""));
+    w.expect(pbx, "SIP/2.0 183");
+    // The other entry's own connection serves as well; that of somebody else does not.
+    let partner = w.peer(PARTNER);
+    w.send(partner, &answer(&invite, "200 OK", ""));
+    assert_eq!(w.reasons(), ["response_wrong_peer"]);
+    let third = w.dialled(TEAMS[2]);
+    w.send(third, &answer(&invite, "200 OK", ""));
+    w.expect(pbx, "SIP/2.0 200");
+    w.silent(second);
+}
+
+#[test]
+fn a_retry_after_holds_off_the_server_that_was_asked() {
+    let mut w = World::with(teams(), 1);
+    let pbx = w.peer(FE01);
+    let (invite, second) = failed_over(&mut w, pbx);
+    let inbound = w.peer(TEAMS[0]);
+    w.send(
+        inbound,
+        &answer(&invite, "503 Service Unavailable", "Retry-After: 60\n"),
+    );
+    w.expect(second, "ACK");
+    let held: Vec<_> = w.events.iter().map(|event| format!("{event:?}")).collect();
+    assert!(
+        held.iter()
+            .any(|event| event.contains(TEAMS[1]) && event.contains("retry_after")),
+        "{held:?}"
+    );
+}
+
+#[test]
+fn cancel_and_ack_are_known_on_another_connection_of_the_same_party() {
+    let mut w = World::with(teams(), 1);
+    let (pbx, inbound) = (w.peer(FE01), w.peer(TEAMS[0]));
+    let (second, third) = (w.dialled(TEAMS[1]), w.dialled(TEAMS[2]));
+    let asks = |method| Request {
+        to: "<sip:+4930456@edge01.contoso.test>",
+        ..from_teams(method, "")
+    };
+    w.ask(inbound, asks("INVITE"));
+    let invite = w.expect(pbx, "INVITE");
+    w.send(pbx, &answer(&invite, "180 Ringing", ""));
+    w.expect(inbound, "SIP/2.0 180");
+    w.ask(second, asks("CANCEL"));
+    w.expect(second, "SIP/2.0 200");
+    w.expect(pbx, "CANCEL");
+    w.send(pbx, &answer(&invite, "487 Request Terminated", ""));
+    w.expect(inbound, "SIP/2.0 487");
+    w.ask(third, asks("ACK"));
+    w.all_freed();
+    assert_eq!(w.reasons(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_dialog_goes_on_by_an_equal_server_when_its_own_is_gone() {
+    let mut w = World::with(teams(), 1);
+    let pbx = w.peer(FE01);
+    let (invite, second) = failed_over(&mut w, pbx);
+    w.send(second, &answer(&invite, "200 OK", ""));
+    w.expect(pbx, "SIP/2.0 200");
+    w.lose(second);
+    let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    w.ask(
+        pbx,
+        Request {
+            method: "BYE",
+            uri: "sip:api-du-a-euwe.pstnhub.microsoft.com:443;transport=tls",
+            from: "<sip:+4930456@edge01.contoso.test;user=phone>;tag=a",
+            to: "<sip:+4930123@sip.pstnhub.microsoft.com>;tag=b",
+            more: &more,
+            branch: "z9hG4bKbye",
+            cseq: 2,
+        },
+    );
+    w.connect_failed(TEAMS[1]);
+    let third = w.dialled(TEAMS[2]);
+    // The first is tried before the third, and has nothing but its pause.
+    let bye = w.expect(third, "BYE");
+    w.send(third, &answer(&bye, "200 OK", ""));
+    w.expect(pbx, "SIP/2.0 200");
+}
+
+#[test]
+fn entries_that_grant_different_things_stay_apart() {
+    let mut topology = teams();
+    // Two partners whose servers are called alike; one certificate cannot stand for both.
+    topology.peers[5].domains.pop();
+    topology.pools[2].peers.pop();
+    let mut w = World::with(topology, 1);
+    let pbx = w.peer(FE01);
+    let (invite, second) = failed_over(&mut w, pbx);
+    let third = w.dialled(TEAMS[2]);
+    w.send(third, &answer(&invite, "200 OK", ""));
+    assert_eq!(w.reasons(), ["response_wrong_peer"]);
+    w.send(second, &answer(&invite, "200 OK", ""));
+    w.expect(pbx, "SIP/2.0 200");
+    let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    w.ask(third, from_teams("BYE", &more));
+    w.refused(third, "SIP/2.0 403", "token_not_for_origin");
+}
+
+/// A home server whose certificate names a second entry, as pool certificates of Lync do.
+#[test]
+fn home_servers_of_one_certificate_are_one_party_and_others_are_not() {
+    let mut topology = topology();
+    for peer in &mut topology.peers[..2] {
+        peer.fqdn = crate::topology::DnsName::parse(TEAMS[usize::from(peer.fqdn.as_str() == FE02)])
+            .unwrap();
+    }
+    let mut w = World::with(topology, 1);
+    let (client, inbound) = (w.client(), w.peer(TEAMS[1]));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(inbound, "INVITE");
+    w.send(inbound, &answer(&invite, "200 OK", ""));
+    w.expect(client, "SIP/2.0 200");
+    // Which of the two it is nobody knows: what it sends for its own domain goes to the other all the same.
+    w.ask(
+        inbound,
+        Request {
+            branch: "z9hG4bKx",
+            ..Request::default()
+        },
+    );
+    let topology = w.generation.topology();
+    assert_eq!(topology.peer(w.connects[0]).fqdn.as_str(), TEAMS[1]);
+}
