@@ -238,5 +238,5 @@ fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, ExplainError>
         return Err(broken("it is larger than 16 MiB".to_owned()));
     }
     let octets = std::fs::read(file).map_err(|error| broken(error.to_string()))?;
-    certificates_in(&octets).map_err(|error| broken(error.to_string()))
+    certificates_in(&octets).map_err(|error| broken(format!("{error}; {}", error.remedy())))
 }

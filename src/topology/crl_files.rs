@@ -166,7 +166,8 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlRefusal, String)
     if let Some(known) = recall(&digest) {
         return Ok(known);
     }
-    let found = pem::crls(octets).map_err(|error| (CrlRefusal::Malformed, error.to_string()))?;
+    let said = |error: pem::PemError| format!("{error}; {}", error.remedy());
+    let found = pem::crls(octets).map_err(|error| (CrlRefusal::Malformed, said(error)))?;
     let count = found.len();
     let crls = found
         .into_iter()

@@ -2,7 +2,7 @@
 use super::certificate::CertificateFacts;
 use super::code::Code;
 use super::context::Context;
-use super::pem;
+use super::pem::{self, PemError, Wanted};
 use super::raw::{RawIdentity, Text};
 use super::{DnsName, Identity, KeyPair, Staple, Window, window};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -165,45 +165,69 @@ pub(super) fn chain(
     file: &Text,
     context: &mut Context<'_, '_>,
 ) -> Option<(Vec<CertificateDer<'static>>, Vec<CertificateFacts>)> {
+    certificates(what, file, Wanted::Chain, context)
+}
+
+/// As [`chain`], from a file that is read for this.
+pub(super) fn certificates(
+    what: &str,
+    file: &Text,
+    wanted: Wanted,
+    context: &mut Context<'_, '_>,
+) -> Option<(Vec<CertificateDer<'static>>, Vec<CertificateFacts>)> {
     let octets = context.read(file, what)?;
-    let chain = pem::certificates(&octets).map_err(|error| error.to_string());
+    let chain = pem::certificates_for(&octets, wanted).map_err(said);
     let read = chain.and_then(|chain| {
         let facts = chain.iter().enumerate().map(|(at, der)| {
-            CertificateFacts::read(der)
-                .ok_or_else(|| format!("its certificate number {} cannot be parsed", at + 1))
+            CertificateFacts::read(der).ok_or_else(|| {
+                let what = format!("its certificate number {} cannot be parsed", at + 1);
+                (what, OTHER_FILE)
+            })
         });
-        let facts = facts.collect::<Result<Vec<_>, String>>()?;
+        let facts = facts.collect::<Result<Vec<_>, _>>()?;
         Ok((chain, facts))
     });
-    read.map_err(|error| malformed(what, file, &error, context))
+    read.map_err(|error| malformed(what, file, error, context))
         .ok()
 }
 
 fn key(what: &str, file: &Text, context: &mut Context<'_, '_>) -> Option<PrivateKeyDer<'static>> {
     context.check_secret(file, what);
     let octets = context.read(file, what)?;
-    let key = pem::private_key(&octets).map_err(|error| error.to_string());
+    let key = pem::private_key(&octets).map_err(said);
     let usable = key.and_then(|key| match any_supported_type(&key) {
         Ok(_) => Ok(key),
-        Err(_) => Err(
-            "its key is of no kind that TLS can use (RSA, ECDSA P-256/P-384/P-521, Ed25519)"
-                .to_owned(),
-        ),
+        Err(_) => {
+            let kinds = "RSA, ECDSA P-256/P-384/P-521, Ed25519";
+            let what = format!("its key is of no kind that TLS can use ({kinds})");
+            Err((what, OTHER_FILE))
+        }
     });
     usable
-        .map_err(|error| malformed(what, file, &error, context))
+        .map_err(|error| malformed(what, file, error, context))
         .ok()
 }
 
+/// What to do about a file whose form is right and whose contents are not.
+const OTHER_FILE: &str =
+    "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)";
+
+/// What is wrong with a file, and what to do about it.
+type Said = (String, &'static str);
+
+fn said(error: PemError) -> Said {
+    (error.to_string(), error.remedy())
+}
+
 /// Reports a file that does not hold what it should.
-fn malformed(what: &str, file: &Text, error: &str, context: &mut Context<'_, '_>) {
+fn malformed(what: &str, file: &Text, (error, remedy): Said, context: &mut Context<'_, '_>) {
     let line = context.line(file);
     let path = context.path(file);
     context.add(
         Code::PemMalformed,
         line,
         format!("{what} {} cannot be used: {error}", path.display()),
-        "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)",
+        remedy,
     );
 }
 

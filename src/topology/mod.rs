@@ -5,6 +5,7 @@
 //! and follows the references. Only a file without a single fault becomes a [`Topology`].
 
 mod admin;
+mod armour;
 mod boundary;
 mod certificate;
 mod changes;

@@ -1,16 +1,44 @@
-//! Certificates, keys and CRLs out of PEM (RFC 7468) or DER files.
+//! Certificates, keys and CRLs out of PEM (RFC 7468) or DER files: whatever a file holds is read or complained of.
 //!
-//! rustls-pemfile is archived upstream (RUSTSEC-2025-0134, unmaintained, acknowledged in deny.toml), so nothing else
-//! in the crate uses it. Its successor is `rustls_pki_types::pem::PemObject`: replacing [`sections`] by
-//! `pem_slice_iter` is the one edit.
+//! rustls-pemfile is archived upstream (RUSTSEC-2025-0134, unmaintained, acknowledged in deny.toml), so nothing but
+//! `armour` uses it. Its successor is `rustls_pki_types::pem::PemObject`.
+use super::armour::{Section, sections};
+use super::der::{Der, INTEGER, OCTET_STRING, OID, SEQUENCE};
+use rustls_pemfile::Item;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Why a file does not hold what it should.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PemError {
     /// The armour or its base64 is broken.
-    #[error("its PEM is broken: {0}")]
-    Broken(String),
+    #[error("line {line} of it: {what}")]
+    Broken {
+        /// From 1.
+        line: usize,
+        /// What is wrong there.
+        what: String,
+    },
+    /// A section that is not read and might hold what is wanted.
+    #[error("line {line} of it: a {label} is not read here")]
+    NotRead {
+        /// From 1.
+        line: usize,
+        /// What stands behind BEGIN.
+        label: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The file is of a kind that is not read at all.
+    #[error("it is {what}")]
+    NotReadAtAll {
+        /// With its article.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A key that only its passphrase opens.
+    #[error("its private key has a passphrase, which nobody could type when the service starts")]
+    Passphrase,
     /// None of the wanted objects.
     #[error("it holds no {0}")]
     Nothing(&'static str),
@@ -19,122 +47,352 @@ pub(crate) enum PemError {
     SeveralKeys,
 }
 
+impl PemError {
+    pub(super) fn broken(line: usize, what: String) -> Self {
+        Self::Broken { line, what }
+    }
+
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::NotRead { remedy, .. } | Self::NotReadAtAll { remedy, .. } => remedy,
+            Self::Passphrase => {
+                "write it without: openssl pkey -in FILE -out NEW, readable by the service's user only"
+            }
+            Self::Broken { .. } => {
+                "put the object in anew, from BEGIN to END, each on a line of its own; openssl x509, pkey or crl -in FILE -text shows what is there"
+            }
+            Self::Nothing(_) | Self::SeveralKeys => {
+                "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)"
+            }
+        }
+    }
+}
+
+/// What a file is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A chain; a private key may stand beside it, as in the files of many servers.
+    Chain,
+    /// Anchors and nothing else.
+    Anchors,
+    /// Anchors in a file that is named for its CRLs as well.
+    AnchorsBesideCrls,
+    /// CRLs; certificates may stand beside them.
+    Crls,
+    /// The private key; certificates may stand beside it.
+    Key,
+}
+
+/// What a section is by its label.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Certificate,
+    /// A certificate with OpenSSL's trust settings behind it.
+    TrustedCertificate,
+    Crl,
+    Key,
+    EncryptedKey,
+    /// Certificates and CRLs in a form that is not read.
+    Bundle,
+    /// What belongs to a key or a certificate and is of no use.
+    Harmless,
+    Unknown,
+}
+
+impl Kind {
+    /// RFC 7468 §5 to §13, and the labels of OpenSSL (`pem.h`).
+    fn of(label: &str) -> Self {
+        match label {
+            "CERTIFICATE" | "X509 CERTIFICATE" | "X.509 CERTIFICATE" => Self::Certificate,
+            "TRUSTED CERTIFICATE" => Self::TrustedCertificate,
+            "X509 CRL" | "CRL" => Self::Crl,
+            "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => Self::Key,
+            "ENCRYPTED PRIVATE KEY" => Self::EncryptedKey,
+            "PKCS7" | "PKCS #7 SIGNED DATA" | "CMS" => Self::Bundle,
+            "EC PARAMETERS"
+            | "DH PARAMETERS"
+            | "X9.42 DH PARAMETERS"
+            | "PUBLIC KEY"
+            | "RSA PUBLIC KEY"
+            | "CERTIFICATE REQUEST"
+            | "NEW CERTIFICATE REQUEST" => Self::Harmless,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// The certificates of a file, in its order; at least one.
 pub(crate) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    if is_der(file) {
-        return Ok(vec![CertificateDer::from(file.to_vec())]);
-    }
-    let mut found = Vec::new();
-    for section in sections(file)? {
-        if let rustls_pemfile::Item::X509Certificate(der) = section {
-            found.push(der);
-        }
-    }
-    some(found, "certificate (-----BEGIN CERTIFICATE-----)")
+    certificates_for(file, Wanted::Chain)
 }
 
-/// The CRLs of a file; at least one.
-pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
-    if is_der(&file) {
-        return Ok(vec![file]);
-    }
-    let mut found = Vec::new();
-    for section in sections(&file)? {
-        if let rustls_pemfile::Item::Crl(der) = section {
-            found.push(der.to_vec());
+/// The certificates of a file that is read for this; at least one.
+pub(super) fn certificates_for(
+    file: &[u8],
+    wanted: Wanted,
+) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let nothing = PemError::Nothing("certificate (-----BEGIN CERTIFICATE-----)");
+    let text = match content(file)? {
+        Content::Der(objects) => {
+            let all = objects.into_iter().map(|object| match kind_of(object) {
+                Some(Kind::Certificate) => Ok(CertificateDer::from(object.to_vec())),
+                _ => Err(wrong_der(object)),
+            });
+            return all.collect();
         }
-    }
-    some(found, "CRL (-----BEGIN X509 CRL-----)")
-}
-
-/// The one private key of a file.
-pub(super) fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
-    let mut found: Option<PrivateKeyDer<'static>> = None;
-    for section in sections(file)? {
-        let key = if let rustls_pemfile::Item::Pkcs1Key(key) = section {
-            PrivateKeyDer::from(key)
-        } else if let rustls_pemfile::Item::Pkcs8Key(key) = section {
-            PrivateKeyDer::from(key)
-        } else if let rustls_pemfile::Item::Sec1Key(key) = section {
-            PrivateKeyDer::from(key)
+        Content::Text(text) => text,
+    };
+    let mut found = Vec::new();
+    for section in sections(text)? {
+        let kind = Kind::of(&section.label);
+        if kind == Kind::Certificate {
+            found.push(certificate(&section)?);
+        } else if kind == Kind::TrustedCertificate {
+            found.push(without_settings(&section)?);
         } else {
-            continue;
-        };
-        if found.replace(key).is_some() {
-            return Err(PemError::SeveralKeys);
+            pass_over(&section, kind, wanted)?;
         }
     }
-    found.ok_or(PemError::Nothing(
-        "private key without a passphrase (-----BEGIN PRIVATE KEY-----)",
-    ))
-}
-
-fn sections(mut file: &[u8]) -> Result<Vec<rustls_pemfile::Item>, PemError> {
-    rustls_pemfile::read_all(&mut file)
-        .collect::<Result<_, _>>()
-        .map_err(|error| PemError::Broken(error.to_string()))
-}
-
-fn some<T>(found: Vec<T>, wanted: &'static str) -> Result<Vec<T>, PemError> {
     if found.is_empty() {
-        Err(PemError::Nothing(wanted))
+        Err(nothing)
     } else {
         Ok(found)
     }
 }
 
-/// CAs publish certificates and CRLs in DER too: a SEQUENCE, and no armour.
-fn is_der(file: &[u8]) -> bool {
-    file.first() == Some(&0x30)
+/// The CRLs of a file; at least one.
+pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
+    let text = match content(&file)? {
+        Content::Der(objects) => {
+            // What kind of SEQUENCE it is its reader says: the one of CRLs tells more than this could.
+            return Ok(match objects[..] {
+                [_] => vec![file],
+                _ => objects.into_iter().map(<[u8]>::to_vec).collect(),
+            });
+        }
+        Content::Text(text) => text,
+    };
+    let mut found = Vec::new();
+    for section in sections(text)? {
+        let kind = Kind::of(&section.label);
+        if kind != Kind::Crl {
+            pass_over(&section, kind, Wanted::Crls)?;
+            continue;
+        }
+        match section.decode("X509 CRL")? {
+            Some(Item::Crl(der)) => found.push(der.to_vec()),
+            _ => return Err(section.broken("it cannot be read")),
+        }
+    }
+    if found.is_empty() {
+        return Err(PemError::Nothing("CRL (-----BEGIN X509 CRL-----)"));
+    }
+    Ok(found)
+}
+
+/// The one private key of a file.
+pub(super) fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
+    let nothing = PemError::Nothing("private key (-----BEGIN PRIVATE KEY-----)");
+    let text = match content(file)? {
+        Content::Der(objects) => {
+            return match objects[..] {
+                [key] if kind_of(key) == Some(Kind::EncryptedKey) => Err(PemError::Passphrase),
+                [key] => PrivateKeyDer::try_from(key.to_vec()).map_err(|_| wrong_der(key)),
+                _ => Err(nothing),
+            };
+        }
+        Content::Text(text) => text,
+    };
+    let mut found: Option<PrivateKeyDer<'static>> = None;
+    for section in sections(text)? {
+        let kind = Kind::of(&section.label);
+        if kind == Kind::EncryptedKey || kind == Kind::Key && section.encrypted {
+            return Err(PemError::Passphrase);
+        }
+        if kind != Kind::Key {
+            pass_over(&section, kind, Wanted::Key)?;
+            continue;
+        }
+        let key = key(&section)?;
+        if found.replace(key).is_some() {
+            return Err(PemError::SeveralKeys);
+        }
+    }
+    found.ok_or(nothing)
+}
+
+fn key(section: &Section) -> Result<PrivateKeyDer<'static>, PemError> {
+    match section.decode(&section.label)? {
+        Some(Item::Pkcs1Key(key)) => Ok(PrivateKeyDer::from(key)),
+        Some(Item::Pkcs8Key(key)) => Ok(PrivateKeyDer::from(key)),
+        Some(Item::Sec1Key(key)) => Ok(PrivateKeyDer::from(key)),
+        _ => Err(section.broken("it cannot be read")),
+    }
+}
+
+fn certificate(section: &Section) -> Result<CertificateDer<'static>, PemError> {
+    match section.decode("CERTIFICATE")? {
+        Some(Item::X509Certificate(der)) => Ok(der),
+        _ => Err(section.broken("it cannot be read")),
+    }
+}
+
+/// A certificate of OpenSSL's own kind. Its trust settings may say that it is not to be trusted for something: nobody
+/// here would follow them, so they must not be there.
+fn without_settings(section: &Section) -> Result<CertificateDer<'static>, PemError> {
+    let der = certificate(section)?;
+    match elements(der.as_ref()) {
+        Some(parts) if parts.len() == 1 => Ok(der),
+        _ => Err(not_read(
+            section,
+            "it carries trust settings that only OpenSSL follows: openssl x509 -in FILE -out NEW writes it without",
+        )),
+    }
+}
+
+/// Decides of a section that holds nothing of what is wanted.
+fn pass_over(section: &Section, kind: Kind, wanted: Wanted) -> Result<(), PemError> {
+    let reading_keys = wanted == Wanted::Key;
+    let remedy = match kind {
+        Kind::Harmless => return Ok(()),
+        Kind::Certificate | Kind::TrustedCertificate
+            if matches!(wanted, Wanted::Crls | Wanted::Key) =>
+        {
+            return Ok(());
+        }
+        Kind::Key | Kind::EncryptedKey if matches!(wanted, Wanted::Chain | Wanted::Key) => {
+            return Ok(());
+        }
+        Kind::Crl if matches!(wanted, Wanted::AnchorsBesideCrls | Wanted::Crls) => return Ok(()),
+        Kind::Key | Kind::EncryptedKey => {
+            "take the private key out of this file: who reads anchors or CRLs needs none"
+        }
+        Kind::Crl => "name the CRL's file in `crls` of the trust set: here it has no effect",
+        Kind::Bundle => {
+            "write what is in it as sections of their own: openssl pkcs7 -in FILE -print_certs -out NEW"
+        }
+        Kind::Unknown if reading_keys && section.label.ends_with("PRIVATE KEY") => {
+            "convert it: openssl pkey -in FILE -out NEW, or ssh-keygen -p -m PEM for a key of OpenSSH"
+        }
+        Kind::Unknown | Kind::Certificate | Kind::TrustedCertificate => {
+            "take this section out, or correct its BEGIN and END"
+        }
+    };
+    Err(not_read(section, remedy))
+}
+
+fn not_read(section: &Section, remedy: &'static str) -> PemError {
+    PemError::NotRead {
+        line: section.line,
+        label: section.label.clone(),
+        remedy,
+    }
+}
+
+/// What a file is made of.
+enum Content<'f> {
+    /// CAs publish certificates and CRLs in DER too: SEQUENCEs, one after the other.
+    Der(Vec<&'f [u8]>),
+    /// PEM, without a byte order mark.
+    Text(&'f [u8]),
+}
+
+fn content(file: &[u8]) -> Result<Content<'_>, PemError> {
+    if file.first() == Some(&SEQUENCE) {
+        if let Some(objects) = elements(file) {
+            return match objects.first() {
+                Some(first) if is_pkcs12(first) => Err(pkcs12()),
+                _ => Ok(Content::Der(objects)),
+            };
+        }
+        // Text may begin with the digit that a SEQUENCE begins with.
+        if !file.iter().take(64).all(is_text) {
+            return Err(match file {
+                [_, 0x80, ..] => pkcs12(),
+                _ => PemError::NotReadAtAll {
+                    what: "DER that is cut off, or has something behind its end",
+                    remedy: "fetch or export it anew",
+                },
+            });
+        }
+    }
+    let marked = file.starts_with(&[0xff, 0xfe]) || file.starts_with(&[0xfe, 0xff]);
+    if marked || file.iter().take(64).any(|octet| *octet == 0) {
+        return Err(PemError::NotReadAtAll {
+            what: "neither PEM nor DER; some programs of Windows write PEM in UTF-16",
+            remedy: "save it as ASCII or UTF-8: iconv -f UTF-16 -t ASCII FILE",
+        });
+    }
+    Ok(Content::Text(
+        file.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(file),
+    ))
+}
+
+fn is_text(octet: &u8) -> bool {
+    octet.is_ascii_graphic() || octet.is_ascii_whitespace()
+}
+
+/// The SEQUENCEs that octets consist of.
+fn elements(octets: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut walk = Der::new(octets);
+    let mut found = Vec::new();
+    while !walk.is_empty() {
+        found.push(walk.expect(SEQUENCE)?.whole());
+    }
+    Some(found)
+}
+
+/// What DER is, from its first elements.
+fn kind_of(object: &[u8]) -> Option<Kind> {
+    let mut whole = Der::new(object).expect(SEQUENCE)?.inside();
+    let first = whole.next()?;
+    let second = whole.next()?;
+    match (first.tag, second.tag) {
+        (INTEGER, _) => Some(Kind::Key),
+        (OID, _) => Some(Kind::Bundle),
+        (SEQUENCE, OCTET_STRING) => Some(Kind::EncryptedKey),
+        (SEQUENCE, SEQUENCE) => Some(Kind::Certificate),
+        _ => None,
+    }
+}
+
+/// RFC 7292 §4: version 3 and a ContentInfo.
+fn is_pkcs12(object: &[u8]) -> bool {
+    let Some(whole) = Der::new(object).expect(SEQUENCE) else {
+        return false;
+    };
+    let mut parts = whole.inside();
+    let three = parts
+        .expect(INTEGER)
+        .is_some_and(|version| version.content() == [3]);
+    three && parts.expect(SEQUENCE).is_some()
+}
+
+fn pkcs12() -> PemError {
+    PemError::NotReadAtAll {
+        what: "a PKCS #12 file",
+        remedy: "write chain and key apart: openssl pkcs12 -in FILE -nokeys -out CHAIN, then -nocerts -nodes -out KEY",
+    }
+}
+
+/// Why DER is not what was wanted.
+fn wrong_der(object: &[u8]) -> PemError {
+    let (what, remedy) = match kind_of(object) {
+        Some(Kind::Key) => ("a private key in DER", "name the certificate's file here"),
+        Some(Kind::EncryptedKey) => return PemError::Passphrase,
+        Some(Kind::Bundle) => (
+            "PKCS #7 in DER",
+            "write what is in it as PEM: openssl pkcs7 -inform DER -in FILE -print_certs -out NEW",
+        ),
+        Some(Kind::Certificate) => ("a certificate or a CRL in DER", "name the key's file here"),
+        _ => (
+            "DER of another kind",
+            "name a PEM file with the right contents (openssl asn1parse -inform DER -in FILE shows what it is)",
+        ),
+    };
+    PemError::NotReadAtAll { what, remedy }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
-    const CRL: &str = "-----BEGIN X509 CRL-----\nMAMCAQE=\n-----END X509 CRL-----\n";
-    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMAMCAQE=\n-----END PRIVATE KEY-----\n";
-
-    #[test]
-    fn text_around_the_armour_and_other_sections_do_not_matter() {
-        let file = format!("subject=/CN=a\n{KEY}{CERTIFICATE}issuer=b\n{CERTIFICATE}{CRL}");
-        assert_eq!(certificates(file.as_bytes()).unwrap().len(), 2);
-        assert!(private_key(file.as_bytes()).is_ok());
-        assert_eq!(crls(file.into_bytes()).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn a_der_file_is_one_object() {
-        let der = [0x30, 3, 2, 1, 1];
-        assert_eq!(certificates(&der).unwrap()[0].as_ref(), der);
-        assert_eq!(crls(der.to_vec()).unwrap()[0], der);
-    }
-
-    #[test]
-    fn a_file_without_the_wanted_object_says_what_is_missing() {
-        assert!(matches!(
-            certificates(KEY.as_bytes()),
-            Err(PemError::Nothing(_))
-        ));
-        assert!(matches!(
-            crls(CERTIFICATE.as_bytes().to_vec()),
-            Err(PemError::Nothing(_))
-        ));
-        assert!(matches!(
-            private_key(CERTIFICATE.as_bytes()),
-            Err(PemError::Nothing(_))
-        ));
-        assert!(matches!(certificates(b""), Err(PemError::Nothing(_))));
-        let cut = CERTIFICATE.get(..40).unwrap();
-        assert!(matches!(
-            certificates(cut.as_bytes()),
-            Err(PemError::Broken(_))
-        ));
-        let two = format!("{KEY}{KEY}");
-        assert!(matches!(
-            private_key(two.as_bytes()),
-            Err(PemError::SeveralKeys)
-        ));
-    }
-}
+mod tests;

@@ -1,7 +1,8 @@
 //! `[[trust]]`: anchors and CRLs, read, and the revocation policy over them.
 use super::code::Code;
 use super::context::Context;
-use super::identity::{chain, warn_soon};
+use super::identity::{certificates, warn_soon};
+use super::pem::Wanted;
 use super::quantity::duration;
 use super::raw::{RawTrust, Text};
 use super::{
@@ -28,7 +29,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
     let anchors = raw
         .anchors
         .as_ref()
-        .and_then(|file| anchors(&label, file, context));
+        .and_then(|file| anchors(&label, file, raw.crls.as_deref(), context));
     let crls = crls(&label, raw.crls.as_deref().unwrap_or_default(), context);
     let refresh = refresh(raw, &label, context);
     let fetch = fetch(raw, &label, refresh, revocation, context);
@@ -82,9 +83,17 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
 fn anchors(
     label: &str,
     file: &Text,
+    crls: Option<&[Text]>,
     context: &mut Context<'_, '_>,
 ) -> Option<Vec<CertificateDer<'static>>> {
-    let (anchors, facts) = chain("anchors", file, context)?;
+    // One file for both is what OpenSSL's users have; otherwise a CRL among the anchors has no effect.
+    let mut named = crls.unwrap_or_default().iter();
+    let wanted = if named.any(|crls| crls.get_ref() == file.get_ref()) {
+        Wanted::AnchorsBesideCrls
+    } else {
+        Wanted::Anchors
+    };
+    let (anchors, facts) = certificates("anchors", file, wanted, context)?;
     let line = context.line(file);
     for anchor in &facts {
         // One that has ended is reported where its set is prepared for path building.
