@@ -44,6 +44,8 @@ mod policy;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod resumption;
