@@ -4,7 +4,7 @@ mod outlook;
 use super::target::Target;
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{
-    self, Accept, CertificateFacts, DnsName, Fault, FieldRules, FieldTrust, Identity, KeyPair,
+    self, Accept, CertificateFacts, Domain, Fault, FieldRules, FieldTrust, Identity, KeyPair,
     Lookup, NamePolicy, Peer, PeerKind, PeerRef, Pool, PurposePolicy, Revocation, RevocationScope,
     Stage, Strategy, Topology, TrustSet, Window, limits, show_duration, show_time,
 };
@@ -507,7 +507,7 @@ fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
         .map(|domain| domain.as_str().len())
         .max()
         .unwrap_or(0);
-    let home: HashSet<&DnsName> = topology.node().domains.iter().collect();
+    let home: HashSet<&Domain> = topology.node().domains.iter().collect();
     for pool in topology.pools() {
         let members = members(topology, pool);
         for domain in &pool.domains {

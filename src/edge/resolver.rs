@@ -147,6 +147,7 @@ impl Names {
             Lookup::Federation => peer
                 .domains
                 .iter()
+                .filter_map(|domain| domain.name())
                 .map(|domain| format!("_sipfederationtls._tcp.{domain}"))
                 .collect(),
             Lookup::Address => Vec::new(),
@@ -367,7 +368,7 @@ fn random(most: u32) -> u32 {
 mod tests {
     use super::*;
     use crate::lab::{Data, NameServer};
-    use crate::topology::{DnsName, IdentityRef};
+    use crate::topology::{DnsName, Domain, IdentityRef};
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     const FE01: &str = "fe01.contoso.test";
@@ -385,7 +386,7 @@ mod tests {
         let mut peer = Peer::named(DnsName::parse(FE01).unwrap(), IdentityRef(0));
         peer.dns = dns;
         peer.domains = ["contoso.test", "fabrikam.test"]
-            .map(|domain| DnsName::parse(domain).unwrap())
+            .map(|domain| Domain::parse(domain).unwrap())
             .to_vec();
         peer
     }

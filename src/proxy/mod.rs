@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `request` | RFC 3261 §16.3 and §16.5: validation, the decision to forward |
 //! | `parsed`, `routed` | §16.3 step 1: what is read of a request; §16.4: route preprocessing |
-//! | `policy`, `routing` | who may send what where; which names, domains and pools there are |
+//! | `policy`, `routing`, `meaning` | who may send what where; which pools there are; what a host stands for |
 //! | `side` | which entries are one party |
 //! | `boundary` | RFC 3323 to RFC 3325, RFC 5630: fields, domains and sips URIs that cross between trust domains |
 //! | `hiding` | topology hiding, before and behind everything else |
@@ -36,6 +36,7 @@ mod hiding;
 mod keep_alive;
 mod link_events;
 mod links;
+mod meaning;
 mod parsed;
 mod ping;
 mod policy;

@@ -3,10 +3,11 @@
 use super::Reason;
 use super::health::Fitness;
 use super::links::{Links, OwnMap};
+use super::meaning::Meanings;
 use super::token::PeerKey;
 use super::{Faces, LinkId};
 use crate::sip::{Host, Uri};
-use crate::topology::{DnsName, DomainSet, PeerKind, PeerRef, Strategy, Topology};
+use crate::topology::{Domain, DomainSet, PeerKind, PeerRef, Strategy, Topology};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
@@ -43,26 +44,10 @@ struct Member {
     drained: bool,
 }
 
-/// What one name stands for.
-#[derive(Clone, Copy, Default)]
-struct Meaning {
-    /// This node.
-    own: bool,
-    /// A home domain.
-    home: bool,
-    /// A domain that this pool serves: index into `pools`.
-    pool: Option<usize>,
-    /// A peer.
-    peer: Option<PeerKey>,
-}
-
 /// What one generation says about names, domains and pools.
 pub(crate) struct Routing {
-    /// Every name of the topology, in one table, so that a host is looked up once.
-    names: OwnMap<Box<str>, Meaning>,
+    names: Meanings,
     pools: Vec<Pool>,
-    /// Domains that each federated peer may assert.
-    asserts: OwnMap<PeerKey, HashSet<DnsName>>,
     /// Federated entries that grant the same as others: the whole of each such group.
     equals: OwnMap<PeerKey, Arc<[PeerKey]>>,
     /// Domains that nobody may name, and those that a peer may not.
@@ -77,23 +62,7 @@ pub(crate) struct Routing {
 impl Routing {
     pub(crate) fn new(topology: &Topology, faces: &Faces) -> Self {
         let node = topology.node();
-        let boxed = |name: &DnsName| -> Box<str> { name.as_str().into() };
-        let mut names: OwnMap<Box<str>, Meaning> = OwnMap::default();
-        for peer in topology.peers() {
-            let key = PeerKey::of(peer.fqdn.as_str());
-            names.entry(boxed(&peer.fqdn)).or_default().peer = Some(key);
-        }
-        for domain in &node.domains {
-            names.entry(boxed(domain)).or_default().home = true;
-        }
-        // `sip.contoso.test` in our certificate is a name of ours; a name that a peer or domain bears is not.
-        for name in topology.identities().iter().flat_map(|i| &i.names) {
-            let meaning = names.entry(boxed(name)).or_default();
-            meaning.own = meaning.peer.is_none() && !meaning.home;
-        }
-        for name in node.aliases.iter().chain([&node.fqdn]) {
-            names.entry(boxed(name)).or_default().own = true;
-        }
+        let names = Meanings::new(topology);
         let mut pools = Vec::new();
         for pool in topology.pools() {
             let groups = pool.priorities.iter().copied().chain(std::iter::repeat(1));
@@ -109,9 +78,6 @@ impl Routing {
                     drained: drained.contains(r),
                 })
                 .collect();
-            for domain in &pool.domains {
-                names.entry(boxed(domain)).or_default().pool = Some(pools.len());
-            }
             pools.push(Pool {
                 members,
                 strategy: pool.strategy,
@@ -119,28 +85,13 @@ impl Routing {
                 fail_back: pool.health.map_or(Duration::ZERO, |h| h.fail_back),
             });
         }
-        let default_pool = node
-            .domains
-            .iter()
-            .find_map(|d| names.get(d.as_str())?.pool);
-        let asserts = topology
-            .peers()
-            .iter()
-            .filter(|p| p.kind == PeerKind::Federated)
-            .map(|p| {
-                (
-                    PeerKey::of(p.fqdn.as_str()),
-                    p.domains.iter().cloned().collect(),
-                )
-            })
-            .collect();
+        let default_pool = node.domains.iter().find_map(|d| names.pool_of(d));
         let mut ports: SmallVec<[u16; 4]> = faces.addresses.iter().map(SocketAddr::port).collect();
         ports.extend(node.advertise_port);
         ports.push(5061);
         Self {
             names,
             pools,
-            asserts,
             equals: equals(topology),
             denied: topology.boundary().deny_domains.iter().collect(),
             denied_to: topology
@@ -175,14 +126,17 @@ impl Routing {
     ) -> bool {
         if let Some(ip) = host.ip() {
             let port = port.unwrap_or(5061);
-            return self.addresses.iter().any(|a| {
+            let listens = self.addresses.iter().any(|a| {
                 a.port() == port && (a.ip() == ip || a.ip().is_unspecified() && local.ip() == ip)
-            }) || (local.ip() == ip && local.port() == port);
+            });
+            if listens || local.ip() == ip && local.port() == port {
+                return true;
+            }
         }
         if port.is_some_and(|p| !self.ports.contains(&p)) {
             return false;
         }
-        let meaning = self.meaning(host);
+        let meaning = self.names.of(host);
         meaning.own || meaning.home
     }
 
@@ -194,22 +148,17 @@ impl Routing {
 
     /// Whether the host is a name of this node or an address of it, whatever the port.
     pub(crate) fn is_ours(&self, host: &Host<'_>, local: SocketAddr) -> bool {
-        match host.ip() {
-            Some(ip) => {
-                local.ip() == ip
-                    || self.addresses.iter().any(|a| a.ip() == ip)
-                    || self.is_own_name(host)
-            }
-            None => {
-                let meaning = self.meaning(host);
-                meaning.own || meaning.home
-            }
-        }
+        let meaning = self.names.of(host);
+        let is_address = || {
+            host.ip()
+                .is_some_and(|ip| local.ip() == ip || self.addresses.iter().any(|a| a.ip() == ip))
+        };
+        meaning.own || meaning.home || is_address()
     }
 
     /// Whether the host is a name of this node.
     pub(crate) fn is_own_name(&self, host: &Host<'_>) -> bool {
-        self.meaning(host).own
+        self.names.of(host).own
     }
 
     /// Whether any domain is denied to anybody.
@@ -220,7 +169,7 @@ impl Routing {
     /// Whether the host lies in a domain that is denied to all, or to this peer.
     pub(crate) fn denies(&self, peer: Option<PeerKey>, host: &Host<'_>) -> bool {
         let mut buffer = [0; 253];
-        let Some(name) = host.lower(&mut buffer) else {
+        let Some(name) = Domain::of_host(host, &mut buffer) else {
             return false;
         };
         let to_peer = peer.and_then(|key| self.denied_to.get(&key));
@@ -229,42 +178,27 @@ impl Routing {
 
     /// Whether the host is a home domain.
     pub(crate) fn is_home(&self, host: &Host<'_>) -> bool {
-        self.meaning(host).home
+        self.names.of(host).home
     }
 
     /// Whether a federated peer may assert this host in From.
     pub(crate) fn may_assert(&self, peer: PeerKey, host: &Host<'_>) -> bool {
-        let mut buffer = [0; 253];
-        let Some(name) = host.lower(&mut buffer) else {
-            return false;
-        };
-        self.asserts
-            .get(&peer)
-            .is_some_and(|domains| domains.contains(name))
+        self.names.may_assert(peer, host)
     }
 
     /// The peer of this name.
     pub(crate) fn peer(&self, host: &Host<'_>) -> Option<PeerKey> {
-        self.meaning(host).peer
+        self.names.of(host).peer
     }
 
     /// The pool that serves this domain.
     pub(crate) fn pool(&self, host: &Host<'_>) -> Option<usize> {
-        self.meaning(host).pool
+        self.names.pool(host)
     }
 
     /// The pool that serves this domain, if it is a home domain.
     pub(crate) fn home_pool(&self, host: &Host<'_>) -> Option<usize> {
-        let meaning = self.meaning(host);
-        meaning.pool.filter(|_| meaning.home)
-    }
-
-    fn meaning(&self, host: &Host<'_>) -> Meaning {
-        let mut buffer = [0; 253];
-        let found = host
-            .lower(&mut buffer)
-            .and_then(|name| self.names.get(name));
-        found.copied().unwrap_or_default()
+        self.is_home(host).then(|| self.names.pool(host)).flatten()
     }
 
     /// The other servers of the pools that a server is in.

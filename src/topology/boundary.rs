@@ -3,7 +3,7 @@
 use super::code::Code;
 use super::context::Context;
 use super::raw::{RawBoundary, RawFields, RawPeer, Text};
-use super::{DnsName, DomainSet, Node, PeerKind};
+use super::{Domain, DomainSet, Node, PeerKind};
 use crate::sip::{HeaderName, HeaderSet};
 use toml::Spanned;
 
@@ -28,7 +28,7 @@ pub struct PeerBoundary {
     /// The fields.
     pub fields: FieldRules,
     /// Domains, with all below them, that requests from it or to it may not name, whatever else allows them.
-    pub deny: Vec<DnsName>,
+    pub deny: Vec<Domain>,
     /// Whether it takes sips URIs (RFC 5630).
     pub sips: bool,
     /// Whether names and addresses of the home side are hidden from it.
@@ -53,7 +53,7 @@ pub struct Boundary {
     /// The fields of clients.
     pub clients: FieldRules,
     /// Domains, with all below them, that no request may name, whatever else allows them.
-    pub deny_domains: Vec<DnsName>,
+    pub deny_domains: Vec<Domain>,
     /// Whether home servers are told the verified name of the peer that a request came from.
     pub peer_name: bool,
 }
@@ -330,7 +330,7 @@ pub(super) fn load(
     loaded.federated = Changes::read(raw.federated.as_ref(), "boundary federated", context);
     loaded.boundary.peer_name = raw.peer_name.unwrap_or(false);
     let texts = raw.deny_domains.as_deref().unwrap_or_default();
-    loaded.boundary.deny_domains = context.names(texts, "boundary deny_domains");
+    loaded.boundary.deny_domains = context.patterns(texts, "boundary deny_domains");
     loaded.denied = loaded.boundary.deny_domains.iter().collect();
     for domain in node.iter().flat_map(|node| &node.domains) {
         if loaded.denied.covers(domain.as_str()) {
@@ -364,7 +364,7 @@ pub(super) fn of_peer(
         fields: FieldRules::standard(FieldTrust::of_peer(assert_identity))
             .changed(by_role)
             .changed(&own),
-        deny: context.names(
+        deny: context.patterns(
             raw.deny.as_deref().unwrap_or_default(),
             &format!("{place} deny"),
         ),

@@ -66,7 +66,7 @@ codes! {
     PeerIsNode Fault "peer_is_node" "A peer has the name of this node.";
     PeerWithoutDomains Fault "peer_without_domains" "A federated peer without domains.";
     DomainNotHome Fault "domain_not_home" "A home peer or home pool with a domain that is not in node.domains.";
-    DomainHomeAndFederated Fault "domain_home_and_federated" "A domain that is home and a federated peer's.";
+    DomainHomeAndFederated Fault "domain_home_and_federated" "A domain of a federated peer that is home, or covers what is ours.";
     DomainWithoutPool Fault "domain_without_pool" "A home domain that no pool serves.";
     DomainRoutedTwice Fault "domain_routed_twice" "A domain that two pools serve.";
     DomainNotOfMember Fault "domain_not_of_member" "A pool sends a domain to a federated peer that does not list it.";

@@ -3,7 +3,7 @@ use super::code::Code;
 use super::findings::{Findings, Source};
 use super::nearest::did_you_mean;
 use super::raw::Text;
-use super::{DnsName, NamedFile, open_regular};
+use super::{DnsName, Domain, NameError, NamedFile, open_regular};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,11 @@ pub(super) struct Context<'a, 't> {
     /// `node.fqdn`, once it is known.
     pub(super) fqdn: Option<DnsName>,
     /// `node.domains`, once they are known.
-    pub(super) home: HashSet<DnsName>,
+    pub(super) home: HashSet<Domain>,
+    /// The names and addresses of this node.
+    pub(super) own: HashSet<Domain>,
+    /// Every name above a home domain, a name of this node or a home server.
+    pub(super) above_home: HashSet<String>,
     /// What was read, the topology first.
     pub(super) files: Vec<NamedFile>,
     /// Names that may still be compared with an unknown one, so that a file full of mistakes is read as fast as a good one.
@@ -123,33 +127,52 @@ impl Context<'_, '_> {
         match DnsName::parse(text.get_ref()) {
             Ok(name) => Some(name),
             Err(error) => {
-                let line = self.line(text);
-                self.add(
-                    Code::InvalidName,
-                    line,
-                    format!("{what} \"{}\" is not a name", text.get_ref()),
-                    error.to_string(),
-                );
+                self.no_name(text, what, error);
                 None
             }
         }
     }
-    /// A list of names without repetitions; what is wrong in it is reported.
-    pub(super) fn names(&mut self, list: &[Text], what: &str) -> Vec<DnsName> {
-        let mut names: Vec<DnsName> = Vec::with_capacity(list.len());
+    /// A list of domains without repetitions; what is wrong in it is reported.
+    pub(super) fn domains(&mut self, list: &[Text], what: &str) -> Vec<Domain> {
+        self.parsed(list, what, Domain::parse)
+    }
+    /// As [`Self::domains`], where `*.` with a name stands for all below that name.
+    pub(super) fn patterns(&mut self, list: &[Text], what: &str) -> Vec<Domain> {
+        self.parsed(list, what, Domain::parse_pattern)
+    }
+    fn parsed(
+        &mut self,
+        list: &[Text],
+        what: &str,
+        parse: impl Fn(&str) -> Result<Domain, NameError>,
+    ) -> Vec<Domain> {
+        let mut domains: Vec<Domain> = Vec::with_capacity(list.len());
         let mut known = HashSet::with_capacity(list.len());
         for text in list {
-            let Some(name) = self.name(text, what) else {
-                continue;
+            let domain = match parse(text.get_ref()) {
+                Ok(domain) => domain,
+                Err(error) => {
+                    self.no_name(text, what, error);
+                    continue;
+                }
             };
-            if known.insert(name.clone()) {
-                names.push(name);
+            if known.insert(domain.clone()) {
+                domains.push(domain);
             } else {
                 let line = self.line(text);
-                self.twice(line, what, name.as_str());
+                self.twice(line, what, domain.as_str());
             }
         }
-        names
+        domains
+    }
+    fn no_name(&mut self, text: &Text, what: &str, error: NameError) {
+        let line = self.line(text);
+        self.add(
+            Code::InvalidName,
+            line,
+            format!("{what} \"{}\" is not a name", text.get_ref()),
+            error.to_string(),
+        );
     }
     /// What an unknown name may have been meant to be, while that costs little enough.
     fn suggestion(&mut self, name: &str, known: &[String]) -> String {

@@ -1,34 +1,39 @@
 //! A set of domains that is asked whether a name is one of them or lies below one, in time that does not grow with it.
-use super::DnsName;
+use super::Domain;
+use super::domain::above;
 use std::collections::HashSet;
 
-/// Domains, each with all that lies below it.
+/// Domains, each with all that lies below it; of `*.name` only that.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DomainSet(HashSet<DnsName>);
+pub(crate) struct DomainSet {
+    whole: HashSet<Domain>,
+    below: HashSet<Box<str>>,
+}
 
 impl DomainSet {
-    /// Whether the name is one of the domains or lies below one; in lower case.
+    /// Whether this is one of the domains or lies below one; in the form of a domain.
     pub(crate) fn covers(&self, name: &str) -> bool {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return false;
         }
-        let below = name
-            .match_indices('.')
-            .filter_map(|(at, _)| name.get(at + 1..));
-        std::iter::once(name)
-            .chain(below)
-            .any(|domain| self.0.contains(domain))
+        let covers = |name: &str| self.whole.contains(name) || self.below.contains(name);
+        self.whole.contains(name) || above(name).any(covers)
     }
 
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.whole.is_empty()
     }
 }
 
-impl<'d> FromIterator<&'d DnsName> for DomainSet {
-    fn from_iter<I: IntoIterator<Item = &'d DnsName>>(domains: I) -> Self {
-        Self(domains.into_iter().cloned().collect())
+impl<'d> FromIterator<&'d Domain> for DomainSet {
+    fn from_iter<I: IntoIterator<Item = &'d Domain>>(domains: I) -> Self {
+        let mut set = Self::default();
+        for domain in domains {
+            set.whole.insert(domain.clone());
+            set.below.extend(domain.below().map(Box::from));
+        }
+        set
     }
 }
 
@@ -39,8 +44,10 @@ mod tests {
     #[test]
     fn a_domain_covers_itself_and_what_lies_below_it_and_nothing_else() {
         let set: DomainSet = [
-            DnsName::parse("evil.test").unwrap(),
-            DnsName::parse("deep.er.test").unwrap(),
+            Domain::parse_pattern("evil.test").unwrap(),
+            Domain::parse_pattern("deep.er.test").unwrap(),
+            Domain::parse_pattern("*.star.test").unwrap(),
+            Domain::parse_pattern("192.0.2.1").unwrap(),
         ]
         .iter()
         .collect();
@@ -49,6 +56,11 @@ mod tests {
             ("a.b.evil.test", true),
             ("x.deep.er.test", true),
             ("er.test", false),
+            ("star.test", false),
+            ("a.star.test", true),
+            ("*.star.test", true),
+            ("192.0.2.1", true),
+            ("0.2.1", false),
             ("notevil.test", false),
             ("evil.test.example", false),
             ("test", false),

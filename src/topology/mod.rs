@@ -16,6 +16,7 @@ mod crl_files;
 mod crl_refusal;
 pub(crate) mod der;
 mod dns;
+mod domain;
 mod domain_set;
 mod expectation;
 mod findings;
@@ -55,6 +56,8 @@ pub use crl::{Crl, CrlScope};
 pub use crl_files::{CrlFile, CrlSource, HeldCrl, parse_crls, read_crls};
 pub(crate) use crl_files::{fetched_crls, room};
 pub use crl_refusal::CrlRefusal;
+pub use domain::Domain;
+pub(crate) use domain::{Listed, above};
 pub(crate) use domain_set::DomainSet;
 pub use fixed::Fixed;
 pub(crate) use identity::show_time;
@@ -176,6 +179,8 @@ fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topol
         at,
         fqdn: None,
         home: HashSet::new(),
+        own: HashSet::new(),
+        above_home: HashSet::new(),
         files: vec![NamedFile::holding(
             source.path().to_owned(),
             source.text().as_bytes(),

@@ -1,7 +1,7 @@
 //! What a loaded topology holds: this node, identities, trust sets, listeners, and references to all that is in it.
 use super::{
-    AdminSettings, Boundary, CrlSource, DnsSettings, HeldCrl, Limits, LogSettings, NamedFile, Peer,
-    PeerIndex, Pool, TokenSettings, Window,
+    AdminSettings, Boundary, CrlSource, DnsSettings, Domain, HeldCrl, Limits, LogSettings,
+    NamedFile, Peer, PeerIndex, Pool, TokenSettings, Window,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use serde::Serialize;
@@ -80,9 +80,9 @@ pub struct Node {
     /// The name in Via, Record-Route and Path.
     pub fqdn: DnsName,
     /// The home SIP domains.
-    pub domains: Vec<DnsName>,
-    /// Further names under which clients or peers address this node in Route headers.
-    pub aliases: Vec<DnsName>,
+    pub domains: Vec<Domain>,
+    /// Further names and addresses under which clients or peers address this node.
+    pub aliases: Vec<Domain>,
     /// The port to announce instead of the listener's (behind a translating balancer).
     pub advertise_port: Option<u16>,
     /// How many shards to run; `None`: one for each core.

@@ -20,7 +20,7 @@ pub enum NameError {
     ULabel,
     /// An asterisk.
     #[error(
-        "it has a wildcard; write the whole name (a peer may opt in to names = \"one-label-wildcard\")"
+        "it has a wildcard; write the whole name (`*.` with a name stands in the domains of partners, of their pools and in deny lists only; for certificates a peer may opt in to names = \"one-label-wildcard\")"
     )]
     Wildcard,
     /// An octet that is no letter, digit or hyphen, or a hyphen at the edge of a label.
@@ -29,7 +29,7 @@ pub enum NameError {
     )]
     NotLdh,
     /// An address.
-    #[error("it is an IP address; certificates and domains go by name")]
+    #[error("it is an IP address; servers and certificates go by name")]
     IpLiteral,
 }
 

@@ -6,7 +6,7 @@ use super::listener::{SIPS_PORT, literal};
 use super::quantity::duration;
 use super::raw::{RawPeer, Text};
 use super::{
-    DialAddress, DnsName, DomainSet, IdentityRef, Lookup, NamePolicy, Node, Peer, PeerKind,
+    DialAddress, DnsName, Domain, DomainSet, IdentityRef, Lookup, NamePolicy, Node, Peer, PeerKind,
     PurposePolicy, Stage, TrustRef, pin, window,
 };
 use std::collections::HashSet;
@@ -53,7 +53,7 @@ pub(super) fn load(
             "when the event would_refuse stays away, write the stricter policies and take `stage` out",
         );
     }
-    let dns = dns(raw, &place, context);
+    let dns = dns(raw, &domains, &place, context);
     let keepalive = keepalive(raw, &place, context);
     let connections = connections(raw, &place, context);
     let kind = raw.kind?;
@@ -84,7 +84,7 @@ pub(super) fn load(
 
 /// A domain that is allowed and denied is denied: that works, but is seldom meant.
 fn check_denied(
-    domains: &[DnsName],
+    domains: &[Domain],
     boundary: &PeerBoundary,
     role: &boundary::Loaded,
     place: &str,
@@ -111,7 +111,9 @@ fn check_not_node(
     place: &str,
     context: &mut Context<'_, '_>,
 ) {
-    let ours = node.is_some_and(|node| node.fqdn == *fqdn || node.aliases.contains(fqdn));
+    let ours = node.is_some_and(|node| {
+        node.fqdn == *fqdn || node.aliases.contains(&Domain::from(fqdn.clone()))
+    });
     if ours && let Some(text) = &raw.fqdn {
         let line = context.line(text);
         context.add(
@@ -153,9 +155,9 @@ fn domains(
     place: &str,
     line: u32,
     context: &mut Context<'_, '_>,
-) -> Vec<DnsName> {
+) -> Vec<Domain> {
     let texts: &[Text] = raw.domains.as_ref().map_or(&[], |list| list.get_ref());
-    let domains = context.names(texts, &format!("{place} domain"));
+    let domains = context.patterns(texts, &format!("{place} domain"));
     let at = raw.domains.as_ref().map_or(line, |list| context.line(list));
     match raw.kind {
         Some(PeerKind::Federated) if texts.is_empty() => context.add(
@@ -176,6 +178,18 @@ fn domains(
                         at,
                         format!("{place} is a home server, but its domain {domain} is not in node.domains"),
                         "add the domain to node.domains, or take it out here (a home peer needs no domains)",
+                    );
+                } else if kind == PeerKind::Federated
+                    && (context.own.contains(domain) && !home
+                        || domain
+                            .below()
+                            .is_some_and(|name| context.above_home.contains(name)))
+                {
+                    context.add(
+                        Code::DomainHomeAndFederated,
+                        at,
+                        format!("{domain} of the federated {place} covers a home domain, a home server or this node"),
+                        "a partner must not speak for what is ours: list its domains one by one, or those below a longer name",
                     );
                 } else if kind == PeerKind::Federated && home {
                     context.add(
@@ -220,13 +234,15 @@ fn addresses(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Vec<D
 }
 
 /// How its addresses are found.
-fn dns(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Lookup {
+fn dns(raw: &RawPeer, domains: &[Domain], place: &str, context: &mut Context<'_, '_>) -> Lookup {
     let Some(given) = &raw.dns else {
         return Lookup::Sip;
     };
     let what = if raw.address.is_some() {
         "but it has addresses, and these are dialled"
-    } else if *given.get_ref() == Lookup::Federation && raw.domains.is_none() {
+    } else if *given.get_ref() == Lookup::Federation
+        && domains.iter().all(|domain| domain.name().is_none())
+    {
         "but it has no domains that could be asked for"
     } else {
         return *given.get_ref();

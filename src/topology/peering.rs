@@ -1,5 +1,7 @@
 //! What a loaded topology knows of its next hops: peers, how they are found and judged, and the pools that they form.
-use super::{DnsName, FieldTrust, IdentityRef, PeerBoundary, PeerRef, Pin, TrustRef, Window};
+use super::{
+    DnsName, Domain, FieldTrust, IdentityRef, PeerBoundary, PeerRef, Pin, TrustRef, Window,
+};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -65,7 +67,7 @@ pub struct Peer {
     /// Home or federated.
     pub kind: PeerKind,
     /// What a federated peer may assert in From, and what is routed to it.
-    pub domains: Vec<DnsName>,
+    pub domains: Vec<Domain>,
     /// The trust sets that may vouch for this name; no other can.
     pub trust: Vec<TrustRef>,
     /// Addresses to dial in order; empty: DNS finds them (`dns`).
@@ -172,7 +174,7 @@ pub(crate) struct Grants {
     assert_identity: bool,
     boundary: PeerBoundary,
     trust: Vec<TrustRef>,
-    domains: Vec<DnsName>,
+    domains: Vec<Domain>,
 }
 
 /// How DNS is asked for a peer without an address (RFC 3263 §4).
@@ -203,7 +205,7 @@ pub struct Pool {
     /// Its name in the file (for an implicit pool of a federated domain: that domain).
     pub name: String,
     /// The domains routed to it.
-    pub domains: Vec<DnsName>,
+    pub domains: Vec<Domain>,
     /// The members with their weight, in the file's order; never empty.
     pub peers: Vec<(PeerRef, u16)>,
     /// How members are ordered for a request.

@@ -3,7 +3,7 @@ use super::code::Code;
 use super::context::{Context, Names};
 use super::quantity::duration;
 use super::raw::{RawHealth, RawPool, Text};
-use super::{DnsName, Health, Node, Peer, PeerKind, PeerRef, Pool, Strategy};
+use super::{Domain, Health, Listed, Node, Peer, PeerKind, PeerRef, Pool, Strategy, above};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use toml::Spanned;
@@ -48,7 +48,7 @@ fn load(raw: &RawPool, line: u32, names: &Names, context: &mut Context<'_, '_>) 
     let place = format!("pool \"{name}\"");
     let domains = raw.domains.as_ref().map(|list| {
         context.filled(list, &format!("{place} domains"));
-        context.names(list.get_ref(), &format!("{place} domain"))
+        context.patterns(list.get_ref(), &format!("{place} domain"))
     });
     let strategy = raw.strategy.unwrap_or(Strategy::CallIdHash);
     let members = raw.peers.as_ref().map(|list| {
@@ -384,8 +384,8 @@ fn check_members(
         }
         (None, Some(_)) => {
             for member in &members {
-                let own: HashSet<&DnsName> = member.domains.iter().collect();
-                for domain in pool.domains.iter().filter(|d| !own.contains(d)) {
+                let own: Listed = member.domains.iter().collect();
+                for domain in pool.domains.iter().filter(|d| !own.covers(d.as_str())) {
                     context.add(
                         Code::DomainNotOfMember,
                         pool.line,
@@ -403,8 +403,8 @@ fn check_members(
 fn check_routed_once<'p>(
     pools: &'p [Option<Pool>],
     context: &mut Context<'_, '_>,
-) -> HashMap<&'p DnsName, &'p Pool> {
-    let mut served: HashMap<&DnsName, &Pool> = HashMap::new();
+) -> HashMap<&'p Domain, &'p Pool> {
+    let mut served: HashMap<&Domain, &Pool> = HashMap::new();
     for later in pools.iter().flatten() {
         for domain in &later.domains {
             let earlier = *served.entry(domain).or_insert(later);
@@ -425,14 +425,29 @@ fn check_routed_once<'p>(
 }
 
 /// A pool for each federated domain that no section lists: the peers that list it, in the file's order.
-fn implied(explicit: &HashMap<&DnsName, &Pool>, peers: &[Option<Peer>]) -> Vec<Pool> {
+fn implied(explicit: &HashMap<&Domain, &Pool>, peers: &[Option<Peer>]) -> Vec<Pool> {
     let mut implied: Vec<Pool> = Vec::new();
-    let mut positions: HashMap<&DnsName, usize> = HashMap::new();
+    let mut positions: HashMap<&Domain, usize> = HashMap::new();
+    // What a pool serves by a `*.` needs none for the domains that its members list below that.
+    let mut below: HashMap<&str, HashSet<PeerRef>> = HashMap::new();
+    for (domain, pool) in explicit {
+        if let Some(name) = domain.below() {
+            below.insert(name, pool.peers.iter().map(|(r, _)| *r).collect());
+        }
+    }
+    let is_served = |domain: &Domain, r: PeerRef| {
+        let nearest = above(domain.as_str()).filter(|name| domain.below() != Some(*name));
+        let mut nearest = nearest.filter_map(|name| below.get(name));
+        nearest.next().is_some_and(|members| members.contains(&r))
+    };
     for (r, peer) in (0u32..).map(PeerRef).zip(peers) {
         let Some(peer) = peer.as_ref().filter(|p| p.kind == PeerKind::Federated) else {
             continue;
         };
-        for domain in peer.domains.iter().filter(|d| !explicit.contains_key(d)) {
+        for domain in &peer.domains {
+            if explicit.contains_key(domain) || is_served(domain, r) {
+                continue;
+            }
             let known = positions.get(domain).and_then(|at| implied.get_mut(*at));
             if let Some(pool) = known {
                 pool.peers.push((r, 1));
@@ -446,7 +461,7 @@ fn implied(explicit: &HashMap<&DnsName, &Pool>, peers: &[Option<Peer>]) -> Vec<P
 }
 
 impl Pool {
-    fn implied(domain: &DnsName, first: PeerRef, line: u32) -> Self {
+    fn implied(domain: &Domain, first: PeerRef, line: u32) -> Self {
         Self {
             name: domain.as_str().to_owned(),
             domains: vec![domain.clone()],
@@ -462,7 +477,7 @@ impl Pool {
 
 fn check_served(node: &Node, pools: &[Option<Pool>], context: &mut Context<'_, '_>) {
     let pools = pools.iter().flatten();
-    let served: HashSet<&DnsName> = pools.flat_map(|pool| &pool.domains).collect();
+    let served: HashSet<&Domain> = pools.flat_map(|pool| &pool.domains).collect();
     for domain in &node.domains {
         if !served.contains(domain) {
             context.found.add_whole(

@@ -4,8 +4,8 @@ use super::context::{Context, Names};
 use super::dns;
 use super::raw::{Raw, RawNode, RawPeer, Text};
 use super::{
-    Accept, DnsName, LogFormat, LogRequests, LogSettings, Node, Peer, PeerIndex, PeerKind,
-    Scheduling, Topology, TrustSet,
+    Accept, DnsName, Domain, LogFormat, LogRequests, LogSettings, Node, Peer, PeerIndex, PeerKind,
+    Scheduling, Topology, TrustSet, above,
 };
 use super::{
     admin, boundary, expectation, identity, limits, listener, peer, pool, succession, tokens,
@@ -26,6 +26,9 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
     context.fqdn = node.as_ref().map(|node| node.fqdn.clone());
     let home = node.iter().flat_map(|node| &node.domains);
     context.home = home.cloned().collect();
+    let own = node.iter().flat_map(|node| &node.aliases).cloned();
+    let fqdn = node.iter().map(|node| Domain::from(node.fqdn.clone()));
+    context.own = own.chain(fqdn).collect();
     let identity_names = register(
         "identity",
         raw.identity.iter().map(|s| s.get_ref().name.as_ref()),
@@ -44,6 +47,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
 
     let boundary = boundary::load(raw.boundary.as_ref(), node.as_ref(), context);
     let (fqdns, peer_names) = peer_names(&raw.peer, context);
+    context.above_home = above_home(&raw.peer, &fqdns, context);
     let references = (&identity_names, &trust_names);
     let mut fqdns = fqdns.iter();
     let peers = each(&raw.peer, context, |raw: &RawPeer, line, context| {
@@ -144,9 +148,9 @@ fn node(raw: &RawNode, context: &mut Context<'_, '_>) -> Option<Node> {
         .and_then(|text| context.name(text, "node.fqdn"));
     let domains = raw.domains.as_ref().map(|list| {
         context.filled(list, "node.domains");
-        context.names(list.get_ref(), "node domain")
+        context.domains(list.get_ref(), "node domain")
     });
-    let aliases = context.names(raw.aliases.as_deref().unwrap_or_default(), "node alias");
+    let aliases = context.domains(raw.aliases.as_deref().unwrap_or_default(), "node alias");
     let port = number(
         raw.advertise_port.as_ref(),
         "node.advertise_port",
@@ -184,6 +188,22 @@ fn number(
         );
     }
     number
+}
+
+/// Every name above what no partner may speak for.
+fn above_home(
+    raws: &[Spanned<RawPeer>],
+    fqdns: &[Option<DnsName>],
+    context: &Context<'_, '_>,
+) -> HashSet<String> {
+    let servers = raws
+        .iter()
+        .zip(fqdns)
+        .filter(|(raw, _)| raw.get_ref().kind == Some(PeerKind::Home))
+        .filter_map(|(_, fqdn)| fqdn.as_ref().map(DnsName::as_str));
+    let domains = context.home.iter().chain(&context.own);
+    let all = domains.filter_map(Domain::name).chain(servers);
+    all.flat_map(above).map(str::to_owned).collect()
 }
 
 /// The peers' names, normalised, by position.

@@ -369,6 +369,15 @@ const CASES: &[Case] = &[
     case(Code::DomainHomeAndFederated, &[("[\"fabrikam.test\"]", "[\"fabrikam.test\", \"contoso.test\"]")], "domains = [\"fabrikam", "contoso.test is a home domain"),
     case(Code::DomainWithoutPool, &[("domains = [\"contoso.test\"]", "domains = [\"contoso.test\", \"x.test\"]")], "", "x.test has no pool"),
     case(Code::DomainRoutedTwice, &[("[limits]", "[[pool]]\nname = \"again\"\ndomains = [\"contoso.test\"]\npeers = [\"fe02.contoso.test\"]\n[limits]")], "[[pool]]\nname = \"again", "\"front-end\" and \"again\""),
+    case(Code::DomainHomeAndFederated, &[("[\"fabrikam.test\"]", "[\"*.test\"]")], "[\"*.test", "*.test of the federated peer \"edge.fabrikam.test\" covers"),
+    case(Code::DomainHomeAndFederated, &[("[\"fabrikam.test\"]", "[\"*.contoso.test\"]")], "[\"*.contoso", "covers a home domain, a home server or this node"),
+    case(Code::DomainHomeAndFederated, &[("[\"fabrikam.test\"]", "[\"edge01.contoso.test\"]")], "[\"edge01", "covers a home domain, a home server or this node"),
+    case(Code::DomainHomeAndFederated, &[("domains = [\"contoso.test\"]\n", "domains = [\"contoso.test\"]\naliases = [\"192.0.2.9\"]\n"), ("[\"fabrikam.test\"]", "[\"192.0.2.9\"]")], "domains = [\"192.0.2.9", "this node"),
+    case(Code::DomainNotHome, &[("[\"contoso.test\"]\npeers", "[\"contoso.test\", \"*.contoso.test\"]\npeers")], "[[pool]]", "*.contoso.test"),
+    case(Code::InvalidName, &[("domains = [\"contoso.test\"]", "domains = [\"contoso.test\", \"*.contoso.test\"]")], "*.contoso.test", "is not a name"),
+    case(Code::InvalidName, &[("[\"fabrikam.test\"]", "[\"192.0.2.1:5061\"]")], "192.0.2.1:5061", "is not a name"),
+    case(Code::DuplicateName, &[("[\"fabrikam.test\"]", "[\"2001:db8::1\", \"[2001:DB8:0::1]\"]")], "2001:db8::1", "is there twice"),
+    case(Code::DnsUnused, &[("domains = [\"fabrikam.test\"]", "dns = \"federation\"\ndomains = [\"*.fabrikam.test\", \"192.0.2.1\"]")], "dns", "no domains"),
     case(Code::DomainNotOfMember, &[("[limits]", "[[pool]]\nname = \"out\"\ndomains = [\"x.test\"]\npeers = [\"edge.fabrikam.test\"]\n[limits]")], "[[pool]]\nname = \"out", "does not list that domain"),
     case(Code::PoolMixedKinds, &[(", \"fe02.contoso.test\"]", ", \"edge.fabrikam.test\"]"), (POOL_END, "")], "[[pool]]", "mixes"),
     case(Code::TokenKeyMalformed, &[("\"tokens\"", "\"tokens.bad\"")], "", "not a token key"),
@@ -752,6 +761,41 @@ fn partners_that_share_a_domain_share_its_implicit_pool() {
         pools,
         [("front-end", 2), ("fab", 1), ("sales.fabrikam.test", 1)]
     );
+}
+
+#[test]
+fn all_below_a_name_is_a_domain_of_partners_and_the_longest_that_a_pool_serves_needs_no_other() {
+    let lab = Lab::new();
+    let text = edited(&[
+        (
+            "[\"fabrikam.test\"]",
+            "[\"*.Fabrikam.test\", \"fabrikam.test\", \"sales.fabrikam.test\", \"*.eu.fabrikam.test\", \"192.0.2.7\", \"::7\"]",
+        ),
+        (
+            "[limits]",
+            "[[pool]]\nname = \"fab\"\ndomains = [\"*.fabrikam.test\"]\npeers = [\"edge.fabrikam.test\"]\n[limits]",
+        ),
+    ]);
+    let topology = lab.good(&text);
+    let pools: Vec<&str> = topology.pools().iter().map(|p| p.name.as_str()).collect();
+    // What lies below the pool's star and is its member's needs no pool of its own.
+    assert_eq!(
+        pools,
+        ["front-end", "fab", "fabrikam.test", "192.0.2.7", "[::7]"]
+    );
+    // Below a home domain a partner may have what is no name of ours.
+    lab.good(&edited(&[(
+        "[\"fabrikam.test\"]",
+        "[\"*.branch.contoso.test\"]",
+    )]));
+    // Nor is an address below anything.
+    lab.good(&edited(&[
+        ("[\"contoso.test\"]", "[\"contoso.test\", \"192.0.2.1\"]"),
+        (
+            "domains = [\"contoso.test\"]\npeers",
+            "domains = [\"contoso.test\", \"192.0.2.1\"]\npeers",
+        ),
+    ]));
 }
 
 #[test]

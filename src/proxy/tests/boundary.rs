@@ -2,7 +2,7 @@
 //! denied domains, the verified peer name, and sips URIs (RFC 5630 §5.3).
 use super::world::*;
 use crate::sip::{HeaderName, HeaderSet};
-use crate::topology::{DnsName, Topology};
+use crate::topology::{Domain, Topology};
 
 /// Every field of a trust domain once, in spellings that must not hide it.
 const FIELDS: &[(&str, &str)] = &[
@@ -83,8 +83,8 @@ fn changed(change: impl FnOnce(&mut Topology)) -> World {
     World::with(topology, 1)
 }
 
-fn deny(name: &str) -> DnsName {
-    DnsName::parse(name).unwrap()
+fn deny(name: &str) -> Domain {
+    Domain::parse(name).unwrap()
 }
 
 #[test]

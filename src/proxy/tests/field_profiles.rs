@@ -1,7 +1,7 @@
 //! What Skype for Business, Lync and Teams do that no other server does.
 use super::world::*;
 use crate::sip::{HeaderName, HeaderSet};
-use crate::topology::DnsName;
+use crate::topology::Domain;
 
 const EVE: &str = "<sip:eve@fabrikam.test>;tag=a";
 
@@ -161,10 +161,8 @@ fn four_connections_of_a_partner_are_one_peer() {
 #[test]
 fn a_node_whose_fqdn_is_a_home_domain_answers_pings_and_relays_calls() {
     let mut topology = topology();
-    topology.node.domains.push(DnsName::parse(NODE).unwrap());
-    topology.pools[0]
-        .domains
-        .push(DnsName::parse(NODE).unwrap());
+    topology.node.domains.push(Domain::parse(NODE).unwrap());
+    topology.pools[0].domains.push(Domain::parse(NODE).unwrap());
     let mut w = World::with(topology, 1);
     let (home, teams) = (w.peer(FE01), w.peer(PARTNER));
     let from = "<sip:edge.fabrikam.test:5061>;tag=a";

@@ -4,6 +4,7 @@ mod answers;
 mod best_effort;
 mod boundary;
 mod dialogs;
+mod domains;
 mod equals;
 mod failover;
 mod field_profiles;

@@ -2,7 +2,7 @@
 //! the node's own name, as Teams does, has such a topology.
 use super::world::*;
 use crate::proxy::LinkId;
-use crate::topology::{DnsName, Topology};
+use crate::topology::{Domain, Topology};
 
 const EVE: &str = "<sip:+4930123@fabrikam.test;user=phone>;tag=a";
 const USER: &str = "sip:+4930456@edge01.contoso.test:5061;user=phone;transport=tls";
@@ -11,11 +11,11 @@ const USER: &str = "sip:+4930456@edge01.contoso.test:5061;user=phone;transport=t
 fn fqdn_is_home() -> Topology {
     let mut topology = topology();
     for domain in [NODE, "alias.contoso.test"] {
-        let domain = DnsName::parse(domain).unwrap();
+        let domain = Domain::parse(domain).unwrap();
         topology.node.domains.push(domain.clone());
         topology.pools[0].domains.push(domain);
     }
-    let alias = DnsName::parse("alias.contoso.test").unwrap();
+    let alias = Domain::parse("alias.contoso.test").unwrap();
     topology.node.aliases.push(alias);
     topology
 }

@@ -7,10 +7,10 @@ use crate::proxy::{
 };
 use crate::sip::Message;
 use crate::topology::{
-    Boundary, Direction, DnsName, FieldTrust, Identity as OwnIdentity, IdentityRef, KeyPair,
-    LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerRef,
-    Pool, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, Strategy, TokenSettings,
-    Topology, TrustRef, TrustSet, Window,
+    Boundary, Direction, DnsName, Domain, FieldTrust, Identity as OwnIdentity, IdentityRef,
+    KeyPair, LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
+    PeerRef, Pool, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, Strategy,
+    TokenSettings, Topology, TrustRef, TrustSet, Window,
 };
 use crate::trust::{Generation, PeerId, Presented, decide};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -64,12 +64,17 @@ fn name(text: &str) -> DnsName {
     DnsName(Arc::from(text))
 }
 
+/// A domain, an address, or all below a name.
+pub(super) fn domain(text: &str) -> Domain {
+    Domain::parse_pattern(text).unwrap()
+}
+
 /// Two home servers in one pool, one partner, two domains.
 pub(super) fn topology() -> Topology {
     let peer = |fqdn: &str, kind, domains: &[&str]| Peer {
         fqdn: name(fqdn),
         kind,
-        domains: domains.iter().map(|d| name(d)).collect(),
+        domains: domains.iter().map(|d| domain(d)).collect(),
         trust: vec![TrustRef(0)],
         addresses: Vec::new(),
         names: NamePolicy::Exact,
@@ -88,7 +93,7 @@ pub(super) fn topology() -> Topology {
     };
     let pool = |called: &str, peers: Vec<(PeerRef, u16)>| Pool {
         name: called.to_owned(),
-        domains: vec![name(called)],
+        domains: vec![domain(called)],
         peers,
         strategy: Strategy::Ordered,
         health: None,
@@ -100,7 +105,7 @@ pub(super) fn topology() -> Topology {
         path: "test.toml".into(),
         node: Node {
             fqdn: name(NODE),
-            domains: vec![name(HOME)],
+            domains: vec![domain(HOME)],
             aliases: Vec::new(),
             advertise_port: None,
             shards: None,
@@ -160,18 +165,18 @@ pub(super) fn topology() -> Topology {
 /// As Teams Direct Routing is set up: the node's FQDN is a home domain, and one pool of three names is the partner.
 pub(super) fn teams() -> Topology {
     let mut topology = topology();
-    let fqdn = topology.node.fqdn.clone();
+    let fqdn = domain(NODE);
     topology.node.domains.push(fqdn.clone());
     topology.pools[0].domains.push(fqdn);
-    let domains: Vec<DnsName> = TEAMS.iter().map(|n| name(n)).collect();
+    let domains: Vec<Domain> = TEAMS.iter().map(|n| domain(n)).collect();
     let mut pool = topology.pools[1].clone();
     pool.domains = domains.clone();
     pool.peers.clear();
-    for fqdn in &domains {
+    for fqdn in TEAMS {
         let at = topology.peers.len();
         pool.peers.push((PeerRef(at as _), 1));
         topology.peers.push(Peer {
-            fqdn: fqdn.clone(),
+            fqdn: name(fqdn),
             domains: domains.clone(),
             assert_identity: true,
             boundary: PeerBoundary {

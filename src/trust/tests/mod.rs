@@ -119,7 +119,7 @@ impl World {
             path: "topology.toml".into(),
             node: Node {
                 fqdn: name,
-                domains: vec![DnsName("contoso.test".into())],
+                domains: vec![DnsName("contoso.test".into()).into()],
                 aliases: Vec::new(),
                 advertise_port: None,
                 shards: None,
