@@ -2,7 +2,7 @@
 use super::alert::{Alert, alert};
 use crate::observe::{Event, Shown};
 use crate::trust::{Decision, Reason};
-use rustls::{AlertDescription, Error, PeerIncompatible};
+use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -84,11 +84,12 @@ impl Failure {
         }
     }
 
-    /// The same, told apart from a first flight that was no TLS at all.
+    /// The same of a first flight, which may have been no TLS at all.
     pub(super) fn from_hello(error: &std::io::Error) -> Self {
         let mut failure = Self::from_io(error);
-        if let Self::Refused { reason, .. } = &mut failure
-            && *reason == "tls_error"
+        let said = error.get_ref().and_then(|e| e.downcast_ref::<Error>());
+        if let (Self::Refused { reason, .. }, Some(error)) = (&mut failure, said)
+            && is_no_record(error)
         {
             *reason = "not_tls";
         }
@@ -157,6 +158,20 @@ impl Failure {
     }
 }
 
+/// Whether what came cannot be a record of TLS (RFC 8446 §5.1): its type, its version or its length are none.
+fn is_no_record(error: &Error) -> bool {
+    use InvalidMessage as M;
+    matches!(
+        error,
+        Error::InvalidMessage(
+            M::InvalidContentType
+                | M::UnknownProtocolVersion
+                | M::MessageTooLarge
+                | M::InvalidEmptyPayload
+        )
+    )
+}
+
 /// What TLS itself finds wrong with the other side, as a reason code.
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -167,6 +182,13 @@ fn tls_reason(error: &Error) -> &'static str {
     match error {
         Error::NoCertificatesPresented => Reason::NoCertificate.code(),
         Error::NoApplicationProtocol => "no_common_protocol",
+        Error::PeerMisbehaved(
+            PeerMisbehaved::ServerNameMustContainOneHostName
+            | PeerMisbehaved::ServerNameDifferedOnRetry,
+        )
+        | Error::InvalidMessage(
+            InvalidMessage::InvalidServerName | InvalidMessage::IllegalEmptyList("ServerNames"),
+        ) => "server_name_malformed",
         Error::PeerIncompatible(what) => match what {
             I::ServerDoesNotSupportTls12Or13
             | I::ServerTlsVersionIsDisabledByOurConfig
@@ -192,6 +214,32 @@ mod tests {
 
     fn io(error: Error) -> std::io::Error {
         std::io::Error::new(ErrorKind::InvalidData, error)
+    }
+
+    #[test]
+    fn a_first_flight_is_no_tls_only_if_it_is_no_record() {
+        use InvalidMessage as M;
+        for (error, reason) in [
+            (Error::InvalidMessage(M::InvalidContentType), "not_tls"),
+            (Error::InvalidMessage(M::UnknownProtocolVersion), "not_tls"),
+            (Error::InvalidMessage(M::MessageTooLarge), "not_tls"),
+            (Error::InvalidMessage(M::DuplicateExtension(0)), "tls_error"),
+            (Error::InvalidMessage(M::MissingData("Random")), "tls_error"),
+            (
+                Error::InvalidMessage(M::InvalidServerName),
+                "server_name_malformed",
+            ),
+            (
+                Error::PeerMisbehaved(PeerMisbehaved::ServerNameMustContainOneHostName),
+                "server_name_malformed",
+            ),
+            (Error::NoApplicationProtocol, "no_common_protocol"),
+        ] {
+            let said = error.to_string();
+            assert_eq!(Failure::from_hello(&io(error)).reason(), reason, "{said}");
+        }
+        let gone = ErrorKind::UnexpectedEof.into();
+        assert_eq!(Failure::from_hello(&gone).reason(), "closed");
     }
 
     #[test]

@@ -56,6 +56,10 @@ rows! {
         "what came first on the connection is no TLS",
         "whether the sender is configured for TCP instead of TLS on this port",
         "configure the sender for TLS; a port scanner needs no remedy";
+    "server_name_malformed",
+        "the name that the other side asked for (SNI) is no host name: it has a port or a character of none, is empty, or there are two",
+        "openssl s_client -connect HOST:PORT -servername FQDN from the other side; what is configured there as the server's name",
+        "let the other side ask for the bare FQDN, without a port (RFC 6066 §3), or for no name";
     "tls_error",
         "TLS failed for a reason that has no code of its own; the detail tells it",
         "openssl s_client -connect HOST:PORT -trace from the other side",
@@ -78,8 +82,8 @@ rows! {
         "use keys of RSA with 2048 bits or more, P-256, P-384 or Ed25519";
     "no_common_protocol",
         "no application protocol (ALPN) is common to both sides",
-        "openssl s_client -connect HOST:PORT -alpn sip/2",
-        "let the other side leave ALPN out or offer sip/2";
+        "openssl s_client -connect HOST:PORT -alpn sip",
+        "let the other side leave ALPN out or offer sip or sip/2";
     "no_extended_master_secret",
         "the other side speaks TLS 1.2 without the extended master secret (RFC 7627)",
         "openssl s_client -connect HOST:PORT -tls1_2 shows `Extended master secret`",
@@ -229,7 +233,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// Words of the edge's code that are values of other fields.
-    const NO_REASONS: [&str; 5] = ["inbound", "outbound", "us", "them", "probe"];
+    const NO_REASONS: [&str; 6] = ["inbound", "outbound", "us", "them", "probe", "sip"];
 
     /// Every literal of the edge's code, its tests and tables left out, that could be a reason: one word in lower case.
     fn words_of_the_edge() -> Vec<(String, String)> {

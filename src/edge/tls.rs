@@ -15,9 +15,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The protocol identifier for SIP in ALPN. Who offers a list without it speaks something else and is refused; who
-/// offers none is most SIP programs.
-const ALPN: &[u8] = b"sip/2";
+/// The identifiers of SIP in ALPN: the registered one, and the one that SIP programs send (LiveKit and others). Who offers
+/// a list without either speaks something else and is refused (RFC 7301 §3.2); most SIP programs offer none.
+const ALPN: [&[u8]; 2] = [b"sip/2", b"sip"];
 
 /// Everything that a shard's handshakes need of one generation.
 pub(super) struct TlsConfigs {
@@ -123,7 +123,7 @@ impl TlsConfigs {
                     .map_err(EdgeError::Tls)?
                     .with_client_cert_verifier(Arc::clone(&verifier) as _)
                     .with_cert_resolver(Arc::clone(&resolver) as _);
-                config.alpn_protocols = vec![ALPN.to_vec()];
+                config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
                 // A resumed session passes no verifier: nothing resumes.
                 config.session_storage = Arc::new(NoServerSessionStorage {});
                 config.send_tls13_tickets = 0;
@@ -228,8 +228,8 @@ fn server_certificate(
     )
 }
 
-/// Chooses the identity by SNI (RFC 5922 §7.8) and by the time; an absent or unknown name gets the listener's own, since
-/// many phones send an address or their own domain there.
+/// Chooses the identity by SNI (RFC 5922 §7.8) and by the time, in any case and with or without a dot at its end; an absent
+/// or unknown name gets the listener's own, since many phones send an address or their own domain there.
 #[derive(Debug)]
 struct SniResolver {
     by_name: HashMap<String, Staged>,
@@ -301,10 +301,15 @@ impl SniResolver {
 
     fn certificate(&self, sni: Option<&str>) -> &Certificate {
         let at = clock::unix();
-        sni.and_then(|name| self.by_name.get(&name.to_ascii_lowercase())?.at(at))
+        sni.and_then(|name| self.by_name.get(&sought(name))?.at(at))
             .or_else(|| self.default.at(at))
             .unwrap_or(&self.default.named)
     }
+}
+
+/// The name of SNI as ours are kept: lower case, no dot at the end, which RFC 6066 §3 forbids and some send.
+fn sought(sni: &str) -> String {
+    sni.strip_suffix('.').unwrap_or(sni).to_ascii_lowercase()
 }
 
 impl ResolvesServerCert for SniResolver {
@@ -333,5 +338,16 @@ impl rustls::client::ResolvesClientCert for OneCertificate {
     }
     fn has_certs(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sought;
+
+    #[test]
+    fn case_and_a_dot_at_the_end_do_not_tell_names_apart() {
+        assert_eq!(sought("Edge01.Contoso.TEST."), "edge01.contoso.test");
+        assert_eq!(sought("edge01.contoso.test"), "edge01.contoso.test");
     }
 }

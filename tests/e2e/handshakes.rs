@@ -165,6 +165,104 @@ fn hello_of_tls_1_1() -> Vec<u8> {
     hello
 }
 
+/// A ClientHello of TLS 1.2 with these names in SNI (RFC 6066 §3), and without an extension that TLS 1.2 needs.
+fn hello_for(names: &[&str]) -> Vec<u8> {
+    let sized = |octets: &[u8]| [&(octets.len() as u16).to_be_bytes()[..], octets].concat();
+    let entry = |name: &&str| [&[0][..], &sized(name.as_bytes())].concat();
+    let list = sized(&names.iter().flat_map(entry).collect::<Vec<_>>());
+    let extension = [&[0, 0][..], &sized(&list)].concat();
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    // No session, one suite, no compression.
+    body.extend([0, 0, 2, 0xc0, 0x2b, 1, 0]);
+    body.extend(sized(&extension));
+    let message = [&[1, 0][..], &sized(&body)].concat();
+    [&[22, 3, 1][..], &sized(&message)].concat()
+}
+
+#[tokio::test]
+async fn an_odd_name_in_sni_is_ignored_or_refused_as_what_it_is() {
+    let long = format!("{}.test", "a".repeat(64));
+    // What follows the name in the hello is refused for the extension that is missing.
+    let passes = "no_common_version";
+    let malformed = "server_name_malformed";
+    let world = World::new().await;
+    for (names, reason) in [
+        (&["edge01.contoso.test"][..], passes),
+        (&["EDGE01.Contoso.TEST"], passes),
+        (&["edge01.contoso.test."], passes),
+        (&["some_body.contoso.test"], passes),
+        (&["localhost"], passes),
+        (&["192.0.2.1"], passes),
+        (&["2001:db8::1"], passes),
+        (&["edge01.contoso.test:5061"], malformed),
+        (&["192.0.2.1:5061"], malformed),
+        (&["[2001:db8::1]"], malformed),
+        (&["sip:edge01.contoso.test"], malformed),
+        (&["edge01 contoso test"], malformed),
+        (&[" edge01.contoso.test"], malformed),
+        (&["edge01.contoso.test\0"], malformed),
+        (&["edge01..contoso.test"], malformed),
+        (&[".contoso.test"], malformed),
+        (&["*.contoso.test"], malformed),
+        (&["b\u{fc}cher.test"], malformed),
+        (&[long.as_str()], malformed),
+        (&["."], malformed),
+        (&[""], "tls_error"),
+        (&[], malformed),
+        (&["a.test", "b.test"], malformed),
+    ] {
+        let mark = world.edge.log.mark();
+        let mut tcp = connect(world.edge.address).await;
+        tcp.write_all(&hello_for(names)).await.unwrap();
+        let mut sink = Vec::new();
+        let _ = tcp.read_to_end(&mut sink).await;
+        let refused = world
+            .edge
+            .log
+            .wait_after(mark, "handshake_refused", |_| true);
+        let event = refused.await.unwrap();
+        assert_eq!(event["reason"], reason, "{names:?}: {event}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn sip_is_chosen_from_what_a_client_offers_in_alpn_and_a_list_without_it_is_refused() {
+    let world = World::new().await;
+    for version in VERSIONS {
+        for (offered, chosen) in [
+            (&[][..], None),
+            (&["sip"], Some("sip")),
+            (&["sip/2"], Some("sip/2")),
+            (&["sip", "sip/2"], Some("sip/2")),
+            (&["h2", "sip", "http/1.1"], Some("sip")),
+        ] {
+            let mut config = client_config(version, &world.lab.roots, None);
+            config.alpn_protocols = offered.iter().map(|p| p.as_bytes().to_vec()).collect();
+            let tls = shake(config, world.edge.address, EDGE).await.unwrap();
+            let protocol = tls.get_ref().1.alpn_protocol();
+            assert_eq!(protocol, chosen.map(str::as_bytes), "{offered:?}");
+        }
+        for offered in ["h2", "SIP", "sips", "xmpp-client"] {
+            let mark = world.edge.log.mark();
+            let mut config = client_config(version, &world.lab.roots, None);
+            config.alpn_protocols = vec![offered.as_bytes().to_vec()];
+            let error = shake(config, world.edge.address, EDGE).await.unwrap_err();
+            assert!(
+                error.to_string().contains("NoApplicationProtocol"),
+                "{error}"
+            );
+            let refused = world
+                .edge
+                .log
+                .wait_after(mark, "handshake_refused", |_| true);
+            assert_eq!(refused.await.unwrap()["reason"], "no_common_protocol");
+        }
+    }
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_flood_of_every_kind_of_bad_handshake_is_counted_to_the_last_one() {
     const EACH: u64 = 45;
