@@ -12,7 +12,7 @@ use divan::{Bencher, black_box};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sipward::lab::site::{HOME, Site};
 use sipward::proxy::{
-    Action, Actions, Core, CoreSetup, Faces, Identity, LinkEvent, LinkId, Origin, TokenKeys,
+    Action, Actions, Core, CoreSetup, Faces, Identity, LinkEvent, LinkId, Origin, Tables, TokenKeys,
 };
 use sipward::sip::{Edits, FrameLimits, Framer, LineTable, Message, Scan, ViaParams};
 use sipward::topology::{self, Direction};
@@ -178,9 +178,10 @@ impl World {
                 clients: EDGE.to_owned(),
                 addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
             },
-            health: Arc::new(sipward::proxy::HealthBoard::new(now)),
             now,
         };
+        let health = sipward::proxy::HealthBoard::new(now);
+        let tables = Tables::new(Arc::clone(&generation), &setup.faces, &health);
         let chain = server_chain(&site);
         let presented = Presented::inbound(&chain);
         let id: PeerId =
@@ -194,7 +195,7 @@ impl World {
             asked: 0,
         };
         let mut world = Self {
-            core: Core::new(setup, generation, keys),
+            core: Core::new(setup, tables, keys),
             now,
             client: origin(1, Identity::Client),
             home: origin(2, Identity::Peer(id)),

@@ -3,7 +3,7 @@ use rustls_pki_types::UnixTime;
 use sipward::lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
 use sipward::proxy::{
     Action, Actions, Core, CoreSetup, Faces, HealthBoard, Identity, LinkEvent, LinkId, Origin,
-    TokenKeys,
+    Tables, TokenKeys,
 };
 use sipward::sip::{
     FrameLimits, Framer, HeaderName, LineTable, Message, Method, Scan, StartLine, write_reply,
@@ -83,9 +83,10 @@ impl World {
                 clients: EDGE.to_owned(),
                 addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
             },
-            health: Arc::new(HealthBoard::new(now)),
             now,
         };
+        let health = HealthBoard::new(now);
+        let tables = Tables::new(Arc::clone(&stage.generation), &setup.faces, &health);
         let keys = Arc::clone(&stage.keys);
         let origin = |slot, identity| Origin {
             link: LinkId::new(0, slot, 1),
@@ -95,7 +96,7 @@ impl World {
             asked: 0,
         };
         let mut world = Self {
-            core: Core::new(setup, Arc::clone(&stage.generation), keys),
+            core: Core::new(setup, tables, keys),
             now,
             origins: [
                 origin(1, Identity::Client),

@@ -191,9 +191,16 @@ impl Daemon {
             .map_err(|error| vec![error.to_string()])?;
         let before = self.generation.swap(Arc::clone(&generation));
         self.serving.send_replace(generation.number());
-        let (old, new) = (before.topology(), generation.topology());
-        self.log.configure(*new.log());
-        Ok((old.changes(new), old.restart_needed(new)))
+        self.log.configure(*generation.topology().log());
+        // A large file takes a while to compare, and the one before to be taken apart.
+        let compare = move || {
+            let (old, new) = (before.topology(), generation.topology());
+            (old.changes(new), old.restart_needed(new))
+        };
+        // It serves, whatever becomes of the comparison.
+        Ok(tokio::task::spawn_blocking(compare)
+            .await
+            .unwrap_or_default())
     }
 
     /// Tells of a reload: in the log, and to whoever asks later.

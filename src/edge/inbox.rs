@@ -1,8 +1,7 @@
 //! What crosses shards, and the bounded queues that carry it.
 use super::{EdgeStatus, LiveLinks, Which};
 use crate::observe::{Event, Log};
-use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin, TokenKeys};
-use crate::trust::Generation;
+use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin, Tables, TokenKeys};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +35,7 @@ pub(super) enum ShardMessage {
     Link(LinkEvent),
     /// A new generation.
     Swap {
-        generation: Arc<Generation>,
+        tables: Arc<Tables>,
         keys: Arc<TokenKeys>,
         done: oneshot::Sender<()>,
     },

@@ -46,7 +46,7 @@ pub use served::{Served, served};
 pub use standing::{Held, Standing, Way};
 
 use crate::observe::Log;
-use crate::proxy::{CoreSetup, Faces, HealthBoard, TokenKeys};
+use crate::proxy::{CoreSetup, Faces, HealthBoard, Tables, TokenKeys};
 use crate::topology::{Accept, Limits};
 use crate::trust::{Generation, SeenChains};
 use inbox::{INBOX, Inboxes, ShardMessage};
@@ -110,6 +110,8 @@ pub struct Edge {
     listeners: Arc<[String]>,
     tally: Arc<tally::Tally>,
     seen: Arc<SeenChains>,
+    faces: Faces,
+    health: Arc<HealthBoard>,
 }
 
 impl Edge {
@@ -137,6 +139,7 @@ impl Edge {
         let tally = Arc::new(tally::Tally::new(log.clone()));
 
         let health = Arc::new(HealthBoard::new(clock::now()));
+        let tables = Tables::new(Arc::clone(&generation), &faces, &health);
 
         let mut threads = Vec::new();
         for ((index, inbox), load) in (0u8..).zip(receivers).zip(&loads) {
@@ -147,11 +150,10 @@ impl Edge {
                     shards: shards as u8,
                     run,
                     seed,
-                    health: Arc::clone(&health),
                     faces: faces.clone(),
                     now: clock::now(),
                 },
-                generation: Arc::clone(&generation),
+                tables: Arc::clone(&tables),
                 keys: Arc::clone(&keys),
                 log: log.clone(),
                 tally: Arc::clone(&tally),
@@ -203,6 +205,8 @@ impl Edge {
             listeners,
             tally,
             seen,
+            faces,
+            health,
         })
     }
 
@@ -224,11 +228,12 @@ impl Edge {
         ));
         self.limits
             .store(Arc::new(generation.topology().limits().clone()));
+        let tables = self.tables(generation).await;
         let mut waits = Vec::new();
         for inbox in &self.inboxes.0 {
             let (done, wait) = oneshot::channel();
             let message = ShardMessage::Swap {
-                generation: Arc::clone(&generation),
+                tables: Arc::clone(&tables),
                 keys: Arc::clone(&keys),
                 done,
             };
@@ -241,6 +246,15 @@ impl Edge {
             let _ = wait.await;
         }
         Ok(())
+    }
+
+    /// What a generation means to the shards' cores: made by another thread, once for all of them.
+    async fn tables(&self, generation: Arc<Generation>) -> Arc<Tables> {
+        let (faces, health) = (self.faces.clone(), Arc::clone(&self.health));
+        let of = Arc::clone(&generation);
+        let made = tokio::task::spawn_blocking(move || Tables::new(of, &faces, &health)).await;
+        // A runtime that is going away takes no more work.
+        made.unwrap_or_else(|_| Tables::new(generation, &self.faces, &self.health))
     }
 
     /// Stops accepting, waits at most `bound` for transactions, closes every connection with close_notify, ends the

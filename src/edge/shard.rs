@@ -15,10 +15,12 @@ use super::tally::Tally;
 use super::tls::TlsConfigs;
 use super::{EdgeError, EdgeStatus, clock};
 use crate::observe::{Event, Log};
-use crate::proxy::{Action, Actions, Core, CoreSetup, LinkEvent, LinkId, Origin, TokenKeys};
+use crate::proxy::{
+    Action, Actions, Core, CoreSetup, LinkEvent, LinkId, Origin, Tables, TokenKeys,
+};
 use crate::sip::{FrameError, FrameLimits, Message};
 use crate::topology::Limits;
-use crate::trust::{Generation, SeenChains};
+use crate::trust::SeenChains;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -37,7 +39,7 @@ const SLACK: Duration = Duration::from_millis(20);
 pub(super) struct ShardSetup {
     pub(super) index: u8,
     pub(super) core: CoreSetup,
-    pub(super) generation: Arc<Generation>,
+    pub(super) tables: Arc<Tables>,
     pub(super) keys: Arc<TokenKeys>,
     pub(super) log: Log,
     pub(super) tally: Arc<Tally>,
@@ -96,16 +98,17 @@ impl Shard {
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default())
             .map_err(EdgeError::Runtime)?;
-        let tls = TlsConfigs::build(&setup.generation, &setup.listeners, &setup.seen)?;
-        let limits = setup.generation.topology().limits().clone();
+        let generation = setup.tables.generation();
+        let tls = TlsConfigs::build(generation, &setup.listeners, &setup.seen)?;
+        let limits = generation.topology().limits().clone();
         let names = {
             let _entered = runtime.enter();
-            Names::new(setup.generation.topology().dns())
+            Names::new(generation.topology().dns())
         };
         let ShardSetup {
             index,
             core,
-            generation,
+            tables,
             keys,
             log,
             tally,
@@ -120,7 +123,7 @@ impl Shard {
             index,
             log,
             inboxes,
-            core: RefCell::new(Core::new(core, generation, keys)),
+            core: RefCell::new(Core::new(core, tables, keys)),
             actions: Cell::default(),
             later: RefCell::default(),
             links: RefCell::default(),
@@ -233,12 +236,8 @@ impl Shard {
                     self.later(event);
                     self.settle();
                 }
-                ShardMessage::Swap {
-                    generation,
-                    keys,
-                    done,
-                } => {
-                    self.swap(generation, keys);
+                ShardMessage::Swap { tables, keys, done } => {
+                    self.swap(tables, keys);
                     let _ = done.send(());
                 }
                 ShardMessage::Status { reply } => {
@@ -601,7 +600,8 @@ impl Shard {
     }
 
     /// A new generation: everything that can fail was tried before it was announced.
-    fn swap(self: &Rc<Self>, generation: Arc<Generation>, keys: Arc<TokenKeys>) {
+    fn swap(self: &Rc<Self>, tables: Arc<Tables>, keys: Arc<TokenKeys>) {
+        let generation = Arc::clone(tables.generation());
         let tls = match TlsConfigs::build(&generation, &self.listeners, &self.seen) {
             Ok(tls) => Rc::new(tls),
             Err(error) => {
@@ -619,9 +619,7 @@ impl Shard {
         *self.names.borrow_mut() = Rc::new(names);
         self.dialler.forget();
         let now = clock::now();
-        self.feed(None, |core, out| {
-            core.on_generation(generation, keys, now, out)
-        });
+        self.feed(None, |core, out| core.on_generation(tables, keys, now, out));
         self.judge_all();
         self.settle();
     }

@@ -104,7 +104,7 @@ impl Core {
         tag: u64,
         out: &mut Vec<u8>,
     ) {
-        let agent = self.generation.topology().node().fqdn.as_str();
+        let agent = self.tables.generation.topology().node().fqdn.as_str();
         let tags: SmallVec<[&[u8]; 8]> = if reason == Reason::BadExtension {
             message.values(HeaderName::ProxyRequire).flatten().collect()
         } else {
@@ -385,7 +385,7 @@ impl Core {
         took: Duration,
         out: &mut Actions,
     ) {
-        let wanted = self.generation.topology().log().requests;
+        let wanted = self.tables.generation.topology().log().requests;
         if !wanted.wants(method, reason.is_some()) {
             return;
         }

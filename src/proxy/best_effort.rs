@@ -86,16 +86,14 @@ impl Core {
                 Pick::None => {
                     // Half of the room stays for what ends calls: ACK, CANCEL and responses.
                     let room = self.limits.connect_queue / 2;
-                    failed = match self.links.peer(key) {
-                        Some(peer) if peer.down_until.is_some_and(|until| until > now) => {
-                            Reason::PeerUnreachable
-                        }
+                    failed = match self.links.active(key) {
+                        Some(peer) if peer.is_down(now) => Reason::PeerUnreachable,
                         Some(peer) if peer.mail.len() >= room => Reason::ConnectQueueFull,
-                        Some(_) => {
+                        None if self.links.peer(key).is_none() => Reason::PeerWithdrawn,
+                        Some(_) | None => {
                             later = later.or(Some(hop));
                             continue;
                         }
-                        None => Reason::PeerWithdrawn,
                     };
                 }
             }

@@ -95,7 +95,7 @@ pub(crate) fn told_name(from: Party, hop: Hop, links: &Links) -> Option<&str> {
 impl Core {
     /// The fields of the message that its sender may not send.
     pub(super) fn stripped_from(&self, party: Party, message: &Message<'_>) -> HeaderSet {
-        let clients = &self.generation.topology().boundary().clients;
+        let clients = &self.tables.generation.topology().boundary().clients;
         let rules = rules_of(party, clients, &self.links);
         rules.strip_in.both(message.names())
     }
@@ -113,7 +113,7 @@ impl Core {
         routed: &Routed<'_>,
         hops: &mut Hops,
     ) -> Result<(), Reason> {
-        let clients = &self.generation.topology().boundary().clients;
+        let clients = &self.tables.generation.topology().boundary().clients;
         let owed = rules_of(standing.party(), clients, &self.links).require_in;
         // In a dialog, which a request that had them has formed, they are seldom repeated.
         if !matches!(routed.token, Some(Token::Dialog { .. }))

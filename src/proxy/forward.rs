@@ -79,7 +79,7 @@ impl Core {
 
     /// What the requests of one dialog share, where peers have several connections.
     pub(super) fn spread(&self, message: &Message<'_>) -> u64 {
-        if !self.links.several {
+        if !self.links.several() {
             return 0;
         }
         self.keyed(|h| std::hash::Hasher::write(h, message.call_id().unwrap_or_default()))
@@ -140,7 +140,7 @@ impl Core {
             },
             Hop::Peer(key) => match self.links.for_requests(key, spread) {
                 Pick::Link(link) => {
-                    if self.links.several
+                    if self.links.several()
                         && let Some(peer) = self.links.lacks_links(key, now)
                     {
                         out.list.push(Action::Connect { peer });
@@ -150,13 +150,13 @@ impl Core {
                 Pick::Full => Reach::Failed(Reason::PeerCongested),
                 Pick::None => {
                     let bound = self.limits.connect_queue;
-                    let Some(peer) = self.links.peer_mut(key) else {
+                    let Some(peer) = self.links.active_mut(key) else {
                         return Reach::Failed(Reason::PeerWithdrawn);
                     };
-                    let Some(reference) = peer.current else {
+                    let Some(reference) = peer.listed.current else {
                         return Reach::Failed(Reason::PeerWithdrawn);
                     };
-                    if peer.down_until.is_some_and(|until| until > now) {
+                    if peer.is_down(now) {
                         return Reach::Failed(Reason::PeerUnreachable);
                     }
                     if peer.waiting.len() >= bound {
@@ -199,7 +199,7 @@ impl Core {
         }
         .to_text();
         let start = out.bytes.len();
-        let settings = self.generation.topology().boundary();
+        let settings = self.tables.generation.topology().boundary();
         let rules = rules_of(party_at(hop), &settings.clients, &self.links);
         let forwarding = Forwarding {
             faces: &self.faces,
@@ -219,7 +219,7 @@ impl Core {
                 peer,
                 &self.links,
                 self.tokens.keys(),
-                &self.routing,
+                &self.tables.routing,
                 &self.faces.peers,
             )
         {
@@ -282,7 +282,7 @@ impl Core {
         }
         .to_text();
         let start = out.bytes.len();
-        let settings = self.generation.topology().boundary();
+        let settings = self.tables.generation.topology().boundary();
         let rules = rules_of(party_at(hop), &settings.clients, &self.links);
         Forwarding {
             faces: &self.faces,
@@ -302,7 +302,7 @@ impl Core {
                 peer,
                 &self.links,
                 self.tokens.keys(),
-                &self.routing,
+                &self.tables.routing,
                 &self.faces.peers,
             )
         {
@@ -352,10 +352,10 @@ impl Core {
         out: &mut Actions,
     ) -> Result<(), Reason> {
         let bound = self.limits.connect_queue;
-        let Some(peer) = self.links.peer_mut(key) else {
+        let Some(peer) = self.links.active_mut(key) else {
             return Err(Reason::PeerWithdrawn);
         };
-        let Some(reference) = peer.current else {
+        let Some(reference) = peer.listed.current else {
             return Err(Reason::PeerWithdrawn);
         };
         if peer.mail.len() >= bound {

@@ -320,7 +320,7 @@ impl Core {
             key,
             &self.links,
             self.tokens.keys(),
-            &self.routing,
+            &self.tables.routing,
             &self.faces.peers,
         ) {
             Some(hiding) => hiding.restore(message),

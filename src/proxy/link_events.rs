@@ -4,9 +4,8 @@ use super::health::DownReason;
 use super::links::{Party, Pick, Sense};
 use super::routing::Hop;
 use super::token::PeerKey;
-use super::{Action, Actions, Core, Identity, LinkEvent, LinkId, Reason, Routing, TokenKeys};
+use super::{Action, Actions, Core, Identity, LinkEvent, LinkId, Reason, Tables, TokenKeys};
 use crate::topology::PeerRef;
-use crate::trust::Generation;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,7 +37,7 @@ impl Core {
                 self.links.up(link, party, requests, certain);
                 if is_new
                     && let Party::Peer(key) = party
-                    && let Some(peer) = self.links.peer_mut(key)
+                    && let Some(peer) = self.links.active_mut(key)
                 {
                     peer.connecting = false;
                 }
@@ -87,29 +86,27 @@ impl Core {
         }
     }
 
-    /// A reload: from now on this generation judges and routes. The shell follows up with `Confirmed` or `Withdrawn`
-    /// for every link, and gives up the connects of the old generation: the core asks again for those it needs.
+    /// A reload: from now on these tables judge and route. The shell follows up with `Confirmed` or `Withdrawn` for every
+    /// link, and gives up the connects of the old generation: the core asks again for those it needs.
     pub fn on_generation(
         &mut self,
-        generation: Arc<Generation>,
+        tables: Arc<Tables>,
         keys: Arc<TokenKeys>,
         now: Instant,
         out: &mut Actions,
     ) {
-        self.limits = generation.topology().limits().clone();
-        self.routing = Routing::new(generation.topology(), &self.faces);
+        self.limits = tables.generation.topology().limits().clone();
         self.tokens.set_keys(keys);
-        self.generation = generation;
-        self.list_peers();
+        self.links.relist(&tables.listing);
+        self.tables = tables;
         self.list_pings(now);
-        let keys: Vec<PeerKey> = self.links.peers_mut().map(|(key, _)| key).collect();
-        for key in keys {
-            let Some(peer) = self.links.peer_mut(key) else {
+        for key in self.links.active_keys() {
+            let Some(peer) = self.links.active_mut(key) else {
                 continue;
             };
             peer.connecting = false;
             peer.down_until = None;
-            match peer.current {
+            match peer.listed.current {
                 None => self.fail_waiting(key, Reason::PeerWithdrawn, now, out),
                 Some(reference) if !peer.waiting.is_empty() || !peer.mail.is_empty() => {
                     peer.connecting = true;
@@ -118,22 +115,7 @@ impl Core {
                 Some(_) => {}
             }
         }
-        self.links.forget_former_peers();
-    }
-
-    /// Brings the peers of the current generation into the link table.
-    pub(super) fn list_peers(&mut self) {
-        for (_, peer) in self.links.peers_mut() {
-            peer.current = None;
-        }
-        let generation = Arc::clone(&self.generation);
-        self.peer_keys.clear();
-        self.links.several = false;
-        for (reference, peer) in generation.topology().peer_refs() {
-            let policy = super::ping::policy(generation.topology(), reference.index());
-            self.links.list_peer(reference, peer, policy, &self.health);
-            self.peer_keys.push(PeerKey::of(peer.fqdn.as_str()));
-        }
+        self.links.forget_idle_peers();
     }
 
     /// Sends what waited for a connection to the peer.
@@ -141,7 +123,7 @@ impl Core {
         if let Some(link) = self.links.any_link(key) {
             let mail = self
                 .links
-                .peer_mut(key)
+                .active_mut(key)
                 .map(|p| std::mem::take(&mut p.mail))
                 .unwrap_or_default();
             for letter in mail {
@@ -158,7 +140,11 @@ impl Core {
             }
         }
         while let Pick::Link(link) = self.links.for_requests(key, 0) {
-            let Some(branch) = self.links.peer_mut(key).and_then(|p| p.waiting.pop_front()) else {
+            let Some(branch) = self
+                .links
+                .active_mut(key)
+                .and_then(|p| p.waiting.pop_front())
+            else {
                 return;
             };
             // The number tells whether it still waits: a timer or a CANCEL may have ended that.
@@ -171,10 +157,10 @@ impl Core {
             }
         }
         // What still waits (its links are full, or serve no requests) needs a connection of its own.
-        if let Some(peer) = self.links.peer_mut(key)
+        if let Some(peer) = self.links.active_mut(key)
             && !peer.waiting.is_empty()
             && !peer.connecting
-            && let Some(reference) = peer.current
+            && let Some(reference) = peer.listed.current
         {
             peer.connecting = true;
             out.list.push(Action::Connect { peer: reference });
@@ -200,10 +186,10 @@ impl Core {
         now: Instant,
         out: &mut Actions,
     ) {
-        let Some(key) = self.peer_keys.get(peer.index()).copied() else {
+        let Some(key) = self.tables.listing.by_reference(peer).map(|p| p.key) else {
             return;
         };
-        let Some(peer) = self.links.peer_mut(key) else {
+        let Some(peer) = self.links.active_mut(key) else {
             return;
         };
         peer.connecting = false;
@@ -219,7 +205,7 @@ impl Core {
 
     /// What waits for the peer moves on to its next target.
     fn fail_waiting(&mut self, key: PeerKey, reason: Reason, now: Instant, out: &mut Actions) {
-        let Some(peer) = self.links.peer_mut(key) else {
+        let Some(peer) = self.links.active_mut(key) else {
             return;
         };
         let waiting = std::mem::take(&mut peer.waiting);

@@ -1,10 +1,12 @@
 //! The core's picture of the live connections: who is at each, what waits for which peer, and what runs on each.
-use super::health::{Fitness, HealthBoard, PeerHealth};
+use super::health::Fitness;
 use super::routing::Hop;
+use super::tables::{ListedPeer, Listing};
 use super::token::PeerKey;
 use super::{BranchKey, LinkId};
-use crate::topology::{FieldRules, FieldTrust, Health, PeerRef};
+use crate::topology::PeerRef;
 use smallvec::SmallVec;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -44,24 +46,9 @@ pub(crate) struct Link {
     pub(crate) branches: Vec<u32>,
 }
 
-/// One peer of the current generation, or a former one that still has connections.
+/// What runs between this shard and one peer, of the current generation or a former one that still has connections.
 pub(crate) struct Peer {
-    /// In the current generation; `None`: the topology no longer lists it.
-    pub(crate) current: Option<PeerRef>,
-    pub(crate) fqdn: Arc<str>,
-    pub(crate) home: bool,
-    pub(crate) assert_identity: bool,
-    /// What all shards know of its health.
-    pub(crate) health: Arc<PeerHealth>,
-    /// How it is pinged; `None`: it is not.
-    pub(crate) policy: Option<Health>,
-    /// Connections that this shard shall have to it.
-    pub(crate) wanted: u8,
-    pub(crate) fields: FieldRules,
-    /// Whether it takes sips URIs.
-    pub(crate) sips: bool,
-    /// Whether the home side is hidden from it.
-    pub(crate) hide_topology: bool,
+    pub(crate) listed: Arc<ListedPeer>,
     /// Its live links in this shard, oldest first.
     pub(crate) links: SmallVec<[LinkId; 4]>,
     /// Whether the shell is making a connection.
@@ -74,6 +61,29 @@ pub(crate) struct Peer {
     pub(crate) waiting: VecDeque<BranchKey>,
     /// CANCELs, ACKs and responses that wait for a connection.
     pub(crate) mail: Vec<Mail>,
+}
+
+impl Peer {
+    fn new(listed: &Arc<ListedPeer>) -> Self {
+        Self {
+            listed: Arc::clone(listed),
+            links: SmallVec::new(),
+            connecting: false,
+            down_until: None,
+            down_reason: "",
+            waiting: VecDeque::new(),
+            mail: Vec::new(),
+        }
+    }
+
+    /// Whether the connect that failed last forbids another one.
+    pub(crate) fn is_down(&self, now: Instant) -> bool {
+        self.down_until.is_some_and(|until| until > now)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.links.is_empty() && self.waiting.is_empty() && self.mail.is_empty() && !self.connecting
+    }
 }
 
 /// What belongs to something already under way and waits for a connection.
@@ -128,9 +138,9 @@ pub(crate) type OwnMap<K, V> = HashMap<K, V, BuildHasherDefault<OwnNumber>>;
 #[derive(Default)]
 pub(crate) struct Links {
     links: OwnMap<LinkId, Link>,
+    /// The peers that something runs with.
     peers: OwnMap<PeerKey, Peer>,
-    /// Whether any peer wants more than one connection.
-    pub(crate) several: bool,
+    listing: Arc<Listing>,
 }
 
 impl Links {
@@ -140,14 +150,37 @@ impl Links {
     pub(crate) fn get_mut(&mut self, link: LinkId) -> Option<&mut Link> {
         self.links.get_mut(&link)
     }
-    pub(crate) fn peer(&self, key: PeerKey) -> Option<&Peer> {
+    /// What is known of a peer that is listed, or was and still has connections.
+    pub(crate) fn peer(&self, key: PeerKey) -> Option<&ListedPeer> {
+        let active = self.peers.get(&key).map(|peer| &*peer.listed);
+        active.or_else(|| self.listing.get(key).map(|listed| &**listed))
+    }
+    /// What runs with a peer, if anything does.
+    pub(crate) fn active(&self, key: PeerKey) -> Option<&Peer> {
         self.peers.get(&key)
     }
-    pub(crate) fn peer_mut(&mut self, key: PeerKey) -> Option<&mut Peer> {
-        self.peers.get_mut(&key)
+    /// The same, to begin something with it.
+    pub(crate) fn active_mut(&mut self, key: PeerKey) -> Option<&mut Peer> {
+        match self.peers.entry(key) {
+            Entry::Occupied(found) => Some(found.into_mut()),
+            Entry::Vacant(place) => {
+                let listed = self.listing.get(key)?;
+                Some(place.insert(Peer::new(listed)))
+            }
+        }
     }
-    pub(crate) fn peers_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut Peer)> {
-        self.peers.iter_mut().map(|(k, p)| (*k, p))
+    /// The keys of the peers that something runs with.
+    pub(crate) fn active_keys(&self) -> Vec<PeerKey> {
+        self.peers.keys().copied().collect()
+    }
+    /// Whether any peer wants more than one connection.
+    pub(crate) fn several(&self) -> bool {
+        self.listing.several
+    }
+    /// Whether nothing is connected, and another connect would come too soon.
+    pub(crate) fn is_cut_off(&self, key: PeerKey, now: Instant) -> bool {
+        let peer = self.peers.get(&key);
+        peer.is_some_and(|peer| peer.links.is_empty() && peer.is_down(now))
     }
 
     #[cfg(test)]
@@ -159,42 +192,15 @@ impl Links {
         self.peers.values()
     }
 
-    /// A peer of the topology; keeps what is known of it from before.
-    pub(crate) fn list_peer(
-        &mut self,
-        reference: PeerRef,
-        listed: &crate::topology::Peer,
-        policy: Option<Health>,
-        board: &HealthBoard,
-    ) {
-        let key = PeerKey::of(listed.fqdn.as_str());
-        let peer = self.peers.entry(key).or_insert_with(|| Peer {
-            current: None,
-            fqdn: Arc::from(listed.fqdn.as_str()),
-            home: false,
-            assert_identity: false,
-            health: board.of(key),
-            policy: None,
-            wanted: 1,
-            fields: FieldRules::standard(FieldTrust::Outside),
-            sips: true,
-            hide_topology: false,
-            links: SmallVec::new(),
-            connecting: false,
-            down_until: None,
-            down_reason: "",
-            waiting: VecDeque::new(),
-            mail: Vec::new(),
-        });
-        peer.current = Some(reference);
-        peer.home = listed.kind == crate::topology::PeerKind::Home;
-        peer.assert_identity = listed.assert_identity;
-        peer.policy = policy;
-        peer.wanted = listed.connections;
-        self.several |= peer.wanted > 1;
-        peer.fields = listed.boundary.fields;
-        peer.sips = listed.boundary.sips;
-        peer.hide_topology = listed.boundary.hide_topology;
+    /// The peers of another generation; what runs goes on.
+    pub(crate) fn relist(&mut self, listing: &Arc<Listing>) {
+        self.listing = Arc::clone(listing);
+        for (key, peer) in &mut self.peers {
+            match listing.get(*key) {
+                Some(listed) => peer.listed = Arc::clone(listed),
+                None => Arc::make_mut(&mut peer.listed).current = None,
+            }
+        }
     }
 
     /// A link has come up, or its identity was judged anew; `certain`: it shows that this very peer can be reached.
@@ -218,7 +224,7 @@ impl Links {
             peer.links.retain(|l| *l != id);
         }
         if let Party::Peer(key) = party
-            && let Some(peer) = self.peers.get_mut(&key)
+            && let Some(peer) = self.active_mut(key)
         {
             if !peer.links.contains(&id) {
                 peer.links.push(id);
@@ -236,18 +242,16 @@ impl Links {
             && let Some(peer) = self.peers.get_mut(&key)
         {
             peer.links.retain(|l| *l != id);
-            if peer.links.is_empty() && peer.current.is_none() && !peer.connecting {
+            if peer.is_idle() && peer.down_until.is_none() {
                 self.peers.remove(&key);
             }
         }
         Some(link)
     }
 
-    /// Forgets the peers that the topology lists no longer and that no connection is left of.
-    pub(crate) fn forget_former_peers(&mut self) {
-        self.peers.retain(|_, peer| {
-            peer.current.is_some() || !peer.links.is_empty() || !peer.waiting.is_empty()
-        });
+    /// Forgets the peers that nothing runs with.
+    pub(crate) fn forget_idle_peers(&mut self) {
+        self.peers.retain(|_, peer| !peer.is_idle());
     }
 
     /// Whether the peer at this target has asked for a pause that is not over.
@@ -267,7 +271,7 @@ impl Links {
         // Links are few, and usually one: rotated, the first that will do is taken.
         let first = (spread % peer.links.len().max(1) as u64) as usize;
         let (before, from) = peer.links.split_at_checked(first).unwrap_or_default();
-        let wide = peer.wanted > 1;
+        let wide = peer.listed.wanted > 1;
         let rotated = from.iter().chain(before).filter(|_| wide);
         for id in rotated.chain(peer.links.iter().filter(|_| !wide)) {
             match self.links.get(id) {
@@ -292,15 +296,14 @@ impl Links {
     pub(crate) fn lacks_links(&mut self, key: PeerKey, now: Instant) -> Option<PeerRef> {
         let peer = self.peers.get_mut(&key)?;
         let usable = |id: &&LinkId| self.links.get(id).is_some_and(|l| l.trusted && l.requests);
-        let down = peer.down_until.is_some_and(|until| until > now);
         if peer.connecting
-            || down
-            || peer.links.iter().filter(usable).count() >= usize::from(peer.wanted)
+            || peer.is_down(now)
+            || peer.links.iter().filter(usable).count() >= usize::from(peer.listed.wanted)
         {
             return None;
         }
         peer.connecting = true;
-        peer.current
+        peer.listed.current
     }
 
     /// Any link of the peer, for what belongs to transactions that already run.

@@ -76,12 +76,16 @@ impl Meanings {
             this.at(name).own = true;
         }
         for (position, pool) in topology.pools().iter().enumerate() {
+            let mut below = false;
             for domain in &pool.domains {
                 let Some(name) = domain.below() else {
                     this.at(domain.as_str()).pool = Some(position);
                     continue;
                 };
                 this.below.entry(name.into()).or_default().pool = Some(position);
+                below = true;
+            }
+            if below {
                 let members = pool.peers.iter().map(|(r, _)| topology.peer(*r));
                 let keys = members.map(|peer| (position, PeerKey::of(peer.fqdn.as_str())));
                 this.members.extend(keys);

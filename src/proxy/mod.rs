@@ -9,6 +9,7 @@
 //! | `request` | RFC 3261 §16.3 and §16.5: validation, the decision to forward |
 //! | `parsed`, `routed` | §16.3 step 1: what is read of a request; §16.4: route preprocessing |
 //! | `policy`, `routing`, `meaning` | who may send what where; which pools there are; what a host stands for |
+//! | `tables` | what of that, and of the peers, is made once for all shards |
 //! | `side` | which entries are one party |
 //! | `boundary` | RFC 3323 to RFC 3325, RFC 5630: fields, domains and sips URIs that cross between trust domains |
 //! | `hiding` | topology hiding, before and behind everything else |
@@ -46,6 +47,7 @@ mod response;
 mod routed;
 mod routing;
 mod side;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -55,15 +57,14 @@ mod transaction;
 pub use action::{Action, Actions, BranchKey, Faces, Identity, LinkEvent, LinkId, Origin};
 pub use health::HealthBoard;
 pub use reason::Reason;
+pub use tables::Tables;
 pub use token::TokenKeys;
 
 use crate::sip::{FrameError, Message, StartLine};
 use crate::topology::Limits;
-use crate::trust::Generation;
 use answer::Refusal;
 use context::Contexts;
 use links::{Links, Party};
-use routing::Routing;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -81,8 +82,6 @@ pub struct CoreSetup {
     pub run: u64,
     /// Random octets for keyed hashes and branches; the same in all shards, so that they agree on transaction keys.
     pub seed: [u8; 32],
-    /// What all shards know of the peers' health.
-    pub health: Arc<HealthBoard>,
     /// What we announce.
     pub faces: Faces,
     /// When the core begins.
@@ -94,12 +93,8 @@ pub struct Core {
     shard: u8,
     shards: u8,
     faces: Faces,
-    generation: Arc<Generation>,
+    tables: Arc<Tables>,
     limits: Limits,
-    routing: Routing,
-    /// The peers of the current generation by their reference.
-    peer_keys: Vec<PeerKey>,
-    health: Arc<HealthBoard>,
     pings: ping::Pings,
     links: Links,
     contexts: Contexts,
@@ -113,8 +108,8 @@ pub struct Core {
 
 impl Core {
     /// A core without links or transactions.
-    pub fn new(setup: CoreSetup, generation: Arc<Generation>, keys: Arc<TokenKeys>) -> Self {
-        let topology = generation.topology();
+    pub fn new(setup: CoreSetup, tables: Arc<Tables>, keys: Arc<TokenKeys>) -> Self {
+        let topology = tables.generation.topology();
         let word = |at: usize| {
             setup
                 .seed
@@ -126,9 +121,6 @@ impl Core {
             shard: setup.shard,
             shards: setup.shards.max(1),
             limits: topology.limits().clone(),
-            routing: Routing::new(topology, &setup.faces),
-            peer_keys: Vec::new(),
-            health: setup.health,
             pings: ping::Pings::default(),
             links: Links::default(),
             contexts: Contexts::new(),
@@ -140,9 +132,9 @@ impl Core {
             nonces: 0,
             draining: false,
             faces: setup.faces,
-            generation,
+            tables,
         };
-        core.list_peers();
+        core.links.relist(&core.tables.listing);
         core.list_pings(setup.now);
         core
     }

@@ -1,12 +1,14 @@
 //! OPTIONS pings to the members of pools with `health` (RFC 3261 §11): one shard pings a peer, all shards read the result.
 use super::branch::Branch;
 use super::health::{DownReason, PeerHealth};
-use super::links::Pick;
+use super::links::{OwnMap, Pick};
 use super::token::PeerKey;
 use super::{Action, Actions, BranchKey, Core, LinkId, Origin, Reason, tag_text};
 use crate::observe::Event;
 use crate::sip::{HeaderName, Message};
-use crate::topology::{Health, Topology};
+use crate::topology::Health;
+use smallvec::SmallVec;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,125 +44,181 @@ impl Ping {
     fn next(&self) -> Instant {
         self.awaits.map_or(self.due, |a| a.deadline)
     }
+
+    /// It has answered; gives the event if that brings it back.
+    fn answered(&mut self, now: Instant) -> Option<Event> {
+        self.awaits = None;
+        self.failures = 0;
+        self.due = self.due.max(now);
+        if !self.health.is_down() {
+            self.answers = 0;
+            return None;
+        }
+        if self.answers.saturating_add(1) < self.policy.up_after {
+            self.answers += 1;
+            return None;
+        }
+        self.answers = 0;
+        let down = self.health.bring_up(now)?;
+        Some(Event::MemberUp {
+            peer: self.fqdn.to_string(),
+            down,
+        })
+    }
+
+    /// It has not; gives the event if that takes it down.
+    fn failed(&mut self, reason: DownReason, now: Instant) -> Option<Event> {
+        self.awaits = None;
+        self.due = self.due.max(now);
+        self.answers = 0;
+        self.failures = self.failures.saturating_add(1);
+        let down = self.failures >= self.policy.down_after && self.health.take_down(None, now);
+        down.then(|| Event::MemberDown {
+            peer: self.fqdn.to_string(),
+            reason: reason.code(),
+            retry_in: None,
+        })
+    }
 }
 
 /// The pings of one shard.
 #[derive(Default)]
 pub(super) struct Pings {
     list: Vec<Ping>,
-    next: Option<Instant>,
+    by_key: OwnMap<PeerKey, usize>,
+    /// Those on their way, by the number in their branch.
+    by_nonce: OwnMap<u64, usize>,
+    /// When each is due or overdue.
+    queue: BTreeSet<(Instant, usize)>,
 }
 
 impl Pings {
     /// When the soonest is due or overdue.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.next
+        self.queue.first().map(|(at, _)| *at)
     }
-    fn arm(&mut self) {
-        self.next = self.list.iter().map(Ping::next).min();
-    }
-}
 
-/// How a peer's health is watched: the strictest of its pools that have `health`.
-pub(super) fn policy(topology: &Topology, peer: usize) -> Option<Health> {
-    topology
-        .pools()
-        .iter()
-        .filter(|pool| pool.peers.iter().any(|(r, _)| r.index() == peer))
-        .filter_map(|pool| pool.health)
-        .reduce(|a, b| Health {
-            options_every: a.options_every.min(b.options_every),
-            timeout: a.timeout.min(b.timeout),
-            down_after: a.down_after.min(b.down_after),
-            up_after: a.up_after.max(b.up_after),
-            fail_back: a.fail_back.max(b.fail_back),
-        })
+    fn add(&mut self, ping: Ping) {
+        let at = self.list.len();
+        self.by_key.insert(ping.key, at);
+        if let Some(awaits) = ping.awaits {
+            self.by_nonce.insert(awaits.nonce, at);
+        }
+        self.queue.insert((ping.next(), at));
+        self.list.push(ping);
+    }
+
+    fn get(&self, at: usize) -> Option<&Ping> {
+        self.list.get(at)
+    }
+
+    /// Changes one, and notes when it is due now and what it waits for.
+    fn change<T>(&mut self, at: usize, how: impl FnOnce(&mut Ping) -> T) -> Option<T> {
+        let ping = self.list.get_mut(at)?;
+        let (next, nonce) = (ping.next(), ping.awaits.map(|a| a.nonce));
+        let outcome = how(ping);
+        let (next_now, nonce_now) = (ping.next(), ping.awaits.map(|a| a.nonce));
+        if next != next_now {
+            self.queue.remove(&(next, at));
+            self.queue.insert((next_now, at));
+        }
+        if nonce != nonce_now {
+            nonce.map(|nonce| self.by_nonce.remove(&nonce));
+            nonce_now.map(|nonce| self.by_nonce.insert(nonce, at));
+        }
+        Some(outcome)
+    }
+
+    /// The ping of a peer that waits for its answer on this link; `None`: that waits for a connection.
+    fn waiting_on(&self, key: PeerKey, link: Option<LinkId>) -> Option<usize> {
+        let at = *self.by_key.get(&key)?;
+        let awaits = self.list.get(at)?.awaits?;
+        (awaits.link == link).then_some(at)
+    }
 }
 
 impl Core {
     /// The pings of the current generation; what is known of a peer that stays is kept.
     pub(super) fn list_pings(&mut self, now: Instant) {
-        let mut before = std::mem::take(&mut self.pings.list);
+        let before = std::mem::take(&mut self.pings);
+        let mut before: OwnMap<PeerKey, Ping> = before
+            .list
+            .into_iter()
+            .map(|ping| (ping.key, ping))
+            .collect();
         let shards = u64::from(self.shards);
-        for (key, peer) in self.links.peers_mut() {
-            let Some(policy) = peer.policy.filter(|_| peer.current.is_some()) else {
-                peer.health.release(now);
-                continue;
-            };
+        for (peer, policy) in self.tables.listing.pinged() {
+            let key = peer.key;
             if key.0 % shards != u64::from(self.shard) {
                 continue;
             }
-            let kept = before.iter().position(|p| p.key == key);
-            self.pings
-                .list
-                .push(match kept.map(|at| before.swap_remove(at)) {
-                    Some(kept) => Ping {
-                        due: kept.due.min(now + policy.options_every),
-                        policy,
-                        ..kept
-                    },
-                    None => Ping {
-                        key,
-                        fqdn: Arc::clone(&peer.fqdn),
-                        health: Arc::clone(&peer.health),
-                        policy,
-                        due: now
-                            + SPREAD
-                                .min(policy.options_every)
-                                .mul_f64((key.0 >> 40) as f64 / (1u64 << 24) as f64),
-                        awaits: None,
-                        failures: 0,
-                        answers: 0,
-                    },
-                });
+            self.pings.add(match before.remove(&key) {
+                Some(kept) => Ping {
+                    due: kept.due.min(now + policy.options_every),
+                    policy,
+                    ..kept
+                },
+                None => Ping {
+                    key,
+                    fqdn: Arc::clone(&peer.fqdn),
+                    health: Arc::clone(&peer.health),
+                    policy,
+                    due: now
+                        + SPREAD
+                            .min(policy.options_every)
+                            .mul_f64((key.0 >> 40) as f64 / (1u64 << 24) as f64),
+                    awaits: None,
+                    failures: 0,
+                    answers: 0,
+                },
+            });
         }
-        self.pings.arm();
+        for gone in before.into_values() {
+            gone.health.release(now);
+        }
     }
 
     /// Sends what is due, and gives up what is overdue.
     pub(super) fn on_ping_deadline(&mut self, now: Instant, out: &mut Actions) {
-        if self.pings.next.is_none_or(|next| next > now) {
-            return;
-        }
-        for at in 0..self.pings.list.len() {
-            let Some(ping) = self.pings.list.get(at).filter(|p| p.next() <= now) else {
-                continue;
-            };
-            if ping.awaits.is_some() {
+        let due = self.pings.queue.range(..=(now, usize::MAX));
+        let due: SmallVec<[usize; 8]> = due.map(|(_, at)| *at).collect();
+        for at in due {
+            if self.pings.get(at).is_some_and(|p| p.awaits.is_some()) {
                 self.ping_failed(at, DownReason::PingTimeout, now, out);
             }
-            if self.pings.list.get(at).is_some_and(|p| p.due <= now) {
+            if self.pings.get(at).is_some_and(|p| p.due <= now) {
                 self.start_ping(at, now, out);
             }
         }
-        self.pings.arm();
     }
 
     fn start_ping(&mut self, at: usize, now: Instant, out: &mut Actions) {
         let nonce = self.nonce();
-        let Some(ping) = self.pings.list.get_mut(at) else {
+        let key = self.pings.change(at, |ping| {
+            ping.due = now + ping.policy.options_every;
+            ping.awaits = Some(Await {
+                nonce,
+                deadline: now + ping.policy.timeout,
+                link: None,
+            });
+            ping.key
+        });
+        let Some(key) = key else {
             return;
         };
-        ping.due = now + ping.policy.options_every;
-        let key = ping.key;
-        ping.awaits = Some(Await {
-            nonce,
-            deadline: now + ping.policy.timeout,
-            link: None,
-        });
         match self.links.for_requests(key, nonce) {
             Pick::Link(link) => self.send_ping(at, link, out),
             // It does not read: the timeout tells.
             Pick::Full => {}
             Pick::None => {
-                let Some(peer) = self.links.peer_mut(key) else {
+                let Some(peer) = self.links.active_mut(key) else {
                     return;
                 };
-                if peer.down_until.is_some_and(|until| until > now) {
+                if peer.is_down(now) {
                     return self.ping_failed(at, DownReason::ConnectFailed, now, out);
                 }
                 if !peer.connecting
-                    && let Some(reference) = peer.current
+                    && let Some(reference) = peer.listed.current
                 {
                     peer.connecting = true;
                     out.list.push(Action::Connect { peer: reference });
@@ -174,6 +232,7 @@ impl Core {
         let Some(ping) = self.pings.list.get_mut(at) else {
             return;
         };
+        // Neither its time nor its number changes.
         let Some(awaits) = &mut ping.awaits else {
             return;
         };
@@ -192,7 +251,7 @@ impl Core {
             String::from_utf8_lossy(&branch),
             String::from_utf8_lossy(&tag),
         );
-        let node = self.generation.topology().node().fqdn.as_str();
+        let node = self.tables.generation.topology().node().fqdn.as_str();
         let (face, fqdn) = (&self.faces.peers, &ping.fqdn);
         let start = out.bytes.len();
         out.bytes.extend_from_slice(
@@ -219,8 +278,7 @@ impl Core {
 
     /// A peer has a connection: a ping that waits for one goes.
     pub(super) fn flush_ping(&mut self, key: PeerKey, out: &mut Actions) {
-        let waits = |p: &Ping| p.key == key && p.awaits.is_some_and(|a| a.link.is_none());
-        let Some(at) = self.pings.list.iter().position(waits) else {
+        let Some(at) = self.pings.waiting_on(key, None) else {
             return;
         };
         if let Pick::Link(link) = self.links.for_requests(key, 0) {
@@ -236,14 +294,12 @@ impl Core {
         now: Instant,
         out: &mut Actions,
     ) {
-        let lost = |p: &Ping| p.key == key && p.awaits.is_some_and(|a| a.link == link);
-        if let Some(at) = self.pings.list.iter().position(lost) {
+        if let Some(at) = self.pings.waiting_on(key, link) {
             let reason = match link {
                 Some(_) => DownReason::ConnectionLost,
                 None => DownReason::ConnectFailed,
             };
             self.ping_failed(at, reason, now, out);
-            self.pings.arm();
         }
     }
 
@@ -257,67 +313,37 @@ impl Core {
         now: Instant,
         out: &mut Actions,
     ) -> Result<(), Reason> {
-        let answers = |p: &Ping| p.awaits.is_some_and(|a| a.nonce == nonce);
-        let Some(at) = self.pings.list.iter().position(answers) else {
+        let Some(at) = self.pings.by_nonce.get(&nonce).copied() else {
             return Err(Reason::ResponseUnmatched);
         };
-        let key = self.pings.list.get(at).map(|ping| ping.key);
-        let party = self.party(from);
-        if !key
-            .zip(party)
-            .is_some_and(|(key, party)| self.may_be(from, party, key))
-        {
-            return Err(Reason::ResponseWrongPeer);
-        }
-        let Some(ping) = self.pings.list.get_mut(at) else {
+        let Some(key) = self.pings.get(at).map(|ping| ping.key) else {
             return Ok(());
         };
+        let party = self.party(from);
+        if !party.is_some_and(|party| self.may_be(from, party, key)) {
+            return Err(Reason::ResponseWrongPeer);
+        }
         match status {
             100..=199 => {}
             503 => {
-                let key = ping.key;
                 self.heed_retry_after(key, message, now, out);
                 self.ping_failed(at, DownReason::PingUnavailable, now, out);
             }
             // Whatever else it says, it lives.
             _ => {
-                ping.awaits = None;
-                ping.failures = 0;
-                ping.due = ping.due.max(now);
-                if !ping.health.is_down() {
-                    ping.answers = 0;
-                } else if ping.answers.saturating_add(1) < ping.policy.up_after {
-                    ping.answers += 1;
-                } else {
-                    ping.answers = 0;
-                    if let Some(down) = ping.health.bring_up(now) {
-                        out.list.push(Action::Event(Event::MemberUp {
-                            peer: ping.fqdn.to_string(),
-                            down,
-                        }));
-                    }
-                }
+                let up = self.pings.change(at, |ping| ping.answered(now)).flatten();
+                out.list.extend(up.map(Action::Event));
             }
         }
-        self.pings.arm();
         Ok(())
     }
 
     fn ping_failed(&mut self, at: usize, reason: DownReason, now: Instant, out: &mut Actions) {
-        let Some(ping) = self.pings.list.get_mut(at) else {
-            return;
-        };
-        ping.awaits = None;
-        ping.due = ping.due.max(now);
-        ping.answers = 0;
-        ping.failures = ping.failures.saturating_add(1);
-        if ping.failures >= ping.policy.down_after && ping.health.take_down(None, now) {
-            out.list.push(Action::Event(Event::MemberDown {
-                peer: ping.fqdn.to_string(),
-                reason: reason.code(),
-                retry_in: None,
-            }));
-        }
+        let down = self
+            .pings
+            .change(at, |ping| ping.failed(reason, now))
+            .flatten();
+        out.list.extend(down.map(Action::Event));
     }
 
     /// RFC 3261 §21.5.4: a 503 with Retry-After keeps requests away for that time, one without concerns this request only.

@@ -141,7 +141,7 @@ impl Core {
     fn asks_this_node(&self, from: &Origin, request: &Parsed<'_>) -> bool {
         request.method == Method::Options
             && request.uri.user.is_none()
-            && self.routing.is_node(&request.uri, from.local)
+            && self.tables.routing.is_node(&request.uri, from.local)
     }
 
     /// Who may do what. The outer error refuses the sender, the inner one only the way onward.
@@ -173,7 +173,7 @@ impl Core {
             random,
             also: side::also(from),
         };
-        let hops = policy::judge(standing, &asks, &self.routing, &self.links, now);
+        let hops = policy::judge(standing, &asks, &self.tables.routing, &self.links, now);
         match hops {
             Err(reason @ (Reason::FromNotAllowed | Reason::DomainDenied)) => {
                 Err(Refusal::new(reason))

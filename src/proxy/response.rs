@@ -220,7 +220,7 @@ impl Core {
         {
             return;
         }
-        let clients = &self.generation.topology().boundary().clients;
+        let clients = &self.tables.generation.topology().boundary().clients;
         let to = rules_of(origin, clients, &self.links);
         let from = self.stripped_from(party, message);
         let start = out.bytes.len();
@@ -236,7 +236,7 @@ impl Core {
                 peer,
                 &self.links,
                 self.tokens.keys(),
-                &self.routing,
+                &self.tables.routing,
                 &self.faces.peers,
             )
         {

@@ -88,7 +88,7 @@ impl Core {
         routed.host = routed.uri.host;
         if let Some(host) = maddr_of(&routed.uri)? {
             let port = routed.uri.port;
-            routed.strips_maddr = self.routing.is_own_host(&host, port, from.local);
+            routed.strips_maddr = self.tables.routing.is_own_host(&host, port, from.local);
             if !routed.strips_maddr {
                 routed.host = host;
             }
@@ -101,14 +101,14 @@ impl Core {
                 .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
             let passes = match (uri.user, user_seen) {
                 // A preloaded route through us; it names us, no more.
-                (None, _) => self.routing.is_own(&uri, from.local),
+                (None, _) => self.tables.routing.is_own(&uri, from.local),
                 (Some(user), None) if routed.token.is_none() => {
                     routed.token = self.token_of(&uri, request, from)?;
                     user_seen = Some(user);
                     routed.token.is_some()
                 }
                 (Some(user), Some(seen)) => {
-                    user == seen && self.routing.is_ours(&uri.host, from.local)
+                    user == seen && self.tables.routing.is_ours(&uri.host, from.local)
                 }
                 // Another dialog leg of ours that is reached only after the next hop: leave it there.
                 (Some(_), None) => false,
@@ -137,7 +137,7 @@ impl Core {
     ) -> Result<Option<Token>, Refusal> {
         let Some(user) = uri
             .user
-            .filter(|_| self.routing.is_ours(&uri.host, from.local))
+            .filter(|_| self.tables.routing.is_ours(&uri.host, from.local))
         else {
             return Ok(None);
         };
@@ -145,9 +145,9 @@ impl Core {
             Ok(token) => return Ok(Some(token)),
             Err(fault) => fault,
         };
-        let is_user = self.routing.is_home(&uri.host)
-            && (fault == TokenFault::Foreign || !self.routing.is_own_name(&uri.host));
-        if is_user || !self.routing.is_own(uri, from.local) {
+        let is_user = self.tables.routing.is_home(&uri.host)
+            && (fault == TokenFault::Foreign || !self.tables.routing.is_own_name(&uri.host));
+        if is_user || !self.tables.routing.is_own(uri, from.local) {
             return Ok(None);
         }
         Err(Refusal::new(match fault {

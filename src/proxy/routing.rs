@@ -48,6 +48,8 @@ struct Member {
 pub(crate) struct Routing {
     names: Meanings,
     pools: Vec<Pool>,
+    /// The pools that each peer is in: indices into `pools`.
+    pools_of: OwnMap<PeerKey, SmallVec<[usize; 2]>>,
     /// Federated entries that grant the same as others: the whole of each such group.
     equals: OwnMap<PeerKey, Arc<[PeerKey]>>,
     /// Domains that nobody may name, and those that a peer may not.
@@ -64,10 +66,11 @@ impl Routing {
         let node = topology.node();
         let names = Meanings::new(topology);
         let mut pools = Vec::new();
+        let mut pools_of: OwnMap<PeerKey, SmallVec<[usize; 2]>> = OwnMap::default();
         for pool in topology.pools() {
             let groups = pool.priorities.iter().copied().chain(std::iter::repeat(1));
             let drained: HashSet<PeerRef> = pool.drain.iter().copied().collect();
-            let members = pool
+            let members: Vec<Member> = pool
                 .peers
                 .iter()
                 .zip(groups)
@@ -78,6 +81,9 @@ impl Routing {
                     drained: drained.contains(r),
                 })
                 .collect();
+            for member in &members {
+                pools_of.entry(member.key).or_default().push(pools.len());
+            }
             pools.push(Pool {
                 members,
                 strategy: pool.strategy,
@@ -92,6 +98,7 @@ impl Routing {
         Self {
             names,
             pools,
+            pools_of,
             equals: equals(topology),
             denied: topology.boundary().deny_domains.iter().collect(),
             denied_to: topology
@@ -203,9 +210,9 @@ impl Routing {
 
     /// The other servers of the pools that a server is in.
     pub(crate) fn mates(&self, key: PeerKey) -> impl Iterator<Item = PeerKey> {
-        self.pools
-            .iter()
-            .filter(move |pool| pool.members.iter().any(|member| member.key == key))
+        let pools = self.pools_of.get(&key).into_iter().flatten();
+        pools
+            .filter_map(|at| self.pools.get(*at))
             .flat_map(|pool| pool.members.iter().map(|member| member.key))
             .filter(move |member| *member != key)
     }
@@ -249,8 +256,7 @@ impl Routing {
                 continue;
             }
             let fitness = match links.peer(key) {
-                // Nothing is connected, and another connect would come too soon.
-                Some(p) if p.links.is_empty() && p.down_until.is_some_and(|u| u > now) => {
+                Some(p) if links.is_cut_off(key, now) => {
                     p.health.fitness(now, pool.fail_back).max(Fitness::Down)
                 }
                 Some(p) => p.health.fitness(now, pool.fail_back),

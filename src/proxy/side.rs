@@ -28,7 +28,7 @@ pub(crate) fn also(from: &Origin) -> Also {
 impl Core {
     /// As [`stands_for`], for the sender of a message.
     pub(super) fn may_be(&self, from: &Origin, party: Party, key: PeerKey) -> bool {
-        matches!(party, Party::Peer(own) if own == key || stands_for(own, &also(from), key, &self.routing))
+        matches!(party, Party::Peer(own) if own == key || stands_for(own, &also(from), key, &self.tables.routing))
     }
 
     /// Who sends as one number, the same for all that are one party: what a transaction is kept under (RFC 3261 §17.2.3),
@@ -37,7 +37,7 @@ impl Core {
         let Party::Peer(own) = party else {
             return party.as_u64();
         };
-        let equals = self.routing.equals(own).iter().copied();
+        let equals = self.tables.routing.equals(own).iter().copied();
         let also = match &from.identity {
             Identity::Peer(id) if !id.also().is_empty() => also(from),
             Identity::Peer(_) | Identity::Client => Also::new(),

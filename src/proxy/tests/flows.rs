@@ -155,8 +155,8 @@ fn a_path_of_another_node_or_under_another_key_is_403() {
 
     let mut other = World::new();
     let keys = Arc::new(TokenKeys::new(&[], [8; 32]));
-    let (generation, now) = (Arc::clone(&other.generation), other.now);
-    other.cores[0].on_generation(generation, keys, now, &mut Actions::default());
+    let (tables, now) = (other.tables(&other.generation), other.now);
+    other.cores[0].on_generation(tables, keys, now, &mut Actions::default());
     let (client, home) = (other.client(), other.peer(FE01));
     let (_, of_key) = register(&mut other, client, home, 1);
 

@@ -3,7 +3,7 @@ use crate::lab::pki::{Authority, LeafSpec};
 use crate::observe::Event;
 use crate::proxy::{
     Action, Actions, Core, CoreSetup, Faces, HealthBoard, Identity, LinkEvent, LinkId, Origin,
-    TokenKeys,
+    Tables, TokenKeys,
 };
 use crate::sip::Message;
 use crate::topology::{
@@ -212,6 +212,14 @@ pub(super) struct World {
     serial: u32,
 }
 
+fn faces() -> Faces {
+    Faces {
+        peers: NODE.to_owned(),
+        clients: NODE.to_owned(),
+        addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
+    }
+}
+
 impl World {
     pub(super) fn new() -> Self {
         Self::with(topology(), 1)
@@ -228,13 +236,10 @@ impl World {
     )]
     pub(super) fn on(generation: Arc<Generation>, shards: u8) -> Self {
         let now = Instant::now();
-        let faces = Faces {
-            peers: NODE.to_owned(),
-            clients: NODE.to_owned(),
-            addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
-        };
+        let faces = faces();
         let keys = Arc::new(TokenKeys::new(&[], [7; 32]));
         let health = Arc::new(HealthBoard::new(now));
+        let tables = Tables::new(Arc::clone(&generation), &faces, &health);
         let cores = (0..shards)
             .map(|shard| {
                 let setup = CoreSetup {
@@ -242,11 +247,10 @@ impl World {
                     shards,
                     run: 1,
                     seed: [3; 32],
-                    health: Arc::clone(&health),
                     faces: faces.clone(),
                     now,
                 };
-                Core::new(setup, Arc::clone(&generation), Arc::clone(&keys))
+                Core::new(setup, Arc::clone(&tables), Arc::clone(&keys))
             })
             .collect();
         Self {
@@ -262,6 +266,11 @@ impl World {
             events: Vec::new(),
             serial: 0,
         }
+    }
+
+    /// What a generation means to this world's cores.
+    pub(super) fn tables(&self, generation: &Arc<Generation>) -> Arc<Tables> {
+        Tables::new(Arc::clone(generation), &faces(), &self.health)
     }
 
     pub(super) fn peer_id(&self, fqdn: &str) -> PeerId {
@@ -356,10 +365,11 @@ impl World {
         self.generation = Arc::clone(generation);
         self.connects.clear();
         self.connect_shards.clear();
+        let tables = self.tables(generation);
         for shard in 0..self.cores.len() {
             let mut out = Actions::default();
             let keys = Arc::new(TokenKeys::new(&[], [7; 32]));
-            self.cores[shard].on_generation(Arc::clone(generation), keys, self.now, &mut out);
+            self.cores[shard].on_generation(Arc::clone(&tables), keys, self.now, &mut out);
             self.carry_out(shard as u8, None, out);
         }
         let mut links: Vec<LinkId> = self.links.keys().copied().collect();

@@ -50,8 +50,16 @@ impl Core {
             );
         }
         for peer in self.links.all_peers() {
-            assert!(peer.waiting.is_empty(), "{} is waited for", peer.fqdn);
-            assert!(peer.mail.is_empty(), "mail for {} is left", peer.fqdn);
+            assert!(
+                peer.waiting.is_empty(),
+                "{} is waited for",
+                peer.listed.fqdn
+            );
+            assert!(
+                peer.mail.is_empty(),
+                "mail for {} is left",
+                peer.listed.fqdn
+            );
         }
         assert_eq!(self.next_deadline(), None, "a timer is left");
     }
