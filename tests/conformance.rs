@@ -1,4 +1,4 @@
-//! docs/conformance.md and docs/threats.md are true: every row is there, and every file, function and test that it names exists.
+//! docs/conformance.md, docs/profiles.md and docs/threats.md are true: every row is there, and every file, function and test that it names exists.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -123,6 +123,33 @@ fn every_threat_has_an_answer_and_tests_that_exist() {
         }
     }
     assert!(threats > 10);
+}
+
+#[test]
+fn every_profile_says_what_is_proven_of_it_by_tests_that_exist() {
+    let sources = all_sources();
+    let tests = functions(&sources);
+    let text = std::fs::read_to_string(root().join("docs/profiles.md")).unwrap();
+    let rows: BTreeMap<&str, Vec<&str>> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .map(|row| {
+            let cells: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+            assert_eq!(cells.len(), 3, "profile, what is proven, tests: {row}");
+            (cells[0].trim_end_matches('`'), quoted(cells[2]))
+        })
+        .collect();
+    for entry in std::fs::read_dir(root().join("config")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".toml") {
+            let named = rows.get(name.as_str());
+            let named = named.unwrap_or_else(|| panic!("no row for {name}"));
+            assert!(!named.is_empty(), "{name}: which test?");
+            for test in named {
+                assert!(tests.contains(test), "{name}: no test {test}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Interop: the real daemon between programs of others (Kamailio, baresip, Linphone, sipsak, openssl,
+//! Interop: the real daemon between programs of others (Asterisk, Kamailio, baresip, Linphone, sipsak, openssl,
 //! sslscan, tshark, dnsmasq) on loopback.
 //!
 //! Each test starts its own programs on its own ports with its own certificates. A program that is not installed
@@ -11,12 +11,14 @@
     reason = "a test fails by panicking, its harness too"
 )]
 
+mod asterisk;
 mod calls;
 mod command_line_clients;
 mod dialogs;
 mod federation;
 mod harness;
 mod home_server;
+mod kamailio;
 mod linphone_calls;
 mod next_hops;
 mod tls_surface;

@@ -1,7 +1,10 @@
 //! The certificates of one lab, as files: an enterprise CA, another CA, and who is issued by which.
+use rustls::RootCertStore;
 use sipward::lab::pki::{Authority, LeafSpec, chain_pem};
+use sipward::lab::trust_only;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -54,6 +57,11 @@ impl Certificates {
     /// The enterprise CA's certificate.
     pub(crate) fn enterprise_ca(&self) -> PathBuf {
         self.directory().join("ca.pem")
+    }
+
+    /// What a client of the enterprise trusts.
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
+        trust_only(&[&self.enterprise]).unwrap()
     }
 
     /// The edge's certificate. It names the domain as well: clients that check anything (sipsak) compare with the

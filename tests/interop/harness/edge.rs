@@ -6,6 +6,8 @@ use super::process::Process;
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -80,6 +82,51 @@ impl Edge {
         };
         let text = topology(certificates, &around);
         Self::run(&format!("{text}\n[dns]\nservers = [\"{names}\"]\n"))
+    }
+
+    /// Starts it on a topology of config/ as it is shipped, but for the addresses in it and the files that it names.
+    pub(crate) fn start_shipped(
+        certificates: &Certificates,
+        name: &str,
+        peers: &[(&str, u16)],
+    ) -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("config")
+            .join(name);
+        let mut text = fs::read_to_string(file).unwrap();
+        for (fqdn, port) in peers {
+            let entry = format!("fqdn = \"{fqdn}\"");
+            let (before, after) = text.split_once(&entry).expect("the file names it");
+            let at = after.find("\naddress = ").expect("it has an address") + 1;
+            let end = at + after[at..].find('\n').unwrap();
+            text = format!(
+                "{before}{entry}{}address = [\"127.0.0.1:{port}\"]{}",
+                &after[..at],
+                &after[end..]
+            );
+        }
+        let edge = certificates.edge();
+        let ca = certificates.enterprise_ca();
+        let tokens = certificates.directory().join("tokens");
+        fs::write(&tokens, format!("1 {}\n", "5a".repeat(32))).unwrap();
+        fs::set_permissions(&tokens, fs::Permissions::from_mode(0o600)).unwrap();
+        for (shipped, made) in [
+            ("certs/edge.chain.pem", &edge.chain),
+            ("certs/edge.key.pem", &edge.key),
+            ("certs/enterprise-ca.pem", &ca),
+            ("certs/enterprise-ca.crl.pem", &ca.with_extension("crl.pem")),
+            ("certs/tokens", &tokens),
+        ] {
+            text = text.replace(
+                &format!("\"{shipped}\""),
+                &format!("\"{}\"", made.display()),
+            );
+        }
+        let text = text.replace("\"0.0.0.0:5061\"", "\"127.0.0.1:0\"");
+        assert!(!text.contains("\"10."), "a placeholder is left");
+        Self::run(&format!(
+            "{text}\n[log]\nrequests = \"all\"\nformat = \"json\"\n"
+        ))
     }
 
     fn run(topology: &str) -> Self {

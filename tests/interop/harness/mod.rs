@@ -1,5 +1,6 @@
 //! What the interop tests stand on: programs as child processes, certificates, ports, and waiting for what they say.
 
+mod asterisk;
 mod baresip;
 mod certificates;
 mod dnsmasq;
@@ -15,6 +16,7 @@ mod process;
 mod relay;
 mod stage;
 
+pub(crate) use asterisk::Asterisk;
 pub(crate) use baresip::{Phone, Target};
 pub(crate) use certificates::{Certificates, DOMAIN, EDGE, HOME, Pair, SECOND_HOME};
 pub(crate) use dnsmasq::Dnsmasq;

@@ -28,6 +28,8 @@ pub(crate) enum Program {
     Tshark,
     /// The name server.
     Dnsmasq,
+    /// The home server that comes from Debian's unstable.
+    Asterisk,
 }
 
 impl Program {
@@ -42,6 +44,7 @@ impl Program {
             Self::Linphone => "linphone-cli",
             Self::Tshark => "tshark",
             Self::Dnsmasq => "dnsmasq-base",
+            Self::Asterisk => "asterisk (unpacked by mmdebstrap)",
         }
     }
 
@@ -58,6 +61,7 @@ impl Program {
             Self::Linphone => Self::executable("linphone-daemon").is_some() && may_unshare(),
             Self::Tshark => Self::executable("tshark").is_some(),
             Self::Dnsmasq => Self::executable("dnsmasq").is_some(),
+            Self::Asterisk => super::asterisk::root().is_some(),
         }
     }
 
