@@ -4,9 +4,10 @@ mod outlook;
 use super::target::Target;
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{
-    self, Accept, CertificateFacts, Domain, Fault, FieldRules, FieldTrust, Identity, KeyPair,
-    Lookup, NamePolicy, Peer, PeerKind, PeerRef, Pool, PurposePolicy, Revocation, RevocationScope,
-    Stage, Strategy, Topology, TrustSet, Window, limits, show_duration, show_time,
+    self, Accept, CertificateFacts, ClientCertificates, Domain, Fault, FieldRules, FieldTrust,
+    Identity, KeyPair, Lookup, NamePolicy, Peer, PeerKind, PeerRef, Pool, PurposePolicy,
+    Revocation, RevocationScope, Stage, Strategy, Topology, TrustSet, Window, limits,
+    show_duration, show_time,
 };
 use crate::trust::{Foreseen, Generation};
 use outlook::PeersSeen;
@@ -284,11 +285,28 @@ fn listeners(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     for listener in topology.listeners() {
         page.item(&listener.name, &listener.address.to_string())?;
         let who = match listener.accept {
-            Accept::Clients => "clients (TLS without a certificate)",
+            Accept::Clients => "clients (TLS)",
             Accept::Peers => "the peers below (MTLS); no certificate, no entry",
-            Accept::Both => "clients (TLS without a certificate) and the peers below (MTLS)",
+            Accept::Both => "clients (TLS) and the peers below (MTLS)",
         };
         page.field("may connect", who)?;
+        if listener.accept.clients() {
+            let sets = listener.client_certificates.trust().iter();
+            let sets = listed(sets.map(|r| &topology.trust(*r).name));
+            let meaning = match (&listener.client_certificates, listener.accept.peers()) {
+                (ClientCertificates::Require(_), _) => {
+                    format!("must show a certificate that {sets} vouches for")
+                }
+                (ClientCertificates::Ignore | ClientCertificates::Refuse, false) => {
+                    "are not asked for a certificate".to_owned()
+                }
+                (ClientCertificates::Ignore, true) => {
+                    "show none, or one that leads to no CA and has no name of this file".to_owned()
+                }
+                (ClientCertificates::Refuse, true) => "show no certificate".to_owned(),
+            };
+            page.field("clients", &meaning)?;
+        }
         let name = |r| -> &Identity { topology.identity(r) };
         let mut shown = name(listener.identity).name.clone();
         if !listener.sni.is_empty() {
@@ -594,7 +612,7 @@ fn members(topology: &Topology, pool: &Pool) -> String {
 }
 
 fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
-    page.title("Clients: connections without a certificate")?;
+    page.title("Clients: connections that are no peer's")?;
     let through: Vec<&str> = topology
         .listeners()
         .iter()

@@ -3,8 +3,8 @@ use super::check::print_faults;
 use super::target::{Target, unexpected};
 use super::{Exit, reasons};
 use crate::daemon::control::{Reply, Request};
-use crate::topology::{self, Direction, DnsName, Fault, certificates_in};
-use crate::trust::{Explanation, Generation, Presented, explain};
+use crate::topology::{self, Direction, DnsName, Fault, Listener, Topology, certificates_in};
+use crate::trust::{Explanation, Generation, Presented, explain, explain_inbound};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -38,6 +38,14 @@ pub struct Explain {
     /// The peer that is dialled (outbound), or that the certificate should speak for (inbound)
     #[arg(long, value_name = "FQDN", requires = "certificate")]
     pub peer: Option<String>,
+    /// The listener that it is presented to (default: the first that asks for certificates); not with --peer
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "certificate",
+        conflicts_with = "peer"
+    )]
+    pub listener: Option<String>,
     /// The time for which to decide (default: now)
     #[arg(long, value_name = "RFC3339", requires = "certificate")]
     pub time: Option<String>,
@@ -75,6 +83,9 @@ pub enum ExplainError {
     /// The named peer is not in the topology.
     #[error("--peer {0}: no [[peer]] of the topology has this fqdn")]
     UnknownPeer(String),
+    /// The named listener is not in the topology.
+    #[error("--listener {0}: no [[listener]] of the topology has this name")]
+    UnknownListener(String),
     /// The time cannot be read.
     #[error("--time {0}: write RFC 3339, as 2026-11-24T12:00:00Z")]
     Time(String),
@@ -99,7 +110,7 @@ impl Explain {
         })?;
         let other = self.accepted_as_another(&explanation);
         self.write(&explanation, other.as_deref(), out)?;
-        if explanation.is_accepted() && other.is_none() {
+        if explanation.is_let_in() && other.is_none() {
             Ok(())
         } else {
             Err(Exit::Refused)
@@ -134,7 +145,7 @@ impl Explain {
             )?;
             write!(out, "{}", explained.now)?;
         }
-        if explained.now.is_accepted() {
+        if explained.now.is_let_in() {
             Ok(())
         } else {
             Err(Exit::Refused)
@@ -205,12 +216,32 @@ impl Explain {
             ),
             None => None,
         };
+        if let Some(listener) = self.asked_listener(direction, generation.topology())? {
+            return Ok(explain_inbound(&chain, listener, &generation, at));
+        }
         let presented = Presented {
             chain: &chain,
             expected: named.filter(|_| direction == Direction::Outbound),
             staple: None,
         };
         Ok(explain(&presented, direction, &generation, at))
+    }
+
+    /// The listener whose rule for clients is asked; none where a peer is asked about.
+    fn asked_listener<'t>(
+        &self,
+        direction: Direction,
+        topology: &'t Topology,
+    ) -> Result<Option<&'t Listener>, ExplainError> {
+        let mut listeners = topology.listeners().iter();
+        match &self.listener {
+            Some(name) => listeners
+                .find(|listener| listener.name == *name)
+                .map(Some)
+                .ok_or_else(|| ExplainError::UnknownListener(name.clone())),
+            None if self.peer.is_some() || direction == Direction::Outbound => Ok(None),
+            None => Ok(listeners.find(|listener| listener.asks_for_certificates())),
+        }
     }
 
     /// Inbound, the certificate says who comes: the peer that it speaks for, if another one was asked for.

@@ -19,11 +19,12 @@ pub use service::serve;
 use crate::edge::{Bound, Down, Edge, EdgeError, EdgeStatus, LiveLinks, Which};
 use crate::observe::{Event, Log};
 use crate::topology::{self, Accept, CrlRefusal, Fault, Topology};
-use crate::trust::{Generation, decide, explain};
+use crate::trust::{Generation, decide, explain, explain_inbound};
 use arc_swap::ArcSwap;
 use control::{
     Chains, ExplainedDecision, Inventory, LastDown, ListenerStatus, LivePeer, Outline,
-    PastDecision, PeerStatus, ReloadReport, ReloadResult, SeenNow, Status, Unavailable,
+    PastDecision, PeerStatus, ReloadReport, ReloadResult, SeenNow, ShownByClients, Status,
+    Unavailable,
 };
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
@@ -301,6 +302,13 @@ impl Daemon {
             shown: link.shown.map(|leaf| chains.number(&[leaf])),
         });
         let peers = peers.collect();
+        let shown_by_clients = links.shown_by_clients.into_iter();
+        let shown_by_clients = shown_by_clients.map(|((listener, chain), count)| ShownByClients {
+            listener,
+            chain: chains.number(&chain),
+            count,
+        });
+        let shown_by_clients = shown_by_clients.collect();
         let seen = self.edge.seen().all().into_iter().map(|seen| {
             let presented = seen.presented_to(&generation);
             let direction = seen.decision.direction;
@@ -319,6 +327,7 @@ impl Daemon {
             generation: generation.number(),
             outline: Outline::of(generation.topology()),
             clients: links.clients,
+            shown_by_clients,
             peers,
             left_out: links.left_out,
             seen,
@@ -330,9 +339,15 @@ impl Daemon {
     pub fn explain(&self, decision: &str) -> Option<ExplainedDecision> {
         let seen = self.edge.seen().find(decision)?;
         let generation = self.generation();
-        let presented = seen.presented_to(&generation);
-        let direction = seen.decision.direction;
-        let now = explain(&presented, direction, &generation, UnixTime::now());
+        let listener = seen.listener_in(generation.topology());
+        let now = match listener {
+            Some(listener) => explain_inbound(&seen.chain, listener, &generation, UnixTime::now()),
+            None => {
+                let presented = seen.presented_to(&generation);
+                let direction = seen.decision.direction;
+                explain(&presented, direction, &generation, UnixTime::now())
+            }
+        };
         Some(ExplainedDecision {
             then: PastDecision::from(&seen),
             now,

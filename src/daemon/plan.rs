@@ -2,7 +2,7 @@
 //! [`crate::trust::decide`] as everything else.
 use super::control::{Inventory, LivePeer, Outline, SeenNow};
 use crate::edge::{Held, Standing, Way};
-use crate::topology::{Direction, Topology};
+use crate::topology::{Direction, Listener, Topology};
 use crate::trust::{Decision, Generation, Presented, decide};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
@@ -97,7 +97,7 @@ impl Plan {
         };
         plan.compare(&held.outline, new.topology());
         plan.drop_connections(held, new, at);
-        plan.drop_clients(held, new.topology());
+        plan.drop_clients(held, new, at);
         let unusable = plan.judge_seen(held, new, at);
         plan.lose_domains(&held.outline, new.topology(), &unusable);
         plan
@@ -161,13 +161,34 @@ impl Plan {
         }
     }
 
-    fn drop_clients(&mut self, held: &Inventory, new: &Topology) {
-        for (listener, count) in &held.clients {
-            let there = new.listeners().iter().find(|l| l.name == *listener);
-            if !there.is_some_and(|l| l.accept.clients()) {
-                self.dropped_clients.insert(listener.clone(), *count);
+    fn drop_clients(&mut self, held: &Inventory, new: &Generation, at: UnixTime) {
+        let there = |name: &String| new.topology().listeners().iter().find(|l| l.name == *name);
+        let mut lost: BTreeMap<&String, usize> = BTreeMap::new();
+        let mut shown: BTreeMap<&String, usize> = BTreeMap::new();
+        for clients in &held.shown_by_clients {
+            *shown.entry(&clients.listener).or_default() += clients.count;
+            let chain = held.chain(clients.chain);
+            let link = Held {
+                way: Way::Listener(there(&clients.listener)),
+                peer: None,
+                chain: &chain,
+                shown: None,
+            };
+            if let Standing::Lost(..) = link.standing(new, at) {
+                *lost.entry(&clients.listener).or_default() += clients.count;
             }
         }
+        for (listener, count) in &held.clients {
+            if !there(listener).is_some_and(Listener::takes_clients_without_certificate) {
+                let without = count.saturating_sub(shown.get(listener).copied().unwrap_or(0));
+                *lost.entry(listener).or_default() += without;
+            }
+        }
+        self.dropped_clients = lost
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(listener, count)| (listener.clone(), count))
+            .collect();
     }
 
     /// Gives the peers of which every certificate that serves now would be refused.
@@ -213,11 +234,11 @@ impl Plan {
     }
 }
 
-fn way_of(live: &LivePeer, new: &Topology) -> (Way, Direction) {
+fn way_of<'t>(live: &LivePeer, new: &'t Topology) -> (Way<'t>, Direction) {
     match &live.listener {
         Some(name) => {
             let there = new.listeners().iter().find(|l| l.name == *name);
-            (Way::Listener(there.map(|l| l.accept)), Direction::Inbound)
+            (Way::Listener(there), Direction::Inbound)
         }
         None => (Way::Dialled, Direction::Outbound),
     }

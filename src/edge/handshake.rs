@@ -6,7 +6,8 @@ use super::link::{Arrival, Link, Via};
 use super::shard::Shard;
 use crate::observe::{Event, Shown};
 use crate::proxy::Identity;
-use crate::trust::Decision;
+use crate::topology::Listener;
+use crate::trust::{Admitted, ClientId, Decision, Reason};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -97,8 +98,8 @@ impl Shard {
         let stream = match (outcome, &verdict) {
             (Ok(stream), _) => stream,
             (Err(_), Some(Err(decision))) => return Err(Failure::decided(Arc::clone(decision))),
-            (Err(error), Some(Ok(peer))) => {
-                return Err(Failure::from_io(&error).after(peer.decision()));
+            (Err(error), Some(Ok(admitted))) => {
+                return Err(Failure::from_io(&error).after(admitted.decision()));
             }
             (Err(error), None) => return Err(Failure::from_io(&error)),
         };
@@ -107,18 +108,15 @@ impl Shard {
         let (tcp, _) = socket.into_parts();
         let session = rustls::Connection::Server(session);
         let chain: Vec<_> = session.peer_certificates().unwrap_or_default().to_vec();
-        let identity = match (chain.is_empty(), verdict) {
-            (true, _) if listener.accept.clients() => Identity::Client,
-            (true, _) => return Err(Failure::refused("client_not_accepted")),
-            (false, Some(Ok(peer))) if listener.accept.peers() => Identity::Peer(peer),
-            (false, Some(Ok(_))) => return Err(Failure::refused("peer_not_accepted")),
-            (false, Some(Err(decision))) => return Err(Failure::decided(decision)),
-            // A certificate without a decision: a session that passed no verifier. Never a client, never a peer.
-            (false, None) => return Err(Failure::refused("undecided")),
-        };
         // A reload while we shook hands: what counts is what holds now.
-        let identity = if Rc::ptr_eq(&tls, &self.tls()) {
-            identity
+        let welcome = if Rc::ptr_eq(&tls, &self.tls()) {
+            match (chain.is_empty(), verdict) {
+                (true, _) => Welcome::without_certificate(&listener.listener)?,
+                (false, Some(Ok(admitted))) => Welcome::shown(admitted, &listener.listener)?,
+                (false, Some(Err(decision))) => return Err(Failure::decided(decision)),
+                // A certificate without a decision: a session that passed no verifier. Never a client, never a peer.
+                (false, None) => return Err(Failure::refused("undecided")),
+            }
         } else {
             self.still_welcome(index, &chain)?
         };
@@ -127,7 +125,7 @@ impl Shard {
             tcp,
             session,
             chain,
-            identity,
+            welcome,
         })
     }
 
@@ -146,14 +144,14 @@ impl Shard {
             local,
             session,
             chain,
-            identity,
+            welcome: Welcome { identity, client },
         } = done;
         if let Identity::Peer(peer) = &identity {
             self.tell_observed("inbound", remote, peer.decision());
         }
         let decision = match &identity {
             Identity::Peer(peer) => Some(Arc::clone(peer.decision())),
-            Identity::Client => None,
+            Identity::Client => client.as_ref().map(|client| Arc::clone(client.decision())),
         };
         self.tally.tell(accepted_event(
             "inbound",
@@ -173,6 +171,7 @@ impl Shard {
         let arrival = Arrival {
             number,
             identity,
+            client,
             via: Via::Listener(listener),
             chain,
             shown: None,
@@ -219,7 +218,45 @@ struct Done {
     local: SocketAddr,
     session: rustls::Connection,
     chain: Vec<rustls_pki_types::CertificateDer<'static>>,
-    identity: Identity,
+    welcome: Welcome,
+}
+
+/// Who has come in.
+pub(super) struct Welcome {
+    pub(super) identity: Identity,
+    /// Of a client that showed a certificate: what was made of it.
+    pub(super) client: Option<ClientId>,
+}
+
+impl Welcome {
+    /// Somebody who has shown no certificate.
+    pub(super) fn without_certificate(listener: &Listener) -> Result<Self, Failure> {
+        if listener.takes_clients_without_certificate() {
+            Ok(Self {
+                identity: Identity::Client,
+                client: None,
+            })
+        } else if listener.accept.clients() {
+            Err(Failure::refused(Reason::NoCertificate.code()))
+        } else {
+            Err(Failure::refused("client_not_accepted"))
+        }
+    }
+
+    /// Somebody whose certificate was judged.
+    pub(super) fn shown(admitted: Admitted, listener: &Listener) -> Result<Self, Failure> {
+        match admitted {
+            Admitted::Peer(peer) if listener.accept.peers() => Ok(Self {
+                identity: Identity::Peer(peer),
+                client: None,
+            }),
+            Admitted::Peer(_) => Err(Failure::refused("peer_not_accepted")),
+            Admitted::Client(client) => Ok(Self {
+                identity: Identity::Client,
+                client: Some(client),
+            }),
+        }
+    }
 }
 
 /// The event of a handshake that passed.

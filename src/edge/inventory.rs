@@ -34,10 +34,12 @@ pub struct LiveLink {
 pub struct LiveLinks {
     /// Connections with peers, at most [`MOST_LINKS_SHOWN`].
     pub peers: Vec<LiveLink>,
-    /// Connections with peers beyond that.
+    /// Connections beyond these bounds.
     pub left_out: usize,
     /// Clients by the name of their listener.
     pub clients: BTreeMap<String, usize>,
+    /// Those of them that have shown a certificate, by listener and chain, at most [`MOST_LINKS_SHOWN`] chains.
+    pub shown_by_clients: HashMap<(String, Vec<CertificateDer<'static>>), usize>,
     /// Peers that went down, in any shard.
     pub downs: Vec<Down>,
 }
@@ -51,6 +53,19 @@ impl LiveLinks {
         self.downs.extend(other.downs);
         for (listener, count) in other.clients {
             *self.clients.entry(listener).or_default() += count;
+        }
+        for (shown, count) in other.shown_by_clients {
+            self.add_shown(shown, count);
+        }
+    }
+
+    fn add_shown(&mut self, shown: (String, Vec<CertificateDer<'static>>), count: usize) {
+        if self.shown_by_clients.len() < MOST_LINKS_SHOWN
+            || self.shown_by_clients.contains_key(&shown)
+        {
+            *self.shown_by_clients.entry(shown).or_default() += count;
+        } else {
+            self.left_out += count;
         }
     }
 
@@ -128,10 +143,11 @@ impl Shard {
                 Via::Dialled => None,
             };
             let Some(peer) = &link.peer else {
-                *found
-                    .clients
-                    .entry(listener.unwrap_or_default())
-                    .or_default() += 1;
+                let listener = listener.unwrap_or_default();
+                *found.clients.entry(listener.clone()).or_default() += 1;
+                if !link.chain.is_empty() {
+                    found.add_shown((listener, link.chain.clone()), 1);
+                }
                 continue;
             };
             found.add_peer(|| LiveLink {

@@ -2,13 +2,14 @@
 //! goes stale): each keeps its place only if `decide` still accepts what it presented.
 use super::clock;
 use super::failed::Failure;
+use super::handshake::Welcome;
 use super::link::{Link, Via};
 use super::shard::Shard;
 use super::standing::{Held, Standing, Way};
 use crate::observe::Event;
 use crate::proxy::{Identity, LinkEvent, LinkId};
 use crate::topology::Direction;
-use crate::trust::{Decision, PeerId, Presented, decide};
+use crate::trust::{ClientId, Decision, PeerId, Presented, decide, decide_inbound};
 use rustls_pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -79,7 +80,8 @@ impl Calendar {
 
 /// What becomes of a link.
 enum Judgement {
-    Stands(Identity, bool),
+    /// With whether requests may go to it, and what was made of a client's certificate.
+    Stands(Identity, bool, Option<ClientId>),
     Withdrawn(Withdrawal),
 }
 
@@ -113,31 +115,18 @@ impl Shard {
         &self,
         listener: usize,
         chain: &[CertificateDer<'_>],
-    ) -> Result<Identity, Failure> {
+    ) -> Result<Welcome, Failure> {
         let tls = self.tls();
         let Some(listener) = tls.listener(listener) else {
             return Err(Failure::refused("listener_removed"));
         };
+        let listener = &listener.listener;
         if chain.is_empty() {
-            return if listener.accept.clients() {
-                Ok(Identity::Client)
-            } else {
-                Err(Failure::refused("client_not_accepted"))
-            };
+            return Welcome::without_certificate(listener);
         }
-        let presented = Presented::inbound(chain);
-        let peer = decide(
-            &presented,
-            Direction::Inbound,
-            tls.generation(),
-            clock::unix(),
-        )
-        .map_err(Failure::decided)?;
-        if listener.accept.peers() {
-            Ok(Identity::Peer(peer))
-        } else {
-            Err(Failure::refused("peer_not_accepted"))
-        }
+        let admitted = decide_inbound(chain, listener, tls.generation(), clock::unix())
+            .map_err(Failure::decided)?;
+        Welcome::shown(admitted, listener)
     }
 
     /// Judges every link by the generation that is current now.
@@ -152,7 +141,8 @@ impl Shard {
                 continue;
             }
             match self.judge(&link) {
-                Judgement::Stands(identity, requests) => {
+                Judgement::Stands(identity, requests, client) => {
+                    link.client.replace(client);
                     link.origin.borrow_mut().identity = identity.clone();
                     self.later(LinkEvent::Confirmed {
                         link: link.id,
@@ -170,7 +160,10 @@ impl Shard {
     fn withdraw(&self, link: &Link, why: &Withdrawal) {
         let old = match &link.origin.borrow().identity {
             Identity::Peer(peer) => Some(peer.decision().id.clone()),
-            Identity::Client => None,
+            Identity::Client => {
+                let client = link.client.borrow();
+                client.as_ref().map(|client| client.decision().id.clone())
+            }
         };
         let new = why.decision.as_ref();
         self.log.emit(Event::TrustWithdrawn {
@@ -215,7 +208,7 @@ impl Shard {
         let tls = self.tls();
         let held = Held {
             way: match link.via {
-                Via::Listener(index) => Way::Listener(tls.listener(index).map(|l| l.accept)),
+                Via::Listener(index) => Way::Listener(tls.listener(index).map(|l| &l.listener)),
                 Via::Dialled => Way::Dialled,
             },
             peer: link.peer.as_deref(),
@@ -223,11 +216,11 @@ impl Shard {
             shown: link.shown.as_ref().map(|(_, leaf)| leaf),
         };
         match held.standing(tls.generation(), clock::unix()) {
-            Standing::Client => Judgement::Stands(Identity::Client, true),
+            Standing::Client(client) => Judgement::Stands(Identity::Client, true, client),
             Standing::Peer(identity) => {
                 let requests =
                     link.via == Via::Dialled || self.passes_as_server(&link.chain, &identity);
-                Judgement::Stands(Identity::Peer(identity), requests)
+                Judgement::Stands(Identity::Peer(identity), requests, None)
             }
             Standing::Lost(reason, decision) => {
                 Judgement::Withdrawn(Withdrawal { reason, decision })
@@ -295,13 +288,16 @@ impl Shard {
 
 /// The first second in which the link's decision has ended; `u64::MAX`: never.
 fn ends(link: &Link) -> u64 {
-    match &link.origin.borrow().identity {
-        Identity::Peer(peer) => peer
-            .decision()
-            .valid_until
-            .map_or(u64::MAX, |last| last.saturating_add(1)),
-        Identity::Client => u64::MAX,
-    }
+    let valid_until = match &link.origin.borrow().identity {
+        Identity::Peer(peer) => peer.decision().valid_until,
+        Identity::Client => {
+            let client = link.client.borrow();
+            client
+                .as_ref()
+                .and_then(|client| client.decision().valid_until)
+        }
+    };
+    valid_until.map_or(u64::MAX, |last| last.saturating_add(1))
 }
 
 #[cfg(test)]

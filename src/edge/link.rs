@@ -8,6 +8,7 @@ use super::signal::Signal;
 use crate::proxy::{Identity, LinkEvent, LinkId, Origin};
 use crate::sip::{Framer, LineTable, Message, Phase, Scan};
 use crate::topology::{Direction, IdentityRef};
+use crate::trust::ClientId;
 use rustls_pki_types::CertificateDer;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -49,6 +50,8 @@ pub(super) struct Link {
     pub(super) origin: RefCell<Origin>,
     /// FQDN of the peer; `None`: a client.
     pub(super) peer: Option<Rc<str>>,
+    /// What is made of the certificate that a client has shown.
+    pub(super) client: RefCell<Option<ClientId>>,
     pub(super) via: Via,
     /// What they presented, to be judged again after a reload.
     pub(super) chain: Vec<CertificateDer<'static>>,
@@ -85,6 +88,7 @@ pub(super) struct Arrival {
     /// For the log.
     pub(super) number: u64,
     pub(super) identity: Identity,
+    pub(super) client: Option<ClientId>,
     pub(super) via: Via,
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
@@ -120,6 +124,7 @@ impl Link {
         let Arrival {
             number,
             identity,
+            client,
             via,
             chain,
             shown,
@@ -144,6 +149,7 @@ impl Link {
                 asked: 0,
             }),
             peer,
+            client: RefCell::new(client),
             via,
             chain,
             shown,

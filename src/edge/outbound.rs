@@ -230,6 +230,7 @@ impl Shard {
         let arrival = Arrival {
             number,
             identity: Identity::Peer(dialled.identity),
+            client: None,
             via: Via::Dialled,
             chain: chain.to_vec(),
             shown: dialled.shown,

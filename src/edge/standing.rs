@@ -1,15 +1,16 @@
 //! Whether a live connection may stay under a generation: one rule for judging again after a change and for `plan`.
-use crate::topology::Accept;
-use crate::topology::Direction;
-use crate::trust::{Decision, Generation, PeerId, Presented, Reason, decide};
+use crate::topology::{Direction, Listener};
+use crate::trust::{
+    Admitted, ClientId, Decision, Generation, PeerId, Presented, Reason, decide, decide_inbound,
+};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::Arc;
 
 /// How a connection came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Through a listener that accepts these by now; `None`: the topology has no such listener any more.
-    Listener(Option<Accept>),
+#[derive(Clone, Copy, Debug)]
+pub enum Way<'a> {
+    /// Through a listener, as it is by now; `None`: the topology has no such listener any more.
+    Listener(Option<&'a Listener>),
     /// We dialled.
     Dialled,
 }
@@ -18,7 +19,7 @@ pub enum Way {
 #[derive(Clone, Copy, Debug)]
 pub struct Held<'a> {
     /// How it came to be.
-    pub way: Way,
+    pub way: Way<'a>,
     /// FQDN of the peer that it was accepted for; `None`: a client.
     pub peer: Option<&'a str>,
     /// What they presented.
@@ -30,8 +31,8 @@ pub struct Held<'a> {
 /// What becomes of it.
 #[derive(Clone, Debug)]
 pub enum Standing {
-    /// A client goes on.
-    Client,
+    /// A client goes on; with what is made of the certificate that it has shown, if it has.
+    Client(Option<ClientId>),
     /// A peer goes on.
     Peer(PeerId),
     /// It may not stay, for this reason code; with the decision that is about somebody else or refuses, if there is one.
@@ -42,18 +43,15 @@ impl Held<'_> {
     /// Judges it by `generation` at the time `at`.
     pub fn standing(&self, generation: &Generation, at: UnixTime) -> Standing {
         let topology = generation.topology();
-        let accept = match self.way {
+        let listener = match self.way {
             Way::Listener(None) => return Standing::Lost("listener_removed", None),
-            Way::Listener(accept) => accept,
+            Way::Listener(Some(listener)) => Some(listener),
             Way::Dialled => None,
         };
         let Some(fqdn) = self.peer else {
-            return match accept {
-                Some(accept) if accept.clients() => Standing::Client,
-                Some(_) | None => Standing::Lost("client_not_accepted", None),
-            };
+            return self.clients_standing(listener, generation, at);
         };
-        if accept.is_some_and(|a| !a.peers()) {
+        if listener.is_some_and(|l| !l.accept.peers()) {
             return Standing::Lost("peer_not_accepted", None);
         }
         let (direction, expected) = match self.way {
@@ -85,5 +83,32 @@ impl Held<'_> {
             }
         }
         Standing::Peer(identity)
+    }
+
+    /// What becomes of a client: without a certificate the listener alone says, with one the decision.
+    fn clients_standing(
+        &self,
+        listener: Option<&Listener>,
+        generation: &Generation,
+        at: UnixTime,
+    ) -> Standing {
+        let Some(listener) = listener.filter(|l| l.accept.clients()) else {
+            return Standing::Lost("client_not_accepted", None);
+        };
+        if self.chain.is_empty() {
+            return if listener.client_certificates.are_required() {
+                Standing::Lost(Reason::NoCertificate.code(), None)
+            } else {
+                Standing::Client(None)
+            };
+        }
+        match decide_inbound(self.chain, listener, generation, at) {
+            Ok(Admitted::Client(client)) => Standing::Client(Some(client)),
+            // It was a client's, and would be a server's now: what runs on it was the client's.
+            Ok(Admitted::Peer(peer)) => {
+                Standing::Lost("identity_changed", Some(Arc::clone(peer.decision())))
+            }
+            Err(decision) => Standing::Lost(decision.reason.code(), Some(decision)),
+        }
     }
 }

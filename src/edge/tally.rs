@@ -2,6 +2,7 @@
 //! kind the first few are told one by one, the rest is counted, and the events and counts together give the exact number.
 use super::clock;
 use crate::observe::{Event, Log};
+use crate::trust::Verdict;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -73,7 +74,11 @@ impl Kind {
                 via,
                 ..
             } => (*direction, *reason, via, None),
-            Event::HandshakeAccepted { decision: None, .. } => {
+            Event::HandshakeAccepted { decision, .. }
+                if decision
+                    .as_ref()
+                    .is_none_or(|d| d.verdict == Verdict::Client) =>
+            {
                 return Some(Self::client(event, None));
             }
             Event::ConnectionClosed {

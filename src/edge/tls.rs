@@ -2,7 +2,7 @@
 use super::{EdgeError, clock};
 use crate::observe::Shown;
 use crate::topology::{
-    Accept, CertificateFacts, Identity, IdentityRef, KeyPair, PeerRef, Staple, Topology, Window,
+    CertificateFacts, Identity, IdentityRef, KeyPair, Listener, PeerRef, Staple, Topology, Window,
 };
 use crate::trust::{Generation, InboundVerifier, OutboundVerifier, SeenChains, fingerprint};
 use rustls::client::Resumption;
@@ -34,7 +34,8 @@ pub(super) struct TlsConfigs {
 pub(super) struct ListenerTls {
     pub(super) config: Arc<ServerConfig>,
     pub(super) verifier: Arc<InboundVerifier>,
-    pub(super) accept: Accept,
+    /// As the topology has it.
+    pub(super) listener: Listener,
     resolver: Arc<SniResolver>,
 }
 
@@ -109,8 +110,7 @@ impl TlsConfigs {
                 let Some(listener) = topology.listeners().iter().find(|l| l.name == *name) else {
                     return Ok(None);
                 };
-                let verifier =
-                    InboundVerifier::noting(generation, listener.accept, Arc::clone(seen));
+                let verifier = InboundVerifier::new(generation, listener, Arc::clone(seen));
                 let resolver = Arc::new(SniResolver::new(
                     topology,
                     listener.identity,
@@ -131,7 +131,7 @@ impl TlsConfigs {
                 Ok(Some(ListenerTls {
                     config: Arc::new(config),
                     verifier,
-                    accept: listener.accept,
+                    listener: listener.clone(),
                     resolver,
                 }))
             })

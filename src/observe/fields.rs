@@ -1,6 +1,6 @@
 //! The fields of an event: name and value, in the order in which they are written.
 use super::Event;
-use crate::trust::{Decision, MatchedKind, Verdict};
+use crate::trust::{Decision, MatchedKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -439,7 +439,7 @@ impl Event {
 fn decision(decision: &Decision, take: &mut Take<'_>) {
     use Value::{List, Text};
     take("decision", Text(&decision.id));
-    take("verdict", Text(verdict(decision.verdict)));
+    take("verdict", Text(decision.verdict.word()));
     text(take, "peer", decision.peer_fqdn.as_deref());
     if let Some((name, kind)) = &decision.matched {
         take("matched", Text(name));
@@ -468,13 +468,6 @@ fn ends(take: &mut Take<'_>, direction: &str, remote: SocketAddr, via: &str, sni
     take("remote", Value::Address(remote));
     take("via", Value::Text(via));
     text(take, "sni", sni);
-}
-
-fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Accept => "accept",
-        Verdict::Refuse => "refuse",
-    }
 }
 
 fn matched_kind(kind: MatchedKind) -> &'static str {

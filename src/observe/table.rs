@@ -104,7 +104,7 @@ pub static FIELDS: &[Field] = &[
     field_of("of", Text, "the event that each of them would have been"),
     field_of("count", Number, "how many"),
     field_of("decision", Text, "the trust decision's id: same chain, direction and generation, same id"),
-    field_of("verdict", Text, "the trust decision: `accept` or `refuse`"),
+    field_of("verdict", Text, "the trust decision: `accept` (a peer), `client` or `refuse`"),
     field_of("peer", Text, "the peer's FQDN in the topology; missing for a client"),
     field_of("matched", Text, "the presented name that matched the peer"),
     detail_of("matched_kind", Text, "where it stood: `sip_uri`, `dns`, `wildcard` or `common_name`"),
@@ -205,7 +205,7 @@ static TOKEN_KEY_RANDOM: Row = row("token_key_random", Level::WARN,
 static WARNING: Row = row("warning", Level::WARN, "something works but will surprise", &["code", "what"]);
 #[rustfmt::skip]
 static HANDSHAKE_ACCEPTED: Row = row("handshake_accepted", Level::INFO,
-    "a connection may be used; the fields from `reason` on are there for a peer, not for a client",
+    "a connection may be used; the fields from `reason` on are there for a peer, and for a client that has shown a certificate",
     &["direction", "connection", "remote", "via", "sni?", "version", "cipher", "group", "took_us", "reason?",
       "decision?", "verdict?", "peer?", "matched?", "matched_kind?", "names?", "subjects?", "fingerprints?", "trust?",
       "anchor?", "crl?", "crl_age_s?", "purpose?", "valid_until?", "generation?", "line?"]);

@@ -54,6 +54,7 @@ fn decision(text: &str, full: bool) -> Arc<Decision> {
         valid_until: full.then_some(u64::MAX),
         generation: u64::MAX,
         line: full.then_some(u32::MAX),
+        listener: None,
     })
 }
 

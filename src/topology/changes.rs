@@ -256,6 +256,22 @@ fn listener(
     };
     lists(&mut parts, "sni", &sni(before, old), &sni(after, new));
     differs(&mut parts, "accept", old.accept, new.accept);
+    differ(
+        &mut parts,
+        "client_certificates",
+        &old.client_certificates.word(),
+        &new.client_certificates.word(),
+    );
+    let trust = |t: &Topology, l: &Listener| -> Vec<String> {
+        let sets = l.client_certificates.trust().iter();
+        sets.map(|r| t.trust(*r).name.clone()).collect()
+    };
+    lists(
+        &mut parts,
+        "client_trust",
+        &trust(before, old),
+        &trust(after, new),
+    );
     parts
 }
 

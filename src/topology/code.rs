@@ -62,6 +62,8 @@ codes! {
     CertificateExpired Fault "certificate_expired" "A certificate of ours is past its validity.";
     CertificateNotYetValid Fault "certificate_not_yet_valid" "A certificate of ours is not valid yet.";
     IdentityWithoutFqdn Fault "identity_without_fqdn" "No identity of a listener carries the node's FQDN.";
+    NoClientsHere Fault "no_clients_here" "A listener that accepts no clients and says what their certificates mean.";
+    ClientTrustUnused Fault "client_trust_unused" "A client_trust at a listener that requires no certificates of clients.";
     CrlRequired Fault "crl_required" "Revocation is required but the trust set has no CRL.";
     PeerIsNode Fault "peer_is_node" "A peer has the name of this node.";
     PeerWithoutDomains Fault "peer_without_domains" "A federated peer without domains.";
@@ -81,7 +83,7 @@ codes! {
     CrlsUnused Warning "crls_unused" "CRLs are named but revocation is off.";
     WindowOver Warning "window_over" "An identity, peer or trust set that counts as absent since its not_after.";
     StageObserved Warning "stage_observed" "A peer whose pins and stricter policies are only observed.";
-    TrustUnused Warning "trust_unused" "No peer names this trust set.";
+    TrustUnused Warning "trust_unused" "No peer and no listener names this trust set.";
     ClientPurposeMissing Warning "client_purpose_missing" "Our certificate may not act as a client.";
     ServerPurposeMissing Warning "server_purpose_missing" "Our certificate may not act as a server.";
     FqdnHiddenByUri Warning "fqdn_hidden_by_uri" "Our certificate has sip URIs, and the FQDN is not among them.";

@@ -1,4 +1,5 @@
 //! `[[listener]]`: where sipward listens, for whom, and which identity it shows.
+use super::client_certificates;
 use super::code::Code;
 use super::context::{Context, Names};
 use super::raw::{RawAccept, RawListener, Text};
@@ -12,7 +13,7 @@ pub(super) const SIPS_PORT: u16 = 5061;
 /// Resolves every listener.
 pub(super) fn load_all(
     raws: &[toml::Spanned<RawListener>],
-    identities: &Names,
+    (identities, trusts): (&Names, &Names),
     loaded: &[Option<Identity>],
     fqdn: Option<&DnsName>,
     context: &mut Context<'_, '_>,
@@ -26,7 +27,13 @@ pub(super) fn load_all(
         .iter()
         .map(|raw| {
             let line = context.line(raw);
-            let listener = load(raw.get_ref(), line, identities, loaded.len(), context)?;
+            let listener = load(
+                raw.get_ref(),
+                line,
+                (identities, trusts),
+                loaded.len(),
+                context,
+            )?;
             check_names(&listener, loaded, fqdn, context);
             Some(listener)
         })
@@ -38,7 +45,7 @@ pub(super) fn load_all(
 fn load(
     raw: &RawListener,
     line: u32,
-    identities: &Names,
+    (identities, trusts): (&Names, &Names),
     count: usize,
     context: &mut Context<'_, '_>,
 ) -> Option<Listener> {
@@ -54,12 +61,14 @@ fn load(
         None => Accept::Both,
         Some(list) => accept(list, &place, context)?,
     };
+    let client_certificates = client_certificates::load(raw, line, accept, trusts, &place, context);
     Some(Listener {
         name,
         address: address?,
         identity: IdentityRef(identity?),
         sni: sni?,
         accept,
+        client_certificates: client_certificates?,
         line,
     })
 }

@@ -9,6 +9,7 @@ mod armour;
 mod boundary;
 mod certificate;
 mod changes;
+mod client_certificates;
 mod code;
 mod context;
 mod crl;

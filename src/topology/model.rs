@@ -209,7 +209,7 @@ impl TrustSet {
 /// Who may come in through a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accept {
-    /// Connections without a certificate only.
+    /// Clients only.
     Clients,
     /// Listed servers only.
     Peers,
@@ -218,13 +218,46 @@ pub enum Accept {
 }
 
 impl Accept {
-    /// Whether a connection without a certificate may stay.
+    /// Whether clients may stay.
     pub fn clients(self) -> bool {
         matches!(self, Self::Clients | Self::Both)
     }
     /// Whether a peer may stay.
     pub fn peers(self) -> bool {
         matches!(self, Self::Peers | Self::Both)
+    }
+}
+
+/// `[[listener]] client_certificates`: what a certificate means there that speaks for no peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Whoever shows one is refused.
+    Refuse,
+    /// It is passed over if it has to do with nobody that the topology names; else it is refused.
+    Ignore,
+    /// Clients must show one that these sets vouch for.
+    Require(Vec<TrustRef>),
+}
+
+impl ClientCertificates {
+    /// The word in the topology file.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Ignore => "ignore",
+            Self::Require(_) => "require",
+        }
+    }
+    /// The sets that may vouch for clients.
+    pub fn trust(&self) -> &[TrustRef] {
+        match self {
+            Self::Refuse | Self::Ignore => &[],
+            Self::Require(sets) => sets,
+        }
+    }
+    /// Whether a client must show a certificate.
+    pub fn are_required(&self) -> bool {
+        matches!(self, Self::Require(_))
     }
 }
 
@@ -241,8 +274,21 @@ pub struct Listener {
     pub sni: Vec<IdentityRef>,
     /// Who may come in.
     pub accept: Accept,
+    /// What a certificate means that speaks for no peer.
+    pub client_certificates: ClientCertificates,
     /// Line in the file, from 1.
     pub line: u32,
+}
+
+impl Listener {
+    /// Whether a connection without a certificate may stay.
+    pub fn takes_clients_without_certificate(&self) -> bool {
+        self.accept.clients() && !self.client_certificates.are_required()
+    }
+    /// Whether the other side is asked for a certificate.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.accept.peers() || self.client_certificates.are_required()
+    }
 }
 
 /// Which way a connection was made.

@@ -1,6 +1,7 @@
 //! What a loaded topology knows of its next hops: peers, how they are found and judged, and the pools that they form.
 use super::{
-    DnsName, Domain, FieldTrust, IdentityRef, PeerBoundary, PeerRef, Pin, TrustRef, Window,
+    DnsName, Domain, FieldTrust, IdentityRef, Listener, PeerBoundary, PeerRef, Pin, TrustRef,
+    Window,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -146,6 +147,18 @@ impl Peer {
             boundary,
             trust: sorted(&self.trust),
             domains: sorted(&self.domains),
+        }
+    }
+
+    /// What a certificate is held against that a listener requires of clients: these sets, and no name.
+    pub(crate) fn clients_of(listener: &Listener, trust: Vec<TrustRef>) -> Self {
+        let shown = format!("the clients of listener {}", listener.name);
+        Self {
+            trust,
+            purpose: PurposePolicy::Strict,
+            line: listener.line,
+            // For explanations only: it can be no host name, so nothing else takes it for one.
+            ..Self::named(DnsName(shown.into()), listener.identity)
         }
     }
 

@@ -82,6 +82,8 @@ pub(super) struct RawListener {
     pub(super) identity: Option<Text>,
     pub(super) sni: Option<Vec<Text>>,
     pub(super) accept: Option<Spanned<Vec<RawAccept>>>,
+    pub(super) client_certificates: Option<Spanned<RawClientCertificates>>,
+    pub(super) client_trust: Option<Spanned<Vec<Text>>>,
 }
 
 /// A word of `accept`.
@@ -91,6 +93,17 @@ pub(super) enum RawAccept {
     Client,
     /// Listed servers.
     Peer,
+}
+
+/// A word of `client_certificates`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawClientCertificates {
+    /// Refused.
+    Refuse,
+    /// Passed over, if it has to do with nobody that the topology names.
+    Ignore,
+    /// Needed, from `client_trust`.
+    Require,
 }
 
 #[derive(Deserialize)]

@@ -4,8 +4,8 @@ use super::context::{Context, Names};
 use super::dns;
 use super::raw::{Raw, RawNode, RawPeer, Text};
 use super::{
-    Accept, DnsName, Domain, LogFormat, LogRequests, LogSettings, Node, Peer, PeerIndex, PeerKind,
-    Scheduling, Topology, TrustSet, above,
+    Accept, DnsName, Domain, Listener, LogFormat, LogRequests, LogSettings, Node, Peer, PeerIndex,
+    PeerKind, Scheduling, Topology, TrustSet, above,
 };
 use super::{
     admin, boundary, expectation, identity, limits, listener, peer, pool, succession, tokens,
@@ -43,7 +43,13 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
     let trusts = each(&raw.trust, context, trust_set::load);
 
     let fqdn = node.as_ref().map(|node| &node.fqdn);
-    let listeners = listener::load_all(&raw.listener, &identity_names, &identities, fqdn, context);
+    let listeners = listener::load_all(
+        &raw.listener,
+        (&identity_names, &trust_names),
+        &identities,
+        fqdn,
+        context,
+    );
 
     let boundary = boundary::load(raw.boundary.as_ref(), node.as_ref(), context);
     let (fqdns, peer_names) = peer_names(&raw.peer, context);
@@ -70,7 +76,7 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
     let admin = admin::load(raw.admin.as_ref(), context);
     let limits = limits::read(raw.limits.as_ref(), context.source, context.found);
     let dns = dns::load(raw.dns.as_ref(), context);
-    check_trust_used(&trusts, &peers, context);
+    check_trust_used(&trusts, &peers, &listeners, context);
 
     let topology = Topology {
         path: context.source.path().to_owned(),
@@ -233,13 +239,16 @@ fn peer_names(
 fn check_trust_used(
     trusts: &[Option<TrustSet>],
     peers: &[Option<Peer>],
+    listeners: &[Option<Listener>],
     context: &mut Context<'_, '_>,
 ) {
-    if peers.iter().any(Option::is_none) {
+    if peers.iter().any(Option::is_none) || listeners.iter().any(Option::is_none) {
         return;
     }
-    let used = peers.iter().flatten().flat_map(|peer| peer.trust.iter());
-    let used: HashSet<usize> = used.map(|r| r.index()).collect();
+    let by_peers = peers.iter().flatten().flat_map(|peer| &peer.trust);
+    let by_listeners = listeners.iter().flatten();
+    let by_listeners = by_listeners.flat_map(|listener| listener.client_certificates.trust());
+    let used: HashSet<usize> = by_peers.chain(by_listeners).map(|r| r.index()).collect();
     for (position, trust) in trusts.iter().enumerate() {
         if let Some(trust) = trust
             && !used.contains(&position)
@@ -248,10 +257,10 @@ fn check_trust_used(
                 Code::TrustUnused,
                 trust.line,
                 format!(
-                    "trust \"{}\" is not named by any peer: it vouches for nobody",
+                    "trust \"{}\" is not named by any peer or listener: it vouches for nobody",
                     trust.name
                 ),
-                "name it in the `trust` of a peer, or take it out",
+                "name it in the `trust` of a peer or the `client_trust` of a listener, or take it out",
             );
         }
     }

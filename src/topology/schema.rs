@@ -1,5 +1,5 @@
 //! The sections and keys that a topology file may have, as data: the shape check and the docs' test follow it.
-use super::raw::{RawAccept, RawVerdict};
+use super::raw::{RawAccept, RawClientCertificates, RawVerdict};
 use super::{
     Direction, LogFormat, LogRequests, Lookup, NamePolicy, PeerKind, PurposePolicy,
     RevocationScope, Scheduling, Stage, Strategy,
@@ -134,6 +134,11 @@ const LISTENER: &[Key] = &[
     may("identity", Kind::Text),
     may("sni", Kind::Texts),
     may("accept", Kind::Words(RawAccept::WORDS)),
+    may(
+        "client_certificates",
+        Kind::Word(RawClientCertificates::WORDS),
+    ),
+    may("client_trust", Kind::Texts),
 ];
 
 const PEER: &[Key] = &[

@@ -404,6 +404,8 @@ const CASES: &[Case] = &[
     case(Code::DnsUnused, &[("fqdn = \"fe02.contoso.test\"", "dns = \"federation\"\nfqdn = \"fe02.contoso.test\"")], "dns", "no domains"),
     case(Code::PrioritiesUnused, &[(POOL_END, "priorities = { \"fe02.contoso.test\" = 2 }"), ("strategy = \"weighted\"", "strategy = \"call-id-hash\"")], "priorities", "its strategy is call-id-hash"),
     case(Code::PoolDrained, &[(POOL_END, "drain = [\"fe02.contoso.test\", \"fe01.contoso.test\"]")], "drain", "names every member"),
+    case(Code::NoClientsHere, &[("accept = [\"client\", \"peer\"]", "accept = [\"peer\"]\nclient_certificates = \"ignore\"")], "client_certificates = ", "accepts no clients"),
+    case(Code::ClientTrustUnused, &[("accept = [\"client\", \"peer\"]", "accept = [\"client\", \"peer\"]\nclient_trust = [\"fabrikam-ca\"]")], "client_trust = ", "requires no certificate"),
     case(Code::NoListenerForClients, &[("accept = [\"client\", \"peer\"]", "accept = [\"peer\"]"), ("[[peer]]\nfqdn = \"edge.fabrikam.test\"\nkind = \"federated\"\ndomains = [\"fabrikam.test\"]\ntrust = [\"fabrikam-ca\"]\n", "")], "", "no listener accepts clients"),
 ];
 

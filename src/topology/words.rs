@@ -1,5 +1,5 @@
 //! The words that stand for choices in the topology file: one table to read them, show them and suggest them.
-use super::raw::{RawAccept, RawVerdict};
+use super::raw::{RawAccept, RawClientCertificates, RawVerdict};
 use super::{
     Direction, LogFormat, LogRequests, Lookup, NamePolicy, PeerKind, PurposePolicy,
     RevocationScope, Scheduling, Stage, Strategy,
@@ -42,5 +42,6 @@ words! {
     LogFormat { Json = "json", Human = "human", Auto = "auto" }
     Direction { Inbound = "inbound", Outbound = "outbound" }
     RawAccept { Client = "client", Peer = "peer" }
+    RawClientCertificates { Refuse = "refuse", Ignore = "ignore", Require = "require" }
     RawVerdict { Accept = "accept", Refuse = "refuse" }
 }

@@ -3,7 +3,9 @@ use super::chain::{Chain, has_weak_key, subject_text};
 use super::names::{Match, PresentedNames};
 use super::trace::{Outcome, Trace};
 use super::{Generation, Reason, Refusal, narrate, path, pins, purpose, revocation, validity};
-use crate::topology::{Direction, DnsName, Peer, PeerRef, PurposePolicy, Stage};
+use crate::topology::{
+    Direction, DnsName, Listener, Peer, PeerRef, PurposePolicy, Stage, TrustRef,
+};
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::fmt::Write as _;
@@ -71,6 +73,8 @@ impl<'a> Presented<'a> {
 pub enum Verdict {
     /// The chain speaks for the peer.
     Accept,
+    /// It speaks for nobody, and makes the connection a client's ([`super::decide_inbound`]).
+    Client,
     /// It does not.
     Refuse,
 }
@@ -80,6 +84,7 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::Accept => "accept",
+            Self::Client => "client",
             Self::Refuse => "refuse",
         }
     }
@@ -138,6 +143,8 @@ pub struct Decision {
     pub generation: u64,
     /// The line of the topology that decided.
     pub line: Option<u32>,
+    /// The listener that it was presented to, if it was judged by that one's rule for clients.
+    pub listener: Option<Arc<str>>,
 }
 
 /// Proof that [`decide`] accepted a chain for a peer; it has no other maker.
@@ -161,6 +168,11 @@ impl PeerId {
     /// same, so that any of them may be the one that connected.
     pub fn also(&self) -> &[DnsName] {
         &self.also
+    }
+    /// The same, presented to a listener.
+    pub(super) fn at(mut self, listener: &str) -> Self {
+        Arc::make_mut(&mut self.decision).listener = Some(listener.into());
+        self
     }
 }
 
@@ -421,11 +433,32 @@ impl Judgement<'_> {
 }
 
 /// What an accepted path gives to the decision.
-struct Vouched {
-    anchor: (String, String),
-    crl: Option<(String, u64)>,
-    purpose: &'static str,
-    valid_until: Option<u64>,
+pub(super) struct Vouched {
+    pub(super) anchor: (String, String),
+    pub(super) crl: Option<(String, u64)>,
+    pub(super) purpose: &'static str,
+    pub(super) valid_until: Option<u64>,
+}
+
+/// Whether the sets vouch for a client: as for a peer of theirs, with the purpose of a client.
+pub(super) fn required(
+    chain: &Chain<'_>,
+    sets: &[TrustRef],
+    listener: &Listener,
+    generation: &Generation,
+    at: UnixTime,
+    trace: &Trace,
+) -> Result<Vouched, Refusal> {
+    let judgement = Judgement {
+        chain,
+        direction: Direction::Inbound,
+        generation,
+        at,
+        purposes: Purposes::Strict,
+        staple: None,
+    };
+    let clients = Peer::clients_of(listener, sets.to_vec());
+    judgement.of(&clients, MatchedKind::Dns, Rule::AsWritten, trace)
 }
 
 fn sound_keys(path: &path::Path<'_>) -> Result<(), Refusal> {
@@ -485,7 +518,14 @@ fn blank(presented: &Presented<'_>, direction: Direction, generation: &Generatio
         valid_until: None,
         generation: generation.number(),
         line: entry.map(|p| p.line),
+        listener: None,
     }
+}
+
+/// The decision with its id made anew.
+pub(super) fn resealed(mut decision: Decision, presented: &Presented<'_>) -> Decision {
+    seal(&mut decision, presented);
+    decision
 }
 
 /// Gives the decision its id, from what it depends on and what it says.

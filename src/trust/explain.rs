@@ -1,9 +1,10 @@
 //! The explanation of a decision: every step that [`super::decide`] took, and the smallest change that would turn it.
+use super::client_rule::{conclude_inbound, not_ours};
 use super::decision::conclude;
 use super::trace::{ExplainedStep, Outcome, Trace};
 use super::{Decision, Generation, Presented, supposition};
-use crate::topology::{Direction, show_moment};
-use rustls_pki_types::UnixTime;
+use crate::topology::{ClientCertificates, Direction, Listener, show_moment};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 /// Why a chain is accepted or refused, as data (serialises to JSON and back) and as text (`Display`: a tree).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// `accept` or `refuse`.
+    /// `accept`, `client` or `refuse`.
     pub verdict: String,
     /// The reason code.
     pub reason: String,
@@ -22,6 +23,9 @@ pub struct Explanation {
     pub detail: Option<String>,
     /// `inbound` or `outbound`.
     pub direction: String,
+    /// The listener that it is presented to, if its `client_certificates` was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
     /// FQDN of the peer entry, when one was found or dialled.
     pub peer: Option<String>,
     /// The time for which it was decided, RFC 3339.
@@ -49,6 +53,9 @@ pub struct SmallestChange {
     /// What has to be done elsewhere: a certificate, a CRL, a clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elsewhere: Option<String>,
+    /// What else would let it in, if it is not a server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub or: Option<String>,
     /// The reason code that was found with the edits in place: `accepted` when nothing else is needed.
     pub leads_to: String,
 }
@@ -63,18 +70,55 @@ pub fn explain(
     at: UnixTime,
 ) -> Explanation {
     let trace = Trace::on();
-    let outcome = conclude(presented, direction, generation, at, &trace);
-    let decision: Arc<Decision> = match outcome {
+    let decision = match conclude(presented, direction, generation, at, &trace) {
         Ok(peer) => Arc::clone(peer.decision()),
         Err(decision) => decision,
     };
-    let change = supposition::smallest_change(presented, &decision, generation, at);
+    told(presented, None, &decision, trace, generation, at)
+}
+
+/// As [`explain`], for a chain that is presented to a listener: what [`super::decide_inbound`] would do.
+pub fn explain_inbound(
+    chain: &[CertificateDer<'_>],
+    listener: &Listener,
+    generation: &Generation,
+    at: UnixTime,
+) -> Explanation {
+    let trace = Trace::on();
+    let decision = match conclude_inbound(chain, listener, generation, at, &trace) {
+        Ok(admitted) => Arc::clone(admitted.decision()),
+        Err(decision) => decision,
+    };
+    let presented = Presented::inbound(chain);
+    told(&presented, Some(listener), &decision, trace, generation, at)
+}
+
+fn told(
+    presented: &Presented<'_>,
+    listener: Option<&Listener>,
+    decision: &Decision,
+    trace: Trace,
+    generation: &Generation,
+    at: UnixTime,
+) -> Explanation {
+    let mut change = supposition::smallest_change(presented, decision, generation, at);
+    if let (Some(change), Some(listener)) = (&mut change, listener)
+        && listener.accept.clients()
+        && listener.client_certificates == ClientCertificates::Refuse
+        && not_ours(presented.chain, generation).is_ok()
+    {
+        change.or = Some(format!(
+            "if it is a client's: client_certificates = \"ignore\" at listener {} (line {})",
+            listener.name, listener.line
+        ));
+    }
     Explanation {
         verdict: decision.verdict.word().to_owned(),
         reason: decision.reason.code().to_owned(),
         sentence: decision.reason.sentence().to_owned(),
         detail: decision.detail.clone(),
-        direction: direction.word().to_owned(),
+        direction: decision.direction.word().to_owned(),
+        listener: listener.map(|listener| listener.name.clone()),
         peer: decision.peer_fqdn.clone(),
         at: show_moment(at.as_secs()),
         topology: generation.topology().path().display().to_string(),
@@ -87,9 +131,14 @@ pub fn explain(
 }
 
 impl Explanation {
-    /// Whether the chain is accepted.
+    /// Whether the chain is accepted as a peer's.
     pub fn is_accepted(&self) -> bool {
         self.verdict == super::Verdict::Accept.word()
+    }
+
+    /// Whether a connection with this chain comes to be, be it a client's.
+    pub fn is_let_in(&self) -> bool {
+        self.is_accepted() || self.verdict == super::Verdict::Client.word()
     }
 
     /// The explanation as JSON on one line.
@@ -102,7 +151,12 @@ impl Explanation {
 impl fmt::Display for Explanation {
     /// A tree of lines, the verdict first and last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let peer = self.peer.as_deref().unwrap_or("nobody listed");
+        let nobody = if self.verdict == super::Verdict::Client.word() {
+            "a client"
+        } else {
+            "nobody listed"
+        };
+        let peer = self.peer.as_deref().unwrap_or(nobody);
         let way = match self.direction.as_str() {
             "inbound" => "connecting to us",
             _ => "when we connect",
@@ -122,6 +176,7 @@ impl fmt::Display for Explanation {
             writeln!(f, "└─ smallest change")?;
             let mut lines: Vec<String> = change.edits.clone();
             lines.extend(change.elsewhere.clone());
+            lines.extend(change.or.clone());
             lines.push(match change.edits.len() {
                 0 => "not tried here: it is made outside this topology".to_owned(),
                 _ => format!("tried: leads to {}", change.leads_to),

@@ -5,6 +5,7 @@ pub use refresh::{Read, Refreshed};
 
 use super::admission::{RefusedCrl, Unfit, admit};
 use super::anchors::{Anchors, prepare};
+use super::known::Known;
 use super::own_staple::{self, weigh};
 use super::set_notes::{note_of, told, worth};
 use super::{Presented, Reason, decide};
@@ -15,7 +16,7 @@ use crate::topology::{
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One immutable loaded topology with what [`super::decide`] needs of it.
 pub struct Generation {
@@ -26,6 +27,8 @@ pub struct Generation {
     by_name: Vec<TrustRef>,
     notes: Vec<Fault>,
     refused: Vec<RefusedCrl>,
+    /// Made when it is needed first.
+    known: OnceLock<Known>,
 }
 
 #[derive(Clone)]
@@ -58,6 +61,8 @@ impl Generation {
         let generation = Self::prepare_after(previous, number, topology, at)?;
         let faults = generation.unmet_expectations(at);
         if faults.is_empty() {
+            // Not in the first handshake that asks.
+            generation.known();
             Ok(generation)
         } else {
             Err(faults)
@@ -145,6 +150,7 @@ impl Generation {
             by_name,
             notes,
             refused,
+            known: OnceLock::new(),
         })
     }
 
@@ -165,7 +171,13 @@ impl Generation {
             by_name: self.by_name.clone(),
             notes: Vec::new(),
             refused: Vec::new(),
+            known: OnceLock::new(),
         }
+    }
+
+    /// Whom the topology names.
+    pub(super) fn known(&self) -> &Known {
+        self.known.get_or_init(|| Known::of(&self.topology))
     }
 
     /// The first time after `after` at which a verdict may turn although no file does: a CRL goes stale under its set's

@@ -211,6 +211,11 @@ reasons! {
         "a CA on the path may not issue for a name in the certificate",
         "have the certificate issued by a CA whose name constraints permit its names",
         "openssl x509 -in CA -noout -ext nameConstraints against the names of the certificate";
+    ClientCertificateUntrusted, "client_certificate_untrusted", Path, UnknownIssuer, "RFC 5280 §6.1",
+        "certificate not acceptable",
+        "clients must show a certificate here, and no trust set of `client_trust` vouches for this one",
+        "give the client a certificate of a CA in client_trust, or add its CA there; for a server, add a [[peer]]",
+        "the event's `subjects` and `detail` against the anchors of the sets in client_trust; explain shows each";
     Expired, "expired", Validity, Expired, "RFC 5280 §4.1.2.5",
         "certificate not valid now",
         "a certificate on the path is past its notAfter",
@@ -296,6 +301,16 @@ reasons! {
         "the chain is good, but none of its keys is among the peer's pins",
         "if the partner has changed its key and says so, add the new pin; otherwise this is an attack or a mix-up",
         "openssl x509 -in CERTIFICATE -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64";
+    ClientCertificateIgnored, "client_certificate_ignored", Done, ApplicationVerificationFailure, "RFC 8446 §4.4.2",
+        "accepted",
+        "the certificate has to do with nobody that the topology names: it is passed over, and the connection is a client's",
+        "nothing, if that is a phone with a certificate of its maker; for a server, add a [[peer]]; to keep such certificates out, set client_certificates = \"refuse\" at the listener",
+        "the event's `subjects`: whose certificate it is; client_certificates of the [[listener]]";
+    ClientCertificateTrusted, "client_certificate_trusted", Done, ApplicationVerificationFailure, "RFC 8446 §4.4.2",
+        "accepted",
+        "a trust set of the listener's client_trust vouches for the certificate: the connection is a client's, and nothing more",
+        "nothing",
+        "explain shows what it rests on";
     Accepted, "accepted", Done, ApplicationVerificationFailure, "RFC 5922 §7",
         "accepted",
         "the chain speaks for the peer",
@@ -311,7 +326,7 @@ impl Reason {
 
     /// The TLS alert that ends the handshake; `None` when it does not end.
     pub fn alert(self) -> Option<AlertDescription> {
-        if self == Self::Accepted {
+        if self.step() == Step::Done {
             return None;
         }
         if self == Self::NoCertificate {
@@ -390,7 +405,7 @@ mod tests {
     fn a_stranger_learns_less_than_the_log() {
         for reason in Reason::ALL {
             assert!(reason.public().len() < 40);
-            assert!(*reason == Reason::Accepted || reason.public() != reason.sentence());
+            assert!(reason.step() == Step::Done || reason.public() != reason.sentence());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The chains that were presented lately, accepted and refused, with what was decided about them: bounded, one entry for
 //! each decision.
 use super::{Decision, Generation, Presented, Verdict};
-use crate::topology::Direction;
+use crate::topology::{Direction, Listener, Topology};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -48,7 +48,13 @@ impl SeenChain {
         Presented::again(&self.chain, peer, self.decision.direction, generation)
     }
 
-    /// Who was accepted with it; `None`: it was refused.
+    /// The listener of a topology that it would be presented to again, if it was presented to one.
+    pub fn listener_in<'t>(&self, topology: &'t Topology) -> Option<&'t Listener> {
+        let name = self.decision.listener.as_deref()?;
+        topology.listeners().iter().find(|l| l.name == name)
+    }
+
+    /// Who was accepted with it; `None`: no peer.
     pub fn accepted(&self) -> Option<Shown<'_>> {
         let fqdn = self.decision.peer_fqdn.as_deref();
         let accepted = self.decision.verdict == Verdict::Accept;
@@ -85,6 +91,8 @@ pub struct SeenChains {
 #[derive(Debug, Default)]
 struct Shelves {
     accepted: Shelf,
+    /// Clients' certificates: many phones of one maker must not push out what was refused.
+    clients: Shelf,
     refused: Shelf,
 }
 
@@ -107,6 +115,7 @@ impl SeenChains {
         let mut shelves = self.lock();
         let (shelf, bound) = match decision.verdict {
             Verdict::Accept => (&mut shelves.accepted, ACCEPTED),
+            Verdict::Client => (&mut shelves.clients, REFUSED),
             Verdict::Refuse => (&mut shelves.refused, REFUSED),
         };
         shelf.note(decision, chain, at.as_secs(), bound);
@@ -116,13 +125,15 @@ impl SeenChains {
     pub fn find(&self, decision: &str) -> Option<SeenChain> {
         let shelves = self.lock();
         let find = |shelf: &Shelf| shelf.by_id.get(decision).map(|(_, seen)| seen.clone());
-        find(&shelves.accepted).or_else(|| find(&shelves.refused))
+        [&shelves.accepted, &shelves.clients, &shelves.refused]
+            .into_iter()
+            .find_map(find)
     }
 
-    /// All of them, the accepted first, of each verdict the latest first.
+    /// All of them, the accepted first, then those of clients, of each verdict the latest first.
     pub fn all(&self) -> Vec<SeenChain> {
         let shelves = self.lock();
-        [&shelves.accepted, &shelves.refused]
+        [&shelves.accepted, &shelves.clients, &shelves.refused]
             .into_iter()
             .flat_map(|shelf| {
                 let ids = shelf.by_age.values().rev();

@@ -1,7 +1,7 @@
 //! The smallest change that would turn a refusal: edits of the topology are supposed, and judged by the same decision.
 use super::chain::{Chain, subject_text};
 use super::explain::SmallestChange;
-use super::{Decision, Generation, Presented, Reason, decide, narrate, path, pins};
+use super::{Decision, Generation, Presented, Reason, Verdict, decide, narrate, path, pins};
 use crate::topology::{
     DnsName, IdentityRef, NamePolicy, Peer, PeerKind, Pin, PurposePolicy, TrustRef, Window,
     show_moment,
@@ -25,7 +25,7 @@ pub(super) fn smallest_change(
     generation: &Generation,
     at: UnixTime,
 ) -> Option<SmallestChange> {
-    if decision.reason == Reason::Accepted {
+    if decision.verdict != Verdict::Refuse {
         return None;
     }
     let mut edits = Vec::new();
@@ -52,6 +52,7 @@ pub(super) fn smallest_change(
     Some(SmallestChange {
         edits,
         elsewhere,
+        or: None,
         leads_to: now.reason.code().to_owned(),
     })
 }

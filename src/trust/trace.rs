@@ -19,7 +19,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExplainedStep {
     /// What was looked at: `chain`, `certificate`, `names`, `name`, `topology`, `peer`, `path`, `trust`, `issuer`,
-    /// `anchor`, `key`, `validity`, `revocation`, `crl`, `purpose`, `pin`, `stage` or `verdict`.
+    /// `anchor`, `key`, `validity`, `revocation`, `crl`, `purpose`, `pin`, `stage`, `client` or `verdict`.
     pub step: String,
     /// How it came out.
     pub outcome: Outcome,

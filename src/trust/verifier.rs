@@ -1,6 +1,9 @@
 //! The rustls verifiers: they hand what was presented to [`super::decide`] and keep its decision.
-use super::{Decision, Generation, PeerId, Presented, SeenChains, decide};
-use crate::topology::{Accept, Direction, PeerRef};
+use super::possession::{self, Handshake};
+use super::{
+    Admitted, Decision, Generation, PeerId, Presented, SeenChains, decide, decide_inbound,
+};
+use crate::topology::{Direction, Listener, PeerRef};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -8,14 +11,13 @@ use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-
-/// What a verifier was told: the peer, or the refusal.
-type Outcome = Result<PeerId, Arc<Decision>>;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// An accepted chain whose owner has yet to sign with its key.
 #[derive(Debug)]
 struct Unproven {
-    decision: Arc<Decision>,
+    passed: Admitted,
     chain: Vec<CertificateDer<'static>>,
     at: UnixTime,
 }
@@ -23,13 +25,13 @@ struct Unproven {
 /// Handshakes of one verifier between certificate and signature, which mostly come in one flight.
 const MOST_UNPROVEN: usize = 64;
 
-/// What both verifiers do: ask, keep the answer, and check the handshake's signature.
+/// What both verifiers do: ask who may pass (`P`), keep the answer, and check the handshake's signature.
 #[derive(Debug)]
-struct Asking {
+struct Asking<P> {
     /// Not held: the TLS library keeps a verifier for as long as a connection lives, and a generation that no longer
     /// serves shall go. Whoever shakes hands holds it meanwhile.
     generation: Weak<Generation>,
-    outcome: Mutex<Option<Outcome>>,
+    outcome: Mutex<Option<Result<P, Arc<Decision>>>>,
     seen: Arc<SeenChains>,
     /// Accepted, and the key not yet proven.
     unproven: Mutex<VecDeque<Unproven>>,
@@ -37,7 +39,7 @@ struct Asking {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Asking {
+impl<P: Clone + Into<Admitted>> Asking<P> {
     fn new(generation: &Arc<Generation>, seen: Arc<SeenChains>) -> Self {
         Self {
             seen,
@@ -49,33 +51,26 @@ impl Asking {
         }
     }
 
+    /// `decide` judges the chain by the generation.
     fn ask(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        direction: Direction,
-        expected: Option<PeerRef>,
-        staple: &[u8],
         now: UnixTime,
+        decide: impl FnOnce(&[CertificateDer<'_>], &Generation) -> Result<P, Arc<Decision>>,
     ) -> Result<(), rustls::Error> {
         let chain: Vec<CertificateDer<'_>> = std::iter::once(end_entity)
             .chain(intermediates)
             .map(|certificate| CertificateDer::from(certificate.as_ref()))
             .collect();
-        let presented = Presented {
-            chain: &chain,
-            expected,
-            staple: None,
-        }
-        .with_staple(staple);
         let Some(generation) = self.generation.upgrade() else {
             // A handshake that outlived its generation is begun anew by whoever wants it.
             return Err(rustls::Error::General("the generation is gone".to_owned()));
         };
-        let outcome = decide(&presented, direction, &generation, now);
+        let outcome = decide(&chain, &generation);
         let answer = match &outcome {
-            Ok(peer) => {
-                self.await_proof(peer.decision(), &chain, now);
+            Ok(passed) => {
+                self.await_proof(passed.clone().into(), &chain, now);
                 Ok(())
             }
             Err(decision) => {
@@ -90,23 +85,25 @@ impl Asking {
 
     /// Keeps an accepted chain until its owner has signed: certificates are public, and who shows a peer's without the
     /// key has not been seen as that peer.
-    fn await_proof(&self, decision: &Arc<Decision>, chain: &[CertificateDer<'_>], at: UnixTime) {
+    fn await_proof(&self, passed: Admitted, chain: &[CertificateDer<'_>], at: UnixTime) {
         let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
         if unproven.len() == MOST_UNPROVEN {
             unproven.pop_front();
         }
         unproven.push_back(Unproven {
-            decision: Arc::clone(decision),
+            passed,
             chain: chain.iter().map(|c| c.clone().into_owned()).collect(),
             at,
         });
     }
 
-    /// The signature was checked.
-    fn proved(
+    /// Checks the signature of who has shown the leaf.
+    fn prove(
         &self,
+        handshake: Handshake,
+        message: &[u8],
         leaf: &CertificateDer<'_>,
-        signature: Result<HandshakeSignatureValid, rustls::Error>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
         let found = unproven
@@ -114,17 +111,29 @@ impl Asking {
             .position(|one| one.chain.first() == Some(leaf))
             .and_then(|at| unproven.remove(at));
         drop(unproven);
+        let is_passed_over = matches!(
+            &found,
+            Some(Unproven { passed: Admitted::Client(client), .. }) if client.is_passed_over()
+        );
+        let signature = if is_passed_over {
+            possession::check(handshake, message, leaf, signed, &self.algorithms)
+        } else {
+            match handshake {
+                Handshake::Tls12 => verify_tls12_signature(message, leaf, signed, &self.algorithms),
+                Handshake::Tls13 => verify_tls13_signature(message, leaf, signed, &self.algorithms),
+            }
+        };
         if let (Some(one), Ok(_)) = (found, &signature) {
-            self.seen.note(&one.decision, &one.chain, one.at);
+            self.seen.note(one.passed.decision(), &one.chain, one.at);
         }
         signature
     }
 
-    fn take(&self) -> Option<Outcome> {
+    fn take(&self) -> Option<Result<P, Arc<Decision>>> {
         self.lock().take()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Outcome>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Result<P, Arc<Decision>>>> {
         // The cell holds a whole value at any time, so a panic elsewhere leaves nothing half done.
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,46 +145,43 @@ impl Asking {
 /// certificate was presented; a presented one that is refused ends the handshake.
 #[derive(Debug)]
 pub struct InboundVerifier {
-    asking: Asking,
-    accept: Accept,
+    asking: Asking<Admitted>,
+    listener: Listener,
+    /// The CAs of all that may come in, where they are told.
+    hints: Vec<DistinguishedName>,
 }
 
 impl InboundVerifier {
-    /// For a listener that accepts these kinds of connection. The caller holds the generation while it shakes hands.
-    pub fn new(generation: Arc<Generation>, accept: Accept) -> Arc<Self> {
-        Self::noting(&generation, accept, Arc::default())
-    }
-
-    /// As [`Self::new`]; what is presented is noted in `seen`.
-    pub fn noting(
+    /// For a listener of `generation`, which the caller holds while it shakes hands. What is presented is noted in `seen`.
+    pub fn new(
         generation: &Arc<Generation>,
-        accept: Accept,
+        listener: &Listener,
         seen: Arc<SeenChains>,
     ) -> Arc<Self> {
         Arc::new(Self {
             asking: Asking::new(generation, seen),
-            accept,
+            listener: listener.clone(),
+            hints: hints(generation, listener),
         })
     }
 
     /// The last handshake's outcome; `None` when no certificate was presented (or it was taken already).
-    pub fn take(&self) -> Option<Result<PeerId, Arc<Decision>>> {
+    pub fn take(&self) -> Option<Result<Admitted, Arc<Decision>>> {
         self.asking.take()
     }
 }
 
 impl ClientCertVerifier for InboundVerifier {
     fn offer_client_auth(&self) -> bool {
-        self.accept.peers()
+        self.listener.asks_for_certificates()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        !self.accept.clients()
+        !self.listener.takes_clients_without_certificate()
     }
 
-    /// None: a stranger need not learn whose CAs we trust.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        &self.hints
     }
 
     fn verify_client_cert(
@@ -185,14 +191,9 @@ impl ClientCertVerifier for InboundVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         self.asking
-            .ask(
-                end_entity,
-                intermediates,
-                Direction::Inbound,
-                None,
-                &[],
-                now,
-            )
+            .ask(end_entity, intermediates, now, |chain, generation| {
+                decide_inbound(chain, &self.listener, generation, now)
+            })
             .map(|()| ClientCertVerified::assertion())
     }
 
@@ -202,8 +203,7 @@ impl ClientCertVerifier for InboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let signature = verify_tls12_signature(message, cert, dss, &self.asking.algorithms);
-        self.asking.proved(cert, signature)
+        self.asking.prove(Handshake::Tls12, message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -212,8 +212,7 @@ impl ClientCertVerifier for InboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let signature = verify_tls13_signature(message, cert, dss, &self.asking.algorithms);
-        self.asking.proved(cert, signature)
+        self.asking.prove(Handshake::Tls13, message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -221,10 +220,48 @@ impl ClientCertVerifier for InboundVerifier {
     }
 }
 
+/// The most octets of CA names that are sent; phones have small buffers, and a list that is cut short is worse than none.
+const MOST_HINTS: usize = 8 * 1024;
+
+/// The CAs that may vouch for whoever comes in (RFC 8446 §4.2.4), told only where clients must show a certificate, so that one
+/// that has several shows the right one. Elsewhere none: a stranger need not learn whose CAs we trust. All or none: who obeys
+/// the list shows nothing that is not of it, so a peer's CA that was missing there would keep that peer out.
+fn hints(generation: &Generation, listener: &Listener) -> Vec<DistinguishedName> {
+    if !listener.client_certificates.are_required() {
+        return Vec::new();
+    }
+    let topology = generation.topology();
+    let mut sets = listener.client_certificates.trust().to_vec();
+    if listener.accept.peers() {
+        sets.extend(topology.peers().iter().flat_map(|peer| &peer.trust));
+    }
+    sets.sort_unstable();
+    sets.dedup();
+    let mut hints = Vec::new();
+    let mut octets = 0;
+    for anchor in sets.iter().flat_map(|set| &topology.trust(*set).anchors) {
+        let Ok((_, anchor)) = X509Certificate::from_der(anchor) else {
+            continue;
+        };
+        let subject = anchor.subject().as_raw();
+        octets += subject.len() + 2;
+        if octets > MOST_HINTS {
+            return Vec::new();
+        }
+        if !hints
+            .iter()
+            .any(|hint: &DistinguishedName| hint.as_ref() == subject)
+        {
+            hints.push(DistinguishedName::from(subject.to_vec()));
+        }
+    }
+    hints
+}
+
 /// Judges the certificate of a peer that we dialled; one for each connection.
 #[derive(Debug)]
 pub struct OutboundVerifier {
-    asking: Asking,
+    asking: Asking<PeerId>,
     peer: PeerRef,
 }
 
@@ -259,14 +296,10 @@ impl ServerCertVerifier for OutboundVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.asking
-            .ask(
-                end_entity,
-                intermediates,
-                Direction::Outbound,
-                Some(self.peer),
-                ocsp_response,
-                now,
-            )
+            .ask(end_entity, intermediates, now, |chain, generation| {
+                let presented = Presented::outbound(chain, self.peer).with_staple(ocsp_response);
+                decide(&presented, Direction::Outbound, generation, now)
+            })
             .map(|()| ServerCertVerified::assertion())
     }
 
@@ -276,8 +309,7 @@ impl ServerCertVerifier for OutboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let signature = verify_tls12_signature(message, cert, dss, &self.asking.algorithms);
-        self.asking.proved(cert, signature)
+        self.asking.prove(Handshake::Tls12, message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -286,8 +318,7 @@ impl ServerCertVerifier for OutboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let signature = verify_tls13_signature(message, cert, dss, &self.asking.algorithms);
-        self.asking.proved(cert, signature)
+        self.asking.prove(Handshake::Tls13, message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -6,6 +6,8 @@ mod cancel;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod client_certificates;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod control;

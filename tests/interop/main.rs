@@ -15,6 +15,7 @@ mod asterisk;
 mod calls;
 mod command_line_clients;
 mod dialogs;
+mod factory_certificates;
 mod federation;
 mod harness;
 mod home_server;

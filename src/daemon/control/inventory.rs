@@ -74,6 +74,17 @@ pub struct LivePeer {
     pub shown: Option<usize>,
 }
 
+/// Live clients that have shown one chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownByClients {
+    /// The listener that they came through.
+    pub listener: String,
+    /// The chain: an index into [`Inventory::chains`].
+    pub chain: usize,
+    /// How many.
+    pub count: usize,
+}
+
 /// A chain that was seen lately.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenNow {
@@ -98,9 +109,12 @@ pub struct Inventory {
     pub outline: Outline,
     /// Live clients by listener.
     pub clients: BTreeMap<String, usize>,
+    /// Those of them that have shown a certificate.
+    #[serde(default)]
+    pub shown_by_clients: Vec<ShownByClients>,
     /// Live connections with peers.
     pub peers: Vec<LivePeer>,
-    /// Connections with peers that found no room here.
+    /// Connections that found no room here.
     pub left_out: usize,
     /// Chains seen lately.
     pub seen: Vec<SeenNow>,

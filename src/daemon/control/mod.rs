@@ -10,7 +10,7 @@ mod protocol;
 mod server;
 
 pub use client::{AskError, ask};
-pub use inventory::{Inventory, LivePeer, Outline, Route, SeenNow};
+pub use inventory::{Inventory, LivePeer, Outline, Route, SeenNow, ShownByClients};
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
 pub use protocol::{
     Draining, ExplainedDecision, Kicked, LastDown, ListenerStatus, PastDecision, PeerStatus,

@@ -5,7 +5,7 @@ use crate::trust::admission::{RefusedCrl, admit, take};
 use crate::trust::own_staple::{self, weigh};
 use crate::trust::set_notes::told;
 use rustls_pki_types::UnixTime;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What was read again for [`Generation::refresh`].
 #[derive(Default)]
@@ -105,6 +105,7 @@ impl Generation {
                 by_name: self.by_name.clone(),
                 notes: Vec::new(),
                 refused: Vec::new(),
+                known: OnceLock::new(),
             });
         }
         outcome

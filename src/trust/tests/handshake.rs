@@ -1,7 +1,7 @@
 //! The verifiers inside rustls: real handshakes in memory, both directions, and the alerts that end them.
-use super::World;
+use super::{World, listener};
 use crate::lab::pki::{Authority, Issued, LeafSpec};
-use crate::topology::{Accept, PeerKind};
+use crate::topology::{Accept, ClientCertificates, PeerKind};
 use crate::trust::{Generation, InboundVerifier, OutboundVerifier, Reason};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use std::sync::Arc;
@@ -26,6 +26,12 @@ fn lab() -> Lab {
         root,
         generation: Arc::new(generation),
     }
+}
+
+/// The verifier of a listener that refuses what speaks for no peer.
+fn inbound(lab: &Lab, accept: Accept) -> Arc<InboundVerifier> {
+    let listener = listener(accept, ClientCertificates::Refuse);
+    InboundVerifier::new(&lab.generation, &listener, Arc::default())
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -106,7 +112,7 @@ fn two_peers_prove_themselves_to_each_other() {
     let peer = lab.root.server(FE01).unwrap();
     let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
     for version in VERSIONS {
-        let inbound = InboundVerifier::new(Arc::clone(&lab.generation), Accept::Peers);
+        let inbound = inbound(&lab, Accept::Peers);
         let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
         let ends = shake(&lab, version, &inbound, &outbound, Some(&peer), &node);
         assert_eq!((ends.server, ends.client), (Ok(()), Ok(())));
@@ -128,7 +134,7 @@ fn a_client_without_a_certificate_stays_only_where_clients_may() {
         (Accept::Both, true),
         (Accept::Peers, false),
     ] {
-        let inbound = InboundVerifier::new(Arc::clone(&lab.generation), accept);
+        let inbound = inbound(&lab, accept);
         let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
         let ends = shake(
             &lab,
@@ -179,7 +185,7 @@ fn a_refused_certificate_ends_the_handshake_with_its_alert_and_is_no_client() {
         ),
     ] {
         for version in VERSIONS {
-            let inbound = InboundVerifier::new(Arc::clone(&lab.generation), Accept::Both);
+            let inbound = inbound(&lab, Accept::Both);
             let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
             let ends = shake(&lab, version, &inbound, &outbound, Some(&shown), &node);
             assert_eq!(ends.server, Err(reason.tls_error()));
@@ -196,7 +202,7 @@ fn a_server_that_is_not_the_dialled_peer_is_refused() {
     let dialled = lab.generation.topology().peer_by_fqdn(FE01).unwrap();
     let node = lab.root.server(NODE).unwrap();
     for version in VERSIONS {
-        let inbound = InboundVerifier::new(Arc::clone(&lab.generation), Accept::Both);
+        let inbound = inbound(&lab, Accept::Both);
         let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
         // The name in SNI is the server's, and does not help.
         let ends = shake(&lab, version, &inbound, &outbound, Some(&peer), &node);
@@ -215,7 +221,7 @@ fn a_server_that_is_not_the_dialled_peer_is_refused() {
 fn a_listener_for_clients_asks_for_no_certificate() {
     use rustls::server::danger::ClientCertVerifier as _;
     let lab = lab();
-    let of = |accept| InboundVerifier::new(Arc::clone(&lab.generation), accept);
+    let of = |accept| inbound(&lab, accept);
     assert!(!of(Accept::Clients).offer_client_auth());
     assert!(of(Accept::Both).offer_client_auth());
     assert!(!of(Accept::Both).client_auth_mandatory());

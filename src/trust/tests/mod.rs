@@ -1,6 +1,7 @@
 //! Tests of the trust decision: worlds of authorities and peers, and who gets in.
 
 mod classes;
+mod client_rule;
 mod crls;
 mod explain;
 mod forecast;
@@ -14,12 +15,13 @@ mod staged;
 use super::{Generation, Presented, Reason, decide};
 use crate::lab::pki::{self, Authority};
 use crate::topology::{
-    Boundary, Crl, Direction, DnsName, Expectation, Fault, FieldTrust, HeldCrl, IdentityRef,
-    Limits, LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
-    PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, TokenSettings, Topology,
-    TrustRef, TrustSet, Window,
+    Accept, Boundary, ClientCertificates, Crl, Direction, DnsName, Expectation, Fault, FieldTrust,
+    HeldCrl, IdentityRef, Limits, Listener, LogFormat, LogRequests, LogSettings, NamePolicy, Node,
+    Peer, PeerBoundary, PeerKind, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage,
+    TokenSettings, Topology, TrustRef, TrustSet, Window,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,6 +150,19 @@ impl World {
 
     fn generation(self) -> Generation {
         self.build().unwrap_or_else(|faults| panic!("{faults:?}"))
+    }
+}
+
+/// A listener that takes these, and makes this of clients' certificates.
+fn listener(accept: Accept, client_certificates: ClientCertificates) -> Listener {
+    Listener {
+        name: "edge".to_owned(),
+        address: SocketAddr::from(([0, 0, 0, 0], 5061)),
+        identity: IdentityRef(0),
+        sni: Vec::new(),
+        accept,
+        client_certificates,
+        line: 50,
     }
 }
 

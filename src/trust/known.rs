@@ -1,0 +1,304 @@
+//! Whom a generation names, so that a certificate can be told that has to do with none of them: every name of the topology
+//! and every CA of its trust sets, by keyed hashes.
+use super::chain::Chain;
+use super::lenient::{NameParts, decoded};
+use crate::topology::{DialAddress, Pin, Topology};
+use aws_lc_rs::digest::{SHA256, digest};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::net::IpAddr;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Name;
+
+/// Whose a name of the topology is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Whose {
+    /// A peer's, or an address that is dialled for one.
+    Peer,
+    /// This node's.
+    Own,
+    /// A home domain.
+    Home,
+    /// A domain that a partner or a pool serves.
+    Partner,
+}
+
+impl Whose {
+    pub(super) fn says(self) -> &'static str {
+        match self {
+            Self::Peer => "a name of a [[peer]]",
+            Self::Own => "a name of this node",
+            Self::Home => "a home domain",
+            Self::Partner => "a domain of a [[peer]] or [[pool]]",
+        }
+    }
+}
+
+/// The names and CAs of one generation.
+pub(super) struct Known {
+    hashes: RandomState,
+    /// Whole names.
+    names: HashMap<u64, Whose>,
+    /// What stands behind the first label of a name, and behind the second ...: a wildcard above it covers the name.
+    parents: HashMap<u64, Whose>,
+    /// Domains that stand for all below them (`*.example.test`).
+    suffixes: HashMap<u64, Whose>,
+    addresses: HashMap<IpAddr, Whose>,
+    /// Subjects of anchors and of the CAs between them and us, and issuers of CRLs.
+    authorities: HashSet<u64>,
+    /// SHA-256 of public keys: of anchors, and pinned ones.
+    keys: HashSet<[u8; 32]>,
+    /// subjectKeyIdentifiers of anchors.
+    key_ids: HashSet<u64>,
+}
+
+impl Known {
+    /// Reads the topology once.
+    pub(super) fn of(topology: &Topology) -> Self {
+        let mut known = Self {
+            hashes: RandomState::new(),
+            names: HashMap::new(),
+            parents: HashMap::new(),
+            suffixes: HashMap::new(),
+            addresses: HashMap::new(),
+            authorities: HashSet::new(),
+            keys: HashSet::new(),
+            key_ids: HashSet::new(),
+        };
+        known.add_names(topology);
+        known.add_authorities(topology);
+        known
+    }
+
+    fn add_names(&mut self, topology: &Topology) {
+        for peer in topology.peers() {
+            self.add(peer.fqdn.as_str(), Whose::Peer);
+            for address in &peer.addresses {
+                match address {
+                    DialAddress::Socket(address) => self.add_address(address.ip(), Whose::Peer),
+                    DialAddress::Host(host, _) => self.add(host, Whose::Peer),
+                }
+            }
+            self.keys.extend(peer.pins.iter().map(|Pin(pin)| *pin));
+        }
+        let node = topology.node();
+        self.add(node.fqdn.as_str(), Whose::Own);
+        for alias in &node.aliases {
+            self.add(&alias.to_string(), Whose::Own);
+        }
+        for name in topology.identities().iter().flat_map(|own| &own.names) {
+            self.add(name.as_str(), Whose::Own);
+        }
+        for listener in topology.listeners() {
+            if !listener.address.ip().is_unspecified() {
+                self.add_address(listener.address.ip(), Whose::Own);
+            }
+        }
+        for domain in &node.domains {
+            self.add(&domain.to_string(), Whose::Home);
+        }
+        let of_peers = topology.peers().iter().flat_map(|peer| &peer.domains);
+        let of_pools = topology.pools().iter().flat_map(|pool| &pool.domains);
+        for domain in of_peers.chain(of_pools) {
+            self.add(&domain.to_string(), Whose::Partner);
+        }
+    }
+
+    /// A name, an address, or `*.` and a domain; who is named first is told.
+    fn add(&mut self, text: &str, whose: Whose) {
+        let bare = text.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = bare.parse() {
+            return self.add_address(address, whose);
+        }
+        let (text, all_below) = match text.strip_prefix("*.") {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let name = text.trim_end_matches('.').to_ascii_lowercase();
+        let hash = self.hash(name.as_bytes());
+        let table = if all_below {
+            &mut self.suffixes
+        } else {
+            &mut self.names
+        };
+        table.entry(hash).or_insert(whose);
+        let mut rest = name.as_str();
+        while let Some((_, parent)) = rest.split_once('.') {
+            let hash = self.hash(parent.as_bytes());
+            self.parents.entry(hash).or_insert(whose);
+            rest = parent;
+        }
+    }
+
+    fn add_address(&mut self, address: IpAddr, whose: Whose) {
+        self.addresses
+            .entry(address.to_canonical())
+            .or_insert(whose);
+    }
+
+    fn add_authorities(&mut self, topology: &Topology) {
+        for set in topology.trusts() {
+            for anchor in &set.anchors {
+                if let Ok((_, anchor)) = X509Certificate::from_der(anchor) {
+                    let subject = self.authority(anchor.subject());
+                    self.authorities.insert(subject);
+                    self.keys.insert(key_of(&anchor));
+                    if let Some(id) = own_key_id(&anchor) {
+                        let id = self.hash(id);
+                        self.key_ids.insert(id);
+                    }
+                }
+            }
+            for crl in &set.crls {
+                if let Ok((_, issuer)) = X509Name::from_der(crl.issuer_der()) {
+                    let issuer = self.authority(&issuer);
+                    self.authorities.insert(issuer);
+                }
+            }
+        }
+        // The CAs between an anchor and our own certificate, the highest first: its issuer has been looked at by then.
+        for own in topology.identities() {
+            let chains = [Some(&own.server), own.client.as_ref()];
+            for pair in chains.into_iter().flatten() {
+                for der in pair.chain.iter().skip(1).rev() {
+                    if let Ok((_, authority)) = X509Certificate::from_der(der)
+                        && self
+                            .authorities
+                            .contains(&self.authority(authority.issuer()))
+                    {
+                        let subject = self.authority(authority.subject());
+                        self.authorities.insert(subject);
+                    }
+                }
+            }
+        }
+    }
+
+    fn hash(&self, octets: &[u8]) -> u64 {
+        self.hashes.hash_one(octets)
+    }
+
+    /// A distinguished name as RFC 5280 §7.1 compares it: without regard to string type, case and inner spaces.
+    fn authority(&self, name: &X509Name<'_>) -> u64 {
+        let mut hasher = self.hashes.build_hasher();
+        for rdn in name.iter_rdn() {
+            let mut parts: Vec<(Vec<u8>, String)> = rdn
+                .iter()
+                .map(|part| {
+                    let text = decoded(part.attr_value().tag().0, part.attr_value().data);
+                    let words: Vec<&str> = text.split_whitespace().collect();
+                    let text = words.join(" ").to_lowercase();
+                    (part.attr_type().as_bytes().to_vec(), text)
+                })
+                .collect();
+            parts.sort();
+            hasher.write_usize(parts.len());
+            for (kind, text) in parts {
+                hasher.write(&kind);
+                hasher.write_u8(0xff);
+                hasher.write(text.as_bytes());
+                hasher.write_u8(0xff);
+            }
+        }
+        hasher.finish()
+    }
+
+    /// Whether the chain has to do with one of our CAs, proven or not: one of its certificates names such a CA, is one, or
+    /// has the key of one. What cannot be verified (a signature of an old kind, a CA that was left out) counts all the same.
+    pub(super) fn leads_to_us(&self, chain: &Chain<'_>) -> Option<String> {
+        chain.all().find_map(|certificate| {
+            let names = [certificate.issuer(), certificate.subject()];
+            if let Some(name) = names
+                .into_iter()
+                .find(|name| self.authorities.contains(&self.authority(name)))
+            {
+                let name = super::chain::subject_text(name);
+                return Some(format!("it names the CA {name} of a trust set"));
+            }
+            if self.keys.contains(&key_of(certificate)) {
+                return Some("it has a key that the topology pins or trusts".to_owned());
+            }
+            let id = issuers_key_id(certificate)?;
+            let is_ours = self.key_ids.contains(&self.hash(id));
+            is_ours.then(|| "its issuer's key identifier is that of an anchor".to_owned())
+        })
+    }
+
+    /// The first name of the leaf, read as any reader might, that covers a name of the topology.
+    ///
+    /// # Errors
+    /// A field that nobody can be sure to read right.
+    pub(super) fn named_by(
+        &self,
+        leaf: &X509Certificate<'_>,
+    ) -> Result<Option<(String, Whose)>, String> {
+        let mut found = None;
+        super::lenient::each_name(leaf, |part| {
+            if found.is_none() {
+                found = self.covered(&part).map(|whose| (part.to_string(), whose));
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn covered(&self, part: &NameParts) -> Option<Whose> {
+        match part {
+            NameParts::Address(address) => self.addresses.get(&address.to_canonical()).copied(),
+            NameParts::Everything => Some(Whose::Own),
+            NameParts::Below(rest) => {
+                let hash = self.hash(rest.as_bytes());
+                let tables = [&self.parents, &self.names, &self.suffixes];
+                let at = tables.into_iter().find_map(|table| table.get(&hash));
+                at.copied().or_else(|| self.under_suffix(rest))
+            }
+            NameParts::Name(name) => {
+                let whole = self.names.get(&self.hash(name.as_bytes())).copied();
+                whole.or_else(|| self.under_suffix(name))
+            }
+        }
+    }
+
+    /// Whose domain stands for all below it and has the name below it.
+    fn under_suffix(&self, name: &str) -> Option<Whose> {
+        if self.suffixes.is_empty() {
+            return None;
+        }
+        let mut rest = name;
+        while let Some((_, parent)) = rest.split_once('.') {
+            if let Some(whose) = self.suffixes.get(&self.hash(parent.as_bytes())) {
+                return Some(*whose);
+            }
+            rest = parent;
+        }
+        None
+    }
+}
+
+fn key_of(certificate: &X509Certificate<'_>) -> [u8; 32] {
+    let hash = digest(&SHA256, certificate.public_key().raw);
+    hash.as_ref().try_into().unwrap_or([0; 32])
+}
+
+/// The subjectKeyIdentifier.
+fn own_key_id<'c>(certificate: &'c X509Certificate<'_>) -> Option<&'c [u8]> {
+    certificate.extensions().iter().find_map(|extension| {
+        if let ParsedExtension::SubjectKeyIdentifier(id) = extension.parsed_extension() {
+            Some(id.0)
+        } else {
+            None
+        }
+    })
+}
+
+/// The authorityKeyIdentifier.
+fn issuers_key_id<'c>(certificate: &'c X509Certificate<'_>) -> Option<&'c [u8]> {
+    certificate.extensions().iter().find_map(|extension| {
+        if let ParsedExtension::AuthorityKeyIdentifier(id) = extension.parsed_extension() {
+            id.key_identifier.as_ref().map(|id| id.0)
+        } else {
+            None
+        }
+    })
+}

@@ -1,0 +1,312 @@
+//! The names that anybody might read in a certificate, however leniently: what must hold none of ours before the certificate
+//! is passed over. The strict reading, which lets servers in, is in `names`.
+use std::borrow::Cow;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::{OID_DOMAIN_COMPONENT, OID_X509_EXT_SUBJECT_ALT_NAME};
+use x509_parser::x509::X509Name;
+
+/// Octets that a host name can have before IDNA maps it; longer runs of other letters are none.
+const LONGEST: usize = 1024;
+
+/// A name as it is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NameParts {
+    /// A whole name, lower case, without dots at its ends.
+    Name(String),
+    /// A wildcard: everything below this name.
+    Below(String),
+    /// A wildcard that leaves nothing out.
+    Everything,
+    /// An address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for NameParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Below(name) => write!(f, "*.{name}"),
+            Self::Everything => f.write_str("*"),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+/// Tells of every name in the subject and in subjectAltName.
+///
+/// Text is read as other programs might read it: as far as a NUL and without it, with `%` escapes undone, with the letters
+/// of other scripts as IDNA maps them, behind a scheme, a user or an underscore label, and with domain components put
+/// together.
+///
+/// # Errors
+/// A subjectAltName that cannot be read, since nobody knows whom it names.
+pub(super) fn each_name(
+    leaf: &X509Certificate<'_>,
+    mut tell: impl FnMut(NameParts),
+) -> Result<(), String> {
+    in_directory_name(leaf.subject(), &mut tell);
+    for extension in leaf.extensions() {
+        if extension.oid != OID_X509_EXT_SUBJECT_ALT_NAME {
+            continue;
+        }
+        let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() else {
+            return Err("its subjectAltName cannot be read".to_owned());
+        };
+        for name in &names.general_names {
+            in_general_name(name, &mut tell)?;
+        }
+    }
+    Ok(())
+}
+
+fn in_general_name(name: &GeneralName<'_>, tell: &mut impl FnMut(NameParts)) -> Result<(), String> {
+    match name {
+        GeneralName::DNSName(text) | GeneralName::URI(text) | GeneralName::RFC822Name(text) => {
+            in_text(text, tell);
+        }
+        GeneralName::DirectoryName(name) => in_directory_name(name, tell),
+        GeneralName::IPAddress(octets) => {
+            let four: Option<[u8; 4]> = (*octets).try_into().ok();
+            let sixteen: Option<[u8; 16]> = (*octets).try_into().ok();
+            let address = four
+                .map(|octets| IpAddr::V4(Ipv4Addr::from(octets)))
+                .or_else(|| sixteen.map(|octets| IpAddr::V6(Ipv6Addr::from(octets))));
+            if let Some(address) = address {
+                tell(NameParts::Address(address));
+            }
+        }
+        GeneralName::OtherName(_, octets) => in_text(&String::from_utf8_lossy(octets), tell),
+        GeneralName::X400Address(any) | GeneralName::EDIPartyName(any) => {
+            in_text(&String::from_utf8_lossy(any.data), tell);
+        }
+        GeneralName::RegisteredID(_) => {}
+        GeneralName::Invalid(..) => return Err("its subjectAltName cannot be read".to_owned()),
+    }
+    Ok(())
+}
+
+fn in_directory_name(name: &X509Name<'_>, tell: &mut impl FnMut(NameParts)) {
+    let mut components = Vec::new();
+    for part in name.iter_attributes() {
+        let text = decoded(part.attr_value().tag().0, part.attr_value().data);
+        if *part.attr_type() == OID_DOMAIN_COMPONENT {
+            components.push(text.clone().into_owned());
+        }
+        in_text(&text, tell);
+    }
+    // The most significant component comes first (RFC 2247 §2).
+    if components.len() > 1 {
+        in_text(&components.join("."), tell);
+        components.reverse();
+        in_text(&components.join("."), tell);
+    }
+}
+
+/// The text of a string of this universal tag (X.680 §8.4).
+pub(super) fn decoded(tag: u32, octets: &[u8]) -> Cow<'_, str> {
+    const UNIVERSAL: u32 = 28;
+    const BMP: u32 = 30;
+    match tag {
+        BMP => {
+            let units = octets
+                .as_chunks()
+                .0
+                .iter()
+                .map(|pair| u16::from_be_bytes(*pair));
+            char::decode_utf16(units)
+                .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+                .collect::<String>()
+                .into()
+        }
+        UNIVERSAL => octets
+            .as_chunks()
+            .0
+            .iter()
+            .map(|four| {
+                char::from_u32(u32::from_be_bytes(*four)).unwrap_or(char::REPLACEMENT_CHARACTER)
+            })
+            .collect::<String>()
+            .into(),
+        // T61String is mostly Latin-1 in practice.
+        _ => std::str::from_utf8(octets).map_or_else(
+            |_| {
+                octets
+                    .iter()
+                    .map(|b| char::from(*b))
+                    .collect::<String>()
+                    .into()
+            },
+            Cow::from,
+        ),
+    }
+}
+
+/// Every name in a text, in each of its readings.
+fn in_text(text: &str, tell: &mut impl FnMut(NameParts)) {
+    in_reading(text, tell);
+    if text.contains('\0') {
+        in_reading(&text.replace('\0', ""), tell);
+    }
+    if text.contains('%') {
+        in_reading(&unescaped(text), tell);
+    }
+}
+
+fn in_reading(text: &str, tell: &mut impl FnMut(NameParts)) {
+    let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse() {
+        return tell(NameParts::Address(address));
+    }
+    if let Some((_, rest)) = text.split_once('[')
+        && let Some((inner, _)) = rest.split_once(']')
+        && let Ok(address) = inner.parse()
+    {
+        tell(NameParts::Address(address));
+    }
+    let in_name =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*') || !c.is_ascii();
+    for run in text.split(|c| !in_name(c)) {
+        if !run.is_empty() {
+            in_run(run, tell);
+        }
+    }
+}
+
+fn in_run(run: &str, tell: &mut impl FnMut(NameParts)) {
+    let mapped = if run.is_ascii() || run.len() > LONGEST {
+        Cow::Borrowed(run)
+    } else {
+        // What IDNA cannot map names no host; the ASCII parts of it may.
+        idna::domain_to_ascii_cow(run.as_bytes(), idna::AsciiDenyList::EMPTY)
+            .unwrap_or(Cow::Borrowed(run))
+    };
+    if !mapped.is_ascii() {
+        for part in mapped.split(|c: char| !c.is_ascii()) {
+            if !part.is_empty() {
+                in_run(part, tell);
+            }
+        }
+        return;
+    }
+    let name = mapped.trim_matches('.').to_ascii_lowercase();
+    if let Ok(address) = name.parse() {
+        return tell(NameParts::Address(address));
+    }
+    if let Some((_, behind)) = name.rsplit_once('*') {
+        // Part of a label may stand behind the star; the whole labels behind that say what is covered.
+        return tell(match behind.split_once('.') {
+            Some((_, rest)) if !rest.is_empty() => NameParts::Below(rest.to_owned()),
+            _ => NameParts::Everything,
+        });
+    }
+    // A service name is its domain's (RFC 4985).
+    let mut rest = name.as_str();
+    while let Some((label, parent)) = rest.split_once('.')
+        && label.starts_with('_')
+    {
+        rest = parent;
+    }
+    if !rest.is_empty() {
+        tell(NameParts::Name(rest.to_owned()));
+    }
+}
+
+/// `%xy` undone.
+fn unescaped(text: &str) -> String {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escape = match tail {
+            [high, low, ..] if *first == b'%' => {
+                let digit = |b: u8| char::from(b).to_digit(16);
+                digit(*high).zip(digit(*low))
+            }
+            _ => None,
+        };
+        match escape.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            Some(octet) => {
+                octets.push(octet);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                octets.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        in_text(text, &mut |part| found.push(part.to_string()));
+        found
+    }
+
+    #[test]
+    fn a_name_is_found_however_it_is_written() {
+        for text in [
+            "fe01.contoso.test",
+            "FE01.Contoso.TEST.",
+            "fe01.contoso.test\0.evil.test",
+            "fe01.con\0toso.test",
+            "sip:fe01.contoso.test:5061;transport=tls",
+            "sips:alice@fe01.contoso.test",
+            "sip:fe01%2Econtoso.test",
+            "https://fe01.contoso.test/path",
+            "_sips.fe01.contoso.test",
+            "_sips._tcp.fe01.contoso.test",
+            "SIP server fe01.contoso.test (old)",
+            "\u{ff46}e01.contoso.test",
+            "fe01\u{3002}contoso.test",
+            "fe01.conto\u{ad}so.test",
+        ] {
+            assert!(
+                names(text).contains(&"fe01.contoso.test".to_owned()),
+                "{text:?}: {:?}",
+                names(text)
+            );
+        }
+        assert_eq!(names("b\u{fc}cher.test"), ["xn--bcher-kva.test"]);
+    }
+
+    #[test]
+    fn a_wildcard_covers_what_stands_below_its_last_star() {
+        for (text, covers) in [
+            ("*.contoso.test", "*.contoso.test"),
+            ("fe*.contoso.test", "*.contoso.test"),
+            ("*.*.test", "*.test"),
+            ("fe01.*.test", "*.test"),
+            ("*", "*"),
+            ("f*", "*"),
+            ("sip:*.contoso.test", "*.contoso.test"),
+        ] {
+            assert_eq!(names(text).last().unwrap(), covers, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_found_bare_in_brackets_and_in_uris() {
+        for text in ["10.0.0.11", "sip:10.0.0.11:5061", "10.0.0.11."] {
+            assert!(names(text).contains(&"10.0.0.11".to_owned()), "{text}");
+        }
+        for text in ["2001:db8::1", "[2001:db8::1]", "sip:[2001:db8::1]:5061"] {
+            assert_eq!(names(text).first().unwrap(), "2001:db8::1", "{text}");
+        }
+    }
+
+    #[test]
+    fn strings_of_every_type_give_their_text() {
+        assert_eq!(decoded(30, b"\0a\0.\0b"), "a.b");
+        assert_eq!(decoded(28, b"\0\0\0a\0\0\0."), "a.");
+        assert_eq!(decoded(12, "é".as_bytes()), "é");
+        assert_eq!(decoded(20, b"\xe9"), "é");
+    }
+}

@@ -1,0 +1,89 @@
+//! The handshake signature of who shows a certificate that is passed over: checked where it can be, and nothing rests on it
+//! (RFC 8446 §4.4.3, RFC 5246 §7.4.8).
+use super::chain::has_weak_key;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
+use webpki::RawPublicKeyEntity;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::oid_registry::asn1_rs::{Oid, oid};
+use x509_parser::prelude::FromDer as _;
+
+/// Curves whose signatures are checked.
+const CURVES: [Oid<'static>; 3] = [
+    oid!(1.2.840.10045.3.1.7),
+    oid!(1.3.132.0.34),
+    oid!(1.3.132.0.35),
+];
+const EC: Oid<'static> = oid!(1.2.840.10045.2.1);
+const RSA: Oid<'static> = oid!(1.2.840.113549.1.1.1);
+const ED25519: Oid<'static> = oid!(1.3.101.112);
+
+/// Which handshake the signature is part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handshake {
+    Tls12,
+    Tls13,
+}
+
+/// Checks the signature with the leaf's key, whatever the rest of the certificate looks like.
+///
+/// A key that is never used here (RSA below 2048 bits, other curves) proves nothing, right or wrong: it passes, and the
+/// connection is what it would be without a certificate.
+///
+/// # Errors
+/// A signature that is wrong, or of a scheme that was not offered.
+pub(super) fn check(
+    handshake: Handshake,
+    message: &[u8],
+    leaf: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    if !algorithms
+        .mapping
+        .iter()
+        .any(|(scheme, _)| *scheme == signed.scheme)
+    {
+        return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+    }
+    let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {
+        return Err(CertificateError::BadEncoding.into());
+    };
+    if !is_used(&leaf) {
+        return Ok(HandshakeSignatureValid::assertion());
+    }
+    let key = SubjectPublicKeyInfoDer::from(leaf.public_key().raw);
+    match handshake {
+        Handshake::Tls13 => verify_tls13_signature_with_raw_key(message, &key, signed, algorithms),
+        Handshake::Tls12 => {
+            let wrong = Error::from(CertificateError::BadSignature);
+            let entity = RawPublicKeyEntity::try_from(&key).map_err(|_| wrong.clone())?;
+            let of_scheme = algorithms.mapping.iter();
+            let mut of_scheme = of_scheme
+                .filter(|(scheme, _)| *scheme == signed.scheme)
+                .flat_map(|(_, algorithms)| *algorithms);
+            of_scheme
+                .any(|algorithm| {
+                    entity
+                        .verify_signature(*algorithm, message, signed.signature())
+                        .is_ok()
+                })
+                .then(HandshakeSignatureValid::assertion)
+                .ok_or(wrong)
+        }
+    }
+}
+
+/// Whether the key is of a kind that is used here at all.
+fn is_used(leaf: &X509Certificate<'_>) -> bool {
+    let algorithm = &leaf.public_key().algorithm;
+    if algorithm.algorithm == EC {
+        let curve = algorithm.parameters.as_ref();
+        return curve
+            .and_then(|curve| curve.as_oid().ok())
+            .is_some_and(|curve| CURVES.contains(&curve));
+    }
+    algorithm.algorithm == ED25519 || algorithm.algorithm == RSA && !has_weak_key(leaf)
+}
