@@ -155,7 +155,8 @@ fn check_prints_the_policy_of_the_edge_example() {
     for text in [
         "edge.toml: good, no warnings",
         "edge01.contoso.test",
-        "clients (TLS without a certificate) and the peers below (MTLS)",
+        "clients (TLS) and the peers below (MTLS)",
+        "show none, or one that leads to no CA and has no name of this file",
         "vouched for by      enterprise-ca: CN=Contoso Root",
         "vouched for by      fabrikam-ca: CN=Fabrikam Root",
         "up to 6h past its next update",
