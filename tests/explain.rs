@@ -125,7 +125,7 @@ fn json_gives_verdict_reason_peer_and_every_step() {
         .iter()
         .filter_map(|step| step["step"].as_str())
         .collect();
-    assert_eq!(steps, ["chain", "names", "topology", "path"]);
+    assert_eq!(steps, ["chain", "names", "topology", "path", "client"]);
     let as_server = desk.explain(&listed, &["--json", "--as", "outbound"]);
     let said: Value = serde_json::from_slice(&as_server.stdout).unwrap();
     assert_eq!(

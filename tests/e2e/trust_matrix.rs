@@ -12,7 +12,19 @@ use std::collections::HashSet;
 const FE01: &str = "fe01.contoso.test";
 
 /// Reasons that no handshake of the lab's own ends can provoke, and where they are provoked instead.
-const ELSEWHERE: [(Reason, &str); 9] = [
+const ELSEWHERE: [(Reason, &str); 12] = [
+    (
+        Reason::ClientCertificateUntrusted,
+        "tests/e2e/client_certificates.rs",
+    ),
+    (
+        Reason::ClientCertificateIgnored,
+        "tests/e2e/client_certificates.rs",
+    ),
+    (
+        Reason::ClientCertificateTrusted,
+        "tests/e2e/client_certificates.rs",
+    ),
     // The lab's ends staple nothing; rustls' do.
     (Reason::OcspMalformed, "src/trust/tests/ocsp.rs"),
     (Reason::OcspWrongCertificate, "src/trust/tests/ocsp.rs"),

@@ -110,7 +110,7 @@ fn a_factory_like_certificate_with_a_servers_name_is_refused() {
     for subject in [
         format!("/CN={HOME}"),
         format!("/O=Maker/CN=*.{DOMAIN}"),
-        format!("/DC=test/DC=contoso/CN=x"),
+        "/DC=test/DC=contoso/CN=x".to_owned(),
     ] {
         let pair = made(&certificates, &subject, &key, &["-sha256", "-days", "1"]);
         let (chain, private) = (
