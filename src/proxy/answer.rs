@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const RETRY_ELSEWHERE: u32 = 30;
 
 /// Methods that we name to somebody who asks what this node takes.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE";
 
 /// A refusal on its way to the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -194,7 +194,9 @@ impl<'c> Hiding<'c> {
                 Scheme::Sips => b"sips:",
                 Scheme::Tel | Scheme::Other => continue,
             };
-            if self.routing.is_own_name(&uri.host) || self.routing.is_home(&uri.host) {
+            // Whoever finds us by the host of Contact (Teams) finds us by our own name only.
+            let is_known = self.routing.is_home(&uri.host) && name != HeaderName::Contact;
+            if self.routing.is_own_name(&uri.host) || is_known {
                 continue;
             }
             let Some(token) = self.token(Kind::Uri, address.uri) else {

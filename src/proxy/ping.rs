@@ -1,4 +1,5 @@
 //! OPTIONS pings to the members of pools with `health` (RFC 3261 §11): one shard pings a peer, all shards read the result.
+use super::answer::ALLOW;
 use super::branch::Branch;
 use super::health::{DownReason, PeerHealth};
 use super::links::{OwnMap, Pick};
@@ -227,7 +228,8 @@ impl Core {
         }
     }
 
-    /// The request-line names the peer, Contact and From name us: some partners go by the Contact's host alone.
+    /// The request-line names the peer, Contact and From name us: some partners (Teams) go by the Contact's host alone, and
+    /// use no method that Allow does not name.
     fn send_ping(&mut self, at: usize, link: LinkId, out: &mut Actions) {
         let Some(ping) = self.pings.list.get_mut(at) else {
             return;
@@ -264,6 +266,7 @@ impl Core {
                  Call-ID: {tag}@{node}\r\n\
                  CSeq: 1 OPTIONS\r\n\
                  Contact: <sip:{face};transport=tls>\r\n\
+                 Allow: {ALLOW}\r\n\
                  Accept: application/sdp\r\n\
                  Content-Length: 0\r\n\r\n"
             )

@@ -385,3 +385,154 @@ fn a_refused_negotiate_agrees_on_nothing() {
     assert_eq!(field(&answer, "Ms-Keep-Alive"), None);
     w.silent(home);
 }
+
+/// The topology of config/teams-direct-routing.toml.
+fn direct_routing() -> World {
+    let mut topology = teams();
+    for peer in &mut topology.peers[3..] {
+        peer.domains = vec![domain("*.pstnhub.microsoft.com")];
+        peer.boundary.hide_topology = true;
+    }
+    topology.pools[2].domains = vec![domain("*.pstnhub.microsoft.com")];
+    World::with(topology, 1)
+}
+
+/// A message of Teams' SIP proxy: fields in capitals, the region's server in Record-Route, a Contact with parameters of its
+/// own, the caller's number at the name that we dial.
+fn of_teams(method: &str, uri: &str, to_tag: &str, more: &str) -> String {
+    format!(
+        "{method} {uri} SIP/2.0\nFROM: \"Berta\"<sip:+4930123@sip.pstnhub.microsoft.com:5061;user=phone>;tag=9d8e\n\
+         TO: <sip:+4930456@edge01.contoso.test:5061;user=phone>{to_tag}\nCSEQ: {} {method}\nCALL-ID: t-1\nMAX-FORWARDS: 69\n\
+         VIA: SIP/2.0/TLS 52.114.75.24:5061;branch=z9hG4bK{method}{}\n\
+         CONTACT: <sip:api-du-a-euwe.pstnhub.microsoft.com:443;x-i=57e1bca0;x-c=57e1bca0/d/8/6f1f7d>\n\
+         USER-AGENT: Microsoft.PSTNHub.SIPProxy\nX-MS-SBC: Contoso/1.0\n{more}",
+        to_tag.len() + 1,
+        to_tag.len(),
+    )
+}
+
+/// A Contact at our own name, as Teams finds the tenant.
+#[track_caller]
+fn ours(message: &str) -> String {
+    let contact = field(message, "Contact").unwrap();
+    let uri = contact.trim_matches(['<', '>']);
+    let (user, place) = uri.split_once('@').unwrap();
+    assert!(user.starts_with("sip:h."), "{contact}");
+    assert!(
+        place.starts_with("edge01.contoso.test;transport=tls"),
+        "{contact}"
+    );
+    assert!(
+        !message.contains("10.0.0.11") && !message.contains("pbx.contoso.test"),
+        "{message}"
+    );
+    uri.to_owned()
+}
+
+#[test]
+fn teams_calls_and_hangs_up_by_what_stands_in_our_contact() {
+    let mut w = direct_routing();
+    let (pbx, teams) = (w.peer(FE01), w.peer(TEAMS[0]));
+    let uri = "sip:+4930456@edge01.contoso.test:5061;user=phone;transport=tls";
+    let recorded = "RECORD-ROUTE: <sip:sip-du-a-eu.pstnhub.microsoft.com:5061;transport=tls;lr>\n";
+    w.send(teams, &of_teams("INVITE", uri, "", recorded));
+    let invite = w.expect(pbx, &format!("INVITE {uri} "));
+    assert!(invite.contains("\r\nX-MS-SBC: Contoso/1.0\r\n"), "{invite}");
+    let routes = fields(&invite, "Record-Route");
+    assert!(routes[0].contains("@edge01.contoso.test;transport=tls;lr"));
+    assert!(routes[1].contains("sip-du-a-eu"));
+    let contact = "Contact: <sip:+4930456@10.0.0.11:5061;transport=tls;x=y>\n";
+    w.send(pbx, &answer(&invite, "183 Session Progress", contact));
+    ours(&w.expect(teams, "SIP/2.0 183"));
+    w.send(pbx, &answer(&invite, "200 OK", contact));
+    let ok = w.expect(teams, "SIP/2.0 200");
+    let target = ours(&ok);
+    let route = format!("ROUTE: {}\n", field(&ok, "Record-Route").unwrap());
+    for method in ["ACK", "INVITE", "REFER", "BYE"] {
+        w.send(teams, &of_teams(method, &target, ";tag=b", &route));
+        let got = w.expect(
+            pbx,
+            &format!("{method} sip:+4930456@10.0.0.11:5061;transport=tls;x=y SIP"),
+        );
+        assert_eq!(field(&got, "Route"), None, "{got}");
+        if method != "ACK" {
+            w.send(pbx, &answer(&got, "200 OK", contact));
+            w.expect(teams, "SIP/2.0 200");
+        }
+    }
+    assert_eq!(w.reasons(), Vec::<&str>::new());
+}
+
+#[test]
+fn the_pbx_calls_teams_whose_second_server_ends_the_call_on_a_connection_of_its_own() {
+    for contact in [
+        "<sip:+4930456@10.0.0.11:5061;transport=tls>",
+        "<sip:pbx.contoso.test:5061;transport=tls>",
+        "\"PBX\" <sip:+4930456@contoso.test>",
+    ] {
+        let mut w = direct_routing();
+        let pbx = w.peer(FE01);
+        let number = "sip:+4930123@sip.pstnhub.microsoft.com;user=phone";
+        w.ask(
+            pbx,
+            Request {
+                uri: number,
+                from: "<sip:+4930456@edge01.contoso.test;user=phone>;tag=a",
+                to: &format!("<{number}>"),
+                more: &format!("Contact: {contact}\nP-Asserted-Identity: <tel:+4930456>\n"),
+                ..Request::default()
+            },
+        );
+        w.connect_failed(TEAMS[0]);
+        let second = w.dialled(TEAMS[1]);
+        let invite = w.expect(second, &format!("INVITE {number} "));
+        assert!(field(&invite, "P-Asserted-Identity").is_some());
+        let name = invite.find("sip:h.").unwrap();
+        let target = &invite[name..name + invite[name..].find('>').unwrap()];
+        assert!(
+            target.contains("@edge01.contoso.test;transport=tls"),
+            "{invite}"
+        );
+        let far = "RECORD-ROUTE: <sip:sip-du-a-us.pstnhub.microsoft.com:5061;transport=tls;lr>\n\
+                   CONTACT: <sip:api-du-a-uswe.pstnhub.microsoft.com:443;x-i=1>\n";
+        w.send(second, &answer(&invite, "200 OK", far));
+        w.expect(pbx, "SIP/2.0 200");
+        let inbound = w.peer(TEAMS[0]);
+        w.ask(
+            inbound,
+            Request {
+                method: "BYE",
+                uri: target,
+                from: &format!("<{number}>;tag=b"),
+                to: "<sip:+4930456@edge01.contoso.test;user=phone>;tag=a",
+                more: &format!("ROUTE: {}\n", field(&invite, "Record-Route").unwrap()),
+                branch: "z9hG4bKbye",
+                cseq: 7,
+            },
+        );
+        let uri = &contact[contact.find('<').unwrap() + 1..contact.len() - 1];
+        let bye = w.expect(pbx, &format!("BYE {uri} SIP"));
+        w.send(pbx, &answer(&bye, "200 OK", ""));
+        w.expect(inbound, "SIP/2.0 200");
+        assert_eq!(w.reasons(), Vec::<&str>::new());
+    }
+}
+
+/// It knows us by the host of Contact, and uses no method that Allow does not name.
+#[test]
+fn a_ping_to_teams_has_our_name_in_contact_and_says_what_we_take() {
+    let mut topology = teams();
+    topology.pools[2].health = Some(crate::topology::Health::default());
+    let mut w = World::with(topology, 1);
+    let teams = w.dialled(TEAMS[1]);
+    w.pass(std::time::Duration::from_secs(1));
+    let ping = w.expect(
+        teams,
+        "OPTIONS sip:sip2.pstnhub.microsoft.com;transport=tls SIP/2.0",
+    );
+    assert_eq!(
+        field(&ping, "Contact"),
+        Some("<sip:edge01.contoso.test;transport=tls>")
+    );
+    assert!(field(&ping, "Allow").unwrap().contains("REFER"), "{ping}");
+}
