@@ -4,10 +4,9 @@ mod outlook;
 use super::target::Target;
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{
-    self, Accept, CertificateFacts, ClientCertificates, Domain, Fault, FieldRules, FieldTrust,
-    Identity, KeyPair, Lookup, NamePolicy, Peer, PeerKind, PeerRef, Pool, PurposePolicy,
-    Revocation, RevocationScope, Stage, Strategy, Topology, TrustSet, Window, limits,
-    show_duration, show_time,
+    Accept, CertificateFacts, ClientCertificates, Domain, Fault, FieldRules, FieldTrust, Identity,
+    KeyPair, Lookup, NamePolicy, Peer, PeerKind, PeerRef, Pool, PurposePolicy, Revocation,
+    RevocationScope, Stage, Strategy, Topology, TrustSet, Window, limits, show_duration, show_time,
 };
 use crate::trust::{Foreseen, Generation};
 use outlook::PeersSeen;
@@ -52,8 +51,7 @@ impl Check {
     /// # Errors
     /// When `out` cannot be written to.
     pub fn run(self, at: UnixTime, out: &mut dyn Write) -> io::Result<bool> {
-        let generation =
-            topology::load(&self.file, at).and_then(|topology| Generation::build(1, topology, at));
+        let generation = crate::daemon::look_at(&self.file, at);
         match &generation {
             Ok(generation) => {
                 let target = Target {

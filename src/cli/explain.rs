@@ -2,9 +2,12 @@
 use super::check::print_faults;
 use super::target::{Target, unexpected};
 use super::{Exit, reasons};
-use crate::daemon::control::{Reply, Request};
+use crate::daemon::{
+    self,
+    control::{Reply, Request},
+};
 use crate::topology::{self, Direction, DnsName, Fault, Listener, Topology, certificates_in};
-use crate::trust::{Explanation, Generation, Presented, explain, explain_inbound};
+use crate::trust::{Explanation, Presented, explain, explain_inbound};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -197,8 +200,7 @@ impl Explain {
         };
         // For the present time, whatever time is asked about: our own certificates do not matter here. Nor do the
         // expectations: one that fails is what brings people here.
-        let topology = topology::load(&self.config, now).map_err(ExplainError::Topology)?;
-        let generation = Generation::prepare(1, topology, now).map_err(ExplainError::Topology)?;
+        let generation = daemon::prepare(&self.config, now).map_err(ExplainError::Topology)?;
         let chain = match &self.certificate {
             Some(file) => read_chain(file)?,
             None => Vec::new(),

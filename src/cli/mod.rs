@@ -1,6 +1,7 @@
 //! The commands; each is a type with `run`, and this is where the command line becomes one of them.
 
 pub mod check;
+pub mod crls;
 pub mod demo;
 pub mod drain;
 pub mod explain;
@@ -109,6 +110,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the CRLs that are held and where they came from, or drop what is known of one
+    Crls(crls::Crls),
     /// Close a connection of the running daemon by its number, or all of a peer by its FQDN
     Kick {
         /// A connection's number as in the log, or a peer's FQDN
@@ -141,6 +144,7 @@ pub fn main() -> ExitCode {
         }
         Command::Explain(explain) => explain.run(&mut std::io::stdout().lock()),
         Command::Probe(probe) => probe.run(&mut std::io::stdout().lock()),
+        Command::Crls(crls) => crls.run(&mut std::io::stdout().lock()),
         Command::Plan(plan) => plan.run(&mut std::io::stdout().lock()),
         Command::Drain { target, json } => {
             drain::Drain { target, json }.run(&mut std::io::stdout().lock())

@@ -63,9 +63,7 @@ impl Plan {
 }
 
 fn load(file: &Path, at: UnixTime) -> Result<Generation, Exit> {
-    topology::load(file, at)
-        .and_then(|topology| Generation::build(1, topology, at))
-        .map_err(|faults| refused(&faults))
+    crate::daemon::look_at(file, at).map_err(|faults| refused(&faults))
 }
 
 /// Faults go where errors go: what is on standard output is a plan or nothing.

@@ -1,8 +1,9 @@
 //! `sipward probe`: the handshake that the daemon would make with a peer, and an OPTIONS, shown address by address.
 use super::Exit;
+use crate::daemon;
 use crate::edge::{Attempt, ProbeVerdict, probe};
 use crate::observe::Shown;
-use crate::topology::{self, Fault, Peer};
+use crate::topology::{Fault, Peer};
 use crate::trust::{Decision, Generation};
 use rustls_pki_types::UnixTime;
 use serde_json::{Value, json};
@@ -83,9 +84,8 @@ impl Probe {
 
     fn generation(&self) -> Result<Arc<Generation>, ProbeError> {
         let now = UnixTime::now();
-        let topology = topology::load(&self.config, now).map_err(ProbeError::Topology)?;
         // An expectation that fails is no reason not to look.
-        let generation = Generation::prepare(1, topology, now).map_err(ProbeError::Topology)?;
+        let generation = daemon::prepare(&self.config, now).map_err(ProbeError::Topology)?;
         Ok(Arc::new(generation))
     }
 }

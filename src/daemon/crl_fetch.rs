@@ -5,7 +5,7 @@ use super::Daemon;
 use super::address_guard::{Forbidden, Guard};
 use crate::observe::Event;
 use crate::topology::{CrlFile, TrustRef, TrustSet, fetched_crls, room};
-use crate::trust::Generation;
+use crate::trust::{DistributionPoint, Generation};
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -72,26 +72,27 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
         pause = pause.min(every);
         let (asked, seen) = (Arc::clone(&generation), daemon.edge.seen().all());
         let find = move || asked.fetchable(reference, &seen, UnixTime::now());
-        let uris = tokio::task::spawn_blocking(find).await;
-        let uris = uris.unwrap_or_default().into_iter();
-        wanted.extend(uris.map(|uri| (reference, every, uri)));
+        let found = tokio::task::spawn_blocking(find).await;
+        let found = found.unwrap_or_default().into_iter();
+        wanted.extend(found.map(|point| (reference, every, point)));
     }
     let name = |reference: TrustRef| generation.topology().trust(reference).name.clone();
     points.retain(|(trust, uri), _| {
         let mut wanted = wanted.iter();
-        wanted.any(|(reference, _, other)| other == uri && name(*reference) == *trust)
+        wanted.any(|(reference, _, other)| other.uri == *uri && name(*reference) == *trust)
     });
-    for (reference, every, uri) in wanted {
+    for (reference, every, place) in wanted {
         let now = super::now();
         let set = generation.topology().trust(reference);
-        let key = (set.name.clone(), uri.clone());
+        let key = (set.name.clone(), place.uri.clone());
         let point = points.entry(key).or_insert(Point {
             due: now,
             failures: 0,
             told: None,
         });
         if point.due <= now {
-            let outcome = fetch(&uri, set).await;
+            let uri = place.uri.clone();
+            let outcome = fetch(place, set).await;
             point.due = super::now() + point.next(&outcome, every);
             match outcome {
                 Ok(file) => {
@@ -141,14 +142,23 @@ impl Point {
 }
 
 /// Gets and parses on a thread of its own.
-async fn fetch(uri: &str, set: &TrustSet) -> Result<CrlFile, Failure> {
+async fn fetch(place: DistributionPoint, set: &TrustSet) -> Result<CrlFile, Failure> {
+    let uri = place.uri.as_str();
     let others = set.crls.iter().filter(|crl| crl.fetched);
     let others = others.filter(|crl| crl.file.to_str() != Some(uri));
     let most = room(others.map(|crl| crl.size()).sum());
-    let (uri, line) = (uri.to_owned(), set.line);
+    let line = set.line;
     let local = set.crl_fetch_local.clone();
     let got = tokio::task::spawn_blocking(move || {
-        get(&uri, most, local, PATIENCE).map(|octets| fetched_crls(&uri, line, octets))
+        let uri = &place.uri;
+        let file = get(uri, most, local, PATIENCE).map(|octets| fetched_crls(uri, line, octets));
+        if let Ok(Ok(crls)) = file.as_ref().map(|file| &file.content) {
+            // What none of them has signed is refused when it is offered.
+            for crl in crls {
+                place.has_signed(crl);
+            }
+        }
+        file
     });
     got.await.unwrap_or_else(|error| {
         Err(Failure {

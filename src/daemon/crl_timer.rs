@@ -2,14 +2,19 @@
 //! bites.
 //!
 //! Reading and parsing happen on a thread of their own; a handshake never waits for them.
+mod forget;
+
+pub(super) use forget::{Forget, Forgotten, Unforgotten};
+
 use super::Daemon;
 use super::crl_fetch::Fetched;
+use super::crl_state::{self, Store, Unkept};
 use crate::observe::Event;
 use crate::topology::{
-    CrlFile, CrlRefusal, Fault, HeldCrl, IdentityRef, Revocation, Topology, TrustRef, TrustSet,
-    open_regular, read_crls,
+    CrlFile, CrlRefusal, CrlSource, Fault, HeldCrl, IdentityRef, Revocation, Topology, TrustRef,
+    TrustSet, open_regular, read_crls,
 };
-use crate::trust::{Generation, Read, Refreshed, RefusedCrl};
+use crate::trust::{Generation, Ledger, Read, Refreshed, RefusedCrl};
 use rustls_pki_types::UnixTime;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read as _;
@@ -24,6 +29,9 @@ const SOON: u64 = 5;
 const STAPLE_REFRESH: Duration = Duration::from_secs(300);
 /// The longest sleep: the clock of the system may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// The longest sleep while CRLs wait for their issuer's key: a handshake may show it, and it is to be kept soon.
+const WHILE_WAITING: Duration = Duration::from_secs(2);
 
 /// Fetched contents that are kept for one set.
 const MOST_FETCHED: usize = 32;
@@ -60,23 +68,37 @@ struct Timer {
     /// What was told of which CRL of which set.
     told: HashSet<(String, [u8; 32], Age)>,
     /// What was refused last in each file of a set, so that it is told once.
-    refused: HashMap<(String, Arc<Path>), ([u8; 32], CrlRefusal)>,
+    refused: HashMap<(String, Arc<Path>), HashSet<([u8; 32], CrlRefusal)>>,
     /// What was fetched last from each URI of a set; offered beside its files.
     fetched: BTreeMap<(String, Arc<Path>), CrlFile>,
     /// When the OCSP responses were read last.
     stapled: Option<Instant>,
     /// What was told of them last.
     unstapled: Vec<Fault>,
+    /// When the CRLs in force were looked at last, Unix seconds.
+    looked: u64,
+    /// The state directory, what it was last made to hold, and what hindered.
+    store: Store,
+    kept: Option<Arc<Ledger>>,
+    hindered: Option<Unkept>,
 }
 
 /// Runs until the daemon's runtime ends.
-pub(super) async fn run(daemon: Arc<Daemon>, mut fetched: mpsc::Receiver<Fetched>) {
-    let mut timer = Timer::default();
+pub(super) async fn run(
+    daemon: Arc<Daemon>,
+    mut fetched: mpsc::Receiver<Fetched>,
+    mut forgets: mpsc::Receiver<Forget>,
+) {
+    let mut timer = Timer {
+        looked: UnixTime::now().as_secs(),
+        ..Timer::default()
+    };
     let mut serving = daemon.serving();
     let mut came = Vec::new();
     loop {
         timer.refresh(&daemon, std::mem::take(&mut came)).await;
         timer.grow_old(&daemon);
+        timer.save(&daemon).await;
         let generation = daemon.generation();
         let pause = timer.pause(&generation, super::now(), UnixTime::now().as_secs());
         // A generation that comes by a reload has other files and other moments.
@@ -84,6 +106,11 @@ pub(super) async fn run(daemon: Arc<Daemon>, mut fetched: mpsc::Receiver<Fetched
         tokio::select! {
             changed = serving.changed() => if changed.is_err() { return },
             Some(file) = fetched.recv() => came.push(file),
+            Some(Forget { id, reply }) = forgets.recv() => {
+                let outcome = timer.forget(&daemon, &id).await;
+                // Who asked may have gone.
+                let _ = reply.send(outcome);
+            }
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -93,6 +120,14 @@ impl Timer {
     /// How long until something is due.
     fn pause(&self, generation: &Generation, now: Instant, at: u64) -> Duration {
         let mut pause = LONGEST_SLEEP;
+        if generation.ledger().waits().0 {
+            pause = WHILE_WAITING;
+        }
+        if let Some(turn) =
+            generation.next_turn(UnixTime::since_unix_epoch(Duration::from_secs(at)))
+        {
+            pause = pause.min(Duration::from_secs(turn.saturating_sub(at)));
+        }
         if let Some(due) = self.staples_due(generation.topology()) {
             pause = pause.min(due.saturating_duration_since(now));
         }
@@ -163,29 +198,37 @@ impl Timer {
             self.stapled = Some(now);
         }
         self.stapled.get_or_insert(now);
-        if due.is_empty() && staples.is_empty() {
+        self.seed_refused(&generation);
+        let at = UnixTime::now().as_secs();
+        // One that is stale goes, if no file holds it any more; one whose issuer's key was seen comes into its series.
+        self.looked = self.looked.min(at);
+        let turned = generation
+            .next_turn(UnixTime::since_unix_epoch(Duration::from_secs(self.looked)))
+            .is_some_and(|turn| turn <= at);
+        let (_, seen) = generation.ledger().waits();
+        if due.is_empty() && staples.is_empty() && !turned && !seen {
             return;
         }
+        self.looked = at;
         let previous = Arc::clone(&generation);
+        let number = generation.number() + 1;
         let looked = tokio::task::spawn_blocking(move || {
-            let crls = due.into_iter();
             let staples = staples.into_iter();
             let read = Read {
-                crls: crls
-                    .map(|(set, sources, mut files)| {
-                        files.extend(read_crls(&sources));
-                        (set, files)
-                    })
-                    .collect(),
+                crls: read_all(due),
                 staples: staples
                     .map(|(identity, file)| (identity, response(&file)))
                     .collect(),
             };
-            previous.refresh(previous.number() + 1, read, UnixTime::now())
+            previous.refresh(number, read, UnixTime::now())
         });
-        let Ok(refreshed) = looked.await else {
-            return;
-        };
+        if let Ok(refreshed) = looked.await {
+            self.apply(refreshed, &asked, daemon).await;
+        }
+    }
+
+    /// Makes what a look has found the next generation, and tells of it.
+    async fn apply(&mut self, refreshed: Refreshed, asked: &HashSet<String>, daemon: &Daemon) {
         let Refreshed {
             generation,
             refused,
@@ -201,23 +244,50 @@ impl Timer {
             }
             self.unstapled = notes;
         }
-        self.tell_refused(refused, &asked, daemon);
+        self.tell_refused(refused, asked, daemon);
         let Some(generation) = generation.map(Arc::new) else {
             return;
         };
         let number = generation.number();
         if daemon.install(generation).await.is_ok() {
-            for (trust, crl) in updated {
-                daemon.log.emit(Event::CrlUpdated {
-                    trust,
-                    file: crl.file.to_path_buf(),
-                    issuer: crl.issuer().to_owned(),
-                    revoked: crl.revoked(),
-                    next_update: crl.next_update(),
-                    generation: number,
-                });
-            }
+            tell_updated(updated, number, daemon);
         }
+    }
+
+    /// Makes the state directory hold what is in force, if that is new, or if it could not be done.
+    async fn save(&mut self, daemon: &Daemon) {
+        let generation = daemon.generation();
+        let ledger = Arc::clone(generation.ledger());
+        let same = |kept: &Arc<Ledger>| Arc::ptr_eq(kept, &ledger);
+        if self.kept.as_ref().is_some_and(same) && self.hindered.is_none() {
+            return;
+        }
+        let directory = crl_state::directory(generation.topology());
+        let mut store = std::mem::take(&mut self.store);
+        let held = Arc::clone(&ledger);
+        let kept = tokio::task::spawn_blocking(move || {
+            let hindered = store.keep(directory, &held);
+            (store, hindered)
+        });
+        let Ok((store, hindered)) = kept.await else {
+            return;
+        };
+        self.store = store;
+        self.kept = Some(ledger);
+        if hindered != self.hindered
+            && let Some(Unkept {
+                path,
+                reason,
+                detail,
+            }) = &hindered
+        {
+            daemon.log.emit(Event::CrlStateFailed {
+                file: path.clone(),
+                reason,
+                detail: detail.clone(),
+            });
+        }
+        self.hindered = hindered;
     }
 
     /// Keeps what was fetched for the sets that fetch.
@@ -245,18 +315,37 @@ impl Timer {
         of_set.map(|(_, file)| file.clone()).collect()
     }
 
+    /// Notes what a reload has told of.
+    fn seed_refused(&mut self, generation: &Generation) {
+        for refused in generation.refused_crls() {
+            let key = (refused.trust.clone(), Arc::clone(&refused.file));
+            let told = self.refused.entry(key).or_default();
+            told.insert((refused.digest, refused.refusal));
+        }
+    }
+
     /// Tells of each refusal once, until a look at its set finds the file good again.
     fn tell_refused(&mut self, refused: Vec<RefusedCrl>, asked: &HashSet<String>, daemon: &Daemon) {
         let key = |r: &RefusedCrl| (r.trust.clone(), Arc::clone(&r.file));
-        let still: HashSet<_> = refused.iter().map(key).collect();
-        self.refused
-            .retain(|file, _| still.contains(file) || !asked.contains(&file.0));
+        let mut still: HashMap<_, HashSet<_>> = HashMap::new();
+        for refusal in &refused {
+            let what = (refusal.digest, refusal.refusal);
+            still.entry(key(refusal)).or_default().insert(what);
+        }
         for refusal in refused {
             let what = (refusal.digest, refusal.refusal);
-            if self.refused.insert(key(&refusal), what) != Some(what) {
+            let told = self.refused.entry(key(&refusal)).or_default();
+            if told.insert(what) {
                 daemon.log.emit(refused_event(&refusal));
             }
         }
+        self.refused.retain(|file, told| {
+            if asked.contains(&file.0) {
+                let still = still.get(file);
+                told.retain(|what| still.is_some_and(|still| still.contains(what)));
+            }
+            !told.is_empty()
+        });
     }
 
     /// Tells of CRLs that come of age. That connections are judged again then is the shards' affair.
@@ -303,6 +392,27 @@ fn tell(age: Age, crl: &HeldCrl, set: &TrustSet, at: u64, daemon: &Daemon) {
             issuer,
             next_update,
         }),
+    }
+}
+
+fn read_all(due: Vec<(TrustRef, Vec<CrlSource>, Vec<CrlFile>)>) -> Vec<(TrustRef, Vec<CrlFile>)> {
+    let read = due.into_iter().map(|(set, sources, mut files)| {
+        files.extend(read_crls(&sources));
+        (set, files)
+    });
+    read.collect()
+}
+
+fn tell_updated(updated: Vec<(String, HeldCrl)>, generation: u64, daemon: &Daemon) {
+    for (trust, crl) in updated {
+        daemon.log.emit(Event::CrlUpdated {
+            trust,
+            file: crl.file.to_path_buf(),
+            issuer: crl.issuer().to_owned(),
+            revoked: crl.revoked(),
+            next_update: crl.next_update(),
+            generation,
+        });
     }
 }
 

@@ -4,6 +4,7 @@
 mod address_guard;
 pub mod control;
 mod crl_fetch;
+pub mod crl_state;
 mod crl_timer;
 mod forecast;
 mod own_listeners;
@@ -19,10 +20,10 @@ pub use service::serve;
 use crate::edge::{Bound, Down, Edge, EdgeError, EdgeStatus, LiveLinks, Which};
 use crate::observe::{Event, Log};
 use crate::topology::{self, Accept, CrlRefusal, Fault, Topology};
-use crate::trust::{Generation, decide, explain, explain_inbound};
+use crate::trust::{Before, Generation, decide, explain, explain_inbound};
 use arc_swap::ArcSwap;
 use control::{
-    Chains, ExplainedDecision, Inventory, LastDown, ListenerStatus, LivePeer, Outline,
+    Chains, CrlSeries, ExplainedDecision, Inventory, LastDown, ListenerStatus, LivePeer, Outline,
     PastDecision, PeerStatus, ReloadReport, ReloadResult, SeenNow, ShownByClients, Status,
     Unavailable,
 };
@@ -335,6 +336,12 @@ impl Daemon {
         }
     }
 
+    /// The CRLs that are held.
+    pub fn held_crls(&self) -> Vec<CrlSeries> {
+        let held = self.generation().held_crls();
+        held.iter().map(CrlSeries::of).collect()
+    }
+
     /// What was decided about a chain, and what would be decided now; `None` when it is not kept any more.
     pub fn explain(&self, decision: &str) -> Option<ExplainedDecision> {
         let seen = self.edge.seen().find(decision)?;
@@ -368,14 +375,68 @@ impl Daemon {
     }
 }
 
-/// Reads a generation whole.
+/// Reads a generation whole, with the CRLs that the state directory holds; nothing is written there.
 ///
 /// # Errors
 /// Every fault at once.
 pub fn load(path: &Path, number: u64) -> Result<Arc<Generation>, Vec<Fault>> {
     let at = UnixTime::now();
     let topology = topology::load(path, at)?;
-    Generation::build(number, topology, at).map(Arc::new)
+    let directory = crl_state::directory(&topology);
+    let kept = directory.as_deref().map(crl_state::read);
+    build(number, topology, kept, at).map(Arc::new)
+}
+
+/// A generation upon what was kept; `None`: there is no place for it.
+///
+/// # Errors
+/// As [`Generation::build`].
+pub fn build(
+    number: u64,
+    topology: Topology,
+    kept: Option<crl_state::Kept>,
+    at: UnixTime,
+) -> Result<Generation, Vec<Fault>> {
+    let notes = match &kept {
+        Some(kept) => kept.notes(&topology),
+        None => crl_state::missing(&topology).into_iter().collect(),
+    };
+    let kept = kept.unwrap_or_default();
+    let before = Before {
+        ledger: Some(&kept.ledger),
+        ..Before::default()
+    };
+    let generation = Generation::build_after(before, number, topology, at)?;
+    Ok(generation.with_notes(notes))
+}
+
+/// As [`load`], for a command that looks at a file without serving it.
+///
+/// # Errors
+/// Every fault at once.
+pub fn look_at(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
+    let topology = topology::load(path, at)?;
+    let directory = crl_state::readable_directory(&topology);
+    let kept = directory.as_deref().map(crl_state::read);
+    build(1, topology, kept, at)
+}
+
+/// As [`look_at`] without running the expectations: only for asking what would be decided.
+///
+/// # Errors
+/// Every fault at once.
+pub fn prepare(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
+    let topology = topology::load(path, at)?;
+    let directory = crl_state::readable_directory(&topology);
+    let kept = directory
+        .as_deref()
+        .map(crl_state::read)
+        .unwrap_or_default();
+    let before = Before {
+        ledger: Some(&kept.ledger),
+        ..Before::default()
+    };
+    Generation::prepare_after(before, 1, topology, at)
 }
 
 /// Reads a generation whole that takes the place of `previous`: no CRL of it is replaced by a worse one.
@@ -385,8 +446,11 @@ pub fn load(path: &Path, number: u64) -> Result<Arc<Generation>, Vec<Fault>> {
 pub fn load_after(path: &Path, previous: &Generation) -> Result<Arc<Generation>, Vec<Fault>> {
     let at = UnixTime::now();
     let topology = topology::load(path, at)?;
-    let number = previous.number() + 1;
-    Generation::build_after(Some(previous), number, topology, at).map(Arc::new)
+    let before = Before {
+        previous: Some(previous),
+        ..Before::default()
+    };
+    Generation::build_after(before, previous.number() + 1, topology, at).map(Arc::new)
 }
 
 /// The topology's peers with their connections.

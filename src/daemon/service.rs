@@ -1,6 +1,6 @@
 //! The daemon as a service: signals, commands, and what systemd wants to hear (sd_notify(3); `Type=notify` and
 //! `notify-reload`).
-use super::control::{Command, Place, ReloadReport, ReloadResult, Server, Unavailable};
+use super::control::{Command, Place, ReloadReport, ReloadResult, Server, Sinks, Unavailable};
 use super::watch::watch;
 use super::{Daemon, DaemonError, line, load};
 use crate::edge::EdgeError;
@@ -21,6 +21,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 const PULSES_FOR_RELOAD: u32 = 10;
 /// Commands that may wait for the supervisor.
 const COMMANDS: usize = 64;
+/// Series of CRLs that are to be dropped and wait for it.
+const FORGETS: usize = 4;
 /// CRLs that were fetched and wait to be judged.
 const FETCHED: usize = 1;
 
@@ -115,12 +117,17 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
     let mut tasks = JoinSet::new();
     tasks.spawn(watch(Arc::clone(daemon), sender.clone()));
     let (fetched, crls) = mpsc::channel(FETCHED);
-    tasks.spawn(super::crl_timer::run(Arc::clone(daemon), crls));
+    let (forget, forgets) = mpsc::channel(FORGETS);
+    tasks.spawn(super::crl_timer::run(Arc::clone(daemon), crls, forgets));
     tasks.spawn(super::crl_fetch::run(Arc::clone(daemon), fetched));
     tasks.spawn(super::forecast::run(Arc::clone(daemon)));
     // The sender lives here in any case: a closed channel would wake the loop for ever.
+    let to = Sinks {
+        commands: sender.clone(),
+        forgets: forget,
+    };
     if let Some(place) = place {
-        listen(daemon, sender.clone(), place, &mut tasks);
+        listen(daemon, to.clone(), place, &mut tasks);
     }
     notify(&[NotifyState::Ready, NotifyState::Status(&serving(daemon))]);
     loop {
@@ -151,16 +158,11 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
 }
 
 /// Starts the control socket's server.
-fn listen(
-    daemon: &Arc<Daemon>,
-    commands: mpsc::Sender<Command>,
-    place: &Place,
-    tasks: &mut JoinSet<()>,
-) {
+fn listen(daemon: &Arc<Daemon>, to: Sinks, place: &Place, tasks: &mut JoinSet<()>) {
     let path = place.path().to_owned();
     match place.listener() {
         Ok(socket) => {
-            tasks.spawn(Server::new(Arc::clone(daemon), commands, place).serve(socket));
+            tasks.spawn(Server::new(Arc::clone(daemon), to, place).serve(socket));
             daemon.log.emit(Event::ControlListening { path });
         }
         Err(error) => daemon.log.emit(Event::ControlUnavailable {

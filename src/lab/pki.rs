@@ -232,6 +232,8 @@ pub struct CrlSpec {
     /// Further extensions: the octets of the OID, whether critical, and the value; an issuingDistributionPoint that
     /// no library writes, for one.
     pub extensions: Vec<(Vec<u8>, bool, Vec<u8>)>,
+    /// The octets of the OIDs of extensions that are left out: `openssl ca` writes no authorityKeyIdentifier.
+    pub without: Vec<Vec<u8>>,
 }
 
 impl Default for CrlSpec {
@@ -243,6 +245,7 @@ impl Default for CrlSpec {
             number: 1,
             point: None,
             extensions: Vec::new(),
+            without: Vec::new(),
         }
     }
 }
@@ -529,21 +532,18 @@ impl Authority {
             key_identifier_method: KeyIdMethod::Sha256,
         };
         let made = list.signed_by(&Issuer::from_params(&params, &*self.key))?;
-        if spec.extensions.is_empty() {
+        if spec.extensions.is_empty() && spec.without.is_empty() {
             return Ok(made.der().to_vec());
         }
-        let extended = with_extensions(made.der(), &spec.extensions);
+        let extended = with_extensions(made.der(), spec);
         let (signed, algorithm) = extended.ok_or(LabError::Odd)?;
         let signature = der::bits(&self.key.sign(&signed)?);
         Ok(der::element(0x30, &[&signed, &algorithm, &signature]))
     }
 }
 
-/// The signed part of a CRL with more extensions at its end, and its AlgorithmIdentifier.
-fn with_extensions(
-    crl: &[u8],
-    extensions: &[(Vec<u8>, bool, Vec<u8>)],
-) -> Option<(Vec<u8>, Vec<u8>)> {
+/// The signed part of a CRL with other extensions, and its AlgorithmIdentifier.
+fn with_extensions(crl: &[u8], spec: &CrlSpec) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut list = Der::new(crl).expect(SEQUENCE)?.inside();
     let signed = list.expect(SEQUENCE)?;
     let algorithm = list.expect(SEQUENCE)?;
@@ -554,8 +554,15 @@ fn with_extensions(
             parts.push(field.whole().to_vec());
             continue;
         }
-        let mut all = field.inside().next()?.content().to_vec();
-        for (id, critical, value) in extensions {
+        let mut all = Vec::new();
+        let mut there = field.inside().next()?.inside();
+        while let Some(extension) = there.next() {
+            let id = extension.inside().next()?;
+            if !spec.without.iter().any(|out| out == id.content()) {
+                all.extend_from_slice(extension.whole());
+            }
+        }
+        for (id, critical, value) in &spec.extensions {
             let id = der::element(0x06, &[id]);
             let critical: &[u8] = if *critical { &[1, 1, 0xff] } else { &[] };
             let value = der::element(0x04, &[value]);

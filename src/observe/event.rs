@@ -350,6 +350,30 @@ pub enum Event {
         /// nextUpdate, Unix seconds.
         next_update: u64,
     },
+    /// `crl_state_failed`: a proven CRL cannot be kept in the state directory.
+    CrlStateFailed {
+        /// The file or the directory.
+        file: PathBuf,
+        /// `unwritable` or `full`.
+        reason: &'static str,
+        /// What the system said.
+        detail: String,
+    },
+    /// `crl_forgotten`: an operator had a series of CRLs dropped.
+    CrlForgotten {
+        /// Its id.
+        series: String,
+        /// The CRLs' issuer.
+        issuer: String,
+        /// The highest CRL number that was known.
+        number: Option<String>,
+        /// Whose process asked.
+        uid: u32,
+        /// That process, if the system tells.
+        pid: Option<u32>,
+        /// The generation that serves without it.
+        generation: u64,
+    },
     /// `forecast`: what will break, and when; once a day.
     Forecast {
         /// The generation that was looked at.

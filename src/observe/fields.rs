@@ -242,7 +242,9 @@ impl Event {
             | Self::CrlRefused { .. }
             | Self::CrlFetchFailed { .. }
             | Self::CrlStaleSoon { .. }
-            | Self::CrlStale { .. } => self.crl(take),
+            | Self::CrlStale { .. }
+            | Self::CrlStateFailed { .. }
+            | Self::CrlForgotten { .. } => self.crl(take),
             Self::Forecast {
                 generation,
                 soon: _,
@@ -429,6 +431,32 @@ impl Event {
                 take("file", Octets(file.as_os_str().as_encoded_bytes()));
                 take("issuer", Text(issuer));
                 take("next_update", Number(*next_update));
+            }
+            Self::CrlStateFailed {
+                file,
+                reason,
+                detail,
+            } => {
+                take("file", Octets(file.as_os_str().as_encoded_bytes()));
+                take("reason", Text(reason));
+                take("detail", Text(detail));
+            }
+            Self::CrlForgotten {
+                series,
+                issuer,
+                number,
+                uid,
+                pid,
+                generation,
+            } => {
+                take("series", Text(series));
+                take("issuer", Text(issuer));
+                text(take, "number", number.as_deref());
+                take("uid", Number(u64::from(*uid)));
+                if let Some(pid) = pid {
+                    take("pid", Number(u64::from(*pid)));
+                }
+                take("generation", Number(*generation));
             }
             _ => {}
         }

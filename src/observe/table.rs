@@ -135,6 +135,7 @@ pub static FIELDS: &[Field] = &[
     field_of("path", Text, "the control socket"),
     field_of("command", Text, "the command, `none` when the sender was not let that far"),
     field_of("uid", Number, "the user whose process commands"),
+    field_of("pid", Number, "that process"),
     field_of("trigger", Text, "who asked for the reload: `signal`, `control` (the control socket) or `watch` (a file changed)"),
     field_of("retry_in_ms", Number, "pause before the next connect or the next request, in milliseconds"),
     field_of("down_ms", Number, "how long it was down, in milliseconds"),
@@ -146,6 +147,8 @@ pub static FIELDS: &[Field] = &[
     field_of("issuer", Text, "the CRL's issuer"),
     field_of("revoked", Number, "certificates that the CRL lists"),
     field_of("next_update", Number, "the CRL's nextUpdate in Unix seconds"),
+    field_of("series", Text, "what stands for an issuer's key and scope in `sipward crls`"),
+    field_of("number", Text, "the highest CRL number that was proven; beyond 128 bits in hex"),
     field_of("left_s", Number, "seconds until then"),
     field_of("ends_at", Number, "when the next of our certificates, anchors, windows or the peers' certificates ends, Unix seconds"),
     field_of("relaxed", List, "peers whose certificate gets in only because their `purpose` is not `strict`"),
@@ -297,6 +300,14 @@ static CRL_STALE: Row = row("crl_stale", Level::ERROR,
     "a CRL in force is past its nextUpdate; what it covers is refused when the trust set's grace, if any, is over",
     &["trust", "file", "issuer", "next_update"]);
 #[rustfmt::skip]
+static CRL_STATE_FAILED: Row = row("crl_state_failed", Level::ERROR,
+    "a proven CRL cannot be kept in the state directory (`unwritable`, `full`), told once until that changes; it is in force, and a restart would forget it",
+    &["file", "reason", "detail"]);
+#[rustfmt::skip]
+static CRL_FORGOTTEN: Row = row("crl_forgotten", Level::WARN,
+    "an operator had what is known of an issuer's CRLs dropped (`sipward crls forget`): an older one can come into force",
+    &["series", "issuer", "number?", "uid", "pid?", "generation"]);
+#[rustfmt::skip]
 static FORECAST: Row = row("forecast", Level::INFO,
     "at the start and once a day: what will end and when, of ours (with CRLs) and of what each peer showed last",
     &["generation", "ends_at?", "relaxed", "details"]).or(Level::WARN, "`ends_at` is less than 30 days ahead");
@@ -347,6 +358,8 @@ pub static ROWS: &[&Row] = &[
     &CRL_FETCH_FAILED,
     &CRL_STALE_SOON,
     &CRL_STALE,
+    &CRL_STATE_FAILED,
+    &CRL_FORGOTTEN,
     &FORECAST,
     &DRAIN,
     &STOPPED,
@@ -390,6 +403,8 @@ impl Event {
             Self::CrlFetchFailed { .. } => &CRL_FETCH_FAILED,
             Self::CrlStaleSoon { .. } => &CRL_STALE_SOON,
             Self::CrlStale { .. } => &CRL_STALE,
+            Self::CrlStateFailed { .. } => &CRL_STATE_FAILED,
+            Self::CrlForgotten { .. } => &CRL_FORGOTTEN,
             Self::Forecast { .. } => &FORECAST,
             Self::Drain { .. } => &DRAIN,
             Self::Stopped { .. } => &STOPPED,

@@ -269,6 +269,19 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             issuer: owned(),
             next_update: 5,
         },
+        Event::CrlStateFailed {
+            file: path(),
+            reason: "unwritable",
+            detail: owned(),
+        },
+        Event::CrlForgotten {
+            series: owned(),
+            issuer: owned(),
+            number: maybe(),
+            uid: 1,
+            pid: full.then_some(1),
+            generation: 2,
+        },
         Event::Forecast {
             generation: 1,
             soon: full,

@@ -169,6 +169,9 @@ fn node(old: &Topology, new: &Topology, said: &mut Vec<String>) {
     );
     differs(&mut parts, "shards", old.shards, new.shards);
     differs(&mut parts, "scheduling", old.scheduling, new.scheduling);
+    if old.state != new.state {
+        parts.push("state moved to another directory".to_owned());
+    }
     if !parts.is_empty() {
         said.push(format!("node changed: {}", parts.join(", ")));
     }

@@ -1,9 +1,10 @@
 //! A CRL as read (RFC 5280 §5): what it says, found once; who signed it is judged elsewhere.
-use super::CrlRefusal;
-use super::der::{self, Der, Element, context, context_value, magnitude};
+use super::der::{self, Der, Element, context, magnitude};
+use super::{CrlRefusal, CrlScope};
 use aws_lc_rs::digest::{SHA256, digest};
+use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
@@ -14,16 +15,8 @@ const ISSUING_POINT: &[u8] = &[0x55, 0x1d, 28];
 const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 const AUTHORITY_KEY: &[u8] = &[0x55, 0x1d, 35];
 
-/// Which certificates of its issuer a CRL covers (RFC 5280 §5.2.5).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CrlScope {
-    /// End entities only.
-    pub users_only: bool,
-    /// CA certificates only.
-    pub authorities_only: bool,
-    /// Only certificates with one of these GeneralNames (as DER) as distribution point; empty: any.
-    pub names: Vec<Vec<u8>>,
-}
+/// Keys that are remembered for a CRL that they did not sign; a CA has a few in its life.
+const MOST_REFUTED: usize = 16;
 
 /// A complete, direct v2 CRL with nextUpdate.
 pub struct Crl {
@@ -34,8 +27,6 @@ pub struct Crl {
     this_update: u64,
     next_update: u64,
     number: Option<Vec<u8>>,
-    /// The issuingDistributionPoint and the authorityKeyIdentifier, as DER.
-    series: (Option<Vec<u8>>, Option<Vec<u8>>),
     scope: CrlScope,
     /// Where the serial numbers stand, in their order.
     serials: Vec<(u32, u16)>,
@@ -43,6 +34,8 @@ pub struct Crl {
     algorithm_at: Range<usize>,
     signature_at: Range<usize>,
     proven: OnceLock<Vec<u8>>,
+    /// Digests of keys that did not sign it, the latest last.
+    refuted: Mutex<Vec<[u8; 32]>>,
 }
 
 impl Crl {
@@ -59,16 +52,13 @@ impl Crl {
         let extensions = der::extensions(&parts.extensions).ok_or_else(malformed)?;
         let mut number = None;
         let mut scope = CrlScope::default();
-        let mut series = (None, None);
         for extension in &extensions {
             match extension.id {
                 CRL_NUMBER => number = Some(read_number(extension.value).ok_or_else(malformed)?),
                 DELTA_INDICATOR => return Err(CrlRefusal::Delta),
-                ISSUING_POINT => {
-                    scope = read_scope(extension.value)?;
-                    series.0 = Some(extension.value.to_vec());
-                }
-                AUTHORITY_KEY => series.1 = Some(extension.value.to_vec()),
+                ISSUING_POINT => scope = CrlScope::read(extension.value)?,
+                // It only hints at the key; whose signature it is tells more.
+                AUTHORITY_KEY => {}
                 _ if extension.critical => return Err(CrlRefusal::UnknownCritical),
                 _ => {}
             }
@@ -86,13 +76,13 @@ impl Crl {
             this_update: parts.this_update,
             next_update,
             number,
-            series,
             scope,
             serials,
             signed_at: parts.signed,
             algorithm_at: parts.algorithm,
             signature_at: parts.signature,
             proven: OnceLock::new(),
+            refuted: Mutex::default(),
             der,
         })
     }
@@ -142,23 +132,9 @@ impl Crl {
             .is_ok()
     }
 
-    /// Whether the two are of one series: the same issuer, key and scope, so that the later one replaces the earlier.
-    pub fn is_of_series(&self, other: &Self) -> bool {
-        self.issuer_der() == other.issuer_der() && self.series == other.series
-    }
-
-    /// Whether it is older than `other` of the same series: by CRL number, and by thisUpdate.
-    pub fn is_older_than(&self, other: &Self) -> bool {
-        let numbers = self.number().zip(other.number());
-        let earlier =
-            numbers.is_some_and(|(ours, theirs)| (ours.len(), ours) < (theirs.len(), theirs));
-        earlier || self.this_update < other.this_update
-    }
-
-    /// What tells which of a series is newer: thisUpdate, and of two issued in one second the CRL number (RFC 5280 §5.2.3).
-    pub fn age(&self) -> (u64, Option<(usize, &[u8])>) {
-        let number = self.number().map(|number| (number.len(), number));
-        (self.this_update, number)
+    /// As DER.
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// The octets under the signature.
@@ -181,8 +157,22 @@ impl Crl {
     }
     /// Keeps the key whose signature was found good.
     pub(crate) fn prove(&self, key: &[u8]) {
-        // Another thread may have been first, with the same key: none other verifies the same signature.
+        // Another thread may have been first.
         let _ = self.proven.set(key.to_vec());
+    }
+
+    /// Whether the signature is known not to be by a key. Not for each handshake either is that found out.
+    pub(crate) fn is_refuted(&self, key: &[u8]) -> bool {
+        let refuted = self.refuted.lock().unwrap_or_else(PoisonError::into_inner);
+        !refuted.is_empty() && refuted.contains(&sha256(key))
+    }
+    /// Keeps a key whose signature was found not to be good.
+    pub(crate) fn refute(&self, key: &[u8]) {
+        let mut refuted = self.refuted.lock().unwrap_or_else(PoisonError::into_inner);
+        if refuted.len() >= MOST_REFUTED {
+            refuted.remove(0);
+        }
+        refuted.push(sha256(key));
     }
 
     fn at(&self, range: &Range<usize>) -> &[u8] {
@@ -268,60 +258,17 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The order of two CRL numbers without leading zeros.
+pub(crate) fn order_of_numbers(one: &[u8], other: &[u8]) -> Ordering {
+    (one.len(), one).cmp(&(other.len(), other))
+}
+
 fn read_number(value: &[u8]) -> Option<Vec<u8>> {
     let number = Der::new(value).expect(der::INTEGER)?.content();
     let negative = number.first().is_none_or(|first| *first & 0x80 != 0);
     // RFC 5280 §5.2.3: at most 20 octets.
     let number = magnitude(number);
     (!negative && number.len() <= 20).then(|| number.to_vec())
-}
-
-/// RFC 5280 §5.2.5.
-fn read_scope(value: &[u8]) -> Result<CrlScope, CrlRefusal> {
-    let malformed = CrlRefusal::Malformed;
-    let point = Der::new(value).expect(der::SEQUENCE).ok_or(malformed)?;
-    let mut fields = point.inside();
-    let mut scope = CrlScope::default();
-    if let Some(name) = fields.optional(context(0)) {
-        let name = name.inside().next().ok_or(malformed)?;
-        if name.tag != context(0) {
-            return Err(CrlRefusal::ScopeUnsupported);
-        }
-        scope.names = general_names(&name).ok_or(malformed)?;
-    }
-    let mut flag = |number: u8| match fields.optional(context_value(number)) {
-        Some(flag) => matches!(flag.content(), [value] if *value != 0),
-        None => false,
-    };
-    scope.users_only = flag(1);
-    scope.authorities_only = flag(2);
-    if fields.optional(context_value(3)).is_some() {
-        return Err(CrlRefusal::SomeReasons);
-    }
-    let mut flag = |number: u8| match fields.optional(context_value(number)) {
-        Some(flag) => matches!(flag.content(), [value] if *value != 0),
-        None => false,
-    };
-    if flag(4) {
-        return Err(CrlRefusal::Indirect);
-    }
-    if flag(5) {
-        return Err(CrlRefusal::ScopeUnsupported);
-    }
-    if !fields.is_empty() || scope.users_only && scope.authorities_only {
-        return Err(malformed);
-    }
-    Ok(scope)
-}
-
-/// The members of GeneralNames as DER, at least one.
-pub(crate) fn general_names(names: &Element<'_>) -> Option<Vec<Vec<u8>>> {
-    let mut found = Vec::new();
-    let mut names = names.inside();
-    while !names.is_empty() {
-        found.push(names.next()?.whole().to_vec());
-    }
-    (!found.is_empty()).then_some(found)
 }
 
 /// The serial numbers' places, sorted by the numbers.

@@ -174,7 +174,7 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlRefusal, String)
         .zip(1..)
         .map(|(der, number)| {
             Crl::read(der)
-                .map(Arc::new)
+                .map(one_of)
                 .map_err(|refusal| (refusal, format!("CRL {number} of {count}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -182,23 +182,50 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlRefusal, String)
     Ok(crls)
 }
 
+/// The one that somebody holds already, if its DER is the same: what was found out about its signature stays.
+pub(crate) fn one_of(crl: Crl) -> Arc<Crl> {
+    if let Some([known]) = recall(crl.digest()).as_deref() {
+        return Arc::clone(known);
+    }
+    let digest = *crl.digest();
+    let crl = Arc::new(crl);
+    remember(digest, std::slice::from_ref(&crl));
+    crl
+}
+
 /// Files' contents whose CRLs are still in use, by SHA-256: a reload of an unchanged file of millions of octets costs
-/// reading it, and two generations share one copy.
+/// reading it, and two generations share one copy. A CRL in DER is a file's content, too.
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 
-type Known = HashMap<[u8; 32], Vec<Weak<Crl>>>;
+/// As many contents as are kept before those that nobody uses any more are looked for.
+const LEAST_KNOWN: usize = 64;
+
+struct Known {
+    contents: HashMap<[u8; 32], Vec<Weak<Crl>>>,
+    /// When to look for unused ones next: each look costs as much as the contents that came since the last.
+    full: usize,
+}
 
 fn recall(digest: &[u8; 32]) -> Option<Vec<Arc<Crl>>> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let crls = known.as_ref()?.get(digest)?;
+    let crls = known.as_ref()?.contents.get(digest)?;
     crls.iter().map(Weak::upgrade).collect()
 }
 
 fn remember(digest: [u8; 32], crls: &[Arc<Crl>]) {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
-    known.retain(|_, crls| crls.iter().any(|crl| crl.strong_count() > 0));
-    known.insert(digest, crls.iter().map(Arc::downgrade).collect());
+    let known = known.get_or_insert_with(|| Known {
+        contents: HashMap::new(),
+        full: LEAST_KNOWN,
+    });
+    if known.contents.len() >= known.full {
+        known
+            .contents
+            .retain(|_, crls| crls.iter().any(|crl| crl.strong_count() > 0));
+        known.full = LEAST_KNOWN.max(known.contents.len() * 2);
+    }
+    let crls = crls.iter().map(Arc::downgrade).collect();
+    known.contents.insert(digest, crls);
 }
 
 #[cfg(test)]

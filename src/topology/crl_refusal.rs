@@ -37,8 +37,8 @@ refusals! {
         "the file or directory cannot be read, or is larger than is read",
         "put the file in place, readable by the user sipward runs as, at most 64 MiB";
     TooMany, "crl_too_many", "RFC 5280 §6.3",
-        "a trust set has more CRL files than are read",
-        "keep at most 256 CRL files, 256 MiB together, for one trust set";
+        "a trust set has more CRL files or CRLs than are read, or too many wait for their issuer's key",
+        "keep at most 256 CRL files with 1024 CRLs, 256 MiB together, for one trust set";
     Malformed, "crl_malformed", "RFC 5280 §5.1",
         "it is not a v2 CRL in PEM or DER",
         "fetch the CRL from the CA anew (openssl crl -in FILE -text shows it)";
@@ -61,7 +61,7 @@ refusals! {
         "it holds a critical extension that is not understood",
         "have the CA issue CRLs without that extension";
     BadSignature, "crl_bad_signature", "RFC 5280 §6.3.3",
-        "it was not signed with the key of the issuer it names",
+        "it was not signed with a key that is known of the issuer it names",
         "fetch the CRL from the CA anew; another CA of the same name may have made this one";
     SignerUnfit, "crl_signer_unfit", "RFC 5280 §6.3.3",
         "its issuer has a keyUsage that does not permit it to sign CRLs",
@@ -70,8 +70,8 @@ refusals! {
         "its thisUpdate is more than five minutes ahead of this system's clock",
         "check the clocks of this system and of the CA";
     Older, "crl_older", "RFC 5280 §5.2.3",
-        "its CRL number or thisUpdate is lower than that of the one held",
-        "put the current CRL in place; somebody may be rolling a revocation back";
+        "its CRL number or thisUpdate is lower than that of one that this issuer's key was proven to have signed",
+        "put the current CRL in place; somebody may be rolling a revocation back. If the CA was restored with lower numbers: sipward crls, then sipward crls forget ID";
 }
 
 impl std::fmt::Display for CrlRefusal {

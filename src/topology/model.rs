@@ -89,6 +89,8 @@ pub struct Node {
     pub shards: Option<u16>,
     /// How the kernel schedules the shards' threads.
     pub scheduling: Scheduling,
+    /// Where the newest CRLs are kept across restarts; `None`: where systemd says, if it does.
+    pub state: Option<PathBuf>,
 }
 
 /// `[node] scheduling` (sched(7)).

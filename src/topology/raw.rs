@@ -44,6 +44,7 @@ pub(super) struct RawNode {
     pub(super) advertise_port: Option<Spanned<i64>>,
     pub(super) shards: Option<Spanned<i64>>,
     pub(super) scheduling: Option<Scheduling>,
+    pub(super) state: Option<Text>,
 }
 
 #[derive(Deserialize)]

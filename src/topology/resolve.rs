@@ -172,6 +172,7 @@ fn node(raw: &RawNode, context: &mut Context<'_, '_>) -> Option<Node> {
         advertise_port: port,
         shards,
         scheduling: raw.scheduling.unwrap_or(Scheduling::Batch),
+        state: raw.state.as_ref().map(|text| context.path(text)),
     })
 }
 

@@ -100,6 +100,7 @@ const NODE: &[Key] = &[
     may("advertise_port", Kind::Integer),
     may("shards", Kind::Integer),
     may("scheduling", Kind::Word(Scheduling::WORDS)),
+    may("state", Kind::Text),
 ];
 
 const IDENTITY: &[Key] = &[

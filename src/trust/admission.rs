@@ -1,14 +1,20 @@
-//! Which CRLs come into force, and which of those held stay when a worse one is offered (RFC 5280 §5.1.2.4, §5.2.3, §6.3.3).
+//! Which CRLs come into force when files, distribution points and the state directory offer some (RFC 5280 §5.1.2.4, §5.2.3
+//! and §6.3.3).
 use super::Reason;
-use super::anchors::Anchors;
+use super::issuers::{Issuers, Keys};
+use super::ledger::{Entered, Ledger, SeriesId};
 use super::revocation::is_signed_with;
-use crate::topology::{Crl, CrlRefusal, HeldCrl};
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{CrlRefusal, HeldCrl};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 /// How far a CA's clock may be ahead of ours: five minutes, as Kerberos allows between two machines.
 const SKEW: u64 = 300;
+/// CRLs that one trust set's sources may offer: a file can hold many.
+const MOST_OFFERED: usize = 1_024;
 
 /// A CRL that is not used, with nothing held in its place; it explains refusals.
 #[derive(Clone)]
@@ -43,127 +49,302 @@ pub struct RefusedCrl {
     pub digest: [u8; 32],
 }
 
-/// What comes of the CRLs offered to one trust set.
-#[derive(Default)]
+/// A CRL in a place.
+type Place = (Arc<Path>, [u8; 32]);
+
+/// A CRL in a place, and whether it was fetched.
+pub(super) type Offered = (Place, bool);
+
+/// What the sources of one trust set held when they were read last.
+#[derive(Clone, Default)]
+pub(super) struct Shelf {
+    /// Every CRL, and whether it was fetched.
+    pub(super) offered: Vec<Offered>,
+    /// Those that were older than another that was there too: that is no rollback.
+    passed_over: HashSet<Place>,
+    /// Those whose issuer's key is not known.
+    pub(super) beside: HashSet<[u8; 32]>,
+}
+
+/// What one trust set offers.
+pub(super) struct Offer<'a> {
+    /// Position and name of the set.
+    pub(super) set: (usize, &'a str),
+    pub(super) issuers: &'a Issuers,
+    pub(super) crls: Vec<HeldCrl>,
+    /// What it offers still, although it was not read: fetched before, or in a file that cannot be read now.
+    pub(super) still: Vec<Offered>,
+    /// What was there before.
+    pub(super) before: Option<&'a Shelf>,
+}
+
+/// What comes of all that is offered.
 pub(super) struct Admitted {
-    /// In force from now on: those taken, and those held that stay.
-    pub(super) in_force: Vec<HeldCrl>,
-    /// Not taken, with nothing in their place.
-    pub(super) unfit: Vec<Unfit>,
-    /// Each one that was not taken; whether one held stays in its place.
-    pub(super) refused: Vec<(HeldCrl, CrlRefusal, bool)>,
+    pub(super) ledger: Ledger,
+    /// Of each set that offered, by its position.
+    pub(super) shelves: BTreeMap<usize, Shelf>,
+    pub(super) refused: Vec<Refused>,
 }
 
-/// Holds the offered CRLs against those in force.
-///
-/// One that is known to be worse is refused, and what it would have replaced stays. One whose signer is not known yet
-/// (a subordinate CA's, before any of its certificates was seen) comes beside the one held: the decision then hears
-/// the one that the issuer's key signed.
-pub(super) fn admit(
-    offered: Vec<HeldCrl>,
-    held: &[HeldCrl],
-    anchors: &Anchors,
-    at: UnixTime,
+/// One that was not taken.
+pub(super) struct Refused {
+    pub(super) set: usize,
+    pub(super) crl: HeldCrl,
+    pub(super) refusal: CrlRefusal,
+    /// Whether one that covers as much is in force.
+    pub(super) stays: bool,
+}
+
+/// What is the same for all sets.
+pub(super) struct Terms<'a> {
+    /// The keys of all sets' CAs.
+    pub(super) keys: &'a Keys,
+    /// The names of all sets.
+    pub(super) sets: HashSet<&'a str>,
+    /// Seconds for which a CRL serves after its nextUpdate, under the most patient policy.
+    pub(super) grace: u64,
+    pub(super) at: UnixTime,
+}
+
+/// Holds what some sets offer against everything that was ever proven; `others` are the shelves of the other sets.
+pub(super) fn admit<'a>(
+    ledger: &Ledger,
+    offers: Vec<Offer<'a>>,
+    others: impl Iterator<Item = &'a Shelf>,
+    terms: &Terms<'_>,
 ) -> Admitted {
-    let mut admitted = Admitted::default();
-    let mut doubtful: Vec<HeldCrl> = Vec::new();
-    let mut refused = Vec::new();
-    for crl in offered {
-        let known = held.iter().any(|other| other.list == crl.list);
-        let rivals = || held.iter().filter(|other| other.is_of_series(&crl));
-        let refusal = if known {
-            None
-        } else {
-            fault(&crl, anchors, at).or_else(|| rivals().find_map(|rival| worse(&crl, rival)))
+    let mut admission = Admission {
+        ledger: ledger.clone(),
+        terms,
+        refused: Vec::new(),
+        older: Vec::new(),
+        waiting: Vec::new(),
+    };
+    admission.promote();
+    let mut present: HashSet<[u8; 32]> = others.flat_map(digests).collect();
+    let mut shelves = BTreeMap::new();
+    let mut before = HashMap::new();
+    for offer in offers {
+        let (set, _) = offer.set;
+        before.insert(set, offer.before);
+        let shelf = admission.take(offer);
+        present.extend(digests(&shelf));
+        shelves.insert(set, shelf);
+    }
+    admission.settle(&present, &mut shelves, &before);
+    Admitted {
+        ledger: admission.ledger,
+        shelves,
+        refused: admission.refused,
+    }
+}
+
+fn digests(shelf: &Shelf) -> impl Iterator<Item = [u8; 32]> {
+    shelf.offered.iter().map(|((_, digest), _)| *digest)
+}
+
+struct Admission<'t> {
+    ledger: Ledger,
+    terms: &'t Terms<'t>,
+    refused: Vec<Refused>,
+    /// Those that are older than what is known, each with its set and its series.
+    older: Vec<(usize, HeldCrl, NameKey, SeriesId)>,
+    /// Those that nobody is known to have signed, each with its set.
+    waiting: Vec<(usize, NameKey, HeldCrl)>,
+}
+
+impl Admission<'_> {
+    /// Enters what was beside and has been found to be signed by a key that is known now.
+    fn promote(&mut self) {
+        let beside: Vec<_> = self
+            .ledger
+            .all_beside()
+            .map(|(name, crl)| (name.clone(), crl.clone()))
+            .collect();
+        for (name, crl) in beside {
+            for key in self.signers(&name, &crl) {
+                self.ledger.enter(&name, &key, &crl, "");
+            }
+        }
+    }
+
+    /// The known keys of a name that signed a CRL.
+    fn signers(&self, name: &NameKey, crl: &HeldCrl) -> Vec<Arc<[u8]>> {
+        let mut keys: Vec<Arc<[u8]>> = self.terms.keys.named(name).to_vec();
+        let proven = crl.proven_by().map(Arc::from);
+        let known = self.ledger.named(name).map(|series| series.key().into());
+        for key in known.chain(proven) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys.retain(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(&**key)));
+        keys
+    }
+
+    /// Takes what one set offers.
+    fn take(&mut self, offer: Offer<'_>) -> Shelf {
+        let mut shelf = Shelf {
+            offered: offer.still,
+            // What is gone from the files and waits still is shown still.
+            beside: offer
+                .before
+                .map(|shelf| shelf.beside.clone())
+                .unwrap_or_default(),
+            ..Shelf::default()
         };
-        if refusal.is_some() || !known && crl.proven_by().is_none() {
-            doubtful.push(crl.clone());
+        let mut seen = HashSet::new();
+        for crl in offer.crls {
+            let place = (Arc::clone(&crl.file), *crl.digest());
+            shelf.offered.push((place, crl.fetched));
+            if !seen.insert(*crl.digest()) {
+                continue;
+            }
+            if seen.len() > MOST_OFFERED {
+                self.refuse(offer.set.0, crl, CrlRefusal::TooMany);
+                break;
+            }
+            if let Some(refusal) = self.offer(offer.set, offer.issuers, &crl, &mut shelf) {
+                self.refuse(offer.set.0, crl, refusal);
+            }
         }
-        match refusal {
-            Some(refusal) => refused.push((crl, refusal)),
-            None => take(&mut admitted.in_force, crl),
+        shelf
+    }
+
+    /// Takes one, or tells why not.
+    fn offer(
+        &mut self,
+        (set, set_name): (usize, &str),
+        issuers: &Issuers,
+        crl: &HeldCrl,
+        shelf: &mut Shelf,
+    ) -> Option<CrlRefusal> {
+        let Some(name) = NameKey::of(crl.issuer_der()) else {
+            return Some(CrlRefusal::Malformed);
+        };
+        let is_held = !self.ledger.holding(&name, crl).is_empty();
+        let at = self.terms.at.as_secs();
+        if !is_held && crl.this_update() > at.saturating_add(SKEW) {
+            return Some(CrlRefusal::Future);
+        }
+        let signers = self.signers(&name, crl);
+        if signers.is_empty() {
+            let known =
+                !issuers.named(&name).is_empty() || self.ledger.named(&name).next().is_some();
+            if !crl.fetched {
+                // A CA that changed its key has CRLs of the new one before anybody shows its certificate.
+                shelf.beside.insert(*crl.digest());
+                self.waiting.push((set, name, crl.clone()));
+            }
+            // What is fetched is named by a certificate whose issuer's key is known.
+            return (known || crl.fetched).then_some(CrlRefusal::BadSignature);
+        }
+        let named = issuers.named(&name).iter();
+        let mut anchors = named
+            .filter(|signer| signers.contains(&signer.key))
+            .peekable();
+        if anchors.peek().is_some() && !anchors.any(|signer| signer.signs_crls) {
+            return Some(CrlRefusal::SignerUnfit);
+        }
+        let mut refusal = None;
+        for key in signers {
+            match self.ledger.enter(&name, &key, crl, set_name) {
+                (_, Entered::Taken | Entered::Held) => {}
+                (_, Entered::Full) => refusal = Some(CrlRefusal::TooMany),
+                (id, Entered::Older) => self.older.push((set, crl.clone(), name.clone(), id)),
+            }
+        }
+        refusal
+    }
+
+    fn refuse(&mut self, set: usize, crl: HeldCrl, refusal: CrlRefusal) {
+        self.refused.push(Refused {
+            set,
+            crl,
+            refusal,
+            stays: false,
+        });
+    }
+
+    /// What can only be said when everything was offered.
+    fn settle(
+        &mut self,
+        present: &HashSet<[u8; 32]>,
+        shelves: &mut BTreeMap<usize, Shelf>,
+        before: &HashMap<usize, Option<&Shelf>>,
+    ) {
+        for (set, crl, name, id) in std::mem::take(&mut self.older) {
+            let place = (Arc::clone(&crl.file), *crl.digest());
+            let known = before.get(&set).copied().flatten();
+            let is_old_news = known.is_some_and(|shelf| shelf.passed_over.contains(&place));
+            if is_old_news || self.newer_is_present(&name, id, &crl, present) {
+                if let Some(shelf) = shelves.get_mut(&set) {
+                    shelf.passed_over.insert(place);
+                }
+            } else {
+                self.refuse(set, crl, CrlRefusal::Older);
+            }
+        }
+        let (grace, at) = (self.terms.grace, self.terms.at.as_secs());
+        let until = |crl: &HeldCrl| crl.next_update().saturating_add(grace);
+        self.put_beside(until, at);
+        self.ledger.prune(present, &self.terms.sets, until, at);
+        for refused in &mut self.refused {
+            let name = NameKey::of(refused.crl.issuer_der());
+            refused.stays = name.is_some_and(|name| self.ledger.covers(&name, refused.crl.scope()));
         }
     }
-    let staying = staying(held, &admitted.in_force, &doubtful);
-    for (crl, refusal) in refused {
-        let stays = staying.iter().any(|other| is_in_place_of(other, &crl));
-        if !stays {
-            let crl = crl.clone();
-            admitted.unfit.push(Unfit { crl, refusal });
-        }
-        admitted.refused.push((crl, refusal, stays));
-    }
-    for crl in staying {
-        take(&mut admitted.in_force, crl);
-    }
-    admitted
-}
 
-/// Those held that no better one takes the place of: of each series the newest.
-fn staying(held: &[HeldCrl], in_force: &[HeldCrl], doubtful: &[HeldCrl]) -> Vec<HeldCrl> {
-    let mut newest_first: Vec<&HeldCrl> = held.iter().collect();
-    newest_first.sort_by_key(|crl| std::cmp::Reverse(crl.this_update()));
-    let mut staying: Vec<HeldCrl> = Vec::new();
-    for crl in newest_first {
-        let replaced = in_force
-            .iter()
-            .any(|other| other.is_of_series(crl) && other.proven_by().is_some());
-        let questioned = doubtful.iter().any(|other| is_in_place_of(crl, other));
-        if questioned && !replaced && !staying.iter().any(|other| other.is_of_series(crl)) {
-            staying.push(crl.clone());
+    /// Keeps those beside whose issuer's key is not known: what was there before and is current, and what came.
+    fn put_beside(&mut self, until: impl Fn(&HeldCrl) -> u64, at: u64) {
+        let waits = |(name, crl): &(&NameKey, &HeldCrl)| {
+            until(crl) > at
+                && crl.proven_by().is_none()
+                && self.ledger.holding(name, crl).is_empty()
+        };
+        let held = self.ledger.all_beside().filter(waits);
+        let mut beside: Vec<_> = held
+            .map(|(name, crl)| (name.clone(), crl.clone()))
+            .collect();
+        beside.extend(self.waiting.iter().map(|w| (w.1.clone(), w.2.clone())));
+        let offered: HashSet<[u8; 32]> = self.waiting.iter().map(|w| *w.2.digest()).collect();
+        let left_out = self.ledger.set_beside(beside, &offered);
+        let left_out: HashSet<_> = left_out.iter().map(|crl| *crl.digest()).collect();
+        for (set, _, crl) in std::mem::take(&mut self.waiting) {
+            if left_out.contains(crl.digest()) {
+                self.refuse(set, crl, CrlRefusal::TooMany);
+            }
         }
     }
-    staying
-}
 
-/// Whether the one would go if the other came: it is in the same file, or of the same issuer and scope.
-fn is_in_place_of(held: &HeldCrl, offered: &HeldCrl) -> bool {
-    held.file == offered.file
-        || held.issuer_der() == offered.issuer_der() && held.scope() == offered.scope()
-}
-
-/// Adds one unless it is there.
-pub(super) fn take(in_force: &mut Vec<HeldCrl>, crl: HeldCrl) {
-    if !in_force.iter().any(|other| other.list == crl.list) {
-        in_force.push(crl);
+    /// Whether something that is offered, too, is newer than this one.
+    fn newer_is_present(
+        &self,
+        name: &NameKey,
+        id: SeriesId,
+        crl: &HeldCrl,
+        present: &HashSet<[u8; 32]>,
+    ) -> bool {
+        let Some(key) = self.ledger.named(name).find(|series| series.id() == id) else {
+            // Only a wider one can be newer.
+            return self.ledger.named(name).any(|series| {
+                series.scope().includes(crl.scope())
+                    && series.outdates(crl)
+                    && series
+                        .crls()
+                        .iter()
+                        .any(|held| present.contains(held.digest()))
+            });
+        };
+        let of_key = self.ledger.named(name).filter(|s| s.key() == key.key());
+        of_key
+            .filter(|series| series.id() == id || series.scope().includes(crl.scope()))
+            .filter(|series| series.id() == id || series.outdates(crl))
+            .any(|series| {
+                series
+                    .crls()
+                    .iter()
+                    .any(|held| present.contains(held.digest()))
+            })
     }
-}
-
-/// What is wrong with it by itself.
-fn fault(crl: &Crl, anchors: &Anchors, at: UnixTime) -> Option<CrlRefusal> {
-    if crl.this_update() > at.as_secs().saturating_add(SKEW) {
-        return Some(CrlRefusal::Future);
-    }
-    let of_that_name: Vec<_> = anchors
-        .as_slice()
-        .iter()
-        .filter(|anchor| anchor.subject.as_ref() == name_content(crl.issuer_der()))
-        .collect();
-    if of_that_name.is_empty() {
-        return None;
-    }
-    let mut signers = of_that_name
-        .iter()
-        .filter(|anchor| is_signed_with(crl, &webpki::spki_for_anchor(anchor)))
-        .peekable();
-    if signers.peek().is_none() {
-        return Some(CrlRefusal::BadSignature);
-    }
-    (!signers.any(|anchor| anchors.signs_crls(anchor))).then_some(CrlRefusal::SignerUnfit)
-}
-
-/// What is wrong with it beside one of the same series that is in force and known to be genuine.
-fn worse(crl: &Crl, held: &Crl) -> Option<CrlRefusal> {
-    let key = held.proven_by()?;
-    if !is_signed_with(crl, &SubjectPublicKeyInfoDer::from(key)) {
-        return Some(CrlRefusal::BadSignature);
-    }
-    crl.is_older_than(held).then_some(CrlRefusal::Older)
-}
-
-/// webpki keeps an anchor's name without its outer tag and length.
-fn name_content(name: &[u8]) -> &[u8] {
-    crate::topology::der::Der::new(name)
-        .next()
-        .map_or(&[], |element| element.content())
 }

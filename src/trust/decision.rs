@@ -380,9 +380,9 @@ impl Judgement<'_> {
             let anchors = generation.anchors(set);
             let says = || narrate::revocation(trust);
             let crl = trace.step("revocation", says, || {
-                narrate::crls(trace, path, trust, at);
-                let held = (anchors, generation.unfit(set));
-                revocation::check(path, trust, held, self.staple, at)
+                let known = generation.known_crls(set);
+                narrate::crls(trace, path, trust, known.ledger, at);
+                revocation::check(path, trust, anchors, &known, self.staple, at)
                     .map_err(|refusal| in_set(refusal, trust.line))
             })?;
             let says = || narrate::purpose(path, self.direction, peer);

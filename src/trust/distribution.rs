@@ -1,6 +1,6 @@
 //! Distribution points: which CRL covers which certificate (RFC 5280 §4.2.1.13, §5.2.5 and §6.3.3 (b)).
 use crate::topology::der::{Der, SEQUENCE, context, context_value};
-use crate::topology::{Crl, general_names};
+use crate::topology::{CrlScope, general_names};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::asn1_rs::{Oid, oid};
 
@@ -21,17 +21,16 @@ const MOST_POINTS: usize = 32;
 /// A CRL without issuingDistributionPoint covers all that its issuer issued. One that is named after a distribution
 /// point covers only certificates that name that point: of a certificate without points nothing says that it belongs
 /// to a partition.
-pub(super) fn covers(crl: &Crl, certificate: &X509Certificate<'_>) -> bool {
-    let scope = crl.scope();
+pub(super) fn covers(scope: &CrlScope, certificate: &X509Certificate<'_>) -> bool {
     let authority = certificate.is_ca();
     if scope.users_only && authority || scope.authorities_only && !authority {
         return false;
     }
-    scope.names.is_empty()
+    scope.names().is_empty()
         || points(certificate)
             .iter()
             .flatten()
-            .any(|name| scope.names.contains(name))
+            .any(|name| scope.is_named(name))
 }
 
 /// The http:// URIs of a certificate's distribution points: plain, for a CRL is signed, and short.

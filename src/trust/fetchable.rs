@@ -2,34 +2,116 @@
 use super::chain::Chain;
 use super::distribution::http_uris;
 use super::path::search;
+use super::revocation::{in_scope, is_signed_with};
 use super::{Generation, SeenChain, Verdict};
-use crate::topology::TrustRef;
-use rustls_pki_types::{CertificateDer, UnixTime};
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{Crl, RevocationScope, TrustRef, sha256};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+use std::collections::HashSet;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 /// URIs of one trust set.
 const MOST_URIS: usize = 32;
+/// Keys of one URI: a CA that changes its key may go on with its distribution point.
+const MOST_KEYS: usize = 8;
+
+/// A distribution point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DistributionPoint {
+    /// Its http:// URI.
+    pub uri: String,
+    /// SubjectPublicKeyInfo of those whose certificates name it.
+    keys: Vec<Vec<u8>>,
+}
+
+impl DistributionPoint {
+    /// Whether an issuer of a certificate that names the point has signed the CRL. Everything else that comes over HTTP
+    /// is a stranger's.
+    pub fn has_signed(&self, crl: &Crl) -> bool {
+        self.keys
+            .iter()
+            .any(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(key.as_slice())))
+    }
+}
+
+/// The points of one set.
+#[derive(Default)]
+struct Points {
+    all: Vec<DistributionPoint>,
+    /// Digests of the chains that were looked at.
+    seen: HashSet<[u8; 32]>,
+}
+
+impl Points {
+    fn add(&mut self, uris: impl IntoIterator<Item = String>, key: &[u8]) {
+        for uri in uris {
+            let known = self.all.iter_mut().find(|point| point.uri == uri);
+            let key = key.to_vec();
+            if let Some(point) = known {
+                if point.keys.len() < MOST_KEYS && !point.keys.contains(&key) {
+                    point.keys.push(key);
+                }
+            } else if self.all.len() < MOST_URIS {
+                self.all.push(DistributionPoint {
+                    uri,
+                    keys: vec![key],
+                });
+            }
+        }
+    }
+
+    /// Whether a chain like this one was looked at: signatures are only worth checking for something new.
+    fn is_known(&mut self, chain: &Chain<'_>, der: &[CertificateDer<'_>]) -> bool {
+        let leaf = chain.leaf();
+        let mut text: Vec<u8> = leaf.issuer().as_raw().to_vec();
+        for uri in http_uris(leaf) {
+            text.extend_from_slice(uri.as_bytes());
+            text.push(0);
+        }
+        for above in der.iter().skip(1) {
+            text.extend_from_slice(&sha256(above));
+        }
+        !self.seen.insert(sha256(&text))
+    }
+}
 
 impl Generation {
     /// The http:// distribution points (RFC 5280 §4.2.1.13) of a set's anchors, of our own certificates that lead to them,
     /// and of what peers showed that was accepted through the set and still leads to its anchors: only the certificates
     /// of the path count. Those that were fetched already come first; at most 32.
-    pub fn fetchable(&self, set: TrustRef, seen: &[SeenChain], at: UnixTime) -> Vec<String> {
+    pub fn fetchable(
+        &self,
+        set: TrustRef,
+        seen: &[SeenChain],
+        at: UnixTime,
+    ) -> Vec<DistributionPoint> {
         let trust = self.topology().trust(set);
-        let mut uris: Vec<String> = Vec::new();
-        let fetched = trust.crls.iter().filter(|crl| crl.fetched);
-        let fetched = fetched.filter_map(|crl| crl.file.to_str());
-        add(&mut uris, fetched.map(str::to_owned));
+        let mut points = Points::default();
+        for crl in trust.crls.iter().filter(|crl| crl.fetched) {
+            let name = NameKey::of(crl.issuer_der());
+            let held = name.map(|name| self.ledger().holding(&name, crl));
+            for id in held.unwrap_or_default() {
+                if let (Some(series), Some(uri)) = (self.ledger().get(id), crl.file.to_str()) {
+                    points.add([uri.to_owned()], series.key());
+                }
+            }
+        }
+        let issuers = self.known_crls(set).issuers;
         for anchor in &trust.anchors {
-            if let Ok((_, anchor)) = X509Certificate::from_der(anchor.as_ref()) {
-                add(&mut uris, http_uris(&anchor));
+            let Ok((_, anchor)) = X509Certificate::from_der(anchor.as_ref()) else {
+                continue;
+            };
+            let uris = http_uris(&anchor);
+            let issuer = NameKey::of(anchor.issuer().as_raw());
+            for signer in issuer.iter().flat_map(|name| issuers.named(name)) {
+                points.add(uris.clone(), &signer.key);
             }
         }
         for identity in self.topology().identities() {
-            self.add_of_path(&mut uris, &identity.server.chain, set, at);
+            self.add_of_path(&mut points, &identity.server.chain, set, at);
             if let Some(client) = &identity.client {
-                self.add_of_path(&mut uris, &client.chain, set, at);
+                self.add_of_path(&mut points, &client.chain, set, at);
             }
         }
         let accepted = seen.iter().filter(|seen| {
@@ -38,41 +120,35 @@ impl Generation {
                 && anchor.is_some_and(|(through, _)| *through == trust.name)
         });
         for seen in accepted {
-            self.add_of_path(&mut uris, &seen.chain, set, at);
+            self.add_of_path(&mut points, &seen.chain, set, at);
         }
-        uris
+        points.all
     }
 
     /// Adds the distribution points of those certificates of a chain that lead to the anchors of a set.
     fn add_of_path(
         &self,
-        uris: &mut Vec<String>,
-        chain: &[CertificateDer<'_>],
+        points: &mut Points,
+        der: &[CertificateDer<'_>],
         set: TrustRef,
         at: UnixTime,
     ) {
-        let Ok(chain) = Chain::parse(chain) else {
+        let Ok(chain) = Chain::parse(der) else {
             return;
         };
-        // Signatures are only worth checking for something new.
-        if chain
-            .all()
-            .flat_map(http_uris)
-            .all(|uri| uris.contains(&uri))
-        {
+        if chain.all().all(|c| http_uris(c).is_empty()) || points.is_known(&chain, der) {
             return;
         }
-        let found = search(&chain, self.anchors(set), at, |path| {
-            Ok(path.certificates().flat_map(http_uris).collect::<Vec<_>>())
+        let anchors = self.anchors(set);
+        let found = search(&chain, anchors, at, |path| {
+            let pairs = in_scope(path, RevocationScope::Chain, anchors);
+            let pairs = pairs.iter().map(|(certificate, issuer)| {
+                (http_uris(certificate), issuer.key.as_ref().to_vec())
+            });
+            Ok(pairs.collect::<Vec<_>>())
         });
-        add(uris, found.unwrap_or_default());
-    }
-}
-
-fn add(uris: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
-    for uri in more {
-        if uris.len() < MOST_URIS && !uris.contains(&uri) {
-            uris.push(uri);
+        for (uris, key) in found.unwrap_or_default() {
+            points.add(uris, &key);
         }
     }
 }

@@ -1,22 +1,23 @@
 //! A generation: one immutable loaded topology with its anchors and CRLs ready for path building.
+mod crls;
 mod refresh;
 
+pub use crls::HeldSeries;
+pub(super) use crls::KnownCrls;
 pub use refresh::{Read, Refreshed};
 
-use super::admission::{RefusedCrl, Unfit, admit};
+use super::admission::{Admitted, RefusedCrl, Shelf, Unfit};
 use super::anchors::{Anchors, prepare};
+use super::issuers::{Issuers, Keys};
 use super::known::Known;
+use super::ledger::Ledger;
 use super::own_staple::{self, weigh};
 use super::set_notes::{note_of, told, worth};
 use super::{Presented, Reason, decide};
-use crate::topology::{
-    Direction, Expectation, Fault, HeldCrl, Peer, Revocation, Topology, TrustRef, TrustSet,
-    did_you_mean,
-};
+use crate::topology::{Direction, Expectation, Fault, Peer, Topology, TrustRef, did_you_mean};
 use rustls_pki_types::UnixTime;
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// One immutable loaded topology with what [`super::decide`] needs of it.
 pub struct Generation {
@@ -25,6 +26,14 @@ pub struct Generation {
     /// In the order of [`Topology::trusts`].
     sets: Vec<Arc<Prepared>>,
     by_name: Vec<TrustRef>,
+    ledger: Arc<Ledger>,
+    /// When the ledger's CRLs end, in order, Unix seconds.
+    crl_ends: Arc<Vec<u64>>,
+    /// The keys of all sets' CAs.
+    keys: Arc<Keys>,
+    /// What the sources of each set held at the last look. It decides nothing; a look that brings nothing new into force
+    /// writes it.
+    shelves: Mutex<Vec<Arc<Shelf>>>,
     notes: Vec<Fault>,
     refused: Vec<RefusedCrl>,
     /// Made when it is needed first.
@@ -34,7 +43,18 @@ pub struct Generation {
 #[derive(Clone)]
 struct Prepared {
     anchors: Arc<Anchors>,
+    issuers: Arc<Issuers>,
+    /// CRLs that are not used, with nothing in their place.
     unfit: Vec<Unfit>,
+}
+
+/// What a generation is built upon.
+#[derive(Clone, Copy, Default)]
+pub struct Before<'a> {
+    /// The one whose place it takes.
+    pub previous: Option<&'a Generation>,
+    /// The CRLs that were proven before this process, where there is no previous one.
+    pub ledger: Option<&'a Ledger>,
 }
 
 impl Generation {
@@ -44,21 +64,21 @@ impl Generation {
     /// Every anchor that cannot be used (`anchor_malformed`) and every expectation that
     /// fails (`expectation_failed`), each with file, line and what to do.
     pub fn build(number: u64, topology: Topology, at: UnixTime) -> Result<Self, Vec<Fault>> {
-        Self::build_after(None, number, topology, at)
+        Self::build_after(Before::default(), number, topology, at)
     }
 
-    /// As [`Self::build`], for a generation that takes the place of `previous`: a CRL that is worse than the one held
-    /// there does not come into force, and the one held stays ([`Self::refused_crls`]).
+    /// As [`Self::build`], with what is known of CRLs: one that is worse than one that was proven before does not come into
+    /// force, and the one held stays ([`Self::refused_crls`]).
     ///
     /// # Errors
     /// As [`Self::build`].
     pub fn build_after(
-        previous: Option<&Self>,
+        before: Before<'_>,
         number: u64,
         topology: Topology,
         at: UnixTime,
     ) -> Result<Self, Vec<Fault>> {
-        let generation = Self::prepare_after(previous, number, topology, at)?;
+        let generation = Self::prepare_after(before, number, topology, at)?;
         let faults = generation.unmet_expectations(at);
         if faults.is_empty() {
             // Not in the first handshake that asks.
@@ -74,11 +94,15 @@ impl Generation {
     /// # Errors
     /// Every anchor that cannot be used.
     pub fn prepare(number: u64, topology: Topology, at: UnixTime) -> Result<Self, Vec<Fault>> {
-        Self::prepare_after(None, number, topology, at)
+        Self::prepare_after(Before::default(), number, topology, at)
     }
 
-    fn prepare_after(
-        previous: Option<&Self>,
+    /// As [`Self::prepare`], with what is known of CRLs.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub fn prepare_after(
+        before: Before<'_>,
         number: u64,
         mut topology: Topology,
         at: UnixTime,
@@ -87,31 +111,34 @@ impl Generation {
         let mut notes = Vec::new();
         let mut refused = Vec::new();
         let mut sets = Vec::new();
-        let before = previous.iter().flat_map(|p| p.topology.trusts());
-        let before: HashMap<&str, &[HeldCrl]> = before
-            .map(|set| (set.name.as_str(), &set.crls[..]))
-            .collect();
-        for position in 0..topology.trusts.len() {
-            let Some(set) = topology.trusts.get(position) else {
-                break;
-            };
-            let anchors = Arc::new(prepare(set, &topology, at, &mut faults, &mut notes));
-            let held = before.get(set.name.as_str()).copied().unwrap_or_default();
-            // What was fetched is in no file, and stays with a set that still fetches.
-            let fetched = held.iter().filter(|crl| crl.fetched && set.crl_fetch);
-            let offered = fetched.chain(&set.crls).cloned().collect();
-            let admitted = admit(offered, held, &anchors, at);
-            let told = told(set, &admitted);
-            notes.extend(told.iter().map(|refused| note_of(refused, &topology)));
-            refused.extend(told);
-            notes.extend(worth(set, &admitted, &topology, at));
-            if let Some(set) = topology.trusts.get_mut(position) {
-                set.crls = admitted.in_force;
-            }
+        let mut keys = Keys::default();
+        for set in topology.trusts() {
+            let anchors = prepare(set, &topology, at, &mut faults, &mut notes);
+            let issuers = Issuers::of(&set.anchors);
+            keys.add(&issuers);
             sets.push(Arc::new(Prepared {
-                anchors,
-                unfit: admitted.unfit,
+                anchors: Arc::new(anchors),
+                issuers: Arc::new(issuers),
+                unfit: Vec::new(),
             }));
+        }
+        let Admitted {
+            ledger,
+            shelves,
+            refused: not_taken,
+        } = crls::admit_loaded(before, &topology, &sets, &keys, at);
+        let shelves: Vec<Arc<Shelf>> = shelves.into_values().map(Arc::new).collect();
+        crls::set_unfit(&mut sets, &not_taken);
+        crls::show(&mut topology, &sets, &shelves, &ledger);
+        for not_taken in &not_taken {
+            if let Some(set) = topology.trusts().get(not_taken.set) {
+                let told = told(set, not_taken);
+                notes.push(note_of(&told, &topology));
+                refused.push(told);
+            }
+        }
+        for set in topology.trusts() {
+            notes.extend(worth(set, &topology, at));
         }
         for position in 0..topology.identities.len() {
             let Some(identity) = topology.identities.get(position) else {
@@ -148,10 +175,21 @@ impl Generation {
             topology,
             sets,
             by_name,
+            crl_ends: Arc::new(crls::ends(&ledger)),
+            ledger: Arc::new(ledger),
+            keys: Arc::new(keys),
+            shelves: Mutex::new(shelves),
             notes,
             refused,
             known: OnceLock::new(),
         })
+    }
+
+    /// With further notes.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<Fault>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 
     fn unmet_expectations(&self, at: UnixTime) -> Vec<Fault> {
@@ -169,6 +207,10 @@ impl Generation {
             topology: self.topology.supposing(peers),
             sets: self.sets.clone(),
             by_name: self.by_name.clone(),
+            ledger: Arc::clone(&self.ledger),
+            crl_ends: Arc::clone(&self.crl_ends),
+            keys: Arc::clone(&self.keys),
+            shelves: Mutex::new(self.shelves()),
             notes: Vec::new(),
             refused: Vec::new(),
             known: OnceLock::new(),
@@ -178,34 +220,6 @@ impl Generation {
     /// Whom the topology names.
     pub(super) fn known(&self) -> &Known {
         self.known.get_or_init(|| Known::of(&self.topology))
-    }
-
-    /// The first time after `after` at which a verdict may turn although no file does: a CRL goes stale under its set's
-    /// policy. Unix seconds.
-    pub fn next_turn(&self, after: UnixTime) -> Option<u64> {
-        let ends = |set: &TrustSet| {
-            let grace = match set.revocation {
-                Revocation::Off => return None,
-                Revocation::Require => 0,
-                Revocation::Grace(grace) => grace.as_secs(),
-            };
-            let ends = |crl: &HeldCrl| crl.next_update().saturating_add(grace);
-            set.crls
-                .iter()
-                .map(ends)
-                .filter(|end| *end > after.as_secs())
-                .min()
-        };
-        let windows = self.topology.trusts().iter().map(|set| set.window);
-        let windows = windows.chain(self.topology.peers().iter().map(|peer| peer.window));
-        let windows = windows.chain(self.topology.identities().iter().map(|own| own.window));
-        // Both ends belong to a window, so what ends turns a second later.
-        let turns = windows
-            .flat_map(|window| [window.not_before, window.not_after.map(|end| end + 1)])
-            .flatten()
-            .filter(|turn| *turn > after.as_secs());
-        let crls = self.topology.trusts().iter().filter_map(ends);
-        crls.chain(turns).min()
     }
 
     /// Counts up with each load, from 1.
@@ -240,11 +254,6 @@ impl Generation {
     /// The anchors of a set.
     pub(super) fn anchors(&self, set: TrustRef) -> &Anchors {
         &self.set(set).anchors
-    }
-
-    /// The CRLs of a set that are not used, with nothing in their place.
-    pub(super) fn unfit(&self, set: TrustRef) -> &[Unfit] {
-        &self.set(set).unfit
     }
 
     /// All sets in the order of their names.

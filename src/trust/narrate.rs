@@ -2,12 +2,13 @@
 use super::anchors::Anchors;
 use super::chain::{Chain, subject_text};
 use super::distribution::covers;
+use super::ledger::Ledger;
 use super::names::PresentedNames;
 use super::path::Path;
-use super::revocation::is_of;
 use super::trace::{Outcome, Trace};
 use super::validity::window;
 use super::{Reason, Refusal};
+use crate::topology::distinguished_name::NameKey;
 use crate::topology::{
     Direction, Peer, PeerRef, PurposePolicy, Revocation, RevocationScope, Topology, TrustSet,
     Window, show_duration, show_moment,
@@ -288,7 +289,13 @@ pub(super) fn revocation(trust: &TrustSet) -> String {
 }
 
 /// The CRLs that bear the name of an issuer on the path, with age and what is next.
-pub(super) fn crls(trace: &Trace, path: &Path<'_>, trust: &TrustSet, at: UnixTime) {
+pub(super) fn crls(
+    trace: &Trace,
+    path: &Path<'_>,
+    trust: &TrustSet,
+    ledger: &Ledger,
+    at: UnixTime,
+) {
     if !trace.is_on() || trust.revocation == Revocation::Off {
         return;
     }
@@ -299,8 +306,12 @@ pub(super) fn crls(trace: &Trace, path: &Path<'_>, trust: &TrustSet, at: UnixTim
     for certificate in path.certificates().take(in_scope) {
         let subject = named(&subject_text(certificate.subject()));
         let mut any = false;
-        for crl in trust.crls.iter().filter(|crl| is_of(crl, certificate)) {
-            if !covers(crl, certificate) {
+        let Some(name) = NameKey::of(certificate.issuer().as_raw()) else {
+            continue;
+        };
+        let in_force = ledger.named(&name).flat_map(|series| series.crls());
+        for crl in in_force.chain(ledger.beside(&name)) {
+            if !covers(crl.scope(), certificate) {
                 trace.note("crl", Outcome::Noted, || {
                     let issuer = named(crl.issuer());
                     format!("of {issuer}, for other certificates than {subject}")
@@ -334,7 +345,7 @@ pub(super) fn crls(trace: &Trace, path: &Path<'_>, trust: &TrustSet, at: UnixTim
         if !any {
             trace.note("crl", Outcome::Failed, || {
                 format!(
-                    "none of {} for {subject} in {}",
+                    "none of {} for {subject}, in {} or elsewhere",
                     named(&subject_text(certificate.issuer())),
                     set(trust)
                 )

@@ -1,10 +1,11 @@
 //! A stapled OCSP response (RFC 6960, RFC 6066 §8): whether it is about a certificate, genuine, fresh, and says "good".
 use super::chain::subject_text;
-use super::revocation::{is_of, is_signed_with, verifies};
+use super::ledger::Ledger;
+use super::revocation::{is_signed_with, verifies};
 use super::validity::window;
 use super::{Reason, Refusal};
-use crate::topology::HeldCrl;
 use crate::topology::der::{self, Der, Element, context, context_value, magnitude};
+use crate::topology::distinguished_name::NameKey;
 use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
@@ -28,7 +29,7 @@ pub(super) struct About<'a> {
     pub(super) certificate: &'a X509Certificate<'a>,
     pub(super) issuer_key: &'a SubjectPublicKeyInfoDer<'a>,
     /// CRLs that may list a delegate.
-    pub(super) crls: &'a [HeldCrl],
+    pub(super) ledger: &'a Ledger,
 }
 
 /// Gives until when the response says that the certificate is good, Unix seconds.
@@ -272,10 +273,14 @@ fn unfit(
     if at < begin || at > end {
         return Some("not valid now");
     }
-    let revoked = about.crls.iter().any(|crl| {
-        is_of(crl, delegate)
-            && crl.lists(delegate.raw_serial())
-            && is_signed_with(crl, about.issuer_key)
-    });
+    let name = NameKey::of(delegate.issuer().as_raw());
+    let series = name.iter().flat_map(|name| about.ledger.named(name));
+    let series = series.filter(|series| series.key() == about.issuer_key.as_ref());
+    let beside = name.iter().flat_map(|name| about.ledger.beside(name));
+    let beside = beside.filter(|crl| is_signed_with(crl, about.issuer_key));
+    let revoked = series
+        .flat_map(|series| series.crls())
+        .chain(beside)
+        .any(|crl| crl.lists(delegate.raw_serial()));
     revoked.then_some("revoked")
 }

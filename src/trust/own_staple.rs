@@ -1,6 +1,8 @@
 //! The OCSP responses that we staple to our own certificates: served only while they fit, are genuine, and say "good".
+use super::ledger::Ledger;
 use super::ocsp::{self, About};
 use super::{Reason, Refusal};
+use crate::topology::distinguished_name::same_name;
 use crate::topology::{Fault, Identity, Topology};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
@@ -32,7 +34,7 @@ pub(super) fn weigh(
         let about = About {
             certificate: &certificate,
             issuer_key: &SubjectPublicKeyInfoDer::from(key.as_slice()),
-            crls: &[],
+            ledger: &Ledger::default(),
         };
         match ocsp::check(response, &about, at) {
             Ok(until) => return Ok(until),
@@ -45,7 +47,7 @@ pub(super) fn weigh(
 /// The key of a CA that bears the name of the certificate's issuer.
 fn key_of(issuer: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
     let (_, issuer) = X509Certificate::from_der(issuer).ok()?;
-    let named = issuer.subject().as_raw() == certificate.issuer().as_raw();
+    let named = same_name(issuer.subject().as_raw(), certificate.issuer().as_raw());
     named.then(|| issuer.public_key().raw.to_vec())
 }
 

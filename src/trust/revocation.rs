@@ -2,10 +2,13 @@
 use super::admission::Unfit;
 use super::anchors::Anchors;
 use super::chain::subject_text;
+use super::generation::KnownCrls;
+use super::ledger::{Ledger, SeriesId, is_outdated};
 use super::ocsp::{self, About};
 use super::path::{ALGORITHMS, Path};
 use super::{Reason, Refusal, distribution};
-use crate::topology::{Crl, HeldCrl, Revocation, RevocationScope, TrustSet};
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{Crl, CrlScope, HeldCrl, Revocation, RevocationScope, TrustSet};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use webpki::RawPublicKeyEntity;
 use x509_parser::certificate::X509Certificate;
@@ -13,7 +16,7 @@ use x509_parser::certificate::X509Certificate;
 /// The CRL that cleared the leaf: its issuer and the seconds since its thisUpdate.
 pub(super) type Cleared = Option<(String, u64)>;
 
-/// Refuses unless the set's CRLs clear the path as its policy demands.
+/// Refuses unless the CRLs that are known clear the path as the set's policy demands.
 ///
 /// What a CRL says is heard even when it is stale, or when another certificate of the path has none: `revoked`
 /// outranks every other reason. A stapled response can refuse the leaf, too; it never replaces a CRL, so that a live
@@ -21,7 +24,8 @@ pub(super) type Cleared = Option<(String, u64)>;
 pub(super) fn check(
     path: &Path<'_>,
     set: &TrustSet,
-    (anchors, unfit): (&Anchors, &[Unfit]),
+    anchors: &Anchors,
+    known: &KnownCrls<'_>,
     staple: Option<&[u8]>,
     at: UnixTime,
 ) -> Result<Cleared, Refusal> {
@@ -33,7 +37,8 @@ pub(super) fn check(
     let mut refusal: Option<Refusal> = None;
     let mut cleared = None;
     for (place, (certificate, issuer)) in in_scope(path, set.scope, anchors).iter().enumerate() {
-        match clear(certificate, issuer, &set.crls, unfit, at, grace) {
+        let kin = kin(path, known, certificate);
+        match clear(certificate, issuer, &kin, known, at, grace) {
             Ok(crl) if place == 0 => {
                 let age = at.as_secs().saturating_sub(crl.this_update());
                 cleared = Some((crl.issuer().to_owned(), age));
@@ -50,7 +55,7 @@ pub(super) fn check(
             let about = About {
                 certificate,
                 issuer_key: &issuer.key,
-                crls: &set.crls,
+                ledger: known.ledger,
             };
             match ocsp::check(response, &about, at) {
                 Ok(_) => {}
@@ -65,14 +70,14 @@ pub(super) fn check(
 }
 
 /// Who signs CRLs about a certificate of the path.
-struct Issuer<'p> {
-    key: SubjectPublicKeyInfoDer<'p>,
+pub(super) struct Issuer<'p> {
+    pub(super) key: SubjectPublicKeyInfoDer<'p>,
     /// RFC 5280 §6.3.3 (f).
     signs_crls: bool,
 }
 
 /// The certificates that need a CRL, each with its issuer.
-fn in_scope<'p>(
+pub(super) fn in_scope<'p>(
     path: &Path<'p>,
     scope: RevocationScope,
     anchors: &Anchors,
@@ -103,48 +108,127 @@ pub(super) fn signs_crls(authority: &X509Certificate<'_>) -> bool {
     }
 }
 
+/// Further keys of the certificate's issuer: those of its name that the set's file or the path itself vouches for (RFC 5280
+/// §6.3.3 (f): by the same anchor).
+fn kin<'k>(
+    path: &Path<'k>,
+    known: &KnownCrls<'k>,
+    certificate: &X509Certificate<'_>,
+) -> Vec<&'k [u8]> {
+    let Some(name) = NameKey::of(certificate.issuer().as_raw()) else {
+        return Vec::new();
+    };
+    let named = known.issuers.named(&name).iter();
+    let named = named.filter(|s| s.signs_crls).map(|signer| &*signer.key);
+    let above = path.intermediates().filter(|authority| {
+        signs_crls(authority) && NameKey::of(authority.subject().as_raw()).as_ref() == Some(&name)
+    });
+    named
+        .chain(above.map(|authority| authority.public_key().raw))
+        .collect()
+}
+
+/// A CRL that covers a certificate; or, where that has gone, what is known of it.
+struct Voice<'l> {
+    crl: Option<&'l HeldCrl>,
+    series: Option<SeriesId>,
+    number: Option<&'l [u8]>,
+    this_update: u64,
+    next_update: u64,
+}
+
+impl<'l> Voice<'l> {
+    /// Whether a newer one speaks in its place. Of one series only the newest are held.
+    fn yields_to(&self, other: &Self) -> bool {
+        let one_series = self.series.is_some() && self.series == other.series;
+        !one_series
+            && is_outdated(
+                (self.number, self.this_update),
+                (other.number, other.this_update),
+            )
+    }
+
+    fn of(crl: &'l HeldCrl, series: Option<SeriesId>) -> Self {
+        Self {
+            crl: Some(crl),
+            series,
+            number: crl.number(),
+            this_update: crl.this_update(),
+            next_update: crl.next_update(),
+        }
+    }
+}
+
+/// What `key` has said about a certificate of an issuer's name.
+fn voices<'l>(
+    ledger: &'l Ledger,
+    name: &NameKey,
+    key: &[u8],
+    covers: impl Fn(&CrlScope) -> bool,
+) -> Vec<Voice<'l>> {
+    let mut voices = Vec::new();
+    for series in ledger.named(name) {
+        if series.key() != key || !covers(series.scope()) {
+            continue;
+        }
+        let id = Some(series.id());
+        voices.extend(series.crls().iter().map(|crl| Voice::of(crl, id)));
+        if series.crls().is_empty() {
+            voices.push(Voice {
+                crl: None,
+                series: id,
+                number: series.number(),
+                this_update: series.this_update(),
+                next_update: series.next_update(),
+            });
+        }
+    }
+    let spki = SubjectPublicKeyInfoDer::from(key);
+    let beside = ledger.beside(name).iter();
+    let beside = beside.filter(|crl| covers(crl.scope()) && is_signed_with(crl, &spki));
+    voices.extend(beside.map(|crl| Voice::of(crl, None)));
+    let newest: Vec<bool> = voices
+        .iter()
+        .map(|voice| !voices.iter().any(|other| voice.yields_to(other)))
+        .collect();
+    let mut newest = newest.into_iter();
+    voices.retain(|_| newest.next().unwrap_or(false));
+    voices
+}
+
 /// Finds the CRL that clears one certificate.
 ///
-/// A CRL of the right name and another key is left out, so that it can neither clear nor hide anything. Of each
-/// series the newest speaks, or all of the same age; one of them that is current is enough, and none may list the
-/// certificate.
+/// A CRL belongs to the key that signed it: one of the right name and another key is left out, so that it can neither clear
+/// nor hide anything. Of those that cover the certificate the newest speaks, or all of the same age; one of them that is
+/// current is enough, and none may list the certificate. A CRL by another key of the same CA is heard when it lists the
+/// certificate, too, and never clears it.
+///
+/// **Deviation:** RFC 5280 §6.3.3 (f) lets a CRL by any key of the issuer clear. CAs that keep one CRL for each of their keys
+/// list in the one of the new key nothing that the old key has signed.
 fn clear<'c>(
     certificate: &X509Certificate<'_>,
     issuer: &Issuer<'_>,
-    crls: &'c [HeldCrl],
-    unfit: &[Unfit],
+    kin: &[&[u8]],
+    known: &KnownCrls<'c>,
     at: UnixTime,
     grace: u64,
 ) -> Result<&'c Crl, Refusal> {
-    let of_that_name = || crls.iter().filter(|crl| is_of(crl, certificate));
-    let covering = || of_that_name().filter(|crl| distribution::covers(crl, certificate));
-    let mut genuine: Vec<&HeldCrl> = covering()
-        .filter(|crl| is_signed_with(crl, &issuer.key))
-        .collect();
-    if genuine.is_empty() {
-        let forged = covering().next().is_some();
-        return Err(uncovered(
-            certificate,
-            forged,
-            of_that_name().next().is_some(),
-            unfit,
-        ));
-    }
-    if !issuer.signs_crls {
-        return Err(Refusal::because(
-            Reason::CrlSignerUnfit,
-            subject_text(certificate.issuer()),
-        ));
-    }
-    genuine.sort_by_key(|crl| std::cmp::Reverse(crl.age()));
-    let mut newest: Vec<&HeldCrl> = Vec::new();
-    for crl in genuine {
-        let replaces = |other: &&HeldCrl| other.is_of_series(crl) && other.age() != crl.age();
-        if !newest.iter().any(replaces) {
-            newest.push(crl);
-        }
-    }
-    if newest.iter().any(|crl| crl.lists(certificate.raw_serial())) {
+    let name = NameKey::of(certificate.issuer().as_raw());
+    let name = name.ok_or_else(|| Refusal::from(Reason::MalformedCertificate))?;
+    let covers = |scope: &CrlScope| distribution::covers(scope, certificate);
+    let voices_of = |key: &[u8]| voices(known.ledger, &name, key, covers);
+    let lists = |voice: &Voice<'_>| {
+        let crl = voice.crl;
+        crl.is_some_and(|crl| crl.lists(certificate.raw_serial()))
+    };
+    let key = issuer.key.as_ref();
+    let own = voices_of(key);
+    let others = kin.iter().filter(|other| **other != key);
+    let revoked = issuer.signs_crls && own.iter().any(lists)
+        || others
+            .into_iter()
+            .any(|other| voices_of(other).iter().any(lists));
+    if revoked {
         return Err(Refusal::because(
             Reason::Revoked,
             format!(
@@ -154,40 +238,54 @@ fn clear<'c>(
             ),
         ));
     }
-    let current = newest
+    if own.is_empty() {
+        return Err(uncovered(certificate, &name, known));
+    }
+    if !issuer.signs_crls {
+        return Err(Refusal::because(
+            Reason::CrlSignerUnfit,
+            subject_text(certificate.issuer()),
+        ));
+    }
+    let current = own
         .iter()
-        .find(|crl| at.as_secs() < crl.next_update().saturating_add(grace));
+        .filter(|voice| at.as_secs() < voice.next_update.saturating_add(grace))
+        .find_map(|voice| voice.crl);
     current.map(|crl| &*crl.list).ok_or_else(|| {
-        newest.first().map_or_else(
-            || Reason::CrlStale.into(),
-            |crl| {
-                let next = crl.next_update();
-                Refusal::because(
-                    Reason::CrlStale,
-                    format!("{}: nextUpdate was Unix time {next}", crl.issuer()),
-                )
-            },
+        let next = own.iter().map(|voice| voice.next_update).max();
+        Refusal::because(
+            Reason::CrlStale,
+            format!(
+                "{}: nextUpdate was Unix time {}",
+                subject_text(certificate.issuer()),
+                next.unwrap_or_default()
+            ),
         )
     })
 }
 
 /// Why nothing covers a certificate.
-fn uncovered(
-    certificate: &X509Certificate<'_>,
-    forged: bool,
-    elsewhere: bool,
-    unfit: &[Unfit],
-) -> Refusal {
-    let covering = unfit.iter().filter(|unfit| {
-        is_of(&unfit.crl, certificate) && distribution::covers(&unfit.crl, certificate)
+fn uncovered(certificate: &X509Certificate<'_>, name: &NameKey, known: &KnownCrls<'_>) -> Refusal {
+    let covers = |scope: &CrlScope| distribution::covers(scope, certificate);
+    let ledger = known.ledger;
+    // What is there was signed by another key.
+    let series = ledger
+        .named(name)
+        .filter(|series| !series.crls().is_empty());
+    let scopes = series.map(|series| series.scope());
+    let scopes: Vec<&CrlScope> = scopes
+        .chain(ledger.beside(name).iter().map(|crl| crl.scope()))
+        .collect();
+    let unfit = known.unfit.iter().filter(|unfit| {
+        NameKey::of(unfit.crl.issuer_der()).as_ref() == Some(name) && covers(unfit.crl.scope())
     });
     // Of several the one that got furthest, whatever the order of the files.
-    let reason = match covering.map(Unfit::reason).max() {
+    let reason = match unfit.map(Unfit::reason).max() {
         Some(reason) => reason,
-        None if forged => Reason::CrlBadSignature,
+        None if scopes.iter().any(|scope| covers(scope)) => Reason::CrlBadSignature,
         None => Reason::CrlMissing,
     };
-    let partitions = if reason == Reason::CrlMissing && elsewhere {
+    let partitions = if reason == Reason::CrlMissing && !scopes.is_empty() {
         "; the CRLs of that issuer cover other distribution points"
     } else {
         ""
@@ -202,19 +300,19 @@ fn uncovered(
     )
 }
 
-/// Whether it carries the name of this certificate's issuer.
-pub(super) fn is_of(crl: &Crl, certificate: &X509Certificate<'_>) -> bool {
-    certificate.issuer().as_raw() == crl.issuer_der()
-}
-
-/// Whether the key made the CRL's signature. Only one key can have, so the answer is kept with the CRL.
+/// Whether the key made the CRL's signature. The answer is kept with the CRL, whichever it is: some hold millions of octets.
 pub(super) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
-    if let Some(known) = crl.proven_by() {
-        return known == key.as_ref();
+    if crl.proven_by() == Some(key.as_ref()) {
+        return true;
+    }
+    if crl.is_refuted(key.as_ref()) {
+        return false;
     }
     let good = verifies(key, crl.algorithm(), crl.signed_octets(), crl.signature());
     if good {
         crl.prove(key.as_ref());
+    } else {
+        crl.refute(key.as_ref());
     }
     good
 }

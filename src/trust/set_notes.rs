@@ -1,5 +1,5 @@
 //! What an operator is told of a trust set: what is wrong with its anchors and CRLs, and which CRLs were not taken.
-use super::admission::{Admitted, RefusedCrl};
+use super::admission::{Refused, RefusedCrl};
 use crate::topology::{CrlRefusal, Fault, Revocation, Topology, TrustSet};
 use rustls_pki_types::UnixTime;
 use std::sync::Arc;
@@ -22,14 +22,9 @@ pub(super) fn fault(
 }
 
 /// What the CRLs in force are worth at a time.
-pub(super) fn worth(
-    set: &TrustSet,
-    admitted: &Admitted,
-    topology: &Topology,
-    at: UnixTime,
-) -> Vec<Fault> {
-    let stale = admitted
-        .in_force
+pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fault> {
+    let stale = set
+        .crls
         .iter()
         .filter(|crl| crl.next_update() <= at.as_secs());
     let mut notes: Vec<Fault> = stale
@@ -56,23 +51,20 @@ pub(super) fn worth(
 }
 
 /// What was not taken, as it is told.
-pub(super) fn told(set: &TrustSet, admitted: &Admitted) -> Vec<RefusedCrl> {
-    let refused = admitted.refused.iter();
-    refused
-        .map(|(crl, refusal, stays)| RefusedCrl {
-            trust: set.name.clone(),
-            line: set.line,
-            file: Arc::clone(&crl.file),
-            issuer: Some(crl.issuer().to_owned()),
-            refusal: *refusal,
-            detail: if *stays {
-                "the one held stays in force".to_owned()
-            } else {
-                "none is in its place".to_owned()
-            },
-            digest: *crl.digest(),
-        })
-        .collect()
+pub(super) fn told(set: &TrustSet, refused: &Refused) -> RefusedCrl {
+    RefusedCrl {
+        trust: set.name.clone(),
+        line: set.line,
+        file: Arc::clone(&refused.crl.file),
+        issuer: Some(refused.crl.issuer().to_owned()),
+        refusal: refused.refusal,
+        detail: if refused.stays {
+            "the one held stays in force".to_owned()
+        } else {
+            "none is in its place".to_owned()
+        },
+        digest: *refused.crl.digest(),
+    }
 }
 
 /// A CRL that was not taken, as a note of its generation.

@@ -8,19 +8,19 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 const FE02: &str = "fe02.contoso.test";
-const NOT_FOUND: &[u8] =
+pub(crate) const NOT_FOUND: &[u8] =
     b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const HUGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 67108865\r\n\r\n";
 
 /// A web server that gives the same answer to whatever it is asked, and keeps the paths.
-struct Web {
+pub(crate) struct Web {
     address: SocketAddr,
     answer: Arc<Mutex<Vec<u8>>>,
     asked: watch::Receiver<Vec<String>>,
 }
 
 impl Web {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let answer = Arc::new(Mutex::new(NOT_FOUND.to_vec()));
@@ -47,11 +47,11 @@ impl Web {
         }
     }
 
-    fn uri(&self, path: &str) -> String {
+    pub(crate) fn uri(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn give(&self, crl: &[u8]) {
+    pub(crate) fn give(&self, crl: &[u8]) {
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             crl.len()
@@ -59,7 +59,7 @@ impl Web {
         *self.answer.lock().unwrap() = [head.as_bytes(), crl].concat();
     }
 
-    fn say(&self, answer: &[u8]) {
+    pub(crate) fn say(&self, answer: &[u8]) {
         *self.answer.lock().unwrap() = answer.to_vec();
     }
 
@@ -88,7 +88,7 @@ async fn world() -> World {
 }
 
 /// A twin of fe02 whose certificate names a distribution point.
-fn named(point: String) -> LeafSpec {
+pub(crate) fn named(point: String) -> LeafSpec {
     LeafSpec {
         crl_points: vec![point],
         ..LeafSpec::server(FE02)

@@ -16,6 +16,8 @@ mod crl_fetch;
 #[cfg(test)]
 mod crl_refresh;
 #[cfg(test)]
+mod crl_state;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod early_dialogs;

@@ -4,12 +4,14 @@
 //! daemon's own user and root are answered, whatever the file's mode says.
 
 mod client;
+mod crls;
 mod inventory;
 mod place;
 mod protocol;
 mod server;
 
 pub use client::{AskError, ask};
+pub use crls::{CrlSeries, ForgottenCrls};
 pub use inventory::{Inventory, LivePeer, Outline, Route, SeenNow, ShownByClients};
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
 pub use protocol::{
@@ -20,4 +22,4 @@ pub use protocol::{
 
 pub(super) use inventory::Chains;
 pub(super) use place::Place;
-pub(super) use server::{Command, Server};
+pub(super) use server::{Command, Server, Sinks};

@@ -1,4 +1,5 @@
 //! What is said over the control socket: requests and replies, each one line of JSON.
+use super::crls::{CrlSeries, ForgottenCrls};
 use super::inventory::Inventory;
 use crate::topology::Direction;
 use crate::trust::{Explanation, SeenChain};
@@ -33,6 +34,13 @@ pub enum Request {
         /// The decision's id.
         decision: String,
     },
+    /// The CRLs that are held.
+    Crls {},
+    /// Drop what is known of a series of CRLs.
+    CrlsForget {
+        /// Its id, or at least eight characters of its beginning.
+        id: String,
+    },
 }
 
 impl Request {
@@ -45,6 +53,8 @@ impl Request {
             Self::Kick { .. } => "kick",
             Self::Inventory {} => "inventory",
             Self::Explain { .. } => "explain",
+            Self::Crls {} => "crls",
+            Self::CrlsForget { .. } => "crls_forget",
         }
     }
 }
@@ -65,6 +75,10 @@ pub enum Reply {
     Inventory(Box<Inventory>),
     /// To `explain`.
     Explain(Box<ExplainedDecision>),
+    /// To `crls`.
+    Crls(Vec<CrlSeries>),
+    /// To `crls_forget`.
+    CrlsForget(ForgottenCrls),
     /// To a request that is not carried out.
     Error(Refusal),
 }
@@ -98,6 +112,8 @@ pub enum RefusalCode {
     Stopping,
     /// No chain of such a decision is kept any more.
     UnknownDecision,
+    /// No series of CRLs has this id, or several begin like it.
+    UnknownCrls,
 }
 
 impl RefusalCode {
@@ -112,6 +128,7 @@ impl RefusalCode {
             Self::ReplyTooLarge => "reply_too_large",
             Self::Stopping => "stopping",
             Self::UnknownDecision => "unknown_decision",
+            Self::UnknownCrls => "unknown_crls",
         }
     }
 
@@ -399,6 +416,7 @@ mod tests {
             RefusalCode::ReplyTooLarge,
             RefusalCode::Stopping,
             RefusalCode::UnknownDecision,
+            RefusalCode::UnknownCrls,
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.code());
         }

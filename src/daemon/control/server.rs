@@ -1,9 +1,11 @@
 //! The daemon's side: a bounded number of connections, each with one request, one reply and a deadline.
+use super::crls::ForgottenCrls;
 use super::place::Place;
 use super::protocol::{
     Draining, Kicked, LONGEST_REPLY, LONGEST_REQUEST, RefusalCode, ReloadReport, Reply, Request,
 };
 use crate::daemon::Daemon;
+use crate::daemon::crl_timer::{Forget, Forgotten, Unforgotten};
 use crate::observe::Event;
 use std::io;
 use std::sync::Arc;
@@ -48,23 +50,28 @@ impl Command {
     }
 }
 
+/// Where goes what the server cannot do itself.
+#[derive(Clone)]
+pub(in crate::daemon) struct Sinks {
+    /// The supervisor.
+    pub(in crate::daemon) commands: mpsc::Sender<Command>,
+    /// The timer of CRLs.
+    pub(in crate::daemon) forgets: mpsc::Sender<Forget>,
+}
+
 /// The socket's server.
 pub(in crate::daemon) struct Server {
     daemon: Arc<Daemon>,
-    commands: mpsc::Sender<Command>,
+    to: Sinks,
     owner: u32,
 }
 
 impl Server {
-    /// For this daemon; what it cannot do itself goes to `commands`.
-    pub(in crate::daemon) fn new(
-        daemon: Arc<Daemon>,
-        commands: mpsc::Sender<Command>,
-        place: &Place,
-    ) -> Self {
+    /// For this daemon.
+    pub(in crate::daemon) fn new(daemon: Arc<Daemon>, to: Sinks, place: &Place) -> Self {
         Self {
             daemon,
-            commands,
+            to,
             owner: place.owner,
         }
     }
@@ -125,6 +132,16 @@ impl Server {
             Ok(reply) => reply,
             Err(_) => RefusalCode::Timeout.because("it takes longer; the log will say how it ends"),
         };
+        if let Reply::CrlsForget(forgotten) = &reply {
+            self.daemon.log.emit(Event::CrlForgotten {
+                series: forgotten.id.clone(),
+                issuer: forgotten.issuer.clone(),
+                number: forgotten.number.clone(),
+                uid: user.uid(),
+                pid: user.pid().and_then(|pid| u32::try_from(pid).ok()),
+                generation: forgotten.generation,
+            });
+        }
         if request.changes_something() {
             let refused = if let Reply::Error(refusal) = &reply {
                 Some(refusal.code.code())
@@ -152,6 +169,8 @@ impl Server {
                 Some(held) => Reply::Inventory(Box::new(held)),
                 None => RefusalCode::NoAnswer.because("a shard does not answer"),
             },
+            Request::Crls {} => Reply::Crls(self.daemon.held_crls()),
+            Request::CrlsForget { id } => self.forget(id).await,
             Request::Reload {} => {
                 let (reply, answer) = oneshot::channel();
                 let command = Command::Reload {
@@ -182,6 +201,45 @@ impl Server {
             )
     }
 
+    /// Has a series of CRLs dropped.
+    async fn forget(&self, id: &str) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        let wish = Forget {
+            id: id.to_owned(),
+            reply,
+        };
+        let stopping = || RefusalCode::Stopping.because("the daemon ends");
+        match self.to.forgets.try_send(wish) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                return RefusalCode::Busy.because("too many commands wait");
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => return stopping(),
+        }
+        let Ok(outcome) = answer.await else {
+            return stopping();
+        };
+        match outcome {
+            Ok(Forgotten {
+                id,
+                issuer,
+                number,
+                generation,
+            }) => Reply::CrlsForget(ForgottenCrls {
+                id: id.to_string(),
+                issuer,
+                number,
+                generation,
+            }),
+            Err(error @ (Unforgotten::Unknown | Unforgotten::Ambiguous)) => {
+                RefusalCode::UnknownCrls.because(error.to_string())
+            }
+            Err(error @ (Unforgotten::Kept(_) | Unforgotten::NoAnswer)) => {
+                RefusalCode::NoAnswer.because(error.to_string())
+            }
+        }
+    }
+
     /// Several decisions and one search for the smallest change: not in the thread that feeds the watchdog.
     async fn explain(&self, decision: &str) -> Reply {
         let daemon = Arc::clone(&self.daemon);
@@ -199,7 +257,7 @@ impl Server {
 
     /// Hands a command to the supervisor and waits for what comes of it.
     async fn command<T>(&self, command: Command, answer: oneshot::Receiver<T>) -> Result<T, Reply> {
-        match self.commands.try_send(command) {
+        match self.to.commands.try_send(command) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
                 return Err(RefusalCode::Busy.because("too many commands wait"));
@@ -236,8 +294,8 @@ impl Request {
     /// Whether the log tells who asked.
     fn changes_something(&self) -> bool {
         match self {
-            Self::Status {} | Self::Explain { .. } | Self::Inventory {} => false,
-            Self::Reload {} | Self::Drain {} | Self::Kick { .. } => true,
+            Self::Status {} | Self::Explain { .. } | Self::Inventory {} | Self::Crls {} => false,
+            Self::Reload {} | Self::Drain {} | Self::Kick { .. } | Self::CrlsForget { .. } => true,
         }
     }
 }

@@ -110,6 +110,7 @@ pub(super) fn topology() -> Topology {
             advertise_port: None,
             shards: None,
             scheduling: Scheduling::Inherit,
+            state: None,
         },
         identities: vec![OwnIdentity {
             window: Window::default(),

@@ -1,11 +1,13 @@
 //! The generation that follows when CRLs and OCSP responses are read again, without a reload.
-use super::Generation;
-use crate::topology::{CrlFile, Fault, HeldCrl, IdentityRef, Topology, TrustRef};
-use crate::trust::admission::{RefusedCrl, admit, take};
+use super::{Generation, Prepared, crls};
+use crate::topology::{CrlFile, Fault, HeldCrl, IdentityRef, Topology, TrustRef, TrustSet};
+use crate::trust::admission::{Offer, Offered, RefusedCrl, Shelf, admit};
+use crate::trust::ledger::{Ledger, SeriesId};
 use crate::trust::own_staple::{self, weigh};
 use crate::trust::set_notes::told;
 use rustls_pki_types::UnixTime;
-use std::sync::{Arc, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What was read again for [`Generation::refresh`].
 #[derive(Default)]
@@ -41,75 +43,159 @@ impl Generation {
         for (reference, response) in read.staples {
             changed |= restaple(&mut topology, reference, response, at, &mut outcome.notes);
         }
+        let shelves = self.shelves();
+        let mut offers = Vec::new();
+        let mut read_sets = HashSet::new();
         for (reference, files) in read.crls {
-            let (Some(set), Some(prepared)) = (
-                topology.trusts.get_mut(reference.index()),
-                sets.get_mut(reference.index()).map(Arc::make_mut),
-            ) else {
+            let position = reference.index();
+            let (Some(set), Some(prepared)) =
+                (topology.trusts().get(position), self.sets.get(position))
+            else {
                 continue;
             };
-            let held = std::mem::take(&mut set.crls);
-            let mut offered = Vec::new();
-            let mut kept = Vec::new();
-            for file in files {
-                match file.content {
-                    Ok(lists) => offered.extend(lists.into_iter().map(|list| HeldCrl {
-                        file: Arc::clone(&file.file),
-                        fetched: file.fetched,
-                        list,
-                    })),
-                    Err((refusal, said)) => {
-                        // A directory that cannot be listed keeps what was in it, as a file keeps what it held.
-                        kept.extend(
-                            held.iter()
-                                .filter(|c| c.file.starts_with(&file.file))
-                                .cloned(),
-                        );
-                        outcome.refused.push(RefusedCrl {
-                            trust: set.name.clone(),
-                            line: file.line,
-                            file: file.file,
-                            issuer: None,
-                            refusal,
-                            detail: said,
-                            digest: file.digest,
-                        });
-                    }
-                }
-            }
-            let mut admitted = admit(offered, &held, &prepared.anchors, at);
-            kept.into_iter()
-                .for_each(|crl| take(&mut admitted.in_force, crl));
-            outcome.refused.extend(told(set, &admitted));
-            let came = admitted
-                .in_force
-                .iter()
-                .filter(|crl| !held.iter().any(|h| h.list == crl.list));
-            outcome
-                .updated
-                .extend(came.map(|crl| (set.name.clone(), crl.clone())));
-            let same = held.len() == admitted.in_force.len()
-                && held
-                    .iter()
-                    .all(|h| admitted.in_force.iter().any(|c| c.list == h.list))
-                && prepared.unfit.len() == admitted.unfit.len();
-            changed |= !same;
-            set.crls = admitted.in_force;
-            prepared.unfit = admitted.unfit;
+            let before = shelves.get(position).map(|shelf| &**shelf);
+            let (crls, still) = sort_out(files, set, before, &mut outcome.refused);
+            read_sets.insert(position);
+            offers.push(Offer {
+                set: (position, &self.topology.trust(reference).name),
+                issuers: &prepared.issuers,
+                crls,
+                still,
+                before,
+            });
         }
+        let others = shelves.iter().enumerate();
+        let others = others.filter(|(position, _)| !read_sets.contains(position));
+        let others = others.map(|(_, shelf)| &**shelf);
+        let terms = crls::terms(&self.topology, &self.keys, at);
+        let admitted = admit(&self.ledger, offers, others, &terms);
+        let mut shelves = shelves.clone();
+        for (position, shelf) in admitted.shelves {
+            if let Some(place) = shelves.get_mut(position) {
+                *place = Arc::new(shelf);
+            }
+        }
+        for position in &read_sets {
+            if let Some(set) = sets.get_mut(*position) {
+                Arc::make_mut(set).unfit.clear();
+            }
+        }
+        crls::set_unfit(&mut sets, &admitted.refused);
+        let told = admitted.refused.iter().filter_map(|refused| {
+            let set = topology.trusts().get(refused.set)?;
+            Some(told(set, refused))
+        });
+        outcome.refused.extend(told);
+        changed |= !self.ledger.is_same(&admitted.ledger) || self.explains_otherwise(&sets);
         if changed {
+            crls::show(&mut topology, &sets, &shelves, &admitted.ledger);
+            outcome.updated = came(self, &topology, &admitted.ledger);
             outcome.generation = Some(Self {
                 number,
                 topology,
                 sets,
                 by_name: self.by_name.clone(),
+                crl_ends: Arc::new(crls::ends(&admitted.ledger)),
+                ledger: Arc::new(admitted.ledger),
+                keys: Arc::clone(&self.keys),
+                shelves: Mutex::new(shelves),
                 notes: Vec::new(),
                 refused: Vec::new(),
                 known: OnceLock::new(),
             });
+        } else {
+            *self.shelves.lock().unwrap_or_else(PoisonError::into_inner) = shelves;
         }
         outcome
     }
+
+    /// The same without what is known of a series; `None` when there is none of this id. Its CRLs may come again.
+    pub fn forgetting(&self, id: SeriesId, number: u64) -> Option<Self> {
+        let ledger = self.ledger.without(id)?;
+        let mut topology = self.topology.clone();
+        let shelves = self.shelves();
+        crls::show(&mut topology, &self.sets, &shelves, &ledger);
+        Some(Self {
+            number,
+            topology,
+            sets: self.sets.clone(),
+            by_name: self.by_name.clone(),
+            crl_ends: Arc::new(crls::ends(&ledger)),
+            ledger: Arc::new(ledger),
+            keys: Arc::clone(&self.keys),
+            shelves: Mutex::new(shelves),
+            notes: Vec::new(),
+            refused: Vec::new(),
+            known: OnceLock::new(),
+        })
+    }
+
+    /// Whether other CRLs explain refusals.
+    fn explains_otherwise(&self, sets: &[Arc<Prepared>]) -> bool {
+        let count = |sets: &[Arc<Prepared>]| -> Vec<usize> {
+            sets.iter().map(|set| set.unfit.len()).collect()
+        };
+        count(&self.sets) != count(sets)
+    }
+}
+
+/// The CRLs of the files, and what those still hold that cannot be read now; why not is told.
+fn sort_out(
+    files: Vec<CrlFile>,
+    set: &TrustSet,
+    before: Option<&Shelf>,
+    refused: &mut Vec<RefusedCrl>,
+) -> (Vec<HeldCrl>, Vec<Offered>) {
+    let mut crls = Vec::new();
+    let mut still = Vec::new();
+    for file in files {
+        match file.content {
+            Ok(lists) => crls.extend(lists.into_iter().map(|list| HeldCrl {
+                file: Arc::clone(&file.file),
+                fetched: file.fetched,
+                list,
+            })),
+            Err((refusal, said)) => {
+                // A directory that cannot be listed has what was in it, as a file has what it held.
+                let held = before.into_iter().flat_map(|shelf| &shelf.offered);
+                still.extend(
+                    held.filter(|((place, _), _)| place.starts_with(&file.file))
+                        .cloned(),
+                );
+                refused.push(RefusedCrl {
+                    trust: set.name.clone(),
+                    line: file.line,
+                    file: file.file,
+                    issuer: None,
+                    refusal,
+                    detail: said,
+                    digest: file.digest,
+                });
+            }
+        }
+    }
+    (crls, still)
+}
+
+/// The CRLs that are in force now and were not, each with the first set that shows it.
+fn came(before: &Generation, topology: &Topology, ledger: &Ledger) -> Vec<(String, HeldCrl)> {
+    let in_force = |ledger: &Ledger| -> HashSet<[u8; 32]> {
+        let crls = ledger.all().into_iter().flat_map(|series| series.crls());
+        crls.map(|crl| *crl.digest()).collect()
+    };
+    let mut fresh = in_force(ledger);
+    for old in in_force(&before.ledger) {
+        fresh.remove(&old);
+    }
+    let mut came = Vec::new();
+    for set in topology.trusts() {
+        for crl in &set.crls {
+            if fresh.remove(crl.digest()) {
+                came.push((set.name.clone(), crl.clone()));
+            }
+        }
+    }
+    came
 }
 
 /// Staples the response that was read, or goes on with the one stapled while that is good; whether anything changed.

@@ -9,6 +9,7 @@ mod handshake;
 mod matrix;
 mod ocsp;
 mod policy;
+mod rollback;
 mod seen;
 mod staged;
 
@@ -126,6 +127,7 @@ impl World {
                 advertise_port: None,
                 shards: None,
                 scheduling: Scheduling::Inherit,
+                state: None,
             },
             identities: Vec::new(),
             trusts: self.trusts,

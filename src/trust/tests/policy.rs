@@ -367,9 +367,9 @@ fn a_generation_notes_stale_foreign_and_absent_crls() {
     assert_eq!(
         notes,
         [
+            ("anchor_expired", Some(11)),
             ("crl_bad_signature", Some(10)),
             ("crl_stale", Some(10)),
-            ("anchor_expired", Some(11)),
             ("crl_absent", Some(11)),
         ]
     );

@@ -1,0 +1,152 @@
+//! `sipward crls`: which CRLs are held and where they came from, and dropping what is known of one.
+use super::Exit;
+use super::target::{DEFAULT_TOPOLOGY, Target, Unanswered, unexpected};
+use crate::daemon::control::{AskError, CrlSeries, RefusalCode, Reply, Request};
+use crate::daemon::crl_state;
+use crate::topology::show_moment;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long the daemon may take: to forget, it reads all CRL files again.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The command with its arguments.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Crls {
+    /// What to do; without it the CRLs are listed
+    #[command(subcommand)]
+    pub action: Option<Action>,
+    /// The daemon
+    #[command(flatten)]
+    pub target: Target,
+    /// As JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What can be done with a series.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Action {
+    /// Drop what is known of a series, so that an older CRL can come into force: for a CA that was restored with lower numbers
+    Forget {
+        /// The series' id, or at least eight characters of its beginning
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+impl Crls {
+    /// Lists, or has one dropped. Without a daemon the list is that of the state directory.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`]: there is no such series; no daemon answers and no state directory can be read.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
+        match &self.action {
+            Some(Action::Forget { id }) => self.forget(id, out),
+            None => self.list(out),
+        }
+    }
+
+    fn list(&self, out: &mut dyn Write) -> Result<(), Exit> {
+        let series = match self.target.try_ask(&Request::Crls {}, PATIENCE) {
+            Ok(Reply::Crls(series)) => series,
+            Ok(_) => return Err(unexpected()),
+            Err(why @ Unanswered::Ask(AskError::NoDaemon { .. })) => {
+                eprintln!("sipward: {why}");
+                self.kept().ok_or(Exit::NoDaemon)?
+            }
+            Err(why) => {
+                eprintln!("sipward: {why}");
+                return Err(Exit::NoDaemon);
+            }
+        };
+        if self.json {
+            super::write_json(&series, out)?;
+            return Ok(());
+        }
+        if series.is_empty() {
+            writeln!(out, "no CRL is held")?;
+        }
+        for series in &series {
+            show(series, out)?;
+        }
+        Ok(())
+    }
+
+    fn forget(&self, id: &str, out: &mut dyn Write) -> Result<(), Exit> {
+        let request = Request::CrlsForget { id: id.to_owned() };
+        let forgotten = match self.target.try_ask(&request, PATIENCE) {
+            Ok(Reply::CrlsForget(forgotten)) => forgotten,
+            Ok(_) => return Err(unexpected()),
+            Err(why) => {
+                eprintln!("sipward: {why}");
+                return Err(match why {
+                    Unanswered::Refused { code, .. } if code == RefusalCode::UnknownCrls.code() => {
+                        Exit::Refused
+                    }
+                    Unanswered::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. }) => {
+                        Exit::NoDaemon
+                    }
+                    Unanswered::Ask(AskError::Unknown(_))
+                    | Unanswered::Refused { .. }
+                    | Unanswered::Unexpected => Exit::Internal,
+                });
+            }
+        };
+        if self.json {
+            super::write_json(&forgotten, out)?;
+        } else {
+            writeln!(
+                out,
+                "forgot {}, CRLs of {} up to number {}; generation {} serves",
+                forgotten.id,
+                forgotten.issuer,
+                forgotten.number.as_deref().unwrap_or("(none)"),
+                forgotten.generation
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What the state directory holds, read without the daemon.
+    fn kept(&self) -> Option<Vec<CrlSeries>> {
+        let config = self.target.config.as_deref();
+        let directory = crl_state::directory_of(config.unwrap_or(Path::new(DEFAULT_TOPOLOGY)))?;
+        eprintln!(
+            "sipward: this is what {} holds for the next start",
+            directory.display()
+        );
+        let kept = crl_state::read(&directory);
+        for what in &kept.damaged {
+            eprintln!("sipward: {what}");
+        }
+        Some(CrlSeries::all_of(&kept.ledger))
+    }
+}
+
+fn show(series: &CrlSeries, out: &mut dyn Write) -> std::io::Result<()> {
+    let or_none = |list: &[String]| match list {
+        [] => "none".to_owned(),
+        some => some.join(", "),
+    };
+    writeln!(out, "{}", series.id)?;
+    let mut field = |name: &str, value: &str| writeln!(out, "    {name:<12}{value}");
+    field("issuer", &series.issuer)?;
+    field("key", &series.key)?;
+    field("covers", &series.scope)?;
+    field("number", series.number.as_deref().unwrap_or("none"))?;
+    field("thisUpdate", &show_moment(series.this_update))?;
+    field("nextUpdate", &show_moment(series.next_update))?;
+    match series.revoked {
+        Some(revoked) => {
+            field("revoked", &revoked.to_string())?;
+            field("from", &or_none(&series.origins))?;
+        }
+        None => field(
+            "in force",
+            "no: it went when it was stale; nothing older comes back",
+        )?,
+    }
+    field("trust sets", &or_none(&series.sets))
+}
