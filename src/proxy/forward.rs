@@ -57,7 +57,14 @@ impl Core {
             let spread = self.spread(message);
             match self.reach(hop, BranchKey { slot, nonce }, spread, now, out) {
                 Reach::Link(link) => {
-                    return self.send_attempt(slot, hop, link, message, via, now, out);
+                    match self.send_attempt(slot, hop, link, message, via, now, out) {
+                        Ok(()) => return,
+                        Err(reason) => {
+                            if let Some(context) = self.contexts.get_mut(slot) {
+                                context.failure = Some(reason);
+                            }
+                        }
+                    }
                 }
                 Reach::Waits => {
                     if let Some(context) = self.contexts.get_mut(slot) {
@@ -100,8 +107,12 @@ impl Core {
         let request = std::mem::take(&mut context.request);
         if let Ok(message) = Message::parse(&request)
             && let Ok(via) = message.top_via()
+            && let Err(reason) = self.send_attempt(slot, hop, link, &message, &via, now, out)
         {
-            self.send_attempt(slot, hop, link, &message, &via, now, out);
+            if let Some(context) = self.contexts.get_mut(slot) {
+                context.failure = Some(reason);
+            }
+            self.attempt_with(slot, &message, &via, now, out);
         }
         self.put_back(slot, request);
     }
@@ -174,6 +185,9 @@ impl Core {
     }
 
     /// RFC 3261 §16.6 steps 1 to 10 for one target.
+    ///
+    /// # Errors
+    /// What keeps it from being sent there; nothing has been.
     #[expect(clippy::too_many_arguments, reason = "what its callers have at hand")]
     fn send_attempt(
         &mut self,
@@ -184,9 +198,9 @@ impl Core {
         via: &Via<'_>,
         now: Instant,
         out: &mut Actions,
-    ) {
+    ) -> Result<(), Reason> {
         let Some(context) = self.contexts.get_mut(slot) else {
-            return;
+            return Ok(());
         };
         let key = BranchKey {
             slot,
@@ -218,12 +232,12 @@ impl Core {
             && let Some(hiding) = Hiding::of(
                 peer,
                 &self.links,
-                self.tokens.keys(),
+                &self.tokens,
                 &self.tables.routing,
                 &self.faces.peers,
             )
         {
-            hiding.hide(start, &mut out.bytes);
+            hiding.hide(start, &mut out.bytes)?;
         }
         out.list.push(Action::Send {
             link,
@@ -240,6 +254,7 @@ impl Core {
         let next = context.deadlines.next();
         self.wheel.arm(slot, next);
         self.links.add_branch(link, slot);
+        Ok(())
     }
 
     /// The current branch is over: its link forgets it.
@@ -301,12 +316,12 @@ impl Core {
             && let Some(hiding) = Hiding::of(
                 peer,
                 &self.links,
-                self.tokens.keys(),
+                &self.tokens,
                 &self.tables.routing,
                 &self.faces.peers,
             )
         {
-            hiding.hide(start, &mut out.bytes);
+            hiding.hide(start, &mut out.bytes)?;
         }
         self.send_down(hop, preferred, start, Sense::Always, out)
     }

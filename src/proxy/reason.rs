@@ -136,6 +136,10 @@ reasons! {
         "A Route names us with a user part that none of our keys has signed.",
         "After a restart without a token key file every older token is void; otherwise somebody tampers.",
         "whether the token key file changed, or is missing (token_key_random), since the dialog began";
+    TopologyNotHidden = "topology_not_hidden", 500, "message cannot be passed on",
+        "A message to a peer from which the topology is hidden could not be rid of what it tells of the home side; it was not sent.",
+        "Mend the sender: it writes header fields that break the grammar of RFC 3261.",
+        "the header fields of the message in the home server's trace";
     TokenNotForOrigin = "token_not_for_origin", 403, "bad route token",
         "The token is genuine, but this connection is not one of its dialog's legs.",
         "Look at who sends; a partner may use only the dialogs that it is part of.",

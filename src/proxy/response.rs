@@ -235,12 +235,16 @@ impl Core {
             && let Some(hiding) = Hiding::of(
                 peer,
                 &self.links,
-                self.tokens.keys(),
+                &self.tokens,
                 &self.tables.routing,
                 &self.faces.peers,
             )
+            && let Err(reason) = hiding.hide(start, &mut out.bytes)
         {
-            hiding.hide(start, &mut out.bytes);
+            if status >= 200 {
+                self.finish(slot, reason, now, out);
+            }
+            return;
         }
 
         let received = context.received;

@@ -2,6 +2,7 @@
 //! members are tried.
 use super::Reason;
 use super::health::Fitness;
+use super::hiding::Inside;
 use super::links::{Links, OwnMap};
 use super::meaning::Meanings;
 use super::token::PeerKey;
@@ -59,6 +60,8 @@ pub(crate) struct Routing {
     default_pool: Option<usize>,
     ports: SmallVec<[u16; 4]>,
     addresses: Vec<SocketAddr>,
+    /// What the topology is hidden for.
+    inside: Inside,
 }
 
 impl Routing {
@@ -115,6 +118,7 @@ impl Routing {
             default_pool,
             ports,
             addresses: faces.addresses.clone(),
+            inside: Inside::of(topology),
         }
     }
 
@@ -161,6 +165,11 @@ impl Routing {
                 .is_some_and(|ip| local.ip() == ip || self.addresses.iter().any(|a| a.ip() == ip))
         };
         meaning.own || meaning.home || is_address()
+    }
+
+    /// The home servers, as far as they are hidden from somebody.
+    pub(crate) fn inside(&self) -> &Inside {
+        &self.inside
     }
 
     /// Whether the host is a name of this node.

@@ -103,6 +103,13 @@ impl<'a> Address<'a> {
         params::find(self.params, name)
     }
 
+    /// The header parameters one by one as written, without their `;`.
+    pub fn each_param(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let text = self.params;
+        let params = Params::new(text).map_while(Result::ok);
+        params.map(move |param| grammar::trim(cut(text, param.start + 1, param.end)))
+    }
+
     /// The tag parameter.
     pub fn tag(&self) -> Option<&'a [u8]> {
         self.tag

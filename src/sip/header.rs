@@ -61,6 +61,12 @@ header_names! {
     Expires "Expires";
     Event "Event" b'o';
     ReferTo "Refer-To" b'r';
+    ReferredBy "Referred-By" b'b';
+    ReplyTo "Reply-To";
+    Replaces "Replaces";
+    Join "Join";
+    TargetDialog "Target-Dialog";
+    InReplyTo "In-Reply-To";
     Privacy "Privacy";
     PAssertedIdentity "P-Asserted-Identity";
     PPreferredIdentity "P-Preferred-Identity";

@@ -28,6 +28,18 @@ pub struct HeaderLine<'a> {
     pub value: &'a [u8],
 }
 
+impl<'a> HeaderLine<'a> {
+    /// The comma-separated values of this line; `Err` ends it: what follows cannot be told apart. Nothing between two commas
+    /// is an empty value.
+    pub fn list_values(&self) -> impl Iterator<Item = Result<&'a [u8], ()>> + use<'a> {
+        Values::new(self.value).map(|value| match value {
+            Ok(value) => Ok(value),
+            Err(fault) if fault.rule == "empty_value" => Ok(&b""[..]),
+            Err(_) => Err(()),
+        })
+    }
+}
+
 /// CSeq (RFC 3261 §20.16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CSeq<'a> {

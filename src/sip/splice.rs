@@ -2,7 +2,7 @@
 //! free text.
 use super::grammar::{cut, offset_in};
 use super::list::Values;
-use super::{HeaderName, Message, Via};
+use super::{HeaderLine, HeaderName, Message, Via};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -41,6 +41,20 @@ impl<'m, 'a> Splices<'m, 'a> {
             [b"<", with, b">"].concat()
         };
         self.list.push((from..from + uri.len(), text));
+    }
+
+    /// Replaces any part of the message by a text.
+    pub fn replace(&mut self, part: &'a [u8], with: Vec<u8>) {
+        let from = offset_in(self.message.bytes(), part);
+        self.list.push((from..from + part.len(), with));
+    }
+
+    /// Takes out the header lines that `goes` picks, folds included.
+    pub fn strip_lines(&mut self, goes: impl Fn(&HeaderLine<'a>) -> bool) {
+        let lines = self.message.lines().zip(self.message.index().lines.iter());
+        for (_, line) in lines.filter(|(header, _)| goes(header)) {
+            self.list.push((line.start()..line.end(), Vec::new()));
+        }
     }
 
     /// All Via lines below the first one, as they stand; `None` if there are none.

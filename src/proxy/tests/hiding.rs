@@ -2,10 +2,11 @@
 use super::world::*;
 use crate::proxy::hiding::Hiding;
 use crate::proxy::routing::Routing;
-use crate::proxy::token::PeerKey;
+use crate::proxy::token::{PeerKey, TokenBox};
 use crate::proxy::{Faces, LinkId, Reason, TokenKeys};
 use crate::sip::Message;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const BOB: &str = "<sip:x@fabrikam.test>";
 const HOME_VIAS: &str = "Via: SIP/2.0/TLS 10.0.0.11:5061;branch=z9hG4bKhome;alias\nX-Between: 1\nv:\n SIP/2.0/TLS 10.0.0.99;branch=z9hG4bKphone;received=192.0.2.7 , SIP/2.0/TLS fe09.contoso.test;branch=z9hG4bKz\n";
@@ -16,7 +17,7 @@ const HOME_CONTACT: &str = "Contact: \"Alice, at home\" <sip:alice@10.0.0.99:491
 /// What a partner must not see.
 const SECRETS: &[&str] = &["10.0.0.", "fe01.", "fe09.", "z9hG4bKhome", "192.0.2.7"];
 
-fn hiding_world() -> World {
+pub(super) fn hiding_world() -> World {
     let mut topology = topology();
     topology.peers[2].boundary.hide_topology = true;
     World::with(topology, 1)
@@ -29,7 +30,7 @@ fn assert_hidden(message: &str) {
     }
 }
 
-fn home_invite() -> String {
+pub(super) fn home_invite() -> String {
     let more = format!("{HOME_VIAS}{HOME_ROUTES}{HOME_CONTACT}");
     Request {
         uri: "sip:x@fabrikam.test",
@@ -280,17 +281,17 @@ fn a_forged_token_is_refused_and_another_peers_serves_nobody() {
     w.silent(home);
     assert_eq!(w.reasons(), ["token_forged"]);
     // And what was made for the partner is worth nothing from elsewhere.
-    let keys = TokenKeys::new(&[], [7; 32]);
+    let tokens = tokens(&[], [7; 32]);
     let routing = routing();
     let of = |peer: &str| Hiding {
-        keys: &keys,
+        tokens: &tokens,
         routing: &routing,
         peer: PeerKey::of(peer),
         face: NODE,
     };
     let bytes = wire(&home_invite());
     let mut hidden = bytes.clone();
-    of(PARTNER).hide(0, &mut hidden);
+    of(PARTNER).hide(0, &mut hidden).unwrap();
     let echoed = echo(&hidden);
     let message = Message::parse(&echoed).unwrap();
     assert_eq!(of(FE02).restore(&message), Err(Reason::TokenForged));
@@ -307,7 +308,11 @@ fn whoever_is_not_set_so_sees_what_was_sent() {
     }
 }
 
-fn routing() -> Routing {
+pub(super) fn tokens(keys: &[(u8, [u8; 32])], random: [u8; 32]) -> TokenBox {
+    TokenBox::new(Arc::new(TokenKeys::new(keys, random)), NODE, 7)
+}
+
+pub(super) fn routing() -> Routing {
     let faces = Faces {
         peers: NODE.to_owned(),
         clients: NODE.to_owned(),
@@ -317,7 +322,7 @@ fn routing() -> Routing {
 }
 
 /// The answer that the far end of a request makes, as octets: its Via and Record-Route lines as they are.
-fn echo(request: &[u8]) -> Vec<u8> {
+pub(super) fn echo(request: &[u8]) -> Vec<u8> {
     let message = Message::parse(request).unwrap();
     let mut text = b"SIP/2.0 200 OK\r\n".to_vec();
     for line in message.lines() {
@@ -384,12 +389,12 @@ proptest! {
         let original = wire(&text);
         let routing = routing();
         let (one, other) = (
-            TokenKeys::new(&[(1, old_key)], [0; 32]),
-            TokenKeys::new(&[(2, new_key), (1, old_key)], [0; 32]),
+            tokens(&[(1, old_key)], [0; 32]),
+            tokens(&[(2, new_key), (1, old_key)], [0; 32]),
         );
-        let of = |keys| Hiding { keys, routing: &routing, peer: PeerKey::of(PARTNER), face: NODE };
+        let of = |tokens| Hiding { tokens, routing: &routing, peer: PeerKey::of(PARTNER), face: NODE };
         let mut hidden = original.clone();
-        of(&one).hide(0, &mut hidden);
+        of(&one).hide(0, &mut hidden).unwrap();
 
         // The answer.
         let (sent, expected) = (echo(&hidden), echo(&original));
@@ -412,7 +417,7 @@ proptest! {
         prop_assert_eq!(restored.as_deref().unwrap_or(&sent), &expected);
         // The same again gives the same: a re-INVITE's Contact is no new target.
         let mut again = original.clone();
-        of(&one).hide(0, &mut again);
+        of(&one).hide(0, &mut again).unwrap();
         prop_assert_eq!(hidden, again);
     }
 }

@@ -11,6 +11,7 @@ mod field_profiles;
 mod flows;
 mod forwarding;
 mod hiding;
+mod hiding_closed;
 mod loops;
 mod message_policy;
 mod methods;

@@ -1,0 +1,86 @@
+//! From the peer: tokens of ours become what they stand for, before anything else reads the message.
+use super::seal::Kind;
+use super::uri::{Place, restored};
+use super::{BRANCH, Hiding, USER};
+use crate::proxy::Reason;
+use crate::sip::{Address, HeaderName, Message, Splices, StartLine, Uri};
+
+/// Fields in which a token may come back; none of them but Route decides where a request goes.
+const REFERENCES: [HeaderName; 5] = [
+    HeaderName::ReferTo,
+    HeaderName::ReferredBy,
+    HeaderName::ReplyTo,
+    HeaderName::HistoryInfo,
+    HeaderName::Diversion,
+];
+
+impl Hiding<'_> {
+    /// The message as it was before it was hidden; `None` if nothing in it is.
+    ///
+    /// # Errors
+    /// [`Reason::TokenForged`] for a token at our name that none of our keys has sealed for this peer.
+    pub(crate) fn restore(&self, message: &Message<'_>) -> Result<Option<Vec<u8>>, Reason> {
+        let mut splices = Splices::new(message);
+        let fields: &[HeaderName] = match message.start() {
+            StartLine::Request { uri, .. } => {
+                self.restore_uri(uri, Place::RequestLine, &mut splices)?;
+                &[HeaderName::Route]
+            }
+            StartLine::Response { status, .. } => {
+                if let Some(via) = splices.second_via()
+                    && let Some(token) = via.branch.and_then(|b| b.strip_prefix(BRANCH))
+                {
+                    let lines = self.plain(Kind::Vias, token).ok_or(Reason::TokenForged)?;
+                    splices.replace_second_via(lines);
+                }
+                if (300..400).contains(&status) {
+                    &[
+                        HeaderName::RecordRoute,
+                        HeaderName::Path,
+                        HeaderName::Contact,
+                    ]
+                } else {
+                    &[HeaderName::RecordRoute, HeaderName::Path]
+                }
+            }
+        };
+        for name in fields.iter().chain(&REFERENCES) {
+            for value in message.values(*name).flatten() {
+                if let Ok(address) = Address::parse(value) {
+                    self.restore_uri(address.uri, Place::Field, &mut splices)?;
+                }
+            }
+        }
+        if splices.is_empty() {
+            return Ok(None);
+        }
+        let mut whole = Vec::with_capacity(message.bytes().len());
+        splices.write(&mut whole);
+        Ok(Some(whole))
+    }
+
+    fn restore_uri<'a>(
+        &self,
+        text: &'a [u8],
+        place: Place,
+        splices: &mut Splices<'_, 'a>,
+    ) -> Result<(), Reason> {
+        // Cheap for all that are none of ours: most URIs have no such user.
+        if memchr::memmem::find(text, USER).is_none() {
+            return Ok(());
+        }
+        let Ok(uri) = Uri::parse(text) else {
+            return Ok(());
+        };
+        let Some(token) = uri.user.and_then(|user| user.strip_prefix(USER)) else {
+            return Ok(());
+        };
+        match self.plain(Kind::Uri, token) {
+            Some(sealed) => splices.replace_uri(text, &restored(&sealed, &uri, place)),
+            None if self.routing.is_own_name(&uri.host) => return Err(Reason::TokenForged),
+            // Somebody of that name, elsewhere.
+            None => {}
+        }
+        Ok(())
+    }
+}

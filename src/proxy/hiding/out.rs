@@ -1,0 +1,366 @@
+//! Towards the peer: what a message tells of the home side is sealed or taken out before it leaves.
+use super::inside::{Hidden, text_of};
+use super::seal::Kind;
+use super::uri::Parts;
+use super::{BRANCH, Hiding, USER};
+use crate::proxy::Reason;
+use crate::proxy::token::{Token, TokenLeg};
+use crate::sip::{
+    Address, HeaderLine, HeaderName, HeaderSet, Message, Scheme, Splices, StartLine, Uri, Via,
+};
+
+/// Lists of URIs that lead to servers and devices of the home side.
+const ROUTES: [HeaderName; 4] = [
+    HeaderName::RecordRoute,
+    HeaderName::Path,
+    HeaderName::ServiceRoute,
+    HeaderName::Contact,
+];
+
+/// Fields with URIs that may lead there or to anybody else.
+const REFERENCES: [HeaderName; 11] = [
+    HeaderName::ReferTo,
+    HeaderName::ReferredBy,
+    HeaderName::ReplyTo,
+    HeaderName::HistoryInfo,
+    HeaderName::Diversion,
+    HeaderName::PAssertedIdentity,
+    HeaderName::PPreferredIdentity,
+    HeaderName::PCalledPartyId,
+    HeaderName::PAssociatedUri,
+    HeaderName::PServedUser,
+    HeaderName::RemotePartyId,
+];
+
+/// Fields that stay whatever they tell: they name the call and its parties to both ends, prove something over their own
+/// octets, or are the peer's own.
+const KEPT: [HeaderName; 16] = [
+    HeaderName::Via,
+    HeaderName::Route,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::MaxForwards,
+    HeaderName::ContentType,
+    HeaderName::ContentLength,
+    HeaderName::Replaces,
+    HeaderName::Join,
+    HeaderName::TargetDialog,
+    HeaderName::InReplyTo,
+    HeaderName::WwwAuthenticate,
+    HeaderName::ProxyAuthenticate,
+    HeaderName::Authorization,
+];
+
+/// Parameters that name no host.
+const HARMLESS: [&[u8]; 12] = [
+    b"transport",
+    b"user",
+    b"lr",
+    b"ob",
+    b"method",
+    b"ttl",
+    b"gr",
+    b"cause",
+    b"opaque",
+    b"index",
+    b"phone-context",
+    b"isub",
+];
+
+/// Which URIs of a field are hidden.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// All but those that name us or a home domain, which the peer knows.
+    AllButPublic,
+    /// All but those that name us: whoever finds us by the host of Contact (Teams) finds us by our own name only.
+    AllButOwn,
+    /// Those that are known to be of the home side.
+    Home,
+}
+
+/// One message on its way out.
+struct Leaving<'h, 'c, 'm, 'a> {
+    hiding: &'h Hiding<'c>,
+    splices: Splices<'m, 'a>,
+    hidden: Hidden,
+}
+
+/// Plans what is written instead of what the message tells.
+///
+/// # Errors
+/// [`Reason::TopologyNotHidden`]: something could not be sealed.
+pub(super) fn hidden<'m, 'a>(
+    hiding: &Hiding<'_>,
+    message: &'m Message<'a>,
+) -> Result<Splices<'m, 'a>, Reason> {
+    let mut leaving = Leaving {
+        hiding,
+        splices: Splices::new(message),
+        hidden: Hidden::new(),
+    };
+    leaving.note_vias(message);
+    let mut seen = HeaderSet::EMPTY;
+    for name in ROUTES {
+        let (whose, most) = leaving.whose(message, name);
+        leaving.list(message, name, whose, most)?;
+        seen = seen.with(HeaderSet::of(name));
+    }
+    for name in REFERENCES {
+        leaving.list(message, name, Whose::Home, usize::MAX)?;
+        seen = seen.with(HeaderSet::of(name));
+    }
+    for name in KEPT.into_iter().chain([HeaderName::ProxyAuthorization]) {
+        seen = seen.with(HeaderSet::of(name));
+    }
+    if let StartLine::Request { .. } = message.start() {
+        leaving.vias()?;
+    }
+    let Leaving {
+        mut splices,
+        hidden,
+        ..
+    } = leaving;
+    let tells = |text: &[u8]| hiding.routing.inside().is_told_by(text, &hidden);
+    splices.strip_lines(|line| !seen.has(line.name) && (tells(line.value) || tells(line.raw_name)));
+    Ok(splices)
+}
+
+impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
+    fn tells(&self, text: &[u8]) -> bool {
+        self.hiding.routing.inside().is_told_by(text, &self.hidden)
+    }
+
+    /// The hosts of the Via lines that will be sealed. A response's are the peer's own.
+    fn note_vias(&mut self, message: &Message<'a>) {
+        if let StartLine::Response { .. } = message.start() {
+            return;
+        }
+        for via in message.vias().skip(1).flatten() {
+            let received = via.param("received").flatten();
+            let received = received.and_then(|text| std::str::from_utf8(text).ok());
+            self.hidden.extend(received.map(Into::into));
+            self.note(&via);
+        }
+    }
+
+    fn note(&mut self, via: &Via<'_>) {
+        if !self.hiding.is_public(&via.host) {
+            self.hidden.extend(text_of(&via.host));
+        }
+    }
+
+    fn vias(&mut self) -> Result<(), Reason> {
+        let Some(lines) = self.splices.lower_vias() else {
+            return Ok(());
+        };
+        let token = self.hiding.token(Kind::Vias, &lines)?;
+        let mut line = b"Via: SIP/2.0/TLS ".to_vec();
+        line.extend_from_slice(self.hiding.face.as_bytes());
+        line.extend_from_slice(b";branch=");
+        line.extend_from_slice(BRANCH);
+        line.extend_from_slice(token.as_bytes());
+        line.extend_from_slice(b"\r\n");
+        self.splices.replace_lower_vias(line);
+        Ok(())
+    }
+
+    /// How a list of routes or contacts is hidden, and how many of its values.
+    fn whose(&self, message: &Message<'a>, name: HeaderName) -> (Whose, usize) {
+        let standard = if name == HeaderName::Contact {
+            Whose::AllButOwn
+        } else {
+            Whose::AllButPublic
+        };
+        let StartLine::Response { status, .. } = message.start() else {
+            return (standard, usize::MAX);
+        };
+        if name == HeaderName::RecordRoute {
+            // What stands below our own value the peer has put there itself, and knows.
+            return (standard, self.own_place(message));
+        }
+        // Path is what the request came with, from the peer itself; the contacts of a redirection are mostly other people's
+        // addresses, to be asked directly.
+        let is_others =
+            name == HeaderName::Path || name == HeaderName::Contact && (300..400).contains(&status);
+        let whose = if is_others { Whose::Home } else { standard };
+        (whose, usize::MAX)
+    }
+
+    /// The place of the Record-Route value that we added to the peer's own request, counted from above; all of them where there
+    /// is none. A request that has passed us more than once has several values of ours: the lowest that says that the
+    /// request came from this peer.
+    fn own_place(&self, message: &Message<'a>) -> usize {
+        let call_id = message.call_id().unwrap_or_default();
+        let (mut of_peer, mut any) = (None, None);
+        for (place, address) in message.addresses(HeaderName::RecordRoute).enumerate() {
+            let Some(uri) = address.ok().and_then(|a| a.parse_uri().ok()) else {
+                continue;
+            };
+            let Some(user) = uri.user.filter(|user| !user.starts_with(USER)) else {
+                continue;
+            };
+            if !self.hiding.routing.is_own_name(&uri.host) {
+                continue;
+            }
+            any = Some(place);
+            let token = self.hiding.tokens.open(user, call_id);
+            if let Ok(Token::Dialog { caller, .. }) = token
+                && self.is_the_peer(caller)
+            {
+                of_peer = Some(place);
+            }
+        }
+        of_peer.or(any).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the leg is the peer's, or that of an entry that grants the same.
+    fn is_the_peer(&self, leg: TokenLeg) -> bool {
+        let own = self.hiding.peer;
+        let is = |key| key == own || self.hiding.routing.equals(own).contains(&key);
+        matches!(leg, TokenLeg::Peer(key) if is(key))
+    }
+
+    /// The first `most` values of a field.
+    fn list(
+        &mut self,
+        message: &'m Message<'a>,
+        name: HeaderName,
+        whose: Whose,
+        most: usize,
+    ) -> Result<(), Reason> {
+        let mut left = most;
+        for line in message.lines().filter(|line| line.name == name) {
+            if left == 0 {
+                break;
+            }
+            let values: Vec<_> = line.list_values().collect();
+            // Of a line that cannot be split nobody knows what is a value.
+            if values.iter().any(Result::is_err) {
+                self.unread(&line, whose)?;
+                left = left.saturating_sub(1);
+                continue;
+            }
+            for value in values.into_iter().flatten() {
+                if left > 0 && !value.is_empty() {
+                    self.value(value, whose)?;
+                }
+                left = left.saturating_sub(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn unread(&mut self, line: &HeaderLine<'a>, whose: Whose) -> Result<(), Reason> {
+        if whose != Whose::Home || self.tells(line.value) {
+            self.seal_whole(line.value)?;
+        }
+        Ok(())
+    }
+
+    fn seal_whole(&mut self, value: &'a [u8]) -> Result<(), Reason> {
+        let shown = self.shown(&Parts::unread(value))?;
+        self.splices
+            .replace(value, [b"<", shown.as_slice(), b">"].concat());
+        Ok(())
+    }
+
+    fn shown(&self, parts: &Parts) -> Result<Vec<u8>, Reason> {
+        let token = self.hiding.token(Kind::Uri, &parts.sealed)?;
+        Ok(parts.shown(&token, self.hiding.face))
+    }
+
+    fn value(&mut self, value: &'a [u8], whose: Whose) -> Result<(), Reason> {
+        // Every contact (RFC 3261 §10.2.2).
+        if value == b"*" {
+            return Ok(());
+        }
+        let read = Address::parse(value).ok();
+        let read = read.and_then(|address| Some((address, address.parse_uri().ok()?)));
+        let Some((address, uri)) = read else {
+            if whose != Whose::Home || self.tells(value) {
+                self.seal_whole(value)?;
+            }
+            return Ok(());
+        };
+        let is_hidden = self.is_hidden(&address, &uri, whose);
+        if is_hidden && !self.hiding.is_public(&uri.host) {
+            self.hidden.extend(text_of(&uri.host));
+        }
+        let shown = if is_hidden {
+            let parts = Parts::of(address.uri, &uri, |text| self.tells(text));
+            Some(self.shown(&parts)?)
+        } else {
+            None
+        };
+        let place = address.uri.as_ptr() as usize - value.as_ptr() as usize;
+        let before = value.get(..place).unwrap_or_default();
+        if self.tells(before) || self.tells(address.params) {
+            let mut text = b"<".to_vec();
+            text.extend_from_slice(shown.as_deref().unwrap_or(address.uri));
+            text.push(b'>');
+            for param in address.each_param() {
+                if !self.tells(param) {
+                    text.push(b';');
+                    text.extend_from_slice(param);
+                }
+            }
+            self.splices.replace(value, text);
+        } else if let Some(shown) = shown {
+            self.splices.replace_uri(address.uri, &shown);
+        }
+        Ok(())
+    }
+
+    fn is_hidden(&self, address: &Address<'a>, uri: &Uri<'a>, whose: Whose) -> bool {
+        match (uri.scheme, whose) {
+            (Scheme::Sip | Scheme::Sips, Whose::AllButPublic | Whose::AllButOwn) => {
+                let is_known = match whose {
+                    Whose::AllButOwn => self.hiding.routing.is_own_name(&uri.host),
+                    Whose::AllButPublic | Whose::Home => self.hiding.is_public(&uri.host),
+                };
+                !(is_known
+                    && uri.headers.is_empty()
+                    && is_harmless(uri.params)
+                    && !self.tells(address.uri))
+            }
+            (Scheme::Sip | Scheme::Sips, Whose::Home) => {
+                self.hiding.routing.inside().has(&uri.host)
+                    || self.tells(&without_calls(address.uri, uri))
+            }
+            (Scheme::Tel, _) | (Scheme::Other, Whose::Home) => self.tells(address.uri),
+            (Scheme::Other, Whose::AllButPublic | Whose::AllButOwn) => {
+                !address
+                    .uri
+                    .get(..4)
+                    .is_some_and(|s| s.eq_ignore_ascii_case(b"urn:"))
+                    || self.tells(address.uri)
+            }
+        }
+    }
+}
+
+/// The URI without its header parts, which are looked at one by one when it is taken apart.
+fn without_calls(text: &[u8], uri: &Uri<'_>) -> Vec<u8> {
+    let end = text.len().saturating_sub(uri.headers.len());
+    let mut rest = text.get(..end).unwrap_or(text).to_vec();
+    for part in uri.headers.split(|b| *b == b'&') {
+        if !super::uri::names_a_call(part) {
+            rest.push(b' ');
+            rest.extend_from_slice(part);
+        }
+    }
+    rest
+}
+
+/// Whether none of the parameters could name a host.
+fn is_harmless(params: &[u8]) -> bool {
+    params
+        .split(|b| *b == b';')
+        .filter(|p| !p.is_empty())
+        .all(|param| {
+            let name = param.split(|b| *b == b'=').next().unwrap_or_default();
+            HARMLESS.iter().any(|h| name.eq_ignore_ascii_case(h))
+        })
+}

@@ -1,0 +1,83 @@
+//! The encryption behind topology hiding: AES-GCM-SIV with a nonce made of what is sealed, so that the same text gives the
+//! same token and a token that nobody made opens nowhere.
+use crate::proxy::token::PeerKey;
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
+
+pub(super) const NONCE: usize = 12;
+pub(super) const TAG: usize = 16;
+
+/// What a token stands for: a token of one kind is worth nothing as another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Uri = b'u' as isize,
+    Vias = b'v' as isize,
+}
+
+/// The keys of one token key.
+pub(crate) struct HidingKey {
+    pub(super) id: u8,
+    seal: LessSafeKey,
+    nonce: hmac::Key,
+}
+
+impl HidingKey {
+    /// Derived from a token key, so that nodes which share that share this.
+    pub(crate) fn derive(id: u8, key: &[u8; 32]) -> Option<Self> {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let derived = |label: &[u8]| hmac::sign(&root, label);
+        let seal =
+            UnboundKey::new(&AES_256_GCM_SIV, derived(b"sipward hiding seal").as_ref()).ok()?;
+        Some(Self {
+            id,
+            seal: LessSafeKey::new(seal),
+            nonce: hmac::Key::new(hmac::HMAC_SHA256, derived(b"sipward hiding nonce").as_ref()),
+        })
+    }
+
+    /// The nonce is a keyed hash of what is sealed: the same URI gives the same token, as the comparisons of RFC 3261
+    /// §12.2 and §19.1.4 need it, and no random bits are asked for.
+    pub(super) fn seal(&self, kind: Kind, peer: PeerKey, plain: &[u8]) -> Option<Vec<u8>> {
+        let mut context = hmac::Context::with_key(&self.nonce);
+        context.update(&bound(kind, peer));
+        context.update(plain);
+        let mac = context.sign();
+        let nonce: [u8; NONCE] = mac.as_ref().get(..NONCE)?.try_into().ok()?;
+        let mut raw = vec![self.id];
+        raw.extend_from_slice(&nonce);
+        let mut sealed = plain.to_vec();
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.seal
+            .seal_in_place_append_tag(nonce, Aad::from(bound(kind, peer)), &mut sealed)
+            .ok()?;
+        raw.append(&mut sealed);
+        Some(raw)
+    }
+
+    pub(super) fn open(
+        &self,
+        kind: Kind,
+        peer: PeerKey,
+        nonce: &[u8],
+        sealed: &[u8],
+    ) -> Option<Vec<u8>> {
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut plain = sealed.to_vec();
+        let length = self
+            .seal
+            .open_in_place(nonce, Aad::from(bound(kind, peer)), &mut plain)
+            .ok()?
+            .len();
+        plain.truncate(length);
+        Some(plain)
+    }
+}
+
+/// What a token is bound to: its kind, and the peer that it was made for.
+fn bound(kind: Kind, peer: PeerKey) -> [u8; 9] {
+    let mut octets = [kind as u8; 9];
+    if let Some(rest) = octets.get_mut(1..) {
+        rest.copy_from_slice(&peer.0.to_be_bytes());
+    }
+    octets
+}

@@ -1,0 +1,418 @@
+//! Topology hiding fails closed: whatever the home side writes, none of its names and addresses leaves.
+use super::hiding::{hiding_world, routing, tokens};
+use super::world::*;
+use crate::proxy::Reason;
+use crate::proxy::hiding::Hiding;
+use crate::proxy::token::PeerKey;
+use crate::sip::{HeaderName, Message};
+use proptest::prelude::*;
+
+/// What a partner must not see: a home server, a phone, another host of the home side.
+const SECRETS: [&str; 4] = ["10.0.0.99", "fe01.contoso.test", "fd00::99", "192.168.7.7"];
+
+/// Whether a text holds a secret as a whole host.
+fn secret_in(text: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(text).to_lowercase();
+    SECRETS.into_iter().find(|secret| {
+        text.match_indices(secret).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            let behind = text[at + secret.len()..].chars().next();
+            let in_host = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+            !before.is_some_and(in_host) && !behind.is_some_and(|c| in_host(c) && c != ':')
+        })
+    })
+}
+
+fn invite(more: &str) -> String {
+    Request {
+        uri: "sip:x@fabrikam.test",
+        to: "<sip:x@fabrikam.test>",
+        more,
+        ..Request::default()
+    }
+    .to_string()
+}
+
+/// Lines as broken and odd as they come, each with an address of home.
+const LINES: &[&str] = &[
+    "Contact: <sip:alice@10.0.0.99;transport=tls;transport=tls>",
+    "Contact: <sip:@10.0.0.99>",
+    "Contact: <sip:alice@10.0.0.99;lr;lr=on>",
+    "Contact: <sip:alice@10.0.0.99>;",
+    "Contact: <sip:alice@10.0.0.99>;;;",
+    "Contact: sip:alice@10.0.0.99",
+    "Contact: sip:alice@10.0.0.99;expires=60",
+    "Contact: alice@10.0.0.99",
+    "Contact: <alice@10.0.0.99>",
+    "Contact: <sip:alice@10.0.0.99",
+    "Contact: \"Alice <sip:alice@10.0.0.99>",
+    "Contact: Alice (desk) <sip:alice@10.0.0.99>",
+    "Contact: <sip:a@b.test>, <sip:alice@10.0.0.99;x=\">, <sip:c@d.test>",
+    "Contact: <sip:a@b.test>, sip:al ice@10.0.0.99, <sip:c@d.test>",
+    "Contact:\n\t<sip:alice@10.0.0.99\n >",
+    "Contact:\n <sip:alice@10.0.0.99:5060\n ;transport=tls>",
+    "m: <sip:alice@10.0.0.99:99999>",
+    "M:<sip:alice@[fd00::99]:5061;transport=tls>",
+    "contact: <sip:alice@[fd00::99>",
+    "Contact: <sip:alice@contoso.test;maddr=10.0.0.99>",
+    "Contact: <sip:alice@contoso.test;received=10.0.0.99>",
+    "Contact: <sip:alice%4010.0.0.99@contoso.test>",
+    "Contact: <sip:10%2E0%2E0%2E99@contoso.test>",
+    "Contact: <sip:alice@contoso.test?Route=%3Csip:10.0.0.99%3E>",
+    "Contact: \"alice@10.0.0.99\" <sip:alice@contoso.test>",
+    "Contact: <sip:alice@contoso.test>;received=\"sip:10.0.0.99:5060\"",
+    "Contact: <tel:+4930123;phone-context=fe01.contoso.test>",
+    "Contact: <http://10.0.0.99/alice>",
+    "Contact: <sip:alice@fe01.contoso.test.>",
+    "Contact: *, <sip:alice@10.0.0.99>",
+    "Contact: ,,<sip:alice@10.0.0.99>,",
+    "Record-Route: <sip:10.0.0.99;lr;lr=on>",
+    "Record-Route: <sip:10.0.0.99;lr>;",
+    "Record-Route: sip:10.0.0.99;lr",
+    "Record-Route: <sip:@10.0.0.99;lr>, <sip:192.168.7.7;lr",
+    "Record-Route: <sip:edge01.contoso.test;lr;alias=10.0.0.99~5060~1>",
+    "Path: <sip:10.0.0.99;lr;transport=tcp;transport=tls>",
+    "Service-Route: <sip:10.0.0.99;lr>",
+    "Via: SIP/2.0/TLS 10.0.0.99;branch=",
+    "Via: SIP/2.0/TLS host:10.0.0.99:x;;",
+    "v: 10.0.0.99",
+    "Via: SIP/2.0/UDP a.test;received=10.0.0.99",
+    "Call-Info: <http://10.0.0.99/pic.png>;purpose=icon",
+    "Alert-Info: <http://fe01.contoso.test/ring>",
+    "Error-Info: <sip:announce@192.168.7.7>",
+    "Refer-To: <sip:bob@10.0.0.99>",
+    "Refer-To: <sip:bob@10.0.0.99;transport=tls;transport=tls?Replaces=1>",
+    "Referred-By: <sip:alice@fe01.contoso.test>;cid=\"1@10.0.0.99\"",
+    "b: <sip:alice@10.0.0.99",
+    "Reply-To: Alice <sip:alice@10.0.0.99>",
+    "History-Info: <sip:bob@10.0.0.99?Reason=SIP%3Bcause%3D302>;index=1",
+    "Warning: 399 fe01.contoso.test \"upstream 10.0.0.99 failed\"",
+    "Reason: SIP;cause=200;text=\"answered at 10.0.0.99\"",
+    "User-Agent: PBX 1.0 (192.168.7.7)",
+    "Server: fe01.contoso.test",
+    "X-Internal: fd00::99",
+    "Geolocation: <cid:target123@fe01.contoso.test>",
+    "P-Asserted-Identity: <sip:alice@fe01.contoso.test>",
+];
+
+#[test]
+fn no_line_however_broken_tells_a_host_of_home() {
+    for (number, line) in LINES.iter().enumerate() {
+        let mut w = hiding_world();
+        let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+        w.send(home, &invite(&format!("{line}\n")));
+        if let Some(sent) = w.take(partner) {
+            assert!(!sent.contains("10.0.0.99"), "{line}\nas {sent}");
+            assert_eq!(secret_in(sent.as_bytes()), None, "{line}\nas {sent}");
+            assert!(!sent.contains("10%2E"), "{line}\nas {sent}");
+        } else {
+            w.expect(home, "SIP/2.0 4");
+        }
+        // The same in an answer.
+        if line.starts_with("Via") || line.starts_with("v:") || number % 2 == 1 {
+            continue;
+        }
+        let request = Request {
+            from: "<sip:x@fabrikam.test>;tag=a",
+            branch: "z9hG4bKback",
+            ..Request::default()
+        };
+        w.send(partner, &request.to_string());
+        let asked = w.expect(home, "INVITE");
+        // Above ours, where home servers put their routes.
+        let ok = answer(&asked, "200 OK", "");
+        let (start, rest) = ok.split_once('\n').unwrap();
+        w.send(home, &format!("{start}\n{line}\n{rest}"));
+        if let Some(sent) = w.take(partner) {
+            assert_eq!(secret_in(sent.as_bytes()), None, "{line}\nas {sent}");
+        }
+    }
+}
+
+/// What stands in the Refer-To that the home side sends, and what comes back in one from the partner.
+#[test]
+fn an_attended_transfer_stays_attended_both_ways() {
+    let tokens = tokens(&[], [7; 32]);
+    let routing = routing();
+    let hiding = Hiding {
+        tokens: &tokens,
+        routing: &routing,
+        peer: PeerKey::of(PARTNER),
+        face: NODE,
+    };
+    let refer = |field: &str| {
+        wire(&format!(
+            "REFER sip:x@p.test SIP/2.0\nVia: SIP/2.0/TLS {NODE};branch=z9hG4bK1\nRefer-To: {field}\nFrom: <sip:a@b>;tag=1\nTo: <sip:a@c>\nCall-ID: c\nCSeq: 1 REFER\n"
+        ))
+    };
+    let shown = |octets: &[u8]| {
+        let message = Message::parse(octets).unwrap();
+        String::from_utf8_lossy(message.first(HeaderName::ReferTo).unwrap()).into_owned()
+    };
+    for (uri, adds, comes_back) in [
+        (
+            "sip:bob@10.0.0.99:5061;transport=tls",
+            "?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2",
+            "sip:bob@10.0.0.99:5061;transport=tls?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2",
+        ),
+        (
+            "sip:bob@10.0.0.99",
+            ";method=INVITE;user=phone?Replaces=x&Require=replaces",
+            "sip:bob@10.0.0.99;method=INVITE;user=phone?Replaces=x&Require=replaces",
+        ),
+        (
+            "sips:bob@fe01.contoso.test;gr=1",
+            ";gr=2",
+            "sips:bob@fe01.contoso.test;gr=1",
+        ),
+    ] {
+        let mut hidden = refer(&format!("<{uri}>"));
+        hiding.hide(0, &mut hidden).unwrap();
+        let token = shown(&hidden);
+        assert_eq!(secret_in(token.as_bytes()), None);
+        let token = token.trim_matches(['<', '>']);
+        let back = refer(&format!("\"Bob\" <{token}{adds}>;x=1"));
+        let back = hiding
+            .restore(&Message::parse(&back).unwrap())
+            .unwrap()
+            .unwrap();
+        assert_eq!(shown(&back), format!("\"Bob\" <{comes_back}>;x=1"));
+    }
+    // The partner sees which call shall be replaced, and how.
+    let mut hidden = refer(
+        "<sip:bob@10.0.0.99;method=INVITE?Replaces=1%4010.0.0.99%3Bto-tag%3D1&Route=%3Csip:10.0.0.99%3E>",
+    );
+    hiding.hide(0, &mut hidden).unwrap();
+    let token = shown(&hidden);
+    assert!(
+        token.contains(";method=INVITE?Replaces=1%4010.0.0.99%3Bto-tag%3D1>"),
+        "{token}"
+    );
+    // As a Request-URI it has no header part, and what the partner adds stays.
+    let uri = token
+        .trim_matches(['<', '>'])
+        .split_once('?')
+        .unwrap()
+        .0
+        .to_owned();
+    let back = wire(&format!("INVITE {uri};user=phone SIP/2.0\nCall-ID: c\n"));
+    let back = hiding
+        .restore(&Message::parse(&back).unwrap())
+        .unwrap()
+        .unwrap();
+    let back = String::from_utf8(back).unwrap();
+    assert!(
+        back.starts_with("INVITE sip:bob@10.0.0.99;method=INVITE;user=phone SIP/2.0\r\n"),
+        "{back}"
+    );
+}
+
+#[test]
+fn a_transfer_to_somebody_outside_names_whom_it_means() {
+    let mut w = hiding_world();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let line = "Refer-To: <sip:carol@third.example;user=phone?Replaces=1>\nReferred-By: <sip:alice@contoso.test>\nUser-Agent: PBX/1.2\nContact: <sip:alice@10.0.0.99>\n";
+    w.send(home, &invite(line));
+    let sent = w.expect(partner, "INVITE");
+    for kept in [
+        "Refer-To: <sip:carol@third.example;user=phone?Replaces=1>\r\n",
+        "Referred-By: <sip:alice@contoso.test>\r\n",
+        "User-Agent: PBX/1.2\r\n",
+    ] {
+        assert!(sent.contains(kept), "{sent}");
+    }
+}
+
+/// Of several values of ours in Record-Route the one of the peer's own request parts what it knows from what it must not see.
+#[test]
+fn routes_of_home_between_two_of_ours_are_hidden_too() {
+    let mut w = hiding_world();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let request = Request {
+        from: "<sip:x@fabrikam.test>;tag=a",
+        more: "Record-Route: <sip:p.fabrikam.test;lr>\n",
+        ..Request::default()
+    };
+    w.send(partner, &request.to_string());
+    let invite = w.expect(home, "INVITE");
+    let ours = field(&invite, "Record-Route").unwrap().to_owned();
+    let again = "<sip:AAAA@edge01.contoso.test;transport=tls;lr>";
+    let added = format!("Record-Route: {again}, <sip:10.0.0.99;lr>, {ours}\n");
+    let ok = answer(&invite, "200 OK", "").replacen(&format!("Record-Route: {ours}\n"), &added, 1);
+    assert!(ok.contains("10.0.0.99"), "{ok}");
+    w.send(home, &ok);
+    let ok = w.expect(partner, "SIP/2.0 200");
+    assert_eq!(secret_in(ok.as_bytes()), None, "{ok}");
+    assert!(ok.contains(again) && ok.contains(&ours), "{ok}");
+    assert!(ok.contains("<sip:p.fabrikam.test;lr>"), "{ok}");
+}
+
+#[test]
+fn what_cannot_be_read_is_not_sent() {
+    let tokens = tokens(&[], [7; 32]);
+    let routing = routing();
+    let hiding = Hiding {
+        tokens: &tokens,
+        routing: &routing,
+        peer: PeerKey::of(PARTNER),
+        face: NODE,
+    };
+    for broken in [
+        &b"INVITE sip:x@y SIP/2.0\r\nContact: <sip:a@10.0.0.99>\r\n"[..],
+        b"INVITE sip:x@y SIP/2.0\r\nContact: <sip:a@10.0.0.99>\nX: y\r\n\r\n",
+        b"",
+    ] {
+        let mut out = [b"before", broken].concat();
+        assert_eq!(hiding.hide(6, &mut out), Err(Reason::TopologyNotHidden));
+        assert_eq!(out, b"before");
+    }
+}
+
+/// A value with a host of home, well formed or nearly so.
+fn value() -> impl Strategy<Value = String> {
+    (
+        prop::sample::select(vec!["", "Alice ", "\"A \\\" <\" ", "Bob (x) "]),
+        prop::sample::select(vec!["sip:", "sips:", "SIP:", "tel:", "http://", ""]),
+        prop::sample::select(vec!["", "alice@", "@", "a%20b@", "a@b@"]),
+        prop::sample::select(vec![
+            "10.0.0.99",
+            "fe01.contoso.test",
+            "[fd00::99]",
+            "192.168.7.7",
+        ]),
+        prop::sample::select(vec!["", ":5061", ":", ":x"]),
+        prop::sample::select(vec![
+            "",
+            ";lr",
+            ";lr;lr=on",
+            ";transport=tls;transport=tcp",
+            ";maddr=10.0.0.99",
+            "?X=10.0.0.99",
+        ]),
+        prop::sample::select(vec!["<>", "<", "", ">"]),
+        prop::sample::select(vec![
+            "",
+            ";q=1",
+            ";",
+            ";;x",
+            ";received=\"10.0.0.99",
+            ";+sip.instance=\"<urn:x>\"",
+        ]),
+    )
+        .prop_map(
+            |(name, scheme, user, host, port, params, brackets, behind)| {
+                let uri = format!("{scheme}{user}{host}{port}{params}");
+                match brackets {
+                    "<>" => format!("{name}<{uri}>{behind}"),
+                    "<" => format!("{name}<{uri}{behind}"),
+                    ">" => format!("{uri}>{behind}"),
+                    _ => format!("{uri}{behind}"),
+                }
+            },
+        )
+}
+
+fn line() -> impl Strategy<Value = String> {
+    (
+        prop::sample::select(vec![
+            "Contact",
+            "m",
+            "Record-Route",
+            "Path",
+            "Refer-To",
+            "Referred-By",
+            "Via",
+            "v",
+            "Warning",
+            "Reason",
+            "User-Agent",
+            "History-Info",
+            "Call-Info",
+            "X-Any",
+            "Reply-To",
+            "Diversion",
+        ]),
+        prop::sample::select(vec![": ", ":", " : ", ":\r\n "]),
+        prop::collection::vec(value(), 1..4),
+    )
+        .prop_map(|(name, colon, values)| format!("{name}{colon}{}\r\n", values.join(", ")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Generated lines, then octets changed, put in and taken out at will: nothing of home leaves, in requests and in answers.
+    #[test]
+    fn nothing_of_home_is_in_what_leaves(
+        lines in prop::collection::vec(line(), 1..6),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..3, prop::sample::select(b"<>\";,:@%= \tax0.".to_vec())), 0..4),
+        is_answer in any::<bool>(),
+    ) {
+        let tokens = tokens(&[], [7; 32]);
+        let routing = routing();
+        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), face: NODE };
+        let mut text: Vec<u8> = lines.concat().into_bytes();
+        for (place, kind, octet) in changes {
+            let place = place.index(text.len());
+            match kind {
+                0 => text[place] = octet,
+                1 => text.insert(place, octet),
+                _ => { text.remove(place); }
+            }
+            if text.is_empty() { break; }
+        }
+        let start = if is_answer { "SIP/2.0 200 OK" } else { "INVITE sip:x@p.test SIP/2.0" };
+        let head = format!("{start}\r\nVia: SIP/2.0/TLS {NODE};branch=z9hG4bKours\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@c>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n");
+        let whole = [head.as_bytes(), &text, b"Content-Length: 0\r\n\r\n"].concat();
+        // What two parsers read differently never comes so far: the core refuses it first.
+        let Ok(message) = Message::parse(&whole) else { return Ok(()) };
+        if message.fault().is_some() { return Ok(()) }
+        // Fields that name the call and its parties to both ends stay as they are; an answer's Via lines are the peer's own.
+        let kept = |name| matches!(name, HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq | HeaderName::Route)
+            || is_answer && name == HeaderName::Via;
+        let mut out = whole.clone();
+        hiding.hide(0, &mut out).unwrap();
+        let left = Message::parse(&out).unwrap();
+        for line in left.lines().filter(|line| !kept(line.name)) {
+            prop_assert_eq!(secret_in(line.value), None, "{} of {}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&whole));
+        }
+    }
+
+    /// Whatever was hidden in a Contact or Refer-To comes back as it was, with what the other side has added.
+    #[test]
+    fn a_hidden_uri_comes_back_with_what_was_added(
+        user in "[a-z0-9.+_-]{1,12}",
+        host in prop::sample::select(vec!["10.0.0.99", "fe01.contoso.test", "[fd00::99]"]),
+        port in prop::option::of(1_u16..),
+        params in prop::collection::vec(prop::sample::select(vec!["lr", "transport=tls", "user=phone", "ob", "gr=urn:x", "method=INVITE", "x=1"]), 0..4),
+        added in prop::collection::vec(prop::sample::select(vec!["y=2", "z", "isub=1"]), 0..3),
+        headers in prop::sample::select(vec!["", "?Replaces=a%3Bto-tag%3Db", "?Subject=x&Replaces=1"]),
+    ) {
+        let mut params = params;
+        params.sort_unstable();
+        params.dedup();
+        let mut added = added;
+        added.sort_unstable();
+        added.dedup();
+        let join = |list: &[&str]| list.iter().map(|p| format!(";{p}")).collect::<String>();
+        let port = port.map_or(String::new(), |p| format!(":{p}"));
+        let uri = format!("sip:{user}@{host}{port}{}", join(&params));
+        let tokens = tokens(&[], [7; 32]);
+        let routing = routing();
+        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), face: NODE };
+        let with = |field: &str, value: &str| wire(&format!("REFER sip:x@p.test SIP/2.0\nVia: SIP/2.0/TLS {NODE};branch=z9hG4bK1\n{field}: <{value}>\nFrom: <sip:a@b>;tag=1\nTo: <sip:a@c>\nCall-ID: c\nCSeq: 1 REFER\n"));
+        for field in ["Contact", "Refer-To"] {
+            let mut hidden = with(field, &uri);
+            hiding.hide(0, &mut hidden).unwrap();
+            let message = Message::parse(&hidden).unwrap();
+            let name = HeaderName::from_bytes(field.as_bytes());
+            let token = String::from_utf8(message.first(name).unwrap().to_vec()).unwrap();
+            let token = token.trim_matches(['<', '>']);
+            let back = with("Refer-To", &format!("{token}{}{headers}", join(&added)));
+            let back = hiding.restore(&Message::parse(&back).unwrap()).unwrap().unwrap();
+            let back = Message::parse(&back).unwrap();
+            let expected = format!("<{uri}{}{headers}>", join(&added));
+            prop_assert_eq!(String::from_utf8_lossy(back.first(HeaderName::ReferTo).unwrap()), expected);
+        }
+    }
+}
