@@ -60,6 +60,9 @@ impl Age {
     }
 }
 
+/// What was refused, by digest and reason.
+type Refusals = HashSet<([u8; 32], CrlRefusal)>;
+
 /// What the timer remembers between two looks.
 #[derive(Default)]
 struct Timer {
@@ -68,7 +71,7 @@ struct Timer {
     /// What was told of which CRL of which set.
     told: HashSet<(String, [u8; 32], Age)>,
     /// What was refused last in each file of a set, so that it is told once.
-    refused: HashMap<(String, Arc<Path>), HashSet<([u8; 32], CrlRefusal)>>,
+    refused: HashMap<(String, Arc<Path>), Refusals>,
     /// What was fetched last from each URI of a set; offered beside its files.
     fetched: BTreeMap<(String, Arc<Path>), CrlFile>,
     /// When the OCSP responses were read last.

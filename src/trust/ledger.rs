@@ -255,7 +255,7 @@ impl Ledger {
 
     fn put(&mut self, series: Series) {
         let id = series.id();
-        if self.series.get(&id).is_none() {
+        if !self.series.contains_key(&id) {
             let ids = self.by_name.entry(series.name().clone()).or_default();
             ids.push(id);
         }

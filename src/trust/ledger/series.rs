@@ -202,7 +202,7 @@ impl Series {
                 Ordering::Less => Ordering::Less,
                 // Without a number in between: with one the newest has the highest.
                 order if self.last.number.is_some() => order.then(by_time),
-                _ => by_time,
+                Ordering::Equal | Ordering::Greater => by_time,
             },
         }
     }
