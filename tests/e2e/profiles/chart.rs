@@ -3,7 +3,8 @@
 //! A line of a chart is `caller -> callee   INVITE` (a request) or `caller <- callee   200 INVITE` (an answer). With `edge`
 //! in a column the daemon itself speaks or listens: it answers a CANCEL, and acknowledges a refusal.
 pub(super) use super::side::Side;
-use sipward::lab::{Dialog, Received, SipMessage};
+use sipward::lab::site::EDGE;
+use sipward::lab::{Dialog, End, Received, SipMessage, Wire};
 
 /// Two ends with the daemon between them.
 pub(super) struct Chart<'a> {
@@ -48,6 +49,16 @@ impl<'a> Chart<'a> {
     pub(super) async fn play(&mut self, rows: &str) {
         self.caller.clear();
         self.callee.clear();
+        self.go_on(rows).await;
+    }
+
+    /// The callee's server is another one from here on, within its dialog too.
+    pub(super) fn callee_moves(&mut self, to: &'a End, wire: &Wire) {
+        self.callee.moves(to, wire);
+    }
+
+    /// Plays on where the last chart ended.
+    pub(super) async fn go_on(&mut self, rows: &str) {
         self.caller
             .end
             .transcript()
@@ -86,7 +97,7 @@ impl<'a> Chart<'a> {
         }
     }
 
-    /// The last request of a method that one side sent, and the final answer that it got.
+    /// The last request of a method that the callee got.
     pub(super) fn callee_got(&self, method: &str) -> &Received {
         &self.callee.open[method]
     }
@@ -127,8 +138,18 @@ impl<'a> Chart<'a> {
             })
             .await;
         if method != "CANCEL" {
-            same(&row, &message, &got.message, sender.loses, gains);
-            hops(&row, &message, &got.message, receiver);
+            // What a hidden contact became is at our name, and comes back as it was written.
+            let uri = match (&receiver.written, receiver.is_hidden) {
+                (Some(written), true) => written.clone(),
+                _ => message.uri().unwrap().to_owned(),
+            };
+            assert_eq!(got.message.uri(), Some(uri.as_str()), "{row}");
+            same(&row, &message, &got.message, sender, gains);
+            hops(&row, &message, &got.message, sender, receiver);
+        }
+        // Whoever writes a Contact in a dialog may be somewhere else now (RFC 3261 §12.2.2).
+        if let (Some(dialog), Some(target)) = (&mut receiver.dialog, got.message.contact()) {
+            dialog.target = target;
         }
         if method != "ACK" {
             receiver.open.insert(method.to_owned(), got);
@@ -164,6 +185,7 @@ impl<'a> Chart<'a> {
         sender
             .dialect
             .dress(sender.end, &format!("{status} {method}"), &mut message);
+        sender.dialect.spell(&mut message);
         sender.send(&message, Some(&asked.wire)).await;
         if method == "INVITE" && (101..300).contains(&status) {
             let dialog = Dialog::callee(&asked.message, &message).unwrap();
@@ -181,7 +203,8 @@ impl<'a> Chart<'a> {
             ack.set("To", got.message.header("to").unwrap());
             receiver.send(&ack, Some(&request.wire)).await;
         }
-        same(&row, &message, &got.message, sender.loses, gains);
+        assert_eq!(message.start, got.message.start, "{row}");
+        same(&row, &message, &got.message, sender, gains);
         assert_eq!(
             got.message.values("via").len(),
             request.message.values("via").len(),
@@ -212,16 +235,19 @@ impl<'a> Chart<'a> {
 
 /// All that the sender wrote has arrived, as written and in that order, and nothing else.
 #[track_caller]
-fn same(row: &str, sent: &SipMessage, got: &SipMessage, lost: &[&str], gained: &[&str]) {
+fn same(row: &str, sent: &SipMessage, got: &SipMessage, sender: &Side<'_>, gained: &[&str]) {
+    let lost = sender.loses;
     let lines = |message: &SipMessage, without: &[&str]| -> Vec<(String, String)> {
         message
             .headers
             .iter()
             .filter(|(name, _)| {
                 let name = name.to_ascii_lowercase();
-                !HOP.contains(&name.as_str())
-                    && name != "content-length"
-                    && !without.iter().any(|w| w.eq_ignore_ascii_case(&name))
+                let is_passed_over = HOP.contains(&name.as_str())
+                    || name == "content-length"
+                    || sender.is_hidden && name == "contact"
+                    || without.iter().any(|w| w.eq_ignore_ascii_case(&name));
+                !is_passed_over
             })
             .cloned()
             .collect()
@@ -231,18 +257,34 @@ fn same(row: &str, sent: &SipMessage, got: &SipMessage, lost: &[&str], gained: &
         assert_eq!(got.header(name), None, "{row}: {name} arrives");
     }
     assert_eq!(lines(sent, lost), lines(got, gained), "{row}: what arrives");
-    assert_eq!(sent.start, got.start, "{row}");
+    if sender.is_hidden {
+        assert_eq!(sent.contact().is_some(), got.contact().is_some(), "{row}");
+        let is_ours = |uri: &String| uri.contains(&format!("@{EDGE}"));
+        assert!(
+            got.contact().iter().all(is_ours),
+            "{row}: {:?}",
+            got.contact()
+        );
+    }
     assert_eq!(sent.body, got.body, "{row}");
 }
 
 /// What changes from hop to hop has changed as it must.
 #[track_caller]
-fn hops(row: &str, sent: &SipMessage, got: &SipMessage, receiver: &Side<'_>) {
+fn hops(row: &str, sent: &SipMessage, got: &SipMessage, sender: &Side<'_>, receiver: &Side<'_>) {
     let hops = |m: &SipMessage| m.header("max-forwards").unwrap().parse::<u8>().unwrap();
     assert_eq!(hops(got), hops(sent) - 1, "{row}");
     let (before, after) = (sent.values("via"), got.values("via"));
-    assert_eq!(after.len(), before.len() + 1, "{row}");
-    for (number, via) in before.iter().enumerate() {
+    if sender.is_hidden {
+        assert!(
+            after.iter().all(|via| via.contains(EDGE)),
+            "{row}: {after:?}"
+        );
+    } else {
+        assert_eq!(after.len(), before.len() + 1, "{row}");
+    }
+    let before = before.iter().filter(|_| !sender.is_hidden);
+    for (number, via) in before.enumerate() {
         // Ours stands above; the sender's gets where it came from.
         let is_same = if number == 0 {
             let bare = via.replace(";rport", "");
@@ -265,6 +307,13 @@ fn hops(row: &str, sent: &SipMessage, got: &SipMessage, receiver: &Side<'_>) {
         );
     }
     let recorded = got.values("record-route");
+    if sender.is_hidden {
+        assert!(
+            recorded.iter().all(|route| route.contains(EDGE)),
+            "{row}: {recorded:?}"
+        );
+        return;
+    }
     assert!(
         recorded.ends_with(&sent.values("record-route")),
         "{row}: {recorded:?}"

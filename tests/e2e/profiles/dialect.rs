@@ -18,6 +18,8 @@ pub(super) struct Dialect {
     pub(super) below: Option<&'static str>,
     /// Whether its Via has no branch (RFC 2543).
     pub(super) is_branchless: bool,
+    /// Whether it writes the names of fields in capitals.
+    pub(super) is_loud: bool,
 }
 
 /// A program that writes nothing of its own.
@@ -26,9 +28,19 @@ pub(super) const NOTHING: Dialect = Dialect {
     routes: &[],
     below: None,
     is_branchless: false,
+    is_loud: false,
 };
 
 impl Dialect {
+    /// Spells the names of fields as it does.
+    pub(super) fn spell(&self, message: &mut SipMessage) {
+        if self.is_loud {
+            for (name, _) in &mut message.headers {
+                name.make_ascii_uppercase();
+            }
+        }
+    }
+
     /// Writes its lines into a message of `end`; `what` is the method, or status and method of an answer.
     pub(super) fn dress(&self, end: &End, what: &str, message: &mut SipMessage) {
         let is_request = message.method().is_some();

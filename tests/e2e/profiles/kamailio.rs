@@ -44,7 +44,7 @@ const KAMAILIO: Dialect = Dialect {
         "<sip:10.0.0.11;r2=on;lr;did=3f1.8e52>",
     ],
     below: Some("SIP/2.0/UDP 10.0.0.99:5060;received=10.0.0.99;rport=5060;branch=z9hG4bK776asdhds"),
-    is_branchless: false,
+    ..NOTHING
 };
 
 const PJSUA: Dialect = Dialect {

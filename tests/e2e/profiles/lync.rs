@@ -116,7 +116,7 @@ pub(super) const FRONT_END: Dialect = Dialect {
         "<sip:pool01.contoso.test:5061;transport=tls;ms-fe=fe01.contoso.test;opaque=state:T:F;lr;received=10.0.0.60;ms-received-cid=1F7D00;ms-route-sig=aaBBccDDeeFFgg__hhIIjjKK>",
     ],
     below: Some("SIP/2.0/TLS 10.0.0.60:50123;ms-received-port=50123;ms-received-cid=1F7D00"),
-    is_branchless: false,
+    ..NOTHING
 };
 
 /// A Lync or Communicator client: a Via without branch, `epid`, a GRUU for Contact, signatures in every message.
@@ -320,5 +320,5 @@ pub(super) const ACCESS_EDGE: Dialect = Dialect {
         "<sip:pool.fabrikam.test:5061;transport=tls;opaque=state:T:F:Eu;lr;ms-route-sig=fhZxvkRvBJt3lTTQ>",
     ],
     below: Some("SIP/2.0/TLS 172.16.4.9:49155;ms-received-port=49155;ms-received-cid=67F00"),
-    is_branchless: false,
+    ..NOTHING
 };

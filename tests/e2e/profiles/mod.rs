@@ -15,6 +15,7 @@ mod plain;
 mod shipped;
 mod side;
 mod skype_for_business;
+mod teams;
 
 /// A call with all that may happen in it, ended by the caller.
 const WHOLE_CALL: &str = "

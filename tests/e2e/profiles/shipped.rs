@@ -1,7 +1,7 @@
 //! A topology of config/ as it is shipped: only the addresses in it are replaced, and the files that it names are made.
 use super::side::is_ping;
 use crate::harness::{Edge, Lab};
-use sipward::lab::pki::{Authority, Issued};
+use sipward::lab::pki::{Authority, Issued, LeafSpec, Usage};
 use sipward::lab::site::EDGE;
 use sipward::lab::{Client, End, EventLog, NameServer, Server, ServerSpec, trust_only};
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,6 +12,7 @@ use std::time::Duration;
 /// The authorities of a profile's certificates, and who has one.
 pub(super) struct Profile {
     pub(super) lab: Lab,
+    teams: Authority,
     text: String,
     names: NameServer,
     roots: Arc<rustls::RootCertStore>,
@@ -50,6 +51,7 @@ impl Profile {
         Self {
             names: NameServer::start().unwrap(),
             lab,
+            teams,
             text,
             roots,
         }
@@ -65,6 +67,16 @@ impl Profile {
     pub(super) async fn partner(&mut self, fqdn: &str) -> Server {
         let identity = self.lab.site.fabrikam.server(fqdn).unwrap();
         self.server(fqdn, &identity).await
+    }
+
+    /// What Teams shows in all its regions: a certificate for servers only, with every name of theirs.
+    pub(super) fn teams(&self, names: &[&str]) -> Issued {
+        let spec = LeafSpec {
+            dns: names.iter().map(|n| (*n).to_owned()).collect(),
+            usages: vec![Usage::Server],
+            ..LeafSpec::server("sip.pstnhub.microsoft.com")
+        };
+        self.teams.issue(&spec).unwrap()
     }
 
     /// A server that shows this; the file's address for its name is replaced, or the name server knows it.

@@ -19,6 +19,10 @@ pub(super) struct Side<'a> {
     from: Option<String>,
     /// Fields of its messages that the boundary takes out.
     pub(super) loses: &'static [&'static str],
+    /// Names and addresses of its side are hidden from the other.
+    pub(super) is_hidden: bool,
+    /// The last Contact that it wrote into this dialog.
+    pub(super) written: Option<String>,
     /// On which connection it begins; none: its newest.
     wire: Option<Wire>,
     pub(super) dialog: Option<Dialog>,
@@ -43,6 +47,8 @@ impl<'a> Side<'a> {
             by: Vec::new(),
             from: None,
             loses: &[],
+            is_hidden: false,
+            written: None,
             wire: None,
             dialog: None,
             open: HashMap::new(),
@@ -77,15 +83,28 @@ impl<'a> Side<'a> {
         self
     }
 
+    /// The topology of its side is hidden from the other: Contact, Via and Record-Route.
+    pub(super) fn hidden(mut self) -> Self {
+        self.is_hidden = true;
+        self
+    }
+
     /// It begins on this connection.
     pub(super) fn on(mut self, wire: &Wire) -> Self {
         self.wire = Some(wire.clone());
         self
     }
 
+    /// Another server of its kind speaks for it, on this connection.
+    pub(super) fn moves(&mut self, to: &'a End, wire: &Wire) {
+        self.end = to;
+        self.wire = Some(wire.clone());
+    }
+
     /// A new dialog may begin.
     pub(super) fn clear(&mut self) {
         self.dialog = None;
+        self.written = None;
         self.open.clear();
         self.sent.clear();
         self.answered = None;
@@ -131,6 +150,7 @@ impl<'a> Side<'a> {
                 message.push_front("Record-Route", route);
             }
         }
+        self.dialect.spell(&mut message);
         message
     }
 
@@ -224,7 +244,10 @@ impl<'a> Side<'a> {
         self.dialect.routes.contains(&route)
     }
 
-    pub(super) async fn send(&self, message: &SipMessage, on: Option<&Wire>) -> Sent {
+    pub(super) async fn send(&mut self, message: &SipMessage, on: Option<&Wire>) -> Sent {
+        if let Some(contact) = message.contact() {
+            self.written = Some(contact);
+        }
         let draft = self.end.draft(message.clone());
         match on.or(self.wire.as_ref()) {
             Some(wire) => draft.on(wire).send().await.unwrap(),
