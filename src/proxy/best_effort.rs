@@ -9,6 +9,21 @@ use super::{Actions, Core, LinkId, Origin, Reason};
 use crate::sip::Message;
 use std::time::Instant;
 
+/// Whether the way onward fails and not the sender: no effort was promised, and a server that hears of no failure goes on for
+/// as long as the subscription lasts, so that each client that has gone would fill the log.
+fn is_undelivered(reason: Reason) -> bool {
+    [
+        Reason::FlowGone,
+        Reason::PeerUnreachable,
+        Reason::PeerHeldOff,
+        Reason::PeerCongested,
+        Reason::ConnectQueueFull,
+        Reason::NoMember,
+        Reason::Draining,
+    ]
+    .contains(&reason)
+}
+
 /// Where a request goes for which nothing may be kept.
 enum Way {
     /// On this connection.
@@ -32,6 +47,7 @@ impl Core {
             Ok(Admitted::Forward(plan, hops)) => (plan, hops),
             // For an OPTIONS alone.
             Ok(Admitted::AnswerOptions) => return,
+            Err(refusal) if is_undelivered(refusal.reason) => return,
             Err(refusal) => return self.refuse(from, party, message, &refusal, now, out),
         };
         let way = self.way(&hops, plan.in_dialog, self.spread(message), now);
@@ -56,7 +72,9 @@ impl Core {
                 out,
             )
         });
-        if let Err(reason) = sent {
+        if let Err(reason) = sent
+            && !is_undelivered(reason)
+        {
             self.drop_message(from, party, reason, out);
         }
     }

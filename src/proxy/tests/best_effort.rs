@@ -179,6 +179,11 @@ fn a_refused_one_is_not_answered_either_and_the_log_says_why() {
         (client, benotify("z9hG4bK", ""), "bad_branch"),
         (
             client,
+            benotify("z9hG4bK9", "Max-Breadth: 0\n"),
+            "max_breadth_exceeded",
+        ),
+        (
+            client,
             Request {
                 to: "<sip:bob@contoso.test",
                 ..benotify("z9hG4bK8", "")
@@ -218,6 +223,49 @@ fn it_goes_to_the_next_server_when_the_first_is_gone_and_waits_for_a_connection_
     w.connect_failed(FE01);
     w.silent(client);
     w.all_freed();
+}
+
+/// Draining takes nothing new, and lets what has begun go on.
+#[test]
+fn a_node_that_drains_lets_those_of_a_subscription_pass() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    let route = subscribe(&mut w, client, home);
+    w.cores[0].start_draining();
+    w.events.clear();
+    w.ask(home, benotify("z9hG4bK1", &format!("Route: {route}\n")));
+    w.expect(client, "BENOTIFY");
+    w.ask(client, benotify("z9hG4bK2", ""));
+    w.silent(home);
+    w.silent(client);
+    assert!(w.events.is_empty());
+}
+
+/// To a partner from whom the home side is hidden as anything else.
+#[test]
+fn a_partner_that_is_shown_nothing_is_shown_nothing_in_it() {
+    let mut topology = topology();
+    topology.peers[2].boundary.hide_topology = true;
+    let mut w = World::with(topology, 1);
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    w.ask(
+        home,
+        Request {
+            uri: "sip:x@fabrikam.test",
+            ..benotify(
+                "z9hG4bK2",
+                "Record-Route: <sip:fe01.contoso.test:5061;lr>\nContact: <sip:alice@10.1.2.3>\n",
+            )
+        },
+    );
+    let got = w.expect(partner, "BENOTIFY");
+    assert!(
+        !got.contains("fe01") && !got.contains("10.1.2.3") && !got.contains("ua.invalid"),
+        "{got}"
+    );
+    w.send(partner, &answer(&got, "200 OK", ""));
+    w.silent(home);
+    nothing_stays(&mut w);
 }
 
 /// What nobody answers must not push out what ends calls.
@@ -285,17 +333,18 @@ fn it_crosses_shards_to_the_client() {
     w.silent(home);
 }
 
-/// A client that is gone: another request would be answered 430.
+/// A client that is gone: another request would be answered 430, and its sender would stop.
 #[test]
-fn for_a_client_that_is_gone_it_is_dropped() {
+fn for_a_client_that_is_gone_it_is_dropped_without_a_line() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
     let route = subscribe(&mut w, client, home);
     w.lose(client);
+    w.events.clear();
     w.ask(home, benotify("z9hG4bKn", &format!("Route: {route}\n")));
     w.silent(home);
     w.all_freed();
-    assert_eq!(w.reasons(), ["flow_gone"]);
+    assert!(w.events.is_empty());
 }
 
 #[test]
