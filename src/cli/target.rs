@@ -13,10 +13,10 @@ pub(super) const DEFAULT_TOPOLOGY: &str = "/etc/sipward/topology.toml";
 #[derive(Args, Clone, Debug, Default)]
 pub struct Target {
     /// The daemon's control socket
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", global = true)]
     pub socket: Option<PathBuf>,
     /// The topology that the daemon serves, whose [admin] socket is used if it has one
-    #[arg(long, value_name = "FILE", conflicts_with = "socket")]
+    #[arg(long, value_name = "FILE", conflicts_with = "socket", global = true)]
     pub config: Option<PathBuf>,
 }
 

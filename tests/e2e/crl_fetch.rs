@@ -192,3 +192,52 @@ async fn the_distribution_point_of_a_refused_certificate_is_never_asked() {
     assert!(wire.is_live());
     world.edge.stop().await;
 }
+
+/// AD CS writes the CA's name into the path as it is.
+#[tokio::test]
+async fn a_distribution_point_with_a_space_is_asked_as_a_web_server_wants_it() {
+    let (world, web) = (world().await, Web::start());
+    let enterprise = &world.lab.site.enterprise;
+    web.give(&enterprise.crl(&CrlSpec::default()).unwrap());
+    let point = web.uri("/CertEnroll/Contoso Issuing CA.crl");
+    let identity = enterprise.issue(&named(point)).unwrap();
+    let (_server, wire) = connected(&world, &identity).await;
+    web.asked_again(1).await;
+    assert_eq!(web.asked()[0], "/CertEnroll/Contoso%20Issuing%20CA.crl");
+    assert!(wire.is_live());
+    world.edge.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_cannot_make_us_ask_this_host_unless_it_is_listed() {
+    let world = World::with(|t| {
+        let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
+        set.text("crl_refresh", "1s").raw("crl_fetch", "true");
+        t.section("[limits]").text("drain", "1s");
+    })
+    .await;
+    let web = Web::start();
+    let port = web.address.port();
+    let points = [
+        web.uri("/ca.crl"),
+        format!("http://localhost:{port}/ca.crl"),
+        "http://169.254.169.254/latest/meta-data".to_owned(),
+    ];
+    let identity = LeafSpec {
+        crl_points: points.to_vec(),
+        ..LeafSpec::server(FE02)
+    };
+    let identity = world.lab.site.enterprise.issue(&identity).unwrap();
+    let (_server, wire) = connected(&world, &identity).await;
+    for point in points {
+        let failed = world
+            .edge
+            .log
+            .wait("crl_fetch_failed", |e| e["uri"] == point.as_str())
+            .await
+            .unwrap();
+        assert_eq!(failed["reason"], "special_address", "{failed}");
+    }
+    assert!(web.asked().is_empty() && wire.is_live());
+    world.edge.stop().await;
+}

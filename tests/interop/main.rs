@@ -22,6 +22,7 @@ mod home_server;
 mod kamailio;
 mod linphone_calls;
 mod next_hops;
+mod openssl_crls;
 mod tls_surface;
 mod weak_key;
 mod wire_format;
