@@ -6,11 +6,12 @@
 //! which [`Ladder`] draws. [`NameServer`] answers for their names.
 
 mod client;
-mod der;
+pub(crate) mod der;
 mod dialog;
 mod end;
 mod error;
 mod events;
+pub mod forge;
 mod fresh;
 mod home;
 mod ladder;

@@ -43,6 +43,16 @@ impl NameKey {
     pub(crate) fn octets(&self) -> &[u8] {
         &self.0
     }
+
+    /// Whether the name has no RDN.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the name lies in the subtree of `base` (RFC 5280 §4.2.1.10): its first RDNs are those of the base.
+    pub(crate) fn is_within(&self, base: &Self) -> bool {
+        self.0.starts_with(&base.0)
+    }
 }
 
 /// Whether two Names in DER are the same name; what cannot be read is equal to its own octets only.
@@ -191,6 +201,17 @@ mod tests {
             &name(&[&[one], &[other]]),
             &name(&[&[one, other]])
         ));
+    }
+
+    #[test]
+    fn a_name_lies_within_its_first_rdns_only() {
+        let key = |rdns: &[&[(u8, u8, &[u8])]]| NameKey::of(&name(rdns)).unwrap();
+        let base = key(&[&[(10, 0x13, b"Contoso")]]);
+        assert!(key(&[&[(10, 0x0c, b"contoso")], &[(3, 0x0c, b"a")]]).is_within(&base));
+        assert!(!key(&[&[(10, 0x13, b"Contoso2")]]).is_within(&base));
+        assert!(!key(&[&[(3, 0x0c, b"a")], &[(10, 0x0c, b"contoso")]]).is_within(&base));
+        assert!(base.is_within(&NameKey::of(&[0x30, 0]).unwrap()));
+        assert!(NameKey::of(&[0x30, 0]).unwrap().is_empty());
     }
 
     #[test]

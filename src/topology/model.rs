@@ -174,8 +174,10 @@ pub enum RevocationScope {
 pub struct TrustSet {
     /// Its name in the file.
     pub name: String,
-    /// The trust anchors.
+    /// The certificates of the anchors file.
     pub anchors: Vec<CertificateDer<'static>>,
+    /// Whether each of them is an anchor, not only those that signed themselves.
+    pub partial_chain: bool,
     /// Where the CRLs are.
     pub crl_sources: Vec<CrlSource>,
     /// The CRLs as they were read; in a generation, those in force.

@@ -65,6 +65,7 @@ pub(super) struct RawIdentity {
 pub(super) struct RawTrust {
     pub(super) name: Option<Text>,
     pub(super) anchors: Option<Text>,
+    pub(super) partial_chain: Option<bool>,
     pub(super) crls: Option<Vec<Text>>,
     pub(super) crl_refresh: Option<Text>,
     pub(super) crl_fetch: Option<Spanned<bool>>,

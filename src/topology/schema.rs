@@ -119,6 +119,7 @@ const GRACE: &[Key] = &[must("grace", Kind::Text)];
 const TRUST: &[Key] = &[
     must("name", Kind::Text),
     must("anchors", Kind::Text),
+    may("partial_chain", Kind::Flag),
     may("crls", Kind::Texts),
     may("crl_refresh", Kind::Text),
     may("crl_fetch", Kind::Flag),

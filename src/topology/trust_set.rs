@@ -63,6 +63,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
     Some(TrustSet {
         name,
         anchors: anchors?,
+        partial_chain: raw.partial_chain.unwrap_or(false),
         crl_sources,
         crls,
         crl_refresh: refresh?,

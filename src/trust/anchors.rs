@@ -1,50 +1,144 @@
-//! The anchors of a trust set, read from its certificates for path building and for CRLs.
-use super::chain::subject_text;
-use super::revocation::signs_crls;
+//! The certificates of a trust set, sorted into anchors and intermediates, and indexed by name (RFC 5280 §6.1.1 (d)).
+//!
+//! An anchor is a certificate that signed itself. What another CA issued is an intermediate and judged as one, with its
+//! validity and its CRLs, unless the set says `partial_chain`: a file with the issuing CA beside its root must not turn
+//! revocation of the issuing CA off.
+use super::budget::Budget;
+use super::certificate::Certificate;
+use super::chain::Chain;
+use super::constraints::Constraints;
+use super::key::Key;
+use super::purpose::Purposes;
+use super::revocation::is_signed_with;
 use super::set_notes::fault;
-use crate::topology::{Fault, Topology, TrustSet};
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer as _;
+use super::{Reason, Refusal};
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{Fault, HeldCrl, Topology, TrustSet};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+use std::collections::HashMap;
 
-/// The anchors of one trust set.
+/// The anchors of one trust set, and the intermediates that came with them.
+#[derive(Default)]
 pub(super) struct Anchors {
-    anchors: Vec<TrustAnchor<'static>>,
-    /// Their subjects as text, in the same order.
-    subjects: Vec<String>,
-    /// Whether the keyUsage of each permits it to sign CRLs.
-    signs_crls: Vec<bool>,
+    anchors: Vec<Anchor>,
+    by_name: HashMap<NameKey, Vec<usize>>,
+    intermediates: Vec<CertificateDer<'static>>,
+    /// The intermediates by their subjects.
+    below: HashMap<NameKey, Vec<usize>>,
+}
+
+/// An anchor, with what its certificate says beside name and key: an operator who names a CA is taken to mean it with its
+/// own bounds (RFC 5937 §3.2, as other validators hold it).
+pub(super) struct Anchor {
+    text: String,
+    subject: NameKey,
+    key: Key<'static>,
+    digest: [u8; 32],
+    key_id: Option<Vec<u8>>,
+    constraints: Option<Constraints>,
+    purposes: Option<Purposes>,
+    path_length: Option<u32>,
+    signs_crls: bool,
+    /// Why it cannot be anybody's issuer.
+    unfit: Option<Refusal>,
+}
+
+impl Anchor {
+    /// The subject as text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+    /// The subject, for comparisons.
+    pub(super) fn subject(&self) -> &NameKey {
+        &self.subject
+    }
+    /// Its key.
+    pub(super) fn key(&self) -> &Key<'static> {
+        &self.key
+    }
+    /// subjectKeyIdentifier.
+    pub(super) fn key_id(&self) -> Option<&[u8]> {
+        self.key_id.as_deref()
+    }
+    /// The names that it permits and excludes.
+    pub(super) fn constraints(&self) -> Option<&Constraints> {
+        self.constraints.as_ref()
+    }
+    /// Its extended key usages, if it has the extension.
+    pub(super) fn purposes(&self) -> Option<&Purposes> {
+        self.purposes.as_ref()
+    }
+    /// How many intermediates may stand below it.
+    pub(super) fn path_length(&self) -> Option<u32> {
+        self.path_length
+    }
+    /// Whether its keyUsage permits it to sign CRLs.
+    pub(super) fn signs_crls(&self) -> bool {
+        self.signs_crls
+    }
+    /// Why it may not have issued `certificate`; a certificate that is its own anchor needs no authority.
+    pub(super) fn unfit_for(&self, certificate: &Certificate<'_>) -> Option<&Refusal> {
+        let unfit = self.unfit.as_ref();
+        unfit.filter(|_| self.digest != *certificate.digest())
+    }
 }
 
 impl Anchors {
-    /// As webpki takes them.
-    pub(super) fn as_slice(&self) -> &[TrustAnchor<'static>] {
-        &self.anchors
+    /// Those of a name.
+    pub(super) fn named(&self, name: &NameKey) -> impl Iterator<Item = &Anchor> {
+        let places = self.by_name.get(name).into_iter().flatten();
+        places.filter_map(|at| self.anchors.get(*at))
     }
 
-    /// The subject of one of them as text.
-    pub(super) fn subject_of(&self, anchor: &TrustAnchor<'_>) -> Option<&str> {
-        self.subjects
-            .get(self.position(anchor)?)
-            .map(String::as_str)
+    /// The names that anchors and intermediates bear.
+    pub(super) fn names(&self) -> impl Iterator<Item = &NameKey> {
+        self.by_name.keys().chain(self.below.keys())
     }
 
-    /// Whether one of them may sign CRLs.
-    pub(super) fn signs_crls(&self, anchor: &TrustAnchor<'_>) -> bool {
-        self.position(anchor)
-            .and_then(|position| self.signs_crls.get(position))
-            .is_some_and(|signs| *signs)
+    /// The intermediates of the set that may stand above the presented certificates, parsed.
+    pub(super) fn intermediates_for<'s>(
+        &'s self,
+        chain: &Chain<'_>,
+    ) -> Result<Vec<Certificate<'s>>, Refusal> {
+        let mut found: Vec<Certificate<'s>> = Vec::new();
+        if self.below.is_empty() {
+            return Ok(found);
+        }
+        let mut taken = vec![false; self.intermediates.len()];
+        let mut wanted: Vec<NameKey> = chain.certificates().map(|c| c.issuer().clone()).collect();
+        while let Some(name) = wanted.pop() {
+            for at in self.below.get(&name).into_iter().flatten() {
+                let (Some(taken), Some(der)) = (taken.get_mut(*at), self.intermediates.get(*at))
+                else {
+                    continue;
+                };
+                if std::mem::replace(taken, true) {
+                    continue;
+                }
+                chain.look()?;
+                if let Ok(certificate) = Certificate::parse(der) {
+                    wanted.push(certificate.issuer().clone());
+                    found.push(certificate);
+                }
+            }
+        }
+        Ok(found)
     }
 
-    fn position(&self, anchor: &TrustAnchor<'_>) -> Option<usize> {
-        self.anchors.iter().position(|a| {
-            a.subject == anchor.subject
-                && a.subject_public_key_info == anchor.subject_public_key_info
-        })
+    fn add_anchor(&mut self, anchor: Anchor) {
+        let places = self.by_name.entry(anchor.subject.clone()).or_default();
+        places.push(self.anchors.len());
+        self.anchors.push(anchor);
+    }
+
+    fn add_intermediate(&mut self, subject: &NameKey, der: &CertificateDer<'static>) {
+        let places = self.below.entry(subject.clone()).or_default();
+        places.push(self.intermediates.len());
+        self.intermediates.push(der.clone());
     }
 }
 
-/// Reads the anchors of a set.
+/// Sorts the certificates of a set, and tells what is wrong with them.
 pub(super) fn prepare(
     set: &TrustSet,
     topology: &Topology,
@@ -52,28 +146,11 @@ pub(super) fn prepare(
     faults: &mut Vec<Fault>,
     notes: &mut Vec<Fault>,
 ) -> Anchors {
-    let mut anchors = Anchors {
-        anchors: Vec::new(),
-        subjects: Vec::new(),
-        signs_crls: Vec::new(),
-    };
-    for (certificate, position) in set.anchors.iter().zip(1..) {
-        match parse_anchor(certificate) {
-            Ok(read) => {
-                if read.ends < at.as_secs() {
-                    let subject = &read.subject;
-                    notes.push(fault(
-                        set,
-                        topology,
-                        "anchor_expired",
-                        &format!("the anchor {subject} is past its notAfter; it goes on vouching"),
-                        "remove it, or replace it by the CA's current certificate",
-                    ));
-                }
-                anchors.anchors.push(read.anchor);
-                anchors.subjects.push(read.subject);
-                anchors.signs_crls.push(read.signs_crls);
-            }
+    let mut anchors = Anchors::default();
+    let mut read = Vec::new();
+    for (der, position) in set.anchors.iter().zip(1..) {
+        match Certificate::parse(der) {
+            Ok(certificate) => read.push((der, certificate)),
             Err(error) => faults.push(fault(
                 set,
                 topology,
@@ -83,28 +160,152 @@ pub(super) fn prepare(
             )),
         }
     }
+    let mut told = |code, what: &str, remedy: &str| {
+        notes.push(fault(set, topology, code, what, remedy));
+    };
+    let mut subjects: HashMap<NameKey, usize> = HashMap::new();
+    for (_, certificate) in &read {
+        *subjects.entry(certificate.subject().clone()).or_default() += 1;
+    }
+    for (der, mut certificate) in read {
+        let text = certificate.text();
+        let alone = subjects.get(certificate.subject()).is_some_and(|n| *n == 1);
+        if !set.partial_chain && !is_self_signed(&certificate, alone) {
+            if !subjects.contains_key(certificate.issuer()) {
+                told(
+                    "anchor_unrooted",
+                    &format!(
+                        "{text} is no root, and the CA that issued it is not in the set: it vouches for nobody"
+                    ),
+                    "add its root's certificate to the anchors, or set partial_chain = true to trust it by itself",
+                );
+            }
+            anchors.add_intermediate(certificate.subject(), der);
+            continue;
+        }
+        let ends = u64::try_from(certificate.read().validity().not_after.timestamp()).unwrap_or(0);
+        if ends < at.as_secs() {
+            told(
+                "anchor_expired",
+                &format!("the anchor {text} is past its notAfter; it goes on vouching"),
+                "remove it, or replace it by the CA's current certificate",
+            );
+        }
+        let unfit = unfit(&certificate);
+        if let Some(unfit) = &unfit {
+            told(
+                "anchor_unfit",
+                &format!("the anchor {text} cannot vouch for another certificate: {unfit}"),
+                "name the certificate of the CA that issues; a server's own is taken for that server alone",
+            );
+        }
+        let constraints = certificate.take_constraints();
+        anchors.add_anchor(anchor(&certificate, text, constraints, unfit));
+    }
+    if anchors.anchors.is_empty() && !anchors.intermediates.is_empty() {
+        faults.push(fault(
+            set,
+            topology,
+            "anchor_missing",
+            "none of its certificates is a root, one that signed itself, so that it vouches for nobody",
+            "add the root's certificate to the anchors, or set partial_chain = true to trust these by themselves",
+        ));
+    }
     anchors
 }
 
-/// An anchor with what its certificate says beside the key.
-struct ReadAnchor {
-    anchor: TrustAnchor<'static>,
-    subject: String,
-    /// notAfter, Unix seconds.
-    ends: u64,
-    signs_crls: bool,
+/// Notes the anchors that a CRL in force lists: whoever runs that CA says that it is not to be trusted.
+pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<Fault>) {
+    let parsed = set
+        .anchors
+        .iter()
+        .filter_map(|der| Certificate::parse(der).ok());
+    let parsed: Vec<Certificate<'_>> = parsed.collect();
+    for listed in &parsed {
+        let issuers = parsed.iter().filter(|ca| ca.subject() == listed.issuer());
+        let keys: Vec<&[u8]> = issuers.map(|ca| ca.key().info()).collect();
+        let lists = |crl: &HeldCrl| {
+            NameKey::of(crl.issuer_der()).as_ref() == Some(listed.issuer())
+                && crl.lists(listed.read().raw_serial())
+                && keys
+                    .iter()
+                    .any(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(*key)))
+        };
+        if set.crls.iter().any(lists) {
+            notes.push(fault(
+                set,
+                topology,
+                "anchor_revoked",
+                &format!("{} is revoked by the CA that issued it", listed.text()),
+                "take it out of the anchors, unless the CA says that its CRL is wrong",
+            ));
+        }
+    }
 }
 
-fn parse_anchor(certificate: &CertificateDer<'_>) -> Result<ReadAnchor, String> {
-    let anchor = webpki::anchor_from_trusted_cert(certificate)
-        .map_err(|error| error.to_string())?
-        .to_owned();
-    let (_, read) =
-        X509Certificate::from_der(certificate.as_ref()).map_err(|error| error.to_string())?;
-    Ok(ReadAnchor {
-        anchor,
-        subject: subject_text(read.subject()),
-        ends: u64::try_from(read.validity().not_after.timestamp()).unwrap_or(0),
-        signs_crls: signs_crls(&read),
-    })
+/// Whether a certificate signed itself. `alone`: no other certificate of the set bears its name.
+///
+/// The signature is only checked where it is in doubt: a CA that changed its key issues for its own name under the other
+/// key (RFC 4210 §4.4). One whose algorithm is not accepted any more, as on many old roots, is taken by its names.
+fn is_self_signed(certificate: &Certificate<'_>, alone: bool) -> bool {
+    if !certificate.is_self_issued() {
+        return false;
+    }
+    let ids = certificate
+        .authority_key_id()
+        .zip(certificate.subject_key_id());
+    if alone && ids.is_none_or(|(authority, subject)| authority == subject) {
+        return true;
+    }
+    let signed = certificate
+        .signed()
+        .verify(certificate.key(), &Budget::full());
+    match signed {
+        Ok(()) => true,
+        Err(refusal) if refusal.reason == Reason::BadSignature => false,
+        Err(_) => ids.is_none_or(|(authority, subject)| authority == subject),
+    }
+}
+
+/// Why an anchor cannot have issued anything, by what its own certificate says.
+fn unfit(certificate: &Certificate<'_>) -> Option<Refusal> {
+    let refuse = |reason, what: &str| {
+        let text = certificate.text();
+        Some(Refusal::because(reason, format!("{text} {what}")))
+    };
+    if let Some(flaw) = certificate.flaw() {
+        // Whoever named it wants it as it is; a period that runs backwards, as one that is over, does not matter then.
+        return (flaw.reason != Reason::PathInvalid).then(|| flaw.clone());
+    }
+    if certificate.key().is_weak() {
+        return refuse(Reason::WeakKey, "has an RSA key of less than 2048 bits");
+    }
+    if certificate.is_v3() && !certificate.is_authority() {
+        return refuse(Reason::AuthorityMisuse, "does not say that it is a CA's");
+    }
+    if !certificate.signs_certificates() {
+        return refuse(Reason::KeyUsageUnsuitable, "lacks keyCertSign");
+    }
+    None
+}
+
+fn anchor(
+    certificate: &Certificate<'_>,
+    text: String,
+    constraints: Option<Constraints>,
+    unfit: Option<Refusal>,
+) -> Anchor {
+    let key = certificate.key().clone().into_owned();
+    Anchor {
+        text,
+        subject: certificate.subject().clone(),
+        digest: *certificate.digest(),
+        key_id: certificate.subject_key_id().map(<[u8]>::to_vec),
+        constraints,
+        purposes: certificate.purposes().cloned(),
+        path_length: certificate.path_length(),
+        signs_crls: certificate.signs_crls(),
+        unfit,
+        key,
+    }
 }

@@ -1,10 +1,13 @@
-//! The presented chain, parsed within bounds (RFC 5280 §4.1).
+//! The presented chain, parsed once and within bounds (RFC 5280 §4.1), with what was found out about it on the way.
+use super::budget::{self, Budget};
+use super::certificate::Certificate;
+use super::key::Key;
 use super::{Reason, Refusal};
 use rustls_pki_types::CertificateDer;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer as _;
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::X509Name;
+use x509_parser::x509::{RelativeDistinguishedName, X509Name};
 
 /// Certificates in a chain: far above what any CA hierarchy needs, low enough for path building.
 pub(super) const MAX_CERTIFICATES: usize = 10;
@@ -15,12 +18,19 @@ pub(super) const MAX_OCTETS: usize = 64 * 1024;
 /// Characters of a subject that are kept for logs.
 const MAX_SUBJECT: usize = 200;
 
+/// Attributes of a subject that are written out for logs.
+const MAX_ATTRIBUTES: usize = 32;
+
 /// A chain in which every certificate could be parsed.
 pub(super) struct Chain<'a> {
-    der: &'a [CertificateDer<'a>],
-    leaf: X509Certificate<'a>,
+    leaf: Certificate<'a>,
     /// Those after the leaf, in the presented order.
-    above: Vec<X509Certificate<'a>>,
+    above: Vec<Certificate<'a>>,
+    /// What everything that is asked about this chain may cost together.
+    budget: Budget,
+    /// By certificate and key: how the check of the signature came out. It is done once, however many paths and trust
+    /// sets ask, and whether the key is in one certificate or in nine.
+    checked: RefCell<HashMap<([u8; 32], [u8; 32]), Option<Reason>>>,
 }
 
 impl<'a> Chain<'a> {
@@ -48,67 +58,95 @@ impl<'a> Chain<'a> {
             .zip(1..)
             .map(|(certificate, position)| parse_certificate(certificate, position))
             .collect::<Result<_, _>>()?;
-        Ok(Self { der, leaf, above })
+        Ok(Self {
+            leaf,
+            above,
+            budget: Budget::full(),
+            checked: RefCell::default(),
+        })
     }
 
     /// The leaf.
     pub(super) fn leaf(&self) -> &X509Certificate<'a> {
+        self.leaf.read()
+    }
+
+    /// The leaf with what path validation asks of it.
+    pub(super) fn leaf_certificate(&self) -> &Certificate<'a> {
         &self.leaf
     }
 
-    /// The leaf as presented.
-    pub(super) fn leaf_der(&self) -> Option<&'a CertificateDer<'a>> {
-        self.der.first()
-    }
-
-    /// Those after the leaf as presented.
-    pub(super) fn above_der(&self) -> &'a [CertificateDer<'a>] {
-        self.der.get(1..).unwrap_or_default()
-    }
-
     /// Those after the leaf.
-    pub(super) fn above(&self) -> &[X509Certificate<'a>] {
+    pub(super) fn above(&self) -> &[Certificate<'a>] {
         &self.above
     }
 
     /// All certificates, leaf first.
     pub(super) fn all(&self) -> impl Iterator<Item = &X509Certificate<'a>> {
+        self.certificates().map(Certificate::read)
+    }
+
+    /// The same with what path validation asks of them.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &Certificate<'a>> {
         std::iter::once(&self.leaf).chain(&self.above)
+    }
+
+    /// What is left to the judgement of this chain.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Whether `key` signed a certificate, presented or of a trust set.
+    ///
+    /// # Errors
+    /// Why it counts as not signed by it; [`Reason::PathTooComplex`] when the budget is used up.
+    pub(super) fn check_signature(
+        &self,
+        certificate: &Certificate<'_>,
+        key: &Key<'_>,
+    ) -> Result<(), Refusal> {
+        let pair = (*certificate.digest(), *key.digest());
+        if let Some(known) = self.checked.borrow().get(&pair) {
+            return known.map_or(Ok(()), |reason| Err(reason.into()));
+        }
+        let outcome = certificate.signed().verify(key, &self.budget);
+        let reason = outcome.as_ref().err().map(|refusal| refusal.reason);
+        if reason != Some(Reason::PathTooComplex) {
+            self.checked.borrow_mut().insert(pair, reason);
+        }
+        outcome
+    }
+
+    /// Takes the steps for a candidate.
+    pub(super) fn look(&self) -> Result<(), Refusal> {
+        self.budget.spend(budget::CANDIDATE)
     }
 }
 
 fn parse_certificate<'a>(
     der: &'a CertificateDer<'a>,
     position: usize,
-) -> Result<X509Certificate<'a>, Refusal> {
-    let refuse = |what: &str| {
+) -> Result<Certificate<'a>, Refusal> {
+    Certificate::parse(der.as_ref()).map_err(|what| {
         Refusal::because(
             Reason::MalformedCertificate,
             format!("certificate {position} of the chain (0 is the leaf): {what}"),
         )
-    };
-    match X509Certificate::from_der(der.as_ref()) {
-        Ok(([], certificate)) => Ok(certificate),
-        Ok(_) => Err(refuse("octets follow it")),
-        Err(error) => Err(refuse(&error.to_string())),
-    }
+    })
 }
 
-/// A distinguished name as text that any log line can hold.
+/// A distinguished name as text that any log line can hold. Of one with very many attributes only the first are written.
 pub(super) fn subject_text(name: &X509Name<'_>) -> String {
-    name.to_string()
-        .chars()
+    let few = name.iter_attributes().nth(MAX_ATTRIBUTES).is_none();
+    let text = if few {
+        name.to_string()
+    } else {
+        let first = name.iter_attributes().take(MAX_ATTRIBUTES).cloned();
+        let rdns = first.map(|attribute| RelativeDistinguishedName::from_iter([attribute]));
+        X509Name::from_iter(rdns).to_string()
+    };
+    text.chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .take(MAX_SUBJECT)
         .collect()
-}
-
-/// Whether the key is RSA of less than 2048 bits (RFC 9325 §4.5).
-pub(super) fn has_weak_key(certificate: &X509Certificate<'_>) -> bool {
-    let Ok(PublicKey::RSA(key)) = certificate.public_key().parsed() else {
-        return false;
-    };
-    // The sign octet is not part of the modulus; an encoder that left it out made a negative number.
-    let significant = key.modulus.iter().skip_while(|octet| **octet == 0).count();
-    significant < 256
 }

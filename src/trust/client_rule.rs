@@ -1,7 +1,7 @@
 //! What a listener makes of a certificate that speaks for no peer (`client_certificates`): the second half of [`decide`] for
 //! inbound connections. Whatever comes of it, the connection is a client's or none.
 use super::chain::Chain;
-use super::decision::{conclude, required, resealed};
+use super::decision::{Parsed, conclude, required, resealed};
 use super::known::Whose;
 use super::trace::Trace;
 use super::{Decision, Generation, PeerId, Presented, Reason, Refusal, Verdict};
@@ -64,23 +64,26 @@ pub fn decide_inbound(
     generation: &Generation,
     at: UnixTime,
 ) -> Result<Admitted, Arc<Decision>> {
-    conclude_inbound(chain, listener, generation, at, &Trace::off())
+    let presented = Presented::inbound(chain);
+    let parsed = Chain::parse(chain);
+    conclude_inbound(&presented, &parsed, listener, generation, at, &Trace::off())
 }
 
 /// [`decide_inbound`], with each step told to `trace`.
 pub(super) fn conclude_inbound(
-    chain: &[CertificateDer<'_>],
+    presented: &Presented<'_>,
+    chain: &Parsed<'_>,
     listener: &Listener,
     generation: &Generation,
     at: UnixTime,
     trace: &Trace,
 ) -> Result<Admitted, Arc<Decision>> {
-    let presented = Presented::inbound(chain);
-    let refused = match conclude(&presented, Direction::Inbound, generation, at, trace) {
+    let way = Direction::Inbound;
+    let refused = match conclude(presented, chain, way, generation, at, trace) {
         Ok(peer) => return Ok(Admitted::Peer(peer.at(&listener.name))),
         Err(decision) => decision,
     };
-    let rule = if listener.accept.clients() && !chain.is_empty() {
+    let rule = if listener.accept.clients() && !presented.chain.is_empty() {
         &listener.client_certificates
     } else {
         &ClientCertificates::Refuse
@@ -137,26 +140,23 @@ pub(super) fn conclude_inbound(
             decision.peer = None;
             decision.peer_fqdn = None;
             decision.matched = None;
-            let decision = Arc::new(resealed(decision, &presented));
+            let decision = Arc::new(resealed(decision, presented));
             Ok(Admitted::Client(ClientId { decision }))
         }
         Err(refusal) => {
             decision.reason = refusal.reason;
             decision.detail = refusal.detail;
             decision.line = refusal.line;
-            Err(Arc::new(resealed(decision, &presented)))
+            Err(Arc::new(resealed(decision, presented)))
         }
     }
 }
 
 /// Whether the certificate has to do with nobody that the topology names, or what it has.
-pub(super) fn not_ours(
-    chain: &[CertificateDer<'_>],
-    generation: &Generation,
-) -> Result<(), String> {
-    let chain = Chain::parse(chain).map_err(|refusal| refusal.to_string())?;
+pub(super) fn not_ours(chain: &Parsed<'_>, generation: &Generation) -> Result<(), String> {
+    let chain = chain.as_ref().map_err(ToString::to_string)?;
     let known = generation.known();
-    if let Some(why) = known.leads_to_us(&chain) {
+    if let Some(why) = known.leads_to_us(chain) {
         return Err(why);
     }
     match known.named_by(chain.leaf())? {
@@ -172,7 +172,7 @@ fn covers(name: &str, whose: Whose) -> String {
 
 /// Whether the sets vouch for a client with this chain.
 fn vouched_for(
-    chain: &[CertificateDer<'_>],
+    chain: &Parsed<'_>,
     sets: &[TrustRef],
     listener: &Listener,
     generation: &Generation,
@@ -180,7 +180,7 @@ fn vouched_for(
     refused: &Decision,
     trace: &Trace,
 ) -> Result<super::decision::Vouched, Refusal> {
-    let parsed = Chain::parse(chain)?;
+    let parsed = chain.as_ref().map_err(Refusal::clone)?;
     // A server's certificate that is refused never makes a client, whoever vouches for it.
     if let Some((name, whose @ (Whose::Peer | Whose::Own))) = generation
         .known()
@@ -194,7 +194,7 @@ fn vouched_for(
             line: refused.line,
         });
     }
-    required(&parsed, sets, listener, generation, at, trace).map_err(|refusal| {
+    required(parsed, sets, listener, generation, at, trace).map_err(|refusal| {
         let line = refusal.line.or(Some(listener.line));
         if let Reason::UnknownIssuer
         | Reason::SelfSigned

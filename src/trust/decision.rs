@@ -1,12 +1,11 @@
 //! The decision: what was presented, what was concluded, and the proof that a peer passed.
-use super::chain::{Chain, has_weak_key, subject_text};
+use super::chain::Chain;
 use super::names::{Match, PresentedNames};
 use super::trace::{Outcome, Trace};
 use super::{Generation, Reason, Refusal, narrate, path, pins, purpose, revocation, validity};
 use crate::topology::{
-    Direction, DnsName, Listener, Peer, PeerRef, PurposePolicy, Stage, TrustRef,
+    Direction, DnsName, Listener, Peer, PeerRef, PurposePolicy, Stage, TrustRef, sha256,
 };
-use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -188,27 +187,30 @@ pub fn decide(
     generation: &Generation,
     at: UnixTime,
 ) -> Result<PeerId, Arc<Decision>> {
-    conclude(presented, direction, generation, at, &Trace::off())
+    let chain = Chain::parse(presented.chain);
+    conclude(presented, &chain, direction, generation, at, &Trace::off())
 }
 
-/// [`decide`], with each step told to `trace`.
+/// [`decide`] about a chain that was parsed before, with each step told to `trace`. All that is asked about one chain
+/// shares its budget and what was found out about its signatures.
 pub(super) fn conclude(
     presented: &Presented<'_>,
+    chain: &Parsed<'_>,
     direction: Direction,
     generation: &Generation,
     at: UnixTime,
     trace: &Trace,
 ) -> Result<PeerId, Arc<Decision>> {
-    let mut decision = blank(presented, direction, generation);
-    let judged = judge(
+    let mut decision = blank(presented, chain, direction, generation);
+    let question = Question {
         presented,
+        chain,
         direction,
         generation,
         at,
-        Purposes::AsWritten,
-        &mut decision,
-        trace,
-    );
+        purposes: Purposes::AsWritten,
+    };
+    let judged = question.judge(&mut decision, trace);
     match judged {
         Ok((peer, also)) => {
             decision.verdict = Verdict::Accept;
@@ -231,99 +233,114 @@ pub(super) fn conclude(
     }
 }
 
-/// Whether [`decide`] would refuse the chain if its peer's `purpose` were strict. Asked of an accepted one: whether it
-/// passes only because that policy is the relaxed one.
+/// The presented chain, or why it is none.
+pub(super) type Parsed<'a> = Result<Chain<'a>, Refusal>;
+
+/// Whether the chain would be refused if its peer's `purpose` were strict. Asked of an accepted one: whether it passes
+/// only because that policy is the relaxed one.
 pub(super) fn strict_purpose_refuses(
     presented: &Presented<'_>,
+    chain: &Parsed<'_>,
     direction: Direction,
     generation: &Generation,
     at: UnixTime,
 ) -> bool {
-    judge(
+    let question = Question {
         presented,
+        chain,
         direction,
         generation,
         at,
-        Purposes::Strict,
-        &mut blank(presented, direction, generation),
-        &Trace::off(),
-    )
-    .is_err()
+        purposes: Purposes::Strict,
+    };
+    let mut decision = blank(presented, chain, direction, generation);
+    question.judge(&mut decision, &Trace::off()).is_err()
 }
 
-/// The steps in their order; each notes in `decision` what it found.
-fn judge(
-    presented: &Presented<'_>,
+/// What is judged, and how.
+struct Question<'q> {
+    presented: &'q Presented<'q>,
+    chain: &'q Parsed<'q>,
     direction: Direction,
-    generation: &Generation,
+    generation: &'q Generation,
     at: UnixTime,
     purposes: Purposes,
-    decision: &mut Decision,
-    trace: &Trace,
-) -> Result<(PeerRef, Arc<[DnsName]>), Refusal> {
-    let topology = generation.topology();
+}
 
-    let chain = trace.step(
-        "chain",
-        || narrate::chain(presented.chain),
-        || {
-            let chain = Chain::parse(presented.chain)?;
-            narrate::certificates(trace, &chain);
-            Ok(chain)
-        },
-    )?;
-    decision.subjects = chain.all().map(|c| subject_text(c.subject())).collect();
+impl Question<'_> {
+    /// The steps in their order; each notes in `decision` what it found.
+    fn judge(
+        &self,
+        decision: &mut Decision,
+        trace: &Trace,
+    ) -> Result<(PeerRef, Arc<[DnsName]>), Refusal> {
+        let (presented, direction, generation, at) =
+            (self.presented, self.direction, self.generation, self.at);
+        let topology = generation.topology();
 
-    let names = trace.step("names", narrate::names, || {
-        let names = PresentedNames::of(chain.leaf());
-        narrate::each_name(trace, &chain, names.as_ref().ok());
-        names
-    })?;
-    decision.names = names.shown();
+        let chain = trace.step(
+            "chain",
+            || narrate::chain(presented.chain),
+            || {
+                let chain = self.chain.as_ref().map_err(Refusal::clone)?;
+                narrate::certificates(trace, chain);
+                Ok(chain)
+            },
+        )?;
+        decision.subjects = chain.certificates().map(|c| c.text()).collect();
 
-    let dialled = presented
-        .expected
-        .filter(|_| direction == Direction::Outbound);
-    let found = trace.step(
-        "topology",
-        || narrate::sought(topology, dialled),
-        || {
-            narrate::entries(trace, &names, topology, dialled, at);
-            match dialled {
-                Some(dialled) => names.expect_peer(dialled, topology, at),
-                None => names.find_peer(topology, at),
-            }
-        },
-    )?;
-    let Match {
-        peer: reference,
-        name,
-        kind,
-        also,
-    } = found;
-    let peer = topology.peer(reference);
-    decision.peer = Some(reference);
-    decision.peer_fqdn = Some(peer.fqdn.to_string());
-    decision.matched = Some((name, kind));
-    decision.line = Some(peer.line);
+        let names = trace.step("names", narrate::names, || {
+            let names = PresentedNames::of(chain.leaf());
+            narrate::each_name(trace, chain, names.as_ref().ok());
+            names
+        })?;
+        decision.names = names.shown();
 
-    let judgement = Judgement {
-        chain: &chain,
-        direction,
-        generation,
-        at,
-        purposes,
-        staple: presented.staple,
-    };
-    let vouched = judgement.of(peer, kind, Rule::AsWritten, trace)?;
-    if peer.stage == Stage::Observe {
-        decision.would_refuse = judgement.observed(peer, &names, trace);
+        let dialled = presented
+            .expected
+            .filter(|_| direction == Direction::Outbound);
+        let found = trace.step(
+            "topology",
+            || narrate::sought(topology, dialled),
+            || {
+                narrate::entries(trace, &names, topology, dialled, at);
+                match dialled {
+                    Some(dialled) => names.expect_peer(dialled, topology, at),
+                    None => names.find_peer(topology, at),
+                }
+            },
+        )?;
+        let Match {
+            peer: reference,
+            name,
+            kind,
+            also,
+        } = found;
+        let peer = topology.peer(reference);
+        decision.peer = Some(reference);
+        decision.peer_fqdn = Some(peer.fqdn.to_string());
+        decision.matched = Some((name.clone(), kind));
+        decision.line = Some(peer.line);
+
+        let judgement = Judgement {
+            chain,
+            direction,
+            generation,
+            at,
+            purposes: self.purposes,
+            staple: presented.staple,
+            also: &also,
+        };
+        let vouched = judgement.of(peer, Some(&name), Rule::AsWritten, trace)?;
+        if peer.stage == Stage::Observe {
+            decision.would_refuse = judgement.observed(peer, &names, trace);
+        }
+        decision.anchor = Some(vouched.anchor);
+        decision.crl = vouched.crl;
+        decision.purpose = Some(vouched.purpose);
+        decision.valid_until = earliest(vouched.valid_until, peer.window.not_after);
+        Ok((reference, also))
     }
-    decision.anchor = Some(vouched.anchor);
-    decision.crl = vouched.crl;
-    decision.purpose = Some(vouched.purpose);
-    decision.valid_until = earliest(vouched.valid_until, peer.window.not_after);
-    Ok((reference, also))
 }
 
 /// The earlier of two ends, of which one or both may be missing.
@@ -357,14 +374,16 @@ struct Judgement<'j> {
     at: UnixTime,
     purposes: Purposes,
     staple: Option<&'j [u8]>,
+    /// The other entries that the certificate is taken for as well.
+    also: &'j [DnsName],
 }
 
 impl Judgement<'_> {
-    /// Whether an anchor vouches for the peer, whose name was found as this kind.
+    /// Whether an anchor vouches for the peer, which the certificate speaks for by this name; a client has none.
     fn of(
         &self,
         peer: &Peer,
-        kind: MatchedKind,
+        name: Option<&str>,
         rule: Rule,
         trace: &Trace,
     ) -> Result<Vouched, Refusal> {
@@ -374,15 +393,17 @@ impl Judgement<'_> {
             let strictest = (rule == Rule::Strictest).then(|| written.strictest());
             let trust = strictest.as_ref().unwrap_or(written);
             trace.step("key", || narrate::keys(path), || sound_keys(path))?;
-            common_name_unconstrained(path, kind)?;
+            let also = self.also.iter().map(DnsName::as_str);
+            for host in name.into_iter().chain(also) {
+                path.check_identity(host)?;
+            }
             let says = || narrate::validity(path, at);
             trace.step("validity", says, || validity::check(path, at))?;
-            let anchors = generation.anchors(set);
             let says = || narrate::revocation(trust);
             let crl = trace.step("revocation", says, || {
                 let known = generation.known_crls(set);
                 narrate::crls(trace, path, trust, known.ledger, at);
-                revocation::check(path, trust, anchors, &known, self.staple, at)
+                revocation::check(path, trust, &known, self.staple, at)
                     .map_err(|refusal| in_set(refusal, trust.line))
             })?;
             let says = || narrate::purpose(path, self.direction, peer);
@@ -397,9 +418,8 @@ impl Judgement<'_> {
                 let says = || narrate::pins(path, peer);
                 trace.step("pin", says, || pins::check(path, peer))?;
             }
-            let anchor = anchors.subject_of(path.anchor());
             Ok(Vouched {
-                anchor: (trust.name.clone(), anchor.unwrap_or_default().to_owned()),
+                anchor: (trust.name.clone(), path.anchor().text().to_owned()),
                 crl,
                 purpose,
                 valid_until: earliest(validity::ends(path), trust.window.not_after),
@@ -417,8 +437,8 @@ impl Judgement<'_> {
         let strictest = peer.strictest();
         let stage = trace.begin("stage", narrate::stage);
         let outcome = names
-            .kind_for(&strictest)
-            .and_then(|kind| self.of(&strictest, kind, Rule::Strictest, trace));
+            .name_for(&strictest)
+            .and_then(|name| self.of(&strictest, Some(&name), Rule::Strictest, trace));
         match outcome {
             Ok(_) => {
                 stage.ends(Outcome::Passed);
@@ -456,31 +476,25 @@ pub(super) fn required(
         at,
         purposes: Purposes::Strict,
         staple: None,
+        also: &[],
     };
     let clients = Peer::clients_of(listener, sets.to_vec());
-    judgement.of(&clients, MatchedKind::Dns, Rule::AsWritten, trace)
+    judgement.of(&clients, None, Rule::AsWritten, trace)
 }
 
+/// Refuses a weak key anywhere, and a leaf's key that no handshake can use, whatever signed the certificate.
 fn sound_keys(path: &path::Path<'_>) -> Result<(), Refusal> {
-    match path.certificates().find(|c| has_weak_key(c)) {
-        Some(weak) => Err(Refusal::because(
-            Reason::WeakKey,
-            subject_text(weak.subject()),
-        )),
-        None => Ok(()),
+    if let Some(weak) = path.parts().find(|part| part.key().is_weak()) {
+        let what = format!("{}: {}", weak.text(), weak.key().words());
+        return Err(Refusal::because(Reason::WeakKey, what));
     }
-}
-
-/// Name constraints do not reach into the CN, so a constrained CA could put any name there: such a path never
-/// vouches for a CN (RFC 9525 §6.3 tells of the gap).
-fn common_name_unconstrained(path: &path::Path<'_>, kind: MatchedKind) -> Result<(), Refusal> {
-    if kind == MatchedKind::CommonName && path.has_name_constraints() {
-        return Err(Refusal::because(
-            Reason::NameConstraintViolated,
-            "a CA with name constraints cannot vouch for a CN".to_owned(),
-        ));
+    match path.parts().next() {
+        Some(leaf) if !leaf.key().serves_handshakes() => {
+            let what = format!("{}: {}", leaf.text(), leaf.key().words());
+            Err(Refusal::because(Reason::KeyUnusable, what))
+        }
+        Some(_) | None => Ok(()),
     }
-    Ok(())
 }
 
 /// Revocation is the trust set's policy, so its line decided.
@@ -491,7 +505,12 @@ fn in_set(refusal: Refusal, line: u32) -> Refusal {
     }
 }
 
-fn blank(presented: &Presented<'_>, direction: Direction, generation: &Generation) -> Decision {
+fn blank(
+    presented: &Presented<'_>,
+    chain: &Parsed<'_>,
+    direction: Direction,
+    generation: &Generation,
+) -> Decision {
     let peer = presented.expected;
     let entry = peer.map(|p| generation.topology().peer(p));
     Decision {
@@ -505,12 +524,13 @@ fn blank(presented: &Presented<'_>, direction: Direction, generation: &Generatio
         names: Vec::new(),
         matched: None,
         subjects: Vec::new(),
-        fingerprints: presented
-            .chain
-            .iter()
-            .take(super::chain::MAX_CERTIFICATES)
-            .map(fingerprint)
-            .collect(),
+        fingerprints: match chain {
+            Ok(chain) => chain.certificates().map(|c| hex(c.digest())).collect(),
+            Err(_) => {
+                let few = presented.chain.iter().take(super::chain::MAX_CERTIFICATES);
+                few.map(fingerprint).collect()
+            }
+        },
         anchor: None,
         crl: None,
         purpose: None,
@@ -541,14 +561,14 @@ fn seal(decision: &mut Decision, presented: &Presented<'_>) {
         presented.expected.map(PeerRef::index),
         decision.reason.code(),
     );
-    let mut id = hex(digest(&SHA256, text.as_bytes()).as_ref());
+    let mut id = hex(&sha256(text.as_bytes()));
     id.truncate(16);
     decision.id = id;
 }
 
 /// A certificate's SHA-256 in lower-case hex.
 pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
-    hex(digest(&SHA256, certificate.as_ref()).as_ref())
+    hex(&sha256(certificate.as_ref()))
 }
 
 fn hex(octets: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! The explanation of a decision: every step that [`super::decide`] took, and the smallest change that would turn it.
+use super::chain::Chain;
 use super::client_rule::{conclude_inbound, not_ours};
-use super::decision::conclude;
+use super::decision::{Parsed, conclude};
 use super::trace::{ExplainedStep, Outcome, Trace};
 use super::{Decision, Generation, Presented, supposition};
 use crate::topology::{ClientCertificates, Direction, Listener, show_moment};
@@ -62,7 +63,7 @@ pub struct SmallestChange {
 
 /// Decides as [`super::decide`] does, and explains how. `presented.expected` must be a peer of `generation`.
 ///
-/// Costs several decisions: not for the message path, nor for every handshake.
+/// Asks for several decisions, which share the budget of one: not for the message path, nor for every handshake.
 pub fn explain(
     presented: &Presented<'_>,
     direction: Direction,
@@ -70,11 +71,12 @@ pub fn explain(
     at: UnixTime,
 ) -> Explanation {
     let trace = Trace::on();
-    let decision = match conclude(presented, direction, generation, at, &trace) {
+    let chain = Chain::parse(presented.chain);
+    let decision = match conclude(presented, &chain, direction, generation, at, &trace) {
         Ok(peer) => Arc::clone(peer.decision()),
         Err(decision) => decision,
     };
-    told(presented, None, &decision, trace, generation, at)
+    told(presented, &chain, None, &decision, trace, generation, at)
 }
 
 /// As [`explain`], for a chain that is presented to a listener: what [`super::decide_inbound`] would do.
@@ -85,27 +87,37 @@ pub fn explain_inbound(
     at: UnixTime,
 ) -> Explanation {
     let trace = Trace::on();
-    let decision = match conclude_inbound(chain, listener, generation, at, &trace) {
+    let presented = Presented::inbound(chain);
+    let parsed = Chain::parse(chain);
+    let decision = match conclude_inbound(&presented, &parsed, listener, generation, at, &trace) {
         Ok(admitted) => Arc::clone(admitted.decision()),
         Err(decision) => decision,
     };
-    let presented = Presented::inbound(chain);
-    told(&presented, Some(listener), &decision, trace, generation, at)
+    told(
+        &presented,
+        &parsed,
+        Some(listener),
+        &decision,
+        trace,
+        generation,
+        at,
+    )
 }
 
 fn told(
     presented: &Presented<'_>,
+    chain: &Parsed<'_>,
     listener: Option<&Listener>,
     decision: &Decision,
     trace: Trace,
     generation: &Generation,
     at: UnixTime,
 ) -> Explanation {
-    let mut change = supposition::smallest_change(presented, decision, generation, at);
+    let mut change = supposition::smallest_change(presented, chain, decision, generation, at);
     if let (Some(change), Some(listener)) = (&mut change, listener)
         && listener.accept.clients()
         && listener.client_certificates == ClientCertificates::Refuse
-        && not_ours(presented.chain, generation).is_ok()
+        && not_ours(chain, generation).is_ok()
     {
         change.or = Some(format!(
             "if it is a client's: client_certificates = \"ignore\" at listener {} (line {})",

@@ -1,9 +1,9 @@
 //! Where the CRLs of a trust set can be fetched: the distribution points of its own hierarchy, and of nobody else's.
 use super::chain::Chain;
 use super::distribution::http_uris;
-use super::path::search;
 use super::revocation::{in_scope, is_signed_with};
-use super::{Generation, SeenChain, Verdict};
+use super::search::search;
+use super::{Generation, SeenChain, Verdict, validity};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, RevocationScope, TrustRef, sha256};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
@@ -139,9 +139,9 @@ impl Generation {
         if chain.all().all(|c| http_uris(c).is_empty()) || points.is_known(&chain, der) {
             return;
         }
-        let anchors = self.anchors(set);
-        let found = search(&chain, anchors, at, |path| {
-            let pairs = in_scope(path, RevocationScope::Chain, anchors);
+        let found = search(&chain, self.anchors(set), |path| {
+            validity::check(path, at)?;
+            let pairs = in_scope(path, RevocationScope::Chain);
             let pairs = pairs.iter().map(|(certificate, issuer)| {
                 (http_uris(certificate), issuer.key.as_ref().to_vec())
             });

@@ -1,7 +1,9 @@
 //! What will break, and when: everything that a generation rests on and that ends by itself, in the order of time, and
 //! what peers showed last that ends, or that only a relaxed policy lets in.
-use super::decision::strict_purpose_refuses;
-use super::{Generation, Presented, Shown, decide};
+use super::chain::Chain;
+use super::decision::{conclude, strict_purpose_refuses};
+use super::trace::Trace;
+use super::{Generation, Presented, Shown};
 use crate::topology::{CertificateFacts, Revocation, TrustSet, Window, show_moment};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Serialize;
@@ -74,7 +76,9 @@ impl Generation {
                 continue;
             }
             let presented = Presented::again(&shown.chain, Some(shown.peer), direction, self);
-            let accepted = match decide(&presented, direction, self, now) {
+            let chain = Chain::parse(presented.chain);
+            let outcome = conclude(&presented, &chain, direction, self, now, &Trace::off());
+            let accepted = match outcome {
                 Ok(accepted) => accepted,
                 Err(refusal) => {
                     refused.insert(Lapsed {
@@ -99,7 +103,7 @@ impl Generation {
                 ),
                 line: peer.line,
             }));
-            if strict_purpose_refuses(&presented, direction, self, now) {
+            if strict_purpose_refuses(&presented, &chain, direction, self, now) {
                 relaxed.insert(peer.fqdn.to_string());
             }
         }

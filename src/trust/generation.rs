@@ -7,15 +7,17 @@ pub(super) use crls::KnownCrls;
 pub use refresh::{Read, Refreshed};
 
 use super::admission::{Admitted, RefusedCrl, Shelf, Unfit};
-use super::anchors::{Anchors, prepare};
+use super::anchors::{Anchors, note_revoked, prepare};
 use super::issuers::{Issuers, Keys};
 use super::known::Known;
 use super::ledger::Ledger;
 use super::own_staple::{self, weigh};
 use super::set_notes::{note_of, told, worth};
 use super::{Presented, Reason, decide};
+use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Direction, Expectation, Fault, Peer, Topology, TrustRef, did_you_mean};
 use rustls_pki_types::UnixTime;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -25,7 +27,8 @@ pub struct Generation {
     topology: Topology,
     /// In the order of [`Topology::trusts`].
     sets: Vec<Arc<Prepared>>,
-    by_name: Vec<TrustRef>,
+    /// The sets that hold a CA of a name, in the order of the sets' own names.
+    by_authority: Arc<HashMap<NameKey, Vec<TrustRef>>>,
     ledger: Arc<Ledger>,
     /// When the ledger's CRLs end, in order, Unix seconds.
     crl_ends: Arc<Vec<u64>>,
@@ -139,6 +142,7 @@ impl Generation {
         }
         for set in topology.trusts() {
             notes.extend(worth(set, &topology, at));
+            note_revoked(set, &topology, &mut notes);
         }
         for position in 0..topology.identities.len() {
             let Some(identity) = topology.identities.get(position) else {
@@ -170,11 +174,21 @@ impl Generation {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let mut by_authority: HashMap<NameKey, Vec<TrustRef>> = HashMap::new();
+        for set in by_name {
+            let prepared = sets.get(set.index());
+            for name in prepared.iter().flat_map(|set| set.anchors.names()) {
+                let sets = by_authority.entry(name.clone()).or_default();
+                if sets.last() != Some(&set) {
+                    sets.push(set);
+                }
+            }
+        }
         Ok(Self {
             number,
             topology,
             sets,
-            by_name,
+            by_authority: Arc::new(by_authority),
             crl_ends: Arc::new(crls::ends(&ledger)),
             ledger: Arc::new(ledger),
             keys: Arc::new(keys),
@@ -206,7 +220,7 @@ impl Generation {
             number: self.number,
             topology: self.topology.supposing(peers),
             sets: self.sets.clone(),
-            by_name: self.by_name.clone(),
+            by_authority: Arc::clone(&self.by_authority),
             ledger: Arc::clone(&self.ledger),
             crl_ends: Arc::clone(&self.crl_ends),
             keys: Arc::clone(&self.keys),
@@ -256,9 +270,19 @@ impl Generation {
         &self.set(set).anchors
     }
 
-    /// All sets in the order of their names.
-    pub(super) fn trust_refs_by_name(&self) -> impl Iterator<Item = TrustRef> {
-        self.by_name.iter().copied()
+    /// The sets that hold an anchor or another CA of one of these names, in the order of their own names.
+    pub(super) fn sets_that_name<'n>(
+        &self,
+        names: impl Iterator<Item = &'n NameKey>,
+    ) -> Vec<TrustRef> {
+        let mut sets: Vec<TrustRef> = names
+            .filter_map(|name| self.by_authority.get(name))
+            .flatten()
+            .copied()
+            .collect();
+        sets.sort_by_key(|set| &self.topology.trust(*set).name);
+        sets.dedup();
+        sets
     }
 
     /// The fault that tells how an expectation is not met.

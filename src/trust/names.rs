@@ -2,13 +2,13 @@
 use super::{MatchedKind, Reason, Refusal};
 use crate::topology::{DnsName, NamePolicy, Peer, PeerRef, Standing, Topology};
 use rustls_pki_types::UnixTime;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-/// Entries of subjectAltName; a shared public certificate has a hundred names at most.
-pub(super) const MAX_NAMES: usize = 100;
+/// Entries of subjectAltName: public CAs sell up to 250, and some platforms put a thousand tenants into one.
+pub(super) const MAX_NAMES: usize = 2_000;
 
 /// Names that a decision keeps for logs.
 const MAX_SHOWN: usize = 16;
@@ -19,6 +19,8 @@ const MOST_ALSO: usize = 32;
 /// The names of a leaf that count as SIP identities, each in the form that is compared.
 pub(super) struct PresentedNames {
     identities: Vec<Identity>,
+    /// Where each name stands, so that many names and many peers are not held against each other one by one.
+    places: HashMap<String, Vec<usize>>,
 }
 
 struct Identity {
@@ -78,7 +80,22 @@ impl PresentedNames {
         if identities.is_empty() {
             return Err(Reason::NoUsableName.into());
         }
-        Ok(Self { identities })
+        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, identity) in identities.iter().enumerate() {
+            places.entry(identity.name.clone()).or_default().push(place);
+        }
+        Ok(Self { identities, places })
+    }
+
+    /// The places of the identities that may name `fqdn`, in their order.
+    fn near(&self, fqdn: &str) -> Vec<usize> {
+        let at = |name: &str| self.places.get(name).map_or(&[][..], Vec::as_slice);
+        let parent = fqdn
+            .split_once('.')
+            .map_or(&[][..], |(_, parent)| at(parent));
+        let mut near = [at(fqdn), parent].concat();
+        near.sort_unstable();
+        near
     }
 
     /// Each name with the field that it stands in, bounded.
@@ -228,8 +245,10 @@ impl PresentedNames {
     /// The position of the first name that speaks for the peer, or why one that names it may not.
     pub(super) fn speak_for(&self, peer: &Peer) -> Result<usize, Option<Reason>> {
         let mut held_back = None;
-        for (position, identity) in self.identities.iter().enumerate() {
-            if identity.names(peer.fqdn.as_str()) {
+        let fqdn = peer.fqdn.as_str();
+        let near = self.near(fqdn).into_iter();
+        for (position, identity) in near.filter_map(|at| Some((at, self.identities.get(at)?))) {
+            if identity.names(fqdn) {
                 match identity.allowed_by(peer) {
                     Ok(()) => return Ok(position),
                     Err(reason) => held_back = Some(reason),
@@ -239,13 +258,13 @@ impl PresentedNames {
         Err(held_back)
     }
 
-    /// The kind of the first name that speaks for the peer, or why it may not.
-    pub(super) fn kind_for(&self, peer: &Peer) -> Result<MatchedKind, Refusal> {
+    /// The first name that speaks for the peer, or why it may not.
+    pub(super) fn name_for(&self, peer: &Peer) -> Result<String, Refusal> {
         let position = self
             .speak_for(peer)
             .map_err(|reason| Refusal::from(reason.unwrap_or(Reason::NameMismatch)))?;
         let identity = self.identities.get(position).ok_or(Reason::NoUsableName)?;
-        Ok(identity.kind)
+        Ok(identity.shown())
     }
 
     fn matched(&self, peer: PeerRef, position: usize) -> Result<Match, Refusal> {

@@ -1,5 +1,4 @@
 //! The words of an explanation: what each step of the decision looked at, for `explain`.
-use super::anchors::Anchors;
 use super::chain::{Chain, subject_text};
 use super::distribution::covers;
 use super::ledger::Ledger;
@@ -9,6 +8,7 @@ use super::trace::{Outcome, Trace};
 use super::validity::window;
 use super::{Reason, Refusal};
 use crate::topology::distinguished_name::NameKey;
+use crate::topology::distinguished_name::same_name;
 use crate::topology::{
     Direction, Peer, PeerRef, PurposePolicy, Revocation, RevocationScope, Topology, TrustSet,
     Window, show_duration, show_moment,
@@ -183,13 +183,9 @@ pub(super) fn set(trust: &TrustSet) -> String {
 }
 
 /// `leaf <- issuer <- anchor`.
-pub(super) fn path(path: &Path<'_>, anchors: &Anchors) -> String {
-    let mut names: Vec<String> = path
-        .certificates()
-        .map(|c| named(&subject_text(c.subject())))
-        .collect();
-    let anchor = anchors.subject_of(path.anchor()).unwrap_or_default();
-    names.push(format!("anchor {}", named(anchor)));
+pub(super) fn path(path: &Path<'_>) -> String {
+    let mut names: Vec<String> = path.parts().map(|part| named(&part.text())).collect();
+    names.push(format!("anchor {}", named(path.anchor().text())));
     names.join(" <- ")
 }
 
@@ -207,7 +203,7 @@ pub(super) fn issuers(trace: &Trace, chain: &Chain<'_>, refusal: &Refusal) {
     if let Reason::UnknownIssuer | Reason::SelfSigned | Reason::BadSignature = refusal.reason {
         trace.note("issuer", Outcome::Failed, || {
             let end = end_of(chain);
-            if end.subject().as_raw() == end.issuer().as_raw() {
+            if same_name(end.subject().as_raw(), end.issuer().as_raw()) {
                 return format!(
                     "the chain ends in the self-signed {}, which is no anchor here",
                     named(&subject_text(end.subject()))
@@ -224,42 +220,19 @@ pub(super) fn issuers(trace: &Trace, chain: &Chain<'_>, refusal: &Refusal) {
 
 /// The certificate at which following the issuers' names through what was presented ends.
 pub(super) fn end_of<'c, 'a>(chain: &'c Chain<'a>) -> &'c X509Certificate<'a> {
-    let mut end = chain.leaf();
+    let mut end = chain.leaf_certificate();
     // Each step leads to another certificate; a circle of cross-certificates ends with their number.
     for _ in chain.above() {
-        let issuer = chain.above().iter().find(|c| {
-            c.subject().as_raw() == end.issuer().as_raw() && end.subject() != end.issuer()
-        });
+        let mut above = chain.above().iter();
+        let issuer = above.find(|c| c.subject() == end.issuer() && !end.is_self_issued());
         let Some(issuer) = issuer else { break };
         end = issuer;
     }
-    end
+    end.read()
 }
 
 pub(super) fn keys(path: &Path<'_>) -> String {
-    let keys: Vec<String> = path
-        .certificates()
-        .map(|certificate| {
-            let Ok(key) = certificate.public_key().parsed() else {
-                return "unknown".to_owned();
-            };
-            match key {
-                x509_parser::public_key::PublicKey::RSA(rsa) => {
-                    let octets = rsa.modulus.iter().skip_while(|o| **o == 0).count();
-                    format!("RSA {}", octets * 8)
-                }
-                x509_parser::public_key::PublicKey::EC(point) => {
-                    format!("EC {}", point.key_size())
-                }
-                x509_parser::public_key::PublicKey::DSA(_)
-                | x509_parser::public_key::PublicKey::GostR3410(_)
-                | x509_parser::public_key::PublicKey::GostR3410_2012(_)
-                | x509_parser::public_key::PublicKey::Unknown(_) => {
-                    certificate.public_key().algorithm.algorithm.to_id_string()
-                }
-            }
-        })
-        .collect();
+    let keys: Vec<String> = path.parts().map(|part| part.key().words()).collect();
     format!("keys, leaf first: {}", keys.join(", "))
 }
 
@@ -381,6 +354,6 @@ pub(super) fn purpose(path: &Path<'_>, direction: Direction, peer: &Peer) -> Str
             "connecting to us, strict: sipDomain, clientAuth, any or no extended key usage"
         }
     };
-    let has: Vec<String> = path.certificates().map(super::purpose::of).collect();
-    format!("{policy}; the path has, leaf first: {}", has.join(" | "))
+    let has = super::purpose::words_of(path);
+    format!("{policy}; the path has, leaf first: {has}")
 }

@@ -2,7 +2,6 @@
 use super::path::Path;
 use super::{Reason, Refusal};
 use crate::topology::{Peer, Pin};
-use aws_lc_rs::digest::{SHA256, digest};
 
 /// Refuses unless the leaf, an intermediate or the anchor has a pinned key; no pins, no demand.
 pub(super) fn check(path: &Path<'_>, peer: &Peer) -> Result<(), Refusal> {
@@ -18,18 +17,6 @@ pub(super) fn check(path: &Path<'_>, peer: &Peer) -> Result<(), Refusal> {
 
 /// The pins of a path's keys, leaf first, the anchor's last.
 pub(super) fn keys(path: &Path<'_>) -> impl Iterator<Item = Pin> {
-    let anchor = webpki::spki_for_anchor(path.anchor());
-    path.certificates()
-        .map(|certificate| pin(certificate.public_key().raw))
-        .chain(std::iter::once_with(move || pin(anchor.as_ref())))
-}
-
-/// The pin of a SubjectPublicKeyInfo.
-pub(super) fn pin(key: &[u8]) -> Pin {
-    let mut pin = [0; 32];
-    let hash = digest(&SHA256, key);
-    for (to, from) in pin.iter_mut().zip(hash.as_ref()) {
-        *to = *from;
-    }
-    Pin(pin)
+    let keys = path.parts().map(|part| *part.key().digest());
+    keys.chain([*path.anchor().key().digest()]).map(Pin)
 }

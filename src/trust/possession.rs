@@ -1,24 +1,13 @@
 //! The handshake signature of who shows a certificate that is passed over: checked where it can be, and nothing rests on it
 //! (RFC 8446 §4.4.3, RFC 5246 §7.4.8).
-use super::chain::has_weak_key;
+use super::key::Key;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use webpki::RawPublicKeyEntity;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::oid_registry::asn1_rs::{Oid, oid};
 use x509_parser::prelude::FromDer as _;
-
-/// Curves whose signatures are checked.
-const CURVES: [Oid<'static>; 3] = [
-    oid!(1.2.840.10045.3.1.7),
-    oid!(1.3.132.0.34),
-    oid!(1.3.132.0.35),
-];
-const EC: Oid<'static> = oid!(1.2.840.10045.2.1);
-const RSA: Oid<'static> = oid!(1.2.840.113549.1.1.1);
-const ED25519: Oid<'static> = oid!(1.3.101.112);
 
 /// Which handshake the signature is part of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,7 +40,8 @@ pub(super) fn check(
     let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {
         return Err(CertificateError::BadEncoding.into());
     };
-    if !is_used(&leaf) {
+    // A kind of key that is used nowhere here.
+    if !Key::of(leaf.public_key().raw).is_some_and(|key| key.serves_handshakes()) {
         return Ok(HandshakeSignatureValid::assertion());
     }
     let key = SubjectPublicKeyInfoDer::from(leaf.public_key().raw);
@@ -74,16 +64,4 @@ pub(super) fn check(
                 .ok_or(wrong)
         }
     }
-}
-
-/// Whether the key is of a kind that is used here at all.
-fn is_used(leaf: &X509Certificate<'_>) -> bool {
-    let algorithm = &leaf.public_key().algorithm;
-    if algorithm.algorithm == EC {
-        let curve = algorithm.parameters.as_ref();
-        return curve
-            .and_then(|curve| curve.as_oid().ok())
-            .is_some_and(|curve| CURVES.contains(&curve));
-    }
-    algorithm.algorithm == ED25519 || algorithm.algorithm == RSA && !has_weak_key(leaf)
 }

@@ -10,110 +10,133 @@ use x509_parser::oid_registry::asn1_rs::{Oid, oid};
 /// id-kp-sipDomain (RFC 5924 §4).
 const SIP_DOMAIN: Oid<'static> = oid!(1.3.6.1.5.5.7.3.20);
 
-/// A purpose that can satisfy.
+/// A purpose that a whole path can serve.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    Absent,
     SipDomain,
     Server,
     Client,
-    Any,
 }
 
 impl Purpose {
     fn name(self) -> &'static str {
         match self {
-            Self::Absent => "none",
             Self::SipDomain => "sipDomain",
             Self::Server => "serverAuth",
             Self::Client => "clientAuth",
-            Self::Any => "any",
         }
     }
 }
 
-/// The table: what satisfies in a direction under a policy, the most telling first.
+/// What an extended key usage extension permits, of what matters here.
+#[derive(Clone, Debug)]
+pub(super) struct Purposes {
+    sip_domain: bool,
+    server: bool,
+    client: bool,
+    any: bool,
+    listed: String,
+}
+
+impl Purposes {
+    pub(super) fn of(usages: &ExtendedKeyUsage<'_>) -> Self {
+        Self {
+            sip_domain: usages.other.contains(&SIP_DOMAIN),
+            server: usages.server_auth,
+            client: usages.client_auth,
+            any: usages.any,
+            listed: listed(usages),
+        }
+    }
+
+    fn has(&self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::SipDomain => self.sip_domain,
+            Purpose::Server => self.server,
+            Purpose::Client => self.client,
+        }
+    }
+
+    /// As text, for show.
+    pub(super) fn listed(&self) -> &str {
+        &self.listed
+    }
+}
+
+/// The table: what satisfies in a direction under a policy, the most telling first. anyExtendedKeyUsage and a missing
+/// extension stand for all of them.
 ///
 /// **Deviation:** RFC 5924 §5 wants sipDomain or any where the extension is present; no public CA issues it.
 /// Inbound, serverAuth is enough for a listed server, because public CAs no longer issue clientAuth; outbound,
-/// clientAuth alone never is, or a client's certificate could act as a server. For intermediates the same
-/// set holds, as in other validators.
+/// clientAuth alone never is, or a client's certificate could act as a server.
 fn satisfying(direction: Direction, policy: PurposePolicy) -> &'static [Purpose] {
-    use Purpose::{Absent, Any, Client, Server, SipDomain};
+    use Purpose::{Client, Server, SipDomain};
     match (direction, policy) {
         (Direction::Outbound, PurposePolicy::ServerOrClient | PurposePolicy::Strict) => {
-            &[SipDomain, Server, Any, Absent]
+            &[SipDomain, Server]
         }
-        (Direction::Inbound, PurposePolicy::ServerOrClient) => {
-            &[SipDomain, Client, Server, Any, Absent]
-        }
-        (Direction::Inbound, PurposePolicy::Strict) => &[SipDomain, Client, Any, Absent],
+        (Direction::Inbound, PurposePolicy::ServerOrClient) => &[SipDomain, Client, Server],
+        (Direction::Inbound, PurposePolicy::Strict) => &[SipDomain, Client],
     }
 }
 
-/// Refuses unless leaf and intermediates have a purpose that satisfies; returns the leaf's.
+/// Refuses unless one purpose that satisfies is served by the whole path, from the leaf to the anchor: a CA that may
+/// issue for servers only cannot make a client (RFC 5280 §4.2.1.12). Returns what the leaf says of it.
 pub(super) fn check(
     path: &Path<'_>,
     direction: Direction,
     policy: PurposePolicy,
 ) -> Result<&'static str, Refusal> {
     let accepted = satisfying(direction, policy);
-    let leaf = satisfied_by(path.leaf(), accepted)?;
-    for issuer in path.intermediates() {
-        satisfied_by(issuer, accepted)?;
-    }
+    let serves = |usages: Option<&Purposes>, purpose| {
+        usages.is_none_or(|usages| usages.any || usages.has(purpose))
+    };
+    let found = accepted
+        .iter()
+        .find(|purpose| path.purposes().all(|usages| serves(usages, **purpose)));
+    let Some(purpose) = found else {
+        return Err(unsuitable(path, accepted, serves));
+    };
     // RFC 8446 §4.4.2.2 for the leaf, RFC 5280 §6.1.4 (n) for the issuers.
     key_usage(path.leaf(), "digitalSignature", |u| u.digital_signature())?;
-    for issuer in path.intermediates() {
-        key_usage(issuer, "keyCertSign", |u| u.key_cert_sign())?;
+    if let Some(what) = path.mute_issuer() {
+        return Err(Refusal::because(
+            Reason::KeyUsageUnsuitable,
+            format!("{what} lacks keyCertSign"),
+        ));
     }
-    Ok(leaf)
+    Ok(match path.purposes().next().flatten() {
+        None => "none",
+        Some(usages) if usages.has(*purpose) => purpose.name(),
+        Some(_) => "any",
+    })
 }
 
-fn satisfied_by(
-    certificate: &X509Certificate<'_>,
-    accepted: &'static [Purpose],
-) -> Result<&'static str, Refusal> {
-    let extension = certificate
-        .extended_key_usage()
-        .map_err(|error| unreadable(certificate, &error.to_string()))?
-        .map(|extension| extension.value);
-    accepted
-        .iter()
-        .find(|purpose| has(extension, **purpose))
-        .map(|purpose| purpose.name())
-        .ok_or_else(|| {
-            Refusal::because(
-                Reason::EkuUnsuitable,
-                format!(
-                    "{} has {}",
-                    subject_text(certificate.subject()),
-                    extension.map_or_else(String::new, listed)
-                ),
-            )
-        })
-}
-
-fn has(extension: Option<&ExtendedKeyUsage<'_>>, purpose: Purpose) -> bool {
-    let Some(usages) = extension else {
-        return purpose == Purpose::Absent;
+/// Which certificate serves no purpose that satisfies, or that no purpose is common to all.
+fn unsuitable(
+    path: &Path<'_>,
+    accepted: &[Purpose],
+    serves: impl Fn(Option<&Purposes>, Purpose) -> bool,
+) -> Refusal {
+    let all: Vec<&str> = path.purposes().map(words).collect();
+    let alone = path.purposes().position(|usages| {
+        let mut accepted = accepted.iter();
+        !accepted.any(|purpose| serves(usages, *purpose))
+    });
+    let what = match alone.and_then(|at| path.subject_at(at).zip(all.get(at))) {
+        Some((subject, usages)) => format!("{subject} has {usages}"),
+        None => format!("no purpose is common to the path: {}", all.join(" | ")),
     };
-    match purpose {
-        Purpose::Absent => false,
-        Purpose::SipDomain => usages.other.contains(&SIP_DOMAIN),
-        Purpose::Server => usages.server_auth,
-        Purpose::Client => usages.client_auth,
-        Purpose::Any => usages.any,
-    }
+    Refusal::because(Reason::EkuUnsuitable, what)
 }
 
-/// The extended key usages of a certificate, for show.
-pub(super) fn of(certificate: &X509Certificate<'_>) -> String {
-    match certificate.extended_key_usage() {
-        Ok(Some(extension)) => listed(extension.value),
-        Ok(None) => "none".to_owned(),
-        Err(_) => "unreadable".to_owned(),
-    }
+/// The extended key usages of each certificate of a path, leaf first, for show.
+pub(super) fn words_of(path: &Path<'_>) -> String {
+    path.purposes().map(words).collect::<Vec<_>>().join(" | ")
+}
+
+fn words(usages: Option<&Purposes>) -> &str {
+    usages.map_or("none", Purposes::listed)
 }
 
 fn listed(usages: &ExtendedKeyUsage<'_>) -> String {
@@ -131,6 +154,9 @@ fn listed(usages: &ExtendedKeyUsage<'_>) -> String {
     .map(|(_, name)| name.to_owned())
     .collect();
     names.extend(usages.other.iter().take(4).map(Oid::to_id_string));
+    if names.is_empty() {
+        return "an empty list".to_owned();
+    }
     names.join(", ")
 }
 

@@ -178,14 +178,24 @@ reasons! {
         "openssl verify -x509_strict -CAfile ANCHORS -untrusted CHAIN CHAIN; the detail names the rule";
     PathTooComplex, "path_too_complex", Path, BadEncoding, "RFC 5280 §6.1",
         "certificate not acceptable",
-        "too many combinations of certificates would have to be tried",
+        "the certificates ask for more signatures, paths and name comparisons than one judgement does",
         "let the other side send its leaf and the intermediates above it only",
         "openssl s_client -showcerts -connect HOST:PORT counts what is sent; cross-certificates multiply the paths";
+    CertificateVersion, "certificate_version", Path, BadEncoding, "RFC 5280 §4.1.2.1",
+        "certificate not acceptable",
+        "a certificate on the path is X.509 v1 or v2, which have no room for names, purposes and the rank of a CA",
+        "have the certificate issued as X.509 v3; openssl x509 -req writes v1 where it is given no extensions",
+        "openssl x509 -in CERTIFICATE -noout -text: Version of each certificate";
     AuthorityMisuse, "authority_misuse", Path, BadEncoding, "RFC 5280 §4.2.1.9",
         "certificate not acceptable",
-        "a CA's certificate is used as a leaf, a leaf's as a CA, or a path is longer than its CA permits",
-        "have the certificate issued as an end entity by a CA that may issue it",
-        "openssl x509 -in CERTIFICATE -noout -ext basicConstraints,keyUsage of each certificate of the chain";
+        "a CA's certificate is used as a leaf (a self-signed one of openssl req -x509 says CA:TRUE), or a leaf's as a CA",
+        "have a CA issue it as an end entity; a self-signed one: make it with -addext basicConstraints=critical,CA:FALSE and name it in the anchors of the peer's trust",
+        "openssl x509 -in CERTIFICATE -noout -subject -issuer -ext basicConstraints,keyUsage of each certificate of the chain";
+    PathLength, "path_length", Path, BadEncoding, "RFC 5280 §4.2.1.9",
+        "certificate not acceptable",
+        "more CAs stand below a CA of the path than its pathLenConstraint permits",
+        "have the certificate issued by a CA that is near enough to the root, or the CA's certificate issued anew",
+        "openssl x509 -in CA -noout -ext basicConstraints of each CA: pathlen is the number of CAs that may follow";
     UnknownCriticalExtension, "unknown_critical_extension", Path, UnhandledCriticalExtension, "RFC 5280 §4.2",
         "certificate not acceptable",
         "a certificate holds a critical extension that is not understood",
@@ -201,6 +211,11 @@ reasons! {
         "a certificate holds an RSA key of less than 2048 bits",
         "have the certificate issued for a P-256 key or an RSA key of 2048 bits or more",
         "openssl x509 -in CERTIFICATE -noout -text: Public-Key of each certificate";
+    KeyUnusable, "key_unusable", Path, BadEncoding, "RFC 8446 §4.2.3",
+        "certificate not acceptable",
+        "the certificate's key is of a kind that no signature scheme of the TLS handshake can use here",
+        "have the certificate issued for a P-256, P-384, P-521, Ed25519 or rsaEncryption key of 2048 to 8192 bits",
+        "openssl x509 -in CERTIFICATE -noout -text: Public Key Algorithm and Public-Key";
     BadSignature, "bad_signature", Path, UnknownIssuer, "RFC 5280 §6.1.3",
         "certificate not acceptable",
         "a certificate names an issuer whose key did not sign it",
@@ -291,10 +306,10 @@ reasons! {
         "keyUsage lacks digitalSignature on the leaf or keyCertSign on a CA",
         "have the certificate issued with digitalSignature (a CA's with keyCertSign)",
         "openssl x509 -in CERTIFICATE -noout -ext keyUsage";
-    EkuUnsuitable, "eku_unsuitable", Purpose, InvalidPurpose, "RFC 5924 §5",
+    EkuUnsuitable, "eku_unsuitable", Purpose, InvalidPurpose, "RFC 5280 §4.2.1.12",
         "certificate not made for this",
-        "the extended key usages of the leaf or of an intermediate do not permit this use",
-        "have the certificate issued with serverAuth (and clientAuth for strict peers)",
+        "no purpose that permits this use is among the extended key usages of the leaf and of every CA of its path",
+        "have the certificate issued with serverAuth (and clientAuth for strict peers) by a CA that may issue for it",
         "openssl x509 -in CERTIFICATE -noout -ext extendedKeyUsage of leaf and issuers; `purpose` of the [[peer]]";
     PinMismatch, "pin_mismatch", Pin, ApplicationVerificationFailure, "RFC 7469 §2.6",
         "not authorised",

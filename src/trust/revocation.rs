@@ -1,6 +1,5 @@
 //! Whether CRLs clear a path (RFC 5280 §6.3), under the policy of the trust set that vouches.
 use super::admission::Unfit;
-use super::anchors::Anchors;
 use super::chain::subject_text;
 use super::generation::KnownCrls;
 use super::ledger::{Ledger, SeriesId, is_outdated};
@@ -24,7 +23,6 @@ pub(super) type Cleared = Option<(String, u64)>;
 pub(super) fn check(
     path: &Path<'_>,
     set: &TrustSet,
-    anchors: &Anchors,
     known: &KnownCrls<'_>,
     staple: Option<&[u8]>,
     at: UnixTime,
@@ -36,7 +34,7 @@ pub(super) fn check(
     };
     let mut refusal: Option<Refusal> = None;
     let mut cleared = None;
-    for (place, (certificate, issuer)) in in_scope(path, set.scope, anchors).iter().enumerate() {
+    for (place, (certificate, issuer)) in in_scope(path, set.scope).iter().enumerate() {
         let kin = kin(path, known, certificate);
         match clear(certificate, issuer, &kin, known, at, grace) {
             Ok(crl) if place == 0 => {
@@ -80,7 +78,6 @@ pub(super) struct Issuer<'p> {
 pub(super) fn in_scope<'p>(
     path: &Path<'p>,
     scope: RevocationScope,
-    anchors: &Anchors,
 ) -> Vec<(&'p X509Certificate<'p>, Issuer<'p>)> {
     let issuers = path
         .intermediates()
@@ -89,8 +86,8 @@ pub(super) fn in_scope<'p>(
             signs_crls: signs_crls(issuer),
         })
         .chain([Issuer {
-            key: webpki::spki_for_anchor(path.anchor()),
-            signs_crls: anchors.signs_crls(path.anchor()),
+            key: SubjectPublicKeyInfoDer::from(path.anchor().key().info()),
+            signs_crls: path.anchor().signs_crls(),
         }]);
     let pairs = path.certificates().zip(issuers);
     match scope {

@@ -1,13 +1,16 @@
 //! The smallest change that would turn a refusal: edits of the topology are supposed, and judged by the same decision.
-use super::chain::{Chain, subject_text};
+use super::chain::subject_text;
+use super::decision::{Parsed, conclude};
 use super::explain::SmallestChange;
-use super::{Decision, Generation, Presented, Reason, Verdict, decide, narrate, path, pins};
+use super::trace::Trace;
+use super::{Decision, Generation, Presented, Reason, Verdict, narrate, path};
 use crate::topology::{
     DnsName, IdentityRef, NamePolicy, Peer, PeerKind, Pin, PurposePolicy, TrustRef, Window,
     show_moment,
 };
 use rustls_pki_types::UnixTime;
 use std::sync::Arc;
+use x509_parser::certificate::X509Certificate;
 
 /// Edits that are tried one after the other; a refusal that needs more is no slip in the file.
 const MAX_EDITS: usize = 4;
@@ -21,6 +24,7 @@ struct Edit {
 /// What would turn a refusal; `None` for an accepted chain.
 pub(super) fn smallest_change(
     presented: &Presented<'_>,
+    chain: &Parsed<'_>,
     decision: &Decision,
     generation: &Generation,
     at: UnixTime,
@@ -32,11 +36,11 @@ pub(super) fn smallest_change(
     let mut supposed = generation.supposing(generation.topology().peers().to_vec());
     let mut now = decision.clone();
     while edits.len() < MAX_EDITS {
-        let Some(edit) = edit_for(&now, presented, &supposed, at) else {
+        let Some(edit) = edit_for(&now, chain, &supposed, at) else {
             break;
         };
         let with_it = generation.supposing(edit.peers);
-        let next = judge_again(presented, decision, &with_it, at);
+        let next = judge_again(presented, chain, decision, &with_it, at);
         if next.reason == now.reason && next.detail == now.detail {
             break;
         }
@@ -47,8 +51,7 @@ pub(super) fn smallest_change(
             break;
         }
     }
-    let elsewhere =
-        (now.reason != Reason::Accepted).then(|| elsewhere(&now, presented, &supposed, at));
+    let elsewhere = (now.reason != Reason::Accepted).then(|| elsewhere(&now, chain, &supposed, at));
     Some(SmallestChange {
         edits,
         elsewhere,
@@ -62,11 +65,20 @@ type PeerChange = Box<dyn Fn(&mut Peer)>;
 
 fn judge_again(
     presented: &Presented<'_>,
+    chain: &Parsed<'_>,
     first: &Decision,
     generation: &Generation,
     at: UnixTime,
 ) -> Arc<Decision> {
-    match decide(presented, first.direction, generation, at) {
+    let outcome = conclude(
+        presented,
+        chain,
+        first.direction,
+        generation,
+        at,
+        &Trace::off(),
+    );
+    match outcome {
         Ok(peer) => Arc::clone(peer.decision()),
         Err(decision) => decision,
     }
@@ -75,13 +87,13 @@ fn judge_again(
 /// The edit of the topology that answers a reason, if one can.
 fn edit_for(
     decision: &Decision,
-    presented: &Presented<'_>,
+    chain: &Parsed<'_>,
     generation: &Generation,
     at: UnixTime,
 ) -> Option<Edit> {
     let topology = generation.topology();
     if decision.reason == Reason::NotInTopology {
-        return new_peer(decision, presented, generation, at);
+        return new_peer(decision, chain, generation, at);
     }
     // A name that is held back has no peer in the decision yet, but the line of its entry.
     let entry = |peer: &&Peer| match decision.peer_fqdn.as_deref() {
@@ -115,15 +127,15 @@ fn edit_for(
             ),
         ),
         Reason::PinMismatch => {
-            let key = leaf_pin(presented)?;
+            let key = leaf_pin(chain)?;
             (
                 Box::new(move |peer| peer.pins.push(key)),
                 format!("{place}: \"{key}\" among the pins, only if this key is the peer's own"),
             )
         }
         Reason::AnchorNotForPeer => {
-            let chain = Chain::parse(presented.chain).ok()?;
-            let set = path::set_that_would_vouch(&chain, &peer.trust, generation, at)?;
+            let chain = chain.as_ref().ok()?;
+            let set = path::set_that_would_vouch(chain, &peer.trust, generation, at)?;
             let names: Vec<String> = peer
                 .trust
                 .iter()
@@ -147,20 +159,20 @@ fn edit_for(
 }
 
 /// The pin of the presented leaf's key.
-fn leaf_pin(presented: &Presented<'_>) -> Option<Pin> {
-    let chain = Chain::parse(presented.chain).ok()?;
-    Some(pins::pin(chain.leaf().public_key().raw))
+fn leaf_pin(chain: &Parsed<'_>) -> Option<Pin> {
+    let leaf = chain.as_ref().ok()?.leaf_certificate();
+    Some(Pin(*leaf.key().digest()))
 }
 
 /// A new entry for the first whole name that was presented.
 fn new_peer(
     decision: &Decision,
-    presented: &Presented<'_>,
+    chain: &Parsed<'_>,
     generation: &Generation,
     at: UnixTime,
 ) -> Option<Edit> {
     let name = decision.names.iter().find_map(|n| DnsName::parse(n).ok())?;
-    let set = vouching_set(presented, generation, at)?;
+    let set = vouching_set(chain, generation, at)?;
     let topology = generation.topology();
     let mut peers = topology.peers().to_vec();
     // One more must still be an index; a file with that many peers cannot take another.
@@ -179,19 +191,14 @@ fn new_peer(
 }
 
 /// The first configured set, by name, to whose anchors the chain leads.
-fn vouching_set(
-    presented: &Presented<'_>,
-    generation: &Generation,
-    at: UnixTime,
-) -> Option<TrustRef> {
-    let chain = Chain::parse(presented.chain).ok()?;
-    path::set_that_would_vouch(&chain, &[], generation, at)
+fn vouching_set(chain: &Parsed<'_>, generation: &Generation, at: UnixTime) -> Option<TrustRef> {
+    path::set_that_would_vouch(chain.as_ref().ok()?, &[], generation, at)
 }
 
 /// What must be done outside the peer entries.
 fn elsewhere(
     decision: &Decision,
-    presented: &Presented<'_>,
+    chain: &Parsed<'_>,
     generation: &Generation,
     at: UnixTime,
 ) -> String {
@@ -204,8 +211,7 @@ fn elsewhere(
         names.collect::<Vec<_>>().join(" or ")
     });
     let sets = sets.unwrap_or_else(|| "a trust set".to_owned());
-    let chain = Chain::parse(presented.chain).ok();
-    let end = chain.as_ref().map(narrate::end_of);
+    let end = chain.as_ref().ok().map(narrate::end_of);
     let detail = decision.detail.as_deref().unwrap_or("see the steps");
     match (decision.reason, end) {
         (Reason::UnknownIssuer, Some(end)) => format!(
@@ -218,6 +224,9 @@ fn elsewhere(
         (Reason::NotInTopology, Some(end)) => format!(
             "add a [[peer]] for the server, and a [[trust]] with the CA {}, which no trust set holds",
             narrate::named(&subject_text(end.issuer()))
+        ),
+        (Reason::AuthorityMisuse, Some(end)) if is_its_own(chain, end) => format!(
+            "have the certificate issued by a CA of {sets}; or make it anew with basicConstraints CA:FALSE, and add it to its anchors"
         ),
         (Reason::Expired, _) => format!("renew the certificate: {detail}"),
         (Reason::NotYetValid, _) => {
@@ -235,4 +244,10 @@ fn elsewhere(
         (Reason::Revoked, _) => format!("replace the certificate and its key: {detail}"),
         _ => decision.reason.remedy().to_owned(),
     }
+}
+
+/// Whether the chain is one self-issued certificate, `end`.
+fn is_its_own(chain: &Parsed<'_>, end: &X509Certificate<'_>) -> bool {
+    let leaf = chain.as_ref().ok().map(|chain| chain.leaf_certificate());
+    leaf.is_some_and(|leaf| leaf.is_self_issued() && leaf.read().as_raw() == end.as_raw())
 }

@@ -127,6 +127,7 @@ pub(super) fn topology() -> Topology {
         trusts: vec![TrustSet {
             name: "ca".to_owned(),
             anchors: vec![pki().anchor.clone()],
+            partial_chain: false,
             crl_sources: Vec::new(),
             crls: Vec::new(),
             crl_refresh: None,

@@ -28,7 +28,7 @@ fn what_is_too_much_is_refused_before_it_is_worked_through() {
     };
     let wide = home.issue(&many(10_000)).unwrap();
     assert_eq!(inbound(&generation, &wide.chain), Reason::ChainTooLarge);
-    let some = home.issue(&many(1_000)).unwrap();
+    let some = home.issue(&many(2_001)).unwrap();
     assert_eq!(inbound(&generation, &some.chain), Reason::TooManyNames);
     let large = [CertificateDer::from(vec![0x30; 1024 * 1024])];
     assert_eq!(inbound(&generation, &large), Reason::ChainTooLarge);

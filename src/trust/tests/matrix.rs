@@ -1,5 +1,6 @@
 //! The matrix: what is presented × direction, each with its one reason; no reason without a row.
 use super::{World, inbound_at, later, outbound_at};
+use crate::lab::forge;
 use crate::lab::pki::{
     Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
 };
@@ -193,7 +194,7 @@ fn cn(name: &str) -> LeafSpec {
 fn whole_names(rows: &mut Rows, cas: &Cas) {
     use Reason as R;
     let mismatch = (R::NotInTopology, R::NameMismatch);
-    let many: Vec<String> = (0..101).map(|i| format!("n{i}.contoso.test")).collect();
+    let many: Vec<String> = (0..2_001).map(|i| format!("n{i}.test")).collect();
     for (says, spec, dialled, reasons) in [
         (
             "an unlisted server",
@@ -462,7 +463,7 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
         "a path too long for its CA",
         &below.chain,
         FE01,
-        both(Reason::AuthorityMisuse),
+        both(Reason::PathLength),
     );
 
     let mut deep = cas.enterprise.clone();
@@ -474,8 +475,27 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
         "seven intermediates",
         &deep.chain,
         FE01,
-        both(Reason::PathTooComplex),
+        both(Reason::Accepted),
     );
+    let many = |parent: &str, count: usize| -> Vec<String> {
+        (0..count).map(|i| format!("n{i}.{parent}")).collect()
+    };
+    let spec = AuthoritySpec {
+        permitted: many("fabrikam.test", 400),
+        ..AuthoritySpec::named("Many bounds")
+    };
+    let bound = cas.enterprise.subordinate_with(spec).unwrap();
+    let spec = LeafSpec {
+        dns: [vec![FE01.to_owned()], many("n1.fabrikam.test", 1_000)].concat(),
+        ..LeafSpec::server(FE01)
+    };
+    rows.add(
+        "many names below many constraints",
+        &bound.issue(&spec).unwrap().chain,
+        FE01,
+        both(Reason::NameConstraintViolated),
+    );
+    odd_certificates(rows);
 
     let spec = AuthoritySpec {
         permitted: vec!["fabrikam.test".to_owned()],
@@ -512,6 +532,86 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
         both(Reason::WeakKey),
     );
     below_an_rsa_root(rows);
+}
+
+/// Certificates that no library makes.
+fn odd_certificates(rows: &mut Rows) {
+    use forge::{Form, Kind, Signer, common_name, constraints, id, names};
+    let signer = |kind| Signer::new(kind).unwrap();
+    let root = common_name(0x13, b"Forged Root");
+    let (root_key, leaf_key) = (signer(Kind::P256), signer(Kind::P256));
+    let anchor = root_key
+        .sign(&Form::authority(&root, &root, &root_key))
+        .unwrap();
+    let before = Rc::clone(&rows.generation);
+    let world = World::default()
+        .trust_in("forged", &[anchor])
+        .peer(FE01, PeerKind::Home, &["forged"])
+        .with(|peer| peer.common_name = true);
+    rows.generation = Rc::new(world.generation());
+    let leaf = Form::leaf(&root, FE01, &leaf_key);
+    let mut chain =
+        |says, form: &Form, above: &[CertificateDer<'static>], signer: &Signer, reason| {
+            let chain = [&[signer.sign(form).unwrap()], above].concat();
+            rows.add(says, &chain, FE01, both(reason));
+        };
+    chain("forged", &leaf, &[], &root_key, Reason::Accepted);
+    let mut old = Form::blank(&root, &common_name(0x0c, FE01.as_bytes()), &leaf_key);
+    old.version = None;
+    chain(
+        "of X.509 v1",
+        &old,
+        &[],
+        &root_key,
+        Reason::CertificateVersion,
+    );
+    // id-ecPublicKey on secp256k1: a point of P-256 does, for nobody looks at it.
+    let mut other_curve = leaf.clone();
+    let p256 = [6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let at = other_curve.key.windows(10).position(|w| w == p256).unwrap();
+    other_curve
+        .key
+        .splice(at..at + 10, [6, 5, 0x2b, 0x81, 4, 0, 10]);
+    other_curve.key[1] -= 3;
+    other_curve.key[3] -= 3;
+    chain(
+        "a key of secp256k1",
+        &other_curve,
+        &[],
+        &root_key,
+        Reason::KeyUnusable,
+    );
+    let bound = common_name(0x13, b"Forged Bound");
+    let host =
+        |parent: &str| -> Vec<String> { (0..800).map(|i| format!("n{i}.{parent}")).collect() };
+    let bases = host("b.test");
+    let ca = Form::authority(&root, &bound, &root_key).with(
+        id::NAME_CONSTRAINTS,
+        true,
+        &constraints(&[], &general(&bases)),
+    );
+    let ca = root_key.sign(&ca).unwrap();
+    let hosts = [vec![FE01.to_owned()], host("a.test")].concat();
+    let many = general(&hosts);
+    let crowded = Form::blank(&bound, &common_name(0x0c, b"crowded"), &leaf_key).with(
+        id::ALTERNATIVE_NAME,
+        false,
+        &names(&many),
+    );
+    chain(
+        "many names below many constraints",
+        &crowded,
+        &[ca],
+        &root_key,
+        Reason::PathTooComplex,
+    );
+    rows.generation = before;
+}
+
+/// Host names as dNSName.
+fn general(hosts: &[String]) -> Vec<(u8, &[u8])> {
+    let hosts = hosts.iter().map(String::as_bytes);
+    hosts.map(|host| (forge::name::DNS, host)).collect()
 }
 
 fn below_an_rsa_root(rows: &mut Rows) {
@@ -657,6 +757,7 @@ fn purposes(rows: &mut Rows, cas: &Cas) {
     use Reason::{Accepted as Yes, EkuUnsuitable as No};
     use Usage::{Any, Client, CodeSigning, Email, OcspSigning, Server, SipDomain};
     // Usages, then (inbound, outbound) for a default peer and for a strict one.
+    let (no, yes) = ((No, No), (Yes, Yes));
     let table: [(&[Usage], Both, Both); 10] = [
         (&[], (Yes, Yes), (Yes, Yes)),
         (&[Server], (Yes, Yes), (No, Yes)),
@@ -683,7 +784,40 @@ fn purposes(rows: &mut Rows, cas: &Cas) {
             };
             let ca = cas.fabrikam.subordinate_with(spec).unwrap();
             let leaf = ca.server(name).unwrap();
-            rows.add("usages of an intermediate", &leaf.chain, name, reasons);
+            // The leaf is for serverAuth and clientAuth: with a CA for sipDomain alone it has no purpose in common.
+            let common = if usages == [SipDomain] { no } else { reasons };
+            rows.add("usages of an intermediate", &leaf.chain, name, common);
+            let spec = LeafSpec {
+                usages: Vec::new(),
+                ..LeafSpec::server(name)
+            };
+            let silent = ca.issue(&spec).unwrap();
+            rows.add(
+                "usages of an intermediate alone",
+                &silent.chain,
+                name,
+                reasons,
+            );
+        }
+    }
+    // One purpose for the whole path: a CA for servers does not make clients, nor the other way round.
+    for (above, below) in [(Server, Client), (Client, Server)] {
+        let spec = AuthoritySpec {
+            usages: vec![above],
+            ..AuthoritySpec::named("Purposeful CA")
+        };
+        let ca = cas.fabrikam.subordinate_with(spec).unwrap();
+        for (usages, reasons) in [(vec![below], no), (vec![Any, CodeSigning], yes)] {
+            let spec = LeafSpec {
+                usages,
+                ..LeafSpec::server(EDGE)
+            };
+            let leaf = ca.issue(&spec).unwrap();
+            let reasons = match (above, reasons.0) {
+                (Client, Yes) => (Yes, No),
+                _ => reasons,
+            };
+            rows.add("a purpose of the leaf alone", &leaf.chain, EDGE, reasons);
         }
     }
     let spec = LeafSpec {

@@ -2,12 +2,14 @@
 
 mod classes;
 mod client_rule;
+mod cost;
 mod crls;
 mod explain;
 mod forecast;
 mod handshake;
 mod matrix;
 mod ocsp;
+mod paths;
 mod policy;
 mod rollback;
 mod seen;
@@ -37,10 +39,17 @@ struct World {
 
 impl World {
     /// A trust set without revocation.
-    fn trust(mut self, name: &str, anchors: &[&Authority]) -> Self {
+    fn trust(self, name: &str, anchors: &[&Authority]) -> Self {
+        let anchors: Vec<_> = anchors.iter().map(|a| a.certificate().clone()).collect();
+        self.trust_in(name, &anchors)
+    }
+
+    /// The same of certificates.
+    fn trust_in(mut self, name: &str, anchors: &[CertificateDer<'static>]) -> Self {
         self.trusts.push(TrustSet {
             name: name.to_owned(),
-            anchors: anchors.iter().map(|a| a.certificate().clone()).collect(),
+            anchors: anchors.to_vec(),
+            partial_chain: false,
             crl_sources: Vec::new(),
             crls: Vec::new(),
             crl_refresh: None,

@@ -1,0 +1,51 @@
+//! What one judgement may cost, in counted steps, whatever was presented.
+use super::{Reason, Refusal};
+use std::cell::Cell;
+
+/// Steps of one judgement: all trust sets, all paths, and all that is asked besides to explain a refusal. A step is
+/// about a microsecond on a small machine, so that the whole stays below 20 ms with the parsing of what was presented.
+///
+/// A usual chain of four certificates costs some 300 steps, mostly its signatures.
+pub(super) const MOST_STEPS: u32 = 8_000;
+
+/// Looking at one candidate for an issuer.
+pub(super) const CANDIDATE: u32 = 2;
+
+/// Judging one path that leads to an anchor: validity, CRLs, purposes, pins.
+pub(super) const PATH: u32 = 100;
+
+/// The steps that are left to one judgement.
+pub(super) struct Budget {
+    left: Cell<u32>,
+}
+
+impl Budget {
+    /// All of them.
+    pub(super) fn full() -> Self {
+        Self {
+            left: Cell::new(MOST_STEPS),
+        }
+    }
+
+    /// Takes some steps before they are done.
+    ///
+    /// # Errors
+    /// [`Reason::PathTooComplex`] when they are not left; then nothing is left.
+    pub(super) fn spend(&self, steps: u32) -> Result<(), Refusal> {
+        if let Some(left) = self.left.get().checked_sub(steps) {
+            self.left.set(left);
+            return Ok(());
+        }
+        self.left.set(0);
+        Err(Refusal::because(
+            Reason::PathTooComplex,
+            format!("after {MOST_STEPS} steps"),
+        ))
+    }
+
+    /// The steps that were taken.
+    #[cfg(test)]
+    pub(super) fn spent(&self) -> u32 {
+        MOST_STEPS - self.left.get()
+    }
+}

@@ -1,0 +1,219 @@
+//! Name constraints: which names a CA may certify, and which not (RFC 5280 §4.2.1.10).
+use super::budget::Budget;
+use super::certificate::Certificate;
+use super::name_form::{Domain, Form, Mailbox, Name, host_of};
+use super::{Reason, Refusal};
+use crate::topology::der::{Der, SEQUENCE, context, context_value};
+use crate::topology::distinguished_name::NameKey;
+
+/// Subtrees that one step of a judgement compares with a name.
+const COMPARISONS: usize = 16;
+
+/// Octets of names that one step reads.
+const OCTETS: usize = 64;
+
+/// The constraints of one CA.
+#[derive(Clone, Debug)]
+pub(super) struct Constraints {
+    /// Of a form without a subtree every name is permitted.
+    permitted: Subtrees,
+    excluded: Subtrees,
+}
+
+/// Subtrees by the form of their names.
+#[derive(Clone, Debug, Default)]
+struct Subtrees {
+    dns: Vec<Domain>,
+    hosts: Vec<Domain>,
+    mailboxes: Vec<Mailbox>,
+    /// Address and mask, of one length.
+    addresses: Vec<(Vec<u8>, Vec<u8>)>,
+    directories: Vec<NameKey>,
+    /// Forms that occur and that nothing here can compare.
+    unknown: Vec<Form>,
+}
+
+impl Constraints {
+    /// Reads the extension's value.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub(super) fn read(value: &[u8]) -> Result<Self, String> {
+        let malformed = || "it is not NameConstraints".to_owned();
+        let mut walk = Der::new(value);
+        let mut fields = walk.expect(SEQUENCE).ok_or_else(malformed)?.inside();
+        if !walk.is_empty() || fields.is_empty() {
+            return Err(malformed());
+        }
+        let mut subtrees = |number| match fields.optional(context(number)) {
+            Some(list) => Subtrees::read(&mut list.inside()),
+            None => Ok(Subtrees::default()),
+        };
+        let (permitted, excluded) = (subtrees(0)?, subtrees(1)?);
+        if !fields.is_empty() {
+            return Err(malformed());
+        }
+        Ok(Self {
+            permitted,
+            excluded,
+        })
+    }
+
+    /// Refuses a certificate below the CA for a name that it may not have.
+    pub(super) fn check(&self, below: &Certificate<'_>, budget: &Budget) -> Result<(), Refusal> {
+        // What has to be read for it is most of the certificate, if that is full of names.
+        let octets = below.read().as_raw().len() / OCTETS;
+        budget.spend(u32::try_from(octets).unwrap_or(u32::MAX))?;
+        for name in Name::all_of(below) {
+            self.permit(&name, budget)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a name that is to be taken for an identity: a host is held against the subtrees of DNS names and against
+    /// those of URIs, in whatever field it stands, so that a CA that is bound in one form cannot speak in the other.
+    pub(super) fn check_identity(&self, host: &str, budget: &Budget) -> Result<(), Refusal> {
+        self.permit(&Name::Dns(host), budget)?;
+        self.permit(&Name::Host(host), budget)
+    }
+
+    fn permit(&self, name: &Name<'_>, budget: &Budget) -> Result<(), Refusal> {
+        let form = name.form();
+        let permitted = self.permitted.of(form);
+        let excluded = self.excluded.of(form);
+        if permitted + excluded == 0 {
+            return Ok(());
+        }
+        let steps = (permitted + excluded) / COMPARISONS + 1;
+        budget.spend(u32::try_from(steps).unwrap_or(u32::MAX))?;
+        let refuse = |why: &str| {
+            let what = format!("{}: {why}", name.words());
+            Err(Refusal::because(Reason::NameConstraintViolated, what))
+        };
+        if !name.is_comparable()
+            || self.permitted.unknown.contains(&form)
+            || self.excluded.unknown.contains(&form)
+        {
+            return refuse("it cannot be held against the CA's constraints");
+        }
+        if self.excluded.touches(name) {
+            return refuse("the CA is excluded from it");
+        }
+        if permitted > 0 && !self.permitted.covers(name) {
+            return refuse("it is not among what the CA is permitted");
+        }
+        Ok(())
+    }
+}
+
+impl Subtrees {
+    /// Reads GeneralSubtrees, of which there must be one.
+    fn read(list: &mut Der<'_>) -> Result<Self, String> {
+        let malformed = || "its subtrees cannot be read".to_owned();
+        if list.is_empty() {
+            return Err("it has an empty list of subtrees".to_owned());
+        }
+        let mut subtrees = Self::default();
+        while !list.is_empty() {
+            let mut fields = list.expect(SEQUENCE).ok_or_else(malformed)?.inside();
+            let base = fields.next().ok_or_else(malformed)?;
+            // minimum must be 0, which is the default, and maximum must not be there.
+            let minimum = fields.optional(context_value(0));
+            if !fields.is_empty() || minimum.is_some_and(|minimum| minimum.content() != [0]) {
+                return Err("a subtree of it has a minimum or a maximum".to_owned());
+            }
+            subtrees.add(base.tag, base.content())?;
+        }
+        Ok(subtrees)
+    }
+
+    fn add(&mut self, tag: u8, base: &[u8]) -> Result<(), String> {
+        let bad = || {
+            format!(
+                "its subtree {} cannot be read",
+                String::from_utf8_lossy(base)
+            )
+        };
+        let form = Form::of(tag).ok_or_else(bad)?;
+        let text = || std::str::from_utf8(base).map_err(|_| bad());
+        match form {
+            Form::Dns => self.dns.push(Domain::subtree(text()?).ok_or_else(bad)?),
+            Form::Uri => self.hosts.push(Domain::host(text()?).ok_or_else(bad)?),
+            Form::Mail => self.mailboxes.push(Mailbox::read(text()?).ok_or_else(bad)?),
+            Form::Address => {
+                let half = base.len() / 2;
+                let (address, mask) = base.split_at_checked(half).ok_or_else(bad)?;
+                if !matches!(base.len(), 8 | 32) || !is_prefix(mask) {
+                    return Err("an address range of it is no CIDR block".to_owned());
+                }
+                self.addresses.push((address.to_vec(), mask.to_vec()));
+            }
+            Form::Directory => self.directories.push(NameKey::of(base).ok_or_else(bad)?),
+            Form::Other(_) => {
+                if !self.unknown.contains(&form) {
+                    self.unknown.push(form);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many subtrees there are for names of a form.
+    fn of(&self, form: Form) -> usize {
+        match form {
+            Form::Dns => self.dns.len(),
+            Form::Uri => self.hosts.len(),
+            Form::Mail => self.mailboxes.len(),
+            Form::Address => self.addresses.len(),
+            Form::Directory => self.directories.len(),
+            Form::Other(_) => usize::from(self.unknown.contains(&form)),
+        }
+    }
+
+    /// Whether all that the name stands for lies in one of the subtrees.
+    fn covers(&self, name: &Name<'_>) -> bool {
+        match name {
+            Name::Dns(name) => self.dns.iter().any(|base| base.covers(name)),
+            Name::Host(host) => self.hosts.iter().any(|base| base.covers(host)),
+            Name::Uri(uri) => {
+                host_of(uri).is_some_and(|host| self.hosts.iter().any(|base| base.covers(host)))
+            }
+            Name::Mail(mail) => self.mailboxes.iter().any(|base| base.covers(mail)),
+            Name::Address(address) => self.addresses.iter().any(|block| is_in(address, block)),
+            Name::Directory(name) => self.directories.iter().any(|base| name.is_within(base)),
+            Name::Other(_) => false,
+        }
+    }
+
+    /// Whether something that the name stands for lies in one of the subtrees: a wildcard stands for many names.
+    fn touches(&self, name: &Name<'_>) -> bool {
+        let wild = match name {
+            Name::Dns(name) => self.dns.iter().any(|base| base.is_reached_by(name)),
+            Name::Host(host) => self.hosts.iter().any(|base| base.is_reached_by(host)),
+            Name::Uri(_)
+            | Name::Mail(_)
+            | Name::Address(_)
+            | Name::Directory(_)
+            | Name::Other(_) => false,
+        };
+        wild || self.covers(name)
+    }
+}
+
+/// Whether a mask is ones and then zeros.
+fn is_prefix(mask: &[u8]) -> bool {
+    let mut bits = mask
+        .iter()
+        .flat_map(|octet| (0..8).rev().map(move |bit| octet >> bit & 1 == 1));
+    // The first zero is taken; nothing after it may be a one.
+    bits.by_ref().all(|bit| bit);
+    bits.all(|bit| !bit)
+}
+
+fn is_in(address: &[u8], (base, mask): &(Vec<u8>, Vec<u8>)) -> bool {
+    address.len() == base.len()
+        && address
+            .iter()
+            .zip(base.iter().zip(mask))
+            .all(|(address, (base, mask))| address & mask == base & mask)
+}

@@ -1,0 +1,248 @@
+//! Public keys and what they signed: which signatures are checked, what a check costs, and which keys are of use
+//! (RFC 5280 §6.1.3 (a) (1), RFC 9325 §4.5, RFC 8446 §4.2.3).
+use super::budget::Budget;
+use super::path::ALGORITHMS;
+use super::{Reason, Refusal};
+use crate::topology::der::{BIT_STRING, Der, INTEGER, SEQUENCE, magnitude};
+use crate::topology::sha256;
+use rustls_pki_types::alg_id;
+use std::borrow::Cow;
+use std::ops::Range;
+use x509_parser::prelude::FromDer as _;
+
+/// rsaEncryption (RFC 8017 appendix A.1) with its OID's tag and length.
+const RSA: &[u8] = &[
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01,
+];
+
+/// Bits of an RSA modulus: fewer are weak (RFC 9325 §4.5), more are checked by nobody.
+const LEAST_RSA: usize = 2_048;
+const MOST_RSA: usize = 8_192;
+
+/// A SubjectPublicKeyInfo, with its parts found once.
+#[derive(Clone)]
+pub(super) struct Key<'a> {
+    info: Cow<'a, [u8]>,
+    algorithm: Range<usize>,
+    bits: Range<usize>,
+    digest: [u8; 32],
+    rsa: Option<Rsa>,
+}
+
+/// What an RSA key is like.
+#[derive(Clone, Copy)]
+struct Rsa {
+    modulus_bits: usize,
+    /// Odd, more than one, and of at most 33 bits.
+    sound_exponent: bool,
+}
+
+impl<'a> Key<'a> {
+    /// Finds the parts; `None` for what is no SubjectPublicKeyInfo.
+    pub(super) fn of(info: &'a [u8]) -> Option<Self> {
+        let mut fields = Der::new(info).expect(SEQUENCE)?.inside();
+        let algorithm = fields.expect(SEQUENCE)?;
+        let key = fields.expect(BIT_STRING)?;
+        let bits = key.bits()?;
+        let rsa = algorithm
+            .content()
+            .starts_with(RSA)
+            .then(|| Rsa::read(bits))
+            .flatten();
+        let end = key.content_at().end;
+        Some(Self {
+            algorithm: algorithm.content_at(),
+            bits: end - bits.len()..end,
+            digest: sha256(info),
+            rsa,
+            info: Cow::Borrowed(info),
+        })
+    }
+
+    /// The same without what it was read from.
+    pub(super) fn into_owned(self) -> Key<'static> {
+        Key {
+            info: Cow::Owned(self.info.into_owned()),
+            algorithm: self.algorithm,
+            bits: self.bits,
+            digest: self.digest,
+            rsa: self.rsa,
+        }
+    }
+
+    /// The SubjectPublicKeyInfo as DER.
+    pub(super) fn info(&self) -> &[u8] {
+        &self.info
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Whether it is an RSA key of less than 2048 bits (RFC 9325 §4.5).
+    pub(super) fn is_weak(&self) -> bool {
+        self.rsa.is_some_and(|rsa| rsa.modulus_bits < LEAST_RSA)
+    }
+
+    /// Whether a handshake can check a signature by it: some scheme that we offer takes a key of this kind
+    /// (RFC 8446 §4.2.3).
+    pub(super) fn serves_handshakes(&self) -> bool {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let schemes = provider.signature_verification_algorithms.mapping;
+        let offered = schemes
+            .iter()
+            .flat_map(|(_, algorithms)| *algorithms)
+            .any(|offered| offered.public_key_alg_id().as_ref() == self.algorithm());
+        let sound = self.rsa.is_none_or(|rsa| {
+            (LEAST_RSA..=MOST_RSA).contains(&rsa.modulus_bits) && rsa.sound_exponent
+        });
+        offered && sound && self.is_whole()
+    }
+
+    /// Whether the bits are a key of the kind that the algorithm names: the point lies on its curve, for one.
+    fn is_whole(&self) -> bool {
+        use aws_lc_rs::signature as known;
+        let id = self.algorithm();
+        let algorithm: &'static dyn known::VerificationAlgorithm =
+            if id == alg_id::ECDSA_P256.as_ref() {
+                &known::ECDSA_P256_SHA256_ASN1
+            } else if id == alg_id::ECDSA_P384.as_ref() {
+                &known::ECDSA_P384_SHA384_ASN1
+            } else if id == alg_id::ECDSA_P521.as_ref() {
+                &known::ECDSA_P521_SHA512_ASN1
+            } else if id == alg_id::ED25519.as_ref() {
+                &known::ED25519
+            } else {
+                // RSA keys were read above; other kinds are for the handshake to read.
+                return !id.starts_with(RSA) || self.rsa.is_some();
+            };
+        known::ParsedPublicKey::new(algorithm, self.bits()).is_ok()
+    }
+
+    /// What it is, in words.
+    pub(super) fn words(&self) -> String {
+        let id = self.algorithm();
+        if let Some(rsa) = self.rsa {
+            return format!("RSA {}", rsa.modulus_bits);
+        }
+        let known = [
+            (alg_id::ECDSA_P256, "EC P-256"),
+            (alg_id::ECDSA_P384, "EC P-384"),
+            (alg_id::ECDSA_P521, "EC P-521"),
+            (alg_id::ED25519, "Ed25519"),
+        ];
+        if let Some((_, words)) = known.iter().find(|(known, _)| known.as_ref() == id) {
+            return (*words).to_owned();
+        }
+        let named = x509_parser::x509::AlgorithmIdentifier::from_der(&whole(id))
+            .map(|(_, read)| (read.algorithm.to_id_string(), curve(&read)));
+        match named {
+            Ok((algorithm, Some(curve))) => format!("{algorithm} on {curve}"),
+            Ok((algorithm, None)) => algorithm,
+            Err(_) => "unknown".to_owned(),
+        }
+    }
+
+    fn algorithm(&self) -> &[u8] {
+        self.info.get(self.algorithm.clone()).unwrap_or_default()
+    }
+
+    fn bits(&self) -> &[u8] {
+        self.info.get(self.bits.clone()).unwrap_or_default()
+    }
+
+    /// Steps of one check of a signature with it (see [`Budget`]), without hashing.
+    fn cost(&self) -> u32 {
+        let id = self.algorithm();
+        if let Some(rsa) = self.rsa {
+            // The square of the length, as the multiplication goes: 35 for 2048 bits, 550 for 8192.
+            let kilobits = u32::try_from(rsa.modulus_bits.min(MOST_RSA) / 256).unwrap_or(32);
+            return kilobits * kilobits / 2 + 5;
+        }
+        if id == alg_id::ECDSA_P521.as_ref() {
+            700
+        } else if id == alg_id::ECDSA_P384.as_ref() {
+            350
+        } else {
+            120
+        }
+    }
+}
+
+impl Rsa {
+    /// An RSAPublicKey (RFC 8017 appendix A.1.1).
+    fn read(bits: &[u8]) -> Option<Self> {
+        let mut fields = Der::new(bits).expect(SEQUENCE)?.inside();
+        // An encoder that left out the sign octet made a negative number; the magnitude is what it meant.
+        let modulus = magnitude(fields.expect(INTEGER)?.content());
+        let exponent = magnitude(fields.expect(INTEGER)?.content());
+        let length = |number: &[u8]| {
+            let first = number.first().map_or(0, |octet| octet.leading_zeros());
+            number.len() * 8 - first as usize
+        };
+        Some(Self {
+            modulus_bits: length(modulus),
+            sound_exponent: (2..=33).contains(&length(exponent))
+                && exponent.last().is_some_and(|octet| octet & 1 == 1),
+        })
+    }
+}
+
+/// An AlgorithmIdentifier of this content.
+fn whole(content: &[u8]) -> Vec<u8> {
+    match u8::try_from(content.len()) {
+        Ok(length) if length < 0x80 => [&[SEQUENCE, length], content].concat(),
+        // None that has a name is that long.
+        Ok(_) | Err(_) => Vec::new(),
+    }
+}
+
+/// The named curve of an EC key.
+fn curve(read: &x509_parser::x509::AlgorithmIdentifier<'_>) -> Option<String> {
+    let parameters = read.parameters.as_ref()?;
+    parameters.as_oid().ok().map(|oid| oid.to_id_string())
+}
+
+/// What stands under a signature, and the signature (RFC 5280 §4.1.1).
+#[derive(Clone, Copy)]
+pub(super) struct Signed<'a> {
+    pub(super) octets: &'a [u8],
+    /// The content of the AlgorithmIdentifier.
+    pub(super) algorithm: &'a [u8],
+    pub(super) signature: &'a [u8],
+}
+
+impl Signed<'_> {
+    /// Steps of checking it with `key`: the key's, and those of hashing.
+    fn cost(&self, key: &Key<'_>) -> u32 {
+        let hashing = u32::try_from(self.octets.len() / 256).unwrap_or(u32::MAX);
+        key.cost().saturating_add(hashing)
+    }
+
+    /// Whether `key` made the signature.
+    ///
+    /// # Errors
+    /// Why it counts as not made by it, and [`Reason::PathTooComplex`] when the budget is used up.
+    pub(super) fn verify(&self, key: &Key<'_>, budget: &Budget) -> Result<(), Refusal> {
+        let mut named = ALGORITHMS
+            .iter()
+            .filter(|known| known.signature_alg_id().as_ref() == self.algorithm)
+            .peekable();
+        if named.peek().is_none() {
+            return Err(Reason::UnsupportedSignature.into());
+        }
+        if key.is_weak() {
+            return Err(Reason::WeakKey.into());
+        }
+        // The first is the widest of those that fit: others take fewer lengths of RSA keys.
+        let fitting = named.find(|known| known.public_key_alg_id().as_ref() == key.algorithm());
+        let Some(algorithm) = fitting else {
+            return Err(Reason::UnsupportedSignature.into());
+        };
+        budget.spend(self.cost(key))?;
+        algorithm
+            .verify_signature(key.bits(), self.octets, self.signature)
+            .map_err(|_| Reason::BadSignature.into())
+    }
+}

@@ -1,0 +1,344 @@
+//! The forms of names in certificates and how each is held against a subtree (RFC 5280 §4.2.1.6 and §4.2.1.10).
+use super::certificate::Certificate;
+use crate::topology::der::{context, context_value};
+use crate::topology::distinguished_name::NameKey;
+use x509_parser::extensions::GeneralName;
+use x509_parser::oid_registry::OID_PKCS9_EMAIL_ADDRESS;
+
+/// The form of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Dns,
+    Uri,
+    Mail,
+    Address,
+    Directory,
+    /// One that is only recognised: otherName, x400Address, ediPartyName, registeredID, by its number.
+    Other(u8),
+}
+
+impl Form {
+    /// The form of a GeneralName, by its tag.
+    pub(super) fn of(tag: u8) -> Option<Self> {
+        const DIRECTORY: u8 = context(4);
+        const MAIL: u8 = context_value(1);
+        const DNS: u8 = context_value(2);
+        const URI: u8 = context_value(6);
+        const ADDRESS: u8 = context_value(7);
+        Some(match tag {
+            MAIL => Self::Mail,
+            DNS => Self::Dns,
+            DIRECTORY => Self::Directory,
+            URI => Self::Uri,
+            ADDRESS => Self::Address,
+            other if matches!(other & 0x1f, 0 | 3 | 5 | 8) => Self::Other(other & 0x1f),
+            _ => return None,
+        })
+    }
+
+    /// The form of that number.
+    fn numbered(number: u32) -> Self {
+        match number {
+            1 => Self::Mail,
+            2 => Self::Dns,
+            4 => Self::Directory,
+            6 => Self::Uri,
+            7 => Self::Address,
+            other => Self::Other(u8::try_from(other).unwrap_or(u8::MAX)),
+        }
+    }
+}
+
+/// One name of a certificate.
+pub(super) enum Name<'n> {
+    Dns(&'n str),
+    /// A host that is to be taken for an identity, held against the subtrees of URIs.
+    Host(&'n str),
+    Uri(&'n str),
+    Mail(&'n str),
+    Address(&'n [u8]),
+    Directory(NameKey),
+    /// What cannot be read, or is of a form that cannot be compared.
+    Other(Form),
+}
+
+impl<'n> Name<'n> {
+    /// All names of a certificate that constraints are held against: subjectAltName, a subject that is not empty, and
+    /// the mail addresses in the subject.
+    pub(super) fn all_of(certificate: &'n Certificate<'_>) -> impl Iterator<Item = Self> {
+        let subject = certificate.subject();
+        let subject = (!subject.is_empty()).then(|| Self::Directory(subject.clone()));
+        let mails = certificate
+            .read()
+            .subject()
+            .iter_by_oid(&OID_PKCS9_EMAIL_ADDRESS);
+        let mails = mails.map(|mail| {
+            let mail = mail.as_str().ok();
+            mail.map_or(Self::Other(Form::Mail), Self::Mail)
+        });
+        let names = certificate.alternative_names().iter().map(Self::of);
+        subject.into_iter().chain(mails).chain(names)
+    }
+
+    fn of(name: &'n GeneralName<'_>) -> Self {
+        match name {
+            GeneralName::DNSName(name) => Self::Dns(name),
+            GeneralName::URI(uri) => Self::Uri(uri),
+            GeneralName::RFC822Name(mail) => Self::Mail(mail),
+            GeneralName::IPAddress(address) => Self::Address(address),
+            GeneralName::DirectoryName(name) => {
+                NameKey::of(name.as_raw()).map_or(Self::Other(Form::Directory), Self::Directory)
+            }
+            GeneralName::OtherName(..) => Self::Other(Form::Other(0)),
+            GeneralName::X400Address(_) => Self::Other(Form::Other(3)),
+            GeneralName::EDIPartyName(_) => Self::Other(Form::Other(5)),
+            GeneralName::RegisteredID(_) => Self::Other(Form::Other(8)),
+            GeneralName::Invalid(tag, _) => Self::Other(Form::numbered(tag.0)),
+        }
+    }
+
+    pub(super) fn form(&self) -> Form {
+        match self {
+            Self::Dns(_) => Form::Dns,
+            Self::Host(_) | Self::Uri(_) => Form::Uri,
+            Self::Mail(_) => Form::Mail,
+            Self::Address(_) => Form::Address,
+            Self::Directory(_) => Form::Directory,
+            Self::Other(form) => *form,
+        }
+    }
+
+    /// Whether it is what its form wants, so that a comparison means something.
+    pub(super) fn is_comparable(&self) -> bool {
+        match self {
+            Self::Dns(name) => is_domain(name.strip_prefix("*.").unwrap_or(name)),
+            Self::Host(_) | Self::Directory(_) => true,
+            Self::Uri(uri) => host_of(uri).is_some_and(is_host_name),
+            Self::Mail(mail) => parts(mail).is_some(),
+            Self::Address(address) => matches!(address.len(), 4 | 16),
+            Self::Other(_) => false,
+        }
+    }
+
+    /// For logs, bounded.
+    pub(super) fn words(&self) -> String {
+        let (form, text) = match self {
+            Self::Dns(name) => ("dNSName ", *name),
+            Self::Host(host) => ("host ", *host),
+            Self::Uri(uri) => ("URI ", *uri),
+            Self::Mail(mail) => ("rfc822Name ", *mail),
+            Self::Address(_) => ("an iPAddress", ""),
+            Self::Directory(_) => ("a directoryName", ""),
+            Self::Other(_) => ("a name of another form", ""),
+        };
+        let text = text.chars().map(|c| if c.is_control() { '?' } else { c });
+        form.chars().chain(text).take(200).collect()
+    }
+}
+
+/// A base of DNS names or hosts.
+#[derive(Clone, Debug)]
+pub(super) struct Domain {
+    /// Lower case, without dots at the ends; empty is every name.
+    name: String,
+    itself: bool,
+    below: bool,
+}
+
+impl Domain {
+    /// A dNSName subtree: the name and all below it. With a leading dot, which RFC 5280 does not know for dNSName and CAs
+    /// write all the same, only what is below.
+    pub(super) fn subtree(text: &str) -> Option<Self> {
+        Some(Self {
+            itself: !text.starts_with('.'),
+            below: true,
+            name: base(text)?,
+        })
+    }
+
+    /// A URI's host, or with a leading dot all hosts below.
+    pub(super) fn host(text: &str) -> Option<Self> {
+        let below = text.starts_with('.');
+        Some(Self {
+            itself: !below,
+            below,
+            name: base(text)?,
+        })
+    }
+
+    /// Whether a name, or all names of a wildcard, lie here.
+    pub(super) fn covers(&self, name: &str) -> bool {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        if self.name.is_empty() {
+            return true;
+        }
+        let Some(at) = name.len().checked_sub(self.name.len()) else {
+            return false;
+        };
+        let ends = name
+            .get(at..)
+            .is_some_and(|end| end.eq_ignore_ascii_case(&self.name));
+        let apart = at > 0 && name.as_bytes().get(at - 1) == Some(&b'.');
+        ends && (at == 0 && self.itself || apart && self.below)
+    }
+
+    /// Whether a wildcard stands for this very name.
+    pub(super) fn is_reached_by(&self, name: &str) -> bool {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let Some((label, parent)) = name.split_once('.') else {
+            return false;
+        };
+        let above = self.name.split_once('.').map(|(_, above)| above);
+        label.contains('*')
+            && self.itself
+            && above.is_some_and(|above| above.eq_ignore_ascii_case(parent))
+    }
+}
+
+/// The base of a domain subtree; `None` for what is no domain, a wildcard for one.
+fn base(text: &str) -> Option<String> {
+    let name = text.strip_prefix('.').unwrap_or(text);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    (name.is_empty() || is_domain(name)).then(|| name.to_ascii_lowercase())
+}
+
+/// Whether it is labels with dots between; underscores occur.
+fn is_domain(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        })
+}
+
+/// Whether a URI's host is a name and no address.
+fn is_host_name(host: &str) -> bool {
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next();
+    is_domain(host) && !last.is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The host of a URI: that of its authority, or of a sip or sips URI, which has none (RFC 3261 §19.1.1).
+pub(super) fn host_of(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_once(':')?;
+    let is_sip = ["sip", "sips"]
+        .iter()
+        .any(|sip| scheme.eq_ignore_ascii_case(sip));
+    let (place, ends): (&str, &[char]) = if is_sip {
+        (rest, &[':', ';', '?'])
+    } else {
+        let authority = rest.strip_prefix("//")?;
+        (authority.split(['/', '?', '#']).next()?, &[':'])
+    };
+    let place = place.rsplit_once('@').map_or(place, |(_, host)| host);
+    place.split(ends).next().filter(|host| !host.is_empty())
+}
+
+/// Local part and host of a mail address.
+fn parts(mail: &str) -> Option<(&str, &str)> {
+    let (local, host) = mail.split_once('@')?;
+    (!local.is_empty() && is_domain(host)).then_some((local, host))
+}
+
+/// A base of mail addresses: one mailbox, all of a host, or all of the hosts below.
+#[derive(Clone, Debug)]
+pub(super) enum Mailbox {
+    One(String, String),
+    At(Domain),
+}
+
+impl Mailbox {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        if text.contains('@') {
+            let (local, host) = parts(text)?;
+            return Some(Self::One(local.to_owned(), host.to_owned()));
+        }
+        Domain::host(text).map(Self::At)
+    }
+
+    fn covers_parts(&self, local: &str, host: &str) -> bool {
+        match self {
+            Self::One(its_local, its_host) => {
+                its_local == local && its_host.eq_ignore_ascii_case(host)
+            }
+            Self::At(domain) => domain.covers(host),
+        }
+    }
+
+    pub(super) fn covers(&self, mail: &str) -> bool {
+        parts(mail).is_some_and(|(local, host)| self.covers_parts(local, host))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dns_subtree_is_the_name_and_what_is_below() {
+        let base = Domain::subtree("Fabrikam.test").unwrap();
+        for name in [
+            "fabrikam.test",
+            "EDGE.fabrikam.TEST",
+            "a.b.fabrikam.test.",
+            "*.fabrikam.test",
+        ] {
+            assert!(base.covers(name), "{name}");
+        }
+        for name in ["xfabrikam.test", "test", "fabrikam.test.evil", "*.test", ""] {
+            assert!(!base.covers(name), "{name}");
+        }
+        let below = Domain::subtree(".fabrikam.test").unwrap();
+        assert!(below.covers("edge.fabrikam.test") && !below.covers("fabrikam.test"));
+        assert!(Domain::subtree("").unwrap().covers("anything.test"));
+        assert!(Domain::subtree("*.fabrikam.test").is_none());
+    }
+
+    #[test]
+    fn a_host_is_itself_or_with_a_dot_what_is_below() {
+        let host = Domain::host("fabrikam.test").unwrap();
+        assert!(host.covers("fabrikam.test") && !host.covers("edge.fabrikam.test"));
+        let below = Domain::host(".fabrikam.test").unwrap();
+        assert!(!below.covers("fabrikam.test") && below.covers("a.b.fabrikam.test"));
+    }
+
+    #[test]
+    fn a_wildcard_reaches_the_names_one_label_below_its_parent() {
+        let base = Domain::subtree("fe01.contoso.test").unwrap();
+        assert!(base.is_reached_by("*.contoso.test") && base.is_reached_by("f*.contoso.test"));
+        for name in ["*.test", "*.fe01.contoso.test", "fe02.contoso.test", "*"] {
+            assert!(!base.is_reached_by(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_a_uri_is_that_of_its_scheme() {
+        for (uri, host) in [
+            ("sip:fe01.contoso.test", Some("fe01.contoso.test")),
+            (
+                "SIPS:a@b@edge.test:5061;transport=tls?x=y",
+                Some("edge.test"),
+            ),
+            ("https://user@web.test:8443/a@b", Some("web.test")),
+            ("urn:uuid:1", None),
+            ("sip:", None),
+            ("nothing", None),
+        ] {
+            assert_eq!(host_of(uri), host, "{uri}");
+        }
+        assert!(!is_host_name("192.0.2.1") && !is_host_name("[2001"));
+    }
+
+    #[test]
+    fn the_local_part_of_a_mailbox_keeps_its_case() {
+        let one = Mailbox::read("Root@Contoso.test").unwrap();
+        assert!(one.covers("Root@contoso.TEST") && !one.covers("root@contoso.test"));
+        let host = Mailbox::read("contoso.test").unwrap();
+        assert!(host.covers("any@contoso.test") && !host.covers("any@a.contoso.test"));
+        let below = Mailbox::read(".contoso.test").unwrap();
+        assert!(below.covers("any@a.contoso.test") && !below.covers("any@contoso.test"));
+        assert!(Mailbox::read("a@b@c.test").is_none());
+    }
+}

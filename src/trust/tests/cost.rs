@@ -1,0 +1,157 @@
+//! What a chain may cost: steps are counted, whatever a stranger presents.
+use super::World;
+use crate::lab::forge::{Form, Kind, Signer, common_name, constraints, id, name, names};
+use crate::lab::pki::{self, Authority};
+use crate::topology::{Direction, PeerKind};
+use crate::trust::budget::MOST_STEPS;
+use crate::trust::chain::{Chain, MAX_OCTETS};
+use crate::trust::decision::{Parsed, conclude};
+use crate::trust::supposition::smallest_change;
+use crate::trust::trace::Trace;
+use crate::trust::{Generation, Presented, Reason};
+use rustls_pki_types::CertificateDer;
+
+const FE01: &str = "fe01.contoso.test";
+
+/// The reason, the steps of the decision, and those of the decision with its explanation.
+fn cost(generation: &Generation, chain: &[CertificateDer<'_>]) -> (Reason, u32, u32) {
+    let presented = Presented::inbound(chain);
+    let parsed: Parsed<'_> = Chain::parse(chain);
+    let at = pki::now();
+    let way = Direction::Inbound;
+    let decision = match conclude(&presented, &parsed, way, generation, at, &Trace::on()) {
+        Ok(peer) => std::sync::Arc::clone(peer.decision()),
+        Err(decision) => decision,
+    };
+    let spent = |parsed: &Parsed<'_>| parsed.as_ref().map_or(0, |chain| chain.budget().spent());
+    let decided = spent(&parsed);
+    smallest_change(&presented, &parsed, &decision, generation, at);
+    (decision.reason, decided, spent(&parsed))
+}
+
+/// A peer with two sets, and one set that is not its own.
+fn generation(anchors: &[CertificateDer<'static>]) -> Generation {
+    World::default()
+        .trust_in("one", anchors)
+        .trust_in("two", anchors)
+        .trust_in("other", anchors)
+        .peer(FE01, PeerKind::Home, &["one", "two"])
+        .generation()
+}
+
+#[test]
+fn the_worst_chains_end_within_the_budget_of_one_judgement() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let generation = generation(&[root.certificate().clone()]);
+    let same = common_name(0x0c, b"Same");
+    let circle = |kind: Kind, padding: u16| -> Vec<CertificateDer<'static>> {
+        let keys: Vec<Signer> = (0..9).map(|_| Signer::new(kind).unwrap()).collect();
+        let by = |n: usize| &keys[n % 9];
+        let leaf = Form::leaf(&same, FE01, by(0)).padded(padding);
+        let mut chain = vec![by(0).sign(&leaf).unwrap()];
+        chain.extend((0..9).map(|n| {
+            let mut ca = Form::authority(&same, &same, by(n)).padded(padding);
+            if n == 8 {
+                ca.validity = (
+                    crate::lab::forge::moment(0),
+                    crate::lab::forge::moment(70_000_000),
+                );
+            }
+            by(n + 1).sign(&ca).unwrap()
+        }));
+        chain
+    };
+    // As a stranger sent them: padded CAs of one name, one of which ended in 1972.
+    let padded = circle(Kind::P256, 340);
+    let octets: usize = padded.iter().map(|c| c.len()).sum();
+    assert!((50_000..=MAX_OCTETS).contains(&octets), "{octets}");
+    let (reason, decided, all) = cost(&generation, &padded);
+    assert_eq!(reason, Reason::UnknownIssuer);
+    assert!(decided < MOST_STEPS && all < MOST_STEPS, "{decided} {all}");
+    // The same with keys that take longer ends at the bound, and what explains it takes no step more.
+    let (reason, decided, all) = cost(&generation, &circle(Kind::P521, 0));
+    assert_eq!(reason, Reason::PathTooComplex);
+    assert_eq!((decided, all), (MOST_STEPS, MOST_STEPS));
+}
+
+#[test]
+fn what_usual_chains_cost_is_a_fraction_of_the_budget() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let generation = generation(&[root.certificate().clone()]);
+    let issuing = root
+        .subordinate("Contoso Policy")
+        .unwrap()
+        .subordinate("Contoso Issuing");
+    let leaf = issuing.unwrap().server(FE01).unwrap();
+    let (reason, decided, _) = cost(&generation, &leaf.chain);
+    assert_eq!(reason, Reason::Accepted);
+    assert!(decided <= 600, "{decided}");
+    let stranger = Authority::root("Stranger Root")
+        .unwrap()
+        .server(FE01)
+        .unwrap();
+    let (reason, decided, all) = cost(&generation, &stranger.chain);
+    assert_eq!(reason, Reason::UnknownIssuer);
+    assert!(decided <= 50 && all <= 100, "{decided} {all}");
+}
+
+#[test]
+fn nine_certificates_of_one_key_cost_the_check_of_one() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let generation = generation(&[root.certificate().clone()]);
+    let (same, key) = (common_name(0x0c, b"Same"), Signer::new(Kind::P256).unwrap());
+    let mut chain = vec![key.sign(&Form::leaf(&same, FE01, &key)).unwrap()];
+    let ca = |number: u8| {
+        key.sign(&Form::authority(&same, &same, &key).numbered(number))
+            .unwrap()
+    };
+    chain.extend((0..9).map(ca));
+    let (reason, decided, _) = cost(&generation, &chain);
+    assert_eq!(reason, Reason::UnknownIssuer);
+    assert!(decided <= 600, "{decided}");
+}
+
+#[test]
+fn paths_that_are_not_tried_are_told_as_such_and_not_as_what_others_were_refused_for() {
+    // Three layers of three certificates of one key each: 27 ways, each below a constraint that takes long to compare.
+    let keys: Vec<Signer> = (0..4).map(|_| Signer::new(Kind::P256).unwrap()).collect();
+    let layers: Vec<Vec<u8>> = (0..4)
+        .map(|n| common_name(0x0c, format!("L{n}").as_bytes()))
+        .collect();
+    let root = keys[3]
+        .sign(&Form::authority(&layers[3], &layers[3], &keys[3]))
+        .unwrap();
+    let bases: Vec<String> = (0..60).map(|n| format!("n{n}.elsewhere.test")).collect();
+    let bases: Vec<(u8, &[u8])> = bases
+        .iter()
+        .map(|base| (name::DNS, base.as_bytes()))
+        .collect();
+    let hosts: Vec<String> = (0..300).map(|n| format!("n{n}.test")).collect();
+    let mut hosts: Vec<(u8, &[u8])> = hosts
+        .iter()
+        .map(|host| (name::DNS, host.as_bytes()))
+        .collect();
+    hosts.push((name::DNS, FE01.as_bytes()));
+    let mut leaf = Form::blank(&layers[0], &common_name(0x0c, b"leaf"), &keys[0]);
+    leaf = leaf.with(id::ALTERNATIVE_NAME, false, &names(&hosts));
+    // Of a purpose that is refused at the end of each path.
+    leaf = leaf.with(
+        id::EXTENDED_KEY_USAGE,
+        false,
+        &crate::lab::forge::usages(&[3]),
+    );
+    let mut chain = vec![keys[0].sign(&leaf).unwrap()];
+    for layer in 0..3 {
+        for number in 0..3u8 {
+            let mut ca =
+                Form::authority(&layers[layer + 1], &layers[layer], &keys[layer]).numbered(number);
+            if layer == 0 {
+                ca = ca.with(id::NAME_CONSTRAINTS, true, &constraints(&[], &bases));
+            }
+            chain.push(keys[layer + 1].sign(&ca).unwrap());
+        }
+    }
+    let generation = generation(&[root]);
+    let (reason, decided, _) = cost(&generation, &chain);
+    assert_eq!((reason, decided), (Reason::PathTooComplex, MOST_STEPS));
+}
