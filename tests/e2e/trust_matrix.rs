@@ -12,7 +12,7 @@ use std::collections::HashSet;
 const FE01: &str = "fe01.contoso.test";
 
 /// Reasons that no handshake of the lab's own ends can provoke, and where they are provoked instead.
-const ELSEWHERE: [(Reason, &str); 12] = [
+const ELSEWHERE: [(Reason, &str); 14] = [
     (
         Reason::ClientCertificateUntrusted,
         "tests/e2e/client_certificates.rs",
@@ -38,6 +38,9 @@ const ELSEWHERE: [(Reason, &str); 12] = [
     (Reason::ChainTooLarge, "src/trust/tests/matrix.rs"),
     // The lab's TLS library does not sign with such a key; openssl does.
     (Reason::WeakKey, "tests/interop/weak_key.rs"),
+    (Reason::KeyUnusable, "src/trust/tests/paths.rs"),
+    // The lab's TLS library shows no certificate that is not of v3.
+    (Reason::CertificateVersion, "src/trust/tests/matrix.rs"),
 ];
 
 /// One server: what it shows, who may vouch for its name, and both outcomes.
@@ -140,7 +143,7 @@ impl Cases {
         );
         let none = |s: &mut LeafSpec| *s = LeafSpec::default();
         self.leaf("no name", ca, none, both(R::NoUsableName));
-        let many = |s: &mut LeafSpec| s.dns = (0..101).map(|n| format!("n{n}.rows.test")).collect();
+        let many = |s: &mut LeafSpec| s.dns = (0..2_001).map(|n| format!("n{n}.test")).collect();
         self.leaf("too many names", ca, many, both(R::TooManyNames));
         let cn = |s: &mut LeafSpec| s.dns.clear();
         self.leaf("CN only", ca, cn, both(R::CommonNameOnly));
@@ -243,6 +246,36 @@ impl Cases {
             "seven intermediates",
             ("open", &deep),
             |_| {},
+            both(R::Accepted),
+        );
+        let short = open
+            .subordinate_with(AuthoritySpec {
+                path_length: Some(0),
+                ..AuthoritySpec::named("Last CA")
+            })
+            .unwrap();
+        self.leaf(
+            "a path too long for its CA",
+            ("open", &short.subordinate("One too many").unwrap()),
+            |_| {},
+            both(R::PathLength),
+        );
+        let mut permitted: Vec<String> = (0..400).map(|n| format!("n{n}.test")).collect();
+        permitted.push("rows.test".to_owned());
+        let busy = open
+            .subordinate_with(AuthoritySpec {
+                permitted,
+                ..AuthoritySpec::named("Busy CA")
+            })
+            .unwrap();
+        let many = |s: &mut LeafSpec| {
+            s.dns
+                .extend((0..1_000).map(|n| format!("n{n}.of.rows.test")))
+        };
+        self.leaf(
+            "many names below many constraints",
+            ("open", &busy),
+            many,
             both(R::PathTooComplex),
         );
         let bound = open
