@@ -73,7 +73,8 @@ impl Case {
             fqdns: &[fqdn],
             anchors: &self.trusted_certs.concat(),
             crls: &self.crls,
-            trust: "",
+            // What a case trusts is an anchor, whoever signed it.
+            trust: "partial_chain = true\n",
             peer: "",
         };
         match desk.generation(&setting, at) {
