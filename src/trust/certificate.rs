@@ -167,9 +167,12 @@ impl<'a> Certificate<'a> {
             .says
             .names_at
             .and_then(|at| self.read.extensions().get(at));
-        match extension.map(X509Extension::parsed_extension) {
-            Some(ParsedExtension::SubjectAlternativeName(names)) => &names.general_names,
-            _ => &[],
+        if let Some(ParsedExtension::SubjectAlternativeName(names)) =
+            extension.map(X509Extension::parsed_extension)
+        {
+            &names.general_names
+        } else {
+            &[]
         }
     }
     /// The subject for logs.
@@ -264,9 +267,12 @@ fn take<'a>(
         return Ok(false);
     };
     let parsed = extension.parsed_extension();
-    let unreadable = || match parsed {
-        ParsedExtension::ParseError { error } => error.to_string(),
-        _ => "it cannot be read".to_owned(),
+    let unreadable = || {
+        if let ParsedExtension::ParseError { error } = parsed {
+            error.to_string()
+        } else {
+            "it cannot be read".to_owned()
+        }
     };
     match *number {
         BASIC_CONSTRAINTS => {

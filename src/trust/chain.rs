@@ -21,6 +21,9 @@ const MAX_SUBJECT: usize = 200;
 /// Attributes of a subject that are written out for logs.
 const MAX_ATTRIBUTES: usize = 32;
 
+/// The digests of a certificate and of a key that may have signed it.
+type Pair = ([u8; 32], [u8; 32]);
+
 /// A chain in which every certificate could be parsed.
 pub(super) struct Chain<'a> {
     leaf: Certificate<'a>,
@@ -30,7 +33,7 @@ pub(super) struct Chain<'a> {
     budget: Budget,
     /// By certificate and key: how the check of the signature came out. It is done once, however many paths and trust
     /// sets ask, and whether the key is in one certificate or in nine.
-    checked: RefCell<HashMap<([u8; 32], [u8; 32]), Option<Reason>>>,
+    checked: RefCell<HashMap<Pair, Option<Reason>>>,
 }
 
 impl<'a> Chain<'a> {

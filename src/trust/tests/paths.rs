@@ -1,5 +1,6 @@
 //! Certificate paths (RFC 5280 §6.1): what must be accepted, what must not, and with which reason.
 use super::{World, inbound, outbound};
+use crate::lab::der::element;
 use crate::lab::forge::{
     Form, Kind, Signer, common_name, constraints, distinguished_name, id, moment, name, names,
     usages,
@@ -131,183 +132,104 @@ fn a_ca_that_is_bound_in_one_form_of_names_cannot_speak_in_another() {
     }
 }
 
+/// A GeneralName: its tag and its content.
+type General<'a> = (u8, &'a [u8]);
+
+/// What becomes of a leaf with a name besides its own, below a CA with these constraints.
+fn bounded(bounds: &[u8], shown: General<'_>) -> Reason {
+    let leaf = |form: Form| {
+        let shown = [(name::DNS, FE01.as_bytes()), shown];
+        form.with(id::ALTERNATIVE_NAME, true, &names(&shown))
+    };
+    let bound = [(id::NAME_CONSTRAINTS, true, bounds.to_vec())];
+    Forged::new().below_a_ca(&bound, leaf)
+}
+
+fn permitted(base: General<'_>, shown: General<'_>) -> Reason {
+    bounded(&constraints(&[base], &[]), shown)
+}
+
+fn excluded(base: General<'_>, shown: General<'_>) -> Reason {
+    bounded(&constraints(&[], &[base]), shown)
+}
+
+const NO: Reason = Reason::NameConstraintViolated;
+const YES: Reason = Reason::Accepted;
+const ODD: Reason = Reason::MalformedCertificate;
+
 #[test]
-fn every_form_of_names_is_held_against_its_constraints() {
-    let forged = Forged::new();
+fn directory_names_are_held_against_their_constraints() {
     let contoso = distinguished_name(&[(10, 0x13, b"Contoso")]);
     let server = distinguished_name(&[(10, 0x0c, b"CONTOSO"), (3, 0x0c, b"fe01")]);
     let other = distinguished_name(&[(10, 0x0c, b"Fabrikam"), (3, 0x0c, b"fe01")]);
-    let (net, host, far) = (
-        &[192, 0, 2, 0, 255, 255, 255, 0][..],
-        &[192, 0, 2, 7][..],
-        &[198, 51, 100, 7][..],
-    );
-    let (no, yes, odd) = (
-        Reason::NameConstraintViolated,
-        Reason::Accepted,
-        Reason::MalformedCertificate,
-    );
-    type General<'a> = (u8, &'a [u8]);
-    let cases: &[(&str, &[General<'_>], &[General<'_>], General<'_>, Reason)] = &[
-        (
-            "a directory within",
-            &[(name::DIRECTORY, &contoso)],
-            &[],
-            (name::DIRECTORY, &server),
-            yes,
-        ),
-        (
-            "a directory outside",
-            &[(name::DIRECTORY, &contoso)],
-            &[],
-            (name::DIRECTORY, &other),
-            no,
-        ),
-        (
-            "a directory excluded",
-            &[],
-            &[(name::DIRECTORY, &contoso)],
-            (name::DIRECTORY, &server),
-            no,
-        ),
-        (
-            "a directory not excluded",
-            &[],
-            &[(name::DIRECTORY, &contoso)],
-            (name::DIRECTORY, &other),
-            yes,
-        ),
-        (
-            "an address within",
-            &[(name::ADDRESS, net)],
-            &[],
-            (name::ADDRESS, host),
-            yes,
-        ),
-        (
-            "an address outside",
-            &[(name::ADDRESS, net)],
-            &[],
-            (name::ADDRESS, far),
-            no,
-        ),
-        (
-            "an address of the other family",
-            &[(name::ADDRESS, net)],
-            &[],
-            (name::ADDRESS, &[0; 16]),
-            no,
-        ),
-        (
-            "an address of no family",
-            &[(name::ADDRESS, net)],
-            &[],
-            (name::ADDRESS, &[1; 5]),
-            no,
-        ),
-        (
-            "a mask with holes",
-            &[(name::ADDRESS, &[192, 0, 2, 0, 255, 0, 255, 0])],
-            &[],
-            (name::ADDRESS, host),
-            odd,
-        ),
-        (
-            "a mailbox",
-            &[(name::MAIL, b"contoso.test")],
-            &[],
-            (name::MAIL, b"a@contoso.test"),
-            yes,
-        ),
-        (
-            "another mailbox",
-            &[(name::MAIL, b"contoso.test")],
-            &[],
-            (name::MAIL, b"a@b.test"),
-            no,
-        ),
-        (
-            "no mailbox",
-            &[(name::MAIL, b"contoso.test")],
-            &[],
-            (name::MAIL, b"contoso.test"),
-            no,
-        ),
-        (
-            "a URI without a host",
-            &[],
-            &[(name::URI, b"evil.test")],
-            (name::URI, b"urn:a:b"),
-            no,
-        ),
-        (
-            "a URI of an address",
-            &[],
-            &[(name::URI, b"evil.test")],
-            (name::URI, b"https://192.0.2.1/"),
-            no,
-        ),
-        (
-            "a wildcard over an excluded name",
-            &[],
-            &[(name::DNS, b"a.b.test")],
-            (name::DNS, b"*.b.test"),
-            no,
-        ),
-        (
-            "a wildcard over a permitted name",
-            &[(name::DNS, b"a.b.test"), (name::DNS, FE01.as_bytes())],
-            &[],
-            (name::DNS, b"*.b.test"),
-            no,
-        ),
-        (
-            "another form",
-            &[(name::MAIL, b"contoso.test")],
-            &[],
-            (name::DNS, b"a.test"),
-            yes,
-        ),
-        (
-            "a form that nobody compares",
-            &[],
-            &[(0x88, &[0x2a])],
-            (0x88, &[0x2b]),
-            no,
-        ),
-        (
-            "that form constrained and not there",
-            &[],
-            &[(0x88, &[0x2a])],
-            (name::DNS, b"a.test"),
-            yes,
-        ),
-    ];
-    for (says, permitted, excluded, shown, reason) in cases {
-        let bounds = constraints(permitted, excluded);
-        let leaf = |form: Form| {
-            let shown = [(name::DNS, FE01.as_bytes()), *shown];
-            form.with(id::ALTERNATIVE_NAME, true, &names(&shown))
-        };
-        let bound = [(id::NAME_CONSTRAINTS, true, bounds)];
-        assert_eq!(forged.below_a_ca(&bound, leaf), *reason, "{says}");
-    }
-    // The subject is a directory name, too.
-    let bound = [(
-        id::NAME_CONSTRAINTS,
-        true,
-        constraints(&[(name::DIRECTORY, &contoso)], &[]),
-    )];
-    for (subject, reason) in [(&server, yes), (&other, no)] {
+    let [base, within, outside] = [&contoso, &server, &other].map(|dn| (name::DIRECTORY, &dn[..]));
+    assert_eq!(permitted(base, within), YES);
+    assert_eq!(permitted(base, outside), NO);
+    assert_eq!(excluded(base, within), NO);
+    assert_eq!(excluded(base, outside), YES);
+    // The subject is one, too.
+    let bound = [(id::NAME_CONSTRAINTS, true, constraints(&[base], &[]))];
+    for (subject, reason) in [(&server, YES), (&other, NO)] {
         let leaf = |mut form: Form| {
             form.subject.clone_from(subject);
-            form.with(
-                id::ALTERNATIVE_NAME,
-                false,
-                &names(&[(name::DNS, FE01.as_bytes())]),
-            )
+            let own = names(&[(name::DNS, FE01.as_bytes())]);
+            form.with(id::ALTERNATIVE_NAME, false, &own)
         };
-        assert_eq!(forged.below_a_ca(&bound, leaf), reason);
+        assert_eq!(Forged::new().below_a_ca(&bound, leaf), reason);
+    }
+}
+
+fn address(octets: &[u8]) -> General<'_> {
+    (name::ADDRESS, octets)
+}
+
+#[test]
+fn addresses_are_held_against_their_constraints() {
+    let net = (name::ADDRESS, &[192, 0, 2, 0, 255, 255, 255, 0][..]);
+    assert_eq!(permitted(net, address(&[192, 0, 2, 7])), YES);
+    assert_eq!(permitted(net, address(&[198, 51, 100, 7])), NO);
+    assert_eq!(excluded(net, address(&[192, 0, 2, 7])), NO);
+    assert_eq!(excluded(net, address(&[198, 51, 100, 7])), YES);
+    // Of the other family, and of none.
+    assert_eq!(permitted(net, address(&[0; 16])), NO);
+    assert_eq!(permitted(net, address(&[1; 5])), NO);
+    let holes = address(&[192, 0, 2, 0, 255, 0, 255, 0]);
+    assert_eq!(excluded(holes, address(&[198, 51, 100, 7])), ODD);
+    assert_eq!(permitted(address(&[192, 0, 2, 0]), net), ODD);
+}
+
+#[test]
+fn mailboxes_uris_and_odd_names_are_held_against_their_constraints() {
+    let host = (name::MAIL, &b"contoso.test"[..]);
+    assert_eq!(permitted(host, (name::MAIL, b"a@contoso.test")), YES);
+    assert_eq!(permitted(host, (name::MAIL, b"a@b.test")), NO);
+    assert_eq!(permitted(host, (name::MAIL, b"contoso.test")), NO);
+    assert_eq!(permitted(host, (name::DNS, b"a.test")), YES);
+    let evil = (name::URI, &b"evil.test"[..]);
+    assert_eq!(
+        excluded(evil, (name::URI, b"https://good.test/evil.test")),
+        YES
+    );
+    assert_eq!(excluded(evil, (name::URI, b"https://u@evil.test:1/")), NO);
+    assert_eq!(excluded(evil, (name::URI, b"urn:a:b")), NO);
+    assert_eq!(excluded(evil, (name::URI, b"https://192.0.2.1/")), NO);
+    let one = (name::DNS, &b"a.b.test"[..]);
+    assert_eq!(excluded(one, (name::DNS, b"*.b.test")), NO);
+    assert_eq!(excluded(one, (name::DNS, b"*.c.test")), YES);
+    let both = constraints(&[one, (name::DNS, FE01.as_bytes())], &[]);
+    assert_eq!(bounded(&both, (name::DNS, b"*.b.test")), NO);
+    assert_eq!(bounded(&both, (name::DNS, b"c.a.b.test")), YES);
+    // A form that nobody here compares: only where it occurs on both sides.
+    let registered = (0x88, &[0x2a][..]);
+    assert_eq!(excluded(registered, (0x88, &[0x2b])), NO);
+    assert_eq!(excluded(registered, (name::DNS, b"a.test")), YES);
+    for bounds in [
+        &[0x30, 0][..],
+        &[0x30, 2, 0xa0, 0],
+        &[0x30, 2, 5, 0],
+        &[4, 0],
+    ] {
+        assert_eq!(bounded(bounds, (name::DNS, b"a.test")), ODD, "{bounds:x?}");
     }
 }
 
@@ -618,105 +540,91 @@ fn an_anchor_that_is_no_ca_vouches_for_itself_alone() {
     assert_eq!(inbound(&generation, &[other]), Reason::AuthorityMisuse);
 }
 
+/// A SubjectPublicKeyInfo of an AlgorithmIdentifier's content and the key's bits.
+fn info(algorithm: &[u8], bits: &[u8]) -> Vec<u8> {
+    let algorithm = element(0x30, &[algorithm]);
+    element(0x30, &[&algorithm, &crate::lab::der::bits(bits)])
+}
+
+/// rsaEncryption and id-RSASSA-PSS.
+const RSA: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+const PSS: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
+
+/// An RSA key of that many bits.
+fn rsa(id: &[u8], bits: usize, exponent: &[u8]) -> Vec<u8> {
+    let mut modulus = vec![0xff; bits.div_ceil(8)];
+    modulus[0] >>= (8 - bits % 8) % 8;
+    if bits.is_multiple_of(8) {
+        modulus.insert(0, 0);
+    }
+    info(
+        id,
+        &element(0x30, &[&element(2, &[&modulus]), &element(2, &[exponent])]),
+    )
+}
+
+/// A point of so many octets, which lies on no curve, with the curve's OID.
+fn point(curve: &[u8], octets: usize) -> Vec<u8> {
+    let id = [
+        &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6],
+        &[curve.len() as u8][..],
+        curve,
+    ];
+    info(&id.concat(), &[&[4][..], &vec![1; octets * 2]].concat())
+}
+
 #[test]
 fn keys_that_no_handshake_can_use_are_refused_before_it() {
     let forged = Forged::new();
     let generation = forged.generation();
-    let info = |algorithm: &[u8], bits: &[u8]| {
-        use crate::lab::der;
-        der::element(0x30, &[&der::element(0x30, &[algorithm]), &der::bits(bits)])
-    };
-    let rsa_id: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
-    let rsa = |id: &[u8], bits: usize, exponent: &[u8]| {
-        use crate::lab::der::element;
-        let mut modulus = vec![0xff; bits.div_ceil(8)];
-        modulus[0] >>= (8 - bits % 8) % 8;
-        modulus.insert(0, 0);
-        if modulus[1] < 0x80 {
-            modulus.remove(0);
-        }
-        let key = element(0x30, &[&element(2, &[&modulus]), &element(2, &[exponent])]);
-        info(id, &key)
-    };
-    let ec = |curve: &[u8], octets: usize| {
-        let id = [&[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1][..], curve].concat();
-        info(&id, &[&[4][..], &vec![1; octets * 2]].concat())
-    };
     let e: &[u8] = &[1, 0, 1];
-    let pss: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
+    let (unusable, weak) = (Reason::KeyUnusable, Reason::WeakKey);
+    let of = |kind| Signer::new(kind).unwrap().public();
     for (says, key, reason) in [
         (
             "P-192",
-            ec(&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 1], 24),
-            Reason::KeyUnusable,
+            point(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 1], 24),
+            unusable,
         ),
-        (
-            "P-224",
-            ec(&[6, 5, 0x2b, 0x81, 4, 0, 33], 28),
-            Reason::KeyUnusable,
-        ),
-        (
-            "secp256k1",
-            ec(&[6, 5, 0x2b, 0x81, 4, 0, 10], 32),
-            Reason::KeyUnusable,
-        ),
+        ("P-224", point(&[0x2b, 0x81, 4, 0, 33], 28), unusable),
+        ("secp256k1", point(&[0x2b, 0x81, 4, 0, 10], 32), unusable),
         (
             "brainpoolP256r1",
-            ec(&[6, 9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7], 32),
-            Reason::KeyUnusable,
+            point(&[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7], 32),
+            unusable,
         ),
         (
-            "a point off P-256",
-            ec(&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], 32),
-            Reason::KeyUnusable,
+            "off P-256",
+            point(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], 32),
+            unusable,
         ),
         (
             "DSA",
             info(&[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1], &[2, 1, 5]),
-            Reason::KeyUnusable,
+            unusable,
         ),
         (
             "X25519",
             info(&[6, 3, 0x2b, 0x65, 0x6e], &[9; 32]),
-            Reason::KeyUnusable,
+            unusable,
         ),
-        (
-            "Ed448",
-            info(&[6, 3, 0x2b, 0x65, 0x71], &[9; 57]),
-            Reason::KeyUnusable,
-        ),
-        ("an RSA-PSS key", rsa(pss, 2_048, e), Reason::KeyUnusable),
-        ("RSA 1024", rsa(rsa_id, 1_024, e), Reason::WeakKey),
-        ("RSA 2041", rsa(rsa_id, 2_041, e), Reason::WeakKey),
-        ("RSA 2047", rsa(rsa_id, 2_047, e), Reason::WeakKey),
-        ("RSA 2048", rsa(rsa_id, 2_048, e), Reason::Accepted),
-        ("RSA 8192", rsa(rsa_id, 8_192, e), Reason::Accepted),
-        ("RSA 8200", rsa(rsa_id, 8_200, e), Reason::KeyUnusable),
-        (
-            "an RSA exponent of 1",
-            rsa(rsa_id, 2_048, &[1]),
-            Reason::KeyUnusable,
-        ),
+        ("Ed448", info(&[6, 3, 0x2b, 0x65, 0x71], &[9; 57]), unusable),
+        ("an RSA-PSS key", rsa(PSS, 2_048, e), unusable),
+        ("RSA 1024", rsa(RSA, 1_024, e), weak),
+        ("RSA 2041", rsa(RSA, 2_041, e), weak),
+        ("RSA 2047", rsa(RSA, 2_047, e), weak),
+        ("RSA 2048", rsa(RSA, 2_048, e), YES),
+        ("RSA 8192", rsa(RSA, 8_192, e), YES),
+        ("RSA 8200", rsa(RSA, 8_200, e), unusable),
+        ("an RSA exponent of 1", rsa(RSA, 2_048, &[1]), unusable),
         (
             "an even RSA exponent",
-            rsa(rsa_id, 2_048, &[1, 0, 0]),
-            Reason::KeyUnusable,
+            rsa(RSA, 2_048, &[1, 0, 0]),
+            unusable,
         ),
-        (
-            "P-384",
-            Signer::new(Kind::P384).unwrap().public(),
-            Reason::Accepted,
-        ),
-        (
-            "P-521",
-            Signer::new(Kind::P521).unwrap().public(),
-            Reason::Accepted,
-        ),
-        (
-            "Ed25519",
-            Signer::new(Kind::Ed25519).unwrap().public(),
-            Reason::Accepted,
-        ),
+        ("P-384", of(Kind::P384), YES),
+        ("P-521", of(Kind::P521), YES),
+        ("Ed25519", of(Kind::Ed25519), YES),
     ] {
         let mut form = Form::leaf(&forged.root, FE01, &forged.below);
         form.key = key;
