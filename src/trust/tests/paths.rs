@@ -293,20 +293,32 @@ fn an_anchors_own_path_length_and_purposes_bind_what_is_below() {
 }
 
 #[test]
-fn a_root_that_changes_its_key_goes_on_both_ways() {
+fn a_root_that_changes_its_key_goes_on_both_ways_with_the_crls_of_both_keys() {
     let old = Authority::root("Contoso Root").unwrap();
     let new = old.impostor().unwrap();
     for (anchor, issuer) in [(&old, &new), (&new, &old)] {
         // The issuer's key certified by the anchor's under the same name (RFC 4210 §4.4).
         let link = issuer.certified_by(anchor, -3_600, 86_400).unwrap();
-        let leaf = issuer.server(FE01).unwrap().certificate;
-        let chain = [leaf, link.certificate().clone()];
-        let generation = below(&[anchor.certificate().clone()]).generation();
-        assert_eq!(inbound(&generation, &chain), Reason::Accepted);
+        let mut chain = issuer.server(FE01).unwrap().chain;
+        chain.push(link.certificate().clone());
+        let anchors = [anchor.certificate().clone()];
+        let good = crls(&[(anchor, &[]), (issuer, &[])]);
+        assert_eq!(
+            inbound(&revoking(&anchors, &good), &chain),
+            Reason::Accepted
+        );
+        let bad = crls(&[(anchor, &[link.serial()]), (issuer, &[])]);
+        assert_eq!(inbound(&revoking(&anchors, &bad), &chain), Reason::Revoked);
         // The link may come with the anchors instead of with the chain.
         let anchors = [link.certificate().clone(), anchor.certificate().clone()];
-        let generation = below(&anchors).generation();
-        assert_eq!(inbound(&generation, &chain[..1]), Reason::Accepted);
+        assert_eq!(
+            inbound(&revoking(&anchors, &good), &chain[..1]),
+            Reason::Accepted
+        );
+        assert_eq!(
+            inbound(&revoking(&anchors, &bad), &chain[..1]),
+            Reason::Revoked
+        );
     }
 }
 
