@@ -81,14 +81,23 @@ impl Core {
     }
 
     /// A peer that was asked has said nothing at all in its time.
+    ///
+    /// An INVITE gets a 100 from whoever lives. What else is asked may stay without an answer although the next element
+    /// lives, since a proxy says nothing for a user agent that is silent (RFC 4320 §4.2): then it counts only if nothing
+    /// else came on that connection either.
     fn note_silence(&mut self, slot: u32, now: Instant, out: &mut Actions) {
         if let Some(context) = self.contexts.get(slot)
             && let Attempt::Sent {
                 hop: Hop::Peer(key),
+                link,
                 client,
-                ..
             } = context.attempt
             && client.silent()
+            && (matches!(context.server, Server::Invite(_))
+                || self
+                    .links
+                    .get(link)
+                    .is_none_or(|l| l.heard < Some(context.received)))
         {
             self.peer_failed(key, DownReason::Silence, now + REST, now, out);
         }

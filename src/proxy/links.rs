@@ -44,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) in_flight: u32,
     /// Slots of the contexts whose current branch was sent on it.
     pub(crate) branches: Vec<u32>,
+    /// When the last message came on it.
+    pub(crate) heard: Option<Instant>,
 }
 
 /// What runs between this shard and one peer, of the current generation or a former one that still has connections.
@@ -212,6 +214,7 @@ impl Links {
             full: false,
             in_flight: 0,
             branches: Vec::new(),
+            heard: None,
         });
         let before = std::mem::replace(&mut link.party, party);
         link.trusted = true;
@@ -320,6 +323,7 @@ impl Links {
             full: false,
             in_flight: 0,
             branches: Vec::new(),
+            heard: None,
         });
         link.branches.push(slot);
     }

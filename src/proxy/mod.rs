@@ -147,6 +147,9 @@ impl Core {
         now: Instant,
         out: &mut Actions,
     ) {
+        if let Some(link) = self.links.get_mut(from.link) {
+            link.heard = Some(now);
+        }
         match self.unhidden(from, message) {
             Ok(None) => self.on_plain(from, message, now, out),
             Ok(Some(whole)) => {

@@ -261,6 +261,53 @@ fn requests_without_any_answer_take_a_member_down_and_an_answer_brings_it_back_a
     assert_eq!(members(&mut w), [("up", FE01.to_owned(), "")]);
 }
 
+/// A home server that is a proxy says nothing for a phone that is silent (RFC 4320 §4.2); whoever owns that phone must not be
+/// able to take the server from the others.
+#[test]
+fn what_a_silent_phone_behind_a_living_member_does_not_answer_takes_no_member_down() {
+    let mut w = World::new();
+    let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
+    for n in 0..8 {
+        message(&mut w, client, 10 * n);
+        w.expect(fe01, "MESSAGE");
+        w.pass(5 * SECOND);
+        // The servers live: something else comes from them in that time.
+        for server in [fe01, fe02] {
+            w.ask(
+                server,
+                Request {
+                    method: "OPTIONS",
+                    uri: "sip:edge01.contoso.test",
+                    branch: &format!("z9hG4bKping{n}"),
+                    ..Request::default()
+                },
+            );
+            w.expect(server, "SIP/2.0 200");
+        }
+        w.pass(12 * SECOND);
+        w.expect(fe02, "MESSAGE");
+        w.pass(17 * SECOND);
+        while w.take(client).is_some() {}
+    }
+    assert_eq!(members(&mut w), []);
+    // An INVITE that nobody says anything to counts all the same.
+    for n in 0..2 {
+        w.ask(
+            client,
+            Request {
+                branch: &format!("z9hG4bKinvite{n}"),
+                ..Request::default()
+            },
+        );
+        w.expect(fe01, "INVITE");
+        w.pass(9 * SECOND);
+        let got = w.expect(fe02, "INVITE");
+        w.send(fe02, &answer(&got, "486 Busy Here", ""));
+        w.expect(fe02, "ACK");
+    }
+    assert_eq!(members(&mut w), [("down", FE01.to_owned(), "silence")]);
+}
+
 #[test]
 fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_does_not() {
     let mut w = World::new();

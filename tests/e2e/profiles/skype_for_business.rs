@@ -96,7 +96,11 @@ async fn skype_for_business_a_client_registers_subscribes_and_calls_and_is_calle
         .gains(ANSWERED_HERE, ANSWERED_HERE);
     chart.play(PRESENCE).await;
     chart.play_all(&CALLS).await;
-    stop(edge, &["negotiate_unsupported"]).await;
+    let log = stop(edge, &["negotiate_unsupported"]).await;
+    // Nobody answers it, so nothing is told of it.
+    let relayed = log.named("request_relayed");
+    assert!(relayed.iter().any(|line| line["method"] == "NOTIFY"));
+    assert!(!relayed.iter().any(|line| line["method"] == "BENOTIFY"));
 }
 
 #[tokio::test]
