@@ -32,12 +32,7 @@ fn all() -> impl Iterator<Item = Described> {
         cause: reason.sentence(),
         check: reason.check(),
         mend: reason.remedy(),
-        told: reason
-            .alert()
-            .and_then(|alert| alert.as_str())
-            .map_or("nothing".to_owned(), |alert| {
-                format!("alert {}", in_words(alert))
-            }),
+        told: told(*reason),
         rule: reason.rfc(),
     });
     let edge = edge::ROWS.iter().map(|row| Described {
@@ -74,6 +69,22 @@ fn all() -> impl Iterator<Item = Described> {
         rule: "",
     });
     trust.chain(edge).chain(alerts).chain(proxy)
+}
+
+/// What a refusal says: to a stranger who comes in, one alert for all that precedes an anchor's word.
+fn told(reason: trust::Reason) -> String {
+    let Some(alert) = reason.alert().and_then(|alert| alert.as_str()) else {
+        return "nothing".to_owned();
+    };
+    let alert = in_words(alert);
+    let stranger = in_words("UnknownCA");
+    use trust::Step;
+    let before_an_anchor = matches!(reason.step(), Step::Chain | Step::Name | Step::Path);
+    if before_an_anchor && alert != stranger {
+        format!("alert {alert} (a stranger: {stranger})")
+    } else {
+        format!("alert {alert}")
+    }
 }
 
 /// An alert's name as RFC 8446 §6 writes it: `UnknownCA` is unknown_ca.

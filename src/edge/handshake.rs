@@ -7,7 +7,7 @@ use super::shard::Shard;
 use crate::observe::{Event, Shown};
 use crate::proxy::Identity;
 use crate::topology::Listener;
-use crate::trust::{Admitted, ClientId, Decision, Reason};
+use crate::trust::{Admitted, ClientId, Concluded, Decision, Reason};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -84,17 +84,16 @@ impl Shard {
         greeting.sni = hello.client_hello().server_name().map(str::to_owned);
         greeting.shown = Some(listener.shown(greeting.sni.as_deref()));
         let mut accept = Box::pin(hello.into_stream(Arc::clone(&listener.config)));
-        let mut verdict = None;
-        // The verifier runs inside a poll, on this thread: what it concluded is taken before another handshake's
-        // poll can conclude something else.
+        let mut concluded = None;
+        // The verifier runs inside a poll, on this thread, and serves other handshakes between two polls of this one.
         let outcome = std::future::poll_fn(|context| {
+            listener.verifier.exchange(concluded.take());
             let polled = accept.as_mut().poll(context);
-            if let Some(concluded) = listener.verifier.take() {
-                verdict = Some(concluded);
-            }
+            concluded = listener.verifier.exchange(None);
             polled
         })
         .await;
+        let verdict = concluded.map(Concluded::outcome);
         let stream = match (outcome, &verdict) {
             (Ok(stream), _) => stream,
             (Err(_), Some(Err(decision))) => return Err(Failure::decided(Arc::clone(decision))),

@@ -52,6 +52,7 @@ fn decision(text: &str, full: bool) -> Arc<Decision> {
         purpose: full.then_some("serverAuth"),
         would_refuse: full.then(|| (Reason::PinMismatch, Some(text.to_owned()))),
         valid_until: full.then_some(u64::MAX),
+        anchored: false,
         generation: u64::MAX,
         line: full.then_some(u32::MAX),
         listener: None,

@@ -138,12 +138,27 @@ pub struct Decision {
     /// The earliest end of what the decision rests on, Unix seconds: notAfter of the leaf and the intermediates used,
     /// not_after of the peer and of the trust set.
     pub valid_until: Option<u64>,
+    /// Of a refusal: whether the chain leads to an anchor of ours all the same, whoever that one may vouch for.
+    pub anchored: bool,
     /// The generation that decided.
     pub generation: u64,
     /// The line of the topology that decided.
     pub line: Option<u32>,
     /// The listener that it was presented to, if it was judged by that one's rule for clients.
     pub listener: Option<Arc<str>>,
+}
+
+impl Decision {
+    /// The error that makes rustls send the alert of a refusal.
+    ///
+    /// Who comes in may learn why only if an anchor of ours vouches for its certificate. Else everybody could ask with
+    /// certificates of their own which names are listed: whatever is wrong with those is one alert.
+    pub(super) fn tls_error(&self) -> rustls::Error {
+        if self.direction == Direction::Inbound && !self.anchored {
+            return Reason::UnknownIssuer.tls_error();
+        }
+        self.reason.tls_error()
+    }
 }
 
 /// Proof that [`decide`] accepted a chain for a peer; it has no other maker.
@@ -227,6 +242,10 @@ pub(super) fn conclude(
             decision.reason = refusal.reason;
             decision.detail = refusal.detail;
             decision.line = refusal.line.or(decision.line);
+            // Asked whatever the reason, so that a listed name takes as long as another.
+            decision.anchored = chain.as_ref().is_ok_and(|chain| {
+                path::set_that_would_vouch(chain, &[], generation, at).is_some()
+            });
             seal(&mut decision, presented);
             Err(Arc::new(decision))
         }
@@ -536,6 +555,7 @@ fn blank(
         purpose: None,
         would_refuse: None,
         valid_until: None,
+        anchored: false,
         generation: generation.number(),
         line: entry.map(|p| p.line),
         listener: None,

@@ -5,25 +5,28 @@ use super::{
 };
 use crate::topology::{Direction, Listener, PeerRef};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-/// An accepted chain whose owner has yet to sign with its key.
+/// What was concluded of the certificate of one handshake (`P`: who may pass), and that certificate for who notes it.
 #[derive(Debug)]
-struct Unproven {
-    passed: Admitted,
+pub struct Concluded<P> {
+    outcome: Result<P, Arc<Decision>>,
     chain: Vec<CertificateDer<'static>>,
     at: UnixTime,
 }
 
-/// Handshakes of one verifier between certificate and signature, which mostly come in one flight.
-const MOST_UNPROVEN: usize = 64;
+impl<P> Concluded<P> {
+    /// Who may pass, or the refusal.
+    pub fn outcome(self) -> Result<P, Arc<Decision>> {
+        self.outcome
+    }
+}
 
 /// What both verifiers do: ask who may pass (`P`), keep the answer, and check the handshake's signature.
 #[derive(Debug)]
@@ -31,10 +34,9 @@ struct Asking<P> {
     /// Not held: the TLS library keeps a verifier for as long as a connection lives, and a generation that no longer
     /// serves shall go. Whoever shakes hands holds it meanwhile.
     generation: Weak<Generation>,
-    outcome: Mutex<Option<Result<P, Arc<Decision>>>>,
+    /// Of the handshake that goes on.
+    concluded: Mutex<Option<Concluded<P>>>,
     seen: Arc<SeenChains>,
-    /// Accepted, and the key not yet proven.
-    unproven: Mutex<VecDeque<Unproven>>,
     /// Those of the provider: RFC 9325 §4.5 and RFC 8446 §4.2.3 without SHA-1.
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -43,61 +45,41 @@ impl<P: Clone + Into<Admitted>> Asking<P> {
     fn new(generation: &Arc<Generation>, seen: Arc<SeenChains>) -> Self {
         Self {
             seen,
-            unproven: Mutex::default(),
             generation: Arc::downgrade(generation),
-            outcome: Mutex::new(None),
+            concluded: Mutex::new(None),
             algorithms: rustls::crypto::aws_lc_rs::default_provider()
                 .signature_verification_algorithms,
         }
     }
 
-    /// `decide` judges the chain by the generation.
+    /// `decide` judges the chain by the generation; the answer is kept until its owner has signed. Returns the refusal.
     fn ask(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
+        at: UnixTime,
         decide: impl FnOnce(&[CertificateDer<'_>], &Generation) -> Result<P, Arc<Decision>>,
-    ) -> Result<(), rustls::Error> {
-        let chain: Vec<CertificateDer<'_>> = std::iter::once(end_entity)
+    ) -> Result<Option<Arc<Decision>>, rustls::Error> {
+        let chain: Vec<CertificateDer<'static>> = std::iter::once(end_entity)
             .chain(intermediates)
-            .map(|certificate| CertificateDer::from(certificate.as_ref()))
+            .map(|certificate| certificate.clone().into_owned())
             .collect();
         let Some(generation) = self.generation.upgrade() else {
             // A handshake that outlived its generation is begun anew by whoever wants it.
             return Err(rustls::Error::General("the generation is gone".to_owned()));
         };
         let outcome = decide(&chain, &generation);
-        let answer = match &outcome {
-            Ok(passed) => {
-                self.await_proof(passed.clone().into(), &chain, now);
-                Ok(())
-            }
-            Err(decision) => {
-                // The refusal ends the handshake; who has the key does not matter any more.
-                self.seen.note(decision, &chain, now);
-                Err(decision.reason.tls_error())
-            }
-        };
-        self.lock().replace(outcome);
-        answer
-    }
-
-    /// Keeps an accepted chain until its owner has signed: certificates are public, and who shows a peer's without the
-    /// key has not been seen as that peer.
-    fn await_proof(&self, passed: Admitted, chain: &[CertificateDer<'_>], at: UnixTime) {
-        let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
-        if unproven.len() == MOST_UNPROVEN {
-            unproven.pop_front();
+        let refused = outcome.as_ref().err().map(Arc::clone);
+        if let Some(decision) = &refused {
+            // It ends the handshake; who has the key does not matter any more.
+            self.seen.note(decision, &chain, at);
         }
-        unproven.push_back(Unproven {
-            passed,
-            chain: chain.iter().map(|c| c.clone().into_owned()).collect(),
-            at,
-        });
+        self.lock().replace(Concluded { outcome, chain, at });
+        Ok(refused)
     }
 
-    /// Checks the signature of who has shown the leaf.
+    /// Checks the signature of who has shown the leaf. Certificates are public, and who shows a peer's without the key has
+    /// not been seen as that peer; a refusal that waited for the signature is told now.
     fn prove(
         &self,
         handshake: Handshake,
@@ -105,44 +87,54 @@ impl<P: Clone + Into<Admitted>> Asking<P> {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = unproven
-            .iter()
-            .position(|one| one.chain.first() == Some(leaf))
-            .and_then(|at| unproven.remove(at));
-        drop(unproven);
-        let is_passed_over = matches!(
-            &found,
-            Some(Unproven { passed: Admitted::Client(client), .. }) if client.is_passed_over()
-        );
-        let signature = if is_passed_over {
-            possession::check(handshake, message, leaf, signed, &self.algorithms)
-        } else {
-            match handshake {
-                Handshake::Tls12 => verify_tls12_signature(message, leaf, signed, &self.algorithms),
-                Handshake::Tls13 => verify_tls13_signature(message, leaf, signed, &self.algorithms),
-            }
+        let concluded = self.lock();
+        // A signature for a certificate that nobody judged proves nothing.
+        let Some(one) = concluded
+            .as_ref()
+            .filter(|one| one.chain.first() == Some(leaf))
+        else {
+            return Err(rustls::Error::General(
+                "no certificate was judged".to_owned(),
+            ));
         };
-        if let (Some(one), Ok(_)) = (found, &signature) {
-            self.seen.note(one.passed.decision(), &one.chain, one.at);
+        let passed = one.outcome.as_ref().map(|passed| passed.clone().into());
+        let is_passed_over =
+            matches!(&passed, Ok(Admitted::Client(client)) if client.is_passed_over());
+        let check = if is_passed_over {
+            possession::check_if_used
+        } else {
+            possession::check
+        };
+        let signature = check(handshake, message, leaf, signed, &self.algorithms)?;
+        match passed {
+            Ok(admitted) => {
+                self.seen.note(admitted.decision(), &one.chain, one.at);
+                Ok(signature)
+            }
+            Err(refused) => Err(refused.tls_error()),
         }
-        signature
     }
 
     fn take(&self) -> Option<Result<P, Arc<Decision>>> {
-        self.lock().take()
+        self.lock().take().map(Concluded::outcome)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Result<P, Arc<Decision>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Concluded<P>>> {
         // The cell holds a whole value at any time, so a panic elsewhere leaves nothing half done.
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+        self.concluded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Judges the certificate shown to one of our listeners; one for each connection.
+/// Judges the certificate shown to one of our listeners.
 ///
 /// The caller takes the outcome after the handshake. No outcome after a finished handshake means that no
-/// certificate was presented; a presented one that is refused ends the handshake.
+/// certificate was presented; a presented one that is refused ends the handshake. It ends when its owner has signed: who
+/// cannot sign is told that and no more, since what we think of somebody's certificate is nobody else's affair.
+///
+/// One serves many handshakes of one thread: each, before it goes on, puts what was concluded of it there, and takes it
+/// away afterwards ([`Self::exchange`]).
 #[derive(Debug)]
 pub struct InboundVerifier {
     asking: Asking<Admitted>,
@@ -169,6 +161,11 @@ impl InboundVerifier {
     pub fn take(&self) -> Option<Result<Admitted, Arc<Decision>>> {
         self.asking.take()
     }
+
+    /// Puts one handshake's conclusion in the place of another's, which is returned.
+    pub fn exchange(&self, concluded: Option<Concluded<Admitted>>) -> Option<Concluded<Admitted>> {
+        std::mem::replace(&mut *self.asking.lock(), concluded)
+    }
 }
 
 impl ClientCertVerifier for InboundVerifier {
@@ -184,6 +181,7 @@ impl ClientCertVerifier for InboundVerifier {
         &self.hints
     }
 
+    /// A refusal waits for the signature.
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -194,7 +192,7 @@ impl ClientCertVerifier for InboundVerifier {
             .ask(end_entity, intermediates, now, |chain, generation| {
                 decide_inbound(chain, &self.listener, generation, now)
             })
-            .map(|()| ClientCertVerified::assertion())
+            .map(|_| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -295,12 +293,16 @@ impl ServerCertVerifier for OutboundVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.asking
+        let refused = self
+            .asking
             .ask(end_entity, intermediates, now, |chain, generation| {
                 let presented = Presented::outbound(chain, self.peer).with_staple(ocsp_response);
                 decide(&presented, Direction::Outbound, generation, now)
-            })
-            .map(|()| ServerCertVerified::assertion())
+            })?;
+        match refused {
+            Some(decision) => Err(decision.tls_error()),
+            None => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(

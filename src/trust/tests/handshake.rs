@@ -1,6 +1,6 @@
 //! The verifiers inside rustls: real handshakes in memory, both directions, and the alerts that end them.
 use super::{World, listener};
-use crate::lab::pki::{Authority, Issued, LeafSpec};
+use crate::lab::pki::{Authority, Issued, LeafSpec, self_signed};
 use crate::topology::{Accept, ClientCertificates, PeerKind};
 use crate::trust::{Generation, InboundVerifier, OutboundVerifier, Reason};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
@@ -44,6 +44,33 @@ struct Ends {
     client: Result<(), rustls::Error>,
 }
 
+/// Shows a chain and signs with a key, whether they belong together or not.
+#[derive(Debug)]
+struct Shows(Arc<rustls::sign::CertifiedKey>);
+
+impl Shows {
+    fn new(chain: &Issued, key: &Issued) -> Arc<Self> {
+        let key = provider()
+            .key_provider
+            .load_private_key(key.key.clone_key());
+        let key = rustls::sign::CertifiedKey::new(chain.chain.clone(), key.unwrap());
+        Arc::new(Self(Arc::new(key)))
+    }
+}
+
+impl rustls::client::ResolvesClientCert for Shows {
+    fn resolve(
+        &self,
+        _: &[&[u8]],
+        _: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
 /// Both ends over memory until nothing moves; `shown` is the client's certificate.
 fn shake(
     lab: &Lab,
@@ -51,6 +78,18 @@ fn shake(
     inbound: &Arc<InboundVerifier>,
     outbound: &Arc<OutboundVerifier>,
     shown: Option<&Issued>,
+    server: &Issued,
+) -> Ends {
+    let shows = shown.map(|issued| Shows::new(issued, issued));
+    shake_showing(lab, version, inbound, outbound, shows, server)
+}
+
+fn shake_showing(
+    lab: &Lab,
+    version: &'static rustls::SupportedProtocolVersion,
+    inbound: &Arc<InboundVerifier>,
+    outbound: &Arc<OutboundVerifier>,
+    shown: Option<Arc<Shows>>,
     server: &Issued,
 ) -> Ends {
     let versions = [version];
@@ -67,9 +106,7 @@ fn shake(
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(outbound) as Arc<_>);
     let config = match shown {
-        Some(issued) => builder
-            .with_client_auth_cert(issued.chain.clone(), issued.key.clone_key())
-            .unwrap(),
+        Some(shows) => builder.with_client_cert_resolver(shows),
         None => builder.with_no_client_auth(),
     };
     let name = NODE.try_into().unwrap();
@@ -188,9 +225,131 @@ fn a_refused_certificate_ends_the_handshake_with_its_alert_and_is_no_client() {
             let inbound = inbound(&lab, Accept::Both);
             let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
             let ends = shake(&lab, version, &inbound, &outbound, Some(&shown), &node);
-            assert_eq!(ends.server, Err(reason.tls_error()));
+            assert!(ends.server.is_err());
             assert_eq!(ends.client, Err(rustls::Error::AlertReceived(alert)));
             assert_eq!(inbound.take().unwrap().unwrap_err().reason, reason);
+        }
+    }
+}
+
+/// What a client is told that shows a chain and signs with a key.
+fn told(
+    lab: &Lab,
+    version: &'static rustls::SupportedProtocolVersion,
+    shows: &Arc<Shows>,
+) -> (AlertDescription, Option<Reason>) {
+    let node = lab.root.server(NODE).unwrap();
+    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    let inbound = inbound(lab, Accept::Both);
+    let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+    let shown = Some(Arc::clone(shows));
+    let ends = shake_showing(lab, version, &inbound, &outbound, shown, &node);
+    let Err(rustls::Error::AlertReceived(alert)) = ends.client else {
+        panic!("{:?}", ends.client);
+    };
+    (
+        alert,
+        inbound.take().and_then(Result::err).map(|d| d.reason),
+    )
+}
+
+#[test]
+fn a_stranger_is_told_the_same_whether_a_name_is_listed_or_not() {
+    let lab = lab();
+    let stranger = Authority::root("Stranger Root").unwrap();
+    // One that bears the name of our CA.
+    let impostor = lab.root.impostor().unwrap();
+    let unlisted = "fe09.contoso.test";
+    let mut reasons = std::collections::HashSet::new();
+    for name in [FE01, unlisted] {
+        let plain = LeafSpec::server(name);
+        for spec in [
+            plain.clone(),
+            LeafSpec {
+                not_after: -60,
+                ..plain.clone()
+            },
+            LeafSpec {
+                not_before: 60,
+                ..plain.clone()
+            },
+            LeafSpec {
+                authority: true,
+                ..plain.clone()
+            },
+            LeafSpec {
+                unknown_critical: true,
+                ..plain.clone()
+            },
+            LeafSpec {
+                encipher_only: true,
+                ..plain.clone()
+            },
+            LeafSpec {
+                usages: vec![crate::lab::pki::Usage::Email],
+                ..plain.clone()
+            },
+            LeafSpec {
+                dns: Vec::new(),
+                ..plain.clone()
+            },
+            LeafSpec {
+                dns: vec!["*.contoso.test".to_owned()],
+                ..plain.clone()
+            },
+            LeafSpec {
+                uris: vec![format!("sip:{name}")],
+                ..plain.clone()
+            },
+            LeafSpec {
+                dns: vec![FE01.to_owned(), NODE.to_owned()],
+                ..plain.clone()
+            },
+        ] {
+            for issued in [
+                stranger.issue(&spec).unwrap(),
+                impostor.issue(&spec).unwrap(),
+                self_signed(&spec).unwrap(),
+            ] {
+                for version in VERSIONS {
+                    let (alert, reason) = told(&lab, version, &Shows::new(&issued, &issued));
+                    assert_eq!(alert, AlertDescription::UnknownCA, "{reason:?} {spec:?}");
+                    reasons.insert(reason);
+                }
+            }
+        }
+    }
+    assert!(reasons.len() > 5, "the log tells them apart: {reasons:?}");
+}
+
+#[test]
+fn who_shows_a_certificate_without_its_key_is_told_that_and_no_more() {
+    let lab = lab();
+    let stranger = Authority::root("Stranger Root").unwrap();
+    let own = stranger.server("evil.test").unwrap();
+    let spec = LeafSpec::server(FE01);
+    let shown = [
+        lab.root.server(FE01).unwrap(),
+        lab.root.server("fe09.contoso.test").unwrap(),
+        lab.root
+            .issue(&LeafSpec {
+                not_after: -60,
+                ..spec.clone()
+            })
+            .unwrap(),
+        lab.root
+            .issue(&LeafSpec {
+                encipher_only: true,
+                ..spec
+            })
+            .unwrap(),
+        stranger.server(FE01).unwrap(),
+        stranger.server("fe09.contoso.test").unwrap(),
+    ];
+    for copied in &shown {
+        for version in VERSIONS {
+            let (alert, _) = told(&lab, version, &Shows::new(copied, &own));
+            assert_eq!(alert, AlertDescription::DecryptError);
         }
     }
 }
