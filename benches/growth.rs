@@ -29,11 +29,10 @@ fn main() -> Outcome<()> {
     match args.as_slice() {
         ["measure", phase, old, new, times] => {
             let times: u32 = times.parse()?;
-            let before = cpu_ms()?;
+            let mut spent = 0;
             for _ in 0..times {
-                run(phase, Path::new(old), Path::new(new))?;
+                spent += run(phase, Path::new(old), Path::new(new))?;
             }
-            let spent = cpu_ms()?.saturating_sub(before);
             println!("{:.1} {}", spent as f64 / f64::from(times), peak_kib()?);
             Ok(())
         }
@@ -93,8 +92,10 @@ fn measure(phase: &str, old: &Path, new: &Path, times: usize) -> Outcome<(f64, u
     Ok((ms, kib))
 }
 
-fn run(phase: &str, old: &Path, new: &Path) -> Outcome<()> {
+/// Does it once; gives the CPU milliseconds that it took.
+fn run(phase: &str, old: &Path, new: &Path) -> Outcome<u64> {
     let at = UnixTime::now();
+    let before = cpu_ms()?;
     match phase {
         "load" => {
             sipward::daemon::load(old, 1).map_err(|faults| format!("{faults:?}"))?;
@@ -120,32 +121,36 @@ fn run(phase: &str, old: &Path, new: &Path) -> Outcome<()> {
             let harm = plan.run(&mut std::io::sink());
             assert!(harm.is_err(), "the plan sees the difference");
         }
-        "start" => drop(serve(old.to_owned(), None)?),
+        "start" => {
+            serve(old.to_owned(), None)?;
+        }
         "reload" => {
             let reloaded = tempfile::NamedTempFile::new_in(old.parent().unwrap_or(old))?;
             std::fs::copy(old, reloaded.path())?;
-            serve(reloaded.path().to_owned(), Some(new))?;
+            return serve(reloaded.path().to_owned(), Some(new));
         }
         _ => return Err(format!("unknown phase {phase}").into()),
     }
-    Ok(())
+    Ok(cpu_ms()?.saturating_sub(before))
 }
 
-/// Starts a daemon, reloads it with another file if there is one, and ends it.
-fn serve(path: PathBuf, reload: Option<&Path>) -> Outcome<()> {
+/// Starts a daemon, reloads it with another file if there is one, and ends it; gives what the reload took.
+fn serve(path: PathBuf, reload: Option<&Path>) -> Outcome<u64> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let (log, _memory) = Log::memory();
     let daemon = Daemon::start(&path, &log)?;
     runtime.block_on(async {
+        let before = cpu_ms()?;
         if let Some(new) = reload {
             std::fs::copy(new, &path)?;
             let report = daemon.reload("bench").await;
             assert!(report.faults.is_empty(), "{:?}", report.faults);
         }
+        let spent = cpu_ms()?.saturating_sub(before);
         daemon.stop().await;
-        Ok(())
+        Ok(spent)
     })
 }
 

@@ -2,11 +2,13 @@
 mod outlook;
 
 use super::target::Target;
+use crate::proxy::{FAILOVER_SILENCE, REST};
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{
-    Accept, CertificateFacts, ClientCertificates, Domain, Fault, FieldRules, FieldTrust, Identity,
-    KeyPair, Lookup, NamePolicy, Peer, PeerKind, PeerRef, Pool, PurposePolicy, Revocation,
-    RevocationScope, Stage, Strategy, Topology, TrustSet, Window, limits, show_duration, show_time,
+    Accept, CertificateFacts, ClientCertificates, Domain, Fault, FieldRules, FieldTrust, Health,
+    Identity, KeyPair, Lookup, NamePolicy, Peer, PeerKind, PeerRef, Pool, PurposePolicy,
+    Revocation, RevocationScope, Stage, Strategy, Topology, TrustSet, Window, limits,
+    show_duration, show_time,
 };
 use crate::trust::{Foreseen, Generation};
 use outlook::PeersSeen;
@@ -544,7 +546,13 @@ fn pools(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
         let Some(health) = pool.health else {
             page.field(
                 "no pings",
-                "by a failed connect, or after 8s by an INVITE that gets no answer",
+                &format!(
+                    "by a failed connect, until the next try; by {} in a row without any answer \
+                     (an INVITE: {} each), for {}",
+                    counted(usize::from(Health::default().down_after), "request"),
+                    show_duration(FAILOVER_SILENCE),
+                    show_duration(REST),
+                ),
             )?;
             continue;
         };

@@ -30,10 +30,11 @@ impl Drain {
         if self.json {
             super::write_json(&draining, out)?;
         } else {
+            let transactions = draining.transactions.map(|n| format!("{n} "));
             writeln!(
                 out,
-                "draining: {} transactions have {} to finish",
-                draining.transactions,
+                "draining: {}transactions have {} to finish",
+                transactions.unwrap_or_default(),
                 show_duration(Duration::from_millis(draining.bound_ms))
             )?;
         }

@@ -119,6 +119,9 @@ fn page(effects: &Effects, out: &mut dyn Write) -> io::Result<()> {
     for peer in &effects.added_peers {
         line(format!("adds       peer {peer}"))?;
     }
+    for what in &effects.narrowed {
+        line(format!("narrows    {what}"))?;
+    }
     for domain in &effects.lost_domains {
         line(format!("loses      domain {domain}: no target is left"))?;
     }

@@ -367,7 +367,7 @@ impl Daemon {
         let transactions = self
             .status(Duration::from_secs(1))
             .await
-            .map_or(0, |s| s.transactions);
+            .map(|s| s.transactions);
         self.log.emit(Event::Drain { transactions });
         let abandoned = self.edge.drain(bound).await;
         self.log.emit(Event::Stopped { abandoned });

@@ -27,6 +27,8 @@ pub struct Plan {
     pub added_peers: Vec<String>,
     /// Domains whose requests would find no target.
     pub lost_domains: Vec<String>,
+    /// What the new file grants no more: a listener for clients, a domain, room ...
+    pub narrowed: Vec<String>,
     /// Domains that would go to another pool.
     pub moved_domains: Vec<Moved>,
     /// What would wait for a restart.
@@ -84,8 +86,12 @@ impl Plan {
     /// Compares two topologies.
     pub fn between(old: &Topology, new: &Generation) -> Self {
         let mut plan = Self::default();
-        plan.compare(&Outline::of(old), new.topology());
-        plan.lose_domains(&Outline::of(old), new.topology(), &BTreeSet::new());
+        let (before, then) = (Outline::of(old), Outline::of(new.topology()));
+        plan.compare(&before, &then);
+        // No chain tells whether that matters.
+        let vouching = old.vouching().narrowed(&new.topology().vouching());
+        plan.narrowed.extend(vouching);
+        plan.lose_domains(&before, &then, &BTreeSet::new());
         plan
     }
 
@@ -95,11 +101,12 @@ impl Plan {
             live: true,
             ..Self::default()
         };
-        plan.compare(&held.outline, new.topology());
+        let then = Outline::of(new.topology());
+        plan.compare(&held.outline, &then);
         plan.drop_connections(held, new, at);
         plan.drop_clients(held, new, at);
         let unusable = plan.judge_seen(held, new, at);
-        plan.lose_domains(&held.outline, new.topology(), &unusable);
+        plan.lose_domains(&held.outline, &then, &unusable);
         plan
     }
 
@@ -109,18 +116,19 @@ impl Plan {
             && self.dropped_clients.is_empty()
             && self.refused.is_empty()
             && self.removed_peers.is_empty()
+            && self.narrowed.is_empty()
             && self.lost_domains.is_empty())
     }
 
-    fn compare(&mut self, old: &Outline, new: &Topology) {
-        let newer = Outline::of(new);
+    fn compare(&mut self, old: &Outline, newer: &Outline) {
         let only = |these: &Outline, those: &Outline| -> Vec<String> {
             let those: HashSet<&String> = those.peers.iter().collect();
             let only = these.peers.iter().filter(|p| !those.contains(p));
             only.cloned().collect()
         };
-        self.removed_peers = only(old, &newer);
-        self.added_peers = only(&newer, old);
+        self.removed_peers = only(old, newer);
+        self.added_peers = only(newer, old);
+        self.narrowed = old.grants.narrowed(&newer.grants);
         self.restart = old.fixed.changes(&newer.fixed);
         for (domain, route) in &old.routes {
             if let Some(then) = newer.routes.get(domain)
@@ -222,8 +230,7 @@ impl Plan {
         bad.difference(&good).cloned().collect()
     }
 
-    fn lose_domains(&mut self, old: &Outline, new: &Topology, unusable: &BTreeSet<String>) {
-        let newer = Outline::of(new);
+    fn lose_domains(&mut self, old: &Outline, newer: &Outline, unusable: &BTreeSet<String>) {
         for domain in old.routes.keys() {
             let targets = newer.routes.get(domain).map(|route| &route.targets);
             let left = targets.is_some_and(|t| t.iter().any(|peer| !unusable.contains(peer)));

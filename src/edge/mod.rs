@@ -47,7 +47,7 @@ pub use standing::{Held, Standing, Way};
 
 use crate::observe::Log;
 use crate::proxy::{CoreSetup, Faces, HealthBoard, Tables, TokenKeys};
-use crate::topology::{Accept, Limits};
+use crate::topology::{Accept, Limits, MOST_SHARDS};
 use crate::trust::{Generation, SeenChains};
 use inbox::{INBOX, Inboxes, ShardMessage};
 use std::net::SocketAddr;
@@ -58,8 +58,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// The most shards that a branch and a link's bit set can name.
-const MOST_SHARDS: usize = 64;
 /// Connections with peers that one look at the shards gives; more than any node has.
 const MOST_LINKS_SHOWN: usize = 10_000;
 
@@ -313,7 +311,7 @@ pub fn shards(topology: &crate::topology::Topology) -> usize {
         .node()
         .shards
         .map_or(cores, usize::from)
-        .clamp(1, MOST_SHARDS)
+        .clamp(1, usize::from(MOST_SHARDS))
 }
 
 fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EdgeError> {

@@ -267,9 +267,9 @@ pub enum Event {
     MessageDropped {
         /// Reason code.
         reason: &'static str,
-        /// Where it came from.
-        remote: SocketAddr,
-        /// Peer FQDN; `None` for a client.
+        /// Where it came from; `None`: it has nowhere to go any more.
+        remote: Option<SocketAddr>,
+        /// FQDN of the peer that sent it, or that it was for; `None` for a client.
         peer: Option<Arc<str>>,
     },
     /// `reload`: a new generation serves, or the old one stays.
@@ -389,8 +389,8 @@ pub enum Event {
     },
     /// `drain`: no new connections; waits for transactions.
     Drain {
-        /// Transactions still open.
-        transactions: usize,
+        /// Transactions still open; `None`: a shard does not say.
+        transactions: Option<usize>,
     },
     /// `stopped`: everything is closed.
     Stopped {

@@ -199,7 +199,9 @@ impl Event {
                 peer,
             } => {
                 take("reason", Text(reason));
-                take("remote", Address(*remote));
+                if let Some(remote) = remote {
+                    take("remote", Address(*remote));
+                }
                 text(take, "peer", peer.as_deref());
             }
             Self::Reload {
@@ -257,7 +259,11 @@ impl Event {
                 take("relaxed", List(relaxed));
                 take("details", List(details));
             }
-            Self::Drain { transactions } => take("transactions", count(*transactions)),
+            Self::Drain { transactions } => {
+                if let Some(transactions) = transactions {
+                    take("transactions", count(*transactions));
+                }
+            }
             Self::Stopped { abandoned } => take("abandoned", count(*abandoned)),
             Self::Library {
                 target, message, ..

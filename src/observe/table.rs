@@ -152,7 +152,7 @@ pub static FIELDS: &[Field] = &[
     field_of("left_s", Number, "seconds until then"),
     field_of("ends_at", Number, "when the next of our certificates, anchors, windows or the peers' certificates ends, Unix seconds"),
     field_of("relaxed", List, "peers whose certificate gets in only because their `purpose` is not `strict`"),
-    field_of("transactions", Number, "transactions that wait for an answer"),
+    field_of("transactions", Number, "transactions that wait for an answer; missing: a shard did not say in time"),
     field_of("abandoned", Number, "transactions that did not finish in time"),
     field_of("target", Text, "the module that speaks"),
     field_of("message", Text, "what it says"),
@@ -202,7 +202,7 @@ static CONTROL_REQUEST: Row = row("control_request", Level::INFO,
     .or(Level::WARN, "it was refused");
 #[rustfmt::skip]
 static TOKEN_KEY_RANDOM: Row = row("token_key_random", Level::WARN,
-    "no token key file: the routes of dialogs and the paths of registrations are void after a restart and on other nodes",
+    "no token key file: the routes of dialogs are void after a restart and on other nodes, the paths of registrations too",
     &[]);
 #[rustfmt::skip]
 static WARNING: Row = row("warning", Level::WARN, "something works but will surprise", &["code", "what"]);
@@ -275,8 +275,9 @@ static MEMBER_UP: Row = row("member_up", Level::INFO, "a peer that was down take
 static LOOKUP_STALE: Row = row("lookup_stale", Level::WARN,
     "no name server answered for a peer's addresses: the last good answer serves past its TTL", &["peer"]);
 #[rustfmt::skip]
-static MESSAGE_DROPPED: Row = row("message_dropped", Level::WARN, "a response or an ACK may not be relayed",
-    &["reason", "remote", "peer?"]);
+static MESSAGE_DROPPED: Row = row("message_dropped", Level::WARN,
+    "a response or an ACK may not be relayed; without `remote`: a response whose way back is gone, `peer` is whom it was for",
+    &["reason", "remote?", "peer?"]);
 #[rustfmt::skip]
 static RELOAD: Row = row("reload", Level::INFO, "a reload was asked for and has ended",
     &["generation", "trigger", "result", "took_us", "details", "served"]).or(Level::ERROR, "refused");
@@ -312,7 +313,7 @@ static FORECAST: Row = row("forecast", Level::INFO,
     "at the start and once a day: what will end and when, of ours (with CRLs) and of what each peer showed last",
     &["generation", "ends_at?", "relaxed", "details"]).or(Level::WARN, "`ends_at` is less than 30 days ahead");
 #[rustfmt::skip]
-static DRAIN: Row = row("drain", Level::INFO, "stopping: no new connections, open transactions may finish", &["transactions"]);
+static DRAIN: Row = row("drain", Level::INFO, "stopping: no new connections, open transactions may finish", &["transactions?"]);
 #[rustfmt::skip]
 static STOPPED: Row = row("stopped", Level::INFO, "every connection is closed", &["abandoned"])
     .or(Level::WARN, "transactions were abandoned");

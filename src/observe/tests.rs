@@ -225,7 +225,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
         Event::LookupStale { peer: owned() },
         Event::MessageDropped {
             reason: "no_transaction",
-            remote: address,
+            remote: full.then_some(address),
             peer: maybe().map(Arc::from),
         },
         Event::Reload {
@@ -290,7 +290,9 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             relaxed: vec![owned(); 200],
             details: vec![owned(); 200],
         },
-        Event::Drain { transactions: 3 },
+        Event::Drain {
+            transactions: full.then_some(3),
+        },
         Event::Stopped { abandoned: 0 },
         Event::Library {
             level: tracing::Level::WARN,

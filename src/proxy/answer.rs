@@ -357,7 +357,7 @@ impl Core {
         if sent.is_err() {
             out.list.push(Action::Event(Event::MessageDropped {
                 reason: Reason::OriginGone.code(),
-                remote: std::net::SocketAddr::from(([0, 0, 0, 0], 0)),
+                remote: None,
                 peer: self.party_name(party),
             }));
         }

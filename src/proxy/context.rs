@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 ///
 /// **Deviation:** RFC 3261 §17.1.1.2 gives Timer B 32 s. A living server sends 100 within 200 ms, and a caller who
 /// waits half a minute for every dead pool member has hung up; the last target still gets the whole Timer B.
-const FAILOVER_SILENCE: Duration = Duration::from_secs(8);
+pub(crate) const FAILOVER_SILENCE: Duration = Duration::from_secs(8);
 
 /// How the forwarded request differs from the received one, the same for every branch.
 #[derive(Clone, Debug, Default)]

@@ -55,7 +55,9 @@ mod token;
 mod transaction;
 
 pub use action::{Action, Actions, BranchKey, Faces, Identity, LinkEvent, LinkId, Origin};
+pub(crate) use context::FAILOVER_SILENCE;
 pub use health::HealthBoard;
+pub(crate) use health::REST;
 pub use reason::Reason;
 pub use tables::Tables;
 pub use token::TokenKeys;

@@ -430,7 +430,7 @@ impl Core {
         out.list
             .push(Action::Event(crate::observe::Event::MessageDropped {
                 reason: reason.code(),
-                remote: from.remote,
+                remote: Some(from.remote),
                 peer: self.party_name(party),
             }));
     }

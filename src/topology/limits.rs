@@ -322,6 +322,16 @@ pub(crate) fn shown(limits: &Limits) -> Vec<Shown> {
         .collect()
 }
 
+/// Each limit's key, its number (things, octets or milliseconds), and that as shown.
+pub(super) fn numbers(limits: &Limits) -> Vec<(&'static str, u64, String)> {
+    let mut limits = limits.clone();
+    let numbers = ROWS.iter().map(|row| {
+        let slot = (row.slot)(&mut limits);
+        (row.key, slot.value(), slot.show(slot.value()))
+    });
+    numbers.collect()
+}
+
 /// The table of docs/topology.md, which a test compares with that file.
 #[cfg(test)]
 pub(super) fn docs() -> String {

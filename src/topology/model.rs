@@ -74,6 +74,9 @@ impl std::fmt::Display for DnsName {
     }
 }
 
+/// The most shards that run: a branch and a connection's bit set can name no more.
+pub(crate) const MOST_SHARDS: u16 = 64;
+
 /// `[node]`: this daemon.
 #[derive(Clone, Debug)]
 pub struct Node {

@@ -2,6 +2,7 @@
 use super::code::Code;
 use super::context::{Context, Names};
 use super::dns;
+use super::model::MOST_SHARDS;
 use super::raw::{Raw, RawNode, RawPeer, Text};
 use super::{
     Accept, DnsName, Domain, Listener, LogFormat, LogRequests, LogSettings, Node, Peer, PeerIndex,
@@ -163,8 +164,7 @@ fn node(raw: &RawNode, context: &mut Context<'_, '_>) -> Option<Node> {
         65_535,
         context,
     );
-    // A link id has eight bits for its shard.
-    let shards = number(raw.shards.as_ref(), "node.shards", 255, context);
+    let shards = number(raw.shards.as_ref(), "node.shards", MOST_SHARDS, context);
     Some(Node {
         fqdn: fqdn?,
         domains: domains?,

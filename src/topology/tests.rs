@@ -1,4 +1,6 @@
 //! Every code of the table provoked by one change to a good topology, and what a good one resolves to.
+mod narrowed;
+
 use super::*;
 use crate::lab::pki::{Authority, LeafSpec, Usage, now};
 use std::collections::HashSet;
@@ -315,6 +317,7 @@ const CASES: &[Case] = &[
     case(Code::OutOfRange, &[("= 3 }", "= 0 }")], "weights", "weights: 0 of"),
     case(Code::OutOfRange, &[("\"6h\"", "\"0s\"")], "\"0s\"", "grace"),
     case(Code::OutOfRange, &[("domains = [\"contoso.test\"]\n", "domains = [\"contoso.test\"]\nshards = 0\n")], "shards", "node.shards = 0"),
+    case(Code::OutOfRange, &[("domains = [\"contoso.test\"]\n", "domains = [\"contoso.test\"]\nshards = 65\n")], "shards", "node.shards = 65"),
     case(Code::OutOfRange, &[(POOL_END, "health = { up_after = 0 }")], "health", "up_after = 0"),
     case(Code::InvalidDuration, &[("[limits]", "[admin]\nwatch = \"soon\"\n[limits]")], "watch", "admin.watch"),
     case(Code::OutOfRange, &[("[limits]", "[admin]\nwatch = \"1ms\"\n[limits]")], "watch", "admin.watch"),
@@ -1008,7 +1011,7 @@ fn what_needs_a_restart_is_said_apart() {
         old.restart_needed(&new),
         [
             "admin.socket in the runtime directory becomes /run/x",
-            "listener edge 127.0.0.1:5061 for clients and peers becomes 127.0.0.1:5062 for peers",
+            "listener edge 127.0.0.1:5061 becomes 127.0.0.1:5062",
             "node.advertise_port the listener's becomes 5071",
             "node.scheduling batch becomes inherit",
             "node.shards one for each core becomes 2",
@@ -1086,6 +1089,8 @@ fn the_docs_have_the_tables_of_limits_and_codes() {
     assert!(docs.contains(&fields), "the table should be:\n{fields}");
     let limits = limits::docs();
     assert!(docs.contains(&limits), "the table should be:\n{limits}");
+    let fixed = fixed::docs();
+    assert!(docs.contains(&fixed), "the list should be:\n{fixed}");
     let rows = Code::ALL.iter().map(|code| {
         let severity = match code.severity() {
             Severity::Fault => "fault",

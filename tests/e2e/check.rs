@@ -76,6 +76,7 @@ async fn check_names_what_peers_showed_that_ends_soon_or_rests_on_a_relaxed_purp
         format!("(in 9 days)  what peer {FE01} showed last"),
         format!("relaxed purpose:  peer {PARTNER_EDGE} gets in only because its purpose"),
         format!("(generation 1 of {}), judged by this file", file.display()),
+        "by 2 requests in a row without any answer (an INVITE: 8s each), for 30s".to_owned(),
     ] {
         assert!(page.contains(&part), "{part} is missing: {page}");
     }

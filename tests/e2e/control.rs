@@ -414,6 +414,22 @@ fn a_plan_of_two_files_needs_no_daemon() {
     );
     let (code, plan) = run([&new, &old]);
     assert_eq!((code, &plan["added_peers"]), (0, &json!([PARTNER_EDGE])));
+
+    let mut peers_only = lab
+        .site
+        .topology(&[("fe01.contoso.test", address)], Some(address));
+    peers_only.section("[[listener]]").list("accept", &["peer"]);
+    let peers_only = peers_only.to_toml();
+    let peers_only = lab.site.write("peers-only.toml", &peers_only).unwrap();
+    let (code, plan) = run([&old, &peers_only]);
+    assert_eq!(
+        (code, &plan["narrowed"]),
+        (4, &json!(["listener edge: no longer takes clients"])),
+        "{plan}"
+    );
+    assert_eq!(plan["restart"], json!([]), "that takes no restart");
+    let (code, plan) = run([&peers_only, &old]);
+    assert_eq!((code, &plan["narrowed"]), (0, &json!([])), "{plan}");
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! What the running daemon holds, so that a new topology can be judged by it: live connections, chains seen lately, and
 //! an outline of the topology that serves.
 use super::protocol::PastDecision;
-use crate::topology::{Fixed, Topology};
+use crate::topology::{Fixed, Grants, PeerRef, Topology};
 use crate::trust::{Shown, Verdict};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -20,6 +20,9 @@ pub struct Outline {
     pub routes: BTreeMap<String, Route>,
     /// What only a restart can change.
     pub fixed: Fixed,
+    /// What it grants, apart from who may vouch for whom.
+    #[serde(default)]
+    pub grants: Grants,
 }
 
 /// Where a domain goes.
@@ -27,7 +30,7 @@ pub struct Outline {
 pub struct Route {
     /// The pool's name.
     pub pool: String,
-    /// FQDNs of its members.
+    /// FQDNs of its members, those that drain apart.
     pub targets: Vec<String>,
 }
 
@@ -37,8 +40,11 @@ impl Outline {
         let names = topology.peers().iter().map(|p| p.fqdn.to_string());
         let mut routes = BTreeMap::new();
         for pool in topology.pools() {
+            // A member that drains takes nothing new.
+            let drained: HashSet<&PeerRef> = pool.drain.iter().collect();
             let targets = pool.peers.iter();
             let targets: Vec<String> = targets
+                .filter(|(peer, _)| !drained.contains(peer))
                 .map(|(peer, _)| topology.peer(*peer).fqdn.to_string())
                 .collect();
             for domain in &pool.domains {
@@ -53,6 +59,7 @@ impl Outline {
             peers: names.collect(),
             routes,
             fixed: topology.fixed(),
+            grants: topology.grants(),
         }
     }
 }

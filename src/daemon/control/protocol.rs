@@ -144,8 +144,9 @@ impl RefusalCode {
 /// A drain that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draining {
-    /// Transactions that wait for an answer.
-    pub transactions: usize,
+    /// Transactions that wait for an answer; `None`: a shard did not say in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transactions: Option<usize>,
     /// How long they may take, in milliseconds.
     pub bound_ms: u64,
 }

@@ -194,7 +194,7 @@ impl Server {
                 |refused| refused,
                 |()| {
                     Reply::Drain(Draining {
-                        transactions: transactions.map_or(0, |status| status.transactions),
+                        transactions: transactions.map(|status| status.transactions),
                         bound_ms: u64::try_from(bound.as_millis()).unwrap_or(u64::MAX),
                     })
                 },

@@ -204,3 +204,22 @@ fn a_cancel_of_anything_but_an_invite_changes_nothing() {
     w.expect(client, "SIP/2.0 200");
     w.all_freed();
 }
+
+#[test]
+fn a_response_whose_way_back_is_gone_is_told_of_without_an_address_that_nobody_has() {
+    let mut w = World::new();
+    let (client, home) = (w.client(), w.peer(FE01));
+    w.send(client, &Request::default().to_string());
+    let invite = w.expect(home, "INVITE");
+    w.lose(client);
+    w.send(home, &answer(&invite, "200 OK", ""));
+    let dropped = w.events.iter().find_map(|event| match event {
+        crate::observe::Event::MessageDropped {
+            reason,
+            remote,
+            peer,
+        } => Some((*reason, *remote, peer.clone())),
+        _ => None,
+    });
+    assert_eq!(dropped, Some(("origin_gone", None, None)));
+}

@@ -1,0 +1,281 @@
+//! What a topology grants, as facts that can be compared: whatever is less in another one may keep something from working
+//! that works now. Key by key of the file; what cannot be told from a file (another address, other name servers, another
+//! strategy) is no fact here.
+use super::{
+    ClientCertificates, FieldRules, FieldTrust, Limits, NamePolicy, Peer, PeerKind, PurposePolicy,
+    Revocation, RevocationScope, Stage, Topology, TrustSet, Window, limits, show_duration,
+    show_moment,
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
+/// Facts by whom they are about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Grants(BTreeMap<String, Facts>);
+
+/// The facts about one listener, peer, trust set ...
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Facts {
+    /// What is granted: harm is what goes.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    gives: BTreeSet<String>,
+    /// What is demanded: harm is what comes.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    asks: BTreeSet<String>,
+    /// Bounds, as a number and as shown: harm is a smaller one. One that is not here is no bound.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    bounds: BTreeMap<String, (u64, String)>,
+}
+
+impl Grants {
+    /// What is less in `newer`, one line each. Peers that are gone are told of elsewhere.
+    pub fn narrowed(&self, newer: &Self) -> Vec<String> {
+        let mut said = Vec::new();
+        for (who, old) in &self.0 {
+            match newer.0.get(who) {
+                Some(new) => old.narrowed(new, who, &mut said),
+                None if who.starts_with("peer ") => {}
+                None => said.push(format!("{who} is gone")),
+            }
+        }
+        said
+    }
+
+    fn of(&mut self, who: String) -> &mut Facts {
+        self.0.entry(who).or_default()
+    }
+}
+
+impl Facts {
+    fn narrowed(&self, newer: &Self, who: &str, said: &mut Vec<String>) {
+        let gone = self.gives.difference(&newer.gives);
+        said.extend(gone.map(|what| format!("{who}: no longer {what}")));
+        let came = newer.asks.difference(&self.asks);
+        said.extend(came.map(|what| format!("{who}: from now on {what}")));
+        for (what, (new, shown)) in &newer.bounds {
+            match self.bounds.get(what) {
+                Some((old, _)) if old <= new => {}
+                Some((_, before)) => said.push(format!("{who}: {what} {before} becomes {shown}")),
+                None => said.push(format!("{who}: {what} {shown}")),
+            }
+        }
+    }
+
+    fn give(&mut self, what: impl Into<String>) {
+        self.gives.insert(what.into());
+    }
+
+    fn give_if(&mut self, given: bool, what: &str) {
+        if given {
+            self.give(what);
+        }
+    }
+
+    fn ask(&mut self, what: impl Into<String>) {
+        self.asks.insert(what.into());
+    }
+
+    fn bound(&mut self, what: &str, value: u64, shown: String) {
+        self.bounds.insert(what.to_owned(), (value, shown));
+    }
+
+    /// Within this window alone.
+    fn within(&mut self, window: Window) {
+        if let Some(end) = window.not_after {
+            self.bound("counts until", end, show_moment(end));
+        }
+        if let Some(begin) = window.not_before {
+            // A later one is a smaller window.
+            self.bound("counts from", u64::MAX - begin, show_moment(begin));
+        }
+    }
+
+    /// Where the fields that pass differ from what is usual for such a party.
+    fn fields(&mut self, rules: &FieldRules, usual: FieldTrust) {
+        let usual = FieldRules::standard(usual);
+        for (way, set, usual) in [
+            ("from it", rules.strip_in, usual.strip_in),
+            ("to it", rules.strip_out, usual.strip_out),
+        ] {
+            for field in set.without(usual).names() {
+                self.ask(format!(
+                    "{} is taken out of what goes {way}",
+                    field.as_str()
+                ));
+            }
+            for field in usual.without(set).names() {
+                self.give(format!("{} is left in what goes {way}", field.as_str()));
+            }
+        }
+        for field in rules.require_in.names() {
+            self.ask(format!("it owes {}", field.as_str()));
+        }
+    }
+}
+
+impl Topology {
+    /// What it grants apart from who may vouch for whom, which is judged by chains where there are any.
+    pub fn grants(&self) -> Grants {
+        let mut grants = Grants::default();
+        let node = grants.of("node".to_owned());
+        for domain in &self.node.domains {
+            node.give(format!("serves the home domain {domain}"));
+        }
+        for alias in &self.node.aliases {
+            node.give(format!("is addressed as {alias}"));
+        }
+        bounds(&self.limits, grants.of("limits".to_owned()));
+        self.listener_grants(&mut grants);
+        for peer in &self.peers {
+            peer_grants(peer, grants.of(format!("peer {}", peer.fqdn)));
+        }
+        let clients = grants.of("clients".to_owned());
+        clients.give("are told apart");
+        clients.fields(&self.boundary.clients, FieldTrust::Client);
+        let all = grants.of("boundary".to_owned());
+        for domain in &self.boundary.deny_domains {
+            all.ask(format!("nobody may name {domain}"));
+        }
+        all.give_if(self.boundary.peer_name, "tells home servers the sender");
+        self.token_grants(&mut grants);
+        grants
+    }
+
+    fn listener_grants(&self, grants: &mut Grants) {
+        for listener in &self.listeners {
+            let facts = grants.of(format!("listener {}", listener.name));
+            facts.give(format!("is at {}", listener.address));
+            facts.give_if(listener.accept.clients(), "takes clients");
+            facts.give_if(listener.accept.peers(), "takes peers");
+            match &listener.client_certificates {
+                ClientCertificates::Refuse => {}
+                ClientCertificates::Ignore => {
+                    facts.give("passes over certificates of clients");
+                }
+                ClientCertificates::Require(sets) => {
+                    facts.ask("clients need a certificate");
+                    for set in sets {
+                        let name = &self.trust(*set).name;
+                        facts.give(format!("takes clients that {name} vouches for"));
+                    }
+                }
+            }
+            for identity in std::iter::once(&listener.identity).chain(&listener.sni) {
+                for name in &self.identity(*identity).names {
+                    facts.give(format!("shows a certificate for {name}"));
+                }
+            }
+        }
+    }
+
+    fn token_grants(&self, grants: &mut Grants) {
+        let facts = grants.of("tokens".to_owned());
+        for (id, key) in &self.tokens.keys {
+            // Enough to tell keys apart, and nothing of the key.
+            facts.give(format!("know key {id} ({})", short_digest(key)));
+        }
+        facts.give_if(
+            self.tokens.keys.is_empty(),
+            "know the random key of the run",
+        );
+    }
+
+    /// Who may vouch for whom, and what a chain must be like.
+    pub fn vouching(&self) -> Grants {
+        let mut grants = Grants::default();
+        for set in &self.trusts {
+            set_grants(set, grants.of(format!("trust {}", set.name)));
+        }
+        for peer in &self.peers {
+            let facts = grants.of(format!("peer {}", peer.fqdn));
+            for set in &peer.trust {
+                facts.give(format!("is vouched for by {}", self.trust(*set).name));
+            }
+            let wildcard = peer.names == NamePolicy::OneLabelWildcard;
+            facts.give_if(wildcard, "is named by a wildcard");
+            facts.give_if(peer.common_name, "is named by a CN");
+            let lenient = peer.purpose == PurposePolicy::ServerOrClient;
+            facts.give_if(lenient, "may connect with serverAuth alone");
+            facts.within(peer.window);
+            if !peer.pins.is_empty() && peer.stage == Stage::Enforce {
+                facts.ask("needs a pinned key");
+                for pin in &peer.pins {
+                    facts.give(format!("has the pin {pin}"));
+                }
+            }
+        }
+        grants
+    }
+}
+
+/// Every limit that refuses what is above it.
+fn bounds(of: &Limits, facts: &mut Facts) {
+    facts.give("are set");
+    for (key, value, shown) in limits::numbers(of) {
+        // More is not better there, or it takes a restart, which is told of apart.
+        if !["gather", "backoff_min", "backoff_max", "log_queue"].contains(&key) {
+            facts.bound(key, value, shown);
+        }
+    }
+}
+
+fn peer_grants(peer: &Peer, facts: &mut Facts) {
+    match peer.kind {
+        PeerKind::Home => facts.give("is a home server"),
+        PeerKind::Federated => {
+            facts.give("is a partner's server");
+            for domain in &peer.domains {
+                facts.give(format!("speaks for {domain}"));
+            }
+        }
+    }
+    facts.give_if(peer.assert_identity, "is believed what it asserts");
+    facts.give_if(peer.boundary.sips, "takes sips URIs");
+    facts.fields(
+        &peer.boundary.fields,
+        FieldTrust::of_peer(peer.assert_identity),
+    );
+    for domain in &peer.boundary.deny {
+        facts.ask(format!("it may not name {domain}"));
+    }
+    if peer.keepalive.is_some() {
+        facts.ask("it must answer keep-alives");
+    }
+    let connections = peer.connections;
+    facts.bound("connections", connections.into(), connections.to_string());
+}
+
+fn set_grants(set: &TrustSet, facts: &mut Facts) {
+    for anchor in &set.anchors {
+        if let Ok((_, read)) = X509Certificate::from_der(anchor) {
+            let key = short_digest(read.public_key().raw);
+            facts.give(format!("has the anchor {} ({key})", read.subject()));
+        }
+    }
+    facts.within(set.window);
+    match set.revocation {
+        Revocation::Off => return,
+        Revocation::Require => facts.bound("revocation", 0, "\"require\"".to_owned()),
+        Revocation::Grace(grace) => {
+            facts.bound("revocation", grace.as_secs(), show_duration(grace));
+        }
+    }
+    if set.scope == RevocationScope::Chain {
+        facts.ask("intermediates need a CRL, too");
+    }
+    facts.give_if(set.crl_fetch, "fetches CRLs");
+    for source in &set.crl_sources {
+        facts.give(format!("reads CRLs from {}", source.path.display()));
+    }
+}
+
+fn short_digest(octets: &[u8]) -> String {
+    let digest = digest(&SHA256, octets);
+    let short = digest.as_ref().iter().take(4);
+    short.map(|octet| format!("{octet:02x}")).collect()
+}
