@@ -153,10 +153,10 @@ impl Topology {
             facts.give_if(listener.accept.clients(), "takes clients");
             facts.give_if(listener.accept.peers(), "takes peers");
             match &listener.client_certificates {
-                ClientCertificates::Refuse => {}
-                ClientCertificates::Ignore => {
-                    facts.give("passes over certificates of clients");
+                ClientCertificates::Refuse if listener.accept.clients() => {
+                    facts.ask("clients may show no certificate");
                 }
+                ClientCertificates::Refuse | ClientCertificates::Ignore => {}
                 ClientCertificates::Require(sets) => {
                     facts.ask("clients need a certificate");
                     for set in sets {

@@ -213,13 +213,17 @@ fn a_response_whose_way_back_is_gone_is_told_of_without_an_address_that_nobody_h
     let invite = w.expect(home, "INVITE");
     w.lose(client);
     w.send(home, &answer(&invite, "200 OK", ""));
-    let dropped = w.events.iter().find_map(|event| match event {
-        crate::observe::Event::MessageDropped {
+    let dropped = w.events.iter().find_map(|event| {
+        if let crate::observe::Event::MessageDropped {
             reason,
             remote,
             peer,
-        } => Some((*reason, *remote, peer.clone())),
-        _ => None,
+        } = event
+        {
+            Some((*reason, *remote, peer.clone()))
+        } else {
+            None
+        }
     });
     assert_eq!(dropped, Some(("origin_gone", None, None)));
 }

@@ -27,6 +27,11 @@ fn every_key_that_grants_less_is_told_of_and_the_way_back_is_not() {
             "listener edge: no longer takes peers",
         ),
         (
+            listener,
+            "accept = [\"client\", \"peer\"]\nclient_certificates = \"refuse\"",
+            "listener edge: from now on clients may show no certificate",
+        ),
+        (
             "handshakes = 100",
             "handshakes = 99",
             "limits: handshakes 100 becomes 99",
