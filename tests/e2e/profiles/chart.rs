@@ -170,7 +170,7 @@ impl<'a> Chart<'a> {
             message.push("Require", "100rel");
             message.push("RSeq", "1");
         }
-        if (101..300).contains(&status) {
+        if (101..300).contains(&status) && asked.message.header("record-route").is_some() {
             // The side that the request came from is below, the user agent's above.
             for route in sender.dialect.routes {
                 message.push_front("Record-Route", route);

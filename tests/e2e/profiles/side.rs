@@ -145,8 +145,9 @@ impl<'a> Side<'a> {
             if let Some(below) = self.dialect.below {
                 message.push("Via", below);
             }
-            // As Kamailio writes it: above its Via.
-            for route in self.dialect.routes.iter().rev() {
+            // As Kamailio writes it: above its Via, in what may begin a dialog.
+            let begins = ["INVITE", "SUBSCRIBE", "REFER", "NOTIFY", "BENOTIFY"].contains(&method);
+            for route in self.dialect.routes.iter().rev().filter(|_| begins) {
                 message.push_front("Record-Route", route);
             }
         }

@@ -132,6 +132,10 @@ const PBX: Dialect = Dialect {
         ("UPDATE", "=Contact: <sip:10.0.0.11:5061;transport=TLS>"),
         ("REFER", "=Contact: <sip:10.0.0.11:5061;transport=TLS>"),
         ("NOTIFY", "=Contact: <sip:10.0.0.11:5061;transport=TLS>"),
+        (
+            "REFER",
+            "=Referred-By: <sip:+4930123456@edge01.contoso.test>",
+        ),
         ("requests", "User-Agent: Asterisk PBX 22.4.1"),
         ("answers", "Server: Asterisk PBX 22.4.1"),
         ("INVITE", "P-Asserted-Identity: <tel:+4930123456>"),
