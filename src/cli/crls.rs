@@ -118,7 +118,7 @@ impl Crls {
             directory.display()
         );
         let kept = crl_state::read(&directory);
-        for what in &kept.damaged {
+        for what in &kept.odd {
             eprintln!("sipward: {what}");
         }
         Some(CrlSeries::all_of(&kept.ledger))

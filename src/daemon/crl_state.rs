@@ -67,24 +67,62 @@ pub fn directory_of(topology: &Path) -> Option<PathBuf> {
 pub struct Kept {
     /// The CRLs that are genuine.
     pub ledger: Ledger,
-    /// What is not used, and why, one line each.
-    pub damaged: Vec<String>,
+    /// What is not as it should be.
+    pub odd: Vec<Odd>,
+}
+
+/// What is not as it should be in a state directory, in one line.
+pub enum Odd {
+    /// A file that is not used.
+    Damaged(String),
+    /// The directory cannot be read.
+    Unreadable(String),
+    /// Others can write there, or it holds too much.
+    Unsafe(String),
+}
+
+impl Odd {
+    fn parts(&self) -> (&'static str, &str, &'static str) {
+        match self {
+            Self::Damaged(what) => (
+                "state_damaged",
+                what,
+                "remove the file if nobody knows what it is; its CRL is kept again when it is next proven",
+            ),
+            Self::Unreadable(what) => (
+                "state_unreadable",
+                what,
+                "let the user sipward runs as read it; older CRLs than those in it would be taken",
+            ),
+            Self::Unsafe(what) => (
+                "state_unsafe",
+                what,
+                "chmod 700 the directory, and keep nothing else in it",
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for Odd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.parts().1)
+    }
 }
 
 impl Kept {
     /// What an operator is told, as faults that keep nothing from working.
     pub fn notes(&self, topology: &Topology) -> Vec<Fault> {
-        let note = |what: &String| {
+        let note = |odd: &Odd| {
+            let (code, what, remedy) = odd.parts();
             Fault {
-            file: topology.path().to_owned(),
-            line: None,
-            code: "state_damaged",
-            what: what.clone(),
-            remedy: "remove the file if nobody knows what it is; its CRL is kept again when it is next proven"
-                .to_owned(),
-        }
+                file: topology.path().to_owned(),
+                line: None,
+                code,
+                what: what.to_owned(),
+                remedy: remedy.to_owned(),
+            }
         };
-        self.damaged.iter().map(note).collect()
+        self.odd.iter().map(note).collect()
     }
 }
 
@@ -114,43 +152,49 @@ pub fn read(directory: &Path) -> Kept {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return kept,
         Err(error) => {
             let shown = directory.display();
-            kept.damaged.push(format!(
-                "the state directory {shown} cannot be read: {error}"
-            ));
+            let what = format!("the state directory {shown} cannot be read: {error}");
+            kept.odd.push(Odd::Unreadable(what));
             return kept;
         }
     };
     if let Ok(data) = fs::metadata(directory)
         && data.mode() & 0o022 != 0
     {
-        kept.damaged.push(format!(
+        kept.odd.push(Odd::Unsafe(format!(
             "the state directory {} can be written by others (mode {:04o}): they can take CRLs away",
             directory.display(),
             data.mode() & 0o7777
-        ));
+        )));
     }
-    let paths = listed.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<(SeriesId, PathBuf)> = paths
-        .filter_map(|path| Some((id_of(&path)?, path)))
-        .collect();
-    files.sort();
+    let files = files_of(listed);
     if files.len() > MOST_FILES {
-        kept.damaged.push(format!(
+        kept.odd.push(Odd::Unsafe(format!(
             "the state directory {} has {} files, {MOST_FILES} are read",
             directory.display(),
             files.len()
-        ));
+        )));
     }
     let mut left = LARGEST;
     for (id, path) in files.into_iter().take(MOST_FILES) {
         match read_file(&path, id, &mut left) {
             Ok(series) => kept.ledger.restore(series),
-            Err(what) => kept
-                .damaged
-                .push(format!("what {} holds is not used: {what}", path.display())),
+            Err(what) => kept.odd.push(Odd::Damaged(format!(
+                "what {} holds is not used: {what}",
+                path.display()
+            ))),
         }
     }
     kept
+}
+
+/// The files of series, in the order of their ids.
+fn files_of(listed: fs::ReadDir) -> Vec<(SeriesId, PathBuf)> {
+    let paths = listed.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<(SeriesId, PathBuf)> = paths
+        .filter_map(|path| Some((id_of(&path)?, path)))
+        .collect();
+    files.sort();
+    files
 }
 
 /// The id that a file is named after.
@@ -160,19 +204,22 @@ fn id_of(path: &Path) -> Option<SeriesId> {
 
 fn read_file(path: &Path, id: SeriesId, left: &mut u64) -> Result<Series, String> {
     let file = open(path).map_err(|error| error.to_string())?;
-    let mut octets = Vec::new();
-    let length = file
-        .take(*left + 1)
-        .read_to_end(&mut octets)
-        .map_err(|error| error.to_string())? as u64;
-    *left = left
-        .checked_sub(length)
-        .ok_or("the directory holds more than 1 GiB")?;
+    let octets = whole(file, left).map_err(|error| error.to_string())?;
     let series = Series::from_record(&octets).map_err(|error| error.to_string())?;
     if series.id() != id {
         return Err("it is another series' file".to_owned());
     }
     Ok(series)
+}
+
+/// All octets of a file, if there is room for them.
+fn whole(file: File, left: &mut u64) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    let length = file.take(*left + 1).read_to_end(&mut octets)? as u64;
+    *left = left
+        .checked_sub(length)
+        .ok_or_else(|| io::Error::other("the directory holds more than 1 GiB"))?;
+    Ok(octets)
 }
 
 /// Opens a regular file, and follows no link.
@@ -196,6 +243,8 @@ fn open(path: &Path) -> io::Result<File> {
 pub(super) struct Store {
     directory: Option<PathBuf>,
     written: HashMap<SeriesId, Arc<Series>>,
+    /// Whether what nobody needs any more was removed.
+    tidied: bool,
 }
 
 /// Why something is not kept.
@@ -216,7 +265,7 @@ impl Store {
         if self.directory != directory {
             *self = Self {
                 directory,
-                written: HashMap::new(),
+                ..Self::default()
             };
         }
         let directory = self.directory.clone()?;
@@ -231,6 +280,9 @@ impl Store {
         if let Err(error) = make(&directory) {
             hinder(&directory, "unwritable", error.to_string());
             return hindered;
+        }
+        if !std::mem::replace(&mut self.tidied, true) {
+            tidy(&directory, ledger);
         }
         let gone: Vec<SeriesId> = self.written.keys().copied().collect();
         for id in gone.into_iter().filter(|id| ledger.get(*id).is_none()) {
@@ -255,7 +307,7 @@ impl Store {
             if written.is_some_and(|written| Arc::ptr_eq(written, series)) {
                 continue;
             }
-            match write(&directory, &path, &series.to_record()) {
+            match write(&directory, &path, series) {
                 Ok(()) => {
                     self.written.insert(series.id(), Arc::clone(series));
                 }
@@ -287,37 +339,61 @@ fn make(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Puts a file in place at once; one that is there with the same content stays.
-fn write(directory: &Path, path: &Path, record: &[u8]) -> io::Result<()> {
-    if holds(path, record) {
-        return Ok(());
+/// What a temporary file's name begins and ends with.
+const FRESH: (&str, &str) = (".crls-", ".tmp");
+
+/// Puts a file in place at once; one that is there with the same content, or with something newer that another process has
+/// put there, stays.
+fn write(directory: &Path, path: &Path, series: &Series) -> io::Result<()> {
+    let record = series.to_record();
+    let mut room = LARGEST;
+    let there = open(path).and_then(|file| whole(file, &mut room));
+    if let Ok(there) = there {
+        if there == record {
+            return Ok(());
+        }
+        if Series::from_record(&there).is_ok_and(|there| series.is_older_than(&there)) {
+            return Ok(());
+        }
     }
     // On a disk that is full what is there must stay: the new one is whole before it takes its place.
+    let (prefix, suffix) = FRESH;
     let mut fresh = tempfile::Builder::new()
-        .prefix(".")
-        .suffix(".tmp")
+        .prefix(prefix)
+        .suffix(suffix)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .tempfile_in(directory)?;
-    fresh.write_all(record)?;
+    fresh.write_all(&record)?;
     fresh.as_file().sync_all()?;
     fresh.persist(path).map_err(|failed| failed.error)?;
     File::open(directory)?.sync_all()
 }
 
-/// Whether a file is this record already.
-fn holds(path: &Path, record: &[u8]) -> bool {
-    let Ok(file) = open(path) else {
-        return false;
+/// Removes what a process left behind that ended while it wrote, and, once there are many, the files of series that are
+/// not held any more; what cannot be removed does no harm.
+fn tidy(directory: &Path, ledger: &Ledger) {
+    let Ok(listed) = fs::read_dir(directory) else {
+        return;
     };
-    if file
-        .metadata()
-        .is_ok_and(|data| data.len() != record.len() as u64)
-    {
-        return false;
+    let (prefix, suffix) = FRESH;
+    for entry in listed.flatten() {
+        let name = entry.file_name();
+        let name = name.to_str().unwrap_or_default();
+        if name.starts_with(prefix) && name.ends_with(suffix) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
-    let mut there = Vec::new();
-    let read = file.take(record.len() as u64 + 1).read_to_end(&mut there);
-    read.is_ok() && there == record
+    let files = fs::read_dir(directory).map(files_of).unwrap_or_default();
+    if files.len() < MOST_FILES / 2 {
+        return;
+    }
+    let mut left = LARGEST;
+    for (id, path) in files {
+        // What is damaged is an operator's to look at.
+        if ledger.get(id).is_none() && read_file(&path, id, &mut left).is_ok() {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 fn remove(directory: &Path, id: SeriesId) -> io::Result<()> {
@@ -326,4 +402,77 @@ fn remove(directory: &Path, id: SeriesId) -> io::Result<()> {
         removed => removed?,
     }
     File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::pki::{self, CrlSpec};
+    use crate::lab::site::Site;
+    use crate::trust::Generation;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// What a daemon holds whose file has a CRL of this number.
+    fn ledger(site: &Site, number: u64) -> Arc<Ledger> {
+        let spec = CrlSpec {
+            number,
+            ..CrlSpec::default()
+        };
+        let pem = site.enterprise.crl_as_pem(&spec).unwrap();
+        site.write("enterprise-ca.crl.pem", &pem).unwrap();
+        let peer = ("fe01.contoso.test", "127.0.0.1:5061".parse().unwrap());
+        let text = site.topology(&[peer], None).to_toml();
+        let path = site.path().join("topology.toml");
+        let topology = crate::topology::load_text(&text, &path, pki::now()).unwrap();
+        let generation = Generation::build(1, topology, pki::now()).unwrap();
+        Arc::clone(generation.ledger())
+    }
+
+    fn of_enterprise(ledger: &Ledger) -> Option<Arc<Series>> {
+        let mut all = ledger.all().into_iter();
+        all.find(|series| series.issuer().contains("Contoso"))
+            .map(Arc::clone)
+    }
+
+    #[test]
+    fn a_newer_record_of_another_process_stays_and_what_was_left_behind_goes() {
+        let site = Site::new().unwrap();
+        let directory = site.path().join("state");
+        let (old, new) = (ledger(&site, 19), ledger(&site, 20));
+        let number = || {
+            let kept = read(&directory);
+            assert!(kept.odd.is_empty());
+            of_enterprise(&kept.ledger)?.number_text()
+        };
+        let place = Some(directory.clone());
+        assert_eq!(Store::default().keep(place.clone(), &new), None);
+        assert_eq!(number().as_deref(), Some("20"));
+        fs::write(directory.join(".crls-abc.tmp"), "half").unwrap();
+        // A process that was started before, and knows less.
+        let mut store = Store::default();
+        assert_eq!(store.keep(place.clone(), &old), None);
+        assert_eq!(number().as_deref(), Some("20"));
+        assert!(!directory.join(".crls-abc.tmp").exists());
+        // An operator's wish counts.
+        let id = of_enterprise(&old).unwrap().id();
+        store.forget(place.as_deref(), id).unwrap();
+        assert_eq!(store.keep(place.clone(), &old), None);
+        assert_eq!(number().as_deref(), Some("19"));
+        // What goes from the ledger goes from the disk.
+        assert_eq!(store.keep(place, &Ledger::default()), None);
+        assert_eq!(number(), None);
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_is_told_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let codes = |mode| {
+            fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let odd = read(directory.path()).odd;
+            odd.iter().map(|odd| odd.parts().0).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(0o700), [""; 0]);
+        assert_eq!(codes(0o770), ["state_unsafe"]);
+        assert!(read(&directory.path().join("none")).odd.is_empty());
+    }
 }

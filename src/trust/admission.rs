@@ -106,11 +106,12 @@ pub(super) struct Terms<'a> {
     pub(super) at: UnixTime,
 }
 
-/// Holds what some sets offer against everything that was ever proven; `others` are the shelves of the other sets.
+/// Holds what some sets offer against everything that was ever proven; `others` are the other sets' names with their
+/// shelves.
 pub(super) fn admit<'a>(
     ledger: &Ledger,
     offers: Vec<Offer<'a>>,
-    others: impl Iterator<Item = &'a Shelf>,
+    others: &[(&'a str, &'a Shelf)],
     terms: &Terms<'_>,
 ) -> Admitted {
     let mut admission = Admission {
@@ -120,7 +121,10 @@ pub(super) fn admit<'a>(
         older: Vec::new(),
         waiting: Vec::new(),
     };
-    admission.promote();
+    let offering = offers.iter().filter_map(|o| Some((o.set.1, o.before?)));
+    let before: Vec<(&str, &Shelf)> = others.iter().copied().chain(offering).collect();
+    admission.promote(&before);
+    let others = others.iter().map(|(_, shelf)| *shelf);
     let mut present: HashSet<[u8; 32]> = others.flat_map(digests).collect();
     let mut shelves = BTreeMap::new();
     let mut before = HashMap::new();
@@ -155,7 +159,11 @@ struct Admission<'t> {
 
 impl Admission<'_> {
     /// Enters what was beside and has been found to be signed by a key that is known now.
-    fn promote(&mut self) {
+    fn promote(&mut self, shelves: &[(&str, &Shelf)]) {
+        let waits = shelves.iter();
+        let waits =
+            waits.flat_map(|(set, shelf)| shelf.beside.iter().map(|digest| (*digest, *set)));
+        let sets: HashMap<[u8; 32], &str> = waits.collect();
         let beside: Vec<_> = self
             .ledger
             .all_beside()
@@ -163,7 +171,8 @@ impl Admission<'_> {
             .collect();
         for (name, crl) in beside {
             for key in self.signers(&name, &crl) {
-                self.ledger.enter(&name, &key, &crl, "");
+                let set = sets.get(crl.digest()).copied().unwrap_or_default();
+                self.ledger.enter(&name, &key, &crl, set);
             }
         }
     }
@@ -288,6 +297,14 @@ impl Admission<'_> {
         let (grace, at) = (self.terms.grace, self.terms.at.as_secs());
         let until = |crl: &HeldCrl| crl.next_update().saturating_add(grace);
         self.put_beside(until, at);
+        let beside: HashSet<[u8; 32]> = self
+            .ledger
+            .all_beside()
+            .map(|(_, crl)| *crl.digest())
+            .collect();
+        for shelf in shelves.values_mut() {
+            shelf.beside.retain(|digest| beside.contains(digest));
+        }
         self.ledger.prune(present, &self.terms.sets, until, at);
         for refused in &mut self.refused {
             let name = NameKey::of(refused.crl.issuer_der());

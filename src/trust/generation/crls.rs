@@ -157,7 +157,7 @@ pub(super) fn admit_loaded(
     let previous = before.previous.map(|previous| &*previous.ledger);
     let ledger = previous.or(before.ledger).unwrap_or(&nothing);
     let terms = terms(topology, keys, at);
-    admit(ledger, offers.collect(), std::iter::empty(), &terms)
+    admit(ledger, offers.collect(), &[], &terms)
 }
 
 /// Gives each set those that explain its refusals.

@@ -64,11 +64,14 @@ impl Generation {
                 before,
             });
         }
-        let others = shelves.iter().enumerate();
-        let others = others.filter(|(position, _)| !read_sets.contains(position));
-        let others = others.map(|(_, shelf)| &**shelf);
+        let names = self.topology.trusts().iter().map(|set| &*set.name);
+        let others = names.zip(&shelves).enumerate();
+        let others: Vec<(&str, &Shelf)> = others
+            .filter(|(position, _)| !read_sets.contains(position))
+            .map(|(_, (name, shelf))| (name, &**shelf))
+            .collect();
         let terms = crls::terms(&self.topology, &self.keys, at);
-        let admitted = admit(&self.ledger, offers, others, &terms);
+        let admitted = admit(&self.ledger, offers, &others, &terms);
         let mut shelves = shelves.clone();
         for (position, shelf) in admitted.shelves {
             if let Some(place) = shelves.get_mut(position) {

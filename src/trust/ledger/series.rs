@@ -260,7 +260,7 @@ impl Series {
     }
 
     /// Whether the other is of a newer CRL.
-    pub(super) fn is_older_than(&self, other: &Self) -> bool {
+    pub fn is_older_than(&self, other: &Self) -> bool {
         match (other.crls.first(), &other.last) {
             (Some(crl), _) => self.standing(crl) == Ordering::Greater,
             (None, last) => last.this_update > self.last.this_update,

@@ -536,7 +536,9 @@ fn what_nobody_known_has_signed_waits_beside_and_is_looked_at_once_for_each_key(
         ]
     };
     let next = refresh(&start, files()).generation.unwrap();
-    assert_eq!(next.held_crls().len(), 2);
+    let shown = next.held_crls();
+    assert_eq!(shown.len(), 2);
+    assert!(shown.iter().all(|series| series.sets == ["enterprise-ca"]));
     assert_eq!(inbound(&next, &leaf.chain), Reason::Revoked);
     let six = crl(&issuing, 6, &[]);
     let restarted = restart(&next, topology(&[&root], &[of_root.clone(), six]));
