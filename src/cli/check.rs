@@ -372,7 +372,16 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
     }
     let from = match peer.kind {
         PeerKind::Home => "any domain".to_owned(),
-        PeerKind::Federated => listed(&peer.domains),
+        PeerKind::Federated => {
+            let mut from = listed(&peer.domains);
+            if peer.boundary.anonymous.is_some() {
+                from.push_str(", anonymous.invalid");
+            }
+            if peer.assert_identity {
+                from.push_str(", any number (tel)");
+            }
+            from
+        }
     };
     page.field("From may name", &from)?;
     let asserted = if peer.assert_identity {

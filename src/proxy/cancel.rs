@@ -84,13 +84,15 @@ impl Core {
             .first()
             .copied()
             .ok_or(Reason::AckRefused)?;
+        let (strip, not_asserted) = self.stripped_of_request(party, message, request);
         let plan = Plan {
             popped_routes: routed.popped,
             strict_in: routed.strict_in,
             strict_out: routed.is_strict_out(),
             max_forwards: request.max_forwards.map_or(70, |n| n - 1),
             request_uri: routed.rewritten_uri(),
-            strip: self.stripped_from(party, message),
+            strip,
+            not_asserted,
             privacy: Privacy::read(message),
             ..Plan::default()
         };

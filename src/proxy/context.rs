@@ -43,6 +43,12 @@ pub(crate) struct Plan {
     pub(crate) sips: bool,
     /// Whether this is a client's REGISTER, which gets a Path.
     pub(crate) path: bool,
+    /// Whether the client's Supported names `path` (RFC 3327 §5.1); else we do that for it.
+    pub(crate) announces_path: bool,
+    /// Whether the client wants to hear of Path; else it is taken out of its answer.
+    pub(crate) knows_path: bool,
+    /// Values of P-Asserted-Identity, by number, that the sender may not assert.
+    pub(crate) not_asserted: u64,
     /// Whether the Path gets `ob`: this node is the first hop and the contact has a reg-id (RFC 5626 §5.1).
     pub(crate) outbound: bool,
     /// The fields in it that its sender may not send (RFC 3325 §5).

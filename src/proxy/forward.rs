@@ -564,8 +564,14 @@ impl Forwarding<'_> {
             // What a client writes there would make the registrar route through it.
             edits.strip(HeaderName::Path);
             edits.prepend_path(uri);
+            if !plan.announces_path {
+                edits.announce_path();
+            }
         }
         edits.strip_all(self.strip);
+        if plan.not_asserted != 0 {
+            edits.drop_values(HeaderName::PAssertedIdentity, plan.not_asserted);
+        }
         if let Some(name) = self.peer_name {
             edits.insert_peer_name(name);
         }

@@ -94,7 +94,7 @@ pub(crate) fn host_hash(uri: &Uri<'_>) -> u32 {
 /// |---|---|---|
 /// | client | From of a home domain, or anonymous (RFC 3323) | the home pool; in-dialog: the token's peer |
 /// | home peer | anything | the token's flow or peer, a peer by Route or Request-URI, a federated or home pool |
-/// | federated peer | From within its domains | the home pool; in-dialog: the token's other leg |
+/// | federated peer | From within its domains; where its entry allows it, anonymous, or a number | the home pool; in-dialog: the token's other leg |
 ///
 /// # Errors
 /// The reason of the refusal.
@@ -108,7 +108,7 @@ pub(crate) fn judge(
     if routing.denies_any() {
         not_denied(who.peer(), asks, routing)?;
     }
-    from_allowed(who, asks, routing)?;
+    from_allowed(who, asks, routing, links)?;
     let mut hops = targets(who, asks, routing, links, now)?;
     to_allowed(who, asks, routing)?;
     if routing.denies_any() {
@@ -185,6 +185,7 @@ fn targets(
                 Some(key) if key == own => Err(Reason::NoRoute),
                 Some(key) => listed(key, links),
                 None if asks.next_route.is_some() => Err(Reason::RouteNotPermitted),
+                None if asks.request_uri.scheme == Scheme::Other => Err(Reason::UnsupportedScheme),
                 None => Err(Reason::NoRoute),
             }
         }
@@ -202,6 +203,9 @@ fn targets(
             {
                 return Err(Reason::RouteNotPermitted);
             }
+            if asks.request_uri.scheme == Scheme::Other {
+                return Err(Reason::UnsupportedScheme);
+            }
             if !routing.is_home(&asks.request_uri.host) {
                 return Err(Reason::NotHomeDomain);
             }
@@ -211,7 +215,12 @@ fn targets(
 }
 
 /// Whether the sender may assert this From; in a dialog the callee also by the name that it was called by.
-fn from_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(), Reason> {
+fn from_allowed(
+    who: Standing,
+    asks: &Asks<'_>,
+    routing: &Routing,
+    links: &Links,
+) -> Result<(), Reason> {
     let called_by_this_name = || match asks.token {
         Some(Token::Dialog {
             callee, to_host, ..
@@ -235,7 +244,15 @@ fn from_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(),
                 || called_by_this_name()
         }
         Standing::Federated(key) => {
-            sip && routing.may_assert(key, &asks.from.host) || called_by_this_name()
+            let listed = links.peer(key);
+            // A carrier within the trust domain names its callers by number, or not at all (RFC 3325 §5).
+            let by_number = asks.from.scheme == Scheme::Tel;
+            sip && routing.may_assert(key, &asks.from.host)
+                || sip
+                    && is_anonymous(&asks.from.host)
+                    && listed.is_some_and(|p| p.anonymous.is_some())
+                || by_number && listed.is_some_and(|p| p.assert_identity)
+                || called_by_this_name()
         }
     };
     if allowed {
@@ -287,7 +304,7 @@ fn not_denied(peer: Option<PeerKey>, asks: &Asks<'_>, routing: &Routing) -> Resu
 }
 
 /// RFC 3323 §4.1.1.3.
-fn is_anonymous(host: &Host<'_>) -> bool {
+pub(crate) fn is_anonymous(host: &Host<'_>) -> bool {
     host.is_name("anonymous.invalid")
 }
 

@@ -61,8 +61,8 @@ reasons! {
         "The sender must speak SIP/2.0.",
         "the request line in the sender's trace";
     UnsupportedScheme = "unsupported_scheme", 416, "unsupported scheme",
-        "The Request-URI is neither sip, sips nor tel.",
-        "The sender must use a scheme that can be routed.",
+        "The Request-URI is neither sip, sips nor tel, or it names a service (RFC 5031) and no Route says where that is.",
+        "The sender must use a scheme that can be routed; a home server sends a service on by a Route.",
         "the Request-URI in the sender's trace";
     TooManyHops = "too_many_hops", 483, "too many hops",
         "Max-Forwards is 0 (RFC 3261 §16.3 step 3).",
@@ -90,7 +90,7 @@ reasons! {
         "the event: its method is NEGOTIATE, its remote a Skype for Business or Lync server";
     FromNotAllowed = "from_not_allowed", 403, "from not allowed",
         "The From domain is not one that this connection may assert.",
-        "Clients assert home domains; for a partner add the domain to its peer entry if it is really its own.",
+        "Clients assert home domains; for a partner add the domain to its peer entry if it is really its own, and see `anonymous` and `assert_identity` for callers without one. A call that a partner forwards back to us must come in the partner's own name.",
         "the From domain against node.domains (clients) or the peer's `domains`; sipward check FILE lists both";
     ToNotAllowed = "to_not_allowed", 403, "to not allowed",
         "A partner's request has a To domain that is neither ours nor its own.",
@@ -118,7 +118,7 @@ reasons! {
         "the schemes of Request-URI and Contact in the sender's trace";
     NotHomeDomain = "not_home_domain", 403, "domain not served",
         "A partner or client asked for a domain that is not a home domain.",
-        "Partners reach home domains only; check node.domains.",
+        "Partners reach home domains only; check node.domains. A home server that registers with a partner must give a Contact at a home domain.",
         "the Request-URI's domain against node.domains";
     NoRoute = "no_route", 404, "no route",
         "No pool, peer or flow serves the request's next hop.",
@@ -141,8 +141,8 @@ reasons! {
         "Mend the sender: it writes header fields that break the grammar of RFC 3261.",
         "the header fields of the message in the home server's trace";
     TokenNotForOrigin = "token_not_for_origin", 403, "bad route token",
-        "The token is genuine, but this connection is not one of its dialog's legs.",
-        "Look at who sends; a partner may use only the dialogs that it is part of.",
+        "The token is genuine, but this connection belongs neither to a side of its dialog nor to an entry that grants the same.",
+        "Look at who sends; a partner may use only the dialogs that it is part of. Servers of one partner are one party if their entries grant the same.",
         "from_peer of this event against the peers of the dialog's INVITE (same call_id)";
     FlowGone = "flow_gone", 430, "flow failed",
         "The client's connection that the token names is closed (RFC 5626 §5.3).",

@@ -91,7 +91,9 @@ impl Core {
         now: Instant,
     ) -> Result<Admitted, Refusal> {
         // §16.3 step 2.
-        if request.uri.scheme == Scheme::Other {
+        // A service (RFC 5031) has no place of its own: it goes where its sender's requests go, or by Route, and is refused
+        // only where it would have to be routed itself.
+        if request.uri.scheme == Scheme::Other && !is_urn(request.request_uri) {
             return Err(Refusal::new(Reason::UnsupportedScheme));
         }
         // §16.3 step 3; an OPTIONS for this node has arrived where it wanted to go.
@@ -250,6 +252,7 @@ impl Core {
         } else {
             0
         };
+        let (strip, not_asserted) = self.stripped_of_request(party, message, request);
         Ok(Plan {
             popped_routes: routed.popped,
             strict_in: routed.strict_in,
@@ -262,8 +265,13 @@ impl Core {
             sips: routed.uri.scheme == Scheme::Sips
                 || routed.next_route.is_some_and(|r| r.scheme == Scheme::Sips),
             path,
+            announces_path: path && names_path(message, HeaderName::Supported),
+            knows_path: path
+                && (names_path(message, HeaderName::Supported)
+                    || names_path(message, HeaderName::Require)),
+            not_asserted,
             outbound: path && is_outbound_registration(message),
-            strip: self.stripped_from(party, message),
+            strip,
             privacy: Privacy::read(message),
             keep_alive: keep_alive::is_offered(message),
             loop_hash,
@@ -456,6 +464,17 @@ fn unsupported_extension(message: &Message<'_>) -> Result<bool, Refusal> {
         }
     }
     Ok(false)
+}
+
+fn is_urn(uri: &[u8]) -> bool {
+    uri.get(..4)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"urn:"))
+}
+
+/// Whether a list of option tags names `path` (RFC 3327 §5.1).
+fn names_path(message: &Message<'_>, list: HeaderName) -> bool {
+    let mut tags = message.values(list).flatten();
+    tags.any(|tag| tag.eq_ignore_ascii_case(b"path"))
 }
 
 /// RFC 5626 §5.1: we are the first hop (one Via), and a Contact has a `reg-id`.

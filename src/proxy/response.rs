@@ -11,7 +11,7 @@ use super::transaction::{
     Client, Heard, InviteServer, Letter, NonInviteServer, Server, T64, TIMER_C,
 };
 use super::{Action, Actions, Core, Origin, Reason, keep_alive};
-use crate::sip::{Edits, Message, Method, StartLine};
+use crate::sip::{Edits, HeaderName, Message, Method, StartLine};
 use std::time::{Duration, Instant};
 
 /// What a matched response asks for.
@@ -227,6 +227,9 @@ impl Core {
         let mut edits = Edits::new(message);
         edits.pop_via();
         edits.strip_all(stripped(from, &to, Privacy::read(message)));
+        if context.plan.path && !context.plan.knows_path {
+            edits.strip(HeaderName::Path);
+        }
         if context.plan.keep_alive && (200..300).contains(&status) {
             edits.insert_keep_alive(keep_alive::interval(&self.limits));
         }

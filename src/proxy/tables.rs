@@ -4,6 +4,7 @@ use super::health::{HealthBoard, PeerHealth};
 use super::links::OwnMap;
 use super::routing::Routing;
 use super::token::PeerKey;
+use crate::sip::HeaderSet;
 use crate::topology::{FieldRules, Health, PeerKind, PeerRef, Topology};
 use crate::trust::Generation;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub(crate) struct ListedPeer {
     pub(crate) sips: bool,
     /// Whether the home side is hidden from it.
     pub(crate) hide_topology: bool,
+    /// What is taken out of its anonymous requests; `None`: there may be none.
+    pub(crate) anonymous: Option<HeaderSet>,
 }
 
 impl Listing {
@@ -85,6 +88,7 @@ impl Listing {
                     fields: peer.boundary.fields,
                     sips: peer.boundary.sips,
                     hide_topology: peer.boundary.hide_topology,
+                    anonymous: peer.boundary.anonymous,
                 })
             })
             .collect();

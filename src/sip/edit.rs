@@ -36,6 +36,9 @@ pub struct Edits<'m, 'a> {
     popped_vias: usize,
     popped_routes: usize,
     popped_last_routes: usize,
+    /// Values of one field by their number, of the first 64.
+    dropped: Option<(HeaderName, u64)>,
+    announces_path: bool,
     /// [`HeaderName::bit`]s.
     stripped: u64,
     inserted: SmallVec<[Piece<'m>; 6]>,
@@ -83,6 +86,8 @@ impl<'m, 'a> Edits<'m, 'a> {
             popped_vias: 0,
             popped_routes: 0,
             popped_last_routes: 0,
+            dropped: None,
+            announces_path: false,
             stripped: 0,
             inserted: SmallVec::new(),
         }
@@ -160,6 +165,17 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.inserted.push(Piece::Above(HeaderName::Path, uri));
     }
 
+    /// Adds the option tag `path` to Supported (RFC 3327 §5.1): to its first line, since some registrars read no other.
+    pub fn announce_path(&mut self) {
+        self.announces_path = true;
+    }
+
+    /// Removes those values of a list field whose bits are set, counted over all its lines; a line of which none is left
+    /// goes. The values must be such that [`Message::values`] tells them apart.
+    pub fn drop_values(&mut self, name: HeaderName, numbers: u64) {
+        self.dropped = Some((name, numbers));
+    }
+
     /// Removes every received line of that name, folds included; what is inserted stays. Nothing for `Other`.
     pub fn strip(&mut self, name: HeaderName) {
         self.stripped |= name.bit();
@@ -213,6 +229,8 @@ impl<'m, 'a> Edits<'m, 'a> {
             self.popped_last_routes,
             patches,
         );
+        self.patch_dropped(patches);
+        self.patch_supported(patches);
         self.patch_number(HeaderName::MaxForwards, self.max_forwards, patches);
         self.patch_number(HeaderName::MaxBreadth, self.max_breadth, patches);
         if self.stripped & self.message.names().0 != 0 {
@@ -271,6 +289,55 @@ impl<'m, 'a> Edits<'m, 'a> {
             }
             Kept::Nothing => patches.push((line.start()..line.end(), NOTHING)),
         });
+    }
+
+    fn patch_supported(&self, patches: &mut Patches<'m>) {
+        if !self.announces_path {
+            return;
+        }
+        let line = self.message.index().named(HeaderName::Supported).next();
+        let (at, text): (usize, &[u8]) = match line {
+            Some(line) if self.message.value(line).is_empty() => (line.value_end(), b" path"),
+            Some(line) => (line.value_end(), b", path"),
+            None => (self.default_place(), b"Supported: path\r\n"),
+        };
+        patches.push((at..at, Piece::Octets(text)));
+    }
+
+    /// Each value goes with what separates it from the next one that stays, or, behind the last that stays, from that.
+    fn patch_dropped(&self, patches: &mut Patches<'m>) {
+        let Some((name, numbers)) = self.dropped else {
+            return;
+        };
+        let mut number = 0u32;
+        for line in self.message.index().named(name) {
+            let values: SmallVec<[(usize, usize, bool); 4]> = Values::new(self.message.value(line))
+                .flatten()
+                .map(|value| {
+                    let start = offset_in(self.message.bytes(), value);
+                    let goes = 1u64
+                        .checked_shl(number)
+                        .is_some_and(|bit| numbers & bit != 0);
+                    number += 1;
+                    (start, start + value.len(), goes)
+                })
+                .collect();
+            let Some(last) = values.iter().rposition(|(_, _, goes)| !goes) else {
+                if !values.is_empty() {
+                    patches.push((line.start()..line.end(), NOTHING));
+                }
+                continue;
+            };
+            for (pair, (start, end, goes)) in values.iter().enumerate() {
+                let next = values.get(pair + 1);
+                if pair == last && next.is_some() {
+                    let until = values.last().map_or(*end, |(_, end, _)| *end);
+                    patches.push((*end..until, NOTHING));
+                } else if *goes && pair < last {
+                    patches.push((*start..next.map_or(*end, |(next, ..)| *next), NOTHING));
+                }
+            }
+        }
     }
 
     fn place(&self, piece: Piece<'_>) -> usize {

@@ -33,16 +33,20 @@ pub struct PeerBoundary {
     pub sips: bool,
     /// Whether names and addresses of the home side are hidden from it.
     pub hide_topology: bool,
+    /// What is taken out of its requests whose From is anonymous (RFC 3323); `None`: there may be none.
+    pub anonymous: Option<HeaderSet>,
 }
 
 impl PeerBoundary {
     /// The defaults for a peer that is trusted with asserted identities, or not.
     pub fn standard(trust: FieldTrust) -> Self {
+        let fields = FieldRules::standard(trust);
         Self {
-            fields: FieldRules::standard(trust),
+            fields,
             deny: Vec::new(),
             sips: true,
             hide_topology: false,
+            anonymous: (trust == FieldTrust::Inside).then_some(fields.strip_in),
         }
     }
 }
@@ -360,10 +364,24 @@ pub(super) fn of_peer(
         PeerKind::Federated => &role.federated,
     };
     let own = Changes::read(raw.fields.as_ref(), &format!("{place} fields"), context);
+    let fields = FieldRules::standard(FieldTrust::of_peer(assert_identity))
+        .changed(by_role)
+        .changed(&own);
+    // Whose caller is anonymous says who it is by P-Asserted-Identity only; what a list takes out on purpose is out.
+    let asserted = HeaderSet::of(HeaderName::PAssertedIdentity);
+    let on_purpose = by_role.strip_in.without(own.keep_in).with(own.strip_in);
+    let anonymous = raw
+        .anonymous
+        .as_ref()
+        .map_or(assert_identity, |flag| *flag.get_ref());
     PeerBoundary {
-        fields: FieldRules::standard(FieldTrust::of_peer(assert_identity))
-            .changed(by_role)
-            .changed(&own),
+        fields,
+        anonymous: (anonymous && kind == PeerKind::Federated).then(|| {
+            fields
+                .strip_in
+                .without(asserted)
+                .with(on_purpose.both(asserted))
+        }),
         deny: context.patterns(
             raw.deny.as_deref().unwrap_or_default(),
             &format!("{place} deny"),

@@ -318,6 +318,12 @@ fn peer((before, old): (&Topology, &Peer), (after, new): (&Topology, &Peer)) -> 
     );
     differ(
         &mut parts,
+        "anonymous",
+        &old.boundary.anonymous.is_some(),
+        &new.boundary.anonymous.is_some(),
+    );
+    differ(
+        &mut parts,
         "identity",
         &before.identity(old.identity).name,
         &after.identity(new.identity).name,

@@ -92,6 +92,7 @@ codes! {
     TokenKeysMissing Warning "token_keys_missing" "Route tokens are signed with a key of this run only.";
     WeightsUnused Warning "weights_unused" "Weights are given but the strategy does not use them.";
     DomainDeniedToPeer Warning "domain_denied_to_peer" "A domain of a peer that is denied, to it or to all.";
+    AnonymousUnused Warning "anonymous_unused" "A home peer with `anonymous`, which it does not need.";
     DnsUnused Warning "dns_unused" "A peer says how DNS is asked, and it is not asked.";
     PrioritiesUnused Warning "priorities_unused" "Priorities are given but the strategy does not use them.";
     PoolDrained Warning "pool_drained" "Every member of a pool drains: nobody takes new requests.";

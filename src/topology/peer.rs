@@ -58,6 +58,17 @@ pub(super) fn load(
     let connections = connections(raw, &place, context);
     let kind = raw.kind?;
     let assert_identity = raw.assert_identity.unwrap_or(kind == PeerKind::Home);
+    if let Some(flag) = raw.anonymous.as_ref().filter(|_| kind == PeerKind::Home) {
+        let at = context.line(flag);
+        context.add(
+            Code::AnonymousUnused,
+            at,
+            format!(
+                "{place} is a home server, which may name anybody in From, but has `anonymous`"
+            ),
+            "take the line out",
+        );
+    }
     let boundary = boundary::of_peer(raw, kind, assert_identity, role, &place, context);
     check_denied(&domains, &boundary, role, &place, line, context);
     Some(Peer {

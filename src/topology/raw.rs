@@ -120,6 +120,7 @@ pub(super) struct RawPeer {
     pub(super) common_name: Option<bool>,
     pub(super) purpose: Option<PurposePolicy>,
     pub(super) assert_identity: Option<bool>,
+    pub(super) anonymous: Option<Spanned<bool>>,
     pub(super) identity: Option<Text>,
     pub(super) not_before: Option<Spanned<toml::Value>>,
     pub(super) not_after: Option<Spanned<toml::Value>>,

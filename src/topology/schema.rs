@@ -153,6 +153,7 @@ const PEER: &[Key] = &[
     may("common_name", Kind::Flag),
     may("purpose", Kind::Word(PurposePolicy::WORDS)),
     may("assert_identity", Kind::Flag),
+    may("anonymous", Kind::Flag),
     may("identity", Kind::Text),
     may("not_before", Kind::Moment),
     may("not_after", Kind::Moment),

@@ -380,6 +380,7 @@ const CASES: &[Case] = &[
     case(Code::InvalidName, &[("domains = [\"contoso.test\"]", "domains = [\"contoso.test\", \"*.contoso.test\"]")], "*.contoso.test", "is not a name"),
     case(Code::InvalidName, &[("[\"fabrikam.test\"]", "[\"192.0.2.1:5061\"]")], "192.0.2.1:5061", "is not a name"),
     case(Code::DuplicateName, &[("[\"fabrikam.test\"]", "[\"2001:db8::1\", \"[2001:DB8:0::1]\"]")], "2001:db8::1", "is there twice"),
+    case(Code::AnonymousUnused, &[("fqdn = \"fe02.contoso.test\"", "anonymous = true\nfqdn = \"fe02.contoso.test\"")], "anonymous", "a home server"),
     case(Code::DnsUnused, &[("domains = [\"fabrikam.test\"]", "dns = \"federation\"\ndomains = [\"*.fabrikam.test\", \"192.0.2.1\"]")], "dns", "no domains"),
     case(Code::DomainNotOfMember, &[("[limits]", "[[pool]]\nname = \"out\"\ndomains = [\"x.test\"]\npeers = [\"edge.fabrikam.test\"]\n[limits]")], "[[pool]]\nname = \"out", "does not list that domain"),
     case(Code::PoolMixedKinds, &[(", \"fe02.contoso.test\"]", ", \"edge.fabrikam.test\"]"), (POOL_END, "")], "[[pool]]", "mixes"),
@@ -801,6 +802,44 @@ fn all_below_a_name_is_a_domain_of_partners_and_the_longest_that_a_pool_serves_n
             "domains = [\"contoso.test\", \"192.0.2.1\"]\npeers",
         ),
     ]));
+}
+
+#[test]
+fn a_partner_may_be_anonymous_where_it_is_believed_or_by_a_key_of_its_own() {
+    let lab = Lab::new();
+    let strips = |line: &str, boundary: &str| {
+        let text = edited(&[
+            (
+                "[\"fabrikam.test\"]",
+                &format!("[\"fabrikam.test\"]\n{line}"),
+            ),
+            ("[limits]", &format!("{boundary}[limits]")),
+        ]);
+        let topology = lab.good(&text);
+        let anonymous = topology.peers()[2].boundary.anonymous;
+        anonymous.map(|strip| strip.has(crate::sip::HeaderName::PAssertedIdentity))
+    };
+    let strip = "[boundary]\nfederated = { strip_in = [\"P-Asserted-Identity\"] }\n";
+    for (line, boundary, expected) in [
+        ("", "", None),
+        ("anonymous = true", "", Some(false)),
+        ("assert_identity = true", "", Some(false)),
+        ("assert_identity = true\nanonymous = false", "", None),
+        (
+            "anonymous = true\nfields = { strip_in = [\"P-Asserted-Identity\"] }",
+            "",
+            Some(true),
+        ),
+        ("anonymous = true", strip, Some(true)),
+        (
+            "anonymous = true\nfields = { keep_in = [\"P-Asserted-Identity\"] }",
+            strip,
+            Some(false),
+        ),
+    ] {
+        assert_eq!(strips(line, boundary), expected, "{line} {boundary}");
+    }
+    assert_eq!(lab.good(GOOD).peers()[0].boundary.anonymous, None);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod answers;
 mod best_effort;
 mod boundary;
+mod callers;
 mod dialogs;
 mod domains;
 mod equals;
@@ -18,6 +19,7 @@ mod methods;
 mod model;
 mod noise;
 mod own_names;
+mod paths;
 mod pools;
 mod responses;
 mod seeds;
