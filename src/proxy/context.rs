@@ -43,7 +43,8 @@ pub(crate) struct Plan {
     pub(crate) sips: bool,
     /// Whether this is a client's REGISTER, which gets a Path.
     pub(crate) path: bool,
-    /// Whether the client's Supported names `path` (RFC 3327 §5.1); else we do that for it.
+    /// Whether the first line of the client's Supported names `path` (RFC 3327 §5.1), which is what registrars read; else
+    /// we do that for it.
     pub(crate) announces_path: bool,
     /// Whether the client wants to hear of Path; else it is taken out of its answer.
     pub(crate) knows_path: bool,

@@ -265,7 +265,7 @@ impl Core {
             sips: routed.uri.scheme == Scheme::Sips
                 || routed.next_route.is_some_and(|r| r.scheme == Scheme::Sips),
             path,
-            announces_path: path && names_path(message, HeaderName::Supported),
+            announces_path: path && begins_with_path(message),
             knows_path: path
                 && (names_path(message, HeaderName::Supported)
                     || names_path(message, HeaderName::Require)),
@@ -469,6 +469,14 @@ fn unsupported_extension(message: &Message<'_>) -> Result<bool, Refusal> {
 fn is_urn(uri: &[u8]) -> bool {
     uri.get(..4)
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"urn:"))
+}
+
+/// Whether the first line of Supported names `path`.
+fn begins_with_path(message: &Message<'_>) -> bool {
+    let first = message.first(HeaderName::Supported).unwrap_or_default();
+    first
+        .split(|b| *b == b',')
+        .any(|tag| tag.trim_ascii().eq_ignore_ascii_case(b"path"))
 }
 
 /// Whether a list of option tags names `path` (RFC 3327 §5.1).

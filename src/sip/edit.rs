@@ -165,7 +165,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.inserted.push(Piece::Above(HeaderName::Path, uri));
     }
 
-    /// Adds the option tag `path` to Supported (RFC 3327 §5.1): to its first line, since some registrars read no other.
+    /// Puts `Supported: path` (RFC 3327 §5.1) above all other lines of that field: Asterisk reads the first one only.
     pub fn announce_path(&mut self) {
         self.announces_path = true;
     }
@@ -296,12 +296,8 @@ impl<'m, 'a> Edits<'m, 'a> {
             return;
         }
         let line = self.message.index().named(HeaderName::Supported).next();
-        let (at, text): (usize, &[u8]) = match line {
-            Some(line) if self.message.value(line).is_empty() => (line.value_end(), b" path"),
-            Some(line) => (line.value_end(), b", path"),
-            None => (self.default_place(), b"Supported: path\r\n"),
-        };
-        patches.push((at..at, Piece::Octets(text)));
+        let at = line.map_or_else(|| self.default_place(), Line::start);
+        patches.push((at..at, Piece::Octets(b"Supported: path\r\n")));
     }
 
     /// Each value goes with what separates it from the next one that stays, or, behind the last that stays, from that.

@@ -71,12 +71,13 @@ fn lines(message: &Message<'_>) -> Vec<(HeaderName, Vec<u8>)> {
 /// What a proxy has no business with came out as it went in; what it edits, it edited.
 fn assert_untouched(file: &str, sent: &[u8], got: &[u8]) {
     // What RFC 3261 §16.6, RFC 3327 and RFC 5393 let a proxy change.
-    const EDITED: [HeaderName; 6] = [
+    const EDITED: [HeaderName; 7] = [
         HeaderName::Via,
         HeaderName::MaxForwards,
         HeaderName::Route,
         HeaderName::RecordRoute,
         HeaderName::Path,
+        HeaderName::Supported,
         HeaderName::MaxBreadth,
     ];
     let (sent, got) = (Message::parse(sent).unwrap(), Message::parse(got).unwrap());
