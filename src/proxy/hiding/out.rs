@@ -177,8 +177,13 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
             return (standard, usize::MAX);
         };
         if name == HeaderName::RecordRoute {
-            // What stands below our own value the peer has put there itself, and knows.
-            return (standard, self.own_place(message));
+            return match self.own_place(message) {
+                // What stands below our own value the peer has put there itself, and knows.
+                Some(place) => (standard, place),
+                // We have recorded no route: what the peer's request came with has come back, and if more has, then what
+                // tells of the home side is hidden.
+                None => (Whose::Home, usize::MAX),
+            };
         }
         // Path is what the request came with, from the peer itself; the contacts of a redirection are mostly other people's
         // addresses, to be asked directly.
@@ -188,10 +193,9 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         (whose, usize::MAX)
     }
 
-    /// The place of the Record-Route value that we added to the peer's own request, counted from above; all of them where there
-    /// is none. A request that has passed us more than once has several values of ours: the lowest that says that the
+    /// The place of the Record-Route value that we added to the peer's own request, counted from above. A request that has passed us more than once has several values of ours: the lowest that says that the
     /// request came from this peer.
-    fn own_place(&self, message: &Message<'a>) -> usize {
+    fn own_place(&self, message: &Message<'a>) -> Option<usize> {
         let call_id = message.call_id().unwrap_or_default();
         let (mut of_peer, mut any) = (None, None);
         for (place, address) in message.addresses(HeaderName::RecordRoute).enumerate() {
@@ -212,7 +216,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
                 of_peer = Some(place);
             }
         }
-        of_peer.or(any).unwrap_or(usize::MAX)
+        of_peer.or(any)
     }
 
     /// Whether the leg is the peer's, or that of an entry that grants the same.

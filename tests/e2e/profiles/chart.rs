@@ -272,7 +272,7 @@ fn same(row: &str, sent: &SipMessage, got: &SipMessage, sender: &Side<'_>, gaine
                 let name = name.to_ascii_lowercase();
                 let is_passed_over = HOP.contains(&name.as_str())
                     || name == "content-length"
-                    || sender.is_hidden && name == "contact"
+                    || sender.is_hidden && matches!(name.as_str(), "contact" | "referred-by")
                     || without.iter().any(|w| w.eq_ignore_ascii_case(&name));
                 !is_passed_over
             })
