@@ -1,5 +1,6 @@
 //! What a certificate says of itself, for checks and for show; paths are judged elsewhere (RFC 5280, RFC 5922 §7.1).
 use super::DnsName;
+use super::distinguished_name::same_name;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::Oid;
@@ -56,7 +57,7 @@ impl CertificateFacts {
     }
     /// Whether the other certificate bears the name that this one says it was issued by.
     pub fn names_as_issuer(&self, other: &Self) -> bool {
-        self.issuer_der == other.subject_der
+        same_name(&self.issuer_der, &other.subject_der)
     }
     /// The names that are host names or domains, normalised, each once.
     pub fn names(&self) -> Vec<DnsName> {

@@ -88,6 +88,7 @@ codes! {
     ServerPurposeMissing Warning "server_purpose_missing" "Our certificate may not act as a server.";
     FqdnHiddenByUri Warning "fqdn_hidden_by_uri" "Our certificate has sip URIs, and the FQDN is not among them.";
     CertificateExpiresSoon Warning "certificate_expires_soon" "A certificate of ours or an anchor ends within 30 days.";
+    ChainCertificateOver Warning "chain_certificate_over" "A root or cross-certificate in a chain of ours is not valid; nobody needs it.";
     KeyReadableByOthers Warning "key_readable_by_others" "A file with a secret can be read by every user, or written by others.";
     TokenKeysMissing Warning "token_keys_missing" "Route tokens are signed with a key of this run only.";
     WeightsUnused Warning "weights_unused" "Weights are given but the strategy does not use them.";

@@ -275,25 +275,29 @@ fn check_chain(
     context: &mut Context<'_, '_>,
 ) {
     let line = context.line(file);
-    for (number, pair) in facts.windows(2).enumerate() {
-        if let [below, above] = pair
-            && !below.names_as_issuer(above)
+    for (number, above) in facts.iter().enumerate().skip(1) {
+        let before = facts.get(..number).unwrap_or_default();
+        if let Some(below) = before.last()
+            && !before.iter().any(|below| below.names_as_issuer(above))
         {
             context.add(
                 Code::ChainOrder,
                 line,
                 format!(
-                    "{label}: certificate {} of the chain was issued by \"{}\", but \"{}\" follows it",
-                    number + 1,
-                    below.issuer,
-                    above.subject
+                    "{label}: certificate {number} of the chain was issued by \"{}\", but \"{}\" follows it",
+                    below.issuer, above.subject
                 ),
                 "order the file leaf, its issuer, that one's issuer; without the root, without others",
             );
         }
     }
-    for certificate in facts {
-        check_validity(label, certificate, window, line, context);
+    for (number, certificate) in facts.iter().enumerate() {
+        let duty = if is_needed(facts, number, (window, context.at)) {
+            Duty::Needed
+        } else {
+            Duty::Along
+        };
+        check_validity(label, certificate, (duty, window), line, context);
     }
     let Some(leaf) = facts.first() else { return };
     if role == Role::Server && !leaf.server {
@@ -306,11 +310,44 @@ fn check_chain(
     }
 }
 
+/// Whether a chain is of use without a certificate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    /// It is the leaf, or nothing else in the chain could have issued the leaf.
+    Needed,
+    /// Others have it, or another way to an anchor: a root, a cross-certificate.
+    Along,
+}
+
+/// Whether nobody could accept the chain without the certificate of this number.
+fn is_needed(facts: &[CertificateFacts], number: usize, (window, at): (Window, i64)) -> bool {
+    let (Some(leaf), Some(certificate)) = (facts.first(), facts.get(number)) else {
+        return false;
+    };
+    if number == 0 {
+        return true;
+    }
+    let first = first_shown(window, at);
+    let mut others = facts.iter().skip(1);
+    leaf.names_as_issuer(certificate)
+        && !others.any(|other| {
+            leaf.names_as_issuer(other) && (other.not_before..=other.not_after).contains(&first)
+        })
+}
+
+/// When a certificate is shown first, from now on.
+fn first_shown(window: Window, at: i64) -> i64 {
+    let first = window
+        .not_before
+        .and_then(|first| i64::try_from(first).ok());
+    first.map_or(at, |first| first.max(at))
+}
+
 /// Judges a certificate for the time from which on it is shown.
 fn check_validity(
     label: &str,
     facts: &CertificateFacts,
-    window: Window,
+    (duty, window): (Duty, Window),
     line: u32,
     context: &mut Context<'_, '_>,
 ) {
@@ -320,8 +357,16 @@ fn check_validity(
     if last.is_some_and(|last| last < context.at) {
         return;
     }
-    let first = seconds(window.not_before).map_or(context.at, |first| first.max(context.at));
-    if first > facts.not_after {
+    let first = first_shown(window, context.at);
+    if duty == Duty::Along && !(facts.not_before..=facts.not_after).contains(&first) {
+        let (start, end) = (show_time(facts.not_before), show_time(facts.not_after));
+        context.add(
+            Code::ChainCertificateOver,
+            line,
+            format!("{label}: the certificate of \"{subject}\" behind our own counts from {start} to {end} only"),
+            "take it out of the chain; whoever needs it has the CA's current one",
+        );
+    } else if first > facts.not_after {
         let end = show_time(facts.not_after);
         context.add(
             Code::CertificateExpired,

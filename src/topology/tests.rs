@@ -184,6 +184,7 @@ impl Lab {
             "rooted.chain.pem",
             &format!("{}{}", read("edge.chain.pem"), root.certificate_pem()),
         );
+        self.write_crossed_chains(root, partner);
         self.write("garbage.pem", "hello\n");
         self.write(
             "broken.pem",
@@ -214,6 +215,37 @@ impl Lab {
         self.write("open.key.pem", &read("edge.key.pem"));
         self.mode("open.key.pem", 0o644);
         std::fs::create_dir(self.path("directory.pem")).unwrap();
+    }
+    /// A leaf below an issuing CA, with certificates behind them that are over.
+    fn write_crossed_chains(&self, root: &Authority, partner: &Authority) {
+        let issuing = root.subordinate("Contoso Issuing").unwrap();
+        let leaf = issuing
+            .issue(&LeafSpec::server("edge01.contoso.test"))
+            .unwrap();
+        let over = |ca: &Authority, by: &Authority| {
+            let ca = ca.certified_by(by, -2 * DAY, -DAY).unwrap();
+            ca.certificate_pem()
+        };
+        let first = leaf
+            .chain_pem
+            .split_inclusive("-----END CERTIFICATE-----\n")
+            .next()
+            .unwrap();
+        for (name, chain) in [
+            // A cross-certificate of the root, and one of the issuing CA beside its good one.
+            (
+                "crossed",
+                format!("{}{}", leaf.chain_pem, over(root, partner)),
+            ),
+            (
+                "doubled",
+                format!("{}{}", leaf.chain_pem, over(&issuing, partner)),
+            ),
+            ("lapsed", format!("{first}{}", over(&issuing, root))),
+        ] {
+            self.write(&format!("{name}.chain.pem"), &chain);
+            self.write(&format!("{name}.key.pem"), &leaf.key_pem);
+        }
     }
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
@@ -362,6 +394,7 @@ const CASES: &[Case] = &[
     case(Code::KeyMismatch, &[("\"edge.key.pem\"", "\"other.key.pem\"")], "other.key.pem", "does not belong"),
     case(Code::ChainOrder, &[("\"edge.chain.pem\"", "\"disordered.chain.pem\"")], "disordered", "was issued by"),
     case(Code::CertificateExpired, &[("\"edge.chain.pem\"", "\"expired.chain.pem\""), ("edge.key", "expired.key")], "expired.chain", "expired at"),
+    case(Code::CertificateExpired, &[("\"edge.chain.pem\"", "\"lapsed.chain.pem\""), ("edge.key", "lapsed.key")], "lapsed.chain", "CN=Contoso Issuing\" expired at"),
     case(Code::CertificateNotYetValid, &[("\"edge.chain.pem\"", "\"future.chain.pem\""), ("edge.key", "future.key")], "future.chain", "is not valid before"),
     case(Code::IdentityWithoutFqdn, &[("\"edge.chain.pem\"", "\"other.chain.pem\""), ("edge.key", "other.key")], "[[listener]]", "its certificates are for sip.contoso.test"),
     case(Code::CrlRequired, &[("crls = [\"enterprise-ca.crl.pem\"]", "")], "[[trust]]", "names none"),
@@ -400,6 +433,8 @@ const CASES: &[Case] = &[
     case(Code::ServerPurposeMissing, &[("\"edge.chain.pem\"", "\"client.chain.pem\""), ("edge.key", "client.key")], "client.chain", "lacks serverAuth"),
     case(Code::FqdnHiddenByUri, &[("\"edge.chain.pem\"", "\"uri.chain.pem\""), ("edge.key", "uri.key")], "uri.chain", "sip:contoso.test"),
     case(Code::CertificateExpiresSoon, &[("\"edge.chain.pem\"", "\"soon.chain.pem\""), ("edge.key", "soon.key")], "soon.chain", "in 10 days"),
+    case(Code::ChainCertificateOver, &[("\"edge.chain.pem\"", "\"crossed.chain.pem\""), ("edge.key", "crossed.key")], "crossed.chain", "behind our own counts from"),
+    case(Code::ChainCertificateOver, &[("\"edge.chain.pem\"", "\"doubled.chain.pem\""), ("edge.key", "doubled.key")], "doubled.chain", "\"CN=Contoso Issuing\" behind our own"),
     case(Code::KeyReadableByOthers, &[("\"edge.key.pem\"", "\"open.key.pem\"")], "open.key", "mode 0644"),
     case(Code::TokenKeysMissing, &[("[tokens]\nkey_file = \"tokens\"\n", "")], "", "random key"),
     case(Code::WeightsUnused, &[("strategy = \"weighted\"", "strategy = \"ordered\"")], "weights", "its strategy is ordered"),

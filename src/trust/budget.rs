@@ -14,6 +14,9 @@ pub(super) const CANDIDATE: u32 = 2;
 /// Judging one path that leads to an anchor: validity, CRLs, purposes, pins.
 pub(super) const PATH: u32 = 100;
 
+/// Octets of certificates that one step reads: each judge of a path looks through their extensions again.
+pub(super) const OCTETS: usize = 256;
+
 /// The steps that are left to one judgement.
 pub(super) struct Budget {
     left: Cell<u32>,

@@ -1,6 +1,7 @@
 //! Distribution points: which CRL covers which certificate (RFC 5280 §4.2.1.13, §5.2.5 and §6.3.3 (b)).
 use crate::topology::der::{Der, SEQUENCE, context, context_value};
 use crate::topology::{CrlScope, general_names};
+use std::cell::OnceCell;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::asn1_rs::{Oid, oid};
 
@@ -16,21 +17,33 @@ const LONGEST_URI: usize = 1024;
 /// Points of one certificate that are looked at.
 const MOST_POINTS: usize = 32;
 
-/// Whether the scope of a CRL of the certificate's issuer includes the certificate.
-///
-/// A CRL without issuingDistributionPoint covers all that its issuer issued. One that is named after a distribution
-/// point covers only certificates that name that point: of a certificate without points nothing says that it belongs
-/// to a partition.
-pub(super) fn covers(scope: &CrlScope, certificate: &X509Certificate<'_>) -> bool {
-    let authority = certificate.is_ca();
-    if scope.users_only && authority || scope.authorities_only && !authority {
-        return false;
+/// Which CRLs of its issuer a certificate is covered by; its points are read once, when a CRL asks for them.
+pub(super) struct Reach<'c> {
+    certificate: &'c X509Certificate<'c>,
+    points: OnceCell<Vec<Vec<Vec<u8>>>>,
+}
+
+impl<'c> Reach<'c> {
+    pub(super) fn of(certificate: &'c X509Certificate<'c>) -> Self {
+        Self {
+            certificate,
+            points: OnceCell::new(),
+        }
     }
-    scope.names().is_empty()
-        || points(certificate)
-            .iter()
-            .flatten()
-            .any(|name| scope.is_named(name))
+
+    /// Whether the scope of a CRL of the certificate's issuer includes the certificate.
+    ///
+    /// A CRL without issuingDistributionPoint covers all that its issuer issued. One that is named after a distribution
+    /// point covers only certificates that name that point: of a certificate without points nothing says that it belongs
+    /// to a partition.
+    pub(super) fn is_covered_by(&self, scope: &CrlScope) -> bool {
+        let authority = self.certificate.is_ca();
+        if scope.users_only && authority || scope.authorities_only && !authority {
+            return false;
+        }
+        let points = || self.points.get_or_init(|| points(self.certificate));
+        scope.names().is_empty() || points().iter().flatten().any(|name| scope.is_named(name))
+    }
 }
 
 /// The http:// URIs of a certificate's distribution points: plain, for a CRL is signed, and short.
@@ -78,7 +91,9 @@ fn points(certificate: &X509Certificate<'_>) -> Vec<Vec<Vec<u8>>> {
     };
     let mut points = Vec::new();
     let mut list = list.inside();
-    while let Some(point) = list.next() {
+    while points.len() < MOST_POINTS
+        && let Some(point) = list.next()
+    {
         let mut fields = point.inside();
         let names = fields
             .optional(context(0))
@@ -86,7 +101,6 @@ fn points(certificate: &X509Certificate<'_>) -> Vec<Vec<Vec<u8>>> {
             .and_then(|names| general_names(&names));
         if let Some(names) = names
             && fields.is_empty()
-            && points.len() < MOST_POINTS
         {
             points.push(names);
         }

@@ -238,7 +238,14 @@ impl Signed<'_> {
         // The first is the widest of those that fit: others take fewer lengths of RSA keys.
         let fitting = named.find(|known| known.public_key_alg_id().as_ref() == key.algorithm());
         let Some(algorithm) = fitting else {
-            return Err(Reason::UnsupportedSignature.into());
+            // A key of another accepted kind cannot have signed it; that of no accepted kind may have.
+            let mut kinds = ALGORITHMS.iter().map(|known| known.public_key_alg_id());
+            let accepted = kinds.any(|kind| kind.as_ref() == key.algorithm());
+            return Err(if accepted {
+                Reason::BadSignature.into()
+            } else {
+                Reason::UnsupportedSignature.into()
+            });
         };
         budget.spend(self.cost(key))?;
         algorithm

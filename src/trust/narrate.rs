@@ -1,6 +1,6 @@
 //! The words of an explanation: what each step of the decision looked at, for `explain`.
 use super::chain::{Chain, subject_text};
-use super::distribution::covers;
+use super::distribution::Reach;
 use super::ledger::Ledger;
 use super::names::PresentedNames;
 use super::path::Path;
@@ -277,6 +277,7 @@ pub(super) fn crls(
         RevocationScope::Leaf => 1,
     };
     for certificate in path.certificates().take(in_scope) {
+        let reach = Reach::of(certificate);
         let subject = named(&subject_text(certificate.subject()));
         let mut any = false;
         let Some(name) = NameKey::of(certificate.issuer().as_raw()) else {
@@ -284,7 +285,7 @@ pub(super) fn crls(
         };
         let in_force = ledger.named(&name).flat_map(|series| series.crls());
         for crl in in_force.chain(ledger.beside(&name)) {
-            if !covers(crl.scope(), certificate) {
+            if !reach.is_covered_by(crl.scope()) {
                 trace.note("crl", Outcome::Noted, || {
                     let issuer = named(crl.issuer());
                     format!("of {issuer}, for other certificates than {subject}")

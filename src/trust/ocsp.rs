@@ -1,11 +1,13 @@
 //! A stapled OCSP response (RFC 6960, RFC 6066 §8): whether it is about a certificate, genuine, fresh, and says "good".
+use super::budget::Budget;
 use super::chain::subject_text;
+use super::key::{self, Key};
 use super::ledger::Ledger;
-use super::revocation::{is_signed_with, verifies};
+use super::revocation::is_signed_with;
 use super::validity::window;
 use super::{Reason, Refusal};
 use crate::topology::der::{self, Der, Element, context, context_value, magnitude};
-use crate::topology::distinguished_name::NameKey;
+use crate::topology::distinguished_name::{NameKey, same_name};
 use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
@@ -30,6 +32,8 @@ pub(super) struct About<'a> {
     pub(super) issuer_key: &'a SubjectPublicKeyInfoDer<'a>,
     /// CRLs that may list a delegate.
     pub(super) ledger: &'a Ledger,
+    /// What the judgement may still cost: a response brings keys and signatures of its own.
+    pub(super) budget: &'a Budget,
 }
 
 /// Gives until when the response says that the certificate is good, Unix seconds.
@@ -118,8 +122,21 @@ impl<'a> Signed<'a> {
         })
     }
 
-    fn is_by(&self, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
-        verifies(key, self.algorithm, self.part.whole(), self.signature)
+    /// Whether `key` signed it; an error only when the budget is used up.
+    fn is_by(&self, key: &[u8], budget: &Budget) -> Result<bool, Refusal> {
+        let Some(key) = Key::of(key) else {
+            return Ok(false);
+        };
+        let signed = key::Signed {
+            octets: self.part.whole(),
+            algorithm: self.algorithm,
+            signature: self.signature,
+        };
+        match signed.verify(&key, budget) {
+            Ok(()) => Ok(true),
+            Err(refusal) if refusal.reason == Reason::PathTooComplex => Err(refusal),
+            Err(_) => Ok(false),
+        }
     }
 }
 
@@ -232,7 +249,10 @@ fn is_about(id: &Element<'_>, about: &About<'_>) -> Option<bool> {
 /// Whether the certificate's issuer signed the response, or a responder that this issuer certified for it (RFC 6960
 /// §4.2.2.2).
 fn genuine(basic: &Basic<'_>, about: &About<'_>, at: UnixTime) -> Result<(), Refusal> {
-    if basic.signed.is_by(about.issuer_key) {
+    if basic
+        .signed
+        .is_by(about.issuer_key.as_ref(), about.budget)?
+    {
         return Ok(());
     }
     let mut why = "neither the issuer nor a delegate of it signed the response".to_owned();
@@ -240,11 +260,11 @@ fn genuine(basic: &Basic<'_>, about: &About<'_>, at: UnixTime) -> Result<(), Ref
         let Ok((_, certificate)) = X509Certificate::from_der(delegate) else {
             continue;
         };
-        let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
-        if !basic.signed.is_by(&key) {
+        let key = certificate.public_key().raw;
+        if !basic.signed.is_by(key, about.budget)? {
             continue;
         }
-        match unfit(delegate, &certificate, about, at) {
+        match unfit(delegate, &certificate, about, at)? {
             None => return Ok(()),
             Some(what) => why = format!("{}: {what}", subject_text(certificate.subject())),
         }
@@ -258,20 +278,26 @@ fn unfit(
     delegate: &X509Certificate<'_>,
     about: &About<'_>,
     at: UnixTime,
-) -> Option<&'static str> {
+) -> Result<Option<&'static str>, Refusal> {
     let signed = only(der, der::SEQUENCE).and_then(|outer| Signed::read(&outer));
-    let issued = delegate.issuer().as_raw() == about.certificate.issuer().as_raw()
-        && signed.is_some_and(|signed| signed.is_by(about.issuer_key));
+    let named = same_name(
+        delegate.issuer().as_raw(),
+        about.certificate.issuer().as_raw(),
+    );
+    let issued = match signed.filter(|_| named) {
+        Some(signed) => signed.is_by(about.issuer_key.as_ref(), about.budget)?,
+        None => false,
+    };
     if !issued {
-        return Some("not issued by the certificate's own issuer");
+        return Ok(Some("not issued by the certificate's own issuer"));
     }
     let purpose = delegate.extended_key_usage().ok().flatten();
     if !purpose.is_some_and(|usage| usage.value.ocsp_signing) {
-        return Some("lacks OCSPSigning");
+        return Ok(Some("lacks OCSPSigning"));
     }
     let (begin, end) = window(delegate);
     if at < begin || at > end {
-        return Some("not valid now");
+        return Ok(Some("not valid now"));
     }
     let name = NameKey::of(delegate.issuer().as_raw());
     let series = name.iter().flat_map(|name| about.ledger.named(name));
@@ -282,5 +308,5 @@ fn unfit(
         .flat_map(|series| series.crls())
         .chain(beside)
         .any(|crl| crl.lists(delegate.raw_serial()));
-    revoked.then_some("revoked")
+    Ok(revoked.then_some("revoked"))
 }

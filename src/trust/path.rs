@@ -1,5 +1,6 @@
 //! Paths from a leaf to the anchors of one trust set (RFC 5280 §6.1), and which of a peer's sets vouches.
 use super::anchors::Anchor;
+use super::budget::Budget;
 use super::certificate::Certificate;
 use super::chain::Chain;
 use super::generation::Generation;
@@ -35,6 +36,11 @@ impl<'p> Path<'p> {
             links,
             anchor,
         }
+    }
+
+    /// What is left to the judgement of the chain.
+    pub(super) fn budget(&self) -> &'p Budget {
+        self.chain.budget()
     }
 
     /// The leaf.

@@ -1,11 +1,12 @@
 //! Whether CRLs clear a path (RFC 5280 §6.3), under the policy of the trust set that vouches.
 use super::admission::Unfit;
 use super::chain::subject_text;
+use super::distribution::Reach;
 use super::generation::KnownCrls;
 use super::ledger::{Ledger, SeriesId, is_outdated};
 use super::ocsp::{self, About};
 use super::path::{ALGORITHMS, Path};
-use super::{Reason, Refusal, distribution};
+use super::{Reason, Refusal};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlScope, HeldCrl, Revocation, RevocationScope, TrustSet};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
@@ -54,6 +55,7 @@ pub(super) fn check(
                 certificate,
                 issuer_key: &issuer.key,
                 ledger: known.ledger,
+                budget: path.budget(),
             };
             match ocsp::check(response, &about, at) {
                 Ok(_) => {}
@@ -212,7 +214,8 @@ fn clear<'c>(
 ) -> Result<&'c Crl, Refusal> {
     let name = NameKey::of(certificate.issuer().as_raw());
     let name = name.ok_or_else(|| Refusal::from(Reason::MalformedCertificate))?;
-    let covers = |scope: &CrlScope| distribution::covers(scope, certificate);
+    let reach = Reach::of(certificate);
+    let covers = |scope: &CrlScope| reach.is_covered_by(scope);
     let voices_of = |key: &[u8]| voices(known.ledger, &name, key, covers);
     let lists = |voice: &Voice<'_>| {
         let crl = voice.crl;
@@ -236,7 +239,7 @@ fn clear<'c>(
         ));
     }
     if own.is_empty() {
-        return Err(uncovered(certificate, &name, known));
+        return Err(uncovered(certificate, &reach, &name, known));
     }
     if !issuer.signs_crls {
         return Err(Refusal::because(
@@ -262,8 +265,13 @@ fn clear<'c>(
 }
 
 /// Why nothing covers a certificate.
-fn uncovered(certificate: &X509Certificate<'_>, name: &NameKey, known: &KnownCrls<'_>) -> Refusal {
-    let covers = |scope: &CrlScope| distribution::covers(scope, certificate);
+fn uncovered(
+    certificate: &X509Certificate<'_>,
+    reach: &Reach<'_>,
+    name: &NameKey,
+    known: &KnownCrls<'_>,
+) -> Refusal {
+    let covers = |scope: &CrlScope| reach.is_covered_by(scope);
     let ledger = known.ledger;
     // What is there was signed by another key.
     let series = ledger
@@ -315,7 +323,7 @@ pub(super) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bo
 }
 
 /// Whether `signature` over `octets` is by `key`; `algorithm` is an AlgorithmIdentifier's content.
-pub(super) fn verifies(
+fn verifies(
     key: &SubjectPublicKeyInfoDer<'_>,
     algorithm: &[u8],
     octets: &[u8],

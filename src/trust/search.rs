@@ -214,7 +214,13 @@ impl<'p, J> Search<'_, 'p, J> {
     where
         J: Fn(&Path<'_>) -> Result<T, Refusal>,
     {
-        self.chain.budget().spend(budget::PATH)?;
+        let parts = self.links.iter().copied();
+        let parts = parts.chain([self.chain.leaf_certificate()]);
+        let octets: usize = parts.map(|part| part.read().as_raw().len()).sum();
+        let reading = u32::try_from(octets / budget::OCTETS).unwrap_or(u32::MAX);
+        self.chain
+            .budget()
+            .spend(budget::PATH.saturating_add(reading))?;
         if let Some(unfit) = anchor.unfit_for(last) {
             return Err(unfit.clone());
         }
