@@ -4,18 +4,23 @@ use super::model::{Alternative, Certificate, KeyHint, Subtree, Usage};
 use super::openssl::Opinion;
 use crate::desk::Told;
 
+/// The bit of keyUsage.
+const DIGITAL_SIGNATURE: u8 = 0;
+
 /// OpenSSL's numbers of errors (`openssl verify` in its manual).
 mod error {
+    pub(super) const NO_ISSUER: u32 = 2;
+    pub(super) const SIGNATURE: u32 = 7;
     pub(super) const CRL_SIGNATURE: u32 = 8;
     pub(super) const NOT_YET_VALID: u32 = 9;
     pub(super) const EXPIRED: u32 = 10;
+    pub(super) const SELF_SIGNED: u32 = 19;
     pub(super) const NO_LOCAL_ISSUER: u32 = 20;
     pub(super) const PATH_LENGTH: u32 = 25;
     pub(super) const PURPOSE: u32 = 26;
     pub(super) const NO_CERT_SIGN: u32 = 32;
     pub(super) const CRITICAL: u32 = 34;
-    pub(super) const NOT_PERMITTED: u32 = 47;
-    pub(super) const EXCLUDED: u32 = 48;
+    pub(super) const NAME_SYNTAX: u32 = 53;
     pub(super) const INVALID_CA: u32 = 79;
 }
 
@@ -30,12 +35,11 @@ pub(super) struct Both<'c> {
 
 /// The rules that make the difference; `None` if there is none.
 pub(super) fn rule(both: &Both<'_>) -> Option<&'static str> {
-    let named = if both.told.accepted {
+    if both.told.accepted {
         accepted(both)
     } else {
         refused(both)
-    };
-    named.or_else(|| fault(both))
+    }
 }
 
 /// OpenSSL refuses what we accept: there must be a path against which it has nothing but what a rule explains.
@@ -91,15 +95,38 @@ fn explained(both: &Both<'_>, path: &[usize], number: u32, depth: u32) -> Option
                 "RFC 5280 §6.1.1 (d): an anchor is a name and a key; OpenSSL judges its certificate too",
             )
         }
-        error::NO_LOCAL_ISSUER if certificate.hint == KeyHint::Wrong => Some(
+        error::NO_ISSUER | error::NO_LOCAL_ISSUER if certificate.hint == KeyHint::Wrong => Some(
             "RFC 5280 §4.2.1.1: a key identifier helps to find the issuer; OpenSSL refuses one that fits none",
         ),
         error::CRL_SIGNATURE if two_keys_of_a_name(both, path) => Some(
             "RFC 5280 §6.3.3: a CRL belongs to the key that verifies it; OpenSSL takes the one that it finds by name",
         ),
-        error::NOT_PERMITTED | error::EXCLUDED => None,
+        error::SELF_SIGNED if certificate.self_issued() && !certificate.self_signed() => Some(
+            "RFC 5280 §3.2: self-issued is not self-signed; OpenSSL takes a certificate without a key identifier for that",
+        ),
+        error::SIGNATURE if two_authorities_of_a_name(both, path) => Some(
+            "RFC 5280 §6.1.3 (a): the issuer is who signed; OpenSSL takes the first of that name and tries no other",
+        ),
+        error::NAME_SYNTAX
+            if is_a_host_by_uri(both.leaf)
+                && constrains(both, path, |subtree| matches!(subtree, Subtree::Uri(_))) =>
+        {
+            Some(
+                "a sip URI has a host without slashes before it; OpenSSL finds hosts behind slashes only",
+            )
+        }
         _ => None,
     }
+}
+
+/// Whether two of the path have one name and not one key.
+fn two_authorities_of_a_name(both: &Both<'_>, path: &[usize]) -> bool {
+    let all = &both.hierarchy.authorities;
+    let path = path.iter().map(|at| all.get(*at).unwrap());
+    path.clone().any(|one| {
+        path.clone()
+            .any(|other| other.subject.is(&one.subject) && other.key != one.key)
+    })
 }
 
 /// Whether a name of the path has CRLs of two keys (a rollover, or another CA of that name).
@@ -113,28 +140,52 @@ fn two_keys_of_a_name(both: &Both<'_>, path: &[usize]) -> bool {
     })
 }
 
-/// OpenSSL accepts what we refuse.
+/// OpenSSL accepts what we refuse: each path that it accepts must break a rule that it does not hold.
 fn refused(both: &Both<'_>) -> Option<&'static str> {
-    let (leaf, code) = (both.leaf, both.told.code.as_str());
-    match code {
-        "authority_misuse" if leaf.basic.is_some_and(|(authority, _)| authority) => {
-            Some("a CA's certificate is no server's; OpenSSL takes it for one")
-        }
-        "key_usage_unsuitable"
-            if leaf
-                .key_usage
-                .as_ref()
-                .is_some_and(|bits| !bits.contains(&0)) =>
-        {
-            Some(
-                "RFC 8446 §4.4.2.2: a key that signs in TLS needs digitalSignature; OpenSSL takes keyEncipherment as well",
-            )
-        }
-        "name_constraint_violated" if is_a_host_by_uri(leaf) && constrains_hosts(both) => Some(
-            "the host of a sip URI is held against dNSName constraints as well; OpenSSL holds it against URI constraints",
-        ),
-        _ => None,
+    let leaf = both.leaf;
+    if leaf.basic.is_some_and(|(authority, _)| authority) {
+        return Some("a CA's certificate is no server's; OpenSSL takes it for one");
     }
+    let mute = |bits: &Vec<u8>| !bits.contains(&DIGITAL_SIGNATURE);
+    if leaf.key_usage.as_ref().is_some_and(mute) {
+        return Some(
+            "RFC 8446 §4.4.2.2: a key that signs in TLS needs digitalSignature; OpenSSL takes keyEncipherment as well",
+        );
+    }
+    let mut found = None;
+    for path in paths(both.hierarchy, leaf) {
+        if (both.alone)(&path).iter().any(|opinion| opinion.accepted) {
+            found = Some(broken(both, &path)?);
+        }
+    }
+    found
+}
+
+/// The rule that a path breaks and that OpenSSL does not hold.
+fn broken(both: &Both<'_>, path: &[usize]) -> Option<&'static str> {
+    let mut authorities = path
+        .iter()
+        .map(|at| both.hierarchy.authorities.get(*at).unwrap());
+    if authorities.any(|authority| authority.basic.is_none()) {
+        return Some(
+            "RFC 5280 §4.2.1.9: who does not say that it is a CA is none; OpenSSL takes keyCertSign for saying it",
+        );
+    }
+    if both.told.code.starts_with("crl_") && two_keys_of_a_name(both, path) {
+        return Some(
+            "a CRL clears what its own key has signed (a deviation from RFC 5280 §6.3.3 (f)); OpenSSL takes that of another key of the name",
+        );
+    }
+    let held = if is_a_host_by_uri(both.leaf) {
+        constrains(both, path, |subtree| {
+            matches!(subtree, Subtree::Dns(_) | Subtree::Uri(_))
+        })
+    } else {
+        constrains(both, path, |subtree| matches!(subtree, Subtree::Uri(_)))
+    };
+    (held && both.told.code == "name_constraint_violated").then_some(
+        "the host that a certificate is taken for is held against dNSName and URI constraints alike; OpenSSL holds each form against its own",
+    )
 }
 
 fn is_a_host_by_uri(leaf: &Certificate) -> bool {
@@ -142,29 +193,13 @@ fn is_a_host_by_uri(leaf: &Certificate) -> bool {
     leaf.names.iter().any(uri)
 }
 
-fn constrains_hosts(both: &Both<'_>) -> bool {
-    both.hierarchy.authorities.iter().any(|authority| {
+/// Whether an authority of the path has such a constraint.
+fn constrains(both: &Both<'_>, path: &[usize], such: impl Fn(&Subtree) -> bool) -> bool {
+    path.iter().any(|at| {
+        let authority = both.hierarchy.authorities.get(*at).unwrap();
         let mut all = authority.permitted.iter().chain(&authority.excluded);
-        all.any(|subtree| matches!(subtree, Subtree::Dns(_) | Subtree::Uri(_)))
+        all.any(&such)
     })
-}
-
-/// Differences that are faults of ours and not mended yet. Must come to nothing.
-fn fault(both: &Both<'_>) -> Option<&'static str> {
-    let all = both.hierarchy;
-    let mut anchors = all.anchors.iter();
-    let issuing = anchors.any(|at| !all.authorities.get(*at).unwrap().self_signed());
-    match both.told.code.as_str() {
-        "accepted" if issuing => Some("FAULT: an issuing CA among the anchors"),
-        "bad_signature" | "unknown_issuer" | "unknown_critical_extension" | "not_yet_valid" => {
-            Some("FAULT: a path is not found")
-        }
-        "crl_bad_signature" | "crl_missing" | "crl_from_future" => {
-            Some("FAULT: a CRL is not found")
-        }
-        "name_constraint_violated" => Some("FAULT: a directoryName constraint that is kept"),
-        _ => Some("FAULT: something else"),
-    }
 }
 
 /// Every path without a cycle to an anchor by name and key: positions of authorities, the leaf's issuer first.
