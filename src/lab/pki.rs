@@ -232,6 +232,8 @@ pub struct CrlSpec {
     /// Further extensions: the octets of the OID, whether critical, and the value; an issuingDistributionPoint that
     /// no library writes, for one.
     pub extensions: Vec<(Vec<u8>, bool, Vec<u8>)>,
+    /// The tag of the string type in which the issuer's CN is written; `None`: as in its certificate.
+    pub issuer_tag: Option<u8>,
     /// The octets of the OIDs of extensions that are left out: `openssl ca` writes no authorityKeyIdentifier.
     pub without: Vec<Vec<u8>>,
 }
@@ -245,6 +247,7 @@ impl Default for CrlSpec {
             number: 1,
             point: None,
             extensions: Vec::new(),
+            issuer_tag: None,
             without: Vec::new(),
         }
     }
@@ -532,7 +535,8 @@ impl Authority {
             key_identifier_method: KeyIdMethod::Sha256,
         };
         let made = list.signed_by(&Issuer::from_params(&params, &*self.key))?;
-        if spec.extensions.is_empty() && spec.without.is_empty() {
+        let plain = spec.extensions.is_empty() && spec.without.is_empty();
+        if plain && spec.issuer_tag.is_none() {
             return Ok(made.der().to_vec());
         }
         let extended = with_extensions(made.der(), spec);
@@ -551,7 +555,16 @@ fn with_extensions(crl: &[u8], spec: &CrlSpec) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut parts: Vec<Vec<u8>> = Vec::new();
     while let Some(field) = fields.next() {
         if field.tag != context(0) {
-            parts.push(field.whole().to_vec());
+            let mut octets = field.whole().to_vec();
+            // The issuer is the third field: a SEQUENCE of SETs of SEQUENCEs, whose last element is the string.
+            if let (2, Some(tag)) = (parts.len(), spec.issuer_tag) {
+                let attribute = field.inside().next()?.inside().next()?;
+                let mut attribute = attribute.inside();
+                attribute.next()?;
+                let at = attribute.next()?.whole_at().start - field.whole_at().start;
+                *octets.get_mut(at)? = tag;
+            }
+            parts.push(octets);
             continue;
         }
         let mut all = Vec::new();

@@ -4,8 +4,8 @@ mod record;
 mod series;
 
 pub use record::RecordError;
-pub(super) use series::is_outdated;
 pub use series::{Series, SeriesId};
+pub(super) use series::{is_older, is_outdated};
 
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlScope, HeldCrl};

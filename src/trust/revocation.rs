@@ -3,7 +3,7 @@ use super::admission::Unfit;
 use super::chain::subject_text;
 use super::distribution::Reach;
 use super::generation::KnownCrls;
-use super::ledger::{Ledger, SeriesId, is_outdated};
+use super::ledger::{Ledger, is_older, is_outdated};
 use super::ocsp::{self, About};
 use super::path::{ALGORITHMS, Path};
 use super::{Reason, Refusal};
@@ -130,27 +130,30 @@ fn kin<'k>(
 /// A CRL that covers a certificate; or, where that has gone, what is known of it.
 struct Voice<'l> {
     crl: Option<&'l HeldCrl>,
-    series: Option<SeriesId>,
+    scope: &'l CrlScope,
     number: Option<&'l [u8]>,
     this_update: u64,
     next_update: u64,
 }
 
 impl<'l> Voice<'l> {
-    /// Whether a newer one speaks in its place. Of one series only the newest are held.
+    /// Whether a newer one speaks in its place.
     fn yields_to(&self, other: &Self) -> bool {
-        let one_series = self.series.is_some() && self.series == other.series;
-        !one_series
-            && is_outdated(
-                (self.number, self.this_update),
-                (other.number, other.this_update),
-            )
+        let (mine, its) = (
+            (self.number, self.this_update),
+            (other.number, other.this_update),
+        );
+        if self.scope == other.scope {
+            is_older(mine, its)
+        } else {
+            is_outdated(mine, its)
+        }
     }
 
-    fn of(crl: &'l HeldCrl, series: Option<SeriesId>) -> Self {
+    fn of(crl: &'l HeldCrl) -> Self {
         Self {
             crl: Some(crl),
-            series,
+            scope: crl.scope(),
             number: crl.number(),
             this_update: crl.this_update(),
             next_update: crl.next_update(),
@@ -170,12 +173,11 @@ fn voices<'l>(
         if series.key() != key || !covers(series.scope()) {
             continue;
         }
-        let id = Some(series.id());
-        voices.extend(series.crls().iter().map(|crl| Voice::of(crl, id)));
+        voices.extend(series.crls().iter().map(Voice::of));
         if series.crls().is_empty() {
             voices.push(Voice {
                 crl: None,
-                series: id,
+                scope: series.scope(),
                 number: series.number(),
                 this_update: series.this_update(),
                 next_update: series.next_update(),
@@ -185,7 +187,7 @@ fn voices<'l>(
     let spki = SubjectPublicKeyInfoDer::from(key);
     let beside = ledger.beside(name).iter();
     let beside = beside.filter(|crl| covers(crl.scope()) && is_signed_with(crl, &spki));
-    voices.extend(beside.map(|crl| Voice::of(crl, None)));
+    voices.extend(beside.map(Voice::of));
     let newest: Vec<bool> = voices
         .iter()
         .map(|voice| !voices.iter().any(|other| voice.yields_to(other)))

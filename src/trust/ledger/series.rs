@@ -280,6 +280,17 @@ impl Series {
     }
 }
 
+/// Whether something with this number and thisUpdate is older than something with those of the same scope: by number, then by
+/// thisUpdate; by thisUpdate alone where one has no number.
+pub(in crate::trust) fn is_older(
+    (number, this_update): (Option<&[u8]>, u64),
+    (its_number, its_this_update): (Option<&[u8]>, u64),
+) -> bool {
+    let by_number = number.zip(its_number);
+    let by_number = by_number.map_or(Ordering::Equal, |(one, other)| order_of_numbers(one, other));
+    by_number.then(this_update.cmp(&its_this_update)) == Ordering::Less
+}
+
 /// Whether something with this number and thisUpdate is older than something with those, by whatever both have.
 pub(in crate::trust) fn is_outdated(
     (number, this_update): (Option<&[u8]>, u64),

@@ -546,6 +546,74 @@ fn what_nobody_known_has_signed_waits_beside_and_is_looked_at_once_for_each_key(
     assert_eq!(restarted.refused_crls()[0].refusal, CrlRefusal::Older);
 }
 
+/// Before its key is known an issuing CA's CRLs wait side by side, and the number decides which of them speaks.
+#[test]
+fn of_two_that_wait_the_one_with_the_higher_number_speaks_even_when_it_is_stale() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let issuing = root.subordinate("Contoso Issuing").unwrap();
+    let leaf = leaf(&issuing);
+    let stale = issuing
+        .crl(&CrlSpec {
+            this_update: -7_200,
+            next_update: -3_600,
+            ..spec(20, &[])
+        })
+        .unwrap();
+    let current = crl(&issuing, 19, &[]);
+    for crls in [[&stale, &current], [&current, &stale]] {
+        let mut all = vec![crl(&root, 1, &[])];
+        all.extend(crls.map(Clone::clone));
+        let generation = generation(&[&root], &all);
+        assert_eq!(inbound(&generation, &leaf.chain), Reason::CrlStale);
+        let next = refreshed(generation, vec![file("1.crl", false, &current)]);
+        assert_eq!(inbound(&next, &leaf.chain), Reason::CrlStale);
+    }
+}
+
+/// Names of a CA that differ in the string type only are one name (RFC 5280 §7.1), also where a CRL is rolled back.
+#[test]
+fn another_string_type_of_the_issuers_name_makes_no_other_series() {
+    let ca = Authority::root("Contoso Root").unwrap();
+    let leaf = leaf(&ca);
+    let start = generation(&[&ca], &[crl(&ca, 20, &[&leaf])]);
+    let renamed = ca
+        .crl(&CrlSpec {
+            issuer_tag: Some(0x13),
+            ..spec(19, &[])
+        })
+        .unwrap();
+    let read = Crl::read(renamed.to_vec()).unwrap();
+    let held = Arc::clone(start.ledger().all()[0]);
+    assert_ne!(read.issuer_der(), held.crls()[0].issuer_der());
+    let refreshed = refresh(&start, vec![file("0.crl", false, &renamed)]);
+    assert_eq!(refreshed.refused[0].refusal, CrlRefusal::Older);
+    let next = refreshed.generation.unwrap_or(start);
+    assert_eq!(inbound(&next, &leaf.chain), Reason::Revoked);
+}
+
+#[test]
+fn a_crl_and_its_entries_may_have_tens_of_thousands_of_extensions() {
+    let ca = Authority::root("Contoso Root").unwrap();
+    let extension = |number: u32| {
+        let seven = |shift: u32| u8::try_from(number >> shift & 0x7f).unwrap();
+        let id = vec![0x2a, seven(14) | 0x80, seven(7) | 0x80, seven(0)];
+        (id, false, Vec::new())
+    };
+    let many = CrlSpec {
+        extensions: (0..40_000).map(extension).collect(),
+        ..spec(1, &[])
+    };
+    let der = ca.crl(&many).unwrap();
+    assert!(der.len() > 400_000);
+    assert!(Crl::read(der.to_vec()).is_ok());
+    let twice = CrlSpec {
+        extensions: (0..40_000).chain([7]).map(extension).collect(),
+        ..spec(1, &[])
+    };
+    let refused = Crl::read(ca.crl(&twice).unwrap().to_vec()).map(|_| ());
+    assert_eq!(refused, Err(CrlRefusal::Malformed));
+}
+
 #[test]
 fn any_number_of_crls_without_a_known_issuer_displaces_nothing() {
     let ca = Authority::root("Contoso Root").unwrap();
