@@ -65,7 +65,7 @@ fn scan(octets: &[u8], step: usize) -> Found {
                     found.messages.push(message.bytes().to_vec());
                 }
                 Err(error) => {
-                    found.error = Some(error.rule);
+                    found.error = Some(error.rule.code());
                     // A best-effort answer from the head never panics, and is a message.
                     let head = error.head.and_then(|end| octets[from..to].get(..end));
                     let mut out = Vec::new();

@@ -296,7 +296,7 @@ fn final_answer(
             Err(error) => {
                 return Err(Failure::Aborted {
                     reason: "not_sip",
-                    detail: Some(error.rule.to_owned()),
+                    detail: Some(error.rule.code().to_owned()),
                 });
             }
         };

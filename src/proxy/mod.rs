@@ -221,7 +221,7 @@ impl Core {
         }
         out.list.push(Action::Close {
             link: from.link,
-            reason: error.rule,
+            reason: error.rule.code(),
         });
     }
 

@@ -14,7 +14,7 @@ use super::transaction::{
     Deadlines, InviteServer, Letter, NonInviteServer, Server, T64, TRYING, TRYING_NON_INVITE,
 };
 use super::{Action, Actions, Core, Origin, Reason, keep_alive};
-use crate::sip::{Address, HeaderName, Message, Method, Scheme, Via};
+use crate::sip::{Address, HeaderName, Message, Method, Rule, Scheme, Via};
 use std::hash::Hasher as _;
 use std::time::Instant;
 
@@ -244,11 +244,9 @@ impl Core {
         };
         let path = request.method == Method::Register && matches!(standing, Standing::Client(_));
         let to_host = if record_route {
-            let to = request
-                .to
-                .parse_uri()
-                .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
-            policy::host_hash(&to)
+            // A To that names no host gives nobody the right to that name.
+            let to = request.to.parse_uri();
+            to.map_or(u32::MAX, |to| policy::host_hash(&to))
         } else {
             0
         };
@@ -381,7 +379,13 @@ impl Core {
             | Method::Update
             | Method::Other(_) => field(request.method.as_bytes()),
         }
-        field(request.via.sent_by);
+        let mut buffer = [0; 253];
+        match (request.via.host.lower(&mut buffer), request.via.host.ip()) {
+            (Some(name), _) => field(name.as_bytes()),
+            (None, Some(address)) => field(address.to_string().as_bytes()),
+            (None, None) => field(request.via.sent_by),
+        }
+        field(&request.via.port.unwrap_or(0).to_be_bytes());
         if request.via.has_cookie() {
             field(request.via.branch.unwrap_or_default());
         } else {
@@ -413,7 +417,7 @@ impl Core {
     fn has_looped(&self, message: &Message<'_>, loop_hash: u32) -> bool {
         let below = message.values(HeaderName::Via).skip(1).flatten();
         below.filter_map(|value| Via::parse(value).ok()).any(|via| {
-            self.is_own_sent_by(via.sent_by)
+            self.is_own_sent_by(&via)
                 && via
                     .branch
                     .and_then(super::branch::Branch::parse)
@@ -421,10 +425,19 @@ impl Core {
         })
     }
 
-    /// Whether a sent-by is one of our faces.
-    pub(super) fn is_own_sent_by(&self, sent_by: &[u8]) -> bool {
-        sent_by.eq_ignore_ascii_case(self.faces.peers.as_bytes())
-            || sent_by.eq_ignore_ascii_case(self.faces.clients.as_bytes())
+    /// Whether a sent-by is one of our faces, with white space, case and the default port as the grammar allows them.
+    pub(super) fn is_own_sent_by(&self, via: &Via<'_>) -> bool {
+        [&self.faces.peers, &self.faces.clients]
+            .into_iter()
+            .any(|face| {
+                if via.sent_by.eq_ignore_ascii_case(face.as_bytes()) {
+                    return true;
+                }
+                let own = format!("SIP/2.0/TLS {face}");
+                Via::parse(own.as_bytes()).is_ok_and(|own| {
+                    own.host.same(&via.host) && own.port.unwrap_or(5061) == via.port.unwrap_or(5061)
+                })
+            })
     }
 
     /// Logs a message that gets no answer.
@@ -456,7 +469,12 @@ fn unsupported_extension(message: &Message<'_>) -> Result<bool, Refusal> {
         return Ok(false);
     }
     for tag in message.values(HeaderName::ProxyRequire) {
-        let tag = tag.map_err(|_| Refusal::new(Reason::MalformedRequest))?;
+        let tag = match tag {
+            Ok(tag) => tag,
+            // It asks for nothing.
+            Err(fault) if fault.rule == Rule::EmptyValue => continue,
+            Err(_) => return Err(Refusal::new(Reason::MalformedRequest)),
+        };
         // Option tags are tokens, which are compared without case (RFC 3261 §7.3.1).
         let is_known = PROXY_EXTENSIONS.iter().any(|t| t.eq_ignore_ascii_case(tag));
         if !is_known {

@@ -122,7 +122,7 @@ impl Core {
     /// RFC 3261 §18.1.2, §17.1.3: the topmost Via must be ours and its branch one that we made.
     fn own_branch(&self, message: &Message<'_>) -> Result<Branch, Reason> {
         let via = message.top_via().map_err(|_| Reason::ResponseForeignVia)?;
-        if !self.is_own_sent_by(via.sent_by) {
+        if !self.is_own_sent_by(&via) {
             return Err(Reason::ResponseForeignVia);
         }
         via.branch

@@ -1,7 +1,7 @@
 //! name-addr and addr-spec with header parameters (RFC 3261 §20.10, §25.1).
 use super::grammar::{self, Cursor, cut};
 use super::params::{self, Params};
-use super::{HeaderName, Malformed, Uri, uri};
+use super::{HeaderName, Malformed, Rule, Uri, uri};
 
 /// A name-addr or addr-spec with header parameters (From, To, Route, Record-Route, Path, Contact).
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +35,18 @@ impl<'a> Address<'a> {
         let bracketed = if cursor.peek() == Some(b'"') {
             cursor
                 .take_quoted()
-                .ok_or(fault(begin, "unbalanced_quotes"))?;
+                .ok_or(fault(begin, Rule::UnbalancedQuotes))?;
             cursor.skip_lws();
             if cursor.peek() != Some(b'<') {
-                return Err(fault(cursor.at, "bad_display_name"));
+                return Err(fault(cursor.at, Rule::BadDisplayName));
             }
             true
         } else {
-            // Words and white space up to a `<` are a display name; anything else begins an addr-spec.
-            while !cursor.take(grammar::WORD).is_empty() | cursor.skip_lws() {}
+            // What comes before a `<` is a display name, token or not, unless it could be a URI itself or part of a list.
+            let rest = cursor.rest();
+            let stops =
+                |b: &u8| matches!(b, b'<' | b'>' | b'"' | b',' | b';' | b':' | b'@' | b'\\');
+            cursor.at += rest.iter().position(stops).unwrap_or(rest.len());
             cursor.peek() == Some(b'<')
         };
         let uri = if bracketed {
@@ -54,9 +57,9 @@ impl<'a> Address<'a> {
                 return Err(fault(
                     at,
                     match cursor.peek() {
-                        None => "unbalanced_angle",
-                        Some(b) if grammar::is_blank(b) => "space_in_uri",
-                        Some(_) => "bad_uri",
+                        None => Rule::UnbalancedAngle,
+                        Some(b) if grammar::is_blank(b) => Rule::SpaceInUri,
+                        Some(_) => Rule::BadUri,
                     },
                 ));
             }
@@ -66,20 +69,22 @@ impl<'a> Address<'a> {
             cursor.take(grammar::ADDR_SPEC)
         };
         if uri::scheme_len(uri).is_none() {
-            return Err(fault(grammar::offset_in(value, uri), "bad_uri"));
+            return Err(fault(grammar::offset_in(value, uri), Rule::BadUri));
         }
         cursor.skip_lws();
         let from = cursor.at;
         if !cursor.is_done() && cursor.peek() != Some(b';') {
-            return Err(fault(from, "bad_address"));
+            return Err(fault(from, Rule::BadAddress));
         }
         let params = cut(value, from, value.len());
         let (mut tag, mut has_bad_tag) = (None, false);
         for param in Params::new(params) {
-            let param = param.map_err(|at| fault(from + at, "bad_param"))?;
+            let param = param.map_err(|at| fault(from + at, Rule::BadParam))?;
             if param.name.eq_ignore_ascii_case(b"tag") {
-                has_bad_tag |= tag.is_some() || param.value.is_none();
-                tag = tag.or(Some(param.value));
+                // One without a value is no tag.
+                let value = param.value.filter(|value| !value.is_empty());
+                has_bad_tag |= tag.is_some() || value.is_some_and(|value| !params::is_value(value));
+                tag = tag.or(Some(value));
             }
         }
         Ok(Self {

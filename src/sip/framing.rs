@@ -1,7 +1,7 @@
 //! Finds messages and keep-alives in a TLS stream's octets (RFC 3261 §7.5, §18.3, RFC 5626 §4.4.1).
 use super::grammar::cut;
 use super::index::{self, Index, LineTable};
-use super::{Malformed, Message};
+use super::{Malformed, Message, Rule};
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
@@ -47,7 +47,7 @@ pub enum Scan<'a> {
 pub struct FrameError {
     /// A stable identifier: `no_content_length`, `duplicate_content_length`, `bad_content_length`, `head_too_large`,
     /// `body_too_large`, `bare_lf`, `bare_cr`.
-    pub rule: &'static str,
+    pub rule: Rule,
     /// The status to answer a request with: 400, 413 (body too large) or 513 (head too large).
     pub status: u16,
     /// Length of the head if its end was found (a best-effort answer can be made from it).
@@ -55,11 +55,13 @@ pub struct FrameError {
 }
 
 impl FrameError {
-    fn new(rule: &'static str, head: Option<usize>) -> Self {
-        let status = match rule {
-            "body_too_large" => 413,
-            "head_too_large" => 513,
-            _ => 400,
+    fn new(rule: Rule, head: Option<usize>) -> Self {
+        let status = if rule == Rule::BodyTooLarge {
+            413
+        } else if rule == Rule::HeadTooLarge {
+            513
+        } else {
+            400
         };
         Self { rule, status, head }
     }
@@ -147,8 +149,8 @@ impl Framer {
         if crlfs == 0 {
             return match buf {
                 [] | [b'\r'] => Some(Ok(Scan::Incomplete(Phase::Idle))),
-                [b'\r', ..] => Some(Err(FrameError::new("bare_cr", None))),
-                [b'\n', ..] => Some(Err(FrameError::new("bare_lf", None))),
+                [b'\r', ..] => Some(Err(FrameError::new(Rule::BareCr, None))),
+                [b'\n', ..] => Some(Err(FrameError::new(Rule::BareLf, None))),
                 _ => None,
             };
         }
@@ -186,13 +188,13 @@ impl Framer {
         let message = Message::new(within, index);
         let body = match message.content_length() {
             Ok(Some(length)) => length,
-            Ok(None) => return Err(FrameError::new("no_content_length", Some(head))),
+            Ok(None) => return Err(FrameError::new(Rule::NoContentLength, Some(head))),
             Err(e) => return Err(FrameError::new(e.rule, Some(head))),
         };
         let total = head
             .checked_add(body)
             .filter(|_| body <= limits.body)
-            .ok_or(FrameError::new("body_too_large", Some(head)))?;
+            .ok_or(FrameError::new(Rule::BodyTooLarge, Some(head)))?;
         match buf.get(..total) {
             Some(frame) => {
                 self.forget();
@@ -215,10 +217,10 @@ impl Framer {
     ) -> Result<Scan<'a>, FrameError> {
         if head_len(within.get(from..).unwrap_or_default()).is_none() {
             if let Some(end) = lenient_head_len(within, from) {
-                return Err(FrameError::new("bare_lf", Some(end)));
+                return Err(FrameError::new(Rule::BareLf, Some(end)));
             }
             if buf.len() >= limits.head {
-                return Err(FrameError::new("head_too_large", None));
+                return Err(FrameError::new(Rule::HeadTooLarge, None));
             }
             self.scanned = buf.len();
             return Ok(Scan::Incomplete(Phase::Head));

@@ -1,7 +1,7 @@
 //! The table of header lines: one pass over a head, names only, no value is looked into (RFC 3261 §7.3.1).
 use super::framing::head_len;
 use super::grammar::{self, Controls, cut};
-use super::{HeaderName, Malformed};
+use super::{HeaderName, Malformed, Rule};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -123,19 +123,19 @@ pub(super) fn why_unread(octets: &[u8]) -> Malformed {
         rule,
     };
     let Some(head) = head_len(octets) else {
-        return lost(octets.len(), "no_empty_line");
+        return lost(octets.len(), Rule::NoEmptyLine);
     };
     if u32::try_from(head).is_err() {
-        return lost(0, "head_too_large");
+        return lost(0, Rule::HeadTooLarge);
     }
     let head = cut(octets, 0, head);
     let is_bare_lf = |&at: &usize| at == 0 || head.get(at - 1) != Some(&b'\r');
     if let Some(at) = memchr::memchr_iter(b'\n', head).find(is_bare_lf) {
-        return lost(at, "bare_lf");
+        return lost(at, Rule::BareLf);
     }
     let is_bare_cr = |&at: &usize| head.get(at + 1) != Some(&b'\n');
     let bare = memchr::memchr_iter(b'\r', head).find(is_bare_cr);
-    lost(bare.unwrap_or(0), "bare_cr")
+    lost(bare.unwrap_or(0), Rule::BareCr)
 }
 
 /// A head while it is read.
@@ -161,7 +161,7 @@ impl<'o, 't> Reading<'o, 't> {
 
     fn finish(mut self, start_line: usize, head: usize, has_controls: bool) -> Index<'t> {
         if has_controls && let Some(at) = unquoted_control(cut(self.octets, 0, head)) {
-            self.note(at, "control_octet");
+            self.note(at, Rule::ControlOctet);
         }
         Index {
             head,
@@ -173,7 +173,7 @@ impl<'o, 't> Reading<'o, 't> {
         }
     }
 
-    fn note(&mut self, offset: usize, rule: &'static str) {
+    fn note(&mut self, offset: usize, rule: Rule) {
         self.fault.get_or_insert(Malformed {
             field: HeaderName::Other,
             offset,
@@ -198,7 +198,7 @@ impl<'o, 't> Reading<'o, 't> {
             None => match field_name(text) {
                 Ok((name, colon)) => (HeaderName::from_bytes(name), colon + 1),
                 Err(at) => {
-                    self.note(from + at, "bad_header_line");
+                    self.note(from + at, Rule::BadHeaderLine);
                     (HeaderName::Other, text.len())
                 }
             },
@@ -222,7 +222,7 @@ impl<'o, 't> Reading<'o, 't> {
     )]
     fn fold(&mut self, text: &[u8], from: usize, to: usize) {
         let Some(line) = self.lines.last_mut() else {
-            self.note(from, "folded_start_line");
+            self.note(from, Rule::FoldedStartLine);
             return;
         };
         line.end = (to + 2) as u32;

@@ -1,4 +1,5 @@
 //! Comma-separated field values (RFC 3261 §7.3.1): commas inside quotes and `<>` separate nothing.
+use super::Rule;
 use super::grammar;
 
 /// Why a list cannot be split further.
@@ -6,7 +7,7 @@ use super::grammar;
 pub(super) struct Unbalanced {
     /// Octet in the field value.
     pub(super) at: usize,
-    pub(super) rule: &'static str,
+    pub(super) rule: Rule,
 }
 
 /// Walks over the values of one line, white space around them removed.
@@ -43,7 +44,7 @@ impl<'a> Iterator for Values<'a> {
         Some(if value.is_empty() {
             Err(Unbalanced {
                 at: from,
-                rule: "empty_value",
+                rule: Rule::EmptyValue,
             })
         } else {
             Ok(value)
@@ -61,12 +62,12 @@ fn comma(text: &[u8], from: usize) -> Result<Option<usize>, Unbalanced> {
             Some(b',') => return Ok(Some(at)),
             Some(b'"') => grammar::quoted_len(rest).ok_or(Unbalanced {
                 at,
-                rule: "unbalanced_quotes",
+                rule: Rule::UnbalancedQuotes,
             })?,
             _ => {
                 1 + memchr::memchr(b'>', rest).ok_or(Unbalanced {
                     at,
-                    rule: "unbalanced_angle",
+                    rule: Rule::UnbalancedAngle,
                 })?
             }
         };

@@ -3,7 +3,7 @@ use super::grammar::{self, Cursor, cut, offset_in};
 use super::index::{self, Index, Line, LineTable};
 use super::list::Values;
 use super::start_line::{self, Method, StartLine};
-use super::{Address, HeaderName, HeaderSet, Uri, Via};
+use super::{Address, HeaderName, HeaderSet, Rule, Uri, Via};
 use std::ops::Range;
 
 /// What is wrong with a message or a field of it.
@@ -14,7 +14,7 @@ pub struct Malformed {
     /// Octet offset in the message.
     pub offset: usize,
     /// A stable identifier of the broken rule: `bad_start_line`, `duplicate_header`, `bad_cseq` ...
-    pub rule: &'static str,
+    pub rule: Rule,
 }
 
 /// One header line as received (folds included in the value).
@@ -34,7 +34,7 @@ impl<'a> HeaderLine<'a> {
     pub fn list_values(&self) -> impl Iterator<Item = Result<&'a [u8], ()>> + use<'a> {
         Values::new(self.value).map(|value| match value {
             Ok(value) => Ok(value),
-            Err(fault) if fault.rule == "empty_value" => Ok(&b""[..]),
+            Err(fault) if fault.rule == Rule::EmptyValue => Ok(&b""[..]),
             Err(_) => Err(()),
         })
     }
@@ -148,7 +148,7 @@ impl<'a> Message<'a> {
             rule,
         };
         let StartLine::Request { uri, .. } = self.start else {
-            return Err(fault(0, "bad_start_line"));
+            return Err(fault(0, Rule::BadStartLine));
         };
         let at = offset_in(self.bytes, uri);
         let parsed = Uri::parse(uri).map_err(|e| fault(at + e.offset, e.rule))?;
@@ -157,7 +157,7 @@ impl<'a> Message<'a> {
         } else {
             Err(fault(
                 offset_in(self.bytes, parsed.headers),
-                "headers_in_request_uri",
+                Rule::HeadersInRequestUri,
             ))
         }
     }
@@ -232,7 +232,8 @@ impl<'a> Message<'a> {
             offset: start + at,
             rule,
         };
-        let empty = (text.is_empty() && !name.may_be_empty()).then(|| Err(fault(0, "empty_value")));
+        let empty =
+            (text.is_empty() && !name.may_be_empty()).then(|| Err(fault(0, Rule::EmptyValue)));
         Values::new(text)
             .map(move |value| value.map_err(|e| fault(e.at, e.rule)))
             .chain(empty)
@@ -248,7 +249,7 @@ impl<'a> Message<'a> {
             if grammar::is_token(tag) {
                 Ok(tag)
             } else {
-                Err(self.malformed(name, tag, 0, "bad_option_tag"))
+                Err(self.malformed(name, tag, 0, Rule::BadOptionTag))
             }
         })
     }
@@ -264,12 +265,12 @@ impl<'a> Message<'a> {
             return Ok(None);
         };
         if self.index.repeated & name.bit() != 0 {
-            return Err(self.malformed(name, value, 0, "duplicate_content_length"));
+            return Err(self.malformed(name, value, 0, Rule::DuplicateContentLength));
         }
         grammar::decimal(value)
             .and_then(|length| usize::try_from(length).ok())
             .map(Some)
-            .ok_or_else(|| self.malformed(name, value, 0, "bad_content_length"))
+            .ok_or_else(|| self.malformed(name, value, 0, Rule::BadContentLength))
     }
 
     /// The topmost Via value.
@@ -315,7 +316,7 @@ impl<'a> Message<'a> {
         if !value.is_empty() && value.iter().all(|&b| b > b' ' && b != 0x7f) {
             Ok(value)
         } else {
-            Err(self.malformed(name, value, 0, "bad_call_id"))
+            Err(self.malformed(name, value, 0, Rule::BadCallId))
         }
     }
 
@@ -336,7 +337,7 @@ impl<'a> Message<'a> {
                 number,
                 method: Method::from_bytes(cursor.rest()),
             }),
-            _ => Err(self.malformed(name, value, 0, "bad_cseq")),
+            _ => Err(self.malformed(name, value, 0, Rule::BadCSeq)),
         }
     }
 
@@ -352,7 +353,7 @@ impl<'a> Message<'a> {
         grammar::decimal(value)
             .and_then(|hops| u8::try_from(hops).ok())
             .map(Some)
-            .ok_or_else(|| self.malformed(name, value, 0, "bad_max_forwards"))
+            .ok_or_else(|| self.malformed(name, value, 0, Rule::BadMaxForwards))
     }
 
     /// Max-Breadth (RFC 5393 §5.3.3).
@@ -367,7 +368,7 @@ impl<'a> Message<'a> {
         grammar::decimal(value)
             .and_then(|breadth| u32::try_from(breadth).ok())
             .map(Some)
-            .ok_or_else(|| self.malformed(name, value, 0, "bad_max_breadth"))
+            .ok_or_else(|| self.malformed(name, value, 0, Rule::BadMaxBreadth))
     }
 
     /// Route values in order.
@@ -388,7 +389,7 @@ impl<'a> Message<'a> {
         let value = self.single(name)?.ok_or(self.missing(name))?;
         let address = self.address(name, value)?;
         if address.has_bad_tag {
-            return Err(self.malformed(name, address.params, 0, "duplicate_tag"));
+            return Err(self.malformed(name, address.params, 0, Rule::DuplicateTag));
         }
         Ok(address)
     }
@@ -408,7 +409,7 @@ impl<'a> Message<'a> {
             return Err(Malformed {
                 field: name,
                 offset: second.map_or(0, Line::start),
-                rule: "duplicate_header",
+                rule: Rule::DuplicateHeader,
             });
         }
         Ok(self.first(name))
@@ -418,18 +419,12 @@ impl<'a> Message<'a> {
         Malformed {
             field: name,
             offset: self.index.head,
-            rule: "missing_header",
+            rule: Rule::MissingHeader,
         }
     }
 
     /// A fault at that octet of a part of this message.
-    fn malformed(
-        &self,
-        field: HeaderName,
-        part: &[u8],
-        at: usize,
-        rule: &'static str,
-    ) -> Malformed {
+    fn malformed(&self, field: HeaderName, part: &[u8], at: usize, rule: Rule) -> Malformed {
         Malformed {
             field,
             offset: offset_in(self.bytes, part) + at,

@@ -1,5 +1,5 @@
 //! Header parameters: `;name[=value]` after an address or a Via (RFC 3261 §25.1, `generic-param`).
-use super::grammar::{self, Cursor};
+use super::grammar::{self, Cursor, cut};
 
 /// One parameter; the places are octets from the beginning of the parameter text.
 #[derive(Clone, Copy, Debug)]
@@ -15,17 +15,50 @@ pub(super) struct Param<'a> {
     pub(super) end: usize,
 }
 
-/// Walks over a parameter text; an `Err` is the octet that does not fit, and the end.
+impl Param<'_> {
+    /// Nothing but its `;`.
+    fn is_empty(&self) -> bool {
+        self.name.is_empty() && self.value.is_none()
+    }
+}
+
+/// Whether a value can count for something: a token, host or quoted string, without white space (RFC 3261 §25.1,
+/// `gen-value`).
+pub(super) fn is_value(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|&b| grammar::is(b, grammar::VALUE))
+        || value.first() == Some(&b'"')
+}
+
+/// Walks over a parameter text. Names and values are taken as they come, since what is not used need not fit any grammar;
+/// what could hide the end of a parameter does not fit. An `Err` is the octet that does not fit, and the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Params<'a> {
+    text: &'a [u8],
     cursor: Cursor<'a>,
+    empty: Empty,
     broken: bool,
+}
+
+/// What is made of nothing between two semicolons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Empty {
+    /// It is passed over.
+    Skipped,
+    /// It does not fit (RFC 4475 §3.1.2.1).
+    Refused,
 }
 
 impl<'a> Params<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
+        Self::reading(text, Empty::Skipped)
+    }
+
+    /// As [`Self::new`], with what is made of empty ones.
+    pub(super) fn reading(text: &'a [u8], empty: Empty) -> Self {
         Self {
+            text,
             cursor: Cursor::new(text),
+            empty,
             broken: false,
         }
     }
@@ -37,32 +70,52 @@ impl<'a> Params<'a> {
             return Err(cursor.at);
         }
         cursor.skip_lws();
-        let name = cursor.take(grammar::TOKEN);
-        if name.is_empty() {
+        let from = cursor.at;
+        let name = grammar::trim(run(cursor, b"=;"));
+        let name_end = from + name.len();
+        let (mut value, mut end) = (None, name_end);
+        if cursor.peek() == Some(b'=') {
+            cursor.eat(b'=');
+            cursor.skip_lws();
+            let from = cursor.at;
+            let found = if cursor.peek() == Some(b'"') {
+                let quoted = cursor.take_quoted().ok_or(cursor.at)?;
+                cursor.skip_lws();
+                quoted
+            } else {
+                grammar::trim(run(cursor, b";"))
+            };
+            end = if found.is_empty() {
+                from
+            } else {
+                grammar::offset_in(self.text, found) + found.len()
+            };
+            value = Some(found);
+        }
+        if !cursor.is_done() && cursor.peek() != Some(b';') {
+            // A quote, comma or angle bracket where none can be.
             return Err(cursor.at);
         }
-        let name_end = cursor.at;
-        let value = if cursor.eat_separator(b'=') {
-            let value = if cursor.peek() == Some(b'"') {
-                cursor.take_quoted().ok_or(cursor.at)?
-            } else {
-                cursor.take(grammar::VALUE)
-            };
-            if value.is_empty() {
-                return Err(cursor.at);
-            }
-            Some(value)
-        } else {
-            None
-        };
+        if name.is_empty() && self.empty == Empty::Refused {
+            return Err(cursor.at);
+        }
         Ok(Param {
             name,
             value,
             start,
             name_end,
-            end: cursor.at,
+            end,
         })
     }
+}
+
+/// Steps over what is neither one of these nor anything that could hide the end of a parameter.
+fn run<'a>(cursor: &mut Cursor<'a>, ends: &[u8]) -> &'a [u8] {
+    let rest = cursor.rest();
+    let stops = |b: &u8| ends.contains(b) || matches!(b, b'"' | b'<' | b'>' | b',');
+    let length = rest.iter().position(stops).unwrap_or(rest.len());
+    cursor.at += length;
+    cut(rest, 0, length)
 }
 
 impl<'a> Iterator for Params<'a> {
@@ -72,13 +125,17 @@ impl<'a> Iterator for Params<'a> {
         if self.broken {
             return None;
         }
-        self.cursor.skip_lws();
-        if self.cursor.is_done() {
-            return None;
+        loop {
+            self.cursor.skip_lws();
+            if self.cursor.is_done() {
+                return None;
+            }
+            let step = self.step();
+            self.broken = step.is_err();
+            if !step.as_ref().is_ok_and(Param::is_empty) {
+                return Some(step);
+            }
         }
-        let step = self.step();
-        self.broken = step.is_err();
-        Some(step)
     }
 }
 

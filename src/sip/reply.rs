@@ -249,7 +249,12 @@ fn write_to(request: &Message<'_>, to_tag: Option<&[u8]>, out: &mut Vec<u8>) {
     match to_tag {
         Some(tag) if !has_tag => {
             out.extend_from_slice(cut(request.bytes(), line.start(), line.value_end()));
-            out.extend_from_slice(b";tag=");
+            let separator: &[u8] = if value.ends_with(b";") {
+                b"tag="
+            } else {
+                b";tag="
+            };
+            out.extend_from_slice(separator);
             out.extend_from_slice(tag);
             out.extend_from_slice(b"\r\n");
         }

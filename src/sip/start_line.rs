@@ -1,4 +1,5 @@
 //! Methods and start lines (RFC 3261 §7.1, §7.2).
+use super::Rule;
 use super::grammar::{self, cut};
 use std::ops::Range;
 
@@ -82,7 +83,7 @@ pub enum StartLine<'a> {
 }
 
 /// What is wrong with a start line: the octet and the rule.
-pub(super) type Fault = (usize, &'static str);
+pub(super) type Fault = (usize, Rule);
 
 const VERSION: &[u8] = b"SIP/2.0";
 
@@ -114,7 +115,7 @@ fn response(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
     }
     .and_then(|status| u16::try_from(status).ok());
     let fault = if status.is_none() {
-        Some((code_start, "bad_status"))
+        Some((code_start, Rule::BadStatus))
     } else {
         version_fault(cut(line, 0, version_end), 0)
     };
@@ -131,18 +132,18 @@ fn request(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
         fault.get_or_insert((at, rule));
     };
     if !grammar::is_token(method) {
-        note(0, "bad_method");
+        note(0, Rule::BadMethod);
     }
     if parts.version.is_empty() || uri.is_empty() {
-        note(parts.method_end, "bad_start_line");
+        note(parts.method_end, Rule::BadStartLine);
     } else if parts.extra_space {
-        note(parts.method_end, "extra_space");
+        note(parts.method_end, Rule::ExtraSpace);
     } else if uri.first() == Some(&b'<') {
-        note(parts.uri.start, "bracketed_request_uri");
+        note(parts.uri.start, Rule::BracketedRequestUri);
     } else if let Some(at) = uri.iter().position(|&b| !grammar::is(b, grammar::URI)) {
         let rule = match uri.get(at) {
-            Some(b' ' | b'\t') => "space_in_request_uri",
-            _ => "bad_request_uri",
+            Some(b' ' | b'\t') => Rule::SpaceInRequestUri,
+            _ => Rule::BadRequestUri,
         };
         note(parts.uri.start + at, rule);
     }
@@ -208,9 +209,9 @@ fn version_fault(text: &[u8], at: usize) -> Option<Fault> {
     Some((
         at,
         if is_version {
-            "bad_version"
+            Rule::BadVersion
         } else {
-            "bad_start_line"
+            Rule::BadStartLine
         },
     ))
 }

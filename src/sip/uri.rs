@@ -1,6 +1,6 @@
 //! URIs of RFC 3261 §19.1 (sip, sips), tel (RFC 3966) and others by scheme.
 use super::grammar::{self, cut};
-use super::{HeaderName, Host, Malformed, host};
+use super::{HeaderName, Host, Malformed, Rule, host};
 
 /// URI scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,35 +34,27 @@ pub struct Uri<'a> {
     pub(super) rest: &'a [u8],
 }
 
-/// Parameters that change where or how a request goes: a second one of a name would be read differently by different
-/// parsers (RFC 3261 §19.1.1 forbids it).
-const ONCE: [&[u8]; 7] = [
-    b"transport",
-    b"maddr",
-    b"user",
-    b"method",
-    b"ttl",
-    b"lr",
-    b"ob",
-];
+/// Parameters that decide where a request goes: a second one of a name would be read differently by different parsers
+/// (RFC 3261 §19.1.1 forbids it). A second `transport`, `lr` or another one decides nothing here.
+const ONCE: [&[u8]; 1] = [b"maddr"];
 
 impl<'a> Uri<'a> {
     /// Parses a URI. Errors carry an offset relative to the text.
     ///
     /// # Errors
-    /// `bad_uri` (no scheme, or an octet that no URI holds), `empty_user`, `bad_user`, `bad_host`, `bad_port`,
-    /// `bad_escape`, `duplicate_param`.
+    /// `bad_uri` (no scheme, or an octet that no URI holds), `bad_user`, `bad_host`, `bad_port`, `bad_escape` (in a
+    /// parameter), `duplicate_param`.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
         let fault = |offset, rule| Malformed {
             field: HeaderName::Other,
             offset,
             rule,
         };
-        let colon = scheme_len(text).ok_or(fault(0, "bad_uri"))?;
+        let colon = scheme_len(text).ok_or(fault(0, Rule::BadUri))?;
         let (all, any) = grammar::classes_of(text);
         if all & grammar::URI == 0 {
             let at = text.iter().position(|&b| !grammar::is(b, grammar::URI));
-            return Err(fault(at.unwrap_or(0), "bad_uri"));
+            return Err(fault(at.unwrap_or(0), Rule::BadUri));
         }
         let (name, rest) = (cut(text, 0, colon), cut(text, colon + 1, text.len()));
         let scheme = if name.eq_ignore_ascii_case(b"sip") {
@@ -86,7 +78,7 @@ impl<'a> Uri<'a> {
         let parsed = match scheme {
             Scheme::Sip | Scheme::Sips => uri.parse_sip(rest, any),
             Scheme::Tel => uri.parse_tel(rest),
-            Scheme::Other if rest.is_empty() => Err((0, "bad_uri")),
+            Scheme::Other if rest.is_empty() => Err((0, Rule::BadUri)),
             Scheme::Other => Ok(()),
         };
         match parsed {
@@ -96,31 +88,25 @@ impl<'a> Uri<'a> {
     }
 
     /// `any`: the classes that any octet belongs to.
-    fn parse_sip(&mut self, rest: &'a [u8], any: u8) -> Result<(), (usize, &'static str)> {
+    fn parse_sip(&mut self, rest: &'a [u8], any: u8) -> Result<(), (usize, Rule)> {
         let check_escapes = |text| match any & grammar::ESCAPE {
             0 => Ok(()),
             _ => check_escapes(text),
         };
         let after_user = match memchr::memchr(b'@', rest) {
             None => 0,
-            Some(0) => return Err((0, "empty_user")),
+            // Nothing before the `@` is no user that anybody has, but no reason to refuse either.
             Some(at) => {
-                let user = cut(rest, 0, at);
-                // `:secret@` has a password but no user.
-                if user.first() == Some(&b':') {
-                    return Err((0, "empty_user"));
-                }
-                check_escapes(user).map_err(|at| (at, "bad_escape"))?;
-                self.user = Some(user);
+                self.user = Some(cut(rest, 0, at));
                 at + 1
             }
         };
         let place = cut(rest, after_user, rest.len());
         if let Some(second) = memchr::memchr(b'@', place) {
             // `@` is legal nowhere but once: what is host to one parser would be user to another.
-            return Err((after_user + second, "bad_user"));
+            return Err((after_user + second, Rule::BadUser));
         }
-        let bad_host = (after_user, "bad_host");
+        let bad_host = (after_user, Rule::BadHost);
         let (host, length) = Host::begin(place).ok_or(bad_host)?;
         self.host = host;
         let mut at = after_user + length;
@@ -130,7 +116,7 @@ impl<'a> Uri<'a> {
                 .iter()
                 .position(|&b| matches!(b, b';' | b'?'))
                 .unwrap_or(digits.len());
-            self.port = Some(host::port(cut(digits, 0, end)).ok_or((at + 1, "bad_port"))?);
+            self.port = Some(host::port(cut(digits, 0, end)).ok_or((at + 1, Rule::BadPort))?);
             tail = cut(digits, end, digits.len());
             at += 1 + end;
         }
@@ -141,25 +127,24 @@ impl<'a> Uri<'a> {
         self.params = cut(tail, 0, question);
         self.headers = cut(tail, question + 1, tail.len());
         if !matches!(self.params.first(), None | Some(b';')) {
-            return Err((at, "bad_host"));
+            return Err((at, Rule::BadHost));
         }
-        check_escapes(tail).map_err(|e| (at + e, "bad_escape"))?;
+        check_escapes(self.params).map_err(|e| (at + e, Rule::BadEscape))?;
         self.check_once().map_err(|rule| (at, rule))
     }
 
-    fn parse_tel(&mut self, rest: &'a [u8]) -> Result<(), (usize, &'static str)> {
+    fn parse_tel(&mut self, rest: &'a [u8]) -> Result<(), (usize, Rule)> {
         let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
         let number = cut(rest, 0, end);
-        let fits = |b: &u8| b.is_ascii_hexdigit() || b"+*#-.()".contains(b);
-        if !number.iter().all(fits) || !number.iter().any(|&b| !is_visual_separator(b)) {
-            return Err((0, "bad_user"));
+        if number.is_empty() {
+            return Err((0, Rule::BadUser));
         }
         self.user = Some(number);
         self.params = cut(rest, end, rest.len());
         Ok(())
     }
 
-    fn check_once(&self) -> Result<(), &'static str> {
+    fn check_once(&self) -> Result<(), Rule> {
         let mut seen = [false; ONCE.len()];
         for (name, _) in params(self.params) {
             let is_plain = !name.contains(&b'%');
@@ -172,7 +157,7 @@ impl<'a> Uri<'a> {
             };
             for (one, seen) in ONCE.iter().zip(&mut seen) {
                 if is(one) && std::mem::replace(seen, true) {
-                    return Err("duplicate_param");
+                    return Err(Rule::DuplicateParam);
                 }
             }
         }
@@ -202,7 +187,7 @@ impl<'a> Uri<'a> {
             Some(value) => value.and_then(Host::parse).map(Some).ok_or(Malformed {
                 field: HeaderName::Other,
                 offset: 0,
-                rule: "bad_host",
+                rule: Rule::BadHost,
             }),
         }
     }

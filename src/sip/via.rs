@@ -1,7 +1,7 @@
 //! Via values (RFC 3261 §20.42, RFC 3581).
 use super::grammar::{self, Cursor, cut};
-use super::params::{self, Params};
-use super::{HeaderName, Host, Malformed, host};
+use super::params::{self, Empty, Params};
+use super::{HeaderName, Host, Malformed, Rule, host};
 
 /// What every branch of RFC 3261 begins with (§8.1.1.7).
 const COOKIE: &[u8] = b"z9hG4bK";
@@ -11,7 +11,7 @@ const COOKIE: &[u8] = b"z9hG4bK";
 pub struct Via<'a> {
     /// Transport token as written.
     pub transport: &'a [u8],
-    /// Host of sent-by.
+    /// Host of sent-by; what is neither a name nor an address stands here as a name that nobody has.
     pub host: Host<'a>,
     /// Port of sent-by.
     pub port: Option<u16>,
@@ -28,7 +28,7 @@ impl<'a> Via<'a> {
     /// value.
     ///
     /// # Errors
-    /// `bad_via`, `bad_host`, `bad_port`, `bad_param`, `duplicate_param` (two branches, or a branch without a value).
+    /// `bad_via`, `bad_host` (no sent-by at all), `bad_param`, `duplicate_param` (two branches, or one without a value).
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
         let fault = |offset, rule| Malformed {
             field: HeaderName::Via,
@@ -48,30 +48,42 @@ impl<'a> Via<'a> {
         };
         let transport = cursor.take(grammar::TOKEN);
         if !is_named || transport.is_empty() || !cursor.skip_lws() {
-            return Err(fault(cursor.at, "bad_via"));
+            return Err(fault(cursor.at, Rule::BadVia));
         }
         let from = cursor.at;
-        let (host, length) = Host::begin(cursor.rest()).ok_or(fault(from, "bad_host"))?;
-        cursor.at += length;
-        let mut sent_by = cursor.since(from);
-        let mut port = None;
-        if cursor.eat_separator(b':') {
-            let at = cursor.at;
-            port = Some(host::port(cursor.take(grammar::NAME)).ok_or(fault(at, "bad_port"))?);
-            sent_by = cursor.since(from);
-        }
+        let (host, port, sent_by) = match sent_by(cursor) {
+            Some((host, port, behind)) => {
+                let sent_by = cut(value, from, behind);
+                cursor.at = behind;
+                (host, port, sent_by)
+            }
+            // Where it says that it is matters only if it is us: responses go back on the connection.
+            None => {
+                let rest = cursor.rest();
+                let stops =
+                    |b: &u8| grammar::is_blank(*b) || matches!(b, b';' | b',' | b'"' | b'<' | b'>');
+                let length = rest.iter().position(stops).unwrap_or(rest.len());
+                let odd = cut(rest, 0, length);
+                if odd.is_empty() {
+                    return Err(fault(from, Rule::BadHost));
+                }
+                cursor.at += length;
+                (Host::Name(odd), None, odd)
+            }
+        };
         cursor.skip_lws();
         let begin = cursor.at;
         let params = cut(value, begin, value.len());
         let mut branch = None;
-        for param in Params::new(params) {
-            let param = param.map_err(|at| fault(begin + at, "bad_param"))?;
+        for param in Params::reading(params, Empty::Refused) {
+            let param = param.map_err(|at| fault(begin + at, Rule::BadParam))?;
             if param.name.eq_ignore_ascii_case(b"branch") {
-                let duplicate = fault(begin + param.start, "duplicate_param");
+                let duplicate = fault(begin + param.start, Rule::DuplicateParam);
                 if branch.is_some() {
                     return Err(duplicate);
                 }
-                branch = Some(param.value.ok_or(duplicate)?);
+                let value = param.value.filter(|value| params::is_value(value));
+                branch = Some(value.ok_or(duplicate)?);
             }
         }
         Ok(Self {
@@ -103,4 +115,19 @@ impl<'a> Via<'a> {
         let (cookie, rest) = self.branch?.split_at_checked(COOKIE.len())?;
         cookie.eq_ignore_ascii_case(COOKIE).then_some(rest)
     }
+}
+
+/// `host [ : port ]` with white space around the colon, and where it ends; `None` for anything else.
+fn sent_by<'a>(mut cursor: Cursor<'a>) -> Option<(Host<'a>, Option<u16>, usize)> {
+    let (host, length) = Host::begin(cursor.rest())?;
+    cursor.at += length;
+    let mut behind = cursor.at;
+    let mut port = None;
+    if cursor.eat_separator(b':') {
+        port = Some(host::port(cursor.take(grammar::NAME))?);
+        behind = cursor.at;
+    }
+    cursor.skip_lws();
+    let ends = cursor.is_done() || cursor.peek() == Some(b';');
+    ends.then_some((host, port, behind))
 }

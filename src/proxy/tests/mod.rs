@@ -24,5 +24,6 @@ mod pools;
 mod responses;
 mod seeds;
 mod shards;
+mod tolerance;
 mod validation;
 mod world;

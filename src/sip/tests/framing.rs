@@ -1,5 +1,5 @@
 //! RFC 3261 §7.5, §18.3 and RFC 5626 §4.4.1: what a stream consists of.
-use crate::sip::{FrameError, FrameLimits, Framer, LineTable, Phase, Scan};
+use crate::sip::{FrameError, FrameLimits, Framer, LineTable, Phase, Rule, Scan};
 
 const LIMITS: FrameLimits = FrameLimits {
     head: 200,
@@ -218,7 +218,7 @@ fn one_octet_at_a_time_gives_one_message_and_one_verdict() {
     }
     assert_eq!(scan(&mut framer, octets), "message 34");
     let error: Result<(), FrameError> = Err(FrameError {
-        rule: "bare_lf",
+        rule: Rule::BareLf,
         status: 400,
         head: Some(3),
     });

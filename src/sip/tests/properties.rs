@@ -150,7 +150,7 @@ fn frames(octets: &[u8], cuts: &[usize]) -> Frames {
                     from += m.bytes().len();
                 }
                 Err(e) => {
-                    found.error = Some(e.rule);
+                    found.error = Some(e.rule.code());
                     return found;
                 }
             }
