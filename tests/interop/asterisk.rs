@@ -98,6 +98,31 @@ async fn asterisk_phones_register_and_call_each_other_and_either_hangs_up() {
     assert!(refused.is_empty(), "{refused:?}");
 }
 
+/// linphone, baresip without outbound and most hardware phones say nothing of Path, and Asterisk refuses one that was not
+/// announced.
+#[tokio::test]
+async fn asterisk_a_phone_that_says_nothing_of_path_registers_and_is_called() {
+    let Some(scene) = Scene::raise() else { return };
+    let alice = scene.phone("alice").await;
+    for supported in [None, Some("gruu, replaces")] {
+        let bob = Client::connect(&scene.face, "bob", "sip:bob@contoso.test")
+            .await
+            .unwrap();
+        let draft = bob.register();
+        let draft = match supported {
+            None => draft.without("Supported"),
+            Some(tags) => draft.set("Supported", tags),
+        };
+        let sent = draft.send().await.unwrap();
+        let ok = bob.answer(&sent, 200).await.unwrap();
+        assert_eq!(ok.message.header("path"), None, "it did not ask for it");
+        let (mut ours, _) = call(&alice, &bob, "bob").await;
+        hang_up(&alice, &mut ours, &bob).await;
+        let (_, mut theirs) = call(&bob, &alice, "alice").await;
+        hang_up(&alice, &mut theirs, &bob).await;
+    }
+}
+
 /// Real phones, with sound: what Asterisk's own media wants is there, and it hears the right ones.
 #[test]
 fn asterisk_softphones_talk_and_either_hangs_up() {

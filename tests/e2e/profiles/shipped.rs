@@ -167,8 +167,8 @@ pub(super) async fn stop(edge: Edge, excused: &[&str]) -> EventLog {
             let is_excused = ["reason", "peer", "to_peer"]
                 .iter()
                 .filter_map(|field| line[field].as_str())
-                // Peers are let go at the end.
-                .any(|text| text == "drain" || excused.contains(&text));
+                // At the end peers are let go, and not connected to any more.
+                .any(|text| ["drain", "draining"].contains(&text) || excused.contains(&text));
             assert!(is_excused, "{line}\n{}", log.to_text());
         }
     }

@@ -226,6 +226,39 @@ async fn teams_pings_and_whole_calls_go_both_ways() {
     stop(edge, &[]).await;
 }
 
+/// A caller who withholds its number: nobody in From, Teams' word for who it is beside it.
+const WITHHELD: Dialect = Dialect {
+    lines: &[
+        (
+            "INVITE",
+            "=From: \"Anonymous\"<sip:anonymous@anonymous.invalid>;tag={tag}",
+        ),
+        (
+            "INVITE",
+            "=Contact: <sip:api-du-a-euwe.pstnhub.microsoft.com:443;x-i=7c1e;x-c=30c9/s/1/d8c8>",
+        ),
+        ("INVITE", "Privacy: id"),
+        ("INVITE", "P-Asserted-Identity: <tel:+4989654321>"),
+    ],
+    routes: TEAMS.routes,
+    is_loud: true,
+    ..NOTHING
+};
+
+#[tokio::test]
+async fn teams_a_withheld_number_passes() {
+    let cast = Cast::new().await;
+    let edge = cast.profile.start().await;
+    let first = &cast.teams[0];
+    let wire = dial(first, &edge).await;
+    let withheld = Side::new(first, &WITHHELD, NUMBER).on(&wire);
+    Chart::between(withheld, cast.pbx())
+        .gains(TOLD_TO_THE_PBX, &[])
+        .play_all(&CALLS)
+        .await;
+    stop(edge, &[]).await;
+}
+
 #[tokio::test]
 async fn teams_a_transfer_goes_where_refer_says() {
     let cast = Cast::new().await;
