@@ -1,4 +1,4 @@
-//! Foreign suites: certificate chains that nobody here wrote, or whose verdict somebody else's program gives.
+//! Foreign suites: chains and files that nobody here wrote, or whose verdict somebody else's program gives.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,4 +8,5 @@
 
 mod chains;
 mod desk;
+mod files;
 mod limbo;

@@ -154,6 +154,10 @@ impl Certificate {
         self.self_issued() && self.key == self.signer
     }
 
+    pub(super) fn is_valid_at(&self, at: i64) -> bool {
+        self.not_before <= at && at <= self.not_after
+    }
+
     pub(super) fn constrained(&self) -> bool {
         !self.permitted.is_empty() || !self.excluded.is_empty()
     }

@@ -1,8 +1,10 @@
 //! Where `decide` and OpenSSL differ on purpose: from the facts of a case to the name of the rule.
-use super::hierarchy::Hierarchy;
+use super::hierarchy::{AT, Hierarchy};
 use super::model::{Alternative, Certificate, KeyHint, Subtree, Usage};
 use super::openssl::Opinion;
 use crate::desk::Told;
+
+const ISSUER_BY_NAME: &str = "RFC 5280 §6.1.3 (a): the issuer is who signed; OpenSSL takes the first of that name and tries no other";
 
 /// The bit of keyUsage.
 const DIGITAL_SIGNATURE: u8 = 0;
@@ -104,9 +106,13 @@ fn explained(both: &Both<'_>, path: &[usize], number: u32, depth: u32) -> Option
         error::SELF_SIGNED if certificate.self_issued() && !certificate.self_signed() => Some(
             "RFC 5280 §3.2: self-issued is not self-signed; OpenSSL takes a certificate without a key identifier for that",
         ),
-        error::SIGNATURE if two_authorities_of_a_name(both, path) => Some(
-            "RFC 5280 §6.1.3 (a): the issuer is who signed; OpenSSL takes the first of that name and tries no other",
-        ),
+        // Its complaint is about another certificate than the one of the path.
+        error::NOT_YET_VALID | error::EXPIRED
+            if two_authorities_of_a_name(both, path) && certificate.is_valid_at(AT) =>
+        {
+            Some(ISSUER_BY_NAME)
+        }
+        error::SIGNATURE if two_authorities_of_a_name(both, path) => Some(ISSUER_BY_NAME),
         error::NAME_SYNTAX
             if is_a_host_by_uri(both.leaf)
                 && constrains(both, path, |subtree| matches!(subtree, Subtree::Uri(_))) =>
@@ -163,10 +169,16 @@ fn refused(both: &Both<'_>) -> Option<&'static str> {
 
 /// The rule that a path breaks and that OpenSSL does not hold.
 fn broken(both: &Both<'_>, path: &[usize]) -> Option<&'static str> {
-    let mut authorities = path
+    let authorities = path
         .iter()
         .map(|at| both.hierarchy.authorities.get(*at).unwrap());
-    if authorities.any(|authority| authority.basic.is_none()) {
+    if authorities
+        .clone()
+        .any(|one| one.forged && one.self_signed())
+    {
+        return Some("an anchor is what signed itself; OpenSSL does not check that signature");
+    }
+    if authorities.clone().any(|one| one.basic.is_none()) {
         return Some(
             "RFC 5280 §4.2.1.9: who does not say that it is a CA is none; OpenSSL takes keyCertSign for saying it",
         );
