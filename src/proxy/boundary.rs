@@ -118,11 +118,24 @@ impl Core {
             return (self.stripped_from(party, message), 0);
         };
         let field = HeaderSet::of(HeaderName::PAssertedIdentity);
-        let strip = strip.both(message.names());
+        let mut strip = strip.both(message.names());
+        let key = partner.key;
+        let may = |value: &[u8]| {
+            let uri = Address::parse(value).and_then(|address| address.parse_uri());
+            uri.is_ok_and(|uri| match uri.scheme {
+                Scheme::Tel => true,
+                Scheme::Sip | Scheme::Sips => self.tables.routing.may_assert(key, &uri.host),
+                Scheme::Other => false,
+            })
+        };
+        // The precursor of the field says the same, and is of no use in parts.
+        let mut before = message.values(HeaderName::RemotePartyId);
+        if !before.all(|value| value.is_ok_and(may)) {
+            strip = strip.with(HeaderSet::of(HeaderName::RemotePartyId));
+        }
         if strip.has(HeaderName::PAssertedIdentity) || !message.has(HeaderName::PAssertedIdentity) {
             return (strip, 0);
         }
-        let key = partner.key;
         let mut refused = 0;
         for (number, value) in message.values(HeaderName::PAssertedIdentity).enumerate() {
             let (Ok(value), Some(bit)) = (
@@ -132,13 +145,7 @@ impl Core {
                 // What cannot be told apart, or is more than anybody means.
                 return (strip.with(field), 0);
             };
-            let uri = Address::parse(value).and_then(|address| address.parse_uri());
-            let may = uri.is_ok_and(|uri| match uri.scheme {
-                Scheme::Tel => true,
-                Scheme::Sip | Scheme::Sips => self.tables.routing.may_assert(key, &uri.host),
-                Scheme::Other => false,
-            });
-            if !may {
+            if !may(value) {
                 refused |= bit;
             }
         }

@@ -42,7 +42,10 @@ impl Core {
             }
         };
         let side = self.side_of(from, party);
-        let key = self.transaction_key(side, &request);
+        let mut key = self.transaction_key(side, &request);
+        if matches!(method, Method::Ack | Method::Cancel) && self.contexts.by_key(key).is_none() {
+            key = self.key_before(from, party, &request).unwrap_or(key);
+        }
         match method {
             Method::Ack => return self.on_ack(from, party, message, &request, key, now, out),
             Method::Cancel => return self.on_cancel(from, party, message, key, now, out),

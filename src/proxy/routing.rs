@@ -226,7 +226,8 @@ impl Routing {
             .filter(move |member| *member != key)
     }
 
-    /// The federated entries that grant the same as this one, itself included; empty where there is no other.
+    /// The federated entries that grant the same as this one, itself included, in their order; empty where there is no
+    /// other.
     ///
     /// They name servers of one partner: whose domains are the same, and what may be done in them, is the same.
     pub(crate) fn equals(&self, key: PeerKey) -> &[PeerKey] {
@@ -304,7 +305,8 @@ fn equals(topology: &Topology) -> OwnMap<PeerKey, Arc<[PeerKey]>> {
         }
     }
     let mut equals = OwnMap::default();
-    for group in groups.into_values().filter(|group| group.len() > 1) {
+    for mut group in groups.into_values().filter(|group| group.len() > 1) {
+        group.sort_unstable();
         let group: Arc<[PeerKey]> = group.into();
         equals.extend(group.iter().map(|key| (*key, Arc::clone(&group))));
     }

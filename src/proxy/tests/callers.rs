@@ -163,6 +163,36 @@ fn of_an_anonymous_caller_a_number_or_a_name_of_the_partner_is_asserted_and_noth
 }
 
 #[test]
+fn nor_does_the_precursor_of_the_field_say_more_of_an_anonymous_caller() {
+    for (value, passes) in [
+        (
+            "<sip:+4930123@fabrikam.test>;party=calling;privacy=full",
+            true,
+        ),
+        ("\"Alice\" <sip:alice@contoso.test>;party=calling", false),
+        ("<tel:+4930123>, <sip:alice@contoso.test>", false),
+    ] {
+        let mut w = World::with(lenient(true), 1);
+        let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+        let more = format!("Remote-Party-ID: {value}\n");
+        w.ask(
+            partner,
+            Request {
+                from: ANONYMOUS,
+                more: &more,
+                ..Request::default()
+            },
+        );
+        let invite = w.expect(home, "INVITE");
+        assert_eq!(
+            field(&invite, "Remote-Party-ID").is_some(),
+            passes,
+            "{value}"
+        );
+    }
+}
+
+#[test]
 fn in_the_dialog_and_in_its_ack_the_same_holds() {
     let mut w = World::with(lenient(true), 1);
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));

@@ -191,6 +191,68 @@ fn cancel_and_ack_are_known_on_another_connection_of_the_same_party() {
 }
 
 #[test]
+fn a_cancel_is_known_although_a_reload_has_changed_who_is_one_party() {
+    for with in [false, true] {
+        let (one, two) = (teams(), {
+            let mut fewer = teams();
+            fewer.peers[4].domains.pop();
+            fewer.pools[2].peers.remove(1);
+            fewer
+        });
+        let (before, after) = if with { (two, one) } else { (one, two) };
+        let mut w = World::with(before, 1);
+        let (pbx, first) = (w.peer(FE01), w.dialled(TEAMS[0]));
+        let third = w.dialled(TEAMS[2]);
+        for link in [first, third] {
+            let to = "<sip:+4930456@edge01.contoso.test>";
+            w.ask(
+                link,
+                Request {
+                    to,
+                    ..from_teams("INVITE", "")
+                },
+            );
+            let invite = w.expect(pbx, "INVITE");
+            w.send(pbx, &answer(&invite, "180 Ringing", ""));
+            w.expect(link, "SIP/2.0 180");
+            if link == first {
+                w.ask(
+                    link,
+                    Request {
+                        to,
+                        ..from_teams("CANCEL", "")
+                    },
+                );
+                w.expect(link, "SIP/2.0 200");
+                w.expect(pbx, "CANCEL");
+                w.send(pbx, &answer(&invite, "487 Request Terminated", ""));
+                w.expect(pbx, "ACK");
+                w.expect(link, "SIP/2.0 487");
+                w.ask(
+                    link,
+                    Request {
+                        to,
+                        ..from_teams("ACK", "")
+                    },
+                );
+                w.all_freed();
+            }
+        }
+        w.load(after);
+        let to = "<sip:+4930456@edge01.contoso.test>";
+        w.ask(
+            third,
+            Request {
+                to,
+                ..from_teams("CANCEL", "")
+            },
+        );
+        w.expect(third, "SIP/2.0 200");
+        w.expect(pbx, "CANCEL");
+    }
+}
+
+#[test]
 fn a_dialog_goes_on_by_an_equal_server_when_its_own_is_gone() {
     let mut w = World::with(teams(), 1);
     let pbx = w.peer(FE01);
