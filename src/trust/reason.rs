@@ -243,9 +243,9 @@ reasons! {
         "openssl x509 -in CERTIFICATE -noout -startdate of each certificate; timedatectl for the clock";
     CrlMissing, "crl_missing", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3",
         "certificate not acceptable",
-        "no CRL of the trust set covers a certificate on the path",
+        "no CRL that is held covers a certificate on the path",
         "add the CRL of that issuer to the trust set, or set revocation = \"off\" or scope = \"leaf\"",
-        "explain names the issuer without a CRL; openssl crl -in CRL -noout -issuer for each of `crls`";
+        "explain names the issuer without a CRL; sipward crls lists those that are held";
     CrlFromFuture, "crl_from_future", Revocation, UnknownRevocationStatus, "RFC 5280 §5.1.2.4",
         "certificate not acceptable",
         "the CRL of that issuer has a thisUpdate more than five minutes ahead of this system's clock",
