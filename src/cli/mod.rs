@@ -5,6 +5,8 @@ pub mod crls;
 pub mod demo;
 pub mod drain;
 pub mod explain;
+#[cfg(test)]
+mod growth;
 pub mod kick;
 pub mod plan;
 pub mod probe;

@@ -1,5 +1,5 @@
 //! SIP domains as the topology lists them: names, addresses, and everything below a name (RFC 3261 §19.1.1 `host`).
-use super::{DnsName, NameError};
+use super::{DnsName, NameError, looks};
 use crate::sip::Host;
 use std::collections::HashSet;
 use std::io::Write as _;
@@ -8,8 +8,21 @@ use std::sync::Arc;
 
 /// A domain in the one form that is compared: a name as [`DnsName`] has it, an address (IPv6 in brackets, an IPv4-mapped
 /// one as IPv4), or `*.` with a name, which stands for all that lies below that name but not for the name itself.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct Domain(Arc<str>);
+
+impl PartialEq for Domain {
+    fn eq(&self, other: &Self) -> bool {
+        looks::note();
+        self.0 == other.0
+    }
+}
+
+impl std::hash::Hash for Domain {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl Domain {
     /// One domain: a name or an address, the latter with or without brackets and never with a port.
@@ -43,6 +56,7 @@ impl Domain {
 
     /// As text.
     pub fn as_str(&self) -> &str {
+        looks::note();
         &self.0
     }
 
@@ -100,6 +114,7 @@ impl std::borrow::Borrow<str> for Domain {
 
 impl std::fmt::Display for Domain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        looks::note();
         f.write_str(&self.0)
     }
 }

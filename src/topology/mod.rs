@@ -28,6 +28,7 @@ mod grants;
 mod identity;
 pub(crate) mod limits;
 mod listener;
+pub(crate) mod looks;
 mod model;
 mod named_file;
 mod names;

@@ -1,4 +1,5 @@
 //! What a loaded topology holds: this node, identities, trust sets, listeners, and references to all that is in it.
+use super::looks;
 use super::{
     AdminSettings, Boundary, CrlSource, DnsSettings, Domain, HeldCrl, Limits, LogSettings,
     NamedFile, Peer, PeerIndex, Pool, TokenSettings, Window,
@@ -52,13 +53,27 @@ impl TrustRef {
 }
 
 /// A DNS name in the one form that is compared: lower-case A-labels, no trailing dot, at most 253 octets.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct DnsName(pub(crate) Arc<str>);
 
 impl DnsName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
+        looks::note();
         &self.0
+    }
+}
+
+impl PartialEq for DnsName {
+    fn eq(&self, other: &Self) -> bool {
+        looks::note();
+        self.0 == other.0
+    }
+}
+
+impl std::hash::Hash for DnsName {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 
@@ -70,6 +85,7 @@ impl std::borrow::Borrow<str> for DnsName {
 
 impl std::fmt::Display for DnsName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        looks::note();
         f.write_str(&self.0)
     }
 }

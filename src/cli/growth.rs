@@ -1,0 +1,103 @@
+//! What a command does with a topology grows as the topology does, and not faster: counted in looks at names, not in time.
+use super::check::Check;
+use crate::daemon::Plan;
+use crate::lab::site::Site;
+use crate::proxy::{Faces, HealthBoard, Tables};
+use crate::topology::{self, Direction, Topology, looks};
+use crate::trust::{Generation, Presented, decide};
+use rustls_pki_types::UnixTime;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A home server and so many partners with two domains each; `voice` names the second one.
+fn text(partners: usize, voice: &str) -> String {
+    let mut text = String::from(
+        "[node]\nfqdn = \"edge01.contoso.test\"\ndomains = [\"contoso.test\"]\n\
+         [[identity]]\nname = \"edge\"\ncertificate = \"edge.chain.pem\"\nprivate_key = \"edge.key.pem\"\n\
+         [[trust]]\nname = \"enterprise-ca\"\nanchors = \"enterprise-ca.pem\"\ncrls = [\"enterprise-ca.crl.pem\"]\n\
+         [[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\n\
+         [[peer]]\nfqdn = \"fe01.contoso.test\"\nkind = \"home\"\ntrust = [\"enterprise-ca\"]\n\
+         [[pool]]\nname = \"front-end\"\ndomains = [\"contoso.test\"]\npeers = [\"fe01.contoso.test\"]\n",
+    );
+    for number in 0..partners {
+        text.push_str(&format!(
+            "[[peer]]\nfqdn = \"sip.partner{number}.test\"\nkind = \"federated\"\n\
+             domains = [\"partner{number}.test\", \"{voice}.partner{number}.test\"]\ntrust = [\"enterprise-ca\"]\n"
+        ));
+    }
+    text
+}
+
+/// Looks at names that each step takes, with its name.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a starting point for a clock that does not matter"
+)]
+fn looks_with(site: &Site, partners: usize) -> Vec<(&'static str, u64)> {
+    let at = UnixTime::now();
+    let old = site.write("old.toml", &text(partners, "voice")).unwrap();
+    let new = site.write("new.toml", &text(partners, "video")).unwrap();
+    let load = |path: &Path| -> Topology { topology::load(path, at).unwrap() };
+    let (loading, before) = looks::during(|| load(&old));
+    let build = |topology| Arc::new(Generation::build(1, topology, at).unwrap());
+    let (building, after) = looks::during(|| build(load(&new)));
+    let (comparing, changes) = looks::during(|| before.changes(after.topology()));
+    assert_eq!(changes.len(), 3 * partners, "a peer and two domains each");
+    let (planning, plan) = looks::during(|| Plan::between(&before, &after));
+    assert_eq!(plan.lost_domains.len(), partners);
+    let faces = Faces {
+        peers: String::new(),
+        clients: String::new(),
+        addresses: Vec::new(),
+    };
+    let board = HealthBoard::new(Instant::now());
+    let (tables, _) = looks::during(|| Tables::new(Arc::clone(&after), &faces, &board));
+    let check = Check {
+        file: old,
+        socket: Some(site.path().join("nobody.sock")),
+        ..Check::default()
+    };
+    let (checking, good) = looks::during(|| check.run(at, &mut Vec::new()).unwrap());
+    assert!(good);
+    vec![
+        ("load", loading),
+        ("build", building),
+        ("changes", comparing),
+        ("plan", planning),
+        ("tables", tables),
+        ("check", checking),
+    ]
+}
+
+#[test]
+fn four_times_the_partners_are_four_times_the_work() {
+    let site = Site::new().unwrap();
+    let (few, many) = (looks_with(&site, 50), looks_with(&site, 200));
+    for ((step, few), (_, many)) in few.into_iter().zip(many) {
+        assert!(few > 0, "{step} is not counted");
+        assert!(many <= 5 * few, "{step}: {few} looks become {many}");
+    }
+}
+
+#[test]
+fn a_certificate_is_held_against_the_entries_that_it_can_mean_however_many_there_are() {
+    let site = Site::new().unwrap();
+    let at = UnixTime::now();
+    let names = ["fe01.contoso.test", "stranger.test"];
+    let looks_of = |partners| {
+        let file = site.write("topology.toml", &text(partners, "voice"));
+        let topology = topology::load(&file.unwrap(), at).unwrap();
+        let generation = Generation::build(1, topology, at).unwrap();
+        let decided = names.map(|name| {
+            let chain = site.enterprise.server(name).unwrap().chain;
+            let presented = Presented::inbound(&chain);
+            // The first question makes the table that all share.
+            let _ = decide(&presented, Direction::Inbound, &generation, at);
+            looks::during(|| decide(&presented, Direction::Inbound, &generation, at).is_ok())
+        });
+        assert_eq!(decided.map(|(_, accepted)| accepted), [true, false]);
+        decided.map(|(looks, _)| looks)
+    };
+    assert_eq!(looks_of(20), looks_of(200));
+}
