@@ -1,5 +1,6 @@
 //! BENOTIFY (MS-SIP §3.5): a NOTIFY of Lync that nobody answers. It is judged and forwarded like any request, and leaves
 //! nothing behind: no transaction that waits, no 100, no refusal, no silence that counts against who was asked.
+use super::answer::Refusal;
 use super::links::{Party, Pick};
 use super::parsed::Parsed;
 use super::request::Admitted;
@@ -50,7 +51,18 @@ impl Core {
             Err(refusal) if is_undelivered(refusal.reason) => return,
             Err(refusal) => return self.refuse(from, party, message, &refusal, now, out),
         };
-        let way = self.way(&hops, plan.in_dialog, self.spread(message), now);
+        // Nothing of it stays by which a client's share could be counted, so they are counted by time.
+        let bound = self.limits.transactions_per_client;
+        if let Party::Client(_) = party
+            && let Some(link) = self.links.get_mut(from.link)
+            && !link.admits_unanswered(bound, now)
+        {
+            let refusal = Refusal::new(Reason::ClientBudget);
+            return self.refuse(from, party, message, &refusal, now, out);
+        }
+        // A server's wait for a connection; strangers fill no mailbox with what nobody waits for.
+        let waits = matches!(party, Party::Peer(_));
+        let way = self.way(&hops, plan.in_dialog, waits, self.spread(message), now);
         let caller = match party {
             Party::Peer(key) => TokenLeg::Peer(key),
             Party::Client(link) => TokenLeg::Flow(link),
@@ -80,7 +92,14 @@ impl Core {
     }
 
     /// The first target that can be reached at once, else the first that may be waited for.
-    fn way(&self, hops: &Hops, in_dialog: bool, spread: u64, now: Instant) -> Result<Way, Reason> {
+    fn way(
+        &self,
+        hops: &Hops,
+        in_dialog: bool,
+        waits: bool,
+        spread: u64,
+        now: Instant,
+    ) -> Result<Way, Reason> {
         let mut failed = Reason::NoRoute;
         let mut later = None;
         for &hop in hops {
@@ -106,6 +125,7 @@ impl Core {
                     let room = self.limits.connect_queue / 2;
                     failed = match self.links.active(key) {
                         Some(peer) if peer.is_down(now) => Reason::PeerUnreachable,
+                        Some(_) | None if !waits => Reason::PeerUnreachable,
                         Some(peer) if peer.mail.len() >= room => Reason::ConnectQueueFull,
                         None if self.links.peer(key).is_none() => Reason::PeerWithdrawn,
                         Some(_) | None => {

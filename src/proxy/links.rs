@@ -46,6 +46,24 @@ pub(crate) struct Link {
     pub(crate) branches: Vec<u32>,
     /// When the last message came on it.
     pub(crate) heard: Option<Instant>,
+    /// Requests from it that nobody answers: since when they are counted, and how many they are.
+    pub(crate) unanswered: Option<(Instant, u32)>,
+}
+
+/// In so much time a client may send as many requests that nobody answers as it may have transactions open.
+const UNANSWERED_SPAN: Duration = Duration::from_secs(1);
+
+impl Link {
+    /// Counts one more request that leaves nothing behind by which it could be counted; `false`: there are enough for now.
+    pub(crate) fn admits_unanswered(&mut self, bound: usize, now: Instant) -> bool {
+        let (since, count) = match self.unanswered {
+            Some((since, count)) if now < since + UNANSWERED_SPAN => (since, count),
+            Some(_) | None => (now, 0),
+        };
+        let admits = (count as usize) < bound;
+        self.unanswered = Some((since, count.saturating_add(u32::from(admits))));
+        admits
+    }
 }
 
 /// What runs between this shard and one peer, of the current generation or a former one that still has connections.
@@ -215,6 +233,7 @@ impl Links {
             in_flight: 0,
             branches: Vec::new(),
             heard: None,
+            unanswered: None,
         });
         let before = std::mem::replace(&mut link.party, party);
         link.trusted = true;
@@ -324,6 +343,7 @@ impl Links {
             in_flight: 0,
             branches: Vec::new(),
             heard: None,
+            unanswered: None,
         });
         link.branches.push(slot);
     }

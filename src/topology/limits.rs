@@ -188,7 +188,7 @@ pub(crate) const ROWS: &[Row] = &[
         "transactions_per_client",
         |l| Slot::Count(&mut l.transactions_per_client),
         (1, 1_000_000),
-        "Transactions at a time from one client connection; requests of dialogs may take an eighth more, BYE two.",
+        "Transactions at a time from one client connection; requests of dialogs may take an eighth more, BYE two; as many BENOTIFY a second, which leave none.",
     ),
     row(
         "drain",

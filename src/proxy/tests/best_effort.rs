@@ -204,24 +204,28 @@ fn a_refused_one_is_not_answered_either_and_the_log_says_why() {
 #[test]
 fn it_goes_to_the_next_server_when_the_first_is_gone_and_waits_for_a_connection_when_all_are() {
     let mut w = World::new();
-    let client = w.client();
+    let partner = w.peer(PARTNER);
     let second = w.peer(FE02);
-    w.ask(client, benotify("z9hG4bK1", ""));
+    let benotify = |branch| Request {
+        from: EVE,
+        ..benotify(branch, "")
+    };
+    w.ask(partner, benotify("z9hG4bK1"));
     w.expect(second, "BENOTIFY");
     assert!(
         w.connects.is_empty(),
         "who can be reached at once is asked first"
     );
     w.lose(second);
-    w.ask(client, benotify("z9hG4bK2", ""));
+    w.ask(partner, benotify("z9hG4bK2"));
     assert_eq!(w.connects.len(), 1);
     let first = w.peer(FE01);
     w.expect(first, "BENOTIFY");
     w.lose(first);
     // Nobody can be connected to: it is lost, and nobody is told.
-    w.ask(client, benotify("z9hG4bK3", ""));
+    w.ask(partner, benotify("z9hG4bK3"));
     w.connect_failed(FE01);
-    w.silent(client);
+    w.silent(partner);
     w.all_freed();
 }
 
@@ -274,7 +278,7 @@ fn those_that_wait_for_a_connection_leave_room_for_others() {
     let mut topology = topology();
     topology.limits.connect_queue = 8;
     let mut w = World::with(topology, 1);
-    let (client, home) = (w.client(), w.peer(FE01));
+    let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
     w.ask(client, Request::default());
     let invite = w.expect(home, "INVITE");
     w.send(
@@ -284,7 +288,16 @@ fn those_that_wait_for_a_connection_leave_room_for_others() {
     w.expect(client, "SIP/2.0 200");
     w.lose(home);
     for number in 0..20 {
-        w.ask(client, benotify(&format!("z9hG4bKn{number}"), ""));
+        let branch = format!("z9hG4bKn{number}");
+        w.ask(
+            partner,
+            Request {
+                from: EVE,
+                ..benotify(&branch, "")
+            },
+        );
+        // What a stranger sends waits for nothing.
+        w.ask(client, benotify(&format!("z9hG4bKc{number}"), ""));
     }
     let route = field(&invite, "Record-Route").unwrap();
     w.ask(
@@ -304,6 +317,41 @@ fn those_that_wait_for_a_connection_leave_room_for_others() {
     }
     let count = |method: &str| got.iter().filter(|m| *m == method).count();
     assert_eq!((count("BENOTIFY"), count("ACK")), (4, 1));
+}
+
+/// No transaction counts them, so time does.
+#[test]
+fn a_client_sends_no_more_of_them_in_a_second_than_it_may_have_transactions_open() {
+    let mut topology = topology();
+    topology.limits.transactions_per_client = 5;
+    let mut w = World::with(topology, 1);
+    let (client, other, home) = (w.client(), w.client(), w.peer(FE01));
+    for round in 0..3 {
+        for number in 0..9 {
+            w.ask(client, benotify(&format!("z9hG4bK{round}{number}"), ""));
+            if number < 5 {
+                w.expect(home, "BENOTIFY");
+            }
+            w.silent(home);
+        }
+        assert_eq!(w.reasons(), ["client_budget"; 4]);
+        w.ask(other, benotify(&format!("z9hG4bKother{round}"), ""));
+        w.expect(home, "BENOTIFY");
+        w.silent(client);
+        w.pass(Duration::from_secs(1));
+    }
+    // A server is trusted with what it sends.
+    for number in 0..50 {
+        let branch = format!("z9hG4bKh{number}");
+        w.ask(
+            home,
+            Request {
+                uri: "sip:x@nowhere.test",
+                ..benotify(&branch, "")
+            },
+        );
+    }
+    assert_eq!(w.reasons(), ["no_route"; 50]);
 }
 
 #[test]
