@@ -1,7 +1,7 @@
 //! Certificates and OCSP responses of strangers: what holds for any octets in their place.
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sipward::lab::ocsp::OcspSpec;
-use sipward::lab::pki::LeafSpec;
+use sipward::lab::pki::{AuthoritySpec, LeafSpec, Usage};
 use sipward::lab::site::{HOME, PARTNER_EDGE, Site};
 use sipward::topology::{self, Direction};
 use sipward::trust::{Generation, Presented, Verdict, decide, explain};
@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 
 struct Stage {
     generation: Arc<Generation>,
-    /// Leaves that the two authorities issued, listed or not, valid or not.
-    leaves: Vec<CertificateDer<'static>>,
+    /// What the authorities issued, listed or not, valid or not: a leaf each, and the CAs between it and the anchor.
+    chains: Vec<Vec<CertificateDer<'static>>>,
     /// A good OCSP response about the first.
     staple: Vec<u8>,
     at: UnixTime,
@@ -39,16 +39,25 @@ fn stage() -> &'static Stage {
             not_after: -60,
             ..LeafSpec::server(&fe01)
         };
+        let bound = AuthoritySpec {
+            permitted: vec![HOME.to_owned()],
+            path_length: Some(0),
+            usages: vec![Usage::Server, Usage::Client],
+            ..AuthoritySpec::named("Bound CA")
+        };
+        let bound = site.enterprise.subordinate_with(bound).unwrap();
         let issued = [
             first,
             site.fabrikam.server(PARTNER_EDGE).unwrap(),
             site.fabrikam.server(&fe01).unwrap(),
             site.enterprise.issue(&many).unwrap(),
             site.enterprise.issue(&late).unwrap(),
+            bound.server(&fe01).unwrap(),
+            bound.issue(&many).unwrap(),
         ];
         Stage {
             generation: Arc::new(Generation::build(1, topology, at).unwrap()),
-            leaves: issued.iter().map(|i| i.chain[0].clone()).collect(),
+            chains: issued.iter().map(|i| i.chain.clone()).collect(),
             staple,
             at,
         }
@@ -72,10 +81,20 @@ pub fn chain(data: &[u8]) {
         return;
     };
     let stage = stage();
-    let base = &stage.leaves[usize::from(control >> 3) % stage.leaves.len()];
+    let base = &stage.chains[usize::from(control >> 3) % stage.chains.len()];
     let mut staple = Vec::new();
     let chain: Vec<CertificateDer<'_>> = match control & 3 {
-        0 => vec![altered(base, rest).into()],
+        0 => {
+            // The last certificate, a CA's where there is one, or the leaf.
+            let mut chain = base.clone();
+            let at = if rest.len() % 2 == 0 {
+                chain.len() - 1
+            } else {
+                0
+            };
+            chain[at] = altered(&chain[at], rest).into();
+            chain
+        }
         1 => vec![rest.to_vec().into()],
         2 => rest
             .split(|octet| *octet == 0xff)
@@ -86,7 +105,7 @@ pub fn chain(data: &[u8]) {
                 0 => altered(&stage.staple, rest),
                 _ => rest.to_vec(),
             };
-            vec![base.clone()]
+            base.clone()
         }
     };
     let dialled = stage.generation.topology().peer_refs().next();
@@ -103,7 +122,7 @@ pub fn chain(data: &[u8]) {
         };
         assert_eq!(decided.is_ok(), decision.verdict == Verdict::Accept);
         if decided.is_ok() {
-            assert!(stage.leaves.contains(&chain[0]), "an altered leaf");
+            assert!(stage.chains.contains(&chain), "an altered certificate");
         }
         let texts = decision
             .names

@@ -8,6 +8,9 @@ use std::cell::Cell;
 /// A usual chain of four certificates costs some 300 steps, mostly its signatures.
 pub(super) const MOST_STEPS: u32 = 8_000;
 
+/// Beginning to search below the anchors of one trust set.
+pub(super) const SEARCH: u32 = 10;
+
 /// Looking at one candidate for an issuer.
 pub(super) const CANDIDATE: u32 = 2;
 
@@ -44,6 +47,11 @@ impl Budget {
             Reason::PathTooComplex,
             format!("after {MOST_STEPS} steps"),
         ))
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_spent(&self) -> bool {
+        self.left.get() == 0
     }
 
     /// The steps that were taken.

@@ -241,7 +241,10 @@ pub(super) fn set_that_would_vouch(
     at: UnixTime,
 ) -> Option<TrustRef> {
     let names = chain.certificates().map(Certificate::issuer);
-    generation.sets_that_name(names).into_iter().find(|set| {
+    let sets = generation.sets_that_name(names).into_iter();
+    // Very many sets may hold a CA of one name; what is left of the budget is for some of them.
+    let mut sets = sets.take_while(|_| !chain.budget().is_spent());
+    sets.find(|set| {
         !asked.contains(set)
             && generation.topology().trust(*set).window.is_open(at)
             && search(chain, generation.anchors(*set), |_| Ok(())).is_ok()

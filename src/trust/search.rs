@@ -27,6 +27,7 @@ pub(super) fn search<T>(
     judge: impl Fn(&Path<'_>) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let leaf = chain.leaf_certificate();
+    chain.budget().spend(budget::SEARCH)?;
     fit_as_leaf(leaf)?;
     let of_the_set = anchors.intermediates_for(chain)?;
     let pool: Vec<&Certificate<'_>> = chain.above().iter().chain(&of_the_set).collect();

@@ -2,11 +2,14 @@
 
 mod classes;
 mod client_rule;
+mod constraints;
 mod cost;
 mod crls;
 mod explain;
 mod forecast;
+mod forged;
 mod handshake;
+mod keys;
 mod matrix;
 mod ocsp;
 mod paths;
