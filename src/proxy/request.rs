@@ -228,23 +228,7 @@ impl Core {
         routed: &Routed<'_>,
         loop_hash: u32,
     ) -> Result<Plan, Refusal> {
-        let record_route = match request.method {
-            Method::Invite
-            | Method::Subscribe
-            | Method::Refer
-            | Method::Notify
-            | Method::Other(_) => true,
-            Method::Ack
-            | Method::Bye
-            | Method::Cancel
-            | Method::Options
-            | Method::Register
-            | Method::Prack
-            | Method::Publish
-            | Method::Info
-            | Method::Message
-            | Method::Update => false,
-        };
+        let record_route = is_recorded(request.method);
         let path = request.method == Method::Register && matches!(standing, Standing::Client(_));
         let to_host = if record_route {
             // A To that names no host gives nobody the right to that name.
@@ -436,10 +420,12 @@ impl Core {
                 if via.sent_by.eq_ignore_ascii_case(face.as_bytes()) {
                     return true;
                 }
-                let own = format!("SIP/2.0/TLS {face}");
-                Via::parse(own.as_bytes()).is_ok_and(|own| {
-                    own.host.same(&via.host) && own.port.unwrap_or(5061) == via.port.unwrap_or(5061)
-                })
+                // A name, with a port unless that is the default one.
+                let (host, port) = match face.rsplit_once(':') {
+                    Some((host, port)) => (host, port.parse().unwrap_or(5061)),
+                    None => (face.as_str(), 5061),
+                };
+                via.host.is_name(host) && via.port.unwrap_or(5061) == port
             })
     }
 
@@ -464,6 +450,25 @@ impl Core {
 pub(super) enum Admitted {
     Forward(Plan, Hops),
     AnswerOptions,
+}
+
+/// Whether we record a route for requests of this method: those that form a dialog, or may (RFC 3261 §16.6 step 4).
+pub(super) fn is_recorded(method: Method<'_>) -> bool {
+    match method {
+        Method::Invite | Method::Subscribe | Method::Refer | Method::Notify | Method::Other(_) => {
+            true
+        }
+        Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Options
+        | Method::Register
+        | Method::Prack
+        | Method::Publish
+        | Method::Info
+        | Method::Message
+        | Method::Update => false,
+    }
 }
 
 /// Whether Proxy-Require holds a tag that we do not support.

@@ -9,7 +9,7 @@ use x509_parser::oid_registry::{OID_DOMAIN_COMPONENT, OID_X509_EXT_SUBJECT_ALT_N
 use x509_parser::x509::X509Name;
 
 /// Octets that a host name can have before IDNA maps it; longer runs of other letters are none.
-const LONGEST: usize = 1024;
+const LONGEST: usize = 512;
 
 /// A name as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use super::seal::Kind;
 use super::uri::Parts;
 use super::{BRANCH, Hiding, USER};
 use crate::proxy::Reason;
+use crate::proxy::request::is_recorded;
 use crate::proxy::token::{Token, TokenLeg};
 use crate::sip::{
     Address, HeaderLine, HeaderName, HeaderSet, Message, Scheme, Splices, StartLine, Uri, Via,
@@ -180,8 +181,12 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
             return match self.own_place(message) {
                 // What stands below our own value the peer has put there itself, and knows.
                 Some(place) => (standard, place),
-                // We have recorded no route: what the peer's request came with has come back, and if more has, then what
-                // tells of the home side is hidden.
+                // We have recorded one, and it is gone: nobody knows what is whose.
+                None if message.cseq().is_ok_and(|c| is_recorded(c.method)) => {
+                    (standard, usize::MAX)
+                }
+                // We have recorded none: what the peer's request came with has come back, and if more has, then what tells of
+                // the home side is hidden.
                 None => (Whose::Home, usize::MAX),
             };
         }
@@ -193,8 +198,8 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         (whose, usize::MAX)
     }
 
-    /// The place of the Record-Route value that we added to the peer's own request, counted from above. A request that has passed us more than once has several values of ours: the lowest that says that the
-    /// request came from this peer.
+    /// The place of the Record-Route value that we added to the peer's own request, counted from above. A request that has
+    /// passed us more than once has several values of ours: the lowest that says that the request came from this peer.
     fn own_place(&self, message: &Message<'a>) -> Option<usize> {
         let call_id = message.call_id().unwrap_or_default();
         let (mut of_peer, mut any) = (None, None);

@@ -247,6 +247,39 @@ fn routes_of_home_between_two_of_ours_are_hidden_too() {
     assert!(ok.contains("<sip:p.fabrikam.test;lr>"), "{ok}");
 }
 
+/// Where the value that we added has gone, nobody knows which of the others the peer knows.
+#[test]
+fn an_answer_without_our_route_shows_none_of_a_dialog() {
+    for (method, host, shows) in [
+        ("INVITE", "10.0.0.99", false),
+        ("INVITE", "sbc.internal", false),
+        ("INFO", "10.0.0.99", false),
+        ("INFO", "p.fabrikam.test", true),
+    ] {
+        let mut w = hiding_world();
+        let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+        let request = Request {
+            method,
+            from: "<sip:x@fabrikam.test>;tag=a",
+            ..Request::default()
+        };
+        w.send(partner, &request.to_string());
+        let asked = w.expect(home, method);
+        let ours = field(&asked, "Record-Route").map(|ours| format!("Record-Route: {ours}\n"));
+        let mut ok = answer(
+            &asked,
+            "200 OK",
+            &format!("Record-Route: <sip:{host};lr>\n"),
+        );
+        if let Some(ours) = ours {
+            ok = ok.replacen(&ours, "", 1);
+        }
+        w.send(home, &ok);
+        let ok = w.expect(partner, "SIP/2.0 200");
+        assert_eq!(ok.contains(host), shows, "{ok}");
+    }
+}
+
 #[test]
 fn what_cannot_be_read_is_not_sent() {
     let tokens = tokens(&[], [7; 32]);
