@@ -227,6 +227,9 @@ fn label<'l>(marker: &'l [u8], start: &[u8]) -> Option<(String, &'l [u8])> {
     Some((label, after.strip_prefix(DASHES)?))
 }
 
+/// `-----BEGIN ` in base64, as in the secrets of Kubernetes.
+const TWICE: &[u8] = b"LS0tLS1CRUdJTi";
+
 /// What the labels of sections that can matter hold.
 const OBJECTS: &[&[u8]] = &[b"CERTIFICATE", b"CRL", b"KEY", b"PKCS", b"CMS"];
 
@@ -235,6 +238,10 @@ fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
     let text = text.trim_ascii();
     if text.len() >= WIDTH && text.starts_with(b"MI") && text.iter().all(u8::is_ascii_graphic) {
         let what = "there is base64 without a BEGIN before it";
+        return Err(PemError::broken(number, what.to_owned()));
+    }
+    if text.starts_with(TWICE) {
+        let what = "this is PEM in base64 once more: base64 -d FILE writes it plainly";
         return Err(PemError::broken(number, what.to_owned()));
     }
     if !text.contains(&b'-') && text.is_ascii() {

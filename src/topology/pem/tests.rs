@@ -179,6 +179,25 @@ fn what_looks_like_a_section_and_is_none_is_refused_with_its_line() {
 }
 
 #[test]
+fn what_programs_wrap_pem_in_is_told_apart_from_nothing() {
+    let twice =
+        "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1BTUNBUUU9Ci0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K\n";
+    assert!(refused(certificates(twice.as_bytes())).contains("base64 -d"));
+    assert!(refused(private_key(twice.as_bytes())).contains("base64 -d"));
+    // One line with the escapes of JSON, a list of YAML, a quoted mail.
+    for odd in [
+        CERTIFICATE.replace('\n', "\\n"),
+        CERTIFICATE.replace('\n', "\n- "),
+        CERTIFICATE.replace('\n', "\n> "),
+        CERTIFICATE.replace('\n', "\\\n"),
+        CERTIFICATE.replace("MAMC", "MA\u{a0}MC"),
+        CERTIFICATE.replace("MAMC", "MA\0MC"),
+    ] {
+        assert!(certificates(odd.as_bytes()).is_err(), "{odd:?}");
+    }
+}
+
+#[test]
 fn a_cut_section_does_not_take_the_next_one_along() {
     let file = format!("-----BEGIN CERTIFICATE-----\nMAMC\n{CERTIFICATE}");
     assert_eq!(line_of(certificates(file.as_bytes())), 1);

@@ -354,6 +354,97 @@ fn who_shows_a_certificate_without_its_key_is_told_that_and_no_more() {
     }
 }
 
+/// Both ends of a handshake in TLS 1.2 up to the client's flight with the certificate, one record an entry.
+fn until_the_certificate(
+    lab: &Lab,
+    inbound: &Arc<InboundVerifier>,
+    shown: &Issued,
+) -> (ServerConnection, Vec<Vec<u8>>) {
+    let node = lab.root.server(NODE).unwrap();
+    let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
+    let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+    let versions = [&rustls::version::TLS12];
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&versions)
+        .unwrap()
+        .with_client_cert_verifier(Arc::clone(inbound) as Arc<_>)
+        .with_single_cert(node.chain.clone(), node.key.clone_key())
+        .unwrap();
+    let mut serving = ServerConnection::new(Arc::new(config)).unwrap();
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&versions)
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(outbound as Arc<_>)
+        .with_client_cert_resolver(Shows::new(shown, shown));
+    let name = NODE.try_into().unwrap();
+    let mut calling = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut wire = Vec::new();
+    calling.write_tls(&mut wire).unwrap();
+    serving.read_tls(&mut wire.as_slice()).unwrap();
+    serving.process_new_packets().unwrap();
+    let mut wire = Vec::new();
+    while serving.wants_write() {
+        serving.write_tls(&mut wire).unwrap();
+    }
+    let mut read = wire.as_slice();
+    while !read.is_empty() {
+        calling.read_tls(&mut read).unwrap();
+        calling.process_new_packets().unwrap();
+    }
+    let mut wire = Vec::new();
+    while calling.wants_write() {
+        calling.write_tls(&mut wire).unwrap();
+    }
+    let mut records = Vec::new();
+    let mut rest = wire.as_slice();
+    while let [_, _, _, high, low, ..] = rest {
+        let (record, after) = rest.split_at(5 + usize::from(u16::from_be_bytes([*high, *low])));
+        records.push(record.to_vec());
+        rest = after;
+    }
+    (serving, records)
+}
+
+fn feed(serving: &mut ServerConnection, record: &[u8]) -> Result<(), rustls::Error> {
+    serving.read_tls(&mut &*record).unwrap();
+    serving.process_new_packets().map(|_| ())
+}
+
+#[test]
+fn handshakes_of_one_listener_that_interleave_keep_their_own_verdicts() {
+    let lab = lab();
+    let stranger = Authority::root("Stranger Root").unwrap();
+    let good = lab.root.server(FE01).unwrap();
+    let bad = stranger.server(FE01).unwrap();
+    let inbound = inbound(&lab, Accept::Both);
+    // The first shows its certificate, the second does all, then the first signs.
+    for (first, second) in [(&good, &bad), (&bad, &good), (&good, &good), (&bad, &bad)] {
+        let (mut one, records) = until_the_certificate(&lab, &inbound, first);
+        let (mut other, others) = until_the_certificate(&lab, &inbound, second);
+        let (certificate, signed) = records.split_first().unwrap();
+        assert_eq!(feed(&mut one, certificate), Ok(()));
+        let kept = inbound.exchange(None);
+        let ended = others
+            .iter()
+            .find_map(|record| feed(&mut other, record).err());
+        assert_eq!(ended.is_some(), std::ptr::eq(second, &bad), "second");
+        inbound.exchange(kept);
+        let ended = signed
+            .iter()
+            .find_map(|record| feed(&mut one, record).err());
+        assert_eq!(ended.is_some(), std::ptr::eq(first, &bad), "first");
+        assert_eq!(inbound.take().unwrap().is_err(), ended.is_some());
+    }
+    // Who forgets to bring what was concluded gets in with nobody's verdict, nor with another's.
+    let (mut one, records) = until_the_certificate(&lab, &inbound, &bad);
+    let (mut other, others) = until_the_certificate(&lab, &inbound, &good);
+    let (certificate, signed) = records.split_first().unwrap();
+    feed(&mut one, certificate).unwrap();
+    feed(&mut other, others.first().unwrap()).unwrap();
+    assert!(signed.iter().any(|record| feed(&mut one, record).is_err()));
+}
+
 #[test]
 fn a_server_that_is_not_the_dialled_peer_is_refused() {
     let lab = lab();
