@@ -106,7 +106,7 @@ impl Stage {
                 self.layers(240)?,
             ),
             (
-                "7,000 extensions of the leaf",
+                "3,500 extensions of the leaf",
                 self.leaf(|form| form.padded(3_500))?,
             ),
             (
