@@ -7,7 +7,7 @@ use crate::observe::Event;
 use crate::topology::{CrlFile, TrustRef, TrustSet, fetched_crls, room};
 use crate::trust::{DistributionPoint, Generation};
 use rustls_pki_types::UnixTime;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -37,8 +37,14 @@ struct Point {
     told: Option<&'static str>,
 }
 
-/// Points by set and URI.
-type Points = HashMap<(String, String), Point>;
+/// What is known of the points.
+#[derive(Default)]
+struct Points {
+    /// By set and URI.
+    asked: HashMap<(String, String), Point>,
+    /// Those that are not asked, by set and URI, told once.
+    passed_over: HashSet<(String, String)>,
+}
 
 /// Why a point gave nothing.
 struct Failure {
@@ -48,7 +54,7 @@ struct Failure {
 
 /// Runs until the daemon's runtime ends.
 pub(super) async fn run(daemon: Arc<Daemon>, timer: mpsc::Sender<Fetched>) {
-    let mut points = Points::new();
+    let mut points = Points::default();
     let mut serving = daemon.serving();
     loop {
         let pause = round(&mut points, &daemon, &timer).await;
@@ -73,11 +79,13 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
         let (asked, seen) = (Arc::clone(&generation), daemon.edge.seen().all());
         let find = move || asked.fetchable(reference, &seen, UnixTime::now());
         let found = tokio::task::spawn_blocking(find).await;
-        let found = found.unwrap_or_default().into_iter();
+        let found = found.unwrap_or_default();
+        points.pass_over(found.unasked, set, daemon);
+        let found = found.points.into_iter();
         wanted.extend(found.map(|point| (reference, every, point)));
     }
     let name = |reference: TrustRef| generation.topology().trust(reference).name.clone();
-    points.retain(|(trust, uri), _| {
+    points.asked.retain(|(trust, uri), _| {
         let mut wanted = wanted.iter();
         wanted.any(|(reference, _, other)| other.uri == *uri && name(*reference) == *trust)
     });
@@ -85,7 +93,7 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
         let now = super::now();
         let set = generation.topology().trust(reference);
         let key = (set.name.clone(), place.uri.clone());
-        let point = points.entry(key).or_insert(Point {
+        let point = points.asked.entry(key).or_insert(Point {
             due: now,
             failures: 0,
             told: None,
@@ -107,6 +115,25 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
     }
     drop::<Arc<Generation>>(generation);
     pause
+}
+
+impl Points {
+    /// Tells once of what a set's certificates name and nobody asks.
+    fn pass_over(&mut self, uris: Vec<String>, set: &TrustSet, daemon: &Daemon) {
+        let there = |known: &(String, String)| known.0 != set.name || uris.contains(&known.1);
+        self.passed_over.retain(there);
+        for uri in uris {
+            if self.passed_over.insert((set.name.clone(), uri.clone())) {
+                daemon.log.emit(Event::CrlFetchFailed {
+                    trust: set.name.clone(),
+                    uri,
+                    reason: "not_http",
+                    detail: "only http:// URIs of at most 1024 octets are asked, and a certificate names none"
+                        .to_owned(),
+                });
+            }
+        }
+    }
 }
 
 impl Point {

@@ -62,6 +62,18 @@ pub(super) fn http_uris(certificate: &X509Certificate<'_>) -> Vec<String> {
         .collect()
 }
 
+/// The first URI of a certificate whose distribution points name none that is asked.
+pub(super) fn unasked_uri(certificate: &X509Certificate<'_>) -> Option<String> {
+    if !http_uris(certificate).is_empty() {
+        return None;
+    }
+    let uri = |name: &Vec<u8>| {
+        let uri = Der::new(name).expect(URI)?.content();
+        Some(encoded(uri.get(..LONGEST_URI).unwrap_or(uri)))
+    };
+    points(certificate).iter().flatten().find_map(uri)
+}
+
 /// A URI as a web server wants it: AD CS writes the CA's name, spaces included, into the path. What RFC 3986 §2 does not
 /// allow in a URI is percent-encoded; what is encoded already stays.
 fn encoded(uri: &[u8]) -> String {

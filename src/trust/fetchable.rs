@@ -1,6 +1,6 @@
 //! Where the CRLs of a trust set can be fetched: the distribution points of its own hierarchy, and of nobody else's.
 use super::chain::Chain;
-use super::distribution::http_uris;
+use super::distribution::{http_uris, unasked_uri};
 use super::revocation::{in_scope, is_signed_with};
 use super::search::search;
 use super::{Generation, SeenChain, Verdict, validity};
@@ -35,10 +35,20 @@ impl DistributionPoint {
     }
 }
 
+/// Where the CRLs of one set can be fetched.
+#[derive(Clone, Debug, Default)]
+pub struct Fetchable {
+    /// The points that are asked.
+    pub points: Vec<DistributionPoint>,
+    /// URIs of certificates that name no point that is asked: another scheme, or too long.
+    pub unasked: Vec<String>,
+}
+
 /// The points of one set.
 #[derive(Default)]
 struct Points {
     all: Vec<DistributionPoint>,
+    unasked: Vec<String>,
     /// Digests of the chains that were looked at.
     seen: HashSet<[u8; 32]>,
 }
@@ -61,11 +71,20 @@ impl Points {
         }
     }
 
+    fn pass_over(&mut self, uri: Option<String>) {
+        if let Some(uri) = uri
+            && self.unasked.len() < MOST_URIS
+            && !self.unasked.contains(&uri)
+        {
+            self.unasked.push(uri);
+        }
+    }
+
     /// Whether a chain like this one was looked at: signatures are only worth checking for something new.
     fn is_known(&mut self, chain: &Chain<'_>, der: &[CertificateDer<'_>]) -> bool {
         let leaf = chain.leaf();
         let mut text: Vec<u8> = leaf.issuer().as_raw().to_vec();
-        for uri in http_uris(leaf) {
+        for uri in http_uris(leaf).into_iter().chain(unasked_uri(leaf)) {
             text.extend_from_slice(uri.as_bytes());
             text.push(0);
         }
@@ -80,12 +99,7 @@ impl Generation {
     /// The http:// distribution points (RFC 5280 §4.2.1.13) of a set's anchors, of our own certificates that lead to them,
     /// and of what peers showed that was accepted through the set and still leads to its anchors: only the certificates
     /// of the path count. Those that were fetched already come first; at most 32.
-    pub fn fetchable(
-        &self,
-        set: TrustRef,
-        seen: &[SeenChain],
-        at: UnixTime,
-    ) -> Vec<DistributionPoint> {
+    pub fn fetchable(&self, set: TrustRef, seen: &[SeenChain], at: UnixTime) -> Fetchable {
         let trust = self.topology().trust(set);
         let mut points = Points::default();
         for crl in trust.crls.iter().filter(|crl| crl.fetched) {
@@ -122,7 +136,10 @@ impl Generation {
         for seen in accepted {
             self.add_of_path(&mut points, &seen.chain, set, at);
         }
-        points.all
+        Fetchable {
+            points: points.all,
+            unasked: points.unasked,
+        }
     }
 
     /// Adds the distribution points of those certificates of a chain that lead to the anchors of a set.
@@ -136,18 +153,25 @@ impl Generation {
         let Ok(chain) = Chain::parse(der) else {
             return;
         };
-        if chain.all().all(|c| http_uris(c).is_empty()) || points.is_known(&chain, der) {
+        let names_none =
+            |c: &X509Certificate<'_>| http_uris(c).is_empty() && unasked_uri(c).is_none();
+        if chain.all().all(names_none) || points.is_known(&chain, der) {
             return;
         }
         let found = search(&chain, self.anchors(set), |path| {
             validity::check(path, at)?;
             let pairs = in_scope(path, RevocationScope::Chain);
             let pairs = pairs.iter().map(|(certificate, issuer)| {
-                (http_uris(certificate), issuer.key.as_ref().to_vec())
+                (
+                    http_uris(certificate),
+                    unasked_uri(certificate),
+                    issuer.key.as_ref().to_vec(),
+                )
             });
             Ok(pairs.collect::<Vec<_>>())
         });
-        for (uris, key) in found.unwrap_or_default() {
+        for (uris, unasked, key) in found.unwrap_or_default() {
+            points.pass_over(unasked);
             points.add(uris, &key);
         }
     }

@@ -45,7 +45,7 @@ pub use admission::RefusedCrl;
 pub use client_rule::{Admitted, ClientId, decide_inbound};
 pub use decision::{Decision, MatchedKind, PeerId, Presented, Verdict, decide, fingerprint};
 pub use explain::{Explanation, SmallestChange, explain, explain_inbound};
-pub use fetchable::DistributionPoint;
+pub use fetchable::{DistributionPoint, Fetchable};
 pub use forecast::{Foreseen, Lapsed, PeerOutlook};
 pub use generation::{Before, Generation, HeldSeries, Read, Refreshed};
 pub use ledger::{Ledger, RecordError, Series, SeriesId};

@@ -241,3 +241,26 @@ async fn a_certificate_cannot_make_us_ask_this_host_unless_it_is_listed() {
     assert!(web.asked().is_empty() && wire.is_live());
     world.edge.stop().await;
 }
+
+#[tokio::test]
+async fn a_certificate_that_names_only_points_that_are_not_asked_is_told_of_once() {
+    let world = world().await;
+    let enterprise = &world.lab.site.enterprise;
+    let point = "ldap:///CN=Contoso Root,DC=contoso?certificateRevocationList".to_owned();
+    let identity = enterprise.issue(&named(point)).unwrap();
+    let (_server, _wire) = connected(&world, &identity).await;
+    let log = &world.edge.log;
+    let failed = log.wait("crl_fetch_failed", |_| true).await.unwrap();
+    assert_eq!(failed["reason"], "not_http", "{failed}");
+    assert!(
+        failed["uri"]
+            .as_str()
+            .unwrap()
+            .starts_with("ldap:///CN=Contoso%20Root")
+    );
+    // Another look, which a reload brings, says nothing new.
+    world.edge.reload().await;
+    log.wait("reload", |_| true).await.unwrap();
+    let log = world.edge.stop().await;
+    assert_eq!(log.named("crl_fetch_failed").len(), 1);
+}
