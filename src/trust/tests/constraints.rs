@@ -1,9 +1,10 @@
 //! Name constraints (RFC 5280 §4.2.1.10): each form of names, and identities across the forms.
 use super::forged::{EDGE, FE01, Forged};
-use super::inbound;
+use super::{World, inbound};
 use crate::lab::forge::{
     Form, Kind, Signer, common_name, constraints, distinguished_name, id, name, names,
 };
+use crate::topology::PeerKind;
 use crate::trust::Reason;
 
 #[test]
@@ -183,4 +184,38 @@ fn self_issued_cas_are_free_of_constraints_and_of_path_lengths_and_leaves_are_no
     let leaf = b.sign(&Form::leaf(&lower, FE01, b)).unwrap();
     let chain = [leaf, middle, above[1].clone()];
     assert_eq!(inbound(&generation, &chain), Reason::PathLength);
+}
+
+#[test]
+fn every_entry_that_a_certificate_is_taken_for_is_held_against_constraints() {
+    const FE02: &str = "fe02.contoso.test";
+    let forged = Forged::new();
+    let generation = World::default()
+        .trust_in("ca", std::slice::from_ref(&forged.anchor))
+        .peer(FE01, PeerKind::Home, &["ca"])
+        .peer(FE02, PeerKind::Home, &["ca"])
+        .generation();
+    let issuing = common_name(0x13, b"Issuing");
+    for (base, reason) in [(&b"contoso.test"[..], YES), (FE01.as_bytes(), NO)] {
+        let bounds = constraints(&[(name::DNS, base)], &[]);
+        let ca = Form::authority(&forged.root, &issuing, &forged.below).with(
+            id::NAME_CONSTRAINTS,
+            true,
+            &bounds,
+        );
+        let both = [
+            (name::URI, &b"sip:fe01.contoso.test"[..]),
+            (name::URI, b"sip:fe02.contoso.test"),
+        ];
+        let leaf = Form::blank(&issuing, &distinguished_name(&[]), &forged.below).with(
+            id::ALTERNATIVE_NAME,
+            true,
+            &names(&both),
+        );
+        let chain = [
+            forged.below.sign(&leaf).unwrap(),
+            forged.key.sign(&ca).unwrap(),
+        ];
+        assert_eq!(inbound(&generation, &chain), reason);
+    }
 }

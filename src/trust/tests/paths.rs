@@ -388,3 +388,69 @@ fn a_flaw_counts_in_the_path_only() {
     let chain = [forged.key.sign(&none).unwrap()];
     assert_eq!(inbound(&generation, &chain), Reason::EkuUnsuitable);
 }
+
+#[test]
+fn an_issuer_that_may_not_be_one_is_told_as_what_it_is() {
+    let forged = Forged::new();
+    let generation = forged.generation();
+    let name = common_name(0x13, b"Odd CA");
+    let leaf = Form::leaf(&name, FE01, &forged.below);
+    let leaf = forged.below.sign(&leaf).unwrap();
+    let sound = Form::authority(&forged.root, &name, &forged.below);
+    let old = Form {
+        version: None,
+        extensions: Vec::new(),
+        ..sound.clone()
+    };
+    let server = Form::blank(&forged.root, &name, &forged.below);
+    let backwards = Form {
+        validity: (moment(4_000_000_000), moment(0)),
+        ..sound.clone()
+    };
+    let mute = sound.clone().with(id::KEY_USAGE, true, &[3, 2, 7, 0x80]);
+    let critical = sound.clone().with(9, true, &[5, 0]);
+    for (form, reason) in [
+        (&sound, Reason::Accepted),
+        (&old, Reason::CertificateVersion),
+        (&server, Reason::AuthorityMisuse),
+        (&backwards, Reason::PathInvalid),
+        (&mute, Reason::KeyUsageUnsuitable),
+        (&critical, Reason::UnknownCriticalExtension),
+    ] {
+        let ca = forged.key.sign(form).unwrap();
+        let chain = [leaf.clone(), ca.clone()];
+        assert_eq!(inbound(&generation, &chain), reason);
+        // Beside a good certificate of the same CA it hinders nobody, in whatever order they come.
+        let good = forged.key.sign(&sound).unwrap();
+        let chains = [[&leaf, &ca, &good], [&leaf, &good, &ca]];
+        for chain in chains.map(|chain| chain.map(Clone::clone)) {
+            assert_eq!(inbound(&generation, &chain), Reason::Accepted);
+        }
+    }
+}
+
+#[test]
+fn a_chain_that_ends_in_a_root_of_somebody_else_names_that_root() {
+    let forged = Forged::new();
+    let stranger = Authority::root("Stranger Root").unwrap();
+    let issuing = stranger.subordinate("Stranger Issuing").unwrap();
+    let mut chain = issuing.server(FE01).unwrap().chain;
+    let told = |chain: &[CertificateDer<'_>]| {
+        let presented = Presented::inbound(chain);
+        let told = explain(
+            &presented,
+            Direction::Inbound,
+            &forged.generation(),
+            pki::now(),
+        );
+        (told.reason, told.detail.unwrap())
+    };
+    let unknown = |what: &str| ("unknown_issuer".to_owned(), what.to_owned());
+    assert_eq!(told(&chain[..1]), unknown("issued by CN=Stranger Issuing"));
+    assert_eq!(told(&chain), unknown("issued by CN=Stranger Root"));
+    chain.push(stranger.certificate().clone());
+    assert_eq!(
+        told(&chain),
+        unknown("the chain ends in CN=Stranger Root, which is no anchor here")
+    );
+}
