@@ -38,7 +38,7 @@ const ELSEWHERE: [(Reason, &str); 14] = [
     (Reason::ChainTooLarge, "src/trust/tests/matrix.rs"),
     // The lab's TLS library does not sign with such a key; openssl does.
     (Reason::WeakKey, "tests/interop/weak_key.rs"),
-    (Reason::KeyUnusable, "src/trust/tests/paths.rs"),
+    (Reason::KeyUnusable, "src/trust/tests/keys.rs"),
     // The lab's TLS library shows no certificate that is not of v3.
     (Reason::CertificateVersion, "src/trust/tests/matrix.rs"),
 ];
