@@ -199,8 +199,9 @@ impl Topology {
             let wildcard = peer.names == NamePolicy::OneLabelWildcard;
             facts.give_if(wildcard, "is named by a wildcard");
             facts.give_if(peer.common_name, "is named by a CN");
-            let lenient = peer.purpose == PurposePolicy::ServerOrClient;
-            facts.give_if(lenient, "may connect with serverAuth alone");
+            if peer.purpose == PurposePolicy::Strict {
+                facts.ask("it needs more than serverAuth to connect");
+            }
             facts.within(peer.window);
             if !peer.pins.is_empty() && peer.stage == Stage::Enforce {
                 facts.ask("needs a pinned key");
@@ -235,7 +236,10 @@ fn peer_grants(peer: &Peer, facts: &mut Facts) {
         }
     }
     facts.give_if(peer.assert_identity, "is believed what it asserts");
-    facts.give_if(peer.boundary.sips, "takes sips URIs");
+    // What is usual is no fact: there may be very many peers.
+    if !peer.boundary.sips {
+        facts.ask("it takes no sips URIs");
+    }
     facts.fields(
         &peer.boundary.fields,
         FieldTrust::of_peer(peer.assert_identity),
@@ -246,8 +250,9 @@ fn peer_grants(peer: &Peer, facts: &mut Facts) {
     if peer.keepalive.is_some() {
         facts.ask("it must answer keep-alives");
     }
-    let connections = peer.connections;
-    facts.bound("connections", connections.into(), connections.to_string());
+    for connection in 2..=peer.connections {
+        facts.give(format!("has a connection {connection} of each shard"));
+    }
 }
 
 fn set_grants(set: &TrustSet, facts: &mut Facts) {

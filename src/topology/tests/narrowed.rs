@@ -64,12 +64,12 @@ fn every_key_that_grants_less_is_told_of_and_the_way_back_is_not() {
         (
             partner,
             "domains = [\"fabrikam.test\"]\ntrust = [\"fabrikam-ca\"]\npurpose = \"strict\"",
-            "peer edge.fabrikam.test: no longer may connect with serverAuth alone",
+            "peer edge.fabrikam.test: from now on it needs more than serverAuth to connect",
         ),
         (
             partner,
             "domains = [\"fabrikam.test\"]\ntrust = [\"fabrikam-ca\"]\nsips = false",
-            "peer edge.fabrikam.test: no longer takes sips URIs",
+            "peer edge.fabrikam.test: from now on it takes no sips URIs",
         ),
         (
             partner,
