@@ -235,6 +235,12 @@ const OBJECTS: &[&[u8]] = &[b"CERTIFICATE", b"CRL", b"KEY", b"PKCS", b"CMS"];
 
 /// Refuses text between sections that was meant as part of one: a damaged marker, or base64 that lost its BEGIN.
 fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
+    // DER and UTF-16 always hold octets that no text has; MS-DOS ended files with 0x1a.
+    let steers = |octet: &u8| octet.is_ascii_control() && !b"\t\x0b\x0c\x1a\x1b".contains(octet);
+    if text.iter().any(steers) {
+        let what = "there is something that is no text, such as DER or UTF-16: a file holds either that or PEM";
+        return Err(PemError::broken(number, what.to_owned()));
+    }
     let text = text.trim_ascii();
     if text.len() >= WIDTH && text.starts_with(b"MI") && text.iter().all(u8::is_ascii_graphic) {
         let what = "there is base64 without a BEGIN before it";

@@ -6,8 +6,9 @@ use super::pem::{self, PemError, Wanted};
 use super::raw::{RawIdentity, Text};
 use super::{DnsName, Identity, KeyPair, Staple, Window, window};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// How long before its end a certificate is worth a warning: time enough to renew by hand.
 pub(crate) const SOON: i64 = 30 * 86_400;
@@ -239,10 +240,12 @@ fn check_match(
     context: &mut Context<'_, '_>,
 ) -> Option<()> {
     let key = any_supported_type(key).ok()?;
+    let public = key.public_key()?;
+    // Compared as they are written: the TLS library's own comparison takes a critical extension that it does not know, such
+    // as certificatePolicies, for a key of somebody else.
     let matches = |certificate: &CertificateDer<'static>| {
-        CertifiedKey::new(vec![certificate.clone()], key.clone())
-            .keys_match()
-            .is_ok()
+        X509Certificate::from_der(certificate)
+            .is_ok_and(|(_, read)| read.public_key().raw == public.as_ref())
     };
     let at = chain.iter().position(matches);
     if at == Some(0) {

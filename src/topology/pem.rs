@@ -3,7 +3,7 @@
 //! rustls-pemfile is archived upstream (RUSTSEC-2025-0134, unmaintained, acknowledged in deny.toml), so nothing but
 //! `armour` uses it. Its successor is `rustls_pki_types::pem::PemObject`.
 use super::armour::{Section, sections};
-use super::der::{Der, INTEGER, OCTET_STRING, OID, SEQUENCE};
+use super::der::{Der, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, UTC_TIME};
 use rustls_pemfile::Item;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -177,6 +177,11 @@ pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
     for section in sections(text)? {
         let kind = Kind::of(&section.label);
         if kind != Kind::Crl {
+            // What is passed over must be what its label says.
+            if kind == Kind::Certificate && is_crl(certificate(&section)?.as_ref()) {
+                return Err(section
+                    .broken("it is a CRL, which stands between BEGIN X509 CRL and END X509 CRL"));
+            }
             pass_over(&section, kind, Wanted::Crls)?;
             continue;
         }
@@ -355,6 +360,24 @@ fn kind_of(object: &[u8]) -> Option<Kind> {
         (SEQUENCE, SEQUENCE) => Some(Kind::Certificate),
         _ => None,
     }
+}
+
+/// Whether it begins as a CRL does (RFC 5280 §5.1): behind version, algorithm and issuer stands a time, where a
+/// certificate has its validity.
+fn is_crl(object: &[u8]) -> bool {
+    let signed = Der::new(object)
+        .expect(SEQUENCE)
+        .and_then(|whole| whole.inside().expect(SEQUENCE));
+    let Some(signed) = signed else {
+        return false;
+    };
+    let mut fields = signed.inside();
+    fields.optional(INTEGER);
+    fields.expect(SEQUENCE).is_some()
+        && fields.expect(SEQUENCE).is_some()
+        && fields
+            .next()
+            .is_some_and(|time| matches!(time.tag, UTC_TIME | GENERALIZED_TIME))
 }
 
 /// RFC 7292 §4: version 3 and a ContentInfo.

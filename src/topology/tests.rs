@@ -155,6 +155,13 @@ impl Lab {
             },
         );
         leaf(
+            "critical",
+            &LeafSpec {
+                unknown_critical: true,
+                ..spec()
+            },
+        );
+        leaf(
             "uri",
             &LeafSpec {
                 uris: vec!["sip:contoso.test".to_owned()],
@@ -722,6 +729,15 @@ fn a_chain_with_the_root_or_a_leaf_with_a_sip_uri_serves() {
         ("edge.key", "only-uri.key"),
     ]);
     assert_eq!(lab.good(&text).warnings(), []);
+}
+
+#[test]
+fn a_key_belongs_to_its_certificate_whatever_extensions_that_has() {
+    let lab = Lab::new();
+    lab.good(&edited(&[
+        ("\"edge.chain.pem\"", "\"critical.chain.pem\""),
+        ("edge.key", "critical.key"),
+    ]));
 }
 
 #[test]

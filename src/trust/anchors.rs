@@ -196,7 +196,7 @@ pub(super) fn prepare(
             told(
                 "anchor_unfit",
                 &format!("the anchor {text} cannot vouch for another certificate: {unfit}"),
-                "name the certificate of the CA that issues; a server's own is taken for that server alone",
+                "name the certificate of the CA that issues; one that a server signed itself is taken for that server alone, and to hold a server to one certificate there is `pins` of its [[peer]]",
             );
         }
         let constraints = certificate.take_constraints();

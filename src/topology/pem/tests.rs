@@ -198,6 +198,46 @@ fn what_programs_wrap_pem_in_is_told_apart_from_nothing() {
 }
 
 #[test]
+fn what_is_no_text_beside_pem_is_refused_with_its_line() {
+    let der = [0x30, 3, 2, 1, 1];
+    let utf16: Vec<u8> = CRL.bytes().flat_map(|octet| [octet, 0]).collect();
+    for more in [&der[..], &utf16] {
+        // Longer than what is looked at to tell the kind of a file.
+        let first = format!("subject={}\n", "x".repeat(80));
+        let behind = |text: &str| [first.as_bytes(), text.as_bytes(), more].concat();
+        assert_eq!(line_of(certificates(&behind(CERTIFICATE))), 5);
+        assert_eq!(line_of(crls(behind(CRL))), 5);
+        assert_eq!(line_of(private_key(&behind(KEY))), 5);
+        let between = [&behind(CRL)[..], b"\n", CRL.as_bytes()].concat();
+        assert_eq!(line_of(crls(between)), 5);
+    }
+    // What editors and old systems leave, and names in other scripts, are text.
+    let file = format!("\tsubject=Jos\u{e9}\n{CRL}\u{c}\n{CRL}\u{1a}");
+    assert_eq!(crls(file.into_bytes()).unwrap().len(), 2);
+    let latin = [b"subject=Jos\xe9\n", CERTIFICATE.as_bytes()].concat();
+    assert_eq!(certificates(&latin).unwrap().len(), 1);
+}
+
+#[test]
+fn a_crl_that_is_labelled_a_certificate_is_not_lost() {
+    // version, algorithm, issuer, thisUpdate.
+    let crl = [0x30, 22, 0x30, 20, 2, 1, 1, 0x30, 0, 0x30, 0, 0x17, 11]
+        .iter()
+        .chain(b"2611281200Z");
+    let octets: Vec<u8> = crl.copied().collect();
+    let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, octets);
+    let labelled = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+    let file = format!("{CRL}{labelled}");
+    assert_eq!(line_of(crls(file.into_bytes())), 4);
+    assert_eq!(
+        crls(format!("{CRL}{CERTIFICATE}").into_bytes())
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
 fn a_cut_section_does_not_take_the_next_one_along() {
     let file = format!("-----BEGIN CERTIFICATE-----\nMAMC\n{CERTIFICATE}");
     assert_eq!(line_of(certificates(file.as_bytes())), 1);
