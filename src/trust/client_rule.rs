@@ -1,7 +1,8 @@
 //! What a listener makes of a certificate that speaks for no peer (`client_certificates`): the second half of [`decide`] for
 //! inbound connections. Whatever comes of it, the connection is a client's or none.
 use super::chain::Chain;
-use super::decision::{Parsed, conclude, required, resealed};
+use super::decision::{Parsed, conclude, resealed};
+use super::judgement::{Vouched, required};
 use super::known::Whose;
 use super::trace::Trace;
 use super::{Decision, Generation, PeerId, Presented, Reason, Refusal, Verdict};
@@ -179,7 +180,7 @@ fn vouched_for(
     at: UnixTime,
     refused: &Decision,
     trace: &Trace,
-) -> Result<super::decision::Vouched, Refusal> {
+) -> Result<Vouched, Refusal> {
     let parsed = chain.as_ref().map_err(Refusal::clone)?;
     // A server's certificate that is refused never makes a client, whoever vouches for it.
     if let Some((name, whose @ (Whose::Peer | Whose::Own))) = generation

@@ -14,6 +14,7 @@ mod fetchable;
 mod forecast;
 mod generation;
 mod issuers;
+mod judgement;
 mod key;
 mod known;
 mod ledger;
