@@ -160,38 +160,31 @@ pub(super) fn prepare(
             )),
         }
     }
-    let mut told = |code, what: &str, remedy: &str| {
-        notes.push(fault(set, topology, code, what, remedy));
-    };
     let mut subjects: HashMap<NameKey, usize> = HashMap::new();
     for (_, certificate) in &read {
         *subjects.entry(certificate.subject().clone()).or_default() += 1;
     }
     for (der, mut certificate) in read {
-        let text = certificate.text();
-        let alone = subjects.get(certificate.subject()).is_some_and(|n| *n == 1);
-        if !set.partial_chain && !is_self_signed(&certificate, alone) {
-            if !subjects.contains_key(certificate.issuer()) {
-                told(
-                    "anchor_unrooted",
-                    &format!(
-                        "{text} is no root, and the CA that issued it is not in the set: it vouches for nobody"
-                    ),
-                    "add its root's certificate to the anchors, or set partial_chain = true to trust it by itself",
-                );
-            }
+        let mut told = |code, what: &str, remedy: &str| {
+            notes.push(fault(set, topology, code, what, remedy));
+        };
+        let own = usize::from(certificate.is_self_issued());
+        let others = subjects.get(certificate.issuer()).copied().unwrap_or(0) - own;
+        if !set.partial_chain && !is_self_signed(&certificate) {
+            note_intermediate(&certificate, others == 0, at, &mut told);
             anchors.add_intermediate(certificate.subject(), der);
             continue;
         }
-        let ends = u64::try_from(certificate.read().validity().not_after.timestamp()).unwrap_or(0);
-        if ends < at.as_secs() {
+        let text = certificate.text();
+        if is_over(&certificate, at) {
             told(
                 "anchor_expired",
                 &format!("the anchor {text} is past its notAfter; it goes on vouching"),
                 "remove it, or replace it by the CA's current certificate",
             );
         }
-        let unfit = unfit(&certificate);
+        // Whoever named it wants it as it is; a period that runs backwards, as one that is over, does not matter then.
+        let unfit = unfit(&certificate).filter(|unfit| unfit.reason != Reason::PathInvalid);
         if let Some(unfit) = &unfit {
             told(
                 "anchor_unfit",
@@ -199,6 +192,7 @@ pub(super) fn prepare(
                 "name the certificate of the CA that issues; one that a server signed itself is taken for that server alone, and to hold a server to one certificate there is `pins` of its [[peer]]",
             );
         }
+        note_purposes(&certificate, &mut told);
         let constraints = certificate.take_constraints();
         anchors.add_anchor(anchor(&certificate, text, constraints, unfit));
     }
@@ -243,19 +237,69 @@ pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<
     }
 }
 
-/// Whether a certificate signed itself. `alone`: no other certificate of the set bears its name.
+/// Tells what is wrong with a certificate of the anchors that is no root. It is judged as one that a peer has sent, so that
+/// what is wrong with it keeps everybody below it out. `unrooted`: nothing else of the set bears its issuer's name.
+fn note_intermediate(
+    certificate: &Certificate<'_>,
+    unrooted: bool,
+    at: UnixTime,
+    told: &mut impl FnMut(&'static str, &str, &str),
+) {
+    let text = certificate.text();
+    if unrooted {
+        told(
+            "anchor_unrooted",
+            &format!(
+                "{text} is no root, and the CA that issued it is not in the set: it vouches for nobody"
+            ),
+            "add its root's certificate to the anchors, or set partial_chain = true to trust it by itself",
+        );
+    }
+    if is_over(certificate, at) {
+        told(
+            "anchor_expired",
+            &format!("{text} is no root, and past its notAfter: nothing below it is accepted"),
+            "replace it by the CA's current certificate, or take it out",
+        );
+    }
+    if let Some(unfit) = unfit(certificate) {
+        told(
+            "anchor_unfit",
+            &format!("{text} is no root, and cannot vouch for another certificate: {unfit}"),
+            "name the certificate of the CA that issues, or take it out; to hold a server to one certificate there is `pins` of its [[peer]]",
+        );
+    }
+    note_purposes(certificate, told);
+}
+
+/// Tells of a CA whose extended key usage leaves nothing that a peer could be (RFC 5280 §4.2.1.12, taken for all below it).
+fn note_purposes(certificate: &Certificate<'_>, told: &mut impl FnMut(&'static str, &str, &str)) {
+    let useless = |purposes: &&Purposes| !purposes.serve_anybody();
+    if let Some(purposes) = certificate.purposes().filter(useless) {
+        told(
+            "anchor_unfit",
+            &format!(
+                "{} has the extended key usages {}, which no SIP server or client can have: nothing below it is accepted",
+                certificate.text(),
+                purposes.listed()
+            ),
+            "name a CA that may issue for TLS servers, or take it out",
+        );
+    }
+}
+
+fn is_over(certificate: &Certificate<'_>, at: UnixTime) -> bool {
+    let ends = certificate.read().validity().not_after.timestamp();
+    u64::try_from(ends).unwrap_or(0) < at.as_secs()
+}
+
+/// Whether a certificate signed itself.
 ///
-/// The signature is only checked where it is in doubt: a CA that changed its key issues for its own name under the other
-/// key (RFC 4210 §4.4). One whose algorithm is not accepted any more, as on many old roots, is taken by its names.
-fn is_self_signed(certificate: &Certificate<'_>, alone: bool) -> bool {
+/// Names do not say so: a CA that changed its key issues for its own name under the other key (RFC 4210 §4.4). Where the
+/// signature's algorithm is not accepted any more, as on many old roots, names and key identifiers decide.
+fn is_self_signed(certificate: &Certificate<'_>) -> bool {
     if !certificate.is_self_issued() {
         return false;
-    }
-    let ids = certificate
-        .authority_key_id()
-        .zip(certificate.subject_key_id());
-    if alone && ids.is_none_or(|(authority, subject)| authority == subject) {
-        return true;
     }
     let signed = certificate
         .signed()
@@ -263,19 +307,21 @@ fn is_self_signed(certificate: &Certificate<'_>, alone: bool) -> bool {
     match signed {
         Ok(()) => true,
         Err(refusal) if refusal.reason == Reason::BadSignature => false,
-        Err(_) => ids.is_none_or(|(authority, subject)| authority == subject),
+        Err(_) => certificate
+            .authority_key_id()
+            .zip(certificate.subject_key_id())
+            .is_none_or(|(authority, subject)| authority == subject),
     }
 }
 
-/// Why an anchor cannot have issued anything, by what its own certificate says.
+/// Why a CA cannot have issued anything, by what its own certificate says.
 fn unfit(certificate: &Certificate<'_>) -> Option<Refusal> {
     let refuse = |reason, what: &str| {
         let text = certificate.text();
         Some(Refusal::because(reason, format!("{text} {what}")))
     };
     if let Some(flaw) = certificate.flaw() {
-        // Whoever named it wants it as it is; a period that runs backwards, as one that is over, does not matter then.
-        return (flaw.reason != Reason::PathInvalid).then(|| flaw.clone());
+        return Some(flaw.clone());
     }
     if certificate.key().is_weak() {
         return refuse(Reason::WeakKey, "has an RSA key of less than 2048 bits");

@@ -57,6 +57,11 @@ impl Purposes {
         }
     }
 
+    /// Whether they leave anything that satisfies in some direction under some policy.
+    pub(super) fn serve_anybody(&self) -> bool {
+        self.any || self.sip_domain || self.server || self.client
+    }
+
     /// As text, for show.
     pub(super) fn listed(&self) -> &str {
         &self.listed

@@ -306,6 +306,81 @@ fn what_is_wrong_with_anchors_is_noted() {
 }
 
 #[test]
+fn what_is_wrong_with_a_ca_below_the_roots_of_a_set_is_noted() {
+    let forged = Forged::new();
+    let named = |text: &str| common_name(0x13, text.as_bytes());
+    let ca = |name: &[u8]| Form::authority(&forged.root, name, &forged.below);
+    let (over, mute, none) = (named("Over"), named("Mute"), named("None"));
+    let (mail, weird, good) = (named("Mail"), named("Weird"), named("Good"));
+    let mut expired = ca(&over);
+    expired.validity = (moment(1_000_000_000), moment(1_100_000_000));
+    let mut backwards = ca(&weird);
+    backwards.validity = (moment(4_000_000_000), moment(3_900_000_000));
+    let of_mail: &[u8] = &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 4];
+    let of_servers: &[u8] = &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 1];
+    for (form, told) in [
+        (expired, &[("anchor_expired", "past its notAfter")][..]),
+        (
+            ca(&mute).with(id::KEY_USAGE, true, &[3, 2, 7, 0x80]),
+            &[("anchor_unfit", "lacks keyCertSign")],
+        ),
+        (
+            Form::blank(&forged.root, &none, &forged.below),
+            &[("anchor_unfit", "does not say that it is a CA's")],
+        ),
+        (
+            ca(&mail).with(id::EXTENDED_KEY_USAGE, false, of_mail),
+            &[("anchor_unfit", "emailProtection")],
+        ),
+        (backwards, &[("anchor_unfit", "notAfter is before")]),
+        (ca(&good), &[]),
+        (
+            ca(&good).with(id::EXTENDED_KEY_USAGE, true, of_servers),
+            &[],
+        ),
+    ] {
+        let anchors = [forged.anchor.clone(), forged.key.sign(&form).unwrap()];
+        let generation = below(&anchors).generation();
+        let notes: Vec<_> = generation.notes().iter().collect();
+        assert_eq!(notes.len(), told.len(), "{notes:?}");
+        for (note, (code, what)) in notes.iter().zip(told) {
+            assert_eq!(note.code, *code);
+            assert!(note.what.contains(what), "{}", note.what);
+        }
+    }
+    let root = Form::authority(&forged.root, &forged.root, &forged.key);
+    let root = root.with(id::EXTENDED_KEY_USAGE, false, of_mail);
+    let generation = below(&[forged.key.sign(&root).unwrap()]).generation();
+    let notes: Vec<_> = generation.notes().iter().map(|note| note.code).collect();
+    assert_eq!(notes, ["anchor_unfit"]);
+}
+
+#[test]
+fn a_ca_that_bears_its_issuers_name_is_no_root_unless_it_signed_itself() {
+    let forged = Forged::new();
+    // New with old (RFC 4210 §4.4), without key identifiers, and without the old root.
+    let link = Form::authority(&forged.root, &forged.root, &forged.below);
+    let link = forged.key.sign(&link).unwrap();
+    let codes = |faults: &[crate::topology::Fault]| {
+        let codes = faults.iter().map(|fault| fault.code);
+        codes.collect::<Vec<_>>()
+    };
+    let faults = below(std::slice::from_ref(&link)).build().unwrap_err();
+    assert_eq!(codes(&faults), ["anchor_missing"]);
+    let other = Authority::root("Contoso Root").unwrap();
+    let beside = [link.clone(), other.certificate().clone()];
+    let generation = below(&beside).generation();
+    assert_eq!(codes(generation.notes()), ["anchor_unrooted"]);
+    let leaf = Form::leaf(&forged.root, FE01, &Signer::new(Kind::P256).unwrap());
+    let leaf = [forged.below.sign(&leaf).unwrap()];
+    assert_ne!(inbound(&generation, &leaf), Reason::Accepted);
+    // With the old root it is what it was made for.
+    let both = below(&[link, forged.anchor.clone()]).generation();
+    assert_eq!(codes(both.notes()), [""; 0]);
+    assert_eq!(inbound(&both, &leaf), Reason::Accepted);
+}
+
+#[test]
 fn an_anchor_that_is_no_ca_vouches_for_itself_alone() {
     let key = Signer::new(Kind::P256).unwrap();
     let name = common_name(0x0c, EDGE.as_bytes());
