@@ -20,6 +20,10 @@ const ENDING: &str = ".crls";
 /// Files that are read or written, and their octets together.
 const MOST_FILES: usize = 65_536;
 const LARGEST: u64 = 1024 * 1024 * 1024;
+/// No record is larger: a series has four CRLs of one age at most, of 64 MiB each, and a head.
+const LARGEST_RECORD: u64 = 384 * 1024 * 1024;
+/// Files that are no good and told of one by one.
+const MOST_TOLD: usize = 100;
 
 /// Where the daemon of a topology keeps its state; `None`: nowhere.
 pub fn directory(topology: &Topology) -> Option<PathBuf> {
@@ -77,7 +81,7 @@ pub enum Odd {
     Damaged(String),
     /// The directory cannot be read.
     Unreadable(String),
-    /// Others can write there, or it holds too much.
+    /// Others can write there.
     Unsafe(String),
 }
 
@@ -146,6 +150,10 @@ pub fn missing(topology: &Topology) -> Option<Fault> {
 
 /// Reads a state directory; one that is not there holds nothing.
 pub fn read(directory: &Path) -> Kept {
+    read_within(directory, &mut Room::default())
+}
+
+fn read_within(directory: &Path, room: &mut Room) -> Kept {
     let mut kept = Kept::default();
     let listed = match fs::read_dir(directory) {
         Ok(listed) => listed,
@@ -166,25 +174,51 @@ pub fn read(directory: &Path) -> Kept {
             data.mode() & 0o7777
         )));
     }
-    let files = files_of(listed);
-    if files.len() > MOST_FILES {
-        kept.odd.push(Odd::Unsafe(format!(
-            "the state directory {} has {} files, {MOST_FILES} are read",
-            directory.display(),
-            files.len()
-        )));
-    }
-    let mut left = LARGEST;
-    for (id, path) in files.into_iter().take(MOST_FILES) {
-        match read_file(&path, id, &mut left) {
+    let mut files = files_of(listed);
+    // The small ones first: whatever a large file turns out to be, it takes no room from them.
+    let length = |path: &Path| fs::symlink_metadata(path).map_or(0, |data| data.len());
+    files.sort_by_cached_key(|(id, path)| (length(path), *id));
+    let mut damaged = 0_usize;
+    for (id, path) in files {
+        match read_file(&path, id, room) {
             Ok(series) => kept.ledger.restore(series),
-            Err(what) => kept.odd.push(Odd::Damaged(format!(
-                "what {} holds is not used: {what}",
-                path.display()
-            ))),
+            Err(what) => {
+                damaged += 1;
+                if damaged <= MOST_TOLD {
+                    kept.odd.push(Odd::Damaged(format!(
+                        "what {} holds is not used: {what}",
+                        path.display()
+                    )));
+                }
+            }
         }
     }
+    if damaged > MOST_TOLD {
+        kept.odd.push(Odd::Damaged(format!(
+            "what {} more files of the state directory {} hold is not used",
+            damaged - MOST_TOLD,
+            directory.display()
+        )));
+    }
     kept
+}
+
+/// What may still be read of a directory.
+struct Room {
+    files: usize,
+    octets: u64,
+    /// Octets of records that turn out to be damaged: they take nothing from the others.
+    damaged: u64,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            files: MOST_FILES,
+            octets: LARGEST,
+            damaged: LARGEST,
+        }
+    }
 }
 
 /// The files of series, in the order of their ids.
@@ -202,23 +236,58 @@ fn id_of(path: &Path) -> Option<SeriesId> {
     SeriesId::parse(path.file_name()?.to_str()?.strip_suffix(ENDING)?)
 }
 
-fn read_file(path: &Path, id: SeriesId, left: &mut u64) -> Result<Series, String> {
-    let file = open(path).map_err(|error| error.to_string())?;
-    let octets = whole(file, left).map_err(|error| error.to_string())?;
-    let series = Series::from_record(&octets).map_err(|error| error.to_string())?;
-    if series.id() != id {
-        return Err("it is another series' file".to_owned());
+fn read_file(path: &Path, id: SeriesId, room: &mut Room) -> Result<Series, String> {
+    let said = |error: io::Error| error.to_string();
+    let (file, length) = open_record(path).map_err(said)?;
+    if room.files == 0 || length > room.octets {
+        return Err(format!(
+            "the directory holds more than {MOST_FILES} files or 1 GiB"
+        ));
     }
-    Ok(series)
+    if length > room.damaged {
+        return Err("the directory holds more than 1 GiB that is damaged".to_owned());
+    }
+    let series = whole(file, length)
+        .map_err(said)
+        .and_then(|octets| Series::from_record(&octets).map_err(|error| error.to_string()))
+        .and_then(|series| {
+            let same = series.id() == id;
+            same.then_some(series)
+                .ok_or_else(|| "it is another series' file".to_owned())
+        });
+    if series.is_ok() {
+        room.files -= 1;
+        room.octets -= length;
+    } else {
+        room.damaged -= length;
+    }
+    series
 }
 
-/// All octets of a file, if there is room for them.
-fn whole(file: File, left: &mut u64) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    let length = file.take(*left + 1).read_to_end(&mut octets)? as u64;
-    *left = left
-        .checked_sub(length)
-        .ok_or_else(|| io::Error::other("the directory holds more than 1 GiB"))?;
+/// Opens a file that may be a record, and gives its length: of one that is longer than any, or begins otherwise, no more
+/// is read.
+fn open_record(path: &Path) -> io::Result<(File, u64)> {
+    let file = open(path)?;
+    let length = file.metadata()?.len();
+    if length > LARGEST_RECORD {
+        return Err(io::Error::other("it is larger than any record"));
+    }
+    let mut mark = Vec::new();
+    (&file)
+        .take(Series::RECORD_MARK.len() as u64)
+        .read_to_end(&mut mark)?;
+    if mark != Series::RECORD_MARK.as_bytes() {
+        return Err(io::Error::other("it is no record of a series of CRLs"));
+    }
+    Ok((file, length))
+}
+
+/// All octets of a file whose mark has been read.
+fn whole(file: File, length: u64) -> io::Result<Vec<u8>> {
+    let mut octets = Series::RECORD_MARK.as_bytes().to_vec();
+    // One that grows meanwhile is cut, and then its digest is wrong.
+    let rest = length.saturating_sub(octets.len() as u64);
+    file.take(rest).read_to_end(&mut octets)?;
     Ok(octets)
 }
 
@@ -346,8 +415,7 @@ const FRESH: (&str, &str) = (".crls-", ".tmp");
 /// put there, stays.
 fn write(directory: &Path, path: &Path, series: &Series) -> io::Result<()> {
     let record = series.to_record();
-    let mut room = LARGEST;
-    let there = open(path).and_then(|file| whole(file, &mut room));
+    let there = open_record(path).and_then(|(file, length)| whole(file, length));
     if let Ok(there) = there {
         if there == record {
             return Ok(());
@@ -387,10 +455,10 @@ fn tidy(directory: &Path, ledger: &Ledger) {
     if files.len() < MOST_FILES / 2 {
         return;
     }
-    let mut left = LARGEST;
+    let mut room = Room::default();
     for (id, path) in files {
         // What is damaged is an operator's to look at.
-        if ledger.get(id).is_none() && read_file(&path, id, &mut left).is_ok() {
+        if ledger.get(id).is_none() && read_file(&path, id, &mut room).is_ok() {
             let _ = fs::remove_file(path);
         }
     }
@@ -405,74 +473,4 @@ fn remove(directory: &Path, id: SeriesId) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lab::pki::{self, CrlSpec};
-    use crate::lab::site::Site;
-    use crate::trust::Generation;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    /// What a daemon holds whose file has a CRL of this number.
-    fn ledger(site: &Site, number: u64) -> Arc<Ledger> {
-        let spec = CrlSpec {
-            number,
-            ..CrlSpec::default()
-        };
-        let pem = site.enterprise.crl_as_pem(&spec).unwrap();
-        site.write("enterprise-ca.crl.pem", &pem).unwrap();
-        let peer = ("fe01.contoso.test", "127.0.0.1:5061".parse().unwrap());
-        let text = site.topology(&[peer], None).to_toml();
-        let path = site.path().join("topology.toml");
-        let topology = crate::topology::load_text(&text, &path, pki::now()).unwrap();
-        let generation = Generation::build(1, topology, pki::now()).unwrap();
-        Arc::clone(generation.ledger())
-    }
-
-    fn of_enterprise(ledger: &Ledger) -> Option<Arc<Series>> {
-        let mut all = ledger.all().into_iter();
-        all.find(|series| series.issuer().contains("Contoso"))
-            .map(Arc::clone)
-    }
-
-    #[test]
-    fn a_newer_record_of_another_process_stays_and_what_was_left_behind_goes() {
-        let site = Site::new().unwrap();
-        let directory = site.path().join("state");
-        let (old, new) = (ledger(&site, 19), ledger(&site, 20));
-        let number = || {
-            let kept = read(&directory);
-            assert!(kept.odd.is_empty());
-            of_enterprise(&kept.ledger)?.number_text()
-        };
-        let place = Some(directory.clone());
-        assert_eq!(Store::default().keep(place.clone(), &new), None);
-        assert_eq!(number().as_deref(), Some("20"));
-        fs::write(directory.join(".crls-abc.tmp"), "half").unwrap();
-        // A process that was started before, and knows less.
-        let mut store = Store::default();
-        assert_eq!(store.keep(place.clone(), &old), None);
-        assert_eq!(number().as_deref(), Some("20"));
-        assert!(!directory.join(".crls-abc.tmp").exists());
-        // An operator's wish counts.
-        let id = of_enterprise(&old).unwrap().id();
-        store.forget(place.as_deref(), id).unwrap();
-        assert_eq!(store.keep(place.clone(), &old), None);
-        assert_eq!(number().as_deref(), Some("19"));
-        // What goes from the ledger goes from the disk.
-        assert_eq!(store.keep(place, &Ledger::default()), None);
-        assert_eq!(number(), None);
-    }
-
-    #[test]
-    fn a_directory_that_others_can_write_is_told_of() {
-        let directory = tempfile::tempdir().unwrap();
-        let codes = |mode| {
-            fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
-            let odd = read(directory.path()).odd;
-            odd.iter().map(|odd| odd.parts().0).collect::<Vec<_>>()
-        };
-        assert_eq!(codes(0o700), [""; 0]);
-        assert_eq!(codes(0o770), ["state_unsafe"]);
-        assert!(read(&directory.path().join("none")).odd.is_empty());
-    }
-}
+mod tests;

@@ -14,9 +14,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The first word of a record, with the number of its form.
-const MARK: &str = "sipward-crls 1 ";
-
 /// Why a record is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -65,6 +62,9 @@ struct Listed {
 }
 
 impl Series {
+    /// What a record begins with: a word, and the number of its form.
+    pub const RECORD_MARK: &'static str = "sipward-crls 1 ";
+
     /// As it is kept.
     pub fn to_record(&self) -> Vec<u8> {
         let base64 = |octets: &[u8]| STANDARD.encode(octets);
@@ -102,7 +102,7 @@ impl Series {
         for crl in self.crls() {
             rest.extend_from_slice(crl.der());
         }
-        let mut record = format!("{MARK}{}\n", hex(&sha256(&rest))).into_bytes();
+        let mut record = format!("{}{}\n", Self::RECORD_MARK, hex(&sha256(&rest))).into_bytes();
         record.append(&mut rest);
         record
     }
@@ -114,7 +114,9 @@ impl Series {
     pub fn from_record(record: &[u8]) -> Result<Self, RecordError> {
         let cut = || RecordError::Damaged("it is no record of a series of CRLs");
         let (mark, rest) = split_line(record).ok_or_else(cut)?;
-        let digest = mark.strip_prefix(MARK.as_bytes()).ok_or_else(cut)?;
+        let digest = mark
+            .strip_prefix(Self::RECORD_MARK.as_bytes())
+            .ok_or_else(cut)?;
         if digest != hex(&sha256(rest)).as_bytes() {
             return Err(RecordError::Damaged("it is not what was written"));
         }
