@@ -90,7 +90,7 @@ pub enum ExplainError {
     #[error("--listener {0}: no [[listener]] of the topology has this name")]
     UnknownListener(String),
     /// The time cannot be read.
-    #[error("--time {0}: write RFC 3339, as 2026-11-24T12:00:00Z")]
+    #[error("--time {0}: write RFC 3339, 1970 or later, as 2026-11-24T12:00:00Z")]
     Time(String),
 }
 

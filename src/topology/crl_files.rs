@@ -114,8 +114,13 @@ fn list(path: &Path) -> std::io::Result<Vec<PathBuf>> {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let passing = name.starts_with(b".") || name.ends_with(b".tmp") || name.ends_with(b"~");
         // Through symbolic links: some tools swap a link to put a whole directory in place at once. What is there and is
-        // no regular file (a directory, a FIFO, a socket) holds no CRL.
-        if !passing && !std::fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
+        // no regular file (a directory, a FIFO, a socket) holds no CRL. Nor does a link that leads nowhere: its target may be
+        // on its way, and nobody has named it. What cannot be looked at for another reason is a fault.
+        let holds_none = match std::fs::metadata(&path) {
+            Ok(data) => !data.is_file(),
+            Err(error) => leads_nowhere(&error),
+        };
+        if !passing && !holds_none {
             files.push(path);
         }
         if files.len() > MOST_FILES {
@@ -124,6 +129,13 @@ fn list(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Whether nothing is at the end of a path: it is not there, or its links lead through a file or in a circle.
+fn leads_nowhere(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        || error.raw_os_error() == Some(libc::ELOOP)
 }
 
 fn failed(path: &Path, line: u32, refusal: CrlRefusal, said: String) -> CrlFile {
@@ -264,16 +276,29 @@ mod tests {
             .status()
             .unwrap();
         assert!(fifo.success());
+        let link = |to: &str, name: &str| {
+            std::os::unix::fs::symlink(to, dir.path().join(name)).unwrap();
+        };
+        link("nowhere", "g.crl");
+        link("h.crl", "h.crl");
+        link("a.crl/deeper", "i.crl");
+        link("a.crl", "y.crl");
         std::fs::write(dir.path().join("z.crl"), "nothing").unwrap();
         let source = CrlSource {
             path: dir.path().to_owned(),
             line: 3,
         };
-        let missing = CrlSource {
-            path: dir.path().join("none"),
-            line: 4,
+        // One that is named itself must be there.
+        let named = |name: &str, line| CrlSource {
+            path: dir.path().join(name),
+            line,
         };
-        let files = read_crls(&[source, missing]);
+        let files = read_crls(&[
+            source,
+            named("none", 4),
+            named("g.crl", 5),
+            named("h.crl", 6),
+        ]);
         let shown: Vec<_> = files
             .iter()
             .map(|f| {
@@ -287,8 +312,11 @@ mod tests {
             [
                 ("a.crl", 3, Ok(1)),
                 ("b.crl", 3, Ok(1)),
+                ("y.crl", 3, Ok(1)),
                 ("z.crl", 3, Err(CrlRefusal::Malformed)),
                 ("none", 4, Err(CrlRefusal::Unreadable)),
+                ("g.crl", 5, Err(CrlRefusal::Unreadable)),
+                ("h.crl", 6, Err(CrlRefusal::Unreadable)),
             ]
         );
     }

@@ -62,7 +62,7 @@ refusals! {
         "have the CA issue CRLs without that extension";
     BadSignature, "crl_bad_signature", "RFC 5280 §6.3.3",
         "it was not signed with a key that is known of the issuer it names",
-        "fetch the CRL from the CA anew; another CA of the same name may have made this one";
+        "add the CRL by that issuer's own key: a CA that changed its key has one for each; or fetch it anew, another CA of the same name may have made this one";
     SignerUnfit, "crl_signer_unfit", "RFC 5280 §6.3.3",
         "its issuer has a keyUsage that does not permit it to sign CRLs",
         "have the CA's certificate issued with cRLSign, or set scope or revocation accordingly";

@@ -323,7 +323,22 @@ fn content(file: &[u8]) -> Result<Content<'_>, PemError> {
         }
     }
     let marked = file.starts_with(&[0xff, 0xfe]) || file.starts_with(&[0xfe, 0xff]);
-    if marked || file.iter().take(64).any(|octet| *octet == 0) {
+    // Of the octets of ASCII in UTF-16 every second is zero.
+    let pairs = file.chunks_exact(2).take(32);
+    let wide = pairs
+        .clone()
+        .all(|pair| matches!(pair, [0, low] | [low, 0] if is_text(low)));
+    let binary = file.iter().take(64).any(|octet| *octet == 0);
+    if binary && !marked && !(wide && pairs.len() > 0) || file.starts_with(&[0x1f, 0x8b]) {
+        return Err(PemError::NotReadAtAll {
+            what: match file {
+                [0x1f, 0x8b, ..] => "neither PEM nor DER, but compressed by gzip",
+                _ => "neither PEM nor DER, nor any text",
+            },
+            remedy: "put the file itself in place, as PEM or DER; file FILE may say what this is",
+        });
+    }
+    if marked || binary {
         return Err(PemError::NotReadAtAll {
             what: "neither PEM nor DER; some programs of Windows write PEM in UTF-16",
             remedy: "save it as ASCII or UTF-8: iconv -f UTF-16 -t ASCII FILE",

@@ -73,11 +73,17 @@ impl Constraints {
     /// Refuses a name that is to be taken for an identity: a host is held against the subtrees of DNS names and against
     /// those of URIs, in whatever field it stands, so that a CA that is bound in one form cannot speak in the other.
     pub(super) fn check_identity(&self, host: &str, budget: &Budget) -> Result<(), Refusal> {
-        self.permit(&Name::Dns(host), budget)?;
-        self.permit(&Name::Host(host), budget)
+        // Whether it came from a dNSName, a URI or a common name: as a host it is told.
+        let shown = Name::Host(host);
+        self.permit_as(&Name::Dns(host), &shown, budget)?;
+        self.permit(&shown, budget)
     }
 
     fn permit(&self, name: &Name<'_>, budget: &Budget) -> Result<(), Refusal> {
+        self.permit_as(name, name, budget)
+    }
+
+    fn permit_as(&self, name: &Name<'_>, shown: &Name<'_>, budget: &Budget) -> Result<(), Refusal> {
         let form = name.form();
         let permitted = self.permitted.of(form);
         let excluded = self.excluded.of(form);
@@ -87,7 +93,7 @@ impl Constraints {
         let steps = (permitted + excluded) / COMPARISONS + 1;
         budget.spend(u32::try_from(steps).unwrap_or(u32::MAX))?;
         let refuse = |why: &str| {
-            let what = format!("{}: {why}", name.words());
+            let what = format!("{}: {why}", shown.words());
             Err(Refusal::because(Reason::NameConstraintViolated, what))
         };
         if !name.is_comparable()

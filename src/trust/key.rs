@@ -18,6 +18,8 @@ const RSA: &[u8] = &[
 /// Bits of an RSA modulus: fewer are weak (RFC 9325 §4.5), more are checked by nobody.
 const LEAST_RSA: usize = 2_048;
 const MOST_RSA: usize = 8_192;
+/// Characters of the words for a key.
+const MOST_WORDS: usize = 100;
 
 /// A SubjectPublicKeyInfo, with its parts found once.
 #[derive(Clone)]
@@ -135,13 +137,20 @@ impl<'a> Key<'a> {
         if let Some((_, words)) = known.iter().find(|(known, _)| known.as_ref() == id) {
             return (*words).to_owned();
         }
-        let named = x509_parser::x509::AlgorithmIdentifier::from_der(&whole(id))
-            .map(|(_, read)| (read.algorithm.to_id_string(), curve(&read)));
-        match named {
+        let named =
+            x509_parser::x509::SubjectPublicKeyInfo::from_der(&self.info).map(|(_, read)| {
+                (
+                    read.algorithm.algorithm.to_id_string(),
+                    curve(&read.algorithm),
+                )
+            });
+        let words = match named {
             Ok((algorithm, Some(curve))) => format!("{algorithm} on {curve}"),
             Ok((algorithm, None)) => algorithm,
             Err(_) => "unknown".to_owned(),
-        }
+        };
+        // Real OIDs are short; a peer may write one of any length.
+        words.chars().take(MOST_WORDS).collect()
     }
 
     fn algorithm(&self) -> &[u8] {
@@ -189,18 +198,12 @@ impl Rsa {
     }
 }
 
-/// An AlgorithmIdentifier of this content.
-fn whole(content: &[u8]) -> Vec<u8> {
-    match u8::try_from(content.len()) {
-        Ok(length) if length < 0x80 => [&[SEQUENCE, length], content].concat(),
-        // None that has a name is that long.
-        Ok(_) | Err(_) => Vec::new(),
-    }
-}
-
 /// The named curve of an EC key.
 fn curve(read: &x509_parser::x509::AlgorithmIdentifier<'_>) -> Option<String> {
-    let parameters = read.parameters.as_ref()?;
+    use x509_parser::asn1_rs::Tag;
+    // The library reads the content of anything as an OID.
+    let parameters = read.parameters.as_ref();
+    let parameters = parameters.filter(|any| any.tag() == Tag::Oid)?;
     parameters.as_oid().ok().map(|oid| oid.to_id_string())
 }
 

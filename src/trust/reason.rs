@@ -89,7 +89,7 @@ reasons! {
     ChainTooLong, "chain_too_long", Chain, BadEncoding, "RFC 5280 §6.1",
         "certificate not acceptable",
         "more certificates were presented than are read",
-        "let the other side send its leaf and the intermediates above it only",
+        "let the other side send its leaf and the intermediates above it only; of many anchors of one name, keep those in use",
         "openssl s_client -showcerts -connect HOST:PORT counts what a server sends";
     ChainTooLarge, "chain_too_large", Chain, BadEncoding, "RFC 5280 §6.1",
         "certificate not acceptable",
@@ -254,7 +254,7 @@ reasons! {
     CrlBadSignature, "crl_bad_signature", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3.3",
         "certificate not acceptable",
         "the CRL of that issuer's name was not signed with that issuer's key",
-        "fetch the CRL from the CA anew; another CA of the same name may have made this one",
+        "add the CRL by that issuer's own key: a CA that changed its key has one for each; or fetch it anew, another CA of the same name may have made this one",
         "openssl crl -in CRL -CAfile CA -noout: verify OK or not";
     CrlSignerUnfit, "crl_signer_unfit", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3.3",
         "certificate not acceptable",

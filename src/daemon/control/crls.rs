@@ -32,6 +32,14 @@ impl CrlSeries {
     pub fn of(held: &HeldSeries) -> Self {
         let series = &held.series;
         let crls = series.crls();
+        // Several of one age may have come from one file.
+        let mut origins: Vec<String> = Vec::new();
+        for crl in crls {
+            let origin = crl.file.display().to_string();
+            if !origins.contains(&origin) {
+                origins.push(origin);
+            }
+        }
         Self {
             id: series.id().to_string(),
             issuer: series.issuer().to_owned(),
@@ -41,10 +49,7 @@ impl CrlSeries {
             this_update: series.this_update(),
             next_update: series.next_update(),
             revoked: crls.iter().map(|crl| crl.revoked()).max(),
-            origins: crls
-                .iter()
-                .map(|crl| crl.file.display().to_string())
-                .collect(),
+            origins,
             sets: held.sets.clone(),
         }
     }
@@ -71,4 +76,36 @@ pub struct ForgottenCrls {
     pub number: Option<String>,
     /// The generation that serves without it.
     pub generation: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::pki::{self, CrlSpec};
+    use crate::lab::site::Site;
+    use crate::trust::Generation;
+
+    #[test]
+    fn a_file_with_two_crls_of_one_age_is_listed_once() {
+        let site = Site::new().unwrap();
+        let one = site.enterprise.crl_as_pem(&CrlSpec::default()).unwrap();
+        let leaf = site.enterprise.server("fe02.contoso.test").unwrap();
+        let other = CrlSpec {
+            revoked: vec![leaf.serial],
+            ..CrlSpec::default()
+        };
+        let other = site.enterprise.crl_as_pem(&other).unwrap();
+        site.write("enterprise-ca.crl.pem", &format!("{one}{other}"))
+            .unwrap();
+        let peer = ("fe01.contoso.test", "127.0.0.1:5061".parse().unwrap());
+        let text = site.topology(&[peer], None).to_toml();
+        let path = site.path().join("topology.toml");
+        let topology = crate::topology::load_text(&text, &path, pki::now()).unwrap();
+        let generation = Generation::build(1, topology, pki::now()).unwrap();
+        let all = CrlSeries::all_of(generation.ledger());
+        let ours = all.iter().find(|series| series.issuer.contains("Contoso"));
+        let origins = &ours.unwrap().origins;
+        assert_eq!(origins.len(), 1, "{origins:?}");
+        assert_eq!(ours.unwrap().revoked, Some(1));
+    }
 }

@@ -305,6 +305,18 @@ fn a_file_of_another_kind_says_what_to_do() {
         assert!(refused(private_key(&file)).contains("UTF-16"));
         assert!(refused(crls(file)).contains("UTF-16"));
     }
+    // What is neither is not told to be UTF-16.
+    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 0x4c, 4, 0];
+    let picture = *b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0";
+    for (file, what) in [
+        (&gzip[..], "gzip"),
+        (&picture[..], "nor any text"),
+        (&[0; 64], "nor any text"),
+    ] {
+        for told in [refused(certificates(file)), refused(crls(file.to_vec()))] {
+            assert!(told.contains(what) && !told.contains("UTF-16"), "{told}");
+        }
+    }
     // Version 3, a ContentInfo; then the same with an indefinite length.
     let definite = [0x30, 7, 2, 1, 3, 0x30, 2, 6, 0];
     let indefinite = [0x30, 0x80, 2, 1, 3, 0x30, 0x80, 6, 0, 0, 0, 0, 0];

@@ -4,8 +4,9 @@ use super::{World, inbound};
 use crate::lab::forge::{
     Form, Kind, Signer, common_name, constraints, distinguished_name, id, name, names,
 };
-use crate::topology::PeerKind;
-use crate::trust::Reason;
+use crate::lab::pki::now;
+use crate::topology::{Direction, PeerKind};
+use crate::trust::{Presented, Reason, explain};
 
 #[test]
 fn a_ca_that_is_bound_in_one_form_of_names_cannot_speak_in_another() {
@@ -217,5 +218,15 @@ fn every_entry_that_a_certificate_is_taken_for_is_held_against_constraints() {
             forged.key.sign(&ca).unwrap(),
         ];
         assert_eq!(inbound(&generation, &chain), reason);
+        let presented = Presented::inbound(&chain);
+        let told = explain(&presented, Direction::Inbound, &generation, now());
+        // There is no dNSName in the certificate, and none is told of.
+        let detail = told.detail.unwrap_or_default();
+        assert_eq!(
+            detail.contains("host fe02.contoso.test: "),
+            reason == NO,
+            "{detail}"
+        );
+        assert!(!detail.contains("dNSName"), "{detail}");
     }
 }

@@ -4,6 +4,7 @@ use super::{inbound, outbound};
 use crate::lab::der::element;
 use crate::lab::forge::{Form, Kind, Signer};
 use crate::trust::Reason;
+use crate::trust::key::Key;
 
 /// A SubjectPublicKeyInfo of an AlgorithmIdentifier's content and the key's bits.
 fn info(algorithm: &[u8], bits: &[u8]) -> Vec<u8> {
@@ -97,4 +98,22 @@ fn keys_that_no_handshake_can_use_are_refused_before_it() {
         assert_eq!(inbound(&generation, &chain), reason, "{says}");
         assert_eq!(outbound(&generation, FE01, &chain), reason, "{says}");
     }
+}
+
+#[test]
+fn a_key_of_any_kind_is_told_by_its_oid_however_long_its_parameters_are() {
+    let words = |info: &[u8]| Key::of(info).unwrap().words();
+    let number = element(2, &[&[0x55; 128]]);
+    let parameters = element(0x30, &[&number, &number, &number]);
+    let dsa: &[u8] = &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
+    let with = |id: &[u8]| [id, &parameters].concat();
+    assert_eq!(words(&info(&with(dsa), &[2, 1, 5])), "1.2.840.10040.4.1");
+    let ec: &[u8] = &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    assert_eq!(words(&info(&with(ec), &[4, 1, 1])), "1.2.840.10045.2.1");
+    // One of a peer's invention does not fill the log.
+    let endless = element(6, &[&[0x55; 5_000]]);
+    let words_of_it = words(&info(&[ec, &endless[..]].concat(), &[4, 1, 1]));
+    assert_eq!(words_of_it.len(), 100);
+    let short = point(&[0x2b, 0x81, 4, 0, 10], 32);
+    assert_eq!(words(&short), "1.2.840.10045.2.1 on 1.3.132.0.10");
 }
