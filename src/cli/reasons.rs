@@ -1,6 +1,6 @@
 //! `sipward explain CODE`: cause, check and remedy of every reason code, out of the tables that docs/reasons.md is made of.
 use crate::edge::{alert, reason as edge};
-use crate::topology::did_you_mean;
+use crate::topology::{CrlRefusal, did_you_mean};
 use crate::{proxy, trust};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use std::io::{self, Write};
 pub struct Described {
     /// The stable identifier.
     pub code: &'static str,
-    /// What it is about: `trust decision`, `message`, `handshake or connection`, `alert from the other side`.
+    /// What it is about: `trust decision`, `message`, `handshake or connection`, `alert from the other side`, `CRL`.
     pub about: &'static str,
     /// Why it comes.
     pub cause: &'static str,
@@ -68,7 +68,16 @@ fn all() -> impl Iterator<Item = Described> {
         },
         rule: "",
     });
-    trust.chain(edge).chain(alerts).chain(proxy)
+    let crls = CrlRefusal::ALL.iter().map(|refusal| Described {
+        code: refusal.code(),
+        about: CRL,
+        cause: refusal.sentence(),
+        check: "sipward crls lists those that are held; openssl crl -in FILE -noout -text shows one",
+        mend: refusal.remedy(),
+        told: String::new(),
+        rule: refusal.rfc(),
+    });
+    trust.chain(edge).chain(alerts).chain(proxy).chain(crls)
 }
 
 /// What a refusal says: to a stranger who comes in, one alert for all that precedes an anchor's word.
@@ -105,6 +114,7 @@ const TRUST: &str = "trust decision";
 const EDGE: &str = "handshake or connection";
 const ALERT: &str = "alert from the other side";
 const PROXY: &str = "message";
+const CRL: &str = "CRL";
 
 /// What the tables say of a code; empty when none knows it.
 pub fn of(code: &str) -> Vec<Described> {
@@ -154,6 +164,8 @@ mod tests {
         for one in all().filter(|one| one.about == about) {
             let last = if about == TRUST {
                 format!("{}; {}", one.told, one.rule)
+            } else if about == CRL {
+                one.rule.to_owned()
             } else if about == ALERT {
                 alert::by_code(one.code)
                     .filter(|alert| alert.code != alert::OTHER.code)
@@ -196,6 +208,8 @@ mod tests {
             "\n## Messages\n\nIn `request_refused`, `request_relayed` and `message_dropped`.\n\n",
         );
         table(&mut page, PROXY, "what the sender is told");
+        page.push_str("\n## CRLs\n\nIn `crl_refused`: why a CRL is not used, or not in place of the one that is held.\n\n");
+        table(&mut page, CRL, "rule");
         page
     }
 
@@ -229,6 +243,7 @@ mod tests {
         assert_eq!(described[0].about, ALERT);
         assert!(described[0].check.contains("shown_subjects"));
         assert_eq!(of("close_notify").len(), 1);
+        assert_eq!(of("crl_older").len(), 1);
         assert!(unknown("alert_unknown_cert").contains("did you mean `alert_"));
     }
 

@@ -1,6 +1,7 @@
 //! Random hierarchies through `decide` and `openssl verify -crl_check_all`; where they differ, `rules` names the rule.
 //!
-//! A run takes 2,000 chains. It prints its seed; `SIPWARD_CHAINS_SEED` gives one, `SIPWARD_CHAINS` another number of chains.
+//! A run takes 2,000 chains, most of a fixed seed and some of a fresh one, which it prints; `SIPWARD_CHAINS_SEED` gives one
+//! for all, `SIPWARD_CHAINS` another number of chains.
 //! What no rule names is written to a directory that stays, with the command to ask OpenSSL again.
 mod der;
 mod hierarchy;
@@ -30,6 +31,11 @@ const CLIENT: &str = "sslclient";
 /// Chains of a run, and those that share a hierarchy.
 const CHAINS: usize = 2_000;
 const LEAVES: usize = 20;
+
+/// The seed of most of a run, so that what a change breaks is seen by who makes it.
+const USUAL_SEED: u64 = 5280;
+/// One chain in so many is of a fresh seed, to come upon what no run has.
+const FRESH: usize = 8;
 
 /// Cases that are kept for who looks into a failure.
 const TOLD: usize = 12;
@@ -288,12 +294,21 @@ fn nothing_differs_from_openssl_but_what_a_rule_names() {
     if !openssl::is_there() {
         return;
     }
-    let seed = number_from("SIPWARD_CHAINS_SEED").unwrap_or_else(fresh_seed);
+    let given = number_from("SIPWARD_CHAINS_SEED");
+    let seed = given.unwrap_or_else(fresh_seed);
     let chains = number_from("SIPWARD_CHAINS").map_or(CHAINS, |n| usize::try_from(n).unwrap());
     println!("SIPWARD_CHAINS_SEED={seed} SIPWARD_CHAINS={chains}");
-    let mut random = Random::new(seed);
-    let seeds: Vec<u64> = (0..chains.div_ceil(LEAVES))
-        .map(|_| random.next())
+    let fresh = if given.is_some() {
+        chains
+    } else {
+        chains / FRESH
+    };
+    let hierarchies = |seed: u64, chains: usize| {
+        let mut random = Random::new(seed);
+        (0..chains.div_ceil(LEAVES)).map(move |_| random.next())
+    };
+    let seeds: Vec<u64> = hierarchies(seed, fresh)
+        .chain(hierarchies(USUAL_SEED, chains - fresh))
         .collect();
     let ring = Ring::new(KEYS);
     // Most of the time is OpenSSL's: two processes at a time.
