@@ -375,7 +375,8 @@ impl Daemon {
     }
 }
 
-/// Reads a generation whole, with the CRLs that the state directory holds; nothing is written there.
+/// Reads the generation with which a process starts whole, with the CRLs that the state directory holds; nothing is written
+/// there.
 ///
 /// # Errors
 /// Every fault at once.
@@ -384,18 +385,17 @@ pub fn load(path: &Path, number: u64) -> Result<Arc<Generation>, Vec<Fault>> {
     let topology = topology::load(path, at)?;
     let directory = crl_state::directory(&topology);
     let kept = directory.as_deref().map(crl_state::read);
-    build(number, topology, kept, at).map(Arc::new)
+    build(topology, kept, |before, topology| {
+        Generation::build_at_start(before, number, topology, at)
+    })
+    .map(Arc::new)
 }
 
 /// A generation upon what was kept; `None`: there is no place for it.
-///
-/// # Errors
-/// As [`Generation::build`].
-pub fn build(
-    number: u64,
+fn build(
     topology: Topology,
     kept: Option<crl_state::Kept>,
-    at: UnixTime,
+    make: impl FnOnce(Before<'_>, Topology) -> Result<Generation, Vec<Fault>>,
 ) -> Result<Generation, Vec<Fault>> {
     let notes = match &kept {
         Some(kept) => kept.notes(&topology),
@@ -406,8 +406,7 @@ pub fn build(
         ledger: Some(&kept.ledger),
         ..Before::default()
     };
-    let generation = Generation::build_after(before, number, topology, at)?;
-    Ok(generation.with_notes(notes))
+    Ok(make(before, topology)?.with_notes(notes))
 }
 
 /// As [`load`], for a command that looks at a file without serving it.
@@ -418,7 +417,9 @@ pub fn look_at(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
     let topology = topology::load(path, at)?;
     let directory = crl_state::readable_directory(&topology);
     let kept = directory.as_deref().map(crl_state::read);
-    build(1, topology, kept, at)
+    build(topology, kept, |before, topology| {
+        Generation::build_after(before, 1, topology, at)
+    })
 }
 
 /// As [`look_at`] without running the expectations: only for asking what would be decided.

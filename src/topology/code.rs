@@ -97,7 +97,7 @@ codes! {
     DnsUnused Warning "dns_unused" "A peer says how DNS is asked, and it is not asked.";
     PrioritiesUnused Warning "priorities_unused" "Priorities are given but the strategy does not use them.";
     PoolDrained Warning "pool_drained" "Every member of a pool drains: nobody takes new requests.";
-    NoListenerForClients Warning "no_listener_for_clients" "No listener accepts clients.";
+    NoListenerForClients Warning "no_listener_for_clients" "No listener accepts clients, and no peer is federated.";
 }
 
 #[cfg(test)]

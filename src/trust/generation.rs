@@ -82,14 +82,36 @@ impl Generation {
         at: UnixTime,
     ) -> Result<Self, Vec<Fault>> {
         let generation = Self::prepare_after(before, number, topology, at)?;
-        let faults = generation.unmet_expectations(at);
-        if faults.is_empty() {
-            // Not in the first handshake that asks.
-            generation.known();
-            Ok(generation)
-        } else {
-            Err(faults)
+        let faults = generation.unmet_expectations(at, |_| true);
+        generation.ready(faults)
+    }
+
+    /// As [`Self::build_after`], for a process that starts: an expectation that somebody is accepted and that fails is a note
+    /// here. A partner's certificate that ended or was revoked since the file was checked must not keep the node from
+    /// starting; who gets in against an expectation must.
+    ///
+    /// # Errors
+    /// As [`Self::build_after`].
+    pub fn build_at_start(
+        before: Before<'_>,
+        number: u64,
+        topology: Topology,
+        at: UnixTime,
+    ) -> Result<Self, Vec<Fault>> {
+        let generation = Self::prepare_after(before, number, topology, at)?;
+        let faults = generation.unmet_expectations(at, |expectation| !expectation.accept);
+        let notes = generation.unmet_expectations(at, |expectation| expectation.accept);
+        generation.with_notes(notes).ready(faults)
+    }
+
+    /// Itself, unless there are faults.
+    fn ready(self, faults: Vec<Fault>) -> Result<Self, Vec<Fault>> {
+        if !faults.is_empty() {
+            return Err(faults);
         }
+        // Not in the first handshake that asks.
+        self.known();
+        Ok(self)
     }
 
     /// As [`Self::build`] without running the expectations: only for asking what would be decided.
@@ -206,10 +228,12 @@ impl Generation {
         self
     }
 
-    fn unmet_expectations(&self, at: UnixTime) -> Vec<Fault> {
+    /// How those expectations that are asked for are not met.
+    fn unmet_expectations(&self, at: UnixTime, which: impl Fn(&Expectation) -> bool) -> Vec<Fault> {
         let expectations = self.topology.expectations();
         expectations
             .iter()
+            .filter(|e| which(e))
             .filter_map(|e| self.unmet(e, at))
             .collect()
     }

@@ -114,7 +114,7 @@ reasons! {
     NotInTopology, "not_in_topology", Name, ApplicationVerificationFailure, "RFC 5922 §7.4",
         "not authorised",
         "no peer entry carries a presented name",
-        "add a [[peer]] with this FQDN if the server is to be trusted",
+        "for a server that is to be trusted add a [[peer]] with this FQDN; a client shows no certificate, or connects where `client_trust` of the listener vouches for it",
         "the event's `names` against the fqdn of each [[peer]]; explain shows each entry that was tried";
     NameMismatch, "name_mismatch", Name, ApplicationVerificationFailure, "RFC 5922 §7.3",
         "not authorised",

@@ -5,8 +5,8 @@ use super::explain::SmallestChange;
 use super::trace::Trace;
 use super::{Decision, Generation, Presented, Reason, Verdict, narrate, path};
 use crate::topology::{
-    DnsName, IdentityRef, NamePolicy, Peer, PeerKind, Pin, PurposePolicy, TrustRef, Window,
-    show_moment,
+    DnsName, Domain, IdentityRef, NamePolicy, Peer, PeerKind, Pin, PurposePolicy, Topology,
+    TrustRef, Window, show_moment,
 };
 use rustls_pki_types::UnixTime;
 use std::sync::Arc;
@@ -172,11 +172,14 @@ fn new_peer(
     at: UnixTime,
 ) -> Option<Edit> {
     let name = decision.names.iter().find_map(|n| DnsName::parse(n).ok())?;
-    let set = vouching_set(chain, generation, at)?;
     let topology = generation.topology();
+    if is_this_node(topology, &name) {
+        return None;
+    }
+    let set = vouching_set(chain, generation, at)?;
     let mut peers = topology.peers().to_vec();
     // One more must still be an index; a file with that many peers cannot take another.
-    u16::try_from(peers.len() + 1).ok()?;
+    u32::try_from(peers.len() + 1).ok()?;
     let says = format!(
         "add [[peer]] fqdn = \"{name}\", trust = [\"{}\"], with its kind and domains, only if this server is to be trusted",
         topology.trust(set).name
@@ -188,6 +191,18 @@ fn new_peer(
         ..Peer::named(name, IdentityRef(0))
     });
     Some(Edit { peers, says })
+}
+
+/// Whether a name is this node's: no other server can have it.
+fn is_this_node(topology: &Topology, name: &DnsName) -> bool {
+    let node = topology.node();
+    node.fqdn == *name || node.aliases.contains(&Domain::from(name.clone()))
+}
+
+/// Whether the first whole name that was presented is this node's.
+fn names_this_node(decision: &Decision, topology: &Topology) -> bool {
+    let name = decision.names.iter().find_map(|n| DnsName::parse(n).ok());
+    name.is_some_and(|name| is_this_node(topology, &name))
 }
 
 /// The first configured set, by name, to whose anchors the chain leads.
@@ -220,6 +235,10 @@ fn elsewhere(
         ),
         (Reason::SelfSigned, _) => {
             format!("have the certificate issued by a CA of {sets}, or add this one to its anchors")
+        }
+        (Reason::NotInTopology, _) if names_this_node(decision, topology) => {
+            "nothing, if it is a certificate of this node: none of its own is a peer; another server needs one with its own name"
+                .to_owned()
         }
         (Reason::NotInTopology, Some(end)) => format!(
             "add a [[peer]] for the server, and a [[trust]] with the CA {}, which no trust set holds",

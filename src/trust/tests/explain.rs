@@ -39,6 +39,25 @@ fn edits(explanation: &Explanation) -> (Vec<String>, &str) {
 }
 
 #[test]
+fn nobody_is_told_to_make_a_peer_of_this_node() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let generation = World::default()
+        .trust("enterprise-ca", &[&root])
+        .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+        .generation();
+    let own = generation.topology().node().fqdn.as_str().to_owned();
+    let explanation = inbound(&generation, &root.server(&own).unwrap().chain);
+    assert_eq!(explanation.reason, "not_in_topology");
+    let (edits, _) = edits(&explanation);
+    assert_eq!(edits, Vec::<String>::new());
+    let elsewhere = explanation.change.unwrap().elsewhere.unwrap();
+    assert!(
+        elsewhere.contains("certificate of this node"),
+        "{elsewhere}"
+    );
+}
+
+#[test]
 fn an_accepted_chain_shows_every_step_down_to_the_crl() {
     let root = Authority::root("Contoso Root").unwrap();
     let issuing = root.subordinate("Contoso Issuing").unwrap();

@@ -2,7 +2,7 @@
 use super::{World, inbound, later, outbound};
 use crate::lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
 use crate::topology::{Direction, Expectation, PeerKind, Revocation, RevocationScope};
-use crate::trust::{MatchedKind, Presented, Reason, Verdict, decide};
+use crate::trust::{Before, Generation, MatchedKind, Presented, Reason, Verdict, decide};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use std::sync::Arc;
 
@@ -322,6 +322,27 @@ fn expectations_that_fail_keep_a_generation_from_being_built() {
         assert_eq!((fault.code, fault.line), ("expectation_failed", Some(42)));
         assert!(fault.what.contains("not_in_topology"), "{}", fault.what);
     }
+}
+
+#[test]
+fn at_the_start_only_who_gets_in_against_an_expectation_is_a_fault() {
+    let home = Authority::root("Contoso Root").unwrap();
+    let listed = home.server(FE01).unwrap();
+    let rogue = home.server("evil.test").unwrap();
+    let start = |expectations| {
+        let mut world = World::default().trust("enterprise-ca", &[&home]).peer(
+            FE01,
+            PeerKind::Home,
+            &["enterprise-ca"],
+        );
+        world.expectations = expectations;
+        Generation::build_at_start(Before::default(), 1, world.topology(), pki::now())
+    };
+    let out = start(vec![expectation(&rogue, Direction::Inbound, true, None)]);
+    let notes: Vec<_> = out.unwrap().notes().iter().map(|note| note.code).collect();
+    assert!(notes.contains(&"expectation_failed"), "{notes:?}");
+    let inside = start(vec![expectation(&listed, Direction::Inbound, false, None)]);
+    assert_eq!(inside.unwrap_err().len(), 1);
 }
 
 #[test]
