@@ -305,3 +305,18 @@ pub fn moment(unix: i64) -> Vec<u8> {
         element(0x18, &[format!("{year:04}{rest}").as_bytes()])
     }
 }
+
+/// The same object as if ecdsa-with-SHA224, which nobody takes, stood where ecdsa-with-SHA256 does.
+pub fn weakly_signed(der: &[u8]) -> Vec<u8> {
+    const STRONG: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let mut weak = der.to_vec();
+    for at in 0..der.len() {
+        if let Some(oid) = weak.get_mut(at..at + STRONG.len())
+            && oid == STRONG
+            && let Some(last) = oid.last_mut()
+        {
+            *last = 1;
+        }
+    }
+    weak
+}

@@ -60,6 +60,9 @@ refusals! {
     UnknownCritical, "crl_unknown_critical", "RFC 5280 §5.2",
         "it holds a critical extension that is not understood",
         "have the CA issue CRLs without that extension";
+    UnsupportedSignature, "crl_unsupported_signature", "RFC 9325 §4.5",
+        "it is signed with an algorithm that is not accepted, as SHA-1",
+        "have the CA sign its CRLs with SHA-256 or better";
     BadSignature, "crl_bad_signature", "RFC 5280 §6.3.3",
         "it was not signed with a key that is known of the issuer it names",
         "add the CRL by that issuer's own key: a CA that changed its key has one for each; or fetch it anew, another CA of the same name may have made this one";

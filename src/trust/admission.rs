@@ -3,7 +3,7 @@
 use super::Reason;
 use super::issuers::{Issuers, Keys};
 use super::ledger::{Entered, Ledger, SeriesId};
-use super::revocation::is_signed_with;
+use super::revocation::{is_signed_acceptably, is_signed_with};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlRefusal, HeldCrl};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
@@ -231,6 +231,10 @@ impl Admission<'_> {
         let Some(name) = NameKey::of(crl.issuer_der()) else {
             return Some(CrlRefusal::Malformed);
         };
+        // No key can show that it made it, whatever its issuer is: it need not wait.
+        if !is_signed_acceptably(crl) {
+            return Some(CrlRefusal::UnsupportedSignature);
+        }
         let is_held = !self.ledger.holding(&name, crl).is_empty();
         let at = self.terms.at.as_secs();
         if !is_held && crl.this_update() > at.saturating_add(SKEW) {

@@ -251,6 +251,11 @@ reasons! {
         "the CRL of that issuer has a thisUpdate more than five minutes ahead of this system's clock",
         "check the clocks of this system and of the CA",
         "openssl crl -in CRL -noout -lastupdate; timedatectl for the clock";
+    CrlUnsupportedSignature, "crl_unsupported_signature", Revocation, UnknownRevocationStatus, "RFC 9325 §4.5",
+        "certificate not acceptable",
+        "the CRL of that issuer is signed with an algorithm that is not accepted, as SHA-1",
+        "have the CA sign its CRLs with SHA-256 or better, or set revocation = \"off\"",
+        "openssl crl -in CRL -noout -text: Signature Algorithm";
     CrlBadSignature, "crl_bad_signature", Revocation, UnknownRevocationStatus, "RFC 5280 §6.3.3",
         "certificate not acceptable",
         "the CRL of that issuer's name was not signed with that issuer's key",

@@ -307,6 +307,12 @@ fn uncovered(
     )
 }
 
+/// Whether a CRL's signature is of an algorithm that is taken.
+pub(super) fn is_signed_acceptably(crl: &Crl) -> bool {
+    let mut known = ALGORITHMS.iter().map(|known| known.signature_alg_id());
+    known.any(|known| known.as_ref() == crl.algorithm())
+}
+
 /// Whether the key made the CRL's signature. The answer is kept with the CRL, whichever it is: some hold millions of octets.
 pub(super) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
     if crl.proven_by() == Some(key.as_ref()) {

@@ -1,6 +1,7 @@
 //! The trust matrix over real handshakes: what a server shows, in both directions, each with its own reason code.
 use crate::harness::{Edge, Lab};
 use serde_json::Value;
+use sipward::lab::forge::weakly_signed;
 use sipward::lab::pki::{
     Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
 };
@@ -430,6 +431,13 @@ impl Cases {
                 Listing::Forged,
                 R::CrlBadSignature,
             ),
+            (
+                "the CRL is signed with what nobody takes",
+                "weak",
+                root("Weak Root"),
+                Listing::Weak,
+                R::CrlUnsupportedSignature,
+            ),
         ] {
             let identity = ca.server(&self.next()).unwrap();
             let crls = [crl.of(&ca, &identity.serial)];
@@ -464,6 +472,7 @@ enum Listing {
     Future,
     Foreign,
     Forged,
+    Weak,
 }
 
 impl Listing {
@@ -473,7 +482,7 @@ impl Listing {
             ..CrlSpec::default()
         };
         let crl = match self {
-            Self::Empty => ca.crl(&fresh),
+            Self::Empty | Self::Weak => ca.crl(&fresh),
             Self::Leaf => ca.crl(&CrlSpec {
                 revoked: vec![leaf.clone()],
                 ..fresh
@@ -491,7 +500,11 @@ impl Listing {
             Self::Foreign => Authority::root("Foreign Root").unwrap().crl(&fresh),
             Self::Forged => ca.impostor().unwrap().crl(&fresh),
         };
-        crl.unwrap().to_vec()
+        let crl = crl.unwrap();
+        match self {
+            Self::Weak => weakly_signed(&crl),
+            _ => crl.to_vec(),
+        }
     }
 }
 

@@ -404,6 +404,7 @@ fn reasons_of_decisions_and_of_crls_share_their_codes() {
     assert_eq!(
         shared,
         [
+            Reason::CrlUnsupportedSignature,
             Reason::CrlBadSignature,
             Reason::CrlSignerUnfit,
             Reason::CrlFromFuture

@@ -869,6 +869,7 @@ fn crls(rows: &mut Rows, cas: &Cas) {
         .unwrap()
         .crl(&listing(&[], -30, 3_600))
         .unwrap();
+    let weak = forge::weakly_signed(&ca.crl(&listing(&[], -20, 3_600)).unwrap()).into();
     let tomorrow = ca.crl(&listing(&[], 86_400, 90_000)).unwrap();
     let others = cas.fabrikam.crl(&listing(&[], -30, 3_600)).unwrap();
     let hour = Duration::from_secs(3_600);
@@ -902,6 +903,18 @@ fn crls(rows: &mut Rows, cas: &Cas) {
             "an impostor's CRL first",
             Require,
             vec![&forged, &fresh],
+            heard,
+        ),
+        (
+            "a CRL signed with what nobody takes",
+            Require,
+            vec![&weak],
+            both(R::CrlUnsupportedSignature),
+        ),
+        (
+            "a CRL signed with what nobody takes first",
+            Require,
+            vec![&weak, &fresh],
             heard,
         ),
         (
