@@ -7,6 +7,7 @@
 mod back;
 mod inside;
 mod out;
+mod reading;
 mod seal;
 mod uri;
 

@@ -7,7 +7,8 @@ use crate::proxy::Reason;
 use crate::proxy::request::is_recorded;
 use crate::proxy::token::{Token, TokenLeg};
 use crate::sip::{
-    Address, HeaderLine, HeaderName, HeaderSet, Message, Scheme, Splices, StartLine, Uri, Via,
+    Address, HeaderLine, HeaderName, HeaderSet, Host, Message, Scheme, Splices, StartLine, Uri,
+    Via, phrase,
 };
 
 /// Lists of URIs that lead to servers and devices of the home side.
@@ -54,7 +55,7 @@ const KEPT: [HeaderName; 16] = [
     HeaderName::Authorization,
 ];
 
-/// Parameters that name no host.
+/// Parameters that name no host; those of the first six have no `.` in their values either.
 const HARMLESS: [&[u8]; 12] = [
     b"transport",
     b"user",
@@ -70,6 +71,9 @@ const HARMLESS: [&[u8]; 12] = [
     b"isub",
 ];
 
+/// How often a message is gone through for hosts that will be sealed.
+const MOST_ROUNDS: usize = 3;
+
 /// Which URIs of a field are hidden.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {
@@ -79,6 +83,8 @@ enum Whose {
     AllButOwn,
     /// Those that are known to be of the home side.
     Home,
+    /// Those that can be nobody but a home server: what the peer itself has put there is full of private addresses too.
+    Server,
 }
 
 /// One message on its way out.
@@ -99,9 +105,9 @@ pub(super) fn hidden<'m, 'a>(
     let mut leaving = Leaving {
         hiding,
         splices: Splices::new(message),
-        hidden: Hidden::new(),
+        hidden: Hidden::default(),
     };
-    leaving.note_vias(message);
+    leaving.note_all(message);
     let mut seen = HeaderSet::EMPTY;
     for name in ROUTES {
         let (whose, most) = leaving.whose(message, name);
@@ -115,8 +121,12 @@ pub(super) fn hidden<'m, 'a>(
     for name in KEPT.into_iter().chain([HeaderName::ProxyAuthorization]) {
         seen = seen.with(HeaderSet::of(name));
     }
-    if let StartLine::Request { .. } = message.start() {
-        leaving.vias()?;
+    match message.start() {
+        StartLine::Request { .. } => leaving.vias()?,
+        StartLine::Response { status, phrase } => {
+            leaving.strange_vias(message)?;
+            leaving.phrase(status, phrase);
+        }
     }
     let Leaving {
         mut splices,
@@ -133,6 +143,38 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         self.hiding.routing.inside().is_told_by(text, &self.hidden)
     }
 
+    /// Learns the hosts that will be sealed, before any text is judged by them. What is hidden only because it names such
+    /// a host makes known its own, so it takes more than one round, but not many.
+    fn note_all(&mut self, message: &'m Message<'a>) {
+        self.note_vias(message);
+        for _ in 0..MOST_ROUNDS {
+            let known = self.hidden.len();
+            for name in ROUTES {
+                let (whose, most) = self.whose(message, name);
+                for address in message.addresses(name).take(most).flatten() {
+                    self.note_uri(&address, whose);
+                }
+            }
+            for name in REFERENCES {
+                for address in message.addresses(name).flatten() {
+                    self.note_uri(&address, Whose::Home);
+                }
+            }
+            if self.hidden.len() == known {
+                break;
+            }
+        }
+    }
+
+    fn note_uri(&mut self, address: &Address<'a>, whose: Whose) {
+        if let Ok(uri) = address.parse_uri()
+            && !self.hiding.is_public(&uri.host)
+            && self.is_hidden(address, &uri, whose)
+        {
+            self.note(&uri.host);
+        }
+    }
+
     /// The hosts of the Via lines that will be sealed. A response's are the peer's own.
     fn note_vias(&mut self, message: &Message<'a>) {
         if let StartLine::Response { .. } = message.start() {
@@ -140,16 +182,40 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         }
         for via in message.vias().skip(1).flatten() {
             let received = via.param("received").flatten();
-            let received = received.and_then(|text| std::str::from_utf8(text).ok());
-            self.hidden.extend(received.map(Into::into));
-            self.note(&via);
+            if let Some(received) = received.and_then(|text| std::str::from_utf8(text).ok()) {
+                self.hidden.add(received);
+            }
+            self.note(&via.host);
         }
     }
 
-    fn note(&mut self, via: &Via<'_>) {
-        if !self.hiding.is_public(&via.host) {
-            self.hidden.extend(text_of(&via.host));
+    fn note(&mut self, host: &Host<'_>) {
+        if !self.hiding.is_public(host)
+            && let Some(text) = text_of(host)
+        {
+            self.hidden.add(&text);
         }
+    }
+
+    /// RFC 3261 §7.2: the phrase is free text for people, and a proxy may choose it.
+    fn phrase(&mut self, status: u16, text: &'a [u8]) {
+        if self.tells(text) {
+            self.splices.replace(text, phrase(status).into());
+        }
+    }
+
+    /// A Via line that a home server has put below ours into an answer: the peer's request cannot have had it.
+    fn strange_vias(&mut self, message: &Message<'a>) -> Result<(), Reason> {
+        for value in message.values(HeaderName::Via).skip(1).flatten() {
+            let Ok(via) = Via::parse(value) else {
+                continue;
+            };
+            if self.hiding.routing.inside().is_surely(&via.host) {
+                let token = self.hiding.token(Kind::Vias, value)?;
+                self.splices.replace(value, self.via(&token));
+            }
+        }
+        Ok(())
     }
 
     fn vias(&mut self) -> Result<(), Reason> {
@@ -157,14 +223,15 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
             return Ok(());
         };
         let token = self.hiding.token(Kind::Vias, &lines)?;
-        let mut line = b"Via: SIP/2.0/TLS ".to_vec();
-        line.extend_from_slice(self.hiding.face.as_bytes());
-        line.extend_from_slice(b";branch=");
-        line.extend_from_slice(BRANCH);
-        line.extend_from_slice(token.as_bytes());
-        line.extend_from_slice(b"\r\n");
+        let line = [&b"Via: "[..], &self.via(&token), b"\r\n"].concat();
         self.splices.replace_lower_vias(line);
         Ok(())
+    }
+
+    fn via(&self, token: &str) -> Vec<u8> {
+        let face = self.hiding.face.as_bytes();
+        let parts = [b"SIP/2.0/TLS ", face, b";branch=", BRANCH, token.as_bytes()];
+        parts.concat()
     }
 
     /// How a list of routes or contacts is hidden, and how many of its values.
@@ -231,7 +298,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         matches!(leg, TokenLeg::Peer(key) if is(key))
     }
 
-    /// The first `most` values of a field.
+    /// The first `most` values of a field; of the others those that are a home server's.
     fn list(
         &mut self,
         message: &'m Message<'a>,
@@ -241,19 +308,17 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
     ) -> Result<(), Reason> {
         let mut left = most;
         for line in message.lines().filter(|line| line.name == name) {
-            if left == 0 {
-                break;
-            }
+            let of = |left: usize| if left > 0 { whose } else { Whose::Server };
             let values: Vec<_> = line.list_values().collect();
             // Of a line that cannot be split nobody knows what is a value.
             if values.iter().any(Result::is_err) {
-                self.unread(&line, whose)?;
+                self.unread(&line, of(left))?;
                 left = left.saturating_sub(1);
                 continue;
             }
             for value in values.into_iter().flatten() {
-                if left > 0 && !value.is_empty() {
-                    self.value(value, whose)?;
+                if !value.is_empty() {
+                    self.value(value, of(left))?;
                 }
                 left = left.saturating_sub(1);
             }
@@ -262,10 +327,18 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
     }
 
     fn unread(&mut self, line: &HeaderLine<'a>, whose: Whose) -> Result<(), Reason> {
-        if whose != Whose::Home || self.tells(line.value) {
+        if self.is_unread_hidden(line.value, whose) {
             self.seal_whole(line.value)?;
         }
         Ok(())
+    }
+
+    fn is_unread_hidden(&self, text: &[u8], whose: Whose) -> bool {
+        match whose {
+            Whose::AllButPublic | Whose::AllButOwn => true,
+            Whose::Home => self.tells(text),
+            Whose::Server => false,
+        }
     }
 
     fn seal_whole(&mut self, value: &'a [u8]) -> Result<(), Reason> {
@@ -288,14 +361,17 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         let read = Address::parse(value).ok();
         let read = read.and_then(|address| Some((address, address.parse_uri().ok()?)));
         let Some((address, uri)) = read else {
-            if whose != Whose::Home || self.tells(value) {
+            if self.is_unread_hidden(value, whose) {
                 self.seal_whole(value)?;
             }
             return Ok(());
         };
         let is_hidden = self.is_hidden(&address, &uri, whose);
-        if is_hidden && !self.hiding.is_public(&uri.host) {
-            self.hidden.extend(text_of(&uri.host));
+        if whose == Whose::Server && !is_hidden {
+            return Ok(());
+        }
+        if is_hidden {
+            self.note(&uri.host);
         }
         let shown = if is_hidden {
             let parts = Parts::of(address.uri, &uri, |text| self.tells(text));
@@ -327,7 +403,9 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
             (Scheme::Sip | Scheme::Sips, Whose::AllButPublic | Whose::AllButOwn) => {
                 let is_known = match whose {
                     Whose::AllButOwn => self.hiding.routing.is_own_name(&uri.host),
-                    Whose::AllButPublic | Whose::Home => self.hiding.is_public(&uri.host),
+                    Whose::AllButPublic | Whose::Home | Whose::Server => {
+                        self.hiding.is_public(&uri.host)
+                    }
                 };
                 !(is_known
                     && uri.headers.is_empty()
@@ -338,6 +416,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
                 self.hiding.routing.inside().has(&uri.host)
                     || self.tells(&without_calls(address.uri, uri))
             }
+            (_, Whose::Server) => self.hiding.routing.inside().is_surely(&uri.host),
             (Scheme::Tel, _) | (Scheme::Other, Whose::Home) => self.tells(address.uri),
             (Scheme::Other, Whose::AllButPublic | Whose::AllButOwn) => {
                 !address
@@ -370,6 +449,7 @@ fn is_harmless(params: &[u8]) -> bool {
         .filter(|p| !p.is_empty())
         .all(|param| {
             let name = param.split(|b| *b == b'=').next().unwrap_or_default();
-            HARMLESS.iter().any(|h| name.eq_ignore_ascii_case(h))
+            let place = HARMLESS.iter().position(|h| name.eq_ignore_ascii_case(h));
+            place.is_some_and(|place| place >= 6 || !param.contains(&b'.'))
         })
 }

@@ -280,6 +280,91 @@ fn an_answer_without_our_route_shows_none_of_a_dialog() {
     }
 }
 
+/// A call from the partner, and what it sees of an answer of home's; `change` is what home makes of its answer.
+fn answered(status: &str, change: impl Fn(&str) -> String) -> String {
+    let mut w = hiding_world();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let request = Request {
+        from: "<sip:x@fabrikam.test>;tag=a",
+        more: "Via: SIP/2.0/TLS 10.9.9.9;branch=z9hG4bKp2\nRecord-Route: <sip:10.9.9.9;lr>\n",
+        ..Request::default()
+    };
+    w.send(partner, &request.to_string());
+    let asked = w.expect(home, "INVITE");
+    w.send(home, &change(&answer(&asked, status, "")));
+    w.take(partner).unwrap()
+}
+
+#[test]
+fn a_reason_phrase_that_tells_of_home_becomes_the_standard_one() {
+    for (status, seen) in [
+        ("404 Not here 10.0.0.11", "404 Not Found"),
+        ("486 Busy (fe01.contoso.test)", "486 Busy Here"),
+        ("183 from-FE01.contoso.test_1", "183 Session Progress"),
+        ("200 at 10%2E0%2e0.11", "200 OK"),
+        ("302 see 192.168.7.7", "302 Moved Temporarily"),
+        ("499 fd00::1", "499 Client Error"),
+        (
+            "486 Everybody Talks 1.10.0.1",
+            "486 Everybody Talks 1.10.0.1",
+        ),
+        ("404 ", "404 "),
+    ] {
+        let sent = answered(status, str::to_owned);
+        assert_eq!(
+            sent.split("\r\n").next().unwrap(),
+            format!("SIP/2.0 {seen}")
+        );
+    }
+    // A host that is hidden elsewhere in the answer.
+    let sent = answered("200 phone.lan answers", |ok| {
+        ok.replacen("\nFrom", "\nContact: <sip:alice@phone.lan>\nFrom", 1)
+    });
+    assert!(sent.starts_with("SIP/2.0 200 OK\r\n"), "{sent}");
+    assert!(!sent.contains("phone.lan"), "{sent}");
+}
+
+#[test]
+fn hosts_that_are_sealed_late_in_a_message_are_hidden_early_in_it_too() {
+    for line in [
+        "Contact: \"pbx.lan\" <sip:a@edge01.contoso.test>,<sip:a@pbx.lan>",
+        "Contact: <sip:a@edge01.contoso.test>;x=pbx.lan, <sip:a@pbx.lan>",
+        "Contact: <sip:a@edge01.contoso.test;gr=pbx.lan>, <sip:a@pbx.lan>",
+        "Contact: <sip:a@edge01.contoso.test;user=pbx.lan>",
+        "Record-Route: \"pbx.lan\" <sip:edge01.contoso.test;lr>\nContact: <sip:a@pbx.lan>",
+        "Record-Route: <sip:contoso.test;lr;isub=pbx.lan>, <sip:pbx.lan;lr>",
+        "Refer-To: <sip:a@pbx.lan>\nReferred-By: <sip:b@c.test;x=mgw.lan?y=pbx.lan>\nContact: <sip:mgw.lan>, <sip:pbx.lan>",
+        "P-Asserted-Identity: <sip:pbx.lan@contoso.test>\nContact: <sip:a@pbx.lan>",
+    ] {
+        let mut w = hiding_world();
+        let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+        w.send(home, &invite(&format!("{line}\n")));
+        let sent = w.expect(partner, "INVITE");
+        assert!(!sent.contains(".lan"), "{line}\nas {sent}");
+    }
+}
+
+#[test]
+fn home_servers_below_our_own_place_in_an_answer_are_hidden_too() {
+    let sent = answered("200 OK", |ok| {
+        let via = "Via: SIP/2.0/TLS fe01.contoso.test;branch=z9hG4bKx\nVia: SIP/2.0/TLS h.test;branch=1, SIP/2.0/TLS FE01.contoso.test\n";
+        let route = "Record-Route: <sip:10.9.9.9;lr>";
+        let more = format!("{route}, <sip:fe01.contoso.test;lr>");
+        let ok = ok.replacen(route, &more, 1);
+        ok.replacen("From", &format!("{via}From"), 1)
+    });
+    assert_eq!(secret_in(sent.as_bytes()), None, "{sent}");
+    assert!(
+        sent.contains("Via: SIP/2.0/TLS 10.9.9.9;branch=z9hG4bKp2\r\n"),
+        "{sent}"
+    );
+    assert!(
+        sent.contains("Via: SIP/2.0/TLS h.test;branch=1, SIP/2.0/TLS edge01"),
+        "{sent}"
+    );
+    assert!(sent.contains("<sip:10.9.9.9;lr>, <sip:h."), "{sent}");
+}
+
 #[test]
 fn what_cannot_be_read_is_not_sent() {
     let tokens = tokens(&[], [7; 32]);
