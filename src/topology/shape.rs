@@ -277,7 +277,9 @@ fn example(kind: Kind) -> String {
         Kind::Word(words) => format!("write {}", quoted(words)),
         Kind::Words(words) => format!("write a list of {}", quoted(words)),
         Kind::Quantity => "write a number, or a string such as \"10s\" or \"64KiB\"".to_owned(),
-        Kind::Moment => "write RFC 3339 with an offset, as \"2026-12-01T00:00:00Z\"".to_owned(),
+        Kind::Moment => {
+            "write RFC 3339 with an offset, 1970 or later, as \"2026-12-01T00:00:00Z\"".to_owned()
+        }
         Kind::Numbers => "write { \"name\" = 1, ... }".to_owned(),
         Kind::Table(keys) => format!("write a table with {}", names(keys)),
         Kind::WordOrTable(words, keys) => {

@@ -97,7 +97,7 @@ pub(super) fn read_moment(
             Code::InvalidTime,
             line,
             format!("{what} = {text} cannot be read"),
-            "write RFC 3339 with an offset, as \"2026-12-01T00:00:00Z\"",
+            "write RFC 3339 with an offset, 1970 or later, as \"2026-12-01T00:00:00Z\"",
         );
     }
     read

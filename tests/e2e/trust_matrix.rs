@@ -501,10 +501,10 @@ impl Listing {
             Self::Forged => ca.impostor().unwrap().crl(&fresh),
         };
         let crl = crl.unwrap();
-        match self {
-            Self::Weak => weakly_signed(&crl),
-            _ => crl.to_vec(),
+        if matches!(self, Self::Weak) {
+            return weakly_signed(&crl);
         }
+        crl.to_vec()
     }
 }
 
