@@ -18,7 +18,7 @@ use super::links::Links;
 use super::routing::Routing;
 use super::token::{PeerKey, TokenBox};
 use super::{Core, Origin, Reason};
-use crate::sip::{Host, Message};
+use crate::sip::{Host, Message, StartLine};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use seal::{Kind, NONCE, TAG};
@@ -103,7 +103,8 @@ impl<'c> Hiding<'c> {
 }
 
 impl Core {
-    /// The message without the tokens of topology hiding; `None` if there are none in it.
+    /// The message without the tokens of topology hiding, and whether its Request-URI was one: `None` if there are none
+    /// in it.
     ///
     /// # Errors
     /// As [`Hiding::restore`].
@@ -111,19 +112,24 @@ impl Core {
         &self,
         from: &Origin,
         message: &Message<'_>,
-    ) -> Result<Option<Vec<u8>>, Reason> {
+    ) -> Result<Option<(Vec<u8>, bool)>, Reason> {
         let Some(super::links::Party::Peer(key)) = self.party(from) else {
             return Ok(None);
         };
-        match Hiding::of(
+        let Some(hiding) = Hiding::of(
             key,
             &self.links,
             &self.tokens,
             &self.tables.routing,
             &self.faces.peers,
-        ) {
-            Some(hiding) => hiding.restore(message),
-            None => Ok(None),
-        }
+        ) else {
+            return Ok(None);
+        };
+        let is_sealed = || match message.start() {
+            StartLine::Request { uri, .. } => hiding.is_sealed(uri),
+            StartLine::Response { .. } => false,
+        };
+        let restored = hiding.restore(message)?;
+        Ok(restored.map(|whole| (whole, is_sealed())))
     }
 }

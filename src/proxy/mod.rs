@@ -67,6 +67,7 @@ use crate::topology::Limits;
 use answer::Refusal;
 use context::Contexts;
 use links::{Links, Party};
+use parsed::Target;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -153,21 +154,32 @@ impl Core {
             link.heard = Some(now);
         }
         match self.unhidden(from, message) {
-            Ok(None) => self.on_plain(from, message, now, out),
-            Ok(Some(whole)) => {
+            Ok(None) => self.on_plain(from, message, false, now, out),
+            Ok(Some((whole, is_sealed))) => {
                 if let Ok(message) = Message::parse(&whole) {
-                    self.on_plain(from, &message, now, out);
+                    self.on_plain(from, &message, is_sealed, now, out);
                 }
             }
             Err(reason) => self.on_forged(from, message, reason, now, out),
         }
     }
 
-    /// A message as it is outside of topology hiding.
-    fn on_plain(&mut self, from: &Origin, message: &Message<'_>, now: Instant, out: &mut Actions) {
+    /// A message as it is outside of topology hiding; its Request-URI may have been sealed by us for its sender.
+    fn on_plain(
+        &mut self,
+        from: &Origin,
+        message: &Message<'_>,
+        is_sealed: bool,
+        now: Instant,
+        out: &mut Actions,
+    ) {
         match message.start() {
             StartLine::Request { method, uri } => {
-                self.on_request(from, message, method, uri, now, out)
+                let target = Target {
+                    text: uri,
+                    is_sealed,
+                };
+                self.on_request(from, message, method, target, now, out)
             }
             StartLine::Response { status, .. } => self.on_response(from, message, status, now, out),
         }

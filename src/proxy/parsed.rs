@@ -10,10 +10,20 @@ const MOST_ROUTES: usize = 100;
 /// Max-Breadth that is added where there is none, and the most that is passed on (RFC 5393 §5.3.3).
 const MAX_BREADTH: u8 = 60;
 
+/// A Request-URI.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) text: &'a [u8],
+    /// We have sealed it for the sender, who may so ask for what lies behind it.
+    pub(super) is_sealed: bool,
+}
+
 /// The fields of a request that a proxy uses, read once.
 pub(super) struct Parsed<'a> {
     pub(super) method: Method<'a>,
     pub(super) request_uri: &'a [u8],
+    /// As [`Target::is_sealed`].
+    pub(super) is_sealed: bool,
     pub(super) uri: Uri<'a>,
     pub(super) via: Via<'a>,
     pub(super) from: Address<'a>,
@@ -31,7 +41,7 @@ impl<'a> Parsed<'a> {
     pub(super) fn read(
         message: &Message<'a>,
         method: Method<'a>,
-        request_uri: &'a [u8],
+        target: Target<'a>,
     ) -> Result<Self, Reason> {
         if let Some(fault) = message.fault() {
             return Err(if fault.rule == "bad_version" {
@@ -53,7 +63,7 @@ impl<'a> Parsed<'a> {
         {
             return Err(Reason::BadBranch);
         }
-        let uri = Uri::parse(request_uri).map_err(malformed)?;
+        let uri = Uri::parse(target.text).map_err(malformed)?;
         // RFC 3261 §19.1.1 allows header parts in a Contact or a link, never here.
         if !uri.headers.is_empty() {
             return Err(Reason::MalformedRequest);
@@ -69,7 +79,8 @@ impl<'a> Parsed<'a> {
         let breadth = message.max_breadth().map_err(malformed)?;
         Ok(Self {
             method,
-            request_uri,
+            request_uri: target.text,
+            is_sealed: target.is_sealed,
             uri,
             via,
             from_uri: from.parse_uri().map_err(malformed)?,

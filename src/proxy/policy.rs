@@ -20,6 +20,8 @@ pub(crate) struct Asks<'a> {
     pub(crate) target: Host<'a>,
     /// The Request-URI after route preprocessing (RFC 3261 §16.4).
     pub(crate) request_uri: Uri<'a>,
+    /// We have sealed it for the sender: it was given to it to be called.
+    pub(crate) is_sealed: bool,
     /// From's URI.
     pub(crate) from: Uri<'a>,
     /// To, whose URI is looked at only where a rule asks for it.
@@ -94,7 +96,7 @@ pub(crate) fn host_hash(uri: &Uri<'_>) -> u32 {
 /// |---|---|---|
 /// | client | From of a home domain, or anonymous (RFC 3323) | the home pool; in-dialog: the token's peer |
 /// | home peer | anything | the token's flow or peer, a peer by Route or Request-URI, a federated or home pool |
-/// | federated peer | From within its domains; where its entry allows it, anonymous, or a number | the home pool; in-dialog: the token's other leg |
+/// | federated peer | From within its domains; where its entry allows it, anonymous, or a number | the home pool, or the home server of a URI that we sealed for it; in-dialog: the token's other leg |
 ///
 /// # Errors
 /// The reason of the refusal.
@@ -207,11 +209,48 @@ fn targets(
                 return Err(Reason::UnsupportedScheme);
             }
             if !routing.is_home(&asks.request_uri.host) {
-                return Err(Reason::NotHomeDomain);
+                return if asks.is_sealed {
+                    unsealed(who, asks, routing, links, now)
+                } else {
+                    Err(Reason::NotHomeDomain)
+                };
             }
             pool(routing.pool(&asks.request_uri.host), &[])
         }
     }
+}
+
+/// Where a URI leads that we have sealed for a partner and that it calls outside of a dialog, as a transfer (RFC 5589 §7)
+/// or a redirection tells it to: to the home server whose name or address it has, else to the home pool, whose servers
+/// know what they wrote. Never anywhere else.
+fn unsealed(
+    who: Standing,
+    asks: &Asks<'_>,
+    routing: &Routing,
+    links: &Links,
+    now: Instant,
+) -> Result<Hops, Reason> {
+    let port = match asks.next_route {
+        Some(route) => route.port,
+        None => asks.request_uri.port,
+    };
+    let mut hops = match routing.home_server(&asks.target, port) {
+        Some(key) => in_dialog(who, key, routing, links)?,
+        None => {
+            let pool = routing.default_pool().ok_or(Reason::NoRoute)?;
+            routing.order(pool, asks.call_id, asks.random, &[], links, now)?
+        }
+    };
+    hops.retain(|hop| match *hop {
+        Hop::Peer(key) => links
+            .peer(key)
+            .is_some_and(|p| p.home && p.current.is_some()),
+        Hop::Flow(_) => false,
+    });
+    if hops.is_empty() {
+        return Err(Reason::NoRoute);
+    }
+    Ok(hops)
 }
 
 /// Whether the sender may assert this From; in a dialog the callee also by the name that it was called by.

@@ -4,7 +4,7 @@ use super::answer::Refusal;
 use super::boundary::Privacy;
 use super::context::{Attempt, Context, Plan};
 use super::links::Party;
-use super::parsed::Parsed;
+use super::parsed::{Parsed, Target};
 use super::policy::{self, Asks, Standing};
 use super::routed::{Routed, maddr_of};
 use super::routing::Hops;
@@ -28,14 +28,14 @@ impl Core {
         from: &Origin,
         message: &Message<'_>,
         method: Method<'_>,
-        request_uri: &[u8],
+        target: Target<'_>,
         now: Instant,
         out: &mut Actions,
     ) {
         let Some(party) = self.party(from) else {
             return;
         };
-        let request = match Parsed::read(message, method, request_uri) {
+        let request = match Parsed::read(message, method, target) {
             Ok(request) => request,
             Err(reason) => {
                 return self.refuse(from, party, message, &Refusal::new(reason), now, out);
@@ -170,6 +170,7 @@ impl Core {
                 None => routed.host,
             },
             request_uri: routed.uri,
+            is_sealed: request.is_sealed && !routed.strict_in,
             from: request.from_uri,
             to: request.to,
             token: routed.token,

@@ -8,11 +8,11 @@ use super::meaning::Meanings;
 use super::token::PeerKey;
 use super::{Faces, LinkId};
 use crate::sip::{Host, Uri};
-use crate::topology::{Domain, DomainSet, PeerKind, PeerRef, Strategy, Topology};
+use crate::topology::{DialAddress, Domain, DomainSet, PeerKind, PeerRef, Strategy, Topology};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ pub(crate) struct Routing {
     default_pool: Option<usize>,
     ports: SmallVec<[u16; 4]>,
     addresses: Vec<SocketAddr>,
+    /// The home servers by name and address, those with a port apart.
+    servers: HashMap<(Box<str>, Option<u16>), PeerKey>,
     /// What the topology is hidden for.
     inside: Inside,
 }
@@ -118,6 +120,7 @@ impl Routing {
             default_pool,
             ports,
             addresses: faces.addresses.clone(),
+            servers: servers(topology),
             inside: Inside::of(topology),
         }
     }
@@ -207,6 +210,16 @@ impl Routing {
         self.names.of(host).peer
     }
 
+    /// The home server of this name or address; of several at one address the one at the port, else the first.
+    pub(crate) fn home_server(&self, host: &Host<'_>, port: Option<u16>) -> Option<PeerKey> {
+        let mut buffer = [0; 253];
+        let name: Box<str> = Domain::of_host(host, &mut buffer)?.into();
+        let at_port = self
+            .servers
+            .get(&(name.clone(), Some(port.unwrap_or(5061))));
+        at_port.or_else(|| self.servers.get(&(name, None))).copied()
+    }
+
     /// The pool that serves this domain.
     pub(crate) fn pool(&self, host: &Host<'_>) -> Option<usize> {
         self.names.pool(host)
@@ -293,6 +306,28 @@ impl Routing {
             .map(|(.., key)| Hop::Peer(key))
             .collect())
     }
+}
+
+/// The home servers by all that is said of where they are.
+fn servers(topology: &Topology) -> HashMap<(Box<str>, Option<u16>), PeerKey> {
+    let mut servers = HashMap::new();
+    for peer in topology.peers().iter().filter(|p| p.kind == PeerKind::Home) {
+        let key = PeerKey::of(peer.fqdn.as_str());
+        servers.insert((peer.fqdn.as_str().into(), None), key);
+        for address in &peer.addresses {
+            let (host, port) = match address {
+                DialAddress::Socket(at) => match at.ip().to_canonical() {
+                    IpAddr::V4(address) => (address.to_string(), at.port()),
+                    IpAddr::V6(address) => (format!("[{address}]"), at.port()),
+                },
+                DialAddress::Host(host, port) => (host.to_ascii_lowercase(), *port),
+            };
+            let host: Box<str> = host.into();
+            servers.entry((host.clone(), Some(port))).or_insert(key);
+            servers.entry((host, None)).or_insert(key);
+        }
+    }
+    servers
 }
 
 /// The groups of federated entries that grant the same.

@@ -59,6 +59,8 @@ mod staged;
 #[cfg(test)]
 mod torture;
 #[cfg(test)]
+mod transfers;
+#[cfg(test)]
 mod trust_matrix;
 #[cfg(test)]
 mod withdrawal;

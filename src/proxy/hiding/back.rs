@@ -59,6 +59,13 @@ impl Hiding<'_> {
         Ok(Some(whole))
     }
 
+    /// Whether the URI is one that we have sealed for this peer.
+    pub(super) fn is_sealed(&self, text: &[u8]) -> bool {
+        let uri = Uri::parse(text).ok();
+        let token = uri.and_then(|uri| uri.user?.strip_prefix(USER));
+        token.is_some_and(|token| self.plain(Kind::Uri, token).is_some())
+    }
+
     fn restore_uri<'a>(
         &self,
         text: &'a [u8],

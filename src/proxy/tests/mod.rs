@@ -13,6 +13,7 @@ mod flows;
 mod forwarding;
 mod hiding;
 mod hiding_closed;
+mod hiding_transfer;
 mod loops;
 mod message_policy;
 mod methods;
