@@ -3,7 +3,7 @@
 //! rustls-pemfile decodes each section, but passes over what it does not take for one: a section that begins behind
 //! another on one line, behind a byte order mark, or with a label that it does not know. What an operator put into a
 //! file must count or be complained of, so the markers are found here.
-use super::pem::PemError;
+use super::pem_error::PemError;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";

@@ -27,6 +27,8 @@ pub(super) struct Context<'a, 't> {
     pub(super) home: HashSet<Domain>,
     /// The names and addresses of this node.
     pub(super) own: HashSet<Domain>,
+    /// The names of home servers.
+    pub(super) home_servers: HashSet<Domain>,
     /// Every name above a home domain, a name of this node or a home server.
     pub(super) above_home: HashSet<String>,
     /// What was read, the topology first.

@@ -1,5 +1,6 @@
 //! The files behind `crls`: read within bounds, and parsed once for each content, whoever asks again.
 use super::crl::sha256;
+use super::pem_error::PemError;
 use super::{Crl, CrlRefusal, open_regular, pem};
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -178,7 +179,7 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlRefusal, String)
     if let Some(known) = recall(&digest) {
         return Ok(known);
     }
-    let said = |error: pem::PemError| format!("{error}; {}", error.remedy());
+    let said = |error: PemError| format!("{error}; {}", error.remedy());
     let found = pem::crls(octets).map_err(|error| (CrlRefusal::Malformed, said(error)))?;
     let count = found.len();
     let crls = found

@@ -2,7 +2,8 @@
 use super::certificate::CertificateFacts;
 use super::code::Code;
 use super::context::Context;
-use super::pem::{self, PemError, Wanted};
+use super::pem::{self, Wanted};
+use super::pem_error::PemError;
 use super::raw::{RawIdentity, Text};
 use super::{DnsName, Identity, KeyPair, Staple, Window, window};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;

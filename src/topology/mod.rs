@@ -37,6 +37,7 @@ mod peer;
 mod peer_index;
 mod peering;
 mod pem;
+mod pem_error;
 mod pin;
 mod pool;
 mod quantity;
@@ -189,6 +190,7 @@ fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topol
         fqdn: None,
         home: HashSet::new(),
         own: HashSet::new(),
+        home_servers: HashSet::new(),
         above_home: HashSet::new(),
         files: vec![NamedFile::holding(
             source.path().to_owned(),

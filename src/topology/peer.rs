@@ -191,7 +191,8 @@ fn domains(
                         "add the domain to node.domains, or take it out here (a home peer needs no domains)",
                     );
                 } else if kind == PeerKind::Federated
-                    && (context.own.contains(domain) && !home
+                    && (!home
+                        && (context.own.contains(domain) || context.home_servers.contains(domain))
                         || domain
                             .below()
                             .is_some_and(|name| context.above_home.contains(name)))

@@ -54,7 +54,8 @@ pub(super) fn resolve(raw: &Raw, context: &mut Context<'_, '_>) -> Option<Topolo
 
     let boundary = boundary::load(raw.boundary.as_ref(), node.as_ref(), context);
     let (fqdns, peer_names) = peer_names(&raw.peer, context);
-    context.above_home = above_home(&raw.peer, &fqdns, context);
+    context.home_servers = home_servers(&raw.peer, &fqdns);
+    context.above_home = above_home(context);
     let references = (&identity_names, &trust_names);
     let mut fqdns = fqdns.iter();
     let peers = each(&raw.peer, context, |raw: &RawPeer, line, context| {
@@ -197,20 +198,21 @@ fn number(
     number
 }
 
-/// Every name above what no partner may speak for.
-fn above_home(
-    raws: &[Spanned<RawPeer>],
-    fqdns: &[Option<DnsName>],
-    context: &Context<'_, '_>,
-) -> HashSet<String> {
-    let servers = raws
-        .iter()
+/// The names of home servers.
+fn home_servers(raws: &[Spanned<RawPeer>], fqdns: &[Option<DnsName>]) -> HashSet<Domain> {
+    raws.iter()
         .zip(fqdns)
         .filter(|(raw, _)| raw.get_ref().kind == Some(PeerKind::Home))
-        .filter_map(|(_, fqdn)| fqdn.as_ref().map(DnsName::as_str));
+        .filter_map(|(_, fqdn)| fqdn.clone().map(Domain::from))
+        .collect()
+}
+
+/// Every name above what no partner may speak for.
+fn above_home(context: &Context<'_, '_>) -> HashSet<String> {
     let domains = context.home.iter().chain(&context.own);
-    let all = domains.filter_map(Domain::name).chain(servers);
-    all.flat_map(above).map(str::to_owned).collect()
+    let all = domains.chain(&context.home_servers);
+    let names = all.filter_map(Domain::name);
+    names.flat_map(above).map(str::to_owned).collect()
 }
 
 /// The peers' names, normalised, by position.

@@ -414,6 +414,7 @@ const CASES: &[Case] = &[
     case(Code::DomainRoutedTwice, &[("[limits]", "[[pool]]\nname = \"again\"\ndomains = [\"contoso.test\"]\npeers = [\"fe02.contoso.test\"]\n[limits]")], "[[pool]]\nname = \"again", "\"front-end\" and \"again\""),
     case(Code::DomainHomeAndFederated, &[("[\"fabrikam.test\"]", "[\"*.test\"]")], "[\"*.test", "*.test of the federated peer \"edge.fabrikam.test\" covers"),
     case(Code::DomainHomeAndFederated, &[("[\"fabrikam.test\"]", "[\"*.contoso.test\"]")], "[\"*.contoso", "covers a home domain, a home server or this node"),
+    case(Code::DomainHomeAndFederated, &[("[\"fabrikam.test\"]", "[\"fabrikam.test\", \"Fe02.contoso.test\"]")], "[\"fabrikam.test\", \"Fe02", "covers a home domain, a home server or this node"),
     case(Code::DomainHomeAndFederated, &[("[\"fabrikam.test\"]", "[\"edge01.contoso.test\"]")], "[\"edge01", "covers a home domain, a home server or this node"),
     case(Code::DomainHomeAndFederated, &[("domains = [\"contoso.test\"]\n", "domains = [\"contoso.test\"]\naliases = [\"192.0.2.9\"]\n"), ("[\"fabrikam.test\"]", "[\"192.0.2.9\"]")], "domains = [\"192.0.2.9", "this node"),
     case(Code::DomainNotHome, &[("[\"contoso.test\"]\npeers", "[\"contoso.test\", \"*.contoso.test\"]\npeers")], "[[pool]]", "*.contoso.test"),
