@@ -213,7 +213,7 @@ reasons! {
         "The sender answers on the wrong connection.",
         "the Via lines of the response in the sender's trace";
     ResponseMalformed = "response_malformed", 0, "",
-        "A response's start line or header fields break the grammar of RFC 3261.",
+        "A response's start line or header fields break the grammar of RFC 3261, or the Via lines below ours have gone.",
         "Capture the response at its sender; the sender must be mended.",
         "the response in its sender's trace";
     ResponseUnmatched = "response_unmatched", 0, "",

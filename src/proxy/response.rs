@@ -93,6 +93,10 @@ impl Core {
         if !method_matches {
             return self.drop_message(from, party, Reason::ResponseUnmatched, out);
         }
+        // RFC 3261 §16.7 step 3: the next one on the way back could not be found, and whoever asked discards it (§18.1.2).
+        if message.vias().nth(1).is_none() {
+            return self.drop_message(from, party, Reason::ResponseMalformed, out);
+        }
         if let Hop::Peer(key) = hop
             && self.links.peer(key).is_some_and(|p| p.health.is_troubled())
         {

@@ -121,6 +121,7 @@ pub(super) fn hidden<'m, 'a>(
     for name in KEPT.into_iter().chain([HeaderName::ProxyAuthorization]) {
         seen = seen.with(HeaderSet::of(name));
     }
+    leaving.params_only(message);
     match message.start() {
         StartLine::Request { .. } => leaving.vias()?,
         StartLine::Response { status, phrase } => {
@@ -134,7 +135,10 @@ pub(super) fn hidden<'m, 'a>(
         ..
     } = leaving;
     let tells = |text: &[u8]| hiding.routing.inside().is_told_by(text, &hidden);
-    splices.strip_lines(|line| !seen.has(line.name) && (tells(line.value) || tells(line.raw_name)));
+    splices.strip_lines(|line| {
+        let is_seen = seen.has(line.name) || is_by_params(line) && !tells(first_part(line.value));
+        !is_seen && (tells(line.value) || tells(line.raw_name))
+    });
     Ok(splices)
 }
 
@@ -194,6 +198,23 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
             && let Some(text) = text_of(host)
         {
             self.hidden.add(&text);
+        }
+    }
+
+    /// Takes out the parameters that tell of fields without which the message would be refused. Event's name a call, as
+    /// Call-ID does.
+    fn params_only(&mut self, message: &Message<'a>) {
+        for line in message.lines().filter(is_by_params) {
+            if !self.tells(line.value) || self.tells(first_part(line.value)) {
+                continue;
+            }
+            let stays = |part: &&[u8]| {
+                let name = part.split(|b| *b == b'=').next().unwrap_or_default();
+                line.name == HeaderName::Event && name.trim_ascii().eq_ignore_ascii_case(b"call-id")
+                    || !self.tells(part)
+            };
+            let kept: Vec<_> = parts(line.value).into_iter().filter(stays).collect();
+            self.splices.replace(line.value, kept.join(&b';'));
         }
     }
 
@@ -440,6 +461,32 @@ fn without_calls(text: &[u8], uri: &Uri<'_>) -> Vec<u8> {
         }
     }
     rest
+}
+
+/// Fields that SUBSCRIBE and NOTIFY must have (RFC 6665 §8.2), of which only parameters go.
+fn is_by_params(line: &HeaderLine<'_>) -> bool {
+    line.name == HeaderName::Event || line.raw_name.eq_ignore_ascii_case(b"Subscription-State")
+}
+
+/// A value without its parameters.
+fn first_part(value: &[u8]) -> &[u8] {
+    value.split(|b| *b == b';').next().unwrap_or_default()
+}
+
+/// What `;` parts outside of quotes.
+fn parts(value: &[u8]) -> Vec<&[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    value
+        .split(|b| {
+            let is_plain = !std::mem::take(&mut is_escaped);
+            match b {
+                b'"' if is_plain => is_quoted = !is_quoted,
+                b'\\' if is_quoted && is_plain => is_escaped = true,
+                _ => {}
+            }
+            *b == b';' && !is_quoted
+        })
+        .collect()
 }
 
 /// Whether none of the parameters could name a host.

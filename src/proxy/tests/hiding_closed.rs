@@ -366,6 +366,57 @@ fn home_servers_below_our_own_place_in_an_answer_are_hidden_too() {
 }
 
 #[test]
+fn fields_that_must_be_there_lose_parameters_only() {
+    for (line, left) in [
+        (
+            "Event: dialog;call-id=\"12;3@10.0.0.99\";from-tag=1;x=10.0.0.99",
+            "Event: dialog;call-id=\"12;3@10.0.0.99\";from-tag=1",
+        ),
+        (
+            "o: dialog;x=\"a\\\";10.0.0.99;b\";include-session-description",
+            "o: dialog;include-session-description",
+        ),
+        (
+            "subscription-state: active;x=pbx-10.0.0.99;expires=60",
+            "subscription-state: active;expires=60",
+        ),
+        ("Event: presence;id=1", "Event: presence;id=1"),
+        ("Event: p-10.0.0.99;id=1", ""),
+        ("X-Event: dialog;x=10.0.0.99", ""),
+    ] {
+        let mut w = hiding_world();
+        let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+        w.send(home, &invite(&format!("{line}\n")));
+        let sent = w.expect(partner, "INVITE");
+        let name = line.split(':').next().unwrap();
+        let found = sent
+            .split("\r\n")
+            .find(|l| l.starts_with(&format!("{name}:")));
+        assert_eq!(found.unwrap_or_default(), left, "{sent}");
+    }
+}
+
+#[test]
+fn an_answer_that_has_lost_the_sealed_via_goes_nowhere() {
+    let mut w = hiding_world();
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    w.send(
+        home,
+        &invite("Via: SIP/2.0/TLS 10.0.0.99;branch=z9hG4bKphone\n"),
+    );
+    let asked = w.expect(partner, "INVITE");
+    let ok = answer(&asked, "200 OK", "");
+    let sealed = format!("Via: {}\n", fields(&asked, "Via")[1]);
+    assert!(ok.contains(&sealed), "{ok}");
+    w.send(partner, &ok.replacen(&sealed, "", 1));
+    w.silent(home);
+    assert_eq!(w.reasons(), ["response_malformed"]);
+    // The next one that is whole still counts.
+    w.send(partner, &ok);
+    w.expect(home, "SIP/2.0 200");
+}
+
+#[test]
 fn what_cannot_be_read_is_not_sent() {
     let tokens = tokens(&[], [7; 32]);
     let routing = routing();
