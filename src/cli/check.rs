@@ -375,21 +375,16 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
         PeerKind::Federated => {
             let mut from = listed(&peer.domains);
             if peer.boundary.anonymous.is_some() {
-                from.push_str(", anonymous.invalid");
+                from.push_str(", nobody (below .invalid)");
             }
             if peer.assert_identity {
-                from.push_str(", any number (tel)");
+                from.push_str(", a number (tel) that is global or of these domains");
             }
             from
         }
     };
     page.field("From may name", &from)?;
-    let asserted = if peer.assert_identity {
-        "believed and passed on"
-    } else {
-        "stripped"
-    };
-    page.field("asserted identity", asserted)?;
+    page.field("asserted identity", asserted(peer))?;
     let rules = &peer.boundary.fields;
     if !rules.require_in.is_empty() {
         page.field("fields it owes", &fields(rules.require_in))?;
@@ -416,6 +411,22 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
         )?;
     }
     page.field("we show", &topology.identity(peer.identity).name)
+}
+
+/// What becomes of the fields in which it says who somebody is.
+fn asserted(peer: &Peer) -> &'static str {
+    let field = HeaderName::PAssertedIdentity;
+    let of_anonymous = peer.boundary.anonymous;
+    match (peer.kind, peer.boundary.fields.strip_in.has(field)) {
+        (PeerKind::Home, false) => "believed and passed on",
+        (PeerKind::Federated, false) => {
+            "believed and passed on, never for a name of the home side; of an anonymous caller or a number only what From may name"
+        }
+        (PeerKind::Federated, true) if of_anonymous.is_some_and(|strip| !strip.has(field)) => {
+            "stripped; of an anonymous caller numbers and names within its domains pass"
+        }
+        (PeerKind::Home | PeerKind::Federated, true) => "stripped",
+    }
 }
 
 /// What is asked of DNS for a peer without `address`.
@@ -500,6 +511,7 @@ fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
         page.field("stripped from", &fields(of.strip_in))?;
         page.field("stripped towards", &fields(of.strip_out))?;
         page.field("for Privacy: id", &fields(of.strip_private))?;
+        page.field("for Privacy: history", &fields(of.strip_history))?;
         if of.require_in.is_empty() {
             return Ok(());
         }
@@ -640,7 +652,10 @@ fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     page.field("enter through", &listed(through))?;
     page.field(
         "From may name",
-        &format!("{}, anonymous.invalid", listed(&topology.node().domains)),
+        &format!(
+            "{}, nobody (below .invalid)",
+            listed(&topology.node().domains)
+        ),
     )?;
     page.field(
         "requests go to",

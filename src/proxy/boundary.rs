@@ -3,7 +3,7 @@
 //! 5630 §5.3).
 use super::links::{Links, Party};
 use super::parsed::Parsed;
-use super::policy::{Standing, is_anonymous};
+use super::policy::Standing;
 use super::routed::Routed;
 use super::routing::{Hop, Hops};
 use super::token::Token;
@@ -98,58 +98,6 @@ impl Core {
         let clients = &self.tables.generation.topology().boundary().clients;
         let rules = rules_of(party, clients, &self.links);
         rules.strip_in.both(message.names())
-    }
-
-    /// The fields of a request that its sender may not send, and the values of P-Asserted-Identity, by number, that it may
-    /// not assert: a partner whose caller is anonymous says who that is by number, or within its own domains. A name of
-    /// the home domains is never asserted from outside.
-    pub(super) fn stripped_of_request(
-        &self,
-        party: Party,
-        message: &Message<'_>,
-        request: &Parsed<'_>,
-    ) -> (HeaderSet, u64) {
-        let own = match party {
-            Party::Peer(key) if is_anonymous(&request.from_uri.host) => self.links.peer(key),
-            Party::Peer(_) | Party::Client(_) => None,
-        };
-        let partner = own.filter(|peer| !peer.home);
-        let Some((partner, strip)) = partner.and_then(|p| Some((p, p.anonymous?))) else {
-            return (self.stripped_from(party, message), 0);
-        };
-        let field = HeaderSet::of(HeaderName::PAssertedIdentity);
-        let mut strip = strip.both(message.names());
-        let key = partner.key;
-        let may = |value: &[u8]| {
-            let uri = Address::parse(value).and_then(|address| address.parse_uri());
-            uri.is_ok_and(|uri| match uri.scheme {
-                Scheme::Tel => true,
-                Scheme::Sip | Scheme::Sips => self.tables.routing.may_assert(key, &uri.host),
-                Scheme::Other => false,
-            })
-        };
-        // The precursor of the field says the same, and is of no use in parts.
-        let mut before = message.values(HeaderName::RemotePartyId);
-        if !before.all(|value| value.is_ok_and(may)) {
-            strip = strip.with(HeaderSet::of(HeaderName::RemotePartyId));
-        }
-        if strip.has(HeaderName::PAssertedIdentity) || !message.has(HeaderName::PAssertedIdentity) {
-            return (strip, 0);
-        }
-        let mut refused = 0;
-        for (number, value) in message.values(HeaderName::PAssertedIdentity).enumerate() {
-            let (Ok(value), Some(bit)) = (
-                value,
-                u32::try_from(number).ok().and_then(|n| 1u64.checked_shl(n)),
-            ) else {
-                // What cannot be told apart, or is more than anybody means.
-                return (strip.with(field), 0);
-            };
-            if !may(value) {
-                refused |= bit;
-            }
-        }
-        (strip, refused)
     }
 
     /// What the boundary asks of a request besides its From: the fields that its sender owes, privacy that nobody could

@@ -3,6 +3,7 @@
 //!
 //! Targets are tried one after the other, never in parallel (forking to several contacts is the registrar's work), so a
 //! context has at most one branch at a time and "best response" means the last one.
+use super::asserted::NotAsserted;
 use super::boundary::Privacy;
 use super::links::{OwnMap, Party};
 use super::routing::{Hop, Hops};
@@ -48,8 +49,8 @@ pub(crate) struct Plan {
     pub(crate) announces_path: bool,
     /// Whether the client wants to hear of Path; else it is taken out of its answer.
     pub(crate) knows_path: bool,
-    /// Values of P-Asserted-Identity, by number, that the sender may not assert.
-    pub(crate) not_asserted: u64,
+    /// Values in it that its sender may not assert.
+    pub(crate) not_asserted: NotAsserted,
     /// Whether the Path gets `ob`: this node is the first hop and the contact has a reg-id (RFC 5626 §5.1).
     pub(crate) outbound: bool,
     /// The fields in it that its sender may not send (RFC 3325 §5).

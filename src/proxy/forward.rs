@@ -569,9 +569,7 @@ impl Forwarding<'_> {
             }
         }
         edits.strip_all(self.strip);
-        if plan.not_asserted != 0 {
-            edits.drop_values(HeaderName::PAssertedIdentity, plan.not_asserted);
-        }
+        plan.not_asserted.drop_from(&mut edits);
         if let Some(name) = self.peer_name {
             edits.insert_peer_name(name);
         }

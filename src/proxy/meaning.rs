@@ -105,6 +105,15 @@ impl Meanings {
         found.copied().unwrap_or_default()
     }
 
+    /// Whether the topology speaks of the host, or of all below a name above it.
+    pub(crate) fn is_known(&self, host: &Host<'_>) -> bool {
+        let mut buffer = [0; 253];
+        let Some(key) = Domain::of_host(host, &mut buffer) else {
+            return false;
+        };
+        self.whole.contains_key(key) || above(key).any(|name| self.below.contains_key(name))
+    }
+
     /// The pool that serves a domain as it is written in the topology.
     pub(crate) fn pool_of(&self, domain: &Domain) -> Option<usize> {
         self.whole.get(domain.as_str())?.pool

@@ -25,6 +25,7 @@
 
 mod action;
 mod answer;
+mod asserted;
 mod best_effort;
 mod boundary;
 mod branch;

@@ -279,16 +279,19 @@ fn from_allowed(
     let allowed = match who {
         Standing::Home(_) => true,
         Standing::Client(_) => {
-            sip && (routing.is_home(&asks.from.host) || is_anonymous(&asks.from.host))
+            sip && (routing.is_home(&asks.from.host) || routing.is_nobody(&asks.from.host))
                 || called_by_this_name()
         }
         Standing::Federated(key) => {
             let listed = links.peer(key);
             // A carrier within the trust domain names its callers by number, or not at all (RFC 3325 §5).
-            let by_number = asks.from.scheme == Scheme::Tel;
+            // A local number of a domain is a name of that domain (RFC 3966 §5.1.5).
+            let is_foreign =
+                |host: Option<&Host<'_>>| host.is_none_or(|host| !routing.may_assert(key, host));
+            let by_number = asks.from.scheme == Scheme::Tel && !asks.from.any_context(is_foreign);
             sip && routing.may_assert(key, &asks.from.host)
                 || sip
-                    && is_anonymous(&asks.from.host)
+                    && routing.is_nobody(&asks.from.host)
                     && listed.is_some_and(|p| p.anonymous.is_some())
                 || by_number && listed.is_some_and(|p| p.assert_identity)
                 || called_by_this_name()
@@ -317,7 +320,7 @@ fn to_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(), R
             routing.is_home(&to.host)
                 || routing.is_own_name(&to.host)
                 || routing.may_assert(key, &to.host)
-                || is_anonymous(&to.host)
+                || routing.is_nobody(&to.host)
         }
         Scheme::Other => false,
     };
@@ -334,17 +337,15 @@ fn not_denied(peer: Option<PeerKey>, asks: &Asks<'_>, routing: &Routing) -> Resu
     if [Some(asks.request_uri), Some(asks.from), to]
         .iter()
         .flatten()
-        .any(|uri| routing.denies(peer, &uri.host))
+        .any(|uri| {
+            let is_denied = |host: &Host<'_>| routing.denies(peer, host);
+            is_denied(&uri.host) || uri.any_context(|host| host.is_some_and(is_denied))
+        })
     {
         Err(Reason::DomainDenied)
     } else {
         Ok(())
     }
-}
-
-/// RFC 3323 §4.1.1.3.
-pub(crate) fn is_anonymous(host: &Host<'_>) -> bool {
-    host.is_name("anonymous.invalid")
 }
 
 /// The other side of a dialog as seen from the sender, who must be one of its sides.

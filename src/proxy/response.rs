@@ -226,11 +226,12 @@ impl Core {
         }
         let clients = &self.tables.generation.topology().boundary().clients;
         let to = rules_of(origin, clients, &self.links);
-        let from = self.stripped_from(party, message);
+        let (from, not_asserted) = self.stripped_of_response(party, message);
         let start = out.bytes.len();
         let mut edits = Edits::new(message);
         edits.pop_via();
         edits.strip_all(stripped(from, &to, Privacy::read(message)));
+        not_asserted.drop_from(&mut edits);
         if context.plan.path && !context.plan.knows_path {
             edits.strip(HeaderName::Path);
         }

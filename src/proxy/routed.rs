@@ -3,7 +3,7 @@ use super::answer::Refusal;
 use super::parsed::Parsed;
 use super::token::{Token, TokenFault};
 use super::{Core, Origin, Reason};
-use crate::sip::{Host, Uri};
+use crate::sip::{Host, Uri, plain_user};
 
 /// What route preprocessing found (RFC 3261 §16.4).
 pub(super) struct Routed<'a> {
@@ -108,7 +108,8 @@ impl Core {
                     routed.token.is_some()
                 }
                 (Some(user), Some(seen)) => {
-                    user == seen && self.tables.routing.is_ours(&uri.host, from.local)
+                    plain_user(user) == plain_user(seen)
+                        && self.tables.routing.is_ours(&uri.host, from.local)
                 }
                 // Another dialog leg of ours that is reached only after the next hop: leave it there.
                 (Some(_), None) => false,

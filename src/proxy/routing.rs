@@ -200,6 +200,19 @@ impl Routing {
         self.names.of(host).home
     }
 
+    /// Whether the home side goes by this host: a home domain, a name of this node, or one of a home server.
+    pub(crate) fn is_home_side(&self, host: &Host<'_>, links: &Links) -> bool {
+        let meaning = self.names.of(host);
+        let is_server = |key| links.peer(key).is_some_and(|peer| peer.home);
+        meaning.home || meaning.own || meaning.peer.is_some_and(is_server)
+    }
+
+    /// Whether the host is one that stands for nobody: any name below `.invalid`, which nobody can have (RFC 2606 §2), as
+    /// RFC 3323 §4.1.1.3 asks of anonymous callers. What the topology gives a meaning to is somebody.
+    pub(crate) fn is_nobody(&self, host: &Host<'_>) -> bool {
+        host.is_below("invalid") && !self.names.is_known(host)
+    }
+
     /// Whether a federated peer may assert this host in From.
     pub(crate) fn may_assert(&self, peer: PeerKey, host: &Host<'_>) -> bool {
         self.names.may_assert(peer, host)

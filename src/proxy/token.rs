@@ -2,6 +2,7 @@
 //! dialog has, or which flow a registration came on, provable by any node that has the keys.
 use super::LinkId;
 use super::hiding::HidingKey;
+use crate::sip::plain_user;
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -149,6 +150,11 @@ impl TokenBox {
 
     /// What a user part says, if one of our keys signed it for this Call-ID.
     pub(crate) fn open(&self, text: &[u8], call_id: &[u8]) -> Result<Token, TokenFault> {
+        // Who has escaped what needs no escape has written the same (RFC 3261 §19.1.4).
+        if text.len() > 3 * LONGEST_TEXT {
+            return Err(TokenFault::Foreign);
+        }
+        let text = &*plain_user(text);
         if text.len() > LONGEST_TEXT {
             return Err(TokenFault::Foreign);
         }
@@ -333,6 +339,9 @@ mod tests {
             tokens.open(&flow, b"any"),
             Ok(Token::Flow(LinkId::new(0, 9, 1)))
         );
+        let escaped: String = text.iter().map(|b| format!("%{b:02x}")).collect();
+        let as_written = tokens.open(&text, b"call-1");
+        assert_eq!(tokens.open(escaped.as_bytes(), b"call-1"), as_written);
         assert!(
             text.iter()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))

@@ -36,8 +36,8 @@ pub struct Edits<'m, 'a> {
     popped_vias: usize,
     popped_routes: usize,
     popped_last_routes: usize,
-    /// Values of one field by their number, of the first 64.
-    dropped: Option<(HeaderName, u64)>,
+    /// Values of fields by their number, of the first 64 each.
+    dropped: SmallVec<[(HeaderName, u64); 3]>,
     announces_path: bool,
     /// [`HeaderName::bit`]s.
     stripped: u64,
@@ -86,7 +86,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             popped_vias: 0,
             popped_routes: 0,
             popped_last_routes: 0,
-            dropped: None,
+            dropped: SmallVec::new(),
             announces_path: false,
             stripped: 0,
             inserted: SmallVec::new(),
@@ -173,7 +173,9 @@ impl<'m, 'a> Edits<'m, 'a> {
     /// Removes those values of a list field whose bits are set, counted over all its lines; a line of which none is left
     /// goes. The values must be such that [`Message::values`] tells them apart.
     pub fn drop_values(&mut self, name: HeaderName, numbers: u64) {
-        self.dropped = Some((name, numbers));
+        if numbers != 0 {
+            self.dropped.push((name, numbers));
+        }
     }
 
     /// Removes every received line of that name, folds included; what is inserted stays. Nothing for `Other`.
@@ -229,7 +231,11 @@ impl<'m, 'a> Edits<'m, 'a> {
             self.popped_last_routes,
             patches,
         );
-        self.patch_dropped(patches);
+        for (name, numbers) in &self.dropped {
+            if self.stripped & name.bit() == 0 {
+                self.patch_dropped(*name, *numbers, patches);
+            }
+        }
         self.patch_supported(patches);
         self.patch_number(HeaderName::MaxForwards, self.max_forwards, patches);
         self.patch_number(HeaderName::MaxBreadth, self.max_breadth, patches);
@@ -301,10 +307,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     }
 
     /// Each value goes with what separates it from the next one that stays, or, behind the last that stays, from that.
-    fn patch_dropped(&self, patches: &mut Patches<'m>) {
-        let Some((name, numbers)) = self.dropped else {
-            return;
-        };
+    fn patch_dropped(&self, name: HeaderName, numbers: u64, patches: &mut Patches<'m>) {
         let mut number = 0u32;
         for line in self.message.index().named(name) {
             let values: SmallVec<[(usize, usize, bool); 4]> = Values::new(self.message.value(line))

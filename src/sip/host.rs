@@ -55,6 +55,16 @@ impl<'a> Host<'a> {
             .is_some_and(|bare| bare.eq_ignore_ascii_case(name.as_bytes()))
     }
 
+    /// Whether this is a name below that one (given in lower case without dots at its ends).
+    pub fn is_below(&self, name: &str) -> bool {
+        let above = self
+            .bare()
+            .and_then(|bare| bare.split_at_checked(bare.len().checked_sub(name.len())?));
+        above.is_some_and(|(label, end)| {
+            label.len() > 1 && label.ends_with(b".") && end.eq_ignore_ascii_case(name.as_bytes())
+        })
+    }
+
     /// The literal address, if it is one.
     pub fn ip(&self) -> Option<IpAddr> {
         match *self {

@@ -17,6 +17,7 @@ mod splice;
 mod stamp;
 mod start_line;
 mod status;
+mod tel;
 #[cfg(test)]
 mod tests;
 mod uri;
@@ -35,5 +36,5 @@ pub use rule::Rule;
 pub use splice::Splices;
 pub use start_line::{Method, StartLine};
 pub use status::phrase;
-pub use uri::{Scheme, Uri};
+pub use uri::{Scheme, Uri, plain_user};
 pub use via::Via;

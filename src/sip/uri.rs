@@ -1,6 +1,7 @@
 //! URIs of RFC 3261 §19.1 (sip, sips), tel (RFC 3966) and others by scheme.
 use super::grammar::{self, cut};
 use super::{HeaderName, Host, Malformed, Rule, host};
+use std::borrow::Cow;
 
 /// URI scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,7 +252,7 @@ fn check_escapes(text: &[u8]) -> Result<(), usize> {
 }
 
 /// Names and values of URI parameters; empty ones are passed over.
-fn params(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+pub(super) fn params(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     pairs(text, b';')
 }
 
@@ -311,6 +312,30 @@ fn headers_agree(one: &[u8], two: &[u8]) -> bool {
     };
     let counts = (pairs(one, b'&').count(), pairs(two, b'&').count());
     counts.0 == counts.1 && counts.0 <= COMPARED && covers(one, two) && covers(two, one)
+}
+
+/// A user part with the escapes undone that say nothing: those of unreserved octets (RFC 3261 §19.1.4). What is reserved
+/// stays escaped, and so does what is no escape.
+pub fn plain_user(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'%', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(&first) = rest.first() {
+        let (octet, length) = match grammar::escaped(rest).filter(|&b| is_unreserved(b)) {
+            Some(octet) => (octet, 3),
+            None => (first, 1),
+        };
+        plain.push(octet);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Cow::Owned(plain)
+}
+
+/// Whether both are the same name of a parameter.
+pub(super) fn same_name(one: &[u8], two: &[u8]) -> bool {
+    same_text(one, two, Case::Any)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@ use super::seal::Kind;
 use super::uri::{Place, restored};
 use super::{BRANCH, Hiding, USER};
 use crate::proxy::Reason;
-use crate::sip::{Address, HeaderName, Message, Splices, StartLine, Uri};
+use crate::sip::{Address, HeaderName, Message, Splices, StartLine, Uri, plain_user};
 
 /// Fields in which a token may come back; none of them but Route decides where a request goes.
 const REFERENCES: [HeaderName; 5] = [
@@ -73,13 +73,14 @@ impl Hiding<'_> {
         splices: &mut Splices<'_, 'a>,
     ) -> Result<(), Reason> {
         // Cheap for all that are none of ours: most URIs have no such user.
-        if memchr::memmem::find(text, USER).is_none() {
+        if memchr::memmem::find(text, USER).is_none() && memchr::memchr(b'%', text).is_none() {
             return Ok(());
         }
         let Ok(uri) = Uri::parse(text) else {
             return Ok(());
         };
-        let Some(token) = uri.user.and_then(|user| user.strip_prefix(USER)) else {
+        let user = plain_user(uri.user.unwrap_or_default());
+        let Some(token) = user.strip_prefix(USER) else {
             return Ok(());
         };
         match self.plain(Kind::Uri, token) {

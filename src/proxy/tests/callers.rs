@@ -2,7 +2,7 @@
 //! asserts of them; and services without a place (RFC 5031).
 use super::world::*;
 use crate::sip::{HeaderName, HeaderSet};
-use crate::topology::Topology;
+use crate::topology::{Domain, Topology};
 
 const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=a";
 
@@ -31,6 +31,9 @@ fn a_partner_is_anonymous_only_where_its_entry_allows_it() {
             ANONYMOUS,
             "<sip:anonymous@ANONYMOUS.invalid.>;tag=a",
             "<sips:anonymous@anonymous.invalid:5061>;tag=a",
+            "\"Unavailable\" <sip:unavailable@unknown.invalid>;tag=a",
+            "<sip:restricted@privacy.Invalid>;tag=a",
+            "<sip:anonymous@x.anonymous.invalid>;tag=a",
             "sip:anonymous.invalid;tag=a",
         ] {
             let mut w = World::with(topology.clone(), 1);
@@ -51,8 +54,8 @@ fn a_partner_is_anonymous_only_where_its_entry_allows_it() {
         // Nobody is anonymous under another name.
         for from in [
             "<sip:anonymous@invalid>;tag=a",
-            "<sip:anonymous@x.anonymous.invalid>;tag=a",
             "<sip:anonymous@anonymous.invalid.contoso.test>;tag=a",
+            "<sip:anonymous@anonymous.notinvalid>;tag=a",
             "<sip:anonymous@localhost>;tag=a",
         ] {
             let mut w = World::with(topology.clone(), 1);
@@ -113,6 +116,10 @@ fn of_an_anonymous_caller_a_number_or_a_name_of_the_partner_is_asserted_and_noth
             "P-Asserted-Identity: <sip:+4930123@anonymous.invalid>\n",
             &[],
         ),
+        (
+            "P-Asserted-Identity: <tel:1;phone-context=contoso.test>, <tel:1;phone-context=fabrikam.test>\n",
+            &["<tel:1;phone-context=fabrikam.test>"],
+        ),
         ("P-Asserted-Identity: <sip:x@192.0.2.1>\n", &[]),
         ("P-Asserted-Identity: <urn:service:sos>\n", &[]),
         (
@@ -146,7 +153,7 @@ fn of_an_anonymous_caller_a_number_or_a_name_of_the_partner_is_asserted_and_noth
                 arrives,
                 "{asserted}"
             );
-            // Who asks by name may assert what it might before.
+            // Who asks by name may assert others too, if it is believed, and nobody of ours.
             w.ask(
                 partner,
                 Request {
@@ -157,7 +164,11 @@ fn of_an_anonymous_caller_a_number_or_a_name_of_the_partner_is_asserted_and_noth
                 },
             );
             let invite = w.expect(home, "INVITE");
-            assert_eq!(field(&invite, "P-Asserted-Identity").is_some(), asserts);
+            let got = fields(&invite, "P-Asserted-Identity");
+            let all = got.concat().to_ascii_lowercase();
+            assert!(!all.contains("contoso.test"), "{all}");
+            assert!(asserts || got.is_empty(), "{all}");
+            assert!(!asserts || arrives.iter().all(|value| got.contains(value)) || got.len() == 1);
         }
     }
 }
@@ -170,25 +181,166 @@ fn nor_does_the_precursor_of_the_field_say_more_of_an_anonymous_caller() {
             true,
         ),
         ("\"Alice\" <sip:alice@contoso.test>;party=calling", false),
-        ("<tel:+4930123>, <sip:alice@contoso.test>", false),
+        ("<sip:eve@fourthcoffee.test>", false),
+    ] {
+        for name in ["Remote-Party-ID", "P-Preferred-Identity"] {
+            for from in [ANONYMOUS, "<tel:+4930123>;tag=a"] {
+                // Value by value, as the field itself.
+                for (more, arrives) in [
+                    (format!("{name}: {value}\n"), passes.then_some(value)),
+                    (
+                        format!("{name}: <sip:bob@contoso.test>, {value}\n"),
+                        passes.then_some(value),
+                    ),
+                ] {
+                    let mut w = World::with(lenient(true), 1);
+                    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+                    let request = Request {
+                        from,
+                        more: &more,
+                        ..Request::default()
+                    };
+                    w.ask(partner, request);
+                    let invite = w.expect(home, "INVITE");
+                    assert_eq!(field(&invite, name), arrives, "{more}");
+                }
+            }
+        }
+    }
+}
+
+/// What a partner that is believed asserts, and what of it arrives.
+const ASSERTED: [(&str, Option<&str>); 16] = [
+    ("<sip:eve@fabrikam.test>", Some("<sip:eve@fabrikam.test>")),
+    (
+        "<sip:x@fourthcoffee.test>",
+        Some("<sip:x@fourthcoffee.test>"),
+    ),
+    ("<tel:+4930123>", Some("<tel:+4930123>")),
+    (
+        "<tel:1234;phone-context=+49>",
+        Some("<tel:1234;phone-context=+49>"),
+    ),
+    ("<sip:ceo@contoso.test>", None),
+    ("\"C, E\" <sips:ceo@CONTOSO.test.:5061>;x=1", None),
+    (
+        "<tel:+4930123>, <sip:ceo@contoso.test>",
+        Some("<tel:+4930123>"),
+    ),
+    ("sip:contoso.test", None),
+    ("<sip:ceo@edge01.contoso.test>", None),
+    ("<sip:ceo@fe01.contoso.test>", None),
+    ("<tel:1234;phone-context=contoso.test>", None),
+    ("<tel:+1;Phone-Context=Contoso.Test.>", None),
+    (
+        "<tel:1;phone-context=+1;phone%2Dcontext=contoso%2Etest>",
+        None,
+    ),
+    ("<pres:ceo@contoso.test>", None),
+    ("\"open <sip:ceo@contoso.test>", None),
+    ("<sip:ceo@contoso.test", None),
+];
+
+#[test]
+fn nobody_outside_asserts_a_name_of_the_home_side_in_a_request_or_response() {
+    for name in [
+        "P-Asserted-Identity",
+        "Remote-Party-ID",
+        "P-Preferred-Identity",
+    ] {
+        for (value, arrives) in ASSERTED {
+            let mut w = World::with(lenient(true), 1);
+            let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+            let more = format!("{name}: {value}\n");
+            w.ask(
+                partner,
+                Request {
+                    from: "<sip:eve@fabrikam.test>;tag=a",
+                    more: &more,
+                    ..Request::default()
+                },
+            );
+            let invite = w.expect(home, "INVITE");
+            assert_eq!(field(&invite, name), arrives, "{more}");
+            // Who answers says as little.
+            w.ask(
+                home,
+                Request {
+                    uri: "sip:eve@fabrikam.test",
+                    to: "<sip:eve@fabrikam.test>",
+                    branch: "z9hG4bK2",
+                    ..Request::default()
+                },
+            );
+            let invite = w.expect(partner, "INVITE");
+            w.send(partner, &answer(&invite, "180 Ringing", &more));
+            assert_eq!(
+                field(&w.expect(home, "SIP/2.0 180"), name),
+                arrives,
+                "{more}"
+            );
+            w.send(partner, &answer(&invite, "200 OK", &more));
+            assert_eq!(
+                field(&w.expect(home, "SIP/2.0 200"), name),
+                arrives,
+                "{more}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_local_number_is_a_name_of_the_domain_that_is_its_context() {
+    for (from, may) in [
+        ("<tel:1234;phone-context=fabrikam.test>;tag=a", true),
+        ("<tel:1234;phone-context=contoso.test>;tag=a", false),
+        ("<tel:+1;phone-context=contoso.test>;tag=a", false),
+        ("<tel:1;phone-context=fourthcoffee.test>;tag=a", false),
+        (
+            "<tel:1;phone-context=+1;phone-context=contoso.test>;tag=a",
+            false,
+        ),
+        ("<tel:1;phone-context=a@contoso.test>;tag=a", false),
     ] {
         let mut w = World::with(lenient(true), 1);
         let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-        let more = format!("Remote-Party-ID: {value}\n");
-        w.ask(
-            partner,
-            Request {
-                from: ANONYMOUS,
-                more: &more,
-                ..Request::default()
-            },
-        );
-        let invite = w.expect(home, "INVITE");
-        assert_eq!(
-            field(&invite, "Remote-Party-ID").is_some(),
-            passes,
-            "{value}"
-        );
+        let request = Request {
+            from,
+            ..Request::default()
+        };
+        w.ask(partner, request);
+        if may {
+            w.expect(home, "INVITE");
+        } else {
+            w.refused(partner, "SIP/2.0 403", "from_not_allowed");
+        }
+    }
+}
+
+#[test]
+fn a_client_is_nobody_by_any_name_below_invalid_unless_the_topology_speaks_of_it() {
+    let mut known = topology();
+    known.peers[2].domains = vec![Domain::parse_pattern("*.corp.invalid").unwrap()];
+    for (topology, host, may) in [
+        (topology(), "anonymous.invalid", true),
+        (topology(), "unknown.invalid", true),
+        (topology(), "a.corp.invalid", true),
+        (known.clone(), "anonymous.invalid", true),
+        (known, "a.corp.invalid", false),
+    ] {
+        let mut w = World::with(topology, 1);
+        let (home, client) = (w.peer(FE01), w.client());
+        let from = format!("<sip:unavailable@{host}>;tag=a");
+        let request = Request {
+            from: &from,
+            ..Request::default()
+        };
+        w.ask(client, request);
+        if may {
+            w.expect(home, "INVITE");
+        } else {
+            w.refused(client, "SIP/2.0 403", "from_not_allowed");
+        }
     }
 }
 

@@ -57,6 +57,44 @@ fn ack_and_bye_follow_the_token_whatever_the_request_uri_claims() {
 }
 
 #[test]
+fn a_token_with_escaped_octets_that_need_none_is_the_same_token() {
+    let mut w = World::new();
+    let (client, fe01) = (w.client(), w.peer(FE01));
+    let invite = call(&mut w, client, fe01);
+    let route = route_of(&invite);
+    let (start, end) = (route.find("sip:").unwrap() + 4, route.find('@').unwrap());
+    let user = &route[start..end];
+    let all: String = user.bytes().map(|b| format!("%{b:02x}")).collect();
+    let some = user
+        .replace('_', "%5F")
+        .replace('-', "%2d")
+        .replace('A', "%41");
+    for (cseq, token, genuine) in [
+        (2, all.clone(), true),
+        (3, some, true),
+        (4, all.replacen('%', "%25", 1), false),
+        (5, format!("{user}%00"), false),
+    ] {
+        let more = route.replacen(user, &token, 1);
+        let branch = format!("z9hG4bK{cseq}");
+        let bye = Request {
+            method: "BYE",
+            to: "<sip:bob@contoso.test>;tag=b",
+            more: &more,
+            cseq,
+            branch: &branch,
+            ..Request::default()
+        };
+        w.ask(client, bye);
+        if genuine {
+            assert_eq!(field(&w.expect(fe01, "BYE"), "Route"), None);
+        } else {
+            w.refused(client, "SIP/2.0 403", "token_forged");
+        }
+    }
+}
+
+#[test]
 fn the_callee_hangs_up_through_the_same_token() {
     let mut w = World::new();
     let (client, fe01) = (w.client(), w.peer(FE01));

@@ -121,7 +121,17 @@ fn a_call_to_the_partner_shows_nothing_of_home_and_comes_back_whole() {
     hang_up(&mut w, partner, home, &invite);
 }
 
-/// The partner hangs up along what it has seen of home.
+/// The URIs with everything in their user parts escaped (RFC 3261 §19.1.4).
+fn escaped(text: &str) -> String {
+    let parts = text.split_inclusive("sip:").map(|part| {
+        let user = part.find('@').map_or("", |at| &part[..at]);
+        let octets: String = user.bytes().map(|b| format!("%{b:02X}")).collect();
+        octets + &part[user.len()..]
+    });
+    parts.collect()
+}
+
+/// The partner hangs up along what it has seen of home, as it stands and with its users escaped.
 #[track_caller]
 fn hang_up(w: &mut World, partner: LinkId, home: LinkId, invite: &str) {
     let route: String = fields(invite, "Record-Route")
@@ -137,28 +147,33 @@ fn hang_up(w: &mut World, partner: LinkId, home: LinkId, invite: &str) {
         .split_once('>')
         .unwrap()
         .0;
-    let bye = Request {
-        method: "BYE",
-        uri: target,
-        from: "<sip:x@fabrikam.test>;tag=b",
-        to: "<sip:alice@contoso.test>;tag=a",
-        branch: "z9hG4bKbye",
-        cseq: 7,
-        more: &route,
-    };
-    w.send(partner, &bye.to_string());
-    let bye = w.expect(
-        home,
-        "BYE sip:alice@10.0.0.99:49152;transport=tls;ob SIP/2.0",
-    );
-    assert_eq!(
-        fields(&bye, "Route"),
-        [
-            "<sip:fe01.contoso.test:5061;transport=tls;lr;ftag=1>;x=1",
-            "<sip:10.0.0.12;lr>"
-        ],
-        "{bye}"
-    );
+    for (uri, route, branch, cseq) in [
+        (target.to_owned(), route.clone(), "z9hG4bKbye", 7),
+        (escaped(target), escaped(&route), "z9hG4bKbye2", 8),
+    ] {
+        let bye = Request {
+            method: "BYE",
+            uri: &uri,
+            from: "<sip:x@fabrikam.test>;tag=b",
+            to: "<sip:alice@contoso.test>;tag=a",
+            branch,
+            cseq,
+            more: &route,
+        };
+        w.send(partner, &bye.to_string());
+        let bye = w.expect(
+            home,
+            "BYE sip:alice@10.0.0.99:49152;transport=tls;ob SIP/2.0",
+        );
+        assert_eq!(
+            fields(&bye, "Route"),
+            [
+                "<sip:fe01.contoso.test:5061;transport=tls;lr;ftag=1>;x=1",
+                "<sip:10.0.0.12;lr>"
+            ],
+            "{bye}"
+        );
+    }
 }
 
 /// A call from the partner: what home adds to the answer is hidden, what the partner sent comes back as it was.

@@ -1,0 +1,143 @@
+//! What a partner says of who somebody is (RFC 3325, and Remote-Party-ID before it): which values of the fields that say so
+//! are taken out, because the partner has no business to assert them.
+use super::Core;
+use super::links::{Links, Party};
+use super::parsed::Parsed;
+use super::routing::Routing;
+use super::token::PeerKey;
+use crate::sip::{Address, Edits, HeaderName, HeaderSet, Message, Scheme, Uri};
+
+/// The fields that say who somebody is. P-Preferred-Identity is a hint that servers make the first of (RFC 3325 §9.2).
+const FIELDS: [HeaderName; 3] = [
+    HeaderName::PAssertedIdentity,
+    HeaderName::RemotePartyId,
+    HeaderName::PPreferredIdentity,
+];
+
+/// Values of [`FIELDS`], by number, that are taken out.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct NotAsserted([u64; FIELDS.len()]);
+
+impl NotAsserted {
+    /// Takes them out.
+    pub(crate) fn drop_from(self, edits: &mut Edits<'_, '_>) {
+        for (name, numbers) in FIELDS.iter().zip(self.0) {
+            edits.drop_values(*name, numbers);
+        }
+    }
+}
+
+/// A federated peer, and how its values are judged.
+struct Partner<'c> {
+    key: PeerKey,
+    routing: &'c Routing,
+    links: &'c Links,
+    /// Whether its caller goes by no name of its own: then nothing passes but what it could call itself in From.
+    nameless: bool,
+}
+
+impl Core {
+    /// The fields of a request that its sender may not send, and the values that it may not assert: no partner asserts a
+    /// name of the home side, and one whose caller is anonymous or a number says who that is by number, or within its own
+    /// domains.
+    pub(super) fn stripped_of_request(
+        &self,
+        party: Party,
+        message: &Message<'_>,
+        request: &Parsed<'_>,
+    ) -> (HeaderSet, NotAsserted) {
+        let anonymous = self.tables.routing.is_nobody(&request.from_uri.host);
+        let nameless = anonymous || request.from_uri.scheme == Scheme::Tel;
+        let strip = self.stripped_from(party, message);
+        let Some(partner) = self.partner(party, nameless) else {
+            return (strip, NotAsserted::default());
+        };
+        let of_anonymous = self
+            .links
+            .peer(partner.key)
+            .and_then(|peer| peer.anonymous)
+            .filter(|_| anonymous);
+        let strip = of_anonymous.map_or(strip, |set| set.both(message.names()));
+        partner.judge(message, strip)
+    }
+
+    /// As [`Self::stripped_of_request`], of a response, which says who has answered.
+    pub(super) fn stripped_of_response(
+        &self,
+        party: Party,
+        message: &Message<'_>,
+    ) -> (HeaderSet, NotAsserted) {
+        let strip = self.stripped_from(party, message);
+        match self.partner(party, false) {
+            Some(partner) => partner.judge(message, strip),
+            None => (strip, NotAsserted::default()),
+        }
+    }
+
+    fn partner(&self, party: Party, nameless: bool) -> Option<Partner<'_>> {
+        let Party::Peer(key) = party else {
+            return None;
+        };
+        self.links.peer(key).filter(|peer| !peer.home)?;
+        Some(Partner {
+            key,
+            routing: &self.tables.routing,
+            links: &self.links,
+            nameless,
+        })
+    }
+}
+
+impl Partner<'_> {
+    /// What goes of the message, besides the fields that go anyway.
+    fn judge(&self, message: &Message<'_>, mut strip: HeaderSet) -> (HeaderSet, NotAsserted) {
+        let mut dropped = NotAsserted::default();
+        for (name, numbers) in FIELDS.iter().zip(&mut dropped.0) {
+            if strip.has(*name) || !message.has(*name) {
+                continue;
+            }
+            match self.refused(message, *name) {
+                Some(refused) => *numbers = refused,
+                None => strip = strip.with(HeaderSet::of(*name)),
+            }
+        }
+        (strip, dropped)
+    }
+
+    /// The values of a field that go; `None` where they cannot be told apart, or are more than anybody means.
+    fn refused(&self, message: &Message<'_>, name: HeaderName) -> Option<u64> {
+        let mut refused = 0;
+        for (number, value) in message.values(name).enumerate() {
+            let bit = 1u64.checked_shl(u32::try_from(number).ok()?)?;
+            if !self.may(value.ok()?) {
+                refused |= bit;
+            }
+        }
+        Some(refused)
+    }
+
+    /// Whether it may assert the value. What cannot be read might be a name of ours to somebody else.
+    fn may(&self, value: &[u8]) -> bool {
+        let Ok(uri) = Address::parse(value).and_then(|address| address.parse_uri()) else {
+            return false;
+        };
+        match (uri.scheme, self.nameless) {
+            (Scheme::Sip | Scheme::Sips, true) => self.routing.may_assert(self.key, &uri.host),
+            (Scheme::Sip | Scheme::Sips, false) => {
+                self.routing.may_assert(self.key, &uri.host) || !self.is_inside(&uri)
+            }
+            (Scheme::Tel, nameless) => !uri.any_context(|host| {
+                host.is_none_or(|host| {
+                    !self.routing.may_assert(self.key, host)
+                        && (nameless || self.routing.is_home_side(host, self.links))
+                })
+            }),
+            // RFC 3325 §9.1 knows no other, RFC 5876 §4.5 has them ignored; an `@` may stand before a domain of ours.
+            (Scheme::Other, nameless) => !nameless && !value.contains(&b'@'),
+        }
+    }
+
+    fn is_inside(&self, uri: &Uri<'_>) -> bool {
+        self.routing.is_home_side(&uri.host, self.links)
+    }
+}
