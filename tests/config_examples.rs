@@ -174,6 +174,53 @@ fn check_prints_the_policy_of_the_edge_example() {
 }
 
 #[test]
+fn check_says_who_a_partner_may_say_that_its_callers_are() {
+    for (entry, from, asserted, where_anonymous) in [
+        (
+            "assert_identity = false",
+            "fabrikam.test\n",
+            "stripped\n",
+            false,
+        ),
+        (
+            "anonymous = true",
+            "fabrikam.test, nobody (below .invalid)\n",
+            "stripped; of an anonymous caller numbers and names within its domains pass\n",
+            true,
+        ),
+        (
+            "anonymous = true\nfields = { strip_in = [\"P-Asserted-Identity\"] }",
+            "fabrikam.test, nobody (below .invalid)\n",
+            "stripped\n",
+            false,
+        ),
+        (
+            "assert_identity = true",
+            "fabrikam.test, nobody (below .invalid), a number (tel) that is global or of these domains\n",
+            "believed and passed on, never for a name of the home side; of an anonymous caller or a number only what From may name\n",
+            false,
+        ),
+    ] {
+        let (_dir, file) = example("edge.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("assert_identity = false", entry)).unwrap();
+        let (good, page) = check(file);
+        assert!(good, "{page}");
+        for (name, value) in [("From may name", from), ("asserted identity", asserted)] {
+            let line = format!("{name:<20}{value}");
+            assert!(page.contains(&line), "{line} not in\n{page}");
+        }
+        assert_eq!(page.contains("where anonymous"), where_anonymous, "{page}");
+        // Of clients, and of a partner that is outside.
+        assert!(page.contains("for Privacy: history"), "{page}");
+        assert!(
+            page.contains("contoso.test, nobody (below .invalid)\n"),
+            "{page}"
+        );
+    }
+}
+
+#[test]
 fn check_prints_the_warnings_of_loading_and_of_the_crls() {
     let (dir, file) = example("minimal.toml");
     let text = std::fs::read_to_string(&file).unwrap();

@@ -526,6 +526,11 @@ fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     {
         page.item(peer.fqdn.as_str(), peer.kind.word())?;
         role(&peer.boundary.fields, page)?;
+        if let Some(strip) = peer.boundary.anonymous
+            && strip != peer.boundary.fields.strip_in
+        {
+            page.field("where anonymous", &fields(strip))?;
+        }
     }
     page.item("all", "")?;
     page.field("denied domains", &listed(&boundary.deny_domains))?;
