@@ -178,13 +178,13 @@ impl Stage {
         let [low, middle, high] = [b"Low", b"Mid", b"Top"].map(|text| common_name(0x0c, text));
         let leaf = Form::leaf(&low, &self.host, &keys[0]).padded(padding);
         let mut chain = vec![keys[0].sign(&leaf)?];
-        for (at, subject, issuer, by) in [
-            (0, &low, &middle, &keys[1]),
-            (1, &middle, &high, &keys[2]),
-            (2, &high, &self.root, &self.root_key),
+        for (key, subject, issuer, by) in [
+            (&keys[0], &low, &middle, &keys[1]),
+            (&keys[1], &middle, &high, &keys[2]),
+            (&keys[2], &high, &self.root, &self.root_key),
         ] {
             for number in 0..3 {
-                let ca = Form::authority(issuer, subject, &keys[at]).numbered(number);
+                let ca = Form::authority(issuer, subject, key).numbered(number);
                 chain.push(by.sign(&ca.padded(padding))?);
             }
         }

@@ -138,16 +138,14 @@ pub fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Run { file } => run::Run { file }.run(),
         Command::Check(check) => checked(check),
-        Command::Status { target, json } => {
-            status::Status { target, json }.run(&mut std::io::stdout().lock())
-        }
+        Command::Status { target, json } => in_one(|out| status::Status { target, json }.run(out)),
         Command::Reload { target, json } => {
             reload::Reload { target, json }.run(&mut std::io::stdout().lock())
         }
-        Command::Explain(explain) => explain.run(&mut std::io::stdout().lock()),
+        Command::Explain(explain) => in_one(|out| explain.run(out)),
         Command::Probe(probe) => probe.run(&mut std::io::stdout().lock()),
-        Command::Crls(crls) => crls.run(&mut std::io::stdout().lock()),
-        Command::Plan(plan) => plan.run(&mut std::io::stdout().lock()),
+        Command::Crls(crls) => in_one(|out| crls.run(out)),
+        Command::Plan(plan) => in_one(|out| plan.run(out)),
         Command::Drain { target, json } => {
             drain::Drain { target, json }.run(&mut std::io::stdout().lock())
         }
@@ -160,11 +158,25 @@ pub fn main() -> ExitCode {
 }
 
 fn checked(check: check::Check) -> Result<(), Exit> {
-    let mut out = std::io::stdout().lock();
-    match check.run(rustls_pki_types::UnixTime::now(), &mut out) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Exit::Refused),
-        Err(error) => Err(error.into()),
+    in_one(
+        |out| match check.run(rustls_pki_types::UnixTime::now(), out) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Exit::Refused),
+            Err(error) => Err(error.into()),
+        },
+    )
+}
+
+/// Runs a command whose output is written when it is whole: what comes piece by piece costs a system call for each piece,
+/// and a large topology has hundreds of thousands.
+fn in_one(
+    command: impl FnOnce(&mut std::io::BufWriter<std::io::StdoutLock<'_>>) -> Result<(), Exit>,
+) -> Result<(), Exit> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let outcome = command(&mut out);
+    match std::io::Write::flush(&mut out) {
+        Err(error) if outcome.is_ok() => Err(error.into()),
+        _ => outcome,
     }
 }
 
