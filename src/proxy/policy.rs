@@ -80,7 +80,15 @@ pub(crate) fn host_hash(uri: &Uri<'_>) -> u32 {
     let mut buffer = [0; 253];
     let mut hasher = siphasher::sip::SipHasher13::new();
     match (uri.scheme, uri.host.lower(&mut buffer), uri.host.ip()) {
-        (Scheme::Tel | Scheme::Other, _, _) => hasher.write(b"tel:"),
+        (Scheme::Tel | Scheme::Other, _, _) => {
+            hasher.write(b"tel:");
+            uri.any_context(|host| {
+                let mut buffer = [0; 253];
+                let name = host.and_then(|host| host.lower(&mut buffer));
+                hasher.write(name.unwrap_or("?").as_bytes());
+                false
+            });
+        }
         (Scheme::Sip | Scheme::Sips, Some(name), _) => hasher.write(name.as_bytes()),
         (Scheme::Sip | Scheme::Sips, None, Some(ip)) => {
             hasher.write(ip.to_canonical().to_string().as_bytes())

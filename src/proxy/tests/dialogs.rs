@@ -256,14 +256,19 @@ fn a_callee_answers_to_the_name_it_was_called_by_and_to_no_other() {
     };
     w.send(client, &bye.to_string());
     w.expect(fe01, "BYE");
-    let wrong = Request {
-        from: "<sip:eve@evil.test>;tag=b",
-        branch: "z9hG4bKw",
-        ..bye
-    };
-    w.send(client, &wrong.to_string());
-    w.expect(client, "SIP/2.0 403");
-    assert_eq!(w.reasons().last(), Some(&"from_not_allowed"));
+    for (from, branch) in [
+        ("<sip:eve@evil.test>;tag=b", "z9hG4bKw"),
+        ("<tel:1;phone-context=contoso.test>;tag=b", "z9hG4bKx"),
+    ] {
+        let wrong = Request {
+            from,
+            branch,
+            ..bye
+        };
+        w.send(client, &wrong.to_string());
+        w.expect(client, "SIP/2.0 403");
+        assert_eq!(w.reasons().last(), Some(&"from_not_allowed"));
+    }
 }
 
 #[test]
