@@ -398,7 +398,7 @@ proptest! {
             text.push_str(&format!("{name}: SIP/2.0/TLS {host};branch=z9hG4bK{branch}\n"));
         }
         for route in &routes {
-            text.push_str(&format!("Record-Route: <{route}>;p=1\n"));
+            text.push_str(&format!("Record-Route: <{route}>;p_=1_\n"));
         }
         text.push_str(&format!("From: <sip:a@b>;tag=1\nTo: <sip:a@c>\nContact: <{contact}>;q=1\nCall-ID: c\nCSeq: 1 INVITE\n"));
         let original = wire(&text);
