@@ -195,9 +195,21 @@ fn broken(both: &Both<'_>, path: &[usize]) -> Option<&'static str> {
     } else {
         constrains(both, path, |subtree| matches!(subtree, Subtree::Uri(_)))
     };
-    (held && both.told.code == "name_constraint_violated").then_some(
+    // Of several ways the refusal that got furthest is told, which may be another one's.
+    let told = both.told.code == "name_constraint_violated" || has_twins(both, path);
+    (held && told).then_some(
         "the host that a certificate is taken for is held against dNSName and URI constraints alike; OpenSSL holds each form against its own",
     )
+}
+
+/// Whether an authority of the path has another certificate for the same name and key, so that there are more ways.
+fn has_twins(both: &Both<'_>, path: &[usize]) -> bool {
+    let all = &both.hierarchy.authorities;
+    path.iter().any(|at| {
+        let one = all.get(*at).unwrap();
+        let is_twin = |other: &&Certificate| other.subject.is(&one.subject) && other.key == one.key;
+        all.iter().filter(is_twin).count() > 1
+    })
 }
 
 fn is_a_host_by_uri(leaf: &Certificate) -> bool {
