@@ -354,6 +354,20 @@ impl World {
         server.dial(self.edge.address, EDGE).await.unwrap()
     }
 
+    /// What `sipward status` says as soon as it is as wanted.
+    pub(crate) async fn status_once(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        for _ in 0..200 {
+            let (code, status) = self.edge.command(&["status"]).await;
+            assert_eq!(code, Some(0));
+            if wanted(&status) {
+                return status;
+            }
+            last = status;
+        }
+        panic!("not as wanted: {last}");
+    }
+
     /// Writes a changed topology over the one that runs and reloads.
     pub(crate) async fn reload_with(&mut self, change: impl FnOnce(&mut TopologyText)) -> Value {
         change(&mut self.topology);
