@@ -124,7 +124,7 @@ impl Points {
         self.passed_over.retain(there);
         for uri in uris {
             if self.passed_over.insert((set.name.clone(), uri.clone())) {
-                daemon.log.emit(Event::CrlFetchFailed {
+                daemon.log.record(Event::CrlFetchFailed {
                     trust: set.name.clone(),
                     uri,
                     reason: "not_http",
@@ -158,7 +158,7 @@ impl Point {
     fn tell(&mut self, failure: Failure, set: &TrustSet, uri: String, daemon: &Daemon) {
         let Failure { reason, detail } = failure;
         if self.told.replace(reason) != Some(reason) {
-            daemon.log.emit(Event::CrlFetchFailed {
+            daemon.log.record(Event::CrlFetchFailed {
                 trust: set.name.clone(),
                 uri,
                 reason,

@@ -240,7 +240,7 @@ impl Timer {
         } = refreshed;
         if notes != self.unstapled {
             for note in &notes {
-                daemon.log.emit(Event::Warning {
+                daemon.log.record(Event::Warning {
                     code: note.code,
                     what: super::line(note),
                 });
@@ -284,7 +284,7 @@ impl Timer {
                 detail,
             }) = &hindered
         {
-            daemon.log.emit(Event::CrlStateFailed {
+            daemon.log.record(Event::CrlStateFailed {
                 file: path.clone(),
                 reason,
                 detail: detail.clone(),
@@ -339,7 +339,7 @@ impl Timer {
             let what = (refusal.digest, refusal.refusal);
             let told = self.refused.entry(key(&refusal)).or_default();
             if told.insert(what) {
-                daemon.log.emit(refused_event(&refusal));
+                daemon.log.record(refused_event(&refusal));
             }
         }
         self.refused.retain(|file, told| {
@@ -382,14 +382,14 @@ fn tell(age: Age, crl: &HeldCrl, set: &TrustSet, at: u64, daemon: &Daemon) {
     match age {
         // One that is already stale is told of as such.
         Age::Soon if next_update <= at => {}
-        Age::Soon => daemon.log.emit(Event::CrlStaleSoon {
+        Age::Soon => daemon.log.record(Event::CrlStaleSoon {
             trust,
             file,
             issuer,
             next_update,
             left: Duration::from_secs(next_update.saturating_sub(at)),
         }),
-        Age::Stale => daemon.log.emit(Event::CrlStale {
+        Age::Stale => daemon.log.record(Event::CrlStale {
             trust,
             file,
             issuer,
@@ -408,7 +408,7 @@ fn read_all(due: Vec<(TrustRef, Vec<CrlSource>, Vec<CrlFile>)>) -> Vec<(TrustRef
 
 fn tell_updated(updated: Vec<(String, HeldCrl)>, generation: u64, daemon: &Daemon) {
     for (trust, crl) in updated {
-        daemon.log.emit(Event::CrlUpdated {
+        daemon.log.record(Event::CrlUpdated {
             trust,
             file: crl.file.to_path_buf(),
             issuer: crl.issuer().to_owned(),

@@ -28,7 +28,7 @@ impl Daemon {
         let (generation, seen) = (self.generation(), self.edge.seen().all());
         let foresee = move || foresee(&generation, &seen, UnixTime::now());
         if let Ok(event) = tokio::task::spawn_blocking(foresee).await {
-            self.log.emit(event);
+            self.log.record(event);
         }
     }
 }

@@ -86,7 +86,7 @@ impl Daemon {
         log: &Log,
     ) -> Result<Self, DaemonError> {
         let topology = generation.topology();
-        log.emit(Event::Start {
+        log.record(Event::Start {
             version: env!("CARGO_PKG_VERSION"),
             topology: path.to_owned(),
             shards: crate::edge::shards(topology),
@@ -101,13 +101,13 @@ impl Daemon {
                 Accept::Peers => "peers",
                 Accept::Both => "both",
             };
-            log.emit(Event::Listening {
+            log.record(Event::Listening {
                 listener: listener.clone(),
                 address: *address,
                 accept,
             });
         }
-        log.emit(Event::Ready {
+        log.record(Event::Ready {
             generation: generation.number(),
         });
         let addresses = addresses
@@ -209,7 +209,7 @@ impl Daemon {
     fn reloaded(&self, report: &ReloadReport, trigger: &'static str, took: Duration) {
         let restart = report.restart.iter();
         let details = report.changes.iter().chain(&report.faults).cloned();
-        self.log.emit(Event::Reload {
+        self.log.record(Event::Reload {
             generation: report.generation,
             trigger,
             result: report.result.word(),
@@ -220,7 +220,7 @@ impl Daemon {
             took,
         });
         for other in report.served.iter().filter(|check| check.is_wrong()) {
-            self.log.emit(Event::Warning {
+            self.log.record(Event::Warning {
                 code: "listener_serves_another_certificate",
                 what: other.to_string(),
             });
@@ -368,9 +368,9 @@ impl Daemon {
             .status(Duration::from_secs(1))
             .await
             .map(|s| s.transactions);
-        self.log.emit(Event::Drain { transactions });
+        self.log.record(Event::Drain { transactions });
         let abandoned = self.edge.drain(bound).await;
-        self.log.emit(Event::Stopped { abandoned });
+        self.log.record(Event::Stopped { abandoned });
         abandoned
     }
 }
@@ -492,15 +492,15 @@ fn by_peer(topology: &Topology, links: &LiveLinks) -> Vec<PeerStatus> {
 fn warn(generation: &Generation, log: &Log) {
     let topology = generation.topology();
     if topology.tokens().keys.is_empty() {
-        log.emit(Event::TokenKeyRandom);
+        log.record(Event::TokenKeyRandom);
     }
     for refused in generation.refused_crls() {
-        log.emit(crl_timer::refused_event(refused));
+        log.record(crl_timer::refused_event(refused));
     }
     let told = |code: &str| CrlRefusal::ALL.iter().any(|refusal| refusal.code() == code);
     let notes = generation.notes().iter().filter(|note| !told(note.code));
     for warning in topology.warnings().iter().chain(notes) {
-        log.emit(Event::Warning {
+        log.record(Event::Warning {
             code: warning.code,
             what: line(warning),
         });

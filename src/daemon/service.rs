@@ -65,7 +65,7 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
         outcome
     });
     if let Err(error) = &outcome {
-        log.emit(refused(path, error));
+        log.record(refused(path, error));
     }
     outcome
 }
@@ -100,7 +100,7 @@ fn control_socket(generation: &Generation, log: &Log) -> Result<Option<Place>, D
         Ok(place) => Ok(Some(place)),
         Err(error) if topology.admin().socket.is_some() => Err(error.into()),
         Err(Unavailable { path, reason, what }) => {
-            log.emit(Event::ControlUnavailable {
+            log.record(Event::ControlUnavailable {
                 path,
                 reason,
                 detail: what,
@@ -163,9 +163,9 @@ fn listen(daemon: &Arc<Daemon>, to: Sinks, place: &Place, tasks: &mut JoinSet<()
     match place.listener() {
         Ok(socket) => {
             tasks.spawn(Server::new(Arc::clone(daemon), to, place).serve(socket));
-            daemon.log.emit(Event::ControlListening { path });
+            daemon.log.record(Event::ControlListening { path });
         }
-        Err(error) => daemon.log.emit(Event::ControlUnavailable {
+        Err(error) => daemon.log.record(Event::ControlUnavailable {
             path,
             reason: "unusable",
             detail: error.to_string(),

@@ -72,7 +72,7 @@ impl Acceptor {
                 }
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
-                    self.log.emit(Event::Warning {
+                    self.log.record(Event::Warning {
                         code: "accept_failed",
                         what: format!(
                             "listener {name}: {error}; accepting pauses for {} ms",

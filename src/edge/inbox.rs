@@ -67,7 +67,7 @@ impl Inboxes {
         match inbox.try_send(message) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(_)) => {
-                log.emit(Event::Warning {
+                log.record(Event::Warning {
                     code: "shard_inbox_full",
                     what: format!(
                         "shard {shard} does not keep up with what other shards hand to it"

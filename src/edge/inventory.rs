@@ -172,7 +172,7 @@ impl Shard {
             let topology = tls.generation().topology();
             downs.retain(|name, _| topology.peer_by_fqdn(name).is_some());
         }
-        self.log.emit(Event::PeerDown {
+        self.log.record(Event::PeerDown {
             peer,
             shard: u16::from(self.index),
             reason,

@@ -166,7 +166,7 @@ impl Shard {
             }
         };
         let new = why.decision.as_ref();
-        self.log.emit(Event::TrustWithdrawn {
+        self.log.record(Event::TrustWithdrawn {
             connection: link.number,
             direction: match link.direction() {
                 Direction::Inbound => "inbound",

@@ -26,7 +26,7 @@ pub(super) const PING: &[u8] = b"\r\n\r\n";
 impl Shard {
     /// They have accepted our certificate: the connection counts from now on.
     pub(super) fn confirmed(&self, link: &Link, unconfirmed: Unconfirmed) {
-        self.log.emit(unconfirmed.accepted);
+        self.log.record(unconfirmed.accepted);
         self.count_peer_up(link);
     }
 

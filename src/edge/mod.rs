@@ -169,13 +169,13 @@ impl Edge {
                 if let Err(error) = scheduling::apply(wanted)
                     && index == 0
                 {
-                    complain.emit(crate::observe::Event::Warning {
+                    complain.record(crate::observe::Event::Warning {
                         code: "scheduling_refused",
                         what: error.to_string(),
                     });
                 }
                 if let Err(error) = shard::Shard::run(setup) {
-                    complain.emit(crate::observe::Event::Warning {
+                    complain.record(crate::observe::Event::Warning {
                         code: "shard_failed",
                         what: error.to_string(),
                     });

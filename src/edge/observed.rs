@@ -14,7 +14,7 @@ impl Shard {
         decision: &Arc<Decision>,
     ) {
         if decision.would_refuse.is_some() {
-            self.log.emit(Event::WouldRefuse {
+            self.log.record(Event::WouldRefuse {
                 direction,
                 remote,
                 decision: Arc::clone(decision),

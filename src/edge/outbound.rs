@@ -155,7 +155,7 @@ impl Shard {
         };
         let found = found.map_err(super::resolver::NoAddress::code)?;
         if found.stale {
-            self.log.emit(crate::observe::Event::LookupStale {
+            self.log.record(crate::observe::Event::LookupStale {
                 peer: peer.fqdn.to_string(),
             });
         }
@@ -223,7 +223,7 @@ impl Shard {
                 until: now + self.limits().handshake_timeout,
             }))
         } else {
-            self.log.emit(accepted);
+            self.log.record(accepted);
             None
         };
         let chain = dialled.tls.peer_certificates().unwrap_or_default();

@@ -352,7 +352,7 @@ impl Shard {
                         );
                     }
                 }
-                Action::Event(event) => self.log.emit(event),
+                Action::Event(event) => self.log.record(event),
             }
         }
         // One large message must not keep its room for ever.
@@ -451,7 +451,7 @@ impl Shard {
         let count = peers.entry(Rc::clone(peer)).or_insert(0);
         *count += 1;
         if *count == 1 {
-            self.log.emit(Event::PeerUp {
+            self.log.record(Event::PeerUp {
                 peer: peer.to_string(),
                 shard: u16::from(self.index),
             });
@@ -606,7 +606,7 @@ impl Shard {
             Ok(tls) => Rc::new(tls),
             Err(error) => {
                 // `Edge::swap` has built the same configurations from the same generation.
-                self.log.emit(Event::Warning {
+                self.log.record(Event::Warning {
                     code: "shard_kept_generation",
                     what: error.to_string(),
                 });

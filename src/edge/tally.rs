@@ -145,7 +145,7 @@ impl Tally {
 
     fn tell_at(&self, event: Event, now: Instant) {
         let Some(kind) = Kind::of(&event) else {
-            return self.log.emit(event);
+            return self.log.record(event);
         };
         {
             let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,7 +160,7 @@ impl Tally {
             }
             window.told += 1;
         }
-        self.log.emit(event);
+        self.log.record(event);
         self.begun.notify_one();
     }
 
@@ -172,7 +172,7 @@ impl Tally {
                 return true;
             }
             if window.suppressed > 0 {
-                self.log.emit(kind.sum(window.suppressed));
+                self.log.record(kind.sum(window.suppressed));
             }
             false
         });

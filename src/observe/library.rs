@@ -57,7 +57,7 @@ impl<S: tracing::Subscriber> Layer<S> for LibraryLayer {
             target if target.is_empty() => event.metadata().target().to_owned(),
             target => target,
         };
-        self.log.emit(Event::Library {
+        self.log.record(Event::Library {
             level: *event.metadata().level(),
             target,
             message: words.message.0,

@@ -153,7 +153,7 @@ impl Log {
         clippy::disallowed_methods,
         reason = "an event's time is the time of this call"
     )]
-    pub fn emit(&self, event: Event) {
+    pub fn record(&self, event: Event) {
         let at = SystemTime::now();
         match &self.way {
             Way::Queue(queue, shared) => match queue.try_send(Entry::Event(at, event)) {
@@ -388,7 +388,7 @@ mod tests {
     fn the_end_of_the_log_writes_what_is_queued_in_order() {
         let probe = Probe::default();
         let (log, guard) = Log::start(JSON, 1000, probe.sink());
-        (0..1000).for_each(|n| log.emit(ready(n)));
+        (0..1000).for_each(|n| log.record(ready(n)));
         drop(guard);
         let numbers: Vec<_> = probe
             .lines()
@@ -403,9 +403,9 @@ mod tests {
         let probe = Probe::default();
         probe.change(|state| state.shut = true);
         let (log, guard) = Log::start(JSON, 8, probe.sink());
-        log.emit(ready(0));
+        log.record(ready(0));
         probe.wait(|state| state.waiting);
-        (1..=100).for_each(|n| log.emit(ready(n)));
+        (1..=100).for_each(|n| log.record(ready(n)));
         probe.change(|state| state.shut = false);
         drop(guard);
         let lines = probe.lines();
@@ -421,10 +421,10 @@ mod tests {
         let probe = Probe::default();
         probe.change(|state| state.shut = true);
         let (log, _guard) = Log::start(JSON, 1, probe.sink());
-        log.emit(ready(0));
+        log.record(ready(0));
         probe.wait(|state| state.waiting);
-        log.emit(ready(1));
-        log.emit(ready(2));
+        log.record(ready(1));
+        log.record(ready(2));
         probe.change(|state| state.shut = false);
         probe.wait(|state| String::from_utf8_lossy(&state.text).contains("log_dropped"));
     }
@@ -434,9 +434,9 @@ mod tests {
         let probe = Probe::default();
         probe.change(|state| state.shut = true);
         let (log, guard) = Log::start(JSON, 100, probe.sink());
-        log.emit(ready(0));
+        log.record(ready(0));
         probe.wait(|state| state.waiting);
-        (1..=10).for_each(|n| log.emit(ready(n)));
+        (1..=10).for_each(|n| log.record(ready(n)));
         // The line that waits and half of the next one.
         let mut first = Vec::new();
         #[expect(
@@ -451,7 +451,7 @@ mod tests {
         });
         probe.wait(|state| state.room == Some(0));
         probe.change(|state| state.room = None);
-        log.emit(ready(11));
+        log.record(ready(11));
         drop(guard);
         let lines = probe.lines();
         let dropped: u64 = lines.iter().filter_map(|line| line["lines"].as_u64()).sum();
@@ -468,7 +468,7 @@ mod tests {
         let probe = Probe::default();
         probe.change(|state| state.shut = true);
         let (log, guard) = Log::start(JSON, 4, probe.sink());
-        (0..50).for_each(|n| log.emit(ready(n)));
+        (0..50).for_each(|n| log.record(ready(n)));
         drop(guard);
         probe.change(|state| state.shut = false);
     }
@@ -481,7 +481,7 @@ mod tests {
             format: LogFormat::Human,
             ..JSON
         });
-        log.emit(ready(1));
+        log.record(ready(1));
         drop(guard);
         let text = String::from_utf8(probe.0.0.lock().unwrap().text.clone()).unwrap();
         assert!(
@@ -494,6 +494,6 @@ mod tests {
     fn a_handle_that_outlives_the_writer_does_nothing() {
         let (log, guard) = Log::start(JSON, 10, Probe::default().sink());
         drop(guard);
-        log.emit(ready(1));
+        log.record(ready(1));
     }
 }

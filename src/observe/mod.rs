@@ -1,6 +1,6 @@
 //! Events: what an operator sees, and how lines leave the message path.
 //!
-//! A caller fills an [`Event`] with values and hands it to [`Log::emit`], which takes the time, queues and returns. One
+//! A caller fills an [`Event`] with values and hands it to [`Log::record`], which takes the time, queues and returns. One
 //! writer thread turns queued events into lines: [`table`] says what each event is called, how serious it is and which
 //! fields it has, `line` writes it as JSON or for a terminal.
 //!

@@ -305,7 +305,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
 
 fn emitted(events: Vec<Event>) -> super::MemoryLog {
     let (log, memory) = Log::memory();
-    events.into_iter().for_each(|event| log.emit(event));
+    events.into_iter().for_each(|event| log.record(event));
     memory
 }
 
@@ -467,7 +467,7 @@ fn the_level_of_an_event_follows_its_outcome() {
 #[test]
 fn a_waiting_test_gets_an_event_of_another_thread_and_gives_up_in_time() {
     let (log, memory) = Log::memory();
-    let thread = std::thread::spawn(move || log.emit(Event::Ready { generation: 5 }));
+    let thread = std::thread::spawn(move || log.record(Event::Ready { generation: 5 }));
     let found = memory.wait_for(
         |event| matches!(event, Event::Ready { .. }),
         Duration::from_secs(10),

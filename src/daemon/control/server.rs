@@ -133,7 +133,7 @@ impl Server {
             Err(_) => RefusalCode::Timeout.because("it takes longer; the log will say how it ends"),
         };
         if let Reply::CrlsForget(forgotten) = &reply {
-            self.daemon.log.emit(Event::CrlForgotten {
+            self.daemon.log.record(Event::CrlForgotten {
                 series: forgotten.id.clone(),
                 issuer: forgotten.issuer.clone(),
                 number: forgotten.number.clone(),
@@ -277,7 +277,7 @@ impl Server {
         user: tokio::net::unix::UCred,
         refused: Option<&'static str>,
     ) {
-        self.daemon.log.emit(Event::ControlRequest {
+        self.daemon.log.record(Event::ControlRequest {
             command,
             uid: user.uid(),
             reason: refused,
