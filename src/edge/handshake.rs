@@ -7,7 +7,7 @@ use super::shard::Shard;
 use crate::observe::{Event, Shown};
 use crate::proxy::Identity;
 use crate::topology::Listener;
-use crate::trust::{Admitted, ClientId, Concluded, Decision, Reason};
+use crate::trust::{Admitted, ClientId, Decision, Reason};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -83,17 +83,9 @@ impl Shard {
         let hello = acceptor.await.map_err(|e| Failure::from_hello(&e))?;
         greeting.sni = hello.client_hello().server_name().map(str::to_owned);
         greeting.shown = Some(listener.shown(greeting.sni.as_deref()));
-        let mut accept = Box::pin(hello.into_stream(Arc::clone(&listener.config)));
-        let mut concluded = None;
-        // The verifier runs inside a poll, on this thread, and serves other handshakes between two polls of this one.
-        let outcome = std::future::poll_fn(|context| {
-            listener.verifier.exchange(concluded.take());
-            let polled = accept.as_mut().poll(context);
-            concluded = listener.verifier.exchange(None);
-            polled
-        })
-        .await;
-        let verdict = concluded.map(Concluded::outcome);
+        let (config, verifier) = listener.handshake();
+        let outcome = hello.into_stream(config).await;
+        let verdict = verifier.take();
         let stream = match (outcome, &verdict) {
             (Ok(stream), _) => stream,
             (Err(_), Some(Err(decision))) => return Err(Failure::decided(Arc::clone(decision))),

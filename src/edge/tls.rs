@@ -1,15 +1,17 @@
-//! rustls configurations of one generation, built by each shard for itself: its verifiers are then used by one thread.
+//! rustls configurations of one generation, built by each shard for itself.
 use super::{EdgeError, clock};
 use crate::observe::Shown;
 use crate::topology::{
     CertificateFacts, Identity, IdentityRef, KeyPair, Listener, PeerRef, Staple, Topology, Window,
 };
-use crate::trust::{Generation, InboundVerifier, OutboundVerifier, SeenChains, fingerprint};
+use crate::trust::{
+    Generation, InboundVerifier, ListenerTrust, OutboundVerifier, SeenChains, fingerprint,
+};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, ConfigBuilder, ServerConfig, WantsVerifier};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,8 +34,9 @@ pub(super) struct TlsConfigs {
 
 /// One listener's side.
 pub(super) struct ListenerTls {
-    pub(super) config: Arc<ServerConfig>,
-    pub(super) verifier: Arc<InboundVerifier>,
+    /// Of a handshake's configuration all that is the same for each.
+    builder: ConfigBuilder<ServerConfig, WantsVerifier>,
+    trust: Arc<ListenerTrust>,
     /// As the topology has it.
     pub(super) listener: Listener,
     resolver: Arc<SniResolver>,
@@ -85,6 +88,23 @@ impl Asked {
 }
 
 impl ListenerTls {
+    /// What one handshake is made with: its configuration, and in it a verifier of its own, which will hold the verdict. A
+    /// verifier that handshakes shared would mix up their verdicts, and rustls takes one only with a configuration.
+    pub(super) fn handshake(&self) -> (Arc<ServerConfig>, Arc<InboundVerifier>) {
+        let verifier = self.trust.verifier();
+        let mut config = self
+            .builder
+            .clone()
+            .with_client_cert_verifier(Arc::clone(&verifier) as _)
+            .with_cert_resolver(Arc::clone(&self.resolver) as _);
+        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+        // A resumed session passes no verifier: nothing resumes.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.max_early_data_size = 0;
+        (Arc::new(config), verifier)
+    }
+
     /// The chain that is shown to who asks for this name.
     pub(super) fn shown(&self, sni: Option<&str>) -> Arc<Shown> {
         Arc::clone(&self.resolver.certificate(sni).shown)
@@ -110,7 +130,6 @@ impl TlsConfigs {
                 let Some(listener) = topology.listeners().iter().find(|l| l.name == *name) else {
                     return Ok(None);
                 };
-                let verifier = InboundVerifier::new(generation, listener, Arc::clone(seen));
                 let resolver = Arc::new(SniResolver::new(
                     topology,
                     listener.identity,
@@ -118,19 +137,12 @@ impl TlsConfigs {
                     &provider,
                 )?);
                 // TLS 1.2 with ECDHE and AEAD only, and 1.3: what the provider has; nothing older exists in rustls.
-                let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+                let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
                     .with_safe_default_protocol_versions()
-                    .map_err(EdgeError::Tls)?
-                    .with_client_cert_verifier(Arc::clone(&verifier) as _)
-                    .with_cert_resolver(Arc::clone(&resolver) as _);
-                config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-                // A resumed session passes no verifier: nothing resumes.
-                config.session_storage = Arc::new(NoServerSessionStorage {});
-                config.send_tls13_tickets = 0;
-                config.max_early_data_size = 0;
+                    .map_err(EdgeError::Tls)?;
                 Ok(Some(ListenerTls {
-                    config: Arc::new(config),
-                    verifier,
+                    builder,
+                    trust: ListenerTrust::new(generation, listener, Arc::clone(seen)),
                     listener: listener.clone(),
                     resolver,
                 }))

@@ -53,6 +53,6 @@ pub use ledger::{Ledger, RecordError, Series, SeriesId};
 pub use reason::{Reason, Step};
 pub use seen::{SeenChain, SeenChains, Shown};
 pub use trace::{ExplainedStep, Outcome};
-pub use verifier::{Concluded, InboundVerifier, OutboundVerifier};
+pub use verifier::{InboundVerifier, ListenerTrust, OutboundVerifier};
 
 use refusal::Refusal;

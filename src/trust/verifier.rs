@@ -9,51 +9,50 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-/// What was concluded of the certificate of one handshake (`P`: who may pass), and that certificate for who notes it.
+/// What was decided about the certificate of one handshake (`P`: who may pass), and that certificate for [`SeenChains`].
 #[derive(Debug)]
-pub struct Concluded<P> {
+struct Judged<P> {
     outcome: Result<P, Arc<Decision>>,
     chain: Vec<CertificateDer<'static>>,
     at: UnixTime,
 }
 
-impl<P> Concluded<P> {
-    /// Who may pass, or the refusal.
-    pub fn outcome(self) -> Result<P, Arc<Decision>> {
-        self.outcome
-    }
-}
-
-/// What both verifiers do: ask who may pass (`P`), keep the answer, and check the handshake's signature.
+/// The verdict of one handshake (`P`: who may pass), from the moment its certificate is judged until its caller takes it.
+///
+/// Each handshake has one of its own. A verdict that two handshakes could both reach would be right only by the order in
+/// which they are polled, and a mistake there would let a stranger in as a peer.
 #[derive(Debug)]
-struct Asking<P> {
-    /// Not held: the TLS library keeps a verifier for as long as a connection lives, and a generation that no longer
-    /// serves shall go. Whoever shakes hands holds it meanwhile.
+struct HandshakeVerdict<P> {
+    /// Not held: the TLS library keeps the verifier of a client connection for as long as the connection lives, and a
+    /// generation that no longer serves must be freed. Whoever shakes hands holds it meanwhile.
     generation: Weak<Generation>,
-    /// Of the handshake that goes on.
-    concluded: Mutex<Option<Concluded<P>>>,
+    /// A lock because rustls calls a verifier through `&self`. Nobody waits for it: one task drives one handshake.
+    judged: Mutex<Option<Judged<P>>>,
     seen: Arc<SeenChains>,
     /// Those of the provider: RFC 9325 §4.5 and RFC 8446 §4.2.3 without SHA-1.
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl<P: Clone + Into<Admitted>> Asking<P> {
-    fn new(generation: &Arc<Generation>, seen: Arc<SeenChains>) -> Self {
+impl<P: Clone + Into<Admitted>> HandshakeVerdict<P> {
+    fn new(
+        generation: Weak<Generation>,
+        seen: Arc<SeenChains>,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Self {
         Self {
             seen,
-            generation: Arc::downgrade(generation),
-            concluded: Mutex::new(None),
-            algorithms: rustls::crypto::aws_lc_rs::default_provider()
-                .signature_verification_algorithms,
+            generation,
+            judged: Mutex::new(None),
+            algorithms,
         }
     }
 
-    /// `decide` judges the chain by the generation; the answer is kept until its owner has signed. Returns the refusal.
-    fn ask(
+    /// Lets `decide` judge the chain and keeps the outcome until its owner has signed. Returns the refusal.
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -74,12 +73,12 @@ impl<P: Clone + Into<Admitted>> Asking<P> {
             // It ends the handshake; who has the key does not matter any more.
             self.seen.note(decision, &chain, at);
         }
-        self.lock().replace(Concluded { outcome, chain, at });
+        self.lock().replace(Judged { outcome, chain, at });
         Ok(refused)
     }
 
     /// Checks the signature of who has shown the leaf. Certificates are public, and who shows a peer's without the key has
-    /// not been seen as that peer; a refusal that waited for the signature is told now.
+    /// not been seen as that peer; a refusal that waited for the signature takes effect now.
     fn prove(
         &self,
         handshake: Handshake,
@@ -87,9 +86,9 @@ impl<P: Clone + Into<Admitted>> Asking<P> {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let concluded = self.lock();
+        let judged = self.lock();
         // A signature for a certificate that nobody judged proves nothing.
-        let Some(one) = concluded
+        let Some(one) = judged
             .as_ref()
             .filter(|one| one.chain.first() == Some(leaf))
         else {
@@ -116,34 +115,33 @@ impl<P: Clone + Into<Admitted>> Asking<P> {
     }
 
     fn take(&self) -> Option<Result<P, Arc<Decision>>> {
-        self.lock().take().map(Concluded::outcome)
+        self.lock().take().map(|judged| judged.outcome)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Concluded<P>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Judged<P>>> {
         // The cell holds a whole value at any time, so a panic elsewhere leaves nothing half done.
-        self.concluded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Judges the certificate shown to one of our listeners.
-///
-/// The caller takes the outcome after the handshake. No outcome after a finished handshake means that no
-/// certificate was presented; a presented one that is refused ends the handshake. It ends when its owner has signed: who
-/// cannot sign is told that and no more, since what we think of somebody's certificate is nobody else's affair.
-///
-/// One serves many handshakes of one thread: each, before it goes on, puts what was concluded of it there, and takes it
-/// away afterwards ([`Self::exchange`]).
-#[derive(Debug)]
-pub struct InboundVerifier {
-    asking: Asking<Admitted>,
-    listener: Listener,
-    /// The CAs of all that may come in, where they are told.
-    hints: Vec<DistinguishedName>,
+/// The algorithms with which handshakes are signed.
+fn signature_algorithms() -> WebPkiSupportedAlgorithms {
+    rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms
 }
 
-impl InboundVerifier {
+/// What all handshakes of a listener share. Nothing in it changes, so that no handshake learns anything of another.
+#[derive(Debug)]
+pub struct ListenerTrust {
+    /// As in [`HandshakeVerdict`].
+    generation: Weak<Generation>,
+    listener: Listener,
+    /// The CAs of all that may come in, where clients are sent them.
+    hints: Vec<DistinguishedName>,
+    seen: Arc<SeenChains>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ListenerTrust {
     /// For a listener of `generation`, which the caller holds while it shakes hands. What is presented is noted in `seen`.
     pub fn new(
         generation: &Arc<Generation>,
@@ -151,34 +149,56 @@ impl InboundVerifier {
         seen: Arc<SeenChains>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            asking: Asking::new(generation, seen),
+            generation: Arc::downgrade(generation),
             listener: listener.clone(),
             hints: hints(generation, listener),
+            seen,
+            algorithms: signature_algorithms(),
         })
     }
 
-    /// The last handshake's outcome; `None` when no certificate was presented (or it was taken already).
-    pub fn take(&self) -> Option<Result<Admitted, Arc<Decision>>> {
-        self.asking.take()
+    /// The verifier of one handshake.
+    pub fn verifier(self: &Arc<Self>) -> Arc<InboundVerifier> {
+        Arc::new(InboundVerifier {
+            verdict: HandshakeVerdict::new(
+                Weak::clone(&self.generation),
+                Arc::clone(&self.seen),
+                self.algorithms,
+            ),
+            shared: Arc::clone(self),
+        })
     }
+}
 
-    /// Puts one handshake's conclusion in the place of another's, which is returned.
-    pub fn exchange(&self, concluded: Option<Concluded<Admitted>>) -> Option<Concluded<Admitted>> {
-        std::mem::replace(&mut *self.asking.lock(), concluded)
+/// Judges the certificate that is shown to a listener in one handshake.
+///
+/// The caller takes the outcome after the handshake. No outcome after a finished handshake means that no
+/// certificate was presented; a presented one that is refused ends the handshake. It ends when its owner has signed: who
+/// cannot sign learns that and no more, since what is thought of somebody's certificate is nobody else's affair.
+#[derive(Debug)]
+pub struct InboundVerifier {
+    shared: Arc<ListenerTrust>,
+    verdict: HandshakeVerdict<Admitted>,
+}
+
+impl InboundVerifier {
+    /// The handshake's outcome; `None` when no certificate was presented (or it was taken already).
+    pub fn take(&self) -> Option<Result<Admitted, Arc<Decision>>> {
+        self.verdict.take()
     }
 }
 
 impl ClientCertVerifier for InboundVerifier {
     fn offer_client_auth(&self) -> bool {
-        self.listener.asks_for_certificates()
+        self.shared.listener.asks_for_certificates()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        !self.listener.takes_clients_without_certificate()
+        !self.shared.listener.takes_clients_without_certificate()
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.hints
+        &self.shared.hints
     }
 
     /// A refusal waits for the signature.
@@ -188,9 +208,9 @@ impl ClientCertVerifier for InboundVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.asking
-            .ask(end_entity, intermediates, now, |chain, generation| {
-                decide_inbound(chain, &self.listener, generation, now)
+        self.verdict
+            .judge(end_entity, intermediates, now, |chain, generation| {
+                decide_inbound(chain, &self.shared.listener, generation, now)
             })
             .map(|_| ClientCertVerified::assertion())
     }
@@ -201,7 +221,7 @@ impl ClientCertVerifier for InboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.asking.prove(Handshake::Tls12, message, cert, dss)
+        self.verdict.prove(Handshake::Tls12, message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -210,11 +230,11 @@ impl ClientCertVerifier for InboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.asking.prove(Handshake::Tls13, message, cert, dss)
+        self.verdict.prove(Handshake::Tls13, message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.asking.algorithms.supported_schemes()
+        self.verdict.algorithms.supported_schemes()
     }
 }
 
@@ -256,10 +276,10 @@ fn hints(generation: &Generation, listener: &Listener) -> Vec<DistinguishedName>
     hints
 }
 
-/// Judges the certificate of a peer that we dialled; one for each connection.
+/// Judges the certificate of a dialled peer in one handshake.
 #[derive(Debug)]
 pub struct OutboundVerifier {
-    asking: Asking<PeerId>,
+    verdict: HandshakeVerdict<PeerId>,
     peer: PeerRef,
 }
 
@@ -272,14 +292,18 @@ impl OutboundVerifier {
     /// As [`Self::new`]; what is presented is noted in `seen`.
     pub fn noting(generation: &Arc<Generation>, peer: PeerRef, seen: Arc<SeenChains>) -> Arc<Self> {
         Arc::new(Self {
-            asking: Asking::new(generation, seen),
+            verdict: HandshakeVerdict::new(
+                Arc::downgrade(generation),
+                seen,
+                signature_algorithms(),
+            ),
             peer,
         })
     }
 
     /// The last handshake's outcome; `None` before it (or when it was taken already).
     pub fn take(&self) -> Option<Result<PeerId, Arc<Decision>>> {
-        self.asking.take()
+        self.verdict.take()
     }
 }
 
@@ -294,8 +318,8 @@ impl ServerCertVerifier for OutboundVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let refused = self
-            .asking
-            .ask(end_entity, intermediates, now, |chain, generation| {
+            .verdict
+            .judge(end_entity, intermediates, now, |chain, generation| {
                 let presented = Presented::outbound(chain, self.peer).with_staple(ocsp_response);
                 decide(&presented, Direction::Outbound, generation, now)
             })?;
@@ -311,7 +335,7 @@ impl ServerCertVerifier for OutboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.asking.prove(Handshake::Tls12, message, cert, dss)
+        self.verdict.prove(Handshake::Tls12, message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -320,10 +344,10 @@ impl ServerCertVerifier for OutboundVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.asking.prove(Handshake::Tls13, message, cert, dss)
+        self.verdict.prove(Handshake::Tls13, message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.asking.algorithms.supported_schemes()
+        self.verdict.algorithms.supported_schemes()
     }
 }

@@ -37,6 +37,8 @@ mod harness;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod interleaved;
+#[cfg(test)]
 mod keep_alives;
 #[cfg(test)]
 mod log;

@@ -2,7 +2,7 @@
 use super::{World, listener};
 use crate::lab::pki::{Authority, Issued, LeafSpec, self_signed};
 use crate::topology::{Accept, ClientCertificates, PeerKind};
-use crate::trust::{Generation, InboundVerifier, OutboundVerifier, Reason};
+use crate::trust::{Generation, InboundVerifier, ListenerTrust, OutboundVerifier, Reason};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use std::sync::Arc;
 
@@ -28,10 +28,15 @@ fn lab() -> Lab {
     }
 }
 
-/// The verifier of a listener that refuses what speaks for no peer.
-fn inbound(lab: &Lab, accept: Accept) -> Arc<InboundVerifier> {
+/// A listener that refuses what speaks for no peer.
+fn listening(lab: &Lab, accept: Accept) -> Arc<ListenerTrust> {
     let listener = listener(accept, ClientCertificates::Refuse);
-    InboundVerifier::new(&lab.generation, &listener, Arc::default())
+    ListenerTrust::new(&lab.generation, &listener, Arc::default())
+}
+
+/// The verifier of one handshake with it.
+fn inbound(lab: &Lab, accept: Accept) -> Arc<InboundVerifier> {
+    listening(lab, accept).verifier()
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -406,43 +411,82 @@ fn until_the_certificate(
     (serving, records)
 }
 
-fn feed(serving: &mut ServerConnection, record: &[u8]) -> Result<(), rustls::Error> {
-    serving.read_tls(&mut &*record).unwrap();
+fn feed(serving: &mut ServerConnection, records: &[u8]) -> Result<(), rustls::Error> {
+    serving.read_tls(&mut &*records).unwrap();
     serving.process_new_packets().map(|_| ())
 }
 
+/// All orders in which the steps of two handshakes can follow each other; `true`: the first one's turn.
+fn interleavings(first: usize, second: usize) -> Vec<Vec<bool>> {
+    match (first, second) {
+        (0, n) => vec![vec![false; n]],
+        (n, 0) => vec![vec![true; n]],
+        (first, second) => {
+            let turns = |turn, rest: Vec<Vec<bool>>| {
+                let turns = rest.into_iter();
+                turns.map(move |rest| [vec![turn], rest].concat())
+            };
+            turns(true, interleavings(first - 1, second))
+                .chain(turns(false, interleavings(first, second - 1)))
+                .collect()
+        }
+    }
+}
+
 #[test]
-fn handshakes_of_one_listener_that_interleave_keep_their_own_verdicts() {
+fn handshakes_of_one_listener_have_their_own_verdicts_in_whatever_order_they_are_polled() {
     let lab = lab();
     let stranger = Authority::root("Stranger Root").unwrap();
     let good = lab.root.server(FE01).unwrap();
     let bad = stranger.server(FE01).unwrap();
-    let inbound = inbound(&lab, Accept::Both);
-    // The first shows its certificate, the second does all, then the first signs.
-    for (first, second) in [(&good, &bad), (&bad, &good), (&good, &good), (&bad, &bad)] {
-        let (mut one, records) = until_the_certificate(&lab, &inbound, first);
-        let (mut other, others) = until_the_certificate(&lab, &inbound, second);
-        let (certificate, signed) = records.split_first().unwrap();
-        assert_eq!(feed(&mut one, certificate), Ok(()));
-        let kept = inbound.exchange(None);
-        let ended = others
-            .iter()
-            .find_map(|record| feed(&mut other, record).err());
-        assert_eq!(ended.is_some(), std::ptr::eq(second, &bad), "second");
-        inbound.exchange(kept);
-        let ended = signed
-            .iter()
-            .find_map(|record| feed(&mut one, record).err());
-        assert_eq!(ended.is_some(), std::ptr::eq(first, &bad), "first");
-        assert_eq!(inbound.take().unwrap().is_err(), ended.is_some());
+    let other = lab.root.server(NODE).unwrap();
+    let listener = listening(&lab, Accept::Both);
+    let expected = |shown: &Issued| {
+        if std::ptr::eq(shown, &bad) {
+            return Err(Reason::UnknownIssuer);
+        }
+        Ok(if std::ptr::eq(shown, &good) {
+            FE01
+        } else {
+            NODE
+        })
+    };
+    let mut orders = 0;
+    for (first, second) in [(&good, &bad), (&good, &other), (&bad, &bad)] {
+        for order in interleavings(3, 3) {
+            orders += 1;
+            let mut ends: Vec<_> = [first, second]
+                .map(|shown| {
+                    let verifier = listener.verifier();
+                    let (serving, records) = until_the_certificate(&lab, &verifier, shown);
+                    let [certificate, exchange, signature, change, finished] =
+                        records.try_into().unwrap();
+                    let steps = [
+                        certificate,
+                        [exchange, signature].concat(),
+                        [change, finished].concat(),
+                    ];
+                    (verifier, serving, steps.into_iter(), Ok(()))
+                })
+                .into();
+            for turn in &order {
+                let (_, serving, steps, ended) = &mut ends[usize::from(!turn)];
+                let step = steps.next().unwrap();
+                if ended.is_ok() {
+                    *ended = feed(serving, &step);
+                }
+            }
+            for ((verifier, serving, _, ended), shown) in ends.iter().zip([first, second]) {
+                let verdict = verifier.take().unwrap();
+                let who = verdict.map(|came| came.decision().peer_fqdn.clone().unwrap());
+                let who = who.as_deref().map_err(|refused| refused.reason);
+                assert_eq!(who, expected(shown), "{order:?}");
+                assert_eq!(ended.is_err(), who.is_err(), "{order:?}");
+                assert_eq!(serving.is_handshaking(), who.is_err(), "{order:?}");
+            }
+        }
     }
-    // Who forgets to bring what was concluded gets in with nobody's verdict, nor with another's.
-    let (mut one, records) = until_the_certificate(&lab, &inbound, &bad);
-    let (mut other, others) = until_the_certificate(&lab, &inbound, &good);
-    let (certificate, signed) = records.split_first().unwrap();
-    feed(&mut one, certificate).unwrap();
-    feed(&mut other, others.first().unwrap()).unwrap();
-    assert!(signed.iter().any(|record| feed(&mut one, record).is_err()));
+    assert_eq!(orders, 3 * 20);
 }
 
 #[test]
