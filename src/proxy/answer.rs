@@ -1,7 +1,7 @@
 //! What this node answers itself (RFC 3261 §8.2.6): refusals, 100, 200 to OPTIONS for itself, and a request's log line.
 use super::context::Attempt;
-use super::links::{Party, Sense};
-use super::routing::Hop;
+use super::leg::Leg;
+use super::links::Sense;
 use super::transaction::{InviteServer, Letter, Server, T64};
 use super::{Action, Actions, Core, LinkId, Origin, Reason, keep_alive, tag_text};
 use crate::observe::{Event, RequestEvent};
@@ -17,45 +17,32 @@ const RETRY_ELSEWHERE: u32 = 30;
 /// Methods that we name to somebody who asks what this node takes.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE";
 
-/// A refusal on its way to the sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) reason: Reason,
-}
-
-impl Refusal {
-    pub(super) fn new(reason: Reason) -> Self {
-        Self { reason }
-    }
-}
-
 impl Core {
     /// Answers a request that gets no context. An ACK is never answered (RFC 3261 §17.1), a BENOTIFY neither.
     pub(super) fn refuse(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
-        refusal: &Refusal,
+        reason: Reason,
         _now: Instant,
         out: &mut Actions,
     ) {
-        let reason = refusal.reason;
         let StartLine::Request { method, .. } = message.start() else {
             return;
         };
         if method == Method::Ack {
-            return self.drop_message(from, party, Reason::AckRefused, out);
+            return self.drop_message(from, leg, Reason::AckRefused, out);
         }
         let is_answered = !method.is_unanswered();
         if is_answered {
-            let tag = self.stateless_tag(from, party, message);
-            self.answer_stateless(from, party, message, reason, tag, out);
+            let tag = self.stateless_tag(from, leg, message);
+            self.answer_stateless(from, leg, message, reason, tag, out);
         }
         self.log_request(
             method_of(message),
             message.call_id().unwrap_or_default(),
-            party,
+            leg,
             from.remote,
             None,
             Some(reason),
@@ -66,10 +53,10 @@ impl Core {
     }
 
     /// The To tag of answers without a context: the same for the same request, and recognisable in its ACK.
-    pub(super) fn stateless_tag(&self, from: &Origin, party: Party, message: &Message<'_>) -> u64 {
+    pub(super) fn stateless_tag(&self, from: &Origin, leg: Leg, message: &Message<'_>) -> u64 {
         let via = message.top_via().ok();
         let branch = via.and_then(|v| v.branch);
-        let side = self.side_of(from, party);
+        let side = self.side_of(from, leg);
         self.stateless_tag_of(side, message.call_id().unwrap_or_default(), branch)
     }
 
@@ -85,7 +72,7 @@ impl Core {
     fn answer_stateless(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
         reason: Reason,
         tag: u64,
@@ -93,7 +80,7 @@ impl Core {
     ) {
         let start = out.bytes.len();
         self.write_refusal(message, from.remote, reason, tag, &mut out.bytes);
-        self.send_up(from.link, party, start, out);
+        self.send_up(from.link, leg, start, out);
     }
 
     fn write_refusal(
@@ -145,7 +132,7 @@ impl Core {
     pub(super) fn answer_options(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
         key: u128,
         out: &mut Actions,
@@ -164,14 +151,14 @@ impl Core {
             &extras,
             &mut out.bytes,
         );
-        self.send_up(from.link, party, start, out);
+        self.send_up(from.link, leg, start, out);
     }
 
     /// 200 or 481 to a CANCEL, which has no context of its own.
     pub(super) fn answer_cancel(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
         status: u16,
         tag: u64,
@@ -186,7 +173,7 @@ impl Core {
             &[],
             &mut out.bytes,
         );
-        self.send_up(from.link, party, start, out);
+        self.send_up(from.link, leg, start, out);
     }
 
     /// No target is left: answers with what failed last (RFC 3261 §16.7 step 6).
@@ -223,9 +210,11 @@ impl Core {
         if !context.pending() {
             return;
         }
-        let (link, party, remote, tag) =
-            (context.link, context.party, context.remote, context.to_tag);
-        let hop = context.hops.get(context.tried.saturating_sub(1)).copied();
+        let (link, leg, remote, tag) = (context.link, context.leg, context.remote, context.to_tag);
+        let target = context
+            .targets
+            .get(context.tried.saturating_sub(1))
+            .copied();
         let took = now.saturating_duration_since(context.received);
         // RFC 4320 §4.2: a non-INVITE that nobody answers is not answered with 408 either.
         let is_silent =
@@ -237,9 +226,9 @@ impl Core {
         self.log_request(
             method_of(message),
             message.call_id().unwrap_or_default(),
-            party,
+            leg,
             remote,
-            hop,
+            target,
             Some(reason),
             (!is_silent).then(|| reason.status()),
             took,
@@ -253,7 +242,7 @@ impl Core {
             // The branch has ended with it: what still comes of it is late, and cancels or acknowledges nothing.
             context.attempt = Attempt::None;
         }
-        self.send_up(link, party, start, out);
+        self.send_up(link, leg, start, out);
     }
 
     /// As [`Self::finish_with`], reading the stored request anew.
@@ -337,7 +326,7 @@ impl Core {
 
     /// Sends what stands in `out` from `start` on back to where a request came from: on its link, else (RFC 3261
     /// §18.2.2) on another connection of the same peer; a client that has gone gets nothing.
-    pub(super) fn send_up(&mut self, link: LinkId, party: Party, start: usize, out: &mut Actions) {
+    pub(super) fn send_up(&mut self, link: LinkId, leg: Leg, start: usize, out: &mut Actions) {
         let bytes = start..out.bytes.len();
         if link.shard() != self.shard || self.links.get(link).is_some() {
             out.list.push(Action::Send {
@@ -347,9 +336,9 @@ impl Core {
             });
             return;
         }
-        let sent = match party {
-            Party::Peer(key) => self.send_down(Hop::Peer(key), None, start, Sense::Always, out),
-            Party::Client(_) => {
+        let sent = match leg {
+            Leg::Peer(key) => self.send_down(Leg::Peer(key), None, start, Sense::Always, out),
+            Leg::Client(_) => {
                 out.bytes.truncate(start);
                 Err(Reason::OriginGone)
             }
@@ -358,16 +347,16 @@ impl Core {
             out.list.push(Action::Event(Event::MessageDropped {
                 reason: Reason::OriginGone.code(),
                 remote: None,
-                peer: self.party_name(party),
+                peer: self.peer_name_of(leg),
             }));
         }
     }
 
     /// The FQDN of a peer, for events.
-    pub(super) fn party_name(&self, party: Party) -> Option<Arc<str>> {
-        match party {
-            Party::Peer(key) => self.links.peer(key).map(|p| Arc::clone(&p.fqdn)),
-            Party::Client(_) => None,
+    pub(super) fn peer_name_of(&self, leg: Leg) -> Option<Arc<str>> {
+        match leg {
+            Leg::Peer(key) => self.links.peer(key).map(|p| Arc::clone(&p.fqdn)),
+            Leg::Client(_) => None,
         }
     }
 
@@ -377,9 +366,9 @@ impl Core {
         &self,
         method: &[u8],
         call_id: &[u8],
-        party: Party,
+        leg: Leg,
         remote: std::net::SocketAddr,
-        hop: Option<Hop>,
+        target: Option<Leg>,
         reason: Option<Reason>,
         status: Option<u16>,
         took: Duration,
@@ -389,9 +378,9 @@ impl Core {
         if !wanted.wants(method, reason.is_some()) {
             return;
         }
-        let to_peer = match hop {
-            Some(Hop::Peer(key)) => self.party_name(Party::Peer(key)),
-            Some(Hop::Flow(_)) | None => None,
+        let to_peer = match target {
+            Some(Leg::Peer(key)) => self.peer_name_of(Leg::Peer(key)),
+            Some(Leg::Client(_)) | None => None,
         };
         out.list.push(Action::Event(Event::Request(RequestEvent {
             refused: reason.is_some(),
@@ -399,9 +388,9 @@ impl Core {
             method: SmallVec::from_slice(method),
             call_id: SmallVec::from_slice(call_id),
             remote,
-            from_peer: self.party_name(party),
+            from_peer: self.peer_name_of(leg),
             to_peer,
-            to_client: matches!(hop, Some(Hop::Flow(_))),
+            to_client: matches!(target, Some(Leg::Client(_))),
             status,
             took,
         })));

@@ -1,10 +1,10 @@
 //! What a partner says of who somebody is (RFC 3325, and Remote-Party-ID before it): which values of the fields that say so
 //! are taken out, because the partner has no business to assert them.
 use super::Core;
-use super::links::{Links, Party};
+use super::leg::{Leg, PeerKey};
+use super::links::Links;
 use super::parsed::Parsed;
 use super::routing::Routing;
-use super::token::PeerKey;
 use crate::sip::{Address, Edits, HeaderName, HeaderSet, Message, Scheme, Uri};
 
 /// The fields that say who somebody is. P-Preferred-Identity is a hint that servers make the first of (RFC 3325 §9.2).
@@ -42,14 +42,14 @@ impl Core {
     /// domains.
     pub(super) fn stripped_of_request(
         &self,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
         request: &Parsed<'_>,
     ) -> (HeaderSet, NotAsserted) {
         let anonymous = self.tables.routing.is_nobody(&request.from_uri.host);
         let nameless = anonymous || request.from_uri.scheme == Scheme::Tel;
-        let strip = self.stripped_from(party, message);
-        let Some(partner) = self.partner(party, nameless) else {
+        let strip = self.stripped_from(leg, message);
+        let Some(partner) = self.partner(leg, nameless) else {
             return (strip, NotAsserted::default());
         };
         let of_anonymous = self
@@ -64,21 +64,19 @@ impl Core {
     /// As [`Self::stripped_of_request`], of a response, which says who has answered.
     pub(super) fn stripped_of_response(
         &self,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
     ) -> (HeaderSet, NotAsserted) {
-        let strip = self.stripped_from(party, message);
-        match self.partner(party, false) {
+        let strip = self.stripped_from(leg, message);
+        match self.partner(leg, false) {
             Some(partner) => partner.judge(message, strip),
             None => (strip, NotAsserted::default()),
         }
     }
 
-    fn partner(&self, party: Party, nameless: bool) -> Option<Partner<'_>> {
-        let Party::Peer(key) = party else {
-            return None;
-        };
-        self.links.peer(key).filter(|peer| !peer.home)?;
+    fn partner(&self, leg: Leg, nameless: bool) -> Option<Partner<'_>> {
+        let key = leg.peer()?;
+        self.links.peer(key).filter(|peer| !peer.is_home())?;
         Some(Partner {
             key,
             routing: &self.tables.routing,

@@ -1,11 +1,9 @@
 //! BENOTIFY (MS-SIP §3.5): a NOTIFY of Lync that nobody answers. It is judged and forwarded like any request, and leaves
 //! nothing behind: no transaction that waits, no 100, no refusal, no silence that counts against who was asked.
-use super::answer::Refusal;
-use super::links::{Party, Pick};
+use super::leg::{Leg, TargetSet};
+use super::links::Pick;
 use super::parsed::Parsed;
 use super::request::Admitted;
-use super::routing::{Hop, Hops};
-use super::token::TokenLeg;
 use super::{Actions, Core, LinkId, Origin, Reason};
 use crate::sip::Message;
 use std::time::Instant;
@@ -28,9 +26,9 @@ fn is_undelivered(reason: Reason) -> bool {
 /// Where a request goes for which nothing may be kept.
 enum Way {
     /// On this connection.
-    Now(Hop, Option<LinkId>),
+    Now(Leg, Option<LinkId>),
     /// Once this peer has a connection.
-    Later(Hop),
+    Later(Leg),
 }
 
 impl Core {
@@ -38,48 +36,43 @@ impl Core {
     pub(super) fn on_best_effort<'a>(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'a>,
         request: &Parsed<'a>,
         now: Instant,
         out: &mut Actions,
     ) {
-        let (plan, hops) = match self.admit(from, party, message, request, now) {
-            Ok(Admitted::Forward(plan, hops)) => (plan, hops),
+        let (plan, targets) = match self.admit(from, leg, message, request, now) {
+            Ok(Admitted::Forward(plan, targets)) => (plan, targets),
             // For an OPTIONS alone.
             Ok(Admitted::AnswerOptions) => return,
-            Err(refusal) if is_undelivered(refusal.reason) => return,
-            Err(refusal) => return self.refuse(from, party, message, &refusal, now, out),
+            Err(refusal) if is_undelivered(refusal) => return,
+            Err(refusal) => return self.refuse(from, leg, message, refusal, now, out),
         };
         // Nothing of it stays by which a client's share could be counted, so they are counted by time.
         let bound = self.limits.transactions_per_client;
-        if let Party::Client(_) = party
+        if let Leg::Client(_) = leg
             && let Some(link) = self.links.get_mut(from.link)
             && !link.admits_unanswered(bound, now)
         {
-            let refusal = Refusal::new(Reason::ClientBudget);
-            return self.refuse(from, party, message, &refusal, now, out);
+            let refusal = Reason::ClientBudget;
+            return self.refuse(from, leg, message, refusal, now, out);
         }
         // A server's wait for a connection; strangers fill no mailbox with what nobody waits for.
-        let waits = matches!(party, Party::Peer(_));
-        let way = self.way(&hops, plan.in_dialog, waits, self.spread(message), now);
-        let caller = match party {
-            Party::Peer(key) => TokenLeg::Peer(key),
-            Party::Client(link) => TokenLeg::Flow(link),
-        };
+        let waits = matches!(leg, Leg::Peer(_));
+        let way = self.way(&targets, plan.in_dialog, waits, self.spread(message), now);
         let sent = way.and_then(|way| {
-            let (hop, link) = match way {
-                Way::Now(hop, link) => (hop, link),
-                Way::Later(hop) => (hop, None),
+            let (target, link) = match way {
+                Way::Now(target, link) => (target, link),
+                Way::Later(target) => (target, None),
             };
             self.forward_stateless(
                 message,
                 &request.via,
                 &plan,
-                party,
-                caller,
+                leg,
                 from.remote,
-                hop,
+                target,
                 link,
                 out,
             )
@@ -87,14 +80,14 @@ impl Core {
         if let Err(reason) = sent
             && !is_undelivered(reason)
         {
-            self.drop_message(from, party, reason, out);
+            self.drop_message(from, leg, reason, out);
         }
     }
 
     /// The first target that can be reached at once, else the first that may be waited for.
     fn way(
         &self,
-        hops: &Hops,
+        targets: &TargetSet,
         in_dialog: bool,
         waits: bool,
         spread: u64,
@@ -102,23 +95,23 @@ impl Core {
     ) -> Result<Way, Reason> {
         let mut failed = Reason::NoRoute;
         let mut later = None;
-        for &hop in hops {
-            if !in_dialog && self.links.is_held(hop, now) {
+        for &target in targets {
+            if !in_dialog && self.links.is_held(target, now) {
                 failed = Reason::PeerHeldOff;
                 continue;
             }
-            let key = match hop {
-                Hop::Flow(link) => match self.links.get(link) {
+            let key = match target {
+                Leg::Client(link) => match self.links.get(link) {
                     Some(found) if found.full => {
                         failed = Reason::PeerCongested;
                         continue;
                     }
-                    Some(_) | None => return Ok(Way::Now(hop, None)),
+                    Some(_) | None => return Ok(Way::Now(target, None)),
                 },
-                Hop::Peer(key) => key,
+                Leg::Peer(key) => key,
             };
             match self.links.for_requests(key, spread) {
-                Pick::Link(link) => return Ok(Way::Now(hop, Some(link))),
+                Pick::Link(link) => return Ok(Way::Now(target, Some(link))),
                 Pick::Full => failed = Reason::PeerCongested,
                 Pick::None => {
                     // Half of the room stays for what ends calls: ACK, CANCEL and responses.
@@ -129,7 +122,7 @@ impl Core {
                         Some(peer) if peer.mail.len() >= room => Reason::ConnectQueueFull,
                         None if self.links.peer(key).is_none() => Reason::PeerWithdrawn,
                         Some(_) | None => {
-                            later = later.or(Some(hop));
+                            later = later.or(Some(target));
                             continue;
                         }
                     };

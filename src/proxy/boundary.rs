@@ -1,11 +1,11 @@
 //! The boundary of the trust domain as a message crosses it: which fields are stripped on the way from whom to whom (RFC
 //! 3324, RFC 3325 §5, §7), what Privacy asks for (RFC 3323), which domains are denied, and where sips URIs may go (RFC
 //! 5630 §5.3).
-use super::links::{Links, Party};
+use super::leg::{Leg, TargetSet};
+use super::links::Links;
 use super::parsed::Parsed;
 use super::policy::Standing;
 use super::routed::Routed;
-use super::routing::{Hop, Hops};
 use super::token::Token;
 use super::{Core, Reason};
 use crate::sip::{Address, HeaderName, HeaderSet, Message, Method, Scheme, Uri};
@@ -65,38 +65,30 @@ pub(crate) fn stripped(from: HeaderSet, to: &FieldRules, privacy: Privacy) -> He
 }
 
 /// The field rules of a party.
-pub(crate) fn rules_of(party: Party, clients: &FieldRules, links: &Links) -> FieldRules {
-    match party {
-        Party::Client(_) => *clients,
-        Party::Peer(key) => links.peer(key).map_or_else(
+pub(crate) fn rules_of(leg: Leg, clients: &FieldRules, links: &Links) -> FieldRules {
+    match leg {
+        Leg::Client(_) => *clients,
+        Leg::Peer(key) => links.peer(key).map_or_else(
             || FieldRules::standard(FieldTrust::Outside),
             |peer| peer.fields,
         ),
     }
 }
 
-/// The party at a target.
-pub(crate) fn party_at(hop: Hop) -> Party {
-    match hop {
-        Hop::Peer(key) => Party::Peer(key),
-        Hop::Flow(link) => Party::Client(link),
-    }
-}
-
 /// The name to tell a home server that a request of this peer goes to.
-pub(crate) fn told_name(from: Party, hop: Hop, links: &Links) -> Option<&str> {
-    let (Party::Peer(sender), Hop::Peer(target)) = (from, hop) else {
+pub(crate) fn told_name(from: Leg, target: Leg, links: &Links) -> Option<&str> {
+    let (Leg::Peer(sender), Leg::Peer(target)) = (from, target) else {
         return None;
     };
-    links.peer(target).filter(|peer| peer.home)?;
+    links.peer(target).filter(|peer| peer.is_home())?;
     links.peer(sender).map(|peer| &*peer.fqdn)
 }
 
 impl Core {
     /// The fields of the message that its sender may not send.
-    pub(super) fn stripped_from(&self, party: Party, message: &Message<'_>) -> HeaderSet {
+    pub(super) fn stripped_from(&self, leg: Leg, message: &Message<'_>) -> HeaderSet {
         let clients = &self.tables.generation.topology().boundary().clients;
-        let rules = rules_of(party, clients, &self.links);
+        let rules = rules_of(leg, clients, &self.links);
         rules.strip_in.both(message.names())
     }
 
@@ -111,10 +103,10 @@ impl Core {
         message: &Message<'_>,
         request: &Parsed<'_>,
         routed: &Routed<'_>,
-        hops: &mut Hops,
+        targets: &mut TargetSet,
     ) -> Result<(), Reason> {
         let clients = &self.tables.generation.topology().boundary().clients;
-        let owed = rules_of(standing.party(), clients, &self.links).require_in;
+        let owed = rules_of(standing.leg(), clients, &self.links).require_in;
         // In a dialog, which a request that had them has formed, they are seldom repeated.
         if !matches!(routed.token, Some(Token::Dialog { .. }))
             && !owed.without(message.names()).is_empty()
@@ -125,21 +117,21 @@ impl Core {
         // RFC 3323 §4.2: a home server may be or know a privacy service; behind it nobody is left to do the work.
         if privacy.asks(Privacy::CRITICAL)
             && privacy.asks(Privacy::SERVICE)
-            && hops.iter().any(|hop| !self.is_inside(*hop))
+            && targets.iter().any(|target| !self.is_inside(*target))
         {
             return Err(Reason::PrivacyCritical);
         }
         if routed.uri.scheme == Scheme::Sips {
-            self.sips_may_go(standing, message, request, hops)?;
+            self.sips_may_go(standing, message, request, targets)?;
         }
         Ok(())
     }
 
     /// Whether a target belongs to the trust domain.
-    fn is_inside(&self, hop: Hop) -> bool {
-        match hop {
-            Hop::Peer(key) => self.links.peer(key).is_some_and(|p| p.assert_identity),
-            Hop::Flow(_) => false,
+    fn is_inside(&self, target: Leg) -> bool {
+        match target {
+            Leg::Peer(key) => self.links.peer(key).is_some_and(|p| p.assert_identity),
+            Leg::Client(_) => false,
         }
     }
 
@@ -149,16 +141,17 @@ impl Core {
         standing: Standing,
         message: &Message<'_>,
         request: &Parsed<'_>,
-        hops: &mut Hops,
+        targets: &mut TargetSet,
     ) -> Result<(), Reason> {
-        let takes_sips = |party| matches!(party, Party::Peer(key) if self.links.peer(key).is_none_or(|p| p.sips));
+        let takes_sips =
+            |leg| matches!(leg, Leg::Peer(key) if self.links.peer(key).is_none_or(|p| p.sips));
         let forms_dialog = matches!(
             request.method,
             Method::Invite | Method::Subscribe | Method::Refer | Method::Update
         );
-        let sender = standing.party();
+        let sender = standing.leg();
         if forms_dialog
-            && (matches!(sender, Party::Client(_)) || takes_sips(sender))
+            && (matches!(sender, Leg::Client(_)) || takes_sips(sender))
             && message
                 .values(HeaderName::Contact)
                 .flatten()
@@ -168,11 +161,11 @@ impl Core {
         {
             return Err(Reason::SipsContact);
         }
-        hops.retain(|hop| match *hop {
-            Hop::Peer(key) => takes_sips(Party::Peer(key)),
-            Hop::Flow(_) => true,
+        targets.retain(|target| match *target {
+            Leg::Peer(key) => takes_sips(Leg::Peer(key)),
+            Leg::Client(_) => true,
         });
-        if hops.is_empty() {
+        if targets.is_empty() {
             Err(Reason::SipsNotAllowed)
         } else {
             Ok(())

@@ -1,10 +1,10 @@
 //! CANCEL (RFC 3261 §9, §16.10) and ACK (§17.1.1.3, §17.2.1; RFC 6026 §7.1): the two requests without a life of their own.
-use super::answer::Refusal;
 use super::boundary::Privacy;
 use super::context::{Attempt, Plan};
-use super::links::{Party, Sense};
+use super::leg::Leg;
+use super::links::Sense;
 use super::parsed::Parsed;
-use super::token::{Token, TokenLeg};
+use super::token::Token;
 use super::transaction::{Client, InviteClient, InviteServer, Letter, Server, T64};
 use super::{Action, Actions, BranchKey, Core, Origin, Reason, tag_text};
 use crate::sip::{Message, write_ack, write_cancel};
@@ -19,7 +19,7 @@ impl Core {
     pub(super) fn on_ack(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
         request: &Parsed<'_>,
         key: u128,
@@ -38,17 +38,17 @@ impl Core {
             }
             // Accepted: the ACK for the 2xx, from a sender that reuses the INVITE's branch: to the core.
         } else {
-            let side = self.side_of(from, party);
+            let side = self.side_of(from, leg);
             let tag = self.stateless_tag_of(side, request.call_id, request.via.branch);
             if request.to.tag() == Some(&tag_text(tag)[..]) {
                 // For an answer that we made without keeping anything.
                 return;
             }
         }
-        match self.route_ack(from, party, message, request, now, out) {
+        match self.route_ack(from, leg, message, request, now, out) {
             Ok(()) => {}
             Err(Reason::AckUnmatched) if self.ask_next(from, out) => {}
-            Err(reason) => self.drop_message(from, party, reason, out),
+            Err(reason) => self.drop_message(from, leg, reason, out),
         }
     }
 
@@ -56,7 +56,7 @@ impl Core {
     fn route_ack(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
         request: &Parsed<'_>,
         now: Instant,
@@ -65,26 +65,23 @@ impl Core {
         if request.max_forwards == Some(0) {
             return Err(Reason::AckRefused);
         }
-        let reason = |refusal: Refusal| {
-            if refusal.reason == Reason::TokenForged {
-                Reason::TokenForged
-            } else {
-                Reason::AckRefused
-            }
+        let reason = |refusal| match refusal == Reason::TokenForged {
+            true => Reason::TokenForged,
+            false => Reason::AckRefused,
         };
         let routed = self.preprocess(from, request).map_err(reason)?;
         let Some(Token::Dialog { .. }) = routed.token else {
             return Err(Reason::AckUnmatched);
         };
-        let (_, hops) = self
-            .judge(from, party, request, &routed, now)
+        let (_, targets) = self
+            .judge(from, leg, request, &routed, now)
             .map_err(reason)?;
-        let hop = hops
+        let target = targets
             .map_err(reason)?
             .first()
             .copied()
             .ok_or(Reason::AckRefused)?;
-        let (strip, not_asserted) = self.stripped_of_request(party, message, request);
+        let (strip, not_asserted) = self.stripped_of_request(leg, message, request);
         let plan = Plan {
             popped_routes: routed.popped,
             strict_in: routed.strict_in,
@@ -96,18 +93,13 @@ impl Core {
             privacy: Privacy::read(message),
             ..Plan::default()
         };
-        let caller = match party {
-            Party::Peer(key) => TokenLeg::Peer(key),
-            Party::Client(link) => TokenLeg::Flow(link),
-        };
         self.forward_stateless(
             message,
             &request.via,
             &plan,
-            party,
-            caller,
+            leg,
             from.remote,
-            hop,
+            target,
             None,
             out,
         )
@@ -117,7 +109,7 @@ impl Core {
     pub(super) fn on_cancel(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
         key: u128,
         now: Instant,
@@ -130,15 +122,8 @@ impl Core {
         });
         let Some(slot) = found else {
             if !self.ask_next(from, out) {
-                let tag = self.stateless_tag(from, party, message);
-                self.answer_cancel(
-                    from,
-                    party,
-                    message,
-                    Reason::NoTransaction.status(),
-                    tag,
-                    out,
-                );
+                let tag = self.stateless_tag(from, leg, message);
+                self.answer_cancel(from, leg, message, Reason::NoTransaction.status(), tag, out);
             }
             return;
         };
@@ -149,7 +134,7 @@ impl Core {
         let first = context.pending() && !context.cancel_wanted;
         context.cancel_wanted |= context.pending();
         let attempt = context.attempt;
-        self.answer_cancel(from, party, message, 200, tag, out);
+        self.answer_cancel(from, leg, message, 200, tag, out);
         if !first {
             return;
         }
@@ -182,7 +167,7 @@ impl Core {
         if context.cancel_sent {
             return;
         }
-        let Attempt::Sent { hop, link, .. } = context.attempt else {
+        let Attempt::Sent { target, link, .. } = context.attempt else {
             return;
         };
         context.cancel_sent = true;
@@ -200,7 +185,7 @@ impl Core {
         self.wheel.arm(slot, next);
         if out.bytes.len() > start {
             // A CANCEL that cannot be sent leaves the branch to its timer.
-            let _ = self.send_down(hop, Some(link), start, sense, out);
+            let _ = self.send_down(target, Some(link), start, sense, out);
         }
     }
 
@@ -209,7 +194,7 @@ impl Core {
         let Some(context) = self.contexts.get(slot) else {
             return;
         };
-        let Attempt::Sent { hop, link, .. } = context.attempt else {
+        let Attempt::Sent { target, link, .. } = context.attempt else {
             return;
         };
         let start = out.bytes.len();
@@ -224,7 +209,7 @@ impl Core {
         );
         if out.bytes.len() > start {
             // An ACK that cannot be sent ends by the other side's Timer H.
-            let _ = self.send_down(hop, Some(link), start, Sense::Always, out);
+            let _ = self.send_down(target, Some(link), start, Sense::Always, out);
         }
     }
 

@@ -5,9 +5,8 @@
 //! context has at most one branch at a time and "best response" means the last one.
 use super::asserted::NotAsserted;
 use super::boundary::Privacy;
-use super::links::{OwnMap, Party};
-use super::routing::{Hop, Hops};
-use super::token::TokenLeg;
+use super::fast_map::FastMap;
+use super::leg::{Leg, TargetSet};
 use super::transaction::{Client, Deadlines, Letter, Server, T64};
 use super::{BranchKey, LinkId, Reason};
 use crate::sip::HeaderSet;
@@ -71,20 +70,20 @@ pub(crate) enum Attempt {
     /// No target was tried yet, or none is left.
     None,
     /// Waits for a connection to this peer.
-    Waiting(Hop),
+    Waiting(Leg),
     /// Sent on this link.
     Sent {
-        hop: Hop,
+        target: Leg,
         link: LinkId,
         client: Client,
     },
 }
 
 impl Attempt {
-    pub(crate) fn hop(&self) -> Option<Hop> {
+    pub(crate) fn target(&self) -> Option<Leg> {
         match self {
             Self::None => None,
-            Self::Waiting(hop) | Self::Sent { hop, .. } => Some(*hop),
+            Self::Waiting(target) | Self::Sent { target, .. } => Some(*target),
         }
     }
 }
@@ -99,7 +98,7 @@ pub(crate) struct Context {
     pub(crate) key: u128,
     /// Where the request came from, and so where responses go.
     pub(crate) link: LinkId,
-    pub(crate) party: Party,
+    pub(crate) leg: Leg,
     pub(crate) remote: SocketAddr,
     /// The request as received; given back when the 2xx to an INVITE has passed.
     pub(crate) request: Vec<u8>,
@@ -107,7 +106,7 @@ pub(crate) struct Context {
     pub(crate) call_id: Range<usize>,
     pub(crate) plan: Plan,
     /// Targets, and how many of them were tried.
-    pub(crate) hops: Hops,
+    pub(crate) targets: TargetSet,
     pub(crate) tried: usize,
     pub(crate) deadlines: Deadlines,
     pub(crate) received: Instant,
@@ -124,16 +123,9 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The leg that this request came from, for a Record-Route token.
-    pub(crate) fn caller_leg(&self) -> TokenLeg {
-        match self.party {
-            Party::Peer(key) => TokenLeg::Peer(key),
-            Party::Client(link) => TokenLeg::Flow(link),
-        }
-    }
     /// A new branch begins, or a wait for its connection: the time until the next target's turn.
     pub(crate) fn give_time(&mut self, now: Instant) {
-        let more = self.hops.len().saturating_sub(self.tried);
+        let more = self.targets.len().saturating_sub(self.tried);
         let span = match self.server {
             Server::Invite(_) if more > 0 => FAILOVER_SILENCE,
             Server::Invite(_) => T64,
@@ -162,7 +154,7 @@ impl Context {
 pub(crate) struct Contexts {
     slots: Vec<Option<Box<Context>>>,
     free: Vec<u32>,
-    by_key: OwnMap<u128, u32>,
+    by_key: FastMap<u128, u32>,
     live: usize,
     /// Emptied request buffers for reuse: at most 256, at most 4 KiB each.
     spare: Vec<Vec<u8>>,
@@ -178,7 +170,7 @@ impl Contexts {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            by_key: OwnMap::default(),
+            by_key: FastMap::default(),
             live: 0,
             spare: Vec::new(),
             spare_contexts: Vec::new(),

@@ -1,7 +1,7 @@
 //! Timers that fire: the 100, and B, C, F, H, L and the wait after a CANCEL (RFC 3261 §16.8, §17; RFC 6026; RFC 4320).
 use super::context::Attempt;
 use super::health::{DownReason, REST};
-use super::routing::Hop;
+use super::leg::Leg;
 use super::transaction::{InviteServer, Letter, Server, T64};
 use super::{Actions, Core, Reason};
 use std::time::Instant;
@@ -88,7 +88,7 @@ impl Core {
     fn note_silence(&mut self, slot: u32, now: Instant, out: &mut Actions) {
         if let Some(context) = self.contexts.get(slot)
             && let Attempt::Sent {
-                hop: Hop::Peer(key),
+                target: Leg::Peer(key),
                 link,
                 client,
             } = context.attempt

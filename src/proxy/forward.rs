@@ -1,11 +1,11 @@
 //! Forwarding (RFC 3261 §16.6): one target after the other, each with a branch of its own, until one takes the request.
-use super::boundary::{party_at, rules_of, stripped, told_name};
+use super::boundary::{rules_of, stripped, told_name};
 use super::branch::{Branch, BranchText};
 use super::context::{Attempt, Context, Plan};
 use super::hiding::Hiding;
-use super::links::{Mail, Party, Pick, Sense};
-use super::routing::Hop;
-use super::token::{TokenBox, TokenLeg, TokenText};
+use super::leg::{Leg, PeerKey};
+use super::links::{Mail, Pick, Sense};
+use super::token::{TokenBox, TokenText};
 use super::transaction::{Client, InviteClient, NonInviteClient, Server};
 use super::{Action, Actions, BranchKey, Core, Faces, LinkId, Reason};
 use crate::sip::{Derived, Edits, HeaderName, HeaderSet, Message, StartLine, Via, ViaParams};
@@ -45,19 +45,19 @@ impl Core {
             context.nonce = nonce;
             context.attempt = Attempt::None;
             // RFC 3261 §16.10: a cancelled request begins no further branch.
-            let next = context.hops.get(context.tried).copied();
-            let Some(hop) = next.filter(|_| !context.cancel_wanted) else {
+            let next = context.targets.get(context.tried).copied();
+            let Some(target) = next.filter(|_| !context.cancel_wanted) else {
                 return self.exhausted(slot, message, now, out);
             };
             context.tried += 1;
-            if !context.plan.in_dialog && self.links.is_held(hop, now) {
+            if !context.plan.in_dialog && self.links.is_held(target, now) {
                 context.failure = Some(Reason::PeerHeldOff);
                 continue;
             }
             let spread = self.spread(message);
-            match self.reach(hop, BranchKey { slot, nonce }, spread, now, out) {
+            match self.reach(target, BranchKey { slot, nonce }, spread, now, out) {
                 Reach::Link(link) => {
-                    match self.send_attempt(slot, hop, link, message, via, now, out) {
+                    match self.send_attempt(slot, target, link, message, via, now, out) {
                         Ok(()) => return,
                         Err(reason) => {
                             if let Some(context) = self.contexts.get_mut(slot) {
@@ -68,7 +68,7 @@ impl Core {
                 }
                 Reach::Waits => {
                     if let Some(context) = self.contexts.get_mut(slot) {
-                        context.attempt = Attempt::Waiting(hop);
+                        context.attempt = Attempt::Waiting(target);
                         context.give_time(now);
                         let next = context.deadlines.next();
                         self.wheel.arm(slot, next);
@@ -96,7 +96,7 @@ impl Core {
     pub(super) fn resume(
         &mut self,
         slot: u32,
-        hop: Hop,
+        target: Leg,
         link: LinkId,
         now: Instant,
         out: &mut Actions,
@@ -107,7 +107,7 @@ impl Core {
         let request = std::mem::take(&mut context.request);
         if let Ok(message) = Message::parse(&request)
             && let Ok(via) = message.top_via()
-            && let Err(reason) = self.send_attempt(slot, hop, link, &message, &via, now, out)
+            && let Err(reason) = self.send_attempt(slot, target, link, &message, &via, now, out)
         {
             if let Some(context) = self.contexts.get_mut(slot) {
                 context.failure = Some(reason);
@@ -128,28 +128,28 @@ impl Core {
     /// Looks for a link to the target.
     fn reach(
         &mut self,
-        hop: Hop,
+        target: Leg,
         branch: BranchKey,
         spread: u64,
         now: Instant,
         out: &mut Actions,
     ) -> Reach {
-        match hop {
-            Hop::Flow(link) if link.shard() != self.shard => {
+        match target {
+            Leg::Client(link) if link.shard() != self.shard => {
                 if link.shard() < self.shards {
                     Reach::Link(link)
                 } else {
                     Reach::Failed(Reason::FlowGone)
                 }
             }
-            Hop::Flow(link) => match self.links.get(link) {
-                Some(found) if found.party == Party::Client(link) && found.full => {
+            Leg::Client(link) => match self.links.get(link) {
+                Some(found) if found.leg == Leg::Client(link) && found.full => {
                     Reach::Failed(Reason::PeerCongested)
                 }
-                Some(found) if found.party == Party::Client(link) => Reach::Link(link),
+                Some(found) if found.leg == Leg::Client(link) => Reach::Link(link),
                 Some(_) | None => Reach::Failed(Reason::FlowGone),
             },
-            Hop::Peer(key) => match self.links.for_requests(key, spread) {
+            Leg::Peer(key) => match self.links.for_requests(key, spread) {
                 Pick::Link(link) => {
                     if self.links.several()
                         && let Some(peer) = self.links.lacks_links(key, now)
@@ -192,7 +192,7 @@ impl Core {
     fn send_attempt(
         &mut self,
         slot: u32,
-        hop: Hop,
+        target: Leg,
         link: LinkId,
         message: &Message<'_>,
         via: &Via<'_>,
@@ -214,21 +214,21 @@ impl Core {
         .to_text();
         let start = out.bytes.len();
         let settings = self.tables.generation.topology().boundary();
-        let rules = rules_of(party_at(hop), &settings.clients, &self.links);
+        let rules = rules_of(target, &settings.clients, &self.links);
         let forwarding = Forwarding {
             faces: &self.faces,
             tokens: &self.tokens,
             plan: &context.plan,
-            caller: context.caller_leg(),
+            caller: context.leg,
             remote: context.remote,
             strip: stripped(context.plan.strip, &rules, context.plan.privacy),
             peer_name: settings
                 .peer_name
-                .then(|| told_name(context.party, hop, &self.links))
+                .then(|| told_name(context.leg, target, &self.links))
                 .flatten(),
         };
-        forwarding.write(message, via, hop, &branch, &mut out.bytes);
-        if let Hop::Peer(peer) = hop
+        forwarding.write(message, via, target, &branch, &mut out.bytes);
+        if let Leg::Peer(peer) = target
             && let Some(hiding) = Hiding::of(
                 peer,
                 &self.links,
@@ -250,7 +250,11 @@ impl Core {
             Server::Invite(_) => Client::Invite(InviteClient::Calling),
             Server::NonInvite(_) => Client::NonInvite(NonInviteClient::Trying),
         };
-        context.attempt = Attempt::Sent { hop, link, client };
+        context.attempt = Attempt::Sent {
+            target,
+            link,
+            client,
+        };
         let next = context.deadlines.next();
         self.wheel.arm(slot, next);
         self.links.add_branch(link, slot);
@@ -277,10 +281,9 @@ impl Core {
         message: &Message<'_>,
         via: &Via<'_>,
         plan: &Plan,
-        party: Party,
-        caller: TokenLeg,
+        leg: Leg,
         remote: std::net::SocketAddr,
-        hop: Hop,
+        target: Leg,
         preferred: Option<LinkId>,
         out: &mut Actions,
     ) -> Result<(), Reason> {
@@ -298,21 +301,21 @@ impl Core {
         .to_text();
         let start = out.bytes.len();
         let settings = self.tables.generation.topology().boundary();
-        let rules = rules_of(party_at(hop), &settings.clients, &self.links);
+        let rules = rules_of(target, &settings.clients, &self.links);
         Forwarding {
             faces: &self.faces,
             tokens: &self.tokens,
             plan,
-            caller,
+            caller: leg,
             remote,
             strip: stripped(plan.strip, &rules, plan.privacy),
             peer_name: settings
                 .peer_name
-                .then(|| told_name(party, hop, &self.links))
+                .then(|| told_name(leg, target, &self.links))
                 .flatten(),
         }
-        .write(message, via, hop, &branch, &mut out.bytes);
-        if let Hop::Peer(peer) = hop
+        .write(message, via, target, &branch, &mut out.bytes);
+        if let Leg::Peer(peer) = target
             && let Some(hiding) = Hiding::of(
                 peer,
                 &self.links,
@@ -323,7 +326,7 @@ impl Core {
         {
             hiding.hide(start, &mut out.bytes)?;
         }
-        self.send_down(hop, preferred, start, Sense::Always, out)
+        self.send_down(target, preferred, start, Sense::Always, out)
     }
 
     /// Sends octets that belong to something already under way: on the link it runs on, else on any link of that
@@ -331,7 +334,7 @@ impl Core {
     /// taken back if that fails.
     pub(super) fn send_down(
         &mut self,
-        hop: Hop,
+        target: Leg,
         preferred: Option<LinkId>,
         start: usize,
         sense: Sense,
@@ -339,9 +342,9 @@ impl Core {
     ) -> Result<(), Reason> {
         let bytes = start..out.bytes.len();
         let live = |link: &LinkId| link.shard() != self.shard || self.links.get(*link).is_some();
-        let link = match hop {
-            Hop::Flow(flow) => Some(flow).filter(|l| l.shard() < self.shards).filter(live),
-            Hop::Peer(key) => preferred.filter(live).or_else(|| self.links.any_link(key)),
+        let link = match target {
+            Leg::Client(flow) => Some(flow).filter(|l| l.shard() < self.shards).filter(live),
+            Leg::Peer(key) => preferred.filter(live).or_else(|| self.links.any_link(key)),
         };
         if let Some(link) = link {
             out.list.push(Action::Send {
@@ -353,19 +356,14 @@ impl Core {
         }
         let octets = out.bytes.get(bytes).map(<[u8]>::to_vec).unwrap_or_default();
         out.bytes.truncate(start);
-        let Hop::Peer(key) = hop else {
+        let Leg::Peer(key) = target else {
             return Err(Reason::FlowGone);
         };
         self.post(key, Mail { octets, sense }, out)
     }
 
     /// Keeps a message for a peer until it has a connection.
-    fn post(
-        &mut self,
-        key: super::token::PeerKey,
-        mail: Mail,
-        out: &mut Actions,
-    ) -> Result<(), Reason> {
+    fn post(&mut self, key: PeerKey, mail: Mail, out: &mut Actions) -> Result<(), Reason> {
         let bound = self.limits.connect_queue;
         let Some(peer) = self.links.active_mut(key) else {
             return Err(Reason::PeerWithdrawn);
@@ -395,7 +393,7 @@ impl Core {
         let Ok(message) = Message::parse(&context.request) else {
             return;
         };
-        let Some(hop) = context.attempt.hop() else {
+        let Some(target) = context.attempt.target() else {
             return;
         };
         let key = BranchKey {
@@ -414,26 +412,26 @@ impl Core {
             popped_routes: shape.popped,
             popped_last_route: context.plan.strict_in,
             appended_route: shape.append,
-            sent_by: face(faces, hop),
+            sent_by: face(faces, target),
             branch: &branch,
-            params: via_params(hop),
+            params: via_params(target),
         };
         write(&message, &derived);
     }
 }
 
-fn face(faces: &Faces, hop: Hop) -> &str {
-    match hop {
-        Hop::Peer(_) => &faces.peers,
-        Hop::Flow(_) => &faces.clients,
+fn face(faces: &Faces, target: Leg) -> &str {
+    match target {
+        Leg::Peer(_) => &faces.peers,
+        Leg::Client(_) => &faces.clients,
     }
 }
 
 /// Peers may send their requests back on the same connection (RFC 5923 §8.1).
-fn via_params(hop: Hop) -> ViaParams {
-    match hop {
-        Hop::Peer(_) => ViaParams::Alias,
-        Hop::Flow(_) => ViaParams::Plain,
+fn via_params(target: Leg) -> ViaParams {
+    match target {
+        Leg::Peer(_) => ViaParams::Alias,
+        Leg::Client(_) => ViaParams::Plain,
     }
 }
 
@@ -488,7 +486,7 @@ struct Forwarding<'c> {
     faces: &'c Faces,
     tokens: &'c TokenBox,
     plan: &'c Plan,
-    caller: TokenLeg,
+    caller: Leg,
     remote: std::net::SocketAddr,
     strip: HeaderSet,
     /// The sender's verified name, where it is told.
@@ -500,28 +498,24 @@ impl Forwarding<'_> {
         &self,
         message: &Message<'_>,
         via: &Via<'_>,
-        hop: Hop,
+        target: Leg,
         branch: &BranchText,
         out: &mut Vec<u8>,
     ) {
         let plan = self.plan;
-        let face_down = face(self.faces, hop);
+        let face_down = face(self.faces, target);
         let shape = Shape::of(message, plan);
         let mut uris: SmallVec<[SmallVec<[u8; 160]>; 2]> = SmallVec::new();
         if plan.record_route {
-            let callee = match hop {
-                Hop::Peer(key) => TokenLeg::Peer(key),
-                Hop::Flow(link) => TokenLeg::Flow(link),
-            };
             let token = self.tokens.dialog(
                 self.caller,
-                callee,
+                target,
                 plan.to_host,
                 message.call_id().unwrap_or_default(),
             );
             let face_up = match self.caller {
-                TokenLeg::Peer(_) => self.faces.peers.as_str(),
-                TokenLeg::Flow(_) => self.faces.clients.as_str(),
+                Leg::Peer(_) => self.faces.peers.as_str(),
+                Leg::Client(_) => self.faces.clients.as_str(),
             };
             // RFC 5658 §5: each side gets a value that it can reach; one serves both when the faces are the same.
             uris.push(route_uri(plan.sips, &token, face_up, b";lr"));
@@ -530,12 +524,12 @@ impl Forwarding<'_> {
             }
         }
         let path = match self.caller {
-            TokenLeg::Flow(flow) if plan.path => {
+            Leg::Client(flow) if plan.path => {
                 let token = self.tokens.flow(flow);
                 let params: &[u8] = if plan.outbound { b";lr;ob" } else { b";lr" };
                 Some(route_uri(plan.sips, &token, &self.faces.peers, params))
             }
-            TokenLeg::Flow(_) | TokenLeg::Peer(_) => None,
+            Leg::Client(_) | Leg::Peer(_) => None,
         };
 
         let mut edits = Edits::new(message);
@@ -543,7 +537,7 @@ impl Forwarding<'_> {
             edits.set_request_uri(shape.request_uri);
         }
         edits.stamp_top_via(via, self.remote);
-        edits.prepend_via(face_down, branch, via_params(hop));
+        edits.prepend_via(face_down, branch, via_params(target));
         edits.set_max_forwards(plan.max_forwards);
         if let Some(breadth) = plan.max_breadth {
             edits.set_max_breadth(breadth);

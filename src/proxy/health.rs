@@ -3,7 +3,7 @@
 //! A peer is down by pings (only pings bring it back) or by what requests met (it comes back by itself after a pause, and
 //! the next failure takes it down again at once). A 503 with Retry-After holds requests off for that time (RFC 3261
 //! §21.5.4). Every order is relaxed: a shard that sees a change a moment later has sent one request more, no harm else.
-use super::token::PeerKey;
+use super::leg::PeerKey;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -14,9 +14,10 @@ mod uri;
 pub(crate) use inside::Inside;
 pub(crate) use seal::HidingKey;
 
+use super::leg::{Leg, PeerKey};
 use super::links::Links;
 use super::routing::Routing;
-use super::token::{PeerKey, TokenBox};
+use super::token::TokenBox;
 use super::{Core, Origin, Reason};
 use crate::sip::{Host, Message, StartLine};
 use base64::Engine as _;
@@ -113,7 +114,7 @@ impl Core {
         from: &Origin,
         message: &Message<'_>,
     ) -> Result<Option<(Vec<u8>, bool)>, Reason> {
-        let Some(super::links::Party::Peer(key)) = self.party(from) else {
+        let Some(Leg::Peer(key)) = self.leg(from) else {
             return Ok(None);
         };
         let Some(hiding) = Hiding::of(

@@ -1,9 +1,8 @@
 //! Connections that come, go, fill up or lose their trust, and what that means for the requests on them (RFC 3261 §16.9).
 use super::context::Attempt;
 use super::health::DownReason;
-use super::links::{Party, Pick, Sense};
-use super::routing::Hop;
-use super::token::PeerKey;
+use super::leg::{Leg, PeerKey};
+use super::links::{Pick, Sense};
 use super::{Action, Actions, Core, Identity, LinkEvent, LinkId, Reason, Tables, TokenKeys};
 use crate::topology::PeerRef;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ impl Core {
                 identity,
                 requests,
             } => {
-                let Some(party) = party_of(link, &identity) else {
+                let Some(leg) = Leg::of(link, &identity) else {
                     return;
                 };
                 // A certificate that names several servers does not say which of them has connected, and so not which of
@@ -34,14 +33,14 @@ impl Core {
                     Identity::Peer(id) => id.also().is_empty(),
                     Identity::Client => true,
                 };
-                self.links.up(link, party, requests, certain);
+                self.links.up(link, leg, requests, certain);
                 if is_new
-                    && let Party::Peer(key) = party
+                    && let Leg::Peer(key) = leg
                     && let Some(peer) = self.links.active_mut(key)
                 {
                     peer.connecting = false;
                 }
-                if let Party::Peer(key) = party {
+                if let Leg::Peer(key) = leg {
                     if certain {
                         self.peer_answered(key, now, out);
                     }
@@ -68,7 +67,7 @@ impl Core {
             LinkEvent::Clear { link } => {
                 if let Some(found) = self.links.get_mut(link) {
                     found.full = false;
-                    if let Party::Peer(key) = found.party {
+                    if let Leg::Peer(key) = found.leg {
                         self.flush(key, now, out);
                     }
                 }
@@ -153,7 +152,7 @@ impl Core {
                 .by_branch(branch)
                 .is_some_and(|c| c.pending() && matches!(c.attempt, Attempt::Waiting(_)));
             if waits {
-                self.resume(branch.slot, Hop::Peer(key), link, now, out);
+                self.resume(branch.slot, Leg::Peer(key), link, now, out);
             }
         }
         // What still waits (its links are full, or serve no requests) needs a connection of its own.
@@ -228,7 +227,7 @@ impl Core {
         let Some(gone) = self.links.gone(link) else {
             return;
         };
-        if let Party::Peer(key) = gone.party {
+        if let Leg::Peer(key) = gone.leg {
             self.ping_lost(key, Some(link), now, out);
         }
         for slot in gone.branches {
@@ -236,7 +235,7 @@ impl Core {
                 continue;
             };
             let Attempt::Sent {
-                hop,
+                target,
                 link: sent,
                 client,
             } = context.attempt
@@ -246,25 +245,17 @@ impl Core {
             if sent != link || !context.pending() {
                 continue;
             }
-            match hop {
-                Hop::Flow(_) => {
+            match target {
+                Leg::Client(_) => {
                     context.failure = Some(Reason::FlowGone);
                     self.attempt(slot, now, out);
                 }
-                Hop::Peer(_) if client.silent() => {
+                Leg::Peer(_) if client.silent() => {
                     context.failure = Some(Reason::PeerUnreachable);
                     self.attempt(slot, now, out);
                 }
-                Hop::Peer(_) => {}
+                Leg::Peer(_) => {}
             }
         }
     }
-}
-
-/// Who an identity is, in the form that outlives a reload.
-fn party_of(link: LinkId, identity: &Identity) -> Option<Party> {
-    Some(match identity {
-        Identity::Client => Party::Client(link),
-        Identity::Peer(id) => Party::Peer(PeerKey::of(id.decision().peer_fqdn.as_deref()?)),
-    })
 }

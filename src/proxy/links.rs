@@ -1,39 +1,19 @@
 //! The core's picture of the live connections: who is at each, what waits for which peer, and what runs on each.
+use super::fast_map::FastMap;
 use super::health::Fitness;
-use super::routing::Hop;
+use super::leg::{Leg, PeerKey};
 use super::tables::{ListedPeer, Listing};
-use super::token::PeerKey;
 use super::{BranchKey, LinkId};
 use crate::topology::PeerRef;
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Who is at a link, in the form that outlives a reload.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Party {
-    /// A peer by name.
-    Peer(PeerKey),
-    /// A client; the link itself is its identity.
-    Client(LinkId),
-}
-
-impl Party {
-    /// As one number for keyed hashes.
-    pub(crate) fn as_u64(self) -> u64 {
-        match self {
-            Self::Peer(key) => key.0,
-            Self::Client(link) => link.as_u64(),
-        }
-    }
-}
-
 /// One live connection.
 pub(crate) struct Link {
-    pub(crate) party: Party,
+    pub(crate) leg: Leg,
     /// Whether new requests may arrive here and be sent here.
     pub(crate) trusted: bool,
     /// Whether our requests may be sent here (its certificate also speaks for the peer as a server).
@@ -124,42 +104,12 @@ pub(crate) enum Sense {
     WhilePending(BranchKey),
 }
 
-/// Hashes the numbers that we made ourselves (link ids, peer keys) and the names of the topology; a stranger may ask for
-/// any name, but nothing that a stranger chooses is a key here.
-#[derive(Default)]
-pub(crate) struct OwnNumber(u64);
-
-impl Hasher for OwnNumber {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks();
-        for word in words {
-            self.write_u64(u64::from_le_bytes(*word));
-        }
-        self.write_u64(rest.iter().fold(0, |word, b| word << 8 | u64::from(*b)));
-    }
-    fn write_u64(&mut self, value: u64) {
-        // Fibonacci hashing; rotated because the map looks at both ends of the number.
-        self.0 = (self.0 ^ value)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .rotate_left(29);
-    }
-    fn write_u128(&mut self, value: u128) {
-        self.write_u64(value as u64 ^ (value >> 64) as u64);
-    }
-}
-
-/// A map keyed by our own numbers or names.
-pub(crate) type OwnMap<K, V> = HashMap<K, V, BuildHasherDefault<OwnNumber>>;
-
 /// All links and peers of one core.
 #[derive(Default)]
 pub(crate) struct Links {
-    links: OwnMap<LinkId, Link>,
+    links: FastMap<LinkId, Link>,
     /// The peers that something runs with.
-    peers: OwnMap<PeerKey, Peer>,
+    peers: FastMap<PeerKey, Peer>,
     listing: Arc<Listing>,
 }
 
@@ -224,9 +174,9 @@ impl Links {
     }
 
     /// A link has come up, or its identity was judged anew; `certain`: it shows that this very peer can be reached.
-    pub(crate) fn up(&mut self, id: LinkId, party: Party, requests: bool, certain: bool) {
+    pub(crate) fn up(&mut self, id: LinkId, leg: Leg, requests: bool, certain: bool) {
         let link = self.links.entry(id).or_insert_with(|| Link {
-            party,
+            leg,
             trusted: true,
             requests,
             full: false,
@@ -235,17 +185,17 @@ impl Links {
             heard: None,
             unanswered: None,
         });
-        let before = std::mem::replace(&mut link.party, party);
+        let before = std::mem::replace(&mut link.leg, leg);
         link.trusted = true;
         link.requests = requests;
         // A reload can make another entry of the topology match the certificate.
-        if let Party::Peer(key) = before
-            && before != party
+        if let Leg::Peer(key) = before
+            && before != leg
             && let Some(peer) = self.peers.get_mut(&key)
         {
             peer.links.retain(|l| *l != id);
         }
-        if let Party::Peer(key) = party
+        if let Leg::Peer(key) = leg
             && let Some(peer) = self.active_mut(key)
         {
             if !peer.links.contains(&id) {
@@ -260,7 +210,7 @@ impl Links {
     /// A link is closed; gives what it held.
     pub(crate) fn gone(&mut self, id: LinkId) -> Option<Link> {
         let link = self.links.remove(&id)?;
-        if let Party::Peer(key) = link.party
+        if let Leg::Peer(key) = link.leg
             && let Some(peer) = self.peers.get_mut(&key)
         {
             peer.links.retain(|l| *l != id);
@@ -277,8 +227,8 @@ impl Links {
     }
 
     /// Whether the peer at this target has asked for a pause that is not over.
-    pub(crate) fn is_held(&self, hop: Hop, now: Instant) -> bool {
-        let Hop::Peer(key) = hop else { return false };
+    pub(crate) fn is_held(&self, target: Leg, now: Instant) -> bool {
+        let Leg::Peer(key) = target else { return false };
         self.peer(key)
             .is_some_and(|peer| peer.health.fitness(now, Duration::ZERO) == Fitness::Held)
     }
@@ -336,7 +286,7 @@ impl Links {
     /// Notes that a context's current branch was sent on the link. A flow of another shard is noted on first use.
     pub(crate) fn add_branch(&mut self, id: LinkId, slot: u32) {
         let link = self.links.entry(id).or_insert_with(|| Link {
-            party: Party::Client(id),
+            leg: Leg::Client(id),
             trusted: true,
             requests: true,
             full: false,

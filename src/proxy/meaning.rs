@@ -1,8 +1,8 @@
 //! What a host stands for in one generation: this node, a home domain, a peer, a domain that a pool serves or a partner may
 //! assert. Of what the topology lists the most specific counts, and nothing below a `*.` of a partner stands against a
 //! name that is listed whole.
-use super::links::OwnMap;
-use super::token::PeerKey;
+use super::fast_map::FastMap;
+use super::leg::PeerKey;
 use crate::sip::Host;
 use crate::topology::{DnsName, Domain, Listed, PeerKind, Topology, above};
 use std::collections::HashSet;
@@ -33,10 +33,10 @@ struct Below {
 #[derive(Default)]
 pub(crate) struct Meanings {
     /// In one table, so that a host is looked up once.
-    whole: OwnMap<Box<str>, Meaning>,
-    below: OwnMap<Box<str>, Below>,
+    whole: FastMap<Box<str>, Meaning>,
+    below: FastMap<Box<str>, Below>,
     /// The domains of each federated peer.
-    asserts: OwnMap<PeerKey, Listed>,
+    asserts: FastMap<PeerKey, Listed>,
     /// The members of the pools that serve all below a name.
     members: HashSet<(usize, PeerKey)>,
 }

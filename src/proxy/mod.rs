@@ -32,10 +32,12 @@ mod branch;
 mod cancel;
 mod context;
 mod deadline;
+mod fast_map;
 mod forward;
 mod health;
 mod hiding;
 mod keep_alive;
+mod leg;
 mod link_events;
 mod links;
 mod meaning;
@@ -65,15 +67,15 @@ pub use token::TokenKeys;
 
 use crate::sip::{FrameError, Message, StartLine};
 use crate::topology::Limits;
-use answer::Refusal;
 use context::Contexts;
-use links::{Links, Party};
+use leg::{Leg, PeerKey};
+use links::Links;
 use parsed::Target;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 use std::time::Instant;
 use timer::Wheel;
-use token::{PeerKey, TokenBox};
+use token::TokenBox;
 
 /// What a core knows from its birth.
 #[derive(Clone, Debug)]
@@ -194,14 +196,14 @@ impl Core {
         now: Instant,
         out: &mut Actions,
     ) {
-        let Some(party) = self.party(from) else {
+        let Some(leg) = self.leg(from) else {
             return;
         };
         match message.start() {
             StartLine::Request { .. } => {
-                self.refuse(from, party, message, &Refusal::new(reason), now, out);
+                self.refuse(from, leg, message, reason, now, out);
             }
-            StartLine::Response { .. } => self.drop_message(from, party, reason, out),
+            StartLine::Response { .. } => self.drop_message(from, leg, reason, out),
         }
     }
 
@@ -267,13 +269,13 @@ impl Core {
     }
 
     /// Who sends: what the link table says of our own links, and for a link of another shard what that shard says.
-    fn party(&self, from: &Origin) -> Option<Party> {
+    fn leg(&self, from: &Origin) -> Option<Leg> {
         if from.link.shard() == self.shard {
-            return self.links.get(from.link).map(|l| l.party);
+            return self.links.get(from.link).map(|l| l.leg);
         }
         Some(match &from.identity {
-            Identity::Client => Party::Client(from.link),
-            Identity::Peer(id) => Party::Peer(PeerKey::of(id.decision().peer_fqdn.as_deref()?)),
+            Identity::Client => Leg::Client(from.link),
+            Identity::Peer(id) => Leg::Peer(PeerKey::of(id.decision().peer_fqdn.as_deref()?)),
         })
     }
 

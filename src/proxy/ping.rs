@@ -1,9 +1,10 @@
 //! OPTIONS pings to the members of pools with `health` (RFC 3261 §11): one shard pings a peer, all shards read the result.
 use super::answer::ALLOW;
 use super::branch::Branch;
+use super::fast_map::FastMap;
 use super::health::{DownReason, PeerHealth};
-use super::links::{OwnMap, Pick};
-use super::token::PeerKey;
+use super::leg::PeerKey;
+use super::links::Pick;
 use super::{Action, Actions, BranchKey, Core, LinkId, Origin, Reason, tag_text};
 use crate::observe::Event;
 use crate::sip::{HeaderName, Message};
@@ -86,9 +87,9 @@ impl Ping {
 #[derive(Default)]
 pub(super) struct Pings {
     list: Vec<Ping>,
-    by_key: OwnMap<PeerKey, usize>,
+    by_key: FastMap<PeerKey, usize>,
     /// Those on their way, by the number in their branch.
-    by_nonce: OwnMap<u64, usize>,
+    by_nonce: FastMap<u64, usize>,
     /// When each is due or overdue.
     queue: BTreeSet<(Instant, usize)>,
 }
@@ -142,7 +143,7 @@ impl Core {
     /// The pings of the current generation; what is known of a peer that stays is kept.
     pub(super) fn list_pings(&mut self, now: Instant) {
         let before = std::mem::take(&mut self.pings);
-        let mut before: OwnMap<PeerKey, Ping> = before
+        let mut before: FastMap<PeerKey, Ping> = before
             .list
             .into_iter()
             .map(|ping| (ping.key, ping))
@@ -322,8 +323,8 @@ impl Core {
         let Some(key) = self.pings.get(at).map(|ping| ping.key) else {
             return Ok(());
         };
-        let party = self.party(from);
-        if !party.is_some_and(|party| self.may_be(from, party, key)) {
+        let leg = self.leg(from);
+        if !leg.is_some_and(|leg| self.may_be(from, leg, key)) {
             return Err(Reason::ResponseWrongPeer);
         }
         match status {

@@ -1,11 +1,13 @@
 //! The message policy: (who sends, what the request asks) → where it goes, or why it is refused. One match shows the
 //! table; the claims inside a message can narrow what it may do, never widen it.
-use super::links::{Links, Party};
-use super::routing::{Hop, Hops, Routing};
+use super::leg::{Leg, PeerKey, TargetSet};
+use super::links::Links;
+use super::routing::Routing;
 use super::side::{Also, stands_for};
-use super::token::{PeerKey, Token, TokenLeg};
+use super::token::Token;
 use super::{LinkId, Reason};
 use crate::sip::{Address, Host, Scheme, Uri};
+use crate::topology::PeerKind;
 use smallvec::smallvec;
 use std::hash::Hasher as _;
 use std::time::Instant;
@@ -47,10 +49,10 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    pub(crate) fn party(self) -> Party {
+    pub(crate) fn leg(self) -> Leg {
         match self {
-            Self::Client(link) => Party::Client(link),
-            Self::Home(key) | Self::Federated(key) => Party::Peer(key),
+            Self::Client(link) => Leg::Client(link),
+            Self::Home(key) | Self::Federated(key) => Leg::Peer(key),
         }
     }
     fn peer(self) -> Option<PeerKey> {
@@ -59,16 +61,15 @@ impl Standing {
             Self::Home(key) | Self::Federated(key) => Some(key),
         }
     }
-    pub(crate) fn of(party: Party, links: &Links) -> Option<Self> {
-        match party {
-            Party::Client(link) => Some(Self::Client(link)),
-            Party::Peer(key) => {
+    pub(crate) fn of(leg: Leg, links: &Links) -> Option<Self> {
+        match leg {
+            Leg::Client(link) => Some(Self::Client(link)),
+            Leg::Peer(key) => {
                 let peer = links.peer(key)?;
                 peer.current?;
-                Some(if peer.home {
-                    Self::Home(key)
-                } else {
-                    Self::Federated(key)
+                Some(match peer.kind {
+                    PeerKind::Home => Self::Home(key),
+                    PeerKind::Federated => Self::Federated(key),
                 })
             }
         }
@@ -114,23 +115,23 @@ pub(crate) fn judge(
     routing: &Routing,
     links: &Links,
     now: Instant,
-) -> Result<Hops, Reason> {
+) -> Result<TargetSet, Reason> {
     if routing.denies_any() {
         not_denied(who.peer(), asks, routing)?;
     }
     from_allowed(who, asks, routing, links)?;
-    let mut hops = targets(who, asks, routing, links, now)?;
+    let mut targets = targets(who, asks, routing, links, now)?;
     to_allowed(who, asks, routing)?;
     if routing.denies_any() {
-        hops.retain(|hop| match *hop {
-            Hop::Peer(key) => not_denied(Some(key), asks, routing).is_ok(),
-            Hop::Flow(_) => true,
+        targets.retain(|target| match *target {
+            Leg::Peer(key) => not_denied(Some(key), asks, routing).is_ok(),
+            Leg::Client(_) => true,
         });
-        if hops.is_empty() {
+        if targets.is_empty() {
             return Err(Reason::DomainDenied);
         }
     }
-    Ok(hops)
+    Ok(targets)
 }
 
 /// Where a request goes that its sender may send.
@@ -140,7 +141,7 @@ fn targets(
     routing: &Routing,
     links: &Links,
     now: Instant,
-) -> Result<Hops, Reason> {
+) -> Result<TargetSet, Reason> {
     let pool = |index: Option<usize>, except: &[PeerKey]| {
         let index = index.ok_or(Reason::NoRoute)?;
         routing.order(index, asks.call_id, asks.random, except, links, now)
@@ -148,10 +149,10 @@ fn targets(
     match (who, asks.token) {
         (Standing::Client(link), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
-                TokenLeg::Peer(key) => in_dialog(who, key, routing, links),
+                Leg::Peer(key) => in_dialog(who, key, routing, links),
                 // Clients speak to peers only: a token never takes a client to a client.
-                TokenLeg::Flow(flow) if flow == link => Err(Reason::TokenNotForOrigin),
-                TokenLeg::Flow(_) => Err(Reason::TokenNotForOrigin),
+                Leg::Client(flow) if flow == link => Err(Reason::TokenNotForOrigin),
+                Leg::Client(_) => Err(Reason::TokenNotForOrigin),
             })
         }
         // RFC 5626 §5.3: a client's own Path token on its own flow means "outgoing": it is removed, nothing more.
@@ -171,11 +172,11 @@ fn targets(
                 .or(routing.default_pool());
             pool(index, &[])
         }
-        (Standing::Home(_), Some(Token::Flow(flow))) => Ok(smallvec![Hop::Flow(flow)]),
+        (Standing::Home(_), Some(Token::Flow(flow))) => Ok(smallvec![Leg::Client(flow)]),
         (Standing::Home(_), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
-                TokenLeg::Peer(key) => in_dialog(who, key, routing, links),
-                TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
+                Leg::Peer(key) => in_dialog(who, key, routing, links),
+                Leg::Client(flow) => Ok(smallvec![Leg::Client(flow)]),
             })
         }
         (Standing::Home(own), None) => {
@@ -201,8 +202,8 @@ fn targets(
         }
         (Standing::Federated(_), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
-                TokenLeg::Peer(key) => in_dialog(who, key, routing, links),
-                TokenLeg::Flow(flow) => Ok(smallvec![Hop::Flow(flow)]),
+                Leg::Peer(key) => in_dialog(who, key, routing, links),
+                Leg::Client(flow) => Ok(smallvec![Leg::Client(flow)]),
             })
         }
         // A partner reaches users through the home servers, never a flow directly.
@@ -237,28 +238,28 @@ fn unsealed(
     routing: &Routing,
     links: &Links,
     now: Instant,
-) -> Result<Hops, Reason> {
+) -> Result<TargetSet, Reason> {
     let port = match asks.next_route {
         Some(route) => route.port,
         None => asks.request_uri.port,
     };
-    let mut hops = match routing.home_server(&asks.target, port) {
+    let mut targets = match routing.home_server(&asks.target, port) {
         Some(key) => in_dialog(who, key, routing, links)?,
         None => {
             let pool = routing.default_pool().ok_or(Reason::NoRoute)?;
             routing.order(pool, asks.call_id, asks.random, &[], links, now)?
         }
     };
-    hops.retain(|hop| match *hop {
-        Hop::Peer(key) => links
+    targets.retain(|target| match *target {
+        Leg::Peer(key) => links
             .peer(key)
-            .is_some_and(|p| p.home && p.current.is_some()),
-        Hop::Flow(_) => false,
+            .is_some_and(|p| p.is_home() && p.current.is_some()),
+        Leg::Client(_) => false,
     });
-    if hops.is_empty() {
+    if targets.is_empty() {
         return Err(Reason::NoRoute);
     }
-    Ok(hops)
+    Ok(targets)
 }
 
 /// Whether the sender may assert this From; in a dialog the callee also by the name that it was called by.
@@ -273,8 +274,8 @@ fn from_allowed(
             callee, to_host, ..
         }) => {
             let is_callee = match (who, callee) {
-                (Standing::Client(_), TokenLeg::Flow(_)) => true,
-                (Standing::Federated(own), TokenLeg::Peer(key)) => {
+                (Standing::Client(_), Leg::Client(_)) => true,
+                (Standing::Federated(own), Leg::Peer(key)) => {
                     stands_for(own, &asks.also, key, routing)
                 }
                 (Standing::Client(_) | Standing::Federated(_) | Standing::Home(_), _) => false,
@@ -359,17 +360,17 @@ fn not_denied(peer: Option<PeerKey>, asks: &Asks<'_>, routing: &Routing) -> Resu
 /// The other side of a dialog as seen from the sender, who must be one of its sides.
 fn far_leg(
     who: Standing,
-    caller: TokenLeg,
-    callee: TokenLeg,
+    caller: Leg,
+    callee: Leg,
     asks: &Asks<'_>,
     routing: &Routing,
     links: &Links,
-) -> Result<TokenLeg, Reason> {
-    let exact = |leg: TokenLeg| match (who, leg) {
-        (Standing::Client(own), TokenLeg::Flow(flow)) => own == flow,
-        (Standing::Home(own) | Standing::Federated(own), TokenLeg::Peer(key)) => own == key,
-        (Standing::Client(_), TokenLeg::Peer(_))
-        | (Standing::Home(_) | Standing::Federated(_), TokenLeg::Flow(_)) => false,
+) -> Result<Leg, Reason> {
+    let exact = |leg: Leg| match (who, leg) {
+        (Standing::Client(own), Leg::Client(flow)) => own == flow,
+        (Standing::Home(own) | Standing::Federated(own), Leg::Peer(key)) => own == key,
+        (Standing::Client(_), Leg::Peer(_))
+        | (Standing::Home(_) | Standing::Federated(_), Leg::Client(_)) => false,
     };
     if exact(caller) {
         return Ok(callee);
@@ -380,21 +381,19 @@ fn far_leg(
     // Not the very connection or server of the dialog's start, but its kind of side: a client that has reconnected,
     // another home server that has taken over, another server of the same partner under the same rights. A partner gets
     // no further latitude.
-    let kin = |leg: TokenLeg| match (who, leg) {
-        (Standing::Client(_), TokenLeg::Flow(_)) => true,
-        (Standing::Home(_), TokenLeg::Peer(key)) => links.peer(key).is_some_and(|p| p.home),
-        (Standing::Federated(own), TokenLeg::Peer(key)) => {
-            stands_for(own, &asks.also, key, routing)
-        }
-        (Standing::Client(_), TokenLeg::Peer(_))
-        | (Standing::Home(_) | Standing::Federated(_), TokenLeg::Flow(_)) => false,
+    let kin = |leg: Leg| match (who, leg) {
+        (Standing::Client(_), Leg::Client(_)) => true,
+        (Standing::Home(_), Leg::Peer(key)) => links.peer(key).is_some_and(|p| p.is_home()),
+        (Standing::Federated(own), Leg::Peer(key)) => stands_for(own, &asks.also, key, routing),
+        (Standing::Client(_), Leg::Peer(_))
+        | (Standing::Home(_) | Standing::Federated(_), Leg::Client(_)) => false,
     };
     match (kin(caller), kin(callee)) {
         (true, false) => Ok(callee),
         (false, true) => Ok(caller),
         // Both are home servers: which of them it is, only a certificate that names one of them too can say.
         (true, true) => match [caller, callee]
-            .map(|leg| matches!(leg, TokenLeg::Peer(key) if asks.also.contains(&key)))
+            .map(|leg| matches!(leg, Leg::Peer(key) if asks.also.contains(&key)))
         {
             [true, false] => Ok(callee),
             [false, true] => Ok(caller),
@@ -412,22 +411,26 @@ fn in_dialog(
     key: PeerKey,
     routing: &Routing,
     links: &Links,
-) -> Result<Hops, Reason> {
-    let mut hops = listed(key, links)?;
-    if links.peer(key).is_some_and(|peer| peer.home) {
-        let others = routing.mates(key).filter(|mate| Some(*mate) != who.peer());
-        hops.extend(others.map(Hop::Peer));
-    } else {
-        let others = routing.equals(key).iter().filter(|other| **other != key);
-        hops.extend(others.take(MOST_STAND_INS).map(|other| Hop::Peer(*other)));
+) -> Result<TargetSet, Reason> {
+    let mut targets = listed(key, links)?;
+    match links.peer(key).map(|peer| peer.kind) {
+        Some(PeerKind::Home) => {
+            let others = routing.mates(key).filter(|mate| Some(*mate) != who.peer());
+            targets.extend(others.map(Leg::Peer));
+        }
+        Some(PeerKind::Federated) => {
+            let others = routing.equals(key).iter().filter(|other| **other != key);
+            targets.extend(others.take(MOST_STAND_INS).map(|other| Leg::Peer(*other)));
+        }
+        None => {}
     }
-    Ok(hops)
+    Ok(targets)
 }
 
 /// Only peers of the current generation are reached.
-fn listed(key: PeerKey, links: &Links) -> Result<Hops, Reason> {
+fn listed(key: PeerKey, links: &Links) -> Result<TargetSet, Reason> {
     match links.peer(key) {
-        Some(peer) if peer.current.is_some() => Ok(smallvec![Hop::Peer(key)]),
+        Some(peer) if peer.current.is_some() => Ok(smallvec![Leg::Peer(key)]),
         Some(_) | None => Err(Reason::PeerWithdrawn),
     }
 }
@@ -438,5 +441,5 @@ fn leads_home(route: &Uri<'_>, routing: &Routing, links: &Links) -> bool {
         || routing
             .peer(&route.host)
             .and_then(|key| links.peer(key))
-            .is_some_and(|p| p.home && p.current.is_some())
+            .is_some_and(|p| p.is_home() && p.current.is_some())
 }

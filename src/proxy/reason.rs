@@ -64,7 +64,7 @@ reasons! {
         "The Request-URI is neither sip, sips nor tel, or it names a service (RFC 5031) and no Route says where that is.",
         "The sender must use a scheme that can be routed; a home server sends a service on by a Route.",
         "the Request-URI in the sender's trace";
-    TooManyHops = "too_many_hops", 483, "too many hops",
+    TooManyHops = "too_many_hops", 483, "too many targets",
         "Max-Forwards is 0 (RFC 3261 §16.3 step 3).",
         "Look for a loop between the elements named in Via.",
         "the Via lines of the request in the trace of the next element: the same name more than once is a loop";
@@ -110,7 +110,7 @@ reasons! {
         "the Privacy field of the request in the sender's trace";
     SipsNotAllowed = "sips_not_allowed", 480, "SIPS Not Allowed",
         "A sips Request-URI leads to a peer that takes no sips URIs (RFC 5630 §5.3).",
-        "The caller must use the sip URI; the hop is TLS all the same.",
+        "The caller must use the sip URI; the target is TLS all the same.",
         "the scheme of the Request-URI, and `sips` of the [[peer]]";
     SipsContact = "sips_contact", 400, "sip Contact with sips Request-URI",
         "A dialog-forming request has a sips Request-URI and a sip Contact (RFC 5630 §5.3).",
@@ -121,7 +121,7 @@ reasons! {
         "Partners reach home domains only; check node.domains. A home server that registers with a partner must give a Contact at a home domain.",
         "the Request-URI's domain against node.domains";
     NoRoute = "no_route", 404, "no route",
-        "No pool, peer or flow serves the request's next hop.",
+        "No pool, peer or flow serves the request's next target.",
         "Add a pool or a federated peer with that domain, if it shall be reached.",
         "the Request-URI's domain against the domains that sipward check FILE lists with their pools";
     NoMember = "no_member", 503, "no server available",
@@ -129,8 +129,8 @@ reasons! {
         "Take one out of the pool's `drain`.",
         "sipward check FILE: the members that drain are marked";
     RouteNotPermitted = "route_not_permitted", 403, "route not permitted",
-        "A Route header asks for a hop that the sender may not reach through us.",
-        "Only hops of the topology are reached; remove the Route at the sender.",
+        "A Route header asks for a target that the sender may not reach through us.",
+        "Only targets of the topology are reached; remove the Route at the sender.",
         "the Route fields of the request in the sender's trace";
     TokenForged = "token_forged", 403, "bad route token",
         "A Route names us with a user part that none of our keys has signed.",
@@ -142,7 +142,7 @@ reasons! {
         "the header fields of the message in the home server's trace";
     TokenNotForOrigin = "token_not_for_origin", 403, "bad route token",
         "The token is genuine, but this connection belongs neither to a side of its dialog nor to an entry that grants the same.",
-        "Look at who sends; a partner may use only the dialogs that it is part of. Servers of one partner are one party if their entries grant the same.",
+        "Look at who sends; a partner may use only the dialogs that it is part of. Servers of one partner are one leg if their entries grant the same.",
         "from_peer of this event against the peers of the dialog's INVITE (same call_id)";
     FlowGone = "flow_gone", 430, "flow failed",
         "The client's connection that the token names is closed (RFC 5626 §5.3).",

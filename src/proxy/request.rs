@@ -1,13 +1,11 @@
 //! Requests coming in: validation (RFC 3261 §16.3), policy in place of target determination (§16.5), and the response
 //! context that follows.
-use super::answer::Refusal;
 use super::boundary::Privacy;
 use super::context::{Attempt, Context, Plan};
-use super::links::Party;
+use super::leg::{Leg, TargetSet};
 use super::parsed::{Parsed, Target};
 use super::policy::{self, Asks, Standing};
 use super::routed::{Routed, maddr_of};
-use super::routing::Hops;
 use super::side;
 use super::token::Token;
 use super::transaction::{
@@ -32,23 +30,23 @@ impl Core {
         now: Instant,
         out: &mut Actions,
     ) {
-        let Some(party) = self.party(from) else {
+        let Some(leg) = self.leg(from) else {
             return;
         };
         let request = match Parsed::read(message, method, target) {
             Ok(request) => request,
             Err(reason) => {
-                return self.refuse(from, party, message, &Refusal::new(reason), now, out);
+                return self.refuse(from, leg, message, reason, now, out);
             }
         };
-        let side = self.side_of(from, party);
+        let side = self.side_of(from, leg);
         let mut key = self.transaction_key(side, &request);
         if matches!(method, Method::Ack | Method::Cancel) && self.contexts.by_key(key).is_none() {
-            key = self.key_before(from, party, &request).unwrap_or(key);
+            key = self.key_before(from, leg, &request).unwrap_or(key);
         }
         match method {
-            Method::Ack => return self.on_ack(from, party, message, &request, key, now, out),
-            Method::Cancel => return self.on_cancel(from, party, message, key, now, out),
+            Method::Ack => return self.on_ack(from, leg, message, &request, key, now, out),
+            Method::Cancel => return self.on_cancel(from, leg, message, key, now, out),
             Method::Invite
             | Method::Bye
             | Method::Options
@@ -63,24 +61,24 @@ impl Core {
             | Method::Update => {}
             // It is between the two ends of a connection, whatever its From, To and Max-Forwards say: never forwarded.
             Method::Other(b"NEGOTIATE") => {
-                let refusal = Refusal::new(Reason::NegotiateUnsupported);
-                return self.refuse(from, party, message, &refusal, now, out);
+                let refusal = Reason::NegotiateUnsupported;
+                return self.refuse(from, leg, message, refusal, now, out);
             }
             Method::Other(_) if method.is_best_effort() => {
-                return self.on_best_effort(from, party, message, &request, now, out);
+                return self.on_best_effort(from, leg, message, &request, now, out);
             }
             Method::Other(_) => {}
         }
         if let Some(slot) = self.contexts.by_key(key) {
             return self.on_repeat(slot, out);
         }
-        match self.admit(from, party, message, &request, now) {
-            Ok(Admitted::Forward(plan, hops)) => {
-                let slot = self.open_context(from, party, message, &request, key, plan, hops, now);
+        match self.admit(from, leg, message, &request, now) {
+            Ok(Admitted::Forward(plan, targets)) => {
+                let slot = self.open_context(from, leg, message, &request, key, plan, targets, now);
                 self.attempt_with(slot, message, &request.via, now, out);
             }
-            Ok(Admitted::AnswerOptions) => self.answer_options(from, party, message, key, out),
-            Err(refusal) => self.refuse(from, party, message, &refusal, now, out),
+            Ok(Admitted::AnswerOptions) => self.answer_options(from, leg, message, key, out),
+            Err(refusal) => self.refuse(from, leg, message, refusal, now, out),
         }
     }
 
@@ -88,43 +86,41 @@ impl Core {
     pub(super) fn admit<'a>(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'a>,
         request: &Parsed<'a>,
         now: Instant,
-    ) -> Result<Admitted, Refusal> {
+    ) -> Result<Admitted, Reason> {
         // §16.3 step 2.
         // A service (RFC 5031) has no place of its own: it goes where its sender's requests go, or by Route, and is refused
         // only where it would have to be routed itself.
         if request.uri.scheme == Scheme::Other && !is_urn(request.request_uri) {
-            return Err(Refusal::new(Reason::UnsupportedScheme));
+            return Err(Reason::UnsupportedScheme);
         }
         // §16.3 step 3; an OPTIONS for this node has arrived where it wanted to go.
         let for_us = self.asks_this_node(from, request);
         if request.max_forwards == Some(0) && !for_us {
-            return Err(Refusal::new(Reason::TooManyHops));
+            return Err(Reason::TooManyHops);
         }
         // §16.3 step 4.
-        let loop_hash = self.loop_hash(party, request);
+        let loop_hash = self.loop_hash(leg, request);
         if self.has_looped(message, loop_hash) {
-            return Err(Refusal::new(Reason::LoopDetected));
+            return Err(Reason::LoopDetected);
         }
         // §16.3 step 5.
         if unsupported_extension(message)? {
-            return Err(Refusal::new(Reason::BadExtension));
+            return Err(Reason::BadExtension);
         }
         // RFC 5393 §5.3.3: targets are tried one after the other, so one branch gets the whole breadth.
         if request.max_breadth == 0 {
-            return Err(Refusal::new(Reason::MaxBreadthExceeded));
+            return Err(Reason::MaxBreadthExceeded);
         }
         let routed = self.preprocess(from, request)?;
         let for_us = for_us && routed.token.is_none() && routed.next_route.is_none();
-        let (standing, hops) = match self.judge(from, party, request, &routed, now) {
+        let (standing, targets) = match self.judge(from, leg, request, &routed, now) {
             // Who asks is said by the certificate: servers ping in whatever name, `dispatcher@localhost` or an address.
             Err(refusal)
-                if for_us
-                    && refusal.reason == Reason::FromNotAllowed
-                    && matches!(party, Party::Peer(_)) =>
+                if for_us && refusal == Reason::FromNotAllowed && matches!(leg, Leg::Peer(_)) =>
             {
                 return Ok(Admitted::AnswerOptions);
             }
@@ -134,12 +130,11 @@ impl Core {
         if for_us {
             return Ok(Admitted::AnswerOptions);
         }
-        let mut hops = hops?;
-        self.at_boundary(standing, message, request, &routed, &mut hops)
-            .map_err(Refusal::new)?;
-        self.within_budget(from, party, request.method, &routed)?;
-        let plan = self.plan(standing, party, message, request, &routed, loop_hash)?;
-        Ok(Admitted::Forward(plan, hops))
+        let mut targets = targets?;
+        self.at_boundary(standing, message, request, &routed, &mut targets)?;
+        self.within_budget(from, leg, request.method, &routed)?;
+        let plan = self.plan(standing, leg, message, request, &routed, loop_hash)?;
+        Ok(Admitted::Forward(plan, targets))
     }
 
     /// Whether this is an OPTIONS for this node itself: our own name, no user (RFC 3261 §11).
@@ -153,15 +148,14 @@ impl Core {
     pub(super) fn judge(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         request: &Parsed<'_>,
         routed: &Routed<'_>,
         now: Instant,
-    ) -> Result<(Standing, Result<Hops, Refusal>), Refusal> {
-        let standing =
-            Standing::of(party, &self.links).ok_or(Refusal::new(Reason::TrustWithdrawn))?;
+    ) -> Result<(Standing, Result<TargetSet, Reason>), Reason> {
+        let standing = Standing::of(leg, &self.links).ok_or(Reason::TrustWithdrawn)?;
         if self.links.get(from.link).is_some_and(|l| !l.trusted) {
-            return Err(Refusal::new(Reason::TrustWithdrawn));
+            return Err(Reason::TrustWithdrawn);
         }
         let random = self.nonce();
         let asks = Asks {
@@ -179,42 +173,39 @@ impl Core {
             random,
             also: side::also(from),
         };
-        let hops = policy::judge(standing, &asks, &self.tables.routing, &self.links, now);
-        match hops {
-            Err(reason @ (Reason::FromNotAllowed | Reason::DomainDenied)) => {
-                Err(Refusal::new(reason))
-            }
-            Err(reason) => Ok((standing, Err(Refusal::new(reason)))),
-            Ok(hops) => Ok((standing, Ok(hops))),
+        let targets = policy::judge(standing, &asks, &self.tables.routing, &self.links, now);
+        match targets {
+            Err(reason @ (Reason::FromNotAllowed | Reason::DomainDenied)) => Err(reason),
+            Err(reason) => Ok((standing, Err(reason))),
+            Ok(targets) => Ok((standing, Ok(targets))),
         }
     }
 
     fn within_budget(
         &self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         method: Method<'_>,
         routed: &Routed<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Reason> {
         let in_dialog = matches!(routed.token, Some(Token::Dialog { .. }));
         if self.draining && !in_dialog {
-            return Err(Refusal::new(Reason::Draining));
+            return Err(Reason::Draining);
         }
         // Under overload what has begun is finished first: requests of dialogs get an eighth more, and a BYE one more still,
         // since an answered re-INVITE keeps its room for 32 seconds.
         let eighths = usize::from(in_dialog) + usize::from(in_dialog && method == Method::Bye);
         let bound = |limit: usize| limit.saturating_add((limit / 8 + 1).saturating_mul(eighths));
         if self.contexts.len() >= bound(self.limits.transactions) {
-            return Err(Refusal::new(Reason::TooManyTransactions));
+            return Err(Reason::TooManyTransactions);
         }
         let in_flight = self
             .links
             .get(from.link)
             .map_or(0, |l| l.in_flight as usize);
-        if matches!(party, Party::Client(_))
-            && in_flight >= bound(self.limits.transactions_per_client)
+        if matches!(leg, Leg::Client(_)) && in_flight >= bound(self.limits.transactions_per_client)
         {
-            return Err(Refusal::new(Reason::ClientBudget));
+            return Err(Reason::ClientBudget);
         }
         Ok(())
     }
@@ -223,12 +214,12 @@ impl Core {
     fn plan(
         &self,
         standing: Standing,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
         request: &Parsed<'_>,
         routed: &Routed<'_>,
         loop_hash: u32,
-    ) -> Result<Plan, Refusal> {
+    ) -> Result<Plan, Reason> {
         let record_route = is_recorded(request.method);
         let path = request.method == Method::Register && matches!(standing, Standing::Client(_));
         let to_host = if record_route {
@@ -238,7 +229,7 @@ impl Core {
         } else {
             0
         };
-        let (strip, not_asserted) = self.stripped_of_request(party, message, request);
+        let (strip, not_asserted) = self.stripped_of_request(leg, message, request);
         Ok(Plan {
             popped_routes: routed.popped,
             strict_in: routed.strict_in,
@@ -272,12 +263,12 @@ impl Core {
     fn open_context(
         &mut self,
         from: &Origin,
-        party: Party,
+        leg: Leg,
         message: &Message<'_>,
         request: &Parsed<'_>,
         key: u128,
         plan: Plan,
-        hops: Hops,
+        targets: TargetSet,
         now: Instant,
     ) -> u32 {
         let invite = request.method == Method::Invite;
@@ -302,12 +293,12 @@ impl Core {
             attempt: Attempt::None,
             key,
             link: from.link,
-            party,
+            leg,
             remote: from.remote,
             request: copy,
             call_id: message.place_of(request.call_id),
             plan,
-            hops,
+            targets,
             tried: 0,
             deadlines: Deadlines {
                 trying: Some(now + trying),
@@ -334,10 +325,10 @@ impl Core {
                 | Server::NonInvite(NonInviteServer::Proceeding)
         ) && !context.last_response.is_empty()
         {
-            let (link, party) = (context.link, context.party);
+            let (link, leg) = (context.link, context.leg);
             let start = out.bytes.len();
             out.bytes.extend_from_slice(&context.last_response);
-            self.send_up(link, party, start, out);
+            self.send_up(link, leg, start, out);
         }
     }
 
@@ -387,9 +378,9 @@ impl Core {
     }
 
     /// RFC 5393 §4.2.1: a hash of everything that influences routing, independent of the method.
-    fn loop_hash(&self, party: Party, request: &Parsed<'_>) -> u32 {
+    fn loop_hash(&self, leg: Leg, request: &Parsed<'_>) -> u32 {
         self.keyed(|h| {
-            h.write_u64(party.as_u64());
+            h.write_u64(leg.as_u64());
             h.write_u32(request.cseq.number);
             h.write(request.call_id);
             h.write_u8(0);
@@ -431,25 +422,19 @@ impl Core {
     }
 
     /// Logs a message that gets no answer.
-    pub(super) fn drop_message(
-        &self,
-        from: &Origin,
-        party: Party,
-        reason: Reason,
-        out: &mut Actions,
-    ) {
+    pub(super) fn drop_message(&self, from: &Origin, leg: Leg, reason: Reason, out: &mut Actions) {
         out.list
             .push(Action::Event(crate::observe::Event::MessageDropped {
                 reason: reason.code(),
                 remote: Some(from.remote),
-                peer: self.party_name(party),
+                peer: self.peer_name_of(leg),
             }));
     }
 }
 
 /// What becomes of a request that may pass.
 pub(super) enum Admitted {
-    Forward(Plan, Hops),
+    Forward(Plan, TargetSet),
     AnswerOptions,
 }
 
@@ -473,7 +458,7 @@ pub(super) fn is_recorded(method: Method<'_>) -> bool {
 }
 
 /// Whether Proxy-Require holds a tag that we do not support.
-fn unsupported_extension(message: &Message<'_>) -> Result<bool, Refusal> {
+fn unsupported_extension(message: &Message<'_>) -> Result<bool, Reason> {
     if message.count(HeaderName::ProxyRequire) == 0 {
         return Ok(false);
     }
@@ -482,7 +467,7 @@ fn unsupported_extension(message: &Message<'_>) -> Result<bool, Refusal> {
             Ok(tag) => tag,
             // It asks for nothing.
             Err(fault) if fault.rule == Rule::EmptyValue => continue,
-            Err(_) => return Err(Refusal::new(Reason::MalformedRequest)),
+            Err(_) => return Err(Reason::MalformedRequest),
         };
         // Option tags are tokens, which are compared without case (RFC 3261 §7.3.1).
         let is_known = PROXY_EXTENSIONS.iter().any(|t| t.eq_ignore_ascii_case(tag));

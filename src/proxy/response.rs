@@ -4,9 +4,8 @@ use super::boundary::{Privacy, rules_of, stripped};
 use super::branch::Branch;
 use super::context::{Attempt, Context};
 use super::hiding::Hiding;
-use super::links::Party;
+use super::leg::Leg;
 use super::ping::PING_SLOT;
-use super::routing::Hop;
 use super::transaction::{
     Client, Heard, InviteServer, Letter, NonInviteServer, Server, T64, TIMER_C,
 };
@@ -31,16 +30,16 @@ impl Core {
         now: Instant,
         out: &mut Actions,
     ) {
-        let Some(party) = self.party(from) else {
+        let Some(leg) = self.leg(from) else {
             return;
         };
         // A header line without a colon may be a field to the next parser: not even the strip list would see it.
         if message.fault().is_some() {
-            return self.drop_message(from, party, Reason::ResponseMalformed, out);
+            return self.drop_message(from, leg, Reason::ResponseMalformed, out);
         }
         let branch = match self.own_branch(message) {
             Ok(branch) => branch,
-            Err(reason) => return self.drop_message(from, party, reason, out),
+            Err(reason) => return self.drop_message(from, leg, reason, out),
         };
         if branch.shard != self.shard {
             if branch.shard < self.shards && from.asked == 0 {
@@ -49,7 +48,7 @@ impl Core {
                     asked: 1,
                 });
             } else {
-                self.drop_message(from, party, Reason::ResponseUnmatched, out);
+                self.drop_message(from, leg, Reason::ResponseUnmatched, out);
             }
             return;
         }
@@ -58,7 +57,7 @@ impl Core {
         if slot == PING_SLOT {
             let nonce = branch.key.nonce;
             if let Err(reason) = self.on_pong(from, nonce, message, status, now, out) {
-                self.drop_message(from, party, reason, out);
+                self.drop_message(from, leg, reason, out);
             }
             return;
         }
@@ -68,17 +67,22 @@ impl Core {
             let is_expected =
                 |method: Method<'_>| method == Method::Cancel || method.is_best_effort();
             if !cseq_method.is_some_and(is_expected) {
-                self.drop_message(from, party, Reason::ResponseUnmatched, out);
+                self.drop_message(from, leg, Reason::ResponseUnmatched, out);
             }
             return;
         };
-        let Attempt::Sent { hop, link, client } = context.attempt else {
-            return self.drop_message(from, party, Reason::ResponseUnmatched, out);
+        let Attempt::Sent {
+            target,
+            link,
+            client,
+        } = context.attempt
+        else {
+            return self.drop_message(from, leg, Reason::ResponseUnmatched, out);
         };
-        let from_asked =
-            link == from.link || matches!(hop, Hop::Peer(asked) if self.may_be(from, party, asked));
+        let from_asked = link == from.link
+            || matches!(target, Leg::Peer(asked) if self.may_be(from, leg, asked));
         if !from_asked {
-            return self.drop_message(from, party, Reason::ResponseWrongPeer, out);
+            return self.drop_message(from, leg, Reason::ResponseWrongPeer, out);
         }
         let Some(context) = self.contexts.by_branch(branch.key) else {
             return;
@@ -91,13 +95,13 @@ impl Core {
             None => false,
         };
         if !method_matches {
-            return self.drop_message(from, party, Reason::ResponseUnmatched, out);
+            return self.drop_message(from, leg, Reason::ResponseUnmatched, out);
         }
         // RFC 3261 §16.7 step 3: the next one on the way back could not be found, and whoever asked discards it (§18.1.2).
         if message.vias().nth(1).is_none() {
-            return self.drop_message(from, party, Reason::ResponseMalformed, out);
+            return self.drop_message(from, leg, Reason::ResponseMalformed, out);
         }
-        if let Hop::Peer(key) = hop
+        if let Leg::Peer(key) = target
             && self.links.peer(key).is_some_and(|p| p.health.is_troubled())
         {
             self.peer_answered(key, now, out);
@@ -116,10 +120,10 @@ impl Core {
             Heard::Unexpected => Then::Nothing,
         };
         match then {
-            Then::Nothing => self.drop_message(from, party, Reason::ResponseUnmatched, out),
-            Then::Provisional => self.on_provisional(slot, message, status, party, now, out),
-            Then::Success => self.relay(slot, message, status, party, now, out),
-            Then::Final => self.on_final(slot, message, status, party, now, out),
+            Then::Nothing => self.drop_message(from, leg, Reason::ResponseUnmatched, out),
+            Then::Provisional => self.on_provisional(slot, message, status, leg, now, out),
+            Then::Success => self.relay(slot, message, status, leg, now, out),
+            Then::Final => self.on_final(slot, message, status, leg, now, out),
         }
     }
 
@@ -141,7 +145,7 @@ impl Core {
         slot: u32,
         message: &Message<'_>,
         status: u16,
-        party: Party,
+        leg: Leg,
         now: Instant,
         out: &mut Actions,
     ) {
@@ -164,7 +168,7 @@ impl Core {
         let cancel = context.cancel_wanted && !context.cancel_sent;
         self.wheel.arm(slot, next);
         if invite && status > 100 {
-            self.relay(slot, message, status, party, now, out);
+            self.relay(slot, message, status, leg, now, out);
         }
         if cancel {
             self.send_cancel(slot, now, out);
@@ -177,7 +181,7 @@ impl Core {
         slot: u32,
         message: &Message<'_>,
         status: u16,
-        party: Party,
+        leg: Leg,
         now: Instant,
         out: &mut Actions,
     ) {
@@ -189,7 +193,7 @@ impl Core {
         }
         // Who was asked, not whom the connection is taken for that the answer came on: they may be equals.
         if status == 503
-            && let Some(Hop::Peer(key)) = self.contexts.get(slot).and_then(|c| c.attempt.hop())
+            && let Some(Leg::Peer(key)) = self.contexts.get(slot).and_then(|c| c.attempt.target())
         {
             self.heed_retry_after(key, message, now, out);
         }
@@ -201,7 +205,7 @@ impl Core {
             context.failure = Some(Reason::DownstreamUnavailable);
             return self.attempt(slot, now, out);
         }
-        self.relay(slot, message, status, party, now, out);
+        self.relay(slot, message, status, leg, now, out);
     }
 
     /// §16.7 steps 3, 9: takes our Via off and sends the response where the request came from.
@@ -210,15 +214,15 @@ impl Core {
         slot: u32,
         message: &Message<'_>,
         status: u16,
-        party: Party,
+        leg: Leg,
         now: Instant,
         out: &mut Actions,
     ) {
         let Some(context) = self.contexts.get(slot) else {
             return;
         };
-        let (link, origin, remote) = (context.link, context.party, context.remote);
-        let hop = context.attempt.hop();
+        let (link, origin, remote) = (context.link, context.leg, context.remote);
+        let target = context.attempt.target();
         if let Server::Invite(machine) = context.server
             && machine.on_response(status).is_none()
         {
@@ -226,7 +230,7 @@ impl Core {
         }
         let clients = &self.tables.generation.topology().boundary().clients;
         let to = rules_of(origin, clients, &self.links);
-        let (from, not_asserted) = self.stripped_of_response(party, message);
+        let (from, not_asserted) = self.stripped_of_response(leg, message);
         let start = out.bytes.len();
         let mut edits = Edits::new(message);
         edits.pop_via();
@@ -239,7 +243,7 @@ impl Core {
             edits.insert_keep_alive(keep_alive::interval(&self.limits));
         }
         edits.write(&mut out.bytes);
-        if let Party::Peer(peer) = origin
+        if let Leg::Peer(peer) = origin
             && let Some(hiding) = Hiding::of(
                 peer,
                 &self.links,
@@ -264,7 +268,7 @@ impl Core {
                     slot,
                     origin,
                     remote,
-                    hop,
+                    target,
                     status,
                     now.saturating_duration_since(received),
                     out,
@@ -285,9 +289,9 @@ impl Core {
     fn log_final(
         &self,
         slot: u32,
-        party: Party,
+        leg: Leg,
         remote: std::net::SocketAddr,
-        hop: Option<Hop>,
+        target: Option<Leg>,
         status: u16,
         took: Duration,
         out: &mut Actions,
@@ -301,9 +305,9 @@ impl Core {
         self.log_request(
             method,
             call_id,
-            party,
+            leg,
             remote,
-            hop,
+            target,
             None,
             Some(status),
             took,
@@ -324,7 +328,7 @@ impl Core {
             }
             Server::Invite(_) | Server::NonInvite(_) => return,
         }
-        let (link, party) = (context.link, context.party);
+        let (link, leg) = (context.link, context.leg);
         let start = out.bytes.len();
         if let Ok(message) = Message::parse(&context.request)
             && matches!(message.start(), StartLine::Request { .. })
@@ -334,7 +338,7 @@ impl Core {
             context
                 .last_response
                 .extend_from_slice(out.bytes.get(start..).unwrap_or_default());
-            self.send_up(link, party, start, out);
+            self.send_up(link, leg, start, out);
         }
     }
 }

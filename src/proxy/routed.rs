@@ -1,5 +1,4 @@
 //! Route preprocessing: what in a request names us is taken out before it is routed (RFC 3261 §16.4).
-use super::answer::Refusal;
 use super::parsed::Parsed;
 use super::token::{Token, TokenFault};
 use super::{Core, Origin, Reason};
@@ -58,7 +57,7 @@ impl Core {
         &self,
         from: &Origin,
         request: &Parsed<'a>,
-    ) -> Result<Routed<'a>, Refusal> {
+    ) -> Result<Routed<'a>, Reason> {
         let mut routed = Routed {
             token: None,
             popped: 0,
@@ -78,9 +77,7 @@ impl Core {
         {
             routed.token = Some(token);
             routed.strict_in = true;
-            routed.uri = last
-                .parse_uri()
-                .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
+            routed.uri = last.parse_uri().map_err(|_| Reason::MalformedRequest)?;
             routed.uri_text = last.uri;
             routes = rest;
         }
@@ -96,9 +93,7 @@ impl Core {
         // Step 3, and RFC 5658 §5: ours, and directly behind it our other face of the same token.
         let mut user_seen = request.uri.user.filter(|_| routed.strict_in);
         while let Some((first, rest)) = routes.split_first() {
-            let uri = first
-                .parse_uri()
-                .map_err(|_| Refusal::new(Reason::MalformedRequest))?;
+            let uri = first.parse_uri().map_err(|_| Reason::MalformedRequest)?;
             let passes = match (uri.user, user_seen) {
                 // A preloaded route through us; it names us, no more.
                 (None, _) => self.tables.routing.is_own(&uri, from.local),
@@ -135,7 +130,7 @@ impl Core {
         uri: &Uri<'_>,
         request: &Parsed<'_>,
         from: &Origin,
-    ) -> Result<Option<Token>, Refusal> {
+    ) -> Result<Option<Token>, Reason> {
         let Some(user) = uri
             .user
             .filter(|_| self.tables.routing.is_ours(&uri.host, from.local))
@@ -151,15 +146,14 @@ impl Core {
         if is_user || !self.tables.routing.is_own(uri, from.local) {
             return Ok(None);
         }
-        Err(Refusal::new(match fault {
+        Err(match fault {
             TokenFault::Foreign | TokenFault::Forged => Reason::TokenForged,
             TokenFault::EarlierRun => Reason::FlowGone,
-        }))
+        })
     }
 }
 
 /// The host of a URI's `maddr`.
-pub(super) fn maddr_of<'a>(uri: &Uri<'a>) -> Result<Option<Host<'a>>, Refusal> {
-    uri.maddr()
-        .map_err(|_| Refusal::new(Reason::MalformedRequest))
+pub(super) fn maddr_of<'a>(uri: &Uri<'a>) -> Result<Option<Host<'a>>, Reason> {
+    uri.maddr().map_err(|_| Reason::MalformedRequest)
 }

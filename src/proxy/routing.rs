@@ -1,12 +1,13 @@
 //! Routing tables of one generation: which names are ours, which domain goes to which pool, and in which order a pool's
 //! members are tried.
+use super::Faces;
 use super::Reason;
+use super::fast_map::FastMap;
 use super::health::Fitness;
 use super::hiding::Inside;
-use super::links::{Links, OwnMap};
+use super::leg::{Leg, PeerKey, TargetSet};
+use super::links::Links;
 use super::meaning::Meanings;
-use super::token::PeerKey;
-use super::{Faces, LinkId};
 use crate::sip::{Host, Uri};
 use crate::topology::{DialAddress, Domain, DomainSet, PeerKind, PeerRef, Strategy, Topology};
 use smallvec::SmallVec;
@@ -15,17 +16,6 @@ use std::hash::Hasher as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Where a request may go: a peer of the topology or a live client flow. Nothing else can be written here, so nothing
-/// else can be reached.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Hop {
-    Peer(PeerKey),
-    Flow(LinkId),
-}
-
-/// Hops in the order in which they are tried.
-pub(crate) type Hops = SmallVec<[Hop; 3]>;
 
 struct Pool {
     members: Vec<Member>,
@@ -50,12 +40,12 @@ pub(crate) struct Routing {
     names: Meanings,
     pools: Vec<Pool>,
     /// The pools that each peer is in: indices into `pools`.
-    pools_of: OwnMap<PeerKey, SmallVec<[usize; 2]>>,
+    pools_of: FastMap<PeerKey, SmallVec<[usize; 2]>>,
     /// Federated entries that grant the same as others: the whole of each such group.
-    equals: OwnMap<PeerKey, Arc<[PeerKey]>>,
+    equals: FastMap<PeerKey, Arc<[PeerKey]>>,
     /// Domains that nobody may name, and those that a peer may not.
     denied: DomainSet,
-    denied_to: OwnMap<PeerKey, DomainSet>,
+    denied_to: FastMap<PeerKey, DomainSet>,
     /// The pool for a client that asserts no home domain (anonymous) and names none.
     default_pool: Option<usize>,
     ports: SmallVec<[u16; 4]>,
@@ -71,7 +61,7 @@ impl Routing {
         let node = topology.node();
         let names = Meanings::new(topology);
         let mut pools = Vec::new();
-        let mut pools_of: OwnMap<PeerKey, SmallVec<[usize; 2]>> = OwnMap::default();
+        let mut pools_of: FastMap<PeerKey, SmallVec<[usize; 2]>> = FastMap::default();
         for pool in topology.pools() {
             let groups = pool.priorities.iter().copied().chain(std::iter::repeat(1));
             let drained: HashSet<PeerRef> = pool.drain.iter().copied().collect();
@@ -203,7 +193,7 @@ impl Routing {
     /// Whether the home side goes by this host: a home domain, a name of this node, or one of a home server.
     pub(crate) fn is_home_side(&self, host: &Host<'_>, links: &Links) -> bool {
         let meaning = self.names.of(host);
-        let is_server = |key| links.peer(key).is_some_and(|peer| peer.home);
+        let is_server = |key| links.peer(key).is_some_and(|peer| peer.is_home());
         meaning.home || meaning.own || meaning.peer.is_some_and(is_server)
     }
 
@@ -278,7 +268,7 @@ impl Routing {
         except: &[PeerKey],
         links: &Links,
         now: Instant,
-    ) -> Result<Hops, Reason> {
+    ) -> Result<TargetSet, Reason> {
         let pool = self.pools.get(pool).ok_or(Reason::NoRoute)?;
         let mut others = false;
         let mut members: SmallVec<[(Fitness, u16, u64, PeerKey); 8]> = SmallVec::new();
@@ -316,7 +306,7 @@ impl Routing {
         members.sort_unstable();
         Ok(members
             .into_iter()
-            .map(|(.., key)| Hop::Peer(key))
+            .map(|(.., key)| Leg::Peer(key))
             .collect())
     }
 }
@@ -344,7 +334,7 @@ fn servers(topology: &Topology) -> HashMap<(Box<str>, Option<u16>), PeerKey> {
 }
 
 /// The groups of federated entries that grant the same.
-fn equals(topology: &Topology) -> OwnMap<PeerKey, Arc<[PeerKey]>> {
+fn equals(topology: &Topology) -> FastMap<PeerKey, Arc<[PeerKey]>> {
     let mut groups: HashMap<_, Vec<PeerKey>> = HashMap::new();
     for peer in topology.peers() {
         if peer.kind == PeerKind::Federated {
@@ -352,7 +342,7 @@ fn equals(topology: &Topology) -> OwnMap<PeerKey, Arc<[PeerKey]>> {
             groups.entry(peer.grants()).or_default().push(key);
         }
     }
-    let mut equals = OwnMap::default();
+    let mut equals = FastMap::default();
     for mut group in groups.into_values().filter(|group| group.len() > 1) {
         group.sort_unstable();
         let group: Arc<[PeerKey]> = group.into();

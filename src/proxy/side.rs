@@ -1,9 +1,8 @@
 //! Which entries of the topology are one party: wherever a sender is held against a side of a dialog or transaction,
 //! entries that grant the same, and that one certificate may stand for, count as one (RFC 5922 §7.4).
-use super::links::Party;
+use super::leg::{Leg, PeerKey};
 use super::parsed::Parsed;
 use super::routing::Routing;
-use super::token::PeerKey;
 use super::{Core, Identity, Origin};
 use smallvec::SmallVec;
 
@@ -31,21 +30,14 @@ pub(crate) fn also(from: &Origin) -> Also {
 
 impl Core {
     /// As [`stands_for`], for the sender of a message.
-    pub(super) fn may_be(&self, from: &Origin, party: Party, key: PeerKey) -> bool {
-        matches!(party, Party::Peer(own) if own == key || stands_for(own, &also(from), key, &self.tables.routing))
+    pub(super) fn may_be(&self, from: &Origin, leg: Leg, key: PeerKey) -> bool {
+        matches!(leg, Leg::Peer(own) if own == key || stands_for(own, &also(from), key, &self.tables.routing))
     }
 
     /// The key of a transaction that began when other entries were one party with the sender than now: a reload lies
     /// between an INVITE and its CANCEL or ACK.
-    pub(super) fn key_before(
-        &self,
-        from: &Origin,
-        party: Party,
-        request: &Parsed<'_>,
-    ) -> Option<u128> {
-        let Party::Peer(own) = party else {
-            return None;
-        };
+    pub(super) fn key_before(&self, from: &Origin, leg: Leg, request: &Parsed<'_>) -> Option<u128> {
+        let own = leg.peer()?;
         let equals = self.tables.routing.equals(own).iter().copied();
         let sides = std::iter::once(own)
             .chain(also(from))
@@ -57,9 +49,9 @@ impl Core {
 
     /// Who sends as one number, the same for all that are one party: what a transaction is kept under (RFC 3261 §17.2.3),
     /// so that its CANCEL and ACK are known on whichever connection of the party they come.
-    pub(super) fn side_of(&self, from: &Origin, party: Party) -> u64 {
-        let Party::Peer(own) = party else {
-            return party.as_u64();
+    pub(super) fn side_of(&self, from: &Origin, leg: Leg) -> u64 {
+        let Leg::Peer(own) = leg else {
+            return leg.as_u64();
         };
         let first = self.tables.routing.equals(own).first().copied();
         let also = match &from.identity {

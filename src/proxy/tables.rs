@@ -1,9 +1,9 @@
 //! What one generation says to the proxy, in tables that are made once, outside of the shards, and read by all of them.
 use super::Faces;
+use super::fast_map::FastMap;
 use super::health::{HealthBoard, PeerHealth};
-use super::links::OwnMap;
+use super::leg::PeerKey;
 use super::routing::Routing;
-use super::token::PeerKey;
 use crate::sip::HeaderSet;
 use crate::topology::{FieldRules, Health, PeerKind, PeerRef, Topology};
 use crate::trust::Generation;
@@ -36,7 +36,7 @@ impl Tables {
 /// The peers of one generation.
 #[derive(Default)]
 pub(crate) struct Listing {
-    by_key: OwnMap<PeerKey, Arc<ListedPeer>>,
+    by_key: FastMap<PeerKey, Arc<ListedPeer>>,
     /// In the order of their references.
     all: Vec<Arc<ListedPeer>>,
     /// Those that are pinged.
@@ -52,7 +52,7 @@ pub(crate) struct ListedPeer {
     /// In the current generation; `None`: the topology no longer lists it.
     pub(crate) current: Option<PeerRef>,
     pub(crate) fqdn: Arc<str>,
-    pub(crate) home: bool,
+    pub(crate) kind: PeerKind,
     pub(crate) assert_identity: bool,
     /// What all shards know of its health.
     pub(crate) health: Arc<PeerHealth>,
@@ -69,6 +69,16 @@ pub(crate) struct ListedPeer {
     pub(crate) anonymous: Option<HeaderSet>,
 }
 
+impl ListedPeer {
+    /// Whether it is one of the home servers.
+    pub(crate) fn is_home(&self) -> bool {
+        match self.kind {
+            PeerKind::Home => true,
+            PeerKind::Federated => false,
+        }
+    }
+}
+
 impl Listing {
     fn new(topology: &Topology, board: &HealthBoard) -> Self {
         let policies = policies(topology);
@@ -80,7 +90,7 @@ impl Listing {
                     key,
                     current: Some(reference),
                     fqdn: Arc::clone(&peer.fqdn.0),
-                    home: peer.kind == PeerKind::Home,
+                    kind: peer.kind,
                     assert_identity: peer.assert_identity,
                     health: board.of(key),
                     policy,

@@ -2,6 +2,8 @@
 //! dialog has, or which flow a registration came on, provable by any node that has the keys.
 use super::LinkId;
 use super::hiding::HidingKey;
+use super::leg::{Leg, PeerKey};
+
 use crate::sip::plain_user;
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
@@ -21,38 +23,15 @@ const LENGTHS: [(u8, usize); 2] = [
 const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
 const VERSION: u8 = 1;
 
-/// A peer by name, the same number in every node and generation.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub(crate) struct PeerKey(pub(crate) u64);
-
-impl PeerKey {
-    /// From the peer's FQDN. Unkeyed on purpose: nodes must agree, and the names are the operator's own.
-    pub(crate) fn of(fqdn: &str) -> Self {
-        use std::hash::Hasher as _;
-        let mut hasher = siphasher::sip::SipHasher24::new();
-        hasher.write(fqdn.as_bytes());
-        Self(hasher.finish())
-    }
-}
-
-/// One side of a dialog.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum TokenLeg {
-    /// A peer of the topology.
-    Peer(PeerKey),
-    /// A client's connection.
-    Flow(LinkId),
-}
-
 /// What a verified token says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Token {
     /// From a Record-Route: the dialog runs between these.
     Dialog {
         /// Where the request that formed it came from.
-        caller: TokenLeg,
+        caller: Leg,
         /// Where it went.
-        callee: TokenLeg,
+        callee: Leg,
         /// Hash of the To host then, which the callee may assert in From later.
         to_host: u32,
     },
@@ -129,8 +108,8 @@ impl TokenBox {
     /// A Record-Route token; it serves only messages with this Call-ID.
     pub(crate) fn dialog(
         &self,
-        caller: TokenLeg,
-        callee: TokenLeg,
+        caller: Leg,
+        callee: Leg,
         to_host: u32,
         call_id: &[u8],
     ) -> TokenText {
@@ -194,7 +173,7 @@ impl TokenBox {
         let run = fields.u32()?;
         if kind == kind_octet(b'd') {
             let (caller, callee, to_host) = (fields.leg()?, fields.leg()?, fields.u32()?);
-            let flow = matches!(caller, TokenLeg::Flow(_)) || matches!(callee, TokenLeg::Flow(_));
+            let flow = matches!(caller, Leg::Client(_)) || matches!(callee, Leg::Client(_));
             if flow && run != self.run {
                 // The peers' legs still stand, but the flow's number means another connection now.
                 return Ok(Token::Dialog {
@@ -254,10 +233,10 @@ impl TokenBox {
 }
 
 /// A flow that no connection can have: of a run that is over.
-fn dead(leg: TokenLeg) -> TokenLeg {
+fn dead(leg: Leg) -> Leg {
     match leg {
-        TokenLeg::Peer(_) => leg,
-        TokenLeg::Flow(_) => TokenLeg::Flow(LinkId::from_u64(u64::MAX)),
+        Leg::Peer(_) => leg,
+        Leg::Client(_) => Leg::Client(LinkId::from_u64(u64::MAX)),
     }
 }
 
@@ -265,10 +244,10 @@ const fn kind_octet(kind: u8) -> u8 {
     kind ^ (VERSION << 7)
 }
 
-fn push_leg(raw: &mut SmallVec<[u8; 48]>, leg: TokenLeg) {
+fn push_leg(raw: &mut SmallVec<[u8; 48]>, leg: Leg) {
     let (kind, value) = match leg {
-        TokenLeg::Peer(key) => (b'p', key.0),
-        TokenLeg::Flow(link) => (b'f', link.as_u64()),
+        Leg::Peer(key) => (b'p', key.0),
+        Leg::Client(link) => (b'f', link.as_u64()),
     };
     raw.push(kind);
     raw.extend_from_slice(&value.to_be_bytes());
@@ -291,10 +270,10 @@ impl Fields<'_> {
     fn u64(&mut self) -> Result<u64, TokenFault> {
         self.take().map(u64::from_be_bytes)
     }
-    fn leg(&mut self) -> Result<TokenLeg, TokenFault> {
+    fn leg(&mut self) -> Result<Leg, TokenFault> {
         match (self.u8()?, self.u64()?) {
-            (b'p', key) => Ok(TokenLeg::Peer(PeerKey(key))),
-            (b'f', link) => Ok(TokenLeg::Flow(LinkId::from_u64(link))),
+            (b'p', key) => Ok(Leg::Peer(PeerKey(key))),
+            (b'f', link) => Ok(Leg::Client(LinkId::from_u64(link))),
             _ => Err(TokenFault::Forged),
         }
     }
@@ -313,10 +292,10 @@ mod tests {
         )
     }
 
-    fn legs() -> (TokenLeg, TokenLeg) {
+    fn legs() -> (Leg, Leg) {
         (
-            TokenLeg::Flow(LinkId::new(1, 2, 3)),
-            TokenLeg::Peer(PeerKey::of("fe01.contoso.test")),
+            Leg::Client(LinkId::new(1, 2, 3)),
+            Leg::Peer(PeerKey::of("fe01.contoso.test")),
         )
     }
 

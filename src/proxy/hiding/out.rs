@@ -4,8 +4,9 @@ use super::seal::Kind;
 use super::uri::Parts;
 use super::{BRANCH, Hiding, USER};
 use crate::proxy::Reason;
+use crate::proxy::leg::Leg;
 use crate::proxy::request::is_recorded;
-use crate::proxy::token::{Token, TokenLeg};
+use crate::proxy::token::Token;
 use crate::sip::{
     Address, HeaderLine, HeaderName, HeaderSet, Host, Message, Scheme, Splices, StartLine, Uri,
     Via, phrase,
@@ -313,10 +314,10 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
     }
 
     /// Whether the leg is the peer's, or that of an entry that grants the same.
-    fn is_the_peer(&self, leg: TokenLeg) -> bool {
+    fn is_the_peer(&self, leg: Leg) -> bool {
         let own = self.hiding.peer;
         let is = |key| key == own || self.hiding.routing.equals(own).contains(&key);
-        matches!(leg, TokenLeg::Peer(key) if is(key))
+        matches!(leg, Leg::Peer(key) if is(key))
     }
 
     /// The first `most` values of a field; of the others those that are a home server's.

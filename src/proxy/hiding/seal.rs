@@ -1,6 +1,6 @@
 //! The encryption behind topology hiding: AES-GCM-SIV with a nonce made of what is sealed, so that the same text gives the
 //! same token and a token that nobody made opens nowhere.
-use crate::proxy::token::PeerKey;
+use crate::proxy::leg::PeerKey;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 

@@ -1,8 +1,9 @@
 //! Topology hiding: what the partner sees, and that everything comes back as it was.
 use super::world::*;
 use crate::proxy::hiding::Hiding;
+use crate::proxy::leg::PeerKey;
 use crate::proxy::routing::Routing;
-use crate::proxy::token::{PeerKey, TokenBox};
+use crate::proxy::token::TokenBox;
 use crate::proxy::{Faces, LinkId, Reason, TokenKeys};
 use crate::sip::Message;
 use proptest::prelude::*;

@@ -3,7 +3,7 @@ use super::hiding::{hiding_world, routing, tokens};
 use super::world::*;
 use crate::proxy::Reason;
 use crate::proxy::hiding::Hiding;
-use crate::proxy::token::PeerKey;
+use crate::proxy::leg::PeerKey;
 use crate::sip::{HeaderName, Message};
 use proptest::prelude::*;
 

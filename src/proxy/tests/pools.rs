@@ -377,7 +377,7 @@ fn a_dialog_follows_its_route_set_to_a_member_that_drains_or_is_down_and_new_cal
     w.load(topology());
     message(&mut w, client, 6);
     w.expect(fe01, "MESSAGE");
-    let key = crate::proxy::token::PeerKey::of(FE01);
+    let key = crate::proxy::leg::PeerKey::of(FE01);
     w.health.of(key).take_down(None, w.now);
     message(&mut w, client, 7);
     w.expect(fe02, "MESSAGE");
@@ -431,7 +431,7 @@ fn groups_are_tried_in_order_and_share_their_calls() {
     assert!(got[1] > 60 && got[2] > 60, "{got:?}");
     for fqdn in [FE02, PARTNER] {
         w.health
-            .of(crate::proxy::token::PeerKey::of(fqdn))
+            .of(crate::proxy::leg::PeerKey::of(fqdn))
             .take_down(None, w.now);
     }
     message(&mut w, client, 1_000);
