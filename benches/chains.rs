@@ -4,11 +4,11 @@
 //! 64 KiB, and for the name of a listed peer, so that nothing refuses it early. `smoke` asks for each chain once.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sipward::lab::forge::{self, Form, Kind, Signer, common_name, id, name};
-use sipward::lab::pki::{CrlSpec, chain_pem};
-use sipward::lab::site::{HOME, Site};
 use sipward::topology::{self, Direction};
 use sipward::trust::{Generation, Presented, decide_inbound, explain, explain_inbound};
+use sipward_lab::forge::{self, Form, Kind, Signer, common_name, id, name};
+use sipward_lab::pki::{CrlSpec, chain_pem};
+use sipward_lab::site::{HOME, Site};
 use std::error::Error;
 use std::net::SocketAddr;
 

@@ -10,18 +10,18 @@
 
 use divan::{Bencher, black_box};
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sipward::lab::site::{HOME, Site};
 use sipward::proxy::{
     Action, Actions, Core, CoreSetup, Faces, Identity, LinkEvent, LinkId, Origin, Tables, TokenKeys,
 };
 use sipward::sip::{Edits, FrameLimits, Framer, LineTable, Message, Scan, ViaParams};
 use sipward::topology::{self, Direction};
 use sipward::trust::{Generation, PeerId, Presented, decide};
+use sipward_lab::site::{HOME, Site};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-const EDGE: &str = sipward::lab::site::EDGE;
+const EDGE: &str = sipward_lab::site::EDGE;
 const REQUEST: &str = "MESSAGE sip:bob@contoso.test SIP/2.0\r\n\
     Via: SIP/2.0/TLS 192.0.2.7:50123;rport;branch=z9hG4bK-bench-##########\r\n\
     Max-Forwards: 70\r\n\

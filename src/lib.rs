@@ -10,7 +10,9 @@
 //! * [`edge`]: the only I/O shell: shards, listeners, handshakes, connections to peers.
 //! * [`daemon`]: start-up, generations and reload, drain, signals, systemd.
 //! * [`cli`]: the commands.
-//! * [`lab`]: throw-away certificates and SIP ends for the demo, the tests and the benches.
+//!
+//! The demo, the tests and the benches have their certificates and SIP ends from `sipward-lab`, a crate that knows nothing
+//! of this one, so that no test shares a fault with what it tests.
 //!
 //! The way of one message: a connection's task in [`edge`] reads, [`sip::framing`] finds the frame,
 //! [`proxy::Core::on_message`] judges it by the identity of that connection and plans the edits, the
@@ -19,7 +21,6 @@
 pub mod cli;
 pub mod daemon;
 pub mod edge;
-pub mod lab;
 pub mod observe;
 pub mod proxy;
 pub mod sip;

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends there")]
 
 use sipward::cli::check::Check;
-use sipward::lab::pki::{Authority, CrlSpec, LeafSpec, now};
 use sipward::topology::{self, Fault};
+use sipward_lab::pki::{Authority, CrlSpec, LeafSpec, now};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;

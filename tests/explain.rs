@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends there")]
 
 use serde_json::Value;
-use sipward::lab::pki::Authority;
+use sipward_lab::pki::Authority;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! more where `ring` is asked for.
 use super::{Outcome, tls};
 use memchr::memmem;
-use sipward::lab::site::Site;
+use sipward_lab::site::Site;
 use std::io;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -3,8 +3,8 @@ use super::target::{Kind, Target};
 use super::tls::{self, Dialler, Hello};
 use super::traffic::{self, Client, Pace, Scenario, Tally};
 use super::{Options, Outcome, crowd, home};
-use sipward::lab::pki::Issued;
-use sipward::lab::site::Site;
+use sipward_lab::pki::Issued;
+use sipward_lab::site::Site;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use super::tls::{self, Dialler, Hello};
 use super::traffic::{self, Pace, Scenario};
 use super::{Options, Outcome, crowd, home, phases};
 use phases::Figures;
-use sipward::lab::site::Site;
+use sipward_lab::site::Site;
 
 /// Parts of the whole time, each with a line of figures.
 const PARTS: u32 = 30;

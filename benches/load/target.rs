@@ -1,7 +1,7 @@
 //! The program under load: sipward, HAProxy or Kamailio, started afresh, with its CPU time and memory from /proc.
 use super::{Options, Outcome};
-use sipward::lab::pki::Issued;
-use sipward::lab::site::{EDGE, HOME, Site};
+use sipward_lab::pki::Issued;
+use sipward_lab::site::{EDGE, HOME, Site};
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

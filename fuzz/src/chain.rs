@@ -1,10 +1,10 @@
 //! Certificates and OCSP responses of strangers: what holds for any octets in their place.
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sipward::lab::ocsp::OcspSpec;
-use sipward::lab::pki::{AuthoritySpec, LeafSpec, Usage};
-use sipward::lab::site::{HOME, PARTNER_EDGE, Site};
 use sipward::topology::{self, Direction};
 use sipward::trust::{Generation, Presented, Verdict, decide, explain};
+use sipward_lab::ocsp::OcspSpec;
+use sipward_lab::pki::{AuthoritySpec, LeafSpec, Usage};
+use sipward_lab::site::{HOME, PARTNER_EDGE, Site};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 

@@ -1,6 +1,5 @@
 //! One message through the core, the answer back, and tokens that nobody sealed: what holds whoever sends it.
 use rustls_pki_types::UnixTime;
-use sipward::lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
 use sipward::proxy::{
     Action, Actions, Core, CoreSetup, Faces, HealthBoard, Identity, LinkEvent, LinkId, Origin,
     Tables, TokenKeys,
@@ -10,6 +9,7 @@ use sipward::sip::{
 };
 use sipward::topology::{self, Direction};
 use sipward::trust::{Generation, PeerId, Presented, decide};
+use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ fn stage() -> &'static Stage {
         let file = site.write("topology.toml", &text.to_toml()).unwrap();
         let topology = topology::load(&file, UnixTime::now()).unwrap();
         let generation = Generation::build(1, topology, UnixTime::now()).unwrap();
-        let id = |issued: sipward::lab::pki::Issued| {
+        let id = |issued: sipward_lab::pki::Issued| {
             let presented = Presented::inbound(&issued.chain);
             decide(&presented, Direction::Inbound, &generation, UnixTime::now()).unwrap()
         };

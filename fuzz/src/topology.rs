@@ -1,8 +1,8 @@
 //! The topology file as any text: findings with a line that is there, or a topology that equals itself.
 use rustls_pki_types::UnixTime;
-use sipward::lab::site::{HOME, Site};
 use sipward::topology::load_text;
 use sipward::trust::Generation;
+use sipward_lab::site::{HOME, Site};
 use std::net::SocketAddr;
 
 thread_local! {

@@ -1,13 +1,15 @@
 //! `sipward demo`: the main job on throw-away certificates, embedded on loopback, drawn as ladders.
 mod calls;
+mod failure;
 mod refusals;
 mod scene;
 mod stage;
 
 use super::Exit;
-use crate::lab::{Entry, Ladder};
-use scene::{Scene, SceneError};
+use failure::SceneFailure;
+use scene::Scene;
 use serde_json::Value;
+use sipward_lab::{Entry, Ladder};
 use stage::Stage;
 use std::io::{self, Write};
 
@@ -21,7 +23,7 @@ pub struct Demo {
 /// How one scene ended.
 struct Outcome {
     title: &'static str,
-    result: Result<String, SceneError>,
+    result: Result<String, SceneFailure>,
 }
 
 impl Demo {
@@ -46,7 +48,7 @@ impl Demo {
     }
 
     /// Whether every scene went as it must.
-    async fn play(self, out: &mut impl Write) -> Result<bool, SceneError> {
+    async fn play(self, out: &mut impl Write) -> Result<bool, SceneFailure> {
         writeln!(
             out,
             "sipward demo: a throw-away PKI, an edge, two home servers, a partner, two clients\n"
@@ -70,7 +72,7 @@ async fn perform(
     scene: &Scene,
     stage: &mut Stage,
     out: &mut impl Write,
-) -> Result<Outcome, SceneError> {
+) -> Result<Outcome, SceneFailure> {
     let (told, logged) = (stage.transcript.mark(), stage.log.mark());
     let result = (scene.play)(stage).await;
     writeln!(out, "== {}\n", scene.title)?;

@@ -1,11 +1,11 @@
 //! What a command does with a topology grows as the topology does, and not faster: counted in looks at names, not in time.
 use super::check::Check;
 use crate::daemon::Plan;
-use crate::lab::site::Site;
 use crate::proxy::{Faces, HealthBoard, Tables};
 use crate::topology::{self, Direction, Topology, looks};
 use crate::trust::{Generation, Presented, decide};
 use rustls_pki_types::UnixTime;
+use sipward_lab::site::Site;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod crls;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod drain;
 pub mod explain;
@@ -125,6 +126,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[cfg(feature = "demo")]
     /// Show on loopback what is relayed and what is refused, with throw-away certificates
     Demo {
         /// Leave it up afterwards, and say how to point other programs at it
@@ -152,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Kick { what, target, json } => {
             kick::Kick { what, target, json }.run(&mut std::io::stdout().lock())
         }
+        #[cfg(feature = "demo")]
         Command::Demo { stay } => demo::Demo { stay }.run(),
     };
     outcome.map_or_else(ExitCode::from, |()| ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use crate::topology::{Fault, Revocation, Topology};
 use crate::trust::{Ledger, Series, SeriesId};
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -426,15 +427,26 @@ fn write(directory: &Path, path: &Path, series: &Series) -> io::Result<()> {
     }
     // On a disk that is full what is there must stay: the new one is whole before it takes its place.
     let (prefix, suffix) = FRESH;
-    let mut fresh = tempfile::Builder::new()
-        .prefix(prefix)
-        .suffix(suffix)
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
-        .tempfile_in(directory)?;
-    fresh.write_all(&record)?;
-    fresh.as_file().sync_all()?;
-    fresh.persist(path).map_err(|failed| failed.error)?;
+    // Random, so that neither another process nor what a crash left behind holds the name.
+    let number = RandomState::new().hash_one(path);
+    let fresh = directory.join(format!("{prefix}{number:016x}{suffix}"));
+    let placed = write_new(&fresh, &record).and_then(|()| fs::rename(&fresh, path));
+    if placed.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    placed?;
     File::open(directory)?.sync_all()
+}
+
+/// Writes a file that must not be there yet, for its owner only, down to the disk.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Removes what a process left behind that ended while it wrote, and, once there are many, the files of series that are

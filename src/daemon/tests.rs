@@ -1,10 +1,10 @@
 //! The daemon in this process: what is held over reloads, and what is let go.
 use super::Daemon;
 use super::control::{ReloadResult, ServedResult};
-use crate::lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
-use crate::lab::{Client, EdgeFace, Server, ServerSpec, Transcript, trust_only};
 use crate::observe::{Event, Log, MemoryLog};
 use crate::trust::Generation;
+use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
+use sipward_lab::{Client, EdgeFace, Server, ServerSpec, Transcript, trust_only};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 

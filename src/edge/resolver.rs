@@ -367,8 +367,8 @@ fn random(most: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::{Data, NameServer};
     use crate::topology::{DnsName, Domain, IdentityRef};
+    use sipward_lab::{Data, NameServer};
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     const FE01: &str = "fe01.contoso.test";

@@ -244,7 +244,7 @@ fn remember(digest: [u8; 32], crls: &[Arc<Crl>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::pki::{Authority, CrlSpec};
+    use sipward_lab::pki::{Authority, CrlSpec};
 
     #[test]
     fn the_same_content_is_parsed_once_while_somebody_holds_it() {

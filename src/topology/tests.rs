@@ -2,7 +2,7 @@
 mod narrowed;
 
 use super::*;
-use crate::lab::pki::{Authority, LeafSpec, Usage, now};
+use sipward_lab::pki::{Authority, LeafSpec, Usage, now};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;

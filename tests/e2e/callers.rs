@@ -1,7 +1,7 @@
 //! Callers and domains over the daemon: anonymous ones and what is asserted of them, services, addresses for domains, and
 //! clients that know nothing of Path.
 use crate::harness::World;
-use sipward::lab::site::{PARTNER, PARTNER_EDGE};
+use sipward_lab::site::{PARTNER, PARTNER_EDGE};
 
 const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 

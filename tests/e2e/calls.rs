@@ -1,6 +1,6 @@
 //! Whole calls: dialogs over the signed route, 2xx retransmissions, the ACK on its own way.
 use crate::harness::{World, automatic, hangs_up};
-use sipward::lab::Registrar;
+use sipward_lab::Registrar;
 
 #[tokio::test]
 async fn a_call_from_client_to_server_is_hung_up_from_either_side() {
@@ -68,7 +68,7 @@ async fn client_home_client_calls_pass_over_the_registered_path() {
     }
     assert!(home.registrar().path("bob@contoso.test").is_some());
     partner
-        .dial(edge.address, sipward::lab::site::EDGE)
+        .dial(edge.address, sipward_lab::site::EDGE)
         .await
         .unwrap();
     for caller in [&*alice, &*partner] {

@@ -1,6 +1,6 @@
 //! CANCEL and its races (RFC 3261 §9, §16.10).
 use crate::harness::World;
-use sipward::lab::Client;
+use sipward_lab::Client;
 
 #[tokio::test]
 async fn a_cancel_is_answered_at_once_and_ends_the_invite_with_487() {

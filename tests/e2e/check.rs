@@ -1,8 +1,8 @@
 //! `sipward check` beside a running daemon: what peers have shown to it is judged by the file that is checked.
 use crate::harness::{Edge, Lab};
 use serde_json::{Value, json};
-use sipward::lab::pki::{LeafSpec, Usage};
-use sipward::lab::site::{EDGE, PARTNER_EDGE};
+use sipward_lab::pki::{LeafSpec, Usage};
+use sipward_lab::site::{EDGE, PARTNER_EDGE};
 use std::path::Path;
 use std::process::Command;
 

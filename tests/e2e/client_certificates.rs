@@ -1,8 +1,8 @@
 //! Clients that show a certificate: passed over, required, refused, and judged again at a reload.
 use crate::harness::tls::{VERSIONS, client_config, shake};
 use crate::harness::{Edge, Lab, World};
-use sipward::lab::pki::{Authority, Issued, LeafSpec, Usage};
-use sipward::lab::site::{EDGE, PARTNER_EDGE};
+use sipward_lab::pki::{Authority, Issued, LeafSpec, Usage};
+use sipward_lab::site::{EDGE, PARTNER_EDGE};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;

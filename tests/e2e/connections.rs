@@ -3,9 +3,9 @@ use crate::harness::Lab;
 use crate::harness::tls::{VERSIONS, server_config, silent_server};
 use rustls::server::ResolvesServerCertUsingSni;
 use rustls::sign::CertifiedKey;
-use sipward::lab::Server;
-use sipward::lab::pki::{Issued, LeafSpec, Usage};
-use sipward::lab::site::{EDGE, PARTNER_EDGE};
+use sipward_lab::Server;
+use sipward_lab::pki::{Issued, LeafSpec, Usage};
+use sipward_lab::site::{EDGE, PARTNER_EDGE};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ async fn a_connection_to_one_peer_carries_nothing_for_another_at_its_address() {
 
 /// The partner with this certificate on a connection that it made, an edge that cannot reach it otherwise, and a home
 /// server that has sent a request for it.
-async fn towards_partner(usages: &[Usage]) -> (Lab, Server, Server, sipward::lab::Sent) {
+async fn towards_partner(usages: &[Usage]) -> (Lab, Server, Server, sipward_lab::Sent) {
     let lab = Lab::new();
     let identity = lab
         .site

@@ -2,7 +2,7 @@
 use crate::harness::{Edge, Lab, SOON, World};
 use serde_json::{Value, json};
 use sipward::daemon::control::RefusalCode;
-use sipward::lab::site::{EDGE, PARTNER_EDGE};
+use sipward_lab::site::{EDGE, PARTNER_EDGE};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;

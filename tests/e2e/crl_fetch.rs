@@ -1,7 +1,7 @@
 //! CRLs that are fetched from distribution points, by a daemon that is asked for nothing.
 use crate::harness::{SOON, World};
-use sipward::lab::pki::{CrlSpec, Issued, LeafSpec};
-use sipward::lab::{Server, Wire};
+use sipward_lab::pki::{CrlSpec, Issued, LeafSpec};
+use sipward_lab::{Server, Wire};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -156,7 +156,7 @@ async fn a_revocation_at_the_distribution_point_ends_the_connection_and_outlives
     web.say(NOT_FOUND);
     assert_eq!(world.edge.reload().await["result"], "ok");
     if let Ok(wire) = server
-        .dial(world.edge.address, sipward::lab::site::EDGE)
+        .dial(world.edge.address, sipward_lab::site::EDGE)
         .await
     {
         wire.ended(SOON).await.unwrap();
@@ -176,7 +176,7 @@ async fn the_distribution_point_of_a_refused_certificate_is_never_asked() {
     let aor = format!("sip:{FE02}");
     let server = world.lab.server("stranger", FE02, &aor, &stranger).await;
     if let Ok(wire) = server
-        .dial(world.edge.address, sipward::lab::site::EDGE)
+        .dial(world.edge.address, sipward_lab::site::EDGE)
         .await
     {
         wire.ended(SOON).await.unwrap();

@@ -1,8 +1,8 @@
 //! CRL files that change under a running daemon: no reload is asked for.
 use crate::harness::{Lab, SOON, World};
-use sipward::lab::ocsp::{OcspSpec, OcspStatus};
-use sipward::lab::pki::{CrlSpec, Issued};
-use sipward::lab::{Server, Wire};
+use sipward_lab::ocsp::{OcspSpec, OcspStatus};
+use sipward_lab::pki::{CrlSpec, Issued};
+use sipward_lab::{Server, Wire};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +112,7 @@ async fn a_peer_revoked_in_a_refreshed_crl_loses_its_connection_without_a_reload
     let refused = log.wait("crl_refused", |_| true).await.unwrap();
     assert_eq!(refused["reason"], "crl_older");
     let edge = twin.world.edge.address;
-    if let Ok(wire) = twin.server.dial(edge, sipward::lab::site::EDGE).await {
+    if let Ok(wire) = twin.server.dial(edge, sipward_lab::site::EDGE).await {
         wire.ended(SOON).await.unwrap();
     }
     log.wait("handshake_refused", |e| e["reason"] == "revoked")
@@ -282,7 +282,7 @@ async fn stapled(edge: std::net::SocketAddr) -> Vec<u8> {
         .with_no_client_auth();
     #[expect(clippy::disallowed_methods, reason = "a test client")]
     let tcp = tokio::net::TcpStream::connect(edge).await.unwrap();
-    let name = sipward::lab::site::EDGE.try_into().unwrap();
+    let name = sipward_lab::site::EDGE.try_into().unwrap();
     tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await
@@ -336,7 +336,7 @@ async fn our_own_staple_is_served_while_it_is_good_and_read_again() {
         );
     }
     // About another certificate, it is a fault that keeps the old generation.
-    let other = site.enterprise.server(sipward::lab::site::EDGE).unwrap();
+    let other = site.enterprise.server(sipward_lab::site::EDGE).unwrap();
     write(&world.lab, "edge.ocsp", OcspSpec::good(&other));
     let event = world.edge.reload().await;
     assert_eq!(event["result"], "refused");

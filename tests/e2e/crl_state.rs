@@ -2,9 +2,9 @@
 use crate::crl_fetch::{NOT_FOUND, Web, named};
 use crate::harness::{Edge, Lab, SOON, World};
 use serde_json::Value;
-use sipward::lab::Server;
-use sipward::lab::pki::{Authority, CrlSpec, Issued};
-use sipward::lab::site::EDGE;
+use sipward_lab::Server;
+use sipward_lab::pki::{Authority, CrlSpec, Issued};
+use sipward_lab::site::EDGE;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! SIGTERM: no new connections, open transactions finish, close_notify, exit 0.
 use crate::harness::{SOON, World};
-use sipward::lab::{Client, Ended, EventLog};
+use sipward_lab::{Client, Ended, EventLog};
 
 /// What each `stopped` event counts; there must be one.
 fn abandoned(log: &EventLog) -> Vec<u64> {

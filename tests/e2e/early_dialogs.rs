@@ -1,7 +1,7 @@
 //! Early dialogs of a call that was forked behind the edge, and what runs inside them (RFC 3261 §13.2.2.4, RFC 3262, RFC
 //! 3311).
 use crate::harness::World;
-use sipward::lab::Dialog;
+use sipward_lab::Dialog;
 
 #[tokio::test]
 async fn forked_early_dialogs_prack_update_and_reinvite_pass_in_both_directions() {
@@ -76,7 +76,7 @@ async fn forked_early_dialogs_prack_update_and_reinvite_pass_in_both_directions(
 }
 
 /// The callee's side of a dialog that the caller holds.
-fn mirrored(theirs: &Dialog, invite: &sipward::lab::SipMessage) -> Dialog {
+fn mirrored(theirs: &Dialog, invite: &sipward_lab::SipMessage) -> Dialog {
     Dialog {
         call_id: theirs.call_id.clone(),
         local: theirs.remote.clone(),

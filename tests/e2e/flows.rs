@@ -1,7 +1,7 @@
 //! Flows of one client on real connections (RFC 5626): two at a time, one that dies, one that comes back.
 use crate::harness::World;
-use sipward::lab::site::EDGE;
-use sipward::lab::{Client, End};
+use sipward_lab::site::EDGE;
+use sipward_lab::{Client, End};
 
 const INSTANCE: &str = "+sip.instance=\"<urn:uuid:f81d4fae-7dec-11d0-A765-00a0c91e6bf6>\"";
 

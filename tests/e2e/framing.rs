@@ -1,6 +1,6 @@
 //! Messages as streams carry them: large, joined, split; keep-alives; what cannot be framed (RFC 3261 §18.3).
 use crate::harness::{SOON, World};
-use sipward::lab::Ended;
+use sipward_lab::Ended;
 use std::time::Duration;
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn two_hundred_messages_in_one_segment_arrive_in_order() {
         .collect();
     let octets: Vec<u8> = requests
         .iter()
-        .flat_map(sipward::lab::SipMessage::to_bytes)
+        .flat_map(sipward_lab::SipMessage::to_bytes)
         .collect();
     alice.wire().send_raw(&octets).await.unwrap();
     for n in 0..200 {

@@ -3,8 +3,8 @@ use crate::harness::tls::{VERSIONS, client_config, connect, server_config, shake
 use crate::harness::{Edge, Lab, SOON, World, message_passes};
 use rustls::ServerConfig;
 use serde_json::Value;
-use sipward::lab::site::EDGE;
-use sipward::lab::{Client, EventLog, Server, trust_only};
+use sipward_lab::site::EDGE;
+use sipward_lab::{Client, EventLog, Server, trust_only};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Health of pool members with real connections: OPTIONS pings, death, return, maintenance.
 use crate::harness::{Lab, World, automatic};
-use sipward::lab::site::{HOME, TopologyText};
-use sipward::lab::{Registrar, Server, ServerSpec};
+use sipward_lab::site::{HOME, TopologyText};
+use sipward_lab::{Registrar, Server, ServerSpec};
 
 const FE01: &str = "fe01.contoso.test";
 

@@ -1,6 +1,6 @@
 //! CRLF keep-alives on connections that we made, with real connections (RFC 5626 §4.4.1).
 use crate::harness::{SOON, World, message_passes};
-use sipward::lab::Wire;
+use sipward_lab::Wire;
 use std::time::Duration;
 
 const FE01: &str = "fe01.contoso.test";

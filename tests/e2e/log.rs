@@ -80,7 +80,7 @@ async fn a_call_is_told_with_its_peers_and_a_refused_stranger_with_its_names() {
 
     let rogue = world.lab.home("rogue").await;
     if let Ok(wire) = rogue
-        .dial(world.edge.address, sipward::lab::site::EDGE)
+        .dial(world.edge.address, sipward_lab::site::EDGE)
         .await
     {
         wire.ended(SOON).await.unwrap();

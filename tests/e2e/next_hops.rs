@@ -1,8 +1,8 @@
 //! Where a peer is found that has only a name: SRV, A and AAAA of a name server (RFC 3263), and IPv6 all the way.
 use crate::harness::{Edge, Lab, World, hangs_up, message_passes};
-use sipward::lab::pki::Issued;
-use sipward::lab::site::TopologyText;
-use sipward::lab::{Data, NameServer, Server, ServerSpec};
+use sipward_lab::pki::Issued;
+use sipward_lab::site::TopologyText;
+use sipward_lab::{Data, NameServer, Server, ServerSpec};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,7 +1,7 @@
 //! Twice the load that the limits admit, with real connections: what has begun is finished, what is new is refused.
 use crate::harness::World;
 use sipward::daemon::control::{Reply, Request};
-use sipward::lab::{Client, Dialog, Server};
+use sipward_lab::{Client, Dialog, Server};
 use std::collections::VecDeque;
 
 /// `limits.transactions`: an answered INVITE counts for 32 seconds (RFC 6026 §7.1), so that no more calls than this begin

@@ -1,6 +1,6 @@
 //! Every row of the message policy: who may send what, where it goes, and what is refused.
 use crate::harness::World;
-use sipward::lab::{End, SipMessage};
+use sipward_lab::{End, SipMessage};
 
 /// Sends a request that the edge must answer itself, and gives the answer.
 async fn refused(world: &World, from: &End, request: SipMessage, status: u16, reason: &str) {

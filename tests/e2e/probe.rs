@@ -2,8 +2,8 @@
 use crate::harness::tls::{VERSIONS, server_config, silent_server};
 use crate::harness::{Lab, automatic};
 use serde_json::Value;
-use sipward::lab::site::TopologyText;
-use sipward::lab::{Registrar, trust_only};
+use sipward_lab::site::TopologyText;
+use sipward_lab::{Registrar, trust_only};
 use std::net::SocketAddr;
 use std::process::Command;
 

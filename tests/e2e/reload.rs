@@ -68,7 +68,7 @@ async fn a_withdrawn_peer_loses_its_connection_and_cannot_come_back() {
     assert_eq!(closed["reason"], "trust_withdrawn");
     let again = world
         .partner
-        .dial(world.edge.address, sipward::lab::site::EDGE)
+        .dial(world.edge.address, sipward_lab::site::EDGE)
         .await;
     if let Ok(wire) = again {
         wire.ended(SOON).await.unwrap();
@@ -116,10 +116,7 @@ async fn a_new_peer_is_let_in_after_the_reload_only() {
     let mut world = World::new().await;
     let fe03 = world.lab.home("fe03").await;
     let address = fe03.address().to_string();
-    if let Ok(wire) = fe03
-        .dial(world.edge.address, sipward::lab::site::EDGE)
-        .await
-    {
+    if let Ok(wire) = fe03.dial(world.edge.address, sipward_lab::site::EDGE).await {
         wire.ended(SOON).await.unwrap();
     }
     let event = world
@@ -164,7 +161,7 @@ async fn watched_files_reload_by_themselves_once_for_each_content() {
         .lab
         .site
         .enterprise
-        .server(sipward::lab::site::EDGE)
+        .server(sipward_lab::site::EDGE)
         .unwrap();
     world.lab.site.issue("edge", &renewed).unwrap();
     let event = reloaded(mark, "ok").await;

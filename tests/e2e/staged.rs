@@ -1,6 +1,6 @@
 //! Staged trust and expectations in the running daemon: what blocks a reload, and what is only told.
 use crate::harness::World;
-use sipward::lab::site::PARTNER_EDGE;
+use sipward_lab::site::PARTNER_EDGE;
 
 #[tokio::test]
 async fn an_expectation_that_fails_blocks_the_reload_and_changes_nothing() {

@@ -5,8 +5,8 @@ mod corpus;
 
 use crate::harness::{SOON, World};
 use corpus::{Case, all};
-use sipward::lab::{Client, Ended, Received, Wire};
 use sipward::sip::{FrameLimits, Framer, HeaderName, LineTable, Message, Scan};
+use sipward_lab::{Client, Ended, Received, Wire};
 
 /// Every domain that a sender or Route of the corpus names, and the client's own.
 const DOMAINS: [&str; 6] = [

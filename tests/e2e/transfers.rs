@@ -1,6 +1,6 @@
 //! Transfers to addresses of the home side that are hidden from the partner: it calls what it was shown.
 use crate::harness::{World, hangs_up};
-use sipward::lab::site::PARTNER_EDGE;
+use sipward_lab::site::PARTNER_EDGE;
 
 #[tokio::test]
 async fn a_partner_follows_an_attended_transfer_to_a_hidden_address() {

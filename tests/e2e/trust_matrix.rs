@@ -1,13 +1,13 @@
 //! The trust matrix over real handshakes: what a server shows, in both directions, each with its own reason code.
 use crate::harness::{Edge, Lab};
 use serde_json::Value;
-use sipward::lab::forge::weakly_signed;
-use sipward::lab::pki::{
+use sipward::trust::Reason;
+use sipward_lab::forge::weakly_signed;
+use sipward_lab::pki::{
     Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
 };
-use sipward::lab::site::{EDGE, Section, TopologyText};
-use sipward::lab::{Server, Wire};
-use sipward::trust::Reason;
+use sipward_lab::site::{EDGE, Section, TopologyText};
+use sipward_lab::{Server, Wire};
 use std::collections::HashSet;
 
 const FE01: &str = "fe01.contoso.test";

@@ -3,9 +3,9 @@ use crate::harness::tls::{VERSIONS, client_config, connect};
 use crate::harness::{Lab, SOON, World, message_passes};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
-use sipward::lab::pki::{Issued, LeafSpec};
-use sipward::lab::site::{EDGE, PARTNER_EDGE};
-use sipward::lab::{Server, Wire};
+use sipward_lab::pki::{Issued, LeafSpec};
+use sipward_lab::site::{EDGE, PARTNER_EDGE};
+use sipward_lab::{Server, Wire};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! A topology on disk with one trust set and one peer, loaded as the daemon loads it.
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sipward::lab::pki::{Authority, now};
 use sipward::topology::{self, Direction, Fault};
 use sipward::trust::{Generation, Presented, decide};
+use sipward_lab::pki::{Authority, now};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Certificate and key files as `openssl` writes them, in the places of a topology: read, or refused with what to do.
 use crate::chains::openssl;
-use sipward::lab::pki::{Authority, now};
 use sipward::topology;
+use sipward_lab::pki::{Authority, now};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;

@@ -46,7 +46,7 @@ impl Case {
 
     fn at(&self) -> UnixTime {
         let Some(text) = &self.validation_time else {
-            return sipward::lab::pki::now();
+            return sipward_lab::pki::now();
         };
         let at = OffsetDateTime::parse(text, &Rfc3339).unwrap();
         UnixTime::since_unix_epoch(Duration::from_secs(

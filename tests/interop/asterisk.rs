@@ -2,7 +2,7 @@
 use crate::harness::{
     Asterisk, Certificates, EDGE, Edge, Mark, Phone, Program, Stage, Target, establish, free_port,
 };
-use sipward::lab::{Client, Dialog, EdgeFace, End, Received, Transcript};
+use sipward_lab::{Client, Dialog, EdgeFace, End, Received, Transcript};
 use std::net::SocketAddr;
 
 const NEEDS: &[Program] = &[Program::Asterisk];

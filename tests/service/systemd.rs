@@ -1,5 +1,5 @@
 //! What a service manager sees: notifications, signals, watchdog, exit codes.
-use sipward::lab::site::Site;
+use sipward_lab::site::Site;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};

@@ -2,9 +2,9 @@
 //! after the warm-up and at the end. The suite runs a short one; the long one is
 //! `SIPWARD_STORM=10000 cargo test --release --test storm -- --nocapture`.
 use sipward::daemon::control::{ReloadResult, Reply, Request, ask};
-use sipward::lab::pki::{CrlSpec, Serial};
-use sipward::lab::site::{EDGE, HOME, Site};
-use sipward::lab::{
+use sipward_lab::pki::{CrlSpec, Serial};
+use sipward_lab::site::{EDGE, HOME, Site};
+use sipward_lab::{
     Client, EdgeFace, EventLog, LabError, Server, ServerSpec, Transcript, trust_only,
 };
 use std::io::{BufRead, BufReader};

@@ -1,7 +1,8 @@
 //! The scenes in which sipward relays: registrations, calls in every direction, a MESSAGE, a failover.
-use super::scene::{Play, Scene, SceneError};
+use super::failure::SceneFailure;
+use super::scene::{Play, Scene};
 use super::stage::Stage;
-use crate::lab::{Dialog, End, EventLog, LabError};
+use sipward_lab::{Dialog, End, EventLog, LabError};
 
 const AT_HOME: &[&str] = &["alice", "edge", "fe01", "bob"];
 
@@ -50,7 +51,7 @@ fn register(stage: &mut Stage) -> Play<'_> {
         let path = stage.fe01.registrar().path("bob@contoso.test");
         match path.as_deref() {
             Some([path]) => Ok(format!("the registrar has Path {path}")),
-            Some(_) | None => Err(SceneError::NotRefused {
+            Some(_) | None => Err(SceneFailure::NotRefused {
                 what: "a registration without the edge's Path",
             }),
         }

@@ -1,9 +1,10 @@
 //! The scenes in which sipward refuses, each with its reason code.
-use super::scene::{Play, Scene, SceneError};
+use super::failure::SceneFailure;
+use super::scene::{Play, Scene};
 use super::stage::{SPARE, Stage};
-use crate::lab::pki::Issued;
-use crate::lab::site::EDGE;
-use crate::lab::{End, Ended, SipMessage};
+use sipward_lab::pki::Issued;
+use sipward_lab::site::EDGE;
+use sipward_lab::{End, Ended, SipMessage};
 use std::io;
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ async fn refused_handshake(
     fqdn: &str,
     identity: &Issued,
     reason: &'static str,
-) -> Result<String, SceneError> {
+) -> Result<String, SceneFailure> {
     let mark = stage.log.mark();
     let stranger = stage.stranger(fqdn, identity).await?;
     stage
@@ -140,7 +141,7 @@ async fn refused_handshake(
         Ok(wire) => match wire.ended(PATIENCE).await? {
             Ended::Cut(word) => word,
             Ended::CloseNotify | Ended::Here => {
-                return Err(SceneError::NotRefused { what: "the server" });
+                return Err(SceneFailure::NotRefused { what: "the server" });
             }
         },
         Err(e) => e.to_string(),
@@ -159,13 +160,13 @@ async fn refused_request(
     from: &End,
     request: SipMessage,
     reason: &'static str,
-) -> Result<String, SceneError> {
+) -> Result<String, SceneFailure> {
     let mark = stage.log.mark();
     let sent = from.draft(request).send().await?;
     let answer = from.final_answer(&sent).await?;
     let status = answer.message.status().unwrap_or_default();
     if status < 400 {
-        return Err(SceneError::NotRefused {
+        return Err(SceneFailure::NotRefused {
             what: "the request",
         });
     }
@@ -177,7 +178,7 @@ async fn refused_request(
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
             Ok(format!("{reason}; the sender is told: {status}"))
         }
-        Ok(_) | Err(_) => Err(SceneError::ThirdPartyReached),
+        Ok(_) | Err(_) => Err(SceneFailure::ThirdPartyReached),
     }
 }
 

@@ -1,14 +1,14 @@
 //! The stage: the throw-away site, the embedded daemon, and everybody who speaks to it.
-use super::scene::SceneError;
+use super::failure::SceneFailure;
 use crate::daemon::Daemon;
-use crate::lab::pki::{Authority, Issued, LeafSpec};
-use crate::lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
-use crate::lab::{
-    Client, EdgeFace, EventLog, HomeServer, Registrar, Server, ServerSpec, Transcript, trust_only,
-};
 use crate::observe::{Log, LogGuard, Sink};
 use crate::topology::{LogFormat, LogRequests, LogSettings};
 use rustls::RootCertStore;
+use sipward_lab::pki::{Authority, Issued, LeafSpec};
+use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
+use sipward_lab::{
+    Client, EdgeFace, EventLog, HomeServer, Registrar, Server, ServerSpec, Transcript, trust_only,
+};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Makes the PKI, starts the servers, the daemon and the clients, in this order.
-    pub(super) async fn set() -> Result<Self, SceneError> {
+    pub(super) async fn set() -> Result<Self, SceneFailure> {
         let site = Site::new()?;
         let transcript = Transcript::new();
         let roots = trust_only(&[&site.enterprise])?;
@@ -86,13 +86,13 @@ impl Stage {
         };
         let (events, log_guard) = Log::start(settings, 8_192, Sink::Writer(Box::new(log.writer())));
         let daemon =
-            Daemon::start(&file, &events).map_err(|e| SceneError::Daemon(e.to_string()))?;
+            Daemon::start(&file, &events).map_err(|e| SceneFailure::Daemon(e.to_string()))?;
         log.wait("ready", |_| true).await?;
         let edge = daemon
             .addresses()
             .first()
             .map(|(_, address)| *address)
-            .ok_or_else(|| SceneError::Daemon("no listener".to_owned()))?;
+            .ok_or_else(|| SceneFailure::Daemon("no listener".to_owned()))?;
         fe01.set_edge(edge, EDGE);
         fe02.set_edge(edge, EDGE);
         let face = EdgeFace {
@@ -127,7 +127,7 @@ impl Stage {
         &self,
         fqdn: &str,
         identity: &Issued,
-    ) -> Result<Server, SceneError> {
+    ) -> Result<Server, SceneFailure> {
         Ok(Server::start(&ServerSpec {
             party: "stranger",
             fqdn,
@@ -141,7 +141,7 @@ impl Stage {
     }
 
     /// A certificate that was good until an hour ago.
-    pub(super) fn expired(&self) -> Result<Issued, SceneError> {
+    pub(super) fn expired(&self) -> Result<Issued, SceneFailure> {
         Ok(issue_until(&self.site.enterprise, SPARE, -HOUR)?)
     }
 
@@ -168,7 +168,7 @@ impl Stage {
     }
 
     /// Stops the daemon as SIGTERM does.
-    pub(super) async fn strike(self) -> Result<(), SceneError> {
+    pub(super) async fn strike(self) -> Result<(), SceneFailure> {
         self.daemon.stop().await;
         drop(self.log_guard);
         Ok(())
@@ -181,7 +181,7 @@ async fn home(
     roots: &Arc<RootCertStore>,
     transcript: &Transcript,
     registrar: &Registrar,
-) -> Result<HomeServer, SceneError> {
+) -> Result<HomeServer, SceneFailure> {
     let fqdn = format!("{party}.{HOME}");
     let identity = site.enterprise.server(&fqdn)?;
     site.issue(party, &identity)?;
@@ -202,7 +202,7 @@ fn issue_until(
     authority: &Authority,
     fqdn: &str,
     not_after: i64,
-) -> Result<Issued, crate::lab::pki::LabError> {
+) -> Result<Issued, sipward_lab::pki::LabError> {
     authority.issue(&LeafSpec {
         not_before: -30 * 24 * HOUR,
         not_after,

@@ -81,9 +81,9 @@ pub struct ForgottenCrls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::pki::{self, CrlSpec};
-    use crate::lab::site::Site;
     use crate::trust::Generation;
+    use sipward_lab::pki::{self, CrlSpec};
+    use sipward_lab::site::Site;
 
     #[test]
     fn a_file_with_two_crls_of_one_age_is_listed_once() {

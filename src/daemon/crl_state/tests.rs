@@ -1,8 +1,8 @@
 //! What a state directory holds after it was written, damaged and read again.
 use super::*;
-use crate::lab::pki::{self, CrlSpec};
-use crate::lab::site::Site;
 use crate::trust::Generation;
+use sipward_lab::pki::{self, CrlSpec};
+use sipward_lab::site::Site;
 use std::os::unix::fs::PermissionsExt as _;
 
 /// What a daemon holds whose file has a CRL of this number.

@@ -1,5 +1,4 @@
 //! A world for the core: peers, clients and shards without sockets, and a clock that jumps.
-use crate::lab::pki::{Authority, LeafSpec};
 use crate::observe::Event;
 use crate::proxy::{
     Action, Actions, Core, CoreSetup, Faces, HealthBoard, Identity, LinkEvent, LinkId, Origin,
@@ -14,6 +13,7 @@ use crate::topology::{
 };
 use crate::trust::{Generation, PeerId, Presented, decide};
 use rustls_pki_types::{CertificateDer, UnixTime};
+use sipward_lab::pki::{Authority, LeafSpec};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -34,7 +34,7 @@ pub(super) const TEAMS: [&str; 3] = [
 struct Pki {
     anchor: CertificateDer<'static>,
     chains: HashMap<&'static str, Vec<CertificateDer<'static>>>,
-    edge: crate::lab::pki::Issued,
+    edge: sipward_lab::pki::Issued,
 }
 
 fn pki() -> &'static Pki {

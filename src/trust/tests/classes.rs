@@ -1,10 +1,10 @@
 //! What must never cost much or change a verdict: huge certificates, odd names, the order and number of entries.
 use super::{World, inbound, outbound};
-use crate::lab::pki::{Authority, CrlSpec, Issued, LeafSpec, pin};
 use crate::topology::{PeerKind, Pin, Revocation, RevocationScope};
 use crate::trust::{Generation, Reason};
 use proptest::prelude::*;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use sipward_lab::pki::{Authority, CrlSpec, Issued, LeafSpec, pin};
 
 const FE01: &str = "fe01.contoso.test";
 const EDGE: &str = "edge.fabrikam.test";
@@ -249,8 +249,8 @@ impl Set {
         let crls = order.crls.map(|at| self.crls[at].clone());
         let sets = order.sets.map(|at| ["a", "b"][at]);
         let keys = [
-            pin(self.issuing.certificate()),
-            pin(self.stranger.certificate()),
+            Pin(pin(self.issuing.certificate())),
+            Pin(pin(self.stranger.certificate())),
             Pin([7; 32]),
         ];
         let pins = order.pins.map(|at| keys[at]);

@@ -1,6 +1,5 @@
 //! Certificates that speak for no peer: passed over, required or refused, as the listener says.
 use super::{World, held, later, listener};
-use crate::lab::pki::{self, Authority, AuthoritySpec, CrlSpec, LeafSpec, Usage};
 use crate::topology::{
     Accept, ClientCertificates, DialAddress, Domain, PeerKind, Pin, Revocation, RevocationScope,
     TrustRef,
@@ -9,6 +8,7 @@ use crate::trust::{
     Admitted, Generation, Reason, SeenChains, Verdict, decide_inbound, explain_inbound,
 };
 use rustls_pki_types::CertificateDer;
+use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, LeafSpec, Usage};
 use std::sync::Arc;
 
 const FE01: &str = "fe01.contoso.test";
@@ -258,7 +258,7 @@ fn whatever_leads_to_an_anchor_stays_refused_proven_or_not() {
 fn a_pinned_key_is_no_clients() {
     let root = Authority::root("Contoso Root").unwrap();
     let own = pki::self_signed(&phone()).unwrap();
-    let pin = pki::pin(&own.certificate);
+    let pin = Pin(pki::pin(&own.certificate));
     let generation = |pins: Vec<Pin>| world(&root).with(|peer| peer.pins = pins).generation();
     assert_eq!(
         ignored(&generation(Vec::new()), &own.chain),

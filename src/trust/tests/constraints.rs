@@ -1,12 +1,12 @@
 //! Name constraints (RFC 5280 §4.2.1.10): each form of names, and identities across the forms.
 use super::forged::{EDGE, FE01, Forged};
 use super::{World, inbound};
-use crate::lab::forge::{
-    Form, Kind, Signer, common_name, constraints, distinguished_name, id, name, names,
-};
-use crate::lab::pki::now;
 use crate::topology::{Direction, PeerKind};
 use crate::trust::{Presented, Reason, explain};
+use sipward_lab::forge::{
+    Form, Kind, Signer, common_name, constraints, distinguished_name, id, name, names,
+};
+use sipward_lab::pki::now;
 
 #[test]
 fn a_ca_that_is_bound_in_one_form_of_names_cannot_speak_in_another() {

@@ -1,7 +1,5 @@
 //! What a chain may cost: steps are counted, whatever a stranger presents.
 use super::World;
-use crate::lab::forge::{Form, Kind, Signer, common_name, constraints, id, name, names};
-use crate::lab::pki::{self, Authority};
 use crate::topology::{Direction, PeerKind};
 use crate::trust::budget::MOST_STEPS;
 use crate::trust::chain::{Chain, MAX_OCTETS};
@@ -10,6 +8,8 @@ use crate::trust::supposition::smallest_change;
 use crate::trust::trace::Trace;
 use crate::trust::{Generation, Presented, Reason};
 use rustls_pki_types::CertificateDer;
+use sipward_lab::forge::{Form, Kind, Signer, common_name, constraints, id, name, names};
+use sipward_lab::pki::{self, Authority};
 
 const FE01: &str = "fe01.contoso.test";
 
@@ -53,8 +53,8 @@ fn the_worst_chains_end_within_the_budget_of_one_judgement() {
             let mut ca = Form::authority(&same, &same, by(n)).padded(padding);
             if n == 8 {
                 ca.validity = (
-                    crate::lab::forge::moment(0),
-                    crate::lab::forge::moment(70_000_000),
+                    sipward_lab::forge::moment(0),
+                    sipward_lab::forge::moment(70_000_000),
                 );
             }
             by(n + 1).sign(&ca).unwrap()
@@ -138,7 +138,7 @@ fn paths_that_are_not_tried_are_told_as_such_and_not_as_what_others_were_refused
     leaf = leaf.with(
         id::EXTENDED_KEY_USAGE,
         false,
-        &crate::lab::forge::usages(&[3]),
+        &sipward_lab::forge::usages(&[3]),
     );
     let mut chain = vec![keys[0].sign(&leaf).unwrap()];
     for layer in 0..3 {

@@ -1,11 +1,11 @@
 //! CRLs: which come into force, which certificates they cover, and what a refresh changes.
 use super::{World, held, inbound, inbound_at, later};
-use crate::lab::pki::{self, Authority, AuthoritySpec, CrlSpec, Issued, LeafSpec};
 use crate::topology::{
     Crl, CrlFile, CrlRefusal, PeerKind, Revocation, RevocationScope, Topology, TrustRef,
 };
 use crate::trust::{Before, Generation, Read, Reason, Refreshed};
 use rustls_pki_types::CertificateRevocationListDer as CrlDer;
+use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, Issued, LeafSpec};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;

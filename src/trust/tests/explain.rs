@@ -1,9 +1,9 @@
 //! Explanations: the same verdict as the decision's, the steps that led to it, and a change that was tried.
 use super::World;
-use crate::lab::pki::{self, Authority, CrlSpec, LeafSpec, Usage};
 use crate::topology::{Direction, PeerKind, PurposePolicy, Revocation, RevocationScope};
 use crate::trust::{ExplainedStep, Explanation, Generation, Outcome, Presented, explain};
 use rustls_pki_types::CertificateDer;
+use sipward_lab::pki::{self, Authority, CrlSpec, LeafSpec, Usage};
 
 const FE01: &str = "fe01.contoso.test";
 

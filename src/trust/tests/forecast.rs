@@ -1,9 +1,9 @@
 //! What is foreseen of peers by the chains that they have shown.
 use super::{World, later};
-use crate::lab::pki::{self, Authority, Issued, LeafSpec, Usage};
 use crate::topology::{Direction, PeerKind, PurposePolicy};
 use crate::trust::{Generation, PeerOutlook, Presented, SeenChain, SeenChains, decide};
 use rustls_pki_types::{CertificateDer, UnixTime};
+use sipward_lab::pki::{self, Authority, Issued, LeafSpec, Usage};
 
 const FE01: &str = "fe01.contoso.test";
 const FE02: &str = "fe02.contoso.test";

@@ -1,9 +1,9 @@
 //! Certificates made by hand below a root made by hand, and who gets in with them.
 use super::{World, inbound};
-use crate::lab::forge::{Form, Kind, Signer, common_name, distinguished_name};
 use crate::topology::PeerKind;
 use crate::trust::{Generation, Reason};
 use rustls_pki_types::CertificateDer;
+use sipward_lab::forge::{Form, Kind, Signer, common_name, distinguished_name};
 
 pub(super) const FE01: &str = "fe01.contoso.test";
 pub(super) const EDGE: &str = "edge.fabrikam.test";

@@ -1,9 +1,9 @@
 //! The verifiers inside rustls: real handshakes in memory, both directions, and the alerts that end them.
 use super::{World, listener};
-use crate::lab::pki::{Authority, Issued, LeafSpec, self_signed};
 use crate::topology::{Accept, ClientCertificates, PeerKind};
 use crate::trust::{Generation, InboundVerifier, ListenerTrust, OutboundVerifier, Reason};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
+use sipward_lab::pki::{Authority, Issued, LeafSpec, self_signed};
 use std::sync::Arc;
 
 const FE01: &str = "fe01.contoso.test";
@@ -291,7 +291,7 @@ fn a_stranger_is_told_the_same_whether_a_name_is_listed_or_not() {
                 ..plain.clone()
             },
             LeafSpec {
-                usages: vec![crate::lab::pki::Usage::Email],
+                usages: vec![sipward_lab::pki::Usage::Email],
                 ..plain.clone()
             },
             LeafSpec {

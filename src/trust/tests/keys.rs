@@ -1,15 +1,15 @@
 //! Keys of leaves: which ones a handshake can use.
 use super::forged::{FE01, Forged};
 use super::{inbound, outbound};
-use crate::lab::der::element;
-use crate::lab::forge::{Form, Kind, Signer};
 use crate::trust::Reason;
 use crate::trust::key::Key;
+use sipward_lab::der::element;
+use sipward_lab::forge::{Form, Kind, Signer};
 
 /// A SubjectPublicKeyInfo of an AlgorithmIdentifier's content and the key's bits.
 fn info(algorithm: &[u8], bits: &[u8]) -> Vec<u8> {
     let algorithm = element(0x30, &[algorithm]);
-    element(0x30, &[&algorithm, &crate::lab::der::bits(bits)])
+    element(0x30, &[&algorithm, &sipward_lab::der::bits(bits)])
 }
 
 /// rsaEncryption and id-RSASSA-PSS.

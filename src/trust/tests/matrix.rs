@@ -1,14 +1,14 @@
 //! The matrix: what is presented × direction, each with its one reason; no reason without a row.
 use super::{World, inbound_at, later, outbound_at};
-use crate::lab::forge;
-use crate::lab::pki::{
-    Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
-};
 use crate::topology::{
     Direction, NamePolicy, PeerKind, Pin, PurposePolicy, Revocation, RevocationScope, Window,
 };
 use crate::trust::{Explanation, Generation, Presented, Reason, explain};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use sipward_lab::forge;
+use sipward_lab::pki::{
+    Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
+};
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;

@@ -19,7 +19,6 @@ mod seen;
 mod staged;
 
 use super::{Generation, Presented, Reason, decide};
-use crate::lab::pki::{self, Authority};
 use crate::topology::{
     Accept, Boundary, ClientCertificates, Crl, Direction, DnsName, Expectation, Fault, FieldTrust,
     HeldCrl, IdentityRef, Limits, Listener, LogFormat, LogRequests, LogSettings, NamePolicy, Node,
@@ -27,6 +26,7 @@ use crate::topology::{
     TokenSettings, Topology, TrustRef, TrustSet, Window,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use sipward_lab::pki::{self, Authority};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

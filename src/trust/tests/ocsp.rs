@@ -1,10 +1,10 @@
 //! Stapled OCSP responses: what each kind does to the decision, and a real handshake that carries one.
 use super::World;
-use crate::lab::ocsp::{OcspSpec, OcspStatus};
-use crate::lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec, Serial, Usage};
 use crate::topology::{Direction, PeerKind, Revocation, RevocationScope};
 use crate::trust::{Generation, OutboundVerifier, Presented, Reason, decide};
 use rustls::client::danger::ServerCertVerifier as _;
+use sipward_lab::ocsp::{OcspSpec, OcspStatus};
+use sipward_lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec, Serial, Usage};
 use std::sync::Arc;
 
 const FE01: &str = "fe01.contoso.test";

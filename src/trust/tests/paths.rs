@@ -1,11 +1,11 @@
 //! Certificate paths (RFC 5280 §6.1): what must be accepted, what must not, and with which reason.
 use super::forged::{EDGE, FE01, Forged, below};
 use super::{World, inbound, outbound};
-use crate::lab::forge::{Form, Kind, Signer, common_name, id, moment, name, names, usages};
-use crate::lab::pki::{self, Authority, AuthoritySpec, CrlSpec, LeafSpec, Serial, self_signed};
 use crate::topology::{Direction, PeerKind, Revocation, RevocationScope};
 use crate::trust::{Generation, Presented, Reason, explain};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use sipward_lab::forge::{Form, Kind, Signer, common_name, id, moment, name, names, usages};
+use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, LeafSpec, Serial, self_signed};
 
 /// CRLs that revoke what is given, of each CA.
 fn crls(of: &[(&Authority, &[&Serial])]) -> Vec<CertificateRevocationListDer<'static>> {

@@ -1,9 +1,9 @@
 //! What a decision tells, what a generation refuses, and what must not matter.
 use super::{World, inbound, later, outbound};
-use crate::lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
 use crate::topology::{Direction, Expectation, PeerKind, Revocation, RevocationScope};
 use crate::trust::{Before, Generation, MatchedKind, Presented, Reason, Verdict, decide};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use sipward_lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
 use std::sync::Arc;
 
 const FE01: &str = "fe01.contoso.test";

@@ -1,12 +1,12 @@
 //! CRLs that somebody would like to see in force again, and those of CAs that changed their key: whatever the order, the place
 //! and the encoding, the newest that an issuer's key was proven to have signed speaks (RFC 5280 §5.2.3, §6.3.3).
 use super::{World, inbound, later};
-use crate::lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
 use crate::topology::{
     Crl, CrlFile, CrlRefusal, HeldCrl, PeerKind, Revocation, RevocationScope, Topology, TrustRef,
 };
 use crate::trust::{Before, Generation, Ledger, Read, Reason, Refreshed, Series};
 use rustls_pki_types::CertificateRevocationListDer as CrlDer;
+use sipward_lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,11 +1,11 @@
 //! Staged trust: windows, pins and observed peers, in both directions, as decisions and as explanations.
 use super::{World, inbound, inbound_at, later, outbound, outbound_at};
-use crate::lab::pki::{self, Authority, LeafSpec, Usage};
 use crate::topology::{
     Direction, Expectation, NamePolicy, PeerKind, Pin, Revocation, RevocationScope, Stage, Window,
 };
 use crate::trust::{Generation, Presented, Reason, decide, explain};
 use rustls_pki_types::CertificateDer;
+use sipward_lab::pki::{self, Authority, LeafSpec, Usage};
 use std::sync::Arc;
 
 const FE01: &str = "fe01.contoso.test";
@@ -120,11 +120,11 @@ fn a_pin_may_be_that_of_any_key_of_the_path() {
             .generation()
     };
     for certificate in [&leaf.certificate, issuing.certificate(), root.certificate()] {
-        let generation = world(vec![Pin([1; 32]), pki::pin(certificate)]);
+        let generation = world(vec![Pin([1; 32]), Pin(pki::pin(certificate))]);
         assert_eq!(inbound(&generation, &leaf.chain), Reason::Accepted);
         assert_eq!(outbound(&generation, FE01, &leaf.chain), Reason::Accepted);
     }
-    let generation = world(vec![pki::pin(&leaf.certificate)]);
+    let generation = world(vec![Pin(pki::pin(&leaf.certificate))]);
     for reason in [
         inbound(&generation, &other.chain),
         outbound(&generation, FE01, &other.chain),
@@ -135,7 +135,7 @@ fn a_pin_may_be_that_of_any_key_of_the_path() {
     let said = explain(&presented, Direction::Inbound, &generation, pki::now());
     let change = said.change.unwrap();
     assert_eq!(change.leads_to, "accepted");
-    assert!(change.edits[0].contains(&pki::pin(&other.certificate).to_string()));
+    assert!(change.edits[0].contains(&Pin(pki::pin(&other.certificate)).to_string()));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn an_observed_peer_is_judged_as_written_and_told_what_the_strictest_rule_refuse
     let good = root.server(FE01).unwrap();
     let wild = root.server("*.contoso.test").unwrap();
     let server = server_only(LeafSpec::server(FE01));
-    let pinned = vec![pki::pin(&good.certificate)];
+    let pinned = vec![Pin(pki::pin(&good.certificate))];
     for (chain, would) in [
         (&good.chain, None),
         (&wild.chain, Some(Reason::WildcardNotAllowed)),

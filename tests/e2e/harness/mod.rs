@@ -4,9 +4,9 @@ pub(crate) mod tls;
 
 use serde_json::Value;
 use sipward::daemon::control::{ExplainedDecision, RefusalCode, Reply, Request, ask};
-use sipward::lab::pki::Issued;
-use sipward::lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
-use sipward::lab::{
+use sipward_lab::pki::Issued;
+use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
+use sipward_lab::{
     Client, Dialog, EdgeFace, End, EventLog, HomeServer, Received, Registrar, Server, ServerSpec,
     Transcript, trust_only,
 };
@@ -350,7 +350,7 @@ impl World {
     }
 
     /// fe01 with its certificate on a connection that it made.
-    pub(crate) async fn dial(&self, server: &Server) -> sipward::lab::Wire {
+    pub(crate) async fn dial(&self, server: &Server) -> sipward_lab::Wire {
         server.dial(self.edge.address, EDGE).await.unwrap()
     }
 

@@ -2,7 +2,7 @@
 use rustls::client::Resumption;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
-use sipward::lab::pki::Issued;
+use sipward_lab::pki::Issued;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;

@@ -3,8 +3,8 @@
 //! A line of a chart is `caller -> callee   INVITE` (a request) or `caller <- callee   200 INVITE` (an answer). With `edge`
 //! in a column the daemon itself speaks or listens: it answers a CANCEL, and acknowledges a refusal.
 pub(super) use super::side::Side;
-use sipward::lab::site::EDGE;
-use sipward::lab::{Dialog, End, Received, SipMessage, Wire};
+use sipward_lab::site::EDGE;
+use sipward_lab::{Dialog, End, Received, SipMessage, Wire};
 
 /// Two ends with the daemon between them.
 pub(super) struct Chart<'a> {

@@ -1,5 +1,5 @@
 //! What a program writes into its messages besides what RFC 3261 asks of every end: a table of lines.
-use sipward::lab::{End, SipMessage};
+use sipward_lab::{End, SipMessage};
 
 /// When a line is written: `*` in every message, `requests`, `answers`, a method (`INVITE`), or an answer to one
 /// (`200 INVITE`). A name that begins with `=` replaces the field instead of adding a line.

@@ -1,9 +1,9 @@
 //! A topology of config/ as it is shipped: only the addresses in it are replaced, and the files that it names are made.
 use super::side::is_ping;
 use crate::harness::{Edge, Lab};
-use sipward::lab::pki::{Authority, Issued, LeafSpec, Usage};
-use sipward::lab::site::EDGE;
-use sipward::lab::{Client, End, EventLog, NameServer, Server, ServerSpec, trust_only};
+use sipward_lab::pki::{Authority, Issued, LeafSpec, Usage};
+use sipward_lab::site::EDGE;
+use sipward_lab::{Client, End, EventLog, NameServer, Server, ServerSpec, trust_only};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -117,9 +117,9 @@ impl Profile {
             None => {
                 let service = format!("_sips._tcp.{fqdn}");
                 let data =
-                    sipward::lab::Data::Service(10, 0, server.address().port(), fqdn.to_owned());
+                    sipward_lab::Data::Service(10, 0, server.address().port(), fqdn.to_owned());
                 self.names.set(&service, 60, &[data]);
-                let address = sipward::lab::Data::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
+                let address = sipward_lab::Data::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
                 self.names.set(fqdn, 60, &[address]);
             }
         }
@@ -150,7 +150,7 @@ impl Profile {
 }
 
 /// A connection that the server makes.
-pub(super) async fn dial(server: &Server, edge: &Edge) -> sipward::lab::Wire {
+pub(super) async fn dial(server: &Server, edge: &Edge) -> sipward_lab::Wire {
     server.dial(edge.address, EDGE).await.unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! One end of a chart: what it sends next, and what it knows of its dialog.
 use super::dialect::Dialect;
-use sipward::lab::site::EDGE;
-use sipward::lab::{Dialog, End, Received, Sent, SipMessage, Wire};
+use sipward_lab::site::EDGE;
+use sipward_lab::{Dialog, End, Received, Sent, SipMessage, Wire};
 use std::collections::HashMap;
 use std::future::Future as _;
 

@@ -4,7 +4,7 @@ use super::dialect::Dialect;
 use super::lync::{ACCESS_EDGE, COMMUNICATOR_2005, FRONT_END, LYNC};
 use super::shipped::{Profile, dial, stop};
 use super::{CALLEE_HANGS_UP, CALLS, CANCELLED, OPTIONS, REFUSED, REGISTRATION};
-use sipward::lab::{Client, Server};
+use sipward_lab::{Client, Server};
 
 /// A subscription with what Lync makes of it: notifications that nobody answers, and a NOTIFY now and then.
 const PRESENCE: &str = "

@@ -4,8 +4,8 @@ use super::dialect::{Dialect, NOTHING};
 use super::shipped::{Profile, dial, stop};
 use super::{CALLEE_HANGS_UP, CALLS, CANCELLED, OPTIONS, REFUSED};
 use crate::harness::Edge;
-use sipward::lab::pki::Issued;
-use sipward::lab::{Server, Wire};
+use sipward_lab::pki::Issued;
+use sipward_lab::{Server, Wire};
 
 /// As Teams' proxies and controllers write: names in capitals, several routes of regions, a Contact that names the call's
 /// controller, `X-MS-*`.

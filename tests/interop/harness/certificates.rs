@@ -1,7 +1,7 @@
 //! The certificates of one lab, as files: an enterprise CA, another CA, and who is issued by which.
 use rustls::RootCertStore;
-use sipward::lab::pki::{Authority, LeafSpec, chain_pem};
-use sipward::lab::trust_only;
+use sipward_lab::pki::{Authority, LeafSpec, chain_pem};
+use sipward_lab::trust_only;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A writer of DER (X.690), for what no library makes on purpose: odd CRLs and OCSP responses.
 
 /// One element: identifier octet, length, and the parts of its value one after the other.
-pub(crate) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut out = vec![tag];
     match u8::try_from(length) {
@@ -19,7 +19,7 @@ pub(crate) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// A BIT STRING without unused bits.
-pub(crate) fn bits(octets: &[u8]) -> Vec<u8> {
+pub fn bits(octets: &[u8]) -> Vec<u8> {
     element(0x03, &[&[0], octets])
 }
 

@@ -202,15 +202,7 @@ impl Form {
             .map_or_else(Vec::new, |version| element(0xa0, &[&[2, 1, version]]));
         let serial = element(0x02, &[&self.serial]);
         let validity = element(0x30, &[&self.validity.0, &self.validity.1]);
-        let extensions: Vec<u8> = self
-            .extensions
-            .iter()
-            .flat_map(|(oid, critical, value)| {
-                let critical: &[u8] = if *critical { &[1, 1, 0xff] } else { &[] };
-                let value = element(0x04, &[value]);
-                element(0x30, &[&element(0x06, &[oid]), critical, &value])
-            })
-            .collect();
+        let extensions: Vec<u8> = self.extensions.iter().flat_map(extension).collect();
         let extensions = if extensions.is_empty() {
             Vec::new()
         } else {
@@ -230,6 +222,13 @@ impl Form {
             ],
         )
     }
+}
+
+/// An Extension: its OID's content, whether critical, and the value.
+pub(super) fn extension((oid, critical, value): &(Vec<u8>, bool, Vec<u8>)) -> Vec<u8> {
+    let critical: &[u8] = if *critical { &[1, 1, 0xff] } else { &[] };
+    let value = element(0x04, &[value]);
+    element(0x30, &[&element(0x06, &[oid]), critical, &value])
 }
 
 /// A Name of one CN in a string type: 0x0c for UTF8String, 0x13 for PrintableString.

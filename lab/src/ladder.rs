@@ -93,8 +93,8 @@ fn label(entry: &Entry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::SipMessage;
-    use crate::lab::Transcript;
+    use crate::SipMessage;
+    use crate::Transcript;
 
     #[test]
     fn arrows_point_from_sender_to_receiver_across_columns() {

@@ -1,13 +1,12 @@
 //! A throw-away PKI in memory (RFC 5280): authorities, leaves with every oddity a test needs, and CRLs.
-use super::der;
-use crate::topology::Pin;
-use crate::topology::der::{Der, SEQUENCE, context};
+use super::der::{bits, element};
+use super::forge;
+use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
-    CrlIssuingDistributionPoint, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, PublicKeyData, RevocationReason,
-    RevokedCertParams, RsaKeySize, SanType, SerialNumber, SigningKey as _,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, CustomExtension, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, PublicKeyData, RsaKeySize, SanType,
+    SerialNumber, SigningKey as _,
 };
 use rustls_pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime,
@@ -19,8 +18,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::FromDer as _;
 
 const DAY: i64 = 86_400;
+/// ecdsa-with-SHA256 as AlgorithmIdentifier.
+const ECDSA_SHA256: &[u8] = &[0x30, 0x0a, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+/// sha256WithRSAEncryption as AlgorithmIdentifier.
+const RSA_SHA256: &[u8] = &[
+    0x30, 0x0d, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 5, 0,
+];
+/// crlEntryExtensions with reasonCode keyCompromise.
+const KEY_COMPROMISE: &[u8] = &[
+    0x30, 0x0c, 0x30, 0x0a, 6, 3, 0x55, 0x1d, 21, 4, 3, 0x0a, 1, 1,
+];
 
 /// Why a certificate, key, CRL or file of the lab could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -190,17 +202,16 @@ impl AuthoritySpec {
     }
 }
 
-/// The pin of a certificate's key; of octets that are no certificate, the pin of nothing.
-pub fn pin(certificate: &CertificateDer<'_>) -> Pin {
-    use x509_parser::prelude::FromDer as _;
-    let key = x509_parser::certificate::X509Certificate::from_der(certificate.as_ref())
-        .map_or_else(|_| Vec::new(), |(_, read)| read.public_key().raw.to_vec());
+/// SHA-256 over a certificate's SubjectPublicKeyInfo, as a pin holds it; of bytes that are no certificate, over nothing.
+pub fn pin(certificate: &CertificateDer<'_>) -> [u8; 32] {
+    let key = X509Certificate::from_der(certificate)
+        .map_or(&[][..], |(_, read)| read.tbs_certificate.subject_pki.raw);
     let mut pin = [0; 32];
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &key);
+    let hash = digest(&SHA256, key);
     pin.iter_mut()
         .zip(hash.as_ref())
         .for_each(|(to, from)| *to = *from);
-    Pin(pin)
+    pin
 }
 
 /// A certificate's serial number.
@@ -504,87 +515,96 @@ impl Authority {
         Issuer::from_params(&self.params, &self.key)
     }
 
+    /// Written field by field (RFC 5280 §5.1), because no library writes the oddities that a [`CrlSpec`] can ask for.
     fn sign_crl(&self, spec: &CrlSpec) -> Result<Vec<u8>, LabError> {
-        // rcgen looks at the issuer's parameters only; what the certificate asserts is the verifier's affair.
-        let mut params = self.params.clone();
-        params.key_usages = vec![KeyUsagePurpose::CrlSign];
-        let now = unix_seconds();
-        let revocation_time = date(now, spec.this_update)?;
-        let list = CertificateRevocationListParams {
-            this_update: revocation_time,
-            next_update: date(now, spec.next_update)?,
-            crl_number: SerialNumber::from(spec.number),
-            issuing_distribution_point: spec.point.as_ref().map(|uri| {
-                CrlIssuingDistributionPoint {
-                    distribution_point: CrlDistributionPoint {
-                        uris: vec![uri.clone()],
-                    },
-                    scope: None,
-                }
-            }),
-            revoked_certs: spec
-                .revoked
-                .iter()
-                .map(|serial| RevokedCertParams {
-                    serial_number: SerialNumber::from(serial.0.clone()),
-                    revocation_time,
-                    reason_code: Some(RevocationReason::KeyCompromise),
-                    invalidity_date: None,
-                })
-                .collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
+        let (_, own) = X509Certificate::from_der(&self.certificate).map_err(|_| LabError::Odd)?;
+        let algorithm = match self.spec.key {
+            KeyKind::P256 => ECDSA_SHA256,
+            KeyKind::Rsa2048 => RSA_SHA256,
         };
-        let made = list.signed_by(&Issuer::from_params(&params, &*self.key))?;
-        let plain = spec.extensions.is_empty() && spec.without.is_empty();
-        if plain && spec.issuer_tag.is_none() {
-            return Ok(made.der().to_vec());
-        }
-        let extended = with_extensions(made.der(), spec);
-        let (signed, algorithm) = extended.ok_or(LabError::Odd)?;
-        let signature = der::bits(&self.key.sign(&signed)?);
-        Ok(der::element(0x30, &[&signed, &algorithm, &signature]))
+        let issuer = match spec.issuer_tag {
+            Some(tag) => forge::common_name(tag, self.spec.common_name.as_bytes()),
+            None => own.subject().as_raw().to_vec(),
+        };
+        let this_update = moment_from_now(spec.this_update)?;
+        let next_update = moment_from_now(spec.next_update)?;
+        let revoked: Vec<u8> = spec
+            .revoked
+            .iter()
+            .flat_map(|serial| {
+                element(
+                    0x30,
+                    &[&element(2, &[&serial.0]), &this_update, KEY_COMPROMISE],
+                )
+            })
+            .collect();
+        let revoked = if revoked.is_empty() {
+            revoked
+        } else {
+            element(0x30, &[&revoked])
+        };
+        let extensions: Vec<u8> = self
+            .crl_extensions(spec, &own)
+            .iter()
+            .filter(|(id, ..)| !spec.without.contains(id))
+            .flat_map(forge::extension)
+            .collect();
+        let signed = element(
+            0x30,
+            &[
+                &[2, 1, 1],
+                algorithm,
+                &issuer,
+                &this_update,
+                &next_update,
+                &revoked,
+                &element(0xa0, &[&element(0x30, &[&extensions])]),
+            ],
+        );
+        let signature = bits(&self.sign(&signed)?);
+        Ok(element(0x30, &[&signed, algorithm, &signature]))
     }
-}
 
-/// The signed part of a CRL with other extensions, and its AlgorithmIdentifier.
-fn with_extensions(crl: &[u8], spec: &CrlSpec) -> Option<(Vec<u8>, Vec<u8>)> {
-    let mut list = Der::new(crl).expect(SEQUENCE)?.inside();
-    let signed = list.expect(SEQUENCE)?;
-    let algorithm = list.expect(SEQUENCE)?;
-    let mut fields = signed.inside();
-    let mut parts: Vec<Vec<u8>> = Vec::new();
-    while let Some(field) = fields.next() {
-        if field.tag != context(0) {
-            let mut octets = field.whole().to_vec();
-            // The issuer is the third field: a SEQUENCE of SETs of SEQUENCEs, whose last element is the string.
-            if let (2, Some(tag)) = (parts.len(), spec.issuer_tag) {
-                let attribute = field.inside().next()?.inside().next()?;
-                let mut attribute = attribute.inside();
-                attribute.next()?;
-                let at = attribute.next()?.whole_at().start - field.whole_at().start;
-                *octets.get_mut(at)? = tag;
-            }
-            parts.push(octets);
-            continue;
+    /// authorityKeyIdentifier, cRLNumber, issuingDistributionPoint if there is a point, and what the specification adds.
+    fn crl_extensions(
+        &self,
+        spec: &CrlSpec,
+        own: &X509Certificate<'_>,
+    ) -> Vec<(Vec<u8>, bool, Vec<u8>)> {
+        let key_identifier = own.iter_extensions().find_map(|extension| {
+            let ParsedExtension::SubjectKeyIdentifier(id) = extension.parsed_extension() else {
+                return None;
+            };
+            Some(id.0)
+        });
+        let authority_key = element(0x80, &[key_identifier.unwrap_or_default()]);
+        // A leading zero keeps the number positive; DER allows it only where the next bit is set.
+        let number = spec.number.to_be_bytes();
+        let number = number
+            .get(spec.number.leading_zeros() as usize / 8..)
+            .unwrap_or_default();
+        let number = match number.first() {
+            Some(first) if *first < 0x80 => number.to_vec(),
+            _ => [&[0], number].concat(),
+        };
+        let mut extensions = vec![
+            (
+                vec![0x55, 0x1d, 35],
+                false,
+                element(0x30, &[&authority_key]),
+            ),
+            (vec![0x55, 0x1d, 20], false, element(2, &[&number])),
+        ];
+        if let Some(uri) = &spec.point {
+            let name = element(
+                0xa0,
+                &[&element(0xa0, &[&element(0x86, &[uri.as_bytes()])])],
+            );
+            extensions.push((vec![0x55, 0x1d, 28], true, element(0x30, &[&name])));
         }
-        let mut all = Vec::new();
-        let mut there = field.inside().next()?.inside();
-        while let Some(extension) = there.next() {
-            let id = extension.inside().next()?;
-            if !spec.without.iter().any(|out| out == id.content()) {
-                all.extend_from_slice(extension.whole());
-            }
-        }
-        for (id, critical, value) in &spec.extensions {
-            let id = der::element(0x06, &[id]);
-            let critical: &[u8] = if *critical { &[1, 1, 0xff] } else { &[] };
-            let value = der::element(0x04, &[value]);
-            all.extend(der::element(0x30, &[&id, critical, &value]));
-        }
-        parts.push(der::element(context(0), &[&der::element(0x30, &[&all])]));
+        extensions.extend(spec.extensions.iter().cloned());
+        extensions
     }
-    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-    Some((der::element(0x30, &parts), algorithm.whole().to_vec()))
 }
 
 /// A leaf that is its own issuer.
@@ -738,6 +758,13 @@ pub(super) fn unix_seconds() -> u64 {
         .map_or(0, |d| d.as_secs())
 }
 
+/// A Time of RFC 5280 §4.1.2.5 so many seconds from now.
+fn moment_from_now(offset: i64) -> Result<Vec<u8>, LabError> {
+    Ok(forge::moment(
+        date(unix_seconds(), offset)?.unix_timestamp(),
+    ))
+}
+
 pub(super) fn date(now: u64, offset: i64) -> Result<OffsetDateTime, LabError> {
     let seconds = i64::try_from(now)
         .unwrap_or(i64::MAX)
@@ -790,6 +817,7 @@ fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), LabError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls_pki_types::pem::PemObject as _;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
@@ -800,13 +828,11 @@ mod tests {
         assert_eq!(leaf.chain.len(), 2);
         assert_eq!(leaf.chain[0], leaf.certificate);
         assert_eq!(&leaf.chain[1], middle.certificate());
-        let read: Vec<_> = rustls_pemfile::certs(&mut leaf.chain_pem.as_bytes())
+        let read: Vec<_> = CertificateDer::pem_slice_iter(leaf.chain_pem.as_bytes())
             .collect::<Result<_, _>>()
             .unwrap();
         assert_eq!(read, leaf.chain);
-        let key = rustls_pemfile::private_key(&mut leaf.key_pem.as_bytes())
-            .unwrap()
-            .unwrap();
+        let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).unwrap();
         assert_eq!(key, leaf.key);
     }
 
@@ -859,10 +885,7 @@ mod tests {
         .unwrap();
         let leaf = root.server("fe01.contoso.test").unwrap();
         let pem = root.crl_pem(&[&leaf], Duration::from_secs(60)).unwrap();
-        let der = rustls_pemfile::crls(&mut pem.as_bytes())
-            .next()
-            .unwrap()
-            .unwrap();
+        let der = CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).unwrap();
         let (_, read) = x509_parser::parse_x509_crl(&der).unwrap();
         let serials: Vec<_> = read
             .iter_revoked_certificates()

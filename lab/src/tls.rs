@@ -5,7 +5,6 @@ use rustls::client::Resumption;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::CertificateDer;
 use std::sync::Arc;
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -19,16 +18,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 pub fn trust_only(authorities: &[&Authority]) -> Result<Arc<RootCertStore>, LabError> {
     let mut store = RootCertStore::empty();
     for authority in authorities {
-        let pem = authority.certificate_pem();
-        for certificate in rustls_pemfile::certs(&mut pem.as_bytes()) {
-            let certificate: CertificateDer<'static> =
-                certificate.map_err(|source| LabError::Io {
-                    end: "lab".to_owned(),
-                    what: "read an authority's PEM",
-                    source,
-                })?;
-            store.add(certificate)?;
-        }
+        store.add(authority.certificate().clone())?;
     }
     Ok(Arc::new(store))
 }

@@ -1,7 +1,6 @@
 //! OCSP responses (RFC 6960 §4.2) as a CA's responder gives them, with every oddity a test needs.
 use super::der::{bits, element};
 use super::pki::{Authority, Issued, LabError, Serial, date, unix_seconds};
-use crate::topology::der::{Der, SEQUENCE};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rcgen::{KeyPair, SigningKey as _};
 use x509_parser::certificate::X509Certificate;
@@ -60,7 +59,7 @@ impl Authority {
     /// Dates that X.509 cannot hold, or a key that does not sign.
     pub fn ocsp(&self, spec: &OcspSpec<'_>) -> Result<Vec<u8>, LabError> {
         let (_, own) = X509Certificate::from_der(self.certificate()).map_err(|_| LabError::Odd)?;
-        let key = key_bits(own.public_key().raw).ok_or(LabError::Odd)?;
+        let key = &own.public_key().subject_public_key.data;
         let hash =
             |octets: &[u8]| element(4, &[digest(&SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref()]);
         let id = element(
@@ -120,11 +119,4 @@ fn time(offset: i64) -> Result<Vec<u8>, LabError> {
         at.second()
     );
     Ok(element(0x18, &[text.as_bytes()]))
-}
-
-/// The BIT STRING of a SubjectPublicKeyInfo.
-fn key_bits(key: &[u8]) -> Option<&[u8]> {
-    let mut fields = Der::new(key).expect(SEQUENCE)?.inside();
-    fields.expect(SEQUENCE)?;
-    fields.next()?.bits()
 }

@@ -6,7 +6,7 @@
 //! which [`Ladder`] draws. [`NameServer`] answers for their names.
 
 mod client;
-pub(crate) mod der;
+pub mod der;
 mod dialog;
 mod end;
 mod error;

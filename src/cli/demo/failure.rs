@@ -1,0 +1,28 @@
+//! Why a scene of the demo did not go as it must.
+use sipward_lab::LabError;
+
+/// Why a scene did not go as it must.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SceneFailure {
+    /// An end did not get what it waited for.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// A certificate could not be made.
+    #[error(transparent)]
+    Pki(#[from] sipward_lab::pki::LabError),
+    /// A file, a socket or the terminal.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The embedded daemon did not start.
+    #[error("the edge does not start: {0}")]
+    Daemon(String),
+    /// Something was let through that must not be.
+    #[error("{what} was not refused")]
+    NotRefused {
+        /// Who or what.
+        what: &'static str,
+    },
+    /// The request went to an address that no topology names.
+    #[error("a third party was reached")]
+    ThirdPartyReached,
+}
