@@ -2,8 +2,8 @@
 use crate::harness::tls::{VERSIONS, client_config, connect};
 use crate::harness::{Edge, Lab};
 use rustls::{ClientConnection, SupportedProtocolVersion};
-use sipward::lab::pki::{Authority, Issued};
-use sipward::lab::site::EDGE;
+use sipward_lab::pki::{Authority, Issued};
+use sipward_lab::site::EDGE;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
