@@ -1,12 +1,13 @@
 //! The project's load generator: what relaying costs, in sipward and in the programs that it is compared with.
 //!
-//! `cargo bench --bench load -- [run|compare|memory|soak|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
+//! `cargo bench --bench load -- [run|compare|memory|soak|instructions|smoke] [--target sipward] [--seconds 3] [--starts 3] ...`
 //!
 //! * `run` measures one program and prints a table and one line of JSON,
 //! * `compare` does so for HAProxy, Kamailio and sipward in turn, and prints the ratios (see benches/compare.sh),
 //! * `memory` holds `--idle` connections and measures what each costs, and what a message costs beside them
 //!   and what a transaction holds,
 //! * `soak` keeps messages, calls and handshakes going by the clock for `--seconds` and shows what the daemon holds,
+//! * `instructions` counts what a MESSAGE with its answer and what a call cost in user space (see benches/instructions.sh),
 //! * `smoke` is a short `run` and `memory` against sipward that fails on the first error: it keeps this program alive in tests.
 //!
 //! `--only PHASE` leaves out every other phase of a run, e.g. for a profiler: message, closed, keepalive, register, call,
@@ -14,6 +15,7 @@
 
 mod crowd;
 mod home;
+mod instructions;
 mod phases;
 mod report;
 mod soak;
@@ -51,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) shards: usize,
     /// The daemon's program; another build may be named to compare with.
     pub(crate) binary: String,
+    /// A program, with its arguments, under which the daemon is started, e.g. valgrind.
+    pub(crate) under: Vec<String>,
     /// The only phase that runs; all do without it.
     pub(crate) only: Option<Phase>,
 }
@@ -79,6 +83,7 @@ fn main() -> Outcome<()> {
                 report::show(options.target, &figures);
                 Ok(())
             }
+            "instructions" => instructions::count(&options).await,
             "smoke" => {
                 let options = options.short();
                 let mut figures = phases::Figures::new();
@@ -88,9 +93,10 @@ fn main() -> Outcome<()> {
                 report::show(Kind::Sipward, &figures);
                 Ok(())
             }
-            _ => Err(
-                format!("unknown command {command}: run, compare, memory, soak or smoke").into(),
-            ),
+            _ => Err(format!(
+                "unknown command {command}: run, compare, memory, soak, instructions or smoke"
+            )
+            .into()),
         }
     })
 }
@@ -144,6 +150,7 @@ impl Options {
             starts: 3,
             shards: 0,
             binary: env!("CARGO_BIN_EXE_sipward").to_owned(),
+            under: Vec::new(),
             only: None,
         };
         let mut command = None;

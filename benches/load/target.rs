@@ -81,7 +81,9 @@ impl Target {
         }
         let file = site.write("topology.toml", &topology.to_toml())?;
         let log = site.path().join("sipward.log");
-        let child = Command::new(&options.binary)
+        let mut words = options.under.iter().chain([&options.binary]);
+        let child = Command::new(words.next().ok_or("no program")?)
+            .args(words)
             .arg("run")
             .arg(file)
             .stdin(Stdio::null())
@@ -204,6 +206,14 @@ impl Target {
     /// Whether it still runs: Debian's Kamailio dies by itself after some hundreds of handshakes.
     pub(crate) fn alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Asks it to end as an operator does, and waits until it has: valgrind writes its counts only then.
+    pub(crate) fn end(mut self) -> Outcome<()> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").arg("-TERM").arg(pid).status()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// CPU seconds so far, user and system, of all its processes and their living threads.

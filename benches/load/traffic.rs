@@ -44,6 +44,26 @@ pub(crate) enum Pace {
     Open { rate: f64 },
     /// So many unanswered over all clients.
     Closed { outstanding: usize },
+    /// As `Closed`, and each client ends after so many: what is counted then does not depend on the clock.
+    Counted { outstanding: usize, each: u64 },
+}
+
+impl Pace {
+    /// Requests that are kept unanswered; `None` where the clock sends.
+    fn outstanding(self) -> Option<usize> {
+        match self {
+            Self::Open { .. } => None,
+            Self::Closed { outstanding } | Self::Counted { outstanding, .. } => Some(outstanding),
+        }
+    }
+
+    /// Requests that one client sends at most in a phase.
+    fn most(self) -> u64 {
+        match self {
+            Self::Open { .. } | Self::Closed { .. } => u64::MAX,
+            Self::Counted { each, .. } => each,
+        }
+    }
 }
 
 /// What a phase has seen.
@@ -207,10 +227,10 @@ async fn phase(
     // Who sends by the clock begins at a place of its own in the round.
     let period = match pace {
         Pace::Open { rate } => Duration::from_secs_f64(count as f64 / rate),
-        Pace::Closed { .. } => GRACE,
+        Pace::Closed { .. } | Pace::Counted { .. } => GRACE,
     };
     let mut due = began + period.mul_f64(place as f64 / count.max(1) as f64);
-    if let Pace::Closed { outstanding } = pace {
+    if let Some(outstanding) = pace.outstanding() {
         for _ in 0..outstanding.div_ceil(count.max(1)) {
             run.send(super::now());
         }
@@ -240,9 +260,11 @@ async fn phase(
                 }
                 let now = super::now();
                 let finished = run.answers(&mut pending, now);
-                if matches!(pace, Pace::Closed { .. }) && now < end {
+                if pace.outstanding().is_some() && now < end {
                     for _ in 0..finished {
-                        run.send(now);
+                        if run.sent - run.first_sent < pace.most() {
+                            run.send(now);
+                        }
                     }
                 }
             }
@@ -253,7 +275,8 @@ async fn phase(
             client.stream.flush().await?;
             run.out.clear();
         }
-        if run.answered == run.sent - run.first_sent && super::now() >= end {
+        let sent = run.sent - run.first_sent;
+        if run.answered == sent && (sent >= pace.most() || super::now() >= end) {
             break;
         }
     }

@@ -1,0 +1,71 @@
+//! Instructions in user space that a MESSAGE with its answer and a call cost the daemon, log lines included.
+//!
+//! Callgrind counts the whole run of a daemon. Two runs that differ only in how many requests they carried differ by the
+//! requests alone, so start-up, handshakes and shutdown fall out. The same binary gives the same figures in any hour, to
+//! about one in a hundred, which no clock does on a shared machine.
+use super::target::{Kind, Target};
+use super::tls::{self, Dialler, Hello};
+use super::traffic::{self, Pace, Scenario};
+use super::{Options, Outcome, home, phases};
+use sipward_lab::site::Site;
+use std::fs;
+use std::time::Duration;
+
+/// Requests in the shorter run: tables have grown and caches have filled by then.
+const FEW: u64 = 200;
+/// Requests in the longer run.
+const MANY: u64 = 1_000;
+/// Unanswered at any time: enough that messages share reads and records, as they do under load.
+const OUTSTANDING: usize = 10;
+/// Longer than any of these runs takes under valgrind.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Prints one line of JSON with both figures.
+pub(crate) async fn count(options: &Options) -> Outcome<()> {
+    let mut figures = serde_json::Map::new();
+    for (name, scenario) in [("message", Scenario::Message), ("call", Scenario::Call)] {
+        let few = total(options, scenario, FEW).await?;
+        let many = total(options, scenario, MANY).await?;
+        let each = many.saturating_sub(few) / (MANY - FEW);
+        figures.insert(name.to_owned(), each.into());
+    }
+    println!("{}", serde_json::Value::Object(figures));
+    Ok(())
+}
+
+/// Instructions of a daemon's whole run in which one client sends so many requests.
+async fn total(options: &Options, scenario: Scenario, requests: u64) -> Outcome<u64> {
+    let site = Site::new()?;
+    let counts = site.path().join("callgrind.out");
+    let options = Options {
+        // One shard: which connection lies where would decide what a message costs.
+        shards: 1,
+        clients: 1,
+        under: vec![
+            "valgrind".to_owned(),
+            "--quiet".to_owned(),
+            "--tool=callgrind".to_owned(),
+            format!("--callgrind-out-file={}", counts.display()),
+        ],
+        ..options.clone()
+    };
+    let fe01 = tls::home_identity(&site)?;
+    let home = home::start(&site)?;
+    let target = Target::start(Kind::Sipward, &site, home, &options)?;
+    let dialler = Dialler::new(&site, Hello::Full, &fe01)?;
+    let clients = phases::connect(&target, &dialler, options.clients).await?;
+    let pace = Pace::Counted {
+        outstanding: OUTSTANDING,
+        each: requests,
+    };
+    let (clients, tally) = traffic::run(clients, scenario, pace, PATIENCE).await?;
+    if tally.errors + tally.lost > 0 {
+        return Err(format!("{} refused, {} lost", tally.errors, tally.lost).into());
+    }
+    drop(clients);
+    target.end()?;
+    let text = fs::read_to_string(&counts)?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok())
+        .ok_or_else(|| "callgrind wrote no total".into())
+}
