@@ -1,12 +1,13 @@
 //! One look at a peer from outside the daemon: the same handshake that a shard would make, address by address, and an
 //! OPTIONS (RFC 3261 §11) to hear what comes after it.
 use super::alert::alert;
+use super::clock;
 use super::dial::{self, Dialled, Failed};
+use super::error::EdgeError;
 use super::failed::Failure;
-use super::handshake::{Negotiated, negotiated};
-use super::resolver::Names;
+use super::negotiated::{Negotiated, negotiated};
+use super::resolver::AddressResolver;
 use super::tls::TlsConfigs;
-use super::{EdgeError, clock};
 use crate::observe::Shown;
 use crate::sip::{FrameLimits, Framer, LineTable, Scan, StartLine};
 use crate::topology::{Direction, PeerRef};
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// What came of one address.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub struct ProbeAttempt {
     /// The address.
     pub address: SocketAddr,
     /// How it ended.
@@ -60,7 +61,7 @@ pub enum ProbeVerdict {
     Failed(&'static str, Option<String>),
 }
 
-impl Attempt {
+impl ProbeAttempt {
     fn failed(address: SocketAddr, failed: Failed, late: bool) -> Self {
         let Failed { failure, shown } = failed;
         let (verdict, decision) = match failure {
@@ -101,12 +102,12 @@ pub async fn probe(
     generation: &Arc<Generation>,
     peer: PeerRef,
     timeout: Duration,
-) -> Result<Vec<Attempt>, EdgeError> {
+) -> Result<Vec<ProbeAttempt>, EdgeError> {
     let seen = Arc::<SeenChains>::default();
     let tls = TlsConfigs::build(generation, &[], &seen)?;
     let listed = generation.topology().peer(peer);
-    let names = Names::new(generation.topology().dns());
-    let found = tokio::time::timeout(timeout, names.find(listed)).await;
+    let resolver = AddressResolver::new(generation.topology().dns());
+    let found = tokio::time::timeout(timeout, resolver.find(listed)).await;
     let addresses = match found {
         Ok(Ok(found)) => found.addresses,
         Ok(Err(_)) | Err(_) => Vec::new(),
@@ -118,8 +119,8 @@ pub async fn probe(
         let shaken = tokio::time::timeout(timeout, dial::shake_hands(&tls, peer, address)).await;
         let mut attempt = match shaken {
             Ok(Ok(dialled)) => ask(dialled, generation, peer, address, deadline).await,
-            Ok(Err(failed)) => Attempt::failed(address, failed, false),
-            Err(_) => Attempt::failed(address, Failure::aborted("timeout").into(), false),
+            Ok(Err(failed)) => ProbeAttempt::failed(address, failed, false),
+            Err(_) => ProbeAttempt::failed(address, Failure::aborted("timeout").into(), false),
         };
         attempt.took = clock::now().saturating_duration_since(started);
         attempt.explanation = attempt
@@ -155,7 +156,7 @@ async fn ask(
     peer: PeerRef,
     address: SocketAddr,
     deadline: Instant,
-) -> Attempt {
+) -> ProbeAttempt {
     let negotiated = negotiated(&dialled.tls);
     let decision = Arc::clone(dialled.identity.decision());
     let shown = dialled.chain_shown.clone();
@@ -171,7 +172,7 @@ async fn ask(
     .unwrap_or_else(|error| Err(io::Error::other(error)));
     let answer = answer.unwrap_or_else(|error| Err(Failure::from_io(&error)));
     let mut attempt = match answer {
-        Ok(answer) => Attempt {
+        Ok(answer) => ProbeAttempt {
             address,
             verdict: ProbeVerdict::Good,
             negotiated: None,
@@ -181,7 +182,7 @@ async fn ask(
             took: Duration::ZERO,
             explanation: None,
         },
-        Err(failure) => Attempt::failed(address, failure.into(), true),
+        Err(failure) => ProbeAttempt::failed(address, failure.into(), true),
     };
     attempt.negotiated = Some(negotiated);
     attempt.decision = Some(decision);

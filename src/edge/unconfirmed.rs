@@ -1,0 +1,40 @@
+//! The time between this node's own end of a TLS 1.3 handshake and the server's verdict on its certificate, which comes
+//! after it (RFC 8446 §4.4.2.4): the connection carries requests, but the log does not count it as accepted yet.
+use super::alert;
+use super::ending::Ending;
+use super::failed::Failure;
+use crate::observe::{Event, Shown};
+use crate::trust::Decision;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A keep-alive (RFC 5626 §4.4.1). A server that answers it has accepted the certificate, and one that does not know it
+/// skips it as empty lines before a message (RFC 3261 §7.5).
+pub(super) const PING: &[u8] = b"\r\n\r\n";
+
+/// What is logged of a dialled connection when the server has sent its first bytes, or its refusal.
+pub(super) struct Unconfirmed {
+    /// `handshake_accepted`.
+    pub(super) accepted: Event,
+    /// The chain that was shown to the server.
+    pub(super) shown: Option<Arc<Shown>>,
+    /// A server that is silent until then counts as content: some answer no ping and send no tickets.
+    pub(super) until: Instant,
+}
+
+/// The failure of a handshake whose connection ended before the server confirmed it. `None`: this node has closed it,
+/// which says nothing of the server's verdict.
+pub(super) fn late_failure(ending: Ending, decision: Option<Arc<Decision>>) -> Option<Failure> {
+    let Ending::Remote(reason) = ending else {
+        return None;
+    };
+    // The connection's reading task has turned an alert into its code; close_notify is one, but no refusal.
+    let refusal = alert::by_code(reason).filter(|alert| alert.code != "close_notify");
+    Some(match refusal {
+        Some(alert) => Failure::ByPeer { alert, decision },
+        None => Failure::aborted(match reason {
+            "eof_without_close_notify" | "close_notify" => "closed",
+            _ => "reset",
+        }),
+    })
+}
