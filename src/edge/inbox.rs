@@ -10,6 +10,9 @@ use tokio::sync::mpsc;
 /// Messages waiting for one shard. Crossing is rare, so a full queue means that the shard stands still.
 pub(super) const INBOX: usize = 16_384;
 
+/// Work that is done on a shard's thread.
+pub(super) type Work<S> = Box<dyn FnOnce(&Rc<S>) + Send>;
+
 /// One message to a shard. `S` is the shard's type, which stands above this file.
 pub(super) enum ShardMessage<S> {
     /// A connection from the acceptor.
@@ -30,7 +33,7 @@ pub(super) enum ShardMessage<S> {
     /// Something about a connection that another shard owns.
     Link(LinkEvent),
     /// Work for the shard's thread, such as an operator's command: what it does stands with the command.
-    Run(Box<dyn FnOnce(&Rc<S>) + Send>),
+    Run(Work<S>),
 }
 
 /// An accepted connection on its way to its shard.
