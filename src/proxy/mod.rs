@@ -220,7 +220,7 @@ impl Core {
         let start = out.bytes.len();
         let readable = error.head.and_then(|end| head.get(..end));
         if let Some(head) = readable
-            && crate::sip::reply::write_unframed_reply(
+            && crate::sip::write_unframed_reply(
                 head,
                 from.remote,
                 error.status,

@@ -1,7 +1,8 @@
 //! name-addr and addr-spec with header parameters (RFC 3261 §20.10, §25.1).
-use super::grammar::{self, Cursor, cut};
+use super::cursor::Cursor;
+use super::grammar::{self, cut};
 use super::params::{self, Params};
-use super::{HeaderName, Malformed, Rule, Uri, uri};
+use super::{Malformed, Rule, Uri, uri};
 
 /// A name-addr or addr-spec with header parameters (From, To, Route, Record-Route, Path, Contact).
 #[derive(Clone, Copy, Debug)]
@@ -24,21 +25,16 @@ impl<'a> Address<'a> {
     /// # Errors
     /// `unbalanced_quotes`, `bad_display_name`, `unbalanced_angle`, `space_in_uri`, `bad_uri`, `bad_address`, `bad_param`.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
-        let fault = |offset, rule| Malformed {
-            field: HeaderName::Other,
-            offset,
-            rule,
-        };
         let mut cursor = Cursor::new(value);
         cursor.skip_lws();
         let begin = cursor.at;
         let bracketed = if cursor.peek() == Some(b'"') {
             cursor
                 .take_quoted()
-                .ok_or(fault(begin, Rule::UnbalancedQuotes))?;
+                .ok_or(Malformed::other(begin, Rule::UnbalancedQuotes))?;
             cursor.skip_lws();
             if cursor.peek() != Some(b'<') {
-                return Err(fault(cursor.at, Rule::BadDisplayName));
+                return Err(Malformed::other(cursor.at, Rule::BadDisplayName));
             }
             true
         } else {
@@ -54,7 +50,7 @@ impl<'a> Address<'a> {
             let uri = cursor.take(grammar::URI);
             let at = cursor.at;
             if !cursor.eat(b'>') {
-                return Err(fault(
+                return Err(Malformed::other(
                     at,
                     match cursor.peek() {
                         None => Rule::UnbalancedAngle,
@@ -69,17 +65,20 @@ impl<'a> Address<'a> {
             cursor.take(grammar::ADDR_SPEC)
         };
         if uri::scheme_len(uri).is_none() {
-            return Err(fault(grammar::offset_in(value, uri), Rule::BadUri));
+            return Err(Malformed::other(
+                grammar::offset_in(value, uri),
+                Rule::BadUri,
+            ));
         }
         cursor.skip_lws();
         let from = cursor.at;
         if !cursor.is_done() && cursor.peek() != Some(b';') {
-            return Err(fault(from, Rule::BadAddress));
+            return Err(Malformed::other(from, Rule::BadAddress));
         }
         let params = cut(value, from, value.len());
         let (mut tag, mut has_bad_tag) = (None, false);
         for param in Params::new(params) {
-            let param = param.map_err(|at| fault(from + at, Rule::BadParam))?;
+            let param = param.map_err(|at| Malformed::other(from + at, Rule::BadParam))?;
             if param.name.eq_ignore_ascii_case(b"tag") {
                 // One without a value is no tag.
                 let value = param.value.filter(|value| !value.is_empty());

@@ -1,9 +1,7 @@
 //! Finds messages and keep-alives in a TLS stream's octets (RFC 3261 §7.5, §18.3, RFC 5626 §4.4.1).
 use super::grammar::cut;
-use super::index::{self, Index, LineTable};
+use super::index::{self, Index, LineTable, head_len};
 use super::{Malformed, Message, Rule};
-use memchr::memmem::Finder;
-use std::sync::LazyLock;
 
 /// Bounds of a frame.
 #[derive(Clone, Copy, Debug)]
@@ -65,13 +63,6 @@ impl FrameError {
         };
         Self { rule, status, head }
     }
-}
-
-static EMPTY_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
-
-/// Length of the head that the octets begin with, its empty line included.
-pub(super) fn head_len(octets: &[u8]) -> Option<usize> {
-    EMPTY_LINE.find(octets).map(|at| at + 4)
 }
 
 /// Where a parser that takes bare LF for a line end would see the first empty line behind `from`.

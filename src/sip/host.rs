@@ -1,5 +1,6 @@
 //! Hosts of URIs and sent-by (RFC 3261 §25.1, RFC 5118 §4.10).
-use super::grammar::{self, Cursor, cut};
+use super::cursor::Cursor;
+use super::grammar::{self, cut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A URI's or sent-by's host; names compare without case and without a trailing dot.
@@ -81,15 +82,6 @@ impl<'a> Host<'a> {
         lower.copy_from_slice(bare);
         lower.make_ascii_lowercase();
         std::str::from_utf8(lower).ok()
-    }
-
-    /// Whether both are the same name or the same literal (an IPv4-mapped IPv6 address is not its IPv4 address).
-    pub fn same(&self, other: &Host<'_>) -> bool {
-        match (self.bare(), other.bare()) {
-            (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
-            (None, None) => self.ip() == other.ip(),
-            _ => false,
-        }
     }
 
     /// The name without trailing dot.

@@ -1,9 +1,11 @@
 //! The table of header lines: one pass over a head, names only, no value is looked into (RFC 3261 §7.3.1).
-use super::framing::head_len;
-use super::grammar::{self, Controls, cut};
+use super::controls::Controls;
+use super::grammar::{self, cut};
 use super::{HeaderName, Malformed, Rule};
+use memchr::memmem::Finder;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// Lines held without an allocation; an INVITE behind three proxies has some 25.
 const INLINE: usize = 36;
@@ -11,11 +13,11 @@ const INLINE: usize = 36;
 /// Room for a message's table of lines, which [`Framer::scan`](super::Framer::scan) fills and the message borrows. The
 /// same one may be lent again and again.
 #[derive(Debug, Default)]
-pub struct LineTable(SmallVec<[Line; INLINE]>);
+pub struct LineTable(SmallVec<[LineEntry; INLINE]>);
 
 /// One header line; all places are octets of the message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
+pub(super) struct LineEntry {
     pub(super) name: HeaderName,
     start: u32,
     value_start: u32,
@@ -24,7 +26,7 @@ pub(super) struct Line {
     end: u32,
 }
 
-impl Line {
+impl LineEntry {
     pub(super) fn start(&self) -> usize {
         self.start as usize
     }
@@ -52,7 +54,7 @@ pub(super) struct Index<'t> {
     pub(super) head: usize,
     /// Length of the start line without its CRLF.
     pub(super) start_line: usize,
-    pub(super) lines: Cow<'t, [Line]>,
+    pub(super) lines: Cow<'t, [LineEntry]>,
     /// The first header line that is none, or the first control octet.
     pub(super) fault: Option<Malformed>,
     /// Names that occur, and names that occur again, as [`HeaderName::bit`]s.
@@ -104,8 +106,8 @@ impl<'t> Index<'t> {
     }
 
     /// The lines of that name.
-    pub(super) fn named(&self, name: HeaderName) -> impl Iterator<Item = &Line> {
-        let lines: &[Line] = if name == HeaderName::Other || self.seen & name.bit() != 0 {
+    pub(super) fn named(&self, name: HeaderName) -> impl Iterator<Item = &LineEntry> {
+        let lines: &[LineEntry] = if name == HeaderName::Other || self.seen & name.bit() != 0 {
             &self.lines
         } else {
             &[]
@@ -114,41 +116,43 @@ impl<'t> Index<'t> {
     }
 }
 
+static EMPTY_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
+
+/// Length of the head that the octets begin with, its empty line included.
+pub(super) fn head_len(octets: &[u8]) -> Option<usize> {
+    EMPTY_LINE.find(octets).map(|at| at + 4)
+}
+
 /// Why [`Index::read`] has not read the message: `no_empty_line`, `head_too_large` (2**32 octets), or a line end that two
 /// parsers could read differently, `bare_lf` before `bare_cr`.
 pub(super) fn why_unread(octets: &[u8]) -> Malformed {
-    let lost = |offset, rule| Malformed {
-        field: HeaderName::Other,
-        offset,
-        rule,
-    };
     let Some(head) = head_len(octets) else {
-        return lost(octets.len(), Rule::NoEmptyLine);
+        return Malformed::other(octets.len(), Rule::NoEmptyLine);
     };
     if u32::try_from(head).is_err() {
-        return lost(0, Rule::HeadTooLarge);
+        return Malformed::other(0, Rule::HeadTooLarge);
     }
     let head = cut(octets, 0, head);
     let is_bare_lf = |&at: &usize| at == 0 || head.get(at - 1) != Some(&b'\r');
     if let Some(at) = memchr::memchr_iter(b'\n', head).find(is_bare_lf) {
-        return lost(at, Rule::BareLf);
+        return Malformed::other(at, Rule::BareLf);
     }
     let is_bare_cr = |&at: &usize| head.get(at + 1) != Some(&b'\n');
     let bare = memchr::memchr_iter(b'\r', head).find(is_bare_cr);
-    lost(bare.unwrap_or(0), Rule::BareCr)
+    Malformed::other(bare.unwrap_or(0), Rule::BareCr)
 }
 
 /// A head while it is read.
 struct Reading<'o, 't> {
     octets: &'o [u8],
-    lines: &'t mut SmallVec<[Line; INLINE]>,
+    lines: &'t mut SmallVec<[LineEntry; INLINE]>,
     fault: Option<Malformed>,
     seen: u64,
     repeated: u64,
 }
 
 impl<'o, 't> Reading<'o, 't> {
-    fn new(octets: &'o [u8], lines: &'t mut SmallVec<[Line; INLINE]>) -> Self {
+    fn new(octets: &'o [u8], lines: &'t mut SmallVec<[LineEntry; INLINE]>) -> Self {
         lines.clear();
         Self {
             octets,
@@ -174,11 +178,7 @@ impl<'o, 't> Reading<'o, 't> {
     }
 
     fn note(&mut self, offset: usize, rule: Rule) {
-        self.fault.get_or_insert(Malformed {
-            field: HeaderName::Other,
-            offset,
-            rule,
-        });
+        self.fault.get_or_insert(Malformed::other(offset, rule));
     }
 
     /// Takes in the line at `from..to` (without CRLF).
@@ -206,7 +206,7 @@ impl<'o, 't> Reading<'o, 't> {
         let value = grammar::trimmed(text, value);
         self.repeated |= self.seen & name.bit();
         self.seen |= name.bit();
-        self.lines.push(Line {
+        self.lines.push(LineEntry {
             name,
             start: from as u32,
             value_start: (from + value.start) as u32,

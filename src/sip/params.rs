@@ -1,5 +1,6 @@
 //! Header parameters: `;name[=value]` after an address or a Via (RFC 3261 §25.1, `generic-param`).
-use super::grammar::{self, Cursor, cut};
+use super::cursor::Cursor;
+use super::grammar::{self, cut};
 
 /// One parameter; the places are octets from the beginning of the parameter text.
 #[derive(Clone, Copy, Debug)]

@@ -62,7 +62,6 @@ rules! {
     BadCSeq "bad_cseq" "a CSeq without a number below 2**31 and a method", "matching", "RFC 3261 §8.1.1.5";
     BadMaxForwards "bad_max_forwards" "a Max-Forwards that is no number up to 255", "loops: it is counted down", "RFC 3261 §20.22";
     BadMaxBreadth "bad_max_breadth" "a Max-Breadth that is no number", "amplification: it is counted", "RFC 5393 §5.3.3";
-    BadOptionTag "bad_option_tag" "an option tag that is no token (where tags are asked for)", "nothing is refused for it; it is the tag of no extension", "RFC 3261 §19.2";
     EmptyValue "empty_value" "nothing between two commas of Via or Route, or such a field without a value", "routing and matching: values are counted", "RFC 4475 §3.1.2.1";
     UnbalancedQuotes "unbalanced_quotes" "a quoted string without its end in From, To, Via or Route", "identity and routing: parsers differ in where the value ends", "RFC 4475 §3.1.2.6";
     UnbalancedAngle "unbalanced_angle" "an angle bracket without its end in From, To, Via or Route", "as unbalanced_quotes", "RFC 4475 §3.1.2.5";

@@ -1,67 +1,7 @@
-//! Methods and start lines (RFC 3261 §7.1, §7.2).
-use super::Rule;
+//! Start lines (RFC 3261 §7.1, §7.2).
 use super::grammar::{self, cut};
+use super::{Method, Rule};
 use std::ops::Range;
-
-macro_rules! methods {
-    ($($variant:ident $text:literal;)+) => {
-        /// A request method; compared as octets (RFC 3261 §7.1).
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-        #[expect(missing_docs, reason = "each variant is the method of that spelling")]
-        pub enum Method<'a> {
-            $($variant,)+
-            /// Any other token.
-            Other(&'a [u8]),
-        }
-
-        impl<'a> Method<'a> {
-            /// From the wire.
-            pub fn from_bytes(b: &'a [u8]) -> Self {
-                $(if b == $text {
-                    return Self::$variant;
-                })+
-                Self::Other(b)
-            }
-            /// As on the wire.
-            pub fn as_bytes(&self) -> &'a [u8] {
-                match self {
-                    $(Self::$variant => $text,)+
-                    Self::Other(text) => text,
-                }
-            }
-        }
-    };
-}
-
-impl Method<'_> {
-    /// Whether requests of this method are never answered: ACK (RFC 3261 §17.1), and BENOTIFY, Lync's NOTIFY whose
-    /// answer is ignored should one come (MS-SIP §3.5.5.3).
-    pub fn is_unanswered(self) -> bool {
-        self == Self::Ack || self.is_best_effort()
-    }
-
-    /// Whether it is BENOTIFY.
-    pub fn is_best_effort(self) -> bool {
-        self == Method::Other(b"BENOTIFY")
-    }
-}
-
-methods! {
-    Invite b"INVITE";
-    Ack b"ACK";
-    Bye b"BYE";
-    Cancel b"CANCEL";
-    Options b"OPTIONS";
-    Register b"REGISTER";
-    Prack b"PRACK";
-    Subscribe b"SUBSCRIBE";
-    Notify b"NOTIFY";
-    Publish b"PUBLISH";
-    Info b"INFO";
-    Refer b"REFER";
-    Message b"MESSAGE";
-    Update b"UPDATE";
-}
 
 /// The start line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,12 +23,12 @@ pub enum StartLine<'a> {
 }
 
 /// What is wrong with a start line: the octet and the rule.
-pub(super) type Fault = (usize, Rule);
+pub(super) type LineFault = (usize, Rule);
 
 const VERSION: &[u8] = b"SIP/2.0";
 
 /// Reads a start line (without its CRLF) as far as possible. A faulty line still yields what an answer needs.
-pub(super) fn parse(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
+pub(super) fn parse(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     if line
         .get(..4)
         .is_some_and(|b| b.eq_ignore_ascii_case(b"SIP/"))
@@ -99,7 +39,7 @@ pub(super) fn parse(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
     }
 }
 
-fn response(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
+fn response(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     let space = |from: usize| {
         memchr::memchr(b' ', line.get(from..).unwrap_or_default()).map_or(line.len(), |n| from + n)
     };
@@ -123,7 +63,7 @@ fn response(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
     (StartLine::Response { status, phrase }, fault)
 }
 
-fn request(line: &[u8]) -> (StartLine<'_>, Option<Fault>) {
+fn request(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     let parts = request_parts(line);
     let method = cut(line, 0, parts.method_end);
     let uri = cut(line, parts.uri.start, parts.uri.end);
@@ -193,7 +133,7 @@ pub(super) fn request_parts(line: &[u8]) -> RequestParts {
 }
 
 /// The version of RFC 3261 in any case is right (§7.1); another number is `bad_version` (505); the rest is no version.
-fn version_fault(text: &[u8], at: usize) -> Option<Fault> {
+fn version_fault(text: &[u8], at: usize) -> Option<LineFault> {
     if text.eq_ignore_ascii_case(VERSION) {
         return None;
     }

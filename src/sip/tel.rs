@@ -1,5 +1,6 @@
 //! Whose a telephone number is: `phone-context` of tel URIs (RFC 3966 §5.1.5).
-use super::uri::{params, plain_user, same_name};
+use super::escape::{plain_user, same_name};
+use super::uri::params;
 use super::{Host, Scheme, Uri};
 
 impl Uri<'_> {

@@ -1,5 +1,6 @@
 //! Via values (RFC 3261 §20.42, RFC 3581).
-use super::grammar::{self, Cursor, cut};
+use super::cursor::Cursor;
+use super::grammar::{self, cut};
 use super::params::{self, Empty, Params};
 use super::{HeaderName, Host, Malformed, Rule, host};
 
@@ -30,11 +31,7 @@ impl<'a> Via<'a> {
     /// # Errors
     /// `bad_via`, `bad_host` (no sent-by at all), `bad_param`, `duplicate_param` (two branches, or one without a value).
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
-        let fault = |offset, rule| Malformed {
-            field: HeaderName::Via,
-            offset,
-            rule,
-        };
+        let fault = |offset, rule| Malformed::of(HeaderName::Via, offset, rule);
         let mut cursor = Cursor::new(value);
         // Nearly every Via begins so; what follows is for the others.
         let is_sip = cursor.eat_text(b"SIP/2.0/");

@@ -411,13 +411,8 @@ fn even_one_that_cannot_be_framed_is_not_answered() {
     ] {
         let mut out = Vec::new();
         let source = std::net::SocketAddr::from(([192, 0, 2, 1], 5061));
-        let wrote = crate::sip::reply::write_unframed_reply(
-            head(method).as_bytes(),
-            source,
-            400,
-            b"t",
-            &mut out,
-        );
+        let wrote =
+            crate::sip::write_unframed_reply(head(method).as_bytes(), source, 400, b"t", &mut out);
         assert_eq!(wrote, is_answered, "{method}");
     }
 }

@@ -145,11 +145,6 @@ fn lists_that_cannot_be_split_are_errors() {
         );
         assert!(found.offset < octets.len(), "{line}");
     }
-    let octets = request("k:\r\nRequire: a, b\r\nRequire: c d");
-    let message = message(&octets);
-    assert_eq!(message.option_tags(HeaderName::Supported).count(), 0);
-    let tags: Vec<_> = message.option_tags(HeaderName::Require).map(rule).collect();
-    assert_eq!(tags, ["ok", "ok", "bad_option_tag"]);
 }
 
 #[test]

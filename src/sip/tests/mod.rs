@@ -2,6 +2,7 @@
 
 mod edit;
 mod framing;
+mod header;
 mod message;
 mod properties;
 mod reply;

@@ -51,7 +51,6 @@ enum Step {
     PopLast,
     RecordRoute,
     Path,
-    PrependRoute,
     AppendRoute,
     Strip(HeaderName),
 }
@@ -67,7 +66,6 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::PopLast),
         Just(Step::RecordRoute),
         Just(Step::Path),
-        Just(Step::PrependRoute),
         Just(Step::AppendRoute),
         prop::sample::select(vec![
             HeaderName::Route,
@@ -94,7 +92,6 @@ fn apply(edits: &mut Edits<'_, '_>, message: &Message<'_>, step: Step) {
         Step::PopLast => edits.pop_last_route(),
         Step::RecordRoute => edits.prepend_record_route(b"sip:rr"),
         Step::Path => edits.prepend_path(b"sip:p"),
-        Step::PrependRoute => edits.prepend_route(b"sip:above"),
         Step::AppendRoute => edits.append_route(b"sip:below"),
         Step::Strip(name) => edits.strip(name),
     }

@@ -1,0 +1,83 @@
+//! The cursor that every field parser walks with.
+use super::grammar::{cut, is, is_blank, quoted_len};
+
+/// A place in a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor<'a> {
+    text: &'a [u8],
+    /// Octets before the cursor.
+    pub(super) at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0 }
+    }
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+    pub(super) fn since(&self, from: usize) -> &'a [u8] {
+        cut(self.text, from, self.at)
+    }
+    pub(super) fn is_done(&self) -> bool {
+        self.at >= self.text.len()
+    }
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+    /// Steps over that octet if it is the next one.
+    pub(super) fn eat(&mut self, b: u8) -> bool {
+        let found = self.peek() == Some(b);
+        self.at += usize::from(found);
+        found
+    }
+    /// Steps over that text if it comes next.
+    pub(super) fn eat_text(&mut self, text: &[u8]) -> bool {
+        let found = self.rest().starts_with(text);
+        self.at += if found { text.len() } else { 0 };
+        found
+    }
+    /// Steps over all octets of these classes.
+    pub(super) fn take(&mut self, class: u8) -> &'a [u8] {
+        let rest = self.rest();
+        let taken = rest.iter().position(|&b| !is(b, class));
+        let taken = cut(rest, 0, taken.unwrap_or(rest.len()));
+        self.at += taken.len();
+        taken
+    }
+    /// Steps over linear white space, folds included; says whether there was any.
+    #[inline]
+    pub(super) fn skip_lws(&mut self) -> bool {
+        // Mostly there is none.
+        self.peek().is_some_and(is_blank) && self.skip_blanks()
+    }
+    fn skip_blanks(&mut self) -> bool {
+        let from = self.at;
+        loop {
+            match self.rest() {
+                [b' ' | b'\t', ..] => self.at += 1,
+                [b'\r', b'\n', b' ' | b'\t', ..] => self.at += 3,
+                _ => return self.at > from,
+            }
+        }
+    }
+    /// Steps over that octet with white space on both sides of it.
+    #[inline]
+    pub(super) fn eat_separator(&mut self, b: u8) -> bool {
+        let from = self.at;
+        self.skip_lws();
+        if !self.eat(b) {
+            self.at = from;
+            return false;
+        }
+        self.skip_lws();
+        true
+    }
+    /// Steps over a quoted string, which begins here; `None` (and nothing moved) if it does not end.
+    pub(super) fn take_quoted(&mut self) -> Option<&'a [u8]> {
+        let length = quoted_len(self.rest())?;
+        let from = self.at;
+        self.at += length;
+        Some(self.since(from))
+    }
+}

@@ -1,0 +1,165 @@
+//! From planned edits to a list of patches in the order of the message.
+use super::Edits;
+use crate::sip::grammar::{cut, offset_in};
+use crate::sip::index::LineEntry;
+use crate::sip::list::Values;
+use crate::sip::new_text::{NOTHING, NewText, Patches};
+use crate::sip::remainder::{Remainder, remainders};
+use crate::sip::start_line;
+use crate::sip::{HeaderName, StartLine};
+use smallvec::SmallVec;
+
+impl<'m> Edits<'m, '_> {
+    /// All patches by place; what is inserted at a place comes before what is removed there.
+    pub(super) fn patches(&self, patches: &mut Patches<'m>) {
+        self.patch_request_uri(patches);
+        self.patch_insertions(patches);
+        patches.extend(self.stamps.iter().cloned());
+        self.patch_values(HeaderName::Via, self.popped_vias, 0, patches);
+        self.patch_values(
+            HeaderName::Route,
+            self.popped_routes,
+            self.popped_last_routes,
+            patches,
+        );
+        for (name, numbers) in &self.dropped {
+            if self.stripped & name.bit() == 0 {
+                self.patch_dropped(*name, *numbers, patches);
+            }
+        }
+        self.patch_supported(patches);
+        self.patch_number(HeaderName::MaxForwards, self.max_forwards, patches);
+        self.patch_number(HeaderName::MaxBreadth, self.max_breadth, patches);
+        if self.stripped & self.message.names().0 != 0 {
+            let lines = self.message.index().lines.iter();
+            let stripped = lines.filter(|line| self.stripped & line.name.bit() != 0);
+            patches.extend(stripped.map(|line| (line.start()..line.end(), NOTHING)));
+        }
+        patches.sort_by_key(|(range, _)| (range.start, range.end));
+    }
+
+    fn patch_request_uri(&self, patches: &mut Patches<'m>) {
+        if let (Some(uri), StartLine::Request { .. }) = (self.request_uri, self.message.start()) {
+            let line = cut(self.message.bytes(), 0, self.message.start_line());
+            patches.push((start_line::request_parts(line).uri, NewText::Bytes(uri)));
+        }
+    }
+
+    /// The fields that are put in; those that go above others in the reverse order of the calls.
+    fn patch_insertions(&self, patches: &mut Patches<'m>) {
+        let mut place = |text: NewText<'m>| {
+            let at = self.place(text);
+            patches.push((at..at, text));
+        };
+        let is_below = |text: &NewText<'_>| matches!(text, NewText::Below(..));
+        for &text in self.inserted.iter().rev().filter(|text| !is_below(text)) {
+            place(text);
+        }
+        for &text in self.inserted.iter().filter(|text| is_below(text)) {
+            place(text);
+        }
+    }
+
+    fn patch_number(&self, name: HeaderName, number: Option<u8>, patches: &mut Patches<'m>) {
+        let Some(number) = number else {
+            return;
+        };
+        let line = self.message.index().named(name).next();
+        patches.push(match line {
+            Some(line) => (
+                line.value_start()..line.value_end(),
+                NewText::Number(number),
+            ),
+            None => {
+                let at = self.default_place();
+                (at..at, NewText::NumberLine(name, number))
+            }
+        });
+    }
+
+    fn patch_values(&self, name: HeaderName, first: usize, last: usize, patches: &mut Patches<'m>) {
+        if first == 0 && last == 0 {
+            return;
+        }
+        remainders(self.message, name, first, last, |line, kept| match kept {
+            Remainder::Line => {}
+            Remainder::Values(range) => {
+                patches.push((line.value_start()..range.start, NOTHING));
+                patches.push((range.end..line.value_end(), NOTHING));
+            }
+            Remainder::Nothing => patches.push((line.start()..line.end(), NOTHING)),
+        });
+    }
+
+    fn patch_supported(&self, patches: &mut Patches<'m>) {
+        if !self.announces_path {
+            return;
+        }
+        let line = self.message.index().named(HeaderName::Supported).next();
+        let at = line.map_or_else(|| self.default_place(), LineEntry::start);
+        patches.push((at..at, NewText::Bytes(b"Supported: path\r\n")));
+    }
+
+    /// Each value goes with what separates it from the next one that stays, or, behind the last that stays, from that.
+    fn patch_dropped(&self, name: HeaderName, numbers: u64, patches: &mut Patches<'m>) {
+        let mut number = 0u32;
+        for line in self.message.index().named(name) {
+            let values: SmallVec<[(usize, usize, bool); 4]> = Values::new(self.message.value(line))
+                .flatten()
+                .map(|value| {
+                    let start = offset_in(self.message.bytes(), value);
+                    let goes = 1u64
+                        .checked_shl(number)
+                        .is_some_and(|bit| numbers & bit != 0);
+                    number += 1;
+                    (start, start + value.len(), goes)
+                })
+                .collect();
+            let Some(last) = values.iter().rposition(|(_, _, goes)| !goes) else {
+                if !values.is_empty() {
+                    patches.push((line.start()..line.end(), NOTHING));
+                }
+                continue;
+            };
+            for (pair, (start, end, goes)) in values.iter().enumerate() {
+                let next = values.get(pair + 1);
+                if pair == last && next.is_some() {
+                    let until = values.last().map_or(*end, |(_, end, _)| *end);
+                    patches.push((*end..until, NOTHING));
+                } else if *goes && pair < last {
+                    patches.push((*start..next.map_or(*end, |(next, ..)| *next), NOTHING));
+                }
+            }
+        }
+    }
+
+    fn place(&self, text: NewText<'_>) -> usize {
+        let index = self.message.index();
+        let found = match text {
+            NewText::Via { .. } => {
+                let first = index.named(HeaderName::Via).next();
+                return first.map_or_else(|| self.top(), LineEntry::start);
+            }
+            NewText::Above(name, _) => index.named(name).next().map(LineEntry::start),
+            NewText::Below(name, _) => index.named(name).last().map(LineEntry::end),
+            NewText::Stamp(_)
+            | NewText::Bytes(_)
+            | NewText::NumberLine(..)
+            | NewText::Number(_)
+            | NewText::PeerName(_)
+            | NewText::KeepAlive(_) => None,
+        };
+        found.unwrap_or_else(|| self.default_place())
+    }
+
+    /// Where a field goes that has no predecessor: below the last Via line.
+    fn default_place(&self) -> usize {
+        let last = self.message.index().named(HeaderName::Via).last();
+        last.map_or_else(|| self.top(), LineEntry::end)
+    }
+
+    /// Below the start line.
+    fn top(&self) -> usize {
+        self.message.start_line() + 2
+    }
+}

@@ -1,0 +1,61 @@
+//! Request methods, compared byte by byte (RFC 3261 §7.1).
+
+macro_rules! methods {
+    ($($variant:ident $text:literal;)+) => {
+        /// A request method; compared as octets (RFC 3261 §7.1).
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[expect(missing_docs, reason = "each variant is the method of that spelling")]
+        pub enum Method<'a> {
+            $($variant,)+
+            /// Any other token.
+            Other(&'a [u8]),
+        }
+
+        impl<'a> Method<'a> {
+            /// From the wire.
+            pub fn from_bytes(b: &'a [u8]) -> Self {
+                $(if b == $text {
+                    return Self::$variant;
+                })+
+                Self::Other(b)
+            }
+            /// As on the wire.
+            pub fn as_bytes(&self) -> &'a [u8] {
+                match self {
+                    $(Self::$variant => $text,)+
+                    Self::Other(text) => text,
+                }
+            }
+        }
+    };
+}
+
+impl Method<'_> {
+    /// Whether requests of this method are never answered: ACK (RFC 3261 §17.1), and BENOTIFY, Lync's NOTIFY whose
+    /// answer is ignored should one come (MS-SIP §3.5.5.3).
+    pub fn is_unanswered(self) -> bool {
+        self == Self::Ack || self.is_best_effort()
+    }
+
+    /// Whether it is BENOTIFY.
+    pub fn is_best_effort(self) -> bool {
+        self == Method::Other(b"BENOTIFY")
+    }
+}
+
+methods! {
+    Invite b"INVITE";
+    Ack b"ACK";
+    Bye b"BYE";
+    Cancel b"CANCEL";
+    Options b"OPTIONS";
+    Register b"REGISTER";
+    Prack b"PRACK";
+    Subscribe b"SUBSCRIBE";
+    Notify b"NOTIFY";
+    Publish b"PUBLISH";
+    Info b"INFO";
+    Refer b"REFER";
+    Message b"MESSAGE";
+    Update b"UPDATE";
+}

@@ -1,0 +1,65 @@
+//! What is left of the lines of a list field from which values are removed.
+use super::grammar::offset_in;
+use super::index::LineEntry;
+use super::list::Values;
+use super::{HeaderName, Message};
+use std::ops::Range;
+
+/// What is left of a line from which list values are removed.
+pub(super) enum Remainder {
+    /// All of it.
+    Line,
+    /// These octets of the message instead of the value.
+    Values(Range<usize>),
+    /// No value, so no line.
+    Nothing,
+}
+
+/// Tells for each line of a list field what stays without the `first` values and the `last` ones. What cannot be split
+/// counts as one value.
+pub(super) fn remainders<'m>(
+    message: &'m Message<'_>,
+    name: HeaderName,
+    first: usize,
+    last: usize,
+    mut tell: impl FnMut(&'m LineEntry, Remainder),
+) {
+    let lines = || message.index().named(name);
+    let count = |line: &LineEntry| Values::new(message.value(line)).count();
+    let kept_to = if last == 0 {
+        usize::MAX
+    } else {
+        lines().map(count).sum::<usize>().saturating_sub(last)
+    };
+    let mut number = 0;
+    for line in lines() {
+        if number >= first && last == 0 {
+            // What is left is left whole, and need not be counted.
+            tell(line, Remainder::Line);
+            continue;
+        }
+        let from = number;
+        number += count(line);
+        // The values of this line that stay.
+        let stay = first.saturating_sub(from)..kept_to.saturating_sub(from).min(number - from);
+        let kept = if from >= first && number <= kept_to {
+            Remainder::Line
+        } else if stay.is_empty() {
+            Remainder::Nothing
+        } else {
+            let mut range = line.value_start()..line.value_end();
+            for (at, value) in Values::new(message.value(line)).enumerate() {
+                let Ok(value) = value else { continue };
+                let start = offset_in(message.bytes(), value);
+                if at == stay.start {
+                    range.start = start;
+                }
+                if at + 1 == stay.end {
+                    range.end = start + value.len();
+                }
+            }
+            Remainder::Values(range)
+        };
+        tell(line, kept);
+    }
+}
