@@ -1,8 +1,8 @@
-//! Octets of a message in place of others: what topology hiding writes over and brings back; nothing else in sip/ takes
-//! free text.
+//! Parts of a message that topology hiding writes over, and brings back.
 use super::grammar::{cut, offset_in};
+use super::index::{Index, LineTable};
 use super::list::Values;
-use super::{HeaderLine, HeaderName, Message, Via};
+use super::{HeaderLine, HeaderName, Message, Via, status};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -43,8 +43,37 @@ impl<'m, 'a> Splices<'m, 'a> {
         self.list.push((from..from + uri.len(), text));
     }
 
-    /// Replaces any part of the message by a text.
-    pub fn replace(&mut self, part: &'a [u8], with: Vec<u8>) {
+    /// Leaves of a value only these parts of it, with a semicolon between each two.
+    pub fn keep_parts(&mut self, value: &'a [u8], parts: &[&'a [u8]]) {
+        self.replace(value, parts.join(&b';'));
+    }
+
+    /// Writes the registered reason phrase of the status instead of the received one (RFC 3261 §7.2).
+    pub fn replace_phrase(&mut self, phrase: &'a [u8], status: u16) {
+        self.replace(phrase, status::phrase(status).into());
+    }
+
+    /// Writes an address value anew: without display name, around this URI, with these of its parameters.
+    pub fn replace_address(
+        &mut self,
+        value: &'a [u8],
+        uri: &[u8],
+        params: impl Iterator<Item = &'a [u8]>,
+    ) {
+        let mut text = [b"<", uri, b">"].concat();
+        for param in params {
+            text.push(b';');
+            text.extend_from_slice(param);
+        }
+        self.replace(value, text);
+    }
+
+    /// Writes a Via value with this sent-by and branch alone instead of a received one.
+    pub fn replace_via(&mut self, value: &'a [u8], sent_by: &str, branch: &[u8]) {
+        self.replace(value, via_value(sent_by, branch));
+    }
+
+    fn replace(&mut self, part: &'a [u8], with: Vec<u8>) {
         let from = offset_in(self.message.bytes(), part);
         self.list.push((from..from + part.len(), with));
     }
@@ -66,9 +95,9 @@ impl<'m, 'a> Splices<'m, 'a> {
         (!lines.is_empty()).then_some(lines)
     }
 
-    /// Puts other lines (each with its CRLF) in the place of all Via lines below the first one.
-    pub fn replace_lower_vias(&mut self, lines: Vec<u8>) {
-        let mut text = Some(lines);
+    /// Writes one Via line with this sent-by and branch in the place of all Via lines below the first one.
+    pub fn replace_lower_vias(&mut self, sent_by: &str, branch: &[u8]) {
+        let mut text = Some([b"Via: ", &via_value(sent_by, branch)[..], b"\r\n"].concat());
         for line in self.message.index().named(HeaderName::Via).skip(1) {
             self.list
                 .push((line.start()..line.end(), text.take().unwrap_or_default()));
@@ -80,8 +109,13 @@ impl<'m, 'a> Splices<'m, 'a> {
         self.message.vias().nth(1)?.ok()
     }
 
-    /// Puts lines (each with its CRLF) in the place of the second Via value.
-    pub fn replace_second_via(&mut self, mut lines: Vec<u8>) {
+    /// Puts the lines that [`Self::lower_vias`] returned for an earlier message in the place of the second Via value.
+    /// Returns `false`, and plans nothing, if these bytes are not whole Via lines.
+    #[must_use]
+    pub fn restore_second_via(&mut self, mut lines: Vec<u8>) -> bool {
+        if !are_via_lines(&lines) {
+            return false;
+        }
         let mut number = 0;
         for line in self.message.index().named(HeaderName::Via) {
             let values: SmallVec<[&[u8]; 4]> =
@@ -96,7 +130,7 @@ impl<'m, 'a> Splices<'m, 'a> {
             let is_last = at + 1 == values.len();
             if at == 0 && is_last {
                 self.list.push((line.start()..line.end(), lines));
-                return;
+                return true;
             }
             // It shares its line: what stands before it ends there, what stands behind it gets a line of its own.
             let before = at.checked_sub(1).and_then(|at| values.get(at));
@@ -114,8 +148,9 @@ impl<'m, 'a> Splices<'m, 'a> {
                 None => line.end().max(end),
             };
             self.list.push((from..to, lines));
-            return;
+            break;
         }
+        true
     }
 
     /// Writes the message to the end of `out`.
@@ -135,91 +170,19 @@ impl<'m, 'a> Splices<'m, 'a> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A Via value that names this node alone.
+fn via_value(sent_by: &str, branch: &[u8]) -> Vec<u8> {
+    [b"SIP/2.0/TLS ", sent_by.as_bytes(), b";branch=", branch].concat()
+}
 
-    const REST: &str = "From: <sip:a@b>;tag=1\r\nContent-Length: 0\r\n\r\n";
-
-    fn spliced(head: &str, change: impl FnOnce(&mut Splices<'_, '_>)) -> String {
-        let text = format!("SIP/2.0 200 OK\r\n{head}{REST}");
-        let message = Message::parse(text.as_bytes()).unwrap();
-        let mut splices = Splices::new(&message);
-        change(&mut splices);
-        let mut out = Vec::new();
-        splices.write(&mut out);
-        let out = String::from_utf8(out).unwrap();
-        let head = out.strip_prefix("SIP/2.0 200 OK\r\n").unwrap();
-        head.strip_suffix(REST).unwrap().to_owned()
-    }
-
-    #[test]
-    fn the_second_via_is_replaced_wherever_it_stands() {
-        let block = "Via: x\r\nv: y\r\n";
-        let one = "Via: SIP/2.0/TLS a;branch=1";
-        let two = "SIP/2.0/TLS b;branch=2";
-        for (head, expected) in [
-            (
-                format!("{one}\r\nVia: {two}\r\n"),
-                format!("{one}\r\n{block}"),
-            ),
-            (format!("{one}, {two}\r\n"), format!("{one}\r\n{block}")),
-            (
-                format!("{one}\r\n ,\r\n {two}\r\n"),
-                format!("{one}\r\n{block}"),
-            ),
-            (
-                format!("{one}\r\nX: 1\r\nv : {two}\r\n"),
-                format!("{one}\r\nX: 1\r\n{block}"),
-            ),
-            (
-                format!("{one}, {two}, SIP/2.0/TLS c\r\n"),
-                format!("{one}\r\n{block}Via: SIP/2.0/TLS c\r\n"),
-            ),
-            (format!("{one}\r\n"), format!("{one}\r\n")),
-        ] {
-            let out = spliced(&head, |s| s.replace_second_via(block.into()));
-            assert_eq!(out, expected, "{head}");
-        }
-    }
-
-    #[test]
-    fn the_vias_below_the_first_line_come_out_and_go_in_as_one() {
-        let head = "Via: SIP/2.0/TLS a\r\nX: 1\r\nv:\r\n SIP/2.0/TLS b\r\nY: 2\r\nVIA: SIP/2.0/TLS c, SIP/2.0/TLS d\r\n";
-        let out = spliced(head, |s| {
-            let lines = s.lower_vias().unwrap();
-            assert_eq!(
-                lines,
-                b"v:\r\n SIP/2.0/TLS b\r\nVIA: SIP/2.0/TLS c, SIP/2.0/TLS d\r\n"
-            );
-            s.replace_lower_vias(b"Via: SIP/2.0/TLS h\r\n".to_vec());
-        });
-        assert_eq!(
-            out,
-            "Via: SIP/2.0/TLS a\r\nX: 1\r\nVia: SIP/2.0/TLS h\r\nY: 2\r\n"
-        );
-    }
-
-    #[test]
-    fn a_bare_uri_gets_its_brackets() {
-        let head = "Contact: sip:a@b;expires=3\r\nRecord-Route: <sip:c@d;lr>;x\r\n";
-        let text = format!("SIP/2.0 200 OK\r\n{head}{REST}");
-        let message = Message::parse(text.as_bytes()).unwrap();
-        let mut splices = Splices::new(&message);
-        for name in [HeaderName::Contact, HeaderName::RecordRoute] {
-            let address = message.addresses(name).next().unwrap().unwrap();
-            splices.replace_uri(address.uri, b"sip:h@e;transport=tls");
-        }
-        let mut out = Vec::new();
-        splices.write(&mut out);
-        let out = String::from_utf8(out).unwrap();
-        assert!(
-            out.contains("Contact: <sip:h@e;transport=tls>;expires=3\r\n"),
-            "{out}"
-        );
-        assert!(
-            out.contains("Record-Route: <sip:h@e;transport=tls>;x\r\n"),
-            "{out}"
-        );
-    }
+/// Whether a text is Via lines and nothing else, folds included. It was sealed by this node, but a mistake here would put
+/// foreign fields into a message.
+fn are_via_lines(lines: &[u8]) -> bool {
+    let head = [b"\r\n", lines, b"\r\n"].concat();
+    let mut table = LineTable::default();
+    Index::read(&head, &mut table).is_some_and(|index| {
+        index.head == head.len()
+            && index.fault.is_none()
+            && index.lines.iter().all(|line| line.name == HeaderName::Via)
+    })
 }

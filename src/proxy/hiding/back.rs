@@ -31,7 +31,9 @@ impl Hiding<'_> {
                     && let Some(token) = via.branch.and_then(|b| b.strip_prefix(BRANCH))
                 {
                     let lines = self.plain(Kind::Vias, token).ok_or(Reason::TokenForged)?;
-                    splices.replace_second_via(lines);
+                    if !splices.restore_second_via(lines) {
+                        return Err(Reason::TokenForged);
+                    }
                 }
                 if (300..400).contains(&status) {
                     &[

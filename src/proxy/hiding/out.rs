@@ -8,8 +8,7 @@ use crate::proxy::leg::Leg;
 use crate::proxy::request::is_recorded;
 use crate::proxy::token::Token;
 use crate::sip::{
-    Address, HeaderLine, HeaderName, HeaderSet, Host, Message, Scheme, Splices, StartLine, Uri,
-    Via, phrase,
+    Address, HeaderLine, HeaderName, HeaderSet, Host, Message, Scheme, Splices, StartLine, Uri, Via,
 };
 
 /// Lists of URIs that lead to servers and devices of the home side.
@@ -215,14 +214,14 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
                     || !self.tells(part)
             };
             let kept: Vec<_> = parts(line.value).into_iter().filter(stays).collect();
-            self.splices.replace(line.value, kept.join(&b';'));
+            self.splices.keep_parts(line.value, &kept);
         }
     }
 
     /// RFC 3261 §7.2: the phrase is free text for people, and a proxy may choose it.
     fn phrase(&mut self, status: u16, text: &'a [u8]) {
         if self.tells(text) {
-            self.splices.replace(text, phrase(status).into());
+            self.splices.replace_phrase(text, status);
         }
     }
 
@@ -234,7 +233,8 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
             };
             if self.hiding.routing.inside().is_surely(&via.host) {
                 let token = self.hiding.token(Kind::Vias, value)?;
-                self.splices.replace(value, self.via(&token));
+                let branch = [BRANCH, token.as_bytes()].concat();
+                self.splices.replace_via(value, self.hiding.face, &branch);
             }
         }
         Ok(())
@@ -245,15 +245,9 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
             return Ok(());
         };
         let token = self.hiding.token(Kind::Vias, &lines)?;
-        let line = [&b"Via: "[..], &self.via(&token), b"\r\n"].concat();
-        self.splices.replace_lower_vias(line);
+        let branch = [BRANCH, token.as_bytes()].concat();
+        self.splices.replace_lower_vias(self.hiding.face, &branch);
         Ok(())
-    }
-
-    fn via(&self, token: &str) -> Vec<u8> {
-        let face = self.hiding.face.as_bytes();
-        let parts = [b"SIP/2.0/TLS ", face, b";branch=", BRANCH, token.as_bytes()];
-        parts.concat()
     }
 
     /// How a list of routes or contacts is hidden, and how many of its values.
@@ -366,7 +360,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
     fn seal_whole(&mut self, value: &'a [u8]) -> Result<(), Reason> {
         let shown = self.shown(&Parts::unread(value))?;
         self.splices
-            .replace(value, [b"<", shown.as_slice(), b">"].concat());
+            .replace_address(value, &shown, std::iter::empty());
         Ok(())
     }
 
@@ -404,16 +398,10 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         let place = address.uri.as_ptr() as usize - value.as_ptr() as usize;
         let before = value.get(..place).unwrap_or_default();
         if self.tells(before) || self.tells(address.params) {
-            let mut text = b"<".to_vec();
-            text.extend_from_slice(shown.as_deref().unwrap_or(address.uri));
-            text.push(b'>');
-            for param in address.each_param() {
-                if !self.tells(param) {
-                    text.push(b';');
-                    text.extend_from_slice(param);
-                }
-            }
-            self.splices.replace(value, text);
+            let shown = shown.as_deref().unwrap_or(address.uri);
+            let stays = |param: &&[u8]| !self.tells(param);
+            let kept: Vec<_> = address.each_param().filter(stays).collect();
+            self.splices.replace_address(value, shown, kept.into_iter());
         } else if let Some(shown) = shown {
             self.splices.replace_uri(address.uri, &shown);
         }

@@ -6,6 +6,7 @@ mod header;
 mod message;
 mod properties;
 mod reply;
+mod splice;
 mod uri;
 
 use super::Message;
