@@ -4,11 +4,11 @@
 //! validity and its CRLs, unless the set says `partial_chain`: a file with the issuing CA beside its root must not turn
 //! revocation of the issuing CA off.
 use super::budget::Budget;
-use super::certificate::Certificate;
-use super::chain::Chain;
-use super::constraints::Constraints;
-use super::key::Key;
-use super::purpose::Purposes;
+use super::certificate::chain::Chain;
+use super::certificate::constraints::Constraints;
+use super::certificate::key::Key;
+use super::certificate::parsed::Certificate;
+use super::certificate::purposes::Purposes;
 use super::revocation::is_signed_with;
 use super::set_notes::fault;
 use super::{Reason, Refusal};

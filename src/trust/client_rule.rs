@@ -1,6 +1,6 @@
 //! What a listener makes of a certificate that speaks for no peer (`client_certificates`): the second half of [`decide`] for
 //! inbound connections. Whatever comes of it, the connection is a client's or none.
-use super::chain::Chain;
+use super::certificate::chain::Chain;
 use super::decision::{Parsed, conclude, resealed};
 use super::judgement::{Vouched, required};
 use super::known::Whose;

@@ -1,5 +1,5 @@
 //! The decision: what was presented, what was concluded, and the proof that a peer passed.
-use super::chain::Chain;
+use super::certificate::chain::Chain;
 use super::judgement::{Judgement, Purposes, Rule, earliest};
 use super::names::{Match, PresentedNames};
 use super::trace::Trace;
@@ -383,7 +383,10 @@ fn blank(
         fingerprints: match chain {
             Ok(chain) => chain.certificates().map(|c| hex(c.digest())).collect(),
             Err(_) => {
-                let few = presented.chain.iter().take(super::chain::MAX_CERTIFICATES);
+                let few = presented
+                    .chain
+                    .iter()
+                    .take(super::certificate::chain::MAX_CERTIFICATES);
                 few.map(fingerprint).collect()
             }
         },

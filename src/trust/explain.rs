@@ -1,5 +1,5 @@
 //! The explanation of a decision: every step that [`super::decide`] took, and the smallest change that would turn it.
-use super::chain::Chain;
+use super::certificate::chain::Chain;
 use super::client_rule::{conclude_inbound, not_ours};
 use super::decision::{Parsed, conclude};
 use super::trace::{ExplainedStep, Outcome, Trace};

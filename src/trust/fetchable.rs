@@ -1,5 +1,5 @@
 //! Where the CRLs of a trust set can be fetched: the distribution points of its own hierarchy, and of nobody else's.
-use super::chain::Chain;
+use super::certificate::chain::Chain;
 use super::distribution::{http_uris, unasked_uri};
 use super::revocation::{in_scope, is_signed_with};
 use super::search::search;

@@ -1,6 +1,6 @@
 //! What will break, and when: everything that a generation rests on and that ends by itself, in the order of time, and
 //! what peers showed last that ends, or that only a relaxed policy lets in.
-use super::chain::Chain;
+use super::certificate::chain::Chain;
 use super::decision::{conclude, strict_purpose_refuses};
 use super::trace::Trace;
 use super::{Generation, Presented, Shown};

@@ -1,5 +1,5 @@
 //! The steps of a decision that judge paths: keys, names, validity, revocation, purpose and pins, under a peer's policies.
-use super::chain::Chain;
+use super::certificate::chain::Chain;
 use super::names::PresentedNames;
 use super::trace::{Outcome, Trace};
 use super::{Generation, Reason, Refusal, narrate, path, pins, purpose, revocation, validity};

@@ -1,6 +1,6 @@
 //! Whom a generation names, so that a certificate can be told that has to do with none of them: every name of the topology
 //! and every CA of its trust sets, by keyed hashes.
-use super::chain::Chain;
+use super::certificate::chain::Chain;
 use super::lenient::{NameParts, decoded};
 use crate::topology::{DialAddress, Pin, Topology};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -214,7 +214,7 @@ impl Known {
                 .into_iter()
                 .find(|name| self.authorities.contains(&self.authority(name)))
             {
-                let name = super::chain::subject_text(name);
+                let name = super::certificate::text::subject_text(name);
                 return Some(format!("it names the CA {name} of a trust set"));
             }
             if self.keys.contains(&key_of(certificate)) {

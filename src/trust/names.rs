@@ -1,4 +1,5 @@
 //! Which names a certificate presents and which peer entry they match (RFC 5922 §7.1 to §7.4).
+use super::certificate::text::printable;
 use super::{MatchedKind, Reason, Refusal};
 use crate::topology::{DnsName, NamePolicy, Peer, PeerRef, Standing, Topology};
 use rustls_pki_types::UnixTime;
@@ -12,6 +13,9 @@ pub(super) const MAX_NAMES: usize = 2_000;
 
 /// Names that a decision keeps for logs.
 const MAX_SHOWN: usize = 16;
+
+/// Characters of a name that does not count, in an explanation.
+const MOST_SHOWN_CHARACTERS: usize = 300;
 
 /// The most entries that an identity stands for besides its own; a wildcard could name thousands.
 const MOST_ALSO: usize = 32;
@@ -136,7 +140,7 @@ impl PresentedNames {
         let mut said: Vec<String> = names
             .iter()
             .filter_map(|name| why_ignored(name, has_sip))
-            .map(|text| printable(&text))
+            .map(|text| printable(&text, MOST_SHOWN_CHARACTERS))
             .take(MAX_SHOWN)
             .collect();
         if common_names > 0 {
@@ -377,14 +381,6 @@ fn why_ignored(name: &GeneralName<'_>, has_sip: bool) -> Option<String> {
         | GeneralName::URI(_) => "a name of another kind",
     };
     Some(format!("{kind}: never an identity of a SIP server"))
-}
-
-/// What a stranger wrote, for a terminal: no control characters, and not long.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(300)
-        .collect()
 }
 
 fn dns_identity(presented: &str) -> Option<Identity> {

@@ -1,11 +1,12 @@
 //! The words of an explanation: what each step of the decision looked at, for `explain`.
-use super::chain::{Chain, subject_text};
+use super::certificate::chain::Chain;
+use super::certificate::text::subject_text;
+use super::certificate::validity::window;
 use super::distribution::Reach;
 use super::ledger::Ledger;
 use super::names::PresentedNames;
 use super::path::Path;
 use super::trace::{Outcome, Trace};
-use super::validity::window;
 use super::{Reason, Refusal};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::distinguished_name::same_name;

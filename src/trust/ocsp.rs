@@ -1,10 +1,10 @@
 //! A stapled OCSP response (RFC 6960, RFC 6066 §8): whether it is about a certificate, genuine, fresh, and says "good".
 use super::budget::Budget;
-use super::chain::subject_text;
-use super::key::{self, Key};
+use super::certificate::signature::SignedPart;
+use super::certificate::text::subject_text;
+use super::certificate::validity::window;
 use super::ledger::Ledger;
 use super::revocation::is_signed_with;
-use super::validity::window;
 use super::{Reason, Refusal};
 use crate::topology::der::{self, Der, Element, context, context_value, magnitude};
 use crate::topology::distinguished_name::{NameKey, same_name};
@@ -97,47 +97,9 @@ struct Single {
 
 /// A BasicOCSPResponse in its parts.
 struct Basic<'a> {
-    signed: Signed<'a>,
+    signed: SignedPart<'a>,
     /// The certificates that came with it, as DER.
     delegates: Vec<&'a [u8]>,
-}
-
-/// A SEQUENCE of something, an AlgorithmIdentifier and a signature.
-struct Signed<'a> {
-    part: Element<'a>,
-    /// The AlgorithmIdentifier's content.
-    algorithm: &'a [u8],
-    signature: &'a [u8],
-    rest: Der<'a>,
-}
-
-impl<'a> Signed<'a> {
-    fn read(outer: &Element<'a>) -> Option<Self> {
-        let mut fields = outer.inside();
-        Some(Self {
-            part: fields.expect(der::SEQUENCE)?,
-            algorithm: fields.expect(der::SEQUENCE)?.content(),
-            signature: fields.expect(der::BIT_STRING)?.bits()?,
-            rest: fields,
-        })
-    }
-
-    /// Whether `key` signed it; an error only when the budget is used up.
-    fn is_by(&self, key: &[u8], budget: &Budget) -> Result<bool, Refusal> {
-        let Some(key) = Key::of(key) else {
-            return Ok(false);
-        };
-        let signed = key::Signed {
-            octets: self.part.whole(),
-            algorithm: self.algorithm,
-            signature: self.signature,
-        };
-        match signed.verify(&key, budget) {
-            Ok(()) => Ok(true),
-            Err(refusal) if refusal.reason == Reason::PathTooComplex => Err(refusal),
-            Err(_) => Ok(false),
-        }
-    }
 }
 
 fn only<'a>(octets: &'a [u8], tag: u8) -> Option<Element<'a>> {
@@ -158,9 +120,9 @@ fn read(response: &[u8]) -> Option<Basic<'_>> {
         return None;
     }
     let basic = only(bytes.expect(der::OCTET_STRING)?.content(), der::SEQUENCE)?;
-    let mut signed = Signed::read(&basic)?;
+    let (signed, mut rest) = SignedPart::read(&basic)?;
     let mut delegates = Vec::new();
-    if let Some(certificates) = signed.rest.optional(context(0)) {
+    if let Some(certificates) = rest.optional(context(0)) {
         let mut list = certificates.inside().expect(der::SEQUENCE)?.inside();
         while !list.is_empty() && delegates.len() < MOST {
             delegates.push(list.expect(der::SEQUENCE)?.whole());
@@ -279,13 +241,13 @@ fn unfit(
     about: &About<'_>,
     at: UnixTime,
 ) -> Result<Option<&'static str>, Refusal> {
-    let signed = only(der, der::SEQUENCE).and_then(|outer| Signed::read(&outer));
+    let signed = only(der, der::SEQUENCE).and_then(|outer| SignedPart::read(&outer));
     let named = same_name(
         delegate.issuer().as_raw(),
         about.certificate.issuer().as_raw(),
     );
     let issued = match signed.filter(|_| named) {
-        Some(signed) => signed.is_by(about.issuer_key.as_ref(), about.budget)?,
+        Some((signed, _)) => signed.is_by(about.issuer_key.as_ref(), about.budget)?,
         None => false,
     };
     if !issued {

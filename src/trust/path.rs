@@ -1,21 +1,16 @@
 //! Paths from a leaf to the anchors of one trust set (RFC 5280 §6.1), and which of a peer's sets vouches.
 use super::anchors::Anchor;
 use super::budget::Budget;
-use super::certificate::Certificate;
-use super::chain::Chain;
+use super::certificate::chain::Chain;
+use super::certificate::parsed::Certificate;
+use super::certificate::purposes::Purposes;
 use super::generation::Generation;
-use super::purpose::Purposes;
 use super::search::search;
 use super::trace::{Outcome, Trace};
 use super::{Reason, Refusal, narrate};
 use crate::topology::{Peer, Standing, TrustRef};
-use rustls_pki_types::{SignatureVerificationAlgorithm, UnixTime};
+use rustls_pki_types::UnixTime;
 use x509_parser::certificate::X509Certificate;
-
-/// Signature algorithms of certificates and CRLs: RFC 9325 §4.5 without SHA-1 and short RSA keys.
-///
-/// webpki's own list holds nothing weaker.
-pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = webpki::ALL_VERIFICATION_ALGS;
 
 /// A path whose signatures hold, and in which every issuer is a CA.
 pub(super) struct Path<'p> {
@@ -124,7 +119,8 @@ impl<'p> Path<'p> {
             let between = self.links.iter().take(place).copied();
             let between = between.filter(|link| !link.is_self_issued());
             for below in std::iter::once(leaf).chain(between) {
-                constraints.check(below, self.chain.budget())?;
+                let size = below.read().as_raw().len();
+                constraints.check(below.constrained_names(), size, self.chain.budget())?;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Whether the rest of the certificate is in order `decide` has said; the TLS library's own check would parse it again by
 //! other rules, and refuse what was accepted, or tell a stranger more than was decided.
-use super::key::Key;
+use super::certificate::key::Key;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};

@@ -1,72 +1,10 @@
 //! Whether key usages permit a certificate to speak for a SIP server (RFC 5280 §4.2.1.3 and §4.2.1.12, RFC 5924).
-use super::chain::subject_text;
+use super::certificate::purposes::{Purpose, Purposes};
+use super::certificate::text::subject_text;
 use super::path::Path;
 use super::{Reason, Refusal};
 use crate::topology::{Direction, PurposePolicy};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::ExtendedKeyUsage;
-use x509_parser::oid_registry::asn1_rs::{Oid, oid};
-
-/// id-kp-sipDomain (RFC 5924 §4).
-const SIP_DOMAIN: Oid<'static> = oid!(1.3.6.1.5.5.7.3.20);
-
-/// A purpose that a whole path can serve.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    SipDomain,
-    Server,
-    Client,
-}
-
-impl Purpose {
-    fn name(self) -> &'static str {
-        match self {
-            Self::SipDomain => "sipDomain",
-            Self::Server => "serverAuth",
-            Self::Client => "clientAuth",
-        }
-    }
-}
-
-/// What an extended key usage extension permits, of what matters here.
-#[derive(Clone, Debug)]
-pub(super) struct Purposes {
-    sip_domain: bool,
-    server: bool,
-    client: bool,
-    any: bool,
-    listed: String,
-}
-
-impl Purposes {
-    pub(super) fn of(usages: &ExtendedKeyUsage<'_>) -> Self {
-        Self {
-            sip_domain: usages.other.contains(&SIP_DOMAIN),
-            server: usages.server_auth,
-            client: usages.client_auth,
-            any: usages.any,
-            listed: listed(usages),
-        }
-    }
-
-    fn has(&self, purpose: Purpose) -> bool {
-        match purpose {
-            Purpose::SipDomain => self.sip_domain,
-            Purpose::Server => self.server,
-            Purpose::Client => self.client,
-        }
-    }
-
-    /// Whether they leave anything that satisfies in some direction under some policy.
-    pub(super) fn serve_anybody(&self) -> bool {
-        self.any || self.sip_domain || self.server || self.client
-    }
-
-    /// As text, for show.
-    pub(super) fn listed(&self) -> &str {
-        &self.listed
-    }
-}
 
 /// The table: what satisfies in a direction under a policy, the most telling first. anyExtendedKeyUsage and a missing
 /// extension stand for all of them.
@@ -142,27 +80,6 @@ pub(super) fn words_of(path: &Path<'_>) -> String {
 
 fn words(usages: Option<&Purposes>) -> &str {
     usages.map_or("none", Purposes::listed)
-}
-
-fn listed(usages: &ExtendedKeyUsage<'_>) -> String {
-    let mut names: Vec<String> = [
-        (usages.server_auth, "serverAuth"),
-        (usages.client_auth, "clientAuth"),
-        (usages.code_signing, "codeSigning"),
-        (usages.email_protection, "emailProtection"),
-        (usages.time_stamping, "timeStamping"),
-        (usages.ocsp_signing, "OCSPSigning"),
-        (usages.any, "any"),
-    ]
-    .into_iter()
-    .filter(|(present, _)| *present)
-    .map(|(_, name)| name.to_owned())
-    .collect();
-    names.extend(usages.other.iter().take(4).map(Oid::to_id_string));
-    if names.is_empty() {
-        return "an empty list".to_owned();
-    }
-    names.join(", ")
 }
 
 fn key_usage(

@@ -1,11 +1,12 @@
 //! Whether CRLs clear a path (RFC 5280 §6.3), under the policy of the trust set that vouches.
 use super::admission::Unfit;
-use super::chain::subject_text;
+use super::certificate::signature::ALGORITHMS;
+use super::certificate::text::subject_text;
 use super::distribution::Reach;
 use super::generation::KnownCrls;
 use super::ledger::{Ledger, is_older, is_outdated};
 use super::ocsp::{self, About};
-use super::path::{ALGORITHMS, Path};
+use super::path::Path;
 use super::{Reason, Refusal};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlScope, HeldCrl, Revocation, RevocationScope, TrustSet};

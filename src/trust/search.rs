@@ -11,9 +11,9 @@
 //! presented certificates then make 27 paths at most, and what is left to multiply (anchors of one name, constraints,
 //! CRLs) is counted by the [budget](super::budget).
 use super::anchors::{Anchor, Anchors};
-use super::certificate::Certificate;
-use super::chain::Chain;
-use super::key::Key;
+use super::certificate::chain::Chain;
+use super::certificate::key::Key;
+use super::certificate::parsed::Certificate;
 use super::path::Path;
 use super::{Reason, Refusal, budget};
 
@@ -96,7 +96,7 @@ fn orphan(leaf: &Certificate<'_>, end: &Certificate<'_>) -> Refusal {
     if leaf.is_self_issued() {
         return Reason::SelfSigned.into();
     }
-    let issuer = super::chain::subject_text(end.read().issuer());
+    let issuer = super::certificate::text::subject_text(end.read().issuer());
     let what = if end.is_self_issued() {
         format!("the chain ends in {issuer}, which is no anchor here")
     } else {

@@ -1,5 +1,5 @@
 //! The smallest change that would turn a refusal: edits of the topology are supposed, and judged by the same decision.
-use super::chain::subject_text;
+use super::certificate::text::subject_text;
 use super::decision::{Parsed, conclude};
 use super::explain::SmallestChange;
 use super::trace::Trace;

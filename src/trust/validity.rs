@@ -1,5 +1,6 @@
 //! Whether every certificate of a path is valid at a time (RFC 5280 §4.1.2.5).
-use super::chain::subject_text;
+use super::certificate::text::subject_text;
+use super::certificate::validity::window;
 use super::path::Path;
 use super::{Reason, Refusal};
 use rustls_pki_types::UnixTime;
@@ -25,19 +26,6 @@ pub(super) fn check(path: &Path<'_>, at: UnixTime) -> Result<(), Refusal> {
 /// The earliest notAfter of a path, Unix seconds.
 pub(super) fn ends(path: &Path<'_>) -> Option<u64> {
     path.certificates().map(|c| window(c).1.as_secs()).min()
-}
-
-/// notBefore and notAfter; what lies before 1970 counts as 1970.
-pub(super) fn window(certificate: &X509Certificate<'_>) -> (UnixTime, UnixTime) {
-    let time = |seconds: i64| {
-        let seconds = u64::try_from(seconds).unwrap_or(0);
-        UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))
-    };
-    let validity = certificate.validity();
-    (
-        time(validity.not_before.timestamp()),
-        time(validity.not_after.timestamp()),
-    )
 }
 
 fn refuse(reason: Reason, certificate: &X509Certificate<'_>) -> Refusal {

@@ -6,6 +6,7 @@ use super::series::Last;
 use super::{Series, SeriesId};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlRefusal, CrlScope, HeldCrl, one_of, sha256};
+use crate::trust::certificate::text::printable;
 use crate::trust::revocation::is_signed_with;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,9 @@ use rustls_pki_types::SubjectPublicKeyInfoDer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// Characters of an issuer's name that are taken from a record.
+const MOST_ISSUER_TEXT: usize = 200;
 
 /// Why a record is not used.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +169,7 @@ impl Series {
         if !crls.is_empty() && !crls.iter().any(agrees) {
             return Err(cut());
         }
-        let issuer = (issuer, printable(&head.issuer_text));
+        let issuer = (issuer, printable(&head.issuer_text, MOST_ISSUER_TEXT));
         Ok(Self::kept(
             name,
             &key,
@@ -181,11 +185,6 @@ fn split_line(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = octets.iter().position(|octet| *octet == b'\n')?;
     let (line, rest) = octets.split_at_checked(end)?;
     Some((line, rest.get(1..)?))
-}
-
-fn printable(text: &str) -> String {
-    let text = text.chars().map(|c| if c.is_control() { '?' } else { c });
-    text.take(200).collect()
 }
 
 fn hex(octets: &[u8]) -> String {

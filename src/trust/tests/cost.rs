@@ -2,7 +2,7 @@
 use super::World;
 use crate::topology::{Direction, PeerKind};
 use crate::trust::budget::MOST_STEPS;
-use crate::trust::chain::{Chain, MAX_OCTETS};
+use crate::trust::certificate::chain::{Chain, MAX_OCTETS};
 use crate::trust::decision::{Parsed, conclude};
 use crate::trust::supposition::smallest_change;
 use crate::trust::trace::Trace;

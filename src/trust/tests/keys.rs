@@ -2,7 +2,7 @@
 use super::forged::{FE01, Forged};
 use super::{inbound, outbound};
 use crate::trust::Reason;
-use crate::trust::key::Key;
+use crate::trust::certificate::key::Key;
 use sipward_lab::der::element;
 use sipward_lab::forge::{Form, Kind, Signer};
 

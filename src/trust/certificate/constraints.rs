@@ -1,10 +1,9 @@
 //! Name constraints: which names a CA may certify, and which not (RFC 5280 §4.2.1.10).
-use super::budget::Budget;
-use super::certificate::Certificate;
-use super::name_form::{Domain, Form, Mailbox, Name, host_of};
-use super::{Reason, Refusal};
 use crate::topology::der::{Der, SEQUENCE, context, context_value};
 use crate::topology::distinguished_name::NameKey;
+use crate::trust::budget::Budget;
+use crate::trust::certificate::general_name::{Domain, Form, Mailbox, Name, host_of};
+use crate::trust::{Reason, Refusal};
 
 /// Subtrees that one step of a judgement compares with a name.
 const COMPARISONS: usize = 16;
@@ -14,7 +13,7 @@ const OCTETS: usize = 64;
 
 /// The constraints of one CA.
 #[derive(Clone, Debug)]
-pub(super) struct Constraints {
+pub(crate) struct Constraints {
     /// Of a form without a subtree every name is permitted.
     permitted: Subtrees,
     excluded: Subtrees,
@@ -38,7 +37,7 @@ impl Constraints {
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub(super) fn read(value: &[u8]) -> Result<Self, String> {
+    pub(crate) fn read(value: &[u8]) -> Result<Self, String> {
         let malformed = || "it is not NameConstraints".to_owned();
         let mut walk = Der::new(value);
         let mut fields = walk.expect(SEQUENCE).ok_or_else(malformed)?.inside();
@@ -59,20 +58,21 @@ impl Constraints {
         })
     }
 
-    /// Refuses a certificate below the CA for a name that it may not have.
-    pub(super) fn check(&self, below: &Certificate<'_>, budget: &Budget) -> Result<(), Refusal> {
+    /// Refuses a certificate of `size` bytes below the CA for one of its `names` that it may not have.
+    pub(crate) fn check<'n>(
+        &self,
+        mut names: impl Iterator<Item = Name<'n>>,
+        size: usize,
+        budget: &Budget,
+    ) -> Result<(), Refusal> {
         // What has to be read for it is most of the certificate, if that is full of names.
-        let octets = below.read().as_raw().len() / OCTETS;
-        budget.spend(u32::try_from(octets).unwrap_or(u32::MAX))?;
-        for name in Name::all_of(below) {
-            self.permit(&name, budget)?;
-        }
-        Ok(())
+        budget.spend(u32::try_from(size / OCTETS).unwrap_or(u32::MAX))?;
+        names.try_for_each(|name| self.permit(&name, budget))
     }
 
     /// Refuses a name that is to be taken for an identity: a host is held against the subtrees of DNS names and against
     /// those of URIs, in whatever field it stands, so that a CA that is bound in one form cannot speak in the other.
-    pub(super) fn check_identity(&self, host: &str, budget: &Budget) -> Result<(), Refusal> {
+    pub(crate) fn check_identity(&self, host: &str, budget: &Budget) -> Result<(), Refusal> {
         // Whether it came from a dNSName, a URI or a common name: as a host it is told.
         let shown = Name::Host(host);
         self.permit_as(&Name::Dns(host), &shown, budget)?;

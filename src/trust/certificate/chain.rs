@@ -1,31 +1,24 @@
 //! The presented chain, parsed once and within bounds (RFC 5280 §4.1), with what was found out about it on the way.
-use super::budget::{self, Budget};
-use super::certificate::Certificate;
-use super::key::Key;
-use super::{Reason, Refusal};
+use crate::trust::budget::{self, Budget};
+use crate::trust::certificate::key::Key;
+use crate::trust::certificate::parsed::Certificate;
+use crate::trust::{Reason, Refusal};
 use rustls_pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::x509::{RelativeDistinguishedName, X509Name};
 
 /// Certificates in a chain: far above what any CA hierarchy needs, low enough for path building.
-pub(super) const MAX_CERTIFICATES: usize = 10;
+pub(crate) const MAX_CERTIFICATES: usize = 10;
 
 /// Octets of all certificates together: rustls' own bound for the Certificate message of TLS.
-pub(super) const MAX_OCTETS: usize = 64 * 1024;
-
-/// Characters of a subject that are kept for logs.
-const MAX_SUBJECT: usize = 200;
-
-/// Attributes of a subject that are written out for logs.
-const MAX_ATTRIBUTES: usize = 32;
+pub(crate) const MAX_OCTETS: usize = 64 * 1024;
 
 /// The digests of a certificate and of a key that may have signed it.
 type Pair = ([u8; 32], [u8; 32]);
 
 /// A chain in which every certificate could be parsed.
-pub(super) struct Chain<'a> {
+pub(crate) struct Chain<'a> {
     leaf: Certificate<'a>,
     /// Those after the leaf, in the presented order.
     above: Vec<Certificate<'a>>,
@@ -38,7 +31,7 @@ pub(super) struct Chain<'a> {
 
 impl<'a> Chain<'a> {
     /// Parses what was presented, leaf first.
-    pub(super) fn parse(der: &'a [CertificateDer<'a>]) -> Result<Self, Refusal> {
+    pub(crate) fn parse(der: &'a [CertificateDer<'a>]) -> Result<Self, Refusal> {
         let Some((leaf, above)) = der.split_first() else {
             return Err(Reason::NoCertificate.into());
         };
@@ -70,32 +63,32 @@ impl<'a> Chain<'a> {
     }
 
     /// The leaf.
-    pub(super) fn leaf(&self) -> &X509Certificate<'a> {
+    pub(crate) fn leaf(&self) -> &X509Certificate<'a> {
         self.leaf.read()
     }
 
     /// The leaf with what path validation asks of it.
-    pub(super) fn leaf_certificate(&self) -> &Certificate<'a> {
+    pub(crate) fn leaf_certificate(&self) -> &Certificate<'a> {
         &self.leaf
     }
 
     /// Those after the leaf.
-    pub(super) fn above(&self) -> &[Certificate<'a>] {
+    pub(crate) fn above(&self) -> &[Certificate<'a>] {
         &self.above
     }
 
     /// All certificates, leaf first.
-    pub(super) fn all(&self) -> impl Iterator<Item = &X509Certificate<'a>> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &X509Certificate<'a>> {
         self.certificates().map(Certificate::read)
     }
 
     /// The same with what path validation asks of them.
-    pub(super) fn certificates(&self) -> impl Iterator<Item = &Certificate<'a>> {
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &Certificate<'a>> {
         std::iter::once(&self.leaf).chain(&self.above)
     }
 
     /// What is left to the judgement of this chain.
-    pub(super) fn budget(&self) -> &Budget {
+    pub(crate) fn budget(&self) -> &Budget {
         &self.budget
     }
 
@@ -103,7 +96,7 @@ impl<'a> Chain<'a> {
     ///
     /// # Errors
     /// Why it counts as not signed by it; [`Reason::PathTooComplex`] when the budget is used up.
-    pub(super) fn check_signature(
+    pub(crate) fn check_signature(
         &self,
         certificate: &Certificate<'_>,
         key: &Key<'_>,
@@ -121,7 +114,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Takes the steps for a candidate.
-    pub(super) fn look(&self) -> Result<(), Refusal> {
+    pub(crate) fn look(&self) -> Result<(), Refusal> {
         self.budget.spend(budget::CANDIDATE)
     }
 }
@@ -136,20 +129,4 @@ fn parse_certificate<'a>(
             format!("certificate {position} of the chain (0 is the leaf): {what}"),
         )
     })
-}
-
-/// A distinguished name as text that any log line can hold. Of one with very many attributes only the first are written.
-pub(super) fn subject_text(name: &X509Name<'_>) -> String {
-    let few = name.iter_attributes().nth(MAX_ATTRIBUTES).is_none();
-    let text = if few {
-        name.to_string()
-    } else {
-        let first = name.iter_attributes().take(MAX_ATTRIBUTES).cloned();
-        let rdns = first.map(|attribute| RelativeDistinguishedName::from_iter([attribute]));
-        X509Name::from_iter(rdns).to_string()
-    };
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(MAX_SUBJECT)
-        .collect()
 }

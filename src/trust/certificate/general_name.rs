@@ -1,13 +1,15 @@
 //! The forms of names in certificates and how each is held against a subtree (RFC 5280 §4.2.1.6 and §4.2.1.10).
-use super::certificate::Certificate;
 use crate::topology::der::{context, context_value};
 use crate::topology::distinguished_name::NameKey;
+use crate::trust::certificate::text::printable;
 use x509_parser::extensions::GeneralName;
-use x509_parser::oid_registry::OID_PKCS9_EMAIL_ADDRESS;
+
+/// Characters of a name that are kept for logs.
+const MOST_WORDS: usize = 200;
 
 /// The form of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Dns,
     Uri,
     Mail,
@@ -19,7 +21,7 @@ pub(super) enum Form {
 
 impl Form {
     /// The form of a GeneralName, by its tag.
-    pub(super) fn of(tag: u8) -> Option<Self> {
+    pub(crate) fn of(tag: u8) -> Option<Self> {
         const DIRECTORY: u8 = context(4);
         const MAIL: u8 = context_value(1);
         const DNS: u8 = context_value(2);
@@ -50,7 +52,7 @@ impl Form {
 }
 
 /// One name of a certificate.
-pub(super) enum Name<'n> {
+pub(crate) enum Name<'n> {
     Dns(&'n str),
     /// A host that is to be taken for an identity, held against the subtrees of URIs.
     Host(&'n str),
@@ -63,24 +65,8 @@ pub(super) enum Name<'n> {
 }
 
 impl<'n> Name<'n> {
-    /// All names of a certificate that constraints are held against: subjectAltName, a subject that is not empty, and
-    /// the mail addresses in the subject.
-    pub(super) fn all_of(certificate: &'n Certificate<'_>) -> impl Iterator<Item = Self> {
-        let subject = certificate.subject();
-        let subject = (!subject.is_empty()).then(|| Self::Directory(subject.clone()));
-        let mails = certificate
-            .read()
-            .subject()
-            .iter_by_oid(&OID_PKCS9_EMAIL_ADDRESS);
-        let mails = mails.map(|mail| {
-            let mail = mail.as_str().ok();
-            mail.map_or(Self::Other(Form::Mail), Self::Mail)
-        });
-        let names = certificate.alternative_names().iter().map(Self::of);
-        subject.into_iter().chain(mails).chain(names)
-    }
-
-    fn of(name: &'n GeneralName<'_>) -> Self {
+    /// A name of subjectAltName.
+    pub(crate) fn of(name: &'n GeneralName<'_>) -> Self {
         match name {
             GeneralName::DNSName(name) => Self::Dns(name),
             GeneralName::URI(uri) => Self::Uri(uri),
@@ -97,7 +83,7 @@ impl<'n> Name<'n> {
         }
     }
 
-    pub(super) fn form(&self) -> Form {
+    pub(crate) fn form(&self) -> Form {
         match self {
             Self::Dns(_) => Form::Dns,
             Self::Host(_) | Self::Uri(_) => Form::Uri,
@@ -109,7 +95,7 @@ impl<'n> Name<'n> {
     }
 
     /// Whether it is what its form wants, so that a comparison means something.
-    pub(super) fn is_comparable(&self) -> bool {
+    pub(crate) fn is_comparable(&self) -> bool {
         match self {
             Self::Dns(name) => is_domain(name.strip_prefix("*.").unwrap_or(name)),
             Self::Host(_) | Self::Directory(_) => true,
@@ -121,7 +107,7 @@ impl<'n> Name<'n> {
     }
 
     /// For logs, bounded.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let (form, text) = match self {
             Self::Dns(name) => ("dNSName ", *name),
             Self::Host(host) => ("host ", *host),
@@ -131,14 +117,13 @@ impl<'n> Name<'n> {
             Self::Directory(_) => ("a directoryName", ""),
             Self::Other(_) => ("a name of another form", ""),
         };
-        let text = text.chars().map(|c| if c.is_control() { '?' } else { c });
-        form.chars().chain(text).take(200).collect()
+        printable(&format!("{form}{text}"), MOST_WORDS)
     }
 }
 
 /// A base of DNS names or hosts.
 #[derive(Clone, Debug)]
-pub(super) struct Domain {
+pub(crate) struct Domain {
     /// Lower case, without dots at the ends; empty is every name.
     name: String,
     itself: bool,
@@ -148,7 +133,7 @@ pub(super) struct Domain {
 impl Domain {
     /// A dNSName subtree: the name and all below it. With a leading dot, which RFC 5280 does not know for dNSName and CAs
     /// write all the same, only what is below.
-    pub(super) fn subtree(text: &str) -> Option<Self> {
+    pub(crate) fn subtree(text: &str) -> Option<Self> {
         Some(Self {
             itself: !text.starts_with('.'),
             below: true,
@@ -157,7 +142,7 @@ impl Domain {
     }
 
     /// A URI's host, or with a leading dot all hosts below.
-    pub(super) fn host(text: &str) -> Option<Self> {
+    pub(crate) fn host(text: &str) -> Option<Self> {
         let below = text.starts_with('.');
         Some(Self {
             itself: !below,
@@ -167,7 +152,7 @@ impl Domain {
     }
 
     /// Whether a name, or all names of a wildcard, lie here.
-    pub(super) fn covers(&self, name: &str) -> bool {
+    pub(crate) fn covers(&self, name: &str) -> bool {
         let name = name.strip_suffix('.').unwrap_or(name);
         if self.name.is_empty() {
             return true;
@@ -183,7 +168,7 @@ impl Domain {
     }
 
     /// Whether a wildcard stands for this very name.
-    pub(super) fn is_reached_by(&self, name: &str) -> bool {
+    pub(crate) fn is_reached_by(&self, name: &str) -> bool {
         let name = name.strip_suffix('.').unwrap_or(name);
         let Some((label, parent)) = name.split_once('.') else {
             return false;
@@ -221,7 +206,7 @@ fn is_host_name(host: &str) -> bool {
 }
 
 /// The host of a URI: that of its authority, or of a sip or sips URI, which has none (RFC 3261 §19.1.1).
-pub(super) fn host_of(uri: &str) -> Option<&str> {
+pub(crate) fn host_of(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
     let is_sip = ["sip", "sips"]
         .iter()
@@ -244,13 +229,13 @@ fn parts(mail: &str) -> Option<(&str, &str)> {
 
 /// A base of mail addresses: one mailbox, all of a host, or all of the hosts below.
 #[derive(Clone, Debug)]
-pub(super) enum Mailbox {
+pub(crate) enum Mailbox {
     One(String, String),
     At(Domain),
 }
 
 impl Mailbox {
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         if text.contains('@') {
             let (local, host) = parts(text)?;
             return Some(Self::One(local.to_owned(), host.to_owned()));
@@ -267,7 +252,7 @@ impl Mailbox {
         }
     }
 
-    pub(super) fn covers(&self, mail: &str) -> bool {
+    pub(crate) fn covers(&self, mail: &str) -> bool {
         parts(mail).is_some_and(|(local, host)| self.covers_parts(local, host))
     }
 }

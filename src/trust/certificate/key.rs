@@ -1,8 +1,4 @@
-//! Public keys and what they signed: which signatures are checked, what a check costs, and which keys are of use
-//! (RFC 5280 §6.1.3 (a) (1), RFC 9325 §4.5, RFC 8446 §4.2.3).
-use super::budget::Budget;
-use super::path::ALGORITHMS;
-use super::{Reason, Refusal};
+//! Public keys: which of them are of use, and what a check of a signature with one costs (RFC 9325 §4.5, RFC 8446 §4.2.3).
 use crate::topology::der::{BIT_STRING, Der, INTEGER, SEQUENCE, magnitude};
 use crate::topology::sha256;
 use rustls_pki_types::alg_id;
@@ -23,7 +19,7 @@ const MOST_WORDS: usize = 100;
 
 /// A SubjectPublicKeyInfo, with its parts found once.
 #[derive(Clone)]
-pub(super) struct Key<'a> {
+pub(crate) struct Key<'a> {
     info: Cow<'a, [u8]>,
     algorithm: Range<usize>,
     bits: Range<usize>,
@@ -41,7 +37,7 @@ struct Rsa {
 
 impl<'a> Key<'a> {
     /// Finds the parts; `None` for what is no SubjectPublicKeyInfo.
-    pub(super) fn of(info: &'a [u8]) -> Option<Self> {
+    pub(crate) fn of(info: &'a [u8]) -> Option<Self> {
         let mut fields = Der::new(info).expect(SEQUENCE)?.inside();
         let algorithm = fields.expect(SEQUENCE)?;
         let key = fields.expect(BIT_STRING)?;
@@ -62,7 +58,7 @@ impl<'a> Key<'a> {
     }
 
     /// The same without what it was read from.
-    pub(super) fn into_owned(self) -> Key<'static> {
+    pub(crate) fn into_owned(self) -> Key<'static> {
         Key {
             info: Cow::Owned(self.info.into_owned()),
             algorithm: self.algorithm,
@@ -73,23 +69,23 @@ impl<'a> Key<'a> {
     }
 
     /// The SubjectPublicKeyInfo as DER.
-    pub(super) fn info(&self) -> &[u8] {
+    pub(crate) fn info(&self) -> &[u8] {
         &self.info
     }
 
     /// SHA-256 of the SubjectPublicKeyInfo.
-    pub(super) fn digest(&self) -> &[u8; 32] {
+    pub(crate) fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
     /// Whether it is an RSA key of less than 2048 bits (RFC 9325 §4.5).
-    pub(super) fn is_weak(&self) -> bool {
+    pub(crate) fn is_weak(&self) -> bool {
         self.rsa.is_some_and(|rsa| rsa.modulus_bits < LEAST_RSA)
     }
 
     /// Whether a handshake can check a signature by it: some scheme that we offer takes a key of this kind
     /// (RFC 8446 §4.2.3).
-    pub(super) fn serves_handshakes(&self) -> bool {
+    pub(crate) fn serves_handshakes(&self) -> bool {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let schemes = provider.signature_verification_algorithms.mapping;
         let offered = schemes
@@ -123,7 +119,7 @@ impl<'a> Key<'a> {
     }
 
     /// What it is, in words.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let id = self.algorithm();
         if let Some(rsa) = self.rsa {
             return format!("RSA {}", rsa.modulus_bits);
@@ -153,16 +149,16 @@ impl<'a> Key<'a> {
         words.chars().take(MOST_WORDS).collect()
     }
 
-    fn algorithm(&self) -> &[u8] {
+    pub(crate) fn algorithm(&self) -> &[u8] {
         self.info.get(self.algorithm.clone()).unwrap_or_default()
     }
 
-    fn bits(&self) -> &[u8] {
+    pub(crate) fn bits(&self) -> &[u8] {
         self.info.get(self.bits.clone()).unwrap_or_default()
     }
 
     /// Steps of one check of a signature with it (see [`Budget`]), without hashing.
-    fn cost(&self) -> u32 {
+    pub(crate) fn cost(&self) -> u32 {
         let id = self.algorithm();
         if let Some(rsa) = self.rsa {
             // The square of the length, as the multiplication goes: 35 for 2048 bits, 550 for 8192.
@@ -205,54 +201,4 @@ fn curve(read: &x509_parser::x509::AlgorithmIdentifier<'_>) -> Option<String> {
     let parameters = read.parameters.as_ref();
     let parameters = parameters.filter(|any| any.tag() == Tag::Oid)?;
     parameters.as_oid().ok().map(|oid| oid.to_id_string())
-}
-
-/// What stands under a signature, and the signature (RFC 5280 §4.1.1).
-#[derive(Clone, Copy)]
-pub(super) struct Signed<'a> {
-    pub(super) octets: &'a [u8],
-    /// The content of the AlgorithmIdentifier.
-    pub(super) algorithm: &'a [u8],
-    pub(super) signature: &'a [u8],
-}
-
-impl Signed<'_> {
-    /// Steps of checking it with `key`: the key's, and those of hashing.
-    fn cost(&self, key: &Key<'_>) -> u32 {
-        let hashing = u32::try_from(self.octets.len() / 256).unwrap_or(u32::MAX);
-        key.cost().saturating_add(hashing)
-    }
-
-    /// Whether `key` made the signature.
-    ///
-    /// # Errors
-    /// Why it counts as not made by it, and [`Reason::PathTooComplex`] when the budget is used up.
-    pub(super) fn verify(&self, key: &Key<'_>, budget: &Budget) -> Result<(), Refusal> {
-        let mut named = ALGORITHMS
-            .iter()
-            .filter(|known| known.signature_alg_id().as_ref() == self.algorithm)
-            .peekable();
-        if named.peek().is_none() {
-            return Err(Reason::UnsupportedSignature.into());
-        }
-        if key.is_weak() {
-            return Err(Reason::WeakKey.into());
-        }
-        // The first is the widest of those that fit: others take fewer lengths of RSA keys.
-        let fitting = named.find(|known| known.public_key_alg_id().as_ref() == key.algorithm());
-        let Some(algorithm) = fitting else {
-            // A key of another accepted kind cannot have signed it; that of no accepted kind may have.
-            let mut kinds = ALGORITHMS.iter().map(|known| known.public_key_alg_id());
-            let accepted = kinds.any(|kind| kind.as_ref() == key.algorithm());
-            return Err(if accepted {
-                Reason::BadSignature.into()
-            } else {
-                Reason::UnsupportedSignature.into()
-            });
-        };
-        budget.spend(self.cost(key))?;
-        algorithm
-            .verify_signature(key.bits(), self.octets, self.signature)
-            .map_err(|_| Reason::BadSignature.into())
-    }
 }

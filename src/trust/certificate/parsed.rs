@@ -1,0 +1,226 @@
+//! A presented certificate, read once: what path validation asks of it (RFC 5280 §4.1 and §4.2), in linear time.
+use crate::topology::der::{Der, INTEGER, SEQUENCE, context};
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::sha256;
+use crate::trust::certificate::constraints::Constraints;
+use crate::trust::certificate::extensions::{Extensions, take};
+use crate::trust::certificate::general_name::{Form, Name};
+use crate::trust::certificate::key::Key;
+use crate::trust::certificate::purposes::Purposes;
+use crate::trust::certificate::signature::SignedPart;
+use crate::trust::certificate::text::subject_text;
+use crate::trust::{Reason, Refusal};
+use std::collections::HashSet;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
+use x509_parser::oid_registry::OID_PKCS9_EMAIL_ADDRESS;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Version;
+
+/// A certificate with what is asked of it.
+pub(crate) struct Certificate<'a> {
+    read: X509Certificate<'a>,
+    digest: [u8; 32],
+    subject: NameKey,
+    issuer: NameKey,
+    key: Key<'a>,
+    signed: SignedPart<'a>,
+    says: Extensions<'a>,
+    flaw: Option<Refusal>,
+    text: String,
+}
+
+impl<'a> Certificate<'a> {
+    /// Reads one from DER; what follows it is a fault.
+    ///
+    /// # Errors
+    /// What keeps it from being read at all, in words. What is wrong inside is its [`Self::flaw`].
+    pub(crate) fn parse(der: &'a [u8]) -> Result<Self, String> {
+        let read = match X509Certificate::from_der(der) {
+            Ok(([], read)) => read,
+            Ok(_) => return Err("octets follow it".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let outer = Der::new(der).expect(SEQUENCE);
+        let frame = outer.and_then(|outer| {
+            let (signed, _) = SignedPart::read(&outer)?;
+            Some((inner_algorithm(&signed)?, signed))
+        });
+        let (inner_algorithm, signed) = frame.ok_or("its frame is not DER")?;
+        let name = |octets: &[u8]| NameKey::of(octets).ok_or("a name in it is not DER");
+        let subject = name(read.subject().as_raw())?;
+        let issuer = name(read.issuer().as_raw())?;
+        let key = Key::of(read.tbs_certificate.subject_pki.raw).ok_or("its key is not DER")?;
+        let mut says = Extensions::default();
+        let one_algorithm = inner_algorithm == signed.algorithm;
+        let flaw = flaw(&read, one_algorithm, &mut says).err();
+        Ok(Self {
+            digest: sha256(der),
+            subject,
+            issuer,
+            key,
+            signed,
+            says,
+            flaw,
+            text: subject_text(read.subject()),
+            read,
+        })
+    }
+
+    /// As the library reads it.
+    pub(crate) fn read(&self) -> &X509Certificate<'a> {
+        &self.read
+    }
+    /// SHA-256 of the whole.
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+    /// The subject, for comparisons.
+    pub(crate) fn subject(&self) -> &NameKey {
+        &self.subject
+    }
+    /// The issuer, for comparisons.
+    pub(crate) fn issuer(&self) -> &NameKey {
+        &self.issuer
+    }
+    /// The subject's key.
+    pub(crate) fn key(&self) -> &Key<'a> {
+        &self.key
+    }
+    /// What the issuer signed.
+    pub(crate) fn signed(&self) -> &SignedPart<'a> {
+        &self.signed
+    }
+    /// What makes it useless for everybody, whoever signed it.
+    pub(crate) fn flaw(&self) -> Option<&Refusal> {
+        self.flaw.as_ref()
+    }
+    /// Whether subject and issuer are one name.
+    pub(crate) fn is_self_issued(&self) -> bool {
+        self.subject == self.issuer
+    }
+    /// Whether it is of X.509 v3: older ones have no extensions.
+    pub(crate) fn is_v3(&self) -> bool {
+        self.read.version() == X509Version::V3
+    }
+    /// Whether it says that it is a CA's (RFC 5280 §4.2.1.9).
+    pub(crate) fn is_authority(&self) -> bool {
+        self.says.authority
+    }
+    /// How many intermediates that are not self-issued may stand between it and a leaf (RFC 5280 §4.2.1.9).
+    pub(crate) fn path_length(&self) -> Option<u32> {
+        self.says.path_length
+    }
+    /// Whether its keyUsage permits it to sign certificates (RFC 5280 §4.2.1.3); without the extension it does.
+    pub(crate) fn signs_certificates(&self) -> bool {
+        self.says.signs.is_none_or(|(certificates, _)| certificates)
+    }
+    /// Whether its keyUsage permits it to sign CRLs; without the extension it does.
+    pub(crate) fn signs_crls(&self) -> bool {
+        self.says.signs.is_none_or(|(_, crls)| crls)
+    }
+    /// Its extended key usages, if it has the extension.
+    pub(crate) fn purposes(&self) -> Option<&Purposes> {
+        self.says.purposes.as_ref()
+    }
+    /// The names that it permits and excludes below it (RFC 5280 §4.2.1.10).
+    pub(crate) fn constraints(&self) -> Option<&Constraints> {
+        self.says.constraints.as_ref()
+    }
+    /// Takes what it permits and excludes.
+    pub(crate) fn take_constraints(&mut self) -> Option<Constraints> {
+        self.says.constraints.take()
+    }
+    /// subjectKeyIdentifier.
+    pub(crate) fn subject_key_id(&self) -> Option<&'a [u8]> {
+        self.says.subject_key
+    }
+    /// The keyIdentifier of authorityKeyIdentifier.
+    pub(crate) fn authority_key_id(&self) -> Option<&'a [u8]> {
+        self.says.authority_key
+    }
+    /// All names that constraints are held against (RFC 5280 §6.1.3 (b)): a subject that is not empty, the mail addresses
+    /// in the subject, and subjectAltName.
+    pub(crate) fn constrained_names(&self) -> impl Iterator<Item = Name<'_>> {
+        let subject = (!self.subject.is_empty()).then(|| Name::Directory(self.subject.clone()));
+        let mails = self.read.subject().iter_by_oid(&OID_PKCS9_EMAIL_ADDRESS);
+        let mails = mails.map(|mail| {
+            let mail = mail.as_str().ok();
+            mail.map_or(Name::Other(Form::Mail), Name::Mail)
+        });
+        let names = self.alternative_names().iter().map(Name::of);
+        subject.into_iter().chain(mails).chain(names)
+    }
+    /// The entries of subjectAltName.
+    fn alternative_names(&self) -> &[GeneralName<'a>] {
+        let extension = self
+            .says
+            .names_at
+            .and_then(|at| self.read.extensions().get(at));
+        if let Some(ParsedExtension::SubjectAlternativeName(names)) =
+            extension.map(X509Extension::parsed_extension)
+        {
+            &names.general_names
+        } else {
+            &[]
+        }
+    }
+    /// The subject for logs.
+    pub(crate) fn text(&self) -> String {
+        self.text.clone()
+    }
+}
+
+/// The content of the AlgorithmIdentifier that stands under the signature, which the library does not return as bytes.
+fn inner_algorithm<'a>(signed: &SignedPart<'a>) -> Option<&'a [u8]> {
+    let mut fields = signed.part.inside();
+    fields.optional(context(0));
+    fields.expect(INTEGER)?;
+    Some(fields.expect(SEQUENCE)?.content())
+}
+
+/// Reads the extensions in one pass, and refuses what makes the certificate useless.
+fn flaw<'a>(
+    read: &X509Certificate<'a>,
+    one_algorithm: bool,
+    says: &mut Extensions<'a>,
+) -> Result<(), Refusal> {
+    let refuse = |reason: Reason, what: &str| {
+        let subject = subject_text(read.subject());
+        Err(Refusal::because(reason, format!("{subject}: {what}")))
+    };
+    if !one_algorithm {
+        return refuse(
+            Reason::PathInvalid,
+            "it names two signature algorithms, outside and under its signature",
+        );
+    }
+    let validity = read.validity();
+    if validity.not_before > validity.not_after {
+        return refuse(Reason::PathInvalid, "its notAfter is before its notBefore");
+    }
+    let mut seen = HashSet::with_capacity(read.extensions().len());
+    let mut unknown = None;
+    for (position, extension) in read.extensions().iter().enumerate() {
+        if !seen.insert(extension.oid.as_bytes()) {
+            let what = format!("the extension {} occurs twice", extension.oid);
+            return refuse(Reason::MalformedCertificate, &what);
+        }
+        match take(extension, position, says) {
+            Ok(true) => {}
+            Ok(false) => {
+                if extension.critical {
+                    unknown.get_or_insert(&extension.oid);
+                }
+            }
+            Err(what) => {
+                let what = format!("the extension {}: {what}", extension.oid);
+                return refuse(Reason::MalformedCertificate, &what);
+            }
+        }
+    }
+    match unknown {
+        Some(oid) => refuse(Reason::UnknownCriticalExtension, &oid.to_id_string()),
+        None => Ok(()),
+    }
+}

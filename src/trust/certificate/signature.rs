@@ -1,0 +1,88 @@
+//! Which signatures are checked, and the check (RFC 5280 §6.1.3 (a) (1), RFC 9325 §4.5).
+use crate::topology::der::{BIT_STRING, Der, Element, SEQUENCE};
+use crate::trust::budget::Budget;
+use crate::trust::certificate::key::Key;
+use crate::trust::{Reason, Refusal};
+use rustls_pki_types::SignatureVerificationAlgorithm;
+
+/// Signature algorithms of certificates and CRLs: RFC 9325 §4.5 without SHA-1 and short RSA keys.
+///
+/// webpki's own list holds nothing weaker.
+pub(crate) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = webpki::ALL_VERIFICATION_ALGS;
+
+/// What stands under a signature, and the signature: the shape of a certificate, a CRL and an OCSP response alike (RFC 5280
+/// §4.1.1, RFC 6960 §4.2.1).
+pub(crate) struct SignedPart<'a> {
+    /// What the signature is over.
+    pub(crate) part: Element<'a>,
+    /// The content of the AlgorithmIdentifier.
+    pub(crate) algorithm: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> SignedPart<'a> {
+    /// Reads it from the SEQUENCE around it, and returns with it what follows the signature there.
+    pub(crate) fn read(outer: &Element<'a>) -> Option<(Self, Der<'a>)> {
+        let mut fields = outer.inside();
+        let signed = Self {
+            part: fields.expect(SEQUENCE)?,
+            algorithm: fields.expect(SEQUENCE)?.content(),
+            signature: fields.expect(BIT_STRING)?.bits()?,
+        };
+        Some((signed, fields))
+    }
+
+    /// Steps of checking it with `key`: the key's, and those of hashing.
+    fn cost(&self, key: &Key<'_>) -> u32 {
+        let hashing = u32::try_from(self.part.whole().len() / 256).unwrap_or(u32::MAX);
+        key.cost().saturating_add(hashing)
+    }
+
+    /// Whether `key` made the signature.
+    ///
+    /// # Errors
+    /// Why it counts as not made by it, and [`Reason::PathTooComplex`] when the budget is used up.
+    pub(crate) fn verify(&self, key: &Key<'_>, budget: &Budget) -> Result<(), Refusal> {
+        let mut named = ALGORITHMS
+            .iter()
+            .filter(|known| known.signature_alg_id().as_ref() == self.algorithm)
+            .peekable();
+        if named.peek().is_none() {
+            return Err(Reason::UnsupportedSignature.into());
+        }
+        if key.is_weak() {
+            return Err(Reason::WeakKey.into());
+        }
+        // The first is the widest of those that fit: others take fewer lengths of RSA keys.
+        let fitting = named.find(|known| known.public_key_alg_id().as_ref() == key.algorithm());
+        let Some(algorithm) = fitting else {
+            // A key of another accepted kind cannot have signed it; that of no accepted kind may have.
+            let mut kinds = ALGORITHMS.iter().map(|known| known.public_key_alg_id());
+            let accepted = kinds.any(|kind| kind.as_ref() == key.algorithm());
+            return Err(if accepted {
+                Reason::BadSignature.into()
+            } else {
+                Reason::UnsupportedSignature.into()
+            });
+        };
+        budget.spend(self.cost(key))?;
+        algorithm
+            .verify_signature(key.bits(), self.part.whole(), self.signature)
+            .map_err(|_| Reason::BadSignature.into())
+    }
+
+    /// Whether the key of a SubjectPublicKeyInfo made the signature.
+    ///
+    /// # Errors
+    /// Only [`Reason::PathTooComplex`], when the budget is used up.
+    pub(crate) fn is_by(&self, key: &[u8], budget: &Budget) -> Result<bool, Refusal> {
+        let Some(key) = Key::of(key) else {
+            return Ok(false);
+        };
+        match self.verify(&key, budget) {
+            Ok(()) => Ok(true),
+            Err(refusal) if refusal.reason == Reason::PathTooComplex => Err(refusal),
+            Err(_) => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Text of a certificate for logs and explanations: bounded, and without characters that steer a terminal.
+use x509_parser::x509::{RelativeDistinguishedName, X509Name};
+
+/// Characters of a subject that are kept for logs.
+const MAX_SUBJECT: usize = 200;
+
+/// Attributes of a subject that are written out for logs.
+const MAX_ATTRIBUTES: usize = 32;
+
+/// A distinguished name as text that any log line can hold. Of one with very many attributes only the first are written.
+pub(crate) fn subject_text(name: &X509Name<'_>) -> String {
+    let few = name.iter_attributes().nth(MAX_ATTRIBUTES).is_none();
+    let text = if few {
+        name.to_string()
+    } else {
+        let first = name.iter_attributes().take(MAX_ATTRIBUTES).cloned();
+        let rdns = first.map(|attribute| RelativeDistinguishedName::from_iter([attribute]));
+        X509Name::from_iter(rdns).to_string()
+    };
+    printable(&text, MAX_SUBJECT)
+}
+
+/// What a stranger wrote, for a log line or a terminal: at most `most` characters, no control characters.
+pub(crate) fn printable(text: &str, most: usize) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(most)
+        .collect()
+}
