@@ -3,7 +3,7 @@
 use super::certificate::chain::Chain;
 use super::decision::{Parsed, conclude, resealed};
 use super::judgement::{Vouched, required};
-use super::known::Whose;
+use super::names::topology_names::Whose;
 use super::trace::Trace;
 use super::{Decision, Generation, PeerId, Presented, Reason, Refusal, Verdict};
 use crate::topology::{ClientCertificates, Direction, Listener, TrustRef};

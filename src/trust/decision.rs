@@ -1,7 +1,9 @@
 //! The decision: what was presented, what was concluded, and the proof that a peer passed.
 use super::certificate::chain::Chain;
 use super::judgement::{Judgement, Purposes, Rule, earliest};
-use super::names::{Match, PresentedNames};
+use super::names::entry::Match;
+use super::names::presented::PresentedNames;
+use super::names::presented_name::MatchedKind;
 use super::trace::Trace;
 use super::{Generation, Reason, Refusal, narrate, path};
 use crate::topology::{Direction, DnsName, PeerRef, Stage, sha256};
@@ -86,19 +88,6 @@ impl Verdict {
             Self::Refuse => "refuse",
         }
     }
-}
-
-/// Which kind of name matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MatchedKind {
-    /// subjectAltName URI with scheme sip.
-    SipUri,
-    /// subjectAltName dNSName.
-    Dns,
-    /// dNSName with a wildcard.
-    Wildcard,
-    /// The subject's CN.
-    CommonName,
 }
 
 /// The outcome of [`decide`], with all that explains it.

@@ -7,12 +7,13 @@ pub(super) use crls::KnownCrls;
 pub use refresh::{Read, Refreshed};
 
 use super::admission::{Admitted, RefusedCrl, Shelf, Unfit};
-use super::anchors::{Anchors, note_revoked, prepare};
+use super::anchors::index::Anchors;
+use super::anchors::prepare::prepare;
 use super::issuers::{Issuers, Keys};
-use super::known::Known;
 use super::ledger::Ledger;
+use super::names::topology_names::Known;
 use super::own_staple::{self, weigh};
-use super::set_notes::{note_of, told, worth};
+use super::set_notes::{note_of, note_revoked, told, worth};
 use super::{Presented, Reason, decide};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Direction, Expectation, Fault, Peer, Topology, TrustRef, did_you_mean};

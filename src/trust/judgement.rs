@@ -1,6 +1,6 @@
 //! The steps of a decision that judge paths: keys, names, validity, revocation, purpose and pins, under a peer's policies.
 use super::certificate::chain::Chain;
-use super::names::PresentedNames;
+use super::names::presented::PresentedNames;
 use super::trace::{Outcome, Trace};
 use super::{Generation, Reason, Refusal, narrate, path, pins, purpose, revocation, validity};
 use crate::topology::{Direction, DnsName, Listener, Peer, PurposePolicy, Stage, TrustRef};

@@ -4,7 +4,7 @@ use super::certificate::text::subject_text;
 use super::certificate::validity::window;
 use super::distribution::Reach;
 use super::ledger::Ledger;
-use super::names::PresentedNames;
+use super::names::presented::PresentedNames;
 use super::path::Path;
 use super::trace::{Outcome, Trace};
 use super::{Reason, Refusal};
@@ -133,7 +133,7 @@ pub(super) fn entries(
     let mut more = 0usize;
     for (reference, peer) in topology.peer_refs() {
         let (outcome, says) = match names.speak_for(peer) {
-            Ok(position) => match super::names::active(peer, at) {
+            Ok(position) => match super::names::entry::active(peer, at) {
                 Ok(()) => (
                     Outcome::Passed,
                     format!("matched by {}", names.shown_at(position)),

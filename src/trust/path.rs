@@ -1,5 +1,5 @@
 //! Paths from a leaf to the anchors of one trust set (RFC 5280 §6.1), and which of a peer's sets vouches.
-use super::anchors::Anchor;
+use super::anchors::anchor::Anchor;
 use super::budget::Budget;
 use super::certificate::chain::Chain;
 use super::certificate::parsed::Certificate;

@@ -10,7 +10,8 @@
 //! and key is checked once; no name with one key stands twice in a path, for the part between could be left out. Nine
 //! presented certificates then make 27 paths at most, and what is left to multiply (anchors of one name, constraints,
 //! CRLs) is counted by the [budget](super::budget).
-use super::anchors::{Anchor, Anchors};
+use super::anchors::anchor::Anchor;
+use super::anchors::index::Anchors;
 use super::certificate::chain::Chain;
 use super::certificate::key::Key;
 use super::certificate::parsed::Certificate;

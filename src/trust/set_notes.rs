@@ -1,25 +1,13 @@
 //! What an operator is told of a trust set: what is wrong with its anchors and CRLs, and which CRLs were not taken.
 use super::admission::{Refused, RefusedCrl};
+use super::anchors::fault::fault;
+use super::certificate::parsed::Certificate;
+use super::revocation::is_signed_with;
+use crate::topology::HeldCrl;
+use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlRefusal, Fault, Revocation, Topology, TrustSet};
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use std::sync::Arc;
-
-/// A fault or note at the line of a trust set.
-pub(super) fn fault(
-    set: &TrustSet,
-    topology: &Topology,
-    code: &'static str,
-    what: &str,
-    remedy: &str,
-) -> Fault {
-    Fault {
-        file: topology.path().to_owned(),
-        line: Some(set.line),
-        code,
-        what: format!("trust set {}: {what}", set.name),
-        remedy: remedy.to_owned(),
-    }
-}
 
 /// What the CRLs in force are worth at a time.
 pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fault> {
@@ -83,5 +71,34 @@ pub(super) fn note_of(refused: &RefusedCrl, topology: &Topology) -> Fault {
             refused.detail
         ),
         remedy: refusal.remedy().to_owned(),
+    }
+}
+
+/// Notes the anchors that a CRL in force lists: whoever runs that CA says that it is not to be trusted.
+pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<Fault>) {
+    let parsed = set
+        .anchors
+        .iter()
+        .filter_map(|der| Certificate::parse(der).ok());
+    let parsed: Vec<Certificate<'_>> = parsed.collect();
+    for listed in &parsed {
+        let issuers = parsed.iter().filter(|ca| ca.subject() == listed.issuer());
+        let keys: Vec<&[u8]> = issuers.map(|ca| ca.key().info()).collect();
+        let lists = |crl: &HeldCrl| {
+            NameKey::of(crl.issuer_der()).as_ref() == Some(listed.issuer())
+                && crl.lists(listed.read().raw_serial())
+                && keys
+                    .iter()
+                    .any(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(*key)))
+        };
+        if set.crls.iter().any(lists) {
+            notes.push(fault(
+                set,
+                topology,
+                "anchor_revoked",
+                &format!("{} is revoked by the CA that issued it", listed.text()),
+                "take it out of the anchors, unless the CA says that its CRL is wrong",
+            ));
+        }
     }
 }

@@ -13,7 +13,7 @@ const LONGEST: usize = 512;
 
 /// A name as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NameParts {
+pub(crate) enum NameParts {
     /// A whole name, lower case, without dots at its ends.
     Name(String),
     /// A wildcard: everything below this name.
@@ -43,7 +43,7 @@ impl fmt::Display for NameParts {
 ///
 /// # Errors
 /// A subjectAltName that cannot be read, since nobody knows whom it names.
-pub(super) fn each_name(
+pub(crate) fn each_name(
     leaf: &X509Certificate<'_>,
     mut tell: impl FnMut(NameParts),
 ) -> Result<(), String> {
@@ -106,7 +106,7 @@ fn in_directory_name(name: &X509Name<'_>, tell: &mut impl FnMut(NameParts)) {
 }
 
 /// The text of a string of this universal tag (X.680 §8.4).
-pub(super) fn decoded(tag: u32, octets: &[u8]) -> Cow<'_, str> {
+pub(crate) fn decoded(tag: u32, octets: &[u8]) -> Cow<'_, str> {
     const UNIVERSAL: u32 = 28;
     const BMP: u32 = 30;
     match tag {

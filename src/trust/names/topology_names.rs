@@ -1,8 +1,9 @@
 //! Whom a generation names, so that a certificate can be told that has to do with none of them: every name of the topology
 //! and every CA of its trust sets, by keyed hashes.
-use super::certificate::chain::Chain;
-use super::lenient::{NameParts, decoded};
 use crate::topology::{DialAddress, Pin, Topology};
+use crate::trust::certificate::chain::Chain;
+use crate::trust::certificate::text::subject_text;
+use crate::trust::names::lenient::{NameParts, decoded, each_name};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -14,7 +15,7 @@ use x509_parser::x509::X509Name;
 
 /// Whose a name of the topology is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Whose {
+pub(crate) enum Whose {
     /// A peer's, or an address that is dialled for one.
     Peer,
     /// This node's.
@@ -26,7 +27,7 @@ pub(super) enum Whose {
 }
 
 impl Whose {
-    pub(super) fn says(self) -> &'static str {
+    pub(crate) fn says(self) -> &'static str {
         match self {
             Self::Peer => "a name of a [[peer]]",
             Self::Own => "a name of this node",
@@ -37,7 +38,7 @@ impl Whose {
 }
 
 /// The names and CAs of one generation.
-pub(super) struct Known {
+pub(crate) struct Known {
     hashes: RandomState,
     /// Whole names.
     names: HashMap<u64, Whose>,
@@ -56,7 +57,7 @@ pub(super) struct Known {
 
 impl Known {
     /// Reads the topology once.
-    pub(super) fn of(topology: &Topology) -> Self {
+    pub(crate) fn of(topology: &Topology) -> Self {
         let mut known = Self {
             hashes: RandomState::new(),
             names: HashMap::new(),
@@ -207,14 +208,14 @@ impl Known {
 
     /// Whether the chain has to do with one of our CAs, proven or not: one of its certificates names such a CA, is one, or
     /// has the key of one. What cannot be verified (a signature of an old kind, a CA that was left out) counts all the same.
-    pub(super) fn leads_to_us(&self, chain: &Chain<'_>) -> Option<String> {
+    pub(crate) fn leads_to_us(&self, chain: &Chain<'_>) -> Option<String> {
         chain.all().find_map(|certificate| {
             let names = [certificate.issuer(), certificate.subject()];
             if let Some(name) = names
                 .into_iter()
                 .find(|name| self.authorities.contains(&self.authority(name)))
             {
-                let name = super::certificate::text::subject_text(name);
+                let name = subject_text(name);
                 return Some(format!("it names the CA {name} of a trust set"));
             }
             if self.keys.contains(&key_of(certificate)) {
@@ -230,12 +231,12 @@ impl Known {
     ///
     /// # Errors
     /// A field that nobody can be sure to read right.
-    pub(super) fn named_by(
+    pub(crate) fn named_by(
         &self,
         leaf: &X509Certificate<'_>,
     ) -> Result<Option<(String, Whose)>, String> {
         let mut found = None;
-        super::lenient::each_name(leaf, |part| {
+        each_name(leaf, |part| {
             if found.is_none() {
                 found = self.covered(&part).map(|whose| (part.to_string(), whose));
             }

@@ -1,0 +1,106 @@
+//! One trust anchor: a CA's name and key, and the bounds that its certificate puts on it (RFC 5280 §6.1.1 (d)).
+use crate::topology::distinguished_name::NameKey;
+use crate::trust::certificate::constraints::Constraints;
+use crate::trust::certificate::key::Key;
+use crate::trust::certificate::parsed::Certificate;
+use crate::trust::certificate::purposes::Purposes;
+use crate::trust::{Reason, Refusal};
+
+/// An anchor, with what its certificate says beside name and key: an operator who names a CA is taken to mean it with its
+/// own bounds (RFC 5937 §3.2, as other validators hold it).
+pub(crate) struct Anchor {
+    text: String,
+    subject: NameKey,
+    key: Key<'static>,
+    digest: [u8; 32],
+    key_id: Option<Vec<u8>>,
+    constraints: Option<Constraints>,
+    purposes: Option<Purposes>,
+    path_length: Option<u32>,
+    signs_crls: bool,
+    /// Why it cannot be anybody's issuer.
+    unfit: Option<Refusal>,
+}
+
+impl Anchor {
+    /// The subject as text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+    /// The subject, for comparisons.
+    pub(crate) fn subject(&self) -> &NameKey {
+        &self.subject
+    }
+    /// Its key.
+    pub(crate) fn key(&self) -> &Key<'static> {
+        &self.key
+    }
+    /// subjectKeyIdentifier.
+    pub(crate) fn key_id(&self) -> Option<&[u8]> {
+        self.key_id.as_deref()
+    }
+    /// The names that it permits and excludes.
+    pub(crate) fn constraints(&self) -> Option<&Constraints> {
+        self.constraints.as_ref()
+    }
+    /// Its extended key usages, if it has the extension.
+    pub(crate) fn purposes(&self) -> Option<&Purposes> {
+        self.purposes.as_ref()
+    }
+    /// How many intermediates may stand below it.
+    pub(crate) fn path_length(&self) -> Option<u32> {
+        self.path_length
+    }
+    /// Whether its keyUsage permits it to sign CRLs.
+    pub(crate) fn signs_crls(&self) -> bool {
+        self.signs_crls
+    }
+    /// Why it may not have issued `certificate`; a certificate that is its own anchor needs no authority.
+    pub(crate) fn unfit_for(&self, certificate: &Certificate<'_>) -> Option<&Refusal> {
+        let unfit = self.unfit.as_ref();
+        unfit.filter(|_| self.digest != *certificate.digest())
+    }
+}
+
+/// Why a CA cannot have issued anything, by what its own certificate says.
+pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<Refusal> {
+    let refuse = |reason, what: &str| {
+        let text = certificate.text();
+        Some(Refusal::because(reason, format!("{text} {what}")))
+    };
+    if let Some(flaw) = certificate.flaw() {
+        return Some(flaw.clone());
+    }
+    if certificate.key().is_weak() {
+        return refuse(Reason::WeakKey, "has an RSA key of less than 2048 bits");
+    }
+    if certificate.is_v3() && !certificate.is_authority() {
+        return refuse(Reason::AuthorityMisuse, "does not say that it is a CA's");
+    }
+    if !certificate.signs_certificates() {
+        return refuse(Reason::KeyUsageUnsuitable, "lacks keyCertSign");
+    }
+    None
+}
+
+/// The anchor that a certificate makes.
+pub(crate) fn anchor(
+    certificate: &Certificate<'_>,
+    text: String,
+    constraints: Option<Constraints>,
+    unfit: Option<Refusal>,
+) -> Anchor {
+    let key = certificate.key().clone().into_owned();
+    Anchor {
+        text,
+        subject: certificate.subject().clone(),
+        digest: *certificate.digest(),
+        key_id: certificate.subject_key_id().map(<[u8]>::to_vec),
+        constraints,
+        purposes: certificate.purposes().cloned(),
+        path_length: certificate.path_length(),
+        signs_crls: certificate.signs_crls(),
+        unfit,
+        key,
+    }
+}

@@ -1,0 +1,73 @@
+//! The anchors and intermediates of a trust set, indexed by name.
+use crate::topology::distinguished_name::NameKey;
+use crate::trust::Refusal;
+use crate::trust::anchors::anchor::Anchor;
+use crate::trust::certificate::chain::Chain;
+use crate::trust::certificate::parsed::Certificate;
+use rustls_pki_types::CertificateDer;
+use std::collections::HashMap;
+
+/// The anchors of one trust set, and the intermediates that came with them.
+#[derive(Default)]
+pub(crate) struct Anchors {
+    pub(crate) anchors: Vec<Anchor>,
+    by_name: HashMap<NameKey, Vec<usize>>,
+    pub(crate) intermediates: Vec<CertificateDer<'static>>,
+    /// The intermediates by their subjects.
+    below: HashMap<NameKey, Vec<usize>>,
+}
+
+impl Anchors {
+    /// Those of a name.
+    pub(crate) fn named(&self, name: &NameKey) -> impl Iterator<Item = &Anchor> {
+        let places = self.by_name.get(name).into_iter().flatten();
+        places.filter_map(|at| self.anchors.get(*at))
+    }
+
+    /// The names that anchors and intermediates bear.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &NameKey> {
+        self.by_name.keys().chain(self.below.keys())
+    }
+
+    /// The intermediates of the set that may stand above the presented certificates, parsed.
+    pub(crate) fn intermediates_for<'s>(
+        &'s self,
+        chain: &Chain<'_>,
+    ) -> Result<Vec<Certificate<'s>>, Refusal> {
+        let mut found: Vec<Certificate<'s>> = Vec::new();
+        if self.below.is_empty() {
+            return Ok(found);
+        }
+        let mut taken = vec![false; self.intermediates.len()];
+        let mut wanted: Vec<NameKey> = chain.certificates().map(|c| c.issuer().clone()).collect();
+        while let Some(name) = wanted.pop() {
+            for at in self.below.get(&name).into_iter().flatten() {
+                let (Some(taken), Some(der)) = (taken.get_mut(*at), self.intermediates.get(*at))
+                else {
+                    continue;
+                };
+                if std::mem::replace(taken, true) {
+                    continue;
+                }
+                chain.look()?;
+                if let Ok(certificate) = Certificate::parse(der) {
+                    wanted.push(certificate.issuer().clone());
+                    found.push(certificate);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn add_anchor(&mut self, anchor: Anchor) {
+        let places = self.by_name.entry(anchor.subject().clone()).or_default();
+        places.push(self.anchors.len());
+        self.anchors.push(anchor);
+    }
+
+    pub(crate) fn add_intermediate(&mut self, subject: &NameKey, der: &CertificateDer<'static>) {
+        let places = self.below.entry(subject.clone()).or_default();
+        places.push(self.intermediates.len());
+        self.intermediates.push(der.clone());
+    }
+}

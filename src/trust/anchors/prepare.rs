@@ -1,0 +1,163 @@
+//! Sorts the certificates of a trust set into anchors and intermediates, and notes what is wrong with them.
+//!
+//! An anchor is a certificate that signed itself. What another CA issued is an intermediate and judged as one, with its
+//! validity and its CRLs, unless the set says `partial_chain`: a file with the issuing CA beside its root must not turn
+//! revocation of the issuing CA off.
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{Fault, Topology, TrustSet};
+use crate::trust::Reason;
+use crate::trust::anchors::anchor::{anchor, unfit};
+use crate::trust::anchors::fault::fault;
+use crate::trust::anchors::index::Anchors;
+use crate::trust::budget::Budget;
+use crate::trust::certificate::parsed::Certificate;
+use crate::trust::certificate::purposes::Purposes;
+use rustls_pki_types::UnixTime;
+use std::collections::HashMap;
+
+/// Sorts the certificates of a set, and tells what is wrong with them.
+pub(crate) fn prepare(
+    set: &TrustSet,
+    topology: &Topology,
+    at: UnixTime,
+    faults: &mut Vec<Fault>,
+    notes: &mut Vec<Fault>,
+) -> Anchors {
+    let mut anchors = Anchors::default();
+    let mut read = Vec::new();
+    for (der, position) in set.anchors.iter().zip(1..) {
+        match Certificate::parse(der) {
+            Ok(certificate) => read.push((der, certificate)),
+            Err(error) => faults.push(fault(
+                set,
+                topology,
+                "anchor_malformed",
+                &format!("anchor {position} cannot be used: {error}"),
+                "name a PEM file of X.509 CA certificates",
+            )),
+        }
+    }
+    let mut subjects: HashMap<NameKey, usize> = HashMap::new();
+    for (_, certificate) in &read {
+        *subjects.entry(certificate.subject().clone()).or_default() += 1;
+    }
+    for (der, mut certificate) in read {
+        let mut told = |code, what: &str, remedy: &str| {
+            notes.push(fault(set, topology, code, what, remedy));
+        };
+        let own = usize::from(certificate.is_self_issued());
+        let others = subjects.get(certificate.issuer()).copied().unwrap_or(0) - own;
+        if !set.partial_chain && !is_self_signed(&certificate) {
+            note_intermediate(&certificate, others == 0, at, &mut told);
+            anchors.add_intermediate(certificate.subject(), der);
+            continue;
+        }
+        let text = certificate.text();
+        if is_over(&certificate, at) {
+            told(
+                "anchor_expired",
+                &format!("the anchor {text} is past its notAfter; it goes on vouching"),
+                "remove it, or replace it by the CA's current certificate",
+            );
+        }
+        // Whoever named it wants it as it is; a period that runs backwards, as one that is over, does not matter then.
+        let unfit = unfit(&certificate).filter(|unfit| unfit.reason != Reason::PathInvalid);
+        if let Some(unfit) = &unfit {
+            told(
+                "anchor_unfit",
+                &format!("the anchor {text} cannot vouch for another certificate: {unfit}"),
+                "name the certificate of the CA that issues; one that a server signed itself is taken for that server alone, and to hold a server to one certificate there is `pins` of its [[peer]]",
+            );
+        }
+        note_purposes(&certificate, &mut told);
+        let constraints = certificate.take_constraints();
+        anchors.add_anchor(anchor(&certificate, text, constraints, unfit));
+    }
+    if anchors.anchors.is_empty() && !anchors.intermediates.is_empty() {
+        faults.push(fault(
+            set,
+            topology,
+            "anchor_missing",
+            "none of its certificates is a root, one that signed itself, so that it vouches for nobody",
+            "add the root's certificate to the anchors, or set partial_chain = true to trust these by themselves",
+        ));
+    }
+    anchors
+}
+
+/// Tells what is wrong with a certificate of the anchors that is no root. It is judged as one that a peer has sent, so that
+/// what is wrong with it keeps everybody below it out. `unrooted`: nothing else of the set bears its issuer's name.
+fn note_intermediate(
+    certificate: &Certificate<'_>,
+    unrooted: bool,
+    at: UnixTime,
+    told: &mut impl FnMut(&'static str, &str, &str),
+) {
+    let text = certificate.text();
+    if unrooted {
+        told(
+            "anchor_unrooted",
+            &format!(
+                "{text} is no root, and the CA that issued it is not in the set: it vouches for nobody"
+            ),
+            "add its root's certificate to the anchors, or set partial_chain = true to trust it by itself",
+        );
+    }
+    if is_over(certificate, at) {
+        told(
+            "anchor_expired",
+            &format!("{text} is no root, and past its notAfter: nothing below it is accepted"),
+            "replace it by the CA's current certificate, or take it out",
+        );
+    }
+    if let Some(unfit) = unfit(certificate) {
+        told(
+            "anchor_unfit",
+            &format!("{text} is no root, and cannot vouch for another certificate: {unfit}"),
+            "name the certificate of the CA that issues, or take it out; to hold a server to one certificate there is `pins` of its [[peer]]",
+        );
+    }
+    note_purposes(certificate, told);
+}
+
+/// Tells of a CA whose extended key usage leaves nothing that a peer could be (RFC 5280 §4.2.1.12, taken for all below it).
+fn note_purposes(certificate: &Certificate<'_>, told: &mut impl FnMut(&'static str, &str, &str)) {
+    let useless = |purposes: &&Purposes| !purposes.serve_anybody();
+    if let Some(purposes) = certificate.purposes().filter(useless) {
+        told(
+            "anchor_unfit",
+            &format!(
+                "{} has the extended key usages {}, which no SIP server or client can have: nothing below it is accepted",
+                certificate.text(),
+                purposes.listed()
+            ),
+            "name a CA that may issue for TLS servers, or take it out",
+        );
+    }
+}
+
+fn is_over(certificate: &Certificate<'_>, at: UnixTime) -> bool {
+    let ends = certificate.read().validity().not_after.timestamp();
+    u64::try_from(ends).unwrap_or(0) < at.as_secs()
+}
+
+/// Whether a certificate signed itself.
+///
+/// Names do not say so: a CA that changed its key issues for its own name under the other key (RFC 4210 §4.4). Where the
+/// signature's algorithm is not accepted any more, as on many old roots, names and key identifiers decide.
+fn is_self_signed(certificate: &Certificate<'_>) -> bool {
+    if !certificate.is_self_issued() {
+        return false;
+    }
+    let signed = certificate
+        .signed()
+        .verify(certificate.key(), &Budget::full());
+    match signed {
+        Ok(()) => true,
+        Err(refusal) if refusal.reason == Reason::BadSignature => false,
+        Err(_) => certificate
+            .authority_key_id()
+            .zip(certificate.subject_key_id())
+            .is_none_or(|(authority, subject)| authority == subject),
+    }
+}

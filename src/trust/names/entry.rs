@@ -1,0 +1,138 @@
+//! The topology entry that a certificate speaks for, by the names that it presents (RFC 5922 §7.3 and §7.4).
+use crate::topology::{DnsName, Peer, PeerRef, Standing, Topology};
+use crate::trust::names::presented::PresentedNames;
+use crate::trust::names::presented_name::{Identity, MatchedKind};
+use crate::trust::{Reason, Refusal};
+use rustls_pki_types::UnixTime;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The most entries that an identity stands for besides its own; a wildcard could name thousands.
+const MOST_ALSO: usize = 32;
+
+/// The peer entry that a certificate speaks for, and by which name.
+pub(crate) struct Match {
+    pub(crate) peer: PeerRef,
+    pub(crate) name: String,
+    pub(crate) kind: MatchedKind,
+    /// Inbound: the names of the other entries that it speaks for as well, which grant the same.
+    pub(crate) also: Arc<[DnsName]>,
+}
+
+impl PresentedNames {
+    /// Inbound: the entry that the names match (RFC 5922 §7.4).
+    ///
+    /// Of several entries with equal rights the one of the certificate's first matching name is taken.
+    /// An entry outside its window counts as absent; it is told of when no other one matches.
+    pub(crate) fn find_peer(&self, topology: &Topology, at: UnixTime) -> Result<Match, Refusal> {
+        let mut found: Vec<(usize, &Peer, PeerRef)> = Vec::new();
+        let mut held_back: Option<(Reason, &Peer)> = None;
+        for reference in self.candidates(topology) {
+            let peer = topology.peer(reference);
+            let spoken = self
+                .speak_for(peer)
+                .and_then(|position| active(peer, at).map(|()| position).map_err(Some));
+            match spoken {
+                Ok(position) => found.push((position, peer, reference)),
+                Err(Some(reason)) if held_back.is_none_or(|(_, p)| peer.fqdn < p.fqdn) => {
+                    held_back = Some((reason, peer));
+                }
+                Err(_) => {}
+            }
+        }
+        found.sort_by(|a, b| (a.0, &a.1.fqdn).cmp(&(b.0, &b.1.fqdn)));
+        let Some((position, peer, reference)) = found.first().copied() else {
+            return Err(held_back.map_or_else(
+                || Refusal::from(Reason::NotInTopology),
+                |(reason, peer)| Refusal::at_line(reason, told(reason, peer), peer.line),
+            ));
+        };
+        let others = found.get(1..).unwrap_or_default();
+        let grants = (!others.is_empty()).then(|| peer.grants());
+        if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.grants()) != grants) {
+            return Err(Refusal::at_line(
+                Reason::AmbiguousIdentity,
+                format!("{} and {}", peer.fqdn, other.fqdn),
+                peer.line,
+            ));
+        }
+        Ok(Match {
+            also: others
+                .iter()
+                .take(MOST_ALSO)
+                .map(|(_, p, _)| p.fqdn.clone())
+                .collect(),
+            ..self.matched(reference, position)?
+        })
+    }
+
+    /// The entries that one of the names could mean, in the order of the file.
+    fn candidates(&self, topology: &Topology) -> BTreeSet<PeerRef> {
+        let meant = |identity: &Identity| match identity.kind {
+            MatchedKind::SipUri | MatchedKind::Dns | MatchedKind::CommonName => {
+                topology.peers_named(&identity.name)
+            }
+            MatchedKind::Wildcard => topology.peers_below(&identity.name),
+        };
+        let meant = self.identities.iter().flat_map(meant);
+        meant.copied().collect()
+    }
+
+    /// Outbound: whether the names cover the peer that was dialled (RFC 5922 §7.3).
+    pub(crate) fn expect_peer(
+        &self,
+        expected: PeerRef,
+        topology: &Topology,
+        at: UnixTime,
+    ) -> Result<Match, Refusal> {
+        let peer = topology.peer(expected);
+        if let Err(reason) = active(peer, at) {
+            return Err(Refusal::at_line(reason, told(reason, peer), peer.line));
+        }
+        match self.speak_for(peer) {
+            Ok(position) => self.matched(expected, position),
+            Err(Some(reason)) => Err(Refusal::at_line(reason, peer.fqdn.to_string(), peer.line)),
+            Err(None) => {
+                let others = self.candidates(topology).into_iter();
+                let other = others
+                    .map(|other| topology.peer(other))
+                    .filter(|p| p.window.is_open(at) && self.speak_for(p).is_ok())
+                    .map(|p| &p.fqdn)
+                    .min();
+                let detail = other.map_or_else(
+                    || format!("dialled {}; no other peer has these names", peer.fqdn),
+                    |other| format!("dialled {}; these names are those of {other}", peer.fqdn),
+                );
+                Err(Refusal::at_line(Reason::NameMismatch, detail, peer.line))
+            }
+        }
+    }
+
+    fn matched(&self, peer: PeerRef, position: usize) -> Result<Match, Refusal> {
+        let identity = self.identities.get(position).ok_or(Reason::NoUsableName)?;
+        Ok(Match {
+            peer,
+            name: identity.shown(),
+            kind: identity.kind,
+            also: Arc::default(),
+        })
+    }
+}
+
+/// Whether an entry counts at a time.
+pub(crate) fn active(peer: &Peer, at: UnixTime) -> Result<(), Reason> {
+    match peer.window.standing(at) {
+        Standing::Open => Ok(()),
+        Standing::NotYet(_) => Err(Reason::PeerNotYetActive),
+        Standing::Over(_) => Err(Reason::PeerNoLongerActive),
+    }
+}
+
+/// The entry that is held back, and since or until when.
+fn told(reason: Reason, peer: &Peer) -> String {
+    if let Reason::PeerNotYetActive | Reason::PeerNoLongerActive = reason {
+        format!("{} counts {}", peer.fqdn, peer.window)
+    } else {
+        peer.fqdn.to_string()
+    }
+}

@@ -1,0 +1,275 @@
+//! A name in a certificate that can stand for a SIP server, and which names are none (RFC 5922 §7.1 and §7.2).
+use crate::topology::{NamePolicy, Peer};
+use crate::trust::{Reason, Refusal};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+
+/// Entries of subjectAltName: public CAs sell up to 250, and some platforms put a thousand tenants into one.
+pub(crate) const MAX_NAMES: usize = 2_000;
+
+/// Which kind of name matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchedKind {
+    /// subjectAltName URI with scheme sip.
+    SipUri,
+    /// subjectAltName dNSName.
+    Dns,
+    /// dNSName with a wildcard.
+    Wildcard,
+    /// The subject's CN.
+    CommonName,
+}
+
+pub(crate) struct Identity {
+    pub(crate) kind: MatchedKind,
+    /// Normalised; of a wildcard the part after `*.`.
+    pub(crate) name: String,
+}
+
+impl Identity {
+    pub(crate) fn shown(&self) -> String {
+        match self.kind {
+            MatchedKind::Wildcard => format!("*.{}", self.name),
+            MatchedKind::SipUri | MatchedKind::Dns | MatchedKind::CommonName => self.name.clone(),
+        }
+    }
+
+    /// Whether it names `fqdn`, before any policy of the peer.
+    pub(crate) fn names(&self, fqdn: &str) -> bool {
+        match self.kind {
+            MatchedKind::SipUri | MatchedKind::Dns | MatchedKind::CommonName => self.name == fqdn,
+            MatchedKind::Wildcard => fqdn
+                .split_once('.')
+                .is_some_and(|(label, rest)| !label.is_empty() && rest == self.name),
+        }
+    }
+
+    /// Whether the peer lets this kind of name speak for it.
+    pub(crate) fn allowed_by(&self, peer: &Peer) -> Result<(), Reason> {
+        match self.kind {
+            MatchedKind::SipUri | MatchedKind::Dns => Ok(()),
+            MatchedKind::Wildcard => match peer.names {
+                NamePolicy::OneLabelWildcard => Ok(()),
+                NamePolicy::Exact => Err(Reason::WildcardNotAllowed),
+            },
+            MatchedKind::CommonName if peer.common_name => Ok(()),
+            MatchedKind::CommonName => Err(Reason::CommonNameOnly),
+        }
+    }
+}
+
+pub(crate) fn alternative_names(names: &[GeneralName<'_>]) -> Result<Vec<Identity>, Refusal> {
+    if names.len() > MAX_NAMES {
+        return Err(Refusal::because(
+            Reason::TooManyNames,
+            format!("{} names, at most {MAX_NAMES}", names.len()),
+        ));
+    }
+    let sip: Vec<&str> = names
+        .iter()
+        .filter_map(|name| {
+            if let GeneralName::URI(uri) = name {
+                sip_host(uri)
+            } else {
+                None
+            }
+        })
+        .collect();
+    if !sip.is_empty() {
+        return Ok(sip
+            .into_iter()
+            .filter_map(normalise)
+            .map(|name| Identity {
+                kind: MatchedKind::SipUri,
+                name,
+            })
+            .collect());
+    }
+    Ok(names
+        .iter()
+        .filter_map(|name| {
+            if let GeneralName::DNSName(name) = name {
+                dns_identity(name)
+            } else {
+                None
+            }
+        })
+        .collect())
+}
+
+/// Why a general name is no identity; `None` for one that counts.
+pub(crate) fn why_ignored(name: &GeneralName<'_>, has_sip: bool) -> Option<String> {
+    if let GeneralName::DNSName(name) = name {
+        if has_sip {
+            return Some(format!(
+                "dNSName {name}: not looked at where there is a sip URI"
+            ));
+        }
+        return match dns_identity(name) {
+            Some(_) => None,
+            None => Some(format!("dNSName {name}: not a name that can be compared")),
+        };
+    }
+    if let GeneralName::URI(uri) = name {
+        return match sip_host(uri).map(normalise) {
+            Some(Some(_)) => None,
+            Some(None) => Some(format!("URI {uri}: its host cannot be compared")),
+            None => Some(format!("URI {uri}: not a sip URI without userinfo")),
+        };
+    }
+    let kind = match name {
+        GeneralName::IPAddress(_) => "an IP address",
+        GeneralName::RFC822Name(_) => "an e-mail address",
+        GeneralName::DirectoryName(_) => "a directory name",
+        GeneralName::RegisteredID(_) => "a registered id",
+        GeneralName::OtherName(..)
+        | GeneralName::X400Address(_)
+        | GeneralName::EDIPartyName(_)
+        | GeneralName::Invalid(..)
+        | GeneralName::DNSName(_)
+        | GeneralName::URI(_) => "a name of another kind",
+    };
+    Some(format!("{kind}: never an identity of a SIP server"))
+}
+
+fn dns_identity(presented: &str) -> Option<Identity> {
+    if let Some(rest) = presented.strip_prefix("*.") {
+        // `*.test` would stand for every name of a registry: two labels must follow the star.
+        return normalise(rest)
+            .filter(|name| name.contains('.'))
+            .map(|name| Identity {
+                kind: MatchedKind::Wildcard,
+                name,
+            });
+    }
+    normalise(presented).map(|name| Identity {
+        kind: MatchedKind::Dns,
+        name,
+    })
+}
+
+/// The CN, if there is exactly one: of several nobody can say which one the CA checked.
+pub(crate) fn common_name(leaf: &X509Certificate<'_>) -> Option<Identity> {
+    let mut names = leaf.subject().iter_common_name();
+    let first = names.next()?;
+    if names.next().is_some() {
+        return None;
+    }
+    let name = normalise(first.as_str().ok()?)?;
+    Some(Identity {
+        kind: MatchedKind::CommonName,
+        name,
+    })
+}
+
+/// The host part of a sip URI without userinfo; `None` for every other URI (RFC 5922 §7.1).
+pub(crate) fn sip_host(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_once(':')?;
+    if !scheme.eq_ignore_ascii_case("sip") || rest.contains('@') {
+        return None;
+    }
+    rest.split([':', ';', '?']).next()
+}
+
+/// The form in which names are compared (RFC 5922 §7.2): lower case, no trailing dot, LDH labels.
+///
+/// `None` for what is no DNS name: empty, over 253 octets, empty or over-long labels, other characters (NUL
+/// and non-ASCII among them), and a last label of digits, which makes an IPv4 address.
+pub(crate) fn normalise(name: &str) -> Option<String> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.is_empty() || name.len() > 253 {
+        return None;
+    }
+    let sound = name.split('.').all(|label| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    });
+    let numeric = name
+        .rsplit('.')
+        .next()
+        .is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+    (sound && !numeric).then(|| name.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_without_case_and_trailing_dot() {
+        assert_eq!(
+            normalise("FE01.Contoso.Test."),
+            Some("fe01.contoso.test".into())
+        );
+    }
+
+    #[test]
+    fn what_is_no_dns_name_is_no_identity() {
+        let long = format!("{}.test", "a.".repeat(130));
+        for name in [
+            "",
+            ".",
+            "a..test",
+            ".test",
+            "fe01\0.test",
+            "fé.test",
+            "a b.test",
+            "-a.test",
+            "a-.test",
+            "192.0.2.1",
+            "[2001:db8::1]",
+            "*.contoso.test",
+            "fe*.contoso.test",
+            "a.test..",
+            &long,
+            &format!("{}.test", "a".repeat(64)),
+        ] {
+            assert_eq!(normalise(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn only_sip_uris_without_userinfo_have_a_host_that_counts() {
+        assert_eq!(sip_host("sip:example.com"), Some("example.com"));
+        assert_eq!(
+            sip_host("SIP:example.com:5061;transport=tls"),
+            Some("example.com")
+        );
+        for uri in [
+            "sip:alice@example.com",
+            "sips:example.com",
+            "https://example.com",
+            "example.com",
+        ] {
+            assert_eq!(sip_host(uri), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_is_one_whole_left_most_label_above_two_others() {
+        let wildcard = dns_identity("*.contoso.test").unwrap();
+        assert!(wildcard.names("fe01.contoso.test"));
+        for other in [
+            "contoso.test",
+            "a.fe01.contoso.test",
+            "fe01.fabrikam.test",
+            ".contoso.test",
+        ] {
+            assert!(!wildcard.names(other), "{other}");
+        }
+        for refused in [
+            "*",
+            "*.",
+            "*.test",
+            "*.*.test",
+            "f*.contoso.test",
+            "fe01.*.test",
+        ] {
+            assert!(dns_identity(refused).is_none(), "{refused}");
+        }
+    }
+}
