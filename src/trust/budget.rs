@@ -6,28 +6,28 @@ use std::cell::Cell;
 /// about a microsecond on a small machine, so that the whole stays below 20 ms with the parsing of what was presented.
 ///
 /// A usual chain of four certificates costs some 300 steps, mostly its signatures.
-pub(super) const MOST_STEPS: u32 = 8_000;
+pub(crate) const MOST_STEPS: u32 = 8_000;
 
 /// Beginning to search below the anchors of one trust set.
-pub(super) const SEARCH: u32 = 10;
+pub(crate) const SEARCH: u32 = 10;
 
 /// Looking at one candidate for an issuer.
-pub(super) const CANDIDATE: u32 = 2;
+pub(crate) const CANDIDATE: u32 = 2;
 
 /// Judging one path that leads to an anchor: validity, CRLs, purposes, pins.
-pub(super) const PATH: u32 = 100;
+pub(crate) const PATH: u32 = 100;
 
 /// Octets of certificates that one step reads: each judge of a path looks through their extensions again.
-pub(super) const OCTETS: usize = 256;
+pub(crate) const OCTETS: usize = 256;
 
 /// The steps that are left to one judgement.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     left: Cell<u32>,
 }
 
 impl Budget {
     /// All of them.
-    pub(super) fn full() -> Self {
+    pub(crate) fn full() -> Self {
         Self {
             left: Cell::new(MOST_STEPS),
         }
@@ -37,7 +37,7 @@ impl Budget {
     ///
     /// # Errors
     /// [`Reason::PathTooComplex`] when they are not left; then nothing is left.
-    pub(super) fn spend(&self, steps: u32) -> Result<(), Refusal> {
+    pub(crate) fn spend(&self, steps: u32) -> Result<(), Refusal> {
         if let Some(left) = self.left.get().checked_sub(steps) {
             self.left.set(left);
             return Ok(());
@@ -50,13 +50,13 @@ impl Budget {
     }
 
     /// Whether nothing is left.
-    pub(super) fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.left.get() == 0
     }
 
     /// The steps that were taken.
     #[cfg(test)]
-    pub(super) fn spent(&self) -> u32 {
+    pub(crate) fn spent(&self) -> u32 {
         MOST_STEPS - self.left.get()
     }
 }

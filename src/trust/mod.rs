@@ -1,53 +1,54 @@
 //! Trust: who a presented certificate chain is, decided in one place ([`decide`]).
+//!
+//! The folders lie above each other, each made of those before it:
+//!
+//! * `certificate`: one certificate and the presented chain, from bytes to keys, names, constraints and signatures.
+//! * `names`: which names a certificate presents, and whom they stand for.
+//! * `anchors`: the CAs of a trust set.
+//! * `revocation`: CRLs and OCSP responses about one certificate.
+//! * `path`: paths to an anchor: the search for them and the rules that they must hold.
+//! * `generation`: a loaded topology with everything that its decisions need.
+//! * `trace`: what a decision looks at, as facts, and the words for an explanation.
+//! * `decision`: the steps in their order, and what was concluded.
+//! * `handshake`: the verifiers that rustls calls, and what was presented lately.
+//! * `explain`: why, what would change it, what will end, and where CRLs can be fetched.
 
-mod admission;
 mod anchors;
 mod budget;
 mod certificate;
-mod client_rule;
 mod decision;
-mod distribution;
 mod explain;
-mod fetchable;
-mod forecast;
 mod generation;
-mod issuers;
-mod judgement;
-mod ledger;
+mod handshake;
 mod names;
-mod narrate;
-mod ocsp;
-mod own_staple;
 mod path;
-mod pins;
-mod possession;
-mod purpose;
 mod reason;
 mod refusal;
 mod revocation;
-mod search;
-mod seen;
-mod set_notes;
-mod supposition;
 mod trace;
-mod validity;
-mod verifier;
 
 #[cfg(test)]
 mod tests;
 
-pub use admission::RefusedCrl;
-pub use client_rule::{Admitted, ClientId, decide_inbound};
-pub use decision::{Decision, PeerId, Presented, Verdict, decide, fingerprint};
-pub use explain::{Explanation, SmallestChange, explain, explain_inbound};
-pub use fetchable::{DistributionPoint, Fetchable};
-pub use forecast::{Foreseen, Lapsed, PeerOutlook};
-pub use generation::{Before, Generation, HeldSeries, Read, Refreshed};
-pub use ledger::{Ledger, RecordError, Series, SeriesId};
+pub use decision::client_rule::{Admitted, ClientId, decide_inbound};
+pub use decision::decide::{PeerId, decide};
+pub use decision::presented::Presented;
+pub use decision::verdict::{Decision, Verdict, fingerprint};
+pub use explain::explanation::{Explanation, explain, explain_inbound};
+pub use explain::fetchable::{DistributionPoint, Fetchable};
+pub use explain::forecast::{Foreseen, Lapsed, PeerOutlook};
+pub use explain::smallest_change::SmallestChange;
+pub use generation::held::HeldSeries;
+pub use generation::loaded::{Before, Generation};
+pub use generation::refresh::{Read, Refreshed};
+pub use handshake::seen::{SeenChain, SeenChains, Shown};
+pub use handshake::verifier::{InboundVerifier, ListenerTrust, OutboundVerifier};
 pub use names::presented_name::MatchedKind;
 pub use reason::{Reason, Step};
-pub use seen::{SeenChain, SeenChains, Shown};
-pub use trace::{ExplainedStep, Outcome};
-pub use verifier::{InboundVerifier, ListenerTrust, OutboundVerifier};
+pub use revocation::admission::RefusedCrl;
+pub use revocation::ledger::Ledger;
+pub use revocation::record::RecordError;
+pub use revocation::series::{Series, SeriesId};
+pub use trace::step::{ExplainedStep, Outcome};
 
 use refusal::Refusal;

@@ -3,15 +3,15 @@ use super::Reason;
 
 /// A reason with what makes it understandable.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    pub(super) reason: Reason,
-    pub(super) detail: Option<String>,
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    pub(crate) detail: Option<String>,
     /// The line of the topology that decided.
-    pub(super) line: Option<u32>,
+    pub(crate) line: Option<u32>,
 }
 
 impl Refusal {
-    pub(super) fn because(reason: Reason, detail: String) -> Self {
+    pub(crate) fn because(reason: Reason, detail: String) -> Self {
         Self {
             reason,
             detail: Some(detail),
@@ -19,7 +19,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn at_line(reason: Reason, detail: String, line: u32) -> Self {
+    pub(crate) fn at_line(reason: Reason, detail: String, line: u32) -> Self {
         Self {
             reason,
             detail: Some(detail),
@@ -28,7 +28,7 @@ impl Refusal {
     }
 
     /// The one that got further; of two that got equally far, the more specific one.
-    pub(super) fn most_telling(self, other: Self) -> Self {
+    pub(crate) fn most_telling(self, other: Self) -> Self {
         if other.reason > self.reason {
             other
         } else {

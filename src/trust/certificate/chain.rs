@@ -14,6 +14,9 @@ pub(crate) const MAX_CERTIFICATES: usize = 10;
 /// Octets of all certificates together: rustls' own bound for the Certificate message of TLS.
 pub(crate) const MAX_OCTETS: usize = 64 * 1024;
 
+/// The presented chain, or why it is none.
+pub(crate) type ParsedChain<'a> = Result<Chain<'a>, Refusal>;
+
 /// The digests of a certificate and of a key that may have signed it.
 type Pair = ([u8; 32], [u8; 32]);
 
@@ -85,6 +88,19 @@ impl<'a> Chain<'a> {
     /// The same with what path validation asks of them.
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &Certificate<'a>> {
         std::iter::once(&self.leaf).chain(&self.above)
+    }
+
+    /// The certificate at which following the issuers' names through what was presented ends.
+    pub(crate) fn end(&self) -> &Certificate<'a> {
+        let mut end = &self.leaf;
+        // Each step leads to another certificate; a circle of cross-certificates ends with their number.
+        for _ in &self.above {
+            let mut above = self.above.iter();
+            let issuer = above.find(|c| c.subject() == end.issuer() && !end.is_self_issued());
+            let Some(issuer) = issuer else { break };
+            end = issuer;
+        }
+        end
     }
 
     /// What is left to the judgement of this chain.

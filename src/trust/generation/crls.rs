@@ -1,96 +1,14 @@
 //! The CRLs of a generation: what its trust sets offer held against what was proven, and what each set shows of it.
-use super::{Before, Generation, Prepared};
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{HeldCrl, Revocation, Topology, TrustRef, TrustSet};
-use crate::trust::admission::{Admitted, Offer, Refused, Shelf, Terms, Unfit, admit};
-use crate::trust::issuers::{Issuers, Keys};
-use crate::trust::ledger::{Ledger, Series, SeriesId};
+use crate::topology::{HeldCrl, Revocation, Topology, TrustSet};
+use crate::trust::generation::prepared_set::PreparedSet;
+use crate::trust::revocation::admission::{Admitted, Offer, Refused, Shelf, Terms, Unfit, admit};
+use crate::trust::revocation::issuers::Keys;
+use crate::trust::revocation::ledger::Ledger;
+use crate::trust::revocation::series::SeriesId;
 use rustls_pki_types::UnixTime;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, PoisonError};
-
-/// What revocation is judged by: everything that was proven, whatever set named it, and what is the set's own.
-pub(in crate::trust) struct KnownCrls<'g> {
-    pub(in crate::trust) ledger: &'g Ledger,
-    /// The CAs that the set names.
-    pub(in crate::trust) issuers: &'g Issuers,
-    /// Those that are not used, with nothing in their place.
-    pub(in crate::trust) unfit: &'g [Unfit],
-}
-
-/// A series, with the trust sets that it is shown in.
-#[derive(Clone, Debug)]
-pub struct HeldSeries {
-    /// The series.
-    pub series: Arc<Series>,
-    /// Names of trust sets.
-    pub sets: Vec<String>,
-}
-
-impl Generation {
-    /// The CRLs that were ever proven.
-    pub fn ledger(&self) -> &Arc<Ledger> {
-        &self.ledger
-    }
-
-    /// What revocation is judged by in a set.
-    pub(in crate::trust) fn known_crls(&self, set: TrustRef) -> KnownCrls<'_> {
-        let prepared = self.set(set);
-        KnownCrls {
-            ledger: &self.ledger,
-            issuers: &prepared.issuers,
-            unfit: &prepared.unfit,
-        }
-    }
-
-    /// What the sources of each set held at the last look.
-    pub(super) fn shelves(&self) -> Vec<Arc<Shelf>> {
-        let shelves = self.shelves.lock();
-        shelves.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// All series, with the trust sets whose CAs or sources they belong to.
-    pub fn held_crls(&self) -> Vec<HeldSeries> {
-        let mut sets: HashMap<SeriesId, BTreeSet<&str>> = HashMap::new();
-        let named = by_set(&self.ledger);
-        for (set, prepared) in self.topology.trusts().iter().zip(&self.sets) {
-            for id in shown_in(set, prepared, &self.ledger, &named) {
-                sets.entry(id).or_default().insert(&set.name);
-            }
-        }
-        let all = self.ledger.all().into_iter();
-        all.map(|series| HeldSeries {
-            series: Arc::clone(series),
-            sets: sets
-                .get(&series.id())
-                .map(|names| names.iter().map(|name| (*name).to_owned()).collect())
-                .unwrap_or_default(),
-        })
-        .collect()
-    }
-
-    /// The first time after `after` at which a verdict may turn although no file does: a CRL goes stale under a set's
-    /// policy, or a window opens or closes. Unix seconds.
-    pub fn next_turn(&self, after: UnixTime) -> Option<u64> {
-        let after = after.as_secs();
-        let windows = self.topology.trusts().iter().map(|set| set.window);
-        let windows = windows.chain(self.topology.peers().iter().map(|peer| peer.window));
-        let windows = windows.chain(self.topology.identities().iter().map(|own| own.window));
-        // Both ends belong to a window, so what ends turns a second later.
-        let turns = windows
-            .flat_map(|window| [window.not_before, window.not_after.map(|end| end + 1)])
-            .flatten()
-            .filter(|turn| *turn > after)
-            .min();
-        let graces: BTreeSet<u64> = self.topology.trusts().iter().filter_map(grace).collect();
-        let ends = &self.crl_ends;
-        let stale = graces.iter().filter_map(|grace| {
-            let first = ends.partition_point(|end| end.saturating_add(*grace) <= after);
-            Some(ends.get(first)?.saturating_add(*grace))
-        });
-        stale.chain(turns).min()
-    }
-}
+use std::sync::Arc;
 
 /// When the CRLs of a ledger end, in order, Unix seconds.
 pub(super) fn ends(ledger: &Ledger) -> Vec<u64> {
@@ -106,7 +24,7 @@ pub(super) fn ends(ledger: &Ledger) -> Vec<u64> {
 }
 
 /// Seconds for which a CRL serves after its nextUpdate; `None`: the set does not ask for CRLs.
-fn grace(set: &TrustSet) -> Option<u64> {
+pub(super) fn grace(set: &TrustSet) -> Option<u64> {
     match set.revocation {
         Revocation::Off => None,
         Revocation::Require => Some(0),
@@ -125,18 +43,15 @@ pub(super) fn terms<'a>(topology: &'a Topology, keys: &'a Keys, at: UnixTime) ->
     }
 }
 
-/// Holds what loading has read against what was proven before.
+/// Holds what loading has read against what was proven before; `shelves` are those of the sets before, by their names.
 pub(super) fn admit_loaded(
-    before: Before<'_>,
+    ledger: &Ledger,
+    shelves: &HashMap<&str, &Shelf>,
     topology: &Topology,
-    sets: &[Arc<Prepared>],
+    sets: &[Arc<PreparedSet>],
     keys: &Keys,
     at: UnixTime,
 ) -> Admitted {
-    let shelves = before.previous.map(Generation::shelves).unwrap_or_default();
-    let previous = before.previous.iter().flat_map(|p| p.topology.trusts());
-    let names = previous.map(|set| &*set.name);
-    let shelves: HashMap<&str, &Shelf> = names.zip(shelves.iter().map(|shelf| &**shelf)).collect();
     let offers = topology.trusts().iter().zip(sets).enumerate();
     let offers = offers.map(|(position, (set, prepared))| {
         let before = shelves.get(&*set.name).copied();
@@ -153,15 +68,12 @@ pub(super) fn admit_loaded(
             before,
         }
     });
-    let nothing = Ledger::default();
-    let previous = before.previous.map(|previous| &*previous.ledger);
-    let ledger = previous.or(before.ledger).unwrap_or(&nothing);
     let terms = terms(topology, keys, at);
     admit(ledger, offers.collect(), &[], &terms)
 }
 
 /// Gives each set those that explain its refusals.
-pub(super) fn set_unfit(sets: &mut [Arc<Prepared>], refused: &[Refused]) {
+pub(super) fn set_unfit(sets: &mut [Arc<PreparedSet>], refused: &[Refused]) {
     for refused in refused.iter().filter(|refused| !refused.stays) {
         if let Some(set) = sets.get_mut(refused.set) {
             Arc::make_mut(set).unfit.push(Unfit {
@@ -176,7 +88,7 @@ pub(super) fn set_unfit(sets: &mut [Arc<Prepared>], refused: &[Refused]) {
 /// issuer's key.
 pub(super) fn show(
     topology: &mut Topology,
-    sets: &[Arc<Prepared>],
+    sets: &[Arc<PreparedSet>],
     shelves: &[Arc<Shelf>],
     ledger: &Ledger,
 ) {
@@ -201,7 +113,7 @@ pub(super) fn show(
 }
 
 /// The series by the names of the sets that offered them.
-fn by_set(ledger: &Ledger) -> HashMap<&str, Vec<SeriesId>> {
+pub(super) fn by_set(ledger: &Ledger) -> HashMap<&str, Vec<SeriesId>> {
     let mut named: HashMap<&str, Vec<SeriesId>> = HashMap::new();
     for series in ledger.all() {
         for set in series.sets() {
@@ -211,9 +123,9 @@ fn by_set(ledger: &Ledger) -> HashMap<&str, Vec<SeriesId>> {
     named
 }
 
-fn shown_in(
+pub(super) fn shown_in(
     set: &TrustSet,
-    prepared: &Prepared,
+    prepared: &PreparedSet,
     ledger: &Ledger,
     named: &HashMap<&str, Vec<SeriesId>>,
 ) -> BTreeSet<SeriesId> {

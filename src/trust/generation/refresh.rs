@@ -1,13 +1,16 @@
 //! The generation that follows when CRLs and OCSP responses are read again, without a reload.
-use super::{Generation, Prepared, crls};
 use crate::topology::{CrlFile, Fault, HeldCrl, IdentityRef, Topology, TrustRef, TrustSet};
-use crate::trust::admission::{Offer, Offered, RefusedCrl, Shelf, admit};
-use crate::trust::ledger::{Ledger, SeriesId};
-use crate::trust::own_staple::{self, weigh};
-use crate::trust::set_notes::told;
+use crate::trust::generation::crls;
+use crate::trust::generation::loaded::Generation;
+use crate::trust::generation::notes::told;
+use crate::trust::generation::own_staple::{self, weigh};
+use crate::trust::generation::prepared_set::PreparedSet;
+use crate::trust::revocation::admission::{Offer, Offered, RefusedCrl, Shelf, admit};
+use crate::trust::revocation::ledger::Ledger;
+use crate::trust::revocation::series::SeriesId;
 use rustls_pki_types::UnixTime;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// What was read again for [`Generation::refresh`].
 #[derive(Default)]
@@ -93,19 +96,8 @@ impl Generation {
         if changed {
             crls::show(&mut topology, &sets, &shelves, &admitted.ledger);
             outcome.updated = came(self, &topology, &admitted.ledger);
-            outcome.generation = Some(Self {
-                number,
-                topology,
-                sets,
-                by_authority: Arc::clone(&self.by_authority),
-                crl_ends: Arc::new(crls::ends(&admitted.ledger)),
-                ledger: Arc::new(admitted.ledger),
-                keys: Arc::clone(&self.keys),
-                shelves: Mutex::new(shelves),
-                notes: Vec::new(),
-                refused: Vec::new(),
-                known: OnceLock::new(),
-            });
+            let next = self.followed_by(number, topology, sets, shelves);
+            outcome.generation = Some(next.with_ledger(admitted.ledger));
         } else {
             *self.shelves.lock().unwrap_or_else(PoisonError::into_inner) = shelves;
         }
@@ -118,24 +110,13 @@ impl Generation {
         let mut topology = self.topology.clone();
         let shelves = self.shelves();
         crls::show(&mut topology, &self.sets, &shelves, &ledger);
-        Some(Self {
-            number,
-            topology,
-            sets: self.sets.clone(),
-            by_authority: Arc::clone(&self.by_authority),
-            crl_ends: Arc::new(crls::ends(&ledger)),
-            ledger: Arc::new(ledger),
-            keys: Arc::clone(&self.keys),
-            shelves: Mutex::new(shelves),
-            notes: Vec::new(),
-            refused: Vec::new(),
-            known: OnceLock::new(),
-        })
+        let next = self.followed_by(number, topology, self.sets.clone(), shelves);
+        Some(next.with_ledger(ledger))
     }
 
     /// Whether other CRLs explain refusals.
-    fn explains_otherwise(&self, sets: &[Arc<Prepared>]) -> bool {
-        let count = |sets: &[Arc<Prepared>]| -> Vec<usize> {
+    fn explains_otherwise(&self, sets: &[Arc<PreparedSet>]) -> bool {
+        let count = |sets: &[Arc<PreparedSet>]| -> Vec<usize> {
             sets.iter().map(|set| set.unfit.len()).collect()
         };
         count(&self.sets) != count(sets)

@@ -2,10 +2,12 @@
 use super::World;
 use crate::topology::{Direction, PeerKind};
 use crate::trust::budget::MOST_STEPS;
+use crate::trust::certificate::chain::ParsedChain;
 use crate::trust::certificate::chain::{Chain, MAX_OCTETS};
-use crate::trust::decision::{Parsed, conclude};
-use crate::trust::supposition::smallest_change;
-use crate::trust::trace::Trace;
+use crate::trust::decision::decide::conclude;
+use crate::trust::decision::question::TrustQuestion;
+use crate::trust::explain::smallest_change::smallest_change;
+use crate::trust::trace::recorder::Trace;
 use crate::trust::{Generation, Presented, Reason};
 use rustls_pki_types::CertificateDer;
 use sipward_lab::forge::{Form, Kind, Signer, common_name, constraints, id, name, names};
@@ -15,17 +17,22 @@ const FE01: &str = "fe01.contoso.test";
 
 /// The reason, the steps of the decision, and those of the decision with its explanation.
 fn cost(generation: &Generation, chain: &[CertificateDer<'_>]) -> (Reason, u32, u32) {
-    let presented = Presented::inbound(chain);
-    let parsed: Parsed<'_> = Chain::parse(chain);
-    let at = pki::now();
-    let way = Direction::Inbound;
-    let decision = match conclude(&presented, &parsed, way, generation, at, &Trace::on()) {
+    let parsed = Chain::parse(chain);
+    let question = TrustQuestion {
+        presented: &Presented::inbound(chain),
+        chain: &parsed,
+        direction: Direction::Inbound,
+        generation,
+        at: pki::now(),
+    };
+    let decision = match conclude(&question, &Trace::on()) {
         Ok(peer) => std::sync::Arc::clone(peer.decision()),
         Err(decision) => decision,
     };
-    let spent = |parsed: &Parsed<'_>| parsed.as_ref().map_or(0, |chain| chain.budget().spent());
+    let spent =
+        |parsed: &ParsedChain<'_>| parsed.as_ref().map_or(0, |chain| chain.budget().spent());
     let decided = spent(&parsed);
-    smallest_change(&presented, &parsed, &decision, generation, at);
+    smallest_change(&question, &decision);
     (decision.reason, decided, spent(&parsed))
 }
 

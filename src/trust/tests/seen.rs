@@ -1,7 +1,7 @@
 //! The store of chains that were presented: bounds, and what a flood may push out.
 use super::World;
 use crate::topology::Direction;
-use crate::trust::seen::REFUSED;
+use crate::trust::handshake::seen::REFUSED;
 use crate::trust::{Decision, Presented, SeenChain, SeenChains, decide};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::Arc;

@@ -1,0 +1,207 @@
+//! What a listener makes of a certificate that speaks for no peer (`client_certificates`): the second half of [`decide`] for
+//! inbound connections. Whatever comes of it, the connection is a client's or none.
+use crate::topology::{ClientCertificates, Direction, Listener, TrustRef};
+use crate::trust::certificate::chain::{Chain, ParsedChain};
+use crate::trust::decision::decide::{PeerId, conclude};
+use crate::trust::decision::judge::{Vouched, required};
+use crate::trust::decision::presented::Presented;
+use crate::trust::decision::question::TrustQuestion;
+use crate::trust::decision::verdict::{Decision, Verdict};
+use crate::trust::generation::loaded::Generation;
+use crate::trust::names::topology_names::Whose;
+use crate::trust::trace::fact::Fact;
+use crate::trust::trace::recorder::Trace;
+use crate::trust::{Reason, Refusal};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use std::sync::Arc;
+
+/// Proof that [`decide_inbound`] made a client of who showed a certificate; it has no other maker, and nothing follows from it
+/// that does not follow from showing none.
+#[derive(Clone, Debug)]
+pub struct ClientId {
+    decision: Arc<Decision>,
+}
+
+impl ClientId {
+    /// What was decided: [`Reason::ClientCertificateIgnored`] or [`Reason::ClientCertificateTrusted`].
+    pub fn decision(&self) -> &Arc<Decision> {
+        &self.decision
+    }
+
+    /// Whether the certificate counts for nothing, so that even its key need not be proven.
+    pub(crate) fn is_passed_over(&self) -> bool {
+        self.decision.reason == Reason::ClientCertificateIgnored
+    }
+}
+
+/// What a presented chain makes of an inbound connection.
+#[derive(Clone, Debug)]
+pub enum Admitted {
+    /// A peer's.
+    Peer(PeerId),
+    /// A client's.
+    Client(ClientId),
+}
+
+impl From<PeerId> for Admitted {
+    fn from(peer: PeerId) -> Self {
+        Self::Peer(peer)
+    }
+}
+
+impl Admitted {
+    /// What was decided.
+    pub fn decision(&self) -> &Arc<Decision> {
+        match self {
+            Self::Peer(peer) => peer.decision(),
+            Self::Client(client) => client.decision(),
+        }
+    }
+}
+
+/// Judges a chain that was presented to a listener: [`decide`](crate::trust::decide), and for a chain that speaks for no peer the
+/// listener's `client_certificates`. Pure, as that is.
+///
+/// # Errors
+/// The refusal: why it speaks for no peer, and in its detail why it does not pass as a client's either.
+pub fn decide_inbound(
+    chain: &[CertificateDer<'_>],
+    listener: &Listener,
+    generation: &Generation,
+    at: UnixTime,
+) -> Result<Admitted, Arc<Decision>> {
+    let question = TrustQuestion {
+        presented: &Presented::inbound(chain),
+        chain: &Chain::parse(chain),
+        direction: Direction::Inbound,
+        generation,
+        at,
+    };
+    conclude_inbound(&question, listener, &Trace::off())
+}
+
+/// [`decide_inbound`] about a chain that was parsed before, with each step recorded in `trace`.
+pub(crate) fn conclude_inbound(
+    question: &TrustQuestion<'_>,
+    listener: &Listener,
+    trace: &Trace,
+) -> Result<Admitted, Arc<Decision>> {
+    let refused = match conclude(question, trace) {
+        Ok(peer) => return Ok(Admitted::Peer(peer.at(&listener.name))),
+        Err(decision) => decision,
+    };
+    let mut decision = Decision::clone(&refused);
+    decision.listener = Some(listener.name.as_str().into());
+    // Who shows no certificate, or comes in where no client may, is not asked what its certificate means.
+    if !listener.accept.clients() || question.presented.chain.is_empty() {
+        return Err(Arc::new(decision));
+    }
+    let judged = match &listener.client_certificates {
+        ClientCertificates::Refuse => return Err(Arc::new(decision)),
+        ClientCertificates::Ignore => trace
+            .step(&Fact::ClientRule(listener), || {
+                let ignored = not_ours(question.chain, question.generation);
+                ignored.map_err(|why| {
+                    let why = format!("not passed over as a client's: {why}");
+                    refusal_with(&refused, &why)
+                })
+            })
+            .map(|()| Reason::ClientCertificateIgnored),
+        ClientCertificates::Require(sets) => trace
+            .step(&Fact::ClientRule(listener), || {
+                vouched_for(question, sets, listener, &refused, trace)
+            })
+            .map(|vouched| {
+                decision.anchor = Some(vouched.anchor);
+                decision.crl = vouched.crl;
+                decision.purpose = Some(vouched.purpose);
+                decision.valid_until = vouched.valid_until;
+                Reason::ClientCertificateTrusted
+            }),
+    };
+    match judged {
+        Ok(reason) => {
+            decision.verdict = Verdict::Client;
+            decision.reason = reason;
+            decision.detail = None;
+            decision.line = Some(listener.line);
+            // The certificate is nobody's that the topology names.
+            decision.peer = None;
+            decision.peer_fqdn = None;
+            decision.matched = None;
+            let decision = decision.sealed(None);
+            Ok(Admitted::Client(ClientId { decision }))
+        }
+        Err(refusal) => {
+            decision.line = None;
+            Err(decision.refused_for(refusal).sealed(None))
+        }
+    }
+}
+
+/// Whether the certificate has to do with nobody that the topology names, or what it has.
+pub(crate) fn not_ours(chain: &ParsedChain<'_>, generation: &Generation) -> Result<(), String> {
+    let chain = chain.as_ref().map_err(ToString::to_string)?;
+    let known = generation.known();
+    if let Some(why) = known.leads_to_us(chain) {
+        return Err(why);
+    }
+    match known.named_by(chain.leaf())? {
+        Some((name, whose)) => Err(covers(&name, whose)),
+        None => Ok(()),
+    }
+}
+
+fn covers(name: &str, whose: Whose) -> String {
+    let name: String = name.chars().take(253).collect();
+    format!("its name {name} covers {}", whose.says())
+}
+
+/// Whether the sets vouch for a client with this chain.
+fn vouched_for(
+    question: &TrustQuestion<'_>,
+    sets: &[TrustRef],
+    listener: &Listener,
+    refused: &Decision,
+    trace: &Trace,
+) -> Result<Vouched, Refusal> {
+    let (generation, at) = (question.generation, question.at);
+    let chain = question.chain.as_ref().map_err(Refusal::clone)?;
+    // A server's certificate that is refused never makes a client, whoever vouches for it.
+    if let Some((name, whose @ (Whose::Peer | Whose::Own))) = generation
+        .known()
+        .named_by(chain.leaf())
+        .map_err(|why| Refusal::at_line(Reason::MalformedCertificate, why, listener.line))?
+    {
+        let why = format!("not a client's: {}", covers(&name, whose));
+        return Err(refusal_with(refused, &why));
+    }
+    required(chain, sets, listener, generation, at, trace).map_err(|refusal| {
+        let line = refusal.line.or(Some(listener.line));
+        if let Reason::UnknownIssuer
+        | Reason::SelfSigned
+        | Reason::BadSignature
+        | Reason::AnchorNotForPeer = refusal.reason
+        {
+            let why = refusal.to_string();
+            return Refusal {
+                line,
+                ..Refusal::because(Reason::ClientCertificateUntrusted, why)
+            };
+        }
+        Refusal { line, ..refusal }
+    })
+}
+
+/// The refusal of a decision, and after its detail why the certificate is no client's either.
+fn refusal_with(refused: &Decision, why: &str) -> Refusal {
+    let detail = match &refused.detail {
+        Some(before) => format!("{before}; {why}"),
+        None => why.to_owned(),
+    };
+    Refusal {
+        reason: refused.reason,
+        detail: Some(detail),
+        line: refused.line,
+    }
+}

@@ -1,0 +1,200 @@
+//! [`decide`]: whether a presented chain speaks for a peer, in the order of the design, and the proof that it does.
+use crate::topology::{Direction, DnsName, Peer, PeerRef, Stage};
+use crate::trust::Reason;
+use crate::trust::Refusal;
+use crate::trust::certificate::chain::Chain;
+use crate::trust::decision::judge::{PathJudge, Strictness, Vouched, earliest};
+use crate::trust::decision::presented::Presented;
+use crate::trust::decision::question::TrustQuestion;
+use crate::trust::decision::verdict::{Decision, Verdict};
+use crate::trust::decision::vouch::set_that_would_vouch;
+use crate::trust::generation::loaded::Generation;
+use crate::trust::names::entry::Match;
+use crate::trust::names::presented::PresentedNames;
+use crate::trust::trace::fact::Fact;
+use crate::trust::trace::recorder::Trace;
+use rustls_pki_types::UnixTime;
+use std::sync::Arc;
+
+/// Proof that [`decide`] accepted a chain for a peer; it has no other maker.
+#[derive(Clone, Debug)]
+pub struct PeerId {
+    peer: PeerRef,
+    decision: Arc<Decision>,
+    also: Arc<[DnsName]>,
+}
+
+impl PeerId {
+    /// The peer, in the generation of [`Self::decision`].
+    pub fn peer(&self) -> PeerRef {
+        self.peer
+    }
+    /// What was decided.
+    pub fn decision(&self) -> &Arc<Decision> {
+        &self.decision
+    }
+    /// The FQDNs of other entries that the certificate of somebody who connected to us names as well: each grants the
+    /// same, so that any of them may be the one that connected.
+    pub fn also(&self) -> &[DnsName] {
+        &self.also
+    }
+    /// The same, presented to a listener.
+    pub(crate) fn at(mut self, listener: &str) -> Self {
+        Arc::make_mut(&mut self.decision).listener = Some(listener.into());
+        self
+    }
+}
+
+/// Judges a presented chain. Pure: no clock, no file, no log.
+///
+/// `presented.expected` must be a peer of `generation`.
+///
+/// # Errors
+/// The refusal, as a [`Decision`] with verdict [`Verdict::Refuse`].
+pub fn decide(
+    presented: &Presented<'_>,
+    direction: Direction,
+    generation: &Generation,
+    at: UnixTime,
+) -> Result<PeerId, Arc<Decision>> {
+    let question = TrustQuestion {
+        presented,
+        chain: &Chain::parse(presented.chain),
+        direction,
+        generation,
+        at,
+    };
+    conclude(&question, &Trace::off())
+}
+
+/// [`decide`] about a chain that was parsed before, with each step recorded in `trace`.
+pub(crate) fn conclude(
+    question: &TrustQuestion<'_>,
+    trace: &Trace,
+) -> Result<PeerId, Arc<Decision>> {
+    let mut decision = Decision::blank(question);
+    let dialled = question.presented.expected;
+    match steps(question, Strictness::AsWritten, &mut decision, trace) {
+        Ok(Match { peer, also, .. }) => {
+            decision.verdict = Verdict::Accept;
+            decision.reason = Reason::Accepted;
+            Ok(PeerId {
+                peer,
+                decision: decision.sealed(dialled),
+                also,
+            })
+        }
+        Err(refusal) => {
+            let mut decision = decision.refused_for(refusal);
+            // Asked whatever the reason, so that a listed name takes as long as another.
+            decision.anchored = question.chain.as_ref().is_ok_and(|chain| {
+                set_that_would_vouch(chain, &[], question.generation, question.at).is_some()
+            });
+            Err(decision.sealed(dialled))
+        }
+    }
+}
+
+/// Whether the chain would be refused if its peer's `purpose` were strict. Asked of an accepted one: whether it passes
+/// only because that policy is the relaxed one.
+pub(crate) fn strict_purpose_refuses(question: &TrustQuestion<'_>) -> bool {
+    let mut decision = Decision::blank(question);
+    steps(
+        question,
+        Strictness::StrictPurpose,
+        &mut decision,
+        &Trace::off(),
+    )
+    .is_err()
+}
+
+/// The steps in their order; each records in `decision` what it found, and the first that does not hold ends them.
+fn steps(
+    question: &TrustQuestion<'_>,
+    strictness: Strictness,
+    decision: &mut Decision,
+    trace: &Trace,
+) -> Result<Match, Refusal> {
+    let chain = parsed_chain(question, trace)?;
+    decision.subjects = chain.certificates().map(|c| c.text()).collect();
+
+    let names = presented_names(chain, trace)?;
+    decision.names = names.shown();
+
+    let entry = matching_entry(question, &names, trace)?;
+    let peer = question.generation.topology().peer(entry.peer);
+    decision.records_entry(&entry, peer);
+
+    let judge = PathJudge {
+        chain,
+        direction: question.direction,
+        generation: question.generation,
+        at: question.at,
+        staple: question.presented.staple,
+        also: &entry.also,
+    };
+    let vouched = judge.vouched_for(peer, Some(&entry.name), strictness, trace)?;
+    if peer.stage == Stage::Observe {
+        decision.would_refuse = judge.strictest_refusal(peer, &names, trace);
+    }
+    decision.records_vouching(vouched, peer);
+    Ok(entry)
+}
+
+/// The chain, every certificate of which could be parsed within bounds.
+fn parsed_chain<'q>(question: &TrustQuestion<'q>, trace: &Trace) -> Result<&'q Chain<'q>, Refusal> {
+    let fact = Fact::Chain {
+        presented: question.presented.chain,
+        parsed: question.chain,
+    };
+    trace.step(&fact, || question.chain.as_ref().map_err(Refusal::clone))
+}
+
+/// The names of the leaf that count as identities (RFC 5922 §7.1).
+fn presented_names(chain: &Chain<'_>, trace: &Trace) -> Result<PresentedNames, Refusal> {
+    let names = PresentedNames::of(chain.leaf());
+    let outcome = names.as_ref().map(|_| ()).map_err(Refusal::clone);
+    let fact = Fact::Names {
+        chain,
+        names: names.as_ref().ok(),
+    };
+    trace.step(&fact, || outcome)?;
+    names
+}
+
+/// The peer entry that the names match: the dialled one, or inbound the one that they name (RFC 5922 §7.3 and §7.4).
+fn matching_entry(
+    question: &TrustQuestion<'_>,
+    names: &PresentedNames,
+    trace: &Trace,
+) -> Result<Match, Refusal> {
+    let topology = question.generation.topology();
+    let dialled = question.presented.expected;
+    let dialled = dialled.filter(|_| question.direction == Direction::Outbound);
+    let fact = Fact::Entries {
+        names,
+        topology,
+        dialled,
+        at: question.at,
+    };
+    trace.step(&fact, || match dialled {
+        Some(dialled) => names.expect_peer(dialled, topology, question.at),
+        None => names.find_peer(topology, question.at),
+    })
+}
+
+impl Decision {
+    fn records_entry(&mut self, entry: &Match, peer: &Peer) {
+        self.peer = Some(entry.peer);
+        self.peer_fqdn = Some(peer.fqdn.to_string());
+        self.matched = Some((entry.name.clone(), entry.kind));
+        self.line = Some(peer.line);
+    }
+
+    fn records_vouching(&mut self, vouched: Vouched, peer: &Peer) {
+        self.anchor = Some(vouched.anchor);
+        self.crl = vouched.crl;
+        self.purpose = Some(vouched.purpose);
+        self.valid_until = earliest(vouched.valid_until, peer.window.not_after);
+    }
+}

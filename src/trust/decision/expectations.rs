@@ -1,0 +1,140 @@
+//! Expectations, the unit tests of a policy: a generation is built whole only if the decisions are the expected ones.
+use crate::topology::{Direction, Expectation, Fault, Topology, did_you_mean};
+use crate::trust::Reason;
+use crate::trust::decision::decide::decide;
+use crate::trust::decision::presented::Presented;
+use crate::trust::generation::loaded::{Before, Generation};
+use rustls_pki_types::UnixTime;
+use std::sync::Arc;
+
+impl Generation {
+    /// Prepares anchors and CRLs, and runs the expectations at `at`.
+    ///
+    /// # Errors
+    /// Every anchor that cannot be used (`anchor_malformed`) and every expectation that
+    /// fails (`expectation_failed`), each with file, line and what to do.
+    pub fn build(number: u64, topology: Topology, at: UnixTime) -> Result<Self, Vec<Fault>> {
+        Self::build_after(Before::default(), number, topology, at)
+    }
+
+    /// As [`Self::build`], with what is known of CRLs: one that is worse than one that was proven before does not come into
+    /// force, and the one held stays ([`Self::refused_crls`]).
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_after(
+        before: Before<'_>,
+        number: u64,
+        topology: Topology,
+        at: UnixTime,
+    ) -> Result<Self, Vec<Fault>> {
+        let generation = Self::prepare_after(before, number, topology, at)?;
+        let faults = generation.unmet_expectations(at, |_| true);
+        generation.ready(faults)
+    }
+
+    /// As [`Self::build_after`], for a process that starts: an expectation that somebody is accepted and that fails is a note
+    /// here. A partner's certificate that ended or was revoked since the file was checked must not keep the node from
+    /// starting; who gets in against an expectation must.
+    ///
+    /// # Errors
+    /// As [`Self::build_after`].
+    pub fn build_at_start(
+        before: Before<'_>,
+        number: u64,
+        topology: Topology,
+        at: UnixTime,
+    ) -> Result<Self, Vec<Fault>> {
+        let generation = Self::prepare_after(before, number, topology, at)?;
+        let faults = generation.unmet_expectations(at, |expectation| !expectation.accept);
+        let notes = generation.unmet_expectations(at, |expectation| expectation.accept);
+        generation.with_notes(notes).ready(faults)
+    }
+
+    /// Itself, unless there are faults.
+    fn ready(self, faults: Vec<Fault>) -> Result<Self, Vec<Fault>> {
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        // Not in the first handshake that asks.
+        self.known();
+        Ok(self)
+    }
+
+    /// How those expectations that are asked for are not met.
+    fn unmet_expectations(&self, at: UnixTime, which: impl Fn(&Expectation) -> bool) -> Vec<Fault> {
+        let expectations = self.topology().expectations();
+        expectations
+            .iter()
+            .filter(|e| which(e))
+            .filter_map(|e| self.unmet(e, at))
+            .collect()
+    }
+
+    /// The fault that tells how an expectation is not met.
+    fn unmet(&self, expectation: &Expectation, at: UnixTime) -> Option<Fault> {
+        let presented = Presented {
+            chain: &expectation.chain,
+            expected: expectation
+                .peer
+                .filter(|_| expectation.direction == Direction::Outbound),
+            staple: None,
+        };
+        let at = expectation.at.unwrap_or(at);
+        let decision = match decide(&presented, expectation.direction, self, at) {
+            Ok(peer) => Arc::clone(peer.decision()),
+            Err(decision) => decision,
+        };
+        let accepted = decision.reason == Reason::Accepted;
+        let wanted = expectation.reason.as_deref();
+        let meant = expectation
+            .peer
+            .is_none_or(|peer| !accepted || decision.peer == Some(peer));
+        if accepted == expectation.accept
+            && wanted.is_none_or(|w| w == decision.reason.code())
+            && meant
+        {
+            return None;
+        }
+        if let Some(word) = wanted
+            && Reason::from_code(word).is_none()
+        {
+            let known = Reason::ALL.iter().map(|reason| reason.code());
+            return Some(Fault {
+                file: self.topology().path().to_owned(),
+                line: Some(expectation.line),
+                code: "expectation_failed",
+                what: format!("`{word}` is no reason code{}", did_you_mean(word, known)),
+                remedy: "docs/reasons.md lists them all".to_owned(),
+            });
+        }
+        let way = match expectation.direction {
+            Direction::Inbound => "inbound",
+            Direction::Outbound => "outbound",
+        };
+        let verdict = if expectation.accept {
+            "accept"
+        } else {
+            "refuse"
+        };
+        let detail = decision.detail.as_deref().unwrap_or("no further detail");
+        Some(Fault {
+            file: self.topology().path().to_owned(),
+            line: Some(expectation.line),
+            code: "expectation_failed",
+            what: format!(
+                "{} as {way} shall be: {verdict}{}; the decision is {}{} ({}; {detail})",
+                expectation.certificate.display(),
+                wanted.map_or_else(String::new, |w| format!(" {w}")),
+                decision.reason,
+                match &decision.peer_fqdn {
+                    Some(peer) if accepted => format!(" for {peer}"),
+                    Some(_) | None => String::new(),
+                },
+                decision.reason.sentence(),
+            ),
+            remedy: "mend the topology, or the expectation if the new behaviour is wanted"
+                .to_owned(),
+        })
+    }
+}

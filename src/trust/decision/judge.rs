@@ -1,0 +1,167 @@
+//! The steps of a decision that judge paths: anchor, keys, names, validity, revocation, purpose and pins, under a peer's
+//! policies.
+use crate::topology::{Direction, DnsName, Listener, Peer, PurposePolicy, Stage, TrustRef};
+use crate::trust::certificate::chain::Chain;
+use crate::trust::decision::vouch::vouch;
+use crate::trust::generation::loaded::Generation;
+use crate::trust::names::presented::PresentedNames;
+use crate::trust::path::cert_path::Path;
+use crate::trust::path::{keys, pins, purpose, revocation, validity};
+use crate::trust::trace::fact::Fact;
+use crate::trust::trace::recorder::Trace;
+use crate::trust::trace::step::Outcome;
+use crate::trust::{Reason, Refusal};
+use rustls_pki_types::UnixTime;
+
+/// The earlier of two ends, of which one or both may be missing.
+pub(crate) fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    [one, other].into_iter().flatten().min()
+}
+
+/// How the policies of the file are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// As the file says.
+    AsWritten,
+    /// As if the peer's `purpose` were strict.
+    StrictPurpose,
+    /// As strictly as each policy of the trust set and of the peer can be.
+    Strictest,
+}
+
+/// What the steps that judge paths all look at.
+pub(crate) struct PathJudge<'j> {
+    pub(crate) chain: &'j Chain<'j>,
+    pub(crate) direction: Direction,
+    pub(crate) generation: &'j Generation,
+    pub(crate) at: UnixTime,
+    pub(crate) staple: Option<&'j [u8]>,
+    /// The other entries that the certificate is taken for as well.
+    pub(crate) also: &'j [DnsName],
+}
+
+impl PathJudge<'_> {
+    /// Whether an anchor vouches for the peer, which the certificate speaks for by this name; a client has none.
+    pub(crate) fn vouched_for(
+        &self,
+        peer: &Peer,
+        name: Option<&str>,
+        strictness: Strictness,
+        trace: &Trace,
+    ) -> Result<Vouched, Refusal> {
+        let (generation, at) = (self.generation, self.at);
+        vouch(self.chain, peer, generation, at, trace, |path, set| {
+            self.accept(path, set, peer, name, strictness, trace)
+        })
+    }
+
+    /// The steps for one path to an anchor of one trust set.
+    fn accept(
+        &self,
+        path: &Path<'_>,
+        set: TrustRef,
+        peer: &Peer,
+        name: Option<&str>,
+        strictness: Strictness,
+        trace: &Trace,
+    ) -> Result<Vouched, Refusal> {
+        let at = self.at;
+        let written = self.generation.topology().trust(set);
+        let strictest = (strictness == Strictness::Strictest).then(|| written.strictest());
+        let trust = strictest.as_ref().unwrap_or(written);
+
+        trace.step(&Fact::Keys(path), || keys::check(path))?;
+
+        let also = self.also.iter().map(DnsName::as_str);
+        for host in name.into_iter().chain(also) {
+            path.check_identity(host)?;
+        }
+
+        trace.step(&Fact::Validity(path, at), || validity::check(path, at))?;
+
+        let known = self.generation.known_crls(set);
+        let fact = Fact::Revocation {
+            path,
+            set: trust,
+            ledger: known.ledger,
+            at,
+        };
+        let crl = trace.step(&fact, || {
+            // Revocation is the trust set's policy, so its line decided.
+            revocation::check(path, trust, &known, self.staple, at).map_err(|refusal| Refusal {
+                line: Some(trust.line),
+                ..refusal
+            })
+        })?;
+
+        let policy = match strictness {
+            Strictness::AsWritten => peer.purpose,
+            Strictness::StrictPurpose | Strictness::Strictest => PurposePolicy::Strict,
+        };
+        let fact = Fact::Purpose(path, self.direction, peer);
+        let purpose = trace.step(&fact, || purpose::check(path, self.direction, policy))?;
+
+        if peer.stage == Stage::Enforce && !peer.pins.is_empty() {
+            trace.step(&Fact::Pins(path, peer), || pins::check(path, peer))?;
+        }
+        Ok(Vouched {
+            anchor: (trust.name.clone(), path.anchor().text().to_owned()),
+            crl,
+            purpose,
+            valid_until: earliest(validity::ends(path), trust.window.not_after),
+        })
+    }
+
+    /// What the strictest policies and the pins would refuse an accepted chain for.
+    pub(crate) fn strictest_refusal(
+        &self,
+        peer: &Peer,
+        names: &PresentedNames,
+        trace: &Trace,
+    ) -> Option<(Reason, Option<String>)> {
+        let strictest = peer.strictest();
+        let stage = trace.begin(&Fact::Observed);
+        let outcome = names.name_for(&strictest).and_then(|name| {
+            self.vouched_for(&strictest, Some(&name), Strictness::Strictest, trace)
+        });
+        match outcome {
+            Ok(_) => {
+                stage.ends(Outcome::Passed);
+                None
+            }
+            Err(refusal) => {
+                stage.would_fail(&refusal);
+                Some((refusal.reason, refusal.detail))
+            }
+        }
+    }
+}
+
+/// What an accepted path adds to the decision.
+pub(crate) struct Vouched {
+    pub(crate) anchor: (String, String),
+    pub(crate) crl: Option<(String, u64)>,
+    pub(crate) purpose: &'static str,
+    pub(crate) valid_until: Option<u64>,
+}
+
+/// Whether the sets vouch for a client: as for a peer of theirs, with the purpose of a client.
+pub(crate) fn required(
+    chain: &Chain<'_>,
+    sets: &[TrustRef],
+    listener: &Listener,
+    generation: &Generation,
+    at: UnixTime,
+    trace: &Trace,
+) -> Result<Vouched, Refusal> {
+    let judge = PathJudge {
+        chain,
+        direction: Direction::Inbound,
+        generation,
+        at,
+        staple: None,
+        also: &[],
+    };
+    let clients = Peer::clients_of(listener, sets.to_vec());
+    judge.vouched_for(&clients, None, Strictness::AsWritten, trace)
+}

@@ -1,0 +1,61 @@
+//! What the other side of a connection presented.
+use crate::topology::{Direction, PeerRef};
+use crate::trust::generation::loaded::Generation;
+use rustls_pki_types::CertificateDer;
+
+/// What the other side presented.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// Leaf first, as on the wire; empty when no certificate was presented.
+    pub chain: &'a [CertificateDer<'a>],
+    /// Outbound: the peer that we dialled (its FQDN is the reference identifier). Inbound: `None`.
+    ///
+    /// Outbound without one asks for any peer that the names match (for expectations and explanations).
+    pub expected: Option<PeerRef>,
+    /// Outbound: the OCSP response that the peer stapled (RFC 6066 §8), for the moment of the handshake.
+    pub staple: Option<&'a [u8]>,
+}
+
+impl<'a> Presented<'a> {
+    /// What a connection to one of our listeners presented, now or when it came.
+    pub fn inbound(chain: &'a [CertificateDer<'a>]) -> Self {
+        Self {
+            chain,
+            expected: None,
+            staple: None,
+        }
+    }
+
+    /// What the peer that we dialled presented, now or when the connection was made.
+    pub fn outbound(chain: &'a [CertificateDer<'a>], dialled: PeerRef) -> Self {
+        Self {
+            chain,
+            expected: Some(dialled),
+            staple: None,
+        }
+    }
+
+    /// A chain that was presented before, as `generation` would judge it now. `peer` is the FQDN that it spoke for, or that
+    /// was dialled: one that was dialled and is gone from the topology leaves nobody to be expected.
+    pub fn again(
+        chain: &'a [CertificateDer<'a>],
+        peer: Option<&str>,
+        direction: Direction,
+        generation: &Generation,
+    ) -> Self {
+        let named = peer.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
+        Self {
+            chain,
+            expected: named.filter(|_| direction == Direction::Outbound),
+            staple: None,
+        }
+    }
+
+    /// The same with a stapled OCSP response; empty octets are none.
+    pub fn with_staple(self, response: &'a [u8]) -> Self {
+        Self {
+            staple: (!response.is_empty()).then_some(response),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Which of a peer's trust sets vouches for a chain, and for whom the set vouches that would (RFC 5280 §6.1).
+use crate::topology::{Peer, Standing, TrustRef};
+use crate::trust::certificate::chain::Chain;
+use crate::trust::certificate::parsed::Certificate;
+use crate::trust::generation::loaded::Generation;
+use crate::trust::path::cert_path::Path;
+use crate::trust::path::search::search;
+use crate::trust::trace::fact::Fact;
+use crate::trust::trace::recorder::Trace;
+use crate::trust::trace::step::Outcome;
+use crate::trust::{Reason, Refusal};
+use rustls_pki_types::UnixTime;
+
+/// Finds a path to an anchor of one of the peer's trust sets that `judge` accepts.
+///
+/// Any one set that vouches is enough. The sets are asked in the order of their names, so that the order in
+/// the file does not matter; of several refusals the one that got furthest is told.
+pub(crate) fn vouch<T>(
+    chain: &Chain<'_>,
+    peer: &Peer,
+    generation: &Generation,
+    at: UnixTime,
+    trace: &Trace,
+    judge: impl Fn(&Path<'_>, TrustRef) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    trace.step(&Fact::Vouching, || {
+        through_its_sets(chain, peer, generation, at, trace, judge)
+    })
+}
+
+fn through_its_sets<T>(
+    chain: &Chain<'_>,
+    peer: &Peer,
+    generation: &Generation,
+    at: UnixTime,
+    trace: &Trace,
+    judge: impl Fn(&Path<'_>, TrustRef) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    let mut sets = peer.trust.clone();
+    sets.sort_by_key(|set| &generation.topology().trust(*set).name);
+    sets.dedup();
+    let mut refusal: Option<Refusal> = None;
+    let (open, closed): (Vec<TrustRef>, Vec<TrustRef>) = sets
+        .iter()
+        .partition(|set| generation.topology().trust(**set).window.is_open(at));
+    for set in &open {
+        let anchors = generation.anchors(*set);
+        let fact = Fact::Set(generation.topology().trust(*set));
+        let outcome = trace.step(&fact, || {
+            search(chain, anchors, |path| {
+                trace.step(&Fact::Path(path), || judge(path, *set))
+            })
+        });
+        match outcome {
+            Ok(accepted) => return Ok(accepted),
+            // What was not tried might have been accepted: nothing else is told then.
+            Err(other) if other.reason == Reason::PathTooComplex => return Err(other),
+            Err(other) => {
+                refusal = Some(match refusal {
+                    Some(refusal) => refusal.most_telling(other),
+                    None => other,
+                });
+            }
+        }
+    }
+    let refusal = refusal.unwrap_or_else(|| Reason::UnknownIssuer.into());
+    if let Reason::UnknownIssuer | Reason::SelfSigned | Reason::BadSignature = refusal.reason {
+        if let Some(refusal) = outside_its_window(chain, &closed, generation, at) {
+            trace.note(&Fact::ClosedSet(&refusal), Outcome::Failed);
+            return Err(refusal);
+        }
+        let Some(other) = set_that_would_vouch(chain, &sets, generation, at) else {
+            trace.note(&Fact::MissingIssuer(chain), Outcome::Failed);
+            return Err(refusal);
+        };
+        let set = generation.topology().trust(other);
+        trace.note(&Fact::OtherSet(set, peer), Outcome::Failed);
+        let name = &set.name;
+        return Err(Refusal::because(
+            Reason::AnchorNotForPeer,
+            format!("trust set {name} is not among those of {}", peer.fqdn),
+        ));
+    }
+    Err(refusal)
+}
+
+/// The set of the peer that would vouch if it counted at this time.
+fn outside_its_window(
+    chain: &Chain<'_>,
+    closed: &[TrustRef],
+    generation: &Generation,
+    at: UnixTime,
+) -> Option<Refusal> {
+    let vouches = |set: &&TrustRef| search(chain, generation.anchors(**set), |_| Ok(())).is_ok();
+    let set = generation.topology().trust(*closed.iter().find(vouches)?);
+    let reason = match set.window.standing(at) {
+        Standing::NotYet(_) => Reason::TrustNotYetActive,
+        Standing::Over(_) | Standing::Open => Reason::TrustNoLongerActive,
+    };
+    let detail = format!("trust set {} counts {}", set.name, set.window);
+    Some(Refusal::at_line(reason, detail, set.line))
+}
+
+/// A configured set outside `asked` whose anchors the chain leads to, whatever the later steps would say.
+pub(crate) fn set_that_would_vouch(
+    chain: &Chain<'_>,
+    asked: &[TrustRef],
+    generation: &Generation,
+    at: UnixTime,
+) -> Option<TrustRef> {
+    let names = chain.certificates().map(Certificate::issuer);
+    let sets = generation.sets_that_name(names).into_iter();
+    // Very many sets may hold a CA of one name; what is left of the budget is for some of them.
+    let mut sets = sets.take_while(|_| !chain.budget().is_spent());
+    sets.find(|set| {
+        !asked.contains(set)
+            && generation.topology().trust(*set).window.is_open(at)
+            && search(chain, generation.anchors(*set), |_| Ok(())).is_ok()
+    })
+}

@@ -1,0 +1,210 @@
+//! What will break, and when: everything that a generation rests on and that ends by itself, in the order of time, and
+//! what peers showed last that ends, or that only a relaxed policy lets in.
+use crate::topology::{CertificateFacts, Revocation, TrustSet, Window, show_moment};
+use crate::trust::certificate::chain::Chain;
+use crate::trust::decision::decide::{conclude, strict_purpose_refuses};
+use crate::trust::decision::presented::Presented;
+use crate::trust::decision::question::TrustQuestion;
+use crate::trust::generation::loaded::Generation;
+use crate::trust::handshake::seen::Shown;
+use crate::trust::trace::recorder::Trace;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use serde::Serialize;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
+
+/// One thing that ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Foreseen {
+    /// When it ends, Unix seconds.
+    pub at: u64,
+    /// What ends: `own_certificate`, `anchor`, `crl`, `identity_window`, `peer_window` or `trust_window`; of what peers have shown,
+    /// `peer_certificate`.
+    pub kind: &'static str,
+    /// Which one, and what comes of it.
+    pub what: String,
+    /// The line of the topology.
+    pub line: u32,
+}
+
+impl fmt::Display for Foreseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = show_moment(self.at);
+        write!(f, "{at} {}: {} (line {})", self.kind, self.what, self.line)
+    }
+}
+
+/// What is foreseen of the peers, by the chains that they have shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PeerOutlook {
+    /// What is accepted now and will not be later, the next first.
+    pub ends: Vec<Foreseen>,
+    /// FQDNs of the peers that get in only because their `purpose` is not strict.
+    pub relaxed: Vec<String>,
+    /// What was accepted when it was shown and is no longer.
+    pub refused: Vec<Lapsed>,
+}
+
+/// A chain that a peer showed last, and that is accepted no longer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Lapsed {
+    /// The peer's FQDN.
+    pub peer: String,
+    /// `inbound` or `outbound`.
+    pub direction: &'static str,
+    /// The reason code.
+    pub reason: &'static str,
+    /// What makes it understandable.
+    pub detail: Option<String>,
+    /// The line of the topology that decides.
+    pub line: Option<u32>,
+}
+
+impl Generation {
+    /// What is foreseen of each peer by the chain that it showed last in each direction, of `shown`, the latest first.
+    /// Peers that this generation does not name are left out.
+    pub fn outlook<'a>(
+        &self,
+        shown: impl IntoIterator<Item = Shown<'a>>,
+        now: UnixTime,
+    ) -> PeerOutlook {
+        let mut ends = BTreeSet::new();
+        let mut relaxed = BTreeSet::new();
+        let mut refused = BTreeSet::new();
+        let mut told = HashSet::new();
+        for shown in shown {
+            let direction = shown.direction;
+            let named = self.topology().peer_by_fqdn(shown.peer);
+            if named.is_none() || !told.insert((shown.peer, direction)) {
+                continue;
+            }
+            let presented = Presented::again(&shown.chain, Some(shown.peer), direction, self);
+            let question = TrustQuestion {
+                presented: &presented,
+                chain: &Chain::parse(presented.chain),
+                direction,
+                generation: self,
+                at: now,
+            };
+            let accepted = match conclude(&question, &Trace::off()) {
+                Ok(accepted) => accepted,
+                Err(refusal) => {
+                    refused.insert(Lapsed {
+                        peer: shown.peer.to_owned(),
+                        direction: direction.word(),
+                        reason: refusal.reason.code(),
+                        detail: refusal.detail.clone(),
+                        line: refusal.line,
+                    });
+                    continue;
+                }
+            };
+            let peer = self.topology().peer(accepted.peer());
+            let decision = accepted.decision();
+            let subject = decision.subjects.first().map_or("", String::as_str);
+            ends.extend(decision.valid_until.map(|at| Foreseen {
+                at,
+                kind: "peer_certificate",
+                what: format!(
+                    "what peer {} showed last, \"{subject}\", is accepted no longer",
+                    peer.fqdn
+                ),
+                line: peer.line,
+            }));
+            if strict_purpose_refuses(&question) {
+                relaxed.insert(peer.fqdn.to_string());
+            }
+        }
+        PeerOutlook {
+            ends: ends.into_iter().collect(),
+            relaxed: relaxed.into_iter().collect(),
+            refused: refused.into_iter().collect(),
+        }
+    }
+
+    /// Everything that ends after `after`, the next first.
+    pub fn forecast(&self, after: UnixTime) -> Vec<Foreseen> {
+        let topology = self.topology();
+        let mut ends = Vec::new();
+        for identity in topology.identities() {
+            let place = format!("identity {}", identity.name);
+            let client = identity.client.iter().flat_map(|pair| &pair.chain);
+            let last = identity.window.not_after;
+            for der in identity.server.chain.iter().chain(client) {
+                let what = format!("{place}: nobody accepts it any more");
+                let end = certificate("own_certificate", der, &what, identity.line);
+                // One that is not shown any more by then breaks nothing.
+                ends.extend(end.filter(|end| last.is_none_or(|last| last >= end.at)));
+            }
+            let what = format!("{place}: another one with its names is shown from then on");
+            ends.extend(window(
+                "identity_window",
+                identity.window,
+                what,
+                identity.line,
+            ));
+        }
+        for set in topology.trusts() {
+            for der in &set.anchors {
+                let what = format!("trust {}: its CA should have a new one by then", set.name);
+                ends.extend(certificate("anchor", der, &what, set.line));
+            }
+            ends.extend(crls(set));
+            let what = format!("trust {}: it vouches for nobody any more", set.name);
+            ends.extend(window("trust_window", set.window, what, set.line));
+        }
+        for peer in topology.peers() {
+            let what = format!("peer {}: it counts as absent", peer.fqdn);
+            ends.extend(window("peer_window", peer.window, what, peer.line));
+        }
+        ends.retain(|end| end.at > after.as_secs());
+        ends.sort();
+        ends.dedup();
+        ends
+    }
+}
+
+fn certificate(
+    kind: &'static str,
+    der: &CertificateDer<'_>,
+    what: &str,
+    line: u32,
+) -> Option<Foreseen> {
+    let facts = CertificateFacts::read(der)?;
+    Some(Foreseen {
+        at: u64::try_from(facts.not_after).ok()?,
+        kind,
+        what: format!("the certificate of \"{}\" ends; {what}", facts.subject),
+        line,
+    })
+}
+
+/// The CRLs of a set with the moment from which on they clear nobody.
+fn crls(set: &TrustSet) -> impl Iterator<Item = Foreseen> {
+    let grace = match set.revocation {
+        Revocation::Off => None,
+        Revocation::Require => Some(0),
+        Revocation::Grace(grace) => Some(grace.as_secs()),
+    };
+    grace.into_iter().flat_map(move |grace| {
+        set.crls.iter().map(move |crl| Foreseen {
+            at: crl.next_update().saturating_add(grace),
+            kind: "crl",
+            what: format!(
+                "the CRL of \"{}\" clears nobody any more; trust {}",
+                crl.issuer(),
+                set.name
+            ),
+            line: set.line,
+        })
+    })
+}
+
+fn window(kind: &'static str, window: Window, what: String, line: u32) -> Option<Foreseen> {
+    Some(Foreseen {
+        at: window.not_after?,
+        kind,
+        what,
+        line,
+    })
+}

@@ -1,0 +1,274 @@
+//! The smallest change that would turn a refusal: edits of the topology are supposed, and judged by the same decision.
+use crate::topology::{
+    DnsName, Domain, IdentityRef, NamePolicy, Peer, PeerKind, Pin, PurposePolicy, Topology,
+    TrustRef, Window, show_moment,
+};
+use crate::trust::Reason;
+use crate::trust::certificate::parsed::Certificate;
+use crate::trust::certificate::text::subject_text;
+use crate::trust::decision::decide::conclude;
+use crate::trust::decision::question::TrustQuestion;
+use crate::trust::decision::verdict::{Decision, Verdict};
+use crate::trust::decision::vouch::set_that_would_vouch;
+use crate::trust::trace::narrate::named;
+use crate::trust::trace::recorder::Trace;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The smallest change that turns a refusal, tried with the same decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmallestChange {
+    /// Edits of the topology that were tried, one after the other.
+    pub edits: Vec<String>,
+    /// What has to be done elsewhere: a certificate, a CRL, a clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
+    /// What else would let it in, if it is not a server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub or: Option<String>,
+    /// The reason code that was found with the edits in place: `accepted` when nothing else is needed.
+    pub leads_to: String,
+}
+
+/// Edits that are tried one after the other; a refusal that needs more is no slip in the file.
+const MAX_EDITS: usize = 4;
+
+/// An edit of the peers, with what the operator would write.
+struct Edit {
+    peers: Vec<Peer>,
+    says: String,
+}
+
+/// What would turn a refusal; `None` for an accepted chain.
+pub(crate) fn smallest_change(
+    question: &TrustQuestion<'_>,
+    decision: &Decision,
+) -> Option<SmallestChange> {
+    if decision.verdict != Verdict::Refuse {
+        return None;
+    }
+    let generation = question.generation;
+    let mut edits = Vec::new();
+    let mut supposed = generation.supposing(generation.topology().peers().to_vec());
+    let mut now = decision.clone();
+    while edits.len() < MAX_EDITS {
+        let asked = TrustQuestion {
+            generation: &supposed,
+            ..*question
+        };
+        let Some(edit) = edit_for(&now, &asked) else {
+            break;
+        };
+        let with_it = generation.supposing(edit.peers);
+        let next = judge_again(&TrustQuestion {
+            generation: &with_it,
+            ..*question
+        });
+        if next.reason == now.reason && next.detail == now.detail {
+            break;
+        }
+        edits.push(edit.says);
+        supposed = with_it;
+        now = Decision::clone(&next);
+        if now.reason == Reason::Accepted {
+            break;
+        }
+    }
+    let asked = TrustQuestion {
+        generation: &supposed,
+        ..*question
+    };
+    let elsewhere = (now.reason != Reason::Accepted).then(|| elsewhere(&now, &asked));
+    Some(SmallestChange {
+        edits,
+        elsewhere,
+        or: None,
+        leads_to: now.reason.code().to_owned(),
+    })
+}
+
+/// What an edit does to a peer entry.
+type PeerChange = Box<dyn Fn(&mut Peer)>;
+
+fn judge_again(question: &TrustQuestion<'_>) -> Arc<Decision> {
+    match conclude(question, &Trace::off()) {
+        Ok(peer) => Arc::clone(peer.decision()),
+        Err(decision) => decision,
+    }
+}
+
+/// The edit of the topology that answers a reason, if one can.
+fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
+    let topology = question.generation.topology();
+    if decision.reason == Reason::NotInTopology {
+        return new_peer(decision, question);
+    }
+    // A name that is held back has no peer in the decision yet, but the line of its entry.
+    let entry = |peer: &&Peer| match decision.peer_fqdn.as_deref() {
+        Some(fqdn) => peer.fqdn.as_str() == fqdn,
+        None => Some(peer.line) == decision.line,
+    };
+    let peer = topology.peers().iter().find(entry)?;
+    let place = format!("at peer {} (line {})", peer.fqdn, peer.line);
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all others are answered outside the peer entries"
+    )]
+    let (change, says): (PeerChange, String) = match decision.reason {
+        Reason::CommonNameOnly => (
+            Box::new(|peer| peer.common_name = true),
+            format!("{place}: common_name = true"),
+        ),
+        Reason::WildcardNotAllowed => (
+            Box::new(|peer| peer.names = NamePolicy::OneLabelWildcard),
+            format!("{place}: names = \"one-label-wildcard\""),
+        ),
+        Reason::EkuUnsuitable if peer.purpose == PurposePolicy::Strict => (
+            Box::new(|peer| peer.purpose = PurposePolicy::ServerOrClient),
+            format!("{place}: purpose = \"server-or-client\""),
+        ),
+        Reason::PeerNotYetActive | Reason::PeerNoLongerActive => (
+            Box::new(|peer| peer.window = Window::default()),
+            format!(
+                "{place}: without not_before and not_after (it counts {})",
+                peer.window
+            ),
+        ),
+        Reason::PinMismatch => {
+            let key = leaf_pin(question)?;
+            (
+                Box::new(move |peer| peer.pins.push(key)),
+                format!("{place}: \"{key}\" among the pins, only if this key is the peer's own"),
+            )
+        }
+        Reason::AnchorNotForPeer => {
+            let set = vouching_set(question, &peer.trust)?;
+            let names: Vec<String> = peer
+                .trust
+                .iter()
+                .chain([&set])
+                .map(|set| format!("\"{}\"", topology.trust(*set).name))
+                .collect();
+            (
+                Box::new(move |peer| peer.trust.push(set)),
+                format!(
+                    "{place}: trust = [{}], only if that CA may vouch for this name",
+                    names.join(", ")
+                ),
+            )
+        }
+        _ => return None,
+    };
+    let fqdn = peer.fqdn.clone();
+    let mut peers = topology.peers().to_vec();
+    peers.iter_mut().filter(|p| p.fqdn == fqdn).for_each(change);
+    Some(Edit { peers, says })
+}
+
+/// The pin of the presented leaf's key.
+fn leaf_pin(question: &TrustQuestion<'_>) -> Option<Pin> {
+    let leaf = question.chain.as_ref().ok()?.leaf_certificate();
+    Some(Pin(*leaf.key().digest()))
+}
+
+/// A new entry for the first whole name that was presented.
+fn new_peer(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
+    let name = decision.names.iter().find_map(|n| DnsName::parse(n).ok())?;
+    let topology = question.generation.topology();
+    if is_this_node(topology, &name) {
+        return None;
+    }
+    let set = vouching_set(question, &[])?;
+    let mut peers = topology.peers().to_vec();
+    // One more must still be an index; a file with that many peers cannot take another.
+    u32::try_from(peers.len() + 1).ok()?;
+    let says = format!(
+        "add [[peer]] fqdn = \"{name}\", trust = [\"{}\"], with its kind and domains, only if this server is to be trusted",
+        topology.trust(set).name
+    );
+    peers.push(Peer {
+        kind: PeerKind::Federated,
+        trust: vec![set],
+        line: 0,
+        ..Peer::named(name, IdentityRef(0))
+    });
+    Some(Edit { peers, says })
+}
+
+/// Whether a name is this node's: no other server can have it.
+fn is_this_node(topology: &Topology, name: &DnsName) -> bool {
+    let node = topology.node();
+    node.fqdn == *name || node.aliases.contains(&Domain::from(name.clone()))
+}
+
+/// Whether the first whole name that was presented is this node's.
+fn names_this_node(decision: &Decision, topology: &Topology) -> bool {
+    let name = decision.names.iter().find_map(|n| DnsName::parse(n).ok());
+    name.is_some_and(|name| is_this_node(topology, &name))
+}
+
+/// The first configured set outside `asked`, by name, to whose anchors the chain leads.
+fn vouching_set(question: &TrustQuestion<'_>, asked: &[TrustRef]) -> Option<TrustRef> {
+    let chain = question.chain.as_ref().ok()?;
+    set_that_would_vouch(chain, asked, question.generation, question.at)
+}
+
+/// What must be done outside the peer entries.
+fn elsewhere(decision: &Decision, question: &TrustQuestion<'_>) -> String {
+    let topology = question.generation.topology();
+    let sets = decision.peer.map(|peer| {
+        let names = topology.peer(peer).trust.iter().map(|set| {
+            let trust = topology.trust(*set);
+            format!("{} (line {})", trust.name, trust.line)
+        });
+        names.collect::<Vec<_>>().join(" or ")
+    });
+    let sets = sets.unwrap_or_else(|| "a trust set".to_owned());
+    let end = question.chain.as_ref().ok().map(|chain| chain.end());
+    let detail = decision.detail.as_deref().unwrap_or("see the steps");
+    match (decision.reason, end) {
+        (Reason::UnknownIssuer, Some(end)) => format!(
+            "present the certificate of {}, or add it to the anchors of {sets}",
+            named(&subject_text(end.read().issuer()))
+        ),
+        (Reason::SelfSigned, _) => {
+            format!("have the certificate issued by a CA of {sets}, or add this one to its anchors")
+        }
+        (Reason::NotInTopology, _) if names_this_node(decision, topology) => {
+            "nothing, if it is a certificate of this node: none of its own is a peer; another server needs one with its own name"
+                .to_owned()
+        }
+        (Reason::NotInTopology, Some(end)) => format!(
+            "add a [[peer]] for the server, and a [[trust]] with the CA {}, which no trust set holds",
+            named(&subject_text(end.read().issuer()))
+        ),
+        (Reason::AuthorityMisuse, Some(end)) if is_its_own(question, end) => format!(
+            "have the certificate issued by a CA of {sets}; or make it anew with basicConstraints CA:FALSE, and add it to its anchors"
+        ),
+        (Reason::Expired, _) => format!("renew the certificate: {detail}"),
+        (Reason::NotYetValid, _) => {
+            format!(
+                "wait until it begins, or mend the clock: {detail}; now is {}",
+                show_moment(question.at.as_secs())
+            )
+        }
+        (Reason::CrlMissing | Reason::CrlBadSignature, _) => {
+            format!("add the {detail} to the crls of {sets}")
+        }
+        (Reason::CrlStale, _) => format!(
+            "fetch the current CRL for {sets}: {detail}; a longer grace bridges an outage of the CA"
+        ),
+        (Reason::Revoked, _) => format!("replace the certificate and its key: {detail}"),
+        _ => decision.reason.remedy().to_owned(),
+    }
+}
+
+/// Whether the chain is one self-issued certificate, `end`.
+fn is_its_own(question: &TrustQuestion<'_>, end: &Certificate<'_>) -> bool {
+    let leaf = question
+        .chain
+        .as_ref()
+        .ok()
+        .map(|chain| chain.leaf_certificate());
+    leaf.is_some_and(|leaf| leaf.is_self_issued() && leaf.digest() == end.digest())
+}

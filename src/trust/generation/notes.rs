@@ -1,0 +1,103 @@
+//! What an operator is told of a trust set: what is wrong with its anchors and CRLs, and which CRLs were not taken.
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{CrlRefusal, Fault, HeldCrl, Revocation, Topology, TrustSet};
+use crate::trust::anchors::fault::fault;
+use crate::trust::certificate::parsed::Certificate;
+use crate::trust::revocation::admission::{Refused, RefusedCrl};
+use crate::trust::revocation::crl_signature::is_signed_with;
+use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
+use std::sync::Arc;
+
+/// What the CRLs in force are worth at a time.
+pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fault> {
+    let stale = set
+        .crls
+        .iter()
+        .filter(|crl| crl.next_update() <= at.as_secs());
+    let mut notes: Vec<Fault> = stale
+        .map(|crl| {
+            fault(
+                set,
+                topology,
+                "crl_stale",
+                &format!("the CRL of {} is past its nextUpdate", crl.issuer()),
+                "fetch the current CRL and reload",
+            )
+        })
+        .collect();
+    if set.crls.is_empty() && set.revocation != Revocation::Off {
+        notes.push(fault(
+            set,
+            topology,
+            "crl_absent",
+            "revocation is required but there is no CRL: every certificate will be refused",
+            "name the CA's CRLs, or set revocation = \"off\"",
+        ));
+    }
+    notes
+}
+
+/// What was not taken, as it is told.
+pub(super) fn told(set: &TrustSet, refused: &Refused) -> RefusedCrl {
+    RefusedCrl {
+        trust: set.name.clone(),
+        line: set.line,
+        file: Arc::clone(&refused.crl.file),
+        issuer: Some(refused.crl.issuer().to_owned()),
+        refusal: refused.refusal,
+        detail: if refused.stays {
+            "the one held stays in force".to_owned()
+        } else {
+            "none is in its place".to_owned()
+        },
+        digest: *refused.crl.digest(),
+    }
+}
+
+/// A CRL that was not taken, as a note of its generation.
+pub(super) fn note_of(refused: &RefusedCrl, topology: &Topology) -> Fault {
+    let refusal: CrlRefusal = refused.refusal;
+    Fault {
+        file: topology.path().to_owned(),
+        line: Some(refused.line),
+        code: refusal.code(),
+        what: format!(
+            "trust set {}: the CRL of {} in {} is not used: {}; {}",
+            refused.trust,
+            refused.issuer.as_deref().unwrap_or("nobody"),
+            refused.file.display(),
+            refusal.sentence(),
+            refused.detail
+        ),
+        remedy: refusal.remedy().to_owned(),
+    }
+}
+
+/// Notes the anchors that a CRL in force lists: whoever runs that CA says that it is not to be trusted.
+pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<Fault>) {
+    let parsed = set
+        .anchors
+        .iter()
+        .filter_map(|der| Certificate::parse(der).ok());
+    let parsed: Vec<Certificate<'_>> = parsed.collect();
+    for listed in &parsed {
+        let issuers = parsed.iter().filter(|ca| ca.subject() == listed.issuer());
+        let keys: Vec<&[u8]> = issuers.map(|ca| ca.key().info()).collect();
+        let lists = |crl: &HeldCrl| {
+            NameKey::of(crl.issuer_der()).as_ref() == Some(listed.issuer())
+                && crl.lists(listed.read().raw_serial())
+                && keys
+                    .iter()
+                    .any(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(*key)))
+        };
+        if set.crls.iter().any(lists) {
+            notes.push(fault(
+                set,
+                topology,
+                "anchor_revoked",
+                &format!("{} is revoked by the CA that issued it", listed.text()),
+                "take it out of the anchors, unless the CA says that its CRL is wrong",
+            ));
+        }
+    }
+}

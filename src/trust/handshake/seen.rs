@@ -1,0 +1,192 @@
+//! The chains that were presented lately, accepted and refused, with what was decided about them: bounded, one entry for
+//! each decision.
+use crate::topology::{Direction, Listener, Topology};
+use crate::trust::decision::presented::Presented;
+use crate::trust::decision::verdict::{Decision, Verdict};
+use crate::trust::generation::loaded::Generation;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bounds of what is kept of one verdict.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    pub(crate) entries: usize,
+    /// Octets of the chains.
+    pub(crate) octets: usize,
+}
+
+/// Enough for every peer over several generations.
+pub(crate) const ACCEPTED: Bound = Bound {
+    entries: 1000,
+    octets: 8 * 1024 * 1024,
+};
+/// Strangers choose what comes here, and how large it is: a flood pushes out only other refusals.
+pub(crate) const REFUSED: Bound = Bound {
+    entries: 500,
+    octets: 4 * 1024 * 1024,
+};
+
+/// A chain that was presented, with what was decided.
+#[derive(Clone, Debug)]
+pub struct SeenChain {
+    /// The decision at that time.
+    pub decision: Arc<Decision>,
+    /// Leaf first.
+    pub chain: Arc<[CertificateDer<'static>]>,
+    /// When it was seen first, Unix seconds.
+    pub first: u64,
+    /// When it was seen last, Unix seconds.
+    pub last: u64,
+    /// How often.
+    pub times: u64,
+}
+
+impl SeenChain {
+    /// The chain as it would be presented to another generation.
+    pub fn presented_to(&self, generation: &Generation) -> Presented<'_> {
+        let peer = self.decision.peer_fqdn.as_deref();
+        Presented::again(&self.chain, peer, self.decision.direction, generation)
+    }
+
+    /// The listener of a topology that it would be presented to again, if it was presented to one.
+    pub fn listener_in<'t>(&self, topology: &'t Topology) -> Option<&'t Listener> {
+        let name = self.decision.listener.as_deref()?;
+        topology.listeners().iter().find(|l| l.name == name)
+    }
+
+    /// Who was accepted with it; `None`: no peer.
+    pub fn accepted(&self) -> Option<Shown<'_>> {
+        let fqdn = self.decision.peer_fqdn.as_deref();
+        let accepted = self.decision.verdict == Verdict::Accept;
+        fqdn.filter(|_| accepted).map(|peer| Shown {
+            peer,
+            direction: self.decision.direction,
+            chain: Cow::Borrowed(&self.chain),
+        })
+    }
+
+    /// Octets of its certificates.
+    pub(crate) fn octets(&self) -> usize {
+        self.chain.iter().map(|c| c.as_ref().len()).sum()
+    }
+}
+
+/// A chain that a peer has shown, and was accepted with.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    /// The peer's FQDN.
+    pub peer: &'a str,
+    /// Which way the connection was made.
+    pub direction: Direction,
+    /// Leaf first.
+    pub chain: Cow<'a, [CertificateDer<'static>]>,
+}
+
+/// The store; shared by all shards, and touched once for each handshake with a certificate.
+#[derive(Debug, Default)]
+pub struct SeenChains {
+    shelves: Mutex<Shelves>,
+}
+
+#[derive(Debug, Default)]
+struct Shelves {
+    accepted: Shelf,
+    /// Clients' certificates: many phones of one maker must not push out what was refused.
+    clients: Shelf,
+    refused: Shelf,
+}
+
+/// Entries of one verdict, by id and by age.
+#[derive(Debug, Default)]
+struct Shelf {
+    by_id: HashMap<String, (u64, SeenChain)>,
+    /// The oldest first.
+    by_age: BTreeMap<u64, String>,
+    octets: usize,
+    turn: u64,
+}
+
+impl SeenChains {
+    /// Notes a decision and what was presented.
+    pub fn note(&self, decision: &Arc<Decision>, chain: &[CertificateDer<'_>], at: UnixTime) {
+        if chain.is_empty() {
+            return;
+        }
+        let mut shelves = self.lock();
+        let (shelf, bound) = match decision.verdict {
+            Verdict::Accept => (&mut shelves.accepted, ACCEPTED),
+            Verdict::Client => (&mut shelves.clients, REFUSED),
+            Verdict::Refuse => (&mut shelves.refused, REFUSED),
+        };
+        shelf.note(decision, chain, at.as_secs(), bound);
+    }
+
+    /// The chain that a decision was about.
+    pub fn find(&self, decision: &str) -> Option<SeenChain> {
+        let shelves = self.lock();
+        let find = |shelf: &Shelf| shelf.by_id.get(decision).map(|(_, seen)| seen.clone());
+        [&shelves.accepted, &shelves.clients, &shelves.refused]
+            .into_iter()
+            .find_map(find)
+    }
+
+    /// All of them, the accepted first, then those of clients, of each verdict the latest first.
+    pub fn all(&self) -> Vec<SeenChain> {
+        let shelves = self.lock();
+        [&shelves.accepted, &shelves.clients, &shelves.refused]
+            .into_iter()
+            .flat_map(|shelf| {
+                let ids = shelf.by_age.values().rev();
+                ids.filter_map(|id| shelf.by_id.get(id).map(|(_, seen)| seen.clone()))
+            })
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelves> {
+        // Bounds may be off by the entry that a panic cut short; every entry is whole.
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    fn note(
+        &mut self,
+        decision: &Arc<Decision>,
+        chain: &[CertificateDer<'_>],
+        now: u64,
+        bound: Bound,
+    ) {
+        self.turn += 1;
+        let turn = self.turn;
+        match self.by_id.get_mut(&decision.id) {
+            Some((age, seen)) => {
+                self.by_age.remove(age);
+                *age = turn;
+                seen.last = now;
+                seen.times += 1;
+            }
+            None => {
+                let seen = SeenChain {
+                    decision: Arc::clone(decision),
+                    chain: chain.iter().map(|c| c.clone().into_owned()).collect(),
+                    first: now,
+                    last: now,
+                    times: 1,
+                };
+                self.octets += seen.octets();
+                self.by_id.insert(decision.id.clone(), (turn, seen));
+            }
+        }
+        self.by_age.insert(turn, decision.id.clone());
+        while self.by_id.len() > bound.entries || self.octets > bound.octets {
+            let Some((_, oldest)) = self.by_age.pop_first() else {
+                return;
+            };
+            if let Some((_, gone)) = self.by_id.remove(&oldest) {
+                self.octets -= gone.octets();
+            }
+        }
+    }
+}

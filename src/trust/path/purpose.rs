@@ -1,0 +1,110 @@
+//! Whether key usages permit a certificate to speak for a SIP server (RFC 5280 §4.2.1.3 and §4.2.1.12, RFC 5924).
+use crate::topology::{Direction, PurposePolicy};
+use crate::trust::certificate::purposes::{Purpose, Purposes};
+use crate::trust::certificate::text::subject_text;
+use crate::trust::path::cert_path::Path;
+use crate::trust::{Reason, Refusal};
+use x509_parser::certificate::X509Certificate;
+
+/// The table: what satisfies in a direction under a policy, the most telling first. anyExtendedKeyUsage and a missing
+/// extension stand for all of them.
+///
+/// **Deviation:** RFC 5924 §5 wants sipDomain or any where the extension is present; no public CA issues it.
+/// Inbound, serverAuth is enough for a listed server, because public CAs no longer issue clientAuth; outbound,
+/// clientAuth alone never is, or a client's certificate could act as a server.
+fn satisfying(direction: Direction, policy: PurposePolicy) -> &'static [Purpose] {
+    use Purpose::{Client, Server, SipDomain};
+    match (direction, policy) {
+        (Direction::Outbound, PurposePolicy::ServerOrClient | PurposePolicy::Strict) => {
+            &[SipDomain, Server]
+        }
+        (Direction::Inbound, PurposePolicy::ServerOrClient) => &[SipDomain, Client, Server],
+        (Direction::Inbound, PurposePolicy::Strict) => &[SipDomain, Client],
+    }
+}
+
+/// Refuses unless one purpose that satisfies is served by the whole path, from the leaf to the anchor: a CA that may
+/// issue for servers only cannot make a client (RFC 5280 §4.2.1.12). Returns what the leaf says of it.
+pub(crate) fn check(
+    path: &Path<'_>,
+    direction: Direction,
+    policy: PurposePolicy,
+) -> Result<&'static str, Refusal> {
+    let accepted = satisfying(direction, policy);
+    let serves = |usages: Option<&Purposes>, purpose| {
+        usages.is_none_or(|usages| usages.any || usages.has(purpose))
+    };
+    let found = accepted
+        .iter()
+        .find(|purpose| path.purposes().all(|usages| serves(usages, **purpose)));
+    let Some(purpose) = found else {
+        return Err(unsuitable(path, accepted, serves));
+    };
+    // RFC 8446 §4.4.2.2 for the leaf, RFC 5280 §6.1.4 (n) for the issuers.
+    key_usage(path.leaf(), "digitalSignature", |u| u.digital_signature())?;
+    if let Some(what) = path.mute_issuer() {
+        return Err(Refusal::because(
+            Reason::KeyUsageUnsuitable,
+            format!("{what} lacks keyCertSign"),
+        ));
+    }
+    Ok(match path.purposes().next().flatten() {
+        None => "none",
+        Some(usages) if usages.has(*purpose) => purpose.name(),
+        Some(_) => "any",
+    })
+}
+
+/// Which certificate serves no purpose that satisfies, or that no purpose is common to all.
+fn unsuitable(
+    path: &Path<'_>,
+    accepted: &[Purpose],
+    serves: impl Fn(Option<&Purposes>, Purpose) -> bool,
+) -> Refusal {
+    let all: Vec<&str> = path.purposes().map(words).collect();
+    let alone = path.purposes().position(|usages| {
+        let mut accepted = accepted.iter();
+        !accepted.any(|purpose| serves(usages, *purpose))
+    });
+    let what = match alone.and_then(|at| path.subject_at(at).zip(all.get(at))) {
+        Some((subject, usages)) => format!("{subject} has {usages}"),
+        None => format!("no purpose is common to the path: {}", all.join(" | ")),
+    };
+    Refusal::because(Reason::EkuUnsuitable, what)
+}
+
+/// The extended key usages of each certificate of a path, leaf first, for show.
+pub(crate) fn words_of(path: &Path<'_>) -> String {
+    path.purposes().map(words).collect::<Vec<_>>().join(" | ")
+}
+
+fn words(usages: Option<&Purposes>) -> &str {
+    usages.map_or("none", Purposes::listed)
+}
+
+fn key_usage(
+    certificate: &X509Certificate<'_>,
+    wanted: &str,
+    permits: impl Fn(&x509_parser::extensions::KeyUsage) -> bool,
+) -> Result<(), Refusal> {
+    let extension = certificate
+        .key_usage()
+        .map_err(|error| unreadable(certificate, &error.to_string()))?;
+    match extension {
+        Some(extension) if !permits(extension.value) => Err(Refusal::because(
+            Reason::KeyUsageUnsuitable,
+            format!("{} lacks {wanted}", subject_text(certificate.subject())),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn unreadable(certificate: &X509Certificate<'_>, error: &str) -> Refusal {
+    Refusal::because(
+        Reason::MalformedCertificate,
+        format!(
+            "key usages of {}: {error}",
+            subject_text(certificate.subject())
+        ),
+    )
+}

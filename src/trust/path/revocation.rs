@@ -1,0 +1,108 @@
+//! Whether CRLs clear a path (RFC 5280 §6.3), under the policy of the trust set that vouches.
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{Revocation, RevocationScope, TrustSet};
+use crate::trust::path::cert_path::Path;
+use crate::trust::revocation::clearance::{Issuer, KnownCrls, clear};
+use crate::trust::revocation::crl_signature::signs_crls;
+use crate::trust::revocation::ocsp::{self, About};
+use crate::trust::{Reason, Refusal};
+use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
+use x509_parser::certificate::X509Certificate;
+
+/// The CRL that cleared the leaf: its issuer and the seconds since its thisUpdate.
+pub(crate) type Cleared = Option<(String, u64)>;
+
+/// Refuses unless the CRLs that are known clear the path as the set's policy demands.
+///
+/// What a CRL says is heard even when it is stale, or when another certificate of the path has none: `revoked`
+/// outranks every other reason. A stapled response can refuse the leaf, too; it never replaces a CRL, so that a live
+/// connection is judged again by what is at hand here.
+pub(crate) fn check(
+    path: &Path<'_>,
+    set: &TrustSet,
+    known: &KnownCrls<'_>,
+    staple: Option<&[u8]>,
+    at: UnixTime,
+) -> Result<Cleared, Refusal> {
+    let grace = match set.revocation {
+        Revocation::Off => return Ok(None),
+        Revocation::Require => 0,
+        Revocation::Grace(grace) => grace.as_secs(),
+    };
+    let mut refusal: Option<Refusal> = None;
+    let mut cleared = None;
+    for (place, (certificate, issuer)) in in_scope(path, set.scope).iter().enumerate() {
+        let kin = kin(path, known, certificate);
+        match clear(certificate, issuer, &kin, known, at, grace) {
+            Ok(crl) if place == 0 => {
+                let age = at.as_secs().saturating_sub(crl.this_update());
+                cleared = Some((crl.issuer().to_owned(), age));
+            }
+            Ok(_) => {}
+            Err(other) if other.reason == Reason::Revoked => return Err(other),
+            Err(other) => {
+                refusal.get_or_insert(other);
+            }
+        }
+        if place == 0
+            && let Some(response) = staple
+        {
+            let about = About {
+                certificate,
+                issuer_key: &issuer.key,
+                ledger: known.ledger,
+                budget: path.budget(),
+            };
+            match ocsp::check(response, &about, at) {
+                Ok(_) => {}
+                Err(other) if other.reason == Reason::OcspRevoked => return Err(other),
+                Err(other) => {
+                    refusal.get_or_insert(other);
+                }
+            }
+        }
+    }
+    refusal.map_or(Ok(cleared), Err)
+}
+
+/// The certificates that need a CRL, each with its issuer.
+pub(crate) fn in_scope<'p>(
+    path: &Path<'p>,
+    scope: RevocationScope,
+) -> Vec<(&'p X509Certificate<'p>, Issuer<'p>)> {
+    let issuers = path
+        .intermediates()
+        .map(|issuer| Issuer {
+            key: SubjectPublicKeyInfoDer::from(issuer.public_key().raw),
+            signs_crls: signs_crls(issuer),
+        })
+        .chain([Issuer {
+            key: SubjectPublicKeyInfoDer::from(path.anchor().key().info()),
+            signs_crls: path.anchor().signs_crls(),
+        }]);
+    let pairs = path.certificates().zip(issuers);
+    match scope {
+        RevocationScope::Chain => pairs.collect(),
+        RevocationScope::Leaf => pairs.take(1).collect(),
+    }
+}
+
+/// Further keys of the certificate's issuer: those of its name that the set's file or the path itself vouches for (RFC 5280
+/// §6.3.3 (f): by the same anchor).
+fn kin<'k>(
+    path: &Path<'k>,
+    known: &KnownCrls<'k>,
+    certificate: &X509Certificate<'_>,
+) -> Vec<&'k [u8]> {
+    let Some(name) = NameKey::of(certificate.issuer().as_raw()) else {
+        return Vec::new();
+    };
+    let named = known.issuers.named(&name).iter();
+    let named = named.filter(|s| s.signs_crls).map(|signer| &*signer.key);
+    let above = path.intermediates().filter(|authority| {
+        signs_crls(authority) && NameKey::of(authority.subject().as_raw()).as_ref() == Some(&name)
+    });
+    named
+        .chain(above.map(|authority| authority.public_key().raw))
+        .collect()
+}

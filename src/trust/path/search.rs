@@ -1,0 +1,264 @@
+//! The search for a path from a leaf to an anchor (RFC 5280 §6.1, RFC 4158 §2): depth first, every rule held, within a
+//! budget.
+//!
+//! Why not the TLS library's path building: it takes validity as a reason to look no further, counts self-issued
+//! certificates against pathLen, knows no directoryName constraints, compares issuer names by their octets, refuses
+//! critical policy extensions, and bounds its work by numbers that both honest chains and attackers reach. What a path is
+//! made of (signatures, keys) still comes from the library.
+//!
+//! What keeps it small: a certificate is above another only if its key made the signature, and each pair of certificate
+//! and key is checked once; no name with one key stands twice in a path, for the part between could be left out. Nine
+//! presented certificates then make 27 paths at most, and what is left to multiply (anchors of one name, constraints,
+//! CRLs) is counted by the [budget](crate::trust::budget).
+use crate::trust::anchors::anchor::Anchor;
+use crate::trust::anchors::index::Anchors;
+use crate::trust::budget;
+use crate::trust::certificate::chain::Chain;
+use crate::trust::certificate::key::Key;
+use crate::trust::certificate::parsed::Certificate;
+use crate::trust::certificate::text::subject_text;
+use crate::trust::path::cert_path::Path;
+use crate::trust::{Reason, Refusal};
+
+/// Finds a path to one of `anchors` that holds all rules that need no clock and no policy, and that `judge` accepts.
+///
+/// # Errors
+/// Of all refusals the one that got furthest; [`Reason::PathTooComplex`] when the budget was used up before all was tried.
+pub(crate) fn search<T>(
+    chain: &Chain<'_>,
+    anchors: &Anchors,
+    judge: impl Fn(&Path<'_>) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    let leaf = chain.leaf_certificate();
+    chain.budget().spend(budget::SEARCH)?;
+    fit_as_leaf(leaf)?;
+    let of_the_set = anchors.intermediates_for(chain)?;
+    let pool: Vec<&Certificate<'_>> = chain.above().iter().chain(&of_the_set).collect();
+    let mut search = Search {
+        chain,
+        pool: &pool,
+        anchors,
+        judge,
+        links: Vec::new(),
+        told: None,
+        end: None,
+    };
+    match search.above(leaf)? {
+        Some(accepted) => Ok(accepted),
+        None => {
+            let end = search.end.unwrap_or(leaf);
+            Err(search.told.unwrap_or_else(|| orphan(leaf, end)))
+        }
+    }
+}
+
+/// What a leaf must be, whoever issued it.
+fn fit_as_leaf(leaf: &Certificate<'_>) -> Result<(), Refusal> {
+    sound(leaf)?;
+    if leaf.is_authority() {
+        let text = leaf.text();
+        let what = if leaf.is_self_issued() {
+            format!("{text} is self-signed and says CA:TRUE, as `openssl req -x509` makes it")
+        } else {
+            format!("{text} says CA:TRUE, and was presented as a server's")
+        };
+        return Err(Refusal::because(Reason::AuthorityMisuse, what));
+    }
+    Ok(())
+}
+
+/// What every certificate of a path must be (RFC 5280 §6.1.3, §6.1.4 (k), §4.2).
+fn sound(certificate: &Certificate<'_>) -> Result<(), Refusal> {
+    if let Some(flaw) = certificate.flaw() {
+        return Err(flaw.clone());
+    }
+    if !certificate.is_v3() {
+        return Err(Refusal::because(
+            Reason::CertificateVersion,
+            certificate.text(),
+        ));
+    }
+    Ok(())
+}
+
+/// What the issuer of another certificate must be besides (RFC 5280 §6.1.4 (k)).
+fn fit_as_issuer(issuer: &Certificate<'_>) -> Result<(), Refusal> {
+    sound(issuer)?;
+    if !issuer.is_authority() {
+        let what = format!(
+            "{} is no CA's certificate and issued another",
+            issuer.text()
+        );
+        return Err(Refusal::because(Reason::AuthorityMisuse, what));
+    }
+    Ok(())
+}
+
+/// Nothing that was presented, and no anchor, bears the name of the issuer of `end`.
+fn orphan(leaf: &Certificate<'_>, end: &Certificate<'_>) -> Refusal {
+    if leaf.is_self_issued() {
+        return Reason::SelfSigned.into();
+    }
+    let issuer = subject_text(end.read().issuer());
+    let what = if end.is_self_issued() {
+        format!("the chain ends in {issuer}, which is no anchor here")
+    } else {
+        format!("issued by {issuer}")
+    };
+    Refusal::because(Reason::UnknownIssuer, what)
+}
+
+/// A search on its way.
+struct Search<'s, 'p, J> {
+    chain: &'p Chain<'p>,
+    /// Who may stand between leaf and anchor: what was presented, then what the trust set brings.
+    pool: &'s [&'p Certificate<'p>],
+    anchors: &'p Anchors,
+    judge: J,
+    /// From the leaf's issuer on.
+    links: Vec<&'p Certificate<'p>>,
+    told: Option<Refusal>,
+    /// The first certificate whose issuer nobody brought.
+    end: Option<&'p Certificate<'p>>,
+}
+
+impl<'p, J> Search<'_, 'p, J> {
+    /// Tries every way from `certificate`, which is the leaf or the last of the links, to an anchor.
+    ///
+    /// # Errors
+    /// Only that the budget is used up.
+    fn above<T>(&mut self, certificate: &'p Certificate<'p>) -> Result<Option<T>, Refusal>
+    where
+        J: Fn(&Path<'_>) -> Result<T, Refusal>,
+    {
+        // Of several CAs of one name only one key can have signed it; the others are told of when none has.
+        let (mut signed, mut forged) = (false, None);
+        let mut anchors: Vec<&'p Anchor> = self.anchors.named(certificate.issuer()).collect();
+        anchors.sort_by_key(|anchor| unlikely(certificate, anchor.key_id()));
+        for anchor in anchors {
+            self.chain.look()?;
+            let again = |link: &&Certificate<'_>| {
+                link.subject() == anchor.subject() && link.key().digest() == anchor.key().digest()
+            };
+            if self.links.iter().any(again) {
+                continue;
+            }
+            if !self.is_signed(certificate, anchor.key(), &mut forged)? {
+                continue;
+            }
+            signed = true;
+            let arrived = self.arrive(certificate, anchor);
+            if let Some(accepted) = self.heard(arrived)? {
+                return Ok(Some(accepted));
+            }
+        }
+        let pool = self.pool;
+        let bears = |candidate: &&&Certificate<'_>| candidate.subject() == certificate.issuer();
+        let mut candidates: Vec<&'p Certificate<'p>> = pool.iter().filter(bears).copied().collect();
+        candidates.sort_by_key(|candidate| unlikely(certificate, candidate.subject_key_id()));
+        for candidate in candidates {
+            self.chain.look()?;
+            if self
+                .links
+                .iter()
+                .any(|link| is_same_authority(link, candidate))
+            {
+                continue;
+            }
+            if !self.is_signed(certificate, candidate.key(), &mut forged)? {
+                continue;
+            }
+            signed = true;
+            if self.heard(fit_as_issuer(candidate))?.is_none() {
+                continue;
+            }
+            self.links.push(candidate);
+            let found = self.above(candidate);
+            self.links.pop();
+            if let Some(accepted) = found? {
+                return Ok(Some(accepted));
+            }
+        }
+        match forged {
+            Some(_) if signed => {}
+            Some(forged) => {
+                self.heard::<()>(Err(forged))?;
+            }
+            None if signed => {}
+            None => {
+                self.end.get_or_insert(certificate);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a key signed a certificate; why not is kept.
+    fn is_signed(
+        &self,
+        certificate: &Certificate<'_>,
+        key: &Key<'_>,
+        forged: &mut Option<Refusal>,
+    ) -> Result<bool, Refusal> {
+        let Err(refusal) = self.chain.check_signature(certificate, key) else {
+            return Ok(true);
+        };
+        if refusal.reason == Reason::PathTooComplex {
+            return Err(refusal);
+        }
+        let refusal = Refusal::because(refusal.reason, certificate.text());
+        *forged = Some(match forged.take() {
+            Some(told) => told.most_telling(refusal),
+            None => refusal,
+        });
+        Ok(false)
+    }
+
+    /// Holds the rules against the path that has come to an anchor, then asks the judge.
+    fn arrive<T>(&self, last: &Certificate<'_>, anchor: &'p Anchor) -> Result<T, Refusal>
+    where
+        J: Fn(&Path<'_>) -> Result<T, Refusal>,
+    {
+        let parts = self.links.iter().copied();
+        let parts = parts.chain([self.chain.leaf_certificate()]);
+        let octets: usize = parts.map(|part| part.read().as_raw().len()).sum();
+        let reading = u32::try_from(octets / budget::OCTETS).unwrap_or(u32::MAX);
+        self.chain
+            .budget()
+            .spend(budget::PATH.saturating_add(reading))?;
+        if let Some(unfit) = anchor.unfit_for(last) {
+            return Err(unfit.clone());
+        }
+        let path = Path::new(self.chain, self.links.clone(), anchor);
+        path.check_lengths()?;
+        path.check_constraints()?;
+        (self.judge)(&path)
+    }
+
+    /// Keeps the refusal that tells most; a budget that is used up ends everything.
+    fn heard<T>(&mut self, outcome: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+        let refusal = match outcome {
+            Ok(value) => return Ok(Some(value)),
+            Err(refusal) if refusal.reason == Reason::PathTooComplex => return Err(refusal),
+            Err(refusal) => refusal,
+        };
+        self.told = Some(match self.told.take() {
+            Some(told) => told.most_telling(refusal),
+            None => refusal,
+        });
+        Ok(None)
+    }
+}
+
+/// Whether two certificates are of one CA and key, so that a path with both could leave out what lies between.
+fn is_same_authority(one: &Certificate<'_>, other: &Certificate<'_>) -> bool {
+    one.key().digest() == other.key().digest() && one.subject() == other.subject()
+}
+
+/// Sorts candidates by the key identifiers, which may hint and never decide: CAs change and leave out identifiers.
+fn unlikely(certificate: &Certificate<'_>, key_id: Option<&[u8]>) -> u8 {
+    match certificate.authority_key_id().zip(key_id) {
+        Some((wanted, offered)) if wanted == offered => 0,
+        None => 1,
+        Some(_) => 2,
+    }
+}

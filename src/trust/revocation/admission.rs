@@ -1,0 +1,372 @@
+//! Which CRLs come into force when files, distribution points and the state directory offer some (RFC 5280 §5.1.2.4, §5.2.3
+//! and §6.3.3).
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{CrlRefusal, HeldCrl};
+use crate::trust::Reason;
+use crate::trust::revocation::crl_signature::{is_signed_acceptably, is_signed_with};
+use crate::trust::revocation::issuers::{Issuers, Keys};
+use crate::trust::revocation::ledger::{Entered, Ledger};
+use crate::trust::revocation::series::SeriesId;
+use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How far a CA's clock may be ahead of ours: five minutes, as Kerberos allows between two machines.
+const SKEW: u64 = 300;
+/// CRLs that one trust set's sources may offer: a file can hold many.
+const MOST_OFFERED: usize = 1_024;
+
+/// A CRL that is not used, with nothing held in its place; it explains refusals.
+#[derive(Clone)]
+pub(crate) struct Unfit {
+    pub(crate) crl: HeldCrl,
+    pub(crate) refusal: CrlRefusal,
+}
+
+impl Unfit {
+    /// What a certificate is refused for when only this CRL would cover it.
+    pub(crate) fn reason(&self) -> Reason {
+        Reason::from_code(self.refusal.code()).unwrap_or(Reason::CrlMissing)
+    }
+}
+
+/// A CRL, or a file of them, that was offered and not taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusedCrl {
+    /// The trust set.
+    pub trust: String,
+    /// Its line in the topology file.
+    pub line: u32,
+    /// The file.
+    pub file: Arc<Path>,
+    /// The issuer, if the file could be parsed.
+    pub issuer: Option<String>,
+    /// Why.
+    pub refusal: CrlRefusal,
+    /// What the system or the parser said, or what stays in force.
+    pub detail: String,
+    /// SHA-256 of the CRL or the file.
+    pub digest: [u8; 32],
+}
+
+/// A CRL in a place.
+type Place = (Arc<Path>, [u8; 32]);
+
+/// A CRL in a place, and whether it was fetched.
+pub(crate) type Offered = (Place, bool);
+
+/// What the sources of one trust set held when they were read last.
+#[derive(Clone, Default)]
+pub(crate) struct Shelf {
+    /// Every CRL, and whether it was fetched.
+    pub(crate) offered: Vec<Offered>,
+    /// Those that were older than another that was there too: that is no rollback.
+    passed_over: HashSet<Place>,
+    /// Those whose issuer's key is not known.
+    pub(crate) beside: HashSet<[u8; 32]>,
+}
+
+/// What one trust set offers.
+pub(crate) struct Offer<'a> {
+    /// Position and name of the set.
+    pub(crate) set: (usize, &'a str),
+    pub(crate) issuers: &'a Issuers,
+    pub(crate) crls: Vec<HeldCrl>,
+    /// What it offers still, although it was not read: fetched before, or in a file that cannot be read now.
+    pub(crate) still: Vec<Offered>,
+    /// What was there before.
+    pub(crate) before: Option<&'a Shelf>,
+}
+
+/// What comes of all that is offered.
+pub(crate) struct Admitted {
+    pub(crate) ledger: Ledger,
+    /// Of each set that offered, by its position.
+    pub(crate) shelves: BTreeMap<usize, Shelf>,
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// One that was not taken.
+pub(crate) struct Refused {
+    pub(crate) set: usize,
+    pub(crate) crl: HeldCrl,
+    pub(crate) refusal: CrlRefusal,
+    /// Whether one that covers as much is in force.
+    pub(crate) stays: bool,
+}
+
+/// What is the same for all sets.
+pub(crate) struct Terms<'a> {
+    /// The keys of all sets' CAs.
+    pub(crate) keys: &'a Keys,
+    /// The names of all sets.
+    pub(crate) sets: HashSet<&'a str>,
+    /// Seconds for which a CRL serves after its nextUpdate, under the most patient policy.
+    pub(crate) grace: u64,
+    pub(crate) at: UnixTime,
+}
+
+/// Holds what some sets offer against everything that was ever proven; `others` are the other sets' names with their
+/// shelves.
+pub(crate) fn admit<'a>(
+    ledger: &Ledger,
+    offers: Vec<Offer<'a>>,
+    others: &[(&'a str, &'a Shelf)],
+    terms: &Terms<'_>,
+) -> Admitted {
+    let mut admission = Admission {
+        ledger: ledger.clone(),
+        terms,
+        refused: Vec::new(),
+        older: Vec::new(),
+        waiting: Vec::new(),
+    };
+    let offering = offers.iter().filter_map(|o| Some((o.set.1, o.before?)));
+    let before: Vec<(&str, &Shelf)> = others.iter().copied().chain(offering).collect();
+    admission.promote(&before);
+    let others = others.iter().map(|(_, shelf)| *shelf);
+    let mut present: HashSet<[u8; 32]> = others.flat_map(digests).collect();
+    let mut shelves = BTreeMap::new();
+    let mut before = HashMap::new();
+    for offer in offers {
+        let (set, _) = offer.set;
+        before.insert(set, offer.before);
+        let shelf = admission.take(offer);
+        present.extend(digests(&shelf));
+        shelves.insert(set, shelf);
+    }
+    admission.settle(&present, &mut shelves, &before);
+    Admitted {
+        ledger: admission.ledger,
+        shelves,
+        refused: admission.refused,
+    }
+}
+
+fn digests(shelf: &Shelf) -> impl Iterator<Item = [u8; 32]> {
+    shelf.offered.iter().map(|((_, digest), _)| *digest)
+}
+
+struct Admission<'t> {
+    ledger: Ledger,
+    terms: &'t Terms<'t>,
+    refused: Vec<Refused>,
+    /// Those that are older than what is known, each with its set and its series.
+    older: Vec<(usize, HeldCrl, NameKey, SeriesId)>,
+    /// Those that nobody is known to have signed, each with its set.
+    waiting: Vec<(usize, NameKey, HeldCrl)>,
+}
+
+impl Admission<'_> {
+    /// Enters what was beside and has been found to be signed by a key that is known now.
+    fn promote(&mut self, shelves: &[(&str, &Shelf)]) {
+        let waits = shelves.iter();
+        let waits =
+            waits.flat_map(|(set, shelf)| shelf.beside.iter().map(|digest| (*digest, *set)));
+        let sets: HashMap<[u8; 32], &str> = waits.collect();
+        let beside: Vec<_> = self
+            .ledger
+            .all_beside()
+            .map(|(name, crl)| (name.clone(), crl.clone()))
+            .collect();
+        for (name, crl) in beside {
+            for key in self.signers(&name, &crl) {
+                let set = sets.get(crl.digest()).copied().unwrap_or_default();
+                self.ledger.enter(&name, &key, &crl, set);
+            }
+        }
+    }
+
+    /// The known keys of a name that signed a CRL.
+    fn signers(&self, name: &NameKey, crl: &HeldCrl) -> Vec<Arc<[u8]>> {
+        let mut keys: Vec<Arc<[u8]>> = self.terms.keys.named(name).to_vec();
+        let proven = crl.proven_by().map(Arc::from);
+        let known = self.ledger.named(name).map(|series| series.key().into());
+        for key in known.chain(proven) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys.retain(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(&**key)));
+        keys
+    }
+
+    /// Takes what one set offers.
+    fn take(&mut self, offer: Offer<'_>) -> Shelf {
+        let mut shelf = Shelf {
+            offered: offer.still,
+            // What is gone from the files and waits still is shown still.
+            beside: offer
+                .before
+                .map(|shelf| shelf.beside.clone())
+                .unwrap_or_default(),
+            ..Shelf::default()
+        };
+        let mut seen = HashSet::new();
+        for crl in offer.crls {
+            let place = (Arc::clone(&crl.file), *crl.digest());
+            shelf.offered.push((place, crl.fetched));
+            if !seen.insert(*crl.digest()) {
+                continue;
+            }
+            if seen.len() > MOST_OFFERED {
+                self.refuse(offer.set.0, crl, CrlRefusal::TooMany);
+                break;
+            }
+            if let Some(refusal) = self.offer(offer.set, offer.issuers, &crl, &mut shelf) {
+                self.refuse(offer.set.0, crl, refusal);
+            }
+        }
+        shelf
+    }
+
+    /// Takes one, or tells why not.
+    fn offer(
+        &mut self,
+        (set, set_name): (usize, &str),
+        issuers: &Issuers,
+        crl: &HeldCrl,
+        shelf: &mut Shelf,
+    ) -> Option<CrlRefusal> {
+        let Some(name) = NameKey::of(crl.issuer_der()) else {
+            return Some(CrlRefusal::Malformed);
+        };
+        // No key can show that it made it, whatever its issuer is: it need not wait.
+        if !is_signed_acceptably(crl) {
+            return Some(CrlRefusal::UnsupportedSignature);
+        }
+        let is_held = !self.ledger.holding(&name, crl).is_empty();
+        let at = self.terms.at.as_secs();
+        if !is_held && crl.this_update() > at.saturating_add(SKEW) {
+            return Some(CrlRefusal::Future);
+        }
+        let signers = self.signers(&name, crl);
+        if signers.is_empty() {
+            let known =
+                !issuers.named(&name).is_empty() || self.ledger.named(&name).next().is_some();
+            if !crl.fetched {
+                // A CA that changed its key has CRLs of the new one before anybody shows its certificate.
+                shelf.beside.insert(*crl.digest());
+                self.waiting.push((set, name, crl.clone()));
+            }
+            // What is fetched is named by a certificate whose issuer's key is known.
+            return (known || crl.fetched).then_some(CrlRefusal::BadSignature);
+        }
+        let named = issuers.named(&name).iter();
+        let mut anchors = named
+            .filter(|signer| signers.contains(&signer.key))
+            .peekable();
+        if anchors.peek().is_some() && !anchors.any(|signer| signer.signs_crls) {
+            return Some(CrlRefusal::SignerUnfit);
+        }
+        let mut refusal = None;
+        for key in signers {
+            match self.ledger.enter(&name, &key, crl, set_name) {
+                (_, Entered::Taken | Entered::Held) => {}
+                (_, Entered::Full) => refusal = Some(CrlRefusal::TooMany),
+                (id, Entered::Older) => self.older.push((set, crl.clone(), name.clone(), id)),
+            }
+        }
+        refusal
+    }
+
+    fn refuse(&mut self, set: usize, crl: HeldCrl, refusal: CrlRefusal) {
+        self.refused.push(Refused {
+            set,
+            crl,
+            refusal,
+            stays: false,
+        });
+    }
+
+    /// What can only be said when everything was offered.
+    fn settle(
+        &mut self,
+        present: &HashSet<[u8; 32]>,
+        shelves: &mut BTreeMap<usize, Shelf>,
+        before: &HashMap<usize, Option<&Shelf>>,
+    ) {
+        for (set, crl, name, id) in std::mem::take(&mut self.older) {
+            let place = (Arc::clone(&crl.file), *crl.digest());
+            let known = before.get(&set).copied().flatten();
+            let is_old_news = known.is_some_and(|shelf| shelf.passed_over.contains(&place));
+            if is_old_news || self.newer_is_present(&name, id, &crl, present) {
+                if let Some(shelf) = shelves.get_mut(&set) {
+                    shelf.passed_over.insert(place);
+                }
+            } else {
+                self.refuse(set, crl, CrlRefusal::Older);
+            }
+        }
+        let (grace, at) = (self.terms.grace, self.terms.at.as_secs());
+        let until = |crl: &HeldCrl| crl.next_update().saturating_add(grace);
+        self.put_beside(until, at);
+        let beside: HashSet<[u8; 32]> = self
+            .ledger
+            .all_beside()
+            .map(|(_, crl)| *crl.digest())
+            .collect();
+        for shelf in shelves.values_mut() {
+            shelf.beside.retain(|digest| beside.contains(digest));
+        }
+        self.ledger.prune(present, &self.terms.sets, until, at);
+        for refused in &mut self.refused {
+            let name = NameKey::of(refused.crl.issuer_der());
+            refused.stays = name.is_some_and(|name| self.ledger.covers(&name, refused.crl.scope()));
+        }
+    }
+
+    /// Keeps those beside whose issuer's key is not known: what was there before and is current, and what came.
+    fn put_beside(&mut self, until: impl Fn(&HeldCrl) -> u64, at: u64) {
+        let waits = |(name, crl): &(&NameKey, &HeldCrl)| {
+            until(crl) > at
+                && crl.proven_by().is_none()
+                && self.ledger.holding(name, crl).is_empty()
+        };
+        let held = self.ledger.all_beside().filter(waits);
+        let mut beside: Vec<_> = held
+            .map(|(name, crl)| (name.clone(), crl.clone()))
+            .collect();
+        beside.extend(self.waiting.iter().map(|w| (w.1.clone(), w.2.clone())));
+        let offered: HashSet<[u8; 32]> = self.waiting.iter().map(|w| *w.2.digest()).collect();
+        let left_out = self.ledger.set_beside(beside, &offered);
+        let left_out: HashSet<_> = left_out.iter().map(|crl| *crl.digest()).collect();
+        for (set, _, crl) in std::mem::take(&mut self.waiting) {
+            if left_out.contains(crl.digest()) {
+                self.refuse(set, crl, CrlRefusal::TooMany);
+            }
+        }
+    }
+
+    /// Whether something that is offered, too, is newer than this one.
+    fn newer_is_present(
+        &self,
+        name: &NameKey,
+        id: SeriesId,
+        crl: &HeldCrl,
+        present: &HashSet<[u8; 32]>,
+    ) -> bool {
+        let Some(key) = self.ledger.named(name).find(|series| series.id() == id) else {
+            // Only a wider one can be newer.
+            return self.ledger.named(name).any(|series| {
+                series.scope().includes(crl.scope())
+                    && series.outdates(crl)
+                    && series
+                        .crls()
+                        .iter()
+                        .any(|held| present.contains(held.digest()))
+            });
+        };
+        let of_key = self.ledger.named(name).filter(|s| s.key() == key.key());
+        of_key
+            .filter(|series| series.id() == id || series.scope().includes(crl.scope()))
+            .filter(|series| series.id() == id || series.outdates(crl))
+            .any(|series| {
+                series
+                    .crls()
+                    .iter()
+                    .any(|held| present.contains(held.digest()))
+            })
+    }
+}

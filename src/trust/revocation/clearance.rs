@@ -1,0 +1,209 @@
+//! Whether the CRLs that are known clear one certificate (RFC 5280 §6.3.3).
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{Crl, CrlScope, HeldCrl};
+use crate::trust::certificate::text::subject_text;
+use crate::trust::revocation::admission::Unfit;
+use crate::trust::revocation::crl_signature::is_signed_with;
+use crate::trust::revocation::distribution::Reach;
+use crate::trust::revocation::issuers::Issuers;
+use crate::trust::revocation::ledger::Ledger;
+use crate::trust::revocation::series::{is_older, is_outdated};
+use crate::trust::{Reason, Refusal};
+use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
+use x509_parser::certificate::X509Certificate;
+
+/// What revocation is judged by: everything that was proven, whatever set named it, and what is the set's own.
+pub(crate) struct KnownCrls<'g> {
+    pub(crate) ledger: &'g Ledger,
+    /// The CAs that the set names.
+    pub(crate) issuers: &'g Issuers,
+    /// Those that are not used, with nothing in their place.
+    pub(crate) unfit: &'g [Unfit],
+}
+
+/// Who signs CRLs about a certificate of the path.
+pub(crate) struct Issuer<'p> {
+    pub(crate) key: SubjectPublicKeyInfoDer<'p>,
+    /// RFC 5280 §6.3.3 (f).
+    pub(crate) signs_crls: bool,
+}
+
+/// A CRL that covers a certificate; or, where that has gone, what is known of it.
+struct Voice<'l> {
+    crl: Option<&'l HeldCrl>,
+    scope: &'l CrlScope,
+    number: Option<&'l [u8]>,
+    this_update: u64,
+    next_update: u64,
+}
+
+impl<'l> Voice<'l> {
+    /// Whether a newer one speaks in its place.
+    fn yields_to(&self, other: &Self) -> bool {
+        let (mine, its) = (
+            (self.number, self.this_update),
+            (other.number, other.this_update),
+        );
+        if self.scope == other.scope {
+            is_older(mine, its)
+        } else {
+            is_outdated(mine, its)
+        }
+    }
+
+    fn of(crl: &'l HeldCrl) -> Self {
+        Self {
+            crl: Some(crl),
+            scope: crl.scope(),
+            number: crl.number(),
+            this_update: crl.this_update(),
+            next_update: crl.next_update(),
+        }
+    }
+}
+
+/// What `key` has said about a certificate of an issuer's name.
+fn voices<'l>(
+    ledger: &'l Ledger,
+    name: &NameKey,
+    key: &[u8],
+    covers: impl Fn(&CrlScope) -> bool,
+) -> Vec<Voice<'l>> {
+    let mut voices = Vec::new();
+    for series in ledger.named(name) {
+        if series.key() != key || !covers(series.scope()) {
+            continue;
+        }
+        voices.extend(series.crls().iter().map(Voice::of));
+        if series.crls().is_empty() {
+            voices.push(Voice {
+                crl: None,
+                scope: series.scope(),
+                number: series.number(),
+                this_update: series.this_update(),
+                next_update: series.next_update(),
+            });
+        }
+    }
+    let spki = SubjectPublicKeyInfoDer::from(key);
+    let beside = ledger.beside(name).iter();
+    let beside = beside.filter(|crl| covers(crl.scope()) && is_signed_with(crl, &spki));
+    voices.extend(beside.map(Voice::of));
+    let newest: Vec<bool> = voices
+        .iter()
+        .map(|voice| !voices.iter().any(|other| voice.yields_to(other)))
+        .collect();
+    let mut newest = newest.into_iter();
+    voices.retain(|_| newest.next().unwrap_or(false));
+    voices
+}
+
+/// Finds the CRL that clears one certificate.
+///
+/// A CRL belongs to the key that signed it: one of the right name and another key is left out, so that it can neither clear
+/// nor hide anything. Of those that cover the certificate the newest speaks, or all of the same age; one of them that is
+/// current is enough, and none may list the certificate. A CRL by another key of the same CA is heard when it lists the
+/// certificate, too, and never clears it.
+///
+/// **Deviation:** RFC 5280 §6.3.3 (f) lets a CRL by any key of the issuer clear. CAs that keep one CRL for each of their keys
+/// list in the one of the new key nothing that the old key has signed.
+pub(crate) fn clear<'c>(
+    certificate: &X509Certificate<'_>,
+    issuer: &Issuer<'_>,
+    kin: &[&[u8]],
+    known: &KnownCrls<'c>,
+    at: UnixTime,
+    grace: u64,
+) -> Result<&'c Crl, Refusal> {
+    let name = NameKey::of(certificate.issuer().as_raw());
+    let name = name.ok_or_else(|| Refusal::from(Reason::MalformedCertificate))?;
+    let reach = Reach::of(certificate);
+    let covers = |scope: &CrlScope| reach.is_covered_by(scope);
+    let voices_of = |key: &[u8]| voices(known.ledger, &name, key, covers);
+    let lists = |voice: &Voice<'_>| {
+        let crl = voice.crl;
+        crl.is_some_and(|crl| crl.lists(certificate.raw_serial()))
+    };
+    let key = issuer.key.as_ref();
+    let own = voices_of(key);
+    let others = kin.iter().filter(|other| **other != key);
+    let revoked = issuer.signs_crls && own.iter().any(lists)
+        || others
+            .into_iter()
+            .any(|other| voices_of(other).iter().any(lists));
+    if revoked {
+        return Err(Refusal::because(
+            Reason::Revoked,
+            format!(
+                "{}, serial {}",
+                subject_text(certificate.subject()),
+                certificate.raw_serial_as_string()
+            ),
+        ));
+    }
+    if own.is_empty() {
+        return Err(uncovered(certificate, &reach, &name, known));
+    }
+    if !issuer.signs_crls {
+        return Err(Refusal::because(
+            Reason::CrlSignerUnfit,
+            subject_text(certificate.issuer()),
+        ));
+    }
+    let current = own
+        .iter()
+        .filter(|voice| at.as_secs() < voice.next_update.saturating_add(grace))
+        .find_map(|voice| voice.crl);
+    current.map(|crl| &*crl.list).ok_or_else(|| {
+        let next = own.iter().map(|voice| voice.next_update).max();
+        Refusal::because(
+            Reason::CrlStale,
+            format!(
+                "{}: nextUpdate was Unix time {}",
+                subject_text(certificate.issuer()),
+                next.unwrap_or_default()
+            ),
+        )
+    })
+}
+
+/// Why nothing covers a certificate.
+fn uncovered(
+    certificate: &X509Certificate<'_>,
+    reach: &Reach<'_>,
+    name: &NameKey,
+    known: &KnownCrls<'_>,
+) -> Refusal {
+    let covers = |scope: &CrlScope| reach.is_covered_by(scope);
+    let ledger = known.ledger;
+    // What is there was signed by another key.
+    let series = ledger
+        .named(name)
+        .filter(|series| !series.crls().is_empty());
+    let scopes = series.map(|series| series.scope());
+    let scopes: Vec<&CrlScope> = scopes
+        .chain(ledger.beside(name).iter().map(|crl| crl.scope()))
+        .collect();
+    let unfit = known.unfit.iter().filter(|unfit| {
+        NameKey::of(unfit.crl.issuer_der()).as_ref() == Some(name) && covers(unfit.crl.scope())
+    });
+    // Of several the one that got furthest, whatever the order of the files.
+    let reason = match unfit.map(Unfit::reason).max() {
+        Some(reason) => reason,
+        None if scopes.iter().any(|scope| covers(scope)) => Reason::CrlBadSignature,
+        None => Reason::CrlMissing,
+    };
+    let partitions = if reason == Reason::CrlMissing && !scopes.is_empty() {
+        "; the CRLs of that issuer cover other distribution points"
+    } else {
+        ""
+    };
+    Refusal::because(
+        reason,
+        format!(
+            "CRL of {} for {}{partitions}",
+            subject_text(certificate.issuer()),
+            subject_text(certificate.subject())
+        ),
+    )
+}

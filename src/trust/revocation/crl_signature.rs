@@ -1,0 +1,54 @@
+//! Whose signature a CRL bears (RFC 5280 §5.1.1.3 and §6.3.3 (f) and (g)).
+use crate::topology::Crl;
+use crate::trust::certificate::signature::ALGORITHMS;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use webpki::RawPublicKeyEntity;
+use x509_parser::certificate::X509Certificate;
+
+/// Whether a CRL's signature is of an algorithm that is taken.
+pub(crate) fn is_signed_acceptably(crl: &Crl) -> bool {
+    let mut known = ALGORITHMS.iter().map(|known| known.signature_alg_id());
+    known.any(|known| known.as_ref() == crl.algorithm())
+}
+
+/// Whether the key made the CRL's signature. The answer is kept with the CRL, whichever it is: some hold millions of octets.
+pub(crate) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
+    if crl.proven_by() == Some(key.as_ref()) {
+        return true;
+    }
+    if crl.is_refuted(key.as_ref()) {
+        return false;
+    }
+    let good = verifies(key, crl.algorithm(), crl.signed_octets(), crl.signature());
+    if good {
+        crl.prove(key.as_ref());
+    } else {
+        crl.refute(key.as_ref());
+    }
+    good
+}
+
+/// Whether `signature` over `octets` is by `key`; `algorithm` is an AlgorithmIdentifier's content.
+fn verifies(
+    key: &SubjectPublicKeyInfoDer<'_>,
+    algorithm: &[u8],
+    octets: &[u8],
+    signature: &[u8],
+) -> bool {
+    let Ok(key) = RawPublicKeyEntity::try_from(key) else {
+        return false;
+    };
+    ALGORITHMS
+        .iter()
+        .filter(|known| known.signature_alg_id().as_ref() == algorithm)
+        .any(|known| key.verify_signature(*known, octets, signature).is_ok())
+}
+
+/// Whether the keyUsage of a CA permits it to sign CRLs; without the extension it does.
+pub(crate) fn signs_crls(authority: &X509Certificate<'_>) -> bool {
+    match authority.key_usage() {
+        Ok(Some(usage)) => usage.value.crl_sign(),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}

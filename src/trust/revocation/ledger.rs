@@ -1,0 +1,271 @@
+//! What was ever proven of CRLs: for each issuer's key and scope the newest one (RFC 5280 §5.2.3 and §6.3.3), whatever file
+//! or URI it came from and whatever trust set names it; and beside it those whose issuer's key nobody has shown yet.
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{CrlScope, HeldCrl};
+use crate::trust::revocation::series::{Series, SeriesId};
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// CRLs whose issuer's key is not known, and their octets, of all trust sets together.
+const MOST_BESIDE: usize = 512;
+const LARGEST_BESIDE: u64 = 128 * 1024 * 1024;
+/// Series that no trust set's files or fetches hold any more, and their octets. Beyond, those of the oldest CRLs are
+/// forgotten: only CAs that are or were trusted can make any.
+const MOST_UNNAMED: usize = 4_096;
+const LARGEST_UNNAMED: u64 = 256 * 1024 * 1024;
+/// CRLs of one series and one age.
+const MOST_EQUALS: usize = 4;
+
+/// The CRLs in force, with what is known of those that were.
+#[derive(Clone, Default)]
+pub struct Ledger {
+    series: HashMap<SeriesId, Arc<Series>>,
+    by_name: HashMap<NameKey, Vec<SeriesId>>,
+    beside: Arc<HashMap<NameKey, Vec<HeldCrl>>>,
+}
+
+/// What came of a CRL that was proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// It is in force from now on.
+    Taken,
+    /// It was already.
+    Held,
+    /// One that is newer was proven before.
+    Older,
+    /// There are as many of its age as are kept.
+    Full,
+}
+
+impl Ledger {
+    /// The series of an issuer's name.
+    pub(crate) fn named(&self, name: &NameKey) -> impl Iterator<Item = &Arc<Series>> {
+        let ids = self.by_name.get(name).into_iter().flatten();
+        ids.filter_map(|id| self.series.get(id))
+    }
+
+    /// The CRLs under an issuer's name that no known key of that name has signed.
+    pub(crate) fn beside(&self, name: &NameKey) -> &[HeldCrl] {
+        self.beside.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// All that are beside.
+    pub(crate) fn all_beside(&self) -> impl Iterator<Item = (&NameKey, &HeldCrl)> {
+        let named = self.beside.iter();
+        named.flat_map(|(name, crls)| crls.iter().map(move |crl| (name, crl)))
+    }
+
+    /// Whether some CRLs wait for their issuer's key, and whether that of any was seen meanwhile.
+    pub fn waits(&self) -> (bool, bool) {
+        let seen = |crl: &HeldCrl| crl.proven_by().is_some();
+        let mut beside = self.all_beside();
+        (!self.beside.is_empty(), beside.any(|(_, crl)| seen(crl)))
+    }
+
+    /// All series, in the order of their ids.
+    pub fn all(&self) -> Vec<&Arc<Series>> {
+        let mut all: Vec<_> = self.series.values().collect();
+        all.sort_by_key(|series| series.id());
+        all
+    }
+
+    /// One of them.
+    pub fn get(&self, id: SeriesId) -> Option<&Arc<Series>> {
+        self.series.get(&id)
+    }
+
+    /// The same without one series; `None` when it is not there.
+    pub(crate) fn without(&self, id: SeriesId) -> Option<Self> {
+        let mut ledger = self.clone();
+        ledger.remove(id).then_some(ledger)
+    }
+
+    /// Takes over what was kept by another process; of two of a series the newer stays.
+    pub fn restore(&mut self, series: Series) {
+        let newer = |known: &Arc<Series>| known.is_older_than(&series);
+        if self.series.get(&series.id()).is_none_or(newer) {
+            self.put(series);
+        }
+    }
+
+    /// The series in which this very CRL is in force.
+    pub(crate) fn holding(&self, name: &NameKey, crl: &HeldCrl) -> Vec<SeriesId> {
+        let holds = |series: &&Arc<Series>| series.crls().iter().any(|held| held.list == crl.list);
+        self.named(name)
+            .filter(holds)
+            .map(|series| series.id())
+            .collect()
+    }
+
+    /// Enters a CRL that `key` signed, offered by a trust set.
+    pub(crate) fn enter(
+        &mut self,
+        name: &NameKey,
+        key: &[u8],
+        crl: &HeldCrl,
+        set: &str,
+    ) -> (SeriesId, Entered) {
+        let id = SeriesId::of(key, name, crl.scope());
+        let wider = |series: &&Arc<Series>| {
+            series.id() != id && series.key() == key && series.scope().includes(crl.scope())
+        };
+        let outdated = self
+            .named(name)
+            .filter(wider)
+            .any(|series| series.outdates(crl));
+        let Some(known) = self.series.get(&id) else {
+            if outdated {
+                return (id, Entered::Older);
+            }
+            self.put(Series::begin(name.clone(), key, crl.clone(), set));
+            return (id, Entered::Taken);
+        };
+        let entered = match known.standing(crl) {
+            Ordering::Less => Entered::Older,
+            _ if known.crls().iter().any(|held| held.list == crl.list) => Entered::Held,
+            _ if outdated => Entered::Older,
+            Ordering::Equal if known.crls().len() >= MOST_EQUALS => Entered::Full,
+            Ordering::Equal | Ordering::Greater => Entered::Taken,
+        };
+        let series = match entered {
+            Entered::Taken => Some(known.with(crl.clone(), set)),
+            Entered::Held => known.again_from(crl, set),
+            Entered::Older | Entered::Full => None,
+        };
+        if let Some(series) = series {
+            self.put(series);
+        }
+        (id, entered)
+    }
+
+    /// Exchanges the CRLs beside; gives those for which there is no room. Those that are offered now come first, then the
+    /// newest.
+    pub(crate) fn set_beside(
+        &mut self,
+        mut crls: Vec<(NameKey, HeldCrl)>,
+        offered: &HashSet<[u8; 32]>,
+    ) -> Vec<HeldCrl> {
+        crls.sort_by_key(|(_, crl)| {
+            let gone = !offered.contains(crl.digest());
+            (gone, std::cmp::Reverse(crl.this_update()), *crl.digest())
+        });
+        crls.dedup_by(|one, other| one.1.list == other.1.list);
+        let mut beside: HashMap<NameKey, Vec<HeldCrl>> = HashMap::new();
+        let (mut count, mut octets) = (0, 0);
+        let mut left_out = Vec::new();
+        for (name, crl) in crls {
+            if count >= MOST_BESIDE || octets + crl.size() > LARGEST_BESIDE {
+                left_out.push(crl);
+                continue;
+            }
+            count += 1;
+            octets += crl.size();
+            beside.entry(name).or_default().push(crl);
+        }
+        if beside != *self.beside {
+            self.beside = Arc::new(beside);
+        }
+        left_out
+    }
+
+    /// Lets go of what is over: a CRL that nothing offers any more goes once it is stale, or once a newer one covers all
+    /// that it covers; that it was there stays known. `until` says when a CRL serves nobody any more, Unix seconds.
+    pub(crate) fn prune(
+        &mut self,
+        offered: &HashSet<[u8; 32]>,
+        sets: &HashSet<&str>,
+        until: impl Fn(&HeldCrl) -> u64,
+        at: u64,
+    ) {
+        let mut gone = Vec::new();
+        let mut unnamed = Vec::new();
+        for series in self.series.values() {
+            let is_offered = series
+                .crls()
+                .iter()
+                .any(|crl| offered.contains(crl.digest()));
+            if is_offered {
+                continue;
+            }
+            let over = series.crls().iter().all(|crl| until(crl) <= at);
+            if !series.crls().is_empty() && (over || self.is_superseded(series)) {
+                gone.push(series.id());
+            }
+            unnamed.push((series.this_update(), series.id(), series.size()));
+        }
+        for id in gone {
+            if let Some(series) = self.series.get(&id) {
+                let series = series.emptied();
+                self.put(series);
+            }
+        }
+        unnamed.sort_by(|one, other| other.cmp(one));
+        let (mut count, mut octets) = (0, 0);
+        for (_, id, size) in unnamed {
+            count += 1;
+            octets += size;
+            if count > MOST_UNNAMED || octets > LARGEST_UNNAMED {
+                self.remove(id);
+            }
+        }
+        let strangers: Vec<Series> = self
+            .series
+            .values()
+            .filter_map(|series| series.known_to(sets))
+            .collect();
+        strangers.into_iter().for_each(|series| self.put(series));
+    }
+
+    /// Whether one in force that is newer covers all that this one covers.
+    fn is_superseded(&self, series: &Series) -> bool {
+        let wider = |other: &&Arc<Series>| {
+            other.id() != series.id()
+                && other.key() == series.key()
+                && !other.crls().is_empty()
+                && other.scope().includes(series.scope())
+        };
+        self.named(series.name())
+            .filter(wider)
+            .any(|other| series.crls().iter().all(|crl| other.outdates(crl)))
+    }
+
+    /// Whether something in force under this name covers all that the scope does.
+    pub(crate) fn covers(&self, name: &NameKey, scope: &CrlScope) -> bool {
+        self.named(name)
+            .any(|series| !series.crls().is_empty() && series.scope().includes(scope))
+    }
+
+    /// Whether the two hold the same CRLs and know the same of those that are gone.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let same = |(id, series): (&SeriesId, &Arc<Series>)| {
+            let other = other.series.get(id);
+            other.is_some_and(|other| Arc::ptr_eq(series, other) || series.is_same(other))
+        };
+        self.series.len() == other.series.len()
+            && self.series.iter().all(same)
+            && *self.beside == *other.beside
+    }
+
+    fn put(&mut self, series: Series) {
+        let id = series.id();
+        if !self.series.contains_key(&id) {
+            let ids = self.by_name.entry(series.name().clone()).or_default();
+            ids.push(id);
+        }
+        self.series.insert(id, Arc::new(series));
+    }
+
+    fn remove(&mut self, id: SeriesId) -> bool {
+        let Some(series) = self.series.remove(&id) else {
+            return false;
+        };
+        if let Some(ids) = self.by_name.get_mut(series.name()) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_name.remove(series.name());
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,274 @@
+//! A stapled OCSP response (RFC 6960, RFC 6066 §8): whether it is about a certificate, genuine, fresh, and says "good".
+use crate::topology::der::{self, Der, Element, context, context_value, magnitude};
+use crate::topology::distinguished_name::{NameKey, same_name};
+use crate::trust::budget::Budget;
+use crate::trust::certificate::signature::SignedPart;
+use crate::trust::certificate::text::subject_text;
+use crate::trust::certificate::validity::window;
+use crate::trust::revocation::crl_signature::is_signed_with;
+use crate::trust::revocation::ledger::Ledger;
+use crate::trust::{Reason, Refusal};
+use aws_lc_rs::digest::{self, digest};
+use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
+/// No response is larger: one with a delegate's certificate has some three thousand octets.
+const LARGEST: usize = 64 * 1024;
+/// Responses and delegates in one that are looked at.
+const MOST: usize = 8;
+/// How far the responder's clock may be ahead of ours, in seconds.
+const SKEW: u64 = 300;
+
+/// id-pkix-ocsp-basic.
+const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
+/// The hashes that a CertID may use: id-sha1 and id-sha256. They only name the issuer; nothing rests on their strength.
+const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 0x1a];
+const SHA256: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1];
+
+/// What a response is held against.
+pub(crate) struct About<'a> {
+    pub(crate) certificate: &'a X509Certificate<'a>,
+    pub(crate) issuer_key: &'a SubjectPublicKeyInfoDer<'a>,
+    /// CRLs that may list a delegate.
+    pub(crate) ledger: &'a Ledger,
+    /// What the judgement may still cost: a response brings keys and signatures of its own.
+    pub(crate) budget: &'a Budget,
+}
+
+/// Gives until when the response says that the certificate is good, Unix seconds.
+///
+/// # Errors
+/// A reason for everything else; `unknown` is not good.
+pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<u64, Refusal> {
+    let malformed = || Refusal::from(Reason::OcspMalformed);
+    if response.len() > LARGEST {
+        return Err(malformed());
+    }
+    let basic = read(response).ok_or_else(malformed)?;
+    let single = basic.single(about).ok_or_else(malformed)?;
+    let Some(single) = single else {
+        let subject = subject_text(about.certificate.subject());
+        return Err(Refusal::because(
+            Reason::OcspWrongCertificate,
+            format!("nothing about {subject}"),
+        ));
+    };
+    genuine(&basic, about, at)?;
+    let now = at.as_secs();
+    if single.this_update > now.saturating_add(SKEW) {
+        return Err(Refusal::because(
+            Reason::OcspStale,
+            format!("thisUpdate is Unix time {}", single.this_update),
+        ));
+    }
+    // Without nextUpdate nothing says how long what was stapled holds.
+    let until = single.next_update.unwrap_or(0);
+    if single.status == Status::Revoked {
+        return Err(Refusal::because(
+            Reason::OcspRevoked,
+            subject_text(about.certificate.subject()),
+        ));
+    }
+    if until <= now {
+        return Err(Refusal::because(
+            Reason::OcspStale,
+            format!("nextUpdate was Unix time {until}"),
+        ));
+    }
+    match single.status {
+        Status::Good => Ok(until),
+        Status::Unknown | Status::Revoked => Err(Reason::OcspUnknown.into()),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Good,
+    Revoked,
+    Unknown,
+}
+
+struct Single {
+    status: Status,
+    this_update: u64,
+    next_update: Option<u64>,
+}
+
+/// A BasicOCSPResponse in its parts.
+struct Basic<'a> {
+    signed: SignedPart<'a>,
+    /// The certificates that came with it, as DER.
+    delegates: Vec<&'a [u8]>,
+}
+
+fn only<'a>(octets: &'a [u8], tag: u8) -> Option<Element<'a>> {
+    let mut walk = Der::new(octets);
+    let element = walk.expect(tag)?;
+    walk.is_empty().then_some(element)
+}
+
+fn read(response: &[u8]) -> Option<Basic<'_>> {
+    let mut fields = only(response, der::SEQUENCE)?.inside();
+    // responseStatus successful; another brings no bytes.
+    if fields.expect(der::ENUMERATED)?.content() != [0] {
+        return None;
+    }
+    let bytes = fields.expect(context(0))?.inside().expect(der::SEQUENCE)?;
+    let mut bytes = bytes.inside();
+    if bytes.expect(der::OID)?.content() != BASIC {
+        return None;
+    }
+    let basic = only(bytes.expect(der::OCTET_STRING)?.content(), der::SEQUENCE)?;
+    let (signed, mut rest) = SignedPart::read(&basic)?;
+    let mut delegates = Vec::new();
+    if let Some(certificates) = rest.optional(context(0)) {
+        let mut list = certificates.inside().expect(der::SEQUENCE)?.inside();
+        while !list.is_empty() && delegates.len() < MOST {
+            delegates.push(list.expect(der::SEQUENCE)?.whole());
+        }
+    }
+    Some(Basic { signed, delegates })
+}
+
+impl Basic<'_> {
+    /// The SingleResponse about the certificate; the outer `None` when it is not well formed.
+    fn single(&self, about: &About<'_>) -> Option<Option<Single>> {
+        let mut data = self.signed.part.inside();
+        data.optional(context(0));
+        let responder = data.next()?;
+        if responder.tag != context(1) && responder.tag != context(2) {
+            return None;
+        }
+        data.expect(der::GENERALIZED_TIME)?;
+        let mut responses = data.expect(der::SEQUENCE)?.inside();
+        known_extensions(&mut data, 1)?;
+        let mut found = None;
+        let mut seen = 0;
+        while !responses.is_empty() && seen < MOST {
+            seen += 1;
+            let mut fields = responses.expect(der::SEQUENCE)?.inside();
+            let id = fields.expect(der::SEQUENCE)?;
+            let status = fields.next()?;
+            let status = match status.tag {
+                tag if tag == context_value(0) => Status::Good,
+                tag if tag == context(1) => Status::Revoked,
+                tag if tag == context_value(2) => Status::Unknown,
+                _ => return None,
+            };
+            let this_update = fields.expect(der::GENERALIZED_TIME)?.seconds()?;
+            let next_update = match fields.optional(context(0)) {
+                Some(time) => Some(time.inside().next()?.seconds()?),
+                None => None,
+            };
+            known_extensions(&mut fields, 1)?;
+            if is_about(&id, about)? {
+                found.get_or_insert(Single {
+                    status,
+                    this_update,
+                    next_update,
+                });
+            }
+        }
+        Some(found)
+    }
+}
+
+/// Reads optional extensions of which none may be critical.
+fn known_extensions(fields: &mut Der<'_>, number: u8) -> Option<()> {
+    if let Some(list) = fields.optional(context(number)) {
+        let list = list.inside().expect(der::SEQUENCE)?;
+        if der::extensions(&list)?.iter().any(|e| e.critical) {
+            return None;
+        }
+    }
+    fields.is_empty().then_some(())
+}
+
+/// Whether a CertID names the certificate (RFC 6960 §4.1.1).
+fn is_about(id: &Element<'_>, about: &About<'_>) -> Option<bool> {
+    let mut fields = id.inside();
+    let algorithm = fields.expect(der::SEQUENCE)?.inside().expect(der::OID)?;
+    let name = fields.expect(der::OCTET_STRING)?.content();
+    let key = fields.expect(der::OCTET_STRING)?.content();
+    let serial = fields.expect(der::INTEGER)?.content();
+    let hash = match algorithm.content() {
+        SHA1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        SHA256 => &digest::SHA256,
+        _ => return Some(false),
+    };
+    let mut spki = only(about.issuer_key.as_ref(), der::SEQUENCE)?.inside();
+    spki.expect(der::SEQUENCE)?;
+    let bits = spki.expect(der::BIT_STRING)?.bits()?;
+    let is = |octets: &[u8], hashed: &[u8]| digest(hash, octets).as_ref() == hashed;
+    Some(
+        magnitude(serial) == magnitude(about.certificate.raw_serial())
+            && is(about.certificate.issuer().as_raw(), name)
+            && is(bits, key),
+    )
+}
+
+/// Whether the certificate's issuer signed the response, or a responder that this issuer certified for it (RFC 6960
+/// §4.2.2.2).
+fn genuine(basic: &Basic<'_>, about: &About<'_>, at: UnixTime) -> Result<(), Refusal> {
+    if basic
+        .signed
+        .is_by(about.issuer_key.as_ref(), about.budget)?
+    {
+        return Ok(());
+    }
+    let mut why = "neither the issuer nor a delegate of it signed the response".to_owned();
+    for delegate in &basic.delegates {
+        let Ok((_, certificate)) = X509Certificate::from_der(delegate) else {
+            continue;
+        };
+        let key = certificate.public_key().raw;
+        if !basic.signed.is_by(key, about.budget)? {
+            continue;
+        }
+        match unfit(delegate, &certificate, about, at)? {
+            None => return Ok(()),
+            Some(what) => why = format!("{}: {what}", subject_text(certificate.subject())),
+        }
+    }
+    Err(Refusal::because(Reason::OcspBadSignature, why))
+}
+
+/// Why a certificate is not that of a responder of the issuer.
+fn unfit(
+    der: &[u8],
+    delegate: &X509Certificate<'_>,
+    about: &About<'_>,
+    at: UnixTime,
+) -> Result<Option<&'static str>, Refusal> {
+    let signed = only(der, der::SEQUENCE).and_then(|outer| SignedPart::read(&outer));
+    let named = same_name(
+        delegate.issuer().as_raw(),
+        about.certificate.issuer().as_raw(),
+    );
+    let issued = match signed.filter(|_| named) {
+        Some((signed, _)) => signed.is_by(about.issuer_key.as_ref(), about.budget)?,
+        None => false,
+    };
+    if !issued {
+        return Ok(Some("not issued by the certificate's own issuer"));
+    }
+    let purpose = delegate.extended_key_usage().ok().flatten();
+    if !purpose.is_some_and(|usage| usage.value.ocsp_signing) {
+        return Ok(Some("lacks OCSPSigning"));
+    }
+    let (begin, end) = window(delegate);
+    if at < begin || at > end {
+        return Ok(Some("not valid now"));
+    }
+    let name = NameKey::of(delegate.issuer().as_raw());
+    let series = name.iter().flat_map(|name| about.ledger.named(name));
+    let series = series.filter(|series| series.key() == about.issuer_key.as_ref());
+    let beside = name.iter().flat_map(|name| about.ledger.beside(name));
+    let beside = beside.filter(|crl| is_signed_with(crl, about.issuer_key));
+    let revoked = series
+        .flat_map(|series| series.crls())
+        .chain(beside)
+        .any(|crl| crl.lists(delegate.raw_serial()));
+    Ok(revoked.then_some("revoked"))
+}

@@ -1,0 +1,191 @@
+//! How a series is kept in the state directory: a line with a digest of the rest, a line of JSON, and the CRLs in DER.
+//!
+//! The digest finds what a disk or a hand has damaged. What a record says of a CRL counts only once the key in it is found
+//! to have signed the CRL.
+use crate::topology::distinguished_name::NameKey;
+use crate::topology::{Crl, CrlRefusal, CrlScope, HeldCrl, one_of, sha256};
+use crate::trust::certificate::text::printable;
+use crate::trust::revocation::crl_signature::is_signed_with;
+use crate::trust::revocation::series::{Last, Series, SeriesId};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Characters of an issuer's name that are taken from a record.
+const MOST_ISSUER_TEXT: usize = 200;
+
+/// Why a record is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// It is none, or not whole.
+    #[error("{0}")]
+    Damaged(&'static str),
+    /// A CRL in it cannot be used.
+    #[error("a CRL in it is not used: {}", .0.sentence())]
+    Crl(CrlRefusal),
+}
+
+impl RecordError {
+    /// The code of the CRL's refusal that it comes to.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Damaged(_) => CrlRefusal::Malformed.code(),
+            Self::Crl(refusal) => refusal.code(),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    /// SubjectPublicKeyInfo and Name as DER in base64, as are the names of the scope.
+    key: String,
+    issuer: String,
+    issuer_text: String,
+    users_only: bool,
+    authorities_only: bool,
+    names: Vec<String>,
+    /// CRL numbers in base64.
+    number: Option<String>,
+    highest: Option<String>,
+    this_update: u64,
+    next_update: u64,
+    sets: BTreeSet<String>,
+    /// What follows, in its order.
+    crls: Vec<Listed>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Listed {
+    octets: usize,
+    origin: PathBuf,
+    fetched: bool,
+}
+
+impl Series {
+    /// What a record begins with: a word, and the number of its form.
+    pub const RECORD_MARK: &'static str = "sipward-crls 1 ";
+
+    /// As it is kept.
+    pub fn to_record(&self) -> Vec<u8> {
+        let base64 = |octets: &[u8]| STANDARD.encode(octets);
+        let scope = self.scope();
+        let last = self.last();
+        let listed = |crl: &HeldCrl| Listed {
+            octets: crl.der().len(),
+            origin: crl.file.to_path_buf(),
+            fetched: crl.fetched,
+        };
+        let head = Head {
+            key: base64(self.key()),
+            issuer: base64(self.issuer_der()),
+            issuer_text: self.issuer().to_owned(),
+            users_only: scope.users_only,
+            authorities_only: scope.authorities_only,
+            names: scope.names().iter().map(|name| base64(name)).collect(),
+            number: last.number.as_deref().map(base64),
+            highest: last.highest.as_deref().map(base64),
+            this_update: last.this_update,
+            next_update: last.next_update,
+            sets: self.sets().clone(),
+            crls: self.crls().iter().map(listed).collect(),
+        };
+        // A path that is no UTF-8 is the one thing in it that JSON cannot hold; without its place a CRL is as good.
+        let json = serde_json::to_vec(&head).or_else(|_| {
+            let mut head = head;
+            for listed in &mut head.crls {
+                listed.origin = PathBuf::from(listed.origin.to_string_lossy().into_owned());
+            }
+            serde_json::to_vec(&head)
+        });
+        let mut rest = json.unwrap_or_default();
+        rest.push(b'\n');
+        for crl in self.crls() {
+            rest.extend_from_slice(crl.der());
+        }
+        let mut record = format!("{}{}\n", Self::RECORD_MARK, hex(&sha256(&rest))).into_bytes();
+        record.append(&mut rest);
+        record
+    }
+
+    /// Reads what was kept; the CRLs in it are read as those of a file are, and proven again.
+    ///
+    /// # Errors
+    /// Why it is not used.
+    pub fn from_record(record: &[u8]) -> Result<Self, RecordError> {
+        let cut = || RecordError::Damaged("it is no record of a series of CRLs");
+        let (mark, rest) = split_line(record).ok_or_else(cut)?;
+        let digest = mark
+            .strip_prefix(Self::RECORD_MARK.as_bytes())
+            .ok_or_else(cut)?;
+        if digest != hex(&sha256(rest)).as_bytes() {
+            return Err(RecordError::Damaged("it is not what was written"));
+        }
+        let (head, mut left) = split_line(rest).ok_or_else(cut)?;
+        let head: Head = serde_json::from_slice(head).map_err(|_| cut())?;
+        let octets = |text: &str| STANDARD.decode(text).map_err(|_| cut());
+        let some = |text: &Option<String>| text.as_deref().map(octets).transpose();
+        let key = octets(&head.key)?;
+        let issuer = octets(&head.issuer)?;
+        let name = NameKey::of(&issuer).ok_or_else(cut)?;
+        let names = head.names.iter().map(|name| octets(name));
+        let names = names.collect::<Result<Vec<_>, _>>()?;
+        let scope = CrlScope::new(head.users_only, head.authorities_only, names);
+        let id = SeriesId::of(&key, &name, &scope);
+        let signer = SubjectPublicKeyInfoDer::from(key.as_slice());
+        let mut crls = Vec::new();
+        for listed in &head.crls {
+            let (der, after) = left.split_at_checked(listed.octets).ok_or_else(cut)?;
+            left = after;
+            let crl = one_of(Crl::read(der.to_vec()).map_err(RecordError::Crl)?);
+            if !is_signed_with(&crl, &signer) {
+                return Err(RecordError::Crl(CrlRefusal::BadSignature));
+            }
+            let its = NameKey::of(crl.issuer_der()).ok_or_else(cut)?;
+            if SeriesId::of(&key, &its, crl.scope()) != id {
+                return Err(cut());
+            }
+            crls.push(HeldCrl {
+                file: Path::new(&listed.origin).into(),
+                fetched: listed.fetched,
+                list: crl,
+            });
+        }
+        if !left.is_empty() {
+            return Err(cut());
+        }
+        let last = Last {
+            number: some(&head.number)?,
+            highest: some(&head.highest)?,
+            this_update: head.this_update,
+            next_update: head.next_update,
+        };
+        let agrees = |crl: &HeldCrl| {
+            crl.this_update() == last.this_update && crl.number() == last.number.as_deref()
+        };
+        if !crls.is_empty() && !crls.iter().any(agrees) {
+            return Err(cut());
+        }
+        let issuer = (issuer, printable(&head.issuer_text, MOST_ISSUER_TEXT));
+        Ok(Self::kept(
+            name,
+            &key,
+            issuer,
+            scope,
+            (crls, last),
+            head.sets,
+        ))
+    }
+}
+
+fn split_line(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = octets.iter().position(|octet| *octet == b'\n')?;
+    let (line, rest) = octets.split_at_checked(end)?;
+    Some((line, rest.get(1..)?))
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

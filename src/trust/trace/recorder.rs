@@ -1,0 +1,194 @@
+//! What a decision saw on its way, kept only when somebody asks; a handshake pays one branch for each step.
+use crate::trust::Refusal;
+use crate::trust::trace::fact::Fact;
+use crate::trust::trace::step::{ExplainedStep, Outcome};
+use std::cell::RefCell;
+
+/// One line of a trace, with its depth in the tree.
+struct Line {
+    depth: usize,
+    step: &'static str,
+    outcome: Outcome,
+    says: String,
+}
+
+#[derive(Default)]
+struct Lines {
+    lines: Vec<Line>,
+    depth: usize,
+}
+
+impl Lines {
+    /// Adds a line at the present depth, and returns its place.
+    fn push(&mut self, step: &'static str, outcome: Outcome, says: String) -> usize {
+        self.lines.push(Line {
+            depth: self.depth,
+            step,
+            outcome,
+            says,
+        });
+        self.lines.len() - 1
+    }
+}
+
+/// Takes down the steps of one decision, or nothing at all.
+pub(crate) struct Trace(Option<RefCell<Lines>>);
+
+impl Trace {
+    /// Takes down nothing.
+    pub(crate) fn off() -> Self {
+        Self(None)
+    }
+
+    /// Takes down every step.
+    pub(crate) fn on() -> Self {
+        Self(Some(RefCell::default()))
+    }
+
+    /// A fact that decides nothing by itself, or that is the end of the decision.
+    pub(crate) fn note(&self, fact: &Fact<'_>, outcome: Outcome) {
+        self.begin(fact).ends(outcome);
+    }
+
+    /// A step of the decision: its refusal is recorded where it arose.
+    pub(crate) fn step<T>(
+        &self,
+        fact: &Fact<'_>,
+        check: impl FnOnce() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let open = self.begin(fact);
+        let outcome = check();
+        match &outcome {
+            Ok(_) => open.ends(Outcome::Passed),
+            Err(refusal) => open.fails(refusal),
+        }
+        outcome
+    }
+
+    /// Opens a step; what is recorded until it is dropped is part of it.
+    pub(crate) fn begin(&self, fact: &Fact<'_>) -> Open<'_> {
+        let line = self.0.as_ref().map(|cell| {
+            let mut lines = cell.borrow_mut();
+            let at = lines.push(fact.step(), Outcome::Noted, fact.words());
+            lines.depth += 1;
+            for note in fact.notes() {
+                lines.push(note.step, note.outcome, note.says);
+            }
+            at
+        });
+        Open { trace: self, line }
+    }
+
+    /// The steps as a tree.
+    pub(crate) fn into_steps(self) -> Vec<ExplainedStep> {
+        let lines = self.0.map(|cell| cell.into_inner().lines);
+        let mut lines = lines.unwrap_or_default().into_iter().peekable();
+        branch(&mut lines, 0)
+    }
+}
+
+fn branch(
+    lines: &mut std::iter::Peekable<impl Iterator<Item = Line>>,
+    depth: usize,
+) -> Vec<ExplainedStep> {
+    let mut steps = Vec::new();
+    while let Some(line) = lines.next_if(|line| line.depth >= depth) {
+        let below = branch(lines, line.depth + 1);
+        steps.push(ExplainedStep {
+            step: line.step.to_owned(),
+            outcome: line.outcome,
+            says: line.says,
+            below,
+        });
+    }
+    steps
+}
+
+/// A step that is being taken.
+pub(crate) struct Open<'t> {
+    trace: &'t Trace,
+    line: Option<usize>,
+}
+
+impl Open<'_> {
+    /// How it came out.
+    pub(crate) fn ends(self, outcome: Outcome) {
+        self.set(outcome, None);
+    }
+
+    /// It ended in this refusal.
+    pub(crate) fn fails(self, refusal: &Refusal) {
+        if self.line.is_some() {
+            self.set(Outcome::Failed, Some(refusal.to_string()));
+        }
+    }
+
+    /// It would have ended in this refusal, had it decided.
+    pub(crate) fn would_fail(self, refusal: &Refusal) {
+        if self.line.is_some() {
+            self.set(Outcome::Noted, Some(format!("would refuse {refusal}")));
+        }
+    }
+
+    fn set(&self, outcome: Outcome, also: Option<String>) {
+        let (Some(cell), Some(at)) = (&self.trace.0, self.line) else {
+            return;
+        };
+        if let Some(line) = cell.borrow_mut().lines.get_mut(at) {
+            line.outcome = outcome;
+            if let Some(also) = also {
+                if !line.says.is_empty() {
+                    line.says.push_str(": ");
+                }
+                line.says.push_str(&also);
+            }
+        }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if let (Some(cell), Some(_)) = (&self.trace.0, self.line) {
+            let mut lines = cell.borrow_mut();
+            lines.depth = lines.depth.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::Reason;
+
+    #[test]
+    fn steps_form_a_tree_in_the_order_in_which_they_were_taken() {
+        let trace = Trace::on();
+        {
+            let outer = trace.begin(&Fact::Vouching);
+            trace.note(&Fact::Observed, Outcome::Passed);
+            {
+                let inner = trace.begin(&Fact::Observed);
+                trace.note(&Fact::Vouching, Outcome::Failed);
+                inner.fails(&Refusal::because(Reason::Revoked, "serial 1".to_owned()));
+            }
+            outer.ends(Outcome::Failed);
+        }
+        trace.note(&Fact::Observed, Outcome::Passed);
+        let steps = trace.into_steps();
+        let names: Vec<&str> = steps.iter().map(|s| s.step.as_str()).collect();
+        assert_eq!(names, ["path", "stage"]);
+        let outer = steps.first().unwrap();
+        assert_eq!(outer.outcome, Outcome::Failed);
+        assert_eq!(outer.below.len(), 2);
+        let inner = outer.below.last().unwrap();
+        assert!(inner.says.ends_with(": revoked (serial 1)"), "{inner:?}");
+        assert_eq!(inner.below.first().unwrap().step, "path");
+    }
+
+    #[test]
+    fn nobody_listening_means_nothing_is_recorded() {
+        let trace = Trace::off();
+        trace.note(&Fact::Observed, Outcome::Passed);
+        assert!(trace.into_steps().is_empty());
+    }
+}
