@@ -2,6 +2,7 @@
 //!
 //! The map, from the bottom up (dependencies point down only):
 //!
+//! * [`reason`]: the registry of reason codes, below everything.
 //! * [`sip`]: framing, the lazy message view, URIs and edits over received bytes; no policy, no I/O.
 //! * [`observe`]: the events an operator sees, and how they leave the message path.
 //! * [`topology`]: the TOML file, from text to a [`topology::Topology`] without open questions.
@@ -23,6 +24,7 @@ pub mod daemon;
 pub mod edge;
 pub mod observe;
 pub mod proxy;
+pub mod reason;
 pub mod sip;
 pub mod topology;
 pub mod trust;

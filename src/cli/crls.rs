@@ -1,8 +1,9 @@
 //! `sipward crls`: which CRLs are held and where they came from, and dropping what is known of one.
 use super::Exit;
 use super::target::{DEFAULT_TOPOLOGY, Target, Unanswered, unexpected};
-use crate::daemon::control::{AskError, CrlSeries, RefusalCode, Reply, Request};
+use crate::daemon::control::{AskError, CrlSeries, Reply, Request};
 use crate::daemon::crl_state;
+use crate::reason::DaemonReason;
 use crate::topology::show_moment;
 use std::io::Write;
 use std::path::Path;
@@ -82,9 +83,10 @@ impl Crls {
             Err(why) => {
                 eprintln!("sipward: {why}");
                 return Err(match why {
-                    Unanswered::Refused { code, .. } if code == RefusalCode::UnknownCrls.code() => {
-                        Exit::Refused
-                    }
+                    Unanswered::Refused {
+                        code: DaemonReason::UnknownCrls,
+                        ..
+                    } => Exit::Refused,
                     Unanswered::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. }) => {
                         Exit::NoDaemon
                     }

@@ -1,7 +1,7 @@
 //! `sipward probe`: the handshake that the daemon would make with a peer, and an OPTIONS, shown address by address.
 use super::Exit;
 use crate::daemon;
-use crate::edge::{ProbeAttempt, ProbeVerdict, probe};
+use crate::edge::{Attempt, ProbeVerdict, probe};
 use crate::observe::Shown;
 use crate::topology::{Fault, Peer};
 use crate::trust::{Decision, Generation};
@@ -90,7 +90,7 @@ impl Probe {
     }
 }
 
-fn is_good(attempts: &[ProbeAttempt]) -> bool {
+fn is_good(attempts: &[Attempt]) -> bool {
     !attempts.is_empty() && attempts.iter().all(|a| a.verdict == ProbeVerdict::Good)
 }
 
@@ -104,7 +104,7 @@ fn word(verdict: &ProbeVerdict) -> &'static str {
     }
 }
 
-fn to_json(peer: &Peer, identity: &str, attempts: &[ProbeAttempt]) -> Value {
+fn to_json(peer: &Peer, identity: &str, attempts: &[Attempt]) -> Value {
     json!({
         "peer": peer.fqdn.as_str(),
         "identity": identity,
@@ -113,7 +113,7 @@ fn to_json(peer: &Peer, identity: &str, attempts: &[ProbeAttempt]) -> Value {
     })
 }
 
-fn attempt_json(attempt: &ProbeAttempt) -> Value {
+fn attempt_json(attempt: &Attempt) -> Value {
     let mut value = json!({
         "address": attempt.address.to_string(),
         "verdict": word(&attempt.verdict),
@@ -161,7 +161,7 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
             json!({
                 "id": decision.id,
                 "reason": decision.reason.code(),
-                "sentence": decision.reason.sentence(),
+                "sentence": decision.reason.what(),
                 "remedy": decision.reason.remedy(),
                 "detail": decision.detail,
                 "matched": decision.matched.as_ref().map(|(name, _)| name),
@@ -193,12 +193,7 @@ fn shown_json(shown: &Shown) -> Value {
     })
 }
 
-fn show(
-    peer: &Peer,
-    identity: &str,
-    attempts: &[ProbeAttempt],
-    out: &mut dyn Write,
-) -> io::Result<()> {
+fn show(peer: &Peer, identity: &str, attempts: &[Attempt], out: &mut dyn Write) -> io::Result<()> {
     let kind = peer.kind.word();
     writeln!(
         out,
@@ -211,7 +206,7 @@ fn show(
     attempts.iter().try_for_each(|a| show_attempt(a, out))
 }
 
-fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
+fn show_attempt(attempt: &Attempt, out: &mut dyn Write) -> io::Result<()> {
     let verdict = match &attempt.verdict {
         ProbeVerdict::Good => "good".to_owned(),
         ProbeVerdict::RefusedByUs(reason, _) => format!("we refuse them: {reason}"),
@@ -280,11 +275,11 @@ fn show_decision(decision: &Decision, field: &mut Field<'_>) -> io::Result<()> {
     )?;
     field("names", &decision.names.join(", "))?;
     let reason = decision.reason;
-    field("decision", &format!("{reason} ({})", reason.sentence()))?;
+    field("decision", &format!("{reason} ({})", reason.what()))?;
     if let Some((trust, anchor)) = &decision.anchor {
         field("vouched for by", &format!("{trust}: {anchor}"))?;
     }
-    if reason != crate::trust::Reason::Accepted {
+    if reason != crate::trust::TrustReason::Accepted {
         field("what to do", reason.remedy())?;
     }
     Ok(())

@@ -1,100 +1,69 @@
-//! `sipward explain CODE`: cause, check and remedy of every reason code, out of the tables that docs/reasons.md is made of.
-use crate::edge::{alert, reason as edge};
-use crate::topology::{CrlRefusal, did_you_mean};
-use crate::{proxy, trust};
+//! `sipward explain CODE` and docs/reasons.md: both walk the registry of reasons.
+use crate::reason::{Learns, Reason, TrustReason};
+use crate::topology::did_you_mean;
+use crate::trust::Step;
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// What is known of a reason code; one code may stand in two tables.
+/// What is known of a reason code.
 #[derive(Clone, Debug, Serialize)]
 pub struct Described {
     /// The stable identifier.
     pub code: &'static str,
-    /// What it is about: `trust decision`, `message`, `handshake or connection`, `alert from the other side`, `CRL`.
+    /// The part of the daemon that it comes from: `trust decision`, `message` ...
     pub about: &'static str,
-    /// Why it comes.
+    /// What happened.
     pub cause: &'static str,
     /// How to see whether that is it.
     pub check: &'static str,
     /// What to do about it.
     pub mend: &'static str,
-    /// What the other side is told: a TLS alert or a SIP status.
+    /// What the sender learns: a TLS alert or a SIP status.
     pub told: String,
     /// Where the rule comes from, if an RFC says it.
     pub rule: &'static str,
+    /// Codes that earlier versions wrote for it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub formerly: &'static [&'static str],
 }
 
-/// Every code of a table.
-fn all() -> impl Iterator<Item = Described> {
-    let trust = trust::Reason::ALL.iter().map(|reason| Described {
-        code: reason.code(),
-        about: TRUST,
-        cause: reason.sentence(),
-        check: reason.check(),
-        mend: reason.remedy(),
-        told: told(*reason),
-        rule: reason.rfc(),
-    });
-    let edge = edge::ROWS.iter().map(|row| Described {
-        code: row.code,
-        about: EDGE,
-        cause: row.says,
-        check: row.check,
-        mend: row.remedy,
-        told: String::new(),
-        rule: "",
-    });
-    // close_notify is how a connection ends, and stands there.
-    let alerts = alert::ALERTS.iter().chain([&alert::OTHER]);
-    let alerts = alerts.filter(|alert| edge::row(alert.code).is_none());
-    let alerts = alerts.map(|alert| Described {
-        code: alert.code,
-        about: ALERT,
-        cause: alert.meaning,
-        check: alert.check,
-        mend: alert.remedy,
-        told: String::new(),
-        rule: "RFC 8446 §6",
-    });
-    let proxy = proxy::Reason::ALL.iter().map(|reason| Described {
-        code: reason.code(),
-        about: PROXY,
-        cause: reason.what(),
-        check: reason.check(),
-        mend: reason.remedy(),
-        told: match reason.status() {
-            0 => "nothing".to_owned(),
-            status => format!("{status} \"{}\"", reason.public()),
-        },
-        rule: "",
-    });
-    let crls = CrlRefusal::ALL.iter().map(|refusal| Described {
-        code: refusal.code(),
-        about: CRL,
-        cause: refusal.sentence(),
-        check: "sipward crls lists those that are held; openssl crl -in FILE -noout -text shows one",
-        mend: refusal.remedy(),
-        told: String::new(),
-        rule: refusal.rfc(),
-    });
-    trust.chain(edge).chain(alerts).chain(proxy).chain(crls)
-}
-
-/// What a refusal says: to a stranger who comes in, one alert for all that precedes an anchor's word.
-fn told(reason: trust::Reason) -> String {
-    let Some(alert) = reason.alert().and_then(|alert| alert.as_str()) else {
-        return "nothing".to_owned();
-    };
-    let alert = in_words(alert);
-    let stranger = in_words("UnknownCA");
-    use trust::Step;
-    let before_an_anchor = matches!(reason.step(), Step::Chain | Step::Name | Step::Path);
-    if before_an_anchor && alert != stranger {
-        format!("alert {alert} (a stranger: {stranger})")
-    } else {
-        format!("alert {alert}")
+impl From<Reason> for Described {
+    fn from(reason: Reason) -> Self {
+        Self {
+            code: reason.code(),
+            about: reason.layer().about(),
+            cause: reason.what(),
+            check: reason.check(),
+            mend: reason.remedy(),
+            told: learns(reason),
+            rule: reason.rfc(),
+            formerly: reason.former(),
+        }
     }
 }
+
+/// What the sender learns, in words.
+fn learns(reason: Reason) -> String {
+    match reason.learns() {
+        Learns::Status(status, text) => format!("{status} \"{text}\""),
+        Learns::Nothing => "nothing".to_owned(),
+        Learns::Alert(alert) => {
+            let own = in_words(alert.as_str().unwrap_or_default());
+            // Whoever has no anchor to vouch for it gets one alert for everything, so that it cannot feel its way.
+            let before_an_anchor = TrustReason::from_code(reason.code()).is_some_and(|reason| {
+                matches!(reason.step(), Step::Chain | Step::Name | Step::Path)
+            });
+            if before_an_anchor && own != UNKNOWN_CA {
+                format!("alert {own} (a stranger: {UNKNOWN_CA})")
+            } else {
+                format!("alert {own}")
+            }
+        }
+    }
+}
+
+/// The alert for a remote that no anchor vouches for.
+const UNKNOWN_CA: &str = "unknown_ca";
 
 /// An alert's name as RFC 8446 §6 writes it: `UnknownCA` is unknown_ca.
 fn in_words(name: &str) -> String {
@@ -110,20 +79,17 @@ fn in_words(name: &str) -> String {
     words
 }
 
-const TRUST: &str = "trust decision";
-const EDGE: &str = "handshake or connection";
-const ALERT: &str = "alert from the other side";
-const PROXY: &str = "message";
-const CRL: &str = "CRL";
-
-/// What the tables say of a code; empty when none knows it.
+/// What the registry knows of a code, former codes included; empty when nothing.
 pub fn of(code: &str) -> Vec<Described> {
-    all().filter(|described| described.code == code).collect()
+    Reason::all()
+        .filter(|reason| reason.code() == code || reason.former().contains(&code))
+        .map(Described::from)
+        .collect()
 }
 
 /// What to say of a word that is no reason code.
 pub fn unknown(word: &str) -> String {
-    let known = all().map(|described| described.code);
+    let known = Reason::all().map(Reason::code);
     format!(
         "no reason code is called `{word}`{}; docs/reasons.md lists them all",
         did_you_mean(word, known)
@@ -134,12 +100,14 @@ pub fn unknown(word: &str) -> String {
 pub(super) fn write(described: &[Described], out: &mut dyn Write) -> io::Result<()> {
     for one in described {
         writeln!(out, "{}  ({})", one.code, one.about)?;
+        let formerly = one.formerly.join(", ");
         for (name, value) in [
             ("cause", one.cause),
             ("check", one.check),
-            ("mend", one.mend),
+            ("fix", one.mend),
             ("told", one.told.as_str()),
             ("rule", one.rule),
+            ("was", formerly.as_str()),
         ] {
             if !value.is_empty() {
                 writeln!(out, "  {name:<6} {value}")?;
@@ -152,37 +120,97 @@ pub(super) fn write(described: &[Described], out: &mut dyn Write) -> io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::alert::alert_reason;
+    use crate::reason::{Layer, TopologyReason};
+    use rustls::AlertDescription;
     use std::fmt::Write as _;
 
-    fn table(page: &mut String, about: &str, told: &str) {
-        writeln!(
+    /// What stands above the table of a layer.
+    fn heading(layer: Layer) -> (&'static str, &'static str) {
+        match layer {
+            Layer::Form => (
+                "The form of messages",
+                "In `connection_closed`, and behind `malformed_request` and `response_malformed`. docs/conformance.md says what each rule protects.",
+            ),
+            Layer::Message => (
+                "Messages",
+                "In `request_refused`, `request_relayed` and `message_dropped`.",
+            ),
+            Layer::Trust => (
+                "Trust decisions",
+                "In `handshake_refused`, and in `connection_closed` of a connection that was judged again. `sipward explain --config FILE --cert PEM` shows every step.",
+            ),
+            Layer::TrustSet => (
+                "Trust sets",
+                "In `warning`, and in the output of `sipward check`.",
+            ),
+            Layer::Crl => (
+                "CRLs",
+                "In `crl_refused`, and in the output of `sipward check`.",
+            ),
+            Layer::Fetch => ("Fetching CRLs", "In `crl_fetch_failed`."),
+            Layer::Connection => (
+                "Handshakes and connections",
+                "In `handshake_refused`, `handshake_aborted`, `connection_closed`, `peer_down` and `trust_withdrawn`.",
+            ),
+            Layer::Alert => (
+                "Alerts from the remote",
+                "In `handshake_refused_by_peer` and `connection_closed`; the number on the wire stands before what happened.",
+            ),
+            Layer::Health => ("Health of peers", "In `member_down`."),
+            Layer::Topology => (
+                "Topology",
+                "In the output of `sipward check`, in `start_refused` and `reload`, and as `code` of `warning`.",
+            ),
+            Layer::Daemon => (
+                "The daemon",
+                "In `start_refused`, `control_unavailable`, `control_request`, `crl_state_failed`, as `code` of `warning`, and in replies of the control socket.",
+            ),
+        }
+    }
+
+    /// The number of an alert on the wire, for its row.
+    fn number(reason: Reason) -> Option<u8> {
+        (0..=u8::MAX).find(|number| {
+            let known = alert_reason(AlertDescription::from(*number));
+            known != crate::reason::AlertReason::Other && reason == known
+        })
+    }
+
+    fn table(layer: Layer, page: &mut String) {
+        let (title, intro) = heading(layer);
+        write!(
             page,
-            "| code | cause | how to check | how to mend | {told} |"
+            "\n## {title}\n\n{intro}\n\n| code | what happened | how to check | how to fix | what the sender learns | rule |\n|---|---|---|---|---|---|\n"
         )
         .unwrap();
-        writeln!(page, "|---|---|---|---|---|").unwrap();
-        for one in all().filter(|one| one.about == about) {
-            let last = if about == TRUST {
-                format!("{}; {}", one.told, one.rule)
-            } else if about == CRL {
-                one.rule.to_owned()
-            } else if about == ALERT {
-                alert::by_code(one.code)
-                    .filter(|alert| alert.code != alert::OTHER.code)
-                    .map_or("any other".to_owned(), |alert| alert.number.to_string())
-            } else {
-                one.told
+        // A bar would end the cell.
+        let cell = |text: &str| text.replace('|', "\\|");
+        for reason in Reason::all().filter(|reason| reason.layer() == layer) {
+            let prefix = match (number(reason), TopologyReason::from_code(reason.code())) {
+                (Some(number), _) if layer == Layer::Alert => format!("{number}: "),
+                (None, Some(found)) => format!("{}: ", found.severity().word()),
+                _ => String::new(),
             };
-            // A bar would end the cell.
-            let cell = |text: &str| text.replace('|', "\\|");
+            let one = Described::from(reason);
+            let former: Vec<_> = one
+                .formerly
+                .iter()
+                .map(|code| format!("`{code}`"))
+                .collect();
+            let former = match former.as_slice() {
+                [] => String::new(),
+                codes => format!(" (formerly {})", codes.join(", ")),
+            };
             writeln!(
                 page,
-                "| `{}` | {} | {} | {} | {} |",
+                "| `{}`{former} | {prefix}{} | {} | {} | {} | {} |",
                 one.code,
                 cell(one.cause),
                 cell(one.check),
                 cell(one.mend),
-                cell(&last)
+                cell(&one.told),
+                one.rule
             )
             .unwrap();
         }
@@ -190,65 +218,55 @@ mod tests {
 
     fn page() -> String {
         let mut page = String::from(
-            "# Reason codes\n\nWhat stands in `reason` of the log's events. A code keeps its meaning; new ones may come. \
-             `sipward explain CODE`\nprints one row of this page. A code may stand in two tables: it then means the same on \
-             another layer.\n\nThis page is made of the tables in the code, and a test holds it to them \
-             (`UPDATE_DOCS=1 cargo test --lib reasons`\nwrites it anew).\n",
+            "# Reason codes\n\nEvery code that the log, the commands and the control socket write. A code keeps its meaning; new ones may come.\n\
+             `sipward explain CODE` prints one row of this page, and knows former codes.\n\n\
+             This page is made from the registry in `src/reason`, and a test holds it to that (`UPDATE_DOCS=1 cargo test --lib\ncli::reasons` writes it).\n",
         );
-        page.push_str("\n## Trust decisions\n\nIn `handshake_refused`, and in `connection_closed` of a connection that was judged \
-                       again. `sipward explain\n--config FILE --cert PEM` shows every step.\n\n");
-        table(&mut page, TRUST, "what the other side is told; rule");
-        page.push_str("\n## Handshakes and connections\n\nIn `handshake_refused`, `handshake_aborted`, `peer_down` and \
-                       `connection_closed`.\n\n");
-        table(&mut page, EDGE, "what the other side is told");
-        page.push_str("\n## Alerts from the other side\n\nIn `handshake_refused_by_peer` and `connection_closed`: what they \
-                       refused us with, the number in `alert`.\nPrograms differ in their choice, so the cause is what is meant as a rule.\n\n");
-        table(&mut page, ALERT, "number on the wire");
-        page.push_str(
-            "\n## Messages\n\nIn `request_refused`, `request_relayed` and `message_dropped`.\n\n",
-        );
-        table(&mut page, PROXY, "what the sender is told");
-        page.push_str("\n## CRLs\n\nIn `crl_refused`: why a CRL is not used, or not in place of the one that is held.\n\n");
-        table(&mut page, CRL, "rule");
+        for layer in Layer::ALL {
+            table(layer, &mut page);
+        }
         page
     }
 
     #[test]
-    fn the_page_of_reasons_holds_every_row_of_the_tables() {
+    fn the_docs_are_made_from_the_registry() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reasons.md");
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(file, page()).unwrap();
+            return;
         }
-        let documented = std::fs::read_to_string(file).unwrap();
-        assert!(
-            documented == page(),
-            "docs/reasons.md does not hold what the tables say: UPDATE_DOCS=1 cargo test --lib reasons"
+        assert_eq!(
+            std::fs::read_to_string(file).unwrap(),
+            page(),
+            "docs/reasons.md is not what the registry says: UPDATE_DOCS=1 cargo test --lib cli::reasons"
         );
     }
 
     #[test]
-    fn every_code_has_a_cause_a_check_and_a_remedy() {
-        for one in all() {
-            assert!(!of(one.code).is_empty());
-            for text in [one.cause, one.check, one.mend] {
-                assert!(!text.is_empty(), "{}", one.code);
-            }
-        }
-    }
-
-    #[test]
-    fn an_alert_is_described_and_the_end_of_tls_only_once() {
+    fn a_code_is_described_by_its_current_or_a_former_name() {
         let described = of("alert_unknown_ca");
-        assert_eq!(described.len(), 1);
-        assert_eq!(described[0].about, ALERT);
+        assert_eq!(described[0].about, Layer::Alert.about());
         assert!(described[0].check.contains("shown_subjects"));
-        assert_eq!(of("close_notify").len(), 1);
-        assert_eq!(of("crl_older").len(), 1);
-        assert!(unknown("alert_unknown_cert").contains("did you mean `alert_"));
+        for code in [
+            "close_notify",
+            "crl_older",
+            "bare_lf",
+            "ping_timeout",
+            "unknown_key",
+        ] {
+            assert_eq!(of(code).len(), 1, "{code}");
+        }
+        let codes = |word| of(word).iter().map(|one| one.code).collect::<Vec<_>>();
+        assert_eq!(
+            codes("domain_denied"),
+            ["domain_denied", "home_domain_denied"]
+        );
+        assert_eq!(codes("in_use"), ["socket_in_use"]);
     }
 
     #[test]
-    fn a_word_that_is_no_code_gets_the_nearest_one() {
+    fn an_unknown_word_gets_the_nearest_code() {
+        assert!(unknown("alert_unknown_cert").contains("did you mean `alert_"));
         assert!(of("expird").is_empty());
         assert!(
             unknown("expird").contains("`expired`"),

@@ -4,6 +4,7 @@
 use super::Daemon;
 use super::address_guard::{Forbidden, Guard};
 use crate::observe::Event;
+use crate::reason::{FetchReason, Reason};
 use crate::topology::{CrlFile, TrustRef, TrustSet, fetched_crls, room};
 use crate::trust::{DistributionPoint, Generation};
 use rustls_pki_types::UnixTime;
@@ -34,7 +35,7 @@ struct Point {
     due: Instant,
     failures: u32,
     /// The failure that was told of.
-    told: Option<&'static str>,
+    told: Option<Reason>,
 }
 
 /// What is known of the points.
@@ -48,7 +49,7 @@ struct Points {
 
 /// Why a point gave nothing.
 struct Failure {
-    reason: &'static str,
+    reason: Reason,
     detail: String,
 }
 
@@ -127,7 +128,7 @@ impl Points {
                 daemon.log.record(Event::CrlFetchFailed {
                     trust: set.name.clone(),
                     uri,
-                    reason: "not_http",
+                    reason: FetchReason::NotHttp.into(),
                     detail: "only http:// URIs of at most 1024 octets are asked, and a certificate names none"
                         .to_owned(),
                 });
@@ -189,7 +190,7 @@ async fn fetch(place: DistributionPoint, set: &TrustSet) -> Result<CrlFile, Fail
     });
     got.await.unwrap_or_else(|error| {
         Err(Failure {
-            reason: "unreachable",
+            reason: FetchReason::Unreachable.into(),
             detail: error.to_string(),
         })
     })
@@ -212,7 +213,7 @@ fn get(uri: &str, most: u64, local: Vec<String>, patience: Duration) -> Result<V
     let status = response.status();
     if status != ureq::http::StatusCode::OK {
         return Err(Failure {
-            reason: "status",
+            reason: FetchReason::HttpStatus.into(),
             detail: format!("HTTP status {}", status.as_u16()),
         });
     }
@@ -229,21 +230,21 @@ fn get(uri: &str, most: u64, local: Vec<String>, patience: Duration) -> Result<V
 fn failure(error: ureq::Error) -> Failure {
     use ureq::Error;
     let reason = if matches!(error, Error::Timeout(_)) {
-        "timeout"
+        FetchReason::FetchTimeout
     } else if matches!(error, Error::BodyExceedsLimit(_)) {
-        "too_large"
+        FetchReason::FetchTooLarge
     } else if matches!(
         error,
         Error::Io(_) | Error::HostNotFound | Error::ConnectionFailed
     ) {
-        "unreachable"
+        FetchReason::Unreachable
     } else if matches!(&error, Error::Other(why) if why.is::<Forbidden>()) {
-        "special_address"
+        FetchReason::SpecialAddress
     } else {
-        "not_http"
+        FetchReason::NotHttp
     };
     Failure {
-        reason,
+        reason: reason.into(),
         detail: error.to_string(),
     }
 }
@@ -267,7 +268,8 @@ mod tests {
             // Until the other side has closed.
             let _ = stream.read(&mut request);
         });
-        let got = get(&uri, 8, local(), Duration::from_secs(2)).map_err(|failure| failure.reason);
+        let got = get(&uri, 8, local(), Duration::from_secs(2));
+        let got = got.map_err(|failure| failure.reason.code());
         server.join().unwrap();
         got
     }
@@ -278,16 +280,16 @@ mod tests {
         assert_eq!(ask(whole), Ok(b"12345678".to_vec()));
         let chunked =
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n";
-        assert_eq!(ask(chunked), Err("too_large"));
+        assert_eq!(ask(chunked), Err("fetch_too_large"));
         let announced = "HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n";
-        assert_eq!(ask(announced), Err("too_large"));
+        assert_eq!(ask(announced), Err("fetch_too_large"));
         let elsewhere =
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
-        assert_eq!(ask(elsewhere), Err("status"));
+        assert_eq!(ask(elsewhere), Err("http_status"));
         assert_eq!(ask("SIP/2.0 200 OK\r\n\r\n"), Err("not_http"));
         assert_eq!(
             ask("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n123"),
-            Err("timeout")
+            Err("fetch_timeout")
         );
         assert!(get("https://127.0.0.1:1/", 8, local(), PATIENCE).is_err());
     }
@@ -318,7 +320,7 @@ mod tests {
             let failure = get(&uri, 8, Vec::new(), PATIENCE).unwrap_err();
             // Some of them only some systems resolve.
             assert!(
-                ["special_address", "unreachable", "not_http"].contains(&failure.reason),
+                ["special_address", "unreachable", "not_http"].contains(&failure.reason.code()),
                 "{host}: {} ({})",
                 failure.reason,
                 failure.detail
@@ -341,7 +343,7 @@ mod tests {
         };
         let failed = || {
             Err(Failure {
-                reason: "timeout",
+                reason: FetchReason::FetchTimeout.into(),
                 detail: String::new(),
             })
         };

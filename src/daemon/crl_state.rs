@@ -2,6 +2,7 @@
 //!
 //! Files are exchanged whole (written beside, synced, renamed). What is read is checked as if a stranger had written it: its
 //! form, its digest, and that the key in it signed the CRLs.
+use crate::reason::{DaemonReason, Reason};
 use crate::topology::{Fault, Revocation, Topology};
 use crate::trust::{Ledger, Series, SeriesId};
 use std::collections::HashMap;
@@ -87,20 +88,20 @@ pub enum Odd {
 }
 
 impl Odd {
-    fn parts(&self) -> (&'static str, &str, &'static str) {
+    fn parts(&self) -> (DaemonReason, &str, &'static str) {
         match self {
             Self::Damaged(what) => (
-                "state_damaged",
+                DaemonReason::StateDamaged,
                 what,
                 "remove the file if nobody knows what it is; its CRL is kept again when it is next proven",
             ),
             Self::Unreadable(what) => (
-                "state_unreadable",
+                DaemonReason::StateUnreadable,
                 what,
                 "let the user sipward runs as read it; older CRLs than those in it would be taken",
             ),
             Self::Unsafe(what) => (
-                "state_unsafe",
+                DaemonReason::StateUnsafe,
                 what,
                 "chmod 700 the directory, and keep nothing else in it",
             ),
@@ -122,7 +123,7 @@ impl Kept {
             Fault {
                 file: topology.path().to_owned(),
                 line: None,
-                code,
+                code: code.into(),
                 what: what.to_owned(),
                 remedy: remedy.to_owned(),
             }
@@ -139,7 +140,7 @@ pub fn missing(topology: &Topology) -> Option<Fault> {
     Some(Fault {
         file: topology.path().to_owned(),
         line: None,
-        code: "state_missing",
+        code: DaemonReason::StateMissing.into(),
         what: format!(
             "no state directory is known: after a restart an older CRL of trust set {} would be taken for the newest",
             set.name
@@ -323,7 +324,7 @@ pub(super) struct Unkept {
     /// The file or the directory.
     pub(super) path: PathBuf,
     /// `unwritable` or `full`.
-    pub(super) reason: &'static str,
+    pub(super) reason: Reason,
     /// What the system says.
     pub(super) detail: String,
 }
@@ -343,12 +344,12 @@ impl Store {
         let mut hinder = |path: &Path, reason, detail: String| {
             hindered.get_or_insert_with(|| Unkept {
                 path: path.to_owned(),
-                reason,
+                reason: Reason::from(reason),
                 detail,
             });
         };
         if let Err(error) = make(&directory) {
-            hinder(&directory, "unwritable", error.to_string());
+            hinder(&directory, DaemonReason::StateUnwritable, error.to_string());
             return hindered;
         }
         if !std::mem::replace(&mut self.tidied, true) {
@@ -360,7 +361,11 @@ impl Store {
                 Ok(()) => {
                     self.written.remove(&id);
                 }
-                Err(error) => hinder(&path_of(&directory, id), "unwritable", error.to_string()),
+                Err(error) => hinder(
+                    &path_of(&directory, id),
+                    DaemonReason::StateUnwritable,
+                    error.to_string(),
+                ),
             }
         }
         let mut left = LARGEST;
@@ -369,7 +374,7 @@ impl Store {
             let size = series.size();
             if count > MOST_FILES || size > left {
                 let detail = format!("more than {MOST_FILES} files or 1 GiB");
-                hinder(&path, "full", detail);
+                hinder(&path, DaemonReason::StateFull, detail);
                 continue;
             }
             left -= size;
@@ -381,7 +386,7 @@ impl Store {
                 Ok(()) => {
                     self.written.insert(series.id(), Arc::clone(series));
                 }
-                Err(error) => hinder(&path, "unwritable", error.to_string()),
+                Err(error) => hinder(&path, DaemonReason::StateUnwritable, error.to_string()),
             }
         }
         hindered

@@ -11,7 +11,7 @@ use super::crl_fetch::Fetched;
 use super::crl_state::{self, Store, Unkept};
 use crate::observe::Event;
 use crate::topology::{
-    CrlFile, CrlRefusal, CrlSource, Fault, HeldCrl, IdentityRef, Revocation, Topology, TrustRef,
+    CrlFile, CrlReason, CrlSource, Fault, HeldCrl, IdentityRef, Revocation, Topology, TrustRef,
     TrustSet, open_regular, read_crls,
 };
 use crate::trust::{Generation, Ledger, Read, Refreshed, RefusedCrl};
@@ -61,7 +61,7 @@ impl Age {
 }
 
 /// What was refused, by digest and reason.
-type Refusals = HashSet<([u8; 32], CrlRefusal)>;
+type Refusals = HashSet<([u8; 32], CrlReason)>;
 
 /// What the timer remembers between two looks.
 #[derive(Default)]
@@ -286,7 +286,7 @@ impl Timer {
         {
             daemon.log.record(Event::CrlStateFailed {
                 file: path.clone(),
-                reason,
+                reason: *reason,
                 detail: detail.clone(),
             });
         }
@@ -433,7 +433,7 @@ pub(super) fn refused_event(refused: &RefusedCrl) -> Event {
         trust: refused.trust.clone(),
         file: refused.file.to_path_buf(),
         issuer: refused.issuer.clone(),
-        reason: refused.refusal.code(),
+        reason: refused.refusal.into(),
         detail: refused.detail.clone(),
     }
 }

@@ -14,12 +14,13 @@ mod service;
 mod tests;
 mod watch;
 
+use crate::reason::{DaemonReason, Reason};
 pub use plan::Plan;
 pub use service::serve;
 
-use crate::edge::{BoundListeners, Down, Edge, EdgeError, EdgeStatus, KickTarget, LiveConnections};
+use crate::edge::{Bound, Down, Edge, EdgeError, EdgeStatus, LiveLinks, Which};
 use crate::observe::{Event, Log};
-use crate::topology::{self, Accept, CrlRefusal, Fault, Topology};
+use crate::topology::{self, Accept, CrlReason, Fault, Topology};
 use crate::trust::{Before, Generation, decide, explain, explain_inbound};
 use arc_swap::ArcSwap;
 use control::{
@@ -92,7 +93,7 @@ impl Daemon {
             shards: crate::edge::shards(topology),
         });
         warn(&generation, log);
-        let bound = BoundListeners::bind(&generation)?;
+        let bound = Bound::bind(&generation)?;
         let addresses = bound.addresses();
         let edge = Edge::start(Arc::clone(&generation), bound, log.clone())?;
         for (listener, address, accept) in &addresses {
@@ -221,7 +222,7 @@ impl Daemon {
         });
         for other in report.served.iter().filter(|check| check.is_wrong()) {
             self.log.record(Event::Warning {
-                code: "listener_serves_another_certificate",
+                code: DaemonReason::ListenerServesAnotherCertificate.into(),
                 what: other.to_string(),
             });
         }
@@ -238,7 +239,7 @@ impl Daemon {
     /// Figures for an operator; `None` when a shard does not answer within `patience`.
     pub async fn report(&self, patience: Duration) -> Option<Status> {
         let edge = self.status(patience).await?;
-        let links = self.edge.connections(patience).await?;
+        let links = self.edge.links(patience).await?;
         let generation = self.generation();
         let last = self.last_reload.lock();
         let last_reload = last.unwrap_or_else(PoisonError::into_inner).clone();
@@ -276,22 +277,22 @@ impl Daemon {
     /// within `patience`.
     pub async fn kick(&self, what: &str, patience: Duration) -> Option<usize> {
         let which = match what.parse() {
-            Ok(number) => KickTarget::Connection(number),
-            Err(_) => KickTarget::Peer(what.trim_end_matches('.').to_ascii_lowercase()),
+            Ok(number) => Which::Connection(number),
+            Err(_) => Which::Peer(what.trim_end_matches('.').to_ascii_lowercase()),
         };
         self.edge.kick(&which, patience).await
     }
 
     /// What a new topology would be judged by. `None` when a shard does not answer within `patience`.
     pub async fn inventory(self: Arc<Self>, patience: Duration) -> Option<Inventory> {
-        let links = self.edge.connections(patience).await?;
+        let links = self.edge.links(patience).await?;
         // Every chain that is kept is judged once: not in the thread that feeds the watchdog.
         tokio::task::spawn_blocking(move || self.take_stock(links))
             .await
             .ok()
     }
 
-    fn take_stock(&self, links: LiveConnections) -> Inventory {
+    fn take_stock(&self, links: LiveLinks) -> Inventory {
         let generation = self.generation();
         let mut chains = Chains::default();
         let peers = links.peers.into_iter().map(|link| LivePeer {
@@ -455,7 +456,7 @@ pub fn load_after(path: &Path, previous: &Generation) -> Result<Arc<Generation>,
 }
 
 /// The topology's peers with their connections.
-fn by_peer(topology: &Topology, links: &LiveConnections) -> Vec<PeerStatus> {
+fn by_peer(topology: &Topology, links: &LiveLinks) -> Vec<PeerStatus> {
     let mut counts: HashMap<&str, (usize, usize)> = HashMap::new();
     for link in &links.peers {
         let (inbound, outbound) = counts.entry(&link.peer).or_default();
@@ -480,7 +481,7 @@ fn by_peer(topology: &Topology, links: &LiveConnections) -> Vec<PeerStatus> {
             inbound,
             outbound,
             last_down: downs.get(peer.fqdn.as_str()).map(|down| LastDown {
-                reason: down.reason.to_owned(),
+                reason: down.reason.to_string(),
                 ago_s: down.ago.as_secs(),
             }),
         }
@@ -497,8 +498,12 @@ fn warn(generation: &Generation, log: &Log) {
     for refused in generation.refused_crls() {
         log.record(crl_timer::refused_event(refused));
     }
-    let told = |code: &str| CrlRefusal::ALL.iter().any(|refusal| refusal.code() == code);
-    let notes = generation.notes().iter().filter(|note| !told(note.code));
+    // A refused CRL has its own event.
+    let reported = |code: Reason| CrlReason::ALL.iter().any(|refusal| code == *refusal);
+    let notes = generation
+        .notes()
+        .iter()
+        .filter(|note| !reported(note.code));
     for warning in topology.warnings().iter().chain(notes) {
         log.record(Event::Warning {
             code: warning.code,

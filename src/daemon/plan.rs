@@ -1,7 +1,7 @@
 //! The plan: what a new topology would do to a running daemon, or what differs between two files; judged by the same
 //! [`crate::trust::decide`] as everything else.
 use super::control::{Inventory, LivePeer, Outline, SeenNow};
-use crate::edge::{Evidence, Opened, Reevaluation};
+use crate::edge::{Held, Standing, Way};
 use crate::topology::{Direction, Listener, Topology};
 use crate::trust::{Decision, Generation, Presented, decide};
 use rustls_pki_types::UnixTime;
@@ -147,14 +147,14 @@ impl Plan {
         for live in &held.peers {
             let chain = held.chain(live.chain);
             let shown = live.shown.map(|index| held.chain(index));
-            let (opened, direction) = opened(live, new.topology());
-            let evidence = Evidence {
-                opened,
+            let (way, direction) = way_of(live, new.topology());
+            let link = Held {
+                way,
                 peer: Some(&live.peer),
                 chain: &chain,
                 shown: shown.as_ref().and_then(|chain| chain.first()),
             };
-            let Reevaluation::Withdrawn(reason, decision) = evidence.reevaluate(new, at) else {
+            let Standing::Lost(reason, decision) = link.standing(new, at) else {
                 continue;
             };
             self.dropped.push(Dropped {
@@ -162,7 +162,7 @@ impl Plan {
                 peer: live.peer.clone(),
                 direction: direction.word(),
                 remote: live.remote,
-                reason: reason.to_owned(),
+                reason: reason.to_string(),
                 detail: decision.as_deref().and_then(|d| detail(d, live)),
                 line: decision.and_then(|decision| decision.line),
             });
@@ -176,13 +176,13 @@ impl Plan {
         for clients in &held.shown_by_clients {
             *shown.entry(&clients.listener).or_default() += clients.count;
             let chain = held.chain(clients.chain);
-            let evidence = Evidence {
-                opened: Opened::Accepted(there(&clients.listener)),
+            let link = Held {
+                way: Way::Listener(there(&clients.listener)),
                 peer: None,
                 chain: &chain,
                 shown: None,
             };
-            if let Reevaluation::Withdrawn(..) = evidence.reevaluate(new, at) {
+            if let Standing::Lost(..) = link.standing(new, at) {
                 *lost.entry(&clients.listener).or_default() += clients.count;
             }
         }
@@ -241,14 +241,13 @@ impl Plan {
     }
 }
 
-/// How the connection came to be, with its listener as the new topology has it.
-fn opened<'t>(live: &LivePeer, new: &'t Topology) -> (Opened<Option<&'t Listener>>, Direction) {
+fn way_of<'t>(live: &LivePeer, new: &'t Topology) -> (Way<'t>, Direction) {
     match &live.listener {
         Some(name) => {
             let there = new.listeners().iter().find(|l| l.name == *name);
-            (Opened::Accepted(there), Direction::Inbound)
+            (Way::Listener(there), Direction::Inbound)
         }
-        None => (Opened::Dialled, Direction::Outbound),
+        None => (Way::Dialled, Direction::Outbound),
     }
 }
 
@@ -280,7 +279,7 @@ fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Ve
     Verdict {
         peer: now.or(then).unwrap_or("nobody listed").to_owned(),
         direction: direction.word(),
-        reason: reason.to_owned(),
+        reason: reason.to_string(),
         detail,
         line: decision.line,
         seen_as: seen.then.decision.clone(),

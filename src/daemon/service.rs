@@ -5,6 +5,7 @@ use super::watch::watch;
 use super::{Daemon, DaemonError, line, load};
 use crate::edge::EdgeError;
 use crate::observe::{Event, Log, Sink};
+use crate::reason::DaemonReason;
 use crate::topology::{Limits, LogFormat, LogRequests, LogSettings};
 use crate::trust::Generation;
 use sd_notify::NotifyState;
@@ -80,15 +81,20 @@ fn before_topology() -> LogSettings {
 
 fn refused(path: &Path, error: &DaemonError) -> Event {
     let (reason, details) = match error {
-        DaemonError::Topology(faults) => ("topology", faults.iter().map(line).collect()),
+        DaemonError::Topology(faults) => (
+            DaemonReason::TopologyFaults,
+            faults.iter().map(line).collect(),
+        ),
         DaemonError::Edge(EdgeError::Bind { .. }) | DaemonError::Control(_) => {
-            ("listen", vec![error.to_string()])
+            (DaemonReason::ListenFailed, vec![error.to_string()])
         }
-        DaemonError::Edge(_) | DaemonError::System(_) => ("internal", vec![error.to_string()]),
+        DaemonError::Edge(_) | DaemonError::System(_) => {
+            (DaemonReason::StartFailed, vec![error.to_string()])
+        }
     };
     Event::StartRefused {
         topology: path.to_owned(),
-        reason,
+        reason: reason.into(),
         details,
     }
 }
@@ -167,7 +173,7 @@ fn listen(daemon: &Arc<Daemon>, to: Sinks, place: &Place, tasks: &mut JoinSet<()
         }
         Err(error) => daemon.log.record(Event::ControlUnavailable {
             path,
-            reason: "unusable",
+            reason: DaemonReason::SocketUnusable.into(),
             detail: error.to_string(),
         }),
     }

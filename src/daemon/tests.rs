@@ -274,10 +274,10 @@ async fn a_staged_certificate_takes_over_at_its_time_without_a_reload() {
         matches!(
             event,
             Event::TrustWithdrawn {
-                reason: "own_certificate_replaced",
+                reason,
                 direction: "outbound",
                 ..
-            }
+            } if *reason == "own_certificate_replaced"
         )
     };
     assert!(world.log.wait_for(is_turn, SOON).is_some());

@@ -1,8 +1,9 @@
 //! One connection to one address of a peer: TCP, TLS, and the decision about who is there.
 use super::failed::Failure;
-use super::handshake_socket::HandshakeSocket;
-use super::tls::{CertificateRequest, TlsConfigs};
+use super::last_word::LastWord;
+use super::tls::{Asked, TlsConfigs};
 use crate::observe::Shown;
+use crate::reason::ConnectionReason;
 use crate::topology::{IdentityRef, PeerRef};
 use crate::trust::PeerId;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -21,7 +22,7 @@ pub(super) struct Dialled {
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
     /// The chain that they asked for and got.
     pub(super) chain_shown: Option<Arc<Shown>>,
-    pub(super) asked: Arc<CertificateRequest>,
+    pub(super) asked: Arc<Asked>,
 }
 
 impl Dialled {
@@ -32,7 +33,7 @@ impl Dialled {
     }
 }
 
-fn verdict_is_out(tls: &rustls::Connection, asked: &CertificateRequest) -> bool {
+fn verdict_is_out(tls: &rustls::Connection, asked: &Asked) -> bool {
     asked.asked() && tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
 }
 
@@ -62,14 +63,14 @@ pub(super) async fn shake_hands(
     let tcp = connect(address).await?;
     let local = tcp.local_addr().map_err(|e| Failure::from_io(&e))?;
     let outgoing = tls.towards(reference).map_err(|e| Failure::Refused {
-        reason: "tls_error",
+        reason: ConnectionReason::TlsError.into(),
         detail: Some(e.to_string()),
         decision: None,
     })?;
     let name = ServerName::try_from(peer.fqdn.as_str().to_owned())
-        .map_err(|_| Failure::refused("tls_error"))?;
+        .map_err(|_| Failure::refused(ConnectionReason::TlsError))?;
     let outcome = tokio_rustls::TlsConnector::from(Arc::clone(&outgoing.config))
-        .connect(name, HandshakeSocket::new(tcp))
+        .connect(name, LastWord::new(tcp))
         .await;
     let shown = outgoing.shown();
     let failed = |failure| Failed {
@@ -80,7 +81,7 @@ pub(super) async fn shake_hands(
         (Ok(stream), Some(Ok(identity))) => (stream, identity),
         (_, Some(Err(decision))) => return Err(failed(Failure::decided(decision))),
         // A session that passed no verifier.
-        (Ok(_), None) => return Err(failed(Failure::refused("undecided"))),
+        (Ok(_), None) => return Err(failed(Failure::refused(ConnectionReason::Undecided))),
         (Err(error), Some(Ok(identity))) => {
             let failure = Failure::from_io(&error).after(identity.decision());
             return Err(failed(failure));
@@ -119,9 +120,9 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
     let connect = TcpStream::connect(address);
     let tcp = connect.await.map_err(|error| Failure::Aborted {
         reason: if error.kind() == ErrorKind::ConnectionRefused {
-            "connection_refused"
+            ConnectionReason::ConnectionRefused.into()
         } else {
-            "connect_failed"
+            ConnectionReason::ConnectFailed.into()
         },
         detail: Some(error.to_string()),
     })?;

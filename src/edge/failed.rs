@@ -1,7 +1,8 @@
 //! How a handshake fails: we refuse, they refuse, or it is broken off; each kind is an event of its own.
-use super::alert::{Alert, alert};
+use super::alert::alert_reason;
 use crate::observe::{Event, Shown};
-use crate::trust::{Decision, Reason};
+use crate::reason::{ConnectionReason, Reason};
+use crate::trust::Decision;
 use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -12,27 +13,27 @@ use std::sync::Arc;
 pub(super) enum Failure {
     /// We refused: a trust decision, a bound of ours, or what they offer in TLS.
     Refused {
-        reason: &'static str,
+        reason: Reason,
         detail: Option<String>,
         decision: Option<Arc<Decision>>,
     },
     /// They refused us, with this alert; `decision` is ours about them, if it came so far.
     ByPeer {
-        alert: Alert,
+        alert: AlertDescription,
         decision: Option<Arc<Decision>>,
     },
     /// It ended without anybody's verdict.
     Aborted {
-        reason: &'static str,
+        reason: Reason,
         detail: Option<String>,
     },
 }
 
 impl Failure {
     /// We refuse for a reason that is not about a certificate.
-    pub(super) fn refused(reason: &'static str) -> Self {
+    pub(super) fn refused(reason: impl Into<Reason>) -> Self {
         Self::Refused {
-            reason,
+            reason: reason.into(),
             detail: None,
             decision: None,
         }
@@ -41,16 +42,16 @@ impl Failure {
     /// The decision refuses.
     pub(super) fn decided(decision: Arc<Decision>) -> Self {
         Self::Refused {
-            reason: decision.reason.code(),
+            reason: decision.reason.into(),
             detail: decision.detail.clone(),
             decision: Some(decision),
         }
     }
 
     /// Nobody refuses, and yet it ends.
-    pub(super) fn aborted(reason: &'static str) -> Self {
+    pub(super) fn aborted(reason: impl Into<Reason>) -> Self {
         Self::Aborted {
-            reason,
+            reason: reason.into(),
             detail: None,
         }
     }
@@ -58,25 +59,27 @@ impl Failure {
     /// From what the TLS library or the system says.
     pub(super) fn from_io(error: &std::io::Error) -> Self {
         match error.get_ref().and_then(|e| e.downcast_ref::<Error>()) {
-            Some(Error::AlertReceived(AlertDescription::CloseNotify)) => Self::aborted("closed"),
+            Some(Error::AlertReceived(AlertDescription::CloseNotify)) => {
+                Self::aborted(ConnectionReason::Closed)
+            }
             Some(Error::AlertReceived(description)) => Self::ByPeer {
-                alert: alert(*description),
+                alert: *description,
                 decision: None,
             },
             Some(error) => Self::Refused {
-                reason: tls_reason(error),
+                reason: tls_reason(error).into(),
                 detail: Some(error.to_string()),
                 decision: None,
             },
             None => {
                 let kind = error.kind();
                 if kind == ErrorKind::UnexpectedEof {
-                    Self::aborted("closed")
+                    Self::aborted(ConnectionReason::Closed)
                 } else if matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) {
-                    Self::aborted("reset")
+                    Self::aborted(ConnectionReason::Reset)
                 } else {
                     Self::Aborted {
-                        reason: "io_error",
+                        reason: ConnectionReason::IoError.into(),
                         detail: Some(error.to_string()),
                     }
                 }
@@ -91,7 +94,7 @@ impl Failure {
         if let (Self::Refused { reason, .. }, Some(error)) = (&mut failure, said)
             && is_no_record(error)
         {
-            *reason = "not_tls";
+            *reason = ConnectionReason::NotTls.into();
         }
         failure
     }
@@ -105,10 +108,10 @@ impl Failure {
     }
 
     /// The reason code.
-    pub(super) fn reason(&self) -> &'static str {
+    pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::Refused { reason, .. } | Self::Aborted { reason, .. } => reason,
-            Self::ByPeer { alert, .. } => alert.code,
+            Self::Refused { reason, .. } | Self::Aborted { reason, .. } => *reason,
+            Self::ByPeer { alert, .. } => alert_reason(*alert).into(),
         }
     }
 
@@ -140,9 +143,9 @@ impl Failure {
                 remote,
                 via,
                 sni,
-                reason: alert.code,
-                alert: alert.number,
-                detail: alert.meaning,
+                reason: alert_reason(alert).into(),
+                alert: alert.into(),
+                detail: alert_reason(alert).what(),
                 shown,
                 decision,
             },
@@ -177,34 +180,36 @@ fn is_no_record(error: &Error) -> bool {
     clippy::wildcard_enum_match_arm,
     reason = "the library's enums are open and long; what has no word of its own is told in the detail"
 )]
-fn tls_reason(error: &Error) -> &'static str {
+fn tls_reason(error: &Error) -> ConnectionReason {
     use PeerIncompatible as I;
     match error {
-        Error::NoCertificatesPresented => Reason::NoCertificate.code(),
-        Error::NoApplicationProtocol => "no_common_protocol",
+        Error::NoCertificatesPresented => ConnectionReason::NoCertificate,
+        Error::NoApplicationProtocol => ConnectionReason::NoCommonProtocol,
         Error::PeerMisbehaved(
             PeerMisbehaved::ServerNameMustContainOneHostName
             | PeerMisbehaved::ServerNameDifferedOnRetry,
         )
         | Error::InvalidMessage(
             InvalidMessage::InvalidServerName | InvalidMessage::IllegalEmptyList("ServerNames"),
-        ) => "server_name_malformed",
+        ) => ConnectionReason::ServerNameMalformed,
         Error::PeerIncompatible(what) => match what {
             I::ServerDoesNotSupportTls12Or13
             | I::ServerTlsVersionIsDisabledByOurConfig
             | I::SupportedVersionsExtensionRequired
             | I::SignatureAlgorithmsExtensionRequired
             | I::Tls12NotOffered
-            | I::Tls12NotOfferedOrEnabled => "no_common_version",
-            I::NoCipherSuitesInCommon => "no_common_cipher",
-            I::NoKxGroupsInCommon | I::NamedGroupsExtensionRequired => "no_common_group",
-            I::NoSignatureSchemesInCommon | I::NoCertificateRequestSignatureSchemesInCommon => {
-                "no_common_signature"
+            | I::Tls12NotOfferedOrEnabled => ConnectionReason::NoCommonVersion,
+            I::NoCipherSuitesInCommon => ConnectionReason::NoCommonCipher,
+            I::NoKxGroupsInCommon | I::NamedGroupsExtensionRequired => {
+                ConnectionReason::NoCommonGroup
             }
-            I::ExtendedMasterSecretExtensionRequired => "no_extended_master_secret",
-            _ => "tls_error",
+            I::NoSignatureSchemesInCommon | I::NoCertificateRequestSignatureSchemesInCommon => {
+                ConnectionReason::NoCommonSignature
+            }
+            I::ExtendedMasterSecretExtensionRequired => ConnectionReason::NoExtendedMasterSecret,
+            _ => ConnectionReason::TlsError,
         },
-        _ => "tls_error",
+        _ => ConnectionReason::TlsError,
     }
 }
 

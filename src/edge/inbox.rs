@@ -1,59 +1,67 @@
-//! What crosses threads, and the bounded queues that carry it.
-use super::admission::Admission;
+//! What crosses shards, and the bounded queues that carry it.
+use super::{EdgeStatus, LiveLinks, Which};
 use crate::observe::{Event, Log};
-use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin};
+use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin, Tables, TokenKeys};
+use crate::reason::DaemonReason;
 use std::net::SocketAddr;
-use std::rc::Rc;
-use std::time::Instant;
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
 
 /// Messages waiting for one shard. Crossing is rare, so a full queue means that the shard stands still.
 pub(super) const INBOX: usize = 16_384;
 
-/// Work that is done on a shard's thread.
-pub(super) type Work<S> = Box<dyn FnOnce(&Rc<S>) + Send>;
-
-/// One message to a shard. `S` is the shard's type, which stands above this file.
-pub(super) enum ShardMessage<S> {
+/// One message to a shard.
+pub(super) enum ShardMessage {
     /// A connection from the acceptor.
-    Accepted(Accepted),
-    /// A message of another shard for a connection of this one.
+    Accepted {
+        stream: std::net::TcpStream,
+        remote: SocketAddr,
+        listener: usize,
+        started: Instant,
+    },
+    /// Octets for a link of this shard.
     Deliver {
         link: LinkId,
-        bytes: Box<[u8]>,
-        /// Comes back to the sender if the connection is gone.
+        octets: Box<[u8]>,
         branch: Option<BranchKey>,
         from: u8,
     },
     /// A message whose transaction this shard may hold.
     Message {
         origin: Box<Origin>,
-        bytes: Box<[u8]>,
+        octets: Box<[u8]>,
     },
-    /// Something about a connection that another shard owns.
+    /// Something about a link that another shard owns.
     Link(LinkEvent),
-    /// Work for the shard's thread, such as an operator's command: what it does stands with the command.
-    Run(Work<S>),
-}
-
-/// An accepted connection on its way to its shard.
-pub(super) struct Accepted {
-    pub(super) stream: std::net::TcpStream,
-    pub(super) remote: SocketAddr,
-    /// The index of the bound socket that it came through.
-    pub(super) listener: usize,
-    /// From here the handshake's timeout runs: time in the inbox is part of it.
-    pub(super) started: Instant,
-    pub(super) admission: Admission,
+    /// A new generation.
+    Swap {
+        tables: Arc<Tables>,
+        keys: Arc<TokenKeys>,
+        done: oneshot::Sender<()>,
+    },
+    /// Figures are wanted.
+    Status { reply: oneshot::Sender<EdgeStatus> },
+    /// What live connections there are.
+    Links { reply: oneshot::Sender<LiveLinks> },
+    /// Close these connections.
+    Kick {
+        which: Which,
+        reply: oneshot::Sender<usize>,
+    },
+    /// Finish, and end the thread.
+    Drain {
+        bound: Duration,
+        done: oneshot::Sender<usize>,
+    },
 }
 
 /// The sending ends of all shards.
-pub(super) struct Inboxes<S>(pub(super) Vec<mpsc::Sender<ShardMessage<S>>>);
+pub(super) struct Inboxes(pub(super) Vec<mpsc::Sender<ShardMessage>>);
 
-impl<S> Inboxes<S> {
-    /// Queues a message without waiting, since the sender is another shard or the acceptor, which must not stand still
-    /// with it. Returns whether there was room.
-    pub(super) fn send(&self, shard: u8, message: ShardMessage<S>, log: &Log) -> bool {
+impl Inboxes {
+    /// Queues a message without waiting; gives whether there was room.
+    pub(super) fn send(&self, shard: u8, message: ShardMessage, log: &Log) -> bool {
         let Some(inbox) = self.0.get(usize::from(shard)) else {
             return false;
         };
@@ -61,7 +69,7 @@ impl<S> Inboxes<S> {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(_)) => {
                 log.record(Event::Warning {
-                    code: "shard_inbox_full",
+                    code: DaemonReason::ShardInboxFull.into(),
                     what: format!(
                         "shard {shard} does not keep up with what other shards hand to it"
                     ),

@@ -1,37 +1,105 @@
-//! Connections that a shard makes to peers: on demand, one at a time for each peer, with back-off.
+//! Connections that we make to peers: on demand, one at a time for each peer and shard, with back-off.
 use super::clock;
-use super::connection::Established;
 use super::dial::{self, Dialled, Failed};
 use super::failed::Failure;
-use super::negotiated::accepted_event;
-use super::opened::Opened;
-use super::reading::Reader;
+use super::handshake::accepted_event;
+use super::late::Unconfirmed;
+use super::link::{Arrival, Link, Via};
 use super::shard::Shard;
-use super::unconfirmed::Unconfirmed;
-use crate::observe::Event;
 use crate::proxy::{Identity, LinkEvent};
-use crate::topology::{Peer, PeerRef};
+use crate::reason::{ConnectionReason, Reason};
+use crate::topology::{Limits, Peer, PeerRef};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
-/// Addresses of one peer that are tried for one connect: what waits for the peer would not wait for more.
+/// Addresses of one peer that are tried for one connect.
 const MOST_ADDRESSES: usize = 16;
+
+/// What a shard knows of its connects.
+#[derive(Default)]
+pub(super) struct Dialler {
+    wanted: RefCell<Vec<PeerRef>>,
+    ready: Notify,
+    peers: RefCell<HashMap<String, Back>>,
+    /// Counts generations: a connect that began before a reload is thrown away, since the core has asked anew.
+    epoch: Cell<u64>,
+    /// Connects under way.
+    pub(super) running: Cell<usize>,
+}
+
+/// Back-off of one peer.
+#[derive(Clone, Copy)]
+struct Back {
+    pause: Duration,
+    until: Instant,
+}
+
+impl Dialler {
+    /// The core wants a connection.
+    pub(super) fn want(&self, peer: PeerRef) {
+        self.wanted.borrow_mut().push(peer);
+        self.ready.notify_one();
+    }
+
+    /// A new generation: what was asked for before is void.
+    pub(super) fn forget(&self) {
+        self.wanted.borrow_mut().clear();
+        self.peers.borrow_mut().clear();
+        self.epoch.set(self.epoch.get() + 1);
+    }
+
+    /// Notes a failure; gives when the next try is due.
+    pub(super) fn failed(&self, fqdn: &str, limits: &Limits, now: Instant) -> Instant {
+        let mut peers = self.peers.borrow_mut();
+        let pause = peers
+            .get(fqdn)
+            .map_or(limits.backoff_min, |back| {
+                (back.pause * 2).min(limits.backoff_max)
+            })
+            .max(Duration::from_millis(10));
+        // Up to a quarter more, so that the shards and nodes do not knock in step.
+        let spread =
+            Duration::from_nanos(u64::from(random_u16()) * (pause.as_nanos() as u64 / 4) / 65_536);
+        let until = now + pause + spread;
+        peers.insert(fqdn.to_owned(), Back { pause, until });
+        until
+    }
+
+    fn until(&self, fqdn: &str, now: Instant) -> Option<Instant> {
+        self.peers
+            .borrow()
+            .get(fqdn)
+            .map(|b| b.until)
+            .filter(|until| *until > now)
+    }
+}
+
+fn random_u16() -> u16 {
+    let mut octets = [0; 2];
+    // Without randomness the pauses are merely not spread.
+    let _ = aws_lc_rs::rand::fill(&mut octets);
+    u16::from_le_bytes(octets)
+}
 
 impl Shard {
     /// Starts the connects that the core asks for.
-    pub(super) async fn run_dials(self: Rc<Self>) {
+    pub(super) async fn dial_loop(self: Rc<Self>) {
         loop {
-            for peer in self.dialler.take_wanted() {
+            let wanted = std::mem::take(&mut *self.dialler.wanted.borrow_mut());
+            for peer in wanted {
                 tokio::task::spawn_local(Rc::clone(&self).dial(peer));
             }
-            self.dialler.ready().await;
+            self.dialler.ready.notified().await;
         }
     }
 
     async fn dial(self: Rc<Self>, reference: PeerRef) {
-        let epoch = self.dialler.epoch();
+        let epoch = self.dialler.epoch.get();
         let tls = self.tls();
         let Some(peer) = tls
             .generation()
@@ -43,19 +111,19 @@ impl Shard {
             return;
         };
         let fqdn = peer.fqdn.as_str();
-        if let Some(until) = self.dialler.waits_until(fqdn, clock::now()) {
+        if let Some(until) = self.dialler.until(fqdn, clock::now()) {
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
-                reason: "backing_off",
+                reason: ConnectionReason::BackingOff.into(),
                 retry_at: until,
             });
             return self.settle();
         }
-        let connecting = self.dialler.begin();
+        self.dialler.running.set(self.dialler.running.get() + 1);
         let outcome = self.dial_addresses(reference, &peer).await;
-        drop(connecting);
+        self.dialler.running.set(self.dialler.running.get() - 1);
         self.ended.notify_waiters();
-        if self.dialler.epoch() != epoch {
+        if self.dialler.epoch.get() != epoch {
             return;
         }
         if let Err(reason) = outcome {
@@ -80,35 +148,35 @@ impl Shard {
         self: &Rc<Self>,
         reference: PeerRef,
         peer: &Peer,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Reason> {
         let bound = self.limits().connect_timeout;
-        let resolver = self.resolver();
-        let Ok(found) = tokio::time::timeout(bound, resolver.find(peer)).await else {
-            return Err("lookup_timeout");
+        let names = self.names();
+        let Ok(found) = tokio::time::timeout(bound, names.find(peer)).await else {
+            return Err(ConnectionReason::LookupTimeout.into());
         };
-        let found = found.map_err(super::resolver::NoAddress::code)?;
+        let found = found.map_err(super::resolver::NoAddress::reason)?;
         if found.stale {
-            self.shared.log.record(Event::LookupStale {
+            self.log.record(crate::observe::Event::LookupStale {
                 peer: peer.fqdn.to_string(),
             });
         }
         let addresses = found.addresses;
-        let mut last = "no_address";
+        let mut last: Reason = ConnectionReason::NoAddress.into();
         for address in addresses.into_iter().take(MOST_ADDRESSES) {
             let started = clock::now();
-            let epoch = self.dialler.epoch();
+            let epoch = self.dialler.epoch.get();
             let tls = self.tls();
             let outcome = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => Err(Failure::aborted("draining").into()),
+                () = self.stop.cancelled() => Err(Failure::aborted(ConnectionReason::Draining).into()),
                 outcome = tokio::time::timeout(bound, dial::shake_hands(&tls, reference, address)) => {
-                    outcome.unwrap_or_else(|_| Err(Failure::aborted("timeout").into()))
+                    outcome.unwrap_or_else(|_| Err(Failure::aborted(ConnectionReason::Timeout).into()))
                 }
             };
-            let reloaded = self.dialler.epoch() != epoch;
+            let reloaded = self.dialler.epoch.get() != epoch;
             let failed = match outcome {
                 // The core has asked anew since.
-                Ok(_) if reloaded => Failure::aborted("reloaded").into(),
+                Ok(_) if reloaded => Failure::aborted(ConnectionReason::Reloaded).into(),
                 Ok(dialled) => {
                     self.outbound_up(peer, address, dialled, started);
                     return Ok(());
@@ -119,9 +187,9 @@ impl Shard {
             last = failure.reason();
             let fqdn = peer.fqdn.to_string();
             let event = failure.event("outbound", address, fqdn.clone(), Some(fqdn), shown);
-            self.shared.tally.tell(event);
+            self.tally.tell(event);
             if reloaded {
-                return Err("reloaded");
+                return Err(ConnectionReason::Reloaded.into());
             }
         }
         Err(last)
@@ -137,7 +205,7 @@ impl Shard {
         let now = clock::now();
         let number = self.number();
         let fqdn = peer.fqdn.to_string();
-        self.log_would_refuse("outbound", address, dialled.identity.decision());
+        self.tell_observed("outbound", address, dialled.identity.decision());
         let decision = Some(Arc::clone(dialled.identity.decision()));
         let accepted = accepted_event(
             "outbound",
@@ -156,15 +224,15 @@ impl Shard {
                 until: now + self.limits().handshake_timeout,
             }))
         } else {
-            self.shared.log.record(accepted);
+            self.log.record(accepted);
             None
         };
         let chain = dialled.tls.peer_certificates().unwrap_or_default();
-        let established = Established {
+        let arrival = Arrival {
             number,
             identity: Identity::Peer(dialled.identity),
             client: None,
-            opened: Opened::Dialled,
+            via: Via::Dialled,
             chain: chain.to_vec(),
             shown: dialled.shown,
             tcp: dialled.tcp,
@@ -172,8 +240,19 @@ impl Shard {
             remote: address,
             local: dialled.local,
             unconfirmed,
-            keep_alive: peer.keepalive,
         };
-        Reader::start(self, established, true, None);
+        self.enter(
+            |id| {
+                let link = Link::new(id, arrival, now);
+                link.keep_alive.start(peer.keepalive, number);
+                link
+            },
+            true,
+        );
+    }
+
+    /// A link that we dialled has carried something back: the peer has accepted our certificate for good.
+    pub(super) fn dialled_well(&self, fqdn: &str) {
+        self.dialler.peers.borrow_mut().remove(fqdn);
     }
 }

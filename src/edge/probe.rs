@@ -1,14 +1,14 @@
 //! One look at a peer from outside the daemon: the same handshake that a shard would make, address by address, and an
 //! OPTIONS (RFC 3261 §11) to hear what comes after it.
-use super::alert::alert;
-use super::clock;
+use super::alert::alert_reason;
 use super::dial::{self, Dialled, Failed};
-use super::error::EdgeError;
 use super::failed::Failure;
-use super::negotiated::{Negotiated, negotiated};
-use super::resolver::AddressResolver;
+use super::handshake::{Negotiated, negotiated};
+use super::resolver::Names;
 use super::tls::TlsConfigs;
+use super::{EdgeError, clock};
 use crate::observe::Shown;
+use crate::reason::{ConnectionReason, Reason};
 use crate::sip::{FrameLimits, Framer, LineTable, Scan, StartLine};
 use crate::topology::{Direction, PeerRef};
 use crate::trust::{Decision, Explanation, Generation, Presented, SeenChains, Verdict, explain};
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// What came of one address.
 #[derive(Clone, Debug)]
-pub struct ProbeAttempt {
+pub struct Attempt {
     /// The address.
     pub address: SocketAddr,
     /// How it ended.
@@ -45,11 +45,11 @@ pub enum ProbeVerdict {
     /// Both sides, and the OPTIONS was answered.
     Good,
     /// We refuse them: reason code and what makes it understandable.
-    RefusedByUs(&'static str, Option<String>),
+    RefusedByUs(Reason, Option<String>),
     /// They refuse us.
     RefusedByThem {
         /// The alert as a code.
-        reason: &'static str,
+        reason: Reason,
         /// Its number on the wire.
         alert: u8,
         /// What it says about us.
@@ -58,10 +58,10 @@ pub enum ProbeVerdict {
         late: bool,
     },
     /// Nobody refused, and yet it failed: reason code and the system's word.
-    Failed(&'static str, Option<String>),
+    Failed(Reason, Option<String>),
 }
 
-impl ProbeAttempt {
+impl Attempt {
     fn failed(address: SocketAddr, failed: Failed, late: bool) -> Self {
         let Failed { failure, shown } = failed;
         let (verdict, decision) = match failure {
@@ -72,9 +72,9 @@ impl ProbeAttempt {
             } => (ProbeVerdict::RefusedByUs(reason, detail), decision),
             Failure::ByPeer { alert, decision } => (
                 ProbeVerdict::RefusedByThem {
-                    reason: alert.code,
-                    alert: alert.number,
-                    meaning: alert.meaning,
+                    reason: alert_reason(alert).into(),
+                    alert: alert.into(),
+                    meaning: alert_reason(alert).what(),
                     late,
                 },
                 decision,
@@ -102,12 +102,12 @@ pub async fn probe(
     generation: &Arc<Generation>,
     peer: PeerRef,
     timeout: Duration,
-) -> Result<Vec<ProbeAttempt>, EdgeError> {
+) -> Result<Vec<Attempt>, EdgeError> {
     let seen = Arc::<SeenChains>::default();
     let tls = TlsConfigs::build(generation, &[], &seen)?;
     let listed = generation.topology().peer(peer);
-    let resolver = AddressResolver::new(generation.topology().dns());
-    let found = tokio::time::timeout(timeout, resolver.find(listed)).await;
+    let names = Names::new(generation.topology().dns());
+    let found = tokio::time::timeout(timeout, names.find(listed)).await;
     let addresses = match found {
         Ok(Ok(found)) => found.addresses,
         Ok(Err(_)) | Err(_) => Vec::new(),
@@ -119,8 +119,12 @@ pub async fn probe(
         let shaken = tokio::time::timeout(timeout, dial::shake_hands(&tls, peer, address)).await;
         let mut attempt = match shaken {
             Ok(Ok(dialled)) => ask(dialled, generation, peer, address, deadline).await,
-            Ok(Err(failed)) => ProbeAttempt::failed(address, failed, false),
-            Err(_) => ProbeAttempt::failed(address, Failure::aborted("timeout").into(), false),
+            Ok(Err(failed)) => Attempt::failed(address, failed, false),
+            Err(_) => Attempt::failed(
+                address,
+                Failure::aborted(ConnectionReason::Timeout).into(),
+                false,
+            ),
         };
         attempt.took = clock::now().saturating_duration_since(started);
         attempt.explanation = attempt
@@ -156,7 +160,7 @@ async fn ask(
     peer: PeerRef,
     address: SocketAddr,
     deadline: Instant,
-) -> ProbeAttempt {
+) -> Attempt {
     let negotiated = negotiated(&dialled.tls);
     let decision = Arc::clone(dialled.identity.decision());
     let shown = dialled.chain_shown.clone();
@@ -172,7 +176,7 @@ async fn ask(
     .unwrap_or_else(|error| Err(io::Error::other(error)));
     let answer = answer.unwrap_or_else(|error| Err(Failure::from_io(&error)));
     let mut attempt = match answer {
-        Ok(answer) => ProbeAttempt {
+        Ok(answer) => Attempt {
             address,
             verdict: ProbeVerdict::Good,
             negotiated: None,
@@ -182,7 +186,7 @@ async fn ask(
             took: Duration::ZERO,
             explanation: None,
         },
-        Err(failure) => ProbeAttempt::failed(address, failure.into(), true),
+        Err(failure) => Attempt::failed(address, failure.into(), true),
     };
     attempt.negotiated = Some(negotiated);
     attempt.decision = Some(decision);
@@ -240,14 +244,14 @@ fn converse(
         }
         let left = deadline.saturating_duration_since(clock::now());
         if left.is_zero() {
-            return Err(Failure::aborted("no_answer"));
+            return Err(Failure::aborted(ConnectionReason::NoAnswer));
         }
         tcp.set_read_timeout(Some(left)).map_err(broken)?;
         match tls.read_tls(&mut tcp) {
-            Ok(0) => return Err(Failure::aborted("closed")),
+            Ok(0) => return Err(Failure::aborted(ConnectionReason::Closed)),
             Ok(_) => {}
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Err(Failure::aborted("no_answer"));
+                return Err(Failure::aborted(ConnectionReason::NoAnswer));
             }
             Err(error) => return Err(broken(error)),
         }
@@ -255,7 +259,7 @@ fn converse(
             Ok(state) => state,
             Err(rustls::Error::AlertReceived(description)) => {
                 return Err(Failure::ByPeer {
-                    alert: alert(description),
+                    alert: description,
                     decision: None,
                 });
             }
@@ -270,7 +274,7 @@ fn converse(
             return Ok(answer);
         }
         if state.peer_has_closed() {
-            return Err(Failure::aborted("closed"));
+            return Err(Failure::aborted(ConnectionReason::Closed));
         }
     }
 }
@@ -296,7 +300,7 @@ fn final_answer(
             }
             Err(error) => {
                 return Err(Failure::Aborted {
-                    reason: "not_sip",
+                    reason: ConnectionReason::NotSip.into(),
                     detail: Some(error.rule.code().to_owned()),
                 });
             }

@@ -2,6 +2,7 @@
 //! kind the first few are told one by one, the rest is counted, and the events and counts together give the exact number.
 use super::clock;
 use crate::observe::{Event, Log};
+use crate::reason::Reason;
 use crate::trust::Verdict;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -30,13 +31,13 @@ enum Kind {
     Handshake {
         event: &'static str,
         direction: &'static str,
-        reason: &'static str,
+        reason: Reason,
         peer: Option<String>,
     },
     /// Clients that were accepted, or that have gone for this reason.
     Client {
         event: &'static str,
-        reason: Option<&'static str>,
+        reason: Option<Reason>,
     },
 }
 
@@ -83,7 +84,7 @@ impl Kind {
             }
             Event::ConnectionClosed {
                 peer: None, reason, ..
-            } => return Some(Self::client(event, Some(reason))),
+            } => return Some(Self::client(event, Some(*reason))),
             _ => return None,
         };
         // A flood of strangers must not hide what happens to a listed peer.
@@ -99,7 +100,7 @@ impl Kind {
         })
     }
 
-    fn client(event: &Event, reason: Option<&'static str>) -> Self {
+    fn client(event: &Event, reason: Option<Reason>) -> Self {
         Self::Client {
             event: event.name(),
             reason,
@@ -116,7 +117,7 @@ impl Kind {
             } => Event::HandshakesSuppressed {
                 of: event,
                 direction,
-                reason,
+                reason: *reason,
                 peer: peer.clone(),
                 count,
             },
@@ -207,21 +208,22 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::ConnectionReason;
 
-    fn aborted(reason: &'static str) -> Event {
+    fn aborted(reason: ConnectionReason) -> Event {
         Event::HandshakeAborted {
             direction: "inbound",
             remote: ([192, 0, 2, 1], 5061).into(),
             via: "edge".to_owned(),
             sni: None,
-            reason,
+            reason: reason.into(),
             detail: None,
         }
     }
 
     fn suppressed(event: &Event) -> Option<(&'static str, u64)> {
         if let Event::HandshakesSuppressed { reason, count, .. } = event {
-            Some((reason, *count))
+            Some((reason.code(), *count))
         } else {
             None
         }
@@ -233,10 +235,10 @@ mod tests {
         let tally = Tally::new(log);
         let begin = clock::now();
         for _ in 0..1000 {
-            tally.tell_at(aborted("closed"), begin);
+            tally.tell_at(aborted(ConnectionReason::Closed), begin);
         }
         for _ in 0..5 {
-            tally.tell_at(aborted("reset"), begin);
+            tally.tell_at(aborted(ConnectionReason::Reset), begin);
         }
         assert!(tally.sweep(Some(begin)));
         assert_eq!(memory.events().len(), 25);
@@ -244,7 +246,7 @@ mod tests {
         let sums: Vec<_> = memory.events().iter().filter_map(suppressed).collect();
         assert_eq!(sums, [("closed", 980)]);
         memory.clear();
-        tally.tell_at(aborted("closed"), begin + WINDOW);
+        tally.tell_at(aborted(ConnectionReason::Closed), begin + WINDOW);
         assert_eq!(memory.events().len(), 1, "a new window tells again");
         tally.finish();
         assert_eq!(memory.events().len(), 1);
@@ -259,7 +261,7 @@ mod tests {
             remote: ([192, 0, 2, 1], 5061).into(),
             via: via.to_owned(),
             sni: None,
-            reason: "connection_refused",
+            reason: ConnectionReason::ConnectionRefused.into(),
             detail: None,
         };
         for _ in 0..100 {
@@ -278,7 +280,7 @@ mod tests {
             remote: ([192, 0, 2, 1], 5061).into(),
             peer: peer.map(str::to_owned),
             by: "them",
-            reason: "close_notify",
+            reason: ConnectionReason::CloseNotify.into(),
             trust_reason: None,
             messages_in: 0,
             messages_out: 0,
@@ -295,9 +297,9 @@ mod tests {
             last,
             Some(Event::ClientsSuppressed {
                 of: "connection_closed",
-                reason: Some("close_notify"),
+                reason: Some(reason),
                 count: 80
-            })
+            }) if reason == ConnectionReason::CloseNotify
         ));
     }
 }

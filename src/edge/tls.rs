@@ -1,6 +1,5 @@
-//! rustls configurations of one generation, built by each shard for itself: its verifiers are then used by one thread.
-use super::clock;
-use super::error::EdgeError;
+//! rustls configurations of one generation, built by each shard for itself.
+use super::{EdgeError, clock};
 use crate::observe::Shown;
 use crate::topology::{
     CertificateFacts, Identity, IdentityRef, KeyPair, Listener, PeerRef, Staple, Topology, Window,
@@ -29,7 +28,7 @@ pub(super) struct TlsConfigs {
     seen: Arc<SeenChains>,
     /// In the order of the bound sockets; `None` where the topology no longer has a listener of that name.
     listeners: Vec<Option<ListenerTls>>,
-    clients: Vec<OwnCertificate>,
+    clients: Vec<Certificate>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -45,7 +44,7 @@ pub(super) struct ListenerTls {
 
 /// A certificate of ours, and what to tell of it.
 #[derive(Clone, Debug)]
-struct OwnCertificate {
+struct Certificate {
     key: Arc<CertifiedKey>,
     shown: Arc<Shown>,
 }
@@ -56,10 +55,10 @@ pub(super) struct Outgoing {
     /// It will hold the decision.
     pub(super) verifier: Arc<OutboundVerifier>,
     /// What the other side asks of us.
-    pub(super) asked: Arc<CertificateRequest>,
+    pub(super) asked: Arc<Asked>,
     /// Ours, of those that may be shown now.
     pub(super) identity: IdentityRef,
-    certificate: Option<OwnCertificate>,
+    certificate: Option<Certificate>,
 }
 
 impl Outgoing {
@@ -72,12 +71,12 @@ impl Outgoing {
 
 /// Whether a server that we dial has asked for our certificate, and whether it got it.
 #[derive(Debug, Default)]
-pub(super) struct CertificateRequest {
+pub(super) struct Asked {
     asked: AtomicBool,
     shown: AtomicBool,
 }
 
-impl CertificateRequest {
+impl Asked {
     /// They asked: in TLS 1.3 their verdict comes after our handshake is done.
     pub(super) fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
@@ -185,7 +184,7 @@ impl TlsConfigs {
         let topology = self.generation.topology();
         let identity = topology.identity_at(topology.peer(peer).identity, clock::unix());
         let certificate = self.clients.get(identity.index()).cloned();
-        let asked = Arc::new(CertificateRequest::default());
+        let asked = Arc::new(Asked::default());
         let mut config = match &certificate {
             Some(certificate) => builder.with_client_cert_resolver(Arc::new(OneCertificate {
                 key: Arc::clone(&certificate.key),
@@ -211,14 +210,14 @@ fn certificate(
     pair: &KeyPair,
     staple: Option<&Staple>,
     provider: &CryptoProvider,
-) -> Result<OwnCertificate, EdgeError> {
+) -> Result<Certificate, EdgeError> {
     let mut key = CertifiedKey::from_der(pair.chain.clone(), pair.key.clone_key(), provider)
         .map_err(EdgeError::Tls)?;
     key.ocsp = staple.and_then(|staple| staple.response.clone());
     let subject = |der: &CertificateDer<'_>| {
         CertificateFacts::read(der).map_or_else(String::new, |facts| facts.subject)
     };
-    Ok(OwnCertificate {
+    Ok(Certificate {
         key: Arc::new(key),
         shown: Arc::new(Shown {
             identity: identity.to_owned(),
@@ -232,7 +231,7 @@ fn certificate(
 fn server_certificate(
     identity: &Identity,
     provider: &CryptoProvider,
-) -> Result<OwnCertificate, EdgeError> {
+) -> Result<Certificate, EdgeError> {
     certificate(
         &identity.name,
         &identity.server,
@@ -252,9 +251,9 @@ struct SniResolver {
 /// A certificate and those that take its place when it is not shown.
 #[derive(Clone, Debug)]
 struct Staged {
-    named: OwnCertificate,
+    named: Certificate,
     /// In the order of choice, `named` among them.
-    windows: Vec<(Window, OwnCertificate)>,
+    windows: Vec<(Window, Certificate)>,
 }
 
 impl Staged {
@@ -275,7 +274,7 @@ impl Staged {
     }
 
     /// The one that is shown at a time.
-    fn at(&self, at: UnixTime) -> Option<&OwnCertificate> {
+    fn at(&self, at: UnixTime) -> Option<&Certificate> {
         let mut windows = self.windows.iter();
         let open = windows.find(|(window, _)| window.is_open(at));
         open.map(|(_, certificate)| certificate)
@@ -312,7 +311,7 @@ impl SniResolver {
         Ok(Self { by_name, default })
     }
 
-    fn certificate(&self, sni: Option<&str>) -> &OwnCertificate {
+    fn certificate(&self, sni: Option<&str>) -> &Certificate {
         let at = clock::unix();
         sni.and_then(|name| self.by_name.get(&sought(name))?.at(at))
             .or_else(|| self.default.at(at))
@@ -335,7 +334,7 @@ impl ResolvesServerCert for SniResolver {
 #[derive(Debug)]
 struct OneCertificate {
     key: Arc<CertifiedKey>,
-    asked: Arc<CertificateRequest>,
+    asked: Arc<Asked>,
 }
 
 impl rustls::client::ResolvesClientCert for OneCertificate {

@@ -1,4 +1,5 @@
 //! The table of events: stable names with typed fields; callers pass values, never prose.
+use crate::reason::Reason;
 use crate::trust::Decision;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
@@ -22,8 +23,8 @@ pub enum Event {
     StartRefused {
         /// The topology file.
         topology: PathBuf,
-        /// `topology`, `listen` or `internal`.
-        reason: &'static str,
+        /// `topology_faults`, `listen_failed` or `start_failed`.
+        reason: Reason,
         /// Every fault.
         details: Vec<String>,
     },
@@ -50,8 +51,8 @@ pub enum Event {
     ControlUnavailable {
         /// The path that was tried.
         path: PathBuf,
-        /// `in_use` or `unusable`.
-        reason: &'static str,
+        /// `socket_in_use` or `socket_unusable`.
+        reason: Reason,
         /// What hinders, and what to do.
         detail: String,
     },
@@ -62,14 +63,14 @@ pub enum Event {
         /// Whose process it was.
         uid: u32,
         /// Why it was not carried out.
-        reason: Option<&'static str>,
+        reason: Option<Reason>,
     },
     /// `token_key_random`: no key file, so a restart ends every dialog's route and every registration's path.
     TokenKeyRandom,
     /// `warning`: something of the topology that works but will surprise.
     Warning {
         /// Stable identifier.
-        code: &'static str,
+        code: Reason,
         /// The sentence.
         what: String,
     },
@@ -108,7 +109,7 @@ pub enum Event {
         sni: Option<String>,
         /// Reason code: of the decision, or `not_tls`, `no_common_version`, `tls_error`, `too_many_handshakes`,
         /// `client_not_accepted` ...
-        reason: &'static str,
+        reason: Reason,
         /// What the TLS library or the decision says of it, if anything.
         detail: Option<String>,
         /// The decision that refused, if a certificate was judged.
@@ -125,7 +126,7 @@ pub enum Event {
         /// SNI received or sent.
         sni: Option<String>,
         /// The alert as a code.
-        reason: &'static str,
+        reason: Reason,
         /// The alert's number on the wire.
         alert: u8,
         /// What it says about us.
@@ -146,7 +147,7 @@ pub enum Event {
         /// SNI received or sent.
         sni: Option<String>,
         /// Reason code: `closed`, `reset`, `timeout`, `connection_refused` ...
-        reason: &'static str,
+        reason: Reason,
         /// What the system said, if anything.
         detail: Option<String>,
     },
@@ -157,7 +158,7 @@ pub enum Event {
         /// `inbound` or `outbound`.
         direction: &'static str,
         /// Their reason code.
-        reason: &'static str,
+        reason: Reason,
         /// Their peer, if they concern one.
         peer: Option<String>,
         /// How many.
@@ -168,7 +169,7 @@ pub enum Event {
         /// The event that each would have been.
         of: &'static str,
         /// Why they were closed; `None`: they were accepted.
-        reason: Option<&'static str>,
+        reason: Option<Reason>,
         /// How many.
         count: u64,
     },
@@ -183,7 +184,7 @@ pub enum Event {
         /// Peer FQDN; `None` for a client.
         peer: Option<String>,
         /// Why: the new decision's reason, or `own_certificate_replaced`, `listener_removed` ...
-        reason: &'static str,
+        reason: Reason,
         /// What the new decision says of it.
         detail: Option<String>,
         /// The id of the decision that had let it in.
@@ -212,9 +213,9 @@ pub enum Event {
         by: &'static str,
         /// Reason code: `close_notify`, `eof_without_close_notify`, `idle`, `framing`, `send_queue_full`, `drain`,
         /// `trust_withdrawn`, `io_error` ...
-        reason: &'static str,
+        reason: Reason,
         /// With `trust_withdrawn`: why the trust was withdrawn.
-        trust_reason: Option<&'static str>,
+        trust_reason: Option<Reason>,
         /// Messages received.
         messages_in: u64,
         /// Messages sent.
@@ -238,7 +239,7 @@ pub enum Event {
         /// The shard.
         shard: u16,
         /// Reason code.
-        reason: &'static str,
+        reason: Reason,
         /// How long until the next try.
         retry_in: Option<Duration>,
     },
@@ -247,7 +248,7 @@ pub enum Event {
         /// Its FQDN.
         peer: String,
         /// Reason code.
-        reason: &'static str,
+        reason: Reason,
         /// How long it is passed over; `None`: until pings bring it back.
         retry_in: Option<Duration>,
     },
@@ -266,7 +267,7 @@ pub enum Event {
     /// `message_dropped`: a response or ACK that may not be relayed.
     MessageDropped {
         /// Reason code.
-        reason: &'static str,
+        reason: Reason,
         /// Where it came from; `None`: it has nowhere to go any more.
         remote: Option<SocketAddr>,
         /// FQDN of the peer that sent it, or that it was for; `None` for a client.
@@ -311,7 +312,7 @@ pub enum Event {
         /// Its issuer, if it could be parsed.
         issuer: Option<String>,
         /// Reason code.
-        reason: &'static str,
+        reason: Reason,
         /// What the system or the parser said, or what stays in force.
         detail: String,
     },
@@ -321,8 +322,8 @@ pub enum Event {
         trust: String,
         /// Where it was asked for.
         uri: String,
-        /// What failed: `unreachable`, `timeout`, `status`, `too_large`, `not_http` or `special_address`.
-        reason: &'static str,
+        /// What failed: `unreachable`, `fetch_timeout`, `http_status`, `fetch_too_large`, `not_http` or `special_address`.
+        reason: Reason,
         /// What the system or the server said.
         detail: String,
     },
@@ -354,8 +355,8 @@ pub enum Event {
     CrlStateFailed {
         /// The file or the directory.
         file: PathBuf,
-        /// `unwritable` or `full`.
-        reason: &'static str,
+        /// `state_unwritable` or `state_full`.
+        reason: Reason,
         /// What the system said.
         detail: String,
     },
@@ -430,7 +431,7 @@ pub struct RequestEvent {
     /// Whether it was refused by us; then `reason` is ours.
     pub refused: bool,
     /// Reason code for a refusal or a failure of ours (`no_answer` ...).
-    pub reason: Option<&'static str>,
+    pub reason: Option<Reason>,
     /// The method.
     pub method: SmallVec<[u8; 16]>,
     /// The Call-ID.

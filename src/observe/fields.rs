@@ -1,5 +1,6 @@
 //! The fields of an event: name and value, in the order in which they are written.
 use super::Event;
+use crate::reason::Reason;
 use crate::trust::{Decision, MatchedKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -48,7 +49,7 @@ impl Event {
                 details,
             } => {
                 take("topology", Octets(topology.as_os_str().as_encoded_bytes()));
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 take("details", List(details));
             }
             Self::Listening {
@@ -63,7 +64,7 @@ impl Event {
             Self::Ready { generation } => take("generation", Number(*generation)),
             Self::TokenKeyRandom => {}
             Self::Warning { code, what } => {
-                take("code", Text(code));
+                take("code", Text(code.code()));
                 take("what", Text(what));
             }
             Self::HandshakeAccepted { .. }
@@ -79,13 +80,13 @@ impl Event {
             } => {
                 take("of", Text(of));
                 take("direction", Text(direction));
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 text(take, "peer", peer.as_deref());
                 take("count", Number(*count));
             }
             Self::ClientsSuppressed { of, reason, count } => {
                 take("of", Text(of));
-                text(take, "reason", *reason);
+                text(take, "reason", reason.map(Reason::code));
                 take("count", Number(*count));
             }
             Self::TrustWithdrawn {
@@ -102,7 +103,7 @@ impl Event {
                 take("direction", Text(direction));
                 take("remote", Address(*remote));
                 text(take, "peer", peer.as_deref());
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 text(take, "detail", detail.as_deref());
                 text(take, "decision", decision.as_deref());
                 text(take, "new_decision", new_decision.as_deref());
@@ -141,14 +142,14 @@ impl Event {
                 take("remote", Address(*remote));
                 text(take, "peer", peer.as_deref());
                 take("by", Text(by));
-                take("reason", Text(reason));
-                text(take, "trust_reason", *trust_reason);
+                take("reason", Text(reason.code()));
+                text(take, "trust_reason", trust_reason.map(Reason::code));
                 take("messages_in", Number(*messages_in));
                 take("messages_out", Number(*messages_out));
                 take("open_ms", millis(*open));
             }
             Self::Request(request) => {
-                text(take, "reason", request.reason);
+                text(take, "reason", request.reason.map(Reason::code));
                 take("method", Octets(&request.method));
                 take("call_id", Octets(&request.call_id));
                 take("remote", Address(request.remote));
@@ -170,7 +171,7 @@ impl Event {
             } => {
                 take("peer", Text(peer));
                 take("shard", Number(u64::from(*shard)));
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 if let Some(pause) = retry_in {
                     take("retry_in_ms", millis(*pause));
                 }
@@ -181,7 +182,7 @@ impl Event {
                 retry_in,
             } => {
                 take("peer", Text(peer));
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 number(
                     take,
                     "retry_in_ms",
@@ -198,7 +199,7 @@ impl Event {
                 remote,
                 peer,
             } => {
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 if let Some(remote) = remote {
                     take("remote", Address(*remote));
                 }
@@ -228,7 +229,7 @@ impl Event {
                 detail,
             } => {
                 take("path", Octets(path.as_os_str().as_encoded_bytes()));
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 take("detail", Text(detail));
             }
             Self::ControlRequest {
@@ -238,7 +239,7 @@ impl Event {
             } => {
                 take("command", Text(command));
                 take("uid", Number(u64::from(*uid)));
-                text(take, "reason", *reason);
+                text(take, "reason", reason.map(Reason::code));
             }
             Self::CrlUpdated { .. }
             | Self::CrlRefused { .. }
@@ -319,7 +320,7 @@ impl Event {
                 decision,
             } => {
                 ends(take, direction, *remote, via, sni.as_deref());
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 text(take, "detail", detail.as_deref());
                 if let Some(decision) = decision {
                     self::decision(decision, take);
@@ -337,7 +338,7 @@ impl Event {
                 decision,
             } => {
                 ends(take, direction, *remote, via, sni.as_deref());
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 take("alert", Number(u64::from(*alert)));
                 take("detail", Text(detail));
                 if let Some(shown) = shown {
@@ -358,7 +359,7 @@ impl Event {
                 detail,
             } => {
                 ends(take, direction, *remote, via, sni.as_deref());
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 text(take, "detail", detail.as_deref());
             }
             _ => {}
@@ -400,7 +401,7 @@ impl Event {
                 take("trust", Text(trust));
                 take("file", Octets(file.as_os_str().as_encoded_bytes()));
                 text(take, "issuer", issuer.as_deref());
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 take("detail", Text(detail));
             }
             Self::CrlFetchFailed {
@@ -411,7 +412,7 @@ impl Event {
             } => {
                 take("trust", Text(trust));
                 take("uri", Text(uri));
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 take("detail", Text(detail));
             }
             Self::CrlStaleSoon {
@@ -444,7 +445,7 @@ impl Event {
                 detail,
             } => {
                 take("file", Octets(file.as_os_str().as_encoded_bytes()));
-                take("reason", Text(reason));
+                take("reason", Text(reason.code()));
                 take("detail", Text(detail));
             }
             Self::CrlForgotten {

@@ -185,7 +185,7 @@ impl Row {
 static START: Row = row("start", Level::INFO, "the daemon begins", &["version", "topology", "shards"]);
 #[rustfmt::skip]
 static START_REFUSED: Row = row("start_refused", Level::ERROR,
-    "the daemon cannot start; `reason` is `topology`, `listen` or `internal`", &["topology", "reason", "details"]);
+    "the daemon cannot start; `reason` is `topology_faults`, `listen_failed` or `start_failed`", &["topology", "reason", "details"]);
 #[rustfmt::skip]
 static LISTENING: Row = row("listening", Level::INFO, "a listener is bound", &["listener", "address", "accept"]);
 #[rustfmt::skip]
@@ -194,7 +194,7 @@ static READY: Row = row("ready", Level::INFO, "sockets and trust are in place", 
 static CONTROL_LISTENING: Row = row("control_listening", Level::INFO, "the control socket takes commands", &["path"]);
 #[rustfmt::skip]
 static CONTROL_UNAVAILABLE: Row = row("control_unavailable", Level::WARN,
-    "there is no control socket, and the daemon serves without one; `reason` is `in_use` or `unusable`",
+    "there is no control socket, and the daemon serves without one; `reason` is `socket_in_use` or `socket_unusable`",
     &["path", "reason", "detail"]);
 #[rustfmt::skip]
 static CONTROL_REQUEST: Row = row("control_request", Level::INFO,
@@ -291,7 +291,7 @@ static CRL_REFUSED: Row = row("crl_refused", Level::ERROR,
     &["trust", "file", "issuer?", "reason", "detail"]);
 #[rustfmt::skip]
 static CRL_FETCH_FAILED: Row = row("crl_fetch_failed", Level::WARN,
-    "a distribution point did not give a CRL, told once until that changes: `unreachable`, `timeout`, `status`, `too_large`, `not_http`, `special_address`; what is in force stays",
+    "a distribution point did not give a CRL, told once until that changes: `unreachable`, `fetch_timeout`, `http_status`, `fetch_too_large`, `not_http`, `special_address`; what is in force stays",
     &["trust", "uri", "reason", "detail"]);
 #[rustfmt::skip]
 static CRL_STALE_SOON: Row = row("crl_stale_soon", Level::WARN, "a fifth of a CRL's validity is left",
@@ -302,7 +302,7 @@ static CRL_STALE: Row = row("crl_stale", Level::ERROR,
     &["trust", "file", "issuer", "next_update"]);
 #[rustfmt::skip]
 static CRL_STATE_FAILED: Row = row("crl_state_failed", Level::ERROR,
-    "a proven CRL cannot be kept in the state directory (`unwritable`, `full`), told once until that changes; it is in force, and a restart would forget it",
+    "a proven CRL cannot be kept in the state directory (`state_unwritable`, `state_full`), told once until that changes; it is in force, and a restart would forget it",
     &["file", "reason", "detail"]);
 #[rustfmt::skip]
 static CRL_FORGOTTEN: Row = row("crl_forgotten", Level::WARN,

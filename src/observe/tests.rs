@@ -2,7 +2,7 @@
 use super::table::{FIELDS, Field, Kind, ROWS, Row};
 use super::{Event, Log, RequestEvent, Shown};
 use crate::topology::{Direction, PeerRef};
-use crate::trust::{Decision, MatchedKind, Reason, Verdict};
+use crate::trust::{Decision, MatchedKind, TrustReason, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -36,9 +36,9 @@ fn decision(text: &str, full: bool) -> Arc<Decision> {
         },
         detail: None,
         reason: if full {
-            Reason::Accepted
+            TrustReason::Accepted
         } else {
-            Reason::NotInTopology
+            TrustReason::NotInTopology
         },
         direction: Direction::Inbound,
         peer: full.then_some(PeerRef(0)),
@@ -50,7 +50,7 @@ fn decision(text: &str, full: bool) -> Arc<Decision> {
         anchor: full.then(|| (text.to_owned(), text.to_owned())),
         crl: full.then(|| (text.to_owned(), u64::MAX)),
         purpose: full.then_some("serverAuth"),
-        would_refuse: full.then(|| (Reason::PinMismatch, Some(text.to_owned()))),
+        would_refuse: full.then(|| (TrustReason::PinMismatch, Some(text.to_owned()))),
         valid_until: full.then_some(u64::MAX),
         anchored: false,
         generation: u64::MAX,
@@ -73,7 +73,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
     let request = |refused| {
         Event::Request(RequestEvent {
             refused,
-            reason: full.then_some("loop_detected"),
+            reason: full.then_some("loop_detected".into()),
             method: octets.into(),
             call_id: octets.into(),
             remote: address,
@@ -92,7 +92,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
         },
         Event::StartRefused {
             topology: path(),
-            reason: "topology",
+            reason: "topology_faults".into(),
             details: vec![owned(); 200],
         },
         Event::Listening {
@@ -104,17 +104,17 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
         Event::ControlListening { path: path() },
         Event::ControlUnavailable {
             path: path(),
-            reason: "in_use",
+            reason: "socket_in_use".into(),
             detail: owned(),
         },
         Event::ControlRequest {
             command: "reload",
             uid: 0,
-            reason: full.then_some("not_permitted"),
+            reason: full.then_some("not_permitted".into()),
         },
         Event::TokenKeyRandom,
         Event::Warning {
-            code: "revocation_off",
+            code: "revocation_off".into(),
             what: owned(),
         },
         Event::HandshakeAccepted {
@@ -134,7 +134,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             remote: address,
             via: owned(),
             sni: maybe(),
-            reason: "not_in_topology",
+            reason: "not_in_topology".into(),
             detail: maybe(),
             decision: Some(decision(text, full)),
         },
@@ -143,7 +143,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             remote: address,
             via: owned(),
             sni: maybe(),
-            reason: "alert_unknown_ca",
+            reason: "alert_unknown_ca".into(),
             alert: 48,
             detail: "they do not trust the CA that issued our certificate",
             shown: full.then(|| {
@@ -160,19 +160,19 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             remote: address,
             via: owned(),
             sni: maybe(),
-            reason: "closed",
+            reason: "closed".into(),
             detail: maybe(),
         },
         Event::HandshakesSuppressed {
             of: "handshake_aborted",
             direction: "inbound",
-            reason: "closed",
+            reason: "closed".into(),
             peer: maybe(),
             count: 980,
         },
         Event::ClientsSuppressed {
             of: "connection_closed",
-            reason: full.then_some("close_notify"),
+            reason: full.then_some("close_notify".into()),
             count: 980,
         },
         Event::TrustWithdrawn {
@@ -180,7 +180,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             direction: "inbound",
             remote: address,
             peer: maybe(),
-            reason: "revoked",
+            reason: "revoked".into(),
             detail: maybe(),
             decision: maybe(),
             new_decision: maybe(),
@@ -195,8 +195,8 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             remote: address,
             peer: maybe(),
             by: "them",
-            reason: "close_notify",
-            trust_reason: full.then_some("revoked"),
+            reason: "close_notify".into(),
+            trust_reason: full.then_some("revoked".into()),
             messages_in: 1,
             messages_out: 2,
             open: Duration::from_secs(3),
@@ -210,12 +210,12 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
         Event::PeerDown {
             peer: owned(),
             shard: 1,
-            reason: "connect_failed",
+            reason: "connect_failed".into(),
             retry_in: full.then_some(took),
         },
         Event::MemberDown {
             peer: owned(),
-            reason: "ping_timeout",
+            reason: "ping_timeout".into(),
             retry_in: full.then_some(took),
         },
         Event::MemberUp {
@@ -224,7 +224,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
         },
         Event::LookupStale { peer: owned() },
         Event::MessageDropped {
-            reason: "no_transaction",
+            reason: "no_transaction".into(),
             remote: full.then_some(address),
             peer: maybe().map(Arc::from),
         },
@@ -248,13 +248,13 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
             trust: owned(),
             file: path(),
             issuer: maybe(),
-            reason: "crl_older",
+            reason: "crl_older".into(),
             detail: owned(),
         },
         Event::CrlFetchFailed {
             trust: owned(),
             uri: owned(),
-            reason: "timeout",
+            reason: "fetch_timeout".into(),
             detail: owned(),
         },
         Event::CrlStaleSoon {
@@ -272,7 +272,7 @@ fn events(text: &str, octets: &[u8], full: bool) -> Vec<Event> {
         },
         Event::CrlStateFailed {
             file: path(),
-            reason: "unwritable",
+            reason: "state_unwritable".into(),
             detail: owned(),
         },
         Event::CrlForgotten {
@@ -396,7 +396,7 @@ fn every_line_is_valid_json_of_the_promised_types_whatever_it_holds() {
 fn a_short_hostile_text_comes_back_whole_from_json() {
     for text in HOSTILE {
         let event = Event::Warning {
-            code: "c",
+            code: "revocation_off".into(),
             what: text.to_owned(),
         };
         let lines = emitted(vec![event]).lines();

@@ -1,5 +1,6 @@
 //! What goes into the core and what comes out of it: origins, links, link events and actions (no address among them).
 use crate::observe::Event;
+use crate::reason::Reason;
 use crate::topology::PeerRef;
 use crate::trust::PeerId;
 use std::net::SocketAddr;
@@ -119,7 +120,7 @@ pub enum LinkEvent {
         /// The peer.
         peer: PeerRef,
         /// Reason code, for the request's event.
-        reason: &'static str,
+        reason: Reason,
         /// Until when no new connect will be tried.
         retry_at: std::time::Instant,
     },
@@ -164,7 +165,7 @@ pub enum Action {
         /// The link.
         link: LinkId,
         /// Reason code.
-        reason: &'static str,
+        reason: Reason,
     },
     /// Hand the message that was just given to `on_message` to this shard's core, with `asked` in its origin.
     HandOver {

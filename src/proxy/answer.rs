@@ -3,7 +3,7 @@ use super::context::Attempt;
 use super::leg::Leg;
 use super::links::Sense;
 use super::transaction::{InviteServer, Letter, Server, T64};
-use super::{Action, Actions, Core, LinkId, Origin, Reason, keep_alive, tag_text};
+use super::{Action, Actions, Core, LinkId, MessageReason, Origin, keep_alive, tag_text};
 use crate::observe::{Event, RequestEvent};
 use crate::sip::{Extra, HeaderName, Message, Method, StartLine, write_reply};
 use smallvec::SmallVec;
@@ -24,7 +24,7 @@ impl Core {
         from: &Origin,
         leg: Leg,
         message: &Message<'_>,
-        reason: Reason,
+        reason: MessageReason,
         _now: Instant,
         out: &mut Actions,
     ) {
@@ -32,7 +32,7 @@ impl Core {
             return;
         };
         if method == Method::Ack {
-            return self.drop_message(from, leg, Reason::AckRefused, out);
+            return self.drop_message(from, leg, MessageReason::AckRefused, out);
         }
         let is_answered = !method.is_unanswered();
         if is_answered {
@@ -74,7 +74,7 @@ impl Core {
         from: &Origin,
         leg: Leg,
         message: &Message<'_>,
-        reason: Reason,
+        reason: MessageReason,
         tag: u64,
         out: &mut Actions,
     ) {
@@ -87,12 +87,12 @@ impl Core {
         &self,
         message: &Message<'_>,
         source: std::net::SocketAddr,
-        reason: Reason,
+        reason: MessageReason,
         tag: u64,
         out: &mut Vec<u8>,
     ) {
         let agent = self.tables.generation.topology().node().fqdn.as_str();
-        let tags: SmallVec<[&[u8]; 8]> = if reason == Reason::BadExtension {
+        let tags: SmallVec<[&[u8]; 8]> = if reason == MessageReason::BadExtension {
             message.values(HeaderName::ProxyRequire).flatten().collect()
         } else {
             SmallVec::new()
@@ -105,12 +105,12 @@ impl Core {
         if reason.status() == 405 {
             extras.push(Extra::Allow(ALLOW));
         }
-        if reason == Reason::Draining {
+        if reason == MessageReason::Draining {
             extras.push(Extra::RetryAfter(RETRY_ELSEWHERE));
         }
         extras.push(Extra::Warning {
             // RFC 5630 §5.3 has a code of its own.
-            code: if reason == Reason::SipsNotAllowed {
+            code: if reason == MessageReason::SipsNotAllowed {
                 380
             } else {
                 399
@@ -188,9 +188,9 @@ impl Core {
             return;
         };
         let reason = match context.failure {
-            _ if context.cancel_wanted => Reason::Cancelled,
+            _ if context.cancel_wanted => MessageReason::Cancelled,
             Some(reason) => reason,
-            None => Reason::NoRoute,
+            None => MessageReason::NoRoute,
         };
         self.finish_with(slot, message, reason, now, out);
     }
@@ -200,7 +200,7 @@ impl Core {
         &mut self,
         slot: u32,
         message: &Message<'_>,
-        reason: Reason,
+        reason: MessageReason,
         now: Instant,
         out: &mut Actions,
     ) {
@@ -218,7 +218,7 @@ impl Core {
         let took = now.saturating_duration_since(context.received);
         // RFC 4320 §4.2: a non-INVITE that nobody answers is not answered with 408 either.
         let is_silent =
-            reason == Reason::NoAnswer && matches!(context.server, Server::NonInvite(_));
+            reason == MessageReason::NoAnswer && matches!(context.server, Server::NonInvite(_));
         let start = out.bytes.len();
         if !is_silent {
             self.write_refusal(message, remote, reason, tag, &mut out.bytes);
@@ -246,7 +246,13 @@ impl Core {
     }
 
     /// As [`Self::finish_with`], reading the stored request anew.
-    pub(super) fn finish(&mut self, slot: u32, reason: Reason, now: Instant, out: &mut Actions) {
+    pub(super) fn finish(
+        &mut self,
+        slot: u32,
+        reason: MessageReason,
+        now: Instant,
+        out: &mut Actions,
+    ) {
         let Some(context) = self.contexts.get_mut(slot) else {
             return;
         };
@@ -340,12 +346,12 @@ impl Core {
             Leg::Peer(key) => self.send_down(Leg::Peer(key), None, start, Sense::Always, out),
             Leg::Client(_) => {
                 out.bytes.truncate(start);
-                Err(Reason::OriginGone)
+                Err(MessageReason::OriginGone)
             }
         };
         if sent.is_err() {
             out.list.push(Action::Event(Event::MessageDropped {
-                reason: Reason::OriginGone.code(),
+                reason: MessageReason::OriginGone.into(),
                 remote: None,
                 peer: self.peer_name_of(leg),
             }));
@@ -369,7 +375,7 @@ impl Core {
         leg: Leg,
         remote: std::net::SocketAddr,
         target: Option<Leg>,
-        reason: Option<Reason>,
+        reason: Option<MessageReason>,
         status: Option<u16>,
         took: Duration,
         out: &mut Actions,
@@ -384,7 +390,7 @@ impl Core {
         };
         out.list.push(Action::Event(Event::Request(RequestEvent {
             refused: reason.is_some(),
-            reason: reason.map(Reason::code),
+            reason: reason.map(Into::into),
             method: SmallVec::from_slice(method),
             call_id: SmallVec::from_slice(call_id),
             remote,

@@ -4,21 +4,21 @@ use super::leg::{Leg, TargetSet};
 use super::links::Pick;
 use super::parsed::Parsed;
 use super::request::Admitted;
-use super::{Actions, Core, LinkId, Origin, Reason};
+use super::{Actions, Core, LinkId, MessageReason, Origin};
 use crate::sip::Message;
 use std::time::Instant;
 
 /// Whether the way onward fails and not the sender: no effort was promised, and a server that hears of no failure goes on for
 /// as long as the subscription lasts, so that each client that has gone would fill the log.
-fn is_undelivered(reason: Reason) -> bool {
+fn is_undelivered(reason: MessageReason) -> bool {
     [
-        Reason::FlowGone,
-        Reason::PeerUnreachable,
-        Reason::PeerHeldOff,
-        Reason::PeerCongested,
-        Reason::ConnectQueueFull,
-        Reason::NoMember,
-        Reason::Draining,
+        MessageReason::FlowGone,
+        MessageReason::PeerUnreachable,
+        MessageReason::PeerHeldOff,
+        MessageReason::PeerCongested,
+        MessageReason::ConnectQueueFull,
+        MessageReason::NoMember,
+        MessageReason::Draining,
     ]
     .contains(&reason)
 }
@@ -55,7 +55,7 @@ impl Core {
             && let Some(link) = self.links.get_mut(from.link)
             && !link.admits_unanswered(bound, now)
         {
-            let refusal = Reason::ClientBudget;
+            let refusal = MessageReason::ClientBudget;
             return self.refuse(from, leg, message, refusal, now, out);
         }
         // A server's wait for a connection; strangers fill no mailbox with what nobody waits for.
@@ -92,18 +92,18 @@ impl Core {
         waits: bool,
         spread: u64,
         now: Instant,
-    ) -> Result<Way, Reason> {
-        let mut failed = Reason::NoRoute;
+    ) -> Result<Way, MessageReason> {
+        let mut failed = MessageReason::NoRoute;
         let mut later = None;
         for &target in targets {
             if !in_dialog && self.links.is_held(target, now) {
-                failed = Reason::PeerHeldOff;
+                failed = MessageReason::PeerHeldOff;
                 continue;
             }
             let key = match target {
                 Leg::Client(link) => match self.links.get(link) {
                     Some(found) if found.full => {
-                        failed = Reason::PeerCongested;
+                        failed = MessageReason::PeerCongested;
                         continue;
                     }
                     Some(_) | None => return Ok(Way::Now(target, None)),
@@ -112,15 +112,15 @@ impl Core {
             };
             match self.links.for_requests(key, spread) {
                 Pick::Link(link) => return Ok(Way::Now(target, Some(link))),
-                Pick::Full => failed = Reason::PeerCongested,
+                Pick::Full => failed = MessageReason::PeerCongested,
                 Pick::None => {
                     // Half of the room stays for what ends calls: ACK, CANCEL and responses.
                     let room = self.limits.connect_queue / 2;
                     failed = match self.links.active(key) {
-                        Some(peer) if peer.is_down(now) => Reason::PeerUnreachable,
-                        Some(_) | None if !waits => Reason::PeerUnreachable,
-                        Some(peer) if peer.mail.len() >= room => Reason::ConnectQueueFull,
-                        None if self.links.peer(key).is_none() => Reason::PeerWithdrawn,
+                        Some(peer) if peer.is_down(now) => MessageReason::PeerUnreachable,
+                        Some(_) | None if !waits => MessageReason::PeerUnreachable,
+                        Some(peer) if peer.mail.len() >= room => MessageReason::ConnectQueueFull,
+                        None if self.links.peer(key).is_none() => MessageReason::PeerWithdrawn,
                         Some(_) | None => {
                             later = later.or(Some(target));
                             continue;

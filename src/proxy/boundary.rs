@@ -7,7 +7,7 @@ use super::parsed::Parsed;
 use super::policy::Standing;
 use super::routed::Routed;
 use super::token::Token;
-use super::{Core, Reason};
+use super::{Core, MessageReason};
 use crate::sip::{Address, HeaderName, HeaderSet, Message, Method, Scheme, Uri};
 use crate::topology::{FieldRules, FieldTrust};
 
@@ -104,14 +104,14 @@ impl Core {
         request: &Parsed<'_>,
         routed: &Routed<'_>,
         targets: &mut TargetSet,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         let clients = &self.tables.generation.topology().boundary().clients;
         let owed = rules_of(standing.leg(), clients, &self.links).require_in;
         // In a dialog, which a request that had them has formed, they are seldom repeated.
         if !matches!(routed.token, Some(Token::Dialog { .. }))
             && !owed.without(message.names()).is_empty()
         {
-            return Err(Reason::FieldRequired);
+            return Err(MessageReason::FieldRequired);
         }
         let privacy = Privacy::read(message);
         // RFC 3323 §4.2: a home server may be or know a privacy service; behind it nobody is left to do the work.
@@ -119,7 +119,7 @@ impl Core {
             && privacy.asks(Privacy::SERVICE)
             && targets.iter().any(|target| !self.is_inside(*target))
         {
-            return Err(Reason::PrivacyCritical);
+            return Err(MessageReason::PrivacyCritical);
         }
         if routed.uri.scheme == Scheme::Sips {
             self.sips_may_go(standing, message, request, targets)?;
@@ -142,7 +142,7 @@ impl Core {
         message: &Message<'_>,
         request: &Parsed<'_>,
         targets: &mut TargetSet,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         let takes_sips =
             |leg| matches!(leg, Leg::Peer(key) if self.links.peer(key).is_none_or(|p| p.sips));
         let forms_dialog = matches!(
@@ -159,14 +159,14 @@ impl Core {
                 .filter_map(|contact| contact.parse_uri().ok())
                 .any(|uri: Uri<'_>| uri.scheme == Scheme::Sip)
         {
-            return Err(Reason::SipsContact);
+            return Err(MessageReason::SipsContact);
         }
         targets.retain(|target| match *target {
             Leg::Peer(key) => takes_sips(Leg::Peer(key)),
             Leg::Client(_) => true,
         });
         if targets.is_empty() {
-            Err(Reason::SipsNotAllowed)
+            Err(MessageReason::SipsNotAllowed)
         } else {
             Ok(())
         }

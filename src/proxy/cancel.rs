@@ -6,7 +6,7 @@ use super::links::Sense;
 use super::parsed::Parsed;
 use super::token::Token;
 use super::transaction::{Client, InviteClient, InviteServer, Letter, Server, T64};
-use super::{Action, Actions, BranchKey, Core, Origin, Reason, tag_text};
+use super::{Action, Actions, BranchKey, Core, MessageReason, Origin, tag_text};
 use crate::sip::{Message, write_ack, write_cancel};
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ impl Core {
         }
         match self.route_ack(from, leg, message, request, now, out) {
             Ok(()) => {}
-            Err(Reason::AckUnmatched) if self.ask_next(from, out) => {}
+            Err(MessageReason::AckUnmatched) if self.ask_next(from, out) => {}
             Err(reason) => self.drop_message(from, leg, reason, out),
         }
     }
@@ -61,17 +61,17 @@ impl Core {
         request: &Parsed<'_>,
         now: Instant,
         out: &mut Actions,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         if request.max_forwards == Some(0) {
-            return Err(Reason::AckRefused);
+            return Err(MessageReason::AckRefused);
         }
-        let reason = |refusal| match refusal == Reason::TokenForged {
-            true => Reason::TokenForged,
-            false => Reason::AckRefused,
+        let reason = |refusal| match refusal == MessageReason::TokenForged {
+            true => MessageReason::TokenForged,
+            false => MessageReason::AckRefused,
         };
         let routed = self.preprocess(from, request).map_err(reason)?;
         let Some(Token::Dialog { .. }) = routed.token else {
-            return Err(Reason::AckUnmatched);
+            return Err(MessageReason::AckUnmatched);
         };
         let (_, targets) = self
             .judge(from, leg, request, &routed, now)
@@ -80,7 +80,7 @@ impl Core {
             .map_err(reason)?
             .first()
             .copied()
-            .ok_or(Reason::AckRefused)?;
+            .ok_or(MessageReason::AckRefused)?;
         let (strip, not_asserted) = self.stripped_of_request(leg, message, request);
         let plan = Plan {
             popped_routes: routed.popped,
@@ -123,7 +123,14 @@ impl Core {
         let Some(slot) = found else {
             if !self.ask_next(from, out) {
                 let tag = self.stateless_tag(from, leg, message);
-                self.answer_cancel(from, leg, message, Reason::NoTransaction.status(), tag, out);
+                self.answer_cancel(
+                    from,
+                    leg,
+                    message,
+                    MessageReason::NoTransaction.status(),
+                    tag,
+                    out,
+                );
             }
             return;
         };
@@ -143,7 +150,9 @@ impl Core {
         };
         match attempt {
             // Nothing was sent, so nothing below needs to hear of it.
-            Attempt::None | Attempt::Waiting(_) => self.finish(slot, Reason::Cancelled, now, out),
+            Attempt::None | Attempt::Waiting(_) => {
+                self.finish(slot, MessageReason::Cancelled, now, out)
+            }
             Attempt::Sent {
                 client: Client::Invite(InviteClient::Proceeding),
                 ..

@@ -8,7 +8,7 @@ use super::boundary::Privacy;
 use super::fast_map::FastMap;
 use super::leg::{Leg, TargetSet};
 use super::transaction::{Client, Deadlines, Letter, Server, T64};
-use super::{BranchKey, LinkId, Reason};
+use super::{BranchKey, LinkId, MessageReason};
 use crate::sip::HeaderSet;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -119,7 +119,7 @@ pub(crate) struct Context {
     /// The To tag of answers of our own, once one was made.
     pub(crate) to_tag: u64,
     /// What failed last, if no response came from below.
-    pub(crate) failure: Option<Reason>,
+    pub(crate) failure: Option<MessageReason>,
 }
 
 impl Context {

@@ -1,9 +1,10 @@
 //! Timers that fire: the 100, and B, C, F, H, L and the wait after a CANCEL (RFC 3261 §16.8, §17; RFC 6026; RFC 4320).
 use super::context::Attempt;
-use super::health::{DownReason, REST};
+use super::health::REST;
 use super::leg::Leg;
 use super::transaction::{InviteServer, Letter, Server, T64};
-use super::{Actions, Core, Reason};
+use super::{Actions, Core, MessageReason};
+use crate::reason::HealthReason;
 use std::time::Instant;
 
 impl Core {
@@ -35,20 +36,20 @@ impl Core {
         };
         match letter {
             Letter::B => {
-                context.failure = Some(Reason::NoAnswer);
+                context.failure = Some(MessageReason::NoAnswer);
                 self.note_silence(slot, now, out);
                 let Some(context) = self.contexts.get_mut(slot) else {
                     return;
                 };
                 if context.cancel_wanted {
-                    self.finish(slot, Reason::Cancelled, now, out);
+                    self.finish(slot, MessageReason::Cancelled, now, out);
                 } else {
                     self.attempt(slot, now, out);
                 }
             }
             // RFC 3261 §16.8: cancel, and let the 487 answer; a branch that ignores that is ended below.
             Letter::C => {
-                context.failure = Some(Reason::NoAnswer);
+                context.failure = Some(MessageReason::NoAnswer);
                 context.cancel_wanted = true;
                 self.send_cancel(slot, now, out);
             }
@@ -61,15 +62,15 @@ impl Core {
                     Attempt::Sent { client, .. } => client.silent(),
                     Attempt::None | Attempt::Waiting(_) => true,
                 };
-                context.failure = Some(Reason::NoAnswer);
+                context.failure = Some(MessageReason::NoAnswer);
                 if silent && now < context.received + T64 {
                     self.attempt(slot, now, out);
                 } else {
-                    self.finish(slot, Reason::NoAnswer, now, out);
+                    self.finish(slot, MessageReason::NoAnswer, now, out);
                 }
             }
             // RFC 3261 §9.1: 64 × T1 after the CANCEL the branch counts as ended.
-            Letter::Cancelled => self.finish(slot, Reason::Cancelled, now, out),
+            Letter::Cancelled => self.finish(slot, MessageReason::Cancelled, now, out),
             Letter::H | Letter::L => {
                 debug_assert!(matches!(
                     context.server,
@@ -99,7 +100,7 @@ impl Core {
                     .get(link)
                     .is_none_or(|l| l.heard < Some(context.received)))
         {
-            self.peer_failed(key, DownReason::Silence, now + REST, now, out);
+            self.peer_failed(key, HealthReason::Silence, now + REST, now, out);
         }
     }
 }

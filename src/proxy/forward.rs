@@ -7,7 +7,7 @@ use super::leg::{Leg, PeerKey};
 use super::links::{Mail, Pick, Sense};
 use super::token::{TokenBox, TokenText};
 use super::transaction::{Client, InviteClient, NonInviteClient, Server};
-use super::{Action, Actions, BranchKey, Core, Faces, LinkId, Reason};
+use super::{Action, Actions, BranchKey, Core, Faces, LinkId, MessageReason};
 use crate::sip::{Derived, Edits, HeaderName, HeaderSet, Message, StartLine, Via, ViaParams};
 use smallvec::SmallVec;
 use std::time::Instant;
@@ -51,7 +51,7 @@ impl Core {
             };
             context.tried += 1;
             if !context.plan.in_dialog && self.links.is_held(target, now) {
-                context.failure = Some(Reason::PeerHeldOff);
+                context.failure = Some(MessageReason::PeerHeldOff);
                 continue;
             }
             let spread = self.spread(message);
@@ -139,15 +139,15 @@ impl Core {
                 if link.shard() < self.shards {
                     Reach::Link(link)
                 } else {
-                    Reach::Failed(Reason::FlowGone)
+                    Reach::Failed(MessageReason::FlowGone)
                 }
             }
             Leg::Client(link) => match self.links.get(link) {
                 Some(found) if found.leg == Leg::Client(link) && found.full => {
-                    Reach::Failed(Reason::PeerCongested)
+                    Reach::Failed(MessageReason::PeerCongested)
                 }
                 Some(found) if found.leg == Leg::Client(link) => Reach::Link(link),
-                Some(_) | None => Reach::Failed(Reason::FlowGone),
+                Some(_) | None => Reach::Failed(MessageReason::FlowGone),
             },
             Leg::Peer(key) => match self.links.for_requests(key, spread) {
                 Pick::Link(link) => {
@@ -158,20 +158,20 @@ impl Core {
                     }
                     Reach::Link(link)
                 }
-                Pick::Full => Reach::Failed(Reason::PeerCongested),
+                Pick::Full => Reach::Failed(MessageReason::PeerCongested),
                 Pick::None => {
                     let bound = self.limits.connect_queue;
                     let Some(peer) = self.links.active_mut(key) else {
-                        return Reach::Failed(Reason::PeerWithdrawn);
+                        return Reach::Failed(MessageReason::PeerWithdrawn);
                     };
                     let Some(reference) = peer.listed.current else {
-                        return Reach::Failed(Reason::PeerWithdrawn);
+                        return Reach::Failed(MessageReason::PeerWithdrawn);
                     };
                     if peer.is_down(now) {
-                        return Reach::Failed(Reason::PeerUnreachable);
+                        return Reach::Failed(MessageReason::PeerUnreachable);
                     }
                     if peer.waiting.len() >= bound {
-                        return Reach::Failed(Reason::ConnectQueueFull);
+                        return Reach::Failed(MessageReason::ConnectQueueFull);
                     }
                     peer.waiting.push_back(branch);
                     if !peer.connecting {
@@ -198,7 +198,7 @@ impl Core {
         via: &Via<'_>,
         now: Instant,
         out: &mut Actions,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         let Some(context) = self.contexts.get_mut(slot) else {
             return Ok(());
         };
@@ -286,7 +286,7 @@ impl Core {
         target: Leg,
         preferred: Option<LinkId>,
         out: &mut Actions,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         let nonce = self.nonce();
         // No context lives behind this branch: the slot is one that none can have.
         let key = BranchKey {
@@ -339,7 +339,7 @@ impl Core {
         start: usize,
         sense: Sense,
         out: &mut Actions,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         let bytes = start..out.bytes.len();
         let live = |link: &LinkId| link.shard() != self.shard || self.links.get(*link).is_some();
         let link = match target {
@@ -357,22 +357,22 @@ impl Core {
         let octets = out.bytes.get(bytes).map(<[u8]>::to_vec).unwrap_or_default();
         out.bytes.truncate(start);
         let Leg::Peer(key) = target else {
-            return Err(Reason::FlowGone);
+            return Err(MessageReason::FlowGone);
         };
         self.post(key, Mail { octets, sense }, out)
     }
 
     /// Keeps a message for a peer until it has a connection.
-    fn post(&mut self, key: PeerKey, mail: Mail, out: &mut Actions) -> Result<(), Reason> {
+    fn post(&mut self, key: PeerKey, mail: Mail, out: &mut Actions) -> Result<(), MessageReason> {
         let bound = self.limits.connect_queue;
         let Some(peer) = self.links.active_mut(key) else {
-            return Err(Reason::PeerWithdrawn);
+            return Err(MessageReason::PeerWithdrawn);
         };
         let Some(reference) = peer.listed.current else {
-            return Err(Reason::PeerWithdrawn);
+            return Err(MessageReason::PeerWithdrawn);
         };
         if peer.mail.len() >= bound {
-            return Err(Reason::ConnectQueueFull);
+            return Err(MessageReason::ConnectQueueFull);
         }
         peer.mail.push(mail);
         if !peer.connecting {
@@ -439,7 +439,7 @@ fn via_params(target: Leg) -> ViaParams {
 enum Reach {
     Link(LinkId),
     Waits,
-    Failed(Reason),
+    Failed(MessageReason),
 }
 
 /// Request-URI and Route as they are sent (RFC 3261 §16.4 step 1, §16.6 step 6).

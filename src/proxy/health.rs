@@ -16,30 +16,6 @@ const LONGEST_HOLD: Duration = Duration::from_secs(300);
 /// `until` of a peer that only pings bring back.
 const BY_PINGS: u64 = u64::MAX;
 
-macro_rules! down_reasons {
-    ($($variant:ident = $code:literal, $what:literal;)+) => {
-        /// Why a peer takes no new requests.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub(crate) enum DownReason { $(#[doc = $what] $variant,)+ }
-
-        impl DownReason {
-            /// The stable identifier, as in `member_down`.
-            pub(crate) fn code(self) -> &'static str {
-                match self { $(Self::$variant => $code,)+ }
-            }
-        }
-    };
-}
-
-down_reasons! {
-    PingTimeout = "ping_timeout", "No answer to an OPTIONS within the pool's `timeout`.";
-    PingUnavailable = "ping_unavailable", "503 to an OPTIONS.";
-    ConnectFailed = "connect_failed", "No connection could be made.";
-    ConnectionLost = "connection_lost", "The connection broke while an OPTIONS waited for its answer.";
-    Silence = "silence", "Requests stayed without any answer.";
-    RetryAfter = "retry_after", "503 with Retry-After.";
-}
-
 /// Where a peer stands, best first; the order in which a pool's members are tried.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Fitness {

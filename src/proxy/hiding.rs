@@ -18,7 +18,7 @@ use super::leg::{Leg, PeerKey};
 use super::links::Links;
 use super::routing::Routing;
 use super::token::TokenBox;
-use super::{Core, Origin, Reason};
+use super::{Core, MessageReason, Origin};
 use crate::sip::{Host, Message, StartLine};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -63,10 +63,10 @@ impl<'c> Hiding<'c> {
     /// Hides what stands in `out` from `start` on, a message on its way to the peer. What cannot be hidden is taken back.
     ///
     /// # Errors
-    /// [`Reason::TopologyNotHidden`]: it must not be sent.
-    pub(crate) fn hide(&self, start: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
+    /// [`MessageReason::TopologyNotHidden`]: it must not be sent.
+    pub(crate) fn hide(&self, start: usize, out: &mut Vec<u8>) -> Result<(), MessageReason> {
         let sent = out.split_off(start);
-        let message = Message::parse(&sent).map_err(|_| Reason::TopologyNotHidden)?;
+        let message = Message::parse(&sent).map_err(|_| MessageReason::TopologyNotHidden)?;
         out::hidden(self, &message)?.write(out);
         Ok(())
     }
@@ -76,11 +76,11 @@ impl<'c> Hiding<'c> {
         self.routing.is_own_name(host) || self.routing.is_home(host)
     }
 
-    fn token(&self, kind: Kind, plain: &[u8]) -> Result<String, Reason> {
+    fn token(&self, kind: Kind, plain: &[u8]) -> Result<String, MessageReason> {
         let key = self.tokens.keys().hiding.first();
         key.and_then(|key| key.seal(kind, self.peer, plain))
             .map(|raw| URL_SAFE_NO_PAD.encode(raw))
-            .ok_or(Reason::TopologyNotHidden)
+            .ok_or(MessageReason::TopologyNotHidden)
     }
 
     fn plain(&self, kind: Kind, token: &[u8]) -> Option<Vec<u8>> {
@@ -113,7 +113,7 @@ impl Core {
         &self,
         from: &Origin,
         message: &Message<'_>,
-    ) -> Result<Option<(Vec<u8>, bool)>, Reason> {
+    ) -> Result<Option<(Vec<u8>, bool)>, MessageReason> {
         let Some(Leg::Peer(key)) = self.leg(from) else {
             return Ok(None);
         };

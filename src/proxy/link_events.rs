@@ -1,9 +1,9 @@
 //! Connections that come, go, fill up or lose their trust, and what that means for the requests on them (RFC 3261 §16.9).
 use super::context::Attempt;
-use super::health::DownReason;
 use super::leg::{Leg, PeerKey};
 use super::links::{Pick, Sense};
-use super::{Action, Actions, Core, Identity, LinkEvent, LinkId, Reason, Tables, TokenKeys};
+use super::{Action, Actions, Core, Identity, LinkEvent, LinkId, MessageReason, Tables, TokenKeys};
+use crate::reason::{ConnectionReason, HealthReason, Reason};
 use crate::topology::PeerRef;
 use std::sync::Arc;
 use std::time::Instant;
@@ -78,7 +78,7 @@ impl Core {
                     return;
                 };
                 if matches!(context.attempt, Attempt::Sent { link: sent, .. } if sent == link) {
-                    context.failure = Some(Reason::FlowGone);
+                    context.failure = Some(MessageReason::FlowGone);
                     self.attempt(branch.slot, now, out);
                 }
             }
@@ -106,7 +106,7 @@ impl Core {
             peer.connecting = false;
             peer.down_until = None;
             match peer.listed.current {
-                None => self.fail_waiting(key, Reason::PeerWithdrawn, now, out),
+                None => self.fail_waiting(key, MessageReason::PeerWithdrawn, now, out),
                 Some(reference) if !peer.waiting.is_empty() || !peer.mail.is_empty() => {
                     peer.connecting = true;
                     out.list.push(Action::Connect { peer: reference });
@@ -180,7 +180,7 @@ impl Core {
     fn connect_failed(
         &mut self,
         peer: PeerRef,
-        reason: &'static str,
+        reason: Reason,
         retry_at: Instant,
         now: Instant,
         out: &mut Actions,
@@ -192,18 +192,23 @@ impl Core {
             return;
         };
         peer.connecting = false;
-        peer.down_reason = reason;
         peer.down_until = Some(retry_at);
         // A shard that only waits for its own pause has learned nothing new.
-        if reason != "backing_off" {
-            self.peer_failed(key, DownReason::ConnectFailed, retry_at, now, out);
+        if reason != ConnectionReason::BackingOff {
+            self.peer_failed(key, HealthReason::ConnectFailed, retry_at, now, out);
         }
         self.ping_lost(key, None, now, out);
-        self.fail_waiting(key, Reason::PeerUnreachable, now, out);
+        self.fail_waiting(key, MessageReason::PeerUnreachable, now, out);
     }
 
     /// What waits for the peer moves on to its next target.
-    fn fail_waiting(&mut self, key: PeerKey, reason: Reason, now: Instant, out: &mut Actions) {
+    fn fail_waiting(
+        &mut self,
+        key: PeerKey,
+        reason: MessageReason,
+        now: Instant,
+        out: &mut Actions,
+    ) {
         let Some(peer) = self.links.active_mut(key) else {
             return;
         };
@@ -247,11 +252,11 @@ impl Core {
             }
             match target {
                 Leg::Client(_) => {
-                    context.failure = Some(Reason::FlowGone);
+                    context.failure = Some(MessageReason::FlowGone);
                     self.attempt(slot, now, out);
                 }
                 Leg::Peer(_) if client.silent() => {
-                    context.failure = Some(Reason::PeerUnreachable);
+                    context.failure = Some(MessageReason::PeerUnreachable);
                     self.attempt(slot, now, out);
                 }
                 Leg::Peer(_) => {}

@@ -55,8 +55,6 @@ pub(crate) struct Peer {
     pub(crate) connecting: bool,
     /// The last connect failed, and until then none will be tried.
     pub(crate) down_until: Option<Instant>,
-    /// Why it failed.
-    pub(crate) down_reason: &'static str,
     /// Contexts that wait for a connection.
     pub(crate) waiting: VecDeque<BranchKey>,
     /// CANCELs, ACKs and responses that wait for a connection.
@@ -70,7 +68,6 @@ impl Peer {
             links: SmallVec::new(),
             connecting: false,
             down_until: None,
-            down_reason: "",
             waiting: VecDeque::new(),
             mail: Vec::new(),
         }

@@ -44,7 +44,6 @@ mod meaning;
 mod parsed;
 mod ping;
 mod policy;
-mod reason;
 mod request;
 mod response;
 mod routed;
@@ -57,11 +56,11 @@ mod timer;
 mod token;
 mod transaction;
 
+pub use crate::reason::MessageReason;
 pub use action::{Action, Actions, BranchKey, Faces, Identity, LinkEvent, LinkId, Origin};
 pub(crate) use context::FAILOVER_SILENCE;
 pub use health::HealthBoard;
 pub(crate) use health::REST;
-pub use reason::Reason;
 pub use tables::Tables;
 pub use token::TokenKeys;
 
@@ -192,7 +191,7 @@ impl Core {
         &mut self,
         from: &Origin,
         message: &Message<'_>,
-        reason: Reason,
+        reason: MessageReason,
         now: Instant,
         out: &mut Actions,
     ) {
@@ -236,7 +235,7 @@ impl Core {
         }
         out.list.push(Action::Close {
             link: from.link,
-            reason: error.rule.code(),
+            reason: error.rule.into(),
         });
     }
 

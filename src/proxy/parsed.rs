@@ -1,5 +1,5 @@
 //! What a proxy reads of a request, once and before it decides anything (RFC 3261 §16.3 step 1).
-use super::Reason;
+use crate::reason::{MessageReason, Rule};
 use crate::sip::{Address, CSeq, Message, Method, Uri, Via};
 use smallvec::SmallVec;
 
@@ -42,31 +42,31 @@ impl<'a> Parsed<'a> {
         message: &Message<'a>,
         method: Method<'a>,
         target: Target<'a>,
-    ) -> Result<Self, Reason> {
+    ) -> Result<Self, MessageReason> {
         if let Some(fault) = message.fault() {
-            return Err(if fault.rule == "bad_version" {
-                Reason::BadVersion
+            return Err(if fault.rule == Rule::BadVersion {
+                MessageReason::BadVersion
             } else {
-                Reason::MalformedRequest
+                MessageReason::MalformedRequest
             });
         }
-        let malformed = |_| Reason::MalformedRequest;
+        let malformed = |_| MessageReason::MalformedRequest;
         let from = message.from().map_err(malformed)?;
         let cseq = message.cseq().map_err(malformed)?;
         if cseq.method != method {
-            return Err(Reason::MalformedRequest);
+            return Err(MessageReason::MalformedRequest);
         }
         let via = message.top_via().map_err(malformed)?;
         if via
             .branch
             .is_some_and(|b| b.eq_ignore_ascii_case(b"z9hG4bK"))
         {
-            return Err(Reason::BadBranch);
+            return Err(MessageReason::BadBranch);
         }
         let uri = Uri::parse(target.text).map_err(malformed)?;
         // RFC 3261 §19.1.1 allows header parts in a Contact or a link, never here.
         if !uri.headers.is_empty() {
-            return Err(Reason::MalformedRequest);
+            return Err(MessageReason::MalformedRequest);
         }
         let routes: SmallVec<[Address<'a>; 4]> = message
             .routes()
@@ -74,7 +74,7 @@ impl<'a> Parsed<'a> {
             .collect::<Result<_, _>>()
             .map_err(malformed)?;
         if routes.len() > MOST_ROUTES {
-            return Err(Reason::TooManyRoutes);
+            return Err(MessageReason::TooManyRoutes);
         }
         let breadth = message.max_breadth().map_err(malformed)?;
         Ok(Self {

@@ -2,11 +2,12 @@
 use super::answer::ALLOW;
 use super::branch::Branch;
 use super::fast_map::FastMap;
-use super::health::{DownReason, PeerHealth};
+use super::health::PeerHealth;
 use super::leg::PeerKey;
 use super::links::Pick;
-use super::{Action, Actions, BranchKey, Core, LinkId, Origin, Reason, tag_text};
+use super::{Action, Actions, BranchKey, Core, LinkId, MessageReason, Origin, tag_text};
 use crate::observe::Event;
+use crate::reason::HealthReason;
 use crate::sip::{HeaderName, Message};
 use crate::topology::Health;
 use smallvec::SmallVec;
@@ -69,7 +70,7 @@ impl Ping {
     }
 
     /// It has not; gives the event if that takes it down.
-    fn failed(&mut self, reason: DownReason, now: Instant) -> Option<Event> {
+    fn failed(&mut self, reason: HealthReason, now: Instant) -> Option<Event> {
         self.awaits = None;
         self.due = self.due.max(now);
         self.answers = 0;
@@ -77,7 +78,7 @@ impl Ping {
         let down = self.failures >= self.policy.down_after && self.health.take_down(None, now);
         down.then(|| Event::MemberDown {
             peer: self.fqdn.to_string(),
-            reason: reason.code(),
+            reason: reason.into(),
             retry_in: None,
         })
     }
@@ -186,7 +187,7 @@ impl Core {
         let due: SmallVec<[usize; 8]> = due.map(|(_, at)| *at).collect();
         for at in due {
             if self.pings.get(at).is_some_and(|p| p.awaits.is_some()) {
-                self.ping_failed(at, DownReason::PingTimeout, now, out);
+                self.ping_failed(at, HealthReason::PingTimeout, now, out);
             }
             if self.pings.get(at).is_some_and(|p| p.due <= now) {
                 self.start_ping(at, now, out);
@@ -217,7 +218,7 @@ impl Core {
                     return;
                 };
                 if peer.is_down(now) {
-                    return self.ping_failed(at, DownReason::ConnectFailed, now, out);
+                    return self.ping_failed(at, HealthReason::ConnectFailed, now, out);
                 }
                 if !peer.connecting
                     && let Some(reference) = peer.listed.current
@@ -300,8 +301,8 @@ impl Core {
     ) {
         if let Some(at) = self.pings.waiting_on(key, link) {
             let reason = match link {
-                Some(_) => DownReason::ConnectionLost,
-                None => DownReason::ConnectFailed,
+                Some(_) => HealthReason::ConnectionLost,
+                None => HealthReason::ConnectFailed,
             };
             self.ping_failed(at, reason, now, out);
         }
@@ -316,22 +317,22 @@ impl Core {
         status: u16,
         now: Instant,
         out: &mut Actions,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         let Some(at) = self.pings.by_nonce.get(&nonce).copied() else {
-            return Err(Reason::ResponseUnmatched);
+            return Err(MessageReason::ResponseUnmatched);
         };
         let Some(key) = self.pings.get(at).map(|ping| ping.key) else {
             return Ok(());
         };
         let leg = self.leg(from);
         if !leg.is_some_and(|leg| self.may_be(from, leg, key)) {
-            return Err(Reason::ResponseWrongPeer);
+            return Err(MessageReason::ResponseWrongPeer);
         }
         match status {
             100..=199 => {}
             503 => {
                 self.heed_retry_after(key, message, now, out);
-                self.ping_failed(at, DownReason::PingUnavailable, now, out);
+                self.ping_failed(at, HealthReason::PingUnavailable, now, out);
             }
             // Whatever else it says, it lives.
             _ => {
@@ -342,7 +343,7 @@ impl Core {
         Ok(())
     }
 
-    fn ping_failed(&mut self, at: usize, reason: DownReason, now: Instant, out: &mut Actions) {
+    fn ping_failed(&mut self, at: usize, reason: HealthReason, now: Instant, out: &mut Actions) {
         let down = self
             .pings
             .change(at, |ping| ping.failed(reason, now))
@@ -367,7 +368,7 @@ impl Core {
         let granted = peer.health.hold(time, now);
         out.list.push(Action::Event(Event::MemberDown {
             peer: peer.fqdn.to_string(),
-            reason: DownReason::RetryAfter.code(),
+            reason: HealthReason::RetryAfter.into(),
             retry_in: Some(granted),
         }));
     }
@@ -376,7 +377,7 @@ impl Core {
     pub(super) fn peer_failed(
         &mut self,
         key: PeerKey,
-        reason: DownReason,
+        reason: HealthReason,
         until: Instant,
         now: Instant,
         out: &mut Actions,
@@ -391,7 +392,7 @@ impl Core {
         if peer.health.failed(after, until, now) {
             out.list.push(Action::Event(Event::MemberDown {
                 peer: peer.fqdn.to_string(),
-                reason: reason.code(),
+                reason: reason.into(),
                 retry_in: until.map(|at| at.saturating_duration_since(now)),
             }));
         }

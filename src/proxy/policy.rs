@@ -5,7 +5,7 @@ use super::links::Links;
 use super::routing::Routing;
 use super::side::{Also, stands_for};
 use super::token::Token;
-use super::{LinkId, Reason};
+use super::{LinkId, MessageReason};
 use crate::sip::{Address, Host, Scheme, Uri};
 use crate::topology::PeerKind;
 use smallvec::smallvec;
@@ -115,7 +115,7 @@ pub(crate) fn judge(
     routing: &Routing,
     links: &Links,
     now: Instant,
-) -> Result<TargetSet, Reason> {
+) -> Result<TargetSet, MessageReason> {
     if routing.denies_any() {
         not_denied(who.peer(), asks, routing)?;
     }
@@ -128,7 +128,7 @@ pub(crate) fn judge(
             Leg::Client(_) => true,
         });
         if targets.is_empty() {
-            return Err(Reason::DomainDenied);
+            return Err(MessageReason::DomainDenied);
         }
     }
     Ok(targets)
@@ -141,9 +141,9 @@ fn targets(
     routing: &Routing,
     links: &Links,
     now: Instant,
-) -> Result<TargetSet, Reason> {
+) -> Result<TargetSet, MessageReason> {
     let pool = |index: Option<usize>, except: &[PeerKey]| {
-        let index = index.ok_or(Reason::NoRoute)?;
+        let index = index.ok_or(MessageReason::NoRoute)?;
         routing.order(index, asks.call_id, asks.random, except, links, now)
     };
     match (who, asks.token) {
@@ -151,19 +151,19 @@ fn targets(
             far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
                 Leg::Peer(key) => in_dialog(who, key, routing, links),
                 // Clients speak to peers only: a token never takes a client to a client.
-                Leg::Client(flow) if flow == link => Err(Reason::TokenNotForOrigin),
-                Leg::Client(_) => Err(Reason::TokenNotForOrigin),
+                Leg::Client(flow) if flow == link => Err(MessageReason::TokenNotForOrigin),
+                Leg::Client(_) => Err(MessageReason::TokenNotForOrigin),
             })
         }
         // RFC 5626 §5.3: a client's own Path token on its own flow means "outgoing": it is removed, nothing more.
         (Standing::Client(link), Some(Token::Flow(flow))) if flow != link => {
-            Err(Reason::TokenNotForOrigin)
+            Err(MessageReason::TokenNotForOrigin)
         }
         (Standing::Client(_), Some(Token::Flow(_)) | None) => {
             if let Some(route) = &asks.next_route
                 && !leads_home(route, routing, links)
             {
-                return Err(Reason::RouteNotPermitted);
+                return Err(MessageReason::RouteNotPermitted);
             }
             // The domain that the client asserts chooses the pool, whatever the Request-URI says.
             let index = routing
@@ -188,16 +188,20 @@ fn targets(
                 let mut senders: Also = smallvec![own];
                 senders.extend_from_slice(&asks.also);
                 return match pool(Some(index), &senders) {
-                    Err(Reason::NoRoute) if !asks.also.is_empty() => pool(Some(index), &[own]),
+                    Err(MessageReason::NoRoute) if !asks.also.is_empty() => {
+                        pool(Some(index), &[own])
+                    }
                     order => order,
                 };
             }
             match routing.peer(&asks.target) {
-                Some(key) if key == own => Err(Reason::NoRoute),
+                Some(key) if key == own => Err(MessageReason::NoRoute),
                 Some(key) => listed(key, links),
-                None if asks.next_route.is_some() => Err(Reason::RouteNotPermitted),
-                None if asks.request_uri.scheme == Scheme::Other => Err(Reason::UnsupportedScheme),
-                None => Err(Reason::NoRoute),
+                None if asks.next_route.is_some() => Err(MessageReason::RouteNotPermitted),
+                None if asks.request_uri.scheme == Scheme::Other => {
+                    Err(MessageReason::UnsupportedScheme)
+                }
+                None => Err(MessageReason::NoRoute),
             }
         }
         (Standing::Federated(_), Some(Token::Dialog { caller, callee, .. })) => {
@@ -207,21 +211,21 @@ fn targets(
             })
         }
         // A partner reaches users through the home servers, never a flow directly.
-        (Standing::Federated(_), Some(Token::Flow(_))) => Err(Reason::TokenNotForOrigin),
+        (Standing::Federated(_), Some(Token::Flow(_))) => Err(MessageReason::TokenNotForOrigin),
         (Standing::Federated(_), None) => {
             if let Some(route) = &asks.next_route
                 && !leads_home(route, routing, links)
             {
-                return Err(Reason::RouteNotPermitted);
+                return Err(MessageReason::RouteNotPermitted);
             }
             if asks.request_uri.scheme == Scheme::Other {
-                return Err(Reason::UnsupportedScheme);
+                return Err(MessageReason::UnsupportedScheme);
             }
             if !routing.is_home(&asks.request_uri.host) {
                 return if asks.is_sealed {
                     unsealed(who, asks, routing, links, now)
                 } else {
-                    Err(Reason::NotHomeDomain)
+                    Err(MessageReason::NotHomeDomain)
                 };
             }
             pool(routing.pool(&asks.request_uri.host), &[])
@@ -238,7 +242,7 @@ fn unsealed(
     routing: &Routing,
     links: &Links,
     now: Instant,
-) -> Result<TargetSet, Reason> {
+) -> Result<TargetSet, MessageReason> {
     let port = match asks.next_route {
         Some(route) => route.port,
         None => asks.request_uri.port,
@@ -246,7 +250,7 @@ fn unsealed(
     let mut targets = match routing.home_server(&asks.target, port) {
         Some(key) => in_dialog(who, key, routing, links)?,
         None => {
-            let pool = routing.default_pool().ok_or(Reason::NoRoute)?;
+            let pool = routing.default_pool().ok_or(MessageReason::NoRoute)?;
             routing.order(pool, asks.call_id, asks.random, &[], links, now)?
         }
     };
@@ -257,7 +261,7 @@ fn unsealed(
         Leg::Client(_) => false,
     });
     if targets.is_empty() {
-        return Err(Reason::NoRoute);
+        return Err(MessageReason::NoRoute);
     }
     Ok(targets)
 }
@@ -268,7 +272,7 @@ fn from_allowed(
     asks: &Asks<'_>,
     routing: &Routing,
     links: &Links,
-) -> Result<(), Reason> {
+) -> Result<(), MessageReason> {
     let called_by_this_name = || match asks.token {
         Some(Token::Dialog {
             callee, to_host, ..
@@ -309,20 +313,23 @@ fn from_allowed(
     if allowed {
         Ok(())
     } else {
-        Err(Reason::FromNotAllowed)
+        Err(MessageReason::FromNotAllowed)
     }
 }
 
 /// A partner calls our domains, or one of its own that it was reached by and forwards from; in a dialog, which its token
 /// proves, To is whoever the other side was then.
-fn to_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(), Reason> {
+fn to_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(), MessageReason> {
     let Standing::Federated(key) = who else {
         return Ok(());
     };
     if matches!(asks.token, Some(Token::Dialog { .. })) {
         return Ok(());
     }
-    let to = asks.to.parse_uri().map_err(|_| Reason::MalformedRequest)?;
+    let to = asks
+        .to
+        .parse_uri()
+        .map_err(|_| MessageReason::MalformedRequest)?;
     let allowed = match to.scheme {
         Scheme::Tel => true,
         Scheme::Sip | Scheme::Sips => {
@@ -336,12 +343,16 @@ fn to_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(), R
     if allowed {
         Ok(())
     } else {
-        Err(Reason::ToNotAllowed)
+        Err(MessageReason::ToNotAllowed)
     }
 }
 
 /// No allow list outweighs a denied domain: neither in From nor in To nor as the target, in any method, in a dialog too.
-fn not_denied(peer: Option<PeerKey>, asks: &Asks<'_>, routing: &Routing) -> Result<(), Reason> {
+fn not_denied(
+    peer: Option<PeerKey>,
+    asks: &Asks<'_>,
+    routing: &Routing,
+) -> Result<(), MessageReason> {
     let to = asks.to.parse_uri().ok();
     if [Some(asks.request_uri), Some(asks.from), to]
         .iter()
@@ -351,7 +362,7 @@ fn not_denied(peer: Option<PeerKey>, asks: &Asks<'_>, routing: &Routing) -> Resu
             is_denied(&uri.host) || uri.any_context(|host| host.is_some_and(is_denied))
         })
     {
-        Err(Reason::DomainDenied)
+        Err(MessageReason::DomainDenied)
     } else {
         Ok(())
     }
@@ -365,7 +376,7 @@ fn far_leg(
     asks: &Asks<'_>,
     routing: &Routing,
     links: &Links,
-) -> Result<Leg, Reason> {
+) -> Result<Leg, MessageReason> {
     let exact = |leg: Leg| match (who, leg) {
         (Standing::Client(own), Leg::Client(flow)) => own == flow,
         (Standing::Home(own) | Standing::Federated(own), Leg::Peer(key)) => own == key,
@@ -397,9 +408,9 @@ fn far_leg(
         {
             [true, false] => Ok(callee),
             [false, true] => Ok(caller),
-            [true, true] | [false, false] => Err(Reason::TokenNotForOrigin),
+            [true, true] | [false, false] => Err(MessageReason::TokenNotForOrigin),
         },
-        (false, false) => Err(Reason::TokenNotForOrigin),
+        (false, false) => Err(MessageReason::TokenNotForOrigin),
     }
 }
 
@@ -411,7 +422,7 @@ fn in_dialog(
     key: PeerKey,
     routing: &Routing,
     links: &Links,
-) -> Result<TargetSet, Reason> {
+) -> Result<TargetSet, MessageReason> {
     let mut targets = listed(key, links)?;
     match links.peer(key).map(|peer| peer.kind) {
         Some(PeerKind::Home) => {
@@ -428,10 +439,10 @@ fn in_dialog(
 }
 
 /// Only peers of the current generation are reached.
-fn listed(key: PeerKey, links: &Links) -> Result<TargetSet, Reason> {
+fn listed(key: PeerKey, links: &Links) -> Result<TargetSet, MessageReason> {
     match links.peer(key) {
         Some(peer) if peer.current.is_some() => Ok(smallvec![Leg::Peer(key)]),
-        Some(_) | None => Err(Reason::PeerWithdrawn),
+        Some(_) | None => Err(MessageReason::PeerWithdrawn),
     }
 }
 

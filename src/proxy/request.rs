@@ -11,7 +11,7 @@ use super::token::Token;
 use super::transaction::{
     Deadlines, InviteServer, Letter, NonInviteServer, Server, T64, TRYING, TRYING_NON_INVITE,
 };
-use super::{Action, Actions, Core, Origin, Reason, keep_alive};
+use super::{Action, Actions, Core, MessageReason, Origin, keep_alive};
 use crate::sip::{Address, HeaderName, Message, Method, Rule, Scheme, Via};
 use std::hash::Hasher as _;
 use std::time::Instant;
@@ -61,7 +61,7 @@ impl Core {
             | Method::Update => {}
             // It is between the two ends of a connection, whatever its From, To and Max-Forwards say: never forwarded.
             Method::Other(b"NEGOTIATE") => {
-                let refusal = Reason::NegotiateUnsupported;
+                let refusal = MessageReason::NegotiateUnsupported;
                 return self.refuse(from, leg, message, refusal, now, out);
             }
             Method::Other(_) if method.is_best_effort() => {
@@ -90,37 +90,39 @@ impl Core {
         message: &Message<'a>,
         request: &Parsed<'a>,
         now: Instant,
-    ) -> Result<Admitted, Reason> {
+    ) -> Result<Admitted, MessageReason> {
         // §16.3 step 2.
         // A service (RFC 5031) has no place of its own: it goes where its sender's requests go, or by Route, and is refused
         // only where it would have to be routed itself.
         if request.uri.scheme == Scheme::Other && !is_urn(request.request_uri) {
-            return Err(Reason::UnsupportedScheme);
+            return Err(MessageReason::UnsupportedScheme);
         }
         // §16.3 step 3; an OPTIONS for this node has arrived where it wanted to go.
         let for_us = self.asks_this_node(from, request);
         if request.max_forwards == Some(0) && !for_us {
-            return Err(Reason::TooManyHops);
+            return Err(MessageReason::TooManyHops);
         }
         // §16.3 step 4.
         let loop_hash = self.loop_hash(leg, request);
         if self.has_looped(message, loop_hash) {
-            return Err(Reason::LoopDetected);
+            return Err(MessageReason::LoopDetected);
         }
         // §16.3 step 5.
         if unsupported_extension(message)? {
-            return Err(Reason::BadExtension);
+            return Err(MessageReason::BadExtension);
         }
         // RFC 5393 §5.3.3: targets are tried one after the other, so one branch gets the whole breadth.
         if request.max_breadth == 0 {
-            return Err(Reason::MaxBreadthExceeded);
+            return Err(MessageReason::MaxBreadthExceeded);
         }
         let routed = self.preprocess(from, request)?;
         let for_us = for_us && routed.token.is_none() && routed.next_route.is_none();
         let (standing, targets) = match self.judge(from, leg, request, &routed, now) {
             // Who asks is said by the certificate: servers ping in whatever name, `dispatcher@localhost` or an address.
             Err(refusal)
-                if for_us && refusal == Reason::FromNotAllowed && matches!(leg, Leg::Peer(_)) =>
+                if for_us
+                    && refusal == MessageReason::FromNotAllowed
+                    && matches!(leg, Leg::Peer(_)) =>
             {
                 return Ok(Admitted::AnswerOptions);
             }
@@ -152,10 +154,10 @@ impl Core {
         request: &Parsed<'_>,
         routed: &Routed<'_>,
         now: Instant,
-    ) -> Result<(Standing, Result<TargetSet, Reason>), Reason> {
-        let standing = Standing::of(leg, &self.links).ok_or(Reason::TrustWithdrawn)?;
+    ) -> Result<(Standing, Result<TargetSet, MessageReason>), MessageReason> {
+        let standing = Standing::of(leg, &self.links).ok_or(MessageReason::TrustWithdrawn)?;
         if self.links.get(from.link).is_some_and(|l| !l.trusted) {
-            return Err(Reason::TrustWithdrawn);
+            return Err(MessageReason::TrustWithdrawn);
         }
         let random = self.nonce();
         let asks = Asks {
@@ -175,7 +177,9 @@ impl Core {
         };
         let targets = policy::judge(standing, &asks, &self.tables.routing, &self.links, now);
         match targets {
-            Err(reason @ (Reason::FromNotAllowed | Reason::DomainDenied)) => Err(reason),
+            Err(reason @ (MessageReason::FromNotAllowed | MessageReason::DomainDenied)) => {
+                Err(reason)
+            }
             Err(reason) => Ok((standing, Err(reason))),
             Ok(targets) => Ok((standing, Ok(targets))),
         }
@@ -187,17 +191,17 @@ impl Core {
         leg: Leg,
         method: Method<'_>,
         routed: &Routed<'_>,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         let in_dialog = matches!(routed.token, Some(Token::Dialog { .. }));
         if self.draining && !in_dialog {
-            return Err(Reason::Draining);
+            return Err(MessageReason::Draining);
         }
         // Under overload what has begun is finished first: requests of dialogs get an eighth more, and a BYE one more still,
         // since an answered re-INVITE keeps its room for 32 seconds.
         let eighths = usize::from(in_dialog) + usize::from(in_dialog && method == Method::Bye);
         let bound = |limit: usize| limit.saturating_add((limit / 8 + 1).saturating_mul(eighths));
         if self.contexts.len() >= bound(self.limits.transactions) {
-            return Err(Reason::TooManyTransactions);
+            return Err(MessageReason::TooManyTransactions);
         }
         let in_flight = self
             .links
@@ -205,7 +209,7 @@ impl Core {
             .map_or(0, |l| l.in_flight as usize);
         if matches!(leg, Leg::Client(_)) && in_flight >= bound(self.limits.transactions_per_client)
         {
-            return Err(Reason::ClientBudget);
+            return Err(MessageReason::ClientBudget);
         }
         Ok(())
     }
@@ -219,7 +223,7 @@ impl Core {
         request: &Parsed<'_>,
         routed: &Routed<'_>,
         loop_hash: u32,
-    ) -> Result<Plan, Reason> {
+    ) -> Result<Plan, MessageReason> {
         let record_route = is_recorded(request.method);
         let path = request.method == Method::Register && matches!(standing, Standing::Client(_));
         let to_host = if record_route {
@@ -422,10 +426,16 @@ impl Core {
     }
 
     /// Logs a message that gets no answer.
-    pub(super) fn drop_message(&self, from: &Origin, leg: Leg, reason: Reason, out: &mut Actions) {
+    pub(super) fn drop_message(
+        &self,
+        from: &Origin,
+        leg: Leg,
+        reason: MessageReason,
+        out: &mut Actions,
+    ) {
         out.list
             .push(Action::Event(crate::observe::Event::MessageDropped {
-                reason: reason.code(),
+                reason: reason.into(),
                 remote: Some(from.remote),
                 peer: self.peer_name_of(leg),
             }));
@@ -458,7 +468,7 @@ pub(super) fn is_recorded(method: Method<'_>) -> bool {
 }
 
 /// Whether Proxy-Require holds a tag that we do not support.
-fn unsupported_extension(message: &Message<'_>) -> Result<bool, Reason> {
+fn unsupported_extension(message: &Message<'_>) -> Result<bool, MessageReason> {
     if message.count(HeaderName::ProxyRequire) == 0 {
         return Ok(false);
     }
@@ -467,7 +477,7 @@ fn unsupported_extension(message: &Message<'_>) -> Result<bool, Reason> {
             Ok(tag) => tag,
             // It asks for nothing.
             Err(fault) if fault.rule == Rule::EmptyValue => continue,
-            Err(_) => return Err(Reason::MalformedRequest),
+            Err(_) => return Err(MessageReason::MalformedRequest),
         };
         // Option tags are tokens, which are compared without case (RFC 3261 §7.3.1).
         let is_known = PROXY_EXTENSIONS.iter().any(|t| t.eq_ignore_ascii_case(tag));

@@ -9,7 +9,7 @@ use super::ping::PING_SLOT;
 use super::transaction::{
     Client, Heard, InviteServer, Letter, NonInviteServer, Server, T64, TIMER_C,
 };
-use super::{Action, Actions, Core, Origin, Reason, keep_alive};
+use super::{Action, Actions, Core, MessageReason, Origin, keep_alive};
 use crate::sip::{Edits, HeaderName, Message, Method, StartLine};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ impl Core {
         };
         // A header line without a colon may be a field to the next parser: not even the strip list would see it.
         if message.fault().is_some() {
-            return self.drop_message(from, leg, Reason::ResponseMalformed, out);
+            return self.drop_message(from, leg, MessageReason::ResponseMalformed, out);
         }
         let branch = match self.own_branch(message) {
             Ok(branch) => branch,
@@ -48,7 +48,7 @@ impl Core {
                     asked: 1,
                 });
             } else {
-                self.drop_message(from, leg, Reason::ResponseUnmatched, out);
+                self.drop_message(from, leg, MessageReason::ResponseUnmatched, out);
             }
             return;
         }
@@ -67,7 +67,7 @@ impl Core {
             let is_expected =
                 |method: Method<'_>| method == Method::Cancel || method.is_best_effort();
             if !cseq_method.is_some_and(is_expected) {
-                self.drop_message(from, leg, Reason::ResponseUnmatched, out);
+                self.drop_message(from, leg, MessageReason::ResponseUnmatched, out);
             }
             return;
         };
@@ -77,12 +77,12 @@ impl Core {
             client,
         } = context.attempt
         else {
-            return self.drop_message(from, leg, Reason::ResponseUnmatched, out);
+            return self.drop_message(from, leg, MessageReason::ResponseUnmatched, out);
         };
         let from_asked = link == from.link
             || matches!(target, Leg::Peer(asked) if self.may_be(from, leg, asked));
         if !from_asked {
-            return self.drop_message(from, leg, Reason::ResponseWrongPeer, out);
+            return self.drop_message(from, leg, MessageReason::ResponseWrongPeer, out);
         }
         let Some(context) = self.contexts.by_branch(branch.key) else {
             return;
@@ -95,11 +95,11 @@ impl Core {
             None => false,
         };
         if !method_matches {
-            return self.drop_message(from, leg, Reason::ResponseUnmatched, out);
+            return self.drop_message(from, leg, MessageReason::ResponseUnmatched, out);
         }
         // RFC 3261 §16.7 step 3: the next one on the way back could not be found, and whoever asked discards it (§18.1.2).
         if message.vias().nth(1).is_none() {
-            return self.drop_message(from, leg, Reason::ResponseMalformed, out);
+            return self.drop_message(from, leg, MessageReason::ResponseMalformed, out);
         }
         if let Leg::Peer(key) = target
             && self.links.peer(key).is_some_and(|p| p.health.is_troubled())
@@ -120,7 +120,7 @@ impl Core {
             Heard::Unexpected => Then::Nothing,
         };
         match then {
-            Then::Nothing => self.drop_message(from, leg, Reason::ResponseUnmatched, out),
+            Then::Nothing => self.drop_message(from, leg, MessageReason::ResponseUnmatched, out),
             Then::Provisional => self.on_provisional(slot, message, status, leg, now, out),
             Then::Success => self.relay(slot, message, status, leg, now, out),
             Then::Final => self.on_final(slot, message, status, leg, now, out),
@@ -128,14 +128,16 @@ impl Core {
     }
 
     /// RFC 3261 §18.1.2, §17.1.3: the topmost Via must be ours and its branch one that we made.
-    fn own_branch(&self, message: &Message<'_>) -> Result<Branch, Reason> {
-        let via = message.top_via().map_err(|_| Reason::ResponseForeignVia)?;
+    fn own_branch(&self, message: &Message<'_>) -> Result<Branch, MessageReason> {
+        let via = message
+            .top_via()
+            .map_err(|_| MessageReason::ResponseForeignVia)?;
         if !self.is_own_sent_by(&via) {
-            return Err(Reason::ResponseForeignVia);
+            return Err(MessageReason::ResponseForeignVia);
         }
         via.branch
             .and_then(Branch::parse)
-            .ok_or(Reason::ResponseUnmatched)
+            .ok_or(MessageReason::ResponseUnmatched)
     }
 
     /// §16.7 step 2 and 5: 100 stays here; 101-199 to INVITE go up and restart Timer C; a non-INVITE has none but 100
@@ -202,7 +204,7 @@ impl Core {
         };
         if status == 503 && context.pending() {
             // A cancelled request begins no further branch and is answered 487.
-            context.failure = Some(Reason::DownstreamUnavailable);
+            context.failure = Some(MessageReason::DownstreamUnavailable);
             return self.attempt(slot, now, out);
         }
         self.relay(slot, message, status, leg, now, out);

@@ -1,7 +1,7 @@
 //! Route preprocessing: what in a request names us is taken out before it is routed (RFC 3261 §16.4).
 use super::parsed::Parsed;
 use super::token::{Token, TokenFault};
-use super::{Core, Origin, Reason};
+use super::{Core, MessageReason, Origin};
 use crate::sip::{Host, Uri, plain_user};
 
 /// What route preprocessing found (RFC 3261 §16.4).
@@ -57,7 +57,7 @@ impl Core {
         &self,
         from: &Origin,
         request: &Parsed<'a>,
-    ) -> Result<Routed<'a>, Reason> {
+    ) -> Result<Routed<'a>, MessageReason> {
         let mut routed = Routed {
             token: None,
             popped: 0,
@@ -77,7 +77,9 @@ impl Core {
         {
             routed.token = Some(token);
             routed.strict_in = true;
-            routed.uri = last.parse_uri().map_err(|_| Reason::MalformedRequest)?;
+            routed.uri = last
+                .parse_uri()
+                .map_err(|_| MessageReason::MalformedRequest)?;
             routed.uri_text = last.uri;
             routes = rest;
         }
@@ -93,7 +95,9 @@ impl Core {
         // Step 3, and RFC 5658 §5: ours, and directly behind it our other face of the same token.
         let mut user_seen = request.uri.user.filter(|_| routed.strict_in);
         while let Some((first, rest)) = routes.split_first() {
-            let uri = first.parse_uri().map_err(|_| Reason::MalformedRequest)?;
+            let uri = first
+                .parse_uri()
+                .map_err(|_| MessageReason::MalformedRequest)?;
             let passes = match (uri.user, user_seen) {
                 // A preloaded route through us; it names us, no more.
                 (None, _) => self.tables.routing.is_own(&uri, from.local),
@@ -130,7 +134,7 @@ impl Core {
         uri: &Uri<'_>,
         request: &Parsed<'_>,
         from: &Origin,
-    ) -> Result<Option<Token>, Reason> {
+    ) -> Result<Option<Token>, MessageReason> {
         let Some(user) = uri
             .user
             .filter(|_| self.tables.routing.is_ours(&uri.host, from.local))
@@ -147,13 +151,13 @@ impl Core {
             return Ok(None);
         }
         Err(match fault {
-            TokenFault::Foreign | TokenFault::Forged => Reason::TokenForged,
-            TokenFault::EarlierRun => Reason::FlowGone,
+            TokenFault::Foreign | TokenFault::Forged => MessageReason::TokenForged,
+            TokenFault::EarlierRun => MessageReason::FlowGone,
         })
     }
 }
 
 /// The host of a URI's `maddr`.
-pub(super) fn maddr_of<'a>(uri: &Uri<'a>) -> Result<Option<Host<'a>>, Reason> {
-    uri.maddr().map_err(|_| Reason::MalformedRequest)
+pub(super) fn maddr_of<'a>(uri: &Uri<'a>) -> Result<Option<Host<'a>>, MessageReason> {
+    uri.maddr().map_err(|_| MessageReason::MalformedRequest)
 }

@@ -1,13 +1,13 @@
 //! Routing tables of one generation: which names are ours, which domain goes to which pool, and in which order a pool's
 //! members are tried.
 use super::Faces;
-use super::Reason;
 use super::fast_map::FastMap;
 use super::health::Fitness;
 use super::hiding::Inside;
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
 use super::meaning::Meanings;
+use crate::reason::MessageReason;
 use crate::sip::{Host, Uri};
 use crate::topology::{DialAddress, Domain, DomainSet, PeerKind, PeerRef, Strategy, Topology};
 use smallvec::SmallVec;
@@ -268,8 +268,8 @@ impl Routing {
         except: &[PeerKey],
         links: &Links,
         now: Instant,
-    ) -> Result<TargetSet, Reason> {
-        let pool = self.pools.get(pool).ok_or(Reason::NoRoute)?;
+    ) -> Result<TargetSet, MessageReason> {
+        let pool = self.pools.get(pool).ok_or(MessageReason::NoRoute)?;
         let mut others = false;
         let mut members: SmallVec<[(Fitness, u16, u64, PeerKey); 8]> = SmallVec::new();
         for (position, member) in pool.members.iter().enumerate() {
@@ -298,9 +298,9 @@ impl Routing {
         }
         if members.is_empty() {
             return Err(if others {
-                Reason::NoMember
+                MessageReason::NoMember
             } else {
-                Reason::NoRoute
+                MessageReason::NoRoute
             });
         }
         members.sort_unstable();

@@ -1,6 +1,6 @@
 //! `[admin]`: where the daemon takes commands, and whether it looks after its files by itself.
 use super::AdminSettings;
-use super::code::Code;
+use super::TopologyReason;
 use super::context::Context;
 use super::quantity::{duration, show_duration};
 use super::raw::{RawAdmin, Text};
@@ -23,7 +23,7 @@ pub(super) fn load(raw: Option<&RawAdmin>, context: &mut Context<'_, '_>) -> Adm
         if length > LONGEST_SOCKET {
             let line = context.line(text);
             context.add(
-                Code::OutOfRange,
+                TopologyReason::OutOfRange,
                 line,
                 format!(
                     "admin.socket {} has {length} octets, a socket's path at most {LONGEST_SOCKET}",
@@ -45,7 +45,7 @@ fn watch(text: &Text, context: &mut Context<'_, '_>) -> Option<Duration> {
     let given = text.get_ref();
     let Some(every) = duration(given) else {
         context.add(
-            Code::InvalidDuration,
+            TopologyReason::InvalidDuration,
             line,
             format!("admin.watch = \"{given}\" cannot be read"),
             "write a number with a unit: \"10s\" or \"5m\"",
@@ -55,7 +55,7 @@ fn watch(text: &Text, context: &mut Context<'_, '_>) -> Option<Duration> {
     let (least, most) = WATCH;
     if every < least || every > most {
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!("admin.watch = \"{given}\" is out of range"),
             format!(

@@ -1,6 +1,6 @@
 //! `[boundary]` and the boundary keys of `[[peer]]`: which fields of a trust domain cross to and from whom (RFC 3324,
 //! RFC 3325 §5 and its companions), and which domains nobody may name.
-use super::code::Code;
+use super::TopologyReason;
 use super::context::Context;
 use super::raw::{RawBoundary, RawFields, RawPeer, Text};
 use super::{Domain, DomainSet, Node, PeerKind};
@@ -340,7 +340,7 @@ pub(super) fn load(
         if loaded.denied.covers(domain.as_str()) {
             let line = texts.first().map_or(0, |text| context.line(text));
             context.add(
-                Code::DomainDenied,
+                TopologyReason::HomeDomainDenied,
                 line,
                 format!("boundary deny_domains denies the home domain {domain}"),
                 "take it, and what it lies below, out of one of the two lists",

@@ -1,5 +1,5 @@
 //! `[[listener]] client_certificates`: what a certificate means there that speaks for no peer, and who may vouch for clients.
-use super::code::Code;
+use super::TopologyReason;
 use super::context::{Context, Names};
 use super::raw::{RawClientCertificates, RawListener};
 use super::{Accept, ClientCertificates, TrustRef};
@@ -22,7 +22,7 @@ pub(super) fn load(
             return Some(ClientCertificates::Refuse);
         };
         context.add(
-            Code::NoClientsHere,
+            TopologyReason::NoClientsHere,
             line,
             format!("{place} says what clients' certificates mean, and accepts no clients"),
             "add \"client\" to its `accept`, or take client_certificates and client_trust out",
@@ -50,7 +50,7 @@ pub(super) fn load(
         (RawClientCertificates::Require, None) => {
             let line = written.map_or(line, |word| context.line(word));
             context.add(
-                Code::MissingKey,
+                TopologyReason::MissingKey,
                 line,
                 format!("{place} requires certificates of clients and has no `client_trust`"),
                 "name the trust sets that may vouch for clients: client_trust = [\"phones\"]",
@@ -60,7 +60,7 @@ pub(super) fn load(
         (RawClientCertificates::Ignore | RawClientCertificates::Refuse, Some(list)) => {
             let line = context.line(list);
             context.add(
-                Code::ClientTrustUnused,
+                TopologyReason::ClientTrustUnused,
                 line,
                 format!("{place} has a `client_trust`, and requires no certificate of clients"),
                 "set client_certificates = \"require\", or take client_trust out",

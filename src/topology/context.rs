@@ -1,5 +1,5 @@
 //! What every resolving step needs: lines, the files beside the topology, names and references.
-use super::code::Code;
+use super::TopologyReason;
 use super::findings::{Findings, Source};
 use super::nearest::did_you_mean;
 use super::raw::Text;
@@ -43,7 +43,7 @@ impl Context<'_, '_> {
     }
     pub(super) fn add(
         &mut self,
-        code: Code,
+        code: TopologyReason,
         line: u32,
         what: impl Into<String>,
         remedy: impl Into<String>,
@@ -64,7 +64,7 @@ impl Context<'_, '_> {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.add(
-                    Code::FileMissing,
+                    TopologyReason::FileMissing,
                     line,
                     format!("{what} {shown} does not exist"),
                     "correct the path (a relative one starts at the topology file's directory) or put the file there",
@@ -94,7 +94,7 @@ impl Context<'_, '_> {
     }
     fn unreadable(&mut self, line: u32, what: String) {
         self.add(
-            Code::FileUnreadable,
+            TopologyReason::FileUnreadable,
             line,
             what,
             "name a regular file that the user sipward runs as may read",
@@ -113,7 +113,7 @@ impl Context<'_, '_> {
             if data.is_file() && mode & 0o027 != 0 {
                 let line = self.line(text);
                 self.add(
-                    Code::KeyReadableByOthers,
+                    TopologyReason::KeyReadableByOthers,
                     line,
                     format!("{what} {} has mode {mode:04o}", path.display()),
                     format!(
@@ -170,7 +170,7 @@ impl Context<'_, '_> {
     fn no_name(&mut self, text: &Text, what: &str, error: NameError) {
         let line = self.line(text);
         self.add(
-            Code::InvalidName,
+            TopologyReason::InvalidName,
             line,
             format!("{what} \"{}\" is not a name", text.get_ref()),
             error.to_string(),
@@ -187,7 +187,7 @@ impl Context<'_, '_> {
     /// Reports a name that is in one list twice.
     pub(super) fn twice(&mut self, line: u32, what: &str, name: &str) {
         self.add(
-            Code::DuplicateName,
+            TopologyReason::DuplicateName,
             line,
             format!("{what} \"{name}\" is there twice"),
             "take one of the two out",
@@ -199,7 +199,7 @@ impl Context<'_, '_> {
         if !filled {
             let line = self.line(list);
             self.add(
-                Code::EmptyList,
+                TopologyReason::EmptyList,
                 line,
                 format!("{what} is an empty list"),
                 "give it at least one entry",
@@ -242,7 +242,7 @@ impl Names {
             if let Some(first) = lines.get(&name) {
                 let what = format!("{kind} \"{name}\" is defined twice, first in line {first}");
                 context.add(
-                    Code::DuplicateName,
+                    TopologyReason::DuplicateName,
                     line,
                     what,
                     "merge the two sections, or give one of them another name",
@@ -273,7 +273,7 @@ impl Names {
             let hint = context.suggestion(name, &self.known);
             let kind = self.kind;
             context.add(
-                Code::UnknownReference,
+                TopologyReason::UnknownReference,
                 line,
                 format!("{place} names the {kind} \"{name}\", which is not defined{hint}"),
                 format!("correct the name or add a [[{kind}]] section for it"),

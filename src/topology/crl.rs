@@ -1,6 +1,6 @@
 //! A CRL as read (RFC 5280 §5): what it says, found once; who signed it is judged elsewhere.
 use super::der::{self, Der, Element, context, magnitude};
-use super::{CrlRefusal, CrlScope};
+use super::{CrlReason, CrlScope};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -43,23 +43,23 @@ impl Crl {
     ///
     /// # Errors
     /// What makes it unusable, whoever signed it.
-    pub fn read(der: Vec<u8>) -> Result<Self, CrlRefusal> {
-        let malformed = || CrlRefusal::Malformed;
+    pub fn read(der: Vec<u8>) -> Result<Self, CrlReason> {
+        let malformed = || CrlReason::Malformed;
         // Places of serial numbers are kept in 32 bits; no file is that large.
         u32::try_from(der.len()).map_err(|_| malformed())?;
         let parts = Parts::find(&der).ok_or_else(malformed)?;
-        let next_update = parts.next_update.ok_or(CrlRefusal::NoNextUpdate)?;
+        let next_update = parts.next_update.ok_or(CrlReason::NoNextUpdate)?;
         let extensions = der::extensions(&parts.extensions).ok_or_else(malformed)?;
         let mut number = None;
         let mut scope = CrlScope::default();
         for extension in &extensions {
             match extension.id {
                 CRL_NUMBER => number = Some(read_number(extension.value).ok_or_else(malformed)?),
-                DELTA_INDICATOR => return Err(CrlRefusal::Delta),
+                DELTA_INDICATOR => return Err(CrlReason::Delta),
                 ISSUING_POINT => scope = CrlScope::read(extension.value)?,
                 // It only hints at the key; whose signature it is tells more.
                 AUTHORITY_KEY => {}
-                _ if extension.critical => return Err(CrlRefusal::UnknownCritical),
+                _ if extension.critical => return Err(CrlReason::UnknownCritical),
                 _ => {}
             }
         }
@@ -68,7 +68,7 @@ impl Crl {
             .as_ref()
             .map_or(Ok(Vec::new()), |list| read_serials(list, &der))?;
         let (_, name) =
-            X509Name::from_der(parts.issuer.whole()).map_err(|_| CrlRefusal::Malformed)?;
+            X509Name::from_der(parts.issuer.whole()).map_err(|_| CrlReason::Malformed)?;
         Ok(Self {
             digest: sha256(&der),
             issuer: printable(&name.to_string()),
@@ -272,7 +272,7 @@ fn read_number(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The serial numbers' places, sorted by the numbers.
-fn read_serials(list: &Element<'_>, all: &[u8]) -> Result<Vec<(u32, u16)>, CrlRefusal> {
+fn read_serials(list: &Element<'_>, all: &[u8]) -> Result<Vec<(u32, u16)>, CrlReason> {
     let mut serials = Vec::new();
     let mut entries = list.inside();
     while !entries.is_empty() {
@@ -283,8 +283,8 @@ fn read_serials(list: &Element<'_>, all: &[u8]) -> Result<Vec<(u32, u16)>, CrlRe
 }
 
 /// One revoked certificate (RFC 5280 §5.3).
-fn read_entry(entries: &mut Der<'_>) -> Result<(u32, u16), CrlRefusal> {
-    let malformed = CrlRefusal::Malformed;
+fn read_entry(entries: &mut Der<'_>) -> Result<(u32, u16), CrlReason> {
+    let malformed = CrlReason::Malformed;
     let mut entry = entries.expect(der::SEQUENCE).ok_or(malformed)?.inside();
     let serial = entry.expect(der::INTEGER).ok_or(malformed)?;
     let time = entry.next().ok_or(malformed)?;
@@ -294,10 +294,10 @@ fn read_entry(entries: &mut Der<'_>) -> Result<(u32, u16), CrlRefusal> {
     if let Some(list) = entry.optional(der::SEQUENCE) {
         for extension in der::extensions(&list).ok_or(malformed)? {
             if extension.id == CERTIFICATE_ISSUER {
-                return Err(CrlRefusal::Indirect);
+                return Err(CrlReason::Indirect);
             }
             if extension.critical {
-                return Err(CrlRefusal::UnknownCritical);
+                return Err(CrlReason::UnknownCritical);
             }
         }
     }

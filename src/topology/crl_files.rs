@@ -1,7 +1,7 @@
 //! The files behind `crls`: read within bounds, and parsed once for each content, whoever asks again.
 use super::crl::sha256;
 use super::pem_error::PemError;
-use super::{Crl, CrlRefusal, open_regular, pem};
+use super::{Crl, CrlReason, open_regular, pem};
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ pub struct CrlFile {
     /// SHA-256 of the content; of what could not be read: zeros.
     pub digest: [u8; 32],
     /// Its CRLs, or why they cannot be used and what the system or the parser said.
-    pub content: Result<Vec<Arc<Crl>>, (CrlRefusal, String)>,
+    pub content: Result<Vec<Arc<Crl>>, (CrlReason, String)>,
 }
 
 /// Reads every file of some sources, those of directories in the order of their names.
@@ -86,7 +86,7 @@ pub fn read_crls(sources: &[CrlSource]) -> Vec<CrlFile> {
                 files.push(failed(
                     &source.path,
                     source.line,
-                    CrlRefusal::Unreadable,
+                    CrlReason::Unreadable,
                     error.to_string(),
                 ));
                 continue;
@@ -95,7 +95,7 @@ pub fn read_crls(sources: &[CrlSource]) -> Vec<CrlFile> {
         for path in listed {
             if files.len() >= MOST_FILES || left == 0 {
                 let said = format!("after {} files", files.len());
-                files.push(failed(&path, source.line, CrlRefusal::TooMany, said));
+                files.push(failed(&path, source.line, CrlReason::TooMany, said));
                 return files;
             }
             files.push(read_file(&path, source.line, &mut left));
@@ -139,7 +139,7 @@ fn leads_nowhere(error: &std::io::Error) -> bool {
         || error.raw_os_error() == Some(libc::ELOOP)
 }
 
-fn failed(path: &Path, line: u32, refusal: CrlRefusal, said: String) -> CrlFile {
+fn failed(path: &Path, line: u32, refusal: CrlReason, said: String) -> CrlFile {
     CrlFile {
         file: path.into(),
         fetched: false,
@@ -154,10 +154,10 @@ fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
     let most = LARGEST_FILE.min(*left);
     let read = open_regular(path).and_then(|file| file.take(most + 1).read_to_end(&mut octets));
     match read {
-        Err(error) => return failed(path, line, CrlRefusal::Unreadable, error.to_string()),
+        Err(error) => return failed(path, line, CrlReason::Unreadable, error.to_string()),
         Ok(length) if length as u64 > most => {
             let said = "it is larger than 64 MiB, or the set than 256 MiB".to_owned();
-            return failed(path, line, CrlRefusal::Unreadable, said);
+            return failed(path, line, CrlReason::Unreadable, said);
         }
         Ok(length) => *left -= length as u64,
     }
@@ -174,13 +174,13 @@ fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
 ///
 /// # Errors
 /// Why one of them cannot be used, with what the parser said.
-pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlRefusal, String)> {
+pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlReason, String)> {
     let digest = sha256(&octets);
     if let Some(known) = recall(&digest) {
         return Ok(known);
     }
     let said = |error: PemError| format!("{error}; {}", error.remedy());
-    let found = pem::crls(octets).map_err(|error| (CrlRefusal::Malformed, said(error)))?;
+    let found = pem::crls(octets).map_err(|error| (CrlReason::Malformed, said(error)))?;
     let count = found.len();
     let crls = found
         .into_iter()
@@ -314,10 +314,10 @@ mod tests {
                 ("a.crl", 3, Ok(1)),
                 ("b.crl", 3, Ok(1)),
                 ("y.crl", 3, Ok(1)),
-                ("z.crl", 3, Err(CrlRefusal::Malformed)),
-                ("none", 4, Err(CrlRefusal::Unreadable)),
-                ("g.crl", 5, Err(CrlRefusal::Unreadable)),
-                ("h.crl", 6, Err(CrlRefusal::Unreadable)),
+                ("z.crl", 3, Err(CrlReason::Malformed)),
+                ("none", 4, Err(CrlReason::Unreadable)),
+                ("g.crl", 5, Err(CrlReason::Unreadable)),
+                ("h.crl", 6, Err(CrlReason::Unreadable)),
             ]
         );
     }

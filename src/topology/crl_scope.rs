@@ -1,5 +1,5 @@
 //! Which certificates of its issuer a CRL covers (RFC 5280 §5.2.5), by what it means and not by how it is written.
-use super::CrlRefusal;
+use super::CrlReason;
 use super::der::{Der, Element, SEQUENCE, context, context_value};
 
 /// uniformResourceIdentifier of a GeneralName.
@@ -32,15 +32,15 @@ impl CrlScope {
     ///
     /// # Errors
     /// What makes a CRL with it unusable.
-    pub(super) fn read(value: &[u8]) -> Result<Self, CrlRefusal> {
-        let malformed = CrlRefusal::Malformed;
+    pub(super) fn read(value: &[u8]) -> Result<Self, CrlReason> {
+        let malformed = CrlReason::Malformed;
         let point = Der::new(value).expect(SEQUENCE).ok_or(malformed)?;
         let mut fields = point.inside();
         let mut names = Vec::new();
         if let Some(name) = fields.optional(context(0)) {
             let name = name.inside().next().ok_or(malformed)?;
             if name.tag != context(0) {
-                return Err(CrlRefusal::ScopeUnsupported);
+                return Err(CrlReason::ScopeUnsupported);
             }
             names = general_names(&name).ok_or(malformed)?;
         }
@@ -51,13 +51,13 @@ impl CrlScope {
         let users_only = flag(&mut fields, 1);
         let authorities_only = flag(&mut fields, 2);
         if fields.optional(context_value(3)).is_some() {
-            return Err(CrlRefusal::SomeReasons);
+            return Err(CrlReason::SomeReasons);
         }
         if flag(&mut fields, 4) {
-            return Err(CrlRefusal::Indirect);
+            return Err(CrlReason::Indirect);
         }
         if flag(&mut fields, 5) {
-            return Err(CrlRefusal::ScopeUnsupported);
+            return Err(CrlReason::ScopeUnsupported);
         }
         if !fields.is_empty() || users_only && authorities_only {
             return Err(malformed);

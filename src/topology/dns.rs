@@ -1,6 +1,6 @@
 //! `[dns]`: which name servers are asked for the addresses of peers, and for how long an old answer serves.
 use super::DnsSettings;
-use super::code::Code;
+use super::TopologyReason;
 use super::context::Context;
 use super::listener::literal;
 use super::quantity::duration;
@@ -30,7 +30,7 @@ pub(super) fn load(raw: Option<&RawDns>, context: &mut Context<'_, '_>) -> DnsSe
                 }
                 Some(address) => settings.servers.push(address),
                 None => context.add(
-                    Code::InvalidAddress,
+                    TopologyReason::InvalidAddress,
                     line,
                     format!("dns.servers: \"{}\" is not an address", text.get_ref()),
                     "write an IP address, with a port if it is not 53: \"192.0.2.53\", \"[2001:db8::53]:5353\"",
@@ -40,7 +40,7 @@ pub(super) fn load(raw: Option<&RawDns>, context: &mut Context<'_, '_>) -> DnsSe
         if settings.servers.len() > MOST_SERVERS {
             let line = context.line(list);
             context.add(
-                Code::OutOfRange,
+                TopologyReason::OutOfRange,
                 line,
                 format!("dns.servers has {} entries", settings.servers.len()),
                 format!("name at most {MOST_SERVERS}"),
@@ -77,7 +77,7 @@ fn time(
     let line = context.line(text);
     let Some(time) = duration(text.get_ref()) else {
         context.add(
-            Code::InvalidDuration,
+            TopologyReason::InvalidDuration,
             line,
             format!("dns.{key} = \"{}\" cannot be read", text.get_ref()),
             "write a number with a unit: \"500ms\", \"2s\" or \"1h\"",
@@ -88,7 +88,7 @@ fn time(
     if !good {
         let show = super::show_duration;
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!("dns.{key} = \"{}\" is out of range", text.get_ref()),
             format!("choose {} to {}", show(least), show(most)),

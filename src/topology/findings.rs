@@ -1,6 +1,6 @@
 //! What loading has found so far, and the way from an octet of the file to its line.
-use super::code::{Code, Severity};
-use super::{CrlRefusal, Fault, Warning};
+use super::{CrlReason, Fault, Warning};
+use super::{Severity, TopologyReason};
 use std::path::{Path, PathBuf};
 
 /// The topology file as text, with the start of each line.
@@ -57,7 +57,7 @@ impl Findings {
     /// Adds a finding about a line of the topology file.
     pub(super) fn add(
         &mut self,
-        code: Code,
+        code: TopologyReason,
         line: u32,
         what: impl Into<String>,
         remedy: impl Into<String>,
@@ -68,7 +68,7 @@ impl Findings {
     /// Adds a finding about the topology file as a whole.
     pub(super) fn add_whole(
         &mut self,
-        code: Code,
+        code: TopologyReason,
         what: impl Into<String>,
         remedy: impl Into<String>,
     ) {
@@ -79,7 +79,7 @@ impl Findings {
     pub(super) fn add_in(
         &mut self,
         file: PathBuf,
-        code: Code,
+        code: TopologyReason,
         line: Option<u32>,
         what: String,
         remedy: String,
@@ -87,7 +87,7 @@ impl Findings {
         let finding = Fault {
             file,
             line,
-            code: code.code(),
+            code: code.into(),
             what,
             remedy,
         };
@@ -97,11 +97,11 @@ impl Findings {
         }
     }
     /// Adds the fault that a CRL file cannot be used.
-    pub(super) fn add_crl(&mut self, refusal: CrlRefusal, line: u32, what: String) {
+    pub(super) fn add_crl(&mut self, refusal: CrlReason, line: u32, what: String) {
         self.faults.push(Fault {
             file: self.path.clone(),
             line: Some(line),
-            code: refusal.code(),
+            code: refusal.into(),
             what,
             remedy: refusal.remedy().to_owned(),
         });

@@ -1,6 +1,6 @@
 //! `[[identity]]`: our certificates and keys, read and checked against each other and the clock.
+use super::TopologyReason;
 use super::certificate::CertificateFacts;
-use super::code::Code;
 use super::context::Context;
 use super::pem::{self, Wanted};
 use super::pem_error::PemError;
@@ -94,7 +94,7 @@ fn half(
 ) -> Option<Option<KeyPair>> {
     let line = context.line(there);
     context.add(
-        Code::MissingKey,
+        TopologyReason::MissingKey,
         line,
         format!("{label} has no `{missing}`"),
         "client_certificate and client_private_key belong together: add the other or take out both",
@@ -105,7 +105,7 @@ fn half(
 fn warn_client_purpose(label: &str, certificate: &Text, context: &mut Context<'_, '_>) {
     let line = context.line(certificate);
     context.add(
-        Code::ClientPurposeMissing,
+        TopologyReason::ClientPurposeMissing,
         line,
         format!("the certificate that {label} shows when it connects out lacks clientAuth"),
         "partners with a strict purpose policy will refuse it: get a certificate with serverAuth and clientAuth, or set client_certificate",
@@ -126,7 +126,7 @@ fn warn_hidden(
     if facts.dns.iter().any(is) && !facts.sip.is_empty() && !facts.sip.iter().any(is) {
         let line = context.line(certificate);
         context.add(
-            Code::FqdnHiddenByUri,
+            TopologyReason::FqdnHiddenByUri,
             line,
             format!("the certificate of {label} has the URI sip:{}, but none for {fqdn}", facts.sip.join(", sip:")),
             format!("peers that go by RFC 5922 see the URIs only: add URI:sip:{fqdn}, or leave the URIs out"),
@@ -226,7 +226,7 @@ fn malformed(what: &str, file: &Text, (error, remedy): Said, context: &mut Conte
     let line = context.line(file);
     let path = context.path(file);
     context.add(
-        Code::PemMalformed,
+        TopologyReason::PemMalformed,
         line,
         format!("{what} {} cannot be used: {error}", path.display()),
         remedy,
@@ -262,7 +262,7 @@ fn check_match(
     };
     let line = context.line(file);
     context.add(
-        Code::KeyMismatch,
+        TopologyReason::KeyMismatch,
         line,
         format!("the private key of {label} does not belong to the first certificate of its chain"),
         remedy,
@@ -285,7 +285,7 @@ fn check_chain(
             && !before.iter().any(|below| below.names_as_issuer(above))
         {
             context.add(
-                Code::ChainOrder,
+                TopologyReason::ChainOrder,
                 line,
                 format!(
                     "{label}: certificate {number} of the chain was issued by \"{}\", but \"{}\" follows it",
@@ -306,7 +306,7 @@ fn check_chain(
     let Some(leaf) = facts.first() else { return };
     if role == Role::Server && !leaf.server {
         context.add(
-            Code::ServerPurposeMissing,
+            TopologyReason::ServerPurposeMissing,
             line,
             format!("the server certificate of {label} lacks serverAuth"),
             "clients and peers will refuse it: get a certificate with serverAuth, and clientAuth if it shall connect out",
@@ -365,7 +365,7 @@ fn check_validity(
     if duty == Duty::Along && !(facts.not_before..=facts.not_after).contains(&first) {
         let (start, end) = (show_time(facts.not_before), show_time(facts.not_after));
         context.add(
-            Code::ChainCertificateOver,
+            TopologyReason::ChainCertificateOver,
             line,
             format!("{label}: the certificate of \"{subject}\" behind our own counts from {start} to {end} only"),
             "take it out of the chain; whoever needs it has the CA's current one",
@@ -373,7 +373,7 @@ fn check_validity(
     } else if first > facts.not_after {
         let end = show_time(facts.not_after);
         context.add(
-            Code::CertificateExpired,
+            TopologyReason::CertificateExpired,
             line,
             if first > context.at {
                 format!(
@@ -387,7 +387,7 @@ fn check_validity(
     } else if first < facts.not_before {
         let start = show_time(facts.not_before);
         context.add(
-            Code::CertificateNotYetValid,
+            TopologyReason::CertificateNotYetValid,
             line,
             format!("{label}: the certificate of \"{subject}\" is not valid before {start}"),
             "check the clock of this machine, or give the identity a not_before",
@@ -407,7 +407,7 @@ pub(super) fn warn_soon(
     let left = facts.not_after.saturating_sub(context.at);
     if left < SOON {
         context.add(
-            Code::CertificateExpiresSoon,
+            TopologyReason::CertificateExpiresSoon,
             line,
             format!(
                 "{label}: the certificate of \"{}\" ends at {}, in {} days",

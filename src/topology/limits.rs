@@ -1,6 +1,6 @@
 //! `[limits]`: one table of every bound with its range and meaning; reading, docs and `check` follow it.
 use super::Limits;
-use super::code::Code;
+use super::TopologyReason;
 use super::findings::{Findings, Source};
 use super::quantity::{duration, show_duration, show_size, size};
 use std::collections::BTreeMap;
@@ -223,7 +223,7 @@ pub(super) fn read(
             .find_map(|key| raw.get(*key))
             .map_or(1, |value| source.line_of(value));
         found.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!(
                 "limits.backoff_min ({}) is longer than limits.backoff_max ({})",
@@ -260,14 +260,17 @@ fn read_one(
     let Some(number) = number else {
         let (code, remedy) = match slot {
             Slot::Time(_) => (
-                Code::InvalidDuration,
+                TopologyReason::InvalidDuration,
                 "write a number with a unit: \"500ms\", \"10s\", \"5m\", \"6h\" or \"1d\"",
             ),
             Slot::Octets(_) => (
-                Code::InvalidSize,
+                TopologyReason::InvalidSize,
                 "write octets as a number, or as \"64KiB\" or \"1MiB\"",
             ),
-            Slot::Count(_) => (Code::WrongType, "write a whole number without quotes"),
+            Slot::Count(_) => (
+                TopologyReason::WrongType,
+                "write a whole number without quotes",
+            ),
         };
         found.add(
             code,
@@ -279,7 +282,7 @@ fn read_one(
     };
     if number < row.least || number > row.most {
         found.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!("limits.{key} = {} is out of range", value.get_ref()),
             format!(

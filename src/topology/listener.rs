@@ -1,6 +1,6 @@
 //! `[[listener]]`: where sipward listens, for whom, and which identity it shows.
+use super::TopologyReason;
 use super::client_certificates;
-use super::code::Code;
 use super::context::{Context, Names};
 use super::raw::{RawAccept, RawListener, Text};
 use super::{Accept, DnsName, Identity, IdentityRef, Listener};
@@ -133,7 +133,7 @@ fn address(text: &Text, context: &mut Context<'_, '_>) -> Option<SocketAddr> {
     if address.is_none() {
         let line = context.line(text);
         context.add(
-            Code::InvalidAddress,
+            TopologyReason::InvalidAddress,
             line,
             format!("\"{}\" is not an address to listen on", text.get_ref()),
             "write an IP address with a port: \"0.0.0.0:5061\", \"10.0.0.5:5061\" or \"[::]:5061\"",
@@ -176,7 +176,7 @@ fn check_names(
                 earlier.find(|i| i.names.contains(name) && i.window.overlaps(&later.window));
             if let Some(earlier) = earlier {
                 context.add(
-                    Code::DuplicateSni,
+                    TopologyReason::DuplicateSni,
                     listener.line,
                     format!(
                         "{place}: the name {name} is carried by the identities \"{}\" and \"{}\"",
@@ -194,7 +194,7 @@ fn check_names(
             .flat_map(|i| i.names.iter().map(DnsName::as_str))
             .collect();
         context.add(
-            Code::IdentityWithoutFqdn,
+            TopologyReason::IdentityWithoutFqdn,
             listener.line,
             format!(
                 "{place}: no identity carries node.fqdn {fqdn}; its certificates are for {}",
@@ -220,7 +220,7 @@ fn check_addresses(
                     .and_then(|raw| raw.get_ref().address.as_ref());
                 let line = text.map_or(later.line, |text| context.line(text));
                 context.add(
-                    Code::DuplicateListenerAddress,
+                    TopologyReason::DuplicateListenerAddress,
                     line,
                     format!(
                         "listener \"{}\" wants {}, which listener \"{}\" has with {}",

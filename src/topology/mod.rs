@@ -10,11 +10,9 @@ mod boundary;
 mod certificate;
 mod changes;
 mod client_certificates;
-mod code;
 mod context;
 mod crl;
 mod crl_files;
-mod crl_refusal;
 mod crl_scope;
 pub(crate) mod der;
 pub(crate) mod distinguished_name;
@@ -54,14 +52,13 @@ mod trust_set;
 mod window;
 mod words;
 
+pub use crate::reason::{CrlReason, Severity, TopologyReason};
 pub use boundary::{Boundary, FieldRules, FieldTrust, PeerBoundary};
 pub use certificate::CertificateFacts;
-pub use code::{Code, Severity};
 pub use crl::Crl;
 pub(crate) use crl::{order_of_numbers, sha256};
 pub use crl_files::{CrlFile, CrlSource, HeldCrl, parse_crls, read_crls};
 pub(crate) use crl_files::{fetched_crls, one_of, room};
-pub use crl_refusal::CrlRefusal;
 pub use crl_scope::CrlScope;
 pub(crate) use crl_scope::general_names;
 pub use domain::Domain;
@@ -104,11 +101,11 @@ const LARGEST_TOPOLOGY: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// Everything that must be mended, each with file, line and what to do.
 pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
-    let fault = |code: Code, what: String, remedy: &str| {
+    let fault = |code: TopologyReason, what: String, remedy: &str| {
         vec![Fault {
             file: path.to_owned(),
             line: None,
-            code: code.code(),
+            code: code.into(),
             what,
             remedy: remedy.to_owned(),
         }]
@@ -116,7 +113,7 @@ pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
     let size = std::fs::metadata(path).map(|data| data.len());
     if size.as_ref().is_ok_and(|size| *size > LARGEST_TOPOLOGY) {
         return Err(fault(
-            Code::FileUnreadable,
+            TopologyReason::FileUnreadable,
             "the topology file is larger than 16 MiB".to_owned(),
             "name the topology file, not another",
         ));
@@ -124,12 +121,12 @@ pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
     match std::fs::read_to_string(path) {
         Ok(text) => load_text(&text, path, at),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(fault(
-            Code::FileMissing,
+            TopologyReason::FileMissing,
             "the topology file does not exist".to_owned(),
             "name an existing file; config/minimal.toml is a start",
         )),
         Err(error) => Err(fault(
-            Code::FileUnreadable,
+            TopologyReason::FileUnreadable,
             format!("the topology file cannot be read: {error}"),
             "name a regular UTF-8 file that the user sipward runs as may read",
         )),
@@ -159,7 +156,7 @@ fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topol
     for error in &errors {
         let line = error.span().map_or(1, |span| source.line(span.start));
         found.add(
-            Code::Syntax,
+            TopologyReason::Syntax,
             line,
             format!("this is not TOML: {}", error.message()),
             "correct the line; strings need quotes, lists brackets, a section [name] or [[name]]",
@@ -175,7 +172,7 @@ fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topol
             // The shape check lets nothing through that ends here; if it did, this says so with a line.
             let line = error.span().map_or(1, |span| source.line(span.start));
             found.add(
-                Code::WrongType,
+                TopologyReason::WrongType,
                 line,
                 error.message().to_owned(),
                 "see docs/topology.md",

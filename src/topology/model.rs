@@ -4,6 +4,7 @@ use super::{
     AdminSettings, Boundary, CrlSource, DnsSettings, Domain, HeldCrl, Limits, LogSettings,
     NamedFile, Peer, PeerIndex, Pool, TokenSettings, Window,
 };
+use crate::reason::Reason;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -514,8 +515,8 @@ pub struct Fault {
     pub file: PathBuf,
     /// Line in that file, from 1; `None` when no line can be named.
     pub line: Option<u32>,
-    /// A stable identifier: `unknown_key`, `file_unreadable`, `key_mismatch` ... (see [`super::Code`]).
-    pub code: &'static str,
+    /// A stable identifier: `unknown_key`, `file_unreadable`, `key_mismatch` ... (see [`super::TopologyReason`]).
+    pub code: Reason,
     /// What is wrong.
     pub what: String,
     /// What to do about it.

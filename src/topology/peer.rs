@@ -1,6 +1,6 @@
 //! `[[peer]]`: the servers that may connect and be connected to, with every reference resolved.
+use super::TopologyReason;
 use super::boundary::{self, PeerBoundary};
-use super::code::Code;
 use super::context::{Context, Names};
 use super::listener::{SIPS_PORT, literal};
 use super::quantity::duration;
@@ -47,7 +47,7 @@ pub(super) fn load(
     {
         let at = context.line(stage);
         context.add(
-            Code::StageObserved,
+            TopologyReason::StageObserved,
             at,
             format!("{place} is observed: its pins refuse nobody, nor do the strictest policies"),
             "when the event would_refuse stays away, write the stricter policies and take `stage` out",
@@ -61,7 +61,7 @@ pub(super) fn load(
     if let Some(flag) = raw.anonymous.as_ref().filter(|_| kind == PeerKind::Home) {
         let at = context.line(flag);
         context.add(
-            Code::AnonymousUnused,
+            TopologyReason::AnonymousUnused,
             at,
             format!(
                 "{place} is a home server, which may name anybody in From, but has `anonymous`"
@@ -106,7 +106,7 @@ fn check_denied(
     for domain in domains {
         if own.covers(domain.as_str()) || role.denied.covers(domain.as_str()) {
             context.add(
-                Code::DomainDeniedToPeer,
+                TopologyReason::DomainDeniedToPeer,
                 line,
                 format!("{place}: its domain {domain} is denied, so that nothing from it or to it passes"),
                 "take the domain out of one of the lists",
@@ -128,7 +128,7 @@ fn check_not_node(
     if ours && let Some(text) = &raw.fqdn {
         let line = context.line(text);
         context.add(
-            Code::PeerIsNode,
+            TopologyReason::PeerIsNode,
             line,
             format!("{place} has the name of this node"),
             "take the peer out; a node is not its own peer",
@@ -172,7 +172,7 @@ fn domains(
     let at = raw.domains.as_ref().map_or(line, |list| context.line(list));
     match raw.kind {
         Some(PeerKind::Federated) if texts.is_empty() => context.add(
-            Code::PeerWithoutDomains,
+            TopologyReason::PeerWithoutDomains,
             at,
             format!("{place} is federated but has no domains"),
             "list in `domains` the SIP domains that it may speak for and that are routed to it",
@@ -185,7 +185,7 @@ fn domains(
                 let home = context.home.contains(domain);
                 if kind == PeerKind::Home && !home {
                     context.add(
-                        Code::DomainNotHome,
+                        TopologyReason::DomainNotHome,
                         at,
                         format!("{place} is a home server, but its domain {domain} is not in node.domains"),
                         "add the domain to node.domains, or take it out here (a home peer needs no domains)",
@@ -198,14 +198,14 @@ fn domains(
                             .is_some_and(|name| context.above_home.contains(name)))
                 {
                     context.add(
-                        Code::DomainHomeAndFederated,
+                        TopologyReason::DomainHomeAndFederated,
                         at,
                         format!("{domain} of the federated {place} covers a home domain, a home server or this node"),
                         "a partner must not speak for what is ours: list its domains one by one, or those below a longer name",
                     );
                 } else if kind == PeerKind::Federated && home {
                     context.add(
-                        Code::DomainHomeAndFederated,
+                        TopologyReason::DomainHomeAndFederated,
                         at,
                         format!("{domain} is a home domain and a domain of the federated {place}"),
                         "a partner must not speak for a home domain: take it out on one side",
@@ -229,7 +229,7 @@ fn addresses(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Vec<D
         let line = context.line(text);
         let Some(address) = dial_address(text.get_ref()) else {
             context.add(
-                Code::InvalidAddress,
+                TopologyReason::InvalidAddress,
                 line,
                 format!("{place}: \"{}\" is not an address to dial", text.get_ref()),
                 "write an IP address or host name with a port: \"10.0.0.11:5061\", \"[2001:db8::11]:5061\" or \"fe01.contoso.test:5061\"",
@@ -261,7 +261,7 @@ fn dns(raw: &RawPeer, domains: &[Domain], place: &str, context: &mut Context<'_,
     };
     let line = context.line(given);
     context.add(
-        Code::DnsUnused,
+        TopologyReason::DnsUnused,
         line,
         format!("{place} has dns = \"{}\", {what}", given.get_ref().word()),
         "take `dns` out, or what stands against it",
@@ -275,7 +275,7 @@ fn keepalive(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Optio
     let line = context.line(text);
     let Some(time) = duration(text.get_ref()) else {
         context.add(
-            Code::InvalidDuration,
+            TopologyReason::InvalidDuration,
             line,
             format!("{place}: keepalive = \"{}\" cannot be read", text.get_ref()),
             "write a number with a unit: \"30s\" or \"2m\"",
@@ -285,7 +285,7 @@ fn keepalive(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Optio
     let good = (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&time);
     if !good {
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!(
                 "{place}: keepalive = \"{}\" is out of range",
@@ -308,7 +308,7 @@ fn connections(raw: &RawPeer, place: &str, context: &mut Context<'_, '_>) -> Opt
     if good.is_none() {
         let line = context.line(number);
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!(
                 "{place}: connections = {} is out of range",

@@ -1,5 +1,5 @@
 //! `pins` of a peer: SHA-256 over a SubjectPublicKeyInfo, of which one must occur in the chain (RFC 7469 §2.4).
-use super::code::Code;
+use super::TopologyReason;
 use super::context::Context;
 use super::raw::Text;
 use base64::Engine as _;
@@ -48,7 +48,7 @@ pub(super) fn load(list: &[Text], place: &str, context: &mut Context<'_, '_>) ->
             }
             Some(pin) => pins.push(pin),
             None => context.add(
-                Code::PinMalformed,
+                TopologyReason::PinMalformed,
                 line,
                 format!("{place}: the pin \"{}\" is not a SHA-256", text.get_ref()),
                 "write 32 octets in base64 or hex: openssl x509 -in CERTIFICATE -noout -pubkey | \

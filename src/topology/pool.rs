@@ -1,5 +1,5 @@
 //! `[[pool]]`: which peers serve which domains, with the implicit pools of federated domains.
-use super::code::Code;
+use super::TopologyReason;
 use super::context::{Context, Names};
 use super::quantity::duration;
 use super::raw::{RawHealth, RawPool, Text};
@@ -62,7 +62,7 @@ fn load(raw: &RawPool, line: u32, names: &Names, context: &mut Context<'_, '_>) 
         let grouped = strategy == Strategy::Ordered && raw.priorities.is_some();
         if strategy != Strategy::Weighted && !grouped {
             context.add(
-                Code::WeightsUnused,
+                TopologyReason::WeightsUnused,
                 line,
                 format!(
                     "{place} has weights, but its strategy is {}",
@@ -115,7 +115,7 @@ fn priorities(
     if strategy != Strategy::Ordered {
         let line = context.line(given);
         context.add(
-            Code::PrioritiesUnused,
+            TopologyReason::PrioritiesUnused,
             line,
             format!(
                 "{place} has priorities, but its strategy is {}",
@@ -159,7 +159,7 @@ fn drain(
         };
         if !members.has(at) {
             context.add(
-                Code::UnknownReference,
+                TopologyReason::UnknownReference,
                 line,
                 format!(
                     "{place} names \"{}\", which is not in its peers",
@@ -176,7 +176,7 @@ fn drain(
     if !drained.is_empty() && drained.len() == members.list.len() {
         let line = context.line(list);
         context.add(
-            Code::PoolDrained,
+            TopologyReason::PoolDrained,
             line,
             format!("{place} names every member: new requests are answered 503"),
             "leave one member in service, or say so on purpose",
@@ -237,7 +237,7 @@ fn member_number(
     let wanted = find_peer(peer, names, place, context)?;
     let Some(at) = members.positions.get(&wanted).copied() else {
         context.add(
-            Code::UnknownReference,
+            TopologyReason::UnknownReference,
             line,
             format!(
                 "{place} has a number for \"{}\", which is not in its peers",
@@ -252,7 +252,7 @@ fn member_number(
         .filter(|_| (1..=HEAVIEST).contains(&number));
     if good.is_none() {
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!(
                 "{place}: {number} of \"{}\" is out of range",
@@ -274,7 +274,7 @@ fn health(raw: &RawHealth, place: &str, context: &mut Context<'_, '_>) -> Option
             let line = context.line(text);
             let Some(time) = duration(text.get_ref()) else {
                 context.add(
-                    Code::InvalidDuration,
+                    TopologyReason::InvalidDuration,
                     line,
                     format!(
                         "{place} health: {key} = \"{}\" cannot be read",
@@ -287,7 +287,7 @@ fn health(raw: &RawHealth, place: &str, context: &mut Context<'_, '_>) -> Option
             let good = (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&time);
             if !good {
                 context.add(
-                    Code::OutOfRange,
+                    TopologyReason::OutOfRange,
                     line,
                     format!(
                         "{place} health: {key} = \"{}\" is out of range",
@@ -316,7 +316,7 @@ fn health(raw: &RawHealth, place: &str, context: &mut Context<'_, '_>) -> Option
             if good.is_none() {
                 let line = context.line(number);
                 context.add(
-                    Code::OutOfRange,
+                    TopologyReason::OutOfRange,
                     line,
                     format!(
                         "{place} health: {key} = {} is out of range",
@@ -358,7 +358,7 @@ fn check_members(
     let of = |kind: PeerKind| members.iter().find(|peer| peer.kind == kind);
     match (of(PeerKind::Home), of(PeerKind::Federated)) {
         (Some(home), Some(federated)) => context.add(
-            Code::PoolMixedKinds,
+            TopologyReason::PoolMixedKinds,
             pool.line,
             format!(
                 "{place} mixes the home peer {} with the federated peer {}",
@@ -375,7 +375,7 @@ fn check_members(
                     continue;
                 }
                 context.add(
-                    Code::DomainNotHome,
+                    TopologyReason::DomainNotHome,
                     pool.line,
                     format!("{place} sends {domain} to home servers, but {domain} is not in node.domains"),
                     "add the domain to node.domains, or take it out of the pool",
@@ -387,7 +387,7 @@ fn check_members(
                 let own: Listed = member.domains.iter().collect();
                 for domain in pool.domains.iter().filter(|d| !own.covers(d.as_str())) {
                     context.add(
-                        Code::DomainNotOfMember,
+                        TopologyReason::DomainNotOfMember,
                         pool.line,
                         format!("{place} sends {domain} to {}, which does not list that domain", member.fqdn),
                         "add the domain to the peer's `domains`, or take it or the peer out of the pool",
@@ -410,7 +410,7 @@ fn check_routed_once<'p>(
             let earlier = *served.entry(domain).or_insert(later);
             if !std::ptr::eq(earlier, later) {
                 context.add(
-                    Code::DomainRoutedTwice,
+                    TopologyReason::DomainRoutedTwice,
                     later.line,
                     format!(
                         "{domain} is served by the pools \"{}\" and \"{}\"",
@@ -481,7 +481,7 @@ fn check_served(node: &Node, pools: &[Option<Pool>], context: &mut Context<'_, '
     for domain in &node.domains {
         if !served.contains(domain) {
             context.found.add_whole(
-                Code::DomainWithoutPool,
+                TopologyReason::DomainWithoutPool,
                 format!("the home domain {domain} has no pool: nobody would serve it"),
                 "add it to the `domains` of a [[pool]] of home peers",
             );

@@ -1,5 +1,5 @@
 //! From the file as written to a [`Topology`]: every section in turn, each reporting what is wrong with it.
-use super::code::Code;
+use super::TopologyReason;
 use super::context::{Context, Names};
 use super::dns;
 use super::model::MOST_SHARDS;
@@ -133,7 +133,7 @@ fn each<'t, R, T>(
     if let Some(excess) = sections.get(MOST_SECTIONS) {
         let line = context.line(excess);
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!("there are more than {MOST_SECTIONS} sections of this kind"),
             "divide the work among several nodes",
@@ -189,7 +189,7 @@ fn number(
     if number.is_none() {
         let line = context.line(value);
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!("{what} = {} is out of range", value.get_ref()),
             format!("choose 1 to {most}, or take the line out"),
@@ -257,7 +257,7 @@ fn check_trust_used(
             && !used.contains(&position)
         {
             context.add(
-                Code::TrustUnused,
+                TopologyReason::TrustUnused,
                 trust.line,
                 format!(
                     "trust \"{}\" is not named by any peer or listener: it vouches for nobody",
@@ -281,7 +281,7 @@ fn check_clients(topology: &Topology, context: &mut Context<'_, '_>) {
         .any(|peer| peer.kind == PeerKind::Federated);
     if !clients && !federates {
         context.found.add_whole(
-            Code::NoListenerForClients,
+            TopologyReason::NoListenerForClients,
             "no listener accepts clients, and no peer is federated: home servers would only reach each other",
             "add \"client\" to the `accept` of a listener, or add a federated peer",
         );

@@ -2,7 +2,7 @@
 //!
 //! serde's own `deny_unknown_fields` ends at the first mistake. This pass reports every one with its line, and takes
 //! out of the document what it has reported, so that the later passes can go on and find the rest.
-use super::code::Code;
+use super::TopologyReason;
 use super::findings::{Findings, Source};
 use super::nearest::{did_you_mean, nearest};
 use super::schema::{Count, Key, Kind, SECTIONS, Section};
@@ -20,7 +20,7 @@ pub(super) fn check(document: &mut DeTable<'_>, source: &Source<'_>, found: &mut
             let names = SECTIONS.iter().map(|section| section.name);
             misspelt.extend(nearest(name, names.clone()));
             shape.found.add(
-                Code::UnknownKey,
+                TopologyReason::UnknownKey,
                 line,
                 format!(
                     "unknown section or key `{name}`{}",
@@ -39,7 +39,7 @@ pub(super) fn check(document: &mut DeTable<'_>, source: &Source<'_>, found: &mut
             .any(|(key, _)| key.get_ref() == section.name);
         if needed && !there && !misspelt.contains(&section.name) {
             found.add_whole(
-                Code::MissingKey,
+                TopologyReason::MissingKey,
                 format!("there is no {} section", section.header()),
                 "add one; docs/topology.md shows its keys, config/minimal.toml a whole file",
             );
@@ -117,7 +117,7 @@ impl Shape<'_, '_> {
                 misspelt.extend(nearest(name, names.clone()));
                 let hint = did_you_mean(name, names);
                 self.found.add(
-                    Code::UnknownKey,
+                    TopologyReason::UnknownKey,
                     line,
                     format!("unknown key `{name}` in {place}{hint}"),
                     "correct the name or take it out; docs/topology.md lists all keys",
@@ -134,7 +134,7 @@ impl Shape<'_, '_> {
             let there = table.iter().any(|(name, _)| name.get_ref() == key.name);
             if !there && !misspelt.contains(&key.name) && !wrong.contains(&key.name) {
                 self.found.add(
-                    Code::MissingKey,
+                    TopologyReason::MissingKey,
                     line,
                     format!("{place} has no `{}`", key.name),
                     format!("add {} = ...", key.name),
@@ -217,7 +217,7 @@ impl Shape<'_, '_> {
         if !known {
             let hint = did_you_mean(word, words.iter().copied());
             self.found.add(
-                Code::UnknownWord,
+                TopologyReason::UnknownWord,
                 line,
                 format!("{what} does not know \"{word}\"{hint}"),
                 format!("write {}", quoted(words)),
@@ -230,7 +230,7 @@ impl Shape<'_, '_> {
         let fits = i64::from_str_radix(number.as_str(), number.radix()).is_ok();
         if !fits {
             self.found.add(
-                Code::OutOfRange,
+                TopologyReason::OutOfRange,
                 line,
                 format!("{what} = {} is out of range", number.as_str()),
                 "write a smaller number",
@@ -240,8 +240,12 @@ impl Shape<'_, '_> {
     }
 
     fn wrong(&mut self, what: &str, line: u32, is: &str, remedy: &str) {
-        self.found
-            .add(Code::WrongType, line, format!("{what} {is}"), remedy);
+        self.found.add(
+            TopologyReason::WrongType,
+            line,
+            format!("{what} {is}"),
+            remedy,
+        );
     }
 }
 

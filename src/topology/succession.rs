@@ -1,6 +1,6 @@
 //! Which identity is shown when: one outside its window gives way to another one that carries its names, so that a renewed
 //! certificate can be staged.
-use super::code::Code;
+use super::TopologyReason;
 use super::context::Context;
 use super::window::show_moment;
 use super::{Identity, IdentityRef, Topology};
@@ -59,7 +59,7 @@ pub(super) fn check(topology: &Topology, context: &mut Context<'_, '_>) {
         };
         let identity = topology.identity(named);
         context.add(
-            Code::IdentityGap,
+            TopologyReason::IdentityGap,
             identity.line,
             format!(
                 "from {} on {kind} \"{name}\" has no identity to show: \"{}\" is shown {}, and none with its names takes over",

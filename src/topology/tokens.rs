@@ -1,6 +1,6 @@
 //! `[tokens]`: the file with the keys that sign Record-Route and Path URIs.
 use super::TokenSettings;
-use super::code::Code;
+use super::TopologyReason;
 use super::context::Context;
 use super::raw::{RawTokens, Text};
 
@@ -12,7 +12,7 @@ pub(super) fn load(raw: Option<&RawTokens>, context: &mut Context<'_, '_>) -> To
     let Some(file) = raw.and_then(|raw| raw.key_file.as_ref()) else {
         if raw.is_none() {
             context.found.add_whole(
-                Code::TokenKeysMissing,
+                TopologyReason::TokenKeysMissing,
                 "there is no [tokens] key_file: routes are signed with a random key of this run",
                 "dialogs and registrations do not outlive a restart, and no second node can check them; make a file with: echo \"1 $(openssl rand -hex 32)\", mode 0600, and name it in [tokens] key_file",
             );
@@ -38,7 +38,7 @@ fn keys(octets: &[u8], file: &Text, context: &mut Context<'_, '_>) -> Vec<(u8, [
         let line = u32::try_from(line).ok();
         context.found.add_in(
             path.clone(),
-            Code::TokenKeyMalformed,
+            TopologyReason::TokenKeyMalformed,
             line,
             what,
             remedy.to_owned(),
@@ -74,7 +74,7 @@ fn keys(octets: &[u8], file: &Text, context: &mut Context<'_, '_>) -> Vec<(u8, [
         let path = path.clone();
         context.found.add_in(
             path,
-            Code::TokenKeyMalformed,
+            TopologyReason::TokenKeyMalformed,
             None,
             "there is no key in it".to_owned(),
             REMEDY.to_owned(),

@@ -1,12 +1,12 @@
 //! `[[trust]]`: anchors and CRLs, read, and the revocation policy over them.
-use super::code::Code;
+use super::TopologyReason;
 use super::context::Context;
 use super::identity::{certificates, warn_soon};
 use super::pem::Wanted;
 use super::quantity::duration;
 use super::raw::{RawTrust, Text};
 use super::{
-    CrlRefusal, CrlSource, HeldCrl, Revocation, RevocationScope, TrustSet, read_crls, window,
+    CrlReason, CrlSource, HeldCrl, Revocation, RevocationScope, TrustSet, read_crls, window,
 };
 use rustls_pki_types::CertificateDer;
 use std::path::Path;
@@ -37,14 +37,14 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
     match revocation {
         Some(Revocation::Off) => {
             context.add(
-                Code::RevocationOff,
+                TopologyReason::RevocationOff,
                 raw.revocation.as_ref().map_or(line, |value| context.line(value)),
                 format!("{label} has revocation off: a certificate that its CA has revoked is still accepted"),
                 "name the CA's CRLs in `crls` and set revocation = \"require\"",
             );
             if named {
                 context.add(
-                    Code::CrlsUnused,
+                    TopologyReason::CrlsUnused,
                     line,
                     format!("{label} names CRLs, but its revocation is off: they have no effect"),
                     "set revocation = \"require\", or take `crls` out",
@@ -52,7 +52,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, context: &mut Context<'_, '_>) -> 
             }
         }
         Some(Revocation::Require | Revocation::Grace(_)) if !named => context.add(
-            Code::CrlRequired,
+            TopologyReason::CrlRequired,
             line,
             format!("{label} requires CRLs (the default), but names none"),
             "name the CA's CRLs in `crls`; if it publishes none, say revocation = \"off\"",
@@ -141,25 +141,25 @@ fn report(
     label: &str,
     file: &Path,
     line: u32,
-    refusal: CrlRefusal,
+    refusal: CrlReason,
     said: &str,
     context: &mut Context<'_, '_>,
 ) {
     let shown = file.display();
-    if refusal != CrlRefusal::Unreadable {
-        let what = refusal.sentence();
+    if refusal != CrlReason::Unreadable {
+        let what = refusal.what();
         let what = format!("{label}: the CRL file {shown} cannot be used: {what} ({said})");
         context.found.add_crl(refusal, line, what);
     } else if file.exists() {
         context.add(
-            Code::FileUnreadable,
+            TopologyReason::FileUnreadable,
             line,
             format!("{label}: the CRLs in {shown} cannot be read: {said}"),
             "name a file or a directory that the user sipward runs as may read",
         );
     } else {
         context.add(
-            Code::FileMissing,
+            TopologyReason::FileMissing,
             line,
             format!("{label}: the CRL file {shown} does not exist"),
             "correct the path (a relative one starts at the topology file's directory) or put the file there",
@@ -178,7 +178,7 @@ fn refresh(raw: &RawTrust, label: &str, context: &mut Context<'_, '_>) -> Option
     let line = context.line(text);
     let Some(every) = duration(text.get_ref()) else {
         context.add(
-            Code::InvalidDuration,
+            TopologyReason::InvalidDuration,
             line,
             format!(
                 "{label}: crl_refresh = \"{}\" cannot be read",
@@ -190,7 +190,7 @@ fn refresh(raw: &RawTrust, label: &str, context: &mut Context<'_, '_>) -> Option
     };
     if every < SHORTEST_REFRESH || every > LONGEST_REFRESH {
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!("{label}: crl_refresh is out of range"),
             "choose 1s to 1d, or \"off\"",
@@ -214,7 +214,7 @@ fn fetch(
     let line = context.line(value);
     if revocation == Some(Revocation::Off) {
         context.add(
-            Code::CrlsUnused,
+            TopologyReason::CrlsUnused,
             line,
             format!("{label} fetches CRLs, but its revocation is off: none is fetched"),
             "set revocation = \"require\", or take `crl_fetch` out",
@@ -223,7 +223,7 @@ fn fetch(
     }
     if refresh == Some(None) {
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!("{label} fetches CRLs, but its crl_refresh is off"),
             "choose a crl_refresh of 1s to 1d, or take `crl_fetch` out",
@@ -254,7 +254,7 @@ fn revocation(raw: &RawTrust, label: &str, context: &mut Context<'_, '_>) -> Opt
     let line = context.line(value);
     let Some(grace) = duration(grace) else {
         context.add(
-            Code::InvalidDuration,
+            TopologyReason::InvalidDuration,
             line,
             format!("{label}: grace = \"{grace}\" cannot be read"),
             "write a number with a unit: \"30m\", \"6h\" or \"1d\"",
@@ -263,7 +263,7 @@ fn revocation(raw: &RawTrust, label: &str, context: &mut Context<'_, '_>) -> Opt
     };
     if grace.is_zero() || grace > LONGEST_GRACE {
         context.add(
-            Code::OutOfRange,
+            TopologyReason::OutOfRange,
             line,
             format!("{label}: the grace is out of range"),
             "choose 1ms to 30d; without grace write revocation = \"require\"",

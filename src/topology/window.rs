@@ -1,5 +1,5 @@
 //! The time in which an entry counts: `not_before` and `not_after` of identities, peers and trust sets (RFC 3339).
-use super::code::Code;
+use super::TopologyReason;
 use super::context::Context;
 use rustls_pki_types::UnixTime;
 use std::time::Duration;
@@ -94,7 +94,7 @@ pub(super) fn read_moment(
     if read.is_none() {
         let line = context.line(value);
         context.add(
-            Code::InvalidTime,
+            TopologyReason::InvalidTime,
             line,
             format!("{what} = {text} cannot be read"),
             "write RFC 3339 with an offset, 1970 or later, as \"2026-12-01T00:00:00Z\"",
@@ -124,7 +124,7 @@ pub(super) fn load(
         && end < begin
     {
         context.add(
-            Code::WindowEmpty,
+            TopologyReason::WindowEmpty,
             line,
             format!("{place}: not_after lies before not_before"),
             "exchange the two, or correct one of them",
@@ -133,7 +133,7 @@ pub(super) fn load(
         && i64::try_from(end).is_ok_and(|end| end < context.at)
     {
         context.add(
-            Code::WindowOver,
+            TopologyReason::WindowOver,
             line,
             format!("{place} counts as absent since {}", show_moment(end)),
             "take the entry out, or move its not_after",

@@ -1,5 +1,5 @@
 //! What one judgement may cost, in counted steps, whatever was presented.
-use super::{Reason, Refusal};
+use super::{Refusal, TrustReason};
 use std::cell::Cell;
 
 /// Steps of one judgement: all trust sets, all paths, and all that is asked besides to explain a refusal. A step is
@@ -36,7 +36,7 @@ impl Budget {
     /// Takes some steps before they are done.
     ///
     /// # Errors
-    /// [`Reason::PathTooComplex`] when they are not left; then nothing is left.
+    /// [`TrustReason::PathTooComplex`] when they are not left; then nothing is left.
     pub(crate) fn spend(&self, steps: u32) -> Result<(), Refusal> {
         if let Some(left) = self.left.get().checked_sub(steps) {
             self.left.set(left);
@@ -44,7 +44,7 @@ impl Budget {
         }
         self.left.set(0);
         Err(Refusal::because(
-            Reason::PathTooComplex,
+            TrustReason::PathTooComplex,
             format!("after {MOST_STEPS} steps"),
         ))
     }

@@ -30,6 +30,7 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use crate::reason::TrustReason;
 pub use decision::client_rule::{Admitted, ClientId, decide_inbound};
 pub use decision::decide::{PeerId, decide};
 pub use decision::presented::Presented;
@@ -44,7 +45,7 @@ pub use generation::refresh::{Read, Refreshed};
 pub use handshake::seen::{SeenChain, SeenChains, Shown};
 pub use handshake::verifier::{InboundVerifier, ListenerTrust, OutboundVerifier};
 pub use names::presented_name::MatchedKind;
-pub use reason::{Reason, Step};
+pub use reason::Step;
 pub use revocation::admission::RefusedCrl;
 pub use revocation::ledger::Ledger;
 pub use revocation::record::RecordError;

@@ -1,17 +1,17 @@
 //! What a step of the decision hands back when it does not hold.
-use super::Reason;
+use crate::reason::TrustReason;
 
 /// A reason with what makes it understandable.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
-    pub(crate) reason: Reason,
+    pub(crate) reason: TrustReason,
     pub(crate) detail: Option<String>,
     /// The line of the topology that decided.
     pub(crate) line: Option<u32>,
 }
 
 impl Refusal {
-    pub(crate) fn because(reason: Reason, detail: String) -> Self {
+    pub(crate) fn because(reason: TrustReason, detail: String) -> Self {
         Self {
             reason,
             detail: Some(detail),
@@ -19,7 +19,7 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn at_line(reason: Reason, detail: String, line: u32) -> Self {
+    pub(crate) fn at_line(reason: TrustReason, detail: String, line: u32) -> Self {
         Self {
             reason,
             detail: Some(detail),
@@ -37,8 +37,8 @@ impl Refusal {
     }
 }
 
-impl From<Reason> for Refusal {
-    fn from(reason: Reason) -> Self {
+impl From<TrustReason> for Refusal {
+    fn from(reason: TrustReason) -> Self {
         Self {
             reason,
             detail: None,

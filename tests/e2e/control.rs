@@ -1,7 +1,7 @@
 //! The control socket: commands with exit codes, for the daemon's user alone, and never in the way of a call.
 use crate::harness::{Edge, Lab, SOON, World};
 use serde_json::{Value, json};
-use sipward::daemon::control::RefusalCode;
+use sipward::reason::DaemonReason;
 use sipward_lab::site::{EDGE, PARTNER_EDGE};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -114,7 +114,7 @@ async fn what_is_no_request_gets_an_error_and_the_next_one_is_served() {
             b"GET / HTTP/1.1\r\n\r\n",
             b"{\"command\":\"fly\"}\n",
         ] {
-            assert_eq!(say(&socket, octets)["error"]["code"], "malformed_request");
+            assert_eq!(say(&socket, octets)["error"]["code"], "malformed_command");
         }
         // All but one of those that the daemon attends to at a time, and none of them says a word.
         let idle: Vec<_> = (0..15)
@@ -162,7 +162,7 @@ async fn a_named_socket_must_be_had_and_a_default_one_need_not() {
     let file = first.socket.parent().unwrap().join("topology.toml");
     let second = Edge::start(&file).await;
     let event = &second.log.named("control_unavailable")[0];
-    assert_eq!(event["reason"], "in_use");
+    assert_eq!(event["reason"], "socket_in_use");
     second.stop().await;
     // The same place by name: no start.
     text.section("[admin]")
@@ -242,7 +242,7 @@ async fn a_decision_of_the_log_is_explained_as_it_was_and_as_it_would_be_now() {
         ("accept", 2)
     );
     let unknown = world.edge.explain("0000000000000000").await.unwrap_err();
-    assert_eq!(unknown, RefusalCode::UnknownDecision);
+    assert_eq!(unknown, DaemonReason::UnknownDecision);
 }
 
 #[tokio::test]

@@ -117,12 +117,12 @@ async fn a_revocation_at_the_distribution_point_ends_the_connection_and_outlives
     let (server, wire) = connected(&world, &identity).await;
     // What is missing, too large or forged changes nothing.
     let missing = log.wait("crl_fetch_failed", |_| true).await.unwrap();
-    assert_eq!(missing["reason"], "status", "{missing}");
+    assert_eq!(missing["reason"], "http_status", "{missing}");
     assert_eq!(missing["uri"], uri.as_str());
     assert_eq!(missing["trust"], "enterprise-ca");
     web.asked_again(1).await;
     web.say(HUGE);
-    log.wait("crl_fetch_failed", |e| e["reason"] == "too_large")
+    log.wait("crl_fetch_failed", |e| e["reason"] == "fetch_too_large")
         .await
         .unwrap();
     let revoking = CrlSpec {

@@ -344,7 +344,7 @@ async fn a_state_directory_that_cannot_be_written_is_told_of_once() {
     })
     .await;
     let failed = world.logged("crl_state_failed", |_| true).await;
-    assert_eq!(failed["reason"], "unwritable", "{failed}");
+    assert_eq!(failed["reason"], "state_unwritable", "{failed}");
     let twin = world.lab.site.enterprise.server(FE02).unwrap();
     assert!(is_let_in(&world, &twin).await);
     put(

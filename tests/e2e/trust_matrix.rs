@@ -1,7 +1,7 @@
 //! The trust matrix over real handshakes: what a server shows, in both directions, each with its own reason code.
 use crate::harness::{Edge, Lab};
 use serde_json::Value;
-use sipward::trust::Reason;
+use sipward::trust::TrustReason;
 use sipward_lab::forge::weakly_signed;
 use sipward_lab::pki::{
     Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
@@ -13,35 +13,35 @@ use std::collections::HashSet;
 const FE01: &str = "fe01.contoso.test";
 
 /// Reasons that no handshake of the lab's own ends can provoke, and where they are provoked instead.
-const ELSEWHERE: [(Reason, &str); 14] = [
+const ELSEWHERE: [(TrustReason, &str); 14] = [
     (
-        Reason::ClientCertificateUntrusted,
+        TrustReason::ClientCertificateUntrusted,
         "tests/e2e/client_certificates.rs",
     ),
     (
-        Reason::ClientCertificateIgnored,
+        TrustReason::ClientCertificateIgnored,
         "tests/e2e/client_certificates.rs",
     ),
     (
-        Reason::ClientCertificateTrusted,
+        TrustReason::ClientCertificateTrusted,
         "tests/e2e/client_certificates.rs",
     ),
     // The lab's ends staple nothing; rustls' do.
-    (Reason::OcspMalformed, "src/trust/tests/ocsp.rs"),
-    (Reason::OcspWrongCertificate, "src/trust/tests/ocsp.rs"),
-    (Reason::OcspBadSignature, "src/trust/tests/ocsp.rs"),
-    (Reason::OcspStale, "src/trust/tests/ocsp.rs"),
-    (Reason::OcspUnknown, "src/trust/tests/ocsp.rs"),
-    (Reason::OcspRevoked, "src/trust/tests/ocsp.rs"),
+    (TrustReason::OcspMalformed, "src/trust/tests/ocsp.rs"),
+    (TrustReason::OcspWrongCertificate, "src/trust/tests/ocsp.rs"),
+    (TrustReason::OcspBadSignature, "src/trust/tests/ocsp.rs"),
+    (TrustReason::OcspStale, "src/trust/tests/ocsp.rs"),
+    (TrustReason::OcspUnknown, "src/trust/tests/ocsp.rs"),
+    (TrustReason::OcspRevoked, "src/trust/tests/ocsp.rs"),
     // Without a certificate there is nothing to decide: the listener says `client_not_accepted`.
-    (Reason::NoCertificate, "src/trust/tests/matrix.rs"),
+    (TrustReason::NoCertificate, "src/trust/tests/matrix.rs"),
     // TLS bounds the Certificate message below our own bound.
-    (Reason::ChainTooLarge, "src/trust/tests/matrix.rs"),
+    (TrustReason::ChainTooLarge, "src/trust/tests/matrix.rs"),
     // The lab's TLS library does not sign with such a key; openssl does.
-    (Reason::WeakKey, "tests/interop/weak_key.rs"),
-    (Reason::KeyUnusable, "src/trust/tests/keys.rs"),
+    (TrustReason::WeakKey, "tests/interop/weak_key.rs"),
+    (TrustReason::KeyUnusable, "src/trust/tests/keys.rs"),
     // The lab's TLS library shows no certificate that is not of v3.
-    (Reason::CertificateVersion, "src/trust/tests/matrix.rs"),
+    (TrustReason::CertificateVersion, "src/trust/tests/matrix.rs"),
 ];
 
 /// One server: what it shows, who may vouch for its name, and both outcomes.
@@ -52,8 +52,8 @@ struct Case {
     fqdn: String,
     trust: &'static str,
     policy: fn(&mut Section),
-    inbound: Reason,
-    outbound: Reason,
+    inbound: TrustReason,
+    outbound: TrustReason,
 }
 
 struct Cases {
@@ -92,7 +92,7 @@ impl Cases {
         says: &'static str,
         trust: &'static str,
         identity: Issued,
-        (inbound, outbound): (Reason, Reason),
+        (inbound, outbound): (TrustReason, TrustReason),
     ) -> &mut Case {
         let fqdn = self.next();
         self.cases.push(Case {
@@ -113,7 +113,7 @@ impl Cases {
         says: &'static str,
         (trust, authority): (&'static str, &Authority),
         change: impl FnOnce(&mut LeafSpec),
-        reasons: (Reason, Reason),
+        reasons: (TrustReason, TrustReason),
     ) -> &mut Case {
         let mut spec = LeafSpec::server(&self.next());
         change(&mut spec);
@@ -122,7 +122,7 @@ impl Cases {
     }
 
     fn names(&mut self) {
-        use Reason as R;
+        use TrustReason as R;
         let ca = ("enterprise-ca", &self.enterprise.clone());
         let mismatch = (R::NotInTopology, R::NameMismatch);
         self.leaf("a good one", ca, |_| {}, both(R::Accepted));
@@ -166,7 +166,7 @@ impl Cases {
     }
 
     fn paths(&mut self) {
-        use Reason as R;
+        use TrustReason as R;
         let stranger = Authority::root("Stranger Root").unwrap();
         let (enterprise, fabrikam) = (self.enterprise.clone(), self.fabrikam.clone());
         let impostor = enterprise.impostor().unwrap();
@@ -220,7 +220,7 @@ impl Cases {
     }
 
     fn broken_paths(&mut self) {
-        use Reason as R;
+        use TrustReason as R;
         let open = self.open.clone();
         let ca = ("open", &open);
         let backwards = |s: &mut LeafSpec| (s.not_before, s.not_after) = (100, -100);
@@ -311,14 +311,14 @@ impl Cases {
     fn times(&mut self) {
         let ca = ("enterprise-ca", &self.enterprise.clone());
         let old = |s: &mut LeafSpec| (s.not_before, s.not_after) = (-7_200, -3_600);
-        self.leaf("expired", ca, old, both(Reason::Expired));
+        self.leaf("expired", ca, old, both(TrustReason::Expired));
         let young = |s: &mut LeafSpec| (s.not_before, s.not_after) = (3_600, 7_200);
-        self.leaf("not yet valid", ca, young, both(Reason::NotYetValid));
+        self.leaf("not yet valid", ca, young, both(TrustReason::NotYetValid));
     }
 
     /// Windows of entries, and pins.
     fn staged(&mut self, lab: &Lab, topology: &mut TopologyText) {
-        use Reason as R;
+        use TrustReason as R;
         const PAST: &str = "2020-01-01T00:00:00Z";
         const TO_COME: &str = "2099-01-01T00:00:00Z";
         let ca = ("enterprise-ca", &self.enterprise.clone());
@@ -364,7 +364,7 @@ impl Cases {
     }
 
     fn purposes(&mut self) {
-        use Reason::{Accepted as Yes, EkuUnsuitable as No};
+        use TrustReason::{Accepted as Yes, EkuUnsuitable as No};
         let ca = ("enterprise-ca", &self.enterprise.clone());
         for (says, usages, reasons) in [
             ("serverAuth alone", vec![Usage::Server], (Yes, Yes)),
@@ -387,13 +387,13 @@ impl Cases {
             "a key that may not sign",
             ca,
             |s| s.encipher_only = true,
-            both(Reason::KeyUsageUnsuitable),
+            both(TrustReason::KeyUsageUnsuitable),
         );
     }
 
     /// Revocation: each case has a CA and a trust set of its own.
     fn revocation(&mut self, lab: &Lab, topology: &mut TopologyText) {
-        use Reason as R;
+        use TrustReason as R;
         let root = |name| Authority::root(name).unwrap();
         for (says, trust, ca, crl, reason) in [
             (
@@ -508,7 +508,7 @@ impl Listing {
     }
 }
 
-fn both(reason: Reason) -> (Reason, Reason) {
+fn both(reason: TrustReason) -> (TrustReason, TrustReason) {
     (reason, reason)
 }
 
@@ -626,7 +626,7 @@ impl Matrix {
         let uri = format!("sip:x@{}", case.domain());
         let sent = self.fe01.message(&uri, "hi").send().await.unwrap();
         let reason = self.reason(mark, "outbound").await;
-        if case.outbound == Reason::Accepted {
+        if case.outbound == TrustReason::Accepted {
             let got = server.expect("MESSAGE").await.unwrap();
             server.reply(&got, 200).await.unwrap();
             self.fe01.answer(&sent, 200).await.unwrap();
@@ -664,7 +664,7 @@ async fn every_reason_is_given_over_real_handshakes_in_both_directions() {
         provoked.extend([case.inbound, case.outbound]);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let idle: Vec<_> = Reason::ALL
+    let idle: Vec<_> = TrustReason::ALL
         .iter()
         .filter(|r| !provoked.contains(r) && ELSEWHERE.iter().all(|(e, _)| e != *r))
         .collect();
@@ -677,7 +677,7 @@ fn what_is_provoked_elsewhere_stands_there() {
     for (reason, file) in ELSEWHERE {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let text = std::fs::read_to_string(path).unwrap();
-        let named = text.contains(&format!("Reason::{reason:?}"))
+        let named = text.contains(&format!("TrustReason::{reason:?}"))
             || text.contains(&format!("\"{}\"", reason.code()));
         assert!(named, "{file} does not mention {reason}");
     }

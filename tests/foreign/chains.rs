@@ -185,7 +185,13 @@ impl<'r> Run<'r> {
         let generation = match self.desk.generation(&setting, at) {
             Ok(generation) => generation,
             // Its only root was signed by another key: it says so when it is loaded, and decides nothing.
-            Err(faults) if faults.iter().all(|fault| fault.code == "anchor_missing") => return,
+            Err(faults)
+                if faults
+                    .iter()
+                    .all(|fault| fault.code.code() == "anchor_missing") =>
+            {
+                return;
+            }
             Err(faults) => panic!("seed {seed}: {faults:?}"),
         };
         let server = encoded.opinions(self.dir.path(), SERVER);

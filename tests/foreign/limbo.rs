@@ -92,7 +92,7 @@ impl Case {
                 let fault = faults.first().expect("a topology is refused for a fault");
                 let told = Told {
                     accepted: false,
-                    code: fault.code.to_owned(),
+                    code: fault.code.to_string(),
                     detail: fault.what.clone(),
                 };
                 (told.clone(), told)

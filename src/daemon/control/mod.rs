@@ -16,8 +16,7 @@ pub use inventory::{Inventory, LivePeer, Outline, Route, SeenNow, ShownByClients
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
 pub use protocol::{
     Draining, ExplainedDecision, Kicked, LastDown, ListenerStatus, PastDecision, PeerStatus,
-    Refusal, RefusalCode, ReloadReport, ReloadResult, Reply, Request, ServedCheck, ServedResult,
-    Status,
+    Refusal, ReloadReport, ReloadResult, Reply, Request, ServedCheck, ServedResult, Status,
 };
 
 pub(super) use inventory::Chains;

@@ -1,4 +1,5 @@
 //! Where the control socket is, and taking that place: one that a dead daemon left is replaced, a live one is not.
+use crate::reason::{DaemonReason, Reason};
 use crate::topology::Topology;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
@@ -34,8 +35,8 @@ pub fn candidates() -> Vec<PathBuf> {
 pub struct Unavailable {
     /// The path.
     pub path: PathBuf,
-    /// `in_use` or `unusable`.
-    pub reason: &'static str,
+    /// [`DaemonReason::SocketInUse`] or [`DaemonReason::SocketUnusable`].
+    pub reason: Reason,
     /// What hinders, and what to do.
     pub what: String,
 }
@@ -64,7 +65,7 @@ impl Place {
             match make_directory(&path).and_then(|()| Self::at(&path)) {
                 Ok(place) => return Ok(place),
                 // A daemon that is there already is the one that commands without a path reach.
-                Err(in_use) if in_use.reason == "in_use" => return Err(in_use),
+                Err(in_use) if in_use.reason == DaemonReason::SocketInUse => return Err(in_use),
                 Err(error) => last = last.or(Some(error)),
             }
         }
@@ -151,7 +152,7 @@ fn make_directory(path: &Path) -> Result<(), Unavailable> {
 fn in_use(path: &Path) -> Unavailable {
     Unavailable {
         path: path.to_owned(),
-        reason: "in_use",
+        reason: DaemonReason::SocketInUse.into(),
         what: "another daemon answers there; give this one a socket of its own in [admin] socket"
             .to_owned(),
     }
@@ -160,7 +161,7 @@ fn in_use(path: &Path) -> Unavailable {
 fn unusable(path: &Path, what: &str) -> Unavailable {
     Unavailable {
         path: path.to_owned(),
-        reason: "unusable",
+        reason: DaemonReason::SocketUnusable.into(),
         what: format!(
             "{what}; name a path in [admin] socket whose directory this user may write to"
         ),
@@ -195,7 +196,7 @@ mod tests {
         assert!(path.exists());
         let live = Place::at(&path).unwrap();
         let second = Place::at(&path).err().unwrap();
-        assert_eq!(second.reason, "in_use");
+        assert_eq!(second.reason, DaemonReason::SocketInUse);
         assert!(UnixStream::connect(live.path()).is_ok());
     }
 
@@ -204,10 +205,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("precious");
         std::fs::write(&path, "x").unwrap();
-        assert_eq!(Place::at(&path).err().unwrap().reason, "unusable");
+        assert_eq!(
+            Place::at(&path).err().unwrap().reason,
+            DaemonReason::SocketUnusable
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"x");
         let nowhere = directory.path().join("none/control.sock");
-        assert_eq!(Place::at(&nowhere).err().unwrap().reason, "unusable");
+        assert_eq!(
+            Place::at(&nowhere).err().unwrap().reason,
+            DaemonReason::SocketUnusable
+        );
     }
 
     #[test]

@@ -2,11 +2,12 @@
 use super::crls::ForgottenCrls;
 use super::place::Place;
 use super::protocol::{
-    Draining, Kicked, LONGEST_REPLY, LONGEST_REQUEST, RefusalCode, ReloadReport, Reply, Request,
+    Draining, Kicked, LONGEST_REPLY, LONGEST_REQUEST, ReloadReport, Reply, Request,
 };
 use crate::daemon::Daemon;
 use crate::daemon::crl_timer::{Forget, Forgotten, Unforgotten};
 use crate::observe::Event;
+use crate::reason::{DaemonReason, Reason};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +102,7 @@ impl Server {
         if line.len() > LONGEST_REPLY {
             let what = format!("{} octets, at most {LONGEST_REPLY}", line.len());
             line =
-                serde_json::to_vec(&RefusalCode::ReplyTooLarge.because(what)).unwrap_or_default();
+                serde_json::to_vec(&DaemonReason::ReplyTooLarge.because(what)).unwrap_or_default();
         }
         line.push(b'\n');
         // Whoever does not read has what he wants.
@@ -116,21 +117,22 @@ impl Server {
     async fn reply_to(&self, stream: &mut UnixStream) -> Reply {
         let user = match stream.peer_cred() {
             Ok(user) => user,
-            Err(error) => return RefusalCode::NotPermitted.because(error.to_string()),
+            Err(error) => return DaemonReason::NotPermitted.because(error.to_string()),
         };
         if !may_command(user.uid(), self.owner) {
-            self.note("none", user, Some(RefusalCode::NotPermitted.code()));
-            return RefusalCode::NotPermitted
+            self.note("none", user, Some(DaemonReason::NotPermitted.into()));
+            return DaemonReason::NotPermitted
                 .because("only the user that the daemon runs as, and root, may command it");
         }
         let request = match timeout(FOR_REQUEST, request(stream)).await {
             Ok(Ok(request)) => request,
-            Ok(Err(error)) => return RefusalCode::MalformedRequest.because(error.to_string()),
-            Err(_) => return RefusalCode::Timeout.because("no request came"),
+            Ok(Err(error)) => return DaemonReason::MalformedCommand.because(error.to_string()),
+            Err(_) => return DaemonReason::CommandTimeout.because("no request came"),
         };
         let reply = match timeout(FOR_REPLY, self.carry_out(&request)).await {
             Ok(reply) => reply,
-            Err(_) => RefusalCode::Timeout.because("it takes longer; the log will say how it ends"),
+            Err(_) => DaemonReason::CommandTimeout
+                .because("it takes longer; the log will say how it ends"),
         };
         if let Reply::CrlsForget(forgotten) = &reply {
             self.daemon.log.record(Event::CrlForgotten {
@@ -144,7 +146,7 @@ impl Server {
         }
         if request.changes_something() {
             let refused = if let Reply::Error(refusal) = &reply {
-                Some(refusal.code.code())
+                Some(refusal.code.into())
             } else {
                 None
             };
@@ -157,17 +159,17 @@ impl Server {
         match request {
             Request::Status {} => match self.daemon.report(FOR_SHARDS).await {
                 Some(status) => Reply::Status(Box::new(status)),
-                None => RefusalCode::NoAnswer.because("a shard does not answer"),
+                None => DaemonReason::ShardSilent.because("a shard does not answer"),
             },
             Request::Explain { decision } => self.explain(decision).await,
             Request::Drain {} => self.drain().await,
             Request::Kick { what } => match self.daemon.kick(what, FOR_SHARDS).await {
                 Some(connections) => Reply::Kick(Kicked { connections }),
-                None => RefusalCode::NoAnswer.because("a shard does not answer"),
+                None => DaemonReason::ShardSilent.because("a shard does not answer"),
             },
             Request::Inventory {} => match Arc::clone(&self.daemon).inventory(FOR_SHARDS).await {
                 Some(held) => Reply::Inventory(Box::new(held)),
-                None => RefusalCode::NoAnswer.because("a shard does not answer"),
+                None => DaemonReason::ShardSilent.because("a shard does not answer"),
             },
             Request::Crls {} => Reply::Crls(self.daemon.held_crls()),
             Request::CrlsForget { id } => self.forget(id).await,
@@ -208,11 +210,11 @@ impl Server {
             id: id.to_owned(),
             reply,
         };
-        let stopping = || RefusalCode::Stopping.because("the daemon ends");
+        let stopping = || DaemonReason::Stopping.because("the daemon ends");
         match self.to.forgets.try_send(wish) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
-                return RefusalCode::Busy.because("too many commands wait");
+                return DaemonReason::Busy.because("too many commands wait");
             }
             Err(mpsc::error::TrySendError::Closed(_)) => return stopping(),
         }
@@ -232,10 +234,10 @@ impl Server {
                 generation,
             }),
             Err(error @ (Unforgotten::Unknown | Unforgotten::Ambiguous)) => {
-                RefusalCode::UnknownCrls.because(error.to_string())
+                DaemonReason::UnknownCrls.because(error.to_string())
             }
             Err(error @ (Unforgotten::Kept(_) | Unforgotten::NoAnswer)) => {
-                RefusalCode::NoAnswer.because(error.to_string())
+                DaemonReason::ShardSilent.because(error.to_string())
             }
         }
     }
@@ -247,11 +249,11 @@ impl Server {
         let explained = tokio::task::spawn_blocking(move || daemon.explain(&wanted)).await;
         match explained {
             Ok(Some(explained)) => Reply::Explain(Box::new(explained)),
-            Ok(None) => RefusalCode::UnknownDecision.because(
+            Ok(None) => DaemonReason::UnknownDecision.because(
                 "no chain of this decision is kept: the latest 1000 accepted and 500 refused ones are, \
                  since the start of this process",
             ),
-            Err(error) => RefusalCode::NoAnswer.because(error.to_string()),
+            Err(error) => DaemonReason::ShardSilent.because(error.to_string()),
         }
     }
 
@@ -260,23 +262,18 @@ impl Server {
         match self.to.commands.try_send(command) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
-                return Err(RefusalCode::Busy.because("too many commands wait"));
+                return Err(DaemonReason::Busy.because("too many commands wait"));
             }
             Err(mpsc::error::TrySendError::Closed(_)) => {
-                return Err(RefusalCode::Stopping.because("the daemon ends"));
+                return Err(DaemonReason::Stopping.because("the daemon ends"));
             }
         }
         answer
             .await
-            .map_err(|_| RefusalCode::Stopping.because("the daemon ends"))
+            .map_err(|_| DaemonReason::Stopping.because("the daemon ends"))
     }
 
-    fn note(
-        &self,
-        command: &'static str,
-        user: tokio::net::unix::UCred,
-        refused: Option<&'static str>,
-    ) {
+    fn note(&self, command: &'static str, user: tokio::net::unix::UCred, refused: Option<Reason>) {
         self.daemon.log.record(Event::ControlRequest {
             command,
             uid: user.uid(),

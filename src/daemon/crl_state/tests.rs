@@ -84,7 +84,7 @@ fn what_is_damaged_takes_no_room_from_the_others() {
     let series = of_enterprise(&kept.ledger).unwrap();
     assert_eq!(series.number_text().as_deref(), Some("20"));
     assert_eq!((room.files, room.octets), (0, 0));
-    let odd: Vec<&str> = kept.odd.iter().map(|odd| odd.parts().0).collect();
+    let odd: Vec<&str> = kept.odd.iter().map(|odd| odd.parts().0.code()).collect();
     assert_eq!(odd, ["state_damaged"; 9]);
     // A larger record that is damaged comes after those that are good, and its end is the end of it alone.
     fs::write(file("f".repeat(32)), [mark, &vec![b'a'; 999_000]].concat()).unwrap();
@@ -114,7 +114,9 @@ fn a_directory_that_others_can_write_is_told_of() {
     let codes = |mode| {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
         let odd = read(directory.path()).odd;
-        odd.iter().map(|odd| odd.parts().0).collect::<Vec<_>>()
+        odd.iter()
+            .map(|odd| odd.parts().0.code())
+            .collect::<Vec<_>>()
     };
     assert_eq!(codes(0o700), [""; 0]);
     assert_eq!(codes(0o770), ["state_unsafe"]);

@@ -2,7 +2,7 @@
 use super::seal::Kind;
 use super::uri::{Place, restored};
 use super::{BRANCH, Hiding, USER};
-use crate::proxy::Reason;
+use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Splices, StartLine, Uri, plain_user};
 
 /// Fields in which a token may come back; none of them but Route decides where a request goes.
@@ -18,8 +18,8 @@ impl Hiding<'_> {
     /// The message as it was before it was hidden; `None` if nothing in it is.
     ///
     /// # Errors
-    /// [`Reason::TokenForged`] for a token at our name that none of our keys has sealed for this peer.
-    pub(crate) fn restore(&self, message: &Message<'_>) -> Result<Option<Vec<u8>>, Reason> {
+    /// [`MessageReason::TokenForged`] for a token at our name that none of our keys has sealed for this peer.
+    pub(crate) fn restore(&self, message: &Message<'_>) -> Result<Option<Vec<u8>>, MessageReason> {
         let mut splices = Splices::new(message);
         let fields: &[HeaderName] = match message.start() {
             StartLine::Request { uri, .. } => {
@@ -30,9 +30,11 @@ impl Hiding<'_> {
                 if let Some(via) = splices.second_via()
                     && let Some(token) = via.branch.and_then(|b| b.strip_prefix(BRANCH))
                 {
-                    let lines = self.plain(Kind::Vias, token).ok_or(Reason::TokenForged)?;
+                    let lines = self
+                        .plain(Kind::Vias, token)
+                        .ok_or(MessageReason::TokenForged)?;
                     if !splices.restore_second_via(lines) {
-                        return Err(Reason::TokenForged);
+                        return Err(MessageReason::TokenForged);
                     }
                 }
                 if (300..400).contains(&status) {
@@ -73,7 +75,7 @@ impl Hiding<'_> {
         text: &'a [u8],
         place: Place,
         splices: &mut Splices<'_, 'a>,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         // Cheap for all that are none of ours: most URIs have no such user.
         if memchr::memmem::find(text, USER).is_none() && memchr::memchr(b'%', text).is_none() {
             return Ok(());
@@ -87,7 +89,7 @@ impl Hiding<'_> {
         };
         match self.plain(Kind::Uri, token) {
             Some(sealed) => splices.replace_uri(text, &restored(&sealed, &uri, place)),
-            None if self.routing.is_own_name(&uri.host) => return Err(Reason::TokenForged),
+            None if self.routing.is_own_name(&uri.host) => return Err(MessageReason::TokenForged),
             // Somebody of that name, elsewhere.
             None => {}
         }

@@ -3,10 +3,10 @@ use super::inside::{Hidden, text_of};
 use super::seal::Kind;
 use super::uri::Parts;
 use super::{BRANCH, Hiding, USER};
-use crate::proxy::Reason;
 use crate::proxy::leg::Leg;
 use crate::proxy::request::is_recorded;
 use crate::proxy::token::Token;
+use crate::reason::MessageReason;
 use crate::sip::{
     Address, HeaderLine, HeaderName, HeaderSet, Host, Message, Scheme, Splices, StartLine, Uri, Via,
 };
@@ -97,11 +97,11 @@ struct Leaving<'h, 'c, 'm, 'a> {
 /// Plans what is written instead of what the message tells.
 ///
 /// # Errors
-/// [`Reason::TopologyNotHidden`]: something could not be sealed.
+/// [`MessageReason::TopologyNotHidden`]: something could not be sealed.
 pub(super) fn hidden<'m, 'a>(
     hiding: &Hiding<'_>,
     message: &'m Message<'a>,
-) -> Result<Splices<'m, 'a>, Reason> {
+) -> Result<Splices<'m, 'a>, MessageReason> {
     let mut leaving = Leaving {
         hiding,
         splices: Splices::new(message),
@@ -226,7 +226,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
     }
 
     /// A Via line that a home server has put below ours into an answer: the peer's request cannot have had it.
-    fn strange_vias(&mut self, message: &Message<'a>) -> Result<(), Reason> {
+    fn strange_vias(&mut self, message: &Message<'a>) -> Result<(), MessageReason> {
         for value in message.values(HeaderName::Via).skip(1).flatten() {
             let Ok(via) = Via::parse(value) else {
                 continue;
@@ -240,7 +240,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         Ok(())
     }
 
-    fn vias(&mut self) -> Result<(), Reason> {
+    fn vias(&mut self) -> Result<(), MessageReason> {
         let Some(lines) = self.splices.lower_vias() else {
             return Ok(());
         };
@@ -321,7 +321,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         name: HeaderName,
         whose: Whose,
         most: usize,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), MessageReason> {
         let mut left = most;
         for line in message.lines().filter(|line| line.name == name) {
             let of = |left: usize| if left > 0 { whose } else { Whose::Server };
@@ -342,7 +342,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         Ok(())
     }
 
-    fn unread(&mut self, line: &HeaderLine<'a>, whose: Whose) -> Result<(), Reason> {
+    fn unread(&mut self, line: &HeaderLine<'a>, whose: Whose) -> Result<(), MessageReason> {
         if self.is_unread_hidden(line.value, whose) {
             self.seal_whole(line.value)?;
         }
@@ -357,19 +357,19 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         }
     }
 
-    fn seal_whole(&mut self, value: &'a [u8]) -> Result<(), Reason> {
+    fn seal_whole(&mut self, value: &'a [u8]) -> Result<(), MessageReason> {
         let shown = self.shown(&Parts::unread(value))?;
         self.splices
             .replace_address(value, &shown, std::iter::empty());
         Ok(())
     }
 
-    fn shown(&self, parts: &Parts) -> Result<Vec<u8>, Reason> {
+    fn shown(&self, parts: &Parts) -> Result<Vec<u8>, MessageReason> {
         let token = self.hiding.token(Kind::Uri, &parts.sealed)?;
         Ok(parts.shown(&token, self.hiding.face))
     }
 
-    fn value(&mut self, value: &'a [u8], whose: Whose) -> Result<(), Reason> {
+    fn value(&mut self, value: &'a [u8], whose: Whose) -> Result<(), MessageReason> {
         // Every contact (RFC 3261 §10.2.2).
         if value == b"*" {
             return Ok(());

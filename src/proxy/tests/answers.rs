@@ -220,7 +220,7 @@ fn a_response_whose_way_back_is_gone_is_told_of_without_an_address_that_nobody_h
             peer,
         } = event
         {
-            Some((*reason, *remote, peer.clone()))
+            Some((reason.code(), *remote, peer.clone()))
         } else {
             None
         }

@@ -4,7 +4,7 @@ use crate::proxy::hiding::Hiding;
 use crate::proxy::leg::PeerKey;
 use crate::proxy::routing::Routing;
 use crate::proxy::token::TokenBox;
-use crate::proxy::{Faces, LinkId, Reason, TokenKeys};
+use crate::proxy::{Faces, LinkId, MessageReason, TokenKeys};
 use crate::sip::Message;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -310,7 +310,7 @@ fn a_forged_token_is_refused_and_another_peers_serves_nobody() {
     of(PARTNER).hide(0, &mut hidden).unwrap();
     let echoed = echo(&hidden);
     let message = Message::parse(&echoed).unwrap();
-    assert_eq!(of(FE02).restore(&message), Err(Reason::TokenForged));
+    assert_eq!(of(FE02).restore(&message), Err(MessageReason::TokenForged));
 }
 
 #[test]

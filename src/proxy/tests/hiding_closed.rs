@@ -1,9 +1,9 @@
 //! Topology hiding fails closed: whatever the home side writes, none of its names and addresses leaves.
 use super::hiding::{hiding_world, routing, tokens};
 use super::world::*;
-use crate::proxy::Reason;
 use crate::proxy::hiding::Hiding;
 use crate::proxy::leg::PeerKey;
+use crate::reason::MessageReason;
 use crate::sip::{HeaderName, Message};
 use proptest::prelude::*;
 
@@ -85,7 +85,7 @@ const LINES: &[&str] = &[
     "Referred-By: <sip:alice@fe01.contoso.test>;cid=\"1@10.0.0.99\"",
     "b: <sip:alice@10.0.0.99",
     "Reply-To: Alice <sip:alice@10.0.0.99>",
-    "History-Info: <sip:bob@10.0.0.99?Reason=SIP%3Bcause%3D302>;index=1",
+    "History-Info: <sip:bob@10.0.0.99?MessageReason=SIP%3Bcause%3D302>;index=1",
     "Warning: 399 fe01.contoso.test \"upstream 10.0.0.99 failed\"",
     "Reason: SIP;cause=200;text=\"answered at 10.0.0.99\"",
     "User-Agent: PBX 1.0 (192.168.7.7)",
@@ -432,7 +432,10 @@ fn what_cannot_be_read_is_not_sent() {
         b"",
     ] {
         let mut out = [b"before", broken].concat();
-        assert_eq!(hiding.hide(6, &mut out), Err(Reason::TopologyNotHidden));
+        assert_eq!(
+            hiding.hide(6, &mut out),
+            Err(MessageReason::TopologyNotHidden)
+        );
         assert_eq!(out, b"before");
     }
 }

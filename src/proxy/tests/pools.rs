@@ -56,7 +56,7 @@ fn members(w: &mut World) -> Vec<(&'static str, String, &'static str)> {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::MemberDown { peer, reason, .. } => Some(("down", peer.clone(), *reason)),
+            Event::MemberDown { peer, reason, .. } => Some(("down", peer.clone(), reason.code())),
             Event::MemberUp { peer, .. } => Some(("up", peer.clone(), "")),
             _ => None,
         })

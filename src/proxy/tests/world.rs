@@ -4,6 +4,7 @@ use crate::proxy::{
     Action, Actions, Core, CoreSetup, Faces, HealthBoard, Identity, LinkEvent, LinkId, Origin,
     Tables, TokenKeys,
 };
+use crate::reason::Reason;
 use crate::sip::Message;
 use crate::topology::{
     Boundary, Direction, DnsName, Domain, FieldTrust, Identity as OwnIdentity, IdentityRef,
@@ -412,7 +413,7 @@ impl World {
             0,
             LinkEvent::ConnectFailed {
                 peer,
-                reason: "refused",
+                reason: "connection_refused".into(),
                 retry_at,
             },
         );
@@ -469,7 +470,7 @@ impl World {
                     self.connects.push(peer);
                     self.connect_shards.push(shard);
                 }
-                Action::Close { link, reason } => self.closed.push((link, reason)),
+                Action::Close { link, reason } => self.closed.push((link, reason.code())),
                 Action::HandOver { shard, asked } => {
                     let (origin, bytes) = given.expect("only a message is handed over");
                     let origin = Origin {
@@ -546,8 +547,8 @@ impl World {
             .events
             .iter()
             .filter_map(|event| match event {
-                Event::Request(request) => request.reason,
-                Event::MessageDropped { reason, .. } => Some(*reason),
+                Event::Request(request) => request.reason.map(Reason::code),
+                Event::MessageDropped { reason, .. } => Some(reason.code()),
                 _ => None,
             })
             .collect();

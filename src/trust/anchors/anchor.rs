@@ -4,7 +4,7 @@ use crate::trust::certificate::constraints::Constraints;
 use crate::trust::certificate::key::Key;
 use crate::trust::certificate::parsed::Certificate;
 use crate::trust::certificate::purposes::Purposes;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 
 /// An anchor, with what its certificate says beside name and key: an operator who names a CA is taken to mean it with its
 /// own bounds (RFC 5937 §3.2, as other validators hold it).
@@ -72,13 +72,19 @@ pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<Refusal> {
         return Some(flaw.clone());
     }
     if certificate.key().is_weak() {
-        return refuse(Reason::WeakKey, "has an RSA key of less than 2048 bits");
+        return refuse(
+            TrustReason::WeakKey,
+            "has an RSA key of less than 2048 bits",
+        );
     }
     if certificate.is_v3() && !certificate.is_authority() {
-        return refuse(Reason::AuthorityMisuse, "does not say that it is a CA's");
+        return refuse(
+            TrustReason::AuthorityMisuse,
+            "does not say that it is a CA's",
+        );
     }
     if !certificate.signs_certificates() {
-        return refuse(Reason::KeyUsageUnsuitable, "lacks keyCertSign");
+        return refuse(TrustReason::KeyUsageUnsuitable, "lacks keyCertSign");
     }
     None
 }

@@ -3,9 +3,9 @@
 //! An anchor is a certificate that signed itself. What another CA issued is an intermediate and judged as one, with its
 //! validity and its CRLs, unless the set says `partial_chain`: a file with the issuing CA beside its root must not turn
 //! revocation of the issuing CA off.
+use crate::reason::{TrustReason, TrustSetReason};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Fault, Topology, TrustSet};
-use crate::trust::Reason;
 use crate::trust::anchors::anchor::{anchor, unfit};
 use crate::trust::anchors::fault::fault;
 use crate::trust::anchors::index::Anchors;
@@ -31,7 +31,7 @@ pub(crate) fn prepare(
             Err(error) => faults.push(fault(
                 set,
                 topology,
-                "anchor_malformed",
+                TrustSetReason::AnchorMalformed,
                 &format!("anchor {position} cannot be used: {error}"),
                 "name a PEM file of X.509 CA certificates",
             )),
@@ -55,16 +55,16 @@ pub(crate) fn prepare(
         let text = certificate.text();
         if is_over(&certificate, at) {
             told(
-                "anchor_expired",
+                TrustSetReason::AnchorExpired,
                 &format!("the anchor {text} is past its notAfter; it goes on vouching"),
                 "remove it, or replace it by the CA's current certificate",
             );
         }
         // Whoever named it wants it as it is; a period that runs backwards, as one that is over, does not matter then.
-        let unfit = unfit(&certificate).filter(|unfit| unfit.reason != Reason::PathInvalid);
+        let unfit = unfit(&certificate).filter(|unfit| unfit.reason != TrustReason::PathInvalid);
         if let Some(unfit) = &unfit {
             told(
-                "anchor_unfit",
+                TrustSetReason::AnchorUnfit,
                 &format!("the anchor {text} cannot vouch for another certificate: {unfit}"),
                 "name the certificate of the CA that issues; one that a server signed itself is taken for that server alone, and to hold a server to one certificate there is `pins` of its [[peer]]",
             );
@@ -77,7 +77,7 @@ pub(crate) fn prepare(
         faults.push(fault(
             set,
             topology,
-            "anchor_missing",
+            TrustSetReason::AnchorMissing,
             "none of its certificates is a root, one that signed itself, so that it vouches for nobody",
             "add the root's certificate to the anchors, or set partial_chain = true to trust these by themselves",
         ));
@@ -91,12 +91,12 @@ fn note_intermediate(
     certificate: &Certificate<'_>,
     unrooted: bool,
     at: UnixTime,
-    told: &mut impl FnMut(&'static str, &str, &str),
+    told: &mut impl FnMut(TrustSetReason, &str, &str),
 ) {
     let text = certificate.text();
     if unrooted {
         told(
-            "anchor_unrooted",
+            TrustSetReason::AnchorUnrooted,
             &format!(
                 "{text} is no root, and the CA that issued it is not in the set: it vouches for nobody"
             ),
@@ -105,14 +105,14 @@ fn note_intermediate(
     }
     if is_over(certificate, at) {
         told(
-            "anchor_expired",
+            TrustSetReason::AnchorExpired,
             &format!("{text} is no root, and past its notAfter: nothing below it is accepted"),
             "replace it by the CA's current certificate, or take it out",
         );
     }
     if let Some(unfit) = unfit(certificate) {
         told(
-            "anchor_unfit",
+            TrustSetReason::AnchorUnfit,
             &format!("{text} is no root, and cannot vouch for another certificate: {unfit}"),
             "name the certificate of the CA that issues, or take it out; to hold a server to one certificate there is `pins` of its [[peer]]",
         );
@@ -121,11 +121,11 @@ fn note_intermediate(
 }
 
 /// Tells of a CA whose extended key usage leaves nothing that a peer could be (RFC 5280 §4.2.1.12, taken for all below it).
-fn note_purposes(certificate: &Certificate<'_>, told: &mut impl FnMut(&'static str, &str, &str)) {
+fn note_purposes(certificate: &Certificate<'_>, told: &mut impl FnMut(TrustSetReason, &str, &str)) {
     let useless = |purposes: &&Purposes| !purposes.serve_anybody();
     if let Some(purposes) = certificate.purposes().filter(useless) {
         told(
-            "anchor_unfit",
+            TrustSetReason::AnchorUnfit,
             &format!(
                 "{} has the extended key usages {}, which no SIP server or client can have: nothing below it is accepted",
                 certificate.text(),
@@ -154,7 +154,7 @@ fn is_self_signed(certificate: &Certificate<'_>) -> bool {
         .verify(certificate.key(), &Budget::full());
     match signed {
         Ok(()) => true,
-        Err(refusal) if refusal.reason == Reason::BadSignature => false,
+        Err(refusal) if refusal.reason == TrustReason::BadSignature => false,
         Err(_) => certificate
             .authority_key_id()
             .zip(certificate.subject_key_id())

@@ -2,7 +2,7 @@
 use crate::trust::budget::{self, Budget};
 use crate::trust::certificate::key::Key;
 use crate::trust::certificate::parsed::Certificate;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,25 +29,25 @@ pub(crate) struct Chain<'a> {
     budget: Budget,
     /// By certificate and key: how the check of the signature came out. It is done once, however many paths and trust
     /// sets ask, and whether the key is in one certificate or in nine.
-    checked: RefCell<HashMap<Pair, Option<Reason>>>,
+    checked: RefCell<HashMap<Pair, Option<TrustReason>>>,
 }
 
 impl<'a> Chain<'a> {
     /// Parses what was presented, leaf first.
     pub(crate) fn parse(der: &'a [CertificateDer<'a>]) -> Result<Self, Refusal> {
         let Some((leaf, above)) = der.split_first() else {
-            return Err(Reason::NoCertificate.into());
+            return Err(TrustReason::NoCertificate.into());
         };
         if der.len() > MAX_CERTIFICATES {
             return Err(Refusal::because(
-                Reason::ChainTooLong,
+                TrustReason::ChainTooLong,
                 format!("{} certificates, at most {MAX_CERTIFICATES}", der.len()),
             ));
         }
         let octets: usize = der.iter().map(|c| c.as_ref().len()).sum();
         if octets > MAX_OCTETS {
             return Err(Refusal::because(
-                Reason::ChainTooLarge,
+                TrustReason::ChainTooLarge,
                 format!("{octets} octets, at most {MAX_OCTETS}"),
             ));
         }
@@ -111,7 +111,7 @@ impl<'a> Chain<'a> {
     /// Whether `key` signed a certificate, presented or of a trust set.
     ///
     /// # Errors
-    /// Why it counts as not signed by it; [`Reason::PathTooComplex`] when the budget is used up.
+    /// Why it counts as not signed by it; [`TrustReason::PathTooComplex`] when the budget is used up.
     pub(crate) fn check_signature(
         &self,
         certificate: &Certificate<'_>,
@@ -123,7 +123,7 @@ impl<'a> Chain<'a> {
         }
         let outcome = certificate.signed().verify(key, &self.budget);
         let reason = outcome.as_ref().err().map(|refusal| refusal.reason);
-        if reason != Some(Reason::PathTooComplex) {
+        if reason != Some(TrustReason::PathTooComplex) {
             self.checked.borrow_mut().insert(pair, reason);
         }
         outcome
@@ -141,7 +141,7 @@ fn parse_certificate<'a>(
 ) -> Result<Certificate<'a>, Refusal> {
     Certificate::parse(der.as_ref()).map_err(|what| {
         Refusal::because(
-            Reason::MalformedCertificate,
+            TrustReason::MalformedCertificate,
             format!("certificate {position} of the chain (0 is the leaf): {what}"),
         )
     })

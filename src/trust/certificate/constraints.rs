@@ -3,7 +3,7 @@ use crate::topology::der::{Der, SEQUENCE, context, context_value};
 use crate::topology::distinguished_name::NameKey;
 use crate::trust::budget::Budget;
 use crate::trust::certificate::general_name::{Domain, Form, Mailbox, Name, host_of};
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 
 /// Subtrees that one step of a judgement compares with a name.
 const COMPARISONS: usize = 16;
@@ -94,7 +94,7 @@ impl Constraints {
         budget.spend(u32::try_from(steps).unwrap_or(u32::MAX))?;
         let refuse = |why: &str| {
             let what = format!("{}: {why}", shown.words());
-            Err(Refusal::because(Reason::NameConstraintViolated, what))
+            Err(Refusal::because(TrustReason::NameConstraintViolated, what))
         };
         if !name.is_comparable()
             || self.permitted.unknown.contains(&form)

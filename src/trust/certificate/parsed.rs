@@ -9,7 +9,7 @@ use crate::trust::certificate::key::Key;
 use crate::trust::certificate::purposes::Purposes;
 use crate::trust::certificate::signature::SignedPart;
 use crate::trust::certificate::text::subject_text;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use std::collections::HashSet;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
@@ -185,26 +185,29 @@ fn flaw<'a>(
     one_algorithm: bool,
     says: &mut Extensions<'a>,
 ) -> Result<(), Refusal> {
-    let refuse = |reason: Reason, what: &str| {
+    let refuse = |reason: TrustReason, what: &str| {
         let subject = subject_text(read.subject());
         Err(Refusal::because(reason, format!("{subject}: {what}")))
     };
     if !one_algorithm {
         return refuse(
-            Reason::PathInvalid,
+            TrustReason::PathInvalid,
             "it names two signature algorithms, outside and under its signature",
         );
     }
     let validity = read.validity();
     if validity.not_before > validity.not_after {
-        return refuse(Reason::PathInvalid, "its notAfter is before its notBefore");
+        return refuse(
+            TrustReason::PathInvalid,
+            "its notAfter is before its notBefore",
+        );
     }
     let mut seen = HashSet::with_capacity(read.extensions().len());
     let mut unknown = None;
     for (position, extension) in read.extensions().iter().enumerate() {
         if !seen.insert(extension.oid.as_bytes()) {
             let what = format!("the extension {} occurs twice", extension.oid);
-            return refuse(Reason::MalformedCertificate, &what);
+            return refuse(TrustReason::MalformedCertificate, &what);
         }
         match take(extension, position, says) {
             Ok(true) => {}
@@ -215,12 +218,12 @@ fn flaw<'a>(
             }
             Err(what) => {
                 let what = format!("the extension {}: {what}", extension.oid);
-                return refuse(Reason::MalformedCertificate, &what);
+                return refuse(TrustReason::MalformedCertificate, &what);
             }
         }
     }
     match unknown {
-        Some(oid) => refuse(Reason::UnknownCriticalExtension, &oid.to_id_string()),
+        Some(oid) => refuse(TrustReason::UnknownCriticalExtension, &oid.to_id_string()),
         None => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 use crate::topology::der::{BIT_STRING, Der, Element, SEQUENCE};
 use crate::trust::budget::Budget;
 use crate::trust::certificate::key::Key;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
 /// Signature algorithms of certificates and CRLs: RFC 9325 §4.5 without SHA-1 and short RSA keys.
@@ -41,17 +41,17 @@ impl<'a> SignedPart<'a> {
     /// Whether `key` made the signature.
     ///
     /// # Errors
-    /// Why it counts as not made by it, and [`Reason::PathTooComplex`] when the budget is used up.
+    /// Why it counts as not made by it, and [`TrustReason::PathTooComplex`] when the budget is used up.
     pub(crate) fn verify(&self, key: &Key<'_>, budget: &Budget) -> Result<(), Refusal> {
         let mut named = ALGORITHMS
             .iter()
             .filter(|known| known.signature_alg_id().as_ref() == self.algorithm)
             .peekable();
         if named.peek().is_none() {
-            return Err(Reason::UnsupportedSignature.into());
+            return Err(TrustReason::UnsupportedSignature.into());
         }
         if key.is_weak() {
-            return Err(Reason::WeakKey.into());
+            return Err(TrustReason::WeakKey.into());
         }
         // The first is the widest of those that fit: others take fewer lengths of RSA keys.
         let fitting = named.find(|known| known.public_key_alg_id().as_ref() == key.algorithm());
@@ -60,28 +60,28 @@ impl<'a> SignedPart<'a> {
             let mut kinds = ALGORITHMS.iter().map(|known| known.public_key_alg_id());
             let accepted = kinds.any(|kind| kind.as_ref() == key.algorithm());
             return Err(if accepted {
-                Reason::BadSignature.into()
+                TrustReason::BadSignature.into()
             } else {
-                Reason::UnsupportedSignature.into()
+                TrustReason::UnsupportedSignature.into()
             });
         };
         budget.spend(self.cost(key))?;
         algorithm
             .verify_signature(key.bits(), self.part.whole(), self.signature)
-            .map_err(|_| Reason::BadSignature.into())
+            .map_err(|_| TrustReason::BadSignature.into())
     }
 
     /// Whether the key of a SubjectPublicKeyInfo made the signature.
     ///
     /// # Errors
-    /// Only [`Reason::PathTooComplex`], when the budget is used up.
+    /// Only [`TrustReason::PathTooComplex`], when the budget is used up.
     pub(crate) fn is_by(&self, key: &[u8], budget: &Budget) -> Result<bool, Refusal> {
         let Some(key) = Key::of(key) else {
             return Ok(false);
         };
         match self.verify(&key, budget) {
             Ok(()) => Ok(true),
-            Err(refusal) if refusal.reason == Reason::PathTooComplex => Err(refusal),
+            Err(refusal) if refusal.reason == TrustReason::PathTooComplex => Err(refusal),
             Err(_) => Ok(false),
         }
     }

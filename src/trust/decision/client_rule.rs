@@ -11,7 +11,7 @@ use crate::trust::generation::loaded::Generation;
 use crate::trust::names::topology_names::Whose;
 use crate::trust::trace::fact::Fact;
 use crate::trust::trace::recorder::Trace;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ pub struct ClientId {
 }
 
 impl ClientId {
-    /// What was decided: [`Reason::ClientCertificateIgnored`] or [`Reason::ClientCertificateTrusted`].
+    /// What was decided: [`TrustReason::ClientCertificateIgnored`] or [`TrustReason::ClientCertificateTrusted`].
     pub fn decision(&self) -> &Arc<Decision> {
         &self.decision
     }
 
     /// Whether the certificate counts for nothing, so that even its key need not be proven.
     pub(crate) fn is_passed_over(&self) -> bool {
-        self.decision.reason == Reason::ClientCertificateIgnored
+        self.decision.reason == TrustReason::ClientCertificateIgnored
     }
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn conclude_inbound(
                     refusal_with(&refused, &why)
                 })
             })
-            .map(|()| Reason::ClientCertificateIgnored),
+            .map(|()| TrustReason::ClientCertificateIgnored),
         ClientCertificates::Require(sets) => trace
             .step(&Fact::ClientRule(listener), || {
                 vouched_for(question, sets, listener, &refused, trace)
@@ -116,7 +116,7 @@ pub(crate) fn conclude_inbound(
                 decision.crl = vouched.crl;
                 decision.purpose = Some(vouched.purpose);
                 decision.valid_until = vouched.valid_until;
-                Reason::ClientCertificateTrusted
+                TrustReason::ClientCertificateTrusted
             }),
     };
     match judged {
@@ -171,22 +171,22 @@ fn vouched_for(
     if let Some((name, whose @ (Whose::Peer | Whose::Own))) = generation
         .known()
         .named_by(chain.leaf())
-        .map_err(|why| Refusal::at_line(Reason::MalformedCertificate, why, listener.line))?
+        .map_err(|why| Refusal::at_line(TrustReason::MalformedCertificate, why, listener.line))?
     {
         let why = format!("not a client's: {}", covers(&name, whose));
         return Err(refusal_with(refused, &why));
     }
     required(chain, sets, listener, generation, at, trace).map_err(|refusal| {
         let line = refusal.line.or(Some(listener.line));
-        if let Reason::UnknownIssuer
-        | Reason::SelfSigned
-        | Reason::BadSignature
-        | Reason::AnchorNotForPeer = refusal.reason
+        if let TrustReason::UnknownIssuer
+        | TrustReason::SelfSigned
+        | TrustReason::BadSignature
+        | TrustReason::AnchorNotForPeer = refusal.reason
         {
             let why = refusal.to_string();
             return Refusal {
                 line,
-                ..Refusal::because(Reason::ClientCertificateUntrusted, why)
+                ..Refusal::because(TrustReason::ClientCertificateUntrusted, why)
             };
         }
         Refusal { line, ..refusal }

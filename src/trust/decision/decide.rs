@@ -1,6 +1,6 @@
 //! [`decide`]: whether a presented chain speaks for a peer, in the order of the design, and the proof that it does.
+use crate::reason::TrustReason;
 use crate::topology::{Direction, DnsName, Peer, PeerRef, Stage};
-use crate::trust::Reason;
 use crate::trust::Refusal;
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::judge::{PathJudge, Strictness, Vouched, earliest};
@@ -77,7 +77,7 @@ pub(crate) fn conclude(
     match steps(question, Strictness::AsWritten, &mut decision, trace) {
         Ok(Match { peer, also, .. }) => {
             decision.verdict = Verdict::Accept;
-            decision.reason = Reason::Accepted;
+            decision.reason = TrustReason::Accepted;
             Ok(PeerId {
                 peer,
                 decision: decision.sealed(dialled),

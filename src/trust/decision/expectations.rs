@@ -1,6 +1,6 @@
 //! Expectations, the unit tests of a policy: a generation is built whole only if the decisions are the expected ones.
+use crate::reason::{DaemonReason, TrustReason};
 use crate::topology::{Direction, Expectation, Fault, Topology, did_you_mean};
-use crate::trust::Reason;
 use crate::trust::decision::decide::decide;
 use crate::trust::decision::presented::Presented;
 use crate::trust::generation::loaded::{Before, Generation};
@@ -85,7 +85,7 @@ impl Generation {
             Ok(peer) => Arc::clone(peer.decision()),
             Err(decision) => decision,
         };
-        let accepted = decision.reason == Reason::Accepted;
+        let accepted = decision.reason == TrustReason::Accepted;
         let wanted = expectation.reason.as_deref();
         let meant = expectation
             .peer
@@ -97,13 +97,13 @@ impl Generation {
             return None;
         }
         if let Some(word) = wanted
-            && Reason::from_code(word).is_none()
+            && TrustReason::from_code(word).is_none()
         {
-            let known = Reason::ALL.iter().map(|reason| reason.code());
+            let known = TrustReason::ALL.iter().map(|reason| reason.code());
             return Some(Fault {
                 file: self.topology().path().to_owned(),
                 line: Some(expectation.line),
-                code: "expectation_failed",
+                code: DaemonReason::ExpectationFailed.into(),
                 what: format!("`{word}` is no reason code{}", did_you_mean(word, known)),
                 remedy: "docs/reasons.md lists them all".to_owned(),
             });
@@ -121,7 +121,7 @@ impl Generation {
         Some(Fault {
             file: self.topology().path().to_owned(),
             line: Some(expectation.line),
-            code: "expectation_failed",
+            code: DaemonReason::ExpectationFailed.into(),
             what: format!(
                 "{} as {way} shall be: {verdict}{}; the decision is {}{} ({}; {detail})",
                 expectation.certificate.display(),
@@ -131,7 +131,7 @@ impl Generation {
                     Some(peer) if accepted => format!(" for {peer}"),
                     Some(_) | None => String::new(),
                 },
-                decision.reason.sentence(),
+                decision.reason.what(),
             ),
             remedy: "mend the topology, or the expectation if the new behaviour is wanted"
                 .to_owned(),

@@ -10,7 +10,7 @@ use crate::trust::path::{keys, pins, purpose, revocation, validity};
 use crate::trust::trace::fact::Fact;
 use crate::trust::trace::recorder::Trace;
 use crate::trust::trace::step::Outcome;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::UnixTime;
 
 /// The earlier of two ends, of which one or both may be missing.
@@ -118,7 +118,7 @@ impl PathJudge<'_> {
         peer: &Peer,
         names: &PresentedNames,
         trace: &Trace,
-    ) -> Option<(Reason, Option<String>)> {
+    ) -> Option<(TrustReason, Option<String>)> {
         let strictest = peer.strictest();
         let stage = trace.begin(&Fact::Observed);
         let outcome = names.name_for(&strictest).and_then(|name| {

@@ -3,7 +3,7 @@ use crate::topology::{Direction, PeerRef, sha256};
 use crate::trust::certificate::chain::MAX_CERTIFICATES;
 use crate::trust::decision::question::TrustQuestion;
 use crate::trust::names::presented_name::MatchedKind;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::CertificateDer;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub struct Decision {
     /// Accepted or refused.
     pub verdict: Verdict,
     /// Why.
-    pub reason: Reason,
+    pub reason: TrustReason,
     /// What makes the reason understandable: which certificate, CRL or other peer.
     pub detail: Option<String>,
     /// Which way the connection was made.
@@ -62,7 +62,7 @@ pub struct Decision {
     /// The extended key usage that satisfied (`none` when the extension is absent).
     pub purpose: Option<&'static str>,
     /// What a stricter rule would have refused an accepted chain for, at a peer that is observed.
-    pub would_refuse: Option<(Reason, Option<String>)>,
+    pub would_refuse: Option<(TrustReason, Option<String>)>,
     /// The earliest end of what the decision rests on, Unix seconds: notAfter of the leaf and the intermediates used,
     /// not_after of the peer and of the trust set.
     pub valid_until: Option<u64>,
@@ -83,7 +83,7 @@ impl Decision {
     /// certificates of their own which names are listed: whatever is wrong with those is one alert.
     pub(crate) fn tls_error(&self) -> rustls::Error {
         if self.direction == Direction::Inbound && !self.anchored {
-            return Reason::UnknownIssuer.tls_error();
+            return TrustReason::UnknownIssuer.tls_error();
         }
         self.reason.tls_error()
     }
@@ -96,7 +96,7 @@ impl Decision {
         Self {
             id: String::new(),
             verdict: Verdict::Refuse,
-            reason: Reason::NoCertificate,
+            reason: TrustReason::NoCertificate,
             detail: None,
             direction: question.direction,
             peer,

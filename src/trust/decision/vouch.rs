@@ -8,7 +8,7 @@ use crate::trust::path::search::search;
 use crate::trust::trace::fact::Fact;
 use crate::trust::trace::recorder::Trace;
 use crate::trust::trace::step::Outcome;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::UnixTime;
 
 /// Finds a path to an anchor of one of the peer's trust sets that `judge` accepts.
@@ -54,7 +54,7 @@ fn through_its_sets<T>(
         match outcome {
             Ok(accepted) => return Ok(accepted),
             // What was not tried might have been accepted: nothing else is told then.
-            Err(other) if other.reason == Reason::PathTooComplex => return Err(other),
+            Err(other) if other.reason == TrustReason::PathTooComplex => return Err(other),
             Err(other) => {
                 refusal = Some(match refusal {
                     Some(refusal) => refusal.most_telling(other),
@@ -63,8 +63,10 @@ fn through_its_sets<T>(
             }
         }
     }
-    let refusal = refusal.unwrap_or_else(|| Reason::UnknownIssuer.into());
-    if let Reason::UnknownIssuer | Reason::SelfSigned | Reason::BadSignature = refusal.reason {
+    let refusal = refusal.unwrap_or_else(|| TrustReason::UnknownIssuer.into());
+    if let TrustReason::UnknownIssuer | TrustReason::SelfSigned | TrustReason::BadSignature =
+        refusal.reason
+    {
         if let Some(refusal) = outside_its_window(chain, &closed, generation, at) {
             trace.note(&Fact::ClosedSet(&refusal), Outcome::Failed);
             return Err(refusal);
@@ -77,7 +79,7 @@ fn through_its_sets<T>(
         trace.note(&Fact::OtherSet(set, peer), Outcome::Failed);
         let name = &set.name;
         return Err(Refusal::because(
-            Reason::AnchorNotForPeer,
+            TrustReason::AnchorNotForPeer,
             format!("trust set {name} is not among those of {}", peer.fqdn),
         ));
     }
@@ -94,8 +96,8 @@ fn outside_its_window(
     let vouches = |set: &&TrustRef| search(chain, generation.anchors(**set), |_| Ok(())).is_ok();
     let set = generation.topology().trust(*closed.iter().find(vouches)?);
     let reason = match set.window.standing(at) {
-        Standing::NotYet(_) => Reason::TrustNotYetActive,
-        Standing::Over(_) | Standing::Open => Reason::TrustNoLongerActive,
+        Standing::NotYet(_) => TrustReason::TrustNotYetActive,
+        Standing::Over(_) | Standing::Open => TrustReason::TrustNoLongerActive,
     };
     let detail = format!("trust set {} counts {}", set.name, set.window);
     Some(Refusal::at_line(reason, detail, set.line))

@@ -118,7 +118,7 @@ fn explanation(
     Explanation {
         verdict: decision.verdict.word().to_owned(),
         reason: decision.reason.code().to_owned(),
-        sentence: decision.reason.sentence().to_owned(),
+        sentence: decision.reason.what().to_owned(),
         detail: decision.detail.clone(),
         direction: decision.direction.word().to_owned(),
         listener: listener.map(|listener| listener.name.clone()),

@@ -1,5 +1,6 @@
 //! What will break, and when: everything that a generation rests on and that ends by itself, in the order of time, and
 //! what peers showed last that ends, or that only a relaxed policy lets in.
+use crate::reason::Reason;
 use crate::topology::{CertificateFacts, Revocation, TrustSet, Window, show_moment};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::decide::{conclude, strict_purpose_refuses};
@@ -53,7 +54,7 @@ pub struct Lapsed {
     /// `inbound` or `outbound`.
     pub direction: &'static str,
     /// The reason code.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What makes it understandable.
     pub detail: Option<String>,
     /// The line of the topology that decides.
@@ -92,7 +93,7 @@ impl Generation {
                     refused.insert(Lapsed {
                         peer: shown.peer.to_owned(),
                         direction: direction.word(),
-                        reason: refusal.reason.code(),
+                        reason: refusal.reason.into(),
                         detail: refusal.detail.clone(),
                         line: refusal.line,
                     });

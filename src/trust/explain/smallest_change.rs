@@ -1,9 +1,9 @@
 //! The smallest change that would turn a refusal: edits of the topology are supposed, and judged by the same decision.
+use crate::reason::TrustReason;
 use crate::topology::{
     DnsName, Domain, IdentityRef, NamePolicy, Peer, PeerKind, Pin, PurposePolicy, Topology,
     TrustRef, Window, show_moment,
 };
-use crate::trust::Reason;
 use crate::trust::certificate::parsed::Certificate;
 use crate::trust::certificate::text::subject_text;
 use crate::trust::decision::decide::conclude;
@@ -70,7 +70,7 @@ pub(crate) fn smallest_change(
         edits.push(edit.says);
         supposed = with_it;
         now = Decision::clone(&next);
-        if now.reason == Reason::Accepted {
+        if now.reason == TrustReason::Accepted {
             break;
         }
     }
@@ -78,7 +78,7 @@ pub(crate) fn smallest_change(
         generation: &supposed,
         ..*question
     };
-    let elsewhere = (now.reason != Reason::Accepted).then(|| elsewhere(&now, &asked));
+    let elsewhere = (now.reason != TrustReason::Accepted).then(|| elsewhere(&now, &asked));
     Some(SmallestChange {
         edits,
         elsewhere,
@@ -100,7 +100,7 @@ fn judge_again(question: &TrustQuestion<'_>) -> Arc<Decision> {
 /// The edit of the topology that answers a reason, if one can.
 fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
     let topology = question.generation.topology();
-    if decision.reason == Reason::NotInTopology {
+    if decision.reason == TrustReason::NotInTopology {
         return new_peer(decision, question);
     }
     // A name that is held back has no peer in the decision yet, but the line of its entry.
@@ -115,33 +115,33 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
         reason = "all others are answered outside the peer entries"
     )]
     let (change, says): (PeerChange, String) = match decision.reason {
-        Reason::CommonNameOnly => (
+        TrustReason::CommonNameOnly => (
             Box::new(|peer| peer.common_name = true),
             format!("{place}: common_name = true"),
         ),
-        Reason::WildcardNotAllowed => (
+        TrustReason::WildcardNotAllowed => (
             Box::new(|peer| peer.names = NamePolicy::OneLabelWildcard),
             format!("{place}: names = \"one-label-wildcard\""),
         ),
-        Reason::EkuUnsuitable if peer.purpose == PurposePolicy::Strict => (
+        TrustReason::EkuUnsuitable if peer.purpose == PurposePolicy::Strict => (
             Box::new(|peer| peer.purpose = PurposePolicy::ServerOrClient),
             format!("{place}: purpose = \"server-or-client\""),
         ),
-        Reason::PeerNotYetActive | Reason::PeerNoLongerActive => (
+        TrustReason::PeerNotYetActive | TrustReason::PeerNoLongerActive => (
             Box::new(|peer| peer.window = Window::default()),
             format!(
                 "{place}: without not_before and not_after (it counts {})",
                 peer.window
             ),
         ),
-        Reason::PinMismatch => {
+        TrustReason::PinMismatch => {
             let key = leaf_pin(question)?;
             (
                 Box::new(move |peer| peer.pins.push(key)),
                 format!("{place}: \"{key}\" among the pins, only if this key is the peer's own"),
             )
         }
-        Reason::AnchorNotForPeer => {
+        TrustReason::AnchorNotForPeer => {
             let set = vouching_set(question, &peer.trust)?;
             let names: Vec<String> = peer
                 .trust
@@ -227,38 +227,38 @@ fn elsewhere(decision: &Decision, question: &TrustQuestion<'_>) -> String {
     let end = question.chain.as_ref().ok().map(|chain| chain.end());
     let detail = decision.detail.as_deref().unwrap_or("see the steps");
     match (decision.reason, end) {
-        (Reason::UnknownIssuer, Some(end)) => format!(
+        (TrustReason::UnknownIssuer, Some(end)) => format!(
             "present the certificate of {}, or add it to the anchors of {sets}",
             named(&subject_text(end.read().issuer()))
         ),
-        (Reason::SelfSigned, _) => {
+        (TrustReason::SelfSigned, _) => {
             format!("have the certificate issued by a CA of {sets}, or add this one to its anchors")
         }
-        (Reason::NotInTopology, _) if names_this_node(decision, topology) => {
+        (TrustReason::NotInTopology, _) if names_this_node(decision, topology) => {
             "nothing, if it is a certificate of this node: none of its own is a peer; another server needs one with its own name"
                 .to_owned()
         }
-        (Reason::NotInTopology, Some(end)) => format!(
+        (TrustReason::NotInTopology, Some(end)) => format!(
             "add a [[peer]] for the server, and a [[trust]] with the CA {}, which no trust set holds",
             named(&subject_text(end.read().issuer()))
         ),
-        (Reason::AuthorityMisuse, Some(end)) if is_its_own(question, end) => format!(
+        (TrustReason::AuthorityMisuse, Some(end)) if is_its_own(question, end) => format!(
             "have the certificate issued by a CA of {sets}; or make it anew with basicConstraints CA:FALSE, and add it to its anchors"
         ),
-        (Reason::Expired, _) => format!("renew the certificate: {detail}"),
-        (Reason::NotYetValid, _) => {
+        (TrustReason::Expired, _) => format!("renew the certificate: {detail}"),
+        (TrustReason::NotYetValid, _) => {
             format!(
                 "wait until it begins, or mend the clock: {detail}; now is {}",
                 show_moment(question.at.as_secs())
             )
         }
-        (Reason::CrlMissing | Reason::CrlBadSignature, _) => {
+        (TrustReason::CrlMissing | TrustReason::CrlBadSignature, _) => {
             format!("add the {detail} to the crls of {sets}")
         }
-        (Reason::CrlStale, _) => format!(
+        (TrustReason::CrlStale, _) => format!(
             "fetch the current CRL for {sets}: {detail}; a longer grace bridges an outage of the CA"
         ),
-        (Reason::Revoked, _) => format!("replace the certificate and its key: {detail}"),
+        (TrustReason::Revoked, _) => format!("replace the certificate and its key: {detail}"),
         _ => decision.reason.remedy().to_owned(),
     }
 }

@@ -1,6 +1,7 @@
 //! What an operator is told of a trust set: what is wrong with its anchors and CRLs, and which CRLs were not taken.
+use crate::reason::{TrustReason, TrustSetReason};
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{CrlRefusal, Fault, HeldCrl, Revocation, Topology, TrustSet};
+use crate::topology::{CrlReason, Fault, HeldCrl, Revocation, Topology, TrustSet};
 use crate::trust::anchors::fault::fault;
 use crate::trust::certificate::parsed::Certificate;
 use crate::trust::revocation::admission::{Refused, RefusedCrl};
@@ -19,7 +20,7 @@ pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fa
             fault(
                 set,
                 topology,
-                "crl_stale",
+                TrustReason::CrlStale,
                 &format!("the CRL of {} is past its nextUpdate", crl.issuer()),
                 "fetch the current CRL and reload",
             )
@@ -29,7 +30,7 @@ pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fa
         notes.push(fault(
             set,
             topology,
-            "crl_absent",
+            TrustSetReason::CrlAbsent,
             "revocation is required but there is no CRL: every certificate will be refused",
             "name the CA's CRLs, or set revocation = \"off\"",
         ));
@@ -56,17 +57,17 @@ pub(super) fn told(set: &TrustSet, refused: &Refused) -> RefusedCrl {
 
 /// A CRL that was not taken, as a note of its generation.
 pub(super) fn note_of(refused: &RefusedCrl, topology: &Topology) -> Fault {
-    let refusal: CrlRefusal = refused.refusal;
+    let refusal: CrlReason = refused.refusal;
     Fault {
         file: topology.path().to_owned(),
         line: Some(refused.line),
-        code: refusal.code(),
+        code: refusal.into(),
         what: format!(
             "trust set {}: the CRL of {} in {} is not used: {}; {}",
             refused.trust,
             refused.issuer.as_deref().unwrap_or("nobody"),
             refused.file.display(),
-            refusal.sentence(),
+            refusal.what(),
             refused.detail
         ),
         remedy: refusal.remedy().to_owned(),
@@ -94,7 +95,7 @@ pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<
             notes.push(fault(
                 set,
                 topology,
-                "anchor_revoked",
+                TrustSetReason::AnchorRevoked,
                 &format!("{} is revoked by the CA that issued it", listed.text()),
                 "take it out of the anchors, unless the CA says that its CRL is wrong",
             ));

@@ -4,7 +4,7 @@ use crate::topology::{Fault, Identity, Topology};
 use crate::trust::budget::Budget;
 use crate::trust::revocation::ledger::Ledger;
 use crate::trust::revocation::ocsp::{self, About};
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
@@ -27,7 +27,7 @@ pub(super) fn keep_good(
             continue;
         };
         let told = note(identity, &refusal, topology);
-        if let Reason::OcspMalformed | Reason::OcspWrongCertificate = refusal.reason {
+        if let TrustReason::OcspMalformed | TrustReason::OcspWrongCertificate = refusal.reason {
             faults.push(told);
         } else {
             notes.push(told);
@@ -50,12 +50,12 @@ pub(super) fn weigh(
     let leaf = identity.server.chain.first();
     let leaf = leaf.and_then(|der| X509Certificate::from_der(der).ok());
     let Some((_, certificate)) = leaf else {
-        return Err(Reason::MalformedCertificate.into());
+        return Err(TrustReason::MalformedCertificate.into());
     };
     let above = identity.server.chain.get(1..).unwrap_or_default();
     let anchors = topology.trusts().iter().flat_map(|set| &set.anchors);
     let mut refusal = Refusal::because(
-        Reason::OcspBadSignature,
+        TrustReason::OcspBadSignature,
         "its issuer's certificate is neither in our chain nor among the anchors".to_owned(),
     );
     // Two anchors may bear one name: the one whose key the response names is the issuer.
@@ -90,11 +90,11 @@ pub(super) fn note(identity: &Identity, refusal: &Refusal, topology: &Topology) 
     Fault {
         file: topology.path().to_owned(),
         line: identity.staple.as_ref().map(|staple| staple.line),
-        code: refusal.reason.code(),
+        code: refusal.reason.into(),
         what: format!(
             "identity \"{}\": its OCSP response is not stapled: {} ({detail})",
             identity.name,
-            refusal.reason.sentence()
+            refusal.reason.what()
         ),
         remedy: "put the current response of the CA's responder in place (openssl ocsp -respout)"
             .to_owned(),

@@ -2,7 +2,7 @@
 use crate::topology::{DnsName, Peer, PeerRef, Standing, Topology};
 use crate::trust::names::presented::PresentedNames;
 use crate::trust::names::presented_name::{Identity, MatchedKind};
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::UnixTime;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl PresentedNames {
     /// An entry outside its window counts as absent; it is told of when no other one matches.
     pub(crate) fn find_peer(&self, topology: &Topology, at: UnixTime) -> Result<Match, Refusal> {
         let mut found: Vec<(usize, &Peer, PeerRef)> = Vec::new();
-        let mut held_back: Option<(Reason, &Peer)> = None;
+        let mut held_back: Option<(TrustReason, &Peer)> = None;
         for reference in self.candidates(topology) {
             let peer = topology.peer(reference);
             let spoken = self
@@ -43,7 +43,7 @@ impl PresentedNames {
         found.sort_by(|a, b| (a.0, &a.1.fqdn).cmp(&(b.0, &b.1.fqdn)));
         let Some((position, peer, reference)) = found.first().copied() else {
             return Err(held_back.map_or_else(
-                || Refusal::from(Reason::NotInTopology),
+                || Refusal::from(TrustReason::NotInTopology),
                 |(reason, peer)| Refusal::at_line(reason, told(reason, peer), peer.line),
             ));
         };
@@ -51,7 +51,7 @@ impl PresentedNames {
         let grants = (!others.is_empty()).then(|| peer.grants());
         if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.grants()) != grants) {
             return Err(Refusal::at_line(
-                Reason::AmbiguousIdentity,
+                TrustReason::AmbiguousIdentity,
                 format!("{} and {}", peer.fqdn, other.fqdn),
                 peer.line,
             ));
@@ -103,13 +103,20 @@ impl PresentedNames {
                     || format!("dialled {}; no other peer has these names", peer.fqdn),
                     |other| format!("dialled {}; these names are those of {other}", peer.fqdn),
                 );
-                Err(Refusal::at_line(Reason::NameMismatch, detail, peer.line))
+                Err(Refusal::at_line(
+                    TrustReason::NameMismatch,
+                    detail,
+                    peer.line,
+                ))
             }
         }
     }
 
     fn matched(&self, peer: PeerRef, position: usize) -> Result<Match, Refusal> {
-        let identity = self.identities.get(position).ok_or(Reason::NoUsableName)?;
+        let identity = self
+            .identities
+            .get(position)
+            .ok_or(TrustReason::NoUsableName)?;
         Ok(Match {
             peer,
             name: identity.shown(),
@@ -120,17 +127,17 @@ impl PresentedNames {
 }
 
 /// Whether an entry counts at a time.
-pub(crate) fn active(peer: &Peer, at: UnixTime) -> Result<(), Reason> {
+pub(crate) fn active(peer: &Peer, at: UnixTime) -> Result<(), TrustReason> {
     match peer.window.standing(at) {
         Standing::Open => Ok(()),
-        Standing::NotYet(_) => Err(Reason::PeerNotYetActive),
-        Standing::Over(_) => Err(Reason::PeerNoLongerActive),
+        Standing::NotYet(_) => Err(TrustReason::PeerNotYetActive),
+        Standing::Over(_) => Err(TrustReason::PeerNoLongerActive),
     }
 }
 
 /// The entry that is held back, and since or until when.
-fn told(reason: Reason, peer: &Peer) -> String {
-    if let Reason::PeerNotYetActive | Reason::PeerNoLongerActive = reason {
+fn told(reason: TrustReason, peer: &Peer) -> String {
+    if let TrustReason::PeerNotYetActive | TrustReason::PeerNoLongerActive = reason {
         format!("{} counts {}", peer.fqdn, peer.window)
     } else {
         peer.fqdn.to_string()

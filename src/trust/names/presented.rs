@@ -4,7 +4,7 @@ use crate::trust::certificate::text::printable;
 use crate::trust::names::presented_name::{
     Identity, MatchedKind, alternative_names, common_name, sip_host, why_ignored,
 };
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use std::collections::HashMap;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -30,7 +30,7 @@ impl PresentedNames {
     pub(crate) fn of(leaf: &X509Certificate<'_>) -> Result<Self, Refusal> {
         let extension = leaf.subject_alternative_name().map_err(|error| {
             Refusal::because(
-                Reason::MalformedCertificate,
+                TrustReason::MalformedCertificate,
                 format!("subjectAltName: {error}"),
             )
         })?;
@@ -39,7 +39,7 @@ impl PresentedNames {
             Some(extension) => alternative_names(&extension.value.general_names)?,
         };
         if identities.is_empty() {
-            return Err(Reason::NoUsableName.into());
+            return Err(TrustReason::NoUsableName.into());
         }
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         for (place, identity) in identities.iter().enumerate() {
@@ -116,7 +116,7 @@ impl PresentedNames {
     }
 
     /// The position of the first name that speaks for the peer, or why one that names it may not.
-    pub(crate) fn speak_for(&self, peer: &Peer) -> Result<usize, Option<Reason>> {
+    pub(crate) fn speak_for(&self, peer: &Peer) -> Result<usize, Option<TrustReason>> {
         let mut held_back = None;
         let fqdn = peer.fqdn.as_str();
         let near = self.near(fqdn).into_iter();
@@ -135,8 +135,11 @@ impl PresentedNames {
     pub(crate) fn name_for(&self, peer: &Peer) -> Result<String, Refusal> {
         let position = self
             .speak_for(peer)
-            .map_err(|reason| Refusal::from(reason.unwrap_or(Reason::NameMismatch)))?;
-        let identity = self.identities.get(position).ok_or(Reason::NoUsableName)?;
+            .map_err(|reason| Refusal::from(reason.unwrap_or(TrustReason::NameMismatch)))?;
+        let identity = self
+            .identities
+            .get(position)
+            .ok_or(TrustReason::NoUsableName)?;
         Ok(identity.shown())
     }
 }

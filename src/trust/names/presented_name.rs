@@ -1,6 +1,6 @@
 //! A name in a certificate that can stand for a SIP server, and which names are none (RFC 5922 §7.1 and §7.2).
 use crate::topology::{NamePolicy, Peer};
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
@@ -45,15 +45,15 @@ impl Identity {
     }
 
     /// Whether the peer lets this kind of name speak for it.
-    pub(crate) fn allowed_by(&self, peer: &Peer) -> Result<(), Reason> {
+    pub(crate) fn allowed_by(&self, peer: &Peer) -> Result<(), TrustReason> {
         match self.kind {
             MatchedKind::SipUri | MatchedKind::Dns => Ok(()),
             MatchedKind::Wildcard => match peer.names {
                 NamePolicy::OneLabelWildcard => Ok(()),
-                NamePolicy::Exact => Err(Reason::WildcardNotAllowed),
+                NamePolicy::Exact => Err(TrustReason::WildcardNotAllowed),
             },
             MatchedKind::CommonName if peer.common_name => Ok(()),
-            MatchedKind::CommonName => Err(Reason::CommonNameOnly),
+            MatchedKind::CommonName => Err(TrustReason::CommonNameOnly),
         }
     }
 }
@@ -61,7 +61,7 @@ impl Identity {
 pub(crate) fn alternative_names(names: &[GeneralName<'_>]) -> Result<Vec<Identity>, Refusal> {
     if names.len() > MAX_NAMES {
         return Err(Refusal::because(
-            Reason::TooManyNames,
+            TrustReason::TooManyNames,
             format!("{} names, at most {MAX_NAMES}", names.len()),
         ));
     }

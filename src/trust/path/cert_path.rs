@@ -4,7 +4,7 @@ use crate::trust::budget::Budget;
 use crate::trust::certificate::chain::Chain;
 use crate::trust::certificate::parsed::Certificate;
 use crate::trust::certificate::purposes::Purposes;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use x509_parser::certificate::X509Certificate;
 
 /// A path whose signatures hold, and in which every issuer is a CA.
@@ -86,7 +86,7 @@ impl<'p> Path<'p> {
     pub(crate) fn check_lengths(&self) -> Result<(), Refusal> {
         let refuse = |text: &str, bound: u32, below: u32| {
             let what = format!("{text} permits {bound} CAs below it, and has {below}");
-            Err(Refusal::because(Reason::PathLength, what))
+            Err(Refusal::because(TrustReason::PathLength, what))
         };
         let mut below = 0u32;
         for link in &self.links {

@@ -1,7 +1,7 @@
 //! Whether one of a chain's keys is among the peer's pins (RFC 7469 §2.6), in addition to everything else.
 use crate::topology::{Peer, Pin};
 use crate::trust::path::cert_path::Path;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 
 /// Refuses unless the leaf, an intermediate or the anchor has a pinned key; no pins, no demand.
 pub(crate) fn check(path: &Path<'_>, peer: &Peer) -> Result<(), Refusal> {
@@ -10,7 +10,7 @@ pub(crate) fn check(path: &Path<'_>, peer: &Peer) -> Result<(), Refusal> {
     }
     let leaf = keys(path).next();
     Err(Refusal::because(
-        Reason::PinMismatch,
+        TrustReason::PinMismatch,
         leaf.map_or_else(String::new, |leaf| format!("the leaf's key is {leaf}")),
     ))
 }

@@ -3,7 +3,7 @@ use crate::topology::{Direction, PurposePolicy};
 use crate::trust::certificate::purposes::{Purpose, Purposes};
 use crate::trust::certificate::text::subject_text;
 use crate::trust::path::cert_path::Path;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use x509_parser::certificate::X509Certificate;
 
 /// The table: what satisfies in a direction under a policy, the most telling first. anyExtendedKeyUsage and a missing
@@ -44,7 +44,7 @@ pub(crate) fn check(
     key_usage(path.leaf(), "digitalSignature", |u| u.digital_signature())?;
     if let Some(what) = path.mute_issuer() {
         return Err(Refusal::because(
-            Reason::KeyUsageUnsuitable,
+            TrustReason::KeyUsageUnsuitable,
             format!("{what} lacks keyCertSign"),
         ));
     }
@@ -70,7 +70,7 @@ fn unsuitable(
         Some((subject, usages)) => format!("{subject} has {usages}"),
         None => format!("no purpose is common to the path: {}", all.join(" | ")),
     };
-    Refusal::because(Reason::EkuUnsuitable, what)
+    Refusal::because(TrustReason::EkuUnsuitable, what)
 }
 
 /// The extended key usages of each certificate of a path, leaf first, for show.
@@ -92,7 +92,7 @@ fn key_usage(
         .map_err(|error| unreadable(certificate, &error.to_string()))?;
     match extension {
         Some(extension) if !permits(extension.value) => Err(Refusal::because(
-            Reason::KeyUsageUnsuitable,
+            TrustReason::KeyUsageUnsuitable,
             format!("{} lacks {wanted}", subject_text(certificate.subject())),
         )),
         Some(_) | None => Ok(()),
@@ -101,7 +101,7 @@ fn key_usage(
 
 fn unreadable(certificate: &X509Certificate<'_>, error: &str) -> Refusal {
     Refusal::because(
-        Reason::MalformedCertificate,
+        TrustReason::MalformedCertificate,
         format!(
             "key usages of {}: {error}",
             subject_text(certificate.subject())

@@ -5,7 +5,7 @@ use crate::trust::path::cert_path::Path;
 use crate::trust::revocation::clearance::{Issuer, KnownCrls, clear};
 use crate::trust::revocation::crl_signature::signs_crls;
 use crate::trust::revocation::ocsp::{self, About};
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 
@@ -39,7 +39,7 @@ pub(crate) fn check(
                 cleared = Some((crl.issuer().to_owned(), age));
             }
             Ok(_) => {}
-            Err(other) if other.reason == Reason::Revoked => return Err(other),
+            Err(other) if other.reason == TrustReason::Revoked => return Err(other),
             Err(other) => {
                 refusal.get_or_insert(other);
             }
@@ -55,7 +55,7 @@ pub(crate) fn check(
             };
             match ocsp::check(response, &about, at) {
                 Ok(_) => {}
-                Err(other) if other.reason == Reason::OcspRevoked => return Err(other),
+                Err(other) if other.reason == TrustReason::OcspRevoked => return Err(other),
                 Err(other) => {
                     refusal.get_or_insert(other);
                 }

@@ -18,12 +18,12 @@ use crate::trust::certificate::key::Key;
 use crate::trust::certificate::parsed::Certificate;
 use crate::trust::certificate::text::subject_text;
 use crate::trust::path::cert_path::Path;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 
 /// Finds a path to one of `anchors` that holds all rules that need no clock and no policy, and that `judge` accepts.
 ///
 /// # Errors
-/// Of all refusals the one that got furthest; [`Reason::PathTooComplex`] when the budget was used up before all was tried.
+/// Of all refusals the one that got furthest; [`TrustReason::PathTooComplex`] when the budget was used up before all was tried.
 pub(crate) fn search<T>(
     chain: &Chain<'_>,
     anchors: &Anchors,
@@ -62,7 +62,7 @@ fn fit_as_leaf(leaf: &Certificate<'_>) -> Result<(), Refusal> {
         } else {
             format!("{text} says CA:TRUE, and was presented as a server's")
         };
-        return Err(Refusal::because(Reason::AuthorityMisuse, what));
+        return Err(Refusal::because(TrustReason::AuthorityMisuse, what));
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn sound(certificate: &Certificate<'_>) -> Result<(), Refusal> {
     }
     if !certificate.is_v3() {
         return Err(Refusal::because(
-            Reason::CertificateVersion,
+            TrustReason::CertificateVersion,
             certificate.text(),
         ));
     }
@@ -89,7 +89,7 @@ fn fit_as_issuer(issuer: &Certificate<'_>) -> Result<(), Refusal> {
             "{} is no CA's certificate and issued another",
             issuer.text()
         );
-        return Err(Refusal::because(Reason::AuthorityMisuse, what));
+        return Err(Refusal::because(TrustReason::AuthorityMisuse, what));
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ fn fit_as_issuer(issuer: &Certificate<'_>) -> Result<(), Refusal> {
 /// Nothing that was presented, and no anchor, bears the name of the issuer of `end`.
 fn orphan(leaf: &Certificate<'_>, end: &Certificate<'_>) -> Refusal {
     if leaf.is_self_issued() {
-        return Reason::SelfSigned.into();
+        return TrustReason::SelfSigned.into();
     }
     let issuer = subject_text(end.read().issuer());
     let what = if end.is_self_issued() {
@@ -105,7 +105,7 @@ fn orphan(leaf: &Certificate<'_>, end: &Certificate<'_>) -> Refusal {
     } else {
         format!("issued by {issuer}")
     };
-    Refusal::because(Reason::UnknownIssuer, what)
+    Refusal::because(TrustReason::UnknownIssuer, what)
 }
 
 /// A search on its way.
@@ -202,7 +202,7 @@ impl<'p, J> Search<'_, 'p, J> {
         let Err(refusal) = self.chain.check_signature(certificate, key) else {
             return Ok(true);
         };
-        if refusal.reason == Reason::PathTooComplex {
+        if refusal.reason == TrustReason::PathTooComplex {
             return Err(refusal);
         }
         let refusal = Refusal::because(refusal.reason, certificate.text());
@@ -238,7 +238,7 @@ impl<'p, J> Search<'_, 'p, J> {
     fn heard<T>(&mut self, outcome: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
         let refusal = match outcome {
             Ok(value) => return Ok(Some(value)),
-            Err(refusal) if refusal.reason == Reason::PathTooComplex => return Err(refusal),
+            Err(refusal) if refusal.reason == TrustReason::PathTooComplex => return Err(refusal),
             Err(refusal) => refusal,
         };
         self.told = Some(match self.told.take() {

@@ -2,7 +2,7 @@
 use crate::trust::certificate::text::subject_text;
 use crate::trust::certificate::validity::window;
 use crate::trust::path::cert_path::Path;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::UnixTime;
 use x509_parser::certificate::X509Certificate;
 
@@ -12,12 +12,12 @@ use x509_parser::certificate::X509Certificate;
 pub(crate) fn check(path: &Path<'_>, at: UnixTime) -> Result<(), Refusal> {
     for certificate in path.certificates() {
         if at > window(certificate).1 {
-            return Err(refuse(Reason::Expired, certificate));
+            return Err(refuse(TrustReason::Expired, certificate));
         }
     }
     for certificate in path.certificates() {
         if at < window(certificate).0 {
-            return Err(refuse(Reason::NotYetValid, certificate));
+            return Err(refuse(TrustReason::NotYetValid, certificate));
         }
     }
     Ok(())
@@ -28,7 +28,7 @@ pub(crate) fn ends(path: &Path<'_>) -> Option<u64> {
     path.certificates().map(|c| window(c).1.as_secs()).min()
 }
 
-fn refuse(reason: Reason, certificate: &X509Certificate<'_>) -> Refusal {
+fn refuse(reason: TrustReason, certificate: &X509Certificate<'_>) -> Refusal {
     let validity = certificate.validity();
     Refusal::because(
         reason,

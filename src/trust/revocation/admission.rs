@@ -1,8 +1,8 @@
 //! Which CRLs come into force when files, distribution points and the state directory offer some (RFC 5280 §5.1.2.4, §5.2.3
 //! and §6.3.3).
+use crate::reason::TrustReason;
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{CrlRefusal, HeldCrl};
-use crate::trust::Reason;
+use crate::topology::{CrlReason, HeldCrl};
 use crate::trust::revocation::crl_signature::{is_signed_acceptably, is_signed_with};
 use crate::trust::revocation::issuers::{Issuers, Keys};
 use crate::trust::revocation::ledger::{Entered, Ledger};
@@ -21,13 +21,13 @@ const MOST_OFFERED: usize = 1_024;
 #[derive(Clone)]
 pub(crate) struct Unfit {
     pub(crate) crl: HeldCrl,
-    pub(crate) refusal: CrlRefusal,
+    pub(crate) refusal: CrlReason,
 }
 
 impl Unfit {
     /// What a certificate is refused for when only this CRL would cover it.
-    pub(crate) fn reason(&self) -> Reason {
-        Reason::from_code(self.refusal.code()).unwrap_or(Reason::CrlMissing)
+    pub(crate) fn reason(&self) -> TrustReason {
+        TrustReason::from_code(self.refusal.code()).unwrap_or(TrustReason::CrlMissing)
     }
 }
 
@@ -43,7 +43,7 @@ pub struct RefusedCrl {
     /// The issuer, if the file could be parsed.
     pub issuer: Option<String>,
     /// Why.
-    pub refusal: CrlRefusal,
+    pub refusal: CrlReason,
     /// What the system or the parser said, or what stays in force.
     pub detail: String,
     /// SHA-256 of the CRL or the file.
@@ -91,7 +91,7 @@ pub(crate) struct Admitted {
 pub(crate) struct Refused {
     pub(crate) set: usize,
     pub(crate) crl: HeldCrl,
-    pub(crate) refusal: CrlRefusal,
+    pub(crate) refusal: CrlReason,
     /// Whether one that covers as much is in force.
     pub(crate) stays: bool,
 }
@@ -211,7 +211,7 @@ impl Admission<'_> {
                 continue;
             }
             if seen.len() > MOST_OFFERED {
-                self.refuse(offer.set.0, crl, CrlRefusal::TooMany);
+                self.refuse(offer.set.0, crl, CrlReason::TooMany);
                 break;
             }
             if let Some(refusal) = self.offer(offer.set, offer.issuers, &crl, &mut shelf) {
@@ -228,18 +228,18 @@ impl Admission<'_> {
         issuers: &Issuers,
         crl: &HeldCrl,
         shelf: &mut Shelf,
-    ) -> Option<CrlRefusal> {
+    ) -> Option<CrlReason> {
         let Some(name) = NameKey::of(crl.issuer_der()) else {
-            return Some(CrlRefusal::Malformed);
+            return Some(CrlReason::Malformed);
         };
         // No key can show that it made it, whatever its issuer is: it need not wait.
         if !is_signed_acceptably(crl) {
-            return Some(CrlRefusal::UnsupportedSignature);
+            return Some(CrlReason::UnsupportedSignature);
         }
         let is_held = !self.ledger.holding(&name, crl).is_empty();
         let at = self.terms.at.as_secs();
         if !is_held && crl.this_update() > at.saturating_add(SKEW) {
-            return Some(CrlRefusal::Future);
+            return Some(CrlReason::Future);
         }
         let signers = self.signers(&name, crl);
         if signers.is_empty() {
@@ -251,27 +251,27 @@ impl Admission<'_> {
                 self.waiting.push((set, name, crl.clone()));
             }
             // What is fetched is named by a certificate whose issuer's key is known.
-            return (known || crl.fetched).then_some(CrlRefusal::BadSignature);
+            return (known || crl.fetched).then_some(CrlReason::BadSignature);
         }
         let named = issuers.named(&name).iter();
         let mut anchors = named
             .filter(|signer| signers.contains(&signer.key))
             .peekable();
         if anchors.peek().is_some() && !anchors.any(|signer| signer.signs_crls) {
-            return Some(CrlRefusal::SignerUnfit);
+            return Some(CrlReason::SignerUnfit);
         }
         let mut refusal = None;
         for key in signers {
             match self.ledger.enter(&name, &key, crl, set_name) {
                 (_, Entered::Taken | Entered::Held) => {}
-                (_, Entered::Full) => refusal = Some(CrlRefusal::TooMany),
+                (_, Entered::Full) => refusal = Some(CrlReason::TooMany),
                 (id, Entered::Older) => self.older.push((set, crl.clone(), name.clone(), id)),
             }
         }
         refusal
     }
 
-    fn refuse(&mut self, set: usize, crl: HeldCrl, refusal: CrlRefusal) {
+    fn refuse(&mut self, set: usize, crl: HeldCrl, refusal: CrlReason) {
         self.refused.push(Refused {
             set,
             crl,
@@ -296,7 +296,7 @@ impl Admission<'_> {
                     shelf.passed_over.insert(place);
                 }
             } else {
-                self.refuse(set, crl, CrlRefusal::Older);
+                self.refuse(set, crl, CrlReason::Older);
             }
         }
         let (grace, at) = (self.terms.grace, self.terms.at.as_secs());
@@ -334,7 +334,7 @@ impl Admission<'_> {
         let left_out: HashSet<_> = left_out.iter().map(|crl| *crl.digest()).collect();
         for (set, _, crl) in std::mem::take(&mut self.waiting) {
             if left_out.contains(crl.digest()) {
-                self.refuse(set, crl, CrlRefusal::TooMany);
+                self.refuse(set, crl, CrlReason::TooMany);
             }
         }
     }

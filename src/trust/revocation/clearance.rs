@@ -8,7 +8,7 @@ use crate::trust::revocation::distribution::Reach;
 use crate::trust::revocation::issuers::Issuers;
 use crate::trust::revocation::ledger::Ledger;
 use crate::trust::revocation::series::{is_older, is_outdated};
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 
@@ -116,7 +116,7 @@ pub(crate) fn clear<'c>(
     grace: u64,
 ) -> Result<&'c Crl, Refusal> {
     let name = NameKey::of(certificate.issuer().as_raw());
-    let name = name.ok_or_else(|| Refusal::from(Reason::MalformedCertificate))?;
+    let name = name.ok_or_else(|| Refusal::from(TrustReason::MalformedCertificate))?;
     let reach = Reach::of(certificate);
     let covers = |scope: &CrlScope| reach.is_covered_by(scope);
     let voices_of = |key: &[u8]| voices(known.ledger, &name, key, covers);
@@ -133,7 +133,7 @@ pub(crate) fn clear<'c>(
             .any(|other| voices_of(other).iter().any(lists));
     if revoked {
         return Err(Refusal::because(
-            Reason::Revoked,
+            TrustReason::Revoked,
             format!(
                 "{}, serial {}",
                 subject_text(certificate.subject()),
@@ -146,7 +146,7 @@ pub(crate) fn clear<'c>(
     }
     if !issuer.signs_crls {
         return Err(Refusal::because(
-            Reason::CrlSignerUnfit,
+            TrustReason::CrlSignerUnfit,
             subject_text(certificate.issuer()),
         ));
     }
@@ -157,7 +157,7 @@ pub(crate) fn clear<'c>(
     current.map(|crl| &*crl.list).ok_or_else(|| {
         let next = own.iter().map(|voice| voice.next_update).max();
         Refusal::because(
-            Reason::CrlStale,
+            TrustReason::CrlStale,
             format!(
                 "{}: nextUpdate was Unix time {}",
                 subject_text(certificate.issuer()),
@@ -190,10 +190,10 @@ fn uncovered(
     // Of several the one that got furthest, whatever the order of the files.
     let reason = match unfit.map(Unfit::reason).max() {
         Some(reason) => reason,
-        None if scopes.iter().any(|scope| covers(scope)) => Reason::CrlBadSignature,
-        None => Reason::CrlMissing,
+        None if scopes.iter().any(|scope| covers(scope)) => TrustReason::CrlBadSignature,
+        None => TrustReason::CrlMissing,
     };
-    let partitions = if reason == Reason::CrlMissing && !scopes.is_empty() {
+    let partitions = if reason == TrustReason::CrlMissing && !scopes.is_empty() {
         "; the CRLs of that issuer cover other distribution points"
     } else {
         ""

@@ -7,7 +7,7 @@ use crate::trust::certificate::text::subject_text;
 use crate::trust::certificate::validity::window;
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::ledger::Ledger;
-use crate::trust::{Reason, Refusal};
+use crate::trust::{Refusal, TrustReason};
 use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
@@ -41,7 +41,7 @@ pub(crate) struct About<'a> {
 /// # Errors
 /// A reason for everything else; `unknown` is not good.
 pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<u64, Refusal> {
-    let malformed = || Refusal::from(Reason::OcspMalformed);
+    let malformed = || Refusal::from(TrustReason::OcspMalformed);
     if response.len() > LARGEST {
         return Err(malformed());
     }
@@ -50,7 +50,7 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
     let Some(single) = single else {
         let subject = subject_text(about.certificate.subject());
         return Err(Refusal::because(
-            Reason::OcspWrongCertificate,
+            TrustReason::OcspWrongCertificate,
             format!("nothing about {subject}"),
         ));
     };
@@ -58,7 +58,7 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
     let now = at.as_secs();
     if single.this_update > now.saturating_add(SKEW) {
         return Err(Refusal::because(
-            Reason::OcspStale,
+            TrustReason::OcspStale,
             format!("thisUpdate is Unix time {}", single.this_update),
         ));
     }
@@ -66,19 +66,19 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
     let until = single.next_update.unwrap_or(0);
     if single.status == Status::Revoked {
         return Err(Refusal::because(
-            Reason::OcspRevoked,
+            TrustReason::OcspRevoked,
             subject_text(about.certificate.subject()),
         ));
     }
     if until <= now {
         return Err(Refusal::because(
-            Reason::OcspStale,
+            TrustReason::OcspStale,
             format!("nextUpdate was Unix time {until}"),
         ));
     }
     match single.status {
         Status::Good => Ok(until),
-        Status::Unknown | Status::Revoked => Err(Reason::OcspUnknown.into()),
+        Status::Unknown | Status::Revoked => Err(TrustReason::OcspUnknown.into()),
     }
 }
 
@@ -231,7 +231,7 @@ fn genuine(basic: &Basic<'_>, about: &About<'_>, at: UnixTime) -> Result<(), Ref
             Some(what) => why = format!("{}: {what}", subject_text(certificate.subject())),
         }
     }
-    Err(Refusal::because(Reason::OcspBadSignature, why))
+    Err(Refusal::because(TrustReason::OcspBadSignature, why))
 }
 
 /// Why a certificate is not that of a responder of the issuer.

@@ -3,7 +3,7 @@
 //! The digest finds what a disk or a hand has damaged. What a record says of a CRL counts only once the key in it is found
 //! to have signed the CRL.
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{Crl, CrlRefusal, CrlScope, HeldCrl, one_of, sha256};
+use crate::topology::{Crl, CrlReason, CrlScope, HeldCrl, one_of, sha256};
 use crate::trust::certificate::text::printable;
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::series::{Last, Series, SeriesId};
@@ -24,15 +24,15 @@ pub enum RecordError {
     #[error("{0}")]
     Damaged(&'static str),
     /// A CRL in it cannot be used.
-    #[error("a CRL in it is not used: {}", .0.sentence())]
-    Crl(CrlRefusal),
+    #[error("a CRL in it is not used: {}", .0.what())]
+    Crl(CrlReason),
 }
 
 impl RecordError {
     /// The code of the CRL's refusal that it comes to.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Damaged(_) => CrlRefusal::Malformed.code(),
+            Self::Damaged(_) => CrlReason::Malformed.code(),
             Self::Crl(refusal) => refusal.code(),
         }
     }
@@ -141,7 +141,7 @@ impl Series {
             left = after;
             let crl = one_of(Crl::read(der.to_vec()).map_err(RecordError::Crl)?);
             if !is_signed_with(&crl, &signer) {
-                return Err(RecordError::Crl(CrlRefusal::BadSignature));
+                return Err(RecordError::Crl(CrlReason::BadSignature));
             }
             let its = NameKey::of(crl.issuer_der()).ok_or_else(cut)?;
             if SeriesId::of(&key, &its, crl.scope()) != id {

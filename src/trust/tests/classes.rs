@@ -1,7 +1,7 @@
 //! What must never cost much or change a verdict: huge certificates, odd names, the order and number of entries.
 use super::{World, inbound, outbound};
 use crate::topology::{PeerKind, Pin, Revocation, RevocationScope};
-use crate::trust::{Generation, Reason};
+use crate::trust::{Generation, TrustReason};
 use proptest::prelude::*;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use sipward_lab::pki::{Authority, CrlSpec, Issued, LeafSpec, pin};
@@ -27,18 +27,21 @@ fn what_is_too_much_is_refused_before_it_is_worked_through() {
         ..LeafSpec::server(FE01)
     };
     let wide = home.issue(&many(10_000)).unwrap();
-    assert_eq!(inbound(&generation, &wide.chain), Reason::ChainTooLarge);
+    assert_eq!(
+        inbound(&generation, &wide.chain),
+        TrustReason::ChainTooLarge
+    );
     let some = home.issue(&many(2_001)).unwrap();
-    assert_eq!(inbound(&generation, &some.chain), Reason::TooManyNames);
+    assert_eq!(inbound(&generation, &some.chain), TrustReason::TooManyNames);
     let large = [CertificateDer::from(vec![0x30; 1024 * 1024])];
-    assert_eq!(inbound(&generation, &large), Reason::ChainTooLarge);
+    assert_eq!(inbound(&generation, &large), TrustReason::ChainTooLarge);
     let mut deep = home.clone();
     for level in 0..20 {
         deep = deep.subordinate(&format!("Level {level}")).unwrap();
     }
     let deep = deep.server(FE01).unwrap();
     assert_eq!(deep.chain.len(), 21);
-    assert_eq!(inbound(&generation, &deep.chain), Reason::ChainTooLong);
+    assert_eq!(inbound(&generation, &deep.chain), TrustReason::ChainTooLong);
 }
 
 #[test]
@@ -65,10 +68,10 @@ fn names_that_no_entry_can_have_speak_for_nobody() {
         "192.0.2.1",
         &long,
     ] {
-        assert_eq!(named(name), Reason::NoUsableName, "{name}");
+        assert_eq!(named(name), TrustReason::NoUsableName, "{name}");
     }
-    assert_eq!(named("XN--Bcher-KVA.test."), Reason::Accepted);
-    assert_eq!(named("xn--bcher-kvb.test"), Reason::NotInTopology);
+    assert_eq!(named("XN--Bcher-KVA.test."), TrustReason::Accepted);
+    assert_eq!(named("xn--bcher-kvb.test"), TrustReason::NotInTopology);
 }
 
 #[test]
@@ -81,8 +84,11 @@ fn a_listed_name_that_stands_second_counts_and_the_first_one_gains_nothing() {
         ..LeafSpec::default()
     };
     let leaf = home.issue(&spec).unwrap();
-    assert_eq!(inbound(&generation, &leaf.chain), Reason::Accepted);
-    assert_eq!(outbound(&generation, FE01, &leaf.chain), Reason::Accepted);
+    assert_eq!(inbound(&generation, &leaf.chain), TrustReason::Accepted);
+    assert_eq!(
+        outbound(&generation, FE01, &leaf.chain),
+        TrustReason::Accepted
+    );
 }
 
 #[test]
@@ -96,7 +102,7 @@ fn a_partners_subordinate_that_bears_the_enterprises_name_vouches_for_no_home_se
         inbound(&generation, &leaf.chain),
         outbound(&generation, FE01, &leaf.chain),
     ] {
-        assert_eq!(reason, Reason::AnchorNotForPeer);
+        assert_eq!(reason, TrustReason::AnchorNotForPeer);
     }
 }
 
@@ -158,15 +164,15 @@ proptest! {
 }
 
 /// What the certificates of [`Set`] come to, so that the property is about all of it.
-const WITHIN: [Reason; 8] = [
-    Reason::Accepted,
-    Reason::UnknownIssuer,
-    Reason::Revoked,
-    Reason::CrlStale,
-    Reason::CrlBadSignature,
-    Reason::AmbiguousIdentity,
-    Reason::PinMismatch,
-    Reason::WildcardNotAllowed,
+const WITHIN: [TrustReason; 8] = [
+    TrustReason::Accepted,
+    TrustReason::UnknownIssuer,
+    TrustReason::Revoked,
+    TrustReason::CrlStale,
+    TrustReason::CrlBadSignature,
+    TrustReason::AmbiguousIdentity,
+    TrustReason::PinMismatch,
+    TrustReason::WildcardNotAllowed,
 ];
 
 struct Order {
@@ -317,7 +323,7 @@ impl Set {
         chains
     }
 
-    fn verdicts(&self, order: &Order) -> Vec<Reason> {
+    fn verdicts(&self, order: &Order) -> Vec<TrustReason> {
         let generation = self.generation(order);
         let both = |chain: &Vec<CertificateDer<'static>>| {
             [

@@ -5,7 +5,7 @@ use crate::topology::{
     TrustRef,
 };
 use crate::trust::{
-    Admitted, Generation, Reason, SeenChains, Verdict, decide_inbound, explain_inbound,
+    Admitted, Generation, SeenChains, TrustReason, Verdict, decide_inbound, explain_inbound,
 };
 use rustls_pki_types::CertificateDer;
 use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, LeafSpec, Usage};
@@ -56,7 +56,7 @@ fn judged(
     generation: &Generation,
     chain: &[CertificateDer<'_>],
     rule: ClientCertificates,
-) -> (Verdict, Reason) {
+) -> (Verdict, TrustReason) {
     let listener = listener(Accept::Both, rule);
     let explained = explain_inbound(chain, &listener, generation, pki::now());
     let decision = match decide_inbound(chain, &listener, generation, pki::now()) {
@@ -69,7 +69,7 @@ fn judged(
     (decision.verdict, decision.reason)
 }
 
-fn ignored(generation: &Generation, chain: &[CertificateDer<'_>]) -> Reason {
+fn ignored(generation: &Generation, chain: &[CertificateDer<'_>]) -> TrustReason {
     judged(generation, chain, ClientCertificates::Ignore).1
 }
 
@@ -111,7 +111,7 @@ fn a_factory_certificate_makes_a_client_and_nothing_more() {
         let (verdict, reason) = judged(&lab.generation, &shown.chain, ClientCertificates::Ignore);
         assert_eq!(
             (verdict, reason),
-            (Verdict::Client, Reason::ClientCertificateIgnored),
+            (Verdict::Client, TrustReason::ClientCertificateIgnored),
             "{spec:?}"
         );
         let (verdict, _) = judged(&lab.generation, &shown.chain, ClientCertificates::Refuse);
@@ -120,7 +120,7 @@ fn a_factory_certificate_makes_a_client_and_nothing_more() {
     let own = pki::self_signed(&phone()).unwrap();
     assert_eq!(
         ignored(&lab.generation, &own.chain),
-        Reason::ClientCertificateIgnored
+        TrustReason::ClientCertificateIgnored
     );
     let listener = listener(Accept::Both, ClientCertificates::Ignore);
     let Ok(Admitted::Client(client)) =
@@ -143,7 +143,7 @@ fn a_peers_certificate_stays_a_peers_whatever_the_rule() {
         ClientCertificates::Require(vec![TrustRef(0)]),
     ] {
         let (verdict, reason) = judged(&lab.generation, &shown.chain, rule);
-        assert_eq!((verdict, reason), (Verdict::Accept, Reason::Accepted));
+        assert_eq!((verdict, reason), (Verdict::Accept, TrustReason::Accepted));
     }
 }
 
@@ -219,27 +219,30 @@ fn whatever_leads_to_an_anchor_stays_refused_proven_or_not() {
     let shown = lab.root.issue(&phone()).unwrap();
     assert_eq!(
         ignored(&lab.generation, &shown.chain),
-        Reason::NotInTopology
+        TrustReason::NotInTopology
     );
     let through = issuing.issue(&phone()).unwrap();
     assert_eq!(
         ignored(&lab.generation, &through.chain),
-        Reason::NotInTopology
+        TrustReason::NotInTopology
     );
     // Another CA of the same name, whose key our anchor does not have.
     let forged = lab.root.impostor().unwrap().issue(&phone()).unwrap();
     assert_eq!(
         ignored(&lab.generation, &forged.chain),
-        Reason::NotInTopology
+        TrustReason::NotInTopology
     );
     // A chain that only mentions our CA.
     let mut padded = lab.maker.issue(&phone()).unwrap().chain;
     padded.push(lab.root.certificate().clone());
-    assert_eq!(ignored(&lab.generation, &padded), Reason::NotInTopology);
+    assert_eq!(
+        ignored(&lab.generation, &padded),
+        TrustReason::NotInTopology
+    );
     let anchor = [lab.root.certificate().clone()];
     assert_ne!(
         ignored(&lab.generation, &anchor),
-        Reason::ClientCertificateIgnored
+        TrustReason::ClientCertificateIgnored
     );
     let expired = lab
         .root
@@ -250,7 +253,7 @@ fn whatever_leads_to_an_anchor_stays_refused_proven_or_not() {
         .unwrap();
     assert_eq!(
         ignored(&lab.generation, &expired.chain),
-        Reason::NotInTopology
+        TrustReason::NotInTopology
     );
 }
 
@@ -262,11 +265,11 @@ fn a_pinned_key_is_no_clients() {
     let generation = |pins: Vec<Pin>| world(&root).with(|peer| peer.pins = pins).generation();
     assert_eq!(
         ignored(&generation(Vec::new()), &own.chain),
-        Reason::ClientCertificateIgnored
+        TrustReason::ClientCertificateIgnored
     );
     assert_ne!(
         ignored(&generation(vec![pin]), &own.chain),
-        Reason::ClientCertificateIgnored
+        TrustReason::ClientCertificateIgnored
     );
 }
 
@@ -277,7 +280,7 @@ fn what_cannot_be_read_is_never_passed_over() {
     broken[0] = CertificateDer::from(b"\x30\x03\x02\x01\x01".to_vec());
     assert_eq!(
         ignored(&lab.generation, &broken),
-        Reason::MalformedCertificate
+        TrustReason::MalformedCertificate
     );
     let one = lab.maker.issue(&phone()).unwrap();
     let many: Vec<_> = std::iter::repeat_n(one.certificate.clone(), 40).collect();
@@ -297,7 +300,7 @@ fn a_listener_without_clients_makes_a_client_of_nobody() {
     assert_eq!(refused.verdict, Verdict::Refuse);
     let both = listener(Accept::Both, ClientCertificates::Ignore);
     let none = decide_inbound(&[], &both, &lab.generation, pki::now()).unwrap_err();
-    assert_eq!(none.reason, Reason::NoCertificate);
+    assert_eq!(none.reason, TrustReason::NoCertificate);
 }
 
 /// A phone CA with revocation beside the servers' CA.
@@ -326,20 +329,20 @@ fn a_required_certificate_must_lead_to_the_client_trust_in_every_step() {
     for (shown, reason) in [
         (
             phones.issue(&phone()).unwrap(),
-            Reason::ClientCertificateTrusted,
+            TrustReason::ClientCertificateTrusted,
         ),
         (
             phones.issue(&user).unwrap(),
-            Reason::ClientCertificateTrusted,
+            TrustReason::ClientCertificateTrusted,
         ),
-        (lost, Reason::Revoked),
+        (lost, TrustReason::Revoked),
         (
             maker.issue(&phone()).unwrap(),
-            Reason::ClientCertificateUntrusted,
+            TrustReason::ClientCertificateUntrusted,
         ),
         (
             root.issue(&phone()).unwrap(),
-            Reason::ClientCertificateUntrusted,
+            TrustReason::ClientCertificateUntrusted,
         ),
         (
             phones
@@ -348,7 +351,7 @@ fn a_required_certificate_must_lead_to_the_client_trust_in_every_step() {
                     ..phone()
                 })
                 .unwrap(),
-            Reason::Expired,
+            TrustReason::Expired,
         ),
         (
             phones
@@ -357,21 +360,24 @@ fn a_required_certificate_must_lead_to_the_client_trust_in_every_step() {
                     ..phone()
                 })
                 .unwrap(),
-            Reason::EkuUnsuitable,
+            TrustReason::EkuUnsuitable,
         ),
         // A server's name, vouched for by the phones' CA only.
-        (phones.server(FE01).unwrap(), Reason::AnchorNotForPeer),
+        (phones.server(FE01).unwrap(), TrustReason::AnchorNotForPeer),
     ] {
         let (verdict, found) = judged(&generation, &shown.chain, require());
         assert_eq!(found, reason);
         assert_eq!(
             verdict == Verdict::Client,
-            reason == Reason::ClientCertificateTrusted
+            reason == TrustReason::ClientCertificateTrusted
         );
     }
     // Where it is not required, it leads to one of our anchors.
     let shown = phones.issue(&phone()).unwrap();
-    assert_eq!(ignored(&generation, &shown.chain), Reason::NotInTopology);
+    assert_eq!(
+        ignored(&generation, &shown.chain),
+        TrustReason::NotInTopology
+    );
     // The decision ends with the certificate.
     let listener = listener(Accept::Both, require());
     let admitted = decide_inbound(&shown.chain, &listener, &generation, pki::now()).unwrap();
@@ -391,11 +397,14 @@ fn an_intermediate_that_was_left_out_is_known_by_its_crl() {
     let shown = issuing.issue(&phone()).unwrap();
     let leaf = [shown.certificate.clone()];
     let plain = world(&root).generation();
-    assert_eq!(ignored(&plain, &leaf), Reason::ClientCertificateIgnored);
+    assert_eq!(
+        ignored(&plain, &leaf),
+        TrustReason::ClientCertificateIgnored
+    );
     let with_crl = world(&root)
         .with_set(|set| set.crls = held(&[crl]))
         .generation();
-    assert_eq!(ignored(&with_crl, &leaf), Reason::NotInTopology);
+    assert_eq!(ignored(&with_crl, &leaf), TrustReason::NotInTopology);
 }
 
 #[test]
@@ -464,8 +473,8 @@ fn many_wildcards_against_many_peers_are_looked_up_one_by_one() {
         filler.chain([last.to_owned()]).collect()
     };
     for (last, reason) in [
-        ("*.maker.test", Reason::ClientCertificateIgnored),
-        ("*.partner1999.example", Reason::WildcardNotAllowed),
+        ("*.maker.test", TrustReason::ClientCertificateIgnored),
+        ("*.partner1999.example", TrustReason::WildcardNotAllowed),
     ] {
         let spec = LeafSpec {
             dns: names(last),

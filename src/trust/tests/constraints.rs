@@ -2,7 +2,7 @@
 use super::forged::{EDGE, FE01, Forged};
 use super::{World, inbound};
 use crate::topology::{Direction, PeerKind};
-use crate::trust::{Presented, Reason, explain};
+use crate::trust::{Presented, TrustReason, explain};
 use sipward_lab::forge::{
     Form, Kind, Signer, common_name, constraints, distinguished_name, id, name, names,
 };
@@ -19,7 +19,7 @@ fn a_ca_that_is_bound_in_one_form_of_names_cannot_speak_in_another() {
     let fe01_uri = (name::URI, &b"sip:fe01.contoso.test"[..]);
     let edge_uri = (name::URI, &b"sip:edge.fabrikam.test"[..]);
     let (fe01, edge) = ((name::DNS, FE01.as_bytes()), (name::DNS, EDGE.as_bytes()));
-    let (no, yes) = (Reason::NameConstraintViolated, Reason::Accepted);
+    let (no, yes) = (TrustReason::NameConstraintViolated, TrustReason::Accepted);
     for (bounds, shown, reason) in [
         (&dns, fe01_uri, no),
         (&dns, fe01, no),
@@ -54,7 +54,7 @@ fn a_ca_that_is_bound_in_one_form_of_names_cannot_speak_in_another() {
 type General<'a> = (u8, &'a [u8]);
 
 /// What becomes of a leaf with a name besides its own, below a CA with these constraints.
-fn bounded(bounds: &[u8], shown: General<'_>) -> Reason {
+fn bounded(bounds: &[u8], shown: General<'_>) -> TrustReason {
     let leaf = |form: Form| {
         let shown = [(name::DNS, FE01.as_bytes()), shown];
         form.with(id::ALTERNATIVE_NAME, true, &names(&shown))
@@ -63,17 +63,17 @@ fn bounded(bounds: &[u8], shown: General<'_>) -> Reason {
     Forged::new().below_a_ca(&bound, leaf)
 }
 
-fn permitted(base: General<'_>, shown: General<'_>) -> Reason {
+fn permitted(base: General<'_>, shown: General<'_>) -> TrustReason {
     bounded(&constraints(&[base], &[]), shown)
 }
 
-fn excluded(base: General<'_>, shown: General<'_>) -> Reason {
+fn excluded(base: General<'_>, shown: General<'_>) -> TrustReason {
     bounded(&constraints(&[], &[base]), shown)
 }
 
-const NO: Reason = Reason::NameConstraintViolated;
-const YES: Reason = Reason::Accepted;
-const ODD: Reason = Reason::MalformedCertificate;
+const NO: TrustReason = TrustReason::NameConstraintViolated;
+const YES: TrustReason = TrustReason::Accepted;
+const ODD: TrustReason = TrustReason::MalformedCertificate;
 
 #[test]
 fn directory_names_are_held_against_their_constraints() {
@@ -170,21 +170,24 @@ fn self_issued_cas_are_free_of_constraints_and_of_path_lengths_and_leaves_are_no
         let chain = [&[b.sign(form).unwrap()], &above[..]].concat();
         inbound(&generation, &chain)
     };
-    assert_eq!(judged(&Form::leaf(&issuing, FE01, b)), Reason::Accepted);
+    assert_eq!(
+        judged(&Form::leaf(&issuing, FE01, b)),
+        TrustReason::Accepted
+    );
     assert_eq!(
         judged(&Form::leaf(&issuing, EDGE, b)),
-        Reason::NameConstraintViolated
+        TrustReason::NameConstraintViolated
     );
     // A leaf that bears its CA's name is self-issued, and is held against the constraints all the same.
     let mut own = Form::leaf(&issuing, EDGE, b);
     own.subject.clone_from(&issuing);
-    assert_eq!(judged(&own), Reason::NameConstraintViolated);
+    assert_eq!(judged(&own), TrustReason::NameConstraintViolated);
     // Not self-issued, the one below counts.
     let lower = common_name(0x13, b"Lower");
     let middle = a.sign(&Form::authority(&issuing, &lower, b)).unwrap();
     let leaf = b.sign(&Form::leaf(&lower, FE01, b)).unwrap();
     let chain = [leaf, middle, above[1].clone()];
-    assert_eq!(inbound(&generation, &chain), Reason::PathLength);
+    assert_eq!(inbound(&generation, &chain), TrustReason::PathLength);
 }
 
 #[test]

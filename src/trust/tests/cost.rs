@@ -8,7 +8,7 @@ use crate::trust::decision::decide::conclude;
 use crate::trust::decision::question::TrustQuestion;
 use crate::trust::explain::smallest_change::smallest_change;
 use crate::trust::trace::recorder::Trace;
-use crate::trust::{Generation, Presented, Reason};
+use crate::trust::{Generation, Presented, TrustReason};
 use rustls_pki_types::CertificateDer;
 use sipward_lab::forge::{Form, Kind, Signer, common_name, constraints, id, name, names};
 use sipward_lab::pki::{self, Authority};
@@ -16,7 +16,7 @@ use sipward_lab::pki::{self, Authority};
 const FE01: &str = "fe01.contoso.test";
 
 /// The reason, the steps of the decision, and those of the decision with its explanation.
-fn cost(generation: &Generation, chain: &[CertificateDer<'_>]) -> (Reason, u32, u32) {
+fn cost(generation: &Generation, chain: &[CertificateDer<'_>]) -> (TrustReason, u32, u32) {
     let parsed = Chain::parse(chain);
     let question = TrustQuestion {
         presented: &Presented::inbound(chain),
@@ -73,11 +73,11 @@ fn the_worst_chains_end_within_the_budget_of_one_judgement() {
     let octets: usize = padded.iter().map(|c| c.len()).sum();
     assert!((50_000..=MAX_OCTETS).contains(&octets), "{octets}");
     let (reason, decided, all) = cost(&generation, &padded);
-    assert_eq!(reason, Reason::UnknownIssuer);
+    assert_eq!(reason, TrustReason::UnknownIssuer);
     assert!(decided < MOST_STEPS && all < MOST_STEPS, "{decided} {all}");
     // The same with keys that take longer ends at the bound, and what explains it takes no step more.
     let (reason, decided, all) = cost(&generation, &circle(Kind::P521, 0));
-    assert_eq!(reason, Reason::PathTooComplex);
+    assert_eq!(reason, TrustReason::PathTooComplex);
     assert_eq!((decided, all), (MOST_STEPS, MOST_STEPS));
 }
 
@@ -91,14 +91,14 @@ fn what_usual_chains_cost_is_a_fraction_of_the_budget() {
         .subordinate("Contoso Issuing");
     let leaf = issuing.unwrap().server(FE01).unwrap();
     let (reason, decided, _) = cost(&generation, &leaf.chain);
-    assert_eq!(reason, Reason::Accepted);
+    assert_eq!(reason, TrustReason::Accepted);
     assert!(decided <= 600, "{decided}");
     let stranger = Authority::root("Stranger Root")
         .unwrap()
         .server(FE01)
         .unwrap();
     let (reason, decided, all) = cost(&generation, &stranger.chain);
-    assert_eq!(reason, Reason::UnknownIssuer);
+    assert_eq!(reason, TrustReason::UnknownIssuer);
     assert!(decided <= 50 && all <= 100, "{decided} {all}");
 }
 
@@ -114,7 +114,7 @@ fn nine_certificates_of_one_key_cost_the_check_of_one() {
     };
     chain.extend((0..9).map(ca));
     let (reason, decided, _) = cost(&generation, &chain);
-    assert_eq!(reason, Reason::UnknownIssuer);
+    assert_eq!(reason, TrustReason::UnknownIssuer);
     assert!(decided <= 600, "{decided}");
 }
 
@@ -160,5 +160,5 @@ fn paths_that_are_not_tried_are_told_as_such_and_not_as_what_others_were_refused
     }
     let generation = generation(&[root]);
     let (reason, decided, _) = cost(&generation, &chain);
-    assert_eq!((reason, decided), (Reason::PathTooComplex, MOST_STEPS));
+    assert_eq!((reason, decided), (TrustReason::PathTooComplex, MOST_STEPS));
 }

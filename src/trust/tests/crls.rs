@@ -1,9 +1,9 @@
 //! CRLs: which come into force, which certificates they cover, and what a refresh changes.
 use super::{World, held, inbound, inbound_at, later};
 use crate::topology::{
-    Crl, CrlFile, CrlRefusal, PeerKind, Revocation, RevocationScope, Topology, TrustRef,
+    Crl, CrlFile, CrlReason, PeerKind, Revocation, RevocationScope, Topology, TrustRef,
 };
-use crate::trust::{Before, Generation, Read, Reason, Refreshed};
+use crate::trust::{Before, Generation, Read, Refreshed, TrustReason};
 use rustls_pki_types::CertificateRevocationListDer as CrlDer;
 use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, Issued, LeafSpec};
 use std::collections::HashSet;
@@ -55,7 +55,7 @@ fn refresh(generation: &Generation, files: Vec<CrlFile>) -> Refreshed {
     generation.refresh(2, read, pki::now())
 }
 
-fn refusals(refreshed: &Refreshed) -> Vec<CrlRefusal> {
+fn refusals(refreshed: &Refreshed) -> Vec<CrlReason> {
     refreshed.refused.iter().map(|r| r.refusal).collect()
 }
 
@@ -81,43 +81,40 @@ fn what_is_no_complete_direct_crl_is_refused_with_a_reason_of_its_own() {
     };
     let mut seen = HashSet::new();
     for (outcome, wanted) in [
-        (with(DELTA, true, &[2, 1, 1]), Err(CrlRefusal::Delta)),
+        (with(DELTA, true, &[2, 1, 1]), Err(CrlReason::Delta)),
         (
             with(POINT, true, &[0x30, 3, 0x84, 1, 0xff]),
-            Err(CrlRefusal::Indirect),
+            Err(CrlReason::Indirect),
         ),
         (
             with(POINT, true, &[0x30, 4, 0x83, 2, 6, 0x40]),
-            Err(CrlRefusal::SomeReasons),
+            Err(CrlReason::SomeReasons),
         ),
         (
             with(POINT, true, &[0x30, 3, 0x85, 1, 0xff]),
-            Err(CrlRefusal::ScopeUnsupported),
+            Err(CrlReason::ScopeUnsupported),
         ),
         // nameRelativeToCRLIssuer
         (
             with(POINT, true, &[0x30, 4, 0xa0, 2, 0xa1, 0]),
-            Err(CrlRefusal::ScopeUnsupported),
+            Err(CrlReason::ScopeUnsupported),
         ),
-        (with(POINT, true, &[0x30, 0x80]), Err(CrlRefusal::Malformed)),
+        (with(POINT, true, &[0x30, 0x80]), Err(CrlReason::Malformed)),
         (
             with(UNKNOWN, true, &[5, 0]),
-            Err(CrlRefusal::UnknownCritical),
+            Err(CrlReason::UnknownCritical),
         ),
         (with(UNKNOWN, false, &[5, 0]), Ok(())),
         // Twice the same extension.
         (
             with(&[0x55, 0x1d, 20], false, &[2, 1, 1]),
-            Err(CrlRefusal::Malformed),
+            Err(CrlReason::Malformed),
         ),
         (
             Crl::read(vec![0x30, 0]).map(|_| ()),
-            Err(CrlRefusal::Malformed),
+            Err(CrlReason::Malformed),
         ),
-        (
-            Crl::read(Vec::new()).map(|_| ()),
-            Err(CrlRefusal::Malformed),
-        ),
+        (Crl::read(Vec::new()).map(|_| ()), Err(CrlReason::Malformed)),
     ] {
         assert_eq!(outcome, wanted);
         seen.extend(outcome.err());
@@ -133,7 +130,7 @@ fn a_crl_cut_anywhere_is_malformed_and_never_a_panic() {
     for end in 0..whole.len() {
         assert_eq!(
             Crl::read(whole[..end].to_vec()).unwrap_err(),
-            CrlRefusal::Malformed
+            CrlReason::Malformed
         );
     }
     let read = Crl::read(whole.to_vec()).unwrap();
@@ -145,35 +142,39 @@ fn a_worse_crl_never_replaces_the_one_held() {
     let ca = Authority::root("Contoso Root").unwrap();
     let leaf = ca.server(FE01).unwrap();
     let held = generation(&ca, &[crl(&ca, 7, -600, &[&leaf])]);
-    assert_eq!(inbound(&held, &leaf.chain), Reason::Revoked);
+    assert_eq!(inbound(&held, &leaf.chain), TrustReason::Revoked);
     for (offered, wanted) in [
-        (crl(&ca, 6, -60, &[]), CrlRefusal::Older),
-        (crl(&ca, 7, -900, &[]), CrlRefusal::Older),
-        (crl(&ca, 8, 3_600, &[]), CrlRefusal::Future),
+        (crl(&ca, 6, -60, &[]), CrlReason::Older),
+        (crl(&ca, 7, -900, &[]), CrlReason::Older),
+        (crl(&ca, 8, 3_600, &[]), CrlReason::Future),
         (
             crl(&ca.impostor().unwrap(), 8, -60, &[]),
-            CrlRefusal::BadSignature,
+            CrlReason::BadSignature,
         ),
     ] {
         let refreshed = refresh(&held, vec![file("0.crl", &offered)]);
         assert_eq!(refusals(&refreshed), [wanted]);
         // One that nobody is known to have signed waits beside, and is heard by nobody.
         let next = refreshed.generation;
-        assert_eq!(next.is_some(), wanted == CrlRefusal::BadSignature);
+        assert_eq!(next.is_some(), wanted == CrlReason::BadSignature);
         let next = next.as_ref().unwrap_or(&held);
-        assert_eq!(inbound(next, &leaf.chain), Reason::Revoked, "{wanted}");
+        assert_eq!(inbound(next, &leaf.chain), TrustReason::Revoked, "{wanted}");
         // A reload does as the refresh does.
         let reloaded = after(&held, topology(&ca, &[offered]));
-        assert_eq!(inbound(&reloaded, &leaf.chain), Reason::Revoked, "{wanted}");
+        assert_eq!(
+            inbound(&reloaded, &leaf.chain),
+            TrustReason::Revoked,
+            "{wanted}"
+        );
         assert_eq!(reloaded.refused_crls().len(), 1);
         assert_eq!(reloaded.notes()[0].code, wanted.code());
     }
     let broken = CrlFile {
-        content: Err((CrlRefusal::Malformed, "no PEM".to_owned())),
+        content: Err((CrlReason::Malformed, "no PEM".to_owned())),
         ..file("0.crl", &crl(&ca, 8, -60, &[]))
     };
     let refreshed = refresh(&held, vec![broken]);
-    assert_eq!(refusals(&refreshed), [CrlRefusal::Malformed]);
+    assert_eq!(refusals(&refreshed), [CrlReason::Malformed]);
     assert!(refreshed.generation.is_none());
 }
 
@@ -183,7 +184,7 @@ fn a_better_crl_replaces_the_one_held_and_the_same_changes_nothing() {
     let leaf = ca.server(FE01).unwrap();
     let first = crl(&ca, 7, -600, &[]);
     let held = generation(&ca, std::slice::from_ref(&first));
-    assert_eq!(inbound(&held, &leaf.chain), Reason::Accepted);
+    assert_eq!(inbound(&held, &leaf.chain), TrustReason::Accepted);
     let same = refresh(&held, vec![file("0.crl", &first)]);
     assert!(same.generation.is_none() && same.updated.is_empty() && same.refused.is_empty());
     let refreshed = refresh(&held, vec![file("0.crl", &crl(&ca, 8, -60, &[&leaf]))]);
@@ -191,10 +192,10 @@ fn a_better_crl_replaces_the_one_held_and_the_same_changes_nothing() {
     let next = refreshed.generation.unwrap();
     assert_eq!(next.number(), 2);
     assert_eq!(next.topology().trusts()[0].crls.len(), 1);
-    assert_eq!(inbound(&next, &leaf.chain), Reason::Revoked);
+    assert_eq!(inbound(&next, &leaf.chain), TrustReason::Revoked);
     // The old one put back is refused, and what was revoked stays so.
     let rolled_back = refresh(&next, vec![file("0.crl", &first)]);
-    assert_eq!(refusals(&rolled_back), [CrlRefusal::Older]);
+    assert_eq!(refusals(&rolled_back), [CrlReason::Older]);
     assert!(rolled_back.generation.is_none());
 }
 
@@ -207,11 +208,11 @@ fn a_crl_of_an_anchor_without_crl_sign_never_comes_into_force() {
     .unwrap();
     let leaf = mute.server(FE01).unwrap();
     let generation = generation(&mute, &[crl(&mute, 1, -60, &[])]);
+    assert_eq!(generation.refused_crls()[0].refusal, CrlReason::SignerUnfit);
     assert_eq!(
-        generation.refused_crls()[0].refusal,
-        CrlRefusal::SignerUnfit
+        inbound(&generation, &leaf.chain),
+        TrustReason::CrlSignerUnfit
     );
-    assert_eq!(inbound(&generation, &leaf.chain), Reason::CrlSignerUnfit);
 }
 
 #[test]
@@ -228,18 +229,18 @@ fn a_subordinates_crl_is_held_against_the_key_that_was_seen() {
     let refreshed = refresh(&held, files());
     let both = refreshed.generation.unwrap();
     assert_eq!(both.topology().trusts()[0].crls.len(), 3);
-    assert_eq!(inbound(&both, &leaf.chain), Reason::Revoked);
+    assert_eq!(inbound(&both, &leaf.chain), TrustReason::Revoked);
     // Once it is known, nothing of another key under the same key identifier replaces it.
-    assert_eq!(inbound(&held, &leaf.chain), Reason::Revoked);
+    assert_eq!(inbound(&held, &leaf.chain), TrustReason::Revoked);
     let refreshed = refresh(&held, files());
     let next = refreshed.generation;
     let verdict = inbound(next.as_ref().unwrap_or(&held), &leaf.chain);
-    assert_eq!(verdict, Reason::Revoked);
+    assert_eq!(verdict, TrustReason::Revoked);
     let newer = crl(&issuing, 8, -60, &[]);
     let refreshed = refresh(&held, vec![file("0.crl", &of_root), file("1.crl", &newer)]);
     assert_eq!(
         inbound(&refreshed.generation.unwrap(), &leaf.chain),
-        Reason::Accepted
+        TrustReason::Accepted
     );
 }
 
@@ -259,10 +260,10 @@ fn a_file_that_vanishes_leaves_its_crl_in_force_until_it_is_stale_and_its_number
     // Neither the refresh nor the reload without the file changes anything.
     assert!(refresh(&held, Vec::new()).generation.is_none());
     let held = after(&held, topology(&ca, &[]));
-    assert_eq!(inbound(&held, &leaf.chain), Reason::Accepted);
+    assert_eq!(inbound(&held, &leaf.chain), TrustReason::Accepted);
     // One that cannot be read holds what it held.
     let gone = CrlFile {
-        content: Err((CrlRefusal::Unreadable, "gone".to_owned())),
+        content: Err((CrlReason::Unreadable, "gone".to_owned())),
         ..file("0.crl", &short(7))
     };
     assert!(refresh(&held, vec![gone]).generation.is_none());
@@ -273,9 +274,12 @@ fn a_file_that_vanishes_leaves_its_crl_in_force_until_it_is_stale_and_its_number
     assert!(held.refresh(2, read(), later(599)).generation.is_none());
     let next = held.refresh(2, read(), later(600)).generation.unwrap();
     assert_eq!(next.held_crls()[0].series.crls(), []);
-    assert_eq!(inbound_at(&next, &leaf.chain, later(601)), Reason::CrlStale);
+    assert_eq!(
+        inbound_at(&next, &leaf.chain, later(601)),
+        TrustReason::CrlStale
+    );
     for (number, refused) in [
-        (6, vec![CrlRefusal::Older]),
+        (6, vec![CrlReason::Older]),
         (7, Vec::new()),
         (8, Vec::new()),
     ] {
@@ -324,10 +328,10 @@ fn a_partition_covers_the_certificates_that_name_it_and_no_other() {
     let either = of_point(&[two, one]);
     let none = ca.server(FE01).unwrap();
     let only_one = generation(&ca, &[partition(one, &[])]);
-    assert_eq!(inbound(&only_one, &first.chain), Reason::Accepted);
-    assert_eq!(inbound(&only_one, &second.chain), Reason::CrlMissing);
-    assert_eq!(inbound(&only_one, &either.chain), Reason::Accepted);
-    assert_eq!(inbound(&only_one, &none.chain), Reason::CrlMissing);
+    assert_eq!(inbound(&only_one, &first.chain), TrustReason::Accepted);
+    assert_eq!(inbound(&only_one, &second.chain), TrustReason::CrlMissing);
+    assert_eq!(inbound(&only_one, &either.chain), TrustReason::Accepted);
+    assert_eq!(inbound(&only_one, &none.chain), TrustReason::CrlMissing);
     // A serial number in another partition says nothing; in any that covers, it revokes.
     let both = generation(
         &ca,
@@ -337,12 +341,12 @@ fn a_partition_covers_the_certificates_that_name_it_and_no_other() {
         ],
     );
     assert_eq!(both.topology().trusts()[0].crls.len(), 2);
-    assert_eq!(inbound(&both, &first.chain), Reason::Accepted);
-    assert_eq!(inbound(&both, &second.chain), Reason::Accepted);
-    assert_eq!(inbound(&both, &either.chain), Reason::Revoked);
+    assert_eq!(inbound(&both, &first.chain), TrustReason::Accepted);
+    assert_eq!(inbound(&both, &second.chain), TrustReason::Accepted);
+    assert_eq!(inbound(&both, &either.chain), TrustReason::Revoked);
     let whole = generation(&ca, &[crl(&ca, 1, -60, &[&first])]);
-    assert_eq!(inbound(&whole, &first.chain), Reason::Revoked);
-    assert_eq!(inbound(&whole, &second.chain), Reason::Accepted);
+    assert_eq!(inbound(&whole, &first.chain), TrustReason::Revoked);
+    assert_eq!(inbound(&whole, &second.chain), TrustReason::Accepted);
 }
 
 #[test]
@@ -358,24 +362,24 @@ fn crls_for_users_and_for_cas_cover_their_kind_only() {
     let cas = scoped(&root, authorities, &[]);
     assert_eq!(
         judged(&[cas.clone(), of_issuing.clone()], &leaf),
-        Reason::Accepted
+        TrustReason::Accepted
     );
     assert_eq!(
         judged(&[cas.clone(), of_issuing.clone()], &direct),
-        Reason::CrlMissing
+        TrustReason::CrlMissing
     );
     let users_of_root = scoped(&root, users, &[]);
     assert_eq!(
         judged(&[users_of_root.clone(), of_issuing], &leaf),
-        Reason::CrlMissing
+        TrustReason::CrlMissing
     );
     assert_eq!(
         judged(&[users_of_root, cas.clone()], &direct),
-        Reason::Accepted
+        TrustReason::Accepted
     );
     assert_eq!(
         judged(&[cas, scoped(&root, users, &[&direct])], &direct),
-        Reason::Revoked
+        TrustReason::Revoked
     );
 }
 
@@ -391,23 +395,23 @@ fn the_signature_of_a_crl_is_checked_once_for_all_its_handshakes() {
     assert!(held.proven_by().is_some());
     assert_eq!(
         inbound_at(&generation, &leaf.chain, later(60)),
-        Reason::Accepted
+        TrustReason::Accepted
     );
 }
 
 #[test]
 fn reasons_of_decisions_and_of_crls_share_their_codes() {
-    let shared: Vec<_> = CrlRefusal::ALL
+    let shared: Vec<_> = CrlReason::ALL
         .iter()
-        .filter_map(|refusal| Reason::from_code(refusal.code()))
+        .filter_map(|refusal| TrustReason::from_code(refusal.code()))
         .collect();
     assert_eq!(
         shared,
         [
-            Reason::CrlUnsupportedSignature,
-            Reason::CrlBadSignature,
-            Reason::CrlSignerUnfit,
-            Reason::CrlFromFuture
+            TrustReason::CrlUnsupportedSignature,
+            TrustReason::CrlBadSignature,
+            TrustReason::CrlSignerUnfit,
+            TrustReason::CrlFromFuture
         ]
     );
 }
@@ -426,8 +430,11 @@ fn of_two_crls_of_one_moment_the_higher_number_speaks_and_of_equals_both() {
         |n| crl(&home, n, -60, &[&leaf]),
         |n| crl(&home, n, -60, &[]),
     );
-    assert_eq!(verdicts(revokes(2), clears(1)), [Reason::Revoked; 2]);
-    assert_eq!(verdicts(revokes(1), clears(2)), [Reason::Accepted; 2]);
-    assert_eq!(verdicts(revokes(9), clears(256)), [Reason::Accepted; 2]);
-    assert_eq!(verdicts(revokes(1), clears(1)), [Reason::Revoked; 2]);
+    assert_eq!(verdicts(revokes(2), clears(1)), [TrustReason::Revoked; 2]);
+    assert_eq!(verdicts(revokes(1), clears(2)), [TrustReason::Accepted; 2]);
+    assert_eq!(
+        verdicts(revokes(9), clears(256)),
+        [TrustReason::Accepted; 2]
+    );
+    assert_eq!(verdicts(revokes(1), clears(1)), [TrustReason::Revoked; 2]);
 }

@@ -99,7 +99,7 @@ fn who_gets_in_only_by_a_relaxed_purpose_is_named() {
     let refused: Vec<_> = outlook
         .refused
         .iter()
-        .map(|l| (l.direction, l.reason))
+        .map(|l| (l.direction, l.reason.code()))
         .collect();
     assert_eq!(refused, [("inbound", "eku_unsuitable")]);
 }
@@ -139,7 +139,7 @@ fn what_was_refused_or_has_ended_is_not_foreseen() {
     let lapsed: Vec<_> = over
         .refused
         .iter()
-        .map(|l| (l.peer.as_str(), l.reason))
+        .map(|l| (l.peer.as_str(), l.reason.code()))
         .collect();
     assert_eq!(lapsed, [(FE02, "expired")]);
 }

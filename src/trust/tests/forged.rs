@@ -1,7 +1,7 @@
 //! Certificates made by hand below a root made by hand, and who gets in with them.
 use super::{World, inbound};
 use crate::topology::PeerKind;
-use crate::trust::{Generation, Reason};
+use crate::trust::{Generation, TrustReason};
 use rustls_pki_types::CertificateDer;
 use sipward_lab::forge::{Form, Kind, Signer, common_name, distinguished_name};
 
@@ -47,7 +47,7 @@ impl Forged {
         &self,
         extensions: &[(u8, bool, Vec<u8>)],
         leaf: impl Fn(Form) -> Form,
-    ) -> Reason {
+    ) -> TrustReason {
         let name = common_name(0x13, b"Forged Issuing");
         let mut ca = Form::authority(&self.root, &name, &self.below);
         for (id, critical, value) in extensions {

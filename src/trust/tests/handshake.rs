@@ -1,7 +1,7 @@
 //! The verifiers inside rustls: real handshakes in memory, both directions, and the alerts that end them.
 use super::{World, listener};
 use crate::topology::{Accept, ClientCertificates, PeerKind};
-use crate::trust::{Generation, InboundVerifier, ListenerTrust, OutboundVerifier, Reason};
+use crate::trust::{Generation, InboundVerifier, ListenerTrust, OutboundVerifier, TrustReason};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use sipward_lab::pki::{Authority, Issued, LeafSpec, self_signed};
 use std::sync::Arc;
@@ -190,7 +190,7 @@ fn a_client_without_a_certificate_stays_only_where_clients_may() {
         assert!(inbound.take().is_none());
         if !stays {
             assert_eq!(ends.server, Err(rustls::Error::NoCertificatesPresented));
-            let alert = Reason::NoCertificate.alert().unwrap();
+            let alert = TrustReason::NoCertificate.alert().unwrap();
             assert_eq!(ends.client, Err(rustls::Error::AlertReceived(alert)));
         }
     }
@@ -212,17 +212,17 @@ fn a_refused_certificate_ends_the_handshake_with_its_alert_and_is_no_client() {
     for (shown, reason, alert) in [
         (
             lab.root.server("evil.test").unwrap(),
-            Reason::NotInTopology,
+            TrustReason::NotInTopology,
             AlertDescription::AccessDenied,
         ),
         (
             stranger.server(FE01).unwrap(),
-            Reason::UnknownIssuer,
+            TrustReason::UnknownIssuer,
             AlertDescription::UnknownCA,
         ),
         (
             expired,
-            Reason::Expired,
+            TrustReason::Expired,
             AlertDescription::CertificateExpired,
         ),
     ] {
@@ -242,7 +242,7 @@ fn told(
     lab: &Lab,
     version: &'static rustls::SupportedProtocolVersion,
     shows: &Arc<Shows>,
-) -> (AlertDescription, Option<Reason>) {
+) -> (AlertDescription, Option<TrustReason>) {
     let node = lab.root.server(NODE).unwrap();
     let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
     let inbound = inbound(lab, Accept::Both);
@@ -443,7 +443,7 @@ fn handshakes_of_one_listener_have_their_own_verdicts_in_whatever_order_they_are
     let listener = listening(&lab, Accept::Both);
     let expected = |shown: &Issued| {
         if std::ptr::eq(shown, &bad) {
-            return Err(Reason::UnknownIssuer);
+            return Err(TrustReason::UnknownIssuer);
         }
         Ok(if std::ptr::eq(shown, &good) {
             FE01
@@ -500,12 +500,12 @@ fn a_server_that_is_not_the_dialled_peer_is_refused() {
         let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
         // The name in SNI is the server's, and does not help.
         let ends = shake(&lab, version, &inbound, &outbound, Some(&peer), &node);
-        assert_eq!(ends.client, Err(Reason::NameMismatch.tls_error()));
+        assert_eq!(ends.client, Err(TrustReason::NameMismatch.tls_error()));
         let alert = AlertDescription::AccessDenied;
         assert_eq!(ends.server, Err(rustls::Error::AlertReceived(alert)));
         assert_eq!(
             outbound.take().unwrap().unwrap_err().reason,
-            Reason::NameMismatch
+            TrustReason::NameMismatch
         );
         assert!(inbound.take().is_none());
     }

@@ -1,7 +1,7 @@
 //! Keys of leaves: which ones a handshake can use.
 use super::forged::{FE01, Forged};
 use super::{inbound, outbound};
-use crate::trust::Reason;
+use crate::reason::TrustReason;
 use crate::trust::certificate::key::Key;
 use sipward_lab::der::element;
 use sipward_lab::forge::{Form, Kind, Signer};
@@ -44,7 +44,7 @@ fn keys_that_no_handshake_can_use_are_refused_before_it() {
     let forged = Forged::new();
     let generation = forged.generation();
     let e: &[u8] = &[1, 0, 1];
-    let (unusable, weak) = (Reason::KeyUnusable, Reason::WeakKey);
+    let (unusable, weak) = (TrustReason::KeyUnusable, TrustReason::WeakKey);
     let of = |kind| Signer::new(kind).unwrap().public();
     for (says, key, reason) in [
         (
@@ -79,8 +79,8 @@ fn keys_that_no_handshake_can_use_are_refused_before_it() {
         ("RSA 1024", rsa(RSA, 1_024, e), weak),
         ("RSA 2041", rsa(RSA, 2_041, e), weak),
         ("RSA 2047", rsa(RSA, 2_047, e), weak),
-        ("RSA 2048", rsa(RSA, 2_048, e), Reason::Accepted),
-        ("RSA 8192", rsa(RSA, 8_192, e), Reason::Accepted),
+        ("RSA 2048", rsa(RSA, 2_048, e), TrustReason::Accepted),
+        ("RSA 8192", rsa(RSA, 8_192, e), TrustReason::Accepted),
         ("RSA 8200", rsa(RSA, 8_200, e), unusable),
         ("an RSA exponent of 1", rsa(RSA, 2_048, &[1]), unusable),
         (
@@ -88,9 +88,9 @@ fn keys_that_no_handshake_can_use_are_refused_before_it() {
             rsa(RSA, 2_048, &[1, 0, 0]),
             unusable,
         ),
-        ("P-384", of(Kind::P384), Reason::Accepted),
-        ("P-521", of(Kind::P521), Reason::Accepted),
-        ("Ed25519", of(Kind::Ed25519), Reason::Accepted),
+        ("P-384", of(Kind::P384), TrustReason::Accepted),
+        ("P-521", of(Kind::P521), TrustReason::Accepted),
+        ("Ed25519", of(Kind::Ed25519), TrustReason::Accepted),
     ] {
         let mut form = Form::leaf(&forged.root, FE01, &forged.below);
         form.key = key;

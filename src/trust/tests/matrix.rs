@@ -3,7 +3,7 @@ use super::{World, inbound_at, later, outbound_at};
 use crate::topology::{
     Direction, NamePolicy, PeerKind, Pin, PurposePolicy, Revocation, RevocationScope, Window,
 };
-use crate::trust::{Explanation, Generation, Presented, Reason, explain};
+use crate::trust::{Explanation, Generation, Presented, TrustReason, explain};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use sipward_lab::forge;
 use sipward_lab::pki::{
@@ -25,8 +25,8 @@ struct Row {
     chain: Vec<CertificateDer<'static>>,
     dialled: &'static str,
     at: UnixTime,
-    inbound: Reason,
-    outbound: Reason,
+    inbound: TrustReason,
+    outbound: TrustReason,
 }
 
 struct Rows {
@@ -98,9 +98,9 @@ fn world(cas: &Cas) -> World {
 }
 
 /// Inbound and outbound.
-type Both = (Reason, Reason);
+type Both = (TrustReason, TrustReason);
 
-fn both(reason: Reason) -> Both {
+fn both(reason: TrustReason) -> Both {
     (reason, reason)
 }
 
@@ -126,13 +126,18 @@ fn matrix() -> Vec<Row> {
 
 fn chains(rows: &mut Rows, cas: &Cas) {
     let good = cas.issuing.server(FE01).unwrap();
-    rows.add("nothing", &[], FE01, both(Reason::NoCertificate));
-    rows.add("a good chain", &good.chain, FE01, both(Reason::Accepted));
+    rows.add("nothing", &[], FE01, both(TrustReason::NoCertificate));
+    rows.add(
+        "a good chain",
+        &good.chain,
+        FE01,
+        both(TrustReason::Accepted),
+    );
     rows.add(
         "no X.509",
         &[CertificateDer::from(vec![0x30, 0x03, 0x02, 0x01, 0x00])],
         FE01,
-        both(Reason::MalformedCertificate),
+        both(TrustReason::MalformedCertificate),
     );
     let mut longer = good.certificate.to_vec();
     longer.push(0);
@@ -140,13 +145,13 @@ fn chains(rows: &mut Rows, cas: &Cas) {
         "octets after the leaf",
         &[CertificateDer::from(longer)],
         FE01,
-        both(Reason::MalformedCertificate),
+        both(TrustReason::MalformedCertificate),
     );
     rows.add(
         "eleven certificates",
         &vec![good.certificate.clone(); 11],
         FE01,
-        both(Reason::ChainTooLong),
+        both(TrustReason::ChainTooLong),
     );
     let label = "a".repeat(60);
     let names: Vec<_> = (0..100)
@@ -161,13 +166,18 @@ fn chains(rows: &mut Rows, cas: &Cas) {
         "more than 64 KiB",
         &vec![wide; 4],
         FE01,
-        both(Reason::ChainTooLarge),
+        both(TrustReason::ChainTooLarge),
     );
     // A root that comes along, and the order of what comes along, change nothing.
     let mut all = good.chain.clone();
     all.insert(1, cas.fabrikam.certificate().clone());
     all.push(cas.enterprise.certificate().clone());
-    rows.add("a chain with extras", &all, FE01, both(Reason::Accepted));
+    rows.add(
+        "a chain with extras",
+        &all,
+        FE01,
+        both(TrustReason::Accepted),
+    );
 }
 
 fn dns(names: &[&str]) -> LeafSpec {
@@ -192,7 +202,7 @@ fn cn(name: &str) -> LeafSpec {
 }
 
 fn whole_names(rows: &mut Rows, cas: &Cas) {
-    use Reason as R;
+    use TrustReason as R;
     let mismatch = (R::NotInTopology, R::NameMismatch);
     let many: Vec<String> = (0..2_001).map(|i| format!("n{i}.test")).collect();
     for (says, spec, dialled, reasons) in [
@@ -268,7 +278,7 @@ fn whole_names(rows: &mut Rows, cas: &Cas) {
 }
 
 fn sip_uris(rows: &mut Rows, cas: &Cas) {
-    use Reason as R;
+    use TrustReason as R;
     let mismatch = (R::NotInTopology, R::NameMismatch);
     for (says, spec, dialled, reasons) in [
         (
@@ -309,7 +319,7 @@ fn sip_uris(rows: &mut Rows, cas: &Cas) {
 }
 
 fn wildcards_and_common_names(rows: &mut Rows, cas: &Cas) {
-    use Reason as R;
+    use TrustReason as R;
     let mismatch = (R::NotInTopology, R::NameMismatch);
     for (says, spec, dialled, reasons) in [
         (
@@ -377,24 +387,29 @@ fn wildcards_and_common_names(rows: &mut Rows, cas: &Cas) {
 fn paths(rows: &mut Rows, cas: &Cas) {
     let leaf = cas.issuing.server(FE01).unwrap();
     for (says, issuer, name, reason) in [
-        ("an unknown CA", &cas.stranger, FE01, Reason::UnknownIssuer),
+        (
+            "an unknown CA",
+            &cas.stranger,
+            FE01,
+            TrustReason::UnknownIssuer,
+        ),
         (
             "a home name by the partner's CA",
             &cas.fabrikam,
             FE01,
-            Reason::AnchorNotForPeer,
+            TrustReason::AnchorNotForPeer,
         ),
         (
             "a partner name by the home CA",
             &cas.enterprise,
             EDGE,
-            Reason::AnchorNotForPeer,
+            TrustReason::AnchorNotForPeer,
         ),
         (
             "an impostor of the CA",
             &cas.enterprise.impostor().unwrap(),
             FE01,
-            Reason::BadSignature,
+            TrustReason::BadSignature,
         ),
     ] {
         rows.add(
@@ -405,19 +420,24 @@ fn paths(rows: &mut Rows, cas: &Cas) {
         );
     }
     let own = self_signed(&LeafSpec::server(FE01)).unwrap();
-    rows.add("self-signed", &own.chain, FE01, both(Reason::SelfSigned));
+    rows.add(
+        "self-signed",
+        &own.chain,
+        FE01,
+        both(TrustReason::SelfSigned),
+    );
     rows.add(
         "without its intermediate",
         &leaf.chain[..1],
         FE01,
-        both(Reason::UnknownIssuer),
+        both(TrustReason::UnknownIssuer),
     );
     let other = cas.stranger.subordinate("Contoso Issuing").unwrap();
     rows.add(
         "an intermediate of the same name below a stranger",
         &other.server(FE01).unwrap().chain,
         FE01,
-        both(Reason::UnknownIssuer),
+        both(TrustReason::UnknownIssuer),
     );
 }
 
@@ -432,21 +452,21 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
         "a CA as leaf",
         &authority,
         FE01,
-        both(Reason::AuthorityMisuse),
+        both(TrustReason::AuthorityMisuse),
     );
     let critical = server(|s| s.unknown_critical = true);
     rows.add(
         "an unknown critical extension",
         &critical,
         FE01,
-        both(Reason::UnknownCriticalExtension),
+        both(TrustReason::UnknownCriticalExtension),
     );
     let backwards = server(|s| (s.not_before, s.not_after) = (100, -100));
     rows.add(
         "a period that runs backwards",
         &backwards,
         FE01,
-        both(Reason::PathInvalid),
+        both(TrustReason::PathInvalid),
     );
 
     let spec = AuthoritySpec {
@@ -463,7 +483,7 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
         "a path too long for its CA",
         &below.chain,
         FE01,
-        both(Reason::PathLength),
+        both(TrustReason::PathLength),
     );
 
     let mut deep = cas.enterprise.clone();
@@ -475,7 +495,7 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
         "seven intermediates",
         &deep.chain,
         FE01,
-        both(Reason::Accepted),
+        both(TrustReason::Accepted),
     );
     many_names(rows, cas);
     odd_certificates(rows);
@@ -490,7 +510,7 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
         "a name outside the CA's constraints",
         &outside.chain,
         FE01,
-        both(Reason::NameConstraintViolated),
+        both(TrustReason::NameConstraintViolated),
     );
     let spec = LeafSpec {
         common_name: Some(FE02.to_owned()),
@@ -501,7 +521,7 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
         "a CN that evades the CA's constraints",
         &evading.chain,
         FE02,
-        both(Reason::NameConstraintViolated),
+        both(TrustReason::NameConstraintViolated),
     );
 
     let weak = cas
@@ -512,7 +532,7 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
         "an RSA key of 1024 bits",
         &weak,
         FE01,
-        both(Reason::WeakKey),
+        both(TrustReason::WeakKey),
     );
     below_an_rsa_root(rows);
 }
@@ -535,7 +555,7 @@ fn many_names(rows: &mut Rows, cas: &Cas) {
         "many names below many constraints",
         &bound.issue(&spec).unwrap().chain,
         FE01,
-        both(Reason::NameConstraintViolated),
+        both(TrustReason::NameConstraintViolated),
     );
 }
 
@@ -560,7 +580,7 @@ fn odd_certificates(rows: &mut Rows) {
             let chain = [&[signer.sign(form).unwrap()], above].concat();
             rows.add(says, &chain, FE01, both(reason));
         };
-    chain("forged", &leaf, &[], &root_key, Reason::Accepted);
+    chain("forged", &leaf, &[], &root_key, TrustReason::Accepted);
     let mut old = Form::blank(&root, &common_name(0x0c, FE01.as_bytes()), &leaf_key);
     old.version = None;
     chain(
@@ -568,7 +588,7 @@ fn odd_certificates(rows: &mut Rows) {
         &old,
         &[],
         &root_key,
-        Reason::CertificateVersion,
+        TrustReason::CertificateVersion,
     );
     // id-ecPublicKey on secp256k1: a point of P-256 does, for nobody looks at it.
     let mut other_curve = leaf.clone();
@@ -584,7 +604,7 @@ fn odd_certificates(rows: &mut Rows) {
         &other_curve,
         &[],
         &root_key,
-        Reason::KeyUnusable,
+        TrustReason::KeyUnusable,
     );
     let bound = common_name(0x13, b"Forged Bound");
     let host =
@@ -608,7 +628,7 @@ fn odd_certificates(rows: &mut Rows) {
         &crowded,
         &[ca],
         &root_key,
-        Reason::PathTooComplex,
+        TrustReason::PathTooComplex,
     );
     rows.generation = before;
 }
@@ -635,14 +655,14 @@ fn below_an_rsa_root(rows: &mut Rows) {
         "below an RSA root",
         &leaf.chain,
         FE01,
-        both(Reason::Accepted),
+        both(TrustReason::Accepted),
     );
     let sha1 = with_sha1(&leaf.certificate);
     rows.add(
         "a SHA-1 signature of an RSA root",
         &[sha1],
         FE01,
-        both(Reason::UnsupportedSignature),
+        both(TrustReason::UnsupportedSignature),
     );
     rows.generation = before;
 }
@@ -682,7 +702,7 @@ impl rcgen::PublicKeyData for WeakRsa {
 }
 
 fn times(rows: &mut Rows, cas: &Cas) {
-    use Reason as R;
+    use TrustReason as R;
     let old = LeafSpec {
         not_before: -7_200,
         not_after: -3_600,
@@ -759,7 +779,7 @@ fn times(rows: &mut Rows, cas: &Cas) {
 }
 
 fn purposes(rows: &mut Rows, cas: &Cas) {
-    use Reason::{Accepted as Yes, EkuUnsuitable as No};
+    use TrustReason::{Accepted as Yes, EkuUnsuitable as No};
     use Usage::{Any, Client, CodeSigning, Email, OcspSigning, Server, SipDomain};
     // Usages, then (inbound, outbound) for a default peer and for a strict one.
     let (no, yes) = ((No, No), (Yes, Yes));
@@ -833,7 +853,7 @@ fn purposes(rows: &mut Rows, cas: &Cas) {
         "a key that may not sign",
         &cas.enterprise.issue(&spec).unwrap().chain,
         FE01,
-        both(Reason::KeyUsageUnsuitable),
+        both(TrustReason::KeyUsageUnsuitable),
     );
 }
 
@@ -847,8 +867,8 @@ fn listing(revoked: &[&Serial], this_update: i64, next_update: i64) -> CrlSpec {
 }
 
 fn crls(rows: &mut Rows, cas: &Cas) {
-    use Reason as R;
     use Revocation::{Grace, Off, Require};
+    use TrustReason as R;
     let ca = &cas.enterprise;
     let good = ca.server(FE01).unwrap();
     let bad = ca.server(FE01).unwrap();
@@ -954,7 +974,7 @@ impl CrlLab<'_> {
         says: &'static str,
         policy: Revocation,
         lists: &[CertificateRevocationListDer<'static>],
-        (for_good, for_bad): (Reason, Reason),
+        (for_good, for_bad): (TrustReason, TrustReason),
     ) {
         let before = Rc::clone(&rows.generation);
         for scope in [RevocationScope::Chain, RevocationScope::Leaf] {
@@ -966,15 +986,15 @@ impl CrlLab<'_> {
             rows.add(says, &self.good.chain, FE01, both(for_good));
             rows.add(says, &self.bad.chain, FE01, both(for_bad));
             let old = &self.old.chain;
-            rows.add("revoked and expired", old, FE01, both(Reason::Expired));
+            rows.add("revoked and expired", old, FE01, both(TrustReason::Expired));
         }
         rows.generation = before;
     }
 }
 
 fn crls_of_intermediates(rows: &mut Rows) {
-    use Reason as R;
     use RevocationScope::{Chain, Leaf};
+    use TrustReason as R;
     let root = Authority::root("Contoso Root").unwrap();
     let issuing = root.subordinate("Contoso Issuing").unwrap();
     let mute = root
@@ -1070,7 +1090,7 @@ fn crls_of_intermediates(rows: &mut Rows) {
 
 /// Windows of peers and trust sets, and pins.
 fn staged(rows: &mut Rows, cas: &Cas) {
-    use Reason as R;
+    use TrustReason as R;
     let window = |not_before, not_after| Window {
         not_before,
         not_after,
@@ -1161,14 +1181,16 @@ fn every_row_of_the_matrix_has_its_own_reason_and_every_reason_has_a_row() {
             (Direction::Outbound, outbound),
         ] {
             let said = explained(&row, direction);
-            if said.reason != reason.code() || said.is_accepted() != (reason == Reason::Accepted) {
+            if said.reason != reason.code()
+                || said.is_accepted() != (reason == TrustReason::Accepted)
+            {
                 wrong.push(format!("{}: explained as {}", row.says, said.reason));
             }
         }
         provoked.extend([inbound, outbound]);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let idle: Vec<_> = Reason::ALL
+    let idle: Vec<_> = TrustReason::ALL
         .iter()
         // Staples and clients' certificates have tests of their own, in `ocsp` and `client_rule`.
         .filter(|r| {

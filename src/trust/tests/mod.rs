@@ -18,7 +18,7 @@ mod rollback;
 mod seen;
 mod staged;
 
-use super::{Generation, Presented, Reason, decide};
+use super::{Generation, Presented, TrustReason, decide};
 use crate::topology::{
     Accept, Boundary, ClientCertificates, Crl, Direction, DnsName, Expectation, Fault, FieldTrust,
     HeldCrl, IdentityRef, Limits, Listener, LogFormat, LogRequests, LogSettings, NamePolicy, Node,
@@ -199,11 +199,11 @@ fn later(seconds: i64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now + seconds).unwrap()))
 }
 
-fn inbound(generation: &Generation, chain: &[CertificateDer<'_>]) -> Reason {
+fn inbound(generation: &Generation, chain: &[CertificateDer<'_>]) -> TrustReason {
     inbound_at(generation, chain, pki::now())
 }
 
-fn inbound_at(generation: &Generation, chain: &[CertificateDer<'_>], at: UnixTime) -> Reason {
+fn inbound_at(generation: &Generation, chain: &[CertificateDer<'_>], at: UnixTime) -> TrustReason {
     match decide(
         &Presented::inbound(chain),
         Direction::Inbound,
@@ -215,7 +215,7 @@ fn inbound_at(generation: &Generation, chain: &[CertificateDer<'_>], at: UnixTim
     }
 }
 
-fn outbound(generation: &Generation, dialled: &str, chain: &[CertificateDer<'_>]) -> Reason {
+fn outbound(generation: &Generation, dialled: &str, chain: &[CertificateDer<'_>]) -> TrustReason {
     outbound_at(generation, dialled, chain, pki::now())
 }
 
@@ -224,7 +224,7 @@ fn outbound_at(
     dialled: &str,
     chain: &[CertificateDer<'_>],
     at: UnixTime,
-) -> Reason {
+) -> TrustReason {
     let peer = generation.topology().peer_by_fqdn(dialled).unwrap();
     let presented = Presented::outbound(chain, peer);
     match decide(&presented, Direction::Outbound, generation, at) {

@@ -1,7 +1,7 @@
 //! Stapled OCSP responses: what each kind does to the decision, and a real handshake that carries one.
 use super::World;
 use crate::topology::{Direction, PeerKind, Revocation, RevocationScope};
-use crate::trust::{Generation, OutboundVerifier, Presented, Reason, decide};
+use crate::trust::{Generation, OutboundVerifier, Presented, TrustReason, decide};
 use rustls::client::danger::ServerCertVerifier as _;
 use sipward_lab::ocsp::{OcspSpec, OcspStatus};
 use sipward_lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec, Serial, Usage};
@@ -40,7 +40,7 @@ fn lab() -> Lab {
 }
 
 impl Lab {
-    fn judge(&self, staple: &[u8]) -> Reason {
+    fn judge(&self, staple: &[u8]) -> TrustReason {
         let peer = self.generation.topology().peer_by_fqdn(FE01).unwrap();
         let presented = Presented::outbound(&self.leaf.chain, peer).with_staple(staple);
         match decide(
@@ -54,7 +54,7 @@ impl Lab {
         }
     }
 
-    fn says(&self, spec: OcspSpec<'_>) -> Reason {
+    fn says(&self, spec: OcspSpec<'_>) -> TrustReason {
         self.judge(&self.ca.ocsp(&spec).unwrap())
     }
 
@@ -73,7 +73,7 @@ impl Lab {
 #[test]
 fn no_staple_leaves_the_decision_to_the_crls() {
     let lab = lab();
-    assert_eq!(lab.judge(&[]), Reason::Accepted);
+    assert_eq!(lab.judge(&[]), TrustReason::Accepted);
 }
 
 #[test]
@@ -82,27 +82,27 @@ fn a_staple_is_heard_only_when_it_is_about_the_certificate_genuine_and_fresh() {
     let good = OcspSpec::good(&lab.leaf);
     let other = lab.ca.server(FE01).unwrap();
     for (spec, wanted) in [
-        (good, Reason::Accepted),
+        (good, TrustReason::Accepted),
         (
             OcspSpec {
                 status: OcspStatus::Revoked,
                 ..good
             },
-            Reason::OcspRevoked,
+            TrustReason::OcspRevoked,
         ),
         (
             OcspSpec {
                 status: OcspStatus::Unknown,
                 ..good
             },
-            Reason::OcspUnknown,
+            TrustReason::OcspUnknown,
         ),
         (
             OcspSpec {
                 serial: &other.serial,
                 ..good
             },
-            Reason::OcspWrongCertificate,
+            TrustReason::OcspWrongCertificate,
         ),
         (
             OcspSpec {
@@ -110,7 +110,7 @@ fn a_staple_is_heard_only_when_it_is_about_the_certificate_genuine_and_fresh() {
                 next_update: Some(-3_600),
                 ..good
             },
-            Reason::OcspStale,
+            TrustReason::OcspStale,
         ),
         (
             OcspSpec {
@@ -118,14 +118,14 @@ fn a_staple_is_heard_only_when_it_is_about_the_certificate_genuine_and_fresh() {
                 next_update: Some(7_200),
                 ..good
             },
-            Reason::OcspStale,
+            TrustReason::OcspStale,
         ),
         (
             OcspSpec {
                 next_update: None,
                 ..good
             },
-            Reason::OcspStale,
+            TrustReason::OcspStale,
         ),
         // Revoked does not become good by growing old.
         (
@@ -135,7 +135,7 @@ fn a_staple_is_heard_only_when_it_is_about_the_certificate_genuine_and_fresh() {
                 next_update: Some(-3_600),
                 ..good
             },
-            Reason::OcspRevoked,
+            TrustReason::OcspRevoked,
         ),
     ] {
         assert_eq!(lab.says(spec), wanted);
@@ -144,11 +144,11 @@ fn a_staple_is_heard_only_when_it_is_about_the_certificate_genuine_and_fresh() {
     let impostor = lab.ca.impostor().unwrap();
     assert_eq!(
         lab.judge(&impostor.ocsp(&good).unwrap()),
-        Reason::OcspWrongCertificate
+        TrustReason::OcspWrongCertificate
     );
     let mut forged = lab.ca.ocsp(&good).unwrap();
     *forged.last_mut().unwrap() ^= 1;
-    assert_eq!(lab.judge(&forged), Reason::OcspBadSignature);
+    assert_eq!(lab.judge(&forged), TrustReason::OcspBadSignature);
 }
 
 #[test]
@@ -163,16 +163,19 @@ fn a_delegate_needs_the_purpose_the_issuer_and_its_validity() {
     };
     assert_eq!(
         with(&lab.responder(&[Usage::OcspSigning], 3_600)),
-        Reason::Accepted
+        TrustReason::Accepted
     );
     assert_eq!(
         with(&lab.responder(&[Usage::Server], 3_600)),
-        Reason::OcspBadSignature
+        TrustReason::OcspBadSignature
     );
-    assert_eq!(with(&lab.responder(&[], 3_600)), Reason::OcspBadSignature);
+    assert_eq!(
+        with(&lab.responder(&[], 3_600)),
+        TrustReason::OcspBadSignature
+    );
     assert_eq!(
         with(&lab.responder(&[Usage::OcspSigning], -60)),
-        Reason::OcspBadSignature
+        TrustReason::OcspBadSignature
     );
     let elsewhere = Authority::root("Contoso Root").unwrap();
     let stranger = elsewhere
@@ -181,7 +184,7 @@ fn a_delegate_needs_the_purpose_the_issuer_and_its_validity() {
             ..LeafSpec::default()
         })
         .unwrap();
-    assert_eq!(with(&stranger), Reason::OcspBadSignature);
+    assert_eq!(with(&stranger), TrustReason::OcspBadSignature);
     let below = lab.ca.subordinate("Contoso Issuing").unwrap();
     let indirect = below
         .issue(&LeafSpec {
@@ -189,7 +192,7 @@ fn a_delegate_needs_the_purpose_the_issuer_and_its_validity() {
             ..LeafSpec::default()
         })
         .unwrap();
-    assert_eq!(with(&indirect), Reason::OcspBadSignature);
+    assert_eq!(with(&indirect), TrustReason::OcspBadSignature);
 }
 
 #[test]
@@ -211,7 +214,7 @@ fn a_delegate_that_a_crl_lists_speaks_for_nobody() {
         delegate: Some(&responder),
         ..OcspSpec::good(&lab.leaf)
     };
-    assert_eq!(lab.says(spec), Reason::OcspBadSignature);
+    assert_eq!(lab.says(spec), TrustReason::OcspBadSignature);
 }
 
 #[test]
@@ -227,10 +230,10 @@ fn a_good_staple_does_not_replace_a_crl_and_off_hears_neither() {
     );
     assert_eq!(
         revoking.says(OcspSpec::good(&revoking.leaf)),
-        Reason::Revoked
+        TrustReason::Revoked
     );
     let off = lab_with(Revocation::Off, &[], ca, leaf);
-    assert_eq!(off.judge(b"junk"), Reason::Accepted);
+    assert_eq!(off.judge(b"junk"), TrustReason::Accepted);
 }
 
 #[test]
@@ -238,7 +241,11 @@ fn a_response_cut_or_changed_anywhere_is_refused_and_never_a_panic() {
     let lab = lab();
     let whole = lab.ca.ocsp(&OcspSpec::good(&lab.leaf)).unwrap();
     for end in 1..whole.len() {
-        assert_eq!(lab.judge(&whole[..end]), Reason::OcspMalformed, "{end}");
+        assert_eq!(
+            lab.judge(&whole[..end]),
+            TrustReason::OcspMalformed,
+            "{end}"
+        );
     }
     for at in 0..whole.len() {
         let mut changed = whole.clone();
@@ -247,8 +254,11 @@ fn a_response_cut_or_changed_anywhere_is_refused_and_never_a_panic() {
         assert!(reason.code().starts_with("ocsp_"), "{at}: {reason}");
     }
     // tryLater brings nothing to hear.
-    assert_eq!(lab.judge(&[0x30, 3, 0x0a, 1, 3]), Reason::OcspMalformed);
-    assert_eq!(lab.judge(&vec![0x30; 100_000]), Reason::OcspMalformed);
+    assert_eq!(
+        lab.judge(&[0x30, 3, 0x0a, 1, 3]),
+        TrustReason::OcspMalformed
+    );
+    assert_eq!(lab.judge(&vec![0x30; 100_000]), TrustReason::OcspMalformed);
 }
 
 #[test]
@@ -260,8 +270,8 @@ fn the_outbound_verifier_hands_the_staple_to_the_decision() {
         ..OcspSpec::good(&lab.leaf)
     };
     for (spec, wanted) in [
-        (OcspSpec::good(&lab.leaf), Reason::Accepted),
-        (revoked, Reason::OcspRevoked),
+        (OcspSpec::good(&lab.leaf), TrustReason::Accepted),
+        (revoked, TrustReason::OcspRevoked),
     ] {
         let verifier = OutboundVerifier::new(Arc::clone(&lab.generation), peer);
         let staple = lab.ca.ocsp(&spec).unwrap();
@@ -274,7 +284,7 @@ fn the_outbound_verifier_hands_the_staple_to_the_decision() {
         };
         assert_eq!(
             (outcome.is_ok(), decision.reason),
-            (wanted == Reason::Accepted, wanted)
+            (wanted == TrustReason::Accepted, wanted)
         );
     }
 }

@@ -2,7 +2,7 @@
 use super::forged::{EDGE, FE01, Forged, below};
 use super::{World, inbound, outbound};
 use crate::topology::{Direction, PeerKind, Revocation, RevocationScope};
-use crate::trust::{Generation, Presented, Reason, explain};
+use crate::trust::{Generation, Presented, TrustReason, explain};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use sipward_lab::forge::{Form, Kind, Signer, common_name, id, moment, name, names, usages};
 use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, LeafSpec, Serial, self_signed};
@@ -44,15 +44,15 @@ fn an_anchors_own_path_length_and_purposes_bind_what_is_below() {
     let generation = below(&[short.certificate().clone()]).generation();
     assert_eq!(
         inbound(&generation, &short.server(FE01).unwrap().chain),
-        Reason::Accepted
+        TrustReason::Accepted
     );
     let lower = short.subordinate("Lower").unwrap().server(FE01).unwrap();
-    assert_eq!(inbound(&generation, &lower.chain), Reason::PathLength);
+    assert_eq!(inbound(&generation, &lower.chain), TrustReason::PathLength);
     let signing = root(|spec| spec.usages = vec![pki::Usage::CodeSigning]);
     let generation = below(&[signing.certificate().clone()]).generation();
     assert_eq!(
         inbound(&generation, &signing.server(FE01).unwrap().chain),
-        Reason::EkuUnsuitable
+        TrustReason::EkuUnsuitable
     );
 }
 
@@ -69,19 +69,22 @@ fn a_root_that_changes_its_key_goes_on_both_ways_with_the_crls_of_both_keys() {
         let good = crls(&[(anchor, &[]), (issuer, &[])]);
         assert_eq!(
             inbound(&revoking(&anchors, &good), &chain),
-            Reason::Accepted
+            TrustReason::Accepted
         );
         let bad = crls(&[(anchor, &[link.serial()]), (issuer, &[])]);
-        assert_eq!(inbound(&revoking(&anchors, &bad), &chain), Reason::Revoked);
+        assert_eq!(
+            inbound(&revoking(&anchors, &bad), &chain),
+            TrustReason::Revoked
+        );
         // The link may come with the anchors instead of with the chain.
         let anchors = [link.certificate().clone(), anchor.certificate().clone()];
         assert_eq!(
             inbound(&revoking(&anchors, &good), &chain[..1]),
-            Reason::Accepted
+            TrustReason::Accepted
         );
         assert_eq!(
             inbound(&revoking(&anchors, &bad), &chain[..1]),
-            Reason::Revoked
+            TrustReason::Revoked
         );
     }
 }
@@ -98,11 +101,15 @@ fn names_of_one_meaning_chain_whatever_their_string_types() {
     ] {
         let leaf = Form::leaf(&common_name(tag, text), FE01, &forged.below);
         let chain = [forged.key.sign(&leaf).unwrap()];
-        assert_eq!(inbound(&generation, &chain), Reason::Accepted, "{tag:x}");
+        assert_eq!(
+            inbound(&generation, &chain),
+            TrustReason::Accepted,
+            "{tag:x}"
+        );
     }
     let leaf = Form::leaf(&common_name(0x0c, b"Forged Roots"), FE01, &forged.below);
     let chain = [forged.key.sign(&leaf).unwrap()];
-    assert_eq!(inbound(&generation, &chain), Reason::UnknownIssuer);
+    assert_eq!(inbound(&generation, &chain), TrustReason::UnknownIssuer);
 }
 
 #[test]
@@ -126,12 +133,12 @@ fn critical_policies_are_accepted_where_no_policy_is_asked_for() {
             &names(&[(name::DNS, FE01.as_bytes())]),
         )
     };
-    assert_eq!(forged.below_a_ca(&extensions, leaf), Reason::Accepted);
+    assert_eq!(forged.below_a_ca(&extensions, leaf), TrustReason::Accepted);
     // What nothing here acts upon stays refused: a critical key identifier, subjectDirectoryAttributes.
     for unknown in [id::SUBJECT_KEY, 9] {
         let extensions = [(unknown, true, vec![4, 1, 7])];
         let reason = forged.below_a_ca(&extensions, leaf);
-        assert_eq!(reason, Reason::UnknownCriticalExtension, "{unknown}");
+        assert_eq!(reason, TrustReason::UnknownCriticalExtension, "{unknown}");
     }
 }
 
@@ -149,10 +156,13 @@ fn certificates_with_many_names_and_many_certificates_of_one_key_pass() {
         let leaf = root.issue(&spec).unwrap();
         assert_eq!(
             inbound(&generation, &leaf.chain),
-            Reason::Accepted,
+            TrustReason::Accepted,
             "{count}"
         );
-        assert_eq!(outbound(&generation, FE01, &leaf.chain), Reason::Accepted);
+        assert_eq!(
+            outbound(&generation, FE01, &leaf.chain),
+            TrustReason::Accepted
+        );
     }
     let issuing = root.subordinate("Contoso Issuing").unwrap();
     let stranger = Authority::root("Stranger Root").unwrap();
@@ -161,9 +171,9 @@ fn certificates_with_many_names_and_many_certificates_of_one_key_pass() {
         let crossed = issuing.certified_by(&stranger, -3_600 - number, 86_400);
         chain.push(crossed.unwrap().certificate().clone());
     }
-    assert_eq!(inbound(&generation, &chain), Reason::UnknownIssuer);
+    assert_eq!(inbound(&generation, &chain), TrustReason::UnknownIssuer);
     chain.push(issuing.certificate().clone());
-    assert_eq!(inbound(&generation, &chain), Reason::Accepted);
+    assert_eq!(inbound(&generation, &chain), TrustReason::Accepted);
 }
 
 #[test]
@@ -192,7 +202,7 @@ fn of_two_anchors_of_one_key_either_may_come_first() {
             let generation = below(&anchors).generation();
             assert_eq!(
                 inbound(&generation, std::slice::from_ref(leaf)),
-                Reason::Accepted
+                TrustReason::Accepted
             );
         }
     }
@@ -219,12 +229,18 @@ fn an_issuing_ca_beside_its_root_is_judged_as_an_intermediate() {
         let bad = crls(&[(&root, &[issuing.serial()]), (&issuing, &[]), (&old, &[])]);
         // With its issuer and without: the bundle has it.
         for chain in [&leaf.chain[..], &leaf.chain[..1]] {
-            assert_eq!(inbound(&revoking(&bundle, &good), chain), Reason::Accepted);
-            assert_eq!(inbound(&revoking(&bundle, &bad), chain), Reason::Revoked);
+            assert_eq!(
+                inbound(&revoking(&bundle, &good), chain),
+                TrustReason::Accepted
+            );
+            assert_eq!(
+                inbound(&revoking(&bundle, &bad), chain),
+                TrustReason::Revoked
+            );
         }
         assert_eq!(
             inbound(&revoking(&bundle, &good), &late.chain[..1]),
-            Reason::Expired
+            TrustReason::Expired
         );
         bundle.reverse();
     }
@@ -236,8 +252,14 @@ fn an_issuing_ca_beside_its_root_is_judged_as_an_intermediate() {
         .revocation(Revocation::Require, RevocationScope::Chain, &bad)
         .peer(FE01, PeerKind::Home, &["ca"])
         .generation();
-    assert_eq!(inbound(&generation, &leaf.chain[..1]), Reason::Accepted);
-    assert_eq!(inbound(&generation, &late.chain[..1]), Reason::Accepted);
+    assert_eq!(
+        inbound(&generation, &leaf.chain[..1]),
+        TrustReason::Accepted
+    );
+    assert_eq!(
+        inbound(&generation, &late.chain[..1]),
+        TrustReason::Accepted
+    );
 }
 
 #[test]
@@ -249,7 +271,7 @@ fn a_set_without_a_root_is_a_fault_unless_it_says_that_its_cas_stand_by_themselv
     let faults = below(&anchors).build().unwrap_err();
     let codes: Vec<_> = faults
         .iter()
-        .map(|fault| (fault.code, fault.line))
+        .map(|fault| (fault.code.code(), fault.line))
         .collect();
     assert_eq!(codes, [("anchor_missing", Some(10))]);
     assert!(faults[0].remedy.contains("partial_chain = true"));
@@ -258,8 +280,11 @@ fn a_set_without_a_root_is_a_fault_unless_it_says_that_its_cas_stand_by_themselv
         .with_set(|set| set.partial_chain = true)
         .peer(FE01, PeerKind::Home, &["ca"])
         .generation();
-    assert_eq!(inbound(&generation, &leaf.chain), Reason::Accepted);
-    assert_eq!(inbound(&generation, &leaf.chain[..1]), Reason::Accepted);
+    assert_eq!(inbound(&generation, &leaf.chain), TrustReason::Accepted);
+    assert_eq!(
+        inbound(&generation, &leaf.chain[..1]),
+        TrustReason::Accepted
+    );
 }
 
 #[test]
@@ -292,7 +317,11 @@ fn what_is_wrong_with_anchors_is_noted() {
         .trust_in("ca", &anchors)
         .revocation(Revocation::Require, RevocationScope::Chain, &crl)
         .generation();
-    let notes: Vec<_> = generation.notes().iter().map(|note| note.code).collect();
+    let notes: Vec<_> = generation
+        .notes()
+        .iter()
+        .map(|note| note.code.code())
+        .collect();
     assert_eq!(
         notes,
         [
@@ -344,14 +373,18 @@ fn what_is_wrong_with_a_ca_below_the_roots_of_a_set_is_noted() {
         let notes: Vec<_> = generation.notes().iter().collect();
         assert_eq!(notes.len(), told.len(), "{notes:?}");
         for (note, (code, what)) in notes.iter().zip(told) {
-            assert_eq!(note.code, *code);
+            assert_eq!(note.code.code(), *code);
             assert!(note.what.contains(what), "{}", note.what);
         }
     }
     let root = Form::authority(&forged.root, &forged.root, &forged.key);
     let root = root.with(id::EXTENDED_KEY_USAGE, false, of_mail);
     let generation = below(&[forged.key.sign(&root).unwrap()]).generation();
-    let notes: Vec<_> = generation.notes().iter().map(|note| note.code).collect();
+    let notes: Vec<_> = generation
+        .notes()
+        .iter()
+        .map(|note| note.code.code())
+        .collect();
     assert_eq!(notes, ["anchor_unfit"]);
 }
 
@@ -362,7 +395,7 @@ fn a_ca_that_bears_its_issuers_name_is_no_root_unless_it_signed_itself() {
     let link = Form::authority(&forged.root, &forged.root, &forged.below);
     let link = forged.key.sign(&link).unwrap();
     let codes = |faults: &[crate::topology::Fault]| {
-        let codes = faults.iter().map(|fault| fault.code);
+        let codes = faults.iter().map(|fault| fault.code.code());
         codes.collect::<Vec<_>>()
     };
     let faults = below(std::slice::from_ref(&link)).build().unwrap_err();
@@ -373,11 +406,11 @@ fn a_ca_that_bears_its_issuers_name_is_no_root_unless_it_signed_itself() {
     assert_eq!(codes(generation.notes()), ["anchor_unrooted"]);
     let leaf = Form::leaf(&forged.root, FE01, &Signer::new(Kind::P256).unwrap());
     let leaf = [forged.below.sign(&leaf).unwrap()];
-    assert_ne!(inbound(&generation, &leaf), Reason::Accepted);
+    assert_ne!(inbound(&generation, &leaf), TrustReason::Accepted);
     // With the old root it is what it was made for.
     let both = below(&[link, forged.anchor.clone()]).generation();
     assert_eq!(codes(both.notes()), [""; 0]);
-    assert_eq!(inbound(&both, &leaf), Reason::Accepted);
+    assert_eq!(inbound(&both, &leaf), TrustReason::Accepted);
 }
 
 #[test]
@@ -386,9 +419,9 @@ fn an_anchor_that_is_no_ca_vouches_for_itself_alone() {
     let name = common_name(0x0c, EDGE.as_bytes());
     let own = key.sign(&Form::leaf(&name, EDGE, &key)).unwrap();
     let generation = below(std::slice::from_ref(&own)).generation();
-    assert_eq!(inbound(&generation, &[own]), Reason::Accepted);
+    assert_eq!(inbound(&generation, &[own]), TrustReason::Accepted);
     let other = key.sign(&Form::leaf(&name, FE01, &key)).unwrap();
-    assert_eq!(inbound(&generation, &[other]), Reason::AuthorityMisuse);
+    assert_eq!(inbound(&generation, &[other]), TrustReason::AuthorityMisuse);
 }
 
 #[test]
@@ -396,10 +429,10 @@ fn a_period_that_begins_before_1970_is_a_period() {
     let forged = Forged::new();
     let generation = forged.generation();
     for (begin, end, reason) in [
-        (-631_152_000, 4_000_000_000, Reason::Accepted),
-        (-1, 4_000_000_000, Reason::Accepted),
-        (-2_208_988_800, 250_000_000_000, Reason::Accepted),
-        (-631_152_000, -1, Reason::Expired),
+        (-631_152_000, 4_000_000_000, TrustReason::Accepted),
+        (-1, 4_000_000_000, TrustReason::Accepted),
+        (-2_208_988_800, 250_000_000_000, TrustReason::Accepted),
+        (-631_152_000, -1, TrustReason::Expired),
     ] {
         let mut leaf = Form::leaf(&forged.root, FE01, &forged.below);
         leaf.validity = (moment(begin), moment(end));
@@ -445,13 +478,13 @@ fn a_flaw_counts_in_the_path_only() {
         .unwrap();
     assert_eq!(
         inbound(&generation, &[leaf, beside.clone()]),
-        Reason::Accepted
+        TrustReason::Accepted
     );
     let under = Form::leaf(&common_name(0x13, b"Twice"), FE01, &forged.below);
     let under = forged.below.sign(&under).unwrap();
     assert_eq!(
         inbound(&generation, &[under, beside]),
-        Reason::MalformedCertificate
+        TrustReason::MalformedCertificate
     );
     // An empty list of usages permits nothing.
     let none = Form::leaf(&forged.root, FE01, &forged.below);
@@ -461,7 +494,7 @@ fn a_flaw_counts_in_the_path_only() {
     };
     none = none.with(id::EXTENDED_KEY_USAGE, false, &usages(&[]));
     let chain = [forged.key.sign(&none).unwrap()];
-    assert_eq!(inbound(&generation, &chain), Reason::EkuUnsuitable);
+    assert_eq!(inbound(&generation, &chain), TrustReason::EkuUnsuitable);
 }
 
 #[test]
@@ -485,12 +518,12 @@ fn an_issuer_that_may_not_be_one_is_told_as_what_it_is() {
     let mute = sound.clone().with(id::KEY_USAGE, true, &[3, 2, 7, 0x80]);
     let critical = sound.clone().with(9, true, &[5, 0]);
     for (form, reason) in [
-        (&sound, Reason::Accepted),
-        (&old, Reason::CertificateVersion),
-        (&server, Reason::AuthorityMisuse),
-        (&backwards, Reason::PathInvalid),
-        (&mute, Reason::KeyUsageUnsuitable),
-        (&critical, Reason::UnknownCriticalExtension),
+        (&sound, TrustReason::Accepted),
+        (&old, TrustReason::CertificateVersion),
+        (&server, TrustReason::AuthorityMisuse),
+        (&backwards, TrustReason::PathInvalid),
+        (&mute, TrustReason::KeyUsageUnsuitable),
+        (&critical, TrustReason::UnknownCriticalExtension),
     ] {
         let ca = forged.key.sign(form).unwrap();
         let chain = [leaf.clone(), ca.clone()];
@@ -499,7 +532,7 @@ fn an_issuer_that_may_not_be_one_is_told_as_what_it_is() {
         let good = forged.key.sign(&sound).unwrap();
         let chains = [[&leaf, &ca, &good], [&leaf, &good, &ca]];
         for chain in chains.map(|chain| chain.map(Clone::clone)) {
-            assert_eq!(inbound(&generation, &chain), Reason::Accepted);
+            assert_eq!(inbound(&generation, &chain), TrustReason::Accepted);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a decision tells, what a generation refuses, and what must not matter.
 use super::{World, inbound, later, outbound};
 use crate::topology::{Direction, Expectation, PeerKind, Revocation, RevocationScope};
-use crate::trust::{Before, Generation, MatchedKind, Presented, Reason, Verdict, decide};
+use crate::trust::{Before, Generation, MatchedKind, Presented, TrustReason, Verdict, decide};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use sipward_lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ fn an_accepted_decision_tells_all_that_it_rests_on() {
     let decision = id.decision();
     assert_eq!(generation.topology().peer(id.peer()).fqdn.as_str(), FE01);
     assert_eq!(decision.verdict, Verdict::Accept);
-    assert_eq!(decision.reason, Reason::Accepted);
+    assert_eq!(decision.reason, TrustReason::Accepted);
     assert_eq!(decision.peer_fqdn.as_deref(), Some(FE01));
     assert_eq!(decision.matched, Some((FE01.to_owned(), MatchedKind::Dns)));
     assert_eq!(decision.names, [FE01]);
@@ -137,7 +137,7 @@ fn a_mismatch_says_whose_names_they_are() {
     let leaf = root.server(FE02).unwrap();
     let presented = Presented::outbound(&leaf.chain, peer);
     let decision = decide(&presented, Direction::Outbound, &generation, pki::now()).unwrap_err();
-    assert_eq!(decision.reason, Reason::NameMismatch);
+    assert_eq!(decision.reason, TrustReason::NameMismatch);
     assert!(decision.detail.as_deref().unwrap().contains(FE02));
     assert_eq!(decision.peer, Some(peer));
 }
@@ -153,10 +153,10 @@ fn any_one_trust_set_of_a_peer_may_vouch() {
         .peer(FE01, PeerKind::Home, &["old", "new"])
         .generation();
     let leaf = new.server(FE01).unwrap();
-    assert_eq!(inbound(&generation, &leaf.chain), Reason::Accepted);
+    assert_eq!(inbound(&generation, &leaf.chain), TrustReason::Accepted);
     // The set that got further tells the reason.
     let leaf = old.server(FE01).unwrap();
-    assert_eq!(inbound(&generation, &leaf.chain), Reason::CrlMissing);
+    assert_eq!(inbound(&generation, &leaf.chain), TrustReason::CrlMissing);
 }
 
 #[test]
@@ -188,13 +188,13 @@ fn a_second_path_serves_when_the_first_is_expired_or_revoked() {
             .generation();
         let mut chain = vec![leaf.certificate.clone(), crossed.certificate().clone()];
         let reason = if revoked {
-            Reason::Revoked
+            TrustReason::Revoked
         } else {
-            Reason::Expired
+            TrustReason::Expired
         };
         assert_eq!(inbound(&generation, &chain), reason);
         chain.push(issuing.certificate().clone());
-        assert_eq!(inbound(&generation, &chain), Reason::Accepted);
+        assert_eq!(inbound(&generation, &chain), TrustReason::Accepted);
     }
 }
 
@@ -224,14 +224,20 @@ fn peers_of_equal_rights_may_share_a_certificate() {
         Some(FE02),
         "the certificate's first name"
     );
-    assert_eq!(outbound(&generation, FE01, &leaf.chain), Reason::Accepted);
+    assert_eq!(
+        outbound(&generation, FE01, &leaf.chain),
+        TrustReason::Accepted
+    );
     let differing = World::default()
         .trust("enterprise-ca", &[&root])
         .peer(FE01, PeerKind::Home, &["enterprise-ca"])
         .peer(FE02, PeerKind::Home, &["enterprise-ca"])
         .with(|p| p.assert_identity = false)
         .generation();
-    assert_eq!(inbound(&differing, &leaf.chain), Reason::AmbiguousIdentity);
+    assert_eq!(
+        inbound(&differing, &leaf.chain),
+        TrustReason::AmbiguousIdentity
+    );
 }
 
 #[test]
@@ -243,14 +249,14 @@ fn neither_the_order_of_the_file_nor_another_entry_changes_a_verdict() {
         .iter()
         .flat_map(|ca| [FE01, EDGE, "evil.test"].map(|name| ca.server(name).unwrap().chain))
         .collect();
-    let judge = |world: World| -> Vec<(Reason, Option<String>)> {
+    let judge = |world: World| -> Vec<(TrustReason, Option<String>)> {
         let generation = world.generation();
         chains
             .iter()
             .map(|chain| {
                 let presented = Presented::inbound(chain);
                 match decide(&presented, Direction::Inbound, &generation, pki::now()) {
-                    Ok(id) => (Reason::Accepted, id.decision().peer_fqdn.clone()),
+                    Ok(id) => (TrustReason::Accepted, id.decision().peer_fqdn.clone()),
                     Err(decision) => (decision.reason, decision.peer_fqdn.clone()),
                 }
             })
@@ -271,10 +277,10 @@ fn neither_the_order_of_the_file_nor_another_entry_changes_a_verdict() {
             .peer(FE01, PeerKind::Home, &["a"]),
     );
     assert_eq!(forth, back);
-    let accepted = |verdicts: &[(Reason, Option<String>)]| -> Vec<bool> {
+    let accepted = |verdicts: &[(TrustReason, Option<String>)]| -> Vec<bool> {
         verdicts
             .iter()
-            .map(|(r, _)| *r == Reason::Accepted)
+            .map(|(r, _)| *r == TrustReason::Accepted)
             .collect()
     };
     // A third party with a CA of its own gains a say about nobody else.
@@ -319,7 +325,10 @@ fn expectations_that_fail_keep_a_generation_from_being_built() {
     let faults = world(unmet).unwrap_err();
     assert_eq!(faults.len(), 2);
     for fault in faults {
-        assert_eq!((fault.code, fault.line), ("expectation_failed", Some(42)));
+        assert_eq!(
+            (fault.code.code(), fault.line),
+            ("expectation_failed", Some(42))
+        );
         assert!(fault.what.contains("not_in_topology"), "{}", fault.what);
     }
 }
@@ -339,7 +348,12 @@ fn at_the_start_only_who_gets_in_against_an_expectation_is_a_fault() {
         Generation::build_at_start(Before::default(), 1, world.topology(), pki::now())
     };
     let out = start(vec![expectation(&rogue, Direction::Inbound, true, None)]);
-    let notes: Vec<_> = out.unwrap().notes().iter().map(|note| note.code).collect();
+    let notes: Vec<_> = out
+        .unwrap()
+        .notes()
+        .iter()
+        .map(|note| note.code.code())
+        .collect();
     assert!(notes.contains(&"expectation_failed"), "{notes:?}");
     let inside = start(vec![expectation(&listed, Direction::Inbound, false, None)]);
     assert_eq!(inside.unwrap_err().len(), 1);
@@ -353,7 +367,7 @@ fn an_anchor_that_cannot_be_used_is_named() {
         .anchors
         .push(CertificateDer::from(vec![0x30, 0x00]));
     let faults = world.build().unwrap_err();
-    let codes: Vec<_> = faults.iter().map(|f| (f.code, f.line)).collect();
+    let codes: Vec<_> = faults.iter().map(|f| (f.code.code(), f.line)).collect();
     assert_eq!(codes, [("anchor_malformed", Some(10))]);
 }
 
@@ -383,7 +397,7 @@ fn a_generation_notes_stale_foreign_and_absent_crls() {
     let notes: Vec<_> = generation
         .notes()
         .iter()
-        .map(|n| (n.code, n.line))
+        .map(|n| (n.code.code(), n.line))
         .collect();
     assert_eq!(
         notes,
@@ -411,11 +425,11 @@ fn a_stored_chain_is_judged_again_by_the_next_generation() {
     let stored: Arc<Vec<CertificateDer<'static>>> = Arc::new(leaf.chain.clone());
     assert_eq!(
         inbound(&world(&CrlSpec::default()), &stored),
-        Reason::Accepted
+        TrustReason::Accepted
     );
     let revoking = CrlSpec {
         revoked: vec![leaf.serial.clone()],
         ..CrlSpec::default()
     };
-    assert_eq!(inbound(&world(&revoking), &stored), Reason::Revoked);
+    assert_eq!(inbound(&world(&revoking), &stored), TrustReason::Revoked);
 }

@@ -2,9 +2,9 @@
 //! and the encoding, the newest that an issuer's key was proven to have signed speaks (RFC 5280 §5.2.3, §6.3.3).
 use super::{World, inbound, later};
 use crate::topology::{
-    Crl, CrlFile, CrlRefusal, HeldCrl, PeerKind, Revocation, RevocationScope, Topology, TrustRef,
+    Crl, CrlFile, CrlReason, HeldCrl, PeerKind, Revocation, RevocationScope, Topology, TrustRef,
 };
-use crate::trust::{Before, Generation, Ledger, Read, Reason, Refreshed, Series};
+use crate::trust::{Before, Generation, Ledger, Read, Refreshed, Series, TrustReason};
 use rustls_pki_types::CertificateRevocationListDer as CrlDer;
 use sipward_lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
 use std::path::Path;
@@ -184,7 +184,7 @@ fn no_older_crl_comes_back_in_any_form_by_any_way() {
         let old_only = std::slice::from_ref(&old);
         let revoked = |what: &str, generation: &Generation| {
             let verdict = inbound(generation, &leaf.chain);
-            assert_eq!(verdict, Reason::Revoked, "{form}: {what}");
+            assert_eq!(verdict, TrustReason::Revoked, "{form}: {what}");
         };
         revoked(
             "in the same file, at a refresh",
@@ -231,7 +231,7 @@ fn no_older_crl_comes_back_in_any_form_by_any_way() {
         let mut off = topology(&[&ca], old_only);
         off.trusts[0].revocation = Revocation::Off;
         let off = reload(&start(), off);
-        assert_eq!(inbound(&off, &leaf.chain), Reason::Accepted);
+        assert_eq!(inbound(&off, &leaf.chain), TrustReason::Accepted);
         revoked("off and on", &reload(&off, topology(&[&ca], old_only)));
         let nothing = reload(&start(), topology(&[&ca], &[]));
         revoked(
@@ -257,7 +257,7 @@ fn a_lower_number_in_the_place_of_a_second_files_crl_lets_nobody_in() {
         let second = if fetched { POINT } else { "1.crl" };
         let start = || {
             let first = generation(&[&ca], std::slice::from_ref(&five));
-            assert_eq!(inbound(&first, &leaf.chain), Reason::Accepted);
+            assert_eq!(inbound(&first, &leaf.chain), TrustReason::Accepted);
             let files = vec![file(second, fetched, &seven), file("0.crl", false, &five)];
             let refreshed = refresh(&first, files);
             // The older one of two that are there is no rollback.
@@ -274,13 +274,13 @@ fn a_lower_number_in_the_place_of_a_second_files_crl_lets_nobody_in() {
                 .iter()
                 .map(|r| (r.file.to_str().unwrap(), r.refusal))
                 .collect();
-            assert_eq!(told, [(second, CrlRefusal::Older)]);
+            assert_eq!(told, [(second, CrlReason::Older)]);
             let next = refreshed.generation.unwrap_or(held);
-            assert_eq!(inbound(&next, &leaf.chain), Reason::Revoked);
+            assert_eq!(inbound(&next, &leaf.chain), TrustReason::Revoked);
             let reloaded = reload(&next, topology(&[&ca], &[five.clone(), lower.clone()]));
-            assert_eq!(inbound(&reloaded, &leaf.chain), Reason::Revoked);
+            assert_eq!(inbound(&reloaded, &leaf.chain), TrustReason::Revoked);
             let restarted = restart(&next, topology(&[&ca], &[five.clone(), lower.clone()]));
-            assert_eq!(inbound(&restarted, &leaf.chain), Reason::Revoked);
+            assert_eq!(inbound(&restarted, &leaf.chain), TrustReason::Revoked);
             assert!(!restarted.refused_crls().is_empty());
         }
     }
@@ -311,9 +311,9 @@ fn in_force_is_the_highest_number_so_far_in_whatever_order_they_come() {
             generation = refreshed(generation, vec![file("0.crl", false, &crls[next])]);
             highest = highest.max(next);
             let wanted = if highest % 2 == 1 {
-                Reason::Revoked
+                TrustReason::Revoked
             } else {
-                Reason::Accepted
+                TrustReason::Accepted
             };
             assert_eq!(inbound(&generation, &leaf.chain), wanted, "{order:?}");
         }
@@ -337,7 +337,7 @@ fn without_numbers_the_later_crl_counts_and_a_number_in_between_is_not_forgotten
     };
     let start = generation(&[&ca], &[at(Some(20), -500, &[])]);
     let bare = put(start, at(None, -400, &[&leaf]));
-    assert_eq!(inbound(&bare, &leaf.chain), Reason::Revoked);
+    assert_eq!(inbound(&bare, &leaf.chain), TrustReason::Revoked);
     // Lower than 20 although later, later than nothing although higher.
     for old in [
         at(Some(19), -300, &[]),
@@ -345,16 +345,16 @@ fn without_numbers_the_later_crl_counts_and_a_number_in_between_is_not_forgotten
         at(None, -450, &[]),
     ] {
         let next = refresh(&bare, vec![file("0.crl", false, &old)]);
-        assert_eq!(next.refused[0].refusal, CrlRefusal::Older);
+        assert_eq!(next.refused[0].refusal, CrlReason::Older);
     }
     let both = put(bare, at(None, -400, &[]));
     assert_eq!(
         inbound(&both, &leaf.chain),
-        Reason::Revoked,
+        TrustReason::Revoked,
         "of one second"
     );
     let next = put(both, at(Some(21), -200, &[]));
-    assert_eq!(inbound(&next, &leaf.chain), Reason::Accepted);
+    assert_eq!(inbound(&next, &leaf.chain), TrustReason::Accepted);
 }
 
 #[test]
@@ -373,9 +373,9 @@ fn a_crl_goes_when_one_comes_that_covers_what_it_covers() {
     };
     // A whole one takes the place of a part.
     let start = generation(&[&ca], &[partition(20, &[&leaf])]);
-    assert_eq!(inbound(&start, &leaf.chain), Reason::Revoked);
+    assert_eq!(inbound(&start, &leaf.chain), TrustReason::Revoked);
     let whole = put(start, &crl(&ca, 21, &[]));
-    assert_eq!(inbound(&whole, &leaf.chain), Reason::Accepted);
+    assert_eq!(inbound(&whole, &leaf.chain), TrustReason::Accepted);
     let parts: Vec<_> = whole.held_crls();
     assert_eq!(parts.len(), 2);
     assert_eq!(
@@ -384,17 +384,17 @@ fn a_crl_goes_when_one_comes_that_covers_what_it_covers() {
     );
     // What went does not come back.
     let back = refresh(&whole, vec![file("0.crl", false, &partition(20, &[]))]);
-    assert_eq!(back.refused[0].refusal, CrlRefusal::Older);
+    assert_eq!(back.refused[0].refusal, CrlReason::Older);
     // A newer part speaks for what it covers; the whole one goes on for the rest.
     let other = ca.server(FE02).unwrap();
     let both = put(
         generation(&[&ca], &[crl(&ca, 20, &[&other])]),
         &partition(21, &[&leaf]),
     );
-    assert_eq!(inbound(&both, &leaf.chain), Reason::Revoked);
-    assert_eq!(inbound(&both, &other.chain), Reason::Revoked);
+    assert_eq!(inbound(&both, &leaf.chain), TrustReason::Revoked);
+    assert_eq!(inbound(&both, &other.chain), TrustReason::Revoked);
     let third = ca.server(FE02).unwrap();
-    assert_eq!(inbound(&both, &third.chain), Reason::Accepted);
+    assert_eq!(inbound(&both, &third.chain), TrustReason::Accepted);
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn of_an_old_and_a_new_crl_in_one_file_the_newest_counts_and_nothing_is_refused(
             })
             .to_vec();
         let built = Generation::build(1, topology, pki::now()).unwrap();
-        assert_eq!(inbound(&built, &leaf.chain), Reason::Revoked);
+        assert_eq!(inbound(&built, &leaf.chain), TrustReason::Revoked);
         assert_eq!(built.refused_crls(), []);
         let both = CrlFile {
             content: Ok(glued.map(Arc::clone).to_vec()),
@@ -438,26 +438,29 @@ fn a_ca_that_changed_its_key_under_its_old_name_is_judged_by_the_crls_of_each_ke
     };
     let (of_old, of_new) = (leaf(&old), leaf(&new));
     let start = generation(&[&old], &[bare(&old, 20, &[])]);
-    assert_eq!(inbound(&start, &of_old.chain), Reason::Accepted);
+    assert_eq!(inbound(&start, &of_old.chain), TrustReason::Accepted);
     // The new key counts from 1 again.
     let moved = topology(&[&new], &[bare(&new, 1, &[])]);
     let reloaded = reload(&start, moved);
     assert_eq!(reloaded.refused_crls(), []);
-    assert_eq!(inbound(&reloaded, &of_new.chain), Reason::Accepted);
-    assert_ne!(inbound(&reloaded, &of_old.chain), Reason::Accepted);
+    assert_eq!(inbound(&reloaded, &of_new.chain), TrustReason::Accepted);
+    assert_ne!(inbound(&reloaded, &of_old.chain), TrustReason::Accepted);
     // Both keys at a time, in either order.
     for anchors in [[&old, &new], [&new, &old]] {
         let both = |crls: &[CrlDer<'static>]| generation(&anchors, crls);
         let clear = both(&[bare(&old, 20, &[]), bare(&new, 1, &[])]);
-        assert_eq!(inbound(&clear, &of_old.chain), Reason::Accepted);
-        assert_eq!(inbound(&clear, &of_new.chain), Reason::Accepted);
+        assert_eq!(inbound(&clear, &of_old.chain), TrustReason::Accepted);
+        assert_eq!(inbound(&clear, &of_new.chain), TrustReason::Accepted);
         // One key's CRL clears nothing that the other has signed, and is heard when it revokes it.
         let of_one = both(&[bare(&new, 1, &[])]);
-        assert_eq!(inbound(&of_one, &of_old.chain), Reason::CrlBadSignature);
-        assert_eq!(inbound(&of_one, &of_new.chain), Reason::Accepted);
+        assert_eq!(
+            inbound(&of_one, &of_old.chain),
+            TrustReason::CrlBadSignature
+        );
+        assert_eq!(inbound(&of_one, &of_new.chain), TrustReason::Accepted);
         let revoking = both(&[bare(&old, 20, &[]), bare(&new, 1, &[&of_old])]);
-        assert_eq!(inbound(&revoking, &of_old.chain), Reason::Revoked);
-        assert_eq!(inbound(&revoking, &of_new.chain), Reason::Accepted);
+        assert_eq!(inbound(&revoking, &of_old.chain), TrustReason::Revoked);
+        assert_eq!(inbound(&revoking, &of_new.chain), TrustReason::Accepted);
     }
     // A CA of that name that the set does not name has no say.
     let stranger = old.impostor().unwrap();
@@ -465,8 +468,8 @@ fn a_ca_that_changed_its_key_under_its_old_name_is_judged_by_the_crls_of_each_ke
         &[&old],
         &[bare(&old, 20, &[]), bare(&stranger, 21, &[&of_old])],
     );
-    assert_eq!(inbound(&foreign, &of_old.chain), Reason::Accepted);
-    assert_eq!(foreign.refused_crls()[0].refusal, CrlRefusal::BadSignature);
+    assert_eq!(inbound(&foreign, &of_old.chain), TrustReason::Accepted);
+    assert_eq!(foreign.refused_crls()[0].refusal, CrlReason::BadSignature);
 }
 
 #[test]
@@ -490,7 +493,7 @@ fn the_newest_crl_counts_whichever_of_two_sets_of_a_ca_names_it() {
             )
             .peer(FE02, PeerKind::Home, &["a", "b"]);
         let generation = world.generation();
-        assert_eq!(inbound(&generation, &leaf.chain), Reason::Revoked);
+        assert_eq!(inbound(&generation, &leaf.chain), TrustReason::Revoked);
         assert_eq!(generation.refused_crls(), []);
         let shown = &generation.held_crls()[0];
         assert_eq!(shown.sets, ["a", "b"]);
@@ -514,20 +517,20 @@ fn what_nobody_known_has_signed_waits_beside_and_is_looked_at_once_for_each_key(
         read.public_key().raw.to_vec()
     };
     assert!(!beside.is_refuted(&key(&issuing)));
-    assert_eq!(inbound(&start, &leaf.chain), Reason::CrlBadSignature);
+    assert_eq!(inbound(&start, &leaf.chain), TrustReason::CrlBadSignature);
     assert!(beside.is_refuted(&key(&issuing)));
     // From HTTP it does not even wait.
     let files = vec![file(POINT, true, &forged), file("0.crl", false, &of_root)];
     let start = generation(&[&root], std::slice::from_ref(&of_root));
     let refreshed = refresh(&start, files);
-    assert_eq!(refreshed.refused[0].refusal, CrlRefusal::BadSignature);
+    assert_eq!(refreshed.refused[0].refusal, CrlReason::BadSignature);
     assert_eq!(start.topology().trusts()[0].crls.len(), 1);
     let held = refreshed.generation.as_ref().unwrap_or(&start);
     assert_eq!(held.ledger().waits(), (false, false));
     // Once the key is seen, what it signed comes into its series, and stays there.
     let seven = crl(&issuing, 7, &[&leaf]);
     let start = generation(&[&root], &[of_root.clone(), seven]);
-    assert_eq!(inbound(&start, &leaf.chain), Reason::Revoked);
+    assert_eq!(inbound(&start, &leaf.chain), TrustReason::Revoked);
     assert_eq!(start.ledger().waits(), (true, true));
     let files = || {
         vec![
@@ -539,11 +542,11 @@ fn what_nobody_known_has_signed_waits_beside_and_is_looked_at_once_for_each_key(
     let shown = next.held_crls();
     assert_eq!(shown.len(), 2);
     assert!(shown.iter().all(|series| series.sets == ["enterprise-ca"]));
-    assert_eq!(inbound(&next, &leaf.chain), Reason::Revoked);
+    assert_eq!(inbound(&next, &leaf.chain), TrustReason::Revoked);
     let six = crl(&issuing, 6, &[]);
     let restarted = restart(&next, topology(&[&root], &[of_root.clone(), six]));
-    assert_eq!(inbound(&restarted, &leaf.chain), Reason::Revoked);
-    assert_eq!(restarted.refused_crls()[0].refusal, CrlRefusal::Older);
+    assert_eq!(inbound(&restarted, &leaf.chain), TrustReason::Revoked);
+    assert_eq!(restarted.refused_crls()[0].refusal, CrlReason::Older);
 }
 
 /// Before its key is known an issuing CA's CRLs wait side by side, and the number decides which of them speaks.
@@ -564,9 +567,9 @@ fn of_two_that_wait_the_one_with_the_higher_number_speaks_even_when_it_is_stale(
         let mut all = vec![crl(&root, 1, &[])];
         all.extend(crls.map(Clone::clone));
         let generation = generation(&[&root], &all);
-        assert_eq!(inbound(&generation, &leaf.chain), Reason::CrlStale);
+        assert_eq!(inbound(&generation, &leaf.chain), TrustReason::CrlStale);
         let next = refreshed(generation, vec![file("1.crl", false, &current)]);
-        assert_eq!(inbound(&next, &leaf.chain), Reason::CrlStale);
+        assert_eq!(inbound(&next, &leaf.chain), TrustReason::CrlStale);
     }
 }
 
@@ -586,9 +589,9 @@ fn another_string_type_of_the_issuers_name_makes_no_other_series() {
     let held = Arc::clone(start.ledger().all()[0]);
     assert_ne!(read.issuer_der(), held.crls()[0].issuer_der());
     let refreshed = refresh(&start, vec![file("0.crl", false, &renamed)]);
-    assert_eq!(refreshed.refused[0].refusal, CrlRefusal::Older);
+    assert_eq!(refreshed.refused[0].refusal, CrlReason::Older);
     let next = refreshed.generation.unwrap_or(start);
-    assert_eq!(inbound(&next, &leaf.chain), Reason::Revoked);
+    assert_eq!(inbound(&next, &leaf.chain), TrustReason::Revoked);
 }
 
 #[test]
@@ -611,7 +614,7 @@ fn a_crl_and_its_entries_may_have_tens_of_thousands_of_extensions() {
         ..spec(1, &[])
     };
     let refused = Crl::read(ca.crl(&twice).unwrap().to_vec()).map(|_| ());
-    assert_eq!(refused, Err(CrlRefusal::Malformed));
+    assert_eq!(refused, Err(CrlReason::Malformed));
 }
 
 #[test]
@@ -624,8 +627,8 @@ fn any_number_of_crls_without_a_known_issuer_displaces_nothing() {
     let generation = generation(&[&ca], &crls);
     let told = generation.refused_crls();
     assert_eq!(told.len(), 600 - 512);
-    assert!(told.iter().all(|r| r.refusal == CrlRefusal::TooMany));
-    assert_eq!(inbound(&generation, &leaf.chain), Reason::Revoked);
+    assert!(told.iter().all(|r| r.refusal == CrlReason::TooMany));
+    assert_eq!(inbound(&generation, &leaf.chain), TrustReason::Revoked);
 }
 
 #[test]
@@ -635,13 +638,13 @@ fn a_forgotten_series_comes_again_with_what_the_files_hold() {
     let start = generation(&[&ca], &[crl(&ca, 20, &[&leaf])]);
     let three = crl(&ca, 3, &[]);
     let refused = refresh(&start, vec![file("0.crl", false, &three)]);
-    assert_eq!(refused.refused[0].refusal, CrlRefusal::Older);
+    assert_eq!(refused.refused[0].refusal, CrlReason::Older);
     let id = start.held_crls()[0].series.id();
     let without = start.forgetting(id, 2).unwrap();
-    assert_eq!(inbound(&without, &leaf.chain), Reason::CrlMissing);
+    assert_eq!(inbound(&without, &leaf.chain), TrustReason::CrlMissing);
     assert!(without.forgetting(id, 3).is_none());
     let next = refreshed(without, vec![file("0.crl", false, &three)]);
-    assert_eq!(inbound(&next, &leaf.chain), Reason::Accepted);
+    assert_eq!(inbound(&next, &leaf.chain), TrustReason::Accepted);
     assert_eq!(next.held_crls()[0].series.number_text().unwrap(), "3");
 }
 
@@ -706,6 +709,6 @@ fn a_record_that_was_damaged_anywhere_is_refused_and_never_a_panic() {
         (0, Some("20"))
     );
     let back = restart(&gone, topology(&[&ca], &[crl(&ca, 19, &[])]));
-    assert_eq!(back.refused_crls()[0].refusal, CrlRefusal::Older);
-    assert_eq!(inbound(&back, &leaf.chain), Reason::CrlStale);
+    assert_eq!(back.refused_crls()[0].refusal, CrlReason::Older);
+    assert_eq!(inbound(&back, &leaf.chain), TrustReason::CrlStale);
 }

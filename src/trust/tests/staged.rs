@@ -3,7 +3,7 @@ use super::{World, inbound, inbound_at, later, outbound, outbound_at};
 use crate::topology::{
     Direction, Expectation, NamePolicy, PeerKind, Pin, Revocation, RevocationScope, Stage, Window,
 };
-use crate::trust::{Generation, Presented, Reason, decide, explain};
+use crate::trust::{Generation, Presented, TrustReason, decide, explain};
 use rustls_pki_types::CertificateDer;
 use sipward_lab::pki::{self, Authority, LeafSpec, Usage};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn a_peer_counts_within_its_window_and_the_decision_ends_with_it() {
         .peer(FE01, PeerKind::Home, &["enterprise-ca"])
         .with(|p| p.window = until(3_000))
         .generation();
-    assert_eq!(inbound(&generation, &leaf.chain), Reason::Accepted);
+    assert_eq!(inbound(&generation, &leaf.chain), TrustReason::Accepted);
     let ends = decision(&generation, &leaf.chain).valid_until;
     assert_eq!(ends, Some(later(3_000).as_secs()));
     for ask in [
@@ -51,7 +51,7 @@ fn a_peer_counts_within_its_window_and_the_decision_ends_with_it() {
         |g: &Generation, c: &[CertificateDer<'_>], at| outbound_at(g, FE01, c, at),
     ] {
         let reason = ask(&generation, &leaf.chain, later(3_001));
-        assert_eq!(reason, Reason::PeerNoLongerActive);
+        assert_eq!(reason, TrustReason::PeerNoLongerActive);
     }
 }
 
@@ -72,12 +72,12 @@ fn an_entry_outside_its_window_makes_no_name_ambiguous() {
             .generation()
     };
     let both = world(Window::default());
-    assert_eq!(inbound(&both, &leaf.chain), Reason::AmbiguousIdentity);
+    assert_eq!(inbound(&both, &leaf.chain), TrustReason::AmbiguousIdentity);
     let one = world(until(-60));
     let said = decision(&one, &leaf.chain);
     assert_eq!(
         (said.reason, said.peer_fqdn.as_deref()),
-        (Reason::Accepted, Some(FE01))
+        (TrustReason::Accepted, Some(FE01))
     );
 }
 
@@ -94,9 +94,13 @@ fn of_two_sets_the_one_that_counts_vouches() {
         .generation();
     let (early, late) = (old.server(FE01).unwrap(), new.server(FE01).unwrap());
     for (seconds, of_old, of_new) in [
-        (0, Reason::Accepted, Reason::TrustNotYetActive),
-        (1_500, Reason::Accepted, Reason::Accepted),
-        (2_500, Reason::TrustNoLongerActive, Reason::Accepted),
+        (0, TrustReason::Accepted, TrustReason::TrustNotYetActive),
+        (1_500, TrustReason::Accepted, TrustReason::Accepted),
+        (
+            2_500,
+            TrustReason::TrustNoLongerActive,
+            TrustReason::Accepted,
+        ),
     ] {
         assert_eq!(
             inbound_at(&generation, &early.chain, later(seconds)),
@@ -121,15 +125,18 @@ fn a_pin_may_be_that_of_any_key_of_the_path() {
     };
     for certificate in [&leaf.certificate, issuing.certificate(), root.certificate()] {
         let generation = world(vec![Pin([1; 32]), Pin(pki::pin(certificate))]);
-        assert_eq!(inbound(&generation, &leaf.chain), Reason::Accepted);
-        assert_eq!(outbound(&generation, FE01, &leaf.chain), Reason::Accepted);
+        assert_eq!(inbound(&generation, &leaf.chain), TrustReason::Accepted);
+        assert_eq!(
+            outbound(&generation, FE01, &leaf.chain),
+            TrustReason::Accepted
+        );
     }
     let generation = world(vec![Pin(pki::pin(&leaf.certificate))]);
     for reason in [
         inbound(&generation, &other.chain),
         outbound(&generation, FE01, &other.chain),
     ] {
-        assert_eq!(reason, Reason::PinMismatch);
+        assert_eq!(reason, TrustReason::PinMismatch);
     }
     let presented = Presented::inbound(&other.chain);
     let said = explain(&presented, Direction::Inbound, &generation, pki::now());
@@ -171,12 +178,12 @@ fn an_observed_peer_is_judged_as_written_and_told_what_the_strictest_rule_refuse
     let pinned = vec![Pin(pki::pin(&good.certificate))];
     for (chain, would) in [
         (&good.chain, None),
-        (&wild.chain, Some(Reason::WildcardNotAllowed)),
-        (&server.chain, Some(Reason::EkuUnsuitable)),
+        (&wild.chain, Some(TrustReason::WildcardNotAllowed)),
+        (&server.chain, Some(TrustReason::EkuUnsuitable)),
     ] {
         let observed = world(Stage::Observe, Revocation::Off, pinned.clone());
         let said = decision(&observed, chain);
-        assert_eq!(said.reason, Reason::Accepted);
+        assert_eq!(said.reason, TrustReason::Accepted);
         assert_eq!(said.would_refuse.as_ref().map(|(reason, _)| *reason), would);
         let enforced = world(Stage::Enforce, Revocation::Off, Vec::new());
         assert!(decision(&enforced, chain).would_refuse.is_none());
@@ -186,8 +193,11 @@ fn an_observed_peer_is_judged_as_written_and_told_what_the_strictest_rule_refuse
         &world(Stage::Observe, Revocation::Off, pinned),
         &other.chain,
     );
-    assert_eq!(said.reason, Reason::Accepted);
-    assert_eq!(said.would_refuse.as_ref().unwrap().0, Reason::PinMismatch);
+    assert_eq!(said.reason, TrustReason::Accepted);
+    assert_eq!(
+        said.would_refuse.as_ref().unwrap().0,
+        TrustReason::PinMismatch
+    );
 }
 
 #[test]
@@ -202,10 +212,13 @@ fn observing_loosens_nothing_but_the_pins() {
     let wild = root.server("*.contoso.test").unwrap();
     assert_eq!(
         inbound(&generation, &wild.chain),
-        Reason::WildcardNotAllowed
+        TrustReason::WildcardNotAllowed
     );
     let foreign = stranger.server(FE01).unwrap();
-    assert_eq!(inbound(&generation, &foreign.chain), Reason::UnknownIssuer);
+    assert_eq!(
+        inbound(&generation, &foreign.chain),
+        TrustReason::UnknownIssuer
+    );
 }
 
 #[test]
@@ -218,8 +231,11 @@ fn an_observed_peer_hears_of_revocation_that_its_set_does_not_check() {
         .with(|p| p.stage = Stage::Observe)
         .generation();
     let said = decision(&generation, &leaf.chain);
-    assert_eq!(said.reason, Reason::Accepted);
-    assert_eq!(said.would_refuse.as_ref().unwrap().0, Reason::CrlMissing);
+    assert_eq!(said.reason, TrustReason::Accepted);
+    assert_eq!(
+        said.would_refuse.as_ref().unwrap().0,
+        TrustReason::CrlMissing
+    );
 }
 
 #[test]

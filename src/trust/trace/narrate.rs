@@ -233,7 +233,7 @@ fn entries(
                     format!("{reason}: it counts {}", peer.window),
                 ),
             },
-            Err(Some(reason)) => (Outcome::Failed, format!("{reason}: {}", reason.sentence())),
+            Err(Some(reason)) => (Outcome::Failed, format!("{reason}: {}", reason.what())),
             Err(None) => (Outcome::Noted, "no presented name is this one".to_owned()),
         };
         let is_dialled = dialled == Some(reference);

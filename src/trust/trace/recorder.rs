@@ -158,7 +158,7 @@ impl Drop for Open<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::Reason;
+    use crate::trust::TrustReason;
 
     #[test]
     fn steps_form_a_tree_in_the_order_in_which_they_were_taken() {
@@ -169,7 +169,10 @@ mod tests {
             {
                 let inner = trace.begin(&Fact::Observed);
                 trace.note(&Fact::Vouching, Outcome::Failed);
-                inner.fails(&Refusal::because(Reason::Revoked, "serial 1".to_owned()));
+                inner.fails(&Refusal::because(
+                    TrustReason::Revoked,
+                    "serial 1".to_owned(),
+                ));
             }
             outer.ends(Outcome::Failed);
         }

@@ -3,7 +3,8 @@
 pub(crate) mod tls;
 
 use serde_json::Value;
-use sipward::daemon::control::{ExplainedDecision, RefusalCode, Reply, Request, ask};
+use sipward::daemon::control::{ExplainedDecision, Reply, Request, ask};
+use sipward::reason::DaemonReason;
 use sipward_lab::pki::Issued;
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
 use sipward_lab::{
@@ -122,7 +123,7 @@ impl Edge {
     }
 
     /// What the daemon says of a decision.
-    pub(crate) async fn explain(&self, decision: &str) -> Result<ExplainedDecision, RefusalCode> {
+    pub(crate) async fn explain(&self, decision: &str) -> Result<ExplainedDecision, DaemonReason> {
         let request = Request::Explain {
             decision: decision.to_owned(),
         };

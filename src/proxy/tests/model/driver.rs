@@ -431,7 +431,7 @@ impl Driver {
         } else if let Some(peer) = self.listed(fqdn) {
             let event = LinkEvent::ConnectFailed {
                 peer,
-                reason: "refused",
+                reason: "connection_refused".into(),
                 retry_at: self.world.now + Duration::from_secs(1),
             };
             self.world.link_event(shard, event);

@@ -16,12 +16,12 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 
 /// The socket of a handshake. A write that finds the other side gone counts as done; the error comes when there is
 /// nothing left to read.
-pub(super) struct HandshakeSocket {
+pub(super) struct LastWord {
     tcp: TcpStream,
     failed: Option<io::Error>,
 }
 
-impl HandshakeSocket {
+impl LastWord {
     pub(super) fn new(tcp: TcpStream) -> Self {
         Self { tcp, failed: None }
     }
@@ -46,7 +46,7 @@ impl HandshakeSocket {
     }
 }
 
-impl AsyncRead for HandshakeSocket {
+impl AsyncRead for LastWord {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -63,7 +63,7 @@ impl AsyncRead for HandshakeSocket {
     }
 }
 
-impl AsyncWrite for HandshakeSocket {
+impl AsyncWrite for LastWord {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -110,7 +110,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     /// A connection whose other side has written this and is gone with a reset before we write anything.
-    async fn reset_after(said: &[u8]) -> HandshakeSocket {
+    async fn reset_after(said: &[u8]) -> LastWord {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut theirs, _) = listener.accept().unwrap();
@@ -122,7 +122,7 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         let ours = TcpStream::from_std(ours).unwrap();
         // The reset is there as soon as a write fails; what is written before it finds no reader.
-        HandshakeSocket::new(ours)
+        LastWord::new(ours)
     }
 
     #[tokio::test]
