@@ -1,7 +1,7 @@
 //! `sipward probe`: the handshake that the daemon would make with a peer, and an OPTIONS, shown address by address.
 use super::Exit;
 use crate::daemon;
-use crate::edge::{Attempt, ProbeVerdict, probe};
+use crate::edge::{ProbeAttempt, ProbeVerdict, probe};
 use crate::observe::Shown;
 use crate::topology::{Fault, Peer};
 use crate::trust::{Decision, Generation};
@@ -90,7 +90,7 @@ impl Probe {
     }
 }
 
-fn is_good(attempts: &[Attempt]) -> bool {
+fn is_good(attempts: &[ProbeAttempt]) -> bool {
     !attempts.is_empty() && attempts.iter().all(|a| a.verdict == ProbeVerdict::Good)
 }
 
@@ -104,7 +104,7 @@ fn word(verdict: &ProbeVerdict) -> &'static str {
     }
 }
 
-fn to_json(peer: &Peer, identity: &str, attempts: &[Attempt]) -> Value {
+fn to_json(peer: &Peer, identity: &str, attempts: &[ProbeAttempt]) -> Value {
     json!({
         "peer": peer.fqdn.as_str(),
         "identity": identity,
@@ -113,7 +113,7 @@ fn to_json(peer: &Peer, identity: &str, attempts: &[Attempt]) -> Value {
     })
 }
 
-fn attempt_json(attempt: &Attempt) -> Value {
+fn attempt_json(attempt: &ProbeAttempt) -> Value {
     let mut value = json!({
         "address": attempt.address.to_string(),
         "verdict": word(&attempt.verdict),
@@ -193,7 +193,12 @@ fn shown_json(shown: &Shown) -> Value {
     })
 }
 
-fn show(peer: &Peer, identity: &str, attempts: &[Attempt], out: &mut dyn Write) -> io::Result<()> {
+fn show(
+    peer: &Peer,
+    identity: &str,
+    attempts: &[ProbeAttempt],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let kind = peer.kind.word();
     writeln!(
         out,
@@ -206,7 +211,7 @@ fn show(peer: &Peer, identity: &str, attempts: &[Attempt], out: &mut dyn Write) 
     attempts.iter().try_for_each(|a| show_attempt(a, out))
 }
 
-fn show_attempt(attempt: &Attempt, out: &mut dyn Write) -> io::Result<()> {
+fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
     let verdict = match &attempt.verdict {
         ProbeVerdict::Good => "good".to_owned(),
         ProbeVerdict::RefusedByUs(reason, _) => format!("we refuse them: {reason}"),

@@ -18,7 +18,7 @@ use crate::reason::{DaemonReason, Reason};
 pub use plan::Plan;
 pub use service::serve;
 
-use crate::edge::{Bound, Down, Edge, EdgeError, EdgeStatus, LiveLinks, Which};
+use crate::edge::{BoundListeners, Down, Edge, EdgeError, EdgeStatus, KickTarget, LiveConnections};
 use crate::observe::{Event, Log};
 use crate::topology::{self, Accept, CrlReason, Fault, Topology};
 use crate::trust::{Before, Generation, decide, explain, explain_inbound};
@@ -93,7 +93,7 @@ impl Daemon {
             shards: crate::edge::shards(topology),
         });
         warn(&generation, log);
-        let bound = Bound::bind(&generation)?;
+        let bound = BoundListeners::bind(&generation)?;
         let addresses = bound.addresses();
         let edge = Edge::start(Arc::clone(&generation), bound, log.clone())?;
         for (listener, address, accept) in &addresses {
@@ -239,7 +239,7 @@ impl Daemon {
     /// Figures for an operator; `None` when a shard does not answer within `patience`.
     pub async fn report(&self, patience: Duration) -> Option<Status> {
         let edge = self.status(patience).await?;
-        let links = self.edge.links(patience).await?;
+        let links = self.edge.connections(patience).await?;
         let generation = self.generation();
         let last = self.last_reload.lock();
         let last_reload = last.unwrap_or_else(PoisonError::into_inner).clone();
@@ -277,22 +277,22 @@ impl Daemon {
     /// within `patience`.
     pub async fn kick(&self, what: &str, patience: Duration) -> Option<usize> {
         let which = match what.parse() {
-            Ok(number) => Which::Connection(number),
-            Err(_) => Which::Peer(what.trim_end_matches('.').to_ascii_lowercase()),
+            Ok(number) => KickTarget::Connection(number),
+            Err(_) => KickTarget::Peer(what.trim_end_matches('.').to_ascii_lowercase()),
         };
         self.edge.kick(&which, patience).await
     }
 
     /// What a new topology would be judged by. `None` when a shard does not answer within `patience`.
     pub async fn inventory(self: Arc<Self>, patience: Duration) -> Option<Inventory> {
-        let links = self.edge.links(patience).await?;
+        let links = self.edge.connections(patience).await?;
         // Every chain that is kept is judged once: not in the thread that feeds the watchdog.
         tokio::task::spawn_blocking(move || self.take_stock(links))
             .await
             .ok()
     }
 
-    fn take_stock(&self, links: LiveLinks) -> Inventory {
+    fn take_stock(&self, links: LiveConnections) -> Inventory {
         let generation = self.generation();
         let mut chains = Chains::default();
         let peers = links.peers.into_iter().map(|link| LivePeer {
@@ -456,7 +456,7 @@ pub fn load_after(path: &Path, previous: &Generation) -> Result<Arc<Generation>,
 }
 
 /// The topology's peers with their connections.
-fn by_peer(topology: &Topology, links: &LiveLinks) -> Vec<PeerStatus> {
+fn by_peer(topology: &Topology, links: &LiveConnections) -> Vec<PeerStatus> {
     let mut counts: HashMap<&str, (usize, usize)> = HashMap::new();
     for link in &links.peers {
         let (inbound, outbound) = counts.entry(&link.peer).or_default();

@@ -1,7 +1,7 @@
 //! The plan: what a new topology would do to a running daemon, or what differs between two files; judged by the same
 //! [`crate::trust::decide`] as everything else.
 use super::control::{Inventory, LivePeer, Outline, SeenNow};
-use crate::edge::{Held, Standing, Way};
+use crate::edge::{Evidence, Opened, Reevaluation};
 use crate::topology::{Direction, Listener, Topology};
 use crate::trust::{Decision, Generation, Presented, decide};
 use rustls_pki_types::UnixTime;
@@ -147,14 +147,14 @@ impl Plan {
         for live in &held.peers {
             let chain = held.chain(live.chain);
             let shown = live.shown.map(|index| held.chain(index));
-            let (way, direction) = way_of(live, new.topology());
-            let link = Held {
-                way,
+            let (opened, direction) = opened(live, new.topology());
+            let evidence = Evidence {
+                opened,
                 peer: Some(&live.peer),
                 chain: &chain,
                 shown: shown.as_ref().and_then(|chain| chain.first()),
             };
-            let Standing::Lost(reason, decision) = link.standing(new, at) else {
+            let Reevaluation::Withdrawn(reason, decision) = evidence.reevaluate(new, at) else {
                 continue;
             };
             self.dropped.push(Dropped {
@@ -176,13 +176,13 @@ impl Plan {
         for clients in &held.shown_by_clients {
             *shown.entry(&clients.listener).or_default() += clients.count;
             let chain = held.chain(clients.chain);
-            let link = Held {
-                way: Way::Listener(there(&clients.listener)),
+            let evidence = Evidence {
+                opened: Opened::Accepted(there(&clients.listener)),
                 peer: None,
                 chain: &chain,
                 shown: None,
             };
-            if let Standing::Lost(..) = link.standing(new, at) {
+            if let Reevaluation::Withdrawn(..) = evidence.reevaluate(new, at) {
                 *lost.entry(&clients.listener).or_default() += clients.count;
             }
         }
@@ -241,13 +241,13 @@ impl Plan {
     }
 }
 
-fn way_of<'t>(live: &LivePeer, new: &'t Topology) -> (Way<'t>, Direction) {
+fn opened<'t>(live: &LivePeer, new: &'t Topology) -> (Opened<Option<&'t Listener>>, Direction) {
     match &live.listener {
         Some(name) => {
             let there = new.listeners().iter().find(|l| l.name == *name);
-            (Way::Listener(there), Direction::Inbound)
+            (Opened::Accepted(there), Direction::Inbound)
         }
-        None => (Way::Dialled, Direction::Outbound),
+        None => (Opened::Dialled, Direction::Outbound),
     }
 }
 

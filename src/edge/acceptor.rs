@@ -1,9 +1,11 @@
 //! The acceptor: takes connections off all listeners on a thread of its own and gives each to a shard, the few to one and
 //! the many evenly, so that neither a busy shard nor a flood of connects holds up the other.
-use super::bind::Bound;
+use super::admission::{Admission, ShardLoad};
+use super::bind::BoundListeners;
 use super::clock;
 use super::failed::Failure;
-use super::inbox::{Inboxes, ShardMessage};
+use super::inbox::{Accepted, Inboxes, ShardMessage};
+use super::shard::Shard;
 use super::sources::Sources;
 use super::tally::Tally;
 use crate::observe::{Event, Log};
@@ -12,19 +14,20 @@ use crate::topology::Limits;
 use socket2::SockRef;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Unanswered octets for this long mean that the other side is gone.
+/// Bytes that stay unacknowledged for this long mean that the remote side is gone: the system's own answer to that
+/// takes a quarter of an hour.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Pause when the process has no descriptors left: retrying at once would only burn the core.
+/// Pause when the process has no descriptors left: the listener stays readable, and trying at once would only burn the
+/// core.
 const STARVED: Duration = Duration::from_millis(100);
 
 /// What the acceptor needs.
 pub(super) struct Acceptor {
-    pub(super) inboxes: Arc<Inboxes>,
-    pub(super) loads: Vec<Arc<AtomicUsize>>,
+    pub(super) inboxes: Arc<Inboxes<Shard>>,
+    pub(super) loads: Vec<Arc<ShardLoad>>,
     pub(super) sources: Arc<Sources>,
     pub(super) limits: Arc<arc_swap::ArcSwap<Limits>>,
     pub(super) log: Log,
@@ -34,7 +37,7 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     /// The acceptor's thread.
-    pub(super) fn run(self, bound: Bound) {
+    pub(super) fn run(self, bound: BoundListeners) {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -58,6 +61,7 @@ impl Acceptor {
         });
     }
 
+    /// Accepts on one socket until the node drains.
     async fn listen(&self, index: usize, name: String, socket: tokio::net::TcpListener) {
         loop {
             let accepted = tokio::select! {
@@ -86,6 +90,7 @@ impl Acceptor {
         }
     }
 
+    /// Hands a connection to a shard, unless its source has too many.
     fn hand_out(
         &self,
         stream: std::net::TcpStream,
@@ -93,38 +98,35 @@ impl Acceptor {
         listener: usize,
         name: &str,
     ) {
-        let refuse = |reason| {
-            let failure = Failure::refused(reason);
-            let event = failure.event("inbound", remote, name.to_owned(), None, None);
-            self.tally.tell(event);
+        let limits = self.limits.load();
+        let loads = self.loads.iter().map(|load| load.connections());
+        let chosen = choose(loads, limits.gather, limits.connections);
+        let Some((shard, load)) = chosen.and_then(|i| Some((i, self.loads.get(i)?))) else {
+            return;
         };
-        if !self
-            .sources
-            .enter(remote.ip(), self.limits.load().connections_per_source)
-        {
-            return refuse(ConnectionReason::TooManyFromSource);
+        let mut admission = Admission::new(load);
+        if !admission.set_source(&self.sources, remote.ip(), limits.connections_per_source) {
+            return self.refuse(remote, name, ConnectionReason::TooManyFromSource);
         }
         prepare(&SockRef::from(&stream));
-        let limits = self.limits.load();
-        let loads = self.loads.iter().map(|load| load.load(Ordering::Relaxed));
-        let Some(shard) = choose(loads, limits.gather, limits.connections) else {
-            return;
-        };
-        let Some(load) = self.loads.get(shard) else {
-            return;
-        };
-        load.fetch_add(1, Ordering::Relaxed);
-        let message = ShardMessage::Accepted {
+        let accepted = Accepted {
             stream,
             remote,
             listener,
             started: clock::now(),
+            admission,
         };
+        // A message that finds no room is dropped, and its admission with it.
+        let message = ShardMessage::Accepted(accepted);
         if !self.inboxes.send(shard as u8, message, &self.log) {
-            load.fetch_sub(1, Ordering::Relaxed);
-            self.sources.leave(remote.ip());
-            refuse(ConnectionReason::ShardBusy);
+            self.refuse(remote, name, ConnectionReason::ShardBusy);
         }
+    }
+
+    fn refuse(&self, remote: SocketAddr, listener: &str, reason: ConnectionReason) {
+        let failure = Failure::refused(reason);
+        let event = failure.event("inbound", remote, listener.to_owned(), None, None);
+        self.tally.tell(event);
     }
 }
 

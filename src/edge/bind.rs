@@ -1,15 +1,16 @@
 //! Listening sockets: bound once, before anything is promised to the service manager, and shared with nobody.
-use super::EdgeError;
+use super::error::EdgeError;
 use crate::topology::{Accept, Listener};
 use crate::trust::Generation;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
 
-/// Connections that the kernel holds for us between two accepts.
+/// Connections that the kernel holds between two accepts; more than this at once find their SYN unanswered and try
+/// again after a second.
 const BACKLOG: i32 = 1024;
 
 /// Sockets bound for a topology's listeners, before anything is accepted.
-pub struct Bound {
+pub struct BoundListeners {
     pub(super) sockets: Vec<BoundListener>,
 }
 
@@ -21,7 +22,7 @@ pub(super) struct BoundListener {
     pub(super) socket: TcpListener,
 }
 
-impl Bound {
+impl BoundListeners {
     /// Binds every listener of the generation's topology, without address sharing: a second daemon on the port fails.
     ///
     /// # Errors
@@ -53,7 +54,8 @@ fn one(listener: &Listener) -> Result<BoundListener, EdgeError> {
             Domain::IPV6
         };
         let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        // Lets a restart bind while old connections linger; SO_REUSEPORT would let a second daemon in beside us.
+        // Lets a restart bind while old connections linger; SO_REUSEPORT would let a second daemon take a share of
+        // the connections.
         socket.set_reuse_address(true)?;
         if listener.address.is_ipv6() {
             socket.set_only_v6(true)?;

@@ -1,7 +1,7 @@
 //! One connection to one address of a peer: TCP, TLS, and the decision about who is there.
 use super::failed::Failure;
-use super::last_word::LastWord;
-use super::tls::{Asked, TlsConfigs};
+use super::handshake_socket::HandshakeSocket;
+use super::tls::{CertificateRequest, TlsConfigs};
 use crate::observe::Shown;
 use crate::reason::ConnectionReason;
 use crate::topology::{IdentityRef, PeerRef};
@@ -22,7 +22,7 @@ pub(super) struct Dialled {
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
     /// The chain that they asked for and got.
     pub(super) chain_shown: Option<Arc<Shown>>,
-    pub(super) asked: Arc<Asked>,
+    pub(super) asked: Arc<CertificateRequest>,
 }
 
 impl Dialled {
@@ -33,7 +33,7 @@ impl Dialled {
     }
 }
 
-fn verdict_is_out(tls: &rustls::Connection, asked: &Asked) -> bool {
+fn verdict_is_out(tls: &rustls::Connection, asked: &CertificateRequest) -> bool {
     asked.asked() && tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn shake_hands(
     let name = ServerName::try_from(peer.fqdn.as_str().to_owned())
         .map_err(|_| Failure::refused(ConnectionReason::TlsError))?;
     let outcome = tokio_rustls::TlsConnector::from(Arc::clone(&outgoing.config))
-        .connect(name, LastWord::new(tcp))
+        .connect(name, HandshakeSocket::new(tcp))
         .await;
     let shown = outgoing.shown();
     let failed = |failure| Failed {

@@ -1,42 +1,77 @@
-//! The end of a shard: what runs is finished, then every connection is closed.
+//! The end of the edge: what runs is finished, then every connection is closed.
 use super::clock;
+use super::handle::Edge;
 use super::shard::Shard;
 use crate::reason::ConnectionReason;
 use std::rc::Rc;
+use std::sync::PoisonError;
 use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long handshakes, and then connections, may take to end once they were told to.
+const ENDING: Duration = Duration::from_secs(2);
+/// How often the transactions under way are counted.
+const COUNT: Duration = Duration::from_millis(20);
+
+impl Edge {
+    /// Stops accepting, waits at most `bound` for transactions, closes every connection with close_notify, ends the
+    /// threads. Returns the number of transactions that did not finish.
+    pub async fn drain(&self, bound: Duration) -> usize {
+        self.stop.cancel();
+        let begin = move |shard: &Rc<Shard>, done: oneshot::Sender<usize>| {
+            // A task beside the inbox: what other shards hand over is part of what must finish.
+            let shard = Rc::clone(shard);
+            tokio::task::spawn_local(async move {
+                let abandoned = shard.drain(bound).await;
+                let _ = done.send(abandoned);
+                shard.drained.notify_one();
+            });
+        };
+        let abandoned = self.each_to_the_end(begin).await.into_iter().sum();
+        let threads = self.threads.lock();
+        let threads = std::mem::take(&mut *threads.unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            let _ = thread.join();
+        }
+        self.tally.finish();
+        abandoned
+    }
+}
 
 impl Shard {
-    /// Takes nothing new, waits for what owes an answer until `bound`, and closes every connection. Gives how many
+    /// Takes nothing new, waits for what owes an answer until `bound`, and closes every connection. Returns how many
     /// transactions were cut off.
-    pub(super) async fn drain(self: &Rc<Self>, bound: Duration) -> usize {
-        self.start_draining();
+    async fn drain(&self, bound: Duration) -> usize {
+        self.stop.cancel();
+        self.core.borrow_mut().start_draining();
         let end = clock::now() + bound;
-        while self.pending() > 0 && clock::now() < end {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let pending = || self.core.borrow().pending();
+        while pending() > 0 && clock::now() < end {
+            tokio::time::sleep(COUNT).await;
         }
-        // Each of them says that it was cut short.
-        let shaking = || self.handshakes.get() + self.dialler.running.get() > 0;
-        let end = clock::now() + Duration::from_secs(2);
-        while shaking() && clock::now() < end {
-            let ended = self.ended.notified();
-            if !shaking() {
-                break;
-            }
-            let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
+        // Each handshake and connect ends in an event which says that it was cut short.
+        self.wait_while(|| self.shared.load.handshakes() + self.dialler.running() > 0)
+            .await;
+        let abandoned = pending();
+        for connection in self.all_connections() {
+            connection.close(ConnectionReason::Drain);
         }
-        let abandoned = self.pending();
-        for link in self.all_links() {
-            link.close(ConnectionReason::Drain);
-        }
-        // Each task sends its close_notify and reports its end; none may hold us up for long.
-        let end = clock::now() + Duration::from_secs(2);
-        while self.live() > 0 && clock::now() < end {
-            let ended = self.ended.notified();
-            if self.live() == 0 {
-                break;
-            }
-            let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
-        }
+        // Each task sends its close_notify and reports its end; none may hold the node up for long.
+        self.wait_while(|| self.live() > 0).await;
         abandoned
+    }
+
+    /// Waits until `busy` is false, at most [`ENDING`].
+    async fn wait_while(&self, busy: impl Fn() -> bool) {
+        let end = clock::now() + ENDING;
+        while busy() && clock::now() < end {
+            let ended = self.ended.notified();
+            // Between the look and the wait something may have ended.
+            if !busy() {
+                break;
+            }
+            // No longer than this without a look: a notification that nobody waited for is lost.
+            let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
+        }
     }
 }

@@ -1,67 +1,60 @@
-//! What crosses shards, and the bounded queues that carry it.
-use super::{EdgeStatus, LiveLinks, Which};
+//! What crosses threads, and the bounded queues that carry it.
+use super::admission::Admission;
 use crate::observe::{Event, Log};
-use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin, Tables, TokenKeys};
+use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin};
 use crate::reason::DaemonReason;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use std::rc::Rc;
+use std::time::Instant;
+use tokio::sync::mpsc;
 
 /// Messages waiting for one shard. Crossing is rare, so a full queue means that the shard stands still.
 pub(super) const INBOX: usize = 16_384;
 
-/// One message to a shard.
-pub(super) enum ShardMessage {
+/// Work that is done on a shard's thread.
+pub(super) type Work<S> = Box<dyn FnOnce(&Rc<S>) + Send>;
+
+/// One message to a shard. `S` is the shard's type, which stands above this file.
+pub(super) enum ShardMessage<S> {
     /// A connection from the acceptor.
-    Accepted {
-        stream: std::net::TcpStream,
-        remote: SocketAddr,
-        listener: usize,
-        started: Instant,
-    },
-    /// Octets for a link of this shard.
+    Accepted(Accepted),
+    /// A message of another shard for a connection of this one.
     Deliver {
         link: LinkId,
-        octets: Box<[u8]>,
+        bytes: Box<[u8]>,
+        /// Comes back to the sender if the connection is gone.
         branch: Option<BranchKey>,
         from: u8,
     },
     /// A message whose transaction this shard may hold.
     Message {
         origin: Box<Origin>,
-        octets: Box<[u8]>,
+        bytes: Box<[u8]>,
     },
-    /// Something about a link that another shard owns.
+    /// Something about a connection that another shard owns.
     Link(LinkEvent),
-    /// A new generation.
-    Swap {
-        tables: Arc<Tables>,
-        keys: Arc<TokenKeys>,
-        done: oneshot::Sender<()>,
-    },
-    /// Figures are wanted.
-    Status { reply: oneshot::Sender<EdgeStatus> },
-    /// What live connections there are.
-    Links { reply: oneshot::Sender<LiveLinks> },
-    /// Close these connections.
-    Kick {
-        which: Which,
-        reply: oneshot::Sender<usize>,
-    },
-    /// Finish, and end the thread.
-    Drain {
-        bound: Duration,
-        done: oneshot::Sender<usize>,
-    },
+    /// Work for the shard's thread, such as an operator's command: what it does stands with the command.
+    Run(Work<S>),
+}
+
+/// An accepted connection on its way to its shard.
+pub(super) struct Accepted {
+    pub(super) stream: std::net::TcpStream,
+    pub(super) remote: SocketAddr,
+    /// The index of the bound socket that it came through.
+    pub(super) listener: usize,
+    /// From here the handshake's timeout runs: time in the inbox is part of it.
+    pub(super) started: Instant,
+    pub(super) admission: Admission,
 }
 
 /// The sending ends of all shards.
-pub(super) struct Inboxes(pub(super) Vec<mpsc::Sender<ShardMessage>>);
+pub(super) struct Inboxes<S>(pub(super) Vec<mpsc::Sender<ShardMessage<S>>>);
 
-impl Inboxes {
-    /// Queues a message without waiting; gives whether there was room.
-    pub(super) fn send(&self, shard: u8, message: ShardMessage, log: &Log) -> bool {
+impl<S> Inboxes<S> {
+    /// Queues a message without waiting, since the sender is another shard or the acceptor, which must not stand still
+    /// with it. Returns whether there was room.
+    pub(super) fn send(&self, shard: u8, message: ShardMessage<S>, log: &Log) -> bool {
         let Some(inbox) = self.0.get(usize::from(shard)) else {
             return false;
         };

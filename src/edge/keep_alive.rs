@@ -7,11 +7,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is to be done now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Due {
+pub(super) enum KeepAliveDue {
     /// Its time has not come.
     Nothing,
     /// A ping must be sent now.
-    Ask,
+    Ping,
     /// The last ping was not answered in time.
     Dead,
 }
@@ -58,14 +58,14 @@ impl KeepAlive {
     }
 
     /// What is to be done; a ping counts as sent.
-    pub(super) fn due(&self, now: Instant) -> Due {
+    pub(super) fn due(&self, now: Instant) -> KeepAliveDue {
         match self.next() {
-            Some(next) if next <= now && self.asked.get().is_some() => Due::Dead,
+            Some(next) if next <= now && self.asked.get().is_some() => KeepAliveDue::Dead,
             Some(next) if next <= now => {
                 self.asked.set(Some(now));
-                Due::Ask
+                KeepAliveDue::Ping
             }
-            Some(_) | None => Due::Nothing,
+            Some(_) | None => KeepAliveDue::Nothing,
         }
     }
 }
@@ -90,20 +90,20 @@ mod tests {
     #[test]
     fn it_asks_after_silence_and_is_dead_ten_seconds_later() {
         let (alive, t0) = begun(Some(30 * SECOND));
-        assert_eq!(alive.due(t0 + 29 * SECOND), Due::Nothing);
-        assert_eq!(alive.due(t0 + 30 * SECOND), Due::Ask);
-        assert_eq!(alive.due(t0 + 39 * SECOND), Due::Nothing);
-        assert_eq!(alive.due(t0 + 40 * SECOND), Due::Dead);
+        assert_eq!(alive.due(t0 + 29 * SECOND), KeepAliveDue::Nothing);
+        assert_eq!(alive.due(t0 + 30 * SECOND), KeepAliveDue::Ping);
+        assert_eq!(alive.due(t0 + 39 * SECOND), KeepAliveDue::Nothing);
+        assert_eq!(alive.due(t0 + 40 * SECOND), KeepAliveDue::Dead);
     }
 
     #[test]
     fn whatever_is_heard_is_life_and_puts_the_next_ping_off() {
         let (alive, t0) = begun(Some(30 * SECOND));
         alive.heard(t0 + 20 * SECOND);
-        assert_eq!(alive.due(t0 + 30 * SECOND), Due::Nothing);
-        assert_eq!(alive.due(t0 + 50 * SECOND), Due::Ask);
+        assert_eq!(alive.due(t0 + 30 * SECOND), KeepAliveDue::Nothing);
+        assert_eq!(alive.due(t0 + 50 * SECOND), KeepAliveDue::Ping);
         alive.heard(t0 + 51 * SECOND);
-        assert_eq!(alive.due(t0 + 61 * SECOND), Due::Nothing);
+        assert_eq!(alive.due(t0 + 61 * SECOND), KeepAliveDue::Nothing);
         assert_eq!(alive.next(), Some(t0 + 81 * SECOND));
     }
 
@@ -111,6 +111,6 @@ mod tests {
     fn without_an_interval_nothing_is_ever_due() {
         let (alive, t0) = begun(None);
         assert_eq!(alive.next(), None);
-        assert_eq!(alive.due(t0 + 100_000 * SECOND), Due::Nothing);
+        assert_eq!(alive.due(t0 + 100_000 * SECOND), KeepAliveDue::Nothing);
     }
 }

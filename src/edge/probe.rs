@@ -1,12 +1,13 @@
 //! One look at a peer from outside the daemon: the same handshake that a shard would make, address by address, and an
 //! OPTIONS (RFC 3261 §11) to hear what comes after it.
 use super::alert::alert_reason;
+use super::clock;
 use super::dial::{self, Dialled, Failed};
+use super::error::EdgeError;
 use super::failed::Failure;
-use super::handshake::{Negotiated, negotiated};
-use super::resolver::Names;
+use super::negotiated::{Negotiated, negotiated};
+use super::resolver::AddressResolver;
 use super::tls::TlsConfigs;
-use super::{EdgeError, clock};
 use crate::observe::Shown;
 use crate::reason::{ConnectionReason, Reason};
 use crate::sip::{FrameLimits, Framer, LineTable, Scan, StartLine};
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 /// What came of one address.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub struct ProbeAttempt {
     /// The address.
     pub address: SocketAddr,
     /// How it ended.
@@ -61,7 +62,7 @@ pub enum ProbeVerdict {
     Failed(Reason, Option<String>),
 }
 
-impl Attempt {
+impl ProbeAttempt {
     fn failed(address: SocketAddr, failed: Failed, late: bool) -> Self {
         let Failed { failure, shown } = failed;
         let (verdict, decision) = match failure {
@@ -102,12 +103,12 @@ pub async fn probe(
     generation: &Arc<Generation>,
     peer: PeerRef,
     timeout: Duration,
-) -> Result<Vec<Attempt>, EdgeError> {
+) -> Result<Vec<ProbeAttempt>, EdgeError> {
     let seen = Arc::<SeenChains>::default();
     let tls = TlsConfigs::build(generation, &[], &seen)?;
     let listed = generation.topology().peer(peer);
-    let names = Names::new(generation.topology().dns());
-    let found = tokio::time::timeout(timeout, names.find(listed)).await;
+    let resolver = AddressResolver::new(generation.topology().dns());
+    let found = tokio::time::timeout(timeout, resolver.find(listed)).await;
     let addresses = match found {
         Ok(Ok(found)) => found.addresses,
         Ok(Err(_)) | Err(_) => Vec::new(),
@@ -119,8 +120,8 @@ pub async fn probe(
         let shaken = tokio::time::timeout(timeout, dial::shake_hands(&tls, peer, address)).await;
         let mut attempt = match shaken {
             Ok(Ok(dialled)) => ask(dialled, generation, peer, address, deadline).await,
-            Ok(Err(failed)) => Attempt::failed(address, failed, false),
-            Err(_) => Attempt::failed(
+            Ok(Err(failed)) => ProbeAttempt::failed(address, failed, false),
+            Err(_) => ProbeAttempt::failed(
                 address,
                 Failure::aborted(ConnectionReason::Timeout).into(),
                 false,
@@ -160,7 +161,7 @@ async fn ask(
     peer: PeerRef,
     address: SocketAddr,
     deadline: Instant,
-) -> Attempt {
+) -> ProbeAttempt {
     let negotiated = negotiated(&dialled.tls);
     let decision = Arc::clone(dialled.identity.decision());
     let shown = dialled.chain_shown.clone();
@@ -176,7 +177,7 @@ async fn ask(
     .unwrap_or_else(|error| Err(io::Error::other(error)));
     let answer = answer.unwrap_or_else(|error| Err(Failure::from_io(&error)));
     let mut attempt = match answer {
-        Ok(answer) => Attempt {
+        Ok(answer) => ProbeAttempt {
             address,
             verdict: ProbeVerdict::Good,
             negotiated: None,
@@ -186,7 +187,7 @@ async fn ask(
             took: Duration::ZERO,
             explanation: None,
         },
-        Err(failure) => Attempt::failed(address, failure.into(), true),
+        Err(failure) => ProbeAttempt::failed(address, failure.into(), true),
     };
     attempt.negotiated = Some(negotiated);
     attempt.decision = Some(decision);

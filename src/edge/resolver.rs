@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Question {
+enum DnsQuestion {
     Service(String),
     Host(String, Family),
 }
@@ -47,7 +47,7 @@ enum Answer {
     Addresses(Vec<IpAddr>),
 }
 
-struct Kept {
+struct CachedAnswer {
     answer: Answer,
     fresh_until: Instant,
 }
@@ -76,22 +76,22 @@ impl NoAddress {
 
 /// The addresses of a peer in the order in which they are tried.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Found {
+pub(super) struct PeerAddresses {
     pub(super) addresses: Vec<SocketAddr>,
     /// Whether an answer past its TTL was used, since no name server answered.
     pub(super) stale: bool,
 }
 
 /// The resolver of one shard.
-pub(super) struct Names {
+pub(super) struct AddressResolver {
     resolver: Option<TokioResolver>,
     settings: DnsSettings,
-    kept: RefCell<HashMap<Question, Kept>>,
+    kept: RefCell<HashMap<DnsQuestion, CachedAnswer>>,
     /// No name server answered: until then nobody waits for one who can do with what is kept.
     silent_until: Cell<Option<Instant>>,
 }
 
-impl Names {
+impl AddressResolver {
     /// Reads the system's settings where the topology has none.
     pub(super) fn new(settings: &DnsSettings) -> Self {
         Self {
@@ -115,8 +115,8 @@ impl Names {
     ///
     /// # Errors
     /// There is no address.
-    pub(super) async fn find(&self, peer: &Peer) -> Result<Found, NoAddress> {
-        let mut found = Found {
+    pub(super) async fn find(&self, peer: &Peer) -> Result<PeerAddresses, NoAddress> {
+        let mut found = PeerAddresses {
             addresses: Vec::new(),
             stale: false,
         };
@@ -143,7 +143,7 @@ impl Names {
 
     /// RFC 3263 §4.1, §4.2 for TLS: SRV, and without one A and AAAA at the default port. NAPTR would only choose a
     /// transport, and there is one.
-    async fn by_service(&self, peer: &Peer, found: &mut Found) -> Result<(), NoAddress> {
+    async fn by_service(&self, peer: &Peer, found: &mut PeerAddresses) -> Result<(), NoAddress> {
         let names: Vec<String> = match peer.dns {
             Lookup::Sip => vec![format!("_sips._tcp.{}", peer.fqdn)],
             Lookup::Federation => peer
@@ -177,8 +177,12 @@ impl Names {
         self.host(peer.fqdn.as_str(), SIPS_PORT, found).await
     }
 
-    async fn services(&self, name: &str, found: &mut Found) -> Result<Vec<Service>, NoAddress> {
-        match self.ask(Question::Service(name.to_owned())).await? {
+    async fn services(
+        &self,
+        name: &str,
+        found: &mut PeerAddresses,
+    ) -> Result<Vec<Service>, NoAddress> {
+        match self.ask(DnsQuestion::Service(name.to_owned())).await? {
             (Answer::Services(services), stale) => {
                 found.stale |= stale;
                 Ok(services)
@@ -188,10 +192,15 @@ impl Names {
     }
 
     /// A and AAAA of one host, both asked for at once; either will do.
-    async fn host(&self, host: &str, port: u16, found: &mut Found) -> Result<(), NoAddress> {
+    async fn host(
+        &self,
+        host: &str,
+        port: u16,
+        found: &mut PeerAddresses,
+    ) -> Result<(), NoAddress> {
         let (v6, v4) = tokio::join!(
-            self.ask(Question::Host(host.to_owned(), Family::V6)),
-            self.ask(Question::Host(host.to_owned(), Family::V4)),
+            self.ask(DnsQuestion::Host(host.to_owned(), Family::V6)),
+            self.ask(DnsQuestion::Host(host.to_owned(), Family::V4)),
         );
         let failed = v6.is_err() || v4.is_err();
         let mut addresses = Vec::new();
@@ -215,7 +224,7 @@ impl Names {
     }
 
     /// One question: what is kept and fresh, else what a name server says, else what it last said.
-    async fn ask(&self, question: Question) -> Result<(Answer, bool), NoAddress> {
+    async fn ask(&self, question: DnsQuestion) -> Result<(Answer, bool), NoAddress> {
         let now = clock::now();
         if let Some(kept) = self.kept.borrow().get(&question) {
             if kept.fresh_until > now {
@@ -250,7 +259,7 @@ impl Names {
         Ok((answer, false))
     }
 
-    fn keep(&self, question: Question, answer: Answer, fresh_until: Instant, now: Instant) {
+    fn keep(&self, question: DnsQuestion, answer: Answer, fresh_until: Instant, now: Instant) {
         let mut kept = self.kept.borrow_mut();
         if kept.len() >= MOST_ANSWERS {
             let stale = self.settings.stale;
@@ -261,7 +270,7 @@ impl Names {
         }
         kept.insert(
             question,
-            Kept {
+            CachedAnswer {
                 answer,
                 fresh_until,
             },
@@ -294,13 +303,13 @@ fn build(settings: &DnsSettings) -> Result<TokioResolver, NetError> {
 }
 
 /// What a name server says, and for how long; `None`: none says anything.
-async fn query(resolver: &TokioResolver, question: &Question) -> Option<(Answer, Duration)> {
+async fn query(resolver: &TokioResolver, question: &DnsQuestion) -> Option<(Answer, Duration)> {
     let (name, kind) = match question {
-        Question::Service(name) => (name, RecordType::SRV),
-        Question::Host(name, Family::V4) => (name, RecordType::A),
-        Question::Host(name, Family::V6) => (name, RecordType::AAAA),
+        DnsQuestion::Service(name) => (name, RecordType::SRV),
+        DnsQuestion::Host(name, Family::V4) => (name, RecordType::A),
+        DnsQuestion::Host(name, Family::V6) => (name, RecordType::AAAA),
     };
-    // Names of the topology are whole; a single label is the local domain's.
+    // AddressResolver of the topology are whole; a single label is the local domain's.
     let name = if name.contains('.') {
         format!("{name}.")
     } else {
@@ -311,8 +320,8 @@ async fn query(resolver: &TokioResolver, question: &Question) -> Option<(Answer,
         Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
             let ttl = none.negative_ttl.map(|s| Duration::from_secs(u64::from(s)));
             let nothing = match question {
-                Question::Service(_) => Answer::Services(Vec::new()),
-                Question::Host(..) => Answer::Addresses(Vec::new()),
+                DnsQuestion::Service(_) => Answer::Services(Vec::new()),
+                DnsQuestion::Host(..) => Answer::Addresses(Vec::new()),
             };
             return Some((nothing, ttl.unwrap_or(NEGATIVE_TTL).min(NEGATIVE_TTL)));
         }
@@ -321,8 +330,8 @@ async fn query(resolver: &TokioResolver, question: &Question) -> Option<(Answer,
     let answers = records.answers();
     let ttl = answers.iter().map(|record| record.ttl).min().unwrap_or(0);
     let answer = match question {
-        Question::Service(_) => Answer::Services(services(answers.iter().map(|r| &r.data))),
-        Question::Host(..) => Answer::Addresses(addresses(answers.iter().map(|r| &r.data))),
+        DnsQuestion::Service(_) => Answer::Services(services(answers.iter().map(|r| &r.data))),
+        DnsQuestion::Host(..) => Answer::Addresses(addresses(answers.iter().map(|r| &r.data))),
     };
     Some((answer, Duration::from_secs(u64::from(ttl))))
 }
@@ -401,8 +410,8 @@ mod tests {
         Data::Service(priority, 0, port, target.to_owned())
     }
 
-    async fn find(names: &Names, dns: Lookup) -> Result<Vec<String>, NoAddress> {
-        let found = names.find(&peer(dns)).await?;
+    async fn find(resolver: &AddressResolver, dns: Lookup) -> Result<Vec<String>, NoAddress> {
+        let found = resolver.find(&peer(dns)).await?;
         Ok(found.addresses.iter().map(ToString::to_string).collect())
     }
 
@@ -420,8 +429,8 @@ mod tests {
         );
         server.set("a.contoso.test", 60, &[v4(1), v4(2)]);
         server.set("b.contoso.test", 60, &[v4(3)]);
-        let names = Names::new(&settings(&server));
-        let found = find(&names, Lookup::Sip).await.unwrap();
+        let resolver = AddressResolver::new(&settings(&server));
+        let found = find(&resolver, Lookup::Sip).await.unwrap();
         assert_eq!(found.len(), 3);
         assert_eq!(found[2], "192.0.2.3:5071");
         assert!(found[..2].iter().all(|a| a.ends_with(":5061")), "{found:?}");
@@ -435,12 +444,12 @@ mod tests {
             60,
             &[v4(1), Data::Address(Ipv6Addr::LOCALHOST.into())],
         );
-        let names = Names::new(&settings(&server));
-        let mut found = find(&names, Lookup::Sip).await.unwrap();
+        let resolver = AddressResolver::new(&settings(&server));
+        let mut found = find(&resolver, Lookup::Sip).await.unwrap();
         found.sort();
         assert_eq!(found, ["192.0.2.1:5061", "[::1]:5061"]);
         assert_eq!(server.asked(SIPS), 1);
-        assert_eq!(find(&names, Lookup::Address).await.unwrap().len(), 2);
+        assert_eq!(find(&resolver, Lookup::Address).await.unwrap().len(), 2);
     }
 
     #[tokio::test]
@@ -448,8 +457,11 @@ mod tests {
         let server = NameServer::start().unwrap();
         server.set(SIPS, 60, &[service(0, 0, ".")]);
         server.set(FE01, 60, &[v4(1)]);
-        let names = Names::new(&settings(&server));
-        assert_eq!(find(&names, Lookup::Sip).await, Err(NoAddress::NoService));
+        let resolver = AddressResolver::new(&settings(&server));
+        assert_eq!(
+            find(&resolver, Lookup::Sip).await,
+            Err(NoAddress::NoService)
+        );
     }
 
     #[tokio::test]
@@ -461,9 +473,9 @@ mod tests {
             &[service(0, 5061, "sip.fabrikam.test")],
         );
         server.set("sip.fabrikam.test", 60, &[v4(9)]);
-        let names = Names::new(&settings(&server));
+        let resolver = AddressResolver::new(&settings(&server));
         assert_eq!(
-            find(&names, Lookup::Federation).await.unwrap(),
+            find(&resolver, Lookup::Federation).await.unwrap(),
             ["192.0.2.9:5061"]
         );
         assert_eq!(server.asked("_sipfederationtls._tcp.contoso.test"), 1);
@@ -474,14 +486,17 @@ mod tests {
         let server = NameServer::start().unwrap();
         server.set(SIPS, 60, &[service(0, 5061, "a.contoso.test")]);
         server.set("a.contoso.test", 0, &[v4(1)]);
-        let names = Names::new(&settings(&server));
-        find(&names, Lookup::Sip).await.unwrap();
+        let resolver = AddressResolver::new(&settings(&server));
+        find(&resolver, Lookup::Sip).await.unwrap();
         server.set("a.contoso.test", 0, &[v4(2)]);
-        assert_eq!(find(&names, Lookup::Sip).await.unwrap(), ["192.0.2.2:5061"]);
+        assert_eq!(
+            find(&resolver, Lookup::Sip).await.unwrap(),
+            ["192.0.2.2:5061"]
+        );
         assert_eq!(server.asked(SIPS), 1);
         // What is gone is gone, whatever was kept.
         server.set("a.contoso.test", 0, &[]);
-        assert_eq!(find(&names, Lookup::Sip).await, Err(NoAddress::None));
+        assert_eq!(find(&resolver, Lookup::Sip).await, Err(NoAddress::None));
     }
 
     #[tokio::test]
@@ -489,14 +504,14 @@ mod tests {
         let server = NameServer::start().unwrap();
         server.set(SIPS, 0, &[service(0, 5061, "a.contoso.test")]);
         server.set("a.contoso.test", 0, &[v4(1)]);
-        let names = Names::new(&settings(&server));
-        assert!(!names.find(&peer(Lookup::Sip)).await.unwrap().stale);
+        let resolver = AddressResolver::new(&settings(&server));
+        assert!(!resolver.find(&peer(Lookup::Sip)).await.unwrap().stale);
         server.set_silent(true);
-        let found = names.find(&peer(Lookup::Sip)).await.unwrap();
+        let found = resolver.find(&peer(Lookup::Sip)).await.unwrap();
         assert!(found.stale);
         assert_eq!(found.addresses.len(), 1);
         // The cache goes along with a reload, unless other name servers are asked.
-        let renewed = names.renewed(&settings(&server));
+        let renewed = resolver.renewed(&settings(&server));
         assert!(renewed.find(&peer(Lookup::Sip)).await.unwrap().stale);
         let unforgiving = renewed.renewed(&DnsSettings {
             stale: Duration::ZERO,
@@ -506,7 +521,7 @@ mod tests {
             unforgiving.find(&peer(Lookup::Sip)).await,
             Err(NoAddress::Failed)
         );
-        let fresh = Names::new(&settings(&server));
+        let fresh = AddressResolver::new(&settings(&server));
         assert_eq!(fresh.find(&peer(Lookup::Sip)).await, Err(NoAddress::Failed));
     }
 
@@ -514,13 +529,13 @@ mod tests {
     async fn an_address_of_the_topology_asks_nobody_and_a_host_name_asks_for_no_service() {
         let server = NameServer::start().unwrap();
         server.set("sbc.contoso.test", 60, &[v4(7)]);
-        let names = Names::new(&settings(&server));
+        let resolver = AddressResolver::new(&settings(&server));
         let mut peer = peer(Lookup::Sip);
         peer.addresses = vec![
             DialAddress::Socket("192.0.2.200:5061".parse().unwrap()),
             DialAddress::Host("sbc.contoso.test".to_owned(), 5081),
         ];
-        let found = names.find(&peer).await.unwrap();
+        let found = resolver.find(&peer).await.unwrap();
         let found: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
         assert_eq!(found, ["192.0.2.200:5061", "192.0.2.7:5081"]);
         assert_eq!(server.asked("_sips._tcp.sbc.contoso.test"), 0);

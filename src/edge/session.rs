@@ -1,35 +1,40 @@
-//! The rustls session of one connection, between its socket and the octets that are framed or written.
-use super::link::{Ending, refused_by_alert, theirs};
-use super::shard::Shard;
+//! The rustls session of one connection: between its socket and the bytes that are framed or written.
+use super::buffers::Buffers;
+use super::ending::Ending;
 use crate::reason::ConnectionReason;
 use crate::sip::Framer;
 use std::io;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// One connection's session, and what waits in front of it and behind it.
+/// One connection's session, and what waits before it and behind it.
 pub(super) struct Session {
     tls: rustls::Connection,
+    /// How far the message in `buffer` has been scanned.
     pub(super) framer: Framer,
-    /// An incomplete message; empty and without memory while the connection is idle.
+    /// An incomplete message; without memory while the connection is idle.
     pub(super) buffer: Vec<u8>,
     /// Messages that leave with the next flush, in one TLS record where they fit; without memory in between.
     outgoing: Vec<u8>,
-    /// Octets handed to the session and not yet to the socket, roughly.
+    /// Bytes handed to rustls and not yet to the socket, roughly.
     queued: usize,
 }
 
 /// Outcome of one read.
 pub(super) enum Fill {
+    /// Something came; maybe no plaintext, such as a part of a record.
     Data,
+    /// Nothing waits in the socket.
     Empty,
+    /// The connection ends; what came before the end is in the buffer.
     End(Ending),
 }
 
 impl Session {
     /// The session of a finished handshake.
     pub(super) fn new(mut tls: rustls::Connection) -> Self {
-        // The bound on what waits is ours (limits.send_queue): half a message in the session would be a torn stream.
+        // The connection bounds what waits (`limits.send_queue`). A bound inside rustls would take half a message and
+        // leave a torn stream.
         tls.set_buffer_limit(None);
         Self {
             tls,
@@ -40,33 +45,37 @@ impl Session {
         }
     }
 
-    /// Takes octets for the next flush.
-    pub(super) fn gather(&mut self, octets: &[u8], shard: &Shard) {
+    /// Takes bytes for the next flush.
+    pub(super) fn gather(&mut self, bytes: &[u8], buffers: &Buffers) {
         if self.outgoing.capacity() == 0 {
-            self.outgoing = shard.take_buffer();
+            self.outgoing = buffers.take();
         }
-        self.outgoing.extend_from_slice(octets);
+        self.outgoing.extend_from_slice(bytes);
     }
 
-    /// Drops what was written since the last flush: nobody is there to read it.
-    pub(super) fn forget(&mut self, shard: &Shard) {
-        shard.give_buffer(std::mem::take(&mut self.outgoing));
+    /// Drops what was written since the last flush: the remote side is gone, and nobody would read it.
+    pub(super) fn discard(&mut self, buffers: &Buffers) {
+        buffers.put_back(std::mem::take(&mut self.outgoing));
     }
 
-    /// What was written since the last flush becomes records: together, since each costs a seal here and one there.
-    pub(super) fn encrypt(&mut self, shard: &Shard) {
+    /// Encrypts what was written since the last flush. All of it shares records, since each record costs one AEAD
+    /// operation on this side and one on the other.
+    pub(super) fn encrypt(&mut self, buffers: &Buffers) {
         if self.outgoing.is_empty() {
             return;
         }
-        let octets = std::mem::take(&mut self.outgoing);
-        // Without a buffer limit the writer takes everything, and the session lives in memory: this cannot fail.
-        if io::Write::write_all(&mut self.tls.writer(), &octets).is_ok() {
-            self.queued += octets.len();
+        let bytes = std::mem::take(&mut self.outgoing);
+        // Without a buffer limit the writer takes everything and only copies memory: this cannot fail.
+        if io::Write::write_all(&mut self.tls.writer(), &bytes).is_ok() {
+            self.queued += bytes.len();
         }
-        shard.give_buffer(octets);
+        buffers.put_back(bytes);
     }
 
-    /// Hands the records to the socket, as far as that takes them. Gives whether some are left.
+    /// Writes the records to the socket, as far as it takes them. Returns whether some are left.
+    ///
+    /// # Errors
+    /// The socket's; what was not written stays queued.
     pub(super) fn send(&mut self, tcp: &TcpStream) -> io::Result<bool> {
         while self.tls.wants_write() {
             match self.tls.write_tls(&mut Socket(tcp)) {
@@ -77,81 +86,80 @@ impl Session {
             }
         }
         let blocked = self.tls.wants_write();
+        // Records are longer than what they carry, so that the running sum is only rough; an empty session is exact.
         if !blocked {
             self.queued = 0;
         }
         Ok(blocked)
     }
 
-    /// Whether there are records for the socket.
+    /// Whether there are records for the socket, such as the answer to a key update (RFC 8446 §4.6.3).
     pub(super) fn wants_write(&self) -> bool {
         self.tls.wants_write()
     }
 
-    /// Octets that the socket has not taken yet, roughly.
+    /// Bytes that the socket has not taken yet, roughly.
     pub(super) fn queued(&self) -> usize {
         self.queued
     }
 
-    /// One read from the socket into `buffer`; `deaf`: a write has found the other side gone.
+    /// One read from the socket, decrypted into `buffer`. `remote_gone`: a write has failed since the remote side is
+    /// gone, so that the end of the stream is no close of its own.
     pub(super) fn fill(
         &mut self,
         tcp: &TcpStream,
         buffer: &mut Vec<u8>,
-        shard: &Shard,
-        deaf: bool,
+        buffers: &Buffers,
+        remote_gone: bool,
     ) -> Fill {
         let tls = &mut self.tls;
         let before = buffer.len();
+        // What came with the last flight of the handshake is in the session already.
         drain_plaintext(tls, buffer);
         if buffer.len() > before {
             return Fill::Data;
         }
-        // The session takes 4 KiB at a time: the shard's buffer between it and the socket saves reads.
-        let mut wire = shard.wire();
+        // rustls takes 4 KiB at a time: the shard's buffer between it and the socket saves system calls.
+        let mut wire = buffers.wire();
         let came = match tcp.try_read(&mut wire) {
-            Ok(0) if deaf => return Fill::End(theirs(ConnectionReason::IoError)),
-            Ok(0) => return Fill::End(theirs(ConnectionReason::EofWithoutCloseNotify)),
+            Ok(0) if remote_gone => return Fill::End(Ending::remote(ConnectionReason::IoError)),
+            Ok(0) => return Fill::End(Ending::remote(ConnectionReason::EofWithoutCloseNotify)),
             Ok(came) => came,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fill::Empty,
-            Err(_) => return Fill::End(theirs(ConnectionReason::IoError)),
+            Err(_) => return Fill::End(Ending::remote(ConnectionReason::IoError)),
         };
         if came < wire.len() {
-            // A short read has emptied the socket. Told so, Tokio waits for its next event instead of letting us ask
-            // the kernel a second time for every message.
+            // A short read has emptied the socket. An operation that reports WouldBlock makes Tokio wait for the next
+            // event of the kernel; without it each message would cost a second read that returns nothing.
             let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
             let _ = tcp.try_io(Interest::READABLE, empty);
         }
         let mut rest = wire.get(..came).unwrap_or_default();
         while !rest.is_empty() {
             if !matches!(tls.read_tls(&mut rest), Ok(taken) if taken > 0) {
-                return Fill::End(theirs(ConnectionReason::TlsError));
+                return Fill::End(Ending::remote(ConnectionReason::TlsError));
             }
             match tls.process_new_packets() {
                 Ok(state) => {
                     drain_plaintext(tls, buffer);
                     if state.peer_has_closed() {
-                        return Fill::End(theirs(ConnectionReason::CloseNotify));
+                        return Fill::End(Ending::remote(ConnectionReason::CloseNotify));
                     }
                 }
-                Err(rustls::Error::AlertReceived(alert)) => {
-                    return Fill::End(refused_by_alert(alert));
+                Err(rustls::Error::AlertReceived(received)) => {
+                    return Fill::End(Ending::Alert(received));
                 }
                 Err(_) => {
-                    // The alert that rustls has queued tells them why.
+                    // rustls has queued the alert that names the fault: it goes out before the close.
                     let _ = tls.write_tls(&mut Socket(tcp));
-                    return Fill::End(Ending {
-                        by: "us",
-                        reason: ConnectionReason::TlsError.into(),
-                        alert: None,
-                    });
+                    return Fill::End(Ending::local(ConnectionReason::TlsError));
                 }
             }
         }
         Fill::Data
     }
 
-    /// Whether session tickets came from a server.
+    /// Whether session tickets came. A TLS 1.3 server sends them after it has verified the client's certificate.
     pub(super) fn has_tickets(&self) -> bool {
         match &self.tls {
             rustls::Connection::Client(client) => client.tls13_tickets_received() > 0,
@@ -159,9 +167,10 @@ impl Session {
         }
     }
 
-    /// Sends what is queued and a close_notify, if the socket takes them.
-    pub(super) fn finish(&mut self, tcp: &TcpStream, shard: &Shard) {
-        self.encrypt(shard);
+    /// Sends what is queued and a close_notify, as far as the socket takes them at once: a remote side that does not
+    /// read must not hold the shard up.
+    pub(super) fn finish(&mut self, tcp: &TcpStream, buffers: &Buffers) {
+        self.encrypt(buffers);
         self.tls.send_close_notify();
         while self.tls.wants_write() {
             match self.tls.write_tls(&mut Socket(tcp)) {
@@ -172,6 +181,7 @@ impl Session {
     }
 }
 
+/// Moves what the session has decrypted into `buffer`, without a zeroed buffer between the two.
 fn drain_plaintext(tls: &mut rustls::Connection, buffer: &mut Vec<u8>) {
     use io::BufRead as _;
     let mut reader = tls.reader();
@@ -185,12 +195,12 @@ fn drain_plaintext(tls: &mut rustls::Connection, buffer: &mut Vec<u8>) {
     }
 }
 
-/// The non-blocking socket in the form that rustls writes to.
+/// The non-blocking socket in the form that rustls writes to: Tokio's own needs `&mut` and a task to wake.
 struct Socket<'a>(&'a TcpStream);
 
 impl io::Write for Socket<'_> {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.try_write(octets)
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
     }
     fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
         self.0.try_write_vectored(slices)

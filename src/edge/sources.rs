@@ -1,31 +1,50 @@
-//! How many connections each source address has, over all shards: the one table that is shared, and only at accept and
-//! close.
+//! How many connections each source address has, over all shards: the one table that shards share, and only at accept
+//! and close.
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Connections by source address.
+/// Connections by source address. It has at most one row for each connection, so the bound on those bounds it too.
 #[derive(Default)]
 pub(super) struct Sources(Mutex<HashMap<IpAddr, usize>>);
 
+/// One connection's share of its source's bound, returned on drop.
+pub(super) struct SourceHold {
+    sources: Arc<Sources>,
+    source: IpAddr,
+}
+
 impl Sources {
     /// Counts a connection in, unless its source has `bound` already.
-    pub(super) fn enter(&self, source: IpAddr, bound: usize) -> bool {
-        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = sources.entry(source.to_canonical()).or_insert(0);
+    pub(super) fn hold(this: &Arc<Self>, source: IpAddr, bound: usize) -> Option<SourceHold> {
+        // A client must not get a second allowance by coming as ::ffff:a.b.c.d to a dual-stack socket.
+        let source = source.to_canonical();
+        let mut sources = this.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = sources.entry(source).or_insert(0);
         if *count >= bound {
-            return false;
+            // With a bound of zero the row was only just made.
+            if *count == 0 {
+                sources.remove(&source);
+            }
+            return None;
         }
         *count += 1;
-        true
+        Some(SourceHold {
+            sources: Arc::clone(this),
+            source,
+        })
     }
+}
 
-    /// Counts a connection out.
-    pub(super) fn leave(&self, source: IpAddr) {
-        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let std::collections::hash_map::Entry::Occupied(mut entry) =
-            sources.entry(source.to_canonical())
-        {
+impl Drop for SourceHold {
+    fn drop(&mut self) {
+        let mut sources = self
+            .sources
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut entry) = sources.entry(self.source) {
             *entry.get_mut() -= 1;
             if *entry.get() == 0 {
                 entry.remove();
@@ -36,15 +55,18 @@ impl Sources {
 
 #[cfg(test)]
 mod tests {
-    use super::Sources;
+    use super::*;
 
     #[test]
     fn a_source_at_its_bound_is_turned_away_until_one_leaves() {
-        let sources = Sources::default();
-        let one = std::net::IpAddr::from([192, 0, 2, 1]);
-        assert!(sources.enter(one, 2) && sources.enter(one, 2) && !sources.enter(one, 2));
-        assert!(sources.enter(std::net::IpAddr::from([192, 0, 2, 2]), 2));
-        sources.leave(one);
-        assert!(sources.enter(one, 2));
+        let sources = Arc::new(Sources::default());
+        let one = IpAddr::from([192, 0, 2, 1]);
+        let hold = |source| Sources::hold(&sources, source, 2);
+        let (first, _second) = (hold(one).unwrap(), hold(one).unwrap());
+        assert!(hold(one).is_none());
+        assert!(hold("::ffff:192.0.2.1".parse().unwrap()).is_none());
+        assert!(hold(IpAddr::from([192, 0, 2, 2])).is_some());
+        drop(first);
+        assert!(hold(one).is_some());
     }
 }

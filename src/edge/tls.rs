@@ -1,5 +1,6 @@
-//! rustls configurations of one generation, built by each shard for itself.
-use super::{EdgeError, clock};
+//! rustls configurations of one generation, built by each shard for itself: its verifiers are then used by one thread.
+use super::clock;
+use super::error::EdgeError;
 use crate::observe::Shown;
 use crate::topology::{
     CertificateFacts, Identity, IdentityRef, KeyPair, Listener, PeerRef, Staple, Topology, Window,
@@ -28,7 +29,7 @@ pub(super) struct TlsConfigs {
     seen: Arc<SeenChains>,
     /// In the order of the bound sockets; `None` where the topology no longer has a listener of that name.
     listeners: Vec<Option<ListenerTls>>,
-    clients: Vec<Certificate>,
+    clients: Vec<OwnCertificate>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -44,7 +45,7 @@ pub(super) struct ListenerTls {
 
 /// A certificate of ours, and what to tell of it.
 #[derive(Clone, Debug)]
-struct Certificate {
+struct OwnCertificate {
     key: Arc<CertifiedKey>,
     shown: Arc<Shown>,
 }
@@ -55,10 +56,10 @@ pub(super) struct Outgoing {
     /// It will hold the decision.
     pub(super) verifier: Arc<OutboundVerifier>,
     /// What the other side asks of us.
-    pub(super) asked: Arc<Asked>,
+    pub(super) asked: Arc<CertificateRequest>,
     /// Ours, of those that may be shown now.
     pub(super) identity: IdentityRef,
-    certificate: Option<Certificate>,
+    certificate: Option<OwnCertificate>,
 }
 
 impl Outgoing {
@@ -71,12 +72,12 @@ impl Outgoing {
 
 /// Whether a server that we dial has asked for our certificate, and whether it got it.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct CertificateRequest {
     asked: AtomicBool,
     shown: AtomicBool,
 }
 
-impl Asked {
+impl CertificateRequest {
     /// They asked: in TLS 1.3 their verdict comes after our handshake is done.
     pub(super) fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
@@ -184,7 +185,7 @@ impl TlsConfigs {
         let topology = self.generation.topology();
         let identity = topology.identity_at(topology.peer(peer).identity, clock::unix());
         let certificate = self.clients.get(identity.index()).cloned();
-        let asked = Arc::new(Asked::default());
+        let asked = Arc::new(CertificateRequest::default());
         let mut config = match &certificate {
             Some(certificate) => builder.with_client_cert_resolver(Arc::new(OneCertificate {
                 key: Arc::clone(&certificate.key),
@@ -210,14 +211,14 @@ fn certificate(
     pair: &KeyPair,
     staple: Option<&Staple>,
     provider: &CryptoProvider,
-) -> Result<Certificate, EdgeError> {
+) -> Result<OwnCertificate, EdgeError> {
     let mut key = CertifiedKey::from_der(pair.chain.clone(), pair.key.clone_key(), provider)
         .map_err(EdgeError::Tls)?;
     key.ocsp = staple.and_then(|staple| staple.response.clone());
     let subject = |der: &CertificateDer<'_>| {
         CertificateFacts::read(der).map_or_else(String::new, |facts| facts.subject)
     };
-    Ok(Certificate {
+    Ok(OwnCertificate {
         key: Arc::new(key),
         shown: Arc::new(Shown {
             identity: identity.to_owned(),
@@ -231,7 +232,7 @@ fn certificate(
 fn server_certificate(
     identity: &Identity,
     provider: &CryptoProvider,
-) -> Result<Certificate, EdgeError> {
+) -> Result<OwnCertificate, EdgeError> {
     certificate(
         &identity.name,
         &identity.server,
@@ -251,9 +252,9 @@ struct SniResolver {
 /// A certificate and those that take its place when it is not shown.
 #[derive(Clone, Debug)]
 struct Staged {
-    named: Certificate,
+    named: OwnCertificate,
     /// In the order of choice, `named` among them.
-    windows: Vec<(Window, Certificate)>,
+    windows: Vec<(Window, OwnCertificate)>,
 }
 
 impl Staged {
@@ -274,7 +275,7 @@ impl Staged {
     }
 
     /// The one that is shown at a time.
-    fn at(&self, at: UnixTime) -> Option<&Certificate> {
+    fn at(&self, at: UnixTime) -> Option<&OwnCertificate> {
         let mut windows = self.windows.iter();
         let open = windows.find(|(window, _)| window.is_open(at));
         open.map(|(_, certificate)| certificate)
@@ -311,7 +312,7 @@ impl SniResolver {
         Ok(Self { by_name, default })
     }
 
-    fn certificate(&self, sni: Option<&str>) -> &Certificate {
+    fn certificate(&self, sni: Option<&str>) -> &OwnCertificate {
         let at = clock::unix();
         sni.and_then(|name| self.by_name.get(&sought(name))?.at(at))
             .or_else(|| self.default.at(at))
@@ -334,7 +335,7 @@ impl ResolvesServerCert for SniResolver {
 #[derive(Debug)]
 struct OneCertificate {
     key: Arc<CertifiedKey>,
-    asked: Arc<Asked>,
+    asked: Arc<CertificateRequest>,
 }
 
 impl rustls::client::ResolvesClientCert for OneCertificate {

@@ -16,12 +16,12 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 
 /// The socket of a handshake. A write that finds the other side gone counts as done; the error comes when there is
 /// nothing left to read.
-pub(super) struct LastWord {
+pub(super) struct HandshakeSocket {
     tcp: TcpStream,
     failed: Option<io::Error>,
 }
 
-impl LastWord {
+impl HandshakeSocket {
     pub(super) fn new(tcp: TcpStream) -> Self {
         Self { tcp, failed: None }
     }
@@ -46,7 +46,7 @@ impl LastWord {
     }
 }
 
-impl AsyncRead for LastWord {
+impl AsyncRead for HandshakeSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -63,7 +63,7 @@ impl AsyncRead for LastWord {
     }
 }
 
-impl AsyncWrite for LastWord {
+impl AsyncWrite for HandshakeSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -110,7 +110,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     /// A connection whose other side has written this and is gone with a reset before we write anything.
-    async fn reset_after(said: &[u8]) -> LastWord {
+    async fn reset_after(said: &[u8]) -> HandshakeSocket {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut theirs, _) = listener.accept().unwrap();
@@ -122,7 +122,7 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         let ours = TcpStream::from_std(ours).unwrap();
         // The reset is there as soon as a write fails; what is written before it finds no reader.
-        LastWord::new(ours)
+        HandshakeSocket::new(ours)
     }
 
     #[tokio::test]

@@ -1,0 +1,148 @@
+//! What one inbound connection holds of the node's bounds, from accept to close. Everything that a remote side can pile
+//! up by connecting is counted here: connections for each source address, connections and handshakes for each shard.
+use super::sources::{SourceHold, Sources};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The inbound connections of one shard. The acceptor and the shard share it; it is touched at accept, at the end of the
+/// handshake and at the close, never for a message.
+#[derive(Default)]
+pub(super) struct ShardLoad {
+    connections: AtomicUsize,
+    handshakes: AtomicUsize,
+}
+
+impl ShardLoad {
+    /// Inbound connections, those that still shake hands or wait in the inbox included.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Inbound handshakes under way.
+    pub(super) fn handshakes(&self) -> usize {
+        self.handshakes.load(Ordering::Relaxed)
+    }
+}
+
+/// The guard of one inbound connection. It moves with the socket, from the acceptor through the handshake to the
+/// connection's task, and returns what it holds when it is dropped, on whatever path that happens.
+pub(super) struct Admission {
+    load: Arc<ShardLoad>,
+    source: Option<SourceHold>,
+    in_handshake: bool,
+}
+
+impl Admission {
+    /// Counts a connection in a shard.
+    pub(super) fn new(load: &Arc<ShardLoad>) -> Self {
+        load.connections.fetch_add(1, Ordering::Relaxed);
+        Self {
+            load: Arc::clone(load),
+            source: None,
+            in_handshake: false,
+        }
+    }
+
+    /// Counts it for a source, unless that has `bound` connections already: then nothing changes and it returns false.
+    /// A second call moves it to another source, for when the true one becomes known behind a load balancer.
+    pub(super) fn set_source(
+        &mut self,
+        sources: &Arc<Sources>,
+        source: IpAddr,
+        bound: usize,
+    ) -> bool {
+        // The hold on the earlier source is dropped by the assignment, and only if the new one was had.
+        match Sources::hold(sources, source, bound) {
+            Some(hold) => {
+                self.source = Some(hold);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes a handshake's place, unless the shard has `bound` of them under way. Only the shard's own thread calls it,
+    /// so that the look and the count need not be one step.
+    pub(super) fn begin_handshake(&mut self, bound: usize) -> bool {
+        if self.load.handshakes() >= bound {
+            return false;
+        }
+        self.load.handshakes.fetch_add(1, Ordering::Relaxed);
+        self.in_handshake = true;
+        true
+    }
+
+    /// The handshake is over; the connection goes on to count.
+    pub(super) fn end_handshake(&mut self) {
+        if std::mem::take(&mut self.in_handshake) {
+            self.load.handshakes.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.end_handshake();
+        self.load.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    fn admit(load: &Arc<ShardLoad>, sources: &Arc<Sources>, source: IpAddr) -> Option<Admission> {
+        let mut admission = Admission::new(load);
+        admission
+            .set_source(sources, source, 1)
+            .then_some(admission)
+    }
+
+    #[test]
+    fn a_dropped_admission_returns_all_that_it_holds() {
+        let (load, sources) = (Arc::default(), Arc::default());
+        let mut first = admit(&load, &sources, ONE).unwrap();
+        assert!(first.begin_handshake(1));
+        assert_eq!((load.connections(), load.handshakes()), (1, 1));
+        assert!(admit(&load, &sources, ONE).is_none());
+        assert_eq!(load.connections(), 1, "who is refused holds nothing");
+        drop(first);
+        assert_eq!((load.connections(), load.handshakes()), (0, 0));
+        assert!(admit(&load, &sources, ONE).is_some());
+    }
+
+    #[test]
+    fn a_handshake_is_bounded_and_ends_once() {
+        let (load, sources) = (Arc::default(), Arc::default());
+        let mut first = admit(&load, &sources, ONE).unwrap();
+        let mut second = admit(&load, &sources, OTHER).unwrap();
+        assert!(first.begin_handshake(1) && !second.begin_handshake(1));
+        first.end_handshake();
+        first.end_handshake();
+        assert_eq!((load.connections(), load.handshakes()), (2, 0));
+        assert!(second.begin_handshake(1));
+    }
+
+    #[test]
+    fn a_connection_moves_to_its_true_source_only_if_that_has_room() {
+        let (load, sources) = (Arc::default(), Arc::default());
+        let mut moved = admit(&load, &sources, ONE).unwrap();
+        let other = admit(&load, &sources, OTHER).unwrap();
+        assert!(!moved.set_source(&sources, OTHER, 1));
+        assert!(
+            admit(&load, &sources, ONE).is_none(),
+            "it still counts for the first"
+        );
+        drop(other);
+        assert!(moved.set_source(&sources, OTHER, 1));
+        assert!(admit(&load, &sources, OTHER).is_none());
+        assert!(
+            admit(&load, &sources, ONE).is_some(),
+            "the first has room again"
+        );
+    }
+}

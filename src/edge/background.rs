@@ -1,0 +1,40 @@
+//! The two tasks of a shard that serve its core and its connections: timers, and the flush.
+use super::clock;
+use super::shard::Shard;
+use std::rc::Rc;
+
+impl Shard {
+    /// Fires the core's timers. One sleep serves them all: `feed` moves it when an earlier deadline comes.
+    pub(super) async fn run_timers(self: Rc<Self>) {
+        loop {
+            match self.armed.get() {
+                None => self.rearm.notified().await,
+                Some(at) => {
+                    tokio::select! {
+                        biased;
+                        () = self.rearm.notified() => continue,
+                        () = tokio::time::sleep_until(at.into()) => {}
+                    }
+                    // Unarmed first: what is fed next may arm it again.
+                    self.armed.set(None);
+                    let now = clock::now();
+                    self.feed(None, |core, out| core.on_deadline(now, out));
+                    self.settle();
+                    if self.armed.get().is_none() {
+                        self.armed.set(self.core.borrow().next_deadline());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what was written. The runtime runs it behind the connections' tasks that woke together with the one that
+    /// has written: one flush for all of them.
+    pub(super) async fn run_flushes(self: Rc<Self>) {
+        loop {
+            self.flush_queue.requested().await;
+            self.flush_all();
+            self.settle();
+        }
+    }
+}

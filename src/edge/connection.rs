@@ -1,0 +1,341 @@
+//! One live connection: its state and its write side. It says what happened and leaves to its shard what follows.
+use super::buffers::Buffers;
+use super::clock;
+use super::ending::Ending;
+use super::handshake_socket::is_gone;
+use super::keep_alive::KeepAlive;
+use super::opened::Opened;
+use super::session::{Fill, Session};
+use super::signal::Signal;
+use super::unconfirmed::{PING, Unconfirmed};
+use crate::proxy::{Identity, LinkId, Origin};
+use crate::reason::{ConnectionReason, Reason};
+use crate::sip::Framer;
+use crate::topology::IdentityRef;
+use crate::trust::ClientId;
+use rustls_pki_types::CertificateDer;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+/// One live connection, from the end of its handshake to its close. Only its own task reads; everything in the shard
+/// may write. All of it runs on the shard's thread, hence cells and no locks.
+pub(super) struct Connection {
+    pub(super) id: LinkId,
+    /// For the log: unique in this run of the daemon.
+    pub(super) number: u64,
+    /// What the core is given with each message from here; the identity in it changes when a reload confirms it.
+    pub(super) origin: RefCell<Origin>,
+    /// FQDN of the peer; `None`: a client.
+    pub(super) peer: Option<Rc<str>>,
+    /// The decision on the certificate that a client has presented.
+    pub(super) client: RefCell<Option<ClientId>>,
+    /// The listener is the index of its bound socket.
+    pub(super) opened: Opened<usize>,
+    /// What the remote side presented, to be decided on again after a reload.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// Which identity of this node was shown to a server, with its leaf: when that is replaced, the connection is too.
+    pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
+    tcp: TcpStream,
+    session: RefCell<Session>,
+    /// Wakes its task: to close, to wait for the socket, or to look at its deadlines again.
+    wake: Signal,
+    /// The socket takes no more: its task waits until it does.
+    blocked: Cell<bool>,
+    /// Something was written since the last flush.
+    unflushed: Cell<bool>,
+    /// The core was told that the send queue is full.
+    full: Cell<bool>,
+    /// When a write found the remote side gone. Its last bytes, an alert maybe, are still read; nothing more is written.
+    pub(super) remote_gone: Cell<Option<Instant>>,
+    /// The end that its task shall make.
+    closing: Cell<Option<Ending>>,
+    /// Trust was withdrawn, for the reason given: it closes when nothing runs on it any more, or at that instant.
+    pub(super) withdrawn: Cell<Option<(Instant, Reason)>>,
+    /// The shards that have sent to it, a bit for each: they must learn of its end.
+    pub(super) used_by: Cell<u64>,
+    pub(super) messages_in: Cell<u64>,
+    pub(super) messages_out: Cell<u64>,
+    pub(super) since: Instant,
+    /// When a message or a ping last came; an idle client is closed by it.
+    pub(super) active: Cell<Instant>,
+    /// A message of which only a part has come.
+    pub(super) partial: Cell<Option<Partial>>,
+    /// The server's verdict on this node's certificate is still out.
+    pub(super) unconfirmed: RefCell<Option<Box<Unconfirmed>>>,
+    /// The pings that this node sends, where the topology asks for them.
+    pub(super) keep_alive: KeepAlive,
+}
+
+/// A finished handshake: what a connection begins with.
+pub(super) struct Established {
+    /// For the log.
+    pub(super) number: u64,
+    pub(super) identity: Identity,
+    pub(super) client: Option<ClientId>,
+    pub(super) opened: Opened<usize>,
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
+    pub(super) tcp: TcpStream,
+    pub(super) tls: rustls::Connection,
+    pub(super) remote: SocketAddr,
+    pub(super) local: SocketAddr,
+    pub(super) unconfirmed: Option<Box<Unconfirmed>>,
+    /// How often this node pings on it.
+    pub(super) keep_alive: Option<std::time::Duration>,
+}
+
+/// Since when a message has been incomplete. Head and body have bounds of their own: a head comes in one piece or
+/// somebody is slow on purpose, a large body takes its time.
+#[derive(Clone, Copy)]
+pub(super) struct Partial {
+    pub(super) since: Instant,
+    pub(super) in_body: bool,
+}
+
+/// What a flush came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Flushed {
+    /// The socket has taken everything.
+    Done,
+    /// It has not; the connection's task goes on when it takes more.
+    Blocked,
+    /// More than the send queue's bound has gathered since the last flush: the core shall choose other targets.
+    Full,
+    /// The queue is down to half its bound after it was full.
+    Clear,
+    /// Nothing more will be sent: the remote side is gone, or so far behind that the connection ends.
+    Gone,
+}
+
+/// What a connection's task was woken for.
+pub(super) enum Woken {
+    /// By the shard: to close, or to look at its deadlines and at what blocks it.
+    Asked,
+    Readable,
+    /// While something waits to be sent.
+    Writable,
+    /// The socket is beyond use.
+    Broken,
+    /// A deadline has come.
+    Due,
+}
+
+impl Connection {
+    pub(super) fn new(id: LinkId, established: Established, now: Instant) -> Self {
+        let keep_alive = KeepAlive::new(now);
+        keep_alive.start(established.keep_alive, established.number);
+        let peer = match &established.identity {
+            Identity::Peer(id) => id.decision().peer_fqdn.as_deref().map(Rc::from),
+            Identity::Client => None,
+        };
+        Self {
+            id,
+            number: established.number,
+            origin: RefCell::new(Origin {
+                link: id,
+                identity: established.identity,
+                remote: established.remote,
+                local: established.local,
+                asked: 0,
+            }),
+            peer,
+            client: RefCell::new(established.client),
+            opened: established.opened,
+            chain: established.chain,
+            shown: established.shown,
+            tcp: established.tcp,
+            session: RefCell::new(Session::new(established.tls)),
+            wake: Signal::default(),
+            blocked: Cell::new(false),
+            unflushed: Cell::new(false),
+            full: Cell::new(false),
+            remote_gone: Cell::new(None),
+            closing: Cell::new(None),
+            withdrawn: Cell::new(None),
+            used_by: Cell::new(0),
+            messages_in: Cell::new(0),
+            messages_out: Cell::new(0),
+            since: now,
+            active: Cell::new(now),
+            partial: Cell::new(None),
+            unconfirmed: RefCell::new(established.unconfirmed),
+            keep_alive,
+        }
+    }
+
+    /// The address of the remote side.
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.origin.borrow().remote
+    }
+
+    pub(super) fn is_client(&self) -> bool {
+        self.peer.is_none()
+    }
+
+    /// The first second in which its decision is no longer valid; `None`: it has no end.
+    pub(super) fn decision_ends(&self) -> Option<u64> {
+        let valid_until = match &self.origin.borrow().identity {
+            Identity::Peer(peer) => peer.decision().valid_until,
+            Identity::Client => {
+                let client = self.client.borrow();
+                client.as_ref().and_then(|c| c.decision().valid_until)
+            }
+        };
+        valid_until.map(|last| last.saturating_add(1))
+    }
+
+    // ---- its end ----
+
+    /// Closes it from this side: what is queued is sent first, if the socket takes it. The first reason stays.
+    pub(super) fn close(&self, reason: impl Into<Reason>) {
+        self.end(Ending::local(reason));
+    }
+
+    fn end(&self, ending: Ending) {
+        if self.closing.get().is_none() {
+            self.closing.set(Some(ending));
+            self.wake.notify();
+        }
+    }
+
+    /// The end that its task shall make now.
+    pub(super) fn closing(&self) -> Option<Ending> {
+        self.closing.get()
+    }
+
+    /// Wakes its task, so that it looks at its deadlines again.
+    pub(super) fn wake(&self) {
+        self.wake.notify();
+    }
+
+    // ---- what it sends ----
+
+    /// Takes one message; it leaves with the next flush. Returns whether it is the first since the last flush.
+    pub(super) fn write(&self, bytes: &[u8], buffers: &Buffers) -> bool {
+        self.session.borrow_mut().gather(bytes, buffers);
+        !self.unflushed.replace(true)
+    }
+
+    /// Takes a ping; it leaves with the next flush, and what answers it is no ping of the remote side. Returns as
+    /// [`Self::write`] does.
+    pub(super) fn ping(&self, buffers: &Buffers) -> bool {
+        let first = self.write(PING, buffers);
+        let mut session = self.session.borrow_mut();
+        // Tools that decode captured traffic look for a message at the beginning of a record.
+        session.encrypt(buffers);
+        session.framer.expect_pong();
+        first
+    }
+
+    /// Sends what was written, as far as the socket takes it. `bound` is `limits.send_queue`, in bytes.
+    pub(super) fn flush(&self, buffers: &Buffers, bound: usize) -> Flushed {
+        self.unflushed.set(false);
+        let mut session = self.session.borrow_mut();
+        if self.remote_gone.get().is_some() {
+            session.discard(buffers);
+            return Flushed::Gone;
+        }
+        session.encrypt(buffers);
+        let blocked = match session.send(&self.tcp) {
+            Ok(blocked) => blocked,
+            Err(error) => {
+                if is_gone(&error) {
+                    // An alert or messages may lie in the socket: the reading task ends the connection after them.
+                    self.remote_gone.set(Some(clock::now()));
+                    self.blocked.set(false);
+                    self.wake.notify();
+                } else {
+                    self.end(Ending::remote(ConnectionReason::IoError));
+                }
+                return Flushed::Gone;
+            }
+        };
+        // The task must wait for the socket from now on, and knows of it only when it is woken.
+        if !self.blocked.replace(blocked) && blocked {
+            self.wake.notify();
+        }
+        let queued = session.queued();
+        if queued > bound * 2 {
+            // Full was reported long ago; who still reads nothing is not worth the memory.
+            self.end(Ending::local(ConnectionReason::SendQueueFull));
+            Flushed::Gone
+        } else if queued > bound && !self.full.replace(true) {
+            Flushed::Full
+        } else if queued <= bound / 2 && self.full.replace(false) {
+            Flushed::Clear
+        } else if blocked {
+            Flushed::Blocked
+        } else {
+            Flushed::Done
+        }
+    }
+
+    /// Whether the session itself has something to say, such as the answer to a key update, that no flush is due for.
+    pub(super) fn has_unsent_records(&self) -> bool {
+        !self.blocked.get() && self.session.borrow().wants_write()
+    }
+
+    /// Sends what is left and a close_notify (RFC 8446 §6.1).
+    pub(super) fn finish(&self, buffers: &Buffers) {
+        self.session.borrow_mut().finish(&self.tcp, buffers);
+    }
+
+    // ---- what its task reads ----
+
+    /// What happens next. Written by hand and not as `select!` over `ready`: those enter and leave a locked list of
+    /// waiters at each message.
+    pub(super) async fn woken(&self, mut sleep: Pin<&mut Sleep>) -> Woken {
+        poll_fn(|context| {
+            if self.wake.poll(context).is_ready() {
+                return Poll::Ready(Woken::Asked);
+            }
+            if self.blocked.get()
+                && let Poll::Ready(ready) = self.tcp.poll_write_ready(context)
+            {
+                return Poll::Ready(ready.map_or(Woken::Broken, |()| Woken::Writable));
+            }
+            if let Poll::Ready(ready) = self.tcp.poll_read_ready(context) {
+                return Poll::Ready(ready.map_or(Woken::Broken, |()| Woken::Readable));
+            }
+            sleep.as_mut().poll(context).map(|()| Woken::Due)
+        })
+        .await
+    }
+
+    /// The incomplete message from the last read and how far it was scanned. The session is then free for what the
+    /// messages of this read make others write to it.
+    pub(super) fn take_unread(&self) -> (Vec<u8>, Framer) {
+        let mut session = self.session.borrow_mut();
+        (std::mem::take(&mut session.buffer), session.framer)
+    }
+
+    /// Keeps what [`Self::take_unread`] shall return next time; a buffer with nothing in it goes back to the shard's.
+    pub(super) fn keep_unread(&self, buffer: Vec<u8>, framer: Framer, buffers: &Buffers) {
+        let mut session = self.session.borrow_mut();
+        if buffer.is_empty() {
+            buffers.put_back(buffer);
+        } else {
+            session.buffer = buffer;
+        }
+        session.framer = framer;
+    }
+
+    /// One read from the socket, decrypted into `buffer`.
+    pub(super) fn fill(&self, buffer: &mut Vec<u8>, buffers: &Buffers) -> Fill {
+        let remote_gone = self.remote_gone.get().is_some();
+        let mut session = self.session.borrow_mut();
+        session.fill(&self.tcp, buffer, buffers, remote_gone)
+    }
+
+    /// Whether the server has sent session tickets, which follow its look at the certificate (RFC 8446 §4.6.1).
+    pub(super) fn has_tickets(&self) -> bool {
+        self.unconfirmed.borrow().is_some() && self.session.borrow().has_tickets()
+    }
+}

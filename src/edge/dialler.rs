@@ -1,0 +1,114 @@
+//! What a shard knows of the connections that it makes: which are wanted, which must wait, and for how long.
+use crate::topology::{Limits, PeerRef};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// The state of a shard's dialling; the task that dials is in `outbound`.
+#[derive(Default)]
+pub(super) struct Dialler {
+    wanted: RefCell<Vec<PeerRef>>,
+    ready: Notify,
+    /// By the peer's FQDN.
+    backoff: RefCell<HashMap<String, Backoff>>,
+    /// Counts generations: a connect that began before a reload is thrown away, since the core has asked anew.
+    epoch: Cell<u64>,
+    /// Connects under way; a drain waits for them, so that each ends in an event.
+    running: Cell<usize>,
+}
+
+/// Back-off of one peer.
+#[derive(Clone, Copy)]
+struct Backoff {
+    pause: Duration,
+    until: Instant,
+}
+
+/// One connect under way, counted while it lives.
+pub(super) struct Connecting<'a>(&'a Dialler);
+
+impl Dialler {
+    /// The core wants a connection with the peer.
+    pub(super) fn want(&self, peer: PeerRef) {
+        self.wanted.borrow_mut().push(peer);
+        self.ready.notify_one();
+    }
+
+    /// Takes what is wanted.
+    pub(super) fn take_wanted(&self) -> Vec<PeerRef> {
+        std::mem::take(&mut self.wanted.borrow_mut())
+    }
+
+    /// Waits until something is wanted.
+    pub(super) async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    /// A new generation: peers are numbered anew, so that what was wanted before is void. Addresses may have changed,
+    /// so that nothing waits.
+    pub(super) fn forget(&self) {
+        self.wanted.borrow_mut().clear();
+        self.backoff.borrow_mut().clear();
+        self.epoch.set(self.epoch.get() + 1);
+    }
+
+    /// Changes at each reload.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.get()
+    }
+
+    /// Counts a connect.
+    pub(super) fn begin(&self) -> Connecting<'_> {
+        self.running.set(self.running.get() + 1);
+        Connecting(self)
+    }
+
+    /// Connects under way.
+    pub(super) fn running(&self) -> usize {
+        self.running.get()
+    }
+
+    /// Notes a failure; returns when the next try is due. Each failure in a row doubles the pause.
+    pub(super) fn failed(&self, fqdn: &str, limits: &Limits, now: Instant) -> Instant {
+        let mut backoff = self.backoff.borrow_mut();
+        let pause = backoff
+            .get(fqdn)
+            .map_or(limits.backoff_min, |last| {
+                (last.pause * 2).min(limits.backoff_max)
+            })
+            .max(Duration::from_millis(10));
+        // Up to a quarter more, so that shards and nodes do not dial a peer in step when it comes back.
+        let spread =
+            Duration::from_nanos(u64::from(random_u16()) * (pause.as_nanos() as u64 / 4) / 65_536);
+        let until = now + pause + spread;
+        backoff.insert(fqdn.to_owned(), Backoff { pause, until });
+        until
+    }
+
+    /// A connection has carried something back: the peer accepted this node for good, and the next failure is a first
+    /// one. The handshake alone is no proof, since a TLS 1.3 server refuses a certificate after it.
+    pub(super) fn succeeded(&self, fqdn: &str) {
+        self.backoff.borrow_mut().remove(fqdn);
+    }
+
+    /// Until when the peer must not be dialled; `None`: it may be.
+    pub(super) fn waits_until(&self, fqdn: &str, now: Instant) -> Option<Instant> {
+        let backoff = self.backoff.borrow();
+        let until = backoff.get(fqdn).map(|last| last.until);
+        until.filter(|until| *until > now)
+    }
+}
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.0.running.set(self.0.running.get() - 1);
+    }
+}
+
+fn random_u16() -> u16 {
+    let mut bytes = [0; 2];
+    // Without randomness the pauses are merely not spread.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    u16::from_le_bytes(bytes)
+}

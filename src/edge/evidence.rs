@@ -1,0 +1,120 @@
+//! Whether a live connection may stay under a generation: one rule for evaluating it again after a change and for `plan`.
+use super::opened::Opened;
+use crate::reason::{ConnectionReason, Reason, TrustReason};
+use crate::topology::{Direction, Listener};
+use crate::trust::{
+    Admitted, ClientId, Decision, Generation, PeerId, Presented, decide, decide_inbound,
+};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use std::sync::Arc;
+
+/// What is known of a live connection: enough to decide on it as if it came now.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// How it came to be. The listener is as it is by now; `None`: the topology has no such listener any more.
+    pub opened: Opened<Option<&'a Listener>>,
+    /// FQDN of the peer that it was accepted for; `None`: a client.
+    pub peer: Option<&'a str>,
+    /// What the remote side presented.
+    pub chain: &'a [CertificateDer<'a>],
+    /// The leaf that this node has shown, if it dialled.
+    pub shown: Option<&'a CertificateDer<'a>>,
+}
+
+/// What becomes of it.
+#[derive(Clone, Debug)]
+pub enum Reevaluation {
+    /// A client stays; with the decision on the certificate that it has presented, if it has.
+    Client(Option<ClientId>),
+    /// A peer stays.
+    Peer(PeerId),
+    /// Trust is withdrawn, for this reason code; with the decision that is about somebody else or refuses, if there is
+    /// one.
+    Withdrawn(Reason, Option<Arc<Decision>>),
+}
+
+impl Evidence<'_> {
+    /// Decides on it by `generation` at the time `at`.
+    pub fn reevaluate(&self, generation: &Generation, at: UnixTime) -> Reevaluation {
+        let topology = generation.topology();
+        let listener = match self.opened {
+            Opened::Accepted(None) => {
+                return Reevaluation::Withdrawn(ConnectionReason::ListenerRemoved.into(), None);
+            }
+            Opened::Accepted(Some(listener)) => Some(listener),
+            Opened::Dialled => None,
+        };
+        let Some(fqdn) = self.peer else {
+            return self.reevaluate_client(listener, generation, at);
+        };
+        if listener.is_some_and(|l| !l.accept.peers()) {
+            return Reevaluation::Withdrawn(ConnectionReason::PeerNotAccepted.into(), None);
+        }
+        let (direction, expected) = match self.opened {
+            Opened::Accepted(_) => (Direction::Inbound, None),
+            Opened::Dialled => match topology.peer_by_fqdn(fqdn) {
+                Some(peer) => (Direction::Outbound, Some(peer)),
+                None => return Reevaluation::Withdrawn(TrustReason::NotInTopology.into(), None),
+            },
+        };
+        let presented = Presented {
+            chain: self.chain,
+            expected,
+            staple: None,
+        };
+        let identity = match decide(&presented, direction, generation, at) {
+            Ok(identity) => identity,
+            Err(decision) => {
+                return Reevaluation::Withdrawn(decision.reason.into(), Some(decision));
+            }
+        };
+        // The chain passes, but as another peer: the transactions on this connection were authorised for the first one.
+        if identity.decision().peer_fqdn.as_deref() != Some(fqdn) {
+            return Reevaluation::Withdrawn(
+                ConnectionReason::IdentityChanged.into(),
+                Some(Arc::clone(identity.decision())),
+            );
+        }
+        if let (Some(shown), Some(peer)) = (self.shown, expected) {
+            // A replaced certificate may be a stolen key's: the peer must see the new one, which takes a new connection.
+            let own = topology.identity_at(topology.peer(peer).identity, at);
+            let own = topology.identity(own);
+            let shown_now = own.client.as_ref().unwrap_or(&own.server).chain.first();
+            if shown_now != Some(shown) {
+                return Reevaluation::Withdrawn(
+                    ConnectionReason::OwnCertificateReplaced.into(),
+                    None,
+                );
+            }
+        }
+        Reevaluation::Peer(identity)
+    }
+
+    /// A client: without a certificate the listener's rule is all there is, with one trust decides.
+    fn reevaluate_client(
+        &self,
+        listener: Option<&Listener>,
+        generation: &Generation,
+        at: UnixTime,
+    ) -> Reevaluation {
+        let Some(listener) = listener.filter(|l| l.accept.clients()) else {
+            return Reevaluation::Withdrawn(ConnectionReason::ClientNotAccepted.into(), None);
+        };
+        if self.chain.is_empty() {
+            return if listener.client_certificates.are_required() {
+                Reevaluation::Withdrawn(TrustReason::NoCertificate.into(), None)
+            } else {
+                Reevaluation::Client(None)
+            };
+        }
+        match decide_inbound(self.chain, listener, generation, at) {
+            Ok(Admitted::Client(client)) => Reevaluation::Client(Some(client)),
+            // It was a client's, and would be a peer's now: the dialogs on it were a client's, with a client's rights.
+            Ok(Admitted::Peer(peer)) => Reevaluation::Withdrawn(
+                ConnectionReason::IdentityChanged.into(),
+                Some(Arc::clone(peer.decision())),
+            ),
+            Err(decision) => Reevaluation::Withdrawn(decision.reason.into(), Some(decision)),
+        }
+    }
+}

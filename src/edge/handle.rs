@@ -1,0 +1,97 @@
+//! The handle to the running edge, and its way to each shard's thread: one fan-out for all that can be asked of the shards.
+use super::inbox::{Inboxes, ShardMessage};
+use super::shard::Shard;
+use super::tally::Tally;
+use crate::proxy::{Faces, HealthBoard};
+use crate::topology::Limits;
+use crate::trust::SeenChains;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// The running shards and listeners.
+pub struct Edge {
+    pub(super) inboxes: Arc<Inboxes<Shard>>,
+    /// Taken by the drain, which joins them.
+    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Ends the acceptor.
+    pub(super) stop: CancellationToken,
+    /// The acceptor's; the shards have their own.
+    pub(super) limits: Arc<arc_swap::ArcSwap<Limits>>,
+    /// Stands in for a token key where the topology has none: it must outlive reloads, or dialogs would lose their way.
+    pub(super) random_key: [u8; 32],
+    /// The bound listeners' names, in the order of their sockets.
+    pub(super) listeners: Arc<[String]>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) seen: Arc<SeenChains>,
+    pub(super) faces: Faces,
+    pub(super) health: Arc<HealthBoard>,
+}
+
+impl Edge {
+    /// The chains that were presented lately.
+    pub fn seen(&self) -> &SeenChains {
+        &self.seen
+    }
+
+    /// How many shards run.
+    pub fn shards(&self) -> usize {
+        self.inboxes.0.len()
+    }
+
+    /// Asks every shard and returns their answers, in the order of the shards. `None`: one has no room in its inbox or
+    /// does not answer within `patience`, so that it stands still; half an answer would look like a whole one.
+    ///
+    /// `ask` runs on each shard's thread between two turns of its tasks: it must be short.
+    pub(super) async fn each<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        ask: impl Fn(&Rc<Shard>) -> T + Clone + Send + 'static,
+    ) -> Option<Vec<T>> {
+        let mut waits = Vec::new();
+        for inbox in &self.inboxes.0 {
+            let (reply, wait) = oneshot::channel();
+            let ask = ask.clone();
+            let work = move |shard: &Rc<Shard>| {
+                // Who has asked may have lost patience.
+                let _ = reply.send(ask(shard));
+            };
+            inbox.try_send(ShardMessage::Run(Box::new(work))).ok()?;
+            waits.push(wait);
+        }
+        let answers = async {
+            let mut answers = Vec::new();
+            for wait in waits {
+                answers.push(wait.await.ok()?);
+            }
+            Some(answers)
+        };
+        tokio::time::timeout(patience, answers).await.ok()?
+    }
+
+    /// Has every shard do something that must be done, however long that takes, and returns the answers of those that
+    /// still run. `begin` gets the sending end, so that the work may go on in a task of the shard.
+    pub(super) async fn each_to_the_end<T: Send + 'static>(
+        &self,
+        begin: impl Fn(&Rc<Shard>, oneshot::Sender<T>) + Clone + Send + 'static,
+    ) -> Vec<T> {
+        let mut waits = Vec::new();
+        for inbox in &self.inboxes.0 {
+            let (done, wait) = oneshot::channel();
+            let begin = begin.clone();
+            let work = move |shard: &Rc<Shard>| begin(shard, done);
+            let message = ShardMessage::Run(Box::new(work));
+            if inbox.send(message).await.is_ok() {
+                waits.push(wait);
+            }
+        }
+        let mut answers = Vec::new();
+        for wait in waits {
+            answers.extend(wait.await);
+        }
+        answers
+    }
+}

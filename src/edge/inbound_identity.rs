@@ -1,0 +1,89 @@
+//! Who a finished inbound handshake has let in, by the listener's rule and the decision on what was presented.
+use super::clock;
+use super::failed::Failure;
+use crate::proxy::Identity;
+use crate::reason::ConnectionReason;
+use crate::topology::{Direction, Listener};
+use crate::trust::{
+    Admitted, ClientId, Decision, Generation, PeerId, Presented, decide, decide_inbound,
+};
+use rustls_pki_types::CertificateDer;
+use std::sync::Arc;
+
+/// Who has come in. It can be had from the functions below only, so that no connection exists without a decision.
+pub(super) struct InboundIdentity {
+    pub(super) identity: Identity,
+    /// The decision on a client that presented a certificate.
+    pub(super) client: Option<ClientId>,
+}
+
+impl InboundIdentity {
+    /// Without a certificate nobody but a client comes in, and only where the listener takes clients like that.
+    pub(super) fn without_certificate(listener: &Listener) -> Result<Self, Failure> {
+        if listener.takes_clients_without_certificate() {
+            Ok(Self {
+                identity: Identity::Client,
+                client: None,
+            })
+        } else if listener.accept.clients() {
+            Err(Failure::refused(ConnectionReason::NoCertificate))
+        } else {
+            Err(Failure::refused(ConnectionReason::ClientNotAccepted))
+        }
+    }
+
+    /// With a certificate on which trust has decided.
+    pub(super) fn admitted(admitted: Admitted, listener: &Listener) -> Result<Self, Failure> {
+        match admitted {
+            Admitted::Peer(peer) if listener.accept.peers() => Ok(Self {
+                identity: Identity::Peer(peer),
+                client: None,
+            }),
+            Admitted::Peer(_) => Err(Failure::refused(ConnectionReason::PeerNotAccepted)),
+            Admitted::Client(client) => Ok(Self {
+                identity: Identity::Client,
+                client: Some(client),
+            }),
+        }
+    }
+
+    /// Decides now: a reload during the handshake has made the verifier's decision one of an earlier generation.
+    pub(super) fn decide(
+        chain: &[CertificateDer<'_>],
+        listener: &Listener,
+        generation: &Arc<Generation>,
+    ) -> Result<Self, Failure> {
+        if chain.is_empty() {
+            return Self::without_certificate(listener);
+        }
+        let admitted =
+            decide_inbound(chain, listener, generation, clock::unix()).map_err(Failure::decided)?;
+        Self::admitted(admitted, listener)
+    }
+
+    /// The decision that let them in; `None`: a client without a certificate.
+    pub(super) fn decision(&self) -> Option<Arc<Decision>> {
+        match &self.identity {
+            Identity::Peer(peer) => Some(Arc::clone(peer.decision())),
+            Identity::Client => {
+                let client = self.client.as_ref();
+                client.map(|client| Arc::clone(client.decision()))
+            }
+        }
+    }
+}
+
+/// Whether a chain that a peer presented as a client would also pass as that of the server which this node would dial.
+/// Only then may requests of this node go back on the peer's own connection (RFC 5923 §8.1).
+pub(super) fn passes_as_server(
+    chain: &[CertificateDer<'_>],
+    peer: &PeerId,
+    generation: &Arc<Generation>,
+) -> bool {
+    let presented = Presented {
+        chain,
+        expected: Some(peer.peer()),
+        staple: None,
+    };
+    decide(&presented, Direction::Outbound, generation, clock::unix()).is_ok()
+}

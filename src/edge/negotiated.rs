@@ -1,0 +1,81 @@
+//! What the two sides of a TLS session agreed on, and the event of a handshake that passed.
+use crate::observe::Event;
+use crate::trust::Decision;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the two sides of a TLS session agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// Protocol version, e.g. `TLSv1.3`.
+    pub version: String,
+    /// Cipher suite.
+    pub cipher: String,
+    /// Key exchange group.
+    pub group: String,
+}
+
+/// Reads it from the session of a finished handshake.
+pub(super) fn negotiated(session: &rustls::Connection) -> Negotiated {
+    let text = |value: Option<String>| value.unwrap_or_default();
+    Negotiated {
+        version: text(session.protocol_version().map(version_name)),
+        cipher: text(
+            session
+                .negotiated_cipher_suite()
+                .and_then(|s| s.suite().as_str())
+                .map(str::to_owned),
+        ),
+        group: text(
+            session
+                .negotiated_key_exchange_group()
+                .and_then(|g| g.name().as_str())
+                .map(str::to_owned),
+        ),
+    }
+}
+
+/// A protocol version as OpenSSL and most tools write it, and not as rustls does.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library negotiates no other; its enum is open"
+)]
+fn version_name(version: rustls::ProtocolVersion) -> String {
+    match version {
+        rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
+        rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The event of a handshake that passed.
+#[expect(clippy::too_many_arguments, reason = "each is a field of the event")]
+pub(super) fn accepted_event(
+    direction: &'static str,
+    connection: u64,
+    remote: SocketAddr,
+    via: String,
+    sni: Option<String>,
+    session: &rustls::Connection,
+    decision: Option<Arc<Decision>>,
+    took: Duration,
+) -> Event {
+    let Negotiated {
+        version,
+        cipher,
+        group,
+    } = negotiated(session);
+    Event::HandshakeAccepted {
+        direction,
+        connection,
+        remote,
+        via,
+        sni,
+        version,
+        cipher,
+        group,
+        decision,
+        took,
+    }
+}

@@ -1,0 +1,258 @@
+//! The task of one connection: it reads, frames, and carries each message through to the outgoing connection's session.
+use super::admission::Admission;
+use super::clock;
+use super::connection::{Connection, Established, Partial, Woken};
+use super::deadlines::Due;
+use super::ending::Ending;
+use super::keep_alive::KeepAliveDue;
+use super::opened::Opened;
+use super::session::Fill;
+use super::shard::Shard;
+use crate::reason::ConnectionReason;
+use crate::sip::{Framer, LineTable, Phase, Scan};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Reads per turn before other connections get theirs.
+const READS_PER_TURN: usize = 4;
+/// A read buffer that a large message has made larger than the first is cut to the second when little is left in it.
+const LARGE_BUFFER: usize = 64 * 1024;
+const SMALL_BUFFER: usize = 16 * 1024;
+
+/// The answer to a ping (RFC 5626 §4.4.1).
+const PONG: &[u8] = b"\r\n";
+
+/// The task's own state.
+pub(super) struct Reader {
+    connection: Rc<Connection>,
+    shard: Rc<Shard>,
+    /// What an accepted connection holds of the node's bounds, until it is closed.
+    admission: Option<Admission>,
+}
+
+/// What the task does after a turn.
+enum Turn {
+    Wait,
+    Again,
+    End(Ending),
+}
+
+impl Reader {
+    /// Enters a connection that has passed its handshake in its shard, and starts its task. `requests`: whether requests
+    /// of this node may be sent on it.
+    pub(super) fn start(
+        shard: &Rc<Shard>,
+        established: Established,
+        requests: bool,
+        admission: Option<Admission>,
+    ) {
+        let Some(connection) = shard.enter(established, requests) else {
+            return;
+        };
+        let reader = Self {
+            connection,
+            shard: Rc::clone(shard),
+            admission,
+        };
+        tokio::task::spawn_local(reader.run());
+    }
+
+    async fn run(mut self) {
+        let ending = self.serve().await;
+        self.connection.finish(&self.shard.buffers);
+        let admission = self.admission.take();
+        self.shard.closed(&self.connection, ending, admission);
+    }
+
+    /// Until the end. One timer serves all deadlines: it is moved when an earlier one comes, and asks for the next when
+    /// it fires, since most deadlines are put off by each message.
+    async fn serve(&self) -> Ending {
+        let connection = &self.connection;
+        let mut sleep = std::pin::pin!(tokio::time::sleep_until(self.next_deadline().into()));
+        // What came with the last flight of the handshake is in the session already.
+        let mut turn = self.read();
+        loop {
+            match turn {
+                Turn::End(ending) => return ending,
+                Turn::Again => {
+                    tokio::task::yield_now().await;
+                    turn = self.read();
+                    continue;
+                }
+                Turn::Wait => {}
+            }
+            if let Some(ending) = connection.closing() {
+                return ending;
+            }
+            let deadline = self.next_deadline().into();
+            if deadline < sleep.deadline() {
+                sleep.as_mut().reset(deadline);
+            }
+            match connection.woken(sleep.as_mut()).await {
+                Woken::Asked => turn = Turn::Wait,
+                Woken::Readable => {
+                    turn = self.read();
+                    self.shard.settle();
+                }
+                Woken::Writable => {
+                    self.shard.flush(connection);
+                    turn = Turn::Wait;
+                    self.shard.settle();
+                }
+                Woken::Broken => turn = Turn::End(Ending::remote(ConnectionReason::IoError)),
+                Woken::Due => {
+                    turn = self.overdue().map_or(Turn::Wait, Turn::End);
+                    sleep.as_mut().reset(self.next_deadline().into());
+                }
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        self.connection.next_deadline(&self.shard.limits())
+    }
+
+    /// Acts on the deadlines that have passed; returns the end if one of them is that.
+    fn overdue(&self) -> Option<Ending> {
+        let (connection, shard) = (&self.connection, &self.shard);
+        let (now, limits) = (clock::now(), shard.limits());
+        while let Some(due) = connection.due(&limits, now) {
+            match due {
+                Due::End(ending) => return Some(ending),
+                Due::Confirm => shard.confirm(connection),
+                Due::KeepAlive => match connection.keep_alive.due(now) {
+                    KeepAliveDue::Nothing => {}
+                    KeepAliveDue::Ping => {
+                        shard.flush_queue.ping(connection, &shard.buffers);
+                        shard.flush_soon();
+                    }
+                    KeepAliveDue::Dead => return Some(Ending::local(ConnectionReason::NoPong)),
+                },
+            }
+        }
+        None
+    }
+
+    /// One turn: reads what has come, frames it, and carries each message through.
+    fn read(&self) -> Turn {
+        let (connection, shard) = (&self.connection, &self.shard);
+        let now = clock::now();
+        let (mut buffer, mut framer) = connection.take_unread();
+        if buffer.capacity() == 0 {
+            buffer = shard.buffers.take();
+        }
+        let mut turn = Turn::Again;
+        for _ in 0..READS_PER_TURN {
+            match connection.fill(&mut buffer, &shard.buffers) {
+                Fill::Data => {}
+                Fill::Empty => {
+                    turn = Turn::Wait;
+                    break;
+                }
+                Fill::End(ending) => {
+                    if !buffer.is_empty() {
+                        shard.confirm(connection);
+                    }
+                    // What came before the end counts: a last BYE, say, before the close_notify.
+                    self.frames(&mut buffer, &mut framer, now);
+                    turn = Turn::End(ending);
+                    break;
+                }
+            }
+            if !buffer.is_empty() || connection.has_tickets() {
+                shard.confirm(connection);
+            }
+            self.frames(&mut buffer, &mut framer, now);
+            if let Some(ending) = connection.closing() {
+                turn = Turn::End(ending);
+                break;
+            }
+        }
+        shard.flush_soon();
+        if connection.has_unsent_records() {
+            shard.flush(connection);
+        }
+        connection.keep_unread(buffer, framer, &shard.buffers);
+        turn
+    }
+
+    /// Takes every complete message off the front of `buffer`.
+    fn frames(&self, buffer: &mut Vec<u8>, framer: &mut Framer, now: Instant) {
+        let (connection, shard) = (&self.connection, &self.shard);
+        let limits = shard.frame_limits();
+        let mut table = LineTable::default();
+        if !buffer.is_empty() {
+            connection.keep_alive.heard(now);
+        }
+        let mut at = 0;
+        let mut ponged = false;
+        let mut phase = Phase::Idle;
+        while at < buffer.len() && connection.closing().is_none() {
+            let rest = buffer.get(at..).unwrap_or_default();
+            match framer.scan(rest, &limits, &mut table) {
+                Ok(Scan::Message(message)) => {
+                    at += message.bytes().len();
+                    self.count_message(now);
+                    let origin = connection.origin.borrow();
+                    shard.on_message(&origin, &message, now);
+                }
+                Ok(Scan::Ping(length)) => {
+                    at += length;
+                    connection.active.set(now);
+                    // At most one answer to what came in one read: a flood of pings is no flood of pongs.
+                    if !std::mem::replace(&mut ponged, true) {
+                        shard.flush_queue.write(connection, PONG, &shard.buffers);
+                    }
+                }
+                Ok(Scan::Skip(length)) => {
+                    at += length;
+                    connection.active.set(now);
+                }
+                Ok(Scan::Incomplete(reached)) => {
+                    phase = reached;
+                    break;
+                }
+                Err(error) => {
+                    let origin = connection.origin.borrow();
+                    shard.on_unframed(&origin, &error, rest, now);
+                    // Where the next message begins cannot be known.
+                    at = buffer.len();
+                }
+            }
+        }
+        buffer.drain(..at);
+        if buffer.capacity() > LARGE_BUFFER && buffer.len() < SMALL_BUFFER {
+            buffer.shrink_to(SMALL_BUFFER);
+        }
+        self.note_partial(phase, at > 0, now);
+    }
+
+    fn count_message(&self, now: Instant) {
+        let connection = &self.connection;
+        let count = connection.messages_in.get() + 1;
+        connection.messages_in.set(count);
+        connection.active.set(now);
+        if count == 1
+            && connection.opened == Opened::Dialled
+            && let Some(peer) = &connection.peer
+        {
+            self.shard.dialler.succeeded(peer);
+        }
+    }
+
+    /// Notes since when a message has been incomplete. A message that stays so keeps its time: bytes that trickle in
+    /// must not put its deadline off.
+    fn note_partial(&self, phase: Phase, progress: bool, now: Instant) {
+        let partial = &self.connection.partial;
+        let in_body = match phase {
+            Phase::Idle => return partial.set(None),
+            Phase::Head => false,
+            Phase::Body { .. } => true,
+        };
+        let since = match partial.get() {
+            Some(earlier) if !progress => earlier.since,
+            Some(_) | None => now,
+        };
+        partial.set(Some(Partial { since, in_body }));
+    }
+}

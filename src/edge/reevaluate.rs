@@ -1,0 +1,150 @@
+//! Live connections decided on again, when something has changed (a reload) or time has passed (a certificate ends, a CRL
+//! goes stale): each stays only if trust still accepts what it presented.
+use super::calendar::Look;
+use super::clock;
+use super::connection::Connection;
+use super::evidence::{Evidence, Reevaluation};
+use super::inbound_identity::passes_as_server;
+use super::opened::{Opened, direction_name};
+use super::shard::Shard;
+use crate::observe::Event;
+use crate::proxy::{Identity, LinkEvent};
+use crate::reason::Reason;
+use crate::trust::Decision;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The longest sleep between two looks at the calendar: somebody may set the clock, or the machine may have slept.
+const LOOK: Duration = Duration::from_secs(60);
+
+impl Shard {
+    /// Decides on every connection by the generation that is current now.
+    pub(super) fn reevaluate_all(&self) {
+        self.reevaluate_those(|_| true);
+    }
+
+    /// Decides on the connections that `whom` picks. One that has lost its trust does not get it back: its transactions
+    /// have been told to end.
+    fn reevaluate_those(&self, whom: impl Fn(&Connection) -> bool) {
+        for connection in self.all_connections() {
+            if connection.withdrawn.get().is_some() || !whom(&connection) {
+                continue;
+            }
+            match self.reevaluate(&connection) {
+                Reevaluation::Client(client) => {
+                    connection.client.replace(client);
+                    self.stays(&connection, Identity::Client, true);
+                }
+                Reevaluation::Peer(peer) => {
+                    let requests = connection.opened == Opened::Dialled
+                        || passes_as_server(&connection.chain, &peer, self.tls().generation());
+                    self.stays(&connection, Identity::Peer(peer), requests);
+                }
+                Reevaluation::Withdrawn(reason, decision) => {
+                    self.withdraw(&connection, reason, decision.as_deref());
+                }
+            }
+        }
+        self.set_calendar();
+    }
+
+    fn reevaluate(&self, connection: &Connection) -> Reevaluation {
+        let tls = self.tls();
+        let evidence = Evidence {
+            opened: connection
+                .opened
+                .map(|index| tls.listener(index).map(|l| &l.listener)),
+            peer: connection.peer.as_deref(),
+            chain: &connection.chain,
+            shown: connection.shown.as_ref().map(|(_, leaf)| leaf),
+        };
+        evidence.reevaluate(tls.generation(), clock::unix())
+    }
+
+    /// The connection stays, under an identity of the new generation: peers are numbered anew in each.
+    fn stays(&self, connection: &Connection, identity: Identity, requests: bool) {
+        connection.origin.borrow_mut().identity = identity.clone();
+        self.later(LinkEvent::Confirmed {
+            link: connection.id,
+            identity,
+            requests,
+        });
+    }
+
+    /// Withdraws trust: nothing new runs on the connection, and what runs may finish within the bound of a drain.
+    fn withdraw(&self, connection: &Connection, reason: Reason, new: Option<&Decision>) {
+        let old = match &connection.origin.borrow().identity {
+            Identity::Peer(peer) => Some(peer.decision().id.clone()),
+            Identity::Client => {
+                let client = connection.client.borrow();
+                client.as_ref().map(|client| client.decision().id.clone())
+            }
+        };
+        self.shared.log.record(Event::TrustWithdrawn {
+            connection: connection.number,
+            direction: direction_name(connection.opened.direction()),
+            remote: connection.remote(),
+            peer: connection.peer.as_deref().map(str::to_owned),
+            reason,
+            detail: new.and_then(|d| d.detail.clone()),
+            decision: old,
+            new_decision: new.map(|d| d.id.clone()),
+        });
+        let end = clock::now() + self.limits().drain;
+        connection.withdrawn.set(Some((end, reason)));
+        self.withdrawn.borrow_mut().push(connection.id);
+        self.later(LinkEvent::Withdrawn {
+            link: connection.id,
+        });
+        // Its task sleeps until a later deadline.
+        connection.wake();
+    }
+
+    // ---- what time does ----
+
+    /// Finds when a decision may change next: at the end of a connection's own, or when the generation's CRLs turn.
+    pub(super) fn set_calendar(&self) {
+        let now = clock::unix();
+        let turn = self.tls().generation().next_turn(now);
+        let connections = self.all_connections();
+        let trusted = connections.iter().filter(|c| c.withdrawn.get().is_none());
+        let ends = trusted.filter_map(|connection| connection.decision_ends());
+        self.calendar.set(ends.chain(turn).min(), now.as_secs());
+    }
+
+    /// The task that decides again when time may have changed a decision.
+    pub(super) async fn watch_calendar(self: Rc<Self>) {
+        self.set_calendar();
+        let mut seen = clock::unix();
+        loop {
+            let now = clock::unix();
+            let left = match self.calendar.look(now.as_secs()) {
+                Look::Nothing(left) => Duration::from_secs(left),
+                Look::Due => {
+                    // A turn of the generation concerns everybody, the end of a decision only its connection.
+                    let turn = self.tls().generation().next_turn(seen);
+                    let turned = turn.is_some_and(|turn| turn <= now.as_secs());
+                    self.reevaluate_those(|connection| {
+                        turned
+                            || connection
+                                .decision_ends()
+                                .is_some_and(|e| e <= now.as_secs())
+                    });
+                    self.settle();
+                    seen = now;
+                    continue;
+                }
+                Look::SetBack => {
+                    self.reevaluate_all();
+                    self.settle();
+                    seen = now;
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(left.min(LOOK)) => {}
+                () = self.calendar.changed() => {}
+            }
+        }
+    }
+}

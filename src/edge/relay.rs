@@ -1,0 +1,177 @@
+//! A shard's core: each input is fed to it, and what it asks for is carried out before the next input.
+use super::clock;
+use super::connection::{Connection, Flushed};
+use super::inbox::ShardMessage;
+use super::shard::Shard;
+use crate::proxy::{Action, Actions, Core, LinkEvent, Origin};
+use crate::reason::ConnectionReason;
+use crate::sip::{FrameError, Message};
+use std::time::{Duration, Instant};
+
+/// A deadline of the core that comes sooner than the armed one by less than this waits for that one: moving the timer
+/// costs more than a retransmission gains from being so exact.
+const SLACK: Duration = Duration::from_millis(20);
+/// What the actions' buffer may keep: one large message must not hold its memory for ever.
+const ACTION_BYTES: usize = 256 * 1024;
+
+impl Shard {
+    /// A framed message, carried through to the outgoing connections' sessions.
+    pub(super) fn on_message(&self, origin: &Origin, message: &Message<'_>, now: Instant) {
+        self.feed(Some((origin, message.bytes())), |core, out| {
+            core.on_message(origin, message, now, out)
+        });
+    }
+
+    /// Bytes that are no message.
+    pub(super) fn on_unframed(
+        &self,
+        origin: &Origin,
+        error: &FrameError,
+        head: &[u8],
+        now: Instant,
+    ) {
+        self.feed(None, |core, out| {
+            core.on_unframed(origin, error, head, now, out)
+        });
+    }
+
+    /// Queues an event for the core, which may be in the middle of an input; [`Self::settle`] feeds it.
+    pub(super) fn later(&self, event: LinkEvent) {
+        self.later.borrow_mut().push_back(event);
+    }
+
+    /// Feeds what [`Self::later`] has queued; what it writes is flushed soon. Every task calls it before it waits.
+    pub(super) fn settle(&self) {
+        loop {
+            let Some(event) = self.later.borrow_mut().pop_front() else {
+                break;
+            };
+            let now = clock::now();
+            self.feed(None, |core, out| core.on_link(event, now, out));
+        }
+        self.flush_soon();
+    }
+
+    /// One input of the core and all that it asks for. `message` is the input if it is one, for another shard's core.
+    pub(super) fn feed(
+        &self,
+        message: Option<(&Origin, &[u8])>,
+        input: impl FnOnce(&mut Core, &mut Actions),
+    ) {
+        let mut actions = self.actions.take();
+        input(&mut self.core.borrow_mut(), &mut actions);
+        for action in actions.list.drain(..) {
+            self.carry_out(action, &actions.bytes, message);
+        }
+        if actions.bytes.capacity() > ACTION_BYTES {
+            actions.bytes = Vec::new();
+        }
+        actions.clear();
+        self.actions.set(actions);
+        let next = self.core.borrow().next_deadline();
+        if let Some(next) = next
+            && self.armed.get().is_none_or(|armed| next + SLACK < armed)
+        {
+            self.armed.set(Some(next));
+            self.rearm.notify();
+        }
+        self.close_finished();
+    }
+
+    fn carry_out(&self, action: Action, written: &[u8], message: Option<(&Origin, &[u8])>) {
+        match action {
+            Action::Send {
+                link,
+                bytes,
+                branch,
+            } => {
+                let bytes = written.get(bytes).unwrap_or_default();
+                if link.shard() == self.shared.index {
+                    if let Some(connection) = self.connections.borrow().get(link) {
+                        let sent = &connection.messages_out;
+                        sent.set(sent.get() + 1);
+                        self.flush_queue.write(connection, bytes, &self.buffers);
+                    }
+                    return;
+                }
+                let deliver = ShardMessage::Deliver {
+                    link,
+                    bytes: bytes.into(),
+                    branch,
+                    from: self.shared.index,
+                };
+                if !self.send_to(link.shard(), deliver) {
+                    self.later(LinkEvent::Undeliverable { link, branch });
+                }
+            }
+            Action::Connect { peer } => self.dialler.want(peer),
+            Action::Close { link, reason } => {
+                if let Some(connection) = self.connections.borrow().get(link) {
+                    connection.close(reason);
+                }
+            }
+            Action::HandOver { shard, asked } => {
+                if let Some((origin, bytes)) = message {
+                    let origin = Box::new(Origin {
+                        asked,
+                        ..origin.clone()
+                    });
+                    let bytes = bytes.into();
+                    // Without room the request is lost as on a lossy path, and its sender repeats it or gives up.
+                    self.send_to(shard, ShardMessage::Message { origin, bytes });
+                }
+            }
+            Action::Event(event) => self.shared.log.record(event),
+        }
+    }
+
+    /// Hands something to another shard; returns whether it had room.
+    pub(super) fn send_to(&self, shard: u8, message: ShardMessage<Self>) -> bool {
+        self.shared.inboxes.send(shard, message, &self.shared.log)
+    }
+
+    /// Closes the connections without trust on which nothing runs any more.
+    fn close_finished(&self) {
+        if self.withdrawn.borrow().is_empty() {
+            return;
+        }
+        self.withdrawn.borrow_mut().retain(|id| {
+            let Some(connection) = self.connection(*id) else {
+                return false;
+            };
+            // What other shards have under way on it only they know: it stays until the bound of its withdrawal.
+            if connection.used_by.get() != 0 || !self.core.borrow().is_idle(*id) {
+                return true;
+            }
+            connection.close(ConnectionReason::TrustWithdrawn);
+            false
+        });
+    }
+
+    // ---- what leaves ----
+
+    /// Has what was written sent once every connection that is readable now was read.
+    pub(super) fn flush_soon(&self) {
+        if self.flush_queue.request() {
+            self.flush_all();
+        }
+    }
+
+    /// One write to each connection that something was sent to.
+    pub(super) fn flush_all(&self) {
+        while let Some(connection) = self.flush_queue.pop() {
+            self.flush(&connection);
+        }
+    }
+
+    /// One write to one connection; the core hears when its queue fills up or empties.
+    pub(super) fn flush(&self, connection: &Connection) {
+        let link = connection.id;
+        match connection.flush(&self.buffers, self.send_queue()) {
+            Flushed::Full => self.later(LinkEvent::Full { link }),
+            Flushed::Clear => self.later(LinkEvent::Clear { link }),
+            // The connection's own task waits for the socket, or ends.
+            Flushed::Done | Flushed::Blocked | Flushed::Gone => {}
+        }
+    }
+}

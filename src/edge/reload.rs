@@ -1,0 +1,65 @@
+//! A new generation becomes current in every shard, and every live connection is decided on again by it.
+use super::clock;
+use super::error::EdgeError;
+use super::handle::Edge;
+use super::shard::Shard;
+use super::tls::TlsConfigs;
+use crate::observe::Event;
+use crate::proxy::{Tables, TokenKeys};
+use crate::reason::DaemonReason;
+use crate::trust::Generation;
+use std::rc::Rc;
+use std::sync::Arc;
+
+impl Edge {
+    /// Makes a new generation current in every shard; returns when every live connection was decided on again.
+    /// Listeners' addresses do not change here (that needs a restart).
+    ///
+    /// # Errors
+    /// A certificate that the TLS library refuses; then nothing has changed anywhere.
+    pub async fn swap(&self, generation: Arc<Generation>) -> Result<(), EdgeError> {
+        // The shards build the same for themselves; whatever can fail must fail before the first of them has changed.
+        TlsConfigs::build(&generation, &self.listeners, &self.seen)?;
+        let topology = generation.topology();
+        let keys = Arc::new(TokenKeys::new(&topology.tokens().keys, self.random_key));
+        self.limits.store(Arc::new(topology.limits().clone()));
+        let tables = self.tables(generation).await;
+        // A shard that has ended has nothing left to swap.
+        self.each_to_the_end(move |shard, done| {
+            shard.swap(Arc::clone(&tables), Arc::clone(&keys));
+            let _ = done.send(());
+        })
+        .await;
+        Ok(())
+    }
+
+    /// What a generation means to the shards' cores: made by another thread, once for all of them, since a large
+    /// topology takes longer than a shard may stand still.
+    async fn tables(&self, generation: Arc<Generation>) -> Arc<Tables> {
+        let (faces, health) = (self.faces.clone(), Arc::clone(&self.health));
+        let of = Arc::clone(&generation);
+        let made = tokio::task::spawn_blocking(move || Tables::new(of, &faces, &health)).await;
+        // A runtime that is going away takes no more work.
+        made.unwrap_or_else(|_| Tables::new(generation, &self.faces, &self.health))
+    }
+}
+
+impl Shard {
+    fn swap(self: &Rc<Self>, tables: Arc<Tables>, keys: Arc<TokenKeys>) {
+        if let Err(error) = self.renew_settings(tables.generation()) {
+            // `Edge::swap` has built the same from the same generation, so this cannot be. A shard that keeps its
+            // generation is safe: it goes on under the rules that it has.
+            self.shared.log.record(Event::Warning {
+                code: DaemonReason::ShardKeptGeneration.into(),
+                what: error.to_string(),
+            });
+            return;
+        }
+        self.dialler.forget();
+        let now = clock::now();
+        // The core first: it must know the new generation's peers when it hears who of them stays.
+        self.feed(None, |core, out| core.on_generation(tables, keys, now, out));
+        self.reevaluate_all();
+        self.settle();
+    }
+}

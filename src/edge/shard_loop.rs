@@ -1,0 +1,110 @@
+//! A shard's thread: it starts the shard's tasks and serves its inbox until the drain is over.
+use super::clock;
+use super::error::EdgeError;
+use super::inbox::ShardMessage;
+use super::shard::{Shard, ShardSetup};
+use crate::proxy::{BranchKey, LinkEvent, LinkId};
+use crate::sip::Message;
+use std::rc::Rc;
+use tokio::sync::mpsc;
+
+/// The shard's thread; it returns after a drain.
+///
+/// # Errors
+/// A runtime that cannot be had, or a certificate that the TLS library refuses.
+pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
+    // A local runtime: its tasks need not be `Send`, so that a shard needs no lock and no atomic.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .map_err(EdgeError::Runtime)?;
+    let ShardSetup {
+        core,
+        tables,
+        keys,
+        mut inbox,
+        shared,
+    } = setup;
+    let shard = {
+        let _entered = runtime.enter();
+        Rc::new(Shard::new(core, tables, keys, shared)?)
+    };
+    runtime.block_on(async move {
+        let tasks = [
+            tokio::task::spawn_local(Rc::clone(&shard).run_timers()),
+            tokio::task::spawn_local(Rc::clone(&shard).run_flushes()),
+            tokio::task::spawn_local(Rc::clone(&shard).run_dials()),
+            tokio::task::spawn_local(Rc::clone(&shard).watch_calendar()),
+        ];
+        shard.serve(&mut inbox).await;
+        shard.refuse_rest(inbox);
+        for task in tasks {
+            task.abort();
+        }
+    });
+    Ok(())
+}
+
+impl Shard {
+    /// Serves the inbox until the drain is over.
+    async fn serve(self: &Rc<Self>, inbox: &mut mpsc::Receiver<ShardMessage<Self>>) {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.drained.notified() => return,
+                message = inbox.recv() => match message {
+                    Some(message) => message,
+                    None => return,
+                },
+            };
+            match message {
+                ShardMessage::Accepted(accepted) => self.accept(accepted),
+                ShardMessage::Deliver {
+                    link,
+                    bytes,
+                    branch,
+                    from,
+                } => self.deliver(link, &bytes, branch, from),
+                ShardMessage::Message { origin, bytes } => {
+                    // It was parsed by the shard that has read it; the borrow of its bytes could not come along.
+                    if let Ok(message) = Message::parse(&bytes) {
+                        self.on_message(&origin, &message, clock::now());
+                        self.flush_soon();
+                    }
+                }
+                ShardMessage::Link(event) => {
+                    self.later(event);
+                    self.settle();
+                }
+                ShardMessage::Run(work) => work(self),
+            }
+        }
+    }
+
+    /// A message of another shard for a connection of this one.
+    fn deliver(&self, link: LinkId, bytes: &[u8], branch: Option<BranchKey>, from: u8) {
+        let Some(connection) = self.connection(link) else {
+            let event = LinkEvent::Undeliverable { link, branch };
+            // Without room there the transaction ends by its timer instead.
+            self.send_to(from, ShardMessage::Link(event));
+            return;
+        };
+        // At its end that shard must learn of it.
+        let used_by = &connection.used_by;
+        used_by.set(used_by.get() | 1 << (from & 63));
+        let sent = &connection.messages_out;
+        sent.set(sent.get() + 1);
+        self.flush_queue.write(&connection, bytes, &self.buffers);
+        self.flush_soon();
+    }
+
+    /// Refuses the connections that the acceptor handed out while the last ones closed: each ends in an event too.
+    fn refuse_rest(self: &Rc<Self>, mut inbox: mpsc::Receiver<ShardMessage<Self>>) {
+        inbox.close();
+        while let Ok(message) = inbox.try_recv() {
+            if let ShardMessage::Accepted(accepted) = message {
+                self.refuse_draining(accepted);
+            }
+        }
+    }
+}

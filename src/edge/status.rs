@@ -1,0 +1,48 @@
+//! The figures of the running edge.
+use super::handle::Edge;
+use super::shard::Shard;
+use std::time::Duration;
+
+/// Figures of the running edge, or of one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeStatus {
+    /// Client connections.
+    pub clients: usize,
+    /// Peer connections.
+    pub peers: usize,
+    /// Transactions waiting for an answer.
+    pub transactions: usize,
+    /// Transactions in memory, answered INVITEs in their 32 seconds included.
+    pub contexts: usize,
+}
+
+impl Edge {
+    /// Sums over the shards. `None`: a shard does not answer within `patience`.
+    pub async fn status(&self, patience: Duration) -> Option<EdgeStatus> {
+        let shards = self.each(patience, |shard| EdgeStatus::of(shard)).await?;
+        Some(
+            shards
+                .iter()
+                .fold(EdgeStatus::default(), |sum, one| EdgeStatus {
+                    clients: sum.clients + one.clients,
+                    peers: sum.peers + one.peers,
+                    transactions: sum.transactions + one.transactions,
+                    contexts: sum.contexts + one.contexts,
+                }),
+        )
+    }
+}
+
+impl EdgeStatus {
+    fn of(shard: &Shard) -> Self {
+        let connections = shard.connections.borrow();
+        let core = shard.core.borrow();
+        let clients = connections.iter().filter(|c| c.is_client()).count();
+        Self {
+            clients,
+            peers: connections.live() - clients,
+            transactions: core.pending(),
+            contexts: core.transactions(),
+        }
+    }
+}
