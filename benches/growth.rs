@@ -5,8 +5,8 @@
 //! time of all its threads, and the most memory that it held. `smoke` keeps this program alive in tests.
 
 use rustls_pki_types::UnixTime;
-use sipward::cli::check::Check;
-use sipward::cli::plan::Plan;
+use sipward::cli::check::CheckCommand;
+use sipward::cli::plan::PlanCommand;
 use sipward::cli::target::Target;
 use sipward::daemon::Daemon;
 use sipward::observe::Log;
@@ -101,15 +101,15 @@ fn run(phase: &str, old: &Path, new: &Path) -> Outcome<u64> {
             sipward::daemon::load(old, 1).map_err(|faults| format!("{faults:?}"))?;
         }
         "check" => {
-            let check = Check {
+            let check = CheckCommand {
                 file: old.to_owned(),
-                ..Check::default()
+                ..CheckCommand::default()
             };
             let good = check.run(at, &mut std::io::sink())?;
             assert!(good, "the topology is good");
         }
         "plan" => {
-            let plan = Plan {
+            let plan = PlanCommand {
                 files: vec![old.to_owned(), new.to_owned()],
                 target: Target {
                     socket: None,

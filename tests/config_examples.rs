@@ -1,7 +1,7 @@
 //! The example topologies and the lab PKI script are good: they load, and `check` explains them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends there")]
 
-use sipward::cli::check::Check;
+use sipward::cli::check::CheckCommand;
 use sipward::topology::{self, Fault};
 use sipward_lab::pki::{Authority, CrlSpec, LeafSpec, now};
 use std::os::unix::fs::PermissionsExt;
@@ -58,7 +58,7 @@ fn shown(faults: &[Fault]) -> String {
 
 fn check(file: PathBuf) -> (bool, String) {
     let mut out = Vec::new();
-    let check = Check {
+    let check = CheckCommand {
         file,
         // Nobody's daemon is asked.
         socket: Some("none".into()),

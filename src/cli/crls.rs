@@ -14,10 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The command with its arguments.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Crls {
+pub struct CrlsCommand {
     /// What to do; without it the CRLs are listed
     #[command(subcommand)]
-    pub action: Option<Action>,
+    pub action: Option<CrlsAction>,
     /// The daemon
     #[command(flatten)]
     pub target: Target,
@@ -28,7 +28,7 @@ pub struct Crls {
 
 /// What can be done with a series.
 #[derive(Clone, Debug, clap::Subcommand)]
-pub enum Action {
+pub enum CrlsAction {
     /// Drop what is known of a series, so that an older CRL can come into force: for a CA that was restored with lower numbers
     Forget {
         /// The series' id, or at least eight characters of its beginning
@@ -37,14 +37,14 @@ pub enum Action {
     },
 }
 
-impl Crls {
+impl CrlsCommand {
     /// Lists, or has one dropped. Without a daemon the list is that of the state directory.
     ///
     /// # Errors
     /// [`Exit::Refused`]: there is no such series; no daemon answers and no state directory can be read.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
         match &self.action {
-            Some(Action::Forget { id }) => self.forget(id, out),
+            Some(CrlsAction::Forget { id }) => self.forget(id, out),
             None => self.list(out),
         }
     }
@@ -55,7 +55,7 @@ impl Crls {
             Ok(_) => return Err(unexpected()),
             Err(why @ Unanswered::Ask(AskError::NoDaemon { .. })) => {
                 eprintln!("sipward: {why}");
-                self.kept().ok_or(Exit::NoDaemon)?
+                self.stored().ok_or(Exit::NoDaemon)?
             }
             Err(why) => {
                 eprintln!("sipward: {why}");
@@ -101,7 +101,7 @@ impl Crls {
         } else {
             writeln!(
                 out,
-                "forgot {}, CRLs of {} up to number {}; generation {} serves",
+                "forgot {}, CRLs of {} up to number {}; generation {} is in force",
                 forgotten.id,
                 forgotten.issuer,
                 forgotten.number.as_deref().unwrap_or("(none)"),
@@ -112,18 +112,18 @@ impl Crls {
     }
 
     /// What the state directory holds, read without the daemon.
-    fn kept(&self) -> Option<Vec<CrlSeries>> {
+    fn stored(&self) -> Option<Vec<CrlSeries>> {
         let config = self.target.config.as_deref();
         let directory = crl_state::directory_of(config.unwrap_or(Path::new(DEFAULT_TOPOLOGY)))?;
         eprintln!(
             "sipward: this is what {} holds for the next start",
             directory.display()
         );
-        let kept = crl_state::read(&directory);
-        for what in &kept.odd {
+        let stored = crl_state::read(&directory);
+        for what in &stored.odd {
             eprintln!("sipward: {what}");
         }
-        Some(CrlSeries::all_of(&kept.ledger))
+        Some(CrlSeries::all_of(&stored.ledger))
     }
 }
 
@@ -147,7 +147,7 @@ fn show(series: &CrlSeries, out: &mut dyn Write) -> std::io::Result<()> {
         }
         None => field(
             "in force",
-            "no: it went when it was stale; nothing older comes back",
+            "no: it was dropped when it became stale; an older one is refused",
         )?,
     }
     field("trust sets", &or_none(&series.sets))

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 
 /// The command with its arguments.
 #[derive(Clone, Copy, Debug)]
-pub struct Demo {
+pub struct DemoCommand {
     /// Leave everything up after the scenes, until Ctrl-C.
     pub stay: bool,
 }
@@ -26,7 +26,7 @@ struct Outcome {
     result: Result<String, SceneFailure>,
 }
 
-impl Demo {
+impl DemoCommand {
     /// Sets the stage, plays every scene, prints ladders and a summary.
     ///
     /// # Errors

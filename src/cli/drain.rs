@@ -1,5 +1,6 @@
 //! `sipward drain`: makes the running daemon stop as SIGTERM does.
 use super::Exit;
+use super::output::counted;
 use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
 use crate::topology::show_duration;
@@ -10,15 +11,17 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(130);
 
 /// The command with its arguments.
-#[derive(Clone, Debug)]
-pub struct Drain {
-    /// The daemon.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DrainCommand {
+    /// The daemon
+    #[command(flatten)]
     pub target: Target,
-    /// As JSON.
+    /// As JSON
+    #[arg(long)]
     pub json: bool,
 }
 
-impl Drain {
+impl DrainCommand {
     /// Asks, and returns when the drain has begun.
     ///
     /// # Errors
@@ -30,11 +33,16 @@ impl Drain {
         if self.json {
             super::write_json(&draining, out)?;
         } else {
-            let transactions = draining.transactions.map(|n| format!("{n} "));
+            // Shards that do not answer in time are not counted, so there may be no number.
             writeln!(
                 out,
-                "draining: {}transactions have {} to finish",
-                transactions.unwrap_or_default(),
+                "draining: {}; at most {} to finish",
+                draining
+                    .transactions
+                    .map_or("transactions not counted".to_owned(), |n| counted(
+                        n,
+                        "transaction"
+                    )),
                 show_duration(Duration::from_millis(draining.bound_ms))
             )?;
         }

@@ -1,5 +1,5 @@
 //! `sipward explain`: why a certificate is accepted or refused, offline, or what a reason code means.
-use super::check::print_faults;
+use super::output::{counted, print_faults};
 use super::target::{Target, unexpected};
 use super::{Exit, reasons};
 use crate::daemon::{
@@ -22,7 +22,7 @@ const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 /// What `sipward explain` is asked.
 #[derive(Clone, Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("asked").required(true).args(["what", "certificate"])))]
-pub struct Explain {
+pub struct ExplainCommand {
     /// A reason code, or the id of a decision of the running daemon, as in the log
     #[arg(value_name = "CODE|DECISION-ID")]
     pub what: Option<String>,
@@ -94,7 +94,7 @@ pub enum ExplainError {
     Time(String),
 }
 
-impl Explain {
+impl ExplainCommand {
     /// Writes the explanation to `out`.
     ///
     /// # Errors
@@ -138,11 +138,11 @@ impl Explain {
             let then = &explained.then;
             writeln!(
                 out,
-                "then: {} {} in generation {}, {} times from {} to {}\nnow:",
+                "then: {} {} in generation {}, {} from {} to {}\nnow:",
                 then.verdict,
                 then.reason,
                 then.generation,
-                then.times,
+                counted(usize::try_from(then.times).unwrap_or(usize::MAX), "time"),
                 topology::show_moment(then.first),
                 topology::show_moment(then.last)
             )?;

@@ -1,5 +1,5 @@
 //! What a command does with a topology grows as the topology does, and not faster: counted in looks at names, not in time.
-use super::check::Check;
+use super::check::CheckCommand;
 use crate::daemon::Plan;
 use crate::proxy::{Faces, HealthBoard, Tables};
 use crate::topology::{self, Direction, Topology, looks};
@@ -53,10 +53,10 @@ fn looks_with(site: &Site, partners: usize) -> Vec<(&'static str, u64)> {
     };
     let board = HealthBoard::new(Instant::now());
     let (tables, _) = looks::during(|| Tables::new(Arc::clone(&after), &faces, &board));
-    let check = Check {
+    let check = CheckCommand {
         file: old,
         socket: Some(site.path().join("nobody.sock")),
-        ..Check::default()
+        ..CheckCommand::default()
     };
     let (checking, good) = looks::during(|| check.run(at, &mut Vec::new()).unwrap());
     assert!(good);

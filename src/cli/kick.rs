@@ -1,5 +1,6 @@
 //! `sipward kick`: closes connections of the running daemon.
 use super::Exit;
+use super::output::counted;
 use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
 use std::io::Write;
@@ -9,18 +10,21 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The command with its arguments.
-#[derive(Clone, Debug)]
-pub struct Kick {
-    /// A connection's number, or a peer's FQDN.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KickCommand {
+    /// A connection's number as in the log, or a peer's FQDN
+    #[arg(value_name = "CONNECTION|PEER")]
     pub what: String,
-    /// The daemon.
+    /// The daemon
+    #[command(flatten)]
     pub target: Target,
-    /// As JSON.
+    /// As JSON
+    #[arg(long)]
     pub json: bool,
 }
 
-impl Kick {
-    /// Asks, and says how many connections were closed.
+impl KickCommand {
+    /// Asks, and prints how many connections were closed. None is a refusal, so that a script notices a wrong number.
     ///
     /// # Errors
     /// [`Exit::Refused`]: there is no such connection; no daemon answers.
@@ -32,7 +36,7 @@ impl Kick {
         if self.json {
             super::write_json(&kicked, out)?;
         } else {
-            writeln!(out, "{} connections closed", kicked.connections)?;
+            writeln!(out, "{} closed", counted(kicked.connections, "connection"))?;
         }
         if kicked.connections == 0 {
             return Err(Exit::Refused);

@@ -1,6 +1,6 @@
 //! `sipward plan`: what a new topology would do, before it does.
 use super::Exit;
-use super::check::print_faults;
+use super::output::{counted, print_faults};
 use super::target::{Target, unexpected};
 use crate::daemon::Plan as Effects;
 use crate::daemon::control::{Reply, Request};
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The command with its arguments.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Plan {
+pub struct PlanCommand {
     /// NEW: judged against the running daemon. OLD NEW: the two files are compared, without a daemon
     #[arg(num_args = 1..=2, required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -28,7 +28,7 @@ pub struct Plan {
     pub json: bool,
 }
 
-impl Plan {
+impl PlanCommand {
     /// Writes the effects to `out`.
     ///
     /// # Errors
@@ -94,7 +94,10 @@ fn page(effects: &Effects, out: &mut dyn Write) -> io::Result<()> {
         ))?;
     }
     for (listener, count) in &effects.dropped_clients {
-        line(format!("closes     {count} clients of listener {listener}"))?;
+        line(format!(
+            "closes     {} of clients at listener {listener}",
+            counted(*count, "connection")
+        ))?;
     }
     for (word, verdicts) in [
         ("refuses   ", &effects.refused),

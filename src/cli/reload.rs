@@ -1,4 +1,4 @@
-//! `sipward reload`: makes the running daemon load its topology again, and says what came of it.
+//! `sipward reload`: makes the running daemon load its topology again, and shows the result.
 use super::Exit;
 use super::target::{Target, unexpected};
 use crate::daemon::control::{ReloadReport, ReloadResult, Reply, Request};
@@ -9,15 +9,17 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(130);
 
 /// The command with its arguments.
-#[derive(Clone, Debug)]
-pub struct Reload {
-    /// The daemon.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ReloadCommand {
+    /// The daemon
+    #[command(flatten)]
     pub target: Target,
-    /// As JSON.
+    /// As JSON
+    #[arg(long)]
     pub json: bool,
 }
 
-impl Reload {
+impl ReloadCommand {
     /// Asks, waits for the end and writes it to `out`.
     ///
     /// # Errors
@@ -47,7 +49,7 @@ fn page(report: &ReloadReport, out: &mut dyn Write) -> io::Result<()> {
     match report.result {
         ReloadResult::Refused => writeln!(
             out,
-            "refused; generation {} goes on as it was",
+            "refused; generation {} stays in force",
             report.generation
         ),
         ReloadResult::Ok => {
@@ -61,11 +63,11 @@ fn page(report: &ReloadReport, out: &mut dyn Write) -> io::Result<()> {
                 writeln!(out, "{check}")?;
             }
             let nothing = if report.changes.is_empty() {
-                "; nothing is different"
+                "; nothing has changed"
             } else {
                 ""
             };
-            writeln!(out, "generation {} serves{nothing}", report.generation)
+            writeln!(out, "generation {} is in force{nothing}", report.generation)
         }
     }
 }

@@ -4,13 +4,15 @@ use crate::daemon::{self, DaemonError};
 use crate::edge::EdgeError;
 use std::path::PathBuf;
 
-/// The command.
-pub struct Run {
-    /// The topology file.
+/// The command with its arguments.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunCommand {
+    /// The topology file
+    #[arg(default_value = super::target::DEFAULT_TOPOLOGY)]
     pub file: PathBuf,
 }
 
-impl Run {
+impl RunCommand {
     /// Serves until a signal ends it.
     ///
     /// # Errors

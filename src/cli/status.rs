@@ -1,5 +1,6 @@
 //! `sipward status`: figures of the running daemon.
 use super::Exit;
+use super::output::counted;
 use super::target::{Target, unexpected};
 use crate::daemon::control::{ReloadReport, Reply, Request, Status as Figures};
 use crate::topology::show_duration;
@@ -10,15 +11,17 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The command with its arguments.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// The daemon.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StatusCommand {
+    /// The daemon
+    #[command(flatten)]
     pub target: Target,
-    /// As JSON.
+    /// As JSON
+    #[arg(long)]
     pub json: bool,
 }
 
-impl Status {
+impl StatusCommand {
     /// Asks and writes the answer to `out`.
     ///
     /// # Errors
@@ -62,13 +65,13 @@ fn page(figures: &Figures, out: &mut dyn Write) -> io::Result<()> {
     row("shards", figures.shards.to_string())?;
     row(
         "connections",
-        format!("{} clients, {} peers", figures.clients, figures.peers),
+        format!("{} of clients, {} of peers", figures.clients, figures.peers),
     )?;
     for peer in &figures.by_peer {
         row(
             "peer",
             format!(
-                "{} ({}): {} connections of theirs, {} of ours{}",
+                "{} ({}): {} inbound, {} outbound{}",
                 peer.peer,
                 peer.kind,
                 peer.inbound,
@@ -86,7 +89,7 @@ fn page(figures: &Figures, out: &mut dyn Write) -> io::Result<()> {
     row(
         "transactions",
         format!(
-            "{} wait for an answer, {} in memory",
+            "{} without a final response, {} in memory",
             figures.transactions, figures.contexts
         ),
     )?;
@@ -96,14 +99,13 @@ fn page(figures: &Figures, out: &mut dyn Write) -> io::Result<()> {
 fn reloaded(report: &ReloadReport) -> String {
     let count = |list: &[String], noun: &str| match list.len() {
         0 => String::new(),
-        1 => format!(", 1 {noun}"),
-        n => format!(", {n} {noun}s"),
+        n => format!(", {}", counted(n, noun)),
     };
     format!(
         "{}{}{}{}",
         report.result.word(),
         count(&report.changes, "change"),
-        count(&report.restart, "change that waits for a restart"),
+        count(&report.restart, "pending restart"),
         count(&report.faults, "fault"),
     )
 }

@@ -60,7 +60,7 @@ async fn a_good_peer_is_shown_with_both_chains_and_the_answer() {
     assert!(at["options"]["status"].is_u64());
     let (code, text) = run(&lab, &topology, &[FE01]).await;
     assert_eq!(code, Some(0), "{text}");
-    for part in ["good", "TLSv1.3", FE01, "we showed", "OPTIONS"] {
+    for part in ["good", "TLSv1.3", FE01, "this node's", "OPTIONS"] {
         assert!(text.contains(part), "{part} is missing: {text}");
     }
 }

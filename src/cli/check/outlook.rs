@@ -1,5 +1,5 @@
 //! What will break and when: of the file itself, and of what peers have shown to the daemon that runs, judged by the file.
-use super::Page;
+use crate::cli::output::Page;
 use crate::cli::target::{Target, Unanswered};
 use crate::daemon::control::{Reply, Request};
 use crate::topology::Topology;

@@ -1,0 +1,43 @@
+//! The boundary: which header fields cross between the trust domain and the rest (RFC 3325, RFC 3323).
+use crate::cli::output::{Page, field_names, listed};
+use crate::topology::{FieldRules, FieldTrust, Topology};
+use std::io;
+
+/// What is stripped in which direction: of clients, of each peer that is not inside the trust domain, and of all.
+pub(super) fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    let boundary = topology.boundary();
+    page.title("Boundary: what crosses between the trust domain and the rest")?;
+    let role = |of: &FieldRules, page: &mut Page<'_>| -> io::Result<()> {
+        page.field("stripped from", &field_names(of.strip_in))?;
+        page.field("stripped towards", &field_names(of.strip_out))?;
+        page.field("for Privacy: id", &field_names(of.strip_private))?;
+        page.field("for Privacy: history", &field_names(of.strip_history))?;
+        if of.require_in.is_empty() {
+            return Ok(());
+        }
+        page.field("required fields", &field_names(of.require_in))
+    };
+    page.item("clients", "")?;
+    role(&boundary.clients, page)?;
+    for peer in topology
+        .peers()
+        .iter()
+        .filter(|peer| peer.boundary.fields != FieldRules::standard(FieldTrust::Inside))
+    {
+        page.item(peer.fqdn.as_str(), peer.kind.word())?;
+        role(&peer.boundary.fields, page)?;
+        if let Some(strip) = peer.boundary.anonymous
+            && strip != peer.boundary.fields.strip_in
+        {
+            page.field("where anonymous", &field_names(strip))?;
+        }
+    }
+    page.item("all", "")?;
+    page.field("denied domains", &listed(&boundary.deny_domains))?;
+    let informed = if boundary.peer_name {
+        "sent to home servers, in X-Sipward-Peer"
+    } else {
+        "not sent to anybody"
+    };
+    page.field("sender's name", informed)
+}

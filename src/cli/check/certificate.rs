@@ -1,0 +1,34 @@
+//! A certificate of this node in a few words.
+use crate::cli::output::Page;
+use crate::topology::{CertificateFacts, KeyPair};
+use std::io;
+
+fn leaf(pair: &KeyPair) -> Option<CertificateFacts> {
+    pair.chain
+        .first()
+        .and_then(|der| CertificateFacts::read(der))
+}
+
+/// The subject of the leaf. The topology is loaded, so the leaf can be read; nothing else depends on it here.
+pub(super) fn subject(pair: &KeyPair) -> String {
+    leaf(pair).map_or(String::new(), |facts| named(&facts.subject))
+}
+
+/// A distinguished name; it may be empty where the names stand in a subjectAltName (RFC 5280 §4.1.2.6).
+pub(super) fn named(name: &str) -> String {
+    if name.is_empty() {
+        "(empty subject)".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+/// Who issued the leaf, and how long it is valid.
+pub(super) fn validity(pair: &KeyPair, page: &mut Page<'_>) -> io::Result<()> {
+    let Some(facts) = leaf(pair) else {
+        return Ok(());
+    };
+    page.field("issued by", &named(&facts.issuer))?;
+    let until = page.until(facts.not_after);
+    page.field("valid until", &until)
+}

@@ -1,0 +1,44 @@
+//! Listeners: who may connect where, and what is asked of them.
+use crate::cli::output::{Page, listed};
+use crate::topology::{Accept, ClientCertificates, Identity, Topology};
+use std::io;
+
+/// Each listener. What clients must show depends on two keys at once (`accept` and `client_certificates`), so it is put
+/// into words.
+pub(super) fn listeners(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Listeners: the addresses that this node serves")?;
+    for listener in topology.listeners() {
+        page.item(&listener.name, &listener.address.to_string())?;
+        let who = match listener.accept {
+            Accept::Clients => "clients (TLS)",
+            Accept::Peers => "the peers below (MTLS); a certificate is required",
+            Accept::Both => "clients (TLS) and the peers below (MTLS)",
+        };
+        page.field("may connect", who)?;
+        if listener.accept.clients() {
+            let sets = listener.client_certificates.trust().iter();
+            let sets = listed(sets.map(|r| &topology.trust(*r).name));
+            let meaning = match (&listener.client_certificates, listener.accept.peers()) {
+                (ClientCertificates::Require(_), _) => {
+                    format!("must show a certificate that leads to an anchor of {sets}")
+                }
+                (ClientCertificates::Ignore | ClientCertificates::Refuse, false) => {
+                    "are not asked for a certificate".to_owned()
+                }
+                (ClientCertificates::Ignore, true) => {
+                    "show none, or one that leads to no CA and has no name of this file".to_owned()
+                }
+                (ClientCertificates::Refuse, true) => "show no certificate".to_owned(),
+            };
+            page.field("clients", &meaning)?;
+        }
+        let name = |r| -> &Identity { topology.identity(r) };
+        let mut shown = name(listener.identity).name.clone();
+        if !listener.sni.is_empty() {
+            let others = listener.sni.iter().map(|r| &name(*r).name);
+            shown = format!("{shown}; by SNI also {}", listed(others));
+        }
+        page.field("shows identity", &shown)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! The node itself: its name, its domains, and the certificates that it shows.
+use super::certificate::{subject, validity};
+use crate::cli::output::{Page, counted, listed};
+use crate::topology::{Topology, Window};
+use std::io;
+
+/// What `[node]` and `[tokens]` result in.
+pub(super) fn node(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    let node = topology.node();
+    page.title("Node")?;
+    page.item(node.fqdn.as_str(), "")?;
+    page.field("home domains", &listed(&node.domains))?;
+    if !node.aliases.is_empty() {
+        page.field("also addressed as", &listed(&node.aliases))?;
+    }
+    if let Some(port) = node.advertise_port {
+        page.field("announced port", &port.to_string())?;
+    }
+    let shards = node
+        .shards
+        .map_or("one for each core".to_owned(), |n| n.to_string());
+    page.field("shards", &shards)?;
+    let tokens = topology.tokens();
+    let keys = match (tokens.keys.first(), &tokens.key_file) {
+        (Some((id, _)), Some(file)) => format!(
+            "{} from {}; key {id} signs",
+            counted(tokens.keys.len(), "key"),
+            file.display()
+        ),
+        _ => "a random key, made at each start".to_owned(),
+    };
+    page.field("route tokens", &keys)
+}
+
+/// Each identity: the certificate that it shows as a server, and the one that it shows as a client if that is another.
+pub(super) fn identities(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Identities: the certificates that this node shows")?;
+    for identity in topology.identities() {
+        page.item(&identity.name, &subject(&identity.server))?;
+        page.field("names", &listed(&identity.names))?;
+        if identity.window != Window::default() {
+            page.field("shown", &identity.window.to_string())?;
+        }
+        validity(&identity.server, page)?;
+        if let Some(client) = &identity.client {
+            page.field("connecting out", &subject(client))?;
+            validity(client, page)?;
+        }
+    }
+    Ok(())
+}

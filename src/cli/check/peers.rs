@@ -1,0 +1,135 @@
+//! Peers: the servers that may connect and be connected to, and what each may say.
+use super::vouching::vouching;
+use crate::cli::output::{Page, field_names, listed};
+use crate::sip::HeaderName;
+use crate::topology::{Lookup, NamePolicy, Peer, PeerKind, PurposePolicy, Stage, Topology, Window};
+use std::io;
+
+/// Every peer with the trust sets that vouch for it.
+pub(super) fn peers(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
+    page.title("Peers: servers that may connect and be connected to")?;
+    // A set is read once, however many peers it vouches for: thousands of peers may share one with hundreds of anchors.
+    let mut sets: Vec<Option<Vec<u8>>> = vec![None; topology.trusts().len()];
+    for peer in topology.peers() {
+        page.item(peer.fqdn.as_str(), peer.kind.word())?;
+        for reference in &peer.trust {
+            let Some(shown) = sets.get_mut(reference.index()) else {
+                continue;
+            };
+            if shown.is_none() {
+                let mut out = Vec::new();
+                let now = page.now;
+                vouching(topology.trust(*reference), &mut Page { out: &mut out, now })?;
+                *shown = Some(out);
+            }
+            page.out.write_all(shown.as_deref().unwrap_or_default())?;
+        }
+        self::peer(topology, peer, page)?;
+    }
+    Ok(())
+}
+
+/// One peer: its name, its key, the domains that it speaks for, and how it is reached.
+fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()> {
+    let mut name = match peer.names {
+        NamePolicy::Exact => format!("{} exactly", peer.fqdn),
+        NamePolicy::OneLabelWildcard => format!("{}, or a wildcard for its first label", peer.fqdn),
+    };
+    if peer.common_name {
+        name.push_str("; as CN too, if there is no subjectAltName");
+    }
+    page.field("certificate name", &name)?;
+    let purpose = match peer.purpose {
+        PurposePolicy::ServerOrClient => {
+            "as a client of this node: server or client; as a server: server"
+        }
+        PurposePolicy::Strict => "strict; as a client of this node: client; as a server: server",
+    };
+    page.field("purpose", purpose)?;
+    if peer.window != Window::default() {
+        page.field("counts", &peer.window.to_string())?;
+    }
+    if !peer.pins.is_empty() {
+        let pins: Vec<String> = peer.pins.iter().map(ToString::to_string).collect();
+        page.fields("one key among", &pins)?;
+    }
+    if peer.stage == Stage::Observe {
+        page.field(
+            "stage",
+            "observed: pins and the strictest policies refuse nobody",
+        )?;
+    }
+    let from = match peer.kind {
+        PeerKind::Home => "any domain".to_owned(),
+        PeerKind::Federated => {
+            let mut from = listed(&peer.domains);
+            if peer.boundary.anonymous.is_some() {
+                from.push_str(", nobody (below .invalid)");
+            }
+            if peer.assert_identity {
+                from.push_str(", a number (tel) that is global or of these domains");
+            }
+            from
+        }
+    };
+    page.field("From may name", &from)?;
+    page.field("asserted identity", asserted(peer))?;
+    let rules = &peer.boundary.fields;
+    if !rules.require_in.is_empty() {
+        page.field("required fields", &field_names(rules.require_in))?;
+    }
+    if !peer.boundary.deny.is_empty() {
+        page.field("may not name", &listed(&peer.boundary.deny))?;
+    }
+    if peer.boundary.hide_topology {
+        page.field("topology", "hidden from it")?;
+    }
+    if !peer.boundary.sips {
+        page.field("sips URIs", "never sent to it")?;
+    }
+    let addresses = if peer.addresses.is_empty() {
+        by_dns(peer)
+    } else {
+        listed(&peer.addresses)
+    };
+    page.field("dialled at", &addresses)?;
+    if peer.connections > 1 {
+        page.field(
+            "connections",
+            &format!("up to {} from each shard", peer.connections),
+        )?;
+    }
+    page.field("is shown", &topology.identity(peer.identity).name)
+}
+
+/// What becomes of the fields in which it asserts who a caller is (RFC 3325 §5).
+fn asserted(peer: &Peer) -> &'static str {
+    let field = HeaderName::PAssertedIdentity;
+    let of_anonymous = peer.boundary.anonymous;
+    match (peer.kind, peer.boundary.fields.strip_in.has(field)) {
+        (PeerKind::Home, false) => "believed and passed on",
+        (PeerKind::Federated, false) => {
+            "believed and passed on, never for a name of the home side; of an anonymous caller or a number only what From may name"
+        }
+        (PeerKind::Federated, true) if of_anonymous.is_some_and(|strip| !strip.has(field)) => {
+            "stripped; of an anonymous caller numbers and names within its domains pass"
+        }
+        (PeerKind::Home | PeerKind::Federated, true) => "stripped",
+    }
+}
+
+/// What DNS is asked for a peer without `address` (RFC 3263 §4).
+fn by_dns(peer: &Peer) -> String {
+    let host = format!("A/AAAA of {}, port 5061", peer.fqdn);
+    match peer.dns {
+        Lookup::Sip => format!("SRV _sips._tcp.{}, else {host}", peer.fqdn),
+        Lookup::Federation if !peer.domains.is_empty() => {
+            let names = peer
+                .domains
+                .iter()
+                .map(|domain| format!("_sipfederationtls._tcp.{domain}"));
+            format!("SRV {}, else {host}", listed(names))
+        }
+        Lookup::Federation | Lookup::Address => host,
+    }
+}

@@ -1,0 +1,51 @@
+//! The policy that results from a good topology, for an operator to read from top to bottom.
+use super::outlook::{self, PeersSeen};
+use super::{boundary, listeners, node, peers, routes, settings};
+use crate::cli::output::{Page, counted, print_faults};
+use crate::topology::Fault;
+use crate::trust::Generation;
+use rustls_pki_types::UnixTime;
+use std::io::{self, Write};
+
+/// What works but may surprise: found in the file itself, or when its certificates were put together.
+pub(super) fn warnings(generation: &Generation) -> impl Iterator<Item = &Fault> {
+    let topology = generation.topology();
+    topology.warnings().iter().chain(generation.notes())
+}
+
+/// The policy of a good topology, for an operator to read.
+pub(super) fn policy(
+    generation: &Generation,
+    peers_seen: &PeersSeen,
+    at: UnixTime,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let topology = generation.topology();
+    let mut page = Page {
+        out,
+        now: i64::try_from(at.as_secs()).unwrap_or(i64::MAX),
+    };
+    let warned = warnings(generation).count();
+    writeln!(
+        page.out,
+        "{}: good, {}",
+        topology.path().display(),
+        counted(warned, "warning")
+    )?;
+    node::node(topology, &mut page)?;
+    node::identities(topology, &mut page)?;
+    listeners::listeners(topology, &mut page)?;
+    peers::peers(topology, &mut page)?;
+    routes::domains(topology, &mut page)?;
+    routes::pools(topology, &mut page)?;
+    routes::clients(topology, &mut page)?;
+    boundary::boundary(topology, &mut page)?;
+    settings::settings(topology, &mut page)?;
+    outlook::of_the_file(&generation.forecast(at), &mut page)?;
+    peers_seen.show(topology, &mut page)?;
+    if warned > 0 {
+        page.title("Warnings")?;
+        print_faults(warnings(generation), page.out)?;
+    }
+    Ok(())
+}

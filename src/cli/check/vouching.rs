@@ -1,0 +1,60 @@
+//! Trust sets: which anchors vouch for a peer, until when, and what is asked of revocation.
+use super::certificate::named;
+use crate::cli::output::Page;
+use crate::topology::{
+    CertificateFacts, Revocation, RevocationScope, TrustSet, Window, show_duration,
+};
+use std::io;
+
+/// The lines of one trust set, as they stand below each peer that it vouches for.
+pub(super) fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> {
+    let anchors: Vec<String> = trust
+        .anchors
+        .iter()
+        .filter_map(|der| CertificateFacts::read(der))
+        .map(|facts| {
+            let until = page.until(facts.not_after);
+            let window = match trust.window {
+                window if window == Window::default() => String::new(),
+                window => format!(" (the set counts {window})"),
+            };
+            format!(
+                "{}: {}, until {until}{window}",
+                trust.name,
+                named(&facts.subject)
+            )
+        })
+        .collect();
+    page.fields("vouched for by", &anchors)?;
+    let scope = match trust.scope {
+        RevocationScope::Chain => "for the whole chain",
+        RevocationScope::Leaf => "for the leaf only",
+    };
+    let policy = match trust.revocation {
+        Revocation::Require => format!("a current CRL {scope}"),
+        Revocation::Grace(grace) => {
+            format!(
+                "a CRL {scope}, up to {} past its next update",
+                show_duration(grace)
+            )
+        }
+        Revocation::Off => "not checked".to_owned(),
+    };
+    page.field("revocation", &policy)?;
+    if trust.revocation == Revocation::Off {
+        return Ok(());
+    }
+    let crls: Vec<String> = trust
+        .crls
+        .iter()
+        .map(|crl| {
+            let next = page.until(i64::try_from(crl.next_update()).unwrap_or(i64::MAX));
+            format!(
+                "of {}: {} revoked, next update {next}",
+                named(crl.issuer()),
+                crl.revoked()
+            )
+        })
+        .collect();
+    page.fields("CRL", &crls)
+}

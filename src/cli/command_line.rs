@@ -1,0 +1,71 @@
+//! The command line: which arguments there are, and the command that they become.
+#[cfg(feature = "demo")]
+use super::demo;
+use super::output::in_one;
+use super::{Exit, check, crls, drain, explain, kick, plan, probe, reload, run, status};
+use clap::{Parser, Subcommand};
+use rustls_pki_types::UnixTime;
+use std::process::ExitCode;
+
+/// A mutual-TLS SIP proxy daemon: trust decided in one place, from one topology file.
+#[derive(Parser)]
+#[command(name = "sipward", version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+// The doc comments below are what `sipward help` prints.
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a topology in the foreground (SIGHUP reloads, SIGTERM drains)
+    Run(run::RunCommand),
+    /// Load a topology and show every fault, or the policy that results and what will end when
+    Check(check::CheckCommand),
+    /// Show figures of the running daemon
+    Status(status::StatusCommand),
+    /// Make the running daemon load its topology again, and show the result
+    Reload(reload::ReloadCommand),
+    /// Show step by step why a certificate is accepted (exit code 0) or refused (1), or what a reason code means
+    Explain(explain::ExplainCommand),
+    /// Shake hands with a peer as the daemon would, send an OPTIONS, and show who refuses whom (1) or that all is good (0)
+    Probe(probe::ProbeCommand),
+    /// Show what a new topology would do to the running daemon, or what differs between two files
+    Plan(plan::PlanCommand),
+    /// Make the running daemon stop: no new connections, transactions may finish
+    Drain(drain::DrainCommand),
+    /// List the CRLs that are held and where they came from, or drop what is known of one
+    Crls(crls::CrlsCommand),
+    /// Close a connection of the running daemon by its number, or all of a peer by its FQDN
+    Kick(kick::KickCommand),
+    #[cfg(feature = "demo")]
+    /// Show on loopback what is relayed and what is refused, with throw-away certificates
+    Demo {
+        /// Leave it running afterwards, and show how to point other programs at it
+        #[arg(long)]
+        stay: bool,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().command {
+        // The daemon writes its log to standard output by itself, and the demo shows each step when it is done.
+        Command::Run(run) => run.run(),
+        #[cfg(feature = "demo")]
+        Command::Demo { stay } => demo::DemoCommand { stay }.run(),
+        Command::Check(check) => in_one(|out| match check.run(UnixTime::now(), out)? {
+            true => Ok(()),
+            false => Err(Exit::Refused),
+        }),
+        Command::Status(status) => in_one(|out| status.run(out)),
+        Command::Reload(reload) => in_one(|out| reload.run(out)),
+        Command::Explain(explain) => in_one(|out| explain.run(out)),
+        Command::Probe(probe) => in_one(|out| probe.run(out)),
+        Command::Plan(plan) => in_one(|out| plan.run(out)),
+        Command::Drain(drain) => in_one(|out| drain.run(out)),
+        Command::Crls(crls) => in_one(|out| crls.run(out)),
+        Command::Kick(kick) => in_one(|out| kick.run(out)),
+    };
+    outcome.map_or_else(ExitCode::from, |()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,113 @@
+//! What several commands print alike: JSON, faults, counts, and a page of titles and aligned fields.
+use super::Exit;
+use crate::sip::{HeaderName, HeaderSet};
+use crate::topology::{Fault, show_time};
+use std::io::{self, Write};
+
+/// Runs a command whose output is written when it is whole. Standard output is flushed at each line end, and `check` of a
+/// large topology has hundreds of thousands of lines: without a buffer each costs a system call.
+pub(super) fn in_one(
+    command: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'_>>) -> Result<(), Exit>,
+) -> Result<(), Exit> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let outcome = command(&mut out);
+    match Write::flush(&mut out) {
+        Err(error) if outcome.is_ok() => Err(error.into()),
+        _ => outcome,
+    }
+}
+
+/// Writes a value as JSON, indented: people read it too.
+pub(super) fn write_json<T: serde::Serialize>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}
+
+/// Writes faults or warnings, one a line, in the form that compilers use: editors find the place by it.
+pub(super) fn print_faults<'a>(
+    faults: impl IntoIterator<Item = &'a Fault>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for fault in faults {
+        writeln!(out, "{fault}")?;
+    }
+    Ok(())
+}
+
+/// A number with its noun: `no faults`, `1 fault`, `2 faults`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    match count {
+        0 => format!("no {noun}s"),
+        1 => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
+    }
+}
+
+/// Several values in one line; `none` for an empty list, so that no field stands without a value.
+pub(super) fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() {
+        "none".to_owned()
+    } else {
+        items.join(", ")
+    }
+}
+
+/// The names of a set of header fields.
+pub(super) fn field_names(set: HeaderSet) -> String {
+    listed(set.names().map(HeaderName::as_str))
+}
+
+/// What a remote has chosen, without control characters: an escape sequence in a certificate's subject must not reach
+/// the operator's terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}
+
+/// A page for people: titles, items below a title, aligned fields below an item.
+pub(super) struct Page<'a> {
+    pub(super) out: &'a mut dyn Write,
+    /// Seconds since 1970, against which [`Self::until`] measures.
+    pub(super) now: i64,
+}
+
+impl Page<'_> {
+    /// The heading of a section.
+    pub(super) fn title(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "\n{text}")
+    }
+
+    /// A line of a section: what it is about, and a remark.
+    pub(super) fn item(&mut self, name: &str, remark: &str) -> io::Result<()> {
+        writeln!(self.out, "  {}", format!("{name}  {remark}").trim_end())
+    }
+
+    /// A field of an item.
+    pub(super) fn field(&mut self, name: &str, value: &str) -> io::Result<()> {
+        writeln!(self.out, "    {name:<18}  {value}")
+    }
+
+    /// Several values under one name.
+    pub(super) fn fields(&mut self, name: &str, values: &[String]) -> io::Result<()> {
+        let names = std::iter::once(name).chain(std::iter::repeat(""));
+        names
+            .zip(values)
+            .try_for_each(|(name, value)| self.field(name, value))
+    }
+
+    /// A time with its distance from now in whole days: less than one would look exact and is not.
+    pub(super) fn until(&self, time: i64) -> String {
+        let days = time.saturating_sub(self.now) / 86_400;
+        match time - self.now {
+            left if left < 0 => format!("{} (past)", show_time(time)),
+            _ if days == 0 => format!("{} (today or tomorrow)", show_time(time)),
+            _ => format!(
+                "{} (in {})",
+                show_time(time),
+                counted(usize::try_from(days).unwrap_or(0), "day")
+            ),
+        }
+    }
+}

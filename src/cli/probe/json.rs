@@ -1,0 +1,105 @@
+//! The outcome of a probe for programs. Its keys are stable.
+use crate::edge::{ProbeAttempt, ProbeVerdict};
+use crate::observe::Shown;
+use crate::topology::Peer;
+use serde_json::{Value, json};
+
+/// Who refused whom, in one word.
+fn word(verdict: &ProbeVerdict) -> &'static str {
+    match verdict {
+        ProbeVerdict::Good => "good",
+        ProbeVerdict::RefusedByUs(..) => "refused_by_us",
+        ProbeVerdict::RefusedByThem { .. } => "refused_by_them",
+        ProbeVerdict::Failed(..) => "failed",
+    }
+}
+
+/// One object for the peer, with one for each address that was tried.
+pub(super) fn to_json(peer: &Peer, identity: &str, good: bool, attempts: &[ProbeAttempt]) -> Value {
+    json!({
+        "peer": peer.fqdn.as_str(),
+        "identity": identity,
+        "good": good,
+        "addresses": attempts.iter().map(attempt_json).collect::<Vec<_>>(),
+    })
+}
+
+fn attempt_json(attempt: &ProbeAttempt) -> Value {
+    let mut value = json!({
+        "address": attempt.address.to_string(),
+        "verdict": word(&attempt.verdict),
+        "took_ms": u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX),
+    });
+    let mut put = |key: &str, held: Value| {
+        if let Some(object) = value.as_object_mut() {
+            object.insert(key.to_owned(), held);
+        }
+    };
+    match &attempt.verdict {
+        ProbeVerdict::Good => {}
+        ProbeVerdict::RefusedByUs(reason, detail) | ProbeVerdict::Failed(reason, detail) => {
+            put("reason", json!(reason));
+            put("detail", json!(detail));
+        }
+        ProbeVerdict::RefusedByThem {
+            reason,
+            alert,
+            meaning,
+            late,
+        } => {
+            put("reason", json!(reason));
+            put("alert", json!(alert));
+            put("detail", json!(meaning));
+            put("late", json!(late));
+        }
+    }
+    if let Some(tls) = &attempt.negotiated {
+        put("version", json!(tls.version));
+        put("cipher", json!(tls.cipher));
+        put("group", json!(tls.group));
+    }
+    if let Some(decision) = &attempt.decision {
+        put(
+            "they_showed",
+            json!({
+                "subjects": decision.subjects,
+                "names": decision.names,
+                "fingerprints": decision.fingerprints,
+            }),
+        );
+        put(
+            "decision",
+            json!({
+                "id": decision.id,
+                "reason": decision.reason.code(),
+                "sentence": decision.reason.what(),
+                "remedy": decision.reason.remedy(),
+                "detail": decision.detail,
+                "matched": decision.matched.as_ref().map(|(name, _)| name),
+                "trust": decision.anchor.as_ref().map(|(trust, _)| trust),
+                "anchor": decision.anchor.as_ref().map(|(_, anchor)| anchor),
+                "valid_until": decision.valid_until,
+                "line": decision.line,
+            }),
+        );
+    }
+    put(
+        "we_showed",
+        attempt.shown.as_deref().map_or(Value::Null, shown_json),
+    );
+    if let Some(explanation) = &attempt.explanation {
+        put("explanation", json!(explanation));
+    }
+    if let Some((status, phrase)) = &attempt.answer {
+        put("options", json!({ "status": status, "phrase": phrase }));
+    }
+    value
+}
+
+fn shown_json(shown: &Shown) -> Value {
+    json!({
+        "identity": shown.identity,
+        "subjects": shown.subjects,
+        "fingerprints": shown.fingerprints,
+    })
+}

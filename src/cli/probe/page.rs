@@ -1,0 +1,117 @@
+//! The outcome of a probe for people: who refuses whom, what either side showed, and why.
+use crate::cli::output::plain;
+use crate::edge::{ProbeAttempt, ProbeVerdict};
+use crate::topology::Peer;
+use crate::trust::Decision;
+use std::io::{self, Write};
+
+/// The peer, and each address that was tried.
+pub(super) fn show(
+    peer: &Peer,
+    identity: &str,
+    attempts: &[ProbeAttempt],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let kind = peer.kind.word();
+    writeln!(
+        out,
+        "{} ({kind}), which is shown identity {identity}",
+        peer.fqdn
+    )?;
+    if attempts.is_empty() {
+        return writeln!(out, "  no address was found");
+    }
+    attempts.iter().try_for_each(|a| show_attempt(a, out))
+}
+
+fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
+    let verdict = match &attempt.verdict {
+        ProbeVerdict::Good => "good".to_owned(),
+        ProbeVerdict::RefusedByUs(reason, _) => format!("refused by this node: {reason}"),
+        ProbeVerdict::RefusedByThem { reason, late, .. } => {
+            let when = if *late { ", after the handshake" } else { "" };
+            format!("refused by the peer: {reason}{when}")
+        }
+        ProbeVerdict::Failed(reason, _) => format!("failed: {reason}"),
+    };
+    let took = attempt.took.as_millis();
+    writeln!(out, "\n  {}  {verdict} ({took} ms)", attempt.address)?;
+    let mut field = |name: &str, value: &str| writeln!(out, "    {name:<14}  {}", plain(value));
+    if let Some(tls) = &attempt.negotiated {
+        let agreed = format!("{}, {}, {}", tls.version, tls.cipher, tls.group);
+        field("TLS", &agreed)?;
+    }
+    if let Some(decision) = &attempt.decision {
+        show_decision(decision, &mut field)?;
+    }
+    match &attempt.shown {
+        Some(shown) => {
+            chain(
+                "this node's",
+                &shown.subjects,
+                &shown.fingerprints,
+                &mut field,
+            )?;
+            field("identity", &shown.identity)?;
+        }
+        None if attempt.negotiated.is_some() => {
+            field(
+                "this node's",
+                "none: the peer did not ask for a certificate",
+            )?;
+        }
+        None => {}
+    }
+    match &attempt.verdict {
+        ProbeVerdict::Good => {}
+        ProbeVerdict::RefusedByUs(_, detail) | ProbeVerdict::Failed(_, detail) => {
+            if let Some(detail) = detail {
+                field("detail", detail)?;
+            }
+        }
+        ProbeVerdict::RefusedByThem { alert, meaning, .. } => {
+            field("alert", &format!("{alert}: {meaning}"))?;
+        }
+    }
+    if let Some((status, phrase)) = &attempt.answer {
+        field("OPTIONS", &format!("{status} {phrase}"))?;
+    }
+    if let Some(explanation) = &attempt.explanation {
+        for line in explanation.to_string().lines() {
+            writeln!(out, "    {}", plain(line))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes one field of an attempt.
+type WriteField<'a> = dyn FnMut(&str, &str) -> io::Result<()> + 'a;
+
+fn show_decision(decision: &Decision, field: &mut WriteField<'_>) -> io::Result<()> {
+    chain("peer's", &decision.subjects, &decision.fingerprints, field)?;
+    field("names", &decision.names.join(", "))?;
+    let reason = decision.reason;
+    field("decision", &format!("{reason} ({})", reason.what()))?;
+    if let Some((trust, anchor)) = &decision.anchor {
+        field("vouched for by", &format!("{trust}: {anchor}"))?;
+    }
+    if reason != crate::trust::TrustReason::Accepted {
+        field("what to do", reason.remedy())?;
+    }
+    Ok(())
+}
+
+fn chain(
+    name: &str,
+    subjects: &[String],
+    fingerprints: &[String],
+    field: &mut WriteField<'_>,
+) -> io::Result<()> {
+    let mut name = name;
+    for (at, fingerprint) in fingerprints.iter().enumerate() {
+        let subject = subjects.get(at).map_or("(cannot be read)", String::as_str);
+        field(name, &format!("{subject}  sha256 {fingerprint}"))?;
+        name = "";
+    }
+    Ok(())
+}
