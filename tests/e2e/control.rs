@@ -33,7 +33,7 @@ async fn status_shows_generation_listeners_and_connections() {
     assert_eq!(status["last_reload"], Value::Null);
     let (code, page) = world.edge.command_text(&["status"]).await;
     assert_eq!(code, Some(0));
-    assert!(page.contains("1 clients, 1 peers"), "{page}");
+    assert!(page.contains("1 of clients, 1 of peers"), "{page}");
     world.fe01.kill();
     let down = world
         .edge
@@ -93,7 +93,7 @@ async fn reload_answers_with_the_difference_and_a_refused_one_with_its_faults_an
     assert!(report["faults"].to_string().contains("speed"), "{report}");
     let (_, page) = world.edge.command_text(&["reload"]).await;
     assert!(
-        page.contains("refused; generation 2 goes on as it was"),
+        page.contains("refused; generation 2 stays in force"),
         "{page}"
     );
     let log = world.stop().await;
