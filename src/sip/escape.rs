@@ -15,6 +15,14 @@ pub(super) fn escaped(text: &[u8]) -> Option<u8> {
     Some(nibble(*high)? << 4 | nibble(*low)?)
 }
 
+/// The text with one round of `%xy` undone. What is no escape stays as it is, since other readers leave it, too.
+pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut rest = text;
+    std::iter::from_fn(|| next_byte(&mut rest))
+        .map(|(byte, _)| byte)
+        .collect()
+}
+
 /// Checks that every `%` begins an escape; returns where one does not.
 pub(super) fn check_escapes(text: &[u8]) -> Result<(), usize> {
     match memchr::memchr_iter(b'%', text).find(|&at| escaped(cut(text, at, at + 3)).is_none()) {
@@ -75,4 +83,22 @@ fn next_byte(text: &mut &[u8]) -> Option<(u8, bool)> {
 /// `unreserved` of RFC 3261 §25.1.
 fn is_unreserved(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_round_of_escapes_is_undone_and_what_is_none_stays() {
+        for (escaped, plain) in [
+            ("fe01%2Econtoso.test", "fe01.contoso.test"),
+            ("%61%6C%69ce", "alice"),
+            ("%2561", "%61"),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+        ] {
+            assert_eq!(unescape(escaped.as_bytes()), plain.as_bytes(), "{escaped}");
+        }
+    }
 }

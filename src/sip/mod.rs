@@ -41,6 +41,7 @@ pub use derived::{Derived, write_ack, write_cancel};
 pub(crate) use digits::{write_decimal, write_ip};
 pub use edit::Edits;
 pub use escape::plain_user;
+pub(crate) use escape::unescape;
 pub use framing::{FrameError, FrameLimits, Framer, Phase, Scan};
 pub use header::HeaderName;
 pub use header_set::HeaderSet;

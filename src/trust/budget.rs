@@ -1,5 +1,5 @@
 //! What one judgement may cost, in counted steps, whatever was presented.
-use super::{Refusal, TrustReason};
+use super::{StepRefusal, TrustReason};
 use std::cell::Cell;
 
 /// Steps of one judgement: all trust sets, all paths, and all that is asked besides to explain a refusal. A step is
@@ -17,8 +17,8 @@ pub(crate) const CANDIDATE: u32 = 2;
 /// Judging one path that leads to an anchor: validity, CRLs, purposes, pins.
 pub(crate) const PATH: u32 = 100;
 
-/// Octets of certificates that one step reads: each judge of a path looks through their extensions again.
-pub(crate) const OCTETS: usize = 256;
+/// Bytes of certificates that one step reads: each judge of a path looks through their extensions again.
+pub(crate) const BYTES: usize = 256;
 
 /// The steps that are left to one judgement.
 pub(crate) struct Budget {
@@ -37,13 +37,13 @@ impl Budget {
     ///
     /// # Errors
     /// [`TrustReason::PathTooComplex`] when they are not left; then nothing is left.
-    pub(crate) fn spend(&self, steps: u32) -> Result<(), Refusal> {
+    pub(crate) fn spend(&self, steps: u32) -> Result<(), StepRefusal> {
         if let Some(left) = self.left.get().checked_sub(steps) {
             self.left.set(left);
             return Ok(());
         }
         self.left.set(0);
-        Err(Refusal::because(
+        Err(StepRefusal::because(
             TrustReason::PathTooComplex,
             format!("after {MOST_STEPS} steps"),
         ))

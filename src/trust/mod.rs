@@ -42,7 +42,7 @@ pub use explain::smallest_change::SmallestChange;
 pub use generation::held::HeldSeries;
 pub use generation::loaded::{Before, Generation};
 pub use generation::refresh::{Read, Refreshed};
-pub use handshake::seen::{SeenChain, SeenChains, Shown};
+pub use handshake::seen::{SeenChain, SeenChains, ShownChain};
 pub use handshake::verifier::{InboundVerifier, ListenerTrust, OutboundVerifier};
 pub use names::presented_name::MatchedKind;
 pub use reason::Step;
@@ -50,6 +50,6 @@ pub use revocation::admission::RefusedCrl;
 pub use revocation::ledger::Ledger;
 pub use revocation::record::RecordError;
 pub use revocation::series::{Series, SeriesId};
-pub use trace::step::{ExplainedStep, Outcome};
+pub use trace::step::{ExplainedStep, StepOutcome};
 
-use refusal::Refusal;
+use refusal::StepRefusal;

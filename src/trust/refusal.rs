@@ -3,14 +3,14 @@ use crate::reason::TrustReason;
 
 /// A reason with what makes it understandable.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct StepRefusal {
     pub(crate) reason: TrustReason,
     pub(crate) detail: Option<String>,
     /// The line of the topology that decided.
     pub(crate) line: Option<u32>,
 }
 
-impl Refusal {
+impl StepRefusal {
     pub(crate) fn because(reason: TrustReason, detail: String) -> Self {
         Self {
             reason,
@@ -37,7 +37,7 @@ impl Refusal {
     }
 }
 
-impl From<TrustReason> for Refusal {
+impl From<TrustReason> for StepRefusal {
     fn from(reason: TrustReason) -> Self {
         Self {
             reason,
@@ -47,7 +47,7 @@ impl From<TrustReason> for Refusal {
     }
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for StepRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.detail {
             Some(detail) => write!(f, "{} ({detail})", self.reason),

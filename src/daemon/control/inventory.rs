@@ -2,7 +2,7 @@
 //! an outline of the topology that serves.
 use super::protocol::PastDecision;
 use crate::topology::{Fixed, Grants, PeerRef, Topology};
-use crate::trust::{Shown, Verdict};
+use crate::trust::{ShownChain, Verdict};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
@@ -131,11 +131,11 @@ pub struct Inventory {
 
 impl Inventory {
     /// The chains that peers were accepted with, the latest first.
-    pub fn accepted(&self) -> impl Iterator<Item = Shown<'_>> {
+    pub fn accepted(&self) -> impl Iterator<Item = ShownChain<'_>> {
         let accepted = self.seen.iter();
         let accepted = accepted.filter(|seen| seen.then.verdict == Verdict::Accept.word());
         accepted.filter_map(|seen| {
-            Some(Shown {
+            Some(ShownChain {
                 peer: seen.then.peer.as_deref()?,
                 direction: seen.then.direction(),
                 chain: self.chain(seen.chain).into(),

@@ -1,25 +1,25 @@
 //! One trust anchor: a CA's name and key, and the bounds that its certificate puts on it (RFC 5280 §6.1.1 (d)).
 use crate::topology::distinguished_name::NameKey;
 use crate::trust::certificate::constraints::Constraints;
-use crate::trust::certificate::key::Key;
+use crate::trust::certificate::key::PublicKey;
 use crate::trust::certificate::parsed::Certificate;
-use crate::trust::certificate::purposes::Purposes;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::certificate::purposes::KeyPurposes;
+use crate::trust::{StepRefusal, TrustReason};
 
 /// An anchor, with what its certificate says beside name and key: an operator who names a CA is taken to mean it with its
 /// own bounds (RFC 5937 §3.2, as other validators hold it).
 pub(crate) struct Anchor {
     text: String,
     subject: NameKey,
-    key: Key<'static>,
+    key: PublicKey<'static>,
     digest: [u8; 32],
     key_id: Option<Vec<u8>>,
     constraints: Option<Constraints>,
-    purposes: Option<Purposes>,
+    purposes: Option<KeyPurposes>,
     path_length: Option<u32>,
     signs_crls: bool,
     /// Why it cannot be anybody's issuer.
-    unfit: Option<Refusal>,
+    unfit: Option<StepRefusal>,
 }
 
 impl Anchor {
@@ -32,7 +32,7 @@ impl Anchor {
         &self.subject
     }
     /// Its key.
-    pub(crate) fn key(&self) -> &Key<'static> {
+    pub(crate) fn key(&self) -> &PublicKey<'static> {
         &self.key
     }
     /// subjectKeyIdentifier.
@@ -44,7 +44,7 @@ impl Anchor {
         self.constraints.as_ref()
     }
     /// Its extended key usages, if it has the extension.
-    pub(crate) fn purposes(&self) -> Option<&Purposes> {
+    pub(crate) fn purposes(&self) -> Option<&KeyPurposes> {
         self.purposes.as_ref()
     }
     /// How many intermediates may stand below it.
@@ -56,17 +56,17 @@ impl Anchor {
         self.signs_crls
     }
     /// Why it may not have issued `certificate`; a certificate that is its own anchor needs no authority.
-    pub(crate) fn unfit_for(&self, certificate: &Certificate<'_>) -> Option<&Refusal> {
+    pub(crate) fn unfit_for(&self, certificate: &Certificate<'_>) -> Option<&StepRefusal> {
         let unfit = self.unfit.as_ref();
         unfit.filter(|_| self.digest != *certificate.digest())
     }
 }
 
 /// Why a CA cannot have issued anything, by what its own certificate says.
-pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<Refusal> {
+pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<StepRefusal> {
     let refuse = |reason, what: &str| {
         let text = certificate.text();
-        Some(Refusal::because(reason, format!("{text} {what}")))
+        Some(StepRefusal::because(reason, format!("{text} {what}")))
     };
     if let Some(flaw) = certificate.flaw() {
         return Some(flaw.clone());
@@ -94,7 +94,7 @@ pub(crate) fn anchor(
     certificate: &Certificate<'_>,
     text: String,
     constraints: Option<Constraints>,
-    unfit: Option<Refusal>,
+    unfit: Option<StepRefusal>,
 ) -> Anchor {
     let key = certificate.key().clone().into_owned();
     Anchor {

@@ -1,6 +1,6 @@
 //! The anchors and intermediates of a trust set, indexed by name.
 use crate::topology::distinguished_name::NameKey;
-use crate::trust::Refusal;
+use crate::trust::StepRefusal;
 use crate::trust::anchors::anchor::Anchor;
 use crate::trust::certificate::chain::Chain;
 use crate::trust::certificate::parsed::Certificate;
@@ -33,7 +33,7 @@ impl Anchors {
     pub(crate) fn intermediates_for<'s>(
         &'s self,
         chain: &Chain<'_>,
-    ) -> Result<Vec<Certificate<'s>>, Refusal> {
+    ) -> Result<Vec<Certificate<'s>>, StepRefusal> {
         let mut found: Vec<Certificate<'s>> = Vec::new();
         if self.below.is_empty() {
             return Ok(found);

@@ -11,7 +11,7 @@ use crate::trust::anchors::fault::fault;
 use crate::trust::anchors::index::Anchors;
 use crate::trust::budget::Budget;
 use crate::trust::certificate::parsed::Certificate;
-use crate::trust::certificate::purposes::Purposes;
+use crate::trust::certificate::purposes::KeyPurposes;
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
 
@@ -42,19 +42,19 @@ pub(crate) fn prepare(
         *subjects.entry(certificate.subject().clone()).or_default() += 1;
     }
     for (der, mut certificate) in read {
-        let mut told = |code, what: &str, remedy: &str| {
+        let mut note = |code, what: &str, remedy: &str| {
             notes.push(fault(set, topology, code, what, remedy));
         };
         let own = usize::from(certificate.is_self_issued());
         let others = subjects.get(certificate.issuer()).copied().unwrap_or(0) - own;
         if !set.partial_chain && !is_self_signed(&certificate) {
-            note_intermediate(&certificate, others == 0, at, &mut told);
+            note_intermediate(&certificate, others == 0, at, &mut note);
             anchors.add_intermediate(certificate.subject(), der);
             continue;
         }
         let text = certificate.text();
         if is_over(&certificate, at) {
-            told(
+            note(
                 TrustSetReason::AnchorExpired,
                 &format!("the anchor {text} is past its notAfter; it goes on vouching"),
                 "remove it, or replace it by the CA's current certificate",
@@ -63,13 +63,13 @@ pub(crate) fn prepare(
         // Whoever named it wants it as it is; a period that runs backwards, as one that is over, does not matter then.
         let unfit = unfit(&certificate).filter(|unfit| unfit.reason != TrustReason::PathInvalid);
         if let Some(unfit) = &unfit {
-            told(
+            note(
                 TrustSetReason::AnchorUnfit,
                 &format!("the anchor {text} cannot vouch for another certificate: {unfit}"),
                 "name the certificate of the CA that issues; one that a server signed itself is taken for that server alone, and to hold a server to one certificate there is `pins` of its [[peer]]",
             );
         }
-        note_purposes(&certificate, &mut told);
+        note_purposes(&certificate, &mut note);
         let constraints = certificate.take_constraints();
         anchors.add_anchor(anchor(&certificate, text, constraints, unfit));
     }
@@ -91,11 +91,11 @@ fn note_intermediate(
     certificate: &Certificate<'_>,
     unrooted: bool,
     at: UnixTime,
-    told: &mut impl FnMut(TrustSetReason, &str, &str),
+    note: &mut impl FnMut(TrustSetReason, &str, &str),
 ) {
     let text = certificate.text();
     if unrooted {
-        told(
+        note(
             TrustSetReason::AnchorUnrooted,
             &format!(
                 "{text} is no root, and the CA that issued it is not in the set: it vouches for nobody"
@@ -104,27 +104,27 @@ fn note_intermediate(
         );
     }
     if is_over(certificate, at) {
-        told(
+        note(
             TrustSetReason::AnchorExpired,
             &format!("{text} is no root, and past its notAfter: nothing below it is accepted"),
             "replace it by the CA's current certificate, or take it out",
         );
     }
     if let Some(unfit) = unfit(certificate) {
-        told(
+        note(
             TrustSetReason::AnchorUnfit,
             &format!("{text} is no root, and cannot vouch for another certificate: {unfit}"),
             "name the certificate of the CA that issues, or take it out; to hold a server to one certificate there is `pins` of its [[peer]]",
         );
     }
-    note_purposes(certificate, told);
+    note_purposes(certificate, note);
 }
 
 /// Tells of a CA whose extended key usage leaves nothing that a peer could be (RFC 5280 §4.2.1.12, taken for all below it).
-fn note_purposes(certificate: &Certificate<'_>, told: &mut impl FnMut(TrustSetReason, &str, &str)) {
-    let useless = |purposes: &&Purposes| !purposes.serve_anybody();
+fn note_purposes(certificate: &Certificate<'_>, note: &mut impl FnMut(TrustSetReason, &str, &str)) {
+    let useless = |purposes: &&KeyPurposes| !purposes.serve_anybody();
     if let Some(purposes) = certificate.purposes().filter(useless) {
-        told(
+        note(
             TrustSetReason::AnchorUnfit,
             &format!(
                 "{} has the extended key usages {}, which no SIP server or client can have: nothing below it is accepted",

@@ -1,29 +1,35 @@
 //! The presented chain, parsed once and within bounds (RFC 5280 §4.1), with what was found out about it on the way.
 use crate::trust::budget::{self, Budget};
-use crate::trust::certificate::key::Key;
+use crate::trust::certificate::key::PublicKey;
 use crate::trust::certificate::parsed::Certificate;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use x509_parser::certificate::X509Certificate;
 
 /// Certificates in a chain: far above what any CA hierarchy needs, low enough for path building.
+///
+/// Each certificate more multiplies the paths that a stranger can make the search try.
 pub(crate) const MAX_CERTIFICATES: usize = 10;
 
-/// Octets of all certificates together: rustls' own bound for the Certificate message of TLS.
-pub(crate) const MAX_OCTETS: usize = 64 * 1024;
+/// Bytes of all certificates together: rustls' own bound for the Certificate message of TLS.
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
 /// The presented chain, or why it is none.
-pub(crate) type ParsedChain<'a> = Result<Chain<'a>, Refusal>;
+pub(crate) type ParsedChain<'a> = Result<Chain<'a>, StepRefusal>;
 
 /// The digests of a certificate and of a key that may have signed it.
+///
+/// Digests instead of places: the same certificate may be presented twice, and an intermediate of a trust set
+/// is read anew for each chain.
 type Pair = ([u8; 32], [u8; 32]);
 
 /// A chain in which every certificate could be parsed.
 pub(crate) struct Chain<'a> {
     leaf: Certificate<'a>,
     /// Those after the leaf, in the presented order.
+    // Not sorted: RFC 8446 §4.4.2 lets a peer send them in any order, and the search goes by names.
     above: Vec<Certificate<'a>>,
     /// What everything that is asked about this chain may cost together.
     budget: Budget,
@@ -34,21 +40,22 @@ pub(crate) struct Chain<'a> {
 
 impl<'a> Chain<'a> {
     /// Parses what was presented, leaf first.
-    pub(crate) fn parse(der: &'a [CertificateDer<'a>]) -> Result<Self, Refusal> {
+    pub(crate) fn parse(der: &'a [CertificateDer<'a>]) -> Result<Self, StepRefusal> {
+        // The bounds come before any parsing, so that what is too much costs nothing.
         let Some((leaf, above)) = der.split_first() else {
             return Err(TrustReason::NoCertificate.into());
         };
         if der.len() > MAX_CERTIFICATES {
-            return Err(Refusal::because(
+            return Err(StepRefusal::because(
                 TrustReason::ChainTooLong,
                 format!("{} certificates, at most {MAX_CERTIFICATES}", der.len()),
             ));
         }
-        let octets: usize = der.iter().map(|c| c.as_ref().len()).sum();
-        if octets > MAX_OCTETS {
-            return Err(Refusal::because(
+        let bytes: usize = der.iter().map(|c| c.as_ref().len()).sum();
+        if bytes > MAX_BYTES {
+            return Err(StepRefusal::because(
                 TrustReason::ChainTooLarge,
-                format!("{octets} octets, at most {MAX_OCTETS}"),
+                format!("{bytes} bytes, at most {MAX_BYTES}"),
             ));
         }
         let leaf = parse_certificate(leaf, 0)?;
@@ -115,14 +122,15 @@ impl<'a> Chain<'a> {
     pub(crate) fn check_signature(
         &self,
         certificate: &Certificate<'_>,
-        key: &Key<'_>,
-    ) -> Result<(), Refusal> {
+        key: &PublicKey<'_>,
+    ) -> Result<(), StepRefusal> {
         let pair = (*certificate.digest(), *key.digest());
         if let Some(known) = self.checked.borrow().get(&pair) {
             return known.map_or(Ok(()), |reason| Err(reason.into()));
         }
         let outcome = certificate.signed().verify(key, &self.budget);
         let reason = outcome.as_ref().err().map(|refusal| refusal.reason);
+        // A check that was not made is no answer about this pair.
         if reason != Some(TrustReason::PathTooComplex) {
             self.checked.borrow_mut().insert(pair, reason);
         }
@@ -130,7 +138,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Takes the steps for a candidate.
-    pub(crate) fn look(&self) -> Result<(), Refusal> {
+    pub(crate) fn look(&self) -> Result<(), StepRefusal> {
         self.budget.spend(budget::CANDIDATE)
     }
 }
@@ -138,9 +146,9 @@ impl<'a> Chain<'a> {
 fn parse_certificate<'a>(
     der: &'a CertificateDer<'a>,
     position: usize,
-) -> Result<Certificate<'a>, Refusal> {
+) -> Result<Certificate<'a>, StepRefusal> {
     Certificate::parse(der.as_ref()).map_err(|what| {
-        Refusal::because(
+        StepRefusal::because(
             TrustReason::MalformedCertificate,
             format!("certificate {position} of the chain (0 is the leaf): {what}"),
         )

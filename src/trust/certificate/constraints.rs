@@ -2,14 +2,16 @@
 use crate::topology::der::{Der, SEQUENCE, context, context_value};
 use crate::topology::distinguished_name::NameKey;
 use crate::trust::budget::Budget;
-use crate::trust::certificate::general_name::{Domain, Form, Mailbox, Name, host_of};
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::certificate::general_name::{DomainSubtree, Mailbox, Name, NameForm, host_of};
+use crate::trust::{StepRefusal, TrustReason};
 
 /// Subtrees that one step of a judgement compares with a name.
+///
+/// A CA may list thousands of subtrees; without a price on them one certificate could keep a shard busy.
 const COMPARISONS: usize = 16;
 
-/// Octets of names that one step reads.
-const OCTETS: usize = 64;
+/// Bytes of names that one step reads.
+const BYTES: usize = 64;
 
 /// The constraints of one CA.
 #[derive(Clone, Debug)]
@@ -22,14 +24,15 @@ pub(crate) struct Constraints {
 /// Subtrees by the form of their names.
 #[derive(Clone, Debug, Default)]
 struct Subtrees {
-    dns: Vec<Domain>,
-    hosts: Vec<Domain>,
+    // One list for each form: names are only held against subtrees of their own form (RFC 5280 §4.2.1.10).
+    dns: Vec<DomainSubtree>,
+    hosts: Vec<DomainSubtree>,
     mailboxes: Vec<Mailbox>,
     /// Address and mask, of one length.
     addresses: Vec<(Vec<u8>, Vec<u8>)>,
     directories: Vec<NameKey>,
     /// Forms that occur and that nothing here can compare.
-    unknown: Vec<Form>,
+    unknown: Vec<NameForm>,
 }
 
 impl Constraints {
@@ -39,6 +42,8 @@ impl Constraints {
     /// What is wrong with it, in words.
     pub(crate) fn read(value: &[u8]) -> Result<Self, String> {
         let malformed = || "it is not NameConstraints".to_owned();
+        // NameConstraints ::= SEQUENCE { permittedSubtrees [0] OPTIONAL, excludedSubtrees [1] OPTIONAL }, and
+        // one of the two must be there.
         let mut walk = Der::new(value);
         let mut fields = walk.expect(SEQUENCE).ok_or_else(malformed)?.inside();
         if !walk.is_empty() || fields.is_empty() {
@@ -64,29 +69,37 @@ impl Constraints {
         mut names: impl Iterator<Item = Name<'n>>,
         size: usize,
         budget: &Budget,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), StepRefusal> {
         // What has to be read for it is most of the certificate, if that is full of names.
-        budget.spend(u32::try_from(size / OCTETS).unwrap_or(u32::MAX))?;
+        budget.spend(u32::try_from(size / BYTES).unwrap_or(u32::MAX))?;
         names.try_for_each(|name| self.permit(&name, budget))
     }
 
     /// Refuses a name that is to be taken for an identity: a host is held against the subtrees of DNS names and against
     /// those of URIs, in whatever field it stands, so that a CA that is bound in one form cannot speak in the other.
-    pub(crate) fn check_identity(&self, host: &str, budget: &Budget) -> Result<(), Refusal> {
+    pub(crate) fn check_identity(&self, host: &str, budget: &Budget) -> Result<(), StepRefusal> {
         // Whether it came from a dNSName, a URI or a common name: as a host it is told.
         let shown = Name::Host(host);
         self.permit_as(&Name::Dns(host), &shown, budget)?;
         self.permit(&shown, budget)
     }
 
-    fn permit(&self, name: &Name<'_>, budget: &Budget) -> Result<(), Refusal> {
+    fn permit(&self, name: &Name<'_>, budget: &Budget) -> Result<(), StepRefusal> {
         self.permit_as(name, name, budget)
     }
 
-    fn permit_as(&self, name: &Name<'_>, shown: &Name<'_>, budget: &Budget) -> Result<(), Refusal> {
+    /// The order matters: a name that is excluded is refused even if it is permitted as well (RFC 5280 §6.1.3
+    /// (b) and (c)).
+    fn permit_as(
+        &self,
+        name: &Name<'_>,
+        shown: &Name<'_>,
+        budget: &Budget,
+    ) -> Result<(), StepRefusal> {
         let form = name.form();
         let permitted = self.permitted.of(form);
         let excluded = self.excluded.of(form);
+        // A form that the CA does not mention is free (RFC 5280 §4.2.1.10).
         if permitted + excluded == 0 {
             return Ok(());
         }
@@ -94,8 +107,13 @@ impl Constraints {
         budget.spend(u32::try_from(steps).unwrap_or(u32::MAX))?;
         let refuse = |why: &str| {
             let what = format!("{}: {why}", shown.words());
-            Err(Refusal::because(TrustReason::NameConstraintViolated, what))
+            Err(StepRefusal::because(
+                TrustReason::NameConstraintViolated,
+                what,
+            ))
         };
+        // What cannot be compared might lie in an excluded subtree, or outside the permitted ones: it is
+        // refused, as an unknown form is (RFC 5280 §4.2.1.10: "process or reject").
         if !name.is_comparable()
             || self.permitted.unknown.contains(&form)
             || self.excluded.unknown.contains(&form)
@@ -133,6 +151,8 @@ impl Subtrees {
         Ok(subtrees)
     }
 
+    /// Adds one subtree. A base that cannot be read makes the whole certificate useless, since ignoring it
+    /// would widen what the CA may certify.
     fn add(&mut self, tag: u8, base: &[u8]) -> Result<(), String> {
         let bad = || {
             format!(
@@ -140,13 +160,19 @@ impl Subtrees {
                 String::from_utf8_lossy(base)
             )
         };
-        let form = Form::of(tag).ok_or_else(bad)?;
+        let form = NameForm::of(tag).ok_or_else(bad)?;
         let text = || std::str::from_utf8(base).map_err(|_| bad());
         match form {
-            Form::Dns => self.dns.push(Domain::subtree(text()?).ok_or_else(bad)?),
-            Form::Uri => self.hosts.push(Domain::host(text()?).ok_or_else(bad)?),
-            Form::Mail => self.mailboxes.push(Mailbox::read(text()?).ok_or_else(bad)?),
-            Form::Address => {
+            NameForm::Dns => self
+                .dns
+                .push(DomainSubtree::subtree(text()?).ok_or_else(bad)?),
+            NameForm::Uri => self
+                .hosts
+                .push(DomainSubtree::host(text()?).ok_or_else(bad)?),
+            NameForm::Mail => self.mailboxes.push(Mailbox::read(text()?).ok_or_else(bad)?),
+            // An address and a mask of equal length: 4 + 4 bytes for IPv4, 16 + 16 for IPv6 (RFC 5280
+            // §4.2.1.10).
+            NameForm::Address => {
                 let half = base.len() / 2;
                 let (address, mask) = base.split_at_checked(half).ok_or_else(bad)?;
                 if !matches!(base.len(), 8 | 32) || !is_prefix(mask) {
@@ -154,8 +180,8 @@ impl Subtrees {
                 }
                 self.addresses.push((address.to_vec(), mask.to_vec()));
             }
-            Form::Directory => self.directories.push(NameKey::of(base).ok_or_else(bad)?),
-            Form::Other(_) => {
+            NameForm::Directory => self.directories.push(NameKey::of(base).ok_or_else(bad)?),
+            NameForm::Other(_) => {
                 if !self.unknown.contains(&form) {
                     self.unknown.push(form);
                 }
@@ -165,18 +191,20 @@ impl Subtrees {
     }
 
     /// How many subtrees there are for names of a form.
-    fn of(&self, form: Form) -> usize {
+    fn of(&self, form: NameForm) -> usize {
         match form {
-            Form::Dns => self.dns.len(),
-            Form::Uri => self.hosts.len(),
-            Form::Mail => self.mailboxes.len(),
-            Form::Address => self.addresses.len(),
-            Form::Directory => self.directories.len(),
-            Form::Other(_) => usize::from(self.unknown.contains(&form)),
+            NameForm::Dns => self.dns.len(),
+            NameForm::Uri => self.hosts.len(),
+            NameForm::Mail => self.mailboxes.len(),
+            NameForm::Address => self.addresses.len(),
+            NameForm::Directory => self.directories.len(),
+            NameForm::Other(_) => usize::from(self.unknown.contains(&form)),
         }
     }
 
     /// Whether all that the name stands for lies in one of the subtrees.
+    ///
+    /// Asked of permitted subtrees: a wildcard that reaches out of them is not permitted.
     fn covers(&self, name: &Name<'_>) -> bool {
         match name {
             Name::Dns(name) => self.dns.iter().any(|base| base.covers(name)),
@@ -192,6 +220,8 @@ impl Subtrees {
     }
 
     /// Whether something that the name stands for lies in one of the subtrees: a wildcard stands for many names.
+    ///
+    /// Asked of excluded subtrees: a wildcard that could be used for an excluded name is excluded with it.
     fn touches(&self, name: &Name<'_>) -> bool {
         let wild = match name {
             Name::Dns(name) => self.dns.iter().any(|base| base.is_reached_by(name)),
@@ -208,9 +238,10 @@ impl Subtrees {
 
 /// Whether a mask is ones and then zeros.
 fn is_prefix(mask: &[u8]) -> bool {
+    // A mask with a hole, such as 255.0.255.0, names no range of addresses that anybody means.
     let mut bits = mask
         .iter()
-        .flat_map(|octet| (0..8).rev().map(move |bit| octet >> bit & 1 == 1));
+        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1));
     // The first zero is taken; nothing after it may be a one.
     bits.by_ref().all(|bit| bit);
     bits.all(|bit| !bit)

@@ -1,9 +1,10 @@
 //! What the extensions of a certificate say that a path is judged by (RFC 5280 §4.2).
 use crate::trust::certificate::constraints::Constraints;
-use crate::trust::certificate::purposes::Purposes;
+use crate::trust::certificate::purposes::KeyPurposes;
 use x509_parser::extensions::{ParsedExtension, X509Extension};
 
 /// The extensions that a path is judged by, all below id-ce (2.5.29); critical or not, they are acted upon.
+// Only the last byte of the object identifier 2.5.29.x, which all extensions of RFC 5280 §4.2.1 share.
 const KEY_USAGE: u8 = 15;
 const ALTERNATIVE_NAME: u8 = 17;
 const BASIC_CONSTRAINTS: u8 = 19;
@@ -29,20 +30,20 @@ pub(crate) struct Extensions<'a> {
     pub(crate) path_length: Option<u32>,
     /// Whether keyCertSign and cRLSign are asserted, where there is a keyUsage.
     pub(crate) signs: Option<(bool, bool)>,
-    pub(crate) purposes: Option<Purposes>,
+    pub(crate) purposes: Option<KeyPurposes>,
     pub(crate) constraints: Option<Constraints>,
     pub(crate) subject_key: Option<&'a [u8]>,
     pub(crate) authority_key: Option<&'a [u8]>,
 }
 
-/// Takes what an extension says; `false` for one that nothing here acts upon.
+/// Takes what an extension extensions; `false` for one that nothing here acts upon.
 ///
 /// The key identifiers, which only hint, count as unknown where they are critical, as no CA may mark them (RFC 5280
 /// §4.2.1.1 and §4.2.1.2).
 pub(crate) fn take<'a>(
     extension: &X509Extension<'a>,
     position: usize,
-    says: &mut Extensions<'a>,
+    extensions: &mut Extensions<'a>,
 ) -> Result<bool, String> {
     let [0x55, 0x1d, number] = extension.oid.as_bytes() else {
         return Ok(false);
@@ -56,44 +57,47 @@ pub(crate) fn take<'a>(
         }
     };
     match *number {
+        // An extension of these that cannot be read is a fault of the certificate and never the same as a
+        // missing one: a missing one widens what the certificate may do.
         BASIC_CONSTRAINTS => {
             let ParsedExtension::BasicConstraints(basic) = parsed else {
                 return Err(unreadable());
             };
-            says.authority = basic.ca;
-            says.path_length = basic.path_len_constraint.filter(|_| basic.ca);
+            extensions.authority = basic.ca;
+            extensions.path_length = basic.path_len_constraint.filter(|_| basic.ca);
         }
         KEY_USAGE => {
             let ParsedExtension::KeyUsage(usage) = parsed else {
                 return Err(unreadable());
             };
-            says.signs = Some((usage.key_cert_sign(), usage.crl_sign()));
+            extensions.signs = Some((usage.key_cert_sign(), usage.crl_sign()));
         }
         EXTENDED_KEY_USAGE => {
             let ParsedExtension::ExtendedKeyUsage(usages) = parsed else {
                 return Err(unreadable());
             };
-            says.purposes = Some(Purposes::of(usages));
+            extensions.purposes = Some(KeyPurposes::of(usages));
         }
         ALTERNATIVE_NAME => {
             let ParsedExtension::SubjectAlternativeName(_) = parsed else {
                 return Err(unreadable());
             };
-            says.names_at = Some(position);
+            extensions.names_at = Some(position);
         }
-        NAME_CONSTRAINTS => says.constraints = Some(Constraints::read(extension.value)?),
+        NAME_CONSTRAINTS => extensions.constraints = Some(Constraints::read(extension.value)?),
         SUBJECT_KEY_ID => {
             if let ParsedExtension::SubjectKeyIdentifier(id) = parsed {
-                says.subject_key = Some(id.0);
+                extensions.subject_key = Some(id.0);
             }
             return Ok(false);
         }
         AUTHORITY_KEY_ID => {
             if let ParsedExtension::AuthorityKeyIdentifier(id) = parsed {
-                says.authority_key = id.key_identifier.as_ref().map(|id| id.0);
+                extensions.authority_key = id.key_identifier.as_ref().map(|id| id.0);
             }
             return Ok(false);
         }
+        // Read when revocation is checked, and accepted as critical because they are acted upon then.
         DISTRIBUTION_POINTS => {}
         known if POLICIES.contains(&known) => {}
         _ => return Ok(false),

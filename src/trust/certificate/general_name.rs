@@ -9,18 +9,22 @@ const MOST_WORDS: usize = 200;
 
 /// The form of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum NameForm {
     Dns,
     Uri,
     Mail,
     Address,
     Directory,
     /// One that is only recognised: otherName, x400Address, ediPartyName, registeredID, by its number.
+    // Kept apart from each other, because a constraint on one of these forms says nothing about the others.
     Other(u8),
 }
 
-impl Form {
+impl NameForm {
     /// The form of a GeneralName, by its tag.
+    ///
+    /// The tags are those of the choices of GeneralName (RFC 5280 §4.2.1.6): context-specific, and
+    /// constructed for those with a structure inside.
     pub(crate) fn of(tag: u8) -> Option<Self> {
         const DIRECTORY: u8 = context(4);
         const MAIL: u8 = context_value(1);
@@ -39,6 +43,8 @@ impl Form {
     }
 
     /// The form of that number.
+    ///
+    /// For a name that the library could not parse and returns with its bare number.
     fn numbered(number: u32) -> Self {
         match number {
             1 => Self::Mail,
@@ -52,6 +58,8 @@ impl Form {
 }
 
 /// One name of a certificate.
+///
+/// Borrowed from the certificate: most chains have no constraints, and then no name is looked at.
 pub(crate) enum Name<'n> {
     Dns(&'n str),
     /// A host that is to be taken for an identity, held against the subtrees of URIs.
@@ -61,7 +69,7 @@ pub(crate) enum Name<'n> {
     Address(&'n [u8]),
     Directory(NameKey),
     /// What cannot be read, or is of a form that cannot be compared.
-    Other(Form),
+    Other(NameForm),
 }
 
 impl<'n> Name<'n> {
@@ -73,30 +81,33 @@ impl<'n> Name<'n> {
             GeneralName::RFC822Name(mail) => Self::Mail(mail),
             GeneralName::IPAddress(address) => Self::Address(address),
             GeneralName::DirectoryName(name) => {
-                NameKey::of(name.as_raw()).map_or(Self::Other(Form::Directory), Self::Directory)
+                NameKey::of(name.as_raw()).map_or(Self::Other(NameForm::Directory), Self::Directory)
             }
-            GeneralName::OtherName(..) => Self::Other(Form::Other(0)),
-            GeneralName::X400Address(_) => Self::Other(Form::Other(3)),
-            GeneralName::EDIPartyName(_) => Self::Other(Form::Other(5)),
-            GeneralName::RegisteredID(_) => Self::Other(Form::Other(8)),
-            GeneralName::Invalid(tag, _) => Self::Other(Form::numbered(tag.0)),
+            GeneralName::OtherName(..) => Self::Other(NameForm::Other(0)),
+            GeneralName::X400Address(_) => Self::Other(NameForm::Other(3)),
+            GeneralName::EDIPartyName(_) => Self::Other(NameForm::Other(5)),
+            GeneralName::RegisteredID(_) => Self::Other(NameForm::Other(8)),
+            GeneralName::Invalid(tag, _) => Self::Other(NameForm::numbered(tag.0)),
         }
     }
 
-    pub(crate) fn form(&self) -> Form {
+    pub(crate) fn form(&self) -> NameForm {
         match self {
-            Self::Dns(_) => Form::Dns,
-            Self::Host(_) | Self::Uri(_) => Form::Uri,
-            Self::Mail(_) => Form::Mail,
-            Self::Address(_) => Form::Address,
-            Self::Directory(_) => Form::Directory,
+            Self::Dns(_) => NameForm::Dns,
+            Self::Host(_) | Self::Uri(_) => NameForm::Uri,
+            Self::Mail(_) => NameForm::Mail,
+            Self::Address(_) => NameForm::Address,
+            Self::Directory(_) => NameForm::Directory,
             Self::Other(form) => *form,
         }
     }
 
     /// Whether it is what its form wants, so that a comparison means something.
+    ///
+    /// A dNSName with a space, or a URI without an authority, is in no subtree and outside none.
     pub(crate) fn is_comparable(&self) -> bool {
         match self {
+            // One wildcard label in front is common in certificates, although RFC 5280 does not know it.
             Self::Dns(name) => is_domain(name.strip_prefix("*.").unwrap_or(name)),
             Self::Host(_) | Self::Directory(_) => true,
             Self::Uri(uri) => host_of(uri).is_some_and(is_host_name),
@@ -123,16 +134,19 @@ impl<'n> Name<'n> {
 
 /// A base of DNS names or hosts.
 #[derive(Clone, Debug)]
-pub(crate) struct Domain {
+pub(crate) struct DomainSubtree {
     /// Lower case, without dots at the ends; empty is every name.
     name: String,
+    /// Whether the base itself is in the subtree, and whether what is below it is.
     itself: bool,
     below: bool,
 }
 
-impl Domain {
+impl DomainSubtree {
     /// A dNSName subtree: the name and all below it. With a leading dot, which RFC 5280 does not know for dNSName and CAs
     /// write all the same, only what is below.
+    ///
+    /// An empty base covers every name: CAs exclude a whole form by it.
     pub(crate) fn subtree(text: &str) -> Option<Self> {
         Some(Self {
             itself: !text.starts_with('.'),
@@ -157,6 +171,7 @@ impl Domain {
         if self.name.is_empty() {
             return true;
         }
+        // Compared from the end and label by label: `xfabrikam.test` must not lie in `fabrikam.test`.
         let Some(at) = name.len().checked_sub(self.name.len()) else {
             return false;
         };
@@ -173,6 +188,8 @@ impl Domain {
         let Some((label, parent)) = name.split_once('.') else {
             return false;
         };
+        // `*.contoso.test` stands for `fe01.contoso.test`, which is not below, but beside the wildcard's own
+        // text.
         let above = self.name.split_once('.').map(|(_, above)| above);
         label.contains('*')
             && self.itself
@@ -188,6 +205,9 @@ fn base(text: &str) -> Option<String> {
 }
 
 /// Whether it is labels with dots between; underscores occur.
+///
+/// Laxer than [`normalise`](crate::trust::names::presented_name::normalise), by which identities are read:
+/// here a name that is not understood is refused, so that lax reading is the safe one.
 fn is_domain(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.len() <= 253
@@ -200,6 +220,8 @@ fn is_domain(name: &str) -> bool {
 }
 
 /// Whether a URI's host is a name and no address.
+///
+/// RFC 5280 §4.2.1.10 wants a URI whose host is an address to be refused where URIs are constrained.
 fn is_host_name(host: &str) -> bool {
     let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next();
     is_domain(host) && !last.is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
@@ -208,6 +230,7 @@ fn is_host_name(host: &str) -> bool {
 /// The host of a URI: that of its authority, or of a sip or sips URI, which has none (RFC 3261 §19.1.1).
 pub(crate) fn host_of(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
+    // A sip URI has no `//`: what stands before the `@` is the user part, and parameters follow the host.
     let is_sip = ["sip", "sips"]
         .iter()
         .any(|sip| scheme.eq_ignore_ascii_case(sip));
@@ -217,6 +240,8 @@ pub(crate) fn host_of(uri: &str) -> Option<&str> {
         let authority = rest.strip_prefix("//")?;
         (authority.split(['/', '?', '#']).next()?, &[':'])
     };
+    // From the right: a user part may hold an `@` that was not escaped, and what counts is where a client
+    // connects.
     let place = place.rsplit_once('@').map_or(place, |(_, host)| host);
     place.split(ends).next().filter(|host| !host.is_empty())
 }
@@ -228,10 +253,12 @@ fn parts(mail: &str) -> Option<(&str, &str)> {
 }
 
 /// A base of mail addresses: one mailbox, all of a host, or all of the hosts below.
+///
+/// RFC 5280 §4.2.1.10 names these three kinds of subtrees for rfc822Name.
 #[derive(Clone, Debug)]
 pub(crate) enum Mailbox {
     One(String, String),
-    At(Domain),
+    At(DomainSubtree),
 }
 
 impl Mailbox {
@@ -240,12 +267,14 @@ impl Mailbox {
             let (local, host) = parts(text)?;
             return Some(Self::One(local.to_owned(), host.to_owned()));
         }
-        Domain::host(text).map(Self::At)
+        DomainSubtree::host(text).map(Self::At)
     }
 
     fn covers_parts(&self, local: &str, host: &str) -> bool {
         match self {
             Self::One(its_local, its_host) => {
+                // The local part is the mail host's to interpret (RFC 5321 §2.4): upper and lower case differ
+                // there.
                 its_local == local && its_host.eq_ignore_ascii_case(host)
             }
             Self::At(domain) => domain.covers(host),
@@ -263,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_dns_subtree_is_the_name_and_what_is_below() {
-        let base = Domain::subtree("Fabrikam.test").unwrap();
+        let base = DomainSubtree::subtree("Fabrikam.test").unwrap();
         for name in [
             "fabrikam.test",
             "EDGE.fabrikam.TEST",
@@ -275,23 +304,23 @@ mod tests {
         for name in ["xfabrikam.test", "test", "fabrikam.test.evil", "*.test", ""] {
             assert!(!base.covers(name), "{name}");
         }
-        let below = Domain::subtree(".fabrikam.test").unwrap();
+        let below = DomainSubtree::subtree(".fabrikam.test").unwrap();
         assert!(below.covers("edge.fabrikam.test") && !below.covers("fabrikam.test"));
-        assert!(Domain::subtree("").unwrap().covers("anything.test"));
-        assert!(Domain::subtree("*.fabrikam.test").is_none());
+        assert!(DomainSubtree::subtree("").unwrap().covers("anything.test"));
+        assert!(DomainSubtree::subtree("*.fabrikam.test").is_none());
     }
 
     #[test]
     fn a_host_is_itself_or_with_a_dot_what_is_below() {
-        let host = Domain::host("fabrikam.test").unwrap();
+        let host = DomainSubtree::host("fabrikam.test").unwrap();
         assert!(host.covers("fabrikam.test") && !host.covers("edge.fabrikam.test"));
-        let below = Domain::host(".fabrikam.test").unwrap();
+        let below = DomainSubtree::host(".fabrikam.test").unwrap();
         assert!(!below.covers("fabrikam.test") && below.covers("a.b.fabrikam.test"));
     }
 
     #[test]
     fn a_wildcard_reaches_the_names_one_label_below_its_parent() {
-        let base = Domain::subtree("fe01.contoso.test").unwrap();
+        let base = DomainSubtree::subtree("fe01.contoso.test").unwrap();
         assert!(base.is_reached_by("*.contoso.test") && base.is_reached_by("f*.contoso.test"));
         for name in ["*.test", "*.fe01.contoso.test", "fe02.contoso.test", "*"] {
             assert!(!base.is_reached_by(name), "{name}");

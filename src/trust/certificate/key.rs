@@ -12,17 +12,23 @@ const RSA: &[u8] = &[
 ];
 
 /// Bits of an RSA modulus: fewer are weak (RFC 9325 §4.5), more are checked by nobody.
+// Certificates below the bound are refused even if the CA that signed them is trusted: their keys can be
+// broken today.
 const LEAST_RSA: usize = 2_048;
 const MOST_RSA: usize = 8_192;
 /// Characters of the words for a key.
+///
+/// An OID may have any length, and log lines must not.
 const MOST_WORDS: usize = 100;
 
 /// A SubjectPublicKeyInfo, with its parts found once.
 #[derive(Clone)]
-pub(crate) struct Key<'a> {
+pub(crate) struct PublicKey<'a> {
     info: Cow<'a, [u8]>,
+    // Ranges into `info`, so that an owned key needs no second copy of its parts.
     algorithm: Range<usize>,
     bits: Range<usize>,
+    /// What keys are compared by, and what a pin holds (RFC 7469 §2.4).
     digest: [u8; 32],
     rsa: Option<Rsa>,
 }
@@ -32,21 +38,25 @@ pub(crate) struct Key<'a> {
 struct Rsa {
     modulus_bits: usize,
     /// Odd, more than one, and of at most 33 bits.
+    // aws-lc refuses other exponents in a handshake; found here, the refusal has a name.
     sound_exponent: bool,
 }
 
-impl<'a> Key<'a> {
+impl<'a> PublicKey<'a> {
     /// Finds the parts; `None` for what is no SubjectPublicKeyInfo.
     pub(crate) fn of(info: &'a [u8]) -> Option<Self> {
         let mut fields = Der::new(info).expect(SEQUENCE)?.inside();
         let algorithm = fields.expect(SEQUENCE)?;
         let key = fields.expect(BIT_STRING)?;
         let bits = key.bits()?;
+        // Other kinds of keys are of one size for each algorithm; for RSA the size must be read out of the
+        // key.
         let rsa = algorithm
             .content()
             .starts_with(RSA)
             .then(|| Rsa::read(bits))
             .flatten();
+        // The first byte of a BIT STRING's content counts unused bits and is no part of the key.
         let end = key.content_at().end;
         Some(Self {
             algorithm: algorithm.content_at(),
@@ -58,8 +68,10 @@ impl<'a> Key<'a> {
     }
 
     /// The same without what it was read from.
-    pub(crate) fn into_owned(self) -> Key<'static> {
-        Key {
+    ///
+    /// Anchors live as long as their generation, while presented keys end with the handshake.
+    pub(crate) fn into_owned(self) -> PublicKey<'static> {
+        PublicKey {
             info: Cow::Owned(self.info.into_owned()),
             algorithm: self.algorithm,
             bits: self.bits,
@@ -86,6 +98,8 @@ impl<'a> Key<'a> {
     /// Whether a handshake can check a signature by it: some scheme that we offer takes a key of this kind
     /// (RFC 8446 §4.2.3).
     pub(crate) fn serves_handshakes(&self) -> bool {
+        // What the handshake can do is asked of the library and not listed here, so that a new release needs
+        // no change.
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let schemes = provider.signature_verification_algorithms.mapping;
         let offered = schemes
@@ -100,6 +114,8 @@ impl<'a> Key<'a> {
 
     /// Whether the bits are a key of the kind that the algorithm names: the point lies on its curve, for one.
     fn is_whole(&self) -> bool {
+        // A certificate whose key is no point of its curve would end the handshake with an error that names
+        // nothing.
         use aws_lc_rs::signature as known;
         let id = self.algorithm();
         let algorithm: &'static dyn known::VerificationAlgorithm =
@@ -162,10 +178,12 @@ impl<'a> Key<'a> {
         let id = self.algorithm();
         if let Some(rsa) = self.rsa {
             // The square of the length, as the multiplication goes: 35 for 2048 bits, 550 for 8192.
+            // Numbers measured with aws-lc; only their ratio to the budget matters.
             let kilobits = u32::try_from(rsa.modulus_bits.min(MOST_RSA) / 256).unwrap_or(32);
             return kilobits * kilobits / 2 + 5;
         }
         if id == alg_id::ECDSA_P521.as_ref() {
+            // P-521 and P-384 have no fast code on most machines.
             700
         } else if id == alg_id::ECDSA_P384.as_ref() {
             350
@@ -179,22 +197,24 @@ impl Rsa {
     /// An RSAPublicKey (RFC 8017 appendix A.1.1).
     fn read(bits: &[u8]) -> Option<Self> {
         let mut fields = Der::new(bits).expect(SEQUENCE)?.inside();
-        // An encoder that left out the sign octet made a negative number; the magnitude is what it meant.
+        // An encoder that left out the sign byte made a negative number; the magnitude is what it meant.
         let modulus = magnitude(fields.expect(INTEGER)?.content());
         let exponent = magnitude(fields.expect(INTEGER)?.content());
         let length = |number: &[u8]| {
-            let first = number.first().map_or(0, |octet| octet.leading_zeros());
+            let first = number.first().map_or(0, |byte| byte.leading_zeros());
             number.len() * 8 - first as usize
         };
         Some(Self {
             modulus_bits: length(modulus),
             sound_exponent: (2..=33).contains(&length(exponent))
-                && exponent.last().is_some_and(|octet| octet & 1 == 1),
+                && exponent.last().is_some_and(|byte| byte & 1 == 1),
         })
     }
 }
 
 /// The named curve of an EC key.
+///
+/// For explanations: a curve that TLS does not know is named by its OID.
 fn curve(read: &x509_parser::x509::AlgorithmIdentifier<'_>) -> Option<String> {
     use x509_parser::asn1_rs::Tag;
     // The library reads the content of anything as an OID.

@@ -4,12 +4,12 @@ use crate::topology::distinguished_name::NameKey;
 use crate::topology::sha256;
 use crate::trust::certificate::constraints::Constraints;
 use crate::trust::certificate::extensions::{Extensions, take};
-use crate::trust::certificate::general_name::{Form, Name};
-use crate::trust::certificate::key::Key;
-use crate::trust::certificate::purposes::Purposes;
+use crate::trust::certificate::general_name::{Name, NameForm};
+use crate::trust::certificate::key::PublicKey;
+use crate::trust::certificate::purposes::KeyPurposes;
 use crate::trust::certificate::signature::SignedPart;
 use crate::trust::certificate::text::subject_text;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use std::collections::HashSet;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
@@ -19,14 +19,18 @@ use x509_parser::x509::X509Version;
 
 /// A certificate with what is asked of it.
 pub(crate) struct Certificate<'a> {
+    // Everything below is found once here; the search looks at a certificate up to hundreds of times.
     read: X509Certificate<'a>,
     digest: [u8; 32],
+    // Names in the form in which RFC 5280 §7.1 compares them, so that string types, case and spaces make no
+    // difference.
     subject: NameKey,
     issuer: NameKey,
-    key: Key<'a>,
+    key: PublicKey<'a>,
     signed: SignedPart<'a>,
-    says: Extensions<'a>,
-    flaw: Option<Refusal>,
+    extensions: Extensions<'a>,
+    // Kept and not returned by `parse`: a flaw counts only if the certificate is on a path that is judged.
+    flaw: Option<StepRefusal>,
     text: String,
 }
 
@@ -38,7 +42,8 @@ impl<'a> Certificate<'a> {
     pub(crate) fn parse(der: &'a [u8]) -> Result<Self, String> {
         let read = match X509Certificate::from_der(der) {
             Ok(([], read)) => read,
-            Ok(_) => return Err("octets follow it".to_owned()),
+            // Bytes after the certificate are under no signature; whoever reads them would trust a stranger.
+            Ok(_) => return Err("bytes follow it".to_owned()),
             Err(error) => return Err(error.to_string()),
         };
         let outer = Der::new(der).expect(SEQUENCE);
@@ -47,20 +52,23 @@ impl<'a> Certificate<'a> {
             Some((inner_algorithm(&signed)?, signed))
         });
         let (inner_algorithm, signed) = frame.ok_or("its frame is not DER")?;
-        let name = |octets: &[u8]| NameKey::of(octets).ok_or("a name in it is not DER");
+        let name = |bytes: &[u8]| NameKey::of(bytes).ok_or("a name in it is not DER");
         let subject = name(read.subject().as_raw())?;
         let issuer = name(read.issuer().as_raw())?;
-        let key = Key::of(read.tbs_certificate.subject_pki.raw).ok_or("its key is not DER")?;
-        let mut says = Extensions::default();
+        let key =
+            PublicKey::of(read.tbs_certificate.subject_pki.raw).ok_or("its key is not DER")?;
+        let mut extensions = Extensions::default();
+        // RFC 5280 §4.1.1.2: the algorithm outside the signature must be the one under it, or an attacker
+        // could choose the algorithm by which a signature is checked.
         let one_algorithm = inner_algorithm == signed.algorithm;
-        let flaw = flaw(&read, one_algorithm, &mut says).err();
+        let flaw = flaw(&read, one_algorithm, &mut extensions).err();
         Ok(Self {
             digest: sha256(der),
             subject,
             issuer,
             key,
             signed,
-            says,
+            extensions,
             flaw,
             text: subject_text(read.subject()),
             read,
@@ -84,7 +92,7 @@ impl<'a> Certificate<'a> {
         &self.issuer
     }
     /// The subject's key.
-    pub(crate) fn key(&self) -> &Key<'a> {
+    pub(crate) fn key(&self) -> &PublicKey<'a> {
         &self.key
     }
     /// What the issuer signed.
@@ -92,10 +100,12 @@ impl<'a> Certificate<'a> {
         &self.signed
     }
     /// What makes it useless for everybody, whoever signed it.
-    pub(crate) fn flaw(&self) -> Option<&Refusal> {
+    pub(crate) fn flaw(&self) -> Option<&StepRefusal> {
         self.flaw.as_ref()
     }
     /// Whether subject and issuer are one name.
+    ///
+    /// Not the same as self-signed: a CA that changes its key issues for its own name (RFC 5280 §3.2).
     pub(crate) fn is_self_issued(&self) -> bool {
         self.subject == self.issuer
     }
@@ -105,48 +115,53 @@ impl<'a> Certificate<'a> {
     }
     /// Whether it says that it is a CA's (RFC 5280 §4.2.1.9).
     pub(crate) fn is_authority(&self) -> bool {
-        self.says.authority
+        self.extensions.authority
     }
     /// How many intermediates that are not self-issued may stand between it and a leaf (RFC 5280 §4.2.1.9).
     pub(crate) fn path_length(&self) -> Option<u32> {
-        self.says.path_length
+        self.extensions.path_length
     }
     /// Whether its keyUsage permits it to sign certificates (RFC 5280 §4.2.1.3); without the extension it does.
     pub(crate) fn signs_certificates(&self) -> bool {
-        self.says.signs.is_none_or(|(certificates, _)| certificates)
+        self.extensions
+            .signs
+            .is_none_or(|(certificates, _)| certificates)
     }
     /// Whether its keyUsage permits it to sign CRLs; without the extension it does.
     pub(crate) fn signs_crls(&self) -> bool {
-        self.says.signs.is_none_or(|(_, crls)| crls)
+        self.extensions.signs.is_none_or(|(_, crls)| crls)
     }
     /// Its extended key usages, if it has the extension.
-    pub(crate) fn purposes(&self) -> Option<&Purposes> {
-        self.says.purposes.as_ref()
+    pub(crate) fn purposes(&self) -> Option<&KeyPurposes> {
+        self.extensions.purposes.as_ref()
     }
     /// The names that it permits and excludes below it (RFC 5280 §4.2.1.10).
     pub(crate) fn constraints(&self) -> Option<&Constraints> {
-        self.says.constraints.as_ref()
+        self.extensions.constraints.as_ref()
     }
     /// Takes what it permits and excludes.
+    ///
+    /// For the anchor that is made of it: constraints can be large, and the certificate is dropped.
     pub(crate) fn take_constraints(&mut self) -> Option<Constraints> {
-        self.says.constraints.take()
+        self.extensions.constraints.take()
     }
     /// subjectKeyIdentifier.
     pub(crate) fn subject_key_id(&self) -> Option<&'a [u8]> {
-        self.says.subject_key
+        self.extensions.subject_key
     }
     /// The keyIdentifier of authorityKeyIdentifier.
     pub(crate) fn authority_key_id(&self) -> Option<&'a [u8]> {
-        self.says.authority_key
+        self.extensions.authority_key
     }
     /// All names that constraints are held against (RFC 5280 §6.1.3 (b)): a subject that is not empty, the mail addresses
     /// in the subject, and subjectAltName.
     pub(crate) fn constrained_names(&self) -> impl Iterator<Item = Name<'_>> {
         let subject = (!self.subject.is_empty()).then(|| Name::Directory(self.subject.clone()));
+        // RFC 5280 §4.2.1.10: an emailAddress in the subject is held against rfc822Name constraints, too.
         let mails = self.read.subject().iter_by_oid(&OID_PKCS9_EMAIL_ADDRESS);
         let mails = mails.map(|mail| {
             let mail = mail.as_str().ok();
-            mail.map_or(Name::Other(Form::Mail), Name::Mail)
+            mail.map_or(Name::Other(NameForm::Mail), Name::Mail)
         });
         let names = self.alternative_names().iter().map(Name::of);
         subject.into_iter().chain(mails).chain(names)
@@ -154,7 +169,7 @@ impl<'a> Certificate<'a> {
     /// The entries of subjectAltName.
     fn alternative_names(&self) -> &[GeneralName<'a>] {
         let extension = self
-            .says
+            .extensions
             .names_at
             .and_then(|at| self.read.extensions().get(at));
         if let Some(ParsedExtension::SubjectAlternativeName(names)) =
@@ -183,11 +198,11 @@ fn inner_algorithm<'a>(signed: &SignedPart<'a>) -> Option<&'a [u8]> {
 fn flaw<'a>(
     read: &X509Certificate<'a>,
     one_algorithm: bool,
-    says: &mut Extensions<'a>,
-) -> Result<(), Refusal> {
+    extensions: &mut Extensions<'a>,
+) -> Result<(), StepRefusal> {
     let refuse = |reason: TrustReason, what: &str| {
         let subject = subject_text(read.subject());
-        Err(Refusal::because(reason, format!("{subject}: {what}")))
+        Err(StepRefusal::because(reason, format!("{subject}: {what}")))
     };
     if !one_algorithm {
         return refuse(
@@ -196,22 +211,28 @@ fn flaw<'a>(
         );
     }
     let validity = read.validity();
+    // Such a certificate is valid at no time; as a flaw it is reported as what it is and not as expired.
     if validity.not_before > validity.not_after {
         return refuse(
             TrustReason::PathInvalid,
             "its notAfter is before its notBefore",
         );
     }
+    // A set and not a comparison of each with each: a certificate may have as many extensions as fit into 64
+    // KiB.
     let mut seen = HashSet::with_capacity(read.extensions().len());
     let mut unknown = None;
     for (position, extension) in read.extensions().iter().enumerate() {
+        // RFC 5280 §4.2 forbids it: of two basicConstraints one reader would take the first, another the
+        // last.
         if !seen.insert(extension.oid.as_bytes()) {
             let what = format!("the extension {} occurs twice", extension.oid);
             return refuse(TrustReason::MalformedCertificate, &what);
         }
-        match take(extension, position, says) {
+        match take(extension, position, extensions) {
             Ok(true) => {}
             Ok(false) => {
+                // Only remembered: a fault in an extension that is understood is the more useful reason.
                 if extension.critical {
                     unknown.get_or_insert(&extension.oid);
                 }

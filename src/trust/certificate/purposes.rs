@@ -6,6 +6,8 @@ use x509_parser::oid_registry::asn1_rs::{Oid, oid};
 const SIP_DOMAIN: Oid<'static> = oid!(1.3.6.1.5.5.7.3.20);
 
 /// A purpose that a whole path can serve.
+///
+/// Those of TLS and SIP; a certificate for mail or code signing serves none of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     SipDomain,
@@ -24,16 +26,20 @@ impl Purpose {
 }
 
 /// What an extended key usage extension permits, of what matters here.
+///
+/// A certificate without the extension has no such value and serves every purpose (RFC 5280 §4.2.1.12).
 #[derive(Clone, Debug)]
-pub(crate) struct Purposes {
+pub(crate) struct KeyPurposes {
     sip_domain: bool,
     server: bool,
     client: bool,
+    /// anyExtendedKeyUsage, which stands for all of them.
     pub(crate) any: bool,
+    // Composed when the certificate is read: the parsed extension does not outlive it, and an anchor does.
     listed: String,
 }
 
-impl Purposes {
+impl KeyPurposes {
     pub(crate) fn of(usages: &ExtendedKeyUsage<'_>) -> Self {
         Self {
             sip_domain: usages.other.contains(&SIP_DOMAIN),
@@ -53,6 +59,8 @@ impl Purposes {
     }
 
     /// Whether they leave anything that satisfies in some direction under some policy.
+    ///
+    /// An operator should know of a CA below which no server can ever be accepted.
     pub(crate) fn serve_anybody(&self) -> bool {
         self.any || self.sip_domain || self.server || self.client
     }
@@ -63,6 +71,7 @@ impl Purposes {
     }
 }
 
+/// At most four unknown purposes are listed; certificates of some platforms have dozens.
 fn listed(usages: &ExtendedKeyUsage<'_>) -> String {
     let mut names: Vec<String> = [
         (usages.server_auth, "serverAuth"),
@@ -78,6 +87,7 @@ fn listed(usages: &ExtendedKeyUsage<'_>) -> String {
     .map(|(_, name)| name.to_owned())
     .collect();
     names.extend(usages.other.iter().take(4).map(Oid::to_id_string));
+    // An extension with no purpose at all is malformed by RFC 5280, and here it permits nothing.
     if names.is_empty() {
         return "an empty list".to_owned();
     }

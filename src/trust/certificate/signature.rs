@@ -1,8 +1,8 @@
 //! Which signatures are checked, and the check (RFC 5280 §6.1.3 (a) (1), RFC 9325 §4.5).
 use crate::topology::der::{BIT_STRING, Der, Element, SEQUENCE};
 use crate::trust::budget::Budget;
-use crate::trust::certificate::key::Key;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::certificate::key::PublicKey;
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
 /// Signature algorithms of certificates and CRLs: RFC 9325 §4.5 without SHA-1 and short RSA keys.
@@ -33,7 +33,7 @@ impl<'a> SignedPart<'a> {
     }
 
     /// Steps of checking it with `key`: the key's, and those of hashing.
-    fn cost(&self, key: &Key<'_>) -> u32 {
+    fn cost(&self, key: &PublicKey<'_>) -> u32 {
         let hashing = u32::try_from(self.part.whole().len() / 256).unwrap_or(u32::MAX);
         key.cost().saturating_add(hashing)
     }
@@ -42,7 +42,7 @@ impl<'a> SignedPart<'a> {
     ///
     /// # Errors
     /// Why it counts as not made by it, and [`TrustReason::PathTooComplex`] when the budget is used up.
-    pub(crate) fn verify(&self, key: &Key<'_>, budget: &Budget) -> Result<(), Refusal> {
+    pub(crate) fn verify(&self, key: &PublicKey<'_>, budget: &Budget) -> Result<(), StepRefusal> {
         let mut named = ALGORITHMS
             .iter()
             .filter(|known| known.signature_alg_id().as_ref() == self.algorithm)
@@ -75,8 +75,8 @@ impl<'a> SignedPart<'a> {
     ///
     /// # Errors
     /// Only [`TrustReason::PathTooComplex`], when the budget is used up.
-    pub(crate) fn is_by(&self, key: &[u8], budget: &Budget) -> Result<bool, Refusal> {
-        let Some(key) = Key::of(key) else {
+    pub(crate) fn is_by(&self, key: &[u8], budget: &Budget) -> Result<bool, StepRefusal> {
+        let Some(key) = PublicKey::of(key) else {
             return Ok(false);
         };
         match self.verify(&key, budget) {

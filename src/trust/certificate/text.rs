@@ -9,6 +9,7 @@ const MAX_ATTRIBUTES: usize = 32;
 
 /// A distinguished name as text that any log line can hold. Of one with very many attributes only the first are written.
 pub(crate) fn subject_text(name: &X509Name<'_>) -> String {
+    // Writing a name out costs time that grows with its attributes, and strangers choose how many there are.
     let few = name.iter_attributes().nth(MAX_ATTRIBUTES).is_none();
     let text = if few {
         name.to_string()

@@ -3,6 +3,8 @@ use rustls_pki_types::UnixTime;
 use x509_parser::certificate::X509Certificate;
 
 /// notBefore and notAfter; what lies before 1970 counts as 1970.
+///
+/// Used by every check of a period, so that none can differ in how it reads the ends.
 pub(crate) fn window(certificate: &X509Certificate<'_>) -> (UnixTime, UnixTime) {
     let time = |seconds: i64| {
         let seconds = u64::try_from(seconds).unwrap_or(0);

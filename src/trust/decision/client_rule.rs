@@ -8,10 +8,10 @@ use crate::trust::decision::presented::Presented;
 use crate::trust::decision::question::TrustQuestion;
 use crate::trust::decision::verdict::{Decision, Verdict};
 use crate::trust::generation::loaded::Generation;
-use crate::trust::names::topology_names::Whose;
+use crate::trust::names::topology_names::NameOwner;
 use crate::trust::trace::fact::Fact;
 use crate::trust::trace::recorder::Trace;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ pub(crate) fn conclude_inbound(
         ClientCertificates::Refuse => return Err(Arc::new(decision)),
         ClientCertificates::Ignore => trace
             .step(&Fact::ClientRule(listener), || {
-                let ignored = not_ours(question.chain, question.generation);
+                let ignored = is_nobody_listed(question.chain, question.generation);
                 ignored.map_err(|why| {
                     let why = format!("not passed over as a client's: {why}");
                     refusal_with(&refused, &why)
@@ -140,21 +140,24 @@ pub(crate) fn conclude_inbound(
 }
 
 /// Whether the certificate has to do with nobody that the topology names, or what it has.
-pub(crate) fn not_ours(chain: &ParsedChain<'_>, generation: &Generation) -> Result<(), String> {
+pub(crate) fn is_nobody_listed(
+    chain: &ParsedChain<'_>,
+    generation: &Generation,
+) -> Result<(), String> {
     let chain = chain.as_ref().map_err(ToString::to_string)?;
-    let known = generation.known();
-    if let Some(why) = known.leads_to_us(chain) {
+    let known = generation.topology_names();
+    if let Some(why) = known.leads_to_an_anchor(chain) {
         return Err(why);
     }
     match known.named_by(chain.leaf())? {
-        Some((name, whose)) => Err(covers(&name, whose)),
+        Some((name, owner)) => Err(covers(&name, owner)),
         None => Ok(()),
     }
 }
 
-fn covers(name: &str, whose: Whose) -> String {
+fn covers(name: &str, owner: NameOwner) -> String {
     let name: String = name.chars().take(253).collect();
-    format!("its name {name} covers {}", whose.says())
+    format!("its name {name} covers {}", owner.words())
 }
 
 /// Whether the sets vouch for a client with this chain.
@@ -164,16 +167,18 @@ fn vouched_for(
     listener: &Listener,
     refused: &Decision,
     trace: &Trace,
-) -> Result<Vouched, Refusal> {
+) -> Result<Vouched, StepRefusal> {
     let (generation, at) = (question.generation, question.at);
-    let chain = question.chain.as_ref().map_err(Refusal::clone)?;
+    let chain = question.chain.as_ref().map_err(StepRefusal::clone)?;
     // A server's certificate that is refused never makes a client, whoever vouches for it.
-    if let Some((name, whose @ (Whose::Peer | Whose::Own))) = generation
-        .known()
+    if let Some((name, owner @ (NameOwner::Peer | NameOwner::Own))) = generation
+        .topology_names()
         .named_by(chain.leaf())
-        .map_err(|why| Refusal::at_line(TrustReason::MalformedCertificate, why, listener.line))?
+        .map_err(|why| {
+            StepRefusal::at_line(TrustReason::MalformedCertificate, why, listener.line)
+        })?
     {
-        let why = format!("not a client's: {}", covers(&name, whose));
+        let why = format!("not a client's: {}", covers(&name, owner));
         return Err(refusal_with(refused, &why));
     }
     required(chain, sets, listener, generation, at, trace).map_err(|refusal| {
@@ -184,22 +189,22 @@ fn vouched_for(
         | TrustReason::AnchorNotForPeer = refusal.reason
         {
             let why = refusal.to_string();
-            return Refusal {
+            return StepRefusal {
                 line,
-                ..Refusal::because(TrustReason::ClientCertificateUntrusted, why)
+                ..StepRefusal::because(TrustReason::ClientCertificateUntrusted, why)
             };
         }
-        Refusal { line, ..refusal }
+        StepRefusal { line, ..refusal }
     })
 }
 
 /// The refusal of a decision, and after its detail why the certificate is no client's either.
-fn refusal_with(refused: &Decision, why: &str) -> Refusal {
+fn refusal_with(refused: &Decision, why: &str) -> StepRefusal {
     let detail = match &refused.detail {
         Some(before) => format!("{before}; {why}"),
         None => why.to_owned(),
     };
-    Refusal {
+    StepRefusal {
         reason: refused.reason,
         detail: Some(detail),
         line: refused.line,

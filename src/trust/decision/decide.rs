@@ -1,7 +1,7 @@
 //! [`decide`]: whether a presented chain speaks for a peer, in the order of the design, and the proof that it does.
 use crate::reason::TrustReason;
 use crate::topology::{Direction, DnsName, Peer, PeerRef, Stage};
-use crate::trust::Refusal;
+use crate::trust::StepRefusal;
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::judge::{PathJudge, Strictness, Vouched, earliest};
 use crate::trust::decision::presented::Presented;
@@ -9,7 +9,7 @@ use crate::trust::decision::question::TrustQuestion;
 use crate::trust::decision::verdict::{Decision, Verdict};
 use crate::trust::decision::vouch::set_that_would_vouch;
 use crate::trust::generation::loaded::Generation;
-use crate::trust::names::entry::Match;
+use crate::trust::names::entry::MatchedEntry;
 use crate::trust::names::presented::PresentedNames;
 use crate::trust::trace::fact::Fact;
 use crate::trust::trace::recorder::Trace;
@@ -75,7 +75,7 @@ pub(crate) fn conclude(
     let mut decision = Decision::blank(question);
     let dialled = question.presented.expected;
     match steps(question, Strictness::AsWritten, &mut decision, trace) {
-        Ok(Match { peer, also, .. }) => {
+        Ok(MatchedEntry { peer, also, .. }) => {
             decision.verdict = Verdict::Accept;
             decision.reason = TrustReason::Accepted;
             Ok(PeerId {
@@ -114,7 +114,7 @@ fn steps(
     strictness: Strictness,
     decision: &mut Decision,
     trace: &Trace,
-) -> Result<Match, Refusal> {
+) -> Result<MatchedEntry, StepRefusal> {
     let chain = parsed_chain(question, trace)?;
     decision.subjects = chain.certificates().map(|c| c.text()).collect();
 
@@ -142,18 +142,23 @@ fn steps(
 }
 
 /// The chain, every certificate of which could be parsed within bounds.
-fn parsed_chain<'q>(question: &TrustQuestion<'q>, trace: &Trace) -> Result<&'q Chain<'q>, Refusal> {
+fn parsed_chain<'q>(
+    question: &TrustQuestion<'q>,
+    trace: &Trace,
+) -> Result<&'q Chain<'q>, StepRefusal> {
     let fact = Fact::Chain {
         presented: question.presented.chain,
         parsed: question.chain,
     };
-    trace.step(&fact, || question.chain.as_ref().map_err(Refusal::clone))
+    trace.step(&fact, || {
+        question.chain.as_ref().map_err(StepRefusal::clone)
+    })
 }
 
 /// The names of the leaf that count as identities (RFC 5922 §7.1).
-fn presented_names(chain: &Chain<'_>, trace: &Trace) -> Result<PresentedNames, Refusal> {
+fn presented_names(chain: &Chain<'_>, trace: &Trace) -> Result<PresentedNames, StepRefusal> {
     let names = PresentedNames::of(chain.leaf());
-    let outcome = names.as_ref().map(|_| ()).map_err(Refusal::clone);
+    let outcome = names.as_ref().map(|_| ()).map_err(StepRefusal::clone);
     let fact = Fact::Names {
         chain,
         names: names.as_ref().ok(),
@@ -167,7 +172,7 @@ fn matching_entry(
     question: &TrustQuestion<'_>,
     names: &PresentedNames,
     trace: &Trace,
-) -> Result<Match, Refusal> {
+) -> Result<MatchedEntry, StepRefusal> {
     let topology = question.generation.topology();
     let dialled = question.presented.expected;
     let dialled = dialled.filter(|_| question.direction == Direction::Outbound);
@@ -184,7 +189,7 @@ fn matching_entry(
 }
 
 impl Decision {
-    fn records_entry(&mut self, entry: &Match, peer: &Peer) {
+    fn records_entry(&mut self, entry: &MatchedEntry, peer: &Peer) {
         self.peer = Some(entry.peer);
         self.peer_fqdn = Some(peer.fqdn.to_string());
         self.matched = Some((entry.name.clone(), entry.kind));

@@ -57,7 +57,7 @@ impl Generation {
             return Err(faults);
         }
         // Not in the first handshake that asks.
-        self.known();
+        self.topology_names();
         Ok(self)
     }
 

@@ -5,12 +5,12 @@ use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::vouch::vouch;
 use crate::trust::generation::loaded::Generation;
 use crate::trust::names::presented::PresentedNames;
-use crate::trust::path::cert_path::Path;
+use crate::trust::path::cert_path::CertPath;
 use crate::trust::path::{keys, pins, purpose, revocation, validity};
 use crate::trust::trace::fact::Fact;
 use crate::trust::trace::recorder::Trace;
-use crate::trust::trace::step::Outcome;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::trace::step::StepOutcome;
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::UnixTime;
 
 /// The earlier of two ends, of which one or both may be missing.
@@ -48,7 +48,7 @@ impl PathJudge<'_> {
         name: Option<&str>,
         strictness: Strictness,
         trace: &Trace,
-    ) -> Result<Vouched, Refusal> {
+    ) -> Result<Vouched, StepRefusal> {
         let (generation, at) = (self.generation, self.at);
         vouch(self.chain, peer, generation, at, trace, |path, set| {
             self.accept(path, set, peer, name, strictness, trace)
@@ -58,13 +58,13 @@ impl PathJudge<'_> {
     /// The steps for one path to an anchor of one trust set.
     fn accept(
         &self,
-        path: &Path<'_>,
+        path: &CertPath<'_>,
         set: TrustRef,
         peer: &Peer,
         name: Option<&str>,
         strictness: Strictness,
         trace: &Trace,
-    ) -> Result<Vouched, Refusal> {
+    ) -> Result<Vouched, StepRefusal> {
         let at = self.at;
         let written = self.generation.topology().trust(set);
         let strictest = (strictness == Strictness::Strictest).then(|| written.strictest());
@@ -88,7 +88,7 @@ impl PathJudge<'_> {
         };
         let crl = trace.step(&fact, || {
             // Revocation is the trust set's policy, so its line decided.
-            revocation::check(path, trust, &known, self.staple, at).map_err(|refusal| Refusal {
+            revocation::check(path, trust, &known, self.staple, at).map_err(|refusal| StepRefusal {
                 line: Some(trust.line),
                 ..refusal
             })
@@ -126,7 +126,7 @@ impl PathJudge<'_> {
         });
         match outcome {
             Ok(_) => {
-                stage.ends(Outcome::Passed);
+                stage.ends(StepOutcome::Passed);
                 None
             }
             Err(refusal) => {
@@ -153,7 +153,7 @@ pub(crate) fn required(
     generation: &Generation,
     at: UnixTime,
     trace: &Trace,
-) -> Result<Vouched, Refusal> {
+) -> Result<Vouched, StepRefusal> {
     let judge = PathJudge {
         chain,
         direction: Direction::Inbound,

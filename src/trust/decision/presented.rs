@@ -51,7 +51,7 @@ impl<'a> Presented<'a> {
         }
     }
 
-    /// The same with a stapled OCSP response; empty octets are none.
+    /// The same with a stapled OCSP response; empty bytes are none.
     pub fn with_staple(self, response: &'a [u8]) -> Self {
         Self {
             staple: (!response.is_empty()).then_some(response),

@@ -3,7 +3,7 @@ use crate::topology::{Direction, PeerRef, sha256};
 use crate::trust::certificate::chain::MAX_CERTIFICATES;
 use crate::trust::decision::question::TrustQuestion;
 use crate::trust::names::presented_name::MatchedKind;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::CertificateDer;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -124,7 +124,7 @@ impl Decision {
     }
 
     /// The same with the reason of a refusal; its line stays where the refusal names none.
-    pub(crate) fn refused_for(self, refusal: Refusal) -> Self {
+    pub(crate) fn refused_for(self, refusal: StepRefusal) -> Self {
         Self {
             reason: refusal.reason,
             detail: refusal.detail,
@@ -158,13 +158,12 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     hex(&sha256(certificate.as_ref()))
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(
-        String::with_capacity(octets.len() * 2),
-        |mut text, octet| {
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
             // Writing to a String cannot fail.
-            let _ = write!(text, "{octet:02x}");
+            let _ = write!(text, "{byte:02x}");
             text
-        },
-    )
+        })
 }

@@ -3,12 +3,12 @@ use crate::topology::{Peer, Standing, TrustRef};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::certificate::parsed::Certificate;
 use crate::trust::generation::loaded::Generation;
-use crate::trust::path::cert_path::Path;
+use crate::trust::path::cert_path::CertPath;
 use crate::trust::path::search::search;
 use crate::trust::trace::fact::Fact;
 use crate::trust::trace::recorder::Trace;
-use crate::trust::trace::step::Outcome;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::trace::step::StepOutcome;
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::UnixTime;
 
 /// Finds a path to an anchor of one of the peer's trust sets that `judge` accepts.
@@ -21,8 +21,8 @@ pub(crate) fn vouch<T>(
     generation: &Generation,
     at: UnixTime,
     trace: &Trace,
-    judge: impl Fn(&Path<'_>, TrustRef) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
+    judge: impl Fn(&CertPath<'_>, TrustRef) -> Result<T, StepRefusal>,
+) -> Result<T, StepRefusal> {
     trace.step(&Fact::Vouching, || {
         through_its_sets(chain, peer, generation, at, trace, judge)
     })
@@ -34,12 +34,12 @@ fn through_its_sets<T>(
     generation: &Generation,
     at: UnixTime,
     trace: &Trace,
-    judge: impl Fn(&Path<'_>, TrustRef) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
+    judge: impl Fn(&CertPath<'_>, TrustRef) -> Result<T, StepRefusal>,
+) -> Result<T, StepRefusal> {
     let mut sets = peer.trust.clone();
     sets.sort_by_key(|set| &generation.topology().trust(*set).name);
     sets.dedup();
-    let mut refusal: Option<Refusal> = None;
+    let mut refusal: Option<StepRefusal> = None;
     let (open, closed): (Vec<TrustRef>, Vec<TrustRef>) = sets
         .iter()
         .partition(|set| generation.topology().trust(**set).window.is_open(at));
@@ -68,17 +68,17 @@ fn through_its_sets<T>(
         refusal.reason
     {
         if let Some(refusal) = outside_its_window(chain, &closed, generation, at) {
-            trace.note(&Fact::ClosedSet(&refusal), Outcome::Failed);
+            trace.note(&Fact::ClosedSet(&refusal), StepOutcome::Failed);
             return Err(refusal);
         }
         let Some(other) = set_that_would_vouch(chain, &sets, generation, at) else {
-            trace.note(&Fact::MissingIssuer(chain), Outcome::Failed);
+            trace.note(&Fact::MissingIssuer(chain), StepOutcome::Failed);
             return Err(refusal);
         };
         let set = generation.topology().trust(other);
-        trace.note(&Fact::OtherSet(set, peer), Outcome::Failed);
+        trace.note(&Fact::OtherSet(set, peer), StepOutcome::Failed);
         let name = &set.name;
-        return Err(Refusal::because(
+        return Err(StepRefusal::because(
             TrustReason::AnchorNotForPeer,
             format!("trust set {name} is not among those of {}", peer.fqdn),
         ));
@@ -92,7 +92,7 @@ fn outside_its_window(
     closed: &[TrustRef],
     generation: &Generation,
     at: UnixTime,
-) -> Option<Refusal> {
+) -> Option<StepRefusal> {
     let vouches = |set: &&TrustRef| search(chain, generation.anchors(**set), |_| Ok(())).is_ok();
     let set = generation.topology().trust(*closed.iter().find(vouches)?);
     let reason = match set.window.standing(at) {
@@ -100,7 +100,7 @@ fn outside_its_window(
         Standing::Over(_) | Standing::Open => TrustReason::TrustNoLongerActive,
     };
     let detail = format!("trust set {} counts {}", set.name, set.window);
-    Some(Refusal::at_line(reason, detail, set.line))
+    Some(StepRefusal::at_line(reason, detail, set.line))
 }
 
 /// A configured set outside `asked` whose anchors the chain leads to, whatever the later steps would say.

@@ -1,7 +1,7 @@
 //! The explanation of a decision: every step that [`crate::trust::decide`] took, and the smallest change that would turn it.
 use crate::topology::{ClientCertificates, Direction, Listener, show_moment};
 use crate::trust::certificate::chain::Chain;
-use crate::trust::decision::client_rule::{conclude_inbound, not_ours};
+use crate::trust::decision::client_rule::{conclude_inbound, is_nobody_listed};
 use crate::trust::decision::decide::conclude;
 use crate::trust::decision::presented::Presented;
 use crate::trust::decision::question::TrustQuestion;
@@ -9,7 +9,7 @@ use crate::trust::decision::verdict::{Decision, Verdict};
 use crate::trust::explain::smallest_change::{SmallestChange, smallest_change};
 use crate::trust::generation::loaded::Generation;
 use crate::trust::trace::recorder::Trace;
-use crate::trust::trace::step::{ExplainedStep, Outcome};
+use crate::trust::trace::step::{ExplainedStep, StepOutcome};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -108,7 +108,7 @@ fn explanation(
     if let (Some(change), Some(listener)) = (&mut change, listener)
         && listener.accept.clients()
         && listener.client_certificates == ClientCertificates::Refuse
-        && not_ours(question.chain, generation).is_ok()
+        && is_nobody_listed(question.chain, generation).is_ok()
     {
         change.or = Some(format!(
             "if it is a client's: client_certificates = \"ignore\" at listener {} (line {})",
@@ -215,16 +215,16 @@ fn branch(
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
     let mark = match step.outcome {
-        Outcome::Passed => "ok",
-        Outcome::Failed => "NO",
-        Outcome::Noted => "--",
+        StepOutcome::Passed => "ok",
+        StepOutcome::Failed => "NO",
+        StepOutcome::Noted => "--",
     };
     let corner = if last { "└─" } else { "├─" };
     writeln!(
         f,
         "{indent}{corner} {mark} {}: {}",
         step.step,
-        safe(&step.says)
+        safe(&step.text)
     )?;
     let indent = format!("{indent}{}", if last { "   " } else { "│  " });
     for (below, last) in with_last(&step.below) {

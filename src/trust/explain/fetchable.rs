@@ -17,7 +17,7 @@ use x509_parser::prelude::FromDer as _;
 
 /// URIs of one trust set.
 const MOST_URIS: usize = 32;
-/// Keys of one URI: a CA that changes its key may go on with its distribution point.
+/// CaKeys of one URI: a CA that changes its key may go on with its distribution point.
 const MOST_KEYS: usize = 8;
 
 /// A distribution point.
@@ -50,14 +50,14 @@ pub struct Fetchable {
 
 /// The points of one set.
 #[derive(Default)]
-struct Points {
+struct FoundPoints {
     all: Vec<DistributionPoint>,
     unasked: Vec<String>,
     /// Digests of the chains that were looked at.
     seen: HashSet<[u8; 32]>,
 }
 
-impl Points {
+impl FoundPoints {
     fn add(&mut self, uris: impl IntoIterator<Item = String>, key: &[u8]) {
         for uri in uris {
             let known = self.all.iter_mut().find(|point| point.uri == uri);
@@ -105,7 +105,7 @@ impl Generation {
     /// of the path count. Those that were fetched already come first; at most 32.
     pub fn fetchable(&self, set: TrustRef, seen: &[SeenChain], at: UnixTime) -> Fetchable {
         let trust = self.topology().trust(set);
-        let mut points = Points::default();
+        let mut points = FoundPoints::default();
         for crl in trust.crls.iter().filter(|crl| crl.fetched) {
             let name = NameKey::of(crl.issuer_der());
             let held = name.map(|name| self.ledger().holding(&name, crl));
@@ -149,7 +149,7 @@ impl Generation {
     /// Adds the distribution points of those certificates of a chain that lead to the anchors of a set.
     fn add_of_path(
         &self,
-        points: &mut Points,
+        points: &mut FoundPoints,
         der: &[CertificateDer<'_>],
         set: TrustRef,
         at: UnixTime,

@@ -7,7 +7,7 @@ use crate::trust::decision::decide::{conclude, strict_purpose_refuses};
 use crate::trust::decision::presented::Presented;
 use crate::trust::decision::question::TrustQuestion;
 use crate::trust::generation::loaded::Generation;
-use crate::trust::handshake::seen::Shown;
+use crate::trust::handshake::seen::ShownChain;
 use crate::trust::trace::recorder::Trace;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Serialize;
@@ -66,17 +66,17 @@ impl Generation {
     /// Peers that this generation does not name are left out.
     pub fn outlook<'a>(
         &self,
-        shown: impl IntoIterator<Item = Shown<'a>>,
+        shown: impl IntoIterator<Item = ShownChain<'a>>,
         now: UnixTime,
     ) -> PeerOutlook {
         let mut ends = BTreeSet::new();
         let mut relaxed = BTreeSet::new();
         let mut refused = BTreeSet::new();
-        let mut told = HashSet::new();
+        let mut judged = HashSet::new();
         for shown in shown {
             let direction = shown.direction;
             let named = self.topology().peer_by_fqdn(shown.peer);
-            if named.is_none() || !told.insert((shown.peer, direction)) {
+            if named.is_none() || !judged.insert((shown.peer, direction)) {
                 continue;
             }
             let presented = Presented::again(&shown.chain, Some(shown.peer), direction, self);

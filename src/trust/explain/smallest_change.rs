@@ -36,7 +36,7 @@ const MAX_EDITS: usize = 4;
 /// An edit of the peers, with what the operator would write.
 struct Edit {
     peers: Vec<Peer>,
-    says: String,
+    text: String,
 }
 
 /// What would turn a refusal; `None` for an accepted chain.
@@ -67,7 +67,7 @@ pub(crate) fn smallest_change(
         if next.reason == now.reason && next.detail == now.detail {
             break;
         }
-        edits.push(edit.says);
+        edits.push(edit.text);
         supposed = with_it;
         now = Decision::clone(&next);
         if now.reason == TrustReason::Accepted {
@@ -114,7 +114,7 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
         clippy::wildcard_enum_match_arm,
         reason = "all others are answered outside the peer entries"
     )]
-    let (change, says): (PeerChange, String) = match decision.reason {
+    let (change, text): (PeerChange, String) = match decision.reason {
         TrustReason::CommonNameOnly => (
             Box::new(|peer| peer.common_name = true),
             format!("{place}: common_name = true"),
@@ -162,7 +162,7 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
     let fqdn = peer.fqdn.clone();
     let mut peers = topology.peers().to_vec();
     peers.iter_mut().filter(|p| p.fqdn == fqdn).for_each(change);
-    Some(Edit { peers, says })
+    Some(Edit { peers, text })
 }
 
 /// The pin of the presented leaf's key.
@@ -182,7 +182,7 @@ fn new_peer(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
     let mut peers = topology.peers().to_vec();
     // One more must still be an index; a file with that many peers cannot take another.
     u32::try_from(peers.len() + 1).ok()?;
-    let says = format!(
+    let text = format!(
         "add [[peer]] fqdn = \"{name}\", trust = [\"{}\"], with its kind and domains, only if this server is to be trusted",
         topology.trust(set).name
     );
@@ -192,7 +192,7 @@ fn new_peer(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
         line: 0,
         ..Peer::named(name, IdentityRef(0))
     });
-    Some(Edit { peers, says })
+    Some(Edit { peers, text })
 }
 
 /// Whether a name is this node's: no other server can have it.

@@ -2,8 +2,10 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{HeldCrl, Revocation, Topology, TrustSet};
 use crate::trust::generation::prepared_set::PreparedSet;
-use crate::trust::revocation::admission::{Admitted, Offer, Refused, Shelf, Terms, Unfit, admit};
-use crate::trust::revocation::issuers::Keys;
+use crate::trust::revocation::admission::{
+    AdmittedCrls, Offer, RejectedCrl, SetSources, Terms, UnusedCrl, admit,
+};
+use crate::trust::revocation::issuers::CaKeys;
 use crate::trust::revocation::ledger::Ledger;
 use crate::trust::revocation::series::SeriesId;
 use rustls_pki_types::UnixTime;
@@ -33,7 +35,7 @@ pub(super) fn grace(set: &TrustSet) -> Option<u64> {
 }
 
 /// What holds for the CRLs of all sets.
-pub(super) fn terms<'a>(topology: &'a Topology, keys: &'a Keys, at: UnixTime) -> Terms<'a> {
+pub(super) fn terms<'a>(topology: &'a Topology, keys: &'a CaKeys, at: UnixTime) -> Terms<'a> {
     let sets = topology.trusts();
     Terms {
         keys,
@@ -43,19 +45,19 @@ pub(super) fn terms<'a>(topology: &'a Topology, keys: &'a Keys, at: UnixTime) ->
     }
 }
 
-/// Holds what loading has read against what was proven before; `shelves` are those of the sets before, by their names.
+/// Holds what loading has read against what was proven before; `sources` are those of the sets before, by their names.
 pub(super) fn admit_loaded(
     ledger: &Ledger,
-    shelves: &HashMap<&str, &Shelf>,
+    sources: &HashMap<&str, &SetSources>,
     topology: &Topology,
     sets: &[Arc<PreparedSet>],
-    keys: &Keys,
+    keys: &CaKeys,
     at: UnixTime,
-) -> Admitted {
+) -> AdmittedCrls {
     let offers = topology.trusts().iter().zip(sets).enumerate();
     let offers = offers.map(|(position, (set, prepared))| {
-        let before = shelves.get(&*set.name).copied();
-        let fetched = before.into_iter().flat_map(|shelf| &shelf.offered);
+        let before = sources.get(&*set.name).copied();
+        let fetched = before.into_iter().flat_map(|sources| &sources.offered);
         Offer {
             set: (position, &set.name),
             issuers: &prepared.issuers,
@@ -73,10 +75,10 @@ pub(super) fn admit_loaded(
 }
 
 /// Gives each set those that explain its refusals.
-pub(super) fn set_unfit(sets: &mut [Arc<PreparedSet>], refused: &[Refused]) {
+pub(super) fn set_unfit(sets: &mut [Arc<PreparedSet>], refused: &[RejectedCrl]) {
     for refused in refused.iter().filter(|refused| !refused.stays) {
         if let Some(set) = sets.get_mut(refused.set) {
-            Arc::make_mut(set).unfit.push(Unfit {
+            Arc::make_mut(set).unfit.push(UnusedCrl {
                 crl: refused.crl.clone(),
                 refusal: refused.refusal,
             });
@@ -89,7 +91,7 @@ pub(super) fn set_unfit(sets: &mut [Arc<PreparedSet>], refused: &[Refused]) {
 pub(super) fn show(
     topology: &mut Topology,
     sets: &[Arc<PreparedSet>],
-    shelves: &[Arc<Shelf>],
+    sources: &[Arc<SetSources>],
     ledger: &Ledger,
 ) {
     let named = by_set(ledger);
@@ -97,12 +99,12 @@ pub(super) fn show(
         .all_beside()
         .map(|(_, crl)| (crl.digest(), crl))
         .collect();
-    let sets = sets.iter().zip(shelves);
-    for (set, (prepared, shelf)) in topology.trusts.iter_mut().zip(sets) {
+    let sets = sets.iter().zip(sources);
+    for (set, (prepared, sources)) in topology.trusts.iter_mut().zip(sets) {
         let ids = shown_in(set, prepared, ledger, &named);
         let in_force = ids.iter().filter_map(|id| ledger.get(*id));
         let in_force = in_force.flat_map(|series| series.crls());
-        let waiting = shelf.beside.iter();
+        let waiting = sources.beside.iter();
         let waiting = waiting.filter_map(|digest| beside.get(digest).copied());
         let mut crls: BTreeMap<_, HeldCrl> = BTreeMap::new();
         for crl in in_force.chain(waiting) {

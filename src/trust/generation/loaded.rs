@@ -3,13 +3,13 @@ use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Fault, Peer, Topology, TrustRef};
 use crate::trust::anchors::index::Anchors;
 use crate::trust::anchors::prepare::prepare;
-use crate::trust::generation::notes::{note_of, note_revoked, told, worth};
+use crate::trust::generation::notes::{note_of, note_revoked, refused_crl, worth};
 use crate::trust::generation::prepared_set::PreparedSet;
 use crate::trust::generation::{crls, own_staple};
-use crate::trust::names::topology_names::Known;
-use crate::trust::revocation::admission::{Admitted, RefusedCrl, Shelf};
+use crate::trust::names::topology_names::TopologyNames;
+use crate::trust::revocation::admission::{AdmittedCrls, RefusedCrl, SetSources};
 use crate::trust::revocation::clearance::KnownCrls;
-use crate::trust::revocation::issuers::{Issuers, Keys};
+use crate::trust::revocation::issuers::{CaKeys, Issuers};
 use crate::trust::revocation::ledger::Ledger;
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
@@ -28,14 +28,14 @@ pub struct Generation {
     /// When the ledger's CRLs end, in order, Unix seconds.
     pub(super) crl_ends: Arc<Vec<u64>>,
     /// The keys of all sets' CAs.
-    pub(super) keys: Arc<Keys>,
+    pub(super) keys: Arc<CaKeys>,
     /// What the sources of each set held at the last look. It decides nothing; a look that brings nothing new into force
     /// writes it.
-    pub(super) shelves: Mutex<Vec<Arc<Shelf>>>,
+    pub(super) sources: Mutex<Vec<Arc<SetSources>>>,
     pub(super) notes: Vec<Fault>,
     pub(super) refused: Vec<RefusedCrl>,
     /// Made when it is needed first.
-    pub(super) known: OnceLock<Known>,
+    pub(super) known: OnceLock<TopologyNames>,
 }
 
 /// What a generation is built upon.
@@ -70,7 +70,7 @@ impl Generation {
         let mut notes = Vec::new();
         let mut refused = Vec::new();
         let mut sets = Vec::new();
-        let mut keys = Keys::default();
+        let mut keys = CaKeys::default();
         for set in topology.trusts() {
             let anchors = prepare(set, &topology, at, &mut faults, &mut notes);
             let issuers = Issuers::of(&set.anchors);
@@ -81,19 +81,19 @@ impl Generation {
                 unfit: Vec::new(),
             }));
         }
-        let Admitted {
+        let AdmittedCrls {
             ledger,
-            shelves,
+            sources,
             refused: not_taken,
         } = before.admit(&topology, &sets, &keys, at);
-        let shelves: Vec<Arc<Shelf>> = shelves.into_values().map(Arc::new).collect();
+        let sources: Vec<Arc<SetSources>> = sources.into_values().map(Arc::new).collect();
         crls::set_unfit(&mut sets, &not_taken);
-        crls::show(&mut topology, &sets, &shelves, &ledger);
+        crls::show(&mut topology, &sets, &sources, &ledger);
         for not_taken in &not_taken {
             if let Some(set) = topology.trusts().get(not_taken.set) {
-                let told = told(set, not_taken);
-                notes.push(note_of(&told, &topology));
-                refused.push(told);
+                let crl = refused_crl(set, not_taken);
+                notes.push(note_of(&crl, &topology));
+                refused.push(crl);
             }
         }
         for set in topology.trusts() {
@@ -112,7 +112,7 @@ impl Generation {
             crl_ends: Arc::new(crls::ends(&ledger)),
             ledger: Arc::new(ledger),
             keys: Arc::new(keys),
-            shelves: Mutex::new(shelves),
+            sources: Mutex::new(sources),
             notes,
             refused,
             known: OnceLock::new(),
@@ -132,7 +132,7 @@ impl Generation {
         Self {
             ledger: Arc::clone(&self.ledger),
             crl_ends: Arc::clone(&self.crl_ends),
-            ..self.followed_by(self.number, topology, self.sets.clone(), self.shelves())
+            ..self.followed_by(self.number, topology, self.sets.clone(), self.sources())
         }
     }
 
@@ -142,7 +142,7 @@ impl Generation {
         number: u64,
         topology: Topology,
         sets: Vec<Arc<PreparedSet>>,
-        shelves: Vec<Arc<Shelf>>,
+        sources: Vec<Arc<SetSources>>,
     ) -> Self {
         Self {
             number,
@@ -152,7 +152,7 @@ impl Generation {
             ledger: Arc::default(),
             crl_ends: Arc::default(),
             keys: Arc::clone(&self.keys),
-            shelves: Mutex::new(shelves),
+            sources: Mutex::new(sources),
             notes: Vec::new(),
             refused: Vec::new(),
             known: OnceLock::new(),
@@ -169,8 +169,8 @@ impl Generation {
     }
 
     /// Whom the topology names.
-    pub(crate) fn known(&self) -> &Known {
-        self.known.get_or_init(|| Known::of(&self.topology))
+    pub(crate) fn topology_names(&self) -> &TopologyNames {
+        self.known.get_or_init(|| TopologyNames::of(&self.topology))
     }
 
     /// Counts up with each load, from 1.
@@ -238,9 +238,9 @@ impl Generation {
     }
 
     /// What the sources of each set held at the last look.
-    pub(super) fn shelves(&self) -> Vec<Arc<Shelf>> {
-        let shelves = self.shelves.lock();
-        shelves.unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn sources(&self) -> Vec<Arc<SetSources>> {
+        let sources = self.sources.lock();
+        sources.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -250,18 +250,19 @@ impl Before<'_> {
         &self,
         topology: &Topology,
         sets: &[Arc<PreparedSet>],
-        keys: &Keys,
+        keys: &CaKeys,
         at: UnixTime,
-    ) -> Admitted {
-        let shelves = self.previous.map(Generation::shelves).unwrap_or_default();
+    ) -> AdmittedCrls {
+        let sources = self.previous.map(Generation::sources).unwrap_or_default();
         let previous = self.previous.iter().flat_map(|p| p.topology.trusts());
         let names = previous.map(|set| &*set.name);
-        let shelves: HashMap<&str, &Shelf> =
-            names.zip(shelves.iter().map(|shelf| &**shelf)).collect();
+        let sources: HashMap<&str, &SetSources> = names
+            .zip(sources.iter().map(|sources| &**sources))
+            .collect();
         let nothing = Ledger::default();
         let previous = self.previous.map(|previous| &*previous.ledger);
         let ledger = previous.or(self.ledger).unwrap_or(&nothing);
-        crls::admit_loaded(ledger, &shelves, topology, sets, keys, at)
+        crls::admit_loaded(ledger, &sources, topology, sets, keys, at)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlReason, Fault, HeldCrl, Revocation, Topology, TrustSet};
 use crate::trust::anchors::fault::fault;
 use crate::trust::certificate::parsed::Certificate;
-use crate::trust::revocation::admission::{Refused, RefusedCrl};
+use crate::trust::revocation::admission::{RefusedCrl, RejectedCrl};
 use crate::trust::revocation::crl_signature::is_signed_with;
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fa
 }
 
 /// What was not taken, as it is told.
-pub(super) fn told(set: &TrustSet, refused: &Refused) -> RefusedCrl {
+pub(super) fn refused_crl(set: &TrustSet, refused: &RejectedCrl) -> RefusedCrl {
     RefusedCrl {
         trust: set.name.clone(),
         line: set.line,
@@ -97,7 +97,7 @@ pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<
                 topology,
                 TrustSetReason::AnchorRevoked,
                 &format!("{} is revoked by the CA that issued it", listed.text()),
-                "take it out of the anchors, unless the CA says that its CRL is wrong",
+                "take it out of the anchors, unless the CA confirms that its CRL is wrong",
             ));
         }
     }

@@ -4,7 +4,7 @@ use crate::topology::{Fault, Identity, Topology};
 use crate::trust::budget::Budget;
 use crate::trust::revocation::ledger::Ledger;
 use crate::trust::revocation::ocsp::{self, About};
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
@@ -26,11 +26,11 @@ pub(super) fn keep_good(
         let Some(Err(refusal)) = weighed else {
             continue;
         };
-        let told = note(identity, &refusal, topology);
+        let fault = note(identity, &refusal, topology);
         if let TrustReason::OcspMalformed | TrustReason::OcspWrongCertificate = refusal.reason {
-            faults.push(told);
+            faults.push(fault);
         } else {
-            notes.push(told);
+            notes.push(fault);
         }
         if let Some(identity) = topology.identities.get_mut(position)
             && let Some(staple) = &mut identity.staple
@@ -46,7 +46,7 @@ pub(super) fn weigh(
     response: &[u8],
     topology: &Topology,
     at: UnixTime,
-) -> Result<u64, Refusal> {
+) -> Result<u64, StepRefusal> {
     let leaf = identity.server.chain.first();
     let leaf = leaf.and_then(|der| X509Certificate::from_der(der).ok());
     let Some((_, certificate)) = leaf else {
@@ -54,7 +54,7 @@ pub(super) fn weigh(
     };
     let above = identity.server.chain.get(1..).unwrap_or_default();
     let anchors = topology.trusts().iter().flat_map(|set| &set.anchors);
-    let mut refusal = Refusal::because(
+    let mut refusal = StepRefusal::because(
         TrustReason::OcspBadSignature,
         "its issuer's certificate is neither in our chain nor among the anchors".to_owned(),
     );
@@ -85,7 +85,7 @@ fn key_of(issuer: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Opt
 }
 
 /// That a response is not stapled, and why.
-pub(super) fn note(identity: &Identity, refusal: &Refusal, topology: &Topology) -> Fault {
+pub(super) fn note(identity: &Identity, refusal: &StepRefusal, topology: &Topology) -> Fault {
     let detail = refusal.detail.as_deref().unwrap_or("no further detail");
     Fault {
         file: topology.path().to_owned(),

@@ -1,6 +1,6 @@
 //! What is prepared of one trust set, so that no handshake reads certificates of CAs again.
 use crate::trust::anchors::index::Anchors;
-use crate::trust::revocation::admission::Unfit;
+use crate::trust::revocation::admission::UnusedCrl;
 use crate::trust::revocation::issuers::Issuers;
 use std::sync::Arc;
 
@@ -10,5 +10,5 @@ pub(super) struct PreparedSet {
     pub(super) anchors: Arc<Anchors>,
     pub(super) issuers: Arc<Issuers>,
     /// CRLs that are not used, with nothing in their place.
-    pub(super) unfit: Vec<Unfit>,
+    pub(super) unfit: Vec<UnusedCrl>,
 }

@@ -2,10 +2,10 @@
 use crate::topology::{CrlFile, Fault, HeldCrl, IdentityRef, Topology, TrustRef, TrustSet};
 use crate::trust::generation::crls;
 use crate::trust::generation::loaded::Generation;
-use crate::trust::generation::notes::told;
+use crate::trust::generation::notes::refused_crl;
 use crate::trust::generation::own_staple::{self, weigh};
 use crate::trust::generation::prepared_set::PreparedSet;
-use crate::trust::revocation::admission::{Offer, Offered, RefusedCrl, Shelf, admit};
+use crate::trust::revocation::admission::{Offer, OfferedCrl, RefusedCrl, SetSources, admit};
 use crate::trust::revocation::ledger::Ledger;
 use crate::trust::revocation::series::SeriesId;
 use rustls_pki_types::UnixTime;
@@ -46,7 +46,7 @@ impl Generation {
         for (reference, response) in read.staples {
             changed |= restaple(&mut topology, reference, response, at, &mut outcome.notes);
         }
-        let shelves = self.shelves();
+        let sources = self.sources();
         let mut offers = Vec::new();
         let mut read_sets = HashSet::new();
         for (reference, files) in read.crls {
@@ -56,7 +56,7 @@ impl Generation {
             else {
                 continue;
             };
-            let before = shelves.get(position).map(|shelf| &**shelf);
+            let before = sources.get(position).map(|sources| &**sources);
             let (crls, still) = sort_out(files, set, before, &mut outcome.refused);
             read_sets.insert(position);
             offers.push(Offer {
@@ -68,17 +68,17 @@ impl Generation {
             });
         }
         let names = self.topology.trusts().iter().map(|set| &*set.name);
-        let others = names.zip(&shelves).enumerate();
-        let others: Vec<(&str, &Shelf)> = others
+        let others = names.zip(&sources).enumerate();
+        let others: Vec<(&str, &SetSources)> = others
             .filter(|(position, _)| !read_sets.contains(position))
-            .map(|(_, (name, shelf))| (name, &**shelf))
+            .map(|(_, (name, sources))| (name, &**sources))
             .collect();
         let terms = crls::terms(&self.topology, &self.keys, at);
         let admitted = admit(&self.ledger, offers, &others, &terms);
-        let mut shelves = shelves.clone();
-        for (position, shelf) in admitted.shelves {
-            if let Some(place) = shelves.get_mut(position) {
-                *place = Arc::new(shelf);
+        let mut sources = sources.clone();
+        for (position, fresh) in admitted.sources {
+            if let Some(place) = sources.get_mut(position) {
+                *place = Arc::new(fresh);
             }
         }
         for position in &read_sets {
@@ -87,19 +87,19 @@ impl Generation {
             }
         }
         crls::set_unfit(&mut sets, &admitted.refused);
-        let told = admitted.refused.iter().filter_map(|refused| {
+        let refused = admitted.refused.iter().filter_map(|refused| {
             let set = topology.trusts().get(refused.set)?;
-            Some(told(set, refused))
+            Some(refused_crl(set, refused))
         });
-        outcome.refused.extend(told);
+        outcome.refused.extend(refused);
         changed |= !self.ledger.is_same(&admitted.ledger) || self.explains_otherwise(&sets);
         if changed {
-            crls::show(&mut topology, &sets, &shelves, &admitted.ledger);
+            crls::show(&mut topology, &sets, &sources, &admitted.ledger);
             outcome.updated = came(self, &topology, &admitted.ledger);
-            let next = self.followed_by(number, topology, sets, shelves);
+            let next = self.followed_by(number, topology, sets, sources);
             outcome.generation = Some(next.with_ledger(admitted.ledger));
         } else {
-            *self.shelves.lock().unwrap_or_else(PoisonError::into_inner) = shelves;
+            *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
         }
         outcome
     }
@@ -108,9 +108,9 @@ impl Generation {
     pub fn forgetting(&self, id: SeriesId, number: u64) -> Option<Self> {
         let ledger = self.ledger.without(id)?;
         let mut topology = self.topology.clone();
-        let shelves = self.shelves();
-        crls::show(&mut topology, &self.sets, &shelves, &ledger);
-        let next = self.followed_by(number, topology, self.sets.clone(), shelves);
+        let sources = self.sources();
+        crls::show(&mut topology, &self.sets, &sources, &ledger);
+        let next = self.followed_by(number, topology, self.sets.clone(), sources);
         Some(next.with_ledger(ledger))
     }
 
@@ -127,9 +127,9 @@ impl Generation {
 fn sort_out(
     files: Vec<CrlFile>,
     set: &TrustSet,
-    before: Option<&Shelf>,
+    before: Option<&SetSources>,
     refused: &mut Vec<RefusedCrl>,
-) -> (Vec<HeldCrl>, Vec<Offered>) {
+) -> (Vec<HeldCrl>, Vec<OfferedCrl>) {
     let mut crls = Vec::new();
     let mut still = Vec::new();
     for file in files {
@@ -139,9 +139,9 @@ fn sort_out(
                 fetched: file.fetched,
                 list,
             })),
-            Err((refusal, said)) => {
+            Err((refusal, error)) => {
                 // A directory that cannot be listed has what was in it, as a file has what it held.
-                let held = before.into_iter().flat_map(|shelf| &shelf.offered);
+                let held = before.into_iter().flat_map(|sources| &sources.offered);
                 still.extend(
                     held.filter(|((place, _), _)| place.starts_with(&file.file))
                         .cloned(),
@@ -152,7 +152,7 @@ fn sort_out(
                     file: file.file,
                     issuer: None,
                     refusal,
-                    detail: said,
+                    detail: error,
                     digest: file.digest,
                 });
             }

@@ -2,7 +2,7 @@
 //!
 //! Whether the rest of the certificate is in order `decide` has said; the TLS library's own check would parse it again by
 //! other rules, and refuse what was accepted, or tell a stranger more than was decided.
-use crate::trust::certificate::key::Key;
+use crate::trust::certificate::key::PublicKey;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
@@ -33,7 +33,7 @@ pub(crate) fn check_if_used(
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
     let used = X509Certificate::from_der(leaf).is_ok_and(|(_, leaf)| {
-        Key::of(leaf.public_key().raw).is_some_and(|key| key.serves_handshakes())
+        PublicKey::of(leaf.public_key().raw).is_some_and(|key| key.serves_handshakes())
     });
     if used || !is_offered(signed, algorithms) {
         return check(handshake, message, leaf, signed, algorithms);

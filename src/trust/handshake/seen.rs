@@ -11,21 +11,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bounds of what is kept of one verdict.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bound {
+pub(crate) struct Capacity {
     pub(crate) entries: usize,
-    /// Octets of the chains.
-    pub(crate) octets: usize,
+    /// Bytes of the chains.
+    pub(crate) bytes: usize,
 }
 
 /// Enough for every peer over several generations.
-pub(crate) const ACCEPTED: Bound = Bound {
+pub(crate) const ACCEPTED: Capacity = Capacity {
     entries: 1000,
-    octets: 8 * 1024 * 1024,
+    bytes: 8 * 1024 * 1024,
 };
 /// Strangers choose what comes here, and how large it is: a flood pushes out only other refusals.
-pub(crate) const REFUSED: Bound = Bound {
+pub(crate) const REFUSED: Capacity = Capacity {
     entries: 500,
-    octets: 4 * 1024 * 1024,
+    bytes: 4 * 1024 * 1024,
 };
 
 /// A chain that was presented, with what was decided.
@@ -57,25 +57,25 @@ impl SeenChain {
     }
 
     /// Who was accepted with it; `None`: no peer.
-    pub fn accepted(&self) -> Option<Shown<'_>> {
+    pub fn accepted(&self) -> Option<ShownChain<'_>> {
         let fqdn = self.decision.peer_fqdn.as_deref();
         let accepted = self.decision.verdict == Verdict::Accept;
-        fqdn.filter(|_| accepted).map(|peer| Shown {
+        fqdn.filter(|_| accepted).map(|peer| ShownChain {
             peer,
             direction: self.decision.direction,
             chain: Cow::Borrowed(&self.chain),
         })
     }
 
-    /// Octets of its certificates.
-    pub(crate) fn octets(&self) -> usize {
+    /// Bytes of its certificates.
+    pub(crate) fn size(&self) -> usize {
         self.chain.iter().map(|c| c.as_ref().len()).sum()
     }
 }
 
 /// A chain that a peer has shown, and was accepted with.
 #[derive(Clone, Debug)]
-pub struct Shown<'a> {
+pub struct ShownChain<'a> {
     /// The peer's FQDN.
     pub peer: &'a str,
     /// Which way the connection was made.
@@ -87,24 +87,24 @@ pub struct Shown<'a> {
 /// The store; shared by all shards, and touched once for each handshake with a certificate.
 #[derive(Debug, Default)]
 pub struct SeenChains {
-    shelves: Mutex<Shelves>,
+    by_verdict: Mutex<ByVerdict>,
 }
 
 #[derive(Debug, Default)]
-struct Shelves {
-    accepted: Shelf,
+struct ByVerdict {
+    accepted: ChainsOfVerdict,
     /// Clients' certificates: many phones of one maker must not push out what was refused.
-    clients: Shelf,
-    refused: Shelf,
+    clients: ChainsOfVerdict,
+    refused: ChainsOfVerdict,
 }
 
 /// Entries of one verdict, by id and by age.
 #[derive(Debug, Default)]
-struct Shelf {
+struct ChainsOfVerdict {
     by_id: HashMap<String, (u64, SeenChain)>,
     /// The oldest first.
     by_age: BTreeMap<u64, String>,
-    octets: usize,
+    bytes: usize,
     turn: u64,
 }
 
@@ -114,49 +114,60 @@ impl SeenChains {
         if chain.is_empty() {
             return;
         }
-        let mut shelves = self.lock();
-        let (shelf, bound) = match decision.verdict {
-            Verdict::Accept => (&mut shelves.accepted, ACCEPTED),
-            Verdict::Client => (&mut shelves.clients, REFUSED),
-            Verdict::Refuse => (&mut shelves.refused, REFUSED),
+        let mut by_verdict = self.lock();
+        let (chains, capacity) = match decision.verdict {
+            Verdict::Accept => (&mut by_verdict.accepted, ACCEPTED),
+            Verdict::Client => (&mut by_verdict.clients, REFUSED),
+            Verdict::Refuse => (&mut by_verdict.refused, REFUSED),
         };
-        shelf.note(decision, chain, at.as_secs(), bound);
+        chains.note(decision, chain, at.as_secs(), capacity);
     }
 
     /// The chain that a decision was about.
     pub fn find(&self, decision: &str) -> Option<SeenChain> {
-        let shelves = self.lock();
-        let find = |shelf: &Shelf| shelf.by_id.get(decision).map(|(_, seen)| seen.clone());
-        [&shelves.accepted, &shelves.clients, &shelves.refused]
-            .into_iter()
-            .find_map(find)
+        let by_verdict = self.lock();
+        let find =
+            |chains: &ChainsOfVerdict| chains.by_id.get(decision).map(|(_, seen)| seen.clone());
+        [
+            &by_verdict.accepted,
+            &by_verdict.clients,
+            &by_verdict.refused,
+        ]
+        .into_iter()
+        .find_map(find)
     }
 
     /// All of them, the accepted first, then those of clients, of each verdict the latest first.
     pub fn all(&self) -> Vec<SeenChain> {
-        let shelves = self.lock();
-        [&shelves.accepted, &shelves.clients, &shelves.refused]
-            .into_iter()
-            .flat_map(|shelf| {
-                let ids = shelf.by_age.values().rev();
-                ids.filter_map(|id| shelf.by_id.get(id).map(|(_, seen)| seen.clone()))
-            })
-            .collect()
+        let by_verdict = self.lock();
+        [
+            &by_verdict.accepted,
+            &by_verdict.clients,
+            &by_verdict.refused,
+        ]
+        .into_iter()
+        .flat_map(|chains| {
+            let ids = chains.by_age.values().rev();
+            ids.filter_map(|id| chains.by_id.get(id).map(|(_, seen)| seen.clone()))
+        })
+        .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shelves> {
+    fn lock(&self) -> MutexGuard<'_, ByVerdict> {
         // Bounds may be off by the entry that a panic cut short; every entry is whole.
-        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_verdict
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shelf {
+impl ChainsOfVerdict {
     fn note(
         &mut self,
         decision: &Arc<Decision>,
         chain: &[CertificateDer<'_>],
         now: u64,
-        bound: Bound,
+        capacity: Capacity,
     ) {
         self.turn += 1;
         let turn = self.turn;
@@ -175,17 +186,17 @@ impl Shelf {
                     last: now,
                     times: 1,
                 };
-                self.octets += seen.octets();
+                self.bytes += seen.size();
                 self.by_id.insert(decision.id.clone(), (turn, seen));
             }
         }
         self.by_age.insert(turn, decision.id.clone());
-        while self.by_id.len() > bound.entries || self.octets > bound.octets {
+        while self.by_id.len() > capacity.entries || self.bytes > capacity.bytes {
             let Some((_, oldest)) = self.by_age.pop_first() else {
                 return;
             };
             if let Some((_, gone)) = self.by_id.remove(&oldest) {
-                self.octets -= gone.octets();
+                self.bytes -= gone.size();
             }
         }
     }

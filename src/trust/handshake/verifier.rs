@@ -241,7 +241,7 @@ impl ClientCertVerifier for InboundVerifier {
     }
 }
 
-/// The most octets of CA names that are sent; phones have small buffers, and a list that is cut short is worse than none.
+/// The most bytes of CA names that are sent; phones have small buffers, and a list that is cut short is worse than none.
 const MOST_HINTS: usize = 8 * 1024;
 
 /// The CAs that may vouch for whoever comes in (RFC 8446 §4.2.4), told only where clients must show a certificate, so that one
@@ -259,14 +259,14 @@ fn hints(generation: &Generation, listener: &Listener) -> Vec<DistinguishedName>
     sets.sort_unstable();
     sets.dedup();
     let mut hints = Vec::new();
-    let mut octets = 0;
+    let mut bytes = 0;
     for anchor in sets.iter().flat_map(|set| &topology.trust(*set).anchors) {
         let Ok((_, anchor)) = X509Certificate::from_der(anchor) else {
             continue;
         };
         let subject = anchor.subject().as_raw();
-        octets += subject.len() + 2;
-        if octets > MOST_HINTS {
+        bytes += subject.len() + 2;
+        if bytes > MOST_HINTS {
             return Vec::new();
         }
         if !hints

@@ -1,8 +1,8 @@
 //! The topology entry that a certificate speaks for, by the names that it presents (RFC 5922 §7.3 and §7.4).
 use crate::topology::{DnsName, Peer, PeerRef, Standing, Topology};
 use crate::trust::names::presented::PresentedNames;
-use crate::trust::names::presented_name::{Identity, MatchedKind};
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::names::presented_name::{MatchedKind, PresentedName};
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::UnixTime;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 const MOST_ALSO: usize = 32;
 
 /// The peer entry that a certificate speaks for, and by which name.
-pub(crate) struct Match {
+pub(crate) struct MatchedEntry {
     pub(crate) peer: PeerRef,
     pub(crate) name: String,
     pub(crate) kind: MatchedKind,
@@ -24,7 +24,11 @@ impl PresentedNames {
     ///
     /// Of several entries with equal rights the one of the certificate's first matching name is taken.
     /// An entry outside its window counts as absent; it is told of when no other one matches.
-    pub(crate) fn find_peer(&self, topology: &Topology, at: UnixTime) -> Result<Match, Refusal> {
+    pub(crate) fn find_peer(
+        &self,
+        topology: &Topology,
+        at: UnixTime,
+    ) -> Result<MatchedEntry, StepRefusal> {
         let mut found: Vec<(usize, &Peer, PeerRef)> = Vec::new();
         let mut held_back: Option<(TrustReason, &Peer)> = None;
         for reference in self.candidates(topology) {
@@ -43,20 +47,22 @@ impl PresentedNames {
         found.sort_by(|a, b| (a.0, &a.1.fqdn).cmp(&(b.0, &b.1.fqdn)));
         let Some((position, peer, reference)) = found.first().copied() else {
             return Err(held_back.map_or_else(
-                || Refusal::from(TrustReason::NotInTopology),
-                |(reason, peer)| Refusal::at_line(reason, told(reason, peer), peer.line),
+                || StepRefusal::from(TrustReason::NotInTopology),
+                |(reason, peer)| {
+                    StepRefusal::at_line(reason, held_back_words(reason, peer), peer.line)
+                },
             ));
         };
         let others = found.get(1..).unwrap_or_default();
         let grants = (!others.is_empty()).then(|| peer.grants());
         if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.grants()) != grants) {
-            return Err(Refusal::at_line(
+            return Err(StepRefusal::at_line(
                 TrustReason::AmbiguousIdentity,
                 format!("{} and {}", peer.fqdn, other.fqdn),
                 peer.line,
             ));
         }
-        Ok(Match {
+        Ok(MatchedEntry {
             also: others
                 .iter()
                 .take(MOST_ALSO)
@@ -68,7 +74,7 @@ impl PresentedNames {
 
     /// The entries that one of the names could mean, in the order of the file.
     fn candidates(&self, topology: &Topology) -> BTreeSet<PeerRef> {
-        let meant = |identity: &Identity| match identity.kind {
+        let meant = |identity: &PresentedName| match identity.kind {
             MatchedKind::SipUri | MatchedKind::Dns | MatchedKind::CommonName => {
                 topology.peers_named(&identity.name)
             }
@@ -84,14 +90,22 @@ impl PresentedNames {
         expected: PeerRef,
         topology: &Topology,
         at: UnixTime,
-    ) -> Result<Match, Refusal> {
+    ) -> Result<MatchedEntry, StepRefusal> {
         let peer = topology.peer(expected);
         if let Err(reason) = active(peer, at) {
-            return Err(Refusal::at_line(reason, told(reason, peer), peer.line));
+            return Err(StepRefusal::at_line(
+                reason,
+                held_back_words(reason, peer),
+                peer.line,
+            ));
         }
         match self.speak_for(peer) {
             Ok(position) => self.matched(expected, position),
-            Err(Some(reason)) => Err(Refusal::at_line(reason, peer.fqdn.to_string(), peer.line)),
+            Err(Some(reason)) => Err(StepRefusal::at_line(
+                reason,
+                peer.fqdn.to_string(),
+                peer.line,
+            )),
             Err(None) => {
                 let others = self.candidates(topology).into_iter();
                 let other = others
@@ -103,7 +117,7 @@ impl PresentedNames {
                     || format!("dialled {}; no other peer has these names", peer.fqdn),
                     |other| format!("dialled {}; these names are those of {other}", peer.fqdn),
                 );
-                Err(Refusal::at_line(
+                Err(StepRefusal::at_line(
                     TrustReason::NameMismatch,
                     detail,
                     peer.line,
@@ -112,12 +126,12 @@ impl PresentedNames {
         }
     }
 
-    fn matched(&self, peer: PeerRef, position: usize) -> Result<Match, Refusal> {
+    fn matched(&self, peer: PeerRef, position: usize) -> Result<MatchedEntry, StepRefusal> {
         let identity = self
             .identities
             .get(position)
             .ok_or(TrustReason::NoUsableName)?;
-        Ok(Match {
+        Ok(MatchedEntry {
             peer,
             name: identity.shown(),
             kind: identity.kind,
@@ -136,7 +150,7 @@ pub(crate) fn active(peer: &Peer, at: UnixTime) -> Result<(), TrustReason> {
 }
 
 /// The entry that is held back, and since or until when.
-fn told(reason: TrustReason, peer: &Peer) -> String {
+fn held_back_words(reason: TrustReason, peer: &Peer) -> String {
     if let TrustReason::PeerNotYetActive | TrustReason::PeerNoLongerActive = reason {
         format!("{} counts {}", peer.fqdn, peer.window)
     } else {

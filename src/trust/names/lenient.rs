@@ -1,5 +1,6 @@
 //! The names that anybody might read in a certificate, however leniently: what must hold none of ours before the certificate
 //! is passed over. The strict reading, which lets servers in, is in `names`.
+use crate::sip::unescape;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,7 +9,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{OID_DOMAIN_COMPONENT, OID_X509_EXT_SUBJECT_ALT_NAME};
 use x509_parser::x509::X509Name;
 
-/// Octets that a host name can have before IDNA maps it; longer runs of other letters are none.
+/// Bytes that a host name can have before IDNA maps it; longer runs of other letters are none.
 const LONGEST: usize = 512;
 
 /// A name as it is compared.
@@ -68,17 +69,17 @@ fn in_general_name(name: &GeneralName<'_>, tell: &mut impl FnMut(NameParts)) -> 
             in_text(text, tell);
         }
         GeneralName::DirectoryName(name) => in_directory_name(name, tell),
-        GeneralName::IPAddress(octets) => {
-            let four: Option<[u8; 4]> = (*octets).try_into().ok();
-            let sixteen: Option<[u8; 16]> = (*octets).try_into().ok();
+        GeneralName::IPAddress(bytes) => {
+            let four: Option<[u8; 4]> = (*bytes).try_into().ok();
+            let sixteen: Option<[u8; 16]> = (*bytes).try_into().ok();
             let address = four
-                .map(|octets| IpAddr::V4(Ipv4Addr::from(octets)))
-                .or_else(|| sixteen.map(|octets| IpAddr::V6(Ipv6Addr::from(octets))));
+                .map(|bytes| IpAddr::V4(Ipv4Addr::from(bytes)))
+                .or_else(|| sixteen.map(|bytes| IpAddr::V6(Ipv6Addr::from(bytes))));
             if let Some(address) = address {
                 tell(NameParts::Address(address));
             }
         }
-        GeneralName::OtherName(_, octets) => in_text(&String::from_utf8_lossy(octets), tell),
+        GeneralName::OtherName(_, bytes) => in_text(&String::from_utf8_lossy(bytes), tell),
         GeneralName::X400Address(any) | GeneralName::EDIPartyName(any) => {
             in_text(&String::from_utf8_lossy(any.data), tell);
         }
@@ -106,12 +107,12 @@ fn in_directory_name(name: &X509Name<'_>, tell: &mut impl FnMut(NameParts)) {
 }
 
 /// The text of a string of this universal tag (X.680 §8.4).
-pub(crate) fn decoded(tag: u32, octets: &[u8]) -> Cow<'_, str> {
+pub(crate) fn decoded(tag: u32, bytes: &[u8]) -> Cow<'_, str> {
     const UNIVERSAL: u32 = 28;
     const BMP: u32 = 30;
     match tag {
         BMP => {
-            let units = octets
+            let units = bytes
                 .as_chunks()
                 .0
                 .iter()
@@ -121,7 +122,7 @@ pub(crate) fn decoded(tag: u32, octets: &[u8]) -> Cow<'_, str> {
                 .collect::<String>()
                 .into()
         }
-        UNIVERSAL => octets
+        UNIVERSAL => bytes
             .as_chunks()
             .0
             .iter()
@@ -131,9 +132,9 @@ pub(crate) fn decoded(tag: u32, octets: &[u8]) -> Cow<'_, str> {
             .collect::<String>()
             .into(),
         // T61String is mostly Latin-1 in practice.
-        _ => std::str::from_utf8(octets).map_or_else(
+        _ => std::str::from_utf8(bytes).map_or_else(
             |_| {
-                octets
+                bytes
                     .iter()
                     .map(|b| char::from(*b))
                     .collect::<String>()
@@ -151,7 +152,7 @@ fn in_text(text: &str, tell: &mut impl FnMut(NameParts)) {
         in_reading(&text.replace('\0', ""), tell);
     }
     if text.contains('%') {
-        in_reading(&unescaped(text), tell);
+        in_reading(&String::from_utf8_lossy(&unescape(text.as_bytes())), tell);
     }
 }
 
@@ -212,32 +213,6 @@ fn in_run(run: &str, tell: &mut impl FnMut(NameParts)) {
     if !rest.is_empty() {
         tell(NameParts::Name(rest.to_owned()));
     }
-}
-
-/// `%xy` undone.
-fn unescaped(text: &str) -> String {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let escape = match tail {
-            [high, low, ..] if *first == b'%' => {
-                let digit = |b: u8| char::from(b).to_digit(16);
-                digit(*high).zip(digit(*low))
-            }
-            _ => None,
-        };
-        match escape.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(octet) => {
-                octets.push(octet);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                octets.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&octets).into_owned()
 }
 
 #[cfg(test)]

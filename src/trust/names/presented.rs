@@ -2,9 +2,9 @@
 use crate::topology::Peer;
 use crate::trust::certificate::text::printable;
 use crate::trust::names::presented_name::{
-    Identity, MatchedKind, alternative_names, common_name, sip_host, why_ignored,
+    MatchedKind, PresentedName, alternative_names, common_name, sip_host, why_ignored,
 };
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use std::collections::HashMap;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -17,7 +17,7 @@ const MOST_SHOWN_CHARACTERS: usize = 300;
 
 /// The names of a leaf that count as SIP identities, each in the form that is compared.
 pub(crate) struct PresentedNames {
-    pub(crate) identities: Vec<Identity>,
+    pub(crate) identities: Vec<PresentedName>,
     /// Where each name stands, so that many names and many peers are not held against each other one by one.
     places: HashMap<String, Vec<usize>>,
 }
@@ -27,9 +27,9 @@ impl PresentedNames {
     /// is no subjectAltName.
     ///
     /// A sip URI whose host cannot be compared still keeps dNSNames from counting.
-    pub(crate) fn of(leaf: &X509Certificate<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn of(leaf: &X509Certificate<'_>) -> Result<Self, StepRefusal> {
         let extension = leaf.subject_alternative_name().map_err(|error| {
-            Refusal::because(
+            StepRefusal::because(
                 TrustReason::MalformedCertificate,
                 format!("subjectAltName: {error}"),
             )
@@ -111,7 +111,7 @@ impl PresentedNames {
         self.identities
             .iter()
             .take(MAX_SHOWN)
-            .map(Identity::shown)
+            .map(PresentedName::shown)
             .collect()
     }
 
@@ -132,10 +132,10 @@ impl PresentedNames {
     }
 
     /// The first name that speaks for the peer, or why it may not.
-    pub(crate) fn name_for(&self, peer: &Peer) -> Result<String, Refusal> {
+    pub(crate) fn name_for(&self, peer: &Peer) -> Result<String, StepRefusal> {
         let position = self
             .speak_for(peer)
-            .map_err(|reason| Refusal::from(reason.unwrap_or(TrustReason::NameMismatch)))?;
+            .map_err(|reason| StepRefusal::from(reason.unwrap_or(TrustReason::NameMismatch)))?;
         let identity = self
             .identities
             .get(position)

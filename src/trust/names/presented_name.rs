@@ -1,6 +1,6 @@
 //! A name in a certificate that can stand for a SIP server, and which names are none (RFC 5922 §7.1 and §7.2).
 use crate::topology::{NamePolicy, Peer};
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
@@ -20,13 +20,13 @@ pub enum MatchedKind {
     CommonName,
 }
 
-pub(crate) struct Identity {
+pub(crate) struct PresentedName {
     pub(crate) kind: MatchedKind,
     /// Normalised; of a wildcard the part after `*.`.
     pub(crate) name: String,
 }
 
-impl Identity {
+impl PresentedName {
     pub(crate) fn shown(&self) -> String {
         match self.kind {
             MatchedKind::Wildcard => format!("*.{}", self.name),
@@ -58,9 +58,11 @@ impl Identity {
     }
 }
 
-pub(crate) fn alternative_names(names: &[GeneralName<'_>]) -> Result<Vec<Identity>, Refusal> {
+pub(crate) fn alternative_names(
+    names: &[GeneralName<'_>],
+) -> Result<Vec<PresentedName>, StepRefusal> {
     if names.len() > MAX_NAMES {
-        return Err(Refusal::because(
+        return Err(StepRefusal::because(
             TrustReason::TooManyNames,
             format!("{} names, at most {MAX_NAMES}", names.len()),
         ));
@@ -79,7 +81,7 @@ pub(crate) fn alternative_names(names: &[GeneralName<'_>]) -> Result<Vec<Identit
         return Ok(sip
             .into_iter()
             .filter_map(normalise)
-            .map(|name| Identity {
+            .map(|name| PresentedName {
                 kind: MatchedKind::SipUri,
                 name,
             })
@@ -132,31 +134,31 @@ pub(crate) fn why_ignored(name: &GeneralName<'_>, has_sip: bool) -> Option<Strin
     Some(format!("{kind}: never an identity of a SIP server"))
 }
 
-fn dns_identity(presented: &str) -> Option<Identity> {
+fn dns_identity(presented: &str) -> Option<PresentedName> {
     if let Some(rest) = presented.strip_prefix("*.") {
         // `*.test` would stand for every name of a registry: two labels must follow the star.
         return normalise(rest)
             .filter(|name| name.contains('.'))
-            .map(|name| Identity {
+            .map(|name| PresentedName {
                 kind: MatchedKind::Wildcard,
                 name,
             });
     }
-    normalise(presented).map(|name| Identity {
+    normalise(presented).map(|name| PresentedName {
         kind: MatchedKind::Dns,
         name,
     })
 }
 
 /// The CN, if there is exactly one: of several nobody can say which one the CA checked.
-pub(crate) fn common_name(leaf: &X509Certificate<'_>) -> Option<Identity> {
+pub(crate) fn common_name(leaf: &X509Certificate<'_>) -> Option<PresentedName> {
     let mut names = leaf.subject().iter_common_name();
     let first = names.next()?;
     if names.next().is_some() {
         return None;
     }
     let name = normalise(first.as_str().ok()?)?;
-    Some(Identity {
+    Some(PresentedName {
         kind: MatchedKind::CommonName,
         name,
     })
@@ -173,7 +175,7 @@ pub(crate) fn sip_host(uri: &str) -> Option<&str> {
 
 /// The form in which names are compared (RFC 5922 §7.2): lower case, no trailing dot, LDH labels.
 ///
-/// `None` for what is no DNS name: empty, over 253 octets, empty or over-long labels, other characters (NUL
+/// `None` for what is no DNS name: empty, over 253 bytes, empty or over-long labels, other characters (NUL
 /// and non-ASCII among them), and a last label of digits, which makes an IPv4 address.
 pub(crate) fn normalise(name: &str) -> Option<String> {
     let name = name.strip_suffix('.').unwrap_or(name);

@@ -13,9 +13,9 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
-/// Whose a name of the topology is.
+/// NameOwner a name of the topology is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Whose {
+pub(crate) enum NameOwner {
     /// A peer's, or an address that is dialled for one.
     Peer,
     /// This node's.
@@ -26,8 +26,8 @@ pub(crate) enum Whose {
     Partner,
 }
 
-impl Whose {
-    pub(crate) fn says(self) -> &'static str {
+impl NameOwner {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Peer => "a name of a [[peer]]",
             Self::Own => "a name of this node",
@@ -38,15 +38,15 @@ impl Whose {
 }
 
 /// The names and CAs of one generation.
-pub(crate) struct Known {
+pub(crate) struct TopologyNames {
     hashes: RandomState,
     /// Whole names.
-    names: HashMap<u64, Whose>,
+    names: HashMap<u64, NameOwner>,
     /// What stands behind the first label of a name, and behind the second ...: a wildcard above it covers the name.
-    parents: HashMap<u64, Whose>,
+    parents: HashMap<u64, NameOwner>,
     /// Domains that stand for all below them (`*.example.test`).
-    suffixes: HashMap<u64, Whose>,
-    addresses: HashMap<IpAddr, Whose>,
+    suffixes: HashMap<u64, NameOwner>,
+    addresses: HashMap<IpAddr, NameOwner>,
     /// Subjects of anchors and of the CAs between them and us, and issuers of CRLs.
     authorities: HashSet<u64>,
     /// SHA-256 of public keys: of anchors, and pinned ones.
@@ -55,7 +55,7 @@ pub(crate) struct Known {
     key_ids: HashSet<u64>,
 }
 
-impl Known {
+impl TopologyNames {
     /// Reads the topology once.
     pub(crate) fn of(topology: &Topology) -> Self {
         let mut known = Self {
@@ -75,43 +75,43 @@ impl Known {
 
     fn add_names(&mut self, topology: &Topology) {
         for peer in topology.peers() {
-            self.add(peer.fqdn.as_str(), Whose::Peer);
+            self.add(peer.fqdn.as_str(), NameOwner::Peer);
             for address in &peer.addresses {
                 match address {
-                    DialAddress::Socket(address) => self.add_address(address.ip(), Whose::Peer),
-                    DialAddress::Host(host, _) => self.add(host, Whose::Peer),
+                    DialAddress::Socket(address) => self.add_address(address.ip(), NameOwner::Peer),
+                    DialAddress::Host(host, _) => self.add(host, NameOwner::Peer),
                 }
             }
             self.keys.extend(peer.pins.iter().map(|Pin(pin)| *pin));
         }
         let node = topology.node();
-        self.add(node.fqdn.as_str(), Whose::Own);
+        self.add(node.fqdn.as_str(), NameOwner::Own);
         for alias in &node.aliases {
-            self.add(&alias.to_string(), Whose::Own);
+            self.add(&alias.to_string(), NameOwner::Own);
         }
         for name in topology.identities().iter().flat_map(|own| &own.names) {
-            self.add(name.as_str(), Whose::Own);
+            self.add(name.as_str(), NameOwner::Own);
         }
         for listener in topology.listeners() {
             if !listener.address.ip().is_unspecified() {
-                self.add_address(listener.address.ip(), Whose::Own);
+                self.add_address(listener.address.ip(), NameOwner::Own);
             }
         }
         for domain in &node.domains {
-            self.add(&domain.to_string(), Whose::Home);
+            self.add(&domain.to_string(), NameOwner::Home);
         }
         let of_peers = topology.peers().iter().flat_map(|peer| &peer.domains);
         let of_pools = topology.pools().iter().flat_map(|pool| &pool.domains);
         for domain in of_peers.chain(of_pools) {
-            self.add(&domain.to_string(), Whose::Partner);
+            self.add(&domain.to_string(), NameOwner::Partner);
         }
     }
 
     /// A name, an address, or `*.` and a domain; who is named first is told.
-    fn add(&mut self, text: &str, whose: Whose) {
+    fn add(&mut self, text: &str, owner: NameOwner) {
         let bare = text.trim_start_matches('[').trim_end_matches(']');
         if let Ok(address) = bare.parse() {
-            return self.add_address(address, whose);
+            return self.add_address(address, owner);
         }
         let (text, all_below) = match text.strip_prefix("*.") {
             Some(rest) => (rest, true),
@@ -124,19 +124,19 @@ impl Known {
         } else {
             &mut self.names
         };
-        table.entry(hash).or_insert(whose);
+        table.entry(hash).or_insert(owner);
         let mut rest = name.as_str();
         while let Some((_, parent)) = rest.split_once('.') {
             let hash = self.hash(parent.as_bytes());
-            self.parents.entry(hash).or_insert(whose);
+            self.parents.entry(hash).or_insert(owner);
             rest = parent;
         }
     }
 
-    fn add_address(&mut self, address: IpAddr, whose: Whose) {
+    fn add_address(&mut self, address: IpAddr, owner: NameOwner) {
         self.addresses
             .entry(address.to_canonical())
-            .or_insert(whose);
+            .or_insert(owner);
     }
 
     fn add_authorities(&mut self, topology: &Topology) {
@@ -177,8 +177,8 @@ impl Known {
         }
     }
 
-    fn hash(&self, octets: &[u8]) -> u64 {
-        self.hashes.hash_one(octets)
+    fn hash(&self, bytes: &[u8]) -> u64 {
+        self.hashes.hash_one(bytes)
     }
 
     /// A distinguished name as RFC 5280 §7.1 compares it: without regard to string type, case and inner spaces.
@@ -208,7 +208,7 @@ impl Known {
 
     /// Whether the chain has to do with one of our CAs, proven or not: one of its certificates names such a CA, is one, or
     /// has the key of one. What cannot be verified (a signature of an old kind, a CA that was left out) counts all the same.
-    pub(crate) fn leads_to_us(&self, chain: &Chain<'_>) -> Option<String> {
+    pub(crate) fn leads_to_an_anchor(&self, chain: &Chain<'_>) -> Option<String> {
         chain.all().find_map(|certificate| {
             let names = [certificate.issuer(), certificate.subject()];
             if let Some(name) = names
@@ -234,20 +234,20 @@ impl Known {
     pub(crate) fn named_by(
         &self,
         leaf: &X509Certificate<'_>,
-    ) -> Result<Option<(String, Whose)>, String> {
+    ) -> Result<Option<(String, NameOwner)>, String> {
         let mut found = None;
         each_name(leaf, |part| {
             if found.is_none() {
-                found = self.covered(&part).map(|whose| (part.to_string(), whose));
+                found = self.covered(&part).map(|owner| (part.to_string(), owner));
             }
         })?;
         Ok(found)
     }
 
-    fn covered(&self, part: &NameParts) -> Option<Whose> {
+    fn covered(&self, part: &NameParts) -> Option<NameOwner> {
         match part {
             NameParts::Address(address) => self.addresses.get(&address.to_canonical()).copied(),
-            NameParts::Everything => Some(Whose::Own),
+            NameParts::Everything => Some(NameOwner::Own),
             NameParts::Below(rest) => {
                 let hash = self.hash(rest.as_bytes());
                 let tables = [&self.parents, &self.names, &self.suffixes];
@@ -261,15 +261,15 @@ impl Known {
         }
     }
 
-    /// Whose domain stands for all below it and has the name below it.
-    fn under_suffix(&self, name: &str) -> Option<Whose> {
+    /// NameOwner domain stands for all below it and has the name below it.
+    fn under_suffix(&self, name: &str) -> Option<NameOwner> {
         if self.suffixes.is_empty() {
             return None;
         }
         let mut rest = name;
         while let Some((_, parent)) = rest.split_once('.') {
-            if let Some(whose) = self.suffixes.get(&self.hash(parent.as_bytes())) {
-                return Some(*whose);
+            if let Some(owner) = self.suffixes.get(&self.hash(parent.as_bytes())) {
+                return Some(*owner);
             }
             rest = parent;
         }

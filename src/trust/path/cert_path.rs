@@ -3,19 +3,19 @@ use crate::trust::anchors::anchor::Anchor;
 use crate::trust::budget::Budget;
 use crate::trust::certificate::chain::Chain;
 use crate::trust::certificate::parsed::Certificate;
-use crate::trust::certificate::purposes::Purposes;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::certificate::purposes::KeyPurposes;
+use crate::trust::{StepRefusal, TrustReason};
 use x509_parser::certificate::X509Certificate;
 
 /// A path whose signatures hold, and in which every issuer is a CA.
-pub(crate) struct Path<'p> {
+pub(crate) struct CertPath<'p> {
     chain: &'p Chain<'p>,
     /// The leaf's issuer first.
     links: Vec<&'p Certificate<'p>>,
     anchor: &'p Anchor,
 }
 
-impl<'p> Path<'p> {
+impl<'p> CertPath<'p> {
     pub(crate) fn new(
         chain: &'p Chain<'p>,
         links: Vec<&'p Certificate<'p>>,
@@ -59,7 +59,7 @@ impl<'p> Path<'p> {
     }
 
     /// The extended key usages of the leaf, the intermediates and the anchor, where they have the extension.
-    pub(crate) fn purposes(&self) -> impl Iterator<Item = Option<&'p Purposes>> {
+    pub(crate) fn purposes(&self) -> impl Iterator<Item = Option<&'p KeyPurposes>> {
         let parts = self.parts().map(Certificate::purposes);
         parts.chain([self.anchor.purposes()])
     }
@@ -83,10 +83,10 @@ impl<'p> Path<'p> {
 
     /// Refuses when more intermediates stand below a CA than it permits; self-issued ones do not count (RFC 5280 §6.1.4
     /// (l) and (m)).
-    pub(crate) fn check_lengths(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_lengths(&self) -> Result<(), StepRefusal> {
         let refuse = |text: &str, bound: u32, below: u32| {
             let what = format!("{text} permits {bound} CAs below it, and has {below}");
-            Err(Refusal::because(TrustReason::PathLength, what))
+            Err(StepRefusal::because(TrustReason::PathLength, what))
         };
         let mut below = 0u32;
         for link in &self.links {
@@ -103,7 +103,7 @@ impl<'p> Path<'p> {
 
     /// Refuses when a CA may not issue for a name below it. Self-issued intermediates are not held against constraints,
     /// the leaf always is (RFC 5280 §6.1.3 (b) and (c)).
-    pub(crate) fn check_constraints(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_constraints(&self) -> Result<(), StepRefusal> {
         let leaf = self.chain.leaf_certificate();
         let authorities = self.links.iter().map(|link| link.constraints());
         let authorities = authorities.chain([self.anchor.constraints()]);
@@ -123,7 +123,7 @@ impl<'p> Path<'p> {
 
     /// Refuses when a CA of the path may not issue for the host that the certificate is taken for, in whatever field of
     /// the certificate it stands.
-    pub(crate) fn check_identity(&self, host: &str) -> Result<(), Refusal> {
+    pub(crate) fn check_identity(&self, host: &str) -> Result<(), StepRefusal> {
         let authorities = self.links.iter().map(|link| link.constraints());
         let authorities = authorities.chain([self.anchor.constraints()]);
         for constraints in authorities.flatten() {

@@ -1,22 +1,22 @@
 //! Whether one of a chain's keys is among the peer's pins (RFC 7469 §2.6), in addition to everything else.
 use crate::topology::{Peer, Pin};
-use crate::trust::path::cert_path::Path;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::path::cert_path::CertPath;
+use crate::trust::{StepRefusal, TrustReason};
 
 /// Refuses unless the leaf, an intermediate or the anchor has a pinned key; no pins, no demand.
-pub(crate) fn check(path: &Path<'_>, peer: &Peer) -> Result<(), Refusal> {
+pub(crate) fn check(path: &CertPath<'_>, peer: &Peer) -> Result<(), StepRefusal> {
     if peer.pins.is_empty() || keys(path).any(|key| peer.pins.contains(&key)) {
         return Ok(());
     }
     let leaf = keys(path).next();
-    Err(Refusal::because(
+    Err(StepRefusal::because(
         TrustReason::PinMismatch,
         leaf.map_or_else(String::new, |leaf| format!("the leaf's key is {leaf}")),
     ))
 }
 
 /// The pins of a path's keys, leaf first, the anchor's last.
-pub(crate) fn keys(path: &Path<'_>) -> impl Iterator<Item = Pin> {
+pub(crate) fn keys(path: &CertPath<'_>) -> impl Iterator<Item = Pin> {
     let keys = path.parts().map(|part| *part.key().digest());
     keys.chain([*path.anchor().key().digest()]).map(Pin)
 }

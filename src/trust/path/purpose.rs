@@ -1,9 +1,9 @@
 //! Whether key usages permit a certificate to speak for a SIP server (RFC 5280 §4.2.1.3 and §4.2.1.12, RFC 5924).
 use crate::topology::{Direction, PurposePolicy};
-use crate::trust::certificate::purposes::{Purpose, Purposes};
+use crate::trust::certificate::purposes::{KeyPurposes, Purpose};
 use crate::trust::certificate::text::subject_text;
-use crate::trust::path::cert_path::Path;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::path::cert_path::CertPath;
+use crate::trust::{StepRefusal, TrustReason};
 use x509_parser::certificate::X509Certificate;
 
 /// The table: what satisfies in a direction under a policy, the most telling first. anyExtendedKeyUsage and a missing
@@ -26,12 +26,12 @@ fn satisfying(direction: Direction, policy: PurposePolicy) -> &'static [Purpose]
 /// Refuses unless one purpose that satisfies is served by the whole path, from the leaf to the anchor: a CA that may
 /// issue for servers only cannot make a client (RFC 5280 §4.2.1.12). Returns what the leaf says of it.
 pub(crate) fn check(
-    path: &Path<'_>,
+    path: &CertPath<'_>,
     direction: Direction,
     policy: PurposePolicy,
-) -> Result<&'static str, Refusal> {
+) -> Result<&'static str, StepRefusal> {
     let accepted = satisfying(direction, policy);
-    let serves = |usages: Option<&Purposes>, purpose| {
+    let serves = |usages: Option<&KeyPurposes>, purpose| {
         usages.is_none_or(|usages| usages.any || usages.has(purpose))
     };
     let found = accepted
@@ -43,7 +43,7 @@ pub(crate) fn check(
     // RFC 8446 §4.4.2.2 for the leaf, RFC 5280 §6.1.4 (n) for the issuers.
     key_usage(path.leaf(), "digitalSignature", |u| u.digital_signature())?;
     if let Some(what) = path.mute_issuer() {
-        return Err(Refusal::because(
+        return Err(StepRefusal::because(
             TrustReason::KeyUsageUnsuitable,
             format!("{what} lacks keyCertSign"),
         ));
@@ -57,10 +57,10 @@ pub(crate) fn check(
 
 /// Which certificate serves no purpose that satisfies, or that no purpose is common to all.
 fn unsuitable(
-    path: &Path<'_>,
+    path: &CertPath<'_>,
     accepted: &[Purpose],
-    serves: impl Fn(Option<&Purposes>, Purpose) -> bool,
-) -> Refusal {
+    serves: impl Fn(Option<&KeyPurposes>, Purpose) -> bool,
+) -> StepRefusal {
     let all: Vec<&str> = path.purposes().map(words).collect();
     let alone = path.purposes().position(|usages| {
         let mut accepted = accepted.iter();
@@ -70,28 +70,28 @@ fn unsuitable(
         Some((subject, usages)) => format!("{subject} has {usages}"),
         None => format!("no purpose is common to the path: {}", all.join(" | ")),
     };
-    Refusal::because(TrustReason::EkuUnsuitable, what)
+    StepRefusal::because(TrustReason::EkuUnsuitable, what)
 }
 
 /// The extended key usages of each certificate of a path, leaf first, for show.
-pub(crate) fn words_of(path: &Path<'_>) -> String {
+pub(crate) fn words_of(path: &CertPath<'_>) -> String {
     path.purposes().map(words).collect::<Vec<_>>().join(" | ")
 }
 
-fn words(usages: Option<&Purposes>) -> &str {
-    usages.map_or("none", Purposes::listed)
+fn words(usages: Option<&KeyPurposes>) -> &str {
+    usages.map_or("none", KeyPurposes::listed)
 }
 
 fn key_usage(
     certificate: &X509Certificate<'_>,
     wanted: &str,
     permits: impl Fn(&x509_parser::extensions::KeyUsage) -> bool,
-) -> Result<(), Refusal> {
+) -> Result<(), StepRefusal> {
     let extension = certificate
         .key_usage()
         .map_err(|error| unreadable(certificate, &error.to_string()))?;
     match extension {
-        Some(extension) if !permits(extension.value) => Err(Refusal::because(
+        Some(extension) if !permits(extension.value) => Err(StepRefusal::because(
             TrustReason::KeyUsageUnsuitable,
             format!("{} lacks {wanted}", subject_text(certificate.subject())),
         )),
@@ -99,8 +99,8 @@ fn key_usage(
     }
 }
 
-fn unreadable(certificate: &X509Certificate<'_>, error: &str) -> Refusal {
-    Refusal::because(
+fn unreadable(certificate: &X509Certificate<'_>, error: &str) -> StepRefusal {
+    StepRefusal::because(
         TrustReason::MalformedCertificate,
         format!(
             "key usages of {}: {error}",

@@ -1,11 +1,11 @@
 //! Whether CRLs clear a path (RFC 5280 §6.3), under the policy of the trust set that vouches.
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Revocation, RevocationScope, TrustSet};
-use crate::trust::path::cert_path::Path;
+use crate::trust::path::cert_path::CertPath;
 use crate::trust::revocation::clearance::{Issuer, KnownCrls, clear};
 use crate::trust::revocation::crl_signature::signs_crls;
 use crate::trust::revocation::ocsp::{self, About};
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 
@@ -18,18 +18,18 @@ pub(crate) type Cleared = Option<(String, u64)>;
 /// outranks every other reason. A stapled response can refuse the leaf, too; it never replaces a CRL, so that a live
 /// connection is judged again by what is at hand here.
 pub(crate) fn check(
-    path: &Path<'_>,
+    path: &CertPath<'_>,
     set: &TrustSet,
     known: &KnownCrls<'_>,
     staple: Option<&[u8]>,
     at: UnixTime,
-) -> Result<Cleared, Refusal> {
+) -> Result<Cleared, StepRefusal> {
     let grace = match set.revocation {
         Revocation::Off => return Ok(None),
         Revocation::Require => 0,
         Revocation::Grace(grace) => grace.as_secs(),
     };
-    let mut refusal: Option<Refusal> = None;
+    let mut refusal: Option<StepRefusal> = None;
     let mut cleared = None;
     for (place, (certificate, issuer)) in in_scope(path, set.scope).iter().enumerate() {
         let kin = kin(path, known, certificate);
@@ -67,7 +67,7 @@ pub(crate) fn check(
 
 /// The certificates that need a CRL, each with its issuer.
 pub(crate) fn in_scope<'p>(
-    path: &Path<'p>,
+    path: &CertPath<'p>,
     scope: RevocationScope,
 ) -> Vec<(&'p X509Certificate<'p>, Issuer<'p>)> {
     let issuers = path
@@ -90,7 +90,7 @@ pub(crate) fn in_scope<'p>(
 /// Further keys of the certificate's issuer: those of its name that the set's file or the path itself vouches for (RFC 5280
 /// §6.3.3 (f): by the same anchor).
 fn kin<'k>(
-    path: &Path<'k>,
+    path: &CertPath<'k>,
     known: &KnownCrls<'k>,
     certificate: &X509Certificate<'_>,
 ) -> Vec<&'k [u8]> {

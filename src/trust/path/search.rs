@@ -2,8 +2,8 @@
 //! budget.
 //!
 //! Why not the TLS library's path building: it takes validity as a reason to look no further, counts self-issued
-//! certificates against pathLen, knows no directoryName constraints, compares issuer names by their octets, refuses
-//! critical policy extensions, and bounds its work by numbers that both honest chains and attackers reach. What a path is
+//! certificates against pathLen, knows no directoryName constraints, compares issuer names by their bytes, refuses
+//! critical policy extensions, and bounds its work by numbers that both honest chains and attackers coverage. What a path is
 //! made of (signatures, keys) still comes from the library.
 //!
 //! What keeps it small: a certificate is above another only if its key made the signature, and each pair of certificate
@@ -14,11 +14,11 @@ use crate::trust::anchors::anchor::Anchor;
 use crate::trust::anchors::index::Anchors;
 use crate::trust::budget;
 use crate::trust::certificate::chain::Chain;
-use crate::trust::certificate::key::Key;
+use crate::trust::certificate::key::PublicKey;
 use crate::trust::certificate::parsed::Certificate;
 use crate::trust::certificate::text::subject_text;
-use crate::trust::path::cert_path::Path;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::path::cert_path::CertPath;
+use crate::trust::{StepRefusal, TrustReason};
 
 /// Finds a path to one of `anchors` that holds all rules that need no clock and no policy, and that `judge` accepts.
 ///
@@ -27,8 +27,8 @@ use crate::trust::{Refusal, TrustReason};
 pub(crate) fn search<T>(
     chain: &Chain<'_>,
     anchors: &Anchors,
-    judge: impl Fn(&Path<'_>) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
+    judge: impl Fn(&CertPath<'_>) -> Result<T, StepRefusal>,
+) -> Result<T, StepRefusal> {
     let leaf = chain.leaf_certificate();
     chain.budget().spend(budget::SEARCH)?;
     fit_as_leaf(leaf)?;
@@ -40,40 +40,40 @@ pub(crate) fn search<T>(
         anchors,
         judge,
         links: Vec::new(),
-        told: None,
+        refusal: None,
         end: None,
     };
     match search.above(leaf)? {
         Some(accepted) => Ok(accepted),
         None => {
             let end = search.end.unwrap_or(leaf);
-            Err(search.told.unwrap_or_else(|| orphan(leaf, end)))
+            Err(search.refusal.unwrap_or_else(|| orphan(leaf, end)))
         }
     }
 }
 
 /// What a leaf must be, whoever issued it.
-fn fit_as_leaf(leaf: &Certificate<'_>) -> Result<(), Refusal> {
+fn fit_as_leaf(leaf: &Certificate<'_>) -> Result<(), StepRefusal> {
     sound(leaf)?;
     if leaf.is_authority() {
         let text = leaf.text();
         let what = if leaf.is_self_issued() {
-            format!("{text} is self-signed and says CA:TRUE, as `openssl req -x509` makes it")
+            format!("{text} is self-signed and has CA:TRUE, as `openssl req -x509` makes it")
         } else {
-            format!("{text} says CA:TRUE, and was presented as a server's")
+            format!("{text} has CA:TRUE, and was presented as a server's")
         };
-        return Err(Refusal::because(TrustReason::AuthorityMisuse, what));
+        return Err(StepRefusal::because(TrustReason::AuthorityMisuse, what));
     }
     Ok(())
 }
 
 /// What every certificate of a path must be (RFC 5280 §6.1.3, §6.1.4 (k), §4.2).
-fn sound(certificate: &Certificate<'_>) -> Result<(), Refusal> {
+fn sound(certificate: &Certificate<'_>) -> Result<(), StepRefusal> {
     if let Some(flaw) = certificate.flaw() {
         return Err(flaw.clone());
     }
     if !certificate.is_v3() {
-        return Err(Refusal::because(
+        return Err(StepRefusal::because(
             TrustReason::CertificateVersion,
             certificate.text(),
         ));
@@ -82,20 +82,20 @@ fn sound(certificate: &Certificate<'_>) -> Result<(), Refusal> {
 }
 
 /// What the issuer of another certificate must be besides (RFC 5280 §6.1.4 (k)).
-fn fit_as_issuer(issuer: &Certificate<'_>) -> Result<(), Refusal> {
+fn fit_as_issuer(issuer: &Certificate<'_>) -> Result<(), StepRefusal> {
     sound(issuer)?;
     if !issuer.is_authority() {
         let what = format!(
             "{} is no CA's certificate and issued another",
             issuer.text()
         );
-        return Err(Refusal::because(TrustReason::AuthorityMisuse, what));
+        return Err(StepRefusal::because(TrustReason::AuthorityMisuse, what));
     }
     Ok(())
 }
 
 /// Nothing that was presented, and no anchor, bears the name of the issuer of `end`.
-fn orphan(leaf: &Certificate<'_>, end: &Certificate<'_>) -> Refusal {
+fn orphan(leaf: &Certificate<'_>, end: &Certificate<'_>) -> StepRefusal {
     if leaf.is_self_issued() {
         return TrustReason::SelfSigned.into();
     }
@@ -105,7 +105,7 @@ fn orphan(leaf: &Certificate<'_>, end: &Certificate<'_>) -> Refusal {
     } else {
         format!("issued by {issuer}")
     };
-    Refusal::because(TrustReason::UnknownIssuer, what)
+    StepRefusal::because(TrustReason::UnknownIssuer, what)
 }
 
 /// A search on its way.
@@ -117,7 +117,7 @@ struct Search<'s, 'p, J> {
     judge: J,
     /// From the leaf's issuer on.
     links: Vec<&'p Certificate<'p>>,
-    told: Option<Refusal>,
+    refusal: Option<StepRefusal>,
     /// The first certificate whose issuer nobody brought.
     end: Option<&'p Certificate<'p>>,
 }
@@ -127,9 +127,9 @@ impl<'p, J> Search<'_, 'p, J> {
     ///
     /// # Errors
     /// Only that the budget is used up.
-    fn above<T>(&mut self, certificate: &'p Certificate<'p>) -> Result<Option<T>, Refusal>
+    fn above<T>(&mut self, certificate: &'p Certificate<'p>) -> Result<Option<T>, StepRefusal>
     where
-        J: Fn(&Path<'_>) -> Result<T, Refusal>,
+        J: Fn(&CertPath<'_>) -> Result<T, StepRefusal>,
     {
         // Of several CAs of one name only one key can have signed it; the others are told of when none has.
         let (mut signed, mut forged) = (false, None);
@@ -196,53 +196,53 @@ impl<'p, J> Search<'_, 'p, J> {
     fn is_signed(
         &self,
         certificate: &Certificate<'_>,
-        key: &Key<'_>,
-        forged: &mut Option<Refusal>,
-    ) -> Result<bool, Refusal> {
+        key: &PublicKey<'_>,
+        forged: &mut Option<StepRefusal>,
+    ) -> Result<bool, StepRefusal> {
         let Err(refusal) = self.chain.check_signature(certificate, key) else {
             return Ok(true);
         };
         if refusal.reason == TrustReason::PathTooComplex {
             return Err(refusal);
         }
-        let refusal = Refusal::because(refusal.reason, certificate.text());
+        let refusal = StepRefusal::because(refusal.reason, certificate.text());
         *forged = Some(match forged.take() {
-            Some(told) => told.most_telling(refusal),
+            Some(before) => before.most_telling(refusal),
             None => refusal,
         });
         Ok(false)
     }
 
     /// Holds the rules against the path that has come to an anchor, then asks the judge.
-    fn arrive<T>(&self, last: &Certificate<'_>, anchor: &'p Anchor) -> Result<T, Refusal>
+    fn arrive<T>(&self, last: &Certificate<'_>, anchor: &'p Anchor) -> Result<T, StepRefusal>
     where
-        J: Fn(&Path<'_>) -> Result<T, Refusal>,
+        J: Fn(&CertPath<'_>) -> Result<T, StepRefusal>,
     {
         let parts = self.links.iter().copied();
         let parts = parts.chain([self.chain.leaf_certificate()]);
-        let octets: usize = parts.map(|part| part.read().as_raw().len()).sum();
-        let reading = u32::try_from(octets / budget::OCTETS).unwrap_or(u32::MAX);
+        let bytes: usize = parts.map(|part| part.read().as_raw().len()).sum();
+        let reading = u32::try_from(bytes / budget::BYTES).unwrap_or(u32::MAX);
         self.chain
             .budget()
             .spend(budget::PATH.saturating_add(reading))?;
         if let Some(unfit) = anchor.unfit_for(last) {
             return Err(unfit.clone());
         }
-        let path = Path::new(self.chain, self.links.clone(), anchor);
+        let path = CertPath::new(self.chain, self.links.clone(), anchor);
         path.check_lengths()?;
         path.check_constraints()?;
         (self.judge)(&path)
     }
 
     /// Keeps the refusal that tells most; a budget that is used up ends everything.
-    fn heard<T>(&mut self, outcome: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    fn heard<T>(&mut self, outcome: Result<T, StepRefusal>) -> Result<Option<T>, StepRefusal> {
         let refusal = match outcome {
             Ok(value) => return Ok(Some(value)),
             Err(refusal) if refusal.reason == TrustReason::PathTooComplex => return Err(refusal),
             Err(refusal) => refusal,
         };
-        self.told = Some(match self.told.take() {
-            Some(told) => told.most_telling(refusal),
+        self.refusal = Some(match self.refusal.take() {
+            Some(before) => before.most_telling(refusal),
             None => refusal,
         });
         Ok(None)

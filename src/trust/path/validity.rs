@@ -1,15 +1,15 @@
 //! Whether every certificate of a path is valid at a time (RFC 5280 §4.1.2.5).
 use crate::trust::certificate::text::subject_text;
 use crate::trust::certificate::validity::window;
-use crate::trust::path::cert_path::Path;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::path::cert_path::CertPath;
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::UnixTime;
 use x509_parser::certificate::X509Certificate;
 
 /// Refuses when a certificate of the path is not valid at `at`; both ends of a period belong to it.
 ///
 /// What is past its end is told before what has not begun, and the leaf before its issuers.
-pub(crate) fn check(path: &Path<'_>, at: UnixTime) -> Result<(), Refusal> {
+pub(crate) fn check(path: &CertPath<'_>, at: UnixTime) -> Result<(), StepRefusal> {
     for certificate in path.certificates() {
         if at > window(certificate).1 {
             return Err(refuse(TrustReason::Expired, certificate));
@@ -24,13 +24,13 @@ pub(crate) fn check(path: &Path<'_>, at: UnixTime) -> Result<(), Refusal> {
 }
 
 /// The earliest notAfter of a path, Unix seconds.
-pub(crate) fn ends(path: &Path<'_>) -> Option<u64> {
+pub(crate) fn ends(path: &CertPath<'_>) -> Option<u64> {
     path.certificates().map(|c| window(c).1.as_secs()).min()
 }
 
-fn refuse(reason: TrustReason, certificate: &X509Certificate<'_>) -> Refusal {
+fn refuse(reason: TrustReason, certificate: &X509Certificate<'_>) -> StepRefusal {
     let validity = certificate.validity();
-    Refusal::because(
+    StepRefusal::because(
         reason,
         format!(
             "{}: {} to {}",

@@ -4,7 +4,7 @@ use crate::reason::TrustReason;
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlReason, HeldCrl};
 use crate::trust::revocation::crl_signature::{is_signed_acceptably, is_signed_with};
-use crate::trust::revocation::issuers::{Issuers, Keys};
+use crate::trust::revocation::issuers::{CaKeys, Issuers};
 use crate::trust::revocation::ledger::{Entered, Ledger};
 use crate::trust::revocation::series::SeriesId;
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
@@ -19,12 +19,12 @@ const MOST_OFFERED: usize = 1_024;
 
 /// A CRL that is not used, with nothing held in its place; it explains refusals.
 #[derive(Clone)]
-pub(crate) struct Unfit {
+pub(crate) struct UnusedCrl {
     pub(crate) crl: HeldCrl,
     pub(crate) refusal: CrlReason,
 }
 
-impl Unfit {
+impl UnusedCrl {
     /// What a certificate is refused for when only this CRL would cover it.
     pub(crate) fn reason(&self) -> TrustReason {
         TrustReason::from_code(self.refusal.code()).unwrap_or(TrustReason::CrlMissing)
@@ -51,18 +51,18 @@ pub struct RefusedCrl {
 }
 
 /// A CRL in a place.
-type Place = (Arc<Path>, [u8; 32]);
+type CrlPlace = (Arc<Path>, [u8; 32]);
 
 /// A CRL in a place, and whether it was fetched.
-pub(crate) type Offered = (Place, bool);
+pub(crate) type OfferedCrl = (CrlPlace, bool);
 
 /// What the sources of one trust set held when they were read last.
 #[derive(Clone, Default)]
-pub(crate) struct Shelf {
+pub(crate) struct SetSources {
     /// Every CRL, and whether it was fetched.
-    pub(crate) offered: Vec<Offered>,
+    pub(crate) offered: Vec<OfferedCrl>,
     /// Those that were older than another that was there too: that is no rollback.
-    passed_over: HashSet<Place>,
+    passed_over: HashSet<CrlPlace>,
     /// Those whose issuer's key is not known.
     pub(crate) beside: HashSet<[u8; 32]>,
 }
@@ -74,21 +74,21 @@ pub(crate) struct Offer<'a> {
     pub(crate) issuers: &'a Issuers,
     pub(crate) crls: Vec<HeldCrl>,
     /// What it offers still, although it was not read: fetched before, or in a file that cannot be read now.
-    pub(crate) still: Vec<Offered>,
+    pub(crate) still: Vec<OfferedCrl>,
     /// What was there before.
-    pub(crate) before: Option<&'a Shelf>,
+    pub(crate) before: Option<&'a SetSources>,
 }
 
 /// What comes of all that is offered.
-pub(crate) struct Admitted {
+pub(crate) struct AdmittedCrls {
     pub(crate) ledger: Ledger,
     /// Of each set that offered, by its position.
-    pub(crate) shelves: BTreeMap<usize, Shelf>,
-    pub(crate) refused: Vec<Refused>,
+    pub(crate) sources: BTreeMap<usize, SetSources>,
+    pub(crate) refused: Vec<RejectedCrl>,
 }
 
 /// One that was not taken.
-pub(crate) struct Refused {
+pub(crate) struct RejectedCrl {
     pub(crate) set: usize,
     pub(crate) crl: HeldCrl,
     pub(crate) refusal: CrlReason,
@@ -99,7 +99,7 @@ pub(crate) struct Refused {
 /// What is the same for all sets.
 pub(crate) struct Terms<'a> {
     /// The keys of all sets' CAs.
-    pub(crate) keys: &'a Keys,
+    pub(crate) keys: &'a CaKeys,
     /// The names of all sets.
     pub(crate) sets: HashSet<&'a str>,
     /// Seconds for which a CRL serves after its nextUpdate, under the most patient policy.
@@ -108,13 +108,13 @@ pub(crate) struct Terms<'a> {
 }
 
 /// Holds what some sets offer against everything that was ever proven; `others` are the other sets' names with their
-/// shelves.
+/// sources.
 pub(crate) fn admit<'a>(
     ledger: &Ledger,
     offers: Vec<Offer<'a>>,
-    others: &[(&'a str, &'a Shelf)],
+    others: &[(&'a str, &'a SetSources)],
     terms: &Terms<'_>,
-) -> Admitted {
+) -> AdmittedCrls {
     let mut admission = Admission {
         ledger: ledger.clone(),
         terms,
@@ -123,35 +123,35 @@ pub(crate) fn admit<'a>(
         waiting: Vec::new(),
     };
     let offering = offers.iter().filter_map(|o| Some((o.set.1, o.before?)));
-    let before: Vec<(&str, &Shelf)> = others.iter().copied().chain(offering).collect();
+    let before: Vec<(&str, &SetSources)> = others.iter().copied().chain(offering).collect();
     admission.promote(&before);
-    let others = others.iter().map(|(_, shelf)| *shelf);
+    let others = others.iter().map(|(_, sources)| *sources);
     let mut present: HashSet<[u8; 32]> = others.flat_map(digests).collect();
-    let mut shelves = BTreeMap::new();
+    let mut by_set = BTreeMap::new();
     let mut before = HashMap::new();
     for offer in offers {
         let (set, _) = offer.set;
         before.insert(set, offer.before);
-        let shelf = admission.take(offer);
-        present.extend(digests(&shelf));
-        shelves.insert(set, shelf);
+        let sources = admission.take(offer);
+        present.extend(digests(&sources));
+        by_set.insert(set, sources);
     }
-    admission.settle(&present, &mut shelves, &before);
-    Admitted {
+    admission.settle(&present, &mut by_set, &before);
+    AdmittedCrls {
         ledger: admission.ledger,
-        shelves,
+        sources: by_set,
         refused: admission.refused,
     }
 }
 
-fn digests(shelf: &Shelf) -> impl Iterator<Item = [u8; 32]> {
-    shelf.offered.iter().map(|((_, digest), _)| *digest)
+fn digests(sources: &SetSources) -> impl Iterator<Item = [u8; 32]> {
+    sources.offered.iter().map(|((_, digest), _)| *digest)
 }
 
 struct Admission<'t> {
     ledger: Ledger,
     terms: &'t Terms<'t>,
-    refused: Vec<Refused>,
+    refused: Vec<RejectedCrl>,
     /// Those that are older than what is known, each with its set and its series.
     older: Vec<(usize, HeldCrl, NameKey, SeriesId)>,
     /// Those that nobody is known to have signed, each with its set.
@@ -160,10 +160,10 @@ struct Admission<'t> {
 
 impl Admission<'_> {
     /// Enters what was beside and has been found to be signed by a key that is known now.
-    fn promote(&mut self, shelves: &[(&str, &Shelf)]) {
-        let waits = shelves.iter();
+    fn promote(&mut self, before: &[(&str, &SetSources)]) {
+        let waits = before.iter();
         let waits =
-            waits.flat_map(|(set, shelf)| shelf.beside.iter().map(|digest| (*digest, *set)));
+            waits.flat_map(|(set, sources)| sources.beside.iter().map(|digest| (*digest, *set)));
         let sets: HashMap<[u8; 32], &str> = waits.collect();
         let beside: Vec<_> = self
             .ledger
@@ -193,20 +193,20 @@ impl Admission<'_> {
     }
 
     /// Takes what one set offers.
-    fn take(&mut self, offer: Offer<'_>) -> Shelf {
-        let mut shelf = Shelf {
+    fn take(&mut self, offer: Offer<'_>) -> SetSources {
+        let mut sources = SetSources {
             offered: offer.still,
             // What is gone from the files and waits still is shown still.
             beside: offer
                 .before
-                .map(|shelf| shelf.beside.clone())
+                .map(|sources| sources.beside.clone())
                 .unwrap_or_default(),
-            ..Shelf::default()
+            ..SetSources::default()
         };
         let mut seen = HashSet::new();
         for crl in offer.crls {
             let place = (Arc::clone(&crl.file), *crl.digest());
-            shelf.offered.push((place, crl.fetched));
+            sources.offered.push((place, crl.fetched));
             if !seen.insert(*crl.digest()) {
                 continue;
             }
@@ -214,11 +214,11 @@ impl Admission<'_> {
                 self.refuse(offer.set.0, crl, CrlReason::TooMany);
                 break;
             }
-            if let Some(refusal) = self.offer(offer.set, offer.issuers, &crl, &mut shelf) {
+            if let Some(refusal) = self.offer(offer.set, offer.issuers, &crl, &mut sources) {
                 self.refuse(offer.set.0, crl, refusal);
             }
         }
-        shelf
+        sources
     }
 
     /// Takes one, or tells why not.
@@ -227,7 +227,7 @@ impl Admission<'_> {
         (set, set_name): (usize, &str),
         issuers: &Issuers,
         crl: &HeldCrl,
-        shelf: &mut Shelf,
+        sources: &mut SetSources,
     ) -> Option<CrlReason> {
         let Some(name) = NameKey::of(crl.issuer_der()) else {
             return Some(CrlReason::Malformed);
@@ -247,7 +247,7 @@ impl Admission<'_> {
                 !issuers.named(&name).is_empty() || self.ledger.named(&name).next().is_some();
             if !crl.fetched {
                 // A CA that changed its key has CRLs of the new one before anybody shows its certificate.
-                shelf.beside.insert(*crl.digest());
+                sources.beside.insert(*crl.digest());
                 self.waiting.push((set, name, crl.clone()));
             }
             // What is fetched is named by a certificate whose issuer's key is known.
@@ -272,7 +272,7 @@ impl Admission<'_> {
     }
 
     fn refuse(&mut self, set: usize, crl: HeldCrl, refusal: CrlReason) {
-        self.refused.push(Refused {
+        self.refused.push(RejectedCrl {
             set,
             crl,
             refusal,
@@ -284,16 +284,16 @@ impl Admission<'_> {
     fn settle(
         &mut self,
         present: &HashSet<[u8; 32]>,
-        shelves: &mut BTreeMap<usize, Shelf>,
-        before: &HashMap<usize, Option<&Shelf>>,
+        by_set: &mut BTreeMap<usize, SetSources>,
+        before: &HashMap<usize, Option<&SetSources>>,
     ) {
         for (set, crl, name, id) in std::mem::take(&mut self.older) {
             let place = (Arc::clone(&crl.file), *crl.digest());
             let known = before.get(&set).copied().flatten();
-            let is_old_news = known.is_some_and(|shelf| shelf.passed_over.contains(&place));
+            let is_old_news = known.is_some_and(|sources| sources.passed_over.contains(&place));
             if is_old_news || self.newer_is_present(&name, id, &crl, present) {
-                if let Some(shelf) = shelves.get_mut(&set) {
-                    shelf.passed_over.insert(place);
+                if let Some(sources) = by_set.get_mut(&set) {
+                    sources.passed_over.insert(place);
                 }
             } else {
                 self.refuse(set, crl, CrlReason::Older);
@@ -307,8 +307,8 @@ impl Admission<'_> {
             .all_beside()
             .map(|(_, crl)| *crl.digest())
             .collect();
-        for shelf in shelves.values_mut() {
-            shelf.beside.retain(|digest| beside.contains(digest));
+        for sources in by_set.values_mut() {
+            sources.beside.retain(|digest| beside.contains(digest));
         }
         self.ledger.prune(present, &self.terms.sets, until, at);
         for refused in &mut self.refused {

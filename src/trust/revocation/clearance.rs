@@ -2,13 +2,13 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlScope, HeldCrl};
 use crate::trust::certificate::text::subject_text;
-use crate::trust::revocation::admission::Unfit;
+use crate::trust::revocation::admission::UnusedCrl;
 use crate::trust::revocation::crl_signature::is_signed_with;
-use crate::trust::revocation::distribution::Reach;
+use crate::trust::revocation::distribution::CrlCoverage;
 use crate::trust::revocation::issuers::Issuers;
 use crate::trust::revocation::ledger::Ledger;
 use crate::trust::revocation::series::{is_older, is_outdated};
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 
@@ -18,7 +18,7 @@ pub(crate) struct KnownCrls<'g> {
     /// The CAs that the set names.
     pub(crate) issuers: &'g Issuers,
     /// Those that are not used, with nothing in their place.
-    pub(crate) unfit: &'g [Unfit],
+    pub(crate) unfit: &'g [UnusedCrl],
 }
 
 /// Who signs CRLs about a certificate of the path.
@@ -29,7 +29,7 @@ pub(crate) struct Issuer<'p> {
 }
 
 /// A CRL that covers a certificate; or, where that has gone, what is known of it.
-struct Voice<'l> {
+struct CoveringCrl<'l> {
     crl: Option<&'l HeldCrl>,
     scope: &'l CrlScope,
     number: Option<&'l [u8]>,
@@ -37,7 +37,7 @@ struct Voice<'l> {
     next_update: u64,
 }
 
-impl<'l> Voice<'l> {
+impl<'l> CoveringCrl<'l> {
     /// Whether a newer one speaks in its place.
     fn yields_to(&self, other: &Self) -> bool {
         let (mine, its) = (
@@ -63,20 +63,20 @@ impl<'l> Voice<'l> {
 }
 
 /// What `key` has said about a certificate of an issuer's name.
-fn voices<'l>(
+fn covering<'l>(
     ledger: &'l Ledger,
     name: &NameKey,
     key: &[u8],
     covers: impl Fn(&CrlScope) -> bool,
-) -> Vec<Voice<'l>> {
-    let mut voices = Vec::new();
+) -> Vec<CoveringCrl<'l>> {
+    let mut covering = Vec::new();
     for series in ledger.named(name) {
         if series.key() != key || !covers(series.scope()) {
             continue;
         }
-        voices.extend(series.crls().iter().map(Voice::of));
+        covering.extend(series.crls().iter().map(CoveringCrl::of));
         if series.crls().is_empty() {
-            voices.push(Voice {
+            covering.push(CoveringCrl {
                 crl: None,
                 scope: series.scope(),
                 number: series.number(),
@@ -88,14 +88,14 @@ fn voices<'l>(
     let spki = SubjectPublicKeyInfoDer::from(key);
     let beside = ledger.beside(name).iter();
     let beside = beside.filter(|crl| covers(crl.scope()) && is_signed_with(crl, &spki));
-    voices.extend(beside.map(Voice::of));
-    let newest: Vec<bool> = voices
+    covering.extend(beside.map(CoveringCrl::of));
+    let newest: Vec<bool> = covering
         .iter()
-        .map(|voice| !voices.iter().any(|other| voice.yields_to(other)))
+        .map(|one| !covering.iter().any(|other| one.yields_to(other)))
         .collect();
     let mut newest = newest.into_iter();
-    voices.retain(|_| newest.next().unwrap_or(false));
-    voices
+    covering.retain(|_| newest.next().unwrap_or(false));
+    covering
 }
 
 /// Finds the CRL that clears one certificate.
@@ -114,25 +114,25 @@ pub(crate) fn clear<'c>(
     known: &KnownCrls<'c>,
     at: UnixTime,
     grace: u64,
-) -> Result<&'c Crl, Refusal> {
+) -> Result<&'c Crl, StepRefusal> {
     let name = NameKey::of(certificate.issuer().as_raw());
-    let name = name.ok_or_else(|| Refusal::from(TrustReason::MalformedCertificate))?;
-    let reach = Reach::of(certificate);
-    let covers = |scope: &CrlScope| reach.is_covered_by(scope);
-    let voices_of = |key: &[u8]| voices(known.ledger, &name, key, covers);
-    let lists = |voice: &Voice<'_>| {
-        let crl = voice.crl;
+    let name = name.ok_or_else(|| StepRefusal::from(TrustReason::MalformedCertificate))?;
+    let coverage = CrlCoverage::of(certificate);
+    let covers = |scope: &CrlScope| coverage.is_covered_by(scope);
+    let covering_by = |key: &[u8]| covering(known.ledger, &name, key, covers);
+    let lists = |one: &CoveringCrl<'_>| {
+        let crl = one.crl;
         crl.is_some_and(|crl| crl.lists(certificate.raw_serial()))
     };
     let key = issuer.key.as_ref();
-    let own = voices_of(key);
+    let own = covering_by(key);
     let others = kin.iter().filter(|other| **other != key);
     let revoked = issuer.signs_crls && own.iter().any(lists)
         || others
             .into_iter()
-            .any(|other| voices_of(other).iter().any(lists));
+            .any(|other| covering_by(other).iter().any(lists));
     if revoked {
-        return Err(Refusal::because(
+        return Err(StepRefusal::because(
             TrustReason::Revoked,
             format!(
                 "{}, serial {}",
@@ -142,21 +142,21 @@ pub(crate) fn clear<'c>(
         ));
     }
     if own.is_empty() {
-        return Err(uncovered(certificate, &reach, &name, known));
+        return Err(uncovered(certificate, &coverage, &name, known));
     }
     if !issuer.signs_crls {
-        return Err(Refusal::because(
+        return Err(StepRefusal::because(
             TrustReason::CrlSignerUnfit,
             subject_text(certificate.issuer()),
         ));
     }
     let current = own
         .iter()
-        .filter(|voice| at.as_secs() < voice.next_update.saturating_add(grace))
-        .find_map(|voice| voice.crl);
+        .filter(|one| at.as_secs() < one.next_update.saturating_add(grace))
+        .find_map(|one| one.crl);
     current.map(|crl| &*crl.list).ok_or_else(|| {
-        let next = own.iter().map(|voice| voice.next_update).max();
-        Refusal::because(
+        let next = own.iter().map(|one| one.next_update).max();
+        StepRefusal::because(
             TrustReason::CrlStale,
             format!(
                 "{}: nextUpdate was Unix time {}",
@@ -170,11 +170,11 @@ pub(crate) fn clear<'c>(
 /// Why nothing covers a certificate.
 fn uncovered(
     certificate: &X509Certificate<'_>,
-    reach: &Reach<'_>,
+    coverage: &CrlCoverage<'_>,
     name: &NameKey,
     known: &KnownCrls<'_>,
-) -> Refusal {
-    let covers = |scope: &CrlScope| reach.is_covered_by(scope);
+) -> StepRefusal {
+    let covers = |scope: &CrlScope| coverage.is_covered_by(scope);
     let ledger = known.ledger;
     // What is there was signed by another key.
     let series = ledger
@@ -188,7 +188,7 @@ fn uncovered(
         NameKey::of(unfit.crl.issuer_der()).as_ref() == Some(name) && covers(unfit.crl.scope())
     });
     // Of several the one that got furthest, whatever the order of the files.
-    let reason = match unfit.map(Unfit::reason).max() {
+    let reason = match unfit.map(UnusedCrl::reason).max() {
         Some(reason) => reason,
         None if scopes.iter().any(|scope| covers(scope)) => TrustReason::CrlBadSignature,
         None => TrustReason::CrlMissing,
@@ -198,7 +198,7 @@ fn uncovered(
     } else {
         ""
     };
-    Refusal::because(
+    StepRefusal::because(
         reason,
         format!(
             "CRL of {} for {}{partitions}",

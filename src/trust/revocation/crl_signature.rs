@@ -1,4 +1,4 @@
-//! Whose signature a CRL bears (RFC 5280 §5.1.1.3 and §6.3.3 (f) and (g)).
+//! NameOwner signature a CRL bears (RFC 5280 §5.1.1.3 and §6.3.3 (f) and (g)).
 use crate::topology::Crl;
 use crate::trust::certificate::signature::ALGORITHMS;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
@@ -11,7 +11,7 @@ pub(crate) fn is_signed_acceptably(crl: &Crl) -> bool {
     known.any(|known| known.as_ref() == crl.algorithm())
 }
 
-/// Whether the key made the CRL's signature. The answer is kept with the CRL, whichever it is: some hold millions of octets.
+/// Whether the key made the CRL's signature. The answer is kept with the CRL, whichever it is: some hold millions of bytes.
 pub(crate) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
     if crl.proven_by() == Some(key.as_ref()) {
         return true;
@@ -28,11 +28,11 @@ pub(crate) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bo
     good
 }
 
-/// Whether `signature` over `octets` is by `key`; `algorithm` is an AlgorithmIdentifier's content.
+/// Whether `signature` over `bytes` is by `key`; `algorithm` is an AlgorithmIdentifier's content.
 fn verifies(
     key: &SubjectPublicKeyInfoDer<'_>,
     algorithm: &[u8],
-    octets: &[u8],
+    bytes: &[u8],
     signature: &[u8],
 ) -> bool {
     let Ok(key) = RawPublicKeyEntity::try_from(key) else {
@@ -41,7 +41,7 @@ fn verifies(
     ALGORITHMS
         .iter()
         .filter(|known| known.signature_alg_id().as_ref() == algorithm)
-        .any(|known| key.verify_signature(*known, octets, signature).is_ok())
+        .any(|known| key.verify_signature(*known, bytes, signature).is_ok())
 }
 
 /// Whether the keyUsage of a CA permits it to sign CRLs; without the extension it does.

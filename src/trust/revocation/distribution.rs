@@ -11,19 +11,19 @@ const DISTRIBUTION_POINTS: Oid<'static> = oid!(2.5.29.31);
 /// uniformResourceIdentifier of a GeneralName.
 const URI: u8 = context_value(6);
 const HTTP: &str = "http://";
-/// Octets of a URI that is looked at.
+/// Bytes of a URI that is looked at.
 const LONGEST_URI: usize = 1024;
 
 /// Points of one certificate that are looked at.
 const MOST_POINTS: usize = 32;
 
 /// Which CRLs of its issuer a certificate is covered by; its points are read once, when a CRL asks for them.
-pub(crate) struct Reach<'c> {
+pub(crate) struct CrlCoverage<'c> {
     certificate: &'c X509Certificate<'c>,
     points: OnceCell<Vec<Vec<Vec<u8>>>>,
 }
 
-impl<'c> Reach<'c> {
+impl<'c> CrlCoverage<'c> {
     pub(crate) fn of(certificate: &'c X509Certificate<'c>) -> Self {
         Self {
             certificate,
@@ -78,15 +78,15 @@ pub(crate) fn unasked_uri(certificate: &X509Certificate<'_>) -> Option<String> {
 /// allow in a URI is percent-encoded; what is encoded already stays.
 fn encoded(uri: &[u8]) -> String {
     let mut text = String::with_capacity(uri.len());
-    for octet in uri {
+    for byte in uri {
         let odd = matches!(
-            octet,
+            byte,
             b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
         );
-        if octet.is_ascii_graphic() && !odd {
-            text.push(char::from(*octet));
+        if byte.is_ascii_graphic() && !odd {
+            text.push(char::from(*byte));
         } else {
-            text.push_str(&format!("%{octet:02X}"));
+            text.push_str(&format!("%{byte:02X}"));
         }
     }
     text

@@ -10,11 +10,11 @@ use x509_parser::prelude::FromDer as _;
 /// The CAs of one trust set by their names.
 #[derive(Default)]
 pub(crate) struct Issuers {
-    by_name: HashMap<NameKey, Vec<Signer>>,
+    by_name: HashMap<NameKey, Vec<CrlSigner>>,
 }
 
 /// A CA's key.
-pub(crate) struct Signer {
+pub(crate) struct CrlSigner {
     /// SubjectPublicKeyInfo.
     pub(crate) key: Arc<[u8]>,
     /// Whether keyUsage permits it to sign CRLs.
@@ -30,7 +30,7 @@ impl Issuers {
                 continue;
             };
             if let Some(name) = NameKey::of(certificate.subject().as_raw()) {
-                issuers.by_name.entry(name).or_default().push(Signer {
+                issuers.by_name.entry(name).or_default().push(CrlSigner {
                     key: certificate.public_key().raw.into(),
                     signs_crls: signs_crls(&certificate),
                 });
@@ -40,12 +40,12 @@ impl Issuers {
     }
 
     /// Those of a name.
-    pub(crate) fn named(&self, name: &NameKey) -> &[Signer] {
+    pub(crate) fn named(&self, name: &NameKey) -> &[CrlSigner] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// All of them.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&NameKey, &Signer)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&NameKey, &CrlSigner)> {
         let named = self.by_name.iter();
         named.flat_map(|(name, signers)| signers.iter().map(move |signer| (name, signer)))
     }
@@ -53,9 +53,9 @@ impl Issuers {
 
 /// The keys of all sets' CAs by their names, each once.
 #[derive(Default)]
-pub(crate) struct Keys(HashMap<NameKey, Vec<Arc<[u8]>>>);
+pub(crate) struct CaKeys(HashMap<NameKey, Vec<Arc<[u8]>>>);
 
-impl Keys {
+impl CaKeys {
     /// Adds those of a set.
     pub(crate) fn add(&mut self, issuers: &Issuers) {
         for (name, signer) in issuers.all() {

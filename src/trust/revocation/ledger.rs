@@ -7,10 +7,10 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// CRLs whose issuer's key is not known, and their octets, of all trust sets together.
+/// CRLs whose issuer's key is not known, and their bytes, of all trust sets together.
 const MOST_BESIDE: usize = 512;
 const LARGEST_BESIDE: u64 = 128 * 1024 * 1024;
-/// Series that no trust set's files or fetches hold any more, and their octets. Beyond, those of the oldest CRLs are
+/// Series that no trust set's files or fetches hold any more, and their bytes. Beyond, those of the oldest CRLs are
 /// forgotten: only CAs that are or were trusted can make any.
 const MOST_UNNAMED: usize = 4_096;
 const LARGEST_UNNAMED: u64 = 256 * 1024 * 1024;
@@ -152,15 +152,15 @@ impl Ledger {
         });
         crls.dedup_by(|one, other| one.1.list == other.1.list);
         let mut beside: HashMap<NameKey, Vec<HeldCrl>> = HashMap::new();
-        let (mut count, mut octets) = (0, 0);
+        let (mut count, mut bytes) = (0, 0);
         let mut left_out = Vec::new();
         for (name, crl) in crls {
-            if count >= MOST_BESIDE || octets + crl.size() > LARGEST_BESIDE {
+            if count >= MOST_BESIDE || bytes + crl.size() > LARGEST_BESIDE {
                 left_out.push(crl);
                 continue;
             }
             count += 1;
-            octets += crl.size();
+            bytes += crl.size();
             beside.entry(name).or_default().push(crl);
         }
         if beside != *self.beside {
@@ -201,11 +201,11 @@ impl Ledger {
             }
         }
         unnamed.sort_by(|one, other| other.cmp(one));
-        let (mut count, mut octets) = (0, 0);
+        let (mut count, mut bytes) = (0, 0);
         for (_, id, size) in unnamed {
             count += 1;
-            octets += size;
-            if count > MOST_UNNAMED || octets > LARGEST_UNNAMED {
+            bytes += size;
+            if count > MOST_UNNAMED || bytes > LARGEST_UNNAMED {
                 self.remove(id);
             }
         }

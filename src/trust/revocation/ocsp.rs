@@ -7,13 +7,13 @@ use crate::trust::certificate::text::subject_text;
 use crate::trust::certificate::validity::window;
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::ledger::Ledger;
-use crate::trust::{Refusal, TrustReason};
+use crate::trust::{StepRefusal, TrustReason};
 use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-/// No response is larger: one with a delegate's certificate has some three thousand octets.
+/// No response is larger: one with a delegate's certificate has some three thousand bytes.
 const LARGEST: usize = 64 * 1024;
 /// Responses and delegates in one that are looked at.
 const MOST: usize = 8;
@@ -40,8 +40,8 @@ pub(crate) struct About<'a> {
 ///
 /// # Errors
 /// A reason for everything else; `unknown` is not good.
-pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<u64, Refusal> {
-    let malformed = || Refusal::from(TrustReason::OcspMalformed);
+pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<u64, StepRefusal> {
+    let malformed = || StepRefusal::from(TrustReason::OcspMalformed);
     if response.len() > LARGEST {
         return Err(malformed());
     }
@@ -49,7 +49,7 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
     let single = basic.single(about).ok_or_else(malformed)?;
     let Some(single) = single else {
         let subject = subject_text(about.certificate.subject());
-        return Err(Refusal::because(
+        return Err(StepRefusal::because(
             TrustReason::OcspWrongCertificate,
             format!("nothing about {subject}"),
         ));
@@ -57,69 +57,69 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
     genuine(&basic, about, at)?;
     let now = at.as_secs();
     if single.this_update > now.saturating_add(SKEW) {
-        return Err(Refusal::because(
+        return Err(StepRefusal::because(
             TrustReason::OcspStale,
             format!("thisUpdate is Unix time {}", single.this_update),
         ));
     }
     // Without nextUpdate nothing says how long what was stapled holds.
     let until = single.next_update.unwrap_or(0);
-    if single.status == Status::Revoked {
-        return Err(Refusal::because(
+    if single.status == CertStatus::Revoked {
+        return Err(StepRefusal::because(
             TrustReason::OcspRevoked,
             subject_text(about.certificate.subject()),
         ));
     }
     if until <= now {
-        return Err(Refusal::because(
+        return Err(StepRefusal::because(
             TrustReason::OcspStale,
             format!("nextUpdate was Unix time {until}"),
         ));
     }
     match single.status {
-        Status::Good => Ok(until),
-        Status::Unknown | Status::Revoked => Err(TrustReason::OcspUnknown.into()),
+        CertStatus::Good => Ok(until),
+        CertStatus::Unknown | CertStatus::Revoked => Err(TrustReason::OcspUnknown.into()),
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Status {
+enum CertStatus {
     Good,
     Revoked,
     Unknown,
 }
 
-struct Single {
-    status: Status,
+struct SingleResponse {
+    status: CertStatus,
     this_update: u64,
     next_update: Option<u64>,
 }
 
 /// A BasicOCSPResponse in its parts.
-struct Basic<'a> {
+struct BasicResponse<'a> {
     signed: SignedPart<'a>,
     /// The certificates that came with it, as DER.
     delegates: Vec<&'a [u8]>,
 }
 
-fn only<'a>(octets: &'a [u8], tag: u8) -> Option<Element<'a>> {
-    let mut walk = Der::new(octets);
+fn only<'a>(bytes: &'a [u8], tag: u8) -> Option<Element<'a>> {
+    let mut walk = Der::new(bytes);
     let element = walk.expect(tag)?;
     walk.is_empty().then_some(element)
 }
 
-fn read(response: &[u8]) -> Option<Basic<'_>> {
+fn read(response: &[u8]) -> Option<BasicResponse<'_>> {
     let mut fields = only(response, der::SEQUENCE)?.inside();
     // responseStatus successful; another brings no bytes.
     if fields.expect(der::ENUMERATED)?.content() != [0] {
         return None;
     }
-    let bytes = fields.expect(context(0))?.inside().expect(der::SEQUENCE)?;
-    let mut bytes = bytes.inside();
-    if bytes.expect(der::OID)?.content() != BASIC {
+    let wrapped = fields.expect(context(0))?.inside().expect(der::SEQUENCE)?;
+    let mut wrapped = wrapped.inside();
+    if wrapped.expect(der::OID)?.content() != BASIC {
         return None;
     }
-    let basic = only(bytes.expect(der::OCTET_STRING)?.content(), der::SEQUENCE)?;
+    let basic = only(wrapped.expect(der::OCTET_STRING)?.content(), der::SEQUENCE)?;
     let (signed, mut rest) = SignedPart::read(&basic)?;
     let mut delegates = Vec::new();
     if let Some(certificates) = rest.optional(context(0)) {
@@ -128,12 +128,12 @@ fn read(response: &[u8]) -> Option<Basic<'_>> {
             delegates.push(list.expect(der::SEQUENCE)?.whole());
         }
     }
-    Some(Basic { signed, delegates })
+    Some(BasicResponse { signed, delegates })
 }
 
-impl Basic<'_> {
+impl BasicResponse<'_> {
     /// The SingleResponse about the certificate; the outer `None` when it is not well formed.
-    fn single(&self, about: &About<'_>) -> Option<Option<Single>> {
+    fn single(&self, about: &About<'_>) -> Option<Option<SingleResponse>> {
         let mut data = self.signed.part.inside();
         data.optional(context(0));
         let responder = data.next()?;
@@ -151,9 +151,9 @@ impl Basic<'_> {
             let id = fields.expect(der::SEQUENCE)?;
             let status = fields.next()?;
             let status = match status.tag {
-                tag if tag == context_value(0) => Status::Good,
-                tag if tag == context(1) => Status::Revoked,
-                tag if tag == context_value(2) => Status::Unknown,
+                tag if tag == context_value(0) => CertStatus::Good,
+                tag if tag == context(1) => CertStatus::Revoked,
+                tag if tag == context_value(2) => CertStatus::Unknown,
                 _ => return None,
             };
             let this_update = fields.expect(der::GENERALIZED_TIME)?.seconds()?;
@@ -163,7 +163,7 @@ impl Basic<'_> {
             };
             known_extensions(&mut fields, 1)?;
             if is_about(&id, about)? {
-                found.get_or_insert(Single {
+                found.get_or_insert(SingleResponse {
                     status,
                     this_update,
                     next_update,
@@ -200,7 +200,7 @@ fn is_about(id: &Element<'_>, about: &About<'_>) -> Option<bool> {
     let mut spki = only(about.issuer_key.as_ref(), der::SEQUENCE)?.inside();
     spki.expect(der::SEQUENCE)?;
     let bits = spki.expect(der::BIT_STRING)?.bits()?;
-    let is = |octets: &[u8], hashed: &[u8]| digest(hash, octets).as_ref() == hashed;
+    let is = |bytes: &[u8], hashed: &[u8]| digest(hash, bytes).as_ref() == hashed;
     Some(
         magnitude(serial) == magnitude(about.certificate.raw_serial())
             && is(about.certificate.issuer().as_raw(), name)
@@ -210,7 +210,7 @@ fn is_about(id: &Element<'_>, about: &About<'_>) -> Option<bool> {
 
 /// Whether the certificate's issuer signed the response, or a responder that this issuer certified for it (RFC 6960
 /// §4.2.2.2).
-fn genuine(basic: &Basic<'_>, about: &About<'_>, at: UnixTime) -> Result<(), Refusal> {
+fn genuine(basic: &BasicResponse<'_>, about: &About<'_>, at: UnixTime) -> Result<(), StepRefusal> {
     if basic
         .signed
         .is_by(about.issuer_key.as_ref(), about.budget)?
@@ -231,7 +231,7 @@ fn genuine(basic: &Basic<'_>, about: &About<'_>, at: UnixTime) -> Result<(), Ref
             Some(what) => why = format!("{}: {what}", subject_text(certificate.subject())),
         }
     }
-    Err(Refusal::because(TrustReason::OcspBadSignature, why))
+    Err(StepRefusal::because(TrustReason::OcspBadSignature, why))
 }
 
 /// Why a certificate is not that of a responder of the issuer.
@@ -240,7 +240,7 @@ fn unfit(
     delegate: &X509Certificate<'_>,
     about: &About<'_>,
     at: UnixTime,
-) -> Result<Option<&'static str>, Refusal> {
+) -> Result<Option<&'static str>, StepRefusal> {
     let signed = only(der, der::SEQUENCE).and_then(|outer| SignedPart::read(&outer));
     let named = same_name(
         delegate.issuer().as_raw(),

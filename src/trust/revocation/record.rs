@@ -39,7 +39,7 @@ impl RecordError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Head {
+struct RecordHead {
     /// SubjectPublicKeyInfo and Name as DER in base64, as are the names of the scope.
     key: String,
     issuer: String,
@@ -54,12 +54,12 @@ struct Head {
     next_update: u64,
     sets: BTreeSet<String>,
     /// What follows, in its order.
-    crls: Vec<Listed>,
+    crls: Vec<RecordedCrl>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Listed {
-    octets: usize,
+struct RecordedCrl {
+    bytes: usize,
     origin: PathBuf,
     fetched: bool,
 }
@@ -70,15 +70,15 @@ impl Series {
 
     /// As it is kept.
     pub fn to_record(&self) -> Vec<u8> {
-        let base64 = |octets: &[u8]| STANDARD.encode(octets);
+        let base64 = |bytes: &[u8]| STANDARD.encode(bytes);
         let scope = self.scope();
         let last = self.last();
-        let listed = |crl: &HeldCrl| Listed {
-            octets: crl.der().len(),
+        let recorded = |crl: &HeldCrl| RecordedCrl {
+            bytes: crl.der().len(),
             origin: crl.file.to_path_buf(),
             fetched: crl.fetched,
         };
-        let head = Head {
+        let head = RecordHead {
             key: base64(self.key()),
             issuer: base64(self.issuer_der()),
             issuer_text: self.issuer().to_owned(),
@@ -90,13 +90,13 @@ impl Series {
             this_update: last.this_update,
             next_update: last.next_update,
             sets: self.sets().clone(),
-            crls: self.crls().iter().map(listed).collect(),
+            crls: self.crls().iter().map(recorded).collect(),
         };
         // A path that is no UTF-8 is the one thing in it that JSON cannot hold; without its place a CRL is as good.
         let json = serde_json::to_vec(&head).or_else(|_| {
             let mut head = head;
-            for listed in &mut head.crls {
-                listed.origin = PathBuf::from(listed.origin.to_string_lossy().into_owned());
+            for recorded in &mut head.crls {
+                recorded.origin = PathBuf::from(recorded.origin.to_string_lossy().into_owned());
             }
             serde_json::to_vec(&head)
         });
@@ -124,20 +124,20 @@ impl Series {
             return Err(RecordError::Damaged("it is not what was written"));
         }
         let (head, mut left) = split_line(rest).ok_or_else(cut)?;
-        let head: Head = serde_json::from_slice(head).map_err(|_| cut())?;
-        let octets = |text: &str| STANDARD.decode(text).map_err(|_| cut());
-        let some = |text: &Option<String>| text.as_deref().map(octets).transpose();
-        let key = octets(&head.key)?;
-        let issuer = octets(&head.issuer)?;
+        let head: RecordHead = serde_json::from_slice(head).map_err(|_| cut())?;
+        let bytes = |text: &str| STANDARD.decode(text).map_err(|_| cut());
+        let some = |text: &Option<String>| text.as_deref().map(bytes).transpose();
+        let key = bytes(&head.key)?;
+        let issuer = bytes(&head.issuer)?;
         let name = NameKey::of(&issuer).ok_or_else(cut)?;
-        let names = head.names.iter().map(|name| octets(name));
+        let names = head.names.iter().map(|name| bytes(name));
         let names = names.collect::<Result<Vec<_>, _>>()?;
         let scope = CrlScope::new(head.users_only, head.authorities_only, names);
         let id = SeriesId::of(&key, &name, &scope);
         let signer = SubjectPublicKeyInfoDer::from(key.as_slice());
         let mut crls = Vec::new();
-        for listed in &head.crls {
-            let (der, after) = left.split_at_checked(listed.octets).ok_or_else(cut)?;
+        for recorded in &head.crls {
+            let (der, after) = left.split_at_checked(recorded.bytes).ok_or_else(cut)?;
             left = after;
             let crl = one_of(Crl::read(der.to_vec()).map_err(RecordError::Crl)?);
             if !is_signed_with(&crl, &signer) {
@@ -148,8 +148,8 @@ impl Series {
                 return Err(cut());
             }
             crls.push(HeldCrl {
-                file: Path::new(&listed.origin).into(),
-                fetched: listed.fetched,
+                file: Path::new(&recorded.origin).into(),
+                fetched: recorded.fetched,
                 list: crl,
             });
         }
@@ -180,12 +180,12 @@ impl Series {
     }
 }
 
-fn split_line(octets: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = octets.iter().position(|octet| *octet == b'\n')?;
-    let (line, rest) = octets.split_at_checked(end)?;
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (line, rest) = bytes.split_at_checked(end)?;
     Some((line, rest.get(1..)?))
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -17,9 +17,9 @@ impl SeriesId {
     /// Of a SubjectPublicKeyInfo, the issuer's name and the scope.
     pub(crate) fn of(key: &[u8], name: &NameKey, scope: &CrlScope) -> Self {
         let mut text = Vec::new();
-        let mut add = |octets: &[u8]| {
-            text.extend_from_slice(&(octets.len() as u64).to_be_bytes());
-            text.extend_from_slice(octets);
+        let mut add = |bytes: &[u8]| {
+            text.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+            text.extend_from_slice(bytes);
         };
         add(key);
         add(name.octets());
@@ -28,7 +28,7 @@ impl SeriesId {
         let mut id = [0; 16];
         id.iter_mut()
             .zip(sha256(&text))
-            .for_each(|(octet, digest)| *octet = digest);
+            .for_each(|(byte, digest)| *byte = digest);
         Self(id)
     }
 
@@ -161,14 +161,14 @@ impl Series {
     }
     /// The same in decimal digits; beyond 128 bits in hex (RFC 5280 §5.2.3 allows 160).
     pub fn number_text(&self) -> Option<String> {
-        let octets = self.number()?;
-        if octets.len() > 16 {
-            let hex = octets.iter().map(|octet| format!("{octet:02x}"));
+        let bytes = self.number()?;
+        if bytes.len() > 16 {
+            let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
             return Some(format!("0x{}", hex.collect::<String>()));
         }
-        let number = octets
+        let number = bytes
             .iter()
-            .fold(0u128, |sum, octet| sum << 8 | u128::from(*octet));
+            .fold(0u128, |sum, byte| sum << 8 | u128::from(*byte));
         Some(number.to_string())
     }
     /// SHA-256 of the key, as pins are written.
@@ -187,7 +187,7 @@ impl Series {
     pub fn sets(&self) -> &BTreeSet<String> {
         &self.sets
     }
-    /// Octets of its CRLs.
+    /// Bytes of its CRLs.
     pub fn size(&self) -> u64 {
         self.crls.iter().map(|crl| crl.size()).sum()
     }

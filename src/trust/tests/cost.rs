@@ -3,7 +3,7 @@ use super::World;
 use crate::topology::{Direction, PeerKind};
 use crate::trust::budget::MOST_STEPS;
 use crate::trust::certificate::chain::ParsedChain;
-use crate::trust::certificate::chain::{Chain, MAX_OCTETS};
+use crate::trust::certificate::chain::{Chain, MAX_BYTES};
 use crate::trust::decision::decide::conclude;
 use crate::trust::decision::question::TrustQuestion;
 use crate::trust::explain::smallest_change::smallest_change;
@@ -71,7 +71,7 @@ fn the_worst_chains_end_within_the_budget_of_one_judgement() {
     // As a stranger sent them: padded CAs of one name, one of which ended in 1972.
     let padded = circle(Kind::P256, 340);
     let octets: usize = padded.iter().map(|c| c.len()).sum();
-    assert!((50_000..=MAX_OCTETS).contains(&octets), "{octets}");
+    assert!((50_000..=MAX_BYTES).contains(&octets), "{octets}");
     let (reason, decided, all) = cost(&generation, &padded);
     assert_eq!(reason, TrustReason::UnknownIssuer);
     assert!(decided < MOST_STEPS && all < MOST_STEPS, "{decided} {all}");

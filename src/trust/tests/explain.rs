@@ -1,7 +1,7 @@
 //! Explanations: the same verdict as the decision's, the steps that led to it, and a change that was tried.
 use super::World;
 use crate::topology::{Direction, PeerKind, PurposePolicy, Revocation, RevocationScope};
-use crate::trust::{ExplainedStep, Explanation, Generation, Outcome, Presented, explain};
+use crate::trust::{ExplainedStep, Explanation, Generation, Presented, StepOutcome, explain};
 use rustls_pki_types::CertificateDer;
 use sipward_lab::pki::{self, Authority, CrlSpec, LeafSpec, Usage};
 
@@ -82,23 +82,23 @@ fn an_accepted_chain_shows_every_step_down_to_the_crl() {
     assert_eq!(steps(&explanation, "certificate").len(), 2);
     let entries = steps(&explanation, "peer");
     assert_eq!(entries.len(), 2);
-    assert_eq!(entries[0].outcome, Outcome::Passed);
-    assert_eq!(entries[1].outcome, Outcome::Noted);
+    assert_eq!(entries[0].outcome, StepOutcome::Passed);
+    assert_eq!(entries[1].outcome, StepOutcome::Noted);
     let anchor = steps(&explanation, "anchor");
     assert!(
-        anchor[0].says.contains("anchor \"CN=Contoso Root\""),
+        anchor[0].text.contains("anchor \"CN=Contoso Root\""),
         "{anchor:?}"
     );
     let crls = steps(&explanation, "crl");
     assert_eq!(crls.len(), 2);
     assert!(
         crls.iter()
-            .all(|c| c.outcome == Outcome::Passed && c.says.contains("nextUpdate"))
+            .all(|c| c.outcome == StepOutcome::Passed && c.text.contains("nextUpdate"))
     );
     for kind in ["key", "validity", "revocation", "purpose"] {
         assert_eq!(
             steps(&explanation, kind)[0].outcome,
-            Outcome::Passed,
+            StepOutcome::Passed,
             "{kind}"
         );
     }
@@ -126,7 +126,7 @@ fn a_missing_issuer_is_named() {
     let issuer = steps(&explanation, "issuer");
     assert!(
         issuer[0]
-            .says
+            .text
             .starts_with("\"CN=Contoso Issuing\" is missing"),
         "{issuer:?}"
     );
@@ -213,8 +213,8 @@ fn what_no_edit_of_the_topology_heals_is_said_to_lie_elsewhere() {
     let said = inbound(&generation, &leaf.chain);
     assert_eq!((said.reason.as_str(), said.line), ("revoked", Some(10)));
     let crl = steps(&said, "crl");
-    assert_eq!(crl[0].outcome, Outcome::Failed);
-    assert!(crl[0].says.contains("listed as revoked"));
+    assert_eq!(crl[0].outcome, StepOutcome::Failed);
+    assert!(crl[0].text.contains("listed as revoked"));
     assert!(
         said.change
             .unwrap()
@@ -224,7 +224,7 @@ fn what_no_edit_of_the_topology_heals_is_said_to_lie_elsewhere() {
     );
     let none = inbound(&generation, &[]);
     assert_eq!(none.reason, "no_certificate");
-    assert_eq!(steps(&none, "chain")[0].outcome, Outcome::Failed);
+    assert_eq!(steps(&none, "chain")[0].outcome, StepOutcome::Failed);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_thousand_entries_are_counted_rather_than_shown() {
     assert!(
         entries
             .iter()
-            .any(|e| e.says.starts_with("fe999.") && e.outcome == Outcome::Passed)
+            .any(|e| e.text.starts_with("fe999.") && e.outcome == StepOutcome::Passed)
     );
-    assert!(entries.iter().any(|e| e.says.contains("more entries")));
+    assert!(entries.iter().any(|e| e.text.contains("more entries")));
 }

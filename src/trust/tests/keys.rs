@@ -2,7 +2,7 @@
 use super::forged::{FE01, Forged};
 use super::{inbound, outbound};
 use crate::reason::TrustReason;
-use crate::trust::certificate::key::Key;
+use crate::trust::certificate::key::PublicKey;
 use sipward_lab::der::element;
 use sipward_lab::forge::{Form, Kind, Signer};
 
@@ -102,7 +102,7 @@ fn keys_that_no_handshake_can_use_are_refused_before_it() {
 
 #[test]
 fn a_key_of_any_kind_is_told_by_its_oid_however_long_its_parameters_are() {
-    let words = |info: &[u8]| Key::of(info).unwrap().words();
+    let words = |info: &[u8]| PublicKey::of(info).unwrap().words();
     let number = element(2, &[&[0x55; 128]]);
     let parameters = element(0x30, &[&number, &number, &number]);
     let dsa: &[u8] = &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];

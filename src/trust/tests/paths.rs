@@ -456,7 +456,7 @@ fn what_openssl_makes_for_itself_is_told_as_what_it_is() {
     assert!(
         told.detail
             .unwrap()
-            .contains("is self-signed and says CA:TRUE")
+            .contains("is self-signed and has CA:TRUE")
     );
     let elsewhere = told.change.unwrap().elsewhere.unwrap();
     assert!(elsewhere.contains("CA:FALSE"), "{elsewhere}");

@@ -58,8 +58,8 @@ fn a_flood_is_bounded_in_number_and_octets_and_pushes_out_the_oldest() {
     assert!(seen.find(&numbered(1).id).is_none());
     let large = [CertificateDer::from(vec![0; 64 * 1024])];
     (0..200).for_each(|id| seen.note(&numbered(100_000 + id), &large, at(1)));
-    let octets: usize = seen.all().iter().map(SeenChain::octets).sum();
-    assert!(octets <= REFUSED.octets, "{octets}");
+    let octets: usize = seen.all().iter().map(SeenChain::size).sum();
+    assert!(octets <= REFUSED.bytes, "{octets}");
 }
 
 #[test]

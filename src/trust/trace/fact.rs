@@ -1,9 +1,9 @@
 //! What the steps of a decision look at, as data: a decision names it, and only an explanation puts it into words.
 use crate::topology::{Direction, Listener, Peer, PeerRef, Topology, TrustSet};
-use crate::trust::Refusal;
+use crate::trust::StepRefusal;
 use crate::trust::certificate::chain::{Chain, ParsedChain};
 use crate::trust::names::presented::PresentedNames;
-use crate::trust::path::cert_path::Path;
+use crate::trust::path::cert_path::CertPath;
 use crate::trust::revocation::ledger::Ledger;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -31,28 +31,28 @@ pub(crate) enum Fact<'f> {
     /// The anchors of one trust set.
     Set(&'f TrustSet),
     /// A set of the peer that would vouch at another time.
-    ClosedSet(&'f Refusal),
+    ClosedSet(&'f StepRefusal),
     /// A set that would vouch, and not for this peer.
     OtherSet(&'f TrustSet, &'f Peer),
     /// Where the chain ends without an anchor.
     MissingIssuer(&'f Chain<'f>),
     /// A path to an anchor.
-    Path(&'f Path<'f>),
+    Path(&'f CertPath<'f>),
     /// The keys of a path.
-    Keys(&'f Path<'f>),
+    Keys(&'f CertPath<'f>),
     /// The validity of a path at a time.
-    Validity(&'f Path<'f>, UnixTime),
+    Validity(&'f CertPath<'f>, UnixTime),
     /// The CRLs about a path.
     Revocation {
-        path: &'f Path<'f>,
+        path: &'f CertPath<'f>,
         set: &'f TrustSet,
         ledger: &'f Ledger,
         at: UnixTime,
     },
     /// The key usages of a path.
-    Purpose(&'f Path<'f>, Direction, &'f Peer),
+    Purpose(&'f CertPath<'f>, Direction, &'f Peer),
     /// The keys of a path and the pins of a peer.
-    Pins(&'f Path<'f>, &'f Peer),
+    Pins(&'f CertPath<'f>, &'f Peer),
     /// The strictest reading of an observed peer's policies.
     Observed,
     /// What a listener makes of a certificate that speaks for no peer.

@@ -9,12 +9,12 @@ use crate::trust::certificate::text::subject_text;
 use crate::trust::certificate::validity::window;
 use crate::trust::names::entry::active;
 use crate::trust::names::presented::PresentedNames;
-use crate::trust::path::cert_path::Path;
+use crate::trust::path::cert_path::CertPath;
 use crate::trust::path::{pins, purpose, validity};
-use crate::trust::revocation::distribution::Reach;
+use crate::trust::revocation::distribution::CrlCoverage;
 use crate::trust::revocation::ledger::Ledger;
 use crate::trust::trace::fact::Fact;
-use crate::trust::trace::step::{Note, Outcome};
+use crate::trust::trace::step::{Note, StepOutcome};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 
@@ -114,11 +114,11 @@ impl Fact<'_> {
     }
 }
 
-fn note(step: &'static str, outcome: Outcome, says: String) -> Note {
+fn note(step: &'static str, outcome: StepOutcome, text: String) -> Note {
     Note {
         step,
         outcome,
-        says,
+        text,
     }
 }
 
@@ -148,11 +148,11 @@ fn distance(moment: u64, at: UnixTime) -> String {
 }
 
 fn presented_words(presented: &[CertificateDer<'_>]) -> String {
-    let octets: usize = presented.iter().map(|c| c.as_ref().len()).sum();
+    let bytes: usize = presented.iter().map(|c| c.as_ref().len()).sum();
     match presented.len() {
         0 => "no certificate".to_owned(),
-        1 => format!("1 certificate, {octets} octets"),
-        n => format!("{n} certificates, {octets} octets"),
+        1 => format!("1 certificate, {bytes} bytes"),
+        n => format!("{n} certificates, {bytes} bytes"),
     }
 }
 
@@ -160,19 +160,19 @@ fn presented_words(presented: &[CertificateDer<'_>]) -> String {
 fn certificates(chain: &Chain<'_>) -> Vec<Note> {
     let lines = chain.all().enumerate().map(|(position, certificate)| {
         let role = if position == 0 { "leaf" } else { "issuer" };
-        let says = format!(
+        let text = format!(
             "{role} {}, issued by {}, serial {}, {}",
             named(&subject_text(certificate.subject())),
             named(&subject_text(certificate.issuer())),
             certificate.raw_serial_as_string(),
             period(certificate)
         );
-        note("certificate", Outcome::Noted, says)
+        note("certificate", StepOutcome::Noted, text)
     });
     lines.collect()
 }
 
-/// A distinguished name; an empty one says so.
+/// A distinguished name; an empty one text so.
 pub(crate) fn named(name: &str) -> String {
     if name.is_empty() {
         "(empty subject)".to_owned()
@@ -196,8 +196,8 @@ fn each_name(chain: &Chain<'_>, names: Option<&PresentedNames>) -> Vec<Note> {
     let count = count.into_iter();
     let ignored = PresentedNames::ignored(chain.leaf()).into_iter();
     count
-        .map(|name| note("name", Outcome::Passed, name))
-        .chain(ignored.map(|name| note("name", Outcome::Noted, name)))
+        .map(|name| note("name", StepOutcome::Passed, name))
+        .chain(ignored.map(|name| note("name", StepOutcome::Noted, name)))
         .collect()
 }
 
@@ -222,39 +222,42 @@ fn entries(
     let mut left = MAX_ENTRIES;
     let mut more = 0usize;
     for (reference, peer) in topology.peer_refs() {
-        let (outcome, says) = match names.speak_for(peer) {
+        let (outcome, text) = match names.speak_for(peer) {
             Ok(position) => match active(peer, at) {
                 Ok(()) => (
-                    Outcome::Passed,
+                    StepOutcome::Passed,
                     format!("matched by {}", names.shown_at(position)),
                 ),
                 Err(reason) => (
-                    Outcome::Failed,
+                    StepOutcome::Failed,
                     format!("{reason}: it counts {}", peer.window),
                 ),
             },
-            Err(Some(reason)) => (Outcome::Failed, format!("{reason}: {}", reason.what())),
-            Err(None) => (Outcome::Noted, "no presented name is this one".to_owned()),
+            Err(Some(reason)) => (StepOutcome::Failed, format!("{reason}: {}", reason.what())),
+            Err(None) => (
+                StepOutcome::Noted,
+                "no presented name is this one".to_owned(),
+            ),
         };
         let is_dialled = dialled == Some(reference);
-        if outcome == Outcome::Noted && !is_dialled {
+        if outcome == StepOutcome::Noted && !is_dialled {
             let Some(rest) = left.checked_sub(1) else {
                 more += 1;
                 continue;
             };
             left = rest;
         }
-        let outcome = if is_dialled && outcome == Outcome::Noted {
-            Outcome::Failed
+        let outcome = if is_dialled && outcome == StepOutcome::Noted {
+            StepOutcome::Failed
         } else {
             outcome
         };
-        let says = format!("{} (line {}): {says}", peer.fqdn, peer.line);
-        notes.push(note("peer", outcome, says));
+        let text = format!("{} (line {}): {text}", peer.fqdn, peer.line);
+        notes.push(note("peer", outcome, text));
     }
     if more > 0 {
-        let says = format!("{more} more entries: no presented name is one of theirs");
-        notes.push(note("peer", Outcome::Noted, says));
+        let text = format!("{more} more entries: no presented name is one of theirs");
+        notes.push(note("peer", StepOutcome::Noted, text));
     }
     notes
 }
@@ -269,7 +272,7 @@ fn set_words(trust: &TrustSet) -> String {
 }
 
 /// `leaf <- issuer <- anchor`.
-fn path_words(path: &Path<'_>) -> String {
+fn path_words(path: &CertPath<'_>) -> String {
     let mut names: Vec<String> = path.parts().map(|part| named(&part.text())).collect();
     names.push(format!("anchor {}", named(path.anchor().text())));
     names.join(" <- ")
@@ -291,7 +294,7 @@ fn missing_issuer(chain: &Chain<'_>) -> String {
     )
 }
 
-fn validity_words(path: &Path<'_>, at: UnixTime) -> String {
+fn validity_words(path: &CertPath<'_>, at: UnixTime) -> String {
     let ends = validity::ends(path).unwrap_or_default();
     format!(
         "at {}; the first certificate of the path ends {} ({})",
@@ -320,7 +323,7 @@ fn revocation_words(trust: &TrustSet) -> String {
 }
 
 /// The CRLs that bear the name of an issuer on the path, with age and what is next.
-fn crls(path: &Path<'_>, trust: &TrustSet, ledger: &Ledger, at: UnixTime) -> Vec<Note> {
+fn crls(path: &CertPath<'_>, trust: &TrustSet, ledger: &Ledger, at: UnixTime) -> Vec<Note> {
     let mut notes = Vec::new();
     if trust.revocation == Revocation::Off {
         return notes;
@@ -330,7 +333,7 @@ fn crls(path: &Path<'_>, trust: &TrustSet, ledger: &Ledger, at: UnixTime) -> Vec
         RevocationScope::Leaf => 1,
     };
     for certificate in path.certificates().take(in_scope) {
-        let reach = Reach::of(certificate);
+        let coverage = CrlCoverage::of(certificate);
         let subject = named(&subject_text(certificate.subject()));
         let mut any = false;
         let Some(name) = NameKey::of(certificate.issuer().as_raw()) else {
@@ -338,21 +341,21 @@ fn crls(path: &Path<'_>, trust: &TrustSet, ledger: &Ledger, at: UnixTime) -> Vec
         };
         let in_force = ledger.named(&name).flat_map(|series| series.crls());
         for crl in in_force.chain(ledger.beside(&name)) {
-            if !reach.is_covered_by(crl.scope()) {
+            if !coverage.is_covered_by(crl.scope()) {
                 let issuer = named(crl.issuer());
-                let says = format!("of {issuer}, for other certificates than {subject}");
-                notes.push(note("crl", Outcome::Noted, says));
+                let text = format!("of {issuer}, for other certificates than {subject}");
+                notes.push(note("crl", StepOutcome::Noted, text));
                 continue;
             }
             any = true;
             let listed = crl.lists(certificate.raw_serial());
             let stale = crl.next_update() <= at.as_secs();
             let outcome = match (listed, stale) {
-                (true, _) => Outcome::Failed,
-                (false, true) => Outcome::Noted,
-                (false, false) => Outcome::Passed,
+                (true, _) => StepOutcome::Failed,
+                (false, true) => StepOutcome::Noted,
+                (false, false) => StepOutcome::Passed,
             };
-            let says = format!(
+            let text = format!(
                 "of {} for {subject}: {}; thisUpdate {} ({}), nextUpdate {} ({})",
                 named(crl.issuer()),
                 if listed {
@@ -365,21 +368,21 @@ fn crls(path: &Path<'_>, trust: &TrustSet, ledger: &Ledger, at: UnixTime) -> Vec
                 show_moment(crl.next_update()),
                 distance(crl.next_update(), at),
             );
-            notes.push(note("crl", outcome, says));
+            notes.push(note("crl", outcome, text));
         }
         if !any {
-            let says = format!(
+            let text = format!(
                 "none of {} for {subject}, in {} or elsewhere",
                 named(&subject_text(certificate.issuer())),
                 set_words(trust)
             );
-            notes.push(note("crl", Outcome::Failed, says));
+            notes.push(note("crl", StepOutcome::Failed, text));
         }
     }
     notes
 }
 
-fn pin_words(path: &Path<'_>, peer: &Peer) -> String {
+fn pin_words(path: &CertPath<'_>, peer: &Peer) -> String {
     let keys: Vec<String> = pins::keys(path).map(|key| key.to_string()).collect();
     match peer.pins.len() {
         0 => "no pins".to_owned(),
@@ -390,7 +393,7 @@ fn pin_words(path: &Path<'_>, peer: &Peer) -> String {
     }
 }
 
-fn purpose_words(path: &Path<'_>, direction: Direction, peer: &Peer) -> String {
+fn purpose_words(path: &CertPath<'_>, direction: Direction, peer: &Peer) -> String {
     let policy = match (direction, peer.purpose) {
         (Direction::Outbound, PurposePolicy::ServerOrClient | PurposePolicy::Strict) => {
             "as a server: sipDomain, serverAuth, any or no extended key usage"

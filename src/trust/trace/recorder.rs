@@ -1,38 +1,38 @@
 //! What a decision saw on its way, kept only when somebody asks; a handshake pays one branch for each step.
-use crate::trust::Refusal;
+use crate::trust::StepRefusal;
 use crate::trust::trace::fact::Fact;
-use crate::trust::trace::step::{ExplainedStep, Outcome};
+use crate::trust::trace::step::{ExplainedStep, StepOutcome};
 use std::cell::RefCell;
 
 /// One line of a trace, with its depth in the tree.
-struct Line {
+struct RecordedStep {
     depth: usize,
     step: &'static str,
-    outcome: Outcome,
-    says: String,
+    outcome: StepOutcome,
+    text: String,
 }
 
 #[derive(Default)]
-struct Lines {
-    lines: Vec<Line>,
+struct Recording {
+    lines: Vec<RecordedStep>,
     depth: usize,
 }
 
-impl Lines {
+impl Recording {
     /// Adds a line at the present depth, and returns its place.
-    fn push(&mut self, step: &'static str, outcome: Outcome, says: String) -> usize {
-        self.lines.push(Line {
+    fn push(&mut self, step: &'static str, outcome: StepOutcome, text: String) -> usize {
+        self.lines.push(RecordedStep {
             depth: self.depth,
             step,
             outcome,
-            says,
+            text,
         });
         self.lines.len() - 1
     }
 }
 
 /// Takes down the steps of one decision, or nothing at all.
-pub(crate) struct Trace(Option<RefCell<Lines>>);
+pub(crate) struct Trace(Option<RefCell<Recording>>);
 
 impl Trace {
     /// Takes down nothing.
@@ -46,7 +46,7 @@ impl Trace {
     }
 
     /// A fact that decides nothing by itself, or that is the end of the decision.
-    pub(crate) fn note(&self, fact: &Fact<'_>, outcome: Outcome) {
+    pub(crate) fn note(&self, fact: &Fact<'_>, outcome: StepOutcome) {
         self.begin(fact).ends(outcome);
     }
 
@@ -54,29 +54,29 @@ impl Trace {
     pub(crate) fn step<T>(
         &self,
         fact: &Fact<'_>,
-        check: impl FnOnce() -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+        check: impl FnOnce() -> Result<T, StepRefusal>,
+    ) -> Result<T, StepRefusal> {
         let open = self.begin(fact);
         let outcome = check();
         match &outcome {
-            Ok(_) => open.ends(Outcome::Passed),
+            Ok(_) => open.ends(StepOutcome::Passed),
             Err(refusal) => open.fails(refusal),
         }
         outcome
     }
 
     /// Opens a step; what is recorded until it is dropped is part of it.
-    pub(crate) fn begin(&self, fact: &Fact<'_>) -> Open<'_> {
+    pub(crate) fn begin(&self, fact: &Fact<'_>) -> OpenStep<'_> {
         let line = self.0.as_ref().map(|cell| {
             let mut lines = cell.borrow_mut();
-            let at = lines.push(fact.step(), Outcome::Noted, fact.words());
+            let at = lines.push(fact.step(), StepOutcome::Noted, fact.words());
             lines.depth += 1;
             for note in fact.notes() {
-                lines.push(note.step, note.outcome, note.says);
+                lines.push(note.step, note.outcome, note.text);
             }
             at
         });
-        Open { trace: self, line }
+        OpenStep { trace: self, line }
     }
 
     /// The steps as a tree.
@@ -88,7 +88,7 @@ impl Trace {
 }
 
 fn branch(
-    lines: &mut std::iter::Peekable<impl Iterator<Item = Line>>,
+    lines: &mut std::iter::Peekable<impl Iterator<Item = RecordedStep>>,
     depth: usize,
 ) -> Vec<ExplainedStep> {
     let mut steps = Vec::new();
@@ -97,7 +97,7 @@ fn branch(
         steps.push(ExplainedStep {
             step: line.step.to_owned(),
             outcome: line.outcome,
-            says: line.says,
+            text: line.text,
             below,
         });
     }
@@ -105,48 +105,48 @@ fn branch(
 }
 
 /// A step that is being taken.
-pub(crate) struct Open<'t> {
+pub(crate) struct OpenStep<'t> {
     trace: &'t Trace,
     line: Option<usize>,
 }
 
-impl Open<'_> {
+impl OpenStep<'_> {
     /// How it came out.
-    pub(crate) fn ends(self, outcome: Outcome) {
+    pub(crate) fn ends(self, outcome: StepOutcome) {
         self.set(outcome, None);
     }
 
     /// It ended in this refusal.
-    pub(crate) fn fails(self, refusal: &Refusal) {
+    pub(crate) fn fails(self, refusal: &StepRefusal) {
         if self.line.is_some() {
-            self.set(Outcome::Failed, Some(refusal.to_string()));
+            self.set(StepOutcome::Failed, Some(refusal.to_string()));
         }
     }
 
     /// It would have ended in this refusal, had it decided.
-    pub(crate) fn would_fail(self, refusal: &Refusal) {
+    pub(crate) fn would_fail(self, refusal: &StepRefusal) {
         if self.line.is_some() {
-            self.set(Outcome::Noted, Some(format!("would refuse {refusal}")));
+            self.set(StepOutcome::Noted, Some(format!("would refuse {refusal}")));
         }
     }
 
-    fn set(&self, outcome: Outcome, also: Option<String>) {
+    fn set(&self, outcome: StepOutcome, also: Option<String>) {
         let (Some(cell), Some(at)) = (&self.trace.0, self.line) else {
             return;
         };
         if let Some(line) = cell.borrow_mut().lines.get_mut(at) {
             line.outcome = outcome;
             if let Some(also) = also {
-                if !line.says.is_empty() {
-                    line.says.push_str(": ");
+                if !line.text.is_empty() {
+                    line.text.push_str(": ");
                 }
-                line.says.push_str(&also);
+                line.text.push_str(&also);
             }
         }
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for OpenStep<'_> {
     fn drop(&mut self) {
         if let (Some(cell), Some(_)) = (&self.trace.0, self.line) {
             let mut lines = cell.borrow_mut();
@@ -165,33 +165,33 @@ mod tests {
         let trace = Trace::on();
         {
             let outer = trace.begin(&Fact::Vouching);
-            trace.note(&Fact::Observed, Outcome::Passed);
+            trace.note(&Fact::Observed, StepOutcome::Passed);
             {
                 let inner = trace.begin(&Fact::Observed);
-                trace.note(&Fact::Vouching, Outcome::Failed);
-                inner.fails(&Refusal::because(
+                trace.note(&Fact::Vouching, StepOutcome::Failed);
+                inner.fails(&StepRefusal::because(
                     TrustReason::Revoked,
                     "serial 1".to_owned(),
                 ));
             }
-            outer.ends(Outcome::Failed);
+            outer.ends(StepOutcome::Failed);
         }
-        trace.note(&Fact::Observed, Outcome::Passed);
+        trace.note(&Fact::Observed, StepOutcome::Passed);
         let steps = trace.into_steps();
         let names: Vec<&str> = steps.iter().map(|s| s.step.as_str()).collect();
         assert_eq!(names, ["path", "stage"]);
         let outer = steps.first().unwrap();
-        assert_eq!(outer.outcome, Outcome::Failed);
+        assert_eq!(outer.outcome, StepOutcome::Failed);
         assert_eq!(outer.below.len(), 2);
         let inner = outer.below.last().unwrap();
-        assert!(inner.says.ends_with(": revoked (serial 1)"), "{inner:?}");
+        assert!(inner.text.ends_with(": revoked (serial 1)"), "{inner:?}");
         assert_eq!(inner.below.first().unwrap().step, "path");
     }
 
     #[test]
     fn nobody_listening_means_nothing_is_recorded() {
         let trace = Trace::off();
-        trace.note(&Fact::Observed, Outcome::Passed);
+        trace.note(&Fact::Observed, StepOutcome::Passed);
         assert!(trace.into_steps().is_empty());
     }
 }

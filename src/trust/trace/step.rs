@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// How a step of a decision came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum StepOutcome {
     /// It holds.
     Passed,
     /// It does not hold.
@@ -20,9 +20,10 @@ pub struct ExplainedStep {
     /// `anchor`, `key`, `validity`, `revocation`, `crl`, `purpose`, `pin`, `stage`, `client` or `verdict`.
     pub step: String,
     /// How it came out.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
     /// In words.
-    pub says: String,
+    #[serde(rename = "says")]
+    pub text: String,
     /// The steps that it is made of, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub below: Vec<Self>,
@@ -31,6 +32,6 @@ pub struct ExplainedStep {
 /// Something that a step looked at, on a line of its own below the step.
 pub(crate) struct Note {
     pub(crate) step: &'static str,
-    pub(crate) outcome: Outcome,
-    pub(crate) says: String,
+    pub(crate) outcome: StepOutcome,
+    pub(crate) text: String,
 }
