@@ -9,16 +9,21 @@ use crate::trust::{StepRefusal, TrustReason};
 /// An anchor, with what its certificate says beside name and key: an operator who names a CA is taken to mean it with its
 /// own bounds (RFC 5937 §3.2, as other validators hold it).
 pub(crate) struct Anchor {
+    // Owned, because anchors live as long as the generation and its certificates need not be kept.
     text: String,
     subject: NameKey,
     key: PublicKey<'static>,
+    /// Of the whole certificate: a leaf that is its own anchor is recognised by it.
     digest: [u8; 32],
+    /// Only a hint for the order of the search (RFC 4158 §3.5.12).
     key_id: Option<Vec<u8>>,
     constraints: Option<Constraints>,
     purposes: Option<KeyPurposes>,
     path_length: Option<u32>,
     signs_crls: bool,
     /// Why it cannot be anybody's issuer.
+    // Kept with the anchor and not refused when the topology is loaded: a server's own certificate may be its
+    // anchor.
     unfit: Option<StepRefusal>,
 }
 
@@ -68,6 +73,8 @@ pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<StepRefusal> {
         let text = certificate.text();
         Some(StepRefusal::because(reason, format!("{text} {what}")))
     };
+    // In the order in which an operator would look: what cannot be used at all, then the key, then what the
+    // extensions deny.
     if let Some(flaw) = certificate.flaw() {
         return Some(flaw.clone());
     }
@@ -77,6 +84,7 @@ pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<StepRefusal> {
             "has an RSA key of less than 2048 bits",
         );
     }
+    // Roots of X.509 v1 have no basicConstraints; an operator who names one means it as a CA.
     if certificate.is_v3() && !certificate.is_authority() {
         return refuse(
             TrustReason::AuthorityMisuse,

@@ -3,6 +3,8 @@ use crate::reason::Reason;
 use crate::topology::{Fault, Topology, TrustSet};
 
 /// A fault or note at the line of a trust set.
+///
+/// All of them are found at the set's own line: an anchor in a PEM file has no line in the topology.
 pub(crate) fn fault(
     set: &TrustSet,
     topology: &Topology,

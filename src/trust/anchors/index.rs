@@ -11,7 +11,9 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub(crate) struct Anchors {
     pub(crate) anchors: Vec<Anchor>,
+    // Several CAs may bear one name, such as a CA with an old and a new key; all of them are tried.
     by_name: HashMap<NameKey, Vec<usize>>,
+    /// As DER: which of them can matter for a chain is known by name, and only those are parsed.
     pub(crate) intermediates: Vec<CertificateDer<'static>>,
     /// The intermediates by their subjects.
     below: HashMap<NameKey, Vec<usize>>,
@@ -35,10 +37,12 @@ impl Anchors {
         chain: &Chain<'_>,
     ) -> Result<Vec<Certificate<'s>>, StepRefusal> {
         let mut found: Vec<Certificate<'s>> = Vec::new();
+        // Most sets hold roots only.
         if self.below.is_empty() {
             return Ok(found);
         }
         let mut taken = vec![false; self.intermediates.len()];
+        // From the presented certificates upwards: an intermediate may be issued by another one of the set.
         let mut wanted: Vec<NameKey> = chain.certificates().map(|c| c.issuer().clone()).collect();
         while let Some(name) = wanted.pop() {
             for at in self.below.get(&name).into_iter().flatten() {
@@ -46,9 +50,11 @@ impl Anchors {
                 else {
                     continue;
                 };
+                // Two presented certificates may have one issuer, and cross-certificates lead in circles.
                 if std::mem::replace(taken, true) {
                     continue;
                 }
+                // Parsing is paid from the budget, as looking at a presented candidate is.
                 chain.look()?;
                 if let Ok(certificate) = Certificate::parse(der) {
                     wanted.push(certificate.issuer().clone());

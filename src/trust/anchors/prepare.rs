@@ -15,7 +15,8 @@ use crate::trust::certificate::purposes::KeyPurposes;
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
 
-/// Sorts the certificates of a set, and tells what is wrong with them.
+/// Sorts the certificates of a set, and notes what is wrong with them. A fault keeps the topology from being loaded; a note
+/// only reaches the operator.
 pub(crate) fn prepare(
     set: &TrustSet,
     topology: &Topology,
@@ -24,10 +25,13 @@ pub(crate) fn prepare(
     notes: &mut Vec<Fault>,
 ) -> Anchors {
     let mut anchors = Anchors::default();
+    // Read before anything is sorted: whether an intermediate has its issuer in the set can only be known
+    // with all of them.
     let mut read = Vec::new();
     for (der, position) in set.anchors.iter().zip(1..) {
         match Certificate::parse(der) {
             Ok(certificate) => read.push((der, certificate)),
+            // A file that names something else than certificates is a slip that no operator wants to pass.
             Err(error) => faults.push(fault(
                 set,
                 topology,
@@ -45,6 +49,8 @@ pub(crate) fn prepare(
         let mut note = |code, what: &str, remedy: &str| {
             notes.push(fault(set, topology, code, what, remedy));
         };
+        // A CA that issued for its own name is not its own root: another certificate of that name must be
+        // there.
         let own = usize::from(certificate.is_self_issued());
         let others = subjects.get(certificate.issuer()).copied().unwrap_or(0) - own;
         if !set.partial_chain && !is_self_signed(&certificate) {
@@ -53,6 +59,8 @@ pub(crate) fn prepare(
             continue;
         }
         let text = certificate.text();
+        // An anchor has no period of validity in RFC 5280 §6.1.1 (d): it goes on vouching, and the operator
+        // should know that its CA has ended.
         if is_over(&certificate, at) {
             note(
                 TrustSetReason::AnchorExpired,
@@ -61,6 +69,8 @@ pub(crate) fn prepare(
             );
         }
         // Whoever named it wants it as it is; a period that runs backwards, as one that is over, does not matter then.
+        // The rest of what makes it unfit stays: such an anchor can still be that of a server that signed
+        // itself.
         let unfit = unfit(&certificate).filter(|unfit| unfit.reason != TrustReason::PathInvalid);
         if let Some(unfit) = &unfit {
             note(
@@ -70,9 +80,13 @@ pub(crate) fn prepare(
             );
         }
         note_purposes(&certificate, &mut note);
+        // Constraints of the anchor hold for all below it, as the operator takes the CA with its bounds (RFC
+        // 5937).
         let constraints = certificate.take_constraints();
         anchors.add_anchor(anchor(&certificate, text, constraints, unfit));
     }
+    // Without this fault every certificate would be refused for an unknown issuer, although its CA is in the
+    // file.
     if anchors.anchors.is_empty() && !anchors.intermediates.is_empty() {
         faults.push(fault(
             set,
@@ -85,7 +99,7 @@ pub(crate) fn prepare(
     anchors
 }
 
-/// Tells what is wrong with a certificate of the anchors that is no root. It is judged as one that a peer has sent, so that
+/// Notes what is wrong with a certificate of the anchors that is no root. It is judged as one that a peer has sent, so that
 /// what is wrong with it keeps everybody below it out. `unrooted`: nothing else of the set bears its issuer's name.
 fn note_intermediate(
     certificate: &Certificate<'_>,
@@ -94,6 +108,7 @@ fn note_intermediate(
     note: &mut impl FnMut(TrustSetReason, &str, &str),
 ) {
     let text = certificate.text();
+    // No path can go through it; the commonest slip is to name the issuing CA and to forget its root.
     if unrooted {
         note(
             TrustSetReason::AnchorUnrooted,
@@ -110,6 +125,7 @@ fn note_intermediate(
             "replace it by the CA's current certificate, or take it out",
         );
     }
+    // As an intermediate it is judged like one that a peer sends, so that every fault of it is fatal below.
     if let Some(unfit) = unfit(certificate) {
         note(
             TrustSetReason::AnchorUnfit,
@@ -120,8 +136,9 @@ fn note_intermediate(
     note_purposes(certificate, note);
 }
 
-/// Tells of a CA whose extended key usage leaves nothing that a peer could be (RFC 5280 §4.2.1.12, taken for all below it).
+/// Notes a CA whose extended key usage leaves nothing that a peer could be (RFC 5280 §4.2.1.12, taken for all below it).
 fn note_purposes(certificate: &Certificate<'_>, note: &mut impl FnMut(TrustSetReason, &str, &str)) {
+    // RFC 5280 §4.2.1.12 restricts the certificate itself; CAs and validators let it bind everything below.
     let useless = |purposes: &&KeyPurposes| !purposes.serve_anybody();
     if let Some(purposes) = certificate.purposes().filter(useless) {
         note(
@@ -151,9 +168,12 @@ fn is_self_signed(certificate: &Certificate<'_>) -> bool {
     }
     let signed = certificate
         .signed()
+        // Only when a topology is loaded: no stranger chooses these certificates, so that a full budget each
+        // is fine.
         .verify(certificate.key(), &Budget::full());
     match signed {
         Ok(()) => true,
+        // Another key of the same name signed it: a CA's own cross-certificate.
         Err(refusal) if refusal.reason == TrustReason::BadSignature => false,
         Err(_) => certificate
             .authority_key_id()

@@ -17,6 +17,9 @@ use std::sync::Arc;
 
 /// Proof that [`decide_inbound`] made a client of who showed a certificate; it has no other maker, and nothing follows from it
 /// that does not follow from showing none.
+///
+/// Private fields and no other maker, so that no code path can turn a refused certificate into a client by
+/// accident.
 #[derive(Clone, Debug)]
 pub struct ClientId {
     decision: Arc<Decision>,
@@ -29,6 +32,9 @@ impl ClientId {
     }
 
     /// Whether the certificate counts for nothing, so that even its key need not be proven.
+    ///
+    /// A phone's factory certificate may have a key that TLS here never uses; that must not end the
+    /// handshake.
     pub(crate) fn is_passed_over(&self) -> bool {
         self.decision.reason == TrustReason::ClientCertificateIgnored
     }
@@ -86,6 +92,7 @@ pub(crate) fn conclude_inbound(
     listener: &Listener,
     trace: &Trace,
 ) -> Result<Admitted, Arc<Decision>> {
+    // First the peer's side: who is listed comes in as a peer, whatever the listener does with clients.
     let refused = match conclude(question, trace) {
         Ok(peer) => return Ok(Admitted::Peer(peer.at(&listener.name))),
         Err(decision) => decision,
@@ -98,6 +105,8 @@ pub(crate) fn conclude_inbound(
     }
     let judged = match &listener.client_certificates {
         ClientCertificates::Refuse => return Err(Arc::new(decision)),
+        // Passed over only if it has nothing to do with anybody in the topology: a listed server whose
+        // certificate has expired must be refused, and never become a client that way.
         ClientCertificates::Ignore => trace
             .step(&Fact::ClientRule(listener), || {
                 let ignored = is_nobody_listed(question.chain, question.generation);
@@ -126,6 +135,7 @@ pub(crate) fn conclude_inbound(
             decision.detail = None;
             decision.line = Some(listener.line);
             // The certificate is nobody's that the topology names.
+            // The record of the first half would name a peer that this connection is not.
             decision.peer = None;
             decision.peer_fqdn = None;
             decision.matched = None;
@@ -133,6 +143,7 @@ pub(crate) fn conclude_inbound(
             Ok(Admitted::Client(ClientId { decision }))
         }
         Err(refusal) => {
+            // The line is that of the refusal, and not of an entry that was found on the way.
             decision.line = None;
             Err(decision.refused_for(refusal).sealed(None))
         }
@@ -140,12 +151,16 @@ pub(crate) fn conclude_inbound(
 }
 
 /// Whether the certificate has to do with nobody that the topology names, or what it has.
+///
+/// Read as leniently as any program might read it, while the decision about peers reads strictly: both err to
+/// the safe side.
 pub(crate) fn is_nobody_listed(
     chain: &ParsedChain<'_>,
     generation: &Generation,
 ) -> Result<(), String> {
     let chain = chain.as_ref().map_err(ToString::to_string)?;
     let known = generation.topology_names();
+    // The CA is asked before the names: whatever a CA of the topology issued is meant for this site.
     if let Some(why) = known.leads_to_an_anchor(chain) {
         return Err(why);
     }
@@ -156,6 +171,7 @@ pub(crate) fn is_nobody_listed(
 }
 
 fn covers(name: &str, owner: NameOwner) -> String {
+    // A name of a stranger goes into the log: it is bounded as host names are.
     let name: String = name.chars().take(253).collect();
     format!("its name {name} covers {}", owner.words())
 }
@@ -171,6 +187,7 @@ fn vouched_for(
     let (generation, at) = (question.generation, question.at);
     let chain = question.chain.as_ref().map_err(StepRefusal::clone)?;
     // A server's certificate that is refused never makes a client, whoever vouches for it.
+    // Names of domains do not count here: a user's certificate may well hold an address of the home domain.
     if let Some((name, owner @ (NameOwner::Peer | NameOwner::Own))) = generation
         .topology_names()
         .named_by(chain.leaf())
@@ -183,6 +200,7 @@ fn vouched_for(
     }
     required(chain, sets, listener, generation, at, trace).map_err(|refusal| {
         let line = refusal.line.or(Some(listener.line));
+        // All of these mean the same for a client: no set of the listener vouches for it.
         if let TrustReason::UnknownIssuer
         | TrustReason::SelfSigned
         | TrustReason::BadSignature

@@ -17,6 +17,9 @@ use rustls_pki_types::UnixTime;
 use std::sync::Arc;
 
 /// Proof that [`decide`] accepted a chain for a peer; it has no other maker.
+///
+/// Private fields, no `Default`, no `Deserialize`: what holds a `PeerId` need not ask again whether the peer
+/// was accepted. The proxy takes nothing else as a peer's identity.
 #[derive(Clone, Debug)]
 pub struct PeerId {
     peer: PeerRef,
@@ -33,7 +36,7 @@ impl PeerId {
     pub fn decision(&self) -> &Arc<Decision> {
         &self.decision
     }
-    /// The FQDNs of other entries that the certificate of somebody who connected to us names as well: each grants the
+    /// Inbound: the FQDNs of other entries that the certificate names as well. Each grants the
     /// same, so that any of them may be the one that connected.
     pub fn also(&self) -> &[DnsName] {
         &self.also
@@ -51,6 +54,9 @@ impl PeerId {
 ///
 /// # Errors
 /// The refusal, as a [`Decision`] with verdict [`Verdict::Refuse`].
+///
+/// Everything that asks who a certificate is comes through here: both verifiers, the re-evaluation of
+/// connections, expectations, `plan` and `explain`.
 pub fn decide(
     presented: &Presented<'_>,
     direction: Direction,
@@ -74,6 +80,8 @@ pub(crate) fn conclude(
 ) -> Result<PeerId, Arc<Decision>> {
     let mut decision = Decision::blank(question);
     let dialled = question.presented.expected;
+    // The record is filled by the steps as far as they come, so that a refusal shows what was found before
+    // it.
     match steps(question, Strictness::AsWritten, &mut decision, trace) {
         Ok(MatchedEntry { peer, also, .. }) => {
             decision.verdict = Verdict::Accept;
@@ -97,6 +105,8 @@ pub(crate) fn conclude(
 
 /// Whether the chain would be refused if its peer's `purpose` were strict. Asked of an accepted one: whether it passes
 /// only because that policy is the relaxed one.
+///
+/// `check` warns of such peers: they would be lost on the day when `purpose` becomes strict.
 pub(crate) fn strict_purpose_refuses(question: &TrustQuestion<'_>) -> bool {
     let mut decision = Decision::blank(question);
     steps(
@@ -109,6 +119,9 @@ pub(crate) fn strict_purpose_refuses(question: &TrustQuestion<'_>) -> bool {
 }
 
 /// The steps in their order; each records in `decision` what it found, and the first that does not hold ends them.
+///
+/// The order decides which of several faults a refusal names: first who it claims to be, then who vouches for
+/// it, then whether that holds now and for this use.
 fn steps(
     question: &TrustQuestion<'_>,
     strictness: Strictness,
@@ -118,6 +131,7 @@ fn steps(
     let chain = parsed_chain(question, trace)?;
     decision.subjects = chain.certificates().map(|c| c.text()).collect();
 
+    // Names before paths: only the entry says which anchors may vouch, so that no other CA is ever asked.
     let names = presented_names(chain, trace)?;
     decision.names = names.shown();
 
@@ -134,6 +148,7 @@ fn steps(
         also: &entry.also,
     };
     let vouched = judge.vouched_for(peer, Some(&entry.name), strictness, trace)?;
+    // Asked only of an accepted chain: it changes nothing, and shows what stricter policies would do.
     if peer.stage == Stage::Observe {
         decision.would_refuse = judge.strictest_refusal(peer, &names, trace);
     }
@@ -157,6 +172,7 @@ fn parsed_chain<'q>(
 
 /// The names of the leaf that count as identities (RFC 5922 §7.1).
 fn presented_names(chain: &Chain<'_>, trace: &Trace) -> Result<PresentedNames, StepRefusal> {
+    // Read before the step is recorded, because the record lists each name.
     let names = PresentedNames::of(chain.leaf());
     let outcome = names.as_ref().map(|_| ()).map_err(StepRefusal::clone);
     let fact = Fact::Names {
@@ -175,6 +191,7 @@ fn matching_entry(
 ) -> Result<MatchedEntry, StepRefusal> {
     let topology = question.generation.topology();
     let dialled = question.presented.expected;
+    // Inbound nobody was dialled; an expectation may name a peer all the same.
     let dialled = dialled.filter(|_| question.direction == Direction::Outbound);
     let fact = Fact::Entries {
         names,
@@ -189,6 +206,7 @@ fn matching_entry(
 }
 
 impl Decision {
+    /// What the decision knows from here on: which entry, and by which name.
     fn records_entry(&mut self, entry: &MatchedEntry, peer: &Peer) {
         self.peer = Some(entry.peer);
         self.peer_fqdn = Some(peer.fqdn.to_string());
@@ -196,6 +214,7 @@ impl Decision {
         self.line = Some(peer.line);
     }
 
+    /// The decision ends when the first of the things it rests on ends.
     fn records_vouching(&mut self, vouched: Vouched, peer: &Peer) {
         self.anchor = Some(vouched.anchor);
         self.crl = vouched.crl;

@@ -13,6 +13,9 @@ impl Generation {
     /// # Errors
     /// Every anchor that cannot be used (`anchor_malformed`) and every expectation that
     /// fails (`expectation_failed`), each with file, line and what to do.
+    ///
+    /// An expectation that fails keeps the topology from serving: it is the operator's own statement of what
+    /// must hold.
     pub fn build(number: u64, topology: Topology, at: UnixTime) -> Result<Self, Vec<Fault>> {
         Self::build_after(Before::default(), number, topology, at)
     }
@@ -71,7 +74,9 @@ impl Generation {
             .collect()
     }
 
-    /// The fault that tells how an expectation is not met.
+    /// The fault that reports how an expectation is not met.
+    ///
+    /// Through [`decide`] and nothing else, so that an expectation tests what a handshake would do.
     fn unmet(&self, expectation: &Expectation, at: UnixTime) -> Option<Fault> {
         let presented = Presented {
             chain: &expectation.chain,
@@ -80,6 +85,7 @@ impl Generation {
                 .filter(|_| expectation.direction == Direction::Outbound),
             staple: None,
         };
+        // A file may state what must hold at another time, such as after a CA's change of keys.
         let at = expectation.at.unwrap_or(at);
         let decision = match decide(&presented, expectation.direction, self, at) {
             Ok(peer) => Arc::clone(peer.decision()),
@@ -87,6 +93,7 @@ impl Generation {
         };
         let accepted = decision.reason == TrustReason::Accepted;
         let wanted = expectation.reason.as_deref();
+        // Accepted as another peer is not what was expected.
         let meant = expectation
             .peer
             .is_none_or(|peer| !accepted || decision.peer == Some(peer));
@@ -96,6 +103,7 @@ impl Generation {
         {
             return None;
         }
+        // A misspelt code would otherwise just look like another decision.
         if let Some(word) = wanted
             && TrustReason::from_code(word).is_none()
         {
@@ -133,7 +141,7 @@ impl Generation {
                 },
                 decision.reason.what(),
             ),
-            remedy: "mend the topology, or the expectation if the new behaviour is wanted"
+            remedy: "fix the topology, or the expectation if the new behaviour is wanted"
                 .to_owned(),
         })
     }

@@ -19,6 +19,8 @@ pub(crate) fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 }
 
 /// How the policies of the file are read.
+///
+/// The stricter readings never decide: they show what would happen if the file were stricter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strictness {
     /// As the file says.
@@ -37,6 +39,7 @@ pub(crate) struct PathJudge<'j> {
     pub(crate) at: UnixTime,
     pub(crate) staple: Option<&'j [u8]>,
     /// The other entries that the certificate is taken for as well.
+    // The constraints of the CAs must allow each of the names that the connection will be used for.
     pub(crate) also: &'j [DnsName],
 }
 
@@ -56,6 +59,9 @@ impl PathJudge<'_> {
     }
 
     /// The steps for one path to an anchor of one trust set.
+    ///
+    /// Cheap steps come before expensive ones where the order is free. Revocation comes after validity, since
+    /// an expired certificate need not be on a CRL any more (RFC 5280 §3.3).
     fn accept(
         &self,
         path: &CertPath<'_>,
@@ -68,17 +74,21 @@ impl PathJudge<'_> {
         let at = self.at;
         let written = self.generation.topology().trust(set);
         let strictest = (strictness == Strictness::Strictest).then(|| written.strictest());
+        // The set as it is written, or a copy with revocation required for the whole chain.
         let trust = strictest.as_ref().unwrap_or(written);
 
         trace.step(&Fact::Keys(path), || keys::check(path))?;
 
         let also = self.also.iter().map(DnsName::as_str);
+        // A CA may issue only for names that its constraints permit; held here against the name that counts,
+        // since a CN is in no form that RFC 5280 constrains.
         for host in name.into_iter().chain(also) {
             path.check_identity(host)?;
         }
 
         trace.step(&Fact::Validity(path, at), || validity::check(path, at))?;
 
+        // All CRLs that were ever proven, whatever set brought them.
         let known = self.generation.known_crls(set);
         let fact = Fact::Revocation {
             path,
@@ -101,6 +111,7 @@ impl PathJudge<'_> {
         let fact = Fact::Purpose(path, self.direction, peer);
         let purpose = trace.step(&fact, || purpose::check(path, self.direction, policy))?;
 
+        // An observed peer's pins are tried out by the strictest reading and refuse nobody.
         if peer.stage == Stage::Enforce && !peer.pins.is_empty() {
             trace.step(&Fact::Pins(path, peer), || pins::check(path, peer))?;
         }
@@ -119,6 +130,7 @@ impl PathJudge<'_> {
         names: &PresentedNames,
         trace: &Trace,
     ) -> Option<(TrustReason, Option<String>)> {
+        // The name is looked for again: the one that matched may be one that a strict entry does not allow.
         let strictest = peer.strictest();
         let stage = trace.begin(&Fact::Observed);
         let outcome = names.name_for(&strictest).and_then(|name| {
@@ -138,6 +150,8 @@ impl PathJudge<'_> {
 }
 
 /// What an accepted path adds to the decision.
+///
+/// Of the path that was accepted, and of no other one that was tried.
 pub(crate) struct Vouched {
     pub(crate) anchor: (String, String),
     pub(crate) crl: Option<(String, u64)>,
@@ -162,6 +176,8 @@ pub(crate) fn required(
         staple: None,
         also: &[],
     };
+    // An entry that is in no topology stands for all clients of the listener, so that the same steps judge
+    // them.
     let clients = Peer::clients_of(listener, sets.to_vec());
     judge.vouched_for(&clients, None, Strictness::AsWritten, trace)
 }

@@ -8,7 +8,7 @@ use rustls_pki_types::CertificateDer;
 pub struct Presented<'a> {
     /// Leaf first, as on the wire; empty when no certificate was presented.
     pub chain: &'a [CertificateDer<'a>],
-    /// Outbound: the peer that we dialled (its FQDN is the reference identifier). Inbound: `None`.
+    /// Outbound: the peer that was dialled (its FQDN is the reference identifier). Inbound: `None`.
     ///
     /// Outbound without one asks for any peer that the names match (for expectations and explanations).
     pub expected: Option<PeerRef>,
@@ -17,7 +17,7 @@ pub struct Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// What a connection to one of our listeners presented, now or when it came.
+    /// What a connection to a listener presented, now or when it came.
     pub fn inbound(chain: &'a [CertificateDer<'a>]) -> Self {
         Self {
             chain,
@@ -26,7 +26,7 @@ impl<'a> Presented<'a> {
         }
     }
 
-    /// What the peer that we dialled presented, now or when the connection was made.
+    /// What the dialled peer presented, now or when the connection was made.
     pub fn outbound(chain: &'a [CertificateDer<'a>], dialled: PeerRef) -> Self {
         Self {
             chain,
@@ -51,7 +51,7 @@ impl<'a> Presented<'a> {
         }
     }
 
-    /// The same with a stapled OCSP response; empty bytes are none.
+    /// The same with a stapled OCSP response; no bytes are none.
     pub fn with_staple(self, response: &'a [u8]) -> Self {
         Self {
             staple: (!response.is_empty()).then_some(response),

@@ -33,7 +33,7 @@ impl Verdict {
 /// The outcome of [`crate::trust::decide`], with all that explains it.
 #[derive(Clone, Debug)]
 pub struct Decision {
-    /// Names the decision in logs: the same chain, direction, dialled peer, generation and reason give the same id.
+    /// Names the decision in logs: the same chain, direction, dialled peer, generation and reason have the same id.
     pub id: String,
     /// Accepted or refused.
     pub verdict: Verdict,
@@ -66,7 +66,7 @@ pub struct Decision {
     /// The earliest end of what the decision rests on, Unix seconds: notAfter of the leaf and the intermediates used,
     /// not_after of the peer and of the trust set.
     pub valid_until: Option<u64>,
-    /// Of a refusal: whether the chain leads to an anchor of ours all the same, whoever that one may vouch for.
+    /// Of a refusal: whether the chain leads to an anchor of the topology all the same, whichever peers it may vouch for.
     pub anchored: bool,
     /// The generation that decided.
     pub generation: u64,
@@ -79,7 +79,7 @@ pub struct Decision {
 impl Decision {
     /// The error that makes rustls send the alert of a refusal.
     ///
-    /// Who comes in may learn why only if an anchor of ours vouches for its certificate. Else everybody could ask with
+    /// Who comes in may learn why only if an anchor of the topology vouches for its certificate. Else everybody could ask with
     /// certificates of their own which names are listed: whatever is wrong with those is one alert.
     pub(crate) fn tls_error(&self) -> rustls::Error {
         if self.direction == Direction::Inbound && !self.anchored {
@@ -133,7 +133,7 @@ impl Decision {
         }
     }
 
-    /// The same with its id, made from what it depends on and what it says.
+    /// The same with its id, made from what it depends on and its reason.
     pub(crate) fn sealed(mut self, dialled: Option<PeerRef>) -> Arc<Self> {
         let way = match self.direction {
             Direction::Inbound => "in",

@@ -1,4 +1,4 @@
-//! Which of a peer's trust sets vouches for a chain, and for whom the set vouches that would (RFC 5280 §6.1).
+//! Which of a peer's trust sets vouches for a chain, and which other set would (RFC 5280 §6.1).
 use crate::topology::{Peer, Standing, TrustRef};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::certificate::parsed::Certificate;
@@ -14,7 +14,10 @@ use rustls_pki_types::UnixTime;
 /// Finds a path to an anchor of one of the peer's trust sets that `judge` accepts.
 ///
 /// Any one set that vouches is enough. The sets are asked in the order of their names, so that the order in
-/// the file does not matter; of several refusals the one that got furthest is told.
+/// the file does not matter; of several refusals the one that got furthest is returned.
+///
+/// Only the sets of this entry are asked: another CA of the topology must not gain a say about this name,
+/// which is the point of a trust set for each peer.
 pub(crate) fn vouch<T>(
     chain: &Chain<'_>,
     peer: &Peer,
@@ -40,6 +43,7 @@ fn through_its_sets<T>(
     sets.sort_by_key(|set| &generation.topology().trust(*set).name);
     sets.dedup();
     let mut refusal: Option<StepRefusal> = None;
+    // Sets outside their window vouch for nobody; they are kept apart to name them in a refusal.
     let (open, closed): (Vec<TrustRef>, Vec<TrustRef>) = sets
         .iter()
         .partition(|set| generation.topology().trust(**set).window.is_open(at));
@@ -47,13 +51,15 @@ fn through_its_sets<T>(
         let anchors = generation.anchors(*set);
         let fact = Fact::Set(generation.topology().trust(*set));
         let outcome = trace.step(&fact, || {
+            // Every path is judged, and not the first one that reaches an anchor: with cross-certificates one
+            // path may be expired and another good.
             search(chain, anchors, |path| {
                 trace.step(&Fact::Path(path), || judge(path, *set))
             })
         });
         match outcome {
             Ok(accepted) => return Ok(accepted),
-            // What was not tried might have been accepted: nothing else is told then.
+            // What was not tried might have been accepted: no other reason would be true then.
             Err(other) if other.reason == TrustReason::PathTooComplex => return Err(other),
             Err(other) => {
                 refusal = Some(match refusal {
@@ -63,7 +69,9 @@ fn through_its_sets<T>(
             }
         }
     }
+    // A peer without an open set is like one whose CA is unknown.
     let refusal = refusal.unwrap_or_else(|| TrustReason::UnknownIssuer.into());
+    // Only if no path was found at all: a path that was refused has a better reason of its own.
     if let TrustReason::UnknownIssuer | TrustReason::SelfSigned | TrustReason::BadSignature =
         refusal.reason
     {
@@ -87,6 +95,8 @@ fn through_its_sets<T>(
 }
 
 /// The set of the peer that would vouch if it counted at this time.
+///
+/// Whatever the later steps would find: the window is what the operator set, and the first thing to look at.
 fn outside_its_window(
     chain: &Chain<'_>,
     closed: &[TrustRef],
@@ -104,12 +114,16 @@ fn outside_its_window(
 }
 
 /// A configured set outside `asked` whose anchors the chain leads to, whatever the later steps would say.
+///
+/// It only explains and decides what a stranger may learn; it lets nobody in.
 pub(crate) fn set_that_would_vouch(
     chain: &Chain<'_>,
     asked: &[TrustRef],
     generation: &Generation,
     at: UnixTime,
 ) -> Option<TrustRef> {
+    // By the names of the issuers in the chain, so that a topology with very many sets is not searched
+    // through.
     let names = chain.certificates().map(Certificate::issuer);
     let sets = generation.sets_that_name(names).into_iter();
     // Very many sets may hold a CA of one name; what is left of the budget is for some of them.

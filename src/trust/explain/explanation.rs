@@ -16,9 +16,12 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Why a chain is accepted or refused, as data (serialises to JSON and back) and as text (`Display`: a tree).
+///
+/// Its JSON is what the control socket and `explain --json` return, so that names of fields are stable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// `accept`, `client` or `refuse`.
+    // Text and not the enum: an explanation is read back from a daemon that may be newer.
     pub verdict: String,
     /// The reason code.
     pub reason: String,
@@ -54,6 +57,8 @@ pub struct Explanation {
 /// Decides as [`crate::trust::decide`] does, and explains how. `presented.expected` must be a peer of `generation`.
 ///
 /// Asks for several decisions, which share the budget of one: not for the message path, nor for every handshake.
+///
+/// The same [`conclude`] with the trace on: an explanation cannot differ from the decision.
 pub fn explain(
     presented: &Presented<'_>,
     direction: Direction,
@@ -97,6 +102,7 @@ pub fn explain_inbound(
     explanation(&question, Some(listener), &decision, trace)
 }
 
+/// Both kinds of decisions end in the same form; only a listener may offer another way in.
 fn explanation(
     question: &TrustQuestion<'_>,
     listener: Option<&Listener>,
@@ -105,6 +111,7 @@ fn explanation(
 ) -> Explanation {
     let generation = question.generation;
     let mut change = smallest_change(question, decision);
+    // If it is a phone's, no change of the peers is what the operator wants.
     if let (Some(change), Some(listener)) = (&mut change, listener)
         && listener.accept.clients()
         && listener.client_certificates == ClientCertificates::Refuse
@@ -151,6 +158,7 @@ impl Explanation {
     }
 }
 
+// Written for people: the verdict in the first line, then each step where it was taken, then what to do.
 impl fmt::Display for Explanation {
     /// A tree of lines, the verdict first and last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -214,6 +222,7 @@ fn branch(
     indent: &str,
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
+    // Two letters each, so that the column stays straight in any font of fixed width.
     let mark = match step.outcome {
         StepOutcome::Passed => "ok",
         StepOutcome::Failed => "NO",
@@ -226,6 +235,7 @@ fn branch(
         step.step,
         safe(&step.text)
     )?;
+    // A line goes down along the siblings that are still to come.
     let indent = format!("{indent}{}", if last { "   " } else { "│  " });
     for (below, last) in with_last(&step.below) {
         branch(below, last, &indent, f)?;
@@ -234,6 +244,8 @@ fn branch(
 }
 
 /// Each item with whether it is the last.
+///
+/// For the corners of the tree.
 fn with_last<T>(items: &[T]) -> impl Iterator<Item = (&T, bool)> {
     let count = items.len();
     items
@@ -244,6 +256,7 @@ fn with_last<T>(items: &[T]) -> impl Iterator<Item = (&T, bool)> {
 
 /// What a stranger wrote into a certificate must not steer the terminal that shows it.
 fn safe(text: &str) -> String {
+    // Besides control characters those that reorder or hide text: a certificate can hold any of Unicode.
     let steers = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

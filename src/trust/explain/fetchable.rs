@@ -16,11 +16,16 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 /// URIs of one trust set.
+///
+/// Each is fetched again and again; a partner's certificate must not decide how much that is.
 const MOST_URIS: usize = 32;
 /// CaKeys of one URI: a CA that changes its key may go on with its distribution point.
 const MOST_KEYS: usize = 8;
 
 /// A distribution point.
+///
+/// The keys come from certificates on a proven path. A URI in a certificate that nobody vouches for is never
+/// fetched, or a stranger could send this node anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistributionPoint {
     /// Its http:// URI.
@@ -45,6 +50,7 @@ pub struct Fetchable {
     /// The points that are asked.
     pub points: Vec<DistributionPoint>,
     /// URIs of certificates that name no point that is asked: another scheme, or too long.
+    // Shown by `crls`, so that an operator knows why nothing is fetched for a CA.
     pub unasked: Vec<String>,
 }
 
@@ -58,6 +64,7 @@ struct FoundPoints {
 }
 
 impl FoundPoints {
+    /// One URI may serve several CAs, and one CA with several keys.
     fn add(&mut self, uris: impl IntoIterator<Item = String>, key: &[u8]) {
         for uri in uris {
             let known = self.all.iter_mut().find(|point| point.uri == uri);
@@ -85,8 +92,12 @@ impl FoundPoints {
     }
 
     /// Whether a chain like this one was looked at: signatures are only worth checking for something new.
+    ///
+    /// Peers reconnect, and their chains differ in little that matters here.
     fn is_known(&mut self, chain: &Chain<'_>, der: &[CertificateDer<'_>]) -> bool {
         let leaf = chain.leaf();
+        // The issuer, the URIs and the certificates above: chains that agree in these lead to the same
+        // points.
         let mut text: Vec<u8> = leaf.issuer().as_raw().to_vec();
         for uri in http_uris(leaf).into_iter().chain(unasked_uri(leaf)) {
             text.extend_from_slice(uri.as_bytes());
@@ -106,6 +117,7 @@ impl Generation {
     pub fn fetchable(&self, set: TrustRef, seen: &[SeenChain], at: UnixTime) -> Fetchable {
         let trust = self.topology().trust(set);
         let mut points = FoundPoints::default();
+        // Those that are in force first, so that the bound never drops a point that is in use.
         for crl in trust.crls.iter().filter(|crl| crl.fetched) {
             let name = NameKey::of(crl.issuer_der());
             let held = name.map(|name| self.ledger().holding(&name, crl));
@@ -116,6 +128,7 @@ impl Generation {
             }
         }
         let issuers = self.known_crls(set).issuers;
+        // An intermediate in the file names where its issuer's CRL is.
         for anchor in &trust.anchors {
             let Ok((_, anchor)) = X509Certificate::from_der(anchor.as_ref()) else {
                 continue;
@@ -126,12 +139,14 @@ impl Generation {
                 points.add(uris.clone(), &signer.key);
             }
         }
+        // The site's own certificates come from the same CA as those of its peers in most sites.
         for identity in self.topology().identities() {
             self.add_of_path(&mut points, &identity.server.chain, set, at);
             if let Some(client) = &identity.client {
                 self.add_of_path(&mut points, &client.chain, set, at);
             }
         }
+        // Only chains that were accepted through this very set: another set's peers do not concern it.
         let accepted = seen.iter().filter(|seen| {
             let anchor = seen.decision.anchor.as_ref();
             seen.decision.verdict == Verdict::Accept
@@ -162,7 +177,9 @@ impl Generation {
         if chain.all().all(names_none) || points.is_known(&chain, der) {
             return;
         }
+        // Searched anew, since the decision keeps no path, and the anchors may have changed since.
         let found = search(&chain, self.anchors(set), |path| {
+            // An expired certificate names a point that may belong to somebody else by now.
             validity::check(path, at)?;
             let pairs = in_scope(path, RevocationScope::Chain);
             let pairs = pairs.iter().map(|(certificate, issuer)| {

@@ -15,6 +15,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 /// One thing that ends.
+///
+/// `check` and `status` show it: certificates fail on a day that was known for a year.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Foreseen {
     /// When it ends, Unix seconds.
@@ -41,12 +43,15 @@ pub struct PeerOutlook {
     /// What is accepted now and will not be later, the next first.
     pub ends: Vec<Foreseen>,
     /// FQDNs of the peers that get in only because their `purpose` is not strict.
+    // Public CAs stop issuing clientAuth, and `strict` asks for it inbound.
     pub relaxed: Vec<String>,
     /// What was accepted when it was shown and is no longer.
     pub refused: Vec<Lapsed>,
 }
 
 /// A chain that a peer showed last, and that is accepted no longer.
+///
+/// After a reload or an edit of the file: who would be locked out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Lapsed {
     /// The peer's FQDN.
@@ -73,9 +78,11 @@ impl Generation {
         let mut relaxed = BTreeSet::new();
         let mut refused = BTreeSet::new();
         let mut judged = HashSet::new();
+        // The latest comes first, and only it counts for each peer and direction.
         for shown in shown {
             let direction = shown.direction;
             let named = self.topology().peer_by_fqdn(shown.peer);
+            // A peer that left the topology is no surprise.
             if named.is_none() || !judged.insert((shown.peer, direction)) {
                 continue;
             }
@@ -87,6 +94,7 @@ impl Generation {
                 generation: self,
                 at: now,
             };
+            // By the same decision as a handshake, so that the forecast cannot be wrong about a rule.
             let accepted = match conclude(&question, &Trace::off()) {
                 Ok(accepted) => accepted,
                 Err(refusal) => {
@@ -124,6 +132,8 @@ impl Generation {
     }
 
     /// Everything that ends after `after`, the next first.
+    ///
+    /// Only what ends by itself is listed, with what comes of it; what an operator changes is not foreseen.
     pub fn forecast(&self, after: UnixTime) -> Vec<Foreseen> {
         let topology = self.topology();
         let mut ends = Vec::new();
@@ -133,6 +143,7 @@ impl Generation {
             let last = identity.window.not_after;
             for der in identity.server.chain.iter().chain(client) {
                 let what = format!("{place}: nobody accepts it any more");
+                // A client's certificate of an identity ends like its server's: both are shown to peers.
                 let end = certificate("own_certificate", der, &what, identity.line);
                 // One that is not shown any more by then breaks nothing.
                 ends.extend(end.filter(|end| last.is_none_or(|last| last >= end.at)));
@@ -158,8 +169,10 @@ impl Generation {
             let what = format!("peer {}: it counts as absent", peer.fqdn);
             ends.extend(window("peer_window", peer.window, what, peer.line));
         }
+        // What has ended already is a note of the generation and not a forecast.
         ends.retain(|end| end.at > after.as_secs());
         ends.sort();
+        // One anchor may be in several files of a set.
         ends.dedup();
         ends
     }
@@ -181,6 +194,8 @@ fn certificate(
 }
 
 /// The CRLs of a set with the moment from which on they clear nobody.
+///
+/// The grace is part of the moment: until then the CRL still clears.
 fn crls(set: &TrustSet) -> impl Iterator<Item = Foreseen> {
     let grace = match set.revocation {
         Revocation::Off => None,

@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The smallest change that turns a refusal, tried with the same decision.
+///
+/// Edits are only supposed: nothing is written, and the operator decides whether the change is right. An
+/// attack needs a change as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SmallestChange {
     /// Edits of the topology that were tried, one after the other.
@@ -31,9 +34,13 @@ pub struct SmallestChange {
 }
 
 /// Edits that are tried one after the other; a refusal that needs more is no slip in the file.
+///
+/// Each edit is judged like a handshake, and all share one budget.
 const MAX_EDITS: usize = 4;
 
 /// An edit of the peers, with what the operator would write.
+///
+/// The peers as a whole, because an edit may add one.
 struct Edit {
     peers: Vec<Peer>,
     text: String,
@@ -51,6 +58,7 @@ pub(crate) fn smallest_change(
     let mut edits = Vec::new();
     let mut supposed = generation.supposing(generation.topology().peers().to_vec());
     let mut now = decision.clone();
+    // One fault may hide another: after each edit the decision is asked again what it finds now.
     while edits.len() < MAX_EDITS {
         let asked = TrustQuestion {
             generation: &supposed,
@@ -64,6 +72,7 @@ pub(crate) fn smallest_change(
             generation: &with_it,
             ..*question
         });
+        // An edit that changes nothing is not worth suggesting.
         if next.reason == now.reason && next.detail == now.detail {
             break;
         }
@@ -90,6 +99,7 @@ pub(crate) fn smallest_change(
 /// What an edit does to a peer entry.
 type PeerChange = Box<dyn Fn(&mut Peer)>;
 
+/// The very decision of a handshake, about the same parsed chain, whose budget goes on being spent.
 fn judge_again(question: &TrustQuestion<'_>) -> Arc<Decision> {
     match conclude(question, &Trace::off()) {
         Ok(peer) => Arc::clone(peer.decision()),
@@ -100,6 +110,7 @@ fn judge_again(question: &TrustQuestion<'_>) -> Arc<Decision> {
 /// The edit of the topology that answers a reason, if one can.
 fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
     let topology = question.generation.topology();
+    // The one reason that asks for a new entry; all others change one that is there.
     if decision.reason == TrustReason::NotInTopology {
         return new_peer(decision, question);
     }
@@ -123,6 +134,7 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
             Box::new(|peer| peer.names = NamePolicy::OneLabelWildcard),
             format!("{place}: names = \"one-label-wildcard\""),
         ),
+        // With the relaxed policy already in place only another certificate helps.
         TrustReason::EkuUnsuitable if peer.purpose == PurposePolicy::Strict => (
             Box::new(|peer| peer.purpose = PurposePolicy::ServerOrClient),
             format!("{place}: purpose = \"server-or-client\""),
@@ -135,6 +147,7 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
             ),
         ),
         TrustReason::PinMismatch => {
+            // Suggested with a warning: a changed key may as well be an attack.
             let key = leaf_pin(question)?;
             (
                 Box::new(move |peer| peer.pins.push(key)),
@@ -142,6 +155,7 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
             )
         }
         TrustReason::AnchorNotForPeer => {
+            // The warning matters: this edit lets another CA vouch for the peer's name.
             let set = vouching_set(question, &peer.trust)?;
             let names: Vec<String> = peer
                 .trust
@@ -159,6 +173,7 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
         }
         _ => return None,
     };
+    // The generation's own peers stay as they are; a copy is changed.
     let fqdn = peer.fqdn.clone();
     let mut peers = topology.peers().to_vec();
     peers.iter_mut().filter(|p| p.fqdn == fqdn).for_each(change);
@@ -172,9 +187,12 @@ fn leaf_pin(question: &TrustQuestion<'_>) -> Option<Pin> {
 }
 
 /// A new entry for the first whole name that was presented.
+///
+/// Only if some configured set would vouch: without one the CA is the larger question.
 fn new_peer(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
     let name = decision.names.iter().find_map(|n| DnsName::parse(n).ok())?;
     let topology = question.generation.topology();
+    // A certificate of this node that comes in from outside is a loop or a copy of its key.
     if is_this_node(topology, &name) {
         return None;
     }
@@ -186,6 +204,7 @@ fn new_peer(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
         "add [[peer]] fqdn = \"{name}\", trust = [\"{}\"], with its kind and domains, only if this server is to be trusted",
         topology.trust(set).name
     );
+    // Federated, which grants least.
     peers.push(Peer {
         kind: PeerKind::Federated,
         trust: vec![set],
@@ -196,6 +215,8 @@ fn new_peer(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
 }
 
 /// Whether a name is this node's: no other server can have it.
+///
+/// Its FQDN and its aliases, which other servers may know it by.
 fn is_this_node(topology: &Topology, name: &DnsName) -> bool {
     let node = topology.node();
     node.fqdn == *name || node.aliases.contains(&Domain::from(name.clone()))
@@ -214,8 +235,11 @@ fn vouching_set(question: &TrustQuestion<'_>, asked: &[TrustRef]) -> Option<Trus
 }
 
 /// What must be done outside the peer entries.
+///
+/// Written for whoever must act: the CA, the partner, or the operator of this machine.
 fn elsewhere(decision: &Decision, question: &TrustQuestion<'_>) -> String {
     let topology = question.generation.topology();
+    // The sets that would count for this peer, by name and line.
     let sets = decision.peer.map(|peer| {
         let names = topology.peer(peer).trust.iter().map(|set| {
             let trust = topology.trust(*set);
@@ -226,6 +250,7 @@ fn elsewhere(decision: &Decision, question: &TrustQuestion<'_>) -> String {
     let sets = sets.unwrap_or_else(|| "a trust set".to_owned());
     let end = question.chain.as_ref().ok().map(|chain| chain.end());
     let detail = decision.detail.as_deref().unwrap_or("see the steps");
+    // For the frequent reasons with what is known of this chain; for the others the reason's own remedy.
     match (decision.reason, end) {
         (TrustReason::UnknownIssuer, Some(end)) => format!(
             "present the certificate of {}, or add it to the anchors of {sets}",

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// When the CRLs of a ledger end, in order, Unix seconds.
+///
+/// Kept in order, so that the moment of the next change is found by a binary search at each turn.
 pub(super) fn ends(ledger: &Ledger) -> Vec<u64> {
     let in_force = ledger.all().into_iter().flat_map(|series| series.crls());
     let beside = ledger.all_beside().map(|(_, crl)| crl);
@@ -26,6 +28,9 @@ pub(super) fn ends(ledger: &Ledger) -> Vec<u64> {
 }
 
 /// Seconds for which a CRL serves after its nextUpdate; `None`: the set does not ask for CRLs.
+///
+/// The one place that reads the policy as a number; [`check`](crate::trust::path::revocation::check) and the
+/// forecast mean the same by it.
 pub(super) fn grace(set: &TrustSet) -> Option<u64> {
     match set.revocation {
         Revocation::Off => None,
@@ -35,6 +40,9 @@ pub(super) fn grace(set: &TrustSet) -> Option<u64> {
 }
 
 /// What holds for the CRLs of all sets.
+///
+/// For a load and for a reading of the sources alike, so that a CRL is taken or refused in the same way by
+/// both.
 pub(super) fn terms<'a>(topology: &'a Topology, keys: &'a CaKeys, at: UnixTime) -> Terms<'a> {
     let sets = topology.trusts();
     Terms {
@@ -56,11 +64,13 @@ pub(super) fn admit_loaded(
 ) -> AdmittedCrls {
     let offers = topology.trusts().iter().zip(sets).enumerate();
     let offers = offers.map(|(position, (set, prepared))| {
+        // By name: a reload may move, add and remove sets.
         let before = sources.get(&*set.name).copied();
         let fetched = before.into_iter().flat_map(|sources| &sources.offered);
         Offer {
             set: (position, &set.name),
             issuers: &prepared.issuers,
+            // What loading found in the files; fetched CRLs come from the ledger.
             crls: set.crls.clone(),
             // What was fetched is in no file, and is still there for a set that still fetches.
             still: fetched
@@ -74,9 +84,10 @@ pub(super) fn admit_loaded(
     admit(ledger, offers.collect(), &[], &terms)
 }
 
-/// Gives each set those that explain its refusals.
+/// Puts into each set the unused CRLs that explain its refusals.
 pub(super) fn set_unfit(sets: &mut [Arc<PreparedSet>], refused: &[RejectedCrl]) {
     for refused in refused.iter().filter(|refused| !refused.stays) {
+        // Shared with the generation that still serves, so the set is copied before it is changed.
         if let Some(set) = sets.get_mut(refused.set) {
             Arc::make_mut(set).unfit.push(UnusedCrl {
                 crl: refused.crl.clone(),
@@ -86,8 +97,10 @@ pub(super) fn set_unfit(sets: &mut [Arc<PreparedSet>], refused: &[RejectedCrl]) 
     }
 }
 
-/// Gives each set the CRLs that it shows: of its own CAs, those that its sources offered, and those that wait there for their
+/// Puts into each set the CRLs that it shows: of its own CAs, those that its sources offered, and those that wait there for their
 /// issuer's key.
+///
+/// What is shown decides nothing; `status`, `crls`, `check` and the forecast read it.
 pub(super) fn show(
     topology: &mut Topology,
     sets: &[Arc<PreparedSet>],
@@ -106,6 +119,7 @@ pub(super) fn show(
         let in_force = in_force.flat_map(|series| series.crls());
         let waiting = sources.beside.iter();
         let waiting = waiting.filter_map(|digest| beside.get(digest).copied());
+        // By file and digest: one CRL can be in force and waiting, and the order should not change by itself.
         let mut crls: BTreeMap<_, HeldCrl> = BTreeMap::new();
         for crl in in_force.chain(waiting) {
             crls.insert((Arc::clone(&crl.file), *crl.digest()), crl.clone());
@@ -115,6 +129,8 @@ pub(super) fn show(
 }
 
 /// The series by the names of the sets that offered them.
+///
+/// Turned around once, rather than searched for each set.
 pub(super) fn by_set(ledger: &Ledger) -> HashMap<&str, Vec<SeriesId>> {
     let mut named: HashMap<&str, Vec<SeriesId>> = HashMap::new();
     for series in ledger.all() {
@@ -125,6 +141,8 @@ pub(super) fn by_set(ledger: &Ledger) -> HashMap<&str, Vec<SeriesId>> {
     named
 }
 
+/// A series belongs to a set that offered it and to every set that holds the CA's key: an operator looks for
+/// it in either.
 pub(super) fn shown_in(
     set: &TrustSet,
     prepared: &PreparedSet,
@@ -135,6 +153,7 @@ pub(super) fn shown_in(
     let mut ids: BTreeSet<SeriesId> = offered.collect();
     let mut names: HashSet<&NameKey> = HashSet::new();
     for (name, _) in prepared.issuers.all() {
+        // A CA with two keys has its name twice.
         if !names.insert(name) {
             continue;
         }

@@ -38,6 +38,9 @@ impl Generation {
 
     /// The first time after `after` at which a verdict may turn although no file does: a CRL goes stale under a set's
     /// policy, or a window opens or closes. Unix seconds.
+    ///
+    /// The daemon sleeps until then and judges its connections again, so that a verdict never outlives its
+    /// grounds.
     pub fn next_turn(&self, after: UnixTime) -> Option<u64> {
         let after = after.as_secs();
         let windows = self.topology.trusts().iter().map(|set| set.window);
@@ -49,6 +52,7 @@ impl Generation {
             .flatten()
             .filter(|turn| *turn > after)
             .min();
+        // Each set has its own grace: the same CRL goes stale at another moment in each.
         let graces: BTreeSet<u64> = self.topology.trusts().iter().filter_map(grace).collect();
         let ends = &self.crl_ends;
         let stale = graces.iter().filter_map(|grace| {

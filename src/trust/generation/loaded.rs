@@ -17,6 +17,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// One immutable loaded topology with what [`crate::trust::decide`] needs of it.
+///
+/// Nothing in it changes while it serves, except `sources`. Shards share it behind one pointer, and a
+/// handshake judges by the generation that it began with.
 pub struct Generation {
     pub(super) number: u64,
     pub(super) topology: Topology,
@@ -31,10 +34,12 @@ pub struct Generation {
     pub(super) keys: Arc<CaKeys>,
     /// What the sources of each set held at the last look. It decides nothing; a look that brings nothing new into force
     /// writes it.
+    // A lock only here: the timer that reads the sources takes it, and no handshake does.
     pub(super) sources: Mutex<Vec<Arc<SetSources>>>,
     pub(super) notes: Vec<Fault>,
     pub(super) refused: Vec<RefusedCrl>,
     /// Made when it is needed first.
+    // Not made for generations that are only asked a question, such as those of `plan` and `explain`.
     pub(super) known: OnceLock<TopologyNames>,
 }
 
@@ -44,6 +49,7 @@ pub struct Before<'a> {
     /// The one whose place it takes.
     pub previous: Option<&'a Generation>,
     /// The CRLs that were proven before this process, where there is no previous one.
+    // Where there is a previous generation its ledger is newer than what was restored at the start.
     pub ledger: Option<&'a Ledger>,
 }
 
@@ -66,6 +72,7 @@ impl Generation {
         mut topology: Topology,
         at: UnixTime,
     ) -> Result<Self, Vec<Fault>> {
+        // All faults are collected before any is returned: an operator wants to see them at once.
         let mut faults = Vec::new();
         let mut notes = Vec::new();
         let mut refused = Vec::new();
@@ -85,6 +92,7 @@ impl Generation {
             ledger,
             sources,
             refused: not_taken,
+            // CRLs come after all sets, because a CRL in one set may be signed by a CA of another.
         } = before.admit(&topology, &sets, &keys, at);
         let sources: Vec<Arc<SetSources>> = sources.into_values().map(Arc::new).collect();
         crls::set_unfit(&mut sets, &not_taken);
@@ -96,6 +104,7 @@ impl Generation {
                 refused.push(crl);
             }
         }
+        // Notes about CRLs speak of what is in force, and that is known only now.
         for set in topology.trusts() {
             notes.extend(worth(set, &topology, at));
             note_revoked(set, &topology, &mut notes);
@@ -127,6 +136,8 @@ impl Generation {
     }
 
     /// This generation with other peers, sharing its anchors and CRLs: only for asking what would be decided.
+    ///
+    /// For the smallest change: a handful of decisions about the same chain.
     pub(crate) fn supposing(&self, peers: Vec<Peer>) -> Self {
         let topology = self.topology.supposing(peers);
         Self {
@@ -208,6 +219,8 @@ impl Generation {
     }
 
     /// The sets that hold an anchor or another CA of one of these names, in the order of their own names.
+    ///
+    /// A question by name instead of a walk through all sets, whose number has no bound.
     pub(crate) fn sets_that_name<'n>(
         &self,
         names: impl Iterator<Item = &'n NameKey>,
@@ -254,6 +267,8 @@ impl Before<'_> {
         at: UnixTime,
     ) -> AdmittedCrls {
         let sources = self.previous.map(Generation::sources).unwrap_or_default();
+        // Sets are matched by their names: what was passed over or waited in a set does so still after a
+        // reload.
         let previous = self.previous.iter().flat_map(|p| p.topology.trusts());
         let names = previous.map(|set| &*set.name);
         let sources: HashMap<&str, &SetSources> = names
@@ -268,6 +283,7 @@ impl Before<'_> {
 
 /// The sets by the names of the CAs that they hold, each list in the order of the sets' own names.
 fn by_authority(topology: &Topology, sets: &[Arc<PreparedSet>]) -> HashMap<NameKey, Vec<TrustRef>> {
+    // A reference is a position; the topology has refused more sets than that long before.
     let count = u32::try_from(topology.trusts().len()).unwrap_or(u32::MAX);
     let mut by_name: Vec<TrustRef> = (0..count).map(TrustRef).collect();
     by_name.sort_by_key(|set| &topology.trust(*set).name);

@@ -1,4 +1,4 @@
-//! What an operator is told of a trust set: what is wrong with its anchors and CRLs, and which CRLs were not taken.
+//! What an operator should know of a trust set: what is wrong with its anchors and CRLs, and which CRLs were not taken.
 use crate::reason::{TrustReason, TrustSetReason};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlReason, Fault, HeldCrl, Revocation, Topology, TrustSet};
@@ -10,6 +10,8 @@ use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use std::sync::Arc;
 
 /// What the CRLs in force are worth at a time.
+///
+/// Notes and not faults: a CA that is late with its CRL must not keep the daemon from starting or reloading.
 pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fault> {
     let stale = set
         .crls
@@ -26,6 +28,7 @@ pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fa
             )
         })
         .collect();
+    // The commonest slip of a new set: revocation is on by default, and no CRL is named yet.
     if set.crls.is_empty() && set.revocation != Revocation::Off {
         notes.push(fault(
             set,
@@ -39,6 +42,8 @@ pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fa
 }
 
 /// What was not taken, as it is told.
+///
+/// For events and for `check`: both name the set and its line, and what holds in the meantime.
 pub(super) fn refused_crl(set: &TrustSet, refused: &RejectedCrl) -> RefusedCrl {
     RefusedCrl {
         trust: set.name.clone(),
@@ -46,6 +51,7 @@ pub(super) fn refused_crl(set: &TrustSet, refused: &RejectedCrl) -> RefusedCrl {
         file: Arc::clone(&refused.crl.file),
         issuer: Some(refused.crl.issuer().to_owned()),
         refusal: refused.refusal,
+        // An operator must know whether peers are refused because of it, or nothing has changed.
         detail: if refused.stays {
             "the one held stays in force".to_owned()
         } else {
@@ -56,6 +62,8 @@ pub(super) fn refused_crl(set: &TrustSet, refused: &RejectedCrl) -> RefusedCrl {
 }
 
 /// A CRL that was not taken, as a note of its generation.
+///
+/// The same for the outcome of a load, which is a list of faults and notes.
 pub(super) fn note_of(refused: &RefusedCrl, topology: &Topology) -> Fault {
     let refusal: CrlReason = refused.refusal;
     Fault {
@@ -74,15 +82,17 @@ pub(super) fn note_of(refused: &RefusedCrl, topology: &Topology) -> Fault {
     }
 }
 
-/// Notes the anchors that a CRL in force lists: whoever runs that CA says that it is not to be trusted.
+/// Notes the anchors that a CRL in force lists: the CA above it has revoked it, so that it should not be trusted.
 pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<Fault>) {
     let parsed = set
         .anchors
         .iter()
         .filter_map(|der| Certificate::parse(der).ok());
+    // Parsed again: this runs once for each load, and the sets keep only what path building needs.
     let parsed: Vec<Certificate<'_>> = parsed.collect();
     for listed in &parsed {
         let issuers = parsed.iter().filter(|ca| ca.subject() == listed.issuer());
+        // Any key of the issuer's name: a CA with a new key lists what the old one issued, too.
         let keys: Vec<&[u8]> = issuers.map(|ca| ca.key().info()).collect();
         let lists = |crl: &HeldCrl| {
             NameKey::of(crl.issuer_der()).as_ref() == Some(listed.issuer())

@@ -1,4 +1,4 @@
-//! The OCSP responses that we staple to our own certificates: served only while they fit, are genuine, and say "good".
+//! The OCSP responses that are stapled to local certificates: served only while they fit, are genuine, and have `good`.
 use crate::topology::distinguished_name::same_name;
 use crate::topology::{Fault, Identity, Topology};
 use crate::trust::budget::Budget;
@@ -17,6 +17,7 @@ pub(super) fn keep_good(
     faults: &mut Vec<Fault>,
     notes: &mut Vec<Fault>,
 ) {
+    // By position, since judging reads the whole topology while one identity of it is changed.
     for position in 0..topology.identities.len() {
         let Some(identity) = topology.identities.get(position) else {
             break;
@@ -41,6 +42,9 @@ pub(super) fn keep_good(
 }
 
 /// Until when a response may be stapled to an identity's certificate, Unix seconds.
+///
+/// Checked as strictly as a peer would: a bad response makes clients refuse a certificate that is good
+/// without it.
 pub(super) fn weigh(
     identity: &Identity,
     response: &[u8],
@@ -52,11 +56,12 @@ pub(super) fn weigh(
     let Some((_, certificate)) = leaf else {
         return Err(TrustReason::MalformedCertificate.into());
     };
+    // The issuer is usually in the chain that is shown, and else among the anchors of the site's own CA.
     let above = identity.server.chain.get(1..).unwrap_or_default();
     let anchors = topology.trusts().iter().flat_map(|set| &set.anchors);
     let mut refusal = StepRefusal::because(
         TrustReason::OcspBadSignature,
-        "its issuer's certificate is neither in our chain nor among the anchors".to_owned(),
+        "its issuer's certificate is neither in the local chain nor among the anchors".to_owned(),
     );
     // Two anchors may bear one name: the one whose key the response names is the issuer.
     for issuer in above.iter().chain(anchors) {
@@ -66,7 +71,10 @@ pub(super) fn weigh(
         let about = About {
             certificate: &certificate,
             issuer_key: &SubjectPublicKeyInfoDer::from(key.as_slice()),
+            // No CRL about delegates here: the CA's own responder is the site's business, and clients check
+            // it themselves.
             ledger: &Ledger::default(),
+            // The file is the operator's, so that each candidate may cost as much as a whole judgement.
             budget: &Budget::full(),
         };
         match ocsp::check(response, &about, at) {
@@ -90,6 +98,7 @@ pub(super) fn note(identity: &Identity, refusal: &StepRefusal, topology: &Topolo
     Fault {
         file: topology.path().to_owned(),
         line: identity.staple.as_ref().map(|staple| staple.line),
+        // The reason is that of a peer's staple; what is different is who can do something about it.
         code: refusal.reason.into(),
         what: format!(
             "identity \"{}\": its OCSP response is not stapled: {} ({detail})",

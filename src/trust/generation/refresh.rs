@@ -13,6 +13,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 /// What was read again for [`Generation::refresh`].
+///
+/// Reading is I/O and the daemon's; what comes of it is decided here, without any.
 #[derive(Default)]
 pub struct Read {
     /// The CRL files of some trust sets.
@@ -22,6 +24,8 @@ pub struct Read {
 }
 
 /// What [`Generation::refresh`] found.
+///
+/// Without a generation nothing has changed, and no connection needs to be judged again.
 #[derive(Default)]
 pub struct Refreshed {
     /// The next generation, if anything came into force or went out of it.
@@ -40,6 +44,7 @@ impl Generation {
     /// somebody expected otherwise.
     pub fn refresh(&self, number: u64, read: Read, at: UnixTime) -> Refreshed {
         let mut outcome = Refreshed::default();
+        // A copy, because the topology shows the CRLs and responses that are in force.
         let mut topology = self.topology.clone();
         let mut sets = self.sets.clone();
         let mut changed = false;
@@ -58,6 +63,7 @@ impl Generation {
             };
             let before = sources.get(position).map(|sources| &**sources);
             let (crls, still) = sort_out(files, set, before, &mut outcome.refused);
+            // Sets that were not read now keep what they offered at their last reading.
             read_sets.insert(position);
             offers.push(Offer {
                 set: (position, &self.topology.trust(reference).name),
@@ -81,6 +87,7 @@ impl Generation {
                 *place = Arc::new(fresh);
             }
         }
+        // What explained a refusal so far may have been replaced by what was read.
         for position in &read_sets {
             if let Some(set) = sets.get_mut(*position) {
                 Arc::make_mut(set).unfit.clear();
@@ -92,6 +99,8 @@ impl Generation {
             Some(refused_crl(set, refused))
         });
         outcome.refused.extend(refused);
+        // A new generation makes every connection be judged again, so one is made only if a verdict or its
+        // explanation could differ.
         changed |= !self.ledger.is_same(&admitted.ledger) || self.explains_otherwise(&sets);
         if changed {
             crls::show(&mut topology, &sets, &sources, &admitted.ledger);
@@ -99,12 +108,16 @@ impl Generation {
             let next = self.followed_by(number, topology, sets, sources);
             outcome.generation = Some(next.with_ledger(admitted.ledger));
         } else {
+            // Remembered in the generation that stays: which old CRLs lie beside the newer ones is no news at
+            // the next reading.
             *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
         }
         outcome
     }
 
     /// The same without what is known of a series; `None` when there is none of this id. Its CRLs may come again.
+    ///
+    /// For an operator whose CA has started to number its CRLs anew: nothing else ever lets an older CRL in.
     pub fn forgetting(&self, id: SeriesId, number: u64) -> Option<Self> {
         let ledger = self.ledger.without(id)?;
         let mut topology = self.topology.clone();
@@ -115,6 +128,9 @@ impl Generation {
     }
 
     /// Whether other CRLs explain refusals.
+    ///
+    /// By number: the CRLs behind it are reported anyway, and a difference in number is what changes a
+    /// reason.
     fn explains_otherwise(&self, sets: &[Arc<PreparedSet>]) -> bool {
         let count = |sets: &[Arc<PreparedSet>]| -> Vec<usize> {
             sets.iter().map(|set| set.unfit.len()).collect()
@@ -139,6 +155,7 @@ fn sort_out(
                 fetched: file.fetched,
                 list,
             })),
+            // What the file held stays offered, so that an unreadable file cannot take a CRL out of force.
             Err((refusal, error)) => {
                 // A directory that cannot be listed has what was in it, as a file has what it held.
                 let held = before.into_iter().flat_map(|sources| &sources.offered);
@@ -167,6 +184,7 @@ fn came(before: &Generation, topology: &Topology, ledger: &Ledger) -> Vec<(Strin
         let crls = ledger.all().into_iter().flat_map(|series| series.crls());
         crls.map(|crl| *crl.digest()).collect()
     };
+    // By digest: the same CRL from another file is not new.
     let mut fresh = in_force(ledger);
     for old in in_force(&before.ledger) {
         fresh.remove(&old);
@@ -183,6 +201,8 @@ fn came(before: &Generation, topology: &Topology, ledger: &Ledger) -> Vec<(Strin
 }
 
 /// Staples the response that was read, or goes on with the one stapled while that is good; whether anything changed.
+///
+/// The stapled one stays while it is good: a responder's outage must not take a good response away.
 fn restaple(
     topology: &mut Topology,
     reference: IdentityRef,
@@ -202,6 +222,7 @@ fn restaple(
         }
     }
     let still = |response: &Vec<u8>| weigh(identity, response, topology, at).is_ok();
+    // Also when the file was read and refused: an older response that is still good serves better than none.
     let next = next.or_else(|| stapled.clone().filter(still));
     let changed = next != stapled;
     if let Some(identity) = topology.identities.get_mut(reference.index())

@@ -1,7 +1,7 @@
 //! The handshake signature of who shows a certificate, checked with the key alone (RFC 8446 §4.4.3, RFC 5246 §7.4.8).
 //!
-//! Whether the rest of the certificate is in order `decide` has said; the TLS library's own check would parse it again by
-//! other rules, and refuse what was accepted, or tell a stranger more than was decided.
+//! Whether the rest of the certificate is in order has been decided; the TLS library's own check would parse it again by
+//! other rules, and refuse what was accepted, or let a stranger learn more than was decided.
 use crate::trust::certificate::key::PublicKey;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
@@ -61,6 +61,7 @@ pub(crate) fn check(
     if !is_offered(signed, algorithms) {
         return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
     }
+    // decrypt_error for all of them: which check failed is of use to an attacker only.
     let wrong = Error::from(CertificateError::BadSignature);
     let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {
         return Err(wrong);
@@ -69,6 +70,7 @@ pub(crate) fn check(
     match handshake {
         Handshake::Tls13 => verify_tls13_signature_with_raw_key(message, &key, signed, algorithms)
             .map_err(|_| wrong),
+        // TLS 1.2 allows any key with a scheme of its kind; the library has no function for bare keys there.
         Handshake::Tls12 => {
             let entity = RawPublicKeyEntity::try_from(&key).map_err(|_| wrong.clone())?;
             let of_scheme = algorithms.mapping.iter();

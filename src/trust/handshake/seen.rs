@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bounds of what is kept of one verdict.
+///
+/// Both are needed: many small chains cost entries, and few large ones bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Capacity {
     pub(crate) entries: usize,
@@ -29,6 +31,8 @@ pub(crate) const REFUSED: Capacity = Capacity {
 };
 
 /// A chain that was presented, with what was decided.
+///
+/// `explain DECISION` and `plan` work on it: what was presented can be judged again by another generation.
 #[derive(Clone, Debug)]
 pub struct SeenChain {
     /// The decision at that time.
@@ -40,17 +44,22 @@ pub struct SeenChain {
     /// When it was seen last, Unix seconds.
     pub last: u64,
     /// How often.
+    // Counted instead of kept again: a peer that reconnects in a loop is one entry.
     pub times: u64,
 }
 
 impl SeenChain {
     /// The chain as it would be presented to another generation.
+    ///
+    /// Without the stapled response, which was for that handshake.
     pub fn presented_to(&self, generation: &Generation) -> Presented<'_> {
         let peer = self.decision.peer_fqdn.as_deref();
         Presented::again(&self.chain, peer, self.decision.direction, generation)
     }
 
     /// The listener of a topology that it would be presented to again, if it was presented to one.
+    ///
+    /// By name, since a reload may have moved or removed it.
     pub fn listener_in<'t>(&self, topology: &'t Topology) -> Option<&'t Listener> {
         let name = self.decision.listener.as_deref()?;
         topology.listeners().iter().find(|l| l.name == name)
@@ -74,6 +83,8 @@ impl SeenChain {
 }
 
 /// A chain that a peer has shown, and was accepted with.
+///
+/// Borrowed or owned: it comes from this store, or from an inventory that was read from a running daemon.
 #[derive(Clone, Debug)]
 pub struct ShownChain<'a> {
     /// The peer's FQDN.
@@ -85,6 +96,8 @@ pub struct ShownChain<'a> {
 }
 
 /// The store; shared by all shards, and touched once for each handshake with a certificate.
+///
+/// The lock is held for a few map operations; messages never touch it.
 #[derive(Debug, Default)]
 pub struct SeenChains {
     by_verdict: Mutex<ByVerdict>,
@@ -105,18 +118,21 @@ struct ChainsOfVerdict {
     /// The oldest first.
     by_age: BTreeMap<u64, String>,
     bytes: usize,
+    /// Counts notes: of two entries that one is older whose last turn is lower. A clock could go backwards.
     turn: u64,
 }
 
 impl SeenChains {
     /// Notes a decision and what was presented.
     pub fn note(&self, decision: &Arc<Decision>, chain: &[CertificateDer<'_>], at: UnixTime) {
+        // No certificate was presented: there is nothing to explain by it.
         if chain.is_empty() {
             return;
         }
         let mut by_verdict = self.lock();
         let (chains, capacity) = match decision.verdict {
             Verdict::Accept => (&mut by_verdict.accepted, ACCEPTED),
+            // Bounded like refusals, because strangers choose them, too.
             Verdict::Client => (&mut by_verdict.clients, REFUSED),
             Verdict::Refuse => (&mut by_verdict.refused, REFUSED),
         };
@@ -169,6 +185,7 @@ impl ChainsOfVerdict {
         now: u64,
         capacity: Capacity,
     ) {
+        // Each note makes its entry the youngest.
         self.turn += 1;
         let turn = self.turn;
         match self.by_id.get_mut(&decision.id) {
@@ -191,6 +208,7 @@ impl ChainsOfVerdict {
             }
         }
         self.by_age.insert(turn, decision.id.clone());
+        // One entry may be larger than what it replaces, hence a loop.
         while self.by_id.len() > capacity.entries || self.bytes > capacity.bytes {
             let Some((_, oldest)) = self.by_age.pop_first() else {
                 return;

@@ -17,6 +17,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 /// What was decided about the certificate of one handshake (`P`: who may pass), and that certificate for [`SeenChains`].
+///
+/// The chain is copied: rustls lends it for the call only, and the signature is checked in a later one.
 #[derive(Debug)]
 struct Judged<P> {
     outcome: Result<P, Arc<Decision>>,
@@ -55,6 +57,8 @@ impl<P: Clone + Into<Admitted>> HandshakeVerdict<P> {
     }
 
     /// Lets `decide` judge the chain and keeps the outcome until its owner has signed. Returns the refusal.
+    ///
+    /// Called once in a handshake, from inside a poll of its task.
     fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -62,6 +66,7 @@ impl<P: Clone + Into<Admitted>> HandshakeVerdict<P> {
         at: UnixTime,
         decide: impl FnOnce(&[CertificateDer<'_>], &Generation) -> Result<P, Arc<Decision>>,
     ) -> Result<Option<Arc<Decision>>, rustls::Error> {
+        // The leaf first, as `decide` and every list in the log have it.
         let chain: Vec<CertificateDer<'static>> = std::iter::once(end_entity)
             .chain(intermediates)
             .map(|certificate| certificate.clone().into_owned())
@@ -74,6 +79,7 @@ impl<P: Clone + Into<Admitted>> HandshakeVerdict<P> {
         let refused = outcome.as_ref().err().map(Arc::clone);
         if let Some(decision) = &refused {
             // It ends the handshake; who has the key does not matter any more.
+            // Noted at once, so that an operator finds a refusal even if the remote hangs up.
             self.seen.note(decision, &chain, at);
         }
         self.lock().replace(Judged { outcome, chain, at });
@@ -99,7 +105,10 @@ impl<P: Clone + Into<Admitted>> HandshakeVerdict<P> {
                 "no certificate was judged".to_owned(),
             ));
         };
+        // An accepted chain and a refused one alike must be proven first; only then does anybody learn the
+        // verdict.
         let passed = one.outcome.as_ref().map(|passed| passed.clone().into());
+        // A certificate on which nothing rests may have a key that is never used here.
         let is_passed_over =
             matches!(&passed, Ok(Admitted::Client(client)) if client.is_passed_over());
         let check = if is_passed_over {
@@ -109,6 +118,7 @@ impl<P: Clone + Into<Admitted>> HandshakeVerdict<P> {
         };
         let signature = check(handshake, message, leaf, signed, &self.algorithms)?;
         match passed {
+            // An accepted chain is noted only now: without the key it was shown by somebody else.
             Ok(admitted) => {
                 self.seen.note(admitted.decision(), &one.chain, one.at);
                 Ok(signature)
@@ -117,6 +127,7 @@ impl<P: Clone + Into<Admitted>> HandshakeVerdict<P> {
         }
     }
 
+    /// Taken out and not copied: the verifier may live longer than the handshake, and the chain is large.
     fn take(&self) -> Option<Result<P, Arc<Decision>>> {
         self.lock().take().map(|judged| judged.outcome)
     }
@@ -133,6 +144,8 @@ fn signature_algorithms() -> WebPkiSupportedAlgorithms {
 }
 
 /// What all handshakes of a listener share. Nothing in it changes, so that no handshake learns anything of another.
+///
+/// Made once for each listener and generation by each shard; each handshake gets a verifier from it.
 #[derive(Debug)]
 pub struct ListenerTrust {
     /// As in [`HandshakeVerdict`].
@@ -161,6 +174,8 @@ impl ListenerTrust {
     }
 
     /// The verifier of one handshake.
+    ///
+    /// Cheap: two counters and an empty cell, beside the public-key operations of a handshake.
     pub fn verifier(self: &Arc<Self>) -> Arc<InboundVerifier> {
         Arc::new(InboundVerifier {
             verdict: HandshakeVerdict::new(
@@ -192,19 +207,25 @@ impl InboundVerifier {
 }
 
 impl ClientCertVerifier for InboundVerifier {
+    /// A listener for clients alone asks for no certificate, so that phones need not send one.
     fn offer_client_auth(&self) -> bool {
         self.shared.listener.asks_for_certificates()
     }
 
+    /// rustls ends the handshake without a certificate where no client may come in that way.
     fn client_auth_mandatory(&self) -> bool {
         !self.shared.listener.takes_clients_without_certificate()
     }
 
+    /// Empty in most cases; see [`hints`].
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &self.shared.hints
     }
 
     /// A refusal waits for the signature.
+    ///
+    /// rustls calls it before the signature. Ending the handshake here would let anybody ask with copied
+    /// certificates which names are listed.
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -218,6 +239,8 @@ impl ClientCertVerifier for InboundVerifier {
             .map(|_| ClientCertVerified::assertion())
     }
 
+    // Both versions sign the handshake with the leaf's key, over different bytes (RFC 5246 §7.4.8, RFC 8446
+    // §4.4.3).
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -242,10 +265,11 @@ impl ClientCertVerifier for InboundVerifier {
 }
 
 /// The most bytes of CA names that are sent; phones have small buffers, and a list that is cut short is worse than none.
+// The RFC allows 64 KiB.
 const MOST_HINTS: usize = 8 * 1024;
 
-/// The CAs that may vouch for whoever comes in (RFC 8446 §4.2.4), told only where clients must show a certificate, so that one
-/// that has several shows the right one. Elsewhere none: a stranger need not learn whose CAs we trust. All or none: who obeys
+/// The CAs that may vouch for whoever comes in (RFC 8446 §4.2.4), sent only where clients must show a certificate, so that one
+/// that has several shows the right one. Elsewhere none: a stranger need not learn which CAs are trusted here. All or none: who obeys
 /// the list shows nothing that is not of it, so a peer's CA that was missing there would keep that peer out.
 fn hints(generation: &Generation, listener: &Listener) -> Vec<DistinguishedName> {
     if !listener.client_certificates.are_required() {
@@ -261,6 +285,7 @@ fn hints(generation: &Generation, listener: &Listener) -> Vec<DistinguishedName>
     let mut hints = Vec::new();
     let mut bytes = 0;
     for anchor in sets.iter().flat_map(|set| &topology.trust(*set).anchors) {
+        // A set with an anchor that cannot be parsed was refused when the topology was loaded.
         let Ok((_, anchor)) = X509Certificate::from_der(anchor) else {
             continue;
         };
@@ -280,6 +305,9 @@ fn hints(generation: &Generation, listener: &Listener) -> Vec<DistinguishedName>
 }
 
 /// Judges the certificate of a dialled peer in one handshake.
+///
+/// Unlike a listener's it ends the handshake at once: the daemon dialled, so the server learns nothing that
+/// it did not ask for.
 #[derive(Debug)]
 pub struct OutboundVerifier {
     verdict: HandshakeVerdict<PeerId>,
@@ -320,6 +348,7 @@ impl ServerCertVerifier for OutboundVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        // The name that rustls passes is the one sent in SNI, which may be another than the peer's FQDN.
         let refused = self
             .verdict
             .judge(end_entity, intermediates, now, |chain, generation| {

@@ -8,10 +8,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The most entries that an identity stands for besides its own; a wildcard could name thousands.
+///
+/// The list goes into the decision, its events and the pool of connections, none of which may grow with a
+/// certificate.
 const MOST_ALSO: usize = 32;
 
 /// The peer entry that a certificate speaks for, and by which name.
 pub(crate) struct MatchedEntry {
+    /// In the generation that judges.
     pub(crate) peer: PeerRef,
     pub(crate) name: String,
     pub(crate) kind: MatchedKind,
@@ -23,12 +27,14 @@ impl PresentedNames {
     /// Inbound: the entry that the names match (RFC 5922 §7.4).
     ///
     /// Of several entries with equal rights the one of the certificate's first matching name is taken.
-    /// An entry outside its window counts as absent; it is told of when no other one matches.
+    /// An entry outside its window counts as absent; it is the reason only when no other one matches.
     pub(crate) fn find_peer(
         &self,
         topology: &Topology,
         at: UnixTime,
     ) -> Result<MatchedEntry, StepRefusal> {
+        // All candidates are looked at even after the first match: an entry with other rights would make the
+        // identity ambiguous, in whatever order the file has them.
         let mut found: Vec<(usize, &Peer, PeerRef)> = Vec::new();
         let mut held_back: Option<(TrustReason, &Peer)> = None;
         for reference in self.candidates(topology) {
@@ -38,12 +44,16 @@ impl PresentedNames {
                 .and_then(|position| active(peer, at).map(|()| position).map_err(Some));
             match spoken {
                 Ok(position) => found.push((position, peer, reference)),
+                // Of several entries that are held back the first by name is reported, so that the file's
+                // order does not change the reason.
                 Err(Some(reason)) if held_back.is_none_or(|(_, p)| peer.fqdn < p.fqdn) => {
                     held_back = Some((reason, peer));
                 }
                 Err(_) => {}
             }
         }
+        // By the place of the name in the certificate, then by the entry's name: the same certificate always
+        // speaks for the same entry.
         found.sort_by(|a, b| (a.0, &a.1.fqdn).cmp(&(b.0, &b.1.fqdn)));
         let Some((position, peer, reference)) = found.first().copied() else {
             return Err(held_back.map_or_else(
@@ -54,6 +64,7 @@ impl PresentedNames {
             ));
         };
         let others = found.get(1..).unwrap_or_default();
+        // Grants are computed only where they are compared; a usual certificate names one entry.
         let grants = (!others.is_empty()).then(|| peer.grants());
         if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.grants()) != grants) {
             return Err(StepRefusal::at_line(
@@ -73,11 +84,15 @@ impl PresentedNames {
     }
 
     /// The entries that one of the names could mean, in the order of the file.
+    ///
+    /// Found through an index of the topology, so that a handshake does not cost more with more peers.
     fn candidates(&self, topology: &Topology) -> BTreeSet<PeerRef> {
         let meant = |identity: &PresentedName| match identity.kind {
             MatchedKind::SipUri | MatchedKind::Dns | MatchedKind::CommonName => {
                 topology.peers_named(&identity.name)
             }
+            // A wildcard covers the entries one label below its parent (RFC 6125 §6.4.3); whether they allow
+            // wildcards is asked later, so that the reason can be the right one.
             MatchedKind::Wildcard => topology.peers_below(&identity.name),
         };
         let meant = self.identities.iter().flat_map(meant);
@@ -106,6 +121,8 @@ impl PresentedNames {
                 peer.fqdn.to_string(),
                 peer.line,
             )),
+            // The names do not cover the dialled peer. Which other peer they belong to is for the operator,
+            // whose DNS record or address is often the slip.
             Err(None) => {
                 let others = self.candidates(topology).into_iter();
                 let other = others
@@ -141,6 +158,9 @@ impl PresentedNames {
 }
 
 /// Whether an entry counts at a time.
+///
+/// Outside its window an entry is treated as absent, so that a peer can be added before and removed after the
+/// moment at which it counts.
 pub(crate) fn active(peer: &Peer, at: UnixTime) -> Result<(), TrustReason> {
     match peer.window.standing(at) {
         Standing::Open => Ok(()),
@@ -149,7 +169,7 @@ pub(crate) fn active(peer: &Peer, at: UnixTime) -> Result<(), TrustReason> {
     }
 }
 
-/// The entry that is held back, and since or until when.
+/// The entry that is held back, and since or until when it counts.
 fn held_back_words(reason: TrustReason, peer: &Peer) -> String {
     if let TrustReason::PeerNotYetActive | TrustReason::PeerNoLongerActive = reason {
         format!("{} counts {}", peer.fqdn, peer.window)

@@ -1,4 +1,4 @@
-//! The names that anybody might read in a certificate, however leniently: what must hold none of ours before the certificate
+//! The names that anybody might read in a certificate, however leniently: which of them must be none of the topology before the certificate
 //! is passed over. The strict reading, which lets servers in, is in `names`.
 use crate::sip::unescape;
 use std::borrow::Cow;
@@ -10,6 +10,8 @@ use x509_parser::oid_registry::{OID_DOMAIN_COMPONENT, OID_X509_EXT_SUBJECT_ALT_N
 use x509_parser::x509::X509Name;
 
 /// Bytes that a host name can have before IDNA maps it; longer runs of other letters are none.
+///
+/// IDNA takes time that grows with the length, and a stranger may write 64 KiB of letters.
 const LONGEST: usize = 512;
 
 /// A name as it is compared.
@@ -20,6 +22,8 @@ pub(crate) enum NameParts {
     /// A wildcard: everything below this name.
     Below(String),
     /// A wildcard that leaves nothing out.
+    ///
+    /// Such as `*` or `f*`, which some readers let stand for any host.
     Everything,
     /// An address.
     Address(IpAddr),
@@ -36,19 +40,21 @@ impl fmt::Display for NameParts {
     }
 }
 
-/// Tells of every name in the subject and in subjectAltName.
+/// Calls `found` with every name in the subject and in subjectAltName.
 ///
 /// Text is read as other programs might read it: as far as a NUL and without it, with `%` escapes undone, with the letters
 /// of other scripts as IDNA maps them, behind a scheme, a user or an underscore label, and with domain components put
 /// together.
 ///
 /// # Errors
-/// A subjectAltName that cannot be read, since nobody knows whom it names.
+/// A subjectAltName that cannot be read, since nobody knows which names it holds.
 pub(crate) fn each_name(
     leaf: &X509Certificate<'_>,
-    mut tell: impl FnMut(NameParts),
+    mut found: impl FnMut(NameParts),
 ) -> Result<(), String> {
-    in_directory_name(leaf.subject(), &mut tell);
+    // The subject counts even where there is a subjectAltName: not every program ignores the CN then (RFC
+    // 9525 §6.4.4 asks for it).
+    in_directory_name(leaf.subject(), &mut found);
     for extension in leaf.extensions() {
         if extension.oid != OID_X509_EXT_SUBJECT_ALT_NAME {
             continue;
@@ -57,52 +63,60 @@ pub(crate) fn each_name(
             return Err("its subjectAltName cannot be read".to_owned());
         };
         for name in &names.general_names {
-            in_general_name(name, &mut tell)?;
+            in_general_name(name, &mut found)?;
         }
     }
     Ok(())
 }
 
-fn in_general_name(name: &GeneralName<'_>, tell: &mut impl FnMut(NameParts)) -> Result<(), String> {
+fn in_general_name(
+    name: &GeneralName<'_>,
+    found: &mut impl FnMut(NameParts),
+) -> Result<(), String> {
     match name {
+        // The text of all three is read alike: a host may stand in an address, in a URI or alone.
         GeneralName::DNSName(text) | GeneralName::URI(text) | GeneralName::RFC822Name(text) => {
-            in_text(text, tell);
+            in_text(text, found);
         }
-        GeneralName::DirectoryName(name) => in_directory_name(name, tell),
+        GeneralName::DirectoryName(name) => in_directory_name(name, found),
         GeneralName::IPAddress(bytes) => {
+            // Other lengths are no address to any reader.
             let four: Option<[u8; 4]> = (*bytes).try_into().ok();
             let sixteen: Option<[u8; 16]> = (*bytes).try_into().ok();
             let address = four
                 .map(|bytes| IpAddr::V4(Ipv4Addr::from(bytes)))
                 .or_else(|| sixteen.map(|bytes| IpAddr::V6(Ipv6Addr::from(bytes))));
             if let Some(address) = address {
-                tell(NameParts::Address(address));
+                found(NameParts::Address(address));
             }
         }
-        GeneralName::OtherName(_, bytes) => in_text(&String::from_utf8_lossy(bytes), tell),
+        // A structure of unknown form: its text is found between the bytes that frame it.
+        GeneralName::OtherName(_, bytes) => in_text(&String::from_utf8_lossy(bytes), found),
         GeneralName::X400Address(any) | GeneralName::EDIPartyName(any) => {
-            in_text(&String::from_utf8_lossy(any.data), tell);
+            in_text(&String::from_utf8_lossy(any.data), found);
         }
         GeneralName::RegisteredID(_) => {}
+        // Another library may read it, and find a listed name there.
         GeneralName::Invalid(..) => return Err("its subjectAltName cannot be read".to_owned()),
     }
     Ok(())
 }
 
-fn in_directory_name(name: &X509Name<'_>, tell: &mut impl FnMut(NameParts)) {
+fn in_directory_name(name: &X509Name<'_>, found: &mut impl FnMut(NameParts)) {
     let mut components = Vec::new();
     for part in name.iter_attributes() {
         let text = decoded(part.attr_value().tag().0, part.attr_value().data);
         if *part.attr_type() == OID_DOMAIN_COMPONENT {
             components.push(text.clone().into_owned());
         }
-        in_text(&text, tell);
+        in_text(&text, found);
     }
     // The most significant component comes first (RFC 2247 §2).
+    // dc=contoso, dc=test names contoso.test; written in either order by different CAs.
     if components.len() > 1 {
-        in_text(&components.join("."), tell);
+        in_text(&components.join("."), found);
         components.reverse();
-        in_text(&components.join("."), tell);
+        in_text(&components.join("."), found);
     }
 }
 
@@ -122,6 +136,7 @@ pub(crate) fn decoded(tag: u32, bytes: &[u8]) -> Cow<'_, str> {
                 .collect::<String>()
                 .into()
         }
+        // Two and four bytes for each character, the high one first.
         UNIVERSAL => bytes
             .as_chunks()
             .0
@@ -146,37 +161,42 @@ pub(crate) fn decoded(tag: u32, bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Every name in a text, in each of its readings.
-fn in_text(text: &str, tell: &mut impl FnMut(NameParts)) {
-    in_reading(text, tell);
+fn in_text(text: &str, found: &mut impl FnMut(NameParts)) {
+    // A certificate of `fe01.contoso.test\0.evil.test` was once a well-known trick: C programs stop at the
+    // NUL.
+    in_reading(text, found);
     if text.contains('\0') {
-        in_reading(&text.replace('\0', ""), tell);
+        in_reading(&text.replace('\0', ""), found);
     }
     if text.contains('%') {
-        in_reading(&String::from_utf8_lossy(&unescape(text.as_bytes())), tell);
+        in_reading(&String::from_utf8_lossy(&unescape(text.as_bytes())), found);
     }
 }
 
-fn in_reading(text: &str, tell: &mut impl FnMut(NameParts)) {
+fn in_reading(text: &str, found: &mut impl FnMut(NameParts)) {
     let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse() {
-        return tell(NameParts::Address(address));
+        return found(NameParts::Address(address));
     }
+    // An IPv6 address inside a URI stands in brackets (RFC 3986 §3.2.2).
     if let Some((_, rest)) = text.split_once('[')
         && let Some((inner, _)) = rest.split_once(']')
         && let Ok(address) = inner.parse()
     {
-        tell(NameParts::Address(address));
+        found(NameParts::Address(address));
     }
+    // Everything that is not part of a host name ends a run: scheme, port, user and parameters are other
+    // runs, which harm nobody.
     let in_name =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*') || !c.is_ascii();
     for run in text.split(|c| !in_name(c)) {
         if !run.is_empty() {
-            in_run(run, tell);
+            in_run(run, found);
         }
     }
 }
 
-fn in_run(run: &str, tell: &mut impl FnMut(NameParts)) {
+fn in_run(run: &str, found: &mut impl FnMut(NameParts)) {
     let mapped = if run.is_ascii() || run.len() > LONGEST {
         Cow::Borrowed(run)
     } else {
@@ -184,21 +204,23 @@ fn in_run(run: &str, tell: &mut impl FnMut(NameParts)) {
         idna::domain_to_ascii_cow(run.as_bytes(), idna::AsciiDenyList::EMPTY)
             .unwrap_or(Cow::Borrowed(run))
     };
+    // Letters that IDNA refuses separate names here, as they would for a reader that drops them.
     if !mapped.is_ascii() {
         for part in mapped.split(|c: char| !c.is_ascii()) {
             if !part.is_empty() {
-                in_run(part, tell);
+                in_run(part, found);
             }
         }
         return;
     }
     let name = mapped.trim_matches('.').to_ascii_lowercase();
     if let Ok(address) = name.parse() {
-        return tell(NameParts::Address(address));
+        return found(NameParts::Address(address));
     }
+    // Stars inside labels and further to the left widen what a lax reader lets the wildcard cover.
     if let Some((_, behind)) = name.rsplit_once('*') {
         // Part of a label may stand behind the star; the whole labels behind that say what is covered.
-        return tell(match behind.split_once('.') {
+        return found(match behind.split_once('.') {
             Some((_, rest)) if !rest.is_empty() => NameParts::Below(rest.to_owned()),
             _ => NameParts::Everything,
         });
@@ -211,7 +233,7 @@ fn in_run(run: &str, tell: &mut impl FnMut(NameParts)) {
         rest = parent;
     }
     if !rest.is_empty() {
-        tell(NameParts::Name(rest.to_owned()));
+        found(NameParts::Name(rest.to_owned()));
     }
 }
 

@@ -10,6 +10,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 /// Names that a decision keeps for logs.
+///
+/// A certificate may hold thousands, and each decision is kept for some time.
 const MAX_SHOWN: usize = 16;
 
 /// Characters of a name that does not count, in an explanation.
@@ -17,6 +19,7 @@ const MOST_SHOWN_CHARACTERS: usize = 300;
 
 /// The names of a leaf that count as SIP identities, each in the form that is compared.
 pub(crate) struct PresentedNames {
+    /// In the order of the certificate, which decides between entries of equal rights.
     pub(crate) identities: Vec<PresentedName>,
     /// Where each name stands, so that many names and many peers are not held against each other one by one.
     places: HashMap<String, Vec<usize>>,
@@ -28,6 +31,7 @@ impl PresentedNames {
     ///
     /// A sip URI whose host cannot be compared still keeps dNSNames from counting.
     pub(crate) fn of(leaf: &X509Certificate<'_>) -> Result<Self, StepRefusal> {
+        // The library refuses the extension if it occurs twice; nobody could know which one counts.
         let extension = leaf.subject_alternative_name().map_err(|error| {
             StepRefusal::because(
                 TrustReason::MalformedCertificate,
@@ -35,6 +39,7 @@ impl PresentedNames {
             )
         })?;
         let identities = match extension {
+            // RFC 5922 §7.1 step 4: the subject only where there is no subjectAltName at all.
             None => common_name(leaf).into_iter().collect(),
             Some(extension) => alternative_names(&extension.value.general_names)?,
         };
@@ -54,6 +59,7 @@ impl PresentedNames {
         let parent = fqdn
             .split_once('.')
             .map_or(&[][..], |(_, parent)| at(parent));
+        // Names that equal the host, and wildcards whose parent is the host's parent.
         let mut near = [at(fqdn), parent].concat();
         near.sort_unstable();
         near
@@ -87,23 +93,24 @@ impl PresentedNames {
             return match common_names {
                 0 => vec!["no subjectAltName and no CN".to_owned()],
                 1 => Vec::new(),
-                n => vec![format!("{n} CNs: nobody can say which one the CA checked")],
+                n => vec![format!("{n} CNs: which one the CA checked is not known")],
             };
         };
         let names = &extension.value.general_names;
+        // Only to explain why a dNSName does not count.
         let has_sip = names
             .iter()
             .any(|name| matches!(name, GeneralName::URI(uri) if sip_host(uri).is_some()));
-        let mut said: Vec<String> = names
+        let mut ignored: Vec<String> = names
             .iter()
             .filter_map(|name| why_ignored(name, has_sip))
             .map(|text| printable(&text, MOST_SHOWN_CHARACTERS))
             .take(MAX_SHOWN)
             .collect();
         if common_names > 0 {
-            said.push("CN: not looked at where there is a subjectAltName".to_owned());
+            ignored.push("CN: not looked at where there is a subjectAltName".to_owned());
         }
-        said
+        ignored
     }
 
     /// The names as text, bounded.
@@ -122,6 +129,8 @@ impl PresentedNames {
         let near = self.near(fqdn).into_iter();
         for (position, identity) in near.filter_map(|at| Some((at, self.identities.get(at)?))) {
             if identity.names(fqdn) {
+                // A name that the peer's policy excludes does not end the search: the next one may be
+                // allowed.
                 match identity.allowed_by(peer) {
                     Ok(()) => return Ok(position),
                     Err(reason) => held_back = Some(reason),
@@ -132,6 +141,9 @@ impl PresentedNames {
     }
 
     /// The first name that speaks for the peer, or why it may not.
+    ///
+    /// For the strictest reading of an observed peer, whose policies may allow another name than the one that
+    /// matched.
     pub(crate) fn name_for(&self, peer: &Peer) -> Result<String, StepRefusal> {
         let position = self
             .speak_for(peer)

@@ -5,6 +5,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 /// Entries of subjectAltName: public CAs sell up to 250, and some platforms put a thousand tenants into one.
+///
+/// Every name costs a look-up, and a stranger chooses how many there are.
 pub(crate) const MAX_NAMES: usize = 2_000;
 
 /// Which kind of name matched.
@@ -20,6 +22,8 @@ pub enum MatchedKind {
     CommonName,
 }
 
+/// A name as it is compared with the reference identifiers of the topology (RFC 9525 §2 calls it a presented
+/// identifier).
 pub(crate) struct PresentedName {
     pub(crate) kind: MatchedKind,
     /// Normalised; of a wildcard the part after `*.`.
@@ -38,6 +42,7 @@ impl PresentedName {
     pub(crate) fn names(&self, fqdn: &str) -> bool {
         match self.kind {
             MatchedKind::SipUri | MatchedKind::Dns | MatchedKind::CommonName => self.name == fqdn,
+            // Exactly one label: `*.contoso.test` never covers `a.b.contoso.test` (RFC 9525 §6.3).
             MatchedKind::Wildcard => fqdn
                 .split_once('.')
                 .is_some_and(|(label, rest)| !label.is_empty() && rest == self.name),
@@ -45,6 +50,9 @@ impl PresentedName {
     }
 
     /// Whether the peer lets this kind of name speak for it.
+    ///
+    /// **Deviation:** RFC 5922 §7.2 forbids wildcards in SIP certificates and RFC 9525 the CN; some partners
+    /// have nothing else, so that an entry may opt in to either.
     pub(crate) fn allowed_by(&self, peer: &Peer) -> Result<(), TrustReason> {
         match self.kind {
             MatchedKind::SipUri | MatchedKind::Dns => Ok(()),
@@ -61,12 +69,15 @@ impl PresentedName {
 pub(crate) fn alternative_names(
     names: &[GeneralName<'_>],
 ) -> Result<Vec<PresentedName>, StepRefusal> {
+    // Before anything is copied or sorted.
     if names.len() > MAX_NAMES {
         return Err(StepRefusal::because(
             TrustReason::TooManyNames,
             format!("{} names, at most {MAX_NAMES}", names.len()),
         ));
     }
+    // sip URIs first: if the CA wrote any, the dNSNames are those of other services of the host (RFC 5922
+    // §7.1).
     let sip: Vec<&str> = names
         .iter()
         .filter_map(|name| {
@@ -100,6 +111,9 @@ pub(crate) fn alternative_names(
 }
 
 /// Why a general name is no identity; `None` for one that counts.
+///
+/// The list of what is ignored saves an operator a look into the certificate: the usual slip is a name in a
+/// field that does not count.
 pub(crate) fn why_ignored(name: &GeneralName<'_>, has_sip: bool) -> Option<String> {
     if let GeneralName::DNSName(name) = name {
         if has_sip {
@@ -120,6 +134,8 @@ pub(crate) fn why_ignored(name: &GeneralName<'_>, has_sip: bool) -> Option<Strin
         };
     }
     let kind = match name {
+        // RFC 5922 §7.1 knows no identity but a URI and a dNSName; an address says nothing about who runs the
+        // server.
         GeneralName::IPAddress(_) => "an IP address",
         GeneralName::RFC822Name(_) => "an e-mail address",
         GeneralName::DirectoryName(_) => "a directory name",
@@ -134,9 +150,12 @@ pub(crate) fn why_ignored(name: &GeneralName<'_>, has_sip: bool) -> Option<Strin
     Some(format!("{kind}: never an identity of a SIP server"))
 }
 
+/// A dNSName as an identity; `None` for what cannot be one.
 fn dns_identity(presented: &str) -> Option<PresentedName> {
     if let Some(rest) = presented.strip_prefix("*.") {
         // `*.test` would stand for every name of a registry: two labels must follow the star.
+        // What follows the star is normalised like any name, so that `*.*.test` and partial labels are
+        // refused.
         return normalise(rest)
             .filter(|name| name.contains('.'))
             .map(|name| PresentedName {
@@ -150,8 +169,9 @@ fn dns_identity(presented: &str) -> Option<PresentedName> {
     })
 }
 
-/// The CN, if there is exactly one: of several nobody can say which one the CA checked.
+/// The CN, if there is exactly one: of several it is unknown which one the CA checked.
 pub(crate) fn common_name(leaf: &X509Certificate<'_>) -> Option<PresentedName> {
+    // The second is asked for, too: it makes the first one worthless.
     let mut names = leaf.subject().iter_common_name();
     let first = names.next()?;
     if names.next().is_some() {
@@ -165,6 +185,8 @@ pub(crate) fn common_name(leaf: &X509Certificate<'_>) -> Option<PresentedName> {
 }
 
 /// The host part of a sip URI without userinfo; `None` for every other URI (RFC 5922 §7.1).
+///
+/// A `sips` URI is none by that section, nor is one with a user: that would be a person's certificate.
 pub(crate) fn sip_host(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
     if !scheme.eq_ignore_ascii_case("sip") || rest.contains('@') {
@@ -175,13 +197,15 @@ pub(crate) fn sip_host(uri: &str) -> Option<&str> {
 
 /// The form in which names are compared (RFC 5922 §7.2): lower case, no trailing dot, LDH labels.
 ///
-/// `None` for what is no DNS name: empty, over 253 bytes, empty or over-long labels, other characters (NUL
+/// `None` for what is no DNS name: empty, over 253 characters, empty or over-long labels, other characters (NUL
 /// and non-ASCII among them), and a last label of digits, which makes an IPv4 address.
 pub(crate) fn normalise(name: &str) -> Option<String> {
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.is_empty() || name.len() > 253 {
         return None;
     }
+    // LDH labels (RFC 1123 §2.1): underscores and letters of other scripts are in no host name of the
+    // topology, which holds A-labels.
     let sound = name.split('.').all(|label| {
         (1..=63).contains(&label.len())
             && label
@@ -190,6 +214,7 @@ pub(crate) fn normalise(name: &str) -> Option<String> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     });
+    // `10.0.0.11` is made of LDH labels; as a name it would match an address in the topology.
     let numeric = name
         .rsplit('.')
         .next()

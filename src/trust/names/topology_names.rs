@@ -1,5 +1,5 @@
-//! Whom a generation names, so that a certificate can be told that has to do with none of them: every name of the topology
-//! and every CA of its trust sets, by keyed hashes.
+//! What a generation names: every name of the topology and every CA of its trust sets, by keyed hashes, so that a
+//! certificate that has to do with none of them can be recognised.
 use crate::topology::{DialAddress, Pin, Topology};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::certificate::text::subject_text;
@@ -14,6 +14,9 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
 /// NameOwner a name of the topology is.
+///
+/// The order is that of weight: where a certificate touches names of several, the first one explains the
+/// refusal best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum NameOwner {
     /// A peer's, or an address that is dialled for one.
@@ -39,17 +42,21 @@ impl NameOwner {
 
 /// The names and CAs of one generation.
 pub(crate) struct TopologyNames {
+    // Keyed, because strangers choose the names that are looked up: without the key they could aim at one
+    // bucket. Hashes and not names, because a topology can hold very many and this is only a first question.
     hashes: RandomState,
     /// Whole names.
     names: HashMap<u64, NameOwner>,
     /// What stands behind the first label of a name, and behind the second ...: a wildcard above it covers the name.
+    // Filled when the topology is loaded, so that a wildcard is one look-up and not a walk through all names.
     parents: HashMap<u64, NameOwner>,
     /// Domains that stand for all below them (`*.example.test`).
     suffixes: HashMap<u64, NameOwner>,
     addresses: HashMap<IpAddr, NameOwner>,
-    /// Subjects of anchors and of the CAs between them and us, and issuers of CRLs.
+    /// Subjects of anchors and of the CAs between them and the local certificates, and issuers of CRLs.
     authorities: HashSet<u64>,
     /// SHA-256 of public keys: of anchors, and pinned ones.
+    // Keys besides names: a CA that was renamed is the same CA.
     keys: HashSet<[u8; 32]>,
     /// subjectKeyIdentifiers of anchors.
     key_ids: HashSet<u64>,
@@ -75,7 +82,9 @@ impl TopologyNames {
 
     fn add_names(&mut self, topology: &Topology) {
         for peer in topology.peers() {
+            // Peers before local names and domains: who is added first owns the name.
             self.add(peer.fqdn.as_str(), NameOwner::Peer);
+            // A certificate for the address of a listed server must not pass as a phone's either.
             for address in &peer.addresses {
                 match address {
                     DialAddress::Socket(address) => self.add_address(address.ip(), NameOwner::Peer),
@@ -93,6 +102,7 @@ impl TopologyNames {
             self.add(name.as_str(), NameOwner::Own);
         }
         for listener in topology.listeners() {
+            // 0.0.0.0 and :: name no host.
             if !listener.address.ip().is_unspecified() {
                 self.add_address(listener.address.ip(), NameOwner::Own);
             }
@@ -107,12 +117,13 @@ impl TopologyNames {
         }
     }
 
-    /// A name, an address, or `*.` and a domain; who is named first is told.
+    /// A name, an address, or `*.` and a domain; of several owners the first stays.
     fn add(&mut self, text: &str, owner: NameOwner) {
         let bare = text.trim_start_matches('[').trim_end_matches(']');
         if let Ok(address) = bare.parse() {
             return self.add_address(address, owner);
         }
+        // A domain of the topology may be written `*.example.test`.
         let (text, all_below) = match text.strip_prefix("*.") {
             Some(rest) => (rest, true),
             None => (text, false),
@@ -128,6 +139,7 @@ impl TopologyNames {
         let mut rest = name.as_str();
         while let Some((_, parent)) = rest.split_once('.') {
             let hash = self.hash(parent.as_bytes());
+            // Every ancestor, since a lax reader may let a wildcard cover more than one label.
             self.parents.entry(hash).or_insert(owner);
             rest = parent;
         }
@@ -135,6 +147,7 @@ impl TopologyNames {
 
     fn add_address(&mut self, address: IpAddr, owner: NameOwner) {
         self.addresses
+            // ::ffff:10.0.0.11 and 10.0.0.11 are one address.
             .entry(address.to_canonical())
             .or_insert(owner);
     }
@@ -152,6 +165,7 @@ impl TopologyNames {
                     }
                 }
             }
+            // A CRL is often named for a CA whose certificate is not among the anchors.
             for crl in &set.crls {
                 if let Ok((_, issuer)) = X509Name::from_der(crl.issuer_der()) {
                     let issuer = self.authority(&issuer);
@@ -159,7 +173,8 @@ impl TopologyNames {
                 }
             }
         }
-        // The CAs between an anchor and our own certificate, the highest first: its issuer has been looked at by then.
+        // The CAs between an anchor and a local certificate, the highest first: its issuer has been looked at by then.
+        // Whatever issues this node's certificates belongs to the site, whether it is an anchor or not.
         for own in topology.identities() {
             let chains = [Some(&own.server), own.client.as_ref()];
             for pair in chains.into_iter().flatten() {
@@ -194,7 +209,9 @@ impl TopologyNames {
                     (part.attr_type().as_bytes().to_vec(), text)
                 })
                 .collect();
+            // The attributes of one RDN are a set; DER sorts them, and not every CA writes DER.
             parts.sort();
+            // Lengths and separators, so that no two names run together into one text.
             hasher.write_usize(parts.len());
             for (kind, text) in parts {
                 hasher.write(&kind);
@@ -206,10 +223,12 @@ impl TopologyNames {
         hasher.finish()
     }
 
-    /// Whether the chain has to do with one of our CAs, proven or not: one of its certificates names such a CA, is one, or
+    /// Whether the chain has to do with a CA of the topology, proven or not: one of its certificates names such a CA, is one, or
     /// has the key of one. What cannot be verified (a signature of an old kind, a CA that was left out) counts all the same.
     pub(crate) fn leads_to_an_anchor(&self, chain: &Chain<'_>) -> Option<String> {
         chain.all().find_map(|certificate| {
+            // The name alone is enough: an impostor of a known CA is refused as what it claims to be, and not
+            // passed over as a phone.
             let names = [certificate.issuer(), certificate.subject()];
             if let Some(name) = names
                 .into_iter()
@@ -222,21 +241,22 @@ impl TopologyNames {
                 return Some("it has a key that the topology pins or trusts".to_owned());
             }
             let id = issuers_key_id(certificate)?;
-            let is_ours = self.key_ids.contains(&self.hash(id));
-            is_ours.then(|| "its issuer's key identifier is that of an anchor".to_owned())
+            let is_known = self.key_ids.contains(&self.hash(id));
+            is_known.then(|| "its issuer's key identifier is that of an anchor".to_owned())
         })
     }
 
     /// The first name of the leaf, read as any reader might, that covers a name of the topology.
     ///
     /// # Errors
-    /// A field that nobody can be sure to read right.
+    /// A field that cannot be read with certainty.
     pub(crate) fn named_by(
         &self,
         leaf: &X509Certificate<'_>,
     ) -> Result<Option<(String, NameOwner)>, String> {
         let mut found = None;
         each_name(leaf, |part| {
+            // The first name is as good as any: one is enough to refuse.
             if found.is_none() {
                 found = self.covered(&part).map(|owner| (part.to_string(), owner));
             }
@@ -247,6 +267,7 @@ impl TopologyNames {
     fn covered(&self, part: &NameParts) -> Option<NameOwner> {
         match part {
             NameParts::Address(address) => self.addresses.get(&address.to_canonical()).copied(),
+            // A bare star covers every name of the topology.
             NameParts::Everything => Some(NameOwner::Own),
             NameParts::Below(rest) => {
                 let hash = self.hash(rest.as_bytes());
@@ -262,6 +283,8 @@ impl TopologyNames {
     }
 
     /// NameOwner domain stands for all below it and has the name below it.
+    ///
+    /// Walks up the labels of the name; only where the topology has such domains at all.
     fn under_suffix(&self, name: &str) -> Option<NameOwner> {
         if self.suffixes.is_empty() {
             return None;

@@ -11,6 +11,7 @@ use x509_parser::certificate::X509Certificate;
 pub(crate) struct CertPath<'p> {
     chain: &'p Chain<'p>,
     /// The leaf's issuer first.
+    // Between leaf and anchor, presented or of the trust set; empty where the anchor issued the leaf.
     links: Vec<&'p Certificate<'p>>,
     anchor: &'p Anchor,
 }
@@ -59,6 +60,8 @@ impl<'p> CertPath<'p> {
     }
 
     /// The extended key usages of the leaf, the intermediates and the anchor, where they have the extension.
+    ///
+    /// In the order of the path, so that places in it name the same certificate everywhere.
     pub(crate) fn purposes(&self) -> impl Iterator<Item = Option<&'p KeyPurposes>> {
         let parts = self.parts().map(Certificate::purposes);
         parts.chain([self.anchor.purposes()])
@@ -74,6 +77,8 @@ impl<'p> CertPath<'p> {
     }
 
     /// An intermediate whose keyUsage does not permit it to sign certificates.
+    ///
+    /// The anchor is not asked: whoever names it wants it to issue (see its `unfit`).
     pub(crate) fn mute_issuer(&self) -> Option<String> {
         let mut links = self.links.iter();
         links
@@ -88,11 +93,14 @@ impl<'p> CertPath<'p> {
             let what = format!("{text} permits {bound} CAs below it, and has {below}");
             Err(StepRefusal::because(TrustReason::PathLength, what))
         };
+        // Counted from the leaf upwards, which itself does not count (RFC 5280 §4.2.1.9).
         let mut below = 0u32;
         for link in &self.links {
             if let Some(bound) = link.path_length().filter(|bound| *bound < below) {
                 return refuse(&link.text(), bound, below);
             }
+            // A CA that changes its key issues for itself in between, and the depth of its hierarchy stays
+            // the same.
             below += u32::from(!link.is_self_issued());
         }
         match self.anchor.path_length().filter(|bound| *bound < below) {
@@ -113,6 +121,7 @@ impl<'p> CertPath<'p> {
             };
             let between = self.links.iter().take(place).copied();
             let between = between.filter(|link| !link.is_self_issued());
+            // Each CA constrains everything below it and not only what it issued itself.
             for below in std::iter::once(leaf).chain(between) {
                 let size = below.read().as_raw().len();
                 constraints.check(below.constrained_names(), size, self.chain.budget())?;
@@ -123,6 +132,9 @@ impl<'p> CertPath<'p> {
 
     /// Refuses when a CA of the path may not issue for the host that the certificate is taken for, in whatever field of
     /// the certificate it stands.
+    ///
+    /// A CA that is bound to dNSNames could write a URI or a CN instead, whose form nobody constrained; the
+    /// identity is therefore held against both.
     pub(crate) fn check_identity(&self, host: &str) -> Result<(), StepRefusal> {
         let authorities = self.links.iter().map(|link| link.constraints());
         let authorities = authorities.chain([self.anchor.constraints()]);

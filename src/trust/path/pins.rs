@@ -8,6 +8,7 @@ pub(crate) fn check(path: &CertPath<'_>, peer: &Peer) -> Result<(), StepRefusal>
     if peer.pins.is_empty() || keys(path).any(|key| peer.pins.contains(&key)) {
         return Ok(());
     }
+    // The leaf's pin is what an operator would add, if the partner confirms it.
     let leaf = keys(path).next();
     Err(StepRefusal::because(
         TrustReason::PinMismatch,

@@ -24,23 +24,26 @@ fn satisfying(direction: Direction, policy: PurposePolicy) -> &'static [Purpose]
 }
 
 /// Refuses unless one purpose that satisfies is served by the whole path, from the leaf to the anchor: a CA that may
-/// issue for servers only cannot make a client (RFC 5280 §4.2.1.12). Returns what the leaf says of it.
+/// issue for servers only cannot make a client (RFC 5280 §4.2.1.12). Returns how the leaf serves it.
 pub(crate) fn check(
     path: &CertPath<'_>,
     direction: Direction,
     policy: PurposePolicy,
 ) -> Result<&'static str, StepRefusal> {
     let accepted = satisfying(direction, policy);
+    // A certificate without the extension serves every purpose (RFC 5280 §4.2.1.12).
     let serves = |usages: Option<&KeyPurposes>, purpose| {
         usages.is_none_or(|usages| usages.any || usages.has(purpose))
     };
     let found = accepted
         .iter()
+        // One purpose for the whole path: a leaf with serverAuth below a CA with clientAuth serves neither.
         .find(|purpose| path.purposes().all(|usages| serves(usages, **purpose)));
     let Some(purpose) = found else {
         return Err(unsuitable(path, accepted, serves));
     };
     // RFC 8446 §4.4.2.2 for the leaf, RFC 5280 §6.1.4 (n) for the issuers.
+    // TLS 1.3 and ECDHE sign with the key; keyEncipherment alone is of a time of RSA key transport.
     key_usage(path.leaf(), "digitalSignature", |u| u.digital_signature())?;
     if let Some(what) = path.mute_issuer() {
         return Err(StepRefusal::because(
@@ -48,6 +51,7 @@ pub(crate) fn check(
             format!("{what} lacks keyCertSign"),
         ));
     }
+    // What the decision records is the leaf's own: how it came to pass.
     Ok(match path.purposes().next().flatten() {
         None => "none",
         Some(usages) if usages.has(*purpose) => purpose.name(),
@@ -56,6 +60,9 @@ pub(crate) fn check(
 }
 
 /// Which certificate serves no purpose that satisfies, or that no purpose is common to all.
+///
+/// The certificate to blame is the first that serves no accepted purpose by itself; without one the path as a
+/// whole is to blame.
 fn unsuitable(
     path: &CertPath<'_>,
     accepted: &[Purpose],
@@ -95,6 +102,7 @@ fn key_usage(
             TrustReason::KeyUsageUnsuitable,
             format!("{} lacks {wanted}", subject_text(certificate.subject())),
         )),
+        // Without a keyUsage every use is permitted (RFC 5280 §4.2.1.3).
         Some(_) | None => Ok(()),
     }
 }

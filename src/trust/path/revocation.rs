@@ -14,7 +14,7 @@ pub(crate) type Cleared = Option<(String, u64)>;
 
 /// Refuses unless the CRLs that are known clear the path as the set's policy demands.
 ///
-/// What a CRL says is heard even when it is stale, or when another certificate of the path has none: `revoked`
+/// A CRL that lists a certificate counts even when it is stale, or when another certificate of the path has none: `revoked`
 /// outranks every other reason. A stapled response can refuse the leaf, too; it never replaces a CRL, so that a live
 /// connection is judged again by what is at hand here.
 pub(crate) fn check(
@@ -29,11 +29,14 @@ pub(crate) fn check(
         Revocation::Require => 0,
         Revocation::Grace(grace) => grace.as_secs(),
     };
+    // The first refusal by place, leaf first, unless a later certificate is revoked: the loop goes on to find
+    // that.
     let mut refusal: Option<StepRefusal> = None;
     let mut cleared = None;
     for (place, (certificate, issuer)) in in_scope(path, set.scope).iter().enumerate() {
         let kin = kin(path, known, certificate);
         match clear(certificate, issuer, &kin, known, at, grace) {
+            // The decision records the CRL of the leaf, whose age shows how fresh the verdict is.
             Ok(crl) if place == 0 => {
                 let age = at.as_secs().saturating_sub(crl.this_update());
                 cleared = Some((crl.issuer().to_owned(), age));
@@ -47,6 +50,7 @@ pub(crate) fn check(
         if place == 0
             && let Some(response) = staple
         {
+            // Only about the leaf: TLS staples for the leaf alone, and nothing is fetched in a handshake.
             let about = About {
                 certificate,
                 issuer_key: &issuer.key,
@@ -66,6 +70,8 @@ pub(crate) fn check(
 }
 
 /// The certificates that need a CRL, each with its issuer.
+///
+/// The anchor itself is never among them: who should revoke it (RFC 5280 §6.1: it is no part of the path).
 pub(crate) fn in_scope<'p>(
     path: &CertPath<'p>,
     scope: RevocationScope,
@@ -89,6 +95,8 @@ pub(crate) fn in_scope<'p>(
 
 /// Further keys of the certificate's issuer: those of its name that the set's file or the path itself vouches for (RFC 5280
 /// §6.3.3 (f): by the same anchor).
+///
+/// A CA with an old and a new key may list a certificate in either's CRL.
 fn kin<'k>(
     path: &CertPath<'k>,
     known: &KnownCrls<'k>,

@@ -2,7 +2,7 @@
 //! budget.
 //!
 //! Why not the TLS library's path building: it takes validity as a reason to look no further, counts self-issued
-//! certificates against pathLen, knows no directoryName constraints, compares issuer names by their bytes, refuses
+//! certificates against pathLen, knows no directoryName constraints, compares issuer names byte by byte, refuses
 //! critical policy extensions, and bounds its work by numbers that both honest chains and attackers coverage. What a path is
 //! made of (signatures, keys) still comes from the library.
 //!
@@ -30,9 +30,12 @@ pub(crate) fn search<T>(
     judge: impl Fn(&CertPath<'_>) -> Result<T, StepRefusal>,
 ) -> Result<T, StepRefusal> {
     let leaf = chain.leaf_certificate();
+    // One budget for all sets of all questions about this chain: a stranger gains nothing by leading to many
+    // sets.
     chain.budget().spend(budget::SEARCH)?;
     fit_as_leaf(leaf)?;
     let of_the_set = anchors.intermediates_for(chain)?;
+    // Presented certificates first: a peer usually sends what belongs together.
     let pool: Vec<&Certificate<'_>> = chain.above().iter().chain(&of_the_set).collect();
     let mut search = Search {
         chain,
@@ -46,6 +49,7 @@ pub(crate) fn search<T>(
     match search.above(leaf)? {
         Some(accepted) => Ok(accepted),
         None => {
+            // Nothing was refused on the way, so the chain just ends somewhere.
             let end = search.end.unwrap_or(leaf);
             Err(search.refusal.unwrap_or_else(|| orphan(leaf, end)))
         }
@@ -55,6 +59,7 @@ pub(crate) fn search<T>(
 /// What a leaf must be, whoever issued it.
 fn fit_as_leaf(leaf: &Certificate<'_>) -> Result<(), StepRefusal> {
     sound(leaf)?;
+    // RFC 5280 allows a CA's certificate as a leaf; a server that shows one could also issue itself names.
     if leaf.is_authority() {
         let text = leaf.text();
         let what = if leaf.is_self_issued() {
@@ -69,6 +74,7 @@ fn fit_as_leaf(leaf: &Certificate<'_>) -> Result<(), StepRefusal> {
 
 /// What every certificate of a path must be (RFC 5280 §6.1.3, §6.1.4 (k), §4.2).
 fn sound(certificate: &Certificate<'_>) -> Result<(), StepRefusal> {
+    // A flaw makes a certificate useless in every place of a path.
     if let Some(flaw) = certificate.flaw() {
         return Err(flaw.clone());
     }
@@ -84,6 +90,7 @@ fn sound(certificate: &Certificate<'_>) -> Result<(), StepRefusal> {
 /// What the issuer of another certificate must be besides (RFC 5280 §6.1.4 (k)).
 fn fit_as_issuer(issuer: &Certificate<'_>) -> Result<(), StepRefusal> {
     sound(issuer)?;
+    // Without this check every leaf of the CA could issue for any name (RFC 5280 §4.2.1.9).
     if !issuer.is_authority() {
         let what = format!(
             "{} is no CA's certificate and issued another",
@@ -114,11 +121,13 @@ struct Search<'s, 'p, J> {
     /// Who may stand between leaf and anchor: what was presented, then what the trust set brings.
     pool: &'s [&'p Certificate<'p>],
     anchors: &'p Anchors,
+    // The rules that need a clock and policies are the caller's: the search knows neither.
     judge: J,
     /// From the leaf's issuer on.
     links: Vec<&'p Certificate<'p>>,
     refusal: Option<StepRefusal>,
     /// The first certificate whose issuer nobody brought.
+    // Only for the words of a refusal.
     end: Option<&'p Certificate<'p>>,
 }
 
@@ -131,12 +140,16 @@ impl<'p, J> Search<'_, 'p, J> {
     where
         J: Fn(&CertPath<'_>) -> Result<T, StepRefusal>,
     {
-        // Of several CAs of one name only one key can have signed it; the others are told of when none has.
+        // Of several CAs of one name only one key can have signed it; the others are reported when none has.
         let (mut signed, mut forged) = (false, None);
         let mut anchors: Vec<&'p Anchor> = self.anchors.named(certificate.issuer()).collect();
+        // The likely first: usually the first try succeeds, and the budget is for the others.
         anchors.sort_by_key(|anchor| unlikely(certificate, anchor.key_id()));
         for anchor in anchors {
+            // Each candidate costs, or very many CAs of one name would be tried for nothing.
             self.chain.look()?;
+            // An anchor that is already in the path as an intermediate would make the path longer and no
+            // better.
             let again = |link: &&Certificate<'_>| {
                 link.subject() == anchor.subject() && link.key().digest() == anchor.key().digest()
             };
@@ -148,6 +161,7 @@ impl<'p, J> Search<'_, 'p, J> {
             }
             signed = true;
             let arrived = self.arrive(certificate, anchor);
+            // A refused path is no end: another anchor or intermediate may lead to an accepted one.
             if let Some(accepted) = self.heard(arrived)? {
                 return Ok(Some(accepted));
             }
@@ -169,16 +183,19 @@ impl<'p, J> Search<'_, 'p, J> {
                 continue;
             }
             signed = true;
+            // After the signature: only then does the candidate's unfitness concern this chain.
             if self.heard(fit_as_issuer(candidate))?.is_none() {
                 continue;
             }
             self.links.push(candidate);
             let found = self.above(candidate);
+            // Also on an error: the search stays whole.
             self.links.pop();
             if let Some(accepted) = found? {
                 return Ok(Some(accepted));
             }
         }
+        // A forged signature counts only if no other CA of that name has signed.
         match forged {
             Some(_) if signed => {}
             Some(forged) => {
@@ -218,6 +235,7 @@ impl<'p, J> Search<'_, 'p, J> {
     where
         J: Fn(&CertPath<'_>) -> Result<T, StepRefusal>,
     {
+        // Judging a path reads its certificates again, so that long ones cost more.
         let parts = self.links.iter().copied();
         let parts = parts.chain([self.chain.leaf_certificate()]);
         let bytes: usize = parts.map(|part| part.read().as_raw().len()).sum();
@@ -229,12 +247,13 @@ impl<'p, J> Search<'_, 'p, J> {
             return Err(unfit.clone());
         }
         let path = CertPath::new(self.chain, self.links.clone(), anchor);
+        // The cheap rules first; constraints are paid for by the name.
         path.check_lengths()?;
         path.check_constraints()?;
         (self.judge)(&path)
     }
 
-    /// Keeps the refusal that tells most; a budget that is used up ends everything.
+    /// Keeps the most specific refusal; a budget that is used up ends everything.
     fn heard<T>(&mut self, outcome: Result<T, StepRefusal>) -> Result<Option<T>, StepRefusal> {
         let refusal = match outcome {
             Ok(value) => return Ok(Some(value)),

@@ -8,8 +8,9 @@ use x509_parser::certificate::X509Certificate;
 
 /// Refuses when a certificate of the path is not valid at `at`; both ends of a period belong to it.
 ///
-/// What is past its end is told before what has not begun, and the leaf before its issuers.
+/// What is past its end is reported before what has not begun, and the leaf before its issuers.
 pub(crate) fn check(path: &CertPath<'_>, at: UnixTime) -> Result<(), StepRefusal> {
+    // Two passes: a certificate that has ended is the stronger reason, wherever it stands in the path.
     for certificate in path.certificates() {
         if at > window(certificate).1 {
             return Err(refuse(TrustReason::Expired, certificate));
@@ -24,6 +25,8 @@ pub(crate) fn check(path: &CertPath<'_>, at: UnixTime) -> Result<(), StepRefusal
 }
 
 /// The earliest notAfter of a path, Unix seconds.
+///
+/// Until then the decision holds, if nothing else changes; connections are judged again at that moment.
 pub(crate) fn ends(path: &CertPath<'_>) -> Option<u64> {
     path.certificates().map(|c| window(c).1.as_secs()).min()
 }

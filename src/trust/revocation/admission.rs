@@ -12,12 +12,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-/// How far a CA's clock may be ahead of ours: five minutes, as Kerberos allows between two machines.
+/// How far a CA's clock may be ahead of this machine's: five minutes, as Kerberos allows between two machines.
 const SKEW: u64 = 300;
 /// CRLs that one trust set's sources may offer: a file can hold many.
+///
+/// Without a bound a CA's directory of old CRLs could fill the memory at each reading.
 const MOST_OFFERED: usize = 1_024;
 
 /// A CRL that is not used, with nothing held in its place; it explains refusals.
+///
+/// Without it the reason would be `crl_missing`, and the operator would look for a file that is there.
 #[derive(Clone)]
 pub(crate) struct UnusedCrl {
     pub(crate) crl: HeldCrl,
@@ -32,6 +36,8 @@ impl UnusedCrl {
 }
 
 /// A CRL, or a file of them, that was offered and not taken.
+///
+/// The daemon reports each only once, which is why it carries a digest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefusedCrl {
     /// The trust set.
@@ -44,36 +50,46 @@ pub struct RefusedCrl {
     pub issuer: Option<String>,
     /// Why.
     pub refusal: CrlReason,
-    /// What the system or the parser said, or what stays in force.
+    /// The error of the system or the parser, or what stays in force.
     pub detail: String,
     /// SHA-256 of the CRL or the file.
     pub digest: [u8; 32],
 }
 
 /// A CRL in a place.
+///
+/// The same CRL may lie in two files, and one file may hold several.
 type CrlPlace = (Arc<Path>, [u8; 32]);
 
 /// A CRL in a place, and whether it was fetched.
 pub(crate) type OfferedCrl = (CrlPlace, bool);
 
 /// What the sources of one trust set held when they were read last.
+///
+/// Kept from one reading to the next, since what is an attack and what is old news can only be seen in
+/// comparison.
 #[derive(Clone, Default)]
 pub(crate) struct SetSources {
     /// Every CRL, and whether it was fetched.
     pub(crate) offered: Vec<OfferedCrl>,
     /// Those that were older than another that was there too: that is no rollback.
+    // Directories often keep old CRLs beside the new one. Such an old one must not be reported at each
+    // reading.
     passed_over: HashSet<CrlPlace>,
     /// Those whose issuer's key is not known.
     pub(crate) beside: HashSet<[u8; 32]>,
 }
 
 /// What one trust set offers.
+///
+/// Position in the topology for what is reported, and name for the ledger, which outlives topologies.
 pub(crate) struct Offer<'a> {
     /// Position and name of the set.
     pub(crate) set: (usize, &'a str),
     pub(crate) issuers: &'a Issuers,
     pub(crate) crls: Vec<HeldCrl>,
     /// What it offers still, although it was not read: fetched before, or in a file that cannot be read now.
+    // A file that cannot be read for a moment must not look like a CRL that was taken away.
     pub(crate) still: Vec<OfferedCrl>,
     /// What was there before.
     pub(crate) before: Option<&'a SetSources>,
@@ -97,6 +113,9 @@ pub(crate) struct RejectedCrl {
 }
 
 /// What is the same for all sets.
+///
+/// The grace is that of the most patient set, because the ledger serves all sets: what one of them still uses
+/// must stay.
 pub(crate) struct Terms<'a> {
     /// The keys of all sets' CAs.
     pub(crate) keys: &'a CaKeys,
@@ -109,6 +128,9 @@ pub(crate) struct Terms<'a> {
 
 /// Holds what some sets offer against everything that was ever proven; `others` are the other sets' names with their
 /// sources.
+///
+/// The ledger is copied and never changed in place: the generation that serves goes on with the old one until
+/// the new one is whole.
 pub(crate) fn admit<'a>(
     ledger: &Ledger,
     offers: Vec<Offer<'a>>,
@@ -122,6 +144,8 @@ pub(crate) fn admit<'a>(
         older: Vec::new(),
         waiting: Vec::new(),
     };
+    // Also the sets that offer nothing now: what waits there may be promoted by a key that another set
+    // brought.
     let offering = offers.iter().filter_map(|o| Some((o.set.1, o.before?)));
     let before: Vec<(&str, &SetSources)> = others.iter().copied().chain(offering).collect();
     admission.promote(&before);
@@ -136,6 +160,7 @@ pub(crate) fn admit<'a>(
         present.extend(digests(&sources));
         by_set.insert(set, sources);
     }
+    // Only now is it known which CRLs are present anywhere, and so which older one is a rollback.
     admission.settle(&present, &mut by_set, &before);
     AdmittedCrls {
         ledger: admission.ledger,
@@ -153,6 +178,7 @@ struct Admission<'t> {
     terms: &'t Terms<'t>,
     refused: Vec<RejectedCrl>,
     /// Those that are older than what is known, each with its set and its series.
+    // Decided at the end, by what else was offered.
     older: Vec<(usize, HeldCrl, NameKey, SeriesId)>,
     /// Those that nobody is known to have signed, each with its set.
     waiting: Vec<(usize, NameKey, HeldCrl)>,
@@ -170,6 +196,7 @@ impl Admission<'_> {
             .all_beside()
             .map(|(name, crl)| (name.clone(), crl.clone()))
             .collect();
+        // A CA's certificate may be loaded after its CRL: from then on the CRL is proven and counts.
         for (name, crl) in beside {
             for key in self.signers(&name, &crl) {
                 let set = sets.get(crl.digest()).copied().unwrap_or_default();
@@ -180,6 +207,8 @@ impl Admission<'_> {
 
     /// The known keys of a name that signed a CRL.
     fn signers(&self, name: &NameKey, crl: &HeldCrl) -> Vec<Arc<[u8]>> {
+        // Keys of the anchors, keys that signed before, and a key that a peer's path has shown: CRLs of a CA
+        // below the anchors are proven by the last.
         let mut keys: Vec<Arc<[u8]>> = self.terms.keys.named(name).to_vec();
         let proven = crl.proven_by().map(Arc::from);
         let known = self.ledger.named(name).map(|series| series.key().into());
@@ -196,13 +225,14 @@ impl Admission<'_> {
     fn take(&mut self, offer: Offer<'_>) -> SetSources {
         let mut sources = SetSources {
             offered: offer.still,
-            // What is gone from the files and waits still is shown still.
+            // What is gone from the files and still waits is still shown.
             beside: offer
                 .before
                 .map(|sources| sources.beside.clone())
                 .unwrap_or_default(),
             ..SetSources::default()
         };
+        // Copies of one CRL in several files are one offer.
         let mut seen = HashSet::new();
         for crl in offer.crls {
             let place = (Arc::clone(&crl.file), *crl.digest());
@@ -221,7 +251,7 @@ impl Admission<'_> {
         sources
     }
 
-    /// Takes one, or tells why not.
+    /// Takes one, or returns why not.
     fn offer(
         &mut self,
         (set, set_name): (usize, &str),
@@ -236,6 +266,7 @@ impl Admission<'_> {
         if !is_signed_acceptably(crl) {
             return Some(CrlReason::UnsupportedSignature);
         }
+        // A clock that was set back must not throw out a CRL that was accepted before.
         let is_held = !self.ledger.holding(&name, crl).is_empty();
         let at = self.terms.at.as_secs();
         if !is_held && crl.this_update() > at.saturating_add(SKEW) {
@@ -245,6 +276,8 @@ impl Admission<'_> {
         if signers.is_empty() {
             let known =
                 !issuers.named(&name).is_empty() || self.ledger.named(&name).next().is_some();
+            // Files are the operator's; what was fetched over HTTP may be anybody's and must not wait at the
+            // operator's expense.
             if !crl.fetched {
                 // A CA that changed its key has CRLs of the new one before anybody shows its certificate.
                 sources.beside.insert(*crl.digest());
@@ -253,6 +286,8 @@ impl Admission<'_> {
             // What is fetched is named by a certificate whose issuer's key is known.
             return (known || crl.fetched).then_some(CrlReason::BadSignature);
         }
+        // RFC 5280 §6.3.3 (f): the keyUsage of the CA must allow CRLs. A CA that is in no file is judged with
+        // the path.
         let named = issuers.named(&name).iter();
         let mut anchors = named
             .filter(|signer| signers.contains(&signer.key))
@@ -261,6 +296,7 @@ impl Admission<'_> {
             return Some(CrlReason::SignerUnfit);
         }
         let mut refusal = None;
+        // Two CAs with one key make one series each, if their names differ; with one name they share it.
         for key in signers {
             match self.ledger.enter(&name, &key, crl, set_name) {
                 (_, Entered::Taken | Entered::Held) => {}
@@ -287,6 +323,8 @@ impl Admission<'_> {
         by_set: &mut BTreeMap<usize, SetSources>,
         before: &HashMap<usize, Option<&SetSources>>,
     ) {
+        // An older CRL alone is somebody's attempt to bring back a certificate that was revoked, or a copy
+        // from a backup. Beside the newer one it is just an old file.
         for (set, crl, name, id) in std::mem::take(&mut self.older) {
             let place = (Arc::clone(&crl.file), *crl.digest());
             let known = before.get(&set).copied().flatten();
@@ -301,6 +339,7 @@ impl Admission<'_> {
         }
         let (grace, at) = (self.terms.grace, self.terms.at.as_secs());
         let until = |crl: &HeldCrl| crl.next_update().saturating_add(grace);
+        // Before pruning: what is promoted now is proven, and may be what keeps a series in use.
         self.put_beside(until, at);
         let beside: HashSet<[u8; 32]> = self
             .ledger
@@ -311,14 +350,16 @@ impl Admission<'_> {
             sources.beside.retain(|digest| beside.contains(digest));
         }
         self.ledger.prune(present, &self.terms.sets, until, at);
+        // Whether the refusal harms anybody: with another CRL in force nothing changes for peers.
         for refused in &mut self.refused {
             let name = NameKey::of(refused.crl.issuer_der());
             refused.stays = name.is_some_and(|name| self.ledger.covers(&name, refused.crl.scope()));
         }
     }
 
-    /// Keeps those beside whose issuer's key is not known: what was there before and is current, and what came.
+    /// Keeps those beside whose issuer's key is unknown: what was there before and is current, and what came.
     fn put_beside(&mut self, until: impl Fn(&HeldCrl) -> u64, at: u64) {
+        // Current, not yet proven and in no series: everything else has nothing to wait for.
         let waits = |(name, crl): &(&NameKey, &HeldCrl)| {
             until(crl) > at
                 && crl.proven_by().is_none()
@@ -347,6 +388,7 @@ impl Admission<'_> {
         crl: &HeldCrl,
         present: &HashSet<[u8; 32]>,
     ) -> bool {
+        // The series is not in the ledger when the CRL was outdated by one of a wider scope.
         let Some(key) = self.ledger.named(name).find(|series| series.id() == id) else {
             // Only a wider one can be newer.
             return self.ledger.named(name).any(|series| {

@@ -13,6 +13,9 @@ use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 
 /// What revocation is judged by: everything that was proven, whatever set named it, and what is the set's own.
+///
+/// The ledger is common to all sets: a CA that is named in two sets revokes in both, whichever of them has
+/// its file.
 pub(crate) struct KnownCrls<'g> {
     pub(crate) ledger: &'g Ledger,
     /// The CAs that the set names.
@@ -22,6 +25,8 @@ pub(crate) struct KnownCrls<'g> {
 }
 
 /// Who signs CRLs about a certificate of the path.
+///
+/// Only its key is needed: CRLs are found by the issuer's name, and proven by the key.
 pub(crate) struct Issuer<'p> {
     pub(crate) key: SubjectPublicKeyInfoDer<'p>,
     /// RFC 5280 §6.3.3 (f).
@@ -29,6 +34,8 @@ pub(crate) struct Issuer<'p> {
 }
 
 /// A CRL that covers a certificate; or, where that has gone, what is known of it.
+///
+/// A CRL that has gone out of the ledger still counts by its age: an older one must not take its place.
 struct CoveringCrl<'l> {
     crl: Option<&'l HeldCrl>,
     scope: &'l CrlScope,
@@ -38,12 +45,13 @@ struct CoveringCrl<'l> {
 }
 
 impl<'l> CoveringCrl<'l> {
-    /// Whether a newer one speaks in its place.
+    /// Whether a newer one takes its place.
     fn yields_to(&self, other: &Self) -> bool {
         let (mine, its) = (
             (self.number, self.this_update),
             (other.number, other.this_update),
         );
+        // Two scopes may be numbered apart from each other, so that across scopes number and time must agree.
         if self.scope == other.scope {
             is_older(mine, its)
         } else {
@@ -62,13 +70,14 @@ impl<'l> CoveringCrl<'l> {
     }
 }
 
-/// What `key` has said about a certificate of an issuer's name.
+/// The CRLs by `key` that cover a certificate of an issuer's name, the newest of each scope.
 fn covering<'l>(
     ledger: &'l Ledger,
     name: &NameKey,
     key: &[u8],
     covers: impl Fn(&CrlScope) -> bool,
 ) -> Vec<CoveringCrl<'l>> {
+    // Proven CRLs first, then those that wait for a key and turn out to be signed by this one.
     let mut covering = Vec::new();
     for series in ledger.named(name) {
         if series.key() != key || !covers(series.scope()) {
@@ -89,6 +98,8 @@ fn covering<'l>(
     let beside = ledger.beside(name).iter();
     let beside = beside.filter(|crl| covers(crl.scope()) && is_signed_with(crl, &spki));
     covering.extend(beside.map(CoveringCrl::of));
+    // Compared with each other and not sorted: CRLs of different scopes may be incomparable, and then all of
+    // them count.
     let newest: Vec<bool> = covering
         .iter()
         .map(|one| !covering.iter().any(|other| one.yields_to(other)))
@@ -127,6 +138,8 @@ pub(crate) fn clear<'c>(
     let key = issuer.key.as_ref();
     let own = covering_by(key);
     let others = kin.iter().filter(|other| **other != key);
+    // Revocation is looked at before anything else, in every CRL by any key of the issuer: what a CA has
+    // revoked stays revoked, even if that CRL could clear nobody.
     let revoked = issuer.signs_crls && own.iter().any(lists)
         || others
             .into_iter()
@@ -141,6 +154,7 @@ pub(crate) fn clear<'c>(
             ),
         ));
     }
+    // Without a CRL by the issuer's own key nothing is known about the certificate.
     if own.is_empty() {
         return Err(uncovered(certificate, &coverage, &name, known));
     }
@@ -152,6 +166,8 @@ pub(crate) fn clear<'c>(
     }
     let current = own
         .iter()
+        // RFC 5280 §5.1.2.5: past nextUpdate there is a newer CRL that is not at hand; the grace bridges an
+        // outage of the CA.
         .filter(|one| at.as_secs() < one.next_update.saturating_add(grace))
         .find_map(|one| one.crl);
     current.map(|crl| &*crl.list).ok_or_else(|| {
@@ -180,6 +196,7 @@ fn uncovered(
     let series = ledger
         .named(name)
         .filter(|series| !series.crls().is_empty());
+    // To tell a CRL of a wrong key from a CRL for other certificates.
     let scopes = series.map(|series| series.scope());
     let scopes: Vec<&CrlScope> = scopes
         .chain(ledger.beside(name).iter().map(|crl| crl.scope()))
@@ -193,6 +210,8 @@ fn uncovered(
         None if scopes.iter().any(|scope| covers(scope)) => TrustReason::CrlBadSignature,
         None => TrustReason::CrlMissing,
     };
+    // CAs that partition their CRLs by distribution point make this mistake easy: the file of one partition
+    // is there, the other is not.
     let partitions = if reason == TrustReason::CrlMissing && !scopes.is_empty() {
         "; the CRLs of that issuer cover other distribution points"
     } else {

@@ -6,6 +6,8 @@ use webpki::RawPublicKeyEntity;
 use x509_parser::certificate::X509Certificate;
 
 /// Whether a CRL's signature is of an algorithm that is taken.
+///
+/// Asked before any key is tried: with SHA-1 the signature proves nothing, whoever made it.
 pub(crate) fn is_signed_acceptably(crl: &Crl) -> bool {
     let mut known = ALGORITHMS.iter().map(|known| known.signature_alg_id());
     known.any(|known| known.as_ref() == crl.algorithm())
@@ -13,6 +15,8 @@ pub(crate) fn is_signed_acceptably(crl: &Crl) -> bool {
 
 /// Whether the key made the CRL's signature. The answer is kept with the CRL, whichever it is: some hold millions of bytes.
 pub(crate) fn is_signed_with(crl: &Crl, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
+    // Hashing a CRL of many megabytes takes longer than a whole handshake may; each key is tried once in the
+    // life of the CRL.
     if crl.proven_by() == Some(key.as_ref()) {
         return true;
     }
@@ -41,10 +45,13 @@ fn verifies(
     ALGORITHMS
         .iter()
         .filter(|known| known.signature_alg_id().as_ref() == algorithm)
+        // Several entries can have one signature algorithm and differ in the kind of key.
         .any(|known| key.verify_signature(*known, bytes, signature).is_ok())
 }
 
 /// Whether the keyUsage of a CA permits it to sign CRLs; without the extension it does.
+///
+/// A keyUsage that cannot be read permits nothing.
 pub(crate) fn signs_crls(authority: &X509Certificate<'_>) -> bool {
     match authority.key_usage() {
         Ok(Some(usage)) => usage.value.crl_sign(),

@@ -15,11 +15,14 @@ const HTTP: &str = "http://";
 const LONGEST_URI: usize = 1024;
 
 /// Points of one certificate that are looked at.
+///
+/// Real certificates have one or two.
 const MOST_POINTS: usize = 32;
 
 /// Which CRLs of its issuer a certificate is covered by; its points are read once, when a CRL asks for them.
 pub(crate) struct CrlCoverage<'c> {
     certificate: &'c X509Certificate<'c>,
+    // Most CRLs have no distribution point, and then the certificate's are never read.
     points: OnceCell<Vec<Vec<Vec<u8>>>>,
 }
 
@@ -38,6 +41,7 @@ impl<'c> CrlCoverage<'c> {
     /// to a partition.
     pub(crate) fn is_covered_by(&self, scope: &CrlScope) -> bool {
         let authority = self.certificate.is_ca();
+        // onlyContainsUserCerts and onlyContainsCACerts (RFC 5280 §5.2.5).
         if scope.users_only && authority || scope.authorities_only && !authority {
             return false;
         }
@@ -50,6 +54,7 @@ impl<'c> CrlCoverage<'c> {
 pub(crate) fn http_uris(certificate: &X509Certificate<'_>) -> Vec<String> {
     let uri = |name: &Vec<u8>| {
         let uri = Der::new(name).expect(URI)?.content();
+        // https would need a CA to fetch what a CA needs; ldap is not spoken here. RFC 5280 §8 warns of both.
         let plain = uri
             .get(..HTTP.len())
             .is_some_and(|scheme| scheme.eq_ignore_ascii_case(HTTP.as_bytes()));
@@ -63,6 +68,8 @@ pub(crate) fn http_uris(certificate: &X509Certificate<'_>) -> Vec<String> {
 }
 
 /// The first URI of a certificate whose distribution points name none that is asked.
+///
+/// An operator should know why nothing is fetched for such a certificate.
 pub(crate) fn unasked_uri(certificate: &X509Certificate<'_>) -> Option<String> {
     if !http_uris(certificate).is_empty() {
         return None;
@@ -109,9 +116,12 @@ fn points(certificate: &X509Certificate<'_>) -> Vec<Vec<Vec<u8>>> {
         let mut fields = point.inside();
         let names = fields
             .optional(context(0))
+            // fullName only: a name relative to the CRL issuer is deprecated and nearly nobody writes it (RFC
+            // 5280 §4.2.1.13).
             .and_then(|name| name.inside().expect(context(0)))
             .and_then(|names| general_names(&names));
         if let Some(names) = names
+            // reasons and cRLIssuer would follow: a CRL for some reasons only does not clear a certificate.
             && fields.is_empty()
         {
             points.push(names);

@@ -8,6 +8,9 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 /// The CAs of one trust set by their names.
+///
+/// Apart from the anchors: an intermediate in the file signs CRLs as well, while it vouches for nobody by
+/// itself.
 #[derive(Default)]
 pub(crate) struct Issuers {
     by_name: HashMap<NameKey, Vec<CrlSigner>>,
@@ -16,16 +19,18 @@ pub(crate) struct Issuers {
 /// A CA's key.
 pub(crate) struct CrlSigner {
     /// SubjectPublicKeyInfo.
+    // Shared with the keys of all sets.
     pub(crate) key: Arc<[u8]>,
     /// Whether keyUsage permits it to sign CRLs.
     pub(crate) signs_crls: bool,
 }
 
 impl Issuers {
-    /// Those that a set's file holds; what cannot be parsed is told of elsewhere.
+    /// Those that a set's file holds; what cannot be parsed is a fault of the anchors.
     pub(crate) fn of(certificates: &[CertificateDer<'_>]) -> Self {
         let mut issuers = Self::default();
         for der in certificates {
+            // What is wrong with an anchor has been noted when the set was prepared.
             let Ok((_, certificate)) = X509Certificate::from_der(der) else {
                 continue;
             };

@@ -18,14 +18,20 @@ const LARGEST_UNNAMED: u64 = 256 * 1024 * 1024;
 const MOST_EQUALS: usize = 4;
 
 /// The CRLs in force, with what is known of those that were.
+///
+/// Cloned for each reading of the sources: the series are shared, so that a copy costs pointers and not CRLs.
 #[derive(Clone, Default)]
 pub struct Ledger {
     series: HashMap<SeriesId, Arc<Series>>,
+    // A certificate names its issuer and not the issuer's key, so the name is where a look-up begins.
     by_name: HashMap<NameKey, Vec<SeriesId>>,
+    /// Signed by nobody who is known: they wait for the key, and clear and revoke nothing until then.
     beside: Arc<HashMap<NameKey, Vec<HeldCrl>>>,
 }
 
 /// What came of a CRL that was proven.
+///
+/// Only `Older` can be an attack, and only the whole of what was offered can show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entered {
     /// It is in force from now on.
@@ -57,6 +63,8 @@ impl Ledger {
     }
 
     /// Whether some CRLs wait for their issuer's key, and whether that of any was seen meanwhile.
+    ///
+    /// The daemon looks again soon when a key came up, since the CRL can then be proven and count.
     pub fn waits(&self) -> (bool, bool) {
         let seen = |crl: &HeldCrl| crl.proven_by().is_some();
         let mut beside = self.all_beside();
@@ -82,6 +90,8 @@ impl Ledger {
     }
 
     /// Takes over what was kept by another process; of two of a series the newer stays.
+    ///
+    /// The state directory may be older than what the files hold by now.
     pub fn restore(&mut self, series: Series) {
         let newer = |known: &Arc<Series>| known.is_older_than(&series);
         if self.series.get(&series.id()).is_none_or(newer) {
@@ -107,6 +117,8 @@ impl Ledger {
         set: &str,
     ) -> (SeriesId, Entered) {
         let id = SeriesId::of(key, name, crl.scope());
+        // A CRL for everything outdates one for a partition: otherwise an old partition could hide a
+        // revocation.
         let wider = |series: &&Arc<Series>| {
             series.id() != id && series.key() == key && series.scope().includes(crl.scope())
         };
@@ -121,6 +133,8 @@ impl Ledger {
             self.put(Series::begin(name.clone(), key, crl.clone(), set));
             return (id, Entered::Taken);
         };
+        // The first match counts: a rollback is a rollback even if the very same CRL is held, and a CRL that
+        // is held needs no second place.
         let entered = match known.standing(crl) {
             Ordering::Less => Entered::Older,
             _ if known.crls().iter().any(|held| held.list == crl.list) => Entered::Held,
@@ -139,7 +153,7 @@ impl Ledger {
         (id, entered)
     }
 
-    /// Exchanges the CRLs beside; gives those for which there is no room. Those that are offered now come first, then the
+    /// Exchanges the CRLs beside; returns those for which there is no room. Those that are offered now come first, then the
     /// newest.
     pub(crate) fn set_beside(
         &mut self,
@@ -147,6 +161,7 @@ impl Ledger {
         offered: &HashSet<[u8; 32]>,
     ) -> Vec<HeldCrl> {
         crls.sort_by_key(|(_, crl)| {
+            // When there is no room, what an operator's files hold now outranks what was there once.
             let gone = !offered.contains(crl.digest());
             (gone, std::cmp::Reverse(crl.this_update()), *crl.digest())
         });
@@ -163,6 +178,7 @@ impl Ledger {
             bytes += crl.size();
             beside.entry(name).or_default().push(crl);
         }
+        // An unchanged ledger must stay the same by pointer, or each reading would make a new generation.
         if beside != *self.beside {
             self.beside = Arc::new(beside);
         }
@@ -178,6 +194,8 @@ impl Ledger {
         until: impl Fn(&HeldCrl) -> u64,
         at: u64,
     ) {
+        // A CRL that no source offers any more is not dropped at once: taking the file away must not undo a
+        // revocation.
         let mut gone = Vec::new();
         let mut unnamed = Vec::new();
         for series in self.series.values() {
@@ -188,6 +206,7 @@ impl Ledger {
             if is_offered {
                 continue;
             }
+            // Stale for everybody, even under the longest grace.
             let over = series.crls().iter().all(|crl| until(crl) <= at);
             if !series.crls().is_empty() && (over || self.is_superseded(series)) {
                 gone.push(series.id());
@@ -200,6 +219,7 @@ impl Ledger {
                 self.put(series);
             }
         }
+        // The newest first: what is forgotten beyond the bound is what nobody has renewed for longest.
         unnamed.sort_by(|one, other| other.cmp(one));
         let (mut count, mut bytes) = (0, 0);
         for (_, id, size) in unnamed {
@@ -209,6 +229,7 @@ impl Ledger {
                 self.remove(id);
             }
         }
+        // Names of sets that the topology no longer has.
         let strangers: Vec<Series> = self
             .series
             .values()
@@ -237,6 +258,8 @@ impl Ledger {
     }
 
     /// Whether the two hold the same CRLs and know the same of those that are gone.
+    ///
+    /// Decides whether a reading makes a new generation, and with it a re-evaluation of all connections.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let same = |(id, series): (&SeriesId, &Arc<Series>)| {
             let other = other.series.get(id);

@@ -1,4 +1,4 @@
-//! A stapled OCSP response (RFC 6960, RFC 6066 §8): whether it is about a certificate, genuine, fresh, and says "good".
+//! A stapled OCSP response (RFC 6960, RFC 6066 §8): whether it is about a certificate, genuine, fresh, and its status is `good`.
 use crate::topology::der::{self, Der, Element, context, context_value, magnitude};
 use crate::topology::distinguished_name::{NameKey, same_name};
 use crate::trust::budget::Budget;
@@ -16,8 +16,10 @@ use x509_parser::prelude::FromDer as _;
 /// No response is larger: one with a delegate's certificate has some three thousand bytes.
 const LARGEST: usize = 64 * 1024;
 /// Responses and delegates in one that are looked at.
+///
+/// Servers staple one response about their own certificate; more would only cost time.
 const MOST: usize = 8;
-/// How far the responder's clock may be ahead of ours, in seconds.
+/// How far the responder's clock may be ahead of this machine's, in seconds.
 const SKEW: u64 = 300;
 
 /// id-pkix-ocsp-basic.
@@ -27,6 +29,8 @@ const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 0x1a];
 const SHA256: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1];
 
 /// What a response is held against.
+///
+/// The certificate and the key of its issuer on the path that is judged, not whatever the response may claim.
 pub(crate) struct About<'a> {
     pub(crate) certificate: &'a X509Certificate<'a>,
     pub(crate) issuer_key: &'a SubjectPublicKeyInfoDer<'a>,
@@ -36,7 +40,7 @@ pub(crate) struct About<'a> {
     pub(crate) budget: &'a Budget,
 }
 
-/// Gives until when the response says that the certificate is good, Unix seconds.
+/// Until when the certificate is good by the response, Unix seconds.
 ///
 /// # Errors
 /// A reason for everything else; `unknown` is not good.
@@ -45,6 +49,8 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
     if response.len() > LARGEST {
         return Err(malformed());
     }
+    // The order is that of the reasons: what is malformed, what is about somebody else, what nobody signed,
+    // what is old, and only then what it states.
     let basic = read(response).ok_or_else(malformed)?;
     let single = basic.single(about).ok_or_else(malformed)?;
     let Some(single) = single else {
@@ -54,6 +60,7 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
             format!("nothing about {subject}"),
         ));
     };
+    // Before its content counts: anybody can write a response that says `revoked`.
     genuine(&basic, about, at)?;
     let now = at.as_secs();
     if single.this_update > now.saturating_add(SKEW) {
@@ -62,8 +69,10 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
             format!("thisUpdate is Unix time {}", single.this_update),
         ));
     }
-    // Without nextUpdate nothing says how long what was stapled holds.
+    // Without nextUpdate nobody knows for how long what was stapled holds.
     let until = single.next_update.unwrap_or(0);
+    // Revoked counts even when the response is stale: a revocation is not taken back (RFC 5280 §5.3.1 but for
+    // a hold).
     if single.status == CertStatus::Revoked {
         return Err(StepRefusal::because(
             TrustReason::OcspRevoked,
@@ -76,12 +85,14 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
             format!("nextUpdate was Unix time {until}"),
         ));
     }
+    // `unknown` is no revocation, but whoever asks for a response wants to hear `good` (RFC 6960 §2.2).
     match single.status {
         CertStatus::Good => Ok(until),
         CertStatus::Unknown | CertStatus::Revoked => Err(TrustReason::OcspUnknown.into()),
     }
 }
 
+/// The choices of CertStatus (RFC 6960 §4.2.1).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CertStatus {
     Good,
@@ -89,6 +100,7 @@ enum CertStatus {
     Unknown,
 }
 
+/// What one SingleResponse states; times in Unix seconds.
 struct SingleResponse {
     status: CertStatus,
     this_update: u64,
@@ -99,9 +111,11 @@ struct SingleResponse {
 struct BasicResponse<'a> {
     signed: SignedPart<'a>,
     /// The certificates that came with it, as DER.
+    // Not parsed yet: if the issuer itself signed, nobody needs them.
     delegates: Vec<&'a [u8]>,
 }
 
+/// An element that fills the bytes: what follows it would be under no signature.
 fn only<'a>(bytes: &'a [u8], tag: u8) -> Option<Element<'a>> {
     let mut walk = Der::new(bytes);
     let element = walk.expect(tag)?;
@@ -114,6 +128,7 @@ fn read(response: &[u8]) -> Option<BasicResponse<'_>> {
     if fields.expect(der::ENUMERATED)?.content() != [0] {
         return None;
     }
+    // ResponseBytes: an object identifier, and the response inside an OCTET STRING (RFC 6960 §4.2.1).
     let wrapped = fields.expect(context(0))?.inside().expect(der::SEQUENCE)?;
     let mut wrapped = wrapped.inside();
     if wrapped.expect(der::OID)?.content() != BASIC {
@@ -135,6 +150,8 @@ impl BasicResponse<'_> {
     /// The SingleResponse about the certificate; the outer `None` when it is not well formed.
     fn single(&self, about: &About<'_>) -> Option<Option<SingleResponse>> {
         let mut data = self.signed.part.inside();
+        // The version, which is absent for v1. Then the responder's id, by which nobody is trusted: keys
+        // decide.
         data.optional(context(0));
         let responder = data.next()?;
         if responder.tag != context(1) && responder.tag != context(2) {
@@ -142,6 +159,8 @@ impl BasicResponse<'_> {
         }
         data.expect(der::GENERALIZED_TIME)?;
         let mut responses = data.expect(der::SEQUENCE)?.inside();
+        // A critical extension that is not understood could change the meaning of the response (RFC 6960
+        // §4.4).
         known_extensions(&mut data, 1)?;
         let mut found = None;
         let mut seen = 0;
@@ -163,6 +182,8 @@ impl BasicResponse<'_> {
             };
             known_extensions(&mut fields, 1)?;
             if is_about(&id, about)? {
+                // The first of several about one certificate: a responder that contradicts itself is not
+                // asked further.
                 found.get_or_insert(SingleResponse {
                     status,
                     this_update,
@@ -175,6 +196,8 @@ impl BasicResponse<'_> {
 }
 
 /// Reads optional extensions of which none may be critical.
+///
+/// Nonces and the like are not critical and are skipped: a stapled response answers no request of this node.
 fn known_extensions(fields: &mut Der<'_>, number: u8) -> Option<()> {
     if let Some(list) = fields.optional(context(number)) {
         let list = list.inside().expect(der::SEQUENCE)?;
@@ -195,8 +218,10 @@ fn is_about(id: &Element<'_>, about: &About<'_>) -> Option<bool> {
     let hash = match algorithm.content() {
         SHA1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
         SHA256 => &digest::SHA256,
+        // A hash that is not known cannot show that the response is about this certificate.
         _ => return Some(false),
     };
+    // issuerKeyHash is over the bits of the key without the byte that counts unused bits (RFC 6960 §4.1.1).
     let mut spki = only(about.issuer_key.as_ref(), der::SEQUENCE)?.inside();
     spki.expect(der::SEQUENCE)?;
     let bits = spki.expect(der::BIT_STRING)?.bits()?;
@@ -218,11 +243,14 @@ fn genuine(basic: &BasicResponse<'_>, about: &About<'_>, at: UnixTime) -> Result
         return Ok(());
     }
     let mut why = "neither the issuer nor a delegate of it signed the response".to_owned();
+    // RFC 6960 §4.2.2.2: a delegate must be issued by the CA itself. One issued by a CA below or beside it is
+    // refused.
     for delegate in &basic.delegates {
         let Ok((_, certificate)) = X509Certificate::from_der(delegate) else {
             continue;
         };
         let key = certificate.public_key().raw;
+        // Of several certificates only the one that signed matters.
         if !basic.signed.is_by(key, about.budget)? {
             continue;
         }
@@ -254,6 +282,7 @@ fn unfit(
         return Ok(Some("not issued by the certificate's own issuer"));
     }
     let purpose = delegate.extended_key_usage().ok().flatten();
+    // id-kp-OCSPSigning must be there by name: a CA's TLS certificates would be responders otherwise.
     if !purpose.is_some_and(|usage| usage.value.ocsp_signing) {
         return Ok(Some("lacks OCSPSigning"));
     }
@@ -263,6 +292,8 @@ fn unfit(
     }
     let name = NameKey::of(delegate.issuer().as_raw());
     let series = name.iter().flat_map(|name| about.ledger.named(name));
+    // The delegate may be revoked as any other certificate. OCSP about it would be a circle, so CRLs decide
+    // (RFC 6960 §4.2.2.2.1).
     let series = series.filter(|series| series.key() == about.issuer_key.as_ref());
     let beside = name.iter().flat_map(|name| about.ledger.beside(name));
     let beside = beside.filter(|crl| is_signed_with(crl, about.issuer_key));

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 const MOST_ISSUER_TEXT: usize = 200;
 
 /// Why a record is not used.
+///
+/// The daemon goes on without such a record and reports it; the CRLs come again from their sources.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// It is none, or not whole.
@@ -38,6 +40,7 @@ impl RecordError {
     }
 }
 
+/// Names of keys in the JSON are the file format: a change needs another number in the mark.
 #[derive(Serialize, Deserialize)]
 struct RecordHead {
     /// SubjectPublicKeyInfo and Name as DER in base64, as are the names of the scope.
@@ -49,6 +52,8 @@ struct RecordHead {
     names: Vec<String>,
     /// CRL numbers in base64.
     number: Option<String>,
+    // Kept apart from `number`: the newest CRL may have none, and what is lower than any that was seen is a
+    // rollback.
     highest: Option<String>,
     this_update: u64,
     next_update: u64,
@@ -66,6 +71,8 @@ struct RecordedCrl {
 
 impl Series {
     /// What a record begins with: a word, and the number of its form.
+    ///
+    /// A record of another form is refused as damaged, and an older daemon does the same with a newer form.
     pub const RECORD_MARK: &'static str = "sipward-crls 1 ";
 
     /// As it is kept.
@@ -100,6 +107,7 @@ impl Series {
             }
             serde_json::to_vec(&head)
         });
+        // The digest covers all that follows its line, so that no byte of a CRL can change unseen.
         let mut rest = json.unwrap_or_default();
         rest.push(b'\n');
         for crl in self.crls() {
@@ -116,6 +124,7 @@ impl Series {
     /// Why it is not used.
     pub fn from_record(record: &[u8]) -> Result<Self, RecordError> {
         let cut = || RecordError::Damaged("it is no record of a series of CRLs");
+        // As a stranger's: the directory may have been restored from anywhere, or written by somebody else.
         let (mark, rest) = split_line(record).ok_or_else(cut)?;
         let digest = mark
             .strip_prefix(Self::RECORD_MARK.as_bytes())
@@ -133,6 +142,8 @@ impl Series {
         let names = head.names.iter().map(|name| bytes(name));
         let names = names.collect::<Result<Vec<_>, _>>()?;
         let scope = CrlScope::new(head.users_only, head.authorities_only, names);
+        // What the record claims is compared with each CRL in it: a record cannot bring a CRL of another
+        // issuer or scope into a series.
         let id = SeriesId::of(&key, &name, &scope);
         let signer = SubjectPublicKeyInfoDer::from(key.as_slice());
         let mut crls = Vec::new();
@@ -140,6 +151,8 @@ impl Series {
             let (der, after) = left.split_at_checked(recorded.bytes).ok_or_else(cut)?;
             left = after;
             let crl = one_of(Crl::read(der.to_vec()).map_err(RecordError::Crl)?);
+            // Proven again, and not taken from the record: the file is not protected by anything but its
+            // place.
             if !is_signed_with(&crl, &signer) {
                 return Err(RecordError::Crl(CrlReason::BadSignature));
             }
@@ -162,6 +175,7 @@ impl Series {
             this_update: head.this_update,
             next_update: head.next_update,
         };
+        // Without this a record could hold an old CRL and claim the age of the newest.
         let agrees = |crl: &HeldCrl| {
             crl.this_update() == last.this_update && crl.number() == last.number.as_deref()
         };

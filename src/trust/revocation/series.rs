@@ -7,9 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Names of trust sets that are kept with a series.
+///
+/// The names are written into each record.
 const MOST_SETS: usize = 64;
 
 /// What stands for a series: a digest of key, issuer and scope.
+///
+/// Short enough to be typed by an operator who wants a series forgotten, and long enough that nobody makes a
+/// second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId([u8; 16]);
 
@@ -17,6 +22,7 @@ impl SeriesId {
     /// Of a SubjectPublicKeyInfo, the issuer's name and the scope.
     pub(crate) fn of(key: &[u8], name: &NameKey, scope: &CrlScope) -> Self {
         let mut text = Vec::new();
+        // Lengths before the parts, so that two different lists of parts never make one text.
         let mut add = |bytes: &[u8]| {
             text.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
             text.extend_from_slice(bytes);
@@ -50,6 +56,8 @@ impl fmt::Display for SeriesId {
 }
 
 /// The newest CRLs of a key, an issuer and a scope; when they are gone, what is known of them.
+///
+/// Immutable: each change makes a new one, because generations that serve share it.
 #[derive(Clone, Debug)]
 pub struct Series {
     id: SeriesId,
@@ -57,6 +65,7 @@ pub struct Series {
     name: NameKey,
     /// The issuer as DER and as text.
     issuer: (Vec<u8>, String),
+    // Part of the identity: a CA numbers the CRLs of each scope by themselves.
     scope: CrlScope,
     /// Of one age, mostly one; none: it went.
     crls: Vec<HeldCrl>,
@@ -65,6 +74,8 @@ pub struct Series {
 }
 
 /// What is known of the newest CRL.
+///
+/// It outlives the CRL itself, so that nothing older comes back after it has gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Last {
     /// Its CRL number.
@@ -80,6 +91,7 @@ impl Last {
     fn of(crl: &Crl, highest: Option<&[u8]>) -> Self {
         let number = crl.number().map(<[u8]>::to_vec);
         Self {
+            // A CA that stops numbering does not free its old numbers.
             highest: number.clone().or_else(|| highest.map(<[u8]>::to_vec)),
             number,
             this_update: crl.this_update(),
@@ -160,6 +172,8 @@ impl Series {
         self.last.highest.as_deref()
     }
     /// The same in decimal digits; beyond 128 bits in hex (RFC 5280 §5.2.3 allows 160).
+    ///
+    /// As CAs and OpenSSL show it, for comparison by an operator.
     pub fn number_text(&self) -> Option<String> {
         let bytes = self.number()?;
         if bytes.len() > 16 {
@@ -199,6 +213,7 @@ impl Series {
         match crl.number().zip(self.last.highest.as_deref()) {
             None => by_time,
             Some((number, highest)) => match order_of_numbers(number, highest) {
+                // RFC 5280 §5.2.3: numbers only grow, so that a lower one is older whatever its date is.
                 Ordering::Less => Ordering::Less,
                 // Without a number in between: with one the newest has the highest.
                 order if self.last.number.is_some() => order.then(by_time),
@@ -208,7 +223,7 @@ impl Series {
     }
 
     /// Whether a CRL of another scope is older than the newest of this one. A CA may count each scope by itself, so that
-    /// number and thisUpdate must both say it.
+    /// number and thisUpdate must agree.
     pub(crate) fn outdates(&self, crl: &Crl) -> bool {
         is_outdated(
             (crl.number(), crl.this_update()),
@@ -219,6 +234,7 @@ impl Series {
     /// With a CRL that is newer, or as new.
     pub(crate) fn with(&self, crl: HeldCrl, set: &str) -> Self {
         let mut next = self.clone();
+        // Of equal age both stay: which of the two a CA meant is unknown, so that both are heard.
         if self.standing(&crl) == Ordering::Greater {
             next.crls.clear();
         }
@@ -228,11 +244,12 @@ impl Series {
         next
     }
 
-    /// With the place where a CRL in force was found now, if that is another: a file is told rather than a URI.
+    /// With the place where a CRL in force was found now, if that is another: a file is preferred to a URI.
     pub(crate) fn again_from(&self, crl: &HeldCrl, set: &str) -> Option<Self> {
         let mut next = self.clone();
         let added = next.add_set(set);
         let held = next.crls.iter_mut().find(|held| held.list == crl.list)?;
+        // Files survive a restart by themselves, and their paths mean something to an operator.
         let moved = *held != *crl && (held.fetched || !crl.fetched);
         if moved {
             held.clone_from(crl);
@@ -262,6 +279,7 @@ impl Series {
     /// Whether the other is of a newer CRL.
     pub fn is_older_than(&self, other: &Self) -> bool {
         match (other.crls.first(), &other.last) {
+            // A series without its CRL is compared by date alone; the number is known only with the CRL.
             (Some(crl), _) => self.standing(crl) == Ordering::Greater,
             (None, last) => last.this_update > self.last.this_update,
         }
@@ -280,8 +298,10 @@ impl Series {
     }
 }
 
-/// Whether something with this number and thisUpdate is older than something with those of the same scope: by number, then by
+/// Whether something with this number and thisUpdate is older than the other of the same scope: by number, then by
 /// thisUpdate; by thisUpdate alone where one has no number.
+///
+/// For CRLs of one scope, where the number is decisive (RFC 5280 §5.2.3).
 pub(crate) fn is_older(
     (number, this_update): (Option<&[u8]>, u64),
     (its_number, its_this_update): (Option<&[u8]>, u64),
@@ -291,7 +311,10 @@ pub(crate) fn is_older(
     by_number.then(this_update.cmp(&its_this_update)) == Ordering::Less
 }
 
-/// Whether something with this number and thisUpdate is older than something with those, by whatever both have.
+/// Whether something with this number and thisUpdate is older than the other, by whatever both have.
+///
+/// For CRLs of different scopes: both number and time must not speak against it, since each scope may count
+/// by itself.
 pub(crate) fn is_outdated(
     (number, this_update): (Option<&[u8]>, u64),
     (its_number, its_this_update): (Option<&[u8]>, u64),

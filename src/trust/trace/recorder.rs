@@ -5,6 +5,8 @@ use crate::trust::trace::step::{ExplainedStep, StepOutcome};
 use std::cell::RefCell;
 
 /// One line of a trace, with its depth in the tree.
+///
+/// Flat and with a depth: a tree of owned nodes would need a cursor into itself while it grows.
 struct RecordedStep {
     depth: usize,
     step: &'static str,
@@ -32,6 +34,8 @@ impl Recording {
 }
 
 /// Takes down the steps of one decision, or nothing at all.
+///
+/// A handshake pays one branch for each step: facts are references, and words are made only here.
 pub(crate) struct Trace(Option<RefCell<Recording>>);
 
 impl Trace {
@@ -51,6 +55,8 @@ impl Trace {
     }
 
     /// A step of the decision: its refusal is recorded where it arose.
+    ///
+    /// It runs the check in any case and returns its outcome as it is: a trace cannot change a decision.
     pub(crate) fn step<T>(
         &self,
         fact: &Fact<'_>,
@@ -67,9 +73,11 @@ impl Trace {
 
     /// Opens a step; what is recorded until it is dropped is part of it.
     pub(crate) fn begin(&self, fact: &Fact<'_>) -> OpenStep<'_> {
+        // Off: no words are composed at all.
         let line = self.0.as_ref().map(|cell| {
             let mut lines = cell.borrow_mut();
             let at = lines.push(fact.step(), StepOutcome::Noted, fact.words());
+            // What the step found comes below it, before the steps that it is made of.
             lines.depth += 1;
             for note in fact.notes() {
                 lines.push(note.step, note.outcome, note.text);
@@ -87,6 +95,7 @@ impl Trace {
     }
 }
 
+/// Lines deeper than this one belong to the last line of this depth.
 fn branch(
     lines: &mut std::iter::Peekable<impl Iterator<Item = RecordedStep>>,
     depth: usize,
@@ -105,6 +114,8 @@ fn branch(
 }
 
 /// A step that is being taken.
+///
+/// Closed by being dropped, so that an early return cannot leave the depth wrong.
 pub(crate) struct OpenStep<'t> {
     trace: &'t Trace,
     line: Option<usize>,
@@ -124,6 +135,8 @@ impl OpenStep<'_> {
     }
 
     /// It would have ended in this refusal, had it decided.
+    ///
+    /// For policies that are only observed.
     pub(crate) fn would_fail(self, refusal: &StepRefusal) {
         if self.line.is_some() {
             self.set(StepOutcome::Noted, Some(format!("would refuse {refusal}")));
@@ -137,6 +150,7 @@ impl OpenStep<'_> {
         if let Some(line) = cell.borrow_mut().lines.get_mut(at) {
             line.outcome = outcome;
             if let Some(also) = also {
+                // First what was looked at, then why it failed.
                 if !line.text.is_empty() {
                     line.text.push_str(": ");
                 }
