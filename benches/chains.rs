@@ -6,7 +6,7 @@
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sipward::topology::{self, Direction};
 use sipward::trust::{Generation, Presented, decide_inbound, explain, explain_inbound};
-use sipward_lab::forge::{self, Form, Kind, Signer, common_name, id, name};
+use sipward_lab::forge::{self, CertificateFields, KeyKind, SigningKey, common_name, id, name};
 use sipward_lab::pki::{CrlSpec, chain_pem};
 use sipward_lab::site::{HOME, Site};
 use std::error::Error;
@@ -37,7 +37,7 @@ struct Stage {
     at: UnixTime,
     host: String,
     root: Vec<u8>,
-    root_key: Signer,
+    root_key: SigningKey,
 }
 
 impl Stage {
@@ -47,14 +47,17 @@ impl Stage {
         let host = format!("fe01.{HOME}");
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 5061));
         let root = common_name(0x0c, b"Forged Root");
-        let root_key = Signer::new(Kind::P256)?;
+        let root_key = SigningKey::new(KeyKind::P256)?;
         // Two anchors of one key, and forty of one name: a set as large as partners make it.
-        let mut anchors = vec![root_key.sign(&Form::authority(&root, &root, &root_key))?];
-        anchors.push(root_key.sign(&Form::authority(&root, &root, &root_key).numbered(2))?);
+        let mut anchors =
+            vec![root_key.sign(&CertificateFields::authority(&root, &root, &root_key))?];
+        anchors.push(
+            root_key.sign(&CertificateFields::authority(&root, &root, &root_key).numbered(2))?,
+        );
         let same = common_name(0x0c, b"Same");
         for _ in 0..40 {
-            let key = Signer::new(Kind::P256)?;
-            anchors.push(key.sign(&Form::authority(&same, &same, &key))?);
+            let key = SigningKey::new(KeyKind::P256)?;
+            anchors.push(key.sign(&CertificateFields::authority(&same, &same, &key))?);
         }
         site.write("forged.pem", &chain_pem(&anchors))?;
         let crl = site.enterprise.crl_as_pem(&CrlSpec::default())?;
@@ -86,19 +89,19 @@ impl Stage {
             ("a good leaf below a CA", self.usual()?),
             (
                 "nine CAs of one name, padded, one of which ended in 1972",
-                circle(&self.host, Kind::P256, 500)?,
+                circle(&self.host, KeyKind::P256, 500)?,
             ),
             (
                 "the same with P-384 keys",
-                circle(&self.host, Kind::P384, 0)?,
+                circle(&self.host, KeyKind::P384, 0)?,
             ),
             (
                 "the same with P-521 keys",
-                circle(&self.host, Kind::P521, 0)?,
+                circle(&self.host, KeyKind::P521, 0)?,
             ),
             (
                 "the same with RSA keys of 2048 bits, padded",
-                circle(&self.host, Kind::Rsa2048, 300)?,
+                circle(&self.host, KeyKind::Rsa2048, 300)?,
             ),
             ("27 paths to two anchors, without CRLs", self.layers(0)?),
             (
@@ -155,15 +158,18 @@ impl Stage {
     }
 
     fn usual(&self) -> Outcome<Chain> {
-        let (issuing, key) = (common_name(0x0c, b"Issuing"), Signer::new(Kind::P256)?);
-        let ca = Form::authority(&self.root, &issuing, &key);
-        let leaf = Form::leaf(&issuing, &self.host, &key);
+        let (issuing, key) = (
+            common_name(0x0c, b"Issuing"),
+            SigningKey::new(KeyKind::P256)?,
+        );
+        let ca = CertificateFields::authority(&self.root, &issuing, &key);
+        let leaf = CertificateFields::leaf(&issuing, &self.host, &key);
         Ok(vec![key.sign(&leaf)?, self.root_key.sign(&ca)?])
     }
 
-    fn leaf(&self, change: impl Fn(Form) -> Form) -> Outcome<Chain> {
-        let key = Signer::new(Kind::P256)?;
-        let mut form = Form::leaf(&self.root, &self.host, &key);
+    fn leaf(&self, change: impl Fn(CertificateFields) -> CertificateFields) -> Outcome<Chain> {
+        let key = SigningKey::new(KeyKind::P256)?;
+        let mut form = CertificateFields::leaf(&self.root, &self.host, &key);
         form = change(form);
         Ok(vec![self.root_key.sign(&form)?])
     }
@@ -171,12 +177,12 @@ impl Stage {
     /// Three layers of three certificates of one key each.
     fn layers(&self, padding: u16) -> Outcome<Chain> {
         let keys = [
-            Signer::new(Kind::P256)?,
-            Signer::new(Kind::P256)?,
-            Signer::new(Kind::P256)?,
+            SigningKey::new(KeyKind::P256)?,
+            SigningKey::new(KeyKind::P256)?,
+            SigningKey::new(KeyKind::P256)?,
         ];
         let [low, middle, high] = [b"Low", b"Mid", b"Top"].map(|text| common_name(0x0c, text));
-        let leaf = Form::leaf(&low, &self.host, &keys[0]).padded(padding);
+        let leaf = CertificateFields::leaf(&low, &self.host, &keys[0]).padded(padding);
         let mut chain = vec![keys[0].sign(&leaf)?];
         for (key, subject, issuer, by) in [
             (&keys[0], &low, &middle, &keys[1]),
@@ -184,7 +190,7 @@ impl Stage {
             (&keys[2], &high, &self.root, &self.root_key),
         ] {
             for number in 0..3 {
-                let ca = Form::authority(issuer, subject, key).numbered(number);
+                let ca = CertificateFields::authority(issuer, subject, key).numbered(number);
                 chain.push(by.sign(&ca.padded(padding))?);
             }
         }
@@ -192,7 +198,10 @@ impl Stage {
     }
 
     fn bounded(&self, tag: u8) -> Outcome<Chain> {
-        let (issuing, key) = (common_name(0x0c, b"Issuing"), Signer::new(Kind::P256)?);
+        let (issuing, key) = (
+            common_name(0x0c, b"Issuing"),
+            SigningKey::new(KeyKind::P256)?,
+        );
         let bases: Vec<String> = (0..1_500).map(|n| format!("b{n}.a")).collect();
         let bases: Vec<(u8, &[u8])> = bases.iter().map(|b| (tag, b.as_bytes())).collect();
         let hosts: Vec<String> = (0..1_990)
@@ -203,9 +212,9 @@ impl Stage {
             .collect();
         let mut hosts: Vec<(u8, &[u8])> = hosts.iter().map(|h| (tag, h.as_bytes())).collect();
         hosts.push((name::DNS, self.host.as_bytes()));
-        let ca = Form::authority(&self.root, &issuing, &key);
+        let ca = CertificateFields::authority(&self.root, &issuing, &key);
         let ca = ca.with(id::NAME_CONSTRAINTS, true, &forge::constraints(&[], &bases));
-        let leaf = Form::blank(&issuing, &common_name(0x0c, b"leaf"), &key);
+        let leaf = CertificateFields::blank(&issuing, &common_name(0x0c, b"leaf"), &key);
         let leaf = leaf.with(id::ALTERNATIVE_NAME, false, &forge::names(&hosts));
         Ok(vec![key.sign(&leaf)?, self.root_key.sign(&ca)?])
     }
@@ -240,16 +249,16 @@ impl Stage {
 }
 
 /// Nine CAs of one name, each certified by the next.
-fn circle(host: &str, kind: Kind, padding: u16) -> Outcome<Chain> {
+fn circle(host: &str, kind: KeyKind, padding: u16) -> Outcome<Chain> {
     let same = common_name(0x0c, b"Same");
-    let keys: Vec<Signer> = (0..9)
-        .map(|_| Signer::new(kind))
+    let keys: Vec<SigningKey> = (0..9)
+        .map(|_| SigningKey::new(kind))
         .collect::<Result<_, _>>()?;
     let by = |n: usize| keys.get(n % 9).ok_or("nine keys");
-    let leaf = Form::leaf(&same, host, by(0)?).padded(padding);
+    let leaf = CertificateFields::leaf(&same, host, by(0)?).padded(padding);
     let mut chain = vec![by(0)?.sign(&leaf)?];
     for n in 0..9 {
-        let mut ca = Form::authority(&same, &same, by(n)?).padded(padding);
+        let mut ca = CertificateFields::authority(&same, &same, by(n)?).padded(padding);
         if n == 4 {
             ca.validity = (forge::moment(0), forge::moment(70_000_000));
         }

@@ -23,6 +23,61 @@ pub fn bits(octets: &[u8]) -> Vec<u8> {
     element(0x03, &[&[0], octets])
 }
 
+/// An Extension: its OID's content, whether critical, and the value.
+pub(crate) fn extension((oid, critical, value): &(Vec<u8>, bool, Vec<u8>)) -> Vec<u8> {
+    let critical: &[u8] = if *critical { &[1, 1, 0xff] } else { &[] };
+    let value = element(0x04, &[value]);
+    element(0x30, &[&element(0x06, &[oid]), critical, &value])
+}
+
+/// A Name of one CN in a string type: 0x0c for UTF8String, 0x13 for PrintableString.
+pub fn common_name(tag: u8, text: &[u8]) -> Vec<u8> {
+    distinguished_name(&[(3, tag, text)])
+}
+
+/// A Name of attributes below id-at (2.5.4), each an RDN: the OID's last octet, the string type, the text.
+pub fn distinguished_name(attributes: &[(u8, u8, &[u8])]) -> Vec<u8> {
+    let rdns: Vec<u8> = attributes
+        .iter()
+        .flat_map(|(kind, tag, text)| {
+            let attribute = element(0x30, &[&[6, 3, 0x55, 4, *kind], &element(*tag, &[text])]);
+            element(0x31, &[&attribute])
+        })
+        .collect();
+    element(0x30, &[&rdns])
+}
+
+/// A Time (RFC 5280 §4.1.2.5) of Unix seconds, which may lie before 1970: UTCTime from 1950 to 2049, else
+/// GeneralizedTime.
+pub fn moment(unix: i64) -> Vec<u8> {
+    let general = generalized_time(unix);
+    // Tag, length, and a year of four digits, of which UTCTime has the last two.
+    match general
+        .get(2..6)
+        .and_then(|year| std::str::from_utf8(year).ok()?.parse().ok())
+    {
+        Some(1950..2050) => element(0x17, &[general.get(4..).unwrap_or_default()]),
+        Some(0_u16..) | None => general,
+    }
+}
+
+/// A GeneralizedTime of Unix seconds, the only form of OCSP; nothing for a year that no calendar has.
+pub(crate) fn generalized_time(unix: i64) -> Vec<u8> {
+    let Ok(at) = time::OffsetDateTime::from_unix_timestamp(unix) else {
+        return Vec::new();
+    };
+    let text = format!(
+        "{:04}{:02}{:02}{:02}{:02}{:02}Z",
+        at.year(),
+        u8::from(at.month()),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    );
+    element(0x18, &[text.as_bytes()])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -64,7 +64,7 @@ pub enum LabError {
     },
     /// A certificate or CRL that could not be made.
     #[error(transparent)]
-    Pki(#[from] super::pki::LabError),
+    Pki(#[from] super::pki::PkiError),
     /// Trust anchors that cannot be used.
     #[error("trust anchors are not usable: {source}")]
     Anchors {

@@ -1,6 +1,6 @@
 //! OCSP responses (RFC 6960 §4.2) as a CA's responder gives them, with every oddity a test needs.
-use super::der::{bits, element};
-use super::pki::{Authority, Issued, LabError, Serial, date, unix_seconds};
+use super::der::{bits, element, generalized_time};
+use super::pki::{Authority, Issued, PkiError, Serial, date};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rcgen::{KeyPair, SigningKey as _};
 use x509_parser::certificate::X509Certificate;
@@ -57,8 +57,9 @@ impl Authority {
     ///
     /// # Errors
     /// Dates that X.509 cannot hold, or a key that does not sign.
-    pub fn ocsp(&self, spec: &OcspSpec<'_>) -> Result<Vec<u8>, LabError> {
-        let (_, own) = X509Certificate::from_der(self.certificate()).map_err(|_| LabError::Odd)?;
+    pub fn ocsp(&self, spec: &OcspSpec<'_>) -> Result<Vec<u8>, PkiError> {
+        let (_, own) =
+            X509Certificate::from_der(self.certificate()).map_err(|_| PkiError::Unreadable)?;
         let key = &own.public_key().subject_public_key.data;
         let hash =
             |octets: &[u8]| element(4, &[digest(&SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref()]);
@@ -71,14 +72,14 @@ impl Authority {
                 &element(2, &[&spec.serial.0]),
             ],
         );
-        let this_update = time(spec.this_update)?;
+        let this_update = generalized_time(date(spec.this_update)?.unix_timestamp());
         let status = match spec.status {
             OcspStatus::Good => element(0x80, &[]),
             OcspStatus::Revoked => element(0xa1, &[&this_update]),
             OcspStatus::Unknown => element(0x82, &[]),
         };
         let next_update = match spec.next_update {
-            Some(next) => element(0xa0, &[&time(next)?]),
+            Some(next) => element(0xa0, &[&generalized_time(date(next)?.unix_timestamp())]),
             None => Vec::new(),
         };
         let single = element(0x30, &[&id, &status, &this_update, &next_update]);
@@ -88,7 +89,7 @@ impl Authority {
             &[&responder, &this_update, &element(0x30, &[&single])],
         );
         let signature = match spec.delegate {
-            None => self.sign(&data)?,
+            None => self.key.signature(&data)?,
             Some(delegate) => KeyPair::try_from(delegate.key.secret_der())?.sign(&data)?,
         };
         let certificates = spec.delegate.map_or_else(Vec::new, |delegate| {
@@ -104,19 +105,4 @@ impl Authority {
             &[&element(0x0a, &[&[0]]), &element(0xa0, &[&bytes])],
         ))
     }
-}
-
-/// A GeneralizedTime some seconds from now.
-fn time(offset: i64) -> Result<Vec<u8>, LabError> {
-    let at = date(unix_seconds(), offset)?;
-    let text = format!(
-        "{:04}{:02}{:02}{:02}{:02}{:02}Z",
-        at.year(),
-        u8::from(at.month()),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    );
-    Ok(element(0x18, &[text.as_bytes()]))
 }

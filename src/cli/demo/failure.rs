@@ -9,7 +9,7 @@ pub(super) enum SceneFailure {
     Lab(#[from] LabError),
     /// A certificate could not be made.
     #[error(transparent)]
-    Pki(#[from] sipward_lab::pki::LabError),
+    Pki(#[from] sipward_lab::pki::PkiError),
     /// A file, a socket or the terminal.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -202,7 +202,7 @@ fn issue_until(
     authority: &Authority,
     fqdn: &str,
     not_after: i64,
-) -> Result<Issued, sipward_lab::pki::LabError> {
+) -> Result<Issued, sipward_lab::pki::PkiError> {
     authority.issue(&LeafSpec {
         not_before: -30 * 24 * HOUR,
         not_after,

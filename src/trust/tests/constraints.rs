@@ -4,7 +4,7 @@ use super::{World, inbound};
 use crate::topology::{Direction, PeerKind};
 use crate::trust::{Presented, TrustReason, explain};
 use sipward_lab::forge::{
-    Form, Kind, Signer, common_name, constraints, distinguished_name, id, name, names,
+    CertificateFields, KeyKind, SigningKey, common_name, constraints, distinguished_name, id, name, names,
 };
 use sipward_lab::pki::now;
 
@@ -37,12 +37,12 @@ fn a_ca_that_is_bound_in_one_form_of_names_cannot_speak_in_another() {
         (&without_host, edge, yes),
     ] {
         let bound = [(id::NAME_CONSTRAINTS, true, bounds.clone())];
-        let leaf = |form: Form| form.with(id::ALTERNATIVE_NAME, true, &names(&[shown]));
+        let leaf = |form: CertificateFields| form.with(id::ALTERNATIVE_NAME, true, &names(&[shown]));
         let text = String::from_utf8_lossy(shown.1);
         assert_eq!(forged.below_a_ca(&bound, leaf), reason, "{text}");
         // The CN, where it is the identity, is a host like any other.
         let host = text.trim_start_matches("sip:").to_owned();
-        let leaf = |mut form: Form| {
+        let leaf = |mut form: CertificateFields| {
             form.subject = common_name(0x0c, host.as_bytes());
             form
         };
@@ -55,7 +55,7 @@ type General<'a> = (u8, &'a [u8]);
 
 /// What becomes of a leaf with a name besides its own, below a CA with these constraints.
 fn bounded(bounds: &[u8], shown: General<'_>) -> TrustReason {
-    let leaf = |form: Form| {
+    let leaf = |form: CertificateFields| {
         let shown = [(name::DNS, FE01.as_bytes()), shown];
         form.with(id::ALTERNATIVE_NAME, true, &names(&shown))
     };
@@ -88,7 +88,7 @@ fn directory_names_are_held_against_their_constraints() {
     // The subject is one, too.
     let bound = [(id::NAME_CONSTRAINTS, true, constraints(&[base], &[]))];
     for (subject, reason) in [(&server, YES), (&other, NO)] {
-        let leaf = |mut form: Form| {
+        let leaf = |mut form: CertificateFields| {
             form.subject.clone_from(subject);
             let own = names(&[(name::DNS, FE01.as_bytes())]);
             form.with(id::ALTERNATIVE_NAME, false, &own)
@@ -154,38 +154,38 @@ fn mailboxes_uris_and_odd_names_are_held_against_their_constraints() {
 #[test]
 fn self_issued_cas_are_free_of_constraints_and_of_path_lengths_and_leaves_are_not() {
     let forged = Forged::new();
-    let (a, b) = (Signer::new(Kind::P256).unwrap(), &forged.below);
+    let (a, b) = (SigningKey::new(KeyKind::P256).unwrap(), &forged.below);
     let issuing = common_name(0x13, b"Issuing");
     let bounds = constraints(&[(name::DNS, b"contoso.test")], &[]);
     let length = |bound: u8| [0x30, 6, 1, 1, 0xff, 2, 1, bound];
     let mut top =
-        Form::authority(&forged.root, &issuing, &a).with(id::NAME_CONSTRAINTS, true, &bounds);
+        CertificateFields::authority(&forged.root, &issuing, &a).with(id::NAME_CONSTRAINTS, true, &bounds);
     top.extensions[0].2 = length(0).to_vec();
     let other_name = names(&[(name::DNS, b"elsewhere.test")]);
     let middle =
-        Form::authority(&issuing, &issuing, b).with(id::ALTERNATIVE_NAME, false, &other_name);
+        CertificateFields::authority(&issuing, &issuing, b).with(id::ALTERNATIVE_NAME, false, &other_name);
     let above = [a.sign(&middle).unwrap(), forged.key.sign(&top).unwrap()];
     let generation = forged.generation();
-    let judged = |form: &Form| {
+    let judged = |form: &CertificateFields| {
         let chain = [&[b.sign(form).unwrap()], &above[..]].concat();
         inbound(&generation, &chain)
     };
     assert_eq!(
-        judged(&Form::leaf(&issuing, FE01, b)),
+        judged(&CertificateFields::leaf(&issuing, FE01, b)),
         TrustReason::Accepted
     );
     assert_eq!(
-        judged(&Form::leaf(&issuing, EDGE, b)),
+        judged(&CertificateFields::leaf(&issuing, EDGE, b)),
         TrustReason::NameConstraintViolated
     );
     // A leaf that bears its CA's name is self-issued, and is held against the constraints all the same.
-    let mut own = Form::leaf(&issuing, EDGE, b);
+    let mut own = CertificateFields::leaf(&issuing, EDGE, b);
     own.subject.clone_from(&issuing);
     assert_eq!(judged(&own), TrustReason::NameConstraintViolated);
     // Not self-issued, the one below counts.
     let lower = common_name(0x13, b"Lower");
-    let middle = a.sign(&Form::authority(&issuing, &lower, b)).unwrap();
-    let leaf = b.sign(&Form::leaf(&lower, FE01, b)).unwrap();
+    let middle = a.sign(&CertificateFields::authority(&issuing, &lower, b)).unwrap();
+    let leaf = b.sign(&CertificateFields::leaf(&lower, FE01, b)).unwrap();
     let chain = [leaf, middle, above[1].clone()];
     assert_eq!(inbound(&generation, &chain), TrustReason::PathLength);
 }
@@ -202,7 +202,7 @@ fn every_entry_that_a_certificate_is_taken_for_is_held_against_constraints() {
     let issuing = common_name(0x13, b"Issuing");
     for (base, reason) in [(&b"contoso.test"[..], YES), (FE01.as_bytes(), NO)] {
         let bounds = constraints(&[(name::DNS, base)], &[]);
-        let ca = Form::authority(&forged.root, &issuing, &forged.below).with(
+        let ca = CertificateFields::authority(&forged.root, &issuing, &forged.below).with(
             id::NAME_CONSTRAINTS,
             true,
             &bounds,
@@ -211,7 +211,7 @@ fn every_entry_that_a_certificate_is_taken_for_is_held_against_constraints() {
             (name::URI, &b"sip:fe01.contoso.test"[..]),
             (name::URI, b"sip:fe02.contoso.test"),
         ];
-        let leaf = Form::blank(&issuing, &distinguished_name(&[]), &forged.below).with(
+        let leaf = CertificateFields::blank(&issuing, &distinguished_name(&[]), &forged.below).with(
             id::ALTERNATIVE_NAME,
             true,
             &names(&both),

@@ -10,7 +10,7 @@ use crate::trust::explain::smallest_change::smallest_change;
 use crate::trust::trace::recorder::Trace;
 use crate::trust::{Generation, Presented, TrustReason};
 use rustls_pki_types::CertificateDer;
-use sipward_lab::forge::{Form, Kind, Signer, common_name, constraints, id, name, names};
+use sipward_lab::forge::{CertificateFields, KeyKind, SigningKey, common_name, constraints, id, name, names};
 use sipward_lab::pki::{self, Authority};
 
 const FE01: &str = "fe01.contoso.test";
@@ -51,13 +51,13 @@ fn the_worst_chains_end_within_the_budget_of_one_judgement() {
     let root = Authority::root("Contoso Root").unwrap();
     let generation = generation(&[root.certificate().clone()]);
     let same = common_name(0x0c, b"Same");
-    let circle = |kind: Kind, padding: u16| -> Vec<CertificateDer<'static>> {
-        let keys: Vec<Signer> = (0..9).map(|_| Signer::new(kind).unwrap()).collect();
+    let circle = |kind: KeyKind, padding: u16| -> Vec<CertificateDer<'static>> {
+        let keys: Vec<SigningKey> = (0..9).map(|_| SigningKey::new(kind).unwrap()).collect();
         let by = |n: usize| &keys[n % 9];
-        let leaf = Form::leaf(&same, FE01, by(0)).padded(padding);
+        let leaf = CertificateFields::leaf(&same, FE01, by(0)).padded(padding);
         let mut chain = vec![by(0).sign(&leaf).unwrap()];
         chain.extend((0..9).map(|n| {
-            let mut ca = Form::authority(&same, &same, by(n)).padded(padding);
+            let mut ca = CertificateFields::authority(&same, &same, by(n)).padded(padding);
             if n == 8 {
                 ca.validity = (
                     sipward_lab::forge::moment(0),
@@ -69,14 +69,14 @@ fn the_worst_chains_end_within_the_budget_of_one_judgement() {
         chain
     };
     // As a stranger sent them: padded CAs of one name, one of which ended in 1972.
-    let padded = circle(Kind::P256, 340);
+    let padded = circle(KeyKind::P256, 340);
     let octets: usize = padded.iter().map(|c| c.len()).sum();
     assert!((50_000..=MAX_BYTES).contains(&octets), "{octets}");
     let (reason, decided, all) = cost(&generation, &padded);
     assert_eq!(reason, TrustReason::UnknownIssuer);
     assert!(decided < MOST_STEPS && all < MOST_STEPS, "{decided} {all}");
     // The same with keys that take longer ends at the bound, and what explains it takes no step more.
-    let (reason, decided, all) = cost(&generation, &circle(Kind::P521, 0));
+    let (reason, decided, all) = cost(&generation, &circle(KeyKind::P521, 0));
     assert_eq!(reason, TrustReason::PathTooComplex);
     assert_eq!((decided, all), (MOST_STEPS, MOST_STEPS));
 }
@@ -106,10 +106,10 @@ fn what_usual_chains_cost_is_a_fraction_of_the_budget() {
 fn nine_certificates_of_one_key_cost_the_check_of_one() {
     let root = Authority::root("Contoso Root").unwrap();
     let generation = generation(&[root.certificate().clone()]);
-    let (same, key) = (common_name(0x0c, b"Same"), Signer::new(Kind::P256).unwrap());
-    let mut chain = vec![key.sign(&Form::leaf(&same, FE01, &key)).unwrap()];
+    let (same, key) = (common_name(0x0c, b"Same"), SigningKey::new(KeyKind::P256).unwrap());
+    let mut chain = vec![key.sign(&CertificateFields::leaf(&same, FE01, &key)).unwrap()];
     let ca = |number: u8| {
-        key.sign(&Form::authority(&same, &same, &key).numbered(number))
+        key.sign(&CertificateFields::authority(&same, &same, &key).numbered(number))
             .unwrap()
     };
     chain.extend((0..9).map(ca));
@@ -121,12 +121,12 @@ fn nine_certificates_of_one_key_cost_the_check_of_one() {
 #[test]
 fn paths_that_are_not_tried_are_told_as_such_and_not_as_what_others_were_refused_for() {
     // Three layers of three certificates of one key each: 27 ways, each below a constraint that takes long to compare.
-    let keys: Vec<Signer> = (0..4).map(|_| Signer::new(Kind::P256).unwrap()).collect();
+    let keys: Vec<SigningKey> = (0..4).map(|_| SigningKey::new(KeyKind::P256).unwrap()).collect();
     let layers: Vec<Vec<u8>> = (0..4)
         .map(|n| common_name(0x0c, format!("L{n}").as_bytes()))
         .collect();
     let root = keys[3]
-        .sign(&Form::authority(&layers[3], &layers[3], &keys[3]))
+        .sign(&CertificateFields::authority(&layers[3], &layers[3], &keys[3]))
         .unwrap();
     let bases: Vec<String> = (0..60).map(|n| format!("n{n}.elsewhere.test")).collect();
     let bases: Vec<(u8, &[u8])> = bases
@@ -139,7 +139,7 @@ fn paths_that_are_not_tried_are_told_as_such_and_not_as_what_others_were_refused
         .map(|host| (name::DNS, host.as_bytes()))
         .collect();
     hosts.push((name::DNS, FE01.as_bytes()));
-    let mut leaf = Form::blank(&layers[0], &common_name(0x0c, b"leaf"), &keys[0]);
+    let mut leaf = CertificateFields::blank(&layers[0], &common_name(0x0c, b"leaf"), &keys[0]);
     leaf = leaf.with(id::ALTERNATIVE_NAME, false, &names(&hosts));
     // Of a purpose that is refused at the end of each path.
     leaf = leaf.with(
@@ -151,7 +151,7 @@ fn paths_that_are_not_tried_are_told_as_such_and_not_as_what_others_were_refused
     for layer in 0..3 {
         for number in 0..3u8 {
             let mut ca =
-                Form::authority(&layers[layer + 1], &layers[layer], &keys[layer]).numbered(number);
+                CertificateFields::authority(&layers[layer + 1], &layers[layer], &keys[layer]).numbered(number);
             if layer == 0 {
                 ca = ca.with(id::NAME_CONSTRAINTS, true, &constraints(&[], &bases));
             }

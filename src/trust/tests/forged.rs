@@ -3,7 +3,7 @@ use super::{World, inbound};
 use crate::topology::PeerKind;
 use crate::trust::{Generation, TrustReason};
 use rustls_pki_types::CertificateDer;
-use sipward_lab::forge::{Form, Kind, Signer, common_name, distinguished_name};
+use sipward_lab::forge::{CertificateFields, KeyKind, SigningKey, common_name, distinguished_name};
 
 pub(super) const FE01: &str = "fe01.contoso.test";
 pub(super) const EDGE: &str = "edge.fabrikam.test";
@@ -21,18 +21,18 @@ pub(super) fn below(anchors: &[CertificateDer<'static>]) -> World {
 /// A root made by hand, and a key for what is below it.
 pub(super) struct Forged {
     pub(super) root: Vec<u8>,
-    pub(super) key: Signer,
-    pub(super) below: Signer,
+    pub(super) key: SigningKey,
+    pub(super) below: SigningKey,
     pub(super) anchor: CertificateDer<'static>,
 }
 
 impl Forged {
     pub(super) fn new() -> Self {
         let root = common_name(0x13, b"Forged Root");
-        let key = Signer::new(Kind::P256).unwrap();
+        let key = SigningKey::new(KeyKind::P256).unwrap();
         Self {
-            anchor: key.sign(&Form::authority(&root, &root, &key)).unwrap(),
-            below: Signer::new(Kind::P256).unwrap(),
+            anchor: key.sign(&CertificateFields::authority(&root, &root, &key)).unwrap(),
+            below: SigningKey::new(KeyKind::P256).unwrap(),
             root,
             key,
         }
@@ -46,14 +46,14 @@ impl Forged {
     pub(super) fn below_a_ca(
         &self,
         extensions: &[(u8, bool, Vec<u8>)],
-        leaf: impl Fn(Form) -> Form,
+        leaf: impl Fn(CertificateFields) -> CertificateFields,
     ) -> TrustReason {
         let name = common_name(0x13, b"Forged Issuing");
-        let mut ca = Form::authority(&self.root, &name, &self.below);
+        let mut ca = CertificateFields::authority(&self.root, &name, &self.below);
         for (id, critical, value) in extensions {
             ca = ca.with(*id, *critical, value);
         }
-        let leaf = leaf(Form::blank(&name, &distinguished_name(&[]), &self.below));
+        let leaf = leaf(CertificateFields::blank(&name, &distinguished_name(&[]), &self.below));
         let chain = [self.below.sign(&leaf).unwrap(), self.key.sign(&ca).unwrap()];
         inbound(&self.generation(), &chain)
     }

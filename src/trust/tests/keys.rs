@@ -4,7 +4,7 @@ use super::{inbound, outbound};
 use crate::reason::TrustReason;
 use crate::trust::certificate::key::PublicKey;
 use sipward_lab::der::element;
-use sipward_lab::forge::{Form, Kind, Signer};
+use sipward_lab::forge::{CertificateFields, KeyKind, SigningKey};
 
 /// A SubjectPublicKeyInfo of an AlgorithmIdentifier's content and the key's bits.
 fn info(algorithm: &[u8], bits: &[u8]) -> Vec<u8> {
@@ -45,7 +45,7 @@ fn keys_that_no_handshake_can_use_are_refused_before_it() {
     let generation = forged.generation();
     let e: &[u8] = &[1, 0, 1];
     let (unusable, weak) = (TrustReason::KeyUnusable, TrustReason::WeakKey);
-    let of = |kind| Signer::new(kind).unwrap().public();
+    let of = |kind| SigningKey::new(kind).unwrap().public();
     for (says, key, reason) in [
         (
             "P-192",
@@ -88,11 +88,11 @@ fn keys_that_no_handshake_can_use_are_refused_before_it() {
             rsa(RSA, 2_048, &[1, 0, 0]),
             unusable,
         ),
-        ("P-384", of(Kind::P384), TrustReason::Accepted),
-        ("P-521", of(Kind::P521), TrustReason::Accepted),
-        ("Ed25519", of(Kind::Ed25519), TrustReason::Accepted),
+        ("P-384", of(KeyKind::P384), TrustReason::Accepted),
+        ("P-521", of(KeyKind::P521), TrustReason::Accepted),
+        ("Ed25519", of(KeyKind::Ed25519), TrustReason::Accepted),
     ] {
-        let mut form = Form::leaf(&forged.root, FE01, &forged.below);
+        let mut form = CertificateFields::leaf(&forged.root, FE01, &forged.below);
         form.key = key;
         let chain = [forged.key.sign(&form).unwrap()];
         assert_eq!(inbound(&generation, &chain), reason, "{says}");

@@ -561,12 +561,12 @@ fn many_names(rows: &mut Rows, cas: &Cas) {
 
 /// Certificates that no library makes.
 fn odd_certificates(rows: &mut Rows) {
-    use forge::{Form, Kind, Signer, common_name, constraints, id, names};
-    let signer = |kind| Signer::new(kind).unwrap();
+    use forge::{CertificateFields, KeyKind, SigningKey, common_name, constraints, id, names};
+    let signer = |kind| SigningKey::new(kind).unwrap();
     let root = common_name(0x13, b"Forged Root");
-    let (root_key, leaf_key) = (signer(Kind::P256), signer(Kind::P256));
+    let (root_key, leaf_key) = (signer(KeyKind::P256), signer(KeyKind::P256));
     let anchor = root_key
-        .sign(&Form::authority(&root, &root, &root_key))
+        .sign(&CertificateFields::authority(&root, &root, &root_key))
         .unwrap();
     let before = Rc::clone(&rows.generation);
     let world = World::default()
@@ -574,14 +574,14 @@ fn odd_certificates(rows: &mut Rows) {
         .peer(FE01, PeerKind::Home, &["forged"])
         .with(|peer| peer.common_name = true);
     rows.generation = Rc::new(world.generation());
-    let leaf = Form::leaf(&root, FE01, &leaf_key);
+    let leaf = CertificateFields::leaf(&root, FE01, &leaf_key);
     let mut chain =
-        |says, form: &Form, above: &[CertificateDer<'static>], signer: &Signer, reason| {
+        |says, form: &CertificateFields, above: &[CertificateDer<'static>], signer: &SigningKey, reason| {
             let chain = [&[signer.sign(form).unwrap()], above].concat();
             rows.add(says, &chain, FE01, both(reason));
         };
     chain("forged", &leaf, &[], &root_key, TrustReason::Accepted);
-    let mut old = Form::blank(&root, &common_name(0x0c, FE01.as_bytes()), &leaf_key);
+    let mut old = CertificateFields::blank(&root, &common_name(0x0c, FE01.as_bytes()), &leaf_key);
     old.version = None;
     chain(
         "of X.509 v1",
@@ -610,7 +610,7 @@ fn odd_certificates(rows: &mut Rows) {
     let host =
         |parent: &str| -> Vec<String> { (0..800).map(|i| format!("n{i}.{parent}")).collect() };
     let bases = host("b.test");
-    let ca = Form::authority(&root, &bound, &root_key).with(
+    let ca = CertificateFields::authority(&root, &bound, &root_key).with(
         id::NAME_CONSTRAINTS,
         true,
         &constraints(&[], &general(&bases)),
@@ -618,7 +618,7 @@ fn odd_certificates(rows: &mut Rows) {
     let ca = root_key.sign(&ca).unwrap();
     let hosts = [vec![FE01.to_owned()], host("a.test")].concat();
     let many = general(&hosts);
-    let crowded = Form::blank(&bound, &common_name(0x0c, b"crowded"), &leaf_key).with(
+    let crowded = CertificateFields::blank(&bound, &common_name(0x0c, b"crowded"), &leaf_key).with(
         id::ALTERNATIVE_NAME,
         false,
         &names(&many),

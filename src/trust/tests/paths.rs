@@ -4,7 +4,7 @@ use super::{World, inbound, outbound};
 use crate::topology::{Direction, PeerKind, Revocation, RevocationScope};
 use crate::trust::{Generation, Presented, TrustReason, explain};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
-use sipward_lab::forge::{Form, Kind, Signer, common_name, id, moment, name, names, usages};
+use sipward_lab::forge::{CertificateFields, KeyKind, SigningKey, common_name, id, moment, name, names, usages};
 use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, LeafSpec, Serial, self_signed};
 
 /// CRLs that revoke what is given, of each CA.
@@ -99,7 +99,7 @@ fn names_of_one_meaning_chain_whatever_their_string_types() {
         (0x14, b"Forged Root"),
         (0x1e, b"\0F\0o\0r\0g\0e\0d\0 \0R\0o\0o\0t"),
     ] {
-        let leaf = Form::leaf(&common_name(tag, text), FE01, &forged.below);
+        let leaf = CertificateFields::leaf(&common_name(tag, text), FE01, &forged.below);
         let chain = [forged.key.sign(&leaf).unwrap()];
         assert_eq!(
             inbound(&generation, &chain),
@@ -107,7 +107,7 @@ fn names_of_one_meaning_chain_whatever_their_string_types() {
             "{tag:x}"
         );
     }
-    let leaf = Form::leaf(&common_name(0x0c, b"Forged Roots"), FE01, &forged.below);
+    let leaf = CertificateFields::leaf(&common_name(0x0c, b"Forged Roots"), FE01, &forged.below);
     let chain = [forged.key.sign(&leaf).unwrap()];
     assert_eq!(inbound(&generation, &chain), TrustReason::UnknownIssuer);
 }
@@ -126,7 +126,7 @@ fn critical_policies_are_accepted_where_no_policy_is_asked_for() {
             vec![0x30, 10, 0x30, 8, 6, 2, 0x2a, 3, 6, 2, 0x2a, 4],
         ),
     ];
-    let leaf = |form: Form| {
+    let leaf = |form: CertificateFields| {
         form.with(id::POLICIES, true, &policy).with(
             id::ALTERNATIVE_NAME,
             false,
@@ -181,7 +181,7 @@ fn of_two_anchors_of_one_key_either_may_come_first() {
     let root = Authority::root("Contoso Root").unwrap();
     let renewed = root.certified_by(&root, -60, 86_400).unwrap();
     let forged = Forged::new();
-    let mute = Form::authority(&forged.root, &forged.root, &forged.key).with(
+    let mute = CertificateFields::authority(&forged.root, &forged.root, &forged.key).with(
         id::KEY_USAGE,
         true,
         &[3, 2, 7, 0x80],
@@ -189,7 +189,7 @@ fn of_two_anchors_of_one_key_either_may_come_first() {
     let mute = forged.key.sign(&mute).unwrap();
     let by_hand = forged
         .key
-        .sign(&Form::leaf(&forged.root, FE01, &forged.below));
+        .sign(&CertificateFields::leaf(&forged.root, FE01, &forged.below));
     for (one, other, leaf) in [
         (
             root.certificate(),
@@ -300,7 +300,7 @@ fn what_is_wrong_with_anchors_is_noted() {
     });
     let own = self_signed(&LeafSpec::server(EDGE)).unwrap();
     let forged = Forged::new();
-    let mute = Form::authority(&forged.root, &forged.root, &forged.key).with(
+    let mute = CertificateFields::authority(&forged.root, &forged.root, &forged.key).with(
         id::KEY_USAGE,
         true,
         &[3, 2, 7, 0x80],
@@ -338,7 +338,7 @@ fn what_is_wrong_with_anchors_is_noted() {
 fn what_is_wrong_with_a_ca_below_the_roots_of_a_set_is_noted() {
     let forged = Forged::new();
     let named = |text: &str| common_name(0x13, text.as_bytes());
-    let ca = |name: &[u8]| Form::authority(&forged.root, name, &forged.below);
+    let ca = |name: &[u8]| CertificateFields::authority(&forged.root, name, &forged.below);
     let (over, mute, none) = (named("Over"), named("Mute"), named("None"));
     let (mail, weird, good) = (named("Mail"), named("Weird"), named("Good"));
     let mut expired = ca(&over);
@@ -354,7 +354,7 @@ fn what_is_wrong_with_a_ca_below_the_roots_of_a_set_is_noted() {
             &[("anchor_unfit", "lacks keyCertSign")],
         ),
         (
-            Form::blank(&forged.root, &none, &forged.below),
+            CertificateFields::blank(&forged.root, &none, &forged.below),
             &[("anchor_unfit", "does not say that it is a CA's")],
         ),
         (
@@ -377,7 +377,7 @@ fn what_is_wrong_with_a_ca_below_the_roots_of_a_set_is_noted() {
             assert!(note.what.contains(what), "{}", note.what);
         }
     }
-    let root = Form::authority(&forged.root, &forged.root, &forged.key);
+    let root = CertificateFields::authority(&forged.root, &forged.root, &forged.key);
     let root = root.with(id::EXTENDED_KEY_USAGE, false, of_mail);
     let generation = below(&[forged.key.sign(&root).unwrap()]).generation();
     let notes: Vec<_> = generation
@@ -392,7 +392,7 @@ fn what_is_wrong_with_a_ca_below_the_roots_of_a_set_is_noted() {
 fn a_ca_that_bears_its_issuers_name_is_no_root_unless_it_signed_itself() {
     let forged = Forged::new();
     // New with old (RFC 4210 §4.4), without key identifiers, and without the old root.
-    let link = Form::authority(&forged.root, &forged.root, &forged.below);
+    let link = CertificateFields::authority(&forged.root, &forged.root, &forged.below);
     let link = forged.key.sign(&link).unwrap();
     let codes = |faults: &[crate::topology::Fault]| {
         let codes = faults.iter().map(|fault| fault.code.code());
@@ -404,7 +404,7 @@ fn a_ca_that_bears_its_issuers_name_is_no_root_unless_it_signed_itself() {
     let beside = [link.clone(), other.certificate().clone()];
     let generation = below(&beside).generation();
     assert_eq!(codes(generation.notes()), ["anchor_unrooted"]);
-    let leaf = Form::leaf(&forged.root, FE01, &Signer::new(Kind::P256).unwrap());
+    let leaf = CertificateFields::leaf(&forged.root, FE01, &SigningKey::new(KeyKind::P256).unwrap());
     let leaf = [forged.below.sign(&leaf).unwrap()];
     assert_ne!(inbound(&generation, &leaf), TrustReason::Accepted);
     // With the old root it is what it was made for.
@@ -415,12 +415,12 @@ fn a_ca_that_bears_its_issuers_name_is_no_root_unless_it_signed_itself() {
 
 #[test]
 fn an_anchor_that_is_no_ca_vouches_for_itself_alone() {
-    let key = Signer::new(Kind::P256).unwrap();
+    let key = SigningKey::new(KeyKind::P256).unwrap();
     let name = common_name(0x0c, EDGE.as_bytes());
-    let own = key.sign(&Form::leaf(&name, EDGE, &key)).unwrap();
+    let own = key.sign(&CertificateFields::leaf(&name, EDGE, &key)).unwrap();
     let generation = below(std::slice::from_ref(&own)).generation();
     assert_eq!(inbound(&generation, &[own]), TrustReason::Accepted);
-    let other = key.sign(&Form::leaf(&name, FE01, &key)).unwrap();
+    let other = key.sign(&CertificateFields::leaf(&name, FE01, &key)).unwrap();
     assert_eq!(inbound(&generation, &[other]), TrustReason::AuthorityMisuse);
 }
 
@@ -434,7 +434,7 @@ fn a_period_that_begins_before_1970_is_a_period() {
         (-2_208_988_800, 250_000_000_000, TrustReason::Accepted),
         (-631_152_000, -1, TrustReason::Expired),
     ] {
-        let mut leaf = Form::leaf(&forged.root, FE01, &forged.below);
+        let mut leaf = CertificateFields::leaf(&forged.root, FE01, &forged.below);
         leaf.validity = (moment(begin), moment(end));
         let chain = [forged.key.sign(&leaf).unwrap()];
         assert_eq!(inbound(&generation, &chain), reason, "{begin}");
@@ -466,7 +466,7 @@ fn what_openssl_makes_for_itself_is_told_as_what_it_is() {
 fn a_flaw_counts_in_the_path_only() {
     let forged = Forged::new();
     let generation = forged.generation();
-    let twice = Form::authority(&forged.root, &common_name(0x13, b"Twice"), &forged.below).with(
+    let twice = CertificateFields::authority(&forged.root, &common_name(0x13, b"Twice"), &forged.below).with(
         id::BASIC_CONSTRAINTS,
         true,
         &[0x30, 3, 1, 1, 0xff],
@@ -474,21 +474,21 @@ fn a_flaw_counts_in_the_path_only() {
     let beside = forged.key.sign(&twice).unwrap();
     let leaf = forged
         .key
-        .sign(&Form::leaf(&forged.root, FE01, &forged.below))
+        .sign(&CertificateFields::leaf(&forged.root, FE01, &forged.below))
         .unwrap();
     assert_eq!(
         inbound(&generation, &[leaf, beside.clone()]),
         TrustReason::Accepted
     );
-    let under = Form::leaf(&common_name(0x13, b"Twice"), FE01, &forged.below);
+    let under = CertificateFields::leaf(&common_name(0x13, b"Twice"), FE01, &forged.below);
     let under = forged.below.sign(&under).unwrap();
     assert_eq!(
         inbound(&generation, &[under, beside]),
         TrustReason::MalformedCertificate
     );
     // An empty list of usages permits nothing.
-    let none = Form::leaf(&forged.root, FE01, &forged.below);
-    let mut none = Form {
+    let none = CertificateFields::leaf(&forged.root, FE01, &forged.below);
+    let mut none = CertificateFields {
         extensions: none.extensions[..1].to_vec(),
         ..none
     };
@@ -502,16 +502,16 @@ fn an_issuer_that_may_not_be_one_is_told_as_what_it_is() {
     let forged = Forged::new();
     let generation = forged.generation();
     let name = common_name(0x13, b"Odd CA");
-    let leaf = Form::leaf(&name, FE01, &forged.below);
+    let leaf = CertificateFields::leaf(&name, FE01, &forged.below);
     let leaf = forged.below.sign(&leaf).unwrap();
-    let sound = Form::authority(&forged.root, &name, &forged.below);
-    let old = Form {
+    let sound = CertificateFields::authority(&forged.root, &name, &forged.below);
+    let old = CertificateFields {
         version: None,
         extensions: Vec::new(),
         ..sound.clone()
     };
-    let server = Form::blank(&forged.root, &name, &forged.below);
-    let backwards = Form {
+    let server = CertificateFields::blank(&forged.root, &name, &forged.below);
+    let backwards = CertificateFields {
         validity: (moment(4_000_000_000), moment(0)),
         ..sound.clone()
     };

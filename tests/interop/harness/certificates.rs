@@ -88,7 +88,7 @@ impl Certificates {
     /// A server's certificate by the enterprise CA for an RSA key made elsewhere, given as RSAPublicKey (RFC 8017).
     pub(crate) fn server_with_rsa_key(&self, fqdn: &str, public: Vec<u8>) -> PathBuf {
         let spec = LeafSpec::server(fqdn);
-        let chain = self.enterprise.certify(&spec, &RsaKey(public)).unwrap();
+        let chain = self.enterprise.certify_rsa(&spec, &public).unwrap();
         let file = self.directory().join("rsa.chain.pem");
         fs::write(&file, chain_pem(&chain)).unwrap();
         file
@@ -106,18 +106,5 @@ impl Certificates {
 
     fn write(&self, file: &str, pem: &str) {
         fs::write(self.directory().join(file), pem).unwrap();
-    }
-}
-
-/// The public half of an RSA key.
-struct RsaKey(Vec<u8>);
-
-impl rcgen::PublicKeyData for RsaKey {
-    fn der_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_RSA_SHA256
     }
 }
