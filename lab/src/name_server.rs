@@ -1,16 +1,13 @@
 //! A name server for tests (RFC 1035 §4): SRV, A and AAAA from a zone that may change while it runs, over UDP on loopback.
 use super::LabError;
+use hickory_proto::op::{Message, MessageType, Metadata, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, SRV};
+use hickory_proto::rr::{Name, RData, Record};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-
-const HEADER: usize = 12;
-const SRV: u16 = 33;
-const A: u16 = 1;
-const AAAA: u16 = 28;
-const IN: u16 = 1;
 
 /// A record's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +20,10 @@ pub enum Data {
 
 #[derive(Default)]
 struct Zone {
+    /// By name, in lower case and without the final dot.
     records: HashMap<String, Vec<(u32, Data)>>,
-    /// Names that were asked for, in order, with the type's number.
-    asked: Vec<(String, u16)>,
+    /// Names that were asked for, in order, one entry for each query.
+    asked: Vec<String>,
     silent: bool,
 }
 
@@ -97,7 +95,7 @@ impl NameServer {
     /// How often a name was asked for, whatever the type.
     pub fn asked(&self, name: &str) -> usize {
         let zone = lock(&self.zone);
-        zone.asked.iter().filter(|(asked, _)| asked == name).count()
+        zone.asked.iter().filter(|asked| *asked == name).count()
     }
 }
 
@@ -111,77 +109,48 @@ impl Drop for NameServer {
     }
 }
 
-/// The answer to a query: the records of the type, none of them, or "no such name".
+/// The answer to a query: the records of the type, none of them, or "no such name"; no answer to what is no query.
 fn reply(query: &[u8], zone: &mut Zone) -> Option<Vec<u8>> {
-    let question = query.get(HEADER..)?;
-    let (name, end) = read_name(question)?;
-    let kind = u16::from_be_bytes(question.get(end..end + 2)?.try_into().ok()?);
-    zone.asked.push((name.clone(), kind));
+    let query = Message::from_vec(query).ok()?;
+    let question = query.queries.first()?.clone();
+    let name = question.name.to_lowercase().to_ascii();
+    let name = name.trim_end_matches('.');
+    zone.asked.push(name.to_owned());
     if zone.silent {
         return None;
     }
-    let known = zone.records.get(&name);
-    let answers: Vec<Vec<u8>> = known
-        .into_iter()
-        .flatten()
-        .filter_map(|(ttl, data)| record(*ttl, data, kind))
-        .collect();
-    let mut out = query.get(..2)?.to_vec();
-    // QR, AA, RD, RA; the code is 3 (no such name) or 0.
-    out.extend_from_slice(&[0x85, if known.is_some() { 0x80 } else { 0x83 }]);
-    for count in [1, u16::try_from(answers.len()).ok()?, 0, 0] {
-        out.extend_from_slice(&count.to_be_bytes());
+    let known = zone.records.get(name);
+    let mut reply = Message::new(
+        query.metadata.id,
+        MessageType::Response,
+        query.metadata.op_code,
+    );
+    reply.metadata = Metadata::response_from_request(&query.metadata);
+    reply.metadata.authoritative = true;
+    reply.metadata.recursion_available = true;
+    if known.is_none() {
+        reply.metadata.response_code = ResponseCode::NXDomain;
     }
-    out.extend_from_slice(question.get(..end + 4)?);
-    for answer in answers {
-        out.extend_from_slice(&answer);
+    for (ttl, data) in known.into_iter().flatten() {
+        let record = Record::from_rdata(question.name.clone(), *ttl, data.to_rdata()?);
+        if record.record_type() == question.query_type {
+            reply.add_answer(record);
+        }
     }
-    Some(out)
+    reply.add_query(question);
+    reply.to_vec().ok()
 }
 
-/// A record for the question's name, if its data are of this type.
-fn record(ttl: u32, data: &Data, kind: u16) -> Option<Vec<u8>> {
-    let octets = match (data, kind) {
-        (Data::Address(IpAddr::V4(ip)), A) => ip.octets().to_vec(),
-        (Data::Address(IpAddr::V6(ip)), AAAA) => ip.octets().to_vec(),
-        (Data::Service(priority, weight, port, target), SRV) => {
-            let mut out = Vec::new();
-            for number in [priority, weight, port] {
-                out.extend_from_slice(&number.to_be_bytes());
+impl Data {
+    /// As the library writes it; `None` for a target that is no name.
+    fn to_rdata(&self) -> Option<RData> {
+        Some(match self {
+            Self::Address(IpAddr::V4(ip)) => RData::A(A(*ip)),
+            Self::Address(IpAddr::V6(ip)) => RData::AAAA(AAAA(*ip)),
+            Self::Service(priority, weight, port, target) => {
+                let target = Name::from_ascii(target).ok()?;
+                RData::SRV(SRV::new(*priority, *weight, *port, target))
             }
-            for label in target.split('.').filter(|label| !label.is_empty()) {
-                out.push(u8::try_from(label.len()).ok()?);
-                out.extend_from_slice(label.as_bytes());
-            }
-            out.push(0);
-            out
-        }
-        (Data::Address(_) | Data::Service(..), _) => return None,
-    };
-    // The name is the one at offset 12.
-    let mut out = vec![0xc0, 0x0c];
-    out.extend_from_slice(&kind.to_be_bytes());
-    out.extend_from_slice(&IN.to_be_bytes());
-    out.extend_from_slice(&ttl.to_be_bytes());
-    out.extend_from_slice(&u16::try_from(octets.len()).ok()?.to_be_bytes());
-    out.extend_from_slice(&octets);
-    Some(out)
-}
-
-/// The name at the front, in lower case without its final dot, and the octets that it takes.
-fn read_name(octets: &[u8]) -> Option<(String, usize)> {
-    let (mut name, mut at) = (String::new(), 0);
-    loop {
-        let length = usize::from(*octets.get(at)?);
-        at += 1;
-        if length == 0 {
-            return Some((name, at));
-        }
-        if !name.is_empty() {
-            name.push('.');
-        }
-        let label = octets.get(at..at + length)?;
-        name.push_str(&String::from_utf8_lossy(label).to_ascii_lowercase());
-        at += length;
+        })
     }
 }
