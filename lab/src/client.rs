@@ -1,5 +1,6 @@
 //! A client: one TLS connection without a certificate; it authenticates the edge by name and CA (RFC 5922 §7.3).
-use super::end::{Card, End};
+use super::end::End;
+use super::inbox::EndProfile;
 use super::{LabError, Transcript, Wire, tls, wire};
 use rustls::RootCertStore;
 use rustls_pki_types::ServerName;
@@ -48,10 +49,10 @@ impl Client {
             .connect(name, tcp)
             .await
             .map_err(io("shake hands"))?;
-        let user = super::message::address_of_record(aor);
+        let user = super::address::address_of_record(aor);
         let user = user.split('@').next().unwrap_or_default();
         let end = End::new(
-            Card {
+            EndProfile {
                 party: party.to_owned(),
                 aor: aor.to_owned(),
                 sent_by: local.to_string(),

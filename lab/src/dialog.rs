@@ -1,5 +1,5 @@
 //! A dialog as one of its two ends holds it (RFC 3261 §12): tags, route set, remote target, sequence number.
-use super::message::param;
+use super::address::param;
 use super::{LabError, SipMessage};
 
 /// What an end keeps of a dialog.

@@ -12,17 +12,17 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Lines of a log, parsed; cheap to clone.
 #[derive(Clone, Default)]
 pub struct EventLog {
-    shared: Arc<Shared>,
+    shared: Arc<LogState>,
 }
 
 #[derive(Default)]
-struct Shared {
-    lines: Mutex<Lines>,
+struct LogState {
+    lines: Mutex<ReadLines>,
     arrived: Notify,
 }
 
 #[derive(Default)]
-struct Lines {
+struct ReadLines {
     events: Vec<Value>,
     /// Lines that are no JSON object with an `event`.
     other: Vec<String>,
@@ -134,7 +134,7 @@ impl EventLog {
             .collect()
     }
 
-    fn lines(&self) -> MutexGuard<'_, Lines> {
+    fn lines(&self) -> MutexGuard<'_, ReadLines> {
         self.shared
             .lines
             .lock()

@@ -1,25 +1,10 @@
 //! A home server that answers by itself: registrar (RFC 3261 §10.3, RFC 3327) and stateless proxy (RFC 3261 §16.11).
-use super::message::{address_of_record, host_of, uri_of};
+use super::address::{address_of_record, host_of, uri_of};
+use super::registrar::{Binding, Registrar};
 use super::{LabError, Received, Server, SipMessage, Wire, fresh};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Where registered users are; the servers of one pool share it as they would share a database.
-#[derive(Clone, Default)]
-pub struct Registrar {
-    bindings: Arc<Mutex<HashMap<String, Binding>>>,
-}
-
-/// One registered contact.
-#[derive(Clone)]
-struct Binding {
-    contact: String,
-    path: Vec<String>,
-    /// The server that took the REGISTER, and the connection it came on.
-    taken_by: String,
-    wire: Wire,
-}
 
 /// A server with a registrar behind it.
 pub struct HomeServer {
@@ -41,18 +26,6 @@ struct Automaton {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Registrar {
-    /// The Path that came with the registration of a `user@domain`; `None` when it is not registered.
-    pub fn path(&self, user: &str) -> Option<Vec<String>> {
-        lock(&self.bindings).get(user).map(|b| b.path.clone())
-    }
-
-    /// The contact of a `user@domain`.
-    pub fn contact(&self, user: &str) -> Option<String> {
-        lock(&self.bindings).get(user).map(|b| b.contact.clone())
-    }
 }
 
 impl HomeServer {
@@ -148,9 +121,7 @@ impl Automaton {
         if !routes.is_empty() {
             return self.pass_on(received, uri, &routes, None).await;
         }
-        let binding = lock(&self.registrar.bindings)
-            .get(&address_of_record(uri))
-            .cloned();
+        let binding = self.registrar.binding(&address_of_record(uri));
         match binding {
             Some(binding) => {
                 let wire = (binding.taken_by == self.server.party()).then_some(&binding.wire);
@@ -193,7 +164,7 @@ impl Automaton {
                 taken_by: self.server.party().to_owned(),
                 wire: received.wire.clone(),
             };
-            lock(&self.registrar.bindings).insert(user, binding);
+            self.registrar.bind(user, binding);
         }
         self.server.forward(&answer, &received.wire).await
     }

@@ -1,5 +1,5 @@
 //! Draws a transcript as a ladder: one column for each party, one arrow for each message on each leg.
-use super::Entry;
+use super::TranscriptEntry;
 
 /// The columns of a drawing.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ impl Ladder {
     }
 
     /// The drawing, each line ended by LF.
-    pub fn draw(&self, entries: &[Entry]) -> String {
+    pub fn draw(&self, entries: &[TranscriptEntry]) -> String {
         let mut lines = vec![self.heads()];
         for entry in entries {
             match (self.column(&entry.from), self.column(&entry.to)) {
@@ -83,7 +83,7 @@ fn overlay(rung: Vec<char>, at: usize, text: &str) -> String {
 }
 
 /// A request's method and user, a response's status and phrase.
-fn label(entry: &Entry) -> String {
+fn label(entry: &TranscriptEntry) -> String {
     if let Some(answer) = entry.text.strip_prefix("SIP/2.0 ") {
         return answer.to_owned();
     }

@@ -5,38 +5,47 @@
 //! answer by itself as registrar and proxy. Every end writes what it sends and receives into one [`Transcript`], from
 //! which [`Ladder`] draws. [`NameServer`] answers for their names.
 
+mod address;
 mod client;
 pub mod der;
 mod dialog;
+mod draft;
 mod end;
 mod error;
 mod events;
 pub mod forge;
+mod framing;
 mod fresh;
 mod home;
+mod inbox;
 mod ladder;
 mod message;
 mod name_server;
 pub mod ocsp;
 pub mod pki;
+mod registrar;
 mod server;
 pub mod site;
 mod tls;
+mod topology_text;
 mod transcript;
 mod wire;
 
 pub use client::{Client, EdgeFace};
 pub use dialog::Dialog;
-pub use end::{Draft, End, Received, Sent};
+pub use draft::{Draft, Sent};
+pub use end::End;
 pub use error::LabError;
 pub use events::{EventLog, LineWriter};
-pub use home::{HomeServer, Registrar};
+pub use home::HomeServer;
+pub use inbox::Received;
 pub use ladder::Ladder;
 pub use message::SipMessage;
 pub use name_server::{Data, NameServer};
+pub use registrar::Registrar;
 pub use server::{Server, ServerSpec};
 pub use tls::trust_only;
-pub use transcript::{Entry, Transcript};
+pub use transcript::{Transcript, TranscriptEntry};
 pub use wire::{Ended, Wire};
 
 #[cfg(test)]

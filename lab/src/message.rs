@@ -1,4 +1,5 @@
 //! An owned SIP message for ends (RFC 3261 §7): start line, header fields in order, body; simple, not fast.
+use super::address::{param, split_list, uri_of};
 use std::fmt;
 
 /// A message that an end builds or has read. Field values are text; octets that are not UTF-8 are replaced, so
@@ -238,65 +239,8 @@ impl fmt::Debug for SipMessage {
     }
 }
 
-/// A header parameter outside `<>`.
-pub(super) fn param<'a>(value: &'a str, name: &str) -> Option<&'a str> {
-    let after = value
-        .rfind('>')
-        .map_or(value, |at| value.get(at..).unwrap_or(""));
-    after.split(';').skip(1).find_map(|p| {
-        let (n, v) = p.split_once('=')?;
-        n.trim().eq_ignore_ascii_case(name).then(|| v.trim())
-    })
-}
-
-/// The URI of a name-addr or addr-spec.
-pub(super) fn uri_of(value: &str) -> &str {
-    match value.split_once('<') {
-        Some((_, rest)) => rest.split('>').next().unwrap_or(rest),
-        None => value.split(';').next().unwrap_or(value).trim(),
-    }
-}
-
-/// `user@host` of a sip URI, in lower case, without port and parameters; `host` alone when there is no user.
-pub(super) fn address_of_record(uri: &str) -> String {
-    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
-    let rest = rest.split([';', '?']).next().unwrap_or(rest);
-    let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let host = host.split(':').next().unwrap_or(host).to_ascii_lowercase();
-    if user.is_empty() {
-        host
-    } else {
-        format!("{user}@{host}")
-    }
-}
-
-/// The host of a sip URI, in lower case.
-pub(super) fn host_of(uri: &str) -> String {
-    let aor = address_of_record(uri);
-    aor.rsplit('@').next().unwrap_or_default().to_owned()
-}
-
-fn split_list(value: &str) -> Vec<String> {
-    let mut parts = Vec::new();
-    let (mut start, mut quoted, mut angle) = (0, false, false);
-    for (at, c) in value.char_indices() {
-        match c {
-            '"' => quoted = !quoted,
-            '<' if !quoted => angle = true,
-            '>' if !quoted => angle = false,
-            ',' if !quoted && !angle => {
-                parts.push(value.get(start..at).unwrap_or_default().trim().to_owned());
-                start = at.saturating_add(1);
-            }
-            _ => {}
-        }
-    }
-    parts.push(value.get(start..).unwrap_or_default().trim().to_owned());
-    parts
-}
-
 /// The usual words for a status.
-pub(super) fn phrase(status: u16) -> &'static str {
+fn phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",
         180 => "Ringing",
@@ -364,17 +308,5 @@ mod tests {
             (None, None)
         );
         assert_eq!(m.answer(404, "t").status(), Some(404));
-    }
-
-    #[test]
-    fn addresses_of_record_forget_ports_and_parameters() {
-        assert_eq!(
-            address_of_record("sip:Bob@Contoso.test:5061;x=y"),
-            "Bob@contoso.test"
-        );
-        assert_eq!(address_of_record("sips:contoso.test"), "contoso.test");
-        assert_eq!(host_of("sip:tok@edge.test:5061;lr"), "edge.test");
-        assert_eq!(uri_of("\"x\" <sip:a@b;lr>;tag=1"), "sip:a@b;lr");
-        assert_eq!(uri_of("sip:a@b;tag=1"), "sip:a@b");
     }
 }

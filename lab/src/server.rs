@@ -1,5 +1,6 @@
 //! A server: listens with MTLS, dials the edge with its certificate, and otherwise does what the test says.
-use super::end::{Card, End};
+use super::end::End;
+use super::inbox::EndProfile;
 use super::pki::Issued;
 use super::{LabError, Received, Transcript, Wire, tls, wire};
 use rustls::{ClientConfig, RootCertStore};
@@ -57,7 +58,7 @@ impl Server {
         let address = listener.local_addr().map_err(bound)?;
         let acceptor = TlsAcceptor::from(tls::server_config(spec.roots, spec.identity)?);
         let end = End::new(
-            Card {
+            EndProfile {
                 party: spec.party.to_owned(),
                 aor: spec.aor.to_owned(),
                 sent_by: format!("{}:{}", spec.fqdn, address.port()),

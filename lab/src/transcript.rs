@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// One message on one leg, or a remark of one end.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct TranscriptEntry {
     /// Since the transcript began.
     pub at: Duration,
     /// The party that sent it.
@@ -25,7 +25,7 @@ pub struct Entry {
 #[derive(Clone)]
 pub struct Transcript {
     began: Instant,
-    entries: Arc<Mutex<Vec<Entry>>>,
+    entries: Arc<Mutex<Vec<TranscriptEntry>>>,
 }
 
 /// More entries than any scenario needs; load tests must not fill the memory.
@@ -52,7 +52,7 @@ impl Transcript {
 
     /// Adds a message that went from one party to another.
     pub(super) fn message(&self, from: &str, to: &str, message: &SipMessage) {
-        self.add(Entry {
+        self.add(TranscriptEntry {
             at: self.began.elapsed(),
             from: from.to_owned(),
             to: to.to_owned(),
@@ -64,7 +64,7 @@ impl Transcript {
 
     /// Adds a remark, such as how a connection ended.
     pub fn note(&self, party: &str, text: &str) {
-        self.add(Entry {
+        self.add(TranscriptEntry {
             at: self.began.elapsed(),
             from: party.to_owned(),
             to: party.to_owned(),
@@ -83,7 +83,7 @@ impl Transcript {
     }
 
     /// A copy of the entries after a mark.
-    pub fn since(&self, mark: usize) -> Vec<Entry> {
+    pub fn since(&self, mark: usize) -> Vec<TranscriptEntry> {
         self.entries
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -92,7 +92,7 @@ impl Transcript {
             .to_vec()
     }
 
-    fn add(&self, entry: Entry) {
+    fn add(&self, entry: TranscriptEntry) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() < MOST {
             entries.push(entry);

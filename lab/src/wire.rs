@@ -1,4 +1,5 @@
 //! One TLS connection of an end: framing by Content-Length (RFC 3261 §18.3), keep-alives (RFC 5626 §4.4.1), raw octets.
+use super::framing::{FrameKind, next_frame};
 use super::{LabError, SipMessage};
 use std::io;
 use std::net::SocketAddr;
@@ -25,10 +26,10 @@ pub enum Ended {
 /// A live or ended connection; cheap to clone.
 #[derive(Clone)]
 pub struct Wire {
-    state: Arc<State>,
+    state: Arc<WireState>,
 }
 
-struct State {
+struct WireState {
     party: String,
     local: SocketAddr,
     remote: SocketAddr,
@@ -78,7 +79,7 @@ impl Wire {
         let (out, queue) = mpsc::channel(OUT_QUEUE);
         let (ended_in, ended) = watch::channel(None);
         let wire = Self {
-            state: Arc::new(State {
+            state: Arc::new(WireState {
                 party: party.to_owned(),
                 local,
                 remote,
@@ -122,17 +123,17 @@ impl Wire {
                 }
                 Err(e) => return Ended::Cut(e.to_string()),
             }
-            while let Some((piece, length)) = next_piece(&pending) {
+            while let Some((kind, length)) = next_frame(&pending) {
                 let frame: Vec<u8> = pending.drain(..length).collect();
-                match piece {
-                    Piece::Ping => {
+                match kind {
+                    FrameKind::Ping => {
                         self.state.pings.fetch_add(1, Ordering::Relaxed);
                         if !self.state.mute.load(Ordering::Relaxed) {
                             let _ = self.state.out.try_send(Out::Bytes(b"\r\n".to_vec()));
                         }
                     }
-                    Piece::Pong => self.state.pongs.send_modify(|n| *n = n.saturating_add(1)),
-                    Piece::Message => match SipMessage::parse(&frame) {
+                    FrameKind::Pong => self.state.pongs.send_modify(|n| *n = n.saturating_add(1)),
+                    FrameKind::Message => match SipMessage::parse(&frame) {
                         Some(message) => deliver(self, message, frame),
                         None => return Ended::Cut("what came is not SIP".to_owned()),
                     },
@@ -301,34 +302,4 @@ async fn write_queue(
         _ = work => {}
         () = stop.cancelled() => {}
     }
-}
-
-enum Piece {
-    Ping,
-    Pong,
-    Message,
-}
-
-/// What stands at the beginning, with its length; `None` when more octets are needed.
-fn next_piece(buf: &[u8]) -> Option<(Piece, usize)> {
-    if buf.starts_with(b"\r\n\r\n") {
-        return Some((Piece::Ping, 4));
-    }
-    if buf.starts_with(b"\r\n") {
-        // One CRLF with something else behind it, or alone in what was read: a pong.
-        return (buf.get(2) != Some(&b'\r')).then_some((Piece::Pong, 2));
-    }
-    let head = memchr::memmem::find(buf, b"\r\n\r\n")?;
-    let text = String::from_utf8_lossy(buf.get(..head)?);
-    let length: usize = text
-        .split("\r\n")
-        .filter_map(|line| line.split_once(':'))
-        .find(|(n, _)| {
-            let n = n.trim();
-            n.eq_ignore_ascii_case("content-length") || n.eq_ignore_ascii_case("l")
-        })
-        .and_then(|(_, v)| v.trim().parse().ok())
-        .unwrap_or(0);
-    let total = head.checked_add(4)?.checked_add(length)?;
-    (buf.len() >= total).then_some((Piece::Message, total))
 }

@@ -9,7 +9,7 @@ use super::Exit;
 use failure::SceneFailure;
 use scene::Scene;
 use serde_json::Value;
-use sipward_lab::{Entry, Ladder};
+use sipward_lab::{Ladder, TranscriptEntry};
 use stage::Stage;
 use std::io::{self, Write};
 
@@ -76,7 +76,7 @@ async fn perform(
     let (told, logged) = (stage.transcript.mark(), stage.log.mark());
     let result = (scene.play)(stage).await;
     writeln!(out, "== {}\n", scene.title)?;
-    let entries: Vec<Entry> = stage.transcript.since(told);
+    let entries: Vec<TranscriptEntry> = stage.transcript.since(told);
     writeln!(out, "{}", Ladder::new(scene.columns).draw(&entries))?;
     for event in stage.log.since(logged) {
         if let Some(line) = event_line(&event) {

@@ -1,0 +1,251 @@
+//! What all clones of an end share: its inbox, its connections, and the sending and waiting that need nothing else.
+use super::{LabError, SipMessage, Transcript, Wire};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_rustls::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+/// How long an end waits for a message unless a test says otherwise: far more than loopback needs on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The name of the node under test in transcripts.
+const EDGE: &str = "edge";
+
+/// What an end is called in transcripts, and what it writes about itself into messages.
+#[derive(Clone, Debug)]
+pub(super) struct EndProfile {
+    /// Its column in a ladder.
+    pub(super) party: String,
+    /// Address of record, e.g. `sip:alice@contoso.test`.
+    pub(super) aor: String,
+    /// sent-by of its Via.
+    pub(super) sent_by: String,
+    /// Its Contact URI.
+    pub(super) contact: String,
+}
+
+/// A message that came, with the bytes as read and the connection it came on.
+#[derive(Clone)]
+pub struct Received {
+    /// The message.
+    pub message: SipMessage,
+    /// Its bytes as received.
+    pub raw: Vec<u8>,
+    /// Where it came from.
+    pub wire: Wire,
+}
+
+/// The shared half of an end.
+pub(super) struct EndState {
+    pub(super) profile: EndProfile,
+    pub(super) transcript: Transcript,
+    /// What came and was not taken yet, oldest first.
+    inbox: Mutex<VecDeque<Received>>,
+    /// Wakes whoever waits for a message. All of them look, because each waits for another one.
+    arrived: Notify,
+    /// Every connection since the last one was added; those that have ended are dropped then.
+    wires: Mutex<Vec<Wire>>,
+    /// INVITEs by branch: the ACK of a refusal repeats their Via, route and From (RFC 3261 §17.1.1.3).
+    invites: Mutex<HashMap<String, SipMessage>>,
+    patience: Mutex<Duration>,
+}
+
+/// A test that panics while it holds a lock has failed already; the others must not fail by it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl EndState {
+    pub(super) fn new(profile: EndProfile, transcript: Transcript) -> Self {
+        Self {
+            profile,
+            transcript,
+            inbox: Mutex::default(),
+            arrived: Notify::new(),
+            wires: Mutex::default(),
+            invites: Mutex::default(),
+            patience: Mutex::new(PATIENCE),
+        }
+    }
+
+    /// Takes a connection over; its messages come to the inbox.
+    pub(super) fn adopt(
+        self: &Arc<Self>,
+        stream: TlsStream<TcpStream>,
+        stop: CancellationToken,
+    ) -> io::Result<Wire> {
+        let end = Arc::clone(self);
+        let wire = Wire::start(
+            &self.profile.party,
+            stream,
+            stop,
+            move |wire, message, raw| {
+                end.deliver(wire, message, raw);
+            },
+        )?;
+        let mut wires = lock(&self.wires);
+        wires.retain(Wire::is_live);
+        wires.push(wire.clone());
+        Ok(wire)
+    }
+
+    fn deliver(&self, wire: &Wire, message: SipMessage, raw: Vec<u8>) {
+        self.transcript.message(EDGE, &self.profile.party, &message);
+        self.acknowledge_refusal(wire, &message);
+        lock(&self.inbox).push_back(Received {
+            message,
+            raw,
+            wire: wire.clone(),
+        });
+        self.arrived.notify_waiters();
+    }
+
+    /// The transaction layer's ACK for a non-2xx (RFC 3261 §17.1.1.3).
+    fn acknowledge_refusal(&self, wire: &Wire, answer: &SipMessage) {
+        let refused = answer.status().is_some_and(|s| s >= 300)
+            && answer.cseq().is_some_and(|(_, method)| method == "INVITE");
+        let Some(invite) = answer
+            .branch()
+            .filter(|_| refused)
+            .and_then(|branch| lock(&self.invites).get(&branch).cloned())
+        else {
+            return;
+        };
+        let mut ack = SipMessage::request("ACK", invite.uri().unwrap_or_default());
+        copy_hop(&invite, &mut ack, "ACK");
+        if let Some(to) = answer.header("to") {
+            ack.set("To", to);
+        }
+        self.transcript.message(&self.profile.party, EDGE, &ack);
+        wire.send_now(ack.to_bytes());
+    }
+
+    pub(super) fn set_patience(&self, patience: Duration) {
+        *lock(&self.patience) = patience;
+    }
+
+    fn patience(&self) -> Duration {
+        *lock(&self.patience)
+    }
+
+    /// The live connections, oldest first.
+    pub(super) fn wires(&self) -> Vec<Wire> {
+        lock(&self.wires)
+            .iter()
+            .filter(|w| w.is_live())
+            .cloned()
+            .collect()
+    }
+
+    /// The newest live connection.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn wire(&self) -> Result<Wire, LabError> {
+        self.wires().pop().ok_or_else(|| LabError::NoConnection {
+            end: self.profile.party.clone(),
+            transcript: self.transcript.to_string(),
+        })
+    }
+
+    /// Messages of the inbox that nobody has taken yet.
+    pub(super) fn untaken(&self) -> Vec<Received> {
+        lock(&self.inbox).iter().cloned().collect()
+    }
+
+    /// Forgets what nobody has taken.
+    pub(super) fn clear(&self) {
+        lock(&self.inbox).clear();
+    }
+
+    /// The message if it has this status; otherwise an error with the reason that it carries.
+    pub(super) fn must_be(&self, got: Received, status: u16) -> Result<Received, LabError> {
+        if got.message.status() == Some(status) {
+            return Ok(got);
+        }
+        let reason = got
+            .message
+            .header("warning")
+            .or_else(|| got.message.header("reason"))
+            .unwrap_or("no Warning");
+        Err(LabError::Unexpected {
+            end: self.profile.party.clone(),
+            awaited: format!("a {status}"),
+            got: format!("{} ({reason})", got.message.start),
+            transcript: self.transcript.to_string(),
+        })
+    }
+
+    /// The first message that fits, now or within the patience.
+    pub(super) async fn take(
+        &self,
+        awaited: &str,
+        wanted: impl Fn(&Received) -> bool,
+    ) -> Result<Received, LabError> {
+        let patience = self.patience();
+        tokio::time::timeout(patience, self.first_where(wanted))
+            .await
+            .map_err(|_| LabError::Timeout {
+                end: self.profile.party.clone(),
+                awaited: awaited.to_owned(),
+                seconds: patience.as_secs(),
+                transcript: self.transcript.to_string(),
+            })
+    }
+
+    /// The next message, however long it takes.
+    pub(super) async fn next(&self) -> Received {
+        self.first_where(|_| true).await
+    }
+
+    async fn first_where(&self, wanted: impl Fn(&Received) -> bool) -> Received {
+        loop {
+            let arrived = self.arrived.notified();
+            tokio::pin!(arrived);
+            // Registered before the look, so that nothing can slip in between.
+            arrived.as_mut().enable();
+            let found = {
+                let mut inbox = lock(&self.inbox);
+                let at = inbox.iter().position(&wanted);
+                at.and_then(|at| inbox.remove(at))
+            };
+            match found {
+                Some(received) => return received,
+                None => arrived.await,
+            }
+        }
+    }
+
+    /// As a user agent sends: an INVITE is kept, so that its refusal can be acknowledged.
+    pub(super) async fn put(&self, message: &SipMessage, wire: &Wire) -> Result<(), LabError> {
+        if message.method() == Some("INVITE")
+            && let Some(branch) = message.branch()
+        {
+            lock(&self.invites).insert(branch, message.clone());
+        }
+        self.forward(message, wire).await
+    }
+
+    /// As a proxy sends: no transaction of this end's own.
+    pub(super) async fn forward(&self, message: &SipMessage, wire: &Wire) -> Result<(), LabError> {
+        self.transcript.message(&self.profile.party, EDGE, message);
+        wire.send_raw(&message.to_bytes()).await
+    }
+}
+
+/// What CANCEL and the ACK of a refusal have in common with their INVITE (RFC 3261 §9.1, §17.1.1.3).
+pub(super) fn copy_hop(request: &SipMessage, hop: &mut SipMessage, method: &str) {
+    hop.push("Via", &request.top_via().unwrap_or_default());
+    hop.push("Max-Forwards", "70");
+    for route in request.values("route") {
+        hop.push("Route", &route);
+    }
+    for name in ["From", "To", "Call-ID"] {
+        hop.push(name, request.header(name).unwrap_or_default());
+    }
+    let number = request.cseq().map_or(1, |(n, _)| n);
+    hop.push("CSeq", &format!("{number} {method}"));
+}
