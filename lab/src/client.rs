@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What an end must know of the edge to reach it.
 #[derive(Clone)]
-pub struct EdgeFace {
+pub struct EdgeTarget {
     /// Where it listens.
     pub address: SocketAddr,
     /// The name that its certificate must carry.
@@ -34,7 +34,7 @@ impl Client {
     ///
     /// # Errors
     /// The edge cannot be reached, or does not prove its name.
-    pub async fn connect(face: &EdgeFace, party: &str, aor: &str) -> Result<Self, LabError> {
+    pub async fn connect(face: &EdgeTarget, party: &str, aor: &str) -> Result<Self, LabError> {
         let io = |what| {
             let end = party.to_owned();
             move |source| LabError::Io { end, what, source }

@@ -31,7 +31,7 @@ mod topology_text;
 mod transcript;
 mod wire;
 
-pub use client::{Client, EdgeFace};
+pub use client::{Client, EdgeTarget};
 pub use dialog::Dialog;
 pub use draft::{Draft, Sent};
 pub use end::End;

@@ -1,7 +1,7 @@
 //! The ends against each other, with the home server in the edge's place: what a test of the edge relies on.
 use super::pki::Authority;
 use super::{
-    Client, Dialog, EdgeFace, Ended, HomeServer, LabError, Registrar, Server, ServerSpec,
+    Client, Dialog, EdgeTarget, Ended, HomeServer, LabError, Registrar, Server, ServerSpec,
     Transcript, trust_only,
 };
 use rustls::RootCertStore;
@@ -160,7 +160,7 @@ async fn a_server_refuses_who_shows_no_certificate_or_a_foreign_one() {
         right,
         roots,
     } = pair().await;
-    let face = EdgeFace {
+    let face = EdgeTarget {
         address: right.address(),
         name: "right.test".to_owned(),
         roots: Arc::clone(&roots),
@@ -178,7 +178,7 @@ async fn a_server_refuses_who_shows_no_certificate_or_a_foreign_one() {
     let wire = stranger.dial(right.address(), "right.test").await.unwrap();
     assert!(matches!(wire.ended(SOON).await.unwrap(), Ended::Cut(_)));
     assert_eq!(right.handshake_failures().len(), 2);
-    let wrong = EdgeFace {
+    let wrong = EdgeTarget {
         name: "other.test".to_owned(),
         ..face
     };

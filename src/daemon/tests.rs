@@ -4,7 +4,7 @@ use super::control::{ReloadResult, ServedResult};
 use crate::observe::{Event, Log, MemoryLog};
 use crate::trust::Generation;
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
-use sipward_lab::{Client, EdgeFace, Server, ServerSpec, Transcript, trust_only};
+use sipward_lab::{Client, EdgeTarget, Server, ServerSpec, Transcript, trust_only};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn world() -> World {
 
 impl World {
     async fn client(&self) -> Client {
-        let face = EdgeFace {
+        let face = EdgeTarget {
             address: self.daemon.addresses()[0].1,
             name: EDGE.to_owned(),
             roots: trust_only(&[&self.site.enterprise]).unwrap(),

@@ -6,7 +6,7 @@ use sipward_lab::forge::weakly_signed;
 use sipward_lab::pki::{
     Authority, AuthoritySpec, CrlSpec, Issued, KeyKind, LeafSpec, Serial, Usage, self_signed,
 };
-use sipward_lab::site::{EDGE, Section, TopologyText};
+use sipward_lab::site::{EDGE, TomlTable, TopologyText};
 use sipward_lab::{Server, Wire};
 use std::collections::HashSet;
 
@@ -51,7 +51,7 @@ struct Case {
     /// The peer's FQDN, a name of its own.
     fqdn: String,
     trust: &'static str,
-    policy: fn(&mut Section),
+    policy: fn(&mut TomlTable),
     inbound: TrustReason,
     outbound: TrustReason,
 }
@@ -65,7 +65,7 @@ struct Cases {
     cases: Vec<Case>,
 }
 
-fn no_policy(_: &mut Section) {}
+fn no_policy(_: &mut TomlTable) {}
 
 impl Cases {
     fn new(lab: &Lab) -> Self {

@@ -2,7 +2,7 @@
 use crate::harness::{
     Asterisk, Certificates, EDGE, Edge, Mark, Phone, Program, Stage, Target, establish, free_port,
 };
-use sipward_lab::{Client, Dialog, EdgeFace, End, Received, Transcript};
+use sipward_lab::{Client, Dialog, EdgeTarget, End, Received, Transcript};
 use std::net::SocketAddr;
 
 const NEEDS: &[Program] = &[Program::Asterisk];
@@ -12,7 +12,7 @@ const PBX: &str = "pbx.contoso.test";
 struct Scene {
     edge: Edge,
     pbx: Asterisk,
-    face: EdgeFace,
+    face: EdgeTarget,
     certificates: Certificates,
     _stage: Stage,
 }
@@ -29,7 +29,7 @@ impl Scene {
         let edge = Edge::start_shipped(&certificates, "asterisk.toml", &[(PBX, port)]);
         let pair = certificates.server(PBX);
         let pbx = Asterisk::start(&certificates, &pair, port, edge.port());
-        let face = EdgeFace {
+        let face = EdgeTarget {
             address: SocketAddr::from(([127, 0, 0, 1], edge.port())),
             name: EDGE.to_owned(),
             roots: certificates.roots(),

@@ -5,7 +5,7 @@ use sipward::daemon::control::{ReloadResult, Reply, Request, ask};
 use sipward_lab::pki::{CrlSpec, Serial};
 use sipward_lab::site::{EDGE, HOME, Site};
 use sipward_lab::{
-    Client, EdgeFace, EventLog, LabError, Server, ServerSpec, Transcript, trust_only,
+    Client, EdgeTarget, EventLog, LabError, Server, ServerSpec, Transcript, trust_only,
 };
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -170,7 +170,7 @@ async fn a_reload_storm_under_calls_fails_no_call_and_keeps_memory_flat() {
     let file = site.write("topology.toml", &text.to_toml()).unwrap();
     let daemon = Daemon::start(&file).await;
     let listening = daemon.log.named("listening");
-    let face = EdgeFace {
+    let face = EdgeTarget {
         address: listening[0]["address"].as_str().unwrap().parse().unwrap(),
         name: EDGE.to_owned(),
         roots,

@@ -7,7 +7,7 @@ use rustls::RootCertStore;
 use sipward_lab::pki::{Authority, Issued, LeafSpec};
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
 use sipward_lab::{
-    Client, EdgeFace, EventLog, HomeServer, Registrar, Server, ServerSpec, Transcript, trust_only,
+    Client, EdgeTarget, EventLog, HomeServer, Registrar, Server, ServerSpec, Transcript, trust_only,
 };
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -95,7 +95,7 @@ impl Stage {
             .ok_or_else(|| SceneFailure::Daemon("no listener".to_owned()))?;
         fe01.set_edge(edge, EDGE);
         fe02.set_edge(edge, EDGE);
-        let face = EdgeFace {
+        let face = EdgeTarget {
             address: edge,
             name: EDGE.to_owned(),
             roots: Arc::clone(&roots),

@@ -4,7 +4,8 @@ use super::{World, inbound};
 use crate::topology::{Direction, PeerKind};
 use crate::trust::{Presented, TrustReason, explain};
 use sipward_lab::forge::{
-    CertificateFields, KeyKind, SigningKey, common_name, constraints, distinguished_name, id, name, names,
+    CertificateFields, KeyKind, SigningKey, common_name, constraints, distinguished_name, id, name,
+    names,
 };
 use sipward_lab::pki::now;
 
@@ -37,7 +38,8 @@ fn a_ca_that_is_bound_in_one_form_of_names_cannot_speak_in_another() {
         (&without_host, edge, yes),
     ] {
         let bound = [(id::NAME_CONSTRAINTS, true, bounds.clone())];
-        let leaf = |form: CertificateFields| form.with(id::ALTERNATIVE_NAME, true, &names(&[shown]));
+        let leaf =
+            |form: CertificateFields| form.with(id::ALTERNATIVE_NAME, true, &names(&[shown]));
         let text = String::from_utf8_lossy(shown.1);
         assert_eq!(forged.below_a_ca(&bound, leaf), reason, "{text}");
         // The CN, where it is the identity, is a host like any other.
@@ -158,12 +160,18 @@ fn self_issued_cas_are_free_of_constraints_and_of_path_lengths_and_leaves_are_no
     let issuing = common_name(0x13, b"Issuing");
     let bounds = constraints(&[(name::DNS, b"contoso.test")], &[]);
     let length = |bound: u8| [0x30, 6, 1, 1, 0xff, 2, 1, bound];
-    let mut top =
-        CertificateFields::authority(&forged.root, &issuing, &a).with(id::NAME_CONSTRAINTS, true, &bounds);
+    let mut top = CertificateFields::authority(&forged.root, &issuing, &a).with(
+        id::NAME_CONSTRAINTS,
+        true,
+        &bounds,
+    );
     top.extensions[0].2 = length(0).to_vec();
     let other_name = names(&[(name::DNS, b"elsewhere.test")]);
-    let middle =
-        CertificateFields::authority(&issuing, &issuing, b).with(id::ALTERNATIVE_NAME, false, &other_name);
+    let middle = CertificateFields::authority(&issuing, &issuing, b).with(
+        id::ALTERNATIVE_NAME,
+        false,
+        &other_name,
+    );
     let above = [a.sign(&middle).unwrap(), forged.key.sign(&top).unwrap()];
     let generation = forged.generation();
     let judged = |form: &CertificateFields| {
@@ -184,7 +192,9 @@ fn self_issued_cas_are_free_of_constraints_and_of_path_lengths_and_leaves_are_no
     assert_eq!(judged(&own), TrustReason::NameConstraintViolated);
     // Not self-issued, the one below counts.
     let lower = common_name(0x13, b"Lower");
-    let middle = a.sign(&CertificateFields::authority(&issuing, &lower, b)).unwrap();
+    let middle = a
+        .sign(&CertificateFields::authority(&issuing, &lower, b))
+        .unwrap();
     let leaf = b.sign(&CertificateFields::leaf(&lower, FE01, b)).unwrap();
     let chain = [leaf, middle, above[1].clone()];
     assert_eq!(inbound(&generation, &chain), TrustReason::PathLength);
@@ -211,11 +221,8 @@ fn every_entry_that_a_certificate_is_taken_for_is_held_against_constraints() {
             (name::URI, &b"sip:fe01.contoso.test"[..]),
             (name::URI, b"sip:fe02.contoso.test"),
         ];
-        let leaf = CertificateFields::blank(&issuing, &distinguished_name(&[]), &forged.below).with(
-            id::ALTERNATIVE_NAME,
-            true,
-            &names(&both),
-        );
+        let leaf = CertificateFields::blank(&issuing, &distinguished_name(&[]), &forged.below)
+            .with(id::ALTERNATIVE_NAME, true, &names(&both));
         let chain = [
             forged.below.sign(&leaf).unwrap(),
             forged.key.sign(&ca).unwrap(),

@@ -10,7 +10,9 @@ use crate::trust::explain::smallest_change::smallest_change;
 use crate::trust::trace::recorder::Trace;
 use crate::trust::{Generation, Presented, TrustReason};
 use rustls_pki_types::CertificateDer;
-use sipward_lab::forge::{CertificateFields, KeyKind, SigningKey, common_name, constraints, id, name, names};
+use sipward_lab::forge::{
+    CertificateFields, KeyKind, SigningKey, common_name, constraints, id, name, names,
+};
 use sipward_lab::pki::{self, Authority};
 
 const FE01: &str = "fe01.contoso.test";
@@ -106,8 +108,14 @@ fn what_usual_chains_cost_is_a_fraction_of_the_budget() {
 fn nine_certificates_of_one_key_cost_the_check_of_one() {
     let root = Authority::root("Contoso Root").unwrap();
     let generation = generation(&[root.certificate().clone()]);
-    let (same, key) = (common_name(0x0c, b"Same"), SigningKey::new(KeyKind::P256).unwrap());
-    let mut chain = vec![key.sign(&CertificateFields::leaf(&same, FE01, &key)).unwrap()];
+    let (same, key) = (
+        common_name(0x0c, b"Same"),
+        SigningKey::new(KeyKind::P256).unwrap(),
+    );
+    let mut chain = vec![
+        key.sign(&CertificateFields::leaf(&same, FE01, &key))
+            .unwrap(),
+    ];
     let ca = |number: u8| {
         key.sign(&CertificateFields::authority(&same, &same, &key).numbered(number))
             .unwrap()
@@ -121,12 +129,16 @@ fn nine_certificates_of_one_key_cost_the_check_of_one() {
 #[test]
 fn paths_that_are_not_tried_are_told_as_such_and_not_as_what_others_were_refused_for() {
     // Three layers of three certificates of one key each: 27 ways, each below a constraint that takes long to compare.
-    let keys: Vec<SigningKey> = (0..4).map(|_| SigningKey::new(KeyKind::P256).unwrap()).collect();
+    let keys: Vec<SigningKey> = (0..4)
+        .map(|_| SigningKey::new(KeyKind::P256).unwrap())
+        .collect();
     let layers: Vec<Vec<u8>> = (0..4)
         .map(|n| common_name(0x0c, format!("L{n}").as_bytes()))
         .collect();
     let root = keys[3]
-        .sign(&CertificateFields::authority(&layers[3], &layers[3], &keys[3]))
+        .sign(&CertificateFields::authority(
+            &layers[3], &layers[3], &keys[3],
+        ))
         .unwrap();
     let bases: Vec<String> = (0..60).map(|n| format!("n{n}.elsewhere.test")).collect();
     let bases: Vec<(u8, &[u8])> = bases
@@ -151,7 +163,8 @@ fn paths_that_are_not_tried_are_told_as_such_and_not_as_what_others_were_refused
     for layer in 0..3 {
         for number in 0..3u8 {
             let mut ca =
-                CertificateFields::authority(&layers[layer + 1], &layers[layer], &keys[layer]).numbered(number);
+                CertificateFields::authority(&layers[layer + 1], &layers[layer], &keys[layer])
+                    .numbered(number);
             if layer == 0 {
                 ca = ca.with(id::NAME_CONSTRAINTS, true, &constraints(&[], &bases));
             }

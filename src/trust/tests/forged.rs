@@ -31,7 +31,9 @@ impl Forged {
         let root = common_name(0x13, b"Forged Root");
         let key = SigningKey::new(KeyKind::P256).unwrap();
         Self {
-            anchor: key.sign(&CertificateFields::authority(&root, &root, &key)).unwrap(),
+            anchor: key
+                .sign(&CertificateFields::authority(&root, &root, &key))
+                .unwrap(),
             below: SigningKey::new(KeyKind::P256).unwrap(),
             root,
             key,
@@ -53,7 +55,11 @@ impl Forged {
         for (id, critical, value) in extensions {
             ca = ca.with(*id, *critical, value);
         }
-        let leaf = leaf(CertificateFields::blank(&name, &distinguished_name(&[]), &self.below));
+        let leaf = leaf(CertificateFields::blank(
+            &name,
+            &distinguished_name(&[]),
+            &self.below,
+        ));
         let chain = [self.below.sign(&leaf).unwrap(), self.key.sign(&ca).unwrap()];
         inbound(&self.generation(), &chain)
     }

@@ -526,7 +526,7 @@ fn broken_paths(rows: &mut Rows, cas: &Cas) {
 
     let weak = cas
         .enterprise
-        .certify(&LeafSpec::server(FE01), &WeakRsa)
+        .certify_rsa(&LeafSpec::server(FE01), &weak_rsa())
         .unwrap();
     rows.add(
         "an RSA key of 1024 bits",
@@ -575,11 +575,14 @@ fn odd_certificates(rows: &mut Rows) {
         .with(|peer| peer.common_name = true);
     rows.generation = Rc::new(world.generation());
     let leaf = CertificateFields::leaf(&root, FE01, &leaf_key);
-    let mut chain =
-        |says, form: &CertificateFields, above: &[CertificateDer<'static>], signer: &SigningKey, reason| {
-            let chain = [&[signer.sign(form).unwrap()], above].concat();
-            rows.add(says, &chain, FE01, both(reason));
-        };
+    let mut chain = |says,
+                     form: &CertificateFields,
+                     above: &[CertificateDer<'static>],
+                     signer: &SigningKey,
+                     reason| {
+        let chain = [&[signer.sign(form).unwrap()], above].concat();
+        rows.add(says, &chain, FE01, both(reason));
+    };
     chain("forged", &leaf, &[], &root_key, TrustReason::Accepted);
     let mut old = CertificateFields::blank(&root, &common_name(0x0c, FE01.as_bytes()), &leaf_key);
     old.version = None;
@@ -681,24 +684,12 @@ fn with_sha1(certificate: &CertificateDer<'_>) -> CertificateDer<'static> {
     CertificateDer::from(der)
 }
 
-/// An RSA public key of 1024 bits.
-struct WeakRsa;
-
-impl rcgen::PublicKeyData for WeakRsa {
-    fn der_bytes(&self) -> &[u8] {
-        static KEY: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
-            // RSAPublicKey: a modulus of 1024 bits and the exponent 65537.
-            let mut der = vec![0x30, 0x81, 0x89, 0x02, 0x81, 0x81, 0x00];
-            der.extend([0xc5; 128]);
-            der.extend([0x02, 0x03, 0x01, 0x00, 0x01]);
-            der
-        });
-        &KEY
-    }
-
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_RSA_SHA256
-    }
+/// An RSAPublicKey of 1024 bits: the modulus and the exponent 65537.
+fn weak_rsa() -> Vec<u8> {
+    let mut der = vec![0x30, 0x81, 0x89, 0x02, 0x81, 0x81, 0x00];
+    der.extend([0xc5; 128]);
+    der.extend([0x02, 0x03, 0x01, 0x00, 0x01]);
+    der
 }
 
 fn times(rows: &mut Rows, cas: &Cas) {

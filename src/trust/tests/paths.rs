@@ -4,7 +4,9 @@ use super::{World, inbound, outbound};
 use crate::topology::{Direction, PeerKind, Revocation, RevocationScope};
 use crate::trust::{Generation, Presented, TrustReason, explain};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
-use sipward_lab::forge::{CertificateFields, KeyKind, SigningKey, common_name, id, moment, name, names, usages};
+use sipward_lab::forge::{
+    CertificateFields, KeyKind, SigningKey, common_name, id, moment, name, names, usages,
+};
 use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, LeafSpec, Serial, self_signed};
 
 /// CRLs that revoke what is given, of each CA.
@@ -404,7 +406,8 @@ fn a_ca_that_bears_its_issuers_name_is_no_root_unless_it_signed_itself() {
     let beside = [link.clone(), other.certificate().clone()];
     let generation = below(&beside).generation();
     assert_eq!(codes(generation.notes()), ["anchor_unrooted"]);
-    let leaf = CertificateFields::leaf(&forged.root, FE01, &SigningKey::new(KeyKind::P256).unwrap());
+    let leaf =
+        CertificateFields::leaf(&forged.root, FE01, &SigningKey::new(KeyKind::P256).unwrap());
     let leaf = [forged.below.sign(&leaf).unwrap()];
     assert_ne!(inbound(&generation, &leaf), TrustReason::Accepted);
     // With the old root it is what it was made for.
@@ -417,10 +420,14 @@ fn a_ca_that_bears_its_issuers_name_is_no_root_unless_it_signed_itself() {
 fn an_anchor_that_is_no_ca_vouches_for_itself_alone() {
     let key = SigningKey::new(KeyKind::P256).unwrap();
     let name = common_name(0x0c, EDGE.as_bytes());
-    let own = key.sign(&CertificateFields::leaf(&name, EDGE, &key)).unwrap();
+    let own = key
+        .sign(&CertificateFields::leaf(&name, EDGE, &key))
+        .unwrap();
     let generation = below(std::slice::from_ref(&own)).generation();
     assert_eq!(inbound(&generation, &[own]), TrustReason::Accepted);
-    let other = key.sign(&CertificateFields::leaf(&name, FE01, &key)).unwrap();
+    let other = key
+        .sign(&CertificateFields::leaf(&name, FE01, &key))
+        .unwrap();
     assert_eq!(inbound(&generation, &[other]), TrustReason::AuthorityMisuse);
 }
 
@@ -466,11 +473,9 @@ fn what_openssl_makes_for_itself_is_told_as_what_it_is() {
 fn a_flaw_counts_in_the_path_only() {
     let forged = Forged::new();
     let generation = forged.generation();
-    let twice = CertificateFields::authority(&forged.root, &common_name(0x13, b"Twice"), &forged.below).with(
-        id::BASIC_CONSTRAINTS,
-        true,
-        &[0x30, 3, 1, 1, 0xff],
-    );
+    let twice =
+        CertificateFields::authority(&forged.root, &common_name(0x13, b"Twice"), &forged.below)
+            .with(id::BASIC_CONSTRAINTS, true, &[0x30, 3, 1, 1, 0xff]);
     let beside = forged.key.sign(&twice).unwrap();
     let leaf = forged
         .key

@@ -8,7 +8,7 @@ use sipward::reason::DaemonReason;
 use sipward_lab::pki::Issued;
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
 use sipward_lab::{
-    Client, Dialog, EdgeFace, End, EventLog, HomeServer, Received, Registrar, Server, ServerSpec,
+    Client, Dialog, EdgeTarget, End, EventLog, HomeServer, Received, Registrar, Server, ServerSpec,
     Transcript, trust_only,
 };
 use std::io::{BufRead, BufReader, Read};
@@ -278,8 +278,8 @@ impl Lab {
     }
 
     /// What a client must know of the edge.
-    pub(crate) fn face(&self, edge: &Edge) -> EdgeFace {
-        EdgeFace {
+    pub(crate) fn face(&self, edge: &Edge) -> EdgeTarget {
+        EdgeTarget {
             address: edge.address,
             name: EDGE.to_owned(),
             roots: Arc::clone(&self.roots),
