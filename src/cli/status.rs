@@ -2,7 +2,7 @@
 use super::Exit;
 use super::output::counted;
 use super::target::{Target, unexpected};
-use crate::daemon::control::{ReloadReport, Reply, Request, Status as Figures};
+use crate::daemon::control::{ReloadReport, Reply, Request, DaemonStatus};
 use crate::topology::show_duration;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl StatusCommand {
     }
 }
 
-fn page(figures: &Figures, out: &mut dyn Write) -> io::Result<()> {
+fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     let mut row = |name: &str, value: String| writeln!(out, "{name:<14}{value}");
     row(
         "daemon",

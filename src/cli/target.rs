@@ -1,7 +1,6 @@
 //! Which running daemon a command is for, and asking it.
 use super::Exit;
-use crate::daemon::control::{self, AskError, Refusal, Reply, Request};
-use crate::reason::DaemonReason;
+use crate::daemon::control::{self, AskError, ControlRefusal, Reply, Request};
 use clap::Args;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -80,7 +79,8 @@ impl Target {
         patience: Duration,
     ) -> Result<Reply, Unanswered> {
         let reply = control::ask(&self.socket(), request, patience)?;
-        if let Reply::Error(Refusal { code, what }) = reply {
+        if let Reply::Error(ControlRefusal { code, what }) = reply {
+            let code = code.code();
             return Err(Unanswered::Refused { code, what });
         }
         Ok(reply)

@@ -1,8 +1,9 @@
 //! Fetches CRLs from http:// distribution points for the trust sets that want it: in the background, within bounds.
 //!
 //! What comes goes to the timer of CRLs, which holds it to the same rules as a file. No handshake waits for any of it.
-use super::Daemon;
 use super::address_guard::{Forbidden, Guard};
+use super::clock::now;
+use super::node::Daemon;
 use crate::observe::Event;
 use crate::reason::{FetchReason, Reason};
 use crate::topology::{CrlFile, TrustRef, TrustSet, fetched_crls, room};
@@ -91,18 +92,18 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
         wanted.any(|(reference, _, other)| other.uri == *uri && name(*reference) == *trust)
     });
     for (reference, every, place) in wanted {
-        let now = super::now();
+        let at = now();
         let set = generation.topology().trust(reference);
         let key = (set.name.clone(), place.uri.clone());
         let point = points.asked.entry(key).or_insert(Point {
-            due: now,
+            due: at,
             failures: 0,
             told: None,
         });
-        if point.due <= now {
+        if point.due <= at {
             let uri = place.uri.clone();
             let outcome = fetch(place, set).await;
-            point.due = super::now() + point.next(&outcome, every);
+            point.due = now() + point.next(&outcome, every);
             match outcome {
                 Ok(file) => {
                     let trust = set.name.clone();
@@ -112,7 +113,7 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
                 Err(failure) => point.tell(failure, set, uri, daemon),
             }
         }
-        pause = pause.min(point.due.saturating_duration_since(super::now()));
+        pause = pause.min(point.due.saturating_duration_since(now()));
     }
     drop::<Arc<Generation>>(generation);
     pause
@@ -337,7 +338,7 @@ mod tests {
     #[test]
     fn pauses_grow_with_failures_up_to_an_hour() {
         let mut point = Point {
-            due: super::super::now(),
+            due: now(),
             failures: 0,
             told: None,
         };

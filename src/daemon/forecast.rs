@@ -1,5 +1,5 @@
 //! The forecast: once a day the log says what will break and when, of ours and of what peers have shown.
-use super::Daemon;
+use super::node::Daemon;
 use crate::observe::Event;
 use crate::trust::{Foreseen, Generation, SeenChain};
 use rustls_pki_types::UnixTime;

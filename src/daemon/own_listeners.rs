@@ -1,5 +1,5 @@
 //! After a reload: a handshake with each of our own listeners, to see that the new certificate is what they show.
-use super::control::{ServedCheck, ServedResult};
+use super::reload_report::{ServedCheck, ServedResult};
 use crate::edge::{Served, served};
 use crate::topology::{Identity, Listener, Topology};
 use crate::trust::Generation;

@@ -18,9 +18,9 @@ pub struct Plan {
     /// Live clients that would be closed, by listener.
     pub dropped_clients: BTreeMap<String, usize>,
     /// Peers whose certificates serve now and would be refused.
-    pub refused: Vec<Verdict>,
+    pub refused: Vec<ChainOutcome>,
     /// Certificates that are refused now and would be let in.
-    pub admitted: Vec<Verdict>,
+    pub admitted: Vec<ChainOutcome>,
     /// Peers that the new file no longer names.
     pub removed_peers: Vec<String>,
     /// Peers that only the new file names.
@@ -56,7 +56,7 @@ pub struct Dropped {
 
 /// What would be decided about a chain that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Verdict {
+pub struct ChainOutcome {
     /// The peer that it speaks for now (refused) or would speak for (admitted).
     pub peer: String,
     /// Who connects.
@@ -259,7 +259,7 @@ fn detail(decision: &Decision, live: &LivePeer) -> Option<String> {
 }
 
 /// What the new generation says of a chain that was seen.
-fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Verdict {
+fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> ChainOutcome {
     let chain = held.chain(seen.chain);
     let direction = seen.then.direction();
     let presented = Presented::again(&chain, seen.then.peer.as_deref(), direction, new);
@@ -276,7 +276,7 @@ fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Ve
         ),
         _ => (decision.reason.code(), decision.detail.clone()),
     };
-    Verdict {
+    ChainOutcome {
         peer: now.or(then).unwrap_or("nobody listed").to_owned(),
         direction: direction.word(),
         reason: reason.to_string(),

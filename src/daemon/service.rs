@@ -1,8 +1,12 @@
 //! The daemon as a service: signals, commands, and what systemd wants to hear (sd_notify(3); `Type=notify` and
 //! `notify-reload`).
-use super::control::{Command, Place, ReloadReport, ReloadResult, Server, Sinks, Unavailable};
+use super::control::{Place, Server, Sinks, SupervisorCommand, Unavailable};
+use super::error::DaemonError;
+use super::loading::load;
+use super::node::Daemon;
+use super::reload_report::{ReloadReport, ReloadResult};
+use super::warnings::line;
 use super::watch::watch;
-use super::{Daemon, DaemonError, line, load};
 use crate::edge::EdgeError;
 use crate::observe::{Event, Log, Sink};
 use crate::reason::DaemonReason;
@@ -139,7 +143,7 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
     loop {
         let first = tokio::select! {
             () = signals.stop.recv() => break,
-            _ = signals.hang_up.recv() => Command::reload("signal"),
+            _ = signals.hang_up.recv() => SupervisorCommand::reload("signal"),
             Some(command) = commands.recv() => command,
             () = pulse.tick() => {
                 // Silence of one shard is what the watchdog is for.
@@ -149,7 +153,7 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
                 continue;
             }
         };
-        let Asked::Reload { trigger, waiters } = Asked::by(first, &mut commands) else {
+        let SupervisorRequest::Reload { trigger, waiters } = SupervisorRequest::by(first, &mut commands) else {
             break;
         };
         let Some(report) = reload(daemon, trigger, &mut signals.stop, &mut pulse).await else {
@@ -180,7 +184,7 @@ fn listen(daemon: &Arc<Daemon>, to: Sinks, place: &Place, tasks: &mut JoinSet<()
 }
 
 /// What is wanted of the supervisor.
-enum Asked {
+enum SupervisorRequest {
     /// A reload, and those who wait for its report.
     Reload {
         trigger: &'static str,
@@ -190,19 +194,19 @@ enum Asked {
     Stop,
 }
 
-impl Asked {
+impl SupervisorRequest {
     /// By a command and all that wait behind it: reloads that are asked for before the files are read are one, and an end
     /// is an end.
-    fn by(first: Command, commands: &mut mpsc::Receiver<Command>) -> Self {
+    fn by(first: SupervisorCommand, commands: &mut mpsc::Receiver<SupervisorCommand>) -> Self {
         let mut asked = None;
         let waiting = std::iter::from_fn(|| commands.try_recv().ok());
         for command in std::iter::once(first).chain(waiting) {
             match command {
-                Command::Reload { trigger, reply } => {
+                SupervisorCommand::Reload { trigger, reply } => {
                     let (_, waiters) = asked.get_or_insert_with(|| (trigger, Vec::new()));
                     waiters.extend(reply);
                 }
-                Command::Drain { reply } => {
+                SupervisorCommand::Drain { reply } => {
                     let _ = reply.send(());
                     return Self::Stop;
                 }

@@ -2,8 +2,8 @@
 //!
 //! Content, not inotify: files that come by an atomic exchange of a symbolic link or over a network file system give no
 //! event for the path that the topology names.
-use super::Daemon;
-use super::control::Command;
+use super::control::SupervisorCommand;
+use super::node::Daemon;
 use crate::topology::NamedFile;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ struct Watch {
 }
 
 /// Asks for a reload when files have changed and settled; ends with the daemon's runtime.
-pub(super) async fn watch(daemon: Arc<Daemon>, commands: mpsc::Sender<Command>) {
+pub(super) async fn watch(daemon: Arc<Daemon>, commands: mpsc::Sender<SupervisorCommand>) {
     let mut serving = daemon.serving();
     let mut watch = Watch::over(&daemon);
     loop {
@@ -46,7 +46,7 @@ pub(super) async fn watch(daemon: Arc<Daemon>, commands: mpsc::Sender<Command>) 
             watch = Watch::over(&daemon);
             continue;
         }
-        if watch.look().await && commands.send(Command::reload("watch")).await.is_err() {
+        if watch.look().await && commands.send(SupervisorCommand::reload("watch")).await.is_err() {
             return;
         }
     }

@@ -1,4 +1,5 @@
-//! What is said of the CRLs that are held: for each issuer's key and scope the newest that was proven.
+//! `crls`: the CRLs that are held, for each issuer's key and scope the newest that was proven.
+use super::context::Context;
 use crate::trust::{HeldSeries, Ledger};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ pub struct CrlSeries {
 }
 
 impl CrlSeries {
-    /// As it is told.
+    /// As replies show it.
     pub fn of(held: &HeldSeries) -> Self {
         let series = &held.series;
         let crls = series.crls();
@@ -65,25 +66,20 @@ impl CrlSeries {
     }
 }
 
-/// A series that was dropped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForgottenCrls {
-    /// Its id.
-    pub id: String,
-    /// The CRLs' issuer.
-    pub issuer: String,
-    /// The highest CRL number that was known.
-    pub number: Option<String>,
-    /// The generation that serves without it.
-    pub generation: u64,
+impl Context {
+    /// Carries out `crls`.
+    pub(super) fn crls(&self) -> Vec<CrlSeries> {
+        let held = self.daemon.generation().held_crls();
+        held.iter().map(CrlSeries::of).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::Generation;
     use sipward_lab::pki::{self, CrlSpec};
     use sipward_lab::site::Site;
+    use crate::trust::Generation;
 
     #[test]
     fn a_file_with_two_crls_of_one_age_is_listed_once() {

@@ -1,68 +1,20 @@
-//! What the running daemon holds, so that a new topology can be judged by it: live connections, chains seen lately, and
+//! `inventory`: what the running daemon holds, so that a new topology can be judged by it: live connections, chains seen lately, and
 //! an outline of the topology that serves.
-use super::protocol::PastDecision;
-use crate::topology::{Fixed, Grants, PeerRef, Topology};
-use crate::trust::{ShownChain, Verdict};
+use super::context::{Context, FOR_SHARDS};
+use super::outline::Outline;
+use super::past_decision::PastDecision;
+use super::refusal::{ControlRefusal, RefusalCode, no_answer};
+use crate::daemon::Daemon;
+use crate::edge::LiveConnections;
+use crate::trust::{ShownChain, Verdict, decide};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// What a topology routes and what of it is fixed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outline {
-    /// The peers' FQDNs.
-    pub peers: Vec<String>,
-    /// Where each domain goes.
-    pub routes: BTreeMap<String, Route>,
-    /// What only a restart can change.
-    pub fixed: Fixed,
-    /// What it grants, apart from who may vouch for whom.
-    #[serde(default)]
-    pub grants: Grants,
-}
-
-/// Where a domain goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// The pool's name.
-    pub pool: String,
-    /// FQDNs of its members, those that drain apart.
-    pub targets: Vec<String>,
-}
-
-impl Outline {
-    /// Of a topology.
-    pub fn of(topology: &Topology) -> Self {
-        let names = topology.peers().iter().map(|p| p.fqdn.to_string());
-        let mut routes = BTreeMap::new();
-        for pool in topology.pools() {
-            // A member that drains takes nothing new.
-            let drained: HashSet<&PeerRef> = pool.drain.iter().collect();
-            let targets = pool.peers.iter();
-            let targets: Vec<String> = targets
-                .filter(|(peer, _)| !drained.contains(peer))
-                .map(|(peer, _)| topology.peer(*peer).fqdn.to_string())
-                .collect();
-            for domain in &pool.domains {
-                let route = Route {
-                    pool: pool.name.clone(),
-                    targets: targets.clone(),
-                };
-                routes.insert(domain.to_string(), route);
-            }
-        }
-        Self {
-            peers: names.collect(),
-            routes,
-            fixed: topology.fixed(),
-            grants: topology.grants(),
-        }
-    }
-}
+use std::sync::Arc;
 
 /// A live connection with a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +82,51 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    fn of(daemon: &Daemon, live: LiveConnections) -> Self {
+        let generation = daemon.generation();
+        let mut chains = Chains::default();
+        let peers = live.peers.into_iter().map(|connection| LivePeer {
+            connection: connection.connection,
+            peer: connection.peer,
+            listener: connection.listener,
+            remote: connection.remote,
+            chain: chains.number(&connection.chain),
+            shown: connection.shown.map(|leaf| chains.number(&[leaf])),
+        });
+        let peers = peers.collect();
+        let shown_by_clients = live.shown_by_clients.into_iter();
+        let shown_by_clients = shown_by_clients.map(|((listener, chain), count)| ShownByClients {
+            listener,
+            chain: chains.number(&chain),
+            count,
+        });
+        let shown_by_clients = shown_by_clients.collect();
+        let seen = daemon.edge.seen().all().into_iter().map(|seen| {
+            let presented = seen.presented_to(&generation);
+            let direction = seen.decision.direction;
+            let judged = decide(&presented, direction, &generation, UnixTime::now());
+            SeenNow {
+                then: PastDecision::from(&seen),
+                speaks_for: judged
+                    .ok()
+                    .and_then(|peer| peer.decision().peer_fqdn.clone()),
+                chain: chains.number(&seen.chain),
+            }
+        });
+        let seen = seen.collect();
+        Self {
+            topology: daemon.path.clone(),
+            generation: generation.number(),
+            outline: Outline::of(generation.topology()),
+            clients: live.clients,
+            shown_by_clients,
+            peers,
+            left_out: live.left_out,
+            seen,
+            chains: chains.into_all(),
+        }
+    }
+
     /// The chains that peers were accepted with, the latest first.
     pub fn accepted(&self) -> impl Iterator<Item = ShownChain<'_>> {
         let accepted = self.seen.iter();
@@ -151,16 +148,30 @@ impl Inventory {
     }
 }
 
+impl Context {
+    /// Carries out `inventory`.
+    pub(super) async fn inventory(&self) -> Result<Box<Inventory>, ControlRefusal> {
+        let live = self.daemon.edge.connections(FOR_SHARDS).await;
+        let live = live.ok_or_else(no_answer)?;
+        let daemon = Arc::clone(&self.daemon);
+        // Every chain that is kept is decided on once: not in the thread that feeds the watchdog.
+        let taken = tokio::task::spawn_blocking(move || Inventory::of(&daemon, live)).await;
+        taken
+            .map(Box::new)
+            .map_err(|error| RefusalCode::NoAnswer.because(error.to_string()))
+    }
+}
+
 /// Numbers chains, each once.
 #[derive(Default)]
-pub(in crate::daemon) struct Chains {
+struct Chains {
     numbers: HashMap<Vec<CertificateDer<'static>>, usize>,
     chains: Vec<Vec<String>>,
 }
 
 impl Chains {
     /// The number of a chain.
-    pub(in crate::daemon) fn number(&mut self, chain: &[CertificateDer<'static>]) -> usize {
+    fn number(&mut self, chain: &[CertificateDer<'static>]) -> usize {
         if let Some(number) = self.numbers.get(chain) {
             return *number;
         }
@@ -172,7 +183,7 @@ impl Chains {
     }
 
     /// All, in the order of their numbers.
-    pub(in crate::daemon) fn into_all(self) -> Vec<Vec<String>> {
+    fn into_all(self) -> Vec<Vec<String>> {
         self.chains
     }
 }

@@ -2,23 +2,42 @@
 //!
 //! It lives in the supervising runtime, never in a shard: a slow or greedy operator costs no call anything. Only the
 //! daemon's own user and root are answered, whatever the file's mode says.
+//!
+//! Each command is a file: the type of its reply, and what the daemon does for it as a method of the context. `protocol`
+//! lists them all, `server` calls them.
 
 mod client;
+mod context;
 mod crls;
+mod crls_forget;
+mod drain;
+mod explain;
 mod inventory;
+mod kick;
+mod outline;
+mod past_decision;
 mod place;
 mod protocol;
+mod refusal;
+mod reload;
 mod server;
+mod status;
 
+pub use super::reload_report::{ReloadReport, ReloadResult, ServedCheck, ServedResult};
 pub use client::{AskError, ask};
-pub use crls::{CrlSeries, ForgottenCrls};
-pub use inventory::{Inventory, LivePeer, Outline, Route, SeenNow, ShownByClients};
+pub use crls::CrlSeries;
+pub use crls_forget::ForgottenCrls;
+pub use drain::Draining;
+pub use explain::ExplainedDecision;
+pub use inventory::{Inventory, LivePeer, SeenNow, ShownByClients};
+pub use kick::Kicked;
+pub use outline::{Outline, Route};
+pub use past_decision::PastDecision;
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
-pub use protocol::{
-    Draining, ExplainedDecision, Kicked, LastDown, ListenerStatus, PastDecision, PeerStatus,
-    Refusal, ReloadReport, ReloadResult, Reply, Request, ServedCheck, ServedResult, Status,
-};
+pub use protocol::{Reply, Request};
+pub use refusal::{ControlRefusal, RefusalCode};
+pub use status::{DaemonStatus, LastDown, ListenerStatus, PeerStatus};
 
-pub(super) use inventory::Chains;
+pub(super) use context::{Sinks, SupervisorCommand};
 pub(super) use place::Place;
-pub(super) use server::{Command, Server, Sinks};
+pub(super) use server::Server;

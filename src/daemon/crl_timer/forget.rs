@@ -1,49 +1,17 @@
 //! Dropping what is known of a series of CRLs, for an operator whose CA was restored with lower numbers.
-use super::{Timer, read_all, tell_updated};
-use crate::daemon::{Daemon, crl_state};
+use super::forget_request::{Forgotten, Unforgotten};
+use super::reports::log_updated;
+use super::timer::{Timer, read_all};
+use crate::daemon::crl_state;
+use crate::daemon::node::Daemon;
 use crate::topology::{Revocation, TrustRef};
-use crate::trust::{Ledger, Read, Series, SeriesId};
+use crate::trust::{Ledger, Read, Series};
 use rustls_pki_types::UnixTime;
 use std::collections::HashSet;
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 /// Characters of a series' id that are enough to mean it.
 const SHORTEST_ID: usize = 8;
-
-/// An operator's wish to have a series dropped.
-pub(in crate::daemon) struct Forget {
-    /// Its id, or the beginning of it.
-    pub(in crate::daemon) id: String,
-    /// What comes of it.
-    pub(in crate::daemon) reply: oneshot::Sender<Result<Forgotten, Unforgotten>>,
-}
-
-/// A series that was dropped.
-pub(in crate::daemon) struct Forgotten {
-    pub(in crate::daemon) id: SeriesId,
-    pub(in crate::daemon) issuer: String,
-    pub(in crate::daemon) number: Option<String>,
-    /// The generation that serves without it.
-    pub(in crate::daemon) generation: u64,
-}
-
-/// Why none was.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::daemon) enum Unforgotten {
-    /// No series has the id.
-    #[error("no series of CRLs has this id: sipward crls lists them")]
-    Unknown,
-    /// Several have it.
-    #[error("several series begin like this: name the whole id")]
-    Ambiguous,
-    /// It is in force no more, but the state directory holds it.
-    #[error("what the state directory holds of it cannot be removed: {0}")]
-    Kept(std::io::Error),
-    /// The shards did not take the new generation.
-    #[error("a shard does not answer")]
-    NoAnswer,
-}
 
 impl Timer {
     /// Drops what is known of a series, and looks at once at what the files and the last fetches hold.
@@ -88,7 +56,7 @@ impl Timer {
             .await
             .map_err(|_| Unforgotten::NoAnswer)?;
         self.apply(refreshed, &asked, daemon).await;
-        tell_updated(updated, number, daemon);
+        log_updated(updated, number, daemon);
         let directory = crl_state::directory(generation.topology());
         self.store
             .forget(directory.as_deref(), id)

@@ -2,16 +2,15 @@
 //! bites.
 //!
 //! Reading and parsing happen on a thread of their own; a handshake never waits for them.
-mod forget;
-
-pub(super) use forget::{Forget, Forgotten, Unforgotten};
-
-use super::Daemon;
-use super::crl_fetch::Fetched;
-use super::crl_state::{self, Store, Unkept};
+use super::reports::{CrlAge, log_age, log_updated};
+use crate::daemon::clock::now;
+use crate::daemon::crl_fetch::Fetched;
+use crate::daemon::crl_state::{self, Store, Unkept};
+use crate::daemon::node::Daemon;
+use crate::daemon::warnings::{crl_refused, line};
 use crate::observe::Event;
 use crate::topology::{
-    CrlFile, CrlReason, CrlSource, Fault, HeldCrl, IdentityRef, Revocation, Topology, TrustRef,
+    CrlFile, CrlRefusal, CrlSource, Fault, IdentityRef, Revocation, Topology, TrustRef,
     TrustSet, open_regular, read_crls,
 };
 use crate::trust::{Generation, Ledger, Read, Refreshed, RefusedCrl};
@@ -21,10 +20,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 
-/// The part of its validity that a CRL has left when it is told of: a fifth.
-const SOON: u64 = 5;
 /// How often OCSP responses are read when no CRL is.
 const STAPLE_REFRESH: Duration = Duration::from_secs(300);
 /// The longest sleep: the clock of the system may be set.
@@ -36,40 +32,16 @@ const WHILE_WAITING: Duration = Duration::from_secs(2);
 /// Fetched contents that are kept for one set.
 const MOST_FETCHED: usize = 32;
 
-/// What happens to a CRL by the passing of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Age {
-    /// A fifth of its validity is left.
-    Soon,
-    /// Past nextUpdate.
-    Stale,
-}
-
-impl Age {
-    const ALL: [Self; 2] = [Self::Soon, Self::Stale];
-
-    /// When a CRL of a set gets there, Unix seconds; `None` when that is not a moment of its own.
-    fn at(self, crl: &HeldCrl, set: &TrustSet) -> Option<u64> {
-        let next = crl.next_update();
-        let validity = next.saturating_sub(crl.this_update());
-        match self {
-            _ if set.revocation == Revocation::Off => None,
-            Self::Soon => Some(next.saturating_sub(validity / SOON)),
-            Self::Stale => Some(next),
-        }
-    }
-}
-
 /// What was refused, by digest and reason.
 type Refusals = HashSet<([u8; 32], CrlReason)>;
 
 /// What the timer remembers between two looks.
 #[derive(Default)]
-struct Timer {
+pub(super) struct Timer {
     /// When the files of each set were read last.
     read: HashMap<String, Instant>,
     /// What was told of which CRL of which set.
-    told: HashSet<(String, [u8; 32], Age)>,
+    told: HashSet<(String, [u8; 32], CrlAge)>,
     /// What was refused last in each file of a set, so that it is told once.
     refused: HashMap<(String, Arc<Path>), Refusals>,
     /// What was fetched last from each URI of a set; offered beside its files.
@@ -77,51 +49,26 @@ struct Timer {
     /// When the OCSP responses were read last.
     stapled: Option<Instant>,
     /// What was told of them last.
-    unstapled: Vec<Fault>,
+    pub(super) unstapled: Vec<Fault>,
     /// When the CRLs in force were looked at last, Unix seconds.
     looked: u64,
     /// The state directory, what it was last made to hold, and what hindered.
-    store: Store,
+    pub(super) store: Store,
     kept: Option<Arc<Ledger>>,
     hindered: Option<Unkept>,
 }
 
-/// Runs until the daemon's runtime ends.
-pub(super) async fn run(
-    daemon: Arc<Daemon>,
-    mut fetched: mpsc::Receiver<Fetched>,
-    mut forgets: mpsc::Receiver<Forget>,
-) {
-    let mut timer = Timer {
-        looked: UnixTime::now().as_secs(),
-        ..Timer::default()
-    };
-    let mut serving = daemon.serving();
-    let mut came = Vec::new();
-    loop {
-        timer.refresh(&daemon, std::mem::take(&mut came)).await;
-        timer.grow_old(&daemon);
-        timer.save(&daemon).await;
-        let generation = daemon.generation();
-        let pause = timer.pause(&generation, super::now(), UnixTime::now().as_secs());
-        // A generation that comes by a reload has other files and other moments.
-        drop(generation);
-        tokio::select! {
-            changed = serving.changed() => if changed.is_err() { return },
-            Some(file) = fetched.recv() => came.push(file),
-            Some(Forget { id, reply }) = forgets.recv() => {
-                let outcome = timer.forget(&daemon, &id).await;
-                // Who asked may have gone.
-                let _ = reply.send(outcome);
-            }
-            () = tokio::time::sleep(pause) => {}
+impl Timer {
+    /// Of a daemon that starts now.
+    pub(super) fn new(at: UnixTime) -> Self {
+        Self {
+            looked: at.as_secs(),
+            ..Self::default()
         }
     }
-}
 
-impl Timer {
     /// How long until something is due.
-    fn pause(&self, generation: &Generation, now: Instant, at: u64) -> Duration {
+    pub(super) fn pause(&self, generation: &Generation, now: Instant, at: u64) -> Duration {
         let mut pause = LONGEST_SLEEP;
         if generation.ledger().waits().0 {
             pause = WHILE_WAITING;
@@ -139,7 +86,7 @@ impl Timer {
                 pause = pause.min(due.saturating_duration_since(now));
             }
             for crl in &set.crls {
-                let moments = Age::ALL.into_iter().filter_map(|age| {
+                let moments = CrlAge::ALL.into_iter().filter_map(|age| {
                     let told = (set.name.clone(), *crl.digest(), age);
                     age.at(crl, set).filter(|_| !self.told.contains(&told))
                 });
@@ -171,8 +118,8 @@ impl Timer {
     }
 
     /// Reads what is due, and makes what changed the next generation.
-    async fn refresh(&mut self, daemon: &Daemon, came: Vec<Fetched>) {
-        let now = super::now();
+    pub(super) async fn refresh(&mut self, daemon: &Daemon, came: Vec<Fetched>) {
+        let now = now();
         let _one_at_a_time = daemon.reloading.lock().await;
         let generation = daemon.generation();
         let trusts = generation.topology().trusts();
@@ -231,7 +178,7 @@ impl Timer {
     }
 
     /// Makes what a look has found the next generation, and tells of it.
-    async fn apply(&mut self, refreshed: Refreshed, asked: &HashSet<String>, daemon: &Daemon) {
+    pub(super) async fn apply(&mut self, refreshed: Refreshed, asked: &HashSet<String>, daemon: &Daemon) {
         let Refreshed {
             generation,
             refused,
@@ -242,23 +189,23 @@ impl Timer {
             for note in &notes {
                 daemon.log.record(Event::Warning {
                     code: note.code,
-                    what: super::line(note),
+                    what: line(note),
                 });
             }
             self.unstapled = notes;
         }
-        self.tell_refused(refused, asked, daemon);
+        self.log_refused(refused, asked, daemon);
         let Some(generation) = generation.map(Arc::new) else {
             return;
         };
         let number = generation.number();
         if daemon.install(generation).await.is_ok() {
-            tell_updated(updated, number, daemon);
+            log_updated(updated, number, daemon);
         }
     }
 
     /// Makes the state directory hold what is in force, if that is new, or if it could not be done.
-    async fn save(&mut self, daemon: &Daemon) {
+    pub(super) async fn save(&mut self, daemon: &Daemon) {
         let generation = daemon.generation();
         let ledger = Arc::clone(generation.ledger());
         let same = |kept: &Arc<Ledger>| Arc::ptr_eq(kept, &ledger);
@@ -313,7 +260,7 @@ impl Timer {
     }
 
     /// What was fetched for a set.
-    fn fetched_for(&self, set: &TrustSet) -> Vec<CrlFile> {
+    pub(super) fn fetched_for(&self, set: &TrustSet) -> Vec<CrlFile> {
         let of_set = self.fetched.iter().filter(|((t, _), _)| *t == set.name);
         of_set.map(|(_, file)| file.clone()).collect()
     }
@@ -328,7 +275,7 @@ impl Timer {
     }
 
     /// Tells of each refusal once, until a look at its set finds the file good again.
-    fn tell_refused(&mut self, refused: Vec<RefusedCrl>, asked: &HashSet<String>, daemon: &Daemon) {
+    fn log_refused(&mut self, refused: Vec<RefusedCrl>, asked: &HashSet<String>, daemon: &Daemon) {
         let key = |r: &RefusedCrl| (r.trust.clone(), Arc::clone(&r.file));
         let mut still: HashMap<_, HashSet<_>> = HashMap::new();
         for refusal in &refused {
@@ -339,7 +286,7 @@ impl Timer {
             let what = (refusal.digest, refusal.refusal);
             let told = self.refused.entry(key(&refusal)).or_default();
             if told.insert(what) {
-                daemon.log.record(refused_event(&refusal));
+                daemon.log.record(crl_refused(&refusal));
             }
         }
         self.refused.retain(|file, told| {
@@ -352,13 +299,13 @@ impl Timer {
     }
 
     /// Tells of CRLs that come of age. That connections are judged again then is the shards' affair.
-    fn grow_old(&mut self, daemon: &Daemon) {
+    pub(super) fn grow_old(&mut self, daemon: &Daemon) {
         let generation = daemon.generation();
         let at = UnixTime::now().as_secs();
         let mut current = HashSet::new();
         for set in generation.topology().trusts() {
             for crl in &set.crls {
-                for age in Age::ALL {
+                for age in CrlAge::ALL {
                     let key = (set.name.clone(), *crl.digest(), age);
                     if age.at(crl, set).is_none_or(|moment| moment > at) {
                         // What was told before the clock was set back is still to come.
@@ -366,7 +313,7 @@ impl Timer {
                     }
                     current.insert(key.clone());
                     if self.told.insert(key) {
-                        tell(age, crl, set, at, daemon);
+                        log_age(age, crl, set, at, daemon);
                     }
                 }
             }
@@ -375,48 +322,13 @@ impl Timer {
     }
 }
 
-fn tell(age: Age, crl: &HeldCrl, set: &TrustSet, at: u64, daemon: &Daemon) {
-    let (trust, file) = (set.name.clone(), crl.file.to_path_buf());
-    let issuer = crl.issuer().to_owned();
-    let next_update = crl.next_update();
-    match age {
-        // One that is already stale is told of as such.
-        Age::Soon if next_update <= at => {}
-        Age::Soon => daemon.log.record(Event::CrlStaleSoon {
-            trust,
-            file,
-            issuer,
-            next_update,
-            left: Duration::from_secs(next_update.saturating_sub(at)),
-        }),
-        Age::Stale => daemon.log.record(Event::CrlStale {
-            trust,
-            file,
-            issuer,
-            next_update,
-        }),
-    }
-}
-
-fn read_all(due: Vec<(TrustRef, Vec<CrlSource>, Vec<CrlFile>)>) -> Vec<(TrustRef, Vec<CrlFile>)> {
+/// Reads the files of the sets that are due; what was fetched for them is offered beside these.
+pub(super) fn read_all(due: Vec<(TrustRef, Vec<CrlSource>, Vec<CrlFile>)>) -> Vec<(TrustRef, Vec<CrlFile>)> {
     let read = due.into_iter().map(|(set, sources, mut files)| {
         files.extend(read_crls(&sources));
         (set, files)
     });
     read.collect()
-}
-
-fn tell_updated(updated: Vec<(String, HeldCrl)>, generation: u64, daemon: &Daemon) {
-    for (trust, crl) in updated {
-        daemon.log.record(Event::CrlUpdated {
-            trust,
-            file: crl.file.to_path_buf(),
-            issuer: crl.issuer().to_owned(),
-            revoked: crl.revoked(),
-            next_update: crl.next_update(),
-            generation,
-        });
-    }
 }
 
 /// An OCSP response, of at most 64 KiB.
@@ -425,15 +337,4 @@ fn response(file: &Path) -> Option<Vec<u8>> {
     let file = open_regular(file).ok()?;
     file.take(64 * 1024).read_to_end(&mut octets).ok()?;
     Some(octets)
-}
-
-/// The event of a CRL that was not taken.
-pub(super) fn refused_event(refused: &RefusedCrl) -> Event {
-    Event::CrlRefused {
-        trust: refused.trust.clone(),
-        file: refused.file.to_path_buf(),
-        issuer: refused.issuer.clone(),
-        reason: refused.refusal.into(),
-        detail: refused.detail.clone(),
-    }
 }

@@ -1,0 +1,67 @@
+//! What a command over the control socket works with: the daemon, and those who do what it cannot do itself.
+use super::refusal::{ControlRefusal, busy, stopping};
+use crate::daemon::Daemon;
+use crate::daemon::crl_timer::Forget;
+use crate::daemon::reload_report::ReloadReport;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+/// What a shard gets to answer: far longer than any turn of its tasks.
+pub(super) const FOR_SHARDS: Duration = Duration::from_secs(5);
+
+/// What only the supervisor does: one thing after the other, since the service manager hears of each.
+pub(in crate::daemon) enum SupervisorCommand {
+    /// Reload; several that wait are one.
+    Reload {
+        trigger: &'static str,
+        /// Who waits for the end.
+        reply: Option<oneshot::Sender<ReloadReport>>,
+    },
+    /// Drain and end.
+    Drain { reply: oneshot::Sender<()> },
+}
+
+impl SupervisorCommand {
+    /// A reload whose end nobody waits for.
+    pub(in crate::daemon) fn reload(trigger: &'static str) -> Self {
+        Self::Reload {
+            trigger,
+            reply: None,
+        }
+    }
+}
+
+/// Where goes what the server cannot do itself.
+#[derive(Clone)]
+pub(in crate::daemon) struct Sinks {
+    /// The supervisor.
+    pub(in crate::daemon) commands: mpsc::Sender<SupervisorCommand>,
+    /// The timer of CRLs.
+    pub(in crate::daemon) forgets: mpsc::Sender<Forget>,
+}
+
+/// The commands' own view. Each command is a method in a file of its own, beside the type of its reply.
+pub(super) struct Context {
+    pub(super) daemon: Arc<Daemon>,
+    pub(super) sinks: Sinks,
+}
+
+impl Context {
+    /// Hands a command to the supervisor and waits for what comes of it.
+    pub(super) async fn supervisor<T>(
+        &self,
+        command: SupervisorCommand,
+        answer: oneshot::Receiver<T>,
+    ) -> Result<T, ControlRefusal> {
+        self.sinks
+            .commands
+            .try_send(command)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => busy(),
+                TrySendError::Closed(_) => stopping(),
+            })?;
+        answer.await.map_err(|_| stopping())
+    }
+}

@@ -1,0 +1,58 @@
+//! `explain`: the chain that a decision of the log was about, under the generation in force.
+use super::context::Context;
+use super::past_decision::PastDecision;
+use super::refusal::{ControlRefusal, RefusalCode};
+use crate::daemon::Daemon;
+use crate::trust::{Explanation, explain, explain_inbound};
+use rustls_pki_types::UnixTime;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A decision of the past, and what would be decided about the same chain now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedDecision {
+    /// What was decided then.
+    pub then: PastDecision,
+    /// The same chain under the generation in force, step by step.
+    pub now: Explanation,
+}
+
+impl Context {
+    /// Carries out `explain`.
+    pub(super) async fn explain(
+        &self,
+        decision: &str,
+    ) -> Result<Box<ExplainedDecision>, ControlRefusal> {
+        let daemon = Arc::clone(&self.daemon);
+        let decision = decision.to_owned();
+        // Several decisions and one search for the smallest change: not in the thread that feeds the watchdog.
+        let explained = tokio::task::spawn_blocking(move || explained(&daemon, &decision)).await;
+        match explained {
+            Ok(Some(explained)) => Ok(Box::new(explained)),
+            Ok(None) => Err(RefusalCode::UnknownDecision.because(
+                "no chain of this decision is kept: the latest 1000 accepted and 500 refused ones are, \
+                 since the start of this process",
+            )),
+            Err(error) => Err(RefusalCode::NoAnswer.because(error.to_string())),
+        }
+    }
+}
+
+/// What was decided about a chain, and what would be decided now; `None`: it is not kept any more.
+fn explained(daemon: &Daemon, decision: &str) -> Option<ExplainedDecision> {
+    let seen = daemon.edge.seen().find(decision)?;
+    let generation = daemon.generation();
+    let listener = seen.listener_in(generation.topology());
+    let now = match listener {
+        Some(listener) => explain_inbound(&seen.chain, listener, &generation, UnixTime::now()),
+        None => {
+            let presented = seen.presented_to(&generation);
+            let direction = seen.decision.direction;
+            explain(&presented, direction, &generation, UnixTime::now())
+        }
+    };
+    Some(ExplainedDecision {
+        then: PastDecision::from(&seen),
+        now,
+    })
+}

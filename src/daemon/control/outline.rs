@@ -1,0 +1,57 @@
+//! An outline of a topology: what it routes, grants and fixes, small enough to be compared with another's.
+use crate::topology::{Fixed, Grants, PeerRef, Topology};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+
+/// What a topology routes and what of it is fixed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outline {
+    /// The peers' FQDNs.
+    pub peers: Vec<String>,
+    /// Where each domain goes.
+    pub routes: BTreeMap<String, Route>,
+    /// What only a restart can change.
+    pub fixed: Fixed,
+    /// What it grants, apart from who may vouch for whom.
+    #[serde(default)]
+    pub grants: Grants,
+}
+
+/// Where a domain goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The pool's name.
+    pub pool: String,
+    /// FQDNs of its members, those that drain apart.
+    pub targets: Vec<String>,
+}
+
+impl Outline {
+    /// Of a topology.
+    pub fn of(topology: &Topology) -> Self {
+        let names = topology.peers().iter().map(|p| p.fqdn.to_string());
+        let mut routes = BTreeMap::new();
+        for pool in topology.pools() {
+            // A member that drains takes nothing new.
+            let drained: HashSet<&PeerRef> = pool.drain.iter().collect();
+            let targets = pool.peers.iter();
+            let targets: Vec<String> = targets
+                .filter(|(peer, _)| !drained.contains(peer))
+                .map(|(peer, _)| topology.peer(*peer).fqdn.to_string())
+                .collect();
+            for domain in &pool.domains {
+                let route = Route {
+                    pool: pool.name.clone(),
+                    targets: targets.clone(),
+                };
+                routes.insert(domain.to_string(), route);
+            }
+        }
+        Self {
+            peers: names.collect(),
+            routes,
+            fixed: topology.fixed(),
+            grants: topology.grants(),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! `reload`: loads the topology again.
+use super::context::{Context, SupervisorCommand};
+use super::refusal::ControlRefusal;
+use crate::daemon::reload_report::ReloadReport;
+use tokio::sync::oneshot;
+
+impl Context {
+    /// Carries out `reload`: returns when the new generation serves or is refused.
+    pub(super) async fn reload(&self) -> Result<ReloadReport, ControlRefusal> {
+        let (reply, report) = oneshot::channel();
+        let command = SupervisorCommand::Reload {
+            trigger: "control",
+            reply: Some(reply),
+        };
+        self.supervisor(command, report).await
+    }
+}

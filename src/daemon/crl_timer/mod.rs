@@ -1,0 +1,13 @@
+//! The timer of CRLs: reads their files again, makes what changed take effect at once, and reports staleness before it
+//! closes connections.
+//!
+//! Reading and parsing happen on a thread of their own; a handshake never waits for them.
+
+mod forget;
+mod forget_request;
+mod reports;
+mod run;
+mod timer;
+
+pub(super) use forget_request::{Forget, Forgotten, Unforgotten};
+pub(super) use run::run;

@@ -1,0 +1,39 @@
+//! The timer's task: looks at what is due, keeps the state directory up to date, and sleeps until the next moment.
+use super::forget_request::Forget;
+use super::timer::Timer;
+use crate::daemon::clock::now;
+use crate::daemon::crl_fetch::Fetched;
+use crate::daemon::node::Daemon;
+use rustls_pki_types::UnixTime;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Runs until the daemon's runtime ends.
+pub(in crate::daemon) async fn run(
+    daemon: Arc<Daemon>,
+    mut fetched: mpsc::Receiver<Fetched>,
+    mut forgets: mpsc::Receiver<Forget>,
+) {
+    let mut timer = Timer::new(UnixTime::now());
+    let mut serving = daemon.serving();
+    let mut came = Vec::new();
+    loop {
+        timer.refresh(&daemon, std::mem::take(&mut came)).await;
+        timer.grow_old(&daemon);
+        timer.save(&daemon).await;
+        let generation = daemon.generation();
+        let pause = timer.pause(&generation, now(), UnixTime::now().as_secs());
+        // A generation that comes by a reload has other files and other moments.
+        drop(generation);
+        tokio::select! {
+            changed = serving.changed() => if changed.is_err() { return },
+            Some(file) = fetched.recv() => came.push(file),
+            Some(Forget { id, reply }) = forgets.recv() => {
+                let outcome = timer.forget(&daemon, &id).await;
+                // Who asked may have gone.
+                let _ = reply.send(outcome);
+            }
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}

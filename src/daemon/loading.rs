@@ -1,0 +1,86 @@
+//! How a generation is read: whole, from the topology, the files that it names and the CRLs in the state directory.
+use super::crl_state;
+use crate::topology::{self, Fault, Topology};
+use crate::trust::{Before, Generation};
+use rustls_pki_types::UnixTime;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads the generation with which a process starts whole, with the CRLs that the state directory holds; nothing is written
+/// there.
+///
+/// # Errors
+/// Every fault at once.
+pub fn load(path: &Path, number: u64) -> Result<Arc<Generation>, Vec<Fault>> {
+    let at = UnixTime::now();
+    let topology = topology::load(path, at)?;
+    let directory = crl_state::directory(&topology);
+    let kept = directory.as_deref().map(crl_state::read);
+    build(topology, kept, |before, topology| {
+        Generation::build_at_start(before, number, topology, at)
+    })
+    .map(Arc::new)
+}
+
+/// A generation upon what was kept; `None`: there is no place for it.
+fn build(
+    topology: Topology,
+    kept: Option<crl_state::Kept>,
+    make: impl FnOnce(Before<'_>, Topology) -> Result<Generation, Vec<Fault>>,
+) -> Result<Generation, Vec<Fault>> {
+    let notes = match &kept {
+        Some(kept) => kept.notes(&topology),
+        None => crl_state::missing(&topology).into_iter().collect(),
+    };
+    let kept = kept.unwrap_or_default();
+    let before = Before {
+        ledger: Some(&kept.ledger),
+        ..Before::default()
+    };
+    Ok(make(before, topology)?.with_notes(notes))
+}
+
+/// As [`load`], for a command that looks at a file without serving it.
+///
+/// # Errors
+/// Every fault at once.
+pub fn look_at(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
+    let topology = topology::load(path, at)?;
+    let directory = crl_state::readable_directory(&topology);
+    let kept = directory.as_deref().map(crl_state::read);
+    build(topology, kept, |before, topology| {
+        Generation::build_after(before, 1, topology, at)
+    })
+}
+
+/// As [`look_at`] without running the expectations: only for asking what would be decided.
+///
+/// # Errors
+/// Every fault at once.
+pub fn prepare(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
+    let topology = topology::load(path, at)?;
+    let directory = crl_state::readable_directory(&topology);
+    let kept = directory
+        .as_deref()
+        .map(crl_state::read)
+        .unwrap_or_default();
+    let before = Before {
+        ledger: Some(&kept.ledger),
+        ..Before::default()
+    };
+    Generation::prepare_after(before, 1, topology, at)
+}
+
+/// Reads a generation whole that takes the place of `previous`: no CRL of it is replaced by a worse one.
+///
+/// # Errors
+/// Every fault at once.
+pub fn load_after(path: &Path, previous: &Generation) -> Result<Arc<Generation>, Vec<Fault>> {
+    let at = UnixTime::now();
+    let topology = topology::load(path, at)?;
+    let before = Before {
+        previous: Some(previous),
+        ..Before::default()
+    };
+    Generation::build_after(before, previous.number() + 1, topology, at).map(Arc::new)
+}

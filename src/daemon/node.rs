@@ -1,0 +1,134 @@
+//! A running node: its edge, the generation that serves, and what reloads have brought.
+use super::clock::now;
+use super::error::DaemonError;
+use super::loading::load;
+use super::reload_report::ReloadReport;
+use super::warnings::log_warnings;
+use crate::edge::{BoundListeners, Edge, EdgeStatus};
+use crate::observe::{Event, Log};
+use crate::topology::Accept;
+use crate::trust::Generation;
+use arc_swap::ArcSwap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A running node.
+pub struct Daemon {
+    /// The topology file, which a reload reads again.
+    pub(super) path: PathBuf,
+    pub(super) log: Log,
+    pub(super) edge: Edge,
+    generation: ArcSwap<Generation>,
+    /// Name and bound address of each listener: bound once, whatever a reload says.
+    pub(super) addresses: Vec<(String, SocketAddr)>,
+    pub(super) started: Instant,
+    /// The number of the generation that serves, for those who wait for another.
+    serving: tokio::sync::watch::Sender<u64>,
+    /// Held by the reload that runs, and by the CRL timer's: generations follow each other.
+    pub(super) reloading: tokio::sync::Mutex<()>,
+    pub(super) last_reload: Mutex<Option<ReloadReport>>,
+}
+
+impl Daemon {
+    /// Loads the topology, binds, starts the shards, and says `ready`.
+    ///
+    /// # Errors
+    /// A topology with faults, an address that is taken, a thread that cannot be started. Then nothing runs.
+    pub fn start(path: &Path, log: &Log) -> Result<Self, DaemonError> {
+        let generation = load(path, 1).map_err(DaemonError::Topology)?;
+        Self::start_loaded(path, generation, log)
+    }
+
+    /// As [`Self::start`], with the first generation at hand.
+    ///
+    /// # Errors
+    /// An address that is taken, a thread that cannot be started.
+    pub fn start_loaded(
+        path: &Path,
+        generation: Arc<Generation>,
+        log: &Log,
+    ) -> Result<Self, DaemonError> {
+        let topology = generation.topology();
+        log.record(Event::Start {
+            version: env!("CARGO_PKG_VERSION"),
+            topology: path.to_owned(),
+            shards: crate::edge::shards(topology),
+        });
+        log_warnings(&generation, log);
+        let bound = BoundListeners::bind(&generation)?;
+        let addresses = bound.addresses();
+        let edge = Edge::start(Arc::clone(&generation), bound, log.clone())?;
+        for (listener, address, accept) in &addresses {
+            let accept = match accept {
+                Accept::Clients => "clients",
+                Accept::Peers => "peers",
+                Accept::Both => "both",
+            };
+            log.record(Event::Listening {
+                listener: listener.clone(),
+                address: *address,
+                accept,
+            });
+        }
+        log.record(Event::Ready {
+            generation: generation.number(),
+        });
+        let addresses = addresses
+            .into_iter()
+            .map(|(name, address, _)| (name, address))
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            log: log.clone(),
+            edge,
+            serving: tokio::sync::watch::Sender::new(generation.number()),
+            generation: ArcSwap::new(generation),
+            addresses,
+            started: now(),
+            reloading: tokio::sync::Mutex::new(()),
+            last_reload: Mutex::new(None),
+        })
+    }
+
+    /// Makes a generation the one that serves; returns the one before.
+    pub(super) fn serve_generation(&self, generation: &Arc<Generation>) -> Arc<Generation> {
+        let before = self.generation.swap(Arc::clone(generation));
+        self.serving.send_replace(generation.number());
+        before
+    }
+
+    /// Name and bound address of each listener.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The generation that serves.
+    pub fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+
+    /// Wakes who waits for another generation to serve.
+    pub(super) fn serving(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.serving.subscribe()
+    }
+
+    /// Figures; `None` when a shard does not answer within `patience`.
+    pub async fn status(&self, patience: Duration) -> Option<EdgeStatus> {
+        self.edge.status(patience).await
+    }
+
+    /// Drains for at most `limits.drain` and ends. Gives the number of transactions that did not finish.
+    pub async fn stop(&self) -> usize {
+        let bound = self.generation().topology().limits().drain;
+        let transactions = self
+            .status(Duration::from_secs(1))
+            .await
+            .map(|s| s.transactions);
+        self.log.record(Event::Drain { transactions });
+        let abandoned = self.edge.drain(bound).await;
+        self.log.record(Event::Stopped { abandoned });
+        abandoned
+    }
+}

@@ -1,0 +1,106 @@
+//! A reload: the topology is read again, and serves if it is good; a bad one changes nothing.
+use super::clock::now;
+use super::error::DaemonError;
+use super::loading::load_after;
+use super::node::Daemon;
+use super::own_listeners;
+use super::reload_report::{ReloadReport, ReloadResult};
+use super::warnings::{line, log_warnings};
+use crate::observe::Event;
+use crate::trust::Generation;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+impl Daemon {
+    /// Loads the file again: a good one serves from now on, everywhere; a bad one changes nothing. `trigger` says who
+    /// asked, for the log. The report tells how it ended and why.
+    pub async fn reload(&self, trigger: &'static str) -> ReloadReport {
+        let _one_at_a_time = self.reloading.lock().await;
+        let started = now();
+        let previous = self.generation();
+        let path = self.path.clone();
+        // Reading files and keys takes a while; the shards are other threads and go on meanwhile.
+        let loaded = tokio::task::spawn_blocking(move || load_after(&path, &previous)).await;
+        let outcome = match loaded {
+            Ok(Ok(generation)) => self.install(generation).await,
+            Ok(Err(faults)) => Err(faults.iter().map(line).collect()),
+            Err(error) => Err(vec![DaemonError::System(error.into()).to_string()]),
+        };
+        let mut report = ReloadReport {
+            result: ReloadResult::Ok,
+            generation: self.generation().number(),
+            changes: Vec::new(),
+            restart: Vec::new(),
+            faults: Vec::new(),
+            served: Vec::new(),
+            took_us: 0,
+        };
+        match outcome {
+            Ok((changes, restart)) => {
+                report.changes = changes;
+                report.restart = restart;
+                report.served = own_listeners::check(&self.generation(), &self.addresses).await;
+            }
+            Err(faults) => {
+                report.result = ReloadResult::Refused;
+                report.faults = faults;
+            }
+        }
+        let took = now().saturating_duration_since(started);
+        report.took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.reloaded(&report, trigger, took);
+        report
+    }
+
+    /// Makes a loaded generation the one that serves; gives what is different and what waits for a restart.
+    pub(super) async fn install(
+        &self,
+        generation: Arc<Generation>,
+    ) -> Result<(Vec<String>, Vec<String>), Vec<String>> {
+        self.edge
+            .swap(Arc::clone(&generation))
+            .await
+            .map_err(|error| vec![error.to_string()])?;
+        let before = self.serve_generation(&generation);
+        self.log.configure(*generation.topology().log());
+        // A large file takes a while to compare, and the one before to be taken apart.
+        let compare = move || {
+            let (old, new) = (before.topology(), generation.topology());
+            (old.changes(new), old.restart_needed(new))
+        };
+        // It serves, whatever becomes of the comparison.
+        Ok(tokio::task::spawn_blocking(compare)
+            .await
+            .unwrap_or_default())
+    }
+
+    /// Tells of a reload: in the log, and to whoever asks later.
+    fn reloaded(&self, report: &ReloadReport, trigger: &'static str, took: Duration) {
+        let restart = report.restart.iter();
+        let details = report.changes.iter().chain(&report.faults).cloned();
+        self.log.record(Event::Reload {
+            generation: report.generation,
+            trigger,
+            result: report.result.word(),
+            details: details
+                .chain(restart.map(|what| format!("needs a restart: {what}")))
+                .collect(),
+            served: report.served.iter().map(ToString::to_string).collect(),
+            took,
+        });
+        for other in report.served.iter().filter(|check| check.is_wrong()) {
+            self.log.record(Event::Warning {
+                code: "listener_serves_another_certificate",
+                what: other.to_string(),
+            });
+        }
+        if report.result == ReloadResult::Ok {
+            log_warnings(&self.generation(), &self.log);
+        }
+        let mut last = self
+            .last_reload
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Some(report.clone());
+    }
+}

@@ -1,0 +1,52 @@
+//! What works but will surprise, logged at the start and after each reload; and faults in one line.
+use crate::observe::{Event, Log};
+use crate::topology::{CrlRefusal, Fault};
+use crate::trust::{Generation, RefusedCrl};
+
+/// Logs what works but will surprise.
+pub(super) fn log_warnings(generation: &Generation, log: &Log) {
+    let topology = generation.topology();
+    if topology.tokens().keys.is_empty() {
+        log.record(Event::TokenKeyRandom);
+    }
+    for refused in generation.refused_crls() {
+        log.record(crl_refused(refused));
+    }
+    // A refused CRL has an event of its own; its note would say the same again.
+    let has_event = |code: &str| CrlRefusal::ALL.iter().any(|refusal| refusal.code() == code);
+    let notes = generation.notes().iter().filter(|note| !has_event(note.code));
+    for warning in topology.warnings().iter().chain(notes) {
+        log.record(Event::Warning {
+            code: warning.code,
+            what: line(warning),
+        });
+    }
+}
+
+/// A fault in one line.
+pub(super) fn line(fault: &Fault) -> String {
+    let at = fault.line.map(|l| format!(":{l}")).unwrap_or_default();
+    format!(
+        "{}{at}: {}: {} ({})",
+        fault.file.display(),
+        fault.code,
+        fault.what,
+        fault.remedy
+    )
+}
+
+/// Several faults, a line each.
+pub(super) fn lines(faults: &[Fault]) -> String {
+    faults.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The event of a CRL that was not taken.
+pub(super) fn crl_refused(refused: &RefusedCrl) -> Event {
+    Event::CrlRefused {
+        trust: refused.trust.clone(),
+        file: refused.file.to_path_buf(),
+        issuer: refused.issuer.clone(),
+        reason: refused.refusal.code(),
+        detail: refused.detail.clone(),
+    }
+}
