@@ -120,7 +120,7 @@ impl CrlsCommand {
             directory.display()
         );
         let stored = crl_state::read(&directory);
-        for what in &stored.odd {
+        for what in &stored.problems {
             eprintln!("sipward: {what}");
         }
         Some(CrlSeries::all_of(&stored.ledger))

@@ -2,7 +2,7 @@
 use super::Exit;
 use super::output::counted;
 use super::target::{Target, unexpected};
-use crate::daemon::control::{ReloadReport, Reply, Request, DaemonStatus};
+use crate::daemon::control::{DaemonStatus, ReloadReport, Reply, Request};
 use crate::topology::show_duration;
 use std::io::{self, Write};
 use std::time::Duration;

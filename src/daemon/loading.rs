@@ -25,7 +25,7 @@ pub fn load(path: &Path, number: u64) -> Result<Arc<Generation>, Vec<Fault>> {
 /// A generation upon what was kept; `None`: there is no place for it.
 fn build(
     topology: Topology,
-    kept: Option<crl_state::Kept>,
+    kept: Option<crl_state::StoredCrls>,
     make: impl FnOnce(Before<'_>, Topology) -> Result<Generation, Vec<Fault>>,
 ) -> Result<Generation, Vec<Fault>> {
     let notes = match &kept {

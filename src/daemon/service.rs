@@ -153,7 +153,9 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
                 continue;
             }
         };
-        let SupervisorRequest::Reload { trigger, waiters } = SupervisorRequest::by(first, &mut commands) else {
+        let SupervisorRequest::Reload { trigger, waiters } =
+            SupervisorRequest::by(first, &mut commands)
+        else {
             break;
         };
         let Some(report) = reload(daemon, trigger, &mut signals.stop, &mut pulse).await else {

@@ -14,7 +14,10 @@ pub(super) fn log_warnings(generation: &Generation, log: &Log) {
     }
     // A refused CRL has an event of its own; its note would say the same again.
     let has_event = |code: &str| CrlRefusal::ALL.iter().any(|refusal| refusal.code() == code);
-    let notes = generation.notes().iter().filter(|note| !has_event(note.code));
+    let notes = generation
+        .notes()
+        .iter()
+        .filter(|note| !has_event(note.code));
     for warning in topology.warnings().iter().chain(notes) {
         log.record(Event::Warning {
             code: warning.code,

@@ -46,7 +46,12 @@ pub(super) async fn watch(daemon: Arc<Daemon>, commands: mpsc::Sender<Supervisor
             watch = Watch::over(&daemon);
             continue;
         }
-        if watch.look().await && commands.send(SupervisorCommand::reload("watch")).await.is_err() {
+        if watch.look().await
+            && commands
+                .send(SupervisorCommand::reload("watch"))
+                .await
+                .is_err()
+        {
             return;
         }
     }

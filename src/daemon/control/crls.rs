@@ -77,9 +77,9 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::Generation;
     use sipward_lab::pki::{self, CrlSpec};
     use sipward_lab::site::Site;
-    use crate::trust::Generation;
 
     #[test]
     fn a_file_with_two_crls_of_one_age_is_listed_once() {

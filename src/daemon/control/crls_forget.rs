@@ -27,10 +27,13 @@ impl Context {
             id: id.to_owned(),
             reply,
         };
-        self.sinks.forgets.try_send(forget).map_err(|error| match error {
-            TrySendError::Full(_) => busy(),
-            TrySendError::Closed(_) => stopping(),
-        })?;
+        self.sinks
+            .forgets
+            .try_send(forget)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => busy(),
+                TrySendError::Closed(_) => stopping(),
+            })?;
         let outcome = answer.await.map_err(|_| stopping())?;
         match outcome {
             Ok(Forgotten {

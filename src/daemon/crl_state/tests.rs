@@ -1,9 +1,13 @@
 //! What a state directory holds after it was written, damaged and read again.
-use super::*;
-use crate::trust::Generation;
+use super::contents::{MOST_NAMED, read, read_within};
+use super::record_file::{ENDING, LARGEST, ReadBudget};
+use super::store::Store;
+use crate::trust::{Generation, Ledger, Series};
 use sipward_lab::pki::{self, CrlSpec};
 use sipward_lab::site::Site;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 /// What a daemon holds whose file has a CRL of this number.
 fn ledger(site: &Site, number: u64) -> Arc<Ledger> {
@@ -34,7 +38,7 @@ fn a_newer_record_of_another_process_stays_and_what_was_left_behind_goes() {
     let (old, new) = (ledger(&site, 19), ledger(&site, 20));
     let number = || {
         let kept = read(&directory);
-        assert!(kept.odd.is_empty());
+        assert!(kept.problems.is_empty());
         of_enterprise(&kept.ledger)?.number_text()
     };
     let place = Some(directory.clone());
@@ -75,36 +79,40 @@ fn what_is_damaged_takes_no_room_from_the_others() {
         let junk = [mark, &vec![b'a'; 400]].concat();
         fs::write(file(format!("{number:032x}")), junk).unwrap();
     }
-    let mut room = Room {
+    let mut budget = ReadBudget {
         files: 2,
-        octets: good,
+        bytes: good,
         damaged: 1_000_000,
     };
-    let kept = read_within(&directory, &mut room);
+    let kept = read_within(&directory, &mut budget);
     let series = of_enterprise(&kept.ledger).unwrap();
     assert_eq!(series.number_text().as_deref(), Some("20"));
-    assert_eq!((room.files, room.octets), (0, 0));
-    let odd: Vec<&str> = kept.odd.iter().map(|odd| odd.parts().0.code()).collect();
-    assert_eq!(odd, ["state_damaged"; 9]);
+    assert_eq!((budget.files, budget.bytes), (0, 0));
+    let problems: Vec<&str> = kept
+        .problems
+        .iter()
+        .map(|problem| problem.parts().0)
+        .collect();
+    assert_eq!(problems, ["state_damaged"; 9]);
     // A larger record that is damaged comes after those that are good, and its end is the end of it alone.
     fs::write(file("f".repeat(32)), [mark, &vec![b'a'; 999_000]].concat()).unwrap();
-    let mut room = Room {
+    let mut budget = ReadBudget {
         damaged: good + 3_000,
-        ..Room::default()
+        ..ReadBudget::default()
     };
-    let kept = read_within(&directory, &mut room);
+    let kept = read_within(&directory, &mut budget);
     assert_eq!(kept.ledger.all().len(), 2);
     assert!(
-        kept.odd
+        kept.problems
             .iter()
-            .any(|odd| odd.parts().1.contains("that is damaged"))
+            .any(|problem| problem.parts().1.contains("that is damaged"))
     );
     // Very many are counted, not listed.
-    for number in 0..MOST_TOLD {
+    for number in 0..MOST_NAMED {
         fs::write(file(format!("a{number:031x}")), "junk").unwrap();
     }
     let kept = read(&directory);
-    assert_eq!(kept.odd.len(), MOST_TOLD + 1);
+    assert_eq!(kept.problems.len(), MOST_NAMED + 1);
     assert_eq!(kept.ledger.all().len(), 2);
 }
 
@@ -113,12 +121,13 @@ fn a_directory_that_others_can_write_is_told_of() {
     let directory = tempfile::tempdir().unwrap();
     let codes = |mode| {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
-        let odd = read(directory.path()).odd;
-        odd.iter()
-            .map(|odd| odd.parts().0.code())
+        let problems = read(directory.path()).problems;
+        problems
+            .iter()
+            .map(|problem| problem.parts().0)
             .collect::<Vec<_>>()
     };
     assert_eq!(codes(0o700), [""; 0]);
     assert_eq!(codes(0o770), ["state_unsafe"]);
-    assert!(read(&directory.path().join("none")).odd.is_empty());
+    assert!(read(&directory.path().join("none")).problems.is_empty());
 }

@@ -5,13 +5,13 @@
 use super::reports::{CrlAge, log_age, log_updated};
 use crate::daemon::clock::now;
 use crate::daemon::crl_fetch::Fetched;
-use crate::daemon::crl_state::{self, Store, Unkept};
+use crate::daemon::crl_state::{self, NotStored, Store};
 use crate::daemon::node::Daemon;
 use crate::daemon::warnings::{crl_refused, line};
 use crate::observe::Event;
 use crate::topology::{
-    CrlFile, CrlRefusal, CrlSource, Fault, IdentityRef, Revocation, Topology, TrustRef,
-    TrustSet, open_regular, read_crls,
+    CrlFile, CrlRefusal, CrlSource, Fault, IdentityRef, Revocation, Topology, TrustRef, TrustSet,
+    open_regular, read_crls,
 };
 use crate::trust::{Generation, Ledger, Read, Refreshed, RefusedCrl};
 use rustls_pki_types::UnixTime;
@@ -55,7 +55,7 @@ pub(super) struct Timer {
     /// The state directory, what it was last made to hold, and what hindered.
     pub(super) store: Store,
     kept: Option<Arc<Ledger>>,
-    hindered: Option<Unkept>,
+    hindered: Option<NotStored>,
 }
 
 impl Timer {
@@ -178,7 +178,12 @@ impl Timer {
     }
 
     /// Makes what a look has found the next generation, and tells of it.
-    pub(super) async fn apply(&mut self, refreshed: Refreshed, asked: &HashSet<String>, daemon: &Daemon) {
+    pub(super) async fn apply(
+        &mut self,
+        refreshed: Refreshed,
+        asked: &HashSet<String>,
+        daemon: &Daemon,
+    ) {
         let Refreshed {
             generation,
             refused,
@@ -225,7 +230,7 @@ impl Timer {
         self.store = store;
         self.kept = Some(ledger);
         if hindered != self.hindered
-            && let Some(Unkept {
+            && let Some(NotStored {
                 path,
                 reason,
                 detail,
@@ -323,7 +328,9 @@ impl Timer {
 }
 
 /// Reads the files of the sets that are due; what was fetched for them is offered beside these.
-pub(super) fn read_all(due: Vec<(TrustRef, Vec<CrlSource>, Vec<CrlFile>)>) -> Vec<(TrustRef, Vec<CrlFile>)> {
+pub(super) fn read_all(
+    due: Vec<(TrustRef, Vec<CrlSource>, Vec<CrlFile>)>,
+) -> Vec<(TrustRef, Vec<CrlFile>)> {
     let read = due.into_iter().map(|(set, sources, mut files)| {
         files.extend(read_crls(&sources));
         (set, files)

@@ -1,0 +1,132 @@
+//! What a state directory holds, and what in it is not as it should be.
+use super::record_file::{ReadBudget, files_of, read_file};
+use crate::topology::{Fault, Topology};
+use crate::trust::Ledger;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// Damaged files that are named one by one; the rest is a number.
+pub(super) const MOST_NAMED: usize = 100;
+
+/// What a state directory holds.
+#[derive(Default)]
+pub struct StoredCrls {
+    /// The CRLs that are genuine.
+    pub ledger: Ledger,
+    /// What is not as it should be.
+    pub problems: Vec<StateProblem>,
+}
+
+/// What is not as it should be in a state directory, in one line.
+pub enum StateProblem {
+    /// A file that is not used.
+    Damaged(String),
+    /// The directory cannot be read.
+    Unreadable(String),
+    /// Others can write there.
+    Unsafe(String),
+}
+
+impl StateProblem {
+    /// Code, what is wrong, and what to do.
+    pub(super) fn parts(&self) -> (&'static str, &str, &'static str) {
+        match self {
+            Self::Damaged(what) => (
+                "state_damaged",
+                what,
+                "remove the file if nobody knows what it is; its CRL is kept again when it is next proven",
+            ),
+            Self::Unreadable(what) => (
+                "state_unreadable",
+                what,
+                "let the user sipward runs as read it; older CRLs than those in it would be taken",
+            ),
+            Self::Unsafe(what) => (
+                "state_unsafe",
+                what,
+                "chmod 700 the directory, and keep nothing else in it",
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for StateProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.parts().1)
+    }
+}
+
+impl StoredCrls {
+    /// The problems as faults that keep nothing from working.
+    pub fn notes(&self, topology: &Topology) -> Vec<Fault> {
+        let note = |problem: &StateProblem| {
+            let (code, what, remedy) = problem.parts();
+            Fault {
+                file: topology.path().to_owned(),
+                line: None,
+                code,
+                what: what.to_owned(),
+                remedy: remedy.to_owned(),
+            }
+        };
+        self.problems.iter().map(note).collect()
+    }
+}
+
+/// Reads a state directory; one that is not there holds nothing.
+pub fn read(directory: &Path) -> StoredCrls {
+    read_within(directory, &mut ReadBudget::default())
+}
+
+/// As [`read`], within a budget.
+pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCrls {
+    let mut kept = StoredCrls::default();
+    let listed = match fs::read_dir(directory) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return kept,
+        Err(error) => {
+            let shown = directory.display();
+            let what = format!("the state directory {shown} cannot be read: {error}");
+            kept.problems.push(StateProblem::Unreadable(what));
+            return kept;
+        }
+    };
+    if let Ok(data) = fs::metadata(directory)
+        && data.mode() & 0o022 != 0
+    {
+        kept.problems.push(StateProblem::Unsafe(format!(
+            "the state directory {} can be written by others (mode {:04o}): they can take CRLs away",
+            directory.display(),
+            data.mode() & 0o7777
+        )));
+    }
+    let mut files = files_of(listed);
+    // The small ones first: whatever a large file turns out to be, it takes no budget from them.
+    let length = |path: &Path| fs::symlink_metadata(path).map_or(0, |data| data.len());
+    files.sort_by_cached_key(|(id, path)| (length(path), *id));
+    let mut damaged = 0_usize;
+    for (id, path) in files {
+        match read_file(&path, id, budget) {
+            Ok(series) => kept.ledger.restore(series),
+            Err(what) => {
+                damaged += 1;
+                if damaged <= MOST_NAMED {
+                    kept.problems.push(StateProblem::Damaged(format!(
+                        "what {} holds is not used: {what}",
+                        path.display()
+                    )));
+                }
+            }
+        }
+    }
+    if damaged > MOST_NAMED {
+        kept.problems.push(StateProblem::Damaged(format!(
+            "what {} more files of the state directory {} hold is not used",
+            damaged - MOST_NAMED,
+            directory.display()
+        )));
+    }
+    kept
+}

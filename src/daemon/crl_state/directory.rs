@@ -1,0 +1,67 @@
+//! Where the state directory of a topology is.
+use crate::topology::{Fault, Revocation, Topology};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The variable in which systemd names the service's state directory.
+const ENV_STATE: &str = "STATE_DIRECTORY";
+/// The state directory of the service, for commands that systemd does not start.
+const OF_SERVICE: &str = "/var/lib/sipward";
+/// Where the daemon of a topology keeps its state; `None`: nowhere.
+pub fn directory(topology: &Topology) -> Option<PathBuf> {
+    if let Some(named) = &topology.node().state {
+        return Some(named.clone());
+    }
+    given()
+}
+
+/// As [`directory`], for a command that only reads: the service's own is tried as well.
+pub fn readable_directory(topology: &Topology) -> Option<PathBuf> {
+    directory(topology).or_else(of_service)
+}
+
+fn given() -> Option<PathBuf> {
+    // Several directories are separated by colons; the first is the one with our name.
+    std::env::split_paths(&std::env::var_os(ENV_STATE)?).next()
+}
+
+fn of_service() -> Option<PathBuf> {
+    let path = PathBuf::from(OF_SERVICE);
+    path.is_dir().then_some(path)
+}
+
+/// As [`readable_directory`], of a topology file that may have faults.
+pub fn directory_of(topology: &Path) -> Option<PathBuf> {
+    #[derive(serde::Deserialize)]
+    struct OnlyNode {
+        node: Option<OnlyState>,
+    }
+    #[derive(serde::Deserialize)]
+    struct OnlyState {
+        state: Option<PathBuf>,
+    }
+    let named = || {
+        let text = fs::read_to_string(topology).ok()?;
+        let state = toml::from_str::<OnlyNode>(&text).ok()?.node?.state?;
+        Some(topology.parent().unwrap_or(Path::new("")).join(state))
+    };
+    named().or_else(given).or_else(of_service)
+}
+
+/// The note of a topology that asks for CRLs and has no place to keep them.
+pub fn missing(topology: &Topology) -> Option<Fault> {
+    let asks = topology.trusts().iter();
+    let mut asks = asks.filter(|set| set.revocation != Revocation::Off);
+    let set = asks.next()?;
+    Some(Fault {
+        file: topology.path().to_owned(),
+        line: None,
+        code: "state_missing",
+        what: format!(
+            "no state directory is known: after a restart an older CRL of trust set {} would be taken for the newest",
+            set.name
+        ),
+        remedy: "run under a unit with StateDirectory=sipward, or name a directory in [node] state"
+            .to_owned(),
+    })
+}
