@@ -12,32 +12,33 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
-/// A finished outbound handshake.
+/// A finished outbound handshake: the server is the peer, by the decision in `identity`.
 pub(super) struct Dialled {
     pub(super) tcp: TcpStream,
     pub(super) tls: rustls::Connection,
     pub(super) local: SocketAddr,
     pub(super) identity: PeerId,
-    /// Which of our identities was offered, with its leaf.
+    /// Which identity of this node was offered, with its leaf.
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
-    /// The chain that they asked for and got.
+    /// The chain that the server asked for and got.
     pub(super) chain_shown: Option<Arc<Shown>>,
     pub(super) asked: Arc<CertificateRequest>,
 }
 
 impl Dialled {
-    /// Whether their verdict on our certificate is still to come: in TLS 1.2 their Finished was it, in TLS 1.3 they
-    /// judge after our handshake is done (RFC 8446 §4.4.2.4).
+    /// Whether the server's verdict on this node's certificate is still to come. In TLS 1.2 its Finished was the verdict;
+    /// in TLS 1.3 the client is done before the server has looked at its certificate (RFC 8446 §4.4.2.4).
     pub(super) fn verdict_is_out(&self) -> bool {
         verdict_is_out(&self.tls, &self.asked)
     }
 }
 
+/// A server that has not asked for a certificate has nothing to refuse.
 fn verdict_is_out(tls: &rustls::Connection, asked: &CertificateRequest) -> bool {
     asked.asked() && tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
 }
 
-/// A connection that could not be made, and the chain that we had shown by then.
+/// A connection that could not be made, and the chain that was shown to the server by then.
 pub(super) struct Failed {
     pub(super) failure: Failure,
     pub(super) shown: Option<Arc<Shown>>,
@@ -62,13 +63,15 @@ pub(super) async fn shake_hands(
     let peer = topology.peer(reference);
     let tcp = connect(address).await?;
     let local = tcp.local_addr().map_err(|e| Failure::from_io(&e))?;
+    // One configuration for each connect: the verifier in it holds this handshake's decision.
     let outgoing = tls.towards(reference).map_err(|e| Failure::Refused {
         reason: ConnectionReason::TlsError.into(),
         detail: Some(e.to_string()),
         decision: None,
     })?;
     let name = ServerName::try_from(peer.fqdn.as_str().to_owned())
-        .map_err(|_| Failure::refused(ConnectionReason::TlsError))?;
+        .map_err(|_| Failure::refused("tls_error"))?;
+    // The name goes out as SNI, and is not what the certificate is checked against: trust decides by the topology.
     let outcome = tokio_rustls::TlsConnector::from(Arc::clone(&outgoing.config))
         .connect(name, HandshakeSocket::new(tcp))
         .await;
@@ -79,9 +82,11 @@ pub(super) async fn shake_hands(
     };
     let (stream, identity) = match (outcome, outgoing.verifier.take()) {
         (Ok(stream), Some(Ok(identity))) => (stream, identity),
+        // This node refuses: whatever the library reports after that follows from it.
         (_, Some(Err(decision))) => return Err(failed(Failure::decided(decision))),
-        // A session that passed no verifier.
-        (Ok(_), None) => return Err(failed(Failure::refused(ConnectionReason::Undecided))),
+        // A session that passed no verifier; resumption is off, so this cannot be, and is no peer if it is.
+        (Ok(_), None) => return Err(failed(Failure::refused("undecided"))),
+        // Accepted here and yet failed: the server has refused, and the log shows both verdicts.
         (Err(error), Some(Ok(identity))) => {
             let failure = Failure::from_io(&error).after(identity.decision());
             return Err(failed(failure));
@@ -91,13 +96,14 @@ pub(super) async fn shake_hands(
     let (socket, session) = stream.into_inner();
     let (tcp, write_failed) = socket.into_parts();
     let session = rustls::Connection::Client(session);
+    // With the verdict still out, the connection's first read will find the alert; without, nobody else reports it.
     if let Some(error) = write_failed
         && !verdict_is_out(&session, &outgoing.asked)
     {
         return Err(failed(Failure::from_io(&error).after(identity.decision())));
     }
-    let ours = topology.identity(outgoing.identity);
-    let pair = ours.client.as_ref().unwrap_or(&ours.server);
+    let own = topology.identity(outgoing.identity);
+    let pair = own.client.as_ref().unwrap_or(&own.server);
     Ok(Dialled {
         tcp,
         tls: session,
@@ -112,6 +118,7 @@ pub(super) async fn shake_hands(
     })
 }
 
+/// Connects, with the options that every connection has.
 async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
     #[expect(
         clippy::disallowed_methods,
@@ -119,6 +126,7 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
     )]
     let connect = TcpStream::connect(address);
     let tcp = connect.await.map_err(|error| Failure::Aborted {
+        // Refused: the host is there and nobody listens. Anything else is the network, and the detail names it.
         reason: if error.kind() == ErrorKind::ConnectionRefused {
             ConnectionReason::ConnectionRefused.into()
         } else {

@@ -1,12 +1,15 @@
-//! A socket whose failed writes do not hide what the other side said last: who refuses us may be gone before we have
-//! written all, and its alert still lies in our socket.
+//! The socket of a handshake: a failed write does not hide the alert that the remote side sent before it closed.
+//!
+//! A server that refuses a certificate sends its alert and closes. This side is often still writing its last flight then,
+//! meets a reset, and would report "connection reset" while the reason lies unread in its own receive buffer.
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Whether an error of a write means that the other side is gone, while what it sent can still be read.
+/// Whether an error of a write means that the remote side is gone, while what it sent before can still be read. Other
+/// errors are of the local system, and nothing more will come.
 pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -14,23 +17,27 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     )
 }
 
-/// The socket of a handshake. A write that finds the other side gone counts as done; the error comes when there is
-/// nothing left to read.
+/// The socket of a handshake. A write that finds the remote side gone counts as done, so that the TLS library goes on to
+/// read; the error comes when there is nothing left to read.
 pub(super) struct HandshakeSocket {
     tcp: TcpStream,
+    /// The error of the write that failed; from then on nothing more is written.
     failed: Option<io::Error>,
 }
 
 impl HandshakeSocket {
+    /// Over a connected socket.
     pub(super) fn new(tcp: TcpStream) -> Self {
         Self { tcp, failed: None }
     }
 
-    /// The socket, and the error of a write that nobody has been told of.
+    /// The socket, and the error of a write that has not been returned yet: the handshake may have finished without
+    /// another read.
     pub(super) fn into_parts(self) -> (TcpStream, Option<io::Error>) {
         (self.tcp, self.failed)
     }
 
+    /// What a write returns: an error that means "gone" is kept for later.
     fn written(
         &mut self,
         polled: Poll<io::Result<usize>>,
@@ -54,6 +61,7 @@ impl AsyncRead for HandshakeSocket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.tcp).poll_read(context, buffer));
+        // The end of the stream: all that the remote side sent was read. What ended it was the failed write.
         if buffer.filled().len() == before
             && let Some(error) = self.failed.take()
         {
@@ -67,13 +75,13 @@ impl AsyncWrite for HandshakeSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if self.failed.is_some() {
-            return Poll::Ready(Ok(octets.len()));
+            return Poll::Ready(Ok(bytes.len()));
         }
-        let polled = Pin::new(&mut self.tcp).poll_write(context, octets);
-        self.written(polled, octets.len())
+        let polled = Pin::new(&mut self.tcp).poll_write(context, bytes);
+        self.written(polled, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -109,20 +117,20 @@ mod tests {
     use std::net::TcpListener;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    /// A connection whose other side has written this and is gone with a reset before we write anything.
-    async fn reset_after(said: &[u8]) -> HandshakeSocket {
+    /// A connection whose remote side has written this and is gone with a reset before anything is written here.
+    async fn reset_after(sent: &[u8]) -> HandshakeSocket {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut theirs, _) = listener.accept().unwrap();
-        theirs.write_all(said).unwrap();
-        socket2::SockRef::from(&theirs)
+        let local = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut remote, _) = listener.accept().unwrap();
+        remote.write_all(sent).unwrap();
+        socket2::SockRef::from(&remote)
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
-        drop(theirs);
-        ours.set_nonblocking(true).unwrap();
-        let ours = TcpStream::from_std(ours).unwrap();
+        drop(remote);
+        local.set_nonblocking(true).unwrap();
+        let local = TcpStream::from_std(local).unwrap();
         // The reset is there as soon as a write fails; what is written before it finds no reader.
-        HandshakeSocket::new(ours)
+        HandshakeSocket::new(local)
     }
 
     #[tokio::test]

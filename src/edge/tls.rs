@@ -22,13 +22,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// a list without either speaks something else and is refused (RFC 7301 §3.2); most SIP programs offer none.
 const ALPN: [&[u8]; 2] = [b"sip/2", b"sip"];
 
-/// Everything that a shard's handshakes need of one generation.
+/// Everything that a shard's handshakes need of one generation. It is built before the generation becomes current, so
+/// that a key that rustls does not take refuses the reload and not a handshake.
 pub(super) struct TlsConfigs {
     generation: Arc<Generation>,
     /// Where verifiers note what is presented.
     seen: Arc<SeenChains>,
     /// In the order of the bound sockets; `None` where the topology no longer has a listener of that name.
     listeners: Vec<Option<ListenerTls>>,
+    /// What each identity of the topology presents as a client, by its index.
     clients: Vec<OwnCertificate>,
     provider: Arc<CryptoProvider>,
 }
@@ -43,7 +45,7 @@ pub(super) struct ListenerTls {
     resolver: Arc<SniResolver>,
 }
 
-/// A certificate of ours, and what to tell of it.
+/// A certificate of this node, and what the log shows of it.
 #[derive(Clone, Debug)]
 struct OwnCertificate {
     key: Arc<CertifiedKey>,
@@ -55,22 +57,23 @@ pub(super) struct Outgoing {
     pub(super) config: Arc<ClientConfig>,
     /// It will hold the decision.
     pub(super) verifier: Arc<OutboundVerifier>,
-    /// What the other side asks of us.
+    /// Whether the server asks for a certificate.
     pub(super) asked: Arc<CertificateRequest>,
-    /// Ours, of those that may be shown now.
+    /// The identity of this node whose window is open now.
     pub(super) identity: IdentityRef,
     certificate: Option<OwnCertificate>,
 }
 
 impl Outgoing {
-    /// The chain that was shown, if they asked for one and can use ours.
+    /// The chain that was shown, if the server asked for one and knows its signature scheme.
     pub(super) fn shown(&self) -> Option<Arc<Shown>> {
         let shown = self.certificate.as_ref()?;
         self.asked.shown().then(|| Arc::clone(&shown.shown))
     }
 }
 
-/// Whether a server that we dial has asked for our certificate, and whether it got it.
+/// Whether a server that this node dials has asked for its certificate, and whether it got it. rustls reports neither: the
+/// resolver of the certificate sees the request pass.
 #[derive(Debug, Default)]
 pub(super) struct CertificateRequest {
     asked: AtomicBool,
@@ -78,11 +81,11 @@ pub(super) struct CertificateRequest {
 }
 
 impl CertificateRequest {
-    /// They asked: in TLS 1.3 their verdict comes after our handshake is done.
+    /// The server asked: in TLS 1.3 its verdict comes after this side's handshake is done.
     pub(super) fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
-    /// They got it.
+    /// It got one.
     pub(super) fn shown(&self) -> bool {
         self.shown.load(Ordering::Relaxed)
     }
@@ -124,31 +127,7 @@ impl TlsConfigs {
     ) -> Result<Self, EdgeError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let topology = generation.topology();
-        // By name: sockets stay as they were bound, whatever a reload does to the order of the file.
-        let listeners = bound
-            .iter()
-            .map(|name| {
-                let Some(listener) = topology.listeners().iter().find(|l| l.name == *name) else {
-                    return Ok(None);
-                };
-                let resolver = Arc::new(SniResolver::new(
-                    topology,
-                    listener.identity,
-                    &listener.sni,
-                    &provider,
-                )?);
-                // TLS 1.2 with ECDHE and AEAD only, and 1.3: what the provider has; nothing older exists in rustls.
-                let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-                    .with_safe_default_protocol_versions()
-                    .map_err(EdgeError::Tls)?;
-                Ok(Some(ListenerTls {
-                    builder,
-                    trust: ListenerTrust::new(generation, listener, Arc::clone(seen)),
-                    listener: listener.clone(),
-                    resolver,
-                }))
-            })
-            .collect::<Result<_, EdgeError>>()?;
+        let listeners = Self::listeners(generation, bound, seen, &provider)?;
         let clients = topology
             .identities()
             .iter()
@@ -166,10 +145,47 @@ impl TlsConfigs {
         })
     }
 
+    /// The sides of the bound sockets, by name: sockets stay as they were bound, whatever a reload does to the order of
+    /// the file.
+    fn listeners(
+        generation: &Arc<Generation>,
+        bound: &[String],
+        seen: &Arc<SeenChains>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Vec<Option<ListenerTls>>, EdgeError> {
+        let topology = generation.topology();
+        bound
+            .iter()
+            .map(|name| {
+                let Some(listener) = topology.listeners().iter().find(|l| l.name == *name) else {
+                    return Ok(None);
+                };
+                let resolver = Arc::new(SniResolver::new(
+                    topology,
+                    listener.identity,
+                    &listener.sni,
+                    provider,
+                )?);
+                // TLS 1.2 with ECDHE and AEAD only, and 1.3: what the provider has; nothing older exists in rustls.
+                let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+                    .with_safe_default_protocol_versions()
+                    .map_err(EdgeError::Tls)?;
+                Ok(Some(ListenerTls {
+                    builder,
+                    trust: ListenerTrust::new(generation, listener, Arc::clone(seen)),
+                    listener: listener.clone(),
+                    resolver,
+                }))
+            })
+            .collect()
+    }
+
+    /// The generation that it was built from.
     pub(super) fn generation(&self) -> &Arc<Generation> {
         &self.generation
     }
 
+    /// A listener's side, by the index of its bound socket.
     pub(super) fn listener(&self, index: usize) -> Option<&ListenerTls> {
         self.listeners.get(index)?.as_ref()
     }
@@ -182,6 +198,7 @@ impl TlsConfigs {
             .map_err(EdgeError::Tls)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier) as _);
+        // By the time, since an identity is succeeded by the next one without a reload.
         let topology = self.generation.topology();
         let identity = topology.identity_at(topology.peer(peer).identity, clock::unix());
         let certificate = self.clients.get(identity.index()).cloned();
@@ -193,6 +210,7 @@ impl TlsConfigs {
             })),
             None => builder.with_no_client_auth(),
         };
+        // A resumed session shows no certificate, and so would escape the decision under a newer generation.
         config.resumption = Resumption::disabled();
         // No ALPN: some peers refuse a list that they do not know, and nothing is gained by it.
         Ok(Outgoing {
@@ -205,7 +223,7 @@ impl TlsConfigs {
     }
 }
 
-/// A chain with its key in the provider's form.
+/// A chain with its key in the provider's form, and what the log shows of it, read once and not at each handshake.
 fn certificate(
     identity: &str,
     pair: &KeyPair,
@@ -274,7 +292,7 @@ impl Staged {
         })
     }
 
-    /// The one that is shown at a time.
+    /// The one that is shown at a time; `None`: no window is open, and the caller falls back.
     fn at(&self, at: UnixTime) -> Option<&OwnCertificate> {
         let mut windows = self.windows.iter();
         let open = windows.find(|(window, _)| window.is_open(at));
@@ -312,6 +330,8 @@ impl SniResolver {
         Ok(Self { by_name, default })
     }
 
+    /// What is shown for a name. It always finds one: a handshake with an expired certificate shows the client's operator
+    /// more than one that fails without any.
     fn certificate(&self, sni: Option<&str>) -> &OwnCertificate {
         let at = clock::unix();
         sni.and_then(|name| self.by_name.get(&sought(name))?.at(at))
@@ -320,7 +340,8 @@ impl SniResolver {
     }
 }
 
-/// The name of SNI as ours are kept: lower case, no dot at the end, which RFC 6066 §3 forbids and some send.
+/// The name of SNI in the form in which identities have theirs: lower case, no dot at the end, which RFC 6066 §3 forbids
+/// and some send.
 fn sought(sni: &str) -> String {
     sni.strip_suffix('.').unwrap_or(sni).to_ascii_lowercase()
 }
@@ -331,7 +352,8 @@ impl ResolvesServerCert for SniResolver {
     }
 }
 
-/// Shows our certificate to whatever list of CAs the peer sends: strict lists are often wrong, and the peer decides.
+/// Presents this node's certificate whatever list of CAs the peer sends: such lists are often incomplete, and the peer
+/// decides by the certificate anyway.
 #[derive(Debug)]
 struct OneCertificate {
     key: Arc<CertifiedKey>,
