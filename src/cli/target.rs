@@ -1,6 +1,7 @@
 //! Which running daemon a command is for, and asking it.
 use super::Exit;
 use crate::daemon::control::{self, AskError, ControlRefusal, Reply, Request};
+use crate::reason::DaemonReason;
 use clap::Args;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,6 @@ impl Target {
     ) -> Result<Reply, Unanswered> {
         let reply = control::ask(&self.socket(), request, patience)?;
         if let Reply::Error(ControlRefusal { code, what }) = reply {
-            let code = code.code();
             return Err(Unanswered::Refused { code, what });
         }
         Ok(reply)

@@ -7,6 +7,7 @@ use super::own_listeners;
 use super::reload_report::{ReloadReport, ReloadResult};
 use super::warnings::{line, log_warnings};
 use crate::observe::Event;
+use crate::reason::DaemonReason;
 use crate::trust::Generation;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -90,7 +91,7 @@ impl Daemon {
         });
         for other in report.served.iter().filter(|check| check.is_wrong()) {
             self.log.record(Event::Warning {
-                code: "listener_serves_another_certificate",
+                code: DaemonReason::ListenerServesAnotherCertificate.into(),
                 what: other.to_string(),
             });
         }

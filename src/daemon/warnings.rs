@@ -1,6 +1,7 @@
 //! What works but will surprise, logged at the start and after each reload; and faults in one line.
 use crate::observe::{Event, Log};
-use crate::topology::{CrlRefusal, Fault};
+use crate::reason::Reason;
+use crate::topology::{CrlReason, Fault};
 use crate::trust::{Generation, RefusedCrl};
 
 /// Logs what works but will surprise.
@@ -13,7 +14,7 @@ pub(super) fn log_warnings(generation: &Generation, log: &Log) {
         log.record(crl_refused(refused));
     }
     // A refused CRL has an event of its own; its note would say the same again.
-    let has_event = |code: &str| CrlRefusal::ALL.iter().any(|refusal| refusal.code() == code);
+    let has_event = |code: Reason| CrlReason::ALL.iter().any(|refusal| code == *refusal);
     let notes = generation
         .notes()
         .iter()
@@ -49,7 +50,7 @@ pub(super) fn crl_refused(refused: &RefusedCrl) -> Event {
         trust: refused.trust.clone(),
         file: refused.file.to_path_buf(),
         issuer: refused.issuer.clone(),
-        reason: refused.refusal.code(),
+        reason: refused.refusal.into(),
         detail: refused.detail.clone(),
     }
 }

@@ -70,7 +70,7 @@ pub(super) async fn shake_hands(
         decision: None,
     })?;
     let name = ServerName::try_from(peer.fqdn.as_str().to_owned())
-        .map_err(|_| Failure::refused("tls_error"))?;
+        .map_err(|_| Failure::refused(ConnectionReason::TlsError))?;
     // The name goes out as SNI, and is not what the certificate is checked against: trust decides by the topology.
     let outcome = tokio_rustls::TlsConnector::from(Arc::clone(&outgoing.config))
         .connect(name, HandshakeSocket::new(tcp))
@@ -85,7 +85,7 @@ pub(super) async fn shake_hands(
         // This node refuses: whatever the library reports after that follows from it.
         (_, Some(Err(decision))) => return Err(failed(Failure::decided(decision))),
         // A session that passed no verifier; resumption is off, so this cannot be, and is no peer if it is.
-        (Ok(_), None) => return Err(failed(Failure::refused("undecided"))),
+        (Ok(_), None) => return Err(failed(Failure::refused(ConnectionReason::Undecided))),
         // Accepted here and yet failed: the server has refused, and the log shows both verdicts.
         (Err(error), Some(Ok(identity))) => {
             let failure = Failure::from_io(&error).after(identity.decision());

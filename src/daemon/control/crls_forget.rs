@@ -1,7 +1,8 @@
 //! `crls_forget`: drops what is known of a series of CRLs.
 use super::context::Context;
-use super::refusal::{ControlRefusal, RefusalCode, busy, stopping};
+use super::refusal::{ControlRefusal, busy, stopping};
 use crate::daemon::crl_timer::{Forget, Forgotten, Unforgotten};
+use crate::reason::DaemonReason;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
@@ -48,10 +49,10 @@ impl Context {
                 generation,
             }),
             Err(error @ (Unforgotten::Unknown | Unforgotten::Ambiguous)) => {
-                Err(RefusalCode::UnknownCrls.because(error.to_string()))
+                Err(DaemonReason::UnknownCrls.because(error.to_string()))
             }
             Err(error @ (Unforgotten::Kept(_) | Unforgotten::NoAnswer)) => {
-                Err(RefusalCode::NoAnswer.because(error.to_string()))
+                Err(DaemonReason::ShardSilent.because(error.to_string()))
             }
         }
     }

@@ -1,8 +1,9 @@
 //! `explain`: the chain that a decision of the log was about, under the generation in force.
 use super::context::Context;
 use super::past_decision::PastDecision;
-use super::refusal::{ControlRefusal, RefusalCode};
+use super::refusal::ControlRefusal;
 use crate::daemon::Daemon;
+use crate::reason::DaemonReason;
 use crate::trust::{Explanation, explain, explain_inbound};
 use rustls_pki_types::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -29,11 +30,11 @@ impl Context {
         let explained = tokio::task::spawn_blocking(move || explained(&daemon, &decision)).await;
         match explained {
             Ok(Some(explained)) => Ok(Box::new(explained)),
-            Ok(None) => Err(RefusalCode::UnknownDecision.because(
+            Ok(None) => Err(DaemonReason::UnknownDecision.because(
                 "no chain of this decision is kept: the latest 1000 accepted and 500 refused ones are, \
                  since the start of this process",
             )),
-            Err(error) => Err(RefusalCode::NoAnswer.because(error.to_string())),
+            Err(error) => Err(DaemonReason::ShardSilent.because(error.to_string())),
         }
     }
 }

@@ -3,9 +3,10 @@
 use super::context::{Context, FOR_SHARDS};
 use super::outline::Outline;
 use super::past_decision::PastDecision;
-use super::refusal::{ControlRefusal, RefusalCode, no_answer};
+use super::refusal::{ControlRefusal, no_answer};
 use crate::daemon::Daemon;
 use crate::edge::LiveConnections;
+use crate::reason::DaemonReason;
 use crate::trust::{ShownChain, Verdict, decide};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -158,7 +159,7 @@ impl Context {
         let taken = tokio::task::spawn_blocking(move || Inventory::of(&daemon, live)).await;
         taken
             .map(Box::new)
-            .map_err(|error| RefusalCode::NoAnswer.because(error.to_string()))
+            .map_err(|error| DaemonReason::ShardSilent.because(error.to_string()))
     }
 }
 

@@ -35,7 +35,7 @@ pub use outline::{Outline, Route};
 pub use past_decision::PastDecision;
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
 pub use protocol::{Reply, Request};
-pub use refusal::{ControlRefusal, RefusalCode};
+pub use refusal::ControlRefusal;
 pub use status::{DaemonStatus, LastDown, ListenerStatus, PeerStatus};
 
 pub(super) use context::{Sinks, SupervisorCommand};

@@ -2,7 +2,7 @@
 use super::context::{Context, Sinks};
 use super::place::Place;
 use super::protocol::{LONGEST_REPLY, LONGEST_REQUEST, Reply, Request};
-use super::refusal::{ControlRefusal, RefusalCode};
+use super::refusal::ControlRefusal;
 use crate::daemon::Daemon;
 use crate::observe::Event;
 use crate::reason::{DaemonReason, Reason};
@@ -67,7 +67,7 @@ impl Server {
         let mut line = serde_json::to_vec(&reply).unwrap_or_default();
         if line.len() > LONGEST_REPLY {
             let what = format!("{} bytes, at most {LONGEST_REPLY}", line.len());
-            let refusal = Reply::Error(RefusalCode::ReplyTooLarge.because(what));
+            let refusal = Reply::Error(DaemonReason::ReplyTooLarge.because(what));
             line = serde_json::to_vec(&refusal).unwrap_or_default();
         }
         line.push(b'\n');
@@ -84,21 +84,21 @@ impl Server {
     async fn reply_to(&self, stream: &mut UnixStream) -> Result<Reply, ControlRefusal> {
         let user = stream
             .peer_cred()
-            .map_err(|error| RefusalCode::NotPermitted.because(error.to_string()))?;
+            .map_err(|error| DaemonReason::NotPermitted.because(error.to_string()))?;
         if !may_command(user.uid(), self.owner) {
-            self.note("none", user, Some(RefusalCode::NotPermitted.code()));
-            return Err(RefusalCode::NotPermitted
+            self.note("none", user, Some(DaemonReason::NotPermitted.into()));
+            return Err(DaemonReason::NotPermitted
                 .because("only the user that the daemon runs as, and root, may command it"));
         }
         let request = timeout(FOR_REQUEST, request(stream))
             .await
-            .map_err(|_| RefusalCode::Timeout.because("no request came"))?
-            .map_err(|error| RefusalCode::MalformedRequest.because(error.to_string()))?;
+            .map_err(|_| DaemonReason::CommandTimeout.because("no request came"))?
+            .map_err(|error| DaemonReason::MalformedCommand.because(error.to_string()))?;
         let reply = timeout(FOR_REPLY, self.carry_out(&request))
             .await
             .unwrap_or_else(|_| {
                 let what = "it takes longer; the log will say how it ends";
-                Err(RefusalCode::Timeout.because(what))
+                Err(DaemonReason::CommandTimeout.because(what))
             });
         if let Ok(Reply::CrlsForget(forgotten)) = &reply {
             self.context.daemon.log.record(Event::CrlForgotten {
@@ -111,7 +111,7 @@ impl Server {
             });
         }
         if request.changes_something() {
-            let refused = reply.as_ref().err().map(|refusal| refusal.code.code());
+            let refused = reply.as_ref().err().map(|refusal| refusal.code.into());
             self.note(request.word(), user, refused);
         }
         reply
@@ -133,12 +133,7 @@ impl Server {
     }
 
     /// Logs who has asked for what.
-    fn note(
-        &self,
-        command: &'static str,
-        user: tokio::net::unix::UCred,
-        refused: Option<&'static str>,
-    ) {
+    fn note(&self, command: &'static str, user: tokio::net::unix::UCred, refused: Option<Reason>) {
         self.context.daemon.log.record(Event::ControlRequest {
             command,
             uid: user.uid(),

@@ -139,7 +139,7 @@ fn by_peer(topology: &Topology, live: &LiveConnections) -> Vec<PeerStatus> {
             inbound,
             outbound,
             last_down: downs.get(peer.fqdn.as_str()).map(|down| LastDown {
-                reason: down.reason.to_owned(),
+                reason: down.reason.to_string(),
                 ago_s: down.ago.as_secs(),
             }),
         }

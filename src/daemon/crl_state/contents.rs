@@ -1,5 +1,6 @@
 //! What a state directory holds, and what in it is not as it should be.
 use super::record_file::{ReadBudget, files_of, read_file};
+use crate::reason::DaemonReason;
 use crate::topology::{Fault, Topology};
 use crate::trust::Ledger;
 use std::fs;
@@ -31,20 +32,20 @@ pub enum StateProblem {
 
 impl StateProblem {
     /// Code, what is wrong, and what to do.
-    pub(super) fn parts(&self) -> (&'static str, &str, &'static str) {
+    pub(super) fn parts(&self) -> (DaemonReason, &str, &'static str) {
         match self {
             Self::Damaged(what) => (
-                "state_damaged",
+                DaemonReason::StateDamaged,
                 what,
                 "remove the file if nobody knows what it is; its CRL is kept again when it is next proven",
             ),
             Self::Unreadable(what) => (
-                "state_unreadable",
+                DaemonReason::StateUnreadable,
                 what,
                 "let the user sipward runs as read it; older CRLs than those in it would be taken",
             ),
             Self::Unsafe(what) => (
-                "state_unsafe",
+                DaemonReason::StateUnsafe,
                 what,
                 "chmod 700 the directory, and keep nothing else in it",
             ),
@@ -66,7 +67,7 @@ impl StoredCrls {
             Fault {
                 file: topology.path().to_owned(),
                 line: None,
-                code,
+                code: code.into(),
                 what: what.to_owned(),
                 remedy: remedy.to_owned(),
             }

@@ -1,4 +1,5 @@
 //! Where the state directory of a topology is.
+use crate::reason::DaemonReason;
 use crate::topology::{Fault, Revocation, Topology};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ pub fn missing(topology: &Topology) -> Option<Fault> {
     Some(Fault {
         file: topology.path().to_owned(),
         line: None,
-        code: "state_missing",
+        code: DaemonReason::StateMissing.into(),
         what: format!(
             "no state directory is known: after a restart an older CRL of trust set {} would be taken for the newest",
             set.name

@@ -2,6 +2,7 @@
 use super::record_file::{
     LARGEST, MOST_FILES, ReadBudget, files_of, open_record, path_of, read_file, whole,
 };
+use crate::reason::{DaemonReason, Reason};
 use crate::trust::{Ledger, Series, SeriesId};
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -25,8 +26,8 @@ pub(in crate::daemon) struct Store {
 pub(in crate::daemon) struct NotStored {
     /// The file or the directory.
     pub(in crate::daemon) path: PathBuf,
-    /// `unwritable` or `full`.
-    pub(in crate::daemon) reason: &'static str,
+    /// It cannot be written, or is full.
+    pub(in crate::daemon) reason: Reason,
     /// What the system says.
     pub(in crate::daemon) detail: String,
 }
@@ -50,12 +51,12 @@ impl Store {
         let mut hinder = |path: &Path, reason, detail: String| {
             hindered.get_or_insert_with(|| NotStored {
                 path: path.to_owned(),
-                reason,
+                reason: Reason::from(reason),
                 detail,
             });
         };
         if let Err(error) = make(&directory) {
-            hinder(&directory, "unwritable", error.to_string());
+            hinder(&directory, DaemonReason::StateUnwritable, error.to_string());
             return hindered;
         }
         if !std::mem::replace(&mut self.tidied, true) {
@@ -67,7 +68,11 @@ impl Store {
                 Ok(()) => {
                     self.written.remove(&id);
                 }
-                Err(error) => hinder(&path_of(&directory, id), "unwritable", error.to_string()),
+                Err(error) => hinder(
+                    &path_of(&directory, id),
+                    DaemonReason::StateUnwritable,
+                    error.to_string(),
+                ),
             }
         }
         let mut left = LARGEST;
@@ -76,7 +81,7 @@ impl Store {
             let size = series.size();
             if count > MOST_FILES || size > left {
                 let detail = format!("more than {MOST_FILES} files or 1 GiB");
-                hinder(&path, "full", detail);
+                hinder(&path, DaemonReason::StateFull, detail);
                 continue;
             }
             left -= size;
@@ -88,7 +93,7 @@ impl Store {
                 Ok(()) => {
                     self.written.insert(series.id(), Arc::clone(series));
                 }
-                Err(error) => hinder(&path, "unwritable", error.to_string()),
+                Err(error) => hinder(&path, DaemonReason::StateUnwritable, error.to_string()),
             }
         }
         hindered

@@ -10,7 +10,7 @@ use crate::daemon::node::Daemon;
 use crate::daemon::warnings::{crl_refused, line};
 use crate::observe::Event;
 use crate::topology::{
-    CrlFile, CrlRefusal, CrlSource, Fault, IdentityRef, Revocation, Topology, TrustRef, TrustSet,
+    CrlFile, CrlReason, CrlSource, Fault, IdentityRef, Revocation, Topology, TrustRef, TrustSet,
     open_regular, read_crls,
 };
 use crate::trust::{Generation, Ledger, Read, Refreshed, RefusedCrl};
