@@ -125,7 +125,8 @@ fn every_profile_is_accepted_by_check() {
         let (_dir, file) = example(name);
         load(&file);
         let text = std::fs::read_to_string(&file).unwrap();
-        assert!(text.starts_with("# "), "{name} says what it is for");
+        let second = text.lines().nth(1).unwrap_or_default();
+        assert!(second.starts_with("# "), "{name} says what it is for");
         let (good, page) = check(file);
         assert!(good, "{page}");
         for part in shown {
@@ -259,10 +260,10 @@ fn check_prints_every_fault_and_says_no() {
     let (good, page) = check(file.clone());
     assert!(!good);
     let at = |line: u32, rest: &str| format!("{}:{line}: {rest}", file.display());
-    assert!(page.contains(&at(11, "file_missing: ")), "{page}");
+    assert!(page.contains(&at(12, "file_missing: ")), "{page}");
     assert!(
         page.contains(&at(
-            24,
+            25,
             "unknown_key: unknown key `knid` in [[peer]]; did you mean `kind`?\n    "
         )),
         "{page}"

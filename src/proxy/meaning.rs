@@ -4,7 +4,7 @@
 use super::fast_map::FastMap;
 use super::leg::PeerKey;
 use crate::sip::Host;
-use crate::topology::{DnsName, Domain, Listed, PeerKind, Topology, above};
+use crate::topology::{DnsName, Domain, DomainList, PeerKind, Topology, above};
 use std::collections::HashSet;
 
 /// What one name or address stands for.
@@ -36,7 +36,7 @@ pub(crate) struct Meanings {
     whole: FastMap<Box<str>, Meaning>,
     below: FastMap<Box<str>, Below>,
     /// The domains of each federated peer.
-    asserts: FastMap<PeerKey, Listed>,
+    asserts: FastMap<PeerKey, DomainList>,
     /// The members of the pools that serve all below a name.
     members: HashSet<(usize, PeerKey)>,
 }

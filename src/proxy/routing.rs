@@ -339,7 +339,7 @@ fn equals(topology: &Topology) -> FastMap<PeerKey, Arc<[PeerKey]>> {
     for peer in topology.peers() {
         if peer.kind == PeerKind::Federated {
             let key = PeerKey::of(peer.fqdn.as_str());
-            groups.entry(peer.grants()).or_default().push(key);
+            groups.entry(peer.terms()).or_default().push(key);
         }
     }
     let mut equals = FastMap::default();

@@ -1,7 +1,6 @@
 //! SIP domains as the topology lists them: names, addresses, and everything below a name (RFC 3261 §19.1.1 `host`).
 use super::{DnsName, NameError, looks};
 use crate::sip::Host;
-use std::collections::HashSet;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -125,39 +124,6 @@ pub(crate) fn above(name: &str) -> impl Iterator<Item = &str> {
         .filter_map(|(at, _)| name.get(at + 1..))
 }
 
-/// A list of domains that is asked whether one of them covers a host or another domain.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Listed {
-    whole: HashSet<Domain>,
-    below: HashSet<Box<str>>,
-}
-
-impl Listed {
-    /// Whether it is one of the list, or lies below a `*.` of it; in the form of a domain.
-    pub(crate) fn covers(&self, domain: &str) -> bool {
-        self.has(domain) || above(domain).any(|name| self.has_below(name))
-    }
-    /// Whether it is one of the list as it is.
-    pub(crate) fn has(&self, domain: &str) -> bool {
-        self.whole.contains(domain)
-    }
-    /// Whether all that lies below this name is one of the list.
-    pub(crate) fn has_below(&self, name: &str) -> bool {
-        self.below.contains(name)
-    }
-}
-
-impl<'d> FromIterator<&'d Domain> for Listed {
-    fn from_iter<I: IntoIterator<Item = &'d Domain>>(domains: I) -> Self {
-        let mut listed = Self::default();
-        for domain in domains {
-            listed.whole.insert(domain.clone());
-            listed.below.extend(domain.below().map(Box::from));
-        }
-        listed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,27 +175,6 @@ mod tests {
             let host = Uri::parse(uri.as_bytes()).unwrap().host;
             let mut buffer = [0; 253];
             assert_eq!(Domain::of_host(&host, &mut buffer), Some(form));
-        }
-    }
-
-    #[test]
-    fn a_list_covers_what_it_names_and_what_lies_below_its_stars() {
-        let domains =
-            ["a.test", "*.b.test", "192.0.2.1"].map(|d| Domain::parse_pattern(d).unwrap());
-        let listed: Listed = domains.iter().collect();
-        for (domain, covered) in [
-            ("a.test", true),
-            ("x.a.test", false),
-            ("b.test", false),
-            ("x.b.test", true),
-            ("y.x.b.test", true),
-            ("*.x.b.test", true),
-            ("*.b.test", true),
-            ("xb.test", false),
-            ("192.0.2.1", true),
-            ("192.0.2.2", false),
-        ] {
-            assert_eq!(listed.covers(domain), covered, "{domain}");
         }
     }
 }

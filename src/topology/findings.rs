@@ -4,14 +4,14 @@ use super::{Severity, TopologyReason};
 use std::path::{Path, PathBuf};
 
 /// The topology file as text, with the start of each line.
-pub(super) struct Source<'t> {
+pub(crate) struct Source<'t> {
     path: PathBuf,
     starts: Vec<usize>,
     text: &'t str,
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn new(path: &Path, text: &'t str) -> Self {
+    pub(crate) fn new(path: &Path, text: &'t str) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
         let starts = std::iter::once(0)
             .chain(newlines.map(|(at, _)| at + 1))
@@ -22,32 +22,32 @@ impl<'t> Source<'t> {
             text,
         }
     }
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
-    pub(super) fn text(&self) -> &'t str {
+    pub(crate) fn text(&self) -> &'t str {
         self.text
     }
     /// The line, from 1, of an octet of the text.
-    pub(super) fn line(&self, offset: usize) -> u32 {
+    pub(crate) fn line(&self, offset: usize) -> u32 {
         let before = self.starts.partition_point(|start| *start <= offset);
         u32::try_from(before).unwrap_or(u32::MAX).max(1)
     }
     /// The line of a value.
-    pub(super) fn line_of<T>(&self, value: &toml::Spanned<T>) -> u32 {
+    pub(crate) fn line_of<T>(&self, value: &toml::Spanned<T>) -> u32 {
         self.line(value.span().start)
     }
 }
 
 /// Collects faults and warnings; a code's severity decides which of the two it is.
-pub(super) struct Findings {
+pub(crate) struct Findings {
     path: PathBuf,
     faults: Vec<Fault>,
     warnings: Vec<Warning>,
 }
 
 impl Findings {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             faults: Vec::new(),
@@ -55,7 +55,7 @@ impl Findings {
         }
     }
     /// Adds a finding about a line of the topology file.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         code: TopologyReason,
         line: u32,
@@ -66,7 +66,7 @@ impl Findings {
         self.add_in(file, code, Some(line), what.into(), remedy.into());
     }
     /// Adds a finding about the topology file as a whole.
-    pub(super) fn add_whole(
+    pub(crate) fn add_whole(
         &mut self,
         code: TopologyReason,
         what: impl Into<String>,
@@ -76,7 +76,7 @@ impl Findings {
         self.add_in(file, code, None, what.into(), remedy.into());
     }
     /// Adds a finding about a line of another file.
-    pub(super) fn add_in(
+    pub(crate) fn add_in(
         &mut self,
         file: PathBuf,
         code: TopologyReason,
@@ -97,7 +97,7 @@ impl Findings {
         }
     }
     /// Adds the fault that a CRL file cannot be used.
-    pub(super) fn add_crl(&mut self, refusal: CrlReason, line: u32, what: String) {
+    pub(crate) fn add_crl(&mut self, refusal: CrlReason, line: u32, what: String) {
         self.faults.push(Fault {
             file: self.path.clone(),
             line: Some(line),
@@ -106,11 +106,11 @@ impl Findings {
             remedy: refusal.remedy().to_owned(),
         });
     }
-    pub(super) fn is_fatal(&self) -> bool {
+    pub(crate) fn is_fatal(&self) -> bool {
         !self.faults.is_empty()
     }
     /// Faults and warnings, each in the order of files and lines.
-    pub(super) fn into_parts(mut self) -> (Vec<Fault>, Vec<Warning>) {
+    pub(crate) fn into_parts(mut self) -> (Vec<Fault>, Vec<Warning>) {
         let main = self.path;
         let order = |f: &Fault| (f.file != main, f.file.clone(), f.line);
         self.faults.sort_by_key(order);

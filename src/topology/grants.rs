@@ -3,8 +3,7 @@
 //! strategy) is no fact here.
 use super::{
     ClientCertificates, FieldRules, FieldTrust, Limits, NamePolicy, Peer, PeerKind, PurposePolicy,
-    Revocation, RevocationScope, Stage, Topology, TrustSet, Window, limits, show_duration,
-    show_moment,
+    Revocation, RevocationScope, Stage, Topology, TrustSet, Window, show_duration, show_moment,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -217,10 +216,10 @@ impl Topology {
 /// Every limit that refuses what is above it.
 fn bounds(of: &Limits, facts: &mut Facts) {
     facts.give("are set");
-    for (key, value, shown) in limits::numbers(of) {
-        // More is not better there, or it takes a restart, which is told of apart.
-        if !["gather", "backoff_min", "backoff_max", "log_queue"].contains(&key) {
-            facts.bound(key, value, shown);
+    for limit in of.all() {
+        // More is not better there, or it takes a restart, which is reported on its own.
+        if !["gather", "backoff_min", "backoff_max", "log_queue"].contains(&limit.key.name) {
+            facts.bound(limit.key.name, limit.number, limit.shown);
         }
     }
 }

@@ -1,95 +1,10 @@
-//! What a loaded topology holds: this node, identities, trust sets, listeners, and references to all that is in it.
-use super::looks;
-use super::{
-    AdminSettings, Boundary, CrlSource, DnsSettings, Domain, HeldCrl, Limits, LogSettings,
-    NamedFile, Peer, PeerIndex, Pool, TokenSettings, Window,
-};
-use crate::reason::Reason;
+//! What a loaded topology holds: this node, identities, trust sets, listeners, and expectations.
+use super::keys::words;
+use super::{CrlSource, DnsName, Domain, HeldCrl, IdentityRef, PeerRef, TrustRef, Window};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// An index into [`Topology::peers`] of one generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerRef(pub(crate) u32);
-
-/// An index into [`Topology::pools`] of one generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PoolRef(pub(crate) u32);
-
-/// An index into [`Topology::identities`] of one generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IdentityRef(pub(crate) u32);
-
-/// An index into [`Topology::trusts`] of one generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TrustRef(pub(crate) u32);
-
-impl PeerRef {
-    /// The position in [`Topology::peers`].
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-impl PoolRef {
-    /// The position in [`Topology::pools`].
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-impl IdentityRef {
-    /// The position in [`Topology::identities`].
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-impl TrustRef {
-    /// The position in [`Topology::trusts`].
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// A DNS name in the one form that is compared: lower-case A-labels, no trailing dot, at most 253 octets.
-#[derive(Clone, Debug, Eq, PartialOrd, Ord)]
-pub struct DnsName(pub(crate) Arc<str>);
-
-impl DnsName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        looks::note();
-        &self.0
-    }
-}
-
-impl PartialEq for DnsName {
-    fn eq(&self, other: &Self) -> bool {
-        looks::note();
-        self.0 == other.0
-    }
-}
-
-impl std::hash::Hash for DnsName {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl std::borrow::Borrow<str> for DnsName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for DnsName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        looks::note();
-        f.write_str(&self.0)
-    }
-}
 
 /// The most shards that run: a branch and a connection's bit set can name no more.
 pub(crate) const MOST_SHARDS: u16 = 64;
@@ -113,13 +28,14 @@ pub struct Node {
     pub state: Option<PathBuf>,
 }
 
-/// `[node] scheduling` (sched(7)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheduling {
-    /// SCHED_BATCH, unless the daemon was started with a policy of the operator's own.
-    Batch,
-    /// As the daemon was started.
-    Inherit,
+words! {
+    /// `[node] scheduling` (sched(7)).
+    pub enum Scheduling {
+        /// SCHED_BATCH, unless the daemon was started with a policy of the operator's own.
+        Batch = "batch",
+        /// As the daemon was started.
+        Inherit = "inherit",
+    }
 }
 
 /// A certificate chain with its private key.
@@ -180,13 +96,14 @@ pub enum Revocation {
     Off,
 }
 
-/// Which certificates of a chain need a CRL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RevocationScope {
-    /// The leaf and the intermediates.
-    Chain,
-    /// The leaf only.
-    Leaf,
+words! {
+    /// Which certificates of a chain need a CRL.
+    pub enum RevocationScope {
+        /// The leaf and the intermediates.
+        Chain = "chain",
+        /// The leaf only.
+        Leaf = "leaf",
+    }
 }
 
 /// `[[trust]]`: anchors and CRLs that may vouch for the peers that name this set.
@@ -315,13 +232,14 @@ impl Listener {
     }
 }
 
-/// Which way a connection was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// They connected to us.
-    Inbound,
-    /// We connected to them.
-    Outbound,
+words! {
+    /// Which way a connection was made.
+    pub enum Direction {
+        /// They connected to us.
+        Inbound = "inbound",
+        /// We connected to them.
+        Outbound = "outbound",
+    }
 }
 
 /// `[[expect]]`: a unit test of the policy.
@@ -343,196 +261,4 @@ pub struct Expectation {
     pub reason: Option<String>,
     /// Line in the file, from 1.
     pub line: u32,
-}
-
-/// One loaded topology: every reference resolved, every file read.
-#[derive(Clone)]
-pub struct Topology {
-    pub(crate) path: PathBuf,
-    pub(crate) node: Node,
-    pub(crate) identities: Vec<Identity>,
-    pub(crate) trusts: Vec<TrustSet>,
-    pub(crate) listeners: Vec<Listener>,
-    pub(crate) peers: Vec<Peer>,
-    pub(crate) peer_index: PeerIndex,
-    pub(crate) pools: Vec<Pool>,
-    pub(crate) dns: DnsSettings,
-    pub(crate) limits: Limits,
-    pub(crate) log: LogSettings,
-    pub(crate) tokens: TokenSettings,
-    pub(crate) admin: AdminSettings,
-    pub(crate) boundary: Boundary,
-    pub(crate) expectations: Vec<Expectation>,
-    pub(crate) warnings: Vec<Warning>,
-    pub(crate) files: Vec<NamedFile>,
-}
-
-impl Topology {
-    /// The same trust sets with other peers, and nothing that the trust decision does not read.
-    pub(crate) fn supposing(&self, peers: Vec<Peer>) -> Self {
-        Self {
-            path: self.path.clone(),
-            node: self.node.clone(),
-            identities: Vec::new(),
-            trusts: self.trusts.clone(),
-            listeners: Vec::new(),
-            peers,
-            peer_index: PeerIndex::default(),
-            pools: Vec::new(),
-            dns: DnsSettings::default(),
-            limits: Limits::default(),
-            log: self.log,
-            tokens: TokenSettings::default(),
-            admin: self.admin.clone(),
-            boundary: Boundary::default(),
-            expectations: Vec::new(),
-            warnings: Vec::new(),
-            files: Vec::new(),
-        }
-    }
-    /// The file it was loaded from.
-    pub fn path(&self) -> &std::path::Path {
-        &self.path
-    }
-    /// What passes between the trust domain and the rest.
-    pub fn boundary(&self) -> &Boundary {
-        &self.boundary
-    }
-    /// This daemon.
-    pub fn node(&self) -> &Node {
-        &self.node
-    }
-    /// Our certificates.
-    pub fn identities(&self) -> &[Identity] {
-        &self.identities
-    }
-    /// The identity behind a reference of this topology.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a reference is made by loading, for this topology"
-    )]
-    pub fn identity(&self, r: IdentityRef) -> &Identity {
-        &self.identities[r.index()]
-    }
-    /// The trust sets.
-    pub fn trusts(&self) -> &[TrustSet] {
-        &self.trusts
-    }
-    /// The trust set behind a reference of this topology.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a reference is made by loading, for this topology"
-    )]
-    pub fn trust(&self, r: TrustRef) -> &TrustSet {
-        &self.trusts[r.index()]
-    }
-    /// The listeners.
-    pub fn listeners(&self) -> &[Listener] {
-        &self.listeners
-    }
-    /// The peers.
-    pub fn peers(&self) -> &[Peer] {
-        &self.peers
-    }
-    /// The peers with their references.
-    pub fn peer_refs(&self) -> impl Iterator<Item = (PeerRef, &Peer)> {
-        (0u32..).map(PeerRef).zip(&self.peers)
-    }
-    /// The peer behind a reference of this topology.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a reference is made by loading, for this topology"
-    )]
-    pub fn peer(&self, r: PeerRef) -> &Peer {
-        &self.peers[r.index()]
-    }
-    /// The peer of this name.
-    pub fn peer_by_fqdn(&self, fqdn: &str) -> Option<PeerRef> {
-        self.peers_named(fqdn).first().copied()
-    }
-    /// The peers of this name in the order of the file; loading leaves one at most.
-    pub(crate) fn peers_named(&self, fqdn: &str) -> &[PeerRef] {
-        self.peer_index.named(fqdn, &self.peers)
-    }
-    /// The peers whose name is one label and `parent`, in the order of the file.
-    pub(crate) fn peers_below(&self, parent: &str) -> &[PeerRef] {
-        self.peer_index.below(parent, &self.peers)
-    }
-    /// The pools, the implicit ones of federated domains included.
-    pub fn pools(&self) -> &[Pool] {
-        &self.pools
-    }
-    /// The pools with their references.
-    pub fn pool_refs(&self) -> impl Iterator<Item = (PoolRef, &Pool)> {
-        (0u32..).map(PoolRef).zip(&self.pools)
-    }
-    /// The pool behind a reference of this topology.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a reference is made by loading, for this topology"
-    )]
-    pub fn pool(&self, r: PoolRef) -> &Pool {
-        &self.pools[r.index()]
-    }
-    /// Who is asked for addresses.
-    pub fn dns(&self) -> &DnsSettings {
-        &self.dns
-    }
-    /// The bounds.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-    /// Log settings.
-    pub fn log(&self) -> &LogSettings {
-        &self.log
-    }
-    /// Token keys.
-    pub fn tokens(&self) -> &TokenSettings {
-        &self.tokens
-    }
-    /// How an operator reaches the daemon.
-    pub fn admin(&self) -> &AdminSettings {
-        &self.admin
-    }
-    /// The policy's unit tests.
-    pub fn expectations(&self) -> &[Expectation] {
-        &self.expectations
-    }
-    /// The file itself and the files that it names, CRLs apart, with their content when they were read.
-    pub fn files(&self) -> &[NamedFile] {
-        &self.files
-    }
-    /// What works but should be known, in the order of the file.
-    pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-}
-
-/// Something in a topology that must be mended before it can be used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// The file that is wrong (the topology or one that it names).
-    pub file: PathBuf,
-    /// Line in that file, from 1; `None` when no line can be named.
-    pub line: Option<u32>,
-    /// A stable identifier: `unknown_key`, `file_unreadable`, `key_mismatch` ... (see [`super::TopologyReason`]).
-    pub code: Reason,
-    /// What is wrong.
-    pub what: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-/// Something that works but that an operator should know; of the same shape as a [`Fault`].
-pub type Warning = Fault;
-
-impl std::fmt::Display for Fault {
-    /// `file:line: code: what`, and what to do on a line of its own.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, "{line}:")?;
-        }
-        write!(f, " {}: {}\n    {}", self.code, self.what, self.remedy)
-    }
 }

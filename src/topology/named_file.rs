@@ -1,10 +1,12 @@
 //! A file that the topology names, with what it held when it was read: so that a later look can tell whether it changed.
-use super::context::LARGEST_FILE;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+/// No certificate, key or CRL file is larger; the largest public CRLs have some ten million bytes.
+pub(crate) const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 
 /// Opens a regular file for reading, links followed. A FIFO would wait for its other end, and with it whoever reads: a
 /// refresh, a reload, the watch; a device may never end.
@@ -36,21 +38,21 @@ pub struct NamedFile {
 
 impl NamedFile {
     /// With the content at hand.
-    pub(super) fn holding(path: PathBuf, octets: &[u8]) -> Self {
+    pub(crate) fn holding(path: PathBuf, bytes: &[u8]) -> Self {
         Self {
             path,
-            content: digest(&SHA256, octets).as_ref().try_into().ok(),
+            content: digest(&SHA256, bytes).as_ref().try_into().ok(),
         }
     }
 
     /// As it is on disk now, links followed; of one that is larger than any that would be loaded, the beginning. `None`
     /// when the system cannot tell, for want of descriptors for instance: that says nothing about the file.
     pub fn read(path: &Path) -> Option<Self> {
-        let mut octets = Vec::new();
-        let read = open_regular(path)
-            .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut octets));
+        let mut bytes = Vec::new();
+        let read =
+            open_regular(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
         match read {
-            Ok(_) => Some(Self::holding(path.to_owned(), &octets)),
+            Ok(_) => Some(Self::holding(path.to_owned(), &bytes)),
             Err(error) if is_about_the_file(&error) => Some(Self {
                 path: path.to_owned(),
                 content: None,

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 
 /// The peers of one topology by name. Made when it is first asked.
 #[derive(Default)]
-pub(crate) struct PeerIndex(OnceLock<Names>);
+pub(crate) struct PeerIndex(OnceLock<NamePositions>);
 
-struct Names {
+struct NamePositions {
     by_fqdn: HashMap<DnsName, Vec<PeerRef>>,
     /// By what follows the first label.
     by_parent: HashMap<Box<str>, Vec<PeerRef>>,
@@ -35,9 +35,9 @@ impl PeerIndex {
         found.map_or(&[], Vec::as_slice)
     }
 
-    fn names(&self, peers: &[Peer]) -> &Names {
+    fn names(&self, peers: &[Peer]) -> &NamePositions {
         self.0.get_or_init(|| {
-            let mut names = Names {
+            let mut names = NamePositions {
                 by_fqdn: HashMap::with_capacity(peers.len()),
                 by_parent: HashMap::new(),
             };

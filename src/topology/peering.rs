@@ -1,4 +1,6 @@
 //! What a loaded topology knows of its next hops: peers, how they are found and judged, and the pools that they form.
+use super::keys::health::Health;
+use super::keys::words;
 use super::{
     DnsName, Domain, FieldTrust, IdentityRef, Listener, PeerBoundary, PeerRef, Pin, TrustRef,
     Window,
@@ -6,40 +8,58 @@ use super::{
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What a peer is to this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PeerKind {
-    /// One of our own servers.
-    Home,
-    /// A partner's server.
-    Federated,
-}
+words! {
+    /// What a peer is to this node.
+    pub enum PeerKind {
+        /// A server of the home side.
+        Home = "home",
+        /// A partner's server.
+        Federated = "federated",
+    }
 
-/// How presented names are compared with a peer's FQDN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NamePolicy {
-    /// Whole names only (RFC 5922 §7.2).
-    Exact,
-    /// Also `*.rest`, standing for one label.
-    OneLabelWildcard,
-}
+    /// How presented names are compared with a peer's FQDN.
+    pub enum NamePolicy {
+        /// Whole names only (RFC 5922 §7.2).
+        Exact = "exact",
+        /// Also `*.rest`, standing for one label.
+        OneLabelWildcard = "one-label-wildcard",
+    }
 
-/// Which extended key usages a peer's certificate may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PurposePolicy {
-    /// Inbound serverAuth, clientAuth, any, none or sipDomain; outbound never clientAuth alone.
-    ServerOrClient,
-    /// Inbound clientAuth, any, none or sipDomain.
-    Strict,
-}
+    /// Which extended key usages a peer's certificate may have.
+    pub enum PurposePolicy {
+        /// Inbound serverAuth, clientAuth, any, none or sipDomain; outbound never clientAuth alone.
+        ServerOrClient = "server-or-client",
+        /// Inbound clientAuth, any, none or sipDomain.
+        Strict = "strict",
+    }
 
-/// Whether the stricter rule of a peer decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// What the entry says decides.
-    Enforce,
-    /// What the entry says decides, its pins excepted; what these and the strictest policies would refuse is told.
-    Observe,
+    /// Whether the stricter rule of a peer decides.
+    pub enum Stage {
+        /// What the entry says decides.
+        Enforce = "enforce",
+        /// What the entry says decides, except for its pins; what these and the strictest policies would refuse is logged.
+        Observe = "observe",
+    }
+
+    /// How DNS is asked for a peer without an address (RFC 3263 §4).
+    pub enum Lookup {
+        /// SRV `_sips._tcp` of its FQDN, else A and AAAA of it.
+        Sip = "sip",
+        /// SRV `_sipfederationtls._tcp` of its domains, else A and AAAA of its FQDN.
+        Federation = "federation",
+        /// A and AAAA of its FQDN, port 5061.
+        Address = "address",
+    }
+
+    /// How a pool orders its members for a request.
+    pub enum Strategy {
+        /// By a hash of the Call-ID, so that a dialog's requests agree on the member.
+        CallIdHash = "call-id-hash",
+        /// By weight, at random.
+        Weighted = "weighted",
+        /// In the order of the file.
+        Ordered = "ordered",
+    }
 }
 
 /// An address to dial.
@@ -127,7 +147,7 @@ impl Peer {
     }
 
     /// What it grants and demands, whoever bears its name.
-    pub(crate) fn grants(&self) -> Grants {
+    pub(crate) fn terms(&self) -> PeerTerms {
         fn sorted<T: Ord + Clone>(values: &[T]) -> Vec<T> {
             let mut values = values.to_vec();
             values.sort();
@@ -136,7 +156,7 @@ impl Peer {
         }
         let mut boundary = self.boundary.clone();
         boundary.deny = sorted(&boundary.deny);
-        Grants {
+        PeerTerms {
             kind: self.kind,
             names: self.names,
             common_name: self.common_name,
@@ -177,7 +197,7 @@ impl Peer {
 /// What an entry grants and demands. Two entries that grant the same are equal here, so that it does not matter for which
 /// of them a certificate is taken that names both.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Grants {
+pub(crate) struct PeerTerms {
     kind: PeerKind,
     names: NamePolicy,
     common_name: bool,
@@ -188,28 +208,6 @@ pub(crate) struct Grants {
     boundary: PeerBoundary,
     trust: Vec<TrustRef>,
     domains: Vec<Domain>,
-}
-
-/// How DNS is asked for a peer without an address (RFC 3263 §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// SRV `_sips._tcp` of its FQDN, else A and AAAA of it.
-    Sip,
-    /// SRV `_sipfederationtls._tcp` of its domains, else A and AAAA of its FQDN.
-    Federation,
-    /// A and AAAA of its FQDN, port 5061.
-    Address,
-}
-
-/// How a pool orders its members for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strategy {
-    /// By a hash of the Call-ID, so that a dialog's requests agree on the member.
-    CallIdHash,
-    /// By weight, at random.
-    Weighted,
-    /// In the order of the file.
-    Ordered,
 }
 
 /// `[[pool]]`: peers that serve the same domains.
@@ -231,45 +229,4 @@ pub struct Pool {
     pub priorities: Vec<u16>,
     /// Line in the file, from 1 (implicit: the first peer's).
     pub line: u32,
-}
-
-/// `[[pool]] health`: how a member is found to be down before a request goes there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// Between two OPTIONS to a member.
-    pub options_every: Duration,
-    /// How long a member may take to answer one.
-    pub timeout: Duration,
-    /// Unanswered OPTIONS in a row that take a member down.
-    pub down_after: u8,
-    /// Answered OPTIONS in a row that bring it back.
-    pub up_after: u8,
-    /// How long a member that came back comes after those that stayed.
-    pub fail_back: Duration,
-}
-
-impl Health {
-    /// The longest time from a member's death to its being passed over: it died right after it had answered a ping, and
-    /// every ping after that waits for its whole timeout.
-    pub fn detection(&self) -> Duration {
-        let further = u32::from(self.down_after.saturating_sub(1));
-        self.options_every + self.options_every.max(self.timeout) * further + self.timeout
-    }
-
-    /// The longest time from a member's revival to the end of its probation.
-    pub fn recovery(&self) -> Duration {
-        self.options_every * u32::from(self.up_after) + self.timeout + self.fail_back
-    }
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Self {
-            options_every: Duration::from_secs(10),
-            timeout: Duration::from_secs(2),
-            down_after: 2,
-            up_after: 2,
-            fail_back: Duration::from_secs(30),
-        }
-    }
 }

@@ -1,7 +1,4 @@
 //! `pins` of a peer: SHA-256 over a SubjectPublicKeyInfo, of which one must occur in the chain (RFC 7469 §2.4).
-use super::TopologyReason;
-use super::context::Context;
-use super::raw::Text;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -13,8 +10,8 @@ impl Pin {
     /// Reads base64 or hex, the latter with or without colons.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix("sha256/").unwrap_or(text);
-        if let Ok(octets) = STANDARD.decode(text)
-            && let Ok(pin) = <[u8; 32]>::try_from(octets)
+        if let Ok(bytes) = STANDARD.decode(text)
+            && let Ok(pin) = <[u8; 32]>::try_from(bytes)
         {
             return Some(Self(pin));
         }
@@ -23,8 +20,8 @@ impl Pin {
             return None;
         }
         let mut pin = [0; 32];
-        for (octet, at) in pin.iter_mut().zip((0..64).step_by(2)) {
-            *octet = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
+        for (byte, at) in pin.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
         }
         Some(Self(pin))
     }
@@ -35,28 +32,6 @@ impl std::fmt::Display for Pin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&STANDARD.encode(self.0))
     }
-}
-
-/// Reads the pins of a peer; what is wrong with them is reported.
-pub(super) fn load(list: &[Text], place: &str, context: &mut Context<'_, '_>) -> Vec<Pin> {
-    let mut pins = Vec::new();
-    for text in list {
-        let line = context.line(text);
-        match Pin::parse(text.get_ref()) {
-            Some(pin) if pins.contains(&pin) => {
-                context.twice(line, &format!("{place} pin"), text.get_ref());
-            }
-            Some(pin) => pins.push(pin),
-            None => context.add(
-                TopologyReason::PinMalformed,
-                line,
-                format!("{place}: the pin \"{}\" is not a SHA-256", text.get_ref()),
-                "write 32 octets in base64 or hex: openssl x509 -in CERTIFICATE -noout -pubkey | \
-                 openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64",
-            ),
-        }
-    }
-    pins
 }
 
 #[cfg(test)]

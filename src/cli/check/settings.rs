@@ -1,17 +1,17 @@
 //! Limits that the file changes, and expectations that held.
 use crate::cli::output::{Page, counted};
-use crate::topology::{Topology, limits};
+use crate::topology::Topology;
 use std::io;
 
 /// Only what differs from its default: an operator looks for what was changed.
 pub(super) fn settings(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     page.title("Limits that differ from their default")?;
     let mut same = true;
-    for limit in limits::shown(topology.limits()) {
-        if limit.value != limit.default {
+    for limit in topology.limits().all() {
+        if limit.shown != limit.default {
             same = false;
-            let value = format!("{} (default {})", limit.value, limit.default);
-            page.item(&format!("{:<24}", limit.key), &value)?;
+            let value = format!("{} (default {})", limit.shown, limit.default);
+            page.item(&format!("{:<24}", limit.key.name), &value)?;
         }
     }
     if same {

@@ -1,5 +1,5 @@
 //! Which of a peer's trust sets vouches for a chain, and which other set would (RFC 5280 §6.1).
-use crate::topology::{Peer, Standing, TrustRef};
+use crate::topology::{Peer, TrustRef, WindowState};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::certificate::parsed::Certificate;
 use crate::trust::generation::loaded::Generation;
@@ -105,9 +105,9 @@ fn outside_its_window(
 ) -> Option<StepRefusal> {
     let vouches = |set: &&TrustRef| search(chain, generation.anchors(**set), |_| Ok(())).is_ok();
     let set = generation.topology().trust(*closed.iter().find(vouches)?);
-    let reason = match set.window.standing(at) {
-        Standing::NotYet(_) => TrustReason::TrustNotYetActive,
-        Standing::Over(_) | Standing::Open => TrustReason::TrustNoLongerActive,
+    let reason = match set.window.state_at(at) {
+        WindowState::NotYet(_) => TrustReason::TrustNotYetActive,
+        WindowState::Over(_) | WindowState::Open => TrustReason::TrustNoLongerActive,
     };
     let detail = format!("trust set {} counts {}", set.name, set.window);
     Some(StepRefusal::at_line(reason, detail, set.line))

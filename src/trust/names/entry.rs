@@ -1,5 +1,5 @@
 //! The topology entry that a certificate speaks for, by the names that it presents (RFC 5922 §7.3 and §7.4).
-use crate::topology::{DnsName, Peer, PeerRef, Standing, Topology};
+use crate::topology::{DnsName, Peer, PeerRef, Topology, WindowState};
 use crate::trust::names::presented::PresentedNames;
 use crate::trust::names::presented_name::{MatchedKind, PresentedName};
 use crate::trust::{StepRefusal, TrustReason};
@@ -65,8 +65,8 @@ impl PresentedNames {
         };
         let others = found.get(1..).unwrap_or_default();
         // Grants are computed only where they are compared; a usual certificate names one entry.
-        let grants = (!others.is_empty()).then(|| peer.grants());
-        if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.grants()) != grants) {
+        let grants = (!others.is_empty()).then(|| peer.terms());
+        if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.terms()) != grants) {
             return Err(StepRefusal::at_line(
                 TrustReason::AmbiguousIdentity,
                 format!("{} and {}", peer.fqdn, other.fqdn),
@@ -162,10 +162,10 @@ impl PresentedNames {
 /// Outside its window an entry is treated as absent, so that a peer can be added before and removed after the
 /// moment at which it counts.
 pub(crate) fn active(peer: &Peer, at: UnixTime) -> Result<(), TrustReason> {
-    match peer.window.standing(at) {
-        Standing::Open => Ok(()),
-        Standing::NotYet(_) => Err(TrustReason::PeerNotYetActive),
-        Standing::Over(_) => Err(TrustReason::PeerNoLongerActive),
+    match peer.window.state_at(at) {
+        WindowState::Open => Ok(()),
+        WindowState::NotYet(_) => Err(TrustReason::PeerNotYetActive),
+        WindowState::Over(_) => Err(TrustReason::PeerNoLongerActive),
     }
 }
 

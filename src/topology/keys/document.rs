@@ -1,0 +1,118 @@
+//! Reads the whole document: its sections, each by its rows.
+use super::limits;
+use super::reader::{Place, Reader, retain};
+use super::sections::{Document, SECTIONS, Section};
+use crate::topology::TopologyReason;
+use crate::topology::findings::{Findings, Source};
+use crate::topology::nearest::{did_you_mean, nearest};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Checks the document and takes over what is good in it.
+pub(crate) fn read(
+    document: &mut DeTable<'_>,
+    source: &Source<'_>,
+    found: &mut Findings,
+) -> Document {
+    let mut reader = Reader { source, found };
+    let mut misspelt = Vec::new();
+    retain(document, |key, value| {
+        let name: &str = key.get_ref();
+        let line = source.line_of(key);
+        let Some(section) = SECTIONS.iter().find(|section| section.name == name) else {
+            let names = SECTIONS.iter().map(|section| section.name);
+            misspelt.extend(nearest(name, names.clone()));
+            let hint = did_you_mean(name, names);
+            reader.found.add(
+                TopologyReason::UnknownKey,
+                line,
+                format!("unknown section or key `{name}`{hint}"),
+                "correct the name or remove it; docs/topology.md lists all sections",
+            );
+            return false;
+        };
+        read_section(&mut reader, section, value, line)
+    });
+    for section in SECTIONS {
+        if section.is_needed()
+            && !document.contains_key(section.name)
+            && !misspelt.contains(&section.name)
+        {
+            found.add_whole(
+                TopologyReason::MissingKey,
+                format!("there is no {} section", section.header()),
+                "add one; docs/topology.md shows its keys, config/minimal.toml a whole file",
+            );
+        }
+    }
+    let read = Document::from_checked(document);
+    limits::check(&read.limits, document, source, found);
+    read
+}
+
+/// Whether a section is written as it must be; what is wrong in it is reported and taken out.
+fn read_section(
+    reader: &mut Reader<'_, '_>,
+    section: &Section,
+    value: &mut Spanned<DeValue<'_>>,
+    line: u32,
+) -> bool {
+    let header = section.header();
+    let single = section.is_single();
+    let tables: Vec<&mut Spanned<DeValue<'_>>> = match value.get_mut() {
+        DeValue::Array(entries) if !single => entries.iter_mut().collect(),
+        DeValue::Table(_) if single => vec![value],
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => {
+            let what = format!("{} must be written as {header}", section.name);
+            reader.found.add(
+                TopologyReason::WrongType,
+                line,
+                what,
+                format!("open it with a line {header}"),
+            );
+            return false;
+        }
+    };
+    for entry in tables {
+        // A section that may come once has the line of its key: the span of a table does not begin with its header.
+        let line = if single {
+            line
+        } else {
+            reader.source.line_of(entry)
+        };
+        let DeValue::Table(table) = entry.get_mut() else {
+            let what = format!("{header} is not a table");
+            reader.found.add(
+                TopologyReason::WrongType,
+                line,
+                what,
+                format!("write {header}"),
+            );
+            return false;
+        };
+        let place = Place {
+            prefix: prefix(section, table),
+            header: header.clone(),
+        };
+        reader.table(&place, section.keys, table, line);
+    }
+    true
+}
+
+/// How messages name a key of this table: by the name that the table has, if it has one.
+fn prefix(section: &Section, table: &DeTable<'_>) -> String {
+    if section.is_single() {
+        return format!("{}.", section.name);
+    }
+    let name = table.get("name").or_else(|| table.get("fqdn"));
+    match name.and_then(|name| name.get_ref().as_str()) {
+        Some(name) => format!("{} \"{name}\" ", section.name),
+        None => format!("{} ", section.header()),
+    }
+}

@@ -1,0 +1,144 @@
+//! The keys of `[limits]`: every bound, with a safe default.
+use super::key::{DAY, HOUR, MINUTE, SECOND, ValueType};
+use super::{Compare, Key, keys};
+use crate::topology::TopologyReason;
+use crate::topology::findings::{Findings, Source};
+use crate::topology::show_duration;
+use std::time::Duration;
+use toml::de::{DeTable, DeValue};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+/// Below this no handshake on loopback would succeed; above it a slow sender holds memory for too long.
+const WAIT: (u64, u64) = (10, HOUR);
+/// An idle client may be silent for as long as its registration lasts, a week at most.
+const IDLE: (u64, u64) = (10, 7 * DAY);
+/// A link id has 24 bits for its slot in a shard.
+const SLOTS: (u64, u64) = (1, 16_000_000);
+
+/// Declares the bounds: a unit (`count`, `bytes`, `time` in milliseconds), default, range, effect and meaning.
+macro_rules! limits {
+    ($($field:ident: $unit:ident $default:expr, $range:expr, $effect:ident, $meaning:literal;)+) => {
+        keys! {
+            /// `[limits]`: every bound, with safe defaults.
+            #[derive(Clone, Debug)]
+            pub struct Limits compares (), Limits {
+                $($field: limits!(@type $unit) = default(limits!(@default $unit, $default)), limits!(@value $unit, $range),
+                    $effect, $meaning;)+
+            }
+        }
+    };
+    (@type time) => { Duration };
+    (@type $number:ident) => { usize };
+    (@default time, $default:expr) => { Duration::from_millis($default) };
+    (@default $number:ident, $default:expr) => { $default };
+    (@value count, $range:expr) => { ValueType::Integer($range.0, $range.1) };
+    (@value bytes, $range:expr) => { ValueType::Size($range.0, $range.1) };
+    (@value time, $range:expr) => { ValueType::Duration($range.0, $range.1, None) };
+}
+
+limits! {
+    head_bytes: bytes 32 * 1024, (KIB, MIB), reload,
+        "Bytes of a message up to the end of its header fields.";
+    body_bytes: bytes 256 * 1024, (KIB, 64 * MIB), reload,
+        "Bytes of a message body.";
+    head_timeout: time 10 * SECOND, WAIT, reload,
+        "From the first byte of a message to the end of its head.";
+    body_timeout: time 30 * SECOND, WAIT, reload,
+        "From the first byte of a message to the end of its body.";
+    handshake_timeout: time 10 * SECOND, WAIT, reload,
+        "From accepting a connection to the end of its handshake.";
+    handshakes: count 200, (1, 100_000), reload,
+        "Handshakes at a time in each shard.";
+    connections: count 30_000, SLOTS, reload,
+        "Inbound connections in each shard.";
+    connections_per_source: count 5_000, SLOTS, reload,
+        "Connections from one source address, all shards together.";
+    gather: count 32, (0, 100_000), reload,
+        "Connections that a shard may have more than the emptiest one before the next shard gets some: little traffic costs least on one core. 0 spreads them evenly.";
+    client_idle: time 15 * MINUTE, IDLE, reload,
+        "A client connection without a message or keep-alive is closed after this.";
+    first_message: time MINUTE, WAIT, reload,
+        "A new client connection must send its first message within this.";
+    connect_timeout: time 5 * SECOND, WAIT, reload,
+        "To resolve, connect and shake hands with one address of a peer.";
+    backoff_min: time 500, WAIT, reload,
+        "First pause after a failed connect; it doubles up to `backoff_max`.";
+    backoff_max: time 30 * SECOND, WAIT, reload,
+        "Longest pause between connects to a peer.";
+    connect_queue: count 1_000, (1, 1_000_000), reload,
+        "Requests that wait for one peer's connect, in each shard.";
+    send_queue: bytes 1024 * 1024, (4 * KIB, 1024 * MIB), reload,
+        "Bytes waiting for a socket before no new request goes there; at twice that it is closed.";
+    transactions: count 200_000, SLOTS, reload,
+        "Transactions at a time in each shard; requests of dialogs may take an eighth more, BYE two.";
+    transactions_per_client: count 200, (1, 1_000_000), reload,
+        "Transactions at a time from one client connection; requests of dialogs may take an eighth more, BYE two; as many BENOTIFY a second, which leave none.";
+    drain: time 10 * SECOND, WAIT, reload,
+        "How long SIGTERM lets transactions finish.";
+    log_queue: count 8_192, (16, 1_000_000), restart,
+        "Log lines waiting for the writer; what comes on top is dropped and counted.";
+}
+
+/// Holds the bounds against each other.
+pub(super) fn check(
+    limits: &Limits,
+    document: &DeTable<'_>,
+    source: &Source<'_>,
+    found: &mut Findings,
+) {
+    let (least, most) = (limits.backoff_min, limits.backoff_max);
+    if least <= most {
+        return;
+    }
+    let section = document.get("limits").map(toml::Spanned::get_ref);
+    let line = ["backoff_min", "backoff_max"]
+        .into_iter()
+        .find_map(|key| match section {
+            Some(DeValue::Table(table)) => table.get(key).map(|value| source.line_of(value)),
+            _ => None,
+        });
+    found.add(
+        TopologyReason::OutOfRange,
+        line.unwrap_or(1),
+        format!(
+            "limits.backoff_min ({}) is longer than limits.backoff_max ({})",
+            show_duration(least),
+            show_duration(most)
+        ),
+        "make backoff_max the longer of the two",
+    );
+}
+
+/// A bound of a loaded topology.
+pub(crate) struct Limit {
+    /// The key.
+    pub(crate) key: &'static Key,
+    /// Things, bytes or milliseconds.
+    pub(crate) number: u64,
+    /// As an operator reads it.
+    pub(crate) shown: String,
+    /// Its default.
+    pub(crate) default: String,
+}
+
+impl Limits {
+    /// Every bound with its default, in the order of the docs.
+    pub(crate) fn all(&self) -> Vec<Limit> {
+        let defaults = Self::default();
+        let rows = Self::KEYS.iter().zip(Self::COMPARE);
+        rows.filter_map(|(key, compare)| {
+            let Compare::Value(value) = compare else {
+                return None;
+            };
+            let (shown, default) = (value(&(), self), value(&(), &defaults));
+            Some(Limit {
+                key,
+                number: shown.number()?,
+                shown: key.show(&shown),
+                default: key.show(&default),
+            })
+        })
+        .collect()
+    }
+}

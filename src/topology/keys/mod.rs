@@ -1,0 +1,33 @@
+//! The table of all keys of the topology file: a section a file, and what is made from their rows.
+
+mod declare;
+mod document;
+mod key;
+mod reader;
+mod sections;
+mod shown;
+mod toml_value;
+
+pub(crate) mod admin;
+pub(crate) mod boundary;
+pub(crate) mod dns;
+pub(crate) mod expect;
+pub(crate) mod health;
+pub(crate) mod identity;
+pub(crate) mod limits;
+pub(crate) mod listener;
+pub(crate) mod log;
+pub(crate) mod node;
+pub(crate) mod peer;
+pub(crate) mod pool;
+pub(crate) mod tokens;
+pub(crate) mod trust;
+
+pub(crate) use declare::{keys, words};
+pub(crate) use document::read;
+pub(crate) use key::{Effect, Key, Presence, ValueType};
+pub(crate) use sections::Document;
+#[cfg(test)]
+pub(crate) use sections::SECTIONS;
+pub(crate) use shown::{Compare, Show, Shown, came_and_went, differences};
+pub(crate) use toml_value::{Every, FromToml, Numbers, Text, ToToml};

@@ -1,0 +1,34 @@
+//! The keys of `[node]`: this daemon.
+use super::key::{SOME_TEXTS, TEXT, TEXTS, ValueType};
+use super::{Compare, Shown, Text, keys};
+use crate::topology::{MOST_SHARDS, Node, Scheduling};
+
+keys! {
+    /// `[node]` as it is written.
+    pub(crate) struct RawNode compares (), Node {
+        fqdn: Option<Text> = required, TEXT, restart,
+            "The name in Via, Record-Route and Path. At least one identity of each listener must carry it."
+            => Compare::Value(|(), node| Shown::text(&node.fqdn));
+        domains: Option<Vec<Text>> = required, SOME_TEXTS, reload,
+            "The home SIP domains, names or addresses. Each needs a pool. `fqdn` may be one of them, as for Teams: a signed \
+             route, and an OPTIONS without a user, at that name are still this node's. An address is one of this node as well."
+            => Compare::Value(|(), node| Shown::list(&node.domains));
+        aliases: Vec<Text> = optional("none"), TEXTS, reload,
+            "Further names and addresses of this node, as in Route and in an OPTIONS for it. Behind 1:1 NAT the public \
+             address, which is where clients and partners send."
+            => Compare::Value(|(), node| Shown::list(&node.aliases));
+        advertise_port: Option<u16> = optional("the listener's"), ValueType::Integer(1, 65_535), restart,
+            "The port to announce instead of the listener's (behind a balancer that translates).";
+        shards: Option<u16> = optional("one for each core"), ValueType::Integer(1, MOST_SHARDS as u64), restart,
+            "How many shards to run.";
+        scheduling: Scheduling = default(Scheduling::Batch), ValueType::Word(Scheduling::WORDS), restart,
+            "How the kernel schedules the shards' threads. `\"batch\"`: under SCHED_BATCH (sched(7)). A thread that wakes lets \
+             the one on its core finish instead of interrupting it, and then finds more to do at once; while other programs \
+             keep every core busy, it waits some milliseconds longer for its turn. A policy that the daemon was started with \
+             (`chrt`, `CPUSchedulingPolicy=`) stays. `\"inherit\"`: as the daemon was started, whatever that is.";
+        state: Option<Text> = optional("`$STATE_DIRECTORY` (systemd's `StateDirectory=`), else none"), TEXT, reload,
+            "Directory in which the newest CRLs are kept across restarts; see `[[trust]]`. It is made, for the daemon's user \
+             alone, if it is not there."
+            => Compare::Change(|old, new| (old.state != new.state).then(|| "state moved to another directory".to_owned()));
+    }
+}

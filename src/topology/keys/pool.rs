@@ -1,0 +1,70 @@
+//! The keys of `[[pool]]`: which peers serve which domains.
+use super::health::Health;
+use super::key::{SOME_TEXTS, TEXT, TEXTS, ValueType};
+use super::{Compare, Numbers, Shown, Text, keys};
+use crate::topology::{Pool, Strategy, Topology};
+use toml::Spanned;
+
+/// The greatest weight of a member, and the last group.
+const NUMBER: ValueType = ValueType::Numbers(1, 1_000);
+
+keys! {
+    /// `[[pool]]` as it is written.
+    pub(crate) struct RawPool compares Topology, Pool {
+        name: Option<Text> = required, TEXT, reload,
+            "Its name in logs."
+            => Compare::Elsewhere;
+        domains: Option<Vec<Text>> = required, SOME_TEXTS, reload,
+            "The domains that are routed to it; each to one pool only. A peer's name may be one of them: what is for that name is \
+             then the pool's, so that another member stands in. With `*.` that holds for the names of its members."
+            => Compare::Value(|_, pool| Shown::list(&pool.domains));
+        peers: Option<Vec<Text>> = required, SOME_TEXTS, reload,
+            "Its members, by `fqdn`; all home, or all federated."
+            => Compare::Value(|topology, pool| Shown::List(members(topology, pool)));
+        strategy: Strategy = default(Strategy::CallIdHash), ValueType::Word(Strategy::WORDS), reload,
+            "How a member is chosen. `\"call-id-hash\"`: a dialog's requests agree on the member. `\"weighted\"`: at random by \
+             weight. `\"ordered\"`: the first that can be reached, or by groups (`priorities`).";
+        weights: Option<Spanned<Numbers>> = optional("1 each"), NUMBER, reload,
+            "For `\"weighted\"`, and within a group of `\"ordered\"`: `{ \"fe01.contoso.test\" = 3 }`. A peer that shall get \
+             nothing goes into `drain` or out of `peers`."
+            => Compare::Change(|old, new| changed_numbers("weights", old, new, weights));
+        priorities: Option<Spanned<Numbers>> = optional("each member alone, in the order of `peers`"), NUMBER, reload,
+            "For `\"ordered\"`: the group of each member, smallest first: `{ \"dr01.contoso.test\" = 2 }`. Calls are shared out \
+             within a group by Call-ID; the next group gets them when the whole group is down. A member that is not named is in \
+             group 1."
+            => Compare::Change(|old, new| changed_numbers("priorities", old, new, |pool| pool.priorities.clone()));
+        drain: Option<Spanned<Vec<Text>>> = optional("none"), TEXTS, reload,
+            "Members that take nothing new; the requests of their dialogs still go there. For maintenance: reload with it, wait, \
+             stop the server."
+            => Compare::Value(|topology, pool| {
+                Shown::list(pool.drain.iter().map(|peer| &topology.peer(*peer).fqdn))
+            });
+        health: Option<Health> = optional("none"), ValueType::Table(Health::KEYS), reload,
+            "OPTIONS pings to each member, by one shard for all. `{}` takes every default. Without it a member is found to be down \
+             by failed connects or by two requests in a row that it leaves without any answer; then it is passed over for 30 s."
+            => Compare::Value(|_, pool| Shown::digest(&pool.health));
+    }
+}
+
+fn members(topology: &Topology, pool: &Pool) -> Vec<String> {
+    let names = pool
+        .peers
+        .iter()
+        .map(|(peer, _)| topology.peer(*peer).fqdn.to_string());
+    names.collect()
+}
+
+fn weights(pool: &Pool) -> Vec<u16> {
+    pool.peers.iter().map(|(_, weight)| *weight).collect()
+}
+
+/// Numbers of members are compared only where the members are the same: the others show as members.
+fn changed_numbers(
+    key: &str,
+    old: &Pool,
+    new: &Pool,
+    numbers: fn(&Pool) -> Vec<u16>,
+) -> Option<String> {
+    let same = old.peers.len() == new.peers.len();
+    (same && numbers(old) != numbers(new)).then(|| key.to_owned())
+}

@@ -1,0 +1,398 @@
+//! Holds a table of the file against its rows: unknown keys, wrong types, values out of range and missing keys, all at once.
+//!
+//! Reading does not end at the first mistake, as serde's would. Every mistake is reported with its line and taken out of
+//! the table, so that the later steps go on with what is left and find the rest.
+use super::key::{Key, Presence, ValueType};
+use super::toml_value::written_time;
+use crate::topology::TopologyReason;
+use crate::topology::findings::{Findings, Source};
+use crate::topology::moment::moment;
+use crate::topology::nearest::{did_you_mean, nearest};
+use crate::topology::quantity::{duration, size};
+use toml::Spanned;
+use toml::de::{DeInteger, DeString, DeTable, DeValue};
+
+/// Where a table stands, as messages name it.
+pub(super) struct Place {
+    /// By its header: `[[peer]]`, `[[trust]] revocation`.
+    pub(super) header: String,
+    /// In front of a key, by its name: `node.`, `peer "fe01.contoso.test" `.
+    pub(super) prefix: String,
+}
+
+/// A key with a value at its place and line.
+struct At<'k> {
+    key: &'k Key,
+    place: &'k Place,
+    line: u32,
+}
+
+impl At<'_> {
+    fn by_header(&self) -> String {
+        format!("{} {}", self.place.header, self.key.name)
+    }
+    fn by_name(&self) -> String {
+        format!("{}{}", self.place.prefix, self.key.name)
+    }
+    /// The same key with another type, for the entries of a list.
+    fn entry(&self) -> String {
+        format!("an entry of {}", self.by_header())
+    }
+}
+
+/// Keeps the entries that pass. The map's own `retain` does not show the places of the keys.
+pub(super) fn retain<'i>(
+    table: &mut DeTable<'i>,
+    mut keep: impl FnMut(&Spanned<DeString<'i>>, &mut Spanned<DeValue<'i>>) -> bool,
+) {
+    for (key, mut value) in std::mem::take(table) {
+        if keep(&key, &mut value) {
+            table.insert(key, value);
+        }
+    }
+}
+
+/// One reading of a file.
+pub(super) struct Reader<'a, 't> {
+    pub(super) source: &'a Source<'t>,
+    pub(super) found: &'a mut Findings,
+}
+
+impl Reader<'_, '_> {
+    /// Checks one table and takes out what is wrong in it.
+    pub(super) fn table(
+        &mut self,
+        place: &Place,
+        keys: &[Key],
+        table: &mut DeTable<'_>,
+        line: u32,
+    ) {
+        // What is misspelt or wrong is there, only not well: that it is missing is not reported on top.
+        let mut reported = Vec::new();
+        retain(table, |name, value| {
+            let line = self.source.line_of(name);
+            let name: &str = name.get_ref();
+            let Some(key) = keys.iter().find(|key| key.name == name) else {
+                let names = keys.iter().map(|key| key.name);
+                reported.extend(nearest(name, names.clone()));
+                let hint = did_you_mean(name, names);
+                self.found.add(
+                    TopologyReason::UnknownKey,
+                    line,
+                    format!("unknown key `{name}` in {}{hint}", place.header),
+                    "correct the name or remove the line; docs/topology.md lists all keys",
+                );
+                return false;
+            };
+            let fits = self.value(&At { key, place, line }, value);
+            if !fits {
+                reported.push(key.name);
+            }
+            fits
+        });
+        for key in keys.iter().filter(|key| key.is_required()) {
+            if !table.contains_key(key.name) && !reported.contains(&key.name) {
+                self.found.add(
+                    TopologyReason::MissingKey,
+                    line,
+                    format!("{} has no `{}`", place.header, key.name),
+                    format!("add {} = ...", key.name),
+                );
+            }
+        }
+    }
+
+    /// Whether a value fits its row; what does not is reported.
+    fn value(&mut self, at: &At<'_>, value: &mut Spanned<DeValue<'_>>) -> bool {
+        let line = at.line;
+        match (at.key.value, value.get_mut()) {
+            (ValueType::Text, DeValue::String(text)) => self.text(&at.by_header(), text, line),
+            (ValueType::Flag, DeValue::Boolean(_)) => true,
+            (ValueType::Integer(..) | ValueType::Size(..), DeValue::Integer(number)) => {
+                self.in_range(at, integer(number), number.as_str(), "")
+            }
+            (ValueType::Duration(..), DeValue::Integer(number)) => {
+                self.no_duration(at, number.as_str())
+            }
+            (ValueType::Duration(_, _, never), DeValue::String(text)) => {
+                never == Some(text) || self.duration(at, text)
+            }
+            (ValueType::Size(..), DeValue::String(text)) => self.size(at, text),
+            (ValueType::Time, DeValue::String(_) | DeValue::Datetime(_)) => {
+                self.time(at, value.get_ref())
+            }
+            (ValueType::Word(words) | ValueType::WordOrTable(words, _), DeValue::String(word)) => {
+                self.word(&at.by_header(), words, word, line)
+            }
+            // A bad entry of a list is reported, and left out when the list is taken over.
+            (ValueType::Texts(least, most), DeValue::Array(list)) => {
+                self.length(at, list.len(), least, most);
+                for entry in list.iter() {
+                    let line = self.source.line_of(entry);
+                    match entry.get_ref().as_str() {
+                        Some(text) => self.text(&at.entry(), text, line),
+                        None => {
+                            self.wrong_type(&at.entry(), entry.get_ref(), ValueType::Text, line)
+                        }
+                    };
+                }
+                true
+            }
+            (ValueType::Words(words, least), DeValue::Array(list)) => {
+                self.length(at, list.len(), least, usize::MAX);
+                for entry in list.iter() {
+                    let line = self.source.line_of(entry);
+                    match entry.get_ref().as_str() {
+                        Some(word) => self.word(&at.entry(), words, word, line),
+                        None => self.wrong_type(
+                            &at.entry(),
+                            entry.get_ref(),
+                            ValueType::Word(words),
+                            line,
+                        ),
+                    };
+                }
+                true
+            }
+            (ValueType::Numbers(least, most), DeValue::Table(table)) => {
+                retain(table, |name, value| {
+                    let at = At {
+                        line: self.source.line_of(name),
+                        ..*at
+                    };
+                    let of = format!(" of \"{}\"", name.get_ref());
+                    if let DeValue::Integer(number) = value.get_ref() {
+                        return self.in_range(&at, integer(number), number.as_str(), &of);
+                    }
+                    let what = format!("{}{of}", at.by_header());
+                    self.wrong_type(
+                        &what,
+                        value.get_ref(),
+                        ValueType::Integer(least, most),
+                        at.line,
+                    )
+                });
+                true
+            }
+            (ValueType::Table(inner) | ValueType::WordOrTable(_, inner), DeValue::Table(table)) => {
+                self.inner(at, inner, table)
+            }
+            (wanted, value) => self.wrong_type(&at.by_header(), value, wanted, line),
+        }
+    }
+
+    /// A table as the value of a key; without a key that it needs it is no use.
+    fn inner(&mut self, at: &At<'_>, inner: &[Key], table: &mut DeTable<'_>) -> bool {
+        let place = Place {
+            header: at.by_header(),
+            prefix: format!("{}.", at.by_name()),
+        };
+        self.table(&place, inner, table, at.line);
+        let mut required = inner.iter().filter(|key| key.is_required());
+        required.all(|key| table.contains_key(key.name))
+    }
+
+    fn text(&mut self, what: &str, text: &str, line: u32) -> bool {
+        let blank = text.trim().is_empty();
+        if blank {
+            let what = format!("{what} is empty");
+            self.found.add(
+                TopologyReason::WrongType,
+                line,
+                what,
+                "write a value or remove the line",
+            );
+        }
+        !blank
+    }
+
+    fn word(&mut self, what: &str, words: &[&'static str], word: &str, line: u32) -> bool {
+        let known = words.contains(&word);
+        if !known {
+            let hint = did_you_mean(word, words.iter().copied());
+            let what = format!("{what} does not know \"{word}\"{hint}");
+            self.found.add(
+                TopologyReason::UnknownWord,
+                line,
+                what,
+                format!("write {}", quoted(words)),
+            );
+        }
+        known
+    }
+
+    fn length(&mut self, at: &At<'_>, length: usize, least: usize, most: usize) {
+        let what = at.by_name();
+        if length < least {
+            let what = format!("{what} is an empty list");
+            self.found.add(
+                TopologyReason::EmptyList,
+                at.line,
+                what,
+                "add at least one entry",
+            );
+        } else if length > most {
+            let what = format!("{what} has {length} entries");
+            self.found.add(
+                TopologyReason::OutOfRange,
+                at.line,
+                what,
+                format!("name at most {most}"),
+            );
+        }
+    }
+
+    fn duration(&mut self, at: &At<'_>, text: &str) -> bool {
+        let Some(read) = duration(text) else {
+            return self.no_duration(at, &format!("\"{text}\""));
+        };
+        let millis = u64::try_from(read.as_millis()).ok();
+        self.in_range(at, millis, &format!("\"{text}\""), "")
+    }
+
+    fn no_duration(&mut self, at: &At<'_>, written: &str) -> bool {
+        let never = at.key.value.never();
+        let never = never.map_or_else(String::new, |never| format!(", or \"{never}\""));
+        let units = "write a number with a unit: \"500ms\", \"10s\", \"5m\", \"6h\" or \"1d\"";
+        self.unreadable(
+            at,
+            TopologyReason::InvalidDuration,
+            written,
+            &format!("{units}{never}"),
+        )
+    }
+
+    fn size(&mut self, at: &At<'_>, text: &str) -> bool {
+        let written = format!("\"{text}\"");
+        match size(text) {
+            Some(bytes) => self.in_range(at, Some(bytes), &written, ""),
+            None => {
+                let remedy = "write bytes as a number, or as \"64KiB\" or \"1MiB\"";
+                self.unreadable(at, TopologyReason::InvalidSize, &written, remedy)
+            }
+        }
+    }
+
+    fn time(&mut self, at: &At<'_>, value: &DeValue<'_>) -> bool {
+        let written = written_time(value).unwrap_or_default();
+        moment(&written).is_some()
+            || self.unreadable(at, TopologyReason::InvalidTime, &written, WRITE_TIME)
+    }
+
+    fn unreadable(
+        &mut self,
+        at: &At<'_>,
+        code: TopologyReason,
+        written: &str,
+        remedy: &str,
+    ) -> bool {
+        let what = format!("{} = {written} cannot be read", at.by_name());
+        self.found.add(code, at.line, what, remedy);
+        false
+    }
+
+    /// Whether a number lies in the range of its key; `None` is a number that no range has.
+    fn in_range(&mut self, at: &At<'_>, number: Option<u64>, written: &str, of: &str) -> bool {
+        let (Some((least, most)), Some((shown_least, shown_most))) =
+            (at.key.value.bounds(), at.key.value.range())
+        else {
+            return true;
+        };
+        let fits = number.is_some_and(|number| (least..=most).contains(&number));
+        if !fits {
+            let otherwise = match (at.key.value.never(), at.key.presence) {
+                (Some(never), _) => format!(", or \"{never}\""),
+                (None, Presence::Default(default)) => {
+                    format!(" (default {})", default(at.key.value))
+                }
+                (None, Presence::Optional(_)) => ", or remove the line".to_owned(),
+                (None, Presence::Required) => String::new(),
+            };
+            self.found.add(
+                TopologyReason::OutOfRange,
+                at.line,
+                format!("{}{of} = {written} is out of range", at.by_name()),
+                format!(
+                    "choose {shown_least} to {shown_most}{otherwise}. {}",
+                    at.key.gist()
+                ),
+            );
+        }
+        fits
+    }
+
+    /// Reports a value of another type than the key wants.
+    pub(super) fn wrong_type(
+        &mut self,
+        what: &str,
+        value: &DeValue<'_>,
+        wanted: ValueType,
+        line: u32,
+    ) -> bool {
+        let is = value.type_str();
+        let article = if is.starts_with(['a', 'i']) {
+            "an"
+        } else {
+            "a"
+        };
+        let what = format!("{what} is {article} {is}, not {}", wanted.named());
+        self.found
+            .add(TopologyReason::WrongType, line, what, wanted.example());
+        false
+    }
+}
+
+/// `None` for what is negative or too large for any key.
+fn integer(number: &DeInteger<'_>) -> Option<u64> {
+    u64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+const WRITE_TIME: &str =
+    "write RFC 3339 with an offset, 1970 or later, as \"2026-12-01T00:00:00Z\"";
+
+fn quoted(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    quoted.join(" or ")
+}
+
+fn names(keys: &[Key]) -> String {
+    let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+    names.join(", ")
+}
+
+impl ValueType {
+    /// What a value of this type is called.
+    fn named(self) -> &'static str {
+        match self {
+            Self::Text | Self::Word(_) => "a string",
+            Self::Flag => "true or false",
+            Self::Integer(..) => "a whole number",
+            Self::Duration(..) => "a string with a unit",
+            Self::Size(..) => "a number or a string with a unit",
+            Self::Time => "a time",
+            Self::Texts(..) | Self::Words(..) => "a list of strings",
+            Self::Numbers(..) | Self::Table(_) => "a table",
+            Self::WordOrTable(..) => "a string or a table",
+        }
+    }
+
+    /// How a value of this type is written.
+    fn example(self) -> String {
+        match self {
+            Self::Text => "write it in double quotes".to_owned(),
+            Self::Flag => "write true or false without quotes".to_owned(),
+            Self::Integer(..) => "write a whole number without quotes".to_owned(),
+            Self::Duration(..) => "write a number with a unit, such as \"10s\"".to_owned(),
+            Self::Size(..) => "write bytes as a number, or as \"64KiB\" or \"1MiB\"".to_owned(),
+            Self::Time => WRITE_TIME.to_owned(),
+            Self::Word(words) => format!("write {}", quoted(words)),
+            Self::Texts(..) => "write [\"...\", \"...\"]".to_owned(),
+            Self::Words(words, _) => format!("write a list of {}", quoted(words)),
+            Self::Numbers(..) => "write { \"name\" = 1, ... }".to_owned(),
+            Self::Table(keys) => format!("write a table with {}", names(keys)),
+            Self::WordOrTable(words, keys) => {
+                format!("write {} or a table with {}", quoted(words), names(keys))
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! How the values of a key are compared and shown: for what a reload changes, and for what waits for a restart.
+use super::key::{Key, Presence, ValueType};
+use crate::topology::quantity::{show_duration, show_size};
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+/// The value of a key in one generation.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// The key is not there, and has no default.
+    Absent,
+    /// As it is shown.
+    Text(String),
+    /// A number; bytes if the key is a size.
+    Number(u64),
+    /// A duration.
+    Duration(Duration),
+    /// Entries: what came and what went is shown.
+    List(Vec<String>),
+    /// What is too long or too secret to be shown: that it differs is all that is said. A digest, since there may be very
+    /// many peers, and most of them are the same in both generations.
+    Digest(u64),
+}
+
+impl Shown {
+    /// A value that only its digest stands for.
+    pub(crate) fn digest(value: &impl Hash) -> Self {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        Self::Digest(hasher.finish())
+    }
+
+    /// Something that has a text.
+    pub(crate) fn text(value: &impl ToString) -> Self {
+        Self::Text(value.to_string())
+    }
+
+    /// A list of what has texts.
+    pub(crate) fn list<'t, T: ToString + 't>(values: impl IntoIterator<Item = &'t T>) -> Self {
+        Self::List(values.into_iter().map(ToString::to_string).collect())
+    }
+}
+
+/// What can be shown without further ado.
+pub(crate) trait Show {
+    /// The value.
+    fn show(&self) -> Shown;
+}
+
+impl Show for bool {
+    fn show(&self) -> Shown {
+        Shown::text(self)
+    }
+}
+
+impl Show for usize {
+    fn show(&self) -> Shown {
+        Shown::Number(u64::try_from(*self).unwrap_or(u64::MAX))
+    }
+}
+
+macro_rules! numbers {
+    ($($type:ty),+) => { $(
+        impl Show for $type {
+            fn show(&self) -> Shown {
+                Shown::Number(u64::from(*self))
+            }
+        }
+    )+ };
+}
+numbers!(u8, u16);
+
+impl Show for Duration {
+    fn show(&self) -> Shown {
+        Shown::Duration(*self)
+    }
+}
+
+impl<T: Show> Show for Option<T> {
+    fn show(&self) -> Shown {
+        self.as_ref().map_or(Shown::Absent, Show::show)
+    }
+}
+
+/// How a key of an item of two generations is compared. The context is what references of the item lead into.
+pub(crate) enum Compare<C: 'static, T: 'static> {
+    /// Another key of the same section, or the diff of the whole section, speaks for it.
+    Elsewhere,
+    /// By its value.
+    Value(fn(&C, &T) -> Shown),
+    /// By a function of its own, which also finds the words.
+    Change(fn(&T, &T) -> Option<String>),
+}
+
+/// What differs between two items of one name, in the order of the table.
+pub(crate) fn differences<C, T>(
+    keys: &[Key],
+    compare: &[Compare<C, T>],
+    (before, old): (&C, &T),
+    (after, new): (&C, &T),
+) -> Vec<String> {
+    let rows = keys.iter().zip(compare);
+    rows.filter_map(|(key, compare)| match compare {
+        Compare::Elsewhere => None,
+        Compare::Change(change) => change(old, new),
+        Compare::Value(value) => key.change(&value(before, old), &value(after, new)),
+    })
+    .collect()
+}
+
+impl Key {
+    /// A value as an operator reads it.
+    pub(crate) fn show(&self, shown: &Shown) -> String {
+        match shown {
+            Shown::Absent => match self.presence {
+                Presence::Optional(instead) => instead.replace('`', ""),
+                Presence::Required | Presence::Default(_) => {
+                    self.value.never().unwrap_or("none").to_owned()
+                }
+            },
+            Shown::Text(text) => text.clone(),
+            Shown::Number(number) if matches!(self.value, ValueType::Size(..)) => {
+                show_size(*number)
+            }
+            Shown::Number(number) => number.to_string(),
+            Shown::Duration(duration) => show_duration(*duration),
+            Shown::List(entries) => entries.join(", "),
+            Shown::Digest(_) => String::new(),
+        }
+    }
+
+    /// What became of a value, if it is another one.
+    pub(crate) fn change(&self, old: &Shown, new: &Shown) -> Option<String> {
+        if old == new {
+            return None;
+        }
+        let name = self.name;
+        Some(match (old, new) {
+            (Shown::Digest(_), _) | (_, Shown::Digest(_)) => name.to_owned(),
+            (Shown::List(old), Shown::List(new)) => format!("{name} {}", came_and_went(old, new)),
+            _ => format!("{name} {} becomes {}", self.show(old), self.show(new)),
+        })
+    }
+}
+
+/// `+a -b` for what came and went in a list, or `order` when nothing did.
+pub(crate) fn came_and_went(old: &[String], new: &[String]) -> String {
+    let (older, newer): (HashSet<&String>, HashSet<&String>) =
+        (old.iter().collect(), new.iter().collect());
+    let came = new
+        .iter()
+        .filter(|entry| !older.contains(entry))
+        .map(|entry| format!("+{entry}"));
+    let went = old
+        .iter()
+        .filter(|entry| !newer.contains(entry))
+        .map(|entry| format!("-{entry}"));
+    let signed: Vec<String> = came.chain(went).collect();
+    if signed.is_empty() {
+        return "order".to_owned();
+    }
+    signed.join(" ")
+}
+
+impl Shown {
+    /// As a number: things, bytes or milliseconds.
+    pub(crate) fn number(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Duration(duration) => u64::try_from(duration.as_millis()).ok(),
+            Self::Absent | Self::Text(_) | Self::List(_) | Self::Digest(_) => None,
+        }
+    }
+}

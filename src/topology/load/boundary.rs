@@ -1,0 +1,140 @@
+//! `[boundary]` and the boundary keys of `[[peer]]`: which fields of a trust domain cross to and from whom, and which
+//! domains nobody may name.
+use super::loading::Loading;
+use crate::sip::{HeaderName, HeaderSet};
+use crate::topology::keys::Text;
+use crate::topology::keys::boundary::{RawBoundary, RawFields};
+use crate::topology::keys::peer::RawPeer;
+use crate::topology::trust_fields::FieldChanges;
+use crate::topology::{
+    Boundary, DomainSet, FieldRules, FieldTrust, Node, PeerBoundary, PeerKind, TopologyReason,
+};
+
+impl FieldChanges {
+    fn read(raw: &RawFields, place: &str, loading: &mut Loading<'_, '_>) -> Self {
+        let mut set = |list: &[Text], key: &str| set(list, &format!("{place} {key}"), loading);
+        let changes = Self {
+            strip_in: set(&raw.strip_in, "strip_in"),
+            keep_in: set(&raw.keep_in, "keep_in"),
+            require_in: set(&raw.require_in, "require_in"),
+            strip_out: set(&raw.strip_out, "strip_out"),
+            keep_out: set(&raw.keep_out, "keep_out"),
+        };
+        for (stripped, kept, list, which) in [
+            (
+                changes.strip_in,
+                changes.keep_in,
+                &raw.keep_in,
+                "strip_in and keep_in",
+            ),
+            (
+                changes.strip_out,
+                changes.keep_out,
+                &raw.keep_out,
+                "strip_out and keep_out",
+            ),
+        ] {
+            let clash = stripped.both(kept).names().next();
+            if let (Some(field), Some(text)) = (clash, list.first()) {
+                let line = loading.line(text);
+                loading.twice(line, &format!("{place} {which}"), field.as_str());
+            }
+        }
+        changes
+    }
+}
+
+/// The fields of a list; reading has checked that each is one of the words.
+fn set(list: &[Text], what: &str, loading: &mut Loading<'_, '_>) -> HeaderSet {
+    let mut set = HeaderSet::EMPTY;
+    for text in list {
+        let name = HeaderName::from_bytes(text.get_ref().as_bytes());
+        if set.has(name) {
+            let line = loading.line(text);
+            loading.twice(line, what, text.get_ref());
+        }
+        set = set.with(HeaderSet::of(name));
+    }
+    set
+}
+
+/// `[boundary]` as far as peers depend on it.
+pub(super) struct LoadedBoundary {
+    pub(super) boundary: Boundary,
+    /// Its `deny_domains`.
+    pub(super) denied: DomainSet,
+    home: FieldChanges,
+    federated: FieldChanges,
+}
+
+/// Resolves `[boundary]`.
+pub(super) fn load(
+    raw: &RawBoundary,
+    node: Option<&Node>,
+    loading: &mut Loading<'_, '_>,
+) -> LoadedBoundary {
+    let mut loaded = LoadedBoundary {
+        boundary: Boundary::default(),
+        denied: DomainSet::default(),
+        home: FieldChanges::default(),
+        federated: FieldChanges::default(),
+    };
+    let clients = FieldChanges::read(&raw.clients, "boundary clients", loading);
+    loaded.boundary.clients = loaded.boundary.clients.changed(&clients);
+    loaded.home = FieldChanges::read(&raw.home, "boundary home", loading);
+    loaded.federated = FieldChanges::read(&raw.federated, "boundary federated", loading);
+    loaded.boundary.peer_name = raw.peer_name;
+    let texts = &raw.deny_domains;
+    loaded.boundary.deny_domains = loading.patterns(texts, "boundary deny_domains");
+    loaded.denied = loaded.boundary.deny_domains.iter().collect();
+    for domain in node.iter().flat_map(|node| &node.domains) {
+        if loaded.denied.covers(domain.as_str()) {
+            let line = texts.first().map_or(0, |text| loading.line(text));
+            loading.add(
+                TopologyReason::HomeDomainDenied,
+                line,
+                format!("boundary deny_domains denies the home domain {domain}"),
+                "take it, and what it lies below, out of one of the two lists",
+            );
+        }
+    }
+    loaded
+}
+
+/// Resolves the boundary of one peer.
+pub(super) fn of_peer(
+    raw: &RawPeer,
+    kind: PeerKind,
+    assert_identity: bool,
+    role: &LoadedBoundary,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> PeerBoundary {
+    let by_role = match kind {
+        PeerKind::Home => &role.home,
+        PeerKind::Federated => &role.federated,
+    };
+    let own = FieldChanges::read(&raw.fields, &format!("{place} fields"), loading);
+    let fields = FieldRules::standard(FieldTrust::of_peer(assert_identity))
+        .changed(by_role)
+        .changed(&own);
+    // Whose caller is anonymous says who it is by P-Asserted-Identity only; what a list takes out on purpose is out.
+    let asserted = HeaderSet::of(HeaderName::PAssertedIdentity);
+    let on_purpose = by_role.strip_in.without(own.keep_in).with(own.strip_in);
+    let anonymous = raw
+        .anonymous
+        .as_ref()
+        .map_or(assert_identity, |flag| *flag.get_ref());
+    PeerBoundary {
+        fields,
+        anonymous: (anonymous && kind == PeerKind::Federated).then(|| {
+            fields
+                .strip_in
+                .without(asserted)
+                .with(on_purpose.both(asserted))
+        }),
+        deny: loading.patterns(&raw.deny, &format!("{place} deny")),
+        sips: raw.sips,
+        hide_topology: raw.hide_topology,
+    }
+}

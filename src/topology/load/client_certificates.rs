@@ -1,0 +1,63 @@
+//! `[[listener]] client_certificates`: what a certificate means there that speaks for no peer, and who may vouch for clients.
+use super::loading::Loading;
+use super::section_names::SectionNames;
+use crate::topology::keys::listener::{ClientCertificateWord, RawListener};
+use crate::topology::{Accept, ClientCertificates, TopologyReason, TrustRef};
+
+/// Resolves the key with its `client_trust`; `None` when something of it is wrong, which is then reported.
+pub(super) fn load(
+    raw: &RawListener,
+    line: u32,
+    accept: Accept,
+    trusts: &SectionNames,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Option<ClientCertificates> {
+    let written = raw.client_certificates.as_ref();
+    if !accept.clients() {
+        let of_clients = written
+            .map(|word| loading.line(word))
+            .or_else(|| raw.client_trust.as_ref().map(|list| loading.line(list)));
+        let Some(line) = of_clients else {
+            return Some(ClientCertificates::Refuse);
+        };
+        loading.add(
+            TopologyReason::NoClientsHere,
+            line,
+            format!("{place} says what clients' certificates mean, but accepts no clients"),
+            "add \"client\" to its `accept`, or remove client_certificates and client_trust",
+        );
+        return None;
+    }
+    let word = written.map_or(ClientCertificateWord::Ignore, |word| *word.get_ref());
+    match (word, &raw.client_trust) {
+        (ClientCertificateWord::Require, Some(list)) => {
+            let sets = trusts.find_all(list.get_ref(), "client_trust", place, loading)?;
+            let sets: Vec<TrustRef> = sets.into_iter().map(TrustRef).collect();
+            // An empty list was reported; it must not become a listener that nobody can vouch for.
+            (!sets.is_empty()).then_some(ClientCertificates::Require(sets))
+        }
+        (ClientCertificateWord::Require, None) => {
+            let line = written.map_or(line, |word| loading.line(word));
+            loading.add(
+                TopologyReason::MissingKey,
+                line,
+                format!("{place} requires certificates of clients and has no `client_trust`"),
+                "name the trust sets that may vouch for clients: client_trust = [\"phones\"]",
+            );
+            None
+        }
+        (ClientCertificateWord::Ignore | ClientCertificateWord::Refuse, Some(list)) => {
+            let line = loading.line(list);
+            loading.add(
+                TopologyReason::ClientTrustUnused,
+                line,
+                format!("{place} has a `client_trust`, but requires no certificate of clients"),
+                "set client_certificates = \"require\", or remove client_trust",
+            );
+            None
+        }
+        (ClientCertificateWord::Ignore, None) => Some(ClientCertificates::Ignore),
+        (ClientCertificateWord::Refuse, None) => Some(ClientCertificates::Refuse),
+    }
+}

@@ -1,0 +1,40 @@
+//! `[[expect]]`: unit tests of the policy, with the chains they judge.
+use super::identity::chain;
+use super::loading::Loading;
+use super::section_names::SectionNames;
+use crate::topology::keys::expect::{ExpectedVerdict, RawExpect};
+use crate::topology::{Expectation, PeerRef};
+
+/// Resolves one expectation; `None` when something of it is missing or broken, which is then reported.
+pub(super) fn load(
+    raw: &RawExpect,
+    line: u32,
+    peers: &SectionNames,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Expectation> {
+    let file = raw.certificate.as_ref()?;
+    let (chain, _) = chain("certificate", file, loading)?;
+    let peer = match &raw.peer {
+        Some(text) => {
+            let name = loading.name(text, "[[expect]] peer")?;
+            let at = loading.line(text);
+            Some(PeerRef(peers.find(
+                name.as_str(),
+                at,
+                "[[expect]]",
+                loading,
+            )?))
+        }
+        None => None,
+    };
+    Some(Expectation {
+        at: raw.at,
+        peer,
+        chain,
+        certificate: loading.path(file),
+        direction: raw.direction?,
+        accept: raw.verdict? == ExpectedVerdict::Accept,
+        reason: raw.reason.as_ref().map(|text| text.get_ref().clone()),
+        line,
+    })
+}

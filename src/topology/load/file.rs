@@ -1,0 +1,86 @@
+//! Reads a topology file: from its text to a [`Topology`], or to every fault in it.
+use super::loading::Loading;
+use super::resolve::resolve;
+use crate::topology::findings::{Findings, Source};
+use crate::topology::{Fault, Topology, TopologyReason, keys};
+use rustls_pki_types::UnixTime;
+use std::path::Path;
+use toml::de::DeTable;
+
+/// No topology file is larger: some ten thousand peers.
+const LARGEST_TOPOLOGY: u64 = 16 * 1024 * 1024;
+
+/// Loads a topology file with every file that it names; `at` is the time for which certificates must be valid.
+///
+/// # Errors
+/// Everything that must be fixed, each with file, line and what to do.
+pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
+    let fault = |code: TopologyReason, what: String, remedy: &str| {
+        vec![Fault {
+            file: path.to_owned(),
+            line: None,
+            code: code.into(),
+            what,
+            remedy: remedy.to_owned(),
+        }]
+    };
+    let size = std::fs::metadata(path).map(|data| data.len());
+    if size.as_ref().is_ok_and(|size| *size > LARGEST_TOPOLOGY) {
+        return Err(fault(
+            TopologyReason::FileUnreadable,
+            "the topology file is larger than 16 MiB".to_owned(),
+            "name the topology file, not another",
+        ));
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) => load_text(&text, path, at),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(fault(
+            TopologyReason::FileMissing,
+            "the topology file does not exist".to_owned(),
+            "name an existing file; config/minimal.toml is a start",
+        )),
+        Err(error) => Err(fault(
+            TopologyReason::FileUnreadable,
+            format!("the topology file cannot be read: {error}"),
+            "name a regular UTF-8 file that the user sipward runs as may read",
+        )),
+    }
+}
+
+/// As [`load`], with the file's text at hand; `path` is where relative paths start, and what faults name.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(text: &str, path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
+    let source = Source::new(path, text);
+    let mut found = Findings::new(path);
+    let topology = pass(&source, &mut found, at);
+    let (faults, warnings) = found.into_parts();
+    match topology {
+        Some(mut topology) if faults.is_empty() => {
+            topology.warnings = warnings;
+            Ok(topology)
+        }
+        _ => Err(faults),
+    }
+}
+
+fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topology> {
+    let (mut document, errors) = DeTable::parse_recoverable(source.text());
+    for error in &errors {
+        let line = error.span().map_or(1, |span| source.line(span.start));
+        found.add(
+            TopologyReason::Syntax,
+            line,
+            format!("this is not TOML: {}", error.message()),
+            "correct the line; strings need quotes, lists brackets, a section [name] or [[name]]",
+        );
+    }
+    // What was recovered from broken lines would be reported as unknown keys and the like.
+    if !errors.is_empty() {
+        return None;
+    }
+    let document = keys::read(document.get_mut(), source, found);
+    let at = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    resolve(&document, &mut Loading::new(source, found, at))
+}

@@ -1,0 +1,424 @@
+//! `[[identity]]`: our certificates and keys, read and checked against each other and the clock.
+use super::loading::Loading;
+use super::window;
+use crate::topology::keys::Text;
+use crate::topology::keys::identity::RawIdentity;
+use crate::topology::moment::show_time;
+use crate::topology::pem::{self, Wanted};
+use crate::topology::pem_error::PemError;
+use crate::topology::{
+    CertificateFacts, DnsName, Identity, KeyPair, Staple, TopologyReason, Window,
+};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
+/// How long before its end a certificate is worth a warning: time enough to renew by hand.
+const SOON: i64 = 30 * 86_400;
+
+/// Loads one identity; `None` when something of it is missing or broken, which is then reported.
+pub(super) fn load(
+    raw: &RawIdentity,
+    line: u32,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Identity> {
+    let name = raw.name.as_ref()?;
+    let label = format!("identity \"{}\"", name.get_ref());
+    let window = window::load(
+        &label,
+        raw.not_before.as_ref(),
+        raw.not_after.as_ref(),
+        loading,
+    );
+    let server = raw.certificate.as_ref().zip(raw.private_key.as_ref());
+    let server = server.and_then(|(certificate, key)| {
+        key_pair(
+            &label,
+            "",
+            certificate,
+            key,
+            (Role::Server, window),
+            loading,
+        )
+    });
+    let client = client_slot(raw, &label, window, loading);
+    let staple = match &raw.ocsp {
+        Some(file) => Some(Staple {
+            file: loading.path(file),
+            line: loading.line(file),
+            response: Some(loading.read(file, "ocsp")?),
+        }),
+        None => None,
+    };
+    let (server, facts) = server?;
+    if raw.client_certificate.is_none() && !facts.client {
+        warn_client_purpose(&label, raw.certificate.as_ref()?, loading);
+    }
+    warn_hidden(&label, &facts, raw.certificate.as_ref()?, loading);
+    Some(Identity {
+        name: name.get_ref().clone(),
+        server,
+        client: client?,
+        staple,
+        names: facts.names(),
+        window,
+        line,
+    })
+}
+
+/// The second slot, if there is one; the outer `None` when it is broken.
+fn client_slot(
+    raw: &RawIdentity,
+    label: &str,
+    window: Window,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Option<KeyPair>> {
+    match (&raw.client_certificate, &raw.client_private_key) {
+        (None, None) => Some(None),
+        (Some(certificate), Some(key)) => {
+            let role = (Role::Client, window);
+            let (pair, facts) = key_pair(label, "client_", certificate, key, role, loading)?;
+            if !facts.client {
+                warn_client_purpose(label, certificate, loading);
+            }
+            Some(Some(pair))
+        }
+        (Some(there), None) => half(label, there, "client_private_key", loading),
+        (None, Some(there)) => half(label, there, "client_certificate", loading),
+    }
+}
+
+fn half(
+    label: &str,
+    there: &Text,
+    missing: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Option<KeyPair>> {
+    let line = loading.line(there);
+    loading.add(
+        TopologyReason::MissingKey,
+        line,
+        format!("{label} has no `{missing}`"),
+        "client_certificate and client_private_key belong together: add the other or take out both",
+    );
+    None
+}
+
+fn warn_client_purpose(label: &str, certificate: &Text, loading: &mut Loading<'_, '_>) {
+    let line = loading.line(certificate);
+    loading.add(
+        TopologyReason::ClientPurposeMissing,
+        line,
+        format!("the certificate that {label} shows when it connects out lacks clientAuth"),
+        "partners with a strict purpose policy will refuse it: get a certificate with serverAuth and clientAuth, or set client_certificate",
+    );
+}
+
+/// A peer that follows RFC 5922 §7.1 looks at no DNS name once there is a sip URI.
+fn warn_hidden(
+    label: &str,
+    facts: &CertificateFacts,
+    certificate: &Text,
+    loading: &mut Loading<'_, '_>,
+) {
+    let Some(fqdn) = loading.fqdn.clone() else {
+        return;
+    };
+    let is = |text: &String| DnsName::parse(text).is_ok_and(|name| name == fqdn);
+    if facts.dns.iter().any(is) && !facts.sip.is_empty() && !facts.sip.iter().any(is) {
+        let line = loading.line(certificate);
+        loading.add(
+            TopologyReason::FqdnHiddenByUri,
+            line,
+            format!("the certificate of {label} has the URI sip:{}, but none for {fqdn}", facts.sip.join(", sip:")),
+            format!("peers that go by RFC 5922 see the URIs only: add URI:sip:{fqdn}, or leave the URIs out"),
+        );
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Server,
+    Client,
+}
+
+/// Reads a chain and its key and checks that they fit each other.
+fn key_pair(
+    label: &str,
+    prefix: &str,
+    certificate: &Text,
+    private_key: &Text,
+    (role, window): (Role, Window),
+    loading: &mut Loading<'_, '_>,
+) -> Option<(KeyPair, CertificateFacts)> {
+    let chain = chain(&format!("{prefix}certificate"), certificate, loading);
+    let key = key(&format!("{prefix}private_key"), private_key, loading);
+    if let Some((_, facts)) = &chain {
+        check_chain(label, certificate, facts, role, window, loading);
+    }
+    let (chain, facts) = chain?;
+    let key = key?;
+    check_match(label, &chain, &key, private_key, loading)?;
+    let leaf = facts.into_iter().next()?;
+    Some((KeyPair { chain, key }, leaf))
+}
+
+/// Reads certificates with what they say of themselves; at least one.
+pub(super) fn chain(
+    what: &str,
+    file: &Text,
+    loading: &mut Loading<'_, '_>,
+) -> Option<(Vec<CertificateDer<'static>>, Vec<CertificateFacts>)> {
+    certificates(what, file, Wanted::Chain, loading)
+}
+
+/// As [`chain`], from a file that is read for this.
+pub(super) fn certificates(
+    what: &str,
+    file: &Text,
+    wanted: Wanted,
+    loading: &mut Loading<'_, '_>,
+) -> Option<(Vec<CertificateDer<'static>>, Vec<CertificateFacts>)> {
+    let bytes = loading.read(file, what)?;
+    let chain = pem::certificates_for(&bytes, wanted).map_err(said);
+    let read = chain.and_then(|chain| {
+        let facts = chain.iter().enumerate().map(|(at, der)| {
+            CertificateFacts::read(der).ok_or_else(|| {
+                let what = format!("its certificate number {} cannot be parsed", at + 1);
+                (what, OTHER_FILE)
+            })
+        });
+        let facts = facts.collect::<Result<Vec<_>, _>>()?;
+        Ok((chain, facts))
+    });
+    read.map_err(|error| malformed(what, file, error, loading))
+        .ok()
+}
+
+fn key(what: &str, file: &Text, loading: &mut Loading<'_, '_>) -> Option<PrivateKeyDer<'static>> {
+    loading.check_secret(file, what);
+    let bytes = loading.read(file, what)?;
+    let key = pem::private_key(&bytes).map_err(said);
+    let usable = key.and_then(|key| match any_supported_type(&key) {
+        Ok(_) => Ok(key),
+        Err(_) => {
+            let kinds = "RSA, ECDSA P-256/P-384/P-521, Ed25519";
+            let what = format!("its key is of no kind that TLS can use ({kinds})");
+            Err((what, OTHER_FILE))
+        }
+    });
+    usable
+        .map_err(|error| malformed(what, file, error, loading))
+        .ok()
+}
+
+/// What to do about a file whose form is right and whose contents are not.
+const OTHER_FILE: &str =
+    "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)";
+
+/// What is wrong with a file, and what to do about it.
+type Said = (String, &'static str);
+
+fn said(error: PemError) -> Said {
+    (error.to_string(), error.remedy())
+}
+
+/// Reports a file that does not hold what it should.
+fn malformed(what: &str, file: &Text, (error, remedy): Said, loading: &mut Loading<'_, '_>) {
+    let line = loading.line(file);
+    let path = loading.path(file);
+    loading.add(
+        TopologyReason::PemMalformed,
+        line,
+        format!("{what} {} cannot be used: {error}", path.display()),
+        remedy,
+    );
+}
+
+fn check_match(
+    label: &str,
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+    file: &Text,
+    loading: &mut Loading<'_, '_>,
+) -> Option<()> {
+    let key = any_supported_type(key).ok()?;
+    let public = key.public_key()?;
+    // Compared as they are written: the TLS library's own comparison takes a critical extension that it does not know, such
+    // as certificatePolicies, for a key of somebody else.
+    let matches = |certificate: &CertificateDer<'static>| {
+        X509Certificate::from_der(certificate)
+            .is_ok_and(|(_, read)| read.public_key().raw == public.as_ref())
+    };
+    let at = chain.iter().position(matches);
+    if at == Some(0) {
+        return Some(());
+    }
+    let remedy = if let Some(at) = at {
+        format!(
+            "it belongs to certificate number {} of the chain: put the leaf first",
+            at + 1
+        )
+    } else {
+        "name the key that the certificate was requested with, or have a certificate issued for this key".to_owned()
+    };
+    let line = loading.line(file);
+    loading.add(
+        TopologyReason::KeyMismatch,
+        line,
+        format!("the private key of {label} does not belong to the first certificate of its chain"),
+        remedy,
+    );
+    None
+}
+
+fn check_chain(
+    label: &str,
+    file: &Text,
+    facts: &[CertificateFacts],
+    role: Role,
+    window: Window,
+    loading: &mut Loading<'_, '_>,
+) {
+    let line = loading.line(file);
+    for (number, above) in facts.iter().enumerate().skip(1) {
+        let before = facts.get(..number).unwrap_or_default();
+        if let Some(below) = before.last()
+            && !before.iter().any(|below| below.names_as_issuer(above))
+        {
+            loading.add(
+                TopologyReason::ChainOrder,
+                line,
+                format!(
+                    "{label}: certificate {number} of the chain was issued by \"{}\", but \"{}\" follows it",
+                    below.issuer, above.subject
+                ),
+                "order the file leaf, its issuer, that one's issuer; without the root, without others",
+            );
+        }
+    }
+    for (number, certificate) in facts.iter().enumerate() {
+        let duty = if is_needed(facts, number, (window, loading.at)) {
+            Duty::Needed
+        } else {
+            Duty::Along
+        };
+        check_validity(label, certificate, (duty, window), line, loading);
+    }
+    let Some(leaf) = facts.first() else { return };
+    if role == Role::Server && !leaf.server {
+        loading.add(
+            TopologyReason::ServerPurposeMissing,
+            line,
+            format!("the server certificate of {label} lacks serverAuth"),
+            "clients and peers will refuse it: get a certificate with serverAuth, and clientAuth if it shall connect out",
+        );
+    }
+}
+
+/// Whether a chain is of use without a certificate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    /// It is the leaf, or nothing else in the chain could have issued the leaf.
+    Needed,
+    /// Others have it, or another way to an anchor: a root, a cross-certificate.
+    Along,
+}
+
+/// Whether nobody could accept the chain without the certificate of this number.
+fn is_needed(facts: &[CertificateFacts], number: usize, (window, at): (Window, i64)) -> bool {
+    let (Some(leaf), Some(certificate)) = (facts.first(), facts.get(number)) else {
+        return false;
+    };
+    if number == 0 {
+        return true;
+    }
+    let first = first_shown(window, at);
+    let mut others = facts.iter().skip(1);
+    leaf.names_as_issuer(certificate)
+        && !others.any(|other| {
+            leaf.names_as_issuer(other) && (other.not_before..=other.not_after).contains(&first)
+        })
+}
+
+/// When a certificate is shown first, from now on.
+fn first_shown(window: Window, at: i64) -> i64 {
+    let first = window
+        .not_before
+        .and_then(|first| i64::try_from(first).ok());
+    first.map_or(at, |first| first.max(at))
+}
+
+/// Judges a certificate for the time from which on it is shown.
+fn check_validity(
+    label: &str,
+    facts: &CertificateFacts,
+    (duty, window): (Duty, Window),
+    line: u32,
+    loading: &mut Loading<'_, '_>,
+) {
+    let subject = &facts.subject;
+    let seconds = |moment: Option<u64>| moment.and_then(|at| i64::try_from(at).ok());
+    let last = seconds(window.not_after);
+    if last.is_some_and(|last| last < loading.at) {
+        return;
+    }
+    let first = first_shown(window, loading.at);
+    if duty == Duty::Along && !(facts.not_before..=facts.not_after).contains(&first) {
+        let (start, end) = (show_time(facts.not_before), show_time(facts.not_after));
+        loading.add(
+            TopologyReason::ChainCertificateOver,
+            line,
+            format!("{label}: the certificate of \"{subject}\" behind our own counts from {start} to {end} only"),
+            "take it out of the chain; whoever needs it has the CA's current one",
+        );
+    } else if first > facts.not_after {
+        let end = show_time(facts.not_after);
+        loading.add(
+            TopologyReason::CertificateExpired,
+            line,
+            if first > loading.at {
+                format!(
+                    "{label}: the certificate of \"{subject}\" ends at {end}, before it is shown"
+                )
+            } else {
+                format!("{label}: the certificate of \"{subject}\" expired at {end}")
+            },
+            "renew it and put the new chain in place",
+        );
+    } else if first < facts.not_before {
+        let start = show_time(facts.not_before);
+        loading.add(
+            TopologyReason::CertificateNotYetValid,
+            line,
+            format!("{label}: the certificate of \"{subject}\" is not valid before {start}"),
+            "check the clock of this machine, or give the identity a not_before",
+        );
+    } else if last.is_none_or(|last| last > facts.not_after) {
+        warn_soon(label, facts, line, loading);
+    }
+}
+
+/// Warns of a certificate that ends soon.
+pub(super) fn warn_soon(
+    label: &str,
+    facts: &CertificateFacts,
+    line: u32,
+    loading: &mut Loading<'_, '_>,
+) {
+    let left = facts.not_after.saturating_sub(loading.at);
+    if left < SOON {
+        loading.add(
+            TopologyReason::CertificateExpiresSoon,
+            line,
+            format!(
+                "{label}: the certificate of \"{}\" ends at {}, in {} days",
+                facts.subject,
+                show_time(facts.not_after),
+                left / 86_400
+            ),
+            "renew it now; a reload takes the new one without dropping a connection",
+        );
+    }
+}

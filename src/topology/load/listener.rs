@@ -1,0 +1,259 @@
+//! `[[listener]]`: where sipward listens, for whom, and which identity it shows.
+use super::client_certificates;
+use super::loading::Loading;
+use super::section_names::SectionNames;
+use crate::topology::keys::Text;
+use crate::topology::keys::listener::{AcceptWord, RawListener};
+use crate::topology::{Accept, DnsName, Identity, IdentityRef, Listener, TopologyReason};
+use std::net::{IpAddr, SocketAddr};
+
+/// The port of SIP over TLS (RFC 3261 §18.1.1).
+pub(super) const SIPS_PORT: u16 = 5061;
+
+/// Resolves every listener.
+pub(super) fn load_all(
+    raws: &[toml::Spanned<RawListener>],
+    (identities, trusts): (&SectionNames, &SectionNames),
+    loaded: &[Option<Identity>],
+    fqdn: Option<&DnsName>,
+    loading: &mut Loading<'_, '_>,
+) -> Vec<Option<Listener>> {
+    let named = raws.iter().map(|raw| {
+        let name = raw.get_ref().name.as_ref()?;
+        Some((name.get_ref().clone(), name))
+    });
+    SectionNames::register("listener", named, loading);
+    let listeners: Vec<Option<Listener>> = raws
+        .iter()
+        .map(|raw| {
+            let line = loading.line(raw);
+            let listener = load(
+                raw.get_ref(),
+                line,
+                (identities, trusts),
+                loaded.len(),
+                loading,
+            )?;
+            check_names(&listener, loaded, fqdn, loading);
+            Some(listener)
+        })
+        .collect();
+    check_addresses(&listeners, raws, loading);
+    listeners
+}
+
+fn load(
+    raw: &RawListener,
+    line: u32,
+    (identities, trusts): (&SectionNames, &SectionNames),
+    count: usize,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Listener> {
+    let name = raw.name.as_ref()?.get_ref().clone();
+    let place = format!("listener \"{name}\"");
+    let address = raw.address.as_ref().and_then(|text| address(text, loading));
+    let identity = match &raw.identity {
+        Some(text) => identities.find(text.get_ref(), loading.line(text), &place, loading),
+        None => identities.first(),
+    };
+    let sni = sni(raw, identity, identities, count, &place, loading);
+    let accept = match &raw.accept {
+        None => Accept::Both,
+        Some(list) => accept(list, &place, loading)?,
+    };
+    let client_certificates = client_certificates::load(raw, line, accept, trusts, &place, loading);
+    Some(Listener {
+        name,
+        address: address?,
+        identity: IdentityRef(identity?),
+        sni: sni?,
+        accept,
+        client_certificates: client_certificates?,
+        line,
+    })
+}
+
+fn sni(
+    raw: &RawListener,
+    identity: Option<u32>,
+    identities: &SectionNames,
+    count: usize,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Vec<IdentityRef>> {
+    let Some(list) = &raw.sni else {
+        let all = (0..u32::try_from(count).unwrap_or(u32::MAX)).map(IdentityRef);
+        return Some(all.filter(|r| Some(r.0) != identity).collect());
+    };
+    let sni = identities.find_all(list, "sni", place, loading)?;
+    let others = sni.into_iter().filter(|at| Some(*at) != identity);
+    Some(others.map(IdentityRef).collect())
+}
+
+fn accept(
+    list: &toml::Spanned<Vec<AcceptWord>>,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Accept> {
+    let clients = list.get_ref().contains(&AcceptWord::Client);
+    let peers = list.get_ref().contains(&AcceptWord::Peer);
+    if list.get_ref().len() > usize::from(clients) + usize::from(peers) {
+        let line = loading.line(list);
+        loading.twice(
+            line,
+            &format!("{place} accept"),
+            if clients { "client" } else { "peer" },
+        );
+    }
+    match (clients, peers) {
+        (true, true) => Some(Accept::Both),
+        (true, false) => Some(Accept::Clients),
+        (false, true) => Some(Accept::Peers),
+        (false, false) => None,
+    }
+}
+
+/// A literal address, with or without a port.
+fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
+    let address = literal(text.get_ref());
+    if address.is_none() {
+        let line = loading.line(text);
+        loading.add(
+            TopologyReason::InvalidAddress,
+            line,
+            format!("\"{}\" is not an address to listen on", text.get_ref()),
+            "write an IP address with a port: \"0.0.0.0:5061\", \"10.0.0.5:5061\" or \"[::]:5061\"",
+        );
+    }
+    address
+}
+
+/// An IP literal with a port, or without one for port 5061.
+pub(super) fn literal(text: &str) -> Option<SocketAddr> {
+    let with_port = text.parse::<SocketAddr>().ok();
+    with_port.or_else(|| {
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(text);
+        let ip = bare.parse::<IpAddr>().ok()?;
+        Some(SocketAddr::new(ip, SIPS_PORT))
+    })
+}
+
+/// Whether the node's FQDN is shown, and no SNI name has two answers.
+fn check_names(
+    listener: &Listener,
+    loaded: &[Option<Identity>],
+    fqdn: Option<&DnsName>,
+    loading: &mut Loading<'_, '_>,
+) {
+    let references = std::iter::once(&listener.identity).chain(&listener.sni);
+    let shown: Vec<Option<&Identity>> = references
+        .map(|r| loaded.get(r.index()).and_then(Option::as_ref))
+        .collect();
+    let whole = shown.iter().all(Option::is_some);
+    let shown: Vec<&Identity> = shown.into_iter().flatten().collect();
+    let place = format!("listener \"{}\"", listener.name);
+    for (position, later) in shown.iter().enumerate() {
+        for name in &later.names {
+            let mut earlier = shown.iter().take(position);
+            let earlier =
+                earlier.find(|i| i.names.contains(name) && i.window.overlaps(&later.window));
+            if let Some(earlier) = earlier {
+                loading.add(
+                    TopologyReason::DuplicateSni,
+                    listener.line,
+                    format!(
+                        "{place}: the name {name} is carried by the identities \"{}\" and \"{}\"",
+                        earlier.name, later.name
+                    ),
+                    "choose with `sni` which of them this listener shows (without `sni` it is all), or let the not_after of one end before the not_before of the other",
+                );
+            }
+        }
+    }
+    let Some(fqdn) = fqdn else { return };
+    if whole && !shown.iter().any(|identity| identity.names.contains(fqdn)) {
+        let carried: Vec<&str> = shown
+            .iter()
+            .flat_map(|i| i.names.iter().map(DnsName::as_str))
+            .collect();
+        loading.add(
+            TopologyReason::IdentityWithoutFqdn,
+            listener.line,
+            format!(
+                "{place}: no identity carries node.fqdn {fqdn}; its certificates are for {}",
+                if carried.is_empty() { "no name".to_owned() } else { carried.join(", ") }
+            ),
+            format!("get a certificate with subjectAltName DNS:{fqdn} (or URI:sip:{fqdn}), or set node.fqdn to a name that it carries"),
+        );
+    }
+}
+
+fn check_addresses(
+    listeners: &[Option<Listener>],
+    raws: &[toml::Spanned<RawListener>],
+    loading: &mut Loading<'_, '_>,
+) {
+    for (position, later) in listeners.iter().enumerate() {
+        let Some(later) = later else { continue };
+        let before = listeners.iter().take(position).flatten();
+        for earlier in before {
+            if overlap(earlier.address, later.address) {
+                let text = raws
+                    .get(position)
+                    .and_then(|raw| raw.get_ref().address.as_ref());
+                let line = text.map_or(later.line, |text| loading.line(text));
+                loading.add(
+                    TopologyReason::DuplicateListenerAddress,
+                    line,
+                    format!(
+                        "listener \"{}\" wants {}, which listener \"{}\" has with {}",
+                        later.name, later.address, earlier.name, earlier.address
+                    ),
+                    "give them different ports or addresses, or make one listener of the two (accept = [\"client\", \"peer\"])",
+                );
+            }
+        }
+    }
+}
+
+/// Whether both cannot be bound: one port, and one address or an unspecified one of the same family.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let any = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0
+        && a.port() == b.port()
+        && (a.ip() == b.ip() || (any && a.is_ipv4() == b.is_ipv4()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_without_port_means_5061() {
+        for (text, address) in [
+            ("10.0.0.1:5071", "10.0.0.1:5071"),
+            ("10.0.0.1", "10.0.0.1:5061"),
+            ("[::1]:0", "[::1]:0"),
+            ("::1", "[::1]:5061"),
+            ("[::1]", "[::1]:5061"),
+        ] {
+            assert_eq!(literal(text), address.parse().ok(), "{text}");
+        }
+        for text in ["", ":5061", "host:5061", "10.0.0.1:70000", "10.0.0.256"] {
+            assert_eq!(literal(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unspecified_address_overlaps_its_own_family_only() {
+        let overlaps = |a: &str, b: &str| overlap(a.parse().unwrap(), b.parse().unwrap());
+        assert!(overlaps("10.0.0.1:5061", "10.0.0.1:5061"));
+        assert!(overlaps("0.0.0.0:5061", "10.0.0.1:5061"));
+        assert!(!overlaps("0.0.0.0:5061", "10.0.0.1:5062"));
+        assert!(!overlaps("0.0.0.0:5061", "[::]:5061"));
+        assert!(!overlaps("127.0.0.1:0", "127.0.0.1:0"));
+    }
+}

@@ -1,0 +1,214 @@
+//! One loading of a topology, as every step of it sees it: lines, the files beside the topology, names.
+use crate::topology::findings::{Findings, Source};
+use crate::topology::keys::Text;
+use crate::topology::nearest::did_you_mean;
+use crate::topology::{
+    DnsName, Domain, LARGEST_FILE, NameError, NamedFile, TopologyReason, open_regular,
+};
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// Comparisons of names that one loading spends on suggestions.
+const COMPARISONS: usize = 1_000_000;
+
+/// One loading: the file, the time, and what was found.
+pub(super) struct Loading<'a, 't> {
+    pub(super) source: &'a Source<'t>,
+    pub(super) found: &'a mut Findings,
+    /// Unix seconds for which validity is checked.
+    pub(super) at: i64,
+    /// `node.fqdn`, once it is known.
+    pub(super) fqdn: Option<DnsName>,
+    /// `node.domains`, once they are known.
+    pub(super) home: HashSet<Domain>,
+    /// The names and addresses of this node.
+    pub(super) own: HashSet<Domain>,
+    /// The names of home servers.
+    pub(super) home_servers: HashSet<Domain>,
+    /// Every name above a home domain, a name of this node or a home server.
+    pub(super) above_home: HashSet<String>,
+    /// What was read, the topology first.
+    pub(super) files: Vec<NamedFile>,
+    /// Names that may still be compared with an unknown one, so that a file full of mistakes is read as fast as a good one.
+    pub(super) comparisons: usize,
+}
+
+impl<'a, 't> Loading<'a, 't> {
+    /// One that has read nothing yet but the topology's own text.
+    pub(super) fn new(source: &'a Source<'t>, found: &'a mut Findings, at: i64) -> Self {
+        Self {
+            source,
+            found,
+            at,
+            fqdn: None,
+            home: HashSet::new(),
+            own: HashSet::new(),
+            home_servers: HashSet::new(),
+            above_home: HashSet::new(),
+            files: vec![NamedFile::holding(
+                source.path().to_owned(),
+                source.text().as_bytes(),
+            )],
+            comparisons: COMPARISONS,
+        }
+    }
+    /// The line of a value.
+    pub(super) fn line<T>(&self, value: &Spanned<T>) -> u32 {
+        self.source.line_of(value)
+    }
+    /// Adds a finding about a line of the topology file.
+    pub(super) fn add(
+        &mut self,
+        code: TopologyReason,
+        line: u32,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.found.add(code, line, what, remedy);
+    }
+    /// A path of the file, relative to the file's own directory.
+    pub(super) fn path(&self, text: &Text) -> PathBuf {
+        let base = self.source.path().parent().unwrap_or(Path::new(""));
+        base.join(text.get_ref())
+    }
+    /// Reads a file that the topology names; what prevents it is reported.
+    pub(super) fn read(&mut self, text: &Text, what: &str) -> Option<Vec<u8>> {
+        let path = self.path(text);
+        let line = self.line(text);
+        let shown = path.display();
+        let file = match open_regular(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.add(
+                    TopologyReason::FileMissing,
+                    line,
+                    format!("{what} {shown} does not exist"),
+                    "correct the path (a relative one starts at the topology file's directory) or put the file there",
+                );
+                return None;
+            }
+            Err(error) => {
+                self.unreadable(line, format!("{what} {shown} cannot be read: {error}"));
+                return None;
+            }
+        };
+        let mut bytes = Vec::new();
+        match file.take(LARGEST_FILE + 1).read_to_end(&mut bytes) {
+            Ok(_) if bytes.len() as u64 > LARGEST_FILE => {
+                self.unreadable(line, format!("{what} {shown} is larger than 64 MiB"));
+                None
+            }
+            Ok(_) => {
+                self.files.push(NamedFile::holding(path, &bytes));
+                Some(bytes)
+            }
+            Err(error) => {
+                self.unreadable(line, format!("{what} {shown} cannot be read: {error}"));
+                None
+            }
+        }
+    }
+    fn unreadable(&mut self, line: u32, what: String) {
+        self.add(
+            TopologyReason::FileUnreadable,
+            line,
+            what,
+            "name a regular file that the user sipward runs as may read",
+        );
+    }
+    /// Warns of a secret that every user may read, or that others may replace.
+    pub(super) fn check_secret(&mut self, text: &Text, what: &str) {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let path = self.path(text);
+            let Ok(data) = std::fs::metadata(&path) else {
+                return;
+            };
+            let mode = data.permissions().mode() & 0o777;
+            if data.is_file() && mode & 0o027 != 0 {
+                let line = self.line(text);
+                self.add(
+                    TopologyReason::KeyReadableByOthers,
+                    line,
+                    format!("{what} {} has mode {mode:04o}", path.display()),
+                    format!(
+                        "chmod 600 {} (or 640 with a group of its own)",
+                        path.display()
+                    ),
+                );
+            }
+        }
+    }
+    /// A host name or domain; what is not one is reported.
+    pub(super) fn name(&mut self, text: &Text, what: &str) -> Option<DnsName> {
+        match DnsName::parse(text.get_ref()) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.no_name(text, what, error);
+                None
+            }
+        }
+    }
+    /// A list of domains without repetitions; what is wrong in it is reported.
+    pub(super) fn domains(&mut self, list: &[Text], what: &str) -> Vec<Domain> {
+        self.parsed(list, what, Domain::parse)
+    }
+    /// As [`Self::domains`], where `*.` with a name stands for all below that name.
+    pub(super) fn patterns(&mut self, list: &[Text], what: &str) -> Vec<Domain> {
+        self.parsed(list, what, Domain::parse_pattern)
+    }
+    fn parsed(
+        &mut self,
+        list: &[Text],
+        what: &str,
+        parse: impl Fn(&str) -> Result<Domain, NameError>,
+    ) -> Vec<Domain> {
+        let mut domains: Vec<Domain> = Vec::with_capacity(list.len());
+        let mut known = HashSet::with_capacity(list.len());
+        for text in list {
+            let domain = match parse(text.get_ref()) {
+                Ok(domain) => domain,
+                Err(error) => {
+                    self.no_name(text, what, error);
+                    continue;
+                }
+            };
+            if known.insert(domain.clone()) {
+                domains.push(domain);
+            } else {
+                let line = self.line(text);
+                self.twice(line, what, domain.as_str());
+            }
+        }
+        domains
+    }
+    fn no_name(&mut self, text: &Text, what: &str, error: NameError) {
+        let line = self.line(text);
+        self.add(
+            TopologyReason::InvalidName,
+            line,
+            format!("{what} \"{}\" is not a name", text.get_ref()),
+            error.to_string(),
+        );
+    }
+    /// What an unknown name may have been meant to be, while that costs little enough.
+    pub(super) fn suggestion(&mut self, name: &str, known: &[String]) -> String {
+        if known.len() > self.comparisons {
+            return String::new();
+        }
+        self.comparisons -= known.len();
+        did_you_mean(name, known.iter().map(String::as_str))
+    }
+    /// Reports a name that is in one list twice.
+    pub(super) fn twice(&mut self, line: u32, what: &str, name: &str) {
+        self.add(
+            TopologyReason::DuplicateName,
+            line,
+            format!("{what} \"{name}\" is there twice"),
+            "remove one of the two",
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! Loading: from the file as written to a topology in which no reference is open, with every fault at once.
+
+mod admin;
+mod boundary;
+mod client_certificates;
+mod dns;
+mod expect;
+mod file;
+mod identity;
+mod listener;
+mod loading;
+mod node;
+mod peer;
+mod pins;
+mod pool;
+mod resolve;
+mod section_names;
+mod succession;
+mod tokens;
+mod trust;
+mod window;
+
+pub use file::{load, load_text};

@@ -1,0 +1,296 @@
+//! `[[peer]]`: the servers that may connect and be connected to, with every reference resolved.
+use super::boundary::{self, LoadedBoundary};
+use super::listener::{SIPS_PORT, literal};
+use super::loading::Loading;
+use super::section_names::SectionNames;
+use super::{pins, window};
+use crate::topology::keys::Text;
+use crate::topology::keys::peer::RawPeer;
+use crate::topology::{
+    DialAddress, DnsName, Domain, DomainSet, IdentityRef, Lookup, Node, Peer, PeerBoundary,
+    PeerKind, Stage, TopologyReason, TrustRef,
+};
+use std::collections::HashSet;
+
+/// Resolves one peer; `None` when something of it is missing or broken, which is then reported.
+pub(super) fn load(
+    raw: &RawPeer,
+    fqdn: Option<&DnsName>,
+    line: u32,
+    node: Option<&Node>,
+    (identities, trusts): (&SectionNames, &SectionNames),
+    role: &LoadedBoundary,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Peer> {
+    let fqdn = fqdn?.clone();
+    let place = format!("peer \"{fqdn}\"");
+    check_not_node(&fqdn, raw, node, &place, loading);
+    let trust = raw
+        .trust
+        .as_ref()
+        .and_then(|list| trusts.find_all(list.get_ref(), "trust", &place, loading));
+    let domains = domains(raw, node, &place, line, loading);
+    let addresses = addresses(raw, &place, loading);
+    let identity = match &raw.identity {
+        Some(text) => identities.find(text.get_ref(), loading.line(text), &place, loading),
+        None => identities.first(),
+    };
+    let window = window::load(
+        &place,
+        raw.not_before.as_ref(),
+        raw.not_after.as_ref(),
+        loading,
+    );
+    let pins = pins::load(&raw.pins, &place, loading);
+    if let Some(stage) = &raw.stage
+        && *stage.get_ref() == Stage::Observe
+    {
+        let at = loading.line(stage);
+        loading.add(
+            TopologyReason::StageObserved,
+            at,
+            format!("{place} is observed: its pins refuse nobody, nor do the strictest policies"),
+            "when the event would_refuse stays away, write the stricter policies and take `stage` out",
+        );
+    }
+    let dns = dns(raw, &domains, &place, loading);
+    let kind = raw.kind?;
+    let assert_identity = raw.assert_identity.unwrap_or(kind == PeerKind::Home);
+    if let Some(flag) = raw.anonymous.as_ref().filter(|_| kind == PeerKind::Home) {
+        let at = loading.line(flag);
+        loading.add(
+            TopologyReason::AnonymousUnused,
+            at,
+            format!(
+                "{place} is a home server, which may name anybody in From, but has `anonymous`"
+            ),
+            "take the line out",
+        );
+    }
+    let boundary = boundary::of_peer(raw, kind, assert_identity, role, &place, loading);
+    check_denied(&domains, &boundary, role, &place, line, loading);
+    Some(Peer {
+        fqdn,
+        kind,
+        domains,
+        trust: trust?.into_iter().map(TrustRef).collect(),
+        addresses,
+        names: raw.names,
+        common_name: raw.common_name,
+        purpose: raw.purpose,
+        assert_identity,
+        identity: IdentityRef(identity?),
+        dns,
+        keepalive: raw.keepalive,
+        connections: raw.connections,
+        boundary,
+        window,
+        stage: raw.stage.as_ref().map_or(Stage::Enforce, |s| *s.get_ref()),
+        pins,
+        line,
+    })
+}
+
+/// A domain that is allowed and denied is denied: that works, but is seldom meant.
+fn check_denied(
+    domains: &[Domain],
+    boundary: &PeerBoundary,
+    role: &LoadedBoundary,
+    place: &str,
+    line: u32,
+    loading: &mut Loading<'_, '_>,
+) {
+    let own: DomainSet = boundary.deny.iter().collect();
+    for domain in domains {
+        if own.covers(domain.as_str()) || role.denied.covers(domain.as_str()) {
+            loading.add(
+                TopologyReason::DomainDeniedToPeer,
+                line,
+                format!("{place}: its domain {domain} is denied, so that nothing from it or to it passes"),
+                "take the domain out of one of the lists",
+            );
+        }
+    }
+}
+
+fn check_not_node(
+    fqdn: &DnsName,
+    raw: &RawPeer,
+    node: Option<&Node>,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) {
+    let ours = node.is_some_and(|node| {
+        node.fqdn == *fqdn || node.aliases.contains(&Domain::from(fqdn.clone()))
+    });
+    if ours && let Some(text) = &raw.fqdn {
+        let line = loading.line(text);
+        loading.add(
+            TopologyReason::PeerIsNode,
+            line,
+            format!("{place} has the name of this node"),
+            "take the peer out; a node is not its own peer",
+        );
+    }
+}
+
+fn domains(
+    raw: &RawPeer,
+    node: Option<&Node>,
+    place: &str,
+    line: u32,
+    loading: &mut Loading<'_, '_>,
+) -> Vec<Domain> {
+    let texts: &[Text] = raw.domains.as_ref().map_or(&[], |list| list.get_ref());
+    let domains = loading.patterns(texts, &format!("{place} domain"));
+    let at = raw.domains.as_ref().map_or(line, |list| loading.line(list));
+    match raw.kind {
+        Some(PeerKind::Federated) if texts.is_empty() => loading.add(
+            TopologyReason::PeerWithoutDomains,
+            at,
+            format!("{place} is federated but has no domains"),
+            "list in `domains` the SIP domains that it may speak for and that are routed to it",
+        ),
+        Some(kind) => {
+            if node.is_none() {
+                return domains;
+            }
+            for domain in &domains {
+                let home = loading.home.contains(domain);
+                if kind == PeerKind::Home && !home {
+                    loading.add(
+                        TopologyReason::DomainNotHome,
+                        at,
+                        format!("{place} is a home server, but its domain {domain} is not in node.domains"),
+                        "add the domain to node.domains, or take it out here (a home peer needs no domains)",
+                    );
+                } else if kind == PeerKind::Federated
+                    && (!home
+                        && (loading.own.contains(domain) || loading.home_servers.contains(domain))
+                        || domain
+                            .below()
+                            .is_some_and(|name| loading.above_home.contains(name)))
+                {
+                    loading.add(
+                        TopologyReason::DomainHomeAndFederated,
+                        at,
+                        format!("{domain} of the federated {place} covers a home domain, a home server or this node"),
+                        "a partner must not speak for what is ours: list its domains one by one, or those below a longer name",
+                    );
+                } else if kind == PeerKind::Federated && home {
+                    loading.add(
+                        TopologyReason::DomainHomeAndFederated,
+                        at,
+                        format!("{domain} is a home domain and a domain of the federated {place}"),
+                        "a partner must not speak for a home domain: take it out on one side",
+                    );
+                }
+            }
+        }
+        None => {}
+    }
+    domains
+}
+
+fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<DialAddress> {
+    let mut addresses = Vec::new();
+    let mut known = HashSet::new();
+    for text in &raw.address {
+        let line = loading.line(text);
+        let Some(address) = dial_address(text.get_ref()) else {
+            loading.add(
+                TopologyReason::InvalidAddress,
+                line,
+                format!("{place}: \"{}\" is not an address to dial", text.get_ref()),
+                "write an IP address or host name with a port: \"10.0.0.11:5061\", \"[2001:db8::11]:5061\" or \"fe01.contoso.test:5061\"",
+            );
+            continue;
+        };
+        if known.insert(address.clone()) {
+            addresses.push(address);
+        } else {
+            loading.twice(line, &format!("{place} address"), text.get_ref());
+        }
+    }
+    addresses
+}
+
+/// How its addresses are found.
+fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_, '_>) -> Lookup {
+    let Some(given) = &raw.dns else {
+        return Lookup::Sip;
+    };
+    let what = if !raw.address.is_empty() {
+        "but it has addresses, and these are dialled"
+    } else if *given.get_ref() == Lookup::Federation
+        && domains.iter().all(|domain| domain.name().is_none())
+    {
+        "but it has no domains that could be asked for"
+    } else {
+        return *given.get_ref();
+    };
+    let line = loading.line(given);
+    loading.add(
+        TopologyReason::DnsUnused,
+        line,
+        format!("{place} has dns = \"{}\", {what}", given.get_ref().word()),
+        "take `dns` out, or what stands against it",
+    );
+    *given.get_ref()
+}
+
+/// An address that can be dialled: a literal or a host name, with a port other than 0 (without one: 5061).
+fn dial_address(text: &str) -> Option<DialAddress> {
+    if let Some(address) = literal(text) {
+        let good =
+            address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast();
+        return good.then_some(DialAddress::Socket(address));
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            (host, port.parse().ok()?)
+        }
+        Some(_) => return None,
+        None => (text, SIPS_PORT),
+    };
+    let host = DnsName::parse(host).ok()?;
+    (port != 0).then(|| DialAddress::Host(host.as_str().to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dial_addresses_are_literals_or_host_names() {
+        let host = |name: &str, port| Some(DialAddress::Host(name.to_owned(), port));
+        let socket = |text: &str| Some(DialAddress::Socket(text.parse().unwrap()));
+        assert_eq!(dial_address("10.0.0.11:5071"), socket("10.0.0.11:5071"));
+        assert_eq!(dial_address("10.0.0.11"), socket("10.0.0.11:5061"));
+        assert_eq!(
+            dial_address("[2001:db8::1]:5061"),
+            socket("[2001:db8::1]:5061")
+        );
+        assert_eq!(
+            dial_address("FE01.contoso.test:5062"),
+            host("fe01.contoso.test", 5062)
+        );
+        assert_eq!(dial_address("localhost"), host("localhost", 5061));
+        for text in [
+            "",
+            "10.0.0.11:0",
+            "0.0.0.0:5061",
+            "[::]:5061",
+            "224.0.0.1:5061",
+            "fe01:",
+            "fe01:+5",
+            "fe01:0",
+            "fe01:70000",
+            "fe 01:1",
+            "10.0.0.300:5061",
+            "sip:fe01",
+        ] {
+            assert_eq!(dial_address(text), None, "{text}");
+        }
+    }
+}

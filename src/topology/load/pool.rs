@@ -1,0 +1,419 @@
+//! `[[pool]]`: which peers serve which domains, with the implicit pools of federated domains.
+use super::loading::Loading;
+use super::section_names::SectionNames;
+use crate::topology::keys::pool::RawPool;
+use crate::topology::keys::{Numbers, Text};
+use crate::topology::{
+    Domain, DomainList, Node, Peer, PeerKind, PeerRef, Pool, Strategy, TopologyReason, above,
+};
+use std::collections::{HashMap, HashSet};
+use toml::Spanned;
+
+/// Resolves every pool and adds those that federated peers imply.
+pub(super) fn load_all(
+    raws: &[Spanned<RawPool>],
+    peers: &[Option<Peer>],
+    names: &SectionNames,
+    node: Option<&Node>,
+    loading: &mut Loading<'_, '_>,
+) -> Vec<Option<Pool>> {
+    let named = raws.iter().map(|raw| {
+        let name = raw.get_ref().name.as_ref()?;
+        Some((name.get_ref().clone(), name))
+    });
+    SectionNames::register("pool", named, loading);
+    let mut pools: Vec<Option<Pool>> = raws
+        .iter()
+        .map(|raw| {
+            let line = loading.line(raw);
+            let pool = load(raw.get_ref(), line, names, loading)?;
+            check_members(&pool, peers, node, loading);
+            Some(pool)
+        })
+        .collect();
+    let implied = implied(&check_routed_once(&pools, loading), peers);
+    pools.extend(implied.into_iter().map(Some));
+    // With a pool or peer missing for another fault, its domains would be reported as unserved too.
+    let whole = pools.iter().all(Option::is_some);
+    if let Some(node) = node.filter(|_| whole) {
+        check_served(node, &pools, loading);
+    }
+    pools
+}
+
+fn load(
+    raw: &RawPool,
+    line: u32,
+    names: &SectionNames,
+    loading: &mut Loading<'_, '_>,
+) -> Option<Pool> {
+    let name = raw.name.as_ref()?.get_ref().clone();
+    let place = format!("pool \"{name}\"");
+    let domains = raw
+        .domains
+        .as_ref()
+        .map(|list| loading.patterns(list, &format!("{place} domain")));
+    let members = raw
+        .peers
+        .as_ref()
+        .map(|list| members(list, names, &place, loading));
+    let mut members = members.unwrap_or_default();
+    weigh(raw, &mut members, names, &place, loading);
+    let priorities = priorities(raw, &members, names, &place, loading);
+    let drain = drain(raw, &members, names, &place, loading);
+    Some(Pool {
+        name,
+        domains: domains?,
+        peers: members.list,
+        strategy: raw.strategy,
+        health: raw.health,
+        drain,
+        priorities,
+        line,
+    })
+}
+
+/// Gives members their weights.
+fn weigh(
+    raw: &RawPool,
+    members: &mut Members,
+    names: &SectionNames,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) {
+    let Some(weights) = &raw.weights else { return };
+    // Within a group of `ordered`, weights share the calls out.
+    let grouped = raw.strategy == Strategy::Ordered && raw.priorities.is_some();
+    if raw.strategy != Strategy::Weighted && !grouped {
+        let line = loading.line(weights);
+        loading.add(
+            TopologyReason::WeightsUnused,
+            line,
+            format!(
+                "{place} has weights, but its strategy is {}",
+                raw.strategy.word()
+            ),
+            "set strategy = \"weighted\", or remove the weights",
+        );
+    }
+    for (at, weight) in numbers(
+        weights,
+        members,
+        names,
+        &format!("{place} weights"),
+        loading,
+    ) {
+        if let Some(member) = members.list.get_mut(at) {
+            member.1 = weight;
+        }
+    }
+}
+
+/// The group of each member, by position; empty without the key.
+fn priorities(
+    raw: &RawPool,
+    members: &Members,
+    names: &SectionNames,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Vec<u16> {
+    let Some(priorities) = &raw.priorities else {
+        return Vec::new();
+    };
+    if raw.strategy != Strategy::Ordered {
+        let line = loading.line(priorities);
+        loading.add(
+            TopologyReason::PrioritiesUnused,
+            line,
+            format!(
+                "{place} has priorities, but its strategy is {}",
+                raw.strategy.word()
+            ),
+            "set strategy = \"ordered\", or remove the priorities",
+        );
+    }
+    let mut groups = vec![1; members.list.len()];
+    for (at, number) in numbers(
+        priorities,
+        members,
+        names,
+        &format!("{place} priorities"),
+        loading,
+    ) {
+        if let Some(group) = groups.get_mut(at) {
+            *group = number;
+        }
+    }
+    groups
+}
+
+/// The members that take nothing new.
+fn drain(
+    raw: &RawPool,
+    members: &Members,
+    names: &SectionNames,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Vec<PeerRef> {
+    let Some(list) = &raw.drain else {
+        return Vec::new();
+    };
+    let place = format!("{place} drain");
+    let mut drained = Vec::new();
+    let mut known = HashSet::new();
+    for text in list.get_ref() {
+        let line = loading.line(text);
+        let Some(at) = find_peer(text, names, &place, loading) else {
+            continue;
+        };
+        if !members.has(at) {
+            loading.add(
+                TopologyReason::UnknownReference,
+                line,
+                format!(
+                    "{place} names \"{}\", which is not in its peers",
+                    text.get_ref()
+                ),
+                "a member that drains stays in `peers` as well",
+            );
+        } else if known.insert(at) {
+            drained.push(at);
+        } else {
+            loading.twice(line, &place, text.get_ref());
+        }
+    }
+    if !drained.is_empty() && drained.len() == members.list.len() {
+        let line = loading.line(list);
+        loading.add(
+            TopologyReason::PoolDrained,
+            line,
+            format!("{place} names every member: new requests are answered 503"),
+            "leave one member in service, unless this is meant",
+        );
+    }
+    drained
+}
+
+/// The members of a pool with their weights, and where each stands among them.
+#[derive(Default)]
+struct Members {
+    list: Vec<(PeerRef, u16)>,
+    positions: HashMap<PeerRef, usize>,
+}
+
+impl Members {
+    fn has(&self, peer: PeerRef) -> bool {
+        self.positions.contains_key(&peer)
+    }
+}
+
+fn members(
+    list: &[Text],
+    names: &SectionNames,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Members {
+    let mut members = Members::default();
+    for text in list {
+        let line = loading.line(text);
+        let Some(at) = find_peer(text, names, place, loading) else {
+            continue;
+        };
+        if members.has(at) {
+            loading.twice(line, &format!("{place} peer"), text.get_ref());
+        } else {
+            members.positions.insert(at, members.list.len());
+            members.list.push((at, 1));
+        }
+    }
+    members
+}
+
+fn find_peer(
+    text: &Text,
+    names: &SectionNames,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Option<PeerRef> {
+    let name = loading.name(text, place)?;
+    let line = loading.line(text);
+    names.find(name.as_str(), line, place, loading).map(PeerRef)
+}
+
+/// The numbers of members, by the member's position; what is not about a member is reported.
+fn numbers(
+    numbers: &Spanned<Numbers>,
+    members: &Members,
+    names: &SectionNames,
+    place: &str,
+    loading: &mut Loading<'_, '_>,
+) -> Vec<(usize, u16)> {
+    let mut found = Vec::new();
+    for (peer, number) in &numbers.get_ref().0 {
+        let Some(wanted) = find_peer(peer, names, place, loading) else {
+            continue;
+        };
+        if let Some(at) = members.positions.get(&wanted) {
+            found.push((*at, *number));
+            continue;
+        }
+        let line = loading.line(peer);
+        loading.add(
+            TopologyReason::UnknownReference,
+            line,
+            format!(
+                "{place} has a number for \"{}\", which is not in its peers",
+                peer.get_ref()
+            ),
+            "add the peer to `peers`, or remove its number",
+        );
+    }
+    found
+}
+
+/// Whether every member may serve every domain of its pool.
+fn check_members(
+    pool: &Pool,
+    peers: &[Option<Peer>],
+    node: Option<&Node>,
+    loading: &mut Loading<'_, '_>,
+) {
+    let members: Vec<&Peer> = pool
+        .peers
+        .iter()
+        .filter_map(|(r, _)| peers.get(r.index()).and_then(Option::as_ref))
+        .collect();
+    let place = format!("pool \"{}\"", pool.name);
+    let of = |kind: PeerKind| members.iter().find(|peer| peer.kind == kind);
+    match (of(PeerKind::Home), of(PeerKind::Federated)) {
+        (Some(home), Some(federated)) => loading.add(
+            TopologyReason::PoolMixedKinds,
+            pool.line,
+            format!(
+                "{place} mixes the home peer {} with the federated peer {}",
+                home.fqdn, federated.fqdn
+            ),
+            "make two pools, one for each kind",
+        ),
+        (Some(_), None) => {
+            if node.is_none() {
+                return;
+            }
+            for domain in &pool.domains {
+                if loading.home.contains(domain) {
+                    continue;
+                }
+                loading.add(
+                    TopologyReason::DomainNotHome,
+                    pool.line,
+                    format!("{place} sends {domain} to home servers, but {domain} is not in node.domains"),
+                    "add the domain to node.domains, or remove it from the pool",
+                );
+            }
+        }
+        (None, Some(_)) => {
+            for member in &members {
+                let own: DomainList = member.domains.iter().collect();
+                for domain in pool.domains.iter().filter(|d| !own.covers(d.as_str())) {
+                    loading.add(
+                        TopologyReason::DomainNotOfMember,
+                        pool.line,
+                        format!("{place} sends {domain} to {}, which does not list that domain", member.fqdn),
+                        "add the domain to the peer's `domains`, or remove it or the peer from the pool",
+                    );
+                }
+            }
+        }
+        (None, None) => {}
+    }
+}
+
+/// Reports a domain that two sections serve; returns all that are served by one.
+fn check_routed_once<'p>(
+    pools: &'p [Option<Pool>],
+    loading: &mut Loading<'_, '_>,
+) -> HashMap<&'p Domain, &'p Pool> {
+    let mut served: HashMap<&Domain, &Pool> = HashMap::new();
+    for later in pools.iter().flatten() {
+        for domain in &later.domains {
+            let earlier = *served.entry(domain).or_insert(later);
+            if !std::ptr::eq(earlier, later) {
+                loading.add(
+                    TopologyReason::DomainRoutedTwice,
+                    later.line,
+                    format!(
+                        "{domain} is served by the pools \"{}\" and \"{}\"",
+                        earlier.name, later.name
+                    ),
+                    "remove the domain from one of them, or put all peers into one pool",
+                );
+            }
+        }
+    }
+    served
+}
+
+/// A pool for each federated domain that no section lists: the peers that list it, in the file's order.
+fn implied(explicit: &HashMap<&Domain, &Pool>, peers: &[Option<Peer>]) -> Vec<Pool> {
+    let mut implied: Vec<Pool> = Vec::new();
+    let mut positions: HashMap<&Domain, usize> = HashMap::new();
+    // What a pool serves by a `*.` needs none for the domains that its members list below that.
+    let mut below: HashMap<&str, HashSet<PeerRef>> = HashMap::new();
+    for (domain, pool) in explicit {
+        if let Some(name) = domain.below() {
+            below.insert(name, pool.peers.iter().map(|(r, _)| *r).collect());
+        }
+    }
+    let is_served = |domain: &Domain, r: PeerRef| {
+        let nearest = above(domain.as_str()).filter(|name| domain.below() != Some(*name));
+        let mut nearest = nearest.filter_map(|name| below.get(name));
+        nearest.next().is_some_and(|members| members.contains(&r))
+    };
+    for (r, peer) in (0u32..).map(PeerRef).zip(peers) {
+        let Some(peer) = peer.as_ref().filter(|p| p.kind == PeerKind::Federated) else {
+            continue;
+        };
+        for domain in &peer.domains {
+            if explicit.contains_key(domain) || is_served(domain, r) {
+                continue;
+            }
+            let known = positions.get(domain).and_then(|at| implied.get_mut(*at));
+            if let Some(pool) = known {
+                pool.peers.push((r, 1));
+            } else {
+                positions.insert(domain, implied.len());
+                implied.push(Pool::implied(domain, r, peer.line));
+            }
+        }
+    }
+    implied
+}
+
+impl Pool {
+    fn implied(domain: &Domain, first: PeerRef, line: u32) -> Self {
+        Self {
+            name: domain.as_str().to_owned(),
+            domains: vec![domain.clone()],
+            peers: vec![(first, 1)],
+            strategy: Strategy::CallIdHash,
+            health: None,
+            drain: Vec::new(),
+            priorities: Vec::new(),
+            line,
+        }
+    }
+}
+
+fn check_served(node: &Node, pools: &[Option<Pool>], loading: &mut Loading<'_, '_>) {
+    let pools = pools.iter().flatten();
+    let served: HashSet<&Domain> = pools.flat_map(|pool| &pool.domains).collect();
+    for domain in &node.domains {
+        if !served.contains(domain) {
+            loading.found.add_whole(
+                TopologyReason::DomainWithoutPool,
+                format!("the home domain {domain} has no pool: nobody would serve it"),
+                "add it to the `domains` of a [[pool]] of home peers",
+            );
+        }
+    }
+}

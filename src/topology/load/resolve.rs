@@ -1,0 +1,223 @@
+//! From the file as written to a [`Topology`]: every section in turn, each reporting what is wrong with it.
+use super::loading::Loading;
+use super::section_names::SectionNames;
+use super::{
+    admin, boundary, dns, expect, identity, listener, node, peer, pool, succession, tokens, trust,
+};
+use crate::topology::keys::peer::RawPeer;
+use crate::topology::keys::{Document, Text};
+use crate::topology::{
+    Accept, DnsName, Domain, Listener, Peer, PeerIndex, PeerKind, Topology, TopologyReason,
+    TrustSet, above,
+};
+use std::collections::HashSet;
+use toml::Spanned;
+
+/// Sections of one kind that a reference can tell apart.
+const MOST_SECTIONS: usize = 65_535;
+
+/// Resolves everything; `None` only when something was reported.
+pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<Topology> {
+    let node = raw.node.as_ref().and_then(|raw| node::load(raw, loading));
+    loading.fqdn = node.as_ref().map(|node| node.fqdn.clone());
+    let home = node.iter().flat_map(|node| &node.domains);
+    loading.home = home.cloned().collect();
+    let own = node.iter().flat_map(|node| &node.aliases).cloned();
+    let fqdn = node.iter().map(|node| Domain::from(node.fqdn.clone()));
+    loading.own = own.chain(fqdn).collect();
+    let identity_names = register(
+        "identity",
+        raw.identity.iter().map(|s| s.get_ref().name.as_ref()),
+        loading,
+    );
+    let trust_names = register(
+        "trust",
+        raw.trust.iter().map(|s| s.get_ref().name.as_ref()),
+        loading,
+    );
+    let identities = each(&raw.identity, loading, identity::load);
+    let trusts = each(&raw.trust, loading, trust::load);
+
+    let fqdn = node.as_ref().map(|node| &node.fqdn);
+    let listeners = listener::load_all(
+        &raw.listener,
+        (&identity_names, &trust_names),
+        &identities,
+        fqdn,
+        loading,
+    );
+
+    let boundary = boundary::load(&raw.boundary, node.as_ref(), loading);
+    let (fqdns, peer_names) = peer_names(&raw.peer, loading);
+    loading.home_servers = home_servers(&raw.peer, &fqdns);
+    loading.above_home = above_home(loading);
+    let references = (&identity_names, &trust_names);
+    let mut fqdns = fqdns.iter();
+    let peers = each(&raw.peer, loading, |raw: &RawPeer, line, loading| {
+        let fqdn = fqdns.next().and_then(Option::as_ref);
+        peer::load(
+            raw,
+            fqdn,
+            line,
+            node.as_ref(),
+            references,
+            &boundary,
+            loading,
+        )
+    });
+    let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), loading);
+    let expectations = each(&raw.expect, loading, |raw, line, loading| {
+        expect::load(raw, line, &peer_names, loading)
+    });
+    let tokens = tokens::load(raw.tokens.as_ref(), loading);
+    let admin = admin::load(&raw.admin, loading);
+    let dns = dns::load(&raw.dns, loading);
+    check_trust_used(&trusts, &peers, &listeners, loading);
+
+    let topology = Topology {
+        path: loading.source.path().to_owned(),
+        node: node?,
+        identities: identities.into_iter().collect::<Option<_>>()?,
+        trusts: trusts.into_iter().collect::<Option<_>>()?,
+        listeners: listeners.into_iter().collect::<Option<_>>()?,
+        peers: peers.into_iter().collect::<Option<_>>()?,
+        peer_index: PeerIndex::default(),
+        pools: pools.into_iter().collect::<Option<_>>()?,
+        dns,
+        limits: raw.limits.clone(),
+        log: raw.log,
+        tokens,
+        admin,
+        boundary: boundary.boundary,
+        expectations: expectations.into_iter().collect::<Option<_>>()?,
+        warnings: Vec::new(),
+        files: std::mem::take(&mut loading.files),
+    };
+    check_clients(&topology, loading);
+    succession::check(&topology, loading);
+    Some(topology)
+}
+
+fn register<'n>(
+    kind: &'static str,
+    names: impl Iterator<Item = Option<&'n Text>>,
+    loading: &mut Loading<'_, '_>,
+) -> SectionNames {
+    let names = names.map(|name| name.map(|text| (text.get_ref().clone(), text)));
+    SectionNames::register(kind, names, loading)
+}
+
+/// Resolves each section of a kind with its line.
+fn each<'t, R, T>(
+    sections: &[Spanned<R>],
+    loading: &mut Loading<'_, 't>,
+    mut load: impl FnMut(&R, u32, &mut Loading<'_, 't>) -> Option<T>,
+) -> Vec<Option<T>> {
+    if let Some(excess) = sections.get(MOST_SECTIONS) {
+        let line = loading.line(excess);
+        loading.add(
+            TopologyReason::OutOfRange,
+            line,
+            format!("there are more than {MOST_SECTIONS} sections of this kind"),
+            "divide the work among several nodes",
+        );
+        return Vec::new();
+    }
+    sections
+        .iter()
+        .map(|section| {
+            let line = loading.line(section);
+            load(section.get_ref(), line, loading)
+        })
+        .collect()
+}
+
+/// The names of home servers.
+fn home_servers(raws: &[Spanned<RawPeer>], fqdns: &[Option<DnsName>]) -> HashSet<Domain> {
+    raws.iter()
+        .zip(fqdns)
+        .filter(|(raw, _)| raw.get_ref().kind == Some(PeerKind::Home))
+        .filter_map(|(_, fqdn)| fqdn.clone().map(Domain::from))
+        .collect()
+}
+
+/// Every name above what no partner may speak for.
+fn above_home(loading: &Loading<'_, '_>) -> HashSet<String> {
+    let domains = loading.home.iter().chain(&loading.own);
+    let all = domains.chain(&loading.home_servers);
+    let names = all.filter_map(Domain::name);
+    names.flat_map(above).map(str::to_owned).collect()
+}
+
+/// The peers' names, normalised, by position.
+fn peer_names(
+    raws: &[Spanned<RawPeer>],
+    loading: &mut Loading<'_, '_>,
+) -> (Vec<Option<DnsName>>, SectionNames) {
+    let fqdns: Vec<Option<DnsName>> = raws
+        .iter()
+        .map(|raw| {
+            let text = raw.get_ref().fqdn.as_ref()?;
+            loading.name(text, "peer fqdn")
+        })
+        .collect();
+    let named = raws.iter().zip(&fqdns).map(|(raw, fqdn)| {
+        let text = raw.get_ref().fqdn.as_ref()?;
+        // One that is no name is reported already; under its text, references to it are not reported too.
+        let name = fqdn
+            .as_ref()
+            .map_or(text.get_ref().as_str(), DnsName::as_str);
+        Some((name.to_owned(), text))
+    });
+    let names = SectionNames::register("peer", named, loading);
+    (fqdns, names)
+}
+
+fn check_trust_used(
+    trusts: &[Option<TrustSet>],
+    peers: &[Option<Peer>],
+    listeners: &[Option<Listener>],
+    loading: &mut Loading<'_, '_>,
+) {
+    if peers.iter().any(Option::is_none) || listeners.iter().any(Option::is_none) {
+        return;
+    }
+    let by_peers = peers.iter().flatten().flat_map(|peer| &peer.trust);
+    let by_listeners = listeners.iter().flatten();
+    let by_listeners = by_listeners.flat_map(|listener| listener.client_certificates.trust());
+    let used: HashSet<usize> = by_peers.chain(by_listeners).map(|r| r.index()).collect();
+    for (position, trust) in trusts.iter().enumerate() {
+        if let Some(trust) = trust
+            && !used.contains(&position)
+        {
+            loading.add(
+                TopologyReason::TrustUnused,
+                trust.line,
+                format!(
+                    "trust \"{}\" is not named by any peer or listener: it vouches for nobody",
+                    trust.name
+                ),
+                "name it in the `trust` of a peer or the `client_trust` of a listener, or remove it",
+            );
+        }
+    }
+}
+
+/// A node with home servers that no client can reach works, but is seldom meant.
+fn check_clients(topology: &Topology, loading: &mut Loading<'_, '_>) {
+    let clients = topology
+        .listeners
+        .iter()
+        .any(|listener| listener.accept != Accept::Peers);
+    let federates = topology
+        .peers
+        .iter()
+        .any(|peer| peer.kind == PeerKind::Federated);
+    if !clients && !federates {
+        loading.found.add_whole(
+            TopologyReason::NoListenerForClients,
+            "no listener accepts clients, and no peer is federated: home servers would only reach each other",
+            "add \"client\" to the `accept` of a listener, or add a federated peer",
+        );
+    }
+}

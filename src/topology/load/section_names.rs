@@ -1,0 +1,102 @@
+//! The names by which one section refers to another.
+use super::loading::Loading;
+use crate::topology::TopologyReason;
+use crate::topology::keys::Text;
+use std::collections::{HashMap, HashSet};
+
+/// The names of one kind of section, with their positions.
+pub(super) struct SectionNames {
+    kind: &'static str,
+    /// Of a name that stands twice, which is a fault, the first.
+    positions: HashMap<String, u32>,
+    /// In the order of the file, for suggestions.
+    known: Vec<String>,
+    sections: usize,
+}
+
+impl SectionNames {
+    /// Registers a name for each section; a repeated one is reported.
+    pub(super) fn register<'n>(
+        kind: &'static str,
+        names: impl Iterator<Item = Option<(String, &'n Text)>>,
+        loading: &mut Loading<'_, '_>,
+    ) -> Self {
+        let mut registered = Self {
+            kind,
+            positions: HashMap::new(),
+            known: Vec::new(),
+            sections: 0,
+        };
+        let mut lines: HashMap<String, u32> = HashMap::new();
+        for (position, name) in (0u32..).zip(names) {
+            registered.sections += 1;
+            let Some((name, text)) = name else {
+                continue;
+            };
+            let line = loading.line(text);
+            if let Some(first) = lines.get(&name) {
+                let what = format!("{kind} \"{name}\" is defined twice, first in line {first}");
+                loading.add(
+                    TopologyReason::DuplicateName,
+                    line,
+                    what,
+                    "merge the two sections, or give one of them another name",
+                );
+                continue;
+            }
+            lines.insert(name.clone(), line);
+            registered.known.push(name.clone());
+            registered.positions.insert(name, position);
+        }
+        registered
+    }
+    /// The position of the first section, where one is taken that nobody names; `None` when there is none at all, which
+    /// the shape check has reported.
+    pub(super) fn first(&self) -> Option<u32> {
+        (self.sections > 0).then_some(0)
+    }
+    /// The position of a name; an unknown one is reported with the nearest that is known.
+    pub(super) fn find(
+        &self,
+        name: &str,
+        line: u32,
+        place: &str,
+        loading: &mut Loading<'_, '_>,
+    ) -> Option<u32> {
+        let position = self.positions.get(name).copied();
+        if position.is_none() {
+            let hint = loading.suggestion(name, &self.known);
+            let kind = self.kind;
+            loading.add(
+                TopologyReason::UnknownReference,
+                line,
+                format!("{place} names the {kind} \"{name}\", which is not defined{hint}"),
+                format!("correct the name or add a [[{kind}]] section for it"),
+            );
+        }
+        position
+    }
+    /// The positions of a list of names; `None` when one of them is unknown. A repetition is reported, too.
+    pub(super) fn find_all(
+        &self,
+        list: &[Text],
+        key: &str,
+        place: &str,
+        loading: &mut Loading<'_, '_>,
+    ) -> Option<Vec<u32>> {
+        let mut positions = Vec::with_capacity(list.len());
+        let mut known = HashSet::new();
+        let mut whole = true;
+        for text in list {
+            let line = loading.line(text);
+            match self.find(text.get_ref(), line, place, loading) {
+                None => whole = false,
+                Some(at) if !known.insert(at) => {
+                    loading.twice(line, &format!("{place} {key}"), text.get_ref())
+                }
+                Some(at) => positions.push(at),
+            }
+        }
+        whole.then_some(positions)
+    }
+}

@@ -1,0 +1,121 @@
+//! `[tokens]`: the file with the keys that sign Record-Route and Path URIs.
+use super::loading::Loading;
+use crate::topology::keys::Text;
+use crate::topology::keys::tokens::RawTokens;
+use crate::topology::{TokenSettings, TopologyReason};
+
+const REMEDY: &str =
+    "write `<id 0-255> <64 hex digits>`, for example: echo \"1 $(openssl rand -hex 32)\"";
+
+/// Reads the key file, if there is one.
+pub(super) fn load(raw: Option<&RawTokens>, loading: &mut Loading<'_, '_>) -> TokenSettings {
+    let Some(file) = raw.and_then(|raw| raw.key_file.as_ref()) else {
+        if raw.is_none() {
+            loading.found.add_whole(
+                TopologyReason::TokenKeysMissing,
+                "there is no [tokens] key_file: routes are signed with a random key of this run",
+                "dialogs do not outlive a restart, and no second node can check their routes; make a file with: echo \"1 $(openssl rand -hex 32)\", mode 0600, and name it in [tokens] key_file",
+            );
+        }
+        return TokenSettings::default();
+    };
+    loading.check_secret(file, "the token key file");
+    let keys = match loading.read(file, "the token key file") {
+        Some(bytes) => keys(&bytes, file, loading),
+        None => Vec::new(),
+    };
+    TokenSettings {
+        key_file: Some(loading.path(file)),
+        keys,
+    }
+}
+
+fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u8; 32])> {
+    let path = loading.path(file);
+    let mut keys: Vec<(u8, [u8; 32])> = Vec::new();
+    let text = String::from_utf8_lossy(bytes);
+    let mut fault = |line: usize, what: String, remedy: &str| {
+        let line = u32::try_from(line).ok();
+        loading.found.add_in(
+            path.clone(),
+            TopologyReason::TokenKeyMalformed,
+            line,
+            what,
+            remedy.to_owned(),
+        );
+    };
+    // No part of a line is ever shown: it may be a key.
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let Some((id, key)) = key(line) else {
+            fault(number, "this line is not a token key".to_owned(), REMEDY);
+            continue;
+        };
+        if keys.iter().any(|(known, _)| *known == id) {
+            fault(
+                number,
+                format!("the key id {id} is there twice"),
+                "give each key an id of its own",
+            );
+        } else if keys.len() == 2 {
+            fault(
+                number,
+                "there are more than two keys".to_owned(),
+                "keep the one that signs, first, and the one before it",
+            );
+        } else {
+            keys.push((id, key));
+        }
+    }
+    if keys.is_empty() && !loading.found.is_fatal() {
+        let path = path.clone();
+        loading.found.add_in(
+            path,
+            TopologyReason::TokenKeyMalformed,
+            None,
+            "there is no key in it".to_owned(),
+            REMEDY.to_owned(),
+        );
+    }
+    keys
+}
+
+fn key(line: &str) -> Option<(u8, [u8; 32])> {
+    let mut fields = line.split_ascii_whitespace();
+    let id = fields.next()?.parse().ok()?;
+    let hex = fields.next()?.as_bytes();
+    if fields.next().is_some() || hex.len() != 64 {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (byte, digits) in key.iter_mut().zip(hex.chunks_exact(2)) {
+        let digits = digits.iter().map(|d| char::from(*d).to_digit(16));
+        let value = digits.reduce(|high, low| Some(high? * 16 + low?))??;
+        *byte = u8::try_from(value).ok()?;
+    }
+    Some((id, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_an_id_and_64_hex_digits() {
+        let hex = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
+        let expected: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        assert_eq!(key(&format!("7 {hex}")), Some((7, expected)));
+        assert_eq!(key(&format!("255\t{hex}")), Some((255, expected)));
+        for line in ["7", "", "7 00", "x 00"] {
+            assert_eq!(key(line), None, "{line}");
+        }
+        assert_eq!(key(&format!("256 {hex}")), None);
+        assert_eq!(key(&format!("-1 {hex}")), None);
+        assert_eq!(key(&format!("7 {hex}00")), None);
+        assert_eq!(key(&format!("7 {hex} x")), None);
+        assert_eq!(key(&format!("7 +{}", &hex[1..])), None);
+    }
+}

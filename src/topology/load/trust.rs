@@ -1,0 +1,200 @@
+//! `[[trust]]`: anchors and CRLs, read, and the revocation policy over them.
+use super::identity::{certificates, warn_soon};
+use super::loading::Loading;
+use super::window;
+use crate::topology::keys::Text;
+use crate::topology::keys::trust::RawTrust;
+use crate::topology::pem::Wanted;
+use crate::topology::{
+    CrlReason, CrlSource, HeldCrl, Revocation, TopologyReason, TrustSet, read_crls,
+};
+use rustls_pki_types::CertificateDer;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Loads one trust set; `None` when something of it is missing or broken, which is then reported.
+pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> Option<TrustSet> {
+    let name = raw.name.as_ref()?.get_ref().clone();
+    let label = format!("trust \"{name}\"");
+    let revocation = raw
+        .revocation
+        .as_ref()
+        .map_or(Revocation::Require, |value| *value.get_ref());
+    let anchors = raw
+        .anchors
+        .as_ref()
+        .and_then(|file| anchors(&label, file, &raw.crls, loading));
+    let crls = crls(&label, &raw.crls, loading);
+    let fetch = fetch(raw, &label, revocation, loading);
+    let named = !raw.crls.is_empty();
+    match revocation {
+        Revocation::Off => {
+            loading.add(
+                TopologyReason::RevocationOff,
+                raw.revocation.as_ref().map_or(line, |value| loading.line(value)),
+                format!("{label} has revocation off: a certificate that its CA has revoked is still accepted"),
+                "name the CA's CRLs in `crls` and set revocation = \"require\"",
+            );
+            if named {
+                loading.add(
+                    TopologyReason::CrlsUnused,
+                    line,
+                    format!("{label} names CRLs, but its revocation is off: they have no effect"),
+                    "set revocation = \"require\", or remove `crls`",
+                );
+            }
+        }
+        Revocation::Require | Revocation::Grace(_) if !named => loading.add(
+            TopologyReason::CrlRequired,
+            line,
+            format!("{label} requires CRLs (the default), but names none"),
+            "name the CA's CRLs in `crls`; if it publishes none, write revocation = \"off\"",
+        ),
+        Revocation::Require | Revocation::Grace(_) => {}
+    }
+    let (crl_sources, crls) = crls?;
+    Some(TrustSet {
+        name,
+        anchors: anchors?,
+        partial_chain: raw.partial_chain,
+        crl_sources,
+        crls,
+        crl_refresh: raw.crl_refresh.0,
+        crl_fetch: fetch,
+        crl_fetch_local: local_hosts(raw),
+        revocation,
+        scope: raw.scope,
+        window: window::load(
+            &label,
+            raw.not_before.as_ref(),
+            raw.not_after.as_ref(),
+            loading,
+        ),
+        line,
+    })
+}
+
+fn anchors(
+    label: &str,
+    file: &Text,
+    crls: &[Text],
+    loading: &mut Loading<'_, '_>,
+) -> Option<Vec<CertificateDer<'static>>> {
+    // One file for both is what OpenSSL's users have; otherwise a CRL among the anchors has no effect.
+    let mut named = crls.iter();
+    let wanted = if named.any(|crls| crls.get_ref() == file.get_ref()) {
+        Wanted::AnchorsBesideCrls
+    } else {
+        Wanted::Anchors
+    };
+    let (anchors, facts) = certificates("anchors", file, wanted, loading)?;
+    let line = loading.line(file);
+    for anchor in &facts {
+        // One that has ended is reported where its set is prepared for path building.
+        if loading.at <= anchor.not_after {
+            warn_soon(label, anchor, line, loading);
+        }
+    }
+    Some(anchors)
+}
+
+/// Where the CRLs are, and what is there; what cannot be used is reported.
+fn crls(
+    label: &str,
+    files: &[Text],
+    loading: &mut Loading<'_, '_>,
+) -> Option<(Vec<CrlSource>, Vec<HeldCrl>)> {
+    let sources: Vec<CrlSource> = files
+        .iter()
+        .map(|file| CrlSource {
+            path: loading.path(file),
+            line: loading.line(file),
+        })
+        .collect();
+    let mut crls = Vec::new();
+    let mut whole = true;
+    for read in read_crls(&sources) {
+        match read.content {
+            Ok(lists) => crls.extend(lists.into_iter().map(|list| HeldCrl {
+                file: Arc::clone(&read.file),
+                fetched: false,
+                list,
+            })),
+            Err((refusal, said)) => {
+                whole = false;
+                report(label, &read.file, read.line, refusal, &said, loading);
+            }
+        }
+    }
+    whole.then_some((sources, crls))
+}
+
+/// Reports a CRL file that cannot be used.
+fn report(
+    label: &str,
+    file: &Path,
+    line: u32,
+    refusal: CrlReason,
+    said: &str,
+    loading: &mut Loading<'_, '_>,
+) {
+    let shown = file.display();
+    if refusal != CrlReason::Unreadable {
+        let what = refusal.what();
+        let what = format!("{label}: the CRL file {shown} cannot be used: {what} ({said})");
+        loading.found.add_crl(refusal, line, what);
+    } else if file.exists() {
+        loading.add(
+            TopologyReason::FileUnreadable,
+            line,
+            format!("{label}: the CRLs in {shown} cannot be read: {said}"),
+            "name a file or a directory that the user sipward runs as may read",
+        );
+    } else {
+        loading.add(
+            TopologyReason::FileMissing,
+            line,
+            format!("{label}: the CRL file {shown} does not exist"),
+            "correct the path (a relative one starts at the topology file's directory) or put the file there",
+        );
+    }
+}
+
+/// Whether CRLs are fetched; that it cannot be so is reported.
+fn fetch(
+    raw: &RawTrust,
+    label: &str,
+    revocation: Revocation,
+    loading: &mut Loading<'_, '_>,
+) -> bool {
+    let Some(value) = raw.crl_fetch.as_ref().filter(|value| *value.get_ref()) else {
+        return false;
+    };
+    let line = loading.line(value);
+    if revocation == Revocation::Off {
+        loading.add(
+            TopologyReason::CrlsUnused,
+            line,
+            format!("{label} fetches CRLs, but its revocation is off: none is fetched"),
+            "set revocation = \"require\", or remove `crl_fetch`",
+        );
+        return false;
+    }
+    if raw.crl_refresh.0.is_none() {
+        loading.add(
+            TopologyReason::OutOfRange,
+            line,
+            format!("{label} fetches CRLs, but its crl_refresh is off"),
+            "choose a crl_refresh of 1s to 1d, or remove `crl_fetch`",
+        );
+    }
+    true
+}
+
+/// Hosts that may be asked although they are at a special address.
+fn local_hosts(raw: &RawTrust) -> Vec<String> {
+    let hosts = raw.crl_fetch_local.iter();
+    hosts
+        .map(|host| host.get_ref().trim_matches(['[', ']']).to_ascii_lowercase())
+        .collect()
+}

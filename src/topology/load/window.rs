@@ -1,0 +1,40 @@
+//! `not_before` and `not_after` of identities, peers and trust sets: what is odd about them is reported.
+use super::loading::Loading;
+use crate::topology::moment::show_moment;
+use crate::topology::{TopologyReason, Window};
+use rustls_pki_types::UnixTime;
+use toml::Spanned;
+
+/// The window of an entry.
+pub(super) fn load(
+    place: &str,
+    not_before: Option<&Spanned<UnixTime>>,
+    not_after: Option<&Spanned<UnixTime>>,
+    loading: &mut Loading<'_, '_>,
+) -> Window {
+    let seconds = |time: Option<&Spanned<UnixTime>>| time.map(|time| time.get_ref().as_secs());
+    let window = Window {
+        not_before: seconds(not_before),
+        not_after: seconds(not_after),
+    };
+    let (Some(text), Some(end)) = (not_after, window.not_after) else {
+        return window;
+    };
+    let line = loading.line(text);
+    if window.not_before.is_some_and(|begin| end < begin) {
+        loading.add(
+            TopologyReason::WindowEmpty,
+            line,
+            format!("{place}: not_after lies before not_before"),
+            "exchange the two, or correct one of them",
+        );
+    } else if i64::try_from(end).is_ok_and(|end| end < loading.at) {
+        loading.add(
+            TopologyReason::WindowOver,
+            line,
+            format!("{place} counts as absent since {}", show_moment(end)),
+            "remove the entry, or move its not_after",
+        );
+    }
+    window
+}

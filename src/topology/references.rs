@@ -1,0 +1,23 @@
+//! References to what a topology holds: positions that loading has checked, in place of names that might lead nowhere.
+
+macro_rules! references {
+    ($($name:ident into $list:literal;)+) => { $(
+        #[doc = concat!("An index into [`super::Topology::", $list, "`] of one generation.")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub(crate) u32);
+
+        impl $name {
+            #[doc = concat!("The position in [`super::Topology::", $list, "`].")]
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )+ };
+}
+
+references! {
+    PeerRef into "peers";
+    PoolRef into "pools";
+    IdentityRef into "identities";
+    TrustRef into "trusts";
+}

@@ -1,0 +1,95 @@
+//! What a reload says that it changes.
+use super::*;
+
+#[test]
+fn a_reload_without_a_change_says_nothing() {
+    let lab = Lab::new();
+    let (old, new) = (lab.good(GOOD), lab.good(GOOD));
+    assert_eq!(old.changes(&new), Vec::<String>::new());
+    assert_eq!(old.restart_needed(&new), Vec::<String>::new());
+}
+
+#[test]
+fn a_reload_says_what_changed() {
+    let lab = Lab::new();
+    let old = lab.good(GOOD);
+    let new = lab.good(&edited(&[
+        ("\"edge.chain.pem\"", "\"twin.chain.pem\""),
+        ("\"edge.key.pem\"", "\"twin.key.pem\""),
+        ("\"6h\"", "\"1h\""),
+        (
+            "fqdn = \"fe02.contoso.test\"",
+            "fqdn = \"fe03.contoso.test\"",
+        ),
+        (", \"fe02.contoso.test\"]", ", \"fe03.contoso.test\"]"),
+        (POOL_END, ""),
+        ("10.0.0.11", "10.0.0.12"),
+        ("address = [\"10", "keepalive = \"30s\"\naddress = [\"10"),
+        ("handshakes = 100", "handshakes = 50"),
+        ("\"all\"", "\"refused\""),
+        ("[limits]", "[admin]\nwatch = \"10s\"\n[limits]"),
+        ("[tokens]\nkey_file = \"tokens\"\n", ""),
+    ]));
+    let said = old.changes(&new);
+    let expected = [
+        "identity edge changed: certificate renewed, valid until ",
+        "trust fabrikam-ca changed: revocation",
+        "peer fe02.contoso.test removed",
+        "peer fe01.contoso.test changed: address +10.0.0.12:5061 -10.0.0.11:5061, keepalive",
+        "peer fe03.contoso.test added",
+        "pool front-end changed: peers +fe03.contoso.test -fe02.contoso.test",
+        "limit handshakes changed from 100 to 50",
+        "log changed: requests all becomes refused",
+        "token keys changed: ids 2, 1 become none",
+        "admin changed: watch off becomes 10s",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said} / {expected}");
+    }
+    assert_eq!(old.restart_needed(&new), Vec::<String>::new());
+}
+
+#[test]
+fn crls_and_anchors_are_compared_by_content() {
+    let lab = Lab::new();
+    let old = lab.good(GOOD);
+    let root = Authority::root("Contoso Root").unwrap();
+    lab.write("enterprise-ca.pem", &root.certificate_pem());
+    lab.write(
+        "enterprise-ca.crl.pem",
+        &root.crl_pem(&[], Duration::from_secs(86_400)).unwrap(),
+    );
+    let said = old.changes(&lab.good(GOOD));
+    assert_eq!(
+        said,
+        [
+            "trust enterprise-ca changed: anchors renewed under the same names, CRLs replaced (1 before, 1 now)"
+        ]
+    );
+}
+
+#[test]
+fn what_needs_a_restart_is_said_apart() {
+    let lab = Lab::new();
+    let old = lab.good(GOOD);
+    let new = lab.good(&edited(&[
+        (
+            "domains = [\"contoso.test\"]",
+            "domains = [\"contoso.test\"]\nshards = 2\nscheduling = \"inherit\"\nadvertise_port = 5071",
+        ),
+        ("127.0.0.1:5061", "127.0.0.1:5062"),
+        ("[\"client\", \"peer\"]", "[\"peer\"]"),
+        ("[limits]", "[admin]\nsocket = \"/run/x\"\n[limits]"),
+    ]));
+    assert_eq!(
+        old.restart_needed(&new),
+        [
+            "admin.socket control.sock in the runtime directory becomes /run/x",
+            "listener edge 127.0.0.1:5061 becomes 127.0.0.1:5062",
+            "node.advertise_port the listener's becomes 5071",
+            "node.scheduling batch becomes inherit",
+            "node.shards one for each core becomes 2",
+        ]
+    );
+}

@@ -1,0 +1,170 @@
+//! One loaded topology: every reference resolved, every file read.
+use super::{
+    AdminSettings, Boundary, DnsSettings, Expectation, Identity, IdentityRef, Limits, Listener,
+    LogSettings, NamedFile, Node, Peer, PeerIndex, PeerRef, Pool, PoolRef, TokenSettings, TrustRef,
+    TrustSet, Warning,
+};
+use std::path::PathBuf;
+
+/// One loaded topology: every reference resolved, every file read.
+#[derive(Clone)]
+pub struct Topology {
+    pub(crate) path: PathBuf,
+    pub(crate) node: Node,
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) trusts: Vec<TrustSet>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) peer_index: PeerIndex,
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) dns: DnsSettings,
+    pub(crate) limits: Limits,
+    pub(crate) log: LogSettings,
+    pub(crate) tokens: TokenSettings,
+    pub(crate) admin: AdminSettings,
+    pub(crate) boundary: Boundary,
+    pub(crate) expectations: Vec<Expectation>,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) files: Vec<NamedFile>,
+}
+
+impl Topology {
+    /// The same trust sets with other peers, and nothing that the trust decision does not read.
+    pub(crate) fn supposing(&self, peers: Vec<Peer>) -> Self {
+        Self {
+            path: self.path.clone(),
+            node: self.node.clone(),
+            identities: Vec::new(),
+            trusts: self.trusts.clone(),
+            listeners: Vec::new(),
+            peers,
+            peer_index: PeerIndex::default(),
+            pools: Vec::new(),
+            dns: DnsSettings::default(),
+            limits: Limits::default(),
+            log: self.log,
+            tokens: TokenSettings::default(),
+            admin: self.admin.clone(),
+            boundary: Boundary::default(),
+            expectations: Vec::new(),
+            warnings: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+    /// The file it was loaded from.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+    /// What passes between the trust domain and the rest.
+    pub fn boundary(&self) -> &Boundary {
+        &self.boundary
+    }
+    /// This daemon.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+    /// Our certificates.
+    pub fn identities(&self) -> &[Identity] {
+        &self.identities
+    }
+    /// The identity behind a reference of this topology.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a reference is made by loading, for this topology"
+    )]
+    pub fn identity(&self, r: IdentityRef) -> &Identity {
+        &self.identities[r.index()]
+    }
+    /// The trust sets.
+    pub fn trusts(&self) -> &[TrustSet] {
+        &self.trusts
+    }
+    /// The trust set behind a reference of this topology.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a reference is made by loading, for this topology"
+    )]
+    pub fn trust(&self, r: TrustRef) -> &TrustSet {
+        &self.trusts[r.index()]
+    }
+    /// The listeners.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+    /// The peers.
+    pub fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+    /// The peers with their references.
+    pub fn peer_refs(&self) -> impl Iterator<Item = (PeerRef, &Peer)> {
+        (0u32..).map(PeerRef).zip(&self.peers)
+    }
+    /// The peer behind a reference of this topology.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a reference is made by loading, for this topology"
+    )]
+    pub fn peer(&self, r: PeerRef) -> &Peer {
+        &self.peers[r.index()]
+    }
+    /// The peer of this name.
+    pub fn peer_by_fqdn(&self, fqdn: &str) -> Option<PeerRef> {
+        self.peers_named(fqdn).first().copied()
+    }
+    /// The peers of this name in the order of the file; loading leaves one at most.
+    pub(crate) fn peers_named(&self, fqdn: &str) -> &[PeerRef] {
+        self.peer_index.named(fqdn, &self.peers)
+    }
+    /// The peers whose name is one label and `parent`, in the order of the file.
+    pub(crate) fn peers_below(&self, parent: &str) -> &[PeerRef] {
+        self.peer_index.below(parent, &self.peers)
+    }
+    /// The pools, the implicit ones of federated domains included.
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+    /// The pools with their references.
+    pub fn pool_refs(&self) -> impl Iterator<Item = (PoolRef, &Pool)> {
+        (0u32..).map(PoolRef).zip(&self.pools)
+    }
+    /// The pool behind a reference of this topology.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a reference is made by loading, for this topology"
+    )]
+    pub fn pool(&self, r: PoolRef) -> &Pool {
+        &self.pools[r.index()]
+    }
+    /// Who is asked for addresses.
+    pub fn dns(&self) -> &DnsSettings {
+        &self.dns
+    }
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+    /// Log settings.
+    pub fn log(&self) -> &LogSettings {
+        &self.log
+    }
+    /// Token keys.
+    pub fn tokens(&self) -> &TokenSettings {
+        &self.tokens
+    }
+    /// How an operator reaches the daemon.
+    pub fn admin(&self) -> &AdminSettings {
+        &self.admin
+    }
+    /// The policy's unit tests.
+    pub fn expectations(&self) -> &[Expectation] {
+        &self.expectations
+    }
+    /// The file itself and the files that it names, CRLs apart, with their content when they were read.
+    pub fn files(&self) -> &[NamedFile] {
+        &self.files
+    }
+    /// What works but should be known, in the order of the file.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
