@@ -1,6 +1,7 @@
 //! The parts of header field values that ends look at (RFC 3261 §20.10): URI, parameters, address of record.
 
-/// A header parameter outside `<>`.
+/// The value of a header field's parameter. What stands inside `<>` are parameters of the URI (RFC 3261 §20),
+/// so the search begins behind the last `>`.
 pub(super) fn param<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let after = value
         .rfind('>')
@@ -11,7 +12,8 @@ pub(super) fn param<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// The URI of a name-addr or addr-spec.
+/// The URI of a name-addr or addr-spec. Without `<>` everything from the first `;` on belongs to the header
+/// field (RFC 3261 §20.10).
 pub(super) fn uri_of(value: &str) -> &str {
     match value.split_once('<') {
         Some((_, rest)) => rest.split('>').next().unwrap_or(rest),
@@ -19,7 +21,8 @@ pub(super) fn uri_of(value: &str) -> &str {
     }
 }
 
-/// `user@host` of a sip URI, in lower case, without port and parameters; `host` alone when there is no user.
+/// `user@host` of a sip URI, the host in lower case, without port and parameters; `host` alone when there is
+/// no user. The registrar's key: users are compared case by case, hosts are not (RFC 3261 §19.1.4).
 pub(super) fn address_of_record(uri: &str) -> String {
     let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
     let rest = rest.split([';', '?']).next().unwrap_or(rest);
@@ -38,7 +41,8 @@ pub(super) fn host_of(uri: &str) -> String {
     aor.rsplit('@').next().unwrap_or_default().to_owned()
 }
 
-/// The values of a comma-separated list (RFC 3261 §7.3.1); commas inside quotes and angle brackets separate nothing.
+/// The values of a comma-separated list (RFC 3261 §7.3.1); commas inside quotes and angle brackets separate
+/// nothing.
 pub(super) fn split_list(value: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let (mut start, mut quoted, mut angle) = (0, false, false);

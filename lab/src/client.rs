@@ -1,4 +1,5 @@
-//! A client: one TLS connection without a certificate; it authenticates the edge by name and CA (RFC 5922 §7.3).
+//! A client: one TLS connection without a certificate; it authenticates the edge by name and CA (RFC 5922
+//! §7.3).
 use super::end::End;
 use super::inbox::EndProfile;
 use super::{LabError, Transcript, Wire, tls, wire};
@@ -10,7 +11,8 @@ use std::sync::Arc;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
-/// What an end must know of the edge to reach it.
+/// What an end must know of the edge to reach it. The name is apart from the address, because tests run on
+/// loopback while certificates carry names.
 #[derive(Clone)]
 pub struct EdgeTarget {
     /// Where it listens.
@@ -49,6 +51,8 @@ impl Client {
             .connect(name, tcp)
             .await
             .map_err(io("shake hands"))?;
+        // The Contact has this end's own address, as a phone behind no NAT writes it: only by the edge's Path
+        // is it reached.
         let user = super::address::address_of_record(aor);
         let user = user.split('@').next().unwrap_or_default();
         let end = End::new(
@@ -80,6 +84,7 @@ impl Deref for Client {
     }
 }
 
+/// A phone that is dropped is gone, without close_notify, as one that loses its network.
 impl Drop for Client {
     fn drop(&mut self) {
         self.wire.cut();

@@ -1,17 +1,21 @@
-//! A writer of DER (X.690), for what no library makes on purpose: odd CRLs and OCSP responses.
+//! A writer of DER (X.690), for what no library makes on purpose: odd certificates, CRLs and OCSP responses.
+//!
+//! It checks nothing: a caller who asks for a value that no standard allows gets it, for that is what tests
+//! need.
 
-/// One element: identifier octet, length, and the parts of its value one after the other.
+/// One element: identifier, length, and the parts of its value one after the other.
 pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut out = vec![tag];
     match u8::try_from(length) {
+        // The short form. X.690 §10.1 demands it where it suffices, and readers refuse anything else as BER.
         Ok(short) if short < 0x80 => out.push(short),
         _ => {
-            let octets = length.to_be_bytes();
-            let zeros = octets.iter().take_while(|octet| **octet == 0).count();
-            let octets = octets.get(zeros..).unwrap_or_default();
-            out.push(0x80 | u8::try_from(octets.len()).unwrap_or(8));
-            out.extend_from_slice(octets);
+            let bytes = length.to_be_bytes();
+            let zeros = bytes.iter().take_while(|octet| **octet == 0).count();
+            let bytes = bytes.get(zeros..).unwrap_or_default();
+            out.push(0x80 | u8::try_from(bytes.len()).unwrap_or(8));
+            out.extend_from_slice(bytes);
         }
     }
     parts.iter().for_each(|part| out.extend_from_slice(part));
@@ -19,8 +23,8 @@ pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// A BIT STRING without unused bits.
-pub fn bits(octets: &[u8]) -> Vec<u8> {
-    element(0x03, &[&[0], octets])
+pub fn bits(bytes: &[u8]) -> Vec<u8> {
+    element(0x03, &[&[0], bytes])
 }
 
 /// An Extension: its OID's content, whether critical, and the value.
@@ -83,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_take_as_few_octets_as_they_need() {
+    fn lengths_take_as_few_bytes_as_they_need() {
         assert_eq!(element(0x04, &[&[1], &[2]]), [4, 2, 1, 2]);
         assert_eq!(
             element(0x04, &[&[0; 200]]).get(..3),

@@ -1,4 +1,5 @@
-//! A user agent whose calls read like a message chart: requests, answers, dialogs (RFC 3261 §8, §12, §13, §15).
+//! A user agent whose calls read like a message chart: requests, answers, dialogs (RFC 3261 §8, §12, §13,
+//! §15).
 use super::inbox::{EndProfile, EndState, copy_hop};
 use super::{Dialog, Draft, LabError, Received, Sent, SipMessage, Transcript, Wire, fresh};
 use std::io;
@@ -159,7 +160,8 @@ impl End {
         }
     }
 
-    /// Acknowledges a 2xx (RFC 3261 §13.2.2.4) and gives the dialog that it made. The ACK of a refusal goes by itself.
+    /// Acknowledges a 2xx (RFC 3261 §13.2.2.4) and gives the dialog that it made. The ACK of a refusal goes
+    /// by itself.
     ///
     /// # Errors
     /// The 2xx makes no dialog, or the connection has ended.
@@ -310,7 +312,8 @@ impl End {
     }
 }
 
-/// The same UUID for the same address of record, so that a second registration is that of the same instance (RFC 5626 §4.1).
+/// The same UUID for the same address of record, so that a second registration is that of the same instance
+/// (RFC 5626 §4.1).
 fn uuid_of(aor: &str) -> String {
     let digits = fresh::derived(aor);
     let (left, right) = digits.split_at_checked(8).unwrap_or((&digits, ""));

@@ -1,4 +1,7 @@
-//! The daemon's JSON log as the ends' side reads it: line by line, and waited for by event name.
+//! The daemon's JSON log, read line by line, and waited for by event name.
+//!
+//! Tests wait for events instead of sleeping: an event is written when something has happened, however slow
+//! the machine is.
 use super::LabError;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -6,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long a wait for an event lasts at most.
+/// How long a wait for an event lasts at most. Longer than [`super::End`] waits, so that of two waits for one
+/// cause that of the end fails, which shows the messages.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Lines of a log, parsed; cheap to clone.
@@ -18,17 +22,19 @@ pub struct EventLog {
 #[derive(Default)]
 struct LogState {
     lines: Mutex<ReadLines>,
+    /// Wakes every wait, because each looks for another event.
     arrived: Notify,
 }
 
 #[derive(Default)]
 struct ReadLines {
+    /// All events since the start, so that a wait finds what was written before it began.
     events: Vec<Value>,
     /// Lines that are no JSON object with an `event`.
     other: Vec<String>,
 }
 
-/// Takes octets as the daemon writes them and cuts them into lines.
+/// Takes bytes as the daemon writes them and cuts them into lines; to be used as the daemon's log sink.
 pub struct LineWriter {
     log: EventLog,
     partial: Vec<u8>,
@@ -54,6 +60,7 @@ impl EventLog {
                 Ok(_) | Err(_) => lines.other.push(line.to_owned()),
             }
         }
+        // Outside of the lock: who wakes up takes it at once.
         self.shared.arrived.notify_waiters();
     }
 
@@ -72,7 +79,8 @@ impl EventLog {
         self.since(0).into_iter().filter(|e| is(e, event)).collect()
     }
 
-    /// Lines that were no event: there should be none.
+    /// Lines that were no event: there should be none, since a log that is half JSON cannot be read by
+    /// programs.
     pub fn other_lines(&self) -> Vec<String> {
         self.lines().other.clone()
     }
@@ -101,6 +109,8 @@ impl EventLog {
     ) -> Result<Value, LabError> {
         let search = async {
             loop {
+                // Registered before the look at the list: an event that comes between the two still wakes
+                // this wait.
                 let arrived = self.shared.arrived.notified();
                 tokio::pin!(arrived);
                 arrived.as_mut().enable();
@@ -142,13 +152,14 @@ impl EventLog {
     }
 }
 
-/// Whether an event bears this name.
+/// Whether an event has this name.
 fn is(event: &Value, name: &str) -> bool {
     event.get("event").and_then(Value::as_str) == Some(name)
 }
 
 impl Write for LineWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The daemon writes several lines at once, or a line in pieces.
         self.partial.extend_from_slice(bytes);
         while let Some(at) = memchr::memchr(b'\n', &self.partial) {
             let line: Vec<u8> = self.partial.drain(..=at).collect();

@@ -1,4 +1,6 @@
-//! Certificates that no CA software makes: every field as it is given, signed all the same (RFC 5280 §4.1).
+//! Certificates that no CA software makes: every field as it is set, signed all the same (RFC 5280 §4.1).
+//!
+//! What an attacker with a CA of his own could send. [`crate::pki`] makes what honest CAs issue.
 pub use crate::der::{common_name, distinguished_name, moment};
 pub use crate::pki::{KeyKind, SigningKey};
 

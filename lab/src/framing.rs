@@ -1,9 +1,15 @@
 //! Where the next frame of a stream ends: Content-Length (RFC 3261 §18.3) and keep-alives (RFC 5626 §4.4.1).
 
 /// What a frame is.
+///
+/// Ends use this and not the daemon's framing: a test of how sipward frames must not depend on how sipward
+/// frames.
 pub(super) enum FrameKind {
+    /// Two CRLF: the other side asks whether this one is there.
     Ping,
+    /// One CRLF: the answer.
     Pong,
+    /// Head and body of a request or response.
     Message,
 }
 
@@ -18,6 +24,8 @@ pub(super) fn next_frame(buf: &[u8]) -> Option<(FrameKind, usize)> {
     }
     let head = memchr::memmem::find(buf, b"\r\n\r\n")?;
     let text = String::from_utf8_lossy(buf.get(..head)?);
+    // Without Content-Length there is no body: on a stream nothing else could say where it ends (RFC 3261
+    // §18.3).
     let length: usize = text
         .split("\r\n")
         .filter_map(|line| line.split_once(':'))

@@ -3,7 +3,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Different in each process, so that tests that run side by side against one edge never share a Call-ID.
 static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("sipward lab"));
+/// Counts up, so that two tokens of one process differ.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// A token that is unique in this process and unlikely to be made by another.
@@ -12,7 +14,7 @@ pub(super) fn token() -> String {
     format!("{:08x}{n:x}", *SEED & 0xffff_ffff)
 }
 
-/// A Via branch.
+/// A Via branch, with the cookie that makes it unique by itself (RFC 3261 §8.1.1.7).
 pub(super) fn branch() -> String {
     format!("z9hG4bK-{}", token())
 }

@@ -1,4 +1,8 @@
-//! A home server that answers by itself: registrar (RFC 3261 §10.3, RFC 3327) and stateless proxy (RFC 3261 §16.11).
+//! A home server that answers by itself: registrar (RFC 3261 §10.3, RFC 3327) and stateless proxy (RFC 3261
+//! §16.11).
+//!
+//! It does what sipward relies on in real home servers: it stores Path, sends by it, sends foreign domains
+//! back to the edge, and keeps a dialog's way when it is told to record its route. It authenticates nobody.
 use super::address::{address_of_record, host_of, uri_of};
 use super::registrar::{Binding, Registrar};
 use super::{LabError, Received, Server, SipMessage, Wire, fresh};
@@ -10,20 +14,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct HomeServer {
     server: Arc<Server>,
     registrar: Registrar,
+    /// Where to dial when no connection is there, and the name to expect.
     edge: Arc<Mutex<Option<(SocketAddr, String)>>>,
 }
 
+/// The task behind a [`HomeServer`]: takes each message as it comes and passes it on.
 struct Automaton {
     server: Arc<Server>,
     registrar: Registrar,
     edge: Arc<Mutex<Option<(SocketAddr, String)>>>,
+    /// This server's name, to recognise its own Route and Request-URI.
     fqdn: String,
+    /// What it is registrar for.
     domains: Vec<String>,
+    /// Whether it stays between the ends of a dialog.
     record_route: bool,
-    /// Our branch to the connection that the request came on.
+    /// By this server's branch, the connection that the request came on: where the responses go. Never
+    /// emptied, since a lab lives for seconds.
     upstream: HashMap<String, Wire>,
 }
 
+/// A task that panicked with the lock must not take the others down.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -93,12 +104,16 @@ impl Automaton {
             };
             if let Err(e) = outcome {
                 let text = e.to_string();
+                // A lost connection is an everyday event here: the transcript has it, and the next message is
+                // served.
                 let line = text.lines().next().unwrap_or_default();
                 self.server.transcript().note(self.server.party(), line);
             }
         }
     }
 
+    /// Registers, answers or passes on, in the order of RFC 3261 §16.4 to §16.6: first the own Route value
+    /// goes, then the rest of the route decides, then the registrar's data, then the Request-URI.
     async fn on_request(&mut self, received: &Received) -> Result<(), LabError> {
         let request = &received.message;
         let method = request.method().unwrap_or_default();
@@ -113,22 +128,28 @@ impl Automaton {
         let host = host_of(uri);
         let home = host == self.fqdn || self.domains.contains(&host);
         if method == "REGISTER" && routes.is_empty() && home {
+            // A REGISTER with a route is on its way to somebody else's registrar.
             return self.register(received).await;
         }
         if request.header("max-forwards") == Some("0") {
+            // Too Many Hops; nothing else ends a loop between this server and an edge under test.
             return self.refuse(received, 483).await;
         }
         if !routes.is_empty() {
+            // Requests inside a dialog come here: the edge's signed Record-Route value is the next one.
             return self.pass_on(received, uri, &routes, None).await;
         }
         let binding = self.registrar.binding(&address_of_record(uri));
         match binding {
             Some(binding) => {
+                // A connection of another server of the pool is of no use: this one sends to the edge by its
+                // own.
                 let wire = (binding.taken_by == self.server.party()).then_some(&binding.wire);
                 self.pass_on(received, &binding.contact, &binding.path, wire)
                     .await
             }
             None if home => {
+                // 200 for what a test sends only to see it arrive.
                 let status = match method {
                     "OPTIONS" | "MESSAGE" => 200,
                     "CANCEL" => 481,
@@ -136,10 +157,12 @@ impl Automaton {
                 };
                 self.refuse(received, status).await
             }
+            // A foreign domain: the edge is this server's way to all of them.
             None => self.pass_on(received, uri, &[], None).await,
         }
     }
 
+    /// Answers; but an ACK is never answered (RFC 3261 §17.2.1).
     async fn refuse(&self, received: &Received, status: u16) -> Result<(), LabError> {
         if received.message.method() == Some("ACK") {
             return Ok(());
@@ -147,9 +170,11 @@ impl Automaton {
         self.server.reply(received, status).await.map(|_| ())
     }
 
+    /// Binds the Contact with its Path and the connection, and returns both in the 200 (RFC 3327 §5.3).
     async fn register(&self, received: &Received) -> Result<(), LabError> {
         let request = &received.message;
         let user = address_of_record(uri_of(request.header("to").unwrap_or_default()));
+        // A REGISTER without Contact asks what is bound (RFC 3261 §10.2.3); here it gets a bare 200.
         let draft = self.server.answering(received, 200);
         let mut answer = draft.build();
         if let (Some(contact), Some(line)) = (request.contact(), request.header("contact")) {
@@ -181,11 +206,13 @@ impl Automaton {
         let mut out = request.clone();
         out.set_uri(uri);
         out.set_values("Route", routes);
+        // A request without Max-Forwards gets one (RFC 3261 §16.6 step 3).
         let hops: u8 = request
             .header("max-forwards")
             .and_then(|v| v.parse().ok())
             .unwrap_or(70);
         out.set("Max-Forwards", &hops.saturating_sub(1).to_string());
+        // Only these make a dialog whose later requests must pass here.
         let begins = matches!(request.method(), Some("INVITE" | "SUBSCRIBE" | "REFER"));
         if self.record_route && begins {
             out.push_front(
@@ -203,7 +230,10 @@ impl Automaton {
             "Via",
             &format!("SIP/2.0/TLS {};branch={branch}", self.server.sent_by()),
         );
+        // Noted before it is sent: the response may be there first.
         self.upstream.insert(branch, received.wire.clone());
+        // The connection of the registration may have ended since; the edge finds the client by the Path all
+        // the same.
         let wire = match wire.filter(|w| w.is_live()) {
             Some(wire) => wire.clone(),
             None => self.to_edge().await?,
@@ -211,7 +241,9 @@ impl Automaton {
         self.server.forward(&out, &wire).await
     }
 
+    /// The newest connection with the edge, or a new one.
     async fn to_edge(&self) -> Result<Wire, LabError> {
+        // The newest, since the edge may have replaced an older one without closing it yet.
         if let Ok(wire) = self.server.wire() {
             return Ok(wire);
         }
@@ -222,6 +254,8 @@ impl Automaton {
         }
     }
 
+    /// Takes the own Via off and sends the response where the request came from (RFC 3261 §16.7). Without a
+    /// further Via it was for this server itself and ends here.
     async fn on_response(&mut self, mut response: SipMessage) -> Result<(), LabError> {
         let Some(branch) = response.branch() else {
             return Ok(());

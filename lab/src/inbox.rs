@@ -1,4 +1,5 @@
-//! What all clones of an end share: its inbox, its connections, and the sending and waiting that need nothing else.
+//! What all clones of an end share: its inbox, its connections, and the sending and waiting that need nothing
+//! else.
 use super::{LabError, SipMessage, Transcript, Wire};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -9,7 +10,8 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-/// How long an end waits for a message unless a test says otherwise: far more than loopback needs on a busy machine.
+/// How long an end waits for a message unless a test says otherwise: far more than loopback needs on a busy
+/// machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The name of the node under test in transcripts.
 const EDGE: &str = "edge";
@@ -92,9 +94,12 @@ impl EndState {
         Ok(wire)
     }
 
+    /// Writes a message down, acknowledges it if it is a refusal, and puts it into the inbox: in this order,
+    /// so that a test that takes the refusal finds the ACK in the transcript.
     fn deliver(&self, wire: &Wire, message: SipMessage, raw: Vec<u8>) {
         self.transcript.message(EDGE, &self.profile.party, &message);
         self.acknowledge_refusal(wire, &message);
+        // The bytes are kept beside the message: what sipward relays unchanged is compared byte by byte.
         lock(&self.inbox).push_back(Received {
             message,
             raw,
@@ -103,7 +108,8 @@ impl EndState {
         self.arrived.notify_waiters();
     }
 
-    /// The transaction layer's ACK for a non-2xx (RFC 3261 §17.1.1.3).
+    /// The transaction layer's ACK for a non-2xx (RFC 3261 §17.1.1.3): sent by itself, as no user of a phone
+    /// sends it. It has the INVITE's branch and the To of the refusal, with its tag.
     fn acknowledge_refusal(&self, wire: &Wire, answer: &SipMessage) {
         let refused = answer.status().is_some_and(|s| s >= 300)
             && answer.cseq().is_some_and(|(_, method)| method == "INVITE");
@@ -120,6 +126,7 @@ impl EndState {
             ack.set("To", to);
         }
         self.transcript.message(&self.profile.party, EDGE, &ack);
+        // Called by the connection's reader, which must not wait for its writer.
         wire.send_now(ack.to_bytes());
     }
 
@@ -127,6 +134,7 @@ impl EndState {
         *lock(&self.patience) = patience;
     }
 
+    /// How long the next wait lasts at most.
     fn patience(&self) -> Duration {
         *lock(&self.patience)
     }
@@ -166,6 +174,7 @@ impl EndState {
         if got.message.status() == Some(status) {
             return Ok(got);
         }
+        // sipward puts its reason code into Warning or Reason, which explains a failed test at once.
         let reason = got
             .message
             .header("warning")
@@ -196,11 +205,13 @@ impl EndState {
             })
     }
 
-    /// The next message, however long it takes.
+    /// The next message, however long it takes: for servers that answer by themselves, which wait for as long
+    /// as they live.
     pub(super) async fn next(&self) -> Received {
         self.first_where(|_| true).await
     }
 
+    /// Takes the first message that fits out of the inbox, now or later.
     async fn first_where(&self, wanted: impl Fn(&Received) -> bool) -> Received {
         loop {
             let arrived = self.arrived.notified();

@@ -1,4 +1,6 @@
 //! Draws a transcript as a ladder: one column for each party, one arrow for each message on each leg.
+//!
+//! Plain ASCII of fixed width, so that it survives terminals, logs and mail.
 use super::TranscriptEntry;
 
 /// The columns of a drawing.
@@ -34,21 +36,25 @@ impl Ladder {
             .collect()
     }
 
+    /// The number of a party's column; `None` for one that this drawing leaves out.
     fn column(&self, party: &str) -> Option<usize> {
         self.columns.iter().position(|c| c == party)
     }
 
+    /// The names above the columns.
     fn heads(&self) -> String {
         let cells = self.columns.iter().map(|name| format!("{name:<STEP$}"));
         format!("  {}", cells.collect::<String>())
     }
 
     /// The empty rung: a line under each head.
+    /// A line with nothing but the columns' verticals.
     fn rung(&self) -> Vec<char> {
         let cells = self.columns.iter().map(|_| format!("{:<STEP$}", "  |"));
         format!("  {}", cells.collect::<String>()).chars().collect()
     }
 
+    /// A message: its label stands at the sender's end, the head at the receiver's.
     fn arrow(&self, from: usize, to: usize, label: &str) -> String {
         let (left, right) = (place(from.min(to)), place(from.max(to)));
         let width = right.saturating_sub(left).saturating_sub(1);
@@ -65,6 +71,7 @@ impl Ladder {
         overlay(self.rung(), left.saturating_add(1), &shaft)
     }
 
+    /// A remark of one party, which may run across the columns to its right.
     fn remark(&self, column: usize, text: &str) -> String {
         overlay(self.rung(), place(column), &format!("* {text} "))
     }
@@ -75,6 +82,7 @@ fn place(column: usize) -> usize {
     column.saturating_mul(STEP).saturating_add(4)
 }
 
+/// A line with a text over it from this character on.
 fn overlay(rung: Vec<char>, at: usize, text: &str) -> String {
     let mut out: String = rung.iter().take(at).collect();
     out.push_str(text);

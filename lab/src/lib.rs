@@ -1,9 +1,13 @@
-//! Throw-away certificates and SIP ends for the demo, the tests and the benches.
+//! Throw-away certificates and SIP ends for sipward's demo, tests and benches.
 //!
-//! An [`End`] is a user agent whose calls read like a message chart; [`Client`] is one with a single TLS connection and
-//! no certificate, [`Server`] one that listens with MTLS and dials with its certificate. [`HomeServer`] lets a server
-//! answer by itself as registrar and proxy. Every end writes what it sends and receives into one [`Transcript`], from
-//! which [`Ladder`] draws. [`NameServer`] answers for their names.
+//! This crate knows nothing of sipward and shares no code with it: it parses, frames and routes SIP by
+//! itself, so that a fault of sipward's parser cannot hide itself in the test. It is simple where sipward is
+//! fast, and it panics nowhere, because the demo is a command for users.
+//!
+//! An [`End`] is a user agent whose calls read like a message chart; [`Client`] is one with a single TLS
+//! connection and no certificate, [`Server`] one that listens with MTLS and dials with its certificate.
+//! [`HomeServer`] lets a server answer by itself as registrar and proxy. Every end writes what it sends and
+//! receives into one [`Transcript`], from which [`Ladder`] draws. [`NameServer`] answers for their names.
 
 mod address;
 mod client;

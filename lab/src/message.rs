@@ -2,8 +2,8 @@
 use super::address::{param, split_list, uri_of};
 use std::fmt;
 
-/// A message that an end builds or has read. Field values are text; octets that are not UTF-8 are replaced, so
-/// comparisons octet by octet use [`super::Received::raw`].
+/// A message that an end builds or has read. Field values are text; bytes that are not UTF-8 are replaced, so
+/// comparisons byte by byte use [`super::Received::raw`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct SipMessage {
     /// The first line.
@@ -14,7 +14,7 @@ pub struct SipMessage {
     pub body: Vec<u8>,
 }
 
-/// Compact forms that ends understand (RFC 3261 §7.3.3).
+/// Compact forms that ends understand (RFC 3261 §7.3.3). Real phones and servers send them, so tests do.
 const COMPACT: [(&str, &str); 10] = [
     ("v", "via"),
     ("f", "from"),
@@ -28,6 +28,7 @@ const COMPACT: [(&str, &str); 10] = [
     ("e", "content-encoding"),
 ];
 
+/// The long form of a header field name in lower case: what names are compared by.
 fn canonical(name: &str) -> String {
     let lower = name.trim().to_ascii_lowercase();
     COMPACT
@@ -46,8 +47,8 @@ impl SipMessage {
         }
     }
 
-    /// The answer to this request with what RFC 3261 §8.2.6 has copied: Via, From, To (with `tag` if it has none),
-    /// Call-ID, CSeq, and Record-Route for what may begin a dialog (§12.1.1).
+    /// The answer to this request with what RFC 3261 §8.2.6 has copied: Via, From, To (with `tag` if it has
+    /// none), Call-ID, CSeq, and Record-Route for what may begin a dialog (§12.1.1).
     pub fn answer(&self, status: u16, tag: &str) -> Self {
         let mut answer = Self {
             start: format!("SIP/2.0 {status} {}", phrase(status)),
@@ -55,12 +56,15 @@ impl SipMessage {
             body: Vec::new(),
         };
         for (name, value) in &self.headers {
+            // In the order of the request: Via order is what routes the response back.
             match canonical(name).as_str() {
                 "via" | "from" | "call-id" | "cseq" => answer.push(name, value),
+                // 100 gets no tag, since a proxy may send it that never answers (RFC 3261 §8.2.6.2).
                 "to" if status > 100 && param(value, "tag").is_none() => {
                     answer.push(name, &format!("{value};tag={tag}"));
                 }
                 "to" => answer.push(name, value),
+                // Only what can begin a dialog carries the route back; a refusal begins none.
                 "record-route" if (101..300).contains(&status) => answer.push(name, value),
                 _ => {}
             }
@@ -72,6 +76,8 @@ impl SipMessage {
     pub fn parse(frame: &[u8]) -> Option<Self> {
         let end = memchr::memmem::find(frame, b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(frame.get(..end)?);
+        // Line folding (RFC 3261 §7.3.1) is gone after this: an end shows what was meant, `Received::raw`
+        // what was sent.
         let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
         let mut lines = unfolded.split("\r\n");
         let start = lines.next()?.to_owned();
@@ -88,12 +94,13 @@ impl SipMessage {
         })
     }
 
-    /// The octets on the wire; Content-Length is written when no line of that name is there.
+    /// The bytes on the wire; Content-Length is written when no line of that name is there.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = format!("{}\r\n", self.start);
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
+        // A test that wrote a Content-Length means it, right or wrong.
         if self.header("content-length").is_none() {
             text.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
         }
@@ -105,6 +112,7 @@ impl SipMessage {
 
     /// The method of a request.
     pub fn method(&self) -> Option<&str> {
+        // A method cannot contain a slash, so this is a status line and nothing else.
         if self.start.starts_with("SIP/2.0 ") {
             return None;
         }
@@ -126,7 +134,8 @@ impl SipMessage {
             .ok()
     }
 
-    /// The first line of this name, in any case and compact form.
+    /// The first line of this name, in any case and compact form. What may stand several times is read with
+    /// [`Self::values`].
     pub fn header(&self, name: &str) -> Option<&str> {
         let wanted = canonical(name);
         self.headers
@@ -169,11 +178,13 @@ impl SipMessage {
             .iter()
             .position(|(n, _)| canonical(n) == wanted);
         self.remove(name);
+        // `remove` has shortened the list, so the place may lie behind its end.
         let at = place.unwrap_or(self.headers.len()).min(self.headers.len());
         self.headers.insert(at, (name.to_owned(), value.to_owned()));
     }
 
-    /// Replaces every line of this name by one line for each value, in the first one's place.
+    /// Replaces every line of this name by one line with these values, in the first one's place; without
+    /// values they all go.
     pub fn set_values(&mut self, name: &str, values: &[String]) {
         if values.is_empty() {
             self.remove(name);
@@ -200,7 +211,7 @@ impl SipMessage {
         Some((number.parse().ok()?, method.trim()))
     }
 
-    /// The topmost Via value.
+    /// The topmost Via value: the hop that the message came from, or that a response goes to.
     pub fn top_via(&self) -> Option<String> {
         self.values("via").into_iter().next()
     }
@@ -220,7 +231,7 @@ impl SipMessage {
         param(self.header("from")?, "tag")
     }
 
-    /// The URI of the first Contact.
+    /// The URI of the first Contact. Ends have one device, so there is no second.
     pub fn contact(&self) -> Option<String> {
         let first = self.values("contact").into_iter().next()?;
         Some(uri_of(&first).to_owned())
@@ -239,7 +250,8 @@ impl fmt::Debug for SipMessage {
     }
 }
 
-/// The usual words for a status.
+/// The usual reason phrase of a status; nobody may read it (RFC 3261 §7.2), so what is not in the list has a
+/// word that a test's output shows where it came from.
 fn phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",

@@ -1,4 +1,8 @@
-//! A name server for tests (RFC 1035 §4): SRV, A and AAAA from a zone that may change while it runs, over UDP on loopback.
+//! A name server for tests (RFC 1035 §4): SRV, A and AAAA from a zone that may change while it runs, over UDP
+//! on loopback.
+//!
+//! It counts what it is asked, so that a test can see what sipward keeps and for how long, and it can fall
+//! silent.
 use super::LabError;
 use hickory_proto::op::{Message, MessageType, Metadata, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, SRV};
@@ -18,12 +22,14 @@ pub enum Data {
     Service(u16, u16, u16, String),
 }
 
+/// What the thread that answers shares with the test.
 #[derive(Default)]
 struct Zone {
     /// By name, in lower case and without the final dot.
     records: HashMap<String, Vec<(u32, Data)>>,
     /// Names that were asked for, in order, one entry for each query.
     asked: Vec<String>,
+    /// Queries are counted and not answered, as behind a firewall.
     silent: bool,
 }
 
@@ -56,7 +62,9 @@ impl NameServer {
             stop: Arc::default(),
         };
         let (zone, stop) = (Arc::clone(&server.zone), Arc::clone(&server.stop));
+        // A thread and no task: the test may block its runtime while it resolves.
         thread::spawn(move || {
+            // No query is longer than a UDP packet; the resolver offers EDNS, but asks short questions.
             let mut buffer = [0; 1500];
             while let Ok((length, from)) = socket.recv_from(&mut buffer) {
                 if stop.load(Ordering::Relaxed) {
@@ -80,6 +88,8 @@ impl NameServer {
     pub fn set(&self, name: &str, ttl: u32, records: &[Data]) {
         let records: Vec<(u32, Data)> = records.iter().map(|data| (ttl, data.clone())).collect();
         let mut zone = lock(&self.zone);
+        // No records of any type is "no such name", an empty list of one type is "no data": resolvers treat
+        // them apart.
         if records.is_empty() {
             zone.records.remove(name);
         } else {
@@ -109,7 +119,8 @@ impl Drop for NameServer {
     }
 }
 
-/// The answer to a query: the records of the type, none of them, or "no such name"; no answer to what is no query.
+/// The answer to a query: the records of the type, none of them, or "no such name"; no answer to what is no
+/// query.
 fn reply(query: &[u8], zone: &mut Zone) -> Option<Vec<u8>> {
     let query = Message::from_vec(query).ok()?;
     let question = query.queries.first()?.clone();
@@ -133,6 +144,7 @@ fn reply(query: &[u8], zone: &mut Zone) -> Option<Vec<u8>> {
     }
     for (ttl, data) in known.into_iter().flatten() {
         let record = Record::from_rdata(question.name.clone(), *ttl, data.to_rdata()?);
+        // No additional section: whoever wants the addresses of an SRV target asks for them.
         if record.record_type() == question.query_type {
             reply.add_answer(record);
         }

@@ -63,6 +63,8 @@ impl Authority {
         let key = &own.public_key().subject_public_key.data;
         let hash =
             |octets: &[u8]| element(4, &[digest(&SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref()]);
+        // CertID: the issuer by hashes of its name and of its key's bits, without the tag and length of the
+        // BIT STRING.
         let id = element(
             0x30,
             &[
@@ -75,6 +77,7 @@ impl Authority {
         let this_update = generalized_time(date(spec.this_update)?.unix_timestamp());
         let status = match spec.status {
             OcspStatus::Good => element(0x80, &[]),
+            // RevokedInfo with the time alone; the reason is optional.
             OcspStatus::Revoked => element(0xa1, &[&this_update]),
             OcspStatus::Unknown => element(0x82, &[]),
         };
@@ -83,6 +86,8 @@ impl Authority {
             None => Vec::new(),
         };
         let single = element(0x30, &[&id, &status, &this_update, &next_update]);
+        // The responder by name; for a delegate, too, this stays the authority's, which clients must not rely
+        // on.
         let responder = element(0xa1, &[own.subject().as_raw()]);
         let data = element(
             0x30,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Where registered users are; the servers of one pool share it as they would share a database.
 #[derive(Clone, Default)]
 pub struct Registrar {
+    /// By `user@domain`, as [`super::address::address_of_record`] writes it.
     bindings: Arc<Mutex<HashMap<String, Binding>>>,
 }
 

@@ -35,8 +35,11 @@ pub struct ServerSpec<'a> {
 pub struct Server {
     end: End,
     address: SocketAddr,
+    /// How it connects: with its own certificate.
     dialer: Arc<ClientConfig>,
+    /// Ends the listener and, by its children, every connection.
     stop: CancellationToken,
+    /// In the TLS library's words, oldest first.
     failures: Arc<Mutex<Vec<String>>>,
 }
 
@@ -56,6 +59,8 @@ impl Server {
             .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let listener = TcpListener::bind(address).await.map_err(bound)?;
         let address = listener.local_addr().map_err(bound)?;
+        // Whoever shows no certificate, or one of another CA, is refused by the TLS library: a real home
+        // server does the same.
         let acceptor = TlsAcceptor::from(tls::server_config(spec.roots, spec.identity)?);
         let end = End::new(
             EndProfile {
@@ -88,8 +93,8 @@ impl Server {
         self.address
     }
 
-    /// Connects with its certificate. A refusal of that certificate shows after this has returned (TLS 1.3): see
-    /// [`Wire::ended`].
+    /// Connects with its certificate. A refusal of that certificate shows after this has returned (TLS 1.3):
+    /// see [`Wire::ended`].
     ///
     /// # Errors
     /// The edge cannot be reached or does not prove its name.
@@ -98,6 +103,7 @@ impl Server {
             let end = self.end.party().to_owned();
             move |source| LabError::Io { end, what, source }
         };
+        // The name goes into SNI and is what the edge's certificate must prove; the address decides nothing.
         let name = ServerName::try_from(name.to_owned()).map_err(|e| {
             io("use the edge's name")(io::Error::new(io::ErrorKind::InvalidInput, e))
         })?;
@@ -127,6 +133,7 @@ impl Server {
         }
     }
 
+    /// Ends it without a word in the transcript.
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
@@ -146,12 +153,15 @@ impl Deref for Server {
     }
 }
 
+/// Nothing outlives the test that made it.
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
+/// Accepts until the listener fails. Each handshake is a task of its own, since one that never ends must not
+/// keep the others out.
 async fn accept_all(
     listener: TcpListener,
     acceptor: TlsAcceptor,
@@ -175,6 +185,7 @@ async fn accept_all(
     }
 }
 
+/// One handshake; who passes it belongs to the end.
 async fn accept_one(
     tcp: TcpStream,
     acceptor: &TlsAcceptor,

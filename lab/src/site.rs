@@ -1,4 +1,5 @@
-//! A throw-away site on disk: two authorities, the edge's certificate, CRLs and a topology file, in one directory.
+//! A throw-away site on disk: two authorities, the edge's certificate, CRLs and a topology file, in one
+//! directory.
 pub use super::topology_text::{TomlTable, TopologyText};
 
 use super::LabError;
@@ -30,7 +31,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Makes the PKI and writes certificates and CRLs into a new temporary directory.
+    /// Makes the PKI and writes certificates and CRLs into a new temporary directory. Every site has CAs of
+    /// its own, so tests that run side by side cannot trust each other by mistake.
     ///
     /// # Errors
     /// The directory or a file cannot be written, or a certificate not be made.
@@ -52,6 +54,7 @@ impl Site {
         site.write("fabrikam-ca.pem", &site.fabrikam.certificate_pem())?;
         site.issue("edge", &site.edge)?;
         site.revoke(&[], &[])?;
+        // A fixed key: tokens of an earlier site verify here, which tests of restarts use.
         let key: String = (0..32).map(|n| format!("{n:02x}")).collect();
         site.write("tokens.key", &format!("1 {key}\n"))?;
         Ok(site)
@@ -75,6 +78,8 @@ impl Site {
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, LabError> {
         use std::os::unix::fs::OpenOptionsExt as _;
         let path = self.dir.path().join(name);
+        // Replaced and not overwritten: who still has the old file open reads the old content, as after an
+        // operator's rename.
         let _ = fs::remove_file(&path);
         let mut options = fs::OpenOptions::new();
         let mut file = options
@@ -114,8 +119,8 @@ impl Site {
         Ok(())
     }
 
-    /// The usual topology: one listener for both roles on a free port, the home pool with these members, and the partner
-    /// if it has an address.
+    /// The usual topology: one listener for both roles on a free port, the home pool with these members, and
+    /// the partner if it has an address.
     pub fn topology(
         &self,
         home: &[(&str, SocketAddr)],
@@ -127,6 +132,7 @@ impl Site {
             .text("name", "edge")
             .text("certificate", "edge.chain.pem")
             .text("private_key", "edge.key.pem");
+        // Both sets demand CRLs, which is the default that operators are to keep.
         for (name, ca) in [
             ("enterprise-ca", "enterprise-ca"),
             ("fabrikam-ca", "fabrikam-ca"),
@@ -162,6 +168,7 @@ impl Site {
             .text("name", "front-end")
             .list("domains", &[HOME])
             .list("peers", &members)
+            // In order, so that a test knows which server is asked first.
             .text("strategy", "ordered");
         t.add("[limits]");
         t.add("[log]")
@@ -172,6 +179,7 @@ impl Site {
     }
 }
 
+/// Files fail for reasons of the machine and never of the test, so the path says enough.
 fn file_error(source: io::Error) -> LabError {
     LabError::Io {
         end: "lab".to_owned(),

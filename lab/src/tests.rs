@@ -255,7 +255,8 @@ async fn a_home_server_without_a_connection_dials_the_edge() {
         .send()
         .await
         .unwrap();
-    // The newest connection is the user's own: a foreign domain goes back there, towards the edge of this lab.
+    // The newest connection is the user's own: a foreign domain goes back there, towards the edge of this
+    // lab.
     user.expect("MESSAGE").await.unwrap();
     user.wire().unwrap().cut();
     drop(edge);

@@ -1,4 +1,5 @@
-//! TLS set-ups of lab ends: a client without a certificate, a server that asks for one, a server that dials with its own.
+//! TLS set-ups of lab ends: a client without a certificate, a server that asks for one, a server that dials
+//! with its own.
 use super::LabError;
 use super::pki::{Authority, Issued};
 use rustls::client::Resumption;
@@ -7,6 +8,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::sync::Arc;
 
+/// Named everywhere: a process-wide default would be the test's to install.
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
@@ -44,7 +46,7 @@ pub(super) fn client_config(
         Some(issued) => builder.with_client_cert_resolver(shown(issued)?),
         None => builder.with_no_client_auth(),
     };
-    // Every connection of a test proves itself anew.
+    // Every connection of a test proves itself anew. Tests of resumption have ends of their own.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
@@ -60,6 +62,7 @@ pub(super) fn server_config(
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(shown(identity)?);
+    // Neither tickets nor session identifiers: see `client_config`.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))

@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 /// A table of the topology file: its keys with their values in TOML.
 #[derive(Clone, Debug)]
 pub struct TomlTable {
+    /// `[name]`, or `[[name]]` for an element of an array.
     header: &'static str,
+    /// In the order in which they were set; the values are TOML.
     keys: Vec<(String, String)>,
 }
 
-/// A topology file in the making: sections in order, to be changed before it is written.
+/// A topology file in the making: tables in order, to be changed before they are written. Text and not
+/// sipward's types, so that tests can write what sipward must refuse.
 #[derive(Clone, Debug, Default)]
 pub struct TopologyText {
     sections: Vec<TomlTable>,
@@ -99,6 +102,7 @@ impl TomlTable {
     }
 }
 
+/// A basic string of TOML. What Rust escapes, TOML escapes alike, for the texts that tests write.
 fn quoted(text: &str) -> String {
     format!("{text:?}")
 }

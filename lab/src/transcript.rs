@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// One message on one leg, or a remark of one end.
 #[derive(Clone, Debug)]
 pub struct TranscriptEntry {
-    /// Since the transcript began.
+    /// Since the transcript began, so that a gap of a timer's length is seen at once.
     pub at: Duration,
     /// The party that sent it.
     pub from: String,
@@ -21,14 +21,15 @@ pub struct TranscriptEntry {
     pub call_id: String,
 }
 
-/// Cheap to clone; all clones write to the same list.
+/// Cheap to clone; all clones write to the same list. A failed wait prints it: what came before the fault is
+/// what explains it.
 #[derive(Clone)]
 pub struct Transcript {
     began: Instant,
     entries: Arc<Mutex<Vec<TranscriptEntry>>>,
 }
 
-/// More entries than any scenario needs; load tests must not fill the memory.
+/// More entries than any test needs; a load generator that runs for hours must not fill the memory.
 const MOST: usize = 20_000;
 
 impl Default for Transcript {
@@ -50,7 +51,8 @@ impl Transcript {
         }
     }
 
-    /// Adds a message that went from one party to another.
+    /// Adds a message that went from one party to another. Only the ends write: what the edge does between
+    /// two of them is seen from outside, as in a capture of packets.
     pub(super) fn message(&self, from: &str, to: &str, message: &SipMessage) {
         self.add(TranscriptEntry {
             at: self.began.elapsed(),
@@ -94,6 +96,7 @@ impl Transcript {
 
     fn add(&self, entry: TranscriptEntry) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        // What comes later is dropped, and not what came first: the beginning explains more.
         if entries.len() < MOST {
             entries.push(entry);
         }

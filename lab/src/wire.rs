@@ -1,4 +1,5 @@
-//! One TLS connection of an end: framing by Content-Length (RFC 3261 §18.3), keep-alives (RFC 5626 §4.4.1), raw octets.
+//! One TLS connection of an end: framing by Content-Length (RFC 3261 §18.3), keep-alives (RFC 5626 §4.4.1),
+//! raw octets.
 use super::framing::{FrameKind, next_frame};
 use super::{LabError, SipMessage};
 use std::io;
@@ -33,13 +34,18 @@ struct WireState {
     party: String,
     local: SocketAddr,
     remote: SocketAddr,
+    /// To the task that writes.
     out: mpsc::Sender<Out>,
     stop: CancellationToken,
+    /// How it ended, once it has.
     ended: watch::Receiver<Option<Ended>>,
+    /// What came, before framing; the oldest goes first when it is too much.
     raw: Mutex<Vec<u8>>,
+    /// Keep-alive pings that came.
     pings: AtomicUsize,
     /// Pings are counted and not answered.
     mute: AtomicBool,
+    /// Pongs that came; watched, because [`Wire::ping`] waits for the next.
     pongs: watch::Sender<usize>,
 }
 
@@ -48,9 +54,10 @@ enum Out {
     Close,
 }
 
-/// Of the received octets this many are kept for [`Wire::raw`].
+/// Of the received bytes this many are kept for [`Wire::raw`].
 const RAW_KEPT: usize = 4 * 1024 * 1024;
-/// Messages or segments that wait for the socket.
+/// Messages or segments that wait for the socket: enough for every test that sends faster than the edge
+/// reads.
 const OUT_QUEUE: usize = 4096;
 
 /// Opens a TCP connection.
@@ -60,6 +67,7 @@ const OUT_QUEUE: usize = 4096;
 )]
 pub(super) async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     let tcp = TcpStream::connect(address).await?;
+    // Segments of a message must leave as they are written: tests count on how they are cut.
     tcp.set_nodelay(true)?;
     Ok(tcp)
 }
@@ -92,6 +100,7 @@ impl Wire {
                 pongs: watch::channel(0).0,
             }),
         };
+        // Two tasks, so that an end that does not read can still write, and the other way round.
         let (read, write) = tokio::io::split(stream);
         tokio::spawn(write_queue(write, queue, stop.clone()));
         let reader = wire.clone();
@@ -106,6 +115,7 @@ impl Wire {
         Ok(wire)
     }
 
+    /// Reads until the connection ends, and says how it did.
     async fn read_all(
         &self,
         mut read: ReadHalf<TlsStream<TcpStream>>,
@@ -135,6 +145,7 @@ impl Wire {
                     FrameKind::Pong => self.state.pongs.send_modify(|n| *n = n.saturating_add(1)),
                     FrameKind::Message => match SipMessage::parse(&frame) {
                         Some(message) => deliver(self, message, frame),
+                        // An edge that sends such a thing is broken: the test must not go on.
                         None => return Ended::Cut("what came is not SIP".to_owned()),
                     },
                 }
@@ -182,7 +193,8 @@ impl Wire {
         self.state.mute.store(true, Ordering::Relaxed);
     }
 
-    /// How many keep-alive pings came from the other side (each was answered, unless told otherwise).
+    /// How many keep-alive pings came from the other side (each was answered, unless [`Self::ignore_pings`]
+    /// was called).
     pub fn pings(&self) -> usize {
         self.state.pings.load(Ordering::Relaxed)
     }
@@ -244,7 +256,7 @@ impl Wire {
         self.state.stop.cancel();
     }
 
-    /// Waits for the end of the connection and tells how it came.
+    /// Waits for the end of the connection and returns how it came.
     ///
     /// # Errors
     /// It is still open after `patience`.
@@ -257,6 +269,7 @@ impl Wire {
         }
     }
 
+    /// Hands something to the writing task, and waits while its queue is full.
     async fn queue(&self, what: Out) -> Result<(), LabError> {
         if !self.is_live() || self.state.out.send(what).await.is_err() {
             return Err(LabError::NoConnection {
@@ -267,6 +280,7 @@ impl Wire {
         Ok(())
     }
 
+    /// The error of a wait on this connection, which has no transcript at hand.
     fn timeout(&self, awaited: &str, patience: Duration) -> LabError {
         LabError::Timeout {
             end: self.state.party.clone(),
@@ -277,6 +291,7 @@ impl Wire {
     }
 }
 
+/// Writes what is queued, one flush for each element: an element is one TLS record while it fits.
 async fn write_queue(
     mut write: WriteHalf<TlsStream<TcpStream>>,
     mut queue: mpsc::Receiver<Out>,
@@ -298,7 +313,7 @@ async fn write_queue(
         Ok::<(), io::Error>(())
     };
     tokio::select! {
-        // A write error shows at the reader, too, and there it is told.
+        // A write error shows at the reader, too, which keeps how the connection ended.
         _ = work => {}
         () = stop.cancelled() => {}
     }

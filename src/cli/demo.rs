@@ -1,45 +1,53 @@
-//! `sipward demo`: the main job on throw-away certificates, embedded on loopback, drawn as ladders.
+//! `sipward demo`: what sipward is for, shown on loopback with throw-away certificates and drawn as ladders.
+//!
+//! The daemon runs in this process, everybody else comes from the lab. No file outside of a temporary
+//! directory is read or written, no port of the host is fixed, and nothing has to be installed.
 mod calls;
 mod failure;
 mod refusals;
-mod scene;
-mod stage;
+mod scenario;
+mod setup;
 
 use super::Exit;
-use failure::SceneFailure;
-use scene::Scene;
+use failure::ScenarioFailure;
+use scenario::Scenario;
 use serde_json::Value;
+use setup::DemoSetup;
 use sipward_lab::{Ladder, TranscriptEntry};
-use stage::Stage;
 use std::io::{self, Write};
 
 /// The command with its arguments.
 #[derive(Clone, Copy, Debug)]
 pub struct DemoCommand {
-    /// Leave everything up after the scenes, until Ctrl-C.
+    /// Leave everything up after the scenarios, until Ctrl-C.
     pub stay: bool,
 }
 
-/// How one scene ended.
-struct Outcome {
+/// How one scenario ended.
+struct ScenarioOutcome {
     title: &'static str,
-    result: Result<String, SceneFailure>,
+    /// The sentence for the summary, or why it failed.
+    result: Result<String, ScenarioFailure>,
 }
 
 impl DemoCommand {
-    /// Sets the stage, plays every scene, prints ladders and a summary.
+    /// Starts everybody, runs every scenario, prints ladders and a summary.
     ///
     /// # Errors
-    /// [`Exit::Internal`] when the stage could not be set, [`Exit::Refused`] when a scene did not go as it must.
+    /// [`Exit::Internal`] when somebody could not be started, [`Exit::Refused`] when a scenario did not go as
+    /// it must.
     pub fn run(self) -> Result<(), Exit> {
+        // One thread for all ends, so that what they see keeps its order in the transcript. The daemon has
+        // its own threads.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|_| Exit::Internal)?;
         let mut out = io::stdout();
-        match runtime.block_on(self.play(&mut out)) {
+        match runtime.block_on(self.run_scenarios(&mut out)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Exit::Refused),
+            // The summary is never reached, so this line is all that says why.
             Err(e) => {
                 let _ = writeln!(out, "the demo cannot go on: {e}");
                 Err(Exit::Internal)
@@ -47,38 +55,42 @@ impl DemoCommand {
         }
     }
 
-    /// Whether every scene went as it must.
-    async fn play(self, out: &mut impl Write) -> Result<bool, SceneFailure> {
+    /// Whether every scenario went as it must.
+    async fn run_scenarios(self, out: &mut impl Write) -> Result<bool, ScenarioFailure> {
         writeln!(
             out,
             "sipward demo: a throw-away PKI, an edge, two home servers, a partner, two clients\n"
         )?;
-        let mut stage = Stage::set().await?;
+        let mut setup = DemoSetup::start().await?;
         let mut outcomes = Vec::new();
-        for scene in calls::SCENES.iter().chain(refusals::SCENES) {
-            outcomes.push(perform(scene, &mut stage, out).await?);
+        for scenario in calls::SCENARIOS.iter().chain(refusals::SCENARIOS) {
+            // One that fails does not keep the others from running: each prints what it has seen.
+            outcomes.push(run_one(scenario, &mut setup, out).await?);
         }
         let all_well = summary(&outcomes, out)?;
         if self.stay {
-            stage.invite_visitors(out)?;
+            setup.print_how_to_connect(out)?;
             tokio::signal::ctrl_c().await?;
         }
-        stage.strike().await?;
+        // Even when a scenario failed: the temporary directory goes with the setup.
+        setup.stop().await?;
         Ok(all_well)
     }
 }
 
-async fn perform(
-    scene: &Scene,
-    stage: &mut Stage,
+/// Runs one scenario and prints the messages and the log lines that came of it.
+async fn run_one(
+    scenario: &Scenario,
+    setup: &mut DemoSetup,
     out: &mut impl Write,
-) -> Result<Outcome, SceneFailure> {
-    let (told, logged) = (stage.transcript.mark(), stage.log.mark());
-    let result = (scene.play)(stage).await;
-    writeln!(out, "== {}\n", scene.title)?;
-    let entries: Vec<TranscriptEntry> = stage.transcript.since(told);
-    writeln!(out, "{}", Ladder::new(scene.columns).draw(&entries))?;
-    for event in stage.log.since(logged) {
+) -> Result<ScenarioOutcome, ScenarioFailure> {
+    // Marks, so that each scenario shows its messages and events and none of another one.
+    let (seen, logged) = (setup.transcript.mark(), setup.log.mark());
+    let result = (scenario.steps)(setup).await;
+    writeln!(out, "== {}\n", scenario.title)?;
+    let entries: Vec<TranscriptEntry> = setup.transcript.since(seen);
+    writeln!(out, "{}", Ladder::new(scenario.columns).draw(&entries))?;
+    for event in setup.log.since(logged) {
         if let Some(line) = event_line(&event) {
             writeln!(out, "     {line}")?;
         }
@@ -87,13 +99,14 @@ async fn perform(
         Ok(sentence) => writeln!(out, "\n  ok: {sentence}\n")?,
         Err(e) => writeln!(out, "\n  FAILED: {e}\n")?,
     }
-    Ok(Outcome {
-        title: scene.title,
+    Ok(ScenarioOutcome {
+        title: scenario.title,
         result,
     })
 }
 
-/// Fields of an event that a reader of the demo wants, in this order.
+/// Fields of an event that explain a scenario, in this order. Addresses, numbers of connections and the like
+/// differ from run to run and would hide them.
 const SHOWN: [&str; 14] = [
     "reason",
     "direction",
@@ -111,12 +124,13 @@ const SHOWN: [&str; 14] = [
     "by",
 ];
 
-/// One event in one line; `None` for what only repeats the ladder's business.
+/// One event in one line; `None` for a line of the log that has no name.
 fn event_line(event: &Value) -> Option<String> {
     let name = event.get("event")?.as_str()?;
     let fields: String = SHOWN
         .iter()
         .filter_map(|key| Some((key, event.get(*key)?)))
+        // A flag that is not set says nothing.
         .filter(|(_, value)| **value != Value::Bool(false))
         .map(|(key, value)| match value.as_str() {
             Some(text) => format!(" {key}={text}"),
@@ -126,19 +140,22 @@ fn event_line(event: &Value) -> Option<String> {
     Some(format!("{name}{fields}"))
 }
 
-fn summary(outcomes: &[Outcome], out: &mut impl Write) -> io::Result<bool> {
+/// Prints a line for each scenario; whether all went as they must.
+fn summary(outcomes: &[ScenarioOutcome], out: &mut impl Write) -> io::Result<bool> {
     writeln!(out, "== Summary\n")?;
     for outcome in outcomes {
         let (mark, sentence) = match &outcome.result {
             Ok(sentence) => ("ok    ", sentence.clone()),
             Err(e) => {
+                // The lines below the first one are the transcript, which stands above already.
                 let text = e.to_string();
                 ("FAILED", text.lines().next().unwrap_or_default().to_owned())
             }
         };
         writeln!(out, "  {mark}  {:<52} {sentence}", outcome.title)?;
     }
+    // The last line, for programs and for people in a hurry.
     let failed = outcomes.iter().filter(|o| o.result.is_err()).count();
-    writeln!(out, "\n  {} scenes, {failed} failed", outcomes.len())?;
+    writeln!(out, "\n  {} scenarios, {failed} failed", outcomes.len())?;
     Ok(failed == 0)
 }

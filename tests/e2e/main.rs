@@ -18,6 +18,8 @@ mod crl_fetch;
 mod crl_refresh;
 #[cfg(test)]
 mod crl_state;
+#[cfg(all(test, feature = "demo"))]
+mod demo;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! A certificate authority: a root or a subordinate that issues leaves and other authorities (RFC 5280 §4.2.1.9).
+//! A certificate authority: a root or a subordinate that issues leaves and other authorities (RFC 5280
+//! §4.2.1.9).
 use super::key::ForeignRsaKey;
 use super::params::{authority_params, leaf_params};
 use super::pem::{pem, write_file};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone)]
 pub struct Authority {
     pub(super) spec: AuthoritySpec,
+    /// The library's parameters of its certificate: what it signs takes the issuer's name and key identifier
+    /// from them.
     params: CertificateParams,
     pub(crate) key: SigningKey,
     pub(super) certificate: CertificateDer<'static>,
@@ -126,8 +129,8 @@ impl Authority {
         Ok(Issued::new(certificate, &self.below_root, &key, serial))
     }
 
-    /// Issues a leaf for an RSA key whose private half nobody here holds (`public`: its RSAPublicKey); leaf first, then the
-    /// subordinates.
+    /// Issues a leaf for an RSA key whose private half nobody here holds (`public`: its RSAPublicKey); leaf
+    /// first, then the subordinates.
     ///
     /// # Errors
     /// As [`Self::issue`].

@@ -1,4 +1,5 @@
-//! The clock that the lab's dates are relative to.
+//! The clock that the lab's dates are relative to: the system's, since the daemon under test runs by that,
+//! too.
 use super::PkiError;
 use rustls_pki_types::UnixTime;
 use std::time::Duration;

@@ -30,8 +30,8 @@ pub struct CrlSpec {
     pub number: u64,
     /// issuingDistributionPoint with this URI as full name; `None` leaves the extension out.
     pub point: Option<String>,
-    /// Further extensions: the octets of the OID, whether critical, and the value; an issuingDistributionPoint that
-    /// no library writes, for one.
+    /// Further extensions: the octets of the OID, whether critical, and the value; an
+    /// issuingDistributionPoint that no library writes, for one.
     pub extensions: Vec<(Vec<u8>, bool, Vec<u8>)>,
     /// The tag of the string type in which the issuer's CN is written; `None`: as in its certificate.
     pub issuer_tag: Option<u8>,
@@ -100,7 +100,8 @@ impl Authority {
         Ok(path)
     }
 
-    /// Written field by field (RFC 5280 §5.1), because no library writes the oddities that a [`CrlSpec`] can ask for.
+    /// Written field by field (RFC 5280 §5.1), because no library writes the oddities that a [`CrlSpec`] can
+    /// ask for.
     fn sign_crl(&self, spec: &CrlSpec) -> Result<Vec<u8>, PkiError> {
         let (_, own) =
             X509Certificate::from_der(&self.certificate).map_err(|_| PkiError::Unreadable)?;
@@ -121,6 +122,7 @@ impl Authority {
                 )
             })
             .collect();
+        // An empty list must be absent and not empty (RFC 5280 §5.1.2.6).
         let revoked = if revoked.is_empty() {
             revoked
         } else {
@@ -129,6 +131,7 @@ impl Authority {
         let extensions: Vec<u8> = self
             .crl_extensions(spec, &own)
             .iter()
+            // What is left out is left out of everything, also of what the specification added.
             .filter(|(id, ..)| !spec.without.contains(id))
             .flat_map(extension)
             .collect();
@@ -148,7 +151,8 @@ impl Authority {
         Ok(element(0x30, &[&signed, algorithm, &signature]))
     }
 
-    /// authorityKeyIdentifier, cRLNumber, issuingDistributionPoint if there is a point, and what the specification adds.
+    /// authorityKeyIdentifier, cRLNumber, issuingDistributionPoint if there is a point, and what the
+    /// specification adds.
     fn crl_extensions(
         &self,
         spec: &CrlSpec,
@@ -161,7 +165,8 @@ impl Authority {
             Some(id.0)
         });
         let authority_key = element(0x80, &[key_identifier.unwrap_or_default()]);
-        // A leading zero keeps the number positive; DER allows it only where the next bit is set.
+        // The shortest form: a leading zero keeps the number positive; DER allows it only where the next bit
+        // is set.
         let number = spec.number.to_be_bytes();
         let number = number
             .get(spec.number.leading_zeros() as usize / 8..)

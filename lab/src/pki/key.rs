@@ -74,7 +74,8 @@ impl SigningKey {
     }
 }
 
-/// The RSAPublicKey (RFC 8017 §A.1.1) of somebody else's key: a certificate for it can be made, nothing signed with it.
+/// The RSAPublicKey (RFC 8017 §A.1.1) of somebody else's key: a certificate for it can be made, nothing
+/// signed with it.
 pub(super) struct ForeignRsaKey<'a>(pub(super) &'a [u8]);
 
 impl PublicKeyData for ForeignRsaKey<'_> {

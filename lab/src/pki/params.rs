@@ -20,11 +20,14 @@ pub(super) fn authority_params(
                 BasicConstraints::Constrained(length)
             }),
     );
+    // keyUsage is always there, as RFC 5280 §4.2.1.3 asks of a CA.
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    // Without the bit its CRLs must not count (RFC 5280 §6.3.3 f), which tests ask for.
     if spec.crl_sign {
         params.key_usages.push(KeyUsagePurpose::CrlSign);
     }
     params.extended_key_usages = spec.usages.iter().map(|u| u.purpose()).collect();
+    // Critical, as RFC 5280 §4.2.1.10 demands; the library sees to that.
     if !spec.permitted.is_empty() {
         params.name_constraints = Some(NameConstraints {
             permitted_subtrees: spec
@@ -47,6 +50,7 @@ pub(super) fn leaf_params(spec: &LeafSpec) -> Result<(CertificateParams, Serial)
             .distinguished_name
             .push(DnType::CommonName, name.as_str());
     }
+    // URIs stand first, since RFC 5922 §7.1 looks at them first; the order has no meaning.
     for uri in &spec.uris {
         let value = uri.as_str().try_into()?;
         params.subject_alt_names.push(SanType::URI(value));
@@ -62,12 +66,16 @@ pub(super) fn leaf_params(spec: &LeafSpec) -> Result<(CertificateParams, Serial)
         let value = email.as_str().try_into()?;
         params.subject_alt_names.push(SanType::Rfc822Name(value));
     }
+    // keyEncipherment alone served RSA key exchange, which TLS 1.3 has not: such a key cannot prove itself
+    // there.
     params.key_usages = vec![if spec.encipher_only {
         KeyUsagePurpose::KeyEncipherment
     } else {
         KeyUsagePurpose::DigitalSignature
     }];
+    // An empty list leaves the extension out, which means that any purpose is permitted.
     params.extended_key_usages = spec.usages.iter().map(|u| u.purpose()).collect();
+    // A point for each URI, as Windows CAs write them; several URIs in one point would be alternatives.
     params.crl_distribution_points = spec
         .crl_points
         .iter()
@@ -75,6 +83,7 @@ pub(super) fn leaf_params(spec: &LeafSpec) -> Result<(CertificateParams, Serial)
             uris: vec![uri.clone()],
         })
         .collect();
+    // A leaf with cA set must be refused as a leaf (RFC 5280 §4.2.1.9), which tests ask for.
     if spec.authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     }
@@ -92,10 +101,13 @@ pub(super) fn leaf_params(spec: &LeafSpec) -> Result<(CertificateParams, Serial)
 fn dated_params(not_before: i64, not_after: i64) -> Result<(CertificateParams, Serial), PkiError> {
     let serial = Serial::random()?;
     let mut params = CertificateParams::default();
+    // The library's default has a CN that says where it came from.
     params.distinguished_name = DistinguishedName::new();
     params.not_before = date(not_before)?;
     params.not_after = date(not_after)?;
+    // Drawn here and not by the library, so that a CRL can name it.
     params.serial_number = Some(SerialNumber::from(serial.0.clone()));
+    // As real CAs do: without it several CAs of one name, which tests have, could not be told apart.
     params.use_authority_key_identifier_extension = true;
     Ok((params, serial))
 }

@@ -34,7 +34,8 @@ pub(super) fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), PkiEr
         path: path.to_owned(),
         source,
     };
-    // A file that is replaced keeps its old mode, so the old one goes first.
+    // A file that is overwritten keeps its mode, and a key must never be readable for a moment: the old one
+    // goes first.
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(wrap(error)),
         Ok(()) | Err(_) => {}

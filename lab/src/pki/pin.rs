@@ -4,7 +4,8 @@ use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-/// SHA-256 over a certificate's SubjectPublicKeyInfo, as a pin holds it; of bytes that are no certificate, over nothing.
+/// SHA-256 over a certificate's SubjectPublicKeyInfo, as a pin holds it; of bytes that are no certificate,
+/// over nothing.
 pub fn pin(certificate: &CertificateDer<'_>) -> [u8; 32] {
     let key = X509Certificate::from_der(certificate)
         .map_or(&[][..], |(_, read)| read.tbs_certificate.subject_pki.raw);

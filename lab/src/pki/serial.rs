@@ -13,8 +13,8 @@ impl Serial {
         Self(bytes)
     }
 
-    /// A new one of 16 bytes. The top bit is clear, so that DER reads it as positive, and the next one set, so that no
-    /// leading zero has to be dropped.
+    /// A new one of 16 bytes. The top bit is clear, so that DER reads it as positive, and the next one set,
+    /// so that no leading zero has to be dropped.
     pub(super) fn random() -> Result<Self, PkiError> {
         let mut bytes = [0u8; 16];
         aws_lc_rs::rand::fill(&mut bytes).map_err(|_| PkiError::Random)?;

@@ -1,116 +1,130 @@
-//! The scenes in which sipward relays: registrations, calls in every direction, a MESSAGE, a failover.
-use super::failure::SceneFailure;
-use super::scene::{Play, Scene};
-use super::stage::Stage;
+//! The scenarios in which sipward relays: registrations, calls in every direction, a MESSAGE, a failover.
+//!
+//! Each waits for every message on both sides, so that a ladder shows all of them and a missing one fails the
+//! scenario.
+use super::failure::ScenarioFailure;
+use super::scenario::{Scenario, Steps};
+use super::setup::DemoSetup;
 use sipward_lab::{Dialog, End, EventLog, LabError};
 
+/// The columns between two clients of the home domain.
 const AT_HOME: &[&str] = &["alice", "edge", "fe01", "bob"];
 
-/// In this order: what is registered first is called later.
-pub(super) const SCENES: &[Scene] = &[
-    Scene {
+/// In this order: clients that the first one registers are called by the others, and the last one stops a
+/// server.
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
         title: "Two clients register through the edge",
         columns: AT_HOME,
-        play: register,
+        steps: register,
     },
-    Scene {
+    Scenario {
         title: "A call: client, home server, client",
         columns: AT_HOME,
-        play: client_calls_client,
+        steps: client_calls_client,
     },
-    Scene {
+    Scenario {
         title: "A call: partner, home server, client",
         columns: &["partner", "edge", "fe01", "bob"],
-        play: partner_calls_client,
+        steps: partner_calls_client,
     },
-    Scene {
+    Scenario {
         title: "A call: client, home server, partner",
         columns: &["alice", "edge", "fe01", "partner"],
-        play: client_calls_partner,
+        steps: client_calls_partner,
     },
-    Scene {
+    Scenario {
         title: "A MESSAGE",
         columns: AT_HOME,
-        play: message,
+        steps: message,
     },
-    Scene {
+    Scenario {
         title: "A home server is killed, the other takes over",
         columns: &["alice", "edge", "fe01", "fe02", "bob"],
-        play: failover,
+        steps: failover,
     },
 ];
 
-fn register(stage: &mut Stage) -> Play<'_> {
+/// Bob's registration must carry the edge's Path (RFC 3327): by it the home servers reach him later.
+fn register(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let mark = stage.log.mark();
-        for client in [&stage.alice, &stage.bob] {
+        let mark = setup.log.mark();
+        // One after the other, so that the ladder reads as two registrations and not as one tangle.
+        for client in [&setup.alice, &setup.bob] {
             let sent = client.register().send().await?;
             client.answer(&sent, 200).await?;
         }
-        logged(&stage.log, mark, "REGISTER").await?;
-        let path = stage.fe01.registrar().path("bob@contoso.test");
+        logged(&setup.log, mark, "REGISTER").await?;
+        let path = setup.fe01.registrar().path("bob@contoso.test");
         match path.as_deref() {
             Some([path]) => Ok(format!("the registrar has Path {path}")),
-            Some(_) | None => Err(SceneFailure::NotRefused {
+            Some(_) | None => Err(ScenarioFailure::NotRefused {
                 what: "a registration without the edge's Path",
             }),
         }
     })
 }
 
-fn client_calls_client(stage: &mut Stage) -> Play<'_> {
+/// Both clients hang on the edge, the home server is between them: each message passes the edge twice.
+fn client_calls_client(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let mark = stage.log.mark();
-        let (mut dialog, _) = call(&stage.alice, "sip:bob@contoso.test", &stage.bob).await?;
-        hang_up(&stage.alice, &mut dialog, &stage.bob).await?;
-        logged(&stage.log, mark, "BYE").await?;
+        let mark = setup.log.mark();
+        let (mut dialog, _) = call(&setup.alice, "sip:bob@contoso.test", &setup.bob).await?;
+        hang_up(&setup.alice, &mut dialog, &setup.bob).await?;
+        logged(&setup.log, mark, "BYE").await?;
         Ok("answered, hung up by the caller".to_owned())
     })
 }
 
-fn partner_calls_client(stage: &mut Stage) -> Play<'_> {
+/// The BYE comes from the called side, by the route that the edge recorded.
+fn partner_calls_client(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let mark = stage.log.mark();
-        let (_, mut dialog) = call(&stage.partner, "sip:bob@contoso.test", &stage.bob).await?;
-        hang_up(&stage.bob, &mut dialog, &stage.partner).await?;
-        logged(&stage.log, mark, "BYE").await?;
+        let mark = setup.log.mark();
+        let (_, mut dialog) = call(&setup.partner, "sip:bob@contoso.test", &setup.bob).await?;
+        hang_up(&setup.bob, &mut dialog, &setup.partner).await?;
+        logged(&setup.log, mark, "BYE").await?;
         Ok("answered, hung up by the called client".to_owned())
     })
 }
 
-fn client_calls_partner(stage: &mut Stage) -> Play<'_> {
+/// The home server sends the call back to the edge, because the domain is not its own.
+fn client_calls_partner(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let mark = stage.log.mark();
-        let (_, mut dialog) = call(&stage.alice, "sip:carol@fabrikam.test", &stage.partner).await?;
-        hang_up(&stage.partner, &mut dialog, &stage.alice).await?;
-        logged(&stage.log, mark, "BYE").await?;
+        let mark = setup.log.mark();
+        let (_, mut dialog) = call(&setup.alice, "sip:carol@fabrikam.test", &setup.partner).await?;
+        hang_up(&setup.partner, &mut dialog, &setup.alice).await?;
+        logged(&setup.log, mark, "BYE").await?;
         Ok("answered, hung up by the partner".to_owned())
     })
 }
 
-fn message(stage: &mut Stage) -> Play<'_> {
+/// A request that makes no dialog.
+fn message(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let mark = stage.log.mark();
-        tell(&stage.alice, "sip:bob@contoso.test", &stage.bob).await?;
-        logged(&stage.log, mark, "MESSAGE").await?;
+        let mark = setup.log.mark();
+        send_message(&setup.alice, "sip:bob@contoso.test", &setup.bob).await?;
+        logged(&setup.log, mark, "MESSAGE").await?;
         Ok("delivered".to_owned())
     })
 }
 
-fn failover(stage: &mut Stage) -> Play<'_> {
+/// The pool's other server takes over at once, for new requests and for what is registered already.
+fn failover(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let mark = stage.log.mark();
-        stage.fe01.kill();
-        tell(&stage.alice, "sip:bob@contoso.test", &stage.bob).await?;
-        let (mut dialog, _) = call(&stage.alice, "sip:bob@contoso.test", &stage.bob).await?;
-        hang_up(&stage.alice, &mut dialog, &stage.bob).await?;
-        stage.log.wait_after(mark, "peer_down", |_| true).await?;
-        logged(&stage.log, mark, "BYE").await?;
+        let mark = setup.log.mark();
+        // Without close_notify and without a word to the registrar, as when a machine loses power.
+        setup.fe01.kill();
+        send_message(&setup.alice, "sip:bob@contoso.test", &setup.bob).await?;
+        let (mut dialog, _) = call(&setup.alice, "sip:bob@contoso.test", &setup.bob).await?;
+        hang_up(&setup.alice, &mut dialog, &setup.bob).await?;
+        // The health check, or the failed request, must have noticed as well.
+        setup.log.wait_after(mark, "peer_down", |_| true).await?;
+        logged(&setup.log, mark, "BYE").await?;
         Ok("fe01 is gone; a MESSAGE and a call went through fe02".to_owned())
     })
 }
 
-/// A call from INVITE to ACK; gives the caller's and the callee's side of the dialog.
+/// A call from INVITE to ACK; returns the caller's and the callee's side of the dialog.
 pub(super) async fn call(
     caller: &End,
     uri: &str,
@@ -119,15 +133,17 @@ pub(super) async fn call(
     let sent = caller.invite(uri).send().await?;
     let invite = callee.expect("INVITE").await?;
     callee.reply(&invite, 180).await?;
+    // The edge's 100 stays in the inbox: it may come or not, since it is sent only when the 180 takes longer.
     caller.answer(&sent, 180).await?;
-    let theirs = callee.accept(&invite).await?;
+    let callee_side = callee.accept(&invite).await?;
     let ok = caller.answer(&sent, 200).await?;
-    let ours = caller.ack(&sent, &ok).await?;
+    let caller_side = caller.ack(&sent, &ok).await?;
+    // The ACK of a 2xx goes from end to end (RFC 3261 §13.2.2.4): the dialog stands only when it has arrived.
     callee.expect("ACK").await?;
-    Ok((ours, theirs))
+    Ok((caller_side, callee_side))
 }
 
-/// A BYE and its 200.
+/// A BYE and its 200, from either side: the route set of the dialog brings it to the other one.
 async fn hang_up(from: &End, dialog: &mut Dialog, to: &End) -> Result<(), LabError> {
     let sent = from.bye(dialog).await?;
     let bye = to.expect("BYE").await?;
@@ -136,8 +152,9 @@ async fn hang_up(from: &End, dialog: &mut Dialog, to: &End) -> Result<(), LabErr
     Ok(())
 }
 
-/// A MESSAGE and its 200.
-async fn tell(from: &End, uri: &str, to: &End) -> Result<(), LabError> {
+/// A MESSAGE and its 200. It needs no dialog and no Contact (RFC 3428 §4), so the request's route is all that
+/// is tried.
+async fn send_message(from: &End, uri: &str, to: &End) -> Result<(), LabError> {
     let sent = from.message(uri, "good morning").send().await?;
     let got = to.expect("MESSAGE").await?;
     to.reply(&got, 200).await?;
@@ -145,7 +162,8 @@ async fn tell(from: &End, uri: &str, to: &End) -> Result<(), LabError> {
     Ok(())
 }
 
-/// Waits until the log, which is written off the message path, has told of this method.
+/// Waits until a request of this method stands in the log. The log is written by a thread of its own, so
+/// without this the line could appear below the next scenario.
 async fn logged(log: &EventLog, mark: usize, method: &str) -> Result<(), LabError> {
     log.wait_after(mark, "request_relayed", |e| {
         e.get("method").is_some_and(|m| m == method)

@@ -1,9 +1,10 @@
-//! Why a scene of the demo did not go as it must.
+//! What can go wrong in the demo; each variant names who failed, so that the summary's line is enough to look
+//! further.
 use sipward_lab::LabError;
 
-/// Why a scene did not go as it must.
+/// Why a scenario did not go as it must.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SceneFailure {
+pub(super) enum ScenarioFailure {
     /// An end did not get what it waited for.
     #[error(transparent)]
     Lab(#[from] LabError),

@@ -1,187 +1,207 @@
-//! The scenes in which sipward refuses, each with its reason code.
-use super::failure::SceneFailure;
-use super::scene::{Play, Scene};
-use super::stage::{SPARE, Stage};
+//! The scenarios in which sipward refuses, each with its reason code.
+//!
+//! A refusal counts only when three things agree: what the refused end sees, the reason in the log, and that
+//! nothing went on to where it must not. `sipward explain CODE` says more about each reason.
+use super::failure::ScenarioFailure;
+use super::scenario::{Scenario, Steps};
+use super::setup::{DemoSetup, SPARE};
 use sipward_lab::pki::Issued;
 use sipward_lab::site::EDGE;
 use sipward_lab::{End, Ended, SipMessage};
 use std::io;
 use std::time::Duration;
 
+/// The columns of a refused handshake: it gets no further than the edge.
 const STRANGER: &[&str] = &["stranger", "edge"];
-/// Longer than any refusal takes.
+/// Far longer than any refusal takes: only a fault of sipward makes a scenario wait for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// None of them depends on another.
-pub(super) const SCENES: &[Scene] = &[
-    Scene {
+/// None of them depends on another, nor on what the calls have left.
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
         title: "Refused: a server of our CA that the topology omits",
         columns: STRANGER,
-        play: unlisted,
+        steps: unlisted,
     },
-    Scene {
+    Scenario {
         title: "Refused: a listed server, certificate revoked",
         columns: STRANGER,
-        play: revoked,
+        steps: revoked,
     },
-    Scene {
+    Scenario {
         title: "Refused: a listed server, certificate expired",
         columns: STRANGER,
-        play: expired,
+        steps: expired,
     },
-    Scene {
+    Scenario {
         title: "Refused: the partner's CA vouches for fe01",
         columns: STRANGER,
-        play: foreign_anchor,
+        steps: foreign_anchor,
     },
-    Scene {
+    Scenario {
         title: "Refused: the partner asserts a home user in From",
         columns: &["partner", "edge", "fe02", "bob"],
-        play: foreign_from,
+        steps: foreign_from,
     },
-    Scene {
+    Scenario {
         title: "Refused: a client's Route to a third party",
         columns: &["alice", "edge", "fe02"],
-        play: relay_by_route,
+        steps: relay_by_route,
     },
-    Scene {
+    Scenario {
         title: "Refused: a client's Request-URI at a third party",
         columns: &["alice", "edge", "fe02"],
-        play: relay_by_request_uri,
+        steps: relay_by_request_uri,
     },
-    Scene {
+    Scenario {
         title: "Refused: the partner wants a third domain",
         columns: &["partner", "edge", "fe02"],
-        play: relay_by_partner,
+        steps: relay_by_partner,
     },
 ];
 
-fn unlisted(stage: &mut Stage) -> Play<'_> {
+/// A sound certificate of the right CA is not enough: the topology must name the server.
+fn unlisted(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
         let fqdn = "rogue.contoso.test";
-        let identity = stage.site.enterprise.server(fqdn)?;
-        refused_handshake(stage, fqdn, &identity, "not_in_topology").await
+        let identity = setup.site.enterprise.server(fqdn)?;
+        refused_handshake(setup, fqdn, &identity, "not_in_topology").await
     })
 }
 
-fn revoked(stage: &mut Stage) -> Play<'_> {
-    Box::pin(async move { refused_handshake(stage, SPARE, &stage.revoked, "revoked").await })
+/// The CRL that the setup wrote lists this certificate.
+fn revoked(setup: &mut DemoSetup) -> Steps<'_> {
+    Box::pin(async move { refused_handshake(setup, SPARE, &setup.revoked, "revoked").await })
 }
 
-fn expired(stage: &mut Stage) -> Play<'_> {
+/// Everything else about this certificate is in order.
+fn expired(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let identity = stage.expired()?;
-        refused_handshake(stage, SPARE, &identity, "expired").await
+        let identity = setup.expired()?;
+        refused_handshake(setup, SPARE, &identity, "expired").await
     })
 }
 
-fn foreign_anchor(stage: &mut Stage) -> Play<'_> {
+/// The partner's CA is trusted for the partner's names only, so it cannot make a home server.
+fn foreign_anchor(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
         let fqdn = "fe01.contoso.test";
-        let identity = stage.site.fabrikam.server(fqdn)?;
-        refused_handshake(stage, fqdn, &identity, "anchor_not_for_peer").await
+        let identity = setup.site.fabrikam.server(fqdn)?;
+        refused_handshake(setup, fqdn, &identity, "anchor_not_for_peer").await
     })
 }
 
-fn foreign_from(stage: &mut Stage) -> Play<'_> {
+/// A partner may assert its own domains and nobody else's.
+fn foreign_from(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let draft = stage
+        let draft = setup
             .partner
             .message("sip:bob@contoso.test", "I am Alice")
             .from("sip:alice@contoso.test");
-        refused_request(stage, &stage.partner, draft.build(), "from_not_allowed").await
+        refused_request(setup, &setup.partner, draft.build(), "from_not_allowed").await
     })
 }
 
-fn relay_by_route(stage: &mut Stage) -> Play<'_> {
+/// A Route value that the edge did not sign leads nowhere, wherever it points.
+fn relay_by_route(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let third = stage.third.local_addr()?;
-        let draft = stage
+        let third = setup.third.local_addr()?;
+        let draft = setup
             .alice
             .message(&format!("sip:victim@{third}"), "via you")
+            // A loose route (RFC 3261 §16.12), which a proxy without a policy would follow.
             .header("Route", &format!("<sip:{third};transport=tls;lr>"));
-        refused_request(stage, &stage.alice, draft.build(), "route_not_permitted").await
+        refused_request(setup, &setup.alice, draft.build(), "route_not_permitted").await
     })
 }
 
-fn relay_by_request_uri(stage: &mut Stage) -> Play<'_> {
+/// A Request-URI is no address: what the home pool does not know has no route.
+fn relay_by_request_uri(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let third = stage.third.local_addr()?;
-        let draft = stage
+        let third = setup.third.local_addr()?;
+        let draft = setup
             .alice
             .message(&format!("sip:victim@{third}"), "via you");
         // It does reach the home pool, which sends it back; there the edge finds no peer for it.
-        refused_request(stage, &stage.alice, draft.build(), "no_route").await
+        refused_request(setup, &setup.alice, draft.build(), "no_route").await
     })
 }
 
-fn relay_by_partner(stage: &mut Stage) -> Play<'_> {
+/// A partner is let in for the home domains and not as a way to others.
+fn relay_by_partner(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
-        let draft = stage
+        let draft = setup
             .partner
             .message("sip:victim@elsewhere.test", "via you");
-        refused_request(stage, &stage.partner, draft.build(), "not_home_domain").await
+        refused_request(setup, &setup.partner, draft.build(), "not_home_domain").await
     })
 }
 
-/// The handshake of a server that must not come in.
+/// The handshake of a server that must not come in; the log must name this reason.
 async fn refused_handshake(
-    stage: &Stage,
+    setup: &DemoSetup,
     fqdn: &str,
     identity: &Issued,
     reason: &'static str,
-) -> Result<String, SceneFailure> {
-    let mark = stage.log.mark();
-    let stranger = stage.stranger(fqdn, identity).await?;
-    stage
+) -> Result<String, ScenarioFailure> {
+    // Only what is logged from here on counts, because several scenarios have the same event.
+    let mark = setup.log.mark();
+    let stranger = setup.stranger(fqdn, identity).await?;
+    setup
         .transcript
         .note("stranger", &format!("connects as {fqdn}"));
     // With TLS 1.3 the refusal comes after the stranger's own handshake has ended.
-    let word = match stranger.dial(stage.edge, EDGE).await {
+    let word = match stranger.dial(setup.edge, EDGE).await {
         Ok(wire) => match wire.ended(PATIENCE).await? {
+            // The TLS library's words for the alert, which is all that a stranger sees.
             Ended::Cut(word) => word,
+            // An orderly end is no refusal: the edge would have taken the connection first.
             Ended::CloseNotify | Ended::Here => {
-                return Err(SceneFailure::NotRefused { what: "the server" });
+                return Err(ScenarioFailure::NotRefused { what: "the server" });
             }
         },
+        // With TLS 1.2 the alert comes within the handshake.
         Err(e) => e.to_string(),
     };
-    stage.transcript.note("stranger", &word);
-    stage
+    setup.transcript.note("stranger", &word);
+    setup
         .log
         .wait_after(mark, "handshake_refused", |e| has(e, "reason", reason))
         .await?;
-    Ok(format!("{reason}; the stranger is told: {word}"))
+    Ok(format!("{reason}; the stranger sees: {word}"))
 }
 
-/// A request that must be refused, and must not have been tried at the third party.
+/// A request that must be refused for this reason, without a connection to the third party.
 async fn refused_request(
-    stage: &Stage,
+    setup: &DemoSetup,
     from: &End,
     request: SipMessage,
     reason: &'static str,
-) -> Result<String, SceneFailure> {
-    let mark = stage.log.mark();
+) -> Result<String, ScenarioFailure> {
+    let mark = setup.log.mark();
     let sent = from.draft(request).send().await?;
     let answer = from.final_answer(&sent).await?;
     let status = answer.message.status().unwrap_or_default();
+    // A 3xx would be let through as well: it is an answer of somebody behind the edge.
     if status < 400 {
-        return Err(SceneFailure::NotRefused {
+        return Err(ScenarioFailure::NotRefused {
             what: "the request",
         });
     }
-    stage
+    setup
         .log
         .wait_after(mark, "request_refused", |e| has(e, "reason", reason))
         .await?;
-    match stage.third.accept() {
+    // The listener does not block, and the refusal came before this: a connection would be waiting already.
+    match setup.third.accept() {
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-            Ok(format!("{reason}; the sender is told: {status}"))
+            Ok(format!("{reason}; the sender sees: {status}"))
         }
-        Ok(_) | Err(_) => Err(SceneFailure::ThirdPartyReached),
+        Ok(_) | Err(_) => Err(ScenarioFailure::ThirdPartyReached),
     }
 }
 
+/// Whether a field of an event has this text.
 fn has(event: &serde_json::Value, key: &str, value: &str) -> bool {
     event.get(key).is_some_and(|v| v == value)
 }

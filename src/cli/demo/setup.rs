@@ -1,5 +1,5 @@
-//! The stage: the throw-away site, the embedded daemon, and everybody who speaks to it.
-use super::failure::SceneFailure;
+//! Everybody in the demo: a throw-away site, the daemon on it, two home servers, a partner, two clients.
+use super::failure::ScenarioFailure;
 use crate::daemon::Daemon;
 use crate::observe::{Log, LogGuard, Sink};
 use crate::topology::{LogFormat, LogRequests, LogSettings};
@@ -13,33 +13,47 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-/// Named in the topology, in no pool: the name that bad certificates are made out to.
+/// A peer of the topology that is in no pool. Bad certificates carry this name: its entry matches, so that
+/// the refusal shows what is wrong with the certificate and not that nobody knows the name.
 pub(super) const SPARE: &str = "fe03.contoso.test";
 const HOUR: i64 = 3600;
 
-/// Everybody and everything.
-pub(super) struct Stage {
+/// Everybody and everything. The ends stop when it is dropped, the daemon by [`Self::stop`].
+pub(super) struct DemoSetup {
+    /// The directory with certificates, CRLs and topology, and the CAs that made them.
     pub(super) site: Site,
+    /// What all ends sent and received; the ladders are drawn from it.
     pub(super) transcript: Transcript,
+    /// The daemon's log. A scenario counts as done when its event stands here.
     pub(super) log: EventLog,
+    /// Where the daemon listens: a free port, for clients and servers alike.
     pub(super) edge: SocketAddr,
+    /// What every end trusts: the home CA alone, which vouches for the edge.
     pub(super) roots: Arc<RootCertStore>,
+    /// The first home server of the pool, which the last call scenario kills.
     pub(super) fe01: HomeServer,
+    /// The federated partner's server; its user carol is the server itself.
     pub(super) partner: Server,
+    /// A phone that calls.
     pub(super) alice: Client,
+    /// A phone that is called.
     pub(super) bob: Client,
     /// A certificate that the home CA has issued and revoked.
     pub(super) revoked: Issued,
-    /// An address that the topology does not name; nobody may ever connect to it.
+    /// An address that the topology does not name. It listens, and a connection to it would prove an open
+    /// relay.
     pub(super) third: TcpListener,
+    /// The second home server. Held, because it stops when it is dropped.
     _fe02: HomeServer,
     daemon: Daemon,
+    /// The log's thread ends with it, so it goes last.
     log_guard: LogGuard,
 }
 
-impl Stage {
-    /// Makes the PKI, starts the servers, the daemon and the clients, in this order.
-    pub(super) async fn set() -> Result<Self, SceneFailure> {
+impl DemoSetup {
+    /// Makes the PKI, starts the servers, the daemon and the clients, in this order: the topology needs the
+    /// servers' addresses, and the ends need the daemon's.
+    pub(super) async fn start() -> Result<Self, ScenarioFailure> {
         let site = Site::new()?;
         let transcript = Transcript::new();
         let roots = trust_only(&[&site.enterprise])?;
@@ -47,6 +61,7 @@ impl Stage {
         let fe01 = home(&site, "fe01", &roots, &transcript, &registrar).await?;
         let fe02 = home(&site, "fe02", &roots, &transcript, &registrar).await?;
         let identity = site.fabrikam.server(PARTNER_EDGE)?;
+        // The files are for `--stay` only: an openssl of the user's can be the partner's server.
         site.issue("partner", &identity)?;
         let partner = Server::start(&ServerSpec {
             party: "partner",
@@ -60,7 +75,9 @@ impl Stage {
         .await?;
 
         let revoked = site.enterprise.server(SPARE)?;
+        // Before the daemon starts: it reads CRLs when it loads the topology.
         site.revoke(&[&revoked], &[])?;
+        // Accepting must not block: no connection is what is hoped for.
         let third = TcpListener::bind("127.0.0.1:0")?;
         third.set_nonblocking(true)?;
         let mut topology = site.topology(
@@ -79,20 +96,25 @@ impl Stage {
             .list("address", &["127.0.0.1:9"]);
         let file = site.write("topology.toml", &topology.to_toml())?;
 
+        // Every request is logged, and as JSON: the scenarios wait for the log's events before they go on.
         let log = EventLog::default();
         let settings = LogSettings {
             requests: LogRequests::All,
             format: LogFormat::Json,
         };
         let (events, log_guard) = Log::start(settings, 8_192, Sink::Writer(Box::new(log.writer())));
+        // The daemon itself, on the same kind of file as an operator writes: nothing of it is replaced or
+        // left out.
         let daemon =
-            Daemon::start(&file, &events).map_err(|e| SceneFailure::Daemon(e.to_string()))?;
+            Daemon::start(&file, &events).map_err(|e| ScenarioFailure::Daemon(e.to_string()))?;
+        // Logged once every listener is bound and the topology is served.
         log.wait("ready", |_| true).await?;
         let edge = daemon
             .addresses()
             .first()
             .map(|(_, address)| *address)
-            .ok_or_else(|| SceneFailure::Daemon("no listener".to_owned()))?;
+            .ok_or_else(|| ScenarioFailure::Daemon("no listener".to_owned()))?;
+        // A home server that has no connection of the edge's dials it, as a real one would.
         fe01.set_edge(edge, EDGE);
         fe02.set_edge(edge, EDGE);
         let face = EdgeTarget {
@@ -103,6 +125,7 @@ impl Stage {
         };
         let alice = Client::connect(&face, "alice", "sip:alice@contoso.test").await?;
         let bob = Client::connect(&face, "bob", "sip:bob@contoso.test").await?;
+        // The partner connects first, so that its calls need no connection from the edge.
         partner.dial(edge, EDGE).await?;
         Ok(Self {
             site,
@@ -122,12 +145,13 @@ impl Stage {
         })
     }
 
-    /// A server of this name with a certificate of the caller's making; it trusts the edge as everybody does.
+    /// A server of this name with any certificate. It trusts the edge as everybody does, so that only the
+    /// edge can refuse.
     pub(super) async fn stranger(
         &self,
         fqdn: &str,
         identity: &Issued,
-    ) -> Result<Server, SceneFailure> {
+    ) -> Result<Server, ScenarioFailure> {
         Ok(Server::start(&ServerSpec {
             party: "stranger",
             fqdn,
@@ -141,12 +165,12 @@ impl Stage {
     }
 
     /// A certificate that was good until an hour ago.
-    pub(super) fn expired(&self) -> Result<Issued, SceneFailure> {
+    pub(super) fn expired(&self) -> Result<Issued, ScenarioFailure> {
         Ok(issue_until(&self.site.enterprise, SPARE, -HOUR)?)
     }
 
-    /// How to come and play, for `--stay`.
-    pub(super) fn invite_visitors(&self, out: &mut impl Write) -> io::Result<()> {
+    /// How other programs can connect, for `--stay`.
+    pub(super) fn print_how_to_connect(&self, out: &mut impl Write) -> io::Result<()> {
         let (edge, dir) = (self.edge, self.site.path().display());
         writeln!(
             out,
@@ -161,27 +185,30 @@ impl Stage {
              CA file {dir}/enterprise-ca.pem; call sip:bob@{HOME} (nobody answers) or a second softphone of yours.\n\
              The topology is {dir}/topology.toml.\n\nCtrl-C ends it."
         )?;
+        // Written only now, as no scenario needs it as a file.
         self.site
             .issue("revoked", &self.revoked)
             .map_err(io::Error::other)?;
         out.flush()
     }
 
-    /// Stops the daemon as SIGTERM does.
-    pub(super) async fn strike(self) -> Result<(), SceneFailure> {
+    /// Stops the daemon as SIGTERM does, and waits for it: a demo that ends early would leave the last lines
+    /// of the log unread.
+    pub(super) async fn stop(self) -> Result<(), ScenarioFailure> {
         self.daemon.stop().await;
         drop(self.log_guard);
         Ok(())
     }
 }
 
+/// A home server with a certificate of its name; all share one registrar, as a pool shares a database.
 async fn home(
     site: &Site,
     party: &str,
     roots: &Arc<RootCertStore>,
     transcript: &Transcript,
     registrar: &Registrar,
-) -> Result<HomeServer, SceneFailure> {
+) -> Result<HomeServer, ScenarioFailure> {
     let fqdn = format!("{party}.{HOME}");
     let identity = site.enterprise.server(&fqdn)?;
     site.issue(party, &identity)?;
@@ -195,9 +222,11 @@ async fn home(
         listen: None,
     })
     .await?;
+    // It records its route, so that every dialog has two hops to remember.
     Ok(HomeServer::start(server, registrar, &[HOME], true))
 }
 
+/// A certificate that was issued a month ago.
 fn issue_until(
     authority: &Authority,
     fqdn: &str,
