@@ -11,7 +11,8 @@
 use divan::{Bencher, black_box};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sipward::proxy::{
-    Action, Actions, Core, CoreSetup, Faces, Identity, LinkEvent, LinkId, Origin, Tables, TokenKeys,
+    Action, Actions, AdvertisedNames, Core, CoreSetup, LinkEvent, LinkId, Origin, RemoteIdentity,
+    Tables, TokenKeys,
 };
 use sipward::sip::{Edits, FrameLimits, Framer, LineTable, Message, Scan, ViaParams};
 use sipward::topology::{self, Direction};
@@ -173,7 +174,7 @@ impl World {
             shards: 1,
             run: 1,
             seed: [3; 32],
-            faces: Faces {
+            names: AdvertisedNames {
                 peers: EDGE.to_owned(),
                 clients: EDGE.to_owned(),
                 addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
@@ -181,7 +182,7 @@ impl World {
             now,
         };
         let health = sipward::proxy::HealthBoard::new(now);
-        let tables = Tables::new(Arc::clone(&generation), &setup.faces, &health);
+        let tables = Tables::new(Arc::clone(&generation), &setup.names, &health);
         let chain = server_chain(&site);
         let presented = Presented::inbound(&chain);
         let id: PeerId =
@@ -197,8 +198,8 @@ impl World {
         let mut world = Self {
             core: Core::new(setup, tables, keys),
             now,
-            client: origin(1, Identity::Client),
-            home: origin(2, Identity::Peer(id)),
+            client: origin(1, RemoteIdentity::Client),
+            home: origin(2, RemoteIdentity::Peer(id)),
             actions: Actions::default(),
             requests: vec![REQUEST.as_bytes().to_vec()],
             sent: 0,
@@ -225,7 +226,7 @@ impl World {
             if n % 16 == 0 {
                 let up = LinkEvent::Up {
                     link: origin.link,
-                    identity: Identity::Client,
+                    identity: RemoteIdentity::Client,
                     requests: true,
                 };
                 self.core.on_link(up, self.now, &mut self.actions);

@@ -1,8 +1,8 @@
 //! One message through the core, the answer back, and tokens that nobody sealed: what holds whoever sends it.
 use rustls_pki_types::UnixTime;
 use sipward::proxy::{
-    Action, Actions, Core, CoreSetup, Faces, HealthBoard, Identity, LinkEvent, LinkId, Origin,
-    Tables, TokenKeys,
+    Action, Actions, AdvertisedNames, Core, CoreSetup, HealthBoard, LinkEvent, LinkId, Origin,
+    RemoteIdentity, Tables, TokenKeys,
 };
 use sipward::sip::{
     FrameLimits, Framer, HeaderName, LineTable, Message, Method, Scan, StartLine, write_reply,
@@ -78,7 +78,7 @@ impl World {
             shards: 1,
             run: 1,
             seed: [3; 32],
-            faces: Faces {
+            names: AdvertisedNames {
                 peers: EDGE.to_owned(),
                 clients: EDGE.to_owned(),
                 addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
@@ -86,7 +86,7 @@ impl World {
             now,
         };
         let health = HealthBoard::new(now);
-        let tables = Tables::new(Arc::clone(&stage.generation), &setup.faces, &health);
+        let tables = Tables::new(Arc::clone(&stage.generation), &setup.names, &health);
         let keys = Arc::clone(&stage.keys);
         let origin = |slot, identity| Origin {
             link: LinkId::new(0, slot, 1),
@@ -99,9 +99,9 @@ impl World {
             core: Core::new(setup, tables, keys),
             now,
             origins: [
-                origin(1, Identity::Client),
-                origin(2, Identity::Peer(stage.home.clone())),
-                origin(3, Identity::Peer(stage.partner.clone())),
+                origin(1, RemoteIdentity::Client),
+                origin(2, RemoteIdentity::Peer(stage.home.clone())),
+                origin(3, RemoteIdentity::Peer(stage.partner.clone())),
             ],
         };
         let mut out = Actions::default();

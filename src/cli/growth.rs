@@ -1,7 +1,7 @@
 //! What a command does with a topology grows as the topology does, and not faster: counted in looks at names, not in time.
 use super::check::CheckCommand;
 use crate::daemon::Plan;
-use crate::proxy::{Faces, HealthBoard, Tables};
+use crate::proxy::{AdvertisedNames, HealthBoard, Tables};
 use crate::topology::{self, Direction, Topology, looks};
 use crate::trust::{Generation, Presented, decide};
 use rustls_pki_types::UnixTime;
@@ -46,13 +46,13 @@ fn looks_with(site: &Site, partners: usize) -> Vec<(&'static str, u64)> {
     assert_eq!(changes.len(), 3 * partners, "a peer and two domains each");
     let (planning, plan) = looks::during(|| Plan::between(&before, &after));
     assert_eq!(plan.lost_domains.len(), partners);
-    let faces = Faces {
+    let names = AdvertisedNames {
         peers: String::new(),
         clients: String::new(),
         addresses: Vec::new(),
     };
     let board = HealthBoard::new(Instant::now());
-    let (tables, _) = looks::during(|| Tables::new(Arc::clone(&after), &faces, &board));
+    let (tables, _) = looks::during(|| Tables::new(Arc::clone(&after), &names, &board));
     let check = CheckCommand {
         file: old,
         socket: Some(site.path().join("nobody.sock")),

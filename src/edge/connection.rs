@@ -8,7 +8,7 @@ use super::opened::Opened;
 use super::session::{Fill, Session};
 use super::signal::Signal;
 use super::unconfirmed::{PING, Unconfirmed};
-use crate::proxy::{Identity, LinkId, Origin};
+use crate::proxy::{LinkId, Origin, RemoteIdentity};
 use crate::reason::{ConnectionReason, Reason};
 use crate::sip::Framer;
 use crate::topology::IdentityRef;
@@ -77,7 +77,7 @@ pub(super) struct Connection {
 pub(super) struct Established {
     /// For the log.
     pub(super) number: u64,
-    pub(super) identity: Identity,
+    pub(super) identity: RemoteIdentity,
     pub(super) client: Option<ClientId>,
     pub(super) opened: Opened<usize>,
     pub(super) chain: Vec<CertificateDer<'static>>,
@@ -132,8 +132,8 @@ impl Connection {
         let keep_alive = KeepAlive::new(now);
         keep_alive.start(established.keep_alive, established.number);
         let peer = match &established.identity {
-            Identity::Peer(id) => id.decision().peer_fqdn.as_deref().map(Rc::from),
-            Identity::Client => None,
+            RemoteIdentity::Peer(id) => id.decision().peer_fqdn.as_deref().map(Rc::from),
+            RemoteIdentity::Client => None,
         };
         Self {
             id,
@@ -182,8 +182,8 @@ impl Connection {
     /// The first second in which its decision is no longer valid; `None`: it has no end.
     pub(super) fn decision_ends(&self) -> Option<u64> {
         let valid_until = match &self.origin.borrow().identity {
-            Identity::Peer(peer) => peer.decision().valid_until,
-            Identity::Client => {
+            RemoteIdentity::Peer(peer) => peer.decision().valid_until,
+            RemoteIdentity::Client => {
                 let client = self.client.borrow();
                 client.as_ref().and_then(|c| c.decision().valid_until)
             }

@@ -2,7 +2,7 @@
 use super::inbox::{Inboxes, ShardMessage};
 use super::shard::Shard;
 use super::tally::Tally;
-use crate::proxy::{Faces, HealthBoard};
+use crate::proxy::{AdvertisedNames, HealthBoard};
 use crate::topology::Limits;
 use crate::trust::SeenChains;
 use std::rc::Rc;
@@ -27,7 +27,7 @@ pub struct Edge {
     pub(super) listeners: Arc<[String]>,
     pub(super) tally: Arc<Tally>,
     pub(super) seen: Arc<SeenChains>,
-    pub(super) faces: Faces,
+    pub(super) names: AdvertisedNames,
     pub(super) health: Arc<HealthBoard>,
 }
 

@@ -11,7 +11,7 @@ use super::opened::Opened;
 use super::reading::Reader;
 use super::shard::Shard;
 use crate::observe::Shown;
-use crate::proxy::Identity;
+use crate::proxy::RemoteIdentity;
 use crate::reason::ConnectionReason;
 use crate::topology::Limits;
 use rustls_pki_types::CertificateDer;
@@ -170,8 +170,8 @@ impl Inbound {
         let decision = finished.identity.decision();
         let InboundIdentity { identity, client } = finished.identity;
         let requests = match &identity {
-            Identity::Client => true,
-            Identity::Peer(peer) => {
+            RemoteIdentity::Client => true,
+            RemoteIdentity::Peer(peer) => {
                 shard.log_would_refuse("inbound", self.remote, peer.decision());
                 passes_as_server(&finished.chain, peer, shard.tls().generation())
             }

@@ -1,7 +1,7 @@
 //! Who a finished inbound handshake has let in, by the listener's rule and the decision on what was presented.
 use super::clock;
 use super::failed::Failure;
-use crate::proxy::Identity;
+use crate::proxy::RemoteIdentity;
 use crate::reason::ConnectionReason;
 use crate::topology::{Direction, Listener};
 use crate::trust::{
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Who has come in. It can be had from the functions below only, so that no connection exists without a decision.
 pub(super) struct InboundIdentity {
-    pub(super) identity: Identity,
+    pub(super) identity: RemoteIdentity,
     /// The decision on a client that presented a certificate.
     pub(super) client: Option<ClientId>,
 }
@@ -22,7 +22,7 @@ impl InboundIdentity {
     pub(super) fn without_certificate(listener: &Listener) -> Result<Self, Failure> {
         if listener.takes_clients_without_certificate() {
             Ok(Self {
-                identity: Identity::Client,
+                identity: RemoteIdentity::Client,
                 client: None,
             })
         } else if listener.accept.clients() {
@@ -36,12 +36,12 @@ impl InboundIdentity {
     pub(super) fn admitted(admitted: Admitted, listener: &Listener) -> Result<Self, Failure> {
         match admitted {
             Admitted::Peer(peer) if listener.accept.peers() => Ok(Self {
-                identity: Identity::Peer(peer),
+                identity: RemoteIdentity::Peer(peer),
                 client: None,
             }),
             Admitted::Peer(_) => Err(Failure::refused(ConnectionReason::PeerNotAccepted)),
             Admitted::Client(client) => Ok(Self {
-                identity: Identity::Client,
+                identity: RemoteIdentity::Client,
                 client: Some(client),
             }),
         }
@@ -64,8 +64,8 @@ impl InboundIdentity {
     /// The decision that let them in; `None`: a client without a certificate.
     pub(super) fn decision(&self) -> Option<Arc<Decision>> {
         match &self.identity {
-            Identity::Peer(peer) => Some(Arc::clone(peer.decision())),
-            Identity::Client => {
+            RemoteIdentity::Peer(peer) => Some(Arc::clone(peer.decision())),
+            RemoteIdentity::Client => {
                 let client = self.client.as_ref();
                 client.map(|client| Arc::clone(client.decision()))
             }

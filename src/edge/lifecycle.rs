@@ -7,7 +7,7 @@ use super::inbox::ShardMessage;
 use super::shard::Shard;
 use super::unconfirmed::{Unconfirmed, late_failure};
 use crate::observe::Event;
-use crate::proxy::{Identity, LinkEvent};
+use crate::proxy::{LinkEvent, RemoteIdentity};
 use crate::reason::Reason;
 use crate::trust::Decision;
 use std::net::SocketAddr;
@@ -130,8 +130,8 @@ impl Shard {
         unconfirmed: Unconfirmed,
     ) {
         let decision = match &connection.origin.borrow().identity {
-            Identity::Peer(peer) => Some(Arc::clone(peer.decision())),
-            Identity::Client => None,
+            RemoteIdentity::Peer(peer) => Some(Arc::clone(peer.decision())),
+            RemoteIdentity::Client => None,
         };
         let Some(failure) = late_failure(ending, decision) else {
             self.confirmed(connection, unconfirmed);

@@ -9,7 +9,7 @@ use super::reading::Reader;
 use super::shard::Shard;
 use super::unconfirmed::Unconfirmed;
 use crate::observe::Event;
-use crate::proxy::{Identity, LinkEvent};
+use crate::proxy::{LinkEvent, RemoteIdentity};
 use crate::reason::{ConnectionReason, Reason};
 use crate::topology::{Peer, PeerRef};
 use std::net::SocketAddr;
@@ -163,7 +163,7 @@ impl Shard {
         let chain = dialled.tls.peer_certificates().unwrap_or_default();
         let established = Established {
             number,
-            identity: Identity::Peer(dialled.identity),
+            identity: RemoteIdentity::Peer(dialled.identity),
             client: None,
             opened: Opened::Dialled,
             chain: chain.to_vec(),

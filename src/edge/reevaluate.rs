@@ -8,7 +8,7 @@ use super::inbound_identity::passes_as_server;
 use super::opened::{Opened, direction_name};
 use super::shard::Shard;
 use crate::observe::Event;
-use crate::proxy::{Identity, LinkEvent};
+use crate::proxy::{LinkEvent, RemoteIdentity};
 use crate::reason::Reason;
 use crate::trust::Decision;
 use std::rc::Rc;
@@ -33,12 +33,12 @@ impl Shard {
             match self.reevaluate(&connection) {
                 Reevaluation::Client(client) => {
                     connection.client.replace(client);
-                    self.stays(&connection, Identity::Client, true);
+                    self.stays(&connection, RemoteIdentity::Client, true);
                 }
                 Reevaluation::Peer(peer) => {
                     let requests = connection.opened == Opened::Dialled
                         || passes_as_server(&connection.chain, &peer, self.tls().generation());
-                    self.stays(&connection, Identity::Peer(peer), requests);
+                    self.stays(&connection, RemoteIdentity::Peer(peer), requests);
                 }
                 Reevaluation::Withdrawn(reason, decision) => {
                     self.withdraw(&connection, reason, decision.as_deref());
@@ -62,7 +62,7 @@ impl Shard {
     }
 
     /// The connection stays, under an identity of the new generation: peers are numbered anew in each.
-    fn stays(&self, connection: &Connection, identity: Identity, requests: bool) {
+    fn stays(&self, connection: &Connection, identity: RemoteIdentity, requests: bool) {
         connection.origin.borrow_mut().identity = identity.clone();
         self.later(LinkEvent::Confirmed {
             link: connection.id,
@@ -74,8 +74,8 @@ impl Shard {
     /// Withdraws trust: nothing new runs on the connection, and what runs may finish within the bound of a drain.
     fn withdraw(&self, connection: &Connection, reason: Reason, new: Option<&Decision>) {
         let old = match &connection.origin.borrow().identity {
-            Identity::Peer(peer) => Some(peer.decision().id.clone()),
-            Identity::Client => {
+            RemoteIdentity::Peer(peer) => Some(peer.decision().id.clone()),
+            RemoteIdentity::Client => {
                 let client = connection.client.borrow();
                 client.as_ref().map(|client| client.decision().id.clone())
             }

@@ -36,11 +36,11 @@ impl Edge {
     /// What a generation means to the shards' cores: made by another thread, once for all of them, since a large
     /// topology takes longer than a shard may stand still.
     async fn tables(&self, generation: Arc<Generation>) -> Arc<Tables> {
-        let (faces, health) = (self.faces.clone(), Arc::clone(&self.health));
+        let (names, health) = (self.names.clone(), Arc::clone(&self.health));
         let of = Arc::clone(&generation);
-        let made = tokio::task::spawn_blocking(move || Tables::new(of, &faces, &health)).await;
+        let made = tokio::task::spawn_blocking(move || Tables::new(of, &names, &health)).await;
         // A runtime that is going away takes no more work.
-        made.unwrap_or_else(|_| Tables::new(generation, &self.faces, &self.health))
+        made.unwrap_or_else(|_| Tables::new(generation, &self.names, &self.health))
     }
 }
 

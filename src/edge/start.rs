@@ -13,7 +13,7 @@ use super::sources::Sources;
 use super::tally::Tally;
 use super::tls::TlsConfigs;
 use crate::observe::{Event, Log};
-use crate::proxy::{CoreSetup, Faces, HealthBoard, Tables, TokenKeys};
+use crate::proxy::{AdvertisedNames, CoreSetup, HealthBoard, Tables, TokenKeys};
 use crate::reason::DaemonReason;
 use crate::topology::{Accept, MOST_SHARDS, Topology};
 use crate::trust::{Generation, SeenChains};
@@ -40,7 +40,7 @@ impl Edge {
         let shards = shards(topology);
         let (run, seed, random_key) = (u64::from_le_bytes(random()?), random()?, random()?);
         let keys = Arc::new(TokenKeys::new(&topology.tokens().keys, random_key));
-        let faces = faces(&generation, &bound);
+        let names = names(&generation, &bound);
         let limits = Arc::new(arc_swap::ArcSwap::from_pointee(topology.limits().clone()));
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
         let (senders, receivers): (Vec<_>, Vec<_>) =
@@ -49,7 +49,7 @@ impl Edge {
         let stop = CancellationToken::new();
         let tally = Arc::new(Tally::new(log.clone()));
         let health = Arc::new(HealthBoard::new(clock::now()));
-        let tables = Tables::new(Arc::clone(&generation), &faces, &health);
+        let tables = Tables::new(Arc::clone(&generation), &names, &health);
 
         let mut threads = Vec::new();
         for ((index, inbox), load) in (0u8..).zip(receivers).zip(&loads) {
@@ -59,7 +59,7 @@ impl Edge {
                     shards: shards as u8,
                     run,
                     seed,
-                    faces: faces.clone(),
+                    names: names.clone(),
                     now: clock::now(),
                 },
                 tables: Arc::clone(&tables),
@@ -98,7 +98,7 @@ impl Edge {
             listeners,
             tally,
             seen,
-            faces,
+            names,
             health,
         })
     }
@@ -148,7 +148,7 @@ fn random<const N: usize>() -> Result<[u8; N], EdgeError> {
 }
 
 /// What this node calls itself towards peers and towards clients.
-fn faces(generation: &Generation, bound: &BoundListeners) -> Faces {
+fn names(generation: &Generation, bound: &BoundListeners) -> AdvertisedNames {
     let node = generation.topology().node();
     let face = |serves: fn(Accept) -> bool| {
         let listener = bound
@@ -166,7 +166,7 @@ fn faces(generation: &Generation, bound: &BoundListeners) -> Faces {
             format!("{}:{port}", node.fqdn)
         }
     };
-    Faces {
+    AdvertisedNames {
         peers: face(Accept::peers),
         clients: face(Accept::clients),
         addresses: bound.sockets.iter().map(|s| s.address).collect(),

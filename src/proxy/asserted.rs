@@ -1,11 +1,12 @@
 //! What a partner says of who somebody is (RFC 3325, and Remote-Party-ID before it): which values of the fields that say so
 //! are taken out, because the partner has no business to assert them.
-use super::Core;
+use super::environment::Environment;
+use super::inbound::{Inbound, Request};
 use super::leg::{Leg, PeerKey};
 use super::links::Links;
-use super::parsed::Parsed;
 use super::routing::Routing;
 use crate::sip::{Address, Edits, HeaderName, HeaderSet, Message, Scheme, Uri};
+use crate::topology::PeerKind;
 
 /// The fields that say who somebody is. P-Preferred-Identity is a hint that servers make the first of (RFC 3325 §9.2).
 const FIELDS: [HeaderName; 3] = [
@@ -36,57 +37,57 @@ struct Partner<'c> {
     nameless: bool,
 }
 
-impl Core {
-    /// The fields of a request that its sender may not send, and the values that it may not assert: no partner asserts a
-    /// name of the home side, and one whose caller is anonymous or a number says who that is by number, or within its own
-    /// domains.
-    pub(super) fn stripped_of_request(
-        &self,
-        leg: Leg,
-        message: &Message<'_>,
-        request: &Parsed<'_>,
-    ) -> (HeaderSet, NotAsserted) {
-        let anonymous = self.tables.routing.is_nobody(&request.from_uri.host);
-        let nameless = anonymous || request.from_uri.scheme == Scheme::Tel;
-        let strip = self.stripped_from(leg, message);
-        let Some(partner) = self.partner(leg, nameless) else {
-            return (strip, NotAsserted::default());
-        };
-        let of_anonymous = self
-            .links
-            .peer(partner.key)
-            .and_then(|peer| peer.anonymous)
-            .filter(|_| anonymous);
-        let strip = of_anonymous.map_or(strip, |set| set.both(message.names()));
-        partner.judge(message, strip)
-    }
+/// The fields of a request that its sender may not send, and the values that it may not assert: no partner asserts a
+/// name of the home side, and one whose caller is anonymous or a number says who that is by number, or within its own
+/// domains.
+pub(crate) fn not_asserted_in_request(
+    request: &Request<'_, '_>,
+    env: &Environment,
+) -> (HeaderSet, NotAsserted) {
+    let Inbound { leg, message, .. } = request.inbound;
+    let anonymous = env.routing().is_nobody(&request.from_uri.host);
+    let nameless = anonymous || request.from_uri.scheme == Scheme::Tel;
+    let strip = env.field_rules(leg).strip_in.both(message.names());
+    let Some(partner) = Partner::at(leg, nameless, env) else {
+        return (strip, NotAsserted::default());
+    };
+    let of_anonymous = env
+        .links
+        .peer(partner.key)
+        .and_then(|peer| peer.anonymous)
+        .filter(|_| anonymous);
+    let strip = of_anonymous.map_or(strip, |set| set.both(message.names()));
+    partner.judge(message, strip)
+}
 
-    /// As [`Self::stripped_of_request`], of a response, which says who has answered.
-    pub(super) fn stripped_of_response(
-        &self,
-        leg: Leg,
-        message: &Message<'_>,
-    ) -> (HeaderSet, NotAsserted) {
-        let strip = self.stripped_from(leg, message);
-        match self.partner(leg, false) {
-            Some(partner) => partner.judge(message, strip),
-            None => (strip, NotAsserted::default()),
-        }
-    }
-
-    fn partner(&self, leg: Leg, nameless: bool) -> Option<Partner<'_>> {
-        let key = leg.peer()?;
-        self.links.peer(key).filter(|peer| !peer.is_home())?;
-        Some(Partner {
-            key,
-            routing: &self.tables.routing,
-            links: &self.links,
-            nameless,
-        })
+/// As [`not_asserted_in_request`], of a response, which says who has answered.
+pub(crate) fn not_asserted_in_response(
+    response: &Inbound<'_, '_>,
+    env: &Environment,
+) -> (HeaderSet, NotAsserted) {
+    let message = response.message;
+    let strip = env.field_rules(response.leg).strip_in.both(message.names());
+    match Partner::at(response.leg, false, env) {
+        Some(partner) => partner.judge(message, strip),
+        None => (strip, NotAsserted::default()),
     }
 }
 
-impl Partner<'_> {
+impl<'c> Partner<'c> {
+    /// The federated peer at a leg. Home servers may assert anything, and of a client the fields go as a whole.
+    fn at(leg: Leg, nameless: bool, env: &'c Environment) -> Option<Self> {
+        let key = leg.peer()?;
+        match env.links.peer(key)?.kind {
+            PeerKind::Home => None,
+            PeerKind::Federated => Some(Self {
+                key,
+                routing: env.routing(),
+                links: &env.links,
+                nameless,
+            }),
+        }
+    }
+
     /// What goes of the message, besides the fields that go anyway.
     fn judge(&self, message: &Message<'_>, mut strip: HeaderSet) -> (HeaderSet, NotAsserted) {
         let mut dropped = NotAsserted::default();

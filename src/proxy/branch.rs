@@ -1,6 +1,14 @@
 //! Our Via branches (RFC 3261 §8.1.1.7, RFC 5393 §4.2.1): they name shard, slot and an unguessable number, so that a
 //! response finds its transaction without a hash lookup, and end in a hash of the routing input, which finds loops.
-use super::BranchKey;
+
+/// Names one client transaction of one shard, for feedback about a message handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BranchKey {
+    /// Slot in the core's table of response contexts.
+    pub slot: u32,
+    /// The unguessable number in the branch.
+    pub nonce: u64,
+}
 
 /// `z9hG4bK`, shard (2), slot (8), nonce (16), `.`, loop hash (8), all in lower-case hex.
 const LENGTH: usize = 7 + 2 + 8 + 16 + 1 + 8;

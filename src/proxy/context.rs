@@ -3,14 +3,20 @@
 //!
 //! Targets are tried one after the other, never in parallel (forking to several contacts is the registrar's work), so a
 //! context has at most one branch at a time and "best response" means the last one.
-use super::asserted::NotAsserted;
-use super::boundary::Privacy;
-use super::fast_map::FastMap;
+use super::branch::{Branch, BranchKey, BranchText};
+use super::environment::{Environment, LoggedRequest, Upstream};
+use super::inbound::Request;
+use super::interface::Actions;
 use super::leg::{Leg, TargetSet};
-use super::transaction::{Client, Deadlines, Letter, Server, T64};
-use super::{BranchKey, LinkId, MessageReason};
-use crate::sip::HeaderSet;
-use std::net::SocketAddr;
+use super::link_id::LinkId;
+use super::plan::ForwardPlan;
+use super::reply;
+use super::transaction::{
+    ClientTransaction, Deadlines, InviteServer, NonInviteServer, ServerTransaction, T64, TRYING,
+    TRYING_NON_INVITE, Timer,
+};
+use crate::reason::MessageReason;
+use crate::sip::{Message, Method};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -20,53 +26,21 @@ use std::time::{Duration, Instant};
 /// waits half a minute for every dead pool member has hung up; the last target still gets the whole Timer B.
 pub(crate) const FAILOVER_SILENCE: Duration = Duration::from_secs(8);
 
-/// How the forwarded request differs from the received one, the same for every branch.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Plan {
-    /// Route values of ours, removed from the front.
-    pub(crate) popped_routes: u8,
-    /// The previous element is a strict router: the last Route value became the Request-URI (RFC 3261 §16.4).
-    pub(crate) strict_in: bool,
-    /// The next element is a strict router: the next Route value becomes the Request-URI (RFC 3261 §16.6 step 6).
-    pub(crate) strict_out: bool,
-    /// Max-Forwards as sent.
-    pub(crate) max_forwards: u8,
-    /// Whether it belongs to a dialog that runs through us.
-    pub(crate) in_dialog: bool,
-    /// Max-Breadth as sent; an ACK has none.
-    pub(crate) max_breadth: Option<u8>,
-    /// The Request-URI, where it is not as received or from the last Route value (an `maddr` of ours was taken out).
-    pub(crate) request_uri: Option<Box<[u8]>>,
-    /// Whether Record-Route is added.
-    pub(crate) record_route: bool,
-    /// Whether Record-Route has a sips URI (RFC 5630 §3.2).
-    pub(crate) sips: bool,
-    /// Whether this is a client's REGISTER, which gets a Path.
-    pub(crate) path: bool,
-    /// Whether the first line of the client's Supported names `path` (RFC 3327 §5.1), which is what registrars read; else
-    /// we do that for it.
-    pub(crate) announces_path: bool,
-    /// Whether the client wants to hear of Path; else it is taken out of its answer.
-    pub(crate) knows_path: bool,
-    /// Values in it that its sender may not assert.
-    pub(crate) not_asserted: NotAsserted,
-    /// Whether the Path gets `ob`: this node is the first hop and the contact has a reg-id (RFC 5626 §5.1).
-    pub(crate) outbound: bool,
-    /// The fields in it that its sender may not send (RFC 3325 §5).
-    pub(crate) strip: HeaderSet,
-    /// What its sender asks to withhold (RFC 3323, RFC 3325 §7).
-    pub(crate) privacy: Privacy,
-    /// Whether its sender asks to keep the connection by keep-alives between hops (`ms-keep-alive`).
-    pub(crate) keep_alive: bool,
-    /// Hash of the routing input, for our branch (RFC 5393 §4.2.1).
-    pub(crate) loop_hash: u32,
-    /// Hash of the To host, for the token.
-    pub(crate) to_host: u32,
+/// What a context wants after an input. Its owner carries that out, since a context cannot remove itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum NextStep {
+    /// It waits for its next input; its timer is armed.
+    Keep,
+    /// It is over.
+    Close,
+    /// The branch has failed: the next target has its turn.
+    TryNext,
 }
 
 /// The branch that is being tried.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Attempt {
+pub(crate) enum CurrentBranch {
     /// No target was tried yet, or none is left.
     None,
     /// Waits for a connection to this peer.
@@ -75,11 +49,11 @@ pub(crate) enum Attempt {
     Sent {
         target: Leg,
         link: LinkId,
-        client: Client,
+        client: ClientTransaction,
     },
 }
 
-impl Attempt {
+impl CurrentBranch {
     pub(crate) fn target(&self) -> Option<Leg> {
         match self {
             Self::None => None,
@@ -89,23 +63,23 @@ impl Attempt {
 }
 
 /// One request on its way.
-pub(crate) struct Context {
+pub(crate) struct ResponseContext {
+    /// Its place in the table; the branch names it, so that a response needs no search.
+    pub(crate) slot: u32,
     /// The unguessable number of the current branch.
     pub(crate) nonce: u64,
-    pub(crate) server: Server,
-    pub(crate) attempt: Attempt,
+    pub(crate) server: ServerTransaction,
+    pub(crate) branch: CurrentBranch,
     /// Key of the server transaction.
     pub(crate) key: u128,
     /// Where the request came from, and so where responses go.
-    pub(crate) link: LinkId,
-    pub(crate) leg: Leg,
-    pub(crate) remote: SocketAddr,
-    /// The request as received; given back when the 2xx to an INVITE has passed.
+    pub(crate) upstream: Upstream,
+    /// The request as received; empty once the 2xx to an INVITE has passed.
     pub(crate) request: Vec<u8>,
     /// Where in it the Call-ID stands, for the log.
-    pub(crate) call_id: Range<usize>,
-    pub(crate) plan: Plan,
-    /// Targets, and how many of them were tried.
+    call_id: Range<usize>,
+    pub(crate) plan: ForwardPlan,
+    /// The target set, and how many of it were tried.
     pub(crate) targets: TargetSet,
     pub(crate) tried: usize,
     pub(crate) deadlines: Deadlines,
@@ -114,146 +88,276 @@ pub(crate) struct Context {
     pub(crate) cancel_wanted: bool,
     /// The CANCEL was sent.
     pub(crate) cancel_sent: bool,
-    /// The last response that was sent up, for a repeated INVITE.
+    /// The last response that was sent upstream, for a repeated INVITE.
     pub(crate) last_response: Vec<u8>,
-    /// The To tag of answers of our own, once one was made.
+    /// The To tag of answers of this node, the same in all of them.
     pub(crate) to_tag: u64,
-    /// What failed last, if no response came from below.
+    /// What failed last, if no response came from downstream.
     pub(crate) failure: Option<MessageReason>,
 }
 
-impl Context {
-    /// A new branch begins, or a wait for its connection: the time until the next target's turn.
-    pub(crate) fn give_time(&mut self, now: Instant) {
+impl ResponseContext {
+    /// A context for a request that may pass. It copies the request: the buffer that it was read into is needed for
+    /// what comes next, and failover, CANCEL and the ACK for a refusal are made from the original.
+    pub(crate) fn new(
+        request: &Request<'_, '_>,
+        plan: ForwardPlan,
+        targets: TargetSet,
+        env: &mut Environment,
+    ) -> Self {
+        let message = request.inbound.message;
+        let now = request.inbound.now;
+        let (server, timer, trying) = if request.method == Method::Invite {
+            let server = ServerTransaction::Invite(InviteServer::Proceeding);
+            (server, Timer::B, TRYING)
+        } else {
+            let server = ServerTransaction::NonInvite(NonInviteServer::Trying);
+            (server, Timer::F, TRYING_NON_INVITE)
+        };
+        let mut copy = env.buffers.take();
+        copy.extend_from_slice(message.bytes());
+        if let Some(link) = env.links.get_mut(request.inbound.origin.link) {
+            link.in_flight += 1;
+        }
+        env.transactions += 1;
+        let nonce = env.secrets.nonce();
+        Self {
+            slot: u32::MAX,
+            nonce,
+            server,
+            branch: CurrentBranch::None,
+            key: request.key,
+            upstream: request.inbound.upstream(),
+            request: copy,
+            call_id: message.place_of(request.call_id),
+            plan,
+            targets,
+            tried: 0,
+            deadlines: Deadlines {
+                trying: Some(now + trying),
+                timer,
+                at: now + T64,
+            },
+            received: now,
+            cancel_wanted: false,
+            cancel_sent: false,
+            last_response: Vec::new(),
+            to_tag: nonce.rotate_left(32) ^ request.key as u64,
+            failure: None,
+        }
+    }
+
+    /// Whether a final response is still owed upstream.
+    pub(crate) fn pending(&self) -> bool {
+        match self.server {
+            ServerTransaction::Invite(machine) => machine == InviteServer::Proceeding,
+            ServerTransaction::NonInvite(_) => true,
+        }
+    }
+
+    /// Slot and nonce of the current branch.
+    pub(crate) fn branch_key(&self) -> BranchKey {
+        BranchKey {
+            slot: self.slot,
+            nonce: self.nonce,
+        }
+    }
+
+    /// The branch parameter of the current branch.
+    pub(crate) fn branch_text(&self, env: &Environment) -> BranchText {
+        Branch {
+            shard: env.shard,
+            key: self.branch_key(),
+            loop_hash: self.plan.loop_hash,
+        }
+        .to_text()
+    }
+
+    /// Tells the wheel when the context is due next. To be called after each change of its deadlines.
+    pub(crate) fn arm(&self, env: &mut Environment) {
+        env.wheel.arm(self.slot, self.deadlines.next());
+    }
+
+    /// A new branch begins, or a wait for its connection: sets the time until the next target's turn.
+    pub(crate) fn start_timer(&mut self, now: Instant, env: &mut Environment) {
         let more = self.targets.len().saturating_sub(self.tried);
-        let span = match self.server {
-            Server::Invite(_) if more > 0 => FAILOVER_SILENCE,
-            Server::Invite(_) => T64,
+        let (timer, span) = match self.server {
+            ServerTransaction::Invite(_) if more > 0 => (Timer::B, FAILOVER_SILENCE),
+            ServerTransaction::Invite(_) => (Timer::B, T64),
             // RFC 4320: 32 s over all targets; each gets its share of what is left.
-            Server::NonInvite(_) => {
+            ServerTransaction::NonInvite(_) => {
                 let left = (self.received + T64).saturating_duration_since(now);
-                left / u32::try_from(more + 1).unwrap_or(1)
+                (Timer::F, left / u32::try_from(more + 1).unwrap_or(1))
             }
         };
         self.deadlines.at = now + span;
-        self.deadlines.letter = match self.server {
-            Server::Invite(_) => Letter::B,
-            Server::NonInvite(_) => Letter::F,
-        };
+        self.deadlines.timer = timer;
+        self.arm(env);
     }
-    /// Whether an answer is still owed upstream.
-    pub(crate) fn pending(&self) -> bool {
-        match self.server {
-            Server::Invite(machine) => machine == super::transaction::InviteServer::Proceeding,
-            Server::NonInvite(_) => true,
+
+    /// The current branch is over: its link forgets it.
+    pub(crate) fn leave_branch(&self, env: &mut Environment) {
+        if let CurrentBranch::Sent { link, .. } = self.branch {
+            env.links.remove_branch(link, self.slot, env.shard);
         }
     }
-}
 
-/// All contexts of one core: a slab, and the index of server transactions.
-pub(crate) struct Contexts {
-    slots: Vec<Option<Box<Context>>>,
-    free: Vec<u32>,
-    by_key: FastMap<u128, u32>,
-    live: usize,
-    /// Emptied request buffers for reuse: at most 256, at most 4 KiB each.
-    spare: Vec<Vec<u8>>,
-    #[expect(
-        clippy::vec_box,
-        reason = "the boxes themselves are what is kept for reuse"
-    )]
-    spare_contexts: Vec<Box<Context>>,
-}
+    /// Does something with the stored request, read anew: a context keeps octets, since what was read borrows them.
+    pub(crate) fn with_request<T>(
+        &mut self,
+        env: &mut Environment,
+        act: impl FnOnce(&mut Self, &Message<'_>, &mut Environment) -> T,
+    ) -> Option<T> {
+        let request = std::mem::take(&mut self.request);
+        let message = Message::parse(&request).ok();
+        let outcome = message.map(|message| act(self, &message, env));
+        self.request = request;
+        outcome
+    }
 
-impl Contexts {
-    pub(crate) fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            by_key: FastMap::default(),
-            live: 0,
-            spare: Vec::new(),
-            spare_contexts: Vec::new(),
+    /// Answers the request for this node, if no final response was sent yet (RFC 3261 §16.7 step 6).
+    pub(crate) fn answer(
+        &mut self,
+        reason: MessageReason,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> NextStep {
+        self.with_request(env, |this, message, env| {
+            this.answer_to(message, reason, now, env, out)
+        })
+        .unwrap_or(NextStep::Keep)
+    }
+
+    /// As [`Self::answer`], with the request at hand.
+    pub(crate) fn answer_to(
+        &mut self,
+        message: &Message<'_>,
+        reason: MessageReason,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> NextStep {
+        if !self.pending() {
+            return NextStep::Keep;
         }
-    }
-    pub(crate) fn len(&self) -> usize {
-        self.live
-    }
-    pub(crate) fn get(&self, slot: u32) -> Option<&Context> {
-        self.slots.get(slot as usize)?.as_deref()
-    }
-    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Context> {
-        self.slots.get_mut(slot as usize)?.as_deref_mut()
-    }
-    /// The context that a branch of ours names.
-    pub(crate) fn by_branch(&mut self, key: BranchKey) -> Option<&mut Context> {
-        self.get_mut(key.slot).filter(|c| c.nonce == key.nonce)
-    }
-    /// The context of a server transaction.
-    pub(crate) fn by_key(&self, key: u128) -> Option<u32> {
-        self.by_key.get(&key).copied()
-    }
-    /// Adds a context; gives its slot.
-    pub(crate) fn insert(&mut self, context: Context) -> u32 {
-        let key = context.key;
-        let boxed = match self.spare_contexts.pop() {
-            Some(mut boxed) => {
-                *boxed = context;
-                boxed
-            }
-            None => Box::new(context),
+        // RFC 4320 §4.2: a non-INVITE that nobody answers is not answered with 408 either.
+        let is_silent = reason == MessageReason::NoAnswer
+            && matches!(self.server, ServerTransaction::NonInvite(_));
+        let start = out.bytes.len();
+        if !is_silent {
+            let (remote, tag) = (self.upstream.remote, self.to_tag);
+            reply::write_refusal(message, remote, reason, tag, env, &mut out.bytes);
+        }
+        let target = self.targets.get(self.tried.saturating_sub(1)).copied();
+        let line = LoggedRequest {
+            reason: Some(reason),
+            status: (!is_silent).then(|| reason.status()),
+            ..self.line(message.bytes(), target, now)
         };
-        let slot = if let Some(slot) = self.free.pop() {
-            if let Some(place) = self.slots.get_mut(slot as usize) {
-                *place = Some(boxed);
-            }
-            slot
+        env.log_request(self.upstream, &line, out);
+        if is_silent {
+            return NextStep::Close;
+        }
+        let next = self.sent_final(start, reason.status(), now, env, out);
+        // The branch has ended with it: what still comes of it is late, and cancels or acknowledges nothing.
+        self.leave_branch(env);
+        self.branch = CurrentBranch::None;
+        env.send_upstream(self.upstream, start, out);
+        next
+    }
+
+    /// The server transaction has its final response (in `out` from `start` on): a non-INVITE is over, an INVITE
+    /// waits for its ACK or, after a 2xx, for Timer L.
+    pub(crate) fn sent_final(
+        &mut self,
+        start: usize,
+        status: u16,
+        now: Instant,
+        env: &mut Environment,
+        out: &Actions,
+    ) -> NextStep {
+        let machine = match self.server {
+            ServerTransaction::NonInvite(_) => return NextStep::Close,
+            ServerTransaction::Invite(machine) => machine,
+        };
+        let Some(state) = machine.on_response(status) else {
+            return NextStep::Keep;
+        };
+        if self.pending() {
+            self.no_longer_pending(env);
+        }
+        self.server = ServerTransaction::Invite(state);
+        self.deadlines.trying = None;
+        self.deadlines.at = now + T64;
+        if state == InviteServer::Accepted {
+            self.deadlines.timer = Timer::L;
+            // RFC 6026: 32 seconds in which only the key and the way back are needed.
+            env.buffers.put_back(std::mem::take(&mut self.request));
+            env.buffers
+                .put_back(std::mem::take(&mut self.last_response));
         } else {
-            // A shard is bounded to far fewer than 2^32 transactions by limits.transactions.
-            let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-            self.slots.push(Some(boxed));
-            slot
-        };
-        self.by_key.insert(key, slot);
-        self.live += 1;
-        slot
-    }
-    /// Removes a context; gives the link that its request came on.
-    pub(crate) fn remove(&mut self, slot: u32) -> Option<LinkId> {
-        let mut context = self.slots.get_mut(slot as usize)?.take()?;
-        if self.by_key.get(&context.key) == Some(&slot) {
-            self.by_key.remove(&context.key);
+            self.deadlines.timer = Timer::H;
+            self.keep_response(start, out);
         }
-        self.free.push(slot);
-        self.live -= 1;
-        let link = context.link;
-        let request = std::mem::take(&mut context.request);
-        self.give_back(request);
-        let last = std::mem::take(&mut context.last_response);
-        self.give_back(last);
-        if self.spare_contexts.len() < 256 {
-            self.spare_contexts.push(context);
-        }
-        Some(link)
+        self.arm(env);
+        self.leave_branch(env);
+        NextStep::Keep
     }
-    /// An empty buffer.
-    pub(crate) fn buffer(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+
+    /// Keeps the response that stands in `out` from `start` on, for a repeated request.
+    pub(crate) fn keep_response(&mut self, start: usize, out: &Actions) {
+        self.last_response.clear();
+        let sent = out.bytes.get(start..).unwrap_or_default();
+        self.last_response.extend_from_slice(sent);
     }
-    /// Takes a buffer back.
-    pub(crate) fn give_back(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0 && buffer.capacity() <= 4096 && self.spare.len() < 256 {
-            buffer.clear();
-            self.spare.push(buffer);
+
+    /// The connection that it came on has one transaction less.
+    fn no_longer_pending(&self, env: &mut Environment) {
+        if let Some(link) = env.links.get_mut(self.upstream.link) {
+            link.transaction_over();
         }
     }
-    #[cfg(test)]
-    pub(crate) fn all(&self) -> impl Iterator<Item = (u32, &Context)> {
-        let slots = self.slots.iter().enumerate();
-        slots.filter_map(|(slot, context)| Some((slot as u32, context.as_deref()?)))
+
+    /// It is removed: nothing points to it any more, and its buffers go back.
+    pub(crate) fn release(&mut self, env: &mut Environment) {
+        self.leave_branch(env);
+        env.wheel.cancel(self.slot);
+        if self.pending() {
+            self.no_longer_pending(env);
+        }
+        env.transactions -= 1;
+        env.buffers.put_back(std::mem::take(&mut self.request));
+        env.buffers
+            .put_back(std::mem::take(&mut self.last_response));
     }
-    /// How many still owe an answer.
-    pub(crate) fn pending(&self) -> usize {
-        self.slots.iter().flatten().filter(|c| c.pending()).count()
+
+    /// The line of a request that was relayed and answered, once: by a second 2xx the request is given back.
+    pub(crate) fn log_relayed(
+        &self,
+        status: u16,
+        now: Instant,
+        env: &Environment,
+        out: &mut Actions,
+    ) {
+        if !self.request.is_empty() {
+            let line = LoggedRequest {
+                status: Some(status),
+                ..self.line(&self.request, self.branch.target(), now)
+            };
+            env.log_request(self.upstream, &line, out);
+        }
+    }
+
+    /// What its line in the log says of the request itself.
+    fn line<'r>(&self, request: &'r [u8], target: Option<Leg>, now: Instant) -> LoggedRequest<'r> {
+        LoggedRequest {
+            method: request.split(|b| *b == b' ').next().unwrap_or_default(),
+            call_id: request.get(self.call_id.clone()).unwrap_or_default(),
+            target,
+            reason: None,
+            status: None,
+            took: now.saturating_duration_since(self.received),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The two ends of what passes through this node: a peer of the topology or a client's connection, and nothing else.
-use super::{Identity, LinkId};
+use super::interface::RemoteIdentity;
+use super::link_id::LinkId;
 use smallvec::SmallVec;
 
 /// A peer by name: the same number in every node, generation and run, so that tokens outlive a reload and links that
@@ -33,10 +34,12 @@ pub(crate) enum Leg {
 impl Leg {
     /// Who is at the far end of a link. `None`: a certificate that was accepted for no entry, which `decide` never
     /// returns.
-    pub(crate) fn of(link: LinkId, identity: &Identity) -> Option<Self> {
+    pub(crate) fn of(link: LinkId, identity: &RemoteIdentity) -> Option<Self> {
         Some(match identity {
-            Identity::Client => Self::Client(link),
-            Identity::Peer(id) => Self::Peer(PeerKey::of(id.decision().peer_fqdn.as_deref()?)),
+            RemoteIdentity::Client => Self::Client(link),
+            RemoteIdentity::Peer(id) => {
+                Self::Peer(PeerKey::of(id.decision().peer_fqdn.as_deref()?))
+            }
         })
     }
 

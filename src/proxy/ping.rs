@@ -1,14 +1,18 @@
 //! OPTIONS pings to the members of pools with `health` (RFC 3261 §11): one shard pings a peer, all shards read the result.
-use super::answer::ALLOW;
-use super::branch::Branch;
+use super::branch::{Branch, BranchKey};
+use super::environment::Environment;
 use super::fast_map::FastMap;
 use super::health::PeerHealth;
+use super::inbound::Inbound;
+use super::interface::Actions;
 use super::leg::PeerKey;
-use super::links::Pick;
-use super::{Action, Actions, BranchKey, Core, LinkId, MessageReason, Origin, tag_text};
+use super::link_id::LinkId;
+use super::links::LinkChoice;
+use super::reply::{ALLOW, tag_text};
+use super::same_party;
 use crate::observe::Event;
-use crate::reason::HealthReason;
-use crate::sip::{HeaderName, Message};
+use crate::reason::{HealthReason, MessageReason};
+use crate::sip::OptionsRequest;
 use crate::topology::Health;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
@@ -16,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The slot in a ping's branch: no response context has it.
-pub(super) const PING_SLOT: u32 = u32::MAX - 1;
+pub(crate) const PING_SLOT: u32 = u32::MAX - 1;
 /// The first pings of a run or generation are spread over this time.
 const SPREAD: Duration = Duration::from_millis(500);
 
@@ -86,7 +90,7 @@ impl Ping {
 
 /// The pings of one shard.
 #[derive(Default)]
-pub(super) struct Pings {
+pub(crate) struct Pings {
     list: Vec<Ping>,
     by_key: FastMap<PeerKey, usize>,
     /// Those on their way, by the number in their branch.
@@ -97,7 +101,7 @@ pub(super) struct Pings {
 
 impl Pings {
     /// When the soonest is due or overdue.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.queue.first().map(|(at, _)| *at)
     }
 
@@ -109,10 +113,6 @@ impl Pings {
         }
         self.queue.insert((ping.next(), at));
         self.list.push(ping);
-    }
-
-    fn get(&self, at: usize) -> Option<&Ping> {
-        self.list.get(at)
     }
 
     /// Changes one, and notes when it is due now and what it waits for.
@@ -140,22 +140,21 @@ impl Pings {
     }
 }
 
-impl Core {
+impl Pings {
     /// The pings of the current generation; what is known of a peer that stays is kept.
-    pub(super) fn list_pings(&mut self, now: Instant) {
-        let before = std::mem::take(&mut self.pings);
-        let mut before: FastMap<PeerKey, Ping> = before
+    pub(crate) fn relist(&mut self, env: &Environment, now: Instant) {
+        let mut before: FastMap<PeerKey, Ping> = std::mem::take(self)
             .list
             .into_iter()
             .map(|ping| (ping.key, ping))
             .collect();
-        let shards = u64::from(self.shards);
-        for (peer, policy) in self.tables.listing.pinged() {
+        let shards = u64::from(env.shards);
+        for (peer, policy) in env.tables.listing.pinged() {
             let key = peer.key;
-            if key.0 % shards != u64::from(self.shard) {
+            if key.0 % shards != u64::from(env.shard) {
                 continue;
             }
-            self.pings.add(match before.remove(&key) {
+            self.add(match before.remove(&key) {
                 Some(kept) => Ping {
                     due: kept.due.min(now + policy.options_every),
                     policy,
@@ -182,22 +181,22 @@ impl Core {
     }
 
     /// Sends what is due, and gives up what is overdue.
-    pub(super) fn on_ping_deadline(&mut self, now: Instant, out: &mut Actions) {
-        let due = self.pings.queue.range(..=(now, usize::MAX));
+    pub(crate) fn on_deadline(&mut self, now: Instant, env: &mut Environment, out: &mut Actions) {
+        let due = self.queue.range(..=(now, usize::MAX));
         let due: SmallVec<[usize; 8]> = due.map(|(_, at)| *at).collect();
         for at in due {
-            if self.pings.get(at).is_some_and(|p| p.awaits.is_some()) {
-                self.ping_failed(at, HealthReason::PingTimeout, now, out);
+            if self.list.get(at).is_some_and(|p| p.awaits.is_some()) {
+                self.failed(at, HealthReason::PingTimeout, now, out);
             }
-            if self.pings.get(at).is_some_and(|p| p.due <= now) {
-                self.start_ping(at, now, out);
+            if self.list.get(at).is_some_and(|p| p.due <= now) {
+                self.start(at, now, env, out);
             }
         }
     }
 
-    fn start_ping(&mut self, at: usize, now: Instant, out: &mut Actions) {
-        let nonce = self.nonce();
-        let key = self.pings.change(at, |ping| {
+    fn start(&mut self, at: usize, now: Instant, env: &mut Environment, out: &mut Actions) {
+        let nonce = env.secrets.nonce();
+        let key = self.change(at, |ping| {
             ping.due = now + ping.policy.options_every;
             ping.awaits = Some(Await {
                 nonce,
@@ -209,239 +208,124 @@ impl Core {
         let Some(key) = key else {
             return;
         };
-        match self.links.for_requests(key, nonce) {
-            Pick::Link(link) => self.send_ping(at, link, out),
-            // It does not read: the timeout tells.
-            Pick::Full => {}
-            Pick::None => {
-                let Some(peer) = self.links.active_mut(key) else {
-                    return;
-                };
-                if peer.is_down(now) {
-                    return self.ping_failed(at, HealthReason::ConnectFailed, now, out);
+        match env.links.for_requests(key, nonce) {
+            LinkChoice::Link(link) => self.send(at, link, env, out),
+            // It does not read: the timeout shows that.
+            LinkChoice::Full => {}
+            LinkChoice::None => match env.links.active_mut(key) {
+                Some(peer) if peer.is_down(now) => {
+                    self.failed(at, HealthReason::ConnectFailed, now, out);
                 }
-                if !peer.connecting
-                    && let Some(reference) = peer.listed.current
-                {
-                    peer.connecting = true;
-                    out.list.push(Action::Connect { peer: reference });
-                }
-            }
+                Some(peer) => peer.want_connection(out),
+                None => {}
+            },
         }
     }
 
-    /// The request-line names the peer, Contact and From name us: some partners (Teams) go by the Contact's host alone, and
-    /// use no method that Allow does not name.
-    fn send_ping(&mut self, at: usize, link: LinkId, out: &mut Actions) {
-        let Some(ping) = self.pings.list.get_mut(at) else {
+    /// The request-line names the peer, Contact and From name this node: some partners (Teams) go by the Contact's host
+    /// alone, and use no method that Allow does not name.
+    fn send(&mut self, at: usize, link: LinkId, env: &Environment, out: &mut Actions) {
+        let Some(ping) = self.list.get_mut(at) else {
             return;
         };
-        // Neither its time nor its number changes.
+        // Neither its time nor its number changes, so the queue and the index stay right.
         let Some(awaits) = &mut ping.awaits else {
             return;
         };
         awaits.link = Some(link);
         let branch = Branch {
-            shard: self.shard,
+            shard: env.shard,
             key: BranchKey {
                 slot: PING_SLOT,
                 nonce: awaits.nonce,
             },
             loop_hash: 0,
-        }
-        .to_text();
-        let tag = tag_text(awaits.nonce.rotate_left(32));
-        let (branch, tag) = (
-            String::from_utf8_lossy(&branch),
-            String::from_utf8_lossy(&tag),
-        );
-        let node = self.tables.generation.topology().node().fqdn.as_str();
-        let (face, fqdn) = (&self.faces.peers, &ping.fqdn);
+        };
         let start = out.bytes.len();
-        out.bytes.extend_from_slice(
-            format!(
-                "OPTIONS sip:{fqdn};transport=tls SIP/2.0\r\n\
-                 Via: SIP/2.0/TLS {face};branch={branch};alias\r\n\
-                 Max-Forwards: 70\r\n\
-                 From: <sip:{node}>;tag={tag}\r\n\
-                 To: <sip:{fqdn}>\r\n\
-                 Call-ID: {tag}@{node}\r\n\
-                 CSeq: 1 OPTIONS\r\n\
-                 Contact: <sip:{face};transport=tls>\r\n\
-                 Allow: {ALLOW}\r\n\
-                 Accept: application/sdp\r\n\
-                 Content-Length: 0\r\n\r\n"
-            )
-            .as_bytes(),
-        );
-        out.list.push(Action::Send {
-            link,
-            bytes: start..out.bytes.len(),
-            branch: None,
-        });
+        let options = OptionsRequest {
+            to: &ping.fqdn,
+            from: env.tables.generation.topology().node().fqdn.as_str(),
+            tag: &tag_text(awaits.nonce.rotate_left(32)),
+            sent_by: &env.names.peers,
+            branch: &branch.to_text(),
+            allow: ALLOW,
+        };
+        options.write(&mut out.bytes);
+        out.send(link, start, None);
     }
 
     /// A peer has a connection: a ping that waits for one goes.
-    pub(super) fn flush_ping(&mut self, key: PeerKey, out: &mut Actions) {
-        let Some(at) = self.pings.waiting_on(key, None) else {
-            return;
-        };
-        if let Pick::Link(link) = self.links.for_requests(key, 0) {
-            self.send_ping(at, link, out);
+    pub(crate) fn on_link_up(&mut self, key: PeerKey, env: &Environment, out: &mut Actions) {
+        if let Some(at) = self.waiting_on(key, None)
+            && let LinkChoice::Link(link) = env.links.for_requests(key, 0)
+        {
+            self.send(at, link, env, out);
         }
     }
 
     /// A peer has no connection and gets none, or the one that a ping was sent on is gone.
-    pub(super) fn ping_lost(
+    pub(crate) fn on_link_lost(
         &mut self,
         key: PeerKey,
         link: Option<LinkId>,
         now: Instant,
         out: &mut Actions,
     ) {
-        if let Some(at) = self.pings.waiting_on(key, link) {
+        if let Some(at) = self.waiting_on(key, link) {
             let reason = match link {
                 Some(_) => HealthReason::ConnectionLost,
                 None => HealthReason::ConnectFailed,
             };
-            self.ping_failed(at, reason, now, out);
+            self.failed(at, reason, now, out);
         }
     }
 
-    /// A response to a ping of ours.
-    pub(super) fn on_pong(
+    /// A response to a ping.
+    ///
+    /// # Errors
+    /// It is dropped: no ping has this number, or somebody else answers.
+    pub(crate) fn on_response(
         &mut self,
-        from: &Origin,
+        response: &Inbound<'_, '_>,
         nonce: u64,
-        message: &Message<'_>,
         status: u16,
-        now: Instant,
+        env: &Environment,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
-        let Some(at) = self.pings.by_nonce.get(&nonce).copied() else {
-            return Err(MessageReason::ResponseUnmatched);
-        };
-        let Some(key) = self.pings.get(at).map(|ping| ping.key) else {
-            return Ok(());
-        };
-        let leg = self.leg(from);
-        if !leg.is_some_and(|leg| self.may_be(from, leg, key)) {
+        let Inbound {
+            origin,
+            leg,
+            message,
+            now,
+        } = *response;
+        let at = self.by_nonce.get(&nonce).copied();
+        let at = at.ok_or(MessageReason::ResponseUnmatched)?;
+        let key = self.list.get(at).map(|ping| ping.key);
+        let key = key.ok_or(MessageReason::ResponseUnmatched)?;
+        if !same_party::may_be(origin, leg, key, env.routing()) {
             return Err(MessageReason::ResponseWrongPeer);
         }
         match status {
             100..=199 => {}
             503 => {
-                self.heed_retry_after(key, message, now, out);
-                self.ping_failed(at, HealthReason::PingUnavailable, now, out);
+                if let Some(peer) = env.links.peer(key) {
+                    peer.heed_retry_after(message, now, out);
+                }
+                self.failed(at, HealthReason::PingUnavailable, now, out);
             }
-            // Whatever else it says, it lives.
+            // Whatever else it answers, it lives.
             _ => {
-                let up = self.pings.change(at, |ping| ping.answered(now)).flatten();
-                out.list.extend(up.map(Action::Event));
+                if let Some(up) = self.change(at, |ping| ping.answered(now)).flatten() {
+                    out.record(up);
+                }
             }
         }
         Ok(())
     }
 
-    fn ping_failed(&mut self, at: usize, reason: HealthReason, now: Instant, out: &mut Actions) {
-        let down = self
-            .pings
-            .change(at, |ping| ping.failed(reason, now))
-            .flatten();
-        out.list.extend(down.map(Action::Event));
-    }
-
-    /// RFC 3261 §21.5.4: a 503 with Retry-After keeps requests away for that time, one without concerns this request only.
-    pub(super) fn heed_retry_after(
-        &mut self,
-        key: PeerKey,
-        message: &Message<'_>,
-        now: Instant,
-        out: &mut Actions,
-    ) {
-        let Some(time) = message.first(HeaderName::RetryAfter).and_then(seconds) else {
-            return;
-        };
-        let Some(peer) = self.links.peer(key) else {
-            return;
-        };
-        let granted = peer.health.hold(time, now);
-        out.list.push(Action::Event(Event::MemberDown {
-            peer: peer.fqdn.to_string(),
-            reason: HealthReason::RetryAfter.into(),
-            retry_in: Some(granted),
-        }));
-    }
-
-    /// A request got no answer from this peer at all, or a connect to it failed.
-    pub(super) fn peer_failed(
-        &mut self,
-        key: PeerKey,
-        reason: HealthReason,
-        until: Instant,
-        now: Instant,
-        out: &mut Actions,
-    ) {
-        let Some(peer) = self.links.peer(key) else {
-            return;
-        };
-        let (after, until) = match peer.policy {
-            Some(policy) => (policy.down_after, None),
-            None => (Health::default().down_after, Some(until)),
-        };
-        if peer.health.failed(after, until, now) {
-            out.list.push(Action::Event(Event::MemberDown {
-                peer: peer.fqdn.to_string(),
-                reason: reason.into(),
-                retry_in: until.map(|at| at.saturating_duration_since(now)),
-            }));
-        }
-    }
-
-    /// A peer answered a request.
-    pub(super) fn peer_answered(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
-        let Some(peer) = self.links.peer(key) else {
-            return;
-        };
-        if peer.health.is_troubled()
-            && let Some(down) = peer.health.answered(now)
-        {
-            out.list.push(Action::Event(Event::MemberUp {
-                peer: peer.fqdn.to_string(),
-                down,
-            }));
-        }
-    }
-}
-
-/// The delta-seconds of a Retry-After (RFC 3261 §20.33); a comment or parameters may follow. 0 asks for nothing.
-fn seconds(value: &[u8]) -> Option<Duration> {
-    let end = value
-        .iter()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(value.len());
-    let digits = std::str::from_utf8(value.get(..end)?).ok()?;
-    if digits.is_empty() {
-        return None;
-    }
-    // More digits than a u32 holds are a long time all the same.
-    let number = digits.parse::<u32>().unwrap_or(u32::MAX);
-    (number > 0).then(|| Duration::from_secs(u64::from(number)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_read_up_to_its_comment_or_parameters() {
-        let read = |text: &str| seconds(text.as_bytes()).map(|d| d.as_secs());
-        assert_eq!(read("120"), Some(120));
-        assert_eq!(read("18000;duration=3600"), Some(18_000));
-        assert_eq!(read("120 (I'm in a meeting)"), Some(120));
-        assert_eq!(read("99999999999999999999"), Some(u64::from(u32::MAX)));
-        for text in ["0", "", "soon", "-5"] {
-            assert_eq!(read(text), None, "{text}");
+    fn failed(&mut self, at: usize, reason: HealthReason, now: Instant, out: &mut Actions) {
+        if let Some(down) = self.change(at, |ping| ping.failed(reason, now)).flatten() {
+            out.record(down);
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The message policy: (who sends, what the request asks) → where it goes, or why it is refused. One match shows the
 //! table; the claims inside a message can narrow what it may do, never widen it.
+use super::inbound::Request;
 use super::leg::{Leg, PeerKey, TargetSet};
+use super::link_id::LinkId;
 use super::links::Links;
+use super::route::Routed;
 use super::routing::Routing;
-use super::side::{Also, stands_for};
+use super::same_party::{OtherEntries, stands_for};
 use super::token::Token;
-use super::{LinkId, MessageReason};
-use crate::sip::{Address, Host, Scheme, Uri};
+use crate::reason::MessageReason;
+use crate::sip::{Host, Scheme, Uri};
 use crate::topology::PeerKind;
 use smallvec::smallvec;
 use std::hash::Hasher as _;
@@ -16,45 +19,29 @@ use std::time::Instant;
 const MOST_STAND_INS: usize = 8;
 
 /// What policy reads of a request.
-pub(crate) struct Asks<'a> {
+pub(crate) struct Question<'r, 'm, 'a> {
+    pub(crate) request: &'r Request<'m, 'a>,
+    pub(crate) routed: &'r Routed<'a>,
     /// Where it wants to go next: the first Route value that is left, else the Request-URI; `maddr` wins over the host
     /// (RFC 3263 §4).
     pub(crate) target: Host<'a>,
-    /// The Request-URI after route preprocessing (RFC 3261 §16.4).
-    pub(crate) request_uri: Uri<'a>,
-    /// We have sealed it for the sender: it was given to it to be called.
+    /// It was hidden from the sender and sealed for it: it was given to it to be called.
     pub(crate) is_sealed: bool,
-    /// From's URI.
-    pub(crate) from: Uri<'a>,
-    /// To, whose URI is looked at only where a rule asks for it.
-    pub(crate) to: Address<'a>,
-    /// The verified token of the Route value that named us.
-    pub(crate) token: Option<Token>,
-    /// The first Route value that is left after ours.
-    pub(crate) next_route: Option<Uri<'a>>,
-    /// For the pool's order.
-    pub(crate) call_id: &'a [u8],
     /// For weighted pools.
     pub(crate) random: u64,
-    /// What else the sender's certificate stands for ([`super::side`]).
-    pub(crate) also: Also,
+    /// What else the sender's certificate stands for.
+    pub(crate) also: OtherEntries,
 }
 
-/// Where the sender stands.
+/// The sender as policy sees it: a leg, with the kind that its peer has in the current generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Standing {
+pub(crate) enum Sender {
     Client(LinkId),
     Home(PeerKey),
     Federated(PeerKey),
 }
 
-impl Standing {
-    pub(crate) fn leg(self) -> Leg {
-        match self {
-            Self::Client(link) => Leg::Client(link),
-            Self::Home(key) | Self::Federated(key) => Leg::Peer(key),
-        }
-    }
+impl Sender {
     fn peer(self) -> Option<PeerKey> {
         match self {
             Self::Client(_) => None,
@@ -110,8 +97,8 @@ pub(crate) fn host_hash(uri: &Uri<'_>) -> u32 {
 /// # Errors
 /// The reason of the refusal.
 pub(crate) fn judge(
-    who: Standing,
-    asks: &Asks<'_>,
+    who: Sender,
+    asks: &Question<'_, '_, '_>,
     routing: &Routing,
     links: &Links,
     now: Instant,
@@ -136,18 +123,18 @@ pub(crate) fn judge(
 
 /// Where a request goes that its sender may send.
 fn targets(
-    who: Standing,
-    asks: &Asks<'_>,
+    who: Sender,
+    asks: &Question<'_, '_, '_>,
     routing: &Routing,
     links: &Links,
     now: Instant,
 ) -> Result<TargetSet, MessageReason> {
     let pool = |index: Option<usize>, except: &[PeerKey]| {
         let index = index.ok_or(MessageReason::NoRoute)?;
-        routing.order(index, asks.call_id, asks.random, except, links, now)
+        routing.order(index, asks.request.call_id, asks.random, except, links, now)
     };
-    match (who, asks.token) {
-        (Standing::Client(link), Some(Token::Dialog { caller, callee, .. })) => {
+    match (who, asks.routed.token) {
+        (Sender::Client(link), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
                 Leg::Peer(key) => in_dialog(who, key, routing, links),
                 // Clients speak to peers only: a token never takes a client to a client.
@@ -156,36 +143,36 @@ fn targets(
             })
         }
         // RFC 5626 §5.3: a client's own Path token on its own flow means "outgoing": it is removed, nothing more.
-        (Standing::Client(link), Some(Token::Flow(flow))) if flow != link => {
+        (Sender::Client(link), Some(Token::Flow(flow))) if flow != link => {
             Err(MessageReason::TokenNotForOrigin)
         }
-        (Standing::Client(_), Some(Token::Flow(_)) | None) => {
-            if let Some(route) = &asks.next_route
+        (Sender::Client(_), Some(Token::Flow(_)) | None) => {
+            if let Some(route) = &asks.routed.next_route
                 && !leads_home(route, routing, links)
             {
                 return Err(MessageReason::RouteNotPermitted);
             }
             // The domain that the client asserts chooses the pool, whatever the Request-URI says.
             let index = routing
-                .home_pool(&asks.from.host)
-                .or_else(|| routing.home_pool(&asks.request_uri.host))
+                .home_pool(&asks.request.from_uri.host)
+                .or_else(|| routing.home_pool(&asks.routed.uri.host))
                 .or(routing.default_pool());
             pool(index, &[])
         }
-        (Standing::Home(_), Some(Token::Flow(flow))) => Ok(smallvec![Leg::Client(flow)]),
-        (Standing::Home(_), Some(Token::Dialog { caller, callee, .. })) => {
+        (Sender::Home(_), Some(Token::Flow(flow))) => Ok(smallvec![Leg::Client(flow)]),
+        (Sender::Home(_), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
                 Leg::Peer(key) => in_dialog(who, key, routing, links),
                 Leg::Client(flow) => Ok(smallvec![Leg::Client(flow)]),
             })
         }
-        (Standing::Home(own), None) => {
+        (Sender::Home(own), None) => {
             // A name that a pool serves is that pool's, although a peer bears it too: its members are equal, so that one
             // of them stands in for another. A server's name that no pool serves means that server alone.
             if let Some(index) = routing.pool(&asks.target) {
                 // Any of those that its certificate names may have sent it; where these are all, the one that it is
                 // taken for.
-                let mut senders: Also = smallvec![own];
+                let mut senders: OtherEntries = smallvec![own];
                 senders.extend_from_slice(&asks.also);
                 return match pool(Some(index), &senders) {
                     Err(MessageReason::NoRoute) if !asks.also.is_empty() => {
@@ -197,38 +184,38 @@ fn targets(
             match routing.peer(&asks.target) {
                 Some(key) if key == own => Err(MessageReason::NoRoute),
                 Some(key) => listed(key, links),
-                None if asks.next_route.is_some() => Err(MessageReason::RouteNotPermitted),
-                None if asks.request_uri.scheme == Scheme::Other => {
+                None if asks.routed.next_route.is_some() => Err(MessageReason::RouteNotPermitted),
+                None if asks.routed.uri.scheme == Scheme::Other => {
                     Err(MessageReason::UnsupportedScheme)
                 }
                 None => Err(MessageReason::NoRoute),
             }
         }
-        (Standing::Federated(_), Some(Token::Dialog { caller, callee, .. })) => {
+        (Sender::Federated(_), Some(Token::Dialog { caller, callee, .. })) => {
             far_leg(who, caller, callee, asks, routing, links).and_then(|leg| match leg {
                 Leg::Peer(key) => in_dialog(who, key, routing, links),
                 Leg::Client(flow) => Ok(smallvec![Leg::Client(flow)]),
             })
         }
         // A partner reaches users through the home servers, never a flow directly.
-        (Standing::Federated(_), Some(Token::Flow(_))) => Err(MessageReason::TokenNotForOrigin),
-        (Standing::Federated(_), None) => {
-            if let Some(route) = &asks.next_route
+        (Sender::Federated(_), Some(Token::Flow(_))) => Err(MessageReason::TokenNotForOrigin),
+        (Sender::Federated(_), None) => {
+            if let Some(route) = &asks.routed.next_route
                 && !leads_home(route, routing, links)
             {
                 return Err(MessageReason::RouteNotPermitted);
             }
-            if asks.request_uri.scheme == Scheme::Other {
+            if asks.routed.uri.scheme == Scheme::Other {
                 return Err(MessageReason::UnsupportedScheme);
             }
-            if !routing.is_home(&asks.request_uri.host) {
+            if !routing.is_home(&asks.routed.uri.host) {
                 return if asks.is_sealed {
                     unsealed(who, asks, routing, links, now)
                 } else {
                     Err(MessageReason::NotHomeDomain)
                 };
             }
-            pool(routing.pool(&asks.request_uri.host), &[])
+            pool(routing.pool(&asks.routed.uri.host), &[])
         }
     }
 }
@@ -237,21 +224,21 @@ fn targets(
 /// or a redirection tells it to: to the home server whose name or address it has, else to the home pool, whose servers
 /// know what they wrote. Never anywhere else.
 fn unsealed(
-    who: Standing,
-    asks: &Asks<'_>,
+    who: Sender,
+    asks: &Question<'_, '_, '_>,
     routing: &Routing,
     links: &Links,
     now: Instant,
 ) -> Result<TargetSet, MessageReason> {
-    let port = match asks.next_route {
+    let port = match asks.routed.next_route {
         Some(route) => route.port,
-        None => asks.request_uri.port,
+        None => asks.routed.uri.port,
     };
     let mut targets = match routing.home_server(&asks.target, port) {
         Some(key) => in_dialog(who, key, routing, links)?,
         None => {
             let pool = routing.default_pool().ok_or(MessageReason::NoRoute)?;
-            routing.order(pool, asks.call_id, asks.random, &[], links, now)?
+            routing.order(pool, asks.request.call_id, asks.random, &[], links, now)?
         }
     };
     targets.retain(|target| match *target {
@@ -268,43 +255,45 @@ fn unsealed(
 
 /// Whether the sender may assert this From; in a dialog the callee also by the name that it was called by.
 fn from_allowed(
-    who: Standing,
-    asks: &Asks<'_>,
+    who: Sender,
+    asks: &Question<'_, '_, '_>,
     routing: &Routing,
     links: &Links,
 ) -> Result<(), MessageReason> {
-    let called_by_this_name = || match asks.token {
+    let called_by_this_name = || match asks.routed.token {
         Some(Token::Dialog {
             callee, to_host, ..
         }) => {
             let is_callee = match (who, callee) {
-                (Standing::Client(_), Leg::Client(_)) => true,
-                (Standing::Federated(own), Leg::Peer(key)) => {
+                (Sender::Client(_), Leg::Client(_)) => true,
+                (Sender::Federated(own), Leg::Peer(key)) => {
                     stands_for(own, &asks.also, key, routing)
                 }
-                (Standing::Client(_) | Standing::Federated(_) | Standing::Home(_), _) => false,
+                (Sender::Client(_) | Sender::Federated(_) | Sender::Home(_), _) => false,
             };
-            is_callee && to_host == host_hash(&asks.from)
+            is_callee && to_host == host_hash(&asks.request.from_uri)
         }
         Some(Token::Flow(_)) | None => false,
     };
-    let sip = matches!(asks.from.scheme, Scheme::Sip | Scheme::Sips);
+    let sip = matches!(asks.request.from_uri.scheme, Scheme::Sip | Scheme::Sips);
     let allowed = match who {
-        Standing::Home(_) => true,
-        Standing::Client(_) => {
-            sip && (routing.is_home(&asks.from.host) || routing.is_nobody(&asks.from.host))
+        Sender::Home(_) => true,
+        Sender::Client(_) => {
+            sip && (routing.is_home(&asks.request.from_uri.host)
+                || routing.is_nobody(&asks.request.from_uri.host))
                 || called_by_this_name()
         }
-        Standing::Federated(key) => {
+        Sender::Federated(key) => {
             let listed = links.peer(key);
             // A carrier within the trust domain names its callers by number, or not at all (RFC 3325 §5).
             // A local number of a domain is a name of that domain (RFC 3966 §5.1.5).
             let is_foreign =
                 |host: Option<&Host<'_>>| host.is_none_or(|host| !routing.may_assert(key, host));
-            let by_number = asks.from.scheme == Scheme::Tel && !asks.from.any_context(is_foreign);
-            sip && routing.may_assert(key, &asks.from.host)
+            let by_number = asks.request.from_uri.scheme == Scheme::Tel
+                && !asks.request.from_uri.any_context(is_foreign);
+            sip && routing.may_assert(key, &asks.request.from_uri.host)
                 || sip
-                    && routing.is_nobody(&asks.from.host)
+                    && routing.is_nobody(&asks.request.from_uri.host)
                     && listed.is_some_and(|p| p.anonymous.is_some())
                 || by_number && listed.is_some_and(|p| p.assert_identity)
                 || called_by_this_name()
@@ -319,14 +308,19 @@ fn from_allowed(
 
 /// A partner calls our domains, or one of its own that it was reached by and forwards from; in a dialog, which its token
 /// proves, To is whoever the other side was then.
-fn to_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(), MessageReason> {
-    let Standing::Federated(key) = who else {
+fn to_allowed(
+    who: Sender,
+    asks: &Question<'_, '_, '_>,
+    routing: &Routing,
+) -> Result<(), MessageReason> {
+    let Sender::Federated(key) = who else {
         return Ok(());
     };
-    if matches!(asks.token, Some(Token::Dialog { .. })) {
+    if matches!(asks.routed.token, Some(Token::Dialog { .. })) {
         return Ok(());
     }
     let to = asks
+        .request
         .to
         .parse_uri()
         .map_err(|_| MessageReason::MalformedRequest)?;
@@ -350,11 +344,11 @@ fn to_allowed(who: Standing, asks: &Asks<'_>, routing: &Routing) -> Result<(), M
 /// No allow list outweighs a denied domain: neither in From nor in To nor as the target, in any method, in a dialog too.
 fn not_denied(
     peer: Option<PeerKey>,
-    asks: &Asks<'_>,
+    asks: &Question<'_, '_, '_>,
     routing: &Routing,
 ) -> Result<(), MessageReason> {
-    let to = asks.to.parse_uri().ok();
-    if [Some(asks.request_uri), Some(asks.from), to]
+    let to = asks.request.to.parse_uri().ok();
+    if [Some(asks.routed.uri), Some(asks.request.from_uri), to]
         .iter()
         .flatten()
         .any(|uri| {
@@ -370,18 +364,18 @@ fn not_denied(
 
 /// The other side of a dialog as seen from the sender, who must be one of its sides.
 fn far_leg(
-    who: Standing,
+    who: Sender,
     caller: Leg,
     callee: Leg,
-    asks: &Asks<'_>,
+    asks: &Question<'_, '_, '_>,
     routing: &Routing,
     links: &Links,
 ) -> Result<Leg, MessageReason> {
     let exact = |leg: Leg| match (who, leg) {
-        (Standing::Client(own), Leg::Client(flow)) => own == flow,
-        (Standing::Home(own) | Standing::Federated(own), Leg::Peer(key)) => own == key,
-        (Standing::Client(_), Leg::Peer(_))
-        | (Standing::Home(_) | Standing::Federated(_), Leg::Client(_)) => false,
+        (Sender::Client(own), Leg::Client(flow)) => own == flow,
+        (Sender::Home(own) | Sender::Federated(own), Leg::Peer(key)) => own == key,
+        (Sender::Client(_), Leg::Peer(_))
+        | (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => false,
     };
     if exact(caller) {
         return Ok(callee);
@@ -393,11 +387,11 @@ fn far_leg(
     // another home server that has taken over, another server of the same partner under the same rights. A partner gets
     // no further latitude.
     let kin = |leg: Leg| match (who, leg) {
-        (Standing::Client(_), Leg::Client(_)) => true,
-        (Standing::Home(_), Leg::Peer(key)) => links.peer(key).is_some_and(|p| p.is_home()),
-        (Standing::Federated(own), Leg::Peer(key)) => stands_for(own, &asks.also, key, routing),
-        (Standing::Client(_), Leg::Peer(_))
-        | (Standing::Home(_) | Standing::Federated(_), Leg::Client(_)) => false,
+        (Sender::Client(_), Leg::Client(_)) => true,
+        (Sender::Home(_), Leg::Peer(key)) => links.peer(key).is_some_and(|p| p.is_home()),
+        (Sender::Federated(own), Leg::Peer(key)) => stands_for(own, &asks.also, key, routing),
+        (Sender::Client(_), Leg::Peer(_))
+        | (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => false,
     };
     match (kin(caller), kin(callee)) {
         (true, false) => Ok(callee),
@@ -418,7 +412,7 @@ fn far_leg(
 /// the other servers of a home server's pool, never the sender itself, which may be one of them; of a partner, the
 /// servers whose entries grant the same.
 fn in_dialog(
-    who: Standing,
+    who: Sender,
     key: PeerKey,
     routing: &Routing,
     links: &Links,

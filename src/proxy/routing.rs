@@ -1,9 +1,9 @@
 //! Routing tables of one generation: which names are ours, which domain goes to which pool, and in which order a pool's
 //! members are tried.
-use super::Faces;
 use super::fast_map::FastMap;
 use super::health::Fitness;
 use super::hiding::Inside;
+use super::interface::AdvertisedNames;
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
 use super::meaning::Meanings;
@@ -57,7 +57,7 @@ pub(crate) struct Routing {
 }
 
 impl Routing {
-    pub(crate) fn new(topology: &Topology, faces: &Faces) -> Self {
+    pub(crate) fn new(topology: &Topology, advertised: &AdvertisedNames) -> Self {
         let node = topology.node();
         let names = Meanings::new(topology);
         let mut pools = Vec::new();
@@ -87,7 +87,8 @@ impl Routing {
             });
         }
         let default_pool = node.domains.iter().find_map(|d| names.pool_of(d));
-        let mut ports: SmallVec<[u16; 4]> = faces.addresses.iter().map(SocketAddr::port).collect();
+        let mut ports: SmallVec<[u16; 4]> =
+            advertised.addresses.iter().map(SocketAddr::port).collect();
         ports.extend(node.advertise_port);
         ports.push(5061);
         Self {
@@ -109,7 +110,7 @@ impl Routing {
                 .collect(),
             default_pool,
             ports,
-            addresses: faces.addresses.clone(),
+            addresses: advertised.addresses.clone(),
             servers: servers(topology),
             inside: Inside::of(topology),
         }

@@ -1,8 +1,8 @@
 //! Signed user parts of our Record-Route and Path URIs (RFC 3261 §16.6 step 4, RFC 3327, RFC 5626 §5.2): which legs a
 //! dialog has, or which flow a registration came on, provable by any node that has the keys.
-use super::LinkId;
 use super::hiding::HidingKey;
 use super::leg::{Leg, PeerKey};
+use super::link_id::LinkId;
 
 use crate::sip::plain_user;
 use aws_lc_rs::{constant_time, hmac};

@@ -85,7 +85,7 @@ pub(crate) enum InviteClient {
 
 /// What a response means to a client transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Heard {
+pub(crate) enum ResponseEffect {
     /// A provisional response.
     Provisional,
     /// A final response: the branch has ended.
@@ -98,22 +98,22 @@ pub(crate) enum Heard {
 
 impl InviteClient {
     /// A response of this status came from below.
-    pub(crate) fn on_response(&mut self, status: u16) -> Heard {
+    pub(crate) fn on_response(&mut self, status: u16) -> ResponseEffect {
         match (*self, status) {
             (Self::Calling | Self::Proceeding, 100..=199) => {
                 *self = Self::Proceeding;
-                Heard::Provisional
+                ResponseEffect::Provisional
             }
             (Self::Calling | Self::Proceeding | Self::Accepted, 200..=299) => {
                 *self = Self::Accepted;
-                Heard::Success
+                ResponseEffect::Success
             }
             (Self::Calling | Self::Proceeding, 300..=699) => {
                 *self = Self::Completed;
-                Heard::Final
+                ResponseEffect::Final
             }
             (Self::Calling | Self::Proceeding | Self::Accepted | Self::Completed, _) => {
-                Heard::Unexpected
+                ResponseEffect::Unexpected
             }
         }
     }
@@ -134,21 +134,21 @@ pub(crate) enum NonInviteClient {
 
 impl NonInviteClient {
     /// A response of this status came from below.
-    pub(crate) fn on_response(&mut self, status: u16) -> Heard {
+    pub(crate) fn on_response(&mut self, status: u16) -> ResponseEffect {
         match (*self, status) {
             (Self::Trying | Self::Proceeding, 100..=199) => {
                 *self = Self::Proceeding;
-                Heard::Provisional
+                ResponseEffect::Provisional
             }
-            (Self::Trying | Self::Proceeding, 200..=699) => Heard::Final,
-            (Self::Trying | Self::Proceeding, _) => Heard::Unexpected,
+            (Self::Trying | Self::Proceeding, 200..=699) => ResponseEffect::Final,
+            (Self::Trying | Self::Proceeding, _) => ResponseEffect::Unexpected,
         }
     }
 }
 
 /// The server side of a context.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Server {
+pub(crate) enum ServerTransaction {
     /// Of an INVITE.
     Invite(InviteServer),
     /// Of anything else.
@@ -157,16 +157,16 @@ pub(crate) enum Server {
 
 /// The client side of a context's current branch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Client {
+pub(crate) enum ClientTransaction {
     /// Of an INVITE.
     Invite(InviteClient),
     /// Of anything else.
     NonInvite(NonInviteClient),
 }
 
-impl Client {
+impl ClientTransaction {
     /// A response of this status came from below.
-    pub(crate) fn on_response(&mut self, status: u16) -> Heard {
+    pub(crate) fn on_response(&mut self, status: u16) -> ResponseEffect {
         match self {
             Self::Invite(machine) => machine.on_response(status),
             Self::NonInvite(machine) => machine.on_response(status),
@@ -183,7 +183,7 @@ impl Client {
 
 /// The timer that a context waits for besides the 100.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Letter {
+pub(crate) enum Timer {
     /// INVITE client in Calling.
     B,
     /// Proxy: INVITE client in Proceeding (RFC 3261 §16.8).
@@ -204,7 +204,7 @@ pub(crate) struct Deadlines {
     /// When a 100 is due, while none was sent.
     pub(crate) trying: Option<Instant>,
     /// The lettered timer.
-    pub(crate) letter: Letter,
+    pub(crate) timer: Timer,
     /// When it fires.
     pub(crate) at: Instant,
 }
@@ -252,21 +252,21 @@ mod tests {
     #[test]
     fn an_invite_client_takes_no_failure_after_success() {
         let mut machine = InviteClient::Calling;
-        assert_eq!(machine.on_response(180), Heard::Provisional);
+        assert_eq!(machine.on_response(180), ResponseEffect::Provisional);
         assert_eq!(machine, InviteClient::Proceeding);
-        assert_eq!(machine.on_response(200), Heard::Success);
-        assert_eq!(machine.on_response(200), Heard::Success);
-        assert_eq!(machine.on_response(486), Heard::Unexpected);
-        assert_eq!(machine.on_response(180), Heard::Unexpected);
+        assert_eq!(machine.on_response(200), ResponseEffect::Success);
+        assert_eq!(machine.on_response(200), ResponseEffect::Success);
+        assert_eq!(machine.on_response(486), ResponseEffect::Unexpected);
+        assert_eq!(machine.on_response(180), ResponseEffect::Unexpected);
     }
 
     #[test]
     fn an_invite_client_takes_nothing_after_a_failure() {
         let mut machine = InviteClient::Calling;
-        assert_eq!(machine.on_response(486), Heard::Final);
+        assert_eq!(machine.on_response(486), ResponseEffect::Final);
         assert_eq!(machine, InviteClient::Completed);
         for status in [100, 180, 200, 486, 503] {
-            assert_eq!(machine.on_response(status), Heard::Unexpected);
+            assert_eq!(machine.on_response(status), ResponseEffect::Unexpected);
         }
     }
 }

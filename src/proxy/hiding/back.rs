@@ -1,7 +1,9 @@
 //! From the peer: tokens of ours become what they stand for, before anything else reads the message.
 use super::seal::Kind;
+use super::towards::{BRANCH, Hiding, USER};
 use super::uri::{Place, restored};
-use super::{BRANCH, Hiding, USER};
+use crate::proxy::environment::Environment;
+use crate::proxy::leg::Leg;
 use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Splices, StartLine, Uri, plain_user};
 
@@ -13,6 +15,27 @@ const REFERENCES: [HeaderName; 5] = [
     HeaderName::HistoryInfo,
     HeaderName::Diversion,
 ];
+
+/// The message without the tokens of topology hiding, and whether its Request-URI was one: `None` if there are none in
+/// it.
+///
+/// # Errors
+/// As [`Hiding::restore`].
+pub(crate) fn unhidden(
+    from: Leg,
+    message: &Message<'_>,
+    env: &Environment,
+) -> Result<Option<(Vec<u8>, bool)>, MessageReason> {
+    let Some(hiding) = from.peer().and_then(|peer| Hiding::of(peer, env)) else {
+        return Ok(None);
+    };
+    let is_sealed = || match message.start() {
+        StartLine::Request { uri, .. } => hiding.is_sealed(uri),
+        StartLine::Response { .. } => false,
+    };
+    let restored = hiding.restore(message)?;
+    Ok(restored.map(|whole| (whole, is_sealed())))
+}
 
 impl Hiding<'_> {
     /// The message as it was before it was hidden; `None` if nothing in it is.

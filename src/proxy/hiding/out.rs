@@ -1,10 +1,10 @@
 //! Towards the peer: what a message tells of the home side is sealed or taken out before it leaves.
 use super::inside::{Hidden, text_of};
 use super::seal::Kind;
+use super::towards::{BRANCH, Hiding, USER};
 use super::uri::Parts;
-use super::{BRANCH, Hiding, USER};
 use crate::proxy::leg::Leg;
-use crate::proxy::request::is_recorded;
+use crate::proxy::plan::is_recorded;
 use crate::proxy::token::Token;
 use crate::reason::MessageReason;
 use crate::sip::{
@@ -94,11 +94,24 @@ struct Leaving<'h, 'c, 'm, 'a> {
     hidden: Hidden,
 }
 
+impl Hiding<'_> {
+    /// Hides what stands in `out` from `start` on, a message on its way to the peer. What cannot be hidden is taken back.
+    ///
+    /// # Errors
+    /// [`MessageReason::TopologyNotHidden`]: it must not be sent.
+    pub(crate) fn hide(&self, start: usize, out: &mut Vec<u8>) -> Result<(), MessageReason> {
+        let sent = out.split_off(start);
+        let message = Message::parse(&sent).map_err(|_| MessageReason::TopologyNotHidden)?;
+        hidden(self, &message)?.write(out);
+        Ok(())
+    }
+}
+
 /// Plans what is written instead of what the message tells.
 ///
 /// # Errors
 /// [`MessageReason::TopologyNotHidden`]: something could not be sealed.
-pub(super) fn hidden<'m, 'a>(
+fn hidden<'m, 'a>(
     hiding: &Hiding<'_>,
     message: &'m Message<'a>,
 ) -> Result<Splices<'m, 'a>, MessageReason> {
@@ -234,7 +247,8 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
             if self.hiding.routing.inside().is_surely(&via.host) {
                 let token = self.hiding.token(Kind::Vias, value)?;
                 let branch = [BRANCH, token.as_bytes()].concat();
-                self.splices.replace_via(value, self.hiding.face, &branch);
+                self.splices
+                    .replace_via(value, self.hiding.sent_by, &branch);
             }
         }
         Ok(())
@@ -246,7 +260,8 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         };
         let token = self.hiding.token(Kind::Vias, &lines)?;
         let branch = [BRANCH, token.as_bytes()].concat();
-        self.splices.replace_lower_vias(self.hiding.face, &branch);
+        self.splices
+            .replace_lower_vias(self.hiding.sent_by, &branch);
         Ok(())
     }
 
@@ -366,7 +381,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
 
     fn shown(&self, parts: &Parts) -> Result<Vec<u8>, MessageReason> {
         let token = self.hiding.token(Kind::Uri, &parts.sealed)?;
-        Ok(parts.shown(&token, self.hiding.face))
+        Ok(parts.shown(&token, self.hiding.sent_by))
     }
 
     fn value(&mut self, value: &'a [u8], whose: Whose) -> Result<(), MessageReason> {

@@ -1,5 +1,5 @@
 //! A URI as it is sealed, as it is shown, and how the two come together again with what the other side has added.
-use super::USER;
+use super::towards::USER;
 use crate::sip::{Scheme, Uri};
 
 /// Header parts of a URI that name calls, not hosts; who refers somebody must show them (RFC 3891 §6, RFC 3911 §6).

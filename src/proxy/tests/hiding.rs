@@ -4,7 +4,8 @@ use crate::proxy::hiding::Hiding;
 use crate::proxy::leg::PeerKey;
 use crate::proxy::routing::Routing;
 use crate::proxy::token::TokenBox;
-use crate::proxy::{Faces, LinkId, MessageReason, TokenKeys};
+use crate::proxy::{AdvertisedNames, LinkId, TokenKeys};
+use crate::reason::MessageReason;
 use crate::sip::Message;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -303,7 +304,7 @@ fn a_forged_token_is_refused_and_another_peers_serves_nobody() {
         tokens: &tokens,
         routing: &routing,
         peer: PeerKey::of(peer),
-        face: NODE,
+        sent_by: NODE,
     };
     let bytes = wire(&home_invite());
     let mut hidden = bytes.clone();
@@ -329,12 +330,12 @@ pub(super) fn tokens(keys: &[(u8, [u8; 32])], random: [u8; 32]) -> TokenBox {
 }
 
 pub(super) fn routing() -> Routing {
-    let faces = Faces {
+    let names = AdvertisedNames {
         peers: NODE.to_owned(),
         clients: NODE.to_owned(),
         addresses: Vec::new(),
     };
-    Routing::new(&topology(), &faces)
+    Routing::new(&topology(), &names)
 }
 
 /// The answer that the far end of a request makes, as octets: its Via and Record-Route lines as they are.
@@ -408,7 +409,7 @@ proptest! {
             tokens(&[(1, old_key)], [0; 32]),
             tokens(&[(2, new_key), (1, old_key)], [0; 32]),
         );
-        let of = |tokens| Hiding { tokens, routing: &routing, peer: PeerKey::of(PARTNER), face: NODE };
+        let of = |tokens| Hiding { tokens, routing: &routing, peer: PeerKey::of(PARTNER), sent_by: NODE };
         let mut hidden = original.clone();
         of(&one).hide(0, &mut hidden).unwrap();
 

@@ -85,7 +85,7 @@ const LINES: &[&str] = &[
     "Referred-By: <sip:alice@fe01.contoso.test>;cid=\"1@10.0.0.99\"",
     "b: <sip:alice@10.0.0.99",
     "Reply-To: Alice <sip:alice@10.0.0.99>",
-    "History-Info: <sip:bob@10.0.0.99?MessageReason=SIP%3Bcause%3D302>;index=1",
+    "History-Info: <sip:bob@10.0.0.99?Reason=SIP%3Bcause%3D302>;index=1",
     "Warning: 399 fe01.contoso.test \"upstream 10.0.0.99 failed\"",
     "Reason: SIP;cause=200;text=\"answered at 10.0.0.99\"",
     "User-Agent: PBX 1.0 (192.168.7.7)",
@@ -138,7 +138,7 @@ fn an_attended_transfer_stays_attended_both_ways() {
         tokens: &tokens,
         routing: &routing,
         peer: PeerKey::of(PARTNER),
-        face: NODE,
+        sent_by: NODE,
     };
     let refer = |field: &str| {
         wire(&format!(
@@ -424,7 +424,7 @@ fn what_cannot_be_read_is_not_sent() {
         tokens: &tokens,
         routing: &routing,
         peer: PeerKey::of(PARTNER),
-        face: NODE,
+        sent_by: NODE,
     };
     for broken in [
         &b"INVITE sip:x@y SIP/2.0\r\nContact: <sip:a@10.0.0.99>\r\n"[..],
@@ -522,7 +522,7 @@ proptest! {
     ) {
         let tokens = tokens(&[], [7; 32]);
         let routing = routing();
-        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), face: NODE };
+        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), sent_by: NODE };
         let mut text: Vec<u8> = lines.concat().into_bytes();
         for (place, kind, octet) in changes {
             let place = place.index(text.len());
@@ -571,7 +571,7 @@ proptest! {
         let uri = format!("sip:{user}@{host}{port}{}", join(&params));
         let tokens = tokens(&[], [7; 32]);
         let routing = routing();
-        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), face: NODE };
+        let hiding = Hiding { tokens: &tokens, routing: &routing, peer: PeerKey::of(PARTNER), sent_by: NODE };
         let with = |field: &str, value: &str| wire(&format!("REFER sip:x@p.test SIP/2.0\nVia: SIP/2.0/TLS {NODE};branch=z9hG4bK1\n{field}: <{value}>\nFrom: <sip:a@b>;tag=1\nTo: <sip:a@c>\nCall-ID: c\nCSeq: 1 REFER\n"));
         for field in ["Contact", "Refer-To"] {
             let mut hidden = with(field, &uri);

@@ -161,7 +161,7 @@ fn an_ipv6_listener_is_named_by_its_address_however_written() {
             local: "[2001:db8::1]:5061".parse().unwrap(),
             remote: "[2001:db8::9]:40000".parse().unwrap(),
             link: home,
-            identity: crate::proxy::Identity::Peer(w.peer_id(FE01)),
+            identity: crate::proxy::RemoteIdentity::Peer(w.peer_id(FE01)),
             asked: 0,
         };
         let mut out = Actions::default();

@@ -1,8 +1,8 @@
 //! A world for the core: peers, clients and shards without sockets, and a clock that jumps.
 use crate::observe::Event;
 use crate::proxy::{
-    Action, Actions, Core, CoreSetup, Faces, HealthBoard, Identity, LinkEvent, LinkId, Origin,
-    Tables, TokenKeys,
+    Action, Actions, AdvertisedNames, Core, CoreSetup, HealthBoard, LinkEvent, LinkId, Origin,
+    RemoteIdentity, Tables, TokenKeys,
 };
 use crate::reason::Reason;
 use crate::sip::Message;
@@ -215,8 +215,8 @@ pub(super) struct World {
     serial: u32,
 }
 
-fn faces() -> Faces {
-    Faces {
+fn names() -> AdvertisedNames {
+    AdvertisedNames {
         peers: NODE.to_owned(),
         clients: NODE.to_owned(),
         addresses: vec![SocketAddr::from(([192, 0, 2, 1], 5061))],
@@ -239,10 +239,10 @@ impl World {
     )]
     pub(super) fn on(generation: Arc<Generation>, shards: u8) -> Self {
         let now = Instant::now();
-        let faces = faces();
+        let names = names();
         let keys = Arc::new(TokenKeys::new(&[], [7; 32]));
         let health = Arc::new(HealthBoard::new(now));
-        let tables = Tables::new(Arc::clone(&generation), &faces, &health);
+        let tables = Tables::new(Arc::clone(&generation), &names, &health);
         let cores = (0..shards)
             .map(|shard| {
                 let setup = CoreSetup {
@@ -250,7 +250,7 @@ impl World {
                     shards,
                     run: 1,
                     seed: [3; 32],
-                    faces: faces.clone(),
+                    names: names.clone(),
                     now,
                 };
                 Core::new(setup, Arc::clone(&tables), Arc::clone(&keys))
@@ -273,7 +273,7 @@ impl World {
 
     /// What a generation means to this world's cores.
     pub(super) fn tables(&self, generation: &Arc<Generation>) -> Arc<Tables> {
-        Tables::new(Arc::clone(generation), &faces(), &self.health)
+        Tables::new(Arc::clone(generation), &names(), &self.health)
     }
 
     pub(super) fn peer_id(&self, fqdn: &str) -> PeerId {
@@ -297,7 +297,7 @@ impl World {
         .ok()
     }
 
-    fn link(&mut self, shard: u8, identity: Identity) -> LinkId {
+    fn link(&mut self, shard: u8, identity: RemoteIdentity) -> LinkId {
         self.serial += 1;
         let link = LinkId::new(shard, self.serial, self.serial);
         let remote = SocketAddr::from(([198, 51, 100, 7], 40_000 + self.serial as u16));
@@ -330,7 +330,7 @@ impl World {
     }
     pub(super) fn peer_in(&mut self, shard: u8, fqdn: &str) -> LinkId {
         let id = self.peer_id(fqdn);
-        self.link(shard, Identity::Peer(id))
+        self.link(shard, RemoteIdentity::Peer(id))
     }
     /// A connection that we have made to a listed peer comes up in shard 0.
     pub(super) fn dialled(&mut self, fqdn: &str) -> LinkId {
@@ -341,13 +341,13 @@ impl World {
         };
         let (way, at) = (Direction::Outbound, UnixTime::now());
         let id = decide(&presented, way, &self.generation, at).unwrap();
-        self.link(0, Identity::Peer(id))
+        self.link(0, RemoteIdentity::Peer(id))
     }
     pub(super) fn client(&mut self) -> LinkId {
         self.client_in(0)
     }
     pub(super) fn client_in(&mut self, shard: u8) -> LinkId {
-        self.link(shard, Identity::Client)
+        self.link(shard, RemoteIdentity::Client)
     }
 
     /// A connection is lost.
@@ -382,10 +382,10 @@ impl World {
                 continue;
             };
             let identity = match identity {
-                Identity::Client => Some(Identity::Client),
-                Identity::Peer(id) => {
+                RemoteIdentity::Client => Some(RemoteIdentity::Client),
+                RemoteIdentity::Peer(id) => {
                     let fqdn = id.decision().peer_fqdn.clone().unwrap();
-                    self.try_peer_id(&fqdn).map(Identity::Peer)
+                    self.try_peer_id(&fqdn).map(RemoteIdentity::Peer)
                 }
             };
             let event = match identity {

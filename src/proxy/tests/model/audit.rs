@@ -1,6 +1,6 @@
 //! Whether the core's tables agree with each other, and whether anything is left in them.
 use crate::proxy::Core;
-use crate::proxy::context::Attempt;
+use crate::proxy::context::CurrentBranch;
 use std::collections::HashMap;
 
 impl Core {
@@ -10,17 +10,19 @@ impl Core {
         let mut in_flight = HashMap::new();
         let mut branches: HashMap<_, Vec<u32>> = HashMap::new();
         let mut waiting = 0;
-        for (slot, context) in self.contexts.all() {
+        for context in self.contexts.all() {
             if context.pending() {
-                *in_flight.entry(context.link).or_insert(0) += 1;
-                match context.attempt {
-                    Attempt::Sent { link, .. } => branches.entry(link).or_default().push(slot),
-                    Attempt::Waiting(_) => waiting += 1,
-                    Attempt::None => panic!("a request that nothing is done for"),
+                *in_flight.entry(context.upstream.link).or_insert(0) += 1;
+                match context.branch {
+                    CurrentBranch::Sent { link, .. } => {
+                        branches.entry(link).or_default().push(context.slot)
+                    }
+                    CurrentBranch::Waiting(_) => waiting += 1,
+                    CurrentBranch::None => panic!("a request that nothing is done for"),
                 }
             }
         }
-        for (id, link) in self.links.all() {
+        for (id, link) in self.env.links.all() {
             assert_eq!(
                 link.in_flight,
                 in_flight.get(&id).copied().unwrap_or(0),
@@ -32,10 +34,10 @@ impl Core {
             sent.sort_unstable();
             assert_eq!(listed, sent, "branches on {id:?}");
         }
-        let queued: usize = self.links.all_peers().map(|p| p.waiting.len()).sum();
+        let queued: usize = self.env.links.all_peers().map(|p| p.waiting.len()).sum();
         assert!(waiting <= queued, "a request waits, and no queue knows");
-        for peer in self.links.all_peers() {
-            let lives = peer.links.iter().all(|l| self.links.get(*l).is_some());
+        for peer in self.env.links.all_peers() {
+            let lives = peer.links.iter().all(|l| self.env.links.get(*l).is_some());
             assert!(lives, "a peer keeps a connection that is gone");
         }
     }
@@ -43,20 +45,20 @@ impl Core {
     /// Nothing is kept that a request left behind.
     #[track_caller]
     pub(super) fn assert_idle(&self) {
-        if let Some((slot, context)) = self.contexts.all().next() {
+        if let Some(context) = self.contexts.all().next() {
             panic!(
-                "{slot} is left: {:?} {:?} {:?}",
-                context.server, context.attempt, context.deadlines
+                "{} is left: {:?} {:?} {:?}",
+                context.slot, context.server, context.branch, context.deadlines
             );
         }
-        for peer in self.links.all_peers() {
+        for peer in self.env.links.all_peers() {
             assert!(
                 peer.waiting.is_empty(),
                 "{} is waited for",
                 peer.listed.fqdn
             );
             assert!(
-                peer.mail.is_empty(),
+                peer.queued.is_empty(),
                 "mail for {} is left",
                 peer.listed.fqdn
             );

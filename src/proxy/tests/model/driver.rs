@@ -145,7 +145,7 @@ impl Driver {
             (Who::Server(_), None) => ("sip:bob@contoso.test", "sip:carol@fabrikam.test", None),
         };
         let route = route.map_or_else(String::new, |flow| {
-            let token = self.world.cores[0].tokens.flow(flow);
+            let token = self.world.cores[0].env.tokens.flow(flow);
             format!(
                 "Route: <sip:{}@{NODE};lr>\n",
                 String::from_utf8_lossy(&token)

@@ -1,32 +1,38 @@
 //! Route preprocessing: what in a request names us is taken out before it is routed (RFC 3261 §16.4).
-use super::parsed::Parsed;
+use super::environment::Environment;
+use super::inbound::Request;
 use super::token::{Token, TokenFault};
-use super::{Core, MessageReason, Origin};
+use crate::reason::MessageReason;
 use crate::sip::{Host, Uri, plain_user};
 
 /// What route preprocessing found (RFC 3261 §16.4).
-pub(super) struct Routed<'a> {
-    pub(super) token: Option<Token>,
-    pub(super) popped: u8,
-    pub(super) strict_in: bool,
+pub(crate) struct Routed<'a> {
+    pub(crate) token: Option<Token>,
+    pub(crate) popped: u8,
+    pub(crate) strict_in: bool,
     /// The Request-URI reached us by an `maddr` that names us, which is taken out.
-    pub(super) strips_maddr: bool,
-    pub(super) uri: Uri<'a>,
+    pub(crate) strips_maddr: bool,
+    pub(crate) uri: Uri<'a>,
     /// Where the Request-URI leads: the host of its `maddr`, unless that is taken out, else its own (RFC 3263 §4).
-    pub(super) host: Host<'a>,
+    pub(crate) host: Host<'a>,
     /// As written.
-    pub(super) uri_text: &'a [u8],
-    pub(super) next_route: Option<Uri<'a>>,
+    pub(crate) uri_text: &'a [u8],
+    pub(crate) next_route: Option<Uri<'a>>,
 }
 
 impl Routed<'_> {
+    /// Whether the request belongs to a dialog that runs through this node: its token proves that, a To tag would not.
+    pub(crate) fn is_in_dialog(&self) -> bool {
+        matches!(self.token, Some(Token::Dialog { .. }))
+    }
+
     /// RFC 3261 §16.6 step 6: the next element is a strict router.
-    pub(super) fn is_strict_out(&self) -> bool {
+    pub(crate) fn is_strict_out(&self) -> bool {
         self.next_route.is_some_and(|uri| uri.param("lr").is_none())
     }
 
     /// RFC 3261 §16.4 step 2: without an `maddr` of ours, and without the port and transport that belong to it.
-    pub(super) fn rewritten_uri(&self) -> Option<Box<[u8]>> {
+    pub(crate) fn rewritten_uri(&self) -> Option<Box<[u8]>> {
         if !self.strips_maddr {
             return None;
         }
@@ -51,14 +57,15 @@ impl Routed<'_> {
     }
 }
 
-impl Core {
-    /// RFC 3261 §16.4: removes what names us from the front of the route, and opens its token.
-    pub(super) fn preprocess<'a>(
-        &self,
-        from: &Origin,
-        request: &Parsed<'a>,
-    ) -> Result<Routed<'a>, MessageReason> {
-        let mut routed = Routed {
+impl<'a> Routed<'a> {
+    /// RFC 3261 §16.4: removes what names this node from the front of the route, and opens its token.
+    ///
+    /// # Errors
+    /// A token that none of this node's keys has signed for this dialog, or a Route that cannot be read.
+    pub(crate) fn of(request: &Request<'_, 'a>, env: &Environment) -> Result<Self, MessageReason> {
+        let local = request.inbound.origin.local;
+        let routing = env.routing();
+        let mut routed = Self {
             token: None,
             popped: 0,
             strict_in: false,
@@ -73,7 +80,7 @@ impl Core {
         // Request-URI that names us bear `lr`.
         if request.uri.param("lr").is_some()
             && let Some((last, rest)) = routes.split_last()
-            && let Some(token) = self.token_of(&request.uri, request, from)?
+            && let Some(token) = token_of(&request.uri, request, env)?
         {
             routed.token = Some(token);
             routed.strict_in = true;
@@ -87,7 +94,7 @@ impl Core {
         routed.host = routed.uri.host;
         if let Some(host) = maddr_of(&routed.uri)? {
             let port = routed.uri.port;
-            routed.strips_maddr = self.tables.routing.is_own_host(&host, port, from.local);
+            routed.strips_maddr = routing.is_own_host(&host, port, local);
             if !routed.strips_maddr {
                 routed.host = host;
             }
@@ -100,15 +107,14 @@ impl Core {
                 .map_err(|_| MessageReason::MalformedRequest)?;
             let passes = match (uri.user, user_seen) {
                 // A preloaded route through us; it names us, no more.
-                (None, _) => self.tables.routing.is_own(&uri, from.local),
+                (None, _) => routing.is_own(&uri, local),
                 (Some(user), None) if routed.token.is_none() => {
-                    routed.token = self.token_of(&uri, request, from)?;
+                    routed.token = token_of(&uri, request, env)?;
                     user_seen = Some(user);
                     routed.token.is_some()
                 }
                 (Some(user), Some(seen)) => {
-                    plain_user(user) == plain_user(seen)
-                        && self.tables.routing.is_ours(&uri.host, from.local)
+                    plain_user(user) == plain_user(seen) && routing.is_ours(&uri.host, local)
                 }
                 // Another dialog leg of ours that is reached only after the next hop: leave it there.
                 (Some(_), None) => false,
@@ -122,42 +128,40 @@ impl Core {
         }
         Ok(routed)
     }
+}
 
-    /// The token in a URI that names us. A user at a home domain is nobody's token, but the home servers' business;
-    /// where a name is ours and a home domain as well, what has a token's form is taken for one. A genuine token is ours
-    /// whatever port of ours it was reached through.
-    ///
-    /// # Errors
-    /// What has no business there: a user at a name that is ours alone, a token that is not genuine any more.
-    fn token_of(
-        &self,
-        uri: &Uri<'_>,
-        request: &Parsed<'_>,
-        from: &Origin,
-    ) -> Result<Option<Token>, MessageReason> {
-        let Some(user) = uri
-            .user
-            .filter(|_| self.tables.routing.is_ours(&uri.host, from.local))
-        else {
-            return Ok(None);
-        };
-        let fault = match self.tokens.open(user, request.call_id) {
-            Ok(token) => return Ok(Some(token)),
-            Err(fault) => fault,
-        };
-        let is_user = self.tables.routing.is_home(&uri.host)
-            && (fault == TokenFault::Foreign || !self.tables.routing.is_own_name(&uri.host));
-        if is_user || !self.tables.routing.is_own(uri, from.local) {
-            return Ok(None);
-        }
-        Err(match fault {
-            TokenFault::Foreign | TokenFault::Forged => MessageReason::TokenForged,
-            TokenFault::EarlierRun => MessageReason::FlowGone,
-        })
+/// The token in a URI that names us. A user at a home domain is nobody's token, but the home servers' business;
+/// where a name is ours and a home domain as well, what has a token's form is taken for one. A genuine token is ours
+/// whatever port of ours it was reached through.
+///
+/// # Errors
+/// What has no business there: a user at a name that is ours alone, a token that is not genuine any more.
+fn token_of(
+    uri: &Uri<'_>,
+    request: &Request<'_, '_>,
+    env: &Environment,
+) -> Result<Option<Token>, MessageReason> {
+    let local = request.inbound.origin.local;
+    let routing = env.routing();
+    let Some(user) = uri.user.filter(|_| routing.is_ours(&uri.host, local)) else {
+        return Ok(None);
+    };
+    let fault = match env.tokens.open(user, request.call_id) {
+        Ok(token) => return Ok(Some(token)),
+        Err(fault) => fault,
+    };
+    let is_user = routing.is_home(&uri.host)
+        && (fault == TokenFault::Foreign || !routing.is_own_name(&uri.host));
+    if is_user || !routing.is_own(uri, local) {
+        return Ok(None);
     }
+    Err(match fault {
+        TokenFault::Foreign | TokenFault::Forged => MessageReason::TokenForged,
+        TokenFault::EarlierRun => MessageReason::FlowGone,
+    })
 }
 
 /// The host of a URI's `maddr`.
-pub(super) fn maddr_of<'a>(uri: &Uri<'a>) -> Result<Option<Host<'a>>, MessageReason> {
+pub(crate) fn maddr_of<'a>(uri: &Uri<'a>) -> Result<Option<Host<'a>>, MessageReason> {
     uri.maddr().map_err(|_| MessageReason::MalformedRequest)
 }

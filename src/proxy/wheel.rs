@@ -9,7 +9,7 @@ const WORDS: usize = (SLOTS / 64) as usize;
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
-struct Node {
+struct WheelNode {
     /// Absolute tick; meaningless while not armed.
     tick: u64,
     previous: u32,
@@ -26,7 +26,7 @@ pub(crate) struct Wheel {
     earliest: Option<u64>,
     heads: Box<[u32]>,
     occupied: [u64; WORDS],
-    nodes: Vec<Node>,
+    nodes: Vec<WheelNode>,
     armed: usize,
 }
 
@@ -54,7 +54,7 @@ impl Wheel {
         if index >= self.nodes.len() {
             self.nodes.resize(
                 index + 1,
-                Node {
+                WheelNode {
                     tick: 0,
                     previous: NONE,
                     next: NONE,
@@ -68,7 +68,7 @@ impl Wheel {
         let tick = tick.clamp(self.current, self.current + SLOTS - 1);
         let position = (tick % SLOTS) as usize;
         let head = self.heads[position];
-        self.nodes[index] = Node {
+        self.nodes[index] = WheelNode {
             tick,
             previous: NONE,
             next: head,

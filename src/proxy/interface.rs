@@ -1,46 +1,17 @@
 //! What goes into the core and what comes out of it: origins, links, link events and actions (no address among them).
+use super::branch::BranchKey;
+use super::link_id::LinkId;
 use crate::observe::Event;
 use crate::reason::Reason;
+use crate::sip::Via;
 use crate::topology::PeerRef;
 use crate::trust::PeerId;
 use std::net::SocketAddr;
 use std::ops::Range;
 
-/// One live, validated connection: which shard owns it, its slot there, and a use count of that slot.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub struct LinkId(u64);
-
-impl LinkId {
-    /// `serial` distinguishes successive users of one slot.
-    pub fn new(shard: u8, slot: u32, serial: u32) -> Self {
-        // 8 bits shard, 24 bits slot, 32 bits serial: 16 million connections in a shard.
-        Self(u64::from(shard) << 56 | u64::from(slot & 0x00ff_ffff) << 32 | u64::from(serial))
-    }
-    /// The owning shard.
-    pub fn shard(self) -> u8 {
-        (self.0 >> 56) as u8
-    }
-    /// The slot in its shard's connection table.
-    pub fn slot(self) -> u32 {
-        (self.0 >> 32) as u32 & 0x00ff_ffff
-    }
-    /// The use count of the slot.
-    pub fn serial(self) -> u32 {
-        self.0 as u32
-    }
-    /// As one number, for tokens.
-    pub fn as_u64(self) -> u64 {
-        self.0
-    }
-    /// From a verified token.
-    pub fn from_u64(value: u64) -> Self {
-        Self(value)
-    }
-}
-
 /// Who is at the other end of a link: the only identity that policy trusts.
 #[derive(Clone, Debug)]
-pub enum Identity {
+pub enum RemoteIdentity {
     /// A listed server whose chain passed `trust::decide`.
     Peer(PeerId),
     /// A connection without a certificate; the link is its flow (RFC 5626).
@@ -53,7 +24,7 @@ pub struct Origin {
     /// The connection it was read from.
     pub link: LinkId,
     /// Who that is.
-    pub identity: Identity,
+    pub identity: RemoteIdentity,
     /// The other side's address.
     pub remote: SocketAddr,
     /// Our address on that connection.
@@ -64,7 +35,7 @@ pub struct Origin {
 
 /// The names and ports that this node announces in Via, Record-Route and Path; the port is left out when it is 5061.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Faces {
+pub struct AdvertisedNames {
     /// `fqdn[:port]` of the listener that peers use.
     pub peers: String,
     /// `fqdn[:port]` of the listener that clients use; equal to `peers` when one listener serves both.
@@ -73,13 +44,23 @@ pub struct Faces {
     pub addresses: Vec<SocketAddr>,
 }
 
-/// Names one client transaction of one shard, for feedback about a message handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct BranchKey {
-    /// Slot in the core's table of response contexts.
-    pub slot: u32,
-    /// The unguessable number in the branch.
-    pub nonce: u64,
+impl AdvertisedNames {
+    /// Whether a Via's sent-by is one of them, with white space, case and the default port as the grammar allows them
+    /// (RFC 3261 §18.1.2: a response whose topmost Via is not this node's is discarded).
+    pub(crate) fn is_sent_by(&self, via: &Via<'_>) -> bool {
+        let mut names = [&self.peers, &self.clients].into_iter();
+        names.any(|name| {
+            if via.sent_by.eq_ignore_ascii_case(name.as_bytes()) {
+                return true;
+            }
+            // A name, with a port unless that is the default one.
+            let (host, port) = match name.rsplit_once(':') {
+                Some((host, port)) => (host, port.parse().unwrap_or(5061)),
+                None => (name.as_str(), 5061),
+            };
+            via.host.is_name(host) && via.port.unwrap_or(5061) == port
+        })
+    }
 }
 
 /// What happened to connections.
@@ -90,7 +71,7 @@ pub enum LinkEvent {
         /// The link.
         link: LinkId,
         /// Who is there.
-        identity: Identity,
+        identity: RemoteIdentity,
         /// Whether our own requests may be sent on it: always for a client's flow and for a connection that we made;
         /// for one that a peer made only if its certificate would also pass as a server's (RFC 5923 §8.1).
         requests: bool,
@@ -111,7 +92,7 @@ pub enum LinkEvent {
         /// The link.
         link: LinkId,
         /// The identity under the new generation.
-        identity: Identity,
+        identity: RemoteIdentity,
         /// As in `Up`.
         requests: bool,
     },
@@ -119,7 +100,7 @@ pub enum LinkEvent {
     ConnectFailed {
         /// The peer.
         peer: PeerRef,
-        /// Reason code, for the request's event.
+        /// MessageReason code, for the request's event.
         reason: Reason,
         /// Until when no new connect will be tried.
         retry_at: std::time::Instant,
@@ -164,7 +145,7 @@ pub enum Action {
     Close {
         /// The link.
         link: LinkId,
-        /// Reason code.
+        /// MessageReason code.
         reason: Reason,
     },
     /// Hand the message that was just given to `on_message` to this shard's core, with `asked` in its origin.
@@ -188,6 +169,21 @@ pub struct Actions {
 }
 
 impl Actions {
+    /// Sends what was written to [`Self::bytes`] from `start` on; `branch` lets the shell report that it could not.
+    pub(crate) fn send(&mut self, link: LinkId, start: usize, branch: Option<BranchKey>) {
+        let bytes = start..self.bytes.len();
+        self.list.push(Action::Send {
+            link,
+            bytes,
+            branch,
+        });
+    }
+
+    /// Writes a line to the log.
+    pub(crate) fn record(&mut self, event: Event) {
+        self.list.push(Action::Event(event));
+    }
+
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -1,0 +1,233 @@
+//! Whether a request may pass, and where to: validation (RFC 3261 §16.3), route preprocessing (§16.4), and policy in place
+//! of target determination (§16.5).
+use super::environment::Environment;
+use super::inbound::Request;
+use super::interface::Origin;
+use super::leg::{Leg, TargetSet};
+use super::plan::ForwardPlan;
+use super::policy::{self, Question, Sender};
+use super::privacy::Privacy;
+use super::route::{Routed, maddr_of};
+use super::{boundary, branch, same_party};
+use crate::reason::MessageReason;
+use crate::sip::{HeaderName, Message, Method, Rule, Scheme, Via};
+use std::hash::Hasher as _;
+
+/// Option tags in Proxy-Require that this proxy supports. `ms-benotify` stands in every SUBSCRIBE of a Lync client: whoever
+/// is on the way must not wait for an answer to BENOTIFY (MS-SIP §3.5.1.1).
+const PROXY_EXTENSIONS: [&[u8]; 1] = [b"ms-benotify"];
+
+/// What becomes of a request that may pass.
+pub(crate) enum Handling {
+    Forward(ForwardPlan, TargetSet),
+    AnswerOptions,
+}
+
+/// The order of RFC 3261 §16.3, then §16.4 and the policy.
+///
+/// # Errors
+/// The reason of the refusal.
+pub(crate) fn admit(
+    request: &Request<'_, '_>,
+    env: &mut Environment,
+) -> Result<Handling, MessageReason> {
+    let message = request.inbound.message;
+    // §16.3 step 2. A service (RFC 5031) has no place of its own: it goes where its sender's requests go, or by Route,
+    // and is refused only where it would have to be routed itself.
+    if request.uri.scheme == Scheme::Other && !is_urn(request.request_uri) {
+        return Err(MessageReason::UnsupportedScheme);
+    }
+    // §16.3 step 3; an OPTIONS for this node has arrived where it wanted to go.
+    let for_this_node = asks_this_node(request, env);
+    if request.max_forwards == Some(0) && !for_this_node {
+        return Err(MessageReason::TooManyHops);
+    }
+    // §16.3 step 4.
+    let loop_hash = loop_hash(request, env);
+    if has_looped(message, loop_hash, env) {
+        return Err(MessageReason::LoopDetected);
+    }
+    // §16.3 step 5.
+    if unsupported_extension(message)? {
+        return Err(MessageReason::BadExtension);
+    }
+    // RFC 5393 §5.3.3: targets are tried one after the other, so one branch gets the whole breadth.
+    if request.max_breadth == 0 {
+        return Err(MessageReason::MaxBreadthExceeded);
+    }
+    let routed = Routed::of(request, env)?;
+    let for_this_node = for_this_node && routed.token.is_none() && routed.next_route.is_none();
+    let targets = match judge(request, &routed, env) {
+        // Who asks is said by the certificate: servers ping in whatever name, `dispatcher@localhost` or an address.
+        Err(MessageReason::FromNotAllowed)
+            if for_this_node && matches!(request.inbound.leg, Leg::Peer(_)) =>
+        {
+            return Ok(Handling::AnswerOptions);
+        }
+        judged => judged?,
+    };
+    // A request for this node itself, such as a peer's health ping, is answered as its final recipient (§11).
+    if for_this_node {
+        return Ok(Handling::AnswerOptions);
+    }
+    let mut targets = targets?;
+    let privacy = Privacy::read(message);
+    boundary::cross(request, &routed, privacy, &mut targets, env)?;
+    within_limits(request, &routed, env)?;
+    let plan = ForwardPlan::new(request, &routed, privacy, loop_hash, env);
+    Ok(Handling::Forward(plan, targets))
+}
+
+/// The ACK of a 2xx goes through route preprocessing and policy like any request of its dialog; it is not validated
+/// further, since nobody could be told what is wrong with it (RFC 3261 §17.1).
+///
+/// # Errors
+/// Why it is dropped.
+pub(crate) fn admit_ack(
+    request: &Request<'_, '_>,
+    env: &mut Environment,
+) -> Result<(ForwardPlan, Leg), MessageReason> {
+    if request.max_forwards == Some(0) {
+        return Err(MessageReason::AckRefused);
+    }
+    // A forged token is an attack, and is logged as what it is.
+    let refused = |reason| match reason == MessageReason::TokenForged {
+        true => MessageReason::TokenForged,
+        false => MessageReason::AckRefused,
+    };
+    let routed = Routed::of(request, env).map_err(refused)?;
+    if !routed.is_in_dialog() {
+        return Err(MessageReason::AckUnmatched);
+    }
+    let targets = judge(request, &routed, env)
+        .map_err(refused)?
+        .map_err(refused)?;
+    let target = targets.first().copied().ok_or(MessageReason::AckRefused)?;
+    let privacy = Privacy::read(request.inbound.message);
+    Ok((ForwardPlan::new(request, &routed, privacy, 0, env), target))
+}
+
+/// Whether this is an OPTIONS for this node itself: its own name, no user (RFC 3261 §11).
+fn asks_this_node(request: &Request<'_, '_>, env: &Environment) -> bool {
+    request.method == Method::Options
+        && request.uri.user.is_none()
+        && env
+            .routing()
+            .is_node(&request.uri, request.inbound.origin.local)
+}
+
+/// Who may do what. The outer error refuses the sender, the inner one only the way onward: an OPTIONS for this node is
+/// answered although it would lead nowhere.
+fn judge<'a>(
+    request: &Request<'_, 'a>,
+    routed: &Routed<'a>,
+    env: &mut Environment,
+) -> Result<Result<TargetSet, MessageReason>, MessageReason> {
+    let Origin { link, .. } = *request.inbound.origin;
+    let sender =
+        Sender::of(request.inbound.leg, &env.links).ok_or(MessageReason::TrustWithdrawn)?;
+    if env.links.get(link).is_some_and(|l| !l.trusted) {
+        return Err(MessageReason::TrustWithdrawn);
+    }
+    let random = env.secrets.nonce();
+    let question = Question {
+        request,
+        routed,
+        target: match &routed.next_route {
+            Some(route) => maddr_of(route)?.unwrap_or(route.host),
+            None => routed.host,
+        },
+        is_sealed: request.is_sealed && !routed.strict_in,
+        random,
+        also: same_party::other_entries(request.inbound.origin),
+    };
+    match policy::judge(
+        sender,
+        &question,
+        env.routing(),
+        &env.links,
+        request.inbound.now,
+    ) {
+        Err(reason @ (MessageReason::FromNotAllowed | MessageReason::DomainDenied)) => Err(reason),
+        targets => Ok(targets),
+    }
+}
+
+/// Whether there is room for one more transaction. Under overload what has begun is finished first: requests of dialogs
+/// get an eighth more, and a BYE one more still, since an answered re-INVITE keeps its room for 32 seconds.
+fn within_limits(
+    request: &Request<'_, '_>,
+    routed: &Routed<'_>,
+    env: &Environment,
+) -> Result<(), MessageReason> {
+    let in_dialog = routed.is_in_dialog();
+    if env.draining && !in_dialog {
+        return Err(MessageReason::Draining);
+    }
+    let eighths = usize::from(in_dialog) + usize::from(in_dialog && request.method == Method::Bye);
+    let bound = |limit: usize| limit.saturating_add((limit / 8 + 1).saturating_mul(eighths));
+    if env.transactions >= bound(env.limits.transactions) {
+        return Err(MessageReason::TooManyTransactions);
+    }
+    let link = env.links.get(request.inbound.origin.link);
+    let in_flight = link.map_or(0, |l| l.in_flight as usize);
+    match request.inbound.leg {
+        Leg::Client(_) if in_flight >= bound(env.limits.transactions_per_client) => {
+            Err(MessageReason::ClientBudget)
+        }
+        Leg::Client(_) | Leg::Peer(_) => Ok(()),
+    }
+}
+
+/// RFC 5393 §4.2.1: a hash of everything that influences routing, independent of the method.
+fn loop_hash(request: &Request<'_, '_>, env: &Environment) -> u32 {
+    env.secrets.hash(|h| {
+        h.write_u64(request.inbound.leg.as_u64());
+        h.write_u32(request.cseq.number);
+        h.write(request.call_id);
+        h.write_u8(0);
+        h.write(request.request_uri);
+        for route in &request.routes {
+            h.write_u8(0);
+            h.write(route.uri);
+        }
+    }) as u32
+}
+
+/// RFC 5393 §4.2.2: an equal hash in a Via of this node is a loop, another one a spiral, which is legitimate.
+fn has_looped(message: &Message<'_>, loop_hash: u32, env: &Environment) -> bool {
+    let below = message.values(HeaderName::Via).skip(1).flatten();
+    below.filter_map(|value| Via::parse(value).ok()).any(|via| {
+        env.names.is_sent_by(&via)
+            && via
+                .branch
+                .and_then(branch::Branch::parse)
+                .is_some_and(|b| b.loop_hash == loop_hash)
+    })
+}
+
+/// Whether Proxy-Require holds a tag that this node does not support.
+fn unsupported_extension(message: &Message<'_>) -> Result<bool, MessageReason> {
+    if !message.has(HeaderName::ProxyRequire) {
+        return Ok(false);
+    }
+    for tag in message.values(HeaderName::ProxyRequire) {
+        let tag = match tag {
+            Ok(tag) => tag,
+            // It asks for nothing.
+            Err(fault) if fault.rule == Rule::EmptyValue => continue,
+            Err(_) => return Err(MessageReason::MalformedRequest),
+        };
+        // Option tags are tokens, which are compared without case (RFC 3261 §7.3.1).
+        let is_known = PROXY_EXTENSIONS.iter().any(|t| t.eq_ignore_ascii_case(tag));
+        if !is_known {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_urn(uri: &[u8]) -> bool {
+    uri.get(..4)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"urn:"))
+}

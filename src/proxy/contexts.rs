@@ -1,0 +1,86 @@
+//! All response contexts of one core: by the slot that a branch names, and by the key of the server transaction.
+use super::branch::BranchKey;
+use super::context::ResponseContext;
+use super::fast_map::FastMap;
+
+/// The most emptied boxes that are kept for the next contexts.
+const MOST_SPARE: usize = 256;
+
+/// The table. A slot is used again; that a branch names an earlier user of it shows in the nonce.
+#[derive(Default)]
+pub(crate) struct ResponseContexts {
+    slots: Vec<Option<Box<ResponseContext>>>,
+    free: Vec<u32>,
+    by_key: FastMap<u128, u32>,
+    #[expect(
+        clippy::vec_box,
+        reason = "the boxes themselves are what is kept for reuse"
+    )]
+    spare: Vec<Box<ResponseContext>>,
+}
+
+impl ResponseContexts {
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut ResponseContext> {
+        self.slots.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// The context that a branch of this node names.
+    pub(crate) fn by_branch(&mut self, key: BranchKey) -> Option<&mut ResponseContext> {
+        self.get_mut(key.slot).filter(|c| c.nonce == key.nonce)
+    }
+
+    /// The context of a server transaction.
+    pub(crate) fn by_key(&mut self, key: u128) -> Option<&mut ResponseContext> {
+        let slot = *self.by_key.get(&key)?;
+        self.get_mut(slot)
+    }
+
+    /// Whether there is one for this server transaction.
+    pub(crate) fn has(&self, key: u128) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
+    /// Adds a context and tells it its slot, which is returned.
+    pub(crate) fn insert(&mut self, mut context: ResponseContext) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            // A shard is bounded to far fewer than 2^32 transactions by limits.transactions.
+            let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+            self.slots.push(None);
+            slot
+        });
+        context.slot = slot;
+        self.by_key.insert(context.key, slot);
+        let boxed = match self.spare.pop() {
+            Some(mut boxed) => {
+                *boxed = context;
+                boxed
+            }
+            None => Box::new(context),
+        };
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(boxed);
+        }
+        slot
+    }
+
+    /// Removes a context; what it holds is given back by [`ResponseContext::release`].
+    pub(crate) fn remove(&mut self, slot: u32, release: impl FnOnce(&mut ResponseContext)) {
+        let Some(mut context) = self.slots.get_mut(slot as usize).and_then(Option::take) else {
+            return;
+        };
+        // A repeated key has replaced the entry by then.
+        if self.by_key.get(&context.key) == Some(&slot) {
+            self.by_key.remove(&context.key);
+        }
+        self.free.push(slot);
+        release(&mut context);
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(context);
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &ResponseContext> {
+        self.slots.iter().flatten().map(|context| &**context)
+    }
+}

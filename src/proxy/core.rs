@@ -1,0 +1,109 @@
+//! The proxy core of one shard: its environment, its response contexts and its pings.
+use super::context::NextStep;
+use super::contexts::ResponseContexts;
+use super::environment::Environment;
+use super::interface::{Actions, AdvertisedNames};
+use super::link_id::LinkId;
+use super::links::Links;
+use super::ping::Pings;
+use super::secrets::Secrets;
+use super::tables::Tables;
+use super::token::{TokenBox, TokenKeys};
+use super::wheel::Wheel;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a core knows from its birth.
+#[derive(Clone, Debug)]
+pub struct CoreSetup {
+    /// This core's shard.
+    pub shard: u8,
+    /// How many shards there are.
+    pub shards: u8,
+    /// Random per process: flows of an earlier run must not be mistaken for those of this one.
+    pub run: u64,
+    /// Random bytes for keyed hashes and branches; the same in all shards, so that they agree on transaction keys.
+    pub seed: [u8; 32],
+    /// What this node announces.
+    pub names: AdvertisedNames,
+    /// When the core begins.
+    pub now: Instant,
+}
+
+/// The proxy core of one shard.
+///
+/// Inputs are the `on_...` methods of [`super::messages`] and [`super::events`]; each leads to one response context,
+/// or to what the environment alone can do. What a context wants next is carried out here.
+pub struct Core {
+    pub(crate) env: Environment,
+    pub(crate) contexts: ResponseContexts,
+    pub(crate) pings: Pings,
+}
+
+impl Core {
+    /// A core without links or transactions.
+    pub fn new(setup: CoreSetup, tables: Arc<Tables>, keys: Arc<TokenKeys>) -> Self {
+        let topology = tables.generation.topology();
+        let mut core = Self {
+            env: Environment {
+                shard: setup.shard,
+                shards: setup.shards.max(1),
+                limits: topology.limits().clone(),
+                links: Links::default(),
+                tokens: TokenBox::new(keys, topology.node().fqdn.as_str(), setup.run),
+                secrets: Secrets::new(&setup.seed, setup.shard),
+                wheel: Wheel::new(setup.now),
+                buffers: super::buffers::Buffers::default(),
+                transactions: 0,
+                draining: false,
+                names: setup.names,
+                tables,
+            },
+            contexts: ResponseContexts::default(),
+            pings: Pings::default(),
+        };
+        core.env.links.relist(&core.env.tables.listing);
+        core.pings.relist(&core.env, setup.now);
+        core
+    }
+
+    /// When `on_deadline` shall be called at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match (self.env.wheel.next(), self.pings.next()) {
+            (Some(timer), Some(ping)) => Some(timer.min(ping)),
+            (timer, ping) => timer.or(ping),
+        }
+    }
+
+    /// From now on requests that begin something new are answered 503.
+    pub fn start_draining(&mut self) {
+        self.env.draining = true;
+    }
+
+    /// Transactions that still owe an answer.
+    pub fn pending(&self) -> usize {
+        self.contexts.all().filter(|c| c.pending()).count()
+    }
+
+    /// Response contexts alive, answered INVITEs in their 32 seconds included.
+    pub fn transactions(&self) -> usize {
+        self.env.transactions
+    }
+
+    /// Whether nothing of this core runs on the link, so that closing it cuts nothing off.
+    pub fn is_idle(&self, link: LinkId) -> bool {
+        self.env.links.is_idle(link)
+    }
+
+    /// Carries out what the context in this slot wants.
+    pub(crate) fn carry_out(&mut self, slot: u32, next: NextStep, now: Instant, out: &mut Actions) {
+        let next = match (next, self.contexts.get_mut(slot)) {
+            (NextStep::TryNext, Some(context)) => context.retry(now, &mut self.env, out),
+            (next, _) => next,
+        };
+        if next == NextStep::Close {
+            let env = &mut self.env;
+            self.contexts.remove(slot, |context| context.release(env));
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What a request meets on its way through one shard: connections, tokens, tables, timers, limits; and the way out of it.
+use super::buffers::Buffers;
+use super::interface::{Actions, AdvertisedNames, Origin};
+use super::leg::{Leg, PeerKey};
+use super::link_id::LinkId;
+use super::link_state::{QueuedMessage, SendIf};
+use super::links::Links;
+use super::routing::Routing;
+use super::secrets::Secrets;
+use super::tables::Tables;
+use super::token::TokenBox;
+use super::wheel::Wheel;
+use crate::observe::{Event, RequestEvent};
+use crate::reason::MessageReason;
+use crate::sip::Message;
+use crate::topology::{Boundary, FieldRules, FieldTrust, Limits};
+use smallvec::SmallVec;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything of a core but its response contexts. A context borrows it while it decides, so that neither needs the
+/// other's place in a table.
+pub(crate) struct Environment {
+    /// This core's shard, and how many there are: branches and links name theirs.
+    pub(crate) shard: u8,
+    pub(crate) shards: u8,
+    pub(crate) names: AdvertisedNames,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) limits: Limits,
+    pub(crate) links: Links,
+    pub(crate) tokens: TokenBox,
+    pub(crate) secrets: Secrets,
+    pub(crate) wheel: Wheel,
+    pub(crate) buffers: Buffers,
+    /// Response contexts alive, answered INVITEs in their 32 seconds included.
+    pub(crate) transactions: usize,
+    /// The node is stopping: requests that begin something new are answered 503.
+    pub(crate) draining: bool,
+}
+
+/// Where a request came from, and so where its responses go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Upstream {
+    pub(crate) link: LinkId,
+    pub(crate) leg: Leg,
+    /// For the `received` parameter of its topmost Via (RFC 3261 §18.2.1).
+    pub(crate) remote: SocketAddr,
+}
+
+/// How a request ended, for its line in the log.
+pub(crate) struct LoggedRequest<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) call_id: &'a [u8],
+    pub(crate) target: Option<Leg>,
+    /// `None`: it was relayed.
+    pub(crate) reason: Option<MessageReason>,
+    /// `None`: it was not answered.
+    pub(crate) status: Option<u16>,
+    pub(crate) took: Duration,
+}
+
+impl Environment {
+    /// What the current generation says of names, domains and pools.
+    pub(crate) fn routing(&self) -> &Routing {
+        &self.tables.routing
+    }
+
+    /// The settings of the trust domain's boundary.
+    pub(crate) fn boundary(&self) -> &Boundary {
+        self.tables.generation.topology().boundary()
+    }
+
+    /// Who sends. Of this shard's links the table knows, since a reload may have changed for whom a connection is taken;
+    /// of a link of another shard only what that shard handed over with the message.
+    pub(crate) fn leg_of(&self, origin: &Origin) -> Option<Leg> {
+        if origin.link.shard() == self.shard {
+            return self.links.get(origin.link).map(|l| l.leg);
+        }
+        Leg::of(origin.link, &origin.identity)
+    }
+
+    /// The field rules of a leg (RFC 3324): a peer that is listed no more counts as outside the trust domain.
+    pub(crate) fn field_rules(&self, leg: Leg) -> FieldRules {
+        match leg {
+            Leg::Client(_) => self.boundary().clients,
+            Leg::Peer(key) => self.links.peer(key).map_or_else(
+                || FieldRules::standard(FieldTrust::Outside),
+                |peer| peer.fields,
+            ),
+        }
+    }
+
+    /// What the requests of one dialog share, where peers have several connections: they keep to one of them, so that
+    /// they keep their order. Not computed where nobody has several.
+    pub(crate) fn spread(&self, message: &Message<'_>) -> u64 {
+        if !self.links.several() {
+            return 0;
+        }
+        self.secrets
+            .hash(|h| std::hash::Hasher::write(h, message.call_id().unwrap_or_default()))
+    }
+
+    /// Whether octets for this link can be handed out: another shard knows whether its own link lives, and reports if
+    /// it does not.
+    fn is_live(&self, link: LinkId) -> bool {
+        link.shard() != self.shard || self.links.get(link).is_some()
+    }
+
+    /// Sends what stands in `out` from `start` on back to where a request came from: on its link, else (RFC 3261
+    /// §18.2.2) on another connection of the same peer; a client that has gone gets nothing.
+    pub(crate) fn send_upstream(&mut self, to: Upstream, start: usize, out: &mut Actions) {
+        if self.is_live(to.link) {
+            return out.send(to.link, start, None);
+        }
+        let sent = match to.leg {
+            Leg::Peer(_) => self.send_downstream(to.leg, None, start, SendIf::Always, out),
+            Leg::Client(_) => {
+                out.bytes.truncate(start);
+                Err(MessageReason::OriginGone)
+            }
+        };
+        if sent.is_err() {
+            out.record(Event::MessageDropped {
+                reason: MessageReason::OriginGone.into(),
+                remote: None,
+                peer: self.peer_name(to.leg),
+            });
+        }
+    }
+
+    /// Sends octets that belong to something already under way: on the link it runs on, else on any link of that
+    /// peer, else on one that is made for it, if it is still wanted by then. What was written since `start` is taken
+    /// back if that fails.
+    ///
+    /// # Errors
+    /// Nobody can get it any more.
+    pub(crate) fn send_downstream(
+        &mut self,
+        target: Leg,
+        preferred: Option<LinkId>,
+        start: usize,
+        only: SendIf,
+        out: &mut Actions,
+    ) -> Result<(), MessageReason> {
+        let live = |link: &LinkId| self.is_live(*link);
+        let link = match target {
+            Leg::Client(flow) => Some(flow).filter(|l| l.shard() < self.shards).filter(live),
+            Leg::Peer(key) => preferred.filter(live).or_else(|| self.links.any_link(key)),
+        };
+        if let Some(link) = link {
+            out.send(link, start, None);
+            return Ok(());
+        }
+        let octets = out.bytes.get(start..).unwrap_or_default().to_vec();
+        out.bytes.truncate(start);
+        match target {
+            Leg::Client(_) => Err(MessageReason::FlowGone),
+            Leg::Peer(key) => self.queue(key, QueuedMessage { octets, only }, out),
+        }
+    }
+
+    /// Keeps a message for a peer until it has a connection.
+    fn queue(
+        &mut self,
+        key: PeerKey,
+        message: QueuedMessage,
+        out: &mut Actions,
+    ) -> Result<(), MessageReason> {
+        let bound = self.limits.connect_queue;
+        let peer = self.links.active_mut(key);
+        let peer = peer.filter(|peer| peer.listed.current.is_some());
+        let peer = peer.ok_or(MessageReason::PeerWithdrawn)?;
+        if peer.queued.len() >= bound {
+            return Err(MessageReason::ConnectQueueFull);
+        }
+        peer.queued.push(message);
+        peer.want_connection(out);
+        Ok(())
+    }
+
+    /// The FQDN of a peer, for events.
+    pub(crate) fn peer_name(&self, leg: Leg) -> Option<Arc<str>> {
+        self.links.peer(leg.peer()?).map(|p| Arc::clone(&p.fqdn))
+    }
+
+    /// Logs a message that gets no answer.
+    pub(crate) fn drop_message(&self, from: Upstream, reason: MessageReason, out: &mut Actions) {
+        out.record(Event::MessageDropped {
+            reason: reason.into(),
+            remote: Some(from.remote),
+            peer: self.peer_name(from.leg),
+        });
+    }
+
+    /// One `request_relayed` or `request_refused`, if the settings want it.
+    pub(crate) fn log_request(
+        &self,
+        from: Upstream,
+        request: &LoggedRequest<'_>,
+        out: &mut Actions,
+    ) {
+        let wanted = self.tables.generation.topology().log().requests;
+        if !wanted.wants(request.method, request.reason.is_some()) {
+            return;
+        }
+        out.record(Event::Request(RequestEvent {
+            refused: request.reason.is_some(),
+            reason: request.reason.map(Into::into),
+            method: SmallVec::from_slice(request.method),
+            call_id: SmallVec::from_slice(request.call_id),
+            remote: from.remote,
+            from_peer: self.peer_name(from.leg),
+            to_peer: request.target.and_then(|target| self.peer_name(target)),
+            to_client: matches!(request.target, Some(Leg::Client(_))),
+            status: request.status,
+            took: request.took,
+        }));
+    }
+}

@@ -1,0 +1,254 @@
+//! What happens besides messages: connections that come, go, fill up or lose their trust, reloads, and time that passes.
+use super::context::{CurrentBranch, NextStep};
+use super::core::Core;
+use super::interface::{Actions, LinkEvent, RemoteIdentity};
+use super::leg::{Leg, PeerKey};
+use super::link_id::LinkId;
+use super::link_state::SendIf;
+use super::links::LinkChoice;
+use super::tables::Tables;
+use super::token::TokenKeys;
+use crate::reason::{ConnectionReason, HealthReason, MessageReason, Reason};
+use crate::topology::PeerRef;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Core {
+    /// `next_deadline` has come.
+    pub fn on_deadline(&mut self, now: Instant, out: &mut Actions) {
+        self.pings.on_deadline(now, &mut self.env, out);
+        while let Some(slot) = self.env.wheel.pop_due(now) {
+            if let Some(context) = self.contexts.get_mut(slot) {
+                let next = context.on_deadline(now, &mut self.env, out);
+                self.carry_out(slot, next, now, out);
+            }
+        }
+    }
+
+    /// Something happened to a connection.
+    pub fn on_link(&mut self, event: LinkEvent, now: Instant, out: &mut Actions) {
+        match event {
+            LinkEvent::Up {
+                link,
+                identity,
+                requests,
+            } => {
+                // A connect that was asked for ends with `Up` or `ConnectFailed`; what befalls other links does not end
+                // it.
+                if let Some(Leg::Peer(key)) = Leg::of(link, &identity)
+                    && let Some(peer) = self.env.links.active_mut(key)
+                {
+                    peer.connecting = false;
+                }
+                self.link_judged(link, &identity, requests, now, out);
+            }
+            LinkEvent::Confirmed {
+                link,
+                identity,
+                requests,
+            } => self.link_judged(link, &identity, requests, now, out),
+            LinkEvent::Gone { link } => self.link_gone(link, now, out),
+            LinkEvent::Withdrawn { link } => {
+                if let Some(link) = self.env.links.get_mut(link) {
+                    link.trusted = false;
+                }
+            }
+            LinkEvent::ConnectFailed {
+                peer,
+                reason,
+                retry_at,
+            } => self.connect_failed(peer, reason, retry_at, now, out),
+            LinkEvent::Full { link } => {
+                if let Some(link) = self.env.links.get_mut(link) {
+                    link.full = true;
+                }
+            }
+            LinkEvent::Clear { link } => {
+                if let Some(found) = self.env.links.get_mut(link) {
+                    found.full = false;
+                    if let Leg::Peer(key) = found.leg {
+                        self.flush(key, now, out);
+                    }
+                }
+            }
+            LinkEvent::Undeliverable { link, branch } => {
+                if let Some(branch) = branch
+                    && let Some(context) = self.contexts.by_branch(branch)
+                {
+                    let next = context.on_undeliverable(link);
+                    self.carry_out(branch.slot, next, now, out);
+                }
+            }
+        }
+    }
+
+    /// A link has come up, or its identity was judged anew and stands: what waits for its peer goes.
+    fn link_judged(
+        &mut self,
+        link: LinkId,
+        identity: &RemoteIdentity,
+        requests: bool,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(leg) = Leg::of(link, identity) else {
+            return;
+        };
+        // A certificate that names several servers does not show which of them has connected, and so not which of them
+        // is well again.
+        let certain = match identity {
+            RemoteIdentity::Peer(id) => id.also().is_empty(),
+            RemoteIdentity::Client => true,
+        };
+        self.env.links.up(link, leg, requests, certain);
+        let Leg::Peer(key) = leg else {
+            return;
+        };
+        if certain && let Some(peer) = self.env.links.peer(key) {
+            peer.note_answer(now, out);
+        }
+        self.pings.on_link_up(key, &self.env, out);
+        self.flush(key, now, out);
+    }
+
+    /// A reload: from now on these tables judge and route. The shell follows up with `Confirmed` or `Withdrawn` for every
+    /// link, and gives up the connects of the old generation: the core asks again for those it needs.
+    pub fn on_generation(
+        &mut self,
+        tables: Arc<Tables>,
+        keys: Arc<TokenKeys>,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let env = &mut self.env;
+        env.limits = tables.generation.topology().limits().clone();
+        env.tokens.set_keys(keys);
+        env.links.relist(&tables.listing);
+        env.tables = tables;
+        self.pings.relist(env, now);
+        for key in self.env.links.active_keys() {
+            let Some(peer) = self.env.links.active_mut(key) else {
+                continue;
+            };
+            peer.connecting = false;
+            peer.down_until = None;
+            if peer.listed.current.is_none() {
+                self.fail_waiting(key, MessageReason::PeerWithdrawn, now, out);
+            } else if !peer.waiting.is_empty() || !peer.queued.is_empty() {
+                peer.want_connection(out);
+            }
+        }
+        self.env.links.forget_idle_peers();
+    }
+
+    /// Sends what waited for a connection to the peer.
+    fn flush(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
+        if let Some(link) = self.env.links.any_link(key)
+            && let Some(peer) = self.env.links.active_mut(key)
+        {
+            for message in std::mem::take(&mut peer.queued) {
+                if self.is_still_wanted(message.only) {
+                    let start = out.bytes.len();
+                    out.bytes.extend_from_slice(&message.octets);
+                    out.send(link, start, None);
+                }
+            }
+        }
+        while let LinkChoice::Link(link) = self.env.links.for_requests(key, 0) {
+            let peer = self.env.links.active_mut(key);
+            let Some(branch) = peer.and_then(|p| p.waiting.pop_front()) else {
+                return;
+            };
+            // The nonce shows whether it still waits: a timer or a CANCEL may have ended that.
+            if let Some(context) = self.contexts.by_branch(branch)
+                && context.pending()
+                && matches!(context.branch, CurrentBranch::Waiting(_))
+            {
+                let next = context.resume(Leg::Peer(key), link, now, &mut self.env, out);
+                self.carry_out(branch.slot, next, now, out);
+            }
+        }
+        // What still waits (its links are full, or serve no requests) needs a connection of its own.
+        if let Some(peer) = self.env.links.active_mut(key)
+            && !peer.waiting.is_empty()
+        {
+            peer.want_connection(out);
+        }
+    }
+
+    /// Whether what waited for a connection shall still be sent: time has passed, and answers may have come elsewhere.
+    fn is_still_wanted(&mut self, only: SendIf) -> bool {
+        match only {
+            SendIf::Always => true,
+            SendIf::WhilePending(branch) => self
+                .contexts
+                .by_branch(branch)
+                .is_some_and(|c| c.pending() && matches!(c.branch, CurrentBranch::Sent { .. })),
+        }
+    }
+
+    fn connect_failed(
+        &mut self,
+        peer: PeerRef,
+        reason: Reason,
+        retry_at: Instant,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let listed = self.env.tables.listing.by_reference(peer);
+        let Some(key) = listed.map(|p| p.key) else {
+            return;
+        };
+        let Some(peer) = self.env.links.active_mut(key) else {
+            return;
+        };
+        peer.connecting = false;
+        peer.down_until = Some(retry_at);
+        // A shard that only waits for its own pause has learned nothing new.
+        if reason != ConnectionReason::BackingOff {
+            let down = HealthReason::ConnectFailed;
+            peer.listed.note_failure(down, retry_at, now, out);
+        }
+        self.pings.on_link_lost(key, None, now, out);
+        self.fail_waiting(key, MessageReason::PeerUnreachable, now, out);
+    }
+
+    /// What waits for the peer moves on to its next target.
+    fn fail_waiting(
+        &mut self,
+        key: PeerKey,
+        reason: MessageReason,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(peer) = self.env.links.active_mut(key) else {
+            return;
+        };
+        peer.queued.clear();
+        for branch in std::mem::take(&mut peer.waiting) {
+            if let Some(context) = self.contexts.by_branch(branch)
+                && context.pending()
+                && matches!(context.branch, CurrentBranch::Waiting(_))
+            {
+                context.failure = Some(reason);
+                self.carry_out(branch.slot, NextStep::TryNext, now, out);
+            }
+        }
+    }
+
+    /// A connection is closed: the branches on it have failed (RFC 3261 §16.9).
+    fn link_gone(&mut self, link: LinkId, now: Instant, out: &mut Actions) {
+        let Some(gone) = self.env.links.gone(link) else {
+            return;
+        };
+        if let Leg::Peer(key) = gone.leg {
+            self.pings.on_link_lost(key, Some(link), now, out);
+        }
+        for slot in gone.branches {
+            if let Some(context) = self.contexts.get_mut(slot) {
+                let next = context.on_link_gone(link);
+                self.carry_out(slot, next, now, out);
+            }
+        }
+    }
+}

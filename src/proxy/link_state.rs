@@ -1,0 +1,133 @@
+//! What the core knows of one live connection, and what runs between this shard and one peer.
+use super::branch::BranchKey;
+use super::interface::{Action, Actions};
+use super::leg::Leg;
+use super::link_id::LinkId;
+use super::listing::ListedPeer;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One live connection.
+pub(crate) struct LinkState {
+    pub(crate) leg: Leg,
+    /// Whether new requests may arrive here and be sent here.
+    pub(crate) trusted: bool,
+    /// Whether our requests may be sent here (its certificate also speaks for the peer as a server).
+    pub(crate) requests: bool,
+    /// Whether its queue is long.
+    pub(crate) full: bool,
+    /// Transactions that came from it and are still open.
+    pub(crate) in_flight: u32,
+    /// Slots of the contexts whose current branch was sent on it.
+    pub(crate) branches: Vec<u32>,
+    /// When the last message came on it.
+    pub(crate) heard: Option<Instant>,
+    /// Requests from it that nobody answers: since when they are counted, and how many they are.
+    pub(crate) unanswered: Option<(Instant, u32)>,
+}
+
+/// In so much time a client may send as many requests that nobody answers as it may have transactions open.
+const UNANSWERED_SPAN: Duration = Duration::from_secs(1);
+
+impl LinkState {
+    pub(crate) fn new(leg: Leg, requests: bool) -> Self {
+        Self {
+            leg,
+            trusted: true,
+            requests,
+            full: false,
+            in_flight: 0,
+            branches: Vec::new(),
+            heard: None,
+            unanswered: None,
+        }
+    }
+
+    /// A transaction that came from it has ended, or has its final response.
+    pub(crate) fn transaction_over(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Counts one more request that leaves nothing behind by which it could be counted; `false`: there are enough for now.
+    pub(crate) fn admits_unanswered(&mut self, bound: usize, now: Instant) -> bool {
+        let (since, count) = match self.unanswered {
+            Some((since, count)) if now < since + UNANSWERED_SPAN => (since, count),
+            Some(_) | None => (now, 0),
+        };
+        let admits = (count as usize) < bound;
+        self.unanswered = Some((since, count.saturating_add(u32::from(admits))));
+        admits
+    }
+}
+
+/// What runs between this shard and one peer, of the current generation or a former one that still has connections.
+pub(crate) struct PeerState {
+    pub(crate) listed: Arc<ListedPeer>,
+    /// Its live links in this shard, oldest first.
+    pub(crate) links: SmallVec<[LinkId; 4]>,
+    /// Whether the shell is making a connection.
+    pub(crate) connecting: bool,
+    /// The last connect failed, and until then none will be tried.
+    pub(crate) down_until: Option<Instant>,
+    /// Contexts that wait for a connection.
+    pub(crate) waiting: VecDeque<BranchKey>,
+    /// CANCELs, ACKs and responses that wait for a connection.
+    pub(crate) queued: Vec<QueuedMessage>,
+}
+
+impl PeerState {
+    pub(crate) fn new(listed: &Arc<ListedPeer>) -> Self {
+        Self {
+            listed: Arc::clone(listed),
+            links: SmallVec::new(),
+            connecting: false,
+            down_until: None,
+            waiting: VecDeque::new(),
+            queued: Vec::new(),
+        }
+    }
+
+    /// Whether the connect that failed last forbids another one.
+    pub(crate) fn is_down(&self, now: Instant) -> bool {
+        self.down_until.is_some_and(|until| until > now)
+    }
+
+    /// Asks the shell for a connection, unless it is already making one. A peer that the topology no longer lists gets
+    /// none.
+    pub(crate) fn want_connection(&mut self, out: &mut Actions) {
+        if !self.connecting
+            && let Some(peer) = self.listed.current
+        {
+            self.connecting = true;
+            out.list.push(Action::Connect { peer });
+        }
+    }
+
+    /// Whether nothing runs with it and nothing is remembered that a later request would need.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.links.is_empty()
+            && self.waiting.is_empty()
+            && self.queued.is_empty()
+            && !self.connecting
+    }
+}
+
+/// What belongs to something already under way and waits for a connection.
+pub(crate) struct QueuedMessage {
+    /// The message as it is sent.
+    pub(crate) octets: Vec<u8>,
+    /// What must still hold when the connection comes.
+    pub(crate) only: SendIf,
+}
+
+/// When a message that waited for a connection still makes sense.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SendIf {
+    /// However long it takes. Its reader drops a response or an ACK that comes too late, and one that never comes
+    /// costs more: a caller who rings on, a callee who hangs up 32 s after the call was taken.
+    Always,
+    /// While this branch has no final response: a CANCEL after it would cancel nothing (RFC 3261 §9.1).
+    WhilePending(BranchKey),
+}

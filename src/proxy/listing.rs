@@ -1,0 +1,215 @@
+//! The peers of one generation, as the proxy sees them: made once for all shards, outside of them.
+use super::fast_map::FastMap;
+use super::health::{HealthBoard, PeerHealth};
+use super::interface::Actions;
+use super::leg::PeerKey;
+use crate::observe::Event;
+use crate::reason::HealthReason;
+use crate::sip::{HeaderName, HeaderSet, Message};
+use crate::topology::{FieldRules, Health, PeerKind, PeerRef, Topology};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The peers of one generation.
+#[derive(Default)]
+pub(crate) struct Listing {
+    by_key: FastMap<PeerKey, Arc<ListedPeer>>,
+    /// In the order of their references.
+    all: Vec<Arc<ListedPeer>>,
+    /// Those that are pinged.
+    pinged: Vec<Arc<ListedPeer>>,
+    /// Whether any peer wants more than one connection.
+    pub(crate) several: bool,
+}
+
+/// What the topology says of one peer.
+#[derive(Clone)]
+pub(crate) struct ListedPeer {
+    pub(crate) key: PeerKey,
+    /// In the current generation; `None`: the topology no longer lists it.
+    pub(crate) current: Option<PeerRef>,
+    pub(crate) fqdn: Arc<str>,
+    pub(crate) kind: PeerKind,
+    pub(crate) assert_identity: bool,
+    /// What all shards know of its health.
+    pub(crate) health: Arc<PeerHealth>,
+    /// How it is pinged; `None`: it is not.
+    pub(crate) policy: Option<Health>,
+    /// Connections that each shard shall have to it.
+    pub(crate) wanted: u8,
+    pub(crate) fields: FieldRules,
+    /// Whether it takes sips URIs.
+    pub(crate) sips: bool,
+    /// Whether the home side is hidden from it.
+    pub(crate) hide_topology: bool,
+    /// What is taken out of its anonymous requests; `None`: there may be none.
+    pub(crate) anonymous: Option<HeaderSet>,
+}
+
+impl ListedPeer {
+    /// Whether it is one of the home servers.
+    pub(crate) fn is_home(&self) -> bool {
+        match self.kind {
+            PeerKind::Home => true,
+            PeerKind::Federated => false,
+        }
+    }
+}
+
+/// What messages and connections show of its health. Pings have a count of their own (`ping`).
+impl ListedPeer {
+    /// It answered a request, or a connection to it came up: a peer that requests took down is well again. Costs two
+    /// loads while all is well, which is the case on the way of nearly every response.
+    pub(crate) fn note_answer(&self, now: Instant, out: &mut Actions) {
+        if self.health.is_troubled()
+            && let Some(down) = self.health.answered(now)
+        {
+            out.record(Event::MemberUp {
+                peer: self.fqdn.to_string(),
+                down,
+            });
+        }
+    }
+
+    /// A request got no answer at all from it, or a connect to it failed. A peer without pings comes back by itself at
+    /// `until`; one with pings when they are answered.
+    pub(crate) fn note_failure(
+        &self,
+        reason: HealthReason,
+        until: Instant,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let (after, until) = match self.policy {
+            Some(policy) => (policy.down_after, None),
+            None => (Health::default().down_after, Some(until)),
+        };
+        if self.health.failed(after, until, now) {
+            out.record(Event::MemberDown {
+                peer: self.fqdn.to_string(),
+                reason: reason.into(),
+                retry_in: until.map(|at| at.saturating_duration_since(now)),
+            });
+        }
+    }
+
+    /// RFC 3261 §21.5.4: a 503 with Retry-After keeps requests away for that time, one without concerns this request
+    /// only.
+    pub(crate) fn heed_retry_after(&self, response: &Message<'_>, now: Instant, out: &mut Actions) {
+        let Some(time) = response.first(HeaderName::RetryAfter).and_then(seconds) else {
+            return;
+        };
+        let granted = self.health.hold(time, now);
+        out.record(Event::MemberDown {
+            peer: self.fqdn.to_string(),
+            reason: HealthReason::RetryAfter.into(),
+            retry_in: Some(granted),
+        });
+    }
+}
+
+impl Listing {
+    pub(crate) fn new(topology: &Topology, board: &HealthBoard) -> Self {
+        let policies = policies(topology);
+        let listed = topology.peer_refs().zip(policies);
+        let all: Vec<Arc<ListedPeer>> = listed
+            .map(|((reference, peer), policy)| {
+                let key = PeerKey::of(peer.fqdn.as_str());
+                Arc::new(ListedPeer {
+                    key,
+                    current: Some(reference),
+                    fqdn: Arc::clone(&peer.fqdn.0),
+                    kind: peer.kind,
+                    assert_identity: peer.assert_identity,
+                    health: board.of(key),
+                    policy,
+                    wanted: peer.connections,
+                    fields: peer.boundary.fields,
+                    sips: peer.boundary.sips,
+                    hide_topology: peer.boundary.hide_topology,
+                    anonymous: peer.boundary.anonymous,
+                })
+            })
+            .collect();
+        let by_key = all.iter().map(|peer| (peer.key, Arc::clone(peer)));
+        let pinged = all.iter().filter(|peer| peer.policy.is_some());
+        Self {
+            by_key: by_key.collect(),
+            pinged: pinged.cloned().collect(),
+            several: all.iter().any(|peer| peer.wanted > 1),
+            all,
+        }
+    }
+
+    /// The peer of this key.
+    pub(crate) fn get(&self, key: PeerKey) -> Option<&Arc<ListedPeer>> {
+        self.by_key.get(&key)
+    }
+
+    /// The peer of this reference.
+    pub(crate) fn by_reference(&self, reference: PeerRef) -> Option<&ListedPeer> {
+        self.all.get(reference.index()).map(|peer| &**peer)
+    }
+
+    /// Those that are pinged, each with how.
+    pub(crate) fn pinged(&self) -> impl Iterator<Item = (&Arc<ListedPeer>, Health)> {
+        let pinged = self.pinged.iter();
+        pinged.filter_map(|peer| Some((peer, peer.policy?)))
+    }
+}
+
+/// How each peer's health is watched, by its reference: the strictest of its pools that have `health`.
+fn policies(topology: &Topology) -> Vec<Option<Health>> {
+    let mut policies: Vec<Option<Health>> = vec![None; topology.peers().len()];
+    for pool in topology.pools() {
+        let Some(health) = pool.health else { continue };
+        for (member, _) in &pool.peers {
+            if let Some(policy) = policies.get_mut(member.index()) {
+                *policy = Some(policy.map_or(health, |other| stricter(other, health)));
+            }
+        }
+    }
+    policies
+}
+
+fn stricter(a: Health, b: Health) -> Health {
+    Health {
+        options_every: a.options_every.min(b.options_every),
+        timeout: a.timeout.min(b.timeout),
+        down_after: a.down_after.min(b.down_after),
+        up_after: a.up_after.max(b.up_after),
+        fail_back: a.fail_back.max(b.fail_back),
+    }
+}
+
+/// The delta-seconds of a Retry-After (RFC 3261 §20.33); a comment or parameters may follow. 0 asks for nothing.
+fn seconds(value: &[u8]) -> Option<Duration> {
+    let end = value
+        .iter()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(value.len());
+    let digits = std::str::from_utf8(value.get(..end)?).ok()?;
+    if digits.is_empty() {
+        return None;
+    }
+    // More digits than a u32 holds are a long time all the same.
+    let number = digits.parse::<u32>().unwrap_or(u32::MAX);
+    (number > 0).then(|| Duration::from_secs(u64::from(number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_up_to_its_comment_or_parameters() {
+        let read = |text: &str| seconds(text.as_bytes()).map(|d| d.as_secs());
+        assert_eq!(read("120"), Some(120));
+        assert_eq!(read("18000;duration=3600"), Some(18_000));
+        assert_eq!(read("120 (I'm in a meeting)"), Some(120));
+        assert_eq!(read("99999999999999999999"), Some(u64::from(u32::MAX)));
+        for text in ["0", "", "soon", "-5"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

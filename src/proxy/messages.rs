@@ -1,0 +1,274 @@
+//! Messages on their way through the core: what is hidden is restored, requests are judged and get a response context,
+//! responses find theirs.
+use super::admission::{self, Handling};
+use super::branch::Branch;
+use super::context::ResponseContext;
+use super::core::Core;
+use super::environment::Environment;
+use super::hiding::unhidden;
+use super::inbound::{Inbound, Request, RequestUri};
+use super::interface::{Action, Actions, Origin};
+use super::ping::PING_SLOT;
+use super::transaction::{InviteServer, ServerTransaction};
+use super::{reply, stateless};
+use crate::reason::MessageReason;
+use crate::sip::{FrameError, Message, Method, StartLine, write_unframed_reply};
+use std::hash::Hasher as _;
+use std::time::Instant;
+
+impl Core {
+    /// A framed message.
+    pub fn on_message(
+        &mut self,
+        origin: &Origin,
+        message: &Message<'_>,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        if let Some(link) = self.env.links.get_mut(origin.link) {
+            link.heard = Some(now);
+        }
+        let Some(leg) = self.env.leg_of(origin) else {
+            return;
+        };
+        let inbound = Inbound {
+            origin,
+            leg,
+            message,
+            now,
+        };
+        match unhidden(leg, message, &self.env) {
+            Ok(None) => self.on_plain(inbound, false, out),
+            Ok(Some((whole, is_sealed))) => {
+                if let Ok(message) = &Message::parse(&whole) {
+                    self.on_plain(Inbound { message, ..inbound }, is_sealed, out);
+                }
+            }
+            Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
+        }
+    }
+
+    /// A message as it is outside of topology hiding; its Request-URI may have been sealed for its sender.
+    fn on_plain(&mut self, inbound: Inbound<'_, '_>, is_sealed: bool, out: &mut Actions) {
+        match inbound.message.start() {
+            StartLine::Request { method, uri } => {
+                let target = RequestUri {
+                    text: uri,
+                    is_sealed,
+                };
+                match Request::read(inbound, method, target, &self.env) {
+                    Ok(request) => self.on_request(&request, out),
+                    Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
+                }
+            }
+            StartLine::Response { status, .. } => {
+                if let Err(reason) = self.on_response(&inbound, status, out) {
+                    self.env.drop_message(inbound.upstream(), reason, out);
+                }
+            }
+        }
+    }
+
+    /// Bytes that cannot be framed: answers if possible and closes the link. `head` is what was received of it.
+    pub fn on_unframed(
+        &mut self,
+        origin: &Origin,
+        error: &FrameError,
+        head: &[u8],
+        _now: Instant,
+        out: &mut Actions,
+    ) {
+        let tag = reply::tag_text(self.env.secrets.hash(|h| h.write(head)));
+        let start = out.bytes.len();
+        let readable = error.head.and_then(|end| head.get(..end));
+        if let Some(head) = readable
+            && write_unframed_reply(head, origin.remote, error.status, &tag, &mut out.bytes)
+        {
+            out.send(origin.link, start, None);
+        }
+        out.list.push(Action::Close {
+            link: origin.link,
+            reason: error.rule.into(),
+        });
+    }
+
+    fn on_request(&mut self, request: &Request<'_, '_>, out: &mut Actions) {
+        let inbound = &request.inbound;
+        match request.method {
+            Method::Ack => return self.on_ack(request, out),
+            Method::Cancel => return self.on_cancel(request, out),
+            // It is between the two ends of a connection, whatever its From, To and Max-Forwards say: never forwarded.
+            Method::Other(b"NEGOTIATE") => {
+                return reply::refuse(
+                    inbound,
+                    MessageReason::NegotiateUnsupported,
+                    &mut self.env,
+                    out,
+                );
+            }
+            Method::Other(_) if request.method.is_best_effort() => {
+                return stateless::forward_best_effort(request, &mut self.env, out);
+            }
+            Method::Invite
+            | Method::Bye
+            | Method::Options
+            | Method::Register
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Info
+            | Method::Refer
+            | Method::Message
+            | Method::Update
+            | Method::Other(_) => {}
+        }
+        if let Some(context) = self.contexts.by_key(request.key) {
+            return context.on_repeat(&mut self.env, out);
+        }
+        match admission::admit(request, &mut self.env) {
+            Ok(Handling::Forward(plan, targets)) => {
+                let context = ResponseContext::new(request, plan, targets, &mut self.env);
+                let slot = self.contexts.insert(context);
+                let Some(context) = self.contexts.get_mut(slot) else {
+                    return;
+                };
+                let (message, via, now) = (inbound.message, &request.via, inbound.now);
+                let next = context.try_targets(message, via, now, &mut self.env, out);
+                self.carry_out(slot, next, now, out);
+            }
+            Ok(Handling::AnswerOptions) => {
+                reply::answer_options(inbound, request.key as u64, &mut self.env, out);
+            }
+            Err(reason) => reply::refuse(inbound, reason, &mut self.env, out),
+        }
+    }
+
+    /// The INVITE that an ACK or CANCEL belongs to (RFC 3261 §17.2.3).
+    fn invite_of(&mut self, request: &Request<'_, '_>) -> Option<&mut ResponseContext> {
+        let mut key = request.key;
+        if !self.contexts.has(key) {
+            let mut earlier = request.earlier_keys(&self.env);
+            key = earlier.find(|key| self.contexts.has(*key))?;
+        }
+        let context = self.contexts.by_key(key);
+        context.filter(|c| matches!(c.server, ServerTransaction::Invite(_)))
+    }
+
+    /// An ACK (RFC 3261 §17.1.1.3, §17.2.1; RFC 6026 §7.1): ends a refused INVITE, or passes on to whom the dialog's
+    /// token names.
+    fn on_ack(&mut self, request: &Request<'_, '_>, out: &mut Actions) {
+        let inbound = &request.inbound;
+        match self.invite_of(request).map(|c| (c.slot, c.server)) {
+            Some((slot, ServerTransaction::Invite(machine))) if machine.on_ack() => {
+                let env = &mut self.env;
+                return self.contexts.remove(slot, |context| context.release(env));
+            }
+            Some((_, ServerTransaction::Invite(InviteServer::Proceeding))) => return,
+            // The ACK for the 2xx, from a sender that uses the INVITE's branch again: to the core.
+            Some(_) => {}
+            None => {
+                let tag = reply::stateless_tag(inbound, request.via.branch, &self.env);
+                if request.to.tag() == Some(&reply::tag_text(tag)[..]) {
+                    // For a refusal that was made without keeping anything.
+                    return;
+                }
+            }
+        }
+        match stateless::forward_ack(request, &mut self.env, out) {
+            Ok(()) => {}
+            Err(MessageReason::AckUnmatched) if ask_next(inbound.origin, &self.env, out) => {}
+            Err(reason) => self.env.drop_message(inbound.upstream(), reason, out),
+        }
+    }
+
+    /// A CANCEL (RFC 3261 §9.2, §16.10): another shard may have read the INVITE, on another connection of the sender.
+    fn on_cancel(&mut self, request: &Request<'_, '_>, out: &mut Actions) {
+        let inbound = &request.inbound;
+        let Some(slot) = self.invite_of(request).map(|context| context.slot) else {
+            if !ask_next(inbound.origin, &self.env, out) {
+                let tag = reply::stateless_tag(inbound, request.via.branch, &self.env);
+                let status = MessageReason::NoTransaction.status();
+                reply::answer(inbound, status, tag, &[], &mut self.env, out);
+            }
+            return;
+        };
+        if let Some(context) = self.contexts.get_mut(slot) {
+            let next = context.on_cancel(inbound, &mut self.env, out);
+            self.carry_out(slot, next, inbound.now, out);
+        }
+    }
+
+    /// A response (RFC 3261 §16.7 with RFC 6026 §7.3, §8): only those of a live client transaction, only from the
+    /// identity that was asked.
+    ///
+    /// # Errors
+    /// It is dropped.
+    fn on_response(
+        &mut self,
+        inbound: &Inbound<'_, '_>,
+        status: u16,
+        out: &mut Actions,
+    ) -> Result<(), MessageReason> {
+        // A header line without a colon may be a field to the next parser: not even the strip list would see it.
+        if inbound.message.fault().is_some() {
+            return Err(MessageReason::ResponseMalformed);
+        }
+        let branch = own_branch(inbound.message, &self.env)?;
+        if branch.shard != self.env.shard {
+            if branch.shard >= self.env.shards || inbound.origin.asked > 0 {
+                return Err(MessageReason::ResponseUnmatched);
+            }
+            out.list.push(Action::HandOver {
+                shard: branch.shard,
+                asked: 1,
+            });
+            return Ok(());
+        }
+        if branch.key.slot == PING_SLOT {
+            let nonce = branch.key.nonce;
+            return self
+                .pings
+                .on_response(inbound, nonce, status, &self.env, out);
+        }
+        let method = inbound.message.cseq().ok().map(|c| c.method);
+        let Some(context) = self.contexts.by_branch(branch.key) else {
+            // A 200 to this node's CANCEL often comes after the 487 that ended the branch, and an answer to a BENOTIFY
+            // is to be ignored (MS-SIP §3.5.5.3).
+            return match method {
+                Some(Method::Cancel) => Ok(()),
+                Some(method) if method.is_best_effort() => Ok(()),
+                Some(_) | None => Err(MessageReason::ResponseUnmatched),
+            };
+        };
+        let next = context.on_response(inbound, status, method, &mut self.env, out)?;
+        self.carry_out(branch.key.slot, next, inbound.now, out);
+        Ok(())
+    }
+}
+
+/// RFC 3261 §18.1.2, §17.1.3: the topmost Via must be this node's and its branch one that it made.
+fn own_branch(message: &Message<'_>, env: &Environment) -> Result<Branch, MessageReason> {
+    let via = message
+        .top_via()
+        .map_err(|_| MessageReason::ResponseForeignVia)?;
+    if !env.names.is_sent_by(&via) {
+        return Err(MessageReason::ResponseForeignVia);
+    }
+    via.branch
+        .and_then(Branch::parse)
+        .ok_or(MessageReason::ResponseUnmatched)
+}
+
+/// Whether the next shard shall look for this message's transaction; `false` when all have.
+fn ask_next(origin: &Origin, env: &Environment, out: &mut Actions) -> bool {
+    let asked = origin.asked.saturating_add(1);
+    if asked >= env.shards {
+        return false;
+    }
+    out.list.push(Action::HandOver {
+        shard: (env.shard + 1) % env.shards,
+        asked,
+    });
+    true
+}

@@ -1,0 +1,273 @@
+//! What is written to a leg (RFC 3261 §16.6, §16.7): its name for this node, the fields that are stripped for it, the name
+//! of the sender that it is told, and topology hiding, whatever message it is.
+use super::branch::BranchText;
+use super::environment::{Environment, Upstream};
+use super::hiding::Hiding;
+use super::inbound::Inbound;
+use super::leg::Leg;
+use super::plan::ForwardPlan;
+use super::privacy::Privacy;
+use super::token::TokenText;
+use super::{asserted, keep_alive};
+use crate::reason::MessageReason;
+use crate::sip::{Derived, Edits, HeaderName, Message, StartLine, Via, ViaParams};
+use crate::topology::{FieldRules, PeerKind};
+use smallvec::SmallVec;
+
+/// One leg as the receiver of a message.
+pub(crate) struct Outgoing<'e> {
+    env: &'e Environment,
+    leg: Leg,
+    rules: FieldRules,
+}
+
+/// A URI with a token, for Record-Route or Path.
+type RouteUri = SmallVec<[u8; 160]>;
+
+impl<'e> Outgoing<'e> {
+    /// Towards this leg.
+    pub(crate) fn to(leg: Leg, env: &'e Environment) -> Self {
+        Self {
+            env,
+            leg,
+            rules: env.field_rules(leg),
+        }
+    }
+
+    /// Writes a forwarded request (RFC 3261 §16.6 steps 1 to 8).
+    ///
+    /// # Errors
+    /// It must not be sent there; nothing has been written.
+    pub(crate) fn request(
+        &self,
+        message: &Message<'_>,
+        via: &Via<'_>,
+        plan: &ForwardPlan,
+        from: Upstream,
+        branch: &BranchText,
+        out: &mut Vec<u8>,
+    ) -> Result<(), MessageReason> {
+        let start = out.len();
+        let rewrite = RouteRewrite::of(message, plan);
+        let recorded = self.recorded_routes(message, plan, from.leg);
+        let path = self.path(plan, from.leg);
+        let sender = self.sender_name(from.leg);
+
+        let mut edits = Edits::new(message);
+        if plan.strict_in || rewrite.append.is_some() || plan.request_uri.is_some() {
+            edits.set_request_uri(rewrite.request_uri);
+        }
+        edits.stamp_top_via(via, from.remote);
+        edits.prepend_via(self.sent_by(), branch, self.via_params());
+        edits.set_max_forwards(plan.max_forwards);
+        if let Some(breadth) = plan.max_breadth {
+            edits.set_max_breadth(breadth);
+        }
+        if rewrite.popped > 0 {
+            edits.pop_routes(rewrite.popped);
+        }
+        if plan.strict_in {
+            edits.pop_last_route();
+        }
+        if let Some(uri) = rewrite.append {
+            edits.append_route(uri);
+        }
+        for uri in &recorded {
+            edits.prepend_record_route(uri);
+        }
+        if let Some(uri) = &path {
+            // What a client writes there would make the registrar route through it.
+            edits.strip(HeaderName::Path);
+            edits.prepend_path(uri);
+            if !plan.announces_path {
+                edits.announce_path();
+            }
+        }
+        edits.strip_all(plan.privacy.stripped(plan.strip, &self.rules));
+        plan.not_asserted.drop_from(&mut edits);
+        if let Some(name) = sender {
+            edits.insert_peer_name(name);
+        }
+        edits.write(out);
+        self.hide(start, out)
+    }
+
+    /// Writes a response on its way back (RFC 3261 §16.7 steps 3, 8 and 9). `plan` is that of its request.
+    ///
+    /// # Errors
+    /// It must not be sent there; nothing has been written.
+    pub(crate) fn response(
+        &self,
+        inbound: &Inbound<'_, '_>,
+        status: u16,
+        plan: &ForwardPlan,
+        out: &mut Vec<u8>,
+    ) -> Result<(), MessageReason> {
+        let start = out.len();
+        let message = inbound.message;
+        let (strip, not_asserted) = asserted::not_asserted_in_response(inbound, self.env);
+        let mut edits = Edits::new(message);
+        edits.pop_via();
+        edits.strip_all(Privacy::read(message).stripped(strip, &self.rules));
+        not_asserted.drop_from(&mut edits);
+        // A client that does not know the extension must not see it (RFC 3327 §5.3).
+        if plan.path && !plan.knows_path {
+            edits.strip(HeaderName::Path);
+        }
+        if plan.keep_alive && (200..300).contains(&status) {
+            edits.insert_keep_alive(keep_alive::interval(&self.env.limits));
+        }
+        edits.write(out);
+        self.hide(start, out)
+    }
+
+    /// How the CANCEL of a branch, and the ACK for its refusal, are derived from the request that was forwarded: they must
+    /// have its Request-URI, Route and topmost Via (RFC 3261 §9.1, §17.1.1.3).
+    pub(crate) fn derived<'d>(
+        &'d self,
+        message: &Message<'d>,
+        plan: &'d ForwardPlan,
+        branch: &'d BranchText,
+    ) -> Derived<'d> {
+        let rewrite = RouteRewrite::of(message, plan);
+        Derived {
+            request_uri: rewrite.request_uri,
+            popped_routes: rewrite.popped,
+            popped_last_route: plan.strict_in,
+            appended_route: rewrite.append,
+            sent_by: self.sent_by(),
+            branch,
+            params: self.via_params(),
+        }
+    }
+
+    /// This node's name and port as the leg knows them.
+    fn sent_by(&self) -> &'e str {
+        sent_by(self.leg, self.env)
+    }
+
+    /// Peers may send their requests back on the same connection (RFC 5923 §8.1).
+    fn via_params(&self) -> ViaParams {
+        match self.leg {
+            Leg::Peer(_) => ViaParams::Alias,
+            Leg::Client(_) => ViaParams::Plain,
+        }
+    }
+
+    /// The sender's verified name, which home servers are told where the settings want that.
+    fn sender_name(&self, from: Leg) -> Option<&'e str> {
+        if !self.env.boundary().peer_name {
+            return None;
+        }
+        match self.env.links.peer(self.leg.peer()?)?.kind {
+            PeerKind::Home => self.env.links.peer(from.peer()?).map(|peer| &*peer.fqdn),
+            PeerKind::Federated => None,
+        }
+    }
+
+    /// The values of Record-Route that are added, the lowest first. RFC 5658 §5: each side gets one that it can reach;
+    /// one serves both when this node has one name for both.
+    fn recorded_routes(
+        &self,
+        message: &Message<'_>,
+        plan: &ForwardPlan,
+        from: Leg,
+    ) -> SmallVec<[RouteUri; 2]> {
+        let mut uris = SmallVec::new();
+        if plan.record_route {
+            let call_id = message.call_id().unwrap_or_default();
+            let tokens = &self.env.tokens;
+            let token = tokens.dialog(from, self.leg, plan.to_host, call_id);
+            let (upstream, downstream) = (sent_by(from, self.env), self.sent_by());
+            uris.push(route_uri(plan.sips, &token, upstream, b";lr"));
+            if upstream != downstream {
+                uris.push(route_uri(plan.sips, &token, downstream, b";lr"));
+            }
+        }
+        uris
+    }
+
+    /// The Path of a client's registration (RFC 3327 §5.2): requests for it come back to its flow.
+    fn path(&self, plan: &ForwardPlan, from: Leg) -> Option<RouteUri> {
+        match from {
+            Leg::Client(flow) if plan.path => {
+                let token = self.env.tokens.flow(flow);
+                let params: &[u8] = if plan.outbound { b";lr;ob" } else { b";lr" };
+                Some(route_uri(plan.sips, &token, &self.env.names.peers, params))
+            }
+            Leg::Client(_) | Leg::Peer(_) => None,
+        }
+    }
+
+    /// Hides the topology in what was written since `start`, if the leg is one from which it is hidden.
+    fn hide(&self, start: usize, out: &mut Vec<u8>) -> Result<(), MessageReason> {
+        match self.leg.peer().and_then(|peer| Hiding::of(peer, self.env)) {
+            Some(hiding) => hiding.hide(start, out),
+            None => Ok(()),
+        }
+    }
+}
+
+/// This node's name and port as a leg knows them.
+fn sent_by(leg: Leg, env: &Environment) -> &str {
+    match leg {
+        Leg::Peer(_) => &env.names.peers,
+        Leg::Client(_) => &env.names.clients,
+    }
+}
+
+/// Request-URI and Route as they are sent (RFC 3261 §16.4 step 1, §16.6 step 6).
+struct RouteRewrite<'a> {
+    request_uri: &'a [u8],
+    popped: usize,
+    /// The next element is a strict router: the Request-URI goes to the end of the route.
+    append: Option<&'a [u8]>,
+}
+
+impl<'a> RouteRewrite<'a> {
+    fn of(message: &Message<'a>, plan: &'a ForwardPlan) -> Self {
+        let received = match message.start() {
+            StartLine::Request { uri, .. } => uri,
+            StartLine::Response { .. } => b"",
+        };
+        let popped = usize::from(plan.popped_routes);
+        let mut rewrite = RouteRewrite {
+            request_uri: received,
+            popped,
+            append: None,
+        };
+        let mut routes = message.routes().flatten().map(|route| route.uri);
+        let next = plan.strict_out.then(|| routes.nth(popped)).flatten();
+        if plan.strict_in
+            && let Some(last) = routes.last()
+        {
+            rewrite.request_uri = last;
+        }
+        if let Some(uri) = &plan.request_uri {
+            rewrite.request_uri = uri;
+        }
+        if let Some(next) = next {
+            rewrite.append = Some(rewrite.request_uri);
+            rewrite.request_uri = next;
+            rewrite.popped += 1;
+        }
+        rewrite
+    }
+}
+
+/// A URI of this node for Record-Route or Path.
+///
+/// **Deviation:** `transport=tls` is deprecated (RFC 3261 §26.2.2), but without it RFC 3263 §4.1 makes UDP of a `sip:` URI
+/// with a port, and both baresip and Kamailio send the next request of the dialog there, where nobody listens.
+fn route_uri(sips: bool, token: &TokenText, sent_by: &str, params: &[u8]) -> RouteUri {
+    let mut uri = RouteUri::new();
+    uri.extend_from_slice(if sips { b"sips:" } else { b"sip:" });
+    uri.extend_from_slice(token);
+    uri.push(b'@');
+    uri.extend_from_slice(sent_by.as_bytes());
+    if !sips {
+        uri.extend_from_slice(b";transport=tls");
+    }
+    uri.extend_from_slice(params);
+    uri
+}

@@ -1,0 +1,160 @@
+//! What this node answers itself (RFC 3261 §8.2.6): refusals, 200 to OPTIONS for itself, and the answer to CANCEL.
+use super::environment::{Environment, LoggedRequest};
+use super::inbound::Inbound;
+use super::interface::Actions;
+use super::{keep_alive, same_party};
+use crate::reason::MessageReason;
+use crate::sip::{Extra, HeaderName, Message, Method, StartLine, write_reply};
+use smallvec::SmallVec;
+use std::hash::Hasher as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Seconds in Retry-After when this node is going away: about what a restart takes, so that a client comes back soon if
+/// it has no other node.
+const RETRY_ELSEWHERE: u32 = 30;
+
+/// Methods that are named to somebody who asks what this node takes.
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE";
+
+/// Refuses a message that gets no response context. An ACK is never answered (RFC 3261 §17.1), a BENOTIFY neither.
+pub(crate) fn refuse(
+    inbound: &Inbound<'_, '_>,
+    reason: MessageReason,
+    env: &mut Environment,
+    out: &mut Actions,
+) {
+    let message = inbound.message;
+    let StartLine::Request { method, .. } = message.start() else {
+        return env.drop_message(inbound.upstream(), reason, out);
+    };
+    if method == Method::Ack {
+        return env.drop_message(inbound.upstream(), MessageReason::AckRefused, out);
+    }
+    let is_answered = !method.is_unanswered();
+    if is_answered {
+        let branch = message.top_via().ok().and_then(|via| via.branch);
+        let tag = stateless_tag(inbound, branch, env);
+        let start = out.bytes.len();
+        write_refusal(
+            message,
+            inbound.origin.remote,
+            reason,
+            tag,
+            env,
+            &mut out.bytes,
+        );
+        env.send_upstream(inbound.upstream(), start, out);
+    }
+    let line = LoggedRequest {
+        method: method.as_bytes(),
+        call_id: message.call_id().unwrap_or_default(),
+        target: None,
+        reason: Some(reason),
+        status: is_answered.then(|| reason.status()),
+        took: Duration::ZERO,
+    };
+    env.log_request(inbound.upstream(), &line, out);
+}
+
+/// The To tag of answers without a context: the same for the same request, and recognisable in its ACK, although nothing
+/// is kept (RFC 3261 §8.2.7).
+pub(crate) fn stateless_tag(
+    inbound: &Inbound<'_, '_>,
+    branch: Option<&[u8]>,
+    env: &Environment,
+) -> u64 {
+    let side = same_party::side_of(inbound.origin, inbound.leg, env.routing());
+    env.secrets.hash(|h| {
+        h.write_u64(side);
+        h.write(inbound.message.call_id().unwrap_or_default());
+        h.write(branch.unwrap_or_default());
+    })
+}
+
+/// Writes a refusal with what its status requires, and the reason's public text as a Warning.
+pub(crate) fn write_refusal(
+    message: &Message<'_>,
+    source: SocketAddr,
+    reason: MessageReason,
+    tag: u64,
+    env: &Environment,
+    out: &mut Vec<u8>,
+) {
+    let agent = env.tables.generation.topology().node().fqdn.as_str();
+    let tags: SmallVec<[&[u8]; 8]> = if reason == MessageReason::BadExtension {
+        message.values(HeaderName::ProxyRequire).flatten().collect()
+    } else {
+        SmallVec::new()
+    };
+    let mut extras: SmallVec<[Extra<'_>; 3]> = SmallVec::new();
+    if !tags.is_empty() {
+        extras.push(Extra::Unsupported(&tags));
+    }
+    // RFC 3261 §8.2.1: a 405 says what would be allowed.
+    if reason.status() == 405 {
+        extras.push(Extra::Allow(ALLOW));
+    }
+    if reason == MessageReason::Draining {
+        extras.push(Extra::RetryAfter(RETRY_ELSEWHERE));
+    }
+    extras.push(Extra::Warning {
+        // RFC 5630 §5.3 has a code of its own.
+        code: if reason == MessageReason::SipsNotAllowed {
+            380
+        } else {
+            399
+        },
+        agent,
+        text: reason.public(),
+    });
+    let tag = tag_text(tag);
+    write_reply(message, source, reason.status(), Some(&tag), &extras, out);
+}
+
+/// 200 to an OPTIONS for this node (RFC 3261 §11.2).
+pub(crate) fn answer_options(
+    inbound: &Inbound<'_, '_>,
+    tag: u64,
+    env: &mut Environment,
+    out: &mut Actions,
+) {
+    let mut extras: SmallVec<[Extra<'_>; 2]> = SmallVec::new();
+    extras.push(Extra::Allow(ALLOW));
+    if keep_alive::is_offered(inbound.message) {
+        extras.push(Extra::KeepAlive(keep_alive::interval(&env.limits)));
+    }
+    answer(inbound, 200, tag, &extras, env, out);
+}
+
+/// An answer that no response context stands behind: to OPTIONS, and to CANCEL (RFC 3261 §9.2).
+pub(crate) fn answer(
+    inbound: &Inbound<'_, '_>,
+    status: u16,
+    tag: u64,
+    extras: &[Extra<'_>],
+    env: &mut Environment,
+    out: &mut Actions,
+) {
+    let start = out.bytes.len();
+    let tag = tag_text(tag);
+    let remote = inbound.origin.remote;
+    write_reply(
+        inbound.message,
+        remote,
+        status,
+        Some(&tag),
+        extras,
+        &mut out.bytes,
+    );
+    env.send_upstream(inbound.upstream(), start, out);
+}
+
+/// A To tag as text: 64 bits, twice what RFC 3261 §19.3 asks for.
+pub(crate) fn tag_text(tag: u64) -> [u8; 16] {
+    let mut text = [0; 16];
+    for (place, digit) in text.iter_mut().rev().enumerate() {
+        *digit = char::from_digit((tag >> (4 * place)) as u32 & 15, 16).map_or(b'0', |c| c as u8);
+    }
+    text
+}

@@ -1,0 +1,61 @@
+//! Which entries of the topology are one party: wherever a sender is held against a side of a dialog or transaction,
+//! entries that grant the same, and that one certificate may stand for, count as one (RFC 5922 §7.4).
+use super::interface::{Origin, RemoteIdentity};
+use super::leg::{Leg, PeerKey};
+use super::routing::Routing;
+use smallvec::SmallVec;
+
+/// The entries that a sender's certificate names besides the one that it is taken for.
+pub(crate) type OtherEntries = SmallVec<[PeerKey; 2]>;
+
+/// The most equals under which a transaction is looked for: each costs a hash of the request.
+const MOST_EQUALS: usize = 16;
+
+/// What else the sender's certificate names.
+pub(crate) fn other_entries(origin: &Origin) -> OtherEntries {
+    match &origin.identity {
+        RemoteIdentity::Client => OtherEntries::new(),
+        RemoteIdentity::Peer(id) => id.also().iter().map(|n| PeerKey::of(n.as_str())).collect(),
+    }
+}
+
+/// Whether a sender that is taken for `own` may be `key`: it is that entry, its certificate names that one too, or both
+/// are entries of one partner that grant the same.
+///
+/// Home servers with certificates of their own stay apart: one does not answer for another.
+pub(crate) fn stands_for(own: PeerKey, also: &[PeerKey], key: PeerKey, routing: &Routing) -> bool {
+    own == key || also.contains(&key) || routing.equals(own).binary_search(&key).is_ok()
+}
+
+/// As [`stands_for`], for the sender of a message. The certificate's other names are looked at only where the entry
+/// differs: each costs a hash, and a response nearly always comes from the entry that was asked.
+pub(crate) fn may_be(origin: &Origin, leg: Leg, key: PeerKey, routing: &Routing) -> bool {
+    matches!(leg, Leg::Peer(own) if own == key || stands_for(own, &other_entries(origin), key, routing))
+}
+
+/// Who sends as one number, the same for all that are one party: what a transaction is kept under (RFC 3261 §17.2.3),
+/// so that its CANCEL and ACK are known on whichever connection of the party they come.
+pub(crate) fn side_of(origin: &Origin, leg: Leg, routing: &Routing) -> u64 {
+    let Leg::Peer(own) = leg else {
+        return leg.as_u64();
+    };
+    let first = routing.equals(own).first().copied();
+    let also = match &origin.identity {
+        RemoteIdentity::Peer(id) if !id.also().is_empty() => other_entries(origin),
+        RemoteIdentity::Peer(_) | RemoteIdentity::Client => OtherEntries::new(),
+    };
+    first.into_iter().chain(also).fold(own, PeerKey::min).0
+}
+
+/// Every number that [`side_of`] may have returned for this sender under an earlier generation. Clients have but one.
+pub(crate) fn earlier_sides(
+    origin: &Origin,
+    leg: Leg,
+    routing: &Routing,
+) -> impl Iterator<Item = u64> {
+    let own = leg.peer();
+    let also = own.map(|_| other_entries(origin)).unwrap_or_default();
+    let equals = own.map_or(&[][..], |own| routing.equals(own));
+    let equals = equals.iter().copied().take(MOST_EQUALS);
+    own.into_iter().chain(also).chain(equals).map(|key| key.0)
+}

@@ -1,0 +1,159 @@
+//! Requests that leave nothing behind here: the ACK for a 2xx (RFC 3261 §16.7, last paragraphs) and BENOTIFY (MS-SIP
+//! §3.5), a NOTIFY of Lync that nobody answers. No transaction waits for them, no 100 is sent, and their silence counts
+//! against nobody.
+use super::admission::{self, Handling};
+use super::branch::{Branch, BranchKey};
+use super::environment::Environment;
+use super::inbound::Request;
+use super::interface::Actions;
+use super::leg::{Leg, TargetSet};
+use super::link_id::LinkId;
+use super::link_state::SendIf;
+use super::links::LinkChoice;
+use super::outgoing::Outgoing;
+use super::plan::ForwardPlan;
+use super::reply;
+use crate::reason::MessageReason;
+
+/// The slot in the branch of what is forwarded without a context: none can have it, so what comes back is unmatched.
+const NO_SLOT: u32 = u32::MAX;
+
+/// An ACK for a 2xx goes where the dialog's token leads.
+///
+/// # Errors
+/// Why it is dropped.
+pub(crate) fn forward_ack(
+    request: &Request<'_, '_>,
+    env: &mut Environment,
+    out: &mut Actions,
+) -> Result<(), MessageReason> {
+    let (plan, target) = admission::admit_ack(request, env)?;
+    forward(request, &plan, target, None, env, out)
+}
+
+/// A request that is never answered: judged like any other, and sent to the first target that takes it at once.
+pub(crate) fn forward_best_effort(
+    request: &Request<'_, '_>,
+    env: &mut Environment,
+    out: &mut Actions,
+) {
+    let inbound = &request.inbound;
+    let (plan, targets) = match admission::admit(request, env) {
+        Ok(Handling::Forward(plan, targets)) => (plan, targets),
+        // For an OPTIONS alone.
+        Ok(Handling::AnswerOptions) => return,
+        Err(reason) if is_undelivered(reason) => return,
+        Err(reason) => return reply::refuse(inbound, reason, env, out),
+    };
+    // Nothing of it stays by which a client's share could be counted, so they are counted by time.
+    let bound = env.limits.transactions_per_client;
+    if let Leg::Client(_) = inbound.leg
+        && let Some(link) = env.links.get_mut(inbound.origin.link)
+        && !link.admits_unanswered(bound, inbound.now)
+    {
+        return reply::refuse(inbound, MessageReason::ClientBudget, env, out);
+    }
+    let sent = reachable(request, &targets, plan.in_dialog, env)
+        .and_then(|(target, link)| forward(request, &plan, target, link, env, out));
+    if let Err(reason) = sent
+        && !is_undelivered(reason)
+    {
+        env.drop_message(inbound.upstream(), reason, out);
+    }
+}
+
+/// Whether the way onward fails and not the sender: no effort was promised, and a server that hears of no failure goes on for
+/// as long as the subscription lasts, so that each client that has gone would fill the log.
+fn is_undelivered(reason: MessageReason) -> bool {
+    [
+        MessageReason::FlowGone,
+        MessageReason::PeerUnreachable,
+        MessageReason::PeerHeldOff,
+        MessageReason::PeerCongested,
+        MessageReason::ConnectQueueFull,
+        MessageReason::NoMember,
+        MessageReason::Draining,
+    ]
+    .contains(&reason)
+}
+
+/// The first target that can be reached at once, with the link to use, else the first that may be waited for.
+///
+/// # Errors
+/// Why none can be reached.
+fn reachable(
+    request: &Request<'_, '_>,
+    targets: &TargetSet,
+    in_dialog: bool,
+    env: &Environment,
+) -> Result<(Leg, Option<LinkId>), MessageReason> {
+    let now = request.inbound.now;
+    let spread = env.spread(request.inbound.message);
+    // A server's wait for a connection; strangers fill no queue with what nobody waits for.
+    let waits = matches!(request.inbound.leg, Leg::Peer(_));
+    let mut failed = MessageReason::NoRoute;
+    let mut later = None;
+    for &target in targets {
+        if !in_dialog && env.links.is_held(target, now) {
+            failed = MessageReason::PeerHeldOff;
+            continue;
+        }
+        let key = match target {
+            Leg::Client(flow) if env.links.get(flow).is_some_and(|found| found.full) => {
+                failed = MessageReason::PeerCongested;
+                continue;
+            }
+            Leg::Client(_) => return Ok((target, None)),
+            Leg::Peer(key) => key,
+        };
+        failed = match env.links.for_requests(key, spread) {
+            LinkChoice::Link(link) => return Ok((target, Some(link))),
+            LinkChoice::Full => MessageReason::PeerCongested,
+            LinkChoice::None => match env.links.active(key) {
+                Some(peer) if peer.is_down(now) => MessageReason::PeerUnreachable,
+                Some(_) | None if !waits => MessageReason::PeerUnreachable,
+                // Half of the room stays for what ends calls: ACK, CANCEL and responses.
+                Some(peer) if peer.queued.len() >= env.limits.connect_queue / 2 => {
+                    MessageReason::ConnectQueueFull
+                }
+                None if env.links.peer(key).is_none() => MessageReason::PeerWithdrawn,
+                Some(_) | None => {
+                    later = later.or(Some((target, None)));
+                    continue;
+                }
+            },
+        };
+    }
+    later.ok_or(failed)
+}
+
+/// Forwards on `preferred` if it lives, with a branch of its own, which RFC 3261 §16.11 asks of a stateless proxy too.
+fn forward(
+    request: &Request<'_, '_>,
+    plan: &ForwardPlan,
+    target: Leg,
+    preferred: Option<LinkId>,
+    env: &mut Environment,
+    out: &mut Actions,
+) -> Result<(), MessageReason> {
+    let branch = Branch {
+        shard: env.shard,
+        key: BranchKey {
+            slot: NO_SLOT,
+            nonce: env.secrets.nonce(),
+        },
+        loop_hash: plan.loop_hash,
+    }
+    .to_text();
+    let start = out.bytes.len();
+    let (message, upstream) = (request.inbound.message, request.inbound.upstream());
+    Outgoing::to(target, env).request(
+        message,
+        &request.via,
+        plan,
+        upstream,
+        &branch,
+        &mut out.bytes,
+    )?;
+    env.send_downstream(target, preferred, start, SendIf::Always, out)
+}

@@ -1,0 +1,213 @@
+//! The target set of a request (RFC 3261 §16.6, §16.7): one target after the other, each with a branch of its own, until
+//! one takes the request.
+use super::branch::BranchKey;
+use super::context::{CurrentBranch, NextStep, ResponseContext};
+use super::environment::Environment;
+use super::interface::Actions;
+use super::leg::{Leg, PeerKey};
+use super::link_id::LinkId;
+use super::links::LinkChoice;
+use super::outgoing::Outgoing;
+use super::transaction::{ClientTransaction, InviteClient, NonInviteClient, ServerTransaction};
+use crate::reason::MessageReason;
+use crate::sip::{Message, Via};
+use std::time::Instant;
+
+impl ResponseContext {
+    /// Tries the next targets, with the stored request read anew (failover).
+    pub(crate) fn retry(
+        &mut self,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> NextStep {
+        self.with_request(env, |this, message, env| match message.top_via() {
+            Ok(via) => this.try_targets(message, &via, now, env, out),
+            Err(_) => NextStep::Keep,
+        })
+        .unwrap_or(NextStep::Keep)
+    }
+
+    /// Tries targets in order until one takes the request, a connection is awaited, or none is left: then the answer is
+    /// what failed last.
+    pub(crate) fn try_targets(
+        &mut self,
+        message: &Message<'_>,
+        via: &Via<'_>,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> NextStep {
+        loop {
+            self.leave_branch(env);
+            self.nonce = env.secrets.nonce();
+            self.branch = CurrentBranch::None;
+            // RFC 3261 §16.10: a cancelled request begins no further branch.
+            let next = self.targets.get(self.tried).copied();
+            let Some(target) = next.filter(|_| !self.cancel_wanted) else {
+                let reason = match self.failure {
+                    _ if self.cancel_wanted => MessageReason::Cancelled,
+                    Some(reason) => reason,
+                    None => MessageReason::NoRoute,
+                };
+                return self.answer_to(message, reason, now, env, out);
+            };
+            self.tried += 1;
+            match self.try_target(target, message, via, now, env, out) {
+                Ok(()) => return NextStep::Keep,
+                Err(reason) => self.failure = Some(reason),
+            }
+        }
+    }
+
+    /// Sends the request to a target, or waits for a connection to it.
+    ///
+    /// # Errors
+    /// It cannot go there.
+    fn try_target(
+        &mut self,
+        target: Leg,
+        message: &Message<'_>,
+        via: &Via<'_>,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> Result<(), MessageReason> {
+        // A server that asked for a pause gets nothing new; dialogs that it has begun go on (RFC 3261 §21.5.4).
+        if !self.plan.in_dialog && env.links.is_held(target, now) {
+            return Err(MessageReason::PeerHeldOff);
+        }
+        let link = match target {
+            Leg::Client(flow) => Some(flow_link(flow, env)?),
+            Leg::Peer(key) => {
+                let spread = env.spread(message);
+                peer_link(key, self.branch_key(), spread, now, env, out)?
+            }
+        };
+        if let Some(link) = link {
+            return self.send_request(target, link, message, via, now, env, out);
+        }
+        self.branch = CurrentBranch::Waiting(target);
+        self.start_timer(now, env);
+        Ok(())
+    }
+
+    /// The connection that this request waits for has come up.
+    pub(crate) fn resume(
+        &mut self,
+        target: Leg,
+        link: LinkId,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> NextStep {
+        self.with_request(env, |this, message, env| {
+            let Ok(via) = message.top_via() else {
+                return NextStep::Keep;
+            };
+            match this.send_request(target, link, message, &via, now, env, out) {
+                Ok(()) => NextStep::Keep,
+                Err(reason) => {
+                    this.failure = Some(reason);
+                    this.try_targets(message, &via, now, env, out)
+                }
+            }
+        })
+        .unwrap_or(NextStep::Keep)
+    }
+
+    /// RFC 3261 §16.6 steps 1 to 10 for one target.
+    ///
+    /// # Errors
+    /// What keeps it from being sent there; nothing has been.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a message, whom it goes to, and what it meets"
+    )]
+    fn send_request(
+        &mut self,
+        target: Leg,
+        link: LinkId,
+        message: &Message<'_>,
+        via: &Via<'_>,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> Result<(), MessageReason> {
+        let start = out.bytes.len();
+        let branch = self.branch_text(env);
+        let outgoing = Outgoing::to(target, env);
+        outgoing.request(
+            message,
+            via,
+            &self.plan,
+            self.upstream,
+            &branch,
+            &mut out.bytes,
+        )?;
+        out.send(link, start, Some(self.branch_key()));
+        let client = match self.server {
+            ServerTransaction::Invite(_) => ClientTransaction::Invite(InviteClient::Calling),
+            ServerTransaction::NonInvite(_) => {
+                ClientTransaction::NonInvite(NonInviteClient::Trying)
+            }
+        };
+        self.branch = CurrentBranch::Sent {
+            target,
+            link,
+            client,
+        };
+        self.start_timer(now, env);
+        env.links.add_branch(link, self.slot);
+        Ok(())
+    }
+}
+
+/// The link of a client's flow. Of a flow of another shard nothing is known here: that shard reports if it is gone.
+fn flow_link(flow: LinkId, env: &Environment) -> Result<LinkId, MessageReason> {
+    if flow.shard() != env.shard {
+        let exists = flow.shard() < env.shards;
+        return exists.then_some(flow).ok_or(MessageReason::FlowGone);
+    }
+    match env.links.get(flow) {
+        Some(found) if found.leg == Leg::Client(flow) => match found.full {
+            true => Err(MessageReason::PeerCongested),
+            false => Ok(flow),
+        },
+        Some(_) | None => Err(MessageReason::FlowGone),
+    }
+}
+
+/// A link to a peer that takes new requests; `None`: one is being made, and `branch` waits for it.
+fn peer_link(
+    key: PeerKey,
+    branch: BranchKey,
+    spread: u64,
+    now: Instant,
+    env: &mut Environment,
+    out: &mut Actions,
+) -> Result<Option<LinkId>, MessageReason> {
+    match env.links.for_requests(key, spread) {
+        LinkChoice::Link(link) => {
+            if env.links.several() {
+                env.links.widen(key, now, out);
+            }
+            return Ok(Some(link));
+        }
+        LinkChoice::Full => return Err(MessageReason::PeerCongested),
+        LinkChoice::None => {}
+    }
+    let bound = env.limits.connect_queue;
+    let peer = env.links.active_mut(key);
+    let peer = peer.filter(|peer| peer.listed.current.is_some());
+    let peer = peer.ok_or(MessageReason::PeerWithdrawn)?;
+    if peer.is_down(now) {
+        return Err(MessageReason::PeerUnreachable);
+    }
+    if peer.waiting.len() >= bound {
+        return Err(MessageReason::ConnectQueueFull);
+    }
+    peer.waiting.push_back(branch);
+    peer.want_connection(out);
+    Ok(None)
+}
