@@ -7,12 +7,15 @@ use super::{Malformed, Rule, Uri, uri};
 /// A name-addr or addr-spec with header parameters (From, To, Route, Record-Route, Path, Contact).
 #[derive(Clone, Copy, Debug)]
 pub struct Address<'a> {
-    /// The URI as written, without `<>`.
+    /// The URI as written, without `<>`. It is parsed only when somebody asks ([`Self::parse_uri`]): most addresses of a
+    /// message are relayed without a look into them.
     pub uri: &'a [u8],
     /// The header parameters as written, from the first `;` on (may be empty).
     pub params: &'a [u8],
+    /// The tag, found while the parameters were checked: it is asked for in every message, to tell dialogs apart.
     tag: Option<&'a [u8]>,
-    /// Two `tag` parameters contradict each other, or one has no value.
+    /// Two `tag` parameters contradict each other, or one has no value that could be a tag. It is no error here, because
+    /// only From and To have tags; [`Message::from`](super::Message::from) and `to` refuse it.
     pub(super) has_bad_tag: bool,
 }
 
@@ -28,6 +31,7 @@ impl<'a> Address<'a> {
         let mut cursor = Cursor::new(value);
         cursor.skip_lws();
         let begin = cursor.at;
+        // A quoted display name may hold any character, `<` too, so it is stepped over as a whole.
         let bracketed = if cursor.peek() == Some(b'"') {
             cursor
                 .take_quoted()
@@ -45,6 +49,8 @@ impl<'a> Address<'a> {
             cursor.at += rest.iter().position(stops).unwrap_or(rest.len());
             cursor.peek() == Some(b'<')
         };
+        // In brackets the URI ends at `>` and nowhere else. Bare, it ends at the first `;`, `,` or `?`: those belong to
+        // the field (RFC 3261 §20), and a proxy that took them for the URI's would route by a header parameter.
         let uri = if bracketed {
             cursor.eat(b'<');
             let uri = cursor.take(grammar::URI);
@@ -72,6 +78,7 @@ impl<'a> Address<'a> {
         }
         cursor.skip_lws();
         let from = cursor.at;
+        // Behind the URI only parameters may follow. A second URI there would be read by some parsers instead of the first.
         if !cursor.is_done() && cursor.peek() != Some(b';') {
             return Err(Malformed::other(from, Rule::BadAddress));
         }
@@ -80,7 +87,7 @@ impl<'a> Address<'a> {
         for param in Params::new(params) {
             let param = param.map_err(|at| Malformed::other(from + at, Rule::BadParam))?;
             if param.name.eq_ignore_ascii_case(b"tag") {
-                // One without a value is no tag.
+                // `;tag` and `;tag=` are no tags: some phones write them before a dialog exists.
                 let value = param.value.filter(|value| !value.is_empty());
                 has_bad_tag |= tag.is_some() || value.is_some_and(|value| !params::is_value(value));
                 tag = tag.or(Some(value));

@@ -1,11 +1,13 @@
-//! The cursor that every field parser walks with.
+//! The cursor that every field parser walks with: each method steps over what it names and returns it.
+//!
+//! No method can step past the end, and none fails: at the end there is simply nothing more to take.
 use super::grammar::{cut, is, is_blank, quoted_len};
 
 /// A place in a text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     text: &'a [u8],
-    /// Octets before the cursor.
+    /// Bytes before the cursor.
     pub(super) at: usize,
 }
 
@@ -13,9 +15,11 @@ impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
         Self { text, at: 0 }
     }
+    /// What has not been read.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.text.get(self.at..).unwrap_or_default()
     }
+    /// What was read from that place on.
     pub(super) fn since(&self, from: usize) -> &'a [u8] {
         cut(self.text, from, self.at)
     }
@@ -25,7 +29,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
-    /// Steps over that octet if it is the next one.
+    /// Steps over that byte if it is the next one.
     pub(super) fn eat(&mut self, b: u8) -> bool {
         let found = self.peek() == Some(b);
         self.at += usize::from(found);
@@ -37,7 +41,7 @@ impl<'a> Cursor<'a> {
         self.at += if found { text.len() } else { 0 };
         found
     }
-    /// Steps over all octets of these classes.
+    /// Steps over all bytes of these classes.
     pub(super) fn take(&mut self, class: u8) -> &'a [u8] {
         let rest = self.rest();
         let taken = rest.iter().position(|&b| !is(b, class));
@@ -45,12 +49,14 @@ impl<'a> Cursor<'a> {
         self.at += taken.len();
         taken
     }
-    /// Steps over linear white space, folds included; says whether there was any.
+    /// Steps over linear white space, folds included (RFC 3261 §25.1, `LWS`); returns whether there was any.
     #[inline]
     pub(super) fn skip_lws(&mut self) -> bool {
         // Mostly there is none.
         self.peek().is_some_and(is_blank) && self.skip_blanks()
     }
+    /// The slow part of [`Self::skip_lws`], apart from it so that the fast one is inlined. A fold is CRLF and at least one
+    /// blank; a CRLF without one is the end of the line, and the index has split there already.
     fn skip_blanks(&mut self) -> bool {
         let from = self.at;
         loop {
@@ -61,7 +67,7 @@ impl<'a> Cursor<'a> {
             }
         }
     }
-    /// Steps over that octet with white space on both sides of it.
+    /// Steps over that byte with white space on both sides of it; nothing moves if it does not follow.
     #[inline]
     pub(super) fn eat_separator(&mut self, b: u8) -> bool {
         let from = self.at;

@@ -17,11 +17,11 @@ pub struct Derived<'d> {
     pub popped_last_route: bool,
     /// A Route value that was added at the end, for a strict router downstream (RFC 3261 §16.6 step 6).
     pub appended_route: Option<&'d [u8]>,
-    /// Our sent-by.
+    /// The sent-by of this node.
     pub sent_by: &'d str,
-    /// Our branch.
+    /// The branch that the forwarded INVITE has: CANCEL and ACK are matched by it.
     pub branch: &'d [u8],
-    /// Our other Via parameters.
+    /// The other parameters of the Via that was added.
     pub params: ViaParams,
 }
 
@@ -44,7 +44,7 @@ pub fn write_ack(
     write_derived(request, derived, b"ACK", response, out);
 }
 
-/// A request of ours within the transaction of the forwarded INVITE: its Request-URI, one Via with its branch, Route,
+/// A request of this node within the transaction of the forwarded INVITE: its Request-URI, one Via with its branch, Route,
 /// From, Call-ID and CSeq number; the To of another message.
 fn write_derived(
     request: &Message<'_>,
@@ -53,6 +53,8 @@ fn write_derived(
     to_of: &Message<'_>,
     out: &mut Vec<u8>,
 ) {
+    // The number must be the INVITE's, in both requests: the next hop finds the transaction by it (RFC 3261 §9.1,
+    // §17.1.1.3).
     let Ok(cseq) = request.cseq() else {
         return;
     };
@@ -67,6 +69,7 @@ fn write_derived(
     out.extend_from_slice(derived.request_uri);
     out.extend_from_slice(b" SIP/2.0\r\n");
     write_via(derived.sent_by, derived.branch, derived.params, out);
+    // As a UAC writes it (RFC 3261 §8.1.1.6). The received value would do no harm, but may be missing.
     out.extend_from_slice(b"Max-Forwards: 70\r\n");
     write_routes(request, derived, out);
     request.copy_first(HeaderName::From, out);
@@ -79,7 +82,7 @@ fn write_derived(
     out.extend_from_slice(b"\r\nContent-Length: 0\r\n\r\n");
 }
 
-/// The Route lines without the values that were not forwarded.
+/// The Route lines as the INVITE was forwarded with: both requests must take its way through the hops behind this one.
 fn write_routes(request: &Message<'_>, derived: &Derived<'_>, out: &mut Vec<u8>) {
     let bytes = request.bytes();
     remainders(

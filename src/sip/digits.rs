@@ -2,7 +2,7 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
-/// The digits of 2**64.
+/// The digits of 2**64, the largest number that is written.
 const MOST: usize = 20;
 
 /// Appends a number.
@@ -21,15 +21,17 @@ pub(crate) fn write_decimal(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(begin..).unwrap_or_default());
 }
 
-/// Appends an address, IPv6 without brackets.
+/// Appends an address, IPv6 without brackets: where brackets belong depends on the field (RFC 5118 §4.5: none in
+/// `received`), so the caller writes them.
 pub(crate) fn write_ip(address: IpAddr, out: &mut Vec<u8>) {
     match address {
         IpAddr::V4(address) => {
+            // IPv4 stands in every Via that is stamped; IPv6 text has rules (RFC 5952) that are left to the library.
             let [first, others @ ..] = address.octets();
             write_decimal(u64::from(first), out);
-            for octet in others {
+            for number in others {
                 out.push(b'.');
-                write_decimal(u64::from(octet), out);
+                write_decimal(u64::from(number), out);
             }
         }
         IpAddr::V6(address) => {

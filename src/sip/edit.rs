@@ -1,4 +1,4 @@
-//! The closed set of edits that a proxy makes (RFC 3261 §16.6, §16.7): planned over the received octets, applied once
+//! The closed set of edits that a proxy makes (RFC 3261 §16.6, §16.7): planned over the received bytes, applied once
 //! into one contiguous output.
 use super::grammar::cut;
 use super::new_text::{NewText, Patch, Patches, ViaParams};
@@ -12,9 +12,12 @@ mod patches;
 /// Planned edits of one message.
 ///
 /// The order of the calls matters only where two insert fields of one name; everything else is a fact about the
-/// received message and can be said in any order. A field that is inserted stands directly above (`append_route`:
+/// received message and can be planned in any order. A field that is inserted stands directly above (`append_route`:
 /// below) the received ones of its name, even if those are removed; where there are none, below the last Via line, or
-/// on top of the head if there is no Via either. Octets that no edit names come out as they came, in order.
+/// on top of the head if there is no Via either. Bytes that no edit names come out as they came, in order.
+///
+/// A plan is made while the received message is still whole, because policy reads the original; writing it copies the
+/// message once. Nothing is allocated for the usual plan: the lists below have room for it inline.
 #[derive(Debug)]
 pub struct Edits<'m, 'a> {
     message: &'m Message<'a>,
@@ -25,7 +28,7 @@ pub struct Edits<'m, 'a> {
     popped_vias: usize,
     popped_routes: usize,
     popped_last_routes: usize,
-    /// Values of fields by their number, of the first 64 each.
+    /// Values of list fields to take out: a bit for each of the first 64 values, counted over all lines of the field.
     dropped: SmallVec<[(HeaderName, u64); 3]>,
     announces_path: bool,
     /// [`HeaderName::bit`]s.
@@ -69,7 +72,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     /// Sets `received` and `rport` of the topmost received Via, replacing values that the sender wrote itself (RFC 3261
     /// §18.2.1, RFC 3581 §4): `rport` when the sender put one; `received` then too, and whenever sent-by is a name or
     /// another address than the source. An IPv4-mapped source is written as IPv4. `via` is that Via as
-    /// [`Message::top_via`] gives it for this very message.
+    /// [`Message::top_via`] returns it for this very message.
     pub fn stamp_top_via(&mut self, via: &Via<'_>, source: SocketAddr) {
         self.stamps.clear();
         stamp::plan(self.message.bytes(), via, source, |range, stamp| {
@@ -125,7 +128,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     }
 
     /// Removes those values of a list field whose bits are set, counted over all its lines; a line of which none is left
-    /// goes. The values must be such that [`Message::values`] tells them apart.
+    /// goes. The values must be such that [`Message::values`] separates them.
     pub fn drop_values(&mut self, name: HeaderName, numbers: u64) {
         if numbers != 0 {
             self.dropped.push((name, numbers));
@@ -148,7 +151,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.inserted.push(NewText::PeerName(name));
     }
 
-    /// Puts our answer to `ms-keep-alive` in ([`super::Extra::KeepAlive`]); the received ones stay unless they are
+    /// Puts the answer of this node to `ms-keep-alive` in ([`super::Extra::KeepAlive`]); the received ones stay unless they are
     /// stripped.
     pub fn insert_keep_alive(&mut self, seconds: u32) {
         self.inserted.push(NewText::KeepAlive(seconds));

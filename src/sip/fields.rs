@@ -1,4 +1,7 @@
 //! The fields of a message that the proxy reads, each parsed when it is asked for.
+//!
+//! A field that nobody asks for is relayed as it is, however odd. That keeps a proxy out of the way of extensions that it
+//! does not know, and keeps the cost of a message to what routing needs.
 use super::{Address, CSeq, HeaderName, Malformed, Message, Rule, Via, grammar};
 
 impl<'a> Message<'a> {
@@ -8,6 +11,7 @@ impl<'a> Message<'a> {
     /// `missing_header`, or as [`Via::parse`].
     pub fn top_via(&self) -> Result<Via<'a>, Malformed> {
         let name = HeaderName::Via;
+        // The first value of the first line: Via is a list, and each hop may add a line or prefix a value.
         let line = self.index().named(name).next();
         let line = line.ok_or(self.missing(name))?;
         let value = self.values_of(line).next().ok_or(self.missing(name))??;

@@ -1,4 +1,4 @@
-//! Finds messages and keep-alives in a TLS stream's octets (RFC 3261 §7.5, §18.3, RFC 5626 §4.4.1).
+//! Finds messages and keep-alives in a TLS stream's bytes (RFC 3261 §7.5, §18.3, RFC 5626 §4.4.1).
 use super::grammar::cut;
 use super::index::{self, Index, LineTable, head_len};
 use super::{Malformed, Message, Rule};
@@ -6,9 +6,9 @@ use super::{Malformed, Message, Rule};
 /// Bounds of a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameLimits {
-    /// Octets up to and including the empty line.
+    /// Bytes up to and including the empty line.
     pub head: usize,
-    /// Octets of the body.
+    /// Bytes of the body.
     pub body: usize,
 }
 
@@ -19,24 +19,24 @@ pub enum Phase {
     Idle,
     /// Inside a head.
     Head,
-    /// Inside a body; this many octets of the whole message are needed before the next scan can succeed.
+    /// Inside a body; this many bytes of the whole message are needed before the next scan can succeed.
     Body {
         /// Head and body together.
         total: usize,
     },
 }
 
-/// What stands at the beginning of the octets.
+/// What stands at the beginning of the bytes.
 #[derive(Debug)]
 pub enum Scan<'a> {
-    /// More octets are needed.
+    /// More bytes are needed.
     Incomplete(Phase),
     /// Keep-alive pings (CRLF CRLF between messages) of this length, as many pairs as are there: answer one CRLF,
     /// consume them. The length is odd pairs' when the first CRLF came, and was skipped, earlier.
     Ping(usize),
     /// White space between messages that wants no answer (blanks and tabs, a pong, a CRLF before a start line): consume it.
     Skip(usize),
-    /// One message; it spans `message.bytes().len()` octets.
+    /// One message; it spans `message.bytes().len()` bytes.
     Message(Message<'a>),
 }
 
@@ -66,19 +66,19 @@ impl FrameError {
 }
 
 /// Where a parser that takes bare LF for a line end would see the first empty line behind `from`.
-fn lenient_head_len(octets: &[u8], from: usize) -> Option<usize> {
-    let octets_from = octets.get(from..)?;
-    memchr::memchr_iter(b'\n', octets_from).find_map(|at| match octets_from.get(at + 1..)? {
+fn lenient_head_len(bytes: &[u8], from: usize) -> Option<usize> {
+    let behind = bytes.get(from..)?;
+    memchr::memchr_iter(b'\n', behind).find_map(|at| match behind.get(at + 1..)? {
         [b'\n', ..] => Some(from + at + 2),
         [b'\r', b'\n', ..] => Some(from + at + 3),
         _ => None,
     })
 }
 
-/// Remembers how far an incomplete message was scanned, so that octets are not scanned twice.
+/// Remembers how far an incomplete message was scanned, so that bytes are not scanned twice.
 ///
 /// **White space between messages.** CRLF CRLF is a ping. A lone CRLF is skipped at once, so that an idle connection holds
-/// no octets, but remembered: if the next octets are a CRLF too, that one completes a ping. Only a pong that we wait for
+/// no bytes, but remembered: if the next bytes are a CRLF too, that one completes a ping. Only a pong that is waited for
 /// ([`Self::expect_pong`]) is no half of a ping.
 ///
 /// **Deviation:** blanks and tabs between messages are skipped like a CRLF of RFC 3261 §7.5, because servers of the field
@@ -86,24 +86,24 @@ fn lenient_head_len(octets: &[u8], from: usize) -> Option<usize> {
 /// still loses the framing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Framer {
-    /// Octets in which no end of a head begins.
+    /// Bytes in which no end of a head begins.
     scanned: usize,
     /// Head and body together, while the body is awaited.
     total: usize,
-    /// The octets before these were a CRLF that may be the first half of a ping.
+    /// The bytes before these were a CRLF that may be the first half of a ping.
     half_ping: bool,
     /// Pongs that are due.
     pongs: u8,
 }
 
 impl Framer {
-    /// Tells that a ping of ours was sent: the next lone CRLF is its pong (RFC 5626 §4.4.1).
+    /// To be called when a ping is sent: the next lone CRLF is its pong (RFC 5626 §4.4.1).
     pub fn expect_pong(&mut self) {
         self.pongs = self.pongs.saturating_add(1);
     }
 
-    /// Looks at the beginning of `buf`. After `Ping`, `Skip` or `Message` the caller drops those octets and calls
-    /// again; after `Incomplete` it calls again with the same beginning and more octets. A message keeps its lines in
+    /// Looks at the beginning of `buf`. After `Ping`, `Skip` or `Message` the caller drops those bytes and calls
+    /// again; after `Incomplete` it calls again with the same beginning and more bytes. A message keeps its lines in
     /// `table`.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl Framer {
         table: &'a mut LineTable,
     ) -> Result<Scan<'a>, FrameError> {
         let within = cut(buf, 0, buf.len().min(limits.head));
-        // The last three octets of what was scanned may begin the empty line.
+        // The last three bytes of what was scanned may begin the empty line.
         let from = self.scanned.saturating_sub(3);
         let unscanned = within.get(from..).unwrap_or_default();
         // A head that comes in pieces is read when its end is there, not with each of them.
@@ -198,7 +198,7 @@ impl Framer {
         }
     }
 
-    /// What octets are that hold no head which could be read: the beginning of one, or no message.
+    /// What bytes are that hold no head which could be read: the beginning of one, or no message.
     fn scan_unread<'a>(
         &mut self,
         buf: &[u8],

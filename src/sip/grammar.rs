@@ -1,21 +1,23 @@
-//! Octet classes and the cursor that every field parser walks with (RFC 3261 §25.1, basic rules).
+//! Classes of bytes, and the small readers that every parser of this folder is made of (RFC 3261 §25.1, basic rules).
+//!
+//! A class is a bit of a table with 256 entries, so one look-up answers for several classes at once. The classes are wider
+//! than the RFC's where senders of the field are sloppy, and exactly as wide as safe: no byte of a class could end the
+//! element early for another parser.
 use std::ops::Range;
 
 /// `token` (methods, header names, parameter names, option tags).
 pub(super) const TOKEN: u8 = 1;
 /// What a URI is written with; more than RFC 3261 allows, but nothing that could end it early.
 pub(super) const URI: u8 = 2;
-/// [`URI`] without the octets that force a URI into `<>` (RFC 3261 §20).
+/// [`URI`] without the bytes that force a URI into `<>` (RFC 3261 §20).
 pub(super) const ADDR_SPEC: u8 = 4;
 /// An unquoted parameter value: `token`, `host`, and the `=` that base64 tags end with.
 pub(super) const VALUE: u8 = 8;
-/// A label's octets in a host name; `_` is no host name's by the RFCs, but in use.
+/// A label's bytes in a host name; `_` is no host name's by the RFCs, but in use.
 pub(super) const LABEL: u8 = 16;
 const DOT: u8 = 128;
-/// A host name's octets.
+/// A host name's bytes.
 pub(super) const NAME: u8 = LABEL | DOT;
-/// A display name's words, with the raw UTF-8 that phones write unquoted.
-pub(super) const WORD: u8 = 32;
 /// What begins an escape in a URI.
 pub(super) const ESCAPE: u8 = 64;
 
@@ -38,11 +40,13 @@ const fn classes() -> [u8; 256] {
                 b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
             )
         {
-            class |= TOKEN | WORD;
+            class |= TOKEN;
         }
+        // UTF-8 in a URI is against the grammar and in use; no byte of it can be taken for a delimiter.
         if b >= 0x80 {
-            class |= WORD | URI | ADDR_SPEC;
+            class |= URI | ADDR_SPEC;
         }
+        // `<`, `>` and quotes delimit URIs, `,` and `;` values and parameters, `?` the headers of a URI.
         if b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"') {
             class |= URI;
             if !matches!(b, b',' | b';') {
@@ -67,14 +71,14 @@ const fn classes() -> [u8; 256] {
     table
 }
 
-/// Whether the octet belongs to one of the classes.
+/// Whether the byte belongs to one of the classes.
 pub(super) fn is(b: u8, class: u8) -> bool {
     CLASSES
         .get(usize::from(b))
         .is_some_and(|of| of & class != 0)
 }
 
-/// The classes that all octets of the text belong to, and those that any belongs to.
+/// The classes that all bytes of the text belong to, and those that any belongs to.
 pub(super) fn classes_of(text: &[u8]) -> (u8, u8) {
     text.iter().fold((u8::MAX, 0), |(all, any), &b| {
         let class = CLASSES.get(usize::from(b)).copied().unwrap_or(0);
@@ -87,7 +91,8 @@ pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&b| is(b, TOKEN))
 }
 
-/// Octets that linear white space is made of.
+/// Bytes that linear white space is made of. CR and LF are among them: in a value they can only be a fold, since the
+/// index has split lines before.
 pub(super) fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -105,7 +110,7 @@ pub(super) fn trim(text: &[u8]) -> &[u8] {
     cut(text, begin, end)
 }
 
-/// Where the text from that octet on stands without white space around it; an empty range at its end if there is nothing
+/// Where the text from that byte on stands without white space around it; an empty range at its end if there is nothing
 /// else.
 pub(super) fn trimmed(text: &[u8], from: usize) -> Range<usize> {
     let mut range = from..text.len();
@@ -118,17 +123,19 @@ pub(super) fn trimmed(text: &[u8], from: usize) -> Range<usize> {
     range
 }
 
-/// `text[from..to]`, empty if that does not lie in it.
+/// `text[from..to]`, empty if that does not lie in it. All slicing in this folder goes through here or `get`, so that no
+/// received length can cause a panic.
 pub(super) fn cut(text: &[u8], from: usize, to: usize) -> &[u8] {
     text.get(from..to).unwrap_or_default()
 }
 
-/// Where `part`, a slice of `whole`, begins in it.
+/// Where `part`, a slice of `whole`, begins in it. Parsers return slices; faults and edits need places.
 pub(super) fn offset_in(whole: &[u8], part: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
 }
 
-/// A plain digit string of any length; `None` for anything else or a value that does not fit.
+/// A plain digit string of any length; `None` for anything else or a value that does not fit. Signs, blanks and hex that
+/// the library's parsers take would be read differently by others.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;

@@ -39,6 +39,8 @@ macro_rules! header_names {
     };
 }
 
+// A name is in this table if some code asks for it; all others are relayed as they are. At most 64 fit: a set of names is
+// one word. `PrivateP` and `PrivateMs` stand for families of names and are spelled so that no real field is named like them.
 header_names! {
     Via "Via" b'v';
     From "From" b'f';
@@ -49,16 +51,20 @@ header_names! {
     Contact "Contact" b'm';
     ContentLength "Content-Length" b'l';
     ContentType "Content-Type" b'c';
+    // What decides where a message goes: RFC 3261, RFC 3327 (Path), RFC 3608 (Service-Route).
     Route "Route";
     RecordRoute "Record-Route";
     Path "Path";
     ServiceRoute "Service-Route";
+    // Extensions that a message asks for (RFC 3261 §19.2).
     ProxyRequire "Proxy-Require";
     Require "Require";
     Supported "Supported" b'k';
     Unsupported "Unsupported";
     Expires "Expires";
     Event "Event" b'o';
+    // URIs and dialogs that a message refers to: topology hiding looks into these (RFC 3515, RFC 3892, RFC 3891, RFC 3911,
+    // RFC 4538).
     ReferTo "Refer-To" b'r';
     ReferredBy "Referred-By" b'b';
     ReplyTo "Reply-To";
@@ -66,6 +72,8 @@ header_names! {
     Join "Join";
     TargetDialog "Target-Dialog";
     InReplyTo "In-Reply-To";
+    // What is asserted about a caller, and private fields of operators: these do not cross the trust boundary by
+    // themselves (RFC 3323, RFC 3325, RFC 6050, RFC 7315, RFC 7044, RFC 5806).
     Privacy "Privacy";
     PAssertedIdentity "P-Asserted-Identity";
     PPreferredIdentity "P-Preferred-Identity";
@@ -80,6 +88,7 @@ header_names! {
     RemotePartyId "Remote-Party-ID";
     HistoryInfo "History-Info";
     Diversion "Diversion";
+    // What a proxy counts, copies into its own responses or answers with.
     MaxBreadth "Max-Breadth";
     Timestamp "Timestamp";
     Warning "Warning";
@@ -89,10 +98,12 @@ header_names! {
     ProxyAuthenticate "Proxy-Authenticate";
     Authorization "Authorization";
     ProxyAuthorization "Proxy-Authorization";
+    // More private fields of operators, which came later: the order of this table is no interface.
     PCalledPartyId "P-Called-Party-ID";
     PAssociatedUri "P-Associated-URI";
     PUserDatabase "P-User-Database";
     PEarlyMedia "P-Early-Media";
+    // Of this proxy, of Lync (MS-CONMGMT), and the families of all private fields that no row names.
     PeerName "X-Sipward-Peer";
     MsKeepAlive "ms-keep-alive";
     PrivateP "P-*";
@@ -100,7 +111,8 @@ header_names! {
 }
 
 impl HeaderName {
-    /// One bit for each known name, none for `Other`.
+    /// One bit for each known name, none for `Other`: a set that contains `Other` would claim to know names that it does
+    /// not.
     pub(super) const fn bit(self) -> u64 {
         if matches!(self, Self::Other) {
             0
@@ -109,7 +121,8 @@ impl HeaderName {
         }
     }
 
-    /// Whether RFC 3261 §20 lets this field stand without a value.
+    /// Whether RFC 3261 §20 lets this field stand without a value. For those that it does not, an empty line would count as
+    /// no value at all to one parser and as one empty value to another, so it is a fault.
     pub(super) const fn may_be_empty(self) -> bool {
         !matches!(
             self,

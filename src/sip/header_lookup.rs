@@ -1,4 +1,7 @@
 //! Finds a header name in the table without comparing texts: by its length, then eight bytes at a step.
+//!
+//! A message has some twenty header lines, and each name is looked up once. Names of one length lie side by side in the
+//! table, rarely more than four, so a look-up is a few comparisons of words. The table is made at compile time.
 use super::HeaderName;
 use super::controls;
 use super::grammar;
@@ -6,21 +9,22 @@ use super::grammar;
 /// Longest known name.
 const LONGEST: usize = 29;
 
-/// A name's octets in lower case, filled up with blanks, eight to a word.
+/// A name's bytes in lower case, filled up with blanks, eight to a word: 32 bytes hold the longest known name.
 type NameWords = [u64; 4];
 const BLANKS: u64 = u64::from_le_bytes([b' '; 8]);
 
-/// A known name as it is looked for.
+/// A known name, as a row of the table.
 #[derive(Clone, Copy)]
 struct KnownName {
     words: NameWords,
     name: HeaderName,
 }
 
-/// KnownName names in the order of their lengths, and compact forms by letter.
+/// Known names in the order of their lengths, and compact forms by letter.
+/// The fields of equal length stand together, so `shorter[n]..shorter[n + 1]` are the names of length `n`.
 struct NameTable {
     known: [KnownName; HeaderName::KNOWN.len()],
-    /// How many known names are shorter than so many octets.
+    /// How many known names are shorter than so many bytes.
     shorter: [u8; LONGEST + 2],
     by_letter: [HeaderName; 26],
 }
@@ -71,7 +75,7 @@ const fn table() -> NameTable {
     table
 }
 
-/// The words of a name of at most [`LONGEST`] octets.
+/// The words of a name of at most [`LONGEST`] bytes.
 #[expect(
     clippy::indexing_slicing,
     reason = "evaluated at compile time, as its caller"
@@ -90,29 +94,29 @@ const fn words(name: &[u8]) -> NameWords {
 impl HeaderName {
     /// From the wire, in any case, long or compact.
     pub fn from_bytes(text: &[u8]) -> Self {
-        let mut octets = [b' '; 32];
-        let Some(place) = octets.get_mut(..text.len()) else {
+        let mut bytes = [b' '; 32];
+        let Some(place) = bytes.get_mut(..text.len()) else {
             return Self::family(text);
         };
         place.copy_from_slice(text);
-        octets.make_ascii_lowercase();
+        bytes.make_ascii_lowercase();
         let mut words = [0; 4];
-        for (word, octets) in words.iter_mut().zip(octets.as_chunks().0) {
-            *word = u64::from_le_bytes(*octets);
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
         }
         Self::find(&words, text.len()).unwrap_or_else(|| Self::family(text))
     }
 
     /// The name that a header line of that length begins with, and the name's length, if a colon follows at once. `None`
-    /// says nothing: white space may stand before the colon.
+    /// decides nothing: white space may stand before the colon, and the caller then reads the slow way.
     ///
-    /// The octets may go on behind the line, which holds neither CR nor LF.
-    pub(super) fn before_colon(octets: &[u8], line: usize) -> Option<(Self, usize)> {
+    /// The bytes may go on behind the line, which holds neither CR nor LF.
+    pub(super) fn before_colon(bytes: &[u8], line: usize) -> Option<(Self, usize)> {
         let mut words = [BLANKS; 4];
         let mut length = 0;
         for word in &mut words {
-            let next = u64::from_le_bytes(*octets.get(length..)?.first_chunk()?);
-            // No octet but a letter becomes one of a known name by the bit of lower case, save CR and LF.
+            let next = u64::from_le_bytes(*bytes.get(length..)?.first_chunk()?);
+            // No byte but a letter becomes one of a known name by the bit of lower case, save CR and LF.
             let Some(place) = controls::place_of(b':', next) else {
                 *word |= next;
                 length += 8;
@@ -126,7 +130,7 @@ impl HeaderName {
             return match Self::find(&words, length) {
                 Some(name) => Some((name, length)),
                 None => {
-                    let name = grammar::cut(octets, 0, length);
+                    let name = grammar::cut(bytes, 0, length);
                     grammar::is_token(name).then(|| (Self::family(name), length))
                 }
             };

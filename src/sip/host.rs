@@ -22,6 +22,9 @@ impl<'a> Host<'a> {
     }
 
     /// The host that the text begins with, and its length.
+    ///
+    /// What looks like an address is one or is refused: a host such as `1.2.3` or `010.0.0.1` is a name to one resolver and
+    /// another address to the next.
     pub(super) fn begin(text: &'a [u8]) -> Option<(Self, usize)> {
         if let Some((b'[', inner)) = text.split_first() {
             let length = memchr::memchr(b']', inner)?;
@@ -75,7 +78,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// The name in lower case without trailing dot, written to `buf`; `None` for literals and names over 253 octets.
+    /// The name in lower case without trailing dot, written to `buf`; `None` for literals and names over 253 bytes.
     pub fn lower<'b>(&self, buf: &'b mut [u8; 253]) -> Option<&'b str> {
         let bare = self.bare()?;
         let lower = buf.get_mut(..bare.len())?;
@@ -93,15 +96,15 @@ impl<'a> Host<'a> {
     }
 }
 
-/// An IPv4 address: four numbers without zeros in front.
+/// An IPv4 address: four numbers without zeros in front, which some parsers read as octal.
 fn v4(text: &[u8]) -> Option<Ipv4Addr> {
     let (mut address, mut numbers) = (0_u32, 0);
     for number in text.split(|&b| b == b'.') {
         if matches!(number, [b'0', _, ..] | [_, _, _, _, ..]) {
             return None;
         }
-        let octet = u8::try_from(grammar::decimal(number)?).ok()?;
-        address = address << 8 | u32::from(octet);
+        let number = u8::try_from(grammar::decimal(number)?).ok()?;
+        address = address << 8 | u32::from(number);
         numbers += 1;
     }
     (numbers == 4).then(|| Ipv4Addr::from(address))
@@ -129,7 +132,7 @@ fn v6(text: &[u8]) -> Option<Ipv6Addr> {
         .ok()
 }
 
-/// A port as written behind the colon.
+/// A port as written behind the colon. Zeros in front are read over; nothing reads them as octal.
 pub(super) fn port(text: &[u8]) -> Option<u16> {
     grammar::decimal(text).and_then(|value| u16::try_from(value).ok())
 }

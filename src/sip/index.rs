@@ -7,15 +7,17 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// Lines held without an allocation; an INVITE behind three proxies has some 25.
+/// Lines held without an allocation; an INVITE behind three proxies has some 25. A message with more costs one
+/// allocation, which the table keeps for the next message.
 const INLINE: usize = 36;
 
-/// Room for a message's table of lines, which [`Framer::scan`](super::Framer::scan) fills and the message borrows. The
-/// same one may be lent again and again.
+/// Room for a message's table of lines, which [`Framer::scan`](super::Framer::scan) fills and the message borrows. One
+/// table serves all messages of a connection, one after the other.
 #[derive(Debug, Default)]
 pub struct LineTable(SmallVec<[LineEntry; INLINE]>);
 
-/// One header line; all places are octets of the message.
+/// Where one header line stands; all places are offsets in the message. `u32` keeps the table half as large, and no
+/// message is longer than 4 GiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LineEntry {
     pub(super) name: HeaderName,
@@ -55,30 +57,32 @@ pub(super) struct Index<'t> {
     /// Length of the start line without its CRLF.
     pub(super) start_line: usize,
     pub(super) lines: Cow<'t, [LineEntry]>,
-    /// The first header line that is none, or the first control octet.
+    /// The first line that is no header line, or the first control byte. Only one is kept: the message is refused anyway,
+    /// and the first is the one that explains the others.
     pub(super) fault: Option<Malformed>,
-    /// Names that occur, and names that occur again, as [`HeaderName::bit`]s.
+    /// Names that occur, and names that occur again, as [`HeaderName::bit`]s: most questions about a message are whether a
+    /// field is there, and these answer without a walk over the lines.
     pub(super) seen: u64,
     pub(super) repeated: u64,
 }
 
 impl<'t> Index<'t> {
-    /// Reads the head that the octets begin with, up to its first empty line.
+    /// Reads the head that the bytes begin with, up to its first empty line.
     ///
     /// `None` if there is none, or if two parsers could read its line ends differently ([`why_unread`]).
-    pub(super) fn read(octets: &[u8], table: &'t mut LineTable) -> Option<Self> {
+    pub(super) fn read(bytes: &[u8], table: &'t mut LineTable) -> Option<Self> {
         // Places are kept as `u32`.
-        let octets = cut(octets, 0, octets.len().min(u32::MAX as usize));
-        let mut reading = Reading::new(octets, &mut table.0);
+        let bytes = cut(bytes, 0, bytes.len().min(u32::MAX as usize));
+        let mut reading = Reading::new(bytes, &mut table.0);
         let mut start_line = None;
         let mut has_controls = false;
         let mut from = 0;
-        for at in Controls::new(octets) {
+        for at in Controls::new(bytes) {
             if at < from {
                 // The LF of the CRLF that was the last one.
                 continue;
             }
-            match octets.get(at..) {
+            match bytes.get(at..) {
                 Some([b'\r', b'\n', ..]) => {
                     if start_line.is_none() {
                         start_line = Some(at);
@@ -89,6 +93,7 @@ impl<'t> Index<'t> {
                     }
                     from = at + 2;
                 }
+                // A CR or LF alone. Another parser may see a line end here, so the whole head is in doubt.
                 Some([b'\r' | b'\n', ..]) => return None,
                 Some([b'\t', ..]) => {}
                 Some(_) | None => has_controls = true,
@@ -97,7 +102,7 @@ impl<'t> Index<'t> {
         None
     }
 
-    /// The same with a table of its own.
+    /// The same with a table of its own, for messages that outlive the connection's.
     pub(super) fn into_owned(self) -> Index<'static> {
         Index {
             lines: Cow::Owned(self.lines.into_owned()),
@@ -118,21 +123,23 @@ impl<'t> Index<'t> {
 
 static EMPTY_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
 
-/// Length of the head that the octets begin with, its empty line included.
-pub(super) fn head_len(octets: &[u8]) -> Option<usize> {
-    EMPTY_LINE.find(octets).map(|at| at + 4)
+/// Length of the head that the bytes begin with, its empty line included. The search is set up once: it runs for each
+/// message that comes in pieces.
+pub(super) fn head_len(bytes: &[u8]) -> Option<usize> {
+    EMPTY_LINE.find(bytes).map(|at| at + 4)
 }
 
-/// Why [`Index::read`] has not read the message: `no_empty_line`, `head_too_large` (2**32 octets), or a line end that two
+/// Why [`Index::read`] has not read the message: `no_empty_line`, `head_too_large` (2**32 bytes), or a line end that two
 /// parsers could read differently, `bare_lf` before `bare_cr`.
-pub(super) fn why_unread(octets: &[u8]) -> Malformed {
-    let Some(head) = head_len(octets) else {
-        return Malformed::other(octets.len(), Rule::NoEmptyLine);
+pub(super) fn why_unread(bytes: &[u8]) -> Malformed {
+    let Some(head) = head_len(bytes) else {
+        return Malformed::other(bytes.len(), Rule::NoEmptyLine);
     };
     if u32::try_from(head).is_err() {
         return Malformed::other(0, Rule::HeadTooLarge);
     }
-    let head = cut(octets, 0, head);
+    let head = cut(bytes, 0, head);
+    // LF is looked for first: a bare LF is what a request smuggler writes, a bare CR is a broken sender.
     let is_bare_lf = |&at: &usize| at == 0 || head.get(at - 1) != Some(&b'\r');
     if let Some(at) = memchr::memchr_iter(b'\n', head).find(is_bare_lf) {
         return Malformed::other(at, Rule::BareLf);
@@ -144,7 +151,7 @@ pub(super) fn why_unread(octets: &[u8]) -> Malformed {
 
 /// A head while it is read.
 struct Reading<'o, 't> {
-    octets: &'o [u8],
+    bytes: &'o [u8],
     lines: &'t mut SmallVec<[LineEntry; INLINE]>,
     fault: Option<Malformed>,
     seen: u64,
@@ -152,10 +159,10 @@ struct Reading<'o, 't> {
 }
 
 impl<'o, 't> Reading<'o, 't> {
-    fn new(octets: &'o [u8], lines: &'t mut SmallVec<[LineEntry; INLINE]>) -> Self {
+    fn new(bytes: &'o [u8], lines: &'t mut SmallVec<[LineEntry; INLINE]>) -> Self {
         lines.clear();
         Self {
-            octets,
+            bytes,
             lines,
             fault: None,
             seen: 0,
@@ -164,7 +171,7 @@ impl<'o, 't> Reading<'o, 't> {
     }
 
     fn finish(mut self, start_line: usize, head: usize, has_controls: bool) -> Index<'t> {
-        if has_controls && let Some(at) = unquoted_control(cut(self.octets, 0, head)) {
+        if has_controls && let Some(at) = unquoted_control(cut(self.bytes, 0, head)) {
             self.note(at, Rule::ControlOctet);
         }
         Index {
@@ -177,6 +184,7 @@ impl<'o, 't> Reading<'o, 't> {
         }
     }
 
+    /// Keeps the first fault only.
     fn note(&mut self, offset: usize, rule: Rule) {
         self.fault.get_or_insert(Malformed::other(offset, rule));
     }
@@ -184,15 +192,17 @@ impl<'o, 't> Reading<'o, 't> {
     /// Takes in the line at `from..to` (without CRLF).
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "`read` looks at fewer than 2**32 octets"
+        reason = "`read` looks at fewer than 2**32 bytes"
     )]
     fn add(&mut self, from: usize, to: usize) {
-        let text = cut(self.octets, from, to);
+        let text = cut(self.bytes, from, to);
         if let [b' ' | b'\t', ..] = text {
             self.fold(text, from, to);
             return;
         }
-        let behind = self.octets.get(from..).unwrap_or_default();
+        let behind = self.bytes.get(from..).unwrap_or_default();
+        // The fast look-up needs the colon right behind the name, as nearly everybody writes it. RFC 3261 §7.3.1 allows
+        // blanks before it; those lines take the slow one.
         let (name, value) = match HeaderName::before_colon(behind, text.len()) {
             Some((name, length)) => (name, length + 1),
             None => match field_name(text) {
@@ -204,6 +214,7 @@ impl<'o, 't> Reading<'o, 't> {
             },
         };
         let value = grammar::trimmed(text, value);
+        // A bit that is set again marks a repeated field, compact and long form alike.
         self.repeated |= self.seen & name.bit();
         self.seen |= name.bit();
         self.lines.push(LineEntry {
@@ -218,9 +229,10 @@ impl<'o, 't> Reading<'o, 't> {
     /// Continues the last line (RFC 3261 §7.3.1).
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "`read` looks at fewer than 2**32 octets"
+        reason = "`read` looks at fewer than 2**32 bytes"
     )]
     fn fold(&mut self, text: &[u8], from: usize, to: usize) {
+        // A fold behind the start line continues that; it has no place in the grammar, and parsers differ on it.
         let Some(line) = self.lines.last_mut() else {
             self.note(from, Rule::FoldedStartLine);
             return;
@@ -237,7 +249,7 @@ impl<'o, 't> Reading<'o, 't> {
     }
 }
 
-/// The name of a header line, and where the colon stands behind it; or the octet where there should be one.
+/// Reads a header line the slow way: its name, and where the colon stands behind it; or the byte where there should be one.
 fn field_name(line: &[u8]) -> Result<(&[u8], usize), usize> {
     let named = line.iter().position(|&b| !grammar::is(b, grammar::TOKEN));
     let (name, rest) = line.split_at(named.unwrap_or(line.len()));
@@ -252,7 +264,7 @@ fn field_name(line: &[u8]) -> Result<(&[u8], usize), usize> {
     Ok((name, colon))
 }
 
-/// The first control octet that no backslash escapes, as quoted strings may (RFC 3261 §25.1, `quoted-pair`).
+/// The first control byte that no backslash escapes, as quoted strings may (RFC 3261 §25.1, `quoted-pair`).
 fn unquoted_control(head: &[u8]) -> Option<usize> {
     let mut is_escaped = false;
     for (at, &b) in head.iter().enumerate() {

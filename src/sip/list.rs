@@ -5,7 +5,7 @@ use super::grammar;
 /// Why a list cannot be split further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unbalanced {
-    /// Octet in the field value.
+    /// Byte in the field value.
     pub(super) at: usize,
     pub(super) rule: Rule,
 }
@@ -32,6 +32,7 @@ impl<'a> Iterator for Values<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let from = self.next.take()?;
+        // An unbalanced quote ends the walk: `next` stays empty, so no guess follows the error.
         let end = match comma(self.text, from) {
             Ok(Some(comma)) => {
                 self.next = Some(comma + 1);
@@ -52,9 +53,11 @@ impl<'a> Iterator for Values<'a> {
     }
 }
 
-/// The first comma from `from` on that separates two values.
+/// The first comma from `from` on that separates two values. A quote or bracket that does not close makes the rest of the
+/// line unreadable: which of its commas separate would be a guess.
 fn comma(text: &[u8], from: usize) -> Result<Option<usize>, Unbalanced> {
     let mut at = from;
+    // A comma inside of a quoted display name or of `<>` belongs to the value (RFC 3261 §7.3.1).
     while let Some(step) = memchr::memchr3(b',', b'"', b'<', text.get(at..).unwrap_or_default()) {
         at += step;
         let rest = text.get(at..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The lazy view of one framed message: a start line and a table of header lines over the received octets.
+//! The lazy view of one framed message: a start line and a table of header lines over the received bytes.
 use super::grammar::{self, cut, offset_in};
 use super::index::{self, Index, LineEntry, LineTable};
 use super::list::Values;
@@ -18,7 +18,7 @@ pub struct HeaderLine<'a> {
 }
 
 impl<'a> HeaderLine<'a> {
-    /// The comma-separated values of this line; `Err` ends it: what follows cannot be told apart. Nothing between two commas
+    /// The comma-separated values of this line; `Err` ends it: what follows cannot be separated. Nothing between two commas
     /// is an empty value.
     pub fn list_values(&self) -> impl Iterator<Item = Result<&'a [u8], ()>> + use<'a> {
         Values::new(self.value).map(|value| match value {
@@ -29,7 +29,10 @@ impl<'a> HeaderLine<'a> {
     }
 }
 
-/// A complete framed message.
+/// A complete framed message, borrowed from the receive buffer: a start line, and where each header line stands.
+///
+/// Nothing is copied and no value is parsed before it is asked for. A fault of the start line or of a header line is kept
+/// beside the view instead of preventing it, because a malformed request still deserves its 400 (RFC 4475 §3.1.2).
 #[derive(Debug)]
 pub struct Message<'a> {
     bytes: &'a [u8],
@@ -44,7 +47,7 @@ impl<'a> Message<'a> {
     /// [`Self::fault`]. Content-Length is the framer's business ([`Self::content_length`]).
     ///
     /// # Errors
-    /// `no_empty_line`, `bare_lf`, `bare_cr`, `head_too_large` (2**32 octets).
+    /// `no_empty_line`, `bare_lf`, `bare_cr`, `head_too_large` (2**32 bytes).
     pub fn parse(frame: &'a [u8]) -> Result<Self, Malformed> {
         match Index::read(frame, &mut LineTable::default()) {
             Some(index) => Ok(Self::new(frame, index.into_owned())),
@@ -52,7 +55,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The message that the octets begin with, its head having been read.
+    /// The message that the bytes begin with, its head having been read.
     pub(super) fn new(frame: &'a [u8], mut index: Index<'a>) -> Self {
         let (start, fault) = start_line::parse(cut(frame, 0, index.start_line));
         if let Some((offset, rule)) = fault {
@@ -66,7 +69,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The same head over more or fewer octets of body.
+    /// The same head over more or fewer bytes of body: the framer reads a head before its body is complete.
     pub(super) fn reframed(mut self, frame: &'a [u8]) -> Self {
         self.bytes = frame;
         self
@@ -81,7 +84,7 @@ impl<'a> Message<'a> {
         self.index.fault
     }
 
-    /// All octets as received.
+    /// All bytes as received.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -141,7 +144,7 @@ impl<'a> Message<'a> {
         cut(self.bytes, line.value_start(), line.value_end())
     }
 
-    /// All octets of a line of the table.
+    /// All bytes of a line of the table.
     pub(super) fn raw(&self, line: &LineEntry) -> &'a [u8] {
         cut(self.bytes, line.start(), line.end())
     }
@@ -184,7 +187,7 @@ impl<'a> Message<'a> {
 
     /// The comma-separated values over all lines of this name, in order.
     ///
-    /// Only for fields that are lists by their definition; nothing for `Other`. A value that cannot be told from the
+    /// Only for fields that are lists by their definition; nothing for `Other`. A value that cannot be separated from the
     /// next one (`unbalanced_quotes`, `unbalanced_angle`) is an error and ends its line; `empty_value` stands for
     /// nothing between two commas, or a whole line without a value where the field needs one.
     pub fn values(
@@ -230,7 +233,7 @@ impl<'a> Message<'a> {
             .ok_or_else(|| self.malformed(name, value, 0, Rule::BadContentLength))
     }
 
-    /// The value of a field that must not occur twice (RFC 4475 §3.3.8: neither the first nor the last of two counts).
+    /// The value of a field that must occur at most once (RFC 4475 §3.3.8: neither the first nor the last of two counts).
     pub(super) fn single(&self, name: HeaderName) -> Result<Option<&'a [u8]>, Malformed> {
         if self.index.repeated & name.bit() != 0 {
             let second = self.index.named(name).nth(1);
@@ -244,7 +247,7 @@ impl<'a> Message<'a> {
         Malformed::of(name, self.index.head, Rule::MissingHeader)
     }
 
-    /// A fault at that octet of a part of this message.
+    /// A fault at that byte of a part of this message.
     pub(super) fn malformed(
         &self,
         field: HeaderName,

@@ -2,7 +2,7 @@
 
 macro_rules! methods {
     ($($variant:ident $text:literal;)+) => {
-        /// A request method; compared as octets (RFC 3261 §7.1).
+        /// A request method; compared as bytes (RFC 3261 §7.1).
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
         #[expect(missing_docs, reason = "each variant is the method of that spelling")]
         pub enum Method<'a> {
@@ -12,7 +12,7 @@ macro_rules! methods {
         }
 
         impl<'a> Method<'a> {
-            /// From the wire.
+            /// From the wire. Case matters: `invite` is another method than `INVITE`.
             pub fn from_bytes(b: &'a [u8]) -> Self {
                 $(if b == $text {
                     return Self::$variant;
@@ -43,6 +43,7 @@ impl Method<'_> {
     }
 }
 
+// Methods that some rule of the proxy names, and the other usual ones, so that they are compared as numbers.
 methods! {
     Invite b"INVITE";
     Ack b"ACK";

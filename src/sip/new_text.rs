@@ -14,11 +14,14 @@ pub enum ViaParams {
     Alias,
 }
 
-/// Text that takes the place of received octets.
+/// Text that takes the place of received bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NewText<'m> {
+    /// A parameter of the topmost received Via.
     Stamp(Stamp),
+    /// A Request-URI that was parsed, or a fixed line.
     Bytes(&'m [u8]),
+    /// The Via line of this node.
     Via {
         sent_by: &'m str,
         branch: &'m [u8],
@@ -30,6 +33,7 @@ pub(super) enum NewText<'m> {
     Below(HeaderName, &'m [u8]),
     /// `Name: number`.
     NumberLine(HeaderName, u8),
+    /// The number alone, in the place of a received one.
     Number(u8),
     /// `X-Sipward-Peer: name`.
     PeerName(&'m str),
@@ -37,15 +41,16 @@ pub(super) enum NewText<'m> {
     KeepAlive(u32),
 }
 
-/// Received octets and what is written for them.
+/// A range of the received message and what is written for it. An empty range inserts.
 pub(super) type Patch<'m> = (Range<usize>, NewText<'m>);
 
 pub(super) type Patches<'m> = SmallVec<[Patch<'m>; 16]>;
 
+/// What is written for bytes that are removed.
 pub(super) const NOTHING: NewText<'static> = NewText::Stamp(Stamp::Nothing);
 
 impl NewText<'_> {
-    /// About the most octets that this writes.
+    /// About the most bytes that this writes, so that the output buffer grows once. 48 covers the fixed text of any of them.
     pub(super) fn room(&self) -> usize {
         48 + match self {
             Self::Via {
@@ -91,6 +96,7 @@ impl NewText<'_> {
     }
 }
 
+/// Writes what a receiver adds to a Via value; the names of the parameters stand there already or come with it.
 pub(super) fn write_stamp(stamp: Stamp, out: &mut Vec<u8>) {
     match stamp {
         Stamp::Nothing => {}
@@ -112,7 +118,7 @@ pub(super) fn write_keep_alive(seconds: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A Via line of ours.
+/// The Via line that this node adds. The transport is TLS whatever the message came in by: nothing else is spoken here.
 pub(super) fn write_via(sent_by: &str, branch: &[u8], params: ViaParams, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Via: SIP/2.0/TLS ");
     out.extend_from_slice(sent_by.as_bytes());

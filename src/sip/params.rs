@@ -2,7 +2,7 @@
 use super::cursor::Cursor;
 use super::grammar::{self, cut};
 
-/// One parameter; the places are octets from the beginning of the parameter text.
+/// One parameter. Its places are offsets in the parameter text, so that an edit can replace exactly it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Param<'a> {
     pub(super) name: &'a [u8],
@@ -31,7 +31,7 @@ pub(super) fn is_value(value: &[u8]) -> bool {
 }
 
 /// Walks over a parameter text. Names and values are taken as they come, since what is not used need not fit any grammar;
-/// what could hide the end of a parameter does not fit. An `Err` is the octet that does not fit, and the end.
+/// what could hide the end of a parameter does not fit. An `Err` is the byte that does not fit, and the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Params<'a> {
     text: &'a [u8],
@@ -40,7 +40,8 @@ pub(super) struct Params<'a> {
     broken: bool,
 }
 
-/// What is made of nothing between two semicolons.
+/// What is made of nothing between two semicolons. From, To and Route tolerate it, because phones write a trailing `;`; in
+/// a Via it may hide where the branch begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Empty {
     /// It is passed over.
@@ -64,6 +65,8 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// Reads one parameter: `;`, name, and perhaps `=` and a value, with white space between any two (RFC 3261 §25.1,
+    /// `SEMI`, `EQUAL`).
     fn step(&mut self) -> Result<Param<'a>, usize> {
         let cursor = &mut self.cursor;
         let start = cursor.at;
@@ -86,6 +89,7 @@ impl<'a> Params<'a> {
             } else {
                 grammar::trim(run(cursor, b";"))
             };
+            // An empty value still has a place: behind its `=`.
             end = if found.is_empty() {
                 from
             } else {
@@ -110,7 +114,7 @@ impl<'a> Params<'a> {
     }
 }
 
-/// Steps over what is neither one of these nor anything that could hide the end of a parameter.
+/// Steps over a name or an unquoted value: what is neither one of these nor anything that could hide the end of a parameter.
 fn run<'a>(cursor: &mut Cursor<'a>, ends: &[u8]) -> &'a [u8] {
     let rest = cursor.rest();
     let stops = |b: &u8| ends.contains(b) || matches!(b, b'"' | b'<' | b'>' | b',');
@@ -140,7 +144,8 @@ impl<'a> Iterator for Params<'a> {
     }
 }
 
-/// The value of the first parameter of that name: `None` absent, `Some(None)` without a value.
+/// The value of the first parameter of that name. Where a second one would matter (`branch`, `tag`) the parsers of those
+/// values have refused it before: `None` absent, `Some(None)` without a value.
 pub(super) fn find<'a>(text: &'a [u8], name: &str) -> Option<Option<&'a [u8]>> {
     Params::new(text)
         .map_while(Result::ok)

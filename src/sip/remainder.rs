@@ -5,27 +5,29 @@ use super::list::Values;
 use super::{HeaderName, Message};
 use std::ops::Range;
 
-/// What is left of a line from which list values are removed.
+/// What is left of a line from which list values are removed. Removing a value must not touch the rest of its line: the
+/// values that stay come out byte by byte as they were received, since somebody may have signed them.
 pub(super) enum Remainder {
     /// All of it.
     Line,
-    /// These octets of the message instead of the value.
+    /// These bytes of the message instead of the value.
     Values(Range<usize>),
     /// No value, so no line.
     Nothing,
 }
 
-/// Tells for each line of a list field what stays without the `first` values and the `last` ones. What cannot be split
+/// Calls `visit` for each line of a list field with what stays of it without the `first` values and the `last` ones. What cannot be split
 /// counts as one value.
 pub(super) fn remainders<'m>(
     message: &'m Message<'_>,
     name: HeaderName,
     first: usize,
     last: usize,
-    mut tell: impl FnMut(&'m LineEntry, Remainder),
+    mut visit: impl FnMut(&'m LineEntry, Remainder),
 ) {
     let lines = || message.index().named(name);
     let count = |line: &LineEntry| Values::new(message.value(line)).count();
+    // Counting all values costs a pass over the field, so it is done only when values go at the end.
     let kept_to = if last == 0 {
         usize::MAX
     } else {
@@ -35,7 +37,7 @@ pub(super) fn remainders<'m>(
     for line in lines() {
         if number >= first && last == 0 {
             // What is left is left whole, and need not be counted.
-            tell(line, Remainder::Line);
+            visit(line, Remainder::Line);
             continue;
         }
         let from = number;
@@ -60,6 +62,6 @@ pub(super) fn remainders<'m>(
             }
             Remainder::Values(range)
         };
-        tell(line, kept);
+        visit(line, kept);
     }
 }

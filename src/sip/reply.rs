@@ -5,14 +5,14 @@ use super::new_text::{write_keep_alive, write_stamp};
 use super::{Address, HeaderName, Message, StartLine, stamp, status};
 use std::net::SocketAddr;
 
-/// A field that an answer of ours may carry besides the copied ones.
+/// A field that a response of this node may have besides the copied ones.
 #[derive(Clone, Copy, Debug)]
 pub enum Extra<'x> {
     /// `Warning: code agent "text"`.
     Warning {
-        /// The warn-code: 399, or one that an RFC gives to the case (RFC 3261 §20.43).
+        /// The warn-code: 399, or one that an RFC assigns to the case (RFC 3261 §20.43).
         code: u16,
-        /// Our name.
+        /// The name of this node.
         agent: &'x str,
         /// The public reason code.
         text: &'x str,
@@ -58,7 +58,7 @@ pub fn write_reply(
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
 }
 
-/// Best-effort answer to a request whose framing is broken, from its head alone. Gives `false`, and writes nothing,
+/// Best-effort response to a request whose framing is broken, from its head alone. Returns `false`, and writes nothing,
 /// when it is no request, is never answered (ACK, BENOTIFY), or a field that must be copied is missing.
 ///
 /// The head may end anywhere: what stands behind its last line end is left out. Bare LF in it is taken for a line end;
@@ -92,7 +92,7 @@ pub fn write_unframed_reply(
     true
 }
 
-/// The complete lines of a head up to its first empty one, each ended by CRLF, and an empty line.
+/// What a head with broken line ends would be with sound ones: the complete lines of a head up to its first empty one, each ended by CRLF, and an empty line.
 fn with_line_ends(head: &[u8]) -> Vec<u8> {
     let mut fixed = Vec::with_capacity(head.len() + 64);
     for line in head.split_inclusive(|&b| b == b'\n') {
@@ -110,7 +110,8 @@ fn with_line_ends(head: &[u8]) -> Vec<u8> {
     fixed
 }
 
-/// All Via lines in order, the topmost value stamped if it can be read.
+/// All Via lines in order, the topmost value stamped if it can be read (RFC 3261 §18.2.1). They bring the response back
+/// through every hop, so they are copied byte by byte.
 fn write_vias(request: &Message<'_>, source: SocketAddr, out: &mut Vec<u8>) {
     let mut top = request.top_via().ok();
     for line in request.index().named(HeaderName::Via) {
@@ -126,7 +127,8 @@ fn write_vias(request: &Message<'_>, source: SocketAddr, out: &mut Vec<u8>) {
     }
 }
 
-/// The To line with a tag. A value that cannot be parsed gets ours unless something in it looks like one.
+/// The To line with a tag (RFC 3261 §8.2.6.2). A value that cannot be parsed receives the tag unless something in it looks
+/// like one: two tags would make the response unusable for its client.
 fn write_to(request: &Message<'_>, to_tag: Option<&[u8]>, out: &mut Vec<u8>) {
     let Some(line) = request.index().named(HeaderName::To).next() else {
         return;
@@ -159,6 +161,8 @@ fn write_to(request: &Message<'_>, to_tag: Option<&[u8]>, out: &mut Vec<u8>) {
 
 fn write_extra(extra: &Extra<'_>, out: &mut Vec<u8>) {
     match *extra {
+        // The text is one of this program's own, but it may quote a name: quotes and backslashes are escaped (RFC 3261
+        // §25.1, `quoted-string`), control characters left out.
         Extra::Warning { code, agent, text } => {
             out.extend_from_slice(b"Warning: ");
             write_decimal(u64::from(code), out);

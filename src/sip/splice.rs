@@ -6,7 +6,10 @@ use super::{HeaderLine, HeaderName, Message, Via, status};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Parts of one message and what stands for them, written in one go; the rest comes out as it came.
+/// Parts of one message and what is written for them, in one go; the rest comes out as it came.
+///
+/// Topology hiding needs more than [`Edits`](super::Edits): any URI of any field may name a host of the home side. Still
+/// no method takes header text: URIs, parameters, a sent-by with a branch, and what this node has sealed itself.
 #[derive(Debug)]
 pub struct Splices<'m, 'a> {
     message: &'m Message<'a>,
@@ -104,7 +107,7 @@ impl<'m, 'a> Splices<'m, 'a> {
         }
     }
 
-    /// The second Via value, wherever it stands.
+    /// The second Via value, wherever it stands: the first is this node's, the second may be one that it has sealed.
     pub fn second_via(&self) -> Option<Via<'a>> {
         self.message.vias().nth(1)?.ok()
     }
@@ -120,6 +123,7 @@ impl<'m, 'a> Splices<'m, 'a> {
         for line in self.message.index().named(HeaderName::Via) {
             let values: SmallVec<[&[u8]; 4]> =
                 Values::new(self.message.value(line)).flatten().collect();
+            // The second value may share the first line or begin any later one.
             let at = values.len().min(1_usize.wrapping_sub(number));
             let Some(value) = values.get(at) else {
                 number += values.len();
@@ -159,6 +163,7 @@ impl<'m, 'a> Splices<'m, 'a> {
         let bytes = self.message.bytes();
         let mut copied = 0;
         for (range, text) in &self.list {
+            // Inside of what an earlier one replaced: a URI in a line that is taken out.
             if range.start < copied {
                 continue;
             }

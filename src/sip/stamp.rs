@@ -8,7 +8,8 @@ use std::ops::Range;
 /// New text for a range of the Via value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stamp {
-    /// Nothing: the sender wrote a parameter that is ours to write.
+    /// Nothing: the sender wrote a parameter that only the receiver may write. It could name another client, to whom the
+    /// response would then go.
     Nothing,
     /// `=port` behind `rport`.
     Rport(u16),
@@ -16,31 +17,31 @@ pub(super) enum Stamp {
     Received(IpAddr),
 }
 
-/// Plans the stamps of one Via value, in order and apart from each other, and tells of each with its place in `octets`,
-/// in which the value stands.
+/// Plans the stamps of one Via value, in order and apart from each other. `stamp` is called for each with its place in
+/// `bytes`, in which the value stands.
 ///
 /// `received` is written when the sent-by host is a name or another address than the source, and whenever there is an
 /// `rport`. What the sender wrote there itself is removed in any case.
 pub(super) fn plan(
-    octets: &[u8],
+    bytes: &[u8],
     via: &Via<'_>,
     source: SocketAddr,
-    mut tell: impl FnMut(Range<usize>, Stamp),
+    mut stamp: impl FnMut(Range<usize>, Stamp),
 ) {
     let address = source.ip().to_canonical();
-    let base = offset_in(octets, via.params);
+    let base = offset_in(bytes, via.params);
     let mut end = base + via.params.len();
     let mut has_rport = false;
     for param in Params::new(via.params).map_while(Result::ok) {
         let range = base + param.start..base + param.end;
         end = range.end;
         if param.name.eq_ignore_ascii_case(b"received") {
-            tell(range, Stamp::Nothing);
+            stamp(range, Stamp::Nothing);
         } else if param.name.eq_ignore_ascii_case(b"rport") {
             if std::mem::replace(&mut has_rport, true) {
-                tell(range, Stamp::Nothing);
+                stamp(range, Stamp::Nothing);
             } else {
-                tell(
+                stamp(
                     base + param.name_end..range.end,
                     Stamp::Rport(source.port()),
                 );
@@ -49,6 +50,6 @@ pub(super) fn plan(
     }
     let is_source = via.host.ip().is_some_and(|ip| ip.to_canonical() == address);
     if has_rport || !is_source {
-        tell(end..end, Stamp::Received(address));
+        stamp(end..end, Stamp::Received(address));
     }
 }

@@ -15,16 +15,17 @@ pub enum StartLine<'a> {
     },
     /// A response.
     Response {
-        /// 100..=699; 0 when `Message::fault` says `bad_status`.
+        /// 100..=699; 0 when `Message::fault` is `bad_status`.
         status: u16,
         /// Reason phrase as received.
         phrase: &'a [u8],
     },
 }
 
-/// What is wrong with a start line: the octet and the rule.
+/// What is wrong with a start line: the byte and the rule.
 pub(super) type LineFault = (usize, Rule);
 
+/// Compared in any case (RFC 3261 §7.1).
 const VERSION: &[u8] = b"SIP/2.0";
 
 /// Reads a start line (without its CRLF) as far as possible. A faulty line still yields what an answer needs.
@@ -39,6 +40,7 @@ pub(super) fn parse(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     }
 }
 
+/// `SIP/2.0 status phrase` (RFC 3261 §7.2). A missing phrase, also without the space before it, is tolerated.
 fn response(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     let space = |from: usize| {
         memchr::memchr(b' ', line.get(from..).unwrap_or_default()).map_or(line.len(), |n| from + n)
@@ -63,6 +65,7 @@ fn response(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     (StartLine::Response { status, phrase }, fault)
 }
 
+/// `Method Request-URI SIP/2.0` (RFC 3261 §7.1). The first fault from the left is reported.
 fn request(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     let parts = request_parts(line);
     let method = cut(line, 0, parts.method_end);
@@ -74,6 +77,7 @@ fn request(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     if !grammar::is_token(method) {
         note(0, Rule::BadMethod);
     }
+    // Only what is certain to be no URI is a fault here; its parts are checked when routing asks for them.
     if parts.version.is_empty() || uri.is_empty() {
         note(parts.method_end, Rule::BadStartLine);
     } else if parts.extra_space {
@@ -106,7 +110,8 @@ pub(super) struct RequestParts {
     extra_space: bool,
 }
 
-/// Method up to the first SP, version behind the last one, Request-URI between.
+/// Method up to the first SP, version behind the last one, Request-URI between. So a Request-URI with blanks in it is seen
+/// whole, and can be named in the fault, instead of a wrong half of it being taken for the URI.
 pub(super) fn request_parts(line: &[u8]) -> RequestParts {
     let trimmed = line.len()
         - line

@@ -1,6 +1,7 @@
 //! Reason phrases of the status codes (RFC 3261 §21 and the extension RFCs).
 
-/// The phrase that we write behind a status code; a class name for codes without one.
+/// The phrase that is written behind a status code; for codes without a registered one the name of their class. Clients
+/// must not read it (RFC 3261 §7.2), people do.
 pub const fn phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",
@@ -22,6 +23,8 @@ pub const fn phrase(status: u16) -> &'static str {
     }
 }
 
+/// Codes from 400 on; apart from [`phrase`] only to keep both short. The registered ones of RFC 3261 §21.4 to §21.6, and
+/// of RFC 3329, RFC 3903, RFC 3911, RFC 4412, RFC 4474, RFC 5079, RFC 5360, RFC 5393, RFC 5626, RFC 6086, RFC 8197.
 const fn failure(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
@@ -86,6 +89,7 @@ const fn failure(status: u16) -> &'static str {
     }
 }
 
+/// The class of a code without a registered phrase (RFC 3261 §8.1.3.2: it is treated as the x00 of its class).
 const fn other(status: u16) -> &'static str {
     match status / 100 {
         1 => "Progress",

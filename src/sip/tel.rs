@@ -1,4 +1,4 @@
-//! Whose a telephone number is: `phone-context` of tel URIs (RFC 3966 §5.1.5).
+//! In which domain a telephone number is valid: `phone-context` of tel URIs (RFC 3966 §5.1.5).
 use super::escape::{plain_user, same_name};
 use super::uri::params;
 use super::{Host, Scheme, Uri};

@@ -41,10 +41,11 @@ impl<'a> Uri<'a> {
     /// Parses a URI. Errors carry an offset relative to the text.
     ///
     /// # Errors
-    /// `bad_uri` (no scheme, or an octet that no URI holds), `bad_user`, `bad_host`, `bad_port`, `bad_escape` (in a
+    /// `bad_uri` (no scheme, or an byte that no URI holds), `bad_user`, `bad_host`, `bad_port`, `bad_escape` (in a
     /// parameter), `duplicate_param`.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
         let colon = scheme_len(text).ok_or(Malformed::other(0, Rule::BadUri))?;
+        // One pass answers two questions: whether all bytes may stand in a URI, and whether there is an escape at all.
         let (all, any) = grammar::classes_of(text);
         if all & grammar::URI == 0 {
             let at = text.iter().position(|&b| !grammar::is(b, grammar::URI));
@@ -80,7 +81,8 @@ impl<'a> Uri<'a> {
         }
     }
 
-    /// `any`: the classes that any octet belongs to.
+    /// Parses what follows the scheme: `[user@]host[:port][;params][?headers]` (RFC 3261 §19.1.1). `any` are the classes
+    /// that any byte of the URI belongs to: without a `%` in it, escapes need no check.
     fn parse_sip(&mut self, rest: &'a [u8], any: u8) -> Result<(), (usize, Rule)> {
         let check_escapes = |text| match any & grammar::ESCAPE {
             0 => Ok(()),
@@ -126,6 +128,8 @@ impl<'a> Uri<'a> {
         self.check_once().map_err(|rule| (at, rule))
     }
 
+    /// Parses a telephone number (RFC 3966 §3). Its digits are not checked: the proxy routes by the pool of the domain, and
+    /// passes the number on.
     fn parse_tel(&mut self, rest: &'a [u8]) -> Result<(), (usize, Rule)> {
         let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
         let number = cut(rest, 0, end);
@@ -137,6 +141,7 @@ impl<'a> Uri<'a> {
         Ok(())
     }
 
+    /// Refuses a second `maddr`, escaped or not: one parser would send the request to the first, another to the last.
     fn check_once(&self) -> Result<(), Rule> {
         let mut seen = [false; ONCE.len()];
         for (name, _) in params(self.params) {
@@ -185,7 +190,7 @@ impl<'a> Uri<'a> {
     }
 }
 
-/// Length of the scheme in front of the first colon.
+/// Length of the scheme in front of the first colon (RFC 3986 §3.1).
 pub(super) fn scheme_len(text: &[u8]) -> Option<usize> {
     let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
     let end = text.iter().position(|b| !fits(b))?;

@@ -54,7 +54,8 @@ impl<'a> Via<'a> {
                 cursor.at = behind;
                 (host, port, sent_by)
             }
-            // Where it says that it is matters only if it is us: responses go back on the connection.
+            // An odd sent-by is no reason to refuse: responses go back on the connection that the request came by, and
+            // never to the place that stands here. It only matters whether it is this node's name.
             None => {
                 let rest = cursor.rest();
                 let stops =
@@ -98,7 +99,8 @@ impl<'a> Via<'a> {
         params::find(self.params, name)
     }
 
-    /// Whether the branch begins with the magic cookie `z9hG4bK` (any case) and has more after it.
+    /// Whether the transaction can be matched by its branch alone (RFC 3261 §17.2.3): whether the branch begins with the
+    /// magic cookie `z9hG4bK` (any case) and has more after it.
     pub fn has_cookie(&self) -> bool {
         self.after_cookie().is_some_and(|rest| !rest.is_empty())
     }

@@ -1,4 +1,8 @@
 //! From planned edits to a list of patches in the order of the message.
+//!
+//! Each part of a plan adds its patches without regard to the others; one sort at the end brings them into order. So a
+//! plan may be made in any order, and two edits of one line cannot disturb each other's places: all places are those of
+//! the received message.
 use super::Edits;
 use crate::sip::grammar::{cut, offset_in};
 use crate::sip::index::LineEntry;
@@ -22,6 +26,7 @@ impl<'m> Edits<'m, '_> {
             self.popped_last_routes,
             patches,
         );
+        // The lines of a stripped field go anyway.
         for (name, numbers) in &self.dropped {
             if self.stripped & name.bit() == 0 {
                 self.patch_dropped(*name, *numbers, patches);
@@ -35,9 +40,12 @@ impl<'m> Edits<'m, '_> {
             let stripped = lines.filter(|line| self.stripped & line.name.bit() != 0);
             patches.extend(stripped.map(|line| (line.start()..line.end(), NOTHING)));
         }
+        // Stable, so that insertions at one place keep the order in which they were added. An empty range sorts before a
+        // removal that begins at the same place.
         patches.sort_by_key(|(range, _)| (range.start, range.end));
     }
 
+    /// The new Request-URI in the place of the received one; method and version stay as they were written.
     fn patch_request_uri(&self, patches: &mut Patches<'m>) {
         if let (Some(uri), StartLine::Request { .. }) = (self.request_uri, self.message.start()) {
             let line = cut(self.message.bytes(), 0, self.message.start_line());
@@ -60,6 +68,8 @@ impl<'m> Edits<'m, '_> {
         }
     }
 
+    /// A new number in the place of the old one, or a line of its own where the field is missing: a request may come
+    /// without Max-Forwards, and leaves with one (RFC 3261 §16.6 step 3).
     fn patch_number(&self, name: HeaderName, number: Option<u8>, patches: &mut Patches<'m>) {
         let Some(number) = number else {
             return;
@@ -77,6 +87,7 @@ impl<'m> Edits<'m, '_> {
         });
     }
 
+    /// Takes values from the ends of a list field: Vias from the top, Routes from the top and the bottom.
     fn patch_values(&self, name: HeaderName, first: usize, last: usize, patches: &mut Patches<'m>) {
         if first == 0 && last == 0 {
             return;
@@ -84,6 +95,7 @@ impl<'m> Edits<'m, '_> {
         remainders(self.message, name, first, last, |line, kept| match kept {
             Remainder::Line => {}
             Remainder::Values(range) => {
+                // The name of the line and the white space around its value stay.
                 patches.push((line.value_start()..range.start, NOTHING));
                 patches.push((range.end..line.value_end(), NOTHING));
             }
@@ -91,6 +103,7 @@ impl<'m> Edits<'m, '_> {
         });
     }
 
+    /// `Supported: path` as a line of its own: appending it to a received list would have to look into that.
     fn patch_supported(&self, patches: &mut Patches<'m>) {
         if !self.announces_path {
             return;
@@ -100,7 +113,8 @@ impl<'m> Edits<'m, '_> {
         patches.push((at..at, NewText::Bytes(b"Supported: path\r\n")));
     }
 
-    /// Each value goes with what separates it from the next one that stays, or, behind the last that stays, from that.
+    /// Takes out values anywhere in a list. Each goes with the separator behind it; those behind the last that stays go with
+    /// the separator before them. So the list never begins or ends with a comma, which some parsers refuse.
     fn patch_dropped(&self, name: HeaderName, numbers: u64, patches: &mut Patches<'m>) {
         let mut number = 0u32;
         for line in self.message.index().named(name) {
@@ -108,6 +122,7 @@ impl<'m> Edits<'m, '_> {
                 .flatten()
                 .map(|value| {
                     let start = offset_in(self.message.bytes(), value);
+                    // Values beyond the 64th have no bit and stay.
                     let goes = 1u64
                         .checked_shl(number)
                         .is_some_and(|bit| numbers & bit != 0);
@@ -133,6 +148,7 @@ impl<'m> Edits<'m, '_> {
         }
     }
 
+    /// Where a field is inserted: beside the received ones of its name, so that the order within a list stays right.
     fn place(&self, text: NewText<'_>) -> usize {
         let index = self.message.index();
         let found = match text {
@@ -152,7 +168,8 @@ impl<'m> Edits<'m, '_> {
         found.unwrap_or_else(|| self.default_place())
     }
 
-    /// Where a field goes that has no predecessor: below the last Via line.
+    /// Where a field goes that has no predecessor: below the last Via line, among the first fields that a proxy looks for
+    /// (RFC 3261 §7.3.1 recommends that).
     fn default_place(&self) -> usize {
         let last = self.message.index().named(HeaderName::Via).last();
         last.map_or_else(|| self.top(), LineEntry::end)

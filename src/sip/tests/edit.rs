@@ -3,8 +3,8 @@ use super::{INVITE, message, text};
 use crate::sip::{Edits, HeaderName, Message, ViaParams};
 use std::net::SocketAddr;
 
-fn edited(octets: &[u8], plan: impl for<'m, 'a> FnOnce(&mut Edits<'m, 'a>)) -> String {
-    let message = message(octets);
+fn edited(bytes: &[u8], plan: impl for<'m, 'a> FnOnce(&mut Edits<'m, 'a>)) -> String {
+    let message = message(bytes);
     let mut edits = Edits::new(&message);
     plan(&mut edits);
     let mut out = b"before".to_vec();
@@ -25,7 +25,7 @@ fn at(address: &str) -> SocketAddr {
 }
 
 #[test]
-fn without_edits_every_octet_comes_out_equal() {
+fn without_edits_every_byte_comes_out_equal() {
     assert_eq!(edited(INVITE, |_| {}), text(INVITE));
 }
 
@@ -65,9 +65,9 @@ fn our_via_goes_on_top() {
 
 #[test]
 fn the_top_via_alone_is_stamped() {
-    let octets = INVITE;
+    let bytes = INVITE;
     assert_eq!(
-        edited(octets, |e| stamp(e, octets, "[2001:db8::1]:40000")),
+        edited(bytes, |e| stamp(e, bytes, "[2001:db8::1]:40000")),
         changed(
             ";rport;branch=z9hG4bKaa ,",
             ";rport=40000;branch=z9hG4bKaa;received=2001:db8::1 ,"
@@ -75,15 +75,15 @@ fn the_top_via_alone_is_stamped() {
     );
 }
 
-/// The octets must be those that are edited, not equal ones.
-fn stamp(edits: &mut Edits<'_, '_>, octets: &[u8], source: &str) {
-    let via = message(octets).top_via().unwrap();
+/// The bytes must be those that are edited, not equal ones.
+fn stamp(edits: &mut Edits<'_, '_>, bytes: &[u8], source: &str) {
+    let via = message(bytes).top_via().unwrap();
     edits.stamp_top_via(&via, at(source));
 }
 
 fn stamped(via: &str, source: &str) -> String {
-    let octets = format!("A b SIP/2.0\r\nVia: {via}\r\n\r\n");
-    let out = edited(octets.as_bytes(), |e| stamp(e, octets.as_bytes(), source));
+    let bytes = format!("A b SIP/2.0\r\nVia: {via}\r\n\r\n");
+    let out = edited(bytes.as_bytes(), |e| stamp(e, bytes.as_bytes(), source));
     out.strip_prefix("A b SIP/2.0\r\nVia: ")
         .unwrap()
         .trim_end()
@@ -280,12 +280,12 @@ fn strip_removes_lines_with_their_folds_and_never_others() {
 
 #[test]
 fn all_edits_compose() {
-    let octets = INVITE;
-    let out = edited(octets, |e| {
+    let bytes = INVITE;
+    let out = edited(bytes, |e| {
         e.strip(HeaderName::PAssertedIdentity);
         e.pop_routes(2);
         e.set_max_forwards(67);
-        stamp(e, octets, "192.0.2.7:7");
+        stamp(e, bytes, "192.0.2.7:7");
         e.prepend_record_route(b"sip:e;lr");
         e.prepend_via("e.test", b"z9hG4bKq", ViaParams::Plain);
         e.set_request_uri(b"sip:bob@192.0.2.77");
@@ -316,9 +316,9 @@ fn all_edits_compose() {
 
 #[test]
 fn a_popped_via_is_not_stamped() {
-    let octets = b"A b SIP/2.0\r\nVia: SIP/2.0/TLS a;rport\r\n\r\n";
-    let out = edited(octets, |e| {
-        stamp(e, octets, "192.0.2.7:7");
+    let bytes = b"A b SIP/2.0\r\nVia: SIP/2.0/TLS a;rport\r\n\r\n";
+    let out = edited(bytes, |e| {
+        stamp(e, bytes, "192.0.2.7:7");
         e.pop_via();
     });
     assert_eq!(out, "A b SIP/2.0\r\n\r\n");

@@ -79,9 +79,9 @@ fn blanks_and_tabs_between_messages_are_skipped_and_never_answered() {
     assert_eq!(once(&[b' '; 100_000]), "skip 100000");
     let mut framer = Framer::default();
     // Two line ends with a blank between them are no ping, however they arrive.
-    for octets in ["\r\n", " ", "\r\n", "\t"] {
-        let expected = format!("skip {}", octets.len());
-        assert_eq!(scan(&mut framer, octets.as_bytes()), expected);
+    for bytes in ["\r\n", " ", "\r\n", "\t"] {
+        let expected = format!("skip {}", bytes.len());
+        assert_eq!(scan(&mut framer, bytes.as_bytes()), expected);
     }
     assert_eq!(scan(&mut framer, b"\r\n \r\n"), "skip 2");
     assert_eq!(scan(&mut framer, b" \r\n"), "skip 1");
@@ -96,14 +96,14 @@ fn blanks_and_tabs_between_messages_are_skipped_and_never_answered() {
 
 #[test]
 fn a_line_that_begins_with_white_space_inside_a_message_is_no_keep_alive() {
-    let octets = b" OPTIONS sip:a SIP/2.0\r\nx: a\r\n \r\n\t\r\nl: 2\r\n\r\n \t ";
+    let bytes = b" OPTIONS sip:a SIP/2.0\r\nx: a\r\n \r\n\t\r\nl: 2\r\n\r\n \t ";
     let mut framer = Framer::default();
-    assert_eq!(scan(&mut framer, octets), "skip 1");
+    assert_eq!(scan(&mut framer, bytes), "skip 1");
     let mut table = LineTable::default();
-    let Ok(Scan::Message(message)) = framer.scan(&octets[1..], &LIMITS, &mut table) else {
+    let Ok(Scan::Message(message)) = framer.scan(&bytes[1..], &LIMITS, &mut table) else {
         panic!("no message");
     };
-    assert_eq!(message.bytes(), &octets[1..octets.len() - 1]);
+    assert_eq!(message.bytes(), &bytes[1..bytes.len() - 1]);
     assert_eq!(message.body(), b" \t");
     assert_eq!(scan(&mut framer, b" "), "skip 1");
 }
@@ -196,27 +196,27 @@ fn bare_line_ends_lose_the_framing() {
 
 #[test]
 fn faulty_lines_do_not_lose_the_framing() {
-    let octets = b"NO\0 sip:a SIP/3.0\r\nno colon\r\nl: 0\r\n\r\nrest";
+    let bytes = b"NO\0 sip:a SIP/3.0\r\nno colon\r\nl: 0\r\n\r\nrest";
     let mut framer = Framer::default();
     let mut table = LineTable::default();
-    let Ok(Scan::Message(message)) = framer.scan(octets, &LIMITS, &mut table) else {
+    let Ok(Scan::Message(message)) = framer.scan(bytes, &LIMITS, &mut table) else {
         panic!("no message");
     };
-    assert_eq!(message.bytes().len(), octets.len() - 4);
+    assert_eq!(message.bytes().len(), bytes.len() - 4);
     assert_eq!(message.fault().unwrap().rule, "bad_method");
 }
 
 #[test]
-fn one_octet_at_a_time_gives_one_message_and_one_verdict() {
-    let octets = b"OPTIONS sip:a SIP/2.0\r\nl: 3\r\n\r\nabc";
+fn one_byte_at_a_time_makes_one_message_and_one_verdict() {
+    let bytes = b"OPTIONS sip:a SIP/2.0\r\nl: 3\r\n\r\nabc";
     let mut framer = Framer::default();
-    for end in 1..octets.len() {
+    for end in 1..bytes.len() {
         assert!(matches!(
-            framer.scan(&octets[..end], &LIMITS, &mut LineTable::default()),
+            framer.scan(&bytes[..end], &LIMITS, &mut LineTable::default()),
             Ok(Scan::Incomplete(Phase::Head | Phase::Body { total: 34 }))
         ));
     }
-    assert_eq!(scan(&mut framer, octets), "message 34");
+    assert_eq!(scan(&mut framer, bytes), "message 34");
     let error: Result<(), FrameError> = Err(FrameError {
         rule: Rule::BareLf,
         status: 400,

@@ -3,8 +3,8 @@ use super::{INVITE, message, request, text};
 use crate::sip::{Address, HeaderName, Message, Method, StartLine, Via};
 
 fn start_fault(line: &str) -> Option<&'static str> {
-    let octets = format!("{line}\r\nl: 0\r\n\r\n");
-    message(octets.as_bytes())
+    let bytes = format!("{line}\r\nl: 0\r\n\r\n");
+    message(bytes.as_bytes())
         .fault()
         .map(|fault| fault.rule.code())
 }
@@ -60,8 +60,8 @@ fn status_lines_may_lack_a_phrase() {
         ("SIP/2.0 100", ""),
         ("SIP/2.0 100 a b", "a b"),
     ] {
-        let octets = format!("{line}\r\n\r\n");
-        let message = message(octets.as_bytes());
+        let bytes = format!("{line}\r\n\r\n");
+        let message = message(bytes.as_bytes());
         let phrase = expected.as_bytes();
         let status = 100;
         assert_eq!(message.start(), StartLine::Response { status, phrase });
@@ -80,17 +80,17 @@ fn header_lines_need_a_name_and_a_colon() {
         ("X: a\u{7f}", "control_octet"),
         ("X: \"a\\\\\u{1}\"", "control_octet"),
     ] {
-        let octets = request(line);
-        assert_eq!(message(&octets).fault().unwrap().rule, rule, "{line:?}");
+        let bytes = request(line);
+        assert_eq!(message(&bytes).fault().unwrap().rule, rule, "{line:?}");
     }
-    let octets = request("X: \"a\\\u{1}\\\u{0}\"\r\nY\t : \u{e9}");
-    assert_eq!(message(&octets).fault(), None);
+    let bytes = request("X: \"a\\\u{1}\\\u{0}\"\r\nY\t : \u{e9}");
+    assert_eq!(message(&bytes).fault(), None);
 }
 
 #[test]
 fn lines_are_named_and_trimmed_and_folds_belong_to_them() {
-    let octets = request("v :\r\n \r\n\tSIP/2.0/TLS a\r\n ;b \r\n \r\nX:\r\nt:a:b");
-    let message = message(&octets);
+    let bytes = request("v :\r\n \r\n\tSIP/2.0/TLS a\r\n ;b \r\n \r\nX:\r\nt:a:b");
+    let message = message(&bytes);
     let lines: Vec<_> = message
         .lines()
         .map(|line| (line.name, text(line.raw_name), text(line.value)))
@@ -136,21 +136,21 @@ fn lists_that_cannot_be_split_are_errors() {
         ("Route:", "empty_value"),
         ("Route: <sip:a>\r\nRoute:", "empty_value"),
     ] {
-        let octets = request(line);
-        let found = message(&octets).routes().find_map(Result::err).unwrap();
+        let bytes = request(line);
+        let found = message(&bytes).routes().find_map(Result::err).unwrap();
         assert_eq!(
             (found.field, found.rule.code()),
             (HeaderName::Route, expected),
             "{line}"
         );
-        assert!(found.offset < octets.len(), "{line}");
+        assert!(found.offset < bytes.len(), "{line}");
     }
 }
 
 #[test]
 fn fields_of_one_instance_are_missing_single_or_duplicate() {
-    let octets = request("X: y");
-    let none = message(&octets);
+    let bytes = request("X: y");
+    let none = message(&bytes);
     assert_eq!(rule(none.from()), "missing_header");
     assert_eq!(rule(none.to()), "missing_header");
     assert_eq!(rule(none.call_id()), "missing_header");
@@ -158,22 +158,22 @@ fn fields_of_one_instance_are_missing_single_or_duplicate() {
     assert_eq!(rule(none.top_via()), "missing_header");
     assert_eq!(none.max_forwards(), Ok(None));
     let twice = "f: <sip:a>;tag=1\r\nTo: <sip:a>\r\ni: x\r\nCSeq: 1 A\r\nMax-Forwards: 1\r\n";
-    let octets = request(&format!("{twice}{}", twice.trim_end()));
-    let two = message(&octets);
+    let bytes = request(&format!("{twice}{}", twice.trim_end()));
+    let two = message(&bytes);
     assert_eq!(rule(two.from()), "duplicate_header");
     assert_eq!(rule(two.to()), "duplicate_header");
     assert_eq!(rule(two.call_id()), "duplicate_header");
     assert_eq!(rule(two.cseq()), "duplicate_header");
     assert_eq!(rule(two.max_forwards()), "duplicate_header");
     let fault = two.from().unwrap_err();
-    assert!(octets[fault.offset..].starts_with(b"f: "));
+    assert!(bytes[fault.offset..].starts_with(b"f: "));
 }
 
 #[test]
 fn numbers_are_plain_and_bounded() {
     let cseq = |value: &str| {
-        let octets = request(&format!("CSeq: {value}"));
-        message(&octets)
+        let bytes = request(&format!("CSeq: {value}"));
+        message(&bytes)
             .cseq()
             .ok()
             .map(|c| (c.number, c.method.as_bytes().to_vec()))
@@ -196,8 +196,8 @@ fn numbers_are_plain_and_bounded() {
         assert_eq!(cseq(value), None, "{value:?}");
     }
     let hops = |value: &str| {
-        let octets = request(&format!("Max-Forwards: {value}"));
-        message(&octets).max_forwards()
+        let bytes = request(&format!("Max-Forwards: {value}"));
+        message(&bytes).max_forwards()
     };
     assert_eq!(hops("0068"), Ok(Some(68)));
     assert_eq!(hops("255"), Ok(Some(255)));
@@ -214,8 +214,8 @@ fn call_ids_hold_no_white_space() {
         ("a b", "bad_call_id"),
         ("a\r\n b", "bad_call_id"),
     ] {
-        let octets = request(&format!("i: {value}"));
-        assert_eq!(rule(message(&octets).call_id()), expected);
+        let bytes = request(&format!("i: {value}"));
+        assert_eq!(rule(message(&bytes).call_id()), expected);
     }
 }
 
@@ -281,8 +281,8 @@ fn addresses_that_two_parsers_could_read_differently_are_refused() {
         assert_eq!(rule(Address::parse(value.as_bytes())), expected, "{value}");
     }
     for params in [";tag=1;tag=2", ";tag=1;x;Tag=1", ";tag=1 2", ";tag;tag=1"] {
-        let octets = request(&format!("From: <sip:a@b>{params}"));
-        assert_eq!(rule(message(&octets).from()), "duplicate_tag", "{params}");
+        let bytes = request(&format!("From: <sip:a@b>{params}"));
+        assert_eq!(rule(message(&bytes).from()), "duplicate_tag", "{params}");
     }
 }
 
@@ -380,10 +380,10 @@ fn what_a_via_says_besides_its_branch_is_no_reason_to_refuse_it() {
 
 #[test]
 fn errors_point_into_the_message() {
-    let octets = request("Via: SIP/2.0/TLS a;branch=x,\r\n SIP/2.0/TLS b;;x");
-    let fault = message(&octets).vias().nth(1).unwrap().unwrap_err();
-    assert!(octets[fault.offset..].starts_with(b";x"), "{fault:?}");
-    let octets = b"FOO sip:a@[::1 SIP/2.0\r\n\r\n";
-    let fault = message(octets).request_uri().unwrap_err();
+    let bytes = request("Via: SIP/2.0/TLS a;branch=x,\r\n SIP/2.0/TLS b;;x");
+    let fault = message(&bytes).vias().nth(1).unwrap().unwrap_err();
+    assert!(bytes[fault.offset..].starts_with(b";x"), "{fault:?}");
+    let bytes = b"FOO sip:a@[::1 SIP/2.0\r\n\r\n";
+    let fault = message(bytes).request_uri().unwrap_err();
     assert_eq!((fault.rule.code(), fault.offset), ("bad_host", 10));
 }

@@ -38,6 +38,6 @@ fn request(lines: &str) -> Vec<u8> {
     format!("OPTIONS sip:a@b.test SIP/2.0\r\n{lines}\r\n\r\n").into_bytes()
 }
 
-fn text(octets: &[u8]) -> &str {
-    std::str::from_utf8(octets).unwrap()
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
 }

@@ -98,8 +98,8 @@ fn apply(edits: &mut Edits<'_, '_>, message: &Message<'_>, step: Step) {
 }
 
 /// Raw lines of fields that no step touches, and the body.
-fn untouched(octets: &[u8]) -> (Vec<String>, Vec<u8>) {
-    let message = Message::parse(octets).unwrap();
+fn untouched(bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
+    let message = Message::parse(bytes).unwrap();
     let lines = message
         .lines()
         .filter(|line| {
@@ -113,8 +113,8 @@ fn untouched(octets: &[u8]) -> (Vec<String>, Vec<u8>) {
     (lines, message.body().to_vec())
 }
 
-fn values(octets: &[u8], name: HeaderName) -> Vec<String> {
-    let message = Message::parse(octets).unwrap();
+fn values(bytes: &[u8], name: HeaderName) -> Vec<String> {
+    let message = Message::parse(bytes).unwrap();
     let values = message.values(name);
     values.map(|v| text(v.unwrap()).to_owned()).collect()
 }
@@ -124,18 +124,18 @@ fn values(octets: &[u8], name: HeaderName) -> Vec<String> {
 struct Frames {
     messages: Vec<Vec<u8>>,
     pings: usize,
-    /// Octets that the framer still waits with.
+    /// Bytes that the framer still waits with.
     held: usize,
     error: Option<&'static str>,
 }
 
-/// Scans octets that arrive up to each of `cuts` in turn, and then to the end.
-fn frames(octets: &[u8], cuts: &[usize]) -> Frames {
+/// Scans bytes that arrive up to each of `cuts` in turn, and then to the end.
+fn frames(bytes: &[u8], cuts: &[usize]) -> Frames {
     let mut framer = Framer::default();
     let (mut found, mut from) = (Frames::default(), 0);
-    for &to in cuts.iter().chain([&octets.len()]) {
+    for &to in cuts.iter().chain([&bytes.len()]) {
         loop {
-            match framer.scan(&octets[from..to], &LIMITS, &mut LineTable::default()) {
+            match framer.scan(&bytes[from..to], &LIMITS, &mut LineTable::default()) {
                 Ok(Scan::Incomplete(_)) => break,
                 Ok(Scan::Ping(n)) => {
                     found.pings += n.div_ceil(4);
@@ -154,7 +154,7 @@ fn frames(octets: &[u8], cuts: &[usize]) -> Frames {
             assert!(from <= to);
         }
     }
-    found.held = octets.len() - from;
+    found.held = bytes.len() - from;
     found
 }
 
@@ -168,40 +168,40 @@ fn between() -> impl Strategy<Value = (String, usize)> {
 
 proptest! {
     #[test]
-    fn an_unedited_message_comes_out_equal(octets in request()) {
-        let message = Message::parse(octets.as_bytes()).unwrap();
+    fn an_unedited_message_comes_out_equal(bytes in request()) {
+        let message = Message::parse(bytes.as_bytes()).unwrap();
         let mut out = Vec::new();
         Edits::new(&message).write(&mut out);
-        prop_assert_eq!(text(&out), octets);
+        prop_assert_eq!(text(&out), bytes);
     }
 
     #[test]
-    fn edits_leave_all_other_lines_as_they_are(octets in request(), steps in prop::collection::vec(step(), 0..8)) {
-        let message = Message::parse(octets.as_bytes()).unwrap();
+    fn edits_leave_all_other_lines_as_they_are(bytes in request(), steps in prop::collection::vec(step(), 0..8)) {
+        let message = Message::parse(bytes.as_bytes()).unwrap();
         let mut edits = Edits::new(&message);
         for &step in &steps {
             apply(&mut edits, &message, step);
         }
         let mut out = Vec::new();
         edits.write(&mut out);
-        prop_assert_eq!(untouched(&out), untouched(octets.as_bytes()));
+        prop_assert_eq!(untouched(&out), untouched(bytes.as_bytes()));
         prop_assert_eq!(Message::parse(&out).unwrap().fault(), message.fault());
     }
 
     #[test]
-    fn popped_values_are_the_outermost_ones(octets in request(), first in 0_usize..5, last in 0_usize..4, vias in 0_usize..4) {
-        let message = Message::parse(octets.as_bytes()).unwrap();
+    fn popped_values_are_the_outermost_ones(bytes in request(), first in 0_usize..5, last in 0_usize..4, vias in 0_usize..4) {
+        let message = Message::parse(bytes.as_bytes()).unwrap();
         let mut edits = Edits::new(&message);
         edits.pop_routes(first);
         (0..last).for_each(|_| edits.pop_last_route());
         (0..vias).for_each(|_| edits.pop_via());
         let mut out = Vec::new();
         edits.write(&mut out);
-        let mut routes = values(octets.as_bytes(), HeaderName::Route);
+        let mut routes = values(bytes.as_bytes(), HeaderName::Route);
         routes.truncate(routes.len().saturating_sub(last));
         routes.drain(..first.min(routes.len()));
         prop_assert_eq!(values(&out, HeaderName::Route), routes);
-        let mut left = values(octets.as_bytes(), HeaderName::Via);
+        let mut left = values(bytes.as_bytes(), HeaderName::Via);
         left.drain(..vias.min(left.len()));
         prop_assert_eq!(values(&out, HeaderName::Via), left);
     }
@@ -217,13 +217,13 @@ proptest! {
         ], 0..4),
         cuts in prop::collection::vec(0_usize..2000, 0..6),
     ) {
-        let octets = messages.concat();
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|at| at.min(octets.len())).collect();
+        let bytes = messages.concat();
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|at| at.min(bytes.len())).collect();
         cuts.sort_unstable();
-        let whole = frames(&octets, &[]);
-        prop_assert_eq!(&frames(&octets, &cuts), &whole);
-        let each: Vec<usize> = (0..octets.len()).collect();
-        prop_assert_eq!(&frames(&octets, &each), &whole);
+        let whole = frames(&bytes, &[]);
+        prop_assert_eq!(&frames(&bytes, &cuts), &whole);
+        let each: Vec<usize> = (0..bytes.len()).collect();
+        prop_assert_eq!(&frames(&bytes, &each), &whole);
     }
 
     #[test]
@@ -234,11 +234,11 @@ proptest! {
         ), 1..4),
         cuts in prop::collection::vec(0_usize..1000, 0..8),
     ) {
-        let (mut octets, mut messages, mut pings) = (Vec::new(), Vec::new(), 0);
+        let (mut bytes, mut messages, mut pings) = (Vec::new(), Vec::new(), 0);
         for (spaces, message) in stream {
             let mut crlfs = 0;
             for (text, of_those) in spaces {
-                octets.extend_from_slice(text.as_bytes());
+                bytes.extend_from_slice(text.as_bytes());
                 if of_those == 0 {
                     pings += crlfs / 2;
                     crlfs = 0;
@@ -246,33 +246,33 @@ proptest! {
                 crlfs += of_those;
             }
             pings += crlfs / 2;
-            octets.extend_from_slice(message.as_bytes());
+            bytes.extend_from_slice(message.as_bytes());
             messages.push(message.into_bytes());
         }
         let expected = Frames { messages, pings, held: 0, error: None };
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|at| at.min(octets.len())).collect();
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|at| at.min(bytes.len())).collect();
         cuts.sort_unstable();
-        prop_assert_eq!(&frames(&octets, &cuts), &expected);
-        let each: Vec<usize> = (0..octets.len()).collect();
-        prop_assert_eq!(&frames(&octets, &each), &expected);
+        prop_assert_eq!(&frames(&bytes, &cuts), &expected);
+        let each: Vec<usize> = (0..bytes.len()).collect();
+        prop_assert_eq!(&frames(&bytes, &each), &expected);
     }
 
     #[test]
-    fn no_octets_make_a_parser_panic(
-        octets in prop::collection::vec(prop_oneof![
+    fn no_bytes_make_a_parser_panic(
+        bytes in prop::collection::vec(prop_oneof![
             any::<u8>(),
             prop::sample::select(b"\r\n \t:;,<>\"\\@=?%[]/.5asip".to_vec()),
         ], 0..80),
     ) {
-        let _ = (Uri::parse(&octets).is_ok(), Via::parse(&octets).is_ok());
-        if let Ok(address) = Address::parse(&octets) {
+        let _ = (Uri::parse(&bytes).is_ok(), Via::parse(&bytes).is_ok());
+        if let Ok(address) = Address::parse(&bytes) {
             let _ = (address.parse_uri().is_ok(), address.tag());
         }
-        let _ = write_unframed_reply(&octets, "[::1]:1".parse().unwrap(), 400, b"t", &mut Vec::new());
-        frames(&octets, &[]);
+        let _ = write_unframed_reply(&bytes, "[::1]:1".parse().unwrap(), 400, b"t", &mut Vec::new());
+        frames(&bytes, &[]);
         for name in ["Via", "Route", "From", "CSeq", "l"] {
             let mut head = format!("A b SIP/2.0\r\n{name}: ").into_bytes();
-            head.extend_from_slice(&octets);
+            head.extend_from_slice(&bytes);
             head.extend_from_slice(b"\r\n\r\n");
             let Ok(message) = Message::parse(&head) else { continue };
             let _ = (message.from().is_ok(), message.cseq().is_ok(), message.content_length().is_ok());

@@ -56,28 +56,28 @@ fn the_to_tag_is_added_once_and_to_the_header() {
         ("To: \"a <sip:a@b>", "To: \"a <sip:a@b>;tag=t\r\n"),
         ("To: \"a <sip:a@b>;Tag=x", "To: \"a <sip:a@b>;Tag=x\r\n"),
     ] {
-        let octets = super::request(to.trim_end());
-        let out = reply(&octets, 404, Some(b"t"), &[]);
+        let bytes = super::request(to.trim_end());
+        let out = reply(&bytes, 404, Some(b"t"), &[]);
         assert_eq!(
             out,
             format!("SIP/2.0 404 Not Found\r\n{expected}Content-Length: 0\r\n\r\n")
         );
-        assert!(!reply(&octets, 404, None, &[]).contains(";tag=t\r"));
+        assert!(!reply(&bytes, 404, None, &[]).contains(";tag=t\r"));
     }
 }
 
 #[test]
 fn only_a_100_copies_the_timestamp() {
-    let octets = super::request("Timestamp: 54.1");
-    assert!(reply(&octets, 100, None, &[]).contains("\r\nTimestamp: 54.1\r\n"));
-    assert!(!reply(&octets, 200, None, &[]).contains("Timestamp"));
+    let bytes = super::request("Timestamp: 54.1");
+    assert!(reply(&bytes, 100, None, &[]).contains("\r\nTimestamp: 54.1\r\n"));
+    assert!(!reply(&bytes, 200, None, &[]).contains("Timestamp"));
 }
 
 #[test]
 fn of_fields_that_stand_twice_one_is_copied_and_a_broken_via_as_it_is() {
-    let octets = super::request("i: 1\r\nVia: SIP/2.0/TLS a;;\r\nCall-ID: 2\r\nCSeq: x");
+    let bytes = super::request("i: 1\r\nVia: SIP/2.0/TLS a;;\r\nCall-ID: 2\r\nCSeq: x");
     assert_eq!(
-        reply(&octets, 400, Some(b"t"), &[]),
+        reply(&bytes, 400, Some(b"t"), &[]),
         "SIP/2.0 400 Bad Request\r\nVia: SIP/2.0/TLS a;;\r\ni: 1\r\nCSeq: x\r\nContent-Length: 0\r\n\r\n"
     );
 }
