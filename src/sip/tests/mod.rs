@@ -1,11 +1,15 @@
 //! Tests of the SIP layer, filed by the part that they test.
 
+mod bounds;
 mod edit;
 mod framing;
 mod header;
 mod message;
 mod properties;
 mod reply;
+mod rfc3261_24;
+mod rfc3261_25;
+mod rfc4475;
 mod splice;
 mod uri;
 
