@@ -206,7 +206,6 @@ fn tls_reason(error: &Error) -> ConnectionReason {
             I::NoSignatureSchemesInCommon | I::NoCertificateRequestSignatureSchemesInCommon => {
                 ConnectionReason::NoCommonSignature
             }
-            I::ExtendedMasterSecretExtensionRequired => ConnectionReason::NoExtendedMasterSecret,
             _ => ConnectionReason::TlsError,
         },
         _ => ConnectionReason::TlsError,

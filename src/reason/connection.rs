@@ -69,11 +69,6 @@ reasons! {
             check: "openssl s_client -connect HOST:PORT -alpn sip",
             remedy: "let the other side leave ALPN out or offer sip or sip/2",
         }
-        NoExtendedMasterSecret "no_extended_master_secret" {
-            what: "the other side speaks TLS 1.2 without the extended master secret (RFC 7627)",
-            check: "openssl s_client -connect HOST:PORT -tls1_2 shows `Extended master secret`",
-            remedy: "update the other side, or let it speak TLS 1.3",
-        }
         Closed "closed" {
             what: "the other side closed the connection in the middle of the handshake",
             check: "the other side's log at that time: it tells why it went away",

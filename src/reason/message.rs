@@ -16,12 +16,6 @@ reasons! {
             remedy: "The sender must make unique branches.",
             status: 400 "malformed request",
         }
-        Unframed "unframed" {
-            what: "The stream's framing is lost, so the connection is closed.",
-            check: "the connection_closed event of the same connection: its reason names the bound or rule",
-            remedy: "The `rule` of the connection's close says which bound or rule was broken.",
-            status: 400 "malformed request",
-        }
         UnsupportedScheme "unsupported_scheme" {
             what: "The Request-URI is neither sip, sips nor tel, or it names a service (RFC 5031) and no Route says where that is.",
             check: "the Request-URI in the sender's trace",

@@ -345,6 +345,10 @@ async fn a_state_directory_that_cannot_be_written_is_told_of_once() {
     .await;
     let failed = world.logged("crl_state_failed", |_| true).await;
     assert_eq!(failed["reason"], "state_unwritable", "{failed}");
+    // It could not be read at the start either.
+    world
+        .logged("warning", |e| e["code"] == "state_unreadable")
+        .await;
     let twin = world.lab.site.enterprise.server(FE02).unwrap();
     assert!(is_let_in(&world, &twin).await);
     put(

@@ -55,6 +55,8 @@ mod probe;
 #[cfg(test)]
 mod profiles;
 #[cfg(test)]
+mod reasons;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod resumption;

@@ -5,6 +5,7 @@ use crate::topology::{
 };
 use crate::trust::{Before, Generation, Read, Refreshed, TrustReason};
 use rustls_pki_types::CertificateRevocationListDer as CrlDer;
+use sipward_lab::der::{bits, element};
 use sipward_lab::pki::{self, Authority, AuthoritySpec, CrlSpec, Issued, LeafSpec};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -69,6 +70,28 @@ fn crl(ca: &Authority, number: u64, this_update: i64, revoked: &[&Issued]) -> Cr
     .unwrap()
 }
 
+/// A v2 CRL that has no nextUpdate; nobody signed it.
+fn without_next_update() -> Vec<u8> {
+    const SEQUENCE: u8 = 0x30;
+    let oid = element(6, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]]);
+    let ecdsa_with_sha256 = element(SEQUENCE, &[&oid]);
+    let version = element(2, &[&[1]]);
+    let issuer = element(SEQUENCE, &[]);
+    let this_update = element(0x17, &[b"260101000000Z"]);
+    let extensions = element(0xa0, &[&element(SEQUENCE, &[])]);
+    let list = element(
+        SEQUENCE,
+        &[
+            &version,
+            &ecdsa_with_sha256,
+            &issuer,
+            &this_update,
+            &extensions,
+        ],
+    );
+    element(SEQUENCE, &[&list, &ecdsa_with_sha256, &bits(&[0])])
+}
+
 #[test]
 fn what_is_no_complete_direct_crl_is_refused_with_a_reason_of_its_own() {
     let ca = Authority::root("Contoso Root").unwrap();
@@ -115,11 +138,15 @@ fn what_is_no_complete_direct_crl_is_refused_with_a_reason_of_its_own() {
             Err(CrlReason::Malformed),
         ),
         (Crl::read(Vec::new()).map(|_| ()), Err(CrlReason::Malformed)),
+        (
+            Crl::read(without_next_update()).map(|_| ()),
+            Err(CrlReason::NoNextUpdate),
+        ),
     ] {
         assert_eq!(outcome, wanted);
         seen.extend(outcome.err());
     }
-    assert_eq!(seen.len(), 6);
+    assert_eq!(seen.len(), 7);
 }
 
 #[test]

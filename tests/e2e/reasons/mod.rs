@@ -1,0 +1,7 @@
+//! Reasons that no other test provokes, each over real sockets, and the proof that every row of the registry is provoked.
+mod commands;
+mod connections;
+mod dns;
+mod messages;
+mod rows;
+mod tls;
