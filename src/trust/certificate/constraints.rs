@@ -2,7 +2,8 @@
 use crate::topology::der::{Der, SEQUENCE, context, context_value};
 use crate::topology::distinguished_name::NameKey;
 use crate::trust::budget::Budget;
-use crate::trust::certificate::general_name::{DomainSubtree, Mailbox, Name, NameForm, host_of};
+use crate::trust::certificate::general_name::{Name, NameForm, host_of};
+use crate::trust::certificate::subtree::{DomainSubtree, Mailbox};
 use crate::trust::{StepRefusal, TrustReason};
 
 /// Subtrees that one step of a judgement compares with a name.

@@ -7,5 +7,6 @@ pub(crate) mod key;
 pub(crate) mod parsed;
 pub(crate) mod purposes;
 pub(crate) mod signature;
+pub(crate) mod subtree;
 pub(crate) mod text;
 pub(crate) mod validity;

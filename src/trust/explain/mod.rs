@@ -1,4 +1,5 @@
 //! What can be asked of a generation beside decisions: why, what would change it, what will end, and where CRLs are.
+mod elsewhere;
 pub(crate) mod explanation;
 pub(crate) mod fetchable;
 pub(crate) mod forecast;

@@ -7,10 +7,10 @@ use crate::trust::generation::notes::{note_of, note_revoked, refused_crl, worth}
 use crate::trust::generation::prepared_set::PreparedSet;
 use crate::trust::generation::{crls, own_staple};
 use crate::trust::names::topology_names::TopologyNames;
-use crate::trust::revocation::admission::{AdmittedCrls, RefusedCrl, SetSources};
 use crate::trust::revocation::clearance::KnownCrls;
 use crate::trust::revocation::issuers::{CaKeys, Issuers};
 use crate::trust::revocation::ledger::Ledger;
+use crate::trust::revocation::offers::{AdmittedCrls, RefusedCrl, SetSources};
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
 use std::fmt;

@@ -4,8 +4,8 @@ use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlReason, Fault, HeldCrl, Revocation, Topology, TrustSet};
 use crate::trust::anchors::fault::fault;
 use crate::trust::certificate::parsed::Certificate;
-use crate::trust::revocation::admission::{RefusedCrl, RejectedCrl};
 use crate::trust::revocation::crl_signature::is_signed_with;
+use crate::trust::revocation::offers::{RefusedCrl, RejectedCrl};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use std::sync::Arc;
 

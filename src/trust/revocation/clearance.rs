@@ -2,12 +2,12 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlScope, HeldCrl};
 use crate::trust::certificate::text::subject_text;
-use crate::trust::revocation::admission::UnusedCrl;
+use crate::trust::revocation::age::CrlAge;
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::distribution::CrlCoverage;
 use crate::trust::revocation::issuers::Issuers;
 use crate::trust::revocation::ledger::Ledger;
-use crate::trust::revocation::series::{is_older, is_outdated};
+use crate::trust::revocation::offers::UnusedCrl;
 use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
@@ -39,23 +39,18 @@ pub(crate) struct Issuer<'p> {
 struct CoveringCrl<'l> {
     crl: Option<&'l HeldCrl>,
     scope: &'l CrlScope,
-    number: Option<&'l [u8]>,
-    this_update: u64,
+    age: CrlAge<'l>,
     next_update: u64,
 }
 
 impl<'l> CoveringCrl<'l> {
     /// Whether a newer one takes its place.
     fn yields_to(&self, other: &Self) -> bool {
-        let (mine, its) = (
-            (self.number, self.this_update),
-            (other.number, other.this_update),
-        );
         // Two scopes may be numbered apart from each other, so that across scopes number and time must agree.
         if self.scope == other.scope {
-            is_older(mine, its)
+            self.age.is_older_than(other.age)
         } else {
-            is_outdated(mine, its)
+            self.age.is_outdated_by(other.age)
         }
     }
 
@@ -63,8 +58,7 @@ impl<'l> CoveringCrl<'l> {
         Self {
             crl: Some(crl),
             scope: crl.scope(),
-            number: crl.number(),
-            this_update: crl.this_update(),
+            age: CrlAge::of(crl),
             next_update: crl.next_update(),
         }
     }
@@ -88,8 +82,10 @@ fn covering<'l>(
             covering.push(CoveringCrl {
                 crl: None,
                 scope: series.scope(),
-                number: series.number(),
-                this_update: series.this_update(),
+                age: CrlAge {
+                    number: series.number(),
+                    this_update: series.this_update(),
+                },
                 next_update: series.next_update(),
             });
         }

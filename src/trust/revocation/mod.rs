@@ -1,10 +1,13 @@
 //! Revocation of one certificate: the CRLs that were ever proven, which of them come into force, and OCSP responses.
 pub(crate) mod admission;
+mod age;
 pub(crate) mod clearance;
 pub(crate) mod crl_signature;
 pub(crate) mod distribution;
 pub(crate) mod issuers;
 pub(crate) mod ledger;
 pub(crate) mod ocsp;
+mod ocsp_response;
+pub(crate) mod offers;
 pub(crate) mod record;
 pub(crate) mod series;

@@ -1,5 +1,5 @@
 //! A stapled OCSP response (RFC 6960, RFC 6066 §8): whether it is about a certificate, genuine, fresh, and its status is `good`.
-use crate::topology::der::{self, Der, Element, context, context_value, magnitude};
+use crate::topology::der::{self, Element, magnitude};
 use crate::topology::distinguished_name::{NameKey, same_name};
 use crate::trust::budget::Budget;
 use crate::trust::certificate::signature::SignedPart;
@@ -7,6 +7,7 @@ use crate::trust::certificate::text::subject_text;
 use crate::trust::certificate::validity::window;
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::ledger::Ledger;
+use crate::trust::revocation::ocsp_response::{BasicResponse, CertStatus, only, read};
 use crate::trust::{StepRefusal, TrustReason};
 use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
@@ -15,15 +16,9 @@ use x509_parser::prelude::FromDer as _;
 
 /// No response is larger: one with a delegate's certificate has some three thousand bytes.
 const LARGEST: usize = 64 * 1024;
-/// Responses and delegates in one that are looked at.
-///
-/// Servers staple one response about their own certificate; more would only cost time.
-const MOST: usize = 8;
 /// How far the responder's clock may be ahead of this machine's, in seconds.
 const SKEW: u64 = 300;
 
-/// id-pkix-ocsp-basic.
-const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
 /// The hashes that a CertID may use: id-sha1 and id-sha256. They only name the issuer; nothing rests on their strength.
 const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 0x1a];
 const SHA256: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1];
@@ -52,7 +47,9 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
     // The order is that of the reasons: what is malformed, what is about somebody else, what nobody signed,
     // what is old, and only then what it states.
     let basic = read(response).ok_or_else(malformed)?;
-    let single = basic.single(about).ok_or_else(malformed)?;
+    let single = basic
+        .single(|id| is_about(id, about))
+        .ok_or_else(malformed)?;
     let Some(single) = single else {
         let subject = subject_text(about.certificate.subject());
         return Err(StepRefusal::because(
@@ -90,122 +87,6 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
         CertStatus::Good => Ok(until),
         CertStatus::Unknown | CertStatus::Revoked => Err(TrustReason::OcspUnknown.into()),
     }
-}
-
-/// The choices of CertStatus (RFC 6960 §4.2.1).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum CertStatus {
-    Good,
-    Revoked,
-    Unknown,
-}
-
-/// What one SingleResponse states; times in Unix seconds.
-struct SingleResponse {
-    status: CertStatus,
-    this_update: u64,
-    next_update: Option<u64>,
-}
-
-/// A BasicOCSPResponse in its parts.
-struct BasicResponse<'a> {
-    signed: SignedPart<'a>,
-    /// The certificates that came with it, as DER.
-    // Not parsed yet: if the issuer itself signed, nobody needs them.
-    delegates: Vec<&'a [u8]>,
-}
-
-/// An element that fills the bytes: what follows it would be under no signature.
-fn only<'a>(bytes: &'a [u8], tag: u8) -> Option<Element<'a>> {
-    let mut walk = Der::new(bytes);
-    let element = walk.expect(tag)?;
-    walk.is_empty().then_some(element)
-}
-
-fn read(response: &[u8]) -> Option<BasicResponse<'_>> {
-    let mut fields = only(response, der::SEQUENCE)?.inside();
-    // responseStatus successful; another brings no bytes.
-    if fields.expect(der::ENUMERATED)?.content() != [0] {
-        return None;
-    }
-    // ResponseBytes: an object identifier, and the response inside an OCTET STRING (RFC 6960 §4.2.1).
-    let wrapped = fields.expect(context(0))?.inside().expect(der::SEQUENCE)?;
-    let mut wrapped = wrapped.inside();
-    if wrapped.expect(der::OID)?.content() != BASIC {
-        return None;
-    }
-    let basic = only(wrapped.expect(der::OCTET_STRING)?.content(), der::SEQUENCE)?;
-    let (signed, mut rest) = SignedPart::read(&basic)?;
-    let mut delegates = Vec::new();
-    if let Some(certificates) = rest.optional(context(0)) {
-        let mut list = certificates.inside().expect(der::SEQUENCE)?.inside();
-        while !list.is_empty() && delegates.len() < MOST {
-            delegates.push(list.expect(der::SEQUENCE)?.whole());
-        }
-    }
-    Some(BasicResponse { signed, delegates })
-}
-
-impl BasicResponse<'_> {
-    /// The SingleResponse about the certificate; the outer `None` when it is not well formed.
-    fn single(&self, about: &About<'_>) -> Option<Option<SingleResponse>> {
-        let mut data = self.signed.part.inside();
-        // The version, which is absent for v1. Then the responder's id, by which nobody is trusted: keys
-        // decide.
-        data.optional(context(0));
-        let responder = data.next()?;
-        if responder.tag != context(1) && responder.tag != context(2) {
-            return None;
-        }
-        data.expect(der::GENERALIZED_TIME)?;
-        let mut responses = data.expect(der::SEQUENCE)?.inside();
-        // A critical extension that is not understood could change the meaning of the response (RFC 6960
-        // §4.4).
-        known_extensions(&mut data, 1)?;
-        let mut found = None;
-        let mut seen = 0;
-        while !responses.is_empty() && seen < MOST {
-            seen += 1;
-            let mut fields = responses.expect(der::SEQUENCE)?.inside();
-            let id = fields.expect(der::SEQUENCE)?;
-            let status = fields.next()?;
-            let status = match status.tag {
-                tag if tag == context_value(0) => CertStatus::Good,
-                tag if tag == context(1) => CertStatus::Revoked,
-                tag if tag == context_value(2) => CertStatus::Unknown,
-                _ => return None,
-            };
-            let this_update = fields.expect(der::GENERALIZED_TIME)?.seconds()?;
-            let next_update = match fields.optional(context(0)) {
-                Some(time) => Some(time.inside().next()?.seconds()?),
-                None => None,
-            };
-            known_extensions(&mut fields, 1)?;
-            if is_about(&id, about)? {
-                // The first of several about one certificate: a responder that contradicts itself is not
-                // asked further.
-                found.get_or_insert(SingleResponse {
-                    status,
-                    this_update,
-                    next_update,
-                });
-            }
-        }
-        Some(found)
-    }
-}
-
-/// Reads optional extensions of which none may be critical.
-///
-/// Nonces and the like are not critical and are skipped: a stapled response answers no request of this node.
-fn known_extensions(fields: &mut Der<'_>, number: u8) -> Option<()> {
-    if let Some(list) = fields.optional(context(number)) {
-        let list = list.inside().expect(der::SEQUENCE)?;
-        if der::extensions(&list)?.iter().any(|e| e.critical) {
-            return None;
-        }
-    }
-    fields.is_empty().then_some(())
 }
 
 /// Whether a CertID names the certificate (RFC 6960 §4.1.1).

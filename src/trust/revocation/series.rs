@@ -1,6 +1,7 @@
 //! A series: what one key of an issuer has signed for one scope, of which the newest counts (RFC 5280 §5.2.3).
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlScope, HeldCrl, Pin, order_of_numbers, sha256};
+use crate::trust::revocation::age::CrlAge;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -225,10 +226,11 @@ impl Series {
     /// Whether a CRL of another scope is older than the newest of this one. A CA may count each scope by itself, so that
     /// number and thisUpdate must agree.
     pub(crate) fn outdates(&self, crl: &Crl) -> bool {
-        is_outdated(
-            (crl.number(), crl.this_update()),
-            (self.last.number.as_deref(), self.last.this_update),
-        )
+        let last = CrlAge {
+            number: self.last.number.as_deref(),
+            this_update: self.last.this_update,
+        };
+        CrlAge::of(crl).is_outdated_by(last)
     }
 
     /// With a CRL that is newer, or as new.
@@ -296,33 +298,4 @@ impl Series {
     fn add_set(&mut self, set: &str) -> bool {
         self.sets.len() < MOST_SETS && self.sets.insert(set.to_owned())
     }
-}
-
-/// Whether something with this number and thisUpdate is older than the other of the same scope: by number, then by
-/// thisUpdate; by thisUpdate alone where one has no number.
-///
-/// For CRLs of one scope, where the number is decisive (RFC 5280 §5.2.3).
-pub(crate) fn is_older(
-    (number, this_update): (Option<&[u8]>, u64),
-    (its_number, its_this_update): (Option<&[u8]>, u64),
-) -> bool {
-    let by_number = number.zip(its_number);
-    let by_number = by_number.map_or(Ordering::Equal, |(one, other)| order_of_numbers(one, other));
-    by_number.then(this_update.cmp(&its_this_update)) == Ordering::Less
-}
-
-/// Whether something with this number and thisUpdate is older than the other, by whatever both have.
-///
-/// For CRLs of different scopes: both number and time must not speak against it, since each scope may count
-/// by itself.
-pub(crate) fn is_outdated(
-    (number, this_update): (Option<&[u8]>, u64),
-    (its_number, its_this_update): (Option<&[u8]>, u64),
-) -> bool {
-    let by_number = number.zip(its_number);
-    let by_number = by_number.map_or(Ordering::Equal, |(one, other)| order_of_numbers(one, other));
-    let by_time = this_update.cmp(&its_this_update);
-    by_number != Ordering::Greater
-        && by_time != Ordering::Greater
-        && (by_number, by_time) != (Ordering::Equal, Ordering::Equal)
 }

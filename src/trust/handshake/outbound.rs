@@ -1,0 +1,93 @@
+//! The verifier that rustls calls for a connection to a peer: it hands what was presented to [`decide`].
+use crate::topology::{Direction, PeerRef};
+use crate::trust::decision::decide::{PeerId, decide};
+use crate::trust::decision::presented::Presented;
+use crate::trust::decision::verdict::Decision;
+use crate::trust::generation::loaded::Generation;
+use crate::trust::handshake::possession::Handshake;
+use crate::trust::handshake::seen::SeenChains;
+use crate::trust::handshake::verdict_cell::{HandshakeVerdict, signature_algorithms};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use std::sync::Arc;
+
+/// Judges the certificate of a dialled peer in one handshake.
+///
+/// Unlike a listener's it ends the handshake at once: the daemon dialled, so the server learns nothing that
+/// it did not ask for.
+#[derive(Debug)]
+pub struct OutboundVerifier {
+    verdict: HandshakeVerdict<PeerId>,
+    peer: PeerRef,
+}
+
+impl OutboundVerifier {
+    /// For a connection to `peer`, a peer of `generation`, which the caller holds while it shakes hands.
+    pub fn new(generation: Arc<Generation>, peer: PeerRef) -> Arc<Self> {
+        Self::noting(&generation, peer, Arc::default())
+    }
+
+    /// As [`Self::new`]; what is presented is noted in `seen`.
+    pub fn noting(generation: &Arc<Generation>, peer: PeerRef, seen: Arc<SeenChains>) -> Arc<Self> {
+        Arc::new(Self {
+            verdict: HandshakeVerdict::new(
+                Arc::downgrade(generation),
+                seen,
+                signature_algorithms(),
+            ),
+            peer,
+        })
+    }
+
+    /// The last handshake's outcome; `None` before it (or when it was taken already).
+    pub fn take(&self) -> Option<Result<PeerId, Arc<Decision>>> {
+        self.verdict.take()
+    }
+}
+
+impl ServerCertVerifier for OutboundVerifier {
+    /// The reference identifier is the dialled peer's FQDN, never the name that rustls was given for SNI.
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        // The name that rustls passes is the one sent in SNI, which may be another than the peer's FQDN.
+        let refused = self
+            .verdict
+            .judge(end_entity, intermediates, now, |chain, generation| {
+                let presented = Presented::outbound(chain, self.peer).with_staple(ocsp_response);
+                decide(&presented, Direction::Outbound, generation, now)
+            })?;
+        match refused {
+            Some(decision) => Err(decision.tls_error()),
+            None => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verdict.prove(Handshake::Tls12, message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verdict.prove(Handshake::Tls13, message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verdict.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,46 @@
+//! Words that several lines of an explanation have in common.
+use crate::topology::{TrustSet, Window};
+use rustls_pki_types::UnixTime;
+
+/// A span of time in its two largest units: `3d 4h`.
+pub(crate) fn span(seconds: u64) -> String {
+    let (days, hours, minutes) = (
+        seconds / 86_400,
+        seconds % 86_400 / 3_600,
+        seconds % 3_600 / 60,
+    );
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m"),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => format!("{days}d {hours}h"),
+    }
+}
+
+/// `in 3d 4h` or `3d 4h ago`.
+pub(crate) fn distance(moment: u64, at: UnixTime) -> String {
+    let at = at.as_secs();
+    if moment >= at {
+        format!("in {}", span(moment - at))
+    } else {
+        format!("{} ago", span(at - moment))
+    }
+}
+
+/// A distinguished name; an empty one text so.
+pub(crate) fn named(name: &str) -> String {
+    if name.is_empty() {
+        "(empty subject)".to_owned()
+    } else {
+        format!("\"{name}\"")
+    }
+}
+
+pub(crate) fn set_words(trust: &TrustSet) -> String {
+    let counts = if trust.window == Window::default() {
+        String::new()
+    } else {
+        format!(", counts {}", trust.window)
+    };
+    format!("trust set {} (line {}{counts})", trust.name, trust.line)
+}
