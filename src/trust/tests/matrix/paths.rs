@@ -171,11 +171,14 @@ pub(super) fn odd_certificates(rows: &mut Rows) {
         .with(|peer| peer.common_name = true);
     rows.generation = Rc::new(world.generation());
     let leaf = CertificateFields::leaf(&root, FE01, &leaf_key);
-    let mut chain =
-        |says, form: &CertificateFields, above: &[CertificateDer<'static>], signer: &SigningKey, reason| {
-            let chain = [&[signer.sign(form).unwrap()], above].concat();
-            rows.add(says, &chain, FE01, both(reason));
-        };
+    let mut chain = |says,
+                     form: &CertificateFields,
+                     above: &[CertificateDer<'static>],
+                     signer: &SigningKey,
+                     reason| {
+        let chain = [&[signer.sign(form).unwrap()], above].concat();
+        rows.add(says, &chain, FE01, both(reason));
+    };
     chain("forged", &leaf, &[], &root_key, TrustReason::Accepted);
     let mut old = CertificateFields::blank(&root, &common_name(0x0c, FE01.as_bytes()), &leaf_key);
     old.version = None;
