@@ -3,7 +3,7 @@
 //! The folders lie above each other, each made of those before it:
 //!
 //! * `certificate`: one certificate and the presented chain, from bytes to keys, names, constraints and signatures.
-//! * `names`: which names a certificate presents, and whom they stand for.
+//! * `names`: which names a certificate presents, and which peers they stand for.
 //! * `anchors`: the CAs of a trust set.
 //! * `revocation`: CRLs and OCSP responses about one certificate.
 //! * `path`: paths to an anchor: the search for them and the rules that they must hold.

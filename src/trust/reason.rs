@@ -3,6 +3,9 @@ use crate::reason::{Learns, TrustReason};
 use rustls::{AlertDescription, CertificateError};
 
 /// The step of the decision that a reason belongs to, in the order in which the steps run.
+///
+/// Also the order of [`TrustReason`]: of two refusals the one of the later step got further, and is the one
+/// that is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     /// Parsing what was presented.
@@ -25,6 +28,8 @@ pub enum Step {
 
 impl TrustReason {
     /// The step that it belongs to.
+    ///
+    /// A match without a `_` arm, so that a new reason must say where it belongs.
     pub const fn step(self) -> Step {
         match self {
             Self::NoCertificate

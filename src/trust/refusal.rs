@@ -2,15 +2,20 @@
 use crate::reason::TrustReason;
 
 /// A reason with what makes it understandable.
+///
+/// Steps return it and do not format it: the decision keeps reason, detail and line apart, for events, JSON
+/// and alerts.
 #[derive(Clone, Debug)]
 pub(crate) struct StepRefusal {
     pub(crate) reason: TrustReason,
+    /// Which certificate, name or CRL it was, bounded and without control characters.
     pub(crate) detail: Option<String>,
     /// The line of the topology that decided.
     pub(crate) line: Option<u32>,
 }
 
 impl StepRefusal {
+    /// Most steps know no line: the entry that was found before has one.
     pub(crate) fn because(reason: TrustReason, detail: String) -> Self {
         Self {
             reason,
@@ -19,6 +24,7 @@ impl StepRefusal {
         }
     }
 
+    /// For refusals that a certain line of the file causes, such as a window or a policy.
     pub(crate) fn at_line(reason: TrustReason, detail: String, line: u32) -> Self {
         Self {
             reason,
@@ -28,6 +34,9 @@ impl StepRefusal {
     }
 
     /// The one that got further; of two that got equally far, the more specific one.
+    ///
+    /// Reasons are ordered by the steps and, within a step, from the vague to the specific. A path that
+    /// failed at its CRL explains more than one that found no issuer.
     pub(crate) fn most_telling(self, other: Self) -> Self {
         if other.reason > self.reason {
             other

@@ -6,7 +6,7 @@ use crate::trust::certificate::parsed::Certificate;
 use crate::trust::certificate::purposes::KeyPurposes;
 use crate::trust::{StepRefusal, TrustReason};
 
-/// An anchor, with what its certificate says beside name and key: an operator who names a CA is taken to mean it with its
+/// An anchor, with what its certificate holds beside name and key: an operator who names a CA is taken to mean it with its
 /// own bounds (RFC 5937 §3.2, as other validators hold it).
 pub(crate) struct Anchor {
     // Owned, because anchors live as long as the generation and its certificates need not be kept.
@@ -67,7 +67,7 @@ impl Anchor {
     }
 }
 
-/// Why a CA cannot have issued anything, by what its own certificate says.
+/// Why a CA cannot have issued anything, by its own certificate.
 pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<StepRefusal> {
     let refuse = |reason, what: &str| {
         let text = certificate.text();

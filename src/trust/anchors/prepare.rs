@@ -1,7 +1,7 @@
 //! Sorts the certificates of a trust set into anchors and intermediates, and notes what is wrong with them.
 //!
 //! An anchor is a certificate that signed itself. What another CA issued is an intermediate and judged as one, with its
-//! validity and its CRLs, unless the set says `partial_chain`: a file with the issuing CA beside its root must not turn
+//! validity and its CRLs, unless the set has `partial_chain`: a file with the issuing CA beside its root must not turn
 //! revocation of the issuing CA off.
 use crate::reason::{TrustReason, TrustSetReason};
 use crate::topology::distinguished_name::NameKey;

@@ -12,6 +12,8 @@ use crate::trust::{StepRefusal, TrustReason};
 const COMPARISONS: usize = 16;
 
 /// Bytes of names that one step reads.
+///
+/// Reading a name costs less than comparing it, but a certificate can be full of names.
 const BYTES: usize = 64;
 
 /// The constraints of one CA.
@@ -54,6 +56,7 @@ impl Constraints {
             Some(list) => Subtrees::read(&mut list.inside()),
             None => Ok(Subtrees::default()),
         };
+        // [0] permittedSubtrees, [1] excludedSubtrees.
         let (permitted, excluded) = (subtrees(0)?, subtrees(1)?);
         if !fields.is_empty() {
             return Err(malformed());
@@ -79,7 +82,7 @@ impl Constraints {
     /// Refuses a name that is to be taken for an identity: a host is held against the subtrees of DNS names and against
     /// those of URIs, in whatever field it stands, so that a CA that is bound in one form cannot speak in the other.
     pub(crate) fn check_identity(&self, host: &str, budget: &Budget) -> Result<(), StepRefusal> {
-        // Whether it came from a dNSName, a URI or a common name: as a host it is told.
+        // Whether it came from a dNSName, a URI or a common name: it is reported as a host.
         let shown = Name::Host(host);
         self.permit_as(&Name::Dns(host), &shown, budget)?;
         self.permit(&shown, budget)
@@ -143,6 +146,7 @@ impl Subtrees {
             let mut fields = list.expect(SEQUENCE).ok_or_else(malformed)?.inside();
             let base = fields.next().ok_or_else(malformed)?;
             // minimum must be 0, which is the default, and maximum must not be there.
+            // A profile that uses them would mean something that nobody here implements.
             let minimum = fields.optional(context_value(0));
             if !fields.is_empty() || minimum.is_some_and(|minimum| minimum.content() != [0]) {
                 return Err("a subtree of it has a minimum or a maximum".to_owned());

@@ -16,7 +16,7 @@ pub(crate) enum NameForm {
     Address,
     Directory,
     /// One that is only recognised: otherName, x400Address, ediPartyName, registeredID, by its number.
-    // Kept apart from each other, because a constraint on one of these forms says nothing about the others.
+    // Kept apart from each other, because a constraint on one of these forms does not concern the others.
     Other(u8),
 }
 

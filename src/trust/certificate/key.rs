@@ -95,7 +95,7 @@ impl<'a> PublicKey<'a> {
         self.rsa.is_some_and(|rsa| rsa.modulus_bits < LEAST_RSA)
     }
 
-    /// Whether a handshake can check a signature by it: some scheme that we offer takes a key of this kind
+    /// Whether a handshake can check a signature by it: some scheme that is offered takes a key of this kind
     /// (RFC 8446 §4.2.3).
     pub(crate) fn serves_handshakes(&self) -> bool {
         // What the handshake can do is asked of the library and not listed here, so that a new release needs

@@ -113,7 +113,7 @@ impl<'a> Certificate<'a> {
     pub(crate) fn is_v3(&self) -> bool {
         self.read.version() == X509Version::V3
     }
-    /// Whether it says that it is a CA's (RFC 5280 §4.2.1.9).
+    /// Whether it is a CA's by its basicConstraints (RFC 5280 §4.2.1.9).
     pub(crate) fn is_authority(&self) -> bool {
         self.extensions.authority
     }

@@ -131,7 +131,7 @@ fn steps(
     let chain = parsed_chain(question, trace)?;
     decision.subjects = chain.certificates().map(|c| c.text()).collect();
 
-    // Names before paths: only the entry says which anchors may vouch, so that no other CA is ever asked.
+    // Names before paths: only the entry names the anchors that may vouch, so that no other CA is ever asked.
     let names = presented_names(chain, trace)?;
     decision.names = names.shown();
 

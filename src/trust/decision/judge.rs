@@ -23,7 +23,7 @@ pub(crate) fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 /// The stricter readings never decide: they show what would happen if the file were stricter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strictness {
-    /// As the file says.
+    /// As the file has them.
     AsWritten,
     /// As if the peer's `purpose` were strict.
     StrictPurpose,

@@ -79,6 +79,7 @@ fn through_its_sets<T>(
             trace.note(&Fact::ClosedSet(&refusal), StepOutcome::Failed);
             return Err(refusal);
         }
+        // Naming the other set tells the operator that only `trust` of the entry is missing.
         let Some(other) = set_that_would_vouch(chain, &sets, generation, at) else {
             trace.note(&Fact::MissingIssuer(chain), StepOutcome::Failed);
             return Err(refusal);
@@ -128,6 +129,7 @@ pub(crate) fn set_that_would_vouch(
     let sets = generation.sets_that_name(names).into_iter();
     // Very many sets may hold a CA of one name; what is left of the budget is for some of them.
     let mut sets = sets.take_while(|_| !chain.budget().is_spent());
+    // Windows count here, too: a set outside its window vouches for nobody.
     sets.find(|set| {
         !asked.contains(set)
             && generation.topology().trust(*set).window.is_open(at)

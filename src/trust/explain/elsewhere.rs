@@ -16,6 +16,8 @@ pub(crate) fn is_this_node(topology: &Topology, name: &DnsName) -> bool {
 }
 
 /// Whether the first whole name that was presented is this node's.
+///
+/// Then no server is at fault, and no entry should be added.
 fn names_this_node(decision: &Decision, topology: &Topology) -> bool {
     let name = decision.names.iter().find_map(|n| DnsName::parse(n).ok());
     name.is_some_and(|name| is_this_node(topology, &name))
@@ -39,6 +41,7 @@ pub(crate) fn elsewhere(decision: &Decision, question: &TrustQuestion<'_>) -> St
     let detail = decision.detail.as_deref().unwrap_or("see the steps");
     // For the frequent reasons with what is known of this chain; for the others the reason's own remedy.
     match (decision.reason, end) {
+        // The name of the CA that is missing, as the chain itself has it.
         (TrustReason::UnknownIssuer, Some(end)) => format!(
             "present the certificate of {}, or add it to the anchors of {sets}",
             named(&subject_text(end.read().issuer()))
@@ -50,17 +53,19 @@ pub(crate) fn elsewhere(decision: &Decision, question: &TrustQuestion<'_>) -> St
             "nothing, if it is a certificate of this node: none of its own is a peer; another server needs one with its own name"
                 .to_owned()
         }
+        // No set vouches either: entry and CA are both unknown.
         (TrustReason::NotInTopology, Some(end)) => format!(
             "add a [[peer]] for the server, and a [[trust]] with the CA {}, which no trust set holds",
             named(&subject_text(end.read().issuer()))
         ),
+        // The usual outcome of `openssl req -x509`, whose certificates are CAs by default.
         (TrustReason::AuthorityMisuse, Some(end)) if is_its_own(question, end) => format!(
             "have the certificate issued by a CA of {sets}; or make it anew with basicConstraints CA:FALSE, and add it to its anchors"
         ),
         (TrustReason::Expired, _) => format!("renew the certificate: {detail}"),
         (TrustReason::NotYetValid, _) => {
             format!(
-                "wait until it begins, or mend the clock: {detail}; now is {}",
+                "wait until it begins, or fix the clock: {detail}; now is {}",
                 show_moment(question.at.as_secs())
             )
         }
@@ -71,11 +76,14 @@ pub(crate) fn elsewhere(decision: &Decision, question: &TrustQuestion<'_>) -> St
             "fetch the current CRL for {sets}: {detail}; a longer grace bridges an outage of the CA"
         ),
         (TrustReason::Revoked, _) => format!("replace the certificate and its key: {detail}"),
+        // The registry has a remedy for every reason.
         _ => decision.reason.remedy().to_owned(),
     }
 }
 
 /// Whether the chain is one self-issued certificate, `end`.
+///
+/// Such a certificate can be its own anchor once it is no CA's.
 fn is_its_own(question: &TrustQuestion<'_>, end: &Certificate<'_>) -> bool {
     let leaf = question
         .chain

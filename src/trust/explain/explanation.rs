@@ -31,6 +31,7 @@ pub struct Explanation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// `inbound` or `outbound`.
+    // Of the connection, as in the log.
     pub direction: String,
     /// The listener that it is presented to, if its `client_certificates` was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,9 +49,11 @@ pub struct Explanation {
     /// The decision's id, as in the log.
     pub decision: String,
     /// Each step in its order, with the steps that it is made of.
+    // Only those that were taken: a refusal ends the list where it arose.
     pub steps: Vec<ExplainedStep>,
     /// What would turn a refusal; `None` for an accepted chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    // Absent in JSON for an accepted chain, so that a reader need not know the field.
     pub change: Option<SmallestChange>,
 }
 
@@ -115,6 +118,7 @@ fn explanation(
     if let (Some(change), Some(listener)) = (&mut change, listener)
         && listener.accept.clients()
         && listener.client_certificates == ClientCertificates::Refuse
+        // Only for a certificate that `ignore` would really pass over.
         && is_nobody_listed(question.chain, generation).is_ok()
     {
         change.or = Some(format!(
@@ -123,6 +127,7 @@ fn explanation(
         ));
     }
     Explanation {
+        // Everything is copied into text: the explanation outlives the generation it speaks of.
         verdict: decision.verdict.word().to_owned(),
         reason: decision.reason.code().to_owned(),
         sentence: decision.reason.what().to_owned(),
@@ -142,6 +147,8 @@ fn explanation(
 
 impl Explanation {
     /// Whether the chain is accepted as a peer's.
+    ///
+    /// `explain` ends with an exit code that depends on it.
     pub fn is_accepted(&self) -> bool {
         self.verdict == Verdict::Accept.word()
     }
@@ -162,6 +169,7 @@ impl Explanation {
 impl fmt::Display for Explanation {
     /// A tree of lines, the verdict first and last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No entry was found: what the connection would be is said instead.
         let nobody = if self.verdict == Verdict::Client.word() {
             "a client"
         } else {
@@ -169,8 +177,8 @@ impl fmt::Display for Explanation {
         };
         let peer = self.peer.as_deref().unwrap_or(nobody);
         let way = match self.direction.as_str() {
-            "inbound" => "connecting to us",
-            _ => "when we connect",
+            "inbound" => "inbound",
+            _ => "outbound",
         };
         writeln!(
             f,
@@ -180,6 +188,7 @@ impl fmt::Display for Explanation {
             safe(peer),
             self.at
         )?;
+        // The last step has no line going down, unless the suggested change follows.
         for (step, last) in with_last(&self.steps) {
             branch(step, last && self.change.is_none(), "", f)?;
         }
@@ -188,6 +197,8 @@ impl fmt::Display for Explanation {
             let mut lines: Vec<String> = change.edits.clone();
             lines.extend(change.elsewhere.clone());
             lines.extend(change.or.clone());
+            // An edit was really judged, and its outcome is shown; what must be done elsewhere could not be
+            // tried.
             lines.push(match change.edits.len() {
                 0 => "not tried here: it is made outside this topology".to_owned(),
                 _ => format!("tried: leads to {}", change.leads_to),
@@ -197,6 +208,7 @@ impl fmt::Display for Explanation {
             }
         }
         writeln!(f, "verdict   {} {}", self.verdict, self.reason)?;
+        // The detail can hold names of a stranger's certificate.
         let detail = self.detail.as_deref().map(|d| format!(" ({})", safe(d)));
         writeln!(
             f,
@@ -204,6 +216,7 @@ impl fmt::Display for Explanation {
             self.sentence,
             detail.unwrap_or_default()
         )?;
+        // File and line in the form that editors can jump to.
         match self.line {
             Some(line) => writeln!(f, "decided   {}:{line}", safe(&self.topology))?,
             None => writeln!(f, "decided   {}, no line of it", safe(&self.topology))?,
@@ -216,6 +229,7 @@ impl fmt::Display for Explanation {
     }
 }
 
+/// One step with everything below it.
 fn branch(
     step: &ExplainedStep,
     last: bool,
@@ -255,6 +269,8 @@ fn with_last<T>(items: &[T]) -> impl Iterator<Item = (&T, bool)> {
 }
 
 /// What a stranger wrote into a certificate must not steer the terminal that shows it.
+///
+/// Applied where text is printed and not where it is stored: JSON escapes by itself.
 fn safe(text: &str) -> String {
     // Besides control characters those that reorder or hide text: a certificate can hold any of Unicode.
     let steers = |c: char| {

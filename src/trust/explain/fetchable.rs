@@ -111,7 +111,7 @@ impl FoundPoints {
 }
 
 impl Generation {
-    /// The http:// distribution points (RFC 5280 §4.2.1.13) of a set's anchors, of our own certificates that lead to them,
+    /// The http:// distribution points (RFC 5280 §4.2.1.13) of a set's anchors, of the local certificates that lead to them,
     /// and of what peers showed that was accepted through the set and still leads to its anchors: only the certificates
     /// of the path count. Those that were fetched already come first; at most 32.
     pub fn fetchable(&self, set: TrustRef, seen: &[SeenChain], at: UnixTime) -> Fetchable {

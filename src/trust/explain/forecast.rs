@@ -23,6 +23,7 @@ pub struct Foreseen {
     pub at: u64,
     /// What ends: `own_certificate`, `anchor`, `crl`, `identity_window`, `peer_window` or `trust_window`; of what peers have shown,
     /// `peer_certificate`.
+    // Words that scripts may match on.
     pub kind: &'static str,
     /// Which one, and what comes of it.
     pub what: String,
@@ -148,6 +149,7 @@ impl Generation {
                 // One that is not shown any more by then breaks nothing.
                 ends.extend(end.filter(|end| last.is_none_or(|last| last >= end.at)));
             }
+            // Only a warning: the successor is already in the file.
             let what = format!("{place}: another one with its names is shown from then on");
             ends.extend(window(
                 "identity_window",
@@ -158,6 +160,7 @@ impl Generation {
         }
         for set in topology.trusts() {
             for der in &set.anchors {
+                // The anchor itself goes on vouching; its CA issues nothing beyond its end.
                 let what = format!("trust {}: its CA should have a new one by then", set.name);
                 ends.extend(certificate("anchor", der, &what, set.line));
             }
@@ -178,6 +181,7 @@ impl Generation {
     }
 }
 
+/// One that cannot be read has been refused when the topology was loaded.
 fn certificate(
     kind: &'static str,
     der: &CertificateDer<'_>,

@@ -112,11 +112,14 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
         return new_peer(decision, question);
     }
     // A name that is held back has no peer in the decision yet, but the line of its entry.
+    // By name where the decision has one, and else by line: the entry may have been changed by an edit
+    // before.
     let entry = |peer: &&Peer| match decision.peer_fqdn.as_deref() {
         Some(fqdn) => peer.fqdn.as_str() == fqdn,
         None => Some(peer.line) == decision.line,
     };
     let peer = topology.peers().iter().find(entry)?;
+    // Where the operator would make the edit.
     let place = format!("at peer {} (line {})", peer.fqdn, peer.line);
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -136,6 +139,7 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
             Box::new(|peer| peer.purpose = PurposePolicy::ServerOrClient),
             format!("{place}: purpose = \"server-or-client\""),
         ),
+        // Suggested with the window as it is now, so that nobody removes it by mistake.
         TrustReason::PeerNotYetActive | TrustReason::PeerNoLongerActive => (
             Box::new(|peer| peer.window = Window::default()),
             format!(
@@ -187,6 +191,7 @@ fn leaf_pin(question: &TrustQuestion<'_>) -> Option<Pin> {
 ///
 /// Only if some configured set would vouch: without one the CA is the larger question.
 fn new_peer(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
+    // Wildcards and addresses cannot be an entry's name.
     let name = decision.names.iter().find_map(|n| DnsName::parse(n).ok())?;
     let topology = question.generation.topology();
     // A certificate of this node that comes in from outside is a loop or a copy of its key.
@@ -196,6 +201,7 @@ fn new_peer(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
     let set = vouching_set(question, &[])?;
     let mut peers = topology.peers().to_vec();
     // One more must still be an index; a file with that many peers cannot take another.
+    // References are 32 bits wide.
     u32::try_from(peers.len() + 1).ok()?;
     let text = format!(
         "add [[peer]] fqdn = \"{name}\", trust = [\"{}\"], with its kind and domains, only if this server is to be trusted",

@@ -164,6 +164,7 @@ pub(super) fn shown_in(
             .iter()
             .map(|signer| &*signer.key)
             .collect();
+        // By key and name: another CA of the same name is another issuer.
         let own = ledger.named(name).filter(|s| keys.contains(s.key()));
         ids.extend(own.map(|series| series.id()));
     }

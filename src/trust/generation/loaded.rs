@@ -179,7 +179,7 @@ impl Generation {
         }
     }
 
-    /// Whom the topology names.
+    /// The names of the topology and of its CAs.
     pub(crate) fn topology_names(&self) -> &TopologyNames {
         self.known.get_or_init(|| TopologyNames::of(&self.topology))
     }

@@ -16,6 +16,7 @@ pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fa
     let stale = set
         .crls
         .iter()
+        // By nextUpdate and without the grace: the operator should act before peers are refused.
         .filter(|crl| crl.next_update() <= at.as_secs());
     let mut notes: Vec<Fault> = stale
         .map(|crl| {
@@ -41,7 +42,7 @@ pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fa
     notes
 }
 
-/// What was not taken, as it is told.
+/// What was not taken, as it is reported.
 ///
 /// For events and for `check`: both name the set and its line, and what holds in the meantime.
 pub(super) fn refused_crl(set: &TrustSet, refused: &RejectedCrl) -> RefusedCrl {
@@ -90,6 +91,7 @@ pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<
         .filter_map(|der| Certificate::parse(der).ok());
     // Parsed again: this runs once for each load, and the sets keep only what path building needs.
     let parsed: Vec<Certificate<'_>> = parsed.collect();
+    // Only a CRL that one of the set's own CAs has signed counts.
     for listed in &parsed {
         let issuers = parsed.iter().filter(|ca| ca.subject() == listed.issuer());
         // Any key of the issuer's name: a CA with a new key lists what the old one issued, too.
@@ -101,6 +103,7 @@ pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<
                     .iter()
                     .any(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(*key)))
         };
+        // Noted and not refused: the operator named the anchor, and may know better than the CRL.
         if set.crls.iter().any(lists) {
             notes.push(fault(
                 set,

@@ -51,6 +51,7 @@ pub(super) fn weigh(
     topology: &Topology,
     at: UnixTime,
 ) -> Result<u64, StepRefusal> {
+    // Clients get staples with the server's certificate; the one for connecting out is never stapled.
     let leaf = identity.server.chain.first();
     let leaf = leaf.and_then(|der| X509Certificate::from_der(der).ok());
     let Some((_, certificate)) = leaf else {
@@ -79,6 +80,7 @@ pub(super) fn weigh(
         };
         match ocsp::check(response, &about, at) {
             Ok(until) => return Ok(until),
+            // The reason of the last candidate: usually there is one.
             Err(other) => refusal = other,
         }
     }
@@ -86,6 +88,8 @@ pub(super) fn weigh(
 }
 
 /// The key of a CA that bears the name of the certificate's issuer.
+///
+/// By name, as in a chain: the response itself shows which key it is about.
 fn key_of(issuer: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
     let (_, issuer) = X509Certificate::from_der(issuer).ok()?;
     let named = same_name(issuer.subject().as_raw(), certificate.issuer().as_raw());
@@ -93,6 +97,8 @@ fn key_of(issuer: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Opt
 }
 
 /// That a response is not stapled, and why.
+///
+/// At the line of the identity's `staple`, where an operator can change it.
 pub(super) fn note(identity: &Identity, refusal: &StepRefusal, topology: &Topology) -> Fault {
     let detail = refusal.detail.as_deref().unwrap_or("no further detail");
     Fault {

@@ -140,7 +140,7 @@ impl Generation {
     }
 }
 
-/// The CRLs of the files, and what those still hold that cannot be read now; why not is told.
+/// The CRLs of the files, and what those still hold that cannot be read now; the reason goes into `refused`.
 fn sort_out(
     files: Vec<CrlFile>,
     set: &TrustSet,

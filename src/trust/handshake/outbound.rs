@@ -18,17 +18,22 @@ use std::sync::Arc;
 /// it did not ask for.
 #[derive(Debug)]
 pub struct OutboundVerifier {
+    /// Of this handshake alone, as the verifier itself is.
     verdict: HandshakeVerdict<PeerId>,
     peer: PeerRef,
 }
 
 impl OutboundVerifier {
     /// For a connection to `peer`, a peer of `generation`, which the caller holds while it shakes hands.
+    ///
+    /// For ends that keep no list of presented chains, such as tests.
     pub fn new(generation: Arc<Generation>, peer: PeerRef) -> Arc<Self> {
         Self::noting(&generation, peer, Arc::default())
     }
 
     /// As [`Self::new`]; what is presented is noted in `seen`.
+    ///
+    /// One for each connection that is dialled, with the configuration that carries it.
     pub fn noting(generation: &Arc<Generation>, peer: PeerRef, seen: Arc<SeenChains>) -> Arc<Self> {
         Arc::new(Self {
             verdict: HandshakeVerdict::new(
@@ -59,10 +64,13 @@ impl ServerCertVerifier for OutboundVerifier {
         // The name that rustls passes is the one sent in SNI, which may be another than the peer's FQDN.
         let refused = self
             .verdict
+            // The peer that was dialled is expected, whichever address or name led there: DNS is a hint and
+            // never a proof.
             .judge(end_entity, intermediates, now, |chain, generation| {
                 let presented = Presented::outbound(chain, self.peer).with_staple(ocsp_response);
                 decide(&presented, Direction::Outbound, generation, now)
             })?;
+        // Nothing waits for the signature here: a refused server need not prove that it has its key.
         match refused {
             Some(decision) => Err(decision.tls_error()),
             None => Ok(ServerCertVerified::assertion()),
@@ -87,6 +95,7 @@ impl ServerCertVerifier for OutboundVerifier {
         self.verdict.prove(Handshake::Tls13, message, cert, dss)
     }
 
+    // What is offered in the ClientHello; see `HandshakeVerdict::algorithms`.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.verdict.algorithms.supported_schemes()
     }

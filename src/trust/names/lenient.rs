@@ -174,6 +174,7 @@ fn in_text(text: &str, found: &mut impl FnMut(NameParts)) {
 }
 
 fn in_reading(text: &str, found: &mut impl FnMut(NameParts)) {
+    // An address may stand alone, with or without brackets.
     let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse() {
         return found(NameParts::Address(address));
@@ -213,6 +214,7 @@ fn in_run(run: &str, found: &mut impl FnMut(NameParts)) {
         }
         return;
     }
+    // Dots at either end are dropped by most readers.
     let name = mapped.trim_matches('.').to_ascii_lowercase();
     if let Ok(address) = name.parse() {
         return found(NameParts::Address(address));
@@ -226,6 +228,7 @@ fn in_run(run: &str, found: &mut impl FnMut(NameParts)) {
         });
     }
     // A service name is its domain's (RFC 4985).
+    // _sips._tcp.example.test is a name of example.test's service.
     let mut rest = name.as_str();
     while let Some((label, parent)) = rest.split_once('.')
         && label.starts_with('_')

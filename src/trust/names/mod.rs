@@ -1,4 +1,4 @@
-//! Names: which ones a certificate presents, whom they stand for, and which names of the topology a certificate touches.
+//! Names: which ones a certificate presents, which peers they stand for, and which names of the topology a certificate touches.
 pub(crate) mod entry;
 pub(crate) mod lenient;
 pub(crate) mod presented;

@@ -134,7 +134,7 @@ pub(crate) fn why_ignored(name: &GeneralName<'_>, has_sip: bool) -> Option<Strin
         };
     }
     let kind = match name {
-        // RFC 5922 §7.1 knows no identity but a URI and a dNSName; an address says nothing about who runs the
+        // RFC 5922 §7.1 knows no identity but a URI and a dNSName; an address does not show who runs the
         // server.
         GeneralName::IPAddress(_) => "an IP address",
         GeneralName::RFC822Name(_) => "an e-mail address",

@@ -52,6 +52,7 @@ pub(crate) struct TopologyNames {
     parents: HashMap<u64, NameOwner>,
     /// Domains that stand for all below them (`*.example.test`).
     suffixes: HashMap<u64, NameOwner>,
+    // A certificate for an address is matched against addresses that are dialled and listened on.
     addresses: HashMap<IpAddr, NameOwner>,
     /// Subjects of anchors and of the CAs between them and the local certificates, and issuers of CRLs.
     authorities: HashSet<u64>,
@@ -59,12 +60,15 @@ pub(crate) struct TopologyNames {
     // Keys besides names: a CA that was renamed is the same CA.
     keys: HashSet<[u8; 32]>,
     /// subjectKeyIdentifiers of anchors.
+    // A CA that was left out of a chain is still named by the key identifier in what it issued.
     key_ids: HashSet<u64>,
 }
 
 impl TopologyNames {
     /// Reads the topology once.
     pub(crate) fn of(topology: &Topology) -> Self {
+        // Empty tables, filled by the two passes below; the key of the hashes is drawn anew for each
+        // generation.
         let mut known = Self {
             hashes: RandomState::new(),
             names: HashMap::new(),
@@ -91,10 +95,13 @@ impl TopologyNames {
                     DialAddress::Host(host, _) => self.add(host, NameOwner::Peer),
                 }
             }
+            // A pinned key belongs to a listed peer, whatever certificate it comes in.
             self.keys.extend(peer.pins.iter().map(|Pin(pin)| *pin));
         }
         let node = topology.node();
         self.add(node.fqdn.as_str(), NameOwner::Own);
+        // The node's own names: a certificate with one of them is a copy, or a mistake that nobody should
+        // overlook.
         for alias in &node.aliases {
             self.add(&alias.to_string(), NameOwner::Own);
         }
@@ -110,6 +117,8 @@ impl TopologyNames {
         for domain in &node.domains {
             self.add(&domain.to_string(), NameOwner::Home);
         }
+        // Domains last, and of least weight: users and phones of a domain legitimately have certificates with
+        // its name.
         let of_peers = topology.peers().iter().flat_map(|peer| &peer.domains);
         let of_pools = topology.pools().iter().flat_map(|pool| &pool.domains);
         for domain in of_peers.chain(of_pools) {
@@ -130,6 +139,7 @@ impl TopologyNames {
         };
         let name = text.trim_end_matches('.').to_ascii_lowercase();
         let hash = self.hash(name.as_bytes());
+        // `*.example.test` stands for any depth below, as in a peer's `domains`.
         let table = if all_below {
             &mut self.suffixes
         } else {
@@ -159,6 +169,7 @@ impl TopologyNames {
                     let subject = self.authority(anchor.subject());
                     self.authorities.insert(subject);
                     self.keys.insert(key_of(&anchor));
+                    // Roots of X.509 v1 have none.
                     if let Some(id) = own_key_id(&anchor) {
                         let id = self.hash(id);
                         self.key_ids.insert(id);
@@ -167,6 +178,7 @@ impl TopologyNames {
             }
             // A CRL is often named for a CA whose certificate is not among the anchors.
             for crl in &set.crls {
+                // The issuer of a CRL is a CA of the set by the operator's word.
                 if let Ok((_, issuer)) = X509Name::from_der(crl.issuer_der()) {
                     let issuer = self.authority(&issuer);
                     self.authorities.insert(issuer);
@@ -184,6 +196,7 @@ impl TopologyNames {
                             .authorities
                             .contains(&self.authority(authority.issuer()))
                     {
+                        // One pass from the top is enough, since each issuer stands above what it issued.
                         let subject = self.authority(authority.subject());
                         self.authorities.insert(subject);
                     }
@@ -199,11 +212,13 @@ impl TopologyNames {
     /// A distinguished name as RFC 5280 §7.1 compares it: without regard to string type, case and inner spaces.
     fn authority(&self, name: &X509Name<'_>) -> u64 {
         let mut hasher = self.hashes.build_hasher();
+        // Not NameKey: this comparison is meant to be more lenient, and a false match only refuses a phone.
         for rdn in name.iter_rdn() {
             let mut parts: Vec<(Vec<u8>, String)> = rdn
                 .iter()
                 .map(|part| {
                     let text = decoded(part.attr_value().tag().0, part.attr_value().data);
+                    // Inner spaces are one, and case is folded for all letters and not only for ASCII.
                     let words: Vec<&str> = text.split_whitespace().collect();
                     let text = words.join(" ").to_lowercase();
                     (part.attr_type().as_bytes().to_vec(), text)
@@ -240,6 +255,7 @@ impl TopologyNames {
             if self.keys.contains(&key_of(certificate)) {
                 return Some("it has a key that the topology pins or trusts".to_owned());
             }
+            // The last resort: neither name nor key gave it away.
             let id = issuers_key_id(certificate)?;
             let is_known = self.key_ids.contains(&self.hash(id));
             is_known.then(|| "its issuer's key identifier is that of an anchor".to_owned())
@@ -255,6 +271,7 @@ impl TopologyNames {
         leaf: &X509Certificate<'_>,
     ) -> Result<Option<(String, NameOwner)>, String> {
         let mut found = None;
+        // All readings are produced even after a match; the walk is bounded by the size of the certificate.
         each_name(leaf, |part| {
             // The first name is as good as any: one is enough to refuse.
             if found.is_none() {
@@ -271,8 +288,11 @@ impl TopologyNames {
             NameParts::Everything => Some(NameOwner::Own),
             NameParts::Below(rest) => {
                 let hash = self.hash(rest.as_bytes());
+                // What stands behind the star may be the parent of a name, a name itself, or a domain with
+                // all below it.
                 let tables = [&self.parents, &self.names, &self.suffixes];
                 let at = tables.into_iter().find_map(|table| table.get(&hash));
+                // Or something inside a domain that stands for all below it.
                 at.copied().or_else(|| self.under_suffix(rest))
             }
             NameParts::Name(name) => {
@@ -300,6 +320,7 @@ impl TopologyNames {
     }
 }
 
+/// As [`PublicKey`](crate::trust::certificate::key::PublicKey) has it, and pins; without parsing the key.
 fn key_of(certificate: &X509Certificate<'_>) -> [u8; 32] {
     let hash = digest(&SHA256, certificate.public_key().raw);
     hash.as_ref().try_into().unwrap_or([0; 32])

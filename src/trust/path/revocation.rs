@@ -42,6 +42,7 @@ pub(crate) fn check(
                 cleared = Some((crl.issuer().to_owned(), age));
             }
             Ok(_) => {}
+            // At once: no other finding changes that.
             Err(other) if other.reason == TrustReason::Revoked => return Err(other),
             Err(other) => {
                 refusal.get_or_insert(other);
@@ -59,6 +60,8 @@ pub(crate) fn check(
             };
             match ocsp::check(response, &about, at) {
                 Ok(_) => {}
+                // A staple can only refuse. One that is good does not make up for a missing CRL, because a
+                // connection that is judged again later has no staple.
                 Err(other) if other.reason == TrustReason::OcspRevoked => return Err(other),
                 Err(other) => {
                     refusal.get_or_insert(other);
@@ -86,6 +89,7 @@ pub(crate) fn in_scope<'p>(
             key: SubjectPublicKeyInfoDer::from(path.anchor().key().info()),
             signs_crls: path.anchor().signs_crls(),
         }]);
+    // Each certificate with the next one of the path as its issuer, the last with the anchor.
     let pairs = path.certificates().zip(issuers);
     match scope {
         RevocationScope::Chain => pairs.collect(),

@@ -43,12 +43,14 @@ pub(crate) fn admit<'a>(
     admission.promote(&before);
     let others = others.iter().map(|(_, sources)| *sources);
     let mut present: HashSet<[u8; 32]> = others.flat_map(digests).collect();
+    // In the order of the topology, so that the same sources always lead to the same reports.
     let mut by_set = BTreeMap::new();
     let mut before = HashMap::new();
     for offer in offers {
         let (set, _) = offer.set;
         before.insert(set, offer.before);
         let sources = admission.take(offer);
+        // Present means: in some source of some set at this moment.
         present.extend(digests(&sources));
         by_set.insert(set, sources);
     }
@@ -65,6 +67,7 @@ fn digests(sources: &SetSources) -> impl Iterator<Item = [u8; 32]> {
     sources.offered.iter().map(|((_, digest), _)| *digest)
 }
 
+/// One run over all that is offered; it holds what cannot be decided before the end.
 struct Admission<'t> {
     ledger: Ledger,
     terms: &'t Terms<'t>,
@@ -90,7 +93,11 @@ impl Admission<'_> {
             .collect();
         // A CA's certificate may be loaded after its CRL: from then on the CRL is proven and counts.
         for (name, crl) in beside {
+            // Looked at again in every run: the check of a signature is kept with the CRL, so that it costs
+            // nothing the second time.
             for key in self.signers(&name, &crl) {
+                // Whoever offered it while it waited gets the credit; without one the series is the CA's
+                // alone.
                 let set = sets.get(crl.digest()).copied().unwrap_or_default();
                 self.ledger.enter(&name, &key, &crl, set);
             }
@@ -109,6 +116,7 @@ impl Admission<'_> {
                 keys.push(key);
             }
         }
+        // The signature decides, and the names of keys and CRL only narrow what is tried.
         keys.retain(|key| is_signed_with(crl, &SubjectPublicKeyInfoDer::from(&**key)));
         keys
     }
@@ -132,6 +140,7 @@ impl Admission<'_> {
             if !seen.insert(*crl.digest()) {
                 continue;
             }
+            // One report for the set, not one for each CRL beyond the bound.
             if seen.len() > MOST_OFFERED {
                 self.refuse(offer.set.0, crl, CrlReason::TooMany);
                 break;
@@ -151,6 +160,7 @@ impl Admission<'_> {
         crl: &HeldCrl,
         sources: &mut SetSources,
     ) -> Option<CrlReason> {
+        // The checks are ordered from the cheap to the dear: form, algorithm, date, and only then signatures.
         let Some(name) = NameKey::of(crl.issuer_der()) else {
             return Some(CrlReason::Malformed);
         };
@@ -166,6 +176,8 @@ impl Admission<'_> {
         }
         let signers = self.signers(&name, crl);
         if signers.is_empty() {
+            // A CRL under the name of a CA that is known, signed with another key, may be an impostor's: that
+            // is reported. Of an unknown CA it is merely not of use yet.
             let known =
                 !issuers.named(&name).is_empty() || self.ledger.named(&name).next().is_some();
             // Files are the operator's; what was fetched over HTTP may be anybody's and must not wait at the
@@ -176,6 +188,8 @@ impl Admission<'_> {
                 self.waiting.push((set, name, crl.clone()));
             }
             // What is fetched is named by a certificate whose issuer's key is known.
+            // The CRL may wait beside and be reported at once: the operator should look, and the CA may have
+            // a new key.
             return (known || crl.fetched).then_some(CrlReason::BadSignature);
         }
         // RFC 5280 §6.3.3 (f): the keyUsage of the CA must allow CRLs. A CA that is in no file is judged with
@@ -193,12 +207,14 @@ impl Admission<'_> {
             match self.ledger.enter(&name, &key, crl, set_name) {
                 (_, Entered::Taken | Entered::Held) => {}
                 (_, Entered::Full) => refusal = Some(CrlReason::TooMany),
+                // Kept for the end.
                 (id, Entered::Older) => self.older.push((set, crl.clone(), name.clone(), id)),
             }
         }
         refusal
     }
 
+    /// Whether another one stays in force is filled in when the ledger is complete.
     fn refuse(&mut self, set: usize, crl: HeldCrl, refusal: CrlReason) {
         self.refused.push(RejectedCrl {
             set,
@@ -219,6 +235,7 @@ impl Admission<'_> {
         // from a backup. Beside the newer one it is just an old file.
         for (set, crl, name, id) in std::mem::take(&mut self.older) {
             let place = (Arc::clone(&crl.file), *crl.digest());
+            // What the set's sources held at the reading before.
             let known = before.get(&set).copied().flatten();
             let is_old_news = known.is_some_and(|sources| sources.passed_over.contains(&place));
             if is_old_news || self.newer_is_present(&name, id, &crl, present) {
@@ -233,6 +250,7 @@ impl Admission<'_> {
         let until = |crl: &HeldCrl| crl.next_update().saturating_add(grace);
         // Before pruning: what is promoted now is proven, and may be what keeps a series in use.
         self.put_beside(until, at);
+        // A CRL that was promoted, or fell out for lack of room, waits no more.
         let beside: HashSet<[u8; 32]> = self
             .ledger
             .all_beside()
@@ -241,6 +259,7 @@ impl Admission<'_> {
         for sources in by_set.values_mut() {
             sources.beside.retain(|digest| beside.contains(digest));
         }
+        // Last, when it is known what is still offered.
         self.ledger.prune(present, &self.terms.sets, until, at);
         // Whether the refusal harms anybody: with another CRL in force nothing changes for peers.
         for refused in &mut self.refused {
@@ -263,6 +282,7 @@ impl Admission<'_> {
             .collect();
         beside.extend(self.waiting.iter().map(|w| (w.1.clone(), w.2.clone())));
         let offered: HashSet<[u8; 32]> = self.waiting.iter().map(|w| *w.2.digest()).collect();
+        // Bounded over all sets: waiting CRLs are unproven, and a large one could be anybody's.
         let left_out = self.ledger.set_beside(beside, &offered);
         let left_out: HashSet<_> = left_out.iter().map(|crl| *crl.digest()).collect();
         for (set, _, crl) in std::mem::take(&mut self.waiting) {
@@ -273,6 +293,8 @@ impl Admission<'_> {
     }
 
     /// Whether something that is offered, too, is newer than this one.
+    ///
+    /// Asked of an older CRL: with the newer one in some source the older is no attempt to roll back.
     fn newer_is_present(
         &self,
         name: &NameKey,
@@ -292,6 +314,7 @@ impl Admission<'_> {
                         .any(|held| present.contains(held.digest()))
             });
         };
+        // In its own series, or in one of a wider scope that outdates it.
         let of_key = self.ledger.named(name).filter(|s| s.key() == key.key());
         of_key
             .filter(|series| series.id() == id || series.scope().includes(crl.scope()))

@@ -37,7 +37,7 @@ impl<'c> CrlCoverage<'c> {
     /// Whether the scope of a CRL of the certificate's issuer includes the certificate.
     ///
     /// A CRL without issuingDistributionPoint covers all that its issuer issued. One that is named after a distribution
-    /// point covers only certificates that name that point: of a certificate without points nothing says that it belongs
+    /// point covers only certificates that name that point: nothing shows that a certificate without points belongs
     /// to a partition.
     pub(crate) fn is_covered_by(&self, scope: &CrlScope) -> bool {
         let authority = self.certificate.is_ca();

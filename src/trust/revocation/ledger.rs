@@ -186,7 +186,7 @@ impl Ledger {
     }
 
     /// Lets go of what is over: a CRL that nothing offers any more goes once it is stale, or once a newer one covers all
-    /// that it covers; that it was there stays known. `until` says when a CRL serves nobody any more, Unix seconds.
+    /// that it covers; that it was there stays known. `until` returns when a CRL serves nobody any more, Unix seconds.
     pub(crate) fn prune(
         &mut self,
         offered: &HashSet<[u8; 32]>,

@@ -57,7 +57,7 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
             format!("nothing about {subject}"),
         ));
     };
-    // Before its content counts: anybody can write a response that says `revoked`.
+    // Before its content counts: anybody can write a response with `revoked` in it.
     genuine(&basic, about, at)?;
     let now = at.as_secs();
     if single.this_update > now.saturating_add(SKEW) {

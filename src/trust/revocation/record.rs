@@ -1,6 +1,6 @@
 //! How a series is kept in the state directory: a line with a digest of the rest, a line of JSON, and the CRLs in DER.
 //!
-//! The digest finds what a disk or a hand has damaged. What a record says of a CRL counts only once the key in it is found
+//! The digest finds what a disk or a hand has damaged. What a record states of a CRL counts only once the key in it is found
 //! to have signed the CRL.
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlReason, CrlScope, HeldCrl, one_of, sha256};
@@ -62,6 +62,8 @@ struct RecordHead {
     crls: Vec<RecordedCrl>,
 }
 
+/// Where it came from is kept, too: a CRL that was fetched must be fetched again, and a file may still be
+/// there.
 #[derive(Serialize, Deserialize)]
 struct RecordedCrl {
     bytes: usize,
@@ -85,6 +87,7 @@ impl Series {
             origin: crl.file.to_path_buf(),
             fetched: crl.fetched,
         };
+        // All that cannot be read out of the CRLs themselves, or must outlive them.
         let head = RecordHead {
             key: base64(self.key()),
             issuer: base64(self.issuer_der()),
@@ -139,6 +142,7 @@ impl Series {
         let key = bytes(&head.key)?;
         let issuer = bytes(&head.issuer)?;
         let name = NameKey::of(&issuer).ok_or_else(cut)?;
+        // The scope is part of the series' identity, and of the file's name in the state directory.
         let names = head.names.iter().map(|name| bytes(name));
         let names = names.collect::<Result<Vec<_>, _>>()?;
         let scope = CrlScope::new(head.users_only, head.authorities_only, names);
@@ -148,8 +152,10 @@ impl Series {
         let signer = SubjectPublicKeyInfoDer::from(key.as_slice());
         let mut crls = Vec::new();
         for recorded in &head.crls {
+            // Lengths are the record's own claim; what does not add up is damaged.
             let (der, after) = left.split_at_checked(recorded.bytes).ok_or_else(cut)?;
             left = after;
+            // Equal CRLs of several records and files share one copy in memory.
             let crl = one_of(Crl::read(der.to_vec()).map_err(RecordError::Crl)?);
             // Proven again, and not taken from the record: the file is not protected by anything but its
             // place.
@@ -166,6 +172,7 @@ impl Series {
                 list: crl,
             });
         }
+        // Bytes that belong to nothing: the record was cut or joined.
         if !left.is_empty() {
             return Err(cut());
         }
@@ -182,6 +189,7 @@ impl Series {
         if !crls.is_empty() && !crls.iter().any(agrees) {
             return Err(cut());
         }
+        // The name is only shown; the comparison is made with the DER.
         let issuer = (issuer, printable(&head.issuer_text, MOST_ISSUER_TEXT));
         Ok(Self::kept(
             name,

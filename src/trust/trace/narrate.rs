@@ -13,14 +13,21 @@ use crate::trust::trace::step::Note;
 use crate::trust::trace::words::{distance, named, set_words};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+// Only called while somebody asked for an explanation: nothing here runs in a usual handshake, so that clear
+// words may cost time. Whoever adds a step adds an arm to each of the three matches; there is no `_` arm that
+// would hide a step from explanations.
 impl Fact<'_> {
     /// The name of the step, as [`ExplainedStep`](crate::trust::ExplainedStep) lists them.
+    ///
+    /// These names are part of the JSON of `explain`, so that they stay as they are.
     pub(crate) fn step(&self) -> &'static str {
         match self {
             Self::Chain { .. } => "chain",
             Self::Names { .. } => "names",
             Self::Entries { .. } => "topology",
             Self::Vouching => "path",
+            // Three facts about trust sets are one kind of step to a reader: a set was asked, and how it came
+            // out.
             Self::Set(_) | Self::ClosedSet(_) | Self::OtherSet(..) => "trust",
             Self::MissingIssuer(_) => "issuer",
             Self::Path(_) => "anchor",
@@ -35,6 +42,9 @@ impl Fact<'_> {
     }
 
     /// What the step looks at, in words.
+    ///
+    /// Bounded like everything that a stranger writes: each name in it comes through [`subject_text`] or is
+    /// of the topology.
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Chain { presented, .. } => presented_words(presented),
@@ -44,7 +54,9 @@ impl Fact<'_> {
             } => sought(topology, *dialled),
             Self::Vouching => "a path to an anchor that may vouch for this peer".to_owned(),
             Self::Set(set) => set_words(set),
+            // The refusal names the set and its window already.
             Self::ClosedSet(refusal) => refusal.to_string(),
+            // The line number leads to the entry whose `trust` an operator might extend.
             Self::OtherSet(set, peer) => format!(
                 "{}: the chain leads there, but {} (line {}) does not name it in `trust`",
                 set_words(set),
@@ -53,15 +65,19 @@ impl Fact<'_> {
             ),
             Self::MissingIssuer(chain) => missing_issuer(chain),
             Self::Path(path) => path_words(path),
+            // The anchor's key is not listed: it is the operator's choice and no part of what is judged.
             Self::Keys(path) => {
                 let keys: Vec<String> = path.parts().map(|part| part.key().words()).collect();
                 format!("keys, leaf first: {}", keys.join(", "))
             }
             Self::Validity(path, at) => validity_words(path, *at),
+            // All CRLs of the issuers are listed, including those that do not cover the certificate: a
+            // missing one is found by what is there.
             Self::Revocation { set, .. } => revocation_words(set),
             Self::Purpose(path, direction, peer) => purpose_words(path, *direction, peer),
             Self::Pins(path, peer) => pin_words(path, peer),
             Self::Observed => "observed: the strictest policies and the pins".to_owned(),
+            // The key as it stands in the file, to be found there.
             Self::ClientRule(listener) => format!(
                 "listener {} has client_certificates = \"{}\"",
                 listener.name,
@@ -71,6 +87,9 @@ impl Fact<'_> {
     }
 
     /// What the step found on its way, each on a line below it.
+    ///
+    /// What decides nothing by itself but explains the outcome: each certificate, each name, each entry, each
+    /// CRL.
     pub(crate) fn notes(&self) -> Vec<Note> {
         match self {
             Self::Chain {
@@ -106,6 +125,7 @@ impl Fact<'_> {
     }
 }
 
+/// The size is shown because it is bounded: a chain that is too large is refused before it is parsed.
 fn presented_words(presented: &[CertificateDer<'_>]) -> String {
     let bytes: usize = presented.iter().map(|c| c.as_ref().len()).sum();
     match presented.len() {
@@ -115,6 +135,7 @@ fn presented_words(presented: &[CertificateDer<'_>]) -> String {
     }
 }
 
+/// Outbound one entry must match, inbound one of all of them is looked for.
 fn sought(topology: &Topology, dialled: Option<PeerRef>) -> String {
     match dialled {
         Some(peer) => format!("the names must cover {}", topology.peer(peer).fqdn),
@@ -126,15 +147,22 @@ fn sought(topology: &Topology, dialled: Option<PeerRef>) -> String {
 }
 
 /// `leaf <- issuer <- anchor`.
+///
+/// From the leaf to the anchor, in the order in which each was signed by the next.
 fn path_words(path: &CertPath<'_>) -> String {
+    // Subjects and not fingerprints: an operator knows the CAs by their names.
     let mut names: Vec<String> = path.parts().map(|part| named(&part.text())).collect();
     names.push(format!("anchor {}", named(path.anchor().text())));
     names.join(" <- ")
 }
 
 /// Why no path was found, where the chain itself shows it.
+///
+/// The two commonest faults of a server's chain: its root is not trusted here, or it does not send its
+/// intermediate.
 fn missing_issuer(chain: &Chain<'_>) -> String {
     let end = chain.end();
+    // A root that was presented is no proof of anything: it must be among the anchors.
     if end.is_self_issued() {
         return format!(
             "the chain ends in the self-signed {}, which is no anchor here",
@@ -148,7 +176,9 @@ fn missing_issuer(chain: &Chain<'_>) -> String {
     )
 }
 
+/// The end of the path as a whole, which is the earliest of its certificates.
 fn validity_words(path: &CertPath<'_>, at: UnixTime) -> String {
+    // A path has at least its leaf.
     let ends = validity::ends(path).unwrap_or_default();
     format!(
         "at {}; the first certificate of the path ends {} ({})",
@@ -158,16 +188,16 @@ fn validity_words(path: &CertPath<'_>, at: UnixTime) -> String {
     )
 }
 
+/// The policy of the set that vouches, since it differs from set to set.
 fn revocation_words(trust: &TrustSet) -> String {
+    // In the words of the file's keys.
     let scope = match trust.scope {
         RevocationScope::Chain => "each certificate of the path",
         RevocationScope::Leaf => "the leaf",
     };
     match trust.revocation {
-        Revocation::Off => format!(
-            "not checked: {} says revocation = \"off\"",
-            set_words(trust)
-        ),
+        // Said aloud: nobody should read a missing list of CRLs as a passed check.
+        Revocation::Off => format!("not checked: {} has revocation = \"off\"", set_words(trust)),
         Revocation::Require => format!("a current CRL for {scope}"),
         Revocation::Grace(grace) => format!(
             "a CRL for {scope}, up to {} past its nextUpdate",
@@ -176,6 +206,7 @@ fn revocation_words(trust: &TrustSet) -> String {
     }
 }
 
+/// The pins of the path are shown in the form in which the file holds them, ready to be copied.
 fn pin_words(path: &CertPath<'_>, peer: &Peer) -> String {
     let keys: Vec<String> = pins::keys(path).map(|key| key.to_string()).collect();
     match peer.pins.len() {
@@ -187,16 +218,19 @@ fn pin_words(path: &CertPath<'_>, peer: &Peer) -> String {
     }
 }
 
+/// What the policy accepts, and what each certificate of the path has: the gap between the two is the reason
+/// of a refusal.
 fn purpose_words(path: &CertPath<'_>, direction: Direction, peer: &Peer) -> String {
+    // One sentence for each row of the table in `purpose`; both directions read the same for a server.
     let policy = match (direction, peer.purpose) {
         (Direction::Outbound, PurposePolicy::ServerOrClient | PurposePolicy::Strict) => {
             "as a server: sipDomain, serverAuth, any or no extended key usage"
         }
         (Direction::Inbound, PurposePolicy::ServerOrClient) => {
-            "connecting to us: sipDomain, clientAuth, serverAuth, any or no extended key usage"
+            "inbound: sipDomain, clientAuth, serverAuth, any or no extended key usage"
         }
         (Direction::Inbound, PurposePolicy::Strict) => {
-            "connecting to us, strict: sipDomain, clientAuth, any or no extended key usage"
+            "inbound, strict: sipDomain, clientAuth, any or no extended key usage"
         }
     };
     let has = purpose::words_of(path);

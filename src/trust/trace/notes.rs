@@ -17,6 +17,8 @@ use x509_parser::certificate::X509Certificate;
 /// Entries that do not match are shown up to this number; the rest is counted.
 const MAX_ENTRIES: usize = 24;
 
+// Every function here returns finished lines. None of them takes part in a decision, and each reads the same
+// data that the step itself looked at.
 fn note(step: &'static str, outcome: StepOutcome, text: String) -> Note {
     Note {
         step,
@@ -27,7 +29,9 @@ fn note(step: &'static str, outcome: StepOutcome, text: String) -> Note {
 
 /// Each presented certificate.
 pub(crate) fn certificates(chain: &Chain<'_>) -> Vec<Note> {
+    // Serial numbers are what a CA and its CRLs know a certificate by.
     let lines = chain.all().enumerate().map(|(position, certificate)| {
+        // By position alone: whether the others are issuers of anything is what the path shows.
         let role = if position == 0 { "leaf" } else { "issuer" };
         let text = format!(
             "{role} {}, issued by {}, serial {}, {}",
@@ -41,6 +45,7 @@ pub(crate) fn certificates(chain: &Chain<'_>) -> Vec<Note> {
     lines.collect()
 }
 
+/// Both ends, as moments: whether they include now is the step's to judge.
 fn period(certificate: &X509Certificate<'_>) -> String {
     let (from, to) = window(certificate);
     format!(
@@ -52,6 +57,7 @@ fn period(certificate: &X509Certificate<'_>) -> String {
 
 /// The names that count, and those that do not, each with the reason.
 pub(crate) fn each_name(chain: &Chain<'_>, names: Option<&PresentedNames>) -> Vec<Note> {
+    // A name that counts has passed; all others are only noted, for none of them is a fault by itself.
     let count = names.map(PresentedNames::with_kinds).unwrap_or_default();
     let count = count.into_iter();
     let ignored = PresentedNames::ignored(chain.leaf()).into_iter();
@@ -69,9 +75,13 @@ pub(crate) fn entries(
     at: UnixTime,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
+    // A topology may hold thousands of peers. Those that match or were held back are always shown, of the
+    // others a few.
     let mut left = MAX_ENTRIES;
     let mut more = 0usize;
     for (reference, peer) in topology.peer_refs() {
+        // The same questions as in the decision: whether a name speaks for the entry, and whether the entry
+        // counts now.
         let (outcome, text) = match names.speak_for(peer) {
             Ok(position) => match active(peer, at) {
                 Ok(()) => (
@@ -83,20 +93,24 @@ pub(crate) fn entries(
                     format!("{reason}: it counts {}", peer.window),
                 ),
             },
+            // A name matches, and the entry's policy about names does not allow it.
             Err(Some(reason)) => (StepOutcome::Failed, format!("{reason}: {}", reason.what())),
             Err(None) => (
                 StepOutcome::Noted,
                 "no presented name is this one".to_owned(),
             ),
         };
+        // Outbound the dialled entry is the one that matters, even if no name is near it.
         let is_dialled = dialled == Some(reference);
         if outcome == StepOutcome::Noted && !is_dialled {
+            // Counted and not shown.
             let Some(rest) = left.checked_sub(1) else {
                 more += 1;
                 continue;
             };
             left = rest;
         }
+        // For the dialled entry a missing match is the refusal itself.
         let outcome = if is_dialled && outcome == StepOutcome::Noted {
             StepOutcome::Failed
         } else {
@@ -106,7 +120,7 @@ pub(crate) fn entries(
         notes.push(note("peer", outcome, text));
     }
     if more > 0 {
-        let text = format!("{more} more entries: no presented name is one of theirs");
+        let text = format!("{more} more entries: no presented name is one of these");
         notes.push(note("peer", StepOutcome::Noted, text));
     }
     notes
@@ -120,33 +134,42 @@ pub(crate) fn crls(
     at: UnixTime,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
+    // Nobody looked at any, so that a list would mislead.
     if trust.revocation == Revocation::Off {
         return notes;
     }
+    // The leaf alone, or the whole path below the anchor.
     let in_scope = match trust.scope {
         RevocationScope::Chain => usize::MAX,
         RevocationScope::Leaf => 1,
     };
     for certificate in path.certificates().take(in_scope) {
+        // Read once for each certificate, as in the check.
         let coverage = CrlCoverage::of(certificate);
         let subject = named(&subject_text(certificate.subject()));
+        // Whether a CRL covers this certificate at all.
         let mut any = false;
         let Some(name) = NameKey::of(certificate.issuer().as_raw()) else {
             continue;
         };
+        // Those that wait for a key are shown, too: they explain why nothing clears the certificate.
         let in_force = ledger.named(&name).flat_map(|series| series.crls());
         for crl in in_force.chain(ledger.beside(&name)) {
             if !coverage.is_covered_by(crl.scope()) {
+                // A CRL of the right issuer for other certificates: the usual trap of CAs that partition
+                // theirs.
                 let issuer = named(crl.issuer());
                 let text = format!("of {issuer}, for other certificates than {subject}");
                 notes.push(note("crl", StepOutcome::Noted, text));
                 continue;
             }
             any = true;
+            // Listed outranks stale: a revocation stays one when its CRL ages.
             let listed = crl.lists(certificate.raw_serial());
             let stale = crl.next_update() <= at.as_secs();
             let outcome = match (listed, stale) {
                 (true, _) => StepOutcome::Failed,
+                // Stale by nextUpdate; whether the set's grace still covers it is the step's outcome.
                 (false, true) => StepOutcome::Noted,
                 (false, false) => StepOutcome::Passed,
             };
@@ -167,6 +190,7 @@ pub(crate) fn crls(
         }
         if !any {
             let text = format!(
+                // "Elsewhere": CRLs of all sets count, whichever of them names the file.
                 "none of {} for {subject}, in {} or elsewhere",
                 named(&subject_text(certificate.issuer())),
                 set_words(trust)

@@ -3,6 +3,8 @@ use crate::topology::{TrustSet, Window};
 use rustls_pki_types::UnixTime;
 
 /// A span of time in its two largest units: `3d 4h`.
+///
+/// Two units are enough to decide whether to hurry.
 pub(crate) fn span(seconds: u64) -> String {
     let (days, hours, minutes) = (
         seconds / 86_400,
@@ -18,6 +20,8 @@ pub(crate) fn span(seconds: u64) -> String {
 }
 
 /// `in 3d 4h` or `3d 4h ago`.
+///
+/// Beside the moment itself, which is in UTC and hard to compare by eye.
 pub(crate) fn distance(moment: u64, at: UnixTime) -> String {
     let at = at.as_secs();
     if moment >= at {
@@ -29,6 +33,7 @@ pub(crate) fn distance(moment: u64, at: UnixTime) -> String {
 
 /// A distinguished name; an empty one text so.
 pub(crate) fn named(name: &str) -> String {
+    // RFC 5280 §4.1.2.6 allows an empty subject where there is a subjectAltName.
     if name.is_empty() {
         "(empty subject)".to_owned()
     } else {
@@ -37,6 +42,7 @@ pub(crate) fn named(name: &str) -> String {
 }
 
 pub(crate) fn set_words(trust: &TrustSet) -> String {
+    // A window that is always open is the normal case and not worth a word.
     let counts = if trust.window == Window::default() {
         String::new()
     } else {
