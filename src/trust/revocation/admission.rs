@@ -29,7 +29,7 @@ pub(crate) fn admit<'a>(
     others: &[(&'a str, &'a SetSources)],
     terms: &Terms<'_>,
 ) -> AdmittedCrls {
-    let mut admission = Admission {
+    let mut admission = AdmissionRun {
         ledger: ledger.clone(),
         terms,
         refused: Vec::new(),
@@ -68,7 +68,7 @@ fn digests(sources: &SetSources) -> impl Iterator<Item = [u8; 32]> {
 }
 
 /// One run over all that is offered; it holds what cannot be decided before the end.
-struct Admission<'t> {
+struct AdmissionRun<'t> {
     ledger: Ledger,
     terms: &'t Terms<'t>,
     refused: Vec<RejectedCrl>,
@@ -79,7 +79,7 @@ struct Admission<'t> {
     waiting: Vec<(usize, NameKey, HeldCrl)>,
 }
 
-impl Admission<'_> {
+impl AdmissionRun<'_> {
     /// Enters what was beside and has been found to be signed by a key that is known now.
     fn promote(&mut self, before: &[(&str, &SetSources)]) {
         let waits = before.iter();
