@@ -1,65 +1,37 @@
 //! One trust anchor: a CA's name and key, and the bounds that its certificate puts on it (RFC 5280 §6.1.1 (d)).
 use crate::topology::distinguished_name::NameKey;
-use crate::trust::certificate::constraints::Constraints;
-use crate::trust::certificate::key::PublicKey;
-use crate::trust::certificate::parsed::Certificate;
-use crate::trust::certificate::purposes::KeyPurposes;
+use crate::trust::certificate::{
+    constraints::Constraints, key::PublicKey, parsed::Certificate, purposes::KeyPurposes,
+};
 use crate::trust::{StepRefusal, TrustReason};
 
 /// An anchor, with what its certificate holds beside name and key: an operator who names a CA is taken to mean it with its
 /// own bounds (RFC 5937 §3.2, as other validators hold it).
 pub(crate) struct Anchor {
     // Owned, because anchors live as long as the generation and its certificates need not be kept.
-    text: String,
-    subject: NameKey,
-    key: PublicKey<'static>,
+    /// The subject as text. Owned, because anchors live as long as the generation and their certificates need not be kept.
+    pub(crate) text: String,
+    /// The subject, for comparisons.
+    pub(crate) subject: NameKey,
+    pub(crate) key: PublicKey<'static>,
     /// Of the whole certificate: a leaf that is its own anchor is recognised by it.
     digest: [u8; 32],
-    /// Only a hint for the order of the search (RFC 4158 §3.5.12).
-    key_id: Option<Vec<u8>>,
-    constraints: Option<Constraints>,
-    purposes: Option<KeyPurposes>,
-    path_length: Option<u32>,
-    signs_crls: bool,
-    /// Why it cannot be anybody's issuer.
-    // Kept with the anchor and not refused when the topology is loaded: a server's own certificate may be its
-    // anchor.
+    /// subjectKeyIdentifier, only a hint for the order of the search (RFC 4158 §3.5.12).
+    pub(crate) key_id: Option<Vec<u8>>,
+    /// The names that it permits and excludes.
+    pub(crate) constraints: Option<Constraints>,
+    /// Its extended key usages, if it has the extension.
+    pub(crate) purposes: Option<KeyPurposes>,
+    /// How many intermediates may stand below it.
+    pub(crate) path_length: Option<u32>,
+    /// Whether its keyUsage permits it to sign CRLs (RFC 5280 §6.3.3 (f)).
+    pub(crate) signs_crls: bool,
+    /// Why it cannot be anybody's issuer. Kept with the anchor and not refused when the topology is loaded: a server's own
+    /// certificate may be its anchor.
     unfit: Option<StepRefusal>,
 }
 
 impl Anchor {
-    /// The subject as text.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-    /// The subject, for comparisons.
-    pub(crate) fn subject(&self) -> &NameKey {
-        &self.subject
-    }
-    /// Its key.
-    pub(crate) fn key(&self) -> &PublicKey<'static> {
-        &self.key
-    }
-    /// subjectKeyIdentifier.
-    pub(crate) fn key_id(&self) -> Option<&[u8]> {
-        self.key_id.as_deref()
-    }
-    /// The names that it permits and excludes.
-    pub(crate) fn constraints(&self) -> Option<&Constraints> {
-        self.constraints.as_ref()
-    }
-    /// Its extended key usages, if it has the extension.
-    pub(crate) fn purposes(&self) -> Option<&KeyPurposes> {
-        self.purposes.as_ref()
-    }
-    /// How many intermediates may stand below it.
-    pub(crate) fn path_length(&self) -> Option<u32> {
-        self.path_length
-    }
-    /// Whether its keyUsage permits it to sign CRLs.
-    pub(crate) fn signs_crls(&self) -> bool {
-        self.signs_crls
-    }
     /// Why it may not have issued `certificate`; a certificate that is its own anchor needs no authority.
     pub(crate) fn unfit_for(&self, certificate: &Certificate<'_>) -> Option<&StepRefusal> {
         let unfit = self.unfit.as_ref();

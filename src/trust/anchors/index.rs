@@ -2,8 +2,7 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::trust::StepRefusal;
 use crate::trust::anchors::anchor::Anchor;
-use crate::trust::certificate::chain::Chain;
-use crate::trust::certificate::parsed::Certificate;
+use crate::trust::certificate::{chain::Chain, parsed::Certificate};
 use rustls_pki_types::CertificateDer;
 use std::collections::HashMap;
 
@@ -66,7 +65,7 @@ impl Anchors {
     }
 
     pub(crate) fn add_anchor(&mut self, anchor: Anchor) {
-        let places = self.by_name.entry(anchor.subject().clone()).or_default();
+        let places = self.by_name.entry(anchor.subject.clone()).or_default();
         places.push(self.anchors.len());
         self.anchors.push(anchor);
     }

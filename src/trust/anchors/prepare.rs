@@ -7,11 +7,9 @@ use crate::reason::{TrustReason, TrustSetReason};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Fault, Topology, TrustSet};
 use crate::trust::anchors::anchor::{anchor, unfit};
-use crate::trust::anchors::fault::fault;
-use crate::trust::anchors::index::Anchors;
+use crate::trust::anchors::{fault::fault, index::Anchors};
 use crate::trust::budget::Budget;
-use crate::trust::certificate::parsed::Certificate;
-use crate::trust::certificate::purposes::KeyPurposes;
+use crate::trust::certificate::{parsed::Certificate, purposes::KeyPurposes};
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
 

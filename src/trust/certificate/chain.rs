@@ -1,7 +1,6 @@
 //! The presented chain, parsed once and within bounds (RFC 5280 §4.1), with what was found out about it on the way.
 use crate::trust::budget::{self, Budget};
-use crate::trust::certificate::key::PublicKey;
-use crate::trust::certificate::parsed::Certificate;
+use crate::trust::certificate::{key::PublicKey, parsed::Certificate};
 use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::CertificateDer;
 use std::cell::RefCell;

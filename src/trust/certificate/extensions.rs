@@ -1,6 +1,5 @@
 //! What the extensions of a certificate say that a path is judged by (RFC 5280 §4.2).
-use crate::trust::certificate::constraints::Constraints;
-use crate::trust::certificate::purposes::KeyPurposes;
+use crate::trust::certificate::{constraints::Constraints, purposes::KeyPurposes};
 use x509_parser::extensions::{ParsedExtension, X509Extension};
 
 /// The extensions that a path is judged by, all below id-ce (2.5.29); critical or not, they are acted upon.

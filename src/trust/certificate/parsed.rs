@@ -2,13 +2,12 @@
 use crate::topology::der::{Der, INTEGER, SEQUENCE, context};
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::sha256;
-use crate::trust::certificate::constraints::Constraints;
 use crate::trust::certificate::extensions::{Extensions, take};
 use crate::trust::certificate::general_name::{Name, NameForm};
-use crate::trust::certificate::key::PublicKey;
-use crate::trust::certificate::purposes::KeyPurposes;
-use crate::trust::certificate::signature::SignedPart;
-use crate::trust::certificate::text::subject_text;
+use crate::trust::certificate::{
+    constraints::Constraints, key::PublicKey, purposes::KeyPurposes, signature::SignedPart,
+    text::subject_text,
+};
 use crate::trust::{StepRefusal, TrustReason};
 use std::collections::HashSet;
 use x509_parser::certificate::X509Certificate;

@@ -4,15 +4,13 @@ use crate::topology::{Direction, DnsName, Peer, PeerRef, Stage};
 use crate::trust::StepRefusal;
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::judge::{PathJudge, Strictness, Vouched, earliest};
-use crate::trust::decision::presented::Presented;
-use crate::trust::decision::question::TrustQuestion;
 use crate::trust::decision::verdict::{Decision, Verdict};
-use crate::trust::decision::vouch::set_that_would_vouch;
+use crate::trust::decision::{
+    presented::Presented, question::TrustQuestion, vouch::set_that_would_vouch,
+};
 use crate::trust::generation::loaded::Generation;
-use crate::trust::names::entry::MatchedEntry;
-use crate::trust::names::presented::PresentedNames;
-use crate::trust::trace::fact::Fact;
-use crate::trust::trace::recorder::Trace;
+use crate::trust::names::{entry::MatchedEntry, presented::PresentedNames};
+use crate::trust::trace::{fact::Fact, recorder::Trace};
 use rustls_pki_types::UnixTime;
 use std::sync::Arc;
 

@@ -1,8 +1,7 @@
 //! Expectations, the unit tests of a policy: a generation is built whole only if the decisions are the expected ones.
 use crate::reason::{DaemonReason, TrustReason};
 use crate::topology::{Direction, Expectation, Fault, Topology, did_you_mean};
-use crate::trust::decision::decide::decide;
-use crate::trust::decision::presented::Presented;
+use crate::trust::decision::{decide::decide, presented::Presented};
 use crate::trust::generation::loaded::{Before, Generation};
 use rustls_pki_types::UnixTime;
 use std::sync::Arc;

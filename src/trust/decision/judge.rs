@@ -7,9 +7,7 @@ use crate::trust::generation::loaded::Generation;
 use crate::trust::names::presented::PresentedNames;
 use crate::trust::path::cert_path::CertPath;
 use crate::trust::path::{keys, pins, purpose, revocation, validity};
-use crate::trust::trace::fact::Fact;
-use crate::trust::trace::recorder::Trace;
-use crate::trust::trace::step::StepOutcome;
+use crate::trust::trace::{fact::Fact, recorder::Trace, step::StepOutcome};
 use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::UnixTime;
 
@@ -116,7 +114,7 @@ impl PathJudge<'_> {
             trace.step(&Fact::Pins(path, peer), || pins::check(path, peer))?;
         }
         Ok(Vouched {
-            anchor: (trust.name.clone(), path.anchor().text().to_owned()),
+            anchor: (trust.name.clone(), path.anchor().text.clone()),
             crl,
             purpose,
             valid_until: earliest(validity::ends(path), trust.window.not_after),

@@ -1,13 +1,9 @@
 //! Which of a peer's trust sets vouches for a chain, and which other set would (RFC 5280 §6.1).
 use crate::topology::{Peer, TrustRef, WindowState};
-use crate::trust::certificate::chain::Chain;
-use crate::trust::certificate::parsed::Certificate;
+use crate::trust::certificate::{chain::Chain, parsed::Certificate};
 use crate::trust::generation::loaded::Generation;
-use crate::trust::path::cert_path::CertPath;
-use crate::trust::path::search::search;
-use crate::trust::trace::fact::Fact;
-use crate::trust::trace::recorder::Trace;
-use crate::trust::trace::step::StepOutcome;
+use crate::trust::path::{cert_path::CertPath, search::search};
+use crate::trust::trace::{fact::Fact, recorder::Trace, step::StepOutcome};
 use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::UnixTime;
 

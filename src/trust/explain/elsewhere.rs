@@ -1,10 +1,8 @@
 //! What must be done about a refusal outside the peer entries: a certificate, a CRL, a clock.
 use crate::reason::TrustReason;
 use crate::topology::{DnsName, Domain, Topology, show_moment};
-use crate::trust::certificate::parsed::Certificate;
-use crate::trust::certificate::text::subject_text;
-use crate::trust::decision::question::TrustQuestion;
-use crate::trust::decision::verdict::Decision;
+use crate::trust::certificate::{parsed::Certificate, text::subject_text};
+use crate::trust::decision::{question::TrustQuestion, verdict::Decision};
 use crate::trust::trace::words::named;
 
 /// Whether a name is this node's: no other server can have it.

@@ -2,10 +2,8 @@
 use crate::topology::{ClientCertificates, Direction, Listener, show_moment};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::client_rule::{conclude_inbound, is_nobody_listed};
-use crate::trust::decision::decide::conclude;
-use crate::trust::decision::presented::Presented;
-use crate::trust::decision::question::TrustQuestion;
 use crate::trust::decision::verdict::{Decision, Verdict};
+use crate::trust::decision::{decide::conclude, presented::Presented, question::TrustQuestion};
 use crate::trust::explain::smallest_change::{SmallestChange, smallest_change};
 use crate::trust::generation::loaded::Generation;
 use crate::trust::trace::recorder::Trace;

@@ -3,10 +3,10 @@ use crate::reason::TrustReason;
 use crate::topology::{
     DnsName, IdentityRef, NamePolicy, Peer, PeerKind, Pin, PurposePolicy, TrustRef, Window,
 };
-use crate::trust::decision::decide::conclude;
-use crate::trust::decision::question::TrustQuestion;
 use crate::trust::decision::verdict::{Decision, Verdict};
-use crate::trust::decision::vouch::set_that_would_vouch;
+use crate::trust::decision::{
+    decide::conclude, question::TrustQuestion, vouch::set_that_would_vouch,
+};
 use crate::trust::explain::elsewhere::{elsewhere, is_this_node};
 use crate::trust::trace::recorder::Trace;
 use serde::{Deserialize, Serialize};

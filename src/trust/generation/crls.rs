@@ -2,13 +2,12 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{HeldCrl, Revocation, Topology, TrustSet};
 use crate::trust::generation::prepared_set::PreparedSet;
-use crate::trust::revocation::admission::admit;
-use crate::trust::revocation::issuers::CaKeys;
-use crate::trust::revocation::ledger::Ledger;
 use crate::trust::revocation::offers::{
     AdmittedCrls, Offer, RejectedCrl, SetSources, Terms, UnusedCrl,
 };
-use crate::trust::revocation::series::SeriesId;
+use crate::trust::revocation::{
+    admission::admit, issuers::CaKeys, ledger::Ledger, series::SeriesId,
+};
 use rustls_pki_types::UnixTime;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

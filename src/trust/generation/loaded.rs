@@ -1,16 +1,14 @@
 //! A generation: one immutable loaded topology with its anchors and CRLs ready for path building.
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Fault, Peer, Topology, TrustRef};
-use crate::trust::anchors::index::Anchors;
-use crate::trust::anchors::prepare::prepare;
+use crate::trust::anchors::{index::Anchors, prepare::prepare};
 use crate::trust::generation::notes::{note_of, note_revoked, refused_crl, worth};
 use crate::trust::generation::prepared_set::PreparedSet;
 use crate::trust::generation::{crls, own_staple};
 use crate::trust::names::topology_names::TopologyNames;
-use crate::trust::revocation::clearance::KnownCrls;
 use crate::trust::revocation::issuers::{CaKeys, Issuers};
-use crate::trust::revocation::ledger::Ledger;
 use crate::trust::revocation::offers::{AdmittedCrls, RefusedCrl, SetSources};
+use crate::trust::revocation::{clearance::KnownCrls, ledger::Ledger};
 use rustls_pki_types::UnixTime;
 use std::collections::HashMap;
 use std::fmt;

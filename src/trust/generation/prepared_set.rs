@@ -1,7 +1,6 @@
 //! What is prepared of one trust set, so that no handshake reads certificates of CAs again.
 use crate::trust::anchors::index::Anchors;
-use crate::trust::revocation::issuers::Issuers;
-use crate::trust::revocation::offers::UnusedCrl;
+use crate::trust::revocation::{issuers::Issuers, offers::UnusedCrl};
 use std::sync::Arc;
 
 /// The CAs of a trust set, and what was offered to it in vain.

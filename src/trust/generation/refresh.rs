@@ -1,14 +1,10 @@
 //! The generation that follows when CRLs and OCSP responses are read again, without a reload.
 use crate::topology::{CrlFile, Fault, HeldCrl, IdentityRef, Topology, TrustRef, TrustSet};
 use crate::trust::generation::crls;
-use crate::trust::generation::loaded::Generation;
-use crate::trust::generation::notes::refused_crl;
 use crate::trust::generation::own_staple::{self, weigh};
-use crate::trust::generation::prepared_set::PreparedSet;
-use crate::trust::revocation::admission::admit;
-use crate::trust::revocation::ledger::Ledger;
+use crate::trust::generation::{loaded::Generation, notes::refused_crl, prepared_set::PreparedSet};
 use crate::trust::revocation::offers::{Offer, OfferedCrl, RefusedCrl, SetSources};
-use crate::trust::revocation::series::SeriesId;
+use crate::trust::revocation::{admission::admit, ledger::Ledger, series::SeriesId};
 use rustls_pki_types::UnixTime;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};

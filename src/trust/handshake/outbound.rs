@@ -1,12 +1,10 @@
 //! The verifier that rustls calls for a connection to a peer: it hands what was presented to [`decide`].
 use crate::topology::{Direction, PeerRef};
 use crate::trust::decision::decide::{PeerId, decide};
-use crate::trust::decision::presented::Presented;
-use crate::trust::decision::verdict::Decision;
+use crate::trust::decision::{presented::Presented, verdict::Decision};
 use crate::trust::generation::loaded::Generation;
-use crate::trust::handshake::possession::Handshake;
-use crate::trust::handshake::seen::SeenChains;
 use crate::trust::handshake::verdict_cell::{HandshakeVerdict, signature_algorithms};
+use crate::trust::handshake::{possession::Handshake, seen::SeenChains};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};

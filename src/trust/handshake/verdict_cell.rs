@@ -1,6 +1,5 @@
 //! The verdict of one handshake, from the judgement of a certificate to the proof that who showed it has its key.
-use crate::trust::decision::client_rule::Admitted;
-use crate::trust::decision::verdict::Decision;
+use crate::trust::decision::{client_rule::Admitted, verdict::Decision};
 use crate::trust::generation::loaded::Generation;
 use crate::trust::handshake::possession::{self, Handshake};
 use crate::trust::handshake::seen::SeenChains;

@@ -1,8 +1,7 @@
 //! What a generation names: every name of the topology and every CA of its trust sets, by keyed hashes, so that a
 //! certificate that has to do with none of them can be recognised.
 use crate::topology::{DialAddress, Pin, Topology};
-use crate::trust::certificate::chain::Chain;
-use crate::trust::certificate::text::subject_text;
+use crate::trust::certificate::{chain::Chain, text::subject_text};
 use crate::trust::names::lenient::{NameParts, decoded, each_name};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::{HashMap, HashSet};

@@ -1,9 +1,7 @@
 //! A certification path: a leaf, the CAs above it, and the anchor that it leads to (RFC 5280 §6.1).
 use crate::trust::anchors::anchor::Anchor;
 use crate::trust::budget::Budget;
-use crate::trust::certificate::chain::Chain;
-use crate::trust::certificate::parsed::Certificate;
-use crate::trust::certificate::purposes::KeyPurposes;
+use crate::trust::certificate::{chain::Chain, parsed::Certificate, purposes::KeyPurposes};
 use crate::trust::{StepRefusal, TrustReason};
 use x509_parser::certificate::X509Certificate;
 
@@ -64,7 +62,7 @@ impl<'p> CertPath<'p> {
     /// In the order of the path, so that places in it name the same certificate everywhere.
     pub(crate) fn purposes(&self) -> impl Iterator<Item = Option<&'p KeyPurposes>> {
         let parts = self.parts().map(Certificate::purposes);
-        parts.chain([self.anchor.purposes()])
+        parts.chain([self.anchor.purposes.as_ref()])
     }
 
     /// The subject at a place of [`Self::purposes`].
@@ -72,7 +70,7 @@ impl<'p> CertPath<'p> {
         let mut parts = self.parts();
         match parts.nth(place) {
             Some(part) => Some(part.text()),
-            None => Some(self.anchor.text().to_owned()),
+            None => Some(self.anchor.text.clone()),
         }
     }
 
@@ -103,8 +101,8 @@ impl<'p> CertPath<'p> {
             // the same.
             below += u32::from(!link.is_self_issued());
         }
-        match self.anchor.path_length().filter(|bound| *bound < below) {
-            Some(bound) => refuse(self.anchor.text(), bound, below),
+        match self.anchor.path_length.filter(|bound| *bound < below) {
+            Some(bound) => refuse(&self.anchor.text, bound, below),
             None => Ok(()),
         }
     }
@@ -114,7 +112,7 @@ impl<'p> CertPath<'p> {
     pub(crate) fn check_constraints(&self) -> Result<(), StepRefusal> {
         let leaf = self.chain.leaf_certificate();
         let authorities = self.links.iter().map(|link| link.constraints());
-        let authorities = authorities.chain([self.anchor.constraints()]);
+        let authorities = authorities.chain([self.anchor.constraints.as_ref()]);
         for (place, constraints) in authorities.enumerate() {
             let Some(constraints) = constraints else {
                 continue;
@@ -137,7 +135,7 @@ impl<'p> CertPath<'p> {
     /// identity is therefore held against both.
     pub(crate) fn check_identity(&self, host: &str) -> Result<(), StepRefusal> {
         let authorities = self.links.iter().map(|link| link.constraints());
-        let authorities = authorities.chain([self.anchor.constraints()]);
+        let authorities = authorities.chain([self.anchor.constraints.as_ref()]);
         for constraints in authorities.flatten() {
             constraints.check_identity(host, self.chain.budget())?;
         }

@@ -86,8 +86,8 @@ pub(crate) fn in_scope<'p>(
             signs_crls: signs_crls(issuer),
         })
         .chain([Issuer {
-            key: SubjectPublicKeyInfoDer::from(path.anchor().key().info()),
-            signs_crls: path.anchor().signs_crls(),
+            key: SubjectPublicKeyInfoDer::from(path.anchor().key.info()),
+            signs_crls: path.anchor().signs_crls,
         }]);
     // Each certificate with the next one of the path as its issuer, the last with the anchor.
     let pairs = path.certificates().zip(issuers);

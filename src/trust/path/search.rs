@@ -10,13 +10,11 @@
 //! and key is checked once; no name with one key stands twice in a path, for the part between could be left out. Nine
 //! presented certificates then make 27 paths at most, and what is left to multiply (anchors of one name, constraints,
 //! CRLs) is counted by the [budget](crate::trust::budget).
-use crate::trust::anchors::anchor::Anchor;
-use crate::trust::anchors::index::Anchors;
+use crate::trust::anchors::{anchor::Anchor, index::Anchors};
 use crate::trust::budget;
-use crate::trust::certificate::chain::Chain;
-use crate::trust::certificate::key::PublicKey;
-use crate::trust::certificate::parsed::Certificate;
-use crate::trust::certificate::text::subject_text;
+use crate::trust::certificate::{
+    chain::Chain, key::PublicKey, parsed::Certificate, text::subject_text,
+};
 use crate::trust::path::cert_path::CertPath;
 use crate::trust::{StepRefusal, TrustReason};
 
@@ -144,19 +142,19 @@ impl<'p, J> Search<'_, 'p, J> {
         let (mut signed, mut forged) = (false, None);
         let mut anchors: Vec<&'p Anchor> = self.anchors.named(certificate.issuer()).collect();
         // The likely first: usually the first try succeeds, and the budget is for the others.
-        anchors.sort_by_key(|anchor| unlikely(certificate, anchor.key_id()));
+        anchors.sort_by_key(|anchor| unlikely(certificate, anchor.key_id.as_deref()));
         for anchor in anchors {
             // Each candidate costs, or very many CAs of one name would be tried for nothing.
             self.chain.look()?;
             // An anchor that is already in the path as an intermediate would make the path longer and no
             // better.
             let again = |link: &&Certificate<'_>| {
-                link.subject() == anchor.subject() && link.key().digest() == anchor.key().digest()
+                link.subject() == &anchor.subject && link.key().digest() == anchor.key.digest()
             };
             if self.links.iter().any(again) {
                 continue;
             }
-            if !self.is_signed(certificate, anchor.key(), &mut forged)? {
+            if !self.is_signed(certificate, &anchor.key, &mut forged)? {
                 continue;
             }
             signed = true;

@@ -1,6 +1,5 @@
 //! Whether every certificate of a path is valid at a time (RFC 5280 §4.1.2.5).
-use crate::trust::certificate::text::subject_text;
-use crate::trust::certificate::validity::window;
+use crate::trust::certificate::{text::subject_text, validity::window};
 use crate::trust::path::cert_path::CertPath;
 use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::UnixTime;

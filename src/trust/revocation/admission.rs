@@ -3,10 +3,9 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{CrlReason, HeldCrl};
 use crate::trust::revocation::crl_signature::{is_signed_acceptably, is_signed_with};
-use crate::trust::revocation::issuers::Issuers;
 use crate::trust::revocation::ledger::{Entered, Ledger};
 use crate::trust::revocation::offers::{AdmittedCrls, Offer, RejectedCrl, SetSources, Terms};
-use crate::trust::revocation::series::SeriesId;
+use crate::trust::revocation::{issuers::Issuers, series::SeriesId};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

@@ -2,12 +2,10 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlScope, HeldCrl};
 use crate::trust::certificate::text::subject_text;
-use crate::trust::revocation::age::CrlAge;
-use crate::trust::revocation::crl_signature::is_signed_with;
-use crate::trust::revocation::distribution::CrlCoverage;
-use crate::trust::revocation::issuers::Issuers;
-use crate::trust::revocation::ledger::Ledger;
-use crate::trust::revocation::offers::UnusedCrl;
+use crate::trust::revocation::{
+    age::CrlAge, crl_signature::is_signed_with, distribution::CrlCoverage, issuers::Issuers,
+    ledger::Ledger, offers::UnusedCrl,
+};
 use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use x509_parser::certificate::X509Certificate;

@@ -2,12 +2,9 @@
 use crate::topology::der::{self, Element, magnitude};
 use crate::topology::distinguished_name::{NameKey, same_name};
 use crate::trust::budget::Budget;
-use crate::trust::certificate::signature::SignedPart;
-use crate::trust::certificate::text::subject_text;
-use crate::trust::certificate::validity::window;
-use crate::trust::revocation::crl_signature::is_signed_with;
-use crate::trust::revocation::ledger::Ledger;
+use crate::trust::certificate::{signature::SignedPart, text::subject_text, validity::window};
 use crate::trust::revocation::ocsp_response::{BasicResponse, CertStatus, only, read};
+use crate::trust::revocation::{crl_signature::is_signed_with, ledger::Ledger};
 use crate::trust::{StepRefusal, TrustReason};
 use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};

@@ -3,14 +3,12 @@ use crate::topology::{
     Direction, Peer, PeerRef, PurposePolicy, Revocation, RevocationScope, Topology, TrustSet,
     show_duration, show_moment,
 };
-use crate::trust::certificate::chain::Chain;
-use crate::trust::certificate::text::subject_text;
+use crate::trust::certificate::{chain::Chain, text::subject_text};
 use crate::trust::path::cert_path::CertPath;
 use crate::trust::path::{pins, purpose, validity};
-use crate::trust::trace::fact::Fact;
 use crate::trust::trace::notes::{certificates, crls, each_name, entries};
-use crate::trust::trace::step::Note;
 use crate::trust::trace::words::{distance, named, set_words};
+use crate::trust::trace::{fact::Fact, step::Note};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 // Only called while somebody asked for an explanation: nothing here runs in a usual handshake, so that clear
@@ -152,7 +150,7 @@ fn sought(topology: &Topology, dialled: Option<PeerRef>) -> String {
 fn path_words(path: &CertPath<'_>) -> String {
     // Subjects and not fingerprints: an operator knows the CAs by their names.
     let mut names: Vec<String> = path.parts().map(|part| named(&part.text())).collect();
-    names.push(format!("anchor {}", named(path.anchor().text())));
+    names.push(format!("anchor {}", named(&path.anchor().text)));
     names.join(" <- ")
 }
 

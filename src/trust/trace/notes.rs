@@ -1,14 +1,10 @@
 //! What the steps of a decision found on their way, each on a line of its own, for `explain`.
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{PeerRef, Revocation, RevocationScope, Topology, TrustSet, show_moment};
-use crate::trust::certificate::chain::Chain;
-use crate::trust::certificate::text::subject_text;
-use crate::trust::certificate::validity::window;
-use crate::trust::names::entry::active;
-use crate::trust::names::presented::PresentedNames;
+use crate::trust::certificate::{chain::Chain, text::subject_text, validity::window};
+use crate::trust::names::{entry::active, presented::PresentedNames};
 use crate::trust::path::cert_path::CertPath;
-use crate::trust::revocation::distribution::CrlCoverage;
-use crate::trust::revocation::ledger::Ledger;
+use crate::trust::revocation::{distribution::CrlCoverage, ledger::Ledger};
 use crate::trust::trace::step::{Note, StepOutcome};
 use crate::trust::trace::words::{distance, named, set_words};
 use rustls_pki_types::UnixTime;
