@@ -5,6 +5,8 @@
 //! file must count or be complained of, so the markers are found here.
 use super::pem_error::PemError;
 
+// The markers are searched for anywhere in a line and not only at its start: files that were joined
+// with `cat` often have an END and a BEGIN on one line.
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
@@ -13,8 +15,9 @@ const DASHES: &[u8] = b"-----";
 const WIDTH: usize = 64;
 
 /// One section.
+/// Not decoded yet: what the section is, and whether it matters, is for its reader to decide.
 #[derive(Debug)]
-pub(super) struct Section {
+pub(super) struct PemSection {
     /// What stands behind BEGIN.
     pub(super) label: String,
     /// The line of its BEGIN, from 1.
@@ -25,10 +28,13 @@ pub(super) struct Section {
     base64: Vec<u8>,
 }
 
-impl Section {
+impl PemSection {
     /// The object, decoded as if the section had this label.
+    /// The section is written anew with the label under which it shall be read, and handed to the
+    /// decoder alone. So the decoder sees one clean section and cannot pass anything over.
     pub(super) fn decode(&self, label: &str) -> Result<Option<rustls_pemfile::Item>, PemError> {
         // Octets that are missing at the end are not always missed by who decodes.
+        // A length that is no multiple of four, or more than two `=`, is how a truncated file looks.
         let padding = self.base64.iter().rev().take_while(|octet| **octet == b'=');
         if !self.base64.len().is_multiple_of(4) || padding.count() > 2 {
             return Err(self.broken("its base64 is cut off"));
@@ -48,6 +54,7 @@ impl Section {
     }
 
     /// What is wrong with it.
+    /// With the line of its BEGIN: that is what can be found in the file.
     pub(super) fn broken(&self, what: &str) -> PemError {
         PemError::broken(
             self.line,
@@ -57,8 +64,10 @@ impl Section {
 }
 
 /// All sections of a text, in its order.
-pub(super) fn sections(text: &[u8]) -> Result<Vec<Section>, PemError> {
-    let mut scan = Scan::default();
+/// The first thing that is wrong ends it. What follows a broken section cannot be trusted to be outside
+/// of it.
+pub(super) fn sections(text: &[u8]) -> Result<Vec<PemSection>, PemError> {
+    let mut scan = ArmourScan::default();
     for (line, number) in lines(text).zip(1..) {
         scan.line(line, number)?;
     }
@@ -66,6 +75,8 @@ pub(super) fn sections(text: &[u8]) -> Result<Vec<Section>, PemError> {
 }
 
 /// Lines that end with LF, CR LF, or CR alone.
+/// Old Macintosh programs and some terminals leave CR alone. A line number counts each of them once, as
+/// editors do.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut left = Some(text);
     std::iter::from_fn(move || {
@@ -80,21 +91,25 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Where the walk through the lines has come to.
 #[derive(Default)]
-struct Scan {
-    found: Vec<Section>,
-    open: Option<Open>,
+struct ArmourScan {
+    found: Vec<PemSection>,
+    open: Option<OpenSection>,
 }
 
 /// The section that is being read.
-struct Open {
-    section: Section,
+/// Kept apart from those that are complete, so that one that never ends can be reported with its first
+/// line.
+struct OpenSection {
+    section: PemSection,
     /// Whether headers may still come, or go on.
-    headers: Headers,
+    headers: HeaderState,
 }
 
+/// Headers stand between BEGIN and the base64, and end with a blank line (RFC 1421 §4.4).
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Headers {
+enum HeaderState {
     /// Nothing has come yet.
     MayCome,
     /// A header has come, and the blank line has not.
@@ -103,8 +118,9 @@ enum Headers {
     Past,
 }
 
-impl Scan {
+impl ArmourScan {
     /// Reads one line, in which several sections may begin and end.
+    /// A line may end a section and begin the next, so it is read until nothing of it is left.
     fn line(&mut self, line: &[u8], number: usize) -> Result<(), PemError> {
         let mut rest = line;
         loop {
@@ -126,6 +142,8 @@ impl Scan {
     }
 
     /// Looks for the next BEGIN; returns what follows it on the line.
+    /// Text between sections is allowed (RFC 7468 §2): programs write subject and issuer there. What
+    /// looks like a part of a section is not.
     fn outside<'l>(&mut self, text: &'l [u8], number: usize) -> Result<Option<&'l [u8]>, PemError> {
         let Some(at) = memchr::memmem::find(text, BEGIN) else {
             no_marker(text, number)?;
@@ -135,19 +153,21 @@ impl Scan {
         no_marker(before, number)?;
         let (label, after) = label(marker, BEGIN)
             .ok_or_else(|| PemError::broken(number, "its BEGIN is damaged".to_owned()))?;
-        self.open = Some(Open {
-            section: Section {
+        self.open = Some(OpenSection {
+            section: PemSection {
                 label,
                 line: number,
                 encrypted: false,
                 base64: Vec::new(),
             },
-            headers: Headers::MayCome,
+            headers: HeaderState::MayCome,
         });
         Ok(Some(after))
     }
 
-    fn end(self) -> Result<Vec<Section>, PemError> {
+    /// A file that was cut off in the middle of a section must not count for what came before: the
+    /// section that is missing may be the one that revokes.
+    fn end(self) -> Result<Vec<PemSection>, PemError> {
         match self.open {
             Some(open) => Err(open.section.broken("it is cut off, there is no END")),
             None => Ok(self.found),
@@ -155,10 +175,12 @@ impl Scan {
     }
 }
 
-impl Open {
+impl OpenSection {
     /// Reads a line of the section; returns what follows its END on the line.
+    /// END is looked for before the content is, since both may be on one line.
     fn read<'l>(&mut self, line: &'l [u8], number: usize) -> Result<Option<&'l [u8]>, PemError> {
         let Some(at) = memchr::memmem::find(line, END) else {
+            // The END of the first section is missing. Reading on would join two objects into one.
             if memchr::memmem::find(line, BEGIN).is_some() {
                 let what = format!("another begins in line {number} before it ends");
                 return Err(self.section.broken(&what));
@@ -181,26 +203,31 @@ impl Open {
     }
 
     /// A header, or base64.
+    /// Headers are read only for the one fact that matters: whether a key is encrypted the old way.
     fn content(&mut self, line: &[u8], number: usize) -> Result<(), PemError> {
         let text = line.trim_ascii();
         if text.is_empty() {
             // RFC 7468 §2 lets blank lines stand around the base64; one of them ends the headers.
-            if self.headers == Headers::Here {
-                self.headers = Headers::Past;
+            if self.headers == HeaderState::Here {
+                self.headers = HeaderState::Past;
             }
             return Ok(());
         }
+        // RFC 822 continuation lines begin with white space.
         let goes_on = line.first().is_some_and(u8::is_ascii_whitespace);
         match self.headers {
-            Headers::MayCome | Headers::Here if text.contains(&b':') => {
-                self.headers = Headers::Here;
+            HeaderState::MayCome | HeaderState::Here if text.contains(&b':') => {
+                self.headers = HeaderState::Here;
                 let says = |word: &[u8]| memchr::memmem::find(text, word).is_some();
                 self.section.encrypted |= text.starts_with(b"Proc-Type") && says(b"ENCRYPTED");
                 return Ok(());
             }
-            Headers::Here if goes_on => return Ok(()),
-            Headers::MayCome | Headers::Here | Headers::Past => self.headers = Headers::Past,
+            HeaderState::Here if goes_on => return Ok(()),
+            HeaderState::MayCome | HeaderState::Here | HeaderState::Past => {
+                self.headers = HeaderState::Past
+            }
         }
+        // Blanks within a line come from mails and are harmless.
         let base64 = |octet: &u8| octet.is_ascii_alphanumeric() || b"+/= \t".contains(octet);
         if !text.iter().all(base64) {
             let what = format!("line {number} is no base64");
@@ -213,6 +240,7 @@ impl Open {
 }
 
 /// The label of a marker that begins with `start`, and what follows the marker.
+/// Only upper case, digits and some signs: a label in lower case is a marker that somebody typed.
 fn label<'l>(marker: &'l [u8], start: &[u8]) -> Option<(String, &'l [u8])> {
     let rest = marker.strip_prefix(start)?;
     let end = memchr::memmem::find(rest, DASHES)?;
@@ -228,20 +256,26 @@ fn label<'l>(marker: &'l [u8], start: &[u8]) -> Option<(String, &'l [u8])> {
 }
 
 /// `-----BEGIN ` in base64, as in the secrets of Kubernetes.
+/// Whoever copies a secret out of a cluster without decoding it gets this.
 const TWICE: &[u8] = b"LS0tLS1CRUdJTi";
 
 /// What the labels of sections that can matter hold.
+/// Needed where a marker is so damaged that only its words are left.
 const OBJECTS: &[&[u8]] = &[b"CERTIFICATE", b"CRL", b"KEY", b"PKCS", b"CMS"];
 
 /// Refuses text between sections that was meant as part of one: a damaged marker, or base64 that lost its BEGIN.
+/// A damaged marker would make a whole section plain text, which is passed over: a revocation list, or
+/// a CA, would be missing and nobody would notice.
 fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
     // DER and UTF-16 always hold octets that no text has; MS-DOS ended files with 0x1a.
+    // Tabs, form feeds, escape sequences of terminals and MS-DOS's end-of-file are harmless.
     let steers = |octet: &u8| octet.is_ascii_control() && !b"\t\x0b\x0c\x1a\x1b".contains(octet);
     if text.iter().any(steers) {
         let what = "there is something that is no text, such as DER or UTF-16: a file holds either that or PEM";
         return Err(PemError::broken(number, what.to_owned()));
     }
     let text = text.trim_ascii();
+    // `MI` is how the base64 of every certificate, key and CRL of a usual size begins.
     if text.len() >= WIDTH && text.starts_with(b"MI") && text.iter().all(u8::is_ascii_graphic) {
         let what = "there is base64 without a BEGIN before it";
         return Err(PemError::broken(number, what.to_owned()));
@@ -253,6 +287,7 @@ fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
     if !text.contains(&b'-') && text.is_ascii() {
         return Ok(());
     }
+    // From here on the text has a dash or is not ASCII; few lines between sections have.
     let upper = text.to_ascii_uppercase();
     if [&b"BEGIN"[..], b"END"]
         .iter()
@@ -265,6 +300,8 @@ fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
 }
 
 /// Whether the word stands there as in a marker: beside four dashes, or beside two with the name of an object.
+/// Tuned to refuse what a hand or a word processor makes of a marker, and to let prose with the words
+/// "begin" and "end" pass.
 fn marks(text: &[u8], word: &[u8]) -> bool {
     let named = |name: &&[u8]| memchr::memmem::find(text, name).is_some();
     let object = OBJECTS.iter().any(named);

@@ -16,9 +16,12 @@ const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 const AUTHORITY_KEY: &[u8] = &[0x55, 0x1d, 35];
 
 /// Keys that are remembered for a CRL that they did not sign; a CA has a few in its life.
+/// Bounded, since peers can send certificates with any number of keys under the issuer's name.
 const MOST_REFUTED: usize = 16;
 
 /// A complete, direct v2 CRL with nextUpdate.
+/// Only places in the DER are kept, never copies: a CRL of a large CA has hundreds of thousands of
+/// entries, and each byte for an entry would be paid in every CRL that is held.
 pub struct Crl {
     der: Vec<u8>,
     digest: [u8; 32],
@@ -43,18 +46,23 @@ impl Crl {
     ///
     /// # Errors
     /// What makes it unusable, whoever signed it.
+    /// Every entry is looked at, also those that will never be asked for: a critical extension in any
+    /// of them may change what the list means.
     pub fn read(der: Vec<u8>) -> Result<Self, CrlReason> {
         let malformed = || CrlReason::Malformed;
         // Places of serial numbers are kept in 32 bits; no file is that large.
         u32::try_from(der.len()).map_err(|_| malformed())?;
-        let parts = Parts::find(&der).ok_or_else(malformed)?;
+        let parts = CrlParts::find(&der).ok_or_else(malformed)?;
         let next_update = parts.next_update.ok_or(CrlReason::NoNextUpdate)?;
         let extensions = der::extensions(&parts.extensions).ok_or_else(malformed)?;
         let mut number = None;
         let mut scope = CrlScope::default();
         for extension in &extensions {
+            // RFC 5280 §5.2: a critical extension that is not understood makes the CRL unusable; one
+            // that is not critical may be passed over.
             match extension.id {
                 CRL_NUMBER => number = Some(read_number(extension.value).ok_or_else(malformed)?),
+                // A delta CRL alone would revoke too little, and look complete.
                 DELTA_INDICATOR => return Err(CrlReason::Delta),
                 ISSUING_POINT => scope = CrlScope::read(extension.value)?,
                 // It only hints at the key; whose signature it is tells more.
@@ -67,6 +75,7 @@ impl Crl {
             .revoked
             .as_ref()
             .map_or(Ok(Vec::new()), |list| read_serials(list, &der))?;
+        // For messages only. Names are compared as DER.
         let (_, name) =
             X509Name::from_der(parts.issuer.whole()).map_err(|_| CrlReason::Malformed)?;
         Ok(Self {
@@ -125,6 +134,7 @@ impl Crl {
     }
 
     /// Whether it lists a certificate of its issuer by the serial number's octets.
+    /// A binary search over places: handshakes ask this for each certificate of a path.
     pub fn lists(&self, serial: &[u8]) -> bool {
         let wanted = magnitude(serial);
         self.serials
@@ -152,21 +162,26 @@ impl Crl {
 
     /// The SubjectPublicKeyInfo that is known to have signed it. A signature is checked once, not for each handshake:
     /// some CRLs hold millions of octets.
+    /// A lock-free read on the path of every handshake.
     pub(crate) fn proven_by(&self) -> Option<&[u8]> {
         self.proven.get().map(Vec::as_slice)
     }
     /// Keeps the key whose signature was found good.
+    /// A key is proven once and for all: neither the CRL nor the key can change.
     pub(crate) fn prove(&self, key: &[u8]) {
         // Another thread may have been first.
         let _ = self.proven.set(key.to_vec());
     }
 
     /// Whether the signature is known not to be by a key. Not for each handshake either is that found out.
+    /// A CA with two keys has CRLs of which each fits one of them only, and every handshake would try
+    /// both.
     pub(crate) fn is_refuted(&self, key: &[u8]) -> bool {
         let refuted = self.refuted.lock().unwrap_or_else(PoisonError::into_inner);
         !refuted.is_empty() && refuted.contains(&sha256(key))
     }
     /// Keeps a key whose signature was found not to be good.
+    /// The oldest goes first; whoever fills the list only makes himself pay for the check again.
     pub(crate) fn refute(&self, key: &[u8]) {
         let mut refuted = self.refuted.lock().unwrap_or_else(PoisonError::into_inner);
         if refuted.len() >= MOST_REFUTED {
@@ -180,12 +195,15 @@ impl Crl {
     }
 }
 
+/// The same bytes are the same CRL, wherever they came from.
 impl PartialEq for Crl {
+    // The digest stands for all of them: comparing megabytes at each refresh would be felt.
     fn eq(&self, other: &Self) -> bool {
         self.digest == other.digest
     }
 }
 
+/// Not derived: a derived one would print megabytes into a failed assertion.
 impl std::fmt::Debug for Crl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Crl")
@@ -198,7 +216,8 @@ impl std::fmt::Debug for Crl {
 }
 
 /// The fields of a CertificateList (RFC 5280 §5.1).
-struct Parts<'a> {
+/// Found in one walk, before anything is interpreted.
+struct CrlParts<'a> {
     issuer: Element<'a>,
     this_update: u64,
     next_update: Option<u64>,
@@ -209,7 +228,9 @@ struct Parts<'a> {
     signature: Range<usize>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> CrlParts<'a> {
+    /// Strict, as RFC 5280 §5.1 profiles it: an optional field in the wrong place is not skipped. Of a
+    /// list that is not understood as a whole nobody knows what it leaves out.
     fn find(octets: &'a [u8]) -> Option<Self> {
         let mut whole = Der::new(octets);
         let list = whole.expect(der::SEQUENCE)?;
@@ -220,6 +241,8 @@ impl<'a> Parts<'a> {
         let signed = list.expect(der::SEQUENCE)?;
         let algorithm = list.expect(der::SEQUENCE)?;
         let signature = list.expect(der::BIT_STRING)?;
+        // The first byte of a BIT STRING counts unused bits, so the signature begins one byte after the
+        // content.
         let bits = signature.bits()?.len();
         let signature_at = signature.whole_at().end - bits..signature.whole_at().end;
         if !list.is_empty() {
@@ -236,6 +259,8 @@ impl<'a> Parts<'a> {
         }
         let issuer = fields.expect(der::SEQUENCE)?;
         let this_update = fields.next()?.seconds()?;
+        // RFC 5280 §5.1.2.5 requires it. Without it the caller refuses the CRL with a reason of its
+        // own, which is more precise than `crl_malformed`.
         let next_update = [der::UTC_TIME, der::GENERALIZED_TIME]
             .iter()
             .find_map(|tag| fields.optional(*tag));
@@ -259,10 +284,13 @@ impl<'a> Parts<'a> {
 }
 
 /// The order of two CRL numbers without leading zeros.
+/// The longer one is the greater one, as leading zeros are gone.
 pub(crate) fn order_of_numbers(one: &[u8], other: &[u8]) -> Ordering {
     (one.len(), one).cmp(&(other.len(), other))
 }
 
+/// A negative number, or one that is longer than the RFC allows, could make every later CRL count as
+/// older.
 fn read_number(value: &[u8]) -> Option<Vec<u8>> {
     let number = Der::new(value).expect(der::INTEGER)?.content();
     let negative = number.first().is_none_or(|first| *first & 0x80 != 0);
@@ -272,6 +300,8 @@ fn read_number(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The serial numbers' places, sorted by the numbers.
+/// Sorted once when read, so that a look-up is a binary search. CAs write entries in the order of
+/// revocation.
 fn read_serials(list: &Element<'_>, all: &[u8]) -> Result<Vec<(u32, u16)>, CrlReason> {
     let mut serials = Vec::new();
     let mut entries = list.inside();
@@ -283,6 +313,8 @@ fn read_serials(list: &Element<'_>, all: &[u8]) -> Result<Vec<(u32, u16)>, CrlRe
 }
 
 /// One revoked certificate (RFC 5280 §5.3).
+/// Only place and length are kept. Four bytes and two suffice, since no file and no serial number is
+/// larger.
 fn read_entry(entries: &mut Der<'_>) -> Result<(u32, u16), CrlReason> {
     let malformed = CrlReason::Malformed;
     let mut entry = entries.expect(der::SEQUENCE).ok_or(malformed)?.inside();
@@ -293,6 +325,8 @@ fn read_entry(entries: &mut Der<'_>) -> Result<(u32, u16), CrlReason> {
     }
     if let Some(list) = entry.optional(der::SEQUENCE) {
         for extension in der::extensions(&list).ok_or(malformed)? {
+            // An entry about another issuer's certificate: an indirect CRL that does not call itself
+            // one.
             if extension.id == CERTIFICATE_ISSUER {
                 return Err(CrlReason::Indirect);
             }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// No CRL file is larger; the largest public CRLs have some ten million octets.
+/// Both bounds are for files that somebody else writes: a CRL comes from a CA, by whatever route.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 /// Octets of all files of one trust set.
 const LARGEST_SET: u64 = 256 * 1024 * 1024;
@@ -15,6 +16,7 @@ const LARGEST_SET: u64 = 256 * 1024 * 1024;
 const MOST_FILES: usize = 256;
 
 /// An entry of `crls`: a file, or a directory whose files hold CRLs.
+/// Kept in the trust set, since a refresh reads it again while the topology stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrlSource {
     /// The path, relative ones from the topology file's directory.
@@ -24,6 +26,7 @@ pub struct CrlSource {
 }
 
 /// A CRL with the file that it came from.
+/// The list is shared: two trust sets, or two generations, that hold the same CRL hold one copy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldCrl {
     /// The file.
@@ -42,11 +45,13 @@ impl std::ops::Deref for HeldCrl {
 }
 
 /// Octets that may be fetched for one trust set, when some are held already.
+/// So that fetched CRLs are under the same bounds as files are.
 pub(crate) fn room(held: u64) -> u64 {
     LARGEST_FILE.min(LARGEST_SET.saturating_sub(held))
 }
 
 /// What was fetched from a URI, as if it were a file.
+/// From here on nothing needs to know whether a CRL came over HTTP.
 pub(crate) fn fetched_crls(uri: &str, line: u32, octets: Vec<u8>) -> CrlFile {
     CrlFile {
         file: Path::new(uri).into(),
@@ -58,6 +63,8 @@ pub(crate) fn fetched_crls(uri: &str, line: u32, octets: Vec<u8>) -> CrlFile {
 }
 
 /// One file of a source, as it is now.
+/// A file that cannot be used is an entry as well: at a refresh what was held before stays in force,
+/// and the caller must know which file it is about.
 #[derive(Clone, Debug)]
 pub struct CrlFile {
     /// The file.
@@ -76,8 +83,10 @@ pub struct CrlFile {
 ///
 /// A directory's files whose names begin with a dot or end with `.tmp` or `~` are on their way to be something else,
 /// and are passed over.
+/// Never fails as a whole: one file that cannot be read must not keep the others from being renewed.
 pub fn read_crls(sources: &[CrlSource]) -> Vec<CrlFile> {
     let mut files = Vec::new();
+    // What is left of the set's bound goes down with each file.
     let mut left = LARGEST_SET;
     for source in sources {
         let listed = match list(&source.path) {
@@ -93,6 +102,7 @@ pub fn read_crls(sources: &[CrlSource]) -> Vec<CrlFile> {
             }
         };
         for path in listed {
+            // One entry for all that is left out, or the report would be as long as the directory.
             if files.len() >= MOST_FILES || left == 0 {
                 let said = format!("after {} files", files.len());
                 files.push(failed(&path, source.line, CrlReason::TooMany, said));
@@ -105,6 +115,7 @@ pub fn read_crls(sources: &[CrlSource]) -> Vec<CrlFile> {
 }
 
 /// The file itself, or a directory's files.
+/// Sorted, because the order of a directory is not defined, and a report should be the same each time.
 fn list(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     if !std::fs::metadata(path)?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -124,6 +135,7 @@ fn list(path: &Path) -> std::io::Result<Vec<PathBuf>> {
         if !passing && !holds_none {
             files.push(path);
         }
+        // One more than is read is enough to know that there are too many.
         if files.len() > MOST_FILES {
             break;
         }
@@ -139,6 +151,7 @@ fn leads_nowhere(error: &std::io::Error) -> bool {
         || error.raw_os_error() == Some(libc::ELOOP)
 }
 
+/// With a digest that no content has, so that it counts as changed when it can be read again.
 fn failed(path: &Path, line: u32, refusal: CrlReason, said: String) -> CrlFile {
     CrlFile {
         file: path.into(),
@@ -149,6 +162,7 @@ fn failed(path: &Path, line: u32, refusal: CrlReason, said: String) -> CrlFile {
     }
 }
 
+/// Reads one byte more than is allowed, since the length that a file had a moment ago proves nothing.
 fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
     let mut octets = Vec::new();
     let most = LARGEST_FILE.min(*left);
@@ -174,6 +188,7 @@ fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
 ///
 /// # Errors
 /// Why one of them cannot be used, with what the parser said.
+/// An unchanged file costs a digest and no parsing: the timer reads all of them every few minutes.
 pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlReason, String)> {
     let digest = sha256(&octets);
     if let Some(known) = recall(&digest) {
@@ -196,6 +211,8 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlReason, String)>
 }
 
 /// The one that somebody holds already, if its DER is the same: what was found out about its signature stays.
+/// Also for CRLs that came by another route, so that a signature that was proven once need not be
+/// proven again.
 pub(crate) fn one_of(crl: Crl) -> Arc<Crl> {
     if let Some([known]) = recall(crl.digest()).as_deref() {
         return Arc::clone(known);
@@ -208,26 +225,30 @@ pub(crate) fn one_of(crl: Crl) -> Arc<Crl> {
 
 /// Files' contents whose CRLs are still in use, by SHA-256: a reload of an unchanged file of millions of octets costs
 /// reading it, and two generations share one copy. A CRL in DER is a file's content, too.
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Mutex<Option<KnownCrls>> = Mutex::new(None);
 
 /// As many contents as are kept before those that nobody uses any more are looked for.
 const LEAST_KNOWN: usize = 64;
 
-struct Known {
+/// Weak references: nothing stays alive only because it is known.
+struct KnownCrls {
     contents: HashMap<[u8; 32], Vec<Weak<Crl>>>,
     /// When to look for unused ones next: each look costs as much as the contents that came since the last.
     full: usize,
 }
 
+/// `None` as soon as one of the CRLs is gone; then all are parsed again, which is simpler than to
+/// complete the list.
 fn recall(digest: &[u8; 32]) -> Option<Vec<Arc<Crl>>> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let crls = known.as_ref()?.contents.get(digest)?;
     crls.iter().map(Weak::upgrade).collect()
 }
 
+/// The table is swept when it has doubled, so that the cost of sweeping is spread over what was added.
 fn remember(digest: [u8; 32], crls: &[Arc<Crl>]) {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_with(|| Known {
+    let known = known.get_or_insert_with(|| KnownCrls {
         contents: HashMap::new(),
         full: LEAST_KNOWN,
     });

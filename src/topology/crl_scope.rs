@@ -6,6 +6,8 @@ use super::der::{Der, Element, SEQUENCE, context, context_value};
 const URI: u8 = context_value(6);
 
 /// Which certificates of its issuer a CRL covers.
+/// Large CAs divide their CRLs, by kind of certificate or by ranges of them. A part must never be taken
+/// for the whole: what it does not cover is not known to be good.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CrlScope {
     /// End entities only.
@@ -18,6 +20,7 @@ pub struct CrlScope {
 
 impl CrlScope {
     /// With the names in order.
+    /// In order and each once, so that two scopes are equal if they mean the same.
     pub(crate) fn new(users_only: bool, authorities_only: bool, mut names: Vec<Vec<u8>>) -> Self {
         names.sort_unstable();
         names.dedup();
@@ -32,6 +35,7 @@ impl CrlScope {
     ///
     /// # Errors
     /// What makes a CRL with it unusable.
+    /// Whatever would make the CRL cover less than it seems to is refused and not guessed at.
     pub(super) fn read(value: &[u8]) -> Result<Self, CrlReason> {
         let malformed = CrlReason::Malformed;
         let point = Der::new(value).expect(SEQUENCE).ok_or(malformed)?;
@@ -39,11 +43,14 @@ impl CrlScope {
         let mut names = Vec::new();
         if let Some(name) = fields.optional(context(0)) {
             let name = name.inside().next().ok_or(malformed)?;
+            // A name relative to the CRL's issuer; nobody is known to use it.
             if name.tag != context(0) {
                 return Err(CrlReason::ScopeUnsupported);
             }
             names = general_names(&name).ok_or(malformed)?;
         }
+        // DER writes TRUE as 0xff, and a FALSE that is the default not at all; other values are read as
+        // BER readers do.
         let flag = |fields: &mut Der<'_>, number: u8| match fields.optional(context_value(number)) {
             Some(flag) => matches!(flag.content(), [value] if *value != 0),
             None => false,
@@ -59,6 +66,7 @@ impl CrlScope {
         if flag(&mut fields, 5) {
             return Err(CrlReason::ScopeUnsupported);
         }
+        // RFC 5280 §5.2.5: at most one of the two.
         if !fields.is_empty() || users_only && authorities_only {
             return Err(malformed);
         }
@@ -71,6 +79,7 @@ impl CrlScope {
     }
 
     /// Whether it covers whatever the other covers.
+    /// For the question whether a newer CRL can take another one's place.
     pub fn includes(&self, other: &Self) -> bool {
         let named = self.names.is_empty()
             || !other.names.is_empty() && other.names.iter().all(|name| self.is_named(name));
@@ -80,6 +89,7 @@ impl CrlScope {
     }
 
     /// Whether this is one of its distribution points.
+    /// Compared as DER with the host in lower case; whatever else differs is another point.
     pub(crate) fn is_named(&self, name: &[u8]) -> bool {
         let order = |known: &Vec<u8>| known.as_slice().cmp(name);
         self.names.binary_search_by(order).is_ok()
@@ -93,6 +103,8 @@ impl std::fmt::Display for CrlScope {
             (_, true) => "CA certificates",
             (false, false) => "all certificates",
         })?;
+        // Shown to an operator, so without control characters and of bounded length: the name came in a
+        // file.
         let uri = |name: &Vec<u8>| {
             let uri = Der::new(name).expect(URI)?;
             let text = String::from_utf8_lossy(uri.content());
@@ -112,6 +124,8 @@ impl std::fmt::Display for CrlScope {
 
 /// The members of GeneralNames as DER, at least one; of a URI the parts in lower case that are equal in any (RFC 3986
 /// §6.2.2.1).
+/// The same form for the names in a certificate and in a CRL, so that they can be compared byte by
+/// byte.
 pub(crate) fn general_names(names: &Element<'_>) -> Option<Vec<Vec<u8>>> {
     let mut found = Vec::new();
     let mut names = names.inside();
@@ -130,6 +144,7 @@ pub(crate) fn general_names(names: &Element<'_>) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Scheme and authority in lower case.
+/// A CA may write one case into its certificates and another into its CRLs.
 fn lower_host(uri: &mut [u8]) {
     let Some(colon) = uri.iter().position(|b| *b == b':') else {
         return;

@@ -12,11 +12,15 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 /// Facts by whom they are about.
+/// Serialised for `sipward plan`: the running daemon sends its own, and they are compared with those of
+/// the new file, without either topology leaving its process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Grants(BTreeMap<String, Facts>);
 
 /// The facts about one listener, peer, trust set ...
+/// Sentences, and not settings: two settings that grant the same have equal facts, and a difference is
+/// readable as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Facts {
@@ -33,6 +37,7 @@ struct Facts {
 
 impl Grants {
     /// What is less in `newer`, one line each. Peers that are gone are told of elsewhere.
+    /// Only in one direction. What a new file grants in addition breaks nothing.
     pub fn narrowed(&self, newer: &Self) -> Vec<String> {
         let mut said = Vec::new();
         for (who, old) in &self.0 {
@@ -56,6 +61,7 @@ impl Facts {
         said.extend(gone.map(|what| format!("{who}: no longer {what}")));
         let came = newer.asks.difference(&self.asks);
         said.extend(came.map(|what| format!("{who}: from now on {what}")));
+        // A bound that was not there before is a narrowing, too: nothing was bounded.
         for (what, (new, shown)) in &newer.bounds {
             match self.bounds.get(what) {
                 Some((old, _)) if old <= new => {}
@@ -65,6 +71,7 @@ impl Facts {
         }
     }
 
+    /// Something that may be relied on.
     fn give(&mut self, what: impl Into<String>) {
         self.gives.insert(what.into());
     }
@@ -75,15 +82,18 @@ impl Facts {
         }
     }
 
+    /// Something that is demanded from now on.
     fn ask(&mut self, what: impl Into<String>) {
         self.asks.insert(what.into());
     }
 
+    /// As a number for the comparison and as text for the report.
     fn bound(&mut self, what: &str, value: u64, shown: String) {
         self.bounds.insert(what.to_owned(), (value, shown));
     }
 
     /// Within this window alone.
+    /// A window that ends is a bound: an earlier end is less.
     fn within(&mut self, window: Window) {
         if let Some(end) = window.not_after {
             self.bound("counts until", end, show_moment(end));
@@ -95,6 +105,8 @@ impl Facts {
     }
 
     /// Where the fields that pass differ from what is usual for such a party.
+    /// Only where they differ from the default of such a party: with thousands of peers the usual must
+    /// cost nothing.
     fn fields(&mut self, rules: &FieldRules, usual: FieldTrust) {
         let usual = FieldRules::standard(usual);
         for (way, set, usual) in [
@@ -119,6 +131,7 @@ impl Facts {
 
 impl Topology {
     /// What it grants apart from who may vouch for whom, which is judged by chains where there are any.
+    /// Walks the topology once; the facts about a peer do not depend on other peers.
     pub fn grants(&self) -> Grants {
         let mut grants = Grants::default();
         let node = grants.of("node".to_owned());
@@ -145,6 +158,7 @@ impl Topology {
         grants
     }
 
+    /// Also the names that it shows, since a client checks for them.
     fn listener_grants(&self, grants: &mut Grants) {
         for listener in &self.listeners {
             let facts = grants.of(format!("listener {}", listener.name));
@@ -172,6 +186,7 @@ impl Topology {
         }
     }
 
+    /// A key that is gone makes every route invalid that it signed.
     fn token_grants(&self, grants: &mut Grants) {
         let facts = grants.of("tokens".to_owned());
         for (id, key) in &self.tokens.keys {
@@ -185,6 +200,8 @@ impl Topology {
     }
 
     /// Who may vouch for whom, and what a chain must be like.
+    /// Apart from the other facts, because a plan judges the chains of live connections instead, where
+    /// there are any. What is left for this are peers that are not connected at the moment.
     pub fn vouching(&self) -> Grants {
         let mut grants = Grants::default();
         for set in &self.trusts {
@@ -214,6 +231,7 @@ impl Topology {
 }
 
 /// Every limit that refuses what is above it.
+/// For all of them a larger number allows more.
 fn bounds(of: &Limits, facts: &mut Facts) {
     facts.give("are set");
     for limit in of.all() {
@@ -224,6 +242,7 @@ fn bounds(of: &Limits, facts: &mut Facts) {
     }
 }
 
+/// What concerns messages; what concerns the handshake is in [`Topology::vouching`].
 fn peer_grants(peer: &Peer, facts: &mut Facts) {
     match peer.kind {
         PeerKind::Home => facts.give("is a home server"),
@@ -249,11 +268,13 @@ fn peer_grants(peer: &Peer, facts: &mut Facts) {
     if peer.keepalive.is_some() {
         facts.ask("it must answer keep-alives");
     }
+    // One fact for each, so that fewer connections show as less.
     for connection in 2..=peer.connections {
         facts.give(format!("has a connection {connection} of each shard"));
     }
 }
 
+/// Anchors by subject and key: a renewed certificate for the same key vouches for the same peers.
 fn set_grants(set: &TrustSet, facts: &mut Facts) {
     for anchor in &set.anchors {
         if let Ok((_, read)) = X509Certificate::from_der(anchor) {
@@ -263,6 +284,7 @@ fn set_grants(set: &TrustSet, facts: &mut Facts) {
     }
     facts.within(set.window);
     match set.revocation {
+        // No revocation demands nothing; any policy after it is a narrowing.
         Revocation::Off => return,
         Revocation::Require => facts.bound("revocation", 0, "\"require\"".to_owned()),
         Revocation::Grace(grace) => {
@@ -278,6 +300,7 @@ fn set_grants(set: &TrustSet, facts: &mut Facts) {
     }
 }
 
+/// Four bytes are enough to keep the handful of keys of one file apart.
 fn short_digest(octets: &[u8]) -> String {
     let digest = digest(&SHA256, octets);
     let short = digest.as_ref().iter().take(4);

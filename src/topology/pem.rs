@@ -2,13 +2,16 @@
 //!
 //! rustls-pemfile is archived upstream (RUSTSEC-2025-0134, unmaintained, acknowledged in deny.toml), so nothing but
 //! `armour` uses it. Its successor is `rustls_pki_types::pem::PemObject`.
-use super::armour::{Section, sections};
+use super::armour::{PemSection, sections};
 use super::der::{Der, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, UTC_TIME};
 use super::pem_error::PemError;
 use rustls_pemfile::Item;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What a file is read for.
+/// What a file is read for decides what may stand beside it. A private key among anchors is a secret in
+/// a file that others may read; a CRL among anchors has no effect, and would be missed only when a
+/// revoked certificate is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// A chain; a private key may stand beside it, as in the files of many servers.
@@ -24,8 +27,9 @@ pub(crate) enum Wanted {
 }
 
 /// What a section is by its label.
+/// By label only. What the bytes are is found out when they are decoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ObjectKind {
     Certificate,
     /// A certificate with OpenSSL's trust settings behind it.
     TrustedCertificate,
@@ -39,8 +43,10 @@ enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl ObjectKind {
     /// RFC 7468 §5 to §13, and the labels of OpenSSL (`pem.h`).
+    /// Labels that no program writes any more, such as `X509 CERTIFICATE`, are still in files that were
+    /// made long ago and are renewed by appending.
     fn of(label: &str) -> Self {
         match label {
             "CERTIFICATE" | "X509 CERTIFICATE" | "X.509 CERTIFICATE" => Self::Certificate,
@@ -49,6 +55,8 @@ impl Kind {
             "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => Self::Key,
             "ENCRYPTED PRIVATE KEY" => Self::EncryptedKey,
             "PKCS7" | "PKCS #7 SIGNED DATA" | "CMS" => Self::Bundle,
+            // Programs write these beside a key without being asked; they hold nothing that is used
+            // here.
             "EC PARAMETERS"
             | "DH PARAMETERS"
             | "X9.42 DH PARAMETERS"
@@ -62,11 +70,14 @@ impl Kind {
 }
 
 /// The certificates of a file, in its order; at least one.
+/// For callers outside of loading, such as `explain` and `probe`.
 pub(crate) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     certificates_for(file, Wanted::Chain)
 }
 
 /// The certificates of a file that is read for this; at least one.
+/// In the order of the file, which matters for a chain. A file without any certificate is an error: an
+/// empty anchors file would make every peer of the set unreachable without a word.
 pub(super) fn certificates_for(
     file: &[u8],
     wanted: Wanted,
@@ -74,8 +85,9 @@ pub(super) fn certificates_for(
     let nothing = PemError::Nothing("certificate (-----BEGIN CERTIFICATE-----)");
     let text = match content(file)? {
         Content::Der(objects) => {
+            // DER has no labels, so everything in the file must be what is wanted.
             let all = objects.into_iter().map(|object| match kind_of(object) {
-                Some(Kind::Certificate) => Ok(CertificateDer::from(object.to_vec())),
+                Some(ObjectKind::Certificate) => Ok(CertificateDer::from(object.to_vec())),
                 _ => Err(wrong_der(object)),
             });
             return all.collect();
@@ -84,10 +96,10 @@ pub(super) fn certificates_for(
     };
     let mut found = Vec::new();
     for section in sections(text)? {
-        let kind = Kind::of(&section.label);
-        if kind == Kind::Certificate {
+        let kind = ObjectKind::of(&section.label);
+        if kind == ObjectKind::Certificate {
             found.push(certificate(&section)?);
-        } else if kind == Kind::TrustedCertificate {
+        } else if kind == ObjectKind::TrustedCertificate {
             found.push(without_settings(&section)?);
         } else {
             pass_over(&section, kind, wanted)?;
@@ -101,11 +113,13 @@ pub(super) fn certificates_for(
 }
 
 /// The CRLs of a file; at least one.
+/// Takes the file by value: a CRL in DER is often tens of megabytes, and is then the whole file.
 pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
     let text = match content(&file)? {
         Content::Der(objects) => {
             // What kind of SEQUENCE it is its reader says: the one of CRLs tells more than this could.
             return Ok(match objects[..] {
+                // The usual case; nothing is copied.
                 [_] => vec![file],
                 _ => objects.into_iter().map(<[u8]>::to_vec).collect(),
             });
@@ -114,10 +128,12 @@ pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
     };
     let mut found = Vec::new();
     for section in sections(text)? {
-        let kind = Kind::of(&section.label);
-        if kind != Kind::Crl {
+        let kind = ObjectKind::of(&section.label);
+        // A CRL under the label of a certificate would otherwise be passed over as a certificate that
+        // stands beside the CRLs.
+        if kind != ObjectKind::Crl {
             // What is passed over must be what its label says.
-            if kind == Kind::Certificate && is_crl(certificate(&section)?.as_ref()) {
+            if kind == ObjectKind::Certificate && is_crl(certificate(&section)?.as_ref()) {
                 return Err(section
                     .broken("it is a CRL, which stands between BEGIN X509 CRL and END X509 CRL"));
             }
@@ -136,12 +152,15 @@ pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
 }
 
 /// The one private key of a file.
+/// Exactly one: with two it would have to be guessed which belongs to the chain.
 pub(super) fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     let nothing = PemError::Nothing("private key (-----BEGIN PRIVATE KEY-----)");
     let text = match content(file)? {
         Content::Der(objects) => {
             return match objects[..] {
-                [key] if kind_of(key) == Some(Kind::EncryptedKey) => Err(PemError::Passphrase),
+                [key] if kind_of(key) == Some(ObjectKind::EncryptedKey) => {
+                    Err(PemError::Passphrase)
+                }
                 [key] => PrivateKeyDer::try_from(key.to_vec()).map_err(|_| wrong_der(key)),
                 _ => Err(nothing),
             };
@@ -150,11 +169,12 @@ pub(super) fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemErro
     };
     let mut found: Option<PrivateKeyDer<'static>> = None;
     for section in sections(text)? {
-        let kind = Kind::of(&section.label);
-        if kind == Kind::EncryptedKey || kind == Kind::Key && section.encrypted {
+        let kind = ObjectKind::of(&section.label);
+        // A daemon that starts at night has nobody to type a passphrase.
+        if kind == ObjectKind::EncryptedKey || kind == ObjectKind::Key && section.encrypted {
             return Err(PemError::Passphrase);
         }
-        if kind != Kind::Key {
+        if kind != ObjectKind::Key {
             pass_over(&section, kind, Wanted::Key)?;
             continue;
         }
@@ -166,7 +186,8 @@ pub(super) fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemErro
     found.ok_or(nothing)
 }
 
-fn key(section: &Section) -> Result<PrivateKeyDer<'static>, PemError> {
+/// PKCS #8, PKCS #1 or SEC 1, by the label; all three are in use.
+fn key(section: &PemSection) -> Result<PrivateKeyDer<'static>, PemError> {
     match section.decode(&section.label)? {
         Some(Item::Pkcs1Key(key)) => Ok(PrivateKeyDer::from(key)),
         Some(Item::Pkcs8Key(key)) => Ok(PrivateKeyDer::from(key)),
@@ -175,7 +196,8 @@ fn key(section: &Section) -> Result<PrivateKeyDer<'static>, PemError> {
     }
 }
 
-fn certificate(section: &Section) -> Result<CertificateDer<'static>, PemError> {
+/// Some programs write another label for the same thing, so it is decoded under the usual one.
+fn certificate(section: &PemSection) -> Result<CertificateDer<'static>, PemError> {
     match section.decode("CERTIFICATE")? {
         Some(Item::X509Certificate(der)) => Ok(der),
         _ => Err(section.broken("it cannot be read")),
@@ -184,9 +206,10 @@ fn certificate(section: &Section) -> Result<CertificateDer<'static>, PemError> {
 
 /// A certificate of OpenSSL's own kind. Its trust settings may say that it is not to be trusted for something: nobody
 /// here would follow them, so they must not be there.
-fn without_settings(section: &Section) -> Result<CertificateDer<'static>, PemError> {
+fn without_settings(section: &PemSection) -> Result<CertificateDer<'static>, PemError> {
     let der = certificate(section)?;
     match elements(der.as_ref()) {
+        // Without settings behind it, it is an ordinary certificate under another label.
         Some(parts) if parts.len() == 1 => Ok(der),
         _ => Err(not_read(
             section,
@@ -196,37 +219,45 @@ fn without_settings(section: &Section) -> Result<CertificateDer<'static>, PemErr
 }
 
 /// Decides of a section that holds nothing of what is wanted.
-fn pass_over(section: &Section, kind: Kind, wanted: Wanted) -> Result<(), PemError> {
+/// Everything that is not listed here is refused, with what to do about it: whatever an operator put
+/// into a file was meant to count.
+fn pass_over(section: &PemSection, kind: ObjectKind, wanted: Wanted) -> Result<(), PemError> {
     let reading_keys = wanted == Wanted::Key;
+    // The arms go from what may stand there to what may not; a kind that is wanted never comes here.
     let remedy = match kind {
-        Kind::Harmless => return Ok(()),
-        Kind::Certificate | Kind::TrustedCertificate
+        ObjectKind::Harmless => return Ok(()),
+        ObjectKind::Certificate | ObjectKind::TrustedCertificate
             if matches!(wanted, Wanted::Crls | Wanted::Key) =>
         {
             return Ok(());
         }
-        Kind::Key | Kind::EncryptedKey if matches!(wanted, Wanted::Chain | Wanted::Key) => {
+        ObjectKind::Key | ObjectKind::EncryptedKey
+            if matches!(wanted, Wanted::Chain | Wanted::Key) =>
+        {
             return Ok(());
         }
-        Kind::Crl if matches!(wanted, Wanted::AnchorsBesideCrls | Wanted::Crls) => return Ok(()),
-        Kind::Key | Kind::EncryptedKey => {
+        ObjectKind::Crl if matches!(wanted, Wanted::AnchorsBesideCrls | Wanted::Crls) => {
+            return Ok(());
+        }
+        ObjectKind::Key | ObjectKind::EncryptedKey => {
             "take the private key out of this file: who reads anchors or CRLs needs none"
         }
-        Kind::Crl => "name the CRL's file in `crls` of the trust set: here it has no effect",
-        Kind::Bundle => {
+        ObjectKind::Crl => "name the CRL's file in `crls` of the trust set: here it has no effect",
+        ObjectKind::Bundle => {
             "write what is in it as sections of their own: openssl pkcs7 -in FILE -print_certs -out NEW"
         }
-        Kind::Unknown if reading_keys && section.label.ends_with("PRIVATE KEY") => {
+        ObjectKind::Unknown if reading_keys && section.label.ends_with("PRIVATE KEY") => {
             "convert it: openssl pkey -in FILE -out NEW, or ssh-keygen -p -m PEM for a key of OpenSSH"
         }
-        Kind::Unknown | Kind::Certificate | Kind::TrustedCertificate => {
+        ObjectKind::Unknown | ObjectKind::Certificate | ObjectKind::TrustedCertificate => {
             "take this section out, or correct its BEGIN and END"
         }
     };
     Err(not_read(section, remedy))
 }
 
-fn not_read(section: &Section, remedy: &'static str) -> PemError {
+/// The label is shown as it stands in the file, since that is what the operator has to look for.
+fn not_read(section: &PemSection, remedy: &'static str) -> PemError {
     PemError::NotRead {
         line: section.line,
         label: section.label.clone(),
@@ -235,6 +266,7 @@ fn not_read(section: &Section, remedy: &'static str) -> PemError {
 }
 
 /// What a file is made of.
+/// Found by the first bytes: names of files are no reliable sign.
 enum Content<'f> {
     /// CAs publish certificates and CRLs in DER too: SEQUENCEs, one after the other.
     Der(Vec<&'f [u8]>),
@@ -242,7 +274,10 @@ enum Content<'f> {
     Text(&'f [u8]),
 }
 
+/// What is neither PEM nor DER is named as precisely as possible. Files from Windows in UTF-16, PKCS
+/// #12 and compressed files are what operators put here by mistake.
 fn content(file: &[u8]) -> Result<Content<'_>, PemError> {
+    // 0x30 is also the digit 0, so a text may begin with it.
     if file.first() == Some(&SEQUENCE) {
         if let Some(objects) = elements(file) {
             return match objects.first() {
@@ -253,6 +288,8 @@ fn content(file: &[u8]) -> Result<Content<'_>, PemError> {
         // Text may begin with the digit that a SEQUENCE begins with.
         if !file.iter().take(64).all(is_text) {
             return Err(match file {
+                // An indefinite length is BER; of the files that end up here only PKCS #12 is written
+                // so.
                 [_, 0x80, ..] => pkcs12(),
                 _ => PemError::NotReadAtAll {
                     what: "DER that is cut off, or has something behind its end",
@@ -261,6 +298,7 @@ fn content(file: &[u8]) -> Result<Content<'_>, PemError> {
             });
         }
     }
+    // Byte order marks of UTF-16, either way.
     let marked = file.starts_with(&[0xff, 0xfe]) || file.starts_with(&[0xfe, 0xff]);
     // Of the octets of ASCII in UTF-16 every second is zero.
     let pairs = file.chunks_exact(2).take(32);
@@ -268,6 +306,7 @@ fn content(file: &[u8]) -> Result<Content<'_>, PemError> {
         .clone()
         .all(|pair| matches!(pair, [0, low] | [low, 0] if is_text(low)));
     let binary = file.iter().take(64).any(|octet| *octet == 0);
+    // Zeros in other places than every second byte are in no text.
     if binary && !marked && !(wide && pairs.len() > 0) || file.starts_with(&[0x1f, 0x8b]) {
         return Err(PemError::NotReadAtAll {
             what: match file {
@@ -293,6 +332,7 @@ fn is_text(octet: &u8) -> bool {
 }
 
 /// The SEQUENCEs that octets consist of.
+/// Several may follow each other without anything between them.
 fn elements(octets: &[u8]) -> Option<Vec<&[u8]>> {
     let mut walk = Der::new(octets);
     let mut found = Vec::new();
@@ -303,15 +343,17 @@ fn elements(octets: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// What DER is, from its first elements.
-fn kind_of(object: &[u8]) -> Option<Kind> {
+/// A guess that is good enough for a message: only a certificate is taken on the strength of it, and
+/// that is parsed afterwards.
+fn kind_of(object: &[u8]) -> Option<ObjectKind> {
     let mut whole = Der::new(object).expect(SEQUENCE)?.inside();
     let first = whole.next()?;
     let second = whole.next()?;
     match (first.tag, second.tag) {
-        (INTEGER, _) => Some(Kind::Key),
-        (OID, _) => Some(Kind::Bundle),
-        (SEQUENCE, OCTET_STRING) => Some(Kind::EncryptedKey),
-        (SEQUENCE, SEQUENCE) => Some(Kind::Certificate),
+        (INTEGER, _) => Some(ObjectKind::Key),
+        (OID, _) => Some(ObjectKind::Bundle),
+        (SEQUENCE, OCTET_STRING) => Some(ObjectKind::EncryptedKey),
+        (SEQUENCE, SEQUENCE) => Some(ObjectKind::Certificate),
         _ => None,
     }
 }
@@ -326,6 +368,7 @@ fn is_crl(object: &[u8]) -> bool {
         return false;
     };
     let mut fields = signed.inside();
+    // The version is optional in both, so it is skipped.
     fields.optional(INTEGER);
     fields.expect(SEQUENCE).is_some()
         && fields.expect(SEQUENCE).is_some()
@@ -335,6 +378,7 @@ fn is_crl(object: &[u8]) -> bool {
 }
 
 /// RFC 7292 §4: version 3 and a ContentInfo.
+/// A PKCS #8 key begins with an INTEGER, too; its version is 0 or 1.
 fn is_pkcs12(object: &[u8]) -> bool {
     let Some(whole) = Der::new(object).expect(SEQUENCE) else {
         return false;
@@ -346,6 +390,7 @@ fn is_pkcs12(object: &[u8]) -> bool {
     three && parts.expect(SEQUENCE).is_some()
 }
 
+/// Both halves of the way out: chain and key are two files for sipward.
 fn pkcs12() -> PemError {
     PemError::NotReadAtAll {
         what: "a PKCS #12 file",
@@ -354,15 +399,18 @@ fn pkcs12() -> PemError {
 }
 
 /// Why DER is not what was wanted.
+/// In DER nothing is passed over, so the message is about the object itself.
 fn wrong_der(object: &[u8]) -> PemError {
     let (what, remedy) = match kind_of(object) {
-        Some(Kind::Key) => ("a private key in DER", "name the certificate's file here"),
-        Some(Kind::EncryptedKey) => return PemError::Passphrase,
-        Some(Kind::Bundle) => (
+        Some(ObjectKind::Key) => ("a private key in DER", "name the certificate's file here"),
+        Some(ObjectKind::EncryptedKey) => return PemError::Passphrase,
+        Some(ObjectKind::Bundle) => (
             "PKCS #7 in DER",
             "write what is in it as PEM: openssl pkcs7 -inform DER -in FILE -print_certs -out NEW",
         ),
-        Some(Kind::Certificate) => ("a certificate or a CRL in DER", "name the key's file here"),
+        Some(ObjectKind::Certificate) => {
+            ("a certificate or a CRL in DER", "name the key's file here")
+        }
         _ => (
             "DER of another kind",
             "name a PEM file with the right contents (openssl asn1parse -inform DER -in FILE shows what it is)",

@@ -4,6 +4,7 @@ use super::{Compare, Shown, Text, keys};
 use crate::topology::Boundary;
 use crate::topology::trust_fields::FIELD_NAMES;
 
+/// The words are the names of known fields, so that a misspelt one is found when the file is read.
 const FIELD_LIST: ValueType = ValueType::Words(FIELD_NAMES, 0);
 
 keys! {

@@ -7,6 +7,9 @@
 /// `default(value)`. `effect` is `reload`, `restart` or `restart_in_part`. `field as "name"` is for a key whose
 /// name is a word of Rust. With `compares Context, Item` each row says how two generations are compared in it; a row
 /// without `=> COMPARE` takes the field of the same name.
+/// Everything that could disagree is made here from one row: the field, its reading, its default, its
+/// place in the docs and its comparison. A row without a field, or a field without a row, cannot be
+/// written.
 macro_rules! keys {
     (
         $(#[$attribute:meta])*
@@ -60,9 +63,12 @@ macro_rules! keys {
         $crate::topology::keys::keys!(@compare $struct $(, $context, $item)? { $($field $(($compare))?;)+ });
     };
 
+    // The inner rules begin with `@` and a word, so that they are not taken for a section.
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $name:literal) => { $name };
 
+    // `Required` and `Optional` have no value; only a default is turned into text, and only when
+    // somebody asks.
     (@presence $type:ty, required) => { $crate::topology::keys::Presence::Required };
     (@presence $type:ty, optional($instead:expr)) => { $crate::topology::keys::Presence::Optional($instead) };
     (@presence $type:ty, default($default:expr)) => {
@@ -72,6 +78,8 @@ macro_rules! keys {
         })
     };
 
+    // What the field holds without the key. `Default::default()` is `None` or an empty list: the loader
+    // decides what that means, as it depends on other keys.
     (@absent required) => { Default::default() };
     (@absent optional($instead:expr)) => { Default::default() };
     (@absent default($default:expr)) => { $default };
@@ -80,6 +88,8 @@ macro_rules! keys {
     (@effect restart) => { $crate::topology::keys::Effect::Restart };
     (@effect restart_in_part) => { $crate::topology::keys::Effect::RestartInPart };
 
+    // A section whose generations are compared as a whole has no rows to compare: its `compares` is
+    // left out.
     (@compare $struct:ident { $($ignored:tt)+ }) => {};
     (@compare $struct:ident, $context:ty, $item:ty { $($field:ident $(($compare:expr))?;)+ }) => {
         impl $struct {
@@ -89,6 +99,8 @@ macro_rules! keys {
             ];
         }
     };
+    // A field of the loaded item often has the name of its key; then the row need not say how it is
+    // compared.
     (@how $field:ident) => {
         $crate::topology::keys::Compare::Value(|_, item| $crate::topology::keys::Show::show(&item.$field))
     };
@@ -97,6 +109,7 @@ macro_rules! keys {
 pub(crate) use keys;
 
 /// Declares an enum whose variants are words of the topology file.
+/// The word is written once: reading, messages, docs, schema and `check` show the same.
 macro_rules! words {
     ($(
         $(#[$attribute:meta])*
@@ -119,6 +132,8 @@ macro_rules! words {
         impl $crate::topology::keys::FromToml for $enum {
             fn from_toml(value: &toml::Spanned<toml::de::DeValue<'_>>) -> Option<Self> {
                 let word = value.get_ref().as_str()?;
+                // An unknown word was reported by the reader, with the nearest one; here it is only
+                // absent.
                 [$(Self::$variant),+].into_iter().find(|known| known.word() == word)
             }
         }

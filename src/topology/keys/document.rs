@@ -9,16 +9,20 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Checks the document and takes over what is good in it.
+/// Sections are checked in the order of their names, not of the file; findings are sorted by line at
+/// the end.
 pub(crate) fn read(
     document: &mut DeTable<'_>,
     source: &Source<'_>,
     found: &mut Findings,
 ) -> Document {
     let mut reader = Reader { source, found };
+    // A section whose misspelling was reported is not reported as missing, too.
     let mut misspelt = Vec::new();
     retain(document, |key, value| {
         let name: &str = key.get_ref();
         let line = source.line_of(key);
+        // Top-level keys are sections: there are none of another kind.
         let Some(section) = SECTIONS.iter().find(|section| section.name == name) else {
             let names = SECTIONS.iter().map(|section| section.name);
             misspelt.extend(nearest(name, names.clone()));
@@ -33,6 +37,7 @@ pub(crate) fn read(
         };
         read_section(&mut reader, section, value, line)
     });
+    // Without a line: what is not there has none.
     for section in SECTIONS {
         if section.is_needed()
             && !document.contains_key(section.name)
@@ -45,12 +50,17 @@ pub(crate) fn read(
             );
         }
     }
+    // Taken over even if something was reported, so that loading can go on to find faults in the files
+    // that the document names.
     let read = Document::from_checked(document);
+    // Relations between keys of one table are looked at where the lines are still at hand.
     limits::check(&read.limits, document, source, found);
     read
 }
 
 /// Whether a section is written as it must be; what is wrong in it is reported and taken out.
+/// `[peer]` for `[[peer]]` and the other way round are the usual mistakes. They parse as TOML, but
+/// would make one entry of many or the other way round.
 fn read_section(
     reader: &mut Reader<'_, '_>,
     section: &Section,
@@ -59,6 +69,7 @@ fn read_section(
 ) -> bool {
     let header = section.header();
     let single = section.is_single();
+    // An inline array of tables is the same to TOML as `[[name]]` headers, and as good.
     let tables: Vec<&mut Spanned<DeValue<'_>>> = match value.get_mut() {
         DeValue::Array(entries) if !single => entries.iter_mut().collect(),
         DeValue::Table(_) if single => vec![value],
@@ -106,6 +117,8 @@ fn read_section(
 }
 
 /// How messages name a key of this table: by the name that the table has, if it has one.
+/// The name is read from the unchecked table. If it is missing or no string, that is reported on its
+/// own, and the header stands in.
 fn prefix(section: &Section, table: &DeTable<'_>) -> String {
     if section.is_single() {
         return format!("{}.", section.name);

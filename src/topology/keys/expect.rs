@@ -14,6 +14,7 @@ words! {
     }
 }
 
+// Expectations have no effect on what runs, so a reload reports only how many there are.
 keys! {
     /// `[[expect]]` as it is written.
     pub(crate) struct RawExpect {

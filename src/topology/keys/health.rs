@@ -21,6 +21,7 @@ keys! {
     }
 }
 
+/// What `check` prints, so that an operator sees what the numbers mean for a call.
 impl Health {
     /// The longest time from a member's death to its being passed over: it died right after it had answered a ping, and
     /// every ping after that waits for its whole timeout.

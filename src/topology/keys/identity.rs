@@ -6,6 +6,8 @@ use crate::topology::{CertificateFacts, Identity, KeyPair, Topology};
 use rustls_pki_types::UnixTime;
 use toml::Spanned;
 
+// The key of a pair is never compared: a new key comes with a new chain, and a digest of a private key
+// must not end up in a log.
 keys! {
     /// `[[identity]]` as it is written.
     pub(crate) struct RawIdentity compares Topology, Identity {
@@ -39,10 +41,12 @@ keys! {
 }
 
 /// One end of a window.
+/// Shared by every section that has a window.
 pub(super) fn bound(end: Option<u64>) -> Shown {
     end.map_or(Shown::Absent, |end| Shown::Text(show_moment(end)))
 }
 
+/// The end of the new certificate is what an operator wants to see after a renewal.
 fn until(pair: &KeyPair) -> String {
     let leaf = pair
         .chain
@@ -53,11 +57,13 @@ fn until(pair: &KeyPair) -> String {
     })
 }
 
+/// By content: the path usually stays the same, and a reload is how the new file is taken up.
 fn renewed(old: &Identity, new: &Identity) -> Option<String> {
     (old.server.chain != new.server.chain)
         .then(|| format!("certificate renewed{}", until(&new.server)))
 }
 
+/// It may also come or go; without it the server certificate is shown in both directions.
 fn client_renewed(old: &Identity, new: &Identity) -> Option<String> {
     let chain = |identity: &Identity| identity.client.as_ref().map(|pair| pair.chain.clone());
     (chain(old) != chain(new)).then(|| match &new.client {

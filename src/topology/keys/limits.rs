@@ -10,13 +10,17 @@ use toml::de::{DeTable, DeValue};
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 /// Below this no handshake on loopback would succeed; above it a slow sender holds memory for too long.
+/// Every time that a remote can make the daemon wait has this range.
 const WAIT: (u64, u64) = (10, HOUR);
 /// An idle client may be silent for as long as its registration lasts, a week at most.
 const IDLE: (u64, u64) = (10, 7 * DAY);
 /// A link id has 24 bits for its slot in a shard.
+/// More could be accepted, but not numbered.
 const SLOTS: (u64, u64) = (1, 16_000_000);
 
 /// Declares the bounds: a unit (`count`, `bytes`, `time` in milliseconds), default, range, effect and meaning.
+/// The rows are of one form, so a macro of their own leaves out what would be repeated twenty times.
+/// `count` and `bytes` are both numbers in Rust; only the unit decides how they are written and shown.
 macro_rules! limits {
     ($($field:ident: $unit:ident $default:expr, $range:expr, $effect:ident, $meaning:literal;)+) => {
         keys! {
@@ -37,6 +41,9 @@ macro_rules! limits {
     (@value time, $range:expr) => { ValueType::Duration($range.0, $range.1, None) };
 }
 
+// The defaults are for a node with some ten thousand clients and a few hundred peers. What a remote can
+// pile up is bounded per connection, per source and per shard, so that neither one client nor a crowd
+// can take what others need.
 limits! {
     head_bytes: bytes 32 * 1024, (KIB, MIB), reload,
         "Bytes of a message up to the end of its header fields.";
@@ -81,6 +88,7 @@ limits! {
 }
 
 /// Holds the bounds against each other.
+/// Not in the rows: a row knows nothing of the others.
 pub(super) fn check(
     limits: &Limits,
     document: &DeTable<'_>,
@@ -92,6 +100,7 @@ pub(super) fn check(
         return;
     }
     let section = document.get("limits").map(toml::Spanned::get_ref);
+    // The one that was written; if both were, the first of them.
     let line = ["backoff_min", "backoff_max"]
         .into_iter()
         .find_map(|key| match section {
@@ -111,6 +120,8 @@ pub(super) fn check(
 }
 
 /// A bound of a loaded topology.
+/// For `check`, which lists those that differ from their default, and for a plan, which reports those
+/// that became smaller.
 pub(crate) struct Limit {
     /// The key.
     pub(crate) key: &'static Key,
@@ -124,6 +135,7 @@ pub(crate) struct Limit {
 
 impl Limits {
     /// Every bound with its default, in the order of the docs.
+    /// A row that is no number would be left out; there is none.
     pub(crate) fn all(&self) -> Vec<Limit> {
         let defaults = Self::default();
         let rows = Self::KEYS.iter().zip(Self::COMPARE);

@@ -24,6 +24,8 @@ words! {
     }
 }
 
+// Sockets are made once, at the start. What a listener shows and accepts is looked up for each
+// connection, so a reload changes it.
 keys! {
     /// `[[listener]]` as it is written.
     pub(crate) struct RawListener compares Topology, Listener {

@@ -8,6 +8,7 @@ mod sections;
 mod shown;
 mod toml_value;
 
+// One file for each section, in which its keys are declared; what all of them share is above.
 pub(crate) mod admin;
 pub(crate) mod boundary;
 pub(crate) mod dns;

@@ -3,6 +3,8 @@ use super::key::{SOME_TEXTS, TEXT, TEXTS, ValueType};
 use super::{Compare, Shown, Text, keys};
 use crate::topology::{MOST_SHARDS, Node, Scheduling};
 
+// Most of this section needs a restart, because sockets, threads and the names in routes that are on
+// their way were made with it.
 keys! {
     /// `[node]` as it is written.
     pub(crate) struct RawNode compares (), Node {

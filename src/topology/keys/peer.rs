@@ -11,6 +11,8 @@ use toml::Spanned;
 /// The most connections that a shard makes to one peer: more than a few only cost the peer.
 const MOST_CONNECTIONS: u64 = 16;
 
+// What concerns the boundary of the trust domain is kept in a struct of its own when loaded, so these
+// rows say where they compare.
 keys! {
     /// `[[peer]]` as it is written.
     pub(crate) struct RawPeer compares Topology, Peer {

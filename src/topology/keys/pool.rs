@@ -46,6 +46,7 @@ keys! {
     }
 }
 
+/// By name, since a position means another peer in another generation.
 fn members(topology: &Topology, pool: &Pool) -> Vec<String> {
     let names = pool
         .peers
@@ -54,6 +55,7 @@ fn members(topology: &Topology, pool: &Pool) -> Vec<String> {
     names.collect()
 }
 
+/// In the order of the members.
 fn weights(pool: &Pool) -> Vec<u16> {
     pool.peers.iter().map(|(_, weight)| *weight).collect()
 }

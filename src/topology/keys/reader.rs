@@ -13,6 +13,9 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
 /// Where a table stands, as messages name it.
+/// Two forms, because there are two kinds of messages. What is wrong with the form of the file names
+/// the header, as the operator sees it on the page; what is wrong with a value names the entry, since
+/// there may be fifty peers.
 pub(super) struct Place {
     /// By its header: `[[peer]]`, `[[trust]] revocation`.
     pub(super) header: String,
@@ -21,6 +24,7 @@ pub(super) struct Place {
 }
 
 /// A key with a value at its place and line.
+/// Passed along instead of three arguments: each message needs all of them.
 struct At<'k> {
     key: &'k Key,
     place: &'k Place,
@@ -28,9 +32,11 @@ struct At<'k> {
 }
 
 impl At<'_> {
+    /// For messages about the form: `[[peer]] kind`.
     fn by_header(&self) -> String {
         format!("{} {}", self.place.header, self.key.name)
     }
+    /// For messages about the value: `peer "fe01.contoso.test" kind`.
     fn by_name(&self) -> String {
         format!("{}{}", self.place.prefix, self.key.name)
     }
@@ -41,6 +47,7 @@ impl At<'_> {
 }
 
 /// Keeps the entries that pass. The map's own `retain` does not show the places of the keys.
+/// The table is rebuilt and not filtered in place; tables of the file are small.
 pub(super) fn retain<'i>(
     table: &mut DeTable<'i>,
     mut keep: impl FnMut(&Spanned<DeString<'i>>, &mut Spanned<DeValue<'i>>) -> bool,
@@ -53,6 +60,7 @@ pub(super) fn retain<'i>(
 }
 
 /// One reading of a file.
+/// Holds what reports need. It has no state of its own: tables may be read in any order.
 pub(super) struct Reader<'a, 't> {
     pub(super) source: &'a Source<'t>,
     pub(super) found: &'a mut Findings,
@@ -60,6 +68,8 @@ pub(super) struct Reader<'a, 't> {
 
 impl Reader<'_, '_> {
     /// Checks one table and takes out what is wrong in it.
+    /// Unknown keys are errors and never ignored: a misspelt `deny` that is passed over would leave a
+    /// door open that the operator believes to be shut.
     pub(super) fn table(
         &mut self,
         place: &Place,
@@ -72,8 +82,10 @@ impl Reader<'_, '_> {
         retain(table, |name, value| {
             let line = self.source.line_of(name);
             let name: &str = name.get_ref();
+            // A linear search: no table has more than some twenty keys.
             let Some(key) = keys.iter().find(|key| key.name == name) else {
                 let names = keys.iter().map(|key| key.name);
+                // The nearest key counts as present: whoever writes `knid` has not forgotten `kind`.
                 reported.extend(nearest(name, names.clone()));
                 let hint = did_you_mean(name, names);
                 self.found.add(
@@ -85,11 +97,14 @@ impl Reader<'_, '_> {
                 return false;
             };
             let fits = self.value(&At { key, place, line }, value);
+            // A value of the wrong type is taken out of the table, so that the key's default stands in
+            // until the file is corrected; loading goes on to find the rest, and its result is dropped.
             if !fits {
                 reported.push(key.name);
             }
             fits
         });
+        // Missing keys come last, at the line of the table: they have no line of their own.
         for key in keys.iter().filter(|key| key.is_required()) {
             if !table.contains_key(key.name) && !reported.contains(&key.name) {
                 self.found.add(
@@ -103,6 +118,8 @@ impl Reader<'_, '_> {
     }
 
     /// Whether a value fits its row; what does not is reported.
+    /// The match pairs the wanted type with the one that is there; every pair that is not listed is the
+    /// wrong type. Sizes and durations are strings or numbers, so both are listed for them.
     fn value(&mut self, at: &At<'_>, value: &mut Spanned<DeValue<'_>>) -> bool {
         let line = at.line;
         match (at.key.value, value.get_mut()) {
@@ -111,10 +128,13 @@ impl Reader<'_, '_> {
             (ValueType::Integer(..) | ValueType::Size(..), DeValue::Integer(number)) => {
                 self.in_range(at, integer(number), number.as_str(), "")
             }
+            // A number without a unit could mean seconds or milliseconds, so it is refused as an
+            // unreadable duration and not as a wrong type: the remedy is to add the unit.
             (ValueType::Duration(..), DeValue::Integer(number)) => {
                 self.no_duration(at, number.as_str())
             }
             (ValueType::Duration(_, _, never), DeValue::String(text)) => {
+                // The word for "not at all" is no duration and has no range.
                 never == Some(text) || self.duration(at, text)
             }
             (ValueType::Size(..), DeValue::String(text)) => self.size(at, text),
@@ -125,6 +145,8 @@ impl Reader<'_, '_> {
                 self.word(&at.by_header(), words, word, line)
             }
             // A bad entry of a list is reported, and left out when the list is taken over.
+            // The rest of the list is still good: with the whole list gone, a federated peer would be
+            // said to have no domains.
             (ValueType::Texts(least, most), DeValue::Array(list)) => {
                 self.length(at, list.len(), least, most);
                 for entry in list.iter() {
@@ -154,6 +176,8 @@ impl Reader<'_, '_> {
                 }
                 true
             }
+            // Each number has a line of its own, that of its name; these tables are often written over
+            // several lines.
             (ValueType::Numbers(least, most), DeValue::Table(table)) => {
                 retain(table, |name, value| {
                     let at = At {
@@ -182,6 +206,7 @@ impl Reader<'_, '_> {
     }
 
     /// A table as the value of a key; without a key that it needs it is no use.
+    /// A default table stands in for one that is no use, and its faults have been reported.
     fn inner(&mut self, at: &At<'_>, inner: &[Key], table: &mut DeTable<'_>) -> bool {
         let place = Place {
             header: at.by_header(),
@@ -192,6 +217,7 @@ impl Reader<'_, '_> {
         required.all(|key| table.contains_key(key.name))
     }
 
+    /// An empty name would be looked up and not found later, with a message about something else.
     fn text(&mut self, what: &str, text: &str, line: u32) -> bool {
         let blank = text.trim().is_empty();
         if blank {
@@ -206,6 +232,8 @@ impl Reader<'_, '_> {
         !blank
     }
 
+    /// The remedy lists all words: there are never more than a handful, fields of the boundary
+    /// excepted.
     fn word(&mut self, what: &str, words: &[&'static str], word: &str, line: u32) -> bool {
         let known = words.contains(&word);
         if !known {
@@ -221,6 +249,7 @@ impl Reader<'_, '_> {
         known
     }
 
+    /// An empty list is kept, as is one that is too long: the fault is about the list as a whole.
     fn length(&mut self, at: &At<'_>, length: usize, least: usize, most: usize) {
         let what = at.by_name();
         if length < least {
@@ -242,6 +271,8 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// In milliseconds, the unit of all ranges. A duration that has more of them than 64 bits hold is
+    /// out of every range.
     fn duration(&mut self, at: &At<'_>, text: &str) -> bool {
         let Some(read) = duration(text) else {
             return self.no_duration(at, &format!("\"{text}\""));
@@ -250,6 +281,7 @@ impl Reader<'_, '_> {
         self.in_range(at, millis, &format!("\"{text}\""), "")
     }
 
+    /// All units are in the remedy: `10sec` and `1.5s` are the usual mistakes.
     fn no_duration(&mut self, at: &At<'_>, written: &str) -> bool {
         let never = at.key.value.never();
         let never = never.map_or_else(String::new, |never| format!(", or \"{never}\""));
@@ -262,6 +294,8 @@ impl Reader<'_, '_> {
         )
     }
 
+    /// Units are binary, as in memory; `64K` and `64kb` are refused, since it would have to be guessed
+    /// which of the two was meant.
     fn size(&mut self, at: &At<'_>, text: &str) -> bool {
         let written = format!("\"{text}\"");
         match size(text) {
@@ -273,6 +307,8 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// TOML knows times without an offset and dates without a time. Both are refused: a certificate
+    /// must not change over at another moment because the daemon runs in another time zone.
     fn time(&mut self, at: &At<'_>, value: &DeValue<'_>) -> bool {
         let written = written_time(value).unwrap_or_default();
         moment(&written).is_some()
@@ -292,6 +328,8 @@ impl Reader<'_, '_> {
     }
 
     /// Whether a number lies in the range of its key; `None` is a number that no range has.
+    /// The remedy names the range, the way out if there is one, and what the key is about, so that
+    /// nobody has to open the docs to choose a value.
     fn in_range(&mut self, at: &At<'_>, number: Option<u64>, written: &str, of: &str) -> bool {
         let (Some((least, most)), Some((shown_least, shown_most))) =
             (at.key.value.bounds(), at.key.value.range())
@@ -300,6 +338,8 @@ impl Reader<'_, '_> {
         };
         let fits = number.is_some_and(|number| (least..=most).contains(&number));
         if !fits {
+            // What holds without the key differs with its presence: a default, something that depends
+            // on others, or nothing.
             let otherwise = match (at.key.value.never(), at.key.presence) {
                 (Some(never), _) => format!(", or \"{never}\""),
                 (None, Presence::Default(default)) => {
@@ -322,6 +362,7 @@ impl Reader<'_, '_> {
     }
 
     /// Reports a value of another type than the key wants.
+    /// Returns `false`, which is what every caller returns then.
     pub(super) fn wrong_type(
         &mut self,
         what: &str,
@@ -330,6 +371,7 @@ impl Reader<'_, '_> {
         line: u32,
     ) -> bool {
         let is = value.type_str();
+        // TOML's type names: only `array` and `integer` begin with a vowel.
         let article = if is.starts_with(['a', 'i']) {
             "an"
         } else {
@@ -343,6 +385,7 @@ impl Reader<'_, '_> {
 }
 
 /// `None` for what is negative or too large for any key.
+/// TOML writes numbers in four radices; the parser keeps the digits and the radix.
 fn integer(number: &DeInteger<'_>) -> Option<u64> {
     u64::from_str_radix(number.as_str(), number.radix()).ok()
 }
@@ -360,6 +403,7 @@ fn names(keys: &[Key]) -> String {
     names.join(", ")
 }
 
+/// How a type is called and written, for messages.
 impl ValueType {
     /// What a value of this type is called.
     fn named(self) -> &'static str {

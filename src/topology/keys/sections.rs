@@ -18,6 +18,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 /// How often a section may occur.
+/// Also decides between `[name]` and `[[name]]`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Occurrence {
     /// `[name]`, once, needed.
@@ -61,6 +62,8 @@ impl Section {
     }
 }
 
+// The struct and the list are made together: a section that is read but not documented, or the other
+// way round, cannot be written.
 macro_rules! sections {
     ($($name:ident: $type:ty = $occurrence:ident $keys:ty;)+) => {
         /// Every section.

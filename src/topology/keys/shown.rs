@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// The value of a key in one generation.
+/// Made on demand and dropped at once: a reload compares the generations once.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Shown {
     /// The key is not there, and has no default.
@@ -25,6 +26,7 @@ pub(crate) enum Shown {
 
 impl Shown {
     /// A value that only its digest stands for.
+    /// The hash is not keyed. Nobody gains from two settings of his own file that collide.
     pub(crate) fn digest(value: &impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
@@ -37,6 +39,7 @@ impl Shown {
     }
 
     /// A list of what has texts.
+    /// In the order of the file: where order has a meaning, a change of it is a change.
     pub(crate) fn list<'t, T: ToString + 't>(values: impl IntoIterator<Item = &'t T>) -> Self {
         Self::List(values.into_iter().map(ToString::to_string).collect())
     }
@@ -84,6 +87,8 @@ impl<T: Show> Show for Option<T> {
 }
 
 /// How a key of an item of two generations is compared. The context is what references of the item lead into.
+/// Most rows compare by value. `Change` is for what is compared by content but shown by something else,
+/// such as certificates.
 pub(crate) enum Compare<C: 'static, T: 'static> {
     /// Another key of the same section, or the diff of the whole section, speaks for it.
     Elsewhere,
@@ -94,6 +99,8 @@ pub(crate) enum Compare<C: 'static, T: 'static> {
 }
 
 /// What differs between two items of one name, in the order of the table.
+/// Both topologies are passed along, since references of an item lead into its own generation: position
+/// 3 may be another identity there.
 pub(crate) fn differences<C, T>(
     keys: &[Key],
     compare: &[Compare<C, T>],
@@ -111,8 +118,10 @@ pub(crate) fn differences<C, T>(
 
 impl Key {
     /// A value as an operator reads it.
+    /// Without the backticks that the docs have.
     pub(crate) fn show(&self, shown: &Shown) -> String {
         match shown {
+            // What holds without the key is what the operator has now, so the change is from that.
             Shown::Absent => match self.presence {
                 Presence::Optional(instead) => instead.replace('`', ""),
                 Presence::Required | Presence::Default(_) => {
@@ -131,12 +140,15 @@ impl Key {
     }
 
     /// What became of a value, if it is another one.
+    /// A list shows what came and went, which is what an operator looks for in a long one; a digest
+    /// shows that something did.
     pub(crate) fn change(&self, old: &Shown, new: &Shown) -> Option<String> {
         if old == new {
             return None;
         }
         let name = self.name;
         Some(match (old, new) {
+            // One side may be absent, as when a table comes or goes.
             (Shown::Digest(_), _) | (_, Shown::Digest(_)) => name.to_owned(),
             (Shown::List(old), Shown::List(new)) => format!("{name} {}", came_and_went(old, new)),
             _ => format!("{name} {} becomes {}", self.show(old), self.show(new)),
@@ -145,6 +157,7 @@ impl Key {
 }
 
 /// `+a -b` for what came and went in a list, or `order` when nothing did.
+/// Sets, because lists of domains may have thousands of entries.
 pub(crate) fn came_and_went(old: &[String], new: &[String]) -> String {
     let (older, newer): (HashSet<&String>, HashSet<&String>) =
         (old.iter().collect(), new.iter().collect());

@@ -12,12 +12,15 @@ pub(crate) type Text = Spanned<String>;
 
 /// What can be the value of a key. The reader has checked the value against its row first: `None` here is a value that was
 /// reported already, or a row whose type does not fit its field, which the test of all rows would show.
+/// By reference: the document may be larger than what is taken out of it, and is dropped as a whole
+/// afterwards.
 pub(crate) trait FromToml: Sized {
     /// Takes the value over.
     fn from_toml(value: &Spanned<DeValue<'_>>) -> Option<Self>;
 }
 
 /// What can be a default.
+/// Only the types of keys that have a default.
 pub(crate) trait ToToml {
     /// As the file would have it; also valid JSON, which the schema relies on.
     fn to_toml(&self, of: ValueType) -> String;
@@ -42,6 +45,8 @@ impl ToToml for bool {
 }
 
 /// A whole number, or a size with its unit.
+/// A number that is negative, or has more than 64 bits, is `None`; the reader has reported it as out of
+/// range.
 fn number(value: &Spanned<DeValue<'_>>) -> Option<u64> {
     match value.get_ref() {
         DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
@@ -54,6 +59,8 @@ fn number(value: &Spanned<DeValue<'_>>) -> Option<u64> {
     }
 }
 
+// The width of a field is an internal matter; the range of its row is narrower, so the conversion
+// cannot fail for what was checked.
 macro_rules! numbers {
     ($($type:ty),+) => { $(
         impl FromToml for $type {
@@ -64,6 +71,7 @@ macro_rules! numbers {
         impl ToToml for $type {
             fn to_toml(&self, of: ValueType) -> String {
                 match (of, u64::try_from(*self)) {
+                    // As an operator would write it: 256KiB instead of 262144.
                     (ValueType::Size(..), Ok(bytes)) => format!("\"{}\"", show_size(bytes)),
                     _ => self.to_string(),
                 }
@@ -86,11 +94,14 @@ impl ToToml for Duration {
 }
 
 /// A duration, or `None` for the word that stands for "not at all".
+/// For tasks that run on a timer and can be switched off.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Every(pub(crate) Option<Duration>);
 
 impl FromToml for Every {
     fn from_toml(value: &Spanned<DeValue<'_>>) -> Option<Self> {
+        // The word is no duration, so whatever does not read as one is the word: the reader let nothing
+        // else through.
         Some(Self(Duration::from_toml(value)))
     }
 }
@@ -101,6 +112,7 @@ impl ToToml for Every {
     }
 }
 
+/// Whole seconds: no window needs to be finer.
 impl FromToml for UnixTime {
     fn from_toml(value: &Spanned<DeValue<'_>>) -> Option<Self> {
         moment(&written_time(value.get_ref())?)
@@ -108,6 +120,8 @@ impl FromToml for UnixTime {
 }
 
 /// A time as it is written, with or without quotes.
+/// TOML's own date-time prints in the form of RFC 3339, if it has date, time and offset; what lacks one
+/// of them then fails to parse, as it should.
 pub(crate) fn written_time(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.clone().into_owned()),
@@ -120,12 +134,15 @@ pub(crate) fn written_time(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
+/// `Some` means that the key was written. That matters where its absence means something else than any
+/// value.
 impl<T: FromToml> FromToml for Option<T> {
     fn from_toml(value: &Spanned<DeValue<'_>>) -> Option<Self> {
         T::from_toml(value).map(Some)
     }
 }
 
+/// For keys about which something can be wrong that only loading finds: the message needs the line.
 impl<T: FromToml> FromToml for Spanned<T> {
     fn from_toml(value: &Spanned<DeValue<'_>>) -> Option<Self> {
         T::from_toml(value).map(|read| Self::new(value.span(), read))
@@ -141,6 +158,7 @@ impl<T: FromToml> FromToml for Vec<T> {
 }
 
 /// A table of numbers by name, in the order of the names, each with the place of its name.
+/// A struct and no alias: as a plain list of pairs it would be read as a list of values.
 pub(crate) struct Numbers(pub(crate) Vec<(Text, u16)>);
 
 impl FromToml for Numbers {

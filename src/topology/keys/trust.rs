@@ -19,6 +19,7 @@ keys! {
     }
 }
 
+/// The table has one key that must be there; the reader let no table through without it.
 impl FromToml for Revocation {
     fn from_toml(value: &Spanned<DeValue<'_>>) -> Option<Self> {
         match value.get_ref().as_str() {
@@ -29,6 +30,7 @@ impl FromToml for Revocation {
     }
 }
 
+// Anchors and CRLs are compared by what the files hold, since their paths seldom change.
 keys! {
     /// `[[trust]]` as it is written.
     pub(crate) struct RawTrust compares Topology, TrustSet {
@@ -74,6 +76,8 @@ keys! {
 }
 
 /// Anchors are compared by content and shown by subject: a renewed CA often keeps its name.
+/// The order in the file does not matter to path building, but shows as a change: it costs nothing and
+/// hides nothing.
 fn anchors(old: &TrustSet, new: &TrustSet) -> Option<String> {
     if old.anchors == new.anchors {
         return None;
@@ -92,6 +96,7 @@ fn anchors(old: &TrustSet, new: &TrustSet) -> Option<String> {
     })
 }
 
+/// Only how many: the event `crl_refreshed` and `sipward crls` show which.
 fn crls(old: &TrustSet, new: &TrustSet) -> Option<String> {
     let digests =
         |set: &TrustSet| -> Vec<[u8; 32]> { set.crls.iter().map(|crl| *crl.digest()).collect() };

@@ -11,6 +11,8 @@ pub(super) fn load(raw: &RawAdmin, loading: &mut Loading<'_, '_>) -> AdminSettin
     let socket = raw.socket.as_ref().map(|text| {
         let path = loading.path(text);
         let length = path.as_os_str().len();
+        // `bind` would refuse it with "invalid argument", which nobody connects with the length of a
+        // path.
         if length > LONGEST_SOCKET {
             let line = loading.line(text);
             loading.add(

@@ -11,6 +11,8 @@ use crate::topology::{
 };
 
 impl FieldChanges {
+    /// One table of the file, for clients, for a kind of peer or for one peer. The five lists have the
+    /// same words.
     fn read(raw: &RawFields, place: &str, loading: &mut Loading<'_, '_>) -> Self {
         let mut set = |list: &[Text], key: &str| set(list, &format!("{place} {key}"), loading);
         let changes = Self {
@@ -20,6 +22,8 @@ impl FieldChanges {
             strip_out: set(&raw.strip_out, "strip_out"),
             keep_out: set(&raw.keep_out, "keep_out"),
         };
+        // A field that is both stripped and kept has no meaning that could be guessed. That a more
+        // specific table takes back what a general one does is fine, and is not looked at here.
         for (stripped, kept, list, which) in [
             (
                 changes.strip_in,
@@ -45,6 +49,8 @@ impl FieldChanges {
 }
 
 /// The fields of a list; reading has checked that each is one of the words.
+/// Repetitions are reported: in a list of nineteen similar names the second was most likely meant to be
+/// another.
 fn set(list: &[Text], what: &str, loading: &mut Loading<'_, '_>) -> HeaderSet {
     let mut set = HeaderSet::EMPTY;
     for text in list {
@@ -59,6 +65,8 @@ fn set(list: &[Text], what: &str, loading: &mut Loading<'_, '_>) -> HeaderSet {
 }
 
 /// `[boundary]` as far as peers depend on it.
+/// What the section has for home and federated peers ends up in each peer; only the part about clients
+/// stays on its own.
 pub(super) struct LoadedBoundary {
     pub(super) boundary: Boundary,
     /// Its `deny_domains`.
@@ -68,6 +76,7 @@ pub(super) struct LoadedBoundary {
 }
 
 /// Resolves `[boundary]`.
+/// Without the section every list is empty, and the defaults of the table of fields hold.
 pub(super) fn load(
     raw: &RawBoundary,
     node: Option<&Node>,
@@ -87,6 +96,8 @@ pub(super) fn load(
     let texts = &raw.deny_domains;
     loaded.boundary.deny_domains = loading.patterns(texts, "boundary deny_domains");
     loaded.denied = loaded.boundary.deny_domains.iter().collect();
+    // A denied home domain would refuse every request of every user. `deny` wins over everything else,
+    // so nothing could allow it again.
     for domain in node.iter().flat_map(|node| &node.domains) {
         if loaded.denied.covers(domain.as_str()) {
             let line = texts.first().map_or(0, |text| loading.line(text));
@@ -102,6 +113,8 @@ pub(super) fn load(
 }
 
 /// Resolves the boundary of one peer.
+/// Three layers, each on top of the one before: what the trust in the peer's assertions means, what the
+/// section has for its kind, and what its own entry has.
 pub(super) fn of_peer(
     raw: &RawPeer,
     kind: PeerKind,
@@ -120,6 +133,7 @@ pub(super) fn of_peer(
         .changed(&own);
     // Whose caller is anonymous says who it is by P-Asserted-Identity only; what a list takes out on purpose is out.
     let asserted = HeaderSet::of(HeaderName::PAssertedIdentity);
+    // `strip_in` of the file, as opposed to what is stripped for want of trust.
     let on_purpose = by_role.strip_in.without(own.keep_in).with(own.strip_in);
     let anonymous = raw
         .anonymous

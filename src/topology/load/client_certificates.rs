@@ -5,6 +5,8 @@ use crate::topology::keys::listener::{ClientCertificateWord, RawListener};
 use crate::topology::{Accept, ClientCertificates, TopologyReason, TrustRef};
 
 /// Resolves the key with its `client_trust`; `None` when something of it is wrong, which is then reported.
+/// The two keys are resolved together: each decides what the other means, and most combinations of them
+/// are mistakes.
 pub(super) fn load(
     raw: &RawListener,
     line: u32,
@@ -14,6 +16,7 @@ pub(super) fn load(
     loading: &mut Loading<'_, '_>,
 ) -> Option<ClientCertificates> {
     let written = raw.client_certificates.as_ref();
+    // Where no client is accepted the keys would be read as a promise that nothing keeps.
     if !accept.clients() {
         let of_clients = written
             .map(|word| loading.line(word))
@@ -29,6 +32,8 @@ pub(super) fn load(
         );
         return None;
     }
+    // The default passes over what names nobody: phones show the certificate of their maker to every
+    // server that asks, and a listener for peers must ask.
     let word = written.map_or(ClientCertificateWord::Ignore, |word| *word.get_ref());
     match (word, &raw.client_trust) {
         (ClientCertificateWord::Require, Some(list)) => {

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 const DNS_PORT: u16 = 53;
 
 /// Resolves the section; without name servers the system's serve.
+/// Name servers are addresses and not names: there would be nobody to ask for a name.
 pub(super) fn load(raw: &RawDns, loading: &mut Loading<'_, '_>) -> DnsSettings {
     let mut servers = Vec::new();
     for text in &raw.servers {
@@ -35,6 +36,7 @@ pub(super) fn load(raw: &RawDns, loading: &mut Loading<'_, '_>) -> DnsSettings {
 fn server(text: &str) -> Option<SocketAddr> {
     let address = match text.parse::<IpAddr>() {
         Ok(ip) => SocketAddr::new(ip, DNS_PORT),
+        // With a port; without the colon it would be read as one without, and get the port of SIP.
         Err(_) => literal(text).filter(|_| text.contains(':'))?,
     };
     let good = address.port() != 0 && !address.ip().is_unspecified();

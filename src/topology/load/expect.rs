@@ -6,6 +6,8 @@ use crate::topology::keys::expect::{ExpectedVerdict, RawExpect};
 use crate::topology::{Expectation, PeerRef};
 
 /// Resolves one expectation; `None` when something of it is missing or broken, which is then reported.
+/// An expectation is resolved like everything else, so that a test of a peer that is gone is found and
+/// not skipped. It is judged later, by the generation that is made of this topology.
 pub(super) fn load(
     raw: &RawExpect,
     line: u32,
@@ -13,6 +15,7 @@ pub(super) fn load(
     loading: &mut Loading<'_, '_>,
 ) -> Option<Expectation> {
     let file = raw.certificate.as_ref()?;
+    // Expired chains are welcome: that they are refused is worth a test.
     let (chain, _) = chain("certificate", file, loading)?;
     let peer = match &raw.peer {
         Some(text) => {

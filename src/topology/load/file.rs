@@ -8,12 +8,14 @@ use std::path::Path;
 use toml::de::DeTable;
 
 /// No topology file is larger: some ten thousand peers.
+/// Checked before the file is read, so that a wrong path to some huge file costs nothing.
 const LARGEST_TOPOLOGY: u64 = 16 * 1024 * 1024;
 
 /// Loads a topology file with every file that it names; `at` is the time for which certificates must be valid.
 ///
 /// # Errors
 /// Everything that must be fixed, each with file, line and what to do.
+/// The time is an argument, so that a file can be checked for a day to come.
 pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
     let fault = |code: TopologyReason, what: String, remedy: &str| {
         vec![Fault {
@@ -51,6 +53,7 @@ pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
 ///
 /// # Errors
 /// As [`load`].
+/// Either a topology or faults, never both: a file that is half good must not be used by half.
 pub fn load_text(text: &str, path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
     let source = Source::new(path, text);
     let mut found = Findings::new(path);

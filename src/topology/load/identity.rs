@@ -15,9 +15,14 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 /// How long before its end a certificate is worth a warning: time enough to renew by hand.
+/// Public CAs issue for 90 days or less by now and most renewals are automatic at two thirds of that,
+/// so a warning 30 days ahead shows that the automatism failed, while there is time left.
 const SOON: i64 = 30 * 86_400;
 
 /// Loads one identity; `None` when something of it is missing or broken, which is then reported.
+/// Files are read here and nowhere later: what is in a generation is what was on disk when it was
+/// loaded. The parts are read independently of each other, so that a bad client pair and a bad staple
+/// are reported together.
 pub(super) fn load(
     raw: &RawIdentity,
     line: u32,
@@ -43,6 +48,8 @@ pub(super) fn load(
         )
     });
     let client = client_slot(raw, &label, window, loading);
+    // Only read here. Whether the response is about the certificate, genuine and current is decided in
+    // trust/, where the issuer's key is at hand, and decided anew as time passes.
     let staple = match &raw.ocsp {
         Some(file) => Some(Staple {
             file: loading.path(file),
@@ -52,6 +59,7 @@ pub(super) fn load(
         None => None,
     };
     let (server, facts) = server?;
+    // With a client pair of its own the server certificate is never shown when connecting out.
     if raw.client_certificate.is_none() && !facts.client {
         warn_client_purpose(&label, raw.certificate.as_ref()?, loading);
     }
@@ -68,12 +76,15 @@ pub(super) fn load(
 }
 
 /// The second slot, if there is one; the outer `None` when it is broken.
+/// CAs that no longer put clientAuth and serverAuth into one certificate are the reason for a second
+/// slot: partners with a strict purpose policy accept no other.
 fn client_slot(
     raw: &RawIdentity,
     label: &str,
     window: Window,
     loading: &mut Loading<'_, '_>,
 ) -> Option<Option<KeyPair>> {
+    // Neither key alone has a sensible meaning: a chain with the server's key would never match.
     match (&raw.client_certificate, &raw.client_private_key) {
         (None, None) => Some(None),
         (Some(certificate), Some(key)) => {
@@ -89,6 +100,7 @@ fn client_slot(
     }
 }
 
+/// Reports one of two keys that belong together.
 fn half(
     label: &str,
     there: &Text,
@@ -105,6 +117,7 @@ fn half(
     None
 }
 
+/// A warning only: sipward's own rule and many partners take serverAuth for both directions.
 fn warn_client_purpose(label: &str, certificate: &Text, loading: &mut Loading<'_, '_>) {
     let line = loading.line(certificate);
     loading.add(
@@ -116,6 +129,8 @@ fn warn_client_purpose(label: &str, certificate: &Text, loading: &mut Loading<'_
 }
 
 /// A peer that follows RFC 5922 §7.1 looks at no DNS name once there is a sip URI.
+/// The certificate would be refused by such a peer although the name is in it, which is hard to see
+/// from the peer's log.
 fn warn_hidden(
     label: &str,
     facts: &CertificateFacts,
@@ -137,6 +152,7 @@ fn warn_hidden(
     }
 }
 
+/// Which slot of an identity is read: only a server certificate must be good for serverAuth.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Server,
@@ -144,6 +160,8 @@ enum Role {
 }
 
 /// Reads a chain and its key and checks that they fit each other.
+/// Chain and key are both read before either is given up, so that two wrong paths take one correction
+/// and not two.
 fn key_pair(
     label: &str,
     prefix: &str,
@@ -155,6 +173,7 @@ fn key_pair(
     let chain = chain(&format!("{prefix}certificate"), certificate, loading);
     let key = key(&format!("{prefix}private_key"), private_key, loading);
     if let Some((_, facts)) = &chain {
+        // The chain is judged even if the key is unusable: the faults are about different files.
         check_chain(label, certificate, facts, role, window, loading);
     }
     let (chain, facts) = chain?;
@@ -165,6 +184,7 @@ fn key_pair(
 }
 
 /// Reads certificates with what they say of themselves; at least one.
+/// Also used for the chains of `[[expect]]`, which have no key.
 pub(super) fn chain(
     what: &str,
     file: &Text,
@@ -181,6 +201,8 @@ pub(super) fn certificates(
     loading: &mut Loading<'_, '_>,
 ) -> Option<(Vec<CertificateDer<'static>>, Vec<CertificateFacts>)> {
     let bytes = loading.read(file, what)?;
+    // One certificate that does not parse spoils the file: which of them the operator relied on cannot
+    // be known.
     let chain = pem::certificates_for(&bytes, wanted).map_err(said);
     let read = chain.and_then(|chain| {
         let facts = chain.iter().enumerate().map(|(at, der)| {
@@ -196,7 +218,9 @@ pub(super) fn certificates(
         .ok()
 }
 
+/// Whether TLS can sign with it is found out here, since at the first handshake it would be too late.
 fn key(what: &str, file: &Text, loading: &mut Loading<'_, '_>) -> Option<PrivateKeyDer<'static>> {
+    // Before it is read: the warning is about the file, whatever is in it.
     loading.check_secret(file, what);
     let bytes = loading.read(file, what)?;
     let key = pem::private_key(&bytes).map_err(said);
@@ -214,6 +238,7 @@ fn key(what: &str, file: &Text, loading: &mut Loading<'_, '_>) -> Option<Private
 }
 
 /// What to do about a file whose form is right and whose contents are not.
+/// Used where the parser knows nothing more precise.
 const OTHER_FILE: &str =
     "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)";
 
@@ -225,6 +250,8 @@ fn said(error: PemError) -> Said {
 }
 
 /// Reports a file that does not hold what it should.
+/// All faults about PEM have one code; what exactly is wrong, and in which line of that file, is in the
+/// text.
 fn malformed(what: &str, file: &Text, (error, remedy): Said, loading: &mut Loading<'_, '_>) {
     let line = loading.line(file);
     let path = loading.path(file);
@@ -236,6 +263,9 @@ fn malformed(what: &str, file: &Text, (error, remedy): Said, loading: &mut Loadi
     );
 }
 
+/// A TLS library finds a mismatch only when it is configured, and names neither file; a certificate
+/// that was renewed with a new key, whose file was not put in place, is by far the most frequent
+/// mistake of a renewal.
 fn check_match(
     label: &str,
     chain: &[CertificateDer<'static>],
@@ -251,6 +281,8 @@ fn check_match(
         X509Certificate::from_der(certificate)
             .is_ok_and(|(_, read)| read.public_key().raw == public.as_ref())
     };
+    // A key that belongs to a certificate further down means that the chain is in the wrong order. That
+    // is said, since exchanging the key would be the wrong remedy.
     let at = chain.iter().position(matches);
     if at == Some(0) {
         return Some(());
@@ -273,6 +305,9 @@ fn check_match(
     None
 }
 
+/// Order, validity and purpose of a chain as it will be shown. Clients differ in how much of a
+/// disordered chain they forgive, so sipward insists on the order that RFC 8446 §4.4.2 recommends and
+/// that RFC 5246 §7.4.2 required.
 fn check_chain(
     label: &str,
     file: &Text,
@@ -285,6 +320,8 @@ fn check_chain(
     for (number, above) in facts.iter().enumerate().skip(1) {
         let before = facts.get(..number).unwrap_or_default();
         if let Some(below) = before.last()
+            // Any certificate before it may be the one that it issued: a cross-certificate stands
+            // beside the one that it can replace, with the same subject.
             && !before.iter().any(|below| below.names_as_issuer(above))
         {
             loading.add(
@@ -299,6 +336,8 @@ fn check_chain(
         }
     }
     for (number, certificate) in facts.iter().enumerate() {
+        // An expired cross-certificate at the end of a chain is what public CAs leave behind for years;
+        // most clients never look at it.
         let duty = if is_needed(facts, number, (window, loading.at)) {
             Duty::Needed
         } else {
@@ -306,6 +345,7 @@ fn check_chain(
         };
         check_validity(label, certificate, (duty, window), line, loading);
     }
+    // Purpose is a warning for what it is worth: the operator may know that nobody checks it.
     let Some(leaf) = facts.first() else { return };
     if role == Role::Server && !leaf.server {
         loading.add(
@@ -327,6 +367,8 @@ enum Duty {
 }
 
 /// Whether nobody could accept the chain without the certificate of this number.
+/// Clients may build another path than the one that was sent. So only what no path can do without must
+/// be valid: the leaf, and its issuer unless another certificate of that name is there and valid.
 fn is_needed(facts: &[CertificateFacts], number: usize, (window, at): (Window, i64)) -> bool {
     let (Some(leaf), Some(certificate)) = (facts.first(), facts.get(number)) else {
         return false;
@@ -343,6 +385,7 @@ fn is_needed(facts: &[CertificateFacts], number: usize, (window, at): (Window, i
 }
 
 /// When a certificate is shown first, from now on.
+/// A certificate that lies ready for a later `not_before` need not be valid today.
 fn first_shown(window: Window, at: i64) -> i64 {
     let first = window
         .not_before
@@ -351,6 +394,7 @@ fn first_shown(window: Window, at: i64) -> i64 {
 }
 
 /// Judges a certificate for the time from which on it is shown.
+/// An identity whose window is over is never shown again, so nothing is said of its certificates.
 fn check_validity(
     label: &str,
     facts: &CertificateFacts,
@@ -361,6 +405,7 @@ fn check_validity(
     let subject = &facts.subject;
     let seconds = |moment: Option<u64>| moment.and_then(|at| i64::try_from(at).ok());
     let last = seconds(window.not_after);
+    // The warning about the window itself comes from the window.
     if last.is_some_and(|last| last < loading.at) {
         return;
     }
@@ -395,12 +440,14 @@ fn check_validity(
             format!("{label}: the certificate of \"{subject}\" is not valid before {start}"),
             "check the clock of this machine, or give the identity a not_before",
         );
+    // An identity that ends before its certificate does needs no renewal.
     } else if last.is_none_or(|last| last > facts.not_after) {
         warn_soon(label, facts, line, loading);
     }
 }
 
 /// Warns of a certificate that ends soon.
+/// Also used for anchors: an anchor that ends takes every peer below it along.
 pub(super) fn warn_soon(
     label: &str,
     facts: &CertificateFacts,

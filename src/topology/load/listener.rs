@@ -8,9 +8,13 @@ use crate::topology::{Accept, DnsName, Identity, IdentityRef, Listener, Topology
 use std::net::{IpAddr, SocketAddr};
 
 /// The port of SIP over TLS (RFC 3261 §18.1.1).
+/// Also the port of a peer's address that has none, and of a peer whose address DNS knows without a
+/// port.
 pub(super) const SIPS_PORT: u16 = 5061;
 
 /// Resolves every listener.
+/// Identities are passed as they were loaded, so that what a listener would show can be held against
+/// the node's name. One that failed to load is `None`, and keeps the checks about it silent.
 pub(super) fn load_all(
     raws: &[toml::Spanned<RawListener>],
     (identities, trusts): (&SectionNames, &SectionNames),
@@ -22,6 +26,7 @@ pub(super) fn load_all(
         let name = raw.get_ref().name.as_ref()?;
         Some((name.get_ref().clone(), name))
     });
+    // The name is how `status`, events and the diff of a reload refer to a listener.
     SectionNames::register("listener", named, loading);
     let listeners: Vec<Option<Listener>> = raws
         .iter()
@@ -34,14 +39,18 @@ pub(super) fn load_all(
                 loaded.len(),
                 loading,
             )?;
+            // After all references are resolved: a listener with an unknown identity was reported and
+            // would be judged by half of what it shows.
             check_names(&listener, loaded, fqdn, loading);
             Some(listener)
         })
         .collect();
+    // Over all of them, since two listeners collide whatever else is wrong with either.
     check_addresses(&listeners, raws, loading);
     listeners
 }
 
+/// One `[[listener]]`. `count` is the number of identities: without `sni` a listener shows all of them.
 fn load(
     raw: &RawListener,
     line: u32,
@@ -52,6 +61,8 @@ fn load(
     let name = raw.name.as_ref()?.get_ref().clone();
     let place = format!("listener \"{name}\"");
     let address = raw.address.as_ref().and_then(|text| address(text, loading));
+    // The first identity of the file is the one for listeners that name none; with a single identity
+    // nothing has to be written at all.
     let identity = match &raw.identity {
         Some(text) => identities.find(text.get_ref(), loading.line(text), &place, loading),
         None => identities.first(),
@@ -73,6 +84,8 @@ fn load(
     })
 }
 
+/// The identity that is shown by default needs no entry: it is left out of the list, so that it does
+/// not count as a second identity with the same names.
 fn sni(
     raw: &RawListener,
     identity: Option<u32>,
@@ -90,6 +103,7 @@ fn sni(
     Some(others.map(IdentityRef).collect())
 }
 
+/// The list is never empty here unless that was reported.
 fn accept(
     list: &toml::Spanned<Vec<AcceptWord>>,
     place: &str,
@@ -97,6 +111,7 @@ fn accept(
 ) -> Option<Accept> {
     let clients = list.get_ref().contains(&AcceptWord::Client);
     let peers = list.get_ref().contains(&AcceptWord::Peer);
+    // Words can only repeat; unknown ones are gone from the list by now.
     if list.get_ref().len() > usize::from(clients) + usize::from(peers) {
         let line = loading.line(list);
         loading.twice(
@@ -114,6 +129,8 @@ fn accept(
 }
 
 /// A literal address, with or without a port.
+/// Host names are refused: what they resolve to could change between two starts, and a listener must
+/// not move by itself.
 fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
     let address = literal(text.get_ref());
     if address.is_none() {
@@ -129,6 +146,8 @@ fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
 }
 
 /// An IP literal with a port, or without one for port 5061.
+/// IPv6 with a port needs its brackets, without a port they are optional: `::1` and `[::1]` are the
+/// same.
 pub(super) fn literal(text: &str) -> Option<SocketAddr> {
     let with_port = text.parse::<SocketAddr>().ok();
     with_port.or_else(|| {
@@ -142,19 +161,25 @@ pub(super) fn literal(text: &str) -> Option<SocketAddr> {
 }
 
 /// Whether the node's FQDN is shown, and no SNI name has two answers.
+/// A client that connects to the node's name checks for that name. A listener none of whose
+/// certificates carries it would look up, and no client would stay.
 fn check_names(
     listener: &Listener,
     loaded: &[Option<Identity>],
     fqdn: Option<&DnsName>,
     loading: &mut Loading<'_, '_>,
 ) {
+    // The default identity counts as well: it answers for its own names too.
     let references = std::iter::once(&listener.identity).chain(&listener.sni);
     let shown: Vec<Option<&Identity>> = references
         .map(|r| loaded.get(r.index()).and_then(Option::as_ref))
         .collect();
+    // With an identity missing for another fault, the name might be the one that it carries.
     let whole = shown.iter().all(Option::is_some);
     let shown: Vec<&Identity> = shown.into_iter().flatten().collect();
     let place = format!("listener \"{}\"", listener.name);
+    // Two certificates for one name are an error only while both are shown. A renewal is staged by
+    // windows that follow each other.
     for (position, later) in shown.iter().enumerate() {
         for name in &later.names {
             let mut earlier = shown.iter().take(position);
@@ -173,6 +198,7 @@ fn check_names(
             }
         }
     }
+    // Without a node there is no name to look for; that was reported.
     let Some(fqdn) = fqdn else { return };
     if whole && !shown.iter().any(|identity| identity.names.contains(fqdn)) {
         let carried: Vec<&str> = shown
@@ -191,6 +217,8 @@ fn check_names(
     }
 }
 
+/// The second `bind` would fail at the start, on a machine where nobody is watching; here it fails in
+/// `check`.
 fn check_addresses(
     listeners: &[Option<Listener>],
     raws: &[toml::Spanned<RawListener>],
@@ -204,6 +232,7 @@ fn check_addresses(
                 let text = raws
                     .get(position)
                     .and_then(|raw| raw.get_ref().address.as_ref());
+                // The line of the address and not of the section: that is what has to change.
                 let line = text.map_or(later.line, |text| loading.line(text));
                 loading.add(
                     TopologyReason::DuplicateListenerAddress,
@@ -220,6 +249,8 @@ fn check_addresses(
 }
 
 /// Whether both cannot be bound: one port, and one address or an unspecified one of the same family.
+/// Port 0 never collides: the system chooses a free one for each. `0.0.0.0` and `[::]` do not collide,
+/// because listeners of IPv6 are bound with IPV6_V6ONLY.
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     let any = a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() != 0

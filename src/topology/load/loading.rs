@@ -11,9 +11,13 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// Comparisons of names that one loading spends on suggestions.
+/// A suggestion costs a comparison with every known name. A file of ten thousand peers with ten
+/// thousand misspelt references would need a hundred million of them.
 const COMPARISONS: usize = 1_000_000;
 
 /// One loading: the file, the time, and what was found.
+/// One value that goes through all steps, in place of six arguments. Only what several steps need is in
+/// it; what one step passes to the next is an argument.
 pub(super) struct Loading<'a, 't> {
     pub(super) source: &'a Source<'t>,
     pub(super) found: &'a mut Findings,
@@ -37,6 +41,7 @@ pub(super) struct Loading<'a, 't> {
 
 impl<'a, 't> Loading<'a, 't> {
     /// One that has read nothing yet but the topology's own text.
+    /// The topology's own text counts as the first file: a later look must notice that it changed.
     pub(super) fn new(source: &'a Source<'t>, found: &'a mut Findings, at: i64) -> Self {
         Self {
             source,
@@ -69,11 +74,15 @@ impl<'a, 't> Loading<'a, 't> {
         self.found.add(code, line, what, remedy);
     }
     /// A path of the file, relative to the file's own directory.
+    /// A topology with its certificates can be moved as one directory.
     pub(super) fn path(&self, text: &Text) -> PathBuf {
         let base = self.source.path().parent().unwrap_or(Path::new(""));
         base.join(text.get_ref())
     }
     /// Reads a file that the topology names; what prevents it is reported.
+    /// Every file is remembered with a digest, so that `watch` can find out whether anything that the
+    /// topology was made of has changed. A missing file has a code of its own, since it is the most
+    /// frequent mistake and its remedy is another.
     pub(super) fn read(&mut self, text: &Text, what: &str) -> Option<Vec<u8>> {
         let path = self.path(text);
         let line = self.line(text);
@@ -94,6 +103,7 @@ impl<'a, 't> Loading<'a, 't> {
                 return None;
             }
         };
+        // One byte more than is allowed: a file can grow while it is read.
         let mut bytes = Vec::new();
         match file.take(LARGEST_FILE + 1).read_to_end(&mut bytes) {
             Ok(_) if bytes.len() as u64 > LARGEST_FILE => {
@@ -110,6 +120,7 @@ impl<'a, 't> Loading<'a, 't> {
             }
         }
     }
+    /// For what is there and cannot be used: no permission, no regular file, too large.
     fn unreadable(&mut self, line: u32, what: String) {
         self.add(
             TopologyReason::FileUnreadable,
@@ -119,11 +130,14 @@ impl<'a, 't> Loading<'a, 't> {
         );
     }
     /// Warns of a secret that every user may read, or that others may replace.
+    /// A warning and no fault: whether a group may read the key is the operator's decision. Others must
+    /// neither read nor write it, and the group must not write: who can replace a key can be this node.
     pub(super) fn check_secret(&mut self, text: &Text, what: &str) {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             let path = self.path(text);
+            // That it is not there is reported by the reading that follows.
             let Ok(data) = std::fs::metadata(&path) else {
                 return;
             };
@@ -143,6 +157,7 @@ impl<'a, 't> Loading<'a, 't> {
         }
     }
     /// A host name or domain; what is not one is reported.
+    /// In the one form in which names are compared everywhere.
     pub(super) fn name(&mut self, text: &Text, what: &str) -> Option<DnsName> {
         match DnsName::parse(text.get_ref()) {
             Ok(name) => Some(name),
@@ -153,13 +168,16 @@ impl<'a, 't> Loading<'a, 't> {
         }
     }
     /// A list of domains without repetitions; what is wrong in it is reported.
+    /// For this node's own names: a pattern would make everything below a name home.
     pub(super) fn domains(&mut self, list: &[Text], what: &str) -> Vec<Domain> {
         self.parsed(list, what, Domain::parse)
     }
     /// As [`Self::domains`], where `*.` with a name stands for all below that name.
+    /// For partners, their pools and deny lists.
     pub(super) fn patterns(&mut self, list: &[Text], what: &str) -> Vec<Domain> {
         self.parsed(list, what, Domain::parse_pattern)
     }
+    /// Repetitions are reported by what they mean: `Contoso.test` and `contoso.test.` are the same.
     fn parsed(
         &mut self,
         list: &[Text],
@@ -185,6 +203,7 @@ impl<'a, 't> Loading<'a, 't> {
         }
         domains
     }
+    /// The remedy comes from the parser, which knows what is wrong with the name.
     fn no_name(&mut self, text: &Text, what: &str, error: NameError) {
         let line = self.line(text);
         self.add(
@@ -195,6 +214,7 @@ impl<'a, 't> Loading<'a, 't> {
         );
     }
     /// What an unknown name may have been meant to be, while that costs little enough.
+    /// Empty when the budget is spent: the fault is reported all the same.
     pub(super) fn suggestion(&mut self, name: &str, known: &[String]) -> String {
         if known.len() > self.comparisons {
             return String::new();
@@ -203,6 +223,7 @@ impl<'a, 't> Loading<'a, 't> {
         did_you_mean(name, known.iter().map(String::as_str))
     }
     /// Reports a name that is in one list twice.
+    /// A fault and not a warning, since one of the two was most likely meant to be something else.
     pub(super) fn twice(&mut self, line: u32, what: &str, name: &str) {
         self.add(
             TopologyReason::DuplicateName,

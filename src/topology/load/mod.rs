@@ -1,5 +1,7 @@
 //! Loading: from the file as written to a topology in which no reference is open, with every fault at once.
 
+// One file for each section, each of which turns the section as it was read into the part of the
+// topology that it stands for; `resolve` calls them in the order of what refers to what.
 mod admin;
 mod boundary;
 mod client_certificates;

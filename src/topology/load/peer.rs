@@ -13,6 +13,8 @@ use crate::topology::{
 use std::collections::HashSet;
 
 /// Resolves one peer; `None` when something of it is missing or broken, which is then reported.
+/// `fqdn` is the entry's own name, normalised: all peers' names are needed before any entry can be
+/// resolved, because pools, expectations and the rules about what partners may list refer to them.
 pub(super) fn load(
     raw: &RawPeer,
     fqdn: Option<&DnsName>,
@@ -25,6 +27,8 @@ pub(super) fn load(
     let fqdn = fqdn?.clone();
     let place = format!("peer \"{fqdn}\"");
     check_not_node(&fqdn, raw, node, &place, loading);
+    // Names of trust sets are compared as they are written: they are the operator's own words, not host
+    // names.
     let trust = raw
         .trust
         .as_ref()
@@ -42,6 +46,7 @@ pub(super) fn load(
         loading,
     );
     let pins = pins::load(&raw.pins, &place, loading);
+    // Observing is meant for a while. The warning is there at each `check` and reload until it ends.
     if let Some(stage) = &raw.stage
         && *stage.get_ref() == Stage::Observe
     {
@@ -55,7 +60,11 @@ pub(super) fn load(
     }
     let dns = dns(raw, &domains, &place, loading);
     let kind = raw.kind?;
+    // RFC 3325 §4: servers of the home side are in the trust domain, a partner only if its entry has
+    // `assert_identity`.
     let assert_identity = raw.assert_identity.unwrap_or(kind == PeerKind::Home);
+    // What the key permits a partner, home servers may do anyway; whoever wrote it expected a
+    // restriction.
     if let Some(flag) = raw.anonymous.as_ref().filter(|_| kind == PeerKind::Home) {
         let at = loading.line(flag);
         loading.add(
@@ -92,6 +101,7 @@ pub(super) fn load(
 }
 
 /// A domain that is allowed and denied is denied: that works, but is seldom meant.
+/// `deny` wins, so the domain could as well not be there. A warning, because a denied domain is safe.
 fn check_denied(
     domains: &[Domain],
     boundary: &PeerBoundary,
@@ -100,6 +110,7 @@ fn check_denied(
     line: u32,
     loading: &mut Loading<'_, '_>,
 ) {
+    // As a set: a partner may list thousands of domains, and each is looked up in both lists.
     let own: DomainSet = boundary.deny.iter().collect();
     for domain in domains {
         if own.covers(domain.as_str()) || role.denied.covers(domain.as_str()) {
@@ -113,6 +124,8 @@ fn check_denied(
     }
 }
 
+/// A connection to a peer of this node's own name would end at this node: every request that is routed
+/// there would come back.
 fn check_not_node(
     fqdn: &DnsName,
     raw: &RawPeer,
@@ -134,6 +147,8 @@ fn check_not_node(
     }
 }
 
+/// What is federated must not reach into what is home. A partner that could list a home domain, or the
+/// name of a home server, could assert the identities of home users and receive their calls.
 fn domains(
     raw: &RawPeer,
     node: Option<&Node>,
@@ -145,12 +160,14 @@ fn domains(
     let domains = loading.patterns(texts, &format!("{place} domain"));
     let at = raw.domains.as_ref().map_or(line, |list| loading.line(list));
     match raw.kind {
+        // Nothing would be routed to it, and it could name nobody in From.
         Some(PeerKind::Federated) if texts.is_empty() => loading.add(
             TopologyReason::PeerWithoutDomains,
             at,
             format!("{place} is federated but has no domains"),
             "list in `domains` the SIP domains that it may speak for and that are routed to it",
         ),
+        // The patterns are walked in order, so that faults appear in the order of the list.
         Some(kind) => {
             if node.is_none() {
                 return domains;
@@ -192,11 +209,14 @@ fn domains(
     domains
 }
 
+/// Resolved or literal, an address is only where to dial. The certificate decides who answers there, so
+/// a wrong entry costs a connection and not more.
 fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<DialAddress> {
     let mut addresses = Vec::new();
     let mut known = HashSet::new();
     for text in &raw.address {
         let line = loading.line(text);
+        // One bad address does not spoil the others; all are reported.
         let Some(address) = dial_address(text.get_ref()) else {
             loading.add(
                 TopologyReason::InvalidAddress,
@@ -216,10 +236,13 @@ fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<D
 }
 
 /// How its addresses are found.
+/// A `dns` that is never asked is a warning: it does no harm, but shows that two keys contradict each
+/// other.
 fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_, '_>) -> Lookup {
     let Some(given) = &raw.dns else {
         return Lookup::Sip;
     };
+    // `federation` asks for SRV records of the peer's domains, so patterns and addresses do not count.
     let what = if !raw.address.is_empty() {
         "but it has addresses, and these are dialled"
     } else if *given.get_ref() == Lookup::Federation
@@ -240,12 +263,15 @@ fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_,
 }
 
 /// An address that can be dialled: a literal or a host name, with a port other than 0 (without one: 5061).
+/// Unlike a listener's address it must name one host: an unspecified or multicast address can be bound
+/// but not dialled, and port 0 stands for a choice that a client cannot make.
 fn dial_address(text: &str) -> Option<DialAddress> {
     if let Some(address) = literal(text) {
         let good =
             address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast();
         return good.then_some(DialAddress::Socket(address));
     }
+    // Literals, IPv6 with its colons among them, have been handled above.
     let (host, port) = match text.split_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
             (host, port.parse().ok()?)

@@ -9,6 +9,7 @@ pub(super) fn load(list: &[Text], place: &str, loading: &mut Loading<'_, '_>) ->
     for text in list {
         let line = loading.line(text);
         match Pin::parse(text.get_ref()) {
+            // Compared as digests: base64 and hex of one key are the same pin.
             Some(pin) if pins.contains(&pin) => {
                 loading.twice(line, &format!("{place} pin"), text.get_ref());
             }

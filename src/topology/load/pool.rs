@@ -10,6 +10,10 @@ use std::collections::{HashMap, HashSet};
 use toml::Spanned;
 
 /// Resolves every pool and adds those that federated peers imply.
+/// The order of the steps matters. Explicit pools come first, since a domain that one of them serves
+/// gets no implied pool; and whether a home domain is served can only be decided when all pools are
+/// known.
+/// A pool that is `None` was reported; it stays in the list so that positions remain those of the file.
 pub(super) fn load_all(
     raws: &[Spanned<RawPool>],
     peers: &[Option<Peer>],
@@ -21,12 +25,16 @@ pub(super) fn load_all(
         let name = raw.get_ref().name.as_ref()?;
         Some((name.get_ref().clone(), name))
     });
+    // Nothing refers to a pool by name, but its name is in logs and in `status`: two of one name could
+    // not be kept apart there.
     SectionNames::register("pool", named, loading);
     let mut pools: Vec<Option<Pool>> = raws
         .iter()
         .map(|raw| {
             let line = loading.line(raw);
             let pool = load(raw.get_ref(), line, names, loading)?;
+            // Only for a pool that resolved: a member that is unknown was reported already, and what is
+            // left of the pool would be compared with the wrong members.
             check_members(&pool, peers, node, loading);
             Some(pool)
         })
@@ -74,6 +82,8 @@ fn load(
 }
 
 /// Gives members their weights.
+/// A weight that the strategy never reads is a warning and no fault: the pool works, only not as the
+/// operator may believe.
 fn weigh(
     raw: &RawPool,
     members: &mut Members,
@@ -83,6 +93,7 @@ fn weigh(
 ) {
     let Some(weights) = &raw.weights else { return };
     // Within a group of `ordered`, weights share the calls out.
+    // `priorities` alone would try the members of a group by Call-ID with equal shares.
     let grouped = raw.strategy == Strategy::Ordered && raw.priorities.is_some();
     if raw.strategy != Strategy::Weighted && !grouped {
         let line = loading.line(weights);
@@ -96,6 +107,7 @@ fn weigh(
             "set strategy = \"weighted\", or remove the weights",
         );
     }
+    // A member without a weight keeps the 1 that it was made with.
     for (at, weight) in numbers(
         weights,
         members,
@@ -110,6 +122,8 @@ fn weigh(
 }
 
 /// The group of each member, by position; empty without the key.
+/// Without the key `ordered` tries each member alone, in the order of `peers`; that is another thing
+/// than one group for all, so the absence is kept as an empty list.
 fn priorities(
     raw: &RawPool,
     members: &Members,
@@ -132,6 +146,8 @@ fn priorities(
             "set strategy = \"ordered\", or remove the priorities",
         );
     }
+    // The first group is for whoever is not named, so that a file names the exceptions only: the
+    // servers of the other site, say.
     let mut groups = vec![1; members.list.len()];
     for (at, number) in numbers(
         priorities,
@@ -148,6 +164,8 @@ fn priorities(
 }
 
 /// The members that take nothing new.
+/// A drained member stays a member: requests of its dialogs must still find it. That is why it has to
+/// be in `peers` as well, and why this is a list of its own.
 fn drain(
     raw: &RawPool,
     members: &Members,
@@ -166,6 +184,8 @@ fn drain(
         let Some(at) = find_peer(text, names, &place, loading) else {
             continue;
         };
+        // Most often a peer of another pool, or one that was removed from `peers` at the same time,
+        // which would cut its dialogs off.
         if !members.has(at) {
             loading.add(
                 TopologyReason::UnknownReference,
@@ -182,6 +202,7 @@ fn drain(
             loading.twice(line, &place, text.get_ref());
         }
     }
+    // Allowed, because it is how a site is taken out of service, but hardly ever what was meant.
     if !drained.is_empty() && drained.len() == members.list.len() {
         let line = loading.line(list);
         loading.add(
@@ -195,6 +216,8 @@ fn drain(
 }
 
 /// The members of a pool with their weights, and where each stands among them.
+/// Positions are kept beside the list, so that weights, priorities and `drain` of a pool of thousands
+/// of peers are found without a search through all of them for each.
 #[derive(Default)]
 struct Members {
     list: Vec<(PeerRef, u16)>,
@@ -207,6 +230,8 @@ impl Members {
     }
 }
 
+/// Each member has the weight 1 until `weights` has been read. A member that is named twice counts
+/// once: twice would double its share without anybody having written a weight.
 fn members(
     list: &[Text],
     names: &SectionNames,
@@ -229,6 +254,8 @@ fn members(
     members
 }
 
+/// A peer is found by its name in the form in which names are compared, so that `FE01.contoso.test.` is
+/// `fe01.contoso.test`.
 fn find_peer(
     text: &Text,
     names: &SectionNames,
@@ -241,6 +268,8 @@ fn find_peer(
 }
 
 /// The numbers of members, by the member's position; what is not about a member is reported.
+/// Shared by `weights` and `priorities`, which have the same form. The range was checked when the table
+/// was read, so only names are left to look at.
 fn numbers(
     numbers: &Spanned<Numbers>,
     members: &Members,
@@ -272,6 +301,8 @@ fn numbers(
 }
 
 /// Whether every member may serve every domain of its pool.
+/// A home pool may serve home domains only, a federated one only what all its members list: a request
+/// for a domain must not be handed to a server that its entry does not permit to answer for it.
 fn check_members(
     pool: &Pool,
     peers: &[Option<Peer>],
@@ -285,6 +316,8 @@ fn check_members(
         .collect();
     let place = format!("pool \"{}\"", pool.name);
     let of = |kind: PeerKind| members.iter().find(|peer| peer.kind == kind);
+    // The two kinds are under different rules for what they may assert; a pool whose members differ in
+    // that would make the rules depend on which of them happened to be up.
     match (of(PeerKind::Home), of(PeerKind::Federated)) {
         (Some(home), Some(federated)) => loading.add(
             TopologyReason::PoolMixedKinds,
@@ -296,6 +329,8 @@ fn check_members(
             "make two pools, one for each kind",
         ),
         (Some(_), None) => {
+            // Without a node there are no home domains to compare with; that it is missing was
+            // reported.
             if node.is_none() {
                 return;
             }
@@ -312,7 +347,10 @@ fn check_members(
             }
         }
         (None, Some(_)) => {
+            // Each member, not any: another call might go to the one that does not list the domain.
             for member in &members {
+                // `*.fabrikam.test` in the entry covers `sales.fabrikam.test` in the pool, so lists are
+                // compared by what they cover.
                 let own: DomainList = member.domains.iter().collect();
                 for domain in pool.domains.iter().filter(|d| !own.covers(d.as_str())) {
                     loading.add(
@@ -329,6 +367,8 @@ fn check_members(
 }
 
 /// Reports a domain that two sections serve; returns all that are served by one.
+/// Two pools for one domain would make routing depend on the order of sections. The result is what
+/// [`implied`] needs to know which domains are taken.
 fn check_routed_once<'p>(
     pools: &'p [Option<Pool>],
     loading: &mut Loading<'_, '_>,
@@ -336,6 +376,8 @@ fn check_routed_once<'p>(
     let mut served: HashMap<&Domain, &Pool> = HashMap::new();
     for later in pools.iter().flatten() {
         for domain in &later.domains {
+            // By identity and not by name: two pools may, wrongly, have one name, and that is another
+            // fault.
             let earlier = *served.entry(domain).or_insert(later);
             if !std::ptr::eq(earlier, later) {
                 loading.add(
@@ -354,21 +396,29 @@ fn check_routed_once<'p>(
 }
 
 /// A pool for each federated domain that no section lists: the peers that list it, in the file's order.
+/// An operator need not write a pool for each partner: most partners have one or two servers, and
+/// `call-id-hash` over them is what nearly everybody would choose.
 fn implied(explicit: &HashMap<&Domain, &Pool>, peers: &[Option<Peer>]) -> Vec<Pool> {
     let mut implied: Vec<Pool> = Vec::new();
     let mut positions: HashMap<&Domain, usize> = HashMap::new();
     // What a pool serves by a `*.` needs none for the domains that its members list below that.
+    // `positions` keeps this linear: thousands of partners with thousands of domains are read at each
+    // reload.
     let mut below: HashMap<&str, HashSet<PeerRef>> = HashMap::new();
     for (domain, pool) in explicit {
         if let Some(name) = domain.below() {
             below.insert(name, pool.peers.iter().map(|(r, _)| *r).collect());
         }
     }
+    // Only the nearest `*.` above the domain counts, as it does when a request is routed, and only if
+    // this peer is one of that pool's members. Otherwise the domain would be routed to a pool that does
+    // not know it.
     let is_served = |domain: &Domain, r: PeerRef| {
         let nearest = above(domain.as_str()).filter(|name| domain.below() != Some(*name));
         let mut nearest = nearest.filter_map(|name| below.get(name));
         nearest.next().is_some_and(|members| members.contains(&r))
     };
+    // By position, since a peer that could not be resolved keeps its place in the list.
     for (r, peer) in (0u32..).map(PeerRef).zip(peers) {
         let Some(peer) = peer.as_ref().filter(|p| p.kind == PeerKind::Federated) else {
             continue;
@@ -389,6 +439,8 @@ fn implied(explicit: &HashMap<&Domain, &Pool>, peers: &[Option<Peer>]) -> Vec<Po
     implied
 }
 
+// The line of the first peer that lists the domain is the best that can be named for a pool that nobody
+// wrote.
 impl Pool {
     fn implied(domain: &Domain, first: PeerRef, line: u32) -> Self {
         Self {
@@ -404,6 +456,9 @@ impl Pool {
     }
 }
 
+/// Without a pool every request for the domain would be refused, and registrations of its users with
+/// it, while the node would look as if it worked. It has no line of its own: the domain and the pools
+/// may all be right, one of them is only missing.
 fn check_served(node: &Node, pools: &[Option<Pool>], loading: &mut Loading<'_, '_>) {
     let pools = pools.iter().flatten();
     let served: HashSet<&Domain> = pools.flat_map(|pool| &pool.domains).collect();

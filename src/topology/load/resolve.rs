@@ -14,9 +14,14 @@ use std::collections::HashSet;
 use toml::Spanned;
 
 /// Sections of one kind that a reference can tell apart.
+/// Far more than anybody writes: it bounds what a generated file can cost.
 const MOST_SECTIONS: usize = 65_535;
 
 /// Resolves everything; `None` only when something was reported.
+/// The order is given by what refers to what: the node's names come first, since partners may not list
+/// them; then the names of identities and trust sets, which listeners and peers refer to; then all
+/// peers' names, before any peer, since a partner may not list the name of a home server either; then
+/// pools and expectations, which refer to peers.
 pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<Topology> {
     let node = raw.node.as_ref().and_then(|raw| node::load(raw, loading));
     loading.fqdn = node.as_ref().map(|node| node.fqdn.clone());
@@ -25,6 +30,8 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let own = node.iter().flat_map(|node| &node.aliases).cloned();
     let fqdn = node.iter().map(|node| Domain::from(node.fqdn.clone()));
     loading.own = own.chain(fqdn).collect();
+    // Registered before they are loaded, so that a reference to an identity whose file is broken is not
+    // reported as unknown as well.
     let identity_names = register(
         "identity",
         raw.identity.iter().map(|s| s.get_ref().name.as_ref()),
@@ -35,6 +42,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
         raw.trust.iter().map(|s| s.get_ref().name.as_ref()),
         loading,
     );
+    // The slow part: files are read, and keys are checked against certificates.
     let identities = each(&raw.identity, loading, identity::load);
     let trusts = each(&raw.trust, loading, trust::load);
 
@@ -47,11 +55,14 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
         loading,
     );
 
+    // Before the peers: what it has for all home or all federated peers is part of each peer's own
+    // rules.
     let boundary = boundary::load(&raw.boundary, node.as_ref(), loading);
     let (fqdns, peer_names) = peer_names(&raw.peer, loading);
     loading.home_servers = home_servers(&raw.peer, &fqdns);
     loading.above_home = above_home(loading);
     let references = (&identity_names, &trust_names);
+    // `each` calls in the order of the file, which is the order of the names.
     let mut fqdns = fqdns.iter();
     let peers = each(&raw.peer, loading, |raw: &RawPeer, line, loading| {
         let fqdn = fqdns.next().and_then(Option::as_ref);
@@ -74,6 +85,8 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let dns = dns::load(&raw.dns, loading);
     check_trust_used(&trusts, &peers, &listeners, loading);
 
+    // From here on nothing is missing. Whatever is `None` was reported, and the topology is then not
+    // used.
     let topology = Topology {
         path: loading.source.path().to_owned(),
         node: node?,
@@ -93,11 +106,13 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
         warnings: Vec::new(),
         files: std::mem::take(&mut loading.files),
     };
+    // The last two look at the topology as a whole, and only find something in one that is complete.
     check_clients(&topology, loading);
     succession::check(&topology, loading);
     Some(topology)
 }
 
+/// For sections that are referred to by the name as it is written.
 fn register<'n>(
     kind: &'static str,
     names: impl Iterator<Item = Option<&'n Text>>,
@@ -108,6 +123,9 @@ fn register<'n>(
 }
 
 /// Resolves each section of a kind with its line.
+/// A section that fails keeps its position as `None`: a reference is a position, and the sections
+/// behind it must not move up. Too many sections are reported once, and none of them is loaded, so that
+/// a generated file of millions costs one message.
 fn each<'t, R, T>(
     sections: &[Spanned<R>],
     loading: &mut Loading<'_, 't>,
@@ -133,6 +151,7 @@ fn each<'t, R, T>(
 }
 
 /// The names of home servers.
+/// Needed before the peers themselves: what a partner may list depends on them.
 fn home_servers(raws: &[Spanned<RawPeer>], fqdns: &[Option<DnsName>]) -> HashSet<Domain> {
     raws.iter()
         .zip(fqdns)
@@ -142,6 +161,9 @@ fn home_servers(raws: &[Spanned<RawPeer>], fqdns: &[Option<DnsName>]) -> HashSet
 }
 
 /// Every name above what no partner may speak for.
+/// A pattern such as `*.contoso.test` covers a home name if that name's parents have it, so the parents
+/// of all home names are collected once. Each pattern is then one look-up, whatever the number of home
+/// domains.
 fn above_home(loading: &Loading<'_, '_>) -> HashSet<String> {
     let domains = loading.home.iter().chain(&loading.own);
     let all = domains.chain(&loading.home_servers);
@@ -150,6 +172,7 @@ fn above_home(loading: &Loading<'_, '_>) -> HashSet<String> {
 }
 
 /// The peers' names, normalised, by position.
+/// In one pass over all peers. The normalised name is what pools and expectations are matched against.
 fn peer_names(
     raws: &[Spanned<RawPeer>],
     loading: &mut Loading<'_, '_>,
@@ -173,12 +196,16 @@ fn peer_names(
     (fqdns, names)
 }
 
+/// A set that vouches for nobody has no effect at all; the operator most likely misspelt its name in a
+/// peer that has another set, too.
 fn check_trust_used(
     trusts: &[Option<TrustSet>],
     peers: &[Option<Peer>],
     listeners: &[Option<Listener>],
     loading: &mut Loading<'_, '_>,
 ) {
+    // With an entry missing for another fault, a set that only this entry names would be reported as
+    // unused.
     if peers.iter().any(Option::is_none) || listeners.iter().any(Option::is_none) {
         return;
     }
@@ -204,6 +231,8 @@ fn check_trust_used(
 }
 
 /// A node with home servers that no client can reach works, but is seldom meant.
+/// A node that only federates, or that only connects home servers with partners, is legitimate; one
+/// that does neither relays nothing from outside.
 fn check_clients(topology: &Topology, loading: &mut Loading<'_, '_>) {
     let clients = topology
         .listeners

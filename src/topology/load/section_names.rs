@@ -5,6 +5,8 @@ use crate::topology::keys::Text;
 use std::collections::{HashMap, HashSet};
 
 /// The names of one kind of section, with their positions.
+/// A reference is resolved to a position once, when the file is loaded; nothing looks a name up
+/// afterwards.
 pub(super) struct SectionNames {
     kind: &'static str,
     /// Of a name that stands twice, which is a fault, the first.
@@ -16,6 +18,8 @@ pub(super) struct SectionNames {
 
 impl SectionNames {
     /// Registers a name for each section; a repeated one is reported.
+    /// All names of a kind are registered before any is looked up, so that the order of sections does
+    /// not matter. A section without a name keeps its position.
     pub(super) fn register<'n>(
         kind: &'static str,
         names: impl Iterator<Item = Option<(String, &'n Text)>>,
@@ -27,6 +31,7 @@ impl SectionNames {
             known: Vec::new(),
             sections: 0,
         };
+        // Lines are needed only while registering, to name the first of two.
         let mut lines: HashMap<String, u32> = HashMap::new();
         for (position, name) in (0u32..).zip(names) {
             registered.sections += 1;
@@ -52,10 +57,12 @@ impl SectionNames {
     }
     /// The position of the first section, where one is taken that nobody names; `None` when there is none at all, which
     /// the shape check has reported.
+    /// Even if its own name was repeated or missing: the position is what counts.
     pub(super) fn first(&self) -> Option<u32> {
         (self.sections > 0).then_some(0)
     }
     /// The position of a name; an unknown one is reported with the nearest that is known.
+    /// `place` is the entry that refers, as the message has it.
     pub(super) fn find(
         &self,
         name: &str,
@@ -77,6 +84,7 @@ impl SectionNames {
         position
     }
     /// The positions of a list of names; `None` when one of them is unknown. A repetition is reported, too.
+    /// All of them are looked at even if the first is unknown, so that one reading reports all.
     pub(super) fn find_all(
         &self,
         list: &[Text],

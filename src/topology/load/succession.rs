@@ -7,9 +7,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// Reports every identity that a listener or peer names and that would have nobody in its place at some time.
+/// Windows change which identity is shown without a reload, at a time when nobody looks; so it is found
+/// out at loading whether there is one at any time from now on.
 pub(super) fn check(topology: &Topology, loading: &mut Loading<'_, '_>) {
     let now = u64::try_from(loading.at).unwrap_or(0);
     let windows = topology.identities.iter().map(|identity| identity.window);
+    // Between two ends of windows nothing changes, so only the turns themselves have to be looked at. A
+    // window includes its last second.
     let turns = windows.flat_map(|w| [w.not_before, w.not_after.map(|end| end.saturating_add(1))]);
     let mut turns: Vec<u64> = turns.flatten().filter(|turn| *turn > now).collect();
     turns.push(now);
@@ -20,6 +24,7 @@ pub(super) fn check(topology: &Topology, loading: &mut Loading<'_, '_>) {
     let peers = peers.map(|p| (p.identity, "peer", p.fqdn.as_str()));
     let mut looked_at = HashSet::new();
     for (named, kind, name) in listeners.chain(peers) {
+        // One report for an identity, with the first that names it: the remedy is about the identity.
         if !looked_at.insert(named) {
             continue;
         }

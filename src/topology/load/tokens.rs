@@ -8,8 +8,11 @@ const REMEDY: &str =
     "write `<id 0-255> <64 hex digits>`, for example: echo \"1 $(openssl rand -hex 32)\"";
 
 /// Reads the key file, if there is one.
+/// Without keys everything works until the first restart, which is why it is a warning; it should not
+/// be found out by the calls that break then.
 pub(super) fn load(raw: Option<&RawTokens>, loading: &mut Loading<'_, '_>) -> TokenSettings {
     let Some(file) = raw.and_then(|raw| raw.key_file.as_ref()) else {
+        // A section without `key_file` was reported as missing a key.
         if raw.is_none() {
             loading.found.add_whole(
                 TopologyReason::TokenKeysMissing,
@@ -30,10 +33,13 @@ pub(super) fn load(raw: Option<&RawTokens>, loading: &mut Loading<'_, '_>) -> To
     }
 }
 
+/// Two keys at most: the one that signs and the one before it, so that a rotation takes two reloads,
+/// with the longest dialog between them.
 fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u8; 32])> {
     let path = loading.path(file);
     let mut keys: Vec<(u8, [u8; 32])> = Vec::new();
     let text = String::from_utf8_lossy(bytes);
+    // About the key file, with its own line numbers.
     let mut fault = |line: usize, what: String, remedy: &str| {
         let line = u32::try_from(line).ok();
         loading.found.add_in(
@@ -45,6 +51,7 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
         );
     };
     // No part of a line is ever shown: it may be a key.
+    // `#` opens a comment, so that a key can have its date beside it.
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
@@ -70,6 +77,7 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
             keys.push((id, key));
         }
     }
+    // Only if nothing else was found: a file whose only line is broken holds no key either.
     if keys.is_empty() && !loading.found.is_fatal() {
         let path = path.clone();
         loading.found.add_in(
@@ -83,6 +91,8 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
     keys
 }
 
+/// The id goes into each token, so that the right key is tried first. 64 digits are 32 bytes, the size
+/// of the MAC's key.
 fn key(line: &str) -> Option<(u8, [u8; 32])> {
     let mut fields = line.split_ascii_whitespace();
     let id = fields.next()?.parse().ok()?;

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Loads one trust set; `None` when something of it is missing or broken, which is then reported.
+/// The policy is looked at before the files, since it decides what it means that there are none.
 pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> Option<TrustSet> {
     let name = raw.name.as_ref()?.get_ref().clone();
     let label = format!("trust \"{name}\"");
@@ -27,6 +28,8 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
     let crls = crls(&label, &raw.crls, loading);
     let fetch = fetch(raw, &label, revocation, loading);
     let named = !raw.crls.is_empty();
+    // Checked for all three policies here, because `off` with CRLs and `require` without are two sides
+    // of one mistake.
     match revocation {
         Revocation::Off => {
             loading.add(
@@ -44,6 +47,8 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
                 );
             }
         }
+        // The default is the strict policy. Whoever has no CRLs must write so: a set that silently
+        // checked nothing would look like one that checks.
         Revocation::Require | Revocation::Grace(_) if !named => loading.add(
             TopologyReason::CrlRequired,
             line,
@@ -52,6 +57,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
         ),
         Revocation::Require | Revocation::Grace(_) => {}
     }
+    // Only now, so that every fault of the section has been reported.
     let (crl_sources, crls) = crls?;
     Some(TrustSet {
         name,
@@ -74,6 +80,8 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
     })
 }
 
+/// Anchors are read as certificates only. Whether one of them is fit to be an anchor is judged in
+/// trust/, and warned of there, since it depends on more than the certificate.
 fn anchors(
     label: &str,
     file: &Text,
@@ -89,6 +97,7 @@ fn anchors(
     };
     let (anchors, facts) = certificates("anchors", file, wanted, loading)?;
     let line = loading.line(file);
+    // Anchors are not renewed by any protocol, so nothing but this warning announces their end.
     for anchor in &facts {
         // One that has ended is reported where its set is prepared for path building.
         if loading.at <= anchor.not_after {
@@ -99,6 +108,8 @@ fn anchors(
 }
 
 /// Where the CRLs are, and what is there; what cannot be used is reported.
+/// All sources are read even if one fails. At a start every source must be usable: nothing is held yet
+/// that could stay in force in its place.
 fn crls(
     label: &str,
     files: &[Text],
@@ -120,6 +131,7 @@ fn crls(
                 fetched: false,
                 list,
             })),
+            // With one file missing the set would accept what that file revokes.
             Err((refusal, said)) => {
                 whole = false;
                 report(label, &read.file, read.line, refusal, &said, loading);
@@ -130,6 +142,8 @@ fn crls(
 }
 
 /// Reports a CRL file that cannot be used.
+/// Three codes, because the remedies differ: a path that is wrong, a file that may not be read, and a
+/// CRL that the CA has to issue anew.
 fn report(
     label: &str,
     file: &Path,
@@ -161,6 +175,7 @@ fn report(
 }
 
 /// Whether CRLs are fetched; that it cannot be so is reported.
+/// Fetching is meant for sets that check: with revocation off it would only cause traffic.
 fn fetch(
     raw: &RawTrust,
     label: &str,
@@ -180,6 +195,8 @@ fn fetch(
         );
         return false;
     }
+    // Fetched CRLs follow the same timer as files; without one they would be fetched once and then grow
+    // stale.
     if raw.crl_refresh.0.is_none() {
         loading.add(
             TopologyReason::OutOfRange,
@@ -192,6 +209,7 @@ fn fetch(
 }
 
 /// Hosts that may be asked although they are at a special address.
+/// In the form in which hosts of URIs are compared; nothing else is checked, as any host may be listed.
 fn local_hosts(raw: &RawTrust) -> Vec<String> {
     let hosts = raw.crl_fetch_local.iter();
     hosts

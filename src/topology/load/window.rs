@@ -6,6 +6,8 @@ use rustls_pki_types::UnixTime;
 use toml::Spanned;
 
 /// The window of an entry.
+/// Both ends are optional and read already. An entry whose window is over is a warning: it does no
+/// harm, and it is how a staged renewal looks when it is done.
 pub(super) fn load(
     place: &str,
     not_before: Option<&Spanned<UnixTime>>,
@@ -17,6 +19,7 @@ pub(super) fn load(
         not_before: seconds(not_before),
         not_after: seconds(not_after),
     };
+    // Without an end nothing can be over, and no end lies before the beginning.
     let (Some(text), Some(end)) = (not_after, window.not_after) else {
         return window;
     };
