@@ -1,8 +1,8 @@
-//! The sections of a PEM file (RFC 7468): every one comes out, and what looks like one and is none has a line.
+//! The sections of a PEM file (RFC 7468): every one comes out, and what only looks like one is reported with its line.
 //!
 //! rustls-pemfile decodes each section, but passes over what it does not take for one: a section that begins behind
 //! another on one line, behind a byte order mark, or with a label that it does not know. What an operator put into a
-//! file must count or be complained of, so the markers are found here.
+//! file must count or be reported, so the markers are found here.
 use super::pem_error::PemError;
 
 // The markers are searched for anywhere in a line and not only at its start: files that were joined
@@ -22,7 +22,7 @@ pub(super) struct PemSection {
     pub(super) label: String,
     /// The line of its BEGIN, from 1.
     pub(super) line: usize,
-    /// Whether its headers say that it is encrypted (RFC 1421 §4.6.1.1).
+    /// Whether its headers state that it is encrypted (RFC 1421 §4.6.1.1).
     pub(super) encrypted: bool,
     /// Its base64 without line ends.
     base64: Vec<u8>,
@@ -33,7 +33,7 @@ impl PemSection {
     /// The section is written anew with the label under which it shall be read, and handed to the
     /// decoder alone. So the decoder sees one clean section and cannot pass anything over.
     pub(super) fn decode(&self, label: &str) -> Result<Option<rustls_pemfile::Item>, PemError> {
-        // Octets that are missing at the end are not always missed by who decodes.
+        // Bytes that are missing at the end are not always noticed by a decoder.
         // A length that is no multiple of four, or more than two `=`, is how a truncated file looks.
         let padding = self.base64.iter().rev().take_while(|octet| **octet == b'=');
         if !self.base64.len().is_multiple_of(4) || padding.count() > 2 {
@@ -218,8 +218,8 @@ impl OpenSection {
         match self.headers {
             HeaderState::MayCome | HeaderState::Here if text.contains(&b':') => {
                 self.headers = HeaderState::Here;
-                let says = |word: &[u8]| memchr::memmem::find(text, word).is_some();
-                self.section.encrypted |= text.starts_with(b"Proc-Type") && says(b"ENCRYPTED");
+                let has = |word: &[u8]| memchr::memmem::find(text, word).is_some();
+                self.section.encrypted |= text.starts_with(b"Proc-Type") && has(b"ENCRYPTED");
                 return Ok(());
             }
             HeaderState::Here if goes_on => return Ok(()),
@@ -267,7 +267,7 @@ const OBJECTS: &[&[u8]] = &[b"CERTIFICATE", b"CRL", b"KEY", b"PKCS", b"CMS"];
 /// A damaged marker would make a whole section plain text, which is passed over: a revocation list, or
 /// a CA, would be missing and nobody would notice.
 fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
-    // DER and UTF-16 always hold octets that no text has; MS-DOS ended files with 0x1a.
+    // DER and UTF-16 always hold bytes that no text has; MS-DOS ended files with 0x1a.
     // Tabs, form feeds, escape sequences of terminals and MS-DOS's end-of-file are harmless.
     let steers = |octet: &u8| octet.is_ascii_control() && !b"\t\x0b\x0c\x1a\x1b".contains(octet);
     if text.iter().any(steers) {

@@ -38,7 +38,7 @@ pub struct Boundary {
     pub clients: FieldRules,
     /// Domains, with all below them, that no request may name, whatever else allows them.
     pub deny_domains: Vec<Domain>,
-    /// Whether home servers are told the verified name of the peer that a request came from.
+    /// Whether home servers learn the verified name of the peer that a request came from.
     pub peer_name: bool,
 }
 

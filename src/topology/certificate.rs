@@ -1,4 +1,4 @@
-//! What a certificate says of itself, for checks and for show; paths are judged elsewhere (RFC 5280, RFC 5922 §7.1).
+//! What a certificate states of itself, for checks and for show; paths are judged elsewhere (RFC 5280, RFC 5922 §7.1).
 use super::DnsName;
 use super::distinguished_name::same_name;
 use x509_parser::certificate::X509Certificate;
@@ -9,7 +9,7 @@ use x509_parser::prelude::FromDer;
 /// id-kp-sipDomain (RFC 5924 §4): 1.3.6.1.5.5.7.3.20.
 const SIP_DOMAIN: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 3, 20];
 
-/// What a certificate says of itself.
+/// What a certificate states of itself.
 #[derive(Clone, Debug)]
 pub struct CertificateFacts {
     /// Subject, as text.
@@ -55,7 +55,7 @@ impl CertificateFacts {
             issuer_der: certificate.issuer().as_raw().to_vec(),
         })
     }
-    /// Whether the other certificate bears the name that this one says it was issued by.
+    /// Whether the other certificate bears the name that this one has as its issuer.
     pub fn names_as_issuer(&self, other: &Self) -> bool {
         same_name(&self.issuer_der, &other.subject_der)
     }

@@ -1,4 +1,4 @@
-//! A CRL as read (RFC 5280 §5): what it says, found once; who signed it is judged elsewhere.
+//! A CRL as read (RFC 5280 §5): its content, found once; who signed it is judged elsewhere.
 use super::der::{self, Der, Element, context, magnitude};
 use super::{CrlReason, CrlScope};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
-/// Extensions and their OIDs' octets, all below id-ce (2.5.29).
+/// Extensions and their OIDs' bytes, all below id-ce (2.5.29).
 const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 20];
 const DELTA_INDICATOR: &[u8] = &[0x55, 0x1d, 27];
 const ISSUING_POINT: &[u8] = &[0x55, 0x1d, 28];
@@ -65,7 +65,7 @@ impl Crl {
                 // A delta CRL alone would revoke too little, and look complete.
                 DELTA_INDICATOR => return Err(CrlReason::Delta),
                 ISSUING_POINT => scope = CrlScope::read(extension.value)?,
-                // It only hints at the key; whose signature it is tells more.
+                // It only hints at the key; the signature itself proves more.
                 AUTHORITY_KEY => {}
                 _ if extension.critical => return Err(CrlReason::UnknownCritical),
                 _ => {}
@@ -124,7 +124,7 @@ impl Crl {
     pub fn scope(&self) -> &CrlScope {
         &self.scope
     }
-    /// Its length in octets.
+    /// Its length in bytes.
     pub fn size(&self) -> u64 {
         self.der.len() as u64
     }
@@ -133,7 +133,7 @@ impl Crl {
         self.serials.len()
     }
 
-    /// Whether it lists a certificate of its issuer by the serial number's octets.
+    /// Whether it lists a certificate of its issuer by the serial number's bytes.
     /// A binary search over places: handshakes ask this for each certificate of a path.
     pub fn lists(&self, serial: &[u8]) -> bool {
         let wanted = magnitude(serial);
@@ -147,7 +147,7 @@ impl Crl {
         &self.der
     }
 
-    /// The octets under the signature.
+    /// The bytes under the signature.
     pub(crate) fn signed_octets(&self) -> &[u8] {
         self.at(&self.signed_at)
     }
@@ -161,7 +161,7 @@ impl Crl {
     }
 
     /// The SubjectPublicKeyInfo that is known to have signed it. A signature is checked once, not for each handshake:
-    /// some CRLs hold millions of octets.
+    /// some CRLs hold millions of bytes.
     /// A lock-free read on the path of every handshake.
     pub(crate) fn proven_by(&self) -> Option<&[u8]> {
         self.proven.get().map(Vec::as_slice)
@@ -294,7 +294,7 @@ pub(crate) fn order_of_numbers(one: &[u8], other: &[u8]) -> Ordering {
 fn read_number(value: &[u8]) -> Option<Vec<u8>> {
     let number = Der::new(value).expect(der::INTEGER)?.content();
     let negative = number.first().is_none_or(|first| *first & 0x80 != 0);
-    // RFC 5280 §5.2.3: at most 20 octets.
+    // RFC 5280 §5.2.3: at most 20 bytes.
     let number = magnitude(number);
     (!negative && number.len() <= 20).then(|| number.to_vec())
 }

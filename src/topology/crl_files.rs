@@ -7,10 +7,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// No CRL file is larger; the largest public CRLs have some ten million octets.
+/// No CRL file is larger; the largest public CRLs have some ten million bytes.
 /// Both bounds are for files that somebody else writes: a CRL comes from a CA, by whatever route.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
-/// Octets of all files of one trust set.
+/// Bytes of all files of one trust set.
 const LARGEST_SET: u64 = 256 * 1024 * 1024;
 /// CRL files of one trust set.
 const MOST_FILES: usize = 256;
@@ -33,7 +33,7 @@ pub struct HeldCrl {
     pub file: Arc<Path>,
     /// Whether it was fetched: it stays until another is fetched or the set does not fetch any more.
     pub fetched: bool,
-    /// What it says.
+    /// Its content.
     pub list: Arc<Crl>,
 }
 
@@ -44,7 +44,7 @@ impl std::ops::Deref for HeldCrl {
     }
 }
 
-/// Octets that may be fetched for one trust set, when some are held already.
+/// Bytes that may be fetched for one trust set, when some are held already.
 /// So that fetched CRLs are under the same bounds as files are.
 pub(crate) fn room(held: u64) -> u64 {
     LARGEST_FILE.min(LARGEST_SET.saturating_sub(held))
@@ -75,7 +75,7 @@ pub struct CrlFile {
     pub line: u32,
     /// SHA-256 of the content; of what could not be read: zeros.
     pub digest: [u8; 32],
-    /// Its CRLs, or why they cannot be used and what the system or the parser said.
+    /// Its CRLs, or why they cannot be used and what the system or the parser reported.
     pub content: Result<Vec<Arc<Crl>>, (CrlReason, String)>,
 }
 
@@ -104,8 +104,8 @@ pub fn read_crls(sources: &[CrlSource]) -> Vec<CrlFile> {
         for path in listed {
             // One entry for all that is left out, or the report would be as long as the directory.
             if files.len() >= MOST_FILES || left == 0 {
-                let said = format!("after {} files", files.len());
-                files.push(failed(&path, source.line, CrlReason::TooMany, said));
+                let detail = format!("after {} files", files.len());
+                files.push(failed(&path, source.line, CrlReason::TooMany, detail));
                 return files;
             }
             files.push(read_file(&path, source.line, &mut left));
@@ -152,13 +152,13 @@ fn leads_nowhere(error: &std::io::Error) -> bool {
 }
 
 /// With a digest that no content has, so that it counts as changed when it can be read again.
-fn failed(path: &Path, line: u32, refusal: CrlReason, said: String) -> CrlFile {
+fn failed(path: &Path, line: u32, refusal: CrlReason, detail: String) -> CrlFile {
     CrlFile {
         file: path.into(),
         fetched: false,
         line,
         digest: [0; 32],
-        content: Err((refusal, said)),
+        content: Err((refusal, detail)),
     }
 }
 
@@ -170,8 +170,8 @@ fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
     match read {
         Err(error) => return failed(path, line, CrlReason::Unreadable, error.to_string()),
         Ok(length) if length as u64 > most => {
-            let said = "it is larger than 64 MiB, or the set than 256 MiB".to_owned();
-            return failed(path, line, CrlReason::Unreadable, said);
+            let detail = "it is larger than 64 MiB, or the set than 256 MiB".to_owned();
+            return failed(path, line, CrlReason::Unreadable, detail);
         }
         Ok(length) => *left -= length as u64,
     }
@@ -187,15 +187,15 @@ fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
 /// The CRLs of a file's content, PEM or DER.
 ///
 /// # Errors
-/// Why one of them cannot be used, with what the parser said.
+/// Why one of them cannot be used, with what the parser reported.
 /// An unchanged file costs a digest and no parsing: the timer reads all of them every few minutes.
 pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlReason, String)> {
     let digest = sha256(&octets);
     if let Some(known) = recall(&digest) {
         return Ok(known);
     }
-    let said = |error: PemError| format!("{error}; {}", error.remedy());
-    let found = pem::crls(octets).map_err(|error| (CrlReason::Malformed, said(error)))?;
+    let detail = |error: PemError| format!("{error}; {}", error.remedy());
+    let found = pem::crls(octets).map_err(|error| (CrlReason::Malformed, detail(error)))?;
     let count = found.len();
     let crls = found
         .into_iter()
@@ -223,7 +223,7 @@ pub(crate) fn one_of(crl: Crl) -> Arc<Crl> {
     crl
 }
 
-/// Files' contents whose CRLs are still in use, by SHA-256: a reload of an unchanged file of millions of octets costs
+/// Files' contents whose CRLs are still in use, by SHA-256: a reload of an unchanged file of millions of bytes costs
 /// reading it, and two generations share one copy. A CRL in DER is a file's content, too.
 static KNOWN: Mutex<Option<KnownCrls>> = Mutex::new(None);
 
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_gives_its_files_in_order_without_those_on_their_way() {
+    fn a_directory_has_its_files_in_order_without_those_on_their_way() {
         let dir = tempfile::tempdir().unwrap();
         let crl = Authority::root("Contoso Root")
             .unwrap()

@@ -32,7 +32,7 @@ pub(crate) const fn context_value(number: u8) -> u8 {
     0x80 | number
 }
 
-/// The elements of a stretch of octets that are still to be read.
+/// The elements of a stretch of bytes that are still to be read.
 #[derive(Clone)]
 pub(crate) struct Der<'a> {
     all: &'a [u8],
@@ -43,14 +43,14 @@ pub(crate) struct Der<'a> {
 #[derive(Clone)]
 pub(crate) struct Element<'a> {
     all: &'a [u8],
-    /// The identifier octet.
+    /// The identifier byte.
     pub(crate) tag: u8,
     whole: Range<usize>,
     content: Range<usize>,
 }
 
 impl<'a> Der<'a> {
-    /// All of `octets`.
+    /// All of `bytes`.
     pub(crate) fn new(octets: &'a [u8]) -> Self {
         Self {
             all: octets,
@@ -63,7 +63,7 @@ impl<'a> Der<'a> {
         self.left.is_empty()
     }
 
-    /// The next element; `None` when there is none or it is no DER with a one-octet identifier.
+    /// The next element; `None` when there is none or it is no DER with a one-byte identifier.
     pub(crate) fn next(&mut self) -> Option<Element<'a>> {
         let input = self.all.get(self.left.clone())?;
         let tag = *input.first()?;
@@ -95,7 +95,7 @@ impl<'a> Der<'a> {
 }
 
 impl<'a> Element<'a> {
-    /// The value's octets.
+    /// The value's bytes.
     pub(crate) fn content(&self) -> &'a [u8] {
         self.all.get(self.content.clone()).unwrap_or_default()
     }
@@ -105,17 +105,17 @@ impl<'a> Element<'a> {
         self.all.get(self.whole.clone()).unwrap_or_default()
     }
 
-    /// Where the value stands in the octets that the walk began with.
+    /// Where the value stands in the bytes that the walk began with.
     pub(crate) fn content_at(&self) -> Range<usize> {
         self.content.clone()
     }
 
-    /// Where the element stands in the octets that the walk began with.
+    /// Where the element stands in the bytes that the walk began with.
     pub(crate) fn whole_at(&self) -> Range<usize> {
         self.whole.clone()
     }
 
-    /// The elements inside, at places of the same octets.
+    /// The elements inside, at places of the same bytes.
     pub(crate) fn inside(&self) -> Der<'a> {
         Der {
             all: self.all,
@@ -123,7 +123,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// The octets of a BIT STRING without unused bits.
+    /// The bytes of a BIT STRING without unused bits.
     pub(crate) fn bits(&self) -> Option<&'a [u8]> {
         match self.content().split_first() {
             Some((0, bits)) if self.tag == BIT_STRING => Some(bits),
@@ -144,11 +144,11 @@ impl<'a> Element<'a> {
 
 /// One `Extension` of RFC 5280 §4.1.
 pub(crate) struct Extension<'a> {
-    /// The OID's octets.
+    /// The OID's bytes.
     pub(crate) id: &'a [u8],
     /// Whether who does not know it must refuse the whole.
     pub(crate) critical: bool,
-    /// The octets of the OCTET STRING.
+    /// The bytes of the OCTET STRING.
     pub(crate) value: &'a [u8],
 }
 
@@ -158,7 +158,7 @@ const FEW: usize = 8;
 /// Reads a SEQUENCE OF Extension, without repetitions.
 pub(crate) fn extensions<'a>(list: &Element<'a>) -> Option<Vec<Extension<'a>>> {
     let mut found: Vec<Extension<'a>> = Vec::new();
-    // A set, once they are many: whoever sends tens of thousands of them costs no more than their octets.
+    // A set, once they are many: whoever sends tens of thousands of them costs no more than their bytes.
     let mut known = HashSet::new();
     let mut items = list.inside();
     while !items.is_empty() {

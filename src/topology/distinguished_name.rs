@@ -12,7 +12,7 @@ const SET: u8 = 0x31;
 /// What marks a value that was read as text; every other value keeps its tag.
 const TEXT: u8 = 0;
 
-/// A name whose octets are equal exactly when the names are: string types do not matter, nor does case, white space is
+/// A name whose bytes are equal exactly when the names are: string types do not matter, nor does case, white space is
 /// compressed, and the order within a multi-valued RDN does not matter.
 ///
 /// Each RDN carries its length, so that one name is a prefix of another exactly when its RDNs are.
@@ -39,7 +39,7 @@ impl NameKey {
         Some(Self(key.into_boxed_slice()))
     }
 
-    /// The octets that are compared.
+    /// The bytes that are compared.
     pub(crate) fn octets(&self) -> &[u8] {
         &self.0
     }
@@ -55,7 +55,7 @@ impl NameKey {
     }
 }
 
-/// Whether two Names in DER are the same name; what cannot be read is equal to its own octets only.
+/// Whether two Names in DER are the same name; what cannot be read is equal to its own bytes only.
 pub(crate) fn same_name(one: &[u8], other: &[u8]) -> bool {
     one == other
         || NameKey::of(one)
@@ -63,7 +63,7 @@ pub(crate) fn same_name(one: &[u8], other: &[u8]) -> bool {
             .is_some_and(|(one, other)| one == other)
 }
 
-/// The octets of one RDN: its attributes in a fixed order.
+/// The bytes of one RDN: its attributes in a fixed order.
 fn relative(rdn: &Element<'_>) -> Option<Vec<u8>> {
     let mut attributes: Vec<Vec<u8>> = Vec::new();
     let mut list = rdn.inside();
@@ -88,7 +88,7 @@ fn relative(rdn: &Element<'_>) -> Option<Vec<u8>> {
     Some(attributes.concat())
 }
 
-/// Appends octets after their number.
+/// Appends bytes after their number.
 fn append(key: &mut Vec<u8>, octets: &[u8]) {
     // A certificate is far below 4 GiB; what is not would only be unequal to everything.
     key.extend_from_slice(
@@ -99,7 +99,7 @@ fn append(key: &mut Vec<u8>, octets: &[u8]) {
     key.extend_from_slice(octets);
 }
 
-/// The characters of a string type; `None` for another type, or for octets that are none of it.
+/// The characters of a string type; `None` for another type, or for bytes that are none of it.
 fn text(value: &Element<'_>) -> Option<String> {
     let octets = value.content();
     match value.tag {
@@ -149,7 +149,7 @@ mod tests {
         out
     }
 
-    /// A Name of RDNs, each of attributes: the last octet of the OID below id-at, the tag and the value.
+    /// A Name of RDNs, each of attributes: the last byte of the OID below id-at, the tag and the value.
     fn name(rdns: &[&[(u8, u8, &[u8])]]) -> Vec<u8> {
         let rdn = |attributes: &&[(u8, u8, &[u8])]| {
             let attribute = |(kind, tag, value): &(u8, u8, &[u8])| {

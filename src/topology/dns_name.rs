@@ -9,11 +9,11 @@ pub enum NameError {
     /// Nothing, or nothing between two dots.
     #[error("it has an empty label; write the name without leading or double dots")]
     EmptyLabel,
-    /// Over 253 octets.
-    #[error("it is longer than 253 octets")]
+    /// Over 253 bytes.
+    #[error("it is longer than 253 bytes")]
     TooLong,
-    /// A label over 63 octets.
-    #[error("one of its labels is longer than 63 octets")]
+    /// A label over 63 bytes.
+    #[error("one of its labels is longer than 63 bytes")]
     LabelTooLong,
     /// A letter outside ASCII.
     #[error("it is internationalised; write its A-label (xn--...)")]
@@ -23,7 +23,7 @@ pub enum NameError {
         "it has a wildcard; write the whole name (`*.` with a name stands in the domains of partners, of their pools and in deny lists only; for certificates a peer may opt in to names = \"one-label-wildcard\")"
     )]
     Wildcard,
-    /// An octet that is no letter, digit or hyphen, or a hyphen at the edge of a label.
+    /// A byte that is no letter, digit or hyphen, or a hyphen at the edge of a label.
     #[error(
         "labels have letters, digits and inner hyphens only (no underscore, space, port or scheme)"
     )]

@@ -1,4 +1,4 @@
-//! What loading has found so far, and the way from an octet of the file to its line.
+//! What loading has found so far, and the step from a byte of the file to its line.
 use super::{CrlReason, Fault, Warning};
 use super::{Severity, TopologyReason};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ impl<'t> Source<'t> {
     pub(crate) fn text(&self) -> &'t str {
         self.text
     }
-    /// The line, from 1, of an octet of the text.
+    /// The line, from 1, of a byte of the text.
     pub(crate) fn line(&self, offset: usize) -> u32 {
         let before = self.starts.partition_point(|start| *start <= offset);
         u32::try_from(before).unwrap_or(u32::MAX).max(1)

@@ -59,7 +59,7 @@ fn announced(topology: &Topology, takes: fn(Accept) -> bool) -> Option<u16> {
     }
     let listeners = &topology.listeners;
     let first = listeners.iter().position(|l| takes(l.accept)).unwrap_or(0);
-    // If the first listener takes all, its address says it already.
+    // If the first listener takes all, its address shows it already.
     let listener = listeners.get(first).filter(|_| first > 0)?;
     Some(listener.address.port())
 }
@@ -69,7 +69,7 @@ impl Topology {
     pub fn fixed(&self) -> Fixed {
         let mut all = facts("node.", RawNode::KEYS, RawNode::COMPARE, &(), &self.node);
         for listener in &self.listeners {
-            // A listener that comes or goes is bound or closed by a restart, so its name says what the fact is about.
+            // A listener that comes or goes is bound or closed by a restart, so the fact is kept under its name.
             let of_listener = facts("", RawListener::KEYS, RawListener::COMPARE, self, listener);
             let name = format!("listener {}", listener.name);
             all.extend(

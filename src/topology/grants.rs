@@ -1,5 +1,5 @@
 //! What a topology grants, as facts that can be compared: whatever is less in another one may keep something from working
-//! that works now. Key by key of the file; what cannot be told from a file (another address, other name servers, another
+//! that works now. Key by key of the file; what cannot be known from a file (another address, other name servers, another
 //! strategy) is no fact here.
 use super::{
     ClientCertificates, FieldRules, FieldTrust, Limits, NamePolicy, Peer, PeerKind, PurposePolicy,
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-/// Facts by whom they are about.
+/// Facts by what they are about.
 /// Serialised for `sipward plan`: the running daemon sends its own, and they are compared with those of
 /// the new file, without either topology leaving its process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,29 +25,29 @@ pub struct Grants(BTreeMap<String, Facts>);
 #[serde(default)]
 struct Facts {
     /// What is granted: harm is what goes.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    gives: BTreeSet<String>,
+    #[serde(rename = "gives", skip_serializing_if = "BTreeSet::is_empty")]
+    granted: BTreeSet<String>,
     /// What is demanded: harm is what comes.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    asks: BTreeSet<String>,
+    #[serde(rename = "asks", skip_serializing_if = "BTreeSet::is_empty")]
+    demanded: BTreeSet<String>,
     /// Bounds, as a number and as shown: harm is a smaller one. One that is not here is no bound.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     bounds: BTreeMap<String, (u64, String)>,
 }
 
 impl Grants {
-    /// What is less in `newer`, one line each. Peers that are gone are told of elsewhere.
+    /// What is less in `newer`, one line each. Peers that are gone are reported elsewhere.
     /// Only in one direction. What a new file grants in addition breaks nothing.
     pub fn narrowed(&self, newer: &Self) -> Vec<String> {
-        let mut said = Vec::new();
+        let mut lines = Vec::new();
         for (who, old) in &self.0 {
             match newer.0.get(who) {
-                Some(new) => old.narrowed(new, who, &mut said),
+                Some(new) => old.narrowed(new, who, &mut lines),
                 None if who.starts_with("peer ") => {}
-                None => said.push(format!("{who} is gone")),
+                None => lines.push(format!("{who} is gone")),
             }
         }
-        said
+        lines
     }
 
     fn of(&mut self, who: String) -> &mut Facts {
@@ -56,35 +56,35 @@ impl Grants {
 }
 
 impl Facts {
-    fn narrowed(&self, newer: &Self, who: &str, said: &mut Vec<String>) {
-        let gone = self.gives.difference(&newer.gives);
-        said.extend(gone.map(|what| format!("{who}: no longer {what}")));
-        let came = newer.asks.difference(&self.asks);
-        said.extend(came.map(|what| format!("{who}: from now on {what}")));
+    fn narrowed(&self, newer: &Self, who: &str, lines: &mut Vec<String>) {
+        let gone = self.granted.difference(&newer.granted);
+        lines.extend(gone.map(|what| format!("{who}: no longer {what}")));
+        let came = newer.demanded.difference(&self.demanded);
+        lines.extend(came.map(|what| format!("{who}: from now on {what}")));
         // A bound that was not there before is a narrowing, too: nothing was bounded.
         for (what, (new, shown)) in &newer.bounds {
             match self.bounds.get(what) {
                 Some((old, _)) if old <= new => {}
-                Some((_, before)) => said.push(format!("{who}: {what} {before} becomes {shown}")),
-                None => said.push(format!("{who}: {what} {shown}")),
+                Some((_, before)) => lines.push(format!("{who}: {what} {before} becomes {shown}")),
+                None => lines.push(format!("{who}: {what} {shown}")),
             }
         }
     }
 
     /// Something that may be relied on.
-    fn give(&mut self, what: impl Into<String>) {
-        self.gives.insert(what.into());
+    fn grant(&mut self, what: impl Into<String>) {
+        self.granted.insert(what.into());
     }
 
-    fn give_if(&mut self, given: bool, what: &str) {
+    fn grant_if(&mut self, given: bool, what: &str) {
         if given {
-            self.give(what);
+            self.grant(what);
         }
     }
 
     /// Something that is demanded from now on.
-    fn ask(&mut self, what: impl Into<String>) {
-        self.asks.insert(what.into());
+    fn demand(&mut self, what: impl Into<String>) {
+        self.demanded.insert(what.into());
     }
 
     /// As a number for the comparison and as text for the report.
@@ -114,32 +114,32 @@ impl Facts {
             ("to it", rules.strip_out, usual.strip_out),
         ] {
             for field in set.without(usual).names() {
-                self.ask(format!(
-                    "{} is taken out of what goes {way}",
+                self.demand(format!(
+                    "{} is removed from what goes {way}",
                     field.as_str()
                 ));
             }
             for field in usual.without(set).names() {
-                self.give(format!("{} is left in what goes {way}", field.as_str()));
+                self.grant(format!("{} is left in what goes {way}", field.as_str()));
             }
         }
         for field in rules.require_in.names() {
-            self.ask(format!("it owes {}", field.as_str()));
+            self.demand(format!("it owes {}", field.as_str()));
         }
     }
 }
 
 impl Topology {
-    /// What it grants apart from who may vouch for whom, which is judged by chains where there are any.
+    /// What it grants apart from vouching, which is judged by chains where there are any.
     /// Walks the topology once; the facts about a peer do not depend on other peers.
     pub fn grants(&self) -> Grants {
         let mut grants = Grants::default();
         let node = grants.of("node".to_owned());
         for domain in &self.node.domains {
-            node.give(format!("serves the home domain {domain}"));
+            node.grant(format!("serves the home domain {domain}"));
         }
         for alias in &self.node.aliases {
-            node.give(format!("is addressed as {alias}"));
+            node.grant(format!("is addressed as {alias}"));
         }
         bounds(&self.limits, grants.of("limits".to_owned()));
         self.listener_grants(&mut grants);
@@ -147,13 +147,16 @@ impl Topology {
             peer_grants(peer, grants.of(format!("peer {}", peer.fqdn)));
         }
         let clients = grants.of("clients".to_owned());
-        clients.give("are told apart");
+        clients.grant("are known by their connection");
         clients.fields(&self.boundary.clients, FieldTrust::Client);
         let all = grants.of("boundary".to_owned());
         for domain in &self.boundary.deny_domains {
-            all.ask(format!("nobody may name {domain}"));
+            all.demand(format!("nobody may name {domain}"));
         }
-        all.give_if(self.boundary.peer_name, "tells home servers the sender");
+        all.grant_if(
+            self.boundary.peer_name,
+            "sends home servers the name of the sender",
+        );
         self.token_grants(&mut grants);
         grants
     }
@@ -162,25 +165,25 @@ impl Topology {
     fn listener_grants(&self, grants: &mut Grants) {
         for listener in &self.listeners {
             let facts = grants.of(format!("listener {}", listener.name));
-            facts.give(format!("is at {}", listener.address));
-            facts.give_if(listener.accept.clients(), "takes clients");
-            facts.give_if(listener.accept.peers(), "takes peers");
+            facts.grant(format!("is at {}", listener.address));
+            facts.grant_if(listener.accept.clients(), "takes clients");
+            facts.grant_if(listener.accept.peers(), "takes peers");
             match &listener.client_certificates {
                 ClientCertificates::Refuse if listener.accept.clients() => {
-                    facts.ask("clients may show no certificate");
+                    facts.demand("clients may show no certificate");
                 }
                 ClientCertificates::Refuse | ClientCertificates::Ignore => {}
                 ClientCertificates::Require(sets) => {
-                    facts.ask("clients need a certificate");
+                    facts.demand("clients need a certificate");
                     for set in sets {
                         let name = &self.trust(*set).name;
-                        facts.give(format!("takes clients that {name} vouches for"));
+                        facts.grant(format!("takes clients that {name} vouches for"));
                     }
                 }
             }
             for identity in std::iter::once(&listener.identity).chain(&listener.sni) {
                 for name in &self.identity(*identity).names {
-                    facts.give(format!("shows a certificate for {name}"));
+                    facts.grant(format!("shows a certificate for {name}"));
                 }
             }
         }
@@ -191,15 +194,15 @@ impl Topology {
         let facts = grants.of("tokens".to_owned());
         for (id, key) in &self.tokens.keys {
             // Enough to tell keys apart, and nothing of the key.
-            facts.give(format!("know key {id} ({})", short_digest(key)));
+            facts.grant(format!("know key {id} ({})", short_digest(key)));
         }
-        facts.give_if(
+        facts.grant_if(
             self.tokens.keys.is_empty(),
             "know the random key of the run",
         );
     }
 
-    /// Who may vouch for whom, and what a chain must be like.
+    /// Which sets may vouch for which peers, and what a chain must be like.
     /// Apart from the other facts, because a plan judges the chains of live connections instead, where
     /// there are any. What is left for this are peers that are not connected at the moment.
     pub fn vouching(&self) -> Grants {
@@ -210,19 +213,19 @@ impl Topology {
         for peer in &self.peers {
             let facts = grants.of(format!("peer {}", peer.fqdn));
             for set in &peer.trust {
-                facts.give(format!("is vouched for by {}", self.trust(*set).name));
+                facts.grant(format!("is vouched for by {}", self.trust(*set).name));
             }
             let wildcard = peer.names == NamePolicy::OneLabelWildcard;
-            facts.give_if(wildcard, "is named by a wildcard");
-            facts.give_if(peer.common_name, "is named by a CN");
+            facts.grant_if(wildcard, "is named by a wildcard");
+            facts.grant_if(peer.common_name, "is named by a CN");
             if peer.purpose == PurposePolicy::Strict {
-                facts.ask("it needs more than serverAuth to connect");
+                facts.demand("it needs more than serverAuth to connect");
             }
             facts.within(peer.window);
             if !peer.pins.is_empty() && peer.stage == Stage::Enforce {
-                facts.ask("needs a pinned key");
+                facts.demand("needs a pinned key");
                 for pin in &peer.pins {
-                    facts.give(format!("has the pin {pin}"));
+                    facts.grant(format!("has the pin {pin}"));
                 }
             }
         }
@@ -233,7 +236,7 @@ impl Topology {
 /// Every limit that refuses what is above it.
 /// For all of them a larger number allows more.
 fn bounds(of: &Limits, facts: &mut Facts) {
-    facts.give("are set");
+    facts.grant("are set");
     for limit in of.all() {
         // More is not better there, or it takes a restart, which is reported on its own.
         if !["gather", "backoff_min", "backoff_max", "log_queue"].contains(&limit.key.name) {
@@ -245,32 +248,32 @@ fn bounds(of: &Limits, facts: &mut Facts) {
 /// What concerns messages; what concerns the handshake is in [`Topology::vouching`].
 fn peer_grants(peer: &Peer, facts: &mut Facts) {
     match peer.kind {
-        PeerKind::Home => facts.give("is a home server"),
+        PeerKind::Home => facts.grant("is a home server"),
         PeerKind::Federated => {
-            facts.give("is a partner's server");
+            facts.grant("is a partner's server");
             for domain in &peer.domains {
-                facts.give(format!("speaks for {domain}"));
+                facts.grant(format!("speaks for {domain}"));
             }
         }
     }
-    facts.give_if(peer.assert_identity, "is believed what it asserts");
+    facts.grant_if(peer.assert_identity, "is believed what it asserts");
     // What is usual is no fact: there may be very many peers.
     if !peer.boundary.sips {
-        facts.ask("it takes no sips URIs");
+        facts.demand("it takes no sips URIs");
     }
     facts.fields(
         &peer.boundary.fields,
         FieldTrust::of_peer(peer.assert_identity),
     );
     for domain in &peer.boundary.deny {
-        facts.ask(format!("it may not name {domain}"));
+        facts.demand(format!("it may not name {domain}"));
     }
     if peer.keepalive.is_some() {
-        facts.ask("it must answer keep-alives");
+        facts.demand("it must answer keep-alives");
     }
     // One fact for each, so that fewer connections show as less.
     for connection in 2..=peer.connections {
-        facts.give(format!("has a connection {connection} of each shard"));
+        facts.grant(format!("has a connection {connection} of each shard"));
     }
 }
 
@@ -279,7 +282,7 @@ fn set_grants(set: &TrustSet, facts: &mut Facts) {
     for anchor in &set.anchors {
         if let Ok((_, read)) = X509Certificate::from_der(anchor) {
             let key = short_digest(read.public_key().raw);
-            facts.give(format!("has the anchor {} ({key})", read.subject()));
+            facts.grant(format!("has the anchor {} ({key})", read.subject()));
         }
     }
     facts.within(set.window);
@@ -292,11 +295,11 @@ fn set_grants(set: &TrustSet, facts: &mut Facts) {
         }
     }
     if set.scope == RevocationScope::Chain {
-        facts.ask("intermediates need a CRL, too");
+        facts.demand("intermediates need a CRL, too");
     }
-    facts.give_if(set.crl_fetch, "fetches CRLs");
+    facts.grant_if(set.crl_fetch, "fetches CRLs");
     for source in &set.crl_sources {
-        facts.give(format!("reads CRLs from {}", source.path.display()));
+        facts.grant(format!("reads CRLs from {}", source.path.display()));
     }
 }
 

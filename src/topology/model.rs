@@ -24,7 +24,7 @@ pub struct Node {
     pub shards: Option<u16>,
     /// How the kernel schedules the shards' threads.
     pub scheduling: Scheduling,
-    /// Where the newest CRLs are kept across restarts; `None`: where systemd says, if it does.
+    /// Where the newest CRLs are kept across restarts; `None`: where systemd has put it, if it has.
     pub state: Option<PathBuf>,
 }
 
@@ -66,14 +66,14 @@ pub struct Staple {
     pub response: Option<Vec<u8>>,
 }
 
-/// `[[identity]]`: a certificate of ours.
+/// `[[identity]]`: a certificate of this node.
 #[derive(Clone)]
 pub struct Identity {
     /// Its name in the file.
     pub name: String,
-    /// What we show as a server.
+    /// What is shown as a server.
     pub server: KeyPair,
-    /// What we show when we connect out, if it differs.
+    /// What is shown when connecting out, if it differs.
     pub client: Option<KeyPair>,
     /// The OCSP response that goes with the server certificate.
     pub staple: Option<Staple>,
@@ -235,9 +235,9 @@ impl Listener {
 words! {
     /// Which way a connection was made.
     pub enum Direction {
-        /// They connected to us.
+        /// The remote connected to this node.
         Inbound = "inbound",
-        /// We connected to them.
+        /// This node connected to the remote.
         Outbound = "outbound",
     }
 }

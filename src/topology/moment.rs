@@ -20,7 +20,7 @@ pub(crate) fn show_moment(at: u64) -> String {
         .unwrap_or_else(|| format!("Unix time {at}"))
 }
 
-/// `2026-11-24 03:38 UTC`: the end of a certificate is read by people, for whom seconds are noise.
+/// `2026-11-24 03:38 UTC`: the end of a certificate is read by people, and seconds would be noise.
 pub(crate) fn show_time(unix: i64) -> String {
     OffsetDateTime::from_unix_timestamp(unix).map_or_else(
         |_| format!("second {unix}"),

@@ -12,7 +12,7 @@ pub(crate) const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 /// refresh, a reload, the watch; a device may never end.
 ///
 /// # Errors
-/// What the system says; [`ErrorKind::InvalidInput`] for what is no regular file.
+/// What the system reports; [`ErrorKind::InvalidInput`] for what is no regular file.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     let regular = |data: std::fs::Metadata| {
         let odd = || io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
@@ -46,7 +46,7 @@ impl NamedFile {
     }
 
     /// As it is on disk now, links followed; of one that is larger than any that would be loaded, the beginning. `None`
-    /// when the system cannot tell, for want of descriptors for instance: that says nothing about the file.
+    /// when the system does not know, for want of descriptors for instance: that is no fact about the file.
     pub fn read(path: &Path) -> Option<Self> {
         let mut bytes = Vec::new();
         let read =
@@ -61,7 +61,7 @@ impl NamedFile {
         }
     }
 
-    /// The same file as it is now; `None` when that cannot be told.
+    /// The same file as it is now; `None` when that cannot be found out.
     pub fn again(&self) -> Option<Self> {
         Self::read(&self.path)
     }
@@ -72,7 +72,7 @@ impl NamedFile {
     }
 }
 
-/// Whether an error says something about the file that will be true until somebody changes it.
+/// Whether an error is about the file, and will be true until somebody changes it.
 fn is_about_the_file(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_system_says_nothing_about_the_file() {
+    fn an_error_of_the_system_is_not_about_the_file() {
         for number in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EIO] {
             assert!(!is_about_the_file(&io::Error::from_raw_os_error(number)));
         }

@@ -35,9 +35,9 @@ words! {
 
     /// Whether the stricter rule of a peer decides.
     pub enum Stage {
-        /// What the entry says decides.
+        /// The entry decides.
         Enforce = "enforce",
-        /// What the entry says decides, except for its pins; what these and the strictest policies would refuse is logged.
+        /// The entry decides, except for its pins; what these and the strictest policies would refuse is logged.
         Observe = "observe",
     }
 
@@ -101,15 +101,15 @@ pub struct Peer {
     pub purpose: PurposePolicy,
     /// Whether its P-Asserted-Identity is believed and passed on (default: home yes, federated no).
     pub assert_identity: bool,
-    /// The identity that we show to it.
+    /// The identity that is shown to it.
     pub identity: IdentityRef,
     /// How its addresses are found when it has none here.
     pub dns: Lookup,
-    /// How much silence makes us send a CRLF keep-alive on a connection that we made; `None`: none is sent.
+    /// How much silence makes sipward send a CRLF keep-alive on a connection that it made; `None`: none is sent.
     pub keepalive: Option<Duration>,
     /// Connections that each shard has to it under load, at least 1.
     pub connections: u8,
-    /// What passes between it and us.
+    /// What passes between it and this node.
     pub boundary: PeerBoundary,
     /// When it counts.
     pub window: Window,
@@ -122,7 +122,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// An entry of this name that grants nothing and demands what an entry demands that says nothing of it.
+    /// An entry of this name that grants nothing and demands what an entry with no key for it demands.
     pub(crate) fn named(fqdn: DnsName, identity: IdentityRef) -> Self {
         Self {
             fqdn,

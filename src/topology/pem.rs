@@ -1,4 +1,4 @@
-//! Certificates, keys and CRLs out of PEM (RFC 7468) or DER files: whatever a file holds is read or complained of.
+//! Certificates, keys and CRLs from PEM (RFC 7468) or DER files: whatever a file holds is read or reported.
 //!
 //! rustls-pemfile is archived upstream (RUSTSEC-2025-0134, unmaintained, acknowledged in deny.toml), so nothing but
 //! `armour` uses it. Its successor is `rustls_pki_types::pem::PemObject`.
@@ -117,7 +117,7 @@ pub(super) fn certificates_for(
 pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
     let text = match content(&file)? {
         Content::Der(objects) => {
-            // What kind of SEQUENCE it is its reader says: the one of CRLs tells more than this could.
+            // What kind of SEQUENCE it is its reader finds out: the one of CRLs has a more precise message.
             return Ok(match objects[..] {
                 // The usual case; nothing is copied.
                 [_] => vec![file],
@@ -132,7 +132,7 @@ pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
         // A CRL under the label of a certificate would otherwise be passed over as a certificate that
         // stands beside the CRLs.
         if kind != ObjectKind::Crl {
-            // What is passed over must be what its label says.
+            // What is passed over must be what its label claims.
             if kind == ObjectKind::Certificate && is_crl(certificate(&section)?.as_ref()) {
                 return Err(section
                     .broken("it is a CRL, which stands between BEGIN X509 CRL and END X509 CRL"));
@@ -240,7 +240,7 @@ fn pass_over(section: &PemSection, kind: ObjectKind, wanted: Wanted) -> Result<(
             return Ok(());
         }
         ObjectKind::Key | ObjectKind::EncryptedKey => {
-            "take the private key out of this file: who reads anchors or CRLs needs none"
+            "remove the private key from this file: anchors and CRLs need none"
         }
         ObjectKind::Crl => "name the CRL's file in `crls` of the trust set: here it has no effect",
         ObjectKind::Bundle => {
@@ -250,7 +250,7 @@ fn pass_over(section: &PemSection, kind: ObjectKind, wanted: Wanted) -> Result<(
             "convert it: openssl pkey -in FILE -out NEW, or ssh-keygen -p -m PEM for a key of OpenSSH"
         }
         ObjectKind::Unknown | ObjectKind::Certificate | ObjectKind::TrustedCertificate => {
-            "take this section out, or correct its BEGIN and END"
+            "remove this section, or correct its BEGIN and END"
         }
     };
     Err(not_read(section, remedy))
@@ -300,7 +300,7 @@ fn content(file: &[u8]) -> Result<Content<'_>, PemError> {
     }
     // Byte order marks of UTF-16, either way.
     let marked = file.starts_with(&[0xff, 0xfe]) || file.starts_with(&[0xfe, 0xff]);
-    // Of the octets of ASCII in UTF-16 every second is zero.
+    // Of the bytes of ASCII in UTF-16 every second is zero.
     let pairs = file.chunks_exact(2).take(32);
     let wide = pairs
         .clone()
@@ -331,7 +331,7 @@ fn is_text(octet: &u8) -> bool {
     octet.is_ascii_graphic() || octet.is_ascii_whitespace()
 }
 
-/// The SEQUENCEs that octets consist of.
+/// The SEQUENCEs that bytes consist of.
 /// Several may follow each other without anything between them.
 fn elements(octets: &[u8]) -> Option<Vec<&[u8]>> {
     let mut walk = Der::new(octets);

@@ -17,7 +17,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(*millis).map(Duration::from_millis)
 }
 
-/// A number of octets, or a number with the unit `KiB` or `MiB`.
+/// A number of bytes, or a number with the unit `KiB` or `MiB`.
 pub(super) fn size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let (_, octets) = SIZE_UNITS.iter().find(|(name, _)| *name == unit)?;

@@ -1,4 +1,4 @@
-//! Which identity is shown when: one outside its window gives way to another one that carries its names, so that a renewed
+//! Which identity is shown when: one outside its window makes room for another one that carries its names, so that a renewed
 //! certificate can be staged.
 use super::{Identity, IdentityRef, Topology};
 use rustls_pki_types::UnixTime;

@@ -63,7 +63,7 @@ impl Topology {
     pub fn node(&self) -> &Node {
         &self.node
     }
-    /// Our certificates.
+    /// The node's certificates.
     pub fn identities(&self) -> &[Identity] {
         &self.identities
     }

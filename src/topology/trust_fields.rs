@@ -16,7 +16,7 @@ pub struct FieldRules {
     pub strip_history: HeaderSet,
 }
 
-/// How far a party belongs to the trust domain (RFC 3324 §2.3: configuration says so, a certificate alone does not).
+/// How far a party belongs to the trust domain (RFC 3324 §2.3: by configuration, never by a certificate alone).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldTrust {
     /// A client.
@@ -98,7 +98,7 @@ rows! {
     // RFC 7044 §10.1.2, RFC 5806 §11.
     HistoryInfo               Strip Strip History History;
     Diversion                 Strip Strip Private Private;
-    // Whatever else is private: the names say for whom.
+    // Whatever else is private: the names show who uses it.
     PrivateP                  Strip Strip Keep    Strip;
     PrivateMs                 Strip Strip Keep    Strip;
 }
@@ -131,7 +131,7 @@ pub(super) fn docs() -> String {
 impl FieldRules {
     /// The defaults.
     pub fn standard(trust: FieldTrust) -> Self {
-        // Only this node says who the sender is, and what is agreed on a connection is for its two ends (MS-CONMGMT).
+        // Only this node writes the sender's name, and what is agreed on a connection is for its two ends (MS-CONMGMT).
         let mut rules = Self {
             strip_in: HeaderSet::of(HeaderName::PeerName)
                 .with(HeaderSet::of(HeaderName::MsKeepAlive)),

@@ -13,13 +13,13 @@ keys! {
         strip_in: Vec<Text> = optional("none"), FIELD_LIST, reload,
             "Fields to remove from what it sends, besides those of the table below.";
         keep_in: Vec<Text> = optional("none"), FIELD_LIST, reload,
-            "Fields to leave in although the table says otherwise.";
+            "Fields to leave in although the table strips them.";
         require_in: Vec<Text> = optional("none"), FIELD_LIST, reload,
             "Fields without which its requests are answered 403, in-dialog ones excepted.";
         strip_out: Vec<Text> = optional("none"), FIELD_LIST, reload,
             "Fields to remove from what is sent to it, besides those of the table below.";
         keep_out: Vec<Text> = optional("none"), FIELD_LIST, reload,
-            "Fields to leave in although the table says otherwise. What Privacy asks to withhold is withheld all the same.";
+            "Fields to leave in although the table strips them. What Privacy asks to withhold is withheld all the same.";
     }
 }
 

@@ -5,7 +5,7 @@
 /// A row is `field: Type = presence, VALUE_TYPE, effect, "meaning" => COMPARE;`. `presence` is `required` (the field is
 /// an `Option`, since a file without the key is read on for its other faults), `optional("what holds instead")` or
 /// `default(value)`. `effect` is `reload`, `restart` or `restart_in_part`. `field as "name"` is for a key whose
-/// name is a word of Rust. With `compares Context, Item` each row says how two generations are compared in it; a row
+/// name is a word of Rust. With `compares Context, Item` each row states how two generations are compared in it; a row
 /// without `=> COMPARE` takes the field of the same name.
 /// Everything that could disagree is made here from one row: the field, its reading, its default, its
 /// place in the docs and its comparison. A row without a field, or a field without a row, cannot be

@@ -73,7 +73,7 @@ pub(crate) enum Effect {
     Reload,
     /// A restart: sockets and threads were made with the value.
     Restart,
-    /// A reload for one part of it and a restart for another; the meaning says which.
+    /// A reload for one part of it and a restart for another; the meaning states which.
     RestartInPart,
 }
 

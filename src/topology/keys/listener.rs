@@ -1,4 +1,4 @@
-//! The keys of `[[listener]]`: where sipward listens, and for whom.
+//! The keys of `[[listener]]`: where sipward listens, and who may connect.
 use super::key::{SOME_TEXTS, TEXT, TEXTS, ValueType};
 use super::{Compare, Shown, Text, keys, words};
 use crate::topology::{Listener, Topology};

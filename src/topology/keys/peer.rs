@@ -36,7 +36,7 @@ keys! {
         dns: Option<Spanned<Lookup>> = optional("`\"sip\"`"), ValueType::Word(Lookup::WORDS), reload,
             "Without `address`: how its addresses are found. `\"sip\"`: SRV `_sips._tcp` of `fqdn`, and without that A/AAAA of \
              it, port 5061 (RFC 3263). `\"federation\"`: SRV `_sipfederationtls._tcp` of each of `domains` in turn, and without \
-             any A/AAAA of `fqdn`. `\"address\"`: A/AAAA of `fqdn`, port 5061. Whatever DNS says, the certificate must name `fqdn`."
+             any A/AAAA of `fqdn`. `\"address\"`: A/AAAA of `fqdn`, port 5061. Whatever DNS answers, the certificate must name `fqdn`."
             => Compare::Value(|_, peer| Shown::text(&peer.dns.word()));
         names: NamePolicy = default(NamePolicy::Exact), ValueType::Word(NamePolicy::WORDS), reload,
             "How the names of its certificate are compared with `fqdn`. `\"exact\"`: whole names only (RFC 5922 §7.2). \
@@ -72,7 +72,7 @@ keys! {
              anchor must have such a key, in addition to everything else (`pin_mismatch`)."
             => Compare::Value(|_, peer| Shown::list(&peer.pins));
         stage: Option<Spanned<Stage>> = optional("`\"enforce\"`"), ValueType::Word(Stage::WORDS), reload,
-            "Whether the pins decide. `\"enforce\"`: what the entry says decides. `\"observe\"`: the same, but the pins refuse \
+            "Whether the pins decide. `\"enforce\"`: they do. `\"observe\"`: they refuse \
              nobody; what they and the strictest reading of every policy (whole names in subjectAltName, `purpose = \"strict\"`, \
              a current CRL for the whole chain) would refuse is the event `would_refuse`."
             => Compare::Value(|_, peer| Shown::text(&peer.stage.word()));

@@ -13,7 +13,7 @@ use toml::de::DeValue;
 keys! {
     /// The table of `revocation`.
     pub(crate) struct GraceTable {
-        // A CRL that is a month late says nothing any more.
+        // A CRL that is a month late proves nothing any more.
         grace: Option<Duration> = required, duration(1, 30 * DAY), reload,
             "For how long a CRL serves after its nextUpdate; without any grace write `revocation = \"require\"`.";
     }

@@ -1,4 +1,4 @@
-//! `[boundary]` and the boundary keys of `[[peer]]`: which fields of a trust domain cross to and from whom, and which
+//! `[boundary]` and the boundary keys of `[[peer]]`: which fields of a trust domain cross the boundary, and which
 //! domains nobody may name.
 use super::loading::Loading;
 use crate::sip::{HeaderName, HeaderSet};
@@ -105,7 +105,7 @@ pub(super) fn load(
                 TopologyReason::HomeDomainDenied,
                 line,
                 format!("boundary deny_domains denies the home domain {domain}"),
-                "take it, and what it lies below, out of one of the two lists",
+                "remove it, and what it lies below, from one of the two lists",
             );
         }
     }
@@ -131,7 +131,7 @@ pub(super) fn of_peer(
     let fields = FieldRules::standard(FieldTrust::of_peer(assert_identity))
         .changed(by_role)
         .changed(&own);
-    // Whose caller is anonymous says who it is by P-Asserted-Identity only; what a list takes out on purpose is out.
+    // Of an anonymous caller only P-Asserted-Identity holds the identity; what a list strips on purpose is stripped.
     let asserted = HeaderSet::of(HeaderName::PAssertedIdentity);
     // `strip_in` of the file, as opposed to what is stripped for want of trust.
     let on_purpose = by_role.strip_in.without(own.keep_in).with(own.strip_in);

@@ -27,7 +27,7 @@ pub(super) fn load(
         loading.add(
             TopologyReason::NoClientsHere,
             line,
-            format!("{place} says what clients' certificates mean, but accepts no clients"),
+            format!("{place} has a key about clients' certificates, but accepts no clients"),
             "add \"client\" to its `accept`, or remove client_certificates and client_trust",
         );
         return None;

@@ -1,4 +1,4 @@
-//! `[[identity]]`: our certificates and keys, read and checked against each other and the clock.
+//! `[[identity]]`: the node's certificates and keys, read and checked against each other and the clock.
 use super::loading::Loading;
 use super::window;
 use crate::topology::keys::Text;
@@ -203,7 +203,7 @@ pub(super) fn certificates(
     let bytes = loading.read(file, what)?;
     // One certificate that does not parse spoils the file: which of them the operator relied on cannot
     // be known.
-    let chain = pem::certificates_for(&bytes, wanted).map_err(said);
+    let chain = pem::certificates_for(&bytes, wanted).map_err(explained);
     let read = chain.and_then(|chain| {
         let facts = chain.iter().enumerate().map(|(at, der)| {
             CertificateFacts::read(der).ok_or_else(|| {
@@ -223,7 +223,7 @@ fn key(what: &str, file: &Text, loading: &mut Loading<'_, '_>) -> Option<Private
     // Before it is read: the warning is about the file, whatever is in it.
     loading.check_secret(file, what);
     let bytes = loading.read(file, what)?;
-    let key = pem::private_key(&bytes).map_err(said);
+    let key = pem::private_key(&bytes).map_err(explained);
     let usable = key.and_then(|key| match any_supported_type(&key) {
         Ok(_) => Ok(key),
         Err(_) => {
@@ -243,16 +243,16 @@ const OTHER_FILE: &str =
     "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)";
 
 /// What is wrong with a file, and what to do about it.
-type Said = (String, &'static str);
+type Explained = (String, &'static str);
 
-fn said(error: PemError) -> Said {
+fn explained(error: PemError) -> Explained {
     (error.to_string(), error.remedy())
 }
 
 /// Reports a file that does not hold what it should.
 /// All faults about PEM have one code; what exactly is wrong, and in which line of that file, is in the
 /// text.
-fn malformed(what: &str, file: &Text, (error, remedy): Said, loading: &mut Loading<'_, '_>) {
+fn malformed(what: &str, file: &Text, (error, remedy): Explained, loading: &mut Loading<'_, '_>) {
     let line = loading.line(file);
     let path = loading.path(file);
     loading.add(
@@ -415,7 +415,7 @@ fn check_validity(
         loading.add(
             TopologyReason::ChainCertificateOver,
             line,
-            format!("{label}: the certificate of \"{subject}\" behind our own counts from {start} to {end} only"),
+            format!("{label}: the certificate of \"{subject}\" behind the leaf is valid from {start} to {end} only"),
             "take it out of the chain; whoever needs it has the CA's current one",
         );
     } else if first > facts.not_after {

@@ -1,4 +1,4 @@
-//! `[[listener]]`: where sipward listens, for whom, and which identity it shows.
+//! `[[listener]]`: where sipward listens, who may connect, and which identity it shows.
 use super::client_certificates;
 use super::loading::Loading;
 use super::section_names::SectionNames;

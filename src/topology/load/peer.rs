@@ -55,7 +55,7 @@ pub(super) fn load(
             TopologyReason::StageObserved,
             at,
             format!("{place} is observed: its pins refuse nobody, nor do the strictest policies"),
-            "when the event would_refuse stays away, write the stricter policies and take `stage` out",
+            "when the event would_refuse stays away, write the stricter policies and remove `stage`",
         );
     }
     let dns = dns(raw, &domains, &place, loading);
@@ -73,7 +73,7 @@ pub(super) fn load(
             format!(
                 "{place} is a home server, which may name anybody in From, but has `anonymous`"
             ),
-            "take the line out",
+            "remove the line",
         );
     }
     let boundary = boundary::of_peer(raw, kind, assert_identity, role, &place, loading);
@@ -118,7 +118,7 @@ fn check_denied(
                 TopologyReason::DomainDeniedToPeer,
                 line,
                 format!("{place}: its domain {domain} is denied, so that nothing from it or to it passes"),
-                "take the domain out of one of the lists",
+                "remove the domain from one of the lists",
             );
         }
     }
@@ -133,16 +133,16 @@ fn check_not_node(
     place: &str,
     loading: &mut Loading<'_, '_>,
 ) {
-    let ours = node.is_some_and(|node| {
+    let is_node = node.is_some_and(|node| {
         node.fqdn == *fqdn || node.aliases.contains(&Domain::from(fqdn.clone()))
     });
-    if ours && let Some(text) = &raw.fqdn {
+    if is_node && let Some(text) = &raw.fqdn {
         let line = loading.line(text);
         loading.add(
             TopologyReason::PeerIsNode,
             line,
             format!("{place} has the name of this node"),
-            "take the peer out; a node is not its own peer",
+            "remove the peer; a node is not its own peer",
         );
     }
 }
@@ -192,7 +192,7 @@ fn domains(
                         TopologyReason::DomainHomeAndFederated,
                         at,
                         format!("{domain} of the federated {place} covers a home domain, a home server or this node"),
-                        "a partner must not speak for what is ours: list its domains one by one, or those below a longer name",
+                        "a partner must not speak for the home side: list its domains one by one, or those below a longer name",
                     );
                 } else if kind == PeerKind::Federated && home {
                     loading.add(
@@ -257,7 +257,7 @@ fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_,
         TopologyReason::DnsUnused,
         line,
         format!("{place} has dns = \"{}\", {what}", given.get_ref().word()),
-        "take `dns` out, or what stands against it",
+        "remove `dns`, or what contradicts it",
     );
     *given.get_ref()
 }

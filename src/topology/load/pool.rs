@@ -81,7 +81,7 @@ fn load(
     })
 }
 
-/// Gives members their weights.
+/// Sets the weights of members.
 /// A weight that the strategy never reads is a warning and no fault: the pool works, only not as the
 /// operator may believe.
 fn weigh(

@@ -45,7 +45,7 @@ pub(super) fn check(topology: &Topology, loading: &mut Loading<'_, '_>) {
                 identity.name,
                 identity.window
             ),
-            "let the not_before of an identity with the same names be no later than the not_after of this one, or take the not_after out",
+            "let the not_before of an identity with the same names be no later than the not_after of this one, or remove the not_after",
         );
     }
 }

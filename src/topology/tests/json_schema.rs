@@ -125,7 +125,7 @@ fn schema() -> Value {
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "sipward topology",
-        "description": "The topology file of sipward. docs/topology.md says more; `sipward check FILE` checks what a schema cannot.",
+        "description": "The topology file of sipward. docs/topology.md has more on each key; `sipward check FILE` checks what a schema cannot.",
         "type": "object",
         "additionalProperties": false,
         "properties": properties,
