@@ -121,7 +121,7 @@ const SHOWN: [&str; 14] = [
     "purpose",
     "version",
     "group",
-    "by",
+    "closed_by",
 ];
 
 /// One event in one line; `None` for a line of the log that has no name.

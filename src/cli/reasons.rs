@@ -151,13 +151,13 @@ mod tests {
             Layer::Fetch => ("Fetching CRLs", "In `crl_fetch_failed`."),
             Layer::Connection => (
                 "Handshakes and connections",
-                "In `handshake_refused`, `handshake_aborted`, `connection_closed`, `peer_down` and `trust_withdrawn`.",
+                "In `handshake_refused`, `handshake_aborted`, `connection_closed`, `peer_disconnected` and `trust_withdrawn`.",
             ),
             Layer::Alert => (
                 "Alerts from the remote",
                 "In `handshake_refused_by_peer` and `connection_closed`; the number on the wire stands before what happened.",
             ),
-            Layer::Health => ("Health of peers", "In `member_down`."),
+            Layer::Health => ("Health of peers", "In `peer_unavailable`."),
             Layer::Topology => (
                 "Topology",
                 "In the output of `sipward check`, in `start_refused` and `reload`, and as `code` of `warning`.",

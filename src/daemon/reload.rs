@@ -91,8 +91,8 @@ impl Daemon {
         });
         for other in report.served.iter().filter(|check| check.is_wrong()) {
             self.log.record(Event::Warning {
-                code: DaemonReason::ListenerServesAnotherCertificate.into(),
-                what: other.to_string(),
+                reason: DaemonReason::ListenerServesAnotherCertificate.into(),
+                detail: other.to_string(),
             });
         }
         if report.result == ReloadResult::Ok {

@@ -2,6 +2,7 @@
 use super::Daemon;
 use super::control::{ReloadResult, ServedResult};
 use crate::observe::{Event, Log, MemoryLog};
+use crate::topology::Direction;
 use crate::trust::Generation;
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site, TopologyText};
 use sipward_lab::{Client, EdgeTarget, Server, ServerSpec, Transcript, trust_only};
@@ -154,10 +155,10 @@ async fn the_forecast_tells_of_ours_and_of_what_peers_have_shown() {
             matches!(
                 event,
                 Event::HandshakeAccepted {
-                    direction: "inbound",
+                    sides,
                     decision: Some(_),
                     ..
-                }
+                } if sides.direction == Direction::Inbound
             )
         },
         SOON,
@@ -275,7 +276,7 @@ async fn a_staged_certificate_takes_over_at_its_time_without_a_reload() {
             event,
             Event::TrustWithdrawn {
                 reason,
-                direction: "outbound",
+                direction: Direction::Outbound,
                 ..
             } if *reason == "own_certificate_replaced"
         )

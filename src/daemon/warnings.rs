@@ -8,7 +8,7 @@ use crate::trust::{Generation, RefusedCrl};
 pub(super) fn log_warnings(generation: &Generation, log: &Log) {
     let topology = generation.topology();
     if topology.tokens().keys.is_empty() {
-        log.record(Event::TokenKeyRandom);
+        log.record(Event::TokenKeyRandom {});
     }
     for refused in generation.refused_crls() {
         log.record(crl_refused(refused));
@@ -21,8 +21,8 @@ pub(super) fn log_warnings(generation: &Generation, log: &Log) {
         .filter(|note| !has_event(note.code));
     for warning in topology.warnings().iter().chain(notes) {
         log.record(Event::Warning {
-            code: warning.code,
-            what: line(warning),
+            reason: warning.code,
+            detail: line(warning),
         });
     }
 }

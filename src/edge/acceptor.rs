@@ -7,8 +7,7 @@ use super::failed::Failure;
 use super::inbox::{Accepted, Inboxes, ShardMessage};
 use super::shard::Shard;
 use super::sources::Sources;
-use super::tally::Tally;
-use crate::observe::{Event, Log};
+use crate::observe::{Event, HandshakeSides, Log};
 use crate::reason::{ConnectionReason, DaemonReason};
 use crate::topology::Limits;
 use socket2::SockRef;
@@ -31,7 +30,6 @@ pub(super) struct Acceptor {
     pub(super) sources: Arc<Sources>,
     pub(super) limits: Arc<arc_swap::ArcSwap<Limits>>,
     pub(super) log: Log,
-    pub(super) tally: Arc<Tally>,
     pub(super) stop: CancellationToken,
 }
 
@@ -55,8 +53,14 @@ impl Acceptor {
                     }
                 });
             }
-            let (tally, stop) = (Arc::clone(&this.tally), this.stop.clone());
-            tasks.spawn(async move { tally.run(&stop).await });
+            // The acceptor's thread also writes the sums of the recorder that is no shard's.
+            let (log, stop) = (this.log.clone(), this.stop.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = log.write_sums_in_time() => {}
+                }
+            });
             while tasks.join_next().await.is_some() {}
         });
     }
@@ -77,9 +81,9 @@ impl Acceptor {
                 }
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
-                    self.log.record(Event::Warning {
-                        code: DaemonReason::AcceptFailed.into(),
-                        what: format!(
+                    self.log.record(Event::Overloaded {
+                        reason: DaemonReason::AcceptFailed.into(),
+                        detail: format!(
                             "listener {name}: {error}; accepting pauses for {} ms",
                             STARVED.as_millis()
                         ),
@@ -118,15 +122,18 @@ impl Acceptor {
         };
         // A message that finds no room is dropped, and its admission with it.
         let message = ShardMessage::Accepted(accepted);
-        if !self.inboxes.send(shard as u8, message, &self.log) {
+        if !self
+            .inboxes
+            .send(shard as u8, message, &|event| self.log.record(event))
+        {
             self.refuse(remote, name, ConnectionReason::ShardBusy);
         }
     }
 
     fn refuse(&self, remote: SocketAddr, listener: &str, reason: ConnectionReason) {
         let failure = Failure::refused(reason);
-        let event = failure.event("inbound", remote, listener.to_owned(), None, None);
-        self.tally.tell(event);
+        let event = failure.event(HandshakeSides::inbound(remote, listener, None), None);
+        self.log.record(event);
     }
 }
 

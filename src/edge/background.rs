@@ -1,4 +1,4 @@
-//! The two tasks of a shard that serve its core and its connections: timers, and the flush.
+//! The tasks of a shard that serve its core, its connections and its log: timers, the flush, and sums.
 use super::clock;
 use super::shard::Shard;
 use std::rc::Rc;
@@ -36,5 +36,10 @@ impl Shard {
             self.flush_all();
             self.settle();
         }
+    }
+
+    /// Logs how many events of a kind had no line, whenever their window is over.
+    pub(super) async fn run_sums(self: Rc<Self>) {
+        self.shared.log.write_sums_in_time().await;
     }
 }

@@ -2,7 +2,7 @@
 use super::failed::Failure;
 use super::handshake_socket::HandshakeSocket;
 use super::tls::{CertificateRequest, TlsConfigs};
-use crate::observe::Shown;
+use crate::observe::PresentedChain;
 use crate::reason::ConnectionReason;
 use crate::topology::{IdentityRef, PeerRef};
 use crate::trust::PeerId;
@@ -21,7 +21,7 @@ pub(super) struct Dialled {
     /// Which identity of this node was offered, with its leaf.
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
     /// The chain that the server asked for and got.
-    pub(super) chain_shown: Option<Arc<Shown>>,
+    pub(super) chain_shown: Option<Arc<PresentedChain>>,
     pub(super) asked: Arc<CertificateRequest>,
 }
 
@@ -41,7 +41,7 @@ fn verdict_is_out(tls: &rustls::Connection, asked: &CertificateRequest) -> bool 
 /// A connection that could not be made, and the chain that was shown to the server by then.
 pub(super) struct Failed {
     pub(super) failure: Failure,
-    pub(super) shown: Option<Arc<Shown>>,
+    pub(super) shown: Option<Arc<PresentedChain>>,
 }
 
 impl From<Failure> for Failed {

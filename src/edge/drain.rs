@@ -33,7 +33,7 @@ impl Edge {
         for thread in threads {
             let _ = thread.join();
         }
-        self.tally.finish();
+        self.log.finish();
         abandoned
     }
 }

@@ -1,5 +1,6 @@
 //! Why a connection ends, and which side ended it.
 use super::alert::alert_reason;
+use crate::observe::ClosedBy;
 use crate::reason::{ConnectionReason, Reason};
 use rustls::AlertDescription;
 
@@ -33,11 +34,11 @@ impl Ending {
         }
     }
 
-    /// Which side, as `connection_closed` names it.
-    pub(super) fn by(self) -> &'static str {
+    /// Which side it was.
+    pub(super) fn closed_by(self) -> ClosedBy {
         match self {
-            Self::Local(_) => "us",
-            Self::Remote(_) | Self::Alert(_) => "them",
+            Self::Local(_) => ClosedBy::Local,
+            Self::Remote(_) | Self::Alert(_) => ClosedBy::Remote,
         }
     }
 }

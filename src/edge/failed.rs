@@ -1,11 +1,10 @@
 //! How a handshake fails: we refuse, they refuse, or it is broken off; each kind is an event of its own.
 use super::alert::alert_reason;
-use crate::observe::{Event, Shown};
+use crate::observe::{Event, HandshakeSides, PresentedChain};
 use crate::reason::{ConnectionReason, Reason};
 use crate::trust::Decision;
 use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Why there is no connection.
@@ -115,34 +114,21 @@ impl Failure {
         }
     }
 
-    /// The one event that this handshake ends in; `shown` is what we had presented by then.
-    pub(super) fn event(
-        self,
-        direction: &'static str,
-        remote: SocketAddr,
-        via: String,
-        sni: Option<String>,
-        shown: Option<Arc<Shown>>,
-    ) -> Event {
+    /// The one event that this handshake ends in; `shown` is what this node had presented by then.
+    pub(super) fn event(self, sides: HandshakeSides, shown: Option<Arc<PresentedChain>>) -> Event {
         match self {
             Self::Refused {
                 reason,
                 detail,
                 decision,
             } => Event::HandshakeRefused {
-                direction,
-                remote,
-                via,
-                sni,
+                sides: sides.judged(decision.as_ref()),
                 reason,
                 detail,
                 decision,
             },
             Self::ByPeer { alert, decision } => Event::HandshakeRefusedByPeer {
-                direction,
-                remote,
-                via,
-                sni,
+                sides: sides.judged(decision.as_ref()),
                 reason: alert_reason(alert).into(),
                 alert: alert.into(),
                 detail: alert_reason(alert).what(),
@@ -150,10 +136,7 @@ impl Failure {
                 decision,
             },
             Self::Aborted { reason, detail } => Event::HandshakeAborted {
-                direction,
-                remote,
-                via,
-                sni,
+                sides,
                 reason,
                 detail,
             },

@@ -1,7 +1,7 @@
 //! The handle to the running edge, and its way to each shard's thread: one fan-out for all that can be asked of the shards.
 use super::inbox::{Inboxes, ShardMessage};
 use super::shard::Shard;
-use super::tally::Tally;
+use crate::observe::Log;
 use crate::proxy::{AdvertisedNames, HealthBoard};
 use crate::topology::Limits;
 use crate::trust::SeenChains;
@@ -25,7 +25,8 @@ pub struct Edge {
     pub(super) random_key: [u8; 32],
     /// The bound listeners' names, in the order of their sockets.
     pub(super) listeners: Arc<[String]>,
-    pub(super) tally: Arc<Tally>,
+    /// The recorder of what is no shard; the drain has it write what it owes.
+    pub(super) log: Log,
     pub(super) seen: Arc<SeenChains>,
     pub(super) names: AdvertisedNames,
     pub(super) health: Arc<HealthBoard>,

@@ -10,10 +10,10 @@ use super::negotiated::accepted_event;
 use super::opened::Opened;
 use super::reading::Reader;
 use super::shard::Shard;
-use crate::observe::Shown;
+use crate::observe::{HandshakeSides, PresentedChain};
 use crate::proxy::RemoteIdentity;
 use crate::reason::ConnectionReason;
-use crate::topology::Limits;
+use crate::topology::{Direction, Limits};
 use rustls_pki_types::CertificateDer;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -32,7 +32,7 @@ struct Inbound {
     /// The server name that was asked for.
     sni: Option<String>,
     /// The chain that was shown for it.
-    shown: Option<Arc<Shown>>,
+    shown: Option<Arc<PresentedChain>>,
     admission: Admission,
 }
 
@@ -172,16 +172,13 @@ impl Inbound {
         let requests = match &identity {
             RemoteIdentity::Client => true,
             RemoteIdentity::Peer(peer) => {
-                shard.log_would_refuse("inbound", self.remote, peer.decision());
+                shard.log_would_refuse(Direction::Inbound, self.remote, peer.decision());
                 passes_as_server(&finished.chain, peer, shard.tls().generation())
             }
         };
-        shard.shared.tally.tell(accepted_event(
-            "inbound",
+        shard.shared.log.record(accepted_event(
+            HandshakeSides::inbound(self.remote, shard.listener_name(self.listener), self.sni),
             number,
-            self.remote,
-            shard.listener_name(self.listener),
-            self.sni,
             &finished.session,
             decision,
             clock::now() - self.started,
@@ -207,8 +204,9 @@ impl Inbound {
     fn fail(self, failure: Failure) {
         // Before the event: who reads it and connects anew must find room.
         drop(self.admission);
-        let via = self.shard.listener_name(self.listener);
-        let event = failure.event("inbound", self.remote, via, self.sni, self.shown);
-        self.shard.shared.tally.tell(event);
+        let listener = self.shard.listener_name(self.listener);
+        let sides = HandshakeSides::inbound(self.remote, listener, self.sni);
+        let event = failure.event(sides, self.shown);
+        self.shard.shared.log.record(event);
     }
 }

@@ -1,6 +1,6 @@
 //! What crosses threads, and the bounded queues that carry it.
 use super::admission::Admission;
-use crate::observe::{Event, Log};
+use crate::observe::Event;
 use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin};
 use crate::reason::DaemonReason;
 use std::net::SocketAddr;
@@ -54,16 +54,16 @@ pub(super) struct Inboxes<S>(pub(super) Vec<mpsc::Sender<ShardMessage<S>>>);
 impl<S> Inboxes<S> {
     /// Queues a message without waiting, since the sender is another shard or the acceptor, which must not stand still
     /// with it. Returns whether there was room.
-    pub(super) fn send(&self, shard: u8, message: ShardMessage<S>, log: &Log) -> bool {
+    pub(super) fn send(&self, shard: u8, message: ShardMessage<S>, record: &dyn Fn(Event)) -> bool {
         let Some(inbox) = self.0.get(usize::from(shard)) else {
             return false;
         };
         match inbox.try_send(message) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(_)) => {
-                log.record(Event::Warning {
-                    code: DaemonReason::ShardInboxFull.into(),
-                    what: format!(
+                record(Event::Overloaded {
+                    reason: DaemonReason::ShardInboxFull.into(),
+                    detail: format!(
                         "shard {shard} does not keep up with what other shards hand to it"
                     ),
                 });

@@ -63,7 +63,7 @@ impl LiveConnections {
         };
         for connection in shard.connections.borrow().iter() {
             let listener = connection.opened.listener();
-            let listener = listener.map(|index| shard.listener_name(index));
+            let listener = listener.map(|index| shard.listener_name(index).to_owned());
             let Some(peer) = &connection.peer else {
                 let listener = listener.unwrap_or_default();
                 *found.clients.entry(listener.clone()).or_default() += 1;

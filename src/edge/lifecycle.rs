@@ -6,9 +6,10 @@ use super::ending::Ending;
 use super::inbox::ShardMessage;
 use super::shard::Shard;
 use super::unconfirmed::{Unconfirmed, late_failure};
-use crate::observe::Event;
+use crate::observe::{Event, HandshakeSides};
 use crate::proxy::{LinkEvent, RemoteIdentity};
 use crate::reason::Reason;
+use crate::topology::Direction;
 use crate::trust::Decision;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -49,15 +50,19 @@ impl Shard {
     /// the topology); nothing else follows from it.
     pub(super) fn log_would_refuse(
         &self,
-        direction: &'static str,
+        direction: Direction,
         remote: SocketAddr,
-        decision: &Arc<Decision>,
+        decision: &Decision,
     ) {
-        if decision.would_refuse.is_some() {
+        if let Some((reason, detail)) = &decision.would_refuse {
             self.shared.log.record(Event::WouldRefuse {
                 direction,
                 remote,
-                decision: Arc::clone(decision),
+                reason: (*reason).into(),
+                detail: detail.clone(),
+                decision: decision.id.clone(),
+                peer: decision.peer_fqdn.clone(),
+                line: decision.line,
             });
         }
     }
@@ -103,11 +108,11 @@ impl Shard {
 
     fn closed_confirmed(&self, connection: &Connection, ending: Ending) {
         let reason = ending.reason();
-        self.shared.tally.tell(Event::ConnectionClosed {
+        self.shared.log.record(Event::ConnectionClosed {
             connection: connection.number,
             remote: connection.remote(),
             peer: connection.peer.as_deref().map(str::to_owned),
-            by: ending.by(),
+            closed_by: ending.closed_by(),
             reason,
             trust_reason: connection.withdrawn.get().map(|(_, why)| why),
             messages_in: connection.messages_in.get(),
@@ -139,14 +144,9 @@ impl Shard {
         };
         let reason = failure.reason();
         let fqdn = connection.peer.as_deref().unwrap_or_default().to_owned();
-        let event = failure.event(
-            "outbound",
-            connection.remote(),
-            fqdn.clone(),
-            Some(fqdn.clone()),
-            unconfirmed.shown,
-        );
-        self.shared.tally.tell(event);
+        let sides = HandshakeSides::outbound(connection.remote(), &fqdn);
+        let event = failure.event(sides, unconfirmed.shown);
+        self.shared.log.record(event);
         let now = clock::now();
         let retry_at = self.dialler.failed(&fqdn, &self.limits(), now);
         let retry_in = retry_at.saturating_duration_since(now);
@@ -159,7 +159,7 @@ impl Shard {
         if let Some(peer) = &connection.peer
             && self.peer_states.connected(peer)
         {
-            self.shared.log.record(Event::PeerUp {
+            self.shared.log.record(Event::PeerConnected {
                 peer: peer.to_string(),
                 shard: u16::from(self.shared.index),
             });
@@ -173,7 +173,7 @@ impl Shard {
             let most = topology.peers().len();
             self.peer_states.went_down(&peer, reason, most, is_listed);
         });
-        self.shared.log.record(Event::PeerDown {
+        self.shared.log.record(Event::PeerDisconnected {
             peer,
             shard: u16::from(self.shared.index),
             reason,

@@ -59,7 +59,6 @@ mod signal;
 mod sources;
 mod start;
 mod status;
-mod tally;
 mod tls;
 mod unconfirmed;
 

@@ -1,7 +1,6 @@
 //! What the two sides of a TLS session agreed on, and the event of a handshake that passed.
-use crate::observe::Event;
+use crate::observe::{Event, HandshakeSides};
 use crate::trust::Decision;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,13 +49,9 @@ fn version_name(version: rustls::ProtocolVersion) -> String {
 }
 
 /// The event of a handshake that passed.
-#[expect(clippy::too_many_arguments, reason = "each is a field of the event")]
 pub(super) fn accepted_event(
-    direction: &'static str,
+    sides: HandshakeSides,
     connection: u64,
-    remote: SocketAddr,
-    via: String,
-    sni: Option<String>,
     session: &rustls::Connection,
     decision: Option<Arc<Decision>>,
     took: Duration,
@@ -67,15 +62,13 @@ pub(super) fn accepted_event(
         group,
     } = negotiated(session);
     Event::HandshakeAccepted {
-        direction,
         connection,
-        remote,
-        via,
-        sni,
+        sides: sides.judged(decision.as_ref()),
         version,
         cipher,
         group,
-        decision,
         took,
+        reason: decision.as_ref().map(|decision| decision.reason.into()),
+        decision,
     }
 }

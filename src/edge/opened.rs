@@ -36,11 +36,3 @@ impl<L> Opened<L> {
         }
     }
 }
-
-/// A direction as the log writes it.
-pub(super) fn direction_name(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Inbound => "inbound",
-        Direction::Outbound => "outbound",
-    }
-}

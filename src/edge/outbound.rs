@@ -8,10 +8,10 @@ use super::opened::Opened;
 use super::reading::Reader;
 use super::shard::Shard;
 use super::unconfirmed::Unconfirmed;
-use crate::observe::Event;
+use crate::observe::{Event, HandshakeSides};
 use crate::proxy::{LinkEvent, RemoteIdentity};
 use crate::reason::{ConnectionReason, Reason};
-use crate::topology::{Peer, PeerRef};
+use crate::topology::{Direction, Peer, PeerRef};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -118,9 +118,8 @@ impl Shard {
             };
             let Failed { failure, shown } = failed;
             last = failure.reason();
-            let fqdn = peer.fqdn.to_string();
-            let event = failure.event("outbound", address, fqdn.clone(), Some(fqdn), shown);
-            self.shared.tally.tell(event);
+            let sides = HandshakeSides::outbound(address, peer.fqdn.as_str());
+            self.shared.log.record(failure.event(sides, shown));
             if reloaded {
                 return Err(ConnectionReason::Reloaded.into());
             }
@@ -137,15 +136,11 @@ impl Shard {
     ) {
         let now = clock::now();
         let number = self.number();
-        let fqdn = peer.fqdn.to_string();
-        self.log_would_refuse("outbound", address, dialled.identity.decision());
+        self.log_would_refuse(Direction::Outbound, address, dialled.identity.decision());
         let decision = Some(Arc::clone(dialled.identity.decision()));
         let accepted = accepted_event(
-            "outbound",
+            HandshakeSides::outbound(address, peer.fqdn.as_str()),
             number,
-            address,
-            fqdn.clone(),
-            Some(fqdn),
             &dialled.tls,
             decision,
             now - started,

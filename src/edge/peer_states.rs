@@ -1,4 +1,4 @@
-//! Which peers a shard has connections with, and why others went down: what `peer_up` and `peer_down` are made from.
+//! Which peers a shard has connections with, and why others went down: what `peer_connected` and `peer_disconnected` are made from.
 use super::clock;
 use crate::reason::Reason;
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ pub(super) struct PeerStates {
 pub struct Down {
     /// The peer's FQDN.
     pub peer: String,
-    /// The reason code, as in `peer_down`.
+    /// The reason code, as in `peer_disconnected`.
     pub reason: Reason,
     /// How long ago.
     pub ago: Duration,

@@ -8,7 +8,7 @@ use super::failed::Failure;
 use super::negotiated::{Negotiated, negotiated};
 use super::resolver::AddressResolver;
 use super::tls::TlsConfigs;
-use crate::observe::Shown;
+use crate::observe::PresentedChain;
 use crate::reason::{ConnectionReason, Reason};
 use crate::sip::{FrameLimits, Framer, LineTable, Scan, StartLine};
 use crate::topology::{Direction, PeerRef};
@@ -31,7 +31,7 @@ pub struct ProbeAttempt {
     /// What we decided about them, when they showed a certificate.
     pub decision: Option<Arc<Decision>>,
     /// The chain that they asked us for and got.
-    pub shown: Option<Arc<Shown>>,
+    pub shown: Option<Arc<PresentedChain>>,
     /// Status and reason phrase of the answer to the OPTIONS.
     pub answer: Option<(u16, String)>,
     /// From the connect to the end.

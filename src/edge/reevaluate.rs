@@ -5,7 +5,7 @@ use super::clock;
 use super::connection::Connection;
 use super::evidence::{Evidence, Reevaluation};
 use super::inbound_identity::passes_as_server;
-use super::opened::{Opened, direction_name};
+use super::opened::Opened;
 use super::shard::Shard;
 use crate::observe::Event;
 use crate::proxy::{LinkEvent, RemoteIdentity};
@@ -82,7 +82,7 @@ impl Shard {
         };
         self.shared.log.record(Event::TrustWithdrawn {
             connection: connection.number,
-            direction: direction_name(connection.opened.direction()),
+            direction: connection.opened.direction(),
             remote: connection.remote(),
             peer: connection.peer.as_deref().map(str::to_owned),
             reason,

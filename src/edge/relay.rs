@@ -122,12 +122,14 @@ impl Shard {
                 }
             }
             Action::Event(event) => self.shared.log.record(event),
+            Action::Count(event) => self.shared.log.count(event, None),
         }
     }
 
     /// Hands something to another shard; returns whether it had room.
     pub(super) fn send_to(&self, shard: u8, message: ShardMessage<Self>) -> bool {
-        self.shared.inboxes.send(shard, message, &self.shared.log)
+        let record = |event| self.shared.log.record(event);
+        self.shared.inboxes.send(shard, message, &record)
     }
 
     /// Closes the connections without trust on which nothing runs any more.

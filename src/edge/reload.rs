@@ -50,8 +50,8 @@ impl Shard {
             // `Edge::swap` has built the same from the same generation, so this cannot be. A shard that keeps its
             // generation is safe: it goes on under the rules that it has.
             self.shared.log.record(Event::Warning {
-                code: DaemonReason::ShardKeptGeneration.into(),
-                what: error.to_string(),
+                reason: DaemonReason::ShardKeptGeneration.into(),
+                detail: error.to_string(),
             });
             return;
         }

@@ -52,7 +52,7 @@ struct CachedAnswer {
     fresh_until: Instant,
 }
 
-/// Why a peer has no address now: the codes of `peer_down`.
+/// Why a peer has no address now: the codes of `peer_disconnected`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum NoAddress {
     /// The name has none.

@@ -15,9 +15,8 @@ use super::inbox::{Inboxes, ShardMessage};
 use super::peer_states::PeerStates;
 use super::resolver::AddressResolver;
 use super::signal::Signal;
-use super::tally::Tally;
 use super::tls::TlsConfigs;
-use crate::observe::Log;
+use crate::observe::ShardLog;
 use crate::proxy::{Actions, Core, CoreSetup, LinkEvent, LinkId, Tables, TokenKeys};
 use crate::sip::FrameLimits;
 use crate::topology::{Limits, Topology};
@@ -42,8 +41,7 @@ pub(super) struct ShardSetup {
 /// What a shard shares with the acceptor, the other shards or the daemon.
 pub(super) struct ShardShared {
     pub(super) index: u8,
-    pub(super) log: Log,
-    pub(super) tally: Arc<Tally>,
+    pub(super) log: ShardLog,
     pub(super) inboxes: Arc<Inboxes<Shard>>,
     /// Its inbound connections; the acceptor chooses by it.
     pub(super) load: Arc<ShardLoad>,
@@ -180,9 +178,9 @@ impl Shard {
     }
 
     /// The name of the listener with this index.
-    pub(super) fn listener_name(&self, index: usize) -> String {
+    pub(super) fn listener_name(&self, index: usize) -> &str {
         let name = self.shared.listeners.get(index);
-        name.cloned().unwrap_or_default()
+        name.map_or("", String::as_str)
     }
 
     // ---- settings of the current generation ----

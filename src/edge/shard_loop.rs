@@ -35,12 +35,14 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
             tokio::task::spawn_local(Rc::clone(&shard).run_flushes()),
             tokio::task::spawn_local(Rc::clone(&shard).run_dials()),
             tokio::task::spawn_local(Rc::clone(&shard).watch_calendar()),
+            tokio::task::spawn_local(Rc::clone(&shard).run_sums()),
         ];
         shard.serve(&mut inbox).await;
         shard.refuse_rest(inbox);
         for task in tasks {
             task.abort();
         }
+        shard.shared.log.finish();
     });
     Ok(())
 }

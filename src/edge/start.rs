@@ -10,7 +10,6 @@ use super::scheduling;
 use super::shard::{ShardSetup, ShardShared};
 use super::shard_loop;
 use super::sources::Sources;
-use super::tally::Tally;
 use super::tls::TlsConfigs;
 use crate::observe::{Event, Log};
 use crate::proxy::{AdvertisedNames, CoreSetup, HealthBoard, Tables, TokenKeys};
@@ -47,7 +46,6 @@ impl Edge {
             (0..shards).map(|_| mpsc::channel(INBOX)).unzip();
         let inboxes = Arc::new(Inboxes(senders));
         let stop = CancellationToken::new();
-        let tally = Arc::new(Tally::new(log.clone()));
         let health = Arc::new(HealthBoard::new(clock::now()));
         let tables = Tables::new(Arc::clone(&generation), &names, &health);
 
@@ -67,23 +65,21 @@ impl Edge {
                 inbox,
                 shared: ShardShared {
                     index,
-                    log: log.clone(),
-                    tally: Arc::clone(&tally),
+                    log: log.for_shard(),
                     inboxes: Arc::clone(&inboxes),
                     load: Arc::clone(load),
                     listeners: Arc::clone(&listeners),
                     seen: Arc::clone(&seen),
                 },
             };
-            threads.push(spawn_shard(setup, topology)?);
+            threads.push(spawn_shard(setup, log.clone(), topology)?);
         }
         let acceptor = Acceptor {
             inboxes: Arc::clone(&inboxes),
             loads,
             sources: Arc::new(Sources::default()),
             limits: Arc::clone(&limits),
-            log,
-            tally: Arc::clone(&tally),
+            log: log.clone(),
             stop: stop.clone(),
         };
         threads.push(spawn("sipward-accept".to_owned(), move || {
@@ -96,7 +92,7 @@ impl Edge {
             limits,
             random_key,
             listeners,
-            tally,
+            log,
             seen,
             names,
             health,
@@ -104,13 +100,18 @@ impl Edge {
     }
 }
 
-fn spawn_shard(setup: ShardSetup, topology: &Topology) -> Result<JoinHandle<()>, EdgeError> {
-    let (index, log) = (setup.shared.index, setup.shared.log.clone());
+/// `log` outlives the shard's own, which goes into its thread's state and is gone when that fails.
+fn spawn_shard(
+    setup: ShardSetup,
+    log: Log,
+    topology: &Topology,
+) -> Result<JoinHandle<()>, EdgeError> {
+    let index = setup.shared.index;
     let scheduling = topology.node().scheduling;
     spawn(format!("sipward-shard-{index}"), move || {
-        let warn = |code: DaemonReason, what| {
-            let code = code.into();
-            log.record(Event::Warning { code, what });
+        let warn = |reason: DaemonReason, detail| {
+            let reason = reason.into();
+            log.record(Event::Warning { reason, detail });
         };
         // The system answers all shards alike: one of them logs it.
         if let Err(error) = scheduling::apply(scheduling)

@@ -1,7 +1,7 @@
 //! rustls configurations of one generation, built by each shard for itself: its verifiers are then used by one thread.
 use super::clock;
 use super::error::EdgeError;
-use crate::observe::Shown;
+use crate::observe::PresentedChain;
 use crate::topology::{
     CertificateFacts, Identity, IdentityRef, KeyPair, Listener, PeerRef, Staple, Topology, Window,
 };
@@ -49,7 +49,7 @@ pub(super) struct ListenerTls {
 #[derive(Clone, Debug)]
 struct OwnCertificate {
     key: Arc<CertifiedKey>,
-    shown: Arc<Shown>,
+    shown: Arc<PresentedChain>,
 }
 
 /// What it takes to dial a peer once.
@@ -66,7 +66,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// The chain that was shown, if the server asked for one and knows its signature scheme.
-    pub(super) fn shown(&self) -> Option<Arc<Shown>> {
+    pub(super) fn shown(&self) -> Option<Arc<PresentedChain>> {
         let shown = self.certificate.as_ref()?;
         self.asked.shown().then(|| Arc::clone(&shown.shown))
     }
@@ -110,7 +110,7 @@ impl ListenerTls {
     }
 
     /// The chain that is shown to who asks for this name.
-    pub(super) fn shown(&self, sni: Option<&str>) -> Arc<Shown> {
+    pub(super) fn shown(&self, sni: Option<&str>) -> Arc<PresentedChain> {
         Arc::clone(&self.resolver.certificate(sni).shown)
     }
 }
@@ -238,7 +238,7 @@ fn certificate(
     };
     Ok(OwnCertificate {
         key: Arc::new(key),
-        shown: Arc::new(Shown {
+        shown: Arc::new(PresentedChain {
             identity: identity.to_owned(),
             subjects: pair.chain.iter().map(subject).collect(),
             fingerprints: pair.chain.iter().map(fingerprint).collect(),

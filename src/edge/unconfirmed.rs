@@ -2,7 +2,7 @@
 //! after it (RFC 8446 §4.4.2.4): the connection carries requests, but the log does not count it as accepted yet.
 use super::ending::Ending;
 use super::failed::Failure;
-use crate::observe::{Event, Shown};
+use crate::observe::{Event, PresentedChain};
 use crate::reason::ConnectionReason;
 use crate::trust::Decision;
 use rustls::AlertDescription;
@@ -18,7 +18,7 @@ pub(super) struct Unconfirmed {
     /// `handshake_accepted`.
     pub(super) accepted: Event,
     /// The chain that was shown to the server.
-    pub(super) shown: Option<Arc<Shown>>,
+    pub(super) shown: Option<Arc<PresentedChain>>,
     /// A server that is silent until then counts as content: some answer no ping and send no tickets.
     pub(super) until: Instant,
 }

@@ -1,451 +1,445 @@
-//! The table of events: stable names with typed fields; callers pass values, never prose.
+//! The table of events. Everything about an event stands in its row: the enum and its documentation, the walk over its
+//! fields, its level, its limit, its counter and its line of docs/events.md are made from it (see `table`).
+//!
+//! A caller fills in values and never writes prose. What a remote chose (a name, a Call-ID, a method) goes in as it came;
+//! `line` bounds and escapes it.
+use super::groups::{HandshakeSides, PresentedChain, RequestOutcome};
+use super::keys::{KEYS, Key, meaning};
+use super::table::{EventRow, Limited, events};
+use super::value::{AsField, EventField, FieldGroup, FieldType, LinePart, Take, Value};
 use crate::reason::Reason;
+use crate::topology::Direction;
 use crate::trust::Decision;
-use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Level;
 
-/// One line of the log.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// `start`: the daemon begins, with version and topology file.
-    Start {
-        /// Package version.
-        version: &'static str,
-        /// The topology file.
-        topology: PathBuf,
-        /// How many shards run.
-        shards: usize,
-    },
-    /// `start_refused`: the daemon cannot start.
-    StartRefused {
-        /// The topology file.
-        topology: PathBuf,
-        /// `topology_faults`, `listen_failed` or `start_failed`.
-        reason: Reason,
-        /// Every fault.
-        details: Vec<String>,
-    },
-    /// `listening`: a listener is bound.
-    Listening {
-        /// Its name.
-        listener: String,
-        /// The bound address.
-        address: SocketAddr,
-        /// `clients`, `peers` or `both`.
-        accept: &'static str,
-    },
-    /// `ready`: sockets and trust are in place.
-    Ready {
-        /// Generation that serves.
-        generation: u64,
-    },
-    /// `control_listening`: the control socket takes commands.
-    ControlListening {
-        /// Its path.
-        path: PathBuf,
-    },
-    /// `control_unavailable`: there is no control socket; the daemon serves without.
-    ControlUnavailable {
-        /// The path that was tried.
-        path: PathBuf,
-        /// `socket_in_use` or `socket_unusable`.
-        reason: Reason,
-        /// What hinders, and what to do.
-        detail: String,
-    },
-    /// `control_request`: somebody commanded, or tried to.
-    ControlRequest {
-        /// The command.
-        command: &'static str,
-        /// Whose process it was.
-        uid: u32,
-        /// Why it was not carried out.
-        reason: Option<Reason>,
-    },
-    /// `token_key_random`: no key file, so a restart ends every dialog's route and every registration's path.
-    TokenKeyRandom,
-    /// `warning`: something of the topology that works but will surprise.
-    Warning {
-        /// Stable identifier.
-        code: Reason,
-        /// The sentence.
-        what: String,
-    },
-    /// `handshake_accepted`.
-    HandshakeAccepted {
-        /// `inbound` or `outbound`.
-        direction: &'static str,
-        /// Connection number, unique in this run.
-        connection: u64,
-        /// The other side.
-        remote: SocketAddr,
-        /// Listener name (inbound) or peer FQDN (outbound).
-        via: String,
-        /// SNI received or sent.
-        sni: Option<String>,
-        /// Protocol version, e.g. `TLSv1.3`.
-        version: String,
-        /// Cipher suite.
-        cipher: String,
-        /// Key exchange group.
-        group: String,
-        /// The trust decision; `None` for a client.
-        decision: Option<Arc<Decision>>,
-        /// How long it took.
-        took: Duration,
-    },
-    /// `handshake_refused`: we refused.
-    HandshakeRefused {
-        /// `inbound` or `outbound`.
-        direction: &'static str,
-        /// The other side.
-        remote: SocketAddr,
-        /// Listener name (inbound) or peer FQDN (outbound).
-        via: String,
-        /// SNI received or sent.
-        sni: Option<String>,
-        /// Reason code: of the decision, or `not_tls`, `no_common_version`, `tls_error`, `too_many_handshakes`,
-        /// `client_not_accepted` ...
-        reason: Reason,
-        /// What the TLS library or the decision says of it, if anything.
-        detail: Option<String>,
-        /// The decision that refused, if a certificate was judged.
-        decision: Option<Arc<Decision>>,
-    },
-    /// `handshake_refused_by_peer`: they refused us, with an alert; in TLS 1.3 after our own handshake was done.
-    HandshakeRefusedByPeer {
-        /// `inbound` or `outbound`.
-        direction: &'static str,
-        /// The other side.
-        remote: SocketAddr,
-        /// Listener name (inbound) or peer FQDN (outbound).
-        via: String,
-        /// SNI received or sent.
-        sni: Option<String>,
-        /// The alert as a code.
-        reason: Reason,
-        /// The alert's number on the wire.
-        alert: u8,
-        /// What it says about us.
-        detail: &'static str,
-        /// What we had shown; `None`: nothing yet, or they did not ask.
-        shown: Option<Arc<Shown>>,
-        /// Our decision about them, if it came so far.
-        decision: Option<Arc<Decision>>,
-    },
-    /// `handshake_aborted`: it ended before it was finished and without a refusal.
-    HandshakeAborted {
-        /// `inbound` or `outbound`.
-        direction: &'static str,
-        /// The other side.
-        remote: SocketAddr,
-        /// Listener name (inbound) or peer FQDN (outbound).
-        via: String,
-        /// SNI received or sent.
-        sni: Option<String>,
-        /// Reason code: `closed`, `reset`, `timeout`, `connection_refused` ...
-        reason: Reason,
-        /// What the system said, if anything.
-        detail: Option<String>,
-    },
-    /// `handshakes_suppressed`: failed handshakes of one kind that were counted and not told one by one.
-    HandshakesSuppressed {
-        /// The event that each would have been.
-        of: &'static str,
-        /// `inbound` or `outbound`.
-        direction: &'static str,
-        /// Their reason code.
-        reason: Reason,
-        /// Their peer, if they concern one.
-        peer: Option<String>,
-        /// How many.
-        count: u64,
-    },
-    /// `clients_suppressed`: clients' connections that were counted and not told one by one.
-    ClientsSuppressed {
-        /// The event that each would have been.
-        of: &'static str,
-        /// Why they were closed; `None`: they were accepted.
-        reason: Option<Reason>,
-        /// How many.
-        count: u64,
-    },
-    /// `trust_withdrawn`: a live connection has lost its trust; nothing new runs on it, and it will be closed.
-    TrustWithdrawn {
-        /// Connection number.
-        connection: u64,
-        /// `inbound` or `outbound`.
-        direction: &'static str,
-        /// The other side.
-        remote: SocketAddr,
-        /// Peer FQDN; `None` for a client.
-        peer: Option<String>,
-        /// Why: the new decision's reason, or `own_certificate_replaced`, `listener_removed` ...
-        reason: Reason,
-        /// What the new decision says of it.
-        detail: Option<String>,
-        /// The id of the decision that had let it in.
-        decision: Option<String>,
-        /// The id of the decision that refuses it, if one was made.
-        new_decision: Option<String>,
-    },
-    /// `would_refuse`: an observed peer was accepted as written; a stricter rule would have refused it.
-    WouldRefuse {
-        /// `inbound` or `outbound`.
-        direction: &'static str,
-        /// The other side.
-        remote: SocketAddr,
-        /// The decision; its `would_refuse` is what is told.
-        decision: Arc<Decision>,
-    },
-    /// `connection_closed`.
-    ConnectionClosed {
-        /// Connection number.
-        connection: u64,
-        /// The other side.
-        remote: SocketAddr,
-        /// Peer FQDN; `None` for a client.
-        peer: Option<String>,
-        /// `us` or `them`.
-        by: &'static str,
-        /// Reason code: `close_notify`, `eof_without_close_notify`, `idle`, `framing`, `send_queue_full`, `drain`,
-        /// `trust_withdrawn`, `io_error` ...
-        reason: Reason,
-        /// With `trust_withdrawn`: why the trust was withdrawn.
-        trust_reason: Option<Reason>,
-        /// Messages received.
-        messages_in: u64,
-        /// Messages sent.
-        messages_out: u64,
-        /// How long it was open.
-        open: Duration,
-    },
-    /// `request_relayed` / `request_refused`.
-    Request(RequestEvent),
-    /// `peer_up`: the first connection of a shard to a peer is ready.
-    PeerUp {
-        /// Its FQDN.
-        peer: String,
-        /// The shard.
-        shard: u16,
-    },
-    /// `peer_down`: the last connection of a shard to a peer is gone, or a connect failed.
-    PeerDown {
-        /// Its FQDN.
-        peer: String,
-        /// The shard.
-        shard: u16,
-        /// Reason code.
-        reason: Reason,
-        /// How long until the next try.
-        retry_in: Option<Duration>,
-    },
-    /// `member_down`: a peer takes no new requests, for every shard, by pings or by what requests met.
-    MemberDown {
-        /// Its FQDN.
-        peer: String,
-        /// Reason code.
-        reason: Reason,
-        /// How long it is passed over; `None`: until pings bring it back.
-        retry_in: Option<Duration>,
-    },
-    /// `member_up`: a peer that was down takes new requests again.
-    MemberUp {
-        /// Its FQDN.
-        peer: String,
-        /// How long it was down.
-        down: Duration,
-    },
-    /// `lookup_stale`: no name server answered, so the last good answer serves past its TTL.
-    LookupStale {
-        /// The peer's FQDN.
-        peer: String,
-    },
-    /// `message_dropped`: a response or ACK that may not be relayed.
-    MessageDropped {
-        /// Reason code.
-        reason: Reason,
-        /// Where it came from; `None`: it has nowhere to go any more.
-        remote: Option<SocketAddr>,
-        /// FQDN of the peer that sent it, or that it was for; `None` for a client.
-        peer: Option<Arc<str>>,
-    },
-    /// `reload`: a new generation serves, or the old one stays.
-    Reload {
-        /// The generation that serves now.
-        generation: u64,
-        /// Who asked for it: `signal`, `control`, `watch` ...
-        trigger: &'static str,
-        /// `ok` or `refused`.
-        result: &'static str,
-        /// What was wrong, or what changed.
-        details: Vec<String>,
-        /// What our own listeners show since.
-        served: Vec<String>,
-        /// How long it took.
-        took: Duration,
-    },
-    /// `crl_updated`: a CRL came into force by a refresh.
-    CrlUpdated {
-        /// The trust set.
-        trust: String,
-        /// The file.
-        file: PathBuf,
-        /// Its issuer.
-        issuer: String,
-        /// How many certificates it revokes.
-        revoked: usize,
-        /// nextUpdate, Unix seconds.
-        next_update: u64,
-        /// The generation that serves with it.
-        generation: u64,
-    },
-    /// `crl_refused`: a CRL, or a file of them, was offered and not taken.
-    CrlRefused {
-        /// The trust set.
-        trust: String,
-        /// The file.
-        file: PathBuf,
-        /// Its issuer, if it could be parsed.
-        issuer: Option<String>,
-        /// Reason code.
-        reason: Reason,
-        /// What the system or the parser said, or what stays in force.
-        detail: String,
-    },
-    /// `crl_fetch_failed`: a distribution point did not give a CRL.
-    CrlFetchFailed {
-        /// The trust set.
-        trust: String,
-        /// Where it was asked for.
-        uri: String,
-        /// What failed: `unreachable`, `fetch_timeout`, `http_status`, `fetch_too_large`, `not_http` or `special_address`.
-        reason: Reason,
-        /// What the system or the server said.
-        detail: String,
-    },
-    /// `crl_stale_soon`: a fifth of a CRL's validity is left.
-    CrlStaleSoon {
-        /// The trust set.
-        trust: String,
-        /// The file.
-        file: PathBuf,
-        /// Its issuer.
-        issuer: String,
-        /// nextUpdate, Unix seconds.
-        next_update: u64,
-        /// Until then.
-        left: Duration,
-    },
-    /// `crl_stale`: a CRL in force is past its nextUpdate.
-    CrlStale {
-        /// The trust set.
-        trust: String,
-        /// The file.
-        file: PathBuf,
-        /// Its issuer.
-        issuer: String,
-        /// nextUpdate, Unix seconds.
-        next_update: u64,
-    },
-    /// `crl_state_failed`: a proven CRL cannot be kept in the state directory.
-    CrlStateFailed {
-        /// The file or the directory.
-        file: PathBuf,
-        /// `state_unwritable` or `state_full`.
-        reason: Reason,
-        /// What the system said.
-        detail: String,
-    },
-    /// `crl_forgotten`: an operator had a series of CRLs dropped.
-    CrlForgotten {
-        /// Its id.
-        series: String,
-        /// The CRLs' issuer.
-        issuer: String,
-        /// The highest CRL number that was known.
-        number: Option<String>,
-        /// Whose process asked.
-        uid: u32,
-        /// That process, if the system tells.
-        pid: Option<u32>,
-        /// The generation that serves without it.
-        generation: u64,
-    },
-    /// `forecast`: what will break, and when; once a day.
-    Forecast {
-        /// The generation that was looked at.
-        generation: u64,
-        /// Whether something other than a CRL ends within 30 days.
-        soon: bool,
-        /// When the first of these ends, Unix seconds.
-        ends_at: Option<u64>,
-        /// FQDNs of the peers that get in only by a relaxed purpose policy.
-        relaxed: Vec<String>,
-        /// Everything that ends, the next first.
-        details: Vec<String>,
-    },
-    /// `drain`: no new connections; waits for transactions.
-    Drain {
-        /// Transactions still open; `None`: a shard does not say.
-        transactions: Option<usize>,
-    },
-    /// `stopped`: everything is closed.
-    Stopped {
-        /// Transactions that did not finish in time.
-        abandoned: usize,
-    },
-    /// `library`: what a library said through `tracing` or `log`, warnings and errors only.
-    Library {
-        /// Warn or error.
-        level: tracing::Level,
-        /// The module that speaks.
-        target: String,
-        /// What it says.
-        message: String,
-    },
-    /// `log_dropped`: lines that the writer could not take.
-    LogDropped {
-        /// How many since the last such line.
-        lines: u64,
-    },
+events! {
+    // ---- The daemon's life. Each of these happens a handful of times in a run, so none is limited. ----
+
+    /// the daemon begins
+    start => Start {
+        INFO; Never; "starts";
+        version: &'static str => version,
+        topology: PathBuf => topology,
+        shards: usize => shards,
+    }
+
+    /// the daemon cannot start; `reason` is `topology`, `listen` or `internal`
+    start_refused => StartRefused {
+        ERROR; Never; "failed starts";
+        topology: PathBuf => topology,
+        reason: Reason => reason,
+        details: Vec<String> => details,
+    }
+
+    /// a listener is bound
+    listening => Listening {
+        INFO; Never; "bound listeners";
+        listener: String => listener,
+        address: SocketAddr => address,
+        accept: &'static str => accept,
+    }
+
+    /// sockets and trust are in place
+    ready => Ready {
+        INFO; Never; "starts that succeeded";
+        generation: u64 => generation,
+    }
+
+    // ---- Operators. Who may use the control socket may also stop the daemon: a limit would only hide what was done. ----
+
+    /// the control socket takes commands
+    control_listening => ControlListening {
+        INFO; Never; "control sockets";
+        path: PathBuf => path,
+    }
+
+    /// there is no control socket, and the daemon serves without one; `reason` is `in_use` or `unusable`
+    control_unavailable => ControlUnavailable {
+        WARN; Never; "control sockets that could not be had";
+        path: PathBuf => path,
+        reason: Reason => reason,
+        detail: String => detail,
+    }
+
+    /// somebody used the control socket for something that changes the daemon
+    control_request => ControlRequest {
+        INFO, WARN if |reason| reason.is_some(), "it was refused";
+        Operator; "commands that change the daemon, and why they were refused";
+        command: &'static str => command,
+        uid: u32 => uid,
+        reason: Option<Reason> => reason,
+    }
+
+    /// no token key file: the routes of dialogs are void after a restart and on other nodes, the paths of registrations
+    /// too
+    token_key_random => TokenKeyRandom {
+        WARN; Operator; "generations without a token key file";
+    }
+
+    /// something works but will surprise
+    warning => Warning {
+        WARN; Operator; "warnings";
+        reason: Reason => reason,
+        detail: String => detail,
+    }
+
+    // A flood of connects empties the table of descriptors, so strangers can bring this about ten times a second; apart
+    // from warnings, which an operator brings about and all of which must be seen after a reload.
+
+    /// this node runs short of something: of descriptors for new connections, or of time in a shard
+    overloaded => Overloaded {
+        WARN; Stranger; "times that descriptors or a shard's queue ran out";
+        reason: Reason => reason,
+        detail: String => detail,
+    }
+
+    // ---- Handshakes and connections. Each handshake ends in exactly one of the next four events. The first three that
+    // fail are a stranger's to bring about even where they name a peer: the name comes from what was presented, and was
+    // not proven. ----
+
+    /// a connection may be used; the fields from `reason` on are there for a peer, and for a client that has shown a
+    /// certificate
+    handshake_accepted => HandshakeAccepted {
+        INFO; Client; "handshakes that passed";
+        connection: u64 => connection,
+        sides: HandshakeSides => ..,
+        version: String => version,
+        cipher: String => cipher,
+        group: String => group,
+        took: Duration => took_us,
+        reason: Option<Reason> => reason,
+        decision: Option<Arc<Decision>> => ..,
+    }
+
+    /// this node refused a handshake; the fields from `decision` on are there when a certificate was judged
+    handshake_refused => HandshakeRefused {
+        WARN; Stranger; "handshakes that this node refused";
+        sides: HandshakeSides => ..,
+        reason: Reason => reason,
+        detail: Option<String> => detail,
+        decision: Option<Arc<Decision>> => ..,
+    }
+
+    /// the remote refused this node with an alert; what was shown to it is in the event, and from `decision` on what this
+    /// node had decided about it
+    handshake_refused_by_peer => HandshakeRefusedByPeer {
+        WARN; Stranger; "handshakes that the remote refused";
+        sides: HandshakeSides => ..,
+        reason: Reason => reason,
+        alert: u8 => alert,
+        detail: &'static str => detail,
+        shown: Option<Arc<PresentedChain>> => ..,
+        decision: Option<Arc<Decision>> => ..,
+    }
+
+    /// a handshake ended unfinished and without a refusal: closed, reset, out of time, or nobody was there
+    handshake_aborted => HandshakeAborted {
+        INFO; Stranger; "handshakes that ended unfinished";
+        sides: HandshakeSides => ..,
+        reason: Reason => reason,
+        detail: Option<String> => detail,
+    }
+
+    // What the limits leave out of the log. Never limited itself: there is one for each kind and window at most.
+
+    /// events of one kind, reason and peer that were counted and have no line of their own; with these, the lines add up
+    /// to the exact number
+    events_suppressed [formerly "handshakes_suppressed" "clients_suppressed"] => EventsSuppressed {
+        INFO, WARN if |suppressed| suppressed.row().level <= Level::WARN, "the events are warnings";
+        Never; "nothing: each of them was counted as what it is";
+        suppressed: EventKind => suppressed_event,
+        reason: Option<Reason> => reason,
+        peer: Option<Arc<str>> => peer,
+        count: u64 => count,
+    }
+
+    // One for each connection that a reload or the calendar ends. An operator has to see all of them: each is a peer that
+    // is cut off.
+
+    /// a live connection was judged again and lost its trust: nothing new runs on it, what runs may finish within
+    /// `limits.drain`, then it is closed
+    trust_withdrawn => TrustWithdrawn {
+        WARN; Operator; "connections that lost their trust";
+        connection: u64 => connection,
+        direction: Direction => direction,
+        remote: SocketAddr => remote,
+        peer: Option<String> => peer,
+        reason: Reason => reason,
+        detail: Option<String> => detail,
+        decision: Option<String> => decision,
+        new_decision: Option<String> => new_decision,
+    }
+
+    /// a peer with stage = "observe" was accepted as its entry says; `reason` is what its pins and the strictest policies
+    /// would have refused it for
+    would_refuse => WouldRefuse {
+        WARN; Peer; "accepted peers that a stricter rule would have refused";
+        direction: Direction => direction,
+        remote: SocketAddr => remote,
+        reason: Reason => reason,
+        detail: Option<String> => detail,
+        decision: String => decision,
+        peer: Option<String> => peer,
+        line: Option<u32> => line,
+    }
+
+    /// a connection that had been accepted ended
+    connection_closed => ConnectionClosed {
+        INFO; Client; "connections that ended";
+        connection: u64 => connection,
+        remote: SocketAddr => remote,
+        peer: Option<String> => peer,
+        closed_by: ClosedBy => closed_by,
+        reason: Reason => reason,
+        trust_reason: Option<Reason> => trust_reason,
+        messages_in: u64 => messages_in,
+        messages_out: u64 => messages_out,
+        open: Duration => open_ms,
+    }
+
+    // ---- Requests. Both are made by the core on the message path; what of them costs is described at `RequestOutcome`.
+    // A request of a client that is relayed is limited by its connection only, so that a call is never missing from the
+    // log because somebody else floods. ----
+
+    /// a request received its final answer; `[log] requests` chooses which have a line
+    request_relayed => RequestRelayed {
+        INFO; Request; "requests that were relayed, whatever `[log] requests` says";
+        request: RequestOutcome => ..,
+    }
+
+    /// this node refused a request, or answered for a remote that did not; `reason` says why
+    request_refused => RequestRefused {
+        WARN; Client; "requests that this node refused";
+        reason: Reason => reason,
+        request: RequestOutcome => ..,
+    }
+
+    // ---- Peers. Connections are counted by shard, availability by node: a peer may be connected and unavailable (it does
+    // not answer pings), or disconnected and available (nothing was sent to it yet). ----
+
+    /// the first connection of a shard to a peer is ready
+    peer_connected [formerly "peer_up"] => PeerConnected {
+        INFO; Peer; "times that a shard's first connection to a peer was there";
+        peer: String => peer,
+        shard: u16 => shard,
+    }
+
+    /// the last connection of a shard to a peer is gone, or a connect failed
+    peer_disconnected [formerly "peer_down"] => PeerDisconnected {
+        WARN; Peer; "times that a shard was without a connection to a peer";
+        peer: String => peer,
+        shard: u16 => shard,
+        reason: Reason => reason,
+        retry_in: Option<Duration> => retry_in_ms,
+    }
+
+    /// no shard sends new requests to a peer while others can take them, until pings bring it back or the pause is over;
+    /// `reason` is `ping_timeout`, `ping_unavailable`, `connection_lost`, `connect_failed`, `silence` or `retry_after`
+    peer_unavailable [formerly "member_down"] => PeerUnavailable {
+        WARN; Peer; "times that a peer was taken out of use";
+        peer: String => peer,
+        reason: Reason => reason,
+        retry_in: Option<Duration> => retry_in_ms,
+    }
+
+    /// a peer that was out of use takes new requests again
+    peer_available [formerly "member_up"] => PeerAvailable {
+        INFO; Peer; "times that a peer was in use again";
+        peer: String => peer,
+        down: Duration => down_ms,
+    }
+
+    /// no name server answered for a peer's addresses: the last good answer serves past its TTL
+    lookup_stale => LookupStale {
+        WARN; Peer; "lookups that an old answer served";
+        peer: String => peer,
+    }
+
+    /// a response or an ACK may not be relayed; without `remote`: a response whose way back is gone, `peer` is whom it
+    /// was for
+    message_dropped => MessageDropped {
+        WARN; Client; "messages that ended here without an answer";
+        reason: Reason => reason,
+        remote: Option<SocketAddr> => remote,
+        peer: Option<Arc<str>> => peer,
+    }
+
+    // ---- Reloads and CRLs. Timers and files bring these about, at most once for each file and change. ----
+
+    /// a reload was asked for and has ended
+    reload => Reload {
+        INFO, ERROR if |result| *result != "ok", "refused";
+        Operator; "reloads";
+        generation: u64 => generation,
+        trigger: &'static str => trigger,
+        result: &'static str => result,
+        took: Duration => took_us,
+        details: Vec<String> => details,
+        served: Vec<String> => served,
+    }
+
+    /// a CRL came into force between two reloads; every live connection was judged again
+    crl_updated => CrlUpdated {
+        INFO; Never; "CRLs that came into force by a refresh";
+        trust: String => trust,
+        file: PathBuf => file,
+        issuer: String => issuer,
+        revoked: usize => revoked,
+        next_update: u64 => next_update,
+        generation: u64 => generation,
+    }
+
+    /// a CRL, or a file of them, is not used, `reason` says why; what was in force before stays
+    crl_refused => CrlRefused {
+        ERROR; Never; "CRLs that were not used";
+        trust: String => trust,
+        file: PathBuf => file,
+        issuer: Option<String> => issuer,
+        reason: Reason => reason,
+        detail: String => detail,
+    }
+
+    /// a distribution point did not deliver a CRL, logged once until that changes; what is in force stays
+    crl_fetch_failed => CrlFetchFailed {
+        WARN; Never; "distribution points that began to fail";
+        trust: String => trust,
+        uri: String => uri,
+        reason: Reason => reason,
+        detail: String => detail,
+    }
+
+    /// a fifth of a CRL's validity is left
+    crl_stale_soon => CrlStaleSoon {
+        WARN; Never; "CRLs that were about to become stale";
+        trust: String => trust,
+        file: PathBuf => file,
+        issuer: String => issuer,
+        next_update: u64 => next_update,
+        left: Duration => left_s,
+    }
+
+    /// a CRL in force is past its nextUpdate; what it covers is refused when the trust set's grace, if any, is over
+    crl_stale => CrlStale {
+        ERROR; Never; "CRLs that became stale";
+        trust: String => trust,
+        file: PathBuf => file,
+        issuer: String => issuer,
+        next_update: u64 => next_update,
+    }
+
+    /// a proven CRL cannot be kept in the state directory, logged once until that changes; it is in force, and a restart
+    /// would forget it
+    crl_state_failed => CrlStateFailed {
+        ERROR; Never; "times that the state directory began to fail";
+        file: PathBuf => file,
+        reason: Reason => reason,
+        detail: String => detail,
+    }
+
+    /// an operator had what is known of an issuer's CRLs dropped (`sipward crls forget`): an older one can come into
+    /// force
+    crl_forgotten => CrlForgotten {
+        WARN; Operator; "series of CRLs that an operator dropped";
+        series: String => series,
+        issuer: String => issuer,
+        number: Option<String> => number,
+        uid: u32 => uid,
+        pid: Option<u32> => pid,
+        generation: u64 => generation,
+    }
+
+    /// at the start and once a day: what will end and when, of this node (with CRLs) and of what each peer showed last
+    forecast => Forecast {
+        INFO, WARN if |soon| *soon, "`ends_at` is less than 30 days ahead";
+        Never; "forecasts";
+        generation: u64 => generation,
+        // Decides the level only; `ends_at` shows why.
+        soon: bool => (),
+        ends_at: Option<u64> => ends_at,
+        relaxed: Vec<String> => relaxed,
+        details: Vec<String> => details,
+    }
+
+    /// stopping: no new connections, open transactions may finish
+    drain => Drain {
+        INFO; Never; "drains";
+        transactions: Option<usize> => transactions,
+    }
+
+    /// every connection is closed
+    stopped => Stopped {
+        INFO, WARN if |abandoned| *abandoned > 0, "transactions were abandoned";
+        Never; "stops";
+        abandoned: usize => abandoned,
+    }
+
+    // ---- The log itself. ----
+
+    // A TLS library warns about what strangers send, as often as they send it.
+
+    /// a library warns
+    library => Library {
+        WARN, ERROR if |level| *level == Level::ERROR, "the library reports an error";
+        Stranger; "warnings of libraries";
+        // Stands at the beginning of the line, as that of every event.
+        level: Level => (),
+        target: String => target,
+        message: String => message,
+    }
+
+    // Made by the writer, which has no recorder: what it stands for was counted when it was recorded.
+
+    /// lines before this one are missing: the queue was full, or they could not be written
+    log_dropped => LogDropped {
+        WARN; Never; "nothing: the lines were counted as what they are";
+        lines: u64 => lines,
+    }
 }
 
-/// The certificate chain that we presented.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
-    /// The identity's name in the topology.
-    pub identity: String,
-    /// Subjects, leaf first.
-    pub subjects: Vec<String>,
-    /// SHA-256 in lower-case hex, leaf first.
-    pub fingerprints: Vec<String>,
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// This node.
+    Local,
+    /// The remote.
+    Remote,
 }
 
-/// A request's outcome.
-#[derive(Clone, Debug)]
-pub struct RequestEvent {
-    /// Whether it was refused by us; then `reason` is ours.
-    pub refused: bool,
-    /// Reason code for a refusal or a failure of ours (`no_answer` ...).
-    pub reason: Option<Reason>,
-    /// The method.
-    pub method: SmallVec<[u8; 16]>,
-    /// The Call-ID.
-    pub call_id: SmallVec<[u8; 64]>,
-    /// Source address.
-    pub remote: SocketAddr,
-    /// FQDN of the peer it came from; `None`: a client.
-    pub from_peer: Option<Arc<str>>,
-    /// FQDN of the peer it went to; `None` with `to_client` false: nowhere.
-    pub to_peer: Option<Arc<str>>,
-    /// Whether it went to a client flow.
-    pub to_client: bool,
-    /// The final status sent back; `None`: none (ACK, dropped).
-    pub status: Option<u16>,
-    /// From receipt to the final answer.
-    pub took: Duration,
+impl AsField for ClosedBy {
+    const KIND: FieldType = FieldType::Text;
+    fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+        let word = match self {
+            Self::Local => "local",
+            Self::Remote => "remote",
+        };
+        take(key, Value::Text(word));
+    }
+}
+
+/// Written as the name of its event.
+impl AsField for EventKind {
+    const KIND: FieldType = FieldType::Text;
+    fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+        take(key, Value::Text(self.row().name));
+    }
+}
+
+impl Event {
+    /// The stable name.
+    pub fn name(&self) -> &'static str {
+        self.kind().row().name
+    }
+
+    /// How serious this one is.
+    pub fn level(&self) -> Level {
+        let row = self.kind().row();
+        match row.otherwise {
+            Some((level, _)) if self.is_other() => level,
+            Some(_) | None => row.level,
+        }
+    }
 }

@@ -1,22 +1,18 @@
-//! What libraries say through `tracing` or `log`, turned into events: warnings and errors only, a bounded number.
-use super::text::{CUT, FIELD_OCTETS};
-use super::{Event, Log};
+//! What libraries report through `tracing` or `log`, turned into events: warnings and errors only.
+use super::event::Event;
+use super::log::Log;
+use super::text::{CUT, FIELD_BYTES};
 use std::fmt::{self, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Lines in one second: strangers can make a TLS library warn as often as they connect.
-const LINES_PER_SECOND: u64 = 20;
-
 impl Log {
-    /// Gathers what libraries say in this process into this log, from now to the end; whether it does (another subscriber
-    /// may have been first).
+    /// Gathers what libraries report in this process into this log, from now to the end. Returns whether it does: another
+    /// subscriber may have been first, in a process that embeds the daemon.
     pub fn gather_library_logs(&self) -> bool {
-        let layer = LibraryLayer::new(self.clone());
+        let layer = LibraryLayer { log: self.clone() };
         tracing_subscriber::registry()
             .with(layer.with_filter(LevelFilter::WARN))
             .try_init()
@@ -24,75 +20,42 @@ impl Log {
     }
 }
 
+/// The layer that makes events of what libraries report.
+///
+/// It formats before the log's limits are asked. That is affordable: a message is bounded by [`Bounded`], and what makes a
+/// TLS library warn costs it more than these words.
 pub(super) struct LibraryLayer {
     log: Log,
-    rate: Rate,
-}
-
-impl LibraryLayer {
-    pub(super) fn new(log: Log) -> Self {
-        Self {
-            log,
-            rate: Rate::default(),
-        }
-    }
 }
 
 impl<S: tracing::Subscriber> Layer<S> for LibraryLayer {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the layer is where a library's line gets its time"
-    )]
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
-        if !self.rate.admits(SystemTime::now()) {
-            self.log.count_dropped();
-            return;
-        }
-        let mut words = Words {
+        let mut message = LibraryMessage {
             target: String::new(),
             message: Bounded(String::new()),
         };
-        event.record(&mut words);
-        let target = match words.target {
+        event.record(&mut message);
+        // What comes through `log` names its module in a field, since there the call site is the bridge's.
+        let target = match message.target {
             target if target.is_empty() => event.metadata().target().to_owned(),
             target => target,
         };
         self.log.record(Event::Library {
             level: *event.metadata().level(),
             target,
-            message: words.message.0,
+            message: message.message.0,
         });
     }
 }
 
-/// How many lines the current second has seen: the second in the upper bits, the count in the lower sixteen.
-#[derive(Default)]
-struct Rate(AtomicU64);
-
-impl Rate {
-    fn admits(&self, now: SystemTime) -> bool {
-        let second = now
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs())
-            << 16;
-        let step = |seen: u64| match seen & !0xffff == second {
-            true if seen & 0xffff >= LINES_PER_SECOND => None,
-            true => Some(seen + 1),
-            false => Some(second + 1),
-        };
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step)
-            .is_ok()
-    }
-}
-
 /// The message and, for what comes through `log`, the module that spoke.
-struct Words {
+struct LibraryMessage {
     target: String,
     message: Bounded,
 }
 
-impl Visit for Words {
+impl Visit for LibraryMessage {
+    // The bridge from `log` adds `log.file`, `log.line` and others: where in a library it was says nothing to an operator.
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "log.target" => value.clone_into(&mut self.target),
@@ -110,23 +73,26 @@ impl Visit for Words {
     }
 }
 
-impl Words {
+impl LibraryMessage {
+    /// Appends to the message.
     fn add(&mut self, words: fmt::Arguments<'_>) {
         // Full is the only failure, and says itself in the text.
         let _ = self.message.write_fmt(words);
     }
 }
 
-/// Text that takes no more than a field may hold.
+/// Text that takes no more than a field may hold: a library may print a whole certificate, which is cut here and not after
+/// it was copied.
 struct Bounded(String);
 
 impl fmt::Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // An error ends the formatting, but not that of the next field.
         if self.0.ends_with(CUT) {
             return Err(fmt::Error);
         }
         for c in text.chars() {
-            if self.0.len() >= FIELD_OCTETS {
+            if self.0.len() >= FIELD_BYTES {
                 self.0.push(CUT);
                 return Err(fmt::Error);
             }
@@ -139,12 +105,11 @@ impl fmt::Write for Bounded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn heard(speak: impl FnOnce()) -> Vec<Event> {
         let (log, memory) = Log::memory();
         let subscriber = tracing_subscriber::registry()
-            .with(LibraryLayer::new(log).with_filter(LevelFilter::WARN));
+            .with(LibraryLayer { log }.with_filter(LevelFilter::WARN));
         tracing::subscriber::with_default(subscriber, speak);
         memory.events()
     }
@@ -170,15 +135,33 @@ mod tests {
     fn a_long_message_is_cut_before_it_is_kept() {
         let events = heard(|| tracing::warn!("{}", "x".repeat(100_000)));
         assert!(
-            matches!(&events[0], Event::Library { message, .. } if message.len() < FIELD_OCTETS + 8)
+            matches!(&events[0], Event::Library { message, .. } if message.len() < FIELD_BYTES + 8)
         );
     }
 
     #[test]
-    fn a_second_has_room_for_a_few_lines_and_the_next_for_as_many() {
-        let rate = Rate::default();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        assert_eq!((0..100).filter(|_| rate.admits(now)).count(), 20);
-        assert!(rate.admits(now + Duration::from_secs(1)));
+    fn what_libraries_repeat_is_counted_after_a_few_lines() {
+        let (log, memory) = Log::memory();
+        let subscriber = tracing_subscriber::registry().with(LibraryLayer { log: log.clone() });
+        tracing::subscriber::with_default(subscriber, || {
+            (0..100).for_each(|_| tracing::warn!("the same again"));
+        });
+        log.finish();
+        let sums = memory.events().into_iter().filter_map(|event| {
+            if let Event::EventsSuppressed { count, .. } = event {
+                Some(count)
+            } else {
+                None
+            }
+        });
+        let sums: u64 = sums.sum();
+        let lines = memory
+            .events()
+            .iter()
+            .filter(|e| e.name() == "library")
+            .count();
+        assert_eq!(lines as u64 + sums, 100);
+        // Two windows at most, if the clock turns in between.
+        assert!((20..=40).contains(&lines), "{lines} lines");
     }
 }

@@ -1,22 +1,24 @@
 //! A log that keeps its events in memory, for tests and for the demo.
-use super::Event;
-use super::line::{self, Shape};
+use super::event::Event;
+use super::line::{self, LineFormat};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// What a memory log has received.
+/// What a memory log has received. A copy sees the same events.
 #[derive(Clone, Default)]
 pub struct MemoryLog {
-    shared: Arc<Shared>,
+    shared: Arc<Received>,
 }
 
+/// The events with their times, and a signal for tests that wait for one.
 #[derive(Default)]
-struct Shared {
+struct Received {
     events: Mutex<Vec<(SystemTime, Event)>>,
     arrived: Condvar,
 }
 
 impl MemoryLog {
+    /// Keeps one more. Called by whichever thread records.
     pub(super) fn push(&self, at: SystemTime, event: Event) {
         self.lock().push((at, event));
         self.shared.arrived.notify_all();
@@ -29,16 +31,16 @@ impl MemoryLog {
 
     /// The JSON lines that the events so far make.
     pub fn lines(&self) -> Vec<String> {
-        self.written(Shape::Json)
+        self.written(LineFormat::Json)
     }
 
     /// The same for a terminal.
     pub fn human_lines(&self) -> Vec<String> {
-        self.written(Shape::Human)
+        self.written(LineFormat::Human)
     }
 
-    /// The first event, past or to come, that `wanted` says yes to; `None` when none came within `timeout`. Blocks the
-    /// thread.
+    /// The first event, past or to come, that `wanted` accepts; `None` when none came within `timeout`. Blocks the thread:
+    /// a test that runs on the daemon's own runtime must not call it.
     pub fn wait_for(&self, wanted: impl Fn(&Event) -> bool, timeout: Duration) -> Option<Event> {
         let find = |events: &[(SystemTime, Event)]| {
             events
@@ -60,11 +62,11 @@ impl MemoryLog {
         self.lock().clear();
     }
 
-    fn written(&self, shape: Shape) -> Vec<String> {
+    fn written(&self, format: LineFormat) -> Vec<String> {
         let line = |(at, event): &(SystemTime, Event)| {
-            let mut octets = Vec::new();
-            line::write(shape, *at, event, &mut octets);
-            String::from_utf8_lossy(&octets).trim_end().to_owned()
+            let mut bytes = Vec::new();
+            line::write(format, *at, event, &mut bytes);
+            String::from_utf8_lossy(&bytes).trim_end().to_owned()
         };
         self.lock().iter().map(line).collect()
     }

@@ -1,27 +1,44 @@
 //! Events: what an operator sees, and how lines leave the message path.
 //!
-//! A caller fills an [`Event`] with values and hands it to [`Log::record`], which takes the time, queues and returns. One
-//! writer thread turns queued events into lines: [`table`] says what each event is called, how serious it is and which
-//! fields it has, `line` writes it as JSON or for a terminal.
+//! A caller fills an [`Event`] with values and hands it to [`Log::record`] or [`ShardLog::record`], which counts it, asks
+//! the limits whether it may have a line, queues it and returns. One writer thread turns queued events into lines: JSON, or
+//! text for a terminal. What each event is called, how serious it is, who can cause it and which fields it has stands in one
+//! table (`event`).
 //!
 //! Events do not travel through `tracing`'s macros: these want their field set at compile time, format on the caller's
-//! thread and would be a second table beside ours. What libraries say through `tracing` or `log` is gathered by a
-//! `tracing-subscriber` layer ([`Log::gather_library_logs`]), becomes the event `library` and takes the same queue, so
-//! that there is one writer, one format and one bound.
+//! thread and would be a second table beside this one. What libraries report through `tracing` or `log` is gathered by a
+//! `tracing-subscriber` layer ([`Log::gather_library_logs`]), becomes the event `library` and takes the same way, so that
+//! there is one writer, one format and one bound.
 
+mod counters;
 mod event;
-mod fields;
+mod groups;
+mod human;
+mod json;
+mod keys;
 mod library;
+mod limits;
 mod line;
 mod log;
 mod memory;
+mod prefix;
+mod queue;
 mod requests;
-pub mod table;
+mod sink;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod value;
+mod writer;
 
-pub use event::{Event, RequestEvent, Shown};
-pub use fields::Value;
-pub use log::{Log, LogGuard, Sink};
+pub use counters::Counts;
+pub use event::{ClosedBy, Event, EventKind};
+pub use groups::{HandshakeSides, PresentedChain, RequestOutcome};
+pub use keys::{ALL_KEYS, Key};
+pub use log::{Log, ShardLog};
 pub use memory::MemoryLog;
+pub use queue::LogGuard;
+pub use sink::Sink;
+pub use table::{EventRow, Limited};
+pub use value::{EventField, FieldType};

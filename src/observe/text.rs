@@ -1,8 +1,14 @@
 //! Text of unknown origin made fit for one line of a log: bounded, and without a character that acts on its reader.
+use super::keys::{KEYS, Key};
 use std::borrow::Cow;
 
-/// Octets of one field, counted as JSON writes them; a longer one is cut and ends with [`CUT`].
-pub(super) const FIELD_OCTETS: usize = 1024;
+/// Bytes of one field, counted as JSON writes them; a longer one is cut and ends with [`CUT`].
+pub(super) const FIELD_BYTES: usize = 1024;
+/// Bytes of all items of a list in a field, counted as JSON writes them. With the other fields a line stays below the
+/// 48 KiB at which the journal would cut it in two.
+const LIST_BYTES: usize = 4 * 1024;
+/// The same for `details`, which an operator needs to correct a topology: every fault has to be readable.
+const DETAILS_BYTES: usize = 24 * 1024;
 /// What a cut field ends with.
 pub(super) const CUT: char = '…';
 
@@ -15,7 +21,7 @@ pub(super) fn acts_on_reader(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Octets that a character takes in JSON, at most.
+/// Bytes that a character takes in JSON, at most.
 fn cost(c: char) -> usize {
     match c {
         '"' | '\\' => 2,
@@ -31,7 +37,7 @@ pub(super) fn is_plain(text: &[u8]) -> bool {
     !text.iter().fold(false, |found, b| found | odd(b))
 }
 
-/// The text, cut to `limit` octets of JSON.
+/// The text, cut to `limit` bytes of JSON.
 pub(super) fn bounded(text: Cow<'_, str>, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && is_plain(text.as_bytes()) {
         return text;
@@ -52,13 +58,49 @@ pub(super) fn bounded(text: Cow<'_, str>, limit: usize) -> Cow<'_, str> {
     text
 }
 
-/// Octets as text, cut to `limit`; what is not UTF-8 becomes U+FFFD.
-pub(super) fn lossy(octets: &[u8], limit: usize) -> Cow<'_, str> {
+/// Bytes as text, cut to `limit`; what is not UTF-8 becomes U+FFFD.
+pub(super) fn lossy(bytes: &[u8], limit: usize) -> Cow<'_, str> {
     // Reading as UTF-8 never shortens, so what lies further behind would be cut anyway.
-    let head = octets.get(..limit + 4).unwrap_or(octets);
+    let head = bytes.get(..limit + 4).unwrap_or(bytes);
     let text =
         std::str::from_utf8(head).map_or_else(|_| String::from_utf8_lossy(head), Cow::Borrowed);
     bounded(text, limit)
+}
+
+/// Whether a list's items stand below the line, one each: what an operator must be able to read at a terminal.
+pub(super) fn has_own_lines(key: &Key) -> bool {
+    key.name == KEYS.details.name
+}
+
+/// As many items as fit, and how many did not: a list must not push the line over its bound, and what is missing must be
+/// visible.
+pub(super) fn bounded_list<'i>(key: &Key, items: &'i [String]) -> Vec<Cow<'i, str>> {
+    let mut room = if has_own_lines(key) {
+        DETAILS_BYTES
+    } else {
+        LIST_BYTES
+    };
+    let mut fitting = Vec::new();
+    for item in items {
+        let item = bounded(item.as_str().into(), FIELD_BYTES);
+        // An item's worst case is its bound, so this much is never exceeded.
+        let bytes = escaped_bytes(&item) + 3;
+        if bytes > room {
+            let left_out = items.len() - fitting.len();
+            fitting.push(format!("… and {left_out} more").into());
+            break;
+        }
+        room -= bytes;
+        fitting.push(item);
+    }
+    fitting
+}
+
+/// What a text takes in JSON at most, without its quotes and comma.
+fn escaped_bytes(text: &str) -> usize {
+    serde_json::to_string(text).map_or(usize::MAX / 2, |json| {
+        json.len() + 6 * text.chars().filter(|c| acts_on_reader(*c)).count()
+    })
 }
 
 #[cfg(test)]
@@ -78,13 +120,13 @@ mod tests {
 
     #[test]
     fn characters_that_json_escapes_count_as_escaped() {
-        let written = bounded("\0".repeat(10_000).into(), FIELD_OCTETS);
-        assert_eq!(written.chars().count(), (FIELD_OCTETS - 3) / 6 + 1);
+        let written = bounded("\0".repeat(10_000).into(), FIELD_BYTES);
+        assert_eq!(written.chars().count(), (FIELD_BYTES - 3) / 6 + 1);
         assert!(written.ends_with(CUT));
     }
 
     #[test]
-    fn octets_without_meaning_as_text_still_get_a_bound() {
+    fn bytes_without_meaning_as_text_still_get_a_bound() {
         let written = lossy(&[0xff; 5000], 100);
         assert!(written.len() <= 100 && written.ends_with(CUT));
         assert_eq!(lossy(b"a\xffb", 100), "a\u{fffd}b");

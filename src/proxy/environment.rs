@@ -1,6 +1,6 @@
 //! What a request meets on its way through one shard: connections, tokens, tables, timers, limits; and the way out of it.
 use super::buffers::Buffers;
-use super::interface::{Actions, AdvertisedNames, Origin};
+use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{QueuedMessage, SendIf};
@@ -10,7 +10,7 @@ use super::secrets::Secrets;
 use super::tables::Tables;
 use super::token::TokenBox;
 use super::wheel::Wheel;
-use crate::observe::{Event, RequestEvent};
+use crate::observe::{Event, EventKind, RequestOutcome};
 use crate::reason::MessageReason;
 use crate::sip::Message;
 use crate::topology::{Boundary, FieldRules, FieldTrust, Limits};
@@ -202,11 +202,11 @@ impl Environment {
     ) {
         let wanted = self.tables.generation.topology().log().requests;
         if !wanted.wants(request.method, request.reason.is_some()) {
+            // Refusals always have a line, so this one was relayed. It is counted all the same.
+            out.list.push(Action::Count(EventKind::RequestRelayed));
             return;
         }
-        out.record(Event::Request(RequestEvent {
-            refused: request.reason.is_some(),
-            reason: request.reason.map(Into::into),
+        let outcome = RequestOutcome {
             method: SmallVec::from_slice(request.method),
             call_id: SmallVec::from_slice(request.call_id),
             remote: from.remote,
@@ -215,6 +215,13 @@ impl Environment {
             to_client: matches!(request.target, Some(Leg::Client(_))),
             status: request.status,
             took: request.took,
-        }));
+        };
+        out.record(match request.reason {
+            None => Event::RequestRelayed { request: outcome },
+            Some(reason) => Event::RequestRefused {
+                reason: reason.into(),
+                request: outcome,
+            },
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! What goes into the core and what comes out of it: origins, links, link events and actions (no address among them).
 use super::branch::BranchKey;
 use super::link_id::LinkId;
-use crate::observe::Event;
+use crate::observe::{Event, EventKind};
 use crate::reason::Reason;
 use crate::sip::Via;
 use crate::topology::PeerRef;
@@ -155,8 +155,10 @@ pub enum Action {
         /// For [`Origin::asked`].
         asked: u8,
     },
-    /// Write this to the log.
+    /// Record this: it is counted, and written unless there are too many of its kind.
     Event(Event),
+    /// Count this event, of which the settings want no line.
+    Count(EventKind),
 }
 
 /// The actions of one input, and the octets that they send; the shell clears it after carrying them out.

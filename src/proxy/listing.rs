@@ -64,7 +64,7 @@ impl ListedPeer {
         if self.health.is_troubled()
             && let Some(down) = self.health.answered(now)
         {
-            out.record(Event::MemberUp {
+            out.record(Event::PeerAvailable {
                 peer: self.fqdn.to_string(),
                 down,
             });
@@ -85,7 +85,7 @@ impl ListedPeer {
             None => (Health::default().down_after, Some(until)),
         };
         if self.health.failed(after, until, now) {
-            out.record(Event::MemberDown {
+            out.record(Event::PeerUnavailable {
                 peer: self.fqdn.to_string(),
                 reason: reason.into(),
                 retry_in: until.map(|at| at.saturating_duration_since(now)),
@@ -100,7 +100,7 @@ impl ListedPeer {
             return;
         };
         let granted = self.health.hold(time, now);
-        out.record(Event::MemberDown {
+        out.record(Event::PeerUnavailable {
             peer: self.fqdn.to_string(),
             reason: HealthReason::RetryAfter.into(),
             retry_in: Some(granted),

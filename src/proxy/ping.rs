@@ -67,7 +67,7 @@ impl Ping {
         }
         self.answers = 0;
         let down = self.health.bring_up(now)?;
-        Some(Event::MemberUp {
+        Some(Event::PeerAvailable {
             peer: self.fqdn.to_string(),
             down,
         })
@@ -80,7 +80,7 @@ impl Ping {
         self.answers = 0;
         self.failures = self.failures.saturating_add(1);
         let down = self.failures >= self.policy.down_after && self.health.take_down(None, now);
-        down.then(|| Event::MemberDown {
+        down.then(|| Event::PeerUnavailable {
             peer: self.fqdn.to_string(),
             reason: reason.into(),
             retry_in: None,

@@ -86,12 +86,12 @@ reasons! {
         }
         ClientNotAccepted "client_not_accepted" {
             what: "a connection without a certificate came to a listener that accepts peers only",
-            check: "`accept` of the listener in `via`; whether the server is configured to present its certificate",
+            check: "`accept` of the `listener`; whether the server is configured to present its certificate",
             remedy: "let the server present its certificate, or point clients to a listener with accept = [\"client\"]",
         }
         PeerNotAccepted "peer_not_accepted" {
             what: "a listed server came to a listener that accepts clients only",
-            check: "`accept` of the listener in `via`",
+            check: "`accept` of the `listener`",
             remedy: "add \"peer\" to `accept` of the listener, or point the server to another",
         }
         Undecided "undecided" {
@@ -136,7 +136,7 @@ reasons! {
         }
         BackingOff "backing_off" {
             what: "a connect to the peer failed a moment ago, and the next one waits",
-            check: "the event peer_down before it: its reason, and retry_in_ms",
+            check: "the event peer_disconnected before it: its reason, and retry_in_ms",
             remedy: "mend what it names; limits.backoff_min and limits.backoff_max bound the pause",
         }
         Reloaded "reloaded" {

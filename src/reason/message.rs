@@ -156,8 +156,8 @@ reasons! {
         }
         PeerUnreachable "peer_unreachable" {
             what: "No connection could be made to any peer that serves the request.",
-            check: "peer_down and handshake events of the pool's members at that time",
-            remedy: "The peer_down and handshake_refused events say why.",
+            check: "peer_disconnected and handshake events of the pool's members at that time",
+            remedy: "The peer_disconnected and handshake_refused events say why.",
             status: 503 "server unreachable",
         }
         PeerHeldOff "peer_held_off" {
@@ -174,7 +174,7 @@ reasons! {
         }
         ConnectQueueFull "connect_queue_full" {
             what: "Too many requests wait for one peer's connection.",
-            check: "peer_down events of the peer; how long its handshakes take (took_us)",
+            check: "peer_disconnected events of the peer; how long its handshakes take (took_us)",
             remedy: "limits.connect_queue bounds them; see why the connect takes so long.",
             status: 503 "server unreachable",
         }

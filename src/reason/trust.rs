@@ -54,7 +54,7 @@ reasons! {
         }
         NameMismatch "name_mismatch" {
             what: "the certificate speaks for other names than the peer that was dialled",
-            check: "the event's `names` against `via`; what the address really leads to: openssl s_client -connect HOST:PORT",
+            check: "the event's `names` against its `peer`; what the address really leads to: openssl s_client -connect HOST:PORT",
             remedy: "check the peer's address, its certificate and the fqdn of its [[peer]]",
             rfc: "RFC 5922 §7.3",
             alert: AccessDenied,

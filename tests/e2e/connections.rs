@@ -95,7 +95,7 @@ async fn a_connection_to_one_peer_carries_nothing_for_another_at_its_address() {
     assert!(answer.message.status().unwrap() >= 500);
     edge.log
         .wait("handshake_refused", |e| {
-            e["via"] == FE02 && e["reason"] == "name_mismatch"
+            e["peer"] == FE02 && e["reason"] == "name_mismatch"
         })
         .await
         .unwrap();

@@ -38,7 +38,7 @@ async fn status_shows_generation_listeners_and_connections() {
     let down = world
         .edge
         .log
-        .wait("peer_down", |e| e["peer"] == "fe01.contoso.test");
+        .wait("peer_disconnected", |e| e["peer"] == "fe01.contoso.test");
     let down = down.await.unwrap();
     let status = world
         .status_once(|status| status["by_peer"][0]["inbound"] == 0)

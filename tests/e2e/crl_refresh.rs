@@ -318,7 +318,7 @@ async fn our_own_staple_is_served_while_it_is_good_and_read_again() {
     };
     write(&world.lab, "edge.next", revoked);
     std::fs::rename(site.path().join("edge.next"), site.path().join("edge.ocsp")).unwrap();
-    log.wait("warning", |e| e["code"] == "ocsp_revoked")
+    log.wait("warning", |e| e["reason"] == "ocsp_revoked")
         .await
         .unwrap();
     assert_eq!(stapled(edge).await, first);

@@ -321,14 +321,14 @@ async fn what_is_damaged_in_the_state_directory_is_told_and_never_in_the_way() {
     })
     .await;
     let damaged = world.edge.log.named("warning");
-    let damaged = damaged.iter().filter(|e| e["code"] == "state_damaged");
+    let damaged = damaged.iter().filter(|e| e["reason"] == "state_damaged");
     assert_eq!(damaged.count(), 4, "{}", world.edge.log.to_text());
     // The file of the topology holds the same CRL, and it is kept again.
     assert!(!is_let_in(&world, &twin).await);
     held(&world, "Contoso", "20").await;
     let world = restarted(world, |_| {}).await;
     let damaged = world.edge.log.named("warning");
-    let damaged = damaged.iter().filter(|e| e["code"] == "state_damaged");
+    let damaged = damaged.iter().filter(|e| e["reason"] == "state_damaged");
     assert_eq!(damaged.count(), 3);
     assert!(state(&world).join("notes").exists());
     world.stop().await;

@@ -11,7 +11,7 @@ async fn a_dead_server_is_passed_over_for_the_next_of_its_pool() {
     for _ in 0..5 {
         message_passes(&alice, &world.fe02).await;
     }
-    world.logged("peer_down", |_| true).await;
+    world.logged("peer_disconnected", |_| true).await;
     world.stop().await;
 }
 

@@ -26,13 +26,13 @@ async fn a_member_that_dies_is_seen_by_pings_alone_and_serves_again_after_it_ans
     let _fe02 = automatic(fe02, &registrar, &edge);
     // Nobody has sent anything: the connection is made for the ping.
     edge.log
-        .wait("peer_up", |e| e["peer"] == FE01)
+        .wait("peer_connected", |e| e["peer"] == FE01)
         .await
         .unwrap();
     fe01.kill();
     let down = edge
         .log
-        .wait("member_down", |e| e["peer"] == FE01)
+        .wait("peer_unavailable", |e| e["peer"] == FE01)
         .await
         .unwrap();
     assert!(
@@ -62,7 +62,7 @@ async fn a_member_that_dies_is_seen_by_pings_alone_and_serves_again_after_it_ans
     .unwrap();
     let again = automatic(again, &registrar, &edge);
     edge.log
-        .wait("member_up", |e| e["peer"] == FE01)
+        .wait("peer_available", |e| e["peer"] == FE01)
         .await
         .unwrap();
     let sent = alice.register().send().await.unwrap();

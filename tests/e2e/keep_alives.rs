@@ -51,8 +51,8 @@ async fn a_peer_that_leaves_a_ping_unanswered_is_dead_and_connected_to_anew() {
         .logged("connection_closed", |e| e["peer"] == FE01)
         .await;
     assert_eq!(
-        (&closed["by"], &closed["reason"]),
-        (&"us".into(), &"no_pong".into())
+        (&closed["closed_by"], &closed["reason"]),
+        (&"local".into(), &"no_pong".into())
     );
     wire.ended(SOON).await.unwrap();
     message_passes(&alice, &world.fe01).await;

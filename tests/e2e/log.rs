@@ -1,5 +1,7 @@
 //! The log: every line is one JSON event whatever a message holds, and no body or key is ever in it.
-use crate::harness::{Edge, Lab, SOON, World};
+use crate::harness::{Edge, Lab, SOON, World, lines_and_sums, message_passes};
+use sipward::daemon::control::{Reply, Request};
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn every_line_is_json_whatever_a_message_holds() {
@@ -109,4 +111,85 @@ async fn a_topology_that_cannot_be_used_is_told_as_an_event_and_exit_1() {
         .unwrap();
     assert_eq!(code, Some(1));
     assert!(log.to_text().contains("fqnd"), "{}", log.to_text());
+}
+
+#[tokio::test]
+async fn a_client_that_floods_costs_few_lines_and_is_counted_exactly() {
+    const BATCHES: u64 = 30;
+    const BATCH: u64 = 100;
+    let world = World::new().await;
+    let alice = world.client("alice").await;
+    for _ in 0..BATCHES {
+        let mut flood = Vec::new();
+        for _ in 0..BATCH {
+            // An ACK that belongs to nothing, and a request that may not be passed on (RFC 3261 §16.3 step 3).
+            let ack = alice.request("ACK", "sip:bob@contoso.test").build();
+            flood.extend(ack.to_bytes());
+            let message = alice.message("sip:bob@contoso.test", "hi");
+            let message = message.set("Max-Forwards", "0").build();
+            flood.extend(message.to_bytes());
+        }
+        alice.wire().send_raw(&flood).await.unwrap();
+        // What was sent before it has been handled when its answer is there.
+        alice.wire().ping(SOON).await.unwrap();
+        alice.clear();
+    }
+    // The sums come when their window is over, whatever else happens.
+    let sum = |e: &serde_json::Value| e["suppressed_event"] == "message_dropped";
+    let sum = world.edge.log.wait("events_suppressed", sum).await.unwrap();
+    assert!(sum["reason"].is_string() && sum["peer"].is_null(), "{sum}");
+    assert_eq!(sum["level"], "warn");
+    let Reply::Status(status) = world.edge.ask(Request::Status {}).await else {
+        panic!("no status");
+    };
+    let log = world.stop().await;
+    for event in ["message_dropped", "request_refused"] {
+        let (lines, sums) = lines_and_sums(&log, event);
+        assert_eq!(
+            lines + sums,
+            BATCHES * BATCH,
+            "{event}: {:?}",
+            log.named("events_suppressed")
+        );
+        let counts = status.events.iter().filter(|count| count.event == event);
+        assert_eq!(
+            counts.map(|count| count.count).sum::<u64>(),
+            BATCHES * BATCH,
+            "{event}"
+        );
+        // A window is a slot of ten seconds: the times of its lines differ behind the tens.
+        let windows: BTreeSet<_> = log
+            .named(event)
+            .iter()
+            .filter_map(|e| {
+                e["ts"]
+                    .as_str()
+                    .and_then(|ts| ts.get(..18))
+                    .map(str::to_owned)
+            })
+            .collect();
+        assert!(lines <= 20 * windows.len() as u64, "{event}: {lines} lines");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_sends_many_requests_that_are_relayed_costs_few_lines_and_a_second_one_still_has_its_own()
+ {
+    const MANY: u64 = 300;
+    let world = World::with(|t| {
+        t.section("[log]").text("requests", "all");
+    })
+    .await;
+    let alice = world.client("alice").await;
+    for _ in 0..MANY {
+        message_passes(&alice, &world.fe01).await;
+    }
+    let zoe = world.client("zoe").await;
+    message_passes(&zoe, &world.fe01).await;
+    let log = world.stop().await;
+    let (lines, sums) = lines_and_sums(&log, "request_relayed");
+    assert_eq!(lines + sums, MANY + 1);
+    let of_zoe = zoe.wire().local().to_string();
+    let seen = log.named("request_relayed").into_iter();
+    assert_eq!(seen.filter(|e| e["remote"] == *of_zoe).count(), 1);
 }

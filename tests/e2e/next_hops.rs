@@ -57,7 +57,7 @@ async fn a_peer_is_found_by_its_service_and_proves_the_topologys_name() {
     // The better target was tried first, in the same connect.
     world
         .logged("handshake_aborted", |e| {
-            e["via"] == FE01 && e["reason"] == "connection_refused"
+            e["peer"] == FE01 && e["reason"] == "connection_refused"
         })
         .await;
     let up = world
@@ -81,7 +81,7 @@ async fn a_server_that_proves_the_name_of_the_service_target_only_gets_nothing()
     let refused = world
         .logged("handshake_refused", |e| e["direction"] == "outbound")
         .await;
-    assert_eq!(refused["via"], FE01);
+    assert_eq!(refused["peer"], FE01);
     assert!(
         refused["decision"].is_string(),
         "a trust decision: {refused}"
@@ -106,7 +106,7 @@ async fn a_lost_peer_is_found_again_while_its_name_server_is_silent() {
             world
                 .edge
                 .log
-                .wait_after(mark, "peer_down", |e| e["peer"] == FE01)
+                .wait_after(mark, "peer_disconnected", |e| e["peer"] == FE01)
                 .await
                 .unwrap();
         }
@@ -123,7 +123,9 @@ async fn a_peer_whose_domain_offers_no_such_service_is_not_connected_to() {
     names.set(FE01, 60, &[LOOPBACK]);
     let alice = world.client("alice").await;
     message_passes(&alice, &world.fe02).await;
-    let down = world.logged("peer_down", |e| e["peer"] == FE01).await;
+    let down = world
+        .logged("peer_disconnected", |e| e["peer"] == FE01)
+        .await;
     assert_eq!(down["reason"], "no_service");
     world.stop().await;
 }

@@ -58,7 +58,7 @@ async fn withdrawn(world: &World, accepted: &Value, reason: &str) {
         .unwrap();
     assert_eq!(closed["reason"], "trust_withdrawn");
     assert_eq!(closed["trust_reason"], reason);
-    assert_eq!(closed["by"], "us");
+    assert_eq!(closed["closed_by"], "local");
 }
 
 #[tokio::test]

@@ -106,7 +106,9 @@ fn a_bye_arrives_over_the_other_node_when_the_home_server_died_in_the_call() {
 
     let before = edge.mark();
     one.kill();
-    edge.wait_event(before, "peer_down", |event| event.text("peer") == HOME);
+    edge.wait_event(before, "peer_disconnected", |event| {
+        event.text("peer") == HOME
+    });
     bob.hang_up();
     other.wait_request(Mark::START, "BYE");
     alice.wait("CALL_CLOSED");

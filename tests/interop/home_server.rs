@@ -117,8 +117,9 @@ fn calls_work_again_after_the_home_server_was_restarted() {
 
     let before = lab.edge.mark();
     lab.home.kill();
-    lab.edge
-        .wait_event(before, "peer_down", |event| event.text("peer") == HOME);
+    lab.edge.wait_event(before, "peer_disconnected", |event| {
+        event.text("peer") == HOME
+    });
     lab.alice.dial("bob");
     let closed = lab.alice.wait("CALL_CLOSED");
     assert!(
@@ -133,7 +134,7 @@ fn calls_work_again_after_the_home_server_was_restarted() {
         phone.register_again(lab.target());
     }
     lab.edge
-        .wait_event(before, "peer_up", |event| event.text("peer") == HOME);
+        .wait_event(before, "peer_connected", |event| event.text("peer") == HOME);
     establish(&lab.alice, &lab.bob, "bob");
     lab.bob.hang_up();
     lab.alice.wait("CALL_CLOSED");

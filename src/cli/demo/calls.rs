@@ -118,7 +118,10 @@ fn failover(setup: &mut DemoSetup) -> Steps<'_> {
         let (mut dialog, _) = call(&setup.alice, "sip:bob@contoso.test", &setup.bob).await?;
         hang_up(&setup.alice, &mut dialog, &setup.bob).await?;
         // The health check, or the failed request, must have noticed as well.
-        setup.log.wait_after(mark, "peer_down", |_| true).await?;
+        setup
+            .log
+            .wait_after(mark, "peer_disconnected", |_| true)
+            .await?;
         logged(&setup.log, mark, "BYE").await?;
         Ok("fe01 is gone; a MESSAGE and a call went through fe02".to_owned())
     })

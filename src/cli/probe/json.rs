@@ -1,6 +1,6 @@
 //! The outcome of a probe for programs. Its keys are stable.
 use crate::edge::{ProbeAttempt, ProbeVerdict};
-use crate::observe::Shown;
+use crate::observe::PresentedChain;
 use crate::topology::Peer;
 use serde_json::{Value, json};
 
@@ -96,7 +96,7 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
     value
 }
 
-fn shown_json(shown: &Shown) -> Value {
+fn shown_json(shown: &PresentedChain) -> Value {
     json!({
         "identity": shown.identity,
         "subjects": shown.subjects,

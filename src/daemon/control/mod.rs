@@ -36,7 +36,7 @@ pub use past_decision::PastDecision;
 pub use place::{ENV_RUNTIME, SOCKET_NAME, Unavailable, candidates};
 pub use protocol::{Reply, Request};
 pub use refusal::ControlRefusal;
-pub use status::{DaemonStatus, LastDown, ListenerStatus, PeerStatus};
+pub use status::{DaemonStatus, EventCount, LastDown, ListenerStatus, PeerStatus};
 
 pub(super) use context::{Sinks, SupervisorCommand};
 pub(super) use place::Place;

@@ -4,6 +4,7 @@ use super::refusal::{ControlRefusal, no_answer};
 use crate::daemon::clock::now;
 use crate::daemon::reload_report::ReloadReport;
 use crate::edge::{Down, LiveConnections};
+use crate::observe::Log;
 use crate::topology::Topology;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -42,6 +43,20 @@ pub struct DaemonStatus {
     pub contexts: usize,
     /// Log lines that were lost since the start.
     pub log_lost: u64,
+    /// What has happened since the start, whether it had a line or not; nothing that has not.
+    #[serde(default)]
+    pub events: Vec<EventCount>,
+}
+
+/// How often an event of docs/events.md happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventCount {
+    /// Its name.
+    pub event: String,
+    /// For which reason, if it has one.
+    pub reason: Option<String>,
+    /// How often.
+    pub count: u64,
 }
 
 /// One peer of the topology.
@@ -55,7 +70,7 @@ pub struct PeerStatus {
     pub inbound: usize,
     /// Connections that this node made to it.
     pub outbound: usize,
-    /// Why it was down last, in any shard; the log's `peer_down`.
+    /// Why it was down last, in any shard; the log's `peer_disconnected`.
     pub last_down: Option<LastDown>,
 }
 
@@ -109,8 +124,20 @@ impl Context {
             transactions: edge.transactions,
             contexts: edge.contexts,
             log_lost: daemon.log.lost(),
+            events: event_counts(&daemon.log),
         }))
     }
+}
+
+/// What the log has counted so far. The counters are read where they are, so this waits for no shard.
+fn event_counts(log: &Log) -> Vec<EventCount> {
+    let counts = log.counts();
+    let counts = counts.iter().map(|(event, reason, count)| EventCount {
+        event: event.row().name.to_owned(),
+        reason: reason.map(|reason| reason.code().to_owned()),
+        count,
+    });
+    counts.collect()
 }
 
 /// The topology's peers with their connections.

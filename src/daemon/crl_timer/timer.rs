@@ -193,8 +193,8 @@ impl Timer {
         if notes != self.unstapled {
             for note in &notes {
                 daemon.log.record(Event::Warning {
-                    code: note.code,
-                    what: line(note),
+                    reason: note.code,
+                    detail: line(note),
                 });
             }
             self.unstapled = notes;

@@ -51,7 +51,12 @@ fn subscribe(w: &mut World, client: crate::proxy::LinkId, home: crate::proxy::Li
 fn nothing_stays(w: &mut World) {
     w.all_freed();
     w.pass(LONG);
-    let down = |event: &Event| matches!(event, Event::MemberDown { .. } | Event::PeerDown { .. });
+    let down = |event: &Event| {
+        matches!(
+            event,
+            Event::PeerUnavailable { .. } | Event::PeerDisconnected { .. }
+        )
+    };
     assert!(!w.events.iter().any(down));
     assert_eq!(w.reasons(), [""; 0]);
 }
@@ -195,7 +200,9 @@ fn a_refused_one_is_not_answered_either_and_the_log_says_why() {
         for at in [client, home, partner] {
             w.silent(at);
         }
-        assert!(matches!(&w.events[..], [Event::Request(e)] if e.status.is_none() && e.refused));
+        assert!(
+            matches!(&w.events[..], [Event::RequestRefused { request, .. }] if request.status.is_none())
+        );
         assert_eq!(w.reasons(), [reason]);
     }
     nothing_stays(&mut w);

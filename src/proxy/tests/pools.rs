@@ -56,8 +56,10 @@ fn members(w: &mut World) -> Vec<(&'static str, String, &'static str)> {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::MemberDown { peer, reason, .. } => Some(("down", peer.clone(), reason.code())),
-            Event::MemberUp { peer, .. } => Some(("up", peer.clone(), "")),
+            Event::PeerUnavailable { peer, reason, .. } => {
+                Some(("down", peer.clone(), reason.code()))
+            }
+            Event::PeerAvailable { peer, .. } => Some(("up", peer.clone(), "")),
             _ => None,
         })
         .collect();

@@ -4,7 +4,6 @@ use crate::proxy::{
     Action, Actions, AdvertisedNames, Core, CoreSetup, HealthBoard, LinkEvent, LinkId, Origin,
     RemoteIdentity, Tables, TokenKeys,
 };
-use crate::reason::Reason;
 use crate::sip::Message;
 use crate::topology::{
     Boundary, Direction, DnsName, Domain, FieldTrust, Identity as OwnIdentity, IdentityRef,
@@ -480,6 +479,7 @@ impl World {
                     self.deliver(shard, &origin, bytes);
                 }
                 Action::Event(event) => self.events.push(event),
+                Action::Count(_) => {}
             }
         }
     }
@@ -547,8 +547,9 @@ impl World {
             .events
             .iter()
             .filter_map(|event| match event {
-                Event::Request(request) => request.reason.map(Reason::code),
-                Event::MessageDropped { reason, .. } => Some(reason.code()),
+                Event::RequestRefused { reason, .. } | Event::MessageDropped { reason, .. } => {
+                    Some(reason.code())
+                }
                 _ => None,
             })
             .collect();

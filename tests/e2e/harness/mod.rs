@@ -423,3 +423,13 @@ pub(crate) async fn hangs_up(from: &End, dialog: &mut Dialog, to: &End) {
     to.reply(&got, 200).await.unwrap();
     from.answer(&bye, 200).await.unwrap();
 }
+
+/// Lines of an event, and how many more the sums say there were.
+pub(crate) fn lines_and_sums(log: &EventLog, event: &str) -> (u64, u64) {
+    let sums = log.named("events_suppressed").into_iter();
+    let sums = sums.filter(|e| e["suppressed_event"] == event);
+    (
+        log.named(event).len() as u64,
+        sums.map(|e| e["count"].as_u64().unwrap()).sum(),
+    )
+}

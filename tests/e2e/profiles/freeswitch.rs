@@ -145,7 +145,7 @@ async fn freeswitch_the_second_takes_over_when_the_first_is_gone() {
         .await;
     fs01.kill();
     edge.log
-        .wait("peer_down", |e| e["peer"] == "fs01.contoso.test")
+        .wait("peer_disconnected", |e| e["peer"] == "fs01.contoso.test")
         .await
         .unwrap();
     let second = || Side::new(&fs02, &FREESWITCH, PHONE);

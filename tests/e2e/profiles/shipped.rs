@@ -161,7 +161,7 @@ pub(super) async fn stop(edge: Edge, excused: &[&str]) -> EventLog {
         "request_refused",
         "message_dropped",
         "handshake_refused",
-        "peer_down",
+        "peer_disconnected",
     ] {
         for line in log.named(event) {
             let is_excused = ["reason", "peer", "to_peer"]

@@ -315,7 +315,7 @@ async fn teams_a_call_goes_on_by_another_of_the_three_when_its_own_is_gone() {
         chart.play(BEGINS).await;
         first.kill();
         edge.log
-            .wait("peer_down", |e| e["peer"] == NAMES[0])
+            .wait("peer_disconnected", |e| e["peer"] == NAMES[0])
             .await
             .unwrap();
         chart.callee_moves(second, &dial(second, &edge).await);
@@ -340,7 +340,7 @@ async fn teams_the_next_of_three_takes_over() {
     wire.cut();
     first.kill();
     edge.log
-        .wait("peer_down", |e| e["peer"] == NAMES[0])
+        .wait("peer_disconnected", |e| e["peer"] == NAMES[0])
         .await
         .unwrap();
     let next = Side::new(second, &TEAMS, NUMBER).or(&[third]);

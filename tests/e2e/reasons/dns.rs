@@ -20,7 +20,9 @@ async fn without_fe01(names: &NameServer, connect_timeout: &str) -> String {
     .await;
     let alice = world.client("alice").await;
     message_passes(&alice, &world.fe02).await;
-    let down = world.logged("peer_down", |e| e["peer"] == FE01).await;
+    let down = world
+        .logged("peer_disconnected", |e| e["peer"] == FE01)
+        .await;
     let reason = down["reason"].as_str().unwrap().to_owned();
     world.stop().await;
     reason

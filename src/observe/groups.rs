@@ -1,0 +1,174 @@
+//! Values that several events carry as a whole and that make several fields of a line.
+use super::keys::KEYS;
+use super::value::{AsField, EventField, FieldGroup, Take};
+use crate::topology::Direction;
+use crate::trust::{Decision, MatchedKind, Verdict};
+use smallvec::SmallVec;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A struct whose fields are fields of a line. The keys stand beside the fields, once: the list for the documentation and
+/// the walk for the line are made from them, in the same order.
+///
+/// `about` names the field with the peer whose limit counts, of a group that has one.
+macro_rules! field_group {
+    (
+        $(#[$about:meta])*
+        pub struct $group:ident { $( $(#[$doc:meta])* pub $field:ident: $type:ty => $key:ident, )* }
+        $( about $peer:ident )?
+    ) => {
+        $(#[$about])*
+        pub struct $group { $( $(#[$doc])* pub $field: $type, )* }
+
+        impl FieldGroup for $group {
+            const FIELDS: &'static [EventField] = &[ $( EventField::of::<$type>(&KEYS.$key), )* ];
+            fn write_all(&self, take: &mut Take<'_>) {
+                $( self.$field.write(&KEYS.$key, take); )*
+            }
+            $(
+                fn peer(&self) -> Option<&str> {
+                    self.$peer.as_deref()
+                }
+            )?
+        }
+    };
+}
+
+field_group! {
+    /// The certificate chain that this node presented.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct PresentedChain {
+        /// The identity's name in the topology.
+        pub identity: String => identity,
+        /// Subjects, leaf first.
+        pub subjects: Vec<String> => shown_subjects,
+        /// SHA-256 in lower-case hex, leaf first.
+        pub fingerprints: Vec<String> => shown_fingerprints,
+    }
+}
+
+field_group! {
+    /// Between whom a handshake is.
+    #[derive(Clone, Debug)]
+    pub struct HandshakeSides {
+        /// Who connected to whom.
+        pub direction: Direction => direction,
+        /// The remote address.
+        pub remote: SocketAddr => remote,
+        /// The listener that an inbound one came to.
+        pub listener: Option<String> => listener,
+        /// The peer that was dialled, or that an inbound one turned out to be.
+        pub peer: Option<String> => peer,
+        /// SNI received or sent.
+        pub sni: Option<String> => sni,
+    }
+    about peer
+}
+
+impl HandshakeSides {
+    /// Of a handshake that the remote began at a listener; it asked for the name `sni`, if it has said so already.
+    pub fn inbound(remote: SocketAddr, listener: &str, sni: Option<String>) -> Self {
+        Self {
+            direction: Direction::Inbound,
+            remote,
+            listener: Some(listener.to_owned()),
+            peer: None,
+            sni,
+        }
+    }
+
+    /// Of a handshake that this node began; it asks for the peer by its name.
+    pub fn outbound(remote: SocketAddr, peer: &str) -> Self {
+        Self {
+            direction: Direction::Outbound,
+            remote,
+            listener: None,
+            peer: Some(peer.to_owned()),
+            sni: Some(peer.to_owned()),
+        }
+    }
+
+    /// With the peer that the decision about an inbound one found.
+    #[must_use]
+    pub fn judged(mut self, decision: Option<&Arc<Decision>>) -> Self {
+        if self.peer.is_none() {
+            self.peer = decision.and_then(|decision| decision.peer_fqdn.clone());
+        }
+        self
+    }
+}
+
+field_group! {
+    /// A request and what became of it.
+    ///
+    /// The core fills this on the message path, once for each request that has a line. Method and Call-ID are held inline,
+    /// and peers' names are shared, so that it allocates nothing: 16 and 64 bytes hold what nearly all programs send.
+    #[derive(Clone, Debug)]
+    pub struct RequestOutcome {
+        /// The method.
+        pub method: SmallVec<[u8; 16]> => method,
+        /// The Call-ID.
+        pub call_id: SmallVec<[u8; 64]> => call_id,
+        /// Source address.
+        pub remote: SocketAddr => remote,
+        /// FQDN of the peer that it came from; `None`: a client.
+        pub from_peer: Option<Arc<str>> => from_peer,
+        /// FQDN of the peer that it went to; `None` with `to_client` false: nowhere.
+        pub to_peer: Option<Arc<str>> => to_peer,
+        /// Whether it went to a client's flow.
+        pub to_client: bool => to_client,
+        /// The final status sent back; `None`: none (ACK, dropped).
+        pub status: Option<u16> => status,
+        /// From receipt to the final answer.
+        pub took: Duration => took_us,
+    }
+    about from_peer
+}
+
+/// What a trust decision adds to the event of its handshake. Reason and peer are not in it: a handshake has these without
+/// a decision too.
+impl FieldGroup for Decision {
+    const FIELDS: &'static [EventField] = &[
+        EventField::of::<String>(&KEYS.decision),
+        EventField::of::<Verdict>(&KEYS.verdict),
+        EventField::of::<Option<String>>(&KEYS.matched),
+        EventField::of::<Option<MatchedKind>>(&KEYS.matched_kind),
+        EventField::of::<Vec<String>>(&KEYS.names),
+        EventField::of::<Vec<String>>(&KEYS.subjects),
+        EventField::of::<Vec<String>>(&KEYS.fingerprints),
+        EventField::of::<Option<String>>(&KEYS.trust),
+        EventField::of::<Option<String>>(&KEYS.anchor),
+        EventField::of::<Option<String>>(&KEYS.crl),
+        EventField::of::<Option<u64>>(&KEYS.crl_age_s),
+        EventField::of::<Option<&'static str>>(&KEYS.purpose),
+        EventField::of::<Option<u64>>(&KEYS.valid_until),
+        EventField::of::<u64>(&KEYS.generation),
+        EventField::of::<Option<u32>>(&KEYS.line),
+    ];
+
+    // By hand and not by the macro above: a decision is the trust layer's own, and some of its fields make two.
+    fn write_all(&self, take: &mut Take<'_>) {
+        self.id.write(&KEYS.decision, take);
+        self.verdict.write(&KEYS.verdict, take);
+        if let Some((name, kind)) = &self.matched {
+            name.write(&KEYS.matched, take);
+            kind.write(&KEYS.matched_kind, take);
+        }
+        self.names.write(&KEYS.names, take);
+        self.subjects.write(&KEYS.subjects, take);
+        self.fingerprints.write(&KEYS.fingerprints, take);
+        if let Some((trust, subject)) = &self.anchor {
+            trust.write(&KEYS.trust, take);
+            subject.write(&KEYS.anchor, take);
+        }
+        if let Some((issuer, age)) = &self.crl {
+            issuer.write(&KEYS.crl, take);
+            age.write(&KEYS.crl_age_s, take);
+        }
+        self.purpose.write(&KEYS.purpose, take);
+        self.valid_until.write(&KEYS.valid_until, take);
+        self.generation.write(&KEYS.generation, take);
+        self.line.write(&KEYS.line, take);
+    }
+}

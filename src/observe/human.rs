@@ -1,0 +1,76 @@
+//! An event as an aligned line for a terminal.
+use super::event::Event;
+use super::prefix::{level_word, timestamp};
+use super::text::{FIELD_BYTES, acts_on_reader, bounded, bounded_list, has_own_lines, lossy};
+use super::value::Value;
+use std::fmt::{self, Write as _};
+use std::time::SystemTime;
+
+/// Appends the event's line without its last newline; the items of `details` follow it, one indented line each.
+///
+/// A person reads this, one line at a time, so it allocates as it likes.
+pub(super) fn write(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
+    let mut line = String::with_capacity(256);
+    // Writing to a String does not fail.
+    let _ = write!(
+        line,
+        "{} {:<5} {:<18}",
+        String::from_utf8_lossy(&timestamp(at)),
+        level_word(event.level()),
+        event.name()
+    );
+    // What follows on lines of its own, because it is long and many.
+    let mut below = String::new();
+    event.fields(&mut |key, value| {
+        if !key.on_terminal {
+            return;
+        }
+        let name = key.name;
+        let _ = match value {
+            Value::List(items) if has_own_lines(key) => bounded_list(key, items)
+                .iter()
+                .try_for_each(|item| write!(below, "\n    {}", Escaped(item))),
+            Value::List(items) => {
+                let items: Vec<String> = bounded_list(key, items)
+                    .iter()
+                    .map(|item| word(item))
+                    .collect();
+                write!(line, " {name}={}", items.join(","))
+            }
+            Value::Text(text) => {
+                write!(line, " {name}={}", word(&bounded(text.into(), FIELD_BYTES)))
+            }
+            Value::Bytes(bytes) => write!(line, " {name}={}", word(&lossy(bytes, FIELD_BYTES))),
+            Value::Address(address) => write!(line, " {name}={address}"),
+            Value::Number(number) => write!(line, " {name}={number}"),
+            Value::Flag(flag) => write!(line, " {name}={flag}"),
+        };
+    });
+    out.extend_from_slice(line.trim_end().as_bytes());
+    out.extend_from_slice(below.as_bytes());
+}
+
+/// A value as it is when it is one plain word, else in quotes: so that values can be told apart, and be cut out with awk.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=' | ',');
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", Escaped(&escaped))
+}
+
+/// Text with every character that [`acts_on_reader`] written as its code point.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\n' => f.write_str("\\n"),
+            '\r' => f.write_str("\\r"),
+            '\t' => f.write_str("\\t"),
+            c if acts_on_reader(c) => write!(f, "{}", c.escape_unicode()),
+            c => f.write_char(c),
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! The bounded queue that takes events off the message path to the thread that writes their lines.
+use super::event::Event;
+use super::memory::MemoryLog;
+use super::sink::Sink;
+use super::writer::{Queued, Writer, WriterState};
+use crate::topology::LogSettings;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, SystemTime};
+
+/// How long the end waits for a writer whose reader does not read.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The sending end of the queue; any thread may have one, and it is cheap to clone.
+#[derive(Clone)]
+pub(super) enum LineQueue {
+    /// To the writer thread.
+    Writer(SyncSender<Queued>, Arc<WriterState>),
+    /// To a list, for tests.
+    Memory(MemoryLog),
+}
+
+/// Stops the writer when dropped, after it has written what is queued.
+pub struct LogGuard {
+    queue: SyncSender<Queued>,
+    shared: Arc<WriterState>,
+    /// Disconnected when the writer has ended.
+    ended: Receiver<()>,
+}
+
+impl LineQueue {
+    /// Starts the writer thread; `length` events may wait for it. When the system starts no thread, every line is dropped.
+    pub(super) fn start(settings: LogSettings, length: usize, sink: Sink) -> (Self, LogGuard) {
+        let (sender, receiver) = sync_channel(length.max(1));
+        // Nothing is ever sent on this one: its sender lives as long as the thread, which is how the guard hears of the end.
+        let (alive, ended) = sync_channel::<()>(0);
+        let shared = Arc::new(WriterState::new(sink.is_terminal()));
+        shared.configure(settings);
+        let writer = Writer::new(sink, Arc::clone(&shared));
+        let thread = std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || {
+                let _alive = alive;
+                writer.run(&receiver);
+            });
+        // Not joined: a sink that blocks for ever must not hold up the end of the process.
+        drop(thread);
+        let guard = LogGuard {
+            queue: sender.clone(),
+            shared: Arc::clone(&shared),
+            ended,
+        };
+        (Self::Writer(sender, shared), guard)
+    }
+
+    /// Queues an event that happened at `at`. Never blocks: when the queue is full the line is counted as dropped.
+    pub(super) fn push(&self, at: SystemTime, event: Event) {
+        match self {
+            Self::Writer(queue, shared) => match queue.try_send(Queued::Event(at, event)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => shared.lose(queue),
+            },
+            Self::Memory(memory) => memory.push(at, event),
+        }
+    }
+
+    /// A reload may change the settings. The queue keeps its length.
+    pub(super) fn configure(&self, settings: LogSettings) {
+        if let Self::Writer(_, shared) = self {
+            shared.configure(settings);
+        }
+    }
+
+    /// Lines that nobody will read, since the start.
+    pub(super) fn lost(&self) -> u64 {
+        match self {
+            Self::Writer(_, shared) => shared.lost.load(Ordering::Relaxed),
+            Self::Memory(_) => 0,
+        }
+    }
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        // A full queue needs no waking: the writer looks at `closing` when it has emptied it.
+        let _ = self.queue.try_send(Queued::Wake);
+        // Disconnection is the answer; a sink that blocks for longer than this loses its lines.
+        let _ = self.ended.recv_timeout(PATIENCE);
+    }
+}

@@ -1,0 +1,181 @@
+//! The thread that turns queued events into lines and hands them to the sink.
+use super::event::Event;
+use super::line::{self, LineFormat};
+use super::sink::Sink;
+use crate::topology::{LogFormat, LogSettings};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::time::{Duration, SystemTime};
+
+/// How long the writer lets events gather after the first: under load it wakes a hundred times a second, not once for each
+/// event.
+const LINGER: Duration = Duration::from_millis(10);
+/// Bytes gathered before they are written although more events wait.
+const BATCH_BYTES: usize = 32 * 1024;
+
+/// What the handles and the writer share.
+pub(super) struct WriterState {
+    /// Lines lost since the last `log_dropped`.
+    dropped: AtomicU64,
+    /// Lines lost since the start.
+    pub(super) lost: AtomicU64,
+    /// No more waiting: end when the queue is empty.
+    pub(super) closing: AtomicBool,
+    /// Whether lines are JSON.
+    json: AtomicBool,
+    /// Whether the sink is a terminal.
+    terminal: bool,
+}
+
+/// What stands in the queue.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every entry is an event, and a box for each would cost more"
+)]
+pub(super) enum Queued {
+    /// An event, and when it was recorded: its line may be written much later.
+    Event(SystemTime, Event),
+    /// Look at [`WriterState::closing`].
+    Wake,
+}
+
+impl WriterState {
+    /// JSON until the settings are known: what reads a service's log before that is a program. `terminal`: whether a
+    /// person reads the lines.
+    pub(super) fn new(terminal: bool) -> Self {
+        Self {
+            dropped: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            json: AtomicBool::new(true),
+            terminal,
+        }
+    }
+
+    /// Takes the format over from the settings.
+    pub(super) fn configure(&self, settings: LogSettings) {
+        let json = match settings.format {
+            LogFormat::Json => true,
+            LogFormat::Human => false,
+            LogFormat::Auto => !self.terminal,
+        };
+        self.json.store(json, Ordering::Relaxed);
+    }
+
+    /// Counts a lost line; the first since the last `log_dropped` wakes the writer, which might have emptied the queue and
+    /// would sleep on what it has to report.
+    pub(super) fn lose(&self, queue: &SyncSender<Queued>) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+            let _ = queue.try_send(Queued::Wake);
+        }
+    }
+
+    fn format(&self) -> LineFormat {
+        if self.json.load(Ordering::Relaxed) {
+            LineFormat::Json
+        } else {
+            LineFormat::Human
+        }
+    }
+}
+
+/// The writer thread's state.
+pub(super) struct Writer {
+    sink: Sink,
+    shared: Arc<WriterState>,
+    /// Lines not yet handed to the sink.
+    lines: Vec<u8>,
+    /// Where each ends, and how many lines are lost with it.
+    ends: Vec<(usize, u64)>,
+    /// Whether the sink has taken part of a line and not the rest.
+    torn: bool,
+}
+
+impl Writer {
+    pub(super) fn new(sink: Sink, shared: Arc<WriterState>) -> Self {
+        Self {
+            sink,
+            shared,
+            lines: Vec::new(),
+            ends: Vec::new(),
+            torn: false,
+        }
+    }
+
+    /// Writes what comes out of the queue until every sender is gone, or `closing` is set and the queue is empty.
+    pub(super) fn run(mut self, queue: &Receiver<Queued>) {
+        loop {
+            // Before the look at the queue: what was queued before the end was asked for is written.
+            let closing = self.shared.closing.load(Ordering::SeqCst);
+            let entry = match queue.try_recv() {
+                Ok(entry) => entry,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    // Nothing waits: what was gathered goes out before this thread sleeps.
+                    self.flush();
+                    if closing {
+                        break;
+                    }
+                    let Ok(entry) = queue.recv() else { break };
+                    if !self.shared.closing.load(Ordering::SeqCst) {
+                        std::thread::sleep(LINGER);
+                    }
+                    entry
+                }
+            };
+            // Before the event: the lines that are missing were recorded before it.
+            self.add_dropped();
+            if let Queued::Event(at, event) = entry {
+                self.add(at, &event, 1);
+            }
+        }
+        self.add_dropped();
+        self.flush();
+    }
+
+    /// Adds the event's line; `stands_for` lines are lost if it is.
+    fn add(&mut self, at: SystemTime, event: &Event, stands_for: u64) {
+        line::write(self.shared.format(), at, event, &mut self.lines);
+        self.ends.push((self.lines.len(), stands_for));
+        if self.lines.len() >= BATCH_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Adds the line that says how many are missing before it.
+    #[expect(clippy::disallowed_methods, reason = "the event begins here")]
+    fn add_dropped(&mut self) {
+        let lines = self.shared.dropped.swap(0, Ordering::Relaxed);
+        if lines > 0 {
+            self.add(SystemTime::now(), &Event::LogDropped { lines }, lines);
+        }
+    }
+
+    /// Hands the lines to the sink; those that it does not take whole count as dropped.
+    fn flush(&mut self) {
+        // A sink that took half a line gets a newline first, or the next line would be glued to that half and be lost too.
+        if self.torn && !self.lines.is_empty() {
+            self.torn = self.sink.write(b"\n") == 0;
+        }
+        let taken = if self.torn {
+            0
+        } else {
+            self.sink.write(&self.lines)
+        };
+        let missing = self.ends.iter().filter(|(end, _)| *end > taken);
+        // A `log_dropped` stands for lines that are counted as lost already.
+        let torn_off = missing.clone().filter(|(_, lines)| *lines == 1).count();
+        let lost = missing.map(|(_, lines)| lines).sum();
+        self.shared.lost.fetch_add(
+            u64::try_from(torn_off).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+        self.shared.dropped.fetch_add(lost, Ordering::Relaxed);
+        // The sink stopped between two lines, or in the middle of one.
+        self.torn |= taken > 0 && lost > 0 && !self.ends.iter().any(|(end, _)| *end == taken);
+        self.lines.clear();
+        self.ends.clear();
+    }
+}
