@@ -1,39 +1,47 @@
-//! Whether a request may pass, and where to: validation (RFC 3261 §16.3), route preprocessing (§16.4), and policy in place
-//! of target determination (§16.5).
+//! Whether a request may pass, and where to: validation (RFC 3261 §16.3), route preprocessing
+//! (§16.4), and policy in place of target determination (§16.5).
 use super::environment::Environment;
-use super::inbound::Request;
+use super::inbound::InboundRequest;
 use super::interface::Origin;
 use super::leg::{Leg, TargetSet};
 use super::plan::ForwardPlan;
-use super::policy::{self, Question, Sender};
+use super::policy;
 use super::privacy::Privacy;
+use super::question::{Question, Sender};
 use super::route::{Routed, maddr_of};
 use super::{boundary, branch, same_party};
 use crate::reason::MessageReason;
 use crate::sip::{HeaderName, Message, Method, Rule, Scheme, Via};
 use std::hash::Hasher as _;
 
-/// Option tags in Proxy-Require that this proxy supports. `ms-benotify` stands in every SUBSCRIBE of a Lync client: whoever
-/// is on the way must not wait for an answer to BENOTIFY (MS-SIP §3.5.1.1).
+/// Option tags in Proxy-Require that this proxy supports. `ms-benotify` stands in every SUBSCRIBE
+/// of a Lync client: whoever is on the way must not wait for an answer to BENOTIFY (MS-SIP
+/// §3.5.1.1).
 const PROXY_EXTENSIONS: [&[u8]; 1] = [b"ms-benotify"];
 
 /// What becomes of a request that may pass.
 pub(crate) enum Handling {
+    /// It goes to one of these targets.
     Forward(ForwardPlan, TargetSet),
+    /// It is an OPTIONS for this node itself.
     AnswerOptions,
 }
 
 /// The order of RFC 3261 §16.3, then §16.4 and the policy.
 ///
+/// Cheap checks come first, and what costs a keyed hash or an HMAC (the loop hash, the token) only
+/// after them: a stranger who floods this node with nonsense shall pay more than it does. Nothing
+/// is kept until all have passed.
+///
 /// # Errors
 /// The reason of the refusal.
 pub(crate) fn admit(
-    request: &Request<'_, '_>,
+    request: &InboundRequest<'_, '_>,
     env: &mut Environment,
 ) -> Result<Handling, MessageReason> {
     let message = request.inbound.message;
-    // §16.3 step 2. A service (RFC 5031) has no place of its own: it goes where its sender's requests go, or by Route,
-    // and is refused only where it would have to be routed itself.
+    // §16.3 step 2. A service (RFC 5031) has no place of its own: it goes where its sender's
+    // requests go, or by Route, and is refused only where it would have to be routed itself.
     if request.uri.scheme == Scheme::Other && !is_urn(request.request_uri) {
         return Err(MessageReason::UnsupportedScheme);
     }
@@ -42,7 +50,7 @@ pub(crate) fn admit(
     if request.max_forwards == Some(0) && !for_this_node {
         return Err(MessageReason::TooManyHops);
     }
-    // §16.3 step 4.
+    // §16.3 step 4. The hash is needed anyway: it goes into this node's own branch.
     let loop_hash = loop_hash(request, env);
     if has_looped(message, loop_hash, env) {
         return Err(MessageReason::LoopDetected);
@@ -56,9 +64,11 @@ pub(crate) fn admit(
         return Err(MessageReason::MaxBreadthExceeded);
     }
     let routed = Routed::of(request, env)?;
+    // With a token, or a Route behind this node, the OPTIONS is for somebody else.
     let for_this_node = for_this_node && routed.token.is_none() && routed.next_route.is_none();
     let targets = match judge(request, &routed, env) {
-        // Who asks is said by the certificate: servers ping in whatever name, `dispatcher@localhost` or an address.
+        // Who asks is said by the certificate: servers ping in whatever name,
+        // `dispatcher@localhost` or an address.
         Err(MessageReason::FromNotAllowed)
             if for_this_node && matches!(request.inbound.leg, Leg::Peer(_)) =>
         {
@@ -66,11 +76,14 @@ pub(crate) fn admit(
         }
         judged => judged?,
     };
-    // A request for this node itself, such as a peer's health ping, is answered as its final recipient (§11).
+    // A request for this node itself, such as a peer's health ping, is answered as its final
+    // recipient (§11).
     if for_this_node {
         return Ok(Handling::AnswerOptions);
     }
     let mut targets = targets?;
+    // Read once: the boundary asks for it, and the plan keeps it for what is stripped towards each
+    // target.
     let privacy = Privacy::read(message);
     boundary::cross(request, &routed, privacy, &mut targets, env)?;
     within_limits(request, &routed, env)?;
@@ -78,13 +91,13 @@ pub(crate) fn admit(
     Ok(Handling::Forward(plan, targets))
 }
 
-/// The ACK of a 2xx goes through route preprocessing and policy like any request of its dialog; it is not validated
-/// further, since nobody could be told what is wrong with it (RFC 3261 §17.1).
+/// The ACK of a 2xx goes through route preprocessing and policy like any request of its dialog; it
+/// is not validated further, since no answer could report what is wrong with it (RFC 3261 §17.1).
 ///
 /// # Errors
 /// Why it is dropped.
 pub(crate) fn admit_ack(
-    request: &Request<'_, '_>,
+    request: &InboundRequest<'_, '_>,
     env: &mut Environment,
 ) -> Result<(ForwardPlan, Leg), MessageReason> {
     if request.max_forwards == Some(0) {
@@ -108,7 +121,7 @@ pub(crate) fn admit_ack(
 }
 
 /// Whether this is an OPTIONS for this node itself: its own name, no user (RFC 3261 §11).
-fn asks_this_node(request: &Request<'_, '_>, env: &Environment) -> bool {
+fn asks_this_node(request: &InboundRequest<'_, '_>, env: &Environment) -> bool {
     request.method == Method::Options
         && request.uri.user.is_none()
         && env
@@ -116,19 +129,22 @@ fn asks_this_node(request: &Request<'_, '_>, env: &Environment) -> bool {
             .is_node(&request.uri, request.inbound.origin.local)
 }
 
-/// Who may do what. The outer error refuses the sender, the inner one only the way onward: an OPTIONS for this node is
-/// answered although it would lead nowhere.
+/// Who may do what. The outer error refuses the sender, the inner one only the way onward: an
+/// OPTIONS for this node is answered although it would lead nowhere.
 fn judge<'a>(
-    request: &Request<'_, 'a>,
+    request: &InboundRequest<'_, 'a>,
     routed: &Routed<'a>,
     env: &mut Environment,
 ) -> Result<Result<TargetSet, MessageReason>, MessageReason> {
     let Origin { link, .. } = *request.inbound.origin;
     let sender =
         Sender::of(request.inbound.leg, &env.links).ok_or(MessageReason::TrustWithdrawn)?;
+    // The peer may still be listed while this very connection shows a certificate that is no longer
+    // accepted.
     if env.links.get(link).is_some_and(|l| !l.trusted) {
         return Err(MessageReason::TrustWithdrawn);
     }
+    // Weighted pools draw with it; it is an argument, so that policy stays a pure function.
     let random = env.secrets.nonce();
     let question = Question {
         request,
@@ -153,10 +169,11 @@ fn judge<'a>(
     }
 }
 
-/// Whether there is room for one more transaction. Under overload what has begun is finished first: requests of dialogs
-/// get an eighth more, and a BYE one more still, since an answered re-INVITE keeps its room for 32 seconds.
+/// Whether there is room for one more transaction. Under overload what has begun is finished first:
+/// requests of dialogs get an eighth more, and a BYE one more still, since an answered re-INVITE
+/// keeps its room for 32 seconds.
 fn within_limits(
-    request: &Request<'_, '_>,
+    request: &InboundRequest<'_, '_>,
     routed: &Routed<'_>,
     env: &Environment,
 ) -> Result<(), MessageReason> {
@@ -180,7 +197,10 @@ fn within_limits(
 }
 
 /// RFC 5393 §4.2.1: a hash of everything that influences routing, independent of the method.
-fn loop_hash(request: &Request<'_, '_>, env: &Environment) -> u32 {
+///
+/// Keyed: nobody can make a request look like one that has passed here before. Cut to 32 bits,
+/// since it stands in every branch and only values of the same request are ever compared.
+fn loop_hash(request: &InboundRequest<'_, '_>, env: &Environment) -> u32 {
     env.secrets.hash(|h| {
         h.write_u64(request.inbound.leg.as_u64());
         h.write_u32(request.cseq.number);
@@ -194,7 +214,8 @@ fn loop_hash(request: &Request<'_, '_>, env: &Environment) -> u32 {
     }) as u32
 }
 
-/// RFC 5393 §4.2.2: an equal hash in a Via of this node is a loop, another one a spiral, which is legitimate.
+/// RFC 5393 §4.2.2: an equal hash in a Via of this node is a loop, another one a spiral, which is
+/// legitimate.
 fn has_looped(message: &Message<'_>, loop_hash: u32, env: &Environment) -> bool {
     let below = message.values(HeaderName::Via).skip(1).flatten();
     below.filter_map(|value| Via::parse(value).ok()).any(|via| {

@@ -1,21 +1,27 @@
-//! What a partner says of who somebody is (RFC 3325, and Remote-Party-ID before it): which values of the fields that say so
-//! are taken out, because the partner has no business to assert them.
+//! Who a partner asserts somebody to be (RFC 3325, and Remote-Party-ID before it): which values of
+//! these fields are taken out, because the partner has no business to assert them.
+//!
+//! Which fields a sender may not send at all is a setting of the boundary (`strip_in`). This file
+//! judges the values of those that may pass: a carrier may name its callers, but not the home
+//! users.
 use super::environment::Environment;
-use super::inbound::{Inbound, Request};
+use super::inbound::{InboundMessage, InboundRequest};
 use super::leg::{Leg, PeerKey};
 use super::links::Links;
 use super::routing::Routing;
 use crate::sip::{Address, Edits, HeaderName, HeaderSet, Message, Scheme, Uri};
 use crate::topology::PeerKind;
 
-/// The fields that say who somebody is. P-Preferred-Identity is a hint that servers make the first of (RFC 3325 §9.2).
+/// The fields that name a caller or callee as verified. P-Preferred-Identity is a hint that servers
+/// make the first of (RFC 3325 §9.2).
 const FIELDS: [HeaderName; 3] = [
     HeaderName::PAssertedIdentity,
     HeaderName::RemotePartyId,
     HeaderName::PPreferredIdentity,
 ];
 
-/// Values of [`FIELDS`], by number, that are taken out.
+/// Values of [`FIELDS`] that are taken out: a bit for each of the first 64 values of a field. A
+/// copyable mask, because it is part of the plan that every branch of the request shares.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct NotAsserted([u64; FIELDS.len()]);
 
@@ -33,19 +39,25 @@ struct Partner<'c> {
     key: PeerKey,
     routing: &'c Routing,
     links: &'c Links,
-    /// Whether its caller goes by no name of its own: then nothing passes but what it could call itself in From.
+    /// Whether its caller goes by no name of its own: then nothing passes but what it could call
+    /// itself in From.
     nameless: bool,
 }
 
-/// The fields of a request that its sender may not send, and the values that it may not assert: no partner asserts a
-/// name of the home side, and one whose caller is anonymous or a number says who that is by number, or within its own
-/// domains.
+/// The fields of a request that its sender may not send, and the values that it may not assert: no
+/// partner asserts a name of the home side, and one whose caller is anonymous or a number names
+/// that caller by number, or within its own domains.
+///
+/// Home servers trust these fields: what they contain becomes the caller's name on a screen and in
+/// a bill. A partner that could assert a name of the home side could call as anybody's colleague.
 pub(crate) fn not_asserted_in_request(
-    request: &Request<'_, '_>,
+    request: &InboundRequest<'_, '_>,
     env: &Environment,
 ) -> (HeaderSet, NotAsserted) {
-    let Inbound { leg, message, .. } = request.inbound;
+    let InboundMessage { leg, message, .. } = request.inbound;
     let anonymous = env.routing().is_nobody(&request.from_uri.host);
+    // Neither an anonymous caller nor a telephone number belongs to a domain that could be
+    // compared.
     let nameless = anonymous || request.from_uri.scheme == Scheme::Tel;
     let strip = env.field_rules(leg).strip_in.both(message.names());
     let Some(partner) = Partner::at(leg, nameless, env) else {
@@ -60,9 +72,9 @@ pub(crate) fn not_asserted_in_request(
     partner.judge(message, strip)
 }
 
-/// As [`not_asserted_in_request`], of a response, which says who has answered.
+/// As [`not_asserted_in_request`], of a response, which names who has answered.
 pub(crate) fn not_asserted_in_response(
-    response: &Inbound<'_, '_>,
+    response: &InboundMessage<'_, '_>,
     env: &Environment,
 ) -> (HeaderSet, NotAsserted) {
     let message = response.message;
@@ -74,7 +86,8 @@ pub(crate) fn not_asserted_in_response(
 }
 
 impl<'c> Partner<'c> {
-    /// The federated peer at a leg. Home servers may assert anything, and of a client the fields go as a whole.
+    /// The federated peer at a leg. Home servers may assert anything, and of a client the fields go
+    /// as a whole.
     fn at(leg: Leg, nameless: bool, env: &'c Environment) -> Option<Self> {
         let key = leg.peer()?;
         match env.links.peer(key)?.kind {
@@ -103,7 +116,8 @@ impl<'c> Partner<'c> {
         (strip, dropped)
     }
 
-    /// The values of a field that go; `None` where they cannot be told apart, or are more than anybody means.
+    /// The values of a field that go; `None` where they cannot be separated, or are more than
+    /// anybody means: then the whole field goes, since what another parser makes of it is unknown.
     fn refused(&self, message: &Message<'_>, name: HeaderName) -> Option<u64> {
         let mut refused = 0;
         for (number, value) in message.values(name).enumerate() {
@@ -115,7 +129,7 @@ impl<'c> Partner<'c> {
         Some(refused)
     }
 
-    /// Whether it may assert the value. What cannot be read might be a name of ours to somebody else.
+    /// Whether it may assert the value. What cannot be read might be a home name to another parser.
     fn may(&self, value: &[u8]) -> bool {
         let Ok(uri) = Address::parse(value).and_then(|address| address.parse_uri()) else {
             return false;
@@ -131,7 +145,8 @@ impl<'c> Partner<'c> {
                         && (nameless || self.routing.is_home_side(host, self.links))
                 })
             }),
-            // RFC 3325 §9.1 knows no other, RFC 5876 §4.5 has them ignored; an `@` may stand before a domain of ours.
+            // RFC 3325 §9.1 knows no other, RFC 5876 §4.5 has them ignored; an `@` may stand before
+            // a home domain.
             (Scheme::Other, nameless) => !nameless && !value.contains(&b'@'),
         }
     }

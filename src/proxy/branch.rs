@@ -1,20 +1,27 @@
-//! Our Via branches (RFC 3261 §8.1.1.7, RFC 5393 §4.2.1): they name shard, slot and an unguessable number, so that a
-//! response finds its transaction without a hash lookup, and end in a hash of the routing input, which finds loops.
+//! The branches of this node's Via lines (RFC 3261 §8.1.1.7, RFC 5393 §4.2.1): they name shard,
+//! slot and an unguessable number, so that a response finds its transaction without a hash lookup,
+//! and end in a hash of the routing input, which finds loops.
+//!
+//! A response comes back on whatever connection the peer chooses, perhaps to another shard. The
+//! branch is the one thing in it that this node has written and that must come back unchanged (RFC
+//! 3261 §8.2.6.2), so everything needed to find the transaction is in it.
 
 /// Names one client transaction of one shard, for feedback about a message handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BranchKey {
     /// Slot in the core's table of response contexts.
     pub slot: u32,
-    /// The unguessable number in the branch.
+    /// The unguessable number in the branch: who has not seen the request cannot answer it, and an
+    /// earlier user of the slot is not mistaken for the present one.
     pub nonce: u64,
 }
 
+/// Of a fixed length, so that it is written without an allocation and parsed by splitting:
 /// `z9hG4bK`, shard (2), slot (8), nonce (16), `.`, loop hash (8), all in lower-case hex.
 const LENGTH: usize = 7 + 2 + 8 + 16 + 1 + 8;
 const COOKIE: &[u8] = b"z9hG4bK";
 
-/// One branch of ours.
+/// One branch of this node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Branch {
     /// The shard whose core holds the transaction.
@@ -29,11 +36,12 @@ pub(crate) struct Branch {
 pub(crate) type BranchText = [u8; LENGTH];
 
 impl Branch {
+    /// As it stands in the Via line.
     pub(crate) fn to_text(self) -> BranchText {
         let mut text = [b'.'; LENGTH];
         let mut at = text.iter_mut();
-        let mut put = |octets: &[u8]| {
-            octets.iter().for_each(|o| {
+        let mut put = |bytes: &[u8]| {
+            bytes.iter().for_each(|o| {
                 if let Some(slot) = at.next() {
                     *slot = *o
                 }
@@ -48,7 +56,9 @@ impl Branch {
         text
     }
 
-    /// A branch that we made; `None` for anything else.
+    /// A branch that this node made; `None` for anything else. Lower case only: what another
+    /// element rewrites is not recognised, and a branch must come back byte for byte anyway (RFC
+    /// 3261 §8.1.3.3).
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         if text.len() != LENGTH {
             return None;

@@ -1,11 +1,17 @@
-//! The response context of RFC 3261 §16.7: one request, the server transaction it came on, the client transaction of the
-//! branch that is being tried, and the targets that are left.
+//! The response context of RFC 3261 §16.7: one request, the server transaction it came on, the
+//! client transaction of the branch that is being tried, and the targets that are left.
 //!
-//! Targets are tried one after the other, never in parallel (forking to several contacts is the registrar's work), so a
-//! context has at most one branch at a time and "best response" means the last one.
+//! Targets are tried one after the other, never in parallel (forking to several contacts is the
+//! registrar's work), so a context has at most one branch at a time and "best response" means the
+//! last one.
+//!
+//! A context is changed by its own methods only: `target_set` (branches begin), `relay`
+//! (responses), `cancellation` and `timeouts` (branches end). None of them touches the table that
+//! it stands in. They return what they want ([`NextStep`]), and the core carries that out, so that
+//! no method can work on a context that has just been removed.
 use super::branch::{Branch, BranchKey, BranchText};
 use super::environment::{Environment, LoggedRequest, Upstream};
-use super::inbound::Request;
+use super::inbound::InboundRequest;
 use super::interface::Actions;
 use super::leg::{Leg, TargetSet};
 use super::link_id::LinkId;
@@ -13,7 +19,7 @@ use super::plan::ForwardPlan;
 use super::reply;
 use super::transaction::{
     ClientTransaction, Deadlines, InviteServer, NonInviteServer, ServerTransaction, T64, TRYING,
-    TRYING_NON_INVITE, Timer,
+    TRYING_NON_INVITE, TransactionTimer,
 };
 use crate::reason::MessageReason;
 use crate::sip::{Message, Method};
@@ -22,11 +28,13 @@ use std::time::{Duration, Instant};
 
 /// How long an INVITE waits for a first sign of life while other targets remain.
 ///
-/// **Deviation:** RFC 3261 §17.1.1.2 gives Timer B 32 s. A living server sends 100 within 200 ms, and a caller who
-/// waits half a minute for every dead pool member has hung up; the last target still gets the whole Timer B.
+/// **Deviation:** RFC 3261 §17.1.1.2 gives Timer B 32 s. A living server sends 100 within 200 ms,
+/// and a caller who waits half a minute for every dead pool member has hung up; the last target
+/// still gets the whole Timer B.
 pub(crate) const FAILOVER_SILENCE: Duration = Duration::from_secs(8);
 
-/// What a context wants after an input. Its owner carries that out, since a context cannot remove itself.
+/// What a context wants after an input. Its owner carries that out, since a context cannot remove
+/// itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub(crate) enum NextStep {
@@ -66,7 +74,8 @@ impl CurrentBranch {
 pub(crate) struct ResponseContext {
     /// Its place in the table; the branch names it, so that a response needs no search.
     pub(crate) slot: u32,
-    /// The unguessable number of the current branch.
+    /// The unguessable number of the current branch: drawn anew for each, so that a late response
+    /// to an earlier branch finds nothing.
     pub(crate) nonce: u64,
     pub(crate) server: ServerTransaction,
     pub(crate) branch: CurrentBranch,
@@ -84,7 +93,8 @@ pub(crate) struct ResponseContext {
     pub(crate) tried: usize,
     pub(crate) deadlines: Deadlines,
     pub(crate) received: Instant,
-    /// A CANCEL came: sent as soon as a provisional response allows it (RFC 3261 §9.1).
+    /// A CANCEL came, or Timer C fired. No further target is tried from then on; it is sent as soon
+    /// as a provisional response allows it (RFC 3261 §9.1).
     pub(crate) cancel_wanted: bool,
     /// The CANCEL was sent.
     pub(crate) cancel_sent: bool,
@@ -92,15 +102,17 @@ pub(crate) struct ResponseContext {
     pub(crate) last_response: Vec<u8>,
     /// The To tag of answers of this node, the same in all of them.
     pub(crate) to_tag: u64,
-    /// What failed last, if no response came from downstream.
+    /// What failed last, if no response came from downstream. With one branch at a time that is the
+    /// best response (RFC 3261 §16.7 step 6) once all targets have failed.
     pub(crate) failure: Option<MessageReason>,
 }
 
 impl ResponseContext {
-    /// A context for a request that may pass. It copies the request: the buffer that it was read into is needed for
-    /// what comes next, and failover, CANCEL and the ACK for a refusal are made from the original.
+    /// A context for a request that may pass. It copies the request: the buffer that it was read
+    /// into is needed for what comes next, and failover, CANCEL and the ACK for a refusal are made
+    /// from the original.
     pub(crate) fn new(
-        request: &Request<'_, '_>,
+        request: &InboundRequest<'_, '_>,
         plan: ForwardPlan,
         targets: TargetSet,
         env: &mut Environment,
@@ -109,10 +121,10 @@ impl ResponseContext {
         let now = request.inbound.now;
         let (server, timer, trying) = if request.method == Method::Invite {
             let server = ServerTransaction::Invite(InviteServer::Proceeding);
-            (server, Timer::B, TRYING)
+            (server, TransactionTimer::B, TRYING)
         } else {
             let server = ServerTransaction::NonInvite(NonInviteServer::Trying);
-            (server, Timer::F, TRYING_NON_INVITE)
+            (server, TransactionTimer::F, TRYING_NON_INVITE)
         };
         let mut copy = env.buffers.take();
         copy.extend_from_slice(message.bytes());
@@ -147,7 +159,8 @@ impl ResponseContext {
         }
     }
 
-    /// Whether a final response is still owed upstream.
+    /// Whether a final response is still owed upstream. A non-INVITE is removed together with its
+    /// final response, so one that exists still owes it.
     pub(crate) fn pending(&self) -> bool {
         match self.server {
             ServerTransaction::Invite(machine) => machine == InviteServer::Proceeding,
@@ -173,21 +186,29 @@ impl ResponseContext {
         .to_text()
     }
 
-    /// Tells the wheel when the context is due next. To be called after each change of its deadlines.
+    /// Enters into the wheel when the context is due next. To be called after each change of its
+    /// deadlines: a deadline that the wheel does not know never fires, and its transaction never
+    /// ends.
     pub(crate) fn arm(&self, env: &mut Environment) {
         env.wheel.arm(self.slot, self.deadlines.next());
     }
 
-    /// A new branch begins, or a wait for its connection: sets the time until the next target's turn.
+    /// A new branch begins, or a wait for its connection: sets the time until the next target's
+    /// turn.
     pub(crate) fn start_timer(&mut self, now: Instant, env: &mut Environment) {
         let more = self.targets.len().saturating_sub(self.tried);
         let (timer, span) = match self.server {
-            ServerTransaction::Invite(_) if more > 0 => (Timer::B, FAILOVER_SILENCE),
-            ServerTransaction::Invite(_) => (Timer::B, T64),
-            // RFC 4320: 32 s over all targets; each gets its share of what is left.
+            ServerTransaction::Invite(_) if more > 0 => (TransactionTimer::B, FAILOVER_SILENCE),
+            ServerTransaction::Invite(_) => (TransactionTimer::B, T64),
+            // RFC 4320 §4.1: 32 s over all targets, as the sender's own Timer F runs; each gets its
+            // share of what is left, so that the last one is not asked when nobody listens any
+            // more.
             ServerTransaction::NonInvite(_) => {
                 let left = (self.received + T64).saturating_duration_since(now);
-                (Timer::F, left / u32::try_from(more + 1).unwrap_or(1))
+                (
+                    TransactionTimer::F,
+                    left / u32::try_from(more + 1).unwrap_or(1),
+                )
             }
         };
         self.deadlines.at = now + span;
@@ -202,7 +223,9 @@ impl ResponseContext {
         }
     }
 
-    /// Does something with the stored request, read anew: a context keeps octets, since what was read borrows them.
+    /// Does something with the stored request, read anew: a context keeps bytes, since what was
+    /// read borrows them. The bytes are taken out meanwhile, so that `act` may change the context.
+    /// `None` once they were put back, after a 2xx.
     pub(crate) fn with_request<T>(
         &mut self,
         env: &mut Environment,
@@ -215,7 +238,8 @@ impl ResponseContext {
         outcome
     }
 
-    /// Answers the request for this node, if no final response was sent yet (RFC 3261 §16.7 step 6).
+    /// Answers the request for this node, if no final response was sent yet (RFC 3261 §16.7 step
+    /// 6).
     pub(crate) fn answer(
         &mut self,
         reason: MessageReason,
@@ -260,15 +284,16 @@ impl ResponseContext {
             return NextStep::Close;
         }
         let next = self.sent_final(start, reason.status(), now, env, out);
-        // The branch has ended with it: what still comes of it is late, and cancels or acknowledges nothing.
+        // The branch has ended with it: what still comes of it is late, and cancels or acknowledges
+        // nothing.
         self.leave_branch(env);
         self.branch = CurrentBranch::None;
         env.send_upstream(self.upstream, start, out);
         next
     }
 
-    /// The server transaction has its final response (in `out` from `start` on): a non-INVITE is over, an INVITE
-    /// waits for its ACK or, after a 2xx, for Timer L.
+    /// The server transaction has its final response (in `out` from `start` on): a non-INVITE is
+    /// over, an INVITE waits for its ACK or, after a 2xx, for Timer L.
     pub(crate) fn sent_final(
         &mut self,
         start: usize,
@@ -284,6 +309,7 @@ impl ResponseContext {
         let Some(state) = machine.on_response(status) else {
             return NextStep::Keep;
         };
+        // The client's share counts what it waits for, not the 32 seconds after it.
         if self.pending() {
             self.no_longer_pending(env);
         }
@@ -291,13 +317,13 @@ impl ResponseContext {
         self.deadlines.trying = None;
         self.deadlines.at = now + T64;
         if state == InviteServer::Accepted {
-            self.deadlines.timer = Timer::L;
+            self.deadlines.timer = TransactionTimer::L;
             // RFC 6026: 32 seconds in which only the key and the way back are needed.
             env.buffers.put_back(std::mem::take(&mut self.request));
             env.buffers
                 .put_back(std::mem::take(&mut self.last_response));
         } else {
-            self.deadlines.timer = Timer::H;
+            self.deadlines.timer = TransactionTimer::H;
             self.keep_response(start, out);
         }
         self.arm(env);
@@ -319,7 +345,9 @@ impl ResponseContext {
         }
     }
 
-    /// It is removed: nothing points to it any more, and its buffers go back.
+    /// It is removed: nothing points to it any more, and its buffers go back. Everything that
+    /// [`Self::new`] and [`Self::start_timer`] have counted or entered is undone here; the model
+    /// test checks that the tables agree.
     pub(crate) fn release(&mut self, env: &mut Environment) {
         self.leave_branch(env);
         env.wheel.cancel(self.slot);
@@ -332,7 +360,8 @@ impl ResponseContext {
             .put_back(std::mem::take(&mut self.last_response));
     }
 
-    /// The line of a request that was relayed and answered, once: by a second 2xx the request is given back.
+    /// The line of a request that was relayed and answered. Written once: when a second 2xx of a
+    /// forked INVITE comes, the request that the line is made of is gone.
     pub(crate) fn log_relayed(
         &self,
         status: u16,
@@ -349,7 +378,7 @@ impl ResponseContext {
         }
     }
 
-    /// What its line in the log says of the request itself.
+    /// The part of its log line that the request itself determines.
     fn line<'r>(&self, request: &'r [u8], target: Option<Leg>, now: Instant) -> LoggedRequest<'r> {
         LoggedRequest {
             method: request.split(|b| *b == b' ').next().unwrap_or_default(),

@@ -1,9 +1,15 @@
-//! All response contexts of one core: by the slot that a branch names, and by the key of the server transaction.
+//! All response contexts of one core: by the slot that a branch names, and by the key of the server
+//! transaction.
+//!
+//! Contexts are boxed and the boxes are reused: a context is about 800 bytes, and moving it when
+//! the table grows would stop the shard for a moment. A slot is a small number because it is
+//! written into the branch of every request.
 use super::branch::BranchKey;
 use super::context::ResponseContext;
 use super::fast_map::FastMap;
 
-/// The most emptied boxes that are kept for the next contexts.
+/// The most boxes that are kept for the next contexts, about 200 KiB: enough for what a busy shard
+/// opens and closes in turn, without an allocation for each request.
 const MOST_SPARE: usize = 256;
 
 /// The table. A slot is used again; that a branch names an earlier user of it shows in the nonce.
@@ -11,6 +17,7 @@ const MOST_SPARE: usize = 256;
 pub(crate) struct ResponseContexts {
     slots: Vec<Option<Box<ResponseContext>>>,
     free: Vec<u32>,
+    /// Keyed by a hash that only this node can compute, so the fast map is safe from collisions.
     by_key: FastMap<u128, u32>,
     #[expect(
         clippy::vec_box,
@@ -40,7 +47,7 @@ impl ResponseContexts {
         self.by_key.contains_key(&key)
     }
 
-    /// Adds a context and tells it its slot, which is returned.
+    /// Adds a context. It keeps the slot that is returned, since its branches name that.
     pub(crate) fn insert(&mut self, mut context: ResponseContext) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             // A shard is bounded to far fewer than 2^32 transactions by limits.transactions.

@@ -22,7 +22,8 @@ pub struct CoreSetup {
     pub shards: u8,
     /// Random per process: flows of an earlier run must not be mistaken for those of this one.
     pub run: u64,
-    /// Random bytes for keyed hashes and branches; the same in all shards, so that they agree on transaction keys.
+    /// Random bytes for keyed hashes and branches; the same in all shards, so that they agree on
+    /// transaction keys.
     pub seed: [u8; 32],
     /// What this node announces.
     pub names: AdvertisedNames,
@@ -32,8 +33,9 @@ pub struct CoreSetup {
 
 /// The proxy core of one shard.
 ///
-/// Inputs are the `on_...` methods of [`super::messages`] and [`super::events`]; each leads to one response context,
-/// or to what the environment alone can do. What a context wants next is carried out here.
+/// Inputs are the `on_...` methods of [`super::messages`] and [`super::events`]; each leads to one
+/// response context, or to what the environment alone can do. What a context wants next is carried
+/// out here.
 pub struct Core {
     pub(crate) env: Environment,
     pub(crate) contexts: ResponseContexts,
@@ -53,7 +55,7 @@ impl Core {
                 tokens: TokenBox::new(keys, topology.node().fqdn.as_str(), setup.run),
                 secrets: Secrets::new(&setup.seed, setup.shard),
                 wheel: Wheel::new(setup.now),
-                buffers: super::buffers::Buffers::default(),
+                buffers: super::buffers::SpareBuffers::default(),
                 transactions: 0,
                 draining: false,
                 names: setup.names,

@@ -1,5 +1,9 @@
-//! What a request meets on its way through one shard: connections, tokens, tables, timers, limits; and the way out of it.
-use super::buffers::Buffers;
+//! What a request meets on its way through one shard: connections, tokens, tables, timers, limits;
+//! and the way out of it.
+//!
+//! One shard is one thread: nothing here is locked or shared but the tables of the generation and
+//! the health of the peers, which are read through `Arc`s and changed by atomics.
+use super::buffers::SpareBuffers;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
@@ -19,10 +23,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Everything of a core but its response contexts. A context borrows it while it decides, so that neither needs the
-/// other's place in a table.
+/// Everything of a core but its response contexts. A context borrows it while it decides, so that
+/// neither needs the other's place in a table.
+///
+/// It decides nothing about a request: what may pass is decided in `admission`, what is written in
+/// `outgoing`. What stands here as a method sends bytes or writes a line to the log, because both
+/// need several of its parts.
 pub(crate) struct Environment {
-    /// This core's shard, and how many there are: branches and links name theirs.
+    /// This core's shard, and how many there are: each branch and link names its own.
     pub(crate) shard: u8,
     pub(crate) shards: u8,
     pub(crate) names: AdvertisedNames,
@@ -32,7 +40,7 @@ pub(crate) struct Environment {
     pub(crate) tokens: TokenBox,
     pub(crate) secrets: Secrets,
     pub(crate) wheel: Wheel,
-    pub(crate) buffers: Buffers,
+    pub(crate) buffers: SpareBuffers,
     /// Response contexts alive, answered INVITEs in their 32 seconds included.
     pub(crate) transactions: usize,
     /// The node is stopping: requests that begin something new are answered 503.
@@ -61,7 +69,7 @@ pub(crate) struct LoggedRequest<'a> {
 }
 
 impl Environment {
-    /// What the current generation says of names, domains and pools.
+    /// Names, domains and pools of the current generation.
     pub(crate) fn routing(&self) -> &Routing {
         &self.tables.routing
     }
@@ -71,8 +79,9 @@ impl Environment {
         self.tables.generation.topology().boundary()
     }
 
-    /// Who sends. Of this shard's links the table knows, since a reload may have changed for whom a connection is taken;
-    /// of a link of another shard only what that shard handed over with the message.
+    /// Who sends. For a link of this shard the table decides, since a reload may have changed for
+    /// which entry the connection is taken; for a link of another shard what that shard handed over
+    /// with the message.
     pub(crate) fn leg_of(&self, origin: &Origin) -> Option<Leg> {
         if origin.link.shard() == self.shard {
             return self.links.get(origin.link).map(|l| l.leg);
@@ -80,7 +89,8 @@ impl Environment {
         Leg::of(origin.link, &origin.identity)
     }
 
-    /// The field rules of a leg (RFC 3324): a peer that is listed no more counts as outside the trust domain.
+    /// The field rules of a leg (RFC 3324): a peer that is listed no more counts as outside the
+    /// trust domain.
     pub(crate) fn field_rules(&self, leg: Leg) -> FieldRules {
         match leg {
             Leg::Client(_) => self.boundary().clients,
@@ -91,8 +101,8 @@ impl Environment {
         }
     }
 
-    /// What the requests of one dialog share, where peers have several connections: they keep to one of them, so that
-    /// they keep their order. Not computed where nobody has several.
+    /// What the requests of one dialog share, where peers have several connections: they keep to
+    /// one of them, so that they keep their order. Not computed where nobody has several.
     pub(crate) fn spread(&self, message: &Message<'_>) -> u64 {
         if !self.links.several() {
             return 0;
@@ -101,14 +111,15 @@ impl Environment {
             .hash(|h| std::hash::Hasher::write(h, message.call_id().unwrap_or_default()))
     }
 
-    /// Whether octets for this link can be handed out: another shard knows whether its own link lives, and reports if
-    /// it does not.
+    /// Whether bytes for this link can be handed out: another shard knows whether its own link
+    /// lives, and reports if it does not.
     fn is_live(&self, link: LinkId) -> bool {
         link.shard() != self.shard || self.links.get(link).is_some()
     }
 
-    /// Sends what stands in `out` from `start` on back to where a request came from: on its link, else (RFC 3261
-    /// §18.2.2) on another connection of the same peer; a client that has gone gets nothing.
+    /// Sends what stands in `out` from `start` on back to where a request came from: on its link,
+    /// else (RFC 3261 §18.2.2) on another connection of the same peer; a client that has gone gets
+    /// nothing.
     pub(crate) fn send_upstream(&mut self, to: Upstream, start: usize, out: &mut Actions) {
         if self.is_live(to.link) {
             return out.send(to.link, start, None);
@@ -129,9 +140,9 @@ impl Environment {
         }
     }
 
-    /// Sends octets that belong to something already under way: on the link it runs on, else on any link of that
-    /// peer, else on one that is made for it, if it is still wanted by then. What was written since `start` is taken
-    /// back if that fails.
+    /// Sends bytes that belong to something already under way: on the link it runs on, else on any
+    /// link of that peer, else on one that is made for it, if it is still wanted by then. What was
+    /// written since `start` is taken back if that fails.
     ///
     /// # Errors
     /// Nobody can get it any more.
@@ -143,6 +154,8 @@ impl Environment {
         only: SendIf,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
+        // A response or ACK must not open a connection to a client: its flow is gone, and so is the
+        // client.
         let live = |link: &LinkId| self.is_live(*link);
         let link = match target {
             Leg::Client(flow) => Some(flow).filter(|l| l.shard() < self.shards).filter(live),
@@ -152,15 +165,16 @@ impl Environment {
             out.send(link, start, None);
             return Ok(());
         }
-        let octets = out.bytes.get(start..).unwrap_or_default().to_vec();
+        let bytes = out.bytes.get(start..).unwrap_or_default().to_vec();
         out.bytes.truncate(start);
         match target {
             Leg::Client(_) => Err(MessageReason::FlowGone),
-            Leg::Peer(key) => self.queue(key, QueuedMessage { octets, only }, out),
+            Leg::Peer(key) => self.queue(key, QueuedMessage { bytes, only }, out),
         }
     }
 
-    /// Keeps a message for a peer until it has a connection.
+    /// Keeps a message for a peer until it has a connection. Bounded, because a peer that cannot be
+    /// reached would otherwise gather the responses and ACKs of every call that it had.
     fn queue(
         &mut self,
         key: PeerKey,
@@ -193,7 +207,8 @@ impl Environment {
         });
     }
 
-    /// One `request_relayed` or `request_refused`, if the settings want it.
+    /// One `request_relayed` or `request_refused`, if the settings want it. Asked before anything
+    /// is copied: on a busy node these lines are usually off.
     pub(crate) fn log_request(
         &self,
         from: Upstream,

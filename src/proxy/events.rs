@@ -1,4 +1,9 @@
-//! What happens besides messages: connections that come, go, fill up or lose their trust, reloads, and time that passes.
+//! What happens besides messages: connections that come, go, fill up or lose their trust, reloads,
+//! and time that passes.
+//!
+//! The shell reports each event once, to every shard that it may concern, and carries out the
+//! actions before the next one. An event may therefore name a link or a peer that this shard does
+//! not know (any more): it is passed over in silence.
 use super::context::{CurrentBranch, NextStep};
 use super::core::Core;
 use super::interface::{Actions, LinkEvent, RemoteIdentity};
@@ -14,7 +19,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Core {
-    /// `next_deadline` has come.
+    /// `next_deadline` has come: pings that are due or overdue, then each transaction whose timer
+    /// fires. A timer that fires arms the next one or ends its context, so the loop ends.
     pub fn on_deadline(&mut self, now: Instant, out: &mut Actions) {
         self.pings.on_deadline(now, &mut self.env, out);
         while let Some(slot) = self.env.wheel.pop_due(now) {
@@ -25,7 +31,8 @@ impl Core {
         }
     }
 
-    /// Something happened to a connection.
+    /// Something happened to a connection. What waited for it goes on, what ran on it fails over,
+    /// as RFC 3261 §16.9 and §18.4 ask for a transport that reports its errors.
     pub fn on_link(&mut self, event: LinkEvent, now: Instant, out: &mut Actions) {
         match event {
             LinkEvent::Up {
@@ -33,8 +40,8 @@ impl Core {
                 identity,
                 requests,
             } => {
-                // A connect that was asked for ends with `Up` or `ConnectFailed`; what befalls other links does not end
-                // it.
+                // A connect that was asked for ends with `Up` or `ConnectFailed`; what befalls
+                // other links does not end it.
                 if let Some(Leg::Peer(key)) = Leg::of(link, &identity)
                     && let Some(peer) = self.env.links.active_mut(key)
                 {
@@ -50,6 +57,8 @@ impl Core {
             LinkEvent::Gone { link } => self.link_gone(link, now, out),
             LinkEvent::Withdrawn { link } => {
                 if let Some(link) = self.env.links.get_mut(link) {
+                    // What runs on it may finish; `admission` refuses what begins, and
+                    // `for_requests` passes it over.
                     link.trusted = false;
                 }
             }
@@ -82,7 +91,8 @@ impl Core {
         }
     }
 
-    /// A link has come up, or its identity was judged anew and stands: what waits for its peer goes.
+    /// A link has come up, or its identity was judged anew and stands: what waits for its peer
+    /// goes.
     fn link_judged(
         &mut self,
         link: LinkId,
@@ -94,8 +104,8 @@ impl Core {
         let Some(leg) = Leg::of(link, identity) else {
             return;
         };
-        // A certificate that names several servers does not show which of them has connected, and so not which of them
-        // is well again.
+        // A certificate that names several servers does not show which of them has connected, and
+        // so not which of them is well again.
         let certain = match identity {
             RemoteIdentity::Peer(id) => id.also().is_empty(),
             RemoteIdentity::Client => true,
@@ -111,8 +121,12 @@ impl Core {
         self.flush(key, now, out);
     }
 
-    /// A reload: from now on these tables judge and route. The shell follows up with `Confirmed` or `Withdrawn` for every
-    /// link, and gives up the connects of the old generation: the core asks again for those it needs.
+    /// A reload: from now on these tables judge and route. The shell follows up with `Confirmed` or
+    /// `Withdrawn` for every link, and ends the connects of the old generation: the core asks again
+    /// for those it needs.
+    ///
+    /// Response contexts stay as they are: their legs are keys of names, which mean the same in
+    /// every generation, and a reload drops no call.
     pub fn on_generation(
         &mut self,
         tables: Arc<Tables>,
@@ -141,15 +155,17 @@ impl Core {
         self.env.links.forget_idle_peers();
     }
 
-    /// Sends what waited for a connection to the peer.
+    /// Sends what waited for a connection to the peer: first what belongs to calls that run (ACK,
+    /// CANCEL, responses), on any connection, then the requests, on one that takes new ones.
     fn flush(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
         if let Some(link) = self.env.links.any_link(key)
             && let Some(peer) = self.env.links.active_mut(key)
         {
+            // In the order in which it was written: an ACK must not overtake the CANCEL before it.
             for message in std::mem::take(&mut peer.queued) {
                 if self.is_still_wanted(message.only) {
                     let start = out.bytes.len();
-                    out.bytes.extend_from_slice(&message.octets);
+                    out.bytes.extend_from_slice(&message.bytes);
                     out.send(link, start, None);
                 }
             }
@@ -168,7 +184,8 @@ impl Core {
                 self.carry_out(branch.slot, next, now, out);
             }
         }
-        // What still waits (its links are full, or serve no requests) needs a connection of its own.
+        // What still waits (its links are full, or serve no requests) needs a connection of its
+        // own.
         if let Some(peer) = self.env.links.active_mut(key)
             && !peer.waiting.is_empty()
         {
@@ -176,7 +193,8 @@ impl Core {
         }
     }
 
-    /// Whether what waited for a connection shall still be sent: time has passed, and answers may have come elsewhere.
+    /// Whether what waited for a connection shall still be sent: time has passed, and answers may
+    /// have come elsewhere.
     fn is_still_wanted(&mut self, only: SendIf) -> bool {
         match only {
             SendIf::Always => true,
@@ -224,7 +242,10 @@ impl Core {
         let Some(peer) = self.env.links.active_mut(key) else {
             return;
         };
+        // Their transactions end by their own timers; there is nobody left to send them to.
         peer.queued.clear();
+        // Taken out first: the next target may be this very peer under another entry, and would
+        // wait here again.
         for branch in std::mem::take(&mut peer.waiting) {
             if let Some(context) = self.contexts.by_branch(branch)
                 && context.pending()

@@ -1,9 +1,14 @@
 //! Hash maps whose keys no stranger chooses.
+//!
+//! The standard map defends against chosen keys by SipHash, which costs more than everything else
+//! of a look-up. It is not needed where the keys are hashes with a secret key already, or come from
+//! the operator's file.
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Multiplies instead of mixing: enough for numbers that this node made itself (link ids, peer keys, keyed hashes) and
-/// for the names of the topology. A stranger may look up any name, but cannot insert one, and so cannot build collisions.
+/// Multiplies instead of mixing: enough for numbers that this node made itself (link ids, peer
+/// keys, keyed hashes) and for the names of the topology. A stranger may look up any name, but
+/// cannot insert one, and so cannot build collisions.
 #[derive(Default)]
 pub(crate) struct FastHasher(u64);
 

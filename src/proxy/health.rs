@@ -1,8 +1,10 @@
-//! What is known of each peer's health: written by the shard that learns it, read by all, in atomics that outlive a reload.
+//! What is known of each peer's health: written by the shard that learns it, read by all, in
+//! atomics that outlive a reload.
 //!
-//! A peer is down by pings (only pings bring it back) or by what requests met (it comes back by itself after a pause, and
-//! the next failure takes it down again at once). A 503 with Retry-After holds requests off for that time (RFC 3261
-//! §21.5.4). Every order is relaxed: a shard that sees a change a moment later has sent one request more, no harm else.
+//! A peer is down by pings (only pings bring it back) or by what requests met (it comes back by
+//! itself after a pause, and the next failure takes it down again at once). A 503 with Retry-After
+//! holds requests off for that time (RFC 3261 §21.5.4). Every order is relaxed: a shard that sees a
+//! change a moment later has sent one request more, no harm else.
 use super::leg::PeerKey;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -92,14 +94,14 @@ impl PeerHealth {
         self.is_down() || self.failures.load(Relaxed) != 0
     }
 
-    /// Something that was sent, or a connect, failed. At `down_after` failures in a row the peer is down: until `until`,
-    /// or until pings bring it back. Gives whether it went down now.
+    /// Something that was sent, or a connect, failed. At `down_after` failures in a row the peer is
+    /// down: until `until`, or until pings bring it back. Returns whether it went down now.
     pub(crate) fn failed(&self, down_after: u8, until: Option<Instant>, now: Instant) -> bool {
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
         failures >= u32::from(down_after) && self.take_down(until, now)
     }
 
-    /// Takes it down; gives whether it was up.
+    /// Takes it down; returns whether it was up.
     pub(crate) fn take_down(&self, until: Option<Instant>, now: Instant) -> bool {
         let until = until.map_or(BY_PINGS, |at| self.millis(at));
         self.until.store(until, Relaxed);
@@ -110,7 +112,7 @@ impl PeerHealth {
         was_up
     }
 
-    /// Forgets failures, and brings it back if it was down; gives for how long it was.
+    /// Forgets failures, and brings it back if it was down; returns for how long it was.
     pub(crate) fn bring_up(&self, now: Instant) -> Option<Duration> {
         self.failures.store(0, Relaxed);
         if self.down.swap(0, Relaxed) == 0 {
@@ -121,7 +123,7 @@ impl PeerHealth {
         Some(Duration::from_millis(now.saturating_sub(since)))
     }
 
-    /// It answered. A peer that only pings bring back stays down; gives for how long another was.
+    /// It answered. A peer that only pings bring back stays down; returns for how long another was.
     pub(crate) fn answered(&self, now: Instant) -> Option<Duration> {
         if self.is_down() && self.until.load(Relaxed) == BY_PINGS {
             self.failures.store(0, Relaxed);
@@ -130,7 +132,7 @@ impl PeerHealth {
         self.bring_up(now)
     }
 
-    /// RFC 3261 §21.5.4: no requests for this time; gives what was granted.
+    /// RFC 3261 §21.5.4: no requests for this time; returns what was granted.
     pub(crate) fn hold(&self, time: Duration, now: Instant) -> Duration {
         let time = time.min(LONGEST_HOLD);
         self.held.fetch_max(self.millis(now + time), Relaxed);
@@ -145,8 +147,8 @@ impl PeerHealth {
     }
 }
 
-/// The health of every peer that was ever listed in this run. The lock is taken when a generation is loaded, never for a
-/// message.
+/// The health of every peer that was ever listed in this run. The lock is taken when a generation
+/// is loaded, never for a message.
 #[derive(Debug)]
 pub struct HealthBoard {
     epoch: Instant,

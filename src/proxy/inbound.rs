@@ -1,4 +1,9 @@
-//! A message on its way in, made once: who sent it, when, and of a request what a proxy reads (RFC 3261 §16.3 step 1).
+//! A message on its way in, made once: who sent it, when, and of a request what a proxy reads (RFC
+//! 3261 §16.3 step 1).
+//!
+//! All fields are read at once, before anything is decided. A field that breaks the grammar refuses
+//! the request at this one place, and later steps need no error path for it; the message itself
+//! stays as it was received.
 use super::environment::{Environment, Upstream};
 use super::interface::Origin;
 use super::leg::Leg;
@@ -9,16 +14,17 @@ use smallvec::SmallVec;
 use std::hash::Hasher as _;
 use std::time::Instant;
 
-/// The most Route values of a request: Max-Forwards begins at 70, so no honest route is longer; and what each costs is
-/// bounded.
+/// The most Route values of a request: Max-Forwards begins at 70, so no honest route is longer; and
+/// what each costs is bounded.
 const MOST_ROUTES: usize = 100;
 
 /// Max-Breadth that is added where there is none, and the most that is passed on (RFC 5393 §5.3.3).
 const MAX_BREADTH: u8 = 60;
 
-/// A message, and whom it came from.
+/// A message, and who sent it. Made once where a message comes in, and passed down whole, so that
+/// no step judges by another identity than the one before it.
 #[derive(Clone, Copy)]
-pub(crate) struct Inbound<'m, 'a> {
+pub(crate) struct InboundMessage<'m, 'a> {
     pub(crate) origin: &'m Origin,
     /// Who that is: the only identity that policy trusts.
     pub(crate) leg: Leg,
@@ -26,7 +32,7 @@ pub(crate) struct Inbound<'m, 'a> {
     pub(crate) now: Instant,
 }
 
-impl Inbound<'_, '_> {
+impl InboundMessage<'_, '_> {
     /// Where answers to it go.
     pub(crate) fn upstream(&self) -> Upstream {
         Upstream {
@@ -46,8 +52,8 @@ pub(crate) struct RequestUri<'a> {
 }
 
 /// A request: the fields that a proxy uses, read once, and the key of its transaction.
-pub(crate) struct Request<'m, 'a> {
-    pub(crate) inbound: Inbound<'m, 'a>,
+pub(crate) struct InboundRequest<'m, 'a> {
+    pub(crate) inbound: InboundMessage<'m, 'a>,
     pub(crate) method: Method<'a>,
     pub(crate) request_uri: &'a [u8],
     /// As [`RequestUri::is_sealed`].
@@ -66,13 +72,14 @@ pub(crate) struct Request<'m, 'a> {
     pub(crate) key: u128,
 }
 
-impl<'m, 'a> Request<'m, 'a> {
-    /// RFC 3261 §16.3 step 1: the syntax of everything that we use, and nothing else.
+impl<'m, 'a> InboundRequest<'m, 'a> {
+    /// RFC 3261 §16.3 step 1: the syntax of everything that this proxy uses, and nothing else: a
+    /// field that it does not know may be as odd as it likes, and is relayed byte for byte.
     ///
     /// # Errors
     /// What breaks the grammar, or a bound.
     pub(crate) fn read(
-        inbound: Inbound<'m, 'a>,
+        inbound: InboundMessage<'m, 'a>,
         method: Method<'a>,
         target: RequestUri<'a>,
         env: &Environment,
@@ -88,9 +95,12 @@ impl<'m, 'a> Request<'m, 'a> {
         let malformed = |_| MessageReason::MalformedRequest;
         let from = message.from().map_err(malformed)?;
         let cseq = message.cseq().map_err(malformed)?;
+        // RFC 3261 §8.1.1.5. A mismatch would make a transaction that no response could be matched
+        // to.
         if cseq.method != method {
             return Err(MessageReason::MalformedRequest);
         }
+        // A bare cookie is the same in every request, so that all of them would be one transaction.
         let via = message.top_via().map_err(malformed)?;
         if via
             .branch
@@ -103,6 +113,7 @@ impl<'m, 'a> Request<'m, 'a> {
         if !uri.headers.is_empty() {
             return Err(MessageReason::MalformedRequest);
         }
+        // One more than allowed is read, to see whether there are more.
         let routes: SmallVec<[Address<'a>; 4]> = message
             .routes()
             .take(MOST_ROUTES + 1)
@@ -136,22 +147,23 @@ impl<'m, 'a> Request<'m, 'a> {
         Ok(request)
     }
 
-    /// The keys under which its transaction may be kept if a reload lies between an INVITE and its CANCEL or ACK: then
-    /// other entries of the topology may have been one party with the sender.
+    /// The keys under which its transaction may be kept if a reload lies between an INVITE and its
+    /// CANCEL or ACK: then other entries of the topology may have been one party with the sender.
     pub(crate) fn earlier_keys(&self, env: &Environment) -> impl Iterator<Item = u128> {
         let sides = same_party::earlier_sides(self.inbound.origin, self.inbound.leg, env.routing());
         sides.map(|side| self.transaction_key(side, env))
     }
 
-    /// RFC 3261 §17.2.3: branch, sent-by and method (ACK and CANCEL as INVITE), and besides the RFC's fields who sent
-    /// it, so that nobody cancels another's request. A branch without the cookie (RFC 2543) is replaced by the fields
-    /// that identified a transaction then.
+    /// RFC 3261 §17.2.3: branch, sent-by and method (ACK and CANCEL as INVITE), and besides the
+    /// RFC's fields who sent it, so that nobody cancels another's request. A branch without the
+    /// cookie (RFC 2543) is replaced by the fields that identified a transaction then.
     fn transaction_key(&self, side: u64, env: &Environment) -> u128 {
         env.secrets.wide_hash(|hasher| {
-            let mut field = |octets: &[u8]| {
-                hasher.write_u32(octets.len() as u32);
-                hasher.write(octets);
+            let mut field = |bytes: &[u8]| {
+                hasher.write_u32(bytes.len() as u32);
+                hasher.write(bytes);
             };
+            // Each field with its length before it, so that no two requests write the same bytes.
             field(&side.to_be_bytes());
             match self.method {
                 Method::Invite | Method::Ack | Method::Cancel => field(b"INVITE"),
@@ -168,6 +180,7 @@ impl<'m, 'a> Request<'m, 'a> {
                 | Method::Update
                 | Method::Other(_) => field(self.method.as_bytes()),
             }
+            // Names in lower case and addresses in one form, as RFC 3261 §17.2.3 compares sent-by.
             let mut buffer = [0; 253];
             match (self.via.host.lower(&mut buffer), self.via.host.ip()) {
                 (Some(name), _) => field(name.as_bytes()),

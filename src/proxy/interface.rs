@@ -1,4 +1,6 @@
-//! What goes into the core and what comes out of it: origins, links, link events and actions (no address among them).
+//! What goes into the core and what comes out of it: origins, link events and actions. No address,
+//! host or URI is among them that a connection could be made to, so that an open relay cannot be
+//! written.
 use super::branch::BranchKey;
 use super::link_id::LinkId;
 use crate::observe::{Event, EventKind};
@@ -27,26 +29,30 @@ pub struct Origin {
     pub identity: RemoteIdentity,
     /// The other side's address.
     pub remote: SocketAddr,
-    /// Our address on that connection.
+    /// This node's address on that connection: a URI that names it names this node.
     pub local: SocketAddr,
-    /// How many shards have looked for this message's transaction in vain (0 when read from the wire).
+    /// How many shards have looked for this message's transaction in vain (0 when read from the
+    /// wire).
     pub asked: u8,
 }
 
-/// The names and ports that this node announces in Via, Record-Route and Path; the port is left out when it is 5061.
+/// The names and ports that this node announces in Via, Record-Route and Path; the port is left out
+/// when it is 5061.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdvertisedNames {
     /// `fqdn[:port]` of the listener that peers use.
     pub peers: String,
-    /// `fqdn[:port]` of the listener that clients use; equal to `peers` when one listener serves both.
+    /// `fqdn[:port]` of the listener that clients use; equal to `peers` when one listener serves
+    /// both.
     pub clients: String,
     /// Every bound listener address.
     pub addresses: Vec<SocketAddr>,
 }
 
 impl AdvertisedNames {
-    /// Whether a Via's sent-by is one of them, with white space, case and the default port as the grammar allows them
-    /// (RFC 3261 §18.1.2: a response whose topmost Via is not this node's is discarded).
+    /// Whether a Via's sent-by is one of them, with white space, case and the default port as the
+    /// grammar allows them (RFC 3261 §18.1.2: a response whose topmost Via is not this node's is
+    /// discarded).
     pub(crate) fn is_sent_by(&self, via: &Via<'_>) -> bool {
         let mut names = [&self.peers, &self.clients].into_iter();
         names.any(|name| {
@@ -72,12 +78,13 @@ pub enum LinkEvent {
         link: LinkId,
         /// Who is there.
         identity: RemoteIdentity,
-        /// Whether our own requests may be sent on it: always for a client's flow and for a connection that we made;
-        /// for one that a peer made only if its certificate would also pass as a server's (RFC 5923 §8.1).
+        /// Whether requests of this node may be sent on it: always for a client's flow and for a
+        /// connection that it made; for one that a peer made only if its certificate would also
+        /// pass as a server's (RFC 5923 §8.1).
         requests: bool,
     },
-    /// The link is closed; nothing can be sent on it any more. May also name a link of another shard, to which this
-    /// shard has sent messages.
+    /// The link is closed; nothing can be sent on it any more. May also name a link of another
+    /// shard, to which this shard has sent messages.
     Gone {
         /// The link.
         link: LinkId,
@@ -105,7 +112,7 @@ pub enum LinkEvent {
         /// Until when no new connect will be tried.
         retry_at: std::time::Instant,
     },
-    /// More than `send_queue` octets wait for its socket: no new requests to it.
+    /// More than `send_queue` bytes wait for its socket: no new requests to it.
     Full {
         /// The link.
         link: LinkId,
@@ -127,16 +134,18 @@ pub enum LinkEvent {
 /// What the shell shall do. Byte ranges lie in [`Actions::bytes`].
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Write these octets to the link. The link may be another shard's: then hand the octets over to it.
+    /// Write these bytes to the link. The link may be another shard's: then hand the bytes over to
+    /// it.
     Send {
         /// A live link.
         link: LinkId,
-        /// The octets of one message.
+        /// The bytes of one message.
         bytes: Range<usize>,
         /// For [`LinkEvent::Undeliverable`].
         branch: Option<BranchKey>,
     },
-    /// Make a connection to this peer; answer with [`LinkEvent::Up`] or [`LinkEvent::ConnectFailed`].
+    /// Make a connection to this peer, unless one is being made; answer with [`LinkEvent::Up`] or
+    /// [`LinkEvent::ConnectFailed`].
     Connect {
         /// The peer.
         peer: PeerRef,
@@ -148,7 +157,8 @@ pub enum Action {
         /// MessageReason code.
         reason: Reason,
     },
-    /// Hand the message that was just given to `on_message` to this shard's core, with `asked` in its origin.
+    /// Hand the message that was just given to `on_message` to this shard's core, with `asked` in
+    /// its origin.
     HandOver {
         /// The shard whose core shall see it.
         shard: u8,
@@ -161,7 +171,8 @@ pub enum Action {
     Count(EventKind),
 }
 
-/// The actions of one input, and the octets that they send; the shell clears it after carrying them out.
+/// The actions of one input, and the bytes that they send; the shell clears it after carrying them
+/// out.
 #[derive(Default)]
 pub struct Actions {
     /// Octets of all messages to send.
@@ -171,7 +182,8 @@ pub struct Actions {
 }
 
 impl Actions {
-    /// Sends what was written to [`Self::bytes`] from `start` on; `branch` lets the shell report that it could not.
+    /// Sends what was written to [`Self::bytes`] from `start` on; `branch` lets the shell report
+    /// that it could not.
     pub(crate) fn send(&mut self, link: LinkId, start: usize, branch: Option<BranchKey>) {
         let bytes = start..self.bytes.len();
         self.list.push(Action::Send {

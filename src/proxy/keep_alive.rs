@@ -1,5 +1,9 @@
-//! `ms-keep-alive` (MS-CONMGMT §2.2.1): what the two ends of one connection agree on to keep it, so that it goes no further
-//! than the next hop. Who asks for keep-alives between hops is told how long a connection may be silent here.
+//! `ms-keep-alive` (MS-CONMGMT §2.2.1): what the two ends of one connection agree on to keep it, so
+//! that it goes no further than the next hop. Who asks for keep-alives between hops gets for an
+//! answer how long a connection may be silent here.
+//!
+//! The interval must be shorter than the time after which a silent client's connection is closed
+//! here, with room for one transaction, or the client learns too late that it is gone.
 use crate::sip::{HeaderName, Message};
 use crate::topology::Limits;
 use std::time::Duration;
@@ -9,8 +13,8 @@ const USUAL: Duration = Duration::from_secs(300);
 /// What a connection may be silent beyond what was said: a transaction's time (MS-CONMGMT §3.4.2).
 const GRACE: Duration = Duration::from_secs(32);
 
-/// Whether the sender offers to keep its connection by keep-alives between hops: `UAC;hop-hop=yes`. A field that stands
-/// there twice, which it must not, offers nothing.
+/// Whether the sender offers to keep its connection by keep-alives between hops: `UAC;hop-hop=yes`.
+/// A field that stands there twice, which it must not, offers nothing.
 pub(super) fn is_offered(message: &Message<'_>) -> bool {
     if !message.has(HeaderName::MsKeepAlive) {
         return false;

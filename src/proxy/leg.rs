@@ -1,15 +1,17 @@
-//! The two ends of what passes through this node: a peer of the topology or a client's connection, and nothing else.
+//! The two ends of what passes through this node: a peer of the topology or a client's connection,
+//! and nothing else.
 use super::interface::RemoteIdentity;
 use super::link_id::LinkId;
 use smallvec::SmallVec;
 
-/// A peer by name: the same number in every node, generation and run, so that tokens outlive a reload and links that
-/// were judged under an earlier generation keep their peer.
+/// A peer by name: the same number in every node, generation and run, so that tokens outlive a
+/// reload and links that were judged under an earlier generation keep their peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub(crate) struct PeerKey(pub(crate) u64);
 
 impl PeerKey {
-    /// From the peer's FQDN. Unkeyed on purpose: nodes must agree, and only the operator chooses these names.
+    /// From the peer's FQDN. Unkeyed on purpose: nodes must agree, and only the operator chooses
+    /// these names.
     pub(crate) fn of(fqdn: &str) -> Self {
         use std::hash::Hasher as _;
         let mut hasher = siphasher::sip::SipHasher24::new();
@@ -20,9 +22,9 @@ impl PeerKey {
 
 /// One leg of a request: where it came from, where it may go, or what a token stands for.
 ///
-/// No address, host or URI can be written here, so nothing but a peer of the topology and a live client connection can
-/// be reached. Which kind of peer it is (home, federated) is no part of it: a reload may change that, and the listing
-/// of the current generation knows it.
+/// No address, host or URI can be written here, so nothing but a peer of the topology and a live
+/// client connection can be reached. Which kind of peer it is (home, federated) is no part of it: a
+/// reload may change that, and the listing of the current generation knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Leg {
     /// A peer of the topology.
@@ -32,8 +34,8 @@ pub(crate) enum Leg {
 }
 
 impl Leg {
-    /// Who is at the far end of a link. `None`: a certificate that was accepted for no entry, which `decide` never
-    /// returns.
+    /// Who is at the far end of a link. `None`: a certificate that was accepted for no entry, which
+    /// `decide` never returns.
     pub(crate) fn of(link: LinkId, identity: &RemoteIdentity) -> Option<Self> {
         Some(match identity {
             RemoteIdentity::Client => Self::Client(link),
@@ -60,6 +62,6 @@ impl Leg {
     }
 }
 
-/// The target set of RFC 3261 §16.5, in the order in which its members are tried. Most pools have at most three
-/// servers, which need no allocation.
+/// The target set of RFC 3261 §16.5, in the order in which its members are tried. Most pools have
+/// at most three servers, which need no allocation.
 pub(crate) type TargetSet = SmallVec<[Leg; 3]>;

@@ -1,6 +1,8 @@
-//! The number of a connection: which shard owns it, its slot there, and which user of the slot it is.
+//! The number of a connection: which shard owns it, its slot there, and which user of the slot it
+//! is.
 
-/// One live, validated connection: which shard owns it, its slot there, and a use count of that slot.
+/// One live, validated connection: which shard owns it, its slot there, and a use count of that
+/// slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct LinkId(u64);
 

@@ -14,7 +14,8 @@ pub(crate) struct LinkState {
     pub(crate) leg: Leg,
     /// Whether new requests may arrive here and be sent here.
     pub(crate) trusted: bool,
-    /// Whether our requests may be sent here (its certificate also speaks for the peer as a server).
+    /// Whether requests of this node may be sent here (its certificate also stands for the peer as
+    /// a server, RFC 5923 §8.1).
     pub(crate) requests: bool,
     /// Whether its queue is long.
     pub(crate) full: bool,
@@ -28,7 +29,8 @@ pub(crate) struct LinkState {
     pub(crate) unanswered: Option<(Instant, u32)>,
 }
 
-/// In so much time a client may send as many requests that nobody answers as it may have transactions open.
+/// In so much time a client may send as many requests that nobody answers as it may have
+/// transactions open.
 const UNANSWERED_SPAN: Duration = Duration::from_secs(1);
 
 impl LinkState {
@@ -50,7 +52,8 @@ impl LinkState {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// Counts one more request that leaves nothing behind by which it could be counted; `false`: there are enough for now.
+    /// Counts one more request that leaves nothing behind by which it could be counted; `false`:
+    /// there are enough for now.
     pub(crate) fn admits_unanswered(&mut self, bound: usize, now: Instant) -> bool {
         let (since, count) = match self.unanswered {
             Some((since, count)) if now < since + UNANSWERED_SPAN => (since, count),
@@ -62,7 +65,8 @@ impl LinkState {
     }
 }
 
-/// What runs between this shard and one peer, of the current generation or a former one that still has connections.
+/// What runs between this shard and one peer, of the current generation or a former one that still
+/// has connections.
 pub(crate) struct PeerState {
     pub(crate) listed: Arc<ListedPeer>,
     /// Its live links in this shard, oldest first.
@@ -94,8 +98,8 @@ impl PeerState {
         self.down_until.is_some_and(|until| until > now)
     }
 
-    /// Asks the shell for a connection, unless it is already making one. A peer that the topology no longer lists gets
-    /// none.
+    /// Asks the shell for a connection, unless it is already making one. A peer that the topology
+    /// no longer lists gets none.
     pub(crate) fn want_connection(&mut self, out: &mut Actions) {
         if !self.connecting
             && let Some(peer) = self.listed.current
@@ -117,7 +121,7 @@ impl PeerState {
 /// What belongs to something already under way and waits for a connection.
 pub(crate) struct QueuedMessage {
     /// The message as it is sent.
-    pub(crate) octets: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// What must still hold when the connection comes.
     pub(crate) only: SendIf,
 }
@@ -125,9 +129,11 @@ pub(crate) struct QueuedMessage {
 /// When a message that waited for a connection still makes sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SendIf {
-    /// However long it takes. Its reader drops a response or an ACK that comes too late, and one that never comes
-    /// costs more: a caller who rings on, a callee who hangs up 32 s after the call was taken.
+    /// However long it takes. Its reader drops a response or an ACK that comes too late, and one
+    /// that never comes costs more: a caller who rings on, a callee who hangs up 32 s after the
+    /// call was taken.
     Always,
-    /// While this branch has no final response: a CANCEL after it would cancel nothing (RFC 3261 §9.1).
+    /// While this branch has no final response: a CANCEL after it would cancel nothing (RFC 3261
+    /// §9.1).
     WhilePending(BranchKey),
 }

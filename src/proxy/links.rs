@@ -1,4 +1,9 @@
-//! All live connections of one core and the peers that something runs with (RFC 3261 §18, RFC 5626 §3.2).
+//! All live connections of one core and the peers that something runs with (RFC 3261 §18, RFC 5626
+//! §3.2).
+//!
+//! Two tables: connections by their number, and peers by their key. A peer has an entry only while
+//! something runs with it (a connection, a wait, a failed connect to remember), so that a topology
+//! of ten thousand peers costs a shard nothing.
 use super::fast_map::FastMap;
 use super::health::Fitness;
 use super::interface::Actions;
@@ -20,9 +25,12 @@ pub(crate) struct Links {
 }
 
 impl Links {
+    /// What is known of a link: of this shard all, of another shard's only while a branch runs on
+    /// it.
     pub(crate) fn get(&self, link: LinkId) -> Option<&LinkState> {
         self.links.get(&link)
     }
+    /// The same, to change it.
     pub(crate) fn get_mut(&mut self, link: LinkId) -> Option<&mut LinkState> {
         self.links.get_mut(&link)
     }
@@ -49,7 +57,8 @@ impl Links {
     pub(crate) fn active_keys(&self) -> Vec<PeerKey> {
         self.peers.keys().copied().collect()
     }
-    /// Whether any peer wants more than one connection.
+    /// Whether any peer wants more than one connection. Where none does, a request needs no hash to
+    /// choose one.
     pub(crate) fn several(&self) -> bool {
         self.listing.several
     }
@@ -68,7 +77,8 @@ impl Links {
         self.peers.values()
     }
 
-    /// The peers of another generation; what runs goes on.
+    /// The peers of another generation; what runs goes on. One that is no longer listed keeps its
+    /// entry without a reference: nothing can be dialled or begun with it, but its calls may end.
     pub(crate) fn relist(&mut self, listing: &Arc<Listing>) {
         self.listing = Arc::clone(listing);
         for (key, peer) in &mut self.peers {
@@ -79,7 +89,8 @@ impl Links {
         }
     }
 
-    /// A link has come up, or its identity was judged anew; `certain`: it shows that this very peer can be reached.
+    /// A link has come up, or its identity was judged anew; `certain`: it shows that this very peer
+    /// can be reached.
     pub(crate) fn up(&mut self, id: LinkId, leg: Leg, requests: bool, certain: bool) {
         let link = self
             .links
@@ -107,7 +118,8 @@ impl Links {
         }
     }
 
-    /// A link is closed; gives what it held.
+    /// A link is closed; returns what it held, so that the branches on it can fail over. A peer
+    /// with nothing left is forgotten, unless a failed connect must be remembered.
     pub(crate) fn gone(&mut self, id: LinkId) -> Option<LinkState> {
         let link = self.links.remove(&id)?;
         if let Leg::Peer(key) = link.leg
@@ -133,8 +145,8 @@ impl Links {
             .is_some_and(|peer| peer.health.fitness(now, Duration::ZERO) == Fitness::Held)
     }
 
-    /// A link of the peer that takes new requests. Where a peer has several, what shares `spread` shares the link, so
-    /// that the requests of a dialog keep their order.
+    /// A link of the peer that takes new requests. Where a peer has several, what shares `spread`
+    /// shares the link, so that the requests of a dialog keep their order.
     pub(crate) fn for_requests(&self, key: PeerKey, spread: u64) -> LinkChoice {
         let Some(peer) = self.peers.get(&key) else {
             return LinkChoice::None;
@@ -161,14 +173,16 @@ impl Links {
         }
     }
 
-    /// Whether nothing runs on the link: no transaction from it waits for its answer, and none was sent on it.
+    /// Whether nothing runs on the link: no transaction from it waits for its answer, and none was
+    /// sent on it.
     pub(crate) fn is_idle(&self, id: LinkId) -> bool {
         self.links
             .get(&id)
             .is_none_or(|link| link.in_flight == 0 && link.branches.is_empty())
     }
 
-    /// Asks for another connection if the peer shall have more than it has and nothing speaks against it.
+    /// Asks for another connection if the peer shall have more than it has and nothing speaks
+    /// against it.
     pub(crate) fn widen(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
@@ -181,12 +195,14 @@ impl Links {
         }
     }
 
-    /// Any link of the peer, for what belongs to transactions that already run.
+    /// Any link of the peer, the newest first, for what belongs to transactions that already run.
     pub(crate) fn any_link(&self, key: PeerKey) -> Option<LinkId> {
         self.peers.get(&key)?.links.last().copied()
     }
 
-    /// Notes that a context's current branch was sent on the link. A flow of another shard is noted on first use.
+    /// Notes that a context's current branch was sent on the link, so that its loss finds the
+    /// context without a search. A flow of another shard is noted on first use: that shard reports
+    /// here when it is gone.
     pub(crate) fn add_branch(&mut self, id: LinkId, slot: u32) {
         let link = self
             .links
@@ -210,7 +226,8 @@ impl Links {
     }
 }
 
-/// The outcome of looking for a link.
+/// The outcome of looking for a link. `Full` is not `None`: another connection to a peer that does
+/// not read would fill as well, so the request moves on instead of waiting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LinkChoice {
     /// This one.

@@ -1,4 +1,8 @@
 //! The peers of one generation, as the proxy sees them: made once for all shards, outside of them.
+//!
+//! Entries of the topology file become what a message needs: the peer's key, its kind, what passes
+//! to and from it, and the health that all shards share. Policy, boundary and routing look a peer
+//! up here and nowhere else.
 use super::fast_map::FastMap;
 use super::health::{HealthBoard, PeerHealth};
 use super::interface::Actions;
@@ -14,7 +18,7 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 pub(crate) struct Listing {
     by_key: FastMap<PeerKey, Arc<ListedPeer>>,
-    /// In the order of their references.
+    /// In the order of their references: a reference belongs to one generation, a key to all.
     all: Vec<Arc<ListedPeer>>,
     /// Those that are pinged.
     pinged: Vec<Arc<ListedPeer>>,
@@ -22,7 +26,8 @@ pub(crate) struct Listing {
     pub(crate) several: bool,
 }
 
-/// What the topology says of one peer.
+/// One peer of the topology, with all that a message needs to know of it. Kept behind an `Arc`: a
+/// peer that a reload removes lives on with its connections.
 #[derive(Clone)]
 pub(crate) struct ListedPeer {
     pub(crate) key: PeerKey,
@@ -58,8 +63,9 @@ impl ListedPeer {
 
 /// What messages and connections show of its health. Pings have a count of their own (`ping`).
 impl ListedPeer {
-    /// It answered a request, or a connection to it came up: a peer that requests took down is well again. Costs two
-    /// loads while all is well, which is the case on the way of nearly every response.
+    /// It answered a request, or a connection to it came up: a peer that requests took down is well
+    /// again. Costs two loads while all is well, which is the case on the way of nearly every
+    /// response.
     pub(crate) fn note_answer(&self, now: Instant, out: &mut Actions) {
         if self.health.is_troubled()
             && let Some(down) = self.health.answered(now)
@@ -71,8 +77,8 @@ impl ListedPeer {
         }
     }
 
-    /// A request got no answer at all from it, or a connect to it failed. A peer without pings comes back by itself at
-    /// `until`; one with pings when they are answered.
+    /// A request got no answer at all from it, or a connect to it failed. A peer without pings
+    /// comes back by itself at `until`; one with pings when they are answered.
     pub(crate) fn note_failure(
         &self,
         reason: HealthReason,
@@ -93,8 +99,8 @@ impl ListedPeer {
         }
     }
 
-    /// RFC 3261 §21.5.4: a 503 with Retry-After keeps requests away for that time, one without concerns this request
-    /// only.
+    /// RFC 3261 §21.5.4: a 503 with Retry-After keeps requests away for that time, one without
+    /// concerns this request only.
     pub(crate) fn heed_retry_after(&self, response: &Message<'_>, now: Instant, out: &mut Actions) {
         let Some(time) = response.first(HeaderName::RetryAfter).and_then(seconds) else {
             return;
@@ -158,7 +164,8 @@ impl Listing {
     }
 }
 
-/// How each peer's health is watched, by its reference: the strictest of its pools that have `health`.
+/// How each peer's health is watched, by its reference: the strictest of its pools that have
+/// `health`.
 fn policies(topology: &Topology) -> Vec<Option<Health>> {
     let mut policies: Vec<Option<Health>> = vec![None; topology.peers().len()];
     for pool in topology.pools() {
@@ -182,7 +189,8 @@ fn stricter(a: Health, b: Health) -> Health {
     }
 }
 
-/// The delta-seconds of a Retry-After (RFC 3261 §20.33); a comment or parameters may follow. 0 asks for nothing.
+/// The delta-seconds of a Retry-After (RFC 3261 §20.33); a comment or parameters may follow. 0 asks
+/// for nothing.
 fn seconds(value: &[u8]) -> Option<Duration> {
     let end = value
         .iter()

@@ -1,6 +1,10 @@
-//! What a host stands for in one generation: this node, a home domain, a peer, a domain that a pool serves or a partner may
-//! assert. Of what the topology lists the most specific counts, and nothing below a `*.` of a partner stands against a
-//! name that is listed whole.
+//! What a host stands for in one generation: this node, a home domain, a peer, a domain that a pool
+//! serves or a partner may assert. Of what the topology lists the most specific counts, and nothing
+//! below a `*.` of a partner stands against a name that is listed whole.
+//!
+//! One host can be several things: the node's own name and a home domain (Teams), a peer and a
+//! domain that a pool serves. All of them stand in one entry of one table, so that a request asks
+//! once for each host that it names.
 use super::fast_map::FastMap;
 use super::leg::PeerKey;
 use crate::sip::Host;
@@ -66,7 +70,8 @@ impl Meanings {
             // An address that is a home domain is where this node is reached from outside.
             meaning.own |= is_address;
         }
-        // `sip.contoso.test` in our certificate is a name of ours; a name that a peer or domain bears is not.
+        // `sip.contoso.test` in this node's certificate is a name of this node; a name that a peer
+        // or domain bears is not, since one certificate may be installed on all servers of a site.
         for name in topology.identities().iter().flat_map(|i| &i.names) {
             let meaning = this.at(name.as_str());
             meaning.own = meaning.peer.is_none() && !meaning.home;
@@ -98,7 +103,8 @@ impl Meanings {
         self.whole.entry(text.into()).or_default()
     }
 
-    /// What the host itself stands for.
+    /// What the host itself stands for. One look-up: the message path asks this several times for
+    /// each request.
     pub(crate) fn of(&self, host: &Host<'_>) -> Meaning {
         let mut buffer = [0; 253];
         let found = Domain::of_host(host, &mut buffer).and_then(|key| self.whole.get(key));
@@ -119,8 +125,9 @@ impl Meanings {
         self.whole.get(domain.as_str())?.pool
     }
 
-    /// The pool that serves the host: the one that names it, else the one of the nearest `*.` above it. That is never for
-    /// names of this node or home domains, and for a peer's name only if the peer is one of its members.
+    /// The pool that serves the host: the one that names it, else the one of the nearest `*.` above
+    /// it. That is never for names of this node or home domains, and for a peer's name only if the
+    /// peer is one of its members.
     pub(crate) fn pool(&self, host: &Host<'_>) -> Option<usize> {
         let mut buffer = [0; 253];
         let key = Domain::of_host(host, &mut buffer)?;
@@ -133,8 +140,9 @@ impl Meanings {
         whole.peer.is_none_or(serves).then_some(pool)
     }
 
-    /// Whether a federated peer may assert the host: it lists it, or the nearest `*.` above it; what this node, a home
-    /// domain, another's domain or another's server is called is in nobody's `*.`.
+    /// Whether a federated peer may assert the host: it lists it, or the nearest `*.` above it;
+    /// what this node, a home domain, another's domain or another's server is called is in nobody's
+    /// `*.`.
     pub(crate) fn may_assert(&self, peer: PeerKey, host: &Host<'_>) -> bool {
         let mut buffer = [0; 253];
         let (Some(key), Some(own)) = (Domain::of_host(host, &mut buffer), self.asserts.get(&peer))

@@ -1,12 +1,17 @@
-//! Messages on their way through the core: what is hidden is restored, requests are judged and get a response context,
-//! responses find theirs.
+//! Messages on their way through the core: what is hidden is restored, requests are judged and get
+//! a response context, responses find the context that their branch names.
+//!
+//! Each message takes one of five ways: it is refused or dropped; a request of its own life gets a
+//! response context; an ACK or BENOTIFY is forwarded and forgotten; a CANCEL or a response goes to
+//! the context that it belongs to; or it is handed over to the shard that has this context. Which
+//! of them is decided here and nowhere else.
 use super::admission::{self, Handling};
 use super::branch::Branch;
 use super::context::ResponseContext;
 use super::core::Core;
 use super::environment::Environment;
 use super::hiding::unhidden;
-use super::inbound::{Inbound, Request, RequestUri};
+use super::inbound::{InboundMessage, InboundRequest, RequestUri};
 use super::interface::{Action, Actions, Origin};
 use super::ping::PING_SLOT;
 use super::transaction::{InviteServer, ServerTransaction};
@@ -25,38 +30,43 @@ impl Core {
         now: Instant,
         out: &mut Actions,
     ) {
+        // Whatever it is, the far end lives: silence is counted against a peer only if nothing came
+        // (`timeouts`).
         if let Some(link) = self.env.links.get_mut(origin.link) {
             link.heard = Some(now);
         }
         let Some(leg) = self.env.leg_of(origin) else {
             return;
         };
-        let inbound = Inbound {
+        let inbound = InboundMessage {
             origin,
             leg,
             message,
             now,
         };
+        // Before anything reads the message: what was hidden from this peer must be judged as what
+        // it stands for. Costs one look at the peer where nothing is hidden.
         match unhidden(leg, message, &self.env) {
             Ok(None) => self.on_plain(inbound, false, out),
             Ok(Some((whole, is_sealed))) => {
                 if let Ok(message) = &Message::parse(&whole) {
-                    self.on_plain(Inbound { message, ..inbound }, is_sealed, out);
+                    self.on_plain(InboundMessage { message, ..inbound }, is_sealed, out);
                 }
             }
             Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
         }
     }
 
-    /// A message as it is outside of topology hiding; its Request-URI may have been sealed for its sender.
-    fn on_plain(&mut self, inbound: Inbound<'_, '_>, is_sealed: bool, out: &mut Actions) {
+    /// A message as it is outside of topology hiding; its Request-URI may have been sealed for its
+    /// sender.
+    fn on_plain(&mut self, inbound: InboundMessage<'_, '_>, is_sealed: bool, out: &mut Actions) {
         match inbound.message.start() {
             StartLine::Request { method, uri } => {
                 let target = RequestUri {
                     text: uri,
                     is_sealed,
                 };
-                match Request::read(inbound, method, target, &self.env) {
+                match InboundRequest::read(inbound, method, target, &self.env) {
                     Ok(request) => self.on_request(&request, out),
                     Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
                 }
@@ -69,7 +79,8 @@ impl Core {
         }
     }
 
-    /// Bytes that cannot be framed: answers if possible and closes the link. `head` is what was received of it.
+    /// Bytes that cannot be framed (RFC 3261 §18.3 has no way to find the next message in a
+    /// stream): answers if possible and closes the link. `head` is what was received of it.
     pub fn on_unframed(
         &mut self,
         origin: &Origin,
@@ -92,12 +103,15 @@ impl Core {
         });
     }
 
-    fn on_request(&mut self, request: &Request<'_, '_>, out: &mut Actions) {
+    /// A request (RFC 3261 §16.2): what has no life of its own goes apart, a repetition to its
+    /// context, and what is new is judged and tried.
+    fn on_request(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
         let inbound = &request.inbound;
         match request.method {
             Method::Ack => return self.on_ack(request, out),
             Method::Cancel => return self.on_cancel(request, out),
-            // It is between the two ends of a connection, whatever its From, To and Max-Forwards say: never forwarded.
+            // It is between the two ends of a connection, whatever its From, To and Max-Forwards
+            // say: never forwarded.
             Method::Other(b"NEGOTIATE") => {
                 return reply::refuse(
                     inbound,
@@ -123,6 +137,8 @@ impl Core {
             | Method::Update
             | Method::Other(_) => {}
         }
+        // Before it is judged: a repetition must get the same answer, even if a reload has changed
+        // the policy meanwhile.
         if let Some(context) = self.contexts.by_key(request.key) {
             return context.on_repeat(&mut self.env, out);
         }
@@ -145,7 +161,7 @@ impl Core {
     }
 
     /// The INVITE that an ACK or CANCEL belongs to (RFC 3261 §17.2.3).
-    fn invite_of(&mut self, request: &Request<'_, '_>) -> Option<&mut ResponseContext> {
+    fn invite_of(&mut self, request: &InboundRequest<'_, '_>) -> Option<&mut ResponseContext> {
         let mut key = request.key;
         if !self.contexts.has(key) {
             let mut earlier = request.earlier_keys(&self.env);
@@ -155,9 +171,9 @@ impl Core {
         context.filter(|c| matches!(c.server, ServerTransaction::Invite(_)))
     }
 
-    /// An ACK (RFC 3261 §17.1.1.3, §17.2.1; RFC 6026 §7.1): ends a refused INVITE, or passes on to whom the dialog's
-    /// token names.
-    fn on_ack(&mut self, request: &Request<'_, '_>, out: &mut Actions) {
+    /// An ACK (RFC 3261 §17.1.1.3, §17.2.1; RFC 6026 §7.1): ends a refused INVITE, or passes on to
+    /// where the dialog's token leads.
+    fn on_ack(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
         let inbound = &request.inbound;
         match self.invite_of(request).map(|c| (c.slot, c.server)) {
             Some((slot, ServerTransaction::Invite(machine))) if machine.on_ack() => {
@@ -182,8 +198,9 @@ impl Core {
         }
     }
 
-    /// A CANCEL (RFC 3261 §9.2, §16.10): another shard may have read the INVITE, on another connection of the sender.
-    fn on_cancel(&mut self, request: &Request<'_, '_>, out: &mut Actions) {
+    /// A CANCEL (RFC 3261 §9.2, §16.10): another shard may have read the INVITE, on another
+    /// connection of the sender.
+    fn on_cancel(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
         let inbound = &request.inbound;
         let Some(slot) = self.invite_of(request).map(|context| context.slot) else {
             if !ask_next(inbound.origin, &self.env, out) {
@@ -199,21 +216,25 @@ impl Core {
         }
     }
 
-    /// A response (RFC 3261 §16.7 with RFC 6026 §7.3, §8): only those of a live client transaction, only from the
-    /// identity that was asked.
+    /// A response (RFC 3261 §16.7 with RFC 6026 §7.3, §8): only those of a live client transaction,
+    /// only from the identity that was asked.
     ///
     /// # Errors
     /// It is dropped.
     fn on_response(
         &mut self,
-        inbound: &Inbound<'_, '_>,
+        inbound: &InboundMessage<'_, '_>,
         status: u16,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
-        // A header line without a colon may be a field to the next parser: not even the strip list would see it.
+        // Such a message is refused if it is a request; nobody can be answered for a response. A
+        // header line without a colon may be a field to the next parser: not even the strip list
+        // would see it.
         if inbound.message.fault().is_some() {
             return Err(MessageReason::ResponseMalformed);
         }
+        // The branch names shard and slot, so that a response needs no search, and another shard's
+        // is handed over once.
         let branch = own_branch(inbound.message, &self.env)?;
         if branch.shard != self.env.shard {
             if branch.shard >= self.env.shards || inbound.origin.asked > 0 {
@@ -233,8 +254,8 @@ impl Core {
         }
         let method = inbound.message.cseq().ok().map(|c| c.method);
         let Some(context) = self.contexts.by_branch(branch.key) else {
-            // A 200 to this node's CANCEL often comes after the 487 that ended the branch, and an answer to a BENOTIFY
-            // is to be ignored (MS-SIP §3.5.5.3).
+            // A 200 to this node's CANCEL often comes after the 487 that ended the branch, and an
+            // answer to a BENOTIFY is to be ignored (MS-SIP §3.5.5.3).
             return match method {
                 Some(Method::Cancel) => Ok(()),
                 Some(method) if method.is_best_effort() => Ok(()),
@@ -260,7 +281,9 @@ fn own_branch(message: &Message<'_>, env: &Environment) -> Result<Branch, Messag
         .ok_or(MessageReason::ResponseUnmatched)
 }
 
-/// Whether the next shard shall look for this message's transaction; `false` when all have.
+/// Whether the next shard shall look for this message's transaction; `false` when all have. A
+/// client or server with several connections may send the CANCEL on another one than the INVITE,
+/// which another shard may have accepted.
 fn ask_next(origin: &Origin, env: &Environment, out: &mut Actions) -> bool {
     let asked = origin.asked.saturating_add(1);
     if asked >= env.shards {

@@ -1,18 +1,21 @@
-//! The sans-I/O proxy core of RFC 3261 §16 and §17: (connection identity, message, time) in, actions out.
+//! The sans-I/O proxy core of RFC 3261 §16 and §17: (connection identity, message, time) in,
+//! actions out.
 //!
-//! The calling order, which [`crate::edge`] keeps: one input (`on_message`, `on_unframed`, `on_link`, `on_deadline`,
-//! `on_generation`), then carry out and clear every action in `out`, in order, then sleep until `next_deadline` or
-//! the next input. The current time is an argument everywhere, random bits come from the seed.
+//! The calling order, which [`crate::edge`] keeps: one input (`on_message`, `on_unframed`,
+//! `on_link`, `on_deadline`, `on_generation`), then carry out and clear every action in `out`, in
+//! order, then sleep until `next_deadline` or the next input. The current time is an argument
+//! everywhere, random bits come from the seed.
 //!
-//! A request comes in by `messages`, is read in `inbound`, judged in `admission` (`route`, `policy`, `boundary`), planned in
-//! `plan`, kept in `context`, tried target by target in `target_set`, and written by `outgoing`. Its response comes in
-//! by `messages` and goes back by `relay`.
+//! A request comes in by `messages`, is read in `inbound`, judged in `admission` (`route`,
+//! `policy`, `boundary`), planned in `plan`, kept in `context`, tried target by target in
+//! `target_set`, and written by `outgoing`. Its response comes in by `messages` and goes back by
+//! `relay`.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `leg`, `link_id`, `branch`, `token` | what a request comes from and goes to, and what names it on the wire |
 //! | `interface` | what goes into a core and comes out of it |
-//! | `health`, `listing`, `meaning`, `routing`, `tables` | what a generation says of peers, names and domains, for all shards |
+//! | `health`, `listing`, `meaning`, `routing`, `tables` | peers, names and domains of one generation, for all shards |
 //! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `environment` | what a shard has besides its requests |
 //! | `same_party` | which entries of the topology are one party |
 //! | `inbound`, `route`, `policy`, `privacy`, `asserted`, `boundary`, `plan`, `admission` | RFC 3261 §16.3 to §16.6: whether and how a request passes |
@@ -28,9 +31,12 @@ mod asserted;
 mod boundary;
 mod branch;
 mod buffers;
+mod cancellation;
+mod claims;
 mod context;
 mod contexts;
 mod core;
+mod dialog;
 mod environment;
 mod events;
 mod fast_map;
@@ -50,7 +56,9 @@ mod outgoing;
 mod ping;
 mod plan;
 mod policy;
+mod pool_order;
 mod privacy;
+mod question;
 mod relay;
 mod reply;
 mod route;
@@ -62,6 +70,7 @@ mod tables;
 mod target_set;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 mod token;
 mod transaction;
 mod wheel;

@@ -1,9 +1,14 @@
-//! What is written to a leg (RFC 3261 §16.6, §16.7): its name for this node, the fields that are stripped for it, the name
-//! of the sender that it is told, and topology hiding, whatever message it is.
+//! What is written to a leg (RFC 3261 §16.6, §16.7): its name for this node, the fields that are
+//! stripped for it, the name of the sender that it learns, and topology hiding, whatever message it
+//! is.
+//!
+//! Every message that is relayed passes here, requests and responses alike, so that no way out of
+//! the node can forget to strip a field or to hide the topology. Answers of this node's own
+//! (`reply`) need neither: they hold what the receiver sent itself.
 use super::branch::BranchText;
 use super::environment::{Environment, Upstream};
 use super::hiding::Hiding;
-use super::inbound::Inbound;
+use super::inbound::InboundMessage;
 use super::leg::Leg;
 use super::plan::ForwardPlan;
 use super::privacy::Privacy;
@@ -15,7 +20,7 @@ use crate::topology::{FieldRules, PeerKind};
 use smallvec::SmallVec;
 
 /// One leg as the receiver of a message.
-pub(crate) struct Outgoing<'e> {
+pub(crate) struct MessageWriter<'e> {
     env: &'e Environment,
     leg: Leg,
     rules: FieldRules,
@@ -24,7 +29,7 @@ pub(crate) struct Outgoing<'e> {
 /// A URI with a token, for Record-Route or Path.
 type RouteUri = SmallVec<[u8; 160]>;
 
-impl<'e> Outgoing<'e> {
+impl<'e> MessageWriter<'e> {
     /// Towards this leg.
     pub(crate) fn to(leg: Leg, env: &'e Environment) -> Self {
         Self {
@@ -53,10 +58,13 @@ impl<'e> Outgoing<'e> {
         let path = self.path(plan, from.leg);
         let sender = self.sender_name(from.leg);
 
+        // All edits are planned over the received bytes and written once: nothing that no edit
+        // names is copied twice or changed.
         let mut edits = Edits::new(message);
         if plan.strict_in || rewrite.append.is_some() || plan.request_uri.is_some() {
             edits.set_request_uri(rewrite.request_uri);
         }
+        // RFC 3261 §18.2.1, RFC 3581: where the request really came from.
         edits.stamp_top_via(via, from.remote);
         edits.prepend_via(self.sent_by(), branch, self.via_params());
         edits.set_max_forwards(plan.max_forwards);
@@ -83,6 +91,8 @@ impl<'e> Outgoing<'e> {
                 edits.announce_path();
             }
         }
+        // What the sender may not send and what this receiver may not see, in one pass over the
+        // lines.
         edits.strip_all(plan.privacy.stripped(plan.strip, &self.rules));
         plan.not_asserted.drop_from(&mut edits);
         if let Some(name) = sender {
@@ -92,13 +102,14 @@ impl<'e> Outgoing<'e> {
         self.hide(start, out)
     }
 
-    /// Writes a response on its way back (RFC 3261 §16.7 steps 3, 8 and 9). `plan` is that of its request.
+    /// Writes a response on its way back (RFC 3261 §16.7 steps 3, 8 and 9). `plan` is that of its
+    /// request.
     ///
     /// # Errors
     /// It must not be sent there; nothing has been written.
     pub(crate) fn response(
         &self,
-        inbound: &Inbound<'_, '_>,
+        inbound: &InboundMessage<'_, '_>,
         status: u16,
         plan: &ForwardPlan,
         out: &mut Vec<u8>,
@@ -121,8 +132,9 @@ impl<'e> Outgoing<'e> {
         self.hide(start, out)
     }
 
-    /// How the CANCEL of a branch, and the ACK for its refusal, are derived from the request that was forwarded: they must
-    /// have its Request-URI, Route and topmost Via (RFC 3261 §9.1, §17.1.1.3).
+    /// How the CANCEL of a branch, and the ACK for its refusal, are derived from the request that
+    /// was forwarded: they must have its Request-URI, Route and topmost Via (RFC 3261 §9.1,
+    /// §17.1.1.3).
     pub(crate) fn derived<'d>(
         &'d self,
         message: &Message<'d>,
@@ -154,7 +166,8 @@ impl<'e> Outgoing<'e> {
         }
     }
 
-    /// The sender's verified name, which home servers are told where the settings want that.
+    /// The sender's verified name for `X-Sipward-Peer`, which home servers get where the settings
+    /// want that: they cannot see the certificate themselves.
     fn sender_name(&self, from: Leg) -> Option<&'e str> {
         if !self.env.boundary().peer_name {
             return None;
@@ -165,8 +178,8 @@ impl<'e> Outgoing<'e> {
         }
     }
 
-    /// The values of Record-Route that are added, the lowest first. RFC 5658 §5: each side gets one that it can reach;
-    /// one serves both when this node has one name for both.
+    /// The values of Record-Route that are added, the lowest first. RFC 5658 §5: each side gets one
+    /// that it can reach; one serves both when this node has one name for both.
     fn recorded_routes(
         &self,
         message: &Message<'_>,
@@ -199,7 +212,8 @@ impl<'e> Outgoing<'e> {
         }
     }
 
-    /// Hides the topology in what was written since `start`, if the leg is one from which it is hidden.
+    /// Hides the topology in what was written since `start`, if the leg is one from which it is
+    /// hidden.
     fn hide(&self, start: usize, out: &mut Vec<u8>) -> Result<(), MessageReason> {
         match self.leg.peer().and_then(|peer| Hiding::of(peer, self.env)) {
             Some(hiding) => hiding.hide(start, out),
@@ -216,7 +230,8 @@ fn sent_by(leg: Leg, env: &Environment) -> &str {
     }
 }
 
-/// Request-URI and Route as they are sent (RFC 3261 §16.4 step 1, §16.6 step 6).
+/// Request-URI and Route as they are sent, and as CANCEL and ACK must repeat them (RFC 3261 §16.4
+/// step 1, §16.6 step 6).
 struct RouteRewrite<'a> {
     request_uri: &'a [u8],
     popped: usize,
@@ -257,8 +272,9 @@ impl<'a> RouteRewrite<'a> {
 
 /// A URI of this node for Record-Route or Path.
 ///
-/// **Deviation:** `transport=tls` is deprecated (RFC 3261 §26.2.2), but without it RFC 3263 §4.1 makes UDP of a `sip:` URI
-/// with a port, and both baresip and Kamailio send the next request of the dialog there, where nobody listens.
+/// **Deviation:** `transport=tls` is deprecated (RFC 3261 §26.2.2), but without it RFC 3263 §4.1
+/// makes UDP of a `sip:` URI with a port, and both baresip and Kamailio send the next request of
+/// the dialog there, where nobody listens.
 fn route_uri(sips: bool, token: &TokenText, sent_by: &str, params: &[u8]) -> RouteUri {
     let mut uri = RouteUri::new();
     uri.extend_from_slice(if sips { b"sips:" } else { b"sip:" });

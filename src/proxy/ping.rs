@@ -1,9 +1,19 @@
-//! OPTIONS pings to the members of pools with `health` (RFC 3261 §11): one shard pings a peer, all shards read the result.
+//! OPTIONS pings to the members of pools with `health` (RFC 3261 §11): one shard pings a peer, all
+//! shards read the result.
+//!
+//! A ping has two clocks: when the next one is due, and until when the last one may be answered.
+//! Both stand in one queue, so that the core's next deadline is its first entry. Its branch has a
+//! slot that no response context can have ([`PING_SLOT`]), by which its response is known before
+//! any table is asked.
+//!
+//! What pings and what requests learn of a peer is kept together in its health, which all shards
+//! read; a peer that pings took down comes back by pings alone, so that one lucky request does not
+//! send a whole site's calls to it.
 use super::branch::{Branch, BranchKey};
 use super::environment::Environment;
 use super::fast_map::FastMap;
 use super::health::PeerHealth;
-use super::inbound::Inbound;
+use super::inbound::InboundMessage;
 use super::interface::Actions;
 use super::leg::PeerKey;
 use super::link_id::LinkId;
@@ -21,7 +31,8 @@ use std::time::{Duration, Instant};
 
 /// The slot in a ping's branch: no response context has it.
 pub(crate) const PING_SLOT: u32 = u32::MAX - 1;
-/// The first pings of a run or generation are spread over this time.
+/// The first pings of a run or generation are spread over this time, by the peer's key: a site with
+/// many peers must not dial all of them in one moment.
 const SPREAD: Duration = Duration::from_millis(500);
 
 /// A ping on its way.
@@ -52,7 +63,8 @@ impl Ping {
         self.awaits.map_or(self.due, |a| a.deadline)
     }
 
-    /// It has answered; gives the event if that brings it back.
+    /// It has answered; returns the event if that brings it back, after `up_after` answers in a
+    /// row.
     fn answered(&mut self, now: Instant) -> Option<Event> {
         self.awaits = None;
         self.failures = 0;
@@ -73,7 +85,7 @@ impl Ping {
         })
     }
 
-    /// It has not; gives the event if that takes it down.
+    /// It has not; returns the event if that takes it down, after `down_after` failures in a row.
     fn failed(&mut self, reason: HealthReason, now: Instant) -> Option<Event> {
         self.awaits = None;
         self.due = self.due.max(now);
@@ -88,7 +100,7 @@ impl Ping {
     }
 }
 
-/// The pings of one shard.
+/// The pings of one shard, found by peer, by number, and by time.
 #[derive(Default)]
 pub(crate) struct Pings {
     list: Vec<Ping>,
@@ -132,7 +144,8 @@ impl Pings {
         Some(outcome)
     }
 
-    /// The ping of a peer that waits for its answer on this link; `None`: that waits for a connection.
+    /// The ping of a peer that waits for its answer on this link; `None`: that waits for a
+    /// connection.
     fn waiting_on(&self, key: PeerKey, link: Option<LinkId>) -> Option<usize> {
         let at = *self.by_key.get(&key)?;
         let awaits = self.list.get(at)?.awaits?;
@@ -141,7 +154,9 @@ impl Pings {
 }
 
 impl Pings {
-    /// The pings of the current generation; what is known of a peer that stays is kept.
+    /// The pings of the current generation; what is known of a peer that stays is kept. A peer is
+    /// pinged by one shard alone, which its key chooses, and the others read the result in its
+    /// health.
     pub(crate) fn relist(&mut self, env: &Environment, now: Instant) {
         let mut before: FastMap<PeerKey, Ping> = std::mem::take(self)
             .list
@@ -175,12 +190,14 @@ impl Pings {
                 },
             });
         }
+        // Nobody would bring these back any more: from now on requests find out.
         for gone in before.into_values() {
             gone.health.release(now);
         }
     }
 
-    /// Sends what is due, and gives up what is overdue.
+    /// Sends what is due, and counts what is overdue as failed. The due ones are copied out first,
+    /// since each of them changes its place in the queue.
     pub(crate) fn on_deadline(&mut self, now: Instant, env: &mut Environment, out: &mut Actions) {
         let due = self.queue.range(..=(now, usize::MAX));
         let due: SmallVec<[usize; 8]> = due.map(|(_, at)| *at).collect();
@@ -194,6 +211,8 @@ impl Pings {
         }
     }
 
+    /// Begins a ping: on a connection that takes requests, else when one has come up. Its timeout
+    /// runs from now on in either case.
     fn start(&mut self, at: usize, now: Instant, env: &mut Environment, out: &mut Actions) {
         let nonce = env.secrets.nonce();
         let key = self.change(at, |ping| {
@@ -222,8 +241,8 @@ impl Pings {
         }
     }
 
-    /// The request-line names the peer, Contact and From name this node: some partners (Teams) go by the Contact's host
-    /// alone, and use no method that Allow does not name.
+    /// The request-line names the peer, Contact and From name this node: some partners (Teams) go
+    /// by the Contact's host alone, and use no method that Allow does not name.
     fn send(&mut self, at: usize, link: LinkId, env: &Environment, out: &mut Actions) {
         let Some(ping) = self.list.get_mut(at) else {
             return;
@@ -286,13 +305,13 @@ impl Pings {
     /// It is dropped: no ping has this number, or somebody else answers.
     pub(crate) fn on_response(
         &mut self,
-        response: &Inbound<'_, '_>,
+        response: &InboundMessage<'_, '_>,
         nonce: u64,
         status: u16,
         env: &Environment,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
-        let Inbound {
+        let InboundMessage {
             origin,
             leg,
             message,

@@ -1,11 +1,12 @@
-//! How a forwarded request differs from the received one (RFC 3261 §16.6), the same for every branch and for every kind of
-//! request: those with a response context, BENOTIFY, and the ACK for a 2xx.
+//! How a forwarded request differs from the received one (RFC 3261 §16.6), the same for every
+//! branch and for every kind of request: those with a response context, BENOTIFY, and the ACK for a
+//! 2xx.
 use super::asserted::{self, NotAsserted};
+use super::claims::host_hash;
 use super::environment::Environment;
-use super::inbound::Request;
+use super::inbound::InboundRequest;
 use super::keep_alive;
 use super::leg::Leg;
-use super::policy::host_hash;
 use super::privacy::Privacy;
 use super::route::Routed;
 use crate::sip::{Address, HeaderName, HeaderSet, Message, Method, Scheme};
@@ -18,9 +19,11 @@ const MAX_FORWARDS: u8 = 70;
 pub(crate) struct ForwardPlan {
     /// Route values of this node, removed from the front.
     pub(crate) popped_routes: u8,
-    /// The previous element is a strict router: the last Route value became the Request-URI (RFC 3261 §16.4).
+    /// The previous element is a strict router: the last Route value became the Request-URI (RFC
+    /// 3261 §16.4).
     pub(crate) strict_in: bool,
-    /// The next element is a strict router: the next Route value becomes the Request-URI (RFC 3261 §16.6 step 6).
+    /// The next element is a strict router: the next Route value becomes the Request-URI (RFC 3261
+    /// §16.6 step 6).
     pub(crate) strict_out: bool,
     /// Max-Forwards as sent.
     pub(crate) max_forwards: u8,
@@ -28,8 +31,8 @@ pub(crate) struct ForwardPlan {
     pub(crate) in_dialog: bool,
     /// Max-Breadth as sent; an ACK has none, since nobody forks it (RFC 5393 §5.3.3).
     pub(crate) max_breadth: Option<u8>,
-    /// The Request-URI, where it is not as received or from the last Route value (an `maddr` of this node was taken
-    /// out).
+    /// The Request-URI, where it is not as received or from the last Route value (an `maddr` of
+    /// this node was taken out).
     pub(crate) request_uri: Option<Box<[u8]>>,
     /// Whether Record-Route is added.
     pub(crate) record_route: bool,
@@ -37,12 +40,13 @@ pub(crate) struct ForwardPlan {
     pub(crate) sips: bool,
     /// Whether this is a client's REGISTER, which gets a Path.
     pub(crate) path: bool,
-    /// Whether the first line of the client's Supported names `path` (RFC 3327 §5.1), which is what registrars read; else
-    /// this node does that for it.
+    /// Whether the first line of the client's Supported names `path` (RFC 3327 §5.1), which is what
+    /// registrars read; else this node does that for it.
     pub(crate) announces_path: bool,
     /// Whether the client wants to hear of Path; else it is taken out of its answer.
     pub(crate) knows_path: bool,
-    /// Whether the Path gets `ob`: this node is the first hop and the contact has a reg-id (RFC 5626 §5.1).
+    /// Whether the Path gets `ob`: this node is the first hop and the contact has a reg-id (RFC
+    /// 5626 §5.1).
     pub(crate) outbound: bool,
     /// The fields in it that its sender may not send (RFC 3325 §5).
     pub(crate) strip: HeaderSet,
@@ -50,7 +54,8 @@ pub(crate) struct ForwardPlan {
     pub(crate) not_asserted: NotAsserted,
     /// What its sender asks to withhold (RFC 3323, RFC 3325 §7).
     pub(crate) privacy: Privacy,
-    /// Whether its sender asks to keep the connection by keep-alives between hops (`ms-keep-alive`).
+    /// Whether its sender asks to keep the connection by keep-alives between hops
+    /// (`ms-keep-alive`).
     pub(crate) keep_alive: bool,
     /// Hash of the routing input, for this node's branch (RFC 5393 §4.2.1).
     pub(crate) loop_hash: u32,
@@ -59,9 +64,10 @@ pub(crate) struct ForwardPlan {
 }
 
 impl ForwardPlan {
-    /// Of a request that may pass. `loop_hash` is 0 for an ACK, which is not looked at for loops: Max-Forwards ends them.
+    /// Of a request that may pass. `loop_hash` is 0 for an ACK, which is not looked at for loops:
+    /// Max-Forwards ends them.
     pub(crate) fn new(
-        request: &Request<'_, '_>,
+        request: &InboundRequest<'_, '_>,
         routed: &Routed<'_>,
         privacy: Privacy,
         loop_hash: u32,
@@ -72,7 +78,8 @@ impl ForwardPlan {
         let is_client = matches!(request.inbound.leg, Leg::Client(_));
         let path = request.method == Method::Register && is_client;
         let to_host = if record_route {
-            // A To that names no host gives nobody the right to that name.
+            // A To that names no host must not let its callee assert any: this hash is that of no
+            // name.
             let to = request.to.parse_uri();
             to.map_or(u32::MAX, |to| host_hash(&to))
         } else {
@@ -106,8 +113,8 @@ impl ForwardPlan {
     }
 }
 
-/// Whether a route is recorded for requests of this method: those that form a dialog, or may (RFC 3261 §16.6 step 4).
-/// Within a dialog it changes nothing (§12.2), and costs a token.
+/// Whether a route is recorded for requests of this method: those that form a dialog, or may (RFC
+/// 3261 §16.6 step 4). Within a dialog it changes nothing (§12.2), and costs a token.
 pub(crate) fn is_recorded(method: Method<'_>) -> bool {
     match method {
         Method::Invite | Method::Subscribe | Method::Refer | Method::Notify | Method::Other(_) => {

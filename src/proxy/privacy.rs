@@ -1,4 +1,8 @@
 //! Privacy (RFC 3323): what a message asks to withhold, and which fields go because of it.
+//!
+//! This node is no privacy service: it withholds the asserted identity and the history where the
+//! receiver is outside of the trust domain, which every proxy must (RFC 3325 §7), and leaves the
+//! rest to the home servers.
 use crate::sip::{HeaderName, HeaderSet, Message};
 use crate::topology::FieldRules;
 
@@ -16,6 +20,7 @@ impl Privacy {
     /// Reads all Privacy lines; what is not known asks for nothing.
     pub(crate) fn read(message: &Message<'_>) -> Self {
         let mut asked = 0;
+        // Nearly no message has the field, and this is asked of each.
         if !message.has(HeaderName::Privacy) {
             return Self(asked);
         }
@@ -43,8 +48,9 @@ impl Privacy {
         self.asks(Self::CRITICAL) && self.asks(Self::SERVICE)
     }
 
-    /// What is stripped from a message on its way to a leg with these rules: the fields that its sender may not send,
-    /// those that the receiver shall not see, and what the message asks to withhold (RFC 3325 §7, RFC 7044 §10.1.2).
+    /// What is stripped from a message on its way to a leg with these rules: the fields that its
+    /// sender may not send, those that the receiver shall not see, and what the message asks to
+    /// withhold (RFC 3325 §7, RFC 7044 §10.1.2).
     pub(crate) fn stripped(self, not_sent: HeaderSet, to: &FieldRules) -> HeaderSet {
         let mut set = not_sent.with(to.strip_out);
         if self.asks(Self::ID) {

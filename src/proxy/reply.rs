@@ -1,6 +1,12 @@
-//! What this node answers itself (RFC 3261 §8.2.6): refusals, 200 to OPTIONS for itself, and the answer to CANCEL.
+//! What this node answers itself (RFC 3261 §8.2.6): refusals, 200 to OPTIONS for itself, and the
+//! answer to CANCEL.
+//!
+//! An answer that no response context stands behind must be the same each time, since nothing is
+//! kept: its To tag is a keyed hash of the request. By that the ACK for such an answer is
+//! recognised, and absorbed as RFC 3261 §17.2.1 wants it, without a transaction that a flood of
+//! refused INVITEs could pile up.
 use super::environment::{Environment, LoggedRequest};
-use super::inbound::Inbound;
+use super::inbound::InboundMessage;
 use super::interface::Actions;
 use super::{keep_alive, same_party};
 use crate::reason::MessageReason;
@@ -10,16 +16,17 @@ use std::hash::Hasher as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Seconds in Retry-After when this node is going away: about what a restart takes, so that a client comes back soon if
-/// it has no other node.
+/// Seconds in Retry-After when this node is going away: about what a restart takes, so that a
+/// client comes back soon if it has no other node.
 const RETRY_ELSEWHERE: u32 = 30;
 
 /// Methods that are named to somebody who asks what this node takes.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE";
 
-/// Refuses a message that gets no response context. An ACK is never answered (RFC 3261 §17.1), a BENOTIFY neither.
+/// Refuses a message that gets no response context. An ACK is never answered (RFC 3261 §17.1), a
+/// BENOTIFY neither.
 pub(crate) fn refuse(
-    inbound: &Inbound<'_, '_>,
+    inbound: &InboundMessage<'_, '_>,
     reason: MessageReason,
     env: &mut Environment,
     out: &mut Actions,
@@ -31,6 +38,8 @@ pub(crate) fn refuse(
     if method == Method::Ack {
         return env.drop_message(inbound.upstream(), MessageReason::AckRefused, out);
     }
+    // Its refusal is logged all the same: a BENOTIFY that goes nowhere is a subscription that
+    // hangs.
     let is_answered = !method.is_unanswered();
     if is_answered {
         let branch = message.top_via().ok().and_then(|via| via.branch);
@@ -46,6 +55,7 @@ pub(crate) fn refuse(
         );
         env.send_upstream(inbound.upstream(), start, out);
     }
+    // No time has passed, and no target was chosen.
     let line = LoggedRequest {
         method: method.as_bytes(),
         call_id: message.call_id().unwrap_or_default(),
@@ -57,13 +67,14 @@ pub(crate) fn refuse(
     env.log_request(inbound.upstream(), &line, out);
 }
 
-/// The To tag of answers without a context: the same for the same request, and recognisable in its ACK, although nothing
-/// is kept (RFC 3261 §8.2.7).
+/// The To tag of answers without a context: the same for the same request, and recognisable in its
+/// ACK, although nothing is kept (RFC 3261 §8.2.7).
 pub(crate) fn stateless_tag(
-    inbound: &Inbound<'_, '_>,
+    inbound: &InboundMessage<'_, '_>,
     branch: Option<&[u8]>,
     env: &Environment,
 ) -> u64 {
+    // The same for the INVITE and its ACK, on whichever connection of the sender they come.
     let side = same_party::side_of(inbound.origin, inbound.leg, env.routing());
     env.secrets.hash(|h| {
         h.write_u64(side);
@@ -72,7 +83,8 @@ pub(crate) fn stateless_tag(
     })
 }
 
-/// Writes a refusal with what its status requires, and the reason's public text as a Warning.
+/// Writes a refusal with what its status requires, and the reason's public text as a Warning:
+/// strangers learn less than the log (`MessageReason::public`).
 pub(crate) fn write_refusal(
     message: &Message<'_>,
     source: SocketAddr,
@@ -91,7 +103,7 @@ pub(crate) fn write_refusal(
     if !tags.is_empty() {
         extras.push(Extra::Unsupported(&tags));
     }
-    // RFC 3261 §8.2.1: a 405 says what would be allowed.
+    // RFC 3261 §8.2.1: a 405 names what would be allowed.
     if reason.status() == 405 {
         extras.push(Extra::Allow(ALLOW));
     }
@@ -112,14 +124,15 @@ pub(crate) fn write_refusal(
     write_reply(message, source, reason.status(), Some(&tag), &extras, out);
 }
 
-/// 200 to an OPTIONS for this node (RFC 3261 §11.2).
+/// 200 to an OPTIONS for this node (RFC 3261 §11.2): how peers see that it lives.
 pub(crate) fn answer_options(
-    inbound: &Inbound<'_, '_>,
+    inbound: &InboundMessage<'_, '_>,
     tag: u64,
     env: &mut Environment,
     out: &mut Actions,
 ) {
     let mut extras: SmallVec<[Extra<'_>; 2]> = SmallVec::new();
+    // RFC 3261 §11.2: an answer to OPTIONS names the methods; some dialers use no other.
     extras.push(Extra::Allow(ALLOW));
     if keep_alive::is_offered(inbound.message) {
         extras.push(Extra::KeepAlive(keep_alive::interval(&env.limits)));
@@ -129,7 +142,7 @@ pub(crate) fn answer_options(
 
 /// An answer that no response context stands behind: to OPTIONS, and to CANCEL (RFC 3261 §9.2).
 pub(crate) fn answer(
-    inbound: &Inbound<'_, '_>,
+    inbound: &InboundMessage<'_, '_>,
     status: u16,
     tag: u64,
     extras: &[Extra<'_>],

@@ -1,6 +1,11 @@
-//! Route preprocessing: what in a request names us is taken out before it is routed (RFC 3261 §16.4).
+//! Route preprocessing: what in a request names this node is taken out before it is routed (RFC
+//! 3261 §16.4).
+//!
+//! A Route that names this node has done its work when the request is here. What follows it is the
+//! next hop, and the token in it proves which dialog the request belongs to; a To tag would prove
+//! nothing, since anybody can write one.
 use super::environment::Environment;
-use super::inbound::Request;
+use super::inbound::InboundRequest;
 use super::token::{Token, TokenFault};
 use crate::reason::MessageReason;
 use crate::sip::{Host, Uri, plain_user};
@@ -10,10 +15,11 @@ pub(crate) struct Routed<'a> {
     pub(crate) token: Option<Token>,
     pub(crate) popped: u8,
     pub(crate) strict_in: bool,
-    /// The Request-URI reached us by an `maddr` that names us, which is taken out.
+    /// The Request-URI came here by an `maddr` that names this node, which is taken out.
     pub(crate) strips_maddr: bool,
     pub(crate) uri: Uri<'a>,
-    /// Where the Request-URI leads: the host of its `maddr`, unless that is taken out, else its own (RFC 3263 §4).
+    /// Where the Request-URI leads: the host of its `maddr`, unless that is taken out, else its own
+    /// (RFC 3263 §4).
     pub(crate) host: Host<'a>,
     /// As written.
     pub(crate) uri_text: &'a [u8],
@@ -21,7 +27,8 @@ pub(crate) struct Routed<'a> {
 }
 
 impl Routed<'_> {
-    /// Whether the request belongs to a dialog that runs through this node: its token proves that, a To tag would not.
+    /// Whether the request belongs to a dialog that runs through this node: its token proves that,
+    /// a To tag would not.
     pub(crate) fn is_in_dialog(&self) -> bool {
         matches!(self.token, Some(Token::Dialog { .. }))
     }
@@ -31,7 +38,8 @@ impl Routed<'_> {
         self.next_route.is_some_and(|uri| uri.param("lr").is_none())
     }
 
-    /// RFC 3261 §16.4 step 2: without an `maddr` of ours, and without the port and transport that belong to it.
+    /// RFC 3261 §16.4 step 2: without an `maddr` of this node, and without the port and transport
+    /// that belong to it.
     pub(crate) fn rewritten_uri(&self) -> Option<Box<[u8]>> {
         if !self.strips_maddr {
             return None;
@@ -58,11 +66,16 @@ impl Routed<'_> {
 }
 
 impl<'a> Routed<'a> {
-    /// RFC 3261 §16.4: removes what names this node from the front of the route, and opens its token.
+    /// RFC 3261 §16.4: removes what names this node from the front of the route, and opens its
+    /// token.
     ///
     /// # Errors
-    /// A token that none of this node's keys has signed for this dialog, or a Route that cannot be read.
-    pub(crate) fn of(request: &Request<'_, 'a>, env: &Environment) -> Result<Self, MessageReason> {
+    /// A token that none of this node's keys has signed for this dialog, or a Route that cannot be
+    /// read.
+    pub(crate) fn of(
+        request: &InboundRequest<'_, 'a>,
+        env: &Environment,
+    ) -> Result<Self, MessageReason> {
         let local = request.inbound.origin.local;
         let routing = env.routing();
         let mut routed = Self {
@@ -76,8 +89,8 @@ impl<'a> Routed<'a> {
             next_route: None,
         };
         let mut routes = request.routes.as_slice();
-        // Step 1: a strict router in front of us has put our Record-Route URI into the Request-URI. Only then does a
-        // Request-URI that names us bear `lr`.
+        // Step 1: a strict router in front of this node has put its Record-Route URI into the
+        // Request-URI. Only then does a Request-URI that names this node bear `lr`.
         if request.uri.param("lr").is_some()
             && let Some((last, rest)) = routes.split_last()
             && let Some(token) = token_of(&request.uri, request, env)?
@@ -90,7 +103,7 @@ impl<'a> Routed<'a> {
             routed.uri_text = last.uri;
             routes = rest;
         }
-        // Step 2: `maddr` brought the request to us and has done its work.
+        // Step 2: `maddr` brought the request here and has done its work.
         routed.host = routed.uri.host;
         if let Some(host) = maddr_of(&routed.uri)? {
             let port = routed.uri.port;
@@ -99,14 +112,16 @@ impl<'a> Routed<'a> {
                 routed.host = host;
             }
         }
-        // Step 3, and RFC 5658 §5: ours, and directly behind it our other face of the same token.
+        // Step 3, and RFC 5658 §5: the value of this node, and directly behind it its other name
+        // with the same token.
         let mut user_seen = request.uri.user.filter(|_| routed.strict_in);
         while let Some((first, rest)) = routes.split_first() {
             let uri = first
                 .parse_uri()
                 .map_err(|_| MessageReason::MalformedRequest)?;
             let passes = match (uri.user, user_seen) {
-                // A preloaded route through us; it names us, no more.
+                // A preloaded route through this node: an outbound proxy setting, which names it
+                // and no more.
                 (None, _) => routing.is_own(&uri, local),
                 (Some(user), None) if routed.token.is_none() => {
                     routed.token = token_of(&uri, request, env)?;
@@ -116,13 +131,15 @@ impl<'a> Routed<'a> {
                 (Some(user), Some(seen)) => {
                     plain_user(user) == plain_user(seen) && routing.is_ours(&uri.host, local)
                 }
-                // Another dialog leg of ours that is reached only after the next hop: leave it there.
+                // Another dialog leg of this node that is reached only after the next hop: leave it
+                // there.
                 (Some(_), None) => false,
             };
             if !passes {
                 routed.next_route = Some(uri);
                 break;
             }
+            // At most 100 (`MOST_ROUTES`), so it never saturates.
             routed.popped = routed.popped.saturating_add(1);
             routes = rest;
         }
@@ -130,15 +147,16 @@ impl<'a> Routed<'a> {
     }
 }
 
-/// The token in a URI that names us. A user at a home domain is nobody's token, but the home servers' business;
-/// where a name is ours and a home domain as well, what has a token's form is taken for one. A genuine token is ours
-/// whatever port of ours it was reached through.
+/// The token in a URI that names this node. A user at a home domain is no token, but the home
+/// servers' business; where a name is this node's and a home domain as well, what has a token's
+/// form is taken for one. A genuine token counts whatever port of this node it was reached through.
 ///
 /// # Errors
-/// What has no business there: a user at a name that is ours alone, a token that is not genuine any more.
+/// What has no business there: a user at a name that is this node's alone, a token that is not
+/// genuine any more.
 fn token_of(
     uri: &Uri<'_>,
-    request: &Request<'_, '_>,
+    request: &InboundRequest<'_, '_>,
     env: &Environment,
 ) -> Result<Option<Token>, MessageReason> {
     let local = request.inbound.origin.local;

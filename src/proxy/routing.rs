@@ -1,44 +1,26 @@
-//! Routing tables of one generation: which names are ours, which domain goes to which pool, and in which order a pool's
-//! members are tried.
+//! Routing tables of one generation: which names are this node's, which domain goes to which pool,
+//! and which servers are equal.
+//!
+//! Only the topology is asked. Nothing that a message contains adds to these tables, so that a
+//! request can lead nowhere that the operator has not listed.
 use super::fast_map::FastMap;
-use super::health::Fitness;
 use super::hiding::Inside;
 use super::interface::AdvertisedNames;
-use super::leg::{Leg, PeerKey, TargetSet};
+use super::leg::PeerKey;
 use super::links::Links;
 use super::meaning::Meanings;
-use crate::reason::MessageReason;
+use super::pool_order::RoutedPool;
 use crate::sip::{Host, Uri};
-use crate::topology::{DialAddress, Domain, DomainSet, PeerKind, PeerRef, Strategy, Topology};
+use crate::topology::{DialAddress, Domain, DomainSet, PeerKind, Topology};
 use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
-use std::hash::Hasher as _;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-struct Pool {
-    members: Vec<Member>,
-    strategy: Strategy,
-    /// Whether `ordered` goes by groups rather than by the place in the file.
-    grouped: bool,
-    /// How long a member that came back comes after those that stayed.
-    fail_back: Duration,
-}
-
-struct Member {
-    key: PeerKey,
-    weight: u16,
-    /// The smallest goes first.
-    group: u16,
-    /// Takes nothing new.
-    drained: bool,
-}
-
-/// What one generation says about names, domains and pools.
+/// Names, domains and pools of one generation.
 pub(crate) struct Routing {
     names: Meanings,
-    pools: Vec<Pool>,
+    pools: Vec<RoutedPool>,
     /// The pools that each peer is in: indices into `pools`.
     pools_of: FastMap<PeerKey, SmallVec<[usize; 2]>>,
     /// Federated entries that grant the same as others: the whole of each such group.
@@ -50,7 +32,8 @@ pub(crate) struct Routing {
     default_pool: Option<usize>,
     ports: SmallVec<[u16; 4]>,
     addresses: Vec<SocketAddr>,
-    /// The home servers by name and address, those with a port apart.
+    /// The home servers by name and address, those with a port apart: where a URI that was sealed
+    /// for a partner leads.
     servers: HashMap<(Box<str>, Option<u16>), PeerKey>,
     /// What the topology is hidden for.
     inside: Inside,
@@ -63,28 +46,11 @@ impl Routing {
         let mut pools = Vec::new();
         let mut pools_of: FastMap<PeerKey, SmallVec<[usize; 2]>> = FastMap::default();
         for pool in topology.pools() {
-            let groups = pool.priorities.iter().copied().chain(std::iter::repeat(1));
-            let drained: HashSet<PeerRef> = pool.drain.iter().copied().collect();
-            let members: Vec<Member> = pool
-                .peers
-                .iter()
-                .zip(groups)
-                .map(|((r, weight), group)| Member {
-                    key: PeerKey::of(topology.peer(*r).fqdn.as_str()),
-                    weight: *weight,
-                    group,
-                    drained: drained.contains(r),
-                })
-                .collect();
-            for member in &members {
-                pools_of.entry(member.key).or_default().push(pools.len());
+            let built = RoutedPool::new(pool, topology);
+            for key in built.members() {
+                pools_of.entry(key).or_default().push(pools.len());
             }
-            pools.push(Pool {
-                members,
-                strategy: pool.strategy,
-                grouped: !pool.priorities.is_empty(),
-                fail_back: pool.health.map_or(Duration::ZERO, |h| h.fail_back),
-            });
+            pools.push(built);
         }
         let default_pool = node.domains.iter().find_map(|d| names.pool_of(d));
         let mut ports: SmallVec<[u16; 4]> =
@@ -116,8 +82,8 @@ impl Routing {
         }
     }
 
-    /// Whether a URI names this node: by a name of ours or a home domain, or by an address of a listener or of the
-    /// connection it came on.
+    /// Whether a URI names this node: by one of its names or a home domain, or by an address of a
+    /// listener or of the connection it came on.
     pub(crate) fn is_own(&self, uri: &Uri<'_>, local: SocketAddr) -> bool {
         self.is_own_host(&uri.host, uri.port, local)
     }
@@ -145,8 +111,8 @@ impl Routing {
         meaning.own || meaning.home
     }
 
-    /// Whether a URI names this node itself, be the name a home domain as well or not: some partners (Teams) call users
-    /// at the FQDN that they dial.
+    /// Whether a URI names this node itself, be the name a home domain as well or not: some
+    /// partners (Teams) call users at the FQDN that they dial.
     pub(crate) fn is_node(&self, uri: &Uri<'_>, local: SocketAddr) -> bool {
         self.is_own(uri, local) && (!self.is_home(&uri.host) || self.is_own_name(&uri.host))
     }
@@ -186,20 +152,23 @@ impl Routing {
         self.denied.covers(name) || to_peer.is_some_and(|denied| denied.covers(name))
     }
 
-    /// Whether the host is a home domain.
+    /// Whether the host is a home domain, whole: what lies below one belongs to nobody until it is
+    /// listed.
     pub(crate) fn is_home(&self, host: &Host<'_>) -> bool {
         self.names.of(host).home
     }
 
-    /// Whether the home side goes by this host: a home domain, a name of this node, or one of a home server.
+    /// Whether the home side goes by this host: a home domain, a name of this node, or one of a
+    /// home server.
     pub(crate) fn is_home_side(&self, host: &Host<'_>, links: &Links) -> bool {
         let meaning = self.names.of(host);
         let is_server = |key| links.peer(key).is_some_and(|peer| peer.is_home());
         meaning.home || meaning.own || meaning.peer.is_some_and(is_server)
     }
 
-    /// Whether the host is one that stands for nobody: any name below `.invalid`, which nobody can have (RFC 2606 §2), as
-    /// RFC 3323 §4.1.1.3 asks of anonymous callers. What the topology gives a meaning to is somebody.
+    /// Whether the host is one that stands for nobody: any name below `.invalid`, which nobody can
+    /// have (RFC 2606 §2), as RFC 3323 §4.1.1.3 asks of anonymous callers. What the topology lists
+    /// is somebody.
     pub(crate) fn is_nobody(&self, host: &Host<'_>) -> bool {
         host.is_below("invalid") && !self.names.is_known(host)
     }
@@ -214,7 +183,8 @@ impl Routing {
         self.names.of(host).peer
     }
 
-    /// The home server of this name or address; of several at one address the one at the port, else the first.
+    /// The home server of this name or address; of several at one address the one at the port, else
+    /// the first.
     pub(crate) fn home_server(&self, host: &Host<'_>, port: Option<u16>) -> Option<PeerKey> {
         let mut buffer = [0; 253];
         let name: Box<str> = Domain::of_host(host, &mut buffer)?.into();
@@ -234,81 +204,32 @@ impl Routing {
         self.is_home(host).then(|| self.names.pool(host)).flatten()
     }
 
-    /// The other servers of the pools that a server is in.
-    pub(crate) fn mates(&self, key: PeerKey) -> impl Iterator<Item = PeerKey> {
+    /// The other servers of the pools that a server is in: those that can take over its dialogs.
+    pub(crate) fn other_members(&self, key: PeerKey) -> impl Iterator<Item = PeerKey> {
         let pools = self.pools_of.get(&key).into_iter().flatten();
         pools
             .filter_map(|at| self.pools.get(*at))
-            .flat_map(|pool| pool.members.iter().map(|member| member.key))
+            .flat_map(RoutedPool::members)
             .filter(move |member| *member != key)
     }
 
-    /// The federated entries that grant the same as this one, itself included, in their order; empty where there is no
-    /// other.
+    /// The federated entries that grant the same as this one, itself included, in their order;
+    /// empty where there is no other.
     ///
-    /// They name servers of one partner: whose domains are the same, and what may be done in them, is the same.
+    /// They name servers of one partner: whose domains are the same, and what may be done in them,
+    /// is the same.
     pub(crate) fn equals(&self, key: PeerKey) -> &[PeerKey] {
         self.equals.get(&key).map_or(&[], |group| group)
+    }
+
+    /// The pool at this position.
+    pub(crate) fn pool_at(&self, position: usize) -> Option<&RoutedPool> {
+        self.pools.get(position)
     }
 
     /// The pool for clients without a home domain of their own.
     pub(crate) fn default_pool(&self) -> Option<usize> {
         self.default_pool
-    }
-
-    /// The pool's members in the order in which this request tries them; `except` is who may have sent it. Members that
-    /// are down come last, those that asked to be left alone after them; those that drain do not come at all.
-    ///
-    /// # Errors
-    /// Nobody is left, with the reason.
-    pub(crate) fn order(
-        &self,
-        pool: usize,
-        call_id: &[u8],
-        random: u64,
-        except: &[PeerKey],
-        links: &Links,
-        now: Instant,
-    ) -> Result<TargetSet, MessageReason> {
-        let pool = self.pools.get(pool).ok_or(MessageReason::NoRoute)?;
-        let mut others = false;
-        let mut members: SmallVec<[(Fitness, u16, u64, PeerKey); 8]> = SmallVec::new();
-        for (position, member) in pool.members.iter().enumerate() {
-            let key = member.key;
-            if except.contains(&key) {
-                continue;
-            }
-            others = true;
-            if member.drained {
-                continue;
-            }
-            let fitness = match links.peer(key) {
-                Some(p) if links.is_cut_off(key, now) => {
-                    p.health.fitness(now, pool.fail_back).max(Fitness::Down)
-                }
-                Some(p) => p.health.fitness(now, pool.fail_back),
-                None => Fitness::Down,
-            };
-            let rank = match pool.strategy {
-                Strategy::Ordered if !pool.grouped => position as u64,
-                // Rendezvous hashing: when a member leaves, only its own calls move.
-                Strategy::Ordered | Strategy::CallIdHash => draw(call_id, key.0, member.weight),
-                Strategy::Weighted => draw(&random.to_be_bytes(), key.0, member.weight),
-            };
-            members.push((fitness, member.group, rank, key));
-        }
-        if members.is_empty() {
-            return Err(if others {
-                MessageReason::NoMember
-            } else {
-                MessageReason::NoRoute
-            });
-        }
-        members.sort_unstable();
-        Ok(members
-            .into_iter()
-            .map(|(.., key)| Leg::Peer(key))
-            .collect())
     }
 }
 
@@ -350,51 +271,4 @@ fn equals(topology: &Topology) -> FastMap<PeerKey, Arc<[PeerKey]>> {
         equals.extend(group.iter().map(|key| (*key, Arc::clone(&group))));
     }
     equals
-}
-
-/// Weighted rendezvous: an exponential variate with the weight as its rate; the smallest wins. Unkeyed on purpose, so
-/// that all nodes and shards agree; a caller that aims at one member gains nothing that it could not ask for.
-fn draw(input: &[u8], peer: u64, weight: u16) -> u64 {
-    let mut hasher = siphasher::sip::SipHasher13::new();
-    hasher.write_u64(peer);
-    hasher.write(input);
-    // 53 bits, as many as an f64 holds, moved off zero.
-    let uniform = ((hasher.finish() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-    let variate = -uniform.ln() / f64::from(weight.max(1));
-    // At most 37.5 / 1: scaled into the range of u64 with room to spare.
-    (variate * 1e17) as u64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_weighted_draw_follows_the_weights() {
-        let mut wins = [0u32; 2];
-        for call in 0u32..20_000 {
-            let input = call.to_be_bytes();
-            let first = draw(&input, 1, 3) < draw(&input, 2, 1);
-            wins[usize::from(!first)] += 1;
-        }
-        let share = f64::from(wins[0]) / 20_000.0;
-        assert!(
-            (0.73..0.77).contains(&share),
-            "three quarters expected, got {share}"
-        );
-    }
-
-    #[test]
-    fn when_a_member_leaves_only_its_own_calls_move() {
-        for call in 0u32..2_000 {
-            let input = call.to_be_bytes();
-            let mut three = [1u64, 2, 3].map(|k| (draw(&input, k, 1), k));
-            three.sort_unstable();
-            let mut two = [1u64, 2].map(|k| (draw(&input, k, 1), k));
-            two.sort_unstable();
-            if three[0].1 != 3 {
-                assert_eq!(three[0].1, two[0].1);
-            }
-        }
-    }
 }

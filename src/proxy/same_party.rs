@@ -1,5 +1,6 @@
-//! Which entries of the topology are one party: wherever a sender is held against a side of a dialog or transaction,
-//! entries that grant the same, and that one certificate may stand for, count as one (RFC 5922 §7.4).
+//! Which entries of the topology are one party: wherever a sender is held against a side of a
+//! dialog or transaction, entries that grant the same, and that one certificate may stand for,
+//! count as one (RFC 5922 §7.4).
 use super::interface::{Origin, RemoteIdentity};
 use super::leg::{Leg, PeerKey};
 use super::routing::Routing;
@@ -19,22 +20,24 @@ pub(crate) fn other_entries(origin: &Origin) -> OtherEntries {
     }
 }
 
-/// Whether a sender that is taken for `own` may be `key`: it is that entry, its certificate names that one too, or both
-/// are entries of one partner that grant the same.
+/// Whether a sender that is taken for `own` may be `key`: it is that entry, its certificate names
+/// that one too, or both are entries of one partner that grant the same.
 ///
 /// Home servers with certificates of their own stay apart: one does not answer for another.
 pub(crate) fn stands_for(own: PeerKey, also: &[PeerKey], key: PeerKey, routing: &Routing) -> bool {
     own == key || also.contains(&key) || routing.equals(own).binary_search(&key).is_ok()
 }
 
-/// As [`stands_for`], for the sender of a message. The certificate's other names are looked at only where the entry
-/// differs: each costs a hash, and a response nearly always comes from the entry that was asked.
+/// As [`stands_for`], for the sender of a message. The certificate's other names are looked at only
+/// where the entry differs: each costs a hash, and a response nearly always comes from the entry
+/// that was asked.
 pub(crate) fn may_be(origin: &Origin, leg: Leg, key: PeerKey, routing: &Routing) -> bool {
     matches!(leg, Leg::Peer(own) if own == key || stands_for(own, &other_entries(origin), key, routing))
 }
 
-/// Who sends as one number, the same for all that are one party: what a transaction is kept under (RFC 3261 §17.2.3),
-/// so that its CANCEL and ACK are known on whichever connection of the party they come.
+/// Who sends as one number, the same for all that are one party: what a transaction is kept under
+/// (RFC 3261 §17.2.3), so that its CANCEL and ACK are known on whichever connection of the party
+/// they come.
 pub(crate) fn side_of(origin: &Origin, leg: Leg, routing: &Routing) -> u64 {
     let Leg::Peer(own) = leg else {
         return leg.as_u64();
@@ -47,7 +50,8 @@ pub(crate) fn side_of(origin: &Origin, leg: Leg, routing: &Routing) -> u64 {
     first.into_iter().chain(also).fold(own, PeerKey::min).0
 }
 
-/// Every number that [`side_of`] may have returned for this sender under an earlier generation. Clients have but one.
+/// Every number that [`side_of`] may have returned for this sender under an earlier generation.
+/// Clients have but one.
 pub(crate) fn earlier_sides(
     origin: &Origin,
     leg: Leg,

@@ -1,4 +1,8 @@
 //! What nobody outside can predict: keyed hashes, and numbers that are drawn once.
+//!
+//! They protect tables, not messages: who cannot predict the hash cannot make many requests land on
+//! one entry, and who cannot predict a branch cannot answer a request that it has not seen. Tokens,
+//! which leave the node for long, are signed with keys of their own (`token`).
 use siphasher::sip::{SipHasher13, SipHasher24};
 use std::hash::Hasher as _;
 
@@ -10,8 +14,9 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// All shards get the same seed, so that they agree on transaction keys: a CANCEL that another shard reads finds
-    /// its INVITE here. The nonces must differ all the same, so the shard takes part in their key.
+    /// All shards get the same seed, so that they agree on transaction keys: a CANCEL that another
+    /// shard reads finds its INVITE here. The nonces must differ all the same, so the shard takes
+    /// part in their key.
     pub(crate) fn new(seed: &[u8; 32], shard: u8) -> Self {
         let word = |at: usize| {
             seed.get(at..at + 8)
@@ -32,7 +37,8 @@ impl Secrets {
         hasher.finish()
     }
 
-    /// As [`Self::hash`], long enough that two inputs never meet: transactions are looked up by it alone.
+    /// As [`Self::hash`], long enough that two inputs never meet: transactions are looked up by it
+    /// alone.
     pub(crate) fn wide_hash(&self, feed: impl FnOnce(&mut siphasher::sip128::SipHasher13)) -> u128 {
         use siphasher::sip128::Hasher128 as _;
         let mut hasher = siphasher::sip128::SipHasher13::new_with_keys(self.hash.0, self.hash.1);
@@ -40,8 +46,8 @@ impl Secrets {
         hasher.finish128().as_u128()
     }
 
-    /// An unguessable number that was not drawn before: a keyed hash of a counter, so that no random bits are asked
-    /// for while a message is relayed.
+    /// An unguessable number that was not drawn before: a keyed hash of a counter, so that no
+    /// random bits are asked for while a message is relayed.
     pub(crate) fn nonce(&mut self) -> u64 {
         self.drawn += 1;
         let mut hasher = SipHasher24::new_with_keys(self.nonce.0, self.nonce.1);

@@ -1,21 +1,26 @@
-//! Requests that leave nothing behind here: the ACK for a 2xx (RFC 3261 §16.7, last paragraphs) and BENOTIFY (MS-SIP
-//! §3.5), a NOTIFY of Lync that nobody answers. No transaction waits for them, no 100 is sent, and their silence counts
-//! against nobody.
+//! Requests that leave nothing behind here: the ACK for a 2xx (RFC 3261 §16.7, last paragraphs) and
+//! BENOTIFY (MS-SIP §3.5), a NOTIFY of Lync that nobody answers. No transaction waits for them, no
+//! 100 is sent, and their silence counts against nobody.
+//!
+//! They take the same validation, policy and edits as every request, so that no method is a way
+//! round them. What differs is that there is one try: no failover, since no answer would ask for
+//! it.
 use super::admission::{self, Handling};
 use super::branch::{Branch, BranchKey};
 use super::environment::Environment;
-use super::inbound::Request;
+use super::inbound::InboundRequest;
 use super::interface::Actions;
 use super::leg::{Leg, TargetSet};
 use super::link_id::LinkId;
 use super::link_state::SendIf;
 use super::links::LinkChoice;
-use super::outgoing::Outgoing;
+use super::outgoing::MessageWriter;
 use super::plan::ForwardPlan;
 use super::reply;
 use crate::reason::MessageReason;
 
-/// The slot in the branch of what is forwarded without a context: none can have it, so what comes back is unmatched.
+/// The slot in the branch of what is forwarded without a context: none can have it, so what comes
+/// back is unmatched.
 const NO_SLOT: u32 = u32::MAX;
 
 /// An ACK for a 2xx goes where the dialog's token leads.
@@ -23,7 +28,7 @@ const NO_SLOT: u32 = u32::MAX;
 /// # Errors
 /// Why it is dropped.
 pub(crate) fn forward_ack(
-    request: &Request<'_, '_>,
+    request: &InboundRequest<'_, '_>,
     env: &mut Environment,
     out: &mut Actions,
 ) -> Result<(), MessageReason> {
@@ -31,9 +36,11 @@ pub(crate) fn forward_ack(
     forward(request, &plan, target, None, env, out)
 }
 
-/// A request that is never answered: judged like any other, and sent to the first target that takes it at once.
+/// A request that is never answered: judged like any other, and sent to the first target that takes
+/// it at once. There is no failover after that, since nothing would come back by which it could be
+/// noticed.
 pub(crate) fn forward_best_effort(
-    request: &Request<'_, '_>,
+    request: &InboundRequest<'_, '_>,
     env: &mut Environment,
     out: &mut Actions,
 ) {
@@ -62,8 +69,9 @@ pub(crate) fn forward_best_effort(
     }
 }
 
-/// Whether the way onward fails and not the sender: no effort was promised, and a server that hears of no failure goes on for
-/// as long as the subscription lasts, so that each client that has gone would fill the log.
+/// Whether the way onward fails and not the sender: no effort was promised, and a server that hears
+/// of no failure goes on for as long as the subscription lasts, so that each client that has gone
+/// would fill the log.
 fn is_undelivered(reason: MessageReason) -> bool {
     [
         MessageReason::FlowGone,
@@ -77,12 +85,13 @@ fn is_undelivered(reason: MessageReason) -> bool {
     .contains(&reason)
 }
 
-/// The first target that can be reached at once, with the link to use, else the first that may be waited for.
+/// The first target that can be reached at once, with the link to use, else the first that may be
+/// waited for.
 ///
 /// # Errors
 /// Why none can be reached.
 fn reachable(
-    request: &Request<'_, '_>,
+    request: &InboundRequest<'_, '_>,
     targets: &TargetSet,
     in_dialog: bool,
     env: &Environment,
@@ -127,9 +136,10 @@ fn reachable(
     later.ok_or(failed)
 }
 
-/// Forwards on `preferred` if it lives, with a branch of its own, which RFC 3261 §16.11 asks of a stateless proxy too.
+/// Forwards on `preferred` if it lives, with a branch of its own, which RFC 3261 §16.11 asks of a
+/// stateless proxy too.
 fn forward(
-    request: &Request<'_, '_>,
+    request: &InboundRequest<'_, '_>,
     plan: &ForwardPlan,
     target: Leg,
     preferred: Option<LinkId>,
@@ -147,7 +157,7 @@ fn forward(
     .to_text();
     let start = out.bytes.len();
     let (message, upstream) = (request.inbound.message, request.inbound.upstream());
-    Outgoing::to(target, env).request(
+    MessageWriter::to(target, env).request(
         message,
         &request.via,
         plan,

@@ -1,4 +1,7 @@
-//! What one generation says to the proxy, in tables that are made once, outside of the shards, and read by all of them.
+//! The tables of one generation, made once outside of the shards and read by all of them.
+//!
+//! Building them takes time that grows with the topology, so it happens on another thread before a
+//! reload is announced. A shard that takes them over changes one pointer.
 use super::health::HealthBoard;
 use super::interface::AdvertisedNames;
 use super::listing::Listing;
@@ -6,7 +9,8 @@ use super::routing::Routing;
 use crate::trust::Generation;
 use std::sync::Arc;
 
-/// The tables of one generation.
+/// The tables of one generation. A reload builds new ones beside the shards and hands each shard
+/// the whole, so that no message sees half of two generations.
 pub struct Tables {
     pub(crate) generation: Arc<Generation>,
     pub(crate) routing: Routing,

@@ -1,5 +1,13 @@
-//! The target set of a request (RFC 3261 §16.6, §16.7): one target after the other, each with a branch of its own, until
-//! one takes the request.
+//! The target set of a request (RFC 3261 §16.6, §16.7): one target after the other, each with a
+//! branch of its own, until one takes the request.
+//!
+//! A target fails in four ways: it cannot be reached (no connection, a full queue, a pause that it
+//! asked for), nothing is heard from it in its time, it answers 503, or what would be sent to it
+//! cannot be hidden from it. In each of them the next target has its turn, with a new branch; the
+//! reason of the last failure becomes the answer when none is left.
+//!
+//! Serial forking bounds the work of one request: never more than one branch, one copy and one
+//! timer at a time.
 use super::branch::BranchKey;
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
@@ -7,7 +15,7 @@ use super::interface::Actions;
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use super::links::LinkChoice;
-use super::outgoing::Outgoing;
+use super::outgoing::MessageWriter;
 use super::transaction::{ClientTransaction, InviteClient, NonInviteClient, ServerTransaction};
 use crate::reason::MessageReason;
 use crate::sip::{Message, Via};
@@ -28,8 +36,8 @@ impl ResponseContext {
         .unwrap_or(NextStep::Keep)
     }
 
-    /// Tries targets in order until one takes the request, a connection is awaited, or none is left: then the answer is
-    /// what failed last.
+    /// Tries targets in order until one takes the request, a connection is awaited, or none is
+    /// left: then the answer is what failed last.
     pub(crate) fn try_targets(
         &mut self,
         message: &Message<'_>,
@@ -39,6 +47,8 @@ impl ResponseContext {
         out: &mut Actions,
     ) -> NextStep {
         loop {
+            // A new branch with a new number: what still comes of the old one is unmatched (RFC
+            // 6026 §7.3).
             self.leave_branch(env);
             self.nonce = env.secrets.nonce();
             self.branch = CurrentBranch::None;
@@ -73,7 +83,8 @@ impl ResponseContext {
         env: &mut Environment,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
-        // A server that asked for a pause gets nothing new; dialogs that it has begun go on (RFC 3261 §21.5.4).
+        // A server that asked for a pause gets nothing new; dialogs that it has begun go on (RFC
+        // 3261 §21.5.4).
         if !self.plan.in_dialog && env.links.is_held(target, now) {
             return Err(MessageReason::PeerHeldOff);
         }
@@ -87,12 +98,15 @@ impl ResponseContext {
         if let Some(link) = link {
             return self.send_request(target, link, message, via, now, env, out);
         }
+        // Its turn is limited as if it had been sent: a handshake that hangs must not hold up the
+        // failover.
         self.branch = CurrentBranch::Waiting(target);
         self.start_timer(now, env);
         Ok(())
     }
 
-    /// The connection that this request waits for has come up.
+    /// The connection that this request waits for has come up. Its branch keeps its number, since
+    /// nothing was sent yet.
     pub(crate) fn resume(
         &mut self,
         target: Leg,
@@ -122,7 +136,7 @@ impl ResponseContext {
     /// What keeps it from being sent there; nothing has been.
     #[expect(
         clippy::too_many_arguments,
-        reason = "a message, whom it goes to, and what it meets"
+        reason = "a message, its target, and what it meets"
     )]
     fn send_request(
         &mut self,
@@ -136,7 +150,8 @@ impl ResponseContext {
     ) -> Result<(), MessageReason> {
         let start = out.bytes.len();
         let branch = self.branch_text(env);
-        let outgoing = Outgoing::to(target, env);
+        // Written into the actions' buffer directly; on an error nothing of it is left there.
+        let outgoing = MessageWriter::to(target, env);
         outgoing.request(
             message,
             via,
@@ -163,7 +178,8 @@ impl ResponseContext {
     }
 }
 
-/// The link of a client's flow. Of a flow of another shard nothing is known here: that shard reports if it is gone.
+/// The link of a client's flow. Of a flow of another shard nothing is known here: that shard
+/// reports if it is gone.
 fn flow_link(flow: LinkId, env: &Environment) -> Result<LinkId, MessageReason> {
     if flow.shard() != env.shard {
         let exists = flow.shard() < env.shards;
@@ -189,6 +205,7 @@ fn peer_link(
 ) -> Result<Option<LinkId>, MessageReason> {
     match env.links.for_requests(key, spread) {
         LinkChoice::Link(link) => {
+            // The request goes at once; the further connection is for those after it.
             if env.links.several() {
                 env.links.widen(key, now, out);
             }
@@ -201,9 +218,13 @@ fn peer_link(
     let peer = env.links.active_mut(key);
     let peer = peer.filter(|peer| peer.listed.current.is_some());
     let peer = peer.ok_or(MessageReason::PeerWithdrawn)?;
+    // The last connect failed a moment ago: the request moves on instead of waiting for the next
+    // try to fail.
     if peer.is_down(now) {
         return Err(MessageReason::PeerUnreachable);
     }
+    // What waits holds a transaction each; a peer that is slow to connect must not gather all of
+    // the shard's.
     if peer.waiting.len() >= bound {
         return Err(MessageReason::ConnectQueueFull);
     }

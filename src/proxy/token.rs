@@ -1,5 +1,11 @@
-//! Signed user parts of our Record-Route and Path URIs (RFC 3261 §16.6 step 4, RFC 3327, RFC 5626 §5.2): which legs a
-//! dialog has, or which flow a registration came on, provable by any node that has the keys.
+//! Signed user parts of this node's Record-Route and Path URIs (RFC 3261 §16.6 step 4, RFC 3327,
+//! RFC 5626 §5.2): which legs a dialog has, or which flow a registration came on, provable by any
+//! node that has the keys.
+//!
+//! A token has no secret in it and need not be encrypted: it names legs by numbers. It is signed,
+//! so that nobody else can make one, and bound to this node's name and, in a dialog, to the
+//! Call-ID, so that a token of one call is worth nothing in another. Nothing is kept for it here: a
+//! dialog costs no memory between its requests, and outlives a reload.
 use super::hiding::HidingKey;
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
@@ -16,14 +22,14 @@ const MAC: usize = 16;
 const LONGEST: usize = 1 + 1 + 4 + 9 + 9 + 4 + MAC;
 /// The lengths before encoding: of a dialog's token, and of a flow's.
 const LENGTHS: [(u8, usize); 2] = [
-    (kind_octet(b'd'), LONGEST),
-    (kind_octet(b'f'), 1 + 1 + 4 + 8 + MAC),
+    (kind_byte(b'd'), LONGEST),
+    (kind_byte(b'f'), 1 + 1 + 4 + 8 + MAC),
 ];
-/// The longest token as text.
+/// The longest token as text: it is decoded on the stack, and nothing longer is looked at.
 const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
 const VERSION: u8 = 1;
 
-/// What a verified token says.
+/// What a verified token contains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Token {
     /// From a Record-Route: the dialog runs between these.
@@ -44,7 +50,7 @@ pub(crate) enum Token {
 pub(crate) enum TokenFault {
     /// Not of a token's form: a user part like any other.
     Foreign,
-    /// Of a token's form, but not signed by any of our keys, or altered.
+    /// Of a token's form, but signed by none of this node's keys, or altered.
     Forged,
     /// Genuine, but its flow belongs to an earlier run of this node.
     EarlierRun,
@@ -88,7 +94,8 @@ pub(crate) struct TokenBox {
 pub(crate) type TokenText = SmallVec<[u8; 64]>;
 
 impl TokenBox {
-    /// `node` is our FQDN, which every token is bound to; `run` differs between runs of the daemon.
+    /// `node` is this node's FQDN, which every token is bound to; `run` differs between runs of the
+    /// daemon.
     pub(crate) fn new(keys: std::sync::Arc<TokenKeys>, node: &str, run: u64) -> Self {
         Self {
             keys,
@@ -127,7 +134,10 @@ impl TokenBox {
         self.seal(raw, b"")
     }
 
-    /// What a user part says, if one of our keys signed it for this Call-ID.
+    /// What a user part contains, if one of this node's keys signed it for this Call-ID.
+    ///
+    /// # Errors
+    /// It is none, or not genuine. The comparison takes the same time wherever two MACs differ.
     pub(crate) fn open(&self, text: &[u8], call_id: &[u8]) -> Result<Token, TokenFault> {
         // Who has escaped what needs no escape has written the same (RFC 3261 §19.1.4).
         if text.len() > 3 * LONGEST_TEXT {
@@ -154,7 +164,7 @@ impl TokenBox {
         let mut fields = Fields(signed);
         let kind = fields.u8()?;
         let id = fields.u8()?;
-        let bound: &[u8] = if kind == kind_octet(b'd') {
+        let bound: &[u8] = if kind == kind_byte(b'd') {
             call_id
         } else {
             b""
@@ -171,9 +181,10 @@ impl TokenBox {
             return Err(TokenFault::Forged);
         }
         let run = fields.u32()?;
-        if kind == kind_octet(b'd') {
+        if kind == kind_byte(b'd') {
             let (caller, callee, to_host) = (fields.leg()?, fields.leg()?, fields.u32()?);
             let flow = matches!(caller, Leg::Client(_)) || matches!(callee, Leg::Client(_));
+            // A flow's number is used again after a restart.
             if flow && run != self.run {
                 // The peers' legs still stand, but the flow's number means another connection now.
                 return Ok(Token::Dialog {
@@ -187,7 +198,7 @@ impl TokenBox {
                 callee,
                 to_host,
             })
-        } else if kind == kind_octet(b'f') {
+        } else if kind == kind_byte(b'f') {
             let flow = LinkId::from_u64(fields.u64()?);
             if run == self.run {
                 Ok(Token::Flow(flow))
@@ -199,14 +210,18 @@ impl TokenBox {
         }
     }
 
+    /// How each token begins: its kind, the key that will sign it, and the run that its flows
+    /// belong to.
     fn head(&self, kind: u8) -> SmallVec<[u8; 48]> {
         let mut raw = SmallVec::new();
-        raw.push(kind_octet(kind));
+        raw.push(kind_byte(kind));
         raw.push(self.keys.keys.first().map_or(0, |k| k.0));
         raw.extend_from_slice(&self.run.to_be_bytes());
         raw
     }
 
+    /// Signs and encodes what was written. Base64 of the URL alphabet, which needs no escape in a
+    /// user part.
     fn seal(&self, mut raw: SmallVec<[u8; 48]>, bound: &[u8]) -> TokenText {
         let mut text = TokenText::new();
         if let Some((_, key)) = self.keys.keys.first() {
@@ -220,8 +235,8 @@ impl TokenBox {
         text
     }
 
-    /// Over the token's octets, our name and (dialogs) the Call-ID; each preceded by its length, so that no two inputs
-    /// run together to the same octets.
+    /// Over the token's bytes, this node's name and (dialogs) the Call-ID; each preceded by its
+    /// length, so that no two inputs run together to the same bytes.
     fn mac(&self, key: &hmac::Key, signed: &[u8], bound: &[u8]) -> hmac::Tag {
         let mut input: SmallVec<[u8; 256]> = SmallVec::new();
         for part in [signed, self.node.as_bytes(), bound] {
@@ -240,7 +255,7 @@ fn dead(leg: Leg) -> Leg {
     }
 }
 
-const fn kind_octet(kind: u8) -> u8 {
+const fn kind_byte(kind: u8) -> u8 {
     kind ^ (VERSION << 7)
 }
 
@@ -335,7 +350,7 @@ mod tests {
         for position in 0..text.len() {
             let mut forged = text.clone();
             forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
-            // An octet of its form that is altered makes it a user part like any other.
+            // An byte of its form that is altered makes it a user part like any other.
             let fault = tokens.open(&forged, b"call-1");
             assert!(
                 matches!(fault, Err(TokenFault::Forged | TokenFault::Foreign)),

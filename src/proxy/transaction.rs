@@ -1,5 +1,6 @@
-//! The four transaction machines of RFC 3261 §17 with RFC 6026 and RFC 4320, on a reliable transport: timers A, E and G
-//! never run, D, I, J and K are zero, so that the states after them do not exist here.
+//! The four transaction machines of RFC 3261 §17 with RFC 6026 and RFC 4320, on a reliable
+//! transport: timers A, E and G never run, D, I, J and K are zero, so that the states after them do
+//! not exist here.
 use std::time::{Duration, Instant};
 
 /// RFC 3261 §17.1.1.1: an estimate of the round-trip time.
@@ -41,7 +42,8 @@ impl InviteServer {
             (Self::Proceeding | Self::Completed | Self::Accepted, _) => None,
         }
     }
-    /// An ACK with the INVITE's branch. `true`: the transaction is confirmed and, Timer I being zero, gone.
+    /// An ACK with the INVITE's branch. `true`: the transaction is confirmed and, Timer I being
+    /// zero, gone.
     pub(crate) fn on_ack(self) -> bool {
         match self {
             Self::Completed => true,
@@ -50,7 +52,8 @@ impl InviteServer {
     }
 }
 
-/// Non-INVITE server transaction (RFC 3261 §17.2.2); Completed lasts zero (Timer J), so a final response ends it.
+/// Non-INVITE server transaction (RFC 3261 §17.2.2); Completed lasts zero (Timer J), so a final
+/// response ends it.
 ///
 /// ```text
 ///   request ──► Trying ──100──► Proceeding ──final (J = 0)──► gone
@@ -83,7 +86,7 @@ pub(crate) enum InviteClient {
     Completed,
 }
 
-/// What a response means to a client transaction.
+/// What a response means to a client transaction, whatever its method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ResponseEffect {
     /// A provisional response.
@@ -181,9 +184,10 @@ impl ClientTransaction {
     }
 }
 
-/// The timer that a context waits for besides the 100.
+/// The timer that a context waits for besides the 100. A context has one at a time, since each
+/// state of its two machines waits for one thing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Timer {
+pub(crate) enum TransactionTimer {
     /// INVITE client in Calling.
     B,
     /// Proxy: INVITE client in Proceeding (RFC 3261 §16.8).
@@ -204,7 +208,7 @@ pub(crate) struct Deadlines {
     /// When a 100 is due, while none was sent.
     pub(crate) trying: Option<Instant>,
     /// The lettered timer.
-    pub(crate) timer: Timer,
+    pub(crate) timer: TransactionTimer,
     /// When it fires.
     pub(crate) at: Instant,
 }

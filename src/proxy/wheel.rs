@@ -1,4 +1,10 @@
-//! One timing wheel for all transactions of a core (RFC 3261 §17): at most one entry for each slot, O(1) to arm and cancel.
+//! One timing wheel for all transactions of a core (RFC 3261 §17): at most one entry for each slot,
+//! O(1) to arm and cancel.
+//!
+//! A transaction arms its timer several times in its life and mostly cancels it, so that both must
+//! cost nothing that grows with the number of transactions: a heap or a sorted map costs a search
+//! each. The wheel has a list for each tick of 25 ms; an entry is linked into the list of its tick
+//! and taken out of it by its own links.
 use std::time::{Duration, Instant};
 
 /// Resolution. The shortest timer (100 Trying, 200 ms) tolerates it, the others are seconds.
@@ -12,6 +18,7 @@ const NONE: u32 = u32::MAX;
 struct WheelNode {
     /// Absolute tick; meaningless while not armed.
     tick: u64,
+    /// Neighbours in the list of its tick, so that cancelling needs no search.
     previous: u32,
     next: u32,
     armed: bool,
@@ -24,8 +31,12 @@ pub(crate) struct Wheel {
     current: u64,
     /// No armed entry is due before this tick; `None` when nothing is armed.
     earliest: Option<u64>,
+    /// The first entry of each slot's list.
     heads: Box<[u32]>,
+    /// A bit for each slot with entries: the next one is found by counting zeros, not by walking
+    /// 8192 slots.
     occupied: [u64; WORDS],
+    /// By entry number; grows with the table of contexts and is never searched.
     nodes: Vec<WheelNode>,
     armed: usize,
 }
@@ -47,7 +58,8 @@ impl Wheel {
         }
     }
 
-    /// Arms or re-arms `entry`. Deadlines further away than the wheel's circumference fire early, at its end.
+    /// Arms or re-arms `entry`. Deadlines further away than the wheel's circumference fire early,
+    /// at its end.
     pub(crate) fn arm(&mut self, entry: u32, at: Instant) {
         self.cancel(entry);
         let index = entry as usize;
@@ -121,7 +133,8 @@ impl Wheel {
             self.current = self.current.max(until);
             return None;
         }
-        // `earliest` may be stale (its entry was cancelled): look for the first occupied slot from there on.
+        // `earliest` may be stale (its entry was cancelled): look for the first occupied slot from
+        // there on.
         let Some(first) = self.first_occupied(earliest.max(self.current)) else {
             self.earliest = None;
             return None;

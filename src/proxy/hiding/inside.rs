@@ -1,4 +1,11 @@
-//! What a text tells of the home side: names and addresses of home servers, and addresses that no network outside routes.
+//! What reveals the home side in a text: names and addresses of home servers, and addresses that no
+//! network outside routes.
+//!
+//! The search must find a server's name or address in any text, whatever stands beside it, since
+//! headers of products are full of them (`Server`, `Warning`, `User-Agent`, `X-` fields). And it
+//! must not see one where there is none: a version number that looks like an address must pass. Its
+//! cost is bounded by the length of the text, not by the number of home servers: candidates are
+//! found by a hash of the first run of letters and digits.
 use super::reading::{each_v4, each_v6, undone};
 use crate::sip::Host;
 use crate::topology::{DialAddress, PeerKind, Topology};
@@ -7,7 +14,8 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-/// How often escapes are undone to see what they stand for: `%252e` is `%2e` is `.`.
+/// How often escapes are undone to see what they stand for, since a reader may undo them more than
+/// once: `%252e` is `%2e` is `.`.
 const MOST_ESCAPES: usize = 4;
 
 /// Hosts that a text is searched for, in time that does not grow with their number.
@@ -47,8 +55,9 @@ impl Hosts {
         self.names.len() + self.addresses.len()
     }
 
-    /// Whether one of the names stands in a run of letters, digits, `-`, `.` and `_`, with neither a letter nor a digit
-    /// beside it. A name of one label is a word like others, so it counts only as the last label.
+    /// Whether one of the names stands in a run of letters, digits, `-`, `.` and `_`, with neither
+    /// a letter nor a digit beside it. A name of one label is a word like others, so it counts only
+    /// as the last label.
     fn is_named_in(&self, run: &str) -> bool {
         if self.names.is_empty() {
             return false;
@@ -90,7 +99,8 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    /// Of a topology. What names this node or a home domain is known outside, whoever else bears it.
+    /// Of a topology. What names this node or a home domain is known outside, whoever else bears
+    /// it.
     pub(crate) fn of(topology: &Topology) -> Self {
         let mut inside = Self::default();
         let node = topology.node();
@@ -116,6 +126,8 @@ impl Inside {
         inside
     }
 
+    /// Adds a server's name. A name that is public anyway must not be hidden: it stands in every
+    /// message.
     fn add(&mut self, name: &str) {
         if !self.public.contains(name) {
             self.servers.add(name);
@@ -138,14 +150,15 @@ impl Inside {
         }
     }
 
-    /// Whether the host can be nobody but a home server: a private address may be somebody else's too.
+    /// Whether the host can be nobody but a home server: a private address may be somebody else's
+    /// too.
     pub(super) fn is_surely(&self, host: &Host<'_>) -> bool {
         self.has_server(host) && !host.ip().is_some_and(is_unroutable)
     }
 
-    /// Whether the text tells of the home side, or of a host that is hidden elsewhere in the message. So does what it is
-    /// when escapes (`%xy`, RFC 3261 §25.1) and quoted pairs are undone.
-    pub(super) fn is_told_by(&self, text: &[u8], hidden: &Hidden) -> bool {
+    /// Whether the text reveals the home side, or a host that is hidden elsewhere in the message.
+    /// So does what it is when escapes (`%xy`, RFC 3261 §25.1) and quoted pairs are undone.
+    pub(super) fn is_revealed_by(&self, text: &[u8], hidden: &Hidden) -> bool {
         let mut text = Cow::Borrowed(text);
         for _ in 0..=MOST_ESCAPES {
             if self.is_read_in(&text.to_ascii_lowercase(), hidden) {
@@ -160,6 +173,7 @@ impl Inside {
         true
     }
 
+    /// Whether a name or address of the home side stands in the text as it is.
     fn is_read_in(&self, text: &[u8], hidden: &Hidden) -> bool {
         let in_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
         let names = text.split(|b| !in_name(b)).any(|run| {
@@ -170,13 +184,13 @@ impl Inside {
                 && !self.public.contains(run)
                 && (self.servers.is_named_in(run) || hidden.is_named_in(run))
         });
-        let tells = |address: IpAddr, is_whole: bool| {
+        let reveals = |address: IpAddr, is_whole: bool| {
             let address = address.to_canonical();
             self.servers.addresses.contains(&address)
                 || hidden.addresses.contains(&address)
                 || is_whole && is_unroutable(address)
         };
-        names || each_v4(text, tells) || each_v6(text, tells)
+        names || each_v4(text, reveals) || each_v6(text, reveals)
     }
 }
 
@@ -192,7 +206,8 @@ pub(super) fn text_of(host: &Host<'_>) -> Option<Box<str>> {
     }
 }
 
-/// Addresses that are nobody's outside (RFC 1918, RFC 6598, RFC 4193, RFC 4291 §2.5.3 and §2.5.6, RFC 3927).
+/// Addresses that are nobody's outside (RFC 1918, RFC 6598, RFC 4193, RFC 4291 §2.5.3 and §2.5.6,
+/// RFC 3927).
 fn is_unroutable(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -250,7 +265,10 @@ mod tests {
             "::ffff:10.0.0.5",
             "100.64.0.1",
         ] {
-            assert!(inside().is_told_by(text.as_bytes(), &hidden()), "{text}");
+            assert!(
+                inside().is_revealed_by(text.as_bytes(), &hidden()),
+                "{text}"
+            );
         }
         for text in [
             "contoso.test",
@@ -261,7 +279,10 @@ mod tests {
             "Tue, 01 Jan 2030 10:00:00 GMT",
             "z9hG4bK.10.0",
         ] {
-            assert!(!inside().is_told_by(text.as_bytes(), &hidden()), "{text}");
+            assert!(
+                !inside().is_revealed_by(text.as_bytes(), &hidden()),
+                "{text}"
+            );
         }
     }
 
@@ -304,7 +325,10 @@ mod tests {
             "sip:pbx",
             "a.pbx",
         ] {
-            assert!(inside().is_told_by(text.as_bytes(), &hidden()), "{text}");
+            assert!(
+                inside().is_revealed_by(text.as_bytes(), &hidden()),
+                "{text}"
+            );
         }
         for text in [
             "Asterisk 18.10.0.11",
@@ -327,7 +351,10 @@ mod tests {
             "00:1b:44:11:3a:b7",
             "100% of \\\"a\\\" 5%",
         ] {
-            assert!(!inside().is_told_by(text.as_bytes(), &hidden()), "{text}");
+            assert!(
+                !inside().is_revealed_by(text.as_bytes(), &hidden()),
+                "{text}"
+            );
         }
     }
 
@@ -338,7 +365,7 @@ mod tests {
             "fe01.", "10.0.", "10.9.9.", "%25", "\\\\", "::", "a:", "fd00:", "0", "1.", "-_.",
         ] {
             let text = piece.repeat(100_000 / piece.len());
-            inside().is_told_by(text.as_bytes(), &hidden());
+            inside().is_revealed_by(text.as_bytes(), &hidden());
         }
     }
 }

@@ -1,8 +1,15 @@
-//! Towards the peer: what a message tells of the home side is sealed or taken out before it leaves.
+//! Towards the peer: what reveals the home side in a message is sealed or taken out before it
+//! leaves.
+//!
+//! What is hidden depends on the field. Lists of routes and contacts lead to home servers by their
+//! nature, so everything in them is sealed that is not public; fields that refer to people are
+//! sealed where they name the home side; the rest is left alone, or taken out if it reveals
+//! something. From, To, Call-ID and what proves something over its own bytes stay: without them the
+//! call is another one.
 use super::inside::{Hidden, text_of};
-use super::seal::Kind;
+use super::seal::SealedKind;
 use super::towards::{BRANCH, Hiding, USER};
-use super::uri::Parts;
+use super::uri::SplitUri;
 use crate::proxy::leg::Leg;
 use crate::proxy::plan::is_recorded;
 use crate::proxy::token::Token;
@@ -34,8 +41,8 @@ const REFERENCES: [HeaderName; 11] = [
     HeaderName::RemotePartyId,
 ];
 
-/// Fields that stay whatever they tell: they name the call and its parties to both ends, prove something over their own
-/// octets, or are the peer's own.
+/// Fields that stay whatever they tell: they name the call and its parties to both ends, prove
+/// something over their own bytes, or are the peer's own.
 const KEPT: [HeaderName; 16] = [
     HeaderName::Via,
     HeaderName::Route,
@@ -76,14 +83,16 @@ const MOST_ROUNDS: usize = 3;
 
 /// Which URIs of a field are hidden.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    /// All but those that name us or a home domain, which the peer knows.
+enum HideRule {
+    /// All but those that name this node or a home domain, which the peer knows.
     AllButPublic,
-    /// All but those that name us: whoever finds us by the host of Contact (Teams) finds us by our own name only.
+    /// All but those that name this node: whoever finds it by the host of Contact (Teams) finds it
+    /// by its own name only.
     AllButOwn,
     /// Those that are known to be of the home side.
     Home,
-    /// Those that can be nobody but a home server: what the peer itself has put there is full of private addresses too.
+    /// Those that can be nobody but a home server: what the peer itself has put there is full of
+    /// private addresses too.
     Server,
 }
 
@@ -95,7 +104,8 @@ struct Leaving<'h, 'c, 'm, 'a> {
 }
 
 impl Hiding<'_> {
-    /// Hides what stands in `out` from `start` on, a message on its way to the peer. What cannot be hidden is taken back.
+    /// Hides what stands in `out` from `start` on, a message on its way to the peer. What cannot be
+    /// hidden is taken back.
     ///
     /// # Errors
     /// [`MessageReason::TopologyNotHidden`]: it must not be sent.
@@ -107,7 +117,11 @@ impl Hiding<'_> {
     }
 }
 
-/// Plans what is written instead of what the message tells.
+/// Plans what is written instead of what the message reveals.
+///
+/// First the hosts that will be hidden are collected, since a name that is sealed in one field must
+/// not stand in another. Then lists of URIs are sealed value by value, and last every line that no
+/// rule names and that still reveals something is taken out whole.
 ///
 /// # Errors
 /// [`MessageReason::TopologyNotHidden`]: something could not be sealed.
@@ -123,12 +137,12 @@ fn hidden<'m, 'a>(
     leaving.note_all(message);
     let mut seen = HeaderSet::EMPTY;
     for name in ROUTES {
-        let (whose, most) = leaving.whose(message, name);
-        leaving.list(message, name, whose, most)?;
+        let (rule, most) = leaving.rule(message, name);
+        leaving.list(message, name, rule, most)?;
         seen = seen.with(HeaderSet::of(name));
     }
     for name in REFERENCES {
-        leaving.list(message, name, Whose::Home, usize::MAX)?;
+        leaving.list(message, name, HideRule::Home, usize::MAX)?;
         seen = seen.with(HeaderSet::of(name));
     }
     for name in KEPT.into_iter().chain([HeaderName::ProxyAuthorization]) {
@@ -147,34 +161,38 @@ fn hidden<'m, 'a>(
         hidden,
         ..
     } = leaving;
-    let tells = |text: &[u8]| hiding.routing.inside().is_told_by(text, &hidden);
+    let reveals = |text: &[u8]| hiding.routing.inside().is_revealed_by(text, &hidden);
     splices.strip_lines(|line| {
-        let is_seen = seen.has(line.name) || is_by_params(line) && !tells(first_part(line.value));
-        !is_seen && (tells(line.value) || tells(line.raw_name))
+        let is_seen = seen.has(line.name) || is_by_params(line) && !reveals(first_part(line.value));
+        !is_seen && (reveals(line.value) || reveals(line.raw_name))
     });
     Ok(splices)
 }
 
 impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
-    fn tells(&self, text: &[u8]) -> bool {
-        self.hiding.routing.inside().is_told_by(text, &self.hidden)
+    fn reveals(&self, text: &[u8]) -> bool {
+        self.hiding
+            .routing
+            .inside()
+            .is_revealed_by(text, &self.hidden)
     }
 
-    /// Learns the hosts that will be sealed, before any text is judged by them. What is hidden only because it names such
-    /// a host makes known its own, so it takes more than one round, but not many.
+    /// Learns the hosts that will be sealed, before any text is judged by them. What is hidden only
+    /// because it names such a host makes known its own, so it takes more than one round, but not
+    /// many.
     fn note_all(&mut self, message: &'m Message<'a>) {
         self.note_vias(message);
         for _ in 0..MOST_ROUNDS {
             let known = self.hidden.len();
             for name in ROUTES {
-                let (whose, most) = self.whose(message, name);
+                let (rule, most) = self.rule(message, name);
                 for address in message.addresses(name).take(most).flatten() {
-                    self.note_uri(&address, whose);
+                    self.note_uri(&address, rule);
                 }
             }
             for name in REFERENCES {
                 for address in message.addresses(name).flatten() {
-                    self.note_uri(&address, Whose::Home);
+                    self.note_uri(&address, HideRule::Home);
                 }
             }
             if self.hidden.len() == known {
@@ -183,10 +201,10 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         }
     }
 
-    fn note_uri(&mut self, address: &Address<'a>, whose: Whose) {
+    fn note_uri(&mut self, address: &Address<'a>, rule: HideRule) {
         if let Ok(uri) = address.parse_uri()
             && !self.hiding.is_public(&uri.host)
-            && self.is_hidden(address, &uri, whose)
+            && self.is_hidden(address, &uri, rule)
         {
             self.note(&uri.host);
         }
@@ -206,6 +224,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         }
     }
 
+    /// A host that will be hidden, and so must not stand elsewhere.
     fn note(&mut self, host: &Host<'_>) {
         if !self.hiding.is_public(host)
             && let Some(text) = text_of(host)
@@ -214,17 +233,17 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         }
     }
 
-    /// Takes out the parameters that tell of fields without which the message would be refused. Event's name a call, as
-    /// Call-ID does.
+    /// Takes out the parameters that tell of fields without which the message would be refused.
+    /// Event's name a call, as Call-ID does.
     fn params_only(&mut self, message: &Message<'a>) {
         for line in message.lines().filter(is_by_params) {
-            if !self.tells(line.value) || self.tells(first_part(line.value)) {
+            if !self.reveals(line.value) || self.reveals(first_part(line.value)) {
                 continue;
             }
             let stays = |part: &&[u8]| {
                 let name = part.split(|b| *b == b'=').next().unwrap_or_default();
                 line.name == HeaderName::Event && name.trim_ascii().eq_ignore_ascii_case(b"call-id")
-                    || !self.tells(part)
+                    || !self.reveals(part)
             };
             let kept: Vec<_> = parts(line.value).into_iter().filter(stays).collect();
             self.splices.keep_parts(line.value, &kept);
@@ -233,19 +252,20 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
 
     /// RFC 3261 §7.2: the phrase is free text for people, and a proxy may choose it.
     fn phrase(&mut self, status: u16, text: &'a [u8]) {
-        if self.tells(text) {
+        if self.reveals(text) {
             self.splices.replace_phrase(text, status);
         }
     }
 
-    /// A Via line that a home server has put below ours into an answer: the peer's request cannot have had it.
+    /// A Via line that a home server has put below this node's into an answer: the peer's request
+    /// cannot have had it.
     fn strange_vias(&mut self, message: &Message<'a>) -> Result<(), MessageReason> {
         for value in message.values(HeaderName::Via).skip(1).flatten() {
             let Ok(via) = Via::parse(value) else {
                 continue;
             };
             if self.hiding.routing.inside().is_surely(&via.host) {
-                let token = self.hiding.token(Kind::Vias, value)?;
+                let token = self.hiding.token(SealedKind::Vias, value)?;
                 let branch = [BRANCH, token.as_bytes()].concat();
                 self.splices
                     .replace_via(value, self.hiding.sent_by, &branch);
@@ -254,11 +274,13 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         Ok(())
     }
 
+    /// All Via lines below this node's become one whose branch holds them sealed: the peer returns
+    /// it unchanged in its response (RFC 3261 §8.2.6.2), and they are restored there.
     fn vias(&mut self) -> Result<(), MessageReason> {
         let Some(lines) = self.splices.lower_vias() else {
             return Ok(());
         };
-        let token = self.hiding.token(Kind::Vias, &lines)?;
+        let token = self.hiding.token(SealedKind::Vias, &lines)?;
         let branch = [BRANCH, token.as_bytes()].concat();
         self.splices
             .replace_lower_vias(self.hiding.sent_by, &branch);
@@ -266,38 +288,40 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
     }
 
     /// How a list of routes or contacts is hidden, and how many of its values.
-    fn whose(&self, message: &Message<'a>, name: HeaderName) -> (Whose, usize) {
+    fn rule(&self, message: &Message<'a>, name: HeaderName) -> (HideRule, usize) {
         let standard = if name == HeaderName::Contact {
-            Whose::AllButOwn
+            HideRule::AllButOwn
         } else {
-            Whose::AllButPublic
+            HideRule::AllButPublic
         };
         let StartLine::Response { status, .. } = message.start() else {
             return (standard, usize::MAX);
         };
         if name == HeaderName::RecordRoute {
             return match self.own_place(message) {
-                // What stands below our own value the peer has put there itself, and knows.
+                // What stands below this node's own value the peer has put there itself, and knows.
                 Some(place) => (standard, place),
-                // We have recorded one, and it is gone: nobody knows what is whose.
+                // This node has recorded one, and it is gone: nobody knows which value came from
+                // where.
                 None if message.cseq().is_ok_and(|c| is_recorded(c.method)) => {
                     (standard, usize::MAX)
                 }
-                // We have recorded none: what the peer's request came with has come back, and if more has, then what tells of
-                // the home side is hidden.
-                None => (Whose::Home, usize::MAX),
+                // This node has recorded none: what the peer's request came with has come back, and
+                // if more has, then what reveals of the home side is hidden.
+                None => (HideRule::Home, usize::MAX),
             };
         }
-        // Path is what the request came with, from the peer itself; the contacts of a redirection are mostly other people's
-        // addresses, to be asked directly.
+        // Path is what the request came with, from the peer itself; the contacts of a redirection
+        // are mostly other people's addresses, to be asked directly.
         let is_others =
             name == HeaderName::Path || name == HeaderName::Contact && (300..400).contains(&status);
-        let whose = if is_others { Whose::Home } else { standard };
-        (whose, usize::MAX)
+        let rule = if is_others { HideRule::Home } else { standard };
+        (rule, usize::MAX)
     }
 
-    /// The place of the Record-Route value that we added to the peer's own request, counted from above. A request that has
-    /// passed us more than once has several values of ours: the lowest that says that the request came from this peer.
+    /// The place of the Record-Route value that this node added to the peer's own request, counted
+    /// from above. A request that has passed here more than once has several: the lowest whose
+    /// token names this peer as the caller.
     fn own_place(&self, message: &Message<'a>) -> Option<usize> {
         let call_id = message.call_id().unwrap_or_default();
         let (mut of_peer, mut any) = (None, None);
@@ -334,12 +358,12 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         &mut self,
         message: &'m Message<'a>,
         name: HeaderName,
-        whose: Whose,
+        rule: HideRule,
         most: usize,
     ) -> Result<(), MessageReason> {
         let mut left = most;
         for line in message.lines().filter(|line| line.name == name) {
-            let of = |left: usize| if left > 0 { whose } else { Whose::Server };
+            let of = |left: usize| if left > 0 { rule } else { HideRule::Server };
             let values: Vec<_> = line.list_values().collect();
             // Of a line that cannot be split nobody knows what is a value.
             if values.iter().any(Result::is_err) {
@@ -357,34 +381,38 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         Ok(())
     }
 
-    fn unread(&mut self, line: &HeaderLine<'a>, whose: Whose) -> Result<(), MessageReason> {
-        if self.is_unread_hidden(line.value, whose) {
+    fn unread(&mut self, line: &HeaderLine<'a>, rule: HideRule) -> Result<(), MessageReason> {
+        if self.is_unread_hidden(line.value, rule) {
             self.seal_whole(line.value)?;
         }
         Ok(())
     }
 
-    fn is_unread_hidden(&self, text: &[u8], whose: Whose) -> bool {
-        match whose {
-            Whose::AllButPublic | Whose::AllButOwn => true,
-            Whose::Home => self.tells(text),
-            Whose::Server => false,
+    fn is_unread_hidden(&self, text: &[u8], rule: HideRule) -> bool {
+        match rule {
+            HideRule::AllButPublic | HideRule::AllButOwn => true,
+            HideRule::Home => self.reveals(text),
+            HideRule::Server => false,
         }
     }
 
+    /// Replaces a value that cannot be read: it fails closed, since another parser may find a host
+    /// in it.
     fn seal_whole(&mut self, value: &'a [u8]) -> Result<(), MessageReason> {
-        let shown = self.shown(&Parts::unread(value))?;
+        let shown = self.shown(&SplitUri::unread(value))?;
         self.splices
             .replace_address(value, &shown, std::iter::empty());
         Ok(())
     }
 
-    fn shown(&self, parts: &Parts) -> Result<Vec<u8>, MessageReason> {
-        let token = self.hiding.token(Kind::Uri, &parts.sealed)?;
+    fn shown(&self, parts: &SplitUri) -> Result<Vec<u8>, MessageReason> {
+        let token = self.hiding.token(SealedKind::Uri, &parts.sealed)?;
         Ok(parts.shown(&token, self.hiding.sent_by))
     }
 
-    fn value(&mut self, value: &'a [u8], whose: Whose) -> Result<(), MessageReason> {
+    /// Hides one value of a list: the URI if the rule hides it, and the display name and parameters
+    /// that reveal something.
+    fn value(&mut self, value: &'a [u8], rule: HideRule) -> Result<(), MessageReason> {
         // Every contact (RFC 3261 §10.2.2).
         if value == b"*" {
             return Ok(());
@@ -392,29 +420,29 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         let read = Address::parse(value).ok();
         let read = read.and_then(|address| Some((address, address.parse_uri().ok()?)));
         let Some((address, uri)) = read else {
-            if self.is_unread_hidden(value, whose) {
+            if self.is_unread_hidden(value, rule) {
                 self.seal_whole(value)?;
             }
             return Ok(());
         };
-        let is_hidden = self.is_hidden(&address, &uri, whose);
-        if whose == Whose::Server && !is_hidden {
+        let is_hidden = self.is_hidden(&address, &uri, rule);
+        if rule == HideRule::Server && !is_hidden {
             return Ok(());
         }
         if is_hidden {
             self.note(&uri.host);
         }
         let shown = if is_hidden {
-            let parts = Parts::of(address.uri, &uri, |text| self.tells(text));
+            let parts = SplitUri::of(address.uri, &uri, |text| self.reveals(text));
             Some(self.shown(&parts)?)
         } else {
             None
         };
         let place = address.uri.as_ptr() as usize - value.as_ptr() as usize;
         let before = value.get(..place).unwrap_or_default();
-        if self.tells(before) || self.tells(address.params) {
+        if self.reveals(before) || self.reveals(address.params) {
             let shown = shown.as_deref().unwrap_or(address.uri);
-            let stays = |param: &&[u8]| !self.tells(param);
+            let stays = |param: &&[u8]| !self.reveals(param);
             let kept: Vec<_> = address.each_param().filter(stays).collect();
             self.splices.replace_address(value, shown, kept.into_iter());
         } else if let Some(shown) = shown {
@@ -423,32 +451,34 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
         Ok(())
     }
 
-    fn is_hidden(&self, address: &Address<'a>, uri: &Uri<'a>, whose: Whose) -> bool {
-        match (uri.scheme, whose) {
-            (Scheme::Sip | Scheme::Sips, Whose::AllButPublic | Whose::AllButOwn) => {
-                let is_known = match whose {
-                    Whose::AllButOwn => self.hiding.routing.is_own_name(&uri.host),
-                    Whose::AllButPublic | Whose::Home | Whose::Server => {
+    /// Whether the rule hides this URI. Exhaustive over schemes and rules, so that a new one cannot
+    /// pass by default.
+    fn is_hidden(&self, address: &Address<'a>, uri: &Uri<'a>, rule: HideRule) -> bool {
+        match (uri.scheme, rule) {
+            (Scheme::Sip | Scheme::Sips, HideRule::AllButPublic | HideRule::AllButOwn) => {
+                let is_known = match rule {
+                    HideRule::AllButOwn => self.hiding.routing.is_own_name(&uri.host),
+                    HideRule::AllButPublic | HideRule::Home | HideRule::Server => {
                         self.hiding.is_public(&uri.host)
                     }
                 };
                 !(is_known
                     && uri.headers.is_empty()
                     && is_harmless(uri.params)
-                    && !self.tells(address.uri))
+                    && !self.reveals(address.uri))
             }
-            (Scheme::Sip | Scheme::Sips, Whose::Home) => {
+            (Scheme::Sip | Scheme::Sips, HideRule::Home) => {
                 self.hiding.routing.inside().has(&uri.host)
-                    || self.tells(&without_calls(address.uri, uri))
+                    || self.reveals(&without_calls(address.uri, uri))
             }
-            (_, Whose::Server) => self.hiding.routing.inside().is_surely(&uri.host),
-            (Scheme::Tel, _) | (Scheme::Other, Whose::Home) => self.tells(address.uri),
-            (Scheme::Other, Whose::AllButPublic | Whose::AllButOwn) => {
+            (_, HideRule::Server) => self.hiding.routing.inside().is_surely(&uri.host),
+            (Scheme::Tel, _) | (Scheme::Other, HideRule::Home) => self.reveals(address.uri),
+            (Scheme::Other, HideRule::AllButPublic | HideRule::AllButOwn) => {
                 !address
                     .uri
                     .get(..4)
                     .is_some_and(|s| s.eq_ignore_ascii_case(b"urn:"))
-                    || self.tells(address.uri)
+                    || self.reveals(address.uri)
             }
         }
     }

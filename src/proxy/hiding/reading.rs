@@ -1,17 +1,24 @@
 //! Addresses as they are written in free text, and escapes undone.
+//!
+//! Free text has no grammar that would end an address where it ends. The readers therefore look at
+//! every place at which one could begin, and report with each find whether it must be an address or
+//! may be part of something else (a version, a telephone number, a hash). Who asks decides what to
+//! do with the uncertain ones.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The most octets of an IPv6 address in text (RFC 4291 §2.2, with an IPv4 address as its end).
 const LONGEST_V6: usize = 45;
-/// The most groups of it.
+/// The most groups of it: eight, and one for an IPv4 end or a `::`.
 const MOST_GROUPS: usize = 9;
 
-/// Whether `tells` holds for an IPv4 address in the text, whatever stands beside its digits. Numbers may have leading
-/// zeros, and `-` or `_` may stand for the dots, as in names made of addresses.
+/// Whether `reveals` holds for an IPv4 address in the text, whatever stands beside its digits.
+/// Numbers may have leading zeros, and `-` or `_` may stand for the dots, as in names made of
+/// addresses.
 ///
-/// `tells` also gets to know whether the address is sure to be one: of more than four dotted numbers the first four are
-/// (`10.0.0.11.5060`), others may be a version's (`1.10.0.0.11`); and what `-` or `_` part may be a telephone number.
-pub(super) fn each_v4(text: &[u8], tells: impl Fn(IpAddr, bool) -> bool) -> bool {
+/// `reveals` also gets to know whether the address is sure to be one: of more than four dotted
+/// numbers the first four are (`10.0.0.11.5060`), others may be a version's (`1.10.0.0.11`); and
+/// what `-` or `_` part may be a telephone number.
+pub(super) fn each_v4(text: &[u8], reveals: impl Fn(IpAddr, bool) -> bool) -> bool {
     // The first octet that belongs to no dotted run in which an address has been seen.
     let mut free = 0;
     let mut at = 0;
@@ -22,7 +29,7 @@ pub(super) fn each_v4(text: &[u8], tells: impl Fn(IpAddr, bool) -> bool) -> bool
         };
         if let Some((address, mark)) = quad(text, at) {
             let is_whole = mark == b'.' && at >= free;
-            if tells(address.into(), is_whole) {
+            if reveals(address.into(), is_whole) {
                 return true;
             }
             if is_whole {
@@ -41,7 +48,8 @@ fn run_end(text: &[u8], from: usize) -> usize {
     end.map_or(text.len(), |end| from + end)
 }
 
-/// The digits from `at` on as a number that an address may have, or what is too large for one; and where they end.
+/// The digits from `at` on as a number that an address may have, or what is too large for one; and
+/// where they end.
 fn number(text: &[u8], at: usize) -> Option<(u32, usize)> {
     let rest = text.get(at..)?;
     let digits = rest.iter().take_while(|b| b.is_ascii_digit());
@@ -74,8 +82,9 @@ fn quad(text: &[u8], at: usize) -> Option<(Ipv4Addr, u8)> {
     Some((octets.into(), mark?))
 }
 
-/// As [`each_v4`] for IPv6 addresses: what colons part is sure to be an address if all of it is one, or none of it can be.
-pub(super) fn each_v6(text: &[u8], tells: impl Fn(IpAddr, bool) -> bool) -> bool {
+/// As [`each_v4`] for IPv6 addresses: what colons part is sure to be an address if all of it is
+/// one, or none of it can be.
+pub(super) fn each_v6(text: &[u8], reveals: impl Fn(IpAddr, bool) -> bool) -> bool {
     let in_v6 = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
     text.split(|b| !in_v6(b))
         .filter(|run| run.iter().filter(|b| **b == b':').count() > 1)
@@ -86,11 +95,13 @@ pub(super) fn each_v6(text: &[u8], tells: impl Fn(IpAddr, bool) -> bool) -> bool
                 run.strip_prefix(b":").unwrap_or(run),
             ];
             let whole = tries.into_iter().find_map(v6);
-            whole.is_some_and(|address| tells(address, true))
-                || parts(run).any(|address| tells(address, whole.is_none()))
+            whole.is_some_and(|address| reveals(address, true))
+                || parts(run).any(|address| reveals(address, whole.is_none()))
         })
 }
 
+/// An IPv6 address that is the whole text. Bounded before it is parsed, so that a long run of
+/// colons costs little.
 fn v6(text: &[u8]) -> Option<IpAddr> {
     if text.len() > LONGEST_V6 {
         return None;

@@ -1,15 +1,20 @@
-//! The encryption behind topology hiding: AES-GCM-SIV with a nonce made of what is sealed, so that the same text gives the
-//! same token and a token that nobody made opens nowhere.
+//! The encryption behind topology hiding: AES-GCM-SIV with a nonce made of what is sealed, so that
+//! the same text makes the same token and a token that nobody made opens nowhere.
+//!
+//! No random bits are drawn and nothing is kept, so that any node with the keys opens what another
+//! has sealed. GCM-SIV is chosen because a repeated nonce reveals no more than that two plaintexts
+//! are equal, which is wanted here.
 use crate::proxy::leg::PeerKey;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 
+/// Lengths that AES-GCM-SIV sets (RFC 8452 §4).
 pub(super) const NONCE: usize = 12;
 pub(super) const TAG: usize = 16;
 
 /// What a token stands for: a token of one kind is worth nothing as another.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SealedKind {
     Uri = b'u' as isize,
     Vias = b'v' as isize,
 }
@@ -35,9 +40,9 @@ impl HidingKey {
         })
     }
 
-    /// The nonce is a keyed hash of what is sealed: the same URI gives the same token, as the comparisons of RFC 3261
-    /// §12.2 and §19.1.4 need it, and no random bits are asked for.
-    pub(super) fn seal(&self, kind: Kind, peer: PeerKey, plain: &[u8]) -> Option<Vec<u8>> {
+    /// The nonce is a keyed hash of what is sealed: the same URI makes the same token, as the
+    /// comparisons of RFC 3261 §12.2 and §19.1.4 need it, and no random bits are asked for.
+    pub(super) fn seal(&self, kind: SealedKind, peer: PeerKey, plain: &[u8]) -> Option<Vec<u8>> {
         let mut context = hmac::Context::with_key(&self.nonce);
         context.update(&bound(kind, peer));
         context.update(plain);
@@ -54,9 +59,10 @@ impl HidingKey {
         Some(raw)
     }
 
+    /// What was sealed, if this key sealed it as this kind for this peer.
     pub(super) fn open(
         &self,
-        kind: Kind,
+        kind: SealedKind,
         peer: PeerKey,
         nonce: &[u8],
         sealed: &[u8],
@@ -73,11 +79,12 @@ impl HidingKey {
     }
 }
 
-/// What a token is bound to: its kind, and the peer that it was made for.
-fn bound(kind: Kind, peer: PeerKey) -> [u8; 9] {
-    let mut octets = [kind as u8; 9];
-    if let Some(rest) = octets.get_mut(1..) {
+/// What a token is bound to: its kind, and the peer that it was made for. A partner that passes a
+/// token on to another partner has passed on nothing.
+fn bound(kind: SealedKind, peer: PeerKey) -> [u8; 9] {
+    let mut bytes = [kind as u8; 9];
+    if let Some(rest) = bytes.get_mut(1..) {
         rest.copy_from_slice(&peer.0.to_be_bytes());
     }
-    octets
+    bytes
 }

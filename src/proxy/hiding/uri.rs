@@ -1,8 +1,15 @@
-//! A URI as it is sealed, as it is shown, and how the two come together again with what the other side has added.
+//! A URI as it is sealed, as it is shown, and how the two come together again with what the other
+//! side has added.
+//!
+//! A URI that leads into the home network has three parts for this purpose: what is sealed (the URI
+//! itself with the header parts that reveal something), what the peer must see to use it
+//! (transport, `lr`, `method`), and the header parts that name a call. What comes back may have
+//! grown parameters and header parts of the peer's, which must not be lost.
 use super::towards::USER;
 use crate::sip::{Scheme, Uri};
 
-/// Header parts of a URI that name calls, not hosts; who refers somebody must show them (RFC 3891 §6, RFC 3911 §6).
+/// Header parts of a URI that name calls, not hosts; who refers somebody must show them (RFC 3891
+/// §6, RFC 3911 §6).
 const CALLS: [&[u8]; 5] = [
     b"Replaces",
     b"Join",
@@ -18,7 +25,7 @@ pub(super) fn names_a_call(part: &[u8]) -> bool {
 }
 
 /// A URI taken apart for hiding.
-pub(super) struct Parts {
+pub(super) struct SplitUri {
     /// What is sealed.
     pub(super) sealed: Vec<u8>,
     scheme: &'static [u8],
@@ -28,9 +35,9 @@ pub(super) struct Parts {
     headers: Vec<u8>,
 }
 
-impl Parts {
-    /// `tells` says whether a text tells of the home side.
-    pub(super) fn of(text: &[u8], uri: &Uri<'_>, tells: impl Fn(&[u8]) -> bool) -> Self {
+impl SplitUri {
+    /// `reveals` decides whether a text reveals of the home side.
+    pub(super) fn of(text: &[u8], uri: &Uri<'_>, reveals: impl Fn(&[u8]) -> bool) -> Self {
         let question = match uri.headers {
             [] => text.len(),
             headers => text.len().saturating_sub(headers.len() + 1),
@@ -39,7 +46,7 @@ impl Parts {
         let mut headers = Vec::new();
         let mut kept = Vec::new();
         for part in uri.headers.split(|b| *b == b'&').filter(|p| !p.is_empty()) {
-            let list = if !names_a_call(part) && tells(part) {
+            let list = if !names_a_call(part) && reveals(part) {
                 &mut kept
             } else {
                 &mut headers
@@ -107,7 +114,8 @@ impl Parts {
     }
 }
 
-/// The parameters of a shown URI that stands for this one.
+/// The parameters of a shown URI that stands for this one: what the peer needs to reach this node
+/// and to keep the route loose (RFC 3261 §19.1.1).
 fn shown_params(uri: &Uri<'_>) -> Vec<Vec<u8>> {
     let mut shown = Vec::new();
     if uri.scheme != Scheme::Sips {
@@ -124,15 +132,16 @@ fn shown_params(uri: &Uri<'_>) -> Vec<Vec<u8>> {
 
 /// Where a restored URI will stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum UriPlace {
     /// The Request-URI, which has no header part (RFC 3261 §19.1.1).
     RequestLine,
     /// A header field.
     Field,
 }
 
-/// The URI that was sealed, with what was added to the one that was shown: parameters and header parts.
-pub(super) fn restored(sealed: &[u8], came: &Uri<'_>, place: Place) -> Vec<u8> {
+/// The URI that was sealed, with what was added to the one that was shown: parameters and header
+/// parts.
+pub(super) fn restored(sealed: &[u8], came: &Uri<'_>, place: UriPlace) -> Vec<u8> {
     let Ok(plain) = Uri::parse(sealed) else {
         return sealed.to_vec();
     };
@@ -144,19 +153,20 @@ pub(super) fn restored(sealed: &[u8], came: &Uri<'_>, place: Place) -> Vec<u8> {
         headers => sealed.len().saturating_sub(headers.len() + 1),
     };
     let mut uri = sealed.get(..question).unwrap_or(sealed).to_vec();
-    let ours = shown_params(&plain);
+    // Parameters that were only shown in place of hidden ones are not the peer's.
+    let shown = shown_params(&plain);
     for param in came.params.split(|b| *b == b';').filter(|p| !p.is_empty()) {
         let name = param.split(|b| *b == b'=').next().unwrap_or_default();
-        let is_ours = ours.iter().any(|o| o.eq_ignore_ascii_case(param));
+        let is_shown = shown.iter().any(|o| o.eq_ignore_ascii_case(param));
         let name = std::str::from_utf8(name).unwrap_or_default();
-        if !is_ours && plain.param(name).is_none() {
+        if !is_shown && plain.param(name).is_none() {
             uri.push(b';');
             uri.extend_from_slice(param);
         }
     }
     let sealed_headers = match place {
-        Place::RequestLine => &[][..],
-        Place::Field => plain.headers,
+        UriPlace::RequestLine => &[][..],
+        UriPlace::Field => plain.headers,
     };
     let mut before = b'?';
     for headers in [sealed_headers, came.headers] {

@@ -1,0 +1,105 @@
+//! Requests within a dialog: which side the sender is, and who stands in for the other side (RFC
+//! 3261 §12.2).
+//!
+//! A dialog outlives connections and servers: a client comes back on a new connection, a home
+//! server is replaced by another of its pool, a partner answers from another of its proxies. So a
+//! side is recognised by what it may stand for, and its requests are sent to whoever has taken over
+//! from the other side.
+use super::leg::{Leg, PeerKey, TargetSet};
+use super::links::Links;
+use super::question::{Question, Sender};
+use super::routing::Routing;
+use super::same_party::stands_for;
+use crate::reason::MessageReason;
+use crate::topology::PeerKind;
+use smallvec::smallvec;
+
+/// The most servers of a partner that a request of a dialog tries behind the dialog's own: each may
+/// cost eight seconds of silence, and nobody waits longer for a BYE.
+const MOST_STAND_INS: usize = 8;
+
+/// The other side of a dialog as seen from the sender, who must be one of its sides.
+///
+/// The token alone is no right: it stands in every Record-Route and Contact of the call, and so
+/// reaches elements that have no part in it. The connection must belong to one of the two legs that
+/// it names.
+pub(crate) fn far_leg(
+    who: Sender,
+    caller: Leg,
+    callee: Leg,
+    asks: &Question<'_, '_, '_>,
+    routing: &Routing,
+    links: &Links,
+) -> Result<Leg, MessageReason> {
+    let exact = |leg: Leg| match (who, leg) {
+        (Sender::Client(own), Leg::Client(flow)) => own == flow,
+        (Sender::Home(own) | Sender::Federated(own), Leg::Peer(key)) => own == key,
+        (Sender::Client(_), Leg::Peer(_))
+        | (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => false,
+    };
+    if exact(caller) {
+        return Ok(callee);
+    }
+    if exact(callee) {
+        return Ok(caller);
+    }
+    // Not the very connection or server of the dialog's start, but its kind of side: a client that
+    // has reconnected, another home server that has taken over, another server of the same partner
+    // under the same rights. A partner gets no further latitude.
+    let kin = |leg: Leg| match (who, leg) {
+        (Sender::Client(_), Leg::Client(_)) => true,
+        (Sender::Home(_), Leg::Peer(key)) => links.peer(key).is_some_and(|p| p.is_home()),
+        (Sender::Federated(own), Leg::Peer(key)) => stands_for(own, &asks.also, key, routing),
+        (Sender::Client(_), Leg::Peer(_))
+        | (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => false,
+    };
+    match (kin(caller), kin(callee)) {
+        (true, false) => Ok(callee),
+        (false, true) => Ok(caller),
+        // Both are home servers: which of them it is, only a certificate that names one of them too
+        // can say.
+        (true, true) => match [caller, callee]
+            .map(|leg| matches!(leg, Leg::Peer(key) if asks.also.contains(&key)))
+        {
+            [true, false] => Ok(callee),
+            [false, true] => Ok(caller),
+            [true, true] | [false, false] => Err(MessageReason::TokenNotForOrigin),
+        },
+        (false, false) => Err(MessageReason::TokenNotForOrigin),
+    }
+}
+
+/// The far server of a dialog, and behind it those that take over when it is gone, as [`far_leg`]
+/// lets them speak for it: the other servers of a home server's pool, never the sender itself,
+/// which may be one of them; of a partner, the servers whose entries grant the same.
+pub(crate) fn in_dialog(
+    who: Sender,
+    key: PeerKey,
+    routing: &Routing,
+    links: &Links,
+) -> Result<TargetSet, MessageReason> {
+    let mut targets = listed(key, links)?;
+    match links.peer(key).map(|peer| peer.kind) {
+        Some(PeerKind::Home) => {
+            let others = routing
+                .other_members(key)
+                .filter(|member| Some(*member) != who.peer());
+            targets.extend(others.map(Leg::Peer));
+        }
+        Some(PeerKind::Federated) => {
+            let others = routing.equals(key).iter().filter(|other| **other != key);
+            targets.extend(others.take(MOST_STAND_INS).map(|other| Leg::Peer(*other)));
+        }
+        None => {}
+    }
+    Ok(targets)
+}
+
+/// Only peers of the current generation are reached: one that a reload has removed keeps its
+/// connections until they are judged anew, and gets nothing more.
+pub(crate) fn listed(key: PeerKey, links: &Links) -> Result<TargetSet, MessageReason> {
+    match links.peer(key) {
+        Some(peer) if peer.current.is_some() => Ok(smallvec![Leg::Peer(key)]),
+        Some(_) | None => Err(MessageReason::PeerWithdrawn),
+    }
+}
