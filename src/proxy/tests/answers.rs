@@ -20,8 +20,8 @@ fn answers_leave_on_the_connection_that_asked() {
     w.send(second, &ask("z9hG4bKsecond"));
     let (one, two) = (w.expect(home, "MESSAGE"), w.expect(home, "MESSAGE"));
     // The later one is answered first.
-    w.send(home, &answer(&two, "202 Accepted", ""));
-    w.send(home, &answer(&one, "200 OK", ""));
+    w.answers(home, &two, 202);
+    w.answers(home, &one, 200);
     let got = w.expect(first, "SIP/2.0 200");
     assert!(got.contains("branch=z9hG4bKfirst"));
     let got = w.expect(second, "SIP/2.0 202");
@@ -66,7 +66,7 @@ fn the_answer_is_that_of_the_target_that_gave_one_not_of_those_before_it() {
         let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
         w.send(client, &Request::default().to_string());
         let invite = w.expect(fe01, "INVITE");
-        w.send(fe01, &answer(&invite, "503 Service Unavailable", ""));
+        w.answers(fe01, &invite, 503);
         let invite = w.expect(fe02, "INVITE");
         w.send(fe02, &answer(&invite, status, ""));
         w.expect(client, heard);
@@ -148,7 +148,7 @@ fn an_invite_repeated_on_a_new_connection_of_its_peer_finds_its_transaction() {
     };
     w.send(partner, &invite.to_string());
     let got = w.expect(home, "INVITE");
-    w.send(home, &answer(&got, "180 Ringing", ""));
+    w.rings(home, &got);
     let ringing = w.expect(partner, "SIP/2.0 180");
     // RFC 6026 §7.1: a transport error does not end the transaction.
     w.lose(partner);
@@ -156,7 +156,7 @@ fn an_invite_repeated_on_a_new_connection_of_its_peer_finds_its_transaction() {
     w.send(back, &invite.to_string());
     assert_eq!(w.expect(back, "SIP/2.0 180"), ringing);
     w.silent(home);
-    w.send(home, &answer(&got, "200 OK", ""));
+    w.answers(home, &got, 200);
     w.expect(back, "SIP/2.0 200");
 }
 
@@ -167,7 +167,7 @@ fn a_strict_router_on_both_sides_gets_what_it_can_read() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     let token = field(&invite, "Record-Route").unwrap();
     let bye = Request {
@@ -200,7 +200,7 @@ fn a_cancel_of_anything_but_an_invite_changes_nothing() {
     w.send(client, &cancel.to_string());
     w.expect(client, "SIP/2.0 481");
     w.silent(home);
-    w.send(home, &answer(&got, "200 OK", ""));
+    w.answers(home, &got, 200);
     w.expect(client, "SIP/2.0 200");
     w.all_freed();
 }
@@ -212,7 +212,7 @@ fn a_response_whose_way_back_is_gone_is_told_of_without_an_address_that_nobody_h
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
     w.lose(client);
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     let dropped = w.events.iter().find_map(|event| {
         if let crate::observe::Event::MessageDropped {
             reason,

@@ -274,7 +274,7 @@ fn a_partner_that_is_shown_nothing_is_shown_nothing_in_it() {
         !got.contains("fe01") && !got.contains("10.1.2.3") && !got.contains("ua.invalid"),
         "{got}"
     );
-    w.send(partner, &answer(&got, "200 OK", ""));
+    w.answers(partner, &got, 200);
     w.silent(home);
     nothing_stays(&mut w);
 }

@@ -358,7 +358,7 @@ fn in_the_dialog_and_in_its_ack_the_same_holds() {
         },
     );
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.expect(partner, "SIP/2.0 200");
     let more = format!(
         "Route: {}\n{asserted}",
@@ -448,7 +448,7 @@ fn a_service_goes_where_requests_go_and_is_refused_only_where_it_would_have_to_b
         );
         w.expect(partner, "INVITE");
         // Its dialog goes on by tokens.
-        w.send(home, &answer(&invite, "200 OK", ""));
+        w.answers(home, &invite, 200);
         w.expect(client, "SIP/2.0 200");
         let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
         w.ask(

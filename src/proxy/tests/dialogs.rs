@@ -5,7 +5,7 @@ use super::world::*;
 fn call(w: &mut World, client: crate::proxy::LinkId, home: crate::proxy::LinkId) -> String {
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     invite
 }
@@ -51,7 +51,7 @@ fn ack_and_bye_follow_the_token_whatever_the_request_uri_claims() {
         .to_string(),
     );
     let bye = w.expect(fe01, "BYE");
-    w.send(fe01, &answer(&bye, "200 OK", ""));
+    w.answers(fe01, &bye, 200);
     w.expect(client, "SIP/2.0 200");
     w.silent(partner);
 }
@@ -111,7 +111,7 @@ fn the_callee_hangs_up_through_the_same_token() {
     };
     w.send(fe01, &bye.to_string());
     let bye = w.expect(client, "BYE sip:alice@10.0.0.1");
-    w.send(client, &answer(&bye, "200 OK", ""));
+    w.answers(client, &bye, 200);
     w.expect(fe01, "SIP/2.0 200");
 }
 
@@ -242,7 +242,7 @@ fn a_callee_answers_to_the_name_it_was_called_by_and_to_no_other() {
     };
     w.send(fe01, &invite.to_string());
     let invite = w.expect(client, "INVITE");
-    w.send(client, &answer(&invite, "200 OK", ""));
+    w.answers(client, &invite, 200);
     w.expect(fe01, "SIP/2.0 200");
     let more = route_of(&invite);
     let bye = Request {

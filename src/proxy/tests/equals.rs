@@ -78,7 +78,7 @@ fn the_dialog_of_the_second_server_goes_on_over_a_connection_that_is_taken_for_t
     let mut w = World::with(teams(), 1);
     let pbx = w.peer(FE01);
     let (invite, second) = failed_over(&mut w, pbx);
-    w.send(second, &answer(&invite, "200 OK", ""));
+    w.answers(second, &invite, 200);
     w.expect(pbx, "SIP/2.0 200");
     let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
     let inbound = w.peer(TEAMS[1]);
@@ -94,7 +94,7 @@ fn the_dialog_of_the_second_server_goes_on_over_a_connection_that_is_taken_for_t
         );
         let got = w.expect(pbx, method);
         if method != "ACK" {
-            w.send(pbx, &answer(&got, "200 OK", ""));
+            w.answers(pbx, &got, 200);
             w.expect(inbound, "SIP/2.0 200");
         }
     }
@@ -115,7 +115,7 @@ fn a_callee_may_use_the_name_it_was_called_by_whichever_of_its_entries_it_is_tak
     w.connect_failed(TEAMS[0]);
     let second = w.dialled(TEAMS[1]);
     let invite = w.expect(second, "INVITE");
-    w.send(second, &answer(&invite, "200 OK", ""));
+    w.answers(second, &invite, 200);
     w.expect(pbx, "SIP/2.0 200");
     let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
     let inbound = w.peer(TEAMS[0]);
@@ -136,14 +136,14 @@ fn an_answer_counts_on_whichever_connection_of_its_certificate_it_comes() {
     let pbx = w.peer(FE01);
     let (invite, second) = failed_over(&mut w, pbx);
     let inbound = w.peer(TEAMS[0]);
-    w.send(inbound, &answer(&invite, "183 Session Progress", ""));
+    w.answers(inbound, &invite, 183);
     w.expect(pbx, "SIP/2.0 183");
     // The other entry's own connection serves as well; that of somebody else does not.
     let partner = w.peer(PARTNER);
-    w.send(partner, &answer(&invite, "200 OK", ""));
+    w.answers(partner, &invite, 200);
     assert_eq!(w.reasons(), ["response_wrong_peer"]);
     let third = w.dialled(TEAMS[2]);
-    w.send(third, &answer(&invite, "200 OK", ""));
+    w.answers(third, &invite, 200);
     w.expect(pbx, "SIP/2.0 200");
     w.silent(second);
 }
@@ -178,12 +178,12 @@ fn cancel_and_ack_are_known_on_another_connection_of_the_same_party() {
     };
     w.ask(inbound, asks("INVITE"));
     let invite = w.expect(pbx, "INVITE");
-    w.send(pbx, &answer(&invite, "180 Ringing", ""));
+    w.rings(pbx, &invite);
     w.expect(inbound, "SIP/2.0 180");
     w.ask(second, asks("CANCEL"));
     w.expect(second, "SIP/2.0 200");
     w.expect(pbx, "CANCEL");
-    w.send(pbx, &answer(&invite, "487 Request Terminated", ""));
+    w.answers(pbx, &invite, 487);
     w.expect(inbound, "SIP/2.0 487");
     w.ask(third, asks("ACK"));
     w.all_freed();
@@ -213,7 +213,7 @@ fn a_cancel_is_known_although_a_reload_has_changed_who_is_one_party() {
                 },
             );
             let invite = w.expect(pbx, "INVITE");
-            w.send(pbx, &answer(&invite, "180 Ringing", ""));
+            w.rings(pbx, &invite);
             w.expect(link, "SIP/2.0 180");
             if link == first {
                 w.ask(
@@ -225,7 +225,7 @@ fn a_cancel_is_known_although_a_reload_has_changed_who_is_one_party() {
                 );
                 w.expect(link, "SIP/2.0 200");
                 w.expect(pbx, "CANCEL");
-                w.send(pbx, &answer(&invite, "487 Request Terminated", ""));
+                w.answers(pbx, &invite, 487);
                 w.expect(pbx, "ACK");
                 w.expect(link, "SIP/2.0 487");
                 w.ask(
@@ -257,7 +257,7 @@ fn a_dialog_goes_on_by_an_equal_server_when_its_own_is_gone() {
     let mut w = World::with(teams(), 1);
     let pbx = w.peer(FE01);
     let (invite, second) = failed_over(&mut w, pbx);
-    w.send(second, &answer(&invite, "200 OK", ""));
+    w.answers(second, &invite, 200);
     w.expect(pbx, "SIP/2.0 200");
     w.lose(second);
     let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
@@ -277,7 +277,7 @@ fn a_dialog_goes_on_by_an_equal_server_when_its_own_is_gone() {
     let third = w.dialled(TEAMS[2]);
     // The first is tried before the third, and has nothing but its pause.
     let bye = w.expect(third, "BYE");
-    w.send(third, &answer(&bye, "200 OK", ""));
+    w.answers(third, &bye, 200);
     w.expect(pbx, "SIP/2.0 200");
 }
 
@@ -291,9 +291,9 @@ fn entries_that_grant_different_things_stay_apart() {
     let pbx = w.peer(FE01);
     let (invite, second) = failed_over(&mut w, pbx);
     let third = w.dialled(TEAMS[2]);
-    w.send(third, &answer(&invite, "200 OK", ""));
+    w.answers(third, &invite, 200);
     assert_eq!(w.reasons(), ["response_wrong_peer"]);
-    w.send(second, &answer(&invite, "200 OK", ""));
+    w.answers(second, &invite, 200);
     w.expect(pbx, "SIP/2.0 200");
     let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
     w.ask(third, from_teams("BYE", &more));
@@ -312,7 +312,7 @@ fn home_servers_of_one_certificate_are_one_party_and_others_are_not() {
     let (client, inbound) = (w.client(), w.peer(TEAMS[1]));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(inbound, "INVITE");
-    w.send(inbound, &answer(&invite, "200 OK", ""));
+    w.answers(inbound, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     // Which of the two it is nobody knows: what it sends for its own domain goes to the other all the same.
     w.ask(

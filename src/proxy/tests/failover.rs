@@ -8,7 +8,7 @@ fn a_503_moves_on_with_a_new_branch_and_a_new_token() {
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
     w.send(client, &Request::default().to_string());
     let first = w.expect(fe01, "INVITE");
-    w.send(fe01, &answer(&first, "503 Service Unavailable", ""));
+    w.answers(fe01, &first, 503);
     w.expect(fe01, "ACK");
     let second = w.expect(fe02, "INVITE");
     assert_ne!(fields(&first, "Via")[0], fields(&second, "Via")[0]);
@@ -17,10 +17,10 @@ fn a_503_moves_on_with_a_new_branch_and_a_new_token() {
         field(&first, "Record-Route"),
         field(&second, "Record-Route")
     );
-    w.send(fe02, &answer(&second, "200 OK", ""));
+    w.answers(fe02, &second, 200);
     w.expect(client, "SIP/2.0 200");
     // What the first still says is nobody's answer.
-    w.send(fe01, &answer(&first, "200 OK", ""));
+    w.answers(fe01, &first, 200);
     w.silent(client);
 }
 
@@ -168,7 +168,7 @@ fn a_connection_that_breaks_before_any_answer_moves_the_request_on() {
     w.expect(fe01, "MESSAGE");
     w.lose(fe01);
     let message = w.expect(fe02, "MESSAGE");
-    w.send(fe02, &answer(&message, "200 OK", ""));
+    w.answers(fe02, &message, 200);
     w.expect(client, "SIP/2.0 200");
     w.all_freed();
 }
@@ -179,12 +179,12 @@ fn a_ringing_call_survives_the_loss_of_the_servers_connection() {
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(fe01, "INVITE");
-    w.send(fe01, &answer(&invite, "180 Ringing", ""));
+    w.rings(fe01, &invite);
     w.expect(client, "SIP/2.0 180");
     w.lose(fe01);
     w.silent(fe02);
     let again = w.peer(FE01);
-    w.send(again, &answer(&invite, "200 OK", ""));
+    w.answers(again, &invite, 200);
     w.expect(client, "SIP/2.0 200");
 }
 
@@ -234,7 +234,7 @@ fn while_draining_dialogs_go_on_and_nothing_new_begins() {
     let (client, fe01) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(fe01, "INVITE");
-    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     w.cores[0].start_draining();
     assert_eq!(w.cores[0].pending(), 0);
@@ -251,7 +251,7 @@ fn while_draining_dialogs_go_on_and_nothing_new_begins() {
         .to_string(),
     );
     let bye = w.expect(fe01, "BYE");
-    w.send(fe01, &answer(&bye, "200 OK", ""));
+    w.answers(fe01, &bye, 200);
     w.expect(client, "SIP/2.0 200");
     w.send(
         client,
@@ -277,7 +277,7 @@ fn after_a_silent_target_the_next_one_still_gets_the_time_to_connect() {
     w.pass(Duration::from_secs(3));
     let fe02 = w.peer(FE02);
     let invite = w.expect(fe02, "INVITE");
-    w.send(fe02, &answer(&invite, "486 Busy Here", ""));
+    w.answers(fe02, &invite, 486);
     w.expect(client, "SIP/2.0 100");
     w.expect(client, "SIP/2.0 486");
 }
@@ -288,9 +288,9 @@ fn a_503_after_another_final_answer_begins_no_further_branch() {
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(fe01, "INVITE");
-    w.send(fe01, &answer(&invite, "486 Busy Here", ""));
+    w.answers(fe01, &invite, 486);
     w.expect(client, "SIP/2.0 486");
-    w.send(fe01, &answer(&invite, "503 Service Unavailable", ""));
+    w.answers(fe01, &invite, 503);
     w.silent(fe02);
     w.silent(client);
 }
@@ -311,7 +311,7 @@ fn a_cancelled_call_is_not_taken_to_another_target() {
         if broken {
             w.lose(fe01);
         } else {
-            w.send(fe01, &answer(&invite, "503 Service Unavailable", ""));
+            w.answers(fe01, &invite, 503);
         }
         w.expect(client, "SIP/2.0 487");
         w.silent(fe02);
@@ -332,12 +332,12 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
     };
     w.send(client, &Request::default().to_string());
     let invite = w.expect(fe01, "INVITE");
-    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     // Without: only that request moves on.
     begin(&mut w, "z9hG4bK1");
     let got = w.expect(fe01, "MESSAGE");
-    w.send(fe01, &answer(&got, "503 Service Unavailable", ""));
+    w.answers(fe01, &got, 503);
     w.expect(fe02, "MESSAGE");
     begin(&mut w, "z9hG4bK2");
     let got = w.expect(fe01, "MESSAGE");
@@ -395,7 +395,7 @@ fn a_request_in_a_dialog_goes_to_the_next_server_of_the_pool_when_its_own_is_gon
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(fe01, "INVITE");
-    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     w.lose(fe01);
     let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
@@ -409,7 +409,7 @@ fn a_request_in_a_dialog_goes_to_the_next_server_of_the_pool_when_its_own_is_gon
     w.send(client, &bye.to_string());
     w.connect_failed(FE01);
     let bye = w.expect(fe02, "BYE");
-    w.send(fe02, &answer(&bye, "200 OK", ""));
+    w.answers(fe02, &bye, 200);
     w.expect(client, "SIP/2.0 200");
 }
 
@@ -424,7 +424,7 @@ fn a_request_in_a_dialog_never_goes_back_to_the_server_that_sent_it() {
     };
     w.send(fe01, &invite.to_string());
     let invite = w.expect(fe02, "INVITE");
-    w.send(fe02, &answer(&invite, "200 OK", ""));
+    w.answers(fe02, &invite, 200);
     w.expect(fe01, "SIP/2.0 200");
     w.lose(fe02);
     let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());

@@ -96,7 +96,7 @@ fn four_connections_of_a_partner_are_one_peer() {
         .to_string(),
     );
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     w.expect(partner[1], "SIP/2.0 180");
     w.send(
         partner[3],
@@ -109,7 +109,7 @@ fn four_connections_of_a_partner_are_one_peer() {
     );
     w.expect(partner[3], "SIP/2.0 200");
     w.expect(home, "CANCEL");
-    w.send(home, &answer(&invite, "487 Request Terminated", ""));
+    w.answers(home, &invite, 487);
     w.expect(home, "ACK");
     w.expect(partner[1], "SIP/2.0 487");
     w.send(
@@ -137,7 +137,7 @@ fn four_connections_of_a_partner_are_one_peer() {
         .find_map(|link| w.take(*link).map(|message| (*link, message)))
         .expect("one of them gets it");
     let other = *partner.iter().find(|link| **link != at).unwrap();
-    w.send(other, &answer(&message, "200 OK", ""));
+    w.answers(other, &message, 200);
     w.expect(home, "SIP/2.0 200");
     w.all_freed();
     // When one is lost the others serve.
@@ -230,7 +230,7 @@ fn ms_keep_alive_is_agreed_on_with_the_next_hop_and_goes_no_further() {
     let asked = w.expect(home, "REGISTER");
     assert_eq!(field(&asked, "Ms-Keep-Alive"), None);
     // A challenge agrees on nothing.
-    w.send(home, &answer(&asked, "401 Unauthorized", ""));
+    w.answers(home, &asked, 401);
     let challenge = w.expect(client, "SIP/2.0 401");
     assert_eq!(field(&challenge, "ms-keep-alive"), None);
     w.ask(
@@ -284,7 +284,7 @@ fn only_a_whole_offer_of_keep_alives_between_hops_is_taken() {
         w.ask(client, register(more));
         let asked = w.expect(home, "REGISTER");
         assert_eq!(field(&asked, "ms-keep-alive"), None, "{more}");
-        w.send(home, &answer(&asked, "200 OK", ""));
+        w.answers(home, &asked, 200);
         let ok = w.expect(client, "SIP/2.0 200");
         assert_eq!(field(&ok, "ms-keep-alive").is_some(), taken, "{more}");
     }
@@ -512,7 +512,7 @@ fn the_pbx_calls_teams_whose_second_server_ends_the_call_on_a_connection_of_its_
         );
         let uri = &contact[contact.find('<').unwrap() + 1..contact.len() - 1];
         let bye = w.expect(pbx, &format!("BYE {uri} SIP"));
-        w.send(pbx, &answer(&bye, "200 OK", ""));
+        w.answers(pbx, &bye, 200);
         w.expect(inbound, "SIP/2.0 200");
         assert_eq!(w.reasons(), Vec::<&str>::new());
     }

@@ -24,7 +24,7 @@ fn register(w: &mut World, client: LinkId, home: LinkId, reg_id: u32) -> (String
         .to_string(),
     );
     let register = w.expect(home, "REGISTER");
-    w.send(home, &answer(&register, "200 OK", ""));
+    w.answers(home, &register, 200);
     w.expect(client, "SIP/2.0 200");
     let route = format!("Route: {}\n", field(&register, "Path").unwrap());
     (register, route)
@@ -57,7 +57,7 @@ fn each_flow_of_a_client_has_its_own_path_and_outlives_the_other() {
         w.send(home, &invite(route, branch));
         let arrived = w.expect(its, "INVITE");
         w.silent(other);
-        w.send(its, &answer(&arrived, "486 Busy Here", ""));
+        w.answers(its, &arrived, 486);
         w.expect(its, "ACK");
         w.expect(home, "SIP/2.0 486");
     }

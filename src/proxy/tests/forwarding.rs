@@ -230,7 +230,7 @@ fn a_strict_router_behind_us_gets_its_uri_in_the_request_line() {
     let invite = w.expect(partner, "INVITE sip:edge.fabrikam.test SIP/2.0");
     assert_eq!(fields(&invite, "Route"), vec!["<sip:x@fabrikam.test>"]);
     // What is derived from it takes the same way.
-    w.send(partner, &answer(&invite, "486 Busy Here", ""));
+    w.answers(partner, &invite, 486);
     let ack = w.expect(partner, "ACK sip:edge.fabrikam.test SIP/2.0");
     assert_eq!(fields(&ack, "Route"), vec!["<sip:x@fabrikam.test>"]);
 }

@@ -27,7 +27,7 @@ fn referred(w: &mut World, home: LinkId, partner: LinkId, to: &str) -> (String, 
     };
     w.ask(home, refer);
     let refer = w.expect(partner, "REFER");
-    w.send(partner, &answer(&refer, "202 Accepted", ""));
+    w.answers(partner, &refer, 202);
     w.expect(home, "SIP/2.0 202");
     uri_in(&refer, "Refer-To")
 }
@@ -89,7 +89,7 @@ fn an_attended_transfer_to_a_sealed_address_is_a_call_that_works() {
         );
         let got = w.expect(home, &format!("{method} sip:carol@10.0.0.98 "));
         if method == "INFO" {
-            w.send(home, &answer(&got, "200 OK", ""));
+            w.answers(home, &got, 200);
             w.expect(partner, "SIP/2.0 200");
         }
     }

@@ -22,7 +22,7 @@ fn max_breadth_is_added_capped_passed_whole_and_440_when_used_up() {
         let invite = w.expect(fe01, "INVITE");
         assert_eq!(fields(&invite, "Max-Breadth"), vec![passed], "{given}");
         // One branch after the other: what the first one has given back, the next one gets.
-        w.send(fe01, &answer(&invite, "503 Service Unavailable", ""));
+        w.answers(fe01, &invite, 503);
         let again = w.expect(fe02, "INVITE");
         assert_eq!(fields(&again, "Max-Breadth"), vec![passed], "{given}");
     }
@@ -197,7 +197,7 @@ fn an_maddr_that_names_us_is_taken_out_with_its_port_and_transport() {
         };
         assert!(invite.starts_with(plain), "{uri}: {invite}");
         // Its CANCEL and its ACK bear the Request-URI that was sent.
-        w.send(partner, &answer(&invite, "486 Busy Here", ""));
+        w.answers(partner, &invite, 486);
         let ack = w.take(partner).unwrap();
         assert_eq!(ack.split(' ').nth(1), invite.split(' ').nth(1));
     }
@@ -340,7 +340,7 @@ fn under_overload_dialogs_and_responses_go_on() {
     assert_eq!(open.len(), 15);
     assert!(w.reasons().iter().all(|r| *r == "too_many_transactions"));
     // The call is answered, acknowledged, changed and ended all the same.
-    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
     for (n, method) in ["ACK", "INFO", "BYE"].into_iter().enumerate() {
@@ -355,12 +355,12 @@ fn under_overload_dialogs_and_responses_go_on() {
         w.send(client, &request.to_string());
         let got = w.expect(fe01, method);
         if method != "ACK" {
-            w.send(fe01, &answer(&got, "200 OK", ""));
+            w.answers(fe01, &got, 200);
             w.expect(client, "SIP/2.0 200");
         }
     }
     for message in open {
-        w.send(fe01, &answer(&message, "200 OK", ""));
+        w.answers(fe01, &message, 200);
         w.expect(client, "SIP/2.0 200");
     }
 }
@@ -374,7 +374,7 @@ fn under_overload_changes_of_a_call_leave_room_for_its_end() {
     let (client, fe01) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(fe01, "INVITE");
-    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
     let within = |method: &'static str, n: u32| {
@@ -392,7 +392,7 @@ fn under_overload_changes_of_a_call_leave_room_for_its_end() {
     for n in 2..40 {
         w.send(client, &within("INVITE", n));
         if let Some(change) = w.take(fe01) {
-            w.send(fe01, &answer(&change, "200 OK", ""));
+            w.answers(fe01, &change, 200);
             w.expect(client, "SIP/2.0 200");
             changed += 1;
         } else {
@@ -404,7 +404,7 @@ fn under_overload_changes_of_a_call_leave_room_for_its_end() {
     for n in 40..60 {
         w.send(client, &within("BYE", n));
         let bye = w.expect(fe01, "BYE");
-        w.send(fe01, &answer(&bye, "200 OK", ""));
+        w.answers(fe01, &bye, 200);
         w.expect(client, "SIP/2.0 200");
     }
     // The room of BYEs, too, has an end.
@@ -423,7 +423,7 @@ fn our_token_in_the_request_line_is_opened_only_with_a_route_behind_it_and_never
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     let token = field(&invite, "Record-Route").unwrap();
     let token = token.trim_matches(['<', '>']);

@@ -249,7 +249,7 @@ fn a_withdrawn_link_takes_no_new_request_but_finishes_what_runs() {
         },
     );
     w.refused(partner, "SIP/2.0 403", "trust_withdrawn");
-    w.send(home, &answer(&running, "200 OK", ""));
+    w.answers(home, &running, 200);
     w.expect(partner, "SIP/2.0 200");
     // Nothing new is sent on it either.
     w.ask(

@@ -37,7 +37,7 @@ fn path_of(w: &mut World, client: LinkId, home: LinkId) -> String {
     w.send(client, &register.to_string());
     let got = w.expect(home, "REGISTER");
     let path = field(&got, "Path").unwrap().to_owned();
-    w.send(home, &answer(&got, "200 OK", ""));
+    w.answers(home, &got, 200);
     w.expect(client, "SIP/2.0 200");
     path
 }
@@ -51,7 +51,7 @@ fn passes(w: &mut World, from: LinkId, to: LinkId, request: &Request<'_>) -> Str
         &format!("{} {} SIP/2.0\r\n", request.method, request.uri),
     );
     assert_eq!(fields(&got, "Via").len(), 2);
-    w.send(to, &answer(&got, "200 OK", ""));
+    w.answers(to, &got, 200);
     let ok = w.expect(from, "SIP/2.0 200");
     assert_eq!(fields(&ok, "Via").len(), 1);
     got
@@ -156,7 +156,7 @@ fn prack_and_update_pass_in_an_early_dialog_in_both_directions() {
         passes(&mut w, from, to, &update);
     }
     // The INVITE was not disturbed by any of it.
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
 }
 
@@ -165,7 +165,7 @@ fn every_method_passes_inside_a_dialog_in_both_directions() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
     let invite = ringing(&mut w, client, home);
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     let ours = field(&invite, "Record-Route").unwrap();
     for (n, method) in IN_DIALOG.into_iter().enumerate() {
@@ -307,7 +307,7 @@ fn a_route_set_of_several_proxies_is_followed_in_order_from_both_sides() {
     assert_eq!(recorded.len(), 3, "ours stands alone on top: {recorded:?}");
     assert!(recorded[0].contains("@edge01.contoso.test"));
     assert_eq!(recorded[1], "<sip:fe01.contoso.test;lr;r2=on>");
-    w.send(client, &answer(&invite, "200 OK", ""));
+    w.answers(client, &invite, 200);
     let ok = w.expect(home, "SIP/2.0 200");
     assert_eq!(fields(&ok, "Record-Route"), recorded);
     // The callee hangs up: its route is what was recorded, top first (RFC 3261 §12.1.1).
@@ -366,7 +366,7 @@ fn a_call_between_partners_passes_us_twice_and_each_side_ends_it() {
     let recorded = fields(&second, "Record-Route");
     assert_eq!(recorded.len(), 3);
     assert_ne!(recorded[0], recorded[2]);
-    w.send(partner, &answer(&second, "200 OK", ""));
+    w.answers(partner, &second, 200);
     let ok = w.expect(home, "SIP/2.0 200");
     // The home server takes its Via off.
     let mut lines: Vec<&str> = ok.split("\r\n").collect();
@@ -398,7 +398,7 @@ fn a_call_between_partners_passes_us_twice_and_each_side_ends_it() {
     w.send_bytes(home, onward.as_bytes());
     let at_client = w.expect(client, "BYE sip:alice@10.0.0.1");
     assert_eq!(field(&at_client, "Route"), None);
-    w.send(client, &answer(&at_client, "200 OK", ""));
+    w.answers(client, &at_client, 200);
     let ok = w.expect(home, "SIP/2.0 200");
     assert_eq!(fields(&ok, "Via").len(), 3);
 }

@@ -32,7 +32,7 @@ fn call(w: &mut World, partner: LinkId, home: LinkId) -> String {
         },
     );
     let invite = w.expect(home, &format!("INVITE {USER} "));
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.expect(partner, "SIP/2.0 200");
     field(&invite, "Record-Route").unwrap().to_owned()
 }
@@ -65,7 +65,7 @@ fn passes(w: &mut World, from: LinkId, to: LinkId, way: &str, at: u32, route: &s
         let got = w.expect(to, &format!("{method} sip:x@10.0.0.11:5061"));
         assert_eq!(field(&got, "Route"), None, "{got}");
         if method != "ACK" {
-            w.send(to, &answer(&got, "200 OK", ""));
+            w.answers(to, &got, 200);
             w.expect(from, "SIP/2.0 200");
         }
     }

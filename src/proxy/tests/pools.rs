@@ -135,7 +135,7 @@ fn a_silent_member_is_down_in_the_time_that_check_prints_and_comes_back_after_it
     while w.take(fe01).is_some() {}
     message(&mut w, client, 1);
     let got = w.expect(fe02, "MESSAGE");
-    w.send(fe02, &answer(&got, "200 OK", ""));
+    w.answers(fe02, &got, 200);
     w.silent(fe01);
 
     // One answer is not enough; two are, but first choice it is only after the fail-back.
@@ -145,7 +145,7 @@ fn a_silent_member_is_down_in_the_time_that_check_prints_and_comes_back_after_it
     assert_eq!(members(&mut w), [("up", FE01.to_owned(), "")]);
     message(&mut w, client, 2);
     let got = w.expect(fe02, "MESSAGE");
-    w.send(fe02, &answer(&got, "200 OK", ""));
+    w.answers(fe02, &got, 200);
     live(&mut w, &[fe01, fe02], 31 * SECOND);
     message(&mut w, client, 3);
     w.expect(fe01, "MESSAGE");
@@ -184,7 +184,7 @@ fn a_ping_whose_connection_breaks_or_is_never_made_or_is_answered_503_has_failed
                     let fe01 = w.peer(FE01);
                     w.pass(SECOND);
                     let ping = w.expect(fe01, "OPTIONS");
-                    w.send(fe01, &answer(&ping, "503 Service Unavailable", ""));
+                    w.answers(fe01, &ping, 503);
                     w.lose(fe01);
                 }
             }
@@ -209,7 +209,7 @@ fn one_shard_pings_and_all_shards_know() {
             }
             while let Some(ping) = w.take(pair[1]) {
                 pings[1] += 1;
-                w.send(pair[1], &answer(&ping, "200 OK", ""));
+                w.answers(pair[1], &ping, 200);
             }
         }
     }
@@ -234,10 +234,10 @@ fn an_answer_to_a_ping_counts_from_the_pinged_peer_only() {
     let (fe01, partner) = (w.peer(FE01), w.peer(PARTNER));
     w.pass(SECOND);
     let ping = w.expect(fe01, "OPTIONS");
-    w.send(partner, &answer(&ping, "200 OK", ""));
+    w.answers(partner, &ping, 200);
     assert_eq!(w.reasons(), ["response_wrong_peer"]);
-    w.send(fe01, &answer(&ping, "200 OK", ""));
-    w.send(fe01, &answer(&ping, "200 OK", ""));
+    w.answers(fe01, &ping, 200);
+    w.answers(fe01, &ping, 200);
     assert_eq!(w.reasons(), ["response_unmatched"], "the second time");
 }
 
@@ -250,7 +250,7 @@ fn requests_without_any_answer_take_a_member_down_and_an_answer_brings_it_back_a
         w.expect(fe01, "MESSAGE");
         w.pass(17 * SECOND);
         let got = w.expect(fe02, "MESSAGE");
-        w.send(fe02, &answer(&got, "200 OK", ""));
+        w.answers(fe02, &got, 200);
     }
     assert_eq!(members(&mut w), [("down", FE01.to_owned(), "silence")]);
     message(&mut w, client, 2);
@@ -259,7 +259,7 @@ fn requests_without_any_answer_take_a_member_down_and_an_answer_brings_it_back_a
     w.pass(31 * SECOND);
     message(&mut w, client, 3);
     let got = w.expect(fe01, "MESSAGE");
-    w.send(fe01, &answer(&got, "200 OK", ""));
+    w.answers(fe01, &got, 200);
     assert_eq!(members(&mut w), [("up", FE01.to_owned(), "")]);
 }
 
@@ -304,7 +304,7 @@ fn what_a_silent_phone_behind_a_living_member_does_not_answer_takes_no_member_do
         w.expect(fe01, "INVITE");
         w.pass(9 * SECOND);
         let got = w.expect(fe02, "INVITE");
-        w.send(fe02, &answer(&got, "486 Busy Here", ""));
+        w.answers(fe02, &got, 486);
         w.expect(fe02, "ACK");
     }
     assert_eq!(members(&mut w), [("down", FE01.to_owned(), "silence")]);
@@ -319,11 +319,11 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
         let got = w.expect(fe01, "MESSAGE");
         w.send(fe01, &answer(&got, "503 Service Unavailable", more));
         let got = w.expect(fe02, "MESSAGE");
-        w.send(fe02, &answer(&got, "200 OK", ""));
+        w.answers(fe02, &got, 200);
         message(&mut w, client, 10 * n + 1);
         let next = if away { fe02 } else { fe01 };
         let got = w.expect(next, "MESSAGE");
-        w.send(next, &answer(&got, "200 OK", ""));
+        w.answers(next, &got, 200);
     }
     assert_eq!(members(&mut w), [("down", FE01.to_owned(), "retry_after")]);
     // With the other held off as well nobody is left: not even as a last resort is a request sent there.
@@ -348,7 +348,7 @@ fn a_dialog_follows_its_route_set_to_a_member_that_drains_or_is_down_and_new_cal
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(fe01, "INVITE");
-    w.send(fe01, &answer(&invite, "200 OK", ""));
+    w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
 
@@ -425,7 +425,7 @@ fn groups_are_tried_in_order_and_share_their_calls() {
         for (count, link) in got.iter_mut().zip([fe01, fe02, third]) {
             if let Some(message) = w.take(link) {
                 *count += 1;
-                w.send(link, &answer(&message, "200 OK", ""));
+                w.answers(link, &message, 200);
             }
         }
     }

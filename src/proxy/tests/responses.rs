@@ -10,15 +10,15 @@ fn a_call_sets_up_and_all_is_freed_after_32_seconds() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "100 Trying", ""));
+    w.answers(home, &invite, 100);
     w.silent(client);
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     let ringing = w.expect(client, "SIP/2.0 180");
     assert_eq!(fields(&ringing, "Via").len(), 1);
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     // RFC 6026 §7.1: a further 2xx passes, a repeated INVITE is absorbed.
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     w.send(client, &Request::default().to_string());
     w.silent(client);
@@ -27,7 +27,7 @@ fn a_call_sets_up_and_all_is_freed_after_32_seconds() {
     assert_eq!(w.cores[0].transactions(), 1);
     w.pass(2 * SECOND);
     w.all_freed();
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     w.silent(client);
     assert_eq!(w.reasons().last(), Some(&"response_unmatched"));
 }
@@ -38,7 +38,7 @@ fn a_refused_call_is_acknowledged_below_and_waits_for_its_ack_above() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "486 Busy Here", ""));
+    w.answers(home, &invite, 486);
     let ack = w.expect(home, "ACK sip:bob@contoso.test SIP/2.0");
     assert_eq!(fields(&ack, "Via"), vec![fields(&invite, "Via")[0]]);
     assert!(field(&ack, "To").unwrap().ends_with(";tag=b"));
@@ -66,7 +66,7 @@ fn timer_h_frees_a_refused_call_whose_ack_never_comes() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "486 Busy Here", ""));
+    w.answers(home, &invite, 486);
     w.pass(33 * SECOND);
     w.all_freed();
 }
@@ -82,7 +82,7 @@ fn a_100_is_sent_only_when_nothing_else_comes_in_200_ms() {
     w.pass(Duration::from_millis(50));
     let trying = w.expect(client, "SIP/2.0 100");
     assert!(!field(&trying, "To").unwrap().contains("tag"));
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
     w.pass(5 * SECOND);
     w.silent(client);
@@ -105,13 +105,13 @@ fn a_non_invite_gets_its_100_after_three_and_a_half_seconds_and_never_a_408() {
     w.silent(client);
     w.pass(SECOND);
     w.expect(client, "SIP/2.0 100");
-    w.send(home, &answer(&message, "100 Trying", ""));
+    w.answers(home, &message, 100);
     w.pass(40 * SECOND);
     w.silent(client);
     assert_eq!(w.reasons(), vec!["no_answer"]);
     w.all_freed();
     // RFC 4320 §4.2: a late final response goes nowhere.
-    w.send(home, &answer(&message, "200 OK", ""));
+    w.answers(home, &message, 200);
     w.silent(client);
 }
 
@@ -135,16 +135,16 @@ fn timer_c_cancels_a_call_that_rings_for_ever() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
     w.pass(170 * SECOND);
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
     w.pass(170 * SECOND);
     w.silent(home);
     w.pass(12 * SECOND);
     w.expect(home, "CANCEL");
-    w.send(home, &answer(&invite, "487 Request Terminated", ""));
+    w.answers(home, &invite, 487);
     w.expect(home, "ACK");
     w.expect(client, "SIP/2.0 487");
 }
@@ -162,7 +162,7 @@ fn a_cancel_is_answered_at_once_and_the_invite_by_the_487_from_below() {
         .to_string(),
     );
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
     w.send(
         client,
@@ -178,9 +178,9 @@ fn a_cancel_is_answered_at_once_and_the_invite_by_the_487_from_below() {
     assert_eq!(field(&cancel, "CSeq"), Some("1 CANCEL"));
     assert_eq!(field(&cancel, "To"), field(&invite, "To"));
     assert_eq!(field(&cancel, "Route"), None);
-    w.send(home, &answer(&cancel, "200 OK", ""));
+    w.answers(home, &cancel, 200);
     w.silent(client);
-    w.send(home, &answer(&invite, "487 Request Terminated", ""));
+    w.answers(home, &invite, 487);
     w.expect(home, "ACK");
     w.expect(client, "SIP/2.0 487");
     // Once more: answered, and nothing happens below.
@@ -212,7 +212,7 @@ fn a_cancel_waits_for_the_first_provisional_response() {
     );
     w.expect(client, "SIP/2.0 200");
     w.silent(home);
-    w.send(home, &answer(&invite, "100 Trying", ""));
+    w.answers(home, &invite, 100);
     w.expect(home, "CANCEL");
 }
 
@@ -222,7 +222,7 @@ fn a_cancel_that_crosses_the_200_changes_nothing() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
     w.send(
         client,
@@ -234,7 +234,7 @@ fn a_cancel_that_crosses_the_200_changes_nothing() {
     );
     w.expect(client, "SIP/2.0 200");
     w.expect(home, "CANCEL");
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     assert_eq!(
         field(&w.expect(client, "SIP/2.0 200"), "CSeq"),
         Some("1 INVITE")
@@ -250,7 +250,7 @@ fn a_cancelled_branch_that_never_answers_ends_after_32_seconds() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
     w.send(
         client,
@@ -274,7 +274,7 @@ fn a_cancel_from_another_identity_is_481_and_does_nothing() {
     let (client, other, home) = (w.client(), w.client(), w.peer(FE01));
     w.send(client, &Request::default().to_string());
     let invite = w.expect(home, "INVITE");
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     w.send(
         other,
         &Request {
@@ -321,13 +321,13 @@ fn a_response_counts_only_from_the_identity_that_was_asked() {
     );
     let message = w.expect(fe01, "MESSAGE");
     for stranger in [fe02, other] {
-        w.send(stranger, &answer(&message, "200 OK", ""));
+        w.answers(stranger, &message, 200);
         assert_eq!(w.reasons(), vec!["response_wrong_peer"]);
     }
     w.silent(client);
     // Another connection of the same peer is the same identity.
     let second = w.peer(FE01);
-    w.send(second, &answer(&message, "200 OK", ""));
+    w.answers(second, &message, 200);
     w.expect(client, "SIP/2.0 200");
 }
 
@@ -428,7 +428,7 @@ fn the_answer_to_a_client_that_has_gone_is_dropped_and_counted() {
     );
     let message = w.expect(home, "MESSAGE");
     w.lose(client);
-    w.send(home, &answer(&message, "200 OK", ""));
+    w.answers(home, &message, 200);
     assert!(w.reasons().contains(&"origin_gone"));
     w.all_freed();
 }
@@ -448,7 +448,7 @@ fn the_answer_to_a_peer_whose_connection_broke_leaves_on_its_other_one() {
     );
     let invite = w.expect(home, "INVITE");
     w.lose(partner);
-    w.send(home, &answer(&invite, "200 OK", ""));
+    w.answers(home, &invite, 200);
     assert_eq!(w.connects.len(), 1, "none is left: one is made");
     let again = w.peer(PARTNER);
     w.expect(again, "SIP/2.0 200");
@@ -476,10 +476,10 @@ fn what_comes_late_of_a_cancelled_and_refused_call_keeps_nothing_alive() {
     };
     w.send(client, &cancel.to_string());
     w.expect(client, "SIP/2.0 200");
-    w.send(home, &answer(&invite, "486 Busy Here", ""));
+    w.answers(home, &invite, 486);
     w.expect(home, "ACK");
     w.expect(client, "SIP/2.0 486");
-    w.send(home, &answer(&invite, "180 Ringing", ""));
+    w.rings(home, &invite);
     w.silent(home);
     w.silent(client);
     w.pass(33 * SECOND);

@@ -31,7 +31,7 @@ fn a_call_to_a_flow_of_another_shard_and_its_cancel_cross_and_come_back() {
         .to_string(),
     );
     let invite = w.expect(client, "INVITE");
-    w.send(client, &answer(&invite, "180 Ringing", ""));
+    w.rings(client, &invite);
     w.expect(fe01, "SIP/2.0 180");
     // Its CANCEL comes in on the other connection, in shard 2.
     w.send(
@@ -44,7 +44,7 @@ fn a_call_to_a_flow_of_another_shard_and_its_cancel_cross_and_come_back() {
     );
     w.expect(fe01_in_2, "SIP/2.0 200");
     w.expect(client, "CANCEL");
-    w.send(client, &answer(&invite, "487 Request Terminated", ""));
+    w.answers(client, &invite, 487);
     w.expect(client, "ACK");
     w.expect(fe01, "SIP/2.0 487");
 }

@@ -70,7 +70,7 @@ fn an_odd_topmost_via_is_stamped_and_answered() {
             sent.contains(";received=198.51.100.") || sent.contains(";received=192."),
             "{sent}"
         );
-        w.send(home, &answer(&sent, "200 OK", ""));
+        w.answers(home, &sent, 200);
         let ok = w.expect(client, "SIP/2.0 200");
         assert!(ok.contains("branch"), "{ok}");
     }

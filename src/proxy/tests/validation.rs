@@ -253,6 +253,6 @@ fn a_client_has_a_budget_and_another_client_is_not_hurt_by_it() {
         .to_string(),
     );
     let message = w.expect(home, "MESSAGE");
-    w.send(home, &answer(&message, "200 OK", ""));
+    w.answers(home, &message, 200);
     w.expect(other, "SIP/2.0 200");
 }

@@ -1,201 +1,19 @@
 //! A world for the core: peers, clients and shards without sockets, and a clock that jumps.
+pub(super) use super::message::*;
+pub(super) use super::site::*;
 use crate::observe::Event;
 use crate::proxy::{
     Action, Actions, AdvertisedNames, Core, CoreSetup, HealthBoard, LinkEvent, LinkId, Origin,
     RemoteIdentity, Tables, TokenKeys,
 };
 use crate::sip::Message;
-use crate::topology::{
-    Boundary, Direction, DnsName, Domain, FieldTrust, Identity as OwnIdentity, IdentityRef,
-    KeyPair, LogFormat, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
-    PeerRef, Pool, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, Strategy,
-    TokenSettings, Topology, TrustRef, TrustSet, Window,
-};
+use crate::topology::{Direction, PeerRef, Topology};
 use crate::trust::{Generation, PeerId, Presented, decide};
-use rustls_pki_types::{CertificateDer, UnixTime};
-use sipward_lab::pki::{Authority, LeafSpec};
+use rustls_pki_types::UnixTime;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-pub(super) const HOME: &str = "contoso.test";
-pub(super) const NODE: &str = "edge01.contoso.test";
-pub(super) const FE01: &str = "fe01.contoso.test";
-pub(super) const FE02: &str = "fe02.contoso.test";
-pub(super) const PARTNER: &str = "edge.fabrikam.test";
-/// Three entries that grant the same and that one certificate stands for.
-pub(super) const TEAMS: [&str; 3] = [
-    "sip.pstnhub.microsoft.com",
-    "sip2.pstnhub.microsoft.com",
-    "sip3.pstnhub.microsoft.com",
-];
-
-struct Pki {
-    anchor: CertificateDer<'static>,
-    chains: HashMap<&'static str, Vec<CertificateDer<'static>>>,
-    edge: sipward_lab::pki::Issued,
-}
-
-fn pki() -> &'static Pki {
-    static PKI: OnceLock<Pki> = OnceLock::new();
-    PKI.get_or_init(|| {
-        let ca = Authority::root("core test CA").unwrap();
-        let mut chains = [FE01, FE02, PARTNER]
-            .into_iter()
-            .map(|n| (n, ca.server(n).unwrap().chain))
-            .collect::<HashMap<_, _>>();
-        let shared = LeafSpec {
-            dns: TEAMS.map(str::to_owned).to_vec(),
-            ..LeafSpec::server(TEAMS[0])
-        };
-        let shared = ca.issue(&shared).unwrap().chain;
-        chains.extend(TEAMS.map(|n| (n, shared.clone())));
-        let edge = ca.server(NODE).unwrap();
-        Pki {
-            anchor: ca.certificate().clone(),
-            chains,
-            edge,
-        }
-    })
-}
-
-fn name(text: &str) -> DnsName {
-    DnsName(Arc::from(text))
-}
-
-/// A domain, an address, or all below a name.
-pub(super) fn domain(text: &str) -> Domain {
-    Domain::parse_pattern(text).unwrap()
-}
-
-/// Two home servers in one pool, one partner, two domains.
-pub(super) fn topology() -> Topology {
-    let peer = |fqdn: &str, kind, domains: &[&str]| Peer {
-        fqdn: name(fqdn),
-        kind,
-        domains: domains.iter().map(|d| domain(d)).collect(),
-        trust: vec![TrustRef(0)],
-        addresses: Vec::new(),
-        names: NamePolicy::Exact,
-        common_name: false,
-        purpose: PurposePolicy::ServerOrClient,
-        assert_identity: kind == PeerKind::Home,
-        identity: IdentityRef(0),
-        dns: crate::topology::Lookup::Sip,
-        keepalive: None,
-        connections: 1,
-        boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
-        window: Window::default(),
-        stage: Stage::Enforce,
-        pins: Vec::new(),
-        line: 1,
-    };
-    let pool = |called: &str, peers: Vec<(PeerRef, u16)>| Pool {
-        name: called.to_owned(),
-        domains: vec![domain(called)],
-        peers,
-        strategy: Strategy::Ordered,
-        health: None,
-        drain: Vec::new(),
-        priorities: Vec::new(),
-        line: 1,
-    };
-    Topology {
-        path: "test.toml".into(),
-        node: Node {
-            fqdn: name(NODE),
-            domains: vec![domain(HOME)],
-            aliases: Vec::new(),
-            advertise_port: None,
-            shards: None,
-            scheduling: Scheduling::Inherit,
-            state: None,
-        },
-        identities: vec![OwnIdentity {
-            window: Window::default(),
-            name: "edge".to_owned(),
-            server: KeyPair {
-                chain: pki().edge.chain.clone(),
-                key: pki().edge.key.clone_key(),
-            },
-            client: None,
-            staple: None,
-            names: vec![name(NODE)],
-            line: 1,
-        }],
-        trusts: vec![TrustSet {
-            name: "ca".to_owned(),
-            anchors: vec![pki().anchor.clone()],
-            partial_chain: false,
-            crl_sources: Vec::new(),
-            crls: Vec::new(),
-            crl_refresh: None,
-            crl_fetch: false,
-            crl_fetch_local: Vec::new(),
-            revocation: Revocation::Off,
-            scope: RevocationScope::Chain,
-            window: Window::default(),
-            line: 1,
-        }],
-        listeners: Vec::new(),
-        peers: vec![
-            peer(FE01, PeerKind::Home, &[]),
-            peer(FE02, PeerKind::Home, &[]),
-            peer(PARTNER, PeerKind::Federated, &["fabrikam.test"]),
-        ],
-        peer_index: crate::topology::PeerIndex::default(),
-        pools: vec![
-            pool(HOME, vec![(PeerRef(0), 1), (PeerRef(1), 1)]),
-            pool("fabrikam.test", vec![(PeerRef(2), 1)]),
-        ],
-        dns: crate::topology::DnsSettings::default(),
-        limits: crate::topology::Limits::default(),
-        log: LogSettings {
-            requests: LogRequests::All,
-            format: LogFormat::Json,
-        },
-        tokens: TokenSettings::default(),
-        admin: crate::topology::AdminSettings::default(),
-        boundary: Boundary::default(),
-        expectations: Vec::new(),
-        warnings: Vec::new(),
-        files: Vec::new(),
-    }
-}
-
-/// As Teams Direct Routing is set up: the node's FQDN is a home domain, and one pool of three names is the partner.
-pub(super) fn teams() -> Topology {
-    let mut topology = topology();
-    let fqdn = domain(NODE);
-    topology.node.domains.push(fqdn.clone());
-    topology.pools[0].domains.push(fqdn);
-    let domains: Vec<Domain> = TEAMS.iter().map(|n| domain(n)).collect();
-    let mut pool = topology.pools[1].clone();
-    pool.domains = domains.clone();
-    pool.peers.clear();
-    for fqdn in TEAMS {
-        let at = topology.peers.len();
-        pool.peers.push((PeerRef(at as _), 1));
-        topology.peers.push(Peer {
-            fqdn: name(fqdn),
-            domains: domains.clone(),
-            assert_identity: true,
-            boundary: PeerBoundary {
-                sips: false,
-                ..PeerBoundary::standard(FieldTrust::of_peer(true))
-            },
-            ..topology.peers[2].clone()
-        });
-    }
-    topology.pools.push(pool);
-    topology
-}
-
-/// A generation of this topology.
-pub(super) fn generation(topology: Topology) -> Arc<Generation> {
-    Arc::new(Generation::build(1, topology, UnixTime::now()).unwrap())
-}
 
 /// Cores, links, and what arrived where.
 pub(super) struct World {
@@ -430,6 +248,17 @@ impl World {
         self.send_bytes(link, &bytes);
     }
 
+    /// The far end of a link answers a request that arrived there.
+    pub(super) fn answers(&mut self, link: LinkId, request: &str, status: u16) {
+        let line = format!("{status} {}", crate::sip::phrase(status));
+        self.send(link, &answer(request, &line, ""));
+    }
+
+    /// As [`Self::answers`], with 180.
+    pub(super) fn rings(&mut self, link: LinkId, request: &str) {
+        self.answers(link, request, 180);
+    }
+
     /// A request arrives on a link.
     pub(super) fn ask(&mut self, link: LinkId, request: Request<'_>) {
         self.send(link, &request.to_string());
@@ -571,101 +400,4 @@ impl World {
             assert_eq!(core.transactions(), 0, "transactions left");
         }
     }
-}
-
-/// Text with bare line ends → octets on the wire.
-pub(super) fn wire(text: &str) -> Vec<u8> {
-    let (head, body) = text
-        .split_once("\n\n")
-        .unwrap_or((text.trim_end_matches('\n'), ""));
-    let mut wire = head.trim_start().replace('\n', "\r\n");
-    if !head.to_ascii_lowercase().contains("\ncontent-length") {
-        wire.push_str(&format!("\r\nContent-Length: {}", body.len()));
-    }
-    wire.push_str("\r\n\r\n");
-    wire.push_str(body);
-    wire.into_bytes()
-}
-
-/// A request in which only what matters is said.
-pub(super) struct Request<'a> {
-    pub(super) method: &'a str,
-    pub(super) uri: &'a str,
-    pub(super) from: &'a str,
-    pub(super) to: &'a str,
-    pub(super) branch: &'a str,
-    pub(super) cseq: u32,
-    /// Further header lines, each with its line end.
-    pub(super) more: &'a str,
-}
-
-impl Default for Request<'_> {
-    fn default() -> Self {
-        Self {
-            method: "INVITE",
-            uri: "sip:bob@contoso.test",
-            from: "<sip:alice@contoso.test>;tag=a",
-            to: "<sip:bob@contoso.test>",
-            branch: "z9hG4bKone",
-            cseq: 1,
-            more: "",
-        }
-    }
-}
-
-impl std::fmt::Display for Request<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            method,
-            uri,
-            from,
-            to,
-            branch,
-            cseq,
-            more,
-        } = self;
-        write!(
-            f,
-            "{method} {uri} SIP/2.0\nVia: SIP/2.0/TLS ua.invalid:5061;branch={branch}\nMax-Forwards: 70\nFrom: {from}\n\
-             To: {to}\nCall-ID: call-1\nCSeq: {cseq} {method}\n{more}"
-        )
-    }
-}
-
-/// An answer as the far end of `request` would make it.
-pub(super) fn answer(request: &str, status: &str, more: &str) -> String {
-    let head = request.split("\r\n\r\n").next().unwrap();
-    let mut text = format!("SIP/2.0 {status}\n");
-    for line in head.split("\r\n").skip(1) {
-        let name = line.split(':').next().unwrap().to_ascii_lowercase();
-        match name.as_str() {
-            "via" | "from" | "call-id" | "cseq" | "record-route" => {
-                text.push_str(&format!("{line}\n"))
-            }
-            "to" if line.contains("tag=") || status.starts_with("100") => {
-                text.push_str(&format!("{line}\n"))
-            }
-            "to" => text.push_str(&format!("{line};tag=b\n")),
-            _ => {}
-        }
-    }
-    text + more
-}
-
-/// The first value of a header field.
-pub(super) fn field<'m>(message: &'m str, name: &str) -> Option<&'m str> {
-    fields(message, name).into_iter().next()
-}
-
-/// All lines of a header field.
-pub(super) fn fields<'m>(message: &'m str, name: &str) -> Vec<&'m str> {
-    message
-        .split("\r\n\r\n")
-        .next()
-        .unwrap()
-        .split("\r\n")
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-        .map(|(_, v)| v.trim())
-        .collect()
 }

@@ -1,0 +1,190 @@
+//! The topology that the core's tests are about, and the certificates of its servers.
+use crate::topology::{
+    Boundary, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair, LogFormat, LogRequests,
+    LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerRef, Pool, PurposePolicy,
+    Revocation, RevocationScope, Scheduling, Stage, Strategy, TokenSettings, Topology, TrustRef,
+    TrustSet, Window,
+};
+use crate::trust::Generation;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use sipward_lab::pki::{Authority, Issued, LeafSpec};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+pub(super) const HOME: &str = "contoso.test";
+pub(super) const NODE: &str = "edge01.contoso.test";
+pub(super) const FE01: &str = "fe01.contoso.test";
+pub(super) const FE02: &str = "fe02.contoso.test";
+pub(super) const PARTNER: &str = "edge.fabrikam.test";
+/// Three entries that grant the same and that one certificate stands for.
+pub(super) const TEAMS: [&str; 3] = [
+    "sip.pstnhub.microsoft.com",
+    "sip2.pstnhub.microsoft.com",
+    "sip3.pstnhub.microsoft.com",
+];
+
+pub(super) struct Pki {
+    anchor: CertificateDer<'static>,
+    pub(super) chains: HashMap<&'static str, Vec<CertificateDer<'static>>>,
+    edge: Issued,
+}
+
+pub(super) fn pki() -> &'static Pki {
+    static PKI: OnceLock<Pki> = OnceLock::new();
+    PKI.get_or_init(|| {
+        let ca = Authority::root("core test CA").unwrap();
+        let mut chains = [FE01, FE02, PARTNER]
+            .into_iter()
+            .map(|n| (n, ca.server(n).unwrap().chain))
+            .collect::<HashMap<_, _>>();
+        let shared = LeafSpec {
+            dns: TEAMS.map(str::to_owned).to_vec(),
+            ..LeafSpec::server(TEAMS[0])
+        };
+        let shared = ca.issue(&shared).unwrap().chain;
+        chains.extend(TEAMS.map(|n| (n, shared.clone())));
+        let edge = ca.server(NODE).unwrap();
+        Pki {
+            anchor: ca.certificate().clone(),
+            chains,
+            edge,
+        }
+    })
+}
+
+fn name(text: &str) -> DnsName {
+    DnsName(Arc::from(text))
+}
+
+/// A domain, an address, or all below a name.
+pub(super) fn domain(text: &str) -> Domain {
+    Domain::parse_pattern(text).unwrap()
+}
+
+/// Two home servers in one pool, one partner, two domains.
+pub(super) fn topology() -> Topology {
+    let peer = |fqdn: &str, kind, domains: &[&str]| Peer {
+        fqdn: name(fqdn),
+        kind,
+        domains: domains.iter().map(|d| domain(d)).collect(),
+        trust: vec![TrustRef(0)],
+        addresses: Vec::new(),
+        names: NamePolicy::Exact,
+        common_name: false,
+        purpose: PurposePolicy::ServerOrClient,
+        assert_identity: kind == PeerKind::Home,
+        identity: IdentityRef(0),
+        dns: crate::topology::Lookup::Sip,
+        keepalive: None,
+        connections: 1,
+        boundary: PeerBoundary::standard(FieldTrust::of_peer(kind == PeerKind::Home)),
+        window: Window::default(),
+        stage: Stage::Enforce,
+        pins: Vec::new(),
+        line: 1,
+    };
+    let pool = |called: &str, peers: Vec<(PeerRef, u16)>| Pool {
+        name: called.to_owned(),
+        domains: vec![domain(called)],
+        peers,
+        strategy: Strategy::Ordered,
+        health: None,
+        drain: Vec::new(),
+        priorities: Vec::new(),
+        line: 1,
+    };
+    Topology {
+        path: "test.toml".into(),
+        node: Node {
+            fqdn: name(NODE),
+            domains: vec![domain(HOME)],
+            aliases: Vec::new(),
+            advertise_port: None,
+            shards: None,
+            scheduling: Scheduling::Inherit,
+            state: None,
+        },
+        identities: vec![Identity {
+            window: Window::default(),
+            name: "edge".to_owned(),
+            server: KeyPair {
+                chain: pki().edge.chain.clone(),
+                key: pki().edge.key.clone_key(),
+            },
+            client: None,
+            staple: None,
+            names: vec![name(NODE)],
+            line: 1,
+        }],
+        trusts: vec![TrustSet {
+            name: "ca".to_owned(),
+            anchors: vec![pki().anchor.clone()],
+            partial_chain: false,
+            crl_sources: Vec::new(),
+            crls: Vec::new(),
+            crl_refresh: None,
+            crl_fetch: false,
+            crl_fetch_local: Vec::new(),
+            revocation: Revocation::Off,
+            scope: RevocationScope::Chain,
+            window: Window::default(),
+            line: 1,
+        }],
+        listeners: Vec::new(),
+        peers: vec![
+            peer(FE01, PeerKind::Home, &[]),
+            peer(FE02, PeerKind::Home, &[]),
+            peer(PARTNER, PeerKind::Federated, &["fabrikam.test"]),
+        ],
+        peer_index: crate::topology::PeerIndex::default(),
+        pools: vec![
+            pool(HOME, vec![(PeerRef(0), 1), (PeerRef(1), 1)]),
+            pool("fabrikam.test", vec![(PeerRef(2), 1)]),
+        ],
+        dns: crate::topology::DnsSettings::default(),
+        limits: crate::topology::Limits::default(),
+        log: LogSettings {
+            requests: LogRequests::All,
+            format: LogFormat::Json,
+        },
+        tokens: TokenSettings::default(),
+        admin: crate::topology::AdminSettings::default(),
+        boundary: Boundary::default(),
+        expectations: Vec::new(),
+        warnings: Vec::new(),
+        files: Vec::new(),
+    }
+}
+
+/// As Teams Direct Routing is set up: the node's FQDN is a home domain, and one pool of three names is the partner.
+pub(super) fn teams() -> Topology {
+    let mut topology = topology();
+    let fqdn = domain(NODE);
+    topology.node.domains.push(fqdn.clone());
+    topology.pools[0].domains.push(fqdn);
+    let domains: Vec<Domain> = TEAMS.iter().map(|n| domain(n)).collect();
+    let mut pool = topology.pools[1].clone();
+    pool.domains = domains.clone();
+    pool.peers.clear();
+    for fqdn in TEAMS {
+        let at = topology.peers.len();
+        pool.peers.push((PeerRef(at as _), 1));
+        topology.peers.push(Peer {
+            fqdn: name(fqdn),
+            domains: domains.clone(),
+            assert_identity: true,
+            boundary: PeerBoundary {
+                sips: false,
+                ..PeerBoundary::standard(FieldTrust::of_peer(true))
+            },
+            ..topology.peers[2].clone()
+        });
+    }
+    topology.pools.push(pool);
+    topology
+}
+
+/// A generation of this topology.
+pub(super) fn generation(topology: Topology) -> Arc<Generation> {
+    Arc::new(Generation::build(1, topology, UnixTime::now()).unwrap())
+}
