@@ -1,9 +1,10 @@
 //! The sections of a PEM file (RFC 7468): every one comes out, and what only looks like one is reported with its line.
 //!
-//! rustls-pemfile decodes each section, but passes over what it does not take for one: a section that begins behind
+//! rustls-pki-types decodes each section, but passes over what it does not take for one: a section that begins behind
 //! another on one line, behind a byte order mark, or with a label that it does not know. What an operator put into a
 //! file must count or be reported, so the markers are found here.
 use super::pem_error::PemError;
+use rustls_pki_types::pem::{self, PemObject};
 
 // The markers are searched for anywhere in a line and not only at its start: files that were joined
 // with `cat` often have an END and a BEGIN on one line.
@@ -32,7 +33,7 @@ impl PemSection {
     /// The object, decoded as if the section had this label.
     /// The section is written anew with the label under which it shall be read, and handed to the
     /// decoder alone. So the decoder sees one clean section and cannot pass anything over.
-    pub(super) fn decode(&self, label: &str) -> Result<Option<rustls_pemfile::Item>, PemError> {
+    pub(super) fn decode<T: PemObject>(&self, label: &str) -> Result<T, PemError> {
         // Bytes that are missing at the end are not always noticed by a decoder.
         // A length that is no multiple of four, or more than two `=`, is how a truncated file looks.
         let padding = self.base64.iter().rev().take_while(|octet| **octet == b'=');
@@ -47,10 +48,11 @@ impl PemSection {
         text.extend_from_slice(b"\n-----END ");
         text.extend_from_slice(label.as_bytes());
         text.extend_from_slice(b"-----\n");
-        match rustls_pemfile::read_one_from_slice(&text) {
-            Ok(found) => Ok(found.map(|(item, _)| item)),
-            Err(_) => Err(self.broken("its base64 does not decode")),
-        }
+        T::from_pem_slice(&text).map_err(|error| match error {
+            // The label is none of those that this kind of object has.
+            pem::Error::NoItemsFound => self.broken("it cannot be read"),
+            _ => self.broken("its base64 does not decode"),
+        })
     }
 
     /// What is wrong with it.

@@ -8,6 +8,7 @@
 mod table;
 
 use crate::desk::{Desk, Setting, Told, judge};
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Deserialize;
 use sipward::topology::Direction;
@@ -57,12 +58,7 @@ impl Case {
     fn chain(&self) -> Vec<CertificateDer<'static>> {
         std::iter::once(&self.peer_certificate)
             .chain(&self.untrusted_intermediates)
-            .map(|pem| {
-                rustls_pemfile::certs(&mut pem.as_bytes())
-                    .next()
-                    .unwrap()
-                    .unwrap()
-            })
+            .map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
             .collect()
     }
 
