@@ -39,7 +39,7 @@ pub fn common_name(tag: u8, text: &[u8]) -> Vec<u8> {
     distinguished_name(&[(3, tag, text)])
 }
 
-/// A Name of attributes below id-at (2.5.4), each an RDN: the OID's last octet, the string type, the text.
+/// A Name of attributes below id-at (2.5.4), each an RDN: the OID's last byte, the string type, the text.
 pub fn distinguished_name(attributes: &[(u8, u8, &[u8])]) -> Vec<u8> {
     let rdns: Vec<u8> = attributes
         .iter()

@@ -160,7 +160,7 @@ impl End {
         }
     }
 
-    /// Acknowledges a 2xx (RFC 3261 §13.2.2.4) and gives the dialog that it made. The ACK of a refusal goes
+    /// Acknowledges a 2xx (RFC 3261 §13.2.2.4) and returns the dialog that it made. The ACK of a refusal goes
     /// by itself.
     ///
     /// # Errors
@@ -223,7 +223,7 @@ impl End {
         }
     }
 
-    /// Answers 200 to an INVITE and gives the dialog on this side.
+    /// Answers 200 to an INVITE and returns the dialog on this side.
     ///
     /// # Errors
     /// The connection has ended, or the INVITE makes no dialog.

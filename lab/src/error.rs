@@ -1,4 +1,4 @@
-//! What can go wrong at a lab end; a wait that runs out tells the whole transcript.
+//! What can go wrong at a lab end; a wait that runs out shows the whole transcript.
 use std::fmt;
 use std::io;
 
@@ -52,13 +52,13 @@ pub enum LabError {
         end: String,
         /// What was tried.
         what: &'static str,
-        /// The system's or the TLS library's word.
+        /// The error of the system or of the TLS library.
         source: io::Error,
     },
     /// Certificates or keys that the TLS library does not take.
     #[error("certificates are not usable: {source}")]
     Tls {
-        /// The library's word.
+        /// The library's error.
         #[from]
         source: rustls::Error,
     },
@@ -68,7 +68,7 @@ pub enum LabError {
     /// Trust anchors that cannot be used.
     #[error("trust anchors are not usable: {source}")]
     Anchors {
-        /// The library's word.
+        /// The library's error.
         #[from]
         source: rustls::server::VerifierBuilderError,
     },

@@ -8,7 +8,7 @@ use crate::der::{bits, element, extension};
 use crate::pki::{PkiError, now};
 use rustls_pki_types::CertificateDer;
 
-/// id-ce-keyUsage and its kin: the last octet of the OID below 2.5.29.
+/// The certificate extensions that tests set: the last byte of the OID below 2.5.29.
 pub mod id {
     /// subjectKeyIdentifier.
     pub const SUBJECT_KEY: u8 = 14;
@@ -64,7 +64,7 @@ impl SigningKey {
 pub struct CertificateFields {
     /// The version's number, 2 for v3; `None`: the field is left out, as for v1.
     pub version: Option<u8>,
-    /// The serial number's octets.
+    /// The serial number's bytes.
     pub serial: Vec<u8>,
     /// The issuer's Name as DER.
     pub issuer: Vec<u8>,

@@ -2,7 +2,7 @@
 //! §16.11).
 //!
 //! It does what sipward relies on in real home servers: it stores Path, sends by it, sends foreign domains
-//! back to the edge, and keeps a dialog's way when it is told to record its route. It authenticates nobody.
+//! back to the edge, and keeps a dialog's way when it has to record its route. It authenticates nobody.
 use super::address::{address_of_record, host_of, uri_of};
 use super::registrar::{Binding, Registrar};
 use super::{LabError, Received, Server, SipMessage, Wire, fresh};

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-/// How long an end waits for a message unless a test says otherwise: far more than loopback needs on a busy
-/// machine.
+/// How long an end waits for a message unless a test sets another time: far more than loopback needs on a
+/// busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The name of the node under test in transcripts.
 const EDGE: &str = "edge";

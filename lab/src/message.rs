@@ -250,8 +250,8 @@ impl fmt::Debug for SipMessage {
     }
 }
 
-/// The usual reason phrase of a status; nobody may read it (RFC 3261 §7.2), so what is not in the list has a
-/// word that a test's output shows where it came from.
+/// The usual reason phrase of a status. No program may act on it (RFC 3261 §7.2), so an unlisted status has one
+/// that shows in a test's output that a lab end sent it.
 fn phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",

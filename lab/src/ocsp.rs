@@ -1,4 +1,4 @@
-//! OCSP responses (RFC 6960 §4.2) as a CA's responder gives them, with every oddity a test needs.
+//! OCSP responses (RFC 6960 §4.2) as a CA's responder makes them, with every oddity a test needs.
 use super::der::{bits, element, generalized_time};
 use super::pki::{Authority, Issued, PkiError, Serial, date};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -13,7 +13,7 @@ const SHA1: &[u8] = &[0x30, 9, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0];
 /// id-pkix-ocsp-basic.
 const BASIC: &[u8] = &[6, 9, 0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
 
-/// What the responder says of a certificate.
+/// The status of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OcspStatus {
     /// good.

@@ -1,4 +1,4 @@
-//! A server: listens with MTLS, dials the edge with its certificate, and otherwise does what the test says.
+//! A server: listens with MTLS, dials the edge with its certificate, and otherwise does what the test asks.
 use super::end::End;
 use super::inbox::EndProfile;
 use super::pki::Issued;
@@ -133,7 +133,7 @@ impl Server {
         }
     }
 
-    /// Ends it without a word in the transcript.
+    /// Ends it without an entry in the transcript.
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }

@@ -179,7 +179,7 @@ impl Site {
     }
 }
 
-/// Files fail for reasons of the machine and never of the test, so the path says enough.
+/// Files fail for reasons of the machine and never of the test, so the path is enough.
 fn file_error(source: io::Error) -> LabError {
     LabError::Io {
         end: "lab".to_owned(),

@@ -1,5 +1,5 @@
 //! One TLS connection of an end: framing by Content-Length (RFC 3261 §18.3), keep-alives (RFC 5626 §4.4.1),
-//! raw octets.
+//! raw bytes.
 use super::framing::{FrameKind, next_frame};
 use super::{LabError, SipMessage};
 use std::io;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub enum Ended {
     /// The other side sent close_notify.
     CloseNotify,
-    /// The other side cut it, or sent an alert; with the TLS library's or the system's word.
+    /// The other side cut it, or sent an alert; with the TLS library's or the system's error.
     Cut(String),
     /// This end ended it.
     Here,
@@ -73,7 +73,7 @@ pub(super) async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 impl Wire {
-    /// Starts to read and write; `deliver` gets each message with its octets.
+    /// Starts to read and write; `deliver` gets each message with its bytes.
     pub(super) fn start(
         party: &str,
         stream: TlsStream<TcpStream>,
@@ -115,7 +115,7 @@ impl Wire {
         Ok(wire)
     }
 
-    /// Reads until the connection ends, and says how it did.
+    /// Reads until the connection ends, and returns how it did.
     async fn read_all(
         &self,
         mut read: ReadHalf<TlsStream<TcpStream>>,
@@ -179,7 +179,7 @@ impl Wire {
         self.state.remote
     }
 
-    /// The octets received so far (the last few megabytes).
+    /// The bytes received so far (the last few megabytes).
     pub fn raw(&self) -> Vec<u8> {
         self.state
             .raw
@@ -204,7 +204,7 @@ impl Wire {
         *self.state.pongs.borrow()
     }
 
-    /// Queues octets as one write, and so one TLS record as long as they fit (16 kB).
+    /// Queues bytes as one write, and so one TLS record as long as they fit (16 kB).
     ///
     /// # Errors
     /// The connection has ended.
@@ -212,7 +212,7 @@ impl Wire {
         self.queue(Out::Bytes(bytes.to_vec())).await
     }
 
-    /// Queues octets in `parts` writes of about equal length, each flushed by itself.
+    /// Queues bytes in `parts` writes of about equal length, each flushed by itself.
     ///
     /// # Errors
     /// The connection has ended.

@@ -47,7 +47,7 @@ impl DemoCommand {
         match runtime.block_on(self.run_scenarios(&mut out)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Exit::Refused),
-            // The summary is never reached, so this line is all that says why.
+            // The summary is never reached, so this line is the only one with the cause.
             Err(e) => {
                 let _ = writeln!(out, "the demo cannot go on: {e}");
                 Err(Exit::Internal)
@@ -130,7 +130,7 @@ fn event_line(event: &Value) -> Option<String> {
     let fields: String = SHOWN
         .iter()
         .filter_map(|key| Some((key, event.get(*key)?)))
-        // A flag that is not set says nothing.
+        // A flag that is not set adds nothing.
         .filter(|(_, value)| **value != Value::Bool(false))
         .map(|(key, value)| match value.as_str() {
             Some(text) => format!(" {key}={text}"),

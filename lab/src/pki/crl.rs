@@ -17,7 +17,7 @@ const KEY_COMPROMISE: &[u8] = &[
     0x30, 0x0c, 0x30, 0x0a, 6, 3, 0x55, 0x1d, 21, 4, 3, 0x0a, 1, 1,
 ];
 
-/// What a CRL shall hold; `..CrlSpec::default()` gives an empty one that is current for a day.
+/// What a CRL shall hold; `..CrlSpec::default()` is an empty one that is current for a day.
 #[derive(Clone, Debug)]
 pub struct CrlSpec {
     /// The revoked serial numbers.
@@ -30,12 +30,12 @@ pub struct CrlSpec {
     pub number: u64,
     /// issuingDistributionPoint with this URI as full name; `None` leaves the extension out.
     pub point: Option<String>,
-    /// Further extensions: the octets of the OID, whether critical, and the value; an
+    /// Further extensions: the bytes of the OID, whether critical, and the value; an
     /// issuingDistributionPoint that no library writes, for one.
     pub extensions: Vec<(Vec<u8>, bool, Vec<u8>)>,
     /// The tag of the string type in which the issuer's CN is written; `None`: as in its certificate.
     pub issuer_tag: Option<u8>,
-    /// The octets of the OIDs of extensions that are left out: `openssl ca` writes no authorityKeyIdentifier.
+    /// The bytes of the OIDs of extensions that are left out: `openssl ca` writes no authorityKeyIdentifier.
     pub without: Vec<Vec<u8>>,
 }
 

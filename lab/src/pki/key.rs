@@ -34,7 +34,7 @@ impl SigningKey {
     /// A new key.
     ///
     /// # Errors
-    /// What the library says.
+    /// The library cannot make such a key.
     pub fn new(kind: KeyKind) -> Result<Self, PkiError> {
         let ecdsa = |last: u8| vec![0x30, 0x0a, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, last];
         let (pair, algorithm) = match kind {

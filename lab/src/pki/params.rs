@@ -101,13 +101,13 @@ pub(super) fn leaf_params(spec: &LeafSpec) -> Result<(CertificateParams, Serial)
 fn dated_params(not_before: i64, not_after: i64) -> Result<(CertificateParams, Serial), PkiError> {
     let serial = Serial::random()?;
     let mut params = CertificateParams::default();
-    // The library's default has a CN that says where it came from.
+    // The library's default has a CN with the library's name.
     params.distinguished_name = DistinguishedName::new();
     params.not_before = date(not_before)?;
     params.not_after = date(not_after)?;
     // Drawn here and not by the library, so that a CRL can name it.
     params.serial_number = Some(SerialNumber::from(serial.0.clone()));
-    // As real CAs do: without it several CAs of one name, which tests have, could not be told apart.
+    // As real CAs do: without it several CAs of one name, which tests have, could not be distinguished.
     params.use_authority_key_identifier_extension = true;
     Ok((params, serial))
 }

@@ -28,7 +28,7 @@ pub(super) fn pem(label: &str, der: &[u8]) -> String {
     out
 }
 
-/// Writes a file that is readable from its first byte on by whom `mode` says.
+/// Writes a file with this mode from its first byte on: a key must not be open to others for a moment.
 pub(super) fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), PkiError> {
     let wrap = |source| PkiError::Write {
         path: path.to_owned(),

@@ -40,7 +40,7 @@ impl Usage {
     }
 }
 
-/// What a leaf shall hold; `..LeafSpec::default()` gives a valid certificate without names and purposes.
+/// What a leaf shall hold; `..LeafSpec::default()` is a valid certificate without names and purposes.
 #[derive(Clone, Debug)]
 pub struct LeafSpec {
     /// The subject's CN; `None` leaves the subject empty.
@@ -103,7 +103,7 @@ impl LeafSpec {
     }
 }
 
-/// What an authority's certificate shall hold; `..AuthoritySpec::named("x")` gives a sound one.
+/// What an authority's certificate shall hold; `..AuthoritySpec::named("x")` is a sound one.
 #[derive(Clone, Debug)]
 pub struct AuthoritySpec {
     /// The subject's CN.

@@ -1,7 +1,7 @@
 //! The scenarios in which sipward refuses, each with its reason code.
 //!
 //! A refusal counts only when three things agree: what the refused end sees, the reason in the log, and that
-//! nothing went on to where it must not. `sipward explain CODE` says more about each reason.
+//! nothing went on to where it must not. `sipward explain CODE` describes each reason.
 use super::failure::ScenarioFailure;
 use super::scenario::{Scenario, Steps};
 use super::setup::{DemoSetup, SPARE};
