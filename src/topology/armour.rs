@@ -48,10 +48,14 @@ impl PemSection {
         text.extend_from_slice(b"\n-----END ");
         text.extend_from_slice(label.as_bytes());
         text.extend_from_slice(b"-----\n");
-        T::from_pem_slice(&text).map_err(|error| match error {
-            // The label is none of those that this kind of object has.
-            pem::Error::NoItemsFound => self.broken("it cannot be read"),
-            _ => self.broken("its base64 does not decode"),
+        T::from_pem_slice(&text).map_err(|error| {
+            // Nothing found: the label is none of those that this kind of object has.
+            let unread = matches!(error, pem::Error::NoItemsFound);
+            self.broken(if unread {
+                "it cannot be read"
+            } else {
+                "its base64 does not decode"
+            })
         })
     }
 
