@@ -7,9 +7,12 @@ use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
 
 /// id-kp-sipDomain (RFC 5924 §4): 1.3.6.1.5.5.7.3.20.
+// x509-parser knows the usual purposes by name and the others by OID.
 const SIP_DOMAIN: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 3, 20];
 
 /// What a certificate states of itself.
+/// For messages and for the choice of an identity by name. Nothing is decided about trust by these
+/// facts.
 #[derive(Clone, Debug)]
 pub struct CertificateFacts {
     /// Subject, as text.
@@ -73,6 +76,7 @@ impl CertificateFacts {
     }
 }
 
+/// Addresses and other forms of names are left out: this node is known by host names.
 fn alternative_names(certificate: &X509Certificate<'_>) -> Option<(Vec<String>, Vec<String>)> {
     let mut dns = Vec::new();
     let mut sip = Vec::new();
@@ -101,6 +105,7 @@ fn sip_host(uri: &str) -> Option<&str> {
     rest.get(..end)
 }
 
+/// Without the extension a certificate is good for everything (RFC 5280 §4.2.1.12).
 fn purposes(certificate: &X509Certificate<'_>) -> Option<(bool, bool)> {
     let Some(usage) = certificate.extended_key_usage().ok()? else {
         return Some((true, true));

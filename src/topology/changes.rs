@@ -12,10 +12,18 @@ use super::keys::{Compare, Key, differences};
 use super::{LogSettings, Topology};
 use std::collections::{HashMap, HashSet};
 
+// The words of one key are made where the key is declared. What is here is the walk: which sections
+// there are, how two entries are matched, and what a line looks like.
 impl Topology {
     /// What a reload from this topology to `newer` changes, one line each; empty when nothing does.
+    /// Called after a reload has been decided, with both generations at hand: it must not fail and must
+    /// not take long, since the new generation serves already.
+    /// The order is that of the docs, whatever the order of the file, so that two reloads can be
+    /// compared by eye.
     pub fn changes(&self, newer: &Self) -> Vec<String> {
         let mut lines = Vec::new();
+        // One line for a section, with all that differs in it: an operator who changed three keys
+        // expects one line and not three.
         let single = |name: &str, parts: Vec<String>| {
             (!parts.is_empty()).then(|| format!("{name} changed: {}", parts.join(", ")))
         };
@@ -26,6 +34,8 @@ impl Topology {
             (&(), &newer.node),
         );
         lines.extend(single("node", parts));
+        // Sections that may come several times are matched by name. Their order is a change of its own
+        // only where it has a meaning, which the keys that list them show.
         let mut entries = Entries {
             old: self,
             new: newer,
@@ -66,6 +76,7 @@ impl Topology {
             RawPool::KEYS,
             RawPool::COMPARE,
         );
+        // One line for each limit: in a log they are searched for by name.
         for (old, new) in self.limits.all().iter().zip(newer.limits.all()) {
             if old.number != new.number {
                 lines.push(format!(
@@ -81,6 +92,7 @@ impl Topology {
             (&(), &newer.dns),
         );
         lines.extend(single("dns", parts));
+        // What the section changes for home and federated peers shows at each peer that it concerns.
         let boundaries = ((&(), &self.boundary), (&(), &newer.boundary));
         let parts = differences(
             RawBoundary::KEYS,
@@ -96,6 +108,7 @@ impl Topology {
             (&(), &newer.log),
         );
         lines.extend(single("log", parts));
+        // Not from the rows: the key of the section is a path, and what matters is what the file holds.
         lines.extend(token_keys(self, newer));
         let parts = differences(
             RawAdmin::KEYS,
@@ -104,6 +117,8 @@ impl Topology {
             (&(), &newer.admin),
         );
         lines.extend(single("admin", parts));
+        // Expectations have no effect on what runs, so their number is enough to show that the file was
+        // read.
         let (before, now) = (self.expectations.len(), newer.expectations.len());
         if before != now {
             lines.push(format!("expectations changed: {before} before, {now} now"));
@@ -113,6 +128,7 @@ impl Topology {
 }
 
 /// Compares sections that may come several times.
+/// Both topologies at once, because a reference of an entry leads into its own topology.
 struct Entries<'a> {
     old: &'a Topology,
     new: &'a Topology,
@@ -121,6 +137,8 @@ struct Entries<'a> {
 
 impl Entries<'_> {
     /// Compares the entries of one kind by name: what went, what came, and what differs between two of one name.
+    /// Linear in the number of entries: names are looked up in tables, and of an entry that is the same
+    /// in both nothing is kept.
     fn compare<T>(
         &mut self,
         kind: &str,
@@ -130,8 +148,11 @@ impl Entries<'_> {
         rows: &[Compare<Topology, T>],
     ) {
         let (old, new) = (entries(self.old), entries(self.new));
+        // Names as text, since identities, trust sets and pools have names that are no host names.
         let newer: HashSet<String> = new.iter().map(name).collect();
         let mut older: HashMap<String, &T> = HashMap::with_capacity(old.len());
+        // What went is reported first, in the order of the old file; what came and what changed follows
+        // in the order of the new one.
         for entry in old {
             let name = name(entry);
             if !newer.contains(&name) {
@@ -142,6 +163,8 @@ impl Entries<'_> {
         }
         for entry in new {
             let name = name(entry);
+            // A renamed entry is one that went and one that came: nothing shows that the two are the
+            // same server.
             let Some(before) = older.get(&name) else {
                 self.lines.push(format!("{kind} {name} added"));
                 continue;
@@ -156,6 +179,8 @@ impl Entries<'_> {
 }
 
 /// Ids only: a key is never shown.
+/// Two files with the same ids and other keys count as changed as well, although the line then shows
+/// the same ids twice: whoever rotates keys that way should see it.
 fn token_keys(old: &Topology, new: &Topology) -> Option<String> {
     let show = |topology: &Topology| {
         let ids: Vec<String> = topology

@@ -225,13 +225,13 @@ pub(crate) fn one_of(crl: Crl) -> Arc<Crl> {
 
 /// Files' contents whose CRLs are still in use, by SHA-256: a reload of an unchanged file of millions of bytes costs
 /// reading it, and two generations share one copy. A CRL in DER is a file's content, too.
-static KNOWN: Mutex<Option<KnownCrls>> = Mutex::new(None);
+static KNOWN: Mutex<Option<KnownContents>> = Mutex::new(None);
 
 /// As many contents as are kept before those that nobody uses any more are looked for.
 const LEAST_KNOWN: usize = 64;
 
 /// Weak references: nothing stays alive only because it is known.
-struct KnownCrls {
+struct KnownContents {
     contents: HashMap<[u8; 32], Vec<Weak<Crl>>>,
     /// When to look for unused ones next: each look costs as much as the contents that came since the last.
     full: usize,
@@ -248,7 +248,7 @@ fn recall(digest: &[u8; 32]) -> Option<Vec<Arc<Crl>>> {
 /// The table is swept when it has doubled, so that the cost of sweeping is spread over what was added.
 fn remember(digest: [u8; 32], crls: &[Arc<Crl>]) {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_with(|| KnownCrls {
+    let known = known.get_or_insert_with(|| KnownContents {
         contents: HashMap::new(),
         full: LEAST_KNOWN,
     });

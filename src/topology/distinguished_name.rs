@@ -19,6 +19,8 @@ const TEXT: u8 = 0;
 ///
 /// **Deviation:** Unicode is not normalised (NFKC) before it is compared; nobody is known to issue under one form and to
 /// name the issuer in the other.
+/// CAs write the same name in different string types in their own certificate and in the certificates
+/// that they issue; compared byte by byte they would not be found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NameKey(Box<[u8]>);
 
@@ -122,6 +124,7 @@ fn text(value: &Element<'_>) -> Option<String> {
 }
 
 /// Lower case, without control characters, white space at the ends or more than one space inside (RFC 4518 §2).
+/// Only what CAs are known to differ in; the rest of RFC 4518 changes no name that was seen.
 fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut gap = false;

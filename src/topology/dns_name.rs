@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Why a text is not a host name or domain.
+/// The texts are remedies as well: each is shown beside the name that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Nothing, or nothing between two dots.
@@ -76,7 +77,11 @@ impl DnsName {
     ///
     /// # Errors
     /// Whatever keeps the text from being a name of LDH labels.
+    /// Only what DNS and certificates can hold: letters, digits and hyphens. An internationalised name
+    /// must be written as its A-label, because that is what both of them contain.
     pub fn parse(text: &str) -> Result<Self, NameError> {
+        // An address is no name, with or without brackets; certificates have them in a field of their
+        // own.
         let bare = text.trim_start_matches('[').trim_end_matches(']');
         if bare.parse::<IpAddr>().is_ok() {
             return Err(NameError::IpLiteral);
@@ -103,6 +108,7 @@ impl DnsName {
     }
 }
 
+/// RFC 1035 §2.3.4 and RFC 1123 §2.1.
 fn check_label(label: &str) -> Result<(), NameError> {
     if label.is_empty() {
         return Err(NameError::EmptyLabel);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 /// A domain in the one form that is compared: a name as [`DnsName`] has it, an address (IPv6 in brackets, an IPv4-mapped
 /// one as IPv4), or `*.` with a name, which stands for all that lies below that name but not for the name itself.
+/// A newtype, so that a domain that was not normalised cannot be compared with one that was.
 #[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct Domain(Arc<str>);
 
@@ -28,6 +29,7 @@ impl Domain {
     ///
     /// # Errors
     /// As [`DnsName::parse`], addresses apart.
+    /// The port of a URI does not belong to its domain, so one here is a mistake and is refused.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let bare = text
             .strip_prefix('[')
@@ -76,6 +78,7 @@ impl Domain {
     }
 
     /// A host in the form of a domain, written to `buffer`; `None` for names that are too long.
+    /// Into a buffer of the caller, since it is done for each request and must not allocate.
     pub(crate) fn of_host<'b>(host: &Host<'_>, buffer: &'b mut [u8; 253]) -> Option<&'b str> {
         let Some(address) = host.ip() else {
             return host.lower(buffer);
@@ -119,6 +122,8 @@ impl std::fmt::Display for Domain {
 }
 
 /// The names above a name, the nearest first; of an address nothing that could be one.
+/// So that a list with thousands of patterns is asked a few times for a name, and not once for each
+/// pattern.
 pub(crate) fn above(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('.')
         .filter_map(|(at, _)| name.get(at + 1..))

@@ -4,6 +4,8 @@ use super::domain::above;
 use std::collections::HashSet;
 
 /// Domains, each with all that lies below it; of `*.name` only that.
+/// For deny lists, where a name stands for all below it as well; a list of what is allowed is a
+/// `DomainList`, where it does not.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DomainSet {
     whole: HashSet<Domain>,

@@ -4,6 +4,8 @@ use super::{Severity, TopologyReason};
 use std::path::{Path, PathBuf};
 
 /// The topology file as text, with the start of each line.
+/// Lines are found by the places of line ends, which are collected once: a fault in each of a hundred
+/// thousand lines must not walk through the file each time.
 pub(crate) struct Source<'t> {
     path: PathBuf,
     starts: Vec<usize>,
@@ -11,6 +13,7 @@ pub(crate) struct Source<'t> {
 }
 
 impl<'t> Source<'t> {
+    // Only LF counts: TOML knows CR LF and LF, and both end with LF.
     pub(crate) fn new(path: &Path, text: &'t str) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
         let starts = std::iter::once(0)
@@ -29,6 +32,7 @@ impl<'t> Source<'t> {
         self.text
     }
     /// The line, from 1, of a byte of the text.
+    /// An offset behind the end is in the last line.
     pub(crate) fn line(&self, offset: usize) -> u32 {
         let before = self.starts.partition_point(|start| *start <= offset);
         u32::try_from(before).unwrap_or(u32::MAX).max(1)
@@ -40,6 +44,8 @@ impl<'t> Source<'t> {
 }
 
 /// Collects faults and warnings; a code's severity decides which of the two it is.
+/// Warnings are kept although loading succeeds: `check` prints them, and the daemon logs them at each
+/// load.
 pub(crate) struct Findings {
     path: PathBuf,
     faults: Vec<Fault>,
@@ -55,6 +61,7 @@ impl Findings {
         }
     }
     /// Adds a finding about a line of the topology file.
+    /// The usual form: nearly everything is about a line of the topology file.
     pub(crate) fn add(
         &mut self,
         code: TopologyReason,
@@ -66,6 +73,7 @@ impl Findings {
         self.add_in(file, code, Some(line), what.into(), remedy.into());
     }
     /// Adds a finding about the topology file as a whole.
+    /// For what is not there, such as a section, and so has no line.
     pub(crate) fn add_whole(
         &mut self,
         code: TopologyReason,
@@ -76,6 +84,8 @@ impl Findings {
         self.add_in(file, code, None, what.into(), remedy.into());
     }
     /// Adds a finding about a line of another file.
+    /// A key file has lines of its own. A certificate has none, and is reported at the line that names
+    /// it.
     pub(crate) fn add_in(
         &mut self,
         file: PathBuf,
@@ -97,6 +107,8 @@ impl Findings {
         }
     }
     /// Adds the fault that a CRL file cannot be used.
+    /// A CRL is refused for reasons of its own, with remedies of their own; at loading each of them is
+    /// a fault.
     pub(crate) fn add_crl(&mut self, refusal: CrlReason, line: u32, what: String) {
         self.faults.push(Fault {
             file: self.path.clone(),
@@ -106,14 +118,19 @@ impl Findings {
             remedy: refusal.remedy().to_owned(),
         });
     }
+    /// For checks that would only repeat what was found.
     pub(crate) fn is_fatal(&self) -> bool {
         !self.faults.is_empty()
     }
     /// Faults and warnings, each in the order of files and lines.
+    /// Sorted, because sections are read in the order of their names and files in the order of the
+    /// steps; the operator reads the file from the top. The topology's own faults come before those of
+    /// other files.
     pub(crate) fn into_parts(mut self) -> (Vec<Fault>, Vec<Warning>) {
         let main = self.path;
         let order = |f: &Fault| (f.file != main, f.file.clone(), f.line);
         self.faults.sort_by_key(order);
+        // One mistake can be found on two paths, for instance a file that two keys name.
         self.faults.dedup();
         self.warnings.sort_by_key(order);
         self.warnings.dedup();

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Names of settings with their values as shown.
+/// Text, and not the settings themselves: the running daemon sends its own to `sipward plan`, which may
+/// be of another version and compares what both know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fixed(BTreeMap<String, String>);
 
 impl Fixed {
     /// What is different in `newer`, one line each.
+    /// In the order of the names, which groups the settings of one section.
     pub fn changes(&self, newer: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         for (key, old) in &self.0 {
@@ -31,6 +34,8 @@ impl Fixed {
 }
 
 /// The values of the keys of one section that need a restart, by what they are about.
+/// The rows that are marked `restart` in the table of keys, so that a key that is added with that mark
+/// is reported here without anything else to be done.
 fn facts<C, T>(
     about: &str,
     keys: &'static [Key],
@@ -53,6 +58,8 @@ fn facts<C, T>(
 }
 
 /// The port of the first listener that takes them, where none is announced in its place and the first of all would not do.
+/// Peers and clients are sent to one port each, which is written into routes that live as long as the
+/// dialogs.
 fn announced(topology: &Topology, takes: fn(Accept) -> bool) -> Option<u16> {
     if topology.node.advertise_port.is_some() {
         return None;
@@ -66,6 +73,8 @@ fn announced(topology: &Topology, takes: fn(Accept) -> bool) -> Option<u16> {
 
 impl Topology {
     /// The settings that only a restart can change.
+    /// Everything that was used to make sockets, threads or the log's queue. The rest of a topology can
+    /// be exchanged while it runs.
     pub fn fixed(&self) -> Fixed {
         let mut all = facts("node.", RawNode::KEYS, RawNode::COMPARE, &(), &self.node);
         for listener in &self.listeners {

@@ -135,6 +135,7 @@ impl Topology {
     pub fn grants(&self) -> Grants {
         let mut grants = Grants::default();
         let node = grants.of("node".to_owned());
+        // A home domain that goes takes its users along, which a plan reports on its own as well.
         for domain in &self.node.domains {
             node.grant(format!("serves the home domain {domain}"));
         }
@@ -146,6 +147,8 @@ impl Topology {
         for peer in &self.peers {
             peer_grants(peer, grants.of(format!("peer {}", peer.fqdn)));
         }
+        // One fact that is always there, so that the entry exists in both files and only its
+        // differences are reported.
         let clients = grants.of("clients".to_owned());
         clients.grant("are known by their connection");
         clients.fields(&self.boundary.clients, FieldTrust::Client);
@@ -181,6 +184,7 @@ impl Topology {
                     }
                 }
             }
+            // By name and not by identity: another certificate for the same name is as good.
             for identity in std::iter::once(&listener.identity).chain(&listener.sni) {
                 for name in &self.identity(*identity).names {
                     facts.grant(format!("shows a certificate for {name}"));
@@ -280,6 +284,7 @@ fn peer_grants(peer: &Peer, facts: &mut Facts) {
 /// Anchors by subject and key: a renewed certificate for the same key vouches for the same peers.
 fn set_grants(set: &TrustSet, facts: &mut Facts) {
     for anchor in &set.anchors {
+        // One that cannot be parsed vouches for nobody.
         if let Ok((_, read)) = X509Certificate::from_der(anchor) {
             let key = short_digest(read.public_key().raw);
             facts.grant(format!("has the anchor {} ({key})", read.subject()));
@@ -298,6 +303,7 @@ fn set_grants(set: &TrustSet, facts: &mut Facts) {
         facts.demand("intermediates need a CRL, too");
     }
     facts.grant_if(set.crl_fetch, "fetches CRLs");
+    // A file that is no longer read may have been the only one for an issuer.
     for source in &set.crl_sources {
         facts.grant(format!("reads CRLs from {}", source.path.display()));
     }

@@ -4,6 +4,7 @@
 //! document, `keys` holds it against the table of all keys and takes it over into structs, `load::resolve` reads the files
 //! that it names and follows its references. Only a file without a single fault becomes a [`Topology`].
 
+// Names that other layers use are re-exported below; what is not there is private to the topology.
 mod armour;
 mod boundary;
 mod certificate;

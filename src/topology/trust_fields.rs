@@ -39,8 +39,9 @@ impl FieldTrust {
 }
 
 /// What happens to a field in one direction.
+/// What Privacy asks for is a case of its own, as it depends on the single message.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Handling {
+enum FieldHandling {
     Keep,
     Strip,
     /// Stripped when privacy of the identity is asked for.
@@ -52,10 +53,10 @@ enum Handling {
 /// A field and what happens to it by default, outside the trust domain.
 struct FieldRow {
     field: HeaderName,
-    from_client: Handling,
-    from_outside: Handling,
-    to_client: Handling,
-    to_outside: Handling,
+    from_client: FieldHandling,
+    from_outside: FieldHandling,
+    to_client: FieldHandling,
+    to_outside: FieldHandling,
 }
 
 macro_rules! rows {
@@ -64,10 +65,10 @@ macro_rules! rows {
         /// all are kept.
         const TABLE: &[FieldRow] = &[$(FieldRow {
             field: HeaderName::$field,
-            from_client: Handling::$from_client,
-            from_outside: Handling::$from_outside,
-            to_client: Handling::$to_client,
-            to_outside: Handling::$to_outside,
+            from_client: FieldHandling::$from_client,
+            from_outside: FieldHandling::$from_outside,
+            to_client: FieldHandling::$to_client,
+            to_outside: FieldHandling::$to_outside,
         }),+];
         /// Their names, as the topology file writes them: the words of the lists of fields.
         pub(crate) const FIELD_NAMES: &[&str] = &[$(HeaderName::$field.as_str()),+];
@@ -106,11 +107,11 @@ rows! {
 /// The table of docs/topology.md, which a test compares with that file.
 #[cfg(test)]
 pub(super) fn docs() -> String {
-    let word = |way: Handling| match way {
-        Handling::Keep => "kept",
-        Handling::Strip => "stripped",
-        Handling::Private => "`id`",
-        Handling::History => "`history`",
+    let word = |way: FieldHandling| match way {
+        FieldHandling::Keep => "kept",
+        FieldHandling::Strip => "stripped",
+        FieldHandling::Private => "`id`",
+        FieldHandling::History => "`history`",
     };
     let mut table = String::from(
         "| field | from a client | from outside | to a client | to outside |\n|---|---|---|---|---|\n",
@@ -142,16 +143,16 @@ impl FieldRules {
             let (from, to) = match trust {
                 FieldTrust::Client => (row.from_client, row.to_client),
                 FieldTrust::Outside => (row.from_outside, row.to_outside),
-                FieldTrust::Inside => (Handling::Keep, Handling::Keep),
+                FieldTrust::Inside => (FieldHandling::Keep, FieldHandling::Keep),
             };
-            if from == Handling::Strip {
+            if from == FieldHandling::Strip {
                 rules.strip_in = rules.strip_in.with(field);
             }
             let set = match to {
-                Handling::Keep => continue,
-                Handling::Strip => &mut rules.strip_out,
-                Handling::Private => &mut rules.strip_private,
-                Handling::History => &mut rules.strip_history,
+                FieldHandling::Keep => continue,
+                FieldHandling::Strip => &mut rules.strip_out,
+                FieldHandling::Private => &mut rules.strip_private,
+                FieldHandling::History => &mut rules.strip_history,
             };
             *set = set.with(field);
         }

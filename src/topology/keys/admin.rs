@@ -1,6 +1,6 @@
 //! The keys of `[admin]`: how the running daemon takes commands.
 use super::key::{DAY, TEXT, duration};
-use super::{Compare, Shown, Text, keys};
+use super::{Compare, ShownValue, Text, keys};
 use crate::topology::AdminSettings;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ keys! {
         socket: Option<Text> = optional("`control.sock` in the runtime directory"), TEXT, restart,
             "Path of the control socket, at most 107 bytes; the daemon must be able to make it."
             => Compare::Value(|(), admin| {
-                admin.socket.as_ref().map_or(Shown::Absent, |path| Shown::text(&path.display()))
+                admin.socket.as_ref().map_or(ShownValue::Absent, |path| ShownValue::text(&path.display()))
             });
         // Often enough for a test, seldom enough to be no load.
         watch: Option<Duration> = optional("off"), duration(100, DAY), reload,

@@ -1,6 +1,6 @@
 //! The keys of `[boundary]`, and the table of fields that it shares with `[[peer]]`.
 use super::key::{FLAG, TEXTS, ValueType};
-use super::{Compare, Shown, Text, keys};
+use super::{Compare, ShownValue, Text, keys};
 use crate::topology::Boundary;
 use crate::topology::trust_fields::FIELD_NAMES;
 
@@ -28,7 +28,7 @@ keys! {
     pub(crate) struct RawBoundary compares (), Boundary {
         clients: RawFields = optional("none"), ValueType::Table(RawFields::KEYS), reload,
             "Changes for clients."
-            => Compare::Value(|(), boundary| Shown::digest(&boundary.clients));
+            => Compare::Value(|(), boundary| ShownValue::digest(&boundary.clients));
         // What these two change is compared at each peer.
         home: RawFields = optional("none"), ValueType::Table(RawFields::KEYS), reload,
             "The same for all home peers. A peer's own `fields` come on top."
@@ -39,7 +39,7 @@ keys! {
         deny_domains: Vec<Text> = optional("none"), TEXTS, reload,
             "Domains, each with all below it (`*.` with a name: only that), that no request may name in From, To or Request-URI, \
              in any method. Wins over every list that allows."
-            => Compare::Value(|(), boundary| Shown::list(&boundary.deny_domains));
+            => Compare::Value(|(), boundary| ShownValue::list(&boundary.deny_domains));
         peer_name: bool = default(false), FLAG, reload,
             "Whether home servers learn the verified name of the peer that a request came from, in `X-Sipward-Peer`. That field is \
              removed from whatever comes in, and never sent to anybody else.";

@@ -145,8 +145,8 @@ macro_rules! words {
         }
 
         impl $crate::topology::keys::Show for $enum {
-            fn show(&self) -> $crate::topology::keys::Shown {
-                $crate::topology::keys::Shown::Text(self.word().to_owned())
+            fn show(&self) -> $crate::topology::keys::ShownValue {
+                $crate::topology::keys::ShownValue::Text(self.word().to_owned())
             }
         }
     )+ };

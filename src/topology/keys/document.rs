@@ -1,6 +1,6 @@
 //! Reads the whole document: its sections, each by its rows.
 use super::limits;
-use super::reader::{Place, Reader, retain};
+use super::reader::{TablePlace, TableReader, retain};
 use super::sections::{Document, SECTIONS, Section};
 use crate::topology::TopologyReason;
 use crate::topology::findings::{Findings, Source};
@@ -16,11 +16,12 @@ pub(crate) fn read(
     source: &Source<'_>,
     found: &mut Findings,
 ) -> Document {
-    let mut reader = Reader { source, found };
+    let mut reader = TableReader { source, found };
     // A section whose misspelling was reported is not reported as missing, too.
     let mut misspelt = Vec::new();
     retain(document, |key, value| {
         let name: &str = key.get_ref();
+        // Of a section that comes several times this is the first; its entries have lines of their own.
         let line = source.line_of(key);
         // Top-level keys are sections: there are none of another kind.
         let Some(section) = SECTIONS.iter().find(|section| section.name == name) else {
@@ -62,11 +63,12 @@ pub(crate) fn read(
 /// `[peer]` for `[[peer]]` and the other way round are the usual mistakes. They parse as TOML, but
 /// would make one entry of many or the other way round.
 fn read_section(
-    reader: &mut Reader<'_, '_>,
+    reader: &mut TableReader<'_, '_>,
     section: &Section,
     value: &mut Spanned<DeValue<'_>>,
     line: u32,
 ) -> bool {
+    // The form in which the section has to be written, for every message about it.
     let header = section.header();
     let single = section.is_single();
     // An inline array of tables is the same to TOML as `[[name]]` headers, and as good.
@@ -107,7 +109,7 @@ fn read_section(
             );
             return false;
         };
-        let place = Place {
+        let place = TablePlace {
             prefix: prefix(section, table),
             header: header.clone(),
         };

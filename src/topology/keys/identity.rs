@@ -1,6 +1,6 @@
 //! The keys of `[[identity]]`: a certificate of this node.
 use super::key::{TEXT, TIME};
-use super::{Compare, Shown, Text, keys};
+use super::{Compare, ShownValue, Text, keys};
 use crate::topology::moment::{show_moment, show_time};
 use crate::topology::{CertificateFacts, Identity, KeyPair, Topology};
 use rustls_pki_types::UnixTime;
@@ -26,6 +26,7 @@ keys! {
         client_private_key: Option<Text> = optional("`private_key`"), TEXT, reload,
             "Its key."
             => Compare::Elsewhere;
+        // The two ends of a window are two keys, so each shows its own change.
         not_before: Option<Spanned<UnixTime>> = optional("always"), TIME, reload,
             "When it begins to be shown."
             => Compare::Value(|_, item| bound(item.window.not_before));
@@ -36,14 +37,14 @@ keys! {
             "File with an OCSP response in DER about `certificate`, stapled to it as a server. Read again as often as the CRLs, \
              and dropped at the first reading at which it is no longer current, genuine and good. One about another certificate \
              is an error."
-            => Compare::Value(|_, item| Shown::digest(&item.staple.as_ref().map(|staple| &staple.response)));
+            => Compare::Value(|_, item| ShownValue::digest(&item.staple.as_ref().map(|staple| &staple.response)));
     }
 }
 
 /// One end of a window.
 /// Shared by every section that has a window.
-pub(super) fn bound(end: Option<u64>) -> Shown {
-    end.map_or(Shown::Absent, |end| Shown::Text(show_moment(end)))
+pub(super) fn bound(end: Option<u64>) -> ShownValue {
+    end.map_or(ShownValue::Absent, |end| ShownValue::Text(show_moment(end)))
 }
 
 /// The end of the new certificate is what an operator wants to see after a renewal.

@@ -61,6 +61,7 @@ limits! {
         "Inbound connections in each shard.";
     connections_per_source: count 5_000, SLOTS, reload,
         "Connections from one source address, all shards together.";
+    // Not a bound on what a remote can do, but it belongs with the numbers that are tuned.
     gather: count 32, (0, 100_000), reload,
         "Connections that a shard may have more than the emptiest one before the next shard gets some: little traffic costs least on one core. 0 spreads them evenly.";
     client_idle: time 15 * MINUTE, IDLE, reload,
@@ -83,6 +84,7 @@ limits! {
         "Transactions at a time from one client connection; requests of dialogs may take an eighth more, BYE two; as many BENOTIFY a second, which leave none.";
     drain: time 10 * SECOND, WAIT, reload,
         "How long SIGTERM lets transactions finish.";
+    // The queue is made once, with the thread that empties it.
     log_queue: count 8_192, (16, 1_000_000), restart,
         "Log lines waiting for the writer; what comes on top is dropped and counted.";
 }

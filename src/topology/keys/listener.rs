@@ -1,6 +1,6 @@
 //! The keys of `[[listener]]`: where sipward listens, and who may connect.
 use super::key::{SOME_TEXTS, TEXT, TEXTS, ValueType};
-use super::{Compare, Shown, Text, keys, words};
+use super::{Compare, ShownValue, Text, keys, words};
 use crate::topology::{Listener, Topology};
 use toml::Spanned;
 
@@ -35,31 +35,31 @@ keys! {
         address: Option<Text> = required, TEXT, restart,
             "IP address with port: `0.0.0.0:5061`, `[::]:5061`. Without a port: 5061. Port 0 lets the system choose. Listeners \
              come and go with a restart, too."
-            => Compare::Value(|_, listener| Shown::text(&listener.address));
+            => Compare::Value(|_, listener| ShownValue::text(&listener.address));
         identity: Option<Text> = optional("the first identity"), TEXT, reload,
             "The identity to show without SNI, or when no other carries the name asked for."
-            => Compare::Value(|topology, listener| Shown::text(&topology.identity(listener.identity).name));
+            => Compare::Value(|topology, listener| ShownValue::text(&topology.identity(listener.identity).name));
         sni: Option<Vec<Text>> = optional("all identities"), TEXTS, reload,
             "Further identities, chosen by SNI. No two of one listener may carry the same name."
             => Compare::Value(|topology, listener| {
-                Shown::list(listener.sni.iter().map(|identity| &topology.identity(*identity).name))
+                ShownValue::list(listener.sni.iter().map(|identity| &topology.identity(*identity).name))
             });
         accept: Option<Spanned<Vec<AcceptWord>>> = optional("both"), ValueType::Words(AcceptWord::WORDS, 1),
             restart_in_part,
             "Who may come in. `\"client\"`: phones and other clients. `\"peer\"`: listed servers with a certificate. A reload changes \
              who may come in. A restart is needed as far as it chooses the port that is announced: that of the first listener that \
              takes clients, and peers."
-            => Compare::Value(|_, listener| Shown::Text(format!("{:?}", listener.accept).to_ascii_lowercase()));
+            => Compare::Value(|_, listener| ShownValue::Text(format!("{:?}", listener.accept).to_ascii_lowercase()));
         client_certificates: Option<Spanned<ClientCertificateWord>> =
             optional("`\"ignore\"`"), ValueType::Word(ClientCertificateWord::WORDS), reload,
             "What a certificate means that speaks for no peer. `\"ignore\"`: it is passed over, and the connection is a client's, \
              if it has to do with nobody that this file names; see below. `\"refuse\"`: whoever shows one is refused. \
              `\"require\"`: clients must show one that `client_trust` vouches for. Only with `\"client\"` in `accept`."
-            => Compare::Value(|_, listener| Shown::text(&listener.client_certificates.word()));
+            => Compare::Value(|_, listener| ShownValue::text(&listener.client_certificates.word()));
         client_trust: Option<Spanned<Vec<Text>>> = optional("none"), SOME_TEXTS, reload,
             "With `client_certificates = \"require\"`, and required there: the trust sets that may vouch for clients."
             => Compare::Value(|topology, listener| {
-                Shown::list(listener.client_certificates.trust().iter().map(|set| &topology.trust(*set).name))
+                ShownValue::list(listener.client_certificates.trust().iter().map(|set| &topology.trust(*set).name))
             });
     }
 }

@@ -1,6 +1,6 @@
 //! The keys of `[node]`: this daemon.
 use super::key::{SOME_TEXTS, TEXT, TEXTS, ValueType};
-use super::{Compare, Shown, Text, keys};
+use super::{Compare, ShownValue, Text, keys};
 use crate::topology::{MOST_SHARDS, Node, Scheduling};
 
 // Most of this section needs a restart, because sockets, threads and the names in routes that are on
@@ -10,15 +10,15 @@ keys! {
     pub(crate) struct RawNode compares (), Node {
         fqdn: Option<Text> = required, TEXT, restart,
             "The name in Via, Record-Route and Path. At least one identity of each listener must carry it."
-            => Compare::Value(|(), node| Shown::text(&node.fqdn));
+            => Compare::Value(|(), node| ShownValue::text(&node.fqdn));
         domains: Option<Vec<Text>> = required, SOME_TEXTS, reload,
             "The home SIP domains, names or addresses. Each needs a pool. `fqdn` may be one of them, as for Teams: a signed \
              route, and an OPTIONS without a user, at that name are still this node's. An address is one of this node as well."
-            => Compare::Value(|(), node| Shown::list(&node.domains));
+            => Compare::Value(|(), node| ShownValue::list(&node.domains));
         aliases: Vec<Text> = optional("none"), TEXTS, reload,
             "Further names and addresses of this node, as in Route and in an OPTIONS for it. Behind 1:1 NAT the public \
              address, which is where clients and partners send."
-            => Compare::Value(|(), node| Shown::list(&node.aliases));
+            => Compare::Value(|(), node| ShownValue::list(&node.aliases));
         advertise_port: Option<u16> = optional("the listener's"), ValueType::Integer(1, 65_535), restart,
             "The port to announce instead of the listener's (behind a balancer that translates).";
         shards: Option<u16> = optional("one for each core"), ValueType::Integer(1, MOST_SHARDS as u64), restart,

@@ -1,7 +1,7 @@
 //! The keys of `[[pool]]`: which peers serve which domains.
 use super::health::Health;
 use super::key::{SOME_TEXTS, TEXT, TEXTS, ValueType};
-use super::{Compare, Numbers, Shown, Text, keys};
+use super::{Compare, Numbers, ShownValue, Text, keys};
 use crate::topology::{Pool, Strategy, Topology};
 use toml::Spanned;
 
@@ -17,13 +17,15 @@ keys! {
         domains: Option<Vec<Text>> = required, SOME_TEXTS, reload,
             "The domains that are routed to it; each to one pool only. A peer's name may be one of them: what is for that name is \
              then the pool's, so that another member stands in. With `*.` that holds for the names of its members."
-            => Compare::Value(|_, pool| Shown::list(&pool.domains));
+            => Compare::Value(|_, pool| ShownValue::list(&pool.domains));
         peers: Option<Vec<Text>> = required, SOME_TEXTS, reload,
             "Its members, by `fqdn`; all home, or all federated."
-            => Compare::Value(|topology, pool| Shown::List(members(topology, pool)));
+            => Compare::Value(|topology, pool| ShownValue::List(members(topology, pool)));
         strategy: Strategy = default(Strategy::CallIdHash), ValueType::Word(Strategy::WORDS), reload,
             "How a member is chosen. `\"call-id-hash\"`: a dialog's requests agree on the member. `\"weighted\"`: at random by \
              weight. `\"ordered\"`: the first that can be reached, or by groups (`priorities`).";
+        // Optional, since weights are an error beside a strategy that does not use them, and that is
+        // reported at their line.
         weights: Option<Spanned<Numbers>> = optional("1 each"), NUMBER, reload,
             "For `\"weighted\"`, and within a group of `\"ordered\"`: `{ \"fe01.contoso.test\" = 3 }`. A peer that shall get \
              nothing goes into `drain` or out of `peers`."
@@ -33,16 +35,17 @@ keys! {
              within a group by Call-ID; the next group gets them when the whole group is down. A member that is not named is in \
              group 1."
             => Compare::Change(|old, new| changed_numbers("priorities", old, new, |pool| pool.priorities.clone()));
+        // With its line: that all members drain is a warning about the list.
         drain: Option<Spanned<Vec<Text>>> = optional("none"), TEXTS, reload,
             "Members that take nothing new; the requests of their dialogs still go there. For maintenance: reload with it, wait, \
              stop the server."
             => Compare::Value(|topology, pool| {
-                Shown::list(pool.drain.iter().map(|peer| &topology.peer(*peer).fqdn))
+                ShownValue::list(pool.drain.iter().map(|peer| &topology.peer(*peer).fqdn))
             });
         health: Option<Health> = optional("none"), ValueType::Table(Health::KEYS), reload,
             "OPTIONS pings to each member, by one shard for all. `{}` takes every default. Without it a member is found to be down \
              by failed connects or by two requests in a row that it leaves without any answer; then it is passed over for 30 s."
-            => Compare::Value(|_, pool| Shown::digest(&pool.health));
+            => Compare::Value(|_, pool| ShownValue::digest(&pool.health));
     }
 }
 

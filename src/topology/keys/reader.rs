@@ -16,7 +16,7 @@ use toml::de::{DeInteger, DeString, DeTable, DeValue};
 /// Two forms, because there are two kinds of messages. What is wrong with the form of the file names
 /// the header, as the operator sees it on the page; what is wrong with a value names the entry, since
 /// there may be fifty peers.
-pub(super) struct Place {
+pub(super) struct TablePlace {
     /// By its header: `[[peer]]`, `[[trust]] revocation`.
     pub(super) header: String,
     /// In front of a key, by its name: `node.`, `peer "fe01.contoso.test" `.
@@ -25,9 +25,11 @@ pub(super) struct Place {
 
 /// A key with a value at its place and line.
 /// Passed along instead of three arguments: each message needs all of them.
+/// The line is that of the key, which is where the operator has to look also when the value runs over
+/// several lines.
 struct At<'k> {
     key: &'k Key,
-    place: &'k Place,
+    place: &'k TablePlace,
     line: u32,
 }
 
@@ -61,18 +63,18 @@ pub(super) fn retain<'i>(
 
 /// One reading of a file.
 /// Holds what reports need. It has no state of its own: tables may be read in any order.
-pub(super) struct Reader<'a, 't> {
+pub(super) struct TableReader<'a, 't> {
     pub(super) source: &'a Source<'t>,
     pub(super) found: &'a mut Findings,
 }
 
-impl Reader<'_, '_> {
+impl TableReader<'_, '_> {
     /// Checks one table and takes out what is wrong in it.
     /// Unknown keys are errors and never ignored: a misspelt `deny` that is passed over would leave a
     /// door open that the operator believes to be shut.
     pub(super) fn table(
         &mut self,
-        place: &Place,
+        place: &TablePlace,
         keys: &[Key],
         table: &mut DeTable<'_>,
         line: u32,
@@ -80,6 +82,7 @@ impl Reader<'_, '_> {
         // What is misspelt or wrong is there, only not well: that it is missing is not reported on top.
         let mut reported = Vec::new();
         retain(table, |name, value| {
+            // The span of a key begins with its first letter, whatever stands before it on the line.
             let line = self.source.line_of(name);
             let name: &str = name.get_ref();
             // A linear search: no table has more than some twenty keys.
@@ -87,6 +90,7 @@ impl Reader<'_, '_> {
                 let names = keys.iter().map(|key| key.name);
                 // The nearest key counts as present: whoever writes `knid` has not forgotten `kind`.
                 reported.extend(nearest(name, names.clone()));
+                // Within a third of its letters; farther away a suggestion would only mislead.
                 let hint = did_you_mean(name, names);
                 self.found.add(
                     TopologyReason::UnknownKey,
@@ -123,6 +127,8 @@ impl Reader<'_, '_> {
     fn value(&mut self, at: &At<'_>, value: &mut Spanned<DeValue<'_>>) -> bool {
         let line = at.line;
         match (at.key.value, value.get_mut()) {
+            // What the text must be is known only to the section that it belongs to; here it must only
+            // be there.
             (ValueType::Text, DeValue::String(text)) => self.text(&at.by_header(), text, line),
             (ValueType::Flag, DeValue::Boolean(_)) => true,
             (ValueType::Integer(..) | ValueType::Size(..), DeValue::Integer(number)) => {
@@ -138,9 +144,11 @@ impl Reader<'_, '_> {
                 never == Some(text) || self.duration(at, text)
             }
             (ValueType::Size(..), DeValue::String(text)) => self.size(at, text),
+            // Both forms are in use: in quotes as JSON has it, and as TOML's own.
             (ValueType::Time, DeValue::String(_) | DeValue::Datetime(_)) => {
                 self.time(at, value.get_ref())
             }
+            // Case matters: the words are the file's own, and one spelling of each is enough.
             (ValueType::Word(words) | ValueType::WordOrTable(words, _), DeValue::String(word)) => {
                 self.word(&at.by_header(), words, word, line)
             }
@@ -201,6 +209,7 @@ impl Reader<'_, '_> {
             (ValueType::Table(inner) | ValueType::WordOrTable(_, inner), DeValue::Table(table)) => {
                 self.inner(at, inner, table)
             }
+            // Also what TOML has and no key wants: floats, and dates where no time is wanted.
             (wanted, value) => self.wrong_type(&at.by_header(), value, wanted, line),
         }
     }
@@ -208,11 +217,12 @@ impl Reader<'_, '_> {
     /// A table as the value of a key; without a key that it needs it is no use.
     /// A default table stands in for one that is no use, and its faults have been reported.
     fn inner(&mut self, at: &At<'_>, inner: &[Key], table: &mut DeTable<'_>) -> bool {
-        let place = Place {
+        let place = TablePlace {
             header: at.by_header(),
             prefix: format!("{}.", at.by_name()),
         };
         self.table(&place, inner, table, at.line);
+        // Asked after the check, so that a key that is there with a wrong value counts as missing, too.
         let mut required = inner.iter().filter(|key| key.is_required());
         required.all(|key| table.contains_key(key.name))
     }

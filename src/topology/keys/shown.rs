@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The value of a key in one generation.
 /// Made on demand and dropped at once: a reload compares the generations once.
 #[derive(PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum ShownValue {
     /// The key is not there, and has no default.
     Absent,
     /// As it is shown.
@@ -24,7 +24,7 @@ pub(crate) enum Shown {
     Digest(u64),
 }
 
-impl Shown {
+impl ShownValue {
     /// A value that only its digest stands for.
     /// The hash is not keyed. Nobody gains from two settings of his own file that collide.
     pub(crate) fn digest(value: &impl Hash) -> Self {
@@ -48,26 +48,26 @@ impl Shown {
 /// What can be shown without further ado.
 pub(crate) trait Show {
     /// The value.
-    fn show(&self) -> Shown;
+    fn show(&self) -> ShownValue;
 }
 
 impl Show for bool {
-    fn show(&self) -> Shown {
-        Shown::text(self)
+    fn show(&self) -> ShownValue {
+        ShownValue::text(self)
     }
 }
 
 impl Show for usize {
-    fn show(&self) -> Shown {
-        Shown::Number(u64::try_from(*self).unwrap_or(u64::MAX))
+    fn show(&self) -> ShownValue {
+        ShownValue::Number(u64::try_from(*self).unwrap_or(u64::MAX))
     }
 }
 
 macro_rules! numbers {
     ($($type:ty),+) => { $(
         impl Show for $type {
-            fn show(&self) -> Shown {
-                Shown::Number(u64::from(*self))
+            fn show(&self) -> ShownValue {
+                ShownValue::Number(u64::from(*self))
             }
         }
     )+ };
@@ -75,14 +75,14 @@ macro_rules! numbers {
 numbers!(u8, u16);
 
 impl Show for Duration {
-    fn show(&self) -> Shown {
-        Shown::Duration(*self)
+    fn show(&self) -> ShownValue {
+        ShownValue::Duration(*self)
     }
 }
 
 impl<T: Show> Show for Option<T> {
-    fn show(&self) -> Shown {
-        self.as_ref().map_or(Shown::Absent, Show::show)
+    fn show(&self) -> ShownValue {
+        self.as_ref().map_or(ShownValue::Absent, Show::show)
     }
 }
 
@@ -93,7 +93,7 @@ pub(crate) enum Compare<C: 'static, T: 'static> {
     /// Another key of the same section, or the diff of the whole section, speaks for it.
     Elsewhere,
     /// By its value.
-    Value(fn(&C, &T) -> Shown),
+    Value(fn(&C, &T) -> ShownValue),
     /// By a function of its own, which also finds the words.
     Change(fn(&T, &T) -> Option<String>),
 }
@@ -119,38 +119,40 @@ pub(crate) fn differences<C, T>(
 impl Key {
     /// A value as an operator reads it.
     /// Without the backticks that the docs have.
-    pub(crate) fn show(&self, shown: &Shown) -> String {
+    pub(crate) fn show(&self, shown: &ShownValue) -> String {
         match shown {
             // What holds without the key is what the operator has now, so the change is from that.
-            Shown::Absent => match self.presence {
+            ShownValue::Absent => match self.presence {
                 Presence::Optional(instead) => instead.replace('`', ""),
                 Presence::Required | Presence::Default(_) => {
                     self.value.never().unwrap_or("none").to_owned()
                 }
             },
-            Shown::Text(text) => text.clone(),
-            Shown::Number(number) if matches!(self.value, ValueType::Size(..)) => {
+            ShownValue::Text(text) => text.clone(),
+            ShownValue::Number(number) if matches!(self.value, ValueType::Size(..)) => {
                 show_size(*number)
             }
-            Shown::Number(number) => number.to_string(),
-            Shown::Duration(duration) => show_duration(*duration),
-            Shown::List(entries) => entries.join(", "),
-            Shown::Digest(_) => String::new(),
+            ShownValue::Number(number) => number.to_string(),
+            ShownValue::Duration(duration) => show_duration(*duration),
+            ShownValue::List(entries) => entries.join(", "),
+            ShownValue::Digest(_) => String::new(),
         }
     }
 
     /// What became of a value, if it is another one.
     /// A list shows what came and went, which is what an operator looks for in a long one; a digest
     /// shows that something did.
-    pub(crate) fn change(&self, old: &Shown, new: &Shown) -> Option<String> {
+    pub(crate) fn change(&self, old: &ShownValue, new: &ShownValue) -> Option<String> {
         if old == new {
             return None;
         }
         let name = self.name;
         Some(match (old, new) {
             // One side may be absent, as when a table comes or goes.
-            (Shown::Digest(_), _) | (_, Shown::Digest(_)) => name.to_owned(),
-            (Shown::List(old), Shown::List(new)) => format!("{name} {}", came_and_went(old, new)),
+            (ShownValue::Digest(_), _) | (_, ShownValue::Digest(_)) => name.to_owned(),
+            (ShownValue::List(old), ShownValue::List(new)) => {
+                format!("{name} {}", came_and_went(old, new))
+            }
             _ => format!("{name} {} becomes {}", self.show(old), self.show(new)),
         })
     }
@@ -176,7 +178,7 @@ pub(crate) fn came_and_went(old: &[String], new: &[String]) -> String {
     signed.join(" ")
 }
 
-impl Shown {
+impl ShownValue {
     /// As a number: things, bytes or milliseconds.
     pub(crate) fn number(&self) -> Option<u64> {
         match self {

@@ -1,7 +1,7 @@
 //! The keys of `[[trust]]`: anchors and CRLs.
 use super::identity::bound;
 use super::key::{DAY, FLAG, MINUTE, SECOND, TEXT, TEXTS, TIME, ValueType, duration};
-use super::{Compare, Every, FromToml, Shown, Text, came_and_went, keys};
+use super::{Compare, Every, FromToml, ShownValue, Text, came_and_went, keys};
 use crate::topology::{
     CertificateFacts, Revocation, RevocationScope, Topology, TrustSet, show_duration,
 };
@@ -46,20 +46,24 @@ keys! {
             "Files with CRLs, PEM or DER, or directories that hold nothing else. Passed over in a directory are names that begin \
              with a dot or end with `.tmp` or `~`, what is no regular file, and links that lead nowhere."
             => Compare::Change(crls);
+        // Soon enough after a revocation; reading costs little, since unchanged files are recognised by
+        // their digest.
         crl_refresh: Every = default(Every(Some(Duration::from_millis(5 * MINUTE)))), ValueType::Duration(SECOND, DAY, Some("off")), reload,
             "How often these files are read again; `\"off\"`: at a reload only.";
+        // With its line, because it is reported if nothing can come of it.
         crl_fetch: Option<Spanned<bool>> = optional("`false`"), FLAG, reload,
             "Whether CRLs are fetched, too, as often, from the http:// distribution points of the set's own CAs; see below."
-            => Compare::Value(|_, set| Shown::text(&set.crl_fetch));
+            => Compare::Value(|_, set| ShownValue::text(&set.crl_fetch));
         crl_fetch_local: Vec<Text> = optional("none"), TEXTS, reload,
             "Hosts of distribution points, names or addresses as the URI has them, that may be at a loopback, link-local or other \
              special address; see below."
-            => Compare::Value(|_, set| Shown::list(&set.crl_fetch_local));
+            => Compare::Value(|_, set| ShownValue::list(&set.crl_fetch_local));
+        // Its line is that of the warning if it is off.
         revocation: Option<Spanned<Revocation>> = optional("`\"require\"`"), ValueType::WordOrTable(&["require", "off"], GraceTable::KEYS), reload,
             "What becomes of a certificate without a current CRL. `\"require\"`: a certificate in scope needs a current CRL. \
              `{ grace = \"6h\" }`: a CRL serves for this long after its nextUpdate. `\"off\"`: no CRL is consulted; revoked \
              certificates are accepted, and `check` warns."
-            => Compare::Value(|_, set| Shown::Text(match set.revocation {
+            => Compare::Value(|_, set| ShownValue::Text(match set.revocation {
                 Revocation::Require => "require".to_owned(),
                 Revocation::Grace(grace) => format!("grace {}", show_duration(grace)),
                 Revocation::Off => "off".to_owned(),

@@ -123,6 +123,7 @@ pub(super) fn of_peer(
     place: &str,
     loading: &mut Loading<'_, '_>,
 ) -> PeerBoundary {
+    // The section's table for the kind of peer.
     let by_role = match kind {
         PeerKind::Home => &role.home,
         PeerKind::Federated => &role.federated,
@@ -132,6 +133,7 @@ pub(super) fn of_peer(
         .changed(by_role)
         .changed(&own);
     // Of an anonymous caller only P-Asserted-Identity holds the identity; what a list strips on purpose is stripped.
+    // The one field that an anonymous caller is allowed to be identified by (RFC 3323, RFC 3325 §7).
     let asserted = HeaderSet::of(HeaderName::PAssertedIdentity);
     // `strip_in` of the file, as opposed to what is stripped for want of trust.
     let on_purpose = by_role.strip_in.without(own.keep_in).with(own.strip_in);

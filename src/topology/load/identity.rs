@@ -30,6 +30,7 @@ pub(super) fn load(
 ) -> Option<Identity> {
     let name = raw.name.as_ref()?;
     let label = format!("identity \"{}\"", name.get_ref());
+    // First, because whether a certificate must be valid now depends on when it is shown.
     let window = window::load(
         &label,
         raw.not_before.as_ref(),
@@ -47,6 +48,7 @@ pub(super) fn load(
             loading,
         )
     });
+    // Read even if the server pair is broken.
     let client = client_slot(raw, &label, window, loading);
     // Only read here. Whether the response is about the certificate, genuine and current is decided in
     // trust/, where the issuer's key is at hand, and decided anew as time passes.
@@ -58,6 +60,7 @@ pub(super) fn load(
         }),
         None => None,
     };
+    // From here on only warnings follow, which need a certificate that could be read.
     let (server, facts) = server?;
     // With a client pair of its own the server certificate is never shown when connecting out.
     if raw.client_certificate.is_none() && !facts.client {
@@ -69,6 +72,7 @@ pub(super) fn load(
         server,
         client: client?,
         staple,
+        // What a listener needs for SNI: host names, normalised, each once.
         names: facts.names(),
         window,
         line,
@@ -137,9 +141,11 @@ fn warn_hidden(
     certificate: &Text,
     loading: &mut Loading<'_, '_>,
 ) {
+    // Without a node there is no name to look for.
     let Some(fqdn) = loading.fqdn.clone() else {
         return;
     };
+    // Compared in the form in which names are compared; a certificate may have any case.
     let is = |text: &String| DnsName::parse(text).is_ok_and(|name| name == fqdn);
     if facts.dns.iter().any(is) && !facts.sip.is_empty() && !facts.sip.iter().any(is) {
         let line = loading.line(certificate);
@@ -170,6 +176,7 @@ fn key_pair(
     (role, window): (Role, Window),
     loading: &mut Loading<'_, '_>,
 ) -> Option<(KeyPair, CertificateFacts)> {
+    // The prefix is that of the keys, so that a message names the key that the operator wrote.
     let chain = chain(&format!("{prefix}certificate"), certificate, loading);
     let key = key(&format!("{prefix}private_key"), private_key, loading);
     if let Some((_, facts)) = &chain {
@@ -224,6 +231,7 @@ fn key(what: &str, file: &Text, loading: &mut Loading<'_, '_>) -> Option<Private
     loading.check_secret(file, what);
     let bytes = loading.read(file, what)?;
     let key = pem::private_key(&bytes).map_err(explained);
+    // Asked of the TLS library, so that the list of kinds cannot fall behind it.
     let usable = key.and_then(|key| match any_supported_type(&key) {
         Ok(_) => Ok(key),
         Err(_) => {
@@ -273,6 +281,7 @@ fn check_match(
     file: &Text,
     loading: &mut Loading<'_, '_>,
 ) -> Option<()> {
+    // Cannot fail here: it was tried when the key was read.
     let key = any_supported_type(key).ok()?;
     let public = key.public_key()?;
     // Compared as they are written: the TLS library's own comparison takes a critical extension that it does not know, such
@@ -318,6 +327,7 @@ fn check_chain(
 ) {
     let line = loading.line(file);
     for (number, above) in facts.iter().enumerate().skip(1) {
+        // Each certificate is held against those before it, the leaf first.
         let before = facts.get(..number).unwrap_or_default();
         if let Some(below) = before.last()
             // Any certificate before it may be the one that it issued: a cross-certificate stands
@@ -335,6 +345,7 @@ fn check_chain(
             );
         }
     }
+    // Every certificate is judged, so that a chain of three that ended shows all three.
     for (number, certificate) in facts.iter().enumerate() {
         // An expired cross-certificate at the end of a chain is what public CAs leave behind for years;
         // most clients never look at it.
@@ -377,6 +388,8 @@ fn is_needed(facts: &[CertificateFacts], number: usize, (window, at): (Window, i
         return true;
     }
     let first = first_shown(window, at);
+    // The certificate itself is among them; if it is valid, it is found here, and nothing is wrong with
+    // it.
     let mut others = facts.iter().skip(1);
     leaf.names_as_issuer(certificate)
         && !others.any(|other| {
@@ -402,6 +415,7 @@ fn check_validity(
     line: u32,
     loading: &mut Loading<'_, '_>,
 ) {
+    // Messages name the certificate by its subject: a chain file has no other handle.
     let subject = &facts.subject;
     let seconds = |moment: Option<u64>| moment.and_then(|at| i64::try_from(at).ok());
     let last = seconds(window.not_after);

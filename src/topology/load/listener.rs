@@ -22,6 +22,7 @@ pub(super) fn load_all(
     fqdn: Option<&DnsName>,
     loading: &mut Loading<'_, '_>,
 ) -> Vec<Option<Listener>> {
+    // A listener without a name was reported as missing a key.
     let named = raws.iter().map(|raw| {
         let name = raw.get_ref().name.as_ref()?;
         Some((name.get_ref().clone(), name))
@@ -72,6 +73,7 @@ fn load(
         None => Accept::Both,
         Some(list) => accept(list, &place, loading)?,
     };
+    // After `accept`, which decides whether there are clients at all.
     let client_certificates = client_certificates::load(raw, line, accept, trusts, &place, loading);
     Some(Listener {
         name,
@@ -175,6 +177,7 @@ fn check_names(
         .map(|r| loaded.get(r.index()).and_then(Option::as_ref))
         .collect();
     // With an identity missing for another fault, the name might be the one that it carries.
+    // Asked before the `None`s are dropped.
     let whole = shown.iter().all(Option::is_some);
     let shown: Vec<&Identity> = shown.into_iter().flatten().collect();
     let place = format!("listener \"{}\"", listener.name);
@@ -183,6 +186,7 @@ fn check_names(
     for (position, later) in shown.iter().enumerate() {
         for name in &later.names {
             let mut earlier = shown.iter().take(position);
+            // Only the first collision of a name is reported; the second would have the same remedy.
             let earlier =
                 earlier.find(|i| i.names.contains(name) && i.window.overlaps(&later.window));
             if let Some(earlier) = earlier {

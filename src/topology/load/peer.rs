@@ -15,6 +15,8 @@ use std::collections::HashSet;
 /// Resolves one peer; `None` when something of it is missing or broken, which is then reported.
 /// `fqdn` is the entry's own name, normalised: all peers' names are needed before any entry can be
 /// resolved, because pools, expectations and the rules about what partners may list refer to them.
+/// Whatever is wrong with one key, the others are looked at: an operator who adds a partner makes
+/// several mistakes at once and wants to see all of them.
 pub(super) fn load(
     raw: &RawPeer,
     fqdn: Option<&DnsName>,
@@ -26,6 +28,7 @@ pub(super) fn load(
 ) -> Option<Peer> {
     let fqdn = fqdn?.clone();
     let place = format!("peer \"{fqdn}\"");
+    // Comes first, since everything else about such an entry is beside the point.
     check_not_node(&fqdn, raw, node, &place, loading);
     // Names of trust sets are compared as they are written: they are the operator's own words, not host
     // names.
@@ -35,6 +38,7 @@ pub(super) fn load(
         .and_then(|list| trusts.find_all(list.get_ref(), "trust", &place, loading));
     let domains = domains(raw, node, &place, line, loading);
     let addresses = addresses(raw, &place, loading);
+    // What is shown when sipward connects. A peer that connects here sees what the listener shows.
     let identity = match &raw.identity {
         Some(text) => identities.find(text.get_ref(), loading.line(text), &place, loading),
         None => identities.first(),
@@ -59,6 +63,7 @@ pub(super) fn load(
         );
     }
     let dns = dns(raw, &domains, &place, loading);
+    // From here on everything depends on the kind; a missing one was reported.
     let kind = raw.kind?;
     // RFC 3325 §4: servers of the home side are in the trust domain, a partner only if its entry has
     // `assert_identity`.
@@ -111,6 +116,7 @@ fn check_denied(
     loading: &mut Loading<'_, '_>,
 ) {
     // As a set: a partner may list thousands of domains, and each is looked up in both lists.
+    // Of one peer at a time: `deny` of one partner is nobody else's business.
     let own: DomainSet = boundary.deny.iter().collect();
     for domain in domains {
         if own.covers(domain.as_str()) || role.denied.covers(domain.as_str()) {
@@ -133,6 +139,7 @@ fn check_not_node(
     place: &str,
     loading: &mut Loading<'_, '_>,
 ) {
+    // The node's aliases are its names as well; DNS may lead a peer's name here.
     let is_node = node.is_some_and(|node| {
         node.fqdn == *fqdn || node.aliases.contains(&Domain::from(fqdn.clone()))
     });
@@ -156,8 +163,10 @@ fn domains(
     line: u32,
     loading: &mut Loading<'_, '_>,
 ) -> Vec<Domain> {
+    // No list is the same as an empty one for a home peer, and a fault for a federated one.
     let texts: &[Text] = raw.domains.as_ref().map_or(&[], |list| list.get_ref());
     let domains = loading.patterns(texts, &format!("{place} domain"));
+    // Without the key the line of the entry has to do.
     let at = raw.domains.as_ref().map_or(line, |list| loading.line(list));
     match raw.kind {
         // Nothing would be routed to it, and it could name nobody in From.
@@ -212,6 +221,7 @@ fn domains(
 /// Resolved or literal, an address is only where to dial. The certificate decides who answers there, so
 /// a wrong entry costs a connection and not more.
 fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<DialAddress> {
+    // In order: the first that answers is used.
     let mut addresses = Vec::new();
     let mut known = HashSet::new();
     for text in &raw.address {
@@ -228,6 +238,7 @@ fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<D
         };
         if known.insert(address.clone()) {
             addresses.push(address);
+        // The key does what it is for.
         } else {
             loading.twice(line, &format!("{place} address"), text.get_ref());
         }
@@ -266,6 +277,7 @@ fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_,
 /// Unlike a listener's address it must name one host: an unspecified or multicast address can be bound
 /// but not dialled, and port 0 stands for a choice that a client cannot make.
 fn dial_address(text: &str) -> Option<DialAddress> {
+    // A literal decides by itself: `10.0.0.300` is no host name either, and would only look like one.
     if let Some(address) = literal(text) {
         let good =
             address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast();
@@ -279,6 +291,7 @@ fn dial_address(text: &str) -> Option<DialAddress> {
         Some(_) => return None,
         None => (text, SIPS_PORT),
     };
+    // In the form in which names are compared, so that two spellings count as one.
     let host = DnsName::parse(host).ok()?;
     (port != 0).then(|| DialAddress::Host(host.as_str().to_owned(), port))
 }

@@ -49,6 +49,8 @@ pub(super) fn load_all(
     pools
 }
 
+/// One `[[pool]]` as it is written. Every key is looked at before the function returns, so that one
+/// reading of the file reports all that is wrong with it.
 fn load(
     raw: &RawPool,
     line: u32,
@@ -176,6 +178,7 @@ fn drain(
     let Some(list) = &raw.drain else {
         return Vec::new();
     };
+    // The messages name the key, as the same peer may stand in several keys of one pool.
     let place = format!("{place} drain");
     let mut drained = Vec::new();
     let mut known = HashSet::new();
@@ -196,6 +199,7 @@ fn drain(
                 ),
                 "a member that drains stays in `peers` as well",
             );
+        // Twice in `drain` does no harm, but was hardly meant.
         } else if known.insert(at) {
             drained.push(at);
         } else {
@@ -241,6 +245,7 @@ fn members(
     let mut members = Members::default();
     for text in list {
         let line = loading.line(text);
+        // An unknown peer is reported by the look-up; the others stay.
         let Some(at) = find_peer(text, names, place, loading) else {
             continue;
         };
@@ -309,12 +314,14 @@ fn check_members(
     node: Option<&Node>,
     loading: &mut Loading<'_, '_>,
 ) {
+    // Only those that resolved: of the others nothing is known.
     let members: Vec<&Peer> = pool
         .peers
         .iter()
         .filter_map(|(r, _)| peers.get(r.index()).and_then(Option::as_ref))
         .collect();
     let place = format!("pool \"{}\"", pool.name);
+    // One of each kind is enough for the message.
     let of = |kind: PeerKind| members.iter().find(|peer| peer.kind == kind);
     // The two kinds are under different rules for what they may assert; a pool whose members differ in
     // that would make the rules depend on which of them happened to be up.
@@ -362,6 +369,7 @@ fn check_members(
                 }
             }
         }
+        // No member resolved, and each was reported.
         (None, None) => {}
     }
 }
@@ -375,6 +383,7 @@ fn check_routed_once<'p>(
 ) -> HashMap<&'p Domain, &'p Pool> {
     let mut served: HashMap<&Domain, &Pool> = HashMap::new();
     for later in pools.iter().flatten() {
+        // A domain that one pool lists twice was reported with its list.
         for domain in &later.domains {
             // By identity and not by name: two pools may, wrongly, have one name, and that is another
             // fault.
@@ -405,6 +414,8 @@ fn implied(explicit: &HashMap<&Domain, &Pool>, peers: &[Option<Peer>]) -> Vec<Po
     // `positions` keeps this linear: thousands of partners with thousands of domains are read at each
     // reload.
     let mut below: HashMap<&str, HashSet<PeerRef>> = HashMap::new();
+    // By the name below which everything is meant, so that a domain finds its nearest `*.` by walking
+    // up its own labels.
     for (domain, pool) in explicit {
         if let Some(name) = domain.below() {
             below.insert(name, pool.peers.iter().map(|(r, _)| *r).collect());
@@ -427,6 +438,7 @@ fn implied(explicit: &HashMap<&Domain, &Pool>, peers: &[Option<Peer>]) -> Vec<Po
             if explicit.contains_key(domain) || is_served(domain, r) {
                 continue;
             }
+            // Peers that list the same domain share its pool, in the order of the file.
             let known = positions.get(domain).and_then(|at| implied.get_mut(*at));
             if let Some(pool) = known {
                 pool.peers.push((r, 1));

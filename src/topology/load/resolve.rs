@@ -61,6 +61,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let (fqdns, peer_names) = peer_names(&raw.peer, loading);
     loading.home_servers = home_servers(&raw.peer, &fqdns);
     loading.above_home = above_home(loading);
+    // What listeners and peers look up; pools and expectations look up peers only.
     let references = (&identity_names, &trust_names);
     // `each` calls in the order of the file, which is the order of the names.
     let mut fqdns = fqdns.iter();
@@ -209,6 +210,7 @@ fn check_trust_used(
     if peers.iter().any(Option::is_none) || listeners.iter().any(Option::is_none) {
         return;
     }
+    // A set may be used by listeners alone, for the certificates of clients.
     let by_peers = peers.iter().flatten().flat_map(|peer| &peer.trust);
     let by_listeners = listeners.iter().flatten();
     let by_listeners = by_listeners.flat_map(|listener| listener.client_certificates.trust());

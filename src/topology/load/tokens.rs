@@ -22,6 +22,7 @@ pub(super) fn load(raw: Option<&RawTokens>, loading: &mut Loading<'_, '_>) -> To
         }
         return TokenSettings::default();
     };
+    // Whoever reads the file can forge routes of this node.
     loading.check_secret(file, "the token key file");
     let keys = match loading.read(file, "the token key file") {
         Some(bytes) => keys(&bytes, file, loading),
@@ -38,6 +39,7 @@ pub(super) fn load(raw: Option<&RawTokens>, loading: &mut Loading<'_, '_>) -> To
 fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u8; 32])> {
     let path = loading.path(file);
     let mut keys: Vec<(u8, [u8; 32])> = Vec::new();
+    // A file that is no text has no line that is a key; that is found below.
     let text = String::from_utf8_lossy(bytes);
     // About the key file, with its own line numbers.
     let mut fault = |line: usize, what: String, remedy: &str| {

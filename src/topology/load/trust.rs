@@ -26,7 +26,10 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
         .as_ref()
         .and_then(|file| anchors(&label, file, &raw.crls, loading));
     let crls = crls(&label, &raw.crls, loading);
+    // After the policy, since it has no effect without one.
     let fetch = fetch(raw, &label, revocation, loading);
+    // A set that only fetches still has to name a file: until the first fetch it would refuse
+    // everybody.
     let named = !raw.crls.is_empty();
     // Checked for all three policies here, because `off` with CRLs and `require` without are two sides
     // of one mistake.
@@ -90,6 +93,8 @@ fn anchors(
 ) -> Option<Vec<CertificateDer<'static>>> {
     // One file for both is what OpenSSL's users have; otherwise a CRL among the anchors has no effect.
     let mut named = crls.iter();
+    // The paths are compared as they are written: one file under two names is not recognised, and then
+    // the stricter rule holds.
     let wanted = if named.any(|crls| crls.get_ref() == file.get_ref()) {
         Wanted::AnchorsBesideCrls
     } else {
@@ -123,6 +128,7 @@ fn crls(
         })
         .collect();
     let mut crls = Vec::new();
+    // Findings are collected over all files before the set is given up.
     let mut whole = true;
     for read in read_crls(&sources) {
         match read.content {
@@ -152,6 +158,7 @@ fn report(
     said: &str,
     loading: &mut Loading<'_, '_>,
 ) {
+    // With the directory of the topology in front, so that it can be opened as it stands.
     let shown = file.display();
     if refusal != CrlReason::Unreadable {
         let what = refusal.what();
