@@ -41,6 +41,8 @@ impl Topology {
             new: newer,
             lines: &mut lines,
         };
+        // Names of identities, trust sets and pools are compared as written, those of peers in
+        // normalised form.
         entries.compare(
             "identity",
             |t| &t.identities,
@@ -149,6 +151,7 @@ impl Entries<'_> {
     ) {
         let (old, new) = (entries(self.old), entries(self.new));
         // Names as text, since identities, trust sets and pools have names that are no host names.
+        // Two passes: what went can only be known when all new names are.
         let newer: HashSet<String> = new.iter().map(name).collect();
         let mut older: HashMap<String, &T> = HashMap::with_capacity(old.len());
         // What went is reported first, in the order of the old file; what came and what changed follows
@@ -169,6 +172,7 @@ impl Entries<'_> {
                 self.lines.push(format!("{kind} {name} added"));
                 continue;
             };
+            // Nothing is allocated for an entry whose values are equal except the values themselves.
             let parts = differences(keys, rows, (self.old, *before), (self.new, entry));
             if !parts.is_empty() {
                 self.lines
@@ -182,6 +186,7 @@ impl Entries<'_> {
 /// Two files with the same ids and other keys count as changed as well, although the line then shows
 /// the same ids twice: whoever rotates keys that way should see it.
 fn token_keys(old: &Topology, new: &Topology) -> Option<String> {
+    // Ids in the order of the file: the first one signs.
     let show = |topology: &Topology| {
         let ids: Vec<String> = topology
             .tokens

@@ -52,6 +52,8 @@ impl Crl {
         let malformed = || CrlReason::Malformed;
         // Places of serial numbers are kept in 32 bits; no file is that large.
         u32::try_from(der.len()).map_err(|_| malformed())?;
+        // The order of the checks is that of the remedies: what is no CRL at all is reported as that
+        // first.
         let parts = CrlParts::find(&der).ok_or_else(malformed)?;
         let next_update = parts.next_update.ok_or(CrlReason::NoNextUpdate)?;
         let extensions = der::extensions(&parts.extensions).ok_or_else(malformed)?;
@@ -71,6 +73,7 @@ impl Crl {
                 _ => {}
             }
         }
+        // Absent means that nothing is revoked, which is the usual case for a CA of a few servers.
         let serials = parts
             .revoked
             .as_ref()
@@ -136,6 +139,7 @@ impl Crl {
     /// Whether it lists a certificate of its issuer by the serial number's bytes.
     /// A binary search over places: handshakes ask this for each certificate of a path.
     pub fn lists(&self, serial: &[u8]) -> bool {
+        // Certificates and CRLs may encode one serial number with and without a leading zero.
         let wanted = magnitude(serial);
         self.serials
             .binary_search_by(|place| serial_at(&self.der, *place).cmp(wanted))

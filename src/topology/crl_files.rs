@@ -89,6 +89,7 @@ pub fn read_crls(sources: &[CrlSource]) -> Vec<CrlFile> {
     // What is left of the set's bound goes down with each file.
     let mut left = LARGEST_SET;
     for source in sources {
+        // A source that cannot be read costs only itself.
         let listed = match list(&source.path) {
             Ok(listed) => listed,
             Err(error) => {
@@ -165,6 +166,7 @@ fn failed(path: &Path, line: u32, refusal: CrlReason, detail: String) -> CrlFile
 /// Reads one byte more than is allowed, since the length that a file had a moment ago proves nothing.
 fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
     let mut octets = Vec::new();
+    // The smaller of the two bounds; the message names both.
     let most = LARGEST_FILE.min(*left);
     let read = open_regular(path).and_then(|file| file.take(most + 1).read_to_end(&mut octets));
     match read {
@@ -196,6 +198,7 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlReason, String)>
     }
     let detail = |error: PemError| format!("{error}; {}", error.remedy());
     let found = pem::crls(octets).map_err(|error| (CrlReason::Malformed, detail(error)))?;
+    // Messages name a CRL by its number in the file, since nothing else in it can be found by eye.
     let count = found.len();
     let crls = found
         .into_iter()

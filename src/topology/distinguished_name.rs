@@ -66,6 +66,7 @@ pub(crate) fn same_name(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// The bytes of one RDN: its attributes in a fixed order.
+/// RFC 5280 §7.1: a multi-valued RDN is a set.
 fn relative(rdn: &Element<'_>) -> Option<Vec<u8>> {
     let mut attributes: Vec<Vec<u8>> = Vec::new();
     let mut list = rdn.inside();
@@ -86,6 +87,7 @@ fn relative(rdn: &Element<'_>) -> Option<Vec<u8>> {
         append(&mut key, &octets);
         attributes.push(key);
     }
+    // After their keys were made, so that the order does not depend on string types.
     attributes.sort();
     Some(attributes.concat())
 }

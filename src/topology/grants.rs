@@ -39,10 +39,13 @@ impl Grants {
     /// What is less in `newer`, one line each. Peers that are gone are reported elsewhere.
     /// Only in one direction. What a new file grants in addition breaks nothing.
     pub fn narrowed(&self, newer: &Self) -> Vec<String> {
+        // In the order of names, so that the report is the same each time.
         let mut lines = Vec::new();
         for (who, old) in &self.0 {
             match newer.0.get(who) {
                 Some(new) => old.narrowed(new, who, &mut lines),
+                // A plan lists removed peers with their live connections; here they would be reported
+                // twice.
                 None if who.starts_with("peer ") => {}
                 None => lines.push(format!("{who} is gone")),
             }
@@ -57,6 +60,7 @@ impl Grants {
 
 impl Facts {
     fn narrowed(&self, newer: &Self, who: &str, lines: &mut Vec<String>) {
+        // What was granted and is not any more, then what is demanded and was not.
         let gone = self.granted.difference(&newer.granted);
         lines.extend(gone.map(|what| format!("{who}: no longer {what}")));
         let came = newer.demanded.difference(&self.demanded);
@@ -95,6 +99,7 @@ impl Facts {
     /// Within this window alone.
     /// A window that ends is a bound: an earlier end is less.
     fn within(&mut self, window: Window) {
+        // Compared as seconds, shown as RFC 3339.
         if let Some(end) = window.not_after {
             self.bound("counts until", end, show_moment(end));
         }
@@ -108,6 +113,7 @@ impl Facts {
     /// Only where they differ from the default of such a party: with thousands of peers the usual must
     /// cost nothing.
     fn fields(&mut self, rules: &FieldRules, usual: FieldTrust) {
+        // The same defaults from which loading starts.
         let usual = FieldRules::standard(usual);
         for (way, set, usual) in [
             ("from it", rules.strip_in, usual.strip_in),
@@ -123,6 +129,7 @@ impl Facts {
                 self.grant(format!("{} is left in what goes {way}", field.as_str()));
             }
         }
+        // No party owes a field by default.
         for field in rules.require_in.names() {
             self.demand(format!("it owes {}", field.as_str()));
         }
@@ -139,11 +146,13 @@ impl Topology {
         for domain in &self.node.domains {
             node.grant(format!("serves the home domain {domain}"));
         }
+        // Clients may have the old name in their routes.
         for alias in &self.node.aliases {
             node.grant(format!("is addressed as {alias}"));
         }
         bounds(&self.limits, grants.of("limits".to_owned()));
         self.listener_grants(&mut grants);
+        // By name: the order of peers grants nothing.
         for peer in &self.peers {
             peer_grants(peer, grants.of(format!("peer {}", peer.fqdn)));
         }
@@ -253,6 +262,7 @@ fn bounds(of: &Limits, facts: &mut Facts) {
 fn peer_grants(peer: &Peer, facts: &mut Facts) {
     match peer.kind {
         PeerKind::Home => facts.grant("is a home server"),
+        // What it may assert and what is routed to it is one list.
         PeerKind::Federated => {
             facts.grant("is a partner's server");
             for domain in &peer.domains {
@@ -269,6 +279,7 @@ fn peer_grants(peer: &Peer, facts: &mut Facts) {
         &peer.boundary.fields,
         FieldTrust::of_peer(peer.assert_identity),
     );
+    // Each one apart, so that one more domain is one more line.
     for domain in &peer.boundary.deny {
         facts.demand(format!("it may not name {domain}"));
     }

@@ -39,6 +39,7 @@ words! {
 }
 
 /// A certificate chain with its private key.
+/// No `Debug`: a key must not end up in a log by way of a derived one.
 pub struct KeyPair {
     /// Leaf first.
     pub chain: Vec<CertificateDer<'static>>,
@@ -158,6 +159,7 @@ pub enum Accept {
     Both,
 }
 
+// The two questions that are asked of a listener; nobody else needs to know its three cases.
 impl Accept {
     /// Whether clients may stay.
     pub fn clients(self) -> bool {

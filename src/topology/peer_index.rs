@@ -38,6 +38,7 @@ impl PeerIndex {
     }
 
     fn names(&self, peers: &[Peer]) -> &NamePositions {
+        // Once for a generation; handshakes only read it.
         self.0.get_or_init(|| {
             let mut names = NamePositions {
                 by_fqdn: HashMap::with_capacity(peers.len()),

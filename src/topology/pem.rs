@@ -78,6 +78,7 @@ pub(super) fn certificates_for(
     file: &[u8],
     wanted: Wanted,
 ) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    // With the marker, so that the operator sees what to look for in the file.
     let nothing = PemError::Nothing("certificate (-----BEGIN CERTIFICATE-----)");
     let text = match content(file)? {
         Content::Der(objects) => {
@@ -88,6 +89,7 @@ pub(super) fn certificates_for(
             });
             return all.collect();
         }
+        // Text is walked section by section; a file may hold thousands of CAs.
         Content::Text(text) => text,
     };
     let mut found = Vec::new();
@@ -161,6 +163,7 @@ pub(super) fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemErro
         }
         Content::Text(text) => text,
     };
+    // All sections are looked at, so that a second key is noticed.
     let mut found: Option<PrivateKeyDer<'static>> = None;
     for section in sections(text)? {
         let kind = ObjectKind::of(&section.label);

@@ -15,6 +15,7 @@ pub struct DnsSettings {
 }
 
 /// `[tokens]`: the keys that sign Record-Route and Path URIs.
+/// The keys are read with the topology, so that a rotation is a reload like any other.
 #[derive(Clone, Debug, Default)]
 pub struct TokenSettings {
     /// The key file as written and resolved against the topology file; `None`: a random key for this run.

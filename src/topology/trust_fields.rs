@@ -131,6 +131,7 @@ pub(super) fn docs() -> String {
 
 impl FieldRules {
     /// The defaults.
+    /// Made from the table, so that the docs and the rules cannot differ.
     pub fn standard(trust: FieldTrust) -> Self {
         // Only this node writes the sender's name, and what is agreed on a connection is for its two ends (MS-CONMGMT).
         let mut rules = Self {
@@ -138,6 +139,7 @@ impl FieldRules {
                 .with(HeaderSet::of(HeaderName::MsKeepAlive)),
             ..Self::default()
         };
+        // Every field of the table is looked at for each direction.
         for row in TABLE {
             let field = HeaderSet::of(row.field);
             let (from, to) = match trust {

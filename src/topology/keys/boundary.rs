@@ -26,6 +26,7 @@ keys! {
 keys! {
     /// `[boundary]` as it is written.
     pub(crate) struct RawBoundary compares (), Boundary {
+        // An empty table is the same as none.
         clients: RawFields = optional("none"), ValueType::Table(RawFields::KEYS), reload,
             "Changes for clients."
             => Compare::Value(|(), boundary| ShownValue::digest(&boundary.clients));

@@ -16,6 +16,7 @@ pub(crate) fn read(
     source: &Source<'_>,
     found: &mut Findings,
 ) -> Document {
+    // One for all sections: it only carries the places and the findings.
     let mut reader = TableReader { source, found };
     // A section whose misspelling was reported is not reported as missing, too.
     let mut misspelt = Vec::new();
@@ -40,6 +41,7 @@ pub(crate) fn read(
     });
     // Without a line: what is not there has none.
     for section in SECTIONS {
+        // Sections that may be left out have a default for every key.
         if section.is_needed()
             && !document.contains_key(section.name)
             && !misspelt.contains(&section.name)
@@ -73,6 +75,7 @@ fn read_section(
     let single = section.is_single();
     // An inline array of tables is the same to TOML as `[[name]]` headers, and as good.
     let tables: Vec<&mut Spanned<DeValue<'_>>> = match value.get_mut() {
+        // Each entry is checked on its own, so that one bad entry costs only itself.
         DeValue::Array(entries) if !single => entries.iter_mut().collect(),
         DeValue::Table(_) if single => vec![value],
         DeValue::String(_)

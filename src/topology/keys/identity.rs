@@ -33,6 +33,8 @@ keys! {
         not_after: Option<Spanned<UnixTime>> = optional("never"), TIME, reload,
             "When it ceases to be shown."
             => Compare::Value(|_, item| bound(item.window.not_after));
+        // A response is renewed every few days, so that it changed is worth a word, but not its
+        // content.
         ocsp: Option<Text> = optional("none"), TEXT, reload,
             "File with an OCSP response in DER about `certificate`, stapled to it as a server. Read again as often as the CRLs, \
              and dropped at the first reading at which it is no longer current, genuine and good. One about another certificate \

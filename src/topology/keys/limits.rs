@@ -82,6 +82,7 @@ limits! {
         "Transactions at a time in each shard; requests of dialogs may take an eighth more, BYE two.";
     transactions_per_client: count 200, (1, 1_000_000), reload,
         "Transactions at a time from one client connection; requests of dialogs may take an eighth more, BYE two; as many BENOTIFY a second, which leave none.";
+    // systemd kills after TimeoutStopSec, so the daemon asks for more time when this is longer.
     drain: time 10 * SECOND, WAIT, reload,
         "How long SIGTERM lets transactions finish.";
     // The queue is made once, with the thread that empties it.

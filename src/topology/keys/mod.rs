@@ -1,5 +1,7 @@
 //! The table of all keys of the topology file: a section a file, and what is made from their rows.
 
+// From the ground up: what a key is, how values are read and shown, how a table is checked, then the
+// document.
 mod declare;
 mod document;
 mod key;

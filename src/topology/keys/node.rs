@@ -8,6 +8,7 @@ use crate::topology::{MOST_SHARDS, Node, Scheduling};
 keys! {
     /// `[node]` as it is written.
     pub(crate) struct RawNode compares (), Node {
+        // In every route that is on its way: another name would not be recognised as this node's.
         fqdn: Option<Text> = required, TEXT, restart,
             "The name in Via, Record-Route and Path. At least one identity of each listener must carry it."
             => Compare::Value(|(), node| ShownValue::text(&node.fqdn));
@@ -28,6 +29,8 @@ keys! {
              the one on its core finish instead of interrupting it, and then finds more to do at once; while other programs \
              keep every core busy, it waits some milliseconds longer for its turn. A policy that the daemon was started with \
              (`chrt`, `CPUSchedulingPolicy=`) stays. `\"inherit\"`: as the daemon was started, whatever that is.";
+        // The path itself is not shown, only that it moved: what matters is that what was kept is left
+        // behind.
         state: Option<Text> = optional("`$STATE_DIRECTORY` (systemd's `StateDirectory=`), else none"), TEXT, reload,
             "Directory in which the newest CRLs are kept across restarts; see `[[trust]]`. It is made, for the daemon's user \
              alone, if it is not there."

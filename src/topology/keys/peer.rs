@@ -24,6 +24,8 @@ keys! {
         kind: Option<PeerKind> = required, ValueType::Word(PeerKind::WORDS), reload,
             "`\"home\"`: a server of the home side. `\"federated\"`: a partner's."
             => Compare::Value(|_, peer| ShownValue::text(&peer.kind.word()));
+        // With its line, although only the references in it can be wrong: an unknown set is reported at
+        // its own line.
         trust: Option<Spanned<Vec<Text>>> = required, SOME_TEXTS, reload,
             "The trust sets that may vouch for this name; no other can."
             => Compare::Value(|topology, peer| ShownValue::list(peer.trust.iter().map(|set| &topology.trust(*set).name)));
@@ -34,6 +36,7 @@ keys! {
              stands for all below that name, as long as no home domain, home server or name of this node lies there. Home: a \
              part of `node.domains`, for the reader; not needed."
             => Compare::Value(|_, peer| ShownValue::list(&peer.domains));
+        // An empty list is a fault: whoever wants DNS to be asked leaves the key out.
         address: Vec<Text> = optional("found by `dns`"), SOME_TEXTS, reload,
             "Where to dial, in order: an IP address or host name, with a port (5061 if there is none)."
             => Compare::Value(|_, peer| ShownValue::list(&peer.addresses));
@@ -57,6 +60,8 @@ keys! {
              federated ([below](#boundary)). From of a federated one may then be a `tel:` number, too: a global one, or a local \
              one whose `phone-context` is global or within its `domains` (RFC 3966 §5.1.5)."
             => Compare::Value(|_, peer| ShownValue::text(&peer.assert_identity));
+        // Optional, as its default is the value of another key; with its line, as it is reported at a
+        // home peer.
         anonymous: Option<Spanned<bool>> = optional("as `assert_identity`"), FLAG, reload,
             "Federated: whether From of its requests may be anonymous. That is any name below `.invalid`, such as \
              `anonymous.invalid` or `unknown.invalid`, which nobody can have (RFC 2606 §2, RFC 3323 §4.1.1.3), unless this file \
@@ -73,6 +78,7 @@ keys! {
         not_after: Option<Spanned<UnixTime>> = optional("never"), TIME, reload,
             "When it ceases to count (`peer_no_longer_active`); connections that rest on it end then."
             => Compare::Value(|_, peer| bound(peer.window.not_after));
+        // No pins means that any key will do; an empty list is the same and harmless.
         pins: Vec<Text> = optional("any key"), TEXTS, reload,
             "SHA-256 of public keys (SubjectPublicKeyInfo, RFC 7469), in base64 or hex. One of the leaf, its issuers or the \
              anchor must have such a key, in addition to everything else (`pin_mismatch`)."
@@ -104,6 +110,7 @@ keys! {
             "After how much silence a CRLF keep-alive is sent on a connection that sipward made (RFC 5626 §4.4.1), up to a fifth \
              sooner. Without an answer within 10 s the connection is closed (`no_pong`). Only for peers that answer them. Holds \
              for connections made after the reload.";
+        // More than one helps only where a single TLS stream is the bottleneck.
         connections: u8 = default(1), ValueType::Integer(1, MOST_CONNECTIONS), reload,
             "Connections that each shard makes to it under load. The requests of a dialog share one.";
     }

@@ -6,6 +6,7 @@ use crate::topology::{Pool, Strategy, Topology};
 use toml::Spanned;
 
 /// The greatest weight of a member, and the last group.
+/// One range for both: neither weights nor groups need more than a thousand steps.
 const NUMBER: ValueType = ValueType::Numbers(1, 1_000);
 
 keys! {
@@ -14,6 +15,8 @@ keys! {
         name: Option<Text> = required, TEXT, reload,
             "Its name in logs."
             => Compare::Elsewhere;
+        // Each domain of a pool is routed there; which of them may stand here depends on the members'
+        // kind.
         domains: Option<Vec<Text>> = required, SOME_TEXTS, reload,
             "The domains that are routed to it; each to one pool only. A peer's name may be one of them: what is for that name is \
              then the pool's, so that another member stands in. With `*.` that holds for the names of its members."
@@ -42,6 +45,7 @@ keys! {
             => Compare::Value(|topology, pool| {
                 ShownValue::list(pool.drain.iter().map(|peer| &topology.peer(*peer).fqdn))
             });
+        // Off by default: pings are traffic that not every server answers well.
         health: Option<Health> = optional("none"), ValueType::Table(Health::KEYS), reload,
             "OPTIONS pings to each member, by one shard for all. `{}` takes every default. Without it a member is found to be down \
              by failed connects or by two requests in a row that it leaves without any answer; then it is passed over for 30 s."

@@ -64,7 +64,9 @@ pub(super) fn retain<'i>(
 /// One reading of a file.
 /// Holds what reports need. It has no state of its own: tables may be read in any order.
 pub(super) struct TableReader<'a, 't> {
+    /// For the line of each key and entry.
     pub(super) source: &'a Source<'t>,
+    /// Where faults go; the reader never stops because of one.
     pub(super) found: &'a mut Findings,
 }
 
@@ -150,6 +152,7 @@ impl TableReader<'_, '_> {
             }
             // Case matters: the words are the file's own, and one spelling of each is enough.
             (ValueType::Word(words) | ValueType::WordOrTable(words, _), DeValue::String(word)) => {
+                // A table that may also be a word is checked as a word here and as a table below.
                 self.word(&at.by_header(), words, word, line)
             }
             // A bad entry of a list is reported, and left out when the list is taken over.
@@ -229,6 +232,7 @@ impl TableReader<'_, '_> {
 
     /// An empty name would be looked up and not found later, with a message about something else.
     fn text(&mut self, what: &str, text: &str, line: u32) -> bool {
+        // White space alone is as empty as nothing.
         let blank = text.trim().is_empty();
         if blank {
             let what = format!("{what} is empty");
@@ -245,6 +249,7 @@ impl TableReader<'_, '_> {
     /// The remedy lists all words: there are never more than a handful, fields of the boundary
     /// excepted.
     fn word(&mut self, what: &str, words: &[&'static str], word: &str, line: u32) -> bool {
+        // A list of words that holds an unknown one keeps the others.
         let known = words.contains(&word);
         if !known {
             let hint = did_you_mean(word, words.iter().copied());
@@ -261,6 +266,7 @@ impl TableReader<'_, '_> {
 
     /// An empty list is kept, as is one that is too long: the fault is about the list as a whole.
     fn length(&mut self, at: &At<'_>, length: usize, least: usize, most: usize) {
+        // The name of the entry, since lists of this kind are in every entry.
         let what = at.by_name();
         if length < least {
             let what = format!("{what} is an empty list");
@@ -284,6 +290,7 @@ impl TableReader<'_, '_> {
     /// In milliseconds, the unit of all ranges. A duration that has more of them than 64 bits hold is
     /// out of every range.
     fn duration(&mut self, at: &At<'_>, text: &str) -> bool {
+        // Unit and number are checked together: neither alone is a duration.
         let Some(read) = duration(text) else {
             return self.no_duration(at, &format!("\"{text}\""));
         };
@@ -320,6 +327,7 @@ impl TableReader<'_, '_> {
     /// TOML knows times without an offset and dates without a time. Both are refused: a certificate
     /// must not change over at another moment because the daemon runs in another time zone.
     fn time(&mut self, at: &At<'_>, value: &DeValue<'_>) -> bool {
+        // As the operator wrote it: a TOML date-time loses nothing by being printed.
         let written = written_time(value).unwrap_or_default();
         moment(&written).is_some()
             || self.unreadable(at, TopologyReason::InvalidTime, &written, WRITE_TIME)
@@ -346,6 +354,7 @@ impl TableReader<'_, '_> {
         else {
             return true;
         };
+        // Both ends belong to the range.
         let fits = number.is_some_and(|number| (least..=most).contains(&number));
         if !fits {
             // What holds without the key differs with its presence: a default, something that depends

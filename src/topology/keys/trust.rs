@@ -34,12 +34,15 @@ impl FromToml for Revocation {
 keys! {
     /// `[[trust]]` as it is written.
     pub(crate) struct RawTrust compares Topology, TrustSet {
+        // The name is how peers refer to the set; it is never compared, since it is what two sets are
+        // matched by.
         name: Option<Text> = required, TEXT, reload,
             "What peers and listeners call it."
             => Compare::Elsewhere;
         anchors: Option<Text> = required, TEXT, reload,
             "File with the trust anchors and, if need be, CAs below them, PEM or DER, any number."
             => Compare::Change(anchors);
+        // Off by default, so that a bundle of root and issuing CA is not two anchors by accident.
         partial_chain: bool = default(false), FLAG, reload,
             "Whether every certificate of that file is an anchor, not only those that signed themselves; see below.";
         crls: Vec<Text> = optional("none"), TEXTS, reload,
@@ -68,6 +71,7 @@ keys! {
                 Revocation::Grace(grace) => format!("grace {}", show_duration(grace)),
                 Revocation::Off => "off".to_owned(),
             }));
+        // The strict one is the default: an issuing CA that was revoked must not go on to vouch.
         scope: RevocationScope = default(RevocationScope::Chain), ValueType::Word(RevocationScope::WORDS), reload,
             "Which certificates need a CRL. `\"chain\"`: the leaf and its intermediates. `\"leaf\"`: the leaf alone.";
         not_before: Option<Spanned<UnixTime>> = optional("always"), TIME, reload,

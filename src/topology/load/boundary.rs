@@ -82,6 +82,7 @@ pub(super) fn load(
     node: Option<&Node>,
     loading: &mut Loading<'_, '_>,
 ) -> LoadedBoundary {
+    // The defaults of RFC 3325 §5; the file only changes them.
     let mut loaded = LoadedBoundary {
         boundary: Boundary::default(),
         denied: DomainSet::default(),
@@ -128,6 +129,7 @@ pub(super) fn of_peer(
         PeerKind::Home => &role.home,
         PeerKind::Federated => &role.federated,
     };
+    // The entry's own table comes last and wins.
     let own = FieldChanges::read(&raw.fields, &format!("{place} fields"), loading);
     let fields = FieldRules::standard(FieldTrust::of_peer(assert_identity))
         .changed(by_role)
@@ -137,6 +139,7 @@ pub(super) fn of_peer(
     let asserted = HeaderSet::of(HeaderName::PAssertedIdentity);
     // `strip_in` of the file, as opposed to what is stripped for want of trust.
     let on_purpose = by_role.strip_in.without(own.keep_in).with(own.strip_in);
+    // Whoever is believed in general may also send calls without a name, unless the entry forbids it.
     let anonymous = raw
         .anonymous
         .as_ref()

@@ -36,12 +36,14 @@ pub(super) fn load(
     // server that asks, and a listener for peers must ask.
     let word = written.map_or(ClientCertificateWord::Ignore, |word| *word.get_ref());
     match (word, &raw.client_trust) {
+        // The only combination in which the sets are used.
         (ClientCertificateWord::Require, Some(list)) => {
             let sets = trusts.find_all(list.get_ref(), "client_trust", place, loading)?;
             let sets: Vec<TrustRef> = sets.into_iter().map(TrustRef).collect();
             // An empty list was reported; it must not become a listener that nobody can vouch for.
             (!sets.is_empty()).then_some(ClientCertificates::Require(sets))
         }
+        // Requiring certificates that nobody can vouch for would refuse every client.
         (ClientCertificateWord::Require, None) => {
             let line = written.map_or(line, |word| loading.line(word));
             loading.add(
@@ -52,6 +54,7 @@ pub(super) fn load(
             );
             None
         }
+        // The operator may believe that the sets have an effect.
         (ClientCertificateWord::Ignore | ClientCertificateWord::Refuse, Some(list)) => {
             let line = loading.line(list);
             loading.add(

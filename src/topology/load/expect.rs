@@ -17,6 +17,7 @@ pub(super) fn load(
     let file = raw.certificate.as_ref()?;
     // Expired chains are welcome: that they are refused is worth a test.
     let (chain, _) = chain("certificate", file, loading)?;
+    // In normalised form, as peers are registered.
     let peer = match &raw.peer {
         Some(text) => {
             let name = loading.name(text, "[[expect]] peer")?;

@@ -55,6 +55,7 @@ pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
 /// As [`load`].
 /// Either a topology or faults, never both: a file that is half good must not be used by half.
 pub fn load_text(text: &str, path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
+    // The text is kept for the lines only; values are copied out of it.
     let source = Source::new(path, text);
     let mut found = Findings::new(path);
     let topology = pass(&source, &mut found, at);

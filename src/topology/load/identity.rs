@@ -37,6 +37,7 @@ pub(super) fn load(
         raw.not_after.as_ref(),
         loading,
     );
+    // Both keys are required; a missing one was reported when the section was read.
     let server = raw.certificate.as_ref().zip(raw.private_key.as_ref());
     let server = server.and_then(|(certificate, key)| {
         key_pair(
@@ -112,6 +113,7 @@ fn half(
     loading: &mut Loading<'_, '_>,
 ) -> Option<Option<KeyPair>> {
     let line = loading.line(there);
+    // Reported at the key that is there.
     loading.add(
         TopologyReason::MissingKey,
         line,
@@ -128,6 +130,7 @@ fn warn_client_purpose(label: &str, certificate: &Text, loading: &mut Loading<'_
         TopologyReason::ClientPurposeMissing,
         line,
         format!("the certificate that {label} shows when it connects out lacks clientAuth"),
+        // The remedy names both ways out, since public CAs no longer issue the first.
         "partners with a strict purpose policy will refuse it: get a certificate with serverAuth and clientAuth, or set client_certificate",
     );
 }
@@ -147,6 +150,7 @@ fn warn_hidden(
     };
     // Compared in the form in which names are compared; a certificate may have any case.
     let is = |text: &String| DnsName::parse(text).is_ok_and(|name| name == fqdn);
+    // Only if the name is there at all: a certificate without it is another finding.
     if facts.dns.iter().any(is) && !facts.sip.is_empty() && !facts.sip.iter().any(is) {
         let line = loading.line(certificate);
         loading.add(
@@ -251,6 +255,7 @@ const OTHER_FILE: &str =
     "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)";
 
 /// What is wrong with a file, and what to do about it.
+/// A pair, since the two go into different parts of a finding.
 type Explained = (String, &'static str);
 
 fn explained(error: PemError) -> Explained {
@@ -261,6 +266,7 @@ fn explained(error: PemError) -> Explained {
 /// All faults about PEM have one code; what exactly is wrong, and in which line of that file, is in the
 /// text.
 fn malformed(what: &str, file: &Text, (error, remedy): Explained, loading: &mut Loading<'_, '_>) {
+    // Of the topology file; the line in the PEM file is in the text.
     let line = loading.line(file);
     let path = loading.path(file);
     loading.add(
@@ -296,6 +302,7 @@ fn check_match(
     if at == Some(0) {
         return Some(());
     }
+    // A remedy that fits the mistake saves a look at the files.
     let remedy = if let Some(at) = at {
         format!(
             "it belongs to certificate number {} of the chain: put the leaf first",
@@ -437,6 +444,7 @@ fn check_validity(
         loading.add(
             TopologyReason::CertificateExpired,
             line,
+            // Staged: it would have ended before its turn comes.
             if first > loading.at {
                 format!(
                     "{label}: the certificate of \"{subject}\" ends at {end}, before it is shown"
@@ -468,6 +476,7 @@ pub(super) fn warn_soon(
     line: u32,
     loading: &mut Loading<'_, '_>,
 ) {
+    // Whole days are enough for a deadline of a month.
     let left = facts.not_after.saturating_sub(loading.at);
     if left < SOON {
         loading.add(

@@ -32,6 +32,7 @@ pub(super) fn load_all(
     let listeners: Vec<Option<Listener>> = raws
         .iter()
         .map(|raw| {
+            // The line of the section is kept, as decisions name it.
             let line = loading.line(raw);
             let listener = load(
                 raw.get_ref(),
@@ -64,6 +65,7 @@ fn load(
     let address = raw.address.as_ref().and_then(|text| address(text, loading));
     // The first identity of the file is the one for listeners that name none; with a single identity
     // nothing has to be written at all.
+    // The word of the file, not a host name.
     let identity = match &raw.identity {
         Some(text) => identities.find(text.get_ref(), loading.line(text), &place, loading),
         None => identities.first(),
@@ -97,6 +99,7 @@ fn sni(
     loading: &mut Loading<'_, '_>,
 ) -> Option<Vec<IdentityRef>> {
     let Some(list) = &raw.sni else {
+        // In the order of the file; SNI chooses by name, so the order decides nothing.
         let all = (0..u32::try_from(count).unwrap_or(u32::MAX)).map(IdentityRef);
         return Some(all.filter(|r| Some(r.0) != identity).collect());
     };
@@ -126,6 +129,7 @@ fn accept(
         (true, true) => Some(Accept::Both),
         (true, false) => Some(Accept::Clients),
         (false, true) => Some(Accept::Peers),
+        // Only after a list that was empty or held nothing known; both were reported.
         (false, false) => None,
     }
 }
@@ -153,6 +157,7 @@ fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
 pub(super) fn literal(text: &str) -> Option<SocketAddr> {
     let with_port = text.parse::<SocketAddr>().ok();
     with_port.or_else(|| {
+        // Brackets are taken off only as a pair.
         let bare = text
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
@@ -180,6 +185,7 @@ fn check_names(
     // Asked before the `None`s are dropped.
     let whole = shown.iter().all(Option::is_some);
     let shown: Vec<&Identity> = shown.into_iter().flatten().collect();
+    // By name, as listeners have no other handle in messages.
     let place = format!("listener \"{}\"", listener.name);
     // Two certificates for one name are an error only while both are shown. A renewal is staged by
     // windows that follow each other.

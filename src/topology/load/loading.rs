@@ -76,6 +76,8 @@ impl<'a, 't> Loading<'a, 't> {
     /// A path of the file, relative to the file's own directory.
     /// A topology with its certificates can be moved as one directory.
     pub(super) fn path(&self, text: &Text) -> PathBuf {
+        // Without a directory in its path the file is in the working directory, and so is what it
+        // names.
         let base = self.source.path().parent().unwrap_or(Path::new(""));
         base.join(text.get_ref())
     }
@@ -141,6 +143,7 @@ impl<'a, 't> Loading<'a, 't> {
             let Ok(data) = std::fs::metadata(&path) else {
                 return;
             };
+            // Only the permission bits: set-id bits of a file mean nothing here.
             let mode = data.permissions().mode() & 0o777;
             if data.is_file() && mode & 0o027 != 0 {
                 let line = self.line(text);

@@ -26,12 +26,15 @@ pub(super) fn load(
     role: &LoadedBoundary,
     loading: &mut Loading<'_, '_>,
 ) -> Option<Peer> {
+    // A name that could not be read was reported when all peers' names were collected.
     let fqdn = fqdn?.clone();
     let place = format!("peer \"{fqdn}\"");
     // Comes first, since everything else about such an entry is beside the point.
     check_not_node(&fqdn, raw, node, &place, loading);
     // Names of trust sets are compared as they are written: they are the operator's own words, not host
     // names.
+    // Unknown sets make the entry unusable: with one of two sets missing, it would refuse certificates
+    // that it should accept, and the operator would look for the cause in the certificates.
     let trust = raw
         .trust
         .as_ref()
@@ -43,6 +46,7 @@ pub(super) fn load(
         Some(text) => identities.find(text.get_ref(), loading.line(text), &place, loading),
         None => identities.first(),
     };
+    // A window that is over is a warning, as entries are staged and left in the file for a while.
     let window = window::load(
         &place,
         raw.not_before.as_ref(),
@@ -81,6 +85,7 @@ pub(super) fn load(
             "remove the line",
         );
     }
+    // Last, since it depends on the kind, on the trust in assertions and on the tables of the section.
     let boundary = boundary::of_peer(raw, kind, assert_identity, role, &place, loading);
     check_denied(&domains, &boundary, role, &place, line, loading);
     Some(Peer {
@@ -143,6 +148,7 @@ fn check_not_node(
     let is_node = node.is_some_and(|node| {
         node.fqdn == *fqdn || node.aliases.contains(&Domain::from(fqdn.clone()))
     });
+    // At the line of the name, which is what has to change.
     if is_node && let Some(text) = &raw.fqdn {
         let line = loading.line(text);
         loading.add(
@@ -165,6 +171,7 @@ fn domains(
 ) -> Vec<Domain> {
     // No list is the same as an empty one for a home peer, and a fault for a federated one.
     let texts: &[Text] = raw.domains.as_ref().map_or(&[], |list| list.get_ref());
+    // `*.` is allowed in both kinds of entries; for a home peer it is then refused as no home domain.
     let domains = loading.patterns(texts, &format!("{place} domain"));
     // Without the key the line of the entry has to do.
     let at = raw.domains.as_ref().map_or(line, |list| loading.line(list));
@@ -224,6 +231,7 @@ fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<D
     // In order: the first that answers is used.
     let mut addresses = Vec::new();
     let mut known = HashSet::new();
+    // An address that stands there twice would be tried twice, with a whole timeout each.
     for text in &raw.address {
         let line = loading.line(text);
         // One bad address does not spoil the others; all are reported.
@@ -261,6 +269,7 @@ fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_,
     {
         "but it has no domains that could be asked for"
     } else {
+        // Without a contradiction nothing is reported.
         return *given.get_ref();
     };
     let line = loading.line(given);
@@ -279,6 +288,7 @@ fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_,
 fn dial_address(text: &str) -> Option<DialAddress> {
     // A literal decides by itself: `10.0.0.300` is no host name either, and would only look like one.
     if let Some(address) = literal(text) {
+        // What can be bound but not dialled.
         let good =
             address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast();
         return good.then_some(DialAddress::Socket(address));

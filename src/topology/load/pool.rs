@@ -21,6 +21,7 @@ pub(super) fn load_all(
     node: Option<&Node>,
     loading: &mut Loading<'_, '_>,
 ) -> Vec<Option<Pool>> {
+    // A pool without a name was reported as missing a key, and counts as a section all the same.
     let named = raws.iter().map(|raw| {
         let name = raw.get_ref().name.as_ref()?;
         Some((name.get_ref().clone(), name))
@@ -39,9 +40,12 @@ pub(super) fn load_all(
             Some(pool)
         })
         .collect();
+    // After the explicit ones, so that positions of pools are those of the sections, then of the file's
+    // domains.
     let implied = implied(&check_routed_once(&pools, loading), peers);
     pools.extend(implied.into_iter().map(Some));
     // With a pool or peer missing for another fault, its domains would be reported as unserved too.
+    // The check is about what is missing, so it needs all that is there.
     let whole = pools.iter().all(Option::is_some);
     if let Some(node) = node.filter(|_| whole) {
         check_served(node, &pools, loading);
@@ -57,6 +61,7 @@ fn load(
     names: &SectionNames,
     loading: &mut Loading<'_, '_>,
 ) -> Option<Pool> {
+    // Without a name there is nothing by which messages could refer to the pool.
     let name = raw.name.as_ref()?.get_ref().clone();
     let place = format!("pool \"{name}\"");
     let domains = raw
@@ -93,6 +98,7 @@ fn weigh(
     place: &str,
     loading: &mut Loading<'_, '_>,
 ) {
+    // Absent: every member keeps its equal share.
     let Some(weights) = &raw.weights else { return };
     // Within a group of `ordered`, weights share the calls out.
     // `priorities` alone would try the members of a group by Call-ID with equal shares.
@@ -175,6 +181,7 @@ fn drain(
     place: &str,
     loading: &mut Loading<'_, '_>,
 ) -> Vec<PeerRef> {
+    // Absent: every member is in service.
     let Some(list) = &raw.drain else {
         return Vec::new();
     };
@@ -222,6 +229,7 @@ fn drain(
 /// The members of a pool with their weights, and where each stands among them.
 /// Positions are kept beside the list, so that weights, priorities and `drain` of a pool of thousands
 /// of peers are found without a search through all of them for each.
+/// The list is what becomes part of the pool; the positions are dropped when it is complete.
 #[derive(Default)]
 struct Members {
     list: Vec<(PeerRef, u16)>,
@@ -252,6 +260,7 @@ fn members(
         if members.has(at) {
             loading.twice(line, &format!("{place} peer"), text.get_ref());
         } else {
+            // Members are unique, so the position is that of the only entry.
             members.positions.insert(at, members.list.len());
             members.list.push((at, 1));
         }
@@ -267,6 +276,7 @@ fn find_peer(
     place: &str,
     loading: &mut Loading<'_, '_>,
 ) -> Option<PeerRef> {
+    // What is no name at all is reported as that, and not as unknown.
     let name = loading.name(text, place)?;
     let line = loading.line(text);
     names.find(name.as_str(), line, place, loading).map(PeerRef)
@@ -282,6 +292,7 @@ fn numbers(
     place: &str,
     loading: &mut Loading<'_, '_>,
 ) -> Vec<(usize, u16)> {
+    // In the order of the names, as TOML tables are read; the order of numbers has no meaning.
     let mut found = Vec::new();
     for (peer, number) in &numbers.get_ref().0 {
         let Some(wanted) = find_peer(peer, names, place, loading) else {
@@ -381,6 +392,7 @@ fn check_routed_once<'p>(
     pools: &'p [Option<Pool>],
     loading: &mut Loading<'_, '_>,
 ) -> HashMap<&'p Domain, &'p Pool> {
+    // The first pool keeps the domain, so that every further one is reported against the same.
     let mut served: HashMap<&Domain, &Pool> = HashMap::new();
     for later in pools.iter().flatten() {
         // A domain that one pool lists twice was reported with its list.
@@ -424,6 +436,7 @@ fn implied(explicit: &HashMap<&Domain, &Pool>, peers: &[Option<Peer>]) -> Vec<Po
     // Only the nearest `*.` above the domain counts, as it does when a request is routed, and only if
     // this peer is one of that pool's members. Otherwise the domain would be routed to a pool that does
     // not know it.
+    // Decided by what an explicit pool covers with its `*.`, not by what implied pools have.
     let is_served = |domain: &Domain, r: PeerRef| {
         let nearest = above(domain.as_str()).filter(|name| domain.below() != Some(*name));
         let mut nearest = nearest.filter_map(|name| below.get(name));
@@ -473,6 +486,7 @@ impl Pool {
 /// may all be right, one of them is only missing.
 fn check_served(node: &Node, pools: &[Option<Pool>], loading: &mut Loading<'_, '_>) {
     let pools = pools.iter().flatten();
+    // Implied pools serve federated domains only, so they cannot hide a home domain that is missing.
     let served: HashSet<&Domain> = pools.flat_map(|pool| &pool.domains).collect();
     for domain in &node.domains {
         if !served.contains(domain) {

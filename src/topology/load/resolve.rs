@@ -25,6 +25,7 @@ const MOST_SECTIONS: usize = 65_535;
 pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<Topology> {
     let node = raw.node.as_ref().and_then(|raw| node::load(raw, loading));
     loading.fqdn = node.as_ref().map(|node| node.fqdn.clone());
+    // What the steps below need of the node, so that they need not look at it again.
     let home = node.iter().flat_map(|node| &node.domains);
     loading.home = home.cloned().collect();
     let own = node.iter().flat_map(|node| &node.aliases).cloned();
@@ -59,6 +60,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     // rules.
     let boundary = boundary::load(&raw.boundary, node.as_ref(), loading);
     let (fqdns, peer_names) = peer_names(&raw.peer, loading);
+    // The names of home servers are as closed to partners as the home domains are.
     loading.home_servers = home_servers(&raw.peer, &fqdns);
     loading.above_home = above_home(loading);
     // What listeners and peers look up; pools and expectations look up peers only.
@@ -78,12 +80,14 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
         )
     });
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), loading);
+    // After the peers' names: an expectation may be about one of them.
     let expectations = each(&raw.expect, loading, |raw, line, loading| {
         expect::load(raw, line, &peer_names, loading)
     });
     let tokens = tokens::load(raw.tokens.as_ref(), loading);
     let admin = admin::load(&raw.admin, loading);
     let dns = dns::load(&raw.dns, loading);
+    // With all entries that could name a set at hand.
     check_trust_used(&trusts, &peers, &listeners, loading);
 
     // From here on nothing is missing. Whatever is `None` was reported, and the topology is then not
@@ -119,6 +123,7 @@ fn register<'n>(
     names: impl Iterator<Item = Option<&'n Text>>,
     loading: &mut Loading<'_, '_>,
 ) -> SectionNames {
+    // As written: these are the operator's own words.
     let names = names.map(|name| name.map(|text| (text.get_ref().clone(), text)));
     SectionNames::register(kind, names, loading)
 }
@@ -181,6 +186,7 @@ fn peer_names(
     let fqdns: Vec<Option<DnsName>> = raws
         .iter()
         .map(|raw| {
+            // A missing `fqdn` was reported; the entry keeps its position.
             let text = raw.get_ref().fqdn.as_ref()?;
             loading.name(text, "peer fqdn")
         })

@@ -34,6 +34,7 @@ impl SectionNames {
         // Lines are needed only while registering, to name the first of two.
         let mut lines: HashMap<String, u32> = HashMap::new();
         for (position, name) in (0u32..).zip(names) {
+            // Counted also without a name, so that positions stay those of the file.
             registered.sections += 1;
             let Some((name, text)) = name else {
                 continue;
@@ -72,6 +73,7 @@ impl SectionNames {
     ) -> Option<u32> {
         let position = self.positions.get(name).copied();
         if position.is_none() {
+            // Only for unknown names: a suggestion costs a walk through all of them.
             let hint = loading.suggestion(name, &self.known);
             let kind = self.kind;
             loading.add(

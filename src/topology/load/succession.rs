@@ -28,6 +28,7 @@ pub(super) fn check(topology: &Topology, loading: &mut Loading<'_, '_>) {
         if !looked_at.insert(named) {
             continue;
         }
+        // Turns are seconds, as windows are.
         let at = |turn| UnixTime::since_unix_epoch(Duration::from_secs(turn));
         let gap = turns
             .iter()

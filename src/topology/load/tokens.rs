@@ -20,6 +20,7 @@ pub(super) fn load(raw: Option<&RawTokens>, loading: &mut Loading<'_, '_>) -> To
                 "dialogs do not outlive a restart, and no second node can check their routes; make a file with: echo \"1 $(openssl rand -hex 32)\", mode 0600, and name it in [tokens] key_file",
             );
         }
+        // A random key is made for the run where the tokens are made.
         return TokenSettings::default();
     };
     // Whoever reads the file can forge routes of this node.
@@ -55,6 +56,7 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
     // No part of a line is ever shown: it may be a key.
     // `#` opens a comment, so that a key can have its date beside it.
     for (number, line) in (1..).zip(text.lines()) {
+        // Comments may follow a key on its line.
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
             continue;
@@ -63,6 +65,7 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
             fault(number, "this line is not a token key".to_owned(), REMEDY);
             continue;
         };
+        // Two keys with one id could not be kept apart in a token.
         if keys.iter().any(|(known, _)| *known == id) {
             fault(
                 number,
@@ -102,6 +105,7 @@ fn key(line: &str) -> Option<(u8, [u8; 32])> {
     if fields.next().is_some() || hex.len() != 64 {
         return None;
     }
+    // Two digits a byte, in either case.
     let mut key = [0; 32];
     for (byte, digits) in key.iter_mut().zip(hex.chunks_exact(2)) {
         let digits = digits.iter().map(|d| char::from(*d).to_digit(16));

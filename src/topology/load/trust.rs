@@ -16,11 +16,13 @@ use std::sync::Arc;
 /// The policy is looked at before the files, since it decides what it means that there are none.
 pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> Option<TrustSet> {
     let name = raw.name.as_ref()?.get_ref().clone();
+    // Every message about the set begins with it, since sets often name the same files.
     let label = format!("trust \"{name}\"");
     let revocation = raw
         .revocation
         .as_ref()
         .map_or(Revocation::Require, |value| *value.get_ref());
+    // Before the CRLs: without an anchor a set vouches for nobody, whatever its CRLs are.
     let anchors = raw
         .anchors
         .as_ref()
@@ -34,6 +36,8 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
     // Checked for all three policies here, because `off` with CRLs and `require` without are two sides
     // of one mistake.
     match revocation {
+        // The warning stays as long as the policy does: it is the one setting that makes the daemon
+        // accept what a CA has taken back.
         Revocation::Off => {
             loading.add(
                 TopologyReason::RevocationOff,
@@ -41,6 +45,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
                 format!("{label} has revocation off: a certificate that its CA has revoked is still accepted"),
                 "name the CA's CRLs in `crls` and set revocation = \"require\"",
             );
+            // Most likely the operator switched revocation off for a test and forgot it.
             if named {
                 loading.add(
                     TopologyReason::CrlsUnused,
@@ -72,6 +77,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
         crl_fetch: fetch,
         crl_fetch_local: local_hosts(raw),
         revocation,
+        // `"leaf"` is for CAs that publish no CRL for their issuing CAs.
         scope: raw.scope,
         window: window::load(
             &label,
@@ -120,6 +126,7 @@ fn crls(
     files: &[Text],
     loading: &mut Loading<'_, '_>,
 ) -> Option<(Vec<CrlSource>, Vec<HeldCrl>)> {
+    // Paths are resolved once, so that a refresh does not depend on the working directory.
     let sources: Vec<CrlSource> = files
         .iter()
         .map(|file| CrlSource {
@@ -189,6 +196,7 @@ fn fetch(
     revocation: Revocation,
     loading: &mut Loading<'_, '_>,
 ) -> bool {
+    // `false` is the same as no key.
     let Some(value) = raw.crl_fetch.as_ref().filter(|value| *value.get_ref()) else {
         return false;
     };

@@ -15,6 +15,7 @@ pub(super) fn load(
     loading: &mut Loading<'_, '_>,
 ) -> Window {
     let seconds = |time: Option<&Spanned<UnixTime>>| time.map(|time| time.get_ref().as_secs());
+    // Even an empty window is returned: the fault has been reported, and the loading will not succeed.
     let window = Window {
         not_before: seconds(not_before),
         not_after: seconds(not_after),
