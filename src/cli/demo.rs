@@ -61,6 +61,7 @@ impl DemoCommand {
             out,
             "sipward demo: a throw-away PKI, an edge, two home servers, a partner, two clients\n"
         )?;
+        // One setup for all: what the first scenarios register serves the later ones.
         let mut setup = DemoSetup::start().await?;
         let mut outcomes = Vec::new();
         for scenario in calls::SCENARIOS.iter().chain(refusals::SCENARIOS) {

@@ -55,6 +55,8 @@ fn register(setup: &mut DemoSetup) -> Steps<'_> {
             client.answer(&sent, 200).await?;
         }
         logged(&setup.log, mark, "REGISTER").await?;
+        // What makes a client reachable is not the 200 but the Path that the registrar has stored.
+        // fe01 is first in the pool, and the registrar is shared: it knows both registrations.
         let path = setup.fe01.registrar().path("bob@contoso.test");
         match path.as_deref() {
             Some([path]) => Ok(format!("the registrar has Path {path}")),
@@ -134,6 +136,7 @@ pub(super) async fn call(
     callee: &End,
 ) -> Result<(Dialog, Dialog), LabError> {
     let sent = caller.invite(uri).send().await?;
+    // An INVITE that has come through the edge, and the home server where there is one between.
     let invite = callee.expect("INVITE").await?;
     callee.reply(&invite, 180).await?;
     // The edge's 100 stays in the inbox: it may come or not, since it is sent only when the 180 takes longer.
@@ -148,6 +151,7 @@ pub(super) async fn call(
 
 /// A BYE and its 200, from either side: the route set of the dialog brings it to the other one.
 async fn hang_up(from: &End, dialog: &mut Dialog, to: &End) -> Result<(), LabError> {
+    // Sent to the other end's Contact over the recorded route, not by a look at the domain.
     let sent = from.bye(dialog).await?;
     let bye = to.expect("BYE").await?;
     to.reply(&bye, 200).await?;

@@ -63,6 +63,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 /// A sound certificate of the right CA is not enough: the topology must name the server.
 fn unlisted(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
+        // The home CA issues it, as an enterprise CA issues for every machine that it manages.
         let fqdn = "rogue.contoso.test";
         let identity = setup.site.enterprise.server(fqdn)?;
         refused_handshake(setup, fqdn, &identity, "not_in_topology").await
@@ -85,6 +86,7 @@ fn expired(setup: &mut DemoSetup) -> Steps<'_> {
 /// The partner's CA is trusted for the partner's names only, so it cannot make a home server.
 fn foreign_anchor(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
+        // A name that the topology has, so that only the anchor is at fault.
         let fqdn = "fe01.contoso.test";
         let identity = setup.site.fabrikam.server(fqdn)?;
         refused_handshake(setup, fqdn, &identity, "anchor_not_for_peer").await
@@ -97,6 +99,7 @@ fn foreign_from(setup: &mut DemoSetup) -> Steps<'_> {
         let draft = setup
             .partner
             .message("sip:bob@contoso.test", "I am Alice")
+            // Who is let in as fabrikam.test must not be able to call bob in the name of his colleague.
             .from("sip:alice@contoso.test");
         refused_request(setup, &setup.partner, draft.build(), "from_not_allowed").await
     })
@@ -132,6 +135,7 @@ fn relay_by_partner(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
         let draft = setup
             .partner
+            // Neither a home domain nor one that any partner serves.
             .message("sip:victim@elsewhere.test", "via you");
         refused_request(setup, &setup.partner, draft.build(), "not_home_domain").await
     })
@@ -179,6 +183,7 @@ async fn refused_request(
     reason: &'static str,
 ) -> Result<String, ScenarioFailure> {
     let mark = setup.log.mark();
+    // The edge answers by itself: no home server and no client may see the request first.
     let sent = from.draft(request).send().await?;
     let answer = from.final_answer(&sent).await?;
     let status = answer.message.status().unwrap_or_default();

@@ -57,9 +57,11 @@ impl DemoSetup {
         let site = Site::new()?;
         let transcript = Transcript::new();
         let roots = trust_only(&[&site.enterprise])?;
+        // One for both home servers: a client that fe01 has registered is found by fe02.
         let registrar = Registrar::default();
         let fe01 = home(&site, "fe01", &roots, &transcript, &registrar).await?;
         let fe02 = home(&site, "fe02", &roots, &transcript, &registrar).await?;
+        // From its own CA, which the topology grants to this one name.
         let identity = site.fabrikam.server(PARTNER_EDGE)?;
         // The files are for `--stay` only: an openssl of the user's can be the partner's server.
         site.issue("partner", &identity)?;
@@ -123,6 +125,7 @@ impl DemoSetup {
             roots: Arc::clone(&roots),
             transcript: transcript.clone(),
         };
+        // Phones show no certificate; who they are is for the home servers to ask.
         let alice = Client::connect(&face, "alice", "sip:alice@contoso.test").await?;
         let bob = Client::connect(&face, "bob", "sip:bob@contoso.test").await?;
         // The partner connects first, so that its calls need no connection from the edge.
