@@ -1,6 +1,6 @@
 //! What a command does with a topology grows as the topology does, and not faster: counted in looks at names, not in time.
 use super::check::CheckCommand;
-use crate::daemon::Plan;
+use crate::daemon::PlanEffects;
 use crate::proxy::{AdvertisedNames, HealthBoard, Tables};
 use crate::topology::{self, Direction, Topology, looks};
 use crate::trust::{Generation, Presented, decide};
@@ -44,7 +44,7 @@ fn looks_with(site: &Site, partners: usize) -> Vec<(&'static str, u64)> {
     let (building, after) = looks::during(|| build(load(&new)));
     let (comparing, changes) = looks::during(|| before.changes(after.topology()));
     assert_eq!(changes.len(), 3 * partners, "a peer and two domains each");
-    let (planning, plan) = looks::during(|| Plan::between(&before, &after));
+    let (planning, plan) = looks::during(|| PlanEffects::between(&before, &after));
     assert_eq!(plan.lost_domains.len(), partners);
     let names = AdvertisedNames {
         peers: String::new(),

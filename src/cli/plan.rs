@@ -2,7 +2,7 @@
 use super::Exit;
 use super::output::{counted, print_faults};
 use super::target::{Target, unexpected};
-use crate::daemon::Plan as Effects;
+use crate::daemon::PlanEffects;
 use crate::daemon::control::{Reply, Request};
 use crate::topology;
 use crate::trust::Generation;
@@ -38,7 +38,7 @@ impl PlanCommand {
         let effects = match self.files.as_slice() {
             [old, new] => {
                 let old = topology::load(old, at).map_err(|faults| refused(&faults))?;
-                Effects::between(&old, &load(new, at)?)
+                PlanEffects::between(&old, &load(new, at)?)
             }
             files => {
                 let new = load(files.first().map_or(Path::new(""), PathBuf::as_path), at)?;
@@ -46,7 +46,7 @@ impl PlanCommand {
                 let Reply::Inventory(held) = reply else {
                     return Err(unexpected());
                 };
-                Effects::of(&held, &new, at)
+                PlanEffects::of(&held, &new, at)
             }
         };
         if self.json {
@@ -74,7 +74,7 @@ fn refused(faults: &[topology::Fault]) -> Exit {
     }
 }
 
-fn page(effects: &Effects, out: &mut dyn Write) -> io::Result<()> {
+fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     let mut nothing = true;
     let mut line = |text: String| {
         nothing = false;

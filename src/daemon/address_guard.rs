@@ -8,7 +8,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// A resolver that gives no special address, except for hosts that the operator lists.
+/// A resolver that returns no special address, except for hosts that the operator lists.
 #[derive(Debug)]
 pub(super) struct Guard {
     /// Host names and addresses in lower case, without brackets.
@@ -21,7 +21,9 @@ pub(super) struct Guard {
     "{host} is at {address}, which is loopback, link-local or otherwise special; crl_fetch_local can list the host"
 )]
 pub(super) struct Forbidden {
+    /// As the URI has it.
     host: String,
+    /// The first of its addresses.
     address: IpAddr,
 }
 
@@ -35,9 +37,11 @@ impl Resolver for Guard {
         let found = DefaultResolver::default().resolve(uri, config, timeout)?;
         let host = uri.host().unwrap_or_default();
         let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+        // Listed by the operator, by the name that the certificate has.
         if self.local.contains(&host) {
             return Ok(found);
         }
+        // Those that pass are the ones that are connected to: a name that resolves differently a second time gains nothing.
         let mut passed = self.empty();
         for address in found.iter().filter(|address| !is_special(address.ip())) {
             passed.push(*address);
@@ -52,7 +56,7 @@ impl Resolver for Guard {
     }
 }
 
-/// Whether an address is no ordinary host's (RFC 6890 and IANA's registries): ours, the link's, a group's, reserved, or one
+/// Whether an address is no ordinary host's (RFC 6890 and IANA's registries): the host's own, the link's, a group's, reserved, or one
 /// at which a cloud answers its guests. Private networks are ordinary: an enterprise CA publishes its CRLs there.
 fn is_special(address: IpAddr) -> bool {
     match address {
@@ -67,6 +71,7 @@ const OF_CLOUDS: [Ipv4Addr; 2] = [
     Ipv4Addr::new(100, 100, 100, 200),
 ];
 
+/// This host, loopback, link-local, multicast, documentation, benchmarks, and the clouds' own.
 fn is_special_v4(address: Ipv4Addr) -> bool {
     matches!(
         address.octets(),
@@ -79,6 +84,7 @@ fn is_special_v4(address: Ipv4Addr) -> bool {
     ) || OF_CLOUDS.contains(&address)
 }
 
+/// The same for IPv6, and every form that carries an IPv4 address: the rule must not be escaped by notation.
 fn is_special_v6(address: Ipv6Addr) -> bool {
     let embedded = |high: u16, low: u16| {
         let [a, b] = high.to_be_bytes();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// From the name to the last octet.
+/// From the lookup of the name to the last byte.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest pause after a failure, unless `crl_refresh` is longer.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(3_600);
@@ -23,7 +23,7 @@ const SHORTEST_EARLY: Duration = Duration::from_secs(60);
 /// The longest sleep, and the one when nothing is to be fetched.
 const LONGEST_SLEEP: Duration = Duration::from_secs(600);
 
-/// What a distribution point gave.
+/// What a distribution point has sent.
 pub(super) struct Fetched {
     /// The trust set.
     pub(super) trust: String,
@@ -33,30 +33,34 @@ pub(super) struct Fetched {
 
 /// What is known of one distribution point of one set.
 struct Point {
+    /// When it is asked next.
     due: Instant,
+    /// In a row.
     failures: u32,
-    /// The failure that was told of.
-    told: Option<Reason>,
+    /// The failure that was logged last: the same one is not logged again.
+    logged: Option<Reason>,
 }
 
 /// What is known of the points.
 #[derive(Default)]
-struct Points {
+struct FetchPoints {
     /// By set and URI.
     asked: HashMap<(String, String), Point>,
-    /// Those that are not asked, by set and URI, told once.
+    /// Those that are not asked, by set and URI, each logged once.
     passed_over: HashSet<(String, String)>,
 }
 
-/// Why a point gave nothing.
-struct Failure {
+/// Why a point has sent nothing that can be used.
+struct FetchFailure {
+    /// For the log.
     reason: Reason,
+    /// The library's or the system's error.
     detail: String,
 }
 
 /// Runs until the daemon's runtime ends.
 pub(super) async fn run(daemon: Arc<Daemon>, timer: mpsc::Sender<Fetched>) {
-    let mut points = Points::default();
+    let mut points = FetchPoints::default();
     let mut serving = daemon.serving();
     loop {
         let pause = round(&mut points, &daemon, &timer).await;
@@ -67,12 +71,19 @@ pub(super) async fn run(daemon: Arc<Daemon>, timer: mpsc::Sender<Fetched>) {
     }
 }
 
-/// Fetches what is due, one after the other; gives how long nothing is due.
-async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetched>) -> Duration {
+/// Fetches what is due, one after the other; returns how long nothing is due. One at a time bounds memory and the load on
+/// a CA's server, and nothing waits for it.
+async fn round(
+    points: &mut FetchPoints,
+    daemon: &Daemon,
+    timer: &mpsc::Sender<Fetched>,
+) -> Duration {
     let generation = daemon.generation();
     let mut pause = LONGEST_SLEEP;
+    // What certificates name now, over all sets; points that are not among them are forgotten below.
     let mut wanted = Vec::new();
     for (reference, set) in (0u32..).map(TrustRef).zip(generation.topology().trusts()) {
+        // Only sets that ask for it: fetching shows a CA which of its certificates are in use.
         let Some(every) = set.crl_refresh.filter(|_| set.crl_fetch) else {
             continue;
         };
@@ -80,13 +91,17 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
         pause = pause.min(every);
         let (asked, seen) = (Arc::clone(&generation), daemon.edge.seen().all());
         let find = move || asked.fetchable(reference, &seen, UnixTime::now());
+        // It reads every chain that was seen lately.
         let found = tokio::task::spawn_blocking(find).await;
         let found = found.unwrap_or_default();
+        // Reported once each, since an operator may wonder why a CRL never comes.
         points.pass_over(found.unasked, set, daemon);
         let found = found.points.into_iter();
         wanted.extend(found.map(|point| (reference, every, point)));
     }
+    // By name: numbers of sets change with each reload.
     let name = |reference: TrustRef| generation.topology().trust(reference).name.clone();
+    // FetchPoints that no certificate names any more are forgotten, with their failures.
     points.asked.retain(|(trust, uri), _| {
         let mut wanted = wanted.iter();
         wanted.any(|(reference, _, other)| other.uri == *uri && name(*reference) == *trust)
@@ -98,11 +113,13 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
         let point = points.asked.entry(key).or_insert(Point {
             due: at,
             failures: 0,
-            told: None,
+            logged: None,
         });
         if point.due <= at {
             let uri = place.uri.clone();
+            // The whole list waits for it: at most `PATIENCE`.
             let outcome = fetch(place, set).await;
+            // From the end of the fetch, so that a slow server is not asked again at once.
             point.due = now() + point.next(&outcome, every);
             match outcome {
                 Ok(file) => {
@@ -110,17 +127,19 @@ async fn round(points: &mut Points, daemon: &Daemon, timer: &mpsc::Sender<Fetche
                     // The timer ends only with the daemon.
                     let _ = timer.send(Fetched { trust, file }).await;
                 }
-                Err(failure) => point.tell(failure, set, uri, daemon),
+                Err(failure) => point.log(failure, set, uri, daemon),
             }
         }
+        // Woken for the next of them.
         pause = pause.min(point.due.saturating_duration_since(now()));
     }
+    // Not kept while the task sleeps: a generation may be large.
     drop::<Arc<Generation>>(generation);
     pause
 }
 
-impl Points {
-    /// Tells once of what a set's certificates name and nobody asks.
+impl FetchPoints {
+    /// Logs once what a set's certificates name and nobody asks.
     fn pass_over(&mut self, uris: Vec<String>, set: &TrustSet, daemon: &Daemon) {
         let there = |known: &(String, String)| known.0 != set.name || uris.contains(&known.1);
         self.passed_over.retain(there);
@@ -130,7 +149,7 @@ impl Points {
                     trust: set.name.clone(),
                     uri,
                     reason: FetchReason::NotHttp.into(),
-                    detail: "only http:// URIs of at most 1024 octets are asked, and a certificate names none"
+                    detail: "only http:// URIs of at most 1024 bytes are asked, and a certificate names none"
                         .to_owned(),
                 });
             }
@@ -140,26 +159,28 @@ impl Points {
 
 impl Point {
     /// The pause before the point is asked again.
-    fn next(&mut self, outcome: &Result<CrlFile, Failure>, every: Duration) -> Duration {
+    fn next(&mut self, outcome: &Result<CrlFile, FetchFailure>, every: Duration) -> Duration {
         let Ok(file) = outcome else {
+            // Doubled with each failure, like every back-off here.
             let factor = 1 << self.failures.min(16);
             self.failures += 1;
             return (every * factor).min(LONGEST_BACK_OFF.max(every));
         };
         self.failures = 0;
-        self.told = None;
+        self.logged = None;
         let lists = file.content.iter().flatten();
         let Some(next) = lists.map(|crl| crl.next_update()).min() else {
             return every;
         };
+        // Half of what is left of its validity: the second try still comes in time.
         let left = Duration::from_secs(next.saturating_sub(UnixTime::now().as_secs()));
         every.min((left / 2).max(SHORTEST_EARLY))
     }
 
-    /// Tells of a failure once, until it is another one.
-    fn tell(&mut self, failure: Failure, set: &TrustSet, uri: String, daemon: &Daemon) {
-        let Failure { reason, detail } = failure;
-        if self.told.replace(reason) != Some(reason) {
+    /// Logs a failure once, until it is another one.
+    fn log(&mut self, failure: FetchFailure, set: &TrustSet, uri: String, daemon: &Daemon) {
+        let FetchFailure { reason, detail } = failure;
+        if self.logged.replace(reason) != Some(reason) {
             daemon.log.record(Event::CrlFetchFailed {
                 trust: set.name.clone(),
                 uri,
@@ -170,9 +191,10 @@ impl Point {
     }
 }
 
-/// Gets and parses on a thread of its own.
-async fn fetch(place: DistributionPoint, set: &TrustSet) -> Result<CrlFile, Failure> {
+/// Fetches and parses on a thread of its own: both block.
+async fn fetch(place: DistributionPoint, set: &TrustSet) -> Result<CrlFile, FetchFailure> {
     let uri = place.uri.as_str();
+    // All fetched CRLs of a set together have a bound: this one gets what the others leave.
     let others = set.crls.iter().filter(|crl| crl.fetched);
     let others = others.filter(|crl| crl.file.to_str() != Some(uri));
     let most = room(others.map(|crl| crl.size()).sum());
@@ -180,7 +202,8 @@ async fn fetch(place: DistributionPoint, set: &TrustSet) -> Result<CrlFile, Fail
     let local = set.crl_fetch_local.clone();
     let got = tokio::task::spawn_blocking(move || {
         let uri = &place.uri;
-        let file = get(uri, most, local, PATIENCE).map(|octets| fetched_crls(uri, line, octets));
+        // Parsed as a file would be; nothing that came is trusted for where it came from.
+        let file = get(uri, most, local, PATIENCE).map(|bytes| fetched_crls(uri, line, bytes));
         if let Ok(Ok(crls)) = file.as_ref().map(|file| &file.content) {
             // What none of them has signed is refused when it is offered.
             for crl in crls {
@@ -190,16 +213,23 @@ async fn fetch(place: DistributionPoint, set: &TrustSet) -> Result<CrlFile, Fail
         file
     });
     got.await.unwrap_or_else(|error| {
-        Err(Failure {
+        Err(FetchFailure {
             reason: FetchReason::Unreachable.into(),
             detail: error.to_string(),
         })
     })
 }
 
-/// One GET: plain HTTP, no redirect, no proxy, no more than `most` octets, and no special address unless the host is among
+/// One GET: plain HTTP, no redirect, no proxy, no more than `most` bytes, and no special address unless the host is among
 /// `local`.
-fn get(uri: &str, most: u64, local: Vec<String>, patience: Duration) -> Result<Vec<u8>, Failure> {
+fn get(
+    uri: &str,
+    most: u64,
+    local: Vec<String>,
+    patience: Duration,
+) -> Result<Vec<u8>, FetchFailure> {
+    // What a certificate names is a stranger's choice: no redirect to another address, no proxy that would do what the
+    // guard forbids, no connection kept.
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(patience))
         .max_redirects(0)
@@ -210,15 +240,18 @@ fn get(uri: &str, most: u64, local: Vec<String>, patience: Duration) -> Result<V
         .build();
     let connector = ureq::unversioned::transport::DefaultConnector::default();
     let agent = ureq::Agent::with_parts(config, connector, Guard { local });
+    // The guard looks at every address that the name has, before the connect.
     let mut response = agent.get(uri).call().map_err(failure)?;
+    // A redirect is refused with any other status: it would lead to an address that nobody has looked at.
     let status = response.status();
     if status != ureq::http::StatusCode::OK {
-        return Err(Failure {
+        return Err(FetchFailure {
             reason: FetchReason::HttpStatus.into(),
             detail: format!("HTTP status {}", status.as_u16()),
         });
     }
     let body = response.body_mut();
+    // A length that is announced too large saves the transfer; without one the limit cuts it.
     if body.content_length().is_some_and(|length| length > most) {
         return Err(failure(ureq::Error::BodyExceedsLimit(most)));
     }
@@ -228,7 +261,8 @@ fn get(uri: &str, most: u64, local: Vec<String>, patience: Duration) -> Result<V
         .map_err(failure)
 }
 
-fn failure(error: ureq::Error) -> Failure {
+/// What an error of the HTTP library means to an operator.
+fn failure(error: ureq::Error) -> FetchFailure {
     use ureq::Error;
     let reason = if matches!(error, Error::Timeout(_)) {
         FetchReason::FetchTimeout
@@ -244,7 +278,7 @@ fn failure(error: ureq::Error) -> Failure {
     } else {
         FetchReason::NotHttp
     };
-    Failure {
+    FetchFailure {
         reason: reason.into(),
         detail: error.to_string(),
     }
@@ -256,7 +290,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
-    /// What comes of a server that says `answer` and waits for the other side to go.
+    /// What comes of a server that sends `answer` and waits for the client to go.
     fn ask(answer: &'static str) -> Result<Vec<u8>, &'static str> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let uri = format!("http://{}/ca.crl", listener.local_addr().unwrap());
@@ -266,7 +300,7 @@ mod tests {
             let read = stream.read(&mut request).unwrap();
             assert!(request[..read].starts_with(b"GET /ca.crl HTTP/1.1\r\n"));
             stream.write_all(answer.as_bytes()).unwrap();
-            // Until the other side has closed.
+            // Until the client has closed.
             let _ = stream.read(&mut request);
         });
         let got = get(&uri, 8, local(), Duration::from_secs(2));
@@ -340,10 +374,10 @@ mod tests {
         let mut point = Point {
             due: now(),
             failures: 0,
-            told: None,
+            logged: None,
         };
         let failed = || {
-            Err(Failure {
+            Err(FetchFailure {
                 reason: FetchReason::FetchTimeout.into(),
                 detail: String::new(),
             })

@@ -1,4 +1,5 @@
-//! The forecast: once a day the log says what will break and when, of ours and of what peers have shown.
+//! The forecast: once a day the log has what will break and when, of this node's certificates and CRLs and of what peers
+//! have presented.
 use super::node::Daemon;
 use crate::observe::Event;
 use crate::trust::{Foreseen, Generation, SeenChain};
@@ -23,7 +24,7 @@ pub(super) async fn run(daemon: Arc<Daemon>) {
 }
 
 impl Daemon {
-    /// Writes the event `forecast`. Judging what was seen takes a while, so another thread does it.
+    /// Writes the event `forecast`. Deciding on all that was seen takes a while, so another thread does it.
     pub(super) async fn forecast(&self) {
         let (generation, seen) = (self.generation(), self.edge.seen().all());
         let foresee = move || foresee(&generation, &seen, UnixTime::now());
@@ -37,9 +38,10 @@ impl Daemon {
 fn foresee(generation: &Generation, seen: &[SeenChain], now: UnixTime) -> Event {
     let outlook = generation.outlook(seen.iter().filter_map(SeenChain::accepted), now);
     let mut ends = generation.forecast(now);
+    // One list by date, whoever has to act.
     ends.extend(outlook.ends);
     ends.sort();
-    // A CRL ends every few days by its nature; when it does so unrenewed, crl_stale_soon tells.
+    // A CRL ends every few days by its nature; when it does so unrenewed, `crl_stale_soon` reports it.
     let lasting = ends.iter().find(|end| end.kind != "crl");
     Event::Forecast {
         generation: generation.number(),

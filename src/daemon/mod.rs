@@ -1,5 +1,8 @@
 //! Start-up, generations and reload, drain: the daemon without signals, as the demo and the tests embed it; `service`
 //! adds signals, systemd and the [`control`] socket.
+//!
+//! [`Daemon`] is the node itself (`node`, `loading`, `reload`); around it run the tasks that look after files, CRLs and
+//! what will end soon (`watch`, `crl_timer`, `crl_fetch`, `forecast`).
 
 mod address_guard;
 mod clock;
@@ -24,5 +27,5 @@ mod watch;
 pub use error::DaemonError;
 pub use loading::{load, load_after, look_at, prepare};
 pub use node::Daemon;
-pub use plan::Plan;
+pub use plan::PlanEffects;
 pub use service::serve;

@@ -18,21 +18,26 @@ use std::time::{Duration, Instant};
 pub struct Daemon {
     /// The topology file, which a reload reads again.
     pub(super) path: PathBuf,
+    /// The one log of the process.
     pub(super) log: Log,
+    /// The shards and listeners.
     pub(super) edge: Edge,
+    /// Exchanged whole by a reload.
     generation: ArcSwap<Generation>,
-    /// Name and bound address of each listener: bound once, whatever a reload says.
+    /// Name and bound address of each listener: bound once, whatever a reload brings.
     pub(super) addresses: Vec<(String, SocketAddr)>,
+    /// For the uptime.
     pub(super) started: Instant,
     /// The number of the generation that serves, for those who wait for another.
     serving: tokio::sync::watch::Sender<u64>,
     /// Held by the reload that runs, and by the CRL timer's: generations follow each other.
     pub(super) reloading: tokio::sync::Mutex<()>,
+    /// For `status`.
     pub(super) last_reload: Mutex<Option<ReloadReport>>,
 }
 
 impl Daemon {
-    /// Loads the topology, binds, starts the shards, and says `ready`.
+    /// Loads the topology, binds, starts the shards, and logs `ready`.
     ///
     /// # Errors
     /// A topology with faults, an address that is taken, a thread that cannot be started. Then nothing runs.
@@ -57,6 +62,7 @@ impl Daemon {
             shards: crate::edge::shards(topology),
         });
         log_warnings(&generation, log);
+        // Before anything else can fail: a second daemon on the same ports ends here.
         let bound = BoundListeners::bind(&generation)?;
         let addresses = bound.addresses();
         let edge = Edge::start(Arc::clone(&generation), bound, log.clone())?;
@@ -72,9 +78,11 @@ impl Daemon {
                 accept,
             });
         }
+        // From here on connections are served: supervisors and tests wait for this line.
         log.record(Event::Ready {
             generation: generation.number(),
         });
+        // Who may come in was for the log only.
         let addresses = addresses
             .into_iter()
             .map(|(name, address, _)| (name, address))
@@ -119,9 +127,10 @@ impl Daemon {
         self.edge.status(patience).await
     }
 
-    /// Drains for at most `limits.drain` and ends. Gives the number of transactions that did not finish.
+    /// Drains for at most `limits.drain` and ends. Returns the number of transactions that did not finish.
     pub async fn stop(&self) -> usize {
         let bound = self.generation().topology().limits().drain;
+        // Only for the log: a shard that stands still does not delay the drain by more than this.
         let transactions = self
             .status(Duration::from_secs(1))
             .await

@@ -1,4 +1,4 @@
-//! After a reload: a handshake with each of our own listeners, to see that the new certificate is what they show.
+//! After a reload: a handshake with each listener of this node, to see that the new certificate is what it shows.
 use super::reload_report::{ServedCheck, ServedResult};
 use crate::edge::{Served, served};
 use crate::topology::{Identity, Listener, Topology};
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 /// Handshakes at most: enough for every listener of a usual node with the identities that it chooses by SNI.
 const MOST: usize = 32;
-/// For all of them together.
+/// For all of them together: the one who waits for the reload waits for this too.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks every listener for every identity that it should show. What cannot be asked in time is reported so, and harms
@@ -21,10 +21,12 @@ pub(super) async fn check(
 ) -> Vec<ServedCheck> {
     let topology = generation.topology();
     let now = UnixTime::now();
+    // Each begins as "not in time", which is what stays of those that the bound cuts off.
     let mut asked: Vec<ServedCheck> = Vec::new();
     let mut running = JoinSet::new();
     for (listener, address) in addresses {
         // One that the topology no longer has shows nothing any more.
+        // By name: addresses stay as they were bound.
         let Some(entry) = topology.listeners().iter().find(|l| l.name == *listener) else {
             continue;
         };
@@ -32,6 +34,7 @@ pub(super) async fn check(
             let Some(leaf) = identity.server.chain.first().cloned() else {
                 continue;
             };
+            // More would take longer than anybody waits; what is not asked is not reported as good.
             if asked.len() == MOST {
                 break;
             }
@@ -46,6 +49,7 @@ pub(super) async fn check(
             running.spawn(async move { (position, served(address, &name, leaf).await) });
         }
     }
+    // In the order in which they finish, each into its own place.
     let all = async {
         while let Some(outcome) = running.join_next().await {
             if let Ok((position, found)) = outcome
@@ -64,13 +68,15 @@ pub(super) async fn check(
     asked
 }
 
-/// The identities that a listener shows, each with a name that asks for it.
+/// The identities that a listener shows now, each with a name that asks for it: its own, and those that it chooses by SNI
+/// while their windows are open.
 fn shown<'t>(
     topology: &'t Topology,
     listener: &Listener,
     now: UnixTime,
 ) -> impl Iterator<Item = (&'t Identity, &'t str)> {
     let own = topology.identity(topology.identity_at(listener.identity, now));
+    // Only those that are shown now; one that takes over later is checked when it does.
     let by_sni = listener.sni.iter().map(|r| topology.identity(*r));
     let by_sni =
         by_sni.filter(move |identity| identity.name != own.name && identity.window.is_open(now));

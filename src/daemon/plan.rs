@@ -1,4 +1,4 @@
-//! The plan: what a new topology would do to a running daemon, or what differs between two files; judged by the same
+//! The plan: what a new topology would do to a running daemon, or what differs between two files; decided by the same
 //! [`crate::trust::decide`] as everything else.
 use super::control::{Inventory, LivePeer, Outline, SeenNow};
 use crate::edge::{Evidence, Opened, Reevaluation};
@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What would happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Plan {
-    /// Whether a running daemon's connections and chains were judged; else only the files were compared.
+pub struct PlanEffects {
+    /// Whether a running daemon's connections and chains were decided on; else only the files were compared.
     pub live: bool,
     /// Live connections with peers that would be closed.
     pub dropped: Vec<Dropped>,
@@ -44,7 +44,7 @@ pub struct Dropped {
     pub peer: String,
     /// Who connected.
     pub direction: &'static str,
-    /// The other side.
+    /// The remote address.
     pub remote: std::net::SocketAddr,
     /// The reason code that `trust_withdrawn` would have.
     pub reason: String,
@@ -82,20 +82,21 @@ pub struct Moved {
     pub to: String,
 }
 
-impl Plan {
+impl PlanEffects {
     /// Compares two topologies.
     pub fn between(old: &Topology, new: &Generation) -> Self {
         let mut plan = Self::default();
         let (before, then) = (Outline::of(old), Outline::of(new.topology()));
         plan.compare(&before, &then);
-        // No chain tells whether that matters.
+        // Without live chains it is not known whether that matters.
+        // The trust sets: narrower ones close connections only if a chain needs them.
         let vouching = old.vouching().narrowed(&new.topology().vouching());
         plan.narrowed.extend(vouching);
         plan.lose_domains(&before, &then, &BTreeSet::new());
         plan
     }
 
-    /// Judges what a running daemon holds.
+    /// Decides on what a running daemon holds as if the new topology served.
     pub fn of(held: &Inventory, new: &Generation, at: UnixTime) -> Self {
         let mut plan = Self {
             live: true,
@@ -120,6 +121,7 @@ impl Plan {
             && self.lost_domains.is_empty())
     }
 
+    /// What the two files alone show.
     fn compare(&mut self, old: &Outline, newer: &Outline) {
         let only = |these: &Outline, those: &Outline| -> Vec<String> {
             let those: HashSet<&String> = those.peers.iter().collect();
@@ -129,6 +131,7 @@ impl Plan {
         self.removed_peers = only(old, newer);
         self.added_peers = only(newer, old);
         self.narrowed = old.grants.narrowed(&newer.grants);
+        // Listed apart: it is in the file and not in force.
         self.restart = old.fixed.changes(&newer.fixed);
         for (domain, route) in &old.routes {
             if let Some(then) = newer.routes.get(domain)
@@ -143,8 +146,10 @@ impl Plan {
         }
     }
 
+    /// Live connections with peers that a reload would withdraw trust from.
     fn drop_connections(&mut self, held: &Inventory, new: &Generation, at: UnixTime) {
         for live in &held.peers {
+            // By number: many connections share a chain, and the inventory has it once.
             let chain = held.chain(live.chain);
             let shown = live.shown.map(|index| held.chain(index));
             let (opened, direction) = opened(live, new.topology());
@@ -157,6 +162,7 @@ impl Plan {
             let Reevaluation::Withdrawn(reason, decision) = evidence.reevaluate(new, at) else {
                 continue;
             };
+            // With the line of the new file that decides: that is what is to be changed.
             self.dropped.push(Dropped {
                 connection: live.connection,
                 peer: live.peer.clone(),
@@ -169,7 +175,9 @@ impl Plan {
         }
     }
 
+    /// Live clients that would be closed, counted by listener: they are many, and have no names.
     fn drop_clients(&mut self, held: &Inventory, new: &Generation, at: UnixTime) {
+        // By name, as a reload finds them.
         let there = |name: &String| new.topology().listeners().iter().find(|l| l.name == *name);
         let mut lost: BTreeMap<&String, usize> = BTreeMap::new();
         let mut shown: BTreeMap<&String, usize> = BTreeMap::new();
@@ -186,6 +194,7 @@ impl Plan {
                 *lost.entry(&clients.listener).or_default() += clients.count;
             }
         }
+        // Clients without a certificate: their listener alone decides.
         for (listener, count) in &held.clients {
             if !there(listener).is_some_and(Listener::takes_clients_without_certificate) {
                 let without = count.saturating_sub(shown.get(listener).copied().unwrap_or(0));
@@ -199,12 +208,13 @@ impl Plan {
             .collect();
     }
 
-    /// Gives the peers of which every certificate that serves now would be refused.
+    /// Returns the peers of which every certificate that serves now would be refused.
     fn judge_seen(&mut self, held: &Inventory, new: &Generation, at: UnixTime) -> BTreeSet<String> {
         let (mut good, mut bad) = (BTreeSet::new(), BTreeSet::new());
         let (mut refused, mut admitted) = (BTreeMap::new(), BTreeMap::new());
         for seen in &held.seen {
             let verdict = judge(seen, held, new, at);
+            // The same peer, direction and reason once: clusters present many certificates of one kind.
             let key = (
                 verdict.peer.clone(),
                 verdict.direction,
@@ -230,9 +240,12 @@ impl Plan {
         bad.difference(&good).cloned().collect()
     }
 
+    /// Domains without a usable target: one peer with one good certificate is enough to keep a domain.
     fn lose_domains(&mut self, old: &Outline, newer: &Outline, unusable: &BTreeSet<String>) {
+        // Domains that are new cannot be lost.
         for domain in old.routes.keys() {
             let targets = newer.routes.get(domain).map(|route| &route.targets);
+            // Unknown certificates count as good: the plan warns of what is known to break.
             let left = targets.is_some_and(|t| t.iter().any(|peer| !unusable.contains(peer)));
             if !left {
                 self.lost_domains.push(domain.clone());
@@ -251,6 +264,7 @@ fn opened<'t>(live: &LivePeer, new: &'t Topology) -> (Opened<Option<&'t Listener
     }
 }
 
+/// The decision's own detail, unless it accepts the chain as somebody else.
 fn detail(decision: &Decision, live: &LivePeer) -> Option<String> {
     match &decision.peer_fqdn {
         Some(other) if *other != live.peer => Some(format!("it would speak for {other}")),
@@ -258,7 +272,7 @@ fn detail(decision: &Decision, live: &LivePeer) -> Option<String> {
     }
 }
 
-/// What the new generation says of a chain that was seen.
+/// What the new generation would decide about a chain that was seen.
 fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> ChainOutcome {
     let chain = held.chain(seen.chain);
     let direction = seen.then.direction();
@@ -269,6 +283,7 @@ fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Ch
     };
     let now = seen.speaks_for.as_deref();
     let then = decision.peer_fqdn.as_deref();
+    // Accepted, but as another peer: for the one that it serves now it is lost.
     let (reason, detail) = match (now, then) {
         (Some(now), Some(then)) if now != then => (
             "identity_changed",

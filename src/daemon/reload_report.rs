@@ -35,13 +35,13 @@ pub struct ReloadReport {
     pub restart: Vec<String>,
     /// Why it was refused.
     pub faults: Vec<String>,
-    /// What our own listeners show since.
+    /// What this node's listeners show since.
     pub served: Vec<ServedCheck>,
     /// Microseconds that it took.
     pub took_us: u64,
 }
 
-/// One handshake with a listener of our own.
+/// One handshake with a listener of this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedCheck {
     /// The listener's name.
@@ -56,7 +56,7 @@ pub struct ServedCheck {
     pub detail: Option<String>,
 }
 
-/// What a listener of our own shows.
+/// What a listener of this node shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServedResult {
@@ -69,7 +69,7 @@ pub enum ServedResult {
 }
 
 impl ServedCheck {
-    /// Whether another certificate is shown than the topology says.
+    /// Whether another certificate is shown than that of the topology.
     pub fn is_wrong(&self) -> bool {
         self.result == ServedResult::Other
     }

@@ -1,6 +1,6 @@
-//! The daemon as a service: signals, commands, and what systemd wants to hear (sd_notify(3); `Type=notify` and
+//! The daemon as a service: signals, commands, and the notifications of systemd (sd_notify(3); `Type=notify` and
 //! `notify-reload`).
-use super::control::{Place, Server, Sinks, SupervisorCommand, Unavailable};
+use super::control::{ControlPlace, ControlServer, Sinks, SupervisorCommand, Unavailable};
 use super::error::DaemonError;
 use super::loading::load;
 use super::node::Daemon;
@@ -22,13 +22,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// How many times a reload may be silent towards the watchdog's question "do the shards answer?".
+/// Pulses for the watchdog that a reload may send without asking the shards: they answer late while they decide on every
+/// connection again. A reload that hangs must not keep the watchdog content for ever.
 const PULSES_FOR_RELOAD: u32 = 10;
 /// Commands that may wait for the supervisor.
 const COMMANDS: usize = 64;
-/// Series of CRLs that are to be dropped and wait for it.
+/// Requests to drop a series of CRLs that may wait for the timer.
 const FORGETS: usize = 4;
-/// CRLs that were fetched and wait to be judged.
+/// Fetched CRLs that may wait for the timer; a fetch waits until there is room.
 const FETCHED: usize = 1;
 
 /// Serves the topology until SIGTERM or SIGINT. SIGHUP reloads; a second SIGTERM does not wait for the drain. Whatever
@@ -37,6 +38,8 @@ const FETCHED: usize = 1;
 /// # Errors
 /// A topology that cannot be used, or sockets that cannot be had; after the start nothing ends it but a signal.
 pub fn serve(path: &Path) -> Result<(), DaemonError> {
+    // Before the log: the topology sets how lines look. Faults wait in `generation` until there is a log
+    // for them.
     let (settings, queue, generation) = match load(path, 1) {
         Ok(generation) => {
             let topology = generation.topology();
@@ -51,7 +54,9 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
     };
     // The guard goes last: lines that wait are written before the process ends.
     let (log, _guard) = Log::start(settings, queue, Sink::Stderr);
+    // From now on what libraries log comes the same way.
     log.gather_library_logs();
+    // One thread: it supervises, and carries no message.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -69,13 +74,14 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
         runtime.shutdown_background();
         outcome
     });
+    // The exit code is one number; the event has the reasons.
     if let Err(error) = &outcome {
         log.record(refused(path, error));
     }
     outcome
 }
 
-/// How lines look until a topology says it.
+/// How lines look while no topology is loaded.
 fn before_topology() -> LogSettings {
     LogSettings {
         requests: LogRequests::Calls,
@@ -83,6 +89,7 @@ fn before_topology() -> LogSettings {
     }
 }
 
+/// A start that fails is an event too: systemd's journal is often the only place where anybody looks.
 fn refused(path: &Path, error: &DaemonError) -> Event {
     let (reason, details) = match error {
         DaemonError::Topology(faults) => (
@@ -104,10 +111,11 @@ fn refused(path: &Path, error: &DaemonError) -> Event {
 }
 
 /// Takes the place for the control socket. One that the topology names must be had; the default one need not.
-fn control_socket(generation: &Generation, log: &Log) -> Result<Option<Place>, DaemonError> {
+fn control_socket(generation: &Generation, log: &Log) -> Result<Option<ControlPlace>, DaemonError> {
     let topology = generation.topology();
-    match Place::take(topology) {
+    match ControlPlace::take(topology) {
         Ok(place) => Ok(Some(place)),
+        // A socket that somebody asked for is a promise; without one the daemon still relays.
         Err(error) if topology.admin().socket.is_some() => Err(error.into()),
         Err(Unavailable { path, reason, what }) => {
             log.record(Event::ControlUnavailable {
@@ -120,22 +128,27 @@ fn control_socket(generation: &Generation, log: &Log) -> Result<Option<Place>, D
     }
 }
 
-/// From ready to stopped.
-async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Place>) {
+/// From ready to stopped: one loop, so that reloads, an end and the watchdog's pulses are never at odds.
+async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&ControlPlace>) {
+    // First, since the interval runs from here.
     let mut pulse = Pulse::new();
     let (sender, mut commands) = mpsc::channel(COMMANDS);
+    // Beside the loop: what they do may take long, and the loop must serve signals and the watchdog.
     let mut tasks = JoinSet::new();
+    // Each task ends with the set, when this function returns.
     tasks.spawn(watch(Arc::clone(daemon), sender.clone()));
+    // Fetched CRLs go to the timer, which holds them to the rules of files.
     let (fetched, crls) = mpsc::channel(FETCHED);
     let (forget, forgets) = mpsc::channel(FORGETS);
     tasks.spawn(super::crl_timer::run(Arc::clone(daemon), crls, forgets));
     tasks.spawn(super::crl_fetch::run(Arc::clone(daemon), fetched));
     tasks.spawn(super::forecast::run(Arc::clone(daemon)));
-    // The sender lives here in any case: a closed channel would wake the loop for ever.
+    // A sender stays here even without a socket: a closed channel would wake the loop without end.
     let to = Sinks {
         commands: sender.clone(),
         forgets: forget,
     };
+    // Last, so that whoever reaches the socket finds a daemon that serves.
     if let Some(place) = place {
         listen(daemon, to.clone(), place, &mut tasks);
     }
@@ -147,20 +160,24 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
             Some(command) = commands.recv() => command,
             () = pulse.tick() => {
                 // Silence of one shard is what the watchdog is for.
+                // Without an answer there is no pulse, and systemd restarts the process.
                 if daemon.status(pulse.patience).await.is_some() {
                     notify(&[NotifyState::Watchdog]);
                 }
                 continue;
             }
         };
+        // What waits behind the first command belongs to it.
         let SupervisorRequest::Reload { trigger, waiters } =
             SupervisorRequest::by(first, &mut commands)
         else {
             break;
         };
+        // A signal to stop does not wait for the end of a reload.
         let Some(report) = reload(daemon, trigger, &mut signals.stop, &mut pulse).await else {
             break;
         };
+        // Everybody who asked while the files were read has the same answer.
         for waiter in waiters {
             // Who asked may have gone.
             let _ = waiter.send(report.clone());
@@ -170,11 +187,11 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Pl
 }
 
 /// Starts the control socket's server.
-fn listen(daemon: &Arc<Daemon>, to: Sinks, place: &Place, tasks: &mut JoinSet<()>) {
+fn listen(daemon: &Arc<Daemon>, to: Sinks, place: &ControlPlace, tasks: &mut JoinSet<()>) {
     let path = place.path().to_owned();
     match place.listener() {
         Ok(socket) => {
-            tasks.spawn(Server::new(Arc::clone(daemon), to, place).serve(socket));
+            tasks.spawn(ControlServer::new(Arc::clone(daemon), to, place).serve(socket));
             daemon.log.record(Event::ControlListening { path });
         }
         Err(error) => daemon.log.record(Event::ControlUnavailable {
@@ -214,6 +231,7 @@ impl SupervisorRequest {
                 }
             }
         }
+        // No command at all cannot be: the first one is there.
         asked.map_or(Self::Stop, |(trigger, waiters)| Self::Reload {
             trigger,
             waiters,
@@ -233,6 +251,7 @@ async fn reload(
     // notify-reload takes a reload for begun only with the time that belongs to it.
     state.extend(NotifyState::monotonic_usec_now());
     notify(&state);
+    // The watchdog is served meanwhile, for a while.
     let report = {
         let mut reload = pin!(daemon.reload(trigger));
         let mut pulses = 0;
@@ -253,6 +272,7 @@ async fn reload(
     } else {
         ""
     };
+    // Shown by systemctl beside the unit: a refused reload is easily overlooked.
     let status = format!("{}{refused}", serving(daemon));
     notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     Some(report)
@@ -261,12 +281,14 @@ async fn reload(
 /// Drains, with systemd's patience stretched to the configured bound; a second signal ends it at once.
 async fn drain(daemon: &Daemon, mut again: Stop, mut pulse: Pulse) {
     let bound = daemon.generation().topology().limits().drain + Duration::from_secs(10);
+    // More than 71 minutes is more than systemd's field holds.
     let micros = u32::try_from(bound.as_micros()).unwrap_or(u32::MAX);
     notify(&[
         NotifyState::Stopping,
         NotifyState::ExtendTimeoutUsec(micros),
         NotifyState::Status("draining"),
     ]);
+    // Pulses go on: systemd must not kill a drain that is within its bound.
     let mut stop = pin!(daemon.stop());
     loop {
         tokio::select! {
@@ -277,7 +299,9 @@ async fn drain(daemon: &Daemon, mut again: Stop, mut pulse: Pulse) {
     }
 }
 
+/// What `systemctl status` shows.
 fn serving(daemon: &Daemon) -> String {
+    // Addresses, since ports may have been chosen by the system.
     let listeners: Vec<_> = daemon
         .addresses()
         .iter()
@@ -290,8 +314,11 @@ fn serving(daemon: &Daemon) -> String {
     )
 }
 
+/// The signals of a service.
 struct Signals {
+    /// SIGHUP: reload.
     hang_up: Signal,
+    /// The end; a second one does not wait for the drain.
     stop: Stop,
 }
 
@@ -302,6 +329,10 @@ struct Stop {
 }
 
 impl Signals {
+    /// Installs the handlers: from here on none of these signals ends the process by itself.
+    ///
+    /// # Errors
+    /// The system has no room for them.
     fn new() -> std::io::Result<Self> {
         Ok(Self {
             hang_up: signal(SignalKind::hangup())?,
@@ -314,6 +345,7 @@ impl Signals {
 }
 
 impl Stop {
+    /// Waits for either.
     async fn recv(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -324,18 +356,22 @@ impl Stop {
 
 /// Half the watchdog's interval, when systemd watches.
 struct Pulse {
+    /// `None`: systemd does not watch.
     interval: Option<Interval>,
     /// How long a shard may take to answer.
     patience: Duration,
 }
 
 impl Pulse {
+    /// By the watchdog's interval in the environment; without one it never ticks.
     fn new() -> Self {
         let half = sd_notify::watchdog_enabled().map(|whole| whole / 2);
+        // Twice in each interval, as sd_watchdog_enabled(3) advises.
         let half = half.filter(|half| !half.is_zero());
         Self {
             interval: half.map(|half| {
                 let mut interval = interval(half);
+                // After a long reload one pulse is enough.
                 interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 interval
             }),
@@ -343,6 +379,7 @@ impl Pulse {
         }
     }
 
+    /// Waits for the next pulse; without a watchdog for ever.
     async fn tick(&mut self) {
         match &mut self.interval {
             Some(interval) => {
@@ -353,7 +390,7 @@ impl Pulse {
     }
 }
 
-/// Tells systemd, if it listens; if that fails there is nobody to tell.
+/// Notifies systemd, if the process has a socket of it; a failure has nobody to be reported to.
 fn notify(state: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(state);
 }

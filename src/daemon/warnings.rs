@@ -7,9 +7,11 @@ use crate::trust::{Generation, RefusedCrl};
 /// Logs what works but will surprise.
 pub(super) fn log_warnings(generation: &Generation, log: &Log) {
     let topology = generation.topology();
+    // With a key of its own for this run, dialogs do not outlive a restart and no second node can take them over.
     if topology.tokens().keys.is_empty() {
         log.record(Event::TokenKeyRandom {});
     }
+    // Each CRL that was not taken, with its reason.
     for refused in generation.refused_crls() {
         log.record(crl_refused(refused));
     }
@@ -19,6 +21,7 @@ pub(super) fn log_warnings(generation: &Generation, log: &Log) {
         .notes()
         .iter()
         .filter(|note| !has_event(note.code));
+    // The warnings of the topology, and the notes on CRLs and on the state directory.
     for warning in topology.warnings().iter().chain(notes) {
         log.record(Event::Warning {
             reason: warning.code,
@@ -27,7 +30,7 @@ pub(super) fn log_warnings(generation: &Generation, log: &Log) {
     }
 }
 
-/// A fault in one line.
+/// A fault in one line: where, what, and what to do, as `sipward check` prints it too.
 pub(super) fn line(fault: &Fault) -> String {
     let at = fault.line.map(|l| format!(":{l}")).unwrap_or_default();
     format!(

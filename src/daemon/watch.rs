@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long what was seen must stay the same: a file that is being written, or a key that comes after its certificate.
+/// How long what was seen must stay the same: a file may be half written, or a key come a moment after its certificate,
+/// and a reload of that would be refused.
 const SETTLED: Duration = Duration::from_millis(250);
 
 /// What the last look saw.
@@ -28,6 +29,7 @@ pub(super) async fn watch(daemon: Arc<Daemon>, commands: mpsc::Sender<Supervisor
     let mut watch = Watch::over(&daemon);
     loop {
         let every = daemon.generation().topology().admin().watch;
+        // A change is looked at again soon; otherwise the topology's interval counts, or nothing does.
         let pause = match (&watch.fresh, every) {
             (Some(_), _) => Some(SETTLED),
             (None, every) => every,
@@ -42,10 +44,12 @@ pub(super) async fn watch(daemon: Arc<Daemon>, commands: mpsc::Sender<Supervisor
             changed = serving.changed() => if changed.is_err() { return },
             () = due => {}
         }
+        // Another generation serves, and its files are what counts now.
         if every.is_none() || watch.generation != daemon.generation().number() {
             watch = Watch::over(&daemon);
             continue;
         }
+        // A full queue is waited for: the change is still there afterwards.
         if watch.look().await
             && commands
                 .send(SupervisorCommand::reload("watch"))
@@ -58,6 +62,7 @@ pub(super) async fn watch(daemon: Arc<Daemon>, commands: mpsc::Sender<Supervisor
 }
 
 impl Watch {
+    /// Of the files of the generation that serves.
     fn over(daemon: &Daemon) -> Self {
         let generation = daemon.generation();
         Self {
@@ -70,20 +75,21 @@ impl Watch {
     /// Whether there is something new that has settled.
     async fn look(&mut self) -> bool {
         let known = self.known.clone();
+        // A network file system may take its time.
         let looked = tokio::task::spawn_blocking(move || {
             known
                 .iter()
                 .map(|file| file.again())
                 .collect::<Option<Vec<_>>>()
         });
-        // A system without descriptors or memory says nothing about the files: another look will.
+        // Without descriptors or memory nothing is known about the files: another look will do.
         let Ok(Some(seen)) = looked.await else {
             return false;
         };
         if seen == self.known {
             self.fresh = None;
         } else if self.fresh.as_ref() == Some(&seen) {
-            // Whatever the reload says: the same content is not tried again.
+            // However the reload ends: the same content is not tried again.
             self.known = seen;
             self.fresh = None;
             return true;

@@ -1,9 +1,9 @@
-//! The acceptor: takes connections off all listeners on a thread of its own and gives each to a shard, the few to one and
+//! The acceptor: takes connections off all listeners on a thread of its own and hands each to a shard, the few to one and
 //! the many evenly, so that neither a busy shard nor a flood of connects holds up the other.
 use super::admission::{Admission, ShardLoad};
 use super::bind::BoundListeners;
 use super::clock;
-use super::failed::Failure;
+use super::failed::HandshakeFailure;
 use super::inbox::{Accepted, Inboxes, ShardMessage};
 use super::shard::Shard;
 use super::sources::Sources;
@@ -23,25 +23,34 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// core.
 const STARVED: Duration = Duration::from_millis(100);
 
-/// What the acceptor needs.
+/// What the acceptor needs; all of it is shared with the shards or the handle.
 pub(super) struct Acceptor {
+    /// Where an accepted connection goes.
     pub(super) inboxes: Arc<Inboxes<Shard>>,
+    /// The inbound connections of each shard, by which the next one is chosen.
     pub(super) loads: Vec<Arc<ShardLoad>>,
+    /// The connections of each source address.
     pub(super) sources: Arc<Sources>,
+    /// Of the generation that serves; a reload exchanges them.
     pub(super) limits: Arc<arc_swap::ArcSwap<Limits>>,
+    /// For what concerns a listener, not one connection.
     pub(super) log: Log,
+    /// The node drains.
     pub(super) stop: CancellationToken,
 }
 
 impl Acceptor {
-    /// The acceptor's thread.
+    /// The acceptor's thread. A thread of its own, so that a shard that is busy with messages delays no accept, and a flood
+    /// of connects no message.
     pub(super) fn run(self, bound: BoundListeners) {
+        // Without it nothing is accepted; the shards still serve what they dial.
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
         else {
             return;
         };
+        // Shared by the tasks of all listeners, which live in this one runtime.
         let this = Arc::new(self);
         runtime.block_on(async {
             let mut tasks = tokio::task::JoinSet::new();
@@ -68,6 +77,7 @@ impl Acceptor {
     /// Accepts on one socket until the node drains.
     async fn listen(&self, index: usize, name: String, socket: tokio::net::TcpListener) {
         loop {
+            // The end first: after it nothing more is accepted.
             let accepted = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
@@ -79,6 +89,7 @@ impl Acceptor {
                         self.hand_out(stream, remote, index, &name);
                     }
                 }
+                // The remote side is gone again before it was accepted.
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
                     self.log.record(Event::Overloaded {
@@ -102,8 +113,10 @@ impl Acceptor {
         listener: usize,
         name: &str,
     ) {
+        // Both bounds by one generation.
         let limits = self.limits.load();
         let loads = self.loads.iter().map(|load| load.connections());
+        // Before the bound on the source, whose guard needs the shard.
         let chosen = choose(loads, limits.gather, limits.connections);
         let Some((shard, load)) = chosen.and_then(|i| Some((i, self.loads.get(i)?))) else {
             return;
@@ -112,6 +125,7 @@ impl Acceptor {
         if !admission.set_source(&self.sources, remote.ip(), limits.connections_per_source) {
             return self.refuse(remote, name, ConnectionReason::TooManyFromSource);
         }
+        // After the bounds: who is refused costs no system call more.
         prepare(&SockRef::from(&stream));
         let accepted = Accepted {
             stream,
@@ -130,8 +144,9 @@ impl Acceptor {
         }
     }
 
+    /// A connection that is refused before its handshake; the socket closes when it is dropped.
     fn refuse(&self, remote: SocketAddr, listener: &str, reason: ConnectionReason) {
-        let failure = Failure::refused(reason);
+        let failure = HandshakeFailure::refused(reason);
         let event = failure.event(HandshakeSides::inbound(remote, listener, None), None);
         self.log.record(event);
     }
@@ -146,17 +161,20 @@ fn choose(
     gather: usize,
     connections: usize,
 ) -> Option<usize> {
+    // At most `gather` above the emptiest: from there on connections spread evenly.
     let least = loads.clone().min()?;
     let bound = least.saturating_add(gather.max(1)).min(connections);
     loads
         .clone()
         .position(|load| load < bound)
+        // All are full: the emptiest refuses, with its reason.
         .or_else(|| loads.clone().position(|load| load == least))
 }
 
-/// Options of every connection.
+/// Options of every connection, accepted or dialled.
 pub(super) fn prepare(socket: &SockRef<'_>) {
-    // None of these is vital: a socket without them works, only later or longer.
+    // No delay: messages are gathered here, and Nagle's algorithm would hold back the last of them. Keep-alive and the
+    // timeout find remote sides that vanished. None is vital: a socket without them works, only later or longer.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_keepalive(true);
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));

@@ -8,13 +8,14 @@ pub(super) struct Service {
     pub(super) priority: u16,
     /// The share among those of one priority.
     pub(super) weight: u16,
+    /// Where the service listens on the target.
     pub(super) port: u16,
     /// Without its final dot; empty: the service is decidedly not there.
     pub(super) target: String,
 }
 
-/// The order in which targets are tried (RFC 2782): by priority, within one at random by weight. `random` gives a number
-/// from 0 to the one that it is given, both included.
+/// The order in which targets are tried (RFC 2782): by priority, within one at random by weight. `random` returns a
+/// number from 0 to its argument, both included.
 pub(super) fn in_turn(
     mut services: Vec<Service>,
     mut random: impl FnMut(u32) -> u32,

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// handshake and at the close, never for a message.
 #[derive(Default)]
 pub(super) struct ShardLoad {
+    /// Handshakes included, dialled connections not.
     connections: AtomicUsize,
+    /// Those under way, of which the topology bounds the number.
     handshakes: AtomicUsize,
 }
 
@@ -28,8 +30,11 @@ impl ShardLoad {
 /// The guard of one inbound connection. It moves with the socket, from the acceptor through the handshake to the
 /// connection's task, and returns what it holds when it is dropped, on whatever path that happens.
 pub(super) struct Admission {
+    /// The shard that it counts in.
     load: Arc<ShardLoad>,
+    /// `None` until the source is known.
     source: Option<SourceHold>,
+    /// Whether it still holds a handshake's place.
     in_handshake: bool,
 }
 
@@ -81,6 +86,7 @@ impl Admission {
     }
 }
 
+// On whatever path the connection ends: a refusal, a timeout, a panic of its task.
 impl Drop for Admission {
     fn drop(&mut self) {
         self.end_handshake();

@@ -9,6 +9,7 @@ use rustls::AlertDescription;
 )]
 pub const fn alert_reason(alert: AlertDescription) -> AlertReason {
     use AlertDescription as A;
+    // By name and not by number: the library knows alerts of several RFCs, and each has one row of the registry.
     match alert {
         A::CloseNotify => AlertReason::CloseNotify,
         A::UnexpectedMessage => AlertReason::UnexpectedMessage,
@@ -39,6 +40,7 @@ pub const fn alert_reason(alert: AlertDescription) -> AlertReason {
         A::UnknownPSKIdentity => AlertReason::UnknownPskIdentity,
         A::CertificateRequired => AlertReason::CertificateRequired,
         A::NoApplicationProtocol => AlertReason::NoApplicationProtocol,
+        // Reported with its number, which the RFC or the vendor explains.
         _ => AlertReason::Other,
     }
 }

@@ -21,6 +21,7 @@ impl Shard {
                     self.feed(None, |core, out| core.on_deadline(now, out));
                     self.settle();
                     if self.armed.get().is_none() {
+                        // What was fed has armed nothing sooner than what was due anyway.
                         self.armed.set(self.core.borrow().next_deadline());
                     }
                 }

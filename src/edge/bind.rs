@@ -11,14 +11,19 @@ const BACKLOG: i32 = 1024;
 
 /// Sockets bound for a topology's listeners, before anything is accepted.
 pub struct BoundListeners {
+    /// In the order of the topology; their indexes name the listeners from here on.
     pub(super) sockets: Vec<BoundListener>,
 }
 
 /// One bound listener.
 pub(super) struct BoundListener {
+    /// By which a reload finds it again in the new topology.
     pub(super) name: String,
+    /// As bound: the port is known even where the topology has 0.
     pub(super) address: SocketAddr,
+    /// Who may come in, by the topology at the start.
     pub(super) accept: Accept,
+    /// Non-blocking, for the runtime of the acceptor.
     pub(super) socket: TcpListener,
 }
 
@@ -46,6 +51,8 @@ impl BoundListeners {
     }
 }
 
+/// Binds one listener. Done by hand and not by the standard library, whose backlog is 128 and whose IPv6 sockets may
+/// take IPv4 too, depending on the system.
 fn one(listener: &Listener) -> Result<BoundListener, EdgeError> {
     let bind = || -> std::io::Result<TcpListener> {
         let domain = if listener.address.is_ipv4() {
@@ -71,6 +78,7 @@ fn one(listener: &Listener) -> Result<BoundListener, EdgeError> {
         source,
     };
     let socket = bind().map_err(failed)?;
+    // Port 0 in the topology means any: this is the one that was given, which `ready` and `status` show.
     let address = socket.local_addr().map_err(failed)?;
     Ok(BoundListener {
         name: listener.name.clone(),

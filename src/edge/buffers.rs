@@ -11,6 +11,7 @@ const WIRE: usize = 32 * 1024;
 
 /// A shard's buffers. One thread uses them, so `RefCell` is enough; no borrow is held across an await.
 pub(super) struct Buffers {
+    /// Empty buffers with memory, at most [`SPARE_BUFFERS`].
     spare: RefCell<Vec<Vec<u8>>>,
     /// What a read takes from a socket, before the session decrypts it: one for all connections, since a read hands on
     /// all that came before it returns.

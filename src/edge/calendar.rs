@@ -4,20 +4,21 @@ use tokio::sync::Notify;
 
 /// The next time at which a decision may change. Its clock is the calendar's, which may be set while the daemon runs.
 pub(super) struct Calendar {
-    entry: Cell<Entry>,
+    entry: Cell<CalendarEntry>,
+    /// Wakes the task that sleeps until the entry.
     changed: Notify,
 }
 
 /// Both in Unix seconds.
 #[derive(Clone, Copy)]
-struct Entry {
+struct CalendarEntry {
     /// `u64::MAX`: never.
     next: u64,
     /// When that was found.
     set_at: u64,
 }
 
-/// What a look at the clock says.
+/// Outcome of a look at the clock.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Look {
     /// Nothing for so many seconds.
@@ -31,7 +32,7 @@ pub(super) enum Look {
 impl Default for Calendar {
     fn default() -> Self {
         Self {
-            entry: Cell::new(Entry {
+            entry: Cell::new(CalendarEntry {
                 next: u64::MAX,
                 set_at: 0,
             }),
@@ -43,7 +44,7 @@ impl Default for Calendar {
 impl Calendar {
     /// Compares the entry with the time.
     pub(super) fn look(&self, now: u64) -> Look {
-        let Entry { next, set_at } = self.entry.get();
+        let CalendarEntry { next, set_at } = self.entry.get();
         if now < set_at {
             Look::SetBack
         } else if next <= now {
@@ -55,7 +56,7 @@ impl Calendar {
 
     /// Makes the entry anew, as of `now`.
     pub(super) fn set(&self, next: Option<u64>, now: u64) {
-        self.entry.set(Entry {
+        self.entry.set(CalendarEntry {
             next: next.unwrap_or(u64::MAX),
             set_at: now,
         });
@@ -66,7 +67,7 @@ impl Calendar {
     pub(super) fn add(&self, at: u64) {
         let entry = self.entry.get();
         if at < entry.next {
-            self.entry.set(Entry { next: at, ..entry });
+            self.entry.set(CalendarEntry { next: at, ..entry });
             self.changed.notify_one();
         }
     }

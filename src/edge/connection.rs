@@ -1,4 +1,4 @@
-//! One live connection: its state and its write side. It says what happened and leaves to its shard what follows.
+//! One live connection: its state and its write side. It returns what happened and leaves to its shard what follows.
 use super::buffers::Buffers;
 use super::clock;
 use super::ending::Ending;
@@ -27,6 +27,7 @@ use tokio::time::Sleep;
 /// One live connection, from the end of its handshake to its close. Only its own task reads; everything in the shard
 /// may write. All of it runs on the shard's thread, hence cells and no locks.
 pub(super) struct Connection {
+    /// How the core and other shards name it.
     pub(super) id: LinkId,
     /// For the log: unique in this run of the daemon.
     pub(super) number: u64,
@@ -50,7 +51,7 @@ pub(super) struct Connection {
     blocked: Cell<bool>,
     /// Something was written since the last flush.
     unflushed: Cell<bool>,
-    /// The core was told that the send queue is full.
+    /// The core has heard that the send queue is full.
     full: Cell<bool>,
     /// When a write found the remote side gone. Its last bytes, an alert maybe, are still read; nothing more is written.
     pub(super) remote_gone: Cell<Option<Instant>>,
@@ -60,8 +61,11 @@ pub(super) struct Connection {
     pub(super) withdrawn: Cell<Option<(Instant, Reason)>>,
     /// The shards that have sent to it, a bit for each: they must learn of its end.
     pub(super) used_by: Cell<u64>,
+    /// Framed messages that came, for the log and the first-message timeout.
     pub(super) messages_in: Cell<u64>,
+    /// Messages that were written to it.
     pub(super) messages_out: Cell<u64>,
+    /// The end of its handshake.
     pub(super) since: Instant,
     /// When a message or a ping last came; an idle client is closed by it.
     pub(super) active: Cell<Instant>,
@@ -77,15 +81,24 @@ pub(super) struct Connection {
 pub(super) struct Established {
     /// For the log.
     pub(super) number: u64,
+    /// Who is there, by the decision.
     pub(super) identity: RemoteIdentity,
     pub(super) client: Option<ClientId>,
+    /// Which side connected.
     pub(super) opened: Opened<usize>,
+    /// What the remote side presented; empty: nothing.
     pub(super) chain: Vec<CertificateDer<'static>>,
+    /// What this node presented to a server.
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
+    /// The socket, without a half-written record in it.
     pub(super) tcp: TcpStream,
+    /// The session, which may hold messages already that came with the last flight.
     pub(super) tls: rustls::Connection,
+    /// The remote address.
     pub(super) remote: SocketAddr,
+    /// The local address, by which the core knows the listener that a client came through.
     pub(super) local: SocketAddr,
+    /// What is logged once the server has accepted this node's certificate.
     pub(super) unconfirmed: Option<Box<Unconfirmed>>,
     /// How often this node pings on it.
     pub(super) keep_alive: Option<std::time::Duration>,
@@ -95,7 +108,9 @@ pub(super) struct Established {
 /// somebody is slow on purpose, a large body takes its time.
 #[derive(Clone, Copy)]
 pub(super) struct Partial {
+    /// When its first byte came.
     pub(super) since: Instant,
+    /// Whether its head is complete.
     pub(super) in_body: bool,
 }
 
@@ -128,6 +143,7 @@ pub(super) enum Woken {
 }
 
 impl Connection {
+    /// A connection that has just finished its handshake.
     pub(super) fn new(id: LinkId, established: Established, now: Instant) -> Self {
         let keep_alive = KeepAlive::new(now);
         keep_alive.start(established.keep_alive, established.number);
@@ -175,6 +191,7 @@ impl Connection {
         self.origin.borrow().remote
     }
 
+    /// Whether nobody of the topology is there.
     pub(super) fn is_client(&self) -> bool {
         self.peer.is_none()
     }
@@ -198,6 +215,7 @@ impl Connection {
         self.end(Ending::local(reason));
     }
 
+    /// Notes the end and wakes its task; the first end stays.
     fn end(&self, ending: Ending) {
         if self.closing.get().is_none() {
             self.closing.set(Some(ending));
@@ -277,7 +295,7 @@ impl Connection {
         }
     }
 
-    /// Whether the session itself has something to say, such as the answer to a key update, that no flush is due for.
+    /// Whether the session itself has something to send, such as the answer to a key update, that no flush is due for.
     pub(super) fn has_unsent_records(&self) -> bool {
         !self.blocked.get() && self.session.borrow().wants_write()
     }
@@ -339,3 +357,6 @@ impl Connection {
         self.unconfirmed.borrow().is_some() && self.session.borrow().has_tickets()
     }
 }
+
+#[cfg(test)]
+mod tests;

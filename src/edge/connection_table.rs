@@ -3,12 +3,15 @@ use super::connection::Connection;
 use crate::proxy::LinkId;
 use std::rc::Rc;
 
-/// The connections by slot. The serial in an id tells its connection from earlier ones in the same slot: an id that the
+/// The connections by slot. The serial in an id sets its connection apart from earlier ones in the same slot: an id that the
 /// core or another shard still holds after the close must not reach the connection that came next.
 #[derive(Default)]
 pub(super) struct ConnectionTable {
+    /// The serial of each slot's last user, and that user while it lives.
     slots: Vec<(u32, Option<Rc<Connection>>)>,
+    /// Slots without a user, the last one first: its memory is still in the caches.
     free: Vec<u32>,
+    /// Slots with a user.
     live: usize,
 }
 

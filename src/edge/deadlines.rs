@@ -25,6 +25,7 @@ impl Connection {
     /// that asking for the next one, once for each time that the task waits, builds no list.
     fn visit_deadlines(&self, limits: &Limits, mut visit: impl FnMut(Instant, Due)) {
         let local = |reason: ConnectionReason| Due::End(Ending::local(reason));
+        // First: whatever else is due, there is nobody left to ping or to wait for.
         if let Some(since) = self.remote_gone.get() {
             visit(
                 since + LAST_BYTES,
@@ -37,6 +38,8 @@ impl Connection {
         if let Some(unconfirmed) = &*self.unconfirmed.borrow() {
             visit(unconfirmed.until, Due::Confirm);
         }
+        // A message that does not get complete holds a buffer: slow senders are cut off, by head and body
+        // apart.
         match self.partial.get() {
             Some(partial) if partial.in_body => {
                 visit(
@@ -50,6 +53,7 @@ impl Connection {
             ),
             None => {}
         }
+        // What runs had its time to finish.
         if let Some((until, _)) = self.withdrawn.get() {
             visit(until, local(ConnectionReason::TrustWithdrawn));
         }

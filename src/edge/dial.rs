@@ -1,5 +1,5 @@
 //! One connection to one address of a peer: TCP, TLS, and the decision about who is there.
-use super::failed::Failure;
+use super::failed::HandshakeFailure;
 use super::handshake_socket::HandshakeSocket;
 use super::tls::{CertificateRequest, TlsConfigs};
 use crate::observe::PresentedChain;
@@ -14,14 +14,19 @@ use tokio::net::TcpStream;
 
 /// A finished outbound handshake: the server is the peer, by the decision in `identity`.
 pub(super) struct Dialled {
+    /// The socket, without a half-written record in it.
     pub(super) tcp: TcpStream,
+    /// The session of this side's finished handshake.
     pub(super) tls: rustls::Connection,
+    /// The address that the system chose for this end.
     pub(super) local: SocketAddr,
+    /// The peer, by the decision on its chain.
     pub(super) identity: PeerId,
     /// Which identity of this node was offered, with its leaf.
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
     /// The chain that the server asked for and got.
     pub(super) chain_shown: Option<Arc<PresentedChain>>,
+    /// Whether the server has asked for a certificate.
     pub(super) asked: Arc<CertificateRequest>,
 }
 
@@ -40,12 +45,14 @@ fn verdict_is_out(tls: &rustls::Connection, asked: &CertificateRequest) -> bool 
 
 /// A connection that could not be made, and the chain that was shown to the server by then.
 pub(super) struct Failed {
-    pub(super) failure: Failure,
+    /// Which side refused, or what broke.
+    pub(super) failure: HandshakeFailure,
+    /// For the event: what the server may have refused.
     pub(super) shown: Option<Arc<PresentedChain>>,
 }
 
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
+impl From<HandshakeFailure> for Failed {
+    fn from(failure: HandshakeFailure) -> Self {
         Self {
             failure,
             shown: None,
@@ -60,22 +67,31 @@ pub(super) async fn shake_hands(
     address: SocketAddr,
 ) -> Result<Dialled, Failed> {
     let topology = tls.generation().topology();
+    // By the generation of `tls`, of which the reference is.
     let peer = topology.peer(reference);
+    // TCP first: without it nothing is known of the peer, and the log reports the network.
     let tcp = connect(address).await?;
-    let local = tcp.local_addr().map_err(|e| Failure::from_io(&e))?;
+    let local = tcp
+        .local_addr()
+        .map_err(|e| HandshakeFailure::from_io(&e))?;
     // One configuration for each connect: the verifier in it holds this handshake's decision.
-    let outgoing = tls.towards(reference).map_err(|e| Failure::Refused {
-        reason: ConnectionReason::TlsError.into(),
-        detail: Some(e.to_string()),
-        decision: None,
-    })?;
+    let outgoing = tls
+        .towards(reference)
+        .map_err(|e| HandshakeFailure::Refused {
+            reason: ConnectionReason::TlsError.into(),
+            detail: Some(e.to_string()),
+            decision: None,
+        })?;
+    // Names of the topology are valid; this cannot fail.
     let name = ServerName::try_from(peer.fqdn.as_str().to_owned())
-        .map_err(|_| Failure::refused(ConnectionReason::TlsError))?;
+        .map_err(|_| HandshakeFailure::refused(ConnectionReason::TlsError))?;
     // The name goes out as SNI, and is not what the certificate is checked against: trust decides by the topology.
     let outcome = tokio_rustls::TlsConnector::from(Arc::clone(&outgoing.config))
         .connect(name, HandshakeSocket::new(tcp))
         .await;
+    // Known only after the handshake: rustls has asked for the certificate in the middle of it.
     let shown = outgoing.shown();
+    // Every failure from here on shows what the server got.
     let failed = |failure| Failed {
         failure,
         shown: shown.clone(),
@@ -83,16 +99,21 @@ pub(super) async fn shake_hands(
     let (stream, identity) = match (outcome, outgoing.verifier.take()) {
         (Ok(stream), Some(Ok(identity))) => (stream, identity),
         // This node refuses: whatever the library reports after that follows from it.
-        (_, Some(Err(decision))) => return Err(failed(Failure::decided(decision))),
+        (_, Some(Err(decision))) => return Err(failed(HandshakeFailure::decided(decision))),
         // A session that passed no verifier; resumption is off, so this cannot be, and is no peer if it is.
-        (Ok(_), None) => return Err(failed(Failure::refused(ConnectionReason::Undecided))),
+        (Ok(_), None) => {
+            return Err(failed(HandshakeFailure::refused(
+                ConnectionReason::Undecided,
+            )));
+        }
         // Accepted here and yet failed: the server has refused, and the log shows both verdicts.
         (Err(error), Some(Ok(identity))) => {
-            let failure = Failure::from_io(&error).after(identity.decision());
+            let failure = HandshakeFailure::from_io(&error).after(identity.decision());
             return Err(failed(failure));
         }
-        (Err(error), None) => return Err(failed(Failure::from_io(&error))),
+        (Err(error), None) => return Err(failed(HandshakeFailure::from_io(&error))),
     };
+    // From here on the connection reads and writes its session itself, without tokio-rustls.
     let (socket, session) = stream.into_inner();
     let (tcp, write_failed) = socket.into_parts();
     let session = rustls::Connection::Client(session);
@@ -100,7 +121,9 @@ pub(super) async fn shake_hands(
     if let Some(error) = write_failed
         && !verdict_is_out(&session, &outgoing.asked)
     {
-        return Err(failed(Failure::from_io(&error).after(identity.decision())));
+        return Err(failed(
+            HandshakeFailure::from_io(&error).after(identity.decision()),
+        ));
     }
     let own = topology.identity(outgoing.identity);
     let pair = own.client.as_ref().unwrap_or(&own.server);
@@ -119,13 +142,13 @@ pub(super) async fn shake_hands(
 }
 
 /// Connects, with the options that every connection has.
-async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
+async fn connect(address: SocketAddr) -> Result<TcpStream, HandshakeFailure> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that connects, to an address of a listed peer"
     )]
     let connect = TcpStream::connect(address);
-    let tcp = connect.await.map_err(|error| Failure::Aborted {
+    let tcp = connect.await.map_err(|error| HandshakeFailure::Aborted {
         // Refused: the host is there and nobody listens. Anything else is the network, and the detail names it.
         reason: if error.kind() == ErrorKind::ConnectionRefused {
             ConnectionReason::ConnectionRefused.into()

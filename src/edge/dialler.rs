@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 /// The state of a shard's dialling; the task that dials is in `outbound`.
 #[derive(Default)]
 pub(super) struct Dialler {
+    /// What the core has asked for since the task looked last.
     wanted: RefCell<Vec<PeerRef>>,
     ready: Notify,
     /// By the peer's FQDN.
@@ -21,7 +22,9 @@ pub(super) struct Dialler {
 /// Back-off of one peer.
 #[derive(Clone, Copy)]
 struct Backoff {
+    /// The last pause, which the next failure doubles.
     pause: Duration,
+    /// Its end, with the spread.
     until: Instant,
 }
 
@@ -106,6 +109,7 @@ impl Drop for Connecting<'_> {
     }
 }
 
+/// For the spread of pauses.
 fn random_u16() -> u16 {
     let mut bytes = [0; 2];
     // Without randomness the pauses are merely not spread.

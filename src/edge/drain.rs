@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How long handshakes, and then connections, may take to end once they were told to.
+/// How long handshakes, and then connections, may take to end after they were asked to.
 const ENDING: Duration = Duration::from_secs(2);
 /// How often the transactions under way are counted.
 const COUNT: Duration = Duration::from_millis(20);
@@ -28,6 +28,7 @@ impl Edge {
             });
         };
         let abandoned = self.each_to_the_end(begin).await.into_iter().sum();
+        // Taken out, so that a second drain finds nothing to join.
         let threads = self.threads.lock();
         let threads = std::mem::take(&mut *threads.unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -49,7 +50,7 @@ impl Shard {
         while pending() > 0 && clock::now() < end {
             tokio::time::sleep(COUNT).await;
         }
-        // Each handshake and connect ends in an event which says that it was cut short.
+        // Each handshake and connect ends in an event, "draining".
         self.wait_while(|| self.shared.load.handshakes() + self.dialler.running() > 0)
             .await;
         let abandoned = pending();

@@ -11,7 +11,7 @@ pub(super) enum Ending {
     Local(Reason),
     /// The remote side closed, or the network did; nothing that is written now would be read.
     Remote(Reason),
-    /// The remote side closed with a fatal alert, which tells more than its reason once a handshake is to be blamed.
+    /// The remote side closed with a fatal alert, which counts as a refusal while the handshake is not confirmed.
     Alert(AlertDescription),
 }
 

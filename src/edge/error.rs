@@ -18,9 +18,9 @@ pub enum EdgeError {
     #[error("cannot start a shard: {0}")]
     Runtime(#[source] std::io::Error),
     /// A key or chain that the TLS library does not take.
-    #[error("the TLS library refuses our configuration: {0}")]
+    #[error("the TLS library refuses the configuration: {0}")]
     Tls(#[source] rustls::Error),
-    /// The system gives no random bytes.
+    /// The system has no random bytes.
     #[error("the system's source of randomness fails")]
     Random,
 }

@@ -44,12 +44,15 @@ impl Evidence<'_> {
             Opened::Accepted(Some(listener)) => Some(listener),
             Opened::Dialled => None,
         };
+        // No peer: it came in as a client, and stays one or goes.
         let Some(fqdn) = self.peer else {
             return self.reevaluate_client(listener, generation, at);
         };
+        // The reload may have left the listener to clients alone.
         if listener.is_some_and(|l| !l.accept.peers()) {
             return Reevaluation::Withdrawn(ConnectionReason::PeerNotAccepted.into(), None);
         }
+        // A dialled peer must still be the expected one; an inbound one is found by its chain.
         let (direction, expected) = match self.opened {
             Opened::Accepted(_) => (Direction::Inbound, None),
             Opened::Dialled => match topology.peer_by_fqdn(fqdn) {
@@ -62,6 +65,7 @@ impl Evidence<'_> {
             expected,
             staple: None,
         };
+        // By the current rules and at the current time: nothing of the old decision counts.
         let identity = match decide(&presented, direction, generation, at) {
             Ok(identity) => identity,
             Err(decision) => {
@@ -75,6 +79,7 @@ impl Evidence<'_> {
                 Some(Arc::clone(identity.decision())),
             );
         }
+        // Only a dialled connection has shown a certificate that the topology has chosen.
         if let (Some(shown), Some(peer)) = (self.shown, expected) {
             // A replaced certificate may be a stolen key's: the peer must see the new one, which takes a new connection.
             let own = topology.identity_at(topology.peer(peer).identity, at);
@@ -97,9 +102,11 @@ impl Evidence<'_> {
         generation: &Generation,
         at: UnixTime,
     ) -> Reevaluation {
+        // A client on a listener that takes none any more.
         let Some(listener) = listener.filter(|l| l.accept.clients()) else {
             return Reevaluation::Withdrawn(ConnectionReason::ClientNotAccepted.into(), None);
         };
+        // It came in without a certificate; whether that still does is the listener's rule.
         if self.chain.is_empty() {
             return if listener.client_certificates.are_required() {
                 Reevaluation::Withdrawn(TrustReason::NoCertificate.into(), None)

@@ -1,4 +1,4 @@
-//! How a handshake fails: we refuse, they refuse, or it is broken off; each kind is an event of its own.
+//! How a handshake fails: this node refuses, the remote side refuses, or it is broken off; each is an event of its own.
 use super::alert::alert_reason;
 use crate::observe::{Event, HandshakeSides, PresentedChain};
 use crate::reason::{ConnectionReason, Reason};
@@ -7,29 +7,37 @@ use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisb
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-/// Why there is no connection.
+/// Why there is no connection. The three kinds answer an operator's first question: whose configuration is to change,
+/// this node's, the remote side's, or the network's.
 #[derive(Clone, Debug)]
-pub(super) enum Failure {
-    /// We refused: a trust decision, a bound of ours, or what they offer in TLS.
+pub(super) enum HandshakeFailure {
+    /// This node refused: a trust decision, one of its bounds, or what the remote side offers in TLS.
     Refused {
+        /// Why.
         reason: Reason,
+        /// What makes it understandable, such as the library's error.
         detail: Option<String>,
+        /// The decision, if it was one of trust.
         decision: Option<Arc<Decision>>,
     },
-    /// They refused us, with this alert; `decision` is ours about them, if it came so far.
+    /// The remote side refused, with this alert; `decision` is the one on the remote side, if it came so far.
     ByPeer {
+        /// As it came, unknown ones too.
         alert: AlertDescription,
+        /// Accepted here, refused there: the log shows both.
         decision: Option<Arc<Decision>>,
     },
-    /// It ended without anybody's verdict.
+    /// It ended without a verdict of either side: a timeout, a closed connection, an error of the network.
     Aborted {
+        /// What happened.
         reason: Reason,
+        /// The system's error.
         detail: Option<String>,
     },
 }
 
-impl Failure {
-    /// We refuse for a reason that is not about a certificate.
+impl HandshakeFailure {
+    /// This node refuses for a reason that is not about a certificate.
     pub(super) fn refused(reason: impl Into<Reason>) -> Self {
         Self::Refused {
             reason: reason.into(),
@@ -38,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// The decision refuses.
+    /// Trust has refused: its decision has the reason and what makes it understandable.
     pub(super) fn decided(decision: Arc<Decision>) -> Self {
         Self::Refused {
             reason: decision.reason.into(),
@@ -47,7 +55,7 @@ impl Failure {
         }
     }
 
-    /// Nobody refuses, and yet it ends.
+    /// Neither side refuses, and yet it ends.
     pub(super) fn aborted(reason: impl Into<Reason>) -> Self {
         Self::Aborted {
             reason: reason.into(),
@@ -55,9 +63,10 @@ impl Failure {
         }
     }
 
-    /// From what the TLS library or the system says.
+    /// From an error of the TLS library or of the system.
     pub(super) fn from_io(error: &std::io::Error) -> Self {
         match error.get_ref().and_then(|e| e.downcast_ref::<Error>()) {
+            // A close_notify in the middle of a handshake is an end, not a refusal (RFC 8446 §6.1).
             Some(Error::AlertReceived(AlertDescription::CloseNotify)) => {
                 Self::aborted(ConnectionReason::Closed)
             }
@@ -72,6 +81,8 @@ impl Failure {
             },
             None => {
                 let kind = error.kind();
+                // The remote side closed without a word: a health check, a port scan, or a client that
+                // changed its mind.
                 if kind == ErrorKind::UnexpectedEof {
                     Self::aborted(ConnectionReason::Closed)
                 } else if matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) {
@@ -86,11 +97,13 @@ impl Failure {
         }
     }
 
-    /// The same of a first flight, which may have been no TLS at all.
+    /// The same of a first flight, which may have been no TLS at all: SIP without TLS, an HTTP request, a port scan.
     pub(super) fn from_hello(error: &std::io::Error) -> Self {
         let mut failure = Self::from_io(error);
-        let said = error.get_ref().and_then(|e| e.downcast_ref::<Error>());
-        if let (Self::Refused { reason, .. }, Some(error)) = (&mut failure, said)
+        let cause = error.get_ref().and_then(|e| e.downcast_ref::<Error>());
+        // Only the first bytes can show that; later in the handshake the same error is a broken
+        // implementation.
+        if let (Self::Refused { reason, .. }, Some(error)) = (&mut failure, cause)
             && is_no_record(error)
         {
             *reason = ConnectionReason::NotTls.into();
@@ -98,7 +111,7 @@ impl Failure {
         failure
     }
 
-    /// With the decision about them, if they refused us after it.
+    /// With the decision on the remote side, if that refused after it: both verdicts are in the log then.
     pub(super) fn after(mut self, accepted: &Arc<Decision>) -> Self {
         if let Self::ByPeer { decision, .. } = &mut self {
             *decision = Some(Arc::clone(accepted));
@@ -106,7 +119,7 @@ impl Failure {
         self
     }
 
-    /// The reason code.
+    /// The reason, whichever side it is of: for the peer's state and for what waits for the connection.
     pub(super) fn reason(&self) -> Reason {
         match self {
             Self::Refused { reason, .. } | Self::Aborted { reason, .. } => *reason,
@@ -144,7 +157,8 @@ impl Failure {
     }
 }
 
-/// Whether what came cannot be a record of TLS (RFC 8446 §5.1): its type, its version or its length are none.
+/// Whether what came cannot be a record of TLS (RFC 8446 §5.1): its type, its version or its length are none. Other
+/// malformed messages come from TLS stacks with faults, and their operators look elsewhere.
 fn is_no_record(error: &Error) -> bool {
     use InvalidMessage as M;
     matches!(
@@ -158,15 +172,19 @@ fn is_no_record(error: &Error) -> bool {
     )
 }
 
-/// What TLS itself finds wrong with the other side, as a reason code.
+/// What TLS itself finds wrong with the remote side, as a reason code. The library's own words go into the detail.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the library's enums are open and long; what has no word of its own is told in the detail"
+    reason = "the library's enums are open and long; what has no word of its own is in the detail"
 )]
 fn tls_reason(error: &Error) -> ConnectionReason {
+    // The codes are those of the registry; what has none of its own is a TLS error with the library's
+    // words.
     use PeerIncompatible as I;
     match error {
+        // The listener asks every client for one, and this one is for peers.
         Error::NoCertificatesPresented => ConnectionReason::NoCertificate,
+        // The client offers ALPN without "sip": it wants another service (RFC 7301 §3.2).
         Error::NoApplicationProtocol => ConnectionReason::NoCommonProtocol,
         Error::PeerMisbehaved(
             PeerMisbehaved::ServerNameMustContainOneHostName
@@ -182,6 +200,7 @@ fn tls_reason(error: &Error) -> ConnectionReason {
             | I::SignatureAlgorithmsExtensionRequired
             | I::Tls12NotOffered
             | I::Tls12NotOfferedOrEnabled => ConnectionReason::NoCommonVersion,
+            // Each of these is a setting of the remote side that an operator can name to its administrator.
             I::NoCipherSuitesInCommon => ConnectionReason::NoCommonCipher,
             I::NoKxGroupsInCommon | I::NamedGroupsExtensionRequired => {
                 ConnectionReason::NoCommonGroup
@@ -222,17 +241,22 @@ mod tests {
             ),
             (Error::NoApplicationProtocol, "no_common_protocol"),
         ] {
-            let said = error.to_string();
-            assert_eq!(Failure::from_hello(&io(error)).reason(), reason, "{said}");
+            let cause = error.to_string();
+            assert_eq!(
+                HandshakeFailure::from_hello(&io(error)).reason(),
+                reason,
+                "{cause}"
+            );
         }
         let gone = ErrorKind::UnexpectedEof.into();
-        assert_eq!(Failure::from_hello(&gone).reason(), "closed");
+        assert_eq!(HandshakeFailure::from_hello(&gone).reason(), "closed");
     }
 
     #[test]
     fn who_ended_it_is_told_apart() {
-        let by_peer = Failure::from_io(&io(Error::AlertReceived(AlertDescription::UnknownCA)));
-        assert!(matches!(by_peer, Failure::ByPeer { .. }));
+        let by_peer =
+            HandshakeFailure::from_io(&io(Error::AlertReceived(AlertDescription::UnknownCA)));
+        assert!(matches!(by_peer, HandshakeFailure::ByPeer { .. }));
         assert_eq!(by_peer.reason(), "alert_unknown_ca");
         for (error, reason) in [
             (Error::NoApplicationProtocol, "no_common_protocol"),
@@ -243,8 +267,8 @@ mod tests {
             ),
             (Error::DecryptError, "tls_error"),
         ] {
-            let failure = Failure::from_io(&io(error));
-            assert!(matches!(failure, Failure::Refused { .. }));
+            let failure = HandshakeFailure::from_io(&io(error));
+            assert!(matches!(failure, HandshakeFailure::Refused { .. }));
             assert_eq!(failure.reason(), reason);
         }
         for (kind, reason) in [
@@ -252,8 +276,8 @@ mod tests {
             (ErrorKind::ConnectionReset, "reset"),
             (ErrorKind::TimedOut, "io_error"),
         ] {
-            let failure = Failure::from_io(&kind.into());
-            assert!(matches!(failure, Failure::Aborted { .. }));
+            let failure = HandshakeFailure::from_io(&kind.into());
+            assert!(matches!(failure, HandshakeFailure::Aborted { .. }));
             assert_eq!(failure.reason(), reason);
         }
     }

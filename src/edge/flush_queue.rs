@@ -15,6 +15,7 @@ const GATHERED: usize = 64 * 1024;
 pub(super) struct FlushQueue {
     /// Each once: a connection enters with its first write after a flush.
     connections: RefCell<Vec<Rc<Connection>>>,
+    /// What has gathered in all of them.
     bytes: Cell<usize>,
     /// Wakes the flush task, which the runtime puts behind the tasks that are awake already.
     wake: Signal,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The running shards and listeners.
 pub struct Edge {
+    /// The way to each shard.
     pub(super) inboxes: Arc<Inboxes<Shard>>,
     /// Taken by the drain, which joins them.
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
@@ -27,8 +28,11 @@ pub struct Edge {
     pub(super) listeners: Arc<[String]>,
     /// The recorder of what is no shard; the drain has it write what it owes.
     pub(super) log: Log,
+    /// The chains that were presented lately, for `explain` and `plan`.
     pub(super) seen: Arc<SeenChains>,
+    /// The names of this node, which a reload cannot change.
     pub(super) names: AdvertisedNames,
+    /// What pings have found, over all shards and generations.
     pub(super) health: Arc<HealthBoard>,
 }
 
@@ -52,6 +56,8 @@ impl Edge {
         patience: Duration,
         ask: impl Fn(&Rc<Shard>) -> T + Clone + Send + 'static,
     ) -> Option<Vec<T>> {
+        // All are asked before the first answer is waited for: the slowest shard sets the time, not the
+        // sum.
         let mut waits = Vec::new();
         for inbox in &self.inboxes.0 {
             let (reply, wait) = oneshot::channel();

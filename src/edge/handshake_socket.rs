@@ -53,12 +53,14 @@ impl HandshakeSocket {
     }
 }
 
+// Read errors that come of themselves pass as they are: only the end of the stream is replaced.
 impl AsyncRead for HandshakeSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // To see whether this read has brought anything.
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.tcp).poll_read(context, buffer));
         // The end of the stream: all that the remote side sent was read. What ended it was the failed write.
@@ -71,6 +73,7 @@ impl AsyncRead for HandshakeSocket {
     }
 }
 
+// After the first failure everything counts as written, so that the library turns to reading.
 impl AsyncWrite for HandshakeSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -80,6 +83,7 @@ impl AsyncWrite for HandshakeSocket {
         if self.failed.is_some() {
             return Poll::Ready(Ok(bytes.len()));
         }
+        // Until a write fails everything goes straight to the socket.
         let polled = Pin::new(&mut self.tcp).poll_write(context, bytes);
         self.written(polled, bytes.len())
     }
@@ -89,6 +93,7 @@ impl AsyncWrite for HandshakeSocket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // All of it counts as written after a failure.
         let offered = slices.iter().map(|slice| slice.len()).sum();
         if self.failed.is_some() {
             return Poll::Ready(Ok(offered));
@@ -148,7 +153,7 @@ mod tests {
         let name = rustls_pki_types::ServerName::try_from("fe01.contoso.test").unwrap();
         let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
         let error = connector.connect(name, socket).await.err().unwrap();
-        let failure = crate::edge::failed::Failure::from_io(&error);
+        let failure = crate::edge::failed::HandshakeFailure::from_io(&error);
         assert_eq!(failure.reason(), "alert_unknown_ca");
     }
 

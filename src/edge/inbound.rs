@@ -1,8 +1,11 @@
-//! Inbound handshakes: capped, under a deadline, each ending in exactly one event, apart from the relaying of others.
+//! Inbound handshakes: capped, under a deadline, each ending in exactly one event.
+//!
+//! Each runs in a task of its own beside the connections. The cap bounds what strangers can have computed at once, the
+//! deadline how long they can hold a place; both are spent before anybody is known.
 use super::admission::Admission;
 use super::clock;
 use super::connection::Established;
-use super::failed::Failure;
+use super::failed::HandshakeFailure;
 use super::handshake_socket::HandshakeSocket;
 use super::inbound_identity::{InboundIdentity, passes_as_server};
 use super::inbox::Accepted;
@@ -25,14 +28,17 @@ use tokio_rustls::LazyConfigAcceptor;
 /// One inbound handshake under way, and what it holds of the node's bounds.
 struct Inbound {
     shard: Rc<Shard>,
+    /// Where it came from, for the log.
     remote: SocketAddr,
     /// The index of the bound socket that it came through.
     listener: usize,
+    /// When it was accepted.
     started: Instant,
     /// The server name that was asked for.
     sni: Option<String>,
     /// The chain that was shown for it.
     shown: Option<Arc<PresentedChain>>,
+    /// Returned when the handshake fails, handed on when it succeeds.
     admission: Admission,
 }
 
@@ -61,7 +67,7 @@ impl Shard {
             None
         };
         match refused {
-            Some(reason) => inbound.fail(Failure::refused(reason)),
+            Some(reason) => inbound.fail(HandshakeFailure::refused(reason)),
             None => {
                 tokio::task::spawn_local(inbound.run(stream, limits));
             }
@@ -71,11 +77,12 @@ impl Shard {
     /// A connection that was still in the inbox when the shard had drained.
     pub(super) fn refuse_draining(self: &Rc<Self>, accepted: Accepted) {
         let (_stream, inbound) = Inbound::new(self, accepted);
-        inbound.fail(Failure::refused(ConnectionReason::Draining));
+        inbound.fail(HandshakeFailure::refused(ConnectionReason::Draining));
     }
 }
 
 impl Inbound {
+    /// The state of a handshake, apart from the socket that it will consume.
     fn new(shard: &Rc<Shard>, accepted: Accepted) -> (std::net::TcpStream, Self) {
         let inbound = Self {
             shard: Rc::clone(shard),
@@ -89,17 +96,21 @@ impl Inbound {
         (accepted.stream, inbound)
     }
 
+    /// The task of one handshake. Its bound counts from the accept: time in a busy shard's inbox is time
+    /// that the remote side has waited too.
     async fn run(mut self, stream: std::net::TcpStream, limits: Rc<Limits>) {
         let shard = Rc::clone(&self.shard);
         let waited = clock::now().saturating_duration_since(self.started);
         let bound = limits.handshake_timeout.saturating_sub(waited);
+        // `stop` comes first, so that a drain ends the handshakes that it finds.
         let outcome = tokio::select! {
             biased;
-            () = shard.stop.cancelled() => Err(Failure::refused(ConnectionReason::Draining)),
+            () = shard.stop.cancelled() => Err(HandshakeFailure::refused(ConnectionReason::Draining)),
             outcome = tokio::time::timeout(bound, self.shake_hands(stream)) => {
-                outcome.unwrap_or_else(|_| Err(Failure::aborted(ConnectionReason::Timeout)))
+                outcome.unwrap_or_else(|_| Err(HandshakeFailure::aborted(ConnectionReason::Timeout)))
             }
         };
+        // The place is free for the next one; the connection itself goes on to count.
         self.admission.end_handshake();
         match outcome {
             Ok(finished) => self.succeed(finished),
@@ -109,35 +120,56 @@ impl Inbound {
         shard.ended.notify_waiters();
     }
 
-    async fn shake_hands(&mut self, stream: std::net::TcpStream) -> Result<Finished, Failure> {
-        let stream = TcpStream::from_std(stream).map_err(|e| Failure::from_io(&e))?;
+    /// The handshake itself: TLS, then the decision on who has come in.
+    async fn shake_hands(
+        &mut self,
+        stream: std::net::TcpStream,
+    ) -> Result<Finished, HandshakeFailure> {
+        let stream = TcpStream::from_std(stream).map_err(|e| HandshakeFailure::from_io(&e))?;
         let tls = self.shard.tls();
+        // A reload may have removed it while the connection waited in the inbox.
         let listener = tls
             .listener(self.listener)
-            .ok_or(Failure::refused(ConnectionReason::ListenerRemoved))?;
+            .ok_or(HandshakeFailure::refused(ConnectionReason::ListenerRemoved))?;
+        // It parses the ClientHello and nothing more; the configuration is chosen after it.
         let acceptor = LazyConfigAcceptor::new(
             rustls::server::Acceptor::default(),
             HandshakeSocket::new(stream),
         );
-        let hello = acceptor.await.map_err(|e| Failure::from_hello(&e))?;
+        // The first flight alone, before anything of this node was sent: it has the name that chooses the
+        // certificate.
+        let hello = acceptor
+            .await
+            .map_err(|e| HandshakeFailure::from_hello(&e))?;
         self.sni = hello.client_hello().server_name().map(str::to_owned);
+        // Known now and not at the end: a client that refuses the certificate never gets to the end.
         self.shown = Some(listener.shown(self.sni.as_deref()));
+        // A verifier for this handshake alone, which holds its verdict: one that several share would mix
+        // them up.
         let (config, verifier) = listener.handshake();
         let outcome = hello.into_stream(config).await;
+        // `None`: the client has shown no certificate, or the handshake did not come so far.
         let verdict = verifier.take();
         let stream = match (outcome, &verdict) {
             (Ok(stream), _) => stream,
-            (Err(_), Some(Err(decision))) => return Err(Failure::decided(Arc::clone(decision))),
-            (Err(error), Some(Ok(admitted))) => {
-                return Err(Failure::from_io(&error).after(admitted.decision()));
+            // This node refuses: whatever the library reports after that follows from it.
+            (Err(_), Some(Err(decision))) => {
+                return Err(HandshakeFailure::decided(Arc::clone(decision)));
             }
-            (Err(error), None) => return Err(Failure::from_io(&error)),
+            // Accepted here and yet failed: the remote side has refused, and the log shows both verdicts.
+            (Err(error), Some(Ok(admitted))) => {
+                return Err(HandshakeFailure::from_io(&error).after(admitted.decision()));
+            }
+            (Err(error), None) => return Err(HandshakeFailure::from_io(&error)),
         };
+        // From here on the connection reads and writes its session itself, without tokio-rustls.
         let (socket, session) = stream.into_inner();
         // A write of the last flight that failed is not a failed handshake: the connection's first read meets it.
         let (tcp, _) = socket.into_parts();
         let session = rustls::Connection::Server(session);
+        // Kept for as long as the connection lives: a reload decides on it again.
         let chain: Vec<_> = session.peer_certificates().unwrap_or_default().to_vec();
+        // The generation that is current by now may not be the one under which the handshake began.
         let current = self.shard.tls();
         let identity = if Rc::ptr_eq(&tls, &current) {
             match (chain.is_empty(), verdict) {
@@ -145,18 +177,23 @@ impl Inbound {
                 (false, Some(Ok(admitted))) => {
                     InboundIdentity::admitted(admitted, &listener.listener)?
                 }
-                (false, Some(Err(decision))) => return Err(Failure::decided(decision)),
+                (false, Some(Err(decision))) => return Err(HandshakeFailure::decided(decision)),
                 // A certificate without a decision: a session that passed no verifier. Never a client, never a peer.
-                (false, None) => return Err(Failure::refused(ConnectionReason::Undecided)),
+                (false, None) => {
+                    return Err(HandshakeFailure::refused(ConnectionReason::Undecided));
+                }
             }
         } else {
             // A reload during the handshake: what counts is what holds now.
             let listener = current.listener(self.listener);
-            let listener = listener.ok_or(Failure::refused(ConnectionReason::ListenerRemoved))?;
+            let listener =
+                listener.ok_or(HandshakeFailure::refused(ConnectionReason::ListenerRemoved))?;
             InboundIdentity::decide(&chain, &listener.listener, current.generation())?
         };
         Ok(Finished {
-            local: tcp.local_addr().map_err(|e| Failure::from_io(&e))?,
+            local: tcp
+                .local_addr()
+                .map_err(|e| HandshakeFailure::from_io(&e))?,
             tcp,
             session,
             chain,
@@ -164,11 +201,16 @@ impl Inbound {
         })
     }
 
+    /// A finished handshake becomes a connection.
     fn succeed(self, finished: Finished) {
         let shard = &self.shard;
+        // The number is in the event of the handshake and in all later ones of the connection.
         let number = shard.number();
+        // Before the identity is taken apart.
         let decision = finished.identity.decision();
         let InboundIdentity { identity, client } = finished.identity;
+        // RFC 5923 §8.1: requests of this node go back on a peer's connection only if its certificate would also pass as a
+        // server's. A client's flow is the only way to it (RFC 5626).
         let requests = match &identity {
             RemoteIdentity::Client => true,
             RemoteIdentity::Peer(peer) => {
@@ -201,7 +243,8 @@ impl Inbound {
         Reader::start(shard, established, requests, Some(self.admission));
     }
 
-    fn fail(self, failure: Failure) {
+    /// Ends in the one event of a handshake that failed.
+    fn fail(self, failure: HandshakeFailure) {
         // Before the event: who reads it and connects anew must find room.
         drop(self.admission);
         let listener = self.shard.listener_name(self.listener);

@@ -1,6 +1,6 @@
 //! Who a finished inbound handshake has let in, by the listener's rule and the decision on what was presented.
 use super::clock;
-use super::failed::Failure;
+use super::failed::HandshakeFailure;
 use crate::proxy::RemoteIdentity;
 use crate::reason::ConnectionReason;
 use crate::topology::{Direction, Listener};
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 /// Who has come in. It can be had from the functions below only, so that no connection exists without a decision.
 pub(super) struct InboundIdentity {
+    /// What the core goes by.
     pub(super) identity: RemoteIdentity,
     /// The decision on a client that presented a certificate.
     pub(super) client: Option<ClientId>,
@@ -19,27 +20,36 @@ pub(super) struct InboundIdentity {
 
 impl InboundIdentity {
     /// Without a certificate nobody but a client comes in, and only where the listener takes clients like that.
-    pub(super) fn without_certificate(listener: &Listener) -> Result<Self, Failure> {
+    pub(super) fn without_certificate(listener: &Listener) -> Result<Self, HandshakeFailure> {
+        // The usual phone: it proves itself by SIP credentials later, to its home server.
         if listener.takes_clients_without_certificate() {
             Ok(Self {
                 identity: RemoteIdentity::Client,
                 client: None,
             })
+        // Two refusals: with a certificate this could be a client here, or nobody could.
         } else if listener.accept.clients() {
-            Err(Failure::refused(ConnectionReason::NoCertificate))
+            Err(HandshakeFailure::refused(ConnectionReason::NoCertificate))
         } else {
-            Err(Failure::refused(ConnectionReason::ClientNotAccepted))
+            Err(HandshakeFailure::refused(
+                ConnectionReason::ClientNotAccepted,
+            ))
         }
     }
 
     /// With a certificate on which trust has decided.
-    pub(super) fn admitted(admitted: Admitted, listener: &Listener) -> Result<Self, Failure> {
+    pub(super) fn admitted(
+        admitted: Admitted,
+        listener: &Listener,
+    ) -> Result<Self, HandshakeFailure> {
         match admitted {
+            // A peer is never also a client: what it may send follows from its entry in the topology.
             Admitted::Peer(peer) if listener.accept.peers() => Ok(Self {
                 identity: RemoteIdentity::Peer(peer),
                 client: None,
             }),
-            Admitted::Peer(_) => Err(Failure::refused(ConnectionReason::PeerNotAccepted)),
+            // The decision holds, but peers come in elsewhere: a listener for phones takes no other servers.
+            Admitted::Peer(_) => Err(HandshakeFailure::refused(ConnectionReason::PeerNotAccepted)),
             Admitted::Client(client) => Ok(Self {
                 identity: RemoteIdentity::Client,
                 client: Some(client),
@@ -52,12 +62,13 @@ impl InboundIdentity {
         chain: &[CertificateDer<'_>],
         listener: &Listener,
         generation: &Arc<Generation>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, HandshakeFailure> {
+        // The same two cases as in a handshake that no reload has overtaken.
         if chain.is_empty() {
             return Self::without_certificate(listener);
         }
-        let admitted =
-            decide_inbound(chain, listener, generation, clock::unix()).map_err(Failure::decided)?;
+        let admitted = decide_inbound(chain, listener, generation, clock::unix())
+            .map_err(HandshakeFailure::decided)?;
         Self::admitted(admitted, listener)
     }
 
@@ -80,6 +91,7 @@ pub(super) fn passes_as_server(
     peer: &PeerId,
     generation: &Arc<Generation>,
 ) -> bool {
+    // As if this node had dialled the peer and been shown this chain; what a server staples is not there.
     let presented = Presented {
         chain,
         expected: Some(peer.peer()),

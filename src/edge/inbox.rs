@@ -39,12 +39,15 @@ pub(super) enum ShardMessage<S> {
 
 /// An accepted connection on its way to its shard.
 pub(super) struct Accepted {
+    /// Not yet registered with any runtime: it moves to the shard's.
     pub(super) stream: std::net::TcpStream,
+    /// The remote address.
     pub(super) remote: SocketAddr,
     /// The index of the bound socket that it came through.
     pub(super) listener: usize,
     /// From here the handshake's timeout runs: time in the inbox is part of it.
     pub(super) started: Instant,
+    /// What it holds of the node's bounds.
     pub(super) admission: Admission,
 }
 

@@ -56,6 +56,7 @@ impl Edge {
 }
 
 impl LiveConnections {
+    /// What one shard holds.
     fn of(shard: &Shard) -> Self {
         let mut found = Self {
             downs: shard.peer_states.downs(),
@@ -64,6 +65,7 @@ impl LiveConnections {
         for connection in shard.connections.borrow().iter() {
             let listener = connection.opened.listener();
             let listener = listener.map(|index| shard.listener_name(index).to_owned());
+            // Clients are counted and not listed: there may be a hundred thousand.
             let Some(peer) = &connection.peer else {
                 let listener = listener.unwrap_or_default();
                 *found.clients.entry(listener.clone()).or_default() += 1;
@@ -108,6 +110,7 @@ impl LiveConnections {
         }
     }
 
+    /// Beyond the bound a connection is only counted, and not even copied.
     fn add_peer(&mut self, make: impl FnOnce() -> PeerConnection) {
         if self.peers.len() < MOST_SHOWN {
             self.peers.push(make());

@@ -1,4 +1,5 @@
-//! Keep-alives that we send on connections that we made (RFC 5626 §4.4.1): when to ask, and when silence means death.
+//! Keep-alives that this node sends on connections that it made (RFC 5626 §4.4.1): when to ping, and when silence means
+//! that the connection is dead.
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,9 @@ pub(super) enum KeepAliveDue {
     Dead,
 }
 
-/// The keep-alives of one connection; off until it is told how often.
+/// The keep-alives of one connection; off without an interval.
 pub(super) struct KeepAlive {
+    /// The silence after which a ping is sent; `None`: never.
     every: Cell<Option<Duration>>,
     /// When something was last heard, whatever it was.
     heard: Cell<Instant>,

@@ -24,6 +24,7 @@ impl Edge {
 }
 
 impl KickTarget {
+    /// Closes those of one shard; returns how many.
     fn close_in(&self, shard: &Shard) -> usize {
         let mut connections = shard.all_connections();
         connections.retain(|connection| match self {

@@ -1,4 +1,7 @@
 //! Connections of a shard that come and go: what the log, the peer's state and the core learn of it.
+//!
+//! A peer is up in a shard while it has a confirmed connection there. Each connection begins with one event and ends with
+//! one; a dialled one that the server refuses after its handshake has neither, but counts as a failed handshake.
 use super::admission::Admission;
 use super::clock;
 use super::connection::{Connection, Established};
@@ -21,22 +24,27 @@ impl Shard {
     /// requests of this node may be sent on it.
     pub(super) fn enter(&self, established: Established, requests: bool) -> Option<Rc<Connection>> {
         let now = clock::now();
+        // The table hands out the id first: the connection carries it in what it hands to the core.
         let connection = self
             .connections
             .borrow_mut()
             .insert(self.shared.index, |id| {
                 Connection::new(id, established, now)
             })?;
+        // A connection that the server may still refuse does not make its peer "up".
         if connection.unconfirmed.borrow().is_none() {
             self.count_peer_up(&connection);
         } else {
             // Who answers has taken the certificate: the connection counts sooner than by its next request.
             self.flush_queue.ping(&connection, &self.buffers);
         }
+        // At that second the decision no longer holds, whether anything else changes or not.
         if let Some(ends) = connection.decision_ends() {
             self.calendar.add(ends);
         }
+        // The core decides by it which requests the connection may send and receive.
         let identity = connection.origin.borrow().identity.clone();
+        // What has waited for the peer is sent by the core's answer to this.
         self.later(LinkEvent::Up {
             link: connection.id,
             identity,
@@ -75,6 +83,7 @@ impl Shard {
         }
     }
 
+    /// What was held back while the verdict was out.
     fn confirmed(&self, connection: &Connection, unconfirmed: Unconfirmed) {
         self.shared.log.record(unconfirmed.accepted);
         self.count_peer_up(connection);
@@ -87,6 +96,8 @@ impl Shard {
         ending: Ending,
         admission: Option<Admission>,
     ) {
+        // First of all out of the table: nothing that follows may write to it any more. Its place is free before the event,
+        // since who reads that may connect anew.
         self.connections.borrow_mut().remove(connection.id);
         drop(admission);
         match connection.unconfirmed.take() {
@@ -96,6 +107,7 @@ impl Shard {
         let gone = LinkEvent::Gone {
             link: connection.id,
         };
+        // The shards that have sent to it have transactions on it: their cores must learn of the end.
         let used_by = connection.used_by.get();
         for shard in (0..64u8).filter(|s| used_by & (1 << s) != 0 && *s != self.shared.index) {
             // A shard whose inbox is full learns of it when its next message comes back.
@@ -103,9 +115,11 @@ impl Shard {
         }
         self.later(gone);
         self.settle();
+        // A drain waits for the last one.
         self.ended.notify_waiters();
     }
 
+    /// The end of a connection that counted: an event, and the peer is down if it was its last.
     fn closed_confirmed(&self, connection: &Connection, ending: Ending) {
         let reason = ending.reason();
         self.shared.log.record(Event::ConnectionClosed {
@@ -138,23 +152,29 @@ impl Shard {
             RemoteIdentity::Peer(peer) => Some(Arc::clone(peer.decision())),
             RemoteIdentity::Client => None,
         };
+        // Closed by this node before the server had spoken: the handshake counts as accepted, and its
+        // events come in order.
         let Some(failure) = late_failure(ending, decision) else {
             self.confirmed(connection, unconfirmed);
             return self.closed_confirmed(connection, ending);
         };
         let reason = failure.reason();
+        // Only dialled connections wait for a verdict, and those have a peer.
         let fqdn = connection.peer.as_deref().unwrap_or_default().to_owned();
         let sides = HandshakeSides::outbound(connection.remote(), &fqdn);
         let event = failure.event(sides, unconfirmed.shown);
         self.shared.log.record(event);
+        // As after any failed connect: a server that refuses the certificate is not dialled again at once.
         let now = clock::now();
         let retry_at = self.dialler.failed(&fqdn, &self.limits(), now);
+        // The log shows the pause, so that nobody looks for a second failure meanwhile.
         let retry_in = retry_at.saturating_duration_since(now);
         self.peer_down(fqdn, reason, Some(retry_in));
     }
 
     // ---- peers ----
 
+    /// Counts a peer's connection; the first makes it "up" for this shard.
     fn count_peer_up(&self, connection: &Connection) {
         if let Some(peer) = &connection.peer
             && self.peer_states.connected(peer)
@@ -168,6 +188,7 @@ impl Shard {
 
     /// Logs that a peer is down, and keeps why for `sipward status`.
     pub(super) fn peer_down(&self, peer: String, reason: Reason, retry_in: Option<Duration>) {
+        // Names come from the topology, so that its number of peers bounds what is kept.
         self.with_topology(|topology| {
             let is_listed = |name: &str| topology.peer_by_fqdn(name).is_some();
             let most = topology.peers().len();

@@ -6,6 +6,9 @@
 //! (`flush_queue`, `background`); the outgoing connection's own task takes over only when its socket is full. What crosses
 //! shards is in `inbox`.
 //!
+//! Nothing in here decides what a message means or who may send it: that is the core's and trust's. What is decided here
+//! is about bytes, sockets and time: how much may wait, how long anybody may be silent, and in which order things are sent.
+//!
 //! From the ground up: the types of one connection (`session`, `connection`, `deadlines`) and of its admission; the state
 //! of a shard (`shard`) and what is done with it (`relay`, `lifecycle`); the tasks (`reading`, `inbound`, `outbound`,
 //! `reevaluate`, `background`); the thread (`shard_loop`); and on top [`Edge`], the handle that the daemon holds, with one
@@ -25,6 +28,7 @@ mod connection_table;
 mod deadlines;
 mod dial;
 mod dialler;
+mod dns_query;
 mod drain;
 mod ending;
 mod error;

@@ -4,7 +4,7 @@ use crate::trust::Decision;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the two sides of a TLS session agreed on.
+/// What the two sides of a TLS session agreed on, by the IANA names: what an operator compares with the peer's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     /// Protocol version, e.g. `TLSv1.3`.
@@ -17,8 +17,10 @@ pub struct Negotiated {
 
 /// Reads it from the session of a finished handshake.
 pub(super) fn negotiated(session: &rustls::Connection) -> Negotiated {
+    // After a finished handshake each is there; an empty field in the log would still be no reason to fail.
     let text = |value: Option<String>| value.unwrap_or_default();
     Negotiated {
+        // Each is `None` only before the handshake is finished.
         version: text(session.protocol_version().map(version_name)),
         cipher: text(
             session
@@ -41,6 +43,7 @@ pub(super) fn negotiated(session: &rustls::Connection) -> Negotiated {
     reason = "the library negotiates no other; its enum is open"
 )]
 fn version_name(version: rustls::ProtocolVersion) -> String {
+    // The two that exist here; anything else would be a change of the library.
     match version {
         rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
         rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3".to_owned(),
@@ -56,6 +59,7 @@ pub(super) fn accepted_event(
     decision: Option<Arc<Decision>>,
     took: Duration,
 ) -> Event {
+    // The event has the names as fields of their own, so that logs can be filtered by them.
     let Negotiated {
         version,
         cipher,

@@ -2,7 +2,7 @@
 use crate::topology::Direction;
 
 /// How a connection came to be. `L` names the listener: by its index where a connection is kept, since a reload may
-/// change what stands behind it, and by what the topology says of it where the connection is evaluated.
+/// change what stands behind it, and by its entry in the topology where the connection is evaluated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opened<L> {
     /// The remote side connected to this listener.

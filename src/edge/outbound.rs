@@ -1,8 +1,11 @@
 //! Connections that a shard makes to peers: on demand, one at a time for each peer, with back-off.
+//!
+//! The core asks for a connection when a request or a ping needs one. Addresses come from the topology or from DNS, and
+//! are only a hint: whoever answers must prove to be the peer.
 use super::clock;
 use super::connection::Established;
 use super::dial::{self, Dialled, Failed};
-use super::failed::Failure;
+use super::failed::HandshakeFailure;
 use super::negotiated::accepted_event;
 use super::opened::Opened;
 use super::reading::Reader;
@@ -21,9 +24,11 @@ use std::time::Instant;
 const MOST_ADDRESSES: usize = 16;
 
 impl Shard {
-    /// Starts the connects that the core asks for.
+    /// The task that starts the connects which the core asks for, each in a task of its own: a peer that does not answer
+    /// must not hold up the others.
     pub(super) async fn run_dials(self: Rc<Self>) {
         loop {
+            // The core asks once for each peer until it hears how the connect ended.
             for peer in self.dialler.take_wanted() {
                 tokio::task::spawn_local(Rc::clone(&self).dial(peer));
             }
@@ -31,9 +36,13 @@ impl Shard {
         }
     }
 
+    /// One connect, from the lookup to the connection or to the pause before the next try. Whatever the
+    /// outcome, the core hears of it, since requests wait for it.
     async fn dial(self: Rc<Self>, reference: PeerRef) {
+        // A reload makes this connect void: the core has asked anew, by the new numbers of peers.
         let epoch = self.dialler.epoch();
         let tls = self.tls();
+        // Cloned: the generation may be replaced while the connect runs.
         let Some(peer) = tls
             .generation()
             .topology()
@@ -43,7 +52,9 @@ impl Shard {
         else {
             return;
         };
+        // The FQDN and not the number: numbers change with each reload.
         let fqdn = peer.fqdn.as_str();
+        // The core knows the pause too, but asks again after a reload, and from several pools.
         if let Some(until) = self.dialler.waits_until(fqdn, clock::now()) {
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
@@ -52,13 +63,17 @@ impl Shard {
             });
             return self.settle();
         }
+        // Counted while it runs, and only then: a pause is no connect.
         let connecting = self.dialler.begin();
         let outcome = self.dial_addresses(reference, &peer).await;
         drop(connecting);
+        // A drain waits for connects under way.
         self.ended.notify_waiters();
+        // The core of the new generation knows nothing of this connect.
         if self.dialler.epoch() != epoch {
             return;
         }
+        // Only now, after all addresses: the failure of one is no failure of the peer.
         if let Err(reason) = outcome {
             let now = clock::now();
             let retry_at = self.dialler.failed(fqdn, &self.limits(), now);
@@ -76,7 +91,8 @@ impl Shard {
         }
     }
 
-    /// Tries the peer's addresses in order. Gives the last one's reason when none will do.
+    /// Tries the peer's addresses in order. Returns the last one's reason when none will do: the first ones have their
+    /// events in the log, and the last is what the waiting requests are answered with.
     async fn dial_addresses(
         self: &Rc<Self>,
         reference: PeerRef,
@@ -84,32 +100,40 @@ impl Shard {
     ) -> Result<(), Reason> {
         let bound = self.limits().connect_timeout;
         let resolver = self.resolver();
+        // The lookup has the same bound as a connect: each is one step of what a caller waits for.
         let Ok(found) = tokio::time::timeout(bound, resolver.find(peer)).await else {
             return Err(ConnectionReason::LookupTimeout.into());
         };
         let found = found.map_err(super::resolver::NoAddress::reason)?;
+        // The name servers are silent: calls go on for now, and the operator learns of it.
         if found.stale {
             self.shared.log.record(Event::LookupStale {
                 peer: peer.fqdn.to_string(),
             });
         }
+        // At least one; `no_address` is the resolver's own failure.
         let addresses = found.addresses;
         let mut last: Reason = ConnectionReason::NoAddress.into();
         for address in addresses.into_iter().take(MOST_ADDRESSES) {
+            // Each address has the whole bound: a host that drops packets must not eat up the time of the
+            // next one.
             let started = clock::now();
             let epoch = self.dialler.epoch();
             let tls = self.tls();
+            // `stop` comes first, so that a drain ends the connects that it finds.
             let outcome = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => Err(Failure::aborted(ConnectionReason::Draining).into()),
+                () = self.stop.cancelled() => Err(HandshakeFailure::aborted(ConnectionReason::Draining).into()),
                 outcome = tokio::time::timeout(bound, dial::shake_hands(&tls, reference, address)) => {
-                    outcome.unwrap_or_else(|_| Err(Failure::aborted(ConnectionReason::Timeout).into()))
+                    outcome.unwrap_or_else(|_| Err(HandshakeFailure::aborted(ConnectionReason::Timeout).into()))
                 }
             };
+            // A reload ends the attempts: the new topology may name other addresses, or not the peer at
+            // all.
             let reloaded = self.dialler.epoch() != epoch;
             let failed = match outcome {
                 // The core has asked anew since.
-                Ok(_) if reloaded => Failure::aborted(ConnectionReason::Reloaded).into(),
+                Ok(_) if reloaded => HandshakeFailure::aborted(ConnectionReason::Reloaded).into(),
                 Ok(dialled) => {
                     self.outbound_up(peer, address, dialled, started);
                     return Ok(());
@@ -117,6 +141,7 @@ impl Shard {
                 Err(failed) => failed,
             };
             let Failed { failure, shown } = failed;
+            // Kept in case this is the last address.
             last = failure.reason();
             let sides = HandshakeSides::outbound(address, peer.fqdn.as_str());
             self.shared.log.record(failure.event(sides, shown));
@@ -127,6 +152,8 @@ impl Shard {
         Err(last)
     }
 
+    /// A finished handshake becomes a connection. While the server's verdict on this node's certificate is
+    /// out, its event waits; whoever reads "accepted" may rely on it.
     fn outbound_up(
         self: &Rc<Self>,
         peer: &Peer,
@@ -135,9 +162,11 @@ impl Shard {
         started: Instant,
     ) {
         let now = clock::now();
+        // The number is in the event of the handshake and in all later ones of the connection.
         let number = self.number();
         self.log_would_refuse(Direction::Outbound, address, dialled.identity.decision());
         let decision = Some(Arc::clone(dialled.identity.decision()));
+        // Made now and perhaps logged later: the session is gone into the connection by then.
         let accepted = accepted_event(
             HandshakeSides::outbound(address, peer.fqdn.as_str()),
             number,
@@ -155,6 +184,7 @@ impl Shard {
             self.shared.log.record(accepted);
             None
         };
+        // Kept for as long as the connection lives: a reload decides on it again.
         let chain = dialled.tls.peer_certificates().unwrap_or_default();
         let established = Established {
             number,
@@ -168,8 +198,10 @@ impl Shard {
             remote: address,
             local: dialled.local,
             unconfirmed,
+            // Who connects keeps the connection alive (RFC 5626 §4.4).
             keep_alive: peer.keepalive,
         };
+        // A connection to the listed server carries requests without further proof.
         Reader::start(self, established, true, None);
     }
 }

@@ -41,6 +41,7 @@ impl PeerStates {
         let Some(count) = live.get_mut(peer) else {
             return false;
         };
+        // Never below zero: each connection was counted in when it was confirmed.
         *count -= 1;
         let last = *count == 0;
         if last {

@@ -1,4 +1,7 @@
 //! The task of one connection: it reads, frames, and carries each message through to the outgoing connection's session.
+//!
+//! No queue lies between a message's arrival and its leaving: the task that has read it feeds the core and writes the
+//! outcome itself, so that a message costs one wake-up and no copy beyond those of TLS.
 use super::admission::Admission;
 use super::clock;
 use super::connection::{Connection, Established, Partial, Woken};
@@ -13,9 +16,10 @@ use crate::sip::{Framer, LineTable, Phase, Scan};
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Reads per turn before other connections get theirs.
+/// Reads per turn before the other connections get a turn: a peer that sends without end must not starve them.
 const READS_PER_TURN: usize = 4;
-/// A read buffer that a large message has made larger than the first is cut to the second when little is left in it.
+/// A read buffer that a large message has made larger than the first is cut to the second when little is left in it, or
+/// a few large messages would hold their memory until the connection closes.
 const LARGE_BUFFER: usize = 64 * 1024;
 const SMALL_BUFFER: usize = 16 * 1024;
 
@@ -32,8 +36,11 @@ pub(super) struct Reader {
 
 /// What the task does after a turn.
 enum Turn {
+    /// Nothing more waits in the socket.
     Wait,
+    /// There may be more, but others get their turn first.
     Again,
+    /// The connection is over.
     End(Ending),
 }
 
@@ -57,7 +64,10 @@ impl Reader {
         tokio::task::spawn_local(reader.run());
     }
 
+    /// The whole life of the connection after its handshake.
     async fn run(mut self) {
+        // From here to `closed` nothing waits: a close_notify that the socket does not take is not waited
+        // for.
         let ending = self.serve().await;
         self.connection.finish(&self.shard.buffers);
         let admission = self.admission.take();
@@ -68,6 +78,7 @@ impl Reader {
     /// it fires, since most deadlines are put off by each message.
     async fn serve(&self) -> Ending {
         let connection = &self.connection;
+        // Pinned in the future of the task: no allocation of its own.
         let mut sleep = std::pin::pin!(tokio::time::sleep_until(self.next_deadline().into()));
         // What came with the last flight of the handshake is in the session already.
         let mut turn = self.read();
@@ -75,25 +86,32 @@ impl Reader {
             match turn {
                 Turn::End(ending) => return ending,
                 Turn::Again => {
+                    // More waits in the socket. What was written so far is flushed behind the tasks that run meanwhile.
                     tokio::task::yield_now().await;
                     turn = self.read();
                     continue;
                 }
                 Turn::Wait => {}
             }
+            // Asked here and not only when woken: a message of this turn may have closed it.
             if let Some(ending) = connection.closing() {
                 return ending;
             }
+            // Only an earlier deadline moves the timer: the usual case, one that a message has put off, costs a comparison.
             let deadline = self.next_deadline().into();
             if deadline < sleep.deadline() {
                 sleep.as_mut().reset(deadline);
             }
             match connection.woken(sleep.as_mut()).await {
+                // The loop's head looks at everything that it may have been asked for.
                 Woken::Asked => turn = Turn::Wait,
+                // What the messages caused is settled before the task waits again.
                 Woken::Readable => {
                     turn = self.read();
                     self.shard.settle();
                 }
+                // The socket takes more again: what waited goes out, together with what was written
+                // meanwhile.
                 Woken::Writable => {
                     self.shard.flush(connection);
                     turn = Turn::Wait;
@@ -101,6 +119,7 @@ impl Reader {
                 }
                 Woken::Broken => turn = Turn::End(Ending::remote(ConnectionReason::IoError)),
                 Woken::Due => {
+                    // Mostly the deadline was put off since the timer was set, and nothing is due.
                     turn = self.overdue().map_or(Turn::Wait, Turn::End);
                     sleep.as_mut().reset(self.next_deadline().into());
                 }
@@ -108,6 +127,7 @@ impl Reader {
         }
     }
 
+    /// By the limits of the generation that is current.
     fn next_deadline(&self) -> Instant {
         self.connection.next_deadline(&self.shard.limits())
     }
@@ -116,6 +136,7 @@ impl Reader {
     fn overdue(&self) -> Option<Ending> {
         let (connection, shard) = (&self.connection, &self.shard);
         let (now, limits) = (clock::now(), shard.limits());
+        // Several may have passed at once, after the machine slept, say.
         while let Some(due) = connection.due(&limits, now) {
             match due {
                 Due::End(ending) => return Some(ending),
@@ -137,6 +158,7 @@ impl Reader {
     fn read(&self) -> Turn {
         let (connection, shard) = (&self.connection, &self.shard);
         let now = clock::now();
+        // One look at the clock serves all messages of the turn.
         let (mut buffer, mut framer) = connection.take_unread();
         if buffer.capacity() == 0 {
             buffer = shard.buffers.take();
@@ -159,16 +181,19 @@ impl Reader {
                     break;
                 }
             }
+            // Anything that comes after the handshake, tickets too, proves that the server accepts this node's certificate.
             if !buffer.is_empty() || connection.has_tickets() {
                 shard.confirm(connection);
             }
             self.frames(&mut buffer, &mut framer, now);
+            // Closed by what was just read, such as a message that breaks the framing.
             if let Some(ending) = connection.closing() {
                 turn = Turn::End(ending);
                 break;
             }
         }
         shard.flush_soon();
+        // No message waits here, but rustls may have an answer of its own, such as to a key update (RFC 8446 §4.6.3).
         if connection.has_unsent_records() {
             shard.flush(connection);
         }
@@ -179,15 +204,21 @@ impl Reader {
     /// Takes every complete message off the front of `buffer`.
     fn frames(&self, buffer: &mut Vec<u8>, framer: &mut Framer, now: Instant) {
         let (connection, shard) = (&self.connection, &self.shard);
+        // Copied out once for all messages of the read.
         let limits = shard.frame_limits();
+        // The table of a message's lines is filled anew by each scan, without an allocation of its own.
         let mut table = LineTable::default();
         if !buffer.is_empty() {
             connection.keep_alive.heard(now);
         }
         let mut at = 0;
+        // Pings of one read share their answer.
         let mut ponged = false;
         let mut phase = Phase::Idle;
+        // A message may close its own connection; what follows it is not read any more.
         while at < buffer.len() && connection.closing().is_none() {
+            // The framer knows how far it has scanned an incomplete message, so that a slow one is not
+            // scanned twice.
             let rest = buffer.get(at..).unwrap_or_default();
             match framer.scan(rest, &limits, &mut table) {
                 Ok(Scan::Message(message)) => {
@@ -204,6 +235,7 @@ impl Reader {
                         shard.flush_queue.write(connection, PONG, &shard.buffers);
                     }
                 }
+                // An empty line before a message (RFC 3261 §7.5), or the answer to a ping of this node.
                 Ok(Scan::Skip(length)) => {
                     at += length;
                     connection.active.set(now);
@@ -220,13 +252,16 @@ impl Reader {
                 }
             }
         }
+        // One move of what is left, after all messages of the read.
         buffer.drain(..at);
+        // Only when little is left: shrinking copies.
         if buffer.capacity() > LARGE_BUFFER && buffer.len() < SMALL_BUFFER {
             buffer.shrink_to(SMALL_BUFFER);
         }
         self.note_partial(phase, at > 0, now);
     }
 
+    /// Counts a message. The first on a dialled connection shows that the peer accepts this node for good.
     fn count_message(&self, now: Instant) {
         let connection = &self.connection;
         let count = connection.messages_in.get() + 1;

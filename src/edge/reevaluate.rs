@@ -1,5 +1,8 @@
 //! Live connections decided on again, when something has changed (a reload) or time has passed (a certificate ends, a CRL
 //! goes stale): each stays only if trust still accepts what it presented.
+//!
+//! SIP connections live for weeks. Without this a revoked certificate or a removed peer would keep its access until it
+//! disconnects by itself.
 use super::calendar::Look;
 use super::clock;
 use super::connection::Connection;
@@ -23,19 +26,22 @@ impl Shard {
         self.reevaluate_those(|_| true);
     }
 
-    /// Decides on the connections that `whom` picks. One that has lost its trust does not get it back: its transactions
-    /// have been told to end.
-    fn reevaluate_those(&self, whom: impl Fn(&Connection) -> bool) {
+    /// Decides on the connections that `is_meant` picks. One that has lost its trust does not get it back: its transactions
+    /// are ending.
+    fn reevaluate_those(&self, is_meant: impl Fn(&Connection) -> bool) {
         for connection in self.all_connections() {
-            if connection.withdrawn.get().is_some() || !whom(&connection) {
+            // Trust comes back with a new connection only.
+            if connection.withdrawn.get().is_some() || !is_meant(&connection) {
                 continue;
             }
             match self.reevaluate(&connection) {
                 Reevaluation::Client(client) => {
+                    // A decision of the new generation: the old one may end sooner.
                     connection.client.replace(client);
                     self.stays(&connection, RemoteIdentity::Client, true);
                 }
                 Reevaluation::Peer(peer) => {
+                    // What a peer presented as a client may pass as a server's now, or no longer (RFC 5923 §8.1).
                     let requests = connection.opened == Opened::Dialled
                         || passes_as_server(&connection.chain, &peer, self.tls().generation());
                     self.stays(&connection, RemoteIdentity::Peer(peer), requests);
@@ -48,8 +54,10 @@ impl Shard {
         self.set_calendar();
     }
 
+    /// The same rule that `sipward plan` applies, on the same evidence.
     fn reevaluate(&self, connection: &Connection) -> Reevaluation {
         let tls = self.tls();
+        // The listener is looked up anew: a reload may have changed or removed it.
         let evidence = Evidence {
             opened: connection
                 .opened
@@ -73,6 +81,7 @@ impl Shard {
 
     /// Withdraws trust: nothing new runs on the connection, and what runs may finish within the bound of a drain.
     fn withdraw(&self, connection: &Connection, reason: Reason, new: Option<&Decision>) {
+        // Old and new decision stand side by side in the event, so that the log explains the change.
         let old = match &connection.origin.borrow().identity {
             RemoteIdentity::Peer(peer) => Some(peer.decision().id.clone()),
             RemoteIdentity::Client => {
@@ -90,8 +99,10 @@ impl Shard {
             decision: old,
             new_decision: new.map(|d| d.id.clone()),
         });
+        // Calls that are up may end in order; a BYE that finds no connection leaves a call hanging at the other side.
         let end = clock::now() + self.limits().drain;
         connection.withdrawn.set(Some((end, reason)));
+        // From now on every input looks whether it has become idle.
         self.withdrawn.borrow_mut().push(connection.id);
         self.later(LinkEvent::Withdrawn {
             link: connection.id,
@@ -104,9 +115,11 @@ impl Shard {
 
     /// Finds when a decision may change next: at the end of a connection's own, or when the generation's CRLs turn.
     pub(super) fn set_calendar(&self) {
+        // The clock of the calendar: certificates and CRLs end by date.
         let now = clock::unix();
         let turn = self.tls().generation().next_turn(now);
         let connections = self.all_connections();
+        // Those without trust end by a deadline of their own.
         let trusted = connections.iter().filter(|c| c.withdrawn.get().is_none());
         let ends = trusted.filter_map(|connection| connection.decision_ends());
         self.calendar.set(ends.chain(turn).min(), now.as_secs());
@@ -115,6 +128,7 @@ impl Shard {
     /// The task that decides again when time may have changed a decision.
     pub(super) async fn watch_calendar(self: Rc<Self>) {
         self.set_calendar();
+        // The time up to which all decisions are known to be current.
         let mut seen = clock::unix();
         loop {
             let now = clock::unix();
@@ -135,12 +149,14 @@ impl Shard {
                     continue;
                 }
                 Look::SetBack => {
+                    // Nothing that was known of the future holds.
                     self.reevaluate_all();
                     self.settle();
                     seen = now;
                     continue;
                 }
             };
+            // A connection that comes meanwhile may end sooner.
             tokio::select! {
                 () = tokio::time::sleep(left.min(LOOK)) => {}
                 () = self.calendar.changed() => {}

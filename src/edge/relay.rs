@@ -1,4 +1,7 @@
 //! A shard's core: each input is fed to it, and what it asks for is carried out before the next input.
+//!
+//! The core decides and never waits; here is the only place where its actions become bytes on connections, messages to
+//! other shards, dialling and log lines.
 use super::clock;
 use super::connection::{Connection, Flushed};
 use super::inbox::ShardMessage;
@@ -58,7 +61,10 @@ impl Shard {
         message: Option<(&Origin, &[u8])>,
         input: impl FnOnce(&mut Core, &mut Actions),
     ) {
+        // Taken and put back for its memory. While it is out, an input inside an input would find an empty one: there is
+        // none, since everything that happens meanwhile is queued by `later`.
         let mut actions = self.actions.take();
+        // The only borrow of the core that can last: nothing in it calls back.
         input(&mut self.core.borrow_mut(), &mut actions);
         for action in actions.list.drain(..) {
             self.carry_out(action, &actions.bytes, message);
@@ -66,8 +72,10 @@ impl Shard {
         if actions.bytes.capacity() > ACTION_BYTES {
             actions.bytes = Vec::new();
         }
+        // The next input begins with empty actions and their memory.
         actions.clear();
         self.actions.set(actions);
+        // Only an earlier deadline wakes the timer task: most inputs set timers that end long after the armed one.
         let next = self.core.borrow().next_deadline();
         if let Some(next) = next
             && self.armed.get().is_none_or(|armed| next + SLACK < armed)
@@ -78,6 +86,7 @@ impl Shard {
         self.close_finished();
     }
 
+    /// One action. `written` holds the bytes of all messages that this input sends.
     fn carry_out(&self, action: Action, written: &[u8], message: Option<(&Origin, &[u8])>) {
         match action {
             Action::Send {
@@ -87,6 +96,7 @@ impl Shard {
             } => {
                 let bytes = written.get(bytes).unwrap_or_default();
                 if link.shard() == self.shared.index {
+                    // One that has gone meanwhile is no fault: its end is queued for the core already.
                     if let Some(connection) = self.connections.borrow().get(link) {
                         let sent = &connection.messages_out;
                         sent.set(sent.get() + 1);
@@ -94,17 +104,21 @@ impl Shard {
                     }
                     return;
                 }
+                // Another shard owns the connection: the bytes are copied to it, and come back as undeliverable if it is gone.
                 let deliver = ShardMessage::Deliver {
                     link,
                     bytes: bytes.into(),
                     branch,
                     from: self.shared.index,
                 };
+                // That shard stands still: the core tries another target.
                 if !self.send_to(link.shard(), deliver) {
                     self.later(LinkEvent::Undeliverable { link, branch });
                 }
             }
+            // Only noted here: the dialling task starts it, and answers with an event.
             Action::Connect { peer } => self.dialler.want(peer),
+            // What is queued on it is sent first.
             Action::Close { link, reason } => {
                 if let Some(connection) = self.connections.borrow().get(link) {
                     connection.close(reason);
@@ -134,6 +148,7 @@ impl Shard {
 
     /// Closes the connections without trust on which nothing runs any more.
     fn close_finished(&self) {
+        // The usual case, at every input: nobody has lost trust.
         if self.withdrawn.borrow().is_empty() {
             return;
         }
@@ -152,7 +167,7 @@ impl Shard {
 
     // ---- what leaves ----
 
-    /// Has what was written sent once every connection that is readable now was read.
+    /// Has what was written sent once every connection that is readable now was read. Cheap when nothing was written.
     pub(super) fn flush_soon(&self) {
         if self.flush_queue.request() {
             self.flush_all();

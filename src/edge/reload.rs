@@ -45,6 +45,7 @@ impl Edge {
 }
 
 impl Shard {
+    /// The same in one shard, between two turns of its tasks: no message sees half a generation.
     fn swap(self: &Rc<Self>, tables: Arc<Tables>, keys: Arc<TokenKeys>) {
         if let Err(error) = self.renew_settings(tables.generation()) {
             // `Edge::swap` has built the same from the same generation, so this cannot be. A shard that keeps its

@@ -1,17 +1,14 @@
 //! Addresses of peers by DNS (RFC 3263 §4): SRV, then A and AAAA, kept for their TTL, and the last good answer for a while
-//! when no name server answers. What DNS says is a hint: whoever answers there must still prove to be the peer.
+//! when no name server answers. What DNS answers is a hint: who is there must still prove to be the peer.
 use super::addresses::{Service, has_route, in_turn, preferred};
 use super::clock;
+use super::dns_query::{DnsAnswer, DnsQuestion, Family, build, query};
 use crate::reason::{ConnectionReason, Reason};
 use crate::topology::{DialAddress, DnsSettings, Lookup, Peer};
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::rr::{RData, RecordType};
-use hickory_resolver::{Resolver, TokioResolver};
+use hickory_resolver::TokioResolver;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// The port of SIP over TLS (RFC 3261 §19.1.2).
@@ -19,36 +16,18 @@ const SIPS_PORT: u16 = 5061;
 /// Targets of one service that are asked for, and addresses of one host that are kept.
 const MOST_TARGETS: usize = 8;
 const MOST_ADDRESSES: usize = 8;
-/// Answers that are kept: what a name server may make us ask for is not endless.
+/// Answers that are kept. SRV targets are names that the answer chooses, so that a name server could have others asked
+/// for without end.
 const MOST_ANSWERS: usize = 4_096;
-/// No answer is believed for longer, and a "no such name" without a TTL not for less.
+/// No answer is believed for longer, whatever its TTL.
 const LONGEST_TTL: Duration = Duration::from_secs(86_400);
-const NEGATIVE_TTL: Duration = Duration::from_secs(30);
 /// How long name servers that did not answer are not asked again for what is kept.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// What is asked.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum DnsQuestion {
-    Service(String),
-    Host(String, Family),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Family {
-    V4,
-    V6,
-}
-
-/// What was answered; empty: there is none.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Answer {
-    Services(Vec<Service>),
-    Addresses(Vec<IpAddr>),
-}
-
+/// An answer that was given before.
 struct CachedAnswer {
-    answer: Answer,
+    answer: DnsAnswer,
+    /// The end of its TTL; for `dns.stale` after that it serves while the name servers are silent.
     fresh_until: Instant,
 }
 
@@ -57,13 +36,14 @@ struct CachedAnswer {
 pub(super) enum NoAddress {
     /// The name has none.
     None,
-    /// The domain says that the service is not there (RFC 2782: a target of ".").
+    /// The domain declares that the service is not there (RFC 2782: a target of ".").
     NoService,
-    /// No name server gave an answer.
+    /// No name server answered.
     Failed,
 }
 
 impl NoAddress {
+    /// As the log and the waiting requests name it.
     pub(super) fn reason(self) -> Reason {
         let reason = match self {
             Self::None => ConnectionReason::NoAddress,
@@ -77,15 +57,19 @@ impl NoAddress {
 /// The addresses of a peer in the order in which they are tried.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct PeerAddresses {
+    /// At least one; the first is tried first.
     pub(super) addresses: Vec<SocketAddr>,
     /// Whether an answer past its TTL was used, since no name server answered.
     pub(super) stale: bool,
 }
 
-/// The resolver of one shard.
+/// The resolver of one shard. Each has its own, with its own cache: shards share nothing, and peers are few.
 pub(super) struct AddressResolver {
+    /// `None`: the library refuses the settings; then only addresses of the topology can be dialled.
     resolver: Option<TokioResolver>,
+    /// As the topology has them, to see at a reload whether the name servers are the same.
     settings: DnsSettings,
+    /// At most [`MOST_ANSWERS`].
     kept: RefCell<HashMap<DnsQuestion, CachedAnswer>>,
     /// No name server answered: until then nobody waits for one who can do with what is kept.
     silent_until: Cell<Option<Instant>>,
@@ -102,7 +86,8 @@ impl AddressResolver {
         }
     }
 
-    /// The same under new settings; what is kept stays if the same name servers would be asked.
+    /// The same under new settings; what is kept stays if the same name servers would be asked, so that a reload while
+    /// they are silent costs nobody the last good answer.
     pub(super) fn renewed(&self, settings: &DnsSettings) -> Self {
         let new = Self::new(settings);
         if self.settings.servers == settings.servers {
@@ -111,7 +96,7 @@ impl AddressResolver {
         new
     }
 
-    /// Where to dial a peer: as the topology says, else by the peer's service and then its name.
+    /// Where to dial a peer: at the topology's addresses, else by the peer's service and then its name.
     ///
     /// # Errors
     /// There is no address.
@@ -120,6 +105,7 @@ impl AddressResolver {
             addresses: Vec::new(),
             stale: false,
         };
+        // Addresses of the topology come first and alone: who lists them wants no DNS.
         if peer.addresses.is_empty() {
             self.by_service(peer, &mut found).await?;
             return Ok(found);
@@ -128,6 +114,7 @@ impl AddressResolver {
         for address in &peer.addresses {
             match address {
                 DialAddress::Socket(address) => found.addresses.push(*address),
+                // One host that is not found is no failure while another address is known.
                 DialAddress::Host(host, port) => {
                     if let Err(why) = self.host(host, *port, &mut found).await {
                         failure = why;
@@ -154,8 +141,10 @@ impl AddressResolver {
                 .collect(),
             Lookup::Address => Vec::new(),
         };
+        // Federation has one service for each domain of the peer; the first that exists counts, as all lead to one peer.
         for name in names {
             let services = self.services(&name, found).await?;
+            // No such service: the next name, and at last the host itself.
             if services.is_empty() {
                 continue;
             }
@@ -163,6 +152,8 @@ impl AddressResolver {
                 return Err(NoAddress::NoService);
             }
             let mut failure = NoAddress::None;
+            // In the order in which they are to be tried, and no more of them than a caller has patience
+            // for.
             for service in in_turn(services, random).into_iter().take(MOST_TARGETS) {
                 // RFC 7984 §4: one target's addresses together, before those of the next.
                 if let Err(why) = self.host(&service.target, service.port, found).await {
@@ -177,17 +168,18 @@ impl AddressResolver {
         self.host(peer.fqdn.as_str(), SIPS_PORT, found).await
     }
 
+    /// The targets of a service.
     async fn services(
         &self,
         name: &str,
         found: &mut PeerAddresses,
     ) -> Result<Vec<Service>, NoAddress> {
         match self.ask(DnsQuestion::Service(name.to_owned())).await? {
-            (Answer::Services(services), stale) => {
+            (DnsAnswer::Services(services), stale) => {
                 found.stale |= stale;
                 Ok(services)
             }
-            (Answer::Addresses(_), _) => Ok(Vec::new()),
+            (DnsAnswer::Addresses(_), _) => Ok(Vec::new()),
         }
     }
 
@@ -198,14 +190,17 @@ impl AddressResolver {
         port: u16,
         found: &mut PeerAddresses,
     ) -> Result<(), NoAddress> {
+        // Together: one after the other would double what a caller waits for.
         let (v6, v4) = tokio::join!(
             self.ask(DnsQuestion::Host(host.to_owned(), Family::V6)),
             self.ask(DnsQuestion::Host(host.to_owned(), Family::V4)),
         );
+        // An empty answer for one family is usual; a failure of either means that the host may well have addresses.
         let failed = v6.is_err() || v4.is_err();
         let mut addresses = Vec::new();
         for (answer, stale) in [v6, v4].into_iter().flatten() {
-            if let Answer::Addresses(some) = answer {
+            if let DnsAnswer::Addresses(some) = answer {
+                // An outdated "no such name" adds nothing that could be wrong.
                 found.stale |= stale && !some.is_empty();
                 addresses.extend(some.into_iter().take(MOST_ADDRESSES));
             }
@@ -217,24 +212,28 @@ impl AddressResolver {
                 NoAddress::None
             });
         }
+        // A host without IPv6 must not wait for the timeout of addresses that it cannot reach.
         preferred(&mut addresses, has_route);
         let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
         found.addresses.extend(addresses);
         Ok(())
     }
 
-    /// One question: what is kept and fresh, else what a name server says, else what it last said.
-    async fn ask(&self, question: DnsQuestion) -> Result<(Answer, bool), NoAddress> {
+    /// One question: what is kept and fresh, else what a name server answers, else what it answered last. The second of
+    /// the pair: whether it is past its TTL.
+    async fn ask(&self, question: DnsQuestion) -> Result<(DnsAnswer, bool), NoAddress> {
         let now = clock::now();
         if let Some(kept) = self.kept.borrow().get(&question) {
             if kept.fresh_until > now {
                 return Ok((kept.answer.clone(), false));
             }
+            // Past its TTL. While the name servers are silent a caller does not wait for their timeout each time.
             let silent = self.silent_until.get().is_some_and(|until| until > now);
             if silent && kept.fresh_until + self.settings.stale > now {
                 return Ok((kept.answer.clone(), true));
             }
         }
+        // The bound is that of the topology, over all name servers and tries.
         let asked = match &self.resolver {
             Some(resolver) => {
                 tokio::time::timeout(self.settings.timeout, query(resolver, &question))
@@ -254,12 +253,15 @@ impl AddressResolver {
                 Some(_) | None => Err(NoAddress::Failed),
             };
         };
+        // One answer is enough: they are back.
         self.silent_until.set(None);
         self.keep(question, answer.clone(), now + ttl.min(LONGEST_TTL), now);
         Ok((answer, false))
     }
 
-    fn keep(&self, question: DnsQuestion, answer: Answer, fresh_until: Instant, now: Instant) {
+    /// Keeps an answer. When there is no room the outdated ones go, and if that is not enough all of them: asking again is
+    /// cheap, and which of them matter is not known.
+    fn keep(&self, question: DnsQuestion, answer: DnsAnswer, fresh_until: Instant, now: Instant) {
         let mut kept = self.kept.borrow_mut();
         if kept.len() >= MOST_ANSWERS {
             let stale = self.settings.stale;
@@ -278,101 +280,11 @@ impl AddressResolver {
     }
 }
 
-fn build(settings: &DnsSettings) -> Result<TokioResolver, NetError> {
-    let mut builder = if settings.servers.is_empty() {
-        Resolver::builder_tokio()?
-    } else {
-        let servers = settings.servers.iter().map(|address| {
-            let port = |mut connection: ConnectionConfig| {
-                connection.port = address.port();
-                connection
-            };
-            let connections = vec![port(ConnectionConfig::udp()), port(ConnectionConfig::tcp())];
-            NameServerConfig::new(address.ip(), true, connections)
-        });
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-        Resolver::builder_with_config(config, TokioRuntimeProvider::default())
-    };
-    let options = builder.options_mut();
-    // The first try and one repetition; the whole is bounded where it is asked.
-    options.timeout = settings.timeout / 2;
-    options.attempts = 2;
-    // The answers are kept here, where the last good one outlives its TTL.
-    options.cache_size = 0;
-    builder.build()
-}
-
-/// What a name server says, and for how long; `None`: none says anything.
-async fn query(resolver: &TokioResolver, question: &DnsQuestion) -> Option<(Answer, Duration)> {
-    let (name, kind) = match question {
-        DnsQuestion::Service(name) => (name, RecordType::SRV),
-        DnsQuestion::Host(name, Family::V4) => (name, RecordType::A),
-        DnsQuestion::Host(name, Family::V6) => (name, RecordType::AAAA),
-    };
-    // AddressResolver of the topology are whole; a single label is the local domain's.
-    let name = if name.contains('.') {
-        format!("{name}.")
-    } else {
-        name.clone()
-    };
-    let records = match resolver.lookup(name, kind).await {
-        Ok(lookup) => lookup,
-        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
-            let ttl = none.negative_ttl.map(|s| Duration::from_secs(u64::from(s)));
-            let nothing = match question {
-                DnsQuestion::Service(_) => Answer::Services(Vec::new()),
-                DnsQuestion::Host(..) => Answer::Addresses(Vec::new()),
-            };
-            return Some((nothing, ttl.unwrap_or(NEGATIVE_TTL).min(NEGATIVE_TTL)));
-        }
-        Err(_) => return None,
-    };
-    let answers = records.answers();
-    let ttl = answers.iter().map(|record| record.ttl).min().unwrap_or(0);
-    let answer = match question {
-        DnsQuestion::Service(_) => Answer::Services(services(answers.iter().map(|r| &r.data))),
-        DnsQuestion::Host(..) => Answer::Addresses(addresses(answers.iter().map(|r| &r.data))),
-    };
-    Some((answer, Duration::from_secs(u64::from(ttl))))
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a CNAME may stand among them"
-)]
-fn services<'r>(records: impl Iterator<Item = &'r RData>) -> Vec<Service> {
-    records
-        .filter_map(|data| match data {
-            RData::SRV(srv) => Some(Service {
-                priority: srv.priority,
-                weight: srv.weight,
-                port: srv.port,
-                target: srv.target.to_ascii().trim_end_matches('.').to_owned(),
-            }),
-            _ => None,
-        })
-        .collect()
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a CNAME may stand among them"
-)]
-fn addresses<'r>(records: impl Iterator<Item = &'r RData>) -> Vec<IpAddr> {
-    records
-        .filter_map(|data| match data {
-            RData::A(a) => Some(IpAddr::V4(a.0)),
-            RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
-            _ => None,
-        })
-        .collect()
-}
-
 /// From 0 to `most`, both included. Without randomness the first target is chosen: worse balanced, no less right.
 fn random(most: u32) -> u32 {
-    let mut octets = [0; 8];
-    let _ = aws_lc_rs::rand::fill(&mut octets);
-    (u64::from_le_bytes(octets) % (u64::from(most) + 1)) as u32
+    let mut bytes = [0; 8];
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    (u64::from_le_bytes(bytes) % (u64::from(most) + 1)) as u32
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use preempt_rt::sched::{
 };
 use std::io;
 
-/// Gives the calling thread the policy that the topology asks for.
+/// Sets the calling thread to the policy that the topology asks for.
 ///
-/// Under SCHED_BATCH a thread that wakes does not interrupt the one that runs. The program that has sent us a message is
+/// Under SCHED_BATCH a thread that wakes does not interrupt the one that runs. The program that has sent a message is
 /// about to send more or to sleep: left alone it does so at once, and the messages are then read, carried and written
 /// together. Interrupted after each, it and the shard would take turns at every single one. What an operator has chosen
 /// for the whole process goes before.

@@ -1,4 +1,7 @@
-//! A handshake with our own listener: which certificate it shows, compared with the one that it should.
+//! A handshake with a listener of this node: which certificate it shows, compared with the one that it should.
+//!
+//! After a reload the files may be right and the served certificate still the old one, or another process may answer on
+//! the port. Only a handshake proves it.
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -20,12 +23,14 @@ pub enum Served {
     Unknown(String),
 }
 
-/// Shakes hands with the listener bound to `address`, asking for `name`, and says whether it shows `leaf`. It has no
-/// bound in time of its own.
+/// Shakes hands with the listener bound to `address`, asking for `name`, and returns whether it shows `leaf`. It has
+/// no bound in time of its own.
 pub async fn served(address: SocketAddr, name: &str, leaf: CertificateDer<'static>) -> Served {
     let verifier = Arc::new(OnlyThis::new(leaf));
+    // By what the verifier has seen and not by how it ended: the listener may refuse this client
+    // afterwards.
     match shake_hands(address, name, &verifier).await {
-        // A listener for peers alone ends it because we show no certificate; by then it has shown its own.
+        // A listener for peers alone ends it, since no certificate is presented; by then it has shown its own.
         Ok(()) | Err(_) if verifier.proven.load(Ordering::Relaxed) => Served::Expected,
         Ok(()) | Err(_) if verifier.other.load(Ordering::Relaxed) => Served::Other,
         Ok(()) => Served::Unknown("it showed no certificate".to_owned()),
@@ -33,11 +38,13 @@ pub async fn served(address: SocketAddr, name: &str, leaf: CertificateDer<'stati
     }
 }
 
+/// The handshake, through the given verifier, and an orderly end.
 async fn shake_hands(
     address: SocketAddr,
     name: &str,
     verifier: &Arc<OnlyThis>,
 ) -> std::io::Result<()> {
+    // With every version and suite that a client of the node could use.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -45,12 +52,15 @@ async fn shake_hands(
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(verifier) as _)
         .with_no_client_auth();
+    // A resumed session would show no certificate.
     config.resumption = Resumption::disabled();
+    // By this name the listener chooses the identity.
     let name = ServerName::try_from(name.to_owned()).map_err(std::io::Error::other)?;
     #[expect(
         clippy::disallowed_methods,
-        reason = "it goes to a listener of our own, and carries nothing"
+        reason = "it goes to a listener of this node, and carries nothing"
     )]
+    // To the bound address, past any name or load balancer.
     let tcp = TcpStream::connect(reachable(address)).await?;
     let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
@@ -68,16 +78,20 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(host, bound.port())
 }
 
-/// Accepts one certificate and no other, whoever issued it.
+/// Accepts one certificate and no other, whoever issued it: no chain is built, since the question is not whether the
+/// certificate is good but whether it is the one of the topology.
 #[derive(Debug)]
 struct OnlyThis {
     leaf: CertificateDer<'static>,
+    /// Another one came.
     other: AtomicBool,
+    /// The right one came, and the server has signed with its key.
     proven: AtomicBool,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl OnlyThis {
+    /// For one expected certificate.
     fn new(leaf: CertificateDer<'static>) -> Self {
         Self {
             leaf,
@@ -88,6 +102,7 @@ impl OnlyThis {
         }
     }
 
+    /// Without the signature anybody could show the certificate.
     fn note(
         &self,
         signature: Result<HandshakeSignatureValid, rustls::Error>,
@@ -97,6 +112,7 @@ impl OnlyThis {
     }
 }
 
+// No chain, no name, no time: the one question is whether this very certificate is served, with its key.
 impl ServerCertVerifier for OnlyThis {
     fn verify_server_cert(
         &self,
@@ -106,9 +122,11 @@ impl ServerCertVerifier for OnlyThis {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        // Compared byte by byte, with the leaf of the topology.
         if *end_entity == self.leaf {
             return Ok(ServerCertVerified::assertion());
         }
+        // Noted before the refusal: the handshake fails for that alone.
         self.other.store(true, Ordering::Relaxed);
         Err(rustls::Error::InvalidCertificate(
             rustls::CertificateError::ApplicationVerificationFailure,

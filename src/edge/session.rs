@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 /// One connection's session, and what waits before it and behind it.
 pub(super) struct Session {
+    /// Keys, records and the state of the protocol.
     tls: rustls::Connection,
     /// How far the message in `buffer` has been scanned.
     pub(super) framer: Framer,
@@ -198,6 +199,7 @@ fn drain_plaintext(tls: &mut rustls::Connection, buffer: &mut Vec<u8>) {
 /// The non-blocking socket in the form that rustls writes to: Tokio's own needs `&mut` and a task to wake.
 struct Socket<'a>(&'a TcpStream);
 
+// `try_write` clears Tokio's readiness when the socket is full, so that the task is woken when it takes more.
 impl io::Write for Socket<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)

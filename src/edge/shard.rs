@@ -31,17 +31,25 @@ use tokio_util::sync::CancellationToken;
 
 /// What a shard's thread begins with.
 pub(super) struct ShardSetup {
+    /// The shard's number and this run's seed, for the core.
     pub(super) core: CoreSetup,
+    /// What the generation means to the cores.
     pub(super) tables: Arc<Tables>,
+    /// The keys of tokens.
     pub(super) keys: Arc<TokenKeys>,
+    /// The receiving end.
     pub(super) inbox: mpsc::Receiver<ShardMessage<Shard>>,
+    /// What it shares with others.
     pub(super) shared: ShardShared,
 }
 
 /// What a shard shares with the acceptor, the other shards or the daemon.
 pub(super) struct ShardShared {
+    /// Its number, which is also in the ids of its connections.
     pub(super) index: u8,
+    /// For everything that operators and peers can cause.
     pub(super) log: ShardLog,
+    /// The way to each other shard.
     pub(super) inboxes: Arc<Inboxes<Shard>>,
     /// Its inbound connections; the acceptor chooses by it.
     pub(super) load: Arc<ShardLoad>,
@@ -53,20 +61,29 @@ pub(super) struct ShardShared {
 
 /// One shard. Everything in it is used by its own thread; what is shared stands in [`ShardShared`].
 pub(super) struct Shard {
+    /// What it shares with others.
     pub(super) shared: ShardShared,
+    /// Borrowed for one input at a time, by `feed`.
     pub(super) core: RefCell<Core>,
     /// The room for one input's actions, kept between inputs for its memory.
     pub(super) actions: Cell<Actions>,
     /// What the core must hear of when the current input has been carried out.
     pub(super) later: RefCell<VecDeque<LinkEvent>>,
+    /// The live connections.
     pub(super) connections: RefCell<ConnectionTable>,
+    /// What was written and not sent yet.
     pub(super) flush_queue: FlushQueue,
+    /// The buffers that connections share.
     pub(super) buffers: Buffers,
+    /// Exchanged by a reload.
     settings: RefCell<Settings>,
+    /// The connects that are wanted, wait, or run.
     pub(super) dialler: Dialler,
+    /// When decisions may change by time alone.
     pub(super) calendar: Calendar,
     /// Connections whose trust was withdrawn and that are still open.
     pub(super) withdrawn: RefCell<Vec<LinkId>>,
+    /// Which peers are up.
     pub(super) peer_states: PeerStates,
     /// The core's deadline that the timer task sleeps for, and what wakes it when an earlier one comes.
     pub(super) armed: Cell<Option<Instant>>,
@@ -185,14 +202,17 @@ impl Shard {
 
     // ---- settings of the current generation ----
 
+    /// What handshakes are made with.
     pub(super) fn tls(&self) -> Rc<TlsConfigs> {
         Rc::clone(&self.settings.borrow().tls)
     }
 
+    /// The DNS cache and settings.
     pub(super) fn resolver(&self) -> Rc<AddressResolver> {
         Rc::clone(&self.settings.borrow().resolver)
     }
 
+    /// The bounds of the topology.
     pub(super) fn limits(&self) -> Rc<Limits> {
         Rc::clone(&self.settings.borrow().limits)
     }

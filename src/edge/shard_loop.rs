@@ -18,6 +18,7 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(EdgeError::Runtime)?;
+    // Taken apart before the loop: the inbox is borrowed while the shard is shared.
     let ShardSetup {
         core,
         tables,
@@ -26,10 +27,13 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
         shared,
     } = setup;
     let shard = {
+        // The resolver's sockets register with the runtime that is entered.
         let _entered = runtime.enter();
         Rc::new(Shard::new(core, tables, keys, shared)?)
     };
+    // Everything of the shard runs inside this, until the drain is over.
     runtime.block_on(async move {
+        // The standing tasks of the shard; each connection, handshake and connect adds one of its own.
         let tasks = [
             tokio::task::spawn_local(Rc::clone(&shard).run_timers()),
             tokio::task::spawn_local(Rc::clone(&shard).run_flushes()),
@@ -39,6 +43,7 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
         ];
         shard.serve(&mut inbox).await;
         shard.refuse_rest(inbox);
+        // They never end by themselves, and the thread is to end.
         for task in tasks {
             task.abort();
         }
@@ -52,6 +57,7 @@ impl Shard {
     async fn serve(self: &Rc<Self>, inbox: &mut mpsc::Receiver<ShardMessage<Self>>) {
         loop {
             let message = tokio::select! {
+                // The end first: after a drain nothing more is served.
                 biased;
                 () = self.drained.notified() => return,
                 message = inbox.recv() => match message {
@@ -75,9 +81,11 @@ impl Shard {
                     }
                 }
                 ShardMessage::Link(event) => {
+                    // The other shard's connection has ended, or a message to it came too late.
                     self.later(event);
                     self.settle();
                 }
+                // An operator's command, a reload or the drain: short, or it starts a task of its own.
                 ShardMessage::Run(work) => work(self),
             }
         }
@@ -96,6 +104,7 @@ impl Shard {
         used_by.set(used_by.get() | 1 << (from & 63));
         let sent = &connection.messages_out;
         sent.set(sent.get() + 1);
+        // Written like a message of this shard: both leave in one flush.
         self.flush_queue.write(&connection, bytes, &self.buffers);
         self.flush_soon();
     }

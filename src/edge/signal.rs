@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Waker};
 /// before that count as one. `Notify` takes a lock at each wait, which each message would pay.
 #[derive(Default)]
 pub(super) struct Signal {
+    /// A notification that nobody has waited for yet.
     pending: Cell<bool>,
+    /// The task that waits, or waited last.
     waiting: Cell<Option<Waker>>,
 }
 

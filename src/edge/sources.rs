@@ -11,7 +11,9 @@ pub(super) struct Sources(Mutex<HashMap<IpAddr, usize>>);
 
 /// One connection's share of its source's bound, returned on drop.
 pub(super) struct SourceHold {
+    /// The table to return it to.
     sources: Arc<Sources>,
+    /// In its canonical form, as the table has it.
     source: IpAddr,
 }
 

@@ -1,4 +1,7 @@
 //! The start of the edge: threads for the shards and for accepting.
+//!
+//! Everything that can fail is tried on the caller's thread, before the first connection is accepted: a daemon that
+//! reports `ready` has its shards.
 use super::acceptor::Acceptor;
 use super::admission::ShardLoad;
 use super::bind::BoundListeners;
@@ -31,27 +34,39 @@ impl Edge {
         bound: BoundListeners,
         log: Log,
     ) -> Result<Self, EdgeError> {
+        // Names and not entries: a reload finds the entries anew, by them.
         let listeners: Arc<[String]> = bound.sockets.iter().map(|s| s.name.clone()).collect();
+        // One store for all shards, so that `explain` need not ask each of them.
         let seen: Arc<SeenChains> = Arc::default();
         // Each shard builds its own on its own thread; this proves here, where an error can be returned, that it can.
         TlsConfigs::build(&generation, &listeners, &seen)?;
         let topology = generation.topology();
         let shards = shards(topology);
+        // `run` sets this process's branches apart from those before a restart; the seed keeps them unguessable; the
+        // key stands in for a token key where the topology has none.
         let (run, seed, random_key) = (u64::from_le_bytes(random()?), random()?, random()?);
         let keys = Arc::new(TokenKeys::new(&topology.tokens().keys, random_key));
+        // By what was bound: port 0 in the topology has become a real one.
         let names = names(&generation, &bound);
+        // The acceptor's view of the limits: it belongs to no shard, whose settings a reload renews.
         let limits = Arc::new(arc_swap::ArcSwap::from_pointee(topology.limits().clone()));
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
+        // All sending ends before the first shard starts: each shard can reach each other one.
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| mpsc::channel(INBOX)).unzip();
         let inboxes = Arc::new(Inboxes(senders));
+        // Ends the acceptor; the shards end when they have drained.
         let stop = CancellationToken::new();
+        // It outlives generations: a reload must not make a dead server healthy.
         let health = Arc::new(HealthBoard::new(clock::now()));
+        // Made once and shared: what a generation means to the cores is the same for all of them.
         let tables = Tables::new(Arc::clone(&generation), &names, &health);
 
+        // A thread that does not start ends the start; those that run already end with the process.
         let mut threads = Vec::new();
         for ((index, inbox), load) in (0u8..).zip(receivers).zip(&loads) {
             let setup = ShardSetup {
+                // What the core is given once; all else comes with the generation.
                 core: CoreSetup {
                     shard: index,
                     shards: shards as u8,
@@ -74,6 +89,7 @@ impl Edge {
             };
             threads.push(spawn_shard(setup, log.clone(), topology)?);
         }
+        // Last: what it accepts must find a shard.
         let acceptor = Acceptor {
             inboxes: Arc::clone(&inboxes),
             loads,
@@ -101,12 +117,14 @@ impl Edge {
 }
 
 /// `log` outlives the shard's own, which goes into its thread's state and is gone when that fails.
+/// Starts one shard's thread, with the scheduling policy that the topology asks for.
 fn spawn_shard(
     setup: ShardSetup,
     log: Log,
     topology: &Topology,
 ) -> Result<JoinHandle<()>, EdgeError> {
     let index = setup.shared.index;
+    // Before the thread starts: it reads no topology by itself.
     let scheduling = topology.node().scheduling;
     spawn(format!("sipward-shard-{index}"), move || {
         let warn = |reason: DaemonReason, detail| {
@@ -125,8 +143,10 @@ fn spawn_shard(
     })
 }
 
-/// How many shards a topology gets: what it asks for, or one for each core.
+/// How many shards a topology gets: what it asks for, or one for each core. More than there are cores would only make
+/// them take turns.
 pub fn shards(topology: &Topology) -> usize {
+    // What this process may use: the CPUs of its cgroup and affinity.
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     topology
         .node()
@@ -135,6 +155,7 @@ pub fn shards(topology: &Topology) -> usize {
         .clamp(1, usize::from(MOST_SHARDS))
 }
 
+/// Starts a thread. Its name shows in `top -H` and in crash dumps.
 fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EdgeError> {
     std::thread::Builder::new()
         .name(name)
@@ -142,6 +163,7 @@ fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandl
         .map_err(EdgeError::Runtime)
 }
 
+/// Random bytes from the TLS provider's generator.
 fn random<const N: usize>() -> Result<[u8; N], EdgeError> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| EdgeError::Random)?;
@@ -151,7 +173,9 @@ fn random<const N: usize>() -> Result<[u8; N], EdgeError> {
 /// What this node calls itself towards peers and towards clients.
 fn names(generation: &Generation, bound: &BoundListeners) -> AdvertisedNames {
     let node = generation.topology().node();
+    // The port of the listener that serves this side; 5061 is the default of sips and is left out (RFC 3261 §19.1.2).
     let face = |serves: fn(Accept) -> bool| {
+        // A topology may have a listener for each side, or one for both.
         let listener = bound
             .sockets
             .iter()

@@ -34,7 +34,9 @@ impl Edge {
 }
 
 impl EdgeStatus {
+    /// The figures of one shard.
     fn of(shard: &Shard) -> Self {
+        // Counted and not kept: it is asked for once a minute, messages come by the thousand.
         let connections = shard.connections.borrow();
         let core = shard.core.borrow();
         let clients = connections.iter().filter(|c| c.is_client()).count();

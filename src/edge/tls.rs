@@ -32,6 +32,7 @@ pub(super) struct TlsConfigs {
     listeners: Vec<Option<ListenerTls>>,
     /// What each identity of the topology presents as a client, by its index.
     clients: Vec<OwnCertificate>,
+    /// The one cryptography of the process.
     provider: Arc<CryptoProvider>,
 }
 
@@ -39,6 +40,7 @@ pub(super) struct TlsConfigs {
 pub(super) struct ListenerTls {
     /// Of a handshake's configuration all that is the same for each.
     builder: ConfigBuilder<ServerConfig, WantsVerifier>,
+    /// What each handshake's verifier decides by.
     trust: Arc<ListenerTrust>,
     /// As the topology has it.
     pub(super) listener: Listener,
@@ -54,6 +56,7 @@ struct OwnCertificate {
 
 /// What it takes to dial a peer once.
 pub(super) struct Outgoing {
+    /// With the verifier and the certificate below in it.
     pub(super) config: Arc<ClientConfig>,
     /// It will hold the decision.
     pub(super) verifier: Arc<OutboundVerifier>,
@@ -128,6 +131,7 @@ impl TlsConfigs {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let topology = generation.topology();
         let listeners = Self::listeners(generation, bound, seen, &provider)?;
+        // Without a certificate for clients an identity presents the one that it has as a server.
         let clients = topology
             .identities()
             .iter()
@@ -160,6 +164,7 @@ impl TlsConfigs {
                 let Some(listener) = topology.listeners().iter().find(|l| l.name == *name) else {
                     return Ok(None);
                 };
+                // Chooses the certificate by SNI and time, at each handshake.
                 let resolver = Arc::new(SniResolver::new(
                     topology,
                     listener.identity,
@@ -201,7 +206,9 @@ impl TlsConfigs {
         // By the time, since an identity is succeeded by the next one without a reload.
         let topology = self.generation.topology();
         let identity = topology.identity_at(topology.peer(peer).identity, clock::unix());
+        // By the index in the same generation.
         let certificate = self.clients.get(identity.index()).cloned();
+        // Shared with the resolver, which rustls calls when the server asks.
         let asked = Arc::new(CertificateRequest::default());
         let mut config = match &certificate {
             Some(certificate) => builder.with_client_cert_resolver(Arc::new(OneCertificate {
@@ -230,8 +237,10 @@ fn certificate(
     staple: Option<&Staple>,
     provider: &CryptoProvider,
 ) -> Result<OwnCertificate, EdgeError> {
+    // The key is compared with the certificate here, so that a mismatch is found at loading.
     let mut key = CertifiedKey::from_der(pair.chain.clone(), pair.key.clone_key(), provider)
         .map_err(EdgeError::Tls)?;
+    // Sent in the handshake, so that the client need not ask the responder (RFC 6066 §8).
     key.ocsp = staple.and_then(|staple| staple.response.clone());
     let subject = |der: &CertificateDer<'_>| {
         CertificateFacts::read(der).map_or_else(String::new, |facts| facts.subject)
@@ -263,25 +272,31 @@ fn server_certificate(
 /// or unknown name gets the listener's own, since many phones send an address or their own domain there.
 #[derive(Debug)]
 struct SniResolver {
+    /// By the names of the certificates, in lower case.
     by_name: HashMap<String, Staged>,
+    /// The listener's own identity.
     default: Staged,
 }
 
 /// A certificate and those that take its place when it is not shown.
 #[derive(Clone, Debug)]
 struct Staged {
+    /// What is shown if no window is open: an expired certificate can at least be seen.
     named: OwnCertificate,
     /// In the order of choice, `named` among them.
     windows: Vec<(Window, OwnCertificate)>,
 }
 
 impl Staged {
+    /// An identity and those that succeed it.
     fn new(
         topology: &Topology,
         named: IdentityRef,
         provider: &CryptoProvider,
     ) -> Result<Self, EdgeError> {
         let own = topology.identity(named);
+        // Each identity of the succession with its window; which of them is open is asked at each
+        // handshake.
         let windows = topology.succession(named).map(|reference| {
             let identity = topology.identity(reference);
             Ok((identity.window, server_certificate(identity, provider)?))
@@ -295,18 +310,22 @@ impl Staged {
     /// The one that is shown at a time; `None`: no window is open, and the caller falls back.
     fn at(&self, at: UnixTime) -> Option<&OwnCertificate> {
         let mut windows = self.windows.iter();
+        // The first open one in the order of choice.
         let open = windows.find(|(window, _)| window.is_open(at));
         open.map(|(_, certificate)| certificate)
     }
 }
 
 impl SniResolver {
+    /// The names of a listener's identities. A name that the listener's own identity carries as well gets that
+    /// one.
     fn new(
         topology: &Topology,
         default: IdentityRef,
         more: &[IdentityRef],
         provider: &CryptoProvider,
     ) -> Result<Self, EdgeError> {
+        // Every name of each further identity; the own names of the listener come last and win.
         let mut by_name = HashMap::new();
         for reference in more {
             let staged = Staged::new(topology, *reference, provider)?;
@@ -317,6 +336,7 @@ impl SniResolver {
                 known.windows.extend(staged.windows.iter().cloned());
             }
         }
+        // The listener's own identity wins over those that are chosen by SNI.
         let own = topology.identity(default);
         let default = Staged::new(topology, default, provider)?;
         for name in &own.names {
@@ -340,7 +360,7 @@ impl SniResolver {
     }
 }
 
-/// The name of SNI in the form in which identities have theirs: lower case, no dot at the end, which RFC 6066 §3 forbids
+/// The name of SNI in the form in which identities are named: lower case, no dot at the end, which RFC 6066 §3 forbids
 /// and some send.
 fn sought(sni: &str) -> String {
     sni.strip_suffix('.').unwrap_or(sni).to_ascii_lowercase()
@@ -366,11 +386,15 @@ impl rustls::client::ResolvesClientCert for OneCertificate {
         _hints: &[&[u8]],
         schemes: &[rustls::SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
+        // Noted before the choice: a server that asks may refuse even an empty answer.
         self.asked.asked.store(true, Ordering::Relaxed);
+        // Without a common signature scheme the server gets no certificate, and refuses with
+        // certificate_required.
         let usable = self.key.key.choose_scheme(schemes).is_some();
         self.asked.shown.store(usable, Ordering::Relaxed);
         usable.then(|| Arc::clone(&self.key))
     }
+    /// rustls asks it before it offers client authentication at all.
     fn has_certs(&self) -> bool {
         true
     }

@@ -1,7 +1,7 @@
 //! The time between this node's own end of a TLS 1.3 handshake and the server's verdict on its certificate, which comes
 //! after it (RFC 8446 §4.4.2.4): the connection carries requests, but the log does not count it as accepted yet.
 use super::ending::Ending;
-use super::failed::Failure;
+use super::failed::HandshakeFailure;
 use crate::observe::{Event, PresentedChain};
 use crate::reason::ConnectionReason;
 use crate::trust::Decision;
@@ -24,20 +24,23 @@ pub(super) struct Unconfirmed {
 }
 
 /// The failure of a handshake whose connection ended before the server confirmed it. `None`: this node has closed it,
-/// which says nothing of the server's verdict.
-pub(super) fn late_failure(ending: Ending, decision: Option<Arc<Decision>>) -> Option<Failure> {
+/// which is no verdict of the server.
+pub(super) fn late_failure(
+    ending: Ending,
+    decision: Option<Arc<Decision>>,
+) -> Option<HandshakeFailure> {
     match ending {
         Ending::Local(_) => None,
         Ending::Alert(alert) if alert != AlertDescription::CloseNotify => {
-            Some(Failure::ByPeer { alert, decision })
+            Some(HandshakeFailure::ByPeer { alert, decision })
         }
-        Ending::Alert(_) => Some(Failure::aborted(ConnectionReason::Closed)),
+        Ending::Alert(_) => Some(HandshakeFailure::aborted(ConnectionReason::Closed)),
         Ending::Remote(reason)
             if reason == ConnectionReason::EofWithoutCloseNotify
                 || reason == ConnectionReason::CloseNotify =>
         {
-            Some(Failure::aborted(ConnectionReason::Closed))
+            Some(HandshakeFailure::aborted(ConnectionReason::Closed))
         }
-        Ending::Remote(_) => Some(Failure::aborted(ConnectionReason::Reset)),
+        Ending::Remote(_) => Some(HandshakeFailure::aborted(ConnectionReason::Reset)),
     }
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 fn word(verdict: &ProbeVerdict) -> &'static str {
     match verdict {
         ProbeVerdict::Good => "good",
-        ProbeVerdict::RefusedByUs(..) => "refused_by_us",
-        ProbeVerdict::RefusedByThem { .. } => "refused_by_them",
+        ProbeVerdict::RefusedLocally(..) => "refused_by_us",
+        ProbeVerdict::RefusedByPeer { .. } => "refused_by_them",
         ProbeVerdict::Failed(..) => "failed",
     }
 }
@@ -37,11 +37,11 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
     };
     match &attempt.verdict {
         ProbeVerdict::Good => {}
-        ProbeVerdict::RefusedByUs(reason, detail) | ProbeVerdict::Failed(reason, detail) => {
+        ProbeVerdict::RefusedLocally(reason, detail) | ProbeVerdict::Failed(reason, detail) => {
             put("reason", json!(reason));
             put("detail", json!(detail));
         }
-        ProbeVerdict::RefusedByThem {
+        ProbeVerdict::RefusedByPeer {
             reason,
             alert,
             meaning,

@@ -27,8 +27,8 @@ pub(super) fn show(
 fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
     let verdict = match &attempt.verdict {
         ProbeVerdict::Good => "good".to_owned(),
-        ProbeVerdict::RefusedByUs(reason, _) => format!("refused by this node: {reason}"),
-        ProbeVerdict::RefusedByThem { reason, late, .. } => {
+        ProbeVerdict::RefusedLocally(reason, _) => format!("refused by this node: {reason}"),
+        ProbeVerdict::RefusedByPeer { reason, late, .. } => {
             let when = if *late { ", after the handshake" } else { "" };
             format!("refused by the peer: {reason}{when}")
         }
@@ -64,12 +64,12 @@ fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
     }
     match &attempt.verdict {
         ProbeVerdict::Good => {}
-        ProbeVerdict::RefusedByUs(_, detail) | ProbeVerdict::Failed(_, detail) => {
+        ProbeVerdict::RefusedLocally(_, detail) | ProbeVerdict::Failed(_, detail) => {
             if let Some(detail) = detail {
                 field("detail", detail)?;
             }
         }
-        ProbeVerdict::RefusedByThem { alert, meaning, .. } => {
+        ProbeVerdict::RefusedByPeer { alert, meaning, .. } => {
             field("alert", &format!("{alert}: {meaning}"))?;
         }
     }

@@ -8,12 +8,12 @@ use std::time::Duration;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Nobody listens there, or not for us.
+    /// Nobody listens there, or not for this user.
     #[error("no daemon answers at {}: {source}", path.display())]
     NoDaemon {
         /// The socket.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
     /// The connection ended, or the patience did.
@@ -21,7 +21,7 @@ pub enum AskError {
     NoAnswer {
         /// The socket.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
     /// An answer that this version does not know.
@@ -49,13 +49,15 @@ pub fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<Reply
     serde_json::from_slice(&line).map_err(AskError::Unknown)
 }
 
+/// One line there, one line back.
 fn converse(stream: &mut UnixStream, request: &Request, patience: Duration) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     let written = stream.write_all(&line);
-    // Who is refused for who he is gets his answer before he has asked: then the daemon may be gone from the socket.
+    // A user who may not command is answered before the request is read: the daemon may have closed the socket by then,
+    // and the reply still lies in it.
     let mut reply = Vec::new();
     let read = BufReader::new(stream.take(LONGEST_REPLY as u64 + 1)).read_until(b'\n', &mut reply);
     if reply.last() != Some(&b'\n') {

@@ -43,12 +43,14 @@ pub(in crate::daemon) struct Sinks {
 }
 
 /// The commands' own view. Each command is a method in a file of its own, beside the type of its reply.
-pub(super) struct Context {
+pub(super) struct ControlContext {
+    /// What is asked for.
     pub(super) daemon: Arc<Daemon>,
+    /// Who does the rest.
     pub(super) sinks: Sinks,
 }
 
-impl Context {
+impl ControlContext {
     /// Hands a command to the supervisor and waits for what comes of it.
     pub(super) async fn supervisor<T>(
         &self,

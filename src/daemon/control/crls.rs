@@ -1,5 +1,5 @@
 //! `crls`: the CRLs that are held, for each issuer's key and scope the newest that was proven.
-use super::context::Context;
+use super::context::ControlContext;
 use crate::trust::{HeldSeries, Ledger};
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ impl CrlSeries {
     }
 }
 
-impl Context {
+impl ControlContext {
     /// Carries out `crls`.
     pub(super) fn crls(&self) -> Vec<CrlSeries> {
         let held = self.daemon.generation().held_crls();

@@ -1,5 +1,5 @@
 //! `crls_forget`: drops what is known of a series of CRLs.
-use super::context::Context;
+use super::context::ControlContext;
 use super::refusal::{ControlRefusal, busy, stopping};
 use crate::daemon::crl_timer::{Forget, Forgotten, Unforgotten};
 use crate::reason::DaemonReason;
@@ -20,7 +20,7 @@ pub struct ForgottenCrls {
     pub generation: u64,
 }
 
-impl Context {
+impl ControlContext {
     /// Carries out `crls_forget`. The timer of CRLs does it: the series and what the next look finds are its own.
     pub(super) async fn forget_crls(&self, id: &str) -> Result<ForgottenCrls, ControlRefusal> {
         let (reply, answer) = oneshot::channel();
@@ -35,8 +35,10 @@ impl Context {
                 TrySendError::Full(_) => busy(),
                 TrySendError::Closed(_) => stopping(),
             })?;
+        // The timer may be in the middle of a look; the server's own bound for a reply ends this wait.
         let outcome = answer.await.map_err(|_| stopping())?;
         match outcome {
+            // The reply is the log's event too.
             Ok(Forgotten {
                 id,
                 issuer,
@@ -48,9 +50,11 @@ impl Context {
                 number,
                 generation,
             }),
+            // Nothing was changed.
             Err(error @ (Unforgotten::Unknown | Unforgotten::Ambiguous)) => {
                 Err(DaemonReason::UnknownCrls.because(error.to_string()))
             }
+            // It may be in force no more and still come back: the operator must look.
             Err(error @ (Unforgotten::Kept(_) | Unforgotten::NoAnswer)) => {
                 Err(DaemonReason::ShardSilent.because(error.to_string()))
             }

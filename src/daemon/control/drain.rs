@@ -1,5 +1,5 @@
 //! `drain`: stops the daemon as SIGTERM does.
-use super::context::{Context, FOR_SHARDS, SupervisorCommand};
+use super::context::{ControlContext, FOR_SHARDS, SupervisorCommand};
 use super::refusal::ControlRefusal;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -14,7 +14,7 @@ pub struct Draining {
     pub bound_ms: u64,
 }
 
-impl Context {
+impl ControlContext {
     /// Carries out `drain`: returns when it has begun, since the socket goes with the daemon.
     pub(super) async fn drain(&self) -> Result<Draining, ControlRefusal> {
         let bound = self.daemon.generation().topology().limits().drain;

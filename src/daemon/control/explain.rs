@@ -1,5 +1,5 @@
 //! `explain`: the chain that a decision of the log was about, under the generation in force.
-use super::context::Context;
+use super::context::ControlContext;
 use super::past_decision::PastDecision;
 use super::refusal::ControlRefusal;
 use crate::daemon::Daemon;
@@ -18,7 +18,7 @@ pub struct ExplainedDecision {
     pub now: Explanation,
 }
 
-impl Context {
+impl ControlContext {
     /// Carries out `explain`.
     pub(super) async fn explain(
         &self,
@@ -39,11 +39,14 @@ impl Context {
     }
 }
 
-/// What was decided about a chain, and what would be decided now; `None`: it is not kept any more.
+/// What was decided about a chain, and what would be decided now; `None`: it is not kept any more. The chains are kept in
+/// memory only, and the oldest give way.
 fn explained(daemon: &Daemon, decision: &str) -> Option<ExplainedDecision> {
     let seen = daemon.edge.seen().find(decision)?;
     let generation = daemon.generation();
+    // By the listener as it is now: its rule may have changed since.
     let listener = seen.listener_in(generation.topology());
+    // What a client presented is decided by its listener's rule, what a peer presented by the topology's entry for it.
     let now = match listener {
         Some(listener) => explain_inbound(&seen.chain, listener, &generation, UnixTime::now()),
         None => {

@@ -1,6 +1,6 @@
-//! `inventory`: what the running daemon holds, so that a new topology can be judged by it: live connections, chains seen lately, and
+//! `inventory`: what the running daemon holds, so that a new topology can be checked against it: live connections, chains seen lately, and
 //! an outline of the topology that serves.
-use super::context::{Context, FOR_SHARDS};
+use super::context::{ControlContext, FOR_SHARDS};
 use super::outline::Outline;
 use super::past_decision::PastDecision;
 use super::refusal::{ControlRefusal, no_answer};
@@ -24,13 +24,13 @@ pub struct LivePeer {
     pub connection: u64,
     /// The peer's FQDN.
     pub peer: String,
-    /// The listener that it came through; `None`: we dialled.
+    /// The listener that it came through; `None`: this node dialled.
     pub listener: Option<String>,
-    /// The other side.
+    /// The remote address.
     pub remote: SocketAddr,
-    /// What they presented: an index into [`Inventory::chains`].
+    /// What the peer presented: an index into [`Inventory::chains`].
     pub chain: usize,
-    /// What we have shown, if we dialled: an index too.
+    /// What this node has shown, if it dialled: an index too.
     pub shown: Option<usize>,
 }
 
@@ -83,6 +83,8 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// Takes stock: live connections, and every chain that was seen lately with what would be decided about it
+    /// now.
     fn of(daemon: &Daemon, live: LiveConnections) -> Self {
         let generation = daemon.generation();
         let mut chains = Chains::default();
@@ -149,7 +151,7 @@ impl Inventory {
     }
 }
 
-impl Context {
+impl ControlContext {
     /// Carries out `inventory`.
     pub(super) async fn inventory(&self) -> Result<Box<Inventory>, ControlRefusal> {
         let live = self.daemon.edge.connections(FOR_SHARDS).await;
@@ -163,10 +165,12 @@ impl Context {
     }
 }
 
-/// Numbers chains, each once.
+/// Numbers chains, each once: thousands of connections often share a few chains.
 #[derive(Default)]
 struct Chains {
+    /// The number of each chain.
     numbers: HashMap<Vec<CertificateDer<'static>>, usize>,
+    /// The chains in the order of their numbers, in base64.
     chains: Vec<Vec<String>>,
 }
 

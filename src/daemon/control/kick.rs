@@ -1,5 +1,5 @@
 //! `kick`: closes connections.
-use super::context::{Context, FOR_SHARDS};
+use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
 use crate::edge::KickTarget;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ pub struct Kicked {
     pub connections: usize,
 }
 
-impl Context {
+impl ControlContext {
     /// Carries out `kick`: a connection by its number, or all of a peer by its FQDN.
     pub(super) async fn kick(&self, what: &str) -> Result<Kicked, ControlRefusal> {
         let target = match what.parse() {

@@ -1,7 +1,7 @@
 //! The control socket: one JSON request line, one JSON reply line, for an operator's commands (docs/control.md).
 //!
 //! It lives in the supervising runtime, never in a shard: a slow or greedy operator costs no call anything. Only the
-//! daemon's own user and root are answered, whatever the file's mode says.
+//! daemon's own user and root are answered, whatever the file's mode is.
 //!
 //! Each command is a file: the type of its reply, and what the daemon does for it as a method of the context. `protocol`
 //! lists them all, `server` calls them.
@@ -39,5 +39,5 @@ pub use refusal::ControlRefusal;
 pub use status::{DaemonStatus, EventCount, LastDown, ListenerStatus, PeerStatus};
 
 pub(super) use context::{Sinks, SupervisorCommand};
-pub(super) use place::Place;
-pub(super) use server::Server;
+pub(super) use place::ControlPlace;
+pub(super) use server::ControlServer;

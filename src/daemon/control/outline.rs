@@ -12,7 +12,7 @@ pub struct Outline {
     pub routes: BTreeMap<String, Route>,
     /// What only a restart can change.
     pub fixed: Fixed,
-    /// What it grants, apart from who may vouch for whom.
+    /// What it grants, apart from the trust sets.
     #[serde(default)]
     pub grants: Grants,
 }

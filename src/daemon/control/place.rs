@@ -16,7 +16,7 @@ const RUN: &str = "/run/sipward";
 /// The places where a socket may be that no topology names, the likeliest first.
 pub fn candidates() -> Vec<PathBuf> {
     if let Some(given) = std::env::var_os(ENV_RUNTIME) {
-        // Several directories are separated by colons; the first is the one with our name.
+        // Several directories are separated by colons; the first is the service's own.
         return std::env::split_paths(&given)
             .take(1)
             .map(|directory| directory.join(SOCKET_NAME))
@@ -42,16 +42,16 @@ pub struct Unavailable {
 }
 
 /// A bound control socket; its file goes when this does.
-pub(in crate::daemon) struct Place {
+pub(in crate::daemon) struct ControlPlace {
     path: PathBuf,
     listener: UnixListener,
-    /// The file that we made: device and inode.
+    /// The file that this process made: device and inode.
     file: (u64, u64),
     /// Its owner: the user that this process runs as.
     pub(super) owner: u32,
 }
 
-impl Place {
+impl ControlPlace {
     /// Takes the place that the topology names, or else the first of [`candidates`] that can be had.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Place {
     /// Binds at this path, mode 0600.
     ///
     /// # Errors
-    /// A daemon that answers there, a file that is no socket, a directory that does not let us.
+    /// A daemon that answers there, a file that is no socket, a directory that this user may not write to.
     pub(super) fn at(path: &Path) -> Result<Self, Unavailable> {
         let failed = |error: io::Error| unusable(path, &error.to_string());
         match std::fs::symlink_metadata(path) {
@@ -124,9 +124,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ControlPlace {
     fn drop(&mut self) {
-        // Only ours: a successor may have its own there by now.
+        // Only its own: a successor may have its own there by now.
         let ours = std::fs::symlink_metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == self.file);
         if ours {
@@ -135,7 +135,7 @@ impl Drop for Place {
     }
 }
 
-/// Makes the directory of a default place, for our user alone.
+/// Makes the directory of a default place, for this user alone.
 fn make_directory(path: &Path) -> Result<(), Unavailable> {
     let Some(directory) = path.parent() else {
         return Ok(());
@@ -149,6 +149,7 @@ fn make_directory(path: &Path) -> Result<(), Unavailable> {
     }
 }
 
+/// A live daemon answers there.
 fn in_use(path: &Path) -> Unavailable {
     Unavailable {
         path: path.to_owned(),
@@ -158,6 +159,7 @@ fn in_use(path: &Path) -> Unavailable {
     }
 }
 
+/// The path cannot be had.
 fn unusable(path: &Path, what: &str) -> Unavailable {
     Unavailable {
         path: path.to_owned(),
@@ -176,7 +178,7 @@ mod tests {
     fn a_socket_is_for_its_user_alone_and_goes_with_its_daemon() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(SOCKET_NAME);
-        let place = Place::at(&path).unwrap();
+        let place = ControlPlace::at(&path).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(
@@ -194,8 +196,8 @@ mod tests {
         // The standard library leaves the file behind when the listener goes.
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        let live = Place::at(&path).unwrap();
-        let second = Place::at(&path).err().unwrap();
+        let live = ControlPlace::at(&path).unwrap();
+        let second = ControlPlace::at(&path).err().unwrap();
         assert_eq!(second.reason, DaemonReason::SocketInUse);
         assert!(UnixStream::connect(live.path()).is_ok());
     }
@@ -206,13 +208,13 @@ mod tests {
         let path = directory.path().join("precious");
         std::fs::write(&path, "x").unwrap();
         assert_eq!(
-            Place::at(&path).err().unwrap().reason,
+            ControlPlace::at(&path).err().unwrap().reason,
             DaemonReason::SocketUnusable
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"x");
         let nowhere = directory.path().join("none/control.sock");
         assert_eq!(
-            Place::at(&nowhere).err().unwrap().reason,
+            ControlPlace::at(&nowhere).err().unwrap().reason,
             DaemonReason::SocketUnusable
         );
     }
@@ -221,9 +223,9 @@ mod tests {
     fn a_successors_socket_is_not_taken_away() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(SOCKET_NAME);
-        let first = Place::at(&path).unwrap();
+        let first = ControlPlace::at(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        let _second = Place::at(&path).unwrap();
+        let _second = ControlPlace::at(&path).unwrap();
         drop(first);
         assert!(path.exists());
     }

@@ -70,7 +70,7 @@ impl Request {
     }
 }
 
-/// What the daemon answers: one key that says what it is.
+/// What the daemon answers: one key that names what it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {

@@ -1,10 +1,10 @@
 //! `reload`: loads the topology again.
-use super::context::{Context, SupervisorCommand};
+use super::context::{ControlContext, SupervisorCommand};
 use super::refusal::ControlRefusal;
 use crate::daemon::reload_report::ReloadReport;
 use tokio::sync::oneshot;
 
-impl Context {
+impl ControlContext {
     /// Carries out `reload`: returns when the new generation serves or is refused.
     pub(super) async fn reload(&self) -> Result<ReloadReport, ControlRefusal> {
         let (reply, report) = oneshot::channel();

@@ -1,6 +1,6 @@
-//! The daemon's side: a bounded number of connections, each with one request, one reply and a deadline.
-use super::context::{Context, Sinks};
-use super::place::Place;
+//! The daemon's end of the control socket: a bounded number of connections, each with one request, one reply and a deadline.
+use super::context::{ControlContext, Sinks};
+use super::place::ControlPlace;
 use super::protocol::{LONGEST_REPLY, LONGEST_REQUEST, Reply, Request};
 use super::refusal::ControlRefusal;
 use crate::daemon::Daemon;
@@ -26,36 +26,41 @@ const FOR_WRITING: Duration = Duration::from_secs(10);
 const STARVED: Duration = Duration::from_millis(100);
 
 /// The socket's server.
-pub(in crate::daemon) struct Server {
-    context: Context,
+pub(in crate::daemon) struct ControlServer {
+    /// What the commands work with.
+    context: ControlContext,
     /// The user id that the daemon runs as.
     owner: u32,
 }
 
-impl Server {
+impl ControlServer {
     /// For this daemon.
-    pub(in crate::daemon) fn new(daemon: Arc<Daemon>, sinks: Sinks, place: &Place) -> Self {
+    pub(in crate::daemon) fn new(daemon: Arc<Daemon>, sinks: Sinks, place: &ControlPlace) -> Self {
         Self {
-            context: Context { daemon, sinks },
+            context: ControlContext { daemon, sinks },
             owner: place.owner,
         }
     }
 
-    /// Accepts until it is dropped.
+    /// Accepts until it is dropped. A permit for each connection: without one left nothing more is accepted.
     pub(in crate::daemon) async fn serve(self, socket: tokio::net::UnixListener) {
+        // Shared by the tasks of its connections.
         let this = Arc::new(self);
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         let mut tasks = tokio::task::JoinSet::new();
         loop {
+            // Before the accept: what finds no permit waits in the kernel.
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
                 return;
             };
             match socket.accept().await {
+                // The address of a Unix client is nothing; its credentials are read from the stream.
                 Ok((stream, _)) => {
                     tasks.spawn(Arc::clone(&this).attend(stream, permit));
                 }
                 Err(_) => tokio::time::sleep(STARVED).await,
             }
+            // What has ended is taken away, or the set would grow with each command.
             while tasks.try_join_next().is_some() {}
         }
     }
@@ -64,7 +69,9 @@ impl Server {
     async fn attend(self: Arc<Self>, mut stream: UnixStream, permit: OwnedSemaphorePermit) {
         let reply = self.reply_to(&mut stream).await;
         let reply = reply.unwrap_or_else(Reply::Error);
+        // Types of this crate: that they can be written is tested.
         let mut line = serde_json::to_vec(&reply).unwrap_or_default();
+        // A client reads no more than this; half a line of JSON would be no reply at all.
         if line.len() > LONGEST_REPLY {
             let what = format!("{} bytes, at most {LONGEST_REPLY}", line.len());
             let refusal = Reply::Error(DaemonReason::ReplyTooLarge.because(what));
@@ -90,16 +97,19 @@ impl Server {
             return Err(DaemonReason::NotPermitted
                 .because("only the user that the daemon runs as, and root, may command it"));
         }
+        // In time, so that a client which sends nothing does not hold one of the few connections.
         let request = timeout(FOR_REQUEST, request(stream))
             .await
             .map_err(|_| DaemonReason::CommandTimeout.because("no request came"))?
             .map_err(|error| DaemonReason::MalformedCommand.because(error.to_string()))?;
+        // The command goes on if it takes longer: a reload that has begun ends by itself, in the log.
         let reply = timeout(FOR_REPLY, self.carry_out(&request))
             .await
             .unwrap_or_else(|_| {
                 let what = "it takes longer; the log will say how it ends";
                 Err(DaemonReason::CommandTimeout.because(what))
             });
+        // Here and not in the command: only the socket knows who has asked.
         if let Ok(Reply::CrlsForget(forgotten)) = &reply {
             self.context.daemon.log.record(Event::CrlForgotten {
                 series: forgotten.id.clone(),
@@ -110,6 +120,7 @@ impl Server {
                 generation: forgotten.generation,
             });
         }
+        // Who has looked is nobody's business, who has changed something is everybody's.
         if request.changes_something() {
             let refused = reply.as_ref().err().map(|refusal| refusal.code.into());
             self.note(request.word(), user, refused);
@@ -142,14 +153,17 @@ impl Server {
     }
 }
 
-/// The daemon's own user, and root.
+/// The daemon's own user, and root, by the credentials that the kernel vouches for: the mode of the socket's file may be
+/// anything.
 fn may_command(user: u32, owner: u32) -> bool {
     user == owner || user == 0
 }
 
 /// Reads one line, or what comes before the end.
 async fn request(stream: &mut UnixStream) -> io::Result<Request> {
+    // Until the line ends or the bound is reached.
     let mut line = Vec::new();
+    // One byte more than allowed shows that it is longer.
     let bound = LONGEST_REQUEST as u64 + 1;
     BufReader::new(stream.take(bound))
         .read_until(b'\n', &mut line)

@@ -1,5 +1,5 @@
 //! `status`: figures of the running daemon.
-use super::context::{Context, FOR_SHARDS};
+use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
 use crate::daemon::clock::now;
 use crate::daemon::reload_report::ReloadReport;
@@ -92,7 +92,7 @@ pub struct ListenerStatus {
     pub address: SocketAddr,
 }
 
-impl Context {
+impl ControlContext {
     /// Carries out `status`.
     pub(super) async fn status(&self) -> Result<Box<DaemonStatus>, ControlRefusal> {
         let daemon = &self.daemon;

@@ -22,11 +22,11 @@ pub struct StoredCrls {
 
 /// What is not as it should be in a state directory, in one line.
 pub enum StateProblem {
-    /// A file that is not used.
+    /// A file that is not used: its CRL is missing until it is proven again.
     Damaged(String),
     /// The directory cannot be read.
     Unreadable(String),
-    /// Others can write there.
+    /// Others can write there, and so take CRLs away.
     Unsafe(String),
 }
 
@@ -63,6 +63,7 @@ impl StoredCrls {
     /// The problems as faults that keep nothing from working.
     pub fn notes(&self, topology: &Topology) -> Vec<Fault> {
         let note = |problem: &StateProblem| {
+            // Reported like faults of the topology, which keep nothing from working.
             let (code, what, remedy) = problem.parts();
             Fault {
                 file: topology.path().to_owned(),
@@ -76,7 +77,7 @@ impl StoredCrls {
     }
 }
 
-/// Reads a state directory; one that is not there holds nothing.
+/// Reads a state directory; one that is not there holds nothing. A file that is no good keeps no other from being used.
 pub fn read(directory: &Path) -> StoredCrls {
     read_within(directory, &mut ReadBudget::default())
 }
@@ -84,8 +85,11 @@ pub fn read(directory: &Path) -> StoredCrls {
 /// As [`read`], within a budget.
 pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCrls {
     let mut kept = StoredCrls::default();
+    // A directory that is not there is that of a first start; one that cannot be read is a problem, since
+    // older CRLs than those in it would be taken.
     let listed = match fs::read_dir(directory) {
         Ok(listed) => listed,
+        // The usual first start.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return kept,
         Err(error) => {
             let shown = directory.display();
@@ -94,6 +98,7 @@ pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCr
             return kept;
         }
     };
+    // What others can write they can remove: a CRL that is gone lets a revoked certificate in.
     if let Ok(data) = fs::metadata(directory)
         && data.mode() & 0o022 != 0
     {
@@ -107,9 +112,11 @@ pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCr
     // The small ones first: whatever a large file turns out to be, it takes no budget from them.
     let length = |path: &Path| fs::symlink_metadata(path).map_or(0, |data| data.len());
     files.sort_by_cached_key(|(id, path)| (length(path), *id));
+    // Named one by one up to a bound, so that a directory full of other files does not fill the log.
     let mut damaged = 0_usize;
     for (id, path) in files {
         match read_file(&path, id, budget) {
+            // Its signature was checked while it was read.
             Ok(series) => kept.ledger.restore(series),
             Err(what) => {
                 damaged += 1;
@@ -122,6 +129,7 @@ pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCr
             }
         }
     }
+    // The rest as one number, so that nothing goes unreported.
     if damaged > MOST_NAMED {
         kept.problems.push(StateProblem::Damaged(format!(
             "what {} more files of the state directory {} hold is not used",

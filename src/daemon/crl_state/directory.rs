@@ -21,11 +21,13 @@ pub fn readable_directory(topology: &Topology) -> Option<PathBuf> {
     directory(topology).or_else(of_service)
 }
 
+/// The directory that systemd has made for the service.
 fn given() -> Option<PathBuf> {
-    // Several directories are separated by colons; the first is the one with our name.
+    // Several directories are separated by colons; the first is the service's own.
     std::env::split_paths(&std::env::var_os(ENV_STATE)?).next()
 }
 
+/// The service's own directory, where it exists.
 fn of_service() -> Option<PathBuf> {
     let path = PathBuf::from(OF_SERVICE);
     path.is_dir().then_some(path)
@@ -33,14 +35,17 @@ fn of_service() -> Option<PathBuf> {
 
 /// As [`readable_directory`], of a topology file that may have faults.
 pub fn directory_of(topology: &Path) -> Option<PathBuf> {
+    /// As much of a topology as names the directory.
     #[derive(serde::Deserialize)]
     struct OnlyNode {
         node: Option<OnlyState>,
     }
+    /// Its `[node]`.
     #[derive(serde::Deserialize)]
     struct OnlyState {
         state: Option<PathBuf>,
     }
+    // Only this one key is read: a file with faults elsewhere still names its directory.
     let named = || {
         let text = fs::read_to_string(topology).ok()?;
         let state = toml::from_str::<OnlyNode>(&text).ok()?.node?.state?;

@@ -15,9 +15,11 @@ const LARGEST_RECORD: u64 = 384 * 1024 * 1024;
 
 /// What may still be read of a directory.
 pub(super) struct ReadBudget {
+    /// Records that may still be read.
     pub(super) files: usize,
+    /// Their bytes together.
     pub(super) bytes: u64,
-    /// Octets of records that turn out to be damaged: they take nothing from the others.
+    /// Bytes of records that turn out to be damaged: they take nothing from the others.
     pub(super) damaged: u64,
 }
 
@@ -46,13 +48,15 @@ fn id_of(path: &Path) -> Option<SeriesId> {
     SeriesId::parse(path.file_name()?.to_str()?.strip_suffix(ENDING)?)
 }
 
+/// Reads one record, and charges it to the budget. Its id must be that of its name: a file under another name
+/// could stand for a series that it does not hold.
 pub(super) fn read_file(
     path: &Path,
     id: SeriesId,
     budget: &mut ReadBudget,
 ) -> Result<Series, String> {
-    let said = |error: io::Error| error.to_string();
-    let (file, length) = open_record(path).map_err(said)?;
+    let io_text = |error: io::Error| error.to_string();
+    let (file, length) = open_record(path).map_err(io_text)?;
     if budget.files == 0 || length > budget.bytes {
         return Err(format!(
             "the directory holds more than {MOST_FILES} files or 1 GiB"
@@ -62,13 +66,15 @@ pub(super) fn read_file(
         return Err("the directory holds more than 1 GiB that is damaged".to_owned());
     }
     let series = whole(file, length)
-        .map_err(said)
+        .map_err(io_text)
         .and_then(|bytes| Series::from_record(&bytes).map_err(|error| error.to_string()))
         .and_then(|series| {
             let same = series.id() == id;
             same.then_some(series)
                 .ok_or_else(|| "it is another series' file".to_owned())
         });
+    // Good and damaged records have budgets of their own: a directory full of junk must not push a good one
+    // out.
     if series.is_ok() {
         budget.files -= 1;
         budget.bytes -= length;
@@ -78,14 +84,16 @@ pub(super) fn read_file(
     series
 }
 
-/// Opens a file that may be a record, and gives its length: of one that is longer than any, or begins otherwise, no more
+/// Opens a file that may be a record, and returns its length: of one that is longer than any, or begins otherwise, no more
 /// is read.
 pub(super) fn open_record(path: &Path) -> io::Result<(File, u64)> {
     let file = open(path)?;
     let length = file.metadata()?.len();
+    // Before anything is read of it.
     if length > LARGEST_RECORD {
         return Err(io::Error::other("it is larger than any record"));
     }
+    // A file that begins otherwise is not a record, however it is named.
     let mut mark = Vec::new();
     (&file)
         .take(Series::RECORD_MARK.len() as u64)
@@ -105,7 +113,8 @@ pub(super) fn whole(file: File, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a regular file, and follows no link.
+/// Opens a regular file, and follows no link: whoever can write to the directory must not make the daemon read others. A
+/// FIFO would block for ever without the second flag.
 fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)

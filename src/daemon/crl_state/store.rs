@@ -12,10 +12,12 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What was written to a state directory.
+/// What was written to a state directory by this process: what is unchanged since is not written again.
 #[derive(Default)]
 pub(in crate::daemon) struct Store {
+    /// Where it was written; `None`: nowhere yet.
     directory: Option<PathBuf>,
+    /// What each file holds.
     written: HashMap<SeriesId, Arc<Series>>,
     /// Whether what nobody needs any more was removed.
     tidied: bool,
@@ -28,18 +30,19 @@ pub(in crate::daemon) struct NotStored {
     pub(in crate::daemon) path: PathBuf,
     /// It cannot be written, or is full.
     pub(in crate::daemon) reason: Reason,
-    /// What the system says.
+    /// The system's error.
     pub(in crate::daemon) detail: String,
 }
 
 impl Store {
-    /// Makes the directory hold what the ledger does; the first thing that hinders is told, and the rest done as far as
-    /// possible.
+    /// Makes the directory hold what the ledger does; the first thing that hinders is returned, and the rest is done
+    /// as far as possible.
     pub(in crate::daemon) fn keep(
         &mut self,
         directory: Option<PathBuf>,
         ledger: &Ledger,
     ) -> Option<NotStored> {
+        // A reload may name another directory: nothing of what was written is there.
         if self.directory != directory {
             *self = Self {
                 directory,
@@ -48,6 +51,7 @@ impl Store {
         }
         let directory = self.directory.clone()?;
         let mut hindered = None;
+        // The first hindrance is the one to look at; those after it mostly follow.
         let mut hinder = |path: &Path, reason, detail: String| {
             hindered.get_or_insert_with(|| NotStored {
                 path: path.to_owned(),
@@ -55,15 +59,19 @@ impl Store {
                 detail,
             });
         };
+        // Without the directory nothing else can be done.
         if let Err(error) = make(&directory) {
             hinder(&directory, DaemonReason::StateUnwritable, error.to_string());
             return hindered;
         }
+        // Once for each start: what a crash left behind does not come again.
         if !std::mem::replace(&mut self.tidied, true) {
             tidy(&directory, ledger);
         }
+        // Series that are no longer in force, such as one that an operator has dropped.
         let gone: Vec<SeriesId> = self.written.keys().copied().collect();
         for id in gone.into_iter().filter(|id| ledger.get(*id).is_none()) {
+            // What cannot be removed is tried again at the next look.
             match remove(&directory, id) {
                 Ok(()) => {
                     self.written.remove(&id);
@@ -75,6 +83,7 @@ impl Store {
                 ),
             }
         }
+        // The same bounds as for reading: what is written beyond them would not be read.
         let mut left = LARGEST;
         for (series, count) in ledger.all().into_iter().zip(1..) {
             let path = path_of(&directory, series.id());
@@ -86,6 +95,7 @@ impl Store {
             }
             left -= size;
             let written = self.written.get(&series.id());
+            // Unchanged since this process wrote it: no need to read the file back.
             if written.is_some_and(|written| Arc::ptr_eq(written, series)) {
                 continue;
             }
@@ -102,7 +112,7 @@ impl Store {
     /// Removes what is kept of a series.
     ///
     /// # Errors
-    /// What the system says; a file that is not there is none.
+    /// The system's; a file that is not there is none.
     pub(in crate::daemon) fn forget(
         &mut self,
         directory: Option<&Path>,
@@ -113,7 +123,7 @@ impl Store {
     }
 }
 
-/// Makes the directory, for us alone; those above it must be there.
+/// Makes the directory, for this user alone; those above it must be there.
 fn make(directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -127,12 +137,14 @@ const FRESH: (&str, &str) = (".crls-", ".tmp");
 /// Puts a file in place at once; one that is there with the same content, or with something newer that another process has
 /// put there, stays.
 fn write(directory: &Path, path: &Path, series: &Series) -> io::Result<()> {
+    // Digest included, by which a torn write is found.
     let record = series.to_record();
     let there = open_record(path).and_then(|(file, length)| whole(file, length));
     if let Ok(there) = there {
         if there == record {
             return Ok(());
         }
+        // Two daemons may share a directory during a restart.
         if Series::from_record(&there).is_ok_and(|there| series.is_older_than(&there)) {
             return Ok(());
         }
@@ -147,6 +159,7 @@ fn write(directory: &Path, path: &Path, series: &Series) -> io::Result<()> {
         let _ = fs::remove_file(&fresh);
     }
     placed?;
+    // The rename itself must reach the disk, or a power failure brings the older file back.
     File::open(directory)?.sync_all()
 }
 
@@ -168,6 +181,7 @@ fn tidy(directory: &Path, ledger: &Ledger) {
         return;
     };
     let (prefix, suffix) = FRESH;
+    // Temporary files of a process that died while it wrote.
     for entry in listed.flatten() {
         let name = entry.file_name();
         let name = name.to_str().unwrap_or_default();
@@ -176,6 +190,7 @@ fn tidy(directory: &Path, ledger: &Ledger) {
         }
     }
     let files = fs::read_dir(directory).map(files_of).unwrap_or_default();
+    // Far from the bound they do no harm, and a topology that comes back finds its CRLs.
     if files.len() < MOST_FILES / 2 {
         return;
     }
@@ -188,8 +203,10 @@ fn tidy(directory: &Path, ledger: &Ledger) {
     }
 }
 
+/// Removes a series' file, down to the disk.
 fn remove(directory: &Path, id: SeriesId) -> io::Result<()> {
     match fs::remove_file(path_of(directory, id)) {
+        // Somebody else has removed it; nothing was changed that would have to reach the disk.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         removed => removed?,
     }

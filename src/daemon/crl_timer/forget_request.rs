@@ -12,8 +12,11 @@ pub(in crate::daemon) struct Forget {
 
 /// A series that was dropped.
 pub(in crate::daemon) struct Forgotten {
+    /// Its whole id.
     pub(in crate::daemon) id: SeriesId,
+    /// Whose CRLs they are.
     pub(in crate::daemon) issuer: String,
+    /// The highest CRL number that was known of it.
     pub(in crate::daemon) number: Option<String>,
     /// The generation that serves without it.
     pub(in crate::daemon) generation: u64,

@@ -4,7 +4,8 @@ use crate::observe::Event;
 use crate::topology::{HeldCrl, Revocation, TrustSet};
 use std::time::Duration;
 
-/// The part of its validity that a CRL has left when it is told of: a fifth.
+/// The part of its validity that a CRL has left when it is first reported: a fifth, time enough to look why no newer one
+/// came.
 const SOON: u64 = 5;
 /// What happens to a CRL by the passing of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +25,7 @@ impl CrlAge {
         let next = crl.next_update();
         let validity = next.saturating_sub(crl.this_update());
         match self {
+            // Without revocation nobody is refused for an old CRL.
             _ if set.revocation == Revocation::Off => None,
             Self::Soon => Some(next.saturating_sub(validity / SOON)),
             Self::Stale => Some(next),
@@ -37,7 +39,7 @@ pub(super) fn log_age(age: CrlAge, crl: &HeldCrl, set: &TrustSet, at: u64, daemo
     let issuer = crl.issuer().to_owned();
     let next_update = crl.next_update();
     match age {
-        // One that is already stale is told of as such.
+        // One that is already stale is reported as such.
         CrlAge::Soon if next_update <= at => {}
         CrlAge::Soon => daemon.log.record(Event::CrlStaleSoon {
             trust,

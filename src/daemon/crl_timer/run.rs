@@ -18,15 +18,18 @@ pub(in crate::daemon) async fn run(
     let mut serving = daemon.serving();
     let mut came = Vec::new();
     loop {
+        // In this order: what is new first, then what has aged, then the state directory, which holds what is in force.
         timer.refresh(&daemon, std::mem::take(&mut came)).await;
         timer.grow_old(&daemon);
         timer.save(&daemon).await;
         let generation = daemon.generation();
         let pause = timer.pause(&generation, now(), UnixTime::now().as_secs());
         // A generation that comes by a reload has other files and other moments.
+        // Not kept while the task sleeps: a generation may be large.
         drop(generation);
         tokio::select! {
             changed = serving.changed() => if changed.is_err() { return },
+            // Taken into the next look, with whatever else is due.
             Some(file) = fetched.recv() => came.push(file),
             Some(Forget { id, reply }) = forgets.recv() => {
                 let outcome = timer.forget(&daemon, &id).await;

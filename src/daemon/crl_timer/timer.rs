@@ -1,7 +1,4 @@
-//! The timer of CRLs: reads their files again, makes what changed take effect at once, and tells of staleness before it
-//! bites.
-//!
-//! Reading and parsing happen on a thread of their own; a handshake never waits for them.
+//! What the timer of CRLs remembers between two looks, and the looks themselves.
 use super::reports::{CrlAge, log_age, log_updated};
 use crate::daemon::clock::now;
 use crate::daemon::crl_fetch::Fetched;
@@ -21,15 +18,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often OCSP responses are read when no CRL is.
+/// How often OCSP responses are read when no CRL is: their files change every few hours.
 const STAPLE_REFRESH: Duration = Duration::from_secs(300);
-/// The longest sleep: the clock of the system may be set.
+/// The longest sleep: the clock of the system may be set, and what is due is reckoned by it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// The longest sleep while CRLs wait for their issuer's key: a handshake may show it, and it is to be kept soon.
 const WHILE_WAITING: Duration = Duration::from_secs(2);
 
-/// Fetched contents that are kept for one set.
+/// Fetched contents that are kept for one set: certificates may name ever new distribution points.
 const MOST_FETCHED: usize = 32;
 
 /// What was refused, by digest and reason.
@@ -40,15 +37,15 @@ type Refusals = HashSet<([u8; 32], CrlReason)>;
 pub(super) struct Timer {
     /// When the files of each set were read last.
     read: HashMap<String, Instant>,
-    /// What was told of which CRL of which set.
-    told: HashSet<(String, [u8; 32], CrlAge)>,
-    /// What was refused last in each file of a set, so that it is told once.
+    /// Which ages of which CRL of which set were logged.
+    logged: HashSet<(String, [u8; 32], CrlAge)>,
+    /// What was refused last in each file of a set, so that it is logged once.
     refused: HashMap<(String, Arc<Path>), Refusals>,
     /// What was fetched last from each URI of a set; offered beside its files.
     fetched: BTreeMap<(String, Arc<Path>), CrlFile>,
     /// When the OCSP responses were read last.
     stapled: Option<Instant>,
-    /// What was told of them last.
+    /// The notes on them that were logged last.
     pub(super) unstapled: Vec<Fault>,
     /// When the CRLs in force were looked at last, Unix seconds.
     looked: u64,
@@ -67,12 +64,14 @@ impl Timer {
         }
     }
 
-    /// How long until something is due.
+    /// How long until something is due: a turn of the generation, files to be read, or an age of a CRL to be logged.
     pub(super) fn pause(&self, generation: &Generation, now: Instant, at: u64) -> Duration {
         let mut pause = LONGEST_SLEEP;
+        // A CRL whose issuer no chain has shown yet is in force for nobody.
         if generation.ledger().waits().0 {
             pause = WHILE_WAITING;
         }
+        // At the generation's next turn a decision may change, and with it what is kept.
         if let Some(turn) =
             generation.next_turn(UnixTime::since_unix_epoch(Duration::from_secs(at)))
         {
@@ -85,10 +84,11 @@ impl Timer {
             if let Some(due) = self.due(set) {
                 pause = pause.min(due.saturating_duration_since(now));
             }
+            // Ages that were logged already are no reason to wake up.
             for crl in &set.crls {
                 let moments = CrlAge::ALL.into_iter().filter_map(|age| {
-                    let told = (set.name.clone(), *crl.digest(), age);
-                    age.at(crl, set).filter(|_| !self.told.contains(&told))
+                    let logged = (set.name.clone(), *crl.digest(), age);
+                    age.at(crl, set).filter(|_| !self.logged.contains(&logged))
                 });
                 for moment in moments {
                     pause = pause.min(Duration::from_secs(moment.saturating_sub(at)));
@@ -103,6 +103,7 @@ impl Timer {
         if set.revocation == Revocation::Off || set.crl_sources.is_empty() {
             return None;
         }
+        // Not read yet: the first look notes it, since loading has just read the files.
         let read = self.read.get(&set.name)?;
         Some(*read + set.crl_refresh?)
     }
@@ -113,16 +114,20 @@ impl Timer {
             .identities()
             .iter()
             .find_map(|i| i.staple.as_ref())?;
+        // The most frequent of the sets' intervals: a response may expire between two reads of CRLs.
         let every = topology.trusts().iter().filter_map(|set| set.crl_refresh);
         Some(self.stapled? + every.min().unwrap_or(STAPLE_REFRESH))
     }
 
-    /// Reads what is due, and makes what changed the next generation.
+    /// Reads what is due, and makes what changed the next generation. What came by fetch is offered beside the files, by the
+    /// same rules.
     pub(super) async fn refresh(&mut self, daemon: &Daemon, came: Vec<Fetched>) {
         let now = now();
+        // A reload makes generations too: each must build on the one before.
         let _one_at_a_time = daemon.reloading.lock().await;
         let generation = daemon.generation();
         let trusts = generation.topology().trusts();
+        // Sets that a reload has removed are forgotten, and read at once if they come back.
         self.read
             .retain(|name, _| trusts.iter().any(|set| set.name == *name));
         let news: HashSet<String> = came.iter().map(|fetched| fetched.trust.clone()).collect();
@@ -131,6 +136,7 @@ impl Timer {
         let mut asked = HashSet::new();
         for (reference, set) in (0u32..).map(TrustRef).zip(trusts) {
             let fetched = set.crl_fetch && news.contains(&set.name);
+            // Something fetched makes its set due at once: a revocation must not wait for the interval.
             if fetched || self.due(set).is_some_and(|due| due <= now) {
                 due.push((reference, set.crl_sources.clone(), self.fetched_for(set)));
                 asked.insert(set.name.clone());
@@ -141,12 +147,15 @@ impl Timer {
             }
         }
         let topology = generation.topology();
+        // OCSP responses of this node's own certificates, on the same timer: they expire as CRLs do.
         let mut staples: Vec<(IdentityRef, PathBuf)> = Vec::new();
         if self.staples_due(topology).is_some_and(|due| due <= now) {
+            // Only identities with a response to read.
             let files = (0u32..).map(IdentityRef).zip(topology.identities());
             staples.extend(files.filter_map(|(r, i)| Some((r, i.staple.as_ref()?.file.clone()))));
             self.stapled = Some(now);
         }
+        // Loading has read them once.
         self.stapled.get_or_insert(now);
         self.seed_refused(&generation);
         let at = UnixTime::now().as_secs();
@@ -156,11 +165,15 @@ impl Timer {
             .next_turn(UnixTime::since_unix_epoch(Duration::from_secs(self.looked)))
             .is_some_and(|turn| turn <= at);
         let (_, seen) = generation.ledger().waits();
+        // Nothing to read and nothing that time has changed: the usual case.
         if due.is_empty() && staples.is_empty() && !turned && !seen {
             return;
         }
         self.looked = at;
+        // Parsing and checking signatures takes a while: not in the thread that serves commands and the
+        // watchdog.
         let previous = Arc::clone(&generation);
+        // Numbered as a reload would be: each generation has one number.
         let number = generation.number() + 1;
         let looked = tokio::task::spawn_blocking(move || {
             let staples = staples.into_iter();
@@ -177,7 +190,7 @@ impl Timer {
         }
     }
 
-    /// Makes what a look has found the next generation, and tells of it.
+    /// Makes what a look has found the next generation, and logs it.
     pub(super) async fn apply(
         &mut self,
         refreshed: Refreshed,
@@ -190,6 +203,7 @@ impl Timer {
             updated,
             notes,
         } = refreshed;
+        // Logged once until they change: the timer looks every few minutes.
         if notes != self.unstapled {
             for note in &notes {
                 daemon.log.record(Event::Warning {
@@ -200,35 +214,42 @@ impl Timer {
             self.unstapled = notes;
         }
         self.log_refused(refused, asked, daemon);
+        // Nothing has changed but what was logged above.
         let Some(generation) = generation.map(Arc::new) else {
             return;
         };
         let number = generation.number();
+        // Only what serves is reported as in force.
         if daemon.install(generation).await.is_ok() {
             log_updated(updated, number, daemon);
         }
     }
 
-    /// Makes the state directory hold what is in force, if that is new, or if it could not be done.
+    /// Makes the state directory hold what is in force, if that is new, or if it could not be done before.
     pub(super) async fn save(&mut self, daemon: &Daemon) {
         let generation = daemon.generation();
         let ledger = Arc::clone(generation.ledger());
+        // A ledger is never changed, only replaced: the same pointer means the same content.
         let same = |kept: &Arc<Ledger>| Arc::ptr_eq(kept, &ledger);
         if self.kept.as_ref().is_some_and(same) && self.hindered.is_none() {
             return;
         }
+        // A reload may have moved it.
         let directory = crl_state::directory(generation.topology());
         let mut store = std::mem::take(&mut self.store);
         let held = Arc::clone(&ledger);
+        // The disk may be slow, or a network's.
         let kept = tokio::task::spawn_blocking(move || {
             let hindered = store.keep(directory, &held);
             (store, hindered)
         });
+        // The task has panicked or the process ends: the next look tries again with an empty store.
         let Ok((store, hindered)) = kept.await else {
             return;
         };
         self.store = store;
         self.kept = Some(ledger);
+        // The same hindrance is logged once, not at each look.
         if hindered != self.hindered
             && let Some(NotStored {
                 path,
@@ -251,15 +272,19 @@ impl Timer {
         self.fetched
             .retain(|(trust, _), _| fetches(trust).is_some());
         for Fetched { trust, file } in came {
+            // A reload may have ended the fetching meanwhile.
             let Some(set) = fetches(&trust) else {
                 continue;
             };
+            // Room is made by what did not come into force.
             if self.fetched_for(set).len() >= MOST_FETCHED {
-                // Points come and go; what did not come into force need not be told of again.
+                // Points come and go; what did not come into force need not be logged again.
                 let in_force = |file: &Path| set.crls.iter().any(|crl| *crl.file == *file);
                 self.fetched
                     .retain(|(other, file), _| *other != trust || in_force(file));
             }
+            // The newest answer of a point stands for it; whether it is the better CRL is decided with the
+            // files.
             self.fetched.insert((trust, Arc::clone(&file.file)), file);
         }
     }
@@ -270,18 +295,19 @@ impl Timer {
         of_set.map(|(_, file)| file.clone()).collect()
     }
 
-    /// Notes what a reload has told of.
+    /// Notes what a reload has logged, so that it is not logged again.
     fn seed_refused(&mut self, generation: &Generation) {
         for refused in generation.refused_crls() {
             let key = (refused.trust.clone(), Arc::clone(&refused.file));
-            let told = self.refused.entry(key).or_default();
-            told.insert((refused.digest, refused.refusal));
+            let logged = self.refused.entry(key).or_default();
+            logged.insert((refused.digest, refused.refusal));
         }
     }
 
-    /// Tells of each refusal once, until a look at its set finds the file good again.
+    /// Logs each refusal once, until a look at its set finds the file good again.
     fn log_refused(&mut self, refused: Vec<RefusedCrl>, asked: &HashSet<String>, daemon: &Daemon) {
         let key = |r: &RefusedCrl| (r.trust.clone(), Arc::clone(&r.file));
+        // What is still refused stays logged; what became good may be logged anew when it turns bad again.
         let mut still: HashMap<_, HashSet<_>> = HashMap::new();
         for refusal in &refused {
             let what = (refusal.digest, refusal.refusal);
@@ -289,41 +315,43 @@ impl Timer {
         }
         for refusal in refused {
             let what = (refusal.digest, refusal.refusal);
-            let told = self.refused.entry(key(&refusal)).or_default();
-            if told.insert(what) {
+            let logged = self.refused.entry(key(&refusal)).or_default();
+            if logged.insert(what) {
                 daemon.log.record(crl_refused(&refusal));
             }
         }
-        self.refused.retain(|file, told| {
+        self.refused.retain(|file, logged| {
             if asked.contains(&file.0) {
                 let still = still.get(file);
-                told.retain(|what| still.is_some_and(|still| still.contains(what)));
+                logged.retain(|what| still.is_some_and(|still| still.contains(what)));
             }
-            !told.is_empty()
+            !logged.is_empty()
         });
     }
 
-    /// Tells of CRLs that come of age. That connections are judged again then is the shards' affair.
+    /// Logs CRLs that come of age. The shards decide on their connections again by calendars of their own.
     pub(super) fn grow_old(&mut self, daemon: &Daemon) {
         let generation = daemon.generation();
         let at = UnixTime::now().as_secs();
+        // The ages that hold now; what is logged of others is forgotten at the end.
         let mut current = HashSet::new();
         for set in generation.topology().trusts() {
             for crl in &set.crls {
                 for age in CrlAge::ALL {
                     let key = (set.name.clone(), *crl.digest(), age);
                     if age.at(crl, set).is_none_or(|moment| moment > at) {
-                        // What was told before the clock was set back is still to come.
+                        // What was logged before the clock was set back is still to come.
                         continue;
                     }
+                    // Still of that age: not logged again while it lasts.
                     current.insert(key.clone());
-                    if self.told.insert(key) {
+                    if self.logged.insert(key) {
                         log_age(age, crl, set, at, daemon);
                     }
                 }
             }
         }
-        self.told.retain(|key| current.contains(key));
+        self.logged.retain(|key| current.contains(key));
     }
 }
 
@@ -340,8 +368,9 @@ pub(super) fn read_all(
 
 /// An OCSP response, of at most 64 KiB.
 fn response(file: &Path) -> Option<Vec<u8>> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
+    // A missing or odd file is no response; the generation keeps the one that it has.
     let file = open_regular(file).ok()?;
-    file.take(64 * 1024).read_to_end(&mut octets).ok()?;
-    Some(octets)
+    file.take(64 * 1024).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
