@@ -186,7 +186,7 @@ fn a_reason_code_is_described_and_another_word_is_not() {
     let output = explain("crl_stale");
     assert_eq!(output.status.code(), Some(0));
     let said = text(&output);
-    for line in ["  cause ", "  check ", "  mend ", "alert unknown_ca"] {
+    for line in ["  cause ", "  check ", "  fix ", "alert unknown_ca"] {
         assert!(said.contains(line), "{said}");
     }
     let both = text(&explain("trust_withdrawn"));

@@ -13,10 +13,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the daemon may take to explain a decision.
+/// How long the daemon may take to explain a decision: it judges a whole chain again, beside the handshakes.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// No certificate file is larger: a chain has some kilobytes.
+/// No certificate file is larger: a chain has some kilobytes. The bound keeps a wrong path, as to a disk image, from being
+/// read into memory.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// What `sipward explain` is asked.
@@ -57,11 +58,13 @@ pub struct ExplainCommand {
     pub json: bool,
 }
 
-/// Whether a word is the id of a decision: 16 hex digits.
+/// Whether a word is the id of a decision: 16 hex digits. No reason code looks like that, so that one argument serves for
+/// both.
 fn is_decision_id(word: &str) -> bool {
     word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
+/// `inbound` or `outbound`, for the parser of the command line.
 fn direction(word: &str) -> Result<Direction, String> {
     [Direction::Inbound, Direction::Outbound]
         .into_iter()
@@ -69,7 +72,7 @@ fn direction(word: &str) -> Result<Direction, String> {
         .ok_or_else(|| format!("write {}", Direction::WORDS.join(" or ")))
 }
 
-/// Why an explanation cannot be given; exit code 2, so that it is never taken for a verdict.
+/// Why there is no explanation; exit code 2, so that it is never taken for a verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     /// The topology has faults.
@@ -113,6 +116,7 @@ impl ExplainCommand {
         })?;
         let other = self.accepted_as_another(&explanation);
         self.write(&explanation, other.as_deref(), out)?;
+        // Scripts ask by the exit code: a certificate of another peer than the one in question is a no.
         if explanation.is_let_in() && other.is_none() {
             Ok(())
         } else {
@@ -122,6 +126,7 @@ impl ExplainCommand {
 
     /// What the running daemon knows of a decision: what it was, and what it would be now.
     fn recall(&self, decision: &str, out: &mut dyn Write) -> Result<(), Exit> {
+        // Whoever wrote the id down in upper case means the same decision.
         let target = Target {
             socket: self.socket.clone(),
             config: Some(self.config.clone()),
@@ -155,7 +160,7 @@ impl ExplainCommand {
         }
     }
 
-    /// What a reason code means.
+    /// What a reason code means. It needs no topology and no daemon.
     fn describe(&self, code: &str, out: &mut dyn Write) -> Result<(), Exit> {
         let described = reasons::of(code);
         if described.is_empty() {
@@ -192,19 +197,22 @@ impl ExplainCommand {
     /// The explanation as data.
     ///
     /// # Errors
-    /// What keeps it from being given.
+    /// Why there is none.
     pub fn explanation(&self, now: UnixTime) -> Result<Explanation, ExplainError> {
         let at = match &self.time {
             Some(text) => topology::moment(text).ok_or_else(|| ExplainError::Time(text.clone()))?,
             None => now,
         };
-        // For the present time, whatever time is asked about: our own certificates do not matter here. Nor do the
+        // For the present time, whatever time is asked about: the local certificates do not matter here. Nor do the
         // expectations: one that fails is what brings people here.
+        // A daemon that runs is not asked: what is explained is the file, which may not be loaded yet.
         let generation = daemon::prepare(&self.config, now).map_err(ExplainError::Topology)?;
         let chain = match &self.certificate {
             Some(file) => read_chain(file)?,
+            // No chain at all is a question too: what happens to a client without a certificate.
             None => Vec::new(),
         };
+        // A peer that is named is one that is dialled, unless --as says otherwise.
         let direction = self.direction.unwrap_or(match self.peer {
             Some(_) => Direction::Outbound,
             None => Direction::Inbound,
@@ -229,7 +237,8 @@ impl ExplainCommand {
         Ok(explain(&presented, direction, &generation, at))
     }
 
-    /// The listener whose rule for clients is asked; none where a peer is asked about.
+    /// The listener whose rule for clients is asked; none where a peer is asked about: a peer is judged the same at every
+    /// listener, while each listener has its own rule for clients that show a certificate.
     fn asked_listener<'t>(
         &self,
         direction: Direction,
@@ -246,7 +255,8 @@ impl ExplainCommand {
         }
     }
 
-    /// Inbound, the certificate says who comes: the peer that it speaks for, if another one was asked for.
+    /// Inbound, the certificate says who connects: the peer that it identifies, if another one was asked about. Outbound this
+    /// cannot happen, because the decision itself requires the name of the peer that is dialled.
     fn accepted_as_another(&self, explanation: &Explanation) -> Option<String> {
         let asked = DnsName::parse(self.peer.as_deref()?).ok()?;
         let found = explanation.peer.as_deref()?;
@@ -254,6 +264,7 @@ impl ExplainCommand {
     }
 }
 
+/// The faults as `check` prints them, so that both commands name the same lines.
 fn shown(faults: &[Fault]) -> String {
     let mut text = Vec::new();
     // Writing to memory cannot fail.
@@ -261,15 +272,17 @@ fn shown(faults: &[Fault]) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// The certificates of a file, in its order: the leaf has to be first, as in a handshake.
 fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, ExplainError> {
     let broken = |what: String| ExplainError::Certificate {
         file: file.to_owned(),
         what,
     };
+    // Asked before the file is read: the bound is of no use after.
     let size = std::fs::metadata(file).map_err(|error| broken(error.to_string()))?;
     if size.len() > LARGEST_FILE {
         return Err(broken("it is larger than 16 MiB".to_owned()));
     }
-    let octets = std::fs::read(file).map_err(|error| broken(error.to_string()))?;
-    certificates_in(&octets).map_err(|error| broken(format!("{error}; {}", error.remedy())))
+    let bytes = std::fs::read(file).map_err(|error| broken(error.to_string()))?;
+    certificates_in(&bytes).map_err(|error| broken(format!("{error}; {}", error.remedy())))
 }

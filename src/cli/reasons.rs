@@ -6,6 +6,9 @@ use serde::Serialize;
 use std::io::{self, Write};
 
 /// What is known of a reason code.
+///
+/// The names of its fields are the keys of `explain CODE --json`, which scripts read: they stay, whatever words the page for
+/// people uses.
 #[derive(Clone, Debug, Serialize)]
 pub struct Described {
     /// The stable identifier.
@@ -42,7 +45,8 @@ impl From<Reason> for Described {
     }
 }
 
-/// What the sender learns, in words.
+/// What the sender learns, in words: always less than the log, because a stranger could find out by trial which names and
+/// anchors the topology has.
 fn learns(reason: Reason) -> String {
     match reason.learns() {
         Learns::Status(status, text) => format!("{status} \"{text}\""),
@@ -80,6 +84,9 @@ fn in_words(name: &str) -> String {
 }
 
 /// What the registry knows of a code, former codes included; empty when nothing.
+///
+/// A word can be one row's code and another row's former code, as `domain_denied` is: then both are described, since the
+/// line that is being looked up may have been written by either version.
 pub fn of(code: &str) -> Vec<Described> {
     Reason::all()
         .filter(|reason| reason.code() == code || reason.former().contains(&code))
@@ -99,13 +106,14 @@ pub fn unknown(word: &str) -> String {
 /// Writes what is known, for people.
 pub(super) fn write(described: &[Described], out: &mut dyn Write) -> io::Result<()> {
     for one in described {
+        // Only what is known: most reasons follow from no RFC, and few had another code.
         writeln!(out, "{}  ({})", one.code, one.about)?;
         let formerly = one.formerly.join(", ");
         for (name, value) in [
             ("cause", one.cause),
             ("check", one.check),
             ("fix", one.mend),
-            ("told", one.told.as_str()),
+            ("sent", one.told.as_str()),
             ("rule", one.rule),
             ("was", formerly.as_str()),
         ] {

@@ -2,6 +2,7 @@
 //! [`crate::trust::decide`] as everything else.
 use super::control::{Inventory, LivePeer, Outline, SeenNow};
 use crate::edge::{Evidence, Opened, Reevaluation};
+use crate::reason::{ConnectionReason, TrustReason};
 use crate::topology::{Direction, Listener, Topology};
 use crate::trust::{Decision, Generation, Presented, decide};
 use rustls_pki_types::UnixTime;
@@ -220,7 +221,10 @@ impl PlanEffects {
                 verdict.direction,
                 verdict.reason.clone(),
             );
-            match (seen.speaks_for.is_some(), verdict.reason == "accepted") {
+            match (
+                seen.speaks_for.is_some(),
+                verdict.reason == TrustReason::Accepted.code(),
+            ) {
                 (true, true) => {
                     good.insert(verdict.peer);
                 }
@@ -286,7 +290,7 @@ fn judge(seen: &SeenNow, held: &Inventory, new: &Generation, at: UnixTime) -> Ch
     // Accepted, but as another peer: for the one that it serves now it is lost.
     let (reason, detail) = match (now, then) {
         (Some(now), Some(then)) if now != then => (
-            "identity_changed",
+            ConnectionReason::IdentityChanged.code(),
             Some(format!("it would speak for {then}, no longer for {now}")),
         ),
         _ => (decision.reason.code(), decision.detail.clone()),

@@ -8,7 +8,7 @@ use super::environment::{Environment, Upstream};
 use super::interface::Origin;
 use super::leg::Leg;
 use super::same_party;
-use crate::reason::MessageReason;
+use crate::reason::{MessageReason, Rule};
 use crate::sip::{Address, CSeq, Message, Method, Uri, Via};
 use smallvec::SmallVec;
 use std::hash::Hasher as _;
@@ -86,7 +86,7 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
     ) -> Result<Self, MessageReason> {
         let message = inbound.message;
         if let Some(fault) = message.fault() {
-            return Err(if fault.rule == "bad_version" {
+            return Err(if fault.rule == Rule::BadVersion {
                 MessageReason::BadVersion
             } else {
                 MessageReason::MalformedRequest

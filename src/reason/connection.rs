@@ -3,210 +3,211 @@ use super::{MessageReason, TrustReason};
 
 reasons! {
     /// Why a handshake or a dial failed, or a connection was closed.
-    pub enum ConnectionReason of Connection {
+    pub enum ConnectionReason of Connection (check "", remedy "") {
+        /// one address has as many connections as limits.connections_per_source allows
         TooManyFromSource "too_many_from_source" {
-            what: "one address has as many connections as limits.connections_per_source allows",
             check: "ss -tn state established, grouped by the remote address",
             remedy: "find out who floods; behind a translating gateway raise the limit",
         }
+        /// the shard that the connection was assigned to does not keep up
         ShardBusy "shard_busy" {
-            what: "the shard that should take the connection does not keep up",
             check: "sipward status; the load of the machine, top -H of the process",
             remedy: "add cores or nodes, or find out who floods",
         }
+        /// the shard has as many handshakes in progress as limits.handshakes allows
         TooManyHandshakes "too_many_handshakes" {
-            what: "as many handshakes are under way in the shard as limits.handshakes allows",
-            check: "sipward status; handshake_aborted with timeout tells of clients that do not go on",
+            check: "sipward status; handshake_aborted events with `timeout` are clients that do not finish",
             remedy: "find out who opens connections without finishing them, or raise the limit",
         }
+        /// the shard has as many connections as limits.connections allows
         TooManyConnections "too_many_connections" {
-            what: "the shard has as many connections as limits.connections allows",
             check: "sipward status; ss -tn state established, grouped by the remote address",
             remedy: "add nodes, shorten limits.client_idle, or raise the limit",
         }
+        /// the remote did not finish the handshake, or did not accept the connection, in time
         Timeout "timeout" {
-            what: "the other side did not finish the handshake, or did not answer the connect, in time",
             check: "openssl s_client -connect HOST:PORT from this machine; packet filters between the two",
-            remedy: "mend the network or the other side; limits.handshake_timeout and limits.connect_timeout are the bounds",
+            remedy: "fix the network or the remote; limits.handshake_timeout and limits.connect_timeout are the bounds",
         }
+        /// the first bytes on the connection are not TLS
         NotTls "not_tls" {
-            what: "what came first on the connection is no TLS",
             check: "whether the sender is configured for TCP instead of TLS on this port",
-            remedy: "configure the sender for TLS; a port scanner needs no remedy",
+            remedy: "configure the sender for TLS; nothing, if it is a port scanner",
         }
+        /// the name that the remote asked for (SNI) is not a host name: it has a port or an invalid
+        /// character, it is empty, or there are two
         ServerNameMalformed "server_name_malformed" {
-            what: "the name that the other side asked for (SNI) is no host name: it has a port or a character of none, is empty, or there are two",
-            check: "openssl s_client -connect HOST:PORT -servername FQDN from the other side; what is configured there as the server's name",
-            remedy: "let the other side ask for the bare FQDN, without a port (RFC 6066 §3), or for no name",
+            check: "openssl s_client -connect HOST:PORT -servername FQDN from the remote; what is configured there as the server's name",
+            remedy: "have the remote ask for the bare FQDN, without a port (RFC 6066 §3), or for no name",
         }
+        /// TLS failed for a reason that has no code of its own; the detail names it
         TlsError "tls_error" {
-            what: "TLS failed for a reason that has no code of its own; the detail tells it",
-            check: "openssl s_client -connect HOST:PORT -trace from the other side",
+            check: "openssl s_client -connect HOST:PORT -trace from the remote",
             remedy: "compare versions, ciphers and groups of both sides",
         }
+        /// the remote offers neither TLS 1.2 nor 1.3
         NoCommonVersion "no_common_version" {
-            what: "the other side offers neither TLS 1.2 nor 1.3",
             check: "openssl s_client -connect HOST:PORT -tls1_2",
-            remedy: "let the other side enable TLS 1.2 or 1.3; older versions are not spoken here",
+            remedy: "have the remote enable TLS 1.2 or 1.3; older versions are not supported",
         }
+        /// no cipher suite is common to both sides
         NoCommonCipher "no_common_cipher" {
-            what: "no cipher suite is common to both sides",
             check: "openssl s_client -connect HOST:PORT -tls1_2 -cipher ECDHE+AESGCM",
-            remedy: "let the other side enable ECDHE with AES-GCM or ChaCha20-Poly1305",
+            remedy: "have the remote enable ECDHE with AES-GCM or ChaCha20-Poly1305",
         }
+        /// no key exchange group is common to both sides
         NoCommonGroup "no_common_group" {
-            what: "no key exchange group is common to both sides",
             check: "openssl s_client -connect HOST:PORT -groups P-256:X25519",
-            remedy: "let the other side enable X25519, P-256 or P-384",
+            remedy: "have the remote enable X25519, P-256 or P-384",
         }
+        /// no signature scheme is common to both sides
         NoCommonSignature "no_common_signature" {
-            what: "no signature scheme is common to both sides",
-            check: "openssl x509 -in CERTIFICATE -noout -text, and the schemes that the other side offers",
+            check: "openssl x509 -in CERTIFICATE -noout -text, and the schemes that the remote offers",
             remedy: "use keys of RSA with 2048 bits or more, P-256, P-384 or Ed25519",
         }
+        /// no application protocol (ALPN) is common to both sides
         NoCommonProtocol "no_common_protocol" {
-            what: "no application protocol (ALPN) is common to both sides",
             check: "openssl s_client -connect HOST:PORT -alpn sip",
-            remedy: "let the other side leave ALPN out or offer sip or sip/2",
+            remedy: "have the remote leave ALPN out or offer sip or sip/2",
         }
+        /// the remote closed the connection in the middle of the handshake
         Closed "closed" {
-            what: "the other side closed the connection in the middle of the handshake",
-            check: "the other side's log at that time: it tells why it went away",
-            remedy: "mend it there; load balancers that probe a port do this and need no remedy",
+            check: "the remote's log at that time: it says why it went away",
+            remedy: "fix it there; nothing, if a load balancer probes the port in this way",
         }
+        /// the remote, or a middlebox, reset the connection in the middle of the handshake
         Reset "reset" {
-            what: "the other side, or something between, reset the connection in the middle of the handshake",
-            check: "the other side's log; packet filters and balancers between the two",
-            remedy: "mend it there; load balancers that probe a port do this and need no remedy",
+            check: "the remote's log; packet filters and balancers between the two",
+            remedy: "fix it there; nothing, if a load balancer probes the port in this way",
         }
+        /// the system reported an error on the socket; the detail names it
         IoError "io_error" {
-            what: "the system reported an error on the socket; the detail tells it",
             check: "the detail; the network's and the system's logs",
-            remedy: "mend the network",
+            remedy: "fix the network",
         }
+        /// a connection without a certificate arrived at a listener that accepts peers only
         ClientNotAccepted "client_not_accepted" {
-            what: "a connection without a certificate came to a listener that accepts peers only",
             check: "`accept` of the `listener`; whether the server is configured to present its certificate",
-            remedy: "let the server present its certificate, or point clients to a listener with accept = [\"client\"]",
+            remedy: "have the server present its certificate, or point clients to a listener with accept = [\"client\"]",
         }
+        /// a peer of the topology arrived at a listener that accepts clients only
         PeerNotAccepted "peer_not_accepted" {
-            what: "a listed server came to a listener that accepts clients only",
             check: "`accept` of the `listener`",
-            remedy: "add \"peer\" to `accept` of the listener, or point the server to another",
+            remedy: "add \"peer\" to `accept` of the listener, or point the server to another listener",
         }
+        /// a certificate was presented but no decision was made on it; such a connection is never used
         Undecided "undecided" {
-            what: "a certificate was presented but no decision was made on it; such a connection is never used",
             check: "the event before it on the same remote",
             remedy: "report it: this should not happen",
         }
+        /// the listener through which the connection came is no longer in the topology
         ListenerRemoved "listener_removed" {
-            what: "the listener through which the connection came is no longer in the topology",
             check: "the event reload before it",
             remedy: "nothing, if that was intended",
         }
+        /// the peer's name resolves to no address
         NoAddress "no_address" {
-            what: "the peer's name resolves to no address",
             check: "dig A FQDN; dig AAAA FQDN; or `address` of the [[peer]]",
-            remedy: "mend DNS, or give the peer an `address`",
+            remedy: "fix DNS, or give the peer an `address`",
         }
+        /// DNS did not answer in time
         LookupTimeout "lookup_timeout" {
-            what: "DNS did not answer in time",
             check: "dig FQDN from this machine",
-            remedy: "mend the resolver, or give the peer an `address`",
+            remedy: "fix the resolver, or give the peer an `address`",
         }
+        /// no name server answered for the peer's name, and no earlier answer is kept
         LookupFailed "lookup_failed" {
-            what: "no name server gave an answer for the peer's name, and none is kept",
             check: "dig SRV _sips._tcp.FQDN and dig FQDN at each of the name servers ([dns] servers, or /etc/resolv.conf)",
-            remedy: "mend the name servers or the way to them, or give the peer an `address`",
+            remedy: "fix the name servers or the path to them, or give the peer an `address`",
         }
+        /// the peer's domain says that it has no such service (an SRV record with the target ".")
         NoService "no_service" {
-            what: "the peer's domain says that it has no such service (an SRV record with the target \".\")",
             check: "dig SRV _sips._tcp.FQDN",
-            remedy: "ask who runs the domain; or give the peer an `address`",
+            remedy: "ask the operator of the domain, or give the peer an `address`",
         }
+        /// nothing listens at the peer's address
         ConnectionRefused "connection_refused" {
-            what: "nobody listens at the peer's address",
             check: "ss -ltn on the peer; openssl s_client -connect HOST:PORT",
             remedy: "start the server, or correct the peer's `address`",
         }
+        /// the connection to the peer's address could not be made; the detail says why
         ConnectFailed "connect_failed" {
-            what: "the connection to the peer's address could not be made; the detail tells why",
             check: "ip route get ADDRESS; packet filters between the two",
-            remedy: "mend the network, or correct the peer's `address`",
+            remedy: "fix the network, or correct the peer's `address`",
         }
+        /// connecting to the peer failed a moment ago, and the next try has to wait
         BackingOff "backing_off" {
-            what: "a connect to the peer failed a moment ago, and the next one waits",
             check: "the event peer_disconnected before it: its reason, and retry_in_ms",
-            remedy: "mend what it names; limits.backoff_min and limits.backoff_max bound the pause",
+            remedy: "fix what it names; limits.backoff_min and limits.backoff_max bound the pause",
         }
+        /// a reload happened while the peer was being dialled; dialling starts again
         Reloaded "reloaded" {
-            what: "a reload came between dialling and the answer; the dial begins anew",
             check: "the event reload at that time",
             remedy: "nothing",
         }
+        /// a new client connection sent no message within limits.first_message
         NoFirstMessage "no_first_message" {
-            what: "a new client connection sent no message within limits.first_message",
             check: "what the sender does after its handshake",
-            remedy: "nothing for a scanner; a slow phone needs a longer limits.first_message",
+            remedy: "nothing, if it is a scanner; a slow phone needs a longer limits.first_message",
         }
+        /// a client connection sent neither a message nor a keep-alive within limits.client_idle
         Idle "idle" {
-            what: "a client connection sent neither a message nor a keep-alive within limits.client_idle",
             check: "the phone's keep-alive interval (RFC 5626 §3.5)",
             remedy: "shorten the phone's interval, or raise the limit",
         }
+        /// a peer with `keepalive` did not answer a ping within 10 seconds (RFC 5626 §4.4.1)
         NoPong "no_pong" {
-            what: "a peer with `keepalive` did not answer a ping within 10 seconds (RFC 5626 §4.4.1)",
             check: "whether the peer answers CRLF keep-alives at all; the path between the two",
-            remedy: "mend the path; for a peer that never answers leave `keepalive` out",
+            remedy: "fix the path; for a peer that never answers leave `keepalive` out",
         }
+        /// the head of a message did not arrive completely within limits.head_timeout
         HeadTimeout "head_timeout" {
-            what: "a message's head did not arrive whole within limits.head_timeout",
-            check: "the path between the two: loss, or a packet too big that is dropped",
-            remedy: "mend the network; a sender that drips octets needs no remedy",
+            check: "the path between the two: loss, or large packets that are dropped",
+            remedy: "fix the network; nothing, if the sender sends slowly on purpose",
         }
+        /// the body of a message did not arrive completely within limits.body_timeout
         BodyTimeout "body_timeout" {
-            what: "a message's body did not arrive whole within limits.body_timeout",
             check: "whether the sender's Content-Length fits what it sends",
-            remedy: "mend the sender or the network",
+            remedy: "fix the sender or the network",
         }
+        /// the remote does not read: twice limits.send_queue was waiting to be sent
         SendQueueFull "send_queue_full" {
-            what: "the other side does not read: twice limits.send_queue was waiting for it",
-            check: "ss -tn: Send-Q of the connection; the other side's load",
-            remedy: "mend the other side",
+            check: "ss -tn: Send-Q of the connection; the remote's load",
+            remedy: "fix the remote, or reduce its load",
         }
+        /// TLS was closed properly
         CloseNotify "close_notify" {
-            what: "TLS was closed properly",
             check: "nothing to check",
             remedy: "nothing",
         }
+        /// TCP was closed without a close_notify of TLS, as many SIP programs do
         EofWithoutCloseNotify "eof_without_close_notify" {
-            what: "TCP was closed without the end of TLS; many SIP programs do so",
-            check: "the other side's log at that time",
-            remedy: "nothing, if it meant to close",
+            check: "the remote's log at that time",
+            remedy: "nothing, if the remote meant to close",
         }
+        /// the daemon stopped, and the connection's transactions had finished or their time had passed
         Drain "drain" {
-            what: "the daemon stopped, and what ran had finished or its time was up",
             check: "the event stopped: how many transactions were abandoned",
             remedy: "nothing; limits.drain bounds the wait",
         }
+        /// after a change, the connection's certificate identifies another peer than before
         IdentityChanged "identity_changed" {
-            what: "after a change the connection's certificate speaks for another peer than before",
             check: "sipward explain with `new_decision` of the event trust_withdrawn; the event reload before it",
-            remedy: "nothing, if that was intended: the other side's next connection is that peer's",
+            remedy: "nothing, if that was intended: the remote's next connection counts as that peer's",
         }
+        /// the local certificate shown on this connection has been replaced
         OwnCertificateReplaced "own_certificate_replaced" {
-            what: "the certificate that we showed on this connection is no longer the one we show",
             check: "the event reload before it: which identity was renewed; the not_after of the identity",
             remedy: "nothing: the next request dials with the new certificate",
         }
+        /// an operator closed the connection with sipward kick
         Kicked "kicked" {
-            what: "an operator closed the connection with sipward kick",
             check: "the event control_request with the command kick, at that time",
-            remedy: "nothing; what may connect may come again",
+            remedy: "nothing; the remote may connect again",
         }
+        /// the answer to the OPTIONS of sipward probe is not SIP; the detail names the rule that it breaks
         NotSip "not_sip" {
-            what: "what answered the OPTIONS of sipward probe inside TLS is not SIP; the detail names the rule that it breaks",
-            check: "openssl s_client -connect HOST:PORT: what that server says",
+            check: "openssl s_client -connect HOST:PORT: what that server sends",
             remedy: "correct the peer's `address` or port",
         }
     }

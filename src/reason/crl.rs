@@ -3,73 +3,53 @@ use super::TrustReason;
 
 /// How to see what a CRL says.
 const CHECK: &str =
-    "sipward crls lists those that are held; openssl crl -in FILE -noout -text shows one";
+    "sipward crls lists the CRLs in force; openssl crl -in FILE -noout -text shows one";
 /// How to see what a distribution point answers.
 const FETCH: &str =
     "curl -v URI from this machine; `uri` and `detail` of the event crl_fetch_failed";
 
 reasons! {
     /// Why a CRL is not used, or does not replace the one in force.
-    pub enum CrlReason of Crl {
-        Unreadable "crl_unreadable" {
-            what: "the file or directory cannot be read, or is larger than is read",
-            check: CHECK,
+    pub enum CrlReason of Crl (check CHECK, remedy "") {
+        /// the file or directory cannot be read, or is too large
+        Unreadable "crl_unreadable" (rfc "RFC 5280 §6.3") {
             remedy: "put the file in place, readable by the user sipward runs as, at most 64 MiB",
-            rfc: "RFC 5280 §6.3",
         }
-        TooMany "crl_too_many" {
-            what: "a trust set has more CRL files or CRLs than are read, or too many wait for their issuer's key",
-            check: CHECK,
+        /// the trust set has too many CRL files or CRLs, or too many of them wait for their issuer's key
+        TooMany "crl_too_many" (rfc "RFC 5280 §6.3") {
             remedy: "keep at most 256 CRL files with 1024 CRLs, 256 MiB together, for one trust set",
-            rfc: "RFC 5280 §6.3",
         }
-        Malformed "crl_malformed" {
-            what: "it is not a v2 CRL in PEM or DER",
-            check: CHECK,
-            remedy: "fetch the CRL from the CA anew (openssl crl -in FILE -text shows it)",
-            rfc: "RFC 5280 §5.1",
+        /// it is not a v2 CRL in PEM or DER
+        Malformed "crl_malformed" (rfc "RFC 5280 §5.1") {
+            remedy: "fetch the CRL from the CA again (openssl crl -in FILE -text shows it)",
         }
-        NoNextUpdate "crl_without_next_update" {
-            what: "it does not say until when it is current",
-            check: CHECK,
+        /// it has no nextUpdate
+        NoNextUpdate "crl_without_next_update" (rfc "RFC 5280 §5.1.2.5") {
             remedy: "have the CA issue CRLs with nextUpdate",
-            rfc: "RFC 5280 §5.1.2.5",
         }
-        Delta "crl_delta" {
-            what: "it lists only what changed since another CRL",
-            check: CHECK,
+        /// it is a delta CRL, which lists only what changed since another one
+        Delta "crl_delta" (rfc "RFC 5280 §5.2.4") {
             remedy: "name the complete CRL instead",
-            rfc: "RFC 5280 §5.2.4",
         }
-        Indirect "crl_indirect" {
-            what: "it speaks for certificates of other issuers",
-            check: CHECK,
+        /// it is an indirect CRL, which covers certificates of other issuers
+        Indirect "crl_indirect" (rfc "RFC 5280 §5.2.5") {
             remedy: "name the CRL that the certificates' own issuer signs",
-            rfc: "RFC 5280 §5.2.5",
         }
-        SomeReasons "crl_some_reasons" {
-            what: "it covers some reasons of revocation only",
-            check: CHECK,
+        /// it covers only some reasons for revocation
+        SomeReasons "crl_some_reasons" (rfc "RFC 5280 §5.2.5") {
             remedy: "name a CRL that covers all reasons",
-            rfc: "RFC 5280 §5.2.5",
         }
-        ScopeUnsupported "crl_scope_unsupported" {
-            what: "its scope is attribute certificates, or is named relative to its issuer",
-            check: CHECK,
+        /// its scope is attribute certificates, or is named relative to its issuer
+        ScopeUnsupported "crl_scope_unsupported" (rfc "RFC 5280 §5.2.5") {
             remedy: "name a CRL for certificates whose distribution point has a full name",
-            rfc: "RFC 5280 §5.2.5",
         }
-        UnknownCritical "crl_unknown_critical" {
-            what: "it holds a critical extension that is not understood",
-            check: CHECK,
+        /// it holds a critical extension that is not understood
+        UnknownCritical "crl_unknown_critical" (rfc "RFC 5280 §5.2") {
             remedy: "have the CA issue CRLs without that extension",
-            rfc: "RFC 5280 §5.2",
         }
-        Older "crl_older" {
-            what: "its CRL number or thisUpdate is lower than that of one that this issuer's key was proven to have signed",
-            check: CHECK,
-            remedy: "put the current CRL in place; somebody may be rolling a revocation back. If the CA was restored with lower numbers: sipward crls, then sipward crls forget ID",
-            rfc: "RFC 5280 §5.2.3",
+        /// its CRL number or thisUpdate is lower than that of a CRL that this issuer is known to have signed
+        Older "crl_older" (rfc "RFC 5280 §5.2.3") {
+            remedy: "put the current CRL in place; somebody may be trying to undo a revocation. If the CA was restored with lower numbers: sipward crls, then sipward crls forget ID",
         }
     }
     shared {
@@ -82,38 +62,30 @@ reasons! {
 
 reasons! {
     /// Why a CRL could not be fetched from a distribution point.
-    pub enum FetchReason of Fetch {
+    pub enum FetchReason of Fetch (check FETCH, remedy "") {
+        /// no connection to the distribution point could be made
         Unreachable "unreachable" {
-            what: "no connection to the distribution point could be made",
-            check: FETCH,
             remedy: "fix the network or the name server; the CRL in force stays until then",
         }
-        FetchTimeout "fetch_timeout" {
-            what: "the distribution point did not answer in time",
-            check: FETCH,
+        /// the distribution point did not answer in time
+        FetchTimeout "fetch_timeout" (was "timeout") {
             remedy: "fix the network or the server; the CRL in force stays until then",
-            former: ["timeout"],
         }
-        HttpStatus "http_status" {
-            what: "the distribution point answered with another HTTP status than 200",
-            check: FETCH,
+        /// the distribution point answered with another HTTP status than 200
+        HttpStatus "http_status" (was "status") {
             remedy: "ask the CA where its CRL is published",
-            former: ["status"],
         }
-        FetchTooLarge "fetch_too_large" {
-            what: "the distribution point's answer is larger than a CRL file may be",
-            check: FETCH,
+        /// the distribution point's answer is larger than a CRL file may be
+        FetchTooLarge "fetch_too_large" (was "too_large") {
             remedy: "name the CRL as a file of at most 64 MiB",
-            former: ["too_large"],
         }
+        /// the distribution point's answer is not HTTP
         NotHttp "not_http" {
-            what: "the distribution point's answer is not HTTP",
-            check: FETCH,
             remedy: "ask the CA where its CRL is published",
         }
+        /// the distribution point's name resolves to an address of this network or machine, and such
+        /// addresses are asked only if the topology permits it
         SpecialAddress "special_address" {
-            what: "the distribution point's name resolves to an address of this network or machine, and such an address is only asked where the topology permits it",
-            check: FETCH,
             remedy: "if that server is meant to be asked, list its host in `crl_fetch_local`",
         }
     }

@@ -3,263 +3,233 @@ use super::{Learns, Rule};
 
 reasons! {
     /// Why the proxy refused, dropped or failed a message.
-    pub enum MessageReason of Message {
-        MalformedRequest "malformed_request" {
-            what: "A field that the proxy uses breaks the grammar of RFC 3261.",
+    pub enum MessageReason of Message (check "", remedy "") {
+        /// a field that the proxy uses breaks the grammar of RFC 3261
+        MalformedRequest "malformed_request" (status 400 "malformed request") {
             check: "the request as sent: tcpdump at the sender before TLS, or its own trace; the event names remote and call_id",
-            remedy: "Capture the request at the sender; the sender must be mended.",
-            status: 400 "malformed request",
+            remedy: "capture the request at the sender, and fix the sender",
         }
-        BadBranch "bad_branch" {
-            what: "The topmost Via's branch is the bare magic cookie (RFC 4475 §3.1.2.18).",
+        /// the topmost Via's branch is the bare magic cookie
+        BadBranch "bad_branch" (rfc "RFC 4475 §3.1.2.18", status 400 "malformed request") {
             check: "the topmost Via in the sender's trace",
-            remedy: "The sender must make unique branches.",
-            status: 400 "malformed request",
+            remedy: "fix the sender: each transaction needs a branch of its own",
         }
-        UnsupportedScheme "unsupported_scheme" {
-            what: "The Request-URI is neither sip, sips nor tel, or it names a service (RFC 5031) and no Route says where that is.",
+        /// the Request-URI is neither sip, sips nor tel, or it names a service (RFC 5031) and no Route says
+        /// where that is
+        UnsupportedScheme "unsupported_scheme" (status 416 "unsupported scheme") {
             check: "the Request-URI in the sender's trace",
-            remedy: "The sender must use a scheme that can be routed; a home server sends a service on by a Route.",
-            status: 416 "unsupported scheme",
+            remedy: "use a scheme that can be routed; for a service, have the home server add a Route",
         }
-        TooManyHops "too_many_hops" {
-            what: "Max-Forwards is 0 (RFC 3261 §16.3 step 3).",
+        /// Max-Forwards is 0
+        TooManyHops "too_many_hops" (rfc "RFC 3261 §16.3 step 3", status 483 "too many hops") {
             check: "the Via lines of the request in the trace of the next element: the same name more than once is a loop",
-            remedy: "Look for a loop between the elements named in Via.",
-            status: 483 "too many hops",
+            remedy: "look for a loop between the elements named in Via",
         }
-        LoopDetected "loop_detected" {
-            what: "The request passed here before with the same routing input (RFC 5393 §4.2).",
-            check: "the Via lines of the request in the trace of the next element: this node's name stands there twice",
-            remedy: "Two elements send this request to each other; compare their routes.",
-            status: 482 "loop detected",
+        /// the request passed here before with the same routing input
+        LoopDetected "loop_detected" (rfc "RFC 5393 §4.2", status 482 "loop detected") {
+            check: "the Via lines of the request in the trace of the next element: this node's name is there twice",
+            remedy: "two elements send this request to each other; compare their routes",
         }
-        TooManyRoutes "too_many_routes" {
-            what: "A request has more Route values than it could ever pass elements.",
+        /// the request has more Route values than elements that it could pass through
+        TooManyRoutes "too_many_routes" (status 400 "too many routes") {
             check: "the Route fields of the request in the sender's trace",
-            remedy: "Max-Forwards begins at 70; look for an element that adds its Route again and again.",
-            status: 400 "too many routes",
+            remedy: "Max-Forwards begins at 70; look for an element that adds its Route again and again",
         }
-        MaxBreadthExceeded "max_breadth_exceeded" {
-            what: "Max-Breadth is 0: no branch may be made of the request any more (RFC 5393 §5.3.3).",
+        /// Max-Breadth is 0: the request may not be forwarded to another branch
+        MaxBreadthExceeded "max_breadth_exceeded" (rfc "RFC 5393 §5.3.3", status 440 "max breadth exceeded") {
             check: "the Max-Breadth field and the Via lines of the request in the sender's trace",
-            remedy: "Elements before this one forked the request too widely.",
-            status: 440 "max breadth exceeded",
+            remedy: "find the upstream element that forks the request too widely",
         }
-        BadExtension "bad_extension" {
-            what: "Proxy-Require names an extension that this proxy does not support.",
+        /// Proxy-Require names an extension that this proxy does not support
+        BadExtension "bad_extension" (status 420 "bad extension") {
             check: "the Proxy-Require field in the sender's trace",
-            remedy: "The sender must not require it of proxies.",
-            status: 420 "bad extension",
+            remedy: "have the sender leave that extension out of Proxy-Require",
         }
-        NegotiateUnsupported "negotiate_unsupported" {
-            what: "A Skype for Business or Lync server asks for compression; it goes on without.",
+        /// a Skype for Business or Lync server asked for compression; it continues without
+        NegotiateUnsupported "negotiate_unsupported" (status 405 "method not allowed") {
             check: "the event: its method is NEGOTIATE, its remote a Skype for Business or Lync server",
-            remedy: "Nothing.",
-            status: 405 "method not allowed",
+            remedy: "nothing",
         }
-        FromNotAllowed "from_not_allowed" {
-            what: "The From domain is not one that this connection may assert.",
+        /// this connection may not assert the domain in From
+        FromNotAllowed "from_not_allowed" (status 403 "from not allowed") {
             check: "the From domain against node.domains (clients) or the peer's `domains`; sipward check FILE lists both",
-            remedy: "Clients assert home domains; for a partner add the domain to its peer entry if it is really its own, and see `anonymous` and `assert_identity` for callers without one. A call that a partner forwards back to us must come in the partner's own name.",
-            status: 403 "from not allowed",
+            remedy: "clients assert home domains; for a partner, add the domain to its [[peer]] if it is really the partner's, and see `anonymous` and `assert_identity` for callers without a domain. A call that a partner forwards back must come in the partner's own name",
         }
-        ToNotAllowed "to_not_allowed" {
-            what: "A partner's request has a To domain that is neither ours nor its own.",
+        /// the domain in To of a partner's request is neither a home domain nor the partner's
+        ToNotAllowed "to_not_allowed" (status 403 "to not allowed") {
             check: "the To domain against node.domains and the peer's `domains`; sipward check FILE lists both",
-            remedy: "Add the domain to node.domains or to the peer's entry if requests for it are meant to come here.",
-            status: 403 "to not allowed",
+            remedy: "add the domain to node.domains or to the [[peer]] if requests for it are meant to come here",
         }
-        DomainDenied "domain_denied" {
-            what: "From, To or the Request-URI names a domain that boundary.deny_domains or the peer's deny list holds.",
+        /// From, To or the Request-URI names a domain that is on boundary.deny_domains or on the peer's deny
+        /// list
+        DomainDenied "domain_denied" (status 403 "domain not served") {
             check: "`deny_domains` of [boundary] and `deny` of the [[peer]] against From, To and the Request-URI",
-            remedy: "Take the domain out of the list if it shall pass; no other list outweighs it.",
-            status: 403 "domain not served",
+            remedy: "remove the domain from the list if it is to pass; the deny lists take precedence over all others",
         }
-        FieldRequired "field_required" {
-            what: "A request lacks a field that `require_in` asks of its sender.",
+        /// the request lacks a field that `require_in` requires of its sender
+        FieldRequired "field_required" (status 403 "field missing") {
             check: "`require_in` for this kind of sender, and the fields of the request in the sender's trace",
-            remedy: "Let the sender add it, or take it out of the list.",
-            status: 403 "field missing",
+            remedy: "have the sender add the field, or remove it from `require_in`",
         }
-        PrivacyCritical "privacy_critical" {
-            what: "Privacy asks critically for what only a privacy service can do, on the way out of the trust domain (RFC 3323 §4.2).",
+        /// a request that leaves the trust domain marks as critical a kind of Privacy that only a privacy
+        /// service can provide
+        PrivacyCritical "privacy_critical" (rfc "RFC 3323 §4.2", status 500 "privacy not available") {
             check: "the Privacy field of the request in the sender's trace",
-            remedy: "Let a home server do it before, or the caller ask for less.",
-            status: 500 "privacy not available",
+            remedy: "have a home server apply the privacy first, or the caller request less",
         }
-        SipsNotAllowed "sips_not_allowed" {
-            what: "A sips Request-URI leads to a peer that takes no sips URIs (RFC 5630 §5.3).",
+        /// the Request-URI is a sips URI, and the peer accepts no sips URIs
+        SipsNotAllowed "sips_not_allowed" (rfc "RFC 5630 §5.3", status 480 "SIPS Not Allowed") {
             check: "the scheme of the Request-URI, and `sips` of the [[peer]]",
-            remedy: "The caller must use the sip URI; the hop is TLS all the same.",
-            status: 480 "SIPS Not Allowed",
+            remedy: "have the caller use a sip URI; the hop is TLS in either case",
         }
-        SipsContact "sips_contact" {
-            what: "A dialog-forming request has a sips Request-URI and a sip Contact (RFC 5630 §5.3).",
+        /// a dialog-forming request has a sips Request-URI and a sip Contact
+        SipsContact "sips_contact" (rfc "RFC 5630 §5.3", status 400 "sip Contact with sips Request-URI") {
             check: "the schemes of Request-URI and Contact in the sender's trace",
-            remedy: "The caller must use one scheme; for a peer that cannot, set sips = false.",
-            status: 400 "sip Contact with sips Request-URI",
+            remedy: "have the caller use one scheme for both; for a peer that cannot, set sips = false",
         }
-        NotHomeDomain "not_home_domain" {
-            what: "A partner or client asked for a domain that is not a home domain.",
+        /// a partner or client asked for a domain that is not a home domain
+        NotHomeDomain "not_home_domain" (status 403 "domain not served") {
             check: "the Request-URI's domain against node.domains",
-            remedy: "Partners reach home domains only; check node.domains. A home server that registers with a partner must give a Contact at a home domain.",
-            status: 403 "domain not served",
+            remedy: "partners reach home domains only: check node.domains. A home server that registers with a partner needs a Contact in a home domain",
         }
-        NoRoute "no_route" {
-            what: "No pool, peer or flow serves the request's next hop.",
+        /// no pool, peer or client connection serves the request's next hop
+        NoRoute "no_route" (status 404 "no route") {
             check: "the Request-URI's domain against the domains that sipward check FILE lists with their pools",
-            remedy: "Add a pool or a federated peer with that domain, if it shall be reached.",
-            status: 404 "no route",
+            remedy: "add a pool or a federated peer with that domain, if it is to be reached",
         }
-        NoMember "no_member" {
-            what: "Every member of the pool drains.",
-            check: "sipward check FILE: the members that drain are marked",
-            remedy: "Take one out of the pool's `drain`.",
-            status: 503 "no server available",
+        /// every member of the pool is draining
+        NoMember "no_member" (status 503 "no server available") {
+            check: "sipward check FILE: the draining members are marked",
+            remedy: "remove one member from the pool's `drain`",
         }
-        RouteNotPermitted "route_not_permitted" {
-            what: "A Route header asks for a hop that the sender may not reach through us.",
+        /// the Route asks for a hop that this sender may not reach
+        RouteNotPermitted "route_not_permitted" (status 403 "route not permitted") {
             check: "the Route fields of the request in the sender's trace",
-            remedy: "Only hops of the topology are reached; remove the Route at the sender.",
-            status: 403 "route not permitted",
+            remedy: "remove the Route at the sender; only hops that the topology names can be reached",
         }
-        TokenForged "token_forged" {
-            what: "A Route names us with a user part that none of our keys has signed.",
+        /// the Route names this node, and none of this node's keys has signed the token in it
+        TokenForged "token_forged" (status 403 "bad route token") {
             check: "whether the token key file changed, or is missing (token_key_random), since the dialog began",
-            remedy: "After a restart without a token key file every older token is void; otherwise somebody tampers.",
-            status: 403 "bad route token",
+            remedy: "configure a token key file, so that tokens outlive a restart; if there is one, somebody is tampering",
         }
-        TopologyNotHidden "topology_not_hidden" {
-            what: "A message to a peer from which the topology is hidden could not be rid of what it tells of the home side; it was not sent.",
+        /// the topology is hidden from this peer, and what the message reveals of the home side could not be
+        /// removed; it was not sent
+        TopologyNotHidden "topology_not_hidden" (status 500 "message cannot be passed on") {
             check: "the header fields of the message in the home server's trace",
-            remedy: "Mend the sender: it writes header fields that break the grammar of RFC 3261.",
-            status: 500 "message cannot be passed on",
+            remedy: "fix the sender: its header fields break the grammar of RFC 3261",
         }
-        TokenNotForOrigin "token_not_for_origin" {
-            what: "The token is genuine, but this connection belongs neither to a side of its dialog nor to an entry that grants the same.",
+        /// the token is genuine, but the sender is not part of its dialog
+        TokenNotForOrigin "token_not_for_origin" (status 403 "bad route token") {
             check: "from_peer of this event against the peers of the dialog's INVITE (same call_id)",
-            remedy: "Look at who sends; a partner may use only the dialogs that it is part of. Servers of one partner are one party if their entries grant the same.",
-            status: 403 "bad route token",
+            remedy: "find out who sends it; a partner may use only its own dialogs. Servers of one partner share dialogs if their [[peer]] entries grant the same rights",
         }
-        FlowGone "flow_gone" {
-            what: "The client's connection that the token names is closed (RFC 5626 §5.3).",
+        /// the client connection that the token names is closed
+        FlowGone "flow_gone" (rfc "RFC 5626 §5.3", status 430 "flow failed") {
             check: "connection_closed of that client before it: by whom and why",
-            remedy: "The client must register again; the registrar tries its next binding.",
-            status: 430 "flow failed",
+            remedy: "nothing: the client registers again, and the registrar tries its next binding",
         }
-        PeerWithdrawn "peer_withdrawn" {
-            what: "The token names a peer that the topology no longer lists.",
+        /// the token names a peer that the topology no longer lists
+        PeerWithdrawn "peer_withdrawn" (status 403 "bad route token") {
             check: "the reload event before it: which peer was removed",
-            remedy: "The dialog's far side lost its trust; nothing to mend unless that was unintended.",
-            status: 403 "bad route token",
+            remedy: "nothing, if the peer was removed on purpose; otherwise add its [[peer]] again",
         }
-        PeerUnreachable "peer_unreachable" {
-            what: "No connection could be made to any peer that serves the request.",
+        /// no connection could be made to any peer that serves the request
+        PeerUnreachable "peer_unreachable" (status 503 "server unreachable") {
             check: "peer_disconnected and handshake events of the pool's members at that time",
-            remedy: "The peer_disconnected and handshake_refused events say why.",
-            status: 503 "server unreachable",
+            remedy: "fix what the peer_disconnected and handshake_refused events name",
         }
-        PeerHeldOff "peer_held_off" {
-            what: "Every peer that serves the request answered 503 with a Retry-After that is not over (RFC 3261 §21.5.4).",
+        /// every peer that serves the request has answered 503, and its Retry-After has not passed yet
+        PeerHeldOff "peer_held_off" (rfc "RFC 3261 §21.5.4", status 503 "server unavailable") {
             check: "the peer's own answers before it: a 503 with Retry-After",
-            remedy: "Look at the peers' load; requests of dialogs still go there.",
-            status: 503 "server unavailable",
+            remedy: "reduce the peers' load; requests within dialogs are still sent to them",
         }
-        PeerCongested "peer_congested" {
-            what: "The peer does not read what is sent to it.",
+        /// the peer does not read what is sent to it
+        PeerCongested "peer_congested" (status 503 "server congested") {
             check: "ss -tn: Send-Q of the connection to the peer; the peer's load",
-            remedy: "Look at the peer's load; limits.send_queue bounds what waits.",
-            status: 503 "server congested",
+            remedy: "reduce the peer's load; limits.send_queue is the bound",
         }
-        ConnectQueueFull "connect_queue_full" {
-            what: "Too many requests wait for one peer's connection.",
+        /// too many requests are waiting for a connection to one peer
+        ConnectQueueFull "connect_queue_full" (status 503 "server unreachable") {
             check: "peer_disconnected events of the peer; how long its handshakes take (took_us)",
-            remedy: "limits.connect_queue bounds them; see why the connect takes so long.",
-            status: 503 "server unreachable",
+            remedy: "find out why connecting takes so long; limits.connect_queue is the bound",
         }
-        TooManyTransactions "too_many_transactions" {
-            what: "This shard has as many transactions as limits.transactions allows.",
+        /// this shard has as many transactions as limits.transactions allows
+        TooManyTransactions "too_many_transactions" (status 503 "overloaded") {
             check: "sipward status: transactions; which remote sends most in request_relayed",
-            remedy: "Add cores or nodes, or find out who floods.",
-            status: 503 "overloaded",
+            remedy: "add cores or nodes, or find out who floods",
         }
-        ClientBudget "client_budget" {
-            what: "This client has as many transactions open as limits.transactions_per_client allows.",
+        /// this client has as many transactions open as limits.transactions_per_client allows
+        ClientBudget "client_budget" (status 503 "too many requests") {
             check: "request events of that remote: methods and rate",
-            remedy: "Find out why the client sends so much, or raise the limit.",
-            status: 503 "too many requests",
+            remedy: "find out why the client sends so much, or raise the limit",
         }
-        Draining "draining" {
-            what: "The daemon is stopping and accepts nothing new: no connection and no request.",
+        /// the daemon is stopping and accepts nothing new: no connection and no request
+        Draining "draining" (status 503 "going away") {
             check: "the drain event before it",
-            remedy: "Send to another node.",
-            status: 503 "going away",
+            remedy: "send the request or connect to another node",
         }
-        TrustWithdrawn "trust_withdrawn" {
-            what: "The connection's identity lost its trust; it may finish what runs, nothing more.",
+        /// after a change, the connection's certificate is no longer accepted: running transactions may
+        /// finish, and nothing new is accepted
+        TrustWithdrawn "trust_withdrawn" (status 403 "not trusted any more") {
             check: "the reload event before it; sipward explain with the decision id of the connection's handshake",
-            remedy: "The connection's handshake event names the decision.",
-            status: 403 "not trusted any more",
+            remedy: "nothing, if the change was intended; otherwise fix what the explanation names",
         }
-        NoAnswer "no_answer" {
-            what: "No target answered in time (timers B, C, F).",
+        /// no target answered in time (timers B, C, F)
+        NoAnswer "no_answer" (status 408 "no answer") {
             check: "the target's own log for this call_id",
-            remedy: "Look at the target; a non-INVITE gets no answer by RFC 4320 §4.2.",
-            status: 408 "no answer",
+            remedy: "find out why the target did not answer; to a request other than INVITE no 408 is sent (RFC 4320 §4.2)",
         }
-        Cancelled "cancelled" {
-            what: "The request was cancelled before the target answered finally.",
+        /// the request was cancelled before its final response
+        Cancelled "cancelled" (status 487 "cancelled") {
             check: "request_relayed of the INVITE with the same call_id",
-            remedy: "Nothing.",
-            status: 487 "cancelled",
+            remedy: "nothing",
         }
-        NoTransaction "no_transaction" {
-            what: "A CANCEL matches no INVITE of the same identity.",
+        /// the CANCEL matches no INVITE of the same sender
+        NoTransaction "no_transaction" (status 481 "no transaction") {
             check: "request_relayed of the INVITE with the same call_id: answered before, or from another connection",
-            remedy: "Nothing, if the INVITE was answered at the same time.",
-            status: 481 "no transaction",
+            remedy: "nothing, if the INVITE was answered at the same time",
         }
-        DownstreamUnavailable "downstream_unavailable" {
-            what: "Every target answered 503, which is not passed on (RFC 3261 §16.7 step 6).",
+        /// every target answered 503, and a 503 is not forwarded upstream
+        DownstreamUnavailable "downstream_unavailable" (rfc "RFC 3261 §16.7 step 6", status 500 "server unavailable") {
             check: "the targets' own logs for this call_id",
-            remedy: "Look at the targets' own logs.",
-            status: 500 "server unavailable",
+            remedy: "fix what the targets' own logs name",
         }
+        /// the ACK belongs to no transaction and carries no token of this node
         AckUnmatched "ack_unmatched" {
-            what: "An ACK belongs to no transaction and carries no token of ours.",
-            check: "the Route fields of the ACK in the sender's trace: our Record-Route should stand there",
-            remedy: "The sender ignored our Record-Route.",
+            check: "the Route fields of the ACK in the sender's trace: they should repeat this node's Record-Route",
+            remedy: "fix the sender: it ignores this node's Record-Route",
         }
+        /// the ACK breaks a rule for which another request is refused; an ACK is never answered, so it is
+        /// dropped
         AckRefused "ack_refused" {
-            what: "An ACK breaks a rule that would refuse another request; it is dropped, since an ACK is never answered.",
             check: "request events with the same call_id",
-            remedy: "See what the rest of its dialog did.",
+            remedy: "look at the other requests of its dialog",
         }
-        ResponseForeignVia "response_foreign_via" {
-            what: "A response's topmost Via is not ours (RFC 3261 §18.1.2).",
+        /// the topmost Via of the response does not name this node
+        ResponseForeignVia "response_foreign_via" (rfc "RFC 3261 §18.1.2") {
             check: "the Via lines of the response in the sender's trace",
-            remedy: "The sender answers on the wrong connection.",
+            remedy: "fix the sender: it answers on the wrong connection",
         }
+        /// the start line or a header field of the response breaks the grammar of RFC 3261, or Via lines are
+        /// missing below this node's
         ResponseMalformed "response_malformed" {
-            what: "A response's start line or header fields break the grammar of RFC 3261, or the Via lines below ours have gone.",
             check: "the response in its sender's trace",
-            remedy: "Capture the response at its sender; the sender must be mended.",
+            remedy: "capture the response at its sender, and fix the sender",
         }
-        ResponseUnmatched "response_unmatched" {
-            what: "A response matches no client transaction (RFC 6026 §7.3).",
+        /// the response matches no client transaction
+        ResponseUnmatched "response_unmatched" (rfc "RFC 6026 §7.3") {
             check: "request_relayed with the same time and peer: a 408 or 487 before it means that it came too late",
-            remedy: "It came too late, or was never asked for.",
+            remedy: "nothing, if it came too late; otherwise find out why the sender sends it",
         }
+        /// the response came from another identity than the request was sent to
         ResponseWrongPeer "response_wrong_peer" {
-            what: "A response came from another identity than the request went to.",
             check: "`peer` of this event against to_peer of the request",
-            remedy: "Somebody answers for somebody else; look at that peer.",
+            remedy: "find out why that peer answers for another",
         }
+        /// the connection that the response is for is closed
         OriginGone "origin_gone" {
-            what: "The connection that waits for this response is closed.",
             check: "connection_closed of the caller before it",
-            remedy: "Nothing, if the client went away.",
+            remedy: "nothing, if the client has left",
         }
     }
     shared {

@@ -69,7 +69,8 @@ impl Layer {
         }
     }
 
-    /// Where the indices of its rows begin: the counts of the layers before it.
+    /// Where the indices of its rows begin: the counts of the layers before it. It is computed by the compiler, so that a
+    /// new row moves the others and no number has to be kept by hand.
     const fn base(self) -> usize {
         match self {
             Self::Form => 0,
@@ -122,28 +123,34 @@ pub struct Reason(&'static Row);
 
 /// Makes a layer's enum and its rows out of one table.
 ///
-/// `shared` lists variants whose row belongs to another enum: one code has one row, whoever uses it.
+/// The doc comment of a variant is the sentence that says what happened, so that it is written once. In parentheses stand
+/// the RFC's section, what the sender learns (`alert` or `status`), and with `was` the codes of earlier versions. A row
+/// without `check` or `remedy` has those that are named in the first line. `shared` lists variants whose row belongs to
+/// another enum: one code has one row, whoever uses it.
 macro_rules! reasons {
     (
         $(#[$meta:meta])*
-        pub enum $name:ident of $layer:ident {
-            $($variant:ident $code:literal {
-                what: $what:literal,
-                check: $check:expr,
-                remedy: $remedy:expr,
-                $(rfc: $rfc:literal,)?
-                $(alert: $alert:ident,)?
-                $(status: $status:literal $public:literal,)?
-                $(protects: $protects:literal,)?
-                $(former: [$($former:literal),+],)?
-            })+
+        pub enum $name:ident of $layer:ident (check $usual_check:expr, remedy $usual_remedy:expr) {
+            $(
+                $(#[doc = $what:literal])+
+                $variant:ident $code:literal $((
+                    $(rfc $rfc:literal $(,)?)?
+                    $(alert $alert:ident $(,)?)?
+                    $(status $status:literal $public:literal $(,)?)?
+                    $(was $($former:literal)+)?
+                ))? {
+                    $(check: $check:expr,)?
+                    $(remedy: $remedy:expr,)?
+                    $(protects: $protects:literal $(,)?)?
+                }
+            )+
         }
         $(shared { $($own:ident = $other:path,)+ })?
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name {
-            $(#[doc = concat!("`", $code, "`: ", $what)] $variant,)+
+            $($(#[doc = $what])+ $variant,)+
             $($(#[doc = concat!("The same as [`", stringify!($other), "`].")] $own,)+)?
         }
 
@@ -159,22 +166,22 @@ macro_rules! reasons {
                 use $crate::reason::{Layer, Learns, Reason, Row};
                 match self {
                     $(Self::$variant => {
-                        // A static has one address, so reasons are compared and hashed by it.
+                        // A static has one address (a constant may have several), and reasons are compared by it.
                         static ROW: Row = Row {
                             layer: Layer::$layer,
                             index: Layer::$layer.base() + $name::$variant as usize,
                             code: $code,
-                            what: $what,
-                            check: $check,
-                            remedy: $remedy,
-                            rfc: concat!($($rfc)?),
+                            what: concat!($($what),+),
+                            check: [$($check,)? $usual_check][0],
+                            remedy: [$($remedy,)? $usual_remedy][0],
+                            rfc: concat!($($($rfc)?)?),
                             protects: concat!($($protects)?),
                             learns: [
-                                $(Learns::Alert(rustls::AlertDescription::$alert),)?
-                                $(Learns::Status($status, $public),)?
+                                $($(Learns::Alert(rustls::AlertDescription::$alert),)?)?
+                                $($(Learns::Status($status, $public),)?)?
                                 Learns::Nothing,
                             ][0],
-                            former: &[$($($former),+)?],
+                            former: &[$($($($former),+)?)?],
                         };
                         Reason(&ROW)
                     })+
@@ -188,7 +195,7 @@ macro_rules! reasons {
             }
 
             /// What happened, in one sentence.
-            pub const fn what(self) -> &'static str {
+            pub fn what(self) -> &'static str {
                 self.reason().what()
             }
 
@@ -281,13 +288,15 @@ impl Reason {
     pub const fn layer(self) -> Layer {
         self.0.layer
     }
-    /// Its place among all, from 0 to [`Reason::COUNT`] - 1.
+    /// Its place among all, from 0 to [`Reason::COUNT`] - 1. Counters of a shard are an array of this index: nothing is
+    /// hashed or allocated when a refusal is counted. It changes from version to version; the code does not.
     pub const fn index(self) -> usize {
         self.0.index
     }
     /// What happened, in one sentence.
-    pub const fn what(self) -> &'static str {
-        self.0.what
+    pub fn what(self) -> &'static str {
+        // The table writes it as the variant's doc comment, which begins with a space.
+        self.0.what.trim_start()
     }
     /// How an operator can see whether that is it.
     pub const fn check(self) -> &'static str {
@@ -347,12 +356,14 @@ impl PartialOrd for Reason {
     }
 }
 
+/// In the order of the registry: reports that list reasons are the same in every run.
 impl Ord for Reason {
     fn cmp(&self, other: &Self) -> Ordering {
         self.0.index.cmp(&other.0.index)
     }
 }
 
+/// By the dense index, which is unique as the address is, and the same in every run.
 impl Hash for Reason {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.index.hash(state);
@@ -365,12 +376,14 @@ impl fmt::Display for Reason {
     }
 }
 
+/// As the code: a whole row would bury what a failed test or an event prints.
 impl fmt::Debug for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
     }
 }
 
+/// Events, replies and reports of commands hold the code alone; the texts are for `explain`.
 impl Serialize for Reason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.code())

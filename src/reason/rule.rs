@@ -7,295 +7,91 @@ const SENDER: &str = "fix the sender";
 
 reasons! {
     /// What is refused for its form.
-    pub enum Rule of Form {
-        NoEmptyLine "no_empty_line" {
-            what: "a head without its end",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §7.5",
-            protects: "framing: nothing after it could be told from it",
-        }
-        BareLf "bare_lf" {
-            what: "LF without CR in a head",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §7",
-            protects: "framing: two parsers would see two different heads, and a field that one of them strips",
-        }
-        BareCr "bare_cr" {
-            what: "CR without LF in a head",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §7",
-            protects: "framing: as bare_lf",
-        }
-        HeadTooLarge "head_too_large" {
-            what: "a head beyond `limits.head_bytes`",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §21.5.7",
-            protects: "memory that a remote can take",
-        }
-        BodyTooLarge "body_too_large" {
-            what: "a body beyond `limits.body_bytes`",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §21.4.11",
-            protects: "memory that a remote can take",
-        }
-        NoContentLength "no_content_length" {
-            what: "a message without Content-Length",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §18.3",
-            protects: "framing: on a stream nothing else says where the body ends",
-        }
-        DuplicateContentLength "duplicate_content_length" {
-            what: "two Content-Length fields, equal ones too",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §20.14",
-            protects: "framing: two parsers could take either",
-        }
-        BadContentLength "bad_content_length" {
-            what: "a Content-Length that is no plain number",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §20.14",
-            protects: "framing: two parsers could read two numbers",
-        }
-        BadHeaderLine "bad_header_line" {
-            what: "a line without a name and a colon",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §7.3.1",
-            protects: "stripping: the next parser could see a field there that ours did not strip",
-        }
-        ControlOctet "control_octet" {
-            what: "NUL and other control characters outside of quoted pairs",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §25.1",
-            protects: "stripping and logs: a parser of C strings ends a field there",
-        }
-        FoldedStartLine "folded_start_line" {
-            what: "a start line that goes on in the next one",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §7.1",
-            protects: "routing: method and Request-URI decide, and parsers differ here",
-        }
-        BadStartLine "bad_start_line" {
-            what: "a start line that is none of SIP",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §7.1",
-            protects: "routing: there is no Request-URI to read",
-        }
-        BadMethod "bad_method" {
-            what: "a method that is no token",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §7.1",
-            protects: "matching: the method decides what a transaction is",
-        }
-        BadVersion "bad_version" {
-            what: "another version than SIP/2.0",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §21.5.6",
-            status: 505 "version not supported",
-            protects: "it may mean anything (505)",
-        }
-        BadStatus "bad_status" {
-            what: "a status that is not three digits from 100 to 699",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 4475 §3.1.2.19",
-            protects: "matching: it decides what a transaction does",
-        }
-        ExtraSpace "extra_space" {
-            what: "more than one space between the parts of a request line, or one at its end",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 4475 §3.1.2.9, §3.1.2.10",
-            protects: "routing: parsers differ in where the Request-URI ends",
-        }
-        BracketedRequestUri "bracketed_request_uri" {
-            what: "a Request-URI in angle brackets",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 4475 §3.1.2.7",
-            protects: "routing: what stands in brackets is no URI to every parser",
-        }
-        SpaceInRequestUri "space_in_request_uri" {
-            what: "white space in the Request-URI",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 4475 §3.1.2.8",
-            protects: "routing: parsers differ in where it ends",
-        }
-        BadRequestUri "bad_request_uri" {
-            what: "a quote or angle bracket in the Request-URI",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §25.1",
-            protects: "routing, and the field that it is copied into",
-        }
-        HeadersInRequestUri "headers_in_request_uri" {
-            what: "a header part in the Request-URI",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §19.1.1",
-            protects: "stripping: it would put fields into a request behind our back",
-        }
-        MissingHeader "missing_header" {
-            what: "no Via, From, To, Call-ID or CSeq",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §8.1.1",
-            protects: "matching and answering: nothing can be told or sent back without them",
-        }
-        DuplicateHeader "duplicate_header" {
-            what: "a second From, To, Call-ID, CSeq, Max-Forwards or Max-Breadth",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 4475 §3.3.8",
-            protects: "identity and matching: the next parser may take the other one",
-        }
-        DuplicateTag "duplicate_tag" {
-            what: "two tags in From or To, or white space in one",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §19.3",
-            protects: "matching: parsers differ in which one counts",
-        }
-        DuplicateParam "duplicate_param" {
-            what: "two branches in a Via, one without a value, two `maddr` in a URI",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §19.1.1, §20.42",
-            protects: "matching and routing: parsers differ in which one counts",
-        }
-        BadCallId "bad_call_id" {
-            what: "a Call-ID that is empty or has white space in it",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §25.1",
-            protects: "matching, tokens and logs",
-        }
-        BadCSeq "bad_cseq" {
-            what: "a CSeq without a number below 2**31 and a method",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §8.1.1.5",
-            protects: "matching",
-        }
-        BadMaxForwards "bad_max_forwards" {
-            what: "a Max-Forwards that is no number up to 255",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §20.22",
-            protects: "loops: it is counted down",
-        }
-        BadMaxBreadth "bad_max_breadth" {
-            what: "a Max-Breadth that is no number",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 5393 §5.3.3",
-            protects: "amplification: it is counted",
-        }
-        EmptyValue "empty_value" {
-            what: "nothing between two commas of Via or Route, or such a field without a value",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 4475 §3.1.2.1",
-            protects: "routing and matching: values are counted",
-        }
-        UnbalancedQuotes "unbalanced_quotes" {
-            what: "a quoted string without its end in From, To, Via or Route",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 4475 §3.1.2.6",
-            protects: "identity and routing: parsers differ in where the value ends",
-        }
-        UnbalancedAngle "unbalanced_angle" {
-            what: "an angle bracket without its end in From, To, Via or Route",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 4475 §3.1.2.5",
-            protects: "as unbalanced_quotes",
-        }
-        BadDisplayName "bad_display_name" {
-            what: "something else than a URI in brackets behind a quoted display name",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §25.1",
-            protects: "identity: there is no URI to judge by",
-        }
-        BadAddress "bad_address" {
-            what: "something else than parameters behind the URI of From, To or Route",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §20.10",
-            protects: "identity and routing: a second URI may stand there",
-        }
-        SpaceInUri "space_in_uri" {
-            what: "white space between angle brackets",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §25.1",
-            protects: "identity and routing: parsers differ in where the URI ends",
-        }
-        BadParam "bad_param" {
-            what: "a parameter of From, To, Route or Via with a quote, comma or angle bracket out of place; an empty one in a Via",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 4475 §3.1.2.1",
-            protects: "matching: a tag or branch may hide there",
-        }
-        BadVia "bad_via" {
-            what: "a Via without protocol, version and transport",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §20.42",
-            protects: "matching: it is not known what follows",
-        }
-        BadUri "bad_uri" {
-            what: "a URI without a scheme, or with an octet that no URI holds",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §25.1",
-            protects: "identity and routing",
-        }
-        BadUser "bad_user" {
-            what: "a second `@` in a URI, a tel URI without a number",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §25.1",
-            protects: "identity and routing: what is host to one parser is user to another",
-        }
-        BadHost "bad_host" {
-            what: "no host where From, Route, Request-URI, `maddr` or Via needs one, or one that is neither a name nor an address",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §25.1",
-            protects: "identity and routing",
-        }
-        BadPort "bad_port" {
-            what: "a port that is no number up to 65535",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §25.1",
-            protects: "identity and routing: whether a URI is ours depends on it",
-        }
-        BadEscape "bad_escape" {
-            what: "a `%` without two digits in the parameters of a URI",
-            check: TRACE,
-            remedy: SENDER,
-            rfc: "RFC 3261 §19.1.2",
-            protects: "routing: `maddr` and `lr` are found by their names",
-        }
+    pub enum Rule of Form (check TRACE, remedy SENDER) {
+        /// a head without its end
+        NoEmptyLine "no_empty_line" (rfc "RFC 3261 §7.5", status 400 "malformed request") { protects: "framing: nothing after it could be told from it" }
+        /// LF without CR in a head
+        BareLf "bare_lf" (rfc "RFC 3261 §7", status 400 "malformed request") { protects: "framing: two parsers would see two different heads, and a field that one of them strips" }
+        /// CR without LF in a head
+        BareCr "bare_cr" (rfc "RFC 3261 §7", status 400 "malformed request") { protects: "framing: as bare_lf" }
+        /// a head beyond `limits.head_bytes`
+        HeadTooLarge "head_too_large" (rfc "RFC 3261 §21.5.7", status 513 "Message Too Large") { protects: "memory that a remote can take" }
+        /// a body beyond `limits.body_bytes`
+        BodyTooLarge "body_too_large" (rfc "RFC 3261 §21.4.11", status 413 "Request Entity Too Large") { protects: "memory that a remote can take" }
+        /// a message without Content-Length
+        NoContentLength "no_content_length" (rfc "RFC 3261 §18.3", status 400 "malformed request") { protects: "framing: on a stream nothing else says where the body ends" }
+        /// two Content-Length fields, equal ones too
+        DuplicateContentLength "duplicate_content_length" (rfc "RFC 3261 §20.14", status 400 "malformed request") { protects: "framing: two parsers could take either" }
+        /// a Content-Length that is not a plain number
+        BadContentLength "bad_content_length" (rfc "RFC 3261 §20.14", status 400 "malformed request") { protects: "framing: two parsers could read two numbers" }
+        /// a header line without a name and a colon
+        BadHeaderLine "bad_header_line" (rfc "RFC 3261 §7.3.1", status 400 "malformed request") { protects: "stripping: the next parser could see a field that was not stripped" }
+        /// NUL and other control characters outside of quoted pairs
+        ControlOctet "control_octet" (rfc "RFC 3261 §25.1", status 400 "malformed request") { protects: "stripping and logs: a parser of C strings ends a field there" }
+        /// a start line that continues on the next line
+        FoldedStartLine "folded_start_line" (rfc "RFC 3261 §7.1", status 400 "malformed request") { protects: "routing: method and Request-URI decide, and parsers differ here" }
+        /// a start line that is not SIP
+        BadStartLine "bad_start_line" (rfc "RFC 3261 §7.1", status 400 "malformed request") { protects: "routing: there is no Request-URI to read" }
+        /// a method that is not a token
+        BadMethod "bad_method" (rfc "RFC 3261 §7.1", status 400 "malformed request") { protects: "matching: the method decides what a transaction is" }
+        /// another version than SIP/2.0
+        BadVersion "bad_version" (rfc "RFC 3261 §21.5.6", status 505 "version not supported") { protects: "it may mean anything (505)" }
+        /// a status that is not three digits from 100 to 699
+        BadStatus "bad_status" (rfc "RFC 4475 §3.1.2.19", status 400 "malformed request") { protects: "matching: it decides what a transaction does" }
+        /// more than one space between the parts of a request line, or one at its end
+        ExtraSpace "extra_space" (rfc "RFC 4475 §3.1.2.9, §3.1.2.10", status 400 "malformed request") { protects: "routing: parsers differ in where the Request-URI ends" }
+        /// a Request-URI in angle brackets
+        BracketedRequestUri "bracketed_request_uri" (rfc "RFC 4475 §3.1.2.7", status 400 "malformed request") { protects: "routing: not every parser takes what is in brackets for a URI" }
+        /// white space in the Request-URI
+        SpaceInRequestUri "space_in_request_uri" (rfc "RFC 4475 §3.1.2.8", status 400 "malformed request") { protects: "routing: parsers differ in where it ends" }
+        /// a quote or angle bracket in the Request-URI
+        BadRequestUri "bad_request_uri" (rfc "RFC 3261 §25.1", status 400 "malformed request") { protects: "routing, and the field that it is copied into" }
+        /// a header part in the Request-URI
+        HeadersInRequestUri "headers_in_request_uri" (rfc "RFC 3261 §19.1.1", status 400 "malformed request") { protects: "stripping: it would add fields to a request unseen" }
+        /// no Via, From, To, Call-ID or CSeq
+        MissingHeader "missing_header" (rfc "RFC 3261 §8.1.1", status 400 "malformed request") { protects: "matching and answering: nothing can be logged or answered without them" }
+        /// a second From, To, Call-ID, CSeq, Max-Forwards or Max-Breadth
+        DuplicateHeader "duplicate_header" (rfc "RFC 4475 §3.3.8", status 400 "malformed request") { protects: "identity and matching: the next parser may take the other one" }
+        /// two tags in From or To, or white space in one
+        DuplicateTag "duplicate_tag" (rfc "RFC 3261 §19.3", status 400 "malformed request") { protects: "matching: parsers differ in which one counts" }
+        /// two branches in a Via, one without a value, two `maddr` in a URI
+        DuplicateParam "duplicate_param" (rfc "RFC 3261 §19.1.1, §20.42", status 400 "malformed request") { protects: "matching and routing: parsers differ in which one counts" }
+        /// a Call-ID that is empty or has white space in it
+        BadCallId "bad_call_id" (rfc "RFC 3261 §25.1", status 400 "malformed request") { protects: "matching, tokens and logs" }
+        /// a CSeq without a number below 2**31 and a method
+        BadCSeq "bad_cseq" (rfc "RFC 3261 §8.1.1.5", status 400 "malformed request") { protects: "matching" }
+        /// a Max-Forwards that is not a number up to 255
+        BadMaxForwards "bad_max_forwards" (rfc "RFC 3261 §20.22", status 400 "malformed request") { protects: "loops: it is counted down" }
+        /// a Max-Breadth that is not a number
+        BadMaxBreadth "bad_max_breadth" (rfc "RFC 5393 §5.3.3", status 400 "malformed request") { protects: "amplification: it is counted" }
+        /// an empty value between two commas of Via or Route, or such a field without a value
+        EmptyValue "empty_value" (rfc "RFC 4475 §3.1.2.1", status 400 "malformed request") { protects: "routing and matching: values are counted" }
+        /// a quoted string without its end in From, To, Via or Route
+        UnbalancedQuotes "unbalanced_quotes" (rfc "RFC 4475 §3.1.2.6", status 400 "malformed request") { protects: "identity and routing: parsers differ in where the value ends" }
+        /// an angle bracket without its end in From, To, Via or Route
+        UnbalancedAngle "unbalanced_angle" (rfc "RFC 4475 §3.1.2.5", status 400 "malformed request") { protects: "as unbalanced_quotes" }
+        /// a quoted display name that is not followed by a URI in brackets
+        BadDisplayName "bad_display_name" (rfc "RFC 3261 §25.1", status 400 "malformed request") { protects: "identity: there is no URI to judge by" }
+        /// text after the URI of From, To or Route that is not a parameter
+        BadAddress "bad_address" (rfc "RFC 3261 §20.10", status 400 "malformed request") { protects: "identity and routing: a second URI may be hidden there" }
+        /// white space between angle brackets
+        SpaceInUri "space_in_uri" (rfc "RFC 3261 §25.1", status 400 "malformed request") { protects: "identity and routing: parsers differ in where the URI ends" }
+        /// a parameter of From, To, Route or Via with a quote, comma or angle bracket out of place; an empty
+        /// one in a Via
+        BadParam "bad_param" (rfc "RFC 4475 §3.1.2.1", status 400 "malformed request") { protects: "matching: a tag or branch may be hidden there" }
+        /// a Via without protocol, version and transport
+        BadVia "bad_via" (rfc "RFC 3261 §20.42", status 400 "malformed request") { protects: "matching: it is not known what follows" }
+        /// a URI without a scheme, or with a byte that no URI may contain
+        BadUri "bad_uri" (rfc "RFC 3261 §25.1", status 400 "malformed request") { protects: "identity and routing" }
+        /// a second `@` in a URI, a tel URI without a number
+        BadUser "bad_user" (rfc "RFC 3261 §25.1", status 400 "malformed request") { protects: "identity and routing: what is host to one parser is user to another" }
+        /// a missing host in From, Route, Request-URI, `maddr` or Via, or one that is neither a name nor an
+        /// address
+        BadHost "bad_host" (rfc "RFC 3261 §25.1", status 400 "malformed request") { protects: "identity and routing" }
+        /// a port that is not a number up to 65535
+        BadPort "bad_port" (rfc "RFC 3261 §25.1", status 400 "malformed request") { protects: "identity and routing: whether a URI is local depends on it" }
+        /// a `%` without two digits in the parameters of a URI
+        BadEscape "bad_escape" (rfc "RFC 3261 §19.1.2", status 400 "malformed request") { protects: "routing: `maddr` and `lr` are found by their names" }
     }
 }
 

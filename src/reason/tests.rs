@@ -47,3 +47,60 @@ fn a_shared_row_is_one_reason() {
         MessageReason::NoMember
     );
 }
+
+/// Words that are spelled like a code and are something else, by file.
+const OTHER_WORDS: [(&str, &str, &str); 10] = [
+    ("cli/crls.rs", "revoked", "a label of the page"),
+    ("cli/demo/setup.rs", "revoked", "a file's name"),
+    ("daemon/control/protocol.rs", "drain", "a command"),
+    ("daemon/service.rs", "draining", "a status for systemd"),
+    ("observe/", "revoked", "a field"),
+    ("observe/", "trust_withdrawn", "an event"),
+    ("observe/", "crl_stale", "an event"),
+    ("observe/", "drain", "an event"),
+    ("topology/crl.rs", "revoked", "a field of Debug"),
+    ("trust/revocation/ocsp.rs", "revoked", "a status of OCSP"),
+];
+
+/// Every source below a folder, the registry left out.
+fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_test = path.ends_with("tests") || path.ends_with("tests.rs");
+        if path.is_dir() && !is_test && !path.ends_with("reason") {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") && !is_test {
+            found.push(path);
+        }
+    }
+}
+
+/// A code that is written as a string could lose its row without the compiler seeing it.
+#[test]
+fn no_code_is_a_string_outside_the_registry() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let codes: HashMap<&str, Reason> = Reason::all().map(|r| (r.code(), r)).collect();
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 100, "{}", files.len());
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let name = file
+            .strip_prefix(&root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
+        // The odd pieces stand between quotes.
+        for word in lines.flat_map(|line| line.split('"').skip(1).step_by(2)) {
+            let other = OTHER_WORDS
+                .iter()
+                .any(|(file, known, _)| name.starts_with(file) && *known == word);
+            assert!(
+                other || !codes.contains_key(word),
+                "{name}: write the enum instead of \"{word}\""
+            );
+        }
+    }
+}

@@ -2,8 +2,6 @@
 
 /// How to see a finding.
 const FINDING: &str = "sipward check FILE prints the line, and what is wrong there";
-/// Findings carry their own remedy.
-const NAMED: &str = "what the finding itself says";
 
 /// Whether a finding keeps the topology from being used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,302 +14,242 @@ pub enum Severity {
 
 reasons! {
     /// What loading a topology found.
-    pub enum TopologyReason of Topology {
+    pub enum TopologyReason of Topology (check FINDING, remedy "") {
+        /// the file is not valid TOML
         Syntax "syntax" {
-            what: "The file is not TOML.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "correct the line that is named",
         }
+        /// there is no section or key of this name
         UnknownKey "unknown_key" {
-            what: "A section or key that sipward does not know.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "correct the name, or remove the line; docs/topology.md lists them all",
         }
+        /// the value has another type than the key requires
         WrongType "wrong_type" {
-            what: "A value of another type than the key wants.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "write the type that the finding names",
         }
+        /// the key does not accept this word
         UnknownWord "unknown_word" {
-            what: "A word that the key does not know.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "use one of the words that the finding lists",
         }
+        /// a required section or key is missing
         MissingKey "missing_key" {
-            what: "A section or key that must be there.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "add it",
         }
+        /// a list that needs at least one entry is empty, or one of its entries is
         EmptyList "empty_list" {
-            what: "A list that needs at least one entry, or an empty entry in it.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "add an entry, or remove the key",
         }
+        /// the value is not a host name or domain in lower-case letters, digits and hyphens
         InvalidName "invalid_name" {
-            what: "Not a host name or domain in lower-case letters, digits and hyphens.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "write the name without port, scheme or wildcard",
         }
+        /// the value is not an address to listen on or to dial
         InvalidAddress "invalid_address" {
-            what: "Not an address to listen on or to dial.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "write IP:PORT, or for a peer also a host name",
         }
+        /// the value is not a number with one of the units ms, s, m, h or d
         InvalidDuration "invalid_duration" {
-            what: "Not a number with one of the units ms, s, m, h, d.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "write a duration such as 500ms or 30s",
         }
+        /// the value is not a time of RFC 3339 with its offset
         InvalidTime "invalid_time" {
-            what: "Not a time of RFC 3339 with its offset.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "write a time such as 2026-11-24T12:00:00Z",
         }
+        /// the value is not a number of bytes, or a number with KiB or MiB
         InvalidSize "invalid_size" {
-            what: "Not a number of octets or a number with KiB or MiB.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "write a size such as 65536 or 64KiB",
         }
+        /// the number, duration or size is out of range
         OutOfRange "out_of_range" {
-            what: "A number, duration or size outside its bounds.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "use a value within the bounds that the finding names",
         }
+        /// no section of the file defines this name
         UnknownReference "unknown_reference" {
-            what: "A name that no section of the file defines.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "correct the name, or add the section",
         }
+        /// two sections of a kind have the same name, or a list has a name twice
         DuplicateName "duplicate_name" {
-            what: "Two sections of a kind with one name, or a name twice in a list.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "rename or remove one of them",
         }
+        /// two listeners have the same address and port
         DuplicateListenerAddress "duplicate_listener_address" {
-            what: "Two listeners that want the same address and port.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "give each listener an address of its own",
         }
+        /// two identities of one listener have the same name in their certificates
         DuplicateSni "duplicate_sni" {
-            what: "Two identities of one listener that carry the same name.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "leave one of them out of the listener",
         }
+        /// a file that the topology names does not exist
         FileMissing "file_missing" {
-            what: "A file that the topology names is not there.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "correct the path, or put the file in place",
         }
+        /// a file exists but cannot be read, or is too large
         FileUnreadable "file_unreadable" {
-            what: "A file is there but cannot be read, or is too large.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "let the user that sipward runs as read it",
         }
+        /// a file does not contain the certificates, key or CRLs that it should
         PemMalformed "pem_malformed" {
-            what: "A file does not hold the certificates, key or CRLs it should.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "name a file with what the finding asks for",
         }
+        /// the private key does not belong to the first certificate of the chain
         KeyMismatch "key_mismatch" {
-            what: "A private key does not belong to the first certificate of its chain.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "name the key of the leaf, and put the leaf first",
         }
+        /// the certificates of the chain are not each issued by the next
         ChainOrder "chain_order" {
-            what: "A chain whose certificates are not each issued by the next.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "order them: the leaf, then its issuer, then the issuer's issuer",
         }
+        /// a local certificate has expired
         CertificateExpired "certificate_expired" {
-            what: "A certificate of ours is past its validity.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "renew it; or check this machine's clock",
         }
+        /// a local certificate is not valid yet
         CertificateNotYetValid "certificate_not_yet_valid" {
-            what: "A certificate of ours is not valid yet.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "wait, or check the clocks of this machine and of the CA",
         }
+        /// no identity of the listener has the node's FQDN in its certificate
         IdentityWithoutFqdn "identity_without_fqdn" {
-            what: "No identity of a listener carries the node's FQDN.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "have the certificate issued with the FQDN as dNSName",
         }
+        /// the listener accepts no clients, but says what their certificates mean
         NoClientsHere "no_clients_here" {
-            what: "A listener that accepts no clients and says what their certificates mean.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "add \"client\" to `accept`, or remove the key",
         }
+        /// the listener has a client_trust, but does not require certificates of clients
         ClientTrustUnused "client_trust_unused" {
-            what: "A client_trust at a listener that requires no certificates of clients.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "set client_certificates = \"require\", or remove client_trust",
         }
+        /// revocation is required, but the trust set has no CRL
         CrlRequired "crl_required" {
-            what: "Revocation is required but the trust set has no CRL.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "name the CA's CRLs, or set revocation = \"off\"",
         }
+        /// a peer has the name of this node
         PeerIsNode "peer_is_node" {
-            what: "A peer has the name of this node.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove the [[peer]], or correct its fqdn",
         }
+        /// a federated peer has no domains
         PeerWithoutDomains "peer_without_domains" {
-            what: "A federated peer without domains.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "list the domains that the partner serves",
         }
+        /// a home peer or a home pool has a domain that is not in node.domains
         DomainNotHome "domain_not_home" {
-            what: "A home peer or home pool with a domain that is not in node.domains.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "add the domain to node.domains, or remove it here",
         }
+        /// a domain of a federated peer is a home domain, or is above one
         DomainHomeAndFederated "domain_home_and_federated" {
-            what: "A domain of a federated peer that is home, or covers what is ours.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove the domain from one of the two",
         }
+        /// no pool serves this home domain
         DomainWithoutPool "domain_without_pool" {
-            what: "A home domain that no pool serves.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "add the domain to a pool",
         }
+        /// two pools serve the same domain
         DomainRoutedTwice "domain_routed_twice" {
-            what: "A domain that two pools serve.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove the domain from one of them",
         }
+        /// a pool sends a domain to a federated peer that does not list it
         DomainNotOfMember "domain_not_of_member" {
-            what: "A pool sends a domain to a federated peer that does not list it.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "add the domain to the [[peer]], or take the peer out of the pool",
         }
+        /// a pool has home peers and federated peers
         PoolMixedKinds "pool_mixed_kinds" {
-            what: "A pool with home and federated peers.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "make a pool for each kind",
         }
-        HomeDomainDenied "home_domain_denied" {
-            what: "A home domain that boundary.deny_domains denies.",
-            check: FINDING,
-            remedy: NAMED,
-            former: ["domain_denied"],
+        /// boundary.deny_domains denies a home domain
+        HomeDomainDenied "home_domain_denied" (was "domain_denied") {
+            remedy: "remove the domain from deny_domains, or make it more specific",
         }
+        /// a not_after is before its not_before
         WindowEmpty "window_empty" {
-            what: "A not_after that lies before its not_before.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "correct one of the two",
         }
+        /// a listener or a peer would have no identity to show at some time
         IdentityGap "identity_gap" {
-            what: "A listener or peer that would have no identity to show at some time.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "let the windows of the identities meet, or leave one of them open",
         }
+        /// a pin is not a SHA-256 digest in base64 or hex
         PinMalformed "pin_malformed" {
-            what: "A pin that is not a SHA-256 in base64 or hex.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "write the digest of the key's SubjectPublicKeyInfo",
         }
+        /// a line of the token key file is not a key
         TokenKeyMalformed "token_key_malformed" {
-            what: "A line of the token key file that is not a key.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "write each line as `<id 0-255> <64 hex digits>`",
         }
+        /// certificates below this trust set are accepted even if they are revoked
         RevocationOff "revocation_off" {
-            what: "Revoked certificates are accepted from this trust set.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "name the CA's CRLs, and set revocation = \"require\"",
         }
+        /// the trust set names CRLs, but revocation is off
         CrlsUnused "crls_unused" {
-            what: "CRLs are named but revocation is off.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "set revocation = \"require\", or remove the CRLs",
         }
+        /// an identity, peer or trust set is no longer active, since its not_after has passed
         WindowOver "window_over" {
-            what: "An identity, peer or trust set that counts as absent since its not_after.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove it, or move its not_after",
         }
+        /// the pins and stricter policies of a peer are only observed
         StageObserved "stage_observed" {
-            what: "A peer whose pins and stricter policies are only observed.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "set stage = \"enforce\" when the log shows no would_refuse",
         }
+        /// no peer and no listener names this trust set
         TrustUnused "trust_unused" {
-            what: "No peer and no listener names this trust set.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "name it, or remove it",
         }
+        /// the local certificate may not act as a TLS client
         ClientPurposeMissing "client_purpose_missing" {
-            what: "Our certificate may not act as a client.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "have it reissued with clientAuth, or give the identity a client certificate",
         }
+        /// the local certificate may not act as a TLS server
         ServerPurposeMissing "server_purpose_missing" {
-            what: "Our certificate may not act as a server.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "have it reissued with serverAuth",
         }
+        /// the local certificate has sip URIs, and the FQDN is not among them
         FqdnHiddenByUri "fqdn_hidden_by_uri" {
-            what: "Our certificate has sip URIs, and the FQDN is not among them.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "have it reissued with the FQDN as a sip URI too, or without sip URIs",
         }
+        /// a local certificate or an anchor expires within 30 days
         CertificateExpiresSoon "certificate_expires_soon" {
-            what: "A certificate of ours or an anchor ends within 30 days.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "renew it and reload",
         }
+        /// a root or cross-certificate of a local chain is not valid, and is not needed
         ChainCertificateOver "chain_certificate_over" {
-            what: "A root or cross-certificate in a chain of ours is not valid; nobody needs it.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove it from the chain",
         }
+        /// a file with a secret can be read by every user, or written by others
         KeyReadableByOthers "key_readable_by_others" {
-            what: "A file with a secret can be read by every user, or written by others.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "chmod 600 the file",
         }
+        /// route tokens are signed with a key of this run only
         TokenKeysMissing "token_keys_missing" {
-            what: "Route tokens are signed with a key of this run only.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "name a `key_file` in [tokens], so that dialogs outlive a restart",
         }
+        /// weights are given, but the pool's strategy does not use them
         WeightsUnused "weights_unused" {
-            what: "Weights are given but the strategy does not use them.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove them, or set strategy = \"weighted\"",
         }
+        /// a domain of a peer is denied to it, or to all
         DomainDeniedToPeer "domain_denied_to_peer" {
-            what: "A domain of a peer that is denied, to it or to all.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove the domain from the peer or from the deny list",
         }
+        /// a home peer has `anonymous`, which it does not need
         AnonymousUnused "anonymous_unused" {
-            what: "A home peer with `anonymous`, which it does not need.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove the key",
         }
+        /// a peer says how DNS is asked, but DNS is not asked for it
         DnsUnused "dns_unused" {
-            what: "A peer says how DNS is asked, and it is not asked.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove the key, or the peer's `address`",
         }
+        /// priorities are given, but the pool's strategy does not use them
         PrioritiesUnused "priorities_unused" {
-            what: "Priorities are given but the strategy does not use them.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove them, or set strategy = \"ordered\"",
         }
+        /// every member of a pool is draining: no member accepts new requests
         PoolDrained "pool_drained" {
-            what: "Every member of a pool drains: nobody takes new requests.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "remove a member from the pool's `drain`",
         }
+        /// no listener accepts clients, and no peer is federated
         NoListenerForClients "no_listener_for_clients" {
-            what: "No listener accepts clients, and no peer is federated.",
-            check: FINDING,
-            remedy: NAMED,
+            remedy: "add \"client\" to `accept` of a listener, if there are to be clients",
         }
     }
 }

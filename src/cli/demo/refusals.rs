@@ -5,6 +5,7 @@
 use super::failure::ScenarioFailure;
 use super::scenario::{Scenario, Steps};
 use super::setup::{DemoSetup, SPARE};
+use crate::reason::{MessageReason, Reason, TrustReason};
 use sipward_lab::pki::Issued;
 use sipward_lab::site::EDGE;
 use sipward_lab::{End, Ended, SipMessage};
@@ -66,20 +67,22 @@ fn unlisted(setup: &mut DemoSetup) -> Steps<'_> {
         // The home CA issues it, as an enterprise CA issues for every machine that it manages.
         let fqdn = "rogue.contoso.test";
         let identity = setup.site.enterprise.server(fqdn)?;
-        refused_handshake(setup, fqdn, &identity, "not_in_topology").await
+        refused_handshake(setup, fqdn, &identity, TrustReason::NotInTopology.reason()).await
     })
 }
 
 /// The CRL that the setup wrote lists this certificate.
 fn revoked(setup: &mut DemoSetup) -> Steps<'_> {
-    Box::pin(async move { refused_handshake(setup, SPARE, &setup.revoked, "revoked").await })
+    Box::pin(async move {
+        refused_handshake(setup, SPARE, &setup.revoked, TrustReason::Revoked.reason()).await
+    })
 }
 
 /// Everything else about this certificate is in order.
 fn expired(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
         let identity = setup.expired()?;
-        refused_handshake(setup, SPARE, &identity, "expired").await
+        refused_handshake(setup, SPARE, &identity, TrustReason::Expired.reason()).await
     })
 }
 
@@ -89,7 +92,13 @@ fn foreign_anchor(setup: &mut DemoSetup) -> Steps<'_> {
         // A name that the topology has, so that only the anchor is at fault.
         let fqdn = "fe01.contoso.test";
         let identity = setup.site.fabrikam.server(fqdn)?;
-        refused_handshake(setup, fqdn, &identity, "anchor_not_for_peer").await
+        refused_handshake(
+            setup,
+            fqdn,
+            &identity,
+            TrustReason::AnchorNotForPeer.reason(),
+        )
+        .await
     })
 }
 
@@ -101,7 +110,13 @@ fn foreign_from(setup: &mut DemoSetup) -> Steps<'_> {
             .message("sip:bob@contoso.test", "I am Alice")
             // Who is let in as fabrikam.test must not be able to call bob in the name of his colleague.
             .from("sip:alice@contoso.test");
-        refused_request(setup, &setup.partner, draft.build(), "from_not_allowed").await
+        refused_request(
+            setup,
+            &setup.partner,
+            draft.build(),
+            MessageReason::FromNotAllowed.reason(),
+        )
+        .await
     })
 }
 
@@ -114,7 +129,13 @@ fn relay_by_route(setup: &mut DemoSetup) -> Steps<'_> {
             .message(&format!("sip:victim@{third}"), "via you")
             // A loose route (RFC 3261 §16.12), which a proxy without a policy would follow.
             .header("Route", &format!("<sip:{third};transport=tls;lr>"));
-        refused_request(setup, &setup.alice, draft.build(), "route_not_permitted").await
+        refused_request(
+            setup,
+            &setup.alice,
+            draft.build(),
+            MessageReason::RouteNotPermitted.reason(),
+        )
+        .await
     })
 }
 
@@ -126,7 +147,13 @@ fn relay_by_request_uri(setup: &mut DemoSetup) -> Steps<'_> {
             .alice
             .message(&format!("sip:victim@{third}"), "via you");
         // It does reach the home pool, which sends it back; there the edge finds no peer for it.
-        refused_request(setup, &setup.alice, draft.build(), "no_route").await
+        refused_request(
+            setup,
+            &setup.alice,
+            draft.build(),
+            MessageReason::NoRoute.reason(),
+        )
+        .await
     })
 }
 
@@ -137,7 +164,13 @@ fn relay_by_partner(setup: &mut DemoSetup) -> Steps<'_> {
             .partner
             // Neither a home domain nor one that any partner serves.
             .message("sip:victim@elsewhere.test", "via you");
-        refused_request(setup, &setup.partner, draft.build(), "not_home_domain").await
+        refused_request(
+            setup,
+            &setup.partner,
+            draft.build(),
+            MessageReason::NotHomeDomain.reason(),
+        )
+        .await
     })
 }
 
@@ -146,7 +179,7 @@ async fn refused_handshake(
     setup: &DemoSetup,
     fqdn: &str,
     identity: &Issued,
-    reason: &'static str,
+    reason: Reason,
 ) -> Result<String, ScenarioFailure> {
     // Only what is logged from here on counts, because several scenarios have the same event.
     let mark = setup.log.mark();
@@ -170,7 +203,9 @@ async fn refused_handshake(
     setup.transcript.note("stranger", &word);
     setup
         .log
-        .wait_after(mark, "handshake_refused", |e| has(e, "reason", reason))
+        .wait_after(mark, "handshake_refused", |e| {
+            has(e, "reason", reason.code())
+        })
         .await?;
     Ok(format!("{reason}; the stranger sees: {word}"))
 }
@@ -180,7 +215,7 @@ async fn refused_request(
     setup: &DemoSetup,
     from: &End,
     request: SipMessage,
-    reason: &'static str,
+    reason: Reason,
 ) -> Result<String, ScenarioFailure> {
     let mark = setup.log.mark();
     // The edge answers by itself: no home server and no client may see the request first.
@@ -195,7 +230,7 @@ async fn refused_request(
     }
     setup
         .log
-        .wait_after(mark, "request_refused", |e| has(e, "reason", reason))
+        .wait_after(mark, "request_refused", |e| has(e, "reason", reason.code()))
         .await?;
     // The listener does not block, and the refusal came before this: a connection would be waiting already.
     match setup.third.accept() {
