@@ -283,7 +283,9 @@ fn a_cancel_from_another_identity_is_481_and_does_nothing() {
         }
         .to_string(),
     );
-    w.expect(other, "SIP/2.0 481");
+    let status = crate::reason::MessageReason::NoTransaction.status();
+    w.expect(other, &format!("SIP/2.0 {status}"));
+    assert_eq!(status, 481);
     w.silent(home);
 }
 
