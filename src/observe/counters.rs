@@ -52,6 +52,7 @@ pub struct Counts {
 impl Counts {
     pub(super) fn sum<'c>(counters: impl IntoIterator<Item = &'c Counters>) -> Self {
         let mut cells = vec![0; EventKind::ALL.len() * CELLS_PER_EVENT];
+        // Each cell is one load. There is no moment at which all of them are read, and none is needed: counters only grow.
         for of_one in counters {
             for (sum, cell) in cells.iter_mut().zip(&of_one.cells) {
                 *sum += cell.load(Ordering::Relaxed);

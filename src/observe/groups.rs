@@ -89,7 +89,8 @@ impl HandshakeSides {
         }
     }
 
-    /// With the peer that the decision about an inbound one found.
+    /// With the peer that the decision about an inbound one found. A dialled one keeps the name that was dialled: what it
+    /// presented may belong to somebody else, which is why it was refused.
     #[must_use]
     pub fn judged(mut self, decision: Option<&Arc<Decision>>) -> Self {
         if self.peer.is_none() {

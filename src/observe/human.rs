@@ -10,6 +10,7 @@ use std::time::SystemTime;
 ///
 /// A person reads this, one line at a time, so it allocates as it likes.
 pub(super) fn write(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
+    // The name is padded, so that the fields of most events begin in one column.
     let mut line = String::with_capacity(256);
     // Writing to a String does not fail.
     let _ = write!(
@@ -22,6 +23,7 @@ pub(super) fn write(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
     // What follows on lines of its own, because it is long and many.
     let mut below = String::new();
     event.fields(&mut |key, value| {
+        // Long values are for programs: they would push what a person looks for out of the window.
         if !key.on_terminal {
             return;
         }
@@ -50,7 +52,7 @@ pub(super) fn write(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
     out.extend_from_slice(below.as_bytes());
 }
 
-/// A value as it is when it is one plain word, else in quotes: so that values can be told apart, and be cut out with awk.
+/// A value as it is when it is one plain word, else in quotes: so that a reader sees where each ends, and awk can cut it out.
 fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=' | ',');
     if !text.is_empty() && text.chars().all(plain) {

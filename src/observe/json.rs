@@ -44,6 +44,7 @@ fn json_value(key: &Key, value: Value<'_>, out: &mut Vec<u8>) {
         }
         Value::Number(number) => write_decimal(number, out),
         Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+        // Lists are in rare events only, so the copies of their items do not count.
         Value::List(items) => {
             out.push(b'[');
             for (number, item) in bounded_list(key, items).iter().enumerate() {

@@ -49,11 +49,12 @@ macro_rules! keys {
             $( $key: Key::new(stringify!($key), $meaning)$(.$method($($argument)?))*, )*
         };
 
-        /// Every key, in the order of the documentation.
+        /// Every key, in the order of the documentation: related ones stand together there, not in the order of the alphabet.
         pub static ALL_KEYS: &[&Key] = &[ $( &KEYS.$key, )* ];
 
         macro_rules! meaning {
             $( ($key) => { $meaning }; )*
+            // Two markers of the table stand where a key would.
             // A field that steers something else and is not written.
             (()) => { "Not part of the line." };
             // Several keys from one value; its type documents them.

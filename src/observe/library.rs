@@ -55,7 +55,7 @@ struct LibraryMessage {
 }
 
 impl Visit for LibraryMessage {
-    // The bridge from `log` adds `log.file`, `log.line` and others: where in a library it was says nothing to an operator.
+    // The bridge from `log` adds `log.file`, `log.line` and others: where in a library it was does not help an operator.
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "log.target" => value.clone_into(&mut self.target),
@@ -76,7 +76,7 @@ impl Visit for LibraryMessage {
 impl LibraryMessage {
     /// Appends to the message.
     fn add(&mut self, words: fmt::Arguments<'_>) {
-        // Full is the only failure, and says itself in the text.
+        // Full is the only failure, and the mark of a cut shows it in the text.
         let _ = self.message.write_fmt(words);
     }
 }

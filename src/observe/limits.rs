@@ -1,6 +1,6 @@
 //! The bound on what others can make this node write: of each kind of event a few lines in a window, then a sum.
 //!
-//! Counters count every event before this is asked, so nothing is lost but the single lines; the sums say how many these
+//! Counters count every event before this is asked, so nothing is lost but the single lines; the sums hold how many these
 //! were, so that lines and sums together are exact.
 use super::event::{Event, EventKind};
 use super::table::Limited;
@@ -64,7 +64,7 @@ pub(super) struct LineLimits {
     peers: HashMap<Arc<str>, KindCounts>,
     /// Relayed requests by the connection of a client, which its address and port name.
     connections: HashMap<SocketAddr, u32>,
-    /// Whether a sum is to be written at the end of the window.
+    /// Whether a sum is to be written at the end of the window: spares a walk over the maps when nothing was suppressed.
     owes_sums: bool,
 }
 

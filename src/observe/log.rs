@@ -26,6 +26,8 @@ pub struct ShardLog {
     recorder: Recorder<RefCell<LineLimits>>,
 }
 
+// Both are the same code over two ways to reach the limits, so that they cannot drift apart.
+
 /// What a recorder is made of, whoever may use it at the same time.
 struct Recorder<L> {
     queue: LineQueue,
@@ -116,6 +118,7 @@ impl Log {
         (Self::new(LineQueue::Memory(memory.clone())), memory)
     }
 
+    /// Its own counters are the first of those that are summed; each shard adds its own.
     fn new(queue: LineQueue) -> Self {
         let recorder = Recorder::new(queue, Mutex::default());
         Self {
@@ -149,7 +152,8 @@ impl Log {
         self.recorder.write_sums_in_time().await;
     }
 
-    /// Writes every sum that is owed.
+    /// Writes every sum that is owed. Called when the shards have ended; what is recorded later, and suppressed, is counted
+    /// but has no sum.
     pub fn finish(&self) {
         self.recorder.finish(now());
     }
@@ -171,7 +175,8 @@ impl ShardLog {
         self.recorder.record(event, now());
     }
 
-    /// Counts an event that the settings want no line of.
+    /// Counts an event that the settings want no line of, so that a counter does not depend on `[log] requests`. It costs an
+    /// addition: the core has not built the event.
     pub fn count(&self, event: EventKind, reason: Option<Reason>) {
         self.recorder.counters.add(event, reason);
     }

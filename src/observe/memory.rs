@@ -57,11 +57,12 @@ impl MemoryLog {
         find(&events)
     }
 
-    /// Forgets the events so far.
+    /// Forgets the events so far, for a test that looks at what comes next only.
     pub fn clear(&self) {
         self.lock().clear();
     }
 
+    /// As the writer thread would have written them, so that a test sees what an operator would.
     fn written(&self, format: LineFormat) -> Vec<String> {
         let line = |(at, event): &(SystemTime, Event)| {
             let mut bytes = Vec::new();

@@ -19,6 +19,7 @@ pub(super) fn timestamp(at: SystemTime) -> [u8; 27] {
         + u64::from(at.day());
     let seconds =
         (u64::from(at.hour()) * 100 + u64::from(at.minute())) * 100 + u64::from(at.second());
+    // The pattern has a zero wherever a digit goes; `fill` finds them.
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     let (day, moment) = text.split_at_mut("0000-00-00T".len());
     fill(day, date);

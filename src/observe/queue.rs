@@ -54,6 +54,7 @@ impl LineQueue {
     }
 
     /// Queues an event that happened at `at`. Never blocks: when the queue is full the line is counted as dropped.
+    /// The queue is the only bound on the memory that waiting lines take.
     pub(super) fn push(&self, at: SystemTime, event: Event) {
         match self {
             Self::Writer(queue, shared) => match queue.try_send(Queued::Event(at, event)) {
@@ -85,6 +86,7 @@ impl Drop for LogGuard {
         self.shared.closing.store(true, Ordering::SeqCst);
         // A full queue needs no waking: the writer looks at `closing` when it has emptied it.
         let _ = self.queue.try_send(Queued::Wake);
+        // What is queued is written first: the last lines of a run are those that explain its end.
         // Disconnection is the answer; a sink that blocks for longer than this loses its lines.
         let _ = self.ended.recv_timeout(PATIENCE);
     }

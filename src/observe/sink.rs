@@ -26,6 +26,7 @@ impl Sink {
                 Self::Stderr => io::stderr().write(rest),
                 Self::Writer(writer) => writer.write(rest),
             };
+            // A signal is no failure. Everything else is: what is left is counted as lost, and the next flush tries again.
             match taken {
                 Ok(taken) if taken > 0 => rest = rest.get(taken..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

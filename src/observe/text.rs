@@ -42,6 +42,8 @@ pub(super) fn bounded(text: Cow<'_, str>, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && is_plain(text.as_bytes()) {
         return text;
     }
+    // The mark of a cut must fit too. One walk finds both where to cut and whether that is needed at all: a text that just
+    // fits is kept whole.
     let room = limit.saturating_sub(CUT.len_utf8());
     let mut used = 0;
     let mut cut_at = None;

@@ -123,7 +123,8 @@ pub(super) trait AsField {
     }
 }
 
-/// Implements [`AsField`] for types whose value is made by one expression.
+/// Implements [`AsField`] for types whose value is made by one expression. A type that an event cannot hold yet gets one line
+/// here, and the compiler asks for it where the table uses it.
 macro_rules! as_field {
     ($( $type:ty : $kind:ident, |$value:ident| $made:expr; )*) => { $(
         impl AsField for $type {
@@ -201,7 +202,7 @@ impl<const N: usize> AsField for SmallVec<[u8; N]> {
     }
 }
 
-/// A key says its unit at its end, and a duration is written in that unit. The keys are constants, so the compiler picks
+/// A key carries its unit at its end, and a duration is written in that unit. The keys are constants, so the compiler picks
 /// the unit.
 impl AsField for Duration {
     const KIND: FieldType = FieldType::Number;
@@ -217,6 +218,7 @@ impl AsField for Duration {
     }
 }
 
+/// What may be missing is left out of the line: a reader tests for the key, and never meets a `null`.
 impl<T: AsField> AsField for Option<T> {
     const KIND: FieldType = T::KIND;
     const OPTIONAL: bool = true;
@@ -233,6 +235,7 @@ impl<T: AsField> AsField for Option<T> {
     }
 }
 
+/// `u128` and `usize` have no infallible way to `u64`.
 /// A number that is larger than JSON's readers take is never seen; it is written as the largest.
 fn saturated<N: TryInto<u64>>(number: N) -> u64 {
     number.try_into().unwrap_or(u64::MAX)
