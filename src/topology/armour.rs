@@ -1,10 +1,9 @@
 //! The sections of a PEM file (RFC 7468): every one comes out, and what only looks like one is reported with its line.
 //!
-//! rustls-pki-types decodes each section, but passes over what it does not take for one: a section that begins behind
+//! rustls-pemfile decodes each section, but passes over what it does not take for one: a section that begins behind
 //! another on one line, behind a byte order mark, or with a label that it does not know. What an operator put into a
 //! file must count or be reported, so the markers are found here.
 use super::pem_error::PemError;
-use rustls_pki_types::pem::{self, PemObject};
 
 // The markers are searched for anywhere in a line and not only at its start: files that were joined
 // with `cat` often have an END and a BEGIN on one line.
@@ -33,7 +32,7 @@ impl PemSection {
     /// The object, decoded as if the section had this label.
     /// The section is written anew with the label under which it shall be read, and handed to the
     /// decoder alone. So the decoder sees one clean section and cannot pass anything over.
-    pub(super) fn decode<T: PemObject>(&self, label: &str) -> Result<T, PemError> {
+    pub(super) fn decode(&self, label: &str) -> Result<Option<rustls_pemfile::Item>, PemError> {
         // Bytes that are missing at the end are not always noticed by a decoder.
         // A length that is no multiple of four, or more than two `=`, is how a truncated file looks.
         let padding = self.base64.iter().rev().take_while(|octet| **octet == b'=');
@@ -48,15 +47,10 @@ impl PemSection {
         text.extend_from_slice(b"\n-----END ");
         text.extend_from_slice(label.as_bytes());
         text.extend_from_slice(b"-----\n");
-        T::from_pem_slice(&text).map_err(|error| {
-            // Nothing found: the label is none of those that this kind of object has.
-            let unread = matches!(error, pem::Error::NoItemsFound);
-            self.broken(if unread {
-                "it cannot be read"
-            } else {
-                "its base64 does not decode"
-            })
-        })
+        match rustls_pemfile::read_one_from_slice(&text) {
+            Ok(found) => Ok(found.map(|(item, _)| item)),
+            Err(_) => Err(self.broken("its base64 does not decode")),
+        }
     }
 
     /// What is wrong with it.

@@ -1,8 +1,12 @@
 //! Certificates, keys and CRLs from PEM (RFC 7468) or DER files: whatever a file holds is read or reported.
+//!
+//! rustls-pemfile is archived upstream (RUSTSEC-2025-0134, unmaintained, acknowledged in deny.toml), so nothing but
+//! `armour` uses it. Its successor is `rustls_pki_types::pem::PemObject`.
 use super::armour::{PemSection, sections};
 use super::der::{Der, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, UTC_TIME};
 use super::pem_error::PemError;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls_pemfile::Item;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What a file is read for.
 /// What a file is read for decides what may stand beside it. A private key among anchors is a secret in
@@ -138,8 +142,10 @@ pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
             pass_over(&section, kind, Wanted::Crls)?;
             continue;
         }
-        let crl: CertificateRevocationListDer<'_> = section.decode("X509 CRL")?;
-        found.push(crl.to_vec());
+        match section.decode("X509 CRL")? {
+            Some(Item::Crl(der)) => found.push(der.to_vec()),
+            _ => return Err(section.broken("it cannot be read")),
+        }
     }
     if found.is_empty() {
         return Err(PemError::Nothing("CRL (-----BEGIN X509 CRL-----)"));
@@ -185,12 +191,20 @@ pub(super) fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemErro
 
 /// PKCS #8, PKCS #1 or SEC 1, by the label; all three are in use.
 fn key(section: &PemSection) -> Result<PrivateKeyDer<'static>, PemError> {
-    section.decode(&section.label)
+    match section.decode(&section.label)? {
+        Some(Item::Pkcs1Key(key)) => Ok(PrivateKeyDer::from(key)),
+        Some(Item::Pkcs8Key(key)) => Ok(PrivateKeyDer::from(key)),
+        Some(Item::Sec1Key(key)) => Ok(PrivateKeyDer::from(key)),
+        _ => Err(section.broken("it cannot be read")),
+    }
 }
 
 /// Some programs write another label for the same thing, so it is decoded under the usual one.
 fn certificate(section: &PemSection) -> Result<CertificateDer<'static>, PemError> {
-    section.decode("CERTIFICATE")
+    match section.decode("CERTIFICATE")? {
+        Some(Item::X509Certificate(der)) => Ok(der),
+        _ => Err(section.broken("it cannot be read")),
+    }
 }
 
 /// A certificate of OpenSSL's own kind. Its trust settings may say that it is not to be trusted for something: nobody
