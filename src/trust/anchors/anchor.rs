@@ -47,7 +47,7 @@ pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<StepRefusal> {
     };
     // In the order in which an operator would look: what cannot be used at all, then the key, then what the
     // extensions deny.
-    if let Some(flaw) = certificate.flaw() {
+    if let Some(flaw) = &certificate.flaw {
         return Some(flaw.clone());
     }
     if certificate.key().is_weak() {
@@ -57,7 +57,7 @@ pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<StepRefusal> {
         );
     }
     // Roots of X.509 v1 have no basicConstraints; an operator who names one means it as a CA.
-    if certificate.is_v3() && !certificate.is_authority() {
+    if certificate.is_v3() && !certificate.extensions.authority {
         return refuse(
             TrustReason::AuthorityMisuse,
             "does not say that it is a CA's",
@@ -81,10 +81,10 @@ pub(crate) fn anchor(
         text,
         subject: certificate.subject().clone(),
         digest: *certificate.digest(),
-        key_id: certificate.subject_key_id().map(<[u8]>::to_vec),
+        key_id: certificate.extensions.subject_key.map(<[u8]>::to_vec),
         constraints,
-        purposes: certificate.purposes().cloned(),
-        path_length: certificate.path_length(),
+        purposes: certificate.extensions.purposes.clone(),
+        path_length: certificate.extensions.path_length,
         signs_crls: certificate.signs_crls(),
         unfit,
         key,

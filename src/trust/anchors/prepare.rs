@@ -80,7 +80,7 @@ pub(crate) fn prepare(
         note_purposes(&certificate, &mut note);
         // Constraints of the anchor hold for all below it, as the operator takes the CA with its bounds (RFC
         // 5937).
-        let constraints = certificate.take_constraints();
+        let constraints = certificate.extensions.constraints.take();
         anchors.add_anchor(anchor(&certificate, text, constraints, unfit));
     }
     // Without this fault every certificate would be refused for an unknown issuer, although its CA is in the
@@ -138,7 +138,7 @@ fn note_intermediate(
 fn note_purposes(certificate: &Certificate<'_>, note: &mut impl FnMut(TrustSetReason, &str, &str)) {
     // RFC 5280 §4.2.1.12 restricts the certificate itself; CAs and validators let it bind everything below.
     let useless = |purposes: &&KeyPurposes| !purposes.serve_anybody();
-    if let Some(purposes) = certificate.purposes().filter(useless) {
+    if let Some(purposes) = certificate.extensions.purposes.as_ref().filter(useless) {
         note(
             TrustSetReason::AnchorUnfit,
             &format!(
@@ -165,7 +165,7 @@ fn is_self_signed(certificate: &Certificate<'_>) -> bool {
         return false;
     }
     let signed = certificate
-        .signed()
+        .signed
         // Only when a topology is loaded: no stranger chooses these certificates, so that a full budget each
         // is fine.
         .verify(certificate.key(), &Budget::full());
@@ -174,8 +174,9 @@ fn is_self_signed(certificate: &Certificate<'_>) -> bool {
         // Another key of the same name signed it: a CA's own cross-certificate.
         Err(refusal) if refusal.reason == TrustReason::BadSignature => false,
         Err(_) => certificate
-            .authority_key_id()
-            .zip(certificate.subject_key_id())
+            .extensions
+            .authority_key
+            .zip(certificate.extensions.subject_key)
             .is_none_or(|(authority, subject)| authority == subject),
     }
 }

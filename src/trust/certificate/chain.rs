@@ -127,7 +127,7 @@ impl<'a> Chain<'a> {
         if let Some(known) = self.checked.borrow().get(&pair) {
             return known.map_or(Ok(()), |reason| Err(reason.into()));
         }
-        let outcome = certificate.signed().verify(key, &self.budget);
+        let outcome = certificate.signed.verify(key, &self.budget);
         let reason = outcome.as_ref().err().map(|refusal| refusal.reason);
         // A check that was not made is no answer about this pair.
         if reason != Some(TrustReason::PathTooComplex) {

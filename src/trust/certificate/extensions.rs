@@ -26,10 +26,12 @@ pub(crate) struct Extensions<'a> {
     /// Position of subjectAltName among the extensions.
     pub(crate) names_at: Option<usize>,
     pub(crate) authority: bool,
+    /// How many intermediates that are not self-issued may stand between it and a leaf.
     pub(crate) path_length: Option<u32>,
     /// Whether keyCertSign and cRLSign are asserted, where there is a keyUsage.
     pub(crate) signs: Option<(bool, bool)>,
     pub(crate) purposes: Option<KeyPurposes>,
+    /// The names that it permits and excludes below it (RFC 5280 §4.2.1.10).
     pub(crate) constraints: Option<Constraints>,
     pub(crate) subject_key: Option<&'a [u8]>,
     pub(crate) authority_key: Option<&'a [u8]>,

@@ -4,10 +4,7 @@ use crate::topology::distinguished_name::NameKey;
 use crate::topology::sha256;
 use crate::trust::certificate::extensions::{Extensions, take};
 use crate::trust::certificate::general_name::{Name, NameForm};
-use crate::trust::certificate::{
-    constraints::Constraints, key::PublicKey, purposes::KeyPurposes, signature::SignedPart,
-    text::subject_text,
-};
+use crate::trust::certificate::{key::PublicKey, signature::SignedPart, text::subject_text};
 use crate::trust::{StepRefusal, TrustReason};
 use std::collections::HashSet;
 use x509_parser::certificate::X509Certificate;
@@ -26,10 +23,13 @@ pub(crate) struct Certificate<'a> {
     subject: NameKey,
     issuer: NameKey,
     key: PublicKey<'a>,
-    signed: SignedPart<'a>,
-    extensions: Extensions<'a>,
-    // Kept and not returned by `parse`: a flaw counts only if the certificate is on a path that is judged.
-    flaw: Option<StepRefusal>,
+    /// What the issuer signed.
+    pub(crate) signed: SignedPart<'a>,
+    pub(crate) extensions: Extensions<'a>,
+    /// What makes it useless for everybody, whoever signed it.
+    ///
+    /// Kept and not returned by `parse`: a flaw counts only if the certificate is on a path that is judged.
+    pub(crate) flaw: Option<StepRefusal>,
     text: String,
 }
 
@@ -94,14 +94,6 @@ impl<'a> Certificate<'a> {
     pub(crate) fn key(&self) -> &PublicKey<'a> {
         &self.key
     }
-    /// What the issuer signed.
-    pub(crate) fn signed(&self) -> &SignedPart<'a> {
-        &self.signed
-    }
-    /// What makes it useless for everybody, whoever signed it.
-    pub(crate) fn flaw(&self) -> Option<&StepRefusal> {
-        self.flaw.as_ref()
-    }
     /// Whether subject and issuer are one name.
     ///
     /// Not the same as self-signed: a CA that changes its key issues for its own name (RFC 5280 §3.2).
@@ -112,14 +104,6 @@ impl<'a> Certificate<'a> {
     pub(crate) fn is_v3(&self) -> bool {
         self.read.version() == X509Version::V3
     }
-    /// Whether it is a CA's by its basicConstraints (RFC 5280 §4.2.1.9).
-    pub(crate) fn is_authority(&self) -> bool {
-        self.extensions.authority
-    }
-    /// How many intermediates that are not self-issued may stand between it and a leaf (RFC 5280 §4.2.1.9).
-    pub(crate) fn path_length(&self) -> Option<u32> {
-        self.extensions.path_length
-    }
     /// Whether its keyUsage permits it to sign certificates (RFC 5280 §4.2.1.3); without the extension it does.
     pub(crate) fn signs_certificates(&self) -> bool {
         self.extensions
@@ -129,28 +113,6 @@ impl<'a> Certificate<'a> {
     /// Whether its keyUsage permits it to sign CRLs; without the extension it does.
     pub(crate) fn signs_crls(&self) -> bool {
         self.extensions.signs.is_none_or(|(_, crls)| crls)
-    }
-    /// Its extended key usages, if it has the extension.
-    pub(crate) fn purposes(&self) -> Option<&KeyPurposes> {
-        self.extensions.purposes.as_ref()
-    }
-    /// The names that it permits and excludes below it (RFC 5280 §4.2.1.10).
-    pub(crate) fn constraints(&self) -> Option<&Constraints> {
-        self.extensions.constraints.as_ref()
-    }
-    /// Takes what it permits and excludes.
-    ///
-    /// For the anchor that is made of it: constraints can be large, and the certificate is dropped.
-    pub(crate) fn take_constraints(&mut self) -> Option<Constraints> {
-        self.extensions.constraints.take()
-    }
-    /// subjectKeyIdentifier.
-    pub(crate) fn subject_key_id(&self) -> Option<&'a [u8]> {
-        self.extensions.subject_key
-    }
-    /// The keyIdentifier of authorityKeyIdentifier.
-    pub(crate) fn authority_key_id(&self) -> Option<&'a [u8]> {
-        self.extensions.authority_key
     }
     /// All names that constraints are held against (RFC 5280 §6.1.3 (b)): a subject that is not empty, the mail addresses
     /// in the subject, and subjectAltName.

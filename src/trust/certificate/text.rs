@@ -1,4 +1,5 @@
 //! Text of a certificate for logs and explanations: bounded, and without characters that steer a terminal.
+use std::fmt::Write as _;
 use x509_parser::x509::{RelativeDistinguishedName, X509Name};
 
 /// Characters of a subject that are kept for logs.
@@ -27,4 +28,15 @@ pub(crate) fn printable(text: &str, most: usize) -> String {
         .map(|c| if c.is_control() { '?' } else { c })
         .take(most)
         .collect()
+}
+
+/// Bytes in lower-case hex, as fingerprints are written.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

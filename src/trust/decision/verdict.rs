@@ -1,11 +1,10 @@
 //! The outcome of a decision, with all that explains it.
 use crate::topology::{Direction, PeerRef, sha256};
-use crate::trust::certificate::chain::MAX_CERTIFICATES;
+use crate::trust::certificate::{chain::MAX_CERTIFICATES, text::hex};
 use crate::trust::decision::question::TrustQuestion;
 use crate::trust::names::presented_name::MatchedKind;
 use crate::trust::{StepRefusal, TrustReason};
 use rustls_pki_types::CertificateDer;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Accepted or refused.
@@ -156,14 +155,4 @@ impl Decision {
 /// A certificate's SHA-256 in lower-case hex.
 pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     hex(&sha256(certificate.as_ref()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

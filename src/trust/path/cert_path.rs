@@ -1,7 +1,9 @@
 //! A certification path: a leaf, the CAs above it, and the anchor that it leads to (RFC 5280 §6.1).
 use crate::trust::anchors::anchor::Anchor;
 use crate::trust::budget::Budget;
-use crate::trust::certificate::{chain::Chain, parsed::Certificate, purposes::KeyPurposes};
+use crate::trust::certificate::{
+    chain::Chain, constraints::Constraints, parsed::Certificate, purposes::KeyPurposes,
+};
 use crate::trust::{StepRefusal, TrustReason};
 use x509_parser::certificate::X509Certificate;
 
@@ -61,7 +63,7 @@ impl<'p> CertPath<'p> {
     ///
     /// In the order of the path, so that places in it name the same certificate everywhere.
     pub(crate) fn purposes(&self) -> impl Iterator<Item = Option<&'p KeyPurposes>> {
-        let parts = self.parts().map(Certificate::purposes);
+        let parts = self.parts().map(|part| part.extensions.purposes.as_ref());
         parts.chain([self.anchor.purposes.as_ref()])
     }
 
@@ -94,7 +96,7 @@ impl<'p> CertPath<'p> {
         // Counted from the leaf upwards, which itself does not count (RFC 5280 §4.2.1.9).
         let mut below = 0u32;
         for link in &self.links {
-            if let Some(bound) = link.path_length().filter(|bound| *bound < below) {
+            if let Some(bound) = link.extensions.path_length.filter(|bound| *bound < below) {
                 return refuse(&link.text(), bound, below);
             }
             // A CA that changes its key issues for itself in between, and the depth of its hierarchy stays
@@ -107,13 +109,19 @@ impl<'p> CertPath<'p> {
         }
     }
 
+    /// The name constraints of each CA, the leaf's issuer first and the anchor last.
+    fn constraints(&self) -> impl Iterator<Item = Option<&Constraints>> {
+        let links = self.links.iter();
+        let links = links.map(|link| link.extensions.constraints.as_ref());
+        links.chain([self.anchor.constraints.as_ref()])
+    }
+
     /// Refuses when a CA may not issue for a name below it. Self-issued intermediates are not held against constraints,
     /// the leaf always is (RFC 5280 §6.1.3 (b) and (c)).
     pub(crate) fn check_constraints(&self) -> Result<(), StepRefusal> {
         let leaf = self.chain.leaf_certificate();
-        let authorities = self.links.iter().map(|link| link.constraints());
-        let authorities = authorities.chain([self.anchor.constraints.as_ref()]);
-        for (place, constraints) in authorities.enumerate() {
+        let authorities = self.constraints().enumerate();
+        for (place, constraints) in authorities {
             let Some(constraints) = constraints else {
                 continue;
             };
@@ -134,9 +142,7 @@ impl<'p> CertPath<'p> {
     /// A CA that is bound to dNSNames could write a URI or a CN instead, whose form nobody constrained; the
     /// identity is therefore held against both.
     pub(crate) fn check_identity(&self, host: &str) -> Result<(), StepRefusal> {
-        let authorities = self.links.iter().map(|link| link.constraints());
-        let authorities = authorities.chain([self.anchor.constraints.as_ref()]);
-        for constraints in authorities.flatten() {
+        for constraints in self.constraints().flatten() {
             constraints.check_identity(host, self.chain.budget())?;
         }
         Ok(())

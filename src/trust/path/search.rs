@@ -58,7 +58,7 @@ pub(crate) fn search<T>(
 fn fit_as_leaf(leaf: &Certificate<'_>) -> Result<(), StepRefusal> {
     sound(leaf)?;
     // RFC 5280 allows a CA's certificate as a leaf; a server that shows one could also issue itself names.
-    if leaf.is_authority() {
+    if leaf.extensions.authority {
         let text = leaf.text();
         let what = if leaf.is_self_issued() {
             format!("{text} is self-signed and has CA:TRUE, as `openssl req -x509` makes it")
@@ -73,7 +73,7 @@ fn fit_as_leaf(leaf: &Certificate<'_>) -> Result<(), StepRefusal> {
 /// What every certificate of a path must be (RFC 5280 §6.1.3, §6.1.4 (k), §4.2).
 fn sound(certificate: &Certificate<'_>) -> Result<(), StepRefusal> {
     // A flaw makes a certificate useless in every place of a path.
-    if let Some(flaw) = certificate.flaw() {
+    if let Some(flaw) = &certificate.flaw {
         return Err(flaw.clone());
     }
     if !certificate.is_v3() {
@@ -89,7 +89,7 @@ fn sound(certificate: &Certificate<'_>) -> Result<(), StepRefusal> {
 fn fit_as_issuer(issuer: &Certificate<'_>) -> Result<(), StepRefusal> {
     sound(issuer)?;
     // Without this check every leaf of the CA could issue for any name (RFC 5280 §4.2.1.9).
-    if !issuer.is_authority() {
+    if !issuer.extensions.authority {
         let what = format!(
             "{} is no CA's certificate and issued another",
             issuer.text()
@@ -167,7 +167,7 @@ impl<'p, J> Search<'_, 'p, J> {
         let pool = self.pool;
         let bears = |candidate: &&&Certificate<'_>| candidate.subject() == certificate.issuer();
         let mut candidates: Vec<&'p Certificate<'p>> = pool.iter().filter(bears).copied().collect();
-        candidates.sort_by_key(|candidate| unlikely(certificate, candidate.subject_key_id()));
+        candidates.sort_by_key(|candidate| unlikely(certificate, candidate.extensions.subject_key));
         for candidate in candidates {
             self.chain.look()?;
             if self
@@ -273,7 +273,7 @@ fn is_same_authority(one: &Certificate<'_>, other: &Certificate<'_>) -> bool {
 
 /// Sorts candidates by the key identifiers, which may hint and never decide: CAs change and leave out identifiers.
 fn unlikely(certificate: &Certificate<'_>, key_id: Option<&[u8]>) -> u8 {
-    match certificate.authority_key_id().zip(key_id) {
+    match certificate.extensions.authority_key.zip(key_id) {
         Some((wanted, offered)) if wanted == offered => 0,
         None => 1,
         Some(_) => 2,

@@ -4,7 +4,7 @@
 //! to have signed the CRL.
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlReason, CrlScope, HeldCrl, one_of, sha256};
-use crate::trust::certificate::text::printable;
+use crate::trust::certificate::text::{hex, printable};
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::series::{Last, Series, SeriesId};
 use base64::Engine as _;
@@ -206,8 +206,4 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (line, rest) = bytes.split_at_checked(end)?;
     Some((line, rest.get(1..)?))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

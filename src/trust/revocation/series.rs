@@ -1,6 +1,7 @@
 //! A series: what one key of an issuer has signed for one scope, of which the newest counts (RFC 5280 §5.2.3).
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Crl, CrlScope, HeldCrl, Pin, order_of_numbers, sha256};
+use crate::trust::certificate::text::hex;
 use crate::trust::revocation::age::CrlAge;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
@@ -178,8 +179,7 @@ impl Series {
     pub fn number_text(&self) -> Option<String> {
         let bytes = self.number()?;
         if bytes.len() > 16 {
-            let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
-            return Some(format!("0x{}", hex.collect::<String>()));
+            return Some(format!("0x{}", hex(bytes)));
         }
         let number = bytes
             .iter()
