@@ -12,7 +12,7 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
-/// NameOwner a name of the topology is.
+/// Who a name of the topology belongs to.
 ///
 /// The order is that of weight: where a certificate touches names of several, the first one explains the
 /// refusal best.
@@ -301,7 +301,7 @@ impl TopologyNames {
         }
     }
 
-    /// NameOwner domain stands for all below it and has the name below it.
+    /// The owner of a domain that stands for all below it and has the name below it.
     ///
     /// Walks up the labels of the name; only where the topology has such domains at all.
     fn under_suffix(&self, name: &str) -> Option<NameOwner> {

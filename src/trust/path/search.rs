@@ -3,7 +3,7 @@
 //!
 //! Why not the TLS library's path building: it takes validity as a reason to look no further, counts self-issued
 //! certificates against pathLen, knows no directoryName constraints, compares issuer names byte by byte, refuses
-//! critical policy extensions, and bounds its work by numbers that both honest chains and attackers coverage. What a path is
+//! critical policy extensions, and bounds its work by numbers that both honest chains and attackers reach. What a path is
 //! made of (signatures, keys) still comes from the library.
 //!
 //! What keeps it small: a certificate is above another only if its key made the signature, and each pair of certificate

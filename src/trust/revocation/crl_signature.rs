@@ -1,4 +1,4 @@
-//! NameOwner signature a CRL bears (RFC 5280 §5.1.1.3 and §6.3.3 (f) and (g)).
+//! Which key has signed a CRL (RFC 5280 §5.1.1.3 and §6.3.3 (f) and (g)).
 use crate::topology::Crl;
 use crate::trust::certificate::signature::ALGORITHMS;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
