@@ -34,14 +34,23 @@ const ELSEWHERE: [(TrustReason, &str); 14] = [
     (TrustReason::OcspUnknown, "src/trust/tests/ocsp.rs"),
     (TrustReason::OcspRevoked, "src/trust/tests/ocsp.rs"),
     // Without a certificate there is nothing to decide: the listener says `client_not_accepted`.
-    (TrustReason::NoCertificate, "src/trust/tests/matrix/names.rs"),
+    (
+        TrustReason::NoCertificate,
+        "src/trust/tests/matrix/names.rs",
+    ),
     // TLS bounds the Certificate message below our own bound.
-    (TrustReason::ChainTooLarge, "src/trust/tests/matrix/names.rs"),
+    (
+        TrustReason::ChainTooLarge,
+        "src/trust/tests/matrix/names.rs",
+    ),
     // The lab's TLS library does not sign with such a key; openssl does.
     (TrustReason::WeakKey, "tests/interop/weak_key.rs"),
     (TrustReason::KeyUnusable, "src/trust/tests/keys.rs"),
     // The lab's TLS library shows no certificate that is not of v3.
-    (TrustReason::CertificateVersion, "src/trust/tests/matrix/paths.rs"),
+    (
+        TrustReason::CertificateVersion,
+        "src/trust/tests/matrix/paths.rs",
+    ),
 ];
 
 /// One server: what it shows, who may vouch for its name, and both outcomes.
