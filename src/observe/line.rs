@@ -18,6 +18,7 @@ pub(super) fn write(format: LineFormat, at: SystemTime, event: &Event, out: &mut
         LineFormat::Json => json::write(at, event, out),
         LineFormat::Human => human::write(at, event, out),
     }
+    // Everything before it was escaped, so this is the only newline that ends a line.
     out.push(b'\n');
 }
 

@@ -145,8 +145,12 @@ async fn what_cannot_be_framed_is_answered_400_and_the_connection_closed() {
     }
     let log = world.stop().await;
     let closed = log.named("connection_closed");
-    let reasons: Vec<_> = closed.iter().map(|e| &e["reason"]).collect();
-    assert_eq!(reasons, broken.map(|(_, _, reason)| reason));
+    // A shard records the end after the remote has seen it, when another may be busy with the next connection already.
+    let mut reasons: Vec<_> = closed.iter().filter_map(|e| e["reason"].as_str()).collect();
+    reasons.sort_unstable();
+    let mut wanted = broken.map(|(_, _, reason)| reason);
+    wanted.sort_unstable();
+    assert_eq!(reasons, wanted);
 }
 
 /// RFC 4475 §3.1.2.2 asks for a timer; octets that trickle in do not wind it up again.
