@@ -56,9 +56,11 @@ impl CheckCommand {
     /// # Errors
     /// When `out` cannot be written to.
     pub fn run(self, at: UnixTime, out: &mut dyn Write) -> io::Result<bool> {
+        // Loaded as `run` loads it, with the state directory: CRLs that are kept there decide too.
         let generation = crate::daemon::look_at(&self.file, at);
         match &generation {
             Ok(generation) => {
+                // The file that is checked may be new; its socket is the running daemon's unless that changes too.
                 let target = Target {
                     socket: self.socket,
                     config: Some(self.file.clone()),
@@ -78,6 +80,7 @@ impl CheckCommand {
                     policy(generation, &peers_seen, at, out)?;
                 }
             }
+            // A refused file has no policy, so neither forecast nor peers.
             Err(faults) if self.json => {
                 let found = CheckReport {
                     file: &self.file,

@@ -49,10 +49,12 @@ impl CrlsCommand {
         }
     }
 
+    /// All series, from the daemon or from the state directory.
     fn list(&self, out: &mut dyn Write) -> Result<(), Exit> {
         let series = match self.target.try_ask(&Request::Crls {}, PATIENCE) {
             Ok(Reply::Crls(series)) => series,
             Ok(_) => return Err(unexpected()),
+            // Without a daemon the state directory still shows what the next start would begin with.
             Err(why @ Unanswered::Ask(AskError::NoDaemon { .. })) => {
                 eprintln!("sipward: {why}");
                 self.stored().ok_or(Exit::NoDaemon)?
@@ -75,6 +77,8 @@ impl CrlsCommand {
         Ok(())
     }
 
+    /// Has the daemon drop one series. This is the only way back to lower numbers: no file and no restart can do it, or a
+    /// rollback could (RFC 5280 §5.2.3).
     fn forget(&self, id: &str, out: &mut dyn Write) -> Result<(), Exit> {
         let request = Request::CrlsForget { id: id.to_owned() };
         let forgotten = match self.target.try_ask(&request, PATIENCE) {
@@ -127,6 +131,7 @@ impl CrlsCommand {
     }
 }
 
+/// One series: the CRLs of one key with one scope (RFC 5280 §5.2.5), of which only the newest counts.
 fn show(series: &CrlSeries, out: &mut dyn Write) -> std::io::Result<()> {
     let or_none = |list: &[String]| match list {
         [] => "none".to_owned(),

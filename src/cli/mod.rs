@@ -1,4 +1,8 @@
 //! The commands; each is a type with `run`.
+//!
+//! A command is made of its arguments (clap fills it), does its work in `run`, and writes to the `out` that it is given, so
+//! that tests need no process. It returns an [`Exit`] instead of ending the process; only [`main`] makes an exit code of
+//! it. What goes wrong is printed to standard error, so that standard output is the answer or nothing.
 
 pub mod check;
 mod command_line;
@@ -8,8 +12,6 @@ pub mod demo;
 pub mod drain;
 mod exit;
 pub mod explain;
-#[cfg(test)]
-mod growth;
 pub mod kick;
 mod output;
 pub mod plan;
@@ -19,6 +21,8 @@ pub mod reload;
 pub mod run;
 pub mod status;
 pub mod target;
+#[cfg(test)]
+mod tests;
 
 pub use command_line::main;
 pub use exit::Exit;

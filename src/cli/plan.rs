@@ -35,6 +35,7 @@ impl PlanCommand {
     /// [`Exit::Refused`]: a file has faults; [`Exit::Harmful`]: something that works now would not; no daemon answers.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Exit> {
         let at = UnixTime::now();
+        // The old file is only read, the new one is loaded as a reload would: its faults must be found here.
         let effects = match self.files.as_slice() {
             [old, new] => {
                 let old = topology::load(old, at).map_err(|faults| refused(&faults))?;
@@ -62,6 +63,7 @@ impl PlanCommand {
     }
 }
 
+/// As the daemon would load it, expectations included.
 fn load(file: &Path, at: UnixTime) -> Result<Generation, Exit> {
     crate::daemon::look_at(file, at).map_err(|faults| refused(&faults))
 }
@@ -74,6 +76,8 @@ fn refused(faults: &[topology::Fault]) -> Exit {
     }
 }
 
+/// One line for each effect, the kind of it in the first column: the page can be searched and counted with grep. What
+/// closes or refuses comes first.
 fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     let mut nothing = true;
     let mut line = |text: String| {
@@ -137,6 +141,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     for what in &effects.restart {
         line(format!("restart    {what}"))?;
     }
+    // Two files alone cannot show what happens to connections; the last line states what the verdict rests on.
     let against = if effects.live {
         "the running daemon's connections and the chains that it has seen"
     } else {
@@ -151,6 +156,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// The line of the file that decided, where there is one.
 fn at_line(line: Option<u32>) -> String {
     line.map_or_else(String::new, |line| format!(" (line {line})"))
 }

@@ -53,6 +53,7 @@ impl ProbeCommand {
         };
         let generation = self.generation().map_err(usage)?;
         let topology = generation.topology();
+        // As in the topology: names are kept in lower case without a trailing dot.
         let fqdn = self.peer.trim_end_matches('.').to_ascii_lowercase();
         let peer = topology
             .peer_by_fqdn(&fqdn)
@@ -88,6 +89,7 @@ impl ProbeCommand {
     }
 }
 
+/// All addresses must work: the daemon may use any of them.
 fn is_good(attempts: &[ProbeAttempt]) -> bool {
     !attempts.is_empty() && attempts.iter().all(|a| a.verdict == ProbeVerdict::Good)
 }

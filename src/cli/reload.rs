@@ -42,6 +42,7 @@ impl ReloadCommand {
     }
 }
 
+/// The faults, or what has changed; the last line is the outcome.
 fn page(report: &ReloadReport, out: &mut dyn Write) -> io::Result<()> {
     for fault in &report.faults {
         writeln!(out, "{fault}")?;

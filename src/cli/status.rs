@@ -40,6 +40,7 @@ impl StatusCommand {
     }
 }
 
+/// Two columns; a name may repeat (listeners, peers), so that each line can be read alone.
 fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     let mut row = |name: &str, value: String| writeln!(out, "{name:<14}{value}");
     row(
@@ -96,6 +97,7 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     row("log", format!("{} lines lost", figures.log_lost))
 }
 
+/// The last reload in one line; the details are in the log and in `--json`.
 fn reloaded(report: &ReloadReport) -> String {
     let count = |list: &[String], noun: &str| match list.len() {
         0 => String::new(),

@@ -24,7 +24,7 @@ pub struct Target {
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unanswered {
-    /// Nobody answers, or not in words that we know.
+    /// Nobody answers, or not in the protocol that this version knows.
     #[error(transparent)]
     Ask(#[from] AskError),
     /// The daemon refuses.
@@ -40,7 +40,7 @@ pub(super) enum Unanswered {
     Unexpected,
 }
 
-/// Of a topology, only what tells where its socket is: a file with faults elsewhere must not lock the operator out.
+/// Of a topology, only the key of its socket: a file with faults elsewhere must not lock the operator out.
 #[derive(Deserialize)]
 struct OnlyAdmin {
     admin: Option<OnlySocket>,
@@ -52,7 +52,7 @@ struct OnlySocket {
 }
 
 impl Target {
-    /// Sends a request and gives the reply; what hinders is printed.
+    /// Sends a request and returns the reply; a failure is printed.
     ///
     /// # Errors
     /// [`Exit::NoDaemon`] when nobody answers, [`Exit::Internal`] when it refuses or cannot be understood.
@@ -70,7 +70,7 @@ impl Target {
         })
     }
 
-    /// Sends a request and gives the reply.
+    /// Sends a request and returns the reply.
     ///
     /// # Errors
     /// Why there is none.

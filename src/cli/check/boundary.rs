@@ -7,6 +7,7 @@ use std::io;
 pub(super) fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     let boundary = topology.boundary();
     page.title("Boundary: what crosses between the trust domain and the rest")?;
+    // One block for each role: what is taken out of its messages, and out of those towards it.
     let role = |of: &FieldRules, page: &mut Page<'_>| -> io::Result<()> {
         page.field("stripped from", &field_names(of.strip_in))?;
         page.field("stripped towards", &field_names(of.strip_out))?;
@@ -19,6 +20,7 @@ pub(super) fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<(
     };
     page.item("clients", "")?;
     role(&boundary.clients, page)?;
+    // Peers inside the trust domain exchange every field, so they are left out.
     for peer in topology
         .peers()
         .iter()
@@ -26,6 +28,7 @@ pub(super) fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<(
     {
         page.item(peer.fqdn.as_str(), peer.kind.word())?;
         role(&peer.boundary.fields, page)?;
+        // Callers that withhold their identity may have rules of their own (RFC 3323 §4.1).
         if let Some(strip) = peer.boundary.anonymous
             && strip != peer.boundary.fields.strip_in
         {

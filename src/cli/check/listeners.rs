@@ -15,6 +15,8 @@ pub(super) fn listeners(topology: &Topology, page: &mut Page<'_>) -> io::Result<
             Accept::Both => "clients (TLS) and the peers below (MTLS)",
         };
         page.field("may connect", who)?;
+        // Whether a certificate is requested at all depends on the peers that share the listener: TLS asks before it is
+        // known who connects.
         if listener.accept.clients() {
             let sets = listener.client_certificates.trust().iter();
             let sets = listed(sets.map(|r| &topology.trust(*r).name));
@@ -33,6 +35,7 @@ pub(super) fn listeners(topology: &Topology, page: &mut Page<'_>) -> io::Result<
             page.field("clients", &meaning)?;
         }
         let name = |r| -> &Identity { topology.identity(r) };
+        // Which certificate a client sees depends on the name that it asks for (RFC 6066 §3); the first is for all others.
         let mut shown = name(listener.identity).name.clone();
         if !listener.sni.is_empty() {
             let others = listener.sni.iter().map(|r| &name(*r).name);

@@ -20,6 +20,7 @@ pub(super) fn node(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
         .shards
         .map_or("one for each core".to_owned(), |n| n.to_string());
     page.field("shards", &shards)?;
+    // A key that is made at each start ends all dialogs with a restart, so the page names where the keys come from.
     let tokens = topology.tokens();
     let keys = match (tokens.keys.first(), &tokens.key_file) {
         (Some((id, _)), Some(file)) => format!(
@@ -38,10 +39,12 @@ pub(super) fn identities(topology: &Topology, page: &mut Page<'_>) -> io::Result
     for identity in topology.identities() {
         page.item(&identity.name, &subject(&identity.server))?;
         page.field("names", &listed(&identity.names))?;
+        // An identity with a window is one half of a planned change of certificates.
         if identity.window != Window::default() {
             page.field("shown", &identity.window.to_string())?;
         }
         validity(&identity.server, page)?;
+        // Public CAs no longer put clientAuth into server certificates, so a node may need a second one to connect out.
         if let Some(client) = &identity.client {
             page.field("connecting out", &subject(client))?;
             validity(client, page)?;

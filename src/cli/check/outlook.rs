@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How long the daemon may take to tell what it has seen.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What ends next; the rest is far away.
+/// So many ends are listed: what ends next is what an operator can act on, and a large file has thousands.
 const SHOWN: usize = 12;
 
 /// What ends of the file itself.
@@ -24,6 +24,7 @@ pub(super) fn of_the_file(ends: &[Foreseen], page: &mut Page<'_>) -> io::Result<
     next(ends, page)
 }
 
+/// The next ends with the lines of the file that they come from.
 fn next(ends: &[Foreseen], page: &mut Page<'_>) -> io::Result<()> {
     for end in ends.iter().take(SHOWN) {
         let until = page.until(i64::try_from(end.at).unwrap_or(i64::MAX));
@@ -35,7 +36,8 @@ fn next(ends: &[Foreseen], page: &mut Page<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// What peers showed last.
+/// What peers showed last, judged by the file that is checked. The file alone cannot know it: certificates of peers are in
+/// no file of this node.
 #[derive(Debug, Serialize)]
 pub(super) struct PeersSeen {
     /// Where the daemon was asked.
@@ -70,6 +72,7 @@ impl PeersSeen {
         }
     }
 
+    /// The page of it. That no daemon was asked is shown, or an empty list would look like good news.
     pub(super) fn show(&self, topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
         page.title("Peers' certificates last seen: what ends, and what rests on a relaxed policy")?;
         let Some(seen) = &self.seen else {
@@ -110,6 +113,7 @@ impl PeersSeen {
             )?;
         }
         next(ends, page)?;
+        // These peers would be refused if their policy became `strict`: worth fixing before that is wanted.
         for fqdn in relaxed {
             let line = topology.peer_by_fqdn(fqdn).map(|r| topology.peer(r).line);
             page.item(
@@ -127,6 +131,7 @@ impl PeersSeen {
     }
 }
 
+/// The chains that the daemon keeps, judged here: the daemon's own judgement is by the file that it serves, not by this one.
 fn seen(target: &Target, generation: &Generation, at: UnixTime) -> Result<Seen, Unanswered> {
     let reply = target.try_ask(&Request::Inventory {}, PATIENCE)?;
     let Reply::Inventory(held) = reply else {

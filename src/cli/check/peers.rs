@@ -31,6 +31,7 @@ pub(super) fn peers(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> 
 
 /// One peer: its name, its key, the domains that it speaks for, and how it is reached.
 fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()> {
+    // What its certificate must be made out to (RFC 5922 §7.2): wildcards and CNs are exceptions that the file must name.
     let mut name = match peer.names {
         NamePolicy::Exact => format!("{} exactly", peer.fqdn),
         NamePolicy::OneLabelWildcard => format!("{}, or a wildcard for its first label", peer.fqdn),
@@ -39,6 +40,8 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
         name.push_str("; as CN too, if there is no subjectAltName");
     }
     page.field("certificate name", &name)?;
+    // The extended key usage that is asked for depends on which side of the handshake the peer is on (RFC 5280 §4.2.1.12).
+    // Many CAs issue certificates for servers only, so the usual policy accepts those in both roles.
     let purpose = match peer.purpose {
         PurposePolicy::ServerOrClient => {
             "as a client of this node: server or client; as a server: server"
@@ -46,6 +49,7 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
         PurposePolicy::Strict => "strict; as a client of this node: client; as a server: server",
     };
     page.field("purpose", purpose)?;
+    // Only what differs from the default is shown: most peers are valid at all times and have no pins.
     if peer.window != Window::default() {
         page.field("counts", &peer.window.to_string())?;
     }
@@ -59,6 +63,7 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
             "observed: pins and the strictest policies refuse nobody",
         )?;
     }
+    // For whom it may speak is the sharpest of its rights, so it is put in full, exceptions included.
     let from = match peer.kind {
         PeerKind::Home => "any domain".to_owned(),
         PeerKind::Federated => {
@@ -87,6 +92,7 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
     if !peer.boundary.sips {
         page.field("sips URIs", "never sent to it")?;
     }
+    // Without addresses the page shows the questions to DNS, so that an operator can ask the same by hand.
     let addresses = if peer.addresses.is_empty() {
         by_dns(peer)
     } else {
@@ -106,6 +112,7 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
 fn asserted(peer: &Peer) -> &'static str {
     let field = HeaderName::PAssertedIdentity;
     let of_anonymous = peer.boundary.anonymous;
+    // The rules of the boundary can be changed field by field; the sentence follows the one that decides about identity.
     match (peer.kind, peer.boundary.fields.strip_in.has(field)) {
         (PeerKind::Home, false) => "believed and passed on",
         (PeerKind::Federated, false) => {

@@ -21,6 +21,8 @@ pub(super) fn policy(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let topology = generation.topology();
+    // The order is that of the file, from what this node is to whom it serves; what is about to end comes last, where a
+    // reader of a long page looks first.
     let mut page = Page {
         out,
         now: i64::try_from(at.as_secs()).unwrap_or(i64::MAX),

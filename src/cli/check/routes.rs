@@ -8,6 +8,7 @@ use std::io;
 /// Each domain with the pool that serves it, in columns.
 pub(super) fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     page.title("Domains: where requests go")?;
+    // The first column is as wide as the longest domain, so that pools stand below each other.
     let width = topology
         .pools()
         .iter()
@@ -34,6 +35,8 @@ pub(super) fn pools(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> 
     page.title("Pools: how a dead member is noticed")?;
     for pool in topology.pools() {
         page.item(&pool.name, "")?;
+        // The figures below are derived from the keys of `health`: what counts for an operator is how long calls run into a
+        // dead server, and how long a revived one stays idle.
         let Some(health) = pool.health else {
             page.field(
                 "no pings",
@@ -77,6 +80,7 @@ pub(super) fn pools(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> 
 
 /// The members of a pool with what differs from the default, and the strategy if there is a choice.
 fn members(topology: &Topology, pool: &Pool) -> String {
+    // Weight and group are shown where they differ from the default or decide something.
     let weighted = pool.strategy == Strategy::Weighted;
     let groups = pool
         .priorities
@@ -102,6 +106,7 @@ fn members(topology: &Topology, pool: &Pool) -> String {
             format!("{fqdn} ({})", remarks.join(", "))
         }
     }));
+    // With one member there is nothing to choose.
     if pool.peers.len() == 1 {
         members
     } else {
@@ -112,6 +117,7 @@ fn members(topology: &Topology, pool: &Pool) -> String {
 /// What a connection may do that is no peer's.
 pub(super) fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     page.title("Clients: connections that belong to no peer")?;
+    // Clients have no entry of their own in the file; what they may do follows from listeners and node.
     let through: Vec<&str> = topology
         .listeners()
         .iter()

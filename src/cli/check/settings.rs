@@ -6,6 +6,7 @@ use std::io;
 /// Only what differs from its default: an operator looks for what was changed.
 pub(super) fn settings(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     page.title("Limits that differ from their default")?;
+    // The whole list with meanings is docs/topology.md.
     let mut same = true;
     for limit in topology.limits().all() {
         if limit.shown != limit.default {
@@ -17,6 +18,7 @@ pub(super) fn settings(topology: &Topology, page: &mut Page<'_>) -> io::Result<(
     if same {
         page.item("none", "")?;
     }
+    // They held, or the file would not be good.
     let expectations = topology.expectations().len();
     if expectations > 0 {
         page.title("Expectations")?;

@@ -6,11 +6,15 @@ use crate::topology::{
 };
 use std::io;
 
+/// An operator looks here for three things: until when a partner can connect at all (the end of the anchors), whether a
+/// missing CRL will lock it out, and how old a CRL may become.
+///
 /// The lines of one trust set, as they stand below each peer that it vouches for.
 pub(super) fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> {
     let anchors: Vec<String> = trust
         .anchors
         .iter()
+        // All of them were read when the file was loaded.
         .filter_map(|der| CertificateFacts::read(der))
         .map(|facts| {
             let until = page.until(facts.not_after);
@@ -26,6 +30,7 @@ pub(super) fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> 
         })
         .collect();
     page.fields("vouched for by", &anchors)?;
+    // `leaf` leaves the intermediate CAs unchecked; it is for CAs that publish no CRL of their own level.
     let scope = match trust.scope {
         RevocationScope::Chain => "for the whole chain",
         RevocationScope::Leaf => "for the leaf only",
@@ -41,6 +46,7 @@ pub(super) fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> 
         Revocation::Off => "not checked".to_owned(),
     };
     page.field("revocation", &policy)?;
+    // CRLs of a set that does not use them would only suggest that they count.
     if trust.revocation == Revocation::Off {
         return Ok(());
     }

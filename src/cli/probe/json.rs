@@ -4,7 +4,7 @@ use crate::observe::PresentedChain;
 use crate::topology::Peer;
 use serde_json::{Value, json};
 
-/// Who refused whom, in one word.
+/// Who refused whom, in one word. These words and the keys below were published with the first version; scripts read them.
 fn word(verdict: &ProbeVerdict) -> &'static str {
     match verdict {
         ProbeVerdict::Good => "good",
@@ -24,12 +24,14 @@ pub(super) fn to_json(peer: &Peer, identity: &str, good: bool, attempts: &[Probe
     })
 }
 
+/// One address. A key that does not apply is left out, except `we_showed`, whose `null` is a finding.
 fn attempt_json(attempt: &ProbeAttempt) -> Value {
     let mut value = json!({
         "address": attempt.address.to_string(),
         "verdict": word(&attempt.verdict),
         "took_ms": u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX),
     });
+    // `json!` has made an object, so this never does nothing.
     let mut put = |key: &str, held: Value| {
         if let Some(object) = value.as_object_mut() {
             object.insert(key.to_owned(), held);
@@ -58,6 +60,7 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
         put("cipher", json!(tls.cipher));
         put("group", json!(tls.group));
     }
+    // There is a decision whenever the peer has shown a certificate, whoever refused in the end.
     if let Some(decision) = &attempt.decision {
         put(
             "they_showed",
@@ -96,6 +99,7 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
     value
 }
 
+/// The certificate that this node has shown.
 fn shown_json(shown: &PresentedChain) -> Value {
     json!({
         "identity": shown.identity,

@@ -24,7 +24,9 @@ pub(super) fn show(
     attempts.iter().try_for_each(|a| show_attempt(a, out))
 }
 
+/// One address: the verdict first, then what either side showed, then why.
 fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
+    // In TLS 1.3 a server judges the certificate after the handshake (RFC 8446 §4.4.3), so its refusal may come late.
     let verdict = match &attempt.verdict {
         ProbeVerdict::Good => "good".to_owned(),
         ProbeVerdict::RefusedLocally(reason, _) => format!("refused by this node: {reason}"),
@@ -44,6 +46,8 @@ fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
     if let Some(decision) = &attempt.decision {
         show_decision(decision, &mut field)?;
     }
+    // A server that does not ask for a certificate cannot know who connects: the usual reason why a partner treats this
+    // node as a client.
     match &attempt.shown {
         Some(shown) => {
             chain(
@@ -76,6 +80,7 @@ fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
     if let Some((status, phrase)) = &attempt.answer {
         field("OPTIONS", &format!("{status} {phrase}"))?;
     }
+    // Step by step only where this node refuses: for the peer's refusal there is nothing but its alert.
     if let Some(explanation) = &attempt.explanation {
         for line in explanation.to_string().lines() {
             writeln!(out, "    {}", plain(line))?;
@@ -84,9 +89,10 @@ fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes one field of an attempt.
+/// Writes one field of an attempt, free of control characters.
 type WriteField<'a> = dyn FnMut(&str, &str) -> io::Result<()> + 'a;
 
+/// What the peer showed, and the decision about it with its remedy.
 fn show_decision(decision: &Decision, field: &mut WriteField<'_>) -> io::Result<()> {
     chain("peer's", &decision.subjects, &decision.fingerprints, field)?;
     field("names", &decision.names.join(", "))?;
@@ -101,6 +107,7 @@ fn show_decision(decision: &Decision, field: &mut WriteField<'_>) -> io::Result<
     Ok(())
 }
 
+/// A chain from the leaf up. Fingerprints are whole: they are compared with those that a partner has sent.
 fn chain(
     name: &str,
     subjects: &[String],

@@ -1,5 +1,5 @@
 //! What a command does with a topology grows as the topology does, and not faster: counted in looks at names, not in time.
-use super::check::CheckCommand;
+use crate::cli::check::CheckCommand;
 use crate::daemon::PlanEffects;
 use crate::proxy::{AdvertisedNames, HealthBoard, Tables};
 use crate::topology::{self, Direction, Topology, looks};

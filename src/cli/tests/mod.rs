@@ -1,0 +1,2 @@
+//! Tests of commands as a whole.
+mod growth;
