@@ -7,6 +7,7 @@ pub(super) fn escaped(text: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = text else {
         return None;
     };
+    // Both cases of hex digits are in use (RFC 3986 §2.1).
     let nibble = |b: u8| {
         char::from(b)
             .to_digit(16)
@@ -61,6 +62,7 @@ pub(super) fn same_name(one: &[u8], two: &[u8]) -> bool {
         match (next_byte(&mut one), next_byte(&mut two)) {
             (None, None) => return true,
             (Some((a, a_escaped)), Some((b, b_escaped))) => {
+                // `%6C` is `l`, but `%3B` is not `;`: a reserved character that is escaped is data, not a delimiter.
                 if !a.eq_ignore_ascii_case(&b) || (a_escaped != b_escaped && !is_unreserved(a)) {
                     return false;
                 }

@@ -15,6 +15,7 @@ pub(super) const ADDR_SPEC: u8 = 4;
 pub(super) const VALUE: u8 = 8;
 /// A label's bytes in a host name; `_` is no host name's by the RFCs, but in use.
 pub(super) const LABEL: u8 = 16;
+/// A class for itself, so that [`LABEL`] ends at each dot.
 const DOT: u8 = 128;
 /// A host name's bytes.
 pub(super) const NAME: u8 = LABEL | DOT;
@@ -86,7 +87,7 @@ pub(super) fn classes_of(text: &[u8]) -> (u8, u8) {
     })
 }
 
-/// Whether the text is a `token`.
+/// Whether the text is a `token`, which is never empty.
 pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&b| is(b, TOKEN))
 }

@@ -45,6 +45,7 @@ const fn table() -> NameTable {
         shorter: [0; LONGEST + 2],
         by_letter: [HeaderName::Other; 26],
     };
+    // For each length in turn, so that names of one length come to lie together. Quadratic, but at compile time.
     let mut filled = 0;
     let mut length = 0;
     while length <= LONGEST {
@@ -92,9 +93,10 @@ const fn words(name: &[u8]) -> NameWords {
 }
 
 impl HeaderName {
-    /// From the wire, in any case, long or compact.
+    /// From the wire, in any case, long or compact (RFC 3261 §7.3.1, §7.3.3).
     pub fn from_bytes(text: &[u8]) -> Self {
         let mut bytes = [b' '; 32];
+        // Longer than any known name, so it can only be of a family.
         let Some(place) = bytes.get_mut(..text.len()) else {
             return Self::family(text);
         };
@@ -138,7 +140,8 @@ impl HeaderName {
         None
     }
 
-    /// A known name by its words and its length.
+    /// A known name by its words and its length. The words are compared whole: a name that is longer or shorter differs in
+    /// the blanks that fill it up.
     fn find(words: &NameWords, length: usize) -> Option<Self> {
         if length == 1 {
             let [letter, ..] = words[0].to_le_bytes();

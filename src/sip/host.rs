@@ -15,7 +15,7 @@ pub enum Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// From the text of a host alone.
+    /// From the text of a host alone, with nothing behind it.
     pub(super) fn parse(text: &'a [u8]) -> Option<Self> {
         let (host, length) = Self::begin(text)?;
         (length == text.len()).then_some(host)
@@ -26,6 +26,7 @@ impl<'a> Host<'a> {
     /// What looks like an address is one or is refused: a host such as `1.2.3` or `010.0.0.1` is a name to one resolver and
     /// another address to the next.
     pub(super) fn begin(text: &'a [u8]) -> Option<(Self, usize)> {
+        // IPv6 stands in brackets and nowhere else (RFC 5118 §4.1): without them its port could not be separated.
         if let Some((b'[', inner)) = text.split_first() {
             let length = memchr::memchr(b']', inner)?;
             return Some((Self::V6(v6(cut(inner, 0, length))?), length + 2));
@@ -53,13 +54,13 @@ impl<'a> Host<'a> {
         Some((host, cursor.at))
     }
 
-    /// Whether this is that name (given in lower case without trailing dot).
+    /// Whether this is that name (passed in lower case without trailing dot).
     pub fn is_name(&self, name: &str) -> bool {
         self.bare()
             .is_some_and(|bare| bare.eq_ignore_ascii_case(name.as_bytes()))
     }
 
-    /// Whether this is a name below that one (given in lower case without dots at its ends).
+    /// Whether this is a name below that one (passed in lower case without dots at its ends).
     pub fn is_below(&self, name: &str) -> bool {
         let above = self
             .bare()
@@ -69,7 +70,7 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// The literal address, if it is one.
+    /// The literal address, if it is one. An IPv4-mapped IPv6 address stays one: whether it counts as IPv4 is for policy.
     pub fn ip(&self) -> Option<IpAddr> {
         match *self {
             Self::Name(_) => None,
@@ -116,6 +117,7 @@ fn v6(text: &[u8]) -> Option<Ipv6Addr> {
     if let Ok(address) = written.parse() {
         return Some(address);
     }
+    // RFC 5118 §4.10: the grammar of RFC 3261 produces three colons there, and some senders follow it.
     let colons = written.find(":::")?;
     if text.len() > 48 || !written.contains('.') {
         return None;

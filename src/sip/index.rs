@@ -1,4 +1,7 @@
 //! The table of header lines: one pass over a head, names only, no value is looked into (RFC 3261 §7.3.1).
+//!
+//! A head is read strictly in what separates its lines, since a line that only one of two parsers sees is how fields are
+//! smuggled past a proxy that strips them. Everything else is tolerated here and judged by who reads the field.
 use super::controls::Controls;
 use super::grammar::{self, cut};
 use super::{HeaderName, Malformed, Rule};
@@ -76,6 +79,7 @@ impl<'t> Index<'t> {
         let mut reading = Reading::new(bytes, &mut table.0);
         let mut start_line = None;
         let mut has_controls = false;
+        // `from` is where the current line begins. Every control byte is visited once, all others are never looked at.
         let mut from = 0;
         for at in Controls::new(bytes) {
             if at < from {
@@ -95,6 +99,7 @@ impl<'t> Index<'t> {
                 }
                 // A CR or LF alone. Another parser may see a line end here, so the whole head is in doubt.
                 Some([b'\r' | b'\n', ..]) => return None,
+                // A tab is white space, no fault.
                 Some([b'\t', ..]) => {}
                 Some(_) | None => has_controls = true,
             }
@@ -149,7 +154,7 @@ pub(super) fn why_unread(bytes: &[u8]) -> Malformed {
     Malformed::other(bare.unwrap_or(0), Rule::BareCr)
 }
 
-/// A head while it is read.
+/// A head while it is read; it becomes an [`Index`] when its empty line is found.
 struct Reading<'o, 't> {
     bytes: &'o [u8],
     lines: &'t mut SmallVec<[LineEntry; INLINE]>,
@@ -170,6 +175,8 @@ impl<'o, 't> Reading<'o, 't> {
         }
     }
 
+    /// The head is complete. Control bytes other than line ends and tabs are rare, so they are looked for again only if
+    /// the walk has met one.
     fn finish(mut self, start_line: usize, head: usize, has_controls: bool) -> Index<'t> {
         if has_controls && let Some(at) = unquoted_control(cut(self.bytes, 0, head)) {
             self.note(at, Rule::ControlOctet);

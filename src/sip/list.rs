@@ -2,7 +2,7 @@
 use super::Rule;
 use super::grammar;
 
-/// Why a list cannot be split further.
+/// Why a list cannot be split further: a quote or bracket does not close, or there is nothing between two commas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unbalanced {
     /// Byte in the field value.
@@ -10,6 +10,9 @@ pub(super) struct Unbalanced {
     pub(super) rule: Rule,
 }
 
+/// A list may be spread over several lines and several values in one line (RFC 3261 §7.3.1); the lines are the index's
+/// business.
+///
 /// Walks over the values of one line, white space around them removed.
 #[derive(Clone, Debug)]
 pub(super) struct Values<'a> {
@@ -22,6 +25,7 @@ impl<'a> Values<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
         Self {
             text,
+            // A line without a value has none, not an empty one; whether it may be so is the field's rule.
             next: (!grammar::trim(text).is_empty()).then_some(0),
         }
     }

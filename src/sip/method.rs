@@ -19,7 +19,7 @@ macro_rules! methods {
                 })+
                 Self::Other(b)
             }
-            /// As on the wire.
+            /// As on the wire, to write it into CSeq.
             pub fn as_bytes(&self) -> &'a [u8] {
                 match self {
                     $(Self::$variant => $text,)+
@@ -37,7 +37,7 @@ impl Method<'_> {
         self == Self::Ack || self.is_best_effort()
     }
 
-    /// Whether it is BENOTIFY.
+    /// Whether it is BENOTIFY: relayed without a transaction, since nothing is expected back.
     pub fn is_best_effort(self) -> bool {
         self == Method::Other(b"BENOTIFY")
     }

@@ -1,4 +1,17 @@
-//! SIP on the wire: framing, the lazy message view, URIs, edits over received bytes, and answers; no policy, no I/O.
+//! SIP on the wire: framing, the lazy message view, URIs, edits over received bytes, and responses; no policy, no I/O.
+//!
+//! The way of a message through this folder, and where to look for what:
+//!
+//! * `framing` finds a message in the bytes of a connection; `index` (with `controls` and `header_lookup`) reads its head
+//!   once and notes where each header line stands.
+//! * `message` is the view that all other code reads; `fields` parses a field when somebody asks for it, by `address`,
+//!   `uri`, `host`, `via`, `cseq`, `list` and `params`, all of them made of `cursor` and `grammar`.
+//! * `edit` plans what a proxy changes and writes it in one pass over the received bytes (`new_text`, `remainder`, `stamp`);
+//!   `splice` does so for topology hiding.
+//! * `reply` and `derived` make the messages of this node's own.
+//!
+//! Two rules hold everywhere. What is not used is not checked, so that unknown extensions pass; what is used is read in the
+//! one way that all parsers agree on, or refused. And no input can panic: slices are taken by `get` or `grammar::cut`.
 
 mod address;
 mod controls;

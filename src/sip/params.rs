@@ -75,6 +75,7 @@ impl<'a> Params<'a> {
         }
         cursor.skip_lws();
         let from = cursor.at;
+        // White space before `=` belongs to neither side.
         let name = grammar::trim(run(cursor, b"=;"));
         let name_end = from + name.len();
         let (mut value, mut end) = (None, name_end);
@@ -127,6 +128,7 @@ impl<'a> Iterator for Params<'a> {
     type Item = Result<Param<'a>, usize>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // After a fault nothing is certain: a walk that went on would guess where the next parameter begins.
         if self.broken {
             return None;
         }

@@ -42,13 +42,14 @@ pub(super) fn remainders<'m>(
         }
         let from = number;
         number += count(line);
-        // The values of this line that stay.
+        // The values of this line that stay, counted within it.
         let stay = first.saturating_sub(from)..kept_to.saturating_sub(from).min(number - from);
         let kept = if from >= first && number <= kept_to {
             Remainder::Line
         } else if stay.is_empty() {
             Remainder::Nothing
         } else {
+            // From the first value that stays to the end of the last: what separates values inside of it stays too.
             let mut range = line.value_start()..line.value_end();
             for (at, value) in Values::new(message.value(line)).enumerate() {
                 let Ok(value) = value else { continue };

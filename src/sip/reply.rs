@@ -1,4 +1,7 @@
 //! Responses that the proxy makes itself from a received request (RFC 3261 §8.2.6).
+//!
+//! They are written without a parsed copy of the request: the lines that must be copied are copied as they are, so that a
+//! request with a fault elsewhere is still answered, and its client can match the response.
 use super::digits::write_decimal;
 use super::grammar::cut;
 use super::new_text::{write_keep_alive, write_stamp};
@@ -49,9 +52,11 @@ pub fn write_reply(
     write_to(request, to_tag, out);
     request.copy_first(HeaderName::CallId, out);
     request.copy_first(HeaderName::CSeq, out);
+    // RFC 3261 §8.2.6.1: a 100 echoes the Timestamp, so that a client can measure the way.
     if status == 100 {
         request.copy_first(HeaderName::Timestamp, out);
     }
+    // No body: whatever explains the refusal is in Warning.
     for extra in extras {
         write_extra(extra, out);
     }
@@ -77,6 +82,7 @@ pub fn write_unframed_reply(
         HeaderName::CallId,
         HeaderName::CSeq,
     ];
+    // Repaired only to be answered: what is relayed is never repaired.
     let head = with_line_ends(head);
     let Ok(request) = Message::parse(&head) else {
         return false;
@@ -134,6 +140,7 @@ fn write_to(request: &Message<'_>, to_tag: Option<&[u8]>, out: &mut Vec<u8>) {
         return;
     };
     let value = request.value(line);
+    // A broken To may hold anything; looking for `;tag=` in it is as good as it gets.
     let has_tag = Address::parse(value).map_or_else(
         |_| {
             value
@@ -146,6 +153,7 @@ fn write_to(request: &Message<'_>, to_tag: Option<&[u8]>, out: &mut Vec<u8>) {
     match to_tag {
         Some(tag) if !has_tag => {
             out.extend_from_slice(cut(request.bytes(), line.start(), line.value_end()));
+            // A trailing semicolon is tolerated in To, and would become an empty parameter.
             let separator: &[u8] = if value.ends_with(b";") {
                 b"tag="
             } else {

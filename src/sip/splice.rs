@@ -35,6 +35,7 @@ impl<'m, 'a> Splices<'m, 'a> {
     pub fn replace_uri(&mut self, uri: &'a [u8], with: &[u8]) {
         let from = offset_in(self.message.bytes(), uri);
         let in_start_line = from < self.message.start_line();
+        // Bare, the parameters of the new URI would be taken for the field's (RFC 3261 §20).
         let before = from
             .checked_sub(1)
             .and_then(|at| self.message.bytes().get(at));
@@ -81,7 +82,8 @@ impl<'m, 'a> Splices<'m, 'a> {
         self.list.push((from..from + part.len(), with));
     }
 
-    /// Takes out the header lines that `goes` picks, folds included.
+    /// Takes out the header lines that `goes` picks, folds included. For fields that no rule knows, of which nothing can be
+    /// kept safely.
     pub fn strip_lines(&mut self, goes: impl Fn(&HeaderLine<'a>) -> bool) {
         let lines = self.message.lines().zip(self.message.index().lines.iter());
         for (_, line) in lines.filter(|(header, _)| goes(header)) {
@@ -89,7 +91,8 @@ impl<'m, 'a> Splices<'m, 'a> {
         }
     }
 
-    /// All Via lines below the first one, as they stand; `None` if there are none.
+    /// All Via lines below the first one, as they stand; `None` if there are none. They come back byte by byte with the
+    /// response, so that every hop of the home side finds its own.
     pub fn lower_vias(&self) -> Option<Vec<u8>> {
         let mut lines = Vec::new();
         for line in self.message.index().named(HeaderName::Via).skip(1) {

@@ -3,7 +3,7 @@ use super::grammar::{self, cut};
 use super::{Method, Rule};
 use std::ops::Range;
 
-/// The start line.
+/// The start line. Its parts are slices of the message as received: what is relayed is not written anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartLine<'a> {
     /// A request.
@@ -22,7 +22,7 @@ pub enum StartLine<'a> {
     },
 }
 
-/// What is wrong with a start line: the byte and the rule.
+/// What is wrong with a start line: the place and the rule.
 pub(super) type LineFault = (usize, Rule);
 
 /// Compared in any case (RFC 3261 §7.1).
@@ -45,6 +45,7 @@ fn response(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     let space = |from: usize| {
         memchr::memchr(b' ', line.get(from..).unwrap_or_default()).map_or(line.len(), |n| from + n)
     };
+    // Parts end at single spaces. A second space would make the status empty, which is refused below.
     let version_end = space(0);
     let code_start = version_end + 1;
     let code_end = space(code_start);
@@ -113,6 +114,7 @@ pub(super) struct RequestParts {
 /// Method up to the first SP, version behind the last one, Request-URI between. So a Request-URI with blanks in it is seen
 /// whole, and can be named in the fault, instead of a wrong half of it being taken for the URI.
 pub(super) fn request_parts(line: &[u8]) -> RequestParts {
+    // Blanks at the end are left out first, or the version would be empty; the fault is noted all the same.
     let trimmed = line.len()
         - line
             .iter()
@@ -121,6 +123,7 @@ pub(super) fn request_parts(line: &[u8]) -> RequestParts {
             .count();
     let method_end = memchr::memchr(b' ', cut(line, 0, trimmed)).unwrap_or(trimmed);
     let version_start = memchr::memrchr(b' ', cut(line, 0, trimmed)).map_or(trimmed, |at| at + 1);
+    // With less than two spaces the parts would overlap; then the URI is empty, and the line is refused.
     let middle = (method_end + 1).min(version_start)..version_start.saturating_sub(1);
     let raw = cut(line, middle.start, middle.end);
     let uri = grammar::trim(raw);

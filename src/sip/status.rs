@@ -4,6 +4,7 @@
 /// must not read it (RFC 3261 §7.2), people do.
 pub const fn phrase(status: u16) -> &'static str {
     match status {
+        // RFC 3261 §21.1 to §21.3; 199 is of RFC 6228, 204 of RFC 5839.
         100 => "Trying",
         180 => "Ringing",
         181 => "Call Is Being Forwarded",

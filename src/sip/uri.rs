@@ -47,6 +47,7 @@ impl<'a> Uri<'a> {
         let colon = scheme_len(text).ok_or(Malformed::other(0, Rule::BadUri))?;
         // One pass answers two questions: whether all bytes may stand in a URI, and whether there is an escape at all.
         let (all, any) = grammar::classes_of(text);
+        // Found here, a control byte or quote cannot reach any of the parsers below.
         if all & grammar::URI == 0 {
             let at = text.iter().position(|&b| !grammar::is(b, grammar::URI));
             return Err(Malformed::other(at.unwrap_or(0), Rule::BadUri));
@@ -90,7 +91,7 @@ impl<'a> Uri<'a> {
         };
         let after_user = match memchr::memchr(b'@', rest) {
             None => 0,
-            // Nothing before the `@` is no user that anybody has, but no reason to refuse either.
+            // An empty user is nobody's, but no reason to refuse either.
             Some(at) => {
                 self.user = Some(cut(rest, 0, at));
                 at + 1
@@ -118,6 +119,7 @@ impl<'a> Uri<'a> {
         if tail.is_empty() {
             return Ok(());
         }
+        // Headers begin at the first `?`. In parameters it would have to be escaped.
         let question = memchr::memchr(b'?', tail).unwrap_or(tail.len());
         self.params = cut(tail, 0, question);
         self.headers = cut(tail, question + 1, tail.len());

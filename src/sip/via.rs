@@ -1,4 +1,7 @@
 //! Via values (RFC 3261 §20.42, RFC 3581).
+//!
+//! The topmost names the sender, and responses are matched by its branch. The others belong to hops behind it; they are
+//! relayed untouched and parsed only where loops are looked for.
 use super::cursor::Cursor;
 use super::grammar::{self, cut};
 use super::params::{self, Empty, Params};
@@ -116,7 +119,7 @@ impl<'a> Via<'a> {
     }
 }
 
-/// `host [ : port ]` with white space around the colon, and where it ends; `None` for anything else.
+/// `host [ : port ]` with white space around the colon, which RFC 3261 §25.1 allows here (`COLON`), and where it ends; `None` for anything else.
 fn sent_by<'a>(mut cursor: Cursor<'a>) -> Option<(Host<'a>, Option<u16>, usize)> {
     let (host, length) = Host::begin(cursor.rest())?;
     cursor.at += length;

@@ -53,7 +53,7 @@ impl<'m> Edits<'m, '_> {
         }
     }
 
-    /// The fields that are put in; those that go above others in the reverse order of the calls.
+    /// The fields that are inserted; those that go above others in the reverse order of the calls.
     fn patch_insertions(&self, patches: &mut Patches<'m>) {
         let mut place = |text: NewText<'m>| {
             let at = self.place(text);
@@ -130,6 +130,7 @@ impl<'m> Edits<'m, '_> {
                     (start, start + value.len(), goes)
                 })
                 .collect();
+            // A line of which no value stays goes as a whole; an empty Route line would be malformed.
             let Some(last) = values.iter().rposition(|(_, _, goes)| !goes) else {
                 if !values.is_empty() {
                     patches.push((line.start()..line.end(), NOTHING));
@@ -151,6 +152,7 @@ impl<'m> Edits<'m, '_> {
     /// Where a field is inserted: beside the received ones of its name, so that the order within a list stays right.
     fn place(&self, text: NewText<'_>) -> usize {
         let index = self.message.index();
+        // Those that write over received bytes have their place already and never come here.
         let found = match text {
             NewText::Via { .. } => {
                 let first = index.named(HeaderName::Via).next();
