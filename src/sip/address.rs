@@ -109,7 +109,7 @@ impl<'a> Address<'a> {
         Uri::parse(self.uri)
     }
 
-    /// A header parameter: `None` absent, `Some(None)` without a value.
+    /// A header parameter, the name in any case: `None` absent, `Some(None)` without a value.
     pub fn param(&self, name: &str) -> Option<Option<&'a [u8]>> {
         params::find(self.params, name)
     }

@@ -8,7 +8,7 @@ const ONES: u64 = u64::from_le_bytes([1; 8]);
 /// The highest bit of each byte of a word.
 const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// The highest bit of each byte of the word that is below SP or DEL.
+/// The highest bit of each byte of the word that is below SP, or is DEL. Bytes from 0x80 on are none: UTF-8 is allowed.
 fn control_bits(word: u64) -> u64 {
     let low = word & !HIGH;
     // No sum leaves its byte: the highest bit is set from SP on in the first, for DEL in the second.
@@ -35,6 +35,7 @@ pub(super) struct Controls<'a> {
 }
 
 impl<'a> Controls<'a> {
+    /// Begins before the first byte of the text.
     pub(super) fn new(text: &'a [u8]) -> Self {
         Self {
             rest: text,

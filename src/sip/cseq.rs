@@ -17,6 +17,7 @@ impl<'a> CSeq<'a> {
     pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
         let mut cursor = Cursor::new(value);
         let number = grammar::decimal(cursor.take(grammar::TOKEN))?;
+        // Below 2**31, so that it can be compared and counted up in 32 signed bits (RFC 3261 §8.1.1.5).
         let number = u32::try_from(number).ok().filter(|&it| it < 1 << 31)?;
         let parted = cursor.skip_lws();
         (parted && grammar::is_token(cursor.rest())).then(|| Self {

@@ -29,19 +29,20 @@ impl<'a> Cursor<'a> {
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
-    /// Steps over that byte if it is the next one.
+    /// Steps over that byte if it is the next one; returns whether it was.
     pub(super) fn eat(&mut self, b: u8) -> bool {
         let found = self.peek() == Some(b);
         self.at += usize::from(found);
         found
     }
-    /// Steps over that text if it comes next.
+    /// Steps over that text, case and all, if it comes next; returns whether it did.
     pub(super) fn eat_text(&mut self, text: &[u8]) -> bool {
         let found = self.rest().starts_with(text);
         self.at += if found { text.len() } else { 0 };
         found
     }
-    /// Steps over all bytes of these classes.
+    /// Steps over all bytes of these classes (see [`grammar`](super::grammar)) and returns them; an empty slice if there is
+    /// none.
     pub(super) fn take(&mut self, class: u8) -> &'a [u8] {
         let rest = self.rest();
         let taken = rest.iter().position(|&b| !is(b, class));

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 /// The digits of 2**64, the largest number that is written.
 const MOST: usize = 20;
 
-/// Appends a number.
+/// Appends a number in decimal. Every status, port and CSeq that is written passes here, on the message path.
 pub(crate) fn write_decimal(value: u64, out: &mut Vec<u8>) {
+    // From the last digit to the first, into a buffer that every number fits into; then what was filled is copied.
     let mut digits = [b'0'; MOST];
     let mut rest = value;
     let mut begin = MOST;

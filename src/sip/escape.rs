@@ -82,7 +82,7 @@ fn next_byte(text: &mut &[u8]) -> Option<(u8, bool)> {
     Some((byte, was_escaped))
 }
 
-/// `unreserved` of RFC 3261 §25.1.
+/// `unreserved` of RFC 3261 §25.1: characters that mean the same with and without an escape.
 fn is_unreserved(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b)
 }

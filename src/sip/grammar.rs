@@ -79,6 +79,8 @@ pub(super) fn is(b: u8, class: u8) -> bool {
         .is_some_and(|of| of & class != 0)
 }
 
+/// One pass instead of one for each class.
+///
 /// The classes that all bytes of the text belong to, and those that any belongs to.
 pub(super) fn classes_of(text: &[u8]) -> (u8, u8) {
     text.iter().fold((u8::MAX, 0), |(all, any), &b| {

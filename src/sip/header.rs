@@ -1,4 +1,6 @@
 //! Header field names: one table with long and compact forms (RFC 3261 §7.3.3 and the extension RFCs).
+//!
+//! Nothing outside of this folder compares header names as text, so no rule can miss the compact form or another spelling.
 
 macro_rules! header_names {
     (@compact) => { None };
@@ -17,7 +19,7 @@ macro_rules! header_names {
         }
 
         impl HeaderName {
-            /// Every known name.
+            /// Every known name, in the order of the table. The look-up and the tests walk it.
             pub const KNOWN: &'static [Self] = &[$(Self::$variant),+];
 
             /// The long form; empty for [`HeaderName::Other`].
@@ -49,6 +51,7 @@ header_names! {
     CSeq "CSeq";
     MaxForwards "Max-Forwards";
     Contact "Contact" b'm';
+    // The framer reads this one before there is a message (RFC 3261 §20.14).
     ContentLength "Content-Length" b'l';
     ContentType "Content-Type" b'c';
     // What decides where a message goes: RFC 3261, RFC 3327 (Path), RFC 3608 (Service-Route).
@@ -61,6 +64,7 @@ header_names! {
     Require "Require";
     Supported "Supported" b'k';
     Unsupported "Unsupported";
+    // What a registrar and a notifier read; Contact and these tell a proxy nothing about where to send.
     Expires "Expires";
     Event "Event" b'o';
     // URIs and dialogs that a message refers to: topology hiding looks into these (RFC 3515, RFC 3892, RFC 3891, RFC 3911,
@@ -85,6 +89,7 @@ header_names! {
     PChargingFunctionAddresses "P-Charging-Function-Addresses";
     PAccessNetworkInfo "P-Access-Network-Info";
     PVisitedNetworkId "P-Visited-Network-ID";
+    // Drafts that never became RFCs, and what diverts a call.
     RemotePartyId "Remote-Party-ID";
     HistoryInfo "History-Info";
     Diversion "Diversion";
@@ -94,6 +99,7 @@ header_names! {
     Warning "Warning";
     RetryAfter "Retry-After";
     Reason "Reason";
+    // Credentials: relayed to who asked for them, never logged (RFC 3261 §22).
     WwwAuthenticate "WWW-Authenticate";
     ProxyAuthenticate "Proxy-Authenticate";
     Authorization "Authorization";

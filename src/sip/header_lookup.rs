@@ -129,6 +129,7 @@ impl HeaderName {
             if length >= line {
                 return None;
             }
+            // An unknown name must still be a token, or the line is no header line.
             return match Self::find(&words, length) {
                 Some(name) => Some((name, length)),
                 None => {
@@ -143,6 +144,7 @@ impl HeaderName {
     /// A known name by its words and its length. The words are compared whole: a name that is longer or shorter differs in
     /// the blanks that fill it up.
     fn find(words: &NameWords, length: usize) -> Option<Self> {
+        // Compact forms are looked up by their letter.
         if length == 1 {
             let [letter, ..] = words[0].to_le_bytes();
             let row = usize::from(letter.wrapping_sub(b'a'));

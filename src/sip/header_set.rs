@@ -1,4 +1,4 @@
-//! Sets of header names, a bit each.
+//! Sets of header names, a bit each: what a rule of the boundary strips, or which fields a message has.
 use super::HeaderName;
 
 /// A set of known header names; `Other` is in none.
@@ -13,7 +13,7 @@ impl HeaderSet {
     pub const fn of(name: HeaderName) -> Self {
         Self(name.bit())
     }
-    /// Names of either set.
+    /// Names of either set. Constant, as the others, so that the rules of the boundary are made at compile time.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -79,6 +79,8 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// For look-ups by name: the tables of the topology hold lower case.
+    ///
     /// The name in lower case without trailing dot, written to `buf`; `None` for literals and names over 253 bytes.
     pub fn lower<'b>(&self, buf: &'b mut [u8; 253]) -> Option<&'b str> {
         let bare = self.bare()?;

@@ -74,7 +74,7 @@ impl<'t> Index<'t> {
     ///
     /// `None` if there is none, or if two parsers could read its line ends differently ([`why_unread`]).
     pub(super) fn read(bytes: &[u8], table: &'t mut LineTable) -> Option<Self> {
-        // Places are kept as `u32`.
+        // Places are kept as `u32`; a head beyond that is refused by the limits long before.
         let bytes = cut(bytes, 0, bytes.len().min(u32::MAX as usize));
         let mut reading = Reading::new(bytes, &mut table.0);
         let mut start_line = None;
@@ -88,6 +88,7 @@ impl<'t> Index<'t> {
             }
             match bytes.get(at..) {
                 Some([b'\r', b'\n', ..]) => {
+                    // The first line is the start line, an empty one ends the head, all others are header lines.
                     if start_line.is_none() {
                         start_line = Some(at);
                     } else if at > from {

@@ -5,7 +5,7 @@ use super::grammar;
 /// Why a list cannot be split further: a quote or bracket does not close, or there is nothing between two commas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unbalanced {
-    /// Byte in the field value.
+    /// Where, in the field value.
     pub(super) at: usize,
     pub(super) rule: Rule,
 }

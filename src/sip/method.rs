@@ -30,6 +30,7 @@ macro_rules! methods {
     };
 }
 
+// Questions that depend on a method alone, so that no other folder lists methods by itself.
 impl Method<'_> {
     /// Whether requests of this method are never answered: ACK (RFC 3261 §17.1), and BENOTIFY, Lync's NOTIFY whose
     /// answer is ignored should one come (MS-SIP §3.5.5.3).

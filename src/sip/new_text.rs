@@ -111,7 +111,7 @@ pub(super) fn write_stamp(stamp: Stamp, out: &mut Vec<u8>) {
     }
 }
 
-/// The answer of a server that keeps connections by what is sent between two hops (MS-CONMGMT §2.2.1).
+/// The `ms-keep-alive` answer of a server that keeps connections by what is sent between two hops (MS-CONMGMT §2.2.1).
 pub(super) fn write_keep_alive(seconds: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(b"ms-keep-alive: UAS; tcp=no; hop-hop=yes; end-end=no; timeout=");
     write_decimal(u64::from(seconds), out);

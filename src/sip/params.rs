@@ -34,9 +34,11 @@ pub(super) fn is_value(value: &[u8]) -> bool {
 /// what could hide the end of a parameter does not fit. An `Err` is the byte that does not fit, and the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Params<'a> {
+    /// All of the parameter text; places are counted from its beginning.
     text: &'a [u8],
     cursor: Cursor<'a>,
     empty: Empty,
+    /// A fault was returned, and nothing more will be.
     broken: bool,
 }
 

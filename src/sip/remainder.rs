@@ -35,6 +35,7 @@ pub(super) fn remainders<'m>(
     };
     let mut number = 0;
     for line in lines() {
+        // The usual case: one Via or Route is taken from the top, and all lines below stay as they are.
         if number >= first && last == 0 {
             // What is left is left whole, and need not be counted.
             visit(line, Remainder::Line);

@@ -20,11 +20,11 @@ pub enum Extra<'x> {
         /// The public reason code.
         text: &'x str,
     },
-    /// `Unsupported` with these option tags.
+    /// `Unsupported` with these option tags, in a 420 (RFC 3261 §16.3 step 5).
     Unsupported(&'x [&'x [u8]]),
-    /// `Retry-After`, seconds.
+    /// `Retry-After`, seconds: how long a client should stay away (RFC 3261 §20.33).
     RetryAfter(u32),
-    /// `Allow` with this value.
+    /// `Allow` with this value, in a 405 and in answers to OPTIONS (RFC 3261 §20.5).
     Allow(&'x str),
     /// `ms-keep-alive`: that the connection is kept by messages or keep-alives at least so often, in seconds.
     KeepAlive(u32),
@@ -75,6 +75,7 @@ pub fn write_unframed_reply(
     to_tag: &[u8],
     out: &mut Vec<u8>,
 ) -> bool {
+    // Without any of these a response could not be matched, or not be sent back.
     const COPIED: [HeaderName; 5] = [
         HeaderName::Via,
         HeaderName::From,

@@ -13,6 +13,7 @@ use std::ops::Range;
 #[derive(Debug)]
 pub struct Splices<'m, 'a> {
     message: &'m Message<'a>,
+    /// Ranges of the message and the text for each, in the order of the calls.
     list: SmallVec<[(Range<usize>, Vec<u8>); 6]>,
 }
 
@@ -25,7 +26,7 @@ impl<'m, 'a> Splices<'m, 'a> {
         }
     }
 
-    /// Whether nothing is replaced.
+    /// Whether nothing is replaced: then the message can be relayed without a copy.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

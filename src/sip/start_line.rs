@@ -69,6 +69,7 @@ fn response(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
 /// `Method Request-URI SIP/2.0` (RFC 3261 §7.1). The first fault from the left is reported.
 fn request(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     let parts = request_parts(line);
+    // Each check may note a fault; the first that was noted wins, so they stand in the order of the line.
     let method = cut(line, 0, parts.method_end);
     let uri = cut(line, parts.uri.start, parts.uri.end);
     let mut fault = None;
@@ -149,6 +150,7 @@ fn version_fault(text: &[u8], at: usize) -> Option<LineFault> {
         .split_at_checked(4)
         .filter(|(name, _)| name.eq_ignore_ascii_case(b"SIP/"))
         .map(|(_, number)| number);
+    // SIP/3.0 is a version, and has a status for itself; `SIP/2.0x` or `HTTP/1.1` is no start line of SIP.
     let is_version = number.is_some_and(|number| {
         let mut digits = number.splitn(2, |&b| b == b'.');
         let mut part = || digits.next().and_then(grammar::decimal).is_some();

@@ -14,6 +14,7 @@ pub const fn phrase(status: u16) -> &'static str {
         200 => "OK",
         202 => "Accepted",
         204 => "No Notification",
+        // A redirection is passed on: who follows it is the client, which then needs a route of its own.
         300 => "Multiple Choices",
         301 => "Moved Permanently",
         302 => "Moved Temporarily",
@@ -28,6 +29,7 @@ pub const fn phrase(status: u16) -> &'static str {
 /// of RFC 3329, RFC 3903, RFC 3911, RFC 4412, RFC 4474, RFC 5079, RFC 5360, RFC 5393, RFC 5626, RFC 6086, RFC 8197.
 const fn failure(status: u16) -> &'static str {
     match status {
+        // Most of these only pass through this node; topology hiding may have to write their phrase anew.
         400 => "Bad Request",
         401 => "Unauthorized",
         402 => "Payment Required",
@@ -72,6 +74,7 @@ const fn failure(status: u16) -> &'static str {
         491 => "Request Pending",
         493 => "Undecipherable",
         494 => "Security Agreement Required",
+        // 503 stands for the server that sent it, so a proxy should not pass it on as its own (RFC 3261 §16.7 step 6).
         500 => "Server Internal Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",
@@ -80,6 +83,7 @@ const fn failure(status: u16) -> &'static str {
         505 => "Version Not Supported",
         513 => "Message Too Large",
         580 => "Precondition Failure",
+        // A 6xx ends the search for other targets (RFC 3261 §16.7 step 5).
         600 => "Busy Everywhere",
         603 => "Decline",
         604 => "Does Not Exist Anywhere",

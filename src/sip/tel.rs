@@ -3,6 +3,7 @@ use super::escape::{plain_user, same_name};
 use super::uri::params;
 use super::{Host, Scheme, Uri};
 
+// In a file of its own, because it is the only rule about numbers that policy needs.
 impl Uri<'_> {
     /// Whether one of the domains in which the number of a tel URI is valid is such a one; `None` stands for a context
     /// that can be read neither as a domain nor as the beginning of a global number. A number without a context, or of a

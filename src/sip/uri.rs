@@ -182,6 +182,7 @@ impl<'a> Uri<'a> {
         if self.params.is_empty() {
             return Ok(None);
         }
+        // The parameter overrides the host (RFC 3261 §19.1.1), so policy must judge it and not the host.
         match self.param("maddr") {
             None => Ok(None),
             Some(value) => value

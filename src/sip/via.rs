@@ -46,6 +46,7 @@ impl<'a> Via<'a> {
             let second = cursor.eat_separator(b'/');
             first && second && !protocol.is_empty() && !version.is_empty()
         };
+        // The transport is not compared with the connection's: hops behind a TLS client may well have spoken UDP.
         let transport = cursor.take(grammar::TOKEN);
         if !is_named || transport.is_empty() || !cursor.skip_lws() {
             return Err(fault(cursor.at, Rule::BadVia));
@@ -78,6 +79,7 @@ impl<'a> Via<'a> {
         let mut branch = None;
         for param in Params::reading(params, Empty::Refused) {
             let param = param.map_err(|at| fault(begin + at, Rule::BadParam))?;
+            // Responses and CANCEL find their transaction by it, so there must be no doubt which one it is.
             if param.name.eq_ignore_ascii_case(b"branch") {
                 let duplicate = fault(begin + param.start, Rule::DuplicateParam);
                 if branch.is_some() {

@@ -59,6 +59,7 @@ impl<'m> Edits<'m, '_> {
             let at = self.place(text);
             patches.push((at..at, text));
         };
+        // The last call ends on top (or at the bottom), so those above are added in reverse.
         let is_below = |text: &NewText<'_>| matches!(text, NewText::Below(..));
         for &text in self.inserted.iter().rev().filter(|text| !is_below(text)) {
             place(text);
