@@ -141,8 +141,11 @@ pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[
     ("proxy", &[], 100),
 ];
 
-/// Lines of code outside tests: what they were before one house was made of them.
-pub(crate) const LINES_OF_CODE: usize = 46_513;
+/// Lines of code outside tests and items under `#[cfg(test)]`.
+pub(crate) const LINES_OF_CODE: usize = 42_632;
+
+/// What they were before the folders were opened: the goal is to stay below.
+pub(crate) const LINES_OF_CODE_BEFORE: usize = 42_632;
 
 /// Folders that may still use one above them.
 pub(crate) const UPWARDS: &[(&str, &str)] = &[("observe", "topology"), ("observe", "trust")];

@@ -12,6 +12,11 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
+    /// The lines of code.
+    pub(crate) fn code(self) -> usize {
+        self.code
+    }
+
     /// In hundredths, rounded down.
     pub(crate) fn hundredths(self) -> usize {
         self.part * 100 / self.code.max(1)

@@ -116,7 +116,7 @@ fn files_are_short() {
     }
     lengths.sort_unstable();
     let median = lengths[lengths.len() / 2];
-    println!("source files: {}, median {median} lines", lengths.len());
+    println!("source files: {}, median {median} lines (goal 220)", lengths.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(
         median <= bounds::MEDIAN_LINES,
@@ -165,7 +165,7 @@ fn each_type_name_is_defined_once() {
             }
         }
     }
-    println!("type names with several meanings: {}", twice.len());
+    println!("type names with several meanings: {} (goal 0)", twice.len());
     assert!(
         twice.len() <= bounds::NAMES_DEFINED_TWICE,
         "{}",
@@ -186,7 +186,7 @@ fn comments_say_why() {
             *folders.entry(krate.place(file)).or_default() += own;
         }
     }
-    println!("comment lines per line of code: {all}");
+    println!("comment lines per line of code: {all} (goal 0.25)");
     let mut wrong = Vec::new();
     for (folder, ratio) in &folders {
         println!("  {folder}: {ratio}");
@@ -214,7 +214,7 @@ fn what_decides_is_tested_as_much_as_written() {
     let mut wrong = Vec::new();
     for (folder, elsewhere, bound) in bounds::TESTED {
         let ratio = figures::tests(house, folder, elsewhere);
-        println!("test code per code in {folder}: {ratio}");
+        println!("test code per code in {folder}: {ratio} (goal 1.00)");
         if ratio.hundredths() < *bound {
             wrong.push(format!("{folder}: {ratio}, at least {bound} hundredths"));
         }
@@ -230,12 +230,12 @@ fn the_sources_do_not_grow() {
     for krate in &house.crates {
         let lines: usize = krate
             .sources()
-            .map(|file| figures::code_lines(&file.text))
+            .map(|file| figures::comments(file).code())
             .sum();
         println!("lines of code outside tests in {}: {lines}", krate.dir);
         all += lines;
     }
-    println!("lines of code outside tests: {all}");
+    println!("lines of code outside tests: {all} (goal {})", bounds::LINES_OF_CODE_BEFORE);
     assert!(
         all <= bounds::LINES_OF_CODE,
         "{all} lines of code, at most {}",
@@ -250,7 +250,7 @@ fn words_do_not_come_back() {
     let mut wrong = Vec::new();
     for word in words::WORDS {
         let found = word.find(house);
-        println!("{}: {}", word.name, found.len());
+        println!("{}: {} (goal 0)", word.name, found.len());
         let allowed = bounds::WORDS
             .iter()
             .find_map(|(name, most)| (*name == word.name).then_some(*most))

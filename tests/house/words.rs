@@ -19,8 +19,8 @@ pub(crate) struct Word {
     pub(crate) name: &'static str,
     at: Where,
     pub(crate) instead: &'static str,
-    /// Files in which it is the right word.
-    except: &'static [&'static str],
+    /// A line with this text may use it.
+    unless: Option<&'static str>,
 }
 
 const fn word(name: &'static str, at: Where, instead: &'static str) -> Word {
@@ -28,7 +28,7 @@ const fn word(name: &'static str, at: Where, instead: &'static str) -> Word {
         name,
         at,
         instead,
-        except: &[],
+        unless: None,
     }
 }
 
@@ -45,13 +45,11 @@ pub(crate) const WORDS: &[Word] = &[
         "fix",
     ),
     word("told", Prose(&["told"]), "logged, sent, reported"),
-    word("tells", Prose(&["tells"]), "logs, sends, reports, shows"),
-    word("says", Prose(&["says"]), "states, names, has, reports"),
     Word {
         name: "octets",
         at: Prose(&["octet", "octets"]),
         instead: "byte, except for the dotted octets of an IPv4 address",
-        except: &[],
+        unless: Some("IPv4"),
     },
     word(
         "us",
@@ -61,13 +59,13 @@ pub(crate) const WORDS: &[Word] = &[
     word("theirs", Prose(&["theirs"]), "remote, the peer's"),
     word(
         "odd words",
-        Prose(&["deaf", "lent", "mates", "docket", "whom"]),
+        Prose(&["deaf", "lent", "mates", "docket"]),
         "plain English",
     ),
     word("mend (name)", Name(&["mend", "mends", "mended"]), "fix"),
     word(
         "told (name)",
-        Name(&["told", "tell", "tells", "says", "say", "said"]),
+        Name(&["told"]),
         "logged, sent, reported",
     ),
     word(
@@ -82,7 +80,7 @@ pub(crate) const WORDS: &[Word] = &[
     ),
     word(
         "odd words (name)",
-        Name(&["docket", "faces", "deaf", "lent", "mates", "whose", "whom"]),
+        Name(&["docket", "faces", "deaf", "lent", "mates", "whose"]),
         "what the thing is called in this field",
     ),
     word(
@@ -139,7 +137,7 @@ impl Word {
                 }
             }
         }
-        places.retain(|place| !self.except.iter().any(|it| place.starts_with(it)));
+        places.retain(|place| self.unless.is_none_or(|it| !place.contains(it)));
         places
     }
 
