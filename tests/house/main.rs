@@ -116,7 +116,10 @@ fn files_are_short() {
     }
     lengths.sort_unstable();
     let median = lengths[lengths.len() / 2];
-    println!("source files: {}, median {median} lines (goal 220)", lengths.len());
+    println!(
+        "source files: {}, median {median} lines (goal 220)",
+        lengths.len()
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(
         median <= bounds::MEDIAN_LINES,
@@ -235,7 +238,10 @@ fn the_sources_do_not_grow() {
         println!("lines of code outside tests in {}: {lines}", krate.dir);
         all += lines;
     }
-    println!("lines of code outside tests: {all} (goal {})", bounds::LINES_OF_CODE_BEFORE);
+    println!(
+        "lines of code outside tests: {all} (goal {})",
+        bounds::LINES_OF_CODE_BEFORE
+    );
     assert!(
         all <= bounds::LINES_OF_CODE,
         "{all} lines of code, at most {}",

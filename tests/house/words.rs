@@ -63,11 +63,7 @@ pub(crate) const WORDS: &[Word] = &[
         "plain English",
     ),
     word("mend (name)", Name(&["mend", "mends", "mended"]), "fix"),
-    word(
-        "told (name)",
-        Name(&["told"]),
-        "logged, sent, reported",
-    ),
+    word("told (name)", Name(&["told"]), "logged, sent, reported"),
     word(
         "give (name)",
         Name(&["give", "gives", "gave"]),
