@@ -45,7 +45,7 @@ struct CheckReport<'a> {
     warnings: Vec<&'a Fault>,
     /// What ends of the file itself (certificates, CRLs, windows), the next first.
     forecast: Vec<Foreseen>,
-    /// `None`: the file has faults.
+    /// `None`: the file has faults, so there is nothing to judge by.
     peers_seen: Option<PeersSeen>,
 }
 

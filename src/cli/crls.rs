@@ -1,4 +1,7 @@
 //! `sipward crls`: which CRLs are held and where they came from, and dropping what is known of one.
+//!
+//! A series is what one key has signed for one scope. `forget` is for the one case that the rules cannot solve by themselves:
+//! a CA that was restored from a backup and counts its CRLs from a lower number.
 use super::Exit;
 use super::target::{DEFAULT_TOPOLOGY, Target, Unanswered, unexpected};
 use crate::daemon::control::{AskError, CrlSeries, Reply, Request};
@@ -86,6 +89,7 @@ impl CrlsCommand {
             Ok(_) => return Err(unexpected()),
             Err(why) => {
                 eprintln!("sipward: {why}");
+                // A script must be able to separate a wrong id from a daemon that does not run.
                 return Err(match why {
                     Unanswered::Refused {
                         code: DaemonReason::UnknownCrls,
@@ -145,6 +149,7 @@ fn show(series: &CrlSeries, out: &mut dyn Write) -> std::io::Result<()> {
     field("number", series.number.as_deref().unwrap_or("none"))?;
     field("thisUpdate", &show_moment(series.this_update))?;
     field("nextUpdate", &show_moment(series.next_update))?;
+    // A series whose CRL became stale is remembered by its number, so that nothing older is accepted later.
     match series.revoked {
         Some(revoked) => {
             field("revoked", &revoked.to_string())?;

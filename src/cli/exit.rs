@@ -1,4 +1,7 @@
 //! How a command ends: the exit codes that scripts and service managers rely on.
+//!
+//! The numbers are documented in the README and do not change. 69 and 70 are of sysexits.h, where service managers expect
+//! them; 1 to 4 are answers of a command and no failures.
 use std::process::ExitCode;
 
 /// How a command ends when it does not end well.

@@ -1,4 +1,7 @@
 //! What several commands print alike: JSON, faults, counts, and a page of titles and aligned fields.
+//!
+//! Layout is decided here once: titles at the margin, items indented by two, fields aligned behind 18 columns. Tests and
+//! operators search the pages by these.
 use super::Exit;
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{Fault, show_time};

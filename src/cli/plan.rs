@@ -1,4 +1,7 @@
 //! `sipward plan`: what a new topology would do, before it does.
+//!
+//! The comparison itself is the daemon's (`daemon/plan.rs`); here it is asked for and printed. The exit code alone decides in
+//! a script: 4 for anything harmful, so that a change can be stopped before it is rolled out.
 use super::Exit;
 use super::output::{counted, print_faults};
 use super::target::{Target, unexpected};
@@ -84,6 +87,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
         nothing = false;
         writeln!(out, "{text}")
     };
+    // Live connections, with the line of the new file that would close each.
     for dropped in &effects.dropped {
         let detail = dropped.detail.as_deref();
         line(format!(
@@ -103,6 +107,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
             counted(*count, "connection")
         ))?;
     }
+    // Chains that were seen lately but are not connected now: peers that would notice at their next attempt.
     for (word, verdicts) in [
         ("refuses   ", &effects.refused),
         ("admits    ", &effects.admitted),
@@ -126,6 +131,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     for peer in &effects.added_peers {
         line(format!("adds       peer {peer}"))?;
     }
+    // Rights that the new file takes away although no connection shows it yet.
     for what in &effects.narrowed {
         line(format!("narrows    {what}"))?;
     }
@@ -138,6 +144,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
             moved.domain, moved.from, moved.to
         ))?;
     }
+    // Neither good nor bad: these changes simply do not happen at a reload.
     for what in &effects.restart {
         line(format!("restart    {what}"))?;
     }

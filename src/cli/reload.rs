@@ -1,4 +1,7 @@
 //! `sipward reload`: makes the running daemon load its topology again, and shows the result.
+//!
+//! The command returns when the outcome is known, so that `sipward reload && ...` means what it looks like. systemd runs it
+//! as `ExecReload=`.
 use super::Exit;
 use super::target::{Target, unexpected};
 use crate::daemon::control::{ReloadReport, ReloadResult, Reply, Request};

@@ -1,4 +1,7 @@
 //! `sipward status`: figures of the running daemon.
+//!
+//! The figures are a snapshot that the shards report when they are asked, so two lines may be some milliseconds apart.
+//! What changes over time is in the log; counters with names for machines are in `--json`.
 use super::Exit;
 use super::output::counted;
 use super::target::{Target, unexpected};
@@ -54,6 +57,7 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     )?;
     row("topology", figures.topology.display().to_string())?;
     row("generation", figures.generation.to_string())?;
+    // Nothing is shown before the first reload.
     if let Some(report) = &figures.last_reload {
         row("last reload", reloaded(report))?;
     }
@@ -68,6 +72,7 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
         "connections",
         format!("{} of clients, {} of peers", figures.clients, figures.peers),
     )?;
+    // Each peer of the topology, connected or not: one without connections is what an operator looks for.
     for peer in &figures.by_peer {
         row(
             "peer",

@@ -1,4 +1,7 @@
 //! Which running daemon a command is for, and asking it.
+//!
+//! A command finds the daemon without arguments on a host with one daemon: the topology names the socket, or it is at one of
+//! the default places (docs/control.md).
 use super::Exit;
 use crate::daemon::control::{self, AskError, ControlRefusal, Reply, Request};
 use crate::reason::DaemonReason;

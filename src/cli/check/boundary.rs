@@ -1,4 +1,7 @@
 //! The boundary: which header fields cross between the trust domain and the rest (RFC 3325, RFC 3323).
+//!
+//! Field by field, because a single missing row is how a private identity leaves a trust domain. The rules are those that
+//! result after defaults and switches, not those that the file has.
 use crate::cli::output::{Page, field_names, listed};
 use crate::topology::{FieldRules, FieldTrust, Topology};
 use std::io;

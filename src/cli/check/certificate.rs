@@ -1,4 +1,6 @@
 //! A certificate of this node in a few words.
+//!
+//! Subject, issuer and end are what an operator recognises a certificate by; the whole of it is a matter for `openssl x509`.
 use crate::cli::output::Page;
 use crate::topology::{CertificateFacts, KeyPair};
 use std::io;

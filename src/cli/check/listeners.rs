@@ -1,4 +1,6 @@
 //! Listeners: who may connect where, and what is asked of them.
+//!
+//! The most frequent surprise of a listener is a certificate that is asked for, or not asked for, by who else may connect.
 use crate::cli::output::{Page, listed};
 use crate::topology::{Accept, ClientCertificates, Identity, Topology};
 use std::io;

@@ -1,4 +1,7 @@
 //! The node itself: its name, its domains, and the certificates that it shows.
+//!
+//! First on the page, because every other section depends on it: names that are missing here make calls fail at the other
+//! end, where the reason is hard to find.
 use super::certificate::{subject, validity};
 use crate::cli::output::{Page, counted, listed};
 use crate::topology::{Topology, Window};
@@ -13,6 +16,7 @@ pub(super) fn node(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     if !node.aliases.is_empty() {
         page.field("also addressed as", &listed(&node.aliases))?;
     }
+    // Behind a port mapping the port in Via and Record-Route is not the one that is bound.
     if let Some(port) = node.advertise_port {
         page.field("announced port", &port.to_string())?;
     }

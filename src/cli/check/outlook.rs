@@ -1,4 +1,7 @@
 //! What will break and when: of the file itself, and of what peers have shown to the daemon that runs, judged by the file.
+//!
+//! Certificates, CRLs and windows end at known times, and an end that nobody has noticed is the most frequent reason why a
+//! partner cannot connect. Both lists are sorted by time.
 use crate::cli::output::Page;
 use crate::cli::target::{Target, Unanswered};
 use crate::daemon::control::{Reply, Request};
@@ -97,6 +100,7 @@ impl PeersSeen {
             relaxed,
             refused,
         } = &seen.outlook;
+        // What was accepted when it connected and would not be any more: it goes at the next evaluation.
         for lapsed in refused {
             let detail = lapsed.detail.as_deref();
             let detail = detail.map_or_else(String::new, |detail| format!(", {detail}"));

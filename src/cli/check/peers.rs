@@ -1,4 +1,7 @@
 //! Peers: the servers that may connect and be connected to, and what each may say.
+//!
+//! Each line answers a question that comes up in the first call with a partner: which name must the certificate have, for
+//! which domains may it speak, what is done to its fields, which address is dialled.
 use super::vouching::vouching;
 use crate::cli::output::{Page, field_names, listed};
 use crate::sip::HeaderName;
@@ -53,10 +56,12 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
     if peer.window != Window::default() {
         page.field("counts", &peer.window.to_string())?;
     }
+    // One of the keys must be in the chain; a second one is there before a renewal.
     if !peer.pins.is_empty() {
         let pins: Vec<String> = peer.pins.iter().map(ToString::to_string).collect();
         page.fields("one key among", &pins)?;
     }
+    // Observed: an operator who introduces pins sees in the log what they would refuse, before they do.
     if peer.stage == Stage::Observe {
         page.field(
             "stage",
@@ -86,6 +91,7 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
     if !peer.boundary.deny.is_empty() {
         page.field("may not name", &listed(&peer.boundary.deny))?;
     }
+    // Both are agreements with this partner alone, so they are shown with it and not in the section on the boundary.
     if peer.boundary.hide_topology {
         page.field("topology", "hidden from it")?;
     }
@@ -99,6 +105,7 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
         listed(&peer.addresses)
     };
     page.field("dialled at", &addresses)?;
+    // Per shard: a node with eight shards dials up to eight times as many.
     if peer.connections > 1 {
         page.field(
             "connections",
@@ -130,6 +137,7 @@ fn by_dns(peer: &Peer) -> String {
     let host = format!("A/AAAA of {}, port 5061", peer.fqdn);
     match peer.dns {
         Lookup::Sip => format!("SRV _sips._tcp.{}, else {host}", peer.fqdn),
+        // RFC 3263 knows no such record; it is how Lync and Skype for Business find a partner's edge.
         Lookup::Federation if !peer.domains.is_empty() => {
             let names = peer
                 .domains

@@ -1,4 +1,7 @@
 //! The policy that results from a good topology, for an operator to read from top to bottom.
+//!
+//! Sections are titled with what they answer. A section without content is still printed with `none`, so that its absence is
+//! never taken for an answer.
 use super::outlook::{self, PeersSeen};
 use super::{boundary, listeners, node, peers, routes, settings};
 use crate::cli::output::{Page, counted, print_faults};

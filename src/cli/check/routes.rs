@@ -1,4 +1,7 @@
 //! Where requests go: domains, the pools that serve them, and what clients may ask for.
+//!
+//! An operator compares this page with what a partner or a registrar expects: which domain leads where, in which order
+//! members are tried, and how long a dead one costs. All of it is computed from the file; no connection is made.
 use crate::cli::output::{Page, counted, listed};
 use crate::proxy::{FAILOVER_SILENCE, REST};
 use crate::topology::{Domain, Health, PeerRef, Pool, Strategy, Topology, show_duration};
@@ -19,8 +22,10 @@ pub(super) fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()
     let home: HashSet<&Domain> = topology.node().domains.iter().collect();
     for pool in topology.pools() {
         let members = members(topology, pool);
+        // Every domain has a line of its own: operators search for a domain, not for a pool.
         for domain in &pool.domains {
             let home = home.contains(domain);
+            // Padded to one width, so that the column behind it is straight.
             let kind = if home { "home     " } else { "federated" };
             let line = format!("{:<width$}", domain.as_str());
             page.item(&line, &format!("{kind}  pool {}: {members}", pool.name))?;
@@ -90,12 +95,14 @@ fn members(topology: &Topology, pool: &Pool) -> String {
     let drained: HashSet<PeerRef> = pool.drain.iter().copied().collect();
     let members = listed(pool.peers.iter().zip(groups).map(|((r, weight), group)| {
         let mut remarks = Vec::new();
+        // Groups are tried in order; within one the strategy chooses.
         if let Some(group) = group {
             remarks.push(format!("group {group}"));
         }
         if weighted || *weight != 1 {
             remarks.push(format!("weight {weight}"));
         }
+        // It still serves running dialogs and receives no new calls.
         if drained.contains(r) {
             remarks.push("drains".to_owned());
         }

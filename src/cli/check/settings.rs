@@ -1,4 +1,6 @@
 //! Limits that the file changes, and expectations that held.
+//!
+//! Everything else about a limit (range, meaning, whether it needs a restart) is in docs/topology.md.
 use crate::cli::output::{Page, counted};
 use crate::topology::Topology;
 use std::io;

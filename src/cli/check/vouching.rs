@@ -1,4 +1,6 @@
 //! Trust sets: which anchors vouch for a peer, until when, and what is asked of revocation.
+//!
+//! The lines stand below each peer, not in a section of their own: what matters is which anchors can let this peer in.
 use super::certificate::named;
 use crate::cli::output::Page;
 use crate::topology::{
@@ -18,6 +20,7 @@ pub(super) fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> 
         .filter_map(|der| CertificateFacts::read(der))
         .map(|facts| {
             let until = page.until(facts.not_after);
+            // A set with a window is one half of a planned change of CAs.
             let window = match trust.window {
                 window if window == Window::default() => String::new(),
                 window => format!(" (the set counts {window})"),
@@ -50,6 +53,7 @@ pub(super) fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> 
     if trust.revocation == Revocation::Off {
         return Ok(());
     }
+    // Those in force now: files, fetched ones and those of the state directory alike.
     let crls: Vec<String> = trust
         .crls
         .iter()

@@ -1,4 +1,7 @@
 //! The outcome of a probe for programs. Its keys are stable.
+//!
+//! The object is built key by key instead of being derived from the types of the edge: those may change, the keys may not.
+//! A script that watches partners reads `verdict`, `reason` and `alert`; the rest is for whoever then looks closer.
 use crate::edge::{ProbeAttempt, ProbeVerdict};
 use crate::observe::PresentedChain;
 use crate::topology::Peer;
@@ -38,6 +41,7 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
         }
     };
     match &attempt.verdict {
+        // Whoever refused, `reason` and `detail` explain it, so that a script needs one look.
         ProbeVerdict::Good => {}
         ProbeVerdict::RefusedLocally(reason, detail) | ProbeVerdict::Failed(reason, detail) => {
             put("reason", json!(reason));
@@ -93,6 +97,7 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
     if let Some(explanation) = &attempt.explanation {
         put("explanation", json!(explanation));
     }
+    // Only after a good handshake; a SIP server that is up but answers 404 is still reachable.
     if let Some((status, phrase)) = &attempt.answer {
         put("options", json!({ "status": status, "phrase": phrase }));
     }

@@ -1,4 +1,8 @@
 //! The outcome of a probe for people: who refuses whom, what either side showed, and why.
+//!
+//! It is written to be sent to the administrator of the other side: both chains with their fingerprints, the alert in words,
+//! and the remedy. Everything that the peer has chosen goes through `plain`, so that no certificate can write to the
+//! terminal.
 use crate::cli::output::plain;
 use crate::edge::{ProbeAttempt, ProbeVerdict};
 use crate::topology::Peer;
@@ -18,6 +22,7 @@ pub(super) fn show(
         "{} ({kind}), which is shown identity {identity}",
         peer.fqdn
     )?;
+    // DNS has no address, or the name servers did not answer: the handshake could not even begin.
     if attempts.is_empty() {
         return writeln!(out, "  no address was found");
     }
@@ -77,6 +82,7 @@ fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
             field("alert", &format!("{alert}: {meaning}"))?;
         }
     }
+    // Any final response shows that SIP works on this connection, a 404 too.
     if let Some((status, phrase)) = &attempt.answer {
         field("OPTIONS", &format!("{status} {phrase}"))?;
     }
