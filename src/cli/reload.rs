@@ -8,7 +8,7 @@ use crate::daemon::control::{ReloadReport, ReloadResult, Reply, Request};
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Longer than the daemon gives itself.
+/// Longer than a reload may take, so that its report arrives.
 const PATIENCE: Duration = Duration::from_secs(130);
 
 /// The command with its arguments.

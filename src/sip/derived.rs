@@ -58,6 +58,7 @@ fn write_derived(
     let Ok(cseq) = request.cseq() else {
         return;
     };
+    // Half a request would be worse than none: the next hop would answer it with a 400.
     let is_whole = request.has(HeaderName::From)
         && request.has(HeaderName::CallId)
         && to_of.has(HeaderName::To);

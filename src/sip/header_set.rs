@@ -41,6 +41,7 @@ impl HeaderSet {
         HeaderName::KNOWN
             .iter()
             .copied()
+            // In the order of the table, so that pages and logs list them alike.
             .filter(move |name| self.has(*name))
     }
 }

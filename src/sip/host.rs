@@ -44,6 +44,7 @@ impl<'a> Host<'a> {
                 label => last = label,
             }
         }
+        // With the dots, as written: comparisons take the trailing one off.
         let name = cursor.since(0);
         let host = if last.iter().all(u8::is_ascii_digit) {
             // A top label is no number (RFC 3261 §25.1), so this is an IPv4 address or nothing.

@@ -32,15 +32,19 @@ pub(super) struct LineEntry {
 }
 
 impl LineEntry {
+    /// Where its name begins.
     pub(super) fn start(&self) -> usize {
         self.start as usize
     }
+    /// Where its value begins, behind the colon and white space.
     pub(super) fn value_start(&self) -> usize {
         self.value_start as usize
     }
+    /// Behind the last byte of its value that is no white space, in a fold perhaps.
     pub(super) fn value_end(&self) -> usize {
         self.value_end as usize
     }
+    /// Behind its CRLF: removing `start()..end()` removes the line.
     pub(super) fn end(&self) -> usize {
         self.end as usize
     }

@@ -45,6 +45,7 @@ impl<'a> Iterator for Values<'a> {
             Ok(None) => self.text.len(),
             Err(unbalanced) => return Some(Err(unbalanced)),
         };
+        // White space around a value is no part of it, folds included.
         let value = grammar::trim(grammar::cut(self.text, from, end));
         Some(if value.is_empty() {
             Err(Unbalanced {

@@ -148,6 +148,8 @@ impl<'a> Iterator for Params<'a> {
     }
 }
 
+/// Names are compared in any case (RFC 3261 §7.3.1), values as they are.
+///
 /// The value of the first parameter of that name. Where a second one would matter (`branch`, `tag`) the parsers of those
 /// values have refused it before: `None` absent, `Some(None)` without a value.
 pub(super) fn find<'a>(text: &'a [u8], name: &str) -> Option<Option<&'a [u8]>> {

@@ -92,6 +92,7 @@ pub fn write_unframed_reply(
         StartLine::Request { method, .. } => !method.is_unanswered(),
         StartLine::Response { .. } => false,
     };
+    // A response to a response, or to an ACK, would start a loop of errors.
     if !is_answerable || !COPIED.iter().all(|&name| request.has(name)) {
         return false;
     }

@@ -115,6 +115,7 @@ impl<'a> Via<'a> {
         self.after_cookie().is_some_and(<[u8]>::is_empty)
     }
 
+    /// What follows the magic cookie; `None` for a branch of RFC 2543, which has none.
     fn after_cookie(&self) -> Option<&'a [u8]> {
         let (cookie, rest) = self.branch?.split_at_checked(COOKIE.len())?;
         cookie.eq_ignore_ascii_case(COOKIE).then_some(rest)

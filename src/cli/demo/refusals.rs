@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// None of them depends on another, nor on what the calls have left.
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        title: "Refused: a server of our CA that the topology omits",
+        title: "Refused: a server of the home CA that the topology omits",
         columns: STRANGER,
         steps: unlisted,
     },
