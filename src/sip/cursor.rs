@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
         self.skip_lws();
         true
     }
-    /// Steps over a quoted string, which begins here; `None` (and nothing moved) if it does not end.
+    /// Steps over a quoted string (RFC 3261 §25.1), which begins here; `None` (and nothing moved) if it does not end.
     pub(super) fn take_quoted(&mut self) -> Option<&'a [u8]> {
         let length = quoted_len(self.rest())?;
         let from = self.at;

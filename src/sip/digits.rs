@@ -36,7 +36,7 @@ pub(crate) fn write_ip(address: IpAddr, out: &mut Vec<u8>) {
             }
         }
         IpAddr::V6(address) => {
-            // Writing to a Vec cannot fail.
+            // Through `io::Write` for a Vec, which cannot fail.
             let _ = write!(out, "{address}");
         }
     }

@@ -165,7 +165,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         out.reserve(bytes.len() + patches.iter().map(|(_, text)| text.room()).sum::<usize>());
         let mut copied = 0;
         for (range, text) in &patches {
-            // Inside of what an earlier patch removed.
+            // Inside of what an earlier patch removed: the line of a stamped Via that is stripped as a whole.
             if range.start < copied {
                 continue;
             }

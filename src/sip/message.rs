@@ -59,7 +59,7 @@ impl<'a> Message<'a> {
     pub(super) fn new(frame: &'a [u8], mut index: Index<'a>) -> Self {
         let (start, fault) = start_line::parse(cut(frame, 0, index.start_line));
         if let Some((offset, rule)) = fault {
-            // The start line comes first, so its fault does too.
+            // The start line stands before all header lines, so its fault is the first of the message.
             index.fault = Some(Malformed::other(offset, rule));
         }
         Self {

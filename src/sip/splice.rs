@@ -163,6 +163,7 @@ impl<'m, 'a> Splices<'m, 'a> {
 
     /// Writes the message to the end of `out`.
     pub fn write(mut self, out: &mut Vec<u8>) {
+        // Stable: two for one place stay in the order of the calls.
         self.list.sort_by_key(|(range, _)| range.start);
         let bytes = self.message.bytes();
         let mut copied = 0;

@@ -28,6 +28,7 @@ pub(super) fn plan(
     source: SocketAddr,
     mut stamp: impl FnMut(Range<usize>, Stamp),
 ) {
+    // A dual-stack socket reports IPv4 clients as mapped addresses; they know themselves by the plain one.
     let address = source.ip().to_canonical();
     let base = offset_in(bytes, via.params);
     let mut end = base + via.params.len();

@@ -62,6 +62,7 @@ fn response(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
     } else {
         version_fault(cut(line, 0, version_end), 0)
     };
+    // 0 is the status of no response, so nothing that matches by status takes this one for its own.
     let status = status.unwrap_or(0);
     (StartLine::Response { status, phrase }, fault)
 }

@@ -18,6 +18,7 @@ impl Uri<'_> {
         params(self.params)
             .filter(|(name, _)| same_name(name, b"phone-context"))
             .any(|(_, value)| {
+                // The context may be escaped, and a host that is escaped is still that host.
                 let context = plain_user(value.unwrap_or_default());
                 match context.strip_prefix(b"+") {
                     Some(digits) if is_global(digits) => false,
