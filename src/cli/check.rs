@@ -59,6 +59,7 @@ impl CheckCommand {
         // Loaded as `run` loads it, with the state directory: CRLs that are kept there decide too.
         let generation = crate::daemon::look_at(&self.file, at);
         match &generation {
+            // Good: the policy that results, or the same as data.
             Ok(generation) => {
                 // The file that is checked may be new; its socket is the running daemon's unless that changes too.
                 let target = Target {

@@ -71,6 +71,7 @@ impl CrlsCommand {
             super::write_json(&series, out)?;
             return Ok(());
         }
+        // An empty list is an answer, and must not look like a command that did nothing.
         if series.is_empty() {
             writeln!(out, "no CRL is held")?;
         }
@@ -137,6 +138,7 @@ impl CrlsCommand {
 
 /// One series: the CRLs of one key with one scope (RFC 5280 §5.2.5), of which only the newest counts.
 fn show(series: &CrlSeries, out: &mut dyn Write) -> std::io::Result<()> {
+    // No field stands empty.
     let or_none = |list: &[String]| match list {
         [] => "none".to_owned(),
         some => some.join(", "),

@@ -114,6 +114,7 @@ impl ExplainCommand {
             eprintln!("sipward: {error}");
             Exit::Usage
         })?;
+        // Accepted, but for another peer than the operator has named, is no success for whoever asked.
         let other = self.accepted_as_another(&explanation);
         self.write(&explanation, other.as_deref(), out)?;
         // Scripts ask by the exit code: a certificate of another peer than the one in question is a no.
@@ -153,6 +154,7 @@ impl ExplainCommand {
             )?;
             write!(out, "{}", explained.now)?;
         }
+        // The exit code is about now: that is what an operator can still change.
         if explained.now.is_let_in() {
             Ok(())
         } else {
@@ -175,6 +177,7 @@ impl ExplainCommand {
         Ok(())
     }
 
+    /// JSON in one line, for tools that read line by line; the text as a tree.
     fn write(
         &self,
         explanation: &Explanation,
@@ -226,11 +229,13 @@ impl ExplainCommand {
             ),
             None => None,
         };
+        // A listener may treat a certificate as a client's, which `decide` alone does not know.
         if let Some(listener) = self.asked_listener(direction, generation.topology())? {
             return Ok(explain_inbound(&chain, listener, &generation, at));
         }
         let presented = Presented {
             chain: &chain,
+            // Inbound nobody is expected: the certificate itself shows which peer it is.
             expected: named.filter(|_| direction == Direction::Outbound),
             staple: None,
         };

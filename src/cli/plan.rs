@@ -58,6 +58,7 @@ impl PlanCommand {
         } else {
             page(&effects, out)?;
         }
+        // The page is written first: a harmful plan is what an operator wants to read.
         if effects.is_harmful() {
             Err(Exit::Harmful)
         } else {
@@ -101,6 +102,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
             at_line(dropped.line),
         ))?;
     }
+    // Clients have no names here, so they are counted by listener.
     for (listener, count) in &effects.dropped_clients {
         line(format!(
             "closes     {} of clients at listener {listener}",
@@ -125,6 +127,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
             ))?;
         }
     }
+    // Peers by name: one that is removed may have no connection now and still be missed.
     for peer in &effects.removed_peers {
         line(format!("removes    peer {peer}"))?;
     }
@@ -135,6 +138,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     for what in &effects.narrowed {
         line(format!("narrows    {what}"))?;
     }
+    // A domain without a target refuses every call to it.
     for domain in &effects.lost_domains {
         line(format!("loses      domain {domain}: no target is left"))?;
     }

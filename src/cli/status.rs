@@ -77,6 +77,8 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
         row(
             "peer",
             format!(
+                // Inbound and outbound apart: a partner that only accepts connections looks different from one that only makes
+                // them.
                 "{} ({}): {} inbound, {} outbound{}",
                 peer.peer,
                 peer.kind,

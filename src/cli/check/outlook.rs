@@ -20,6 +20,7 @@ const SHOWN: usize = 12;
 
 /// What ends of the file itself.
 pub(super) fn of_the_file(ends: &[Foreseen], page: &mut Page<'_>) -> io::Result<()> {
+    // Nothing in the file ends: no title without content.
     if ends.is_empty() {
         return Ok(());
     }
@@ -33,6 +34,7 @@ fn next(ends: &[Foreseen], page: &mut Page<'_>) -> io::Result<()> {
         let until = page.until(i64::try_from(end.at).unwrap_or(i64::MAX));
         page.item(&until, &format!("{} (line {})", end.what, end.line))?;
     }
+    // The rest is in `--json`, and in the daily event `forecast`.
     if let Some(more @ 1..) = ends.len().checked_sub(SHOWN) {
         page.item(&format!("{more} more later"), "")?;
     }

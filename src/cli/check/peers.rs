@@ -83,8 +83,10 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
         }
     };
     page.field("From may name", &from)?;
+    // What it claims about callers counts only as far as this line (RFC 3325 §4).
     page.field("asserted identity", asserted(peer))?;
     let rules = &peer.boundary.fields;
+    // A message without one of these is refused, which a partner must know before it is switched on.
     if !rules.require_in.is_empty() {
         page.field("required fields", &field_names(rules.require_in))?;
     }

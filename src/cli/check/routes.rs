@@ -131,6 +131,7 @@ pub(super) fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()
         .filter(|listener| listener.accept.clients())
         .map(|listener| listener.name.as_str())
         .collect();
+    // A node between servers only: the rest of the section would be about nobody.
     if through.is_empty() {
         return page.item("none may connect", "");
     }

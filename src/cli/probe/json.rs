@@ -67,6 +67,7 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
     // There is a decision whenever the peer has shown a certificate, whoever refused in the end.
     if let Some(decision) = &attempt.decision {
         put(
+            // Enough to find the certificate in a PKI; the certificate itself is not repeated.
             "they_showed",
             json!({
                 "subjects": decision.subjects,
@@ -75,6 +76,7 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
             }),
         );
         put(
+            // The id is the one that the daemon would log for this chain.
             "decision",
             json!({
                 "id": decision.id,

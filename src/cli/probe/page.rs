@@ -43,6 +43,7 @@ fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
     };
     let took = attempt.took.as_millis();
     writeln!(out, "\n  {}  {verdict} ({took} ms)", attempt.address)?;
+    // Subjects, names and alert texts are the peer's words.
     let mut field = |name: &str, value: &str| writeln!(out, "    {name:<14}  {}", plain(value));
     if let Some(tls) = &attempt.negotiated {
         let agreed = format!("{}, {}, {}", tls.version, tls.cipher, tls.group);
@@ -102,6 +103,7 @@ type WriteField<'a> = dyn FnMut(&str, &str) -> io::Result<()> + 'a;
 fn show_decision(decision: &Decision, field: &mut WriteField<'_>) -> io::Result<()> {
     chain("peer's", &decision.subjects, &decision.fingerprints, field)?;
     field("names", &decision.names.join(", "))?;
+    // The code for searching, the sentence for reading, and what to do about it.
     let reason = decision.reason;
     field("decision", &format!("{reason} ({})", reason.what()))?;
     if let Some((trust, anchor)) = &decision.anchor {
