@@ -4,9 +4,9 @@
 //!
 //! * [`reason`]: the registry of reason codes, below everything.
 //! * [`sip`]: framing, the lazy message view, URIs and edits over received bytes; no policy, no I/O.
-//! * [`observe`]: the events an operator sees, and how they leave the message path.
 //! * [`topology`]: the TOML file, from text to a [`topology::Topology`] without open questions.
-//! * [`trust`]: [`trust::decide`], the one place that says who a certificate is.
+//! * [`trust`]: [`trust::decide`], the one place that decides whose a certificate is.
+//! * [`observe`]: the events an operator sees, and how they leave the message path.
 //! * [`proxy`]: the sans-I/O core of RFC 3261 §16 and §17, one per shard.
 //! * [`edge`]: the only I/O shell: shards, listeners, handshakes, connections to peers.
 //! * [`daemon`]: start-up, generations and reload, drain, signals, systemd.
@@ -15,9 +15,9 @@
 //! The demo, the tests and the benches have their certificates and SIP ends from `sipward-lab`, a crate that knows nothing
 //! of this one, so that no test shares a fault with what it tests.
 //!
-//! The way of one message: a connection's task in [`edge`] reads, [`sip::framing`] finds the frame,
+//! The way of one message: a connection's task in [`edge`] reads, [`sip::Framer`] finds the frame,
 //! [`proxy::Core::on_message`] judges it by the identity of that connection and plans the edits, the
-//! actions it returns are carried out by the same task as far as the outgoing session, whose octets leave with the next flush.
+//! actions it returns are carried out by the same task as far as the outgoing session, whose bytes leave with the next flush.
 
 pub mod cli;
 pub mod daemon;

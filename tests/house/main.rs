@@ -41,12 +41,11 @@ fn folders_use_only_what_lies_below_them() {
         };
         for path in modules.paths(file) {
             let Some(used) = path.first() else { continue };
-            let allowed = bounds::UPWARDS.contains(&(file.folder(), used.as_str()));
             let above = order
                 .iter()
                 .position(|it| it == used)
                 .is_some_and(|it| it > own);
-            if above && !allowed {
+            if above {
                 wrong.push(format!("{} uses crate::{}", file.path, path.join("::")));
             }
         }
