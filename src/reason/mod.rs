@@ -3,7 +3,6 @@
 //! It lies below every other folder, so that each of them, the log and the counters use the same type. A layer has its own
 //! enum here, made by `reasons!` out of one table, and converts it into a [`Reason`] with `From`. A code without a row
 //! cannot be written: event fields, control replies and faults take a [`Reason`] or an enum of this folder, not a string.
-use rustls::AlertDescription;
 use serde::{Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt;
@@ -86,17 +85,6 @@ impl Layer {
             Self::Daemon => Self::Topology.base() + TopologyReason::OWN.len(),
         }
     }
-}
-
-/// What the sender of a refused message or handshake learns: always less than the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Learns {
-    /// Nothing: the connection is closed, the message dropped, or nobody waits for an answer.
-    Nothing,
-    /// A TLS alert.
-    Alert(AlertDescription),
-    /// A SIP response with this status and, as `Warning: 399`, this text.
-    Status(u16, &'static str),
 }
 
 /// One row of the registry.
@@ -241,6 +229,7 @@ mod connection;
 mod crl;
 mod daemon;
 mod health;
+mod learns;
 mod message;
 mod rule;
 #[cfg(test)]
@@ -254,6 +243,7 @@ pub use connection::ConnectionReason;
 pub use crl::{CrlReason, FetchReason};
 pub use daemon::DaemonReason;
 pub use health::HealthReason;
+pub use learns::Learns;
 pub use message::MessageReason;
 pub use rule::Rule;
 pub use topology::{Severity, TopologyReason};
