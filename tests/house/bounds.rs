@@ -18,9 +18,6 @@ pub(crate) const LONG_FILES: &[(&str, usize)] = &[];
 /// The median file of the sources.
 pub(crate) const MEDIAN_LINES: usize = 220;
 
-/// Functions that may still be longer than 100 lines.
-pub(crate) const LONG_FUNCTIONS: usize = 0;
-
 /// Type names that may still be defined in several files.
 pub(crate) const NAMES_DEFINED_TWICE: usize = 3;
 
