@@ -20,9 +20,11 @@ pub struct Described {
     /// How to see whether that is it.
     pub check: &'static str,
     /// What to do about it.
-    pub mend: &'static str,
+    #[serde(rename = "mend")]
+    pub remedy: &'static str,
     /// What the sender learns: a TLS alert or a SIP status.
-    pub told: String,
+    #[serde(rename = "told")]
+    pub learned: String,
     /// Where the rule comes from, if an RFC says it.
     pub rule: &'static str,
     /// Codes that earlier versions wrote for it.
@@ -37,8 +39,8 @@ impl From<Reason> for Described {
             about: reason.layer().about(),
             cause: reason.what(),
             check: reason.check(),
-            mend: reason.remedy(),
-            told: learns(reason),
+            remedy: reason.remedy(),
+            learned: learns(reason),
             rule: reason.rfc(),
             formerly: reason.former(),
         }
@@ -112,8 +114,8 @@ pub(super) fn write(described: &[Described], out: &mut dyn Write) -> io::Result<
         for (name, value) in [
             ("cause", one.cause),
             ("check", one.check),
-            ("fix", one.mend),
-            ("sent", one.told.as_str()),
+            ("fix", one.remedy),
+            ("sent", one.learned.as_str()),
             ("rule", one.rule),
             ("was", formerly.as_str()),
         ] {
@@ -216,8 +218,8 @@ mod tests {
                 one.code,
                 cell(one.cause),
                 cell(one.check),
-                cell(one.mend),
-                cell(&one.told),
+                cell(one.remedy),
+                cell(&one.learned),
                 one.rule
             )
             .unwrap();

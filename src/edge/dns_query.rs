@@ -83,7 +83,7 @@ pub(super) async fn query(
     } else {
         name.clone()
     };
-    // A negative answer is an answer; any other error means that no name server gave one.
+    // A negative answer is an answer; any other error means that no name server sent one.
     let records = match resolver.lookup(name, kind).await {
         Ok(lookup) => lookup,
         Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {

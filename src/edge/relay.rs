@@ -131,7 +131,7 @@ impl Shard {
                         ..origin.clone()
                     });
                     let bytes = bytes.into();
-                    // Without room the request is lost as on a lossy path, and its sender repeats it or gives up.
+                    // Without room the request is lost as on a lossy path, and its sender repeats it or ends the transaction.
                     self.send_to(shard, ShardMessage::Message { origin, bytes });
                 }
             }

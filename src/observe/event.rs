@@ -4,7 +4,7 @@
 //! A caller fills in values and never writes prose. What a remote chose (a name, a Call-ID, a method) goes in as it came;
 //! `line` bounds and escapes it.
 use super::groups::{HandshakeSides, PresentedChain, RequestOutcome};
-use super::keys::{KEYS, Key, meaning};
+use super::keys::{FieldKey, KEYS, meaning};
 use super::table::{EventRow, Limited, events};
 use super::value::{AsField, EventField, FieldGroup, FieldType, LinePart, Take, Value};
 use crate::reason::Reason;
@@ -411,7 +411,7 @@ pub enum ClosedBy {
 
 impl AsField for ClosedBy {
     const KIND: FieldType = FieldType::Text;
-    fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+    fn write(&self, key: &'static FieldKey, take: &mut Take<'_>) {
         let word = match self {
             Self::Local => "local",
             Self::Remote => "remote",
@@ -423,7 +423,7 @@ impl AsField for ClosedBy {
 /// Written as the name of its event.
 impl AsField for EventKind {
     const KIND: FieldType = FieldType::Text;
-    fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+    fn write(&self, key: &'static FieldKey, take: &mut Take<'_>) {
         take(key, Value::Text(self.row().name));
     }
 }

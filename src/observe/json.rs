@@ -1,6 +1,6 @@
 //! An event as one line of JSON, for programs.
 use super::event::Event;
-use super::keys::Key;
+use super::keys::FieldKey;
 use super::prefix::{level_word, timestamp};
 use super::text::{FIELD_BYTES, acts_on_reader, bounded, bounded_list, is_plain, lossy};
 use super::value::Value;
@@ -33,7 +33,7 @@ pub(super) fn write(at: SystemTime, event: &Event, out: &mut Vec<u8>) {
 }
 
 /// A value with its bound, in quotes where JSON wants them.
-fn json_value(key: &Key, value: Value<'_>, out: &mut Vec<u8>) {
+fn json_value(key: &FieldKey, value: Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Text(text) => json_text(&bounded(text.into(), FIELD_BYTES), out),
         Value::Bytes(bytes) => json_text(&lossy(bytes, FIELD_BYTES), out),

@@ -2,7 +2,7 @@
 
 /// The key of a field, and what its value means.
 #[derive(Debug)]
-pub struct Key {
+pub struct FieldKey {
     /// The key as it stands in a line; it never changes.
     pub name: &'static str,
     /// Meaning and unit, for docs/events.md and for the documentation of the enum's fields.
@@ -13,7 +13,7 @@ pub struct Key {
     pub former: Option<&'static str>,
 }
 
-impl Key {
+impl FieldKey {
     const fn new(name: &'static str, meaning: &'static str) -> Self {
         Self {
             name,
@@ -41,16 +41,16 @@ macro_rules! keys {
         /// One field for each key, so that a key that does not exist does not compile.
         #[derive(Debug)]
         pub(super) struct Keys {
-            $( pub(super) $key: Key, )*
+            $( pub(super) $key: FieldKey, )*
         }
 
         /// Every key.
         pub(super) static KEYS: Keys = Keys {
-            $( $key: Key::new(stringify!($key), $meaning)$(.$method($($argument)?))*, )*
+            $( $key: FieldKey::new(stringify!($key), $meaning)$(.$method($($argument)?))*, )*
         };
 
         /// Every key, in the order of the documentation: related ones stand together there, not in the order of the alphabet.
-        pub static ALL_KEYS: &[&Key] = &[ $( &KEYS.$key, )* ];
+        pub static ALL_KEYS: &[&FieldKey] = &[ $( &KEYS.$key, )* ];
 
         macro_rules! meaning {
             $( ($key) => { $meaning }; )*

@@ -35,7 +35,7 @@ mod writer;
 pub use counters::Counts;
 pub use event::{ClosedBy, Event, EventKind};
 pub use groups::{HandshakeSides, PresentedChain, RequestOutcome};
-pub use keys::{ALL_KEYS, Key};
+pub use keys::{ALL_KEYS, FieldKey};
 pub use log::{Log, ShardLog};
 pub use memory::MemoryLog;
 pub use queue::LogGuard;

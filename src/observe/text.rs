@@ -1,5 +1,5 @@
 //! Text of unknown origin made fit for one line of a log: bounded, and without a character that acts on its reader.
-use super::keys::{KEYS, Key};
+use super::keys::{FieldKey, KEYS};
 use std::borrow::Cow;
 
 /// Bytes of one field, counted as JSON writes them; a longer one is cut and ends with [`CUT`].
@@ -70,13 +70,13 @@ pub(super) fn lossy(bytes: &[u8], limit: usize) -> Cow<'_, str> {
 }
 
 /// Whether a list's items stand below the line, one each: what an operator must be able to read at a terminal.
-pub(super) fn has_own_lines(key: &Key) -> bool {
+pub(super) fn has_own_lines(key: &FieldKey) -> bool {
     key.name == KEYS.details.name
 }
 
 /// As many items as fit, and how many did not: a list must not push the line over its bound, and what is missing must be
 /// visible.
-pub(super) fn bounded_list<'i>(key: &Key, items: &'i [String]) -> Vec<Cow<'i, str>> {
+pub(super) fn bounded_list<'i>(key: &FieldKey, items: &'i [String]) -> Vec<Cow<'i, str>> {
     let mut room = if has_own_lines(key) {
         DETAILS_BYTES
     } else {

@@ -1,5 +1,5 @@
 //! What a field of an event holds: from a Rust type to the value that a line shows.
-use super::keys::Key;
+use super::keys::FieldKey;
 use crate::reason::Reason;
 use crate::topology::Direction;
 use crate::trust::{MatchedKind, Verdict};
@@ -44,7 +44,7 @@ pub enum FieldType {
 #[derive(Clone, Copy, Debug)]
 pub struct EventField {
     /// Its key.
-    pub key: &'static Key,
+    pub key: &'static FieldKey,
     /// Its type.
     pub kind: FieldType,
     /// Whether it may be missing.
@@ -53,7 +53,7 @@ pub struct EventField {
 
 impl EventField {
     /// The field that a Rust type makes under this key.
-    pub(super) const fn of<T: AsField>(key: &'static Key) -> Self {
+    pub(super) const fn of<T: AsField>(key: &'static FieldKey) -> Self {
         Self {
             key,
             kind: T::KIND,
@@ -100,7 +100,7 @@ impl LinePart {
 }
 
 /// Takes the fields of one event, one call each, in the order in which they are written.
-pub(super) type Take<'t> = dyn FnMut(&'static Key, Value<'_>) + 't;
+pub(super) type Take<'t> = dyn FnMut(&'static FieldKey, Value<'_>) + 't;
 
 /// A Rust type that an event's field may have.
 pub(super) trait AsField {
@@ -110,7 +110,7 @@ pub(super) trait AsField {
     const OPTIONAL: bool = false;
 
     /// Hands over the value; nothing when there is none.
-    fn write(&self, key: &'static Key, take: &mut Take<'_>);
+    fn write(&self, key: &'static FieldKey, take: &mut Take<'_>);
 
     /// The text, of a type that is one.
     fn text(&self) -> Option<&str> {
@@ -129,7 +129,7 @@ macro_rules! as_field {
     ($( $type:ty : $kind:ident, |$value:ident| $made:expr; )*) => { $(
         impl AsField for $type {
             const KIND: FieldType = FieldType::$kind;
-            fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+            fn write(&self, key: &'static FieldKey, take: &mut Take<'_>) {
                 let $value = self;
                 take(key, $made);
             }
@@ -169,7 +169,7 @@ word_field! {
 
 impl AsField for Reason {
     const KIND: FieldType = FieldType::Text;
-    fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+    fn write(&self, key: &'static FieldKey, take: &mut Take<'_>) {
         take(key, Value::Text(self.code()));
     }
     fn reason(&self) -> Option<Reason> {
@@ -182,7 +182,7 @@ macro_rules! text_field {
     ($( $type:ty ),*) => { $(
         impl AsField for $type {
             const KIND: FieldType = FieldType::Text;
-            fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+            fn write(&self, key: &'static FieldKey, take: &mut Take<'_>) {
                 take(key, Value::Text(self));
             }
             fn text(&self) -> Option<&str> {
@@ -197,7 +197,7 @@ text_field!(&'static str, String, Arc<str>);
 /// What a message holds inline, so that a request's event allocates nothing for a usual method or Call-ID.
 impl<const N: usize> AsField for SmallVec<[u8; N]> {
     const KIND: FieldType = FieldType::Text;
-    fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+    fn write(&self, key: &'static FieldKey, take: &mut Take<'_>) {
         take(key, Value::Bytes(self));
     }
 }
@@ -206,7 +206,7 @@ impl<const N: usize> AsField for SmallVec<[u8; N]> {
 /// the unit.
 impl AsField for Duration {
     const KIND: FieldType = FieldType::Number;
-    fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+    fn write(&self, key: &'static FieldKey, take: &mut Take<'_>) {
         let number = if key.name.ends_with("_us") {
             self.as_micros()
         } else if key.name.ends_with("_ms") {
@@ -222,7 +222,7 @@ impl AsField for Duration {
 impl<T: AsField> AsField for Option<T> {
     const KIND: FieldType = T::KIND;
     const OPTIONAL: bool = true;
-    fn write(&self, key: &'static Key, take: &mut Take<'_>) {
+    fn write(&self, key: &'static FieldKey, take: &mut Take<'_>) {
         if let Some(value) = self {
             value.write(key, take);
         }

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 /// How long an INVITE waits for a first sign of life while other targets remain.
 ///
-/// **Deviation:** RFC 3261 §17.1.1.2 gives Timer B 32 s. A living server sends 100 within 200 ms,
+/// **Deviation:** Timer B of RFC 3261 §17.1.1.2 is 32 s. A living server sends 100 within 200 ms,
 /// and a caller who waits half a minute for every dead pool member has hung up; the last target
 /// still gets the whole Timer B.
 pub(crate) const FAILOVER_SILENCE: Duration = Duration::from_secs(8);

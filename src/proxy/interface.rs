@@ -175,7 +175,7 @@ pub enum Action {
 /// out.
 #[derive(Default)]
 pub struct Actions {
-    /// Octets of all messages to send.
+    /// Bytes of all messages to send.
     pub bytes: Vec<u8>,
     /// In the order in which they shall be carried out.
     pub list: Vec<Action>,

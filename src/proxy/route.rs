@@ -129,7 +129,7 @@ impl<'a> Routed<'a> {
                     routed.token.is_some()
                 }
                 (Some(user), Some(seen)) => {
-                    plain_user(user) == plain_user(seen) && routing.is_ours(&uri.host, local)
+                    plain_user(user) == plain_user(seen) && routing.is_local(&uri.host, local)
                 }
                 // Another dialog leg of this node that is reached only after the next hop: leave it
                 // there.
@@ -161,7 +161,7 @@ fn token_of(
 ) -> Result<Option<Token>, MessageReason> {
     let local = request.inbound.origin.local;
     let routing = env.routing();
-    let Some(user) = uri.user.filter(|_| routing.is_ours(&uri.host, local)) else {
+    let Some(user) = uri.user.filter(|_| routing.is_local(&uri.host, local)) else {
         return Ok(None);
     };
     let fault = match env.tokens.open(user, request.call_id) {

@@ -118,7 +118,7 @@ impl Routing {
     }
 
     /// Whether the host is a name of this node or an address of it, whatever the port.
-    pub(crate) fn is_ours(&self, host: &Host<'_>, local: SocketAddr) -> bool {
+    pub(crate) fn is_local(&self, host: &Host<'_>, local: SocketAddr) -> bool {
         let meaning = self.names.of(host);
         let is_address = || {
             host.ip()

@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use smallvec::SmallVec;
 
-/// Octets of the truncated HMAC-SHA256: 128 bits, as RFC 2104 §5 allows.
+/// Bytes of the truncated HMAC-SHA256: 128 bits, as RFC 2104 §5 allows.
 const MAC: usize = 16;
 /// The longest token before encoding: version and kind, key id, run, two legs, To hash, MAC.
 const LONGEST: usize = 1 + 1 + 4 + 9 + 9 + 4 + MAC;

@@ -9,7 +9,7 @@ reasons! {
     /// What is refused for its form.
     pub enum Rule of Form (check TRACE, remedy SENDER) {
         /// a head without its end
-        NoEmptyLine "no_empty_line" (rfc "RFC 3261 §7.5", status 400 "malformed request") { protects: "framing: nothing after it could be told from it" }
+        NoEmptyLine "no_empty_line" (rfc "RFC 3261 §7.5", status 400 "malformed request") { protects: "framing: nothing after it could be separated from it" }
         /// LF without CR in a head
         BareLf "bare_lf" (rfc "RFC 3261 §7", status 400 "malformed request") { protects: "framing: two parsers would see two different heads, and a field that one of them strips" }
         /// CR without LF in a head

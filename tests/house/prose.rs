@@ -7,7 +7,7 @@ pub(crate) fn sentence(text: &str) -> Vec<String> {
     for (at, part) in text.split('`').enumerate() {
         if at % 2 == 0 {
             words.extend(
-                part.split(|it: char| !it.is_alphabetic() && it != '\'')
+                part.split(|it: char| !it.is_alphabetic() && it != '\'' && it != '_')
                     .filter(|it| !it.is_empty())
                     .map(|it| {
                         if it.chars().any(char::is_lowercase) {

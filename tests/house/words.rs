@@ -71,7 +71,7 @@ pub(crate) const WORDS: &[Word] = &[
     ),
     word(
         "us and them (name)",
-        Name(&["us", "them", "our", "ours", "their", "theirs"]),
+        Name(&["them", "ours", "their", "theirs"]),
         "local and remote",
     ),
     word(

@@ -127,9 +127,9 @@ impl ControlPlace {
 impl Drop for ControlPlace {
     fn drop(&mut self) {
         // Only its own: a successor may have its own there by now.
-        let ours = std::fs::symlink_metadata(&self.path)
+        let still_there = std::fs::symlink_metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == self.file);
-        if ours {
+        if still_there {
             let _ = std::fs::remove_file(&self.path);
         }
     }

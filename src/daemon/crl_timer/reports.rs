@@ -9,14 +9,14 @@ use std::time::Duration;
 const SOON: u64 = 5;
 /// What happens to a CRL by the passing of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum CrlAge {
+pub(super) enum AgeReport {
     /// A fifth of its validity is left.
     Soon,
     /// Past nextUpdate.
     Stale,
 }
 
-impl CrlAge {
+impl AgeReport {
     /// In the order in which a CRL reaches them.
     pub(super) const ALL: [Self; 2] = [Self::Soon, Self::Stale];
 
@@ -34,21 +34,21 @@ impl CrlAge {
 }
 
 /// Logs that a CRL has come to an age.
-pub(super) fn log_age(age: CrlAge, crl: &HeldCrl, set: &TrustSet, at: u64, daemon: &Daemon) {
+pub(super) fn log_age(age: AgeReport, crl: &HeldCrl, set: &TrustSet, at: u64, daemon: &Daemon) {
     let (trust, file) = (set.name.clone(), crl.file.to_path_buf());
     let issuer = crl.issuer().to_owned();
     let next_update = crl.next_update();
     match age {
         // One that is already stale is reported as such.
-        CrlAge::Soon if next_update <= at => {}
-        CrlAge::Soon => daemon.log.record(Event::CrlStaleSoon {
+        AgeReport::Soon if next_update <= at => {}
+        AgeReport::Soon => daemon.log.record(Event::CrlStaleSoon {
             trust,
             file,
             issuer,
             next_update,
             left: Duration::from_secs(next_update.saturating_sub(at)),
         }),
-        CrlAge::Stale => daemon.log.record(Event::CrlStale {
+        AgeReport::Stale => daemon.log.record(Event::CrlStale {
             trust,
             file,
             issuer,

@@ -1,5 +1,5 @@
 //! What the timer of CRLs remembers between two looks, and the looks themselves.
-use super::reports::{CrlAge, log_age, log_updated};
+use super::reports::{AgeReport, log_age, log_updated};
 use crate::daemon::clock::now;
 use crate::daemon::crl_fetch::Fetched;
 use crate::daemon::crl_state::{self, NotStored, Store};
@@ -38,7 +38,7 @@ pub(super) struct Timer {
     /// When the files of each set were read last.
     read: HashMap<String, Instant>,
     /// Which ages of which CRL of which set were logged.
-    logged: HashSet<(String, [u8; 32], CrlAge)>,
+    logged: HashSet<(String, [u8; 32], AgeReport)>,
     /// What was refused last in each file of a set, so that it is logged once.
     refused: HashMap<(String, Arc<Path>), Refusals>,
     /// What was fetched last from each URI of a set; offered beside its files.
@@ -86,7 +86,7 @@ impl Timer {
             }
             // Ages that were logged already are no reason to wake up.
             for crl in &set.crls {
-                let moments = CrlAge::ALL.into_iter().filter_map(|age| {
+                let moments = AgeReport::ALL.into_iter().filter_map(|age| {
                     let logged = (set.name.clone(), *crl.digest(), age);
                     age.at(crl, set).filter(|_| !self.logged.contains(&logged))
                 });
@@ -337,7 +337,7 @@ impl Timer {
         let mut current = HashSet::new();
         for set in generation.topology().trusts() {
             for crl in &set.crls {
-                for age in CrlAge::ALL {
+                for age in AgeReport::ALL {
                     let key = (set.name.clone(), *crl.digest(), age);
                     if age.at(crl, set).is_none_or(|moment| moment > at) {
                         // What was logged before the clock was set back is still to come.

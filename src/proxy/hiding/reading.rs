@@ -19,7 +19,7 @@ const MOST_GROUPS: usize = 9;
 /// numbers the first four are (`10.0.0.11.5060`), others may be a version's (`1.10.0.0.11`); and
 /// what `-` or `_` part may be a telephone number.
 pub(super) fn each_v4(text: &[u8], reveals: impl Fn(IpAddr, bool) -> bool) -> bool {
-    // The first octet that belongs to no dotted run in which an address has been seen.
+    // The first byte that belongs to no dotted run in which an address has been seen.
     let mut free = 0;
     let mut at = 0;
     while at < text.len() {

@@ -157,7 +157,7 @@ pub(crate) struct Vouched {
     pub(crate) valid_until: Option<u64>,
 }
 
-/// Whether the sets vouch for a client: as for a peer of theirs, with the purpose of a client.
+/// Whether the sets vouch for a client: as for a peer of these sets, with the purpose of a client.
 pub(crate) fn required(
     chain: &Chain<'_>,
     sets: &[TrustRef],

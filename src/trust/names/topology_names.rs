@@ -254,7 +254,7 @@ impl TopologyNames {
             if self.keys.contains(&key_of(certificate)) {
                 return Some("it has a key that the topology pins or trusts".to_owned());
             }
-            // The last resort: neither name nor key gave it away.
+            // The last resort: neither name nor key has identified it.
             let id = issuers_key_id(certificate)?;
             let is_known = self.key_ids.contains(&self.hash(id));
             is_known.then(|| "its issuer's key identifier is that of an anchor".to_owned())

@@ -153,7 +153,7 @@ pub(crate) fn crls(
         for crl in in_force.chain(ledger.beside(&name)) {
             if !coverage.is_covered_by(crl.scope()) {
                 // A CRL of the right issuer for other certificates: the usual trap of CAs that partition
-                // theirs.
+                // their certificates.
                 let issuer = named(crl.issuer());
                 let text = format!("of {issuer}, for other certificates than {subject}");
                 notes.push(note("crl", StepOutcome::Noted, text));
