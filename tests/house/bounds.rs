@@ -1,13 +1,7 @@
 //! What the sources must keep to. A number here may only become stricter.
 
 /// Files that may still lie on a circle of imports.
-pub(crate) const FILES_ON_CIRCLES: &[&str] = &[
-    "src/reason/alert.rs",
-    "src/reason/connection.rs",
-    "src/reason/health.rs",
-    "src/reason/message.rs",
-    "src/reason/mod.rs",
-];
+pub(crate) const FILES_ON_CIRCLES: &[&str] = &[];
 
 /// A file has at most so many lines, tests included.
 pub(crate) const LINES_OF_A_FILE: usize = 700;
@@ -25,16 +19,10 @@ pub(crate) const NAMES_DEFINED_TWICE: usize = 0;
 pub(crate) const COMMENTS_PER_CODE: usize = 25;
 
 /// The same over everything.
-pub(crate) const ALL_COMMENTS: usize = 22;
+pub(crate) const ALL_COMMENTS: usize = 25;
 
 /// Folders that have fewer comments still.
-pub(crate) const COMMENTS: &[(&str, usize)] = &[
-    ("cli", 21),
-    ("daemon", 17),
-    ("edge", 16),
-    ("observe", 23),
-    ("reason", 4),
-];
+pub(crate) const COMMENTS: &[(&str, usize)] = &[("cli", 21), ("daemon", 24)];
 
 /// Folders that decide; the tests under `tests/` that are about each; lines of test per 100 lines of code.
 pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[
@@ -52,7 +40,7 @@ pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[
 ];
 
 /// Lines of code outside tests and items under `#[cfg(test)]`.
-pub(crate) const LINES_OF_CODE: usize = 45_000;
+pub(crate) const LINES_OF_CODE: usize = 43_804;
 
 /// What they were before the folders were opened: the goal is to stay below.
 pub(crate) const LINES_OF_CODE_BEFORE: usize = 42_632;
