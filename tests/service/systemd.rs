@@ -266,7 +266,7 @@ fn a_topology_with_faults_is_one_event_with_all_of_them_and_exit_code_one() {
     assert_eq!(events.len(), 1);
     assert_eq!(
         (&events[0]["event"], &events[0]["reason"]),
-        (&"start_refused".into(), &"topology".into())
+        (&"start_refused".into(), &"topology_faults".into())
     );
     let details = events[0]["details"].to_string();
     assert!(
@@ -288,7 +288,7 @@ fn a_taken_port_ends_with_three_and_says_which() {
     let last = events.last().unwrap();
     assert_eq!(
         (&last["event"], &last["reason"]),
-        (&"start_refused".into(), &"listen".into())
+        (&"start_refused".into(), &"listen_failed".into())
     );
     assert!(last["details"].to_string().contains(&address), "{last}");
 }
