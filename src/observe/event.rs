@@ -27,7 +27,7 @@ events! {
         shards: usize => shards,
     }
 
-    /// the daemon cannot start; `reason` is `topology`, `listen` or `internal`
+    /// the daemon cannot start; `reason` is `topology_faults`, `listen_failed` or `start_failed`
     start_refused => StartRefused {
         ERROR; Never; "failed starts";
         topology: PathBuf => topology,
