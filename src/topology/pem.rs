@@ -8,7 +8,6 @@ use super::pem_error::PemError;
 use rustls_pemfile::Item;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// What a file is read for.
 /// What a file is read for decides what may stand beside it. A private key among anchors is a secret in
 /// a file that others may read; a CRL among anchors has no effect, and would be missed only when a
 /// revoked certificate is accepted.
