@@ -143,6 +143,8 @@ pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
         }
         match section.decode("X509 CRL")? {
             Some(Item::Crl(der)) => found.push(der.to_vec()),
+            // The decoder passes over what it does not know. A CRL that an operator put here is used or
+            // reported: one that is passed over would leave a revoked certificate accepted.
             _ => return Err(section.broken("it cannot be read")),
         }
     }
