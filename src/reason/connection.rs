@@ -5,211 +5,170 @@ reasons! {
     /// Why a handshake or a dial failed, or a connection was closed.
     pub enum ConnectionReason of Connection (check "", remedy "") {
         /// one address has as many connections as limits.connections_per_source allows
-        TooManyFromSource "too_many_from_source" {
+        TooManyFromSource "too_many_from_source"
             check: "ss -tn state established, grouped by the remote address",
             remedy: "find out who floods; behind a translating gateway raise the limit",
-        }
         /// the shard that the connection was assigned to does not keep up
-        ShardBusy "shard_busy" {
+        ShardBusy "shard_busy"
             check: "sipward status; the load of the machine, top -H of the process",
             remedy: "add cores or nodes, or find out who floods",
-        }
         /// the shard has as many handshakes in progress as limits.handshakes allows
-        TooManyHandshakes "too_many_handshakes" {
+        TooManyHandshakes "too_many_handshakes"
             check: "sipward status; handshake_aborted events with `timeout` are clients that do not finish",
             remedy: "find out who opens connections without finishing them, or raise the limit",
-        }
         /// the shard has as many connections as limits.connections allows
-        TooManyConnections "too_many_connections" {
+        TooManyConnections "too_many_connections"
             check: "sipward status; ss -tn state established, grouped by the remote address",
             remedy: "add nodes, shorten limits.client_idle, or raise the limit",
-        }
         /// the remote did not finish the handshake, or did not accept the connection, in time
-        Timeout "timeout" {
+        Timeout "timeout"
             check: "openssl s_client -connect HOST:PORT from this machine; packet filters between the two",
             remedy: "fix the network or the remote; limits.handshake_timeout and limits.connect_timeout are the bounds",
-        }
         /// the first bytes on the connection are not TLS
-        NotTls "not_tls" {
+        NotTls "not_tls"
             check: "whether the sender is configured for TCP instead of TLS on this port",
             remedy: "configure the sender for TLS; nothing, if it is a port scanner",
-        }
         /// the name that the remote asked for (SNI) is not a host name: it has a port or an invalid
         /// character, it is empty, or there are two
-        ServerNameMalformed "server_name_malformed" {
+        ServerNameMalformed "server_name_malformed"
             check: "openssl s_client -connect HOST:PORT -servername FQDN from the remote; what is configured there as the server's name",
             remedy: "have the remote ask for the bare FQDN, without a port (RFC 6066 §3), or for no name",
-        }
         /// TLS failed for a reason that has no code of its own; the detail names it
-        TlsError "tls_error" {
+        TlsError "tls_error"
             check: "openssl s_client -connect HOST:PORT -trace from the remote",
             remedy: "compare versions, ciphers and groups of both sides",
-        }
         /// the remote offers neither TLS 1.2 nor 1.3
-        NoCommonVersion "no_common_version" {
+        NoCommonVersion "no_common_version"
             check: "openssl s_client -connect HOST:PORT -tls1_2",
             remedy: "have the remote enable TLS 1.2 or 1.3; older versions are not supported",
-        }
         /// no cipher suite is common to both sides
-        NoCommonCipher "no_common_cipher" {
+        NoCommonCipher "no_common_cipher"
             check: "openssl s_client -connect HOST:PORT -tls1_2 -cipher ECDHE+AESGCM",
             remedy: "have the remote enable ECDHE with AES-GCM or ChaCha20-Poly1305",
-        }
         /// no key exchange group is common to both sides
-        NoCommonGroup "no_common_group" {
+        NoCommonGroup "no_common_group"
             check: "openssl s_client -connect HOST:PORT -groups P-256:X25519",
             remedy: "have the remote enable X25519, P-256 or P-384",
-        }
         /// no signature scheme is common to both sides
-        NoCommonSignature "no_common_signature" {
+        NoCommonSignature "no_common_signature"
             check: "openssl x509 -in CERTIFICATE -noout -text, and the schemes that the remote offers",
             remedy: "use keys of RSA with 2048 bits or more, P-256, P-384 or Ed25519",
-        }
         /// no application protocol (ALPN) is common to both sides
-        NoCommonProtocol "no_common_protocol" {
+        NoCommonProtocol "no_common_protocol"
             check: "openssl s_client -connect HOST:PORT -alpn sip",
             remedy: "have the remote leave ALPN out or offer sip or sip/2",
-        }
         /// the remote closed the connection in the middle of the handshake
-        Closed "closed" {
+        Closed "closed"
             check: "the remote's log at that time: it says why it went away",
             remedy: "fix it there; nothing, if a load balancer probes the port in this way",
-        }
         /// the remote, or a middlebox, reset the connection in the middle of the handshake
-        Reset "reset" {
+        Reset "reset"
             check: "the remote's log; packet filters and balancers between the two",
             remedy: "fix it there; nothing, if a load balancer probes the port in this way",
-        }
         /// the system reported an error on the socket; the detail names it
-        IoError "io_error" {
+        IoError "io_error"
             check: "the detail; the network's and the system's logs",
             remedy: "fix the network",
-        }
         /// a connection without a certificate arrived at a listener that accepts peers only
-        ClientNotAccepted "client_not_accepted" {
+        ClientNotAccepted "client_not_accepted"
             check: "`accept` of the `listener`; whether the server is configured to present its certificate",
             remedy: "have the server present its certificate, or point clients to a listener with accept = [\"client\"]",
-        }
         /// a peer of the topology arrived at a listener that accepts clients only
-        PeerNotAccepted "peer_not_accepted" {
+        PeerNotAccepted "peer_not_accepted"
             check: "`accept` of the `listener`",
             remedy: "add \"peer\" to `accept` of the listener, or point the server to another listener",
-        }
         /// a certificate was presented but no decision was made on it; such a connection is never used
-        Undecided "undecided" {
+        Undecided "undecided"
             check: "the event before it on the same remote",
             remedy: "report it: this should not happen",
-        }
         /// the listener through which the connection came is no longer in the topology
-        ListenerRemoved "listener_removed" {
+        ListenerRemoved "listener_removed"
             check: "the event reload before it",
             remedy: "nothing, if that was intended",
-        }
         /// the peer's name resolves to no address
-        NoAddress "no_address" {
+        NoAddress "no_address"
             check: "dig A FQDN; dig AAAA FQDN; or `address` of the [[peer]]",
             remedy: "fix DNS, or give the peer an `address`",
-        }
         /// DNS did not answer in time
-        LookupTimeout "lookup_timeout" {
+        LookupTimeout "lookup_timeout"
             check: "dig FQDN from this machine",
             remedy: "fix the resolver, or give the peer an `address`",
-        }
         /// no name server answered for the peer's name, and no earlier answer is kept
-        LookupFailed "lookup_failed" {
+        LookupFailed "lookup_failed"
             check: "dig SRV _sips._tcp.FQDN and dig FQDN at each of the name servers ([dns] servers, or /etc/resolv.conf)",
             remedy: "fix the name servers or the path to them, or give the peer an `address`",
-        }
         /// the peer's domain says that it has no such service (an SRV record with the target ".")
-        NoService "no_service" {
+        NoService "no_service"
             check: "dig SRV _sips._tcp.FQDN",
             remedy: "ask the operator of the domain, or give the peer an `address`",
-        }
         /// nothing listens at the peer's address
-        ConnectionRefused "connection_refused" {
+        ConnectionRefused "connection_refused"
             check: "ss -ltn on the peer; openssl s_client -connect HOST:PORT",
             remedy: "start the server, or correct the peer's `address`",
-        }
         /// the connection to the peer's address could not be made; the detail says why
-        ConnectFailed "connect_failed" {
+        ConnectFailed "connect_failed"
             check: "ip route get ADDRESS; packet filters between the two",
             remedy: "fix the network, or correct the peer's `address`",
-        }
         /// connecting to the peer failed a moment ago, and the next try has to wait
-        BackingOff "backing_off" {
+        BackingOff "backing_off"
             check: "the event peer_disconnected before it: its reason, and retry_in_ms",
             remedy: "fix what it names; limits.backoff_min and limits.backoff_max bound the pause",
-        }
         /// a reload happened while the peer was being dialled; dialling starts again
-        Reloaded "reloaded" {
+        Reloaded "reloaded"
             check: "the event reload at that time",
             remedy: "nothing",
-        }
         /// a new client connection sent no message within limits.first_message
-        NoFirstMessage "no_first_message" {
+        NoFirstMessage "no_first_message"
             check: "what the sender does after its handshake",
             remedy: "nothing, if it is a scanner; a slow phone needs a longer limits.first_message",
-        }
         /// a client connection sent neither a message nor a keep-alive within limits.client_idle
-        Idle "idle" {
+        Idle "idle"
             check: "the phone's keep-alive interval (RFC 5626 §3.5)",
             remedy: "shorten the phone's interval, or raise the limit",
-        }
         /// a peer with `keepalive` did not answer a ping within 10 seconds (RFC 5626 §4.4.1)
-        NoPong "no_pong" {
+        NoPong "no_pong"
             check: "whether the peer answers CRLF keep-alives at all; the path between the two",
             remedy: "fix the path; for a peer that never answers leave `keepalive` out",
-        }
         /// the head of a message did not arrive completely within limits.head_timeout
-        HeadTimeout "head_timeout" {
+        HeadTimeout "head_timeout"
             check: "the path between the two: loss, or large packets that are dropped",
             remedy: "fix the network; nothing, if the sender sends slowly on purpose",
-        }
         /// the body of a message did not arrive completely within limits.body_timeout
-        BodyTimeout "body_timeout" {
+        BodyTimeout "body_timeout"
             check: "whether the sender's Content-Length fits what it sends",
             remedy: "fix the sender or the network",
-        }
         /// the remote does not read: twice limits.send_queue was waiting to be sent
-        SendQueueFull "send_queue_full" {
+        SendQueueFull "send_queue_full"
             check: "ss -tn: Send-Q of the connection; the remote's load",
             remedy: "fix the remote, or reduce its load",
-        }
         /// TLS was closed properly
-        CloseNotify "close_notify" {
+        CloseNotify "close_notify"
             check: "nothing to check",
             remedy: "nothing",
-        }
         /// TCP was closed without a close_notify of TLS, as many SIP programs do
-        EofWithoutCloseNotify "eof_without_close_notify" {
+        EofWithoutCloseNotify "eof_without_close_notify"
             check: "the remote's log at that time",
             remedy: "nothing, if the remote meant to close",
-        }
         /// the daemon stopped, and the connection's transactions had finished or their time had passed
-        Drain "drain" {
+        Drain "drain"
             check: "the event stopped: how many transactions were abandoned",
             remedy: "nothing; limits.drain bounds the wait",
-        }
         /// after a change, the connection's certificate identifies another peer than before
-        IdentityChanged "identity_changed" {
+        IdentityChanged "identity_changed"
             check: "sipward explain with `new_decision` of the event trust_withdrawn; the event reload before it",
             remedy: "nothing, if that was intended: the remote's next connection counts as that peer's",
-        }
         /// the local certificate shown on this connection has been replaced
-        OwnCertificateReplaced "own_certificate_replaced" {
+        OwnCertificateReplaced "own_certificate_replaced"
             check: "the event reload before it: which identity was renewed; the not_after of the identity",
             remedy: "nothing: the next request dials with the new certificate",
-        }
         /// an operator closed the connection with sipward kick
-        Kicked "kicked" {
+        Kicked "kicked"
             check: "the event control_request with the command kick, at that time",
             remedy: "nothing; the remote may connect again",
-        }
         /// the answer to the OPTIONS of sipward probe is not SIP; the detail names the rule that it breaks
-        NotSip "not_sip" {
+        NotSip "not_sip"
             check: "openssl s_client -connect HOST:PORT: what that server sends",
             remedy: "correct the peer's `address` or port",
-        }
     }
     shared {
         Draining = MessageReason::Draining,

@@ -5,142 +5,115 @@ reasons! {
     /// Why the daemon did not start, warns, or does not carry out a command.
     pub enum DaemonReason of Daemon (check "", remedy "") {
         /// the daemon did not start, because the topology has faults
-        TopologyFaults "topology_faults" (was "topology") {
+        TopologyFaults "topology_faults" (was "topology")
             check: "`details` of the event; sipward check FILE",
             remedy: "fix what each fault names",
-        }
         /// the daemon did not start, because a listener or the control socket could not be bound
-        ListenFailed "listen_failed" (was "listen") {
+        ListenFailed "listen_failed" (was "listen")
             check: "ss -ltnp: who has the address; `details` of the event",
             remedy: "stop the other process, or correct the address",
-        }
         /// the daemon did not start, because the system refused a resource
-        StartFailed "start_failed" (was "internal") {
+        StartFailed "start_failed" (was "internal")
             check: "`details` of the event: what the system said",
             remedy: "fix what it names, such as a limit of threads or open files",
-        }
         /// an [[expect]] of the topology does not hold: the decision on its certificate is another one
-        ExpectationFailed "expectation_failed" {
+        ExpectationFailed "expectation_failed"
             check: "sipward check FILE prints the decision; sipward explain --cert PEM shows every step",
             remedy: "fix the trust that the expectation guards, or correct the [[expect]]",
-        }
         /// there is no state directory, so after a restart an older CRL than the newest known one would be
         /// accepted
-        StateMissing "state_missing" {
+        StateMissing "state_missing"
             check: "`state` of [node]; StateDirectory= of the unit",
             remedy: "set `state`, or start the daemon by its unit",
-        }
         /// a CRL cannot be written to the state directory
-        StateUnwritable "state_unwritable" (was "unwritable") {
+        StateUnwritable "state_unwritable" (was "unwritable")
             check: "ls -ld of the directory and df of its file system; `detail` of the event crl_state_failed",
             remedy: "let the user that sipward runs as write there, and make room",
-        }
         /// the state directory would hold more CRLs than are kept
-        StateFull "state_full" (was "full") {
+        StateFull "state_full" (was "full")
             check: "sipward crls lists what is kept",
             remedy: "sipward crls forget ID for series that are no longer needed",
-        }
         /// a file of the state directory is not used: it is damaged, or its CRL is not genuine
-        StateDamaged "state_damaged" {
+        StateDamaged "state_damaged"
             check: "`what` of the event names the file",
             remedy: "remove the file; its CRL is stored again when a certificate proves it",
-        }
         /// the state directory cannot be read, so older CRLs than those in it would be accepted
-        StateUnreadable "state_unreadable" {
+        StateUnreadable "state_unreadable"
             check: "ls -ld of the directory that `what` of the event names",
             remedy: "let the user that sipward runs as read it",
-        }
         /// others than the user that sipward runs as can write to the state directory
-        StateUnsafe "state_unsafe" {
+        StateUnsafe "state_unsafe"
             check: "ls -ld of the directory that `what` of the event names",
             remedy: "chmod 700 the directory, and keep nothing else in it",
-        }
         /// after a reload, a listener of this node showed another certificate than the topology says
-        ListenerServesAnotherCertificate "listener_serves_another_certificate" {
+        ListenerServesAnotherCertificate "listener_serves_another_certificate"
             check: "openssl s_client -connect EDGE:PORT -servername FQDN; `served` of the event reload",
             remedy: "find out what else listens on that address; report it if nothing does",
-        }
         /// the system could not accept a connection that had arrived
-        AcceptFailed "accept_failed" {
+        AcceptFailed "accept_failed"
             check: "the event's detail; ulimit -n of the service and the count of open descriptors in /proc/PID/fd",
             remedy: "raise LimitNOFILE, or lower limits.connections",
-        }
         /// a shard does not keep up with what other shards send to it
-        ShardInboxFull "shard_inbox_full" {
+        ShardInboxFull "shard_inbox_full"
             check: "sipward status; top -H of the process",
             remedy: "add cores or nodes, or find out who floods",
-        }
         /// a shard ended unexpectedly
-        ShardFailed "shard_failed" {
+        ShardFailed "shard_failed"
             check: "the lines before it",
             remedy: "report it with the log: this should not happen",
-        }
         /// the system did not let shards run under SCHED_BATCH; they run as the daemon was started, and
         /// messages cost more CPU time
-        SchedulingRefused "scheduling_refused" {
+        SchedulingRefused "scheduling_refused"
             check: "the unit's SystemCallFilter=: @resources has the call; the container's seccomp profile",
             remedy: "CPUSchedulingPolicy=batch in the unit, as config/sipward.service has it, or `scheduling = \"inherit\"` in [node]",
-        }
         /// a shard could not use the new generation
-        ShardKeptGeneration "shard_kept_generation" {
+        ShardKeptGeneration "shard_kept_generation"
             check: "the event reload",
             remedy: "reload again; report it if it happens again",
-        }
         /// another daemon answers on the control socket's path
-        SocketInUse "socket_in_use" (was "in_use") {
+        SocketInUse "socket_in_use" (was "in_use")
             check: "sipward status --socket PATH",
             remedy: "stop that daemon, or set another `socket` in [admin]",
-        }
         /// the control socket cannot be made
-        SocketUnusable "socket_unusable" (was "unusable") {
+        SocketUnusable "socket_unusable" (was "unusable")
             check: "`detail` of the event; ls -ld of the directory",
             remedy: "let the user that sipward runs as write to that directory, or set another `socket` in [admin]",
-        }
         /// the daemon does not know the command that was sent to the control socket
-        MalformedCommand "malformed_command" (was "malformed_request") {
+        MalformedCommand "malformed_command" (was "malformed_request")
             check: "whether command and daemon are of the same version: sipward --version and sipward status",
             remedy: "use the sipward of the daemon's version",
-        }
         /// the process that used the control socket runs neither as the daemon's user nor as root
-        NotPermitted "not_permitted" {
+        NotPermitted "not_permitted"
             check: "`uid` of the event control_request",
             remedy: "run the command as the daemon's user or as root",
-        }
         /// no command was sent, or it was not carried out, in time
-        CommandTimeout "command_timeout" (was "timeout") {
+        CommandTimeout "command_timeout" (was "timeout")
             check: "the log: how the command ended",
             remedy: "wait for the event; if none comes, look at the load of the machine",
-        }
         /// too many commands are waiting
-        Busy "busy" {
+        Busy "busy"
             check: "control_request events: who sends them",
             remedy: "try again",
-        }
         /// a shard did not answer a command
-        ShardSilent "shard_silent" (was "no_answer") {
+        ShardSilent "shard_silent" (was "no_answer")
             check: "top -H of the process; the events shard_failed and shard_inbox_full",
             remedy: "try again; restart the daemon if it stays so, and report it with the log",
-        }
         /// the answer is larger than a reply of the control socket may be
-        ReplyTooLarge "reply_too_large" {
+        ReplyTooLarge "reply_too_large"
             check: "the command's own output names the bound",
             remedy: "ask for less",
-        }
         /// the daemon is stopping and accepts no more commands
-        Stopping "stopping" {
+        Stopping "stopping"
             check: "the event drain or stopped",
             remedy: "nothing",
-        }
         /// the chain of a decision with this id is no longer kept
-        UnknownDecision "unknown_decision" {
+        UnknownDecision "unknown_decision"
             check: "`decision` of the handshake event; the daemon keeps the latest only",
             remedy: "sipward explain --cert PEM with the certificate itself",
-        }
         /// no series of CRLs has this id, or several begin with it
-        UnknownCrls "unknown_crls" {
+        UnknownCrls "unknown_crls"
             check: "sipward crls",
             remedy: "give the whole id",
-        }
     }
 }
 

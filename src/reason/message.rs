@@ -5,232 +5,188 @@ reasons! {
     /// Why the proxy refused, dropped or failed a message.
     pub enum MessageReason of Message (check "", remedy "") {
         /// a field that the proxy uses breaks the grammar of RFC 3261
-        MalformedRequest "malformed_request" (status 400 "malformed request") {
+        MalformedRequest "malformed_request" (status 400 "malformed request")
             check: "the request as sent: tcpdump at the sender before TLS, or its own trace; the event names remote and call_id",
             remedy: "capture the request at the sender, and fix the sender",
-        }
         /// the topmost Via's branch is the bare magic cookie
-        BadBranch "bad_branch" (rfc "RFC 4475 §3.1.2.18", status 400 "malformed request") {
+        BadBranch "bad_branch" (rfc "RFC 4475 §3.1.2.18", status 400 "malformed request")
             check: "the topmost Via in the sender's trace",
             remedy: "fix the sender: each transaction needs a branch of its own",
-        }
         /// the Request-URI is neither sip, sips nor tel, or it names a service (RFC 5031) and no Route says
         /// where that is
-        UnsupportedScheme "unsupported_scheme" (status 416 "unsupported scheme") {
+        UnsupportedScheme "unsupported_scheme" (status 416 "unsupported scheme")
             check: "the Request-URI in the sender's trace",
             remedy: "use a scheme that can be routed; for a service, have the home server add a Route",
-        }
         /// Max-Forwards is 0
-        TooManyHops "too_many_hops" (rfc "RFC 3261 §16.3 step 3", status 483 "too many hops") {
+        TooManyHops "too_many_hops" (rfc "RFC 3261 §16.3 step 3", status 483 "too many hops")
             check: "the Via lines of the request in the trace of the next element: the same name more than once is a loop",
             remedy: "look for a loop between the elements named in Via",
-        }
         /// the request passed here before with the same routing input
-        LoopDetected "loop_detected" (rfc "RFC 5393 §4.2", status 482 "loop detected") {
+        LoopDetected "loop_detected" (rfc "RFC 5393 §4.2", status 482 "loop detected")
             check: "the Via lines of the request in the trace of the next element: this node's name is there twice",
             remedy: "two elements send this request to each other; compare their routes",
-        }
         /// the request has more Route values than elements that it could pass through
-        TooManyRoutes "too_many_routes" (status 400 "too many routes") {
+        TooManyRoutes "too_many_routes" (status 400 "too many routes")
             check: "the Route fields of the request in the sender's trace",
             remedy: "Max-Forwards begins at 70; look for an element that adds its Route again and again",
-        }
         /// Max-Breadth is 0: the request may not be forwarded to another branch
-        MaxBreadthExceeded "max_breadth_exceeded" (rfc "RFC 5393 §5.3.3", status 440 "max breadth exceeded") {
+        MaxBreadthExceeded "max_breadth_exceeded" (rfc "RFC 5393 §5.3.3", status 440 "max breadth exceeded")
             check: "the Max-Breadth field and the Via lines of the request in the sender's trace",
             remedy: "find the upstream element that forks the request too widely",
-        }
         /// Proxy-Require names an extension that this proxy does not support
-        BadExtension "bad_extension" (status 420 "bad extension") {
+        BadExtension "bad_extension" (status 420 "bad extension")
             check: "the Proxy-Require field in the sender's trace",
             remedy: "have the sender leave that extension out of Proxy-Require",
-        }
         /// a Skype for Business or Lync server asked for compression; it continues without
-        NegotiateUnsupported "negotiate_unsupported" (status 405 "method not allowed") {
+        NegotiateUnsupported "negotiate_unsupported" (status 405 "method not allowed")
             check: "the event: its method is NEGOTIATE, its remote a Skype for Business or Lync server",
             remedy: "nothing",
-        }
         /// this connection may not assert the domain in From
-        FromNotAllowed "from_not_allowed" (status 403 "from not allowed") {
+        FromNotAllowed "from_not_allowed" (status 403 "from not allowed")
             check: "the From domain against node.domains (clients) or the peer's `domains`; sipward check FILE lists both",
             remedy: "clients assert home domains; for a partner, add the domain to its [[peer]] if it is really the partner's, and see `anonymous` and `assert_identity` for callers without a domain. A call that a partner forwards back must come in the partner's own name",
-        }
         /// the domain in To of a partner's request is neither a home domain nor the partner's
-        ToNotAllowed "to_not_allowed" (status 403 "to not allowed") {
+        ToNotAllowed "to_not_allowed" (status 403 "to not allowed")
             check: "the To domain against node.domains and the peer's `domains`; sipward check FILE lists both",
             remedy: "add the domain to node.domains or to the [[peer]] if requests for it are meant to come here",
-        }
         /// From, To or the Request-URI names a domain that is on boundary.deny_domains or on the peer's deny
         /// list
-        DomainDenied "domain_denied" (status 403 "domain not served") {
+        DomainDenied "domain_denied" (status 403 "domain not served")
             check: "`deny_domains` of [boundary] and `deny` of the [[peer]] against From, To and the Request-URI",
             remedy: "remove the domain from the list if it is to pass; the deny lists take precedence over all others",
-        }
         /// the request lacks a field that `require_in` requires of its sender
-        FieldRequired "field_required" (status 403 "field missing") {
+        FieldRequired "field_required" (status 403 "field missing")
             check: "`require_in` for this kind of sender, and the fields of the request in the sender's trace",
             remedy: "have the sender add the field, or remove it from `require_in`",
-        }
         /// a request that leaves the trust domain marks as critical a kind of Privacy that only a privacy
         /// service can provide
-        PrivacyCritical "privacy_critical" (rfc "RFC 3323 §4.2", status 500 "privacy not available") {
+        PrivacyCritical "privacy_critical" (rfc "RFC 3323 §4.2", status 500 "privacy not available")
             check: "the Privacy field of the request in the sender's trace",
             remedy: "have a home server apply the privacy first, or the caller request less",
-        }
         /// the Request-URI is a sips URI, and the peer accepts no sips URIs
-        SipsNotAllowed "sips_not_allowed" (rfc "RFC 5630 §5.3", status 480 "SIPS Not Allowed") {
+        SipsNotAllowed "sips_not_allowed" (rfc "RFC 5630 §5.3", status 480 "SIPS Not Allowed")
             check: "the scheme of the Request-URI, and `sips` of the [[peer]]",
             remedy: "have the caller use a sip URI; the hop is TLS in either case",
-        }
         /// a dialog-forming request has a sips Request-URI and a sip Contact
-        SipsContact "sips_contact" (rfc "RFC 5630 §5.3", status 400 "sip Contact with sips Request-URI") {
+        SipsContact "sips_contact" (rfc "RFC 5630 §5.3", status 400 "sip Contact with sips Request-URI")
             check: "the schemes of Request-URI and Contact in the sender's trace",
             remedy: "have the caller use one scheme for both; for a peer that cannot, set sips = false",
-        }
         /// a partner or client asked for a domain that is not a home domain
-        NotHomeDomain "not_home_domain" (status 403 "domain not served") {
+        NotHomeDomain "not_home_domain" (status 403 "domain not served")
             check: "the Request-URI's domain against node.domains",
             remedy: "partners reach home domains only: check node.domains. A home server that registers with a partner needs a Contact in a home domain",
-        }
         /// no pool, peer or client connection serves the request's next hop
-        NoRoute "no_route" (status 404 "no route") {
+        NoRoute "no_route" (status 404 "no route")
             check: "the Request-URI's domain against the domains that sipward check FILE lists with their pools",
             remedy: "add a pool or a federated peer with that domain, if it is to be reached",
-        }
         /// every member of the pool is draining
-        NoMember "no_member" (status 503 "no server available") {
+        NoMember "no_member" (status 503 "no server available")
             check: "sipward check FILE: the draining members are marked",
             remedy: "remove one member from the pool's `drain`",
-        }
         /// the Route asks for a hop that this sender may not reach
-        RouteNotPermitted "route_not_permitted" (status 403 "route not permitted") {
+        RouteNotPermitted "route_not_permitted" (status 403 "route not permitted")
             check: "the Route fields of the request in the sender's trace",
             remedy: "remove the Route at the sender; only hops that the topology names can be reached",
-        }
         /// the Route names this node, and none of this node's keys has signed the token in it
-        TokenForged "token_forged" (status 403 "bad route token") {
+        TokenForged "token_forged" (status 403 "bad route token")
             check: "whether the token key file changed, or is missing (token_key_random), since the dialog began",
             remedy: "configure a token key file, so that tokens outlive a restart; if there is one, somebody is tampering",
-        }
         /// the topology is hidden from this peer, and what the message reveals of the home side could not be
         /// removed; it was not sent
-        TopologyNotHidden "topology_not_hidden" (status 500 "message cannot be passed on") {
+        TopologyNotHidden "topology_not_hidden" (status 500 "message cannot be passed on")
             check: "the header fields of the message in the home server's trace",
             remedy: "fix the sender: its header fields break the grammar of RFC 3261",
-        }
         /// the token is genuine, but the sender is not part of its dialog
-        TokenNotForOrigin "token_not_for_origin" (status 403 "bad route token") {
+        TokenNotForOrigin "token_not_for_origin" (status 403 "bad route token")
             check: "from_peer of this event against the peers of the dialog's INVITE (same call_id)",
             remedy: "find out who sends it; a partner may use only its own dialogs. Servers of one partner share dialogs if their [[peer]] entries grant the same rights",
-        }
         /// the client connection that the token names is closed
-        FlowGone "flow_gone" (rfc "RFC 5626 §5.3", status 430 "flow failed") {
+        FlowGone "flow_gone" (rfc "RFC 5626 §5.3", status 430 "flow failed")
             check: "connection_closed of that client before it: by whom and why",
             remedy: "nothing: the client registers again, and the registrar tries its next binding",
-        }
         /// the token names a peer that the topology no longer lists
-        PeerWithdrawn "peer_withdrawn" (status 403 "bad route token") {
+        PeerWithdrawn "peer_withdrawn" (status 403 "bad route token")
             check: "the reload event before it: which peer was removed",
             remedy: "nothing, if the peer was removed on purpose; otherwise add its [[peer]] again",
-        }
         /// no connection could be made to any peer that serves the request
-        PeerUnreachable "peer_unreachable" (status 503 "server unreachable") {
+        PeerUnreachable "peer_unreachable" (status 503 "server unreachable")
             check: "peer_disconnected and handshake events of the pool's members at that time",
             remedy: "fix what the peer_disconnected and handshake_refused events name",
-        }
         /// every peer that serves the request has answered 503, and its Retry-After has not passed yet
-        PeerHeldOff "peer_held_off" (rfc "RFC 3261 §21.5.4", status 503 "server unavailable") {
+        PeerHeldOff "peer_held_off" (rfc "RFC 3261 §21.5.4", status 503 "server unavailable")
             check: "the peer's own answers before it: a 503 with Retry-After",
             remedy: "reduce the peers' load; requests within dialogs are still sent to them",
-        }
         /// the peer does not read what is sent to it
-        PeerCongested "peer_congested" (status 503 "server congested") {
+        PeerCongested "peer_congested" (status 503 "server congested")
             check: "ss -tn: Send-Q of the connection to the peer; the peer's load",
             remedy: "reduce the peer's load; limits.send_queue is the bound",
-        }
         /// too many requests are waiting for a connection to one peer
-        ConnectQueueFull "connect_queue_full" (status 503 "server unreachable") {
+        ConnectQueueFull "connect_queue_full" (status 503 "server unreachable")
             check: "peer_disconnected events of the peer; how long its handshakes take (took_us)",
             remedy: "find out why connecting takes so long; limits.connect_queue is the bound",
-        }
         /// this shard has as many transactions as limits.transactions allows
-        TooManyTransactions "too_many_transactions" (status 503 "overloaded") {
+        TooManyTransactions "too_many_transactions" (status 503 "overloaded")
             check: "sipward status: transactions; which remote sends most in request_relayed",
             remedy: "add cores or nodes, or find out who floods",
-        }
         /// this client has as many transactions open as limits.transactions_per_client allows
-        ClientBudget "client_budget" (status 503 "too many requests") {
+        ClientBudget "client_budget" (status 503 "too many requests")
             check: "request events of that remote: methods and rate",
             remedy: "find out why the client sends so much, or raise the limit",
-        }
         /// the daemon is stopping and accepts nothing new: no connection and no request
-        Draining "draining" (status 503 "going away") {
+        Draining "draining" (status 503 "going away")
             check: "the drain event before it",
             remedy: "send the request or connect to another node",
-        }
         /// after a change, the connection's certificate is no longer accepted: running transactions may
         /// finish, and nothing new is accepted
-        TrustWithdrawn "trust_withdrawn" (status 403 "not trusted any more") {
+        TrustWithdrawn "trust_withdrawn" (status 403 "not trusted any more")
             check: "the reload event before it; sipward explain with the decision id of the connection's handshake",
             remedy: "nothing, if the change was intended; otherwise fix what the explanation names",
-        }
         /// no target answered in time (timers B, C, F)
-        NoAnswer "no_answer" (status 408 "no answer") {
+        NoAnswer "no_answer" (status 408 "no answer")
             check: "the target's own log for this call_id",
             remedy: "find out why the target did not answer; to a request other than INVITE no 408 is sent (RFC 4320 §4.2)",
-        }
         /// the request was cancelled before its final response
-        Cancelled "cancelled" (status 487 "cancelled") {
+        Cancelled "cancelled" (status 487 "cancelled")
             check: "request_relayed of the INVITE with the same call_id",
             remedy: "nothing",
-        }
         /// the CANCEL matches no INVITE of the same sender
-        NoTransaction "no_transaction" (status 481 "no transaction") {
+        NoTransaction "no_transaction" (status 481 "no transaction")
             check: "request_relayed of the INVITE with the same call_id: answered before, or from another connection",
             remedy: "nothing, if the INVITE was answered at the same time",
-        }
         /// every target answered 503, and a 503 is not forwarded upstream
-        DownstreamUnavailable "downstream_unavailable" (rfc "RFC 3261 §16.7 step 6", status 500 "server unavailable") {
+        DownstreamUnavailable "downstream_unavailable" (rfc "RFC 3261 §16.7 step 6", status 500 "server unavailable")
             check: "the targets' own logs for this call_id",
             remedy: "fix what the targets' own logs name",
-        }
         /// the ACK belongs to no transaction and carries no token of this node
-        AckUnmatched "ack_unmatched" {
+        AckUnmatched "ack_unmatched"
             check: "the Route fields of the ACK in the sender's trace: they should repeat this node's Record-Route",
             remedy: "fix the sender: it ignores this node's Record-Route",
-        }
         /// the ACK breaks a rule for which another request is refused; an ACK is never answered, so it is
         /// dropped
-        AckRefused "ack_refused" {
+        AckRefused "ack_refused"
             check: "request events with the same call_id",
             remedy: "look at the other requests of its dialog",
-        }
         /// the topmost Via of the response does not name this node
-        ResponseForeignVia "response_foreign_via" (rfc "RFC 3261 §18.1.2") {
+        ResponseForeignVia "response_foreign_via" (rfc "RFC 3261 §18.1.2")
             check: "the Via lines of the response in the sender's trace",
             remedy: "fix the sender: it answers on the wrong connection",
-        }
         /// the start line or a header field of the response breaks the grammar of RFC 3261, or Via lines are
         /// missing below this node's
-        ResponseMalformed "response_malformed" {
+        ResponseMalformed "response_malformed"
             check: "the response in its sender's trace",
             remedy: "capture the response at its sender, and fix the sender",
-        }
         /// the response matches no client transaction
-        ResponseUnmatched "response_unmatched" (rfc "RFC 6026 §7.3") {
+        ResponseUnmatched "response_unmatched" (rfc "RFC 6026 §7.3")
             check: "request_relayed with the same time and peer: a 408 or 487 before it means that it came too late",
             remedy: "nothing, if it came too late; otherwise find out why the sender sends it",
-        }
         /// the response came from another identity than the request was sent to
-        ResponseWrongPeer "response_wrong_peer" {
+        ResponseWrongPeer "response_wrong_peer"
             check: "`peer` of this event against to_peer of the request",
             remedy: "find out why that peer answers for another",
-        }
         /// the connection that the response is for is closed
-        OriginGone "origin_gone" {
+        OriginGone "origin_gone"
             check: "connection_closed of the caller before it",
             remedy: "nothing, if the client has left",
-        }
     }
     shared {
         BadVersion = Rule::BadVersion,

@@ -112,8 +112,8 @@ pub struct Reason(&'static Row);
 /// Makes a layer's enum and its rows out of one table.
 ///
 /// The doc comment of a variant is the sentence that says what happened, so that it is written once. In parentheses stand
-/// the RFC's section, what the sender learns (`alert` or `status`), and with `was` the codes of earlier versions. A row
-/// without `check` or `remedy` has those that are named in the first line. `shared` lists variants whose row belongs to
+/// the RFC's section, what the sender learns (`alert` or `status`), and with `was` the codes of earlier versions. The
+/// row's texts follow, up to the next doc comment; one without `check` or `remedy` has those of the first line. `shared` lists variants whose row belongs to
 /// another enum: one code has one row, whoever uses it.
 macro_rules! reasons {
     (
@@ -126,11 +126,10 @@ macro_rules! reasons {
                     $(alert $alert:ident $(,)?)?
                     $(status $status:literal $public:literal $(,)?)?
                     $(was $($former:literal)+)?
-                ))? {
-                    $(check: $check:expr,)?
-                    $(remedy: $remedy:expr,)?
-                    $(protects: $protects:literal $(,)?)?
-                }
+                ))?
+                $(check: $check:expr,)?
+                $(remedy: $remedy:expr,)?
+                $(protects: $protects:literal,)?
             )+
         }
         $(shared { $($own:ident = $other:path,)+ })?
