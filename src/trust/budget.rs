@@ -43,10 +43,7 @@ impl Budget {
             return Ok(());
         }
         self.left.set(0);
-        Err(StepRefusal::because(
-            TrustReason::PathTooComplex,
-            format!("after {MOST_STEPS} steps"),
-        ))
+        Err(TrustReason::PathTooComplex.because(format!("after {MOST_STEPS} steps")))
     }
 
     /// Whether nothing is left.

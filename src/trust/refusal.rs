@@ -14,25 +14,25 @@ pub(crate) struct StepRefusal {
     pub(crate) line: Option<u32>,
 }
 
-impl StepRefusal {
+impl TrustReason {
     /// Most steps know no line: the entry that was found before has one.
-    pub(crate) fn because(reason: TrustReason, detail: String) -> Self {
-        Self {
-            reason,
-            detail: Some(detail),
-            line: None,
+    pub(crate) fn because(self, detail: impl Into<String>) -> StepRefusal {
+        StepRefusal {
+            detail: Some(detail.into()),
+            ..self.into()
         }
     }
 
     /// For refusals that a certain line of the file causes, such as a window or a policy.
-    pub(crate) fn at_line(reason: TrustReason, detail: String, line: u32) -> Self {
-        Self {
-            reason,
-            detail: Some(detail),
+    pub(crate) fn at_line(self, detail: String, line: u32) -> StepRefusal {
+        StepRefusal {
             line: Some(line),
+            ..self.because(detail)
         }
     }
+}
 
+impl StepRefusal {
     /// The one that got further; of two that got equally far, the more specific one.
     ///
     /// Reasons are ordered by the steps and, within a step, from the vague to the specific. A path that

@@ -14,10 +14,9 @@ pub(super) fn load(raw: &RawAdmin, loading: &mut Loading<'_, '_>) -> AdminSettin
         // `bind` would refuse it with "invalid argument", which nobody connects with the length of a
         // path.
         if length > LONGEST_SOCKET {
-            let line = loading.line(text);
             loading.add(
                 TopologyReason::OutOfRange,
-                line,
+                text,
                 format!(
                     "admin.socket {} has {length} bytes, a socket's path at most {LONGEST_SOCKET}",
                     path.display()

@@ -40,8 +40,7 @@ impl FieldChanges {
         ] {
             let clash = stripped.both(kept).names().next();
             if let (Some(field), Some(text)) = (clash, list.first()) {
-                let line = loading.line(text);
-                loading.twice(line, &format!("{place} {which}"), field.as_str());
+                loading.twice(text, &format!("{place} {which}"), field.as_str());
             }
         }
         changes
@@ -56,8 +55,7 @@ fn set(list: &[Text], what: &str, loading: &mut Loading<'_, '_>) -> HeaderSet {
     for text in list {
         let name = HeaderName::from_bytes(text.get_ref().as_bytes());
         if set.has(name) {
-            let line = loading.line(text);
-            loading.twice(line, what, text.get_ref());
+            loading.twice(text, what, text.get_ref());
         }
         set = set.with(HeaderSet::of(name));
     }

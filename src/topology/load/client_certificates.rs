@@ -56,10 +56,9 @@ pub(super) fn load(
         }
         // The operator may believe that the sets have an effect.
         (ClientCertificateWord::Ignore | ClientCertificateWord::Refuse, Some(list)) => {
-            let line = loading.line(list);
             loading.add(
                 TopologyReason::ClientTrustUnused,
-                line,
+                list,
                 format!("{place} has a `client_trust`, but requires no certificate of clients"),
                 "set client_certificates = \"require\", or remove client_trust",
             );

@@ -13,13 +13,12 @@ const DNS_PORT: u16 = 53;
 pub(super) fn load(raw: &RawDns, loading: &mut Loading<'_, '_>) -> DnsSettings {
     let mut servers = Vec::new();
     for text in &raw.servers {
-        let line = loading.line(text);
         match server(text.get_ref()) {
-            Some(address) if servers.contains(&address) => loading.twice(line, "dns.servers", text.get_ref()),
+            Some(address) if servers.contains(&address) => loading.twice(text, "dns.servers", text.get_ref()),
             Some(address) => servers.push(address),
             None => loading.add(
                 TopologyReason::InvalidAddress,
-                line,
+                text,
                 format!("dns.servers: \"{}\" is not an address", text.get_ref()),
                 "write an IP address, with a port if it is not 53: \"192.0.2.53\", \"[2001:db8::53]:5353\"",
             ),

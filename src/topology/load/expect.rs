@@ -21,19 +21,13 @@ pub(super) fn load(
     let peer = match &raw.peer {
         Some(text) => {
             let name = loading.name(text, "[[expect]] peer")?;
-            let at = loading.line(text);
-            Some(PeerRef(peers.find(
-                name.as_str(),
-                at,
-                "[[expect]]",
-                loading,
-            )?))
+            Some(peers.find(name.as_str(), text, "[[expect]]", loading)?)
         }
         None => None,
     };
     Some(Expectation {
         at: raw.at,
-        peer,
+        peer: peer.map(PeerRef),
         chain,
         certificate: loading.path(file),
         direction: raw.direction?,

@@ -112,11 +112,10 @@ fn half(
     missing: &str,
     loading: &mut Loading<'_, '_>,
 ) -> Option<Option<KeyPair>> {
-    let line = loading.line(there);
     // Reported at the key that is there.
     loading.add(
         TopologyReason::MissingKey,
-        line,
+        there,
         format!("{label} has no `{missing}`"),
         "client_certificate and client_private_key belong together: add the other or take out both",
     );
@@ -125,10 +124,9 @@ fn half(
 
 /// A warning only: sipward's own rule and many partners take serverAuth for both directions.
 fn warn_client_purpose(label: &str, certificate: &Text, loading: &mut Loading<'_, '_>) {
-    let line = loading.line(certificate);
     loading.add(
         TopologyReason::ClientPurposeMissing,
-        line,
+        certificate,
         format!("the certificate that {label} shows when it connects out lacks clientAuth"),
         // The remedy names both ways out, since public CAs no longer issue the first.
         "partners with a strict purpose policy will refuse it: get a certificate with serverAuth and clientAuth, or set client_certificate",
@@ -152,10 +150,9 @@ fn warn_hidden(
     let is = |text: &String| DnsName::parse(text).is_ok_and(|name| name == fqdn);
     // Only if the name is there at all: a certificate without it is another finding.
     if facts.dns.iter().any(is) && !facts.sip.is_empty() && !facts.sip.iter().any(is) {
-        let line = loading.line(certificate);
         loading.add(
             TopologyReason::FqdnHiddenByUri,
-            line,
+            certificate,
             format!("the certificate of {label} has the URI sip:{}, but none for {fqdn}", facts.sip.join(", sip:")),
             format!("peers that go by RFC 5922 see the URIs only: add URI:sip:{fqdn}, or leave the URIs out"),
         );
@@ -267,11 +264,10 @@ fn explained(error: PemError) -> Explained {
 /// text.
 fn malformed(what: &str, file: &Text, (error, remedy): Explained, loading: &mut Loading<'_, '_>) {
     // Of the topology file; the line in the PEM file is in the text.
-    let line = loading.line(file);
     let path = loading.path(file);
     loading.add(
         TopologyReason::PemMalformed,
-        line,
+        file,
         format!("{what} {} cannot be used: {error}", path.display()),
         remedy,
     );
@@ -311,10 +307,9 @@ fn check_match(
     } else {
         "name the key that the certificate was requested with, or have a certificate issued for this key".to_owned()
     };
-    let line = loading.line(file);
     loading.add(
         TopologyReason::KeyMismatch,
-        line,
+        file,
         format!("the private key of {label} does not belong to the first certificate of its chain"),
         remedy,
     );
@@ -332,7 +327,6 @@ fn check_chain(
     window: Window,
     loading: &mut Loading<'_, '_>,
 ) {
-    let line = loading.line(file);
     for (number, above) in facts.iter().enumerate().skip(1) {
         // Each certificate is held against those before it, the leaf first.
         let before = facts.get(..number).unwrap_or_default();
@@ -343,7 +337,7 @@ fn check_chain(
         {
             loading.add(
                 TopologyReason::ChainOrder,
-                line,
+                file,
                 format!(
                     "{label}: certificate {number} of the chain was issued by \"{}\", but \"{}\" follows it",
                     below.issuer, above.subject
@@ -361,14 +355,14 @@ fn check_chain(
         } else {
             Duty::Along
         };
-        check_validity(label, certificate, (duty, window), line, loading);
+        check_validity(label, certificate, (duty, window), file, loading);
     }
     // Purpose is a warning for what it is worth: the operator may know that nobody checks it.
     let Some(leaf) = facts.first() else { return };
     if role == Role::Server && !leaf.server {
         loading.add(
             TopologyReason::ServerPurposeMissing,
-            line,
+            file,
             format!("the server certificate of {label} lacks serverAuth"),
             "clients and peers will refuse it: get a certificate with serverAuth, and clientAuth if it shall connect out",
         );
@@ -419,7 +413,7 @@ fn check_validity(
     label: &str,
     facts: &CertificateFacts,
     (duty, window): (Duty, Window),
-    line: u32,
+    file: &Text,
     loading: &mut Loading<'_, '_>,
 ) {
     // Messages name the certificate by its subject: a chain file has no other handle.
@@ -435,7 +429,7 @@ fn check_validity(
         let (start, end) = (show_time(facts.not_before), show_time(facts.not_after));
         loading.add(
             TopologyReason::ChainCertificateOver,
-            line,
+            file,
             format!("{label}: the certificate of \"{subject}\" behind the leaf is valid from {start} to {end} only"),
             "take it out of the chain; whoever needs it has the CA's current one",
         );
@@ -443,7 +437,7 @@ fn check_validity(
         let end = show_time(facts.not_after);
         loading.add(
             TopologyReason::CertificateExpired,
-            line,
+            file,
             // Staged: it would have ended before its turn comes.
             if first > loading.at {
                 format!(
@@ -458,13 +452,13 @@ fn check_validity(
         let start = show_time(facts.not_before);
         loading.add(
             TopologyReason::CertificateNotYetValid,
-            line,
+            file,
             format!("{label}: the certificate of \"{subject}\" is not valid before {start}"),
             "check the clock of this machine, or give the identity a not_before",
         );
     // An identity that ends before its certificate does needs no renewal.
     } else if last.is_none_or(|last| last > facts.not_after) {
-        warn_soon(label, facts, line, loading);
+        warn_soon(label, facts, file, loading);
     }
 }
 
@@ -473,7 +467,7 @@ fn check_validity(
 pub(super) fn warn_soon(
     label: &str,
     facts: &CertificateFacts,
-    line: u32,
+    file: &Text,
     loading: &mut Loading<'_, '_>,
 ) {
     // Whole days are enough for a deadline of a month.
@@ -481,7 +475,7 @@ pub(super) fn warn_soon(
     if left < SOON {
         loading.add(
             TopologyReason::CertificateExpiresSoon,
-            line,
+            file,
             format!(
                 "{label}: the certificate of \"{}\" ends at {}, in {} days",
                 facts.subject,

@@ -67,7 +67,7 @@ fn load(
     // nothing has to be written at all.
     // The word of the file, not a host name.
     let identity = match &raw.identity {
-        Some(text) => identities.find(text.get_ref(), loading.line(text), &place, loading),
+        Some(text) => identities.find(text.get_ref(), text, &place, loading),
         None => identities.first(),
     };
     let sni = sni(raw, identity, identities, count, &place, loading);
@@ -118,9 +118,8 @@ fn accept(
     let peers = list.get_ref().contains(&AcceptWord::Peer);
     // Words can only repeat; unknown ones are gone from the list by now.
     if list.get_ref().len() > usize::from(clients) + usize::from(peers) {
-        let line = loading.line(list);
         loading.twice(
-            line,
+            list,
             &format!("{place} accept"),
             if clients { "client" } else { "peer" },
         );
@@ -140,10 +139,9 @@ fn accept(
 fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
     let address = literal(text.get_ref());
     if address.is_none() {
-        let line = loading.line(text);
         loading.add(
             TopologyReason::InvalidAddress,
-            line,
+            text,
             format!("\"{}\" is not an address to listen on", text.get_ref()),
             "write an IP address with a port: \"0.0.0.0:5061\", \"10.0.0.5:5061\" or \"[::]:5061\"",
         );

@@ -39,6 +39,23 @@ pub(super) struct Loading<'a, 't> {
     pub(super) comparisons: usize,
 }
 
+/// What a finding is about: a value of the topology file, or a line of it.
+pub(super) trait Located {
+    fn line(self, source: &Source<'_>) -> u32;
+}
+
+impl Located for u32 {
+    fn line(self, _: &Source<'_>) -> u32 {
+        self
+    }
+}
+
+impl<T> Located for &Spanned<T> {
+    fn line(self, source: &Source<'_>) -> u32 {
+        source.line_of(self)
+    }
+}
+
 impl<'a, 't> Loading<'a, 't> {
     /// One that has read nothing yet but the topology's own text.
     /// The topology's own text counts as the first file: a later look must notice that it changed.
@@ -63,14 +80,15 @@ impl<'a, 't> Loading<'a, 't> {
     pub(super) fn line<T>(&self, value: &Spanned<T>) -> u32 {
         self.source.line_of(value)
     }
-    /// Adds a finding about a line of the topology file.
+    /// Adds a finding about a value or a line of the topology file.
     pub(super) fn add(
         &mut self,
         code: TopologyReason,
-        line: u32,
+        at: impl Located,
         what: impl Into<String>,
         remedy: impl Into<String>,
     ) {
+        let line = at.line(self.source);
         self.found.add(code, line, what, remedy);
     }
     /// A path of the file, relative to the file's own directory.
@@ -87,21 +105,20 @@ impl<'a, 't> Loading<'a, 't> {
     /// frequent mistake and its remedy is another.
     pub(super) fn read(&mut self, text: &Text, what: &str) -> Option<Vec<u8>> {
         let path = self.path(text);
-        let line = self.line(text);
         let shown = path.display();
         let file = match open_regular(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.add(
                     TopologyReason::FileMissing,
-                    line,
+                    text,
                     format!("{what} {shown} does not exist"),
                     "correct the path (a relative one starts at the topology file's directory) or put the file there",
                 );
                 return None;
             }
             Err(error) => {
-                self.unreadable(line, format!("{what} {shown} cannot be read: {error}"));
+                self.unreadable(text, format!("{what} {shown} cannot be read: {error}"));
                 return None;
             }
         };
@@ -109,7 +126,7 @@ impl<'a, 't> Loading<'a, 't> {
         let mut bytes = Vec::new();
         match file.take(LARGEST_FILE + 1).read_to_end(&mut bytes) {
             Ok(_) if bytes.len() as u64 > LARGEST_FILE => {
-                self.unreadable(line, format!("{what} {shown} is larger than 64 MiB"));
+                self.unreadable(text, format!("{what} {shown} is larger than 64 MiB"));
                 None
             }
             Ok(_) => {
@@ -117,16 +134,16 @@ impl<'a, 't> Loading<'a, 't> {
                 Some(bytes)
             }
             Err(error) => {
-                self.unreadable(line, format!("{what} {shown} cannot be read: {error}"));
+                self.unreadable(text, format!("{what} {shown} cannot be read: {error}"));
                 None
             }
         }
     }
     /// For what is there and cannot be used: no permission, no regular file, too large.
-    fn unreadable(&mut self, line: u32, what: String) {
+    fn unreadable(&mut self, text: &Text, what: String) {
         self.add(
             TopologyReason::FileUnreadable,
-            line,
+            text,
             what,
             "name a regular file that the user sipward runs as may read",
         );
@@ -146,10 +163,9 @@ impl<'a, 't> Loading<'a, 't> {
             // Only the permission bits: set-id bits of a file mean nothing here.
             let mode = data.permissions().mode() & 0o777;
             if data.is_file() && mode & 0o027 != 0 {
-                let line = self.line(text);
                 self.add(
                     TopologyReason::KeyReadableByOthers,
-                    line,
+                    text,
                     format!("{what} {} has mode {mode:04o}", path.display()),
                     format!(
                         "chmod 600 {} (or 640 with a group of its own)",
@@ -200,18 +216,16 @@ impl<'a, 't> Loading<'a, 't> {
             if known.insert(domain.clone()) {
                 domains.push(domain);
             } else {
-                let line = self.line(text);
-                self.twice(line, what, domain.as_str());
+                self.twice(text, what, domain.as_str());
             }
         }
         domains
     }
     /// The remedy comes from the parser, which knows what is wrong with the name.
     fn no_name(&mut self, text: &Text, what: &str, error: NameError) {
-        let line = self.line(text);
         self.add(
             TopologyReason::InvalidName,
-            line,
+            text,
             format!("{what} \"{}\" is not a name", text.get_ref()),
             error.to_string(),
         );
@@ -227,10 +241,10 @@ impl<'a, 't> Loading<'a, 't> {
     }
     /// Reports a name that is in one list twice.
     /// A fault and not a warning, since one of the two was most likely meant to be something else.
-    pub(super) fn twice(&mut self, line: u32, what: &str, name: &str) {
+    pub(super) fn twice(&mut self, at: impl Located, what: &str, name: &str) {
         self.add(
             TopologyReason::DuplicateName,
-            line,
+            at,
             format!("{what} \"{name}\" is there twice"),
             "remove one of the two",
         );

@@ -43,7 +43,7 @@ pub(super) fn load(
     let addresses = addresses(raw, &place, loading);
     // What is shown when sipward connects. A peer that connects here sees what the listener shows.
     let identity = match &raw.identity {
-        Some(text) => identities.find(text.get_ref(), loading.line(text), &place, loading),
+        Some(text) => identities.find(text.get_ref(), text, &place, loading),
         None => identities.first(),
     };
     // A window that is over is a warning, as entries are staged and left in the file for a while.
@@ -58,10 +58,9 @@ pub(super) fn load(
     if let Some(stage) = &raw.stage
         && *stage.get_ref() == Stage::Observe
     {
-        let at = loading.line(stage);
         loading.add(
             TopologyReason::StageObserved,
-            at,
+            stage,
             format!("{place} is observed: its pins refuse nobody, nor do the strictest policies"),
             "when the event would_refuse stays away, write the stricter policies and remove `stage`",
         );
@@ -75,10 +74,9 @@ pub(super) fn load(
     // What the key permits a partner, home servers may do anyway; whoever wrote it expected a
     // restriction.
     if let Some(flag) = raw.anonymous.as_ref().filter(|_| kind == PeerKind::Home) {
-        let at = loading.line(flag);
         loading.add(
             TopologyReason::AnonymousUnused,
-            at,
+            flag,
             format!(
                 "{place} is a home server, which may name anybody in From, but has `anonymous`"
             ),
@@ -150,10 +148,9 @@ fn check_not_node(
     });
     // At the line of the name, which is what has to change.
     if is_node && let Some(text) = &raw.fqdn {
-        let line = loading.line(text);
         loading.add(
             TopologyReason::PeerIsNode,
-            line,
+            text,
             format!("{place} has the name of this node"),
             "remove the peer; a node is not its own peer",
         );
@@ -233,12 +230,11 @@ fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<D
     let mut known = HashSet::new();
     // An address that stands there twice would be tried twice, with a whole timeout each.
     for text in &raw.address {
-        let line = loading.line(text);
         // One bad address does not spoil the others; all are reported.
         let Some(address) = dial_address(text.get_ref()) else {
             loading.add(
                 TopologyReason::InvalidAddress,
-                line,
+                text,
                 format!("{place}: \"{}\" is not an address to dial", text.get_ref()),
                 "write an IP address or host name with a port: \"10.0.0.11:5061\", \"[2001:db8::11]:5061\" or \"fe01.contoso.test:5061\"",
             );
@@ -248,7 +244,7 @@ fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<D
             addresses.push(address);
         // The key does what it is for.
         } else {
-            loading.twice(line, &format!("{place} address"), text.get_ref());
+            loading.twice(text, &format!("{place} address"), text.get_ref());
         }
     }
     addresses
@@ -272,10 +268,9 @@ fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_,
         // Without a contradiction nothing is reported.
         return *given.get_ref();
     };
-    let line = loading.line(given);
     loading.add(
         TopologyReason::DnsUnused,
-        line,
+        given,
         format!("{place} has dns = \"{}\", {what}", given.get_ref().word()),
         "remove `dns`, or what contradicts it",
     );

@@ -68,14 +68,11 @@ fn load(
         .domains
         .as_ref()
         .map(|list| loading.patterns(list, &format!("{place} domain")));
-    let members = raw
-        .peers
-        .as_ref()
-        .map(|list| members(list, names, &place, loading));
-    let mut members = members.unwrap_or_default();
-    weigh(raw, &mut members, names, &place, loading);
-    let priorities = priorities(raw, &members, names, &place, loading);
-    let drain = drain(raw, &members, names, &place, loading);
+    let list = raw.peers.as_deref().unwrap_or_default();
+    let mut members = Members::read(list, names, place, loading);
+    weigh(raw, &mut members, loading);
+    let priorities = priorities(raw, &members, loading);
+    let drain = drain(raw, &members, loading);
     Some(Pool {
         name,
         domains: domains?,
@@ -91,38 +88,26 @@ fn load(
 /// Sets the weights of members.
 /// A weight that the strategy never reads is a warning and no fault: the pool works, only not as the
 /// operator may believe.
-fn weigh(
-    raw: &RawPool,
-    members: &mut Members,
-    names: &SectionNames,
-    place: &str,
-    loading: &mut Loading<'_, '_>,
-) {
+fn weigh(raw: &RawPool, members: &mut Members<'_>, loading: &mut Loading<'_, '_>) {
     // Absent: every member keeps its equal share.
     let Some(weights) = &raw.weights else { return };
     // Within a group of `ordered`, weights share the calls out.
     // `priorities` alone would try the members of a group by Call-ID with equal shares.
     let grouped = raw.strategy == Strategy::Ordered && raw.priorities.is_some();
     if raw.strategy != Strategy::Weighted && !grouped {
-        let line = loading.line(weights);
         loading.add(
             TopologyReason::WeightsUnused,
-            line,
+            weights,
             format!(
-                "{place} has weights, but its strategy is {}",
+                "{} has weights, but its strategy is {}",
+                members.place,
                 raw.strategy.word()
             ),
             "set strategy = \"weighted\", or remove the weights",
         );
     }
     // A member without a weight keeps the 1 that it was made with.
-    for (at, weight) in numbers(
-        weights,
-        members,
-        names,
-        &format!("{place} weights"),
-        loading,
-    ) {
+    for (at, weight) in numbers(weights, members, "weights", loading) {
         if let Some(member) = members.list.get_mut(at) {
             member.1 = weight;
         }
@@ -132,23 +117,17 @@ fn weigh(
 /// The group of each member, by position; empty without the key.
 /// Without the key `ordered` tries each member alone, in the order of `peers`; that is another thing
 /// than one group for all, so the absence is kept as an empty list.
-fn priorities(
-    raw: &RawPool,
-    members: &Members,
-    names: &SectionNames,
-    place: &str,
-    loading: &mut Loading<'_, '_>,
-) -> Vec<u16> {
+fn priorities(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_>) -> Vec<u16> {
     let Some(priorities) = &raw.priorities else {
         return Vec::new();
     };
     if raw.strategy != Strategy::Ordered {
-        let line = loading.line(priorities);
         loading.add(
             TopologyReason::PrioritiesUnused,
-            line,
+            priorities,
             format!(
-                "{place} has priorities, but its strategy is {}",
+                "{} has priorities, but its strategy is {}",
+                members.place,
                 raw.strategy.word()
             ),
             "set strategy = \"ordered\", or remove the priorities",
@@ -157,13 +136,7 @@ fn priorities(
     // The first group is for whoever is not named, so that a file names the exceptions only: the
     // servers of the other site, say.
     let mut groups = vec![1; members.list.len()];
-    for (at, number) in numbers(
-        priorities,
-        members,
-        names,
-        &format!("{place} priorities"),
-        loading,
-    ) {
+    for (at, number) in numbers(priorities, members, "priorities", loading) {
         if let Some(group) = groups.get_mut(at) {
             *group = number;
         }
@@ -174,24 +147,17 @@ fn priorities(
 /// The members that take nothing new.
 /// A drained member stays a member: requests of its dialogs must still find it. That is why it has to
 /// be in `peers` as well, and why this is a list of its own.
-fn drain(
-    raw: &RawPool,
-    members: &Members,
-    names: &SectionNames,
-    place: &str,
-    loading: &mut Loading<'_, '_>,
-) -> Vec<PeerRef> {
+fn drain(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_>) -> Vec<PeerRef> {
     // Absent: every member is in service.
     let Some(list) = &raw.drain else {
         return Vec::new();
     };
     // The messages name the key, as the same peer may stand in several keys of one pool.
-    let place = format!("{place} drain");
+    let place = format!("{} drain", members.place);
     let mut drained = Vec::new();
     let mut known = HashSet::new();
     for text in list.get_ref() {
-        let line = loading.line(text);
-        let Some(at) = find_peer(text, names, &place, loading) else {
+        let Some(at) = find_peer(text, members.names, &place, loading) else {
             continue;
         };
         // Most often a peer of another pool, or one that was removed from `peers` at the same time,
@@ -199,7 +165,7 @@ fn drain(
         if !members.has(at) {
             loading.add(
                 TopologyReason::UnknownReference,
-                line,
+                text,
                 format!(
                     "{place} names \"{}\", which is not in its peers",
                     text.get_ref()
@@ -210,15 +176,14 @@ fn drain(
         } else if known.insert(at) {
             drained.push(at);
         } else {
-            loading.twice(line, &place, text.get_ref());
+            loading.twice(text, &place, text.get_ref());
         }
     }
     // Allowed, because it is how a site is taken out of service, but hardly ever what was meant.
     if !drained.is_empty() && drained.len() == members.list.len() {
-        let line = loading.line(list);
         loading.add(
             TopologyReason::PoolDrained,
-            line,
+            list,
             format!("{place} names every member: new requests are answered 503"),
             "leave one member in service, unless this is meant",
         );
@@ -226,46 +191,52 @@ fn drain(
     drained
 }
 
-/// The members of a pool with their weights, and where each stands among them.
+/// The members of a pool with their weights, where each stands among them, and how to find one by its name.
 /// Positions are kept beside the list, so that weights, priorities and `drain` of a pool of thousands
 /// of peers are found without a search through all of them for each.
 /// The list is what becomes part of the pool; the positions are dropped when it is complete.
-#[derive(Default)]
-struct Members {
+struct Members<'n> {
+    names: &'n SectionNames,
+    /// The pool, as messages have it.
+    place: String,
     list: Vec<(PeerRef, u16)>,
     positions: HashMap<PeerRef, usize>,
 }
 
-impl Members {
+impl<'n> Members<'n> {
     fn has(&self, peer: PeerRef) -> bool {
         self.positions.contains_key(&peer)
     }
-}
 
-/// Each member has the weight 1 until `weights` has been read. A member that is named twice counts
-/// once: twice would double its share without anybody having written a weight.
-fn members(
-    list: &[Text],
-    names: &SectionNames,
-    place: &str,
-    loading: &mut Loading<'_, '_>,
-) -> Members {
-    let mut members = Members::default();
-    for text in list {
-        let line = loading.line(text);
-        // An unknown peer is reported by the look-up; the others stay.
-        let Some(at) = find_peer(text, names, place, loading) else {
-            continue;
+    /// Each member has the weight 1 until `weights` has been read. A member that is named twice counts
+    /// once: twice would double its share without anybody having written a weight.
+    fn read(
+        list: &[Text],
+        names: &'n SectionNames,
+        place: String,
+        loading: &mut Loading<'_, '_>,
+    ) -> Self {
+        let mut members = Self {
+            names,
+            place,
+            list: Vec::new(),
+            positions: HashMap::new(),
         };
-        if members.has(at) {
-            loading.twice(line, &format!("{place} peer"), text.get_ref());
-        } else {
-            // Members are unique, so the position is that of the only entry.
-            members.positions.insert(at, members.list.len());
-            members.list.push((at, 1));
+        for text in list {
+            // An unknown peer is reported by the look-up; the others stay.
+            let Some(at) = find_peer(text, names, &members.place, loading) else {
+                continue;
+            };
+            if members.has(at) {
+                loading.twice(text, &format!("{} peer", members.place), text.get_ref());
+            } else {
+                // Members are unique, so the position is that of the only entry.
+                members.positions.insert(at, members.list.len());
+                members.list.push((at, 1));
+            }
         }
+        members
     }
-    members
 }
 
 /// A peer is found by its name in the form in which names are compared, so that `FE01.contoso.test.` is
@@ -278,8 +249,7 @@ fn find_peer(
 ) -> Option<PeerRef> {
     // What is no name at all is reported as that, and not as unknown.
     let name = loading.name(text, place)?;
-    let line = loading.line(text);
-    names.find(name.as_str(), line, place, loading).map(PeerRef)
+    names.find(name.as_str(), text, place, loading).map(PeerRef)
 }
 
 /// The numbers of members, by the member's position; what is not about a member is reported.
@@ -287,25 +257,24 @@ fn find_peer(
 /// was read, so only names are left to look at.
 fn numbers(
     numbers: &Spanned<Numbers>,
-    members: &Members,
-    names: &SectionNames,
-    place: &str,
+    members: &Members<'_>,
+    key: &str,
     loading: &mut Loading<'_, '_>,
 ) -> Vec<(usize, u16)> {
+    let place = format!("{} {key}", members.place);
     // In the order of the names, as TOML tables are read; the order of numbers has no meaning.
     let mut found = Vec::new();
     for (peer, number) in &numbers.get_ref().0 {
-        let Some(wanted) = find_peer(peer, names, place, loading) else {
+        let Some(wanted) = find_peer(peer, members.names, &place, loading) else {
             continue;
         };
         if let Some(at) = members.positions.get(&wanted) {
             found.push((*at, *number));
             continue;
         }
-        let line = loading.line(peer);
         loading.add(
             TopologyReason::UnknownReference,
-            line,
+            peer,
             format!(
                 "{place} has a number for \"{}\", which is not in its peers",
                 peer.get_ref()

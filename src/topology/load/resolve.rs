@@ -138,10 +138,9 @@ fn each<'t, R, T>(
     mut load: impl FnMut(&R, u32, &mut Loading<'_, 't>) -> Option<T>,
 ) -> Vec<Option<T>> {
     if let Some(excess) = sections.get(MOST_SECTIONS) {
-        let line = loading.line(excess);
         loading.add(
             TopologyReason::OutOfRange,
-            line,
+            excess,
             format!("there are more than {MOST_SECTIONS} sections of this kind"),
             "divide the work among several nodes",
         );

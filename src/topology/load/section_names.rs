@@ -1,5 +1,5 @@
 //! The names by which one section refers to another.
-use super::loading::Loading;
+use super::loading::{Loading, Located};
 use crate::topology::TopologyReason;
 use crate::topology::keys::Text;
 use std::collections::{HashMap, HashSet};
@@ -67,7 +67,7 @@ impl SectionNames {
     pub(super) fn find(
         &self,
         name: &str,
-        line: u32,
+        at: impl Located,
         place: &str,
         loading: &mut Loading<'_, '_>,
     ) -> Option<u32> {
@@ -78,7 +78,7 @@ impl SectionNames {
             let kind = self.kind;
             loading.add(
                 TopologyReason::UnknownReference,
-                line,
+                at,
                 format!("{place} names the {kind} \"{name}\", which is not defined{hint}"),
                 format!("correct the name or add a [[{kind}]] section for it"),
             );
@@ -98,11 +98,10 @@ impl SectionNames {
         let mut known = HashSet::new();
         let mut whole = true;
         for text in list {
-            let line = loading.line(text);
-            match self.find(text.get_ref(), line, place, loading) {
+            match self.find(text.get_ref(), text, place, loading) {
                 None => whole = false,
                 Some(at) if !known.insert(at) => {
-                    loading.twice(line, &format!("{place} {key}"), text.get_ref())
+                    loading.twice(text, &format!("{place} {key}"), text.get_ref())
                 }
                 Some(at) => positions.push(at),
             }

@@ -107,12 +107,11 @@ fn anchors(
         Wanted::Anchors
     };
     let (anchors, facts) = certificates("anchors", file, wanted, loading)?;
-    let line = loading.line(file);
     // Anchors are not renewed by any protocol, so nothing but this warning announces their end.
     for anchor in &facts {
         // One that has ended is reported where its set is prepared for path building.
         if loading.at <= anchor.not_after {
-            warn_soon(label, anchor, line, loading);
+            warn_soon(label, anchor, file, loading);
         }
     }
     Some(anchors)
@@ -200,11 +199,10 @@ fn fetch(
     let Some(value) = raw.crl_fetch.as_ref().filter(|value| *value.get_ref()) else {
         return false;
     };
-    let line = loading.line(value);
     if revocation == Revocation::Off {
         loading.add(
             TopologyReason::CrlsUnused,
-            line,
+            value,
             format!("{label} fetches CRLs, but its revocation is off: none is fetched"),
             "set revocation = \"require\", or remove `crl_fetch`",
         );
@@ -215,7 +213,7 @@ fn fetch(
     if raw.crl_refresh.0.is_none() {
         loading.add(
             TopologyReason::OutOfRange,
-            line,
+            value,
             format!("{label} fetches CRLs, but its crl_refresh is off"),
             "choose a crl_refresh of 1s to 1d, or remove `crl_fetch`",
         );

@@ -24,18 +24,17 @@ pub(super) fn load(
     let (Some(text), Some(end)) = (not_after, window.not_after) else {
         return window;
     };
-    let line = loading.line(text);
     if window.not_before.is_some_and(|begin| end < begin) {
         loading.add(
             TopologyReason::WindowEmpty,
-            line,
+            text,
             format!("{place}: not_after lies before not_before"),
             "exchange the two, or correct one of them",
         );
     } else if i64::try_from(end).is_ok_and(|end| end < loading.at) {
         loading.add(
             TopologyReason::WindowOver,
-            line,
+            text,
             format!("{place} counts as absent since {}", show_moment(end)),
             "remove the entry, or move its not_after",
         );

@@ -41,9 +41,9 @@ impl Anchor {
 
 /// Why a CA cannot have issued anything, by its own certificate.
 pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<StepRefusal> {
-    let refuse = |reason, what: &str| {
+    let refuse = |reason: TrustReason, what: &str| {
         let text = certificate.text();
-        Some(StepRefusal::because(reason, format!("{text} {what}")))
+        Some(reason.because(format!("{text} {what}")))
     };
     // In the order in which an operator would look: what cannot be used at all, then the key, then what the
     // extensions deny.

@@ -45,17 +45,16 @@ impl<'a> Chain<'a> {
             return Err(TrustReason::NoCertificate.into());
         };
         if der.len() > MAX_CERTIFICATES {
-            return Err(StepRefusal::because(
-                TrustReason::ChainTooLong,
-                format!("{} certificates, at most {MAX_CERTIFICATES}", der.len()),
-            ));
+            return Err(TrustReason::ChainTooLong.because(format!(
+                "{} certificates, at most {MAX_CERTIFICATES}",
+                der.len()
+            )));
         }
         let bytes: usize = der.iter().map(|c| c.as_ref().len()).sum();
         if bytes > MAX_BYTES {
-            return Err(StepRefusal::because(
-                TrustReason::ChainTooLarge,
-                format!("{bytes} bytes, at most {MAX_BYTES}"),
-            ));
+            return Err(
+                TrustReason::ChainTooLarge.because(format!("{bytes} bytes, at most {MAX_BYTES}"))
+            );
         }
         let leaf = parse_certificate(leaf, 0)?;
         let above = above
@@ -147,9 +146,8 @@ fn parse_certificate<'a>(
     position: usize,
 ) -> Result<Certificate<'a>, StepRefusal> {
     Certificate::parse(der.as_ref()).map_err(|what| {
-        StepRefusal::because(
-            TrustReason::MalformedCertificate,
-            format!("certificate {position} of the chain (0 is the leaf): {what}"),
-        )
+        TrustReason::MalformedCertificate.because(format!(
+            "certificate {position} of the chain (0 is the leaf): {what}"
+        ))
     })
 }

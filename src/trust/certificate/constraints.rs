@@ -111,10 +111,7 @@ impl Constraints {
         budget.spend(u32::try_from(steps).unwrap_or(u32::MAX))?;
         let refuse = |why: &str| {
             let what = format!("{}: {why}", shown.words());
-            Err(StepRefusal::because(
-                TrustReason::NameConstraintViolated,
-                what,
-            ))
+            Err(TrustReason::NameConstraintViolated.because(what))
         };
         // What cannot be compared might lie in an excluded subtree, or outside the permitted ones: it is
         // refused, as an unknown form is (RFC 5280 §4.2.1.10: "process or reject").

@@ -163,7 +163,7 @@ fn flaw<'a>(
 ) -> Result<(), StepRefusal> {
     let refuse = |reason: TrustReason, what: &str| {
         let subject = subject_text(read.subject());
-        Err(StepRefusal::because(reason, format!("{subject}: {what}")))
+        Err(reason.because(format!("{subject}: {what}")))
     };
     if !one_algorithm {
         return refuse(

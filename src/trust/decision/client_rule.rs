@@ -189,9 +189,7 @@ fn vouched_for(
     if let Some((name, owner @ (NameOwner::Peer | NameOwner::Own))) = generation
         .topology_names()
         .named_by(chain.leaf())
-        .map_err(|why| {
-            StepRefusal::at_line(TrustReason::MalformedCertificate, why, listener.line)
-        })?
+        .map_err(|why| TrustReason::MalformedCertificate.at_line(why, listener.line))?
     {
         let why = format!("not a client's: {}", covers(&name, owner));
         return Err(refusal_with(refused, &why));
@@ -207,7 +205,7 @@ fn vouched_for(
             let why = refusal.to_string();
             return StepRefusal {
                 line,
-                ..StepRefusal::because(TrustReason::ClientCertificateUntrusted, why)
+                ..TrustReason::ClientCertificateUntrusted.because(why)
             };
         }
         StepRefusal { line, ..refusal }

@@ -83,10 +83,10 @@ fn through_its_sets<T>(
         let set = generation.topology().trust(other);
         trace.note(&Fact::OtherSet(set, peer), StepOutcome::Failed);
         let name = &set.name;
-        return Err(StepRefusal::because(
-            TrustReason::AnchorNotForPeer,
-            format!("trust set {name} is not among those of {}", peer.fqdn),
-        ));
+        return Err(TrustReason::AnchorNotForPeer.because(format!(
+            "trust set {name} is not among those of {}",
+            peer.fqdn
+        )));
     }
     Err(refusal)
 }
@@ -107,7 +107,7 @@ fn outside_its_window(
         WindowState::Over(_) | WindowState::Open => TrustReason::TrustNoLongerActive,
     };
     let detail = format!("trust set {} counts {}", set.name, set.window);
-    Some(StepRefusal::at_line(reason, detail, set.line))
+    Some(reason.at_line(detail, set.line))
 }
 
 /// A configured set outside `asked` whose anchors the chain leads to, whatever the later steps would say.

@@ -60,8 +60,7 @@ pub(super) fn weigh(
     // The issuer is usually in the chain that is shown, and else among the anchors of the site's own CA.
     let above = identity.server.chain.get(1..).unwrap_or_default();
     let anchors = topology.trusts().iter().flat_map(|set| &set.anchors);
-    let mut refusal = StepRefusal::because(
-        TrustReason::OcspBadSignature,
+    let mut refusal = TrustReason::OcspBadSignature.because(
         "its issuer's certificate is neither in the local chain nor among the anchors".to_owned(),
     );
     // Two anchors may bear one name: the one whose key the response names is the issuer.

@@ -58,20 +58,15 @@ impl PresentedNames {
         let Some((position, peer, reference)) = found.first().copied() else {
             return Err(held_back.map_or_else(
                 || StepRefusal::from(TrustReason::NotInTopology),
-                |(reason, peer)| {
-                    StepRefusal::at_line(reason, held_back_words(reason, peer), peer.line)
-                },
+                |(reason, peer)| reason.at_line(held_back_words(reason, peer), peer.line),
             ));
         };
         let others = found.get(1..).unwrap_or_default();
         // Grants are computed only where they are compared; a usual certificate names one entry.
         let grants = (!others.is_empty()).then(|| peer.terms());
         if let Some((_, other, _)) = others.iter().find(|(_, p, _)| Some(p.terms()) != grants) {
-            return Err(StepRefusal::at_line(
-                TrustReason::AmbiguousIdentity,
-                format!("{} and {}", peer.fqdn, other.fqdn),
-                peer.line,
-            ));
+            return Err(TrustReason::AmbiguousIdentity
+                .at_line(format!("{} and {}", peer.fqdn, other.fqdn), peer.line));
         }
         Ok(MatchedEntry {
             also: others
@@ -108,19 +103,11 @@ impl PresentedNames {
     ) -> Result<MatchedEntry, StepRefusal> {
         let peer = topology.peer(expected);
         if let Err(reason) = active(peer, at) {
-            return Err(StepRefusal::at_line(
-                reason,
-                held_back_words(reason, peer),
-                peer.line,
-            ));
+            return Err(reason.at_line(held_back_words(reason, peer), peer.line));
         }
         match self.speak_for(peer) {
             Ok(position) => self.matched(expected, position),
-            Err(Some(reason)) => Err(StepRefusal::at_line(
-                reason,
-                peer.fqdn.to_string(),
-                peer.line,
-            )),
+            Err(Some(reason)) => Err(reason.at_line(peer.fqdn.to_string(), peer.line)),
             // The names do not cover the dialled peer. Which other peer they belong to is for the operator,
             // whose DNS record or address is often the slip.
             Err(None) => {
@@ -134,11 +121,7 @@ impl PresentedNames {
                     || format!("dialled {}; no other peer has these names", peer.fqdn),
                     |other| format!("dialled {}; these names are those of {other}", peer.fqdn),
                 );
-                Err(StepRefusal::at_line(
-                    TrustReason::NameMismatch,
-                    detail,
-                    peer.line,
-                ))
+                Err(TrustReason::NameMismatch.at_line(detail, peer.line))
             }
         }
     }

@@ -33,10 +33,7 @@ impl PresentedNames {
     pub(crate) fn of(leaf: &X509Certificate<'_>) -> Result<Self, StepRefusal> {
         // The library refuses the extension if it occurs twice; nobody could know which one counts.
         let extension = leaf.subject_alternative_name().map_err(|error| {
-            StepRefusal::because(
-                TrustReason::MalformedCertificate,
-                format!("subjectAltName: {error}"),
-            )
+            TrustReason::MalformedCertificate.because(format!("subjectAltName: {error}"))
         })?;
         let identities = match extension {
             // RFC 5922 §7.1 step 4: the subject only where there is no subjectAltName at all.

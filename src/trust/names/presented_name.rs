@@ -71,10 +71,8 @@ pub(crate) fn alternative_names(
 ) -> Result<Vec<PresentedName>, StepRefusal> {
     // Before anything is copied or sorted.
     if names.len() > MAX_NAMES {
-        return Err(StepRefusal::because(
-            TrustReason::TooManyNames,
-            format!("{} names, at most {MAX_NAMES}", names.len()),
-        ));
+        return Err(TrustReason::TooManyNames
+            .because(format!("{} names, at most {MAX_NAMES}", names.len())));
     }
     // sip URIs first: if the CA wrote any, the dNSNames are those of other services of the host (RFC 5922
     // §7.1).

@@ -91,7 +91,7 @@ impl<'p> CertPath<'p> {
     pub(crate) fn check_lengths(&self) -> Result<(), StepRefusal> {
         let refuse = |text: &str, bound: u32, below: u32| {
             let what = format!("{text} permits {bound} CAs below it, and has {below}");
-            Err(StepRefusal::because(TrustReason::PathLength, what))
+            Err(TrustReason::PathLength.because(what))
         };
         // Counted from the leaf upwards, which itself does not count (RFC 5280 §4.2.1.9).
         let mut below = 0u32;

@@ -7,13 +7,13 @@ pub(crate) fn check(path: &CertPath<'_>) -> Result<(), StepRefusal> {
     // The anchor's key is in the operator's hands and was noted when the set was prepared.
     if let Some(weak) = path.parts().find(|part| part.key().is_weak()) {
         let what = format!("{}: {}", weak.text(), weak.key().words());
-        return Err(StepRefusal::because(TrustReason::WeakKey, what));
+        return Err(TrustReason::WeakKey.because(what));
     }
     // Such a chain would end in a handshake failure with no name; here the operator reads why.
     match path.parts().next() {
         Some(leaf) if !leaf.key().serves_handshakes() => {
             let what = format!("{}: {}", leaf.text(), leaf.key().words());
-            Err(StepRefusal::because(TrustReason::KeyUnusable, what))
+            Err(TrustReason::KeyUnusable.because(what))
         }
         Some(_) | None => Ok(()),
     }

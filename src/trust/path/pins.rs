@@ -10,10 +10,8 @@ pub(crate) fn check(path: &CertPath<'_>, peer: &Peer) -> Result<(), StepRefusal>
     }
     // The leaf's pin is what an operator would add, if the partner confirms it.
     let leaf = keys(path).next();
-    Err(StepRefusal::because(
-        TrustReason::PinMismatch,
-        leaf.map_or_else(String::new, |leaf| format!("the leaf's key is {leaf}")),
-    ))
+    Err(TrustReason::PinMismatch
+        .because(leaf.map_or_else(String::new, |leaf| format!("the leaf's key is {leaf}"))))
 }
 
 /// The pins of a path's keys, leaf first, the anchor's last.

@@ -46,10 +46,7 @@ pub(crate) fn check(
     // TLS 1.3 and ECDHE sign with the key; keyEncipherment alone is of a time of RSA key transport.
     key_usage(path.leaf(), "digitalSignature", |u| u.digital_signature())?;
     if let Some(what) = path.mute_issuer() {
-        return Err(StepRefusal::because(
-            TrustReason::KeyUsageUnsuitable,
-            format!("{what} lacks keyCertSign"),
-        ));
+        return Err(TrustReason::KeyUsageUnsuitable.because(format!("{what} lacks keyCertSign")));
     }
     // What the decision records is the leaf's own: how it came to pass.
     Ok(match path.purposes().next().flatten() {
@@ -77,7 +74,7 @@ fn unsuitable(
         Some((subject, usages)) => format!("{subject} has {usages}"),
         None => format!("no purpose is common to the path: {}", all.join(" | ")),
     };
-    StepRefusal::because(TrustReason::EkuUnsuitable, what)
+    TrustReason::EkuUnsuitable.because(what)
 }
 
 /// The extended key usages of each certificate of a path, leaf first, for show.
@@ -98,21 +95,19 @@ fn key_usage(
         .key_usage()
         .map_err(|error| unreadable(certificate, &error.to_string()))?;
     match extension {
-        Some(extension) if !permits(extension.value) => Err(StepRefusal::because(
-            TrustReason::KeyUsageUnsuitable,
-            format!("{} lacks {wanted}", subject_text(certificate.subject())),
-        )),
+        Some(extension) if !permits(extension.value) => Err(TrustReason::KeyUsageUnsuitable
+            .because(format!(
+                "{} lacks {wanted}",
+                subject_text(certificate.subject())
+            ))),
         // Without a keyUsage every use is permitted (RFC 5280 §4.2.1.3).
         Some(_) | None => Ok(()),
     }
 }
 
 fn unreadable(certificate: &X509Certificate<'_>, error: &str) -> StepRefusal {
-    StepRefusal::because(
-        TrustReason::MalformedCertificate,
-        format!(
-            "key usages of {}: {error}",
-            subject_text(certificate.subject())
-        ),
-    )
+    TrustReason::MalformedCertificate.because(format!(
+        "key usages of {}: {error}",
+        subject_text(certificate.subject())
+    ))
 }

@@ -65,7 +65,7 @@ fn fit_as_leaf(leaf: &Certificate<'_>) -> Result<(), StepRefusal> {
         } else {
             format!("{text} has CA:TRUE, and was presented as a server's")
         };
-        return Err(StepRefusal::because(TrustReason::AuthorityMisuse, what));
+        return Err(TrustReason::AuthorityMisuse.because(what));
     }
     Ok(())
 }
@@ -77,10 +77,7 @@ fn sound(certificate: &Certificate<'_>) -> Result<(), StepRefusal> {
         return Err(flaw.clone());
     }
     if !certificate.is_v3() {
-        return Err(StepRefusal::because(
-            TrustReason::CertificateVersion,
-            certificate.text(),
-        ));
+        return Err(TrustReason::CertificateVersion.because(certificate.text()));
     }
     Ok(())
 }
@@ -94,7 +91,7 @@ fn fit_as_issuer(issuer: &Certificate<'_>) -> Result<(), StepRefusal> {
             "{} is no CA's certificate and issued another",
             issuer.text()
         );
-        return Err(StepRefusal::because(TrustReason::AuthorityMisuse, what));
+        return Err(TrustReason::AuthorityMisuse.because(what));
     }
     Ok(())
 }
@@ -110,7 +107,7 @@ fn orphan(leaf: &Certificate<'_>, end: &Certificate<'_>) -> StepRefusal {
     } else {
         format!("issued by {issuer}")
     };
-    StepRefusal::because(TrustReason::UnknownIssuer, what)
+    TrustReason::UnknownIssuer.because(what)
 }
 
 /// A search on its way.
@@ -220,7 +217,7 @@ impl<'p, J> Search<'_, 'p, J> {
         if refusal.reason == TrustReason::PathTooComplex {
             return Err(refusal);
         }
-        let refusal = StepRefusal::because(refusal.reason, certificate.text());
+        let refusal = refusal.reason.because(certificate.text());
         *forged = Some(match forged.take() {
             Some(before) => before.most_telling(refusal),
             None => refusal,

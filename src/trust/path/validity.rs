@@ -32,13 +32,10 @@ pub(crate) fn ends(path: &CertPath<'_>) -> Option<u64> {
 
 fn refuse(reason: TrustReason, certificate: &X509Certificate<'_>) -> StepRefusal {
     let validity = certificate.validity();
-    StepRefusal::because(
-        reason,
-        format!(
-            "{}: {} to {}",
-            subject_text(certificate.subject()),
-            validity.not_before,
-            validity.not_after
-        ),
-    )
+    reason.because(format!(
+        "{}: {} to {}",
+        subject_text(certificate.subject()),
+        validity.not_before,
+        validity.not_after
+    ))
 }

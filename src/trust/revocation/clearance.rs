@@ -139,24 +139,18 @@ pub(crate) fn clear<'c>(
             .into_iter()
             .any(|other| covering_by(other).iter().any(lists));
     if revoked {
-        return Err(StepRefusal::because(
-            TrustReason::Revoked,
-            format!(
-                "{}, serial {}",
-                subject_text(certificate.subject()),
-                certificate.raw_serial_as_string()
-            ),
-        ));
+        return Err(TrustReason::Revoked.because(format!(
+            "{}, serial {}",
+            subject_text(certificate.subject()),
+            certificate.raw_serial_as_string()
+        )));
     }
     // Without a CRL by the issuer's own key nothing is known about the certificate.
     if own.is_empty() {
         return Err(uncovered(certificate, &coverage, &name, known));
     }
     if !issuer.signs_crls {
-        return Err(StepRefusal::because(
-            TrustReason::CrlSignerUnfit,
-            subject_text(certificate.issuer()),
-        ));
+        return Err(TrustReason::CrlSignerUnfit.because(subject_text(certificate.issuer())));
     }
     let current = own
         .iter()
@@ -166,14 +160,11 @@ pub(crate) fn clear<'c>(
         .find_map(|one| one.crl);
     current.map(|crl| &*crl.list).ok_or_else(|| {
         let next = own.iter().map(|one| one.next_update).max();
-        StepRefusal::because(
-            TrustReason::CrlStale,
-            format!(
-                "{}: nextUpdate was Unix time {}",
-                subject_text(certificate.issuer()),
-                next.unwrap_or_default()
-            ),
-        )
+        TrustReason::CrlStale.because(format!(
+            "{}: nextUpdate was Unix time {}",
+            subject_text(certificate.issuer()),
+            next.unwrap_or_default()
+        ))
     })
 }
 
@@ -211,12 +202,9 @@ fn uncovered(
     } else {
         ""
     };
-    StepRefusal::because(
-        reason,
-        format!(
-            "CRL of {} for {}{partitions}",
-            subject_text(certificate.issuer()),
-            subject_text(certificate.subject())
-        ),
-    )
+    reason.because(format!(
+        "CRL of {} for {}{partitions}",
+        subject_text(certificate.issuer()),
+        subject_text(certificate.subject())
+    ))
 }

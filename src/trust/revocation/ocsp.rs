@@ -49,35 +49,24 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
         .ok_or_else(malformed)?;
     let Some(single) = single else {
         let subject = subject_text(about.certificate.subject());
-        return Err(StepRefusal::because(
-            TrustReason::OcspWrongCertificate,
-            format!("nothing about {subject}"),
-        ));
+        return Err(TrustReason::OcspWrongCertificate.because(format!("nothing about {subject}")));
     };
     // Before its content counts: anybody can write a response with `revoked` in it.
     genuine(&basic, about, at)?;
     let now = at.as_secs();
     if single.this_update > now.saturating_add(SKEW) {
-        return Err(StepRefusal::because(
-            TrustReason::OcspStale,
-            format!("thisUpdate is Unix time {}", single.this_update),
-        ));
+        return Err(TrustReason::OcspStale
+            .because(format!("thisUpdate is Unix time {}", single.this_update)));
     }
     // Without nextUpdate nobody knows for how long what was stapled holds.
     let until = single.next_update.unwrap_or(0);
     // Revoked counts even when the response is stale: a revocation is not taken back (RFC 5280 §5.3.1 but for
     // a hold).
     if single.status == CertStatus::Revoked {
-        return Err(StepRefusal::because(
-            TrustReason::OcspRevoked,
-            subject_text(about.certificate.subject()),
-        ));
+        return Err(TrustReason::OcspRevoked.because(subject_text(about.certificate.subject())));
     }
     if until <= now {
-        return Err(StepRefusal::because(
-            TrustReason::OcspStale,
-            format!("nextUpdate was Unix time {until}"),
-        ));
+        return Err(TrustReason::OcspStale.because(format!("nextUpdate was Unix time {until}")));
     }
     // `unknown` is no revocation, but whoever asks for a response wants to hear `good` (RFC 6960 §2.2).
     match single.status {
@@ -137,7 +126,7 @@ fn genuine(basic: &BasicResponse<'_>, about: &About<'_>, at: UnixTime) -> Result
             Some(what) => why = format!("{}: {what}", subject_text(certificate.subject())),
         }
     }
-    Err(StepRefusal::because(TrustReason::OcspBadSignature, why))
+    Err(TrustReason::OcspBadSignature.because(why))
 }
 
 /// Why a certificate is not that of a responder of the issuer.

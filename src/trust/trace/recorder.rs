@@ -183,10 +183,7 @@ mod tests {
             {
                 let inner = trace.begin(&Fact::Observed);
                 trace.note(&Fact::Vouching, StepOutcome::Failed);
-                inner.fails(&StepRefusal::because(
-                    TrustReason::Revoked,
-                    "serial 1".to_owned(),
-                ));
+                inner.fails(&TrustReason::Revoked.because("serial 1".to_owned()));
             }
             outer.ends(StepOutcome::Failed);
         }
