@@ -1,7 +1,8 @@
 //! The bound on what others can make this node write: of each kind of event a few lines in a window, then a sum.
 //!
 //! Counters count every event before this is asked, so nothing is lost but the single lines; the sums hold how many these
-//! were, so that lines and sums together are exact.
+//! were, so that lines and sums together are exact. Each recorder has such limits of its own, so that none waits for another
+//! one. The writer thread, where all lines meet, has them once more: its bounds are those of the node, and it adds up the sums.
 use super::event::{Event, EventKind};
 use super::table::Limited;
 use crate::reason::Reason;
@@ -14,7 +15,7 @@ use std::time::{Duration, SystemTime};
 /// same time, and one look writes all sums.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 /// Lines of one event and reason in a window that strangers and clients can bring about: enough to see who it is, too few
-/// to fill a disk. Each shard counts by itself.
+/// to fill a disk.
 pub(super) const STRANGER_LINES: u32 = 20;
 /// The same for one peer. A peer is known and has a contract, and its operator wants to see each failure of a bad minute;
 /// but it must not fill the disk either, nor the log's queue, where another peer's lines would then find no place.
@@ -39,20 +40,7 @@ struct LineCount {
     suppressed: u64,
 }
 
-impl LineCount {
-    /// Whether one more may be written.
-    fn admit(&mut self, most: u32) -> bool {
-        let admitted = self.written < most;
-        if admitted {
-            self.written += 1;
-        } else {
-            self.suppressed += 1;
-        }
-        admitted
-    }
-}
-
-/// The limits of one recorder. What is in here is forgotten when its window is over, so it never holds more than ten
+/// The limits of one recorder, or of the writer. What is in here is forgotten when its window is over, so it never holds more than ten
 /// seconds can bring.
 #[derive(Debug, Default)]
 pub(super) struct LineLimits {
@@ -65,103 +53,117 @@ pub(super) struct LineLimits {
     /// Relayed requests by the connection of a client, which its address and port name.
     connections: HashMap<SocketAddr, u32>,
     /// Whether a sum is to be written at the end of the window: spares a walk over the maps when nothing was suppressed.
-    owes_sums: bool,
+    pub(super) owes_sums: bool,
+    /// The sums of windows that are over, for the recorder to write.
+    pub(super) sums: Vec<Event>,
 }
 
 impl LineLimits {
-    /// Whether an event that happens now has a line. `write` takes the sums of the window before, if that is over.
-    pub(super) fn admit(
-        &mut self,
-        event: &Event,
-        now: SystemTime,
-        write: &mut dyn FnMut(Event),
-    ) -> bool {
+    /// Whether an event that happens now has a line.
+    pub(super) fn admit(&mut self, event: &Event, now: SystemTime) -> bool {
         let kind = event.kind();
         let limited = kind.row().limited;
-        // Most events of a healthy node end here, before any table is looked at.
-        if matches!(limited, Limited::Never | Limited::Operator) {
+        let peer = event.peer();
+        // Most events of a healthy node end here, before any table is looked at. A peer's requests are the traffic that this
+        // log is for.
+        if matches!(limited, Limited::Never | Limited::Operator)
+            || limited == Limited::Request && peer.is_some()
+        {
             return true;
         }
+        self.begin_window(now);
         if let Event::RequestRelayed { request } = event {
-            // A peer's requests are the traffic that this log is for.
-            if request.from_peer.is_some() {
-                return true;
-            }
-            self.begin_window(now, write);
             return self.admit_request(request.remote);
         }
-        self.begin_window(now, write);
         // By reason too: a flood of one must not hide a single one of another, which may be what broke the service.
         let key = (kind, event.reason());
-        let admitted = match event.peer() {
-            None => admit(&mut self.kinds, key, STRANGER_LINES),
-            Some(peer) => {
-                // Whoever presents a certificate that names a peer need not be that peer.
-                let most = match limited {
-                    Limited::Stranger => STRANGER_LINES,
-                    Limited::Never
-                    | Limited::Operator
-                    | Limited::Client
-                    | Limited::Request
-                    | Limited::Peer => PEER_LINES,
-                };
-                match self.peers.get_mut(peer) {
-                    Some(counts) => admit(counts, key, most),
-                    // The name is copied once in a window.
-                    None => admit(self.peers.entry(peer.into()).or_default(), key, most),
-                }
-            }
+        // Whoever presents a certificate that names a peer need not be that peer.
+        let most = if peer.is_none() || limited == Limited::Stranger {
+            STRANGER_LINES
+        } else {
+            PEER_LINES
         };
-        self.owes_sums |= !admitted;
-        admitted
+        let counts = self.counts_of(peer).entry(key).or_default();
+        if counts.written < most {
+            counts.written += 1;
+            return true;
+        }
+        self.suppress(key, peer, 1)
+    }
+
+    /// The same for the writer, whose bounds are those of the node. The sum of a recorder has no line: it becomes part of the
+    /// node's.
+    pub(super) fn admit_for_node(&mut self, event: &Event, now: SystemTime) -> bool {
+        if let Event::EventsSuppressed {
+            suppressed,
+            reason,
+            peer,
+            count,
+        } = event
+        {
+            self.begin_window(now);
+            return self.suppress((*suppressed, *reason), peer.as_deref(), *count);
+        }
+        // Relayed requests are counted for each connection, which one shard owns: its bound is the node's already.
+        event.kind() == EventKind::RequestRelayed || self.admit(event, now)
+    }
+
+    /// Counts what has no line. Always false: it is not admitted.
+    fn suppress(&mut self, kind: Kind, peer: Option<&str>, count: u64) -> bool {
+        self.counts_of(peer).entry(kind).or_default().suppressed += count;
+        self.owes_sums = true;
+        false
+    }
+
+    /// What is counted of a peer, or of what concerns none.
+    fn counts_of(&mut self, peer: Option<&str>) -> &mut KindCounts {
+        let Some(peer) = peer else {
+            return &mut self.kinds;
+        };
+        // The name is copied once in a window.
+        if !self.peers.contains_key(peer) {
+            self.peers.insert(peer.into(), KindCounts::default());
+        }
+        self.peers.get_mut(peer).unwrap_or(&mut self.kinds)
     }
 
     /// The same of a relayed request. The connection decides, and one sum says how many had no line.
     fn admit_request(&mut self, client: SocketAddr) -> bool {
         // One look-up in the usual case: a call makes two of these, and this is on its path.
-        let has_room = self.connections.len() < MOST_CONNECTIONS;
-        if has_room || self.connections.contains_key(&client) {
+        if self.connections.len() < MOST_CONNECTIONS || self.connections.contains_key(&client) {
             let written = self.connections.entry(client).or_default();
             if *written < REQUEST_LINES {
                 *written += 1;
                 return true;
             }
         }
-        let kind = (EventKind::RequestRelayed, None);
-        self.kinds.entry(kind).or_default().suppressed += 1;
-        self.owes_sums = true;
-        false
+        self.suppress((EventKind::RequestRelayed, None), None, 1)
     }
 
-    /// Writes the sums of the last window and forgets it, if `now` lies in another one. A clock that was set back ends the
-    /// window too.
-    pub(super) fn begin_window(&mut self, now: SystemTime, write: &mut dyn FnMut(Event)) {
+    /// Makes the sums of the last window and forgets it, if `now` lies in another one. A clock that was set back ends the
+    /// window too; what is from the window before only comes late, and counts in this one.
+    pub(super) fn begin_window(&mut self, now: SystemTime) {
         let window = window_of(now);
-        if window != self.window {
-            self.end_window(write);
+        if window > self.window || window + 1 < self.window {
+            self.end_window();
             self.window = window;
         }
     }
 
-    /// Writes the sums and forgets what they are of.
-    pub(super) fn end_window(&mut self, write: &mut dyn FnMut(Event)) {
+    /// Makes the sums and forgets what they are of.
+    pub(super) fn end_window(&mut self) {
         // In no order: a reader groups sums by their fields.
         if self.owes_sums {
             self.owes_sums = false;
-            write_sums(&self.kinds, None, write);
+            add_sums(&self.kinds, None, &mut self.sums);
             for (peer, kinds) in &self.peers {
-                write_sums(kinds, Some(peer), write);
+                add_sums(kinds, Some(peer), &mut self.sums);
             }
         }
         // The room for kinds and connections stays: it is bounded, and the next window needs it.
         self.kinds.clear();
         self.connections.clear();
         self.peers.clear();
-    }
-
-    /// Whether [`Self::end_window`] would write something.
-    pub(super) fn owes_sums(&self) -> bool {
-        self.owes_sums
     }
 }
 
@@ -177,15 +179,10 @@ fn window_of(now: SystemTime) -> u64 {
     since.unwrap_or_default().as_secs() / WINDOW.as_secs()
 }
 
-/// Counts one more of a kind; returns whether it has a line.
-fn admit(counts: &mut KindCounts, kind: Kind, most: u32) -> bool {
-    counts.entry(kind).or_default().admit(most)
-}
-
-fn write_sums(kinds: &KindCounts, peer: Option<&Arc<str>>, write: &mut dyn FnMut(Event)) {
+fn add_sums(kinds: &KindCounts, peer: Option<&Arc<str>>, sums: &mut Vec<Event>) {
     for ((suppressed, reason), counts) in kinds {
         if counts.suppressed > 0 {
-            write(Event::EventsSuppressed {
+            sums.push(Event::EventsSuppressed {
                 suppressed: *suppressed,
                 reason: *reason,
                 peer: peer.cloned(),

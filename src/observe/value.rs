@@ -147,24 +147,15 @@ as_field! {
     SocketAddr: Text, |value| Value::Address(*value);
     PathBuf: Text, |value| Value::Bytes(value.as_os_str().as_encoded_bytes());
     Vec<String>: List, |value| Value::List(value);
-}
-
-/// The same for words of a fixed list.
-macro_rules! word_field {
-    ($( $type:ty : |$value:ident| $word:expr; )*) => {
-        as_field! { $( $type: Text, |$value| Value::Text($word); )* }
-    };
-}
-
-word_field! {
-    Direction: |value| value.word();
-    Verdict: |value| value.word();
-    MatchedKind: |value| match value {
+    // Words of a fixed list, so that a reader can filter by them.
+    Direction: Text, |value| Value::Text(value.word());
+    Verdict: Text, |value| Value::Text(value.word());
+    MatchedKind: Text, |value| Value::Text(match value {
         MatchedKind::SipUri => "sip_uri",
         MatchedKind::Dns => "dns",
         MatchedKind::Wildcard => "wildcard",
         MatchedKind::CommonName => "common_name",
-    };
+    });
 }
 
 impl AsField for Reason {

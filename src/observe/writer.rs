@@ -1,5 +1,6 @@
 //! The thread that turns queued events into lines and hands them to the sink.
 use super::event::Event;
+use super::limits::{LineLimits, left_of_window};
 use super::line::{self, LineFormat};
 use super::sink::Sink;
 use crate::topology::{LogFormat, LogSettings};
@@ -11,6 +12,8 @@ use std::time::{Duration, SystemTime};
 /// How long the writer lets events gather after the first: under load it wakes a hundred times a second, not once for each
 /// event.
 const LINGER: Duration = Duration::from_millis(10);
+/// How much later the windows of the writer end than those of the recorders, so that the recorders' sums are in its own.
+const GATHERING: Duration = Duration::from_secs(1);
 /// Bytes gathered before they are written although more events wait.
 const BATCH_BYTES: usize = 32 * 1024;
 
@@ -85,6 +88,8 @@ impl WriterState {
 pub(super) struct Writer {
     sink: Sink,
     shared: Arc<WriterState>,
+    /// The bounds of the node: what comes has passed those of one recorder only.
+    limits: LineLimits,
     /// Lines not yet handed to the sink.
     lines: Vec<u8>,
     /// Where each ends, and how many lines are lost with it.
@@ -98,6 +103,7 @@ impl Writer {
         Self {
             sink,
             shared,
+            limits: LineLimits::default(),
             lines: Vec::new(),
             ends: Vec::new(),
             torn: false,
@@ -118,7 +124,7 @@ impl Writer {
                     if closing {
                         break;
                     }
-                    let Ok(entry) = queue.recv() else { break };
+                    let entry = self.wait(queue);
                     if !self.shared.closing.load(Ordering::SeqCst) {
                         std::thread::sleep(LINGER);
                     }
@@ -128,16 +134,41 @@ impl Writer {
             // Before the event: the lines that are missing were recorded before it.
             self.add_dropped();
             if let Queued::Event(at, event) = entry {
-                self.add(at, &event, 1);
+                let admitted = self.limits.admit_for_node(&event, at - GATHERING);
+                self.add_sums(at);
+                if admitted {
+                    self.add(at, &event, 1);
+                }
             }
         }
+        self.limits.end_window();
+        self.add_sums(now());
         self.add_dropped();
         self.flush();
     }
 
-    /// A batch is handed over when it is large, and whenever nothing waits any more: few system calls under load, and no
-    /// delay without.
-    /// Adds the event's line; `stands_for` lines are lost if it is.
+    /// Sleeps until something is queued, a sum is to be written, or every sender is gone.
+    fn wait(&mut self, queue: &Receiver<Queued>) -> Queued {
+        if !self.limits.owes_sums {
+            return queue.recv().unwrap_or(Queued::Wake);
+        }
+        let entry = queue.recv_timeout(left_of_window(now() - GATHERING));
+        entry.unwrap_or_else(|_| {
+            self.limits.begin_window(now() - GATHERING);
+            self.add_sums(now());
+            Queued::Wake
+        })
+    }
+
+    /// Adds the lines of sums whose window is over.
+    fn add_sums(&mut self, at: SystemTime) {
+        for sum in std::mem::take(&mut self.limits.sums) {
+            self.add(at, &sum, 1);
+        }
+    }
+
+    /// Adds the event's line; `stands_for` lines are lost if it is. A batch is handed over when it is large, and whenever
+    /// nothing waits any more: few system calls under load, and no delay without.
     fn add(&mut self, at: SystemTime, event: &Event, stands_for: u64) {
         line::write(self.shared.format(), at, event, &mut self.lines);
         self.ends.push((self.lines.len(), stands_for));
@@ -147,11 +178,10 @@ impl Writer {
     }
 
     /// Adds the line that says how many are missing before it.
-    #[expect(clippy::disallowed_methods, reason = "the event begins here")]
     fn add_dropped(&mut self) {
         let lines = self.shared.dropped.swap(0, Ordering::Relaxed);
         if lines > 0 {
-            self.add(SystemTime::now(), &Event::LogDropped { lines }, lines);
+            self.add(now(), &Event::LogDropped { lines }, lines);
         }
     }
 
@@ -180,4 +210,12 @@ impl Writer {
         self.lines.clear();
         self.ends.clear();
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an event's time is the time of its recording"
+)]
+pub(super) fn now() -> SystemTime {
+    SystemTime::now()
 }

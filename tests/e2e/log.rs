@@ -1,7 +1,10 @@
 //! The log: every line is one JSON event whatever a message holds, and no body or key is ever in it.
+use crate::harness::tls::connect;
 use crate::harness::{Edge, Lab, SOON, World, lines_and_sums, message_passes};
 use sipward::daemon::control::{Reply, Request};
+use sipward_lab::EventLog;
 use std::collections::BTreeSet;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
 async fn every_line_is_json_whatever_a_message_holds() {
@@ -157,19 +160,47 @@ async fn a_client_that_floods_costs_few_lines_and_is_counted_exactly() {
             BATCHES * BATCH,
             "{event}"
         );
-        // A window is a slot of ten seconds: the times of its lines differ behind the tens.
-        let windows: BTreeSet<_> = log
-            .named(event)
-            .iter()
-            .filter_map(|e| {
-                e["ts"]
-                    .as_str()
-                    .and_then(|ts| ts.get(..18))
-                    .map(str::to_owned)
-            })
-            .collect();
-        assert!(lines <= 20 * windows.len() as u64, "{event}: {lines} lines");
+        let windows = windows(&log, event);
+        assert!(lines <= 20 * windows, "{event}: {lines} lines");
     }
+}
+
+/// How many windows the lines of this event lie in: a window is a slot of ten seconds, and the times of its lines differ
+/// behind the tens.
+fn windows(log: &EventLog, event: &str) -> u64 {
+    let window = |e: &serde_json::Value| Some(e["ts"].as_str()?.get(..18)?.to_owned());
+    let lines = log.named(event);
+    let windows: BTreeSet<_> = lines.iter().filter_map(window).collect();
+    windows.len() as u64
+}
+
+#[tokio::test]
+async fn a_flood_over_all_shards_costs_the_lines_and_the_sums_of_one() {
+    const CONNECTIONS: u64 = 400;
+    let world = World::with(|t| {
+        t.section("[node]").raw("shards", "4");
+        t.section("[limits]")
+            .raw("connections_per_source", &CONNECTIONS.to_string());
+    })
+    .await;
+    for _ in 0..CONNECTIONS {
+        let mut tcp = connect(world.edge.address).await;
+        tcp.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        while tcp.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
+    }
+    let sum = |e: &serde_json::Value| e["suppressed_event"] == "handshake_refused";
+    world.edge.log.wait("events_suppressed", sum).await.unwrap();
+    let log = world.stop().await;
+    let refused = log.named("handshake_refused");
+    assert!(refused.iter().all(|e| e["reason"] == "not_tls"));
+    let (lines, sums) = lines_and_sums(&log, "handshake_refused");
+    assert_eq!(lines + sums, CONNECTIONS, "{}", log.to_text());
+    let windows = windows(&log, "handshake_refused");
+    // The windows of the node begin a second later than the slots, so that its lines lie in one window more.
+    let windows = windows + 1;
+    assert!(lines <= 20 * windows, "{lines} lines in {windows} windows");
+    let sums = log.named("events_suppressed").into_iter().filter(sum);
+    assert!(sums.count() as u64 <= windows, "{}", log.to_text());
 }
 
 #[tokio::test]

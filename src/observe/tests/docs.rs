@@ -62,7 +62,7 @@ fn limits(page: &mut String) {
         page,
         "\n## Limits\n\nNobody can fill the disk: events that others can bring about have a line for the first few of an event and \
          reason in {seconds} s, and `events_suppressed` has the number of the rest when these are over. Lines and sums \
-         together are exact. Each shard counts by itself. The column `limited` below says who can bring an event about:\n\n\
+         together are exact. The numbers are those of the node, however many shards it has. The column `limited` below says who can bring an event about:\n\n\
          | limited | lines in {seconds} s |\n|---|---|"
     )
     .unwrap();

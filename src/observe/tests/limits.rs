@@ -18,17 +18,16 @@ impl Written {
     /// Records an event at so many seconds after the begin of a window.
     fn record(&mut self, event: Event, seconds: u64) {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds);
-        let mut sums = Vec::new();
-        let admitted = self.limits.admit(&event, now, &mut |sum| sums.push(sum));
-        self.events.append(&mut sums);
+        let admitted = self.limits.admit(&event, now);
+        self.events.append(&mut self.limits.sums);
         if admitted {
             self.events.push(event);
         }
     }
 
     fn finish(&mut self) {
-        let Self { limits, events } = self;
-        limits.end_window(&mut |sum| events.push(sum));
+        self.limits.end_window();
+        self.events.append(&mut self.limits.sums);
     }
 
     /// Lines of this kind, and how many more the sums say there were.
@@ -219,6 +218,45 @@ fn a_clock_that_is_set_back_ends_the_window() {
     assert_eq!(
         written.lines_and_sums(EventKind::HandshakeAborted),
         (21, 10)
+    );
+}
+
+#[test]
+fn what_comes_late_from_the_window_before_opens_none() {
+    let mut written = Written::default();
+    for _ in 0..30 {
+        written.record(aborted(ConnectionReason::Closed), 10);
+        written.record(aborted(ConnectionReason::Closed), 9);
+    }
+    written.finish();
+    assert_eq!(
+        written.lines_and_sums(EventKind::HandshakeAborted),
+        (20, 40)
+    );
+}
+
+#[test]
+fn the_writer_adds_the_sums_of_recorders_to_its_own() {
+    let mut written = Written::default();
+    for _ in 0..30 {
+        written.record(dialled("a.test"), 0);
+    }
+    for peer in [None, Some("a.test"), Some("a.test")] {
+        let sum = Event::EventsSuppressed {
+            suppressed: EventKind::HandshakeAborted,
+            reason: Some(ConnectionReason::Timeout.into()),
+            peer: peer.map(Into::into),
+            count: 100,
+        };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_001);
+        let admitted = written.limits.admit_for_node(&sum, now);
+        assert!(!admitted, "it has no line of its own");
+    }
+    written.finish();
+    assert_eq!(written.events.len(), 20 + 2, "one for each peer");
+    assert_eq!(
+        written.lines_and_sums(EventKind::HandshakeAborted),
+        (20, 310)
     );
 }
 
