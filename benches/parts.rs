@@ -5,7 +5,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot be set up shall stop"
+    reason = "a bench that cannot be set up should stop"
 )]
 
 use divan::{Bencher, black_box};

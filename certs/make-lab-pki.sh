@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes a throw-away lab PKI with openssl: two CAs, their CRLs, a node, three servers, and a topology that uses them.
+# Makes a throw-away lab PKI with openssl: two CAs, their CRLs, a node, three servers, a topology that uses them, and a
+# Kamailio configuration for a home server that answers every request with 200.
 # Usage: make-lab-pki.sh DIRECTORY   (made if it is missing; must be empty, and outside this repository)
 set -eu
 umask 077
@@ -95,6 +96,7 @@ cat >topology.toml <<'TOML'
 [node]
 fqdn = "edge01.contoso.test"
 domains = ["contoso.test"]
+state = "state"
 
 [[identity]]
 name = "edge"
@@ -143,6 +145,9 @@ peers = ["fe01.contoso.test", "fe02.contoso.test"]
 [tokens]
 key_file = "tokens"
 
+[admin]
+socket = "control.sock"
+
 [[expect]]
 certificate = "fe01.chain.pem"
 as = "inbound"
@@ -154,5 +159,25 @@ as = "inbound"
 verdict = "accept"
 TOML
 
+cat >fe01.kamailio.cfg <<CFG
+#!KAMAILIO
+# The home server fe01: kamailio -DD -E -f $dir/fe01.kamailio.cfg
+children=1
+enable_tls=yes
+listen=tls:127.0.0.1:5071
+loadmodule "sl.so"
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "private_key", "$dir/fe01.key.pem")
+modparam("tls", "certificate", "$dir/fe01.chain.pem")
+modparam("tls", "ca_list", "$dir/enterprise-ca.pem")
+modparam("tls", "verify_certificate", 1)
+modparam("tls", "require_certificate", 1)
+request_route {
+    sl_send_reply("200", "OK");
+}
+CFG
+
 echo "made a lab PKI in $dir"
 echo "next: sipward check $dir/topology.toml"
+echo "softphones need in /etc/hosts: 127.0.0.1 edge01.contoso.test sip.contoso.test"

@@ -302,6 +302,8 @@ fn the_lab_script_makes_a_topology_that_loads() {
     assert_eq!(topology.peers().len(), 3);
     let (good, page) = check(lab.join("topology.toml"));
     assert!(good, "{page}");
+    assert!(page.contains("good, no warnings"), "{page}");
+    assert!(topology.admin().socket.is_some(), "`status` finds it");
 
     assert!(!run(&lab).status.success(), "it overwrites nothing");
     let inside = repository().join("target/lab-inside-the-repository");

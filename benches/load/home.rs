@@ -51,7 +51,7 @@ async fn serve(acceptor: TlsAcceptor, tcp: TcpStream, contact: &[u8]) -> io::Res
             out.clear();
         }
         if pending.is_empty() {
-            // An idle connection shall weigh nothing here either.
+            // An idle connection should weigh nothing here either.
             pending = Vec::new();
         }
     }

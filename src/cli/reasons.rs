@@ -131,7 +131,7 @@ pub(super) fn write(described: &[Described], out: &mut dyn Write) -> io::Result<
 mod tests {
     use super::*;
     use crate::edge::alert::alert_reason;
-    use crate::reason::{Layer, TopologyReason};
+    use crate::reason::{DaemonReason, Layer, TopologyReason};
     use rustls::AlertDescription;
     use std::fmt::Write as _;
 
@@ -170,11 +170,11 @@ mod tests {
             Layer::Health => ("Health of peers", "In `peer_unavailable`."),
             Layer::Topology => (
                 "Topology",
-                "In the output of `sipward check`, in `start_refused` and `reload`, and as `code` of `warning`.",
+                "In the output of `sipward check`, in `start_refused` and `reload`, and as `reason` of `warning`.",
             ),
             Layer::Daemon => (
                 "The daemon",
-                "In `start_refused`, `control_unavailable`, `control_request`, `crl_state_failed`, as `code` of `warning`, and in replies of the control socket.",
+                "In `start_refused`, `control_unavailable`, `control_request`, `crl_state_failed`, `overloaded`, as `reason` of `warning`, and in replies of the control socket.",
             ),
         }
     }
@@ -230,6 +230,8 @@ mod tests {
         let mut page = String::from(
             "# Reason codes\n\nEvery code that the log, the commands and the control socket write. A code keeps its meaning; new ones may come.\n\
              `sipward explain CODE` prints one row of this page, and knows former codes.\n\n\
+             What the sender learns is a TLS alert, or a SIP answer: its status, with the text of this page in `Warning: 399` and the\n\
+             reason phrase of RFC 3261 in the status line.\n\n\
              This page is made from the registry in `src/reason`, and a test holds it to that (`UPDATE_DOCS=1 cargo test --lib\ncli::reasons` writes it).\n",
         );
         for layer in Layer::ALL {
@@ -250,6 +252,63 @@ mod tests {
             page(),
             "docs/reasons.md is not what the registry says: UPDATE_DOCS=1 cargo test --lib cli::reasons"
         );
+    }
+
+    /// The quoted words of a text: codes, names and keys, in the docs.
+    fn quoted(text: &str) -> impl Iterator<Item = &str> {
+        text.split('`').skip(1).step_by(2)
+    }
+
+    #[test]
+    fn other_docs_use_the_codes_of_the_registry() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/");
+        let read = |name: &str| std::fs::read_to_string(format!("{docs}{name}")).unwrap();
+        let control = read("control.md");
+        let errors = control.split("`code` is one of").nth(1).unwrap();
+        let codes: Vec<_> = errors
+            .lines()
+            .skip_while(|line| !line.starts_with("| `"))
+            .map_while(|line| quoted(line.strip_prefix("| ")?).next())
+            .collect();
+        assert!(codes.len() > 5, "{codes:?}");
+        for code in codes {
+            assert!(
+                DaemonReason::from_code(code).is_some(),
+                "control.md: {code}"
+            );
+        }
+        let events = read("events.md");
+        let mut seen = 0;
+        for cell in events
+            .split(" | ")
+            .filter_map(|cell| cell.split("`reason` is ").nth(1))
+        {
+            for code in quoted(cell) {
+                seen += 1;
+                assert!(!of(code).is_empty(), "events.md: {code}");
+                assert!(
+                    of(code).iter().any(|one| one.code == code),
+                    "events.md, a former code: {code}"
+                );
+            }
+        }
+        assert!(seen > 3, "{seen}");
+        // What a row says of an event's fields: each stands in the table of fields.
+        for reason in Reason::all() {
+            for text in [reason.check(), reason.remedy()] {
+                let mut rest = text;
+                while let Some((before, after)) = rest.split_once("` of the event") {
+                    let field = before.rsplit('`').next().unwrap();
+                    let row = format!("\n| `{field}` | ");
+                    assert!(
+                        events.contains(&row),
+                        "{}: no event has `{field}`",
+                        reason.code()
+                    );
+                    rest = after;
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What works but will surprise, logged at the start and after each reload; and faults in one line.
+//! What works, but probably not as intended, logged at the start and after each reload; and faults in one line.
 use crate::observe::{Event, Log};
 use crate::reason::Reason;
 use crate::topology::{CrlReason, Fault};
 use crate::trust::{Generation, RefusedCrl};
 
-/// Logs what works but will surprise.
+/// Logs what works, but probably not as intended.
 pub(super) fn log_warnings(generation: &Generation, log: &Log) {
     let topology = generation.topology();
     // With a key of its own for this run, dialogs do not outlive a restart and no second node can take them over.

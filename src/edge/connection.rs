@@ -55,7 +55,7 @@ pub(super) struct Connection {
     full: Cell<bool>,
     /// When a write found the remote side gone. Its last bytes, an alert maybe, are still read; nothing more is written.
     pub(super) remote_gone: Cell<Option<Instant>>,
-    /// The end that its task shall make.
+    /// The end that its task should make.
     closing: Cell<Option<Ending>>,
     /// Trust was withdrawn, for the reason given: it closes when nothing runs on it any more, or at that instant.
     pub(super) withdrawn: Cell<Option<(Instant, Reason)>>,
@@ -121,7 +121,7 @@ pub(super) enum Flushed {
     Done,
     /// It has not; the connection's task goes on when it takes more.
     Blocked,
-    /// More than the send queue's bound has gathered since the last flush: the core shall choose other targets.
+    /// More than the send queue's bound has gathered since the last flush: the core should choose other targets.
     Full,
     /// The queue is down to half its bound after it was full.
     Clear,
@@ -223,7 +223,7 @@ impl Connection {
         }
     }
 
-    /// The end that its task shall make now.
+    /// The end that its task should make now.
     pub(super) fn closing(&self) -> Option<Ending> {
         self.closing.get()
     }
@@ -334,7 +334,7 @@ impl Connection {
         (std::mem::take(&mut session.buffer), session.framer)
     }
 
-    /// Keeps what [`Self::take_unread`] shall return next time; a buffer with nothing in it goes back to the shard's.
+    /// Keeps what [`Self::take_unread`] should return next time; a buffer with nothing in it goes back to the shard's.
     pub(super) fn keep_unread(&self, buffer: Vec<u8>, framer: Framer, buffers: &Buffers) {
         let mut session = self.session.borrow_mut();
         if buffer.is_empty() {

@@ -57,7 +57,7 @@ events! {
         path: PathBuf => path,
     }
 
-    /// there is no control socket, and the daemon serves without one; `reason` is `in_use` or `unusable`
+    /// there is no control socket, and the daemon serves without one; `reason` is `socket_in_use` or `socket_unusable`
     control_unavailable => ControlUnavailable {
         WARN; Never; "control sockets that could not be had";
         path: PathBuf => path,
@@ -80,7 +80,7 @@ events! {
         WARN; Operator; "generations without a token key file";
     }
 
-    /// something works but will surprise
+    /// something works, but probably not as intended
     warning => Warning {
         WARN; Operator; "warnings";
         reason: Reason => reason,

@@ -69,7 +69,7 @@ impl Core {
         core
     }
 
-    /// When `on_deadline` shall be called at the latest.
+    /// When `on_deadline` should be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
         match (self.env.wheel.next(), self.pings.next()) {
             (Some(timer), Some(ping)) => Some(timer.min(ping)),

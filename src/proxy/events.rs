@@ -193,7 +193,7 @@ impl Core {
         }
     }
 
-    /// Whether what waited for a connection shall still be sent: time has passed, and answers may
+    /// Whether what waited for a connection should still be sent: time has passed, and answers may
     /// have come elsewhere.
     fn is_still_wanted(&mut self, only: SendIf) -> bool {
         match only {

@@ -131,7 +131,7 @@ pub enum LinkEvent {
     },
 }
 
-/// What the shell shall do. Byte ranges lie in [`Actions::bytes`].
+/// What the shell should do. Byte ranges lie in [`Actions::bytes`].
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Write these bytes to the link. The link may be another shard's: then hand the bytes over to
@@ -160,7 +160,7 @@ pub enum Action {
     /// Hand the message that was just given to `on_message` to this shard's core, with `asked` in
     /// its origin.
     HandOver {
-        /// The shard whose core shall see it.
+        /// The shard whose core should see it.
         shard: u8,
         /// For [`Origin::asked`].
         asked: u8,
@@ -177,7 +177,7 @@ pub enum Action {
 pub struct Actions {
     /// Bytes of all messages to send.
     pub bytes: Vec<u8>,
-    /// In the order in which they shall be carried out.
+    /// In the order in which they should be carried out.
     pub list: Vec<Action>,
 }
 

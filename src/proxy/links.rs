@@ -181,7 +181,7 @@ impl Links {
             .is_none_or(|link| link.in_flight == 0 && link.branches.is_empty())
     }
 
-    /// Asks for another connection if the peer shall have more than it has and nothing speaks
+    /// Asks for another connection if the peer should have more than it has and nothing speaks
     /// against it.
     pub(crate) fn widen(&mut self, key: PeerKey, now: Instant, out: &mut Actions) {
         let Some(peer) = self.peers.get_mut(&key) else {

@@ -40,7 +40,7 @@ pub(crate) struct ListedPeer {
     pub(crate) health: Arc<PeerHealth>,
     /// How it is pinged; `None`: it is not.
     pub(crate) policy: Option<Health>,
-    /// Connections that each shard shall have to it.
+    /// Connections that each shard should have to it.
     pub(crate) wanted: u8,
     pub(crate) fields: FieldRules,
     /// Whether it takes sips URIs.

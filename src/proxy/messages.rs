@@ -281,7 +281,7 @@ fn own_branch(message: &Message<'_>, env: &Environment) -> Result<Branch, Messag
         .ok_or(MessageReason::ResponseUnmatched)
 }
 
-/// Whether the next shard shall look for this message's transaction; `false` when all have. A
+/// Whether the next shard should look for this message's transaction; `false` when all have. A
 /// client or server with several connections may send the CANCEL on another one than the INVITE,
 /// which another shard may have accepted.
 fn ask_next(origin: &Origin, env: &Environment, out: &mut Actions) -> bool {

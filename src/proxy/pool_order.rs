@@ -20,7 +20,7 @@ pub(crate) struct RoutedPool {
     /// Whether `ordered` goes by groups (`priorities` in the file) rather than by the place in the
     /// file.
     grouped: bool,
-    /// How long a member that came back comes after those that stayed: calls shall not move back to
+    /// How long a member that came back comes after those that stayed: calls should not move back to
     /// a server that may fail again.
     fail_back: Duration,
 }

@@ -49,7 +49,7 @@ impl Privacy {
     }
 
     /// What is stripped from a message on its way to a leg with these rules: the fields that its
-    /// sender may not send, those that the receiver shall not see, and what the message asks to
+    /// sender may not send, those that the receiver should not see, and what the message asks to
     /// withhold (RFC 3325 §7, RFC 7044 §10.1.2).
     pub(crate) fn stripped(self, not_sent: HeaderSet, to: &FieldRules) -> HeaderSet {
         let mut set = not_sent.with(to.strip_out);

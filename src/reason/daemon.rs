@@ -35,15 +35,15 @@ reasons! {
             remedy: "sipward crls forget ID for series that are no longer needed",
         /// a file of the state directory is not used: it is damaged, or its CRL is not genuine
         StateDamaged "state_damaged"
-            check: "`what` of the event names the file",
+            check: "`detail` of the event names the file",
             remedy: "remove the file; its CRL is stored again when a certificate proves it",
         /// the state directory cannot be read, so older CRLs than those in it would be accepted
         StateUnreadable "state_unreadable"
-            check: "ls -ld of the directory that `what` of the event names",
+            check: "ls -ld of the directory that `detail` of the event names",
             remedy: "let the user that sipward runs as read it",
         /// others than the user that sipward runs as can write to the state directory
         StateUnsafe "state_unsafe"
-            check: "ls -ld of the directory that `what` of the event names",
+            check: "ls -ld of the directory that `detail` of the event names",
             remedy: "chmod 700 the directory, and keep nothing else in it",
         /// after a reload, a listener of this node showed another certificate than the topology says
         ListenerServesAnotherCertificate "listener_serves_another_certificate"
@@ -96,7 +96,7 @@ reasons! {
             remedy: "try again",
         /// a shard did not answer a command
         ShardSilent "shard_silent" (was "no_answer")
-            check: "top -H of the process; the events shard_failed and shard_inbox_full",
+            check: "top -H of the process; the event warning with reason shard_failed, the event overloaded with reason shard_inbox_full",
             remedy: "try again; restart the daemon if it stays so, and report it with the log",
         /// the answer is larger than a reply of the control socket may be
         ReplyTooLarge "reply_too_large"

@@ -10,11 +10,11 @@ reasons! {
         /// an anchor is not an X.509 certificate that can be read
         AnchorMalformed "anchor_malformed"
             remedy: "name a PEM file of X.509 CA certificates",
-        /// none of the set's certificates is a root, so the set vouches for no one
+        /// the set holds no self-signed root, so it vouches for nobody
         AnchorMissing "anchor_missing" (rfc "RFC 5280 §6.1")
             remedy: "add the root's certificate to the anchors, or set partial_chain = true to trust these by themselves",
         /// a certificate of the anchors is not a root, and the CA that issued it is not in the set: it
-        /// vouches for no one
+        /// vouches for nobody
         AnchorUnrooted "anchor_unrooted" (rfc "RFC 5280 §6.1")
             remedy: "add its root's certificate to the anchors, or set partial_chain = true to trust it by itself",
         /// a certificate of the anchors is past its notAfter

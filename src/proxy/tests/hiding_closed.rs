@@ -178,7 +178,7 @@ fn an_attended_transfer_stays_attended_both_ways() {
             .unwrap();
         assert_eq!(shown(&back), format!("\"Bob\" <{comes_back}>;x=1"));
     }
-    // The partner sees which call shall be replaced, and how.
+    // The partner sees which call should be replaced, and how.
     let mut hidden = refer(
         "<sip:bob@10.0.0.99;method=INVITE?Replaces=1%4010.0.0.99%3Bto-tag%3D1&Route=%3Csip:10.0.0.99%3E>",
     );

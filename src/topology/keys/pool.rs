@@ -30,7 +30,7 @@ keys! {
         // Optional, since weights are an error beside a strategy that does not use them, and that is
         // reported at their line.
         weights: Option<Spanned<Numbers>> = optional("1 each"), NUMBER, reload,
-            "For `\"weighted\"`, and within a group of `\"ordered\"`: `{ \"fe01.contoso.test\" = 3 }`. A peer that shall get \
+            "For `\"weighted\"`, and within a group of `\"ordered\"`: `{ \"fe01.contoso.test\" = 3 }`. A peer that should get \
              nothing goes into `drain` or out of `peers`."
             => Compare::Change(|old, new| changed_numbers("weights", old, new, weights));
         priorities: Option<Spanned<Numbers>> = optional("each member alone, in the order of `peers`"), NUMBER, reload,

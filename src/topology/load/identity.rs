@@ -364,7 +364,7 @@ fn check_chain(
             TopologyReason::ServerPurposeMissing,
             file,
             format!("the server certificate of {label} lacks serverAuth"),
-            "clients and peers will refuse it: get a certificate with serverAuth, and clientAuth if it shall connect out",
+            "clients and peers will refuse it: get a certificate with serverAuth, and clientAuth if it is to connect out",
         );
     }
 }

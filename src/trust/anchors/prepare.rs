@@ -90,7 +90,7 @@ pub(crate) fn prepare(
             set,
             topology,
             TrustSetReason::AnchorMissing,
-            "none of its certificates is a root, one that signed itself, so that it vouches for nobody",
+            "it holds no self-signed root, so it vouches for nobody",
             "add the root's certificate to the anchors, or set partial_chain = true to trust these by themselves",
         ));
     }
