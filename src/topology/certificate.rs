@@ -96,13 +96,13 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> Option<(Vec<String>, 
 }
 
 /// The host of a sip URI without userinfo; any other URI is not an identity (RFC 5922 §7.1).
-fn sip_host(uri: &str) -> Option<&str> {
+/// A `sips` URI is none by that section, nor is one with a user: that would be a person's certificate.
+pub(crate) fn sip_host(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
     if !scheme.eq_ignore_ascii_case("sip") || rest.contains('@') {
         return None;
     }
-    let end = rest.find([':', ';', '?']).unwrap_or(rest.len());
-    rest.get(..end)
+    rest.split([':', ';', '?']).next()
 }
 
 /// Without the extension a certificate is good for everything (RFC 5280 §4.2.1.12).

@@ -51,6 +51,7 @@ mod window;
 pub use crate::reason::{CrlReason, Severity, TopologyReason};
 pub use boundary::{Boundary, PeerBoundary};
 pub use certificate::CertificateFacts;
+pub(crate) use certificate::sip_host;
 pub use crl::Crl;
 pub(crate) use crl::{order_of_numbers, sha256};
 pub use crl_files::{CrlFile, CrlSource, HeldCrl, parse_crls, read_crls};

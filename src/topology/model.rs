@@ -138,6 +138,16 @@ pub struct TrustSet {
 }
 
 impl TrustSet {
+    /// Seconds for which a CRL serves after its nextUpdate; `None`: the set does not ask for CRLs.
+    /// The one place that reads the policy as a number: the check and the forecast mean the same by it.
+    pub(crate) fn grace(&self) -> Option<u64> {
+        match self.revocation {
+            Revocation::Off => None,
+            Revocation::Require => Some(0),
+            Revocation::Grace(grace) => Some(grace.as_secs()),
+        }
+    }
+
     /// The same set under the strictest revocation policy.
     pub(crate) fn strictest(&self) -> Self {
         Self {

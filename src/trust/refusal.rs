@@ -33,15 +33,13 @@ impl TrustReason {
 }
 
 impl StepRefusal {
-    /// The one that got further; of two that got equally far, the more specific one.
+    /// Keeps the one that got further; of two that got equally far, the more specific one.
     ///
     /// Reasons are ordered by the steps and, within a step, from the vague to the specific. A path that
     /// failed at its CRL explains more than one that found no issuer.
-    pub(crate) fn most_telling(self, other: Self) -> Self {
-        if other.reason > self.reason {
-            other
-        } else {
-            self
+    pub(crate) fn keep_most_telling(kept: &mut Option<Self>, other: Self) {
+        if kept.as_ref().is_none_or(|kept| other.reason > kept.reason) {
+            *kept = Some(other);
         }
     }
 }

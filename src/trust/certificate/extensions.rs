@@ -57,50 +57,37 @@ pub(crate) fn take<'a>(
             "it cannot be read".to_owned()
         }
     };
-    match *number {
-        // An extension of these that cannot be read is a fault of the certificate and never the same as a
-        // missing one: a missing one widens what the certificate may do.
-        BASIC_CONSTRAINTS => {
-            let ParsedExtension::BasicConstraints(basic) = parsed else {
-                return Err(unreadable());
-            };
+    match (*number, parsed) {
+        (BASIC_CONSTRAINTS, ParsedExtension::BasicConstraints(basic)) => {
             extensions.authority = basic.ca;
             extensions.path_length = basic.path_len_constraint.filter(|_| basic.ca);
         }
-        KEY_USAGE => {
-            let ParsedExtension::KeyUsage(usage) = parsed else {
-                return Err(unreadable());
-            };
+        (KEY_USAGE, ParsedExtension::KeyUsage(usage)) => {
             extensions.signs = Some((usage.key_cert_sign(), usage.crl_sign()));
         }
-        EXTENDED_KEY_USAGE => {
-            let ParsedExtension::ExtendedKeyUsage(usages) = parsed else {
-                return Err(unreadable());
-            };
+        (EXTENDED_KEY_USAGE, ParsedExtension::ExtendedKeyUsage(usages)) => {
             extensions.purposes = Some(KeyPurposes::of(usages));
         }
-        ALTERNATIVE_NAME => {
-            let ParsedExtension::SubjectAlternativeName(_) = parsed else {
-                return Err(unreadable());
-            };
+        (ALTERNATIVE_NAME, ParsedExtension::SubjectAlternativeName(_)) => {
             extensions.names_at = Some(position);
         }
-        NAME_CONSTRAINTS => extensions.constraints = Some(Constraints::read(extension.value)?),
-        SUBJECT_KEY_ID => {
-            if let ParsedExtension::SubjectKeyIdentifier(id) = parsed {
-                extensions.subject_key = Some(id.0);
-            }
+        // An extension of these that cannot be read is a fault of the certificate and never the same as a
+        // missing one: a missing one widens what the certificate may do.
+        (BASIC_CONSTRAINTS | KEY_USAGE | EXTENDED_KEY_USAGE | ALTERNATIVE_NAME, _) => {
+            return Err(unreadable());
+        }
+        (NAME_CONSTRAINTS, _) => extensions.constraints = Some(Constraints::read(extension.value)?),
+        (SUBJECT_KEY_ID, ParsedExtension::SubjectKeyIdentifier(id)) => {
+            extensions.subject_key = Some(id.0);
             return Ok(false);
         }
-        AUTHORITY_KEY_ID => {
-            if let ParsedExtension::AuthorityKeyIdentifier(id) = parsed {
-                extensions.authority_key = id.key_identifier.as_ref().map(|id| id.0);
-            }
+        (AUTHORITY_KEY_ID, ParsedExtension::AuthorityKeyIdentifier(id)) => {
+            extensions.authority_key = id.key_identifier.as_ref().map(|id| id.0);
             return Ok(false);
         }
         // Read when revocation is checked, and accepted as critical because they are acted upon then.
-        DISTRIBUTION_POINTS => {}
-        known if POLICIES.contains(&known) => {}
+        (DISTRIBUTION_POINTS, _) => {}
+        (known, _) if POLICIES.contains(&known) => {}
         _ => return Ok(false),
     }
     Ok(true)

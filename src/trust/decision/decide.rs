@@ -101,6 +101,14 @@ pub(crate) fn conclude(
     }
 }
 
+/// As [`conclude`], where accepted and refused are explained alike.
+pub(crate) fn decision_on(question: &TrustQuestion<'_>, trace: &Trace) -> Arc<Decision> {
+    match conclude(question, trace) {
+        Ok(peer) => peer.decision,
+        Err(decision) => decision,
+    }
+}
+
 /// Whether the chain would be refused if its peer's `purpose` were strict. Asked of an accepted one: whether it passes
 /// only because that policy is the relaxed one.
 ///

@@ -115,10 +115,7 @@ impl Generation {
                 remedy: "docs/reasons.md lists them all".to_owned(),
             });
         }
-        let way = match expectation.direction {
-            Direction::Inbound => "inbound",
-            Direction::Outbound => "outbound",
-        };
+        let way = expectation.direction.word();
         let verdict = if expectation.accept {
             "accept"
         } else {

@@ -29,9 +29,8 @@ impl<'a> Presented<'a> {
     /// What the dialled peer presented, now or when the connection was made.
     pub fn outbound(chain: &'a [CertificateDer<'a>], dialled: PeerRef) -> Self {
         Self {
-            chain,
             expected: Some(dialled),
-            staple: None,
+            ..Self::inbound(chain)
         }
     }
 
@@ -45,9 +44,8 @@ impl<'a> Presented<'a> {
     ) -> Self {
         let named = peer.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn));
         Self {
-            chain,
             expected: named.filter(|_| direction == Direction::Outbound),
-            staple: None,
+            ..Self::inbound(chain)
         }
     }
 

@@ -23,72 +23,56 @@ pub(crate) fn vouch<T>(
     judge: impl Fn(&CertPath<'_>, TrustRef) -> Result<T, StepRefusal>,
 ) -> Result<T, StepRefusal> {
     trace.step(&Fact::Vouching, || {
-        through_its_sets(chain, peer, generation, at, trace, judge)
-    })
-}
-
-fn through_its_sets<T>(
-    chain: &Chain<'_>,
-    peer: &Peer,
-    generation: &Generation,
-    at: UnixTime,
-    trace: &Trace,
-    judge: impl Fn(&CertPath<'_>, TrustRef) -> Result<T, StepRefusal>,
-) -> Result<T, StepRefusal> {
-    let mut sets = peer.trust.clone();
-    sets.sort_by_key(|set| &generation.topology().trust(*set).name);
-    sets.dedup();
-    let mut refusal: Option<StepRefusal> = None;
-    // Sets outside their window vouch for nobody; they are kept apart to name them in a refusal.
-    let (open, closed): (Vec<TrustRef>, Vec<TrustRef>) = sets
-        .iter()
-        .partition(|set| generation.topology().trust(**set).window.is_open(at));
-    for set in &open {
-        let anchors = generation.anchors(*set);
-        let fact = Fact::Set(generation.topology().trust(*set));
-        let outcome = trace.step(&fact, || {
-            // Every path is judged, and not the first one that reaches an anchor: with cross-certificates one
-            // path may be expired and another good.
-            search(chain, anchors, |path| {
-                trace.step(&Fact::Path(path), || judge(path, *set))
-            })
-        });
-        match outcome {
-            Ok(accepted) => return Ok(accepted),
-            // What was not tried might have been accepted: no other reason would be true then.
-            Err(other) if other.reason == TrustReason::PathTooComplex => return Err(other),
-            Err(other) => {
-                refusal = Some(match refusal {
-                    Some(refusal) => refusal.most_telling(other),
-                    None => other,
-                });
+        let mut sets = peer.trust.clone();
+        sets.sort_by_key(|set| &generation.topology().trust(*set).name);
+        sets.dedup();
+        let mut refusal: Option<StepRefusal> = None;
+        // Sets outside their window vouch for nobody; they are kept apart to name them in a refusal.
+        let (open, closed): (Vec<TrustRef>, Vec<TrustRef>) = sets
+            .iter()
+            .partition(|set| generation.topology().trust(**set).window.is_open(at));
+        for set in &open {
+            let anchors = generation.anchors(*set);
+            let fact = Fact::Set(generation.topology().trust(*set));
+            let outcome = trace.step(&fact, || {
+                // Every path is judged, and not the first one that reaches an anchor: with cross-certificates one
+                // path may be expired and another good.
+                search(chain, anchors, |path| {
+                    trace.step(&Fact::Path(path), || judge(path, *set))
+                })
+            });
+            match outcome {
+                Ok(accepted) => return Ok(accepted),
+                // What was not tried might have been accepted: no other reason would be true then.
+                Err(other) if other.reason == TrustReason::PathTooComplex => return Err(other),
+                Err(other) => StepRefusal::keep_most_telling(&mut refusal, other),
             }
         }
-    }
-    // A peer without an open set is like one whose CA is unknown.
-    let refusal = refusal.unwrap_or_else(|| TrustReason::UnknownIssuer.into());
-    // Only if no path was found at all: a path that was refused has a better reason of its own.
-    if let TrustReason::UnknownIssuer | TrustReason::SelfSigned | TrustReason::BadSignature =
-        refusal.reason
-    {
-        if let Some(refusal) = outside_its_window(chain, &closed, generation, at) {
-            trace.note(&Fact::ClosedSet(&refusal), StepOutcome::Failed);
-            return Err(refusal);
+        // A peer without an open set is like one whose CA is unknown.
+        let refusal = refusal.unwrap_or_else(|| TrustReason::UnknownIssuer.into());
+        // Only if no path was found at all: a path that was refused has a better reason of its own.
+        if let TrustReason::UnknownIssuer | TrustReason::SelfSigned | TrustReason::BadSignature =
+            refusal.reason
+        {
+            if let Some(refusal) = outside_its_window(chain, &closed, generation, at) {
+                trace.note(&Fact::ClosedSet(&refusal), StepOutcome::Failed);
+                return Err(refusal);
+            }
+            // Naming the other set tells the operator that only `trust` of the entry is missing.
+            let Some(other) = set_that_would_vouch(chain, &sets, generation, at) else {
+                trace.note(&Fact::MissingIssuer(chain), StepOutcome::Failed);
+                return Err(refusal);
+            };
+            let set = generation.topology().trust(other);
+            trace.note(&Fact::OtherSet(set, peer), StepOutcome::Failed);
+            let name = &set.name;
+            return Err(TrustReason::AnchorNotForPeer.because(format!(
+                "trust set {name} is not among those of {}",
+                peer.fqdn
+            )));
         }
-        // Naming the other set tells the operator that only `trust` of the entry is missing.
-        let Some(other) = set_that_would_vouch(chain, &sets, generation, at) else {
-            trace.note(&Fact::MissingIssuer(chain), StepOutcome::Failed);
-            return Err(refusal);
-        };
-        let set = generation.topology().trust(other);
-        trace.note(&Fact::OtherSet(set, peer), StepOutcome::Failed);
-        let name = &set.name;
-        return Err(TrustReason::AnchorNotForPeer.because(format!(
-            "trust set {name} is not among those of {}",
-            peer.fqdn
-        )));
-    }
-    Err(refusal)
+        Err(refusal)
+    })
 }
 
 /// The set of the peer that would vouch if it counted at this time.

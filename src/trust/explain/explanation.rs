@@ -3,7 +3,7 @@ use crate::topology::{ClientCertificates, Direction, Listener, show_moment};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::client_rule::{conclude_inbound, is_nobody_listed};
 use crate::trust::decision::verdict::{Decision, Verdict};
-use crate::trust::decision::{decide::conclude, presented::Presented, question::TrustQuestion};
+use crate::trust::decision::{decide::decision_on, presented::Presented, question::TrustQuestion};
 use crate::trust::explain::smallest_change::{SmallestChange, smallest_change};
 use crate::trust::generation::loaded::Generation;
 use crate::trust::trace::recorder::Trace;
@@ -74,10 +74,7 @@ pub fn explain(
         at,
     };
     let trace = Trace::on();
-    let decision = match conclude(&question, &trace) {
-        Ok(peer) => Arc::clone(peer.decision()),
-        Err(decision) => decision,
-    };
+    let decision = decision_on(&question, &trace);
     explanation(&question, None, &decision, trace)
 }
 

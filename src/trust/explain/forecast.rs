@@ -1,7 +1,7 @@
 //! What will break, and when: everything that a generation rests on and that ends by itself, in the order of time, and
 //! what peers showed last that ends, or that only a relaxed policy lets in.
 use crate::reason::Reason;
-use crate::topology::{CertificateFacts, Revocation, TrustSet, Window, show_moment};
+use crate::topology::{CertificateFacts, TrustSet, Window, show_moment};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::decide::{conclude, strict_purpose_refuses};
 use crate::trust::decision::{presented::Presented, question::TrustQuestion};
@@ -200,12 +200,7 @@ fn certificate(
 ///
 /// The grace is part of the moment: until then the CRL still clears.
 fn crls(set: &TrustSet) -> impl Iterator<Item = Foreseen> {
-    let grace = match set.revocation {
-        Revocation::Off => None,
-        Revocation::Require => Some(0),
-        Revocation::Grace(grace) => Some(grace.as_secs()),
-    };
-    grace.into_iter().flat_map(move |grace| {
+    set.grace().into_iter().flat_map(move |grace| {
         set.crls.iter().map(move |crl| Foreseen {
             at: crl.next_update().saturating_add(grace),
             kind: "crl",

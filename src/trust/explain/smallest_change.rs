@@ -5,12 +5,11 @@ use crate::topology::{
 };
 use crate::trust::decision::verdict::{Decision, Verdict};
 use crate::trust::decision::{
-    decide::conclude, question::TrustQuestion, vouch::set_that_would_vouch,
+    decide::decision_on, question::TrustQuestion, vouch::set_that_would_vouch,
 };
 use crate::trust::explain::elsewhere::{elsewhere, is_this_node};
 use crate::trust::trace::recorder::Trace;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// The smallest change that turns a refusal, tried with the same decision.
 ///
@@ -65,10 +64,11 @@ pub(crate) fn smallest_change(
             break;
         };
         let with_it = generation.supposing(edit.peers);
-        let next = judge_again(&TrustQuestion {
+        let again = TrustQuestion {
             generation: &with_it,
             ..*question
-        });
+        };
+        let next = decision_on(&again, &Trace::off());
         // An edit that changes nothing is not worth suggesting.
         if next.reason == now.reason && next.detail == now.detail {
             break;
@@ -95,14 +95,6 @@ pub(crate) fn smallest_change(
 
 /// What an edit does to a peer entry.
 type PeerChange = Box<dyn Fn(&mut Peer)>;
-
-/// The very decision of a handshake, about the same parsed chain, whose budget goes on being spent.
-fn judge_again(question: &TrustQuestion<'_>) -> Arc<Decision> {
-    match conclude(question, &Trace::off()) {
-        Ok(peer) => Arc::clone(peer.decision()),
-        Err(decision) => decision,
-    }
-}
 
 /// The edit of the topology that answers a reason, if one can.
 fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {

@@ -1,6 +1,6 @@
 //! The CRLs of a generation: what its trust sets offer held against what was proven, and what each set shows of it.
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{HeldCrl, Revocation, Topology, TrustSet};
+use crate::topology::{HeldCrl, Topology, TrustSet};
 use crate::trust::generation::prepared_set::PreparedSet;
 use crate::trust::revocation::offers::{
     AdmittedCrls, Offer, RejectedCrl, SetSources, Terms, UnusedCrl,
@@ -27,18 +27,6 @@ pub(super) fn ends(ledger: &Ledger) -> Vec<u64> {
     ends
 }
 
-/// Seconds for which a CRL serves after its nextUpdate; `None`: the set does not ask for CRLs.
-///
-/// The one place that reads the policy as a number; [`check`](crate::trust::path::revocation::check) and the
-/// forecast mean the same by it.
-pub(super) fn grace(set: &TrustSet) -> Option<u64> {
-    match set.revocation {
-        Revocation::Off => None,
-        Revocation::Require => Some(0),
-        Revocation::Grace(grace) => Some(grace.as_secs()),
-    }
-}
-
 /// What holds for the CRLs of all sets.
 ///
 /// For a load and for a reading of the sources alike, so that a CRL is taken or refused in the same way by
@@ -48,7 +36,7 @@ pub(super) fn terms<'a>(topology: &'a Topology, keys: &'a CaKeys, at: UnixTime) 
     Terms {
         keys,
         sets: sets.iter().map(|set| set.name.as_str()).collect(),
-        grace: sets.iter().filter_map(grace).max().unwrap_or(0),
+        grace: sets.iter().filter_map(TrustSet::grace).max().unwrap_or(0),
         at,
     }
 }

@@ -1,5 +1,6 @@
 //! What a generation holds that changes by itself: its CRLs as they are shown, and when a verdict may turn.
-use crate::trust::generation::crls::{by_set, grace, shown_in};
+use crate::topology::TrustSet;
+use crate::trust::generation::crls::{by_set, shown_in};
 use crate::trust::generation::loaded::Generation;
 use crate::trust::revocation::series::{Series, SeriesId};
 use rustls_pki_types::UnixTime;
@@ -53,7 +54,12 @@ impl Generation {
             .filter(|turn| *turn > after)
             .min();
         // Each set has its own grace: the same CRL goes stale at another moment in each.
-        let graces: BTreeSet<u64> = self.topology.trusts().iter().filter_map(grace).collect();
+        let graces: BTreeSet<u64> = self
+            .topology
+            .trusts()
+            .iter()
+            .filter_map(TrustSet::grace)
+            .collect();
         let ends = &self.crl_ends;
         let stale = graces.iter().filter_map(|grace| {
             let first = ends.partition_point(|end| end.saturating_add(*grace) <= after);

@@ -3,12 +3,13 @@ use crate::topology::Listener;
 use crate::trust::decision::client_rule::{Admitted, decide_inbound};
 use crate::trust::decision::verdict::Decision;
 use crate::trust::generation::loaded::Generation;
-use crate::trust::handshake::verdict_cell::{HandshakeVerdict, signature_algorithms};
-use crate::trust::handshake::{possession::Handshake, seen::SeenChains};
-use rustls::client::danger::HandshakeSignatureValid;
+use crate::trust::handshake::seen::SeenChains;
+use crate::trust::handshake::verdict_cell::{
+    HandshakeVerdict, signature_algorithms, signatures_prove_possession,
+};
+use rustls::DistinguishedName;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::{Arc, Weak};
 use x509_parser::certificate::X509Certificate;
@@ -110,29 +111,7 @@ impl ClientCertVerifier for InboundVerifier {
             .map(|_| ClientCertVerified::assertion())
     }
 
-    // Both versions sign the handshake with the leaf's key, over different bytes (RFC 5246 §7.4.8, RFC 8446
-    // §4.4.3).
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verdict.prove(Handshake::Tls12, message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verdict.prove(Handshake::Tls13, message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verdict.algorithms.supported_schemes()
-    }
+    signatures_prove_possession!();
 }
 
 /// The most bytes of CA names that are sent; phones have small buffers, and a list that is cut short is worse than none.

@@ -3,10 +3,11 @@ use crate::topology::{Direction, PeerRef};
 use crate::trust::decision::decide::{PeerId, decide};
 use crate::trust::decision::{presented::Presented, verdict::Decision};
 use crate::trust::generation::loaded::Generation;
-use crate::trust::handshake::verdict_cell::{HandshakeVerdict, signature_algorithms};
-use crate::trust::handshake::{possession::Handshake, seen::SeenChains};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use crate::trust::handshake::seen::SeenChains;
+use crate::trust::handshake::verdict_cell::{
+    HandshakeVerdict, signature_algorithms, signatures_prove_possession,
+};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
 
@@ -75,26 +76,5 @@ impl ServerCertVerifier for OutboundVerifier {
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verdict.prove(Handshake::Tls12, message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verdict.prove(Handshake::Tls13, message, cert, dss)
-    }
-
-    // What is offered in the ClientHello; see `HandshakeVerdict::algorithms`.
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verdict.algorithms.supported_schemes()
-    }
+    signatures_prove_possession!();
 }

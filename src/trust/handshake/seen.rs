@@ -111,6 +111,13 @@ struct ByVerdict {
     refused: ChainsOfVerdict,
 }
 
+impl ByVerdict {
+    /// The accepted first, the refused last.
+    fn each(&self) -> [&ChainsOfVerdict; 3] {
+        [&self.accepted, &self.clients, &self.refused]
+    }
+}
+
 /// Entries of one verdict, by id and by age.
 #[derive(Debug, Default)]
 struct ChainsOfVerdict {
@@ -142,31 +149,18 @@ impl SeenChains {
     /// The chain that a decision was about.
     pub fn find(&self, decision: &str) -> Option<SeenChain> {
         let by_verdict = self.lock();
-        let find =
-            |chains: &ChainsOfVerdict| chains.by_id.get(decision).map(|(_, seen)| seen.clone());
-        [
-            &by_verdict.accepted,
-            &by_verdict.clients,
-            &by_verdict.refused,
-        ]
-        .into_iter()
-        .find_map(find)
+        let find = |chains: &ChainsOfVerdict| Some(chains.by_id.get(decision)?.1.clone());
+        by_verdict.each().into_iter().find_map(find)
     }
 
     /// All of them, the accepted first, then those of clients, of each verdict the latest first.
     pub fn all(&self) -> Vec<SeenChain> {
         let by_verdict = self.lock();
-        [
-            &by_verdict.accepted,
-            &by_verdict.clients,
-            &by_verdict.refused,
-        ]
-        .into_iter()
-        .flat_map(|chains| {
+        let all = by_verdict.each().into_iter().flat_map(|chains| {
             let ids = chains.by_age.values().rev();
             ids.filter_map(|id| chains.by_id.get(id).map(|(_, seen)| seen.clone()))
-        })
-        .collect()
+        });
+        all.collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, ByVerdict> {

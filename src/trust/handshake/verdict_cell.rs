@@ -9,6 +9,34 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+/// What both verifiers do alike: the signature of the handshake proves who has the key of the certificate that their
+/// `verdict` is about.
+macro_rules! signatures_prove_possession {
+    // Both versions sign the handshake with the leaf's key, over different bytes (RFC 5246 §7.4.8, RFC 8446
+    // §4.4.3).
+    (@$version:ident $method:ident) => {
+        fn $method(
+            &self,
+            message: &[u8],
+            leaf: &CertificateDer<'_>,
+            signed: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            let handshake = crate::trust::handshake::possession::Handshake::$version;
+            self.verdict.prove(handshake, message, leaf, signed)
+        }
+    };
+    () => {
+        signatures_prove_possession!(@Tls12 verify_tls12_signature);
+        signatures_prove_possession!(@Tls13 verify_tls13_signature);
+
+        // What is offered in the hello; see `HandshakeVerdict::algorithms`.
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            self.verdict.algorithms.supported_schemes()
+        }
+    };
+}
+pub(super) use signatures_prove_possession;
+
 /// What was decided about the certificate of one handshake (`P`: who may pass), and that certificate for [`SeenChains`].
 ///
 /// The chain is copied: rustls lends it for the call only, and the signature is checked in a later one.

@@ -3,7 +3,7 @@
 use crate::sip::unescape;
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{OID_DOMAIN_COMPONENT, OID_X509_EXT_SUBJECT_ALT_NAME};
@@ -81,12 +81,9 @@ fn in_general_name(
         GeneralName::DirectoryName(name) => in_directory_name(name, found),
         GeneralName::IPAddress(bytes) => {
             // Other lengths are no address to any reader.
-            let four: Option<[u8; 4]> = (*bytes).try_into().ok();
-            let sixteen: Option<[u8; 16]> = (*bytes).try_into().ok();
-            let address = four
-                .map(|bytes| IpAddr::V4(Ipv4Addr::from(bytes)))
-                .or_else(|| sixteen.map(|bytes| IpAddr::V6(Ipv6Addr::from(bytes))));
-            if let Some(address) = address {
+            let four = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let address = four.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            if let Ok(address) = address {
                 found(NameParts::Address(address));
             }
         }

@@ -1,8 +1,8 @@
 //! The names of a certificate that count as SIP identities, and which of them speaks for a peer (RFC 5922 §7.1, §7.2).
-use crate::topology::Peer;
+use crate::topology::{Peer, sip_host};
 use crate::trust::certificate::text::printable;
 use crate::trust::names::presented_name::{
-    MatchedKind, PresentedName, alternative_names, common_name, sip_host, why_ignored,
+    MatchedKind, PresentedName, alternative_names, common_name, why_ignored,
 };
 use crate::trust::{StepRefusal, TrustReason};
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
 //! A name in a certificate that can stand for a SIP server, and which names are none (RFC 5922 §7.1 and §7.2).
-use crate::topology::{NamePolicy, Peer};
+use crate::topology::{DnsName, NamePolicy, Peer, sip_host};
 use crate::trust::{StepRefusal, TrustReason};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -31,6 +31,12 @@ pub(crate) struct PresentedName {
 }
 
 impl PresentedName {
+    /// `None` for what is no DNS name.
+    fn of(kind: MatchedKind, name: &str) -> Option<Self> {
+        let name = normalise(name)?;
+        Some(Self { kind, name })
+    }
+
     pub(crate) fn shown(&self) -> String {
         match self.kind {
             MatchedKind::Wildcard => format!("*.{}", self.name),
@@ -76,36 +82,20 @@ pub(crate) fn alternative_names(
     }
     // sip URIs first: if the CA wrote any, the dNSNames are those of other services of the host (RFC 5922
     // §7.1).
-    let sip: Vec<&str> = names
-        .iter()
-        .filter_map(|name| {
-            if let GeneralName::URI(uri) = name {
-                sip_host(uri)
-            } else {
-                None
-            }
-        })
-        .collect();
-    if !sip.is_empty() {
-        return Ok(sip
-            .into_iter()
-            .filter_map(normalise)
-            .map(|name| PresentedName {
-                kind: MatchedKind::SipUri,
-                name,
-            })
-            .collect());
+    let (mut sip, mut dns) = (Vec::new(), Vec::new());
+    for name in names {
+        if let GeneralName::URI(uri) = name {
+            sip.extend(sip_host(uri));
+        } else if let GeneralName::DNSName(name) = name {
+            dns.extend(dns_identity(name));
+        }
     }
-    Ok(names
-        .iter()
-        .filter_map(|name| {
-            if let GeneralName::DNSName(name) = name {
-                dns_identity(name)
-            } else {
-                None
-            }
-        })
-        .collect())
+    // One that cannot be compared keeps dNSNames from counting all the same.
+    if sip.is_empty() {
+        return Ok(dns);
+    }
+    let identity = |host| PresentedName::of(MatchedKind::SipUri, host);
+    Ok(sip.into_iter().filter_map(identity).collect())
 }
 
 /// Why a general name is no identity; `None` for one that counts.
@@ -154,17 +144,10 @@ fn dns_identity(presented: &str) -> Option<PresentedName> {
         // `*.test` would stand for every name of a registry: two labels must follow the star.
         // What follows the star is normalised like any name, so that `*.*.test` and partial labels are
         // refused.
-        return normalise(rest)
-            .filter(|name| name.contains('.'))
-            .map(|name| PresentedName {
-                kind: MatchedKind::Wildcard,
-                name,
-            });
+        let wildcard = PresentedName::of(MatchedKind::Wildcard, rest);
+        return wildcard.filter(|wildcard| wildcard.name.contains('.'));
     }
-    normalise(presented).map(|name| PresentedName {
-        kind: MatchedKind::Dns,
-        name,
-    })
+    PresentedName::of(MatchedKind::Dns, presented)
 }
 
 /// The CN, if there is exactly one: of several it is unknown which one the CA checked.
@@ -175,49 +158,15 @@ pub(crate) fn common_name(leaf: &X509Certificate<'_>) -> Option<PresentedName> {
     if names.next().is_some() {
         return None;
     }
-    let name = normalise(first.as_str().ok()?)?;
-    Some(PresentedName {
-        kind: MatchedKind::CommonName,
-        name,
-    })
-}
-
-/// The host part of a sip URI without userinfo; `None` for every other URI (RFC 5922 §7.1).
-///
-/// A `sips` URI is none by that section, nor is one with a user: that would be a person's certificate.
-pub(crate) fn sip_host(uri: &str) -> Option<&str> {
-    let (scheme, rest) = uri.split_once(':')?;
-    if !scheme.eq_ignore_ascii_case("sip") || rest.contains('@') {
-        return None;
-    }
-    rest.split([':', ';', '?']).next()
+    PresentedName::of(MatchedKind::CommonName, first.as_str().ok()?)
 }
 
 /// The form in which names are compared (RFC 5922 §7.2): lower case, no trailing dot, LDH labels.
 ///
 /// `None` for what is no DNS name: empty, over 253 characters, empty or over-long labels, other characters (NUL
-/// and non-ASCII among them), and a last label of digits, which makes an IPv4 address.
+/// and non-ASCII among them), and a last label of digits, which makes an IPv4 address: as the topology's own names are read.
 pub(crate) fn normalise(name: &str) -> Option<String> {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    if name.is_empty() || name.len() > 253 {
-        return None;
-    }
-    // LDH labels (RFC 1123 §2.1): underscores and letters of other scripts are in no host name of the
-    // topology, which holds A-labels.
-    let sound = name.split('.').all(|label| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    });
-    // `10.0.0.11` is made of LDH labels; as a name it would match an address in the topology.
-    let numeric = name
-        .rsplit('.')
-        .next()
-        .is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
-    (sound && !numeric).then(|| name.to_ascii_lowercase())
+    DnsName::parse(name).ok().map(|name| name.to_string())
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! What a generation names: every name of the topology and every CA of its trust sets, by keyed hashes, so that a
 //! certificate that has to do with none of them can be recognised.
-use crate::topology::{DialAddress, Pin, Topology};
+use crate::topology::{DialAddress, Pin, Topology, sha256};
 use crate::trust::certificate::{chain::Chain, text::subject_text};
 use crate::trust::names::lenient::{NameParts, decoded, each_name};
-use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
@@ -321,8 +320,7 @@ impl TopologyNames {
 
 /// As [`PublicKey`](crate::trust::certificate::key::PublicKey) has it, and pins; without parsing the key.
 fn key_of(certificate: &X509Certificate<'_>) -> [u8; 32] {
-    let hash = digest(&SHA256, certificate.public_key().raw);
-    hash.as_ref().try_into().unwrap_or([0; 32])
+    sha256(certificate.public_key().raw)
 }
 
 /// The subjectKeyIdentifier.

@@ -44,7 +44,7 @@ pub(crate) fn check(
     };
     // RFC 8446 §4.4.2.2 for the leaf, RFC 5280 §6.1.4 (n) for the issuers.
     // TLS 1.3 and ECDHE sign with the key; keyEncipherment alone is of a time of RSA key transport.
-    key_usage(path.leaf(), "digitalSignature", |u| u.digital_signature())?;
+    check_signs_handshakes(path.leaf())?;
     if let Some(what) = path.mute_issuer() {
         return Err(TrustReason::KeyUsageUnsuitable.because(format!("{what} lacks keyCertSign")));
     }
@@ -86,28 +86,15 @@ fn words(usages: Option<&KeyPurposes>) -> &str {
     usages.map_or("none", KeyPurposes::listed)
 }
 
-fn key_usage(
-    certificate: &X509Certificate<'_>,
-    wanted: &str,
-    permits: impl Fn(&x509_parser::extensions::KeyUsage) -> bool,
-) -> Result<(), StepRefusal> {
-    let extension = certificate
-        .key_usage()
-        .map_err(|error| unreadable(certificate, &error.to_string()))?;
-    match extension {
-        Some(extension) if !permits(extension.value) => Err(TrustReason::KeyUsageUnsuitable
-            .because(format!(
-                "{} lacks {wanted}",
-                subject_text(certificate.subject())
-            ))),
-        // Without a keyUsage every use is permitted (RFC 5280 §4.2.1.3).
-        Some(_) | None => Ok(()),
+/// Without a keyUsage every use is permitted (RFC 5280 §4.2.1.3).
+fn check_signs_handshakes(leaf: &X509Certificate<'_>) -> Result<(), StepRefusal> {
+    let subject = subject_text(leaf.subject());
+    let usage = leaf.key_usage().map_err(|error| {
+        TrustReason::MalformedCertificate.because(format!("key usages of {subject}: {error}"))
+    })?;
+    if usage.is_some_and(|usage| !usage.value.digital_signature()) {
+        let what = format!("{subject} lacks digitalSignature");
+        return Err(TrustReason::KeyUsageUnsuitable.because(what));
     }
-}
-
-fn unreadable(certificate: &X509Certificate<'_>, error: &str) -> StepRefusal {
-    TrustReason::MalformedCertificate.because(format!(
-        "key usages of {}: {error}",
-        subject_text(certificate.subject())
-    ))
+    Ok(())
 }

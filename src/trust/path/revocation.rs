@@ -1,6 +1,6 @@
 //! Whether CRLs clear a path (RFC 5280 §6.3), under the policy of the trust set that vouches.
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{Revocation, RevocationScope, TrustSet};
+use crate::topology::{RevocationScope, TrustSet};
 use crate::trust::path::cert_path::CertPath;
 use crate::trust::revocation::clearance::{Issuer, KnownCrls, clear};
 use crate::trust::revocation::crl_signature::signs_crls;
@@ -24,13 +24,9 @@ pub(crate) fn check(
     staple: Option<&[u8]>,
     at: UnixTime,
 ) -> Result<Cleared, StepRefusal> {
-    let grace = match set.revocation {
-        Revocation::Off => return Ok(None),
-        Revocation::Require => 0,
-        Revocation::Grace(grace) => grace.as_secs(),
+    let Some(grace) = set.grace() else {
+        return Ok(None);
     };
-    // The first refusal by place, leaf first, unless a later certificate is revoked: the loop goes on to find
-    // that.
     let mut refusal: Option<StepRefusal> = None;
     let mut cleared = None;
     for (place, (certificate, issuer)) in in_scope(path, set.scope).iter().enumerate() {

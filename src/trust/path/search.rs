@@ -218,10 +218,7 @@ impl<'p, J> Search<'_, 'p, J> {
             return Err(refusal);
         }
         let refusal = refusal.reason.because(certificate.text());
-        *forged = Some(match forged.take() {
-            Some(before) => before.most_telling(refusal),
-            None => refusal,
-        });
+        StepRefusal::keep_most_telling(forged, refusal);
         Ok(false)
     }
 
@@ -255,10 +252,7 @@ impl<'p, J> Search<'_, 'p, J> {
             Err(refusal) if refusal.reason == TrustReason::PathTooComplex => return Err(refusal),
             Err(refusal) => refusal,
         };
-        self.refusal = Some(match self.refusal.take() {
-            Some(before) => before.most_telling(refusal),
-            None => refusal,
-        });
+        StepRefusal::keep_most_telling(&mut self.refusal, refusal);
         Ok(None)
     }
 }

@@ -301,28 +301,16 @@ impl AdmissionRun<'_> {
         crl: &HeldCrl,
         present: &HashSet<[u8; 32]>,
     ) -> bool {
+        let own = self.ledger.named(name).find(|series| series.id() == id);
         // The series is not in the ledger when the CRL was outdated by one of a wider scope.
-        let Some(key) = self.ledger.named(name).find(|series| series.id() == id) else {
-            // Only a wider one can be newer.
-            return self.ledger.named(name).any(|series| {
-                series.scope().includes(crl.scope())
-                    && series.outdates(crl)
-                    && series
-                        .crls()
-                        .iter()
-                        .any(|held| present.contains(held.digest()))
-            });
-        };
         // In its own series, or in one of a wider scope that outdates it.
-        let of_key = self.ledger.named(name).filter(|s| s.key() == key.key());
-        of_key
-            .filter(|series| series.id() == id || series.scope().includes(crl.scope()))
-            .filter(|series| series.id() == id || series.outdates(crl))
-            .any(|series| {
-                series
-                    .crls()
-                    .iter()
-                    .any(|held| present.contains(held.digest()))
-            })
+        self.ledger.named(name).any(|series| {
+            let of_key = own.is_none_or(|own| series.key() == own.key());
+            let wider = series.scope().includes(crl.scope()) && series.outdates(crl);
+            let mut held = series.crls().iter();
+            of_key
+                && (series.id() == id || wider)
+                && held.any(|held| present.contains(held.digest()))
+        })
     }
 }
