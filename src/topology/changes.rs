@@ -8,7 +8,7 @@ use super::keys::node::RawNode;
 use super::keys::peer::RawPeer;
 use super::keys::pool::RawPool;
 use super::keys::trust::RawTrust;
-use super::keys::{Compare, Key, differences};
+use super::keys::{Compared, differences};
 use super::{LogSettings, Topology};
 use std::collections::{HashMap, HashSet};
 
@@ -24,16 +24,7 @@ impl Topology {
         let mut lines = Vec::new();
         // One line for a section, with all that differs in it: an operator who changed three keys
         // expects one line and not three.
-        let single = |name: &str, parts: Vec<String>| {
-            (!parts.is_empty()).then(|| format!("{name} changed: {}", parts.join(", ")))
-        };
-        let parts = differences(
-            RawNode::KEYS,
-            RawNode::COMPARE,
-            (&(), &self.node),
-            (&(), &newer.node),
-        );
-        lines.extend(single("node", parts));
+        lines.extend(changed::<RawNode>("node", &self.node, &newer.node));
         // Sections that may come several times are matched by name. Their order is a change of its own
         // only where it has a meaning, which the keys that list them show.
         let mut entries = Entries {
@@ -43,41 +34,11 @@ impl Topology {
         };
         // Names of identities, trust sets and pools are compared as written, those of peers in
         // normalised form.
-        entries.compare(
-            "identity",
-            |t| &t.identities,
-            |i| i.name.clone(),
-            RawIdentity::KEYS,
-            RawIdentity::COMPARE,
-        );
-        entries.compare(
-            "trust",
-            |t| &t.trusts,
-            |t| t.name.clone(),
-            RawTrust::KEYS,
-            RawTrust::COMPARE,
-        );
-        entries.compare(
-            "listener",
-            |t| &t.listeners,
-            |l| l.name.clone(),
-            RawListener::KEYS,
-            RawListener::COMPARE,
-        );
-        entries.compare(
-            "peer",
-            |t| &t.peers,
-            |p| p.fqdn.to_string(),
-            RawPeer::KEYS,
-            RawPeer::COMPARE,
-        );
-        entries.compare(
-            "pool",
-            |t| &t.pools,
-            |p| p.name.clone(),
-            RawPool::KEYS,
-            RawPool::COMPARE,
-        );
+        entries.compare::<RawIdentity>("identity", |t| &t.identities, |i| i.name.clone());
+        entries.compare::<RawTrust>("trust", |t| &t.trusts, |t| t.name.clone());
+        entries.compare::<RawListener>("listener", |t| &t.listeners, |l| l.name.clone());
+        entries.compare::<RawPeer>("peer", |t| &t.peers, |p| p.fqdn.to_string());
+        entries.compare::<RawPool>("pool", |t| &t.pools, |p| p.name.clone());
         // One line for each limit: in a log they are searched for by name.
         for (old, new) in self.limits.all().iter().zip(newer.limits.all()) {
             if old.number != new.number {
@@ -87,38 +48,14 @@ impl Topology {
                 ));
             }
         }
-        let parts = differences(
-            RawDns::KEYS,
-            RawDns::COMPARE,
-            (&(), &self.dns),
-            (&(), &newer.dns),
-        );
-        lines.extend(single("dns", parts));
+        lines.extend(changed::<RawDns>("dns", &self.dns, &newer.dns));
         // What the section changes for home and federated peers shows at each peer that it concerns.
-        let boundaries = ((&(), &self.boundary), (&(), &newer.boundary));
-        let parts = differences(
-            RawBoundary::KEYS,
-            RawBoundary::COMPARE,
-            boundaries.0,
-            boundaries.1,
-        );
-        lines.extend(single("boundary", parts));
-        let parts = differences(
-            LogSettings::KEYS,
-            LogSettings::COMPARE,
-            (&(), &self.log),
-            (&(), &newer.log),
-        );
-        lines.extend(single("log", parts));
+        let (old, new) = (&self.boundary, &newer.boundary);
+        lines.extend(changed::<RawBoundary>("boundary", old, new));
+        lines.extend(changed::<LogSettings>("log", &self.log, &newer.log));
         // Not from the rows: the key of the section is a path, and what matters is what the file holds.
         lines.extend(token_keys(self, newer));
-        let parts = differences(
-            RawAdmin::KEYS,
-            RawAdmin::COMPARE,
-            (&(), &self.admin),
-            (&(), &newer.admin),
-        );
-        lines.extend(single("admin", parts));
+        lines.extend(changed::<RawAdmin>("admin", &self.admin, &newer.admin));
         // Expectations have no effect on what runs, so their number is enough to show that the file was
         // read.
         let (before, now) = (self.expectations.len(), newer.expectations.len());
@@ -127,6 +64,12 @@ impl Topology {
         }
         lines
     }
+}
+
+/// What differs in a section that comes once.
+fn changed<K: Compared<Context = ()>>(name: &str, old: &K::Item, new: &K::Item) -> Option<String> {
+    let parts = differences::<K>((&(), old), (&(), new));
+    (!parts.is_empty()).then(|| format!("{name} changed: {}", parts.join(", ")))
 }
 
 /// Compares sections that may come several times.
@@ -141,19 +84,17 @@ impl Entries<'_> {
     /// Compares the entries of one kind by name: what went, what came, and what differs between two of one name.
     /// Linear in the number of entries: names are looked up in tables, and of an entry that is the same
     /// in both nothing is kept.
-    fn compare<T>(
+    fn compare<K: Compared<Context = Topology>>(
         &mut self,
         kind: &str,
-        entries: fn(&Topology) -> &[T],
-        name: fn(&T) -> String,
-        keys: &[Key],
-        rows: &[Compare<Topology, T>],
+        entries: fn(&Topology) -> &[K::Item],
+        name: fn(&K::Item) -> String,
     ) {
         let (old, new) = (entries(self.old), entries(self.new));
         // Names as text, since identities, trust sets and pools have names that are no host names.
         // Two passes: what went can only be known when all new names are.
         let newer: HashSet<String> = new.iter().map(name).collect();
-        let mut older: HashMap<String, &T> = HashMap::with_capacity(old.len());
+        let mut older: HashMap<String, &K::Item> = HashMap::with_capacity(old.len());
         // What went is reported first, in the order of the old file; what came and what changed follows
         // in the order of the new one.
         for entry in old {
@@ -173,7 +114,7 @@ impl Entries<'_> {
                 continue;
             };
             // Nothing is allocated for an entry whose values are equal except the values themselves.
-            let parts = differences(keys, rows, (self.old, *before), (self.new, entry));
+            let parts = differences::<K>((self.old, *before), (self.new, entry));
             if !parts.is_empty() {
                 self.lines
                     .push(format!("{kind} {name} changed: {}", parts.join(", ")));

@@ -1,16 +1,14 @@
 //! The files behind `crls`: read within bounds, and parsed once for each content, whoever asks again.
 use super::crl::sha256;
 use super::pem_error::PemError;
-use super::{Crl, CrlReason, open_regular, pem};
+use super::{Crl, CrlReason, LARGEST_FILE, open_regular, pem};
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// No CRL file is larger; the largest public CRLs have some ten million bytes.
+/// Bytes of all files of one trust set; each of them has at most [`LARGEST_FILE`].
 /// Both bounds are for files that somebody else writes: a CRL comes from a CA, by whatever route.
-const LARGEST_FILE: u64 = 64 * 1024 * 1024;
-/// Bytes of all files of one trust set.
 const LARGEST_SET: u64 = 256 * 1024 * 1024;
 /// CRL files of one trust set.
 const MOST_FILES: usize = 256;

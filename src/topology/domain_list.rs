@@ -17,6 +17,10 @@ impl DomainList {
     pub(crate) fn covers(&self, domain: &str) -> bool {
         self.has(domain) || above(domain).any(|name| self.has_below(name))
     }
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.whole.is_empty()
+    }
     /// Whether it is one of the list as it is.
     pub(crate) fn has(&self, domain: &str) -> bool {
         self.whole.contains(domain)

@@ -1,16 +1,12 @@
 //! A set of domains that is asked whether a name is one of them or lies below one, in time that does not grow with it.
-use super::Domain;
 use super::domain::above;
-use std::collections::HashSet;
+use super::{Domain, DomainList};
 
 /// Domains, each with all that lies below it; of `*.name` only that.
 /// For deny lists, where a name stands for all below it as well; a list of what is allowed is a
 /// `DomainList`, where it does not.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DomainSet {
-    whole: HashSet<Domain>,
-    below: HashSet<Box<str>>,
-}
+pub(crate) struct DomainSet(DomainList);
 
 impl DomainSet {
     /// Whether this is one of the domains or lies below one; in the form of a domain.
@@ -18,24 +14,19 @@ impl DomainSet {
         if self.is_empty() {
             return false;
         }
-        let covers = |name: &str| self.whole.contains(name) || self.below.contains(name);
-        self.whole.contains(name) || above(name).any(covers)
+        let covers = |name: &str| self.0.has(name) || self.0.has_below(name);
+        self.0.has(name) || above(name).any(covers)
     }
 
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.whole.is_empty()
+        self.0.is_empty()
     }
 }
 
 impl<'d> FromIterator<&'d Domain> for DomainSet {
     fn from_iter<I: IntoIterator<Item = &'d Domain>>(domains: I) -> Self {
-        let mut set = Self::default();
-        for domain in domains {
-            set.whole.insert(domain.clone());
-            set.below.extend(domain.below().map(Box::from));
-        }
-        set
+        Self(domains.into_iter().collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::keys::admin::RawAdmin;
 use super::keys::listener::RawListener;
 use super::keys::node::RawNode;
-use super::keys::{Compare, Effect, Key};
+use super::keys::{Compare, Compared, Effect};
 use super::{Accept, Limits, Topology};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,16 +36,10 @@ impl Fixed {
 /// The values of the keys of one section that need a restart, by what they are about.
 /// The rows that are marked `restart` in the table of keys, so that a key that is added with that mark
 /// is reported here without anything else to be done.
-fn facts<C, T>(
-    about: &str,
-    keys: &'static [Key],
-    rows: &[Compare<C, T>],
-    context: &C,
-    item: &T,
-) -> Vec<(String, String)> {
-    let rows = keys
+fn facts<K: Compared>(about: &str, context: &K::Context, item: &K::Item) -> Vec<(String, String)> {
+    let rows = K::ROWS
         .iter()
-        .zip(rows)
+        .zip(K::COMPARE)
         .filter(|(key, _)| matches!(key.effect, Effect::Restart));
     rows.filter_map(|(key, compare)| match compare {
         Compare::Value(value) => Some((
@@ -76,10 +70,10 @@ impl Topology {
     /// Everything that was used to make sockets, threads or the log's queue. The rest of a topology can
     /// be exchanged while it runs.
     pub fn fixed(&self) -> Fixed {
-        let mut all = facts("node.", RawNode::KEYS, RawNode::COMPARE, &(), &self.node);
+        let mut all = facts::<RawNode>("node.", &(), &self.node);
         for listener in &self.listeners {
             // A listener that comes or goes is bound or closed by a restart, so the fact is kept under its name.
-            let of_listener = facts("", RawListener::KEYS, RawListener::COMPARE, self, listener);
+            let of_listener = facts::<RawListener>("", self, listener);
             let name = format!("listener {}", listener.name);
             all.extend(
                 of_listener
@@ -94,20 +88,8 @@ impl Topology {
             let port = announced(self, takes).map(|port| (what.to_owned(), port.to_string()));
             all.extend(port);
         }
-        all.extend(facts(
-            "limits.",
-            Limits::KEYS,
-            Limits::COMPARE,
-            &(),
-            &self.limits,
-        ));
-        all.extend(facts(
-            "admin.",
-            RawAdmin::KEYS,
-            RawAdmin::COMPARE,
-            &(),
-            &self.admin,
-        ));
+        all.extend(facts::<Limits>("limits.", &(), &self.limits));
+        all.extend(facts::<RawAdmin>("admin.", &(), &self.admin));
         Fixed(all.into_iter().collect())
     }
 

@@ -365,33 +365,29 @@ fn kind_of(object: &[u8]) -> Option<ObjectKind> {
 /// Whether it begins as a CRL does (RFC 5280 §5.1): behind version, algorithm and issuer stands a time, where a
 /// certificate has its validity.
 fn is_crl(object: &[u8]) -> bool {
-    let signed = Der::new(object)
-        .expect(SEQUENCE)
-        .and_then(|whole| whole.inside().expect(SEQUENCE));
-    let Some(signed) = signed else {
-        return false;
+    let time = || {
+        let signed = Der::new(object)
+            .expect(SEQUENCE)?
+            .inside()
+            .expect(SEQUENCE)?;
+        let mut fields = signed.inside();
+        fields.optional(INTEGER);
+        fields.expect(SEQUENCE)?;
+        fields.expect(SEQUENCE)?;
+        fields.next()
     };
-    let mut fields = signed.inside();
-    // The version is optional in both, so it is skipped.
-    fields.optional(INTEGER);
-    fields.expect(SEQUENCE).is_some()
-        && fields.expect(SEQUENCE).is_some()
-        && fields
-            .next()
-            .is_some_and(|time| matches!(time.tag, UTC_TIME | GENERALIZED_TIME))
+    time().is_some_and(|time| matches!(time.tag, UTC_TIME | GENERALIZED_TIME))
 }
 
 /// RFC 7292 §4: version 3 and a ContentInfo.
 /// A PKCS #8 key begins with an INTEGER, too; its version is 0 or 1.
 fn is_pkcs12(object: &[u8]) -> bool {
-    let Some(whole) = Der::new(object).expect(SEQUENCE) else {
-        return false;
+    let version = || {
+        let mut parts = Der::new(object).expect(SEQUENCE)?.inside();
+        let version = parts.expect(INTEGER)?;
+        parts.expect(SEQUENCE).map(|_| version.content())
     };
-    let mut parts = whole.inside();
-    let three = parts
-        .expect(INTEGER)
-        .is_some_and(|version| version.content() == [3]);
-    three && parts.expect(SEQUENCE).is_some()
+    version() == Some(&[3])
 }
 
 /// Both halves of the way out: chain and key are two files for sipward.

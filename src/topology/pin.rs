@@ -17,15 +17,18 @@ impl Pin {
             return Some(Self(pin));
         }
         let digits: String = text.chars().filter(|c| *c != ':').collect();
-        if digits.len() != 64 || !digits.is_ascii() {
-            return None;
-        }
-        let mut pin = [0; 32];
-        for (byte, at) in pin.iter_mut().zip((0..64).step_by(2)) {
-            *byte = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
-        }
-        Some(Self(pin))
+        bytes_of_hex(&digits).map(Self)
     }
+}
+
+/// 32 bytes in hex, two digits a byte, in either case.
+pub(super) fn bytes_of_hex(digits: &str) -> Option<[u8; 32]> {
+    let digit = |octet: u8| char::from(octet).to_digit(16);
+    let bytes = digits.as_bytes().chunks(2).map(|pair| match *pair {
+        [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
+        _ => None,
+    });
+    bytes.collect::<Option<Vec<u8>>>()?.try_into().ok()
 }
 
 impl std::fmt::Display for Pin {

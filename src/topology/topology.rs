@@ -71,24 +71,16 @@ impl Topology {
         &self.identities
     }
     /// The identity behind a reference of this topology.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a reference is made by loading, for this topology"
-    )]
     pub fn identity(&self, r: IdentityRef) -> &Identity {
-        &self.identities[r.index()]
+        referred(&self.identities, r.index())
     }
     /// The trust sets.
     pub fn trusts(&self) -> &[TrustSet] {
         &self.trusts
     }
     /// The trust set behind a reference of this topology.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a reference is made by loading, for this topology"
-    )]
     pub fn trust(&self, r: TrustRef) -> &TrustSet {
-        &self.trusts[r.index()]
+        referred(&self.trusts, r.index())
     }
     /// The listeners.
     pub fn listeners(&self) -> &[Listener] {
@@ -103,12 +95,8 @@ impl Topology {
         (0u32..).map(PeerRef).zip(&self.peers)
     }
     /// The peer behind a reference of this topology.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a reference is made by loading, for this topology"
-    )]
     pub fn peer(&self, r: PeerRef) -> &Peer {
-        &self.peers[r.index()]
+        referred(&self.peers, r.index())
     }
     /// The peer of this name.
     /// In normalised form.
@@ -132,12 +120,8 @@ impl Topology {
         (0u32..).map(PoolRef).zip(&self.pools)
     }
     /// The pool behind a reference of this topology.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a reference is made by loading, for this topology"
-    )]
     pub fn pool(&self, r: PoolRef) -> &Pool {
-        &self.pools[r.index()]
+        referred(&self.pools, r.index())
     }
     /// Who is asked for addresses.
     pub fn dns(&self) -> &DnsSettings {
@@ -171,4 +155,13 @@ impl Topology {
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
+}
+
+/// What a reference leads to.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a reference is made by loading, for this topology"
+)]
+fn referred<T>(list: &[T], position: usize) -> &T {
+    &list[position]
 }

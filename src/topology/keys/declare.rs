@@ -92,9 +92,11 @@ macro_rules! keys {
     // left out.
     (@compare $struct:ident { $($ignored:tt)+ }) => {};
     (@compare $struct:ident, $context:ty, $item:ty { $($field:ident $(($compare:expr))?;)+ }) => {
-        impl $struct {
-            /// How two generations are compared, for each of [`Self::KEYS`].
-            pub(crate) const COMPARE: &'static [$crate::topology::keys::Compare<$context, $item>] = &[
+        impl $crate::topology::keys::Compared for $struct {
+            type Context = $context;
+            type Item = $item;
+            const ROWS: &'static [$crate::topology::keys::Key] = Self::KEYS;
+            const COMPARE: &'static [$crate::topology::keys::Compare<$context, $item>] = &[
                 $($crate::topology::keys::keys!(@how $field $(($compare))?),)+
             ];
         }

@@ -1,6 +1,6 @@
 //! The keys of `[limits]`: every bound, with a safe default.
 use super::key::{DAY, HOUR, MINUTE, SECOND, ValueType};
-use super::{Compare, Key, keys};
+use super::{Compare, Compared as _, Key, keys};
 use crate::topology::TopologyReason;
 use crate::topology::findings::{Findings, Source};
 use crate::topology::show_duration;

@@ -32,5 +32,5 @@ pub(crate) use key::{Effect, Key, Presence, ValueType};
 pub(crate) use sections::Document;
 #[cfg(test)]
 pub(crate) use sections::SECTIONS;
-pub(crate) use shown::{Compare, Show, ShownValue, came_and_went, differences};
+pub(crate) use shown::{Compare, Compared, Show, ShownValue, came_and_went, differences};
 pub(crate) use toml_value::{Every, FromToml, Numbers, Text, ToToml};

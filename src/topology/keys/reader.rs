@@ -10,7 +10,7 @@ use crate::topology::moment::moment;
 use crate::topology::nearest::{did_you_mean, nearest};
 use crate::topology::quantity::{duration, size};
 use toml::Spanned;
-use toml::de::{DeInteger, DeString, DeTable, DeValue};
+use toml::de::{DeArray, DeInteger, DeString, DeTable, DeValue};
 
 /// Where a table stands, as messages name it.
 /// Two forms, because there are two kinds of messages. What is wrong with the form of the file names
@@ -160,32 +160,11 @@ impl TableReader<'_, '_> {
             // said to have no domains.
             (ValueType::Texts(least, most), DeValue::Array(list)) => {
                 self.length(at, list.len(), least, most);
-                for entry in list.iter() {
-                    let line = self.source.line_of(entry);
-                    match entry.get_ref().as_str() {
-                        Some(text) => self.text(&at.entry(), text, line),
-                        None => {
-                            self.wrong_type(&at.entry(), entry.get_ref(), ValueType::Text, line)
-                        }
-                    };
-                }
-                true
+                self.entries(at, list, ValueType::Text)
             }
             (ValueType::Words(words, least), DeValue::Array(list)) => {
                 self.length(at, list.len(), least, usize::MAX);
-                for entry in list.iter() {
-                    let line = self.source.line_of(entry);
-                    match entry.get_ref().as_str() {
-                        Some(word) => self.word(&at.entry(), words, word, line),
-                        None => self.wrong_type(
-                            &at.entry(),
-                            entry.get_ref(),
-                            ValueType::Word(words),
-                            line,
-                        ),
-                    };
-                }
-                true
+                self.entries(at, list, ValueType::Word(words))
             }
             // Each number has a line of its own, that of its name; these tables are often written over
             // several lines.
@@ -215,6 +194,19 @@ impl TableReader<'_, '_> {
             // Also what TOML has and no key wants: floats, and dates where no time is wanted.
             (wanted, value) => self.wrong_type(&at.by_header(), value, wanted, line),
         }
+    }
+
+    /// The entries of a list, each of which has a line of its own.
+    fn entries(&mut self, at: &At<'_>, list: &DeArray<'_>, wanted: ValueType) -> bool {
+        for entry in list.iter() {
+            let line = self.source.line_of(entry);
+            match (entry.get_ref().as_str(), wanted) {
+                (Some(word), ValueType::Word(words)) => self.word(&at.entry(), words, word, line),
+                (Some(text), _) => self.text(&at.entry(), text, line),
+                (None, _) => self.wrong_type(&at.entry(), entry.get_ref(), wanted, line),
+            };
+        }
+        true
     }
 
     /// A table as the value of a key; without a key that it needs it is no use.

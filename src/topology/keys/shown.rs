@@ -98,16 +98,26 @@ pub(crate) enum Compare<C: 'static, T: 'static> {
     Change(fn(&T, &T) -> Option<String>),
 }
 
+/// A section that is compared key by key.
+pub(crate) trait Compared {
+    /// What references of an item lead into.
+    type Context: 'static;
+    /// What the section is loaded into.
+    type Item: 'static;
+    /// Its keys.
+    const ROWS: &'static [Key];
+    /// How two generations are compared in each of them.
+    const COMPARE: &'static [Compare<Self::Context, Self::Item>];
+}
+
 /// What differs between two items of one name, in the order of the table.
 /// Both topologies are passed along, since references of an item lead into its own generation: position
 /// 3 may be another identity there.
-pub(crate) fn differences<C, T>(
-    keys: &[Key],
-    compare: &[Compare<C, T>],
-    (before, old): (&C, &T),
-    (after, new): (&C, &T),
+pub(crate) fn differences<K: Compared>(
+    (before, old): (&K::Context, &K::Item),
+    (after, new): (&K::Context, &K::Item),
 ) -> Vec<String> {
-    let rows = keys.iter().zip(compare);
+    let rows = K::ROWS.iter().zip(K::COMPARE);
     rows.filter_map(|(key, compare)| match compare {
         Compare::Elsewhere => None,
         Compare::Change(change) => change(old, new),

@@ -31,23 +31,12 @@ pub(super) fn load(
     let name = raw.name.as_ref()?;
     let label = format!("identity \"{}\"", name.get_ref());
     // First, because whether a certificate must be valid now depends on when it is shown.
-    let window = window::load(
-        &label,
-        raw.not_before.as_ref(),
-        raw.not_after.as_ref(),
-        loading,
-    );
+    let window = window::load(&label, (&raw.not_before, &raw.not_after), loading);
     // Both keys are required; a missing one was reported when the section was read.
     let server = raw.certificate.as_ref().zip(raw.private_key.as_ref());
     let server = server.and_then(|(certificate, key)| {
-        key_pair(
-            &label,
-            "",
-            certificate,
-            key,
-            (Role::Server, window),
-            loading,
-        )
+        let role = (Role::Server, window);
+        key_pair(&label, "", certificate, key, role, loading)
     });
     // Read even if the server pair is broken.
     let client = client_slot(raw, &label, window, loading);

@@ -23,12 +23,8 @@ pub(super) fn load_all(
     loading: &mut Loading<'_, '_>,
 ) -> Vec<Option<Listener>> {
     // A listener without a name was reported as missing a key.
-    let named = raws.iter().map(|raw| {
-        let name = raw.get_ref().name.as_ref()?;
-        Some((name.get_ref().clone(), name))
-    });
     // The name is how `status`, events and the diff of a reload refer to a listener.
-    SectionNames::register("listener", named, loading);
+    SectionNames::of("listener", raws, |raw| raw.name.as_ref(), loading);
     let listeners: Vec<Option<Listener>> = raws
         .iter()
         .map(|raw| {

@@ -106,38 +106,29 @@ impl<'a, 't> Loading<'a, 't> {
     pub(super) fn read(&mut self, text: &Text, what: &str) -> Option<Vec<u8>> {
         let path = self.path(text);
         let shown = path.display();
-        let file = match open_regular(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                self.add(
-                    TopologyReason::FileMissing,
-                    text,
-                    format!("{what} {shown} does not exist"),
-                    "correct the path (a relative one starts at the topology file's directory) or put the file there",
-                );
-                return None;
-            }
-            Err(error) => {
-                self.unreadable(text, format!("{what} {shown} cannot be read: {error}"));
-                return None;
-            }
-        };
         // One byte more than is allowed: a file can grow while it is read.
         let mut bytes = Vec::new();
-        match file.take(LARGEST_FILE + 1).read_to_end(&mut bytes) {
+        let read = open_regular(&path)
+            .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
+        match read {
             Ok(_) if bytes.len() as u64 > LARGEST_FILE => {
                 self.unreadable(text, format!("{what} {shown} is larger than 64 MiB"));
-                None
             }
             Ok(_) => {
                 self.files.push(NamedFile::holding(path, &bytes));
-                Some(bytes)
+                return Some(bytes);
             }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.add(
+                TopologyReason::FileMissing,
+                text,
+                format!("{what} {shown} does not exist"),
+                "correct the path (a relative one starts at the topology file's directory) or put the file there",
+            ),
             Err(error) => {
                 self.unreadable(text, format!("{what} {shown} cannot be read: {error}"));
-                None
             }
         }
+        None
     }
     /// For what is there and cannot be used: no permission, no regular file, too large.
     fn unreadable(&mut self, text: &Text, what: String) {

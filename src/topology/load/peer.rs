@@ -47,12 +47,7 @@ pub(super) fn load(
         None => identities.first(),
     };
     // A window that is over is a warning, as entries are staged and left in the file for a while.
-    let window = window::load(
-        &place,
-        raw.not_before.as_ref(),
-        raw.not_after.as_ref(),
-        loading,
-    );
+    let window = window::load(&place, (&raw.not_before, &raw.not_after), loading);
     let pins = pins::load(&raw.pins, &place, loading);
     // Observing is meant for a while. The warning is there at each `check` and reload until it ends.
     if let Some(stage) = &raw.stage

@@ -22,13 +22,9 @@ pub(super) fn load_all(
     loading: &mut Loading<'_, '_>,
 ) -> Vec<Option<Pool>> {
     // A pool without a name was reported as missing a key, and counts as a section all the same.
-    let named = raws.iter().map(|raw| {
-        let name = raw.get_ref().name.as_ref()?;
-        Some((name.get_ref().clone(), name))
-    });
     // Nothing refers to a pool by name, but its name is in logs and in `status`: two of one name could
     // not be kept apart there.
-    SectionNames::register("pool", named, loading);
+    SectionNames::of("pool", raws, |raw| raw.name.as_ref(), loading);
     let mut pools: Vec<Option<Pool>> = raws
         .iter()
         .map(|raw| {

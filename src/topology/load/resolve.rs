@@ -4,8 +4,8 @@ use super::section_names::SectionNames;
 use super::{
     admin, boundary, dns, expect, identity, listener, node, peer, pool, succession, tokens, trust,
 };
+use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
-use crate::topology::keys::{Document, Text};
 use crate::topology::{
     Accept, DnsName, Domain, Listener, Peer, PeerIndex, PeerKind, Topology, TopologyReason,
     TrustSet, above,
@@ -33,16 +33,9 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     loading.own = own.chain(fqdn).collect();
     // Registered before they are loaded, so that a reference to an identity whose file is broken is not
     // reported as unknown as well.
-    let identity_names = register(
-        "identity",
-        raw.identity.iter().map(|s| s.get_ref().name.as_ref()),
-        loading,
-    );
-    let trust_names = register(
-        "trust",
-        raw.trust.iter().map(|s| s.get_ref().name.as_ref()),
-        loading,
-    );
+    let identity_names =
+        SectionNames::of("identity", &raw.identity, |raw| raw.name.as_ref(), loading);
+    let trust_names = SectionNames::of("trust", &raw.trust, |raw| raw.name.as_ref(), loading);
     // The slow part: files are read, and keys are checked against certificates.
     let identities = each(&raw.identity, loading, identity::load);
     let trusts = each(&raw.trust, loading, trust::load);
@@ -115,17 +108,6 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     check_clients(&topology, loading);
     succession::check(&topology, loading);
     Some(topology)
-}
-
-/// For sections that are referred to by the name as it is written.
-fn register<'n>(
-    kind: &'static str,
-    names: impl Iterator<Item = Option<&'n Text>>,
-    loading: &mut Loading<'_, '_>,
-) -> SectionNames {
-    // As written: these are the operator's own words.
-    let names = names.map(|name| name.map(|text| (text.get_ref().clone(), text)));
-    SectionNames::register(kind, names, loading)
 }
 
 /// Resolves each section of a kind with its line.

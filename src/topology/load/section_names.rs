@@ -3,6 +3,7 @@ use super::loading::{Loading, Located};
 use crate::topology::TopologyReason;
 use crate::topology::keys::Text;
 use std::collections::{HashMap, HashSet};
+use toml::Spanned;
 
 /// The names of one kind of section, with their positions.
 /// A reference is resolved to a position once, when the file is loaded; nothing looks a name up
@@ -17,6 +18,17 @@ pub(super) struct SectionNames {
 }
 
 impl SectionNames {
+    /// Registers the name of each section as it is written: these are the operator's own words.
+    pub(super) fn of<R>(
+        kind: &'static str,
+        sections: &[Spanned<R>],
+        name: fn(&R) -> Option<&Text>,
+        loading: &mut Loading<'_, '_>,
+    ) -> Self {
+        let names = sections.iter().map(|section| name(section.get_ref()));
+        let names = names.map(|name| name.map(|text| (text.get_ref().clone(), text)));
+        Self::register(kind, names, loading)
+    }
     /// Registers a name for each section; a repeated one is reported.
     /// All names of a kind are registered before any is looked up, so that the order of sections does
     /// not matter. A section without a name keeps its position.

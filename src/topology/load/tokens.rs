@@ -2,6 +2,7 @@
 use super::loading::Loading;
 use crate::topology::keys::Text;
 use crate::topology::keys::tokens::RawTokens;
+use crate::topology::pin::bytes_of_hex;
 use crate::topology::{TokenSettings, TopologyReason};
 
 const REMEDY: &str =
@@ -101,18 +102,8 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
 fn key(line: &str) -> Option<(u8, [u8; 32])> {
     let mut fields = line.split_ascii_whitespace();
     let id = fields.next()?.parse().ok()?;
-    let hex = fields.next()?.as_bytes();
-    if fields.next().is_some() || hex.len() != 64 {
-        return None;
-    }
-    // Two digits a byte, in either case.
-    let mut key = [0; 32];
-    for (byte, digits) in key.iter_mut().zip(hex.chunks_exact(2)) {
-        let digits = digits.iter().map(|d| char::from(*d).to_digit(16));
-        let value = digits.reduce(|high, low| Some(high? * 16 + low?))??;
-        *byte = u8::try_from(value).ok()?;
-    }
-    Some((id, key))
+    let key = bytes_of_hex(fields.next()?)?;
+    fields.next().is_none().then_some((id, key))
 }
 
 #[cfg(test)]

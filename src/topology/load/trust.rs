@@ -79,12 +79,7 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
         revocation,
         // `"leaf"` is for CAs that publish no CRL for their issuing CAs.
         scope: raw.scope,
-        window: window::load(
-            &label,
-            raw.not_before.as_ref(),
-            raw.not_after.as_ref(),
-            loading,
-        ),
+        window: window::load(&label, (&raw.not_before, &raw.not_after), loading),
         line,
     })
 }

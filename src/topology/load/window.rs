@@ -10,11 +10,10 @@ use toml::Spanned;
 /// harm, and it is how a staged renewal looks when it is done.
 pub(super) fn load(
     place: &str,
-    not_before: Option<&Spanned<UnixTime>>,
-    not_after: Option<&Spanned<UnixTime>>,
+    (not_before, not_after): (&Option<Spanned<UnixTime>>, &Option<Spanned<UnixTime>>),
     loading: &mut Loading<'_, '_>,
 ) -> Window {
-    let seconds = |time: Option<&Spanned<UnixTime>>| time.map(|time| time.get_ref().as_secs());
+    let seconds = |time: &Option<Spanned<UnixTime>>| Some(time.as_ref()?.get_ref().as_secs());
     // Even an empty window is returned: the fault has been reported, and the loading will not succeed.
     let window = Window {
         not_before: seconds(not_before),

@@ -88,12 +88,12 @@ fn words(usages: Option<&KeyPurposes>) -> &str {
 
 /// Without a keyUsage every use is permitted (RFC 5280 §4.2.1.3).
 fn check_signs_handshakes(leaf: &X509Certificate<'_>) -> Result<(), StepRefusal> {
-    let subject = subject_text(leaf.subject());
+    let subject = || subject_text(leaf.subject());
     let usage = leaf.key_usage().map_err(|error| {
-        TrustReason::MalformedCertificate.because(format!("key usages of {subject}: {error}"))
+        TrustReason::MalformedCertificate.because(format!("key usages of {}: {error}", subject()))
     })?;
     if usage.is_some_and(|usage| !usage.value.digital_signature()) {
-        let what = format!("{subject} lacks digitalSignature");
+        let what = format!("{} lacks digitalSignature", subject());
         return Err(TrustReason::KeyUsageUnsuitable.because(what));
     }
     Ok(())
