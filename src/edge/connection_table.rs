@@ -1,36 +1,28 @@
 //! The connection table of a shard.
 use super::connection::Connection;
 use crate::proxy::LinkId;
+use slotmap::{DefaultKey, Key as _, KeyData, SlotMap};
 use std::rc::Rc;
 
-/// The connections by slot. The serial in an id sets its connection apart from earlier ones in the same slot: an id that the
-/// core or another shard still holds after the close must not reach the connection that came next.
+/// The connections by id. An id that the core or another shard still holds after the close must not reach the connection
+/// that came next in the same slot: the serial in it, the map's version of the slot, sets the two apart.
 #[derive(Default)]
-pub(super) struct ConnectionTable {
-    /// The serial of each slot's last user, and that user while it lives.
-    slots: Vec<(u32, Option<Rc<Connection>>)>,
-    /// Slots without a user, the last one first: its memory is still in the caches.
-    free: Vec<u32>,
-    /// Slots with a user.
-    live: usize,
-}
+pub(super) struct ConnectionTable(SlotMap<DefaultKey, Rc<Connection>>);
 
 impl ConnectionTable {
     /// The live connection with this id.
     pub(super) fn get(&self, id: LinkId) -> Option<&Rc<Connection>> {
-        let (serial, connection) = self.slots.get(id.slot() as usize)?;
-        connection.as_ref().filter(|_| *serial == id.serial())
+        self.0.get(key_of(id))
     }
 
     /// The live connections.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Rc<Connection>> {
-        let connections = self.slots.iter();
-        connections.filter_map(|(_, connection)| connection.as_ref())
+        self.0.values()
     }
 
     /// How many connections there are.
     pub(super) fn live(&self) -> usize {
-        self.live
+        self.0.len()
     }
 
     /// Enters the connection that `make` returns for its id in shard `shard`. The id comes first, since the connection
@@ -40,24 +32,24 @@ impl ConnectionTable {
         shard: u8,
         make: impl FnOnce(LinkId) -> Connection,
     ) -> Option<Rc<Connection>> {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push((0, None));
-            (self.slots.len() - 1) as u32
+        let key = self.0.insert_with_key(|key| {
+            let number = key.data().as_ffi();
+            Rc::new(make(LinkId::new(
+                shard,
+                number as u32,
+                (number >> 32) as u32,
+            )))
         });
-        let (serial, entry) = self.slots.get_mut(slot as usize)?;
-        *serial = serial.wrapping_add(1);
-        let connection = Rc::new(make(LinkId::new(shard, slot, *serial)));
-        *entry = Some(Rc::clone(&connection));
-        self.live += 1;
-        Some(connection)
+        self.0.get(key).cloned()
     }
 
     /// Takes a connection out: its slot is free again.
     pub(super) fn remove(&mut self, id: LinkId) {
-        if let Some((_, entry)) = self.slots.get_mut(id.slot() as usize) {
-            *entry = None;
-            self.free.push(id.slot());
-            self.live -= 1;
-        }
+        self.0.remove(key_of(id));
     }
+}
+
+/// Slot and serial as the map knows them.
+fn key_of(id: LinkId) -> DefaultKey {
+    KeyData::from_ffi(u64::from(id.serial()) << 32 | u64::from(id.slot())).into()
 }

@@ -7,16 +7,19 @@
 use super::branch::BranchKey;
 use super::context::ResponseContext;
 use super::fast_map::FastMap;
+use slab::Slab;
 
 /// The most boxes that are kept for the next contexts, about 200 KiB: enough for what a busy shard
 /// opens and closes in turn, without an allocation for each request.
 const MOST_SPARE: usize = 256;
 
 /// The table. A slot is used again; that a branch names an earlier user of it shows in the nonce.
+///
+/// A slab without versions, unlike the connection table: the nonce is drawn anew for each branch and
+/// must be unguessable, so that a version beside it would only lengthen every branch by eight digits.
 #[derive(Default)]
 pub(crate) struct ResponseContexts {
-    slots: Vec<Option<Box<ResponseContext>>>,
-    free: Vec<u32>,
+    slots: Slab<Box<ResponseContext>>,
     /// Keyed by a hash that only this node can compute, so the fast map is safe from collisions.
     by_key: FastMap<u128, u32>,
     #[expect(
@@ -28,7 +31,9 @@ pub(crate) struct ResponseContexts {
 
 impl ResponseContexts {
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut ResponseContext> {
-        self.slots.get_mut(slot as usize)?.as_deref_mut()
+        self.slots
+            .get_mut(slot as usize)
+            .map(|context| &mut **context)
     }
 
     /// The context that a branch of this node names.
@@ -49,37 +54,30 @@ impl ResponseContexts {
 
     /// Adds a context. It keeps the slot that is returned, since its branches name that.
     pub(crate) fn insert(&mut self, mut context: ResponseContext) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            // A shard is bounded to far fewer than 2^32 transactions by limits.transactions.
-            let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-            self.slots.push(None);
-            slot
-        });
+        let place = self.slots.vacant_entry();
+        // A shard is bounded to far fewer than 2^32 transactions by limits.transactions.
+        let slot = u32::try_from(place.key()).unwrap_or(u32::MAX);
         context.slot = slot;
         self.by_key.insert(context.key, slot);
-        let boxed = match self.spare.pop() {
+        place.insert(match self.spare.pop() {
             Some(mut boxed) => {
                 *boxed = context;
                 boxed
             }
             None => Box::new(context),
-        };
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Some(boxed);
-        }
+        });
         slot
     }
 
     /// Removes a context; what it holds is given back by [`ResponseContext::release`].
     pub(crate) fn remove(&mut self, slot: u32, release: impl FnOnce(&mut ResponseContext)) {
-        let Some(mut context) = self.slots.get_mut(slot as usize).and_then(Option::take) else {
+        let Some(mut context) = self.slots.try_remove(slot as usize) else {
             return;
         };
         // A repeated key has replaced the entry by then.
         if self.by_key.get(&context.key) == Some(&slot) {
             self.by_key.remove(&context.key);
         }
-        self.free.push(slot);
         release(&mut context);
         if self.spare.len() < MOST_SPARE {
             self.spare.push(context);
@@ -88,6 +86,6 @@ impl ResponseContexts {
 
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &ResponseContext> {
-        self.slots.iter().flatten().map(|context| &**context)
+        self.slots.iter().map(|(_, context)| &**context)
     }
 }
