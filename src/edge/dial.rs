@@ -67,8 +67,9 @@ pub(super) async fn shake_hands(
     address: SocketAddr,
 ) -> Result<Dialled, Failed> {
     let topology = tls.generation().topology();
-    // By the generation of `tls`, of which the reference is.
-    let peer = topology.peer(reference);
+    // A reload since may have made `tls` another generation's, in which the reference leads nowhere.
+    let peer = topology.find_peer(reference);
+    let peer = peer.ok_or_else(|| HandshakeFailure::aborted(ConnectionReason::Reloaded))?;
     // TCP first: without it nothing is known of the peer, and the log reports the network.
     let tcp = connect(address).await?;
     let local = tcp

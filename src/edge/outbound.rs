@@ -43,13 +43,8 @@ impl Shard {
         let epoch = self.dialler.epoch();
         let tls = self.tls();
         // Cloned: the generation may be replaced while the connect runs.
-        let Some(peer) = tls
-            .generation()
-            .topology()
-            .peers()
-            .get(reference.index())
-            .cloned()
-        else {
+        let topology = tls.generation().topology();
+        let Some(peer) = topology.find_peer(reference).cloned() else {
             return;
         };
         // The FQDN and not the number: numbers change with each reload.
@@ -98,6 +93,7 @@ impl Shard {
         reference: PeerRef,
         peer: &Peer,
     ) -> Result<(), Reason> {
+        let epoch = self.dialler.epoch();
         let bound = self.limits().connect_timeout;
         let resolver = self.resolver();
         // The lookup has the same bound as a connect: each is one step of what a caller waits for.
@@ -118,7 +114,6 @@ impl Shard {
             // Each address has the whole bound: a host that drops packets must not eat up the time of the
             // next one.
             let started = clock::now();
-            let epoch = self.dialler.epoch();
             let tls = self.tls();
             // `stop` comes first, so that a drain ends the connects that it finds.
             let outcome = tokio::select! {

@@ -79,7 +79,8 @@ impl Branch {
     }
 }
 
-fn hex<const N: usize>(value: u64) -> [u8; N] {
+/// The low digits of a number.
+pub(crate) fn hex<const N: usize>(value: u64) -> [u8; N] {
     let mut out = [0; N];
     for (place, digit) in out.iter_mut().rev().enumerate() {
         let nibble = (value >> (4 * place)) as u8 & 15;

@@ -152,9 +152,10 @@ impl Listing {
         self.by_key.get(&key)
     }
 
-    /// The peer of this reference.
+    /// The peer of this reference, unless that is of another generation.
     pub(crate) fn by_reference(&self, reference: PeerRef) -> Option<&ListedPeer> {
-        self.all.get(reference.index()).map(|peer| &**peer)
+        let listed = self.all.get(reference.index())?;
+        (listed.current == Some(reference)).then_some(listed)
     }
 
     /// Those that are pinged, each with how.

@@ -8,7 +8,7 @@
 use super::environment::{Environment, LoggedRequest};
 use super::inbound::InboundMessage;
 use super::interface::Actions;
-use super::{keep_alive, same_party};
+use super::{branch, keep_alive, same_party};
 use crate::reason::MessageReason;
 use crate::sip::{Extra, HeaderName, Message, Method, StartLine, write_reply};
 use smallvec::SmallVec;
@@ -165,9 +165,5 @@ pub(crate) fn answer(
 
 /// A To tag as text: 64 bits, twice what RFC 3261 §19.3 asks for.
 pub(crate) fn tag_text(tag: u64) -> [u8; 16] {
-    let mut text = [0; 16];
-    for (place, digit) in text.iter_mut().rev().enumerate() {
-        *digit = char::from_digit((tag >> (4 * place)) as u32 & 15, 16).map_or(b'0', |c| c as u8);
-    }
-    text
+    branch::hex(tag)
 }

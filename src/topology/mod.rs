@@ -86,7 +86,8 @@ pub use peering::{
 pub(crate) use pem::certificates as certificates_in;
 pub use pin::Pin;
 pub(crate) use quantity::show_duration;
-pub use references::{IdentityRef, PeerRef, PoolRef, TrustRef};
+pub(crate) use references::TopologyId;
+pub use references::{IdentityRef, PeerRef, TrustRef};
 pub use settings::{AdminSettings, DnsSettings, TokenSettings};
 pub use topology::Topology;
 pub use trust_fields::{FieldRules, FieldTrust};

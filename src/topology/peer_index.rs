@@ -1,6 +1,6 @@
 //! Which peers have a name, or lie right below one: so that a certificate is held against the entries that it can mean
 //! and not against all.
-use super::{DnsName, Peer, PeerRef};
+use super::{DnsName, Peer, PeerRef, TopologyId};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -24,27 +24,27 @@ impl Clone for PeerIndex {
 }
 
 impl PeerIndex {
-    /// The peers of this name in the order of the file; `peers` are those of the topology that this belongs to. Loading
+    /// The peers of this name in the order of the file; `of` and `peers` are those of the topology that this belongs to. Loading
     /// leaves one at most.
-    pub(super) fn named(&self, fqdn: &str, peers: &[Peer]) -> &[PeerRef] {
-        let found = self.names(peers).by_fqdn.get(fqdn);
+    pub(super) fn named(&self, fqdn: &str, of: TopologyId, peers: &[Peer]) -> &[PeerRef] {
+        let found = self.names(of, peers).by_fqdn.get(fqdn);
         found.map_or(&[], Vec::as_slice)
     }
 
     /// The peers whose name is one label and this, in the order of the file.
-    pub(super) fn below(&self, parent: &str, peers: &[Peer]) -> &[PeerRef] {
-        let found = self.names(peers).by_parent.get(parent);
+    pub(super) fn below(&self, parent: &str, of: TopologyId, peers: &[Peer]) -> &[PeerRef] {
+        let found = self.names(of, peers).by_parent.get(parent);
         found.map_or(&[], Vec::as_slice)
     }
 
-    fn names(&self, peers: &[Peer]) -> &NamePositions {
+    fn names(&self, of: TopologyId, peers: &[Peer]) -> &NamePositions {
         // Once for a generation; handshakes only read it.
         self.0.get_or_init(|| {
             let mut names = NamePositions {
                 by_fqdn: HashMap::with_capacity(peers.len()),
                 by_parent: HashMap::new(),
             };
-            for (reference, peer) in (0u32..).map(PeerRef).zip(peers) {
+            for (reference, peer) in of.peers(peers) {
                 let same = names.by_fqdn.entry(peer.fqdn.clone());
                 same.or_default().push(reference);
                 if let Some((_, parent)) = peer.fqdn.as_str().split_once('.') {

@@ -1,8 +1,8 @@
 //! One loaded topology: every reference resolved, every file read.
 use super::{
     AdminSettings, Boundary, DnsSettings, Expectation, Identity, IdentityRef, Limits, Listener,
-    LogSettings, NamedFile, Node, Peer, PeerIndex, PeerRef, Pool, PoolRef, TokenSettings, TrustRef,
-    TrustSet, Warning,
+    LogSettings, NamedFile, Node, Peer, PeerIndex, PeerRef, Pool, TokenSettings, TopologyId,
+    TrustRef, TrustSet, Warning,
 };
 use std::path::PathBuf;
 
@@ -10,6 +10,7 @@ use std::path::PathBuf;
 /// Immutable once loaded. A reload makes a new one, and whoever holds the old one finishes with it.
 #[derive(Clone)]
 pub struct Topology {
+    pub(crate) id: TopologyId,
     pub(crate) path: PathBuf,
     pub(crate) node: Node,
     pub(crate) identities: Vec<Identity>,
@@ -35,6 +36,7 @@ impl Topology {
     /// peers are exchanged and nothing else matters.
     pub(crate) fn supposing(&self, peers: Vec<Peer>) -> Self {
         Self {
+            id: self.id,
             path: self.path.clone(),
             node: self.node.clone(),
             identities: Vec::new(),
@@ -92,11 +94,19 @@ impl Topology {
     }
     /// The peers with their references.
     pub fn peer_refs(&self) -> impl Iterator<Item = (PeerRef, &Peer)> {
-        (0u32..).map(PeerRef).zip(&self.peers)
+        self.id.peers(&self.peers)
     }
     /// The peer behind a reference of this topology.
+    ///
+    /// # Panics
+    /// For a reference of another topology: what is held over a reload asks [`Self::find_peer`].
     pub fn peer(&self, r: PeerRef) -> &Peer {
+        assert!(r.is_of(self.id), "a reference of another topology");
         referred(&self.peers, r.index())
+    }
+    /// The peer behind a reference, unless that is of another topology.
+    pub(crate) fn find_peer(&self, r: PeerRef) -> Option<&Peer> {
+        self.peers.get(r.index()).filter(|_| r.is_of(self.id))
     }
     /// The peer of this name.
     /// In normalised form.
@@ -105,23 +115,15 @@ impl Topology {
     }
     /// The peers of this name in the order of the file; loading leaves one at most.
     pub(crate) fn peers_named(&self, fqdn: &str) -> &[PeerRef] {
-        self.peer_index.named(fqdn, &self.peers)
+        self.peer_index.named(fqdn, self.id, &self.peers)
     }
     /// The peers whose name is one label and `parent`, in the order of the file.
     pub(crate) fn peers_below(&self, parent: &str) -> &[PeerRef] {
-        self.peer_index.below(parent, &self.peers)
+        self.peer_index.below(parent, self.id, &self.peers)
     }
     /// The pools, the implicit ones of federated domains included.
     pub fn pools(&self) -> &[Pool] {
         &self.pools
-    }
-    /// The pools with their references.
-    pub fn pool_refs(&self) -> impl Iterator<Item = (PoolRef, &Pool)> {
-        (0u32..).map(PoolRef).zip(&self.pools)
-    }
-    /// The pool behind a reference of this topology.
-    pub fn pool(&self, r: PoolRef) -> &Pool {
-        referred(&self.pools, r.index())
     }
     /// Who is asked for addresses.
     pub fn dns(&self) -> &DnsSettings {

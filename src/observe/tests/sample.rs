@@ -1,7 +1,7 @@
 //! A sample of every event, made from the table by the types of its fields: a new event has one without a line here.
 use super::super::{ClosedBy, EventKind, HandshakeSides, PresentedChain, RequestOutcome};
 use crate::reason::{MessageReason, Reason, TrustReason};
-use crate::topology::{Direction, PeerRef};
+use crate::topology::Direction;
 use crate::trust::{Decision, MatchedKind, Verdict};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
@@ -148,7 +148,7 @@ impl Sample for Decision {
                 TrustReason::NotInTopology
             },
             direction: Direction::Inbound,
-            peer: full.then_some(PeerRef(0)),
+            peer: None,
             peer_fqdn: full.then(|| text.to_owned()),
             names: many.clone(),
             matched: full.then(|| (text.to_owned(), MatchedKind::SipUri)),

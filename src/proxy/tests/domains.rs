@@ -16,8 +16,8 @@ fn starred() -> Topology {
         .to_vec();
     let mut pool = t.pools[1].clone();
     pool.domains = other.domains.clone();
-    pool.peers = vec![(crate::topology::PeerRef(3), 1)];
     t.peers.push(other);
+    pool.peers = vec![(reference(&t, 3), 1)];
     t.pools.push(pool);
     t
 }

@@ -441,3 +441,22 @@ fn a_request_in_a_dialog_never_goes_back_to_the_server_that_sent_it() {
     w.expect(fe01, "SIP/2.0 5");
     w.silent(fe01);
 }
+
+/// The reload has put another server at the position that the failed connect was asked for.
+#[test]
+fn a_connect_of_an_earlier_generation_that_fails_concerns_nobody() {
+    let mut w = World::new();
+    let client = w.client();
+    w.ask(client, Request::default());
+    let asked = w.connects[0];
+    let mut without = topology();
+    without.peers.remove(0);
+    for at in [0, 1] {
+        without.pools[at].peers = vec![(reference(&without, at), 1)];
+    }
+    w.load(without);
+    w.connect_ended(asked);
+    w.silent(client);
+    let fe02 = w.peer(FE02);
+    w.expect(fe02, "INVITE");
+}

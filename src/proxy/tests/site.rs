@@ -2,8 +2,8 @@
 use crate::topology::{
     Boundary, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair, LogFormat, LogRequests,
     LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerRef, Pool, PurposePolicy,
-    Revocation, RevocationScope, Scheduling, Stage, Strategy, TokenSettings, Topology, TrustRef,
-    TrustSet, Window,
+    Revocation, RevocationScope, Scheduling, Stage, Strategy, TokenSettings, Topology, TopologyId,
+    TrustRef, TrustSet, Window,
 };
 use crate::trust::Generation;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -93,7 +93,8 @@ pub(super) fn topology() -> Topology {
         priorities: Vec::new(),
         line: 1,
     };
-    Topology {
+    let mut topology = Topology {
+        id: TopologyId::next(),
         path: "test.toml".into(),
         node: Node {
             fqdn: name(NODE),
@@ -137,10 +138,7 @@ pub(super) fn topology() -> Topology {
             peer(PARTNER, PeerKind::Federated, &["fabrikam.test"]),
         ],
         peer_index: crate::topology::PeerIndex::default(),
-        pools: vec![
-            pool(HOME, vec![(PeerRef(0), 1), (PeerRef(1), 1)]),
-            pool("fabrikam.test", vec![(PeerRef(2), 1)]),
-        ],
+        pools: Vec::new(),
         dns: crate::topology::DnsSettings::default(),
         limits: crate::topology::Limits::default(),
         log: LogSettings {
@@ -153,7 +151,21 @@ pub(super) fn topology() -> Topology {
         expectations: Vec::new(),
         warnings: Vec::new(),
         files: Vec::new(),
-    }
+    };
+    let (fe, partner) = (
+        [reference(&topology, 0), reference(&topology, 1)],
+        reference(&topology, 2),
+    );
+    topology.pools = vec![
+        pool(HOME, fe.map(|r| (r, 1)).to_vec()),
+        pool("fabrikam.test", vec![(partner, 1)]),
+    ];
+    topology
+}
+
+/// The peer at this position.
+pub(super) fn reference(topology: &Topology, position: usize) -> PeerRef {
+    topology.peer_refs().nth(position).unwrap().0
 }
 
 /// As Teams Direct Routing is set up: the node's FQDN is a home domain, and one pool of three names is the partner.
@@ -167,8 +179,6 @@ pub(super) fn teams() -> Topology {
     pool.domains = domains.clone();
     pool.peers.clear();
     for fqdn in TEAMS {
-        let at = topology.peers.len();
-        pool.peers.push((PeerRef(at as _), 1));
         topology.peers.push(Peer {
             fqdn: name(fqdn),
             domains: domains.clone(),
@@ -179,6 +189,8 @@ pub(super) fn teams() -> Topology {
             },
             ..topology.peers[2].clone()
         });
+        pool.peers
+            .push((reference(&topology, topology.peers.len() - 1), 1));
     }
     topology.pools.push(pool);
     topology

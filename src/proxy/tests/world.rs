@@ -225,6 +225,11 @@ impl World {
 
     pub(super) fn connect_failed(&mut self, fqdn: &str) {
         let peer = self.generation.topology().peer_by_fqdn(fqdn).unwrap();
+        self.connect_ended(peer);
+    }
+
+    /// A connect that a core asked for has failed.
+    pub(super) fn connect_ended(&mut self, peer: PeerRef) {
         let retry_at = self.now + Duration::from_secs(1);
         self.link_event(
             0,

@@ -2,8 +2,8 @@
 use super::identity::chain;
 use super::loading::Loading;
 use super::section_names::SectionNames;
+use crate::topology::Expectation;
 use crate::topology::keys::expect::{ExpectedVerdict, RawExpect};
-use crate::topology::{Expectation, PeerRef};
 
 /// Resolves one expectation; `None` when something of it is missing or broken, which is then reported.
 /// An expectation is resolved like everything else, so that a test of a peer that is gone is found and
@@ -27,7 +27,7 @@ pub(super) fn load(
     };
     Some(Expectation {
         at: raw.at,
-        peer: peer.map(PeerRef),
+        peer: peer.map(|at| loading.id.peer(at)),
         chain,
         certificate: loading.path(file),
         direction: raw.direction?,

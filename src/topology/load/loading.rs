@@ -3,7 +3,7 @@ use crate::topology::findings::{Findings, Source};
 use crate::topology::keys::Text;
 use crate::topology::nearest::did_you_mean;
 use crate::topology::{
-    DnsName, Domain, LARGEST_FILE, NameError, NamedFile, TopologyReason, open_regular,
+    DnsName, Domain, LARGEST_FILE, NameError, NamedFile, TopologyId, TopologyReason, open_regular,
 };
 use std::collections::HashSet;
 use std::io::Read;
@@ -21,6 +21,8 @@ const COMPARISONS: usize = 1_000_000;
 pub(super) struct Loading<'a, 't> {
     pub(super) source: &'a Source<'t>,
     pub(super) found: &'a mut Findings,
+    /// Of the topology that is being loaded.
+    pub(super) id: TopologyId,
     /// Unix seconds for which validity is checked.
     pub(super) at: i64,
     /// `node.fqdn`, once it is known.
@@ -63,6 +65,7 @@ impl<'a, 't> Loading<'a, 't> {
         Self {
             source,
             found,
+            id: TopologyId::next(),
             at,
             fqdn: None,
             home: HashSet::new(),

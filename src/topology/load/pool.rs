@@ -4,7 +4,8 @@ use super::section_names::SectionNames;
 use crate::topology::keys::pool::RawPool;
 use crate::topology::keys::{Numbers, Text};
 use crate::topology::{
-    Domain, DomainList, Node, Peer, PeerKind, PeerRef, Pool, Strategy, TopologyReason, above,
+    Domain, DomainList, Node, Peer, PeerKind, PeerRef, Pool, Strategy, TopologyId, TopologyReason,
+    above,
 };
 use std::collections::{HashMap, HashSet};
 use toml::Spanned;
@@ -38,7 +39,7 @@ pub(super) fn load_all(
         .collect();
     // After the explicit ones, so that positions of pools are those of the sections, then of the file's
     // domains.
-    let implied = implied(&check_routed_once(&pools, loading), peers);
+    let implied = implied(&check_routed_once(&pools, loading), peers, loading.id);
     pools.extend(implied.into_iter().map(Some));
     // With a pool or peer missing for another fault, its domains would be reported as unserved too.
     // The check is about what is missing, so it needs all that is there.
@@ -245,7 +246,8 @@ fn find_peer(
 ) -> Option<PeerRef> {
     // What is no name at all is reported as that, and not as unknown.
     let name = loading.name(text, place)?;
-    names.find(name.as_str(), text, place, loading).map(PeerRef)
+    let found = names.find(name.as_str(), text, place, loading);
+    found.map(|at| loading.id.peer(at))
 }
 
 /// The numbers of members, by the member's position; what is not about a member is reported.
@@ -384,7 +386,11 @@ fn check_routed_once<'p>(
 /// A pool for each federated domain that no section lists: the peers that list it, in the file's order.
 /// An operator need not write a pool for each partner: most partners have one or two servers, and
 /// `call-id-hash` over them is what nearly everybody would choose.
-fn implied(explicit: &HashMap<&Domain, &Pool>, peers: &[Option<Peer>]) -> Vec<Pool> {
+fn implied(
+    explicit: &HashMap<&Domain, &Pool>,
+    peers: &[Option<Peer>],
+    id: TopologyId,
+) -> Vec<Pool> {
     let mut implied: Vec<Pool> = Vec::new();
     let mut positions: HashMap<&Domain, usize> = HashMap::new();
     // What a pool serves by a `*.` needs none for the domains that its members list below that.
@@ -408,7 +414,7 @@ fn implied(explicit: &HashMap<&Domain, &Pool>, peers: &[Option<Peer>]) -> Vec<Po
         nearest.next().is_some_and(|members| members.contains(&r))
     };
     // By position, since a peer that could not be resolved keeps its place in the list.
-    for (r, peer) in (0u32..).map(PeerRef).zip(peers) {
+    for (r, peer) in id.peers(peers) {
         let Some(peer) = peer.as_ref().filter(|p| p.kind == PeerKind::Federated) else {
             continue;
         };

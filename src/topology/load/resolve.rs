@@ -86,6 +86,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     // From here on nothing is missing. Whatever is `None` was reported, and the topology is then not
     // used.
     let topology = Topology {
+        id: loading.id,
         path: loading.source.path().to_owned(),
         node: node?,
         identities: identities.into_iter().collect::<Option<_>>()?,

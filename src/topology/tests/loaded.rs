@@ -45,12 +45,15 @@ fn the_good_topology_resolves_without_a_warning() {
     assert_eq!(topology.trust(partner.trust[0]).name, "fabrikam-ca");
 
     let pool = &topology.pools()[0];
-    assert_eq!(pool.peers, [(PeerRef(0), 1), (PeerRef(1), 3)]);
+    assert_eq!(
+        pool.peers,
+        [(topology.id.peer(0), 1), (topology.id.peer(1), 3)]
+    );
     assert_eq!(pool.strategy, Strategy::Weighted);
     let implied = &topology.pools()[1];
     assert_eq!(
         (implied.name.as_str(), implied.peers.as_slice()),
-        ("fabrikam.test", &[(PeerRef(2), 1)][..])
+        ("fabrikam.test", &[(topology.id.peer(2), 1)][..])
     );
 
     assert_eq!(topology.limits().handshakes, 100);
@@ -139,4 +142,14 @@ fn the_boundary_of_a_peer_is_its_trust_then_its_kind_then_its_own() {
             "boundary changed: clients, deny_domains +evil.test, peer_name false becomes true",
         ]
     );
+}
+
+#[test]
+fn a_reference_leads_nowhere_in_another_topology() {
+    let lab = Lab::new();
+    let (before, after) = (lab.good(GOOD), lab.good(GOOD));
+    let fe01 = before.peer_by_fqdn("fe01.contoso.test").unwrap();
+    assert!(before.find_peer(fe01).is_some() && before.clone().find_peer(fe01).is_some());
+    assert!(after.find_peer(fe01).is_none());
+    assert_ne!(after.peer_by_fqdn("fe01.contoso.test"), Some(fe01));
 }

@@ -91,7 +91,7 @@ impl Decision {
     pub(crate) fn blank(question: &TrustQuestion<'_>) -> Self {
         let presented = question.presented;
         let peer = presented.expected;
-        let entry = peer.map(|p| question.generation.topology().peer(p));
+        let entry = peer.and_then(|p| question.generation.topology().find_peer(p));
         Self {
             id: String::new(),
             verdict: Verdict::Refuse,

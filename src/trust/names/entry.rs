@@ -101,7 +101,9 @@ impl PresentedNames {
         topology: &Topology,
         at: UnixTime,
     ) -> Result<MatchedEntry, StepRefusal> {
-        let peer = topology.peer(expected);
+        // Of another topology: whoever was dialled is not listed in this one.
+        let peer = topology.find_peer(expected);
+        let peer = peer.ok_or(TrustReason::NotInTopology)?;
         if let Err(reason) = active(peer, at) {
             return Err(reason.at_line(held_back_words(reason, peer), peer.line));
         }

@@ -131,6 +131,7 @@ impl World {
     fn topology(self) -> Topology {
         let name = DnsName("edge01.contoso.test".into());
         Topology {
+            id: crate::topology::TopologyId::next(),
             path: "topology.toml".into(),
             node: Node {
                 fqdn: name,

@@ -243,16 +243,13 @@ fn expectations_may_name_a_time_and_a_peer() {
     let root = Authority::root("Contoso Root").unwrap();
     let leaf = root.server(FE01).unwrap();
     let build = |at, peer: Option<&str>, accept, reason: Option<&str>| {
-        let mut world = World::default()
+        let mut topology = World::default()
             .trust("enterprise-ca", &[&root])
             .peer(FE01, PeerKind::Home, &["enterprise-ca"])
-            .peer(OLD, PeerKind::Home, &["enterprise-ca"]);
-        let peers = world.peers.iter();
-        let peer = peer.map(|fqdn| {
-            let at = peers.clone().position(|p| p.fqdn.as_str() == fqdn).unwrap();
-            crate::topology::PeerRef(u32::try_from(at).unwrap())
-        });
-        world.expectations.push(Expectation {
+            .peer(OLD, PeerKind::Home, &["enterprise-ca"])
+            .topology();
+        let peer = peer.map(|fqdn| topology.peer_by_fqdn(fqdn).unwrap());
+        topology.expectations.push(Expectation {
             at,
             peer,
             chain: leaf.chain.clone(),
@@ -262,8 +259,7 @@ fn expectations_may_name_a_time_and_a_peer() {
             reason: reason.map(str::to_owned),
             line: 42,
         });
-        world
-            .build()
+        Generation::build(7, topology, pki::now())
             .map(|_| ())
             .map_err(|faults| faults[0].what.clone())
     };

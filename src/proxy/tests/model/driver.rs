@@ -34,7 +34,7 @@ fn generations() -> &'static [Arc<Generation>; 2] {
         let mut one = small();
         one.peers.remove(1);
         one.pools[0].peers.truncate(1);
-        one.pools[1].peers[0].0 = PeerRef(1);
+        one.pools[1].peers[0].0 = reference(&one, 1);
         [generation(small()), generation(one)]
     })
 }
