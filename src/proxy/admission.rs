@@ -1,17 +1,21 @@
 //! Whether a request may pass, and where to: validation (RFC 3261 §16.3), route preprocessing
-//! (§16.4), and policy in place of target determination (§16.5).
+//! (§16.4), policy in place of target determination (§16.5), and the boundary of the trust domain.
+//!
+//! Policy has chosen the targets by the time that the boundary is crossed. There each is asked
+//! whether it may have this request at all, and those that may not are taken out; when none is
+//! left, the reason is that of the boundary and not `no_route`.
 use super::environment::Environment;
-use super::inbound::InboundRequest;
+use super::inbound::{InboundRequest, Routed, maddr_of};
 use super::interface::Origin;
 use super::leg::{Leg, TargetSet};
+use super::links::Links;
 use super::plan::ForwardPlan;
-use super::policy;
+use super::policy::Question;
 use super::privacy::Privacy;
-use super::question::{Question, Sender};
-use super::route::{Routed, maddr_of};
-use super::{boundary, branch, same_party};
+use super::same_party::Sender;
+use super::{branch, same_party};
 use crate::reason::MessageReason;
-use crate::sip::{HeaderName, Message, Method, Rule, Scheme, Via};
+use crate::sip::{Address, HeaderName, Message, Method, Rule, Scheme, Uri, Via};
 use std::hash::Hasher as _;
 
 /// Option tags in Proxy-Require that this proxy supports. `ms-benotify` stands in every SUBSCRIBE
@@ -85,7 +89,7 @@ pub(crate) fn admit(
     // Read once: the boundary asks for it, and the plan keeps it for what is stripped towards each
     // target.
     let privacy = Privacy::read(message);
-    boundary::cross(request, &routed, privacy, &mut targets, env)?;
+    cross_boundary(request, &routed, privacy, &mut targets, env)?;
     within_limits(request, &routed, env)?;
     let plan = ForwardPlan::new(request, &routed, privacy, loop_hash, env);
     Ok(Handling::Forward(plan, targets))
@@ -137,8 +141,7 @@ fn judge<'a>(
     env: &mut Environment,
 ) -> Result<Result<TargetSet, MessageReason>, MessageReason> {
     let Origin { link, .. } = *request.inbound.origin;
-    let sender =
-        Sender::of(request.inbound.leg, &env.links).ok_or(MessageReason::TrustWithdrawn)?;
+    let who = Sender::of(request.inbound.leg, &env.links).ok_or(MessageReason::TrustWithdrawn)?;
     // The peer may still be listed while this very connection shows a certificate that is no longer
     // accepted.
     if env.links.get(link).is_some_and(|l| !l.trusted) {
@@ -147,6 +150,7 @@ fn judge<'a>(
     // Weighted pools draw with it; it is an argument, so that policy stays a pure function.
     let random = env.secrets.nonce();
     let question = Question {
+        who,
         request,
         routed,
         target: match &routed.next_route {
@@ -156,17 +160,85 @@ fn judge<'a>(
         is_sealed: request.is_sealed && !routed.strict_in,
         random,
         also: same_party::other_entries(request.inbound.origin),
+        routing: env.routing(),
+        links: &env.links,
     };
-    match policy::judge(
-        sender,
-        &question,
-        env.routing(),
-        &env.links,
-        request.inbound.now,
-    ) {
+    match question.judge() {
         Err(reason @ (MessageReason::FromNotAllowed | MessageReason::DomainDenied)) => Err(reason),
         targets => Ok(targets),
     }
+}
+
+/// What the boundary asks of a request besides its From. Targets that may not have the request are
+/// taken out.
+///
+/// # Errors
+/// The reason of the refusal.
+fn cross_boundary(
+    request: &InboundRequest<'_, '_>,
+    routed: &Routed<'_>,
+    privacy: Privacy,
+    targets: &mut TargetSet,
+    env: &Environment,
+) -> Result<(), MessageReason> {
+    let owed = env.field_rules(request.inbound.leg).require_in;
+    // In a dialog, which a request that had them has formed, they are seldom repeated.
+    if !routed.is_in_dialog() && !owed.without(request.inbound.message.names()).is_empty() {
+        return Err(MessageReason::FieldRequired);
+    }
+    // RFC 3323 §4.2: a request that asks critically for privacy must fail rather than pass without
+    // it. A home server may be or know a privacy service; behind it nobody is left to do the work.
+    if privacy.needs_service() && targets.iter().any(|leg| !is_inside(*leg, &env.links)) {
+        return Err(MessageReason::PrivacyCritical);
+    }
+    if routed.uri.scheme == Scheme::Sips {
+        sips_may_go(request, targets, &env.links)?;
+    }
+    Ok(())
+}
+
+/// Whether a target belongs to the trust domain (RFC 3324 §2.3).
+fn is_inside(target: Leg, links: &Links) -> bool {
+    match target {
+        Leg::Peer(key) => links.peer(key).is_some_and(|p| p.assert_identity),
+        Leg::Client(_) => false,
+    }
+}
+
+/// RFC 5630 §5.3: a sips Request-URI goes only to a peer that takes it, and comes with a sips
+/// Contact. A sender that takes no sips URIs itself cannot be asked for one in its Contact.
+fn sips_may_go(
+    request: &InboundRequest<'_, '_>,
+    targets: &mut TargetSet,
+    links: &Links,
+) -> Result<(), MessageReason> {
+    let takes_sips = |leg| match leg {
+        Leg::Peer(key) => links.peer(key).is_none_or(|p| p.sips),
+        Leg::Client(_) => true,
+    };
+    let forms_dialog = matches!(
+        request.method,
+        Method::Invite | Method::Subscribe | Method::Refer | Method::Update
+    );
+    if forms_dialog
+        && takes_sips(request.inbound.leg)
+        && request
+            .inbound
+            .message
+            .values(HeaderName::Contact)
+            .flatten()
+            .filter_map(|value| Address::parse(value).ok())
+            .filter_map(|contact| contact.parse_uri().ok())
+            .any(|uri: Uri<'_>| uri.scheme == Scheme::Sip)
+    {
+        return Err(MessageReason::SipsContact);
+    }
+    // Clients came over TLS, and their registrar decides whether it answers to sips.
+    targets.retain(|leg| takes_sips(*leg));
+    if targets.is_empty() {
+        return Err(MessageReason::SipsNotAllowed);
+    }
+    Ok(())
 }
 
 /// Whether there is room for one more transaction. Under overload what has begun is finished first:

@@ -15,8 +15,9 @@ const MOST_SPARE: usize = 256;
 
 /// The table. A slot is used again; that a branch names an earlier user of it shows in the nonce.
 ///
-/// A slab without versions, unlike the connection table: the nonce is drawn anew for each branch and
-/// must be unguessable, so that a version beside it would only lengthen every branch by eight digits.
+/// A slab without versions, unlike the connection table: the nonce is drawn anew for each branch
+/// and must be unguessable, so that a version beside it would only lengthen every branch by eight
+/// digits.
 #[derive(Default)]
 pub(crate) struct ResponseContexts {
     slots: Slab<Box<ResponseContext>>,

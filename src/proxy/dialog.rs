@@ -7,9 +7,8 @@
 //! from the other side.
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
-use super::question::{Question, Sender};
 use super::routing::Routing;
-use super::same_party::stands_for;
+use super::same_party::{Sender, stands_for};
 use crate::reason::MessageReason;
 use crate::topology::PeerKind;
 use smallvec::smallvec;
@@ -27,7 +26,7 @@ pub(crate) fn far_leg(
     who: Sender,
     caller: Leg,
     callee: Leg,
-    asks: &Question<'_, '_, '_>,
+    also: &[PeerKey],
     routing: &Routing,
     links: &Links,
 ) -> Result<Leg, MessageReason> {
@@ -49,7 +48,7 @@ pub(crate) fn far_leg(
     let kin = |leg: Leg| match (who, leg) {
         (Sender::Client(_), Leg::Client(_)) => true,
         (Sender::Home(_), Leg::Peer(key)) => links.peer(key).is_some_and(|p| p.is_home()),
-        (Sender::Federated(own), Leg::Peer(key)) => stands_for(own, &asks.also, key, routing),
+        (Sender::Federated(own), Leg::Peer(key)) => stands_for(own, also, key, routing),
         (Sender::Client(_), Leg::Peer(_))
         | (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => false,
     };
@@ -58,13 +57,13 @@ pub(crate) fn far_leg(
         (false, true) => Ok(caller),
         // Both are home servers: which of them it is, only a certificate that names one of them too
         // can say.
-        (true, true) => match [caller, callee]
-            .map(|leg| matches!(leg, Leg::Peer(key) if asks.also.contains(&key)))
-        {
-            [true, false] => Ok(callee),
-            [false, true] => Ok(caller),
-            [true, true] | [false, false] => Err(MessageReason::TokenNotForOrigin),
-        },
+        (true, true) => {
+            match [caller, callee].map(|leg| matches!(leg, Leg::Peer(key) if also.contains(&key))) {
+                [true, false] => Ok(callee),
+                [false, true] => Ok(caller),
+                [true, true] | [false, false] => Err(MessageReason::TokenNotForOrigin),
+            }
+        }
         (false, false) => Err(MessageReason::TokenNotForOrigin),
     }
 }

@@ -6,33 +6,43 @@
 //! order, then sleep until `next_deadline` or the next input. The current time is an argument
 //! everywhere, random bits come from the seed.
 //!
-//! A request comes in by `messages`, is read in `inbound`, judged in `admission` (`route`,
-//! `policy`, `boundary`), planned in `plan`, kept in `context`, tried target by target in
-//! `target_set`, and written by `outgoing`. Its response comes in by `messages` and goes back by
-//! `relay`.
+//! An initial INVITE of a client reads, one file after the other:
+//!
+//! | | file | what happens there, and the call that leads on |
+//! |---|---|---|
+//! | 1 | `messages` | `on_message`, `on_request`: it is no repetition, so it is read, judged and tried |
+//! | 2 | `inbound` | `InboundRequest::read`: its fields; `Routed::of`: what names this node is taken out |
+//! | 3 | `admission` | `admit`: the checks of §16.3 in their order, policy, boundary, limits |
+//! | 4 | `policy` | `Question::judge`: what the sender may claim, and which pool it goes to |
+//! | 5 | `pool_order` | `RoutedPool::order`: the pool's servers become its targets |
+//! | 6 | `plan` | `ForwardPlan::new`: how what is sent will differ from what came |
+//! | 7 | `context` | `ResponseContext::new`: what is kept until it is answered |
+//! | 8 | `target_set` | `try_targets`: a branch for the first target that can be reached |
+//! | 9 | `outgoing` | `MessageWriter::request`: the bytes |
+//!
+//! Its response comes in by `messages` (`on_response`) and goes back by `relay` and `outgoing`. What
+//! the others answer (`routing`: whose name is this?) their names say.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `leg`, `link_id`, `branch`, `token` | what a request comes from and goes to, and what names it on the wire |
 //! | `interface` | what goes into a core and comes out of it |
 //! | `health`, `listing`, `meaning`, `routing`, `tables` | peers, names and domains of one generation, for all shards |
-//! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `environment` | what a shard has besides its requests |
-//! | `same_party` | which entries of the topology are one party |
-//! | `inbound`, `route`, `policy`, `privacy`, `asserted`, `boundary`, `plan`, `admission` | RFC 3261 §16.3 to §16.6: whether and how a request passes |
+//! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `fast_map`, `environment` | what a shard has besides its requests |
+//! | `same_party` | who sends, and which entries of the topology are one party |
+//! | `inbound`, `admission`, `policy`, `dialog`, `pool_order`, `privacy`, `asserted`, `plan` | RFC 3261 §16.3 to §16.6: whether and how a request passes |
 //! | `hiding`, `outgoing` | what is written to a leg |
 //! | `reply`, `keep_alive` | what this node answers itself |
-//! | `transaction`, `context`, `contexts`, `target_set`, `relay` | §16.7, §17: the response context and its transactions |
+//! | `transaction`, `context`, `contexts`, `target_set`, `relay`, `cancellation`, `timeouts` | §16.7, §17: the response context and its transactions |
 //! | `stateless` | the ACK of a 2xx, and BENOTIFY |
 //! | `ping` | OPTIONS to pool members |
 //! | `core`, `messages`, `events` | the core and its inputs |
 
 mod admission;
 mod asserted;
-mod boundary;
 mod branch;
 mod buffers;
 mod cancellation;
-mod claims;
 mod context;
 mod contexts;
 mod core;
@@ -58,10 +68,8 @@ mod plan;
 mod policy;
 mod pool_order;
 mod privacy;
-mod question;
 mod relay;
 mod reply;
-mod route;
 mod routing;
 mod same_party;
 mod secrets;

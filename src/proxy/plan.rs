@@ -2,13 +2,12 @@
 //! branch and for every kind of request: those with a response context, BENOTIFY, and the ACK for a
 //! 2xx.
 use super::asserted::{self, NotAsserted};
-use super::claims::host_hash;
 use super::environment::Environment;
-use super::inbound::InboundRequest;
+use super::inbound::{InboundRequest, Routed};
 use super::keep_alive;
 use super::leg::Leg;
 use super::privacy::Privacy;
-use super::route::Routed;
+use super::token::host_hash;
 use crate::sip::{Address, HeaderName, HeaderSet, Message, Method, Scheme};
 
 /// Max-Forwards of a request that came without (RFC 3261 §16.6 step 3).

@@ -1,209 +1,318 @@
 //! The message policy: (who sends, what the request asks) → where it goes, or why it is refused.
 //! One match shows the table.
 //!
-//! It is a pure function of its arguments: no clock, no table is changed, nothing is logged. Where
+//! It is a pure function of its argument: no clock, no table is changed, nothing is logged. Where
 //! the answer depends on what lives at the moment (which servers are up), that only orders the
 //! targets; it never adds one.
-use super::claims::{from_allowed, not_denied, to_allowed};
+//!
+//! What a request claims in From and To can narrow what its sender may do, never widen it. Home
+//! servers are believed in everything: they are the home side. A client may call itself by any home
+//! domain, since its registrar authenticates the user behind it. A partner is held to the domains
+//! that its entry lists, which is the whole protection of the home users from calls in somebody
+//! else's name.
 use super::dialog::{far_leg, in_dialog, listed};
+use super::inbound::{InboundRequest, Routed};
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
-use super::question::{Question, Sender};
 use super::routing::Routing;
-use super::same_party::OtherEntries;
-use super::token::Token;
+use super::same_party::{OtherEntries, Sender, stands_for};
+use super::token::{Token, host_hash};
 use crate::reason::MessageReason;
-use crate::sip::{Scheme, Uri};
+use crate::sip::{Host, Scheme, Uri};
 use smallvec::smallvec;
-use std::time::Instant;
 
-/// Judges a request (DESIGN's message policy):
-///
-/// | from | may send | goes to |
-/// |---|---|---|
-/// | client | From of a home domain, or anonymous (RFC 3323) | the home pool; in-dialog: the token's peer |
-/// | home peer | anything | the token's flow or peer, a peer by Route or Request-URI, a federated or home pool |
-/// | federated peer | From within its domains; where its entry allows it, anonymous, or a number | the home pool, or the home server of a URI that was sealed for it; in-dialog: the token's other leg |
-///
-/// # Errors
-/// The reason of the refusal.
-pub(crate) fn judge(
-    who: Sender,
-    asks: &Question<'_, '_, '_>,
-    routing: &Routing,
-    links: &Links,
-    now: Instant,
-) -> Result<TargetSet, MessageReason> {
-    if routing.denies_any() {
-        not_denied(who.peer(), asks, routing)?;
-    }
-    // The sender's claims first: a refusal must not depend on whether the target can be reached.
-    from_allowed(who, asks, routing, links)?;
-    let mut targets = targets(who, asks, routing, links, now)?;
-    to_allowed(who, asks, routing)?;
-    if routing.denies_any() {
-        targets.retain(|target| match *target {
-            Leg::Peer(key) => not_denied(Some(key), asks, routing).is_ok(),
-            Leg::Client(_) => true,
-        });
-        if targets.is_empty() {
-            return Err(MessageReason::DomainDenied);
-        }
-    }
-    Ok(targets)
+/// What policy reads of a request.
+pub(crate) struct Question<'r, 'm, 'a> {
+    pub(crate) who: Sender,
+    pub(crate) request: &'r InboundRequest<'m, 'a>,
+    pub(crate) routed: &'r Routed<'a>,
+    /// Where it wants to go next: the first Route value that is left, else the Request-URI; `maddr`
+    /// wins over the host (RFC 3263 §4).
+    pub(crate) target: Host<'a>,
+    /// It was hidden from the sender and sealed for it: it was given to it to be called.
+    pub(crate) is_sealed: bool,
+    /// For weighted pools.
+    pub(crate) random: u64,
+    /// What else the sender's certificate stands for.
+    pub(crate) also: OtherEntries,
+    pub(crate) routing: &'r Routing,
+    pub(crate) links: &'r Links,
 }
 
-/// Where a request goes that its sender may send.
-fn targets(
-    who: Sender,
-    asks: &Question<'_, '_, '_>,
-    routing: &Routing,
-    links: &Links,
-    now: Instant,
-) -> Result<TargetSet, MessageReason> {
-    let flow = match asks.routed.token {
-        Some(Token::Dialog { caller, callee, .. }) => {
-            let leg = far_leg(who, caller, callee, asks, routing, links)?;
-            return match (who, leg) {
-                (_, Leg::Peer(key)) => in_dialog(who, key, routing, links),
-                // Clients speak to peers only: a token never takes a client to a client.
-                (Sender::Client(_), Leg::Client(_)) => Err(MessageReason::TokenNotForOrigin),
-                (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => Ok(smallvec![leg]),
+impl Question<'_, '_, '_> {
+    /// Judges a request (DESIGN's message policy):
+    ///
+    /// | from | may send | goes to |
+    /// |---|---|---|
+    /// | client | From of a home domain, or anonymous (RFC 3323) | the home pool; in-dialog: the token's peer |
+    /// | home peer | anything | the token's flow or peer, a peer by Route or Request-URI, a federated or home pool |
+    /// | federated peer | From within its domains; where its entry allows it, anonymous, or a number | the home pool, or the home server of a URI that was sealed for it; in-dialog: the token's other leg |
+    ///
+    /// # Errors
+    /// The reason of the refusal.
+    pub(crate) fn judge(&self) -> Result<TargetSet, MessageReason> {
+        if self.routing.denies_any() {
+            self.check_denied(self.who.peer())?;
+        }
+        // The sender's claims first: a refusal must not depend on whether the target can be
+        // reached.
+        self.check_from()?;
+        let mut targets = self.targets()?;
+        self.check_to()?;
+        if self.routing.denies_any() {
+            targets.retain(|target| match *target {
+                Leg::Peer(key) => self.check_denied(Some(key)).is_ok(),
+                Leg::Client(_) => true,
+            });
+            if targets.is_empty() {
+                return Err(MessageReason::DomainDenied);
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Where a request goes that its sender may send.
+    fn targets(&self) -> Result<TargetSet, MessageReason> {
+        let flow = match self.routed.token {
+            Some(Token::Dialog { caller, callee, .. }) => {
+                let leg = far_leg(
+                    self.who,
+                    caller,
+                    callee,
+                    &self.also,
+                    self.routing,
+                    self.links,
+                )?;
+                return match (self.who, leg) {
+                    (_, Leg::Peer(key)) => in_dialog(self.who, key, self.routing, self.links),
+                    // Clients speak to peers only: a token never takes a client to a client.
+                    (Sender::Client(_), Leg::Client(_)) => Err(MessageReason::TokenNotForOrigin),
+                    (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => Ok(smallvec![leg]),
+                };
+            }
+            Some(Token::Flow(flow)) => Some(flow),
+            None => None,
+        };
+        let request_uri = &self.routed.uri;
+        match (self.who, flow) {
+            // RFC 5626 §5.3: a client's own Path token on its own flow means "outgoing": it is
+            // removed, nothing more.
+            (Sender::Client(link), Some(flow)) if flow != link => {
+                Err(MessageReason::TokenNotForOrigin)
+            }
+            (Sender::Client(_), _) => {
+                self.check_route()?;
+                // The domain that the client asserts chooses the pool, whatever the Request-URI
+                // names.
+                let position = self
+                    .routing
+                    .home_pool(&self.request.from_uri.host)
+                    .or_else(|| self.routing.home_pool(&request_uri.host))
+                    .or(self.routing.default_pool());
+                self.in_pool(position, &[])
+            }
+            // Only home servers are given Path tokens, with the registrations that they keep.
+            (Sender::Home(_), Some(flow)) => Ok(smallvec![Leg::Client(flow)]),
+            (Sender::Home(own), None) => self.of_home_server(own),
+            // A partner reaches users through the home servers, never a flow directly.
+            (Sender::Federated(_), Some(_)) => Err(MessageReason::TokenNotForOrigin),
+            (Sender::Federated(_), None) => {
+                self.check_route()?;
+                if request_uri.scheme == Scheme::Other {
+                    return Err(MessageReason::UnsupportedScheme);
+                }
+                if self.routing.is_home(&request_uri.host) {
+                    let position = self.routing.pool(&request_uri.host);
+                    return self.in_pool(position, &[]);
+                }
+                if !self.is_sealed {
+                    return Err(MessageReason::NotHomeDomain);
+                }
+                self.unsealed()
+            }
+        }
+    }
+
+    /// Where a home server's request goes that no token leads: to the pool or peer that its Route
+    /// or Request-URI names. Home servers route themselves, so they may name any peer of the
+    /// topology, and nothing else.
+    fn of_home_server(&self, own: PeerKey) -> Result<TargetSet, MessageReason> {
+        // A name that a pool serves is that pool's, although a peer bears it too: its members are
+        // equal, so that one of them stands in for another. A server's name that no pool serves
+        // means that server alone.
+        let position = self.routing.pool(&self.target);
+        if position.is_some() {
+            // Any of those that its certificate names may have sent it; where these are all, the
+            // one that it is taken for.
+            let mut senders: OtherEntries = smallvec![own];
+            senders.extend_from_slice(&self.also);
+            return match self.in_pool(position, &senders) {
+                Err(MessageReason::NoRoute) if !self.also.is_empty() => {
+                    self.in_pool(position, &[own])
+                }
+                order => order,
             };
         }
-        Some(Token::Flow(flow)) => Some(flow),
-        None => None,
-    };
-    let next_route = &asks.routed.next_route;
-    let request_uri = &asks.routed.uri;
-    match (who, flow) {
-        // RFC 5626 §5.3: a client's own Path token on its own flow means "outgoing": it is removed,
-        // nothing more.
-        (Sender::Client(link), Some(flow)) if flow != link => Err(MessageReason::TokenNotForOrigin),
-        (Sender::Client(_), _) => {
-            if let Some(route) = next_route
-                && !leads_home(route, routing, links)
-            {
-                return Err(MessageReason::RouteNotPermitted);
+        match self.routing.peer(&self.target) {
+            Some(key) if key == own => Err(MessageReason::NoRoute),
+            Some(key) => listed(key, self.links),
+            None if self.routed.next_route.is_some() => Err(MessageReason::RouteNotPermitted),
+            None if self.routed.uri.scheme == Scheme::Other => {
+                Err(MessageReason::UnsupportedScheme)
             }
-            // The domain that the client asserts chooses the pool, whatever the Request-URI names.
-            let position = routing
-                .home_pool(&asks.request.from_uri.host)
-                .or_else(|| routing.home_pool(&request_uri.host))
-                .or(routing.default_pool());
-            in_pool(position, &[], asks, routing, links, now)
-        }
-        // Only home servers are given Path tokens, with the registrations that they keep.
-        (Sender::Home(_), Some(flow)) => Ok(smallvec![Leg::Client(flow)]),
-        (Sender::Home(own), None) => of_home_server(own, asks, routing, links, now),
-        // A partner reaches users through the home servers, never a flow directly.
-        (Sender::Federated(_), Some(_)) => Err(MessageReason::TokenNotForOrigin),
-        (Sender::Federated(_), None) => {
-            if let Some(route) = next_route
-                && !leads_home(route, routing, links)
-            {
-                return Err(MessageReason::RouteNotPermitted);
-            }
-            if request_uri.scheme == Scheme::Other {
-                return Err(MessageReason::UnsupportedScheme);
-            }
-            if routing.is_home(&request_uri.host) {
-                let position = routing.pool(&request_uri.host);
-                return in_pool(position, &[], asks, routing, links, now);
-            }
-            if !asks.is_sealed {
-                return Err(MessageReason::NotHomeDomain);
-            }
-            unsealed(who, asks, routing, links, now)
+            None => Err(MessageReason::NoRoute),
         }
     }
-}
 
-/// Where a home server's request goes that no token leads: to the pool or peer that its Route or
-/// Request-URI names. Home servers route themselves, so they may name any peer of the topology, and
-/// nothing else.
-fn of_home_server(
-    own: PeerKey,
-    asks: &Question<'_, '_, '_>,
-    routing: &Routing,
-    links: &Links,
-    now: Instant,
-) -> Result<TargetSet, MessageReason> {
-    // A name that a pool serves is that pool's, although a peer bears it too: its members are
-    // equal, so that one of them stands in for another. A server's name that no pool serves means
-    // that server alone.
-    let position = routing.pool(&asks.target);
-    if position.is_some() {
-        // Any of those that its certificate names may have sent it; where these are all, the one
-        // that it is taken for.
-        let mut senders: OtherEntries = smallvec![own];
-        senders.extend_from_slice(&asks.also);
-        return match in_pool(position, &senders, asks, routing, links, now) {
-            Err(MessageReason::NoRoute) if !asks.also.is_empty() => {
-                in_pool(position, &[own], asks, routing, links, now)
-            }
-            order => order,
+    /// The members of a pool in the order for this request; `except` is who may have sent it.
+    fn in_pool(
+        &self,
+        position: Option<usize>,
+        except: &[PeerKey],
+    ) -> Result<TargetSet, MessageReason> {
+        let pool = position.and_then(|at| self.routing.pool_at(at));
+        let pool = pool.ok_or(MessageReason::NoRoute)?;
+        let InboundRequest {
+            call_id, inbound, ..
+        } = self.request;
+        pool.order(call_id, self.random, except, self.links, inbound.now)
+    }
+
+    /// Where a URI leads that was sealed for a partner and that it calls outside of a dialog, as a
+    /// transfer (RFC 5589 §7) or a redirection asks it to: to the home server whose name or address
+    /// it has, else to the home pool, whose servers know what they wrote. Never anywhere else.
+    fn unsealed(&self) -> Result<TargetSet, MessageReason> {
+        let port = match self.routed.next_route {
+            Some(route) => route.port,
+            None => self.routed.uri.port,
         };
+        let mut targets = match self.routing.home_server(&self.target, port) {
+            Some(key) => in_dialog(self.who, key, self.routing, self.links)?,
+            None => self.in_pool(self.routing.default_pool(), &[])?,
+        };
+        targets.retain(|target| match *target {
+            Leg::Peer(key) => self.is_server(key),
+            Leg::Client(_) => false,
+        });
+        if targets.is_empty() {
+            return Err(MessageReason::NoRoute);
+        }
+        Ok(targets)
     }
-    match routing.peer(&asks.target) {
-        Some(key) if key == own => Err(MessageReason::NoRoute),
-        Some(key) => listed(key, links),
-        None if asks.routed.next_route.is_some() => Err(MessageReason::RouteNotPermitted),
-        None if asks.routed.uri.scheme == Scheme::Other => Err(MessageReason::UnsupportedScheme),
-        None => Err(MessageReason::NoRoute),
+
+    /// A Route value that a client or partner put after this node's must stay at home. Clients with
+    /// an outbound proxy add such routes; any other would make this node a relay for strangers.
+    fn check_route(&self) -> Result<(), MessageReason> {
+        let is_home = |route: &Uri<'_>| {
+            let peer = self.routing.peer(&route.host);
+            self.routing.is_home(&route.host) || peer.is_some_and(|key| self.is_server(key))
+        };
+        match &self.routed.next_route {
+            Some(route) if !is_home(route) => Err(MessageReason::RouteNotPermitted),
+            Some(_) | None => Ok(()),
+        }
     }
-}
 
-/// The members of a pool in the order for this request; `except` is who may have sent it.
-fn in_pool(
-    position: Option<usize>,
-    except: &[PeerKey],
-    asks: &Question<'_, '_, '_>,
-    routing: &Routing,
-    links: &Links,
-    now: Instant,
-) -> Result<TargetSet, MessageReason> {
-    let pool = position.and_then(|at| routing.pool_at(at));
-    let pool = pool.ok_or(MessageReason::NoRoute)?;
-    pool.order(asks.request.call_id, asks.random, except, links, now)
-}
-
-/// Where a URI leads that was sealed for a partner and that it calls outside of a dialog, as a
-/// transfer (RFC 5589 §7) or a redirection asks it to: to the home server whose name or address it
-/// has, else to the home pool, whose servers know what they wrote. Never anywhere else.
-fn unsealed(
-    who: Sender,
-    asks: &Question<'_, '_, '_>,
-    routing: &Routing,
-    links: &Links,
-    now: Instant,
-) -> Result<TargetSet, MessageReason> {
-    let port = match asks.routed.next_route {
-        Some(route) => route.port,
-        None => asks.routed.uri.port,
-    };
-    let mut targets = match routing.home_server(&asks.target, port) {
-        Some(key) => in_dialog(who, key, routing, links)?,
-        None => in_pool(routing.default_pool(), &[], asks, routing, links, now)?,
-    };
-    targets.retain(|target| match *target {
-        Leg::Peer(key) => links
-            .peer(key)
-            .is_some_and(|p| p.is_home() && p.current.is_some()),
-        Leg::Client(_) => false,
-    });
-    if targets.is_empty() {
-        return Err(MessageReason::NoRoute);
+    /// Whether the peer is a home server of the current generation.
+    fn is_server(&self, key: PeerKey) -> bool {
+        let peer = self.links.peer(key);
+        peer.is_some_and(|peer| peer.is_home() && peer.current.is_some())
     }
-    Ok(targets)
-}
 
-/// Whether a Route value that a client or partner put after this node's stays at home. Clients with
-/// an outbound proxy add such routes; any other would make this node a relay for strangers.
-fn leads_home(route: &Uri<'_>, routing: &Routing, links: &Links) -> bool {
-    routing.is_home(&route.host)
-        || routing
-            .peer(&route.host)
-            .and_then(|key| links.peer(key))
-            .is_some_and(|p| p.is_home() && p.current.is_some())
+    /// Whether the sender may assert this From; in a dialog the callee also by the name that it was
+    /// called by.
+    ///
+    /// The callee's requests in a dialog have in From what the caller wrote into To (RFC 3261
+    /// §12.2.1.1). That may be any name: a call that was forwarded, a number without a domain. The
+    /// token holds a hash of it, so that the callee may use this very name, in this dialog, and no
+    /// other.
+    fn check_from(&self) -> Result<(), MessageReason> {
+        let called_by_this_name = || match self.routed.token {
+            Some(Token::Dialog {
+                callee, to_host, ..
+            }) => {
+                let is_callee = match (self.who, callee) {
+                    (Sender::Client(_), Leg::Client(_)) => true,
+                    (Sender::Federated(own), Leg::Peer(key)) => {
+                        stands_for(own, &self.also, key, self.routing)
+                    }
+                    (Sender::Client(_) | Sender::Federated(_) | Sender::Home(_), _) => false,
+                };
+                is_callee && to_host == host_hash(&self.request.from_uri)
+            }
+            Some(Token::Flow(_)) | None => false,
+        };
+        // A `tel` or other URI names no domain by which a sender could be held to its own.
+        let from = &self.request.from_uri;
+        let sip = matches!(from.scheme, Scheme::Sip | Scheme::Sips);
+        let allowed = match self.who {
+            Sender::Home(_) => true,
+            Sender::Client(_) => {
+                sip && (self.routing.is_home(&from.host) || self.routing.is_nobody(&from.host))
+                    || called_by_this_name()
+            }
+            Sender::Federated(key) => {
+                let listed = self.links.peer(key);
+                // A carrier within the trust domain names its callers by number, or not at all (RFC
+                // 3325 §5). A local number of a domain is a name of that domain (RFC 3966 §5.1.5).
+                let is_foreign = |host: Option<&Host<'_>>| {
+                    host.is_none_or(|host| !self.routing.may_assert(key, host))
+                };
+                let by_number = from.scheme == Scheme::Tel && !from.any_context(is_foreign);
+                sip && self.routing.may_assert(key, &from.host)
+                    || sip
+                        && self.routing.is_nobody(&from.host)
+                        && listed.is_some_and(|p| p.anonymous.is_some())
+                    || by_number && listed.is_some_and(|p| p.assert_identity)
+                    || called_by_this_name()
+            }
+        };
+        allowed.then_some(()).ok_or(MessageReason::FromNotAllowed)
+    }
+
+    /// A partner calls home domains, or one of its own that it was reached by and forwards from; in
+    /// a dialog, which its token proves, To is whoever the other side was then.
+    fn check_to(&self) -> Result<(), MessageReason> {
+        let Sender::Federated(key) = self.who else {
+            return Ok(());
+        };
+        if self.routed.is_in_dialog() {
+            return Ok(());
+        }
+        let to = self
+            .request
+            .to
+            .parse_uri()
+            .map_err(|_| MessageReason::MalformedRequest)?;
+        let allowed = match to.scheme {
+            // A number is nobody's domain; where it leads the Request-URI decides.
+            Scheme::Tel => true,
+            Scheme::Sip | Scheme::Sips => {
+                self.routing.is_home(&to.host)
+                    || self.routing.is_own_name(&to.host)
+                    || self.routing.may_assert(key, &to.host)
+                    || self.routing.is_nobody(&to.host)
+            }
+            Scheme::Other => false,
+        };
+        allowed.then_some(()).ok_or(MessageReason::ToNotAllowed)
+    }
+
+    /// No allow list outweighs a denied domain: neither in From nor in To nor as the target, in any
+    /// method, in a dialog too.
+    fn check_denied(&self, peer: Option<PeerKey>) -> Result<(), MessageReason> {
+        let to = self.request.to.parse_uri().ok();
+        if [Some(self.routed.uri), Some(self.request.from_uri), to]
+            .iter()
+            .flatten()
+            .any(|uri| {
+                let is_denied = |host: &Host<'_>| self.routing.denies(peer, host);
+                is_denied(&uri.host) || uri.any_context(|host| host.is_some_and(is_denied))
+            })
+        {
+            Err(MessageReason::DomainDenied)
+        } else {
+            Ok(())
+        }
+    }
 }

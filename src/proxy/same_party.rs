@@ -1,10 +1,48 @@
-//! Which entries of the topology are one party: wherever a sender is held against a side of a
-//! dialog or transaction, entries that grant the same, and that one certificate may stand for,
-//! count as one (RFC 5922 §7.4).
+//! Who sends, and which entries of the topology are one party: wherever a sender is held against a
+//! side of a dialog or transaction, entries that grant the same, and that one certificate may stand
+//! for, count as one (RFC 5922 §7.4).
+//!
+//! The sender's kind is looked up in the current generation for each request: a peer that a reload
+//! has made a home server, or has removed, is judged as what it is now, whatever it was when its
+//! connection came up.
 use super::interface::{Origin, RemoteIdentity};
 use super::leg::{Leg, PeerKey};
+use super::link_id::LinkId;
+use super::links::Links;
 use super::routing::Routing;
+use crate::topology::PeerKind;
 use smallvec::SmallVec;
+
+/// The sender as policy sees it: a leg, with the kind that its peer has in the current generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sender {
+    Client(LinkId),
+    Home(PeerKey),
+    Federated(PeerKey),
+}
+
+impl Sender {
+    /// The peer, if it is one.
+    pub(crate) fn peer(self) -> Option<PeerKey> {
+        match self {
+            Self::Client(_) => None,
+            Self::Home(key) | Self::Federated(key) => Some(key),
+        }
+    }
+    pub(crate) fn of(leg: Leg, links: &Links) -> Option<Self> {
+        match leg {
+            Leg::Client(link) => Some(Self::Client(link)),
+            Leg::Peer(key) => {
+                let peer = links.peer(key)?;
+                peer.current?;
+                Some(match peer.kind {
+                    PeerKind::Home => Self::Home(key),
+                    PeerKind::Federated => Self::Federated(key),
+                })
+            }
+        }
+    }
+}
 
 /// The entries that a sender's certificate names besides the one that it is taken for.
 pub(crate) type OtherEntries = SmallVec<[PeerKey; 2]>;

@@ -9,12 +9,12 @@
 use super::hiding::HidingKey;
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
-
-use crate::sip::plain_user;
+use crate::sip::{Scheme, Uri, plain_user};
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use smallvec::SmallVec;
+use std::hash::Hasher as _;
 
 /// Bytes of the truncated HMAC-SHA256: 128 bits, as RFC 2104 §5 allows.
 const MAC: usize = 16;
@@ -245,6 +245,35 @@ impl TokenBox {
         }
         hmac::sign(key, &input)
     }
+}
+
+/// Hash of a To or From host, for the token: the name that the callee was called by at the dialog's
+/// start.
+///
+/// Unkeyed and 32 bits: the token that holds it is signed, and it is compared with one name only. A
+/// `tel` URI has no host; its hash covers the contexts of its number (RFC 3966 §5.1.5), so that a
+/// local number of one domain is not taken for that of another. 0, for a host that is neither name
+/// nor address, matches nothing a peer may send.
+pub(crate) fn host_hash(uri: &Uri<'_>) -> u32 {
+    let mut buffer = [0; 253];
+    let mut hasher = siphasher::sip::SipHasher13::new();
+    match (uri.scheme, uri.host.lower(&mut buffer), uri.host.ip()) {
+        (Scheme::Tel | Scheme::Other, _, _) => {
+            hasher.write(b"tel:");
+            uri.any_context(|host| {
+                let mut buffer = [0; 253];
+                let name = host.and_then(|host| host.lower(&mut buffer));
+                hasher.write(name.unwrap_or("?").as_bytes());
+                false
+            });
+        }
+        (Scheme::Sip | Scheme::Sips, Some(name), _) => hasher.write(name.as_bytes()),
+        (Scheme::Sip | Scheme::Sips, None, Some(ip)) => {
+            hasher.write(ip.to_canonical().to_string().as_bytes())
+        }
+        (Scheme::Sip | Scheme::Sips, None, None) => return 0,
+    }
+    hasher.finish() as u32
 }
 
 /// A flow that no connection can have: of a run that is over.
