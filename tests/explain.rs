@@ -176,7 +176,7 @@ fn a_failing_expectation_does_not_keep_anybody_from_asking_why() {
 }
 
 #[test]
-fn a_reason_code_is_described_and_another_word_is_not() {
+fn a_name_of_the_log_is_described_and_another_word_is_not() {
     let explain = |word: &str| {
         Command::new(env!("CARGO_BIN_EXE_sipward"))
             .args(["explain", word])
@@ -195,6 +195,16 @@ fn a_reason_code_is_described_and_another_word_is_not() {
         both.contains("(message)") && both.contains("home_domain_denied  (topology)"),
         "{both}"
     );
+    // A line of the log that an earlier version wrote, and the row of what it is called now.
+    let renamed = explain("member_down");
+    assert_eq!(renamed.status.code(), Some(0));
+    let renamed = text(&renamed);
+    assert!(
+        renamed.starts_with("peer_unavailable  (event)\n")
+            && renamed.contains("formerly   member_down"),
+        "{renamed}"
+    );
+    assert!(text(&explain("by")).starts_with("closed_by  (field)\n"));
     let output = explain("crl_stele");
     assert_eq!(output.status.code(), Some(2));
     assert!(

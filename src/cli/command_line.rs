@@ -26,7 +26,7 @@ enum Command {
     Status(status::StatusCommand),
     /// Make the running daemon load its topology again, and show the result
     Reload(reload::ReloadCommand),
-    /// Show step by step why a certificate is accepted (exit code 0) or refused (1), or what a reason code means
+    /// Show step by step why a certificate is accepted (exit code 0) or refused (1), or what a name of the log means
     Explain(explain::ExplainCommand),
     /// Shake hands with a peer as the daemon would, send an OPTIONS, and show who refuses whom (1) or that all is good (0)
     Probe(probe::ProbeCommand),

@@ -1,13 +1,13 @@
-//! `sipward explain`: why a certificate is accepted or refused, offline, or what a reason code means.
+//! `sipward explain`: why a certificate is accepted or refused, offline, or what a name of the log means.
 use super::output::{counted, print_faults};
 use super::target::{Target, unexpected};
-use super::{Exit, reasons};
+use super::{Exit, names};
 use crate::daemon::{
     self,
     control::{Reply, Request},
 };
 use crate::topology::{self, Direction, DnsName, Fault, Listener, Topology, certificates_in};
-use crate::trust::{Explanation, Presented, explain, explain_inbound};
+use crate::trust::{Explanation, Presented, explain, explain_inbound, outcome_words};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 #[derive(Clone, Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("asked").required(true).args(["what", "certificate"])))]
 pub struct ExplainCommand {
-    /// A reason code, or the id of a decision of the running daemon, as in the log
-    #[arg(value_name = "CODE|DECISION-ID")]
+    /// A reason code, an event or a field of the log, or the id of a decision of the running daemon
+    #[arg(value_name = "NAME|DECISION-ID")]
     pub what: Option<String>,
     /// The daemon's control socket, for a decision's id
     #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
@@ -58,7 +58,7 @@ pub struct ExplainCommand {
     pub json: bool,
 }
 
-/// Whether a word is the id of a decision: 16 hex digits. No reason code looks like that, so that one argument serves for
+/// Whether a word is the id of a decision: 16 hex digits. No name of the log looks like that, so that one argument serves for
 /// both.
 fn is_decision_id(word: &str) -> bool {
     word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit())
@@ -144,9 +144,8 @@ impl ExplainCommand {
             let then = &explained.then;
             writeln!(
                 out,
-                "then: {} {} in generation {}, {} from {} to {}\nnow:",
-                then.verdict,
-                then.reason,
+                "then: {} in generation {}, {} from {} to {}\nnow:",
+                outcome_words(&then.verdict, &then.reason),
                 then.generation,
                 counted(usize::try_from(then.times).unwrap_or(usize::MAX), "time"),
                 topology::show_moment(then.first),
@@ -162,17 +161,17 @@ impl ExplainCommand {
         }
     }
 
-    /// What a reason code means. It needs no topology and no daemon.
-    fn describe(&self, code: &str, out: &mut dyn Write) -> Result<(), Exit> {
-        let described = reasons::of(code);
+    /// What a name means. It needs no topology and no daemon.
+    fn describe(&self, name: &str, out: &mut dyn Write) -> Result<(), Exit> {
+        let described = names::of(name);
         if described.is_empty() {
-            eprintln!("sipward: {}", reasons::unknown(code));
+            eprintln!("sipward: {}", names::unknown(name));
             return Err(Exit::Usage);
         }
         if self.json {
             super::write_json(&described, out)?;
         } else {
-            reasons::write(&described, out)?;
+            names::write(&described, out)?;
         }
         Ok(())
     }

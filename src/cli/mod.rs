@@ -13,6 +13,7 @@ pub mod drain;
 mod exit;
 pub mod explain;
 pub mod kick;
+pub mod names;
 mod output;
 pub mod plan;
 pub mod probe;

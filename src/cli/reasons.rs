@@ -1,9 +1,7 @@
 //! `sipward explain CODE` and docs/reasons.md: both walk the registry of reasons.
 use crate::reason::{Learns, Reason, TrustReason};
-use crate::topology::did_you_mean;
 use crate::trust::Step;
 use serde::Serialize;
-use std::io::{self, Write};
 
 /// What is known of a reason code.
 ///
@@ -44,6 +42,20 @@ impl From<Reason> for Described {
             rule: reason.rfc(),
             formerly: reason.former(),
         }
+    }
+}
+
+impl Described {
+    /// The page for people: names and values, empty ones included.
+    pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("cause", self.cause.to_owned()),
+            ("check", self.check.to_owned()),
+            ("fix", self.remedy.to_owned()),
+            ("sent", self.learned.clone()),
+            ("rule", self.rule.to_owned()),
+            ("was", self.formerly.join(", ")),
+        ]
     }
 }
 
@@ -94,37 +106,6 @@ pub fn of(code: &str) -> Vec<Described> {
         .filter(|reason| reason.code() == code || reason.former().contains(&code))
         .map(Described::from)
         .collect()
-}
-
-/// What to say of a word that is no reason code.
-pub fn unknown(word: &str) -> String {
-    let known = Reason::all().map(Reason::code);
-    format!(
-        "no reason code is called `{word}`{}; docs/reasons.md lists them all",
-        did_you_mean(word, known)
-    )
-}
-
-/// Writes what is known, for people.
-pub(super) fn write(described: &[Described], out: &mut dyn Write) -> io::Result<()> {
-    for one in described {
-        // Only what is known: most reasons follow from no RFC, and few had another code.
-        writeln!(out, "{}  ({})", one.code, one.about)?;
-        let formerly = one.formerly.join(", ");
-        for (name, value) in [
-            ("cause", one.cause),
-            ("check", one.check),
-            ("fix", one.remedy),
-            ("sent", one.learned.as_str()),
-            ("rule", one.rule),
-            ("was", formerly.as_str()),
-        ] {
-            if !value.is_empty() {
-                writeln!(out, "  {name:<6} {value}")?;
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -331,16 +312,5 @@ mod tests {
             ["domain_denied", "home_domain_denied"]
         );
         assert_eq!(codes("in_use"), ["socket_in_use"]);
-    }
-
-    #[test]
-    fn an_unknown_word_gets_the_nearest_code() {
-        assert!(unknown("alert_unknown_cert").contains("did you mean `alert_"));
-        assert!(of("expird").is_empty());
-        assert!(
-            unknown("expird").contains("`expired`"),
-            "{}",
-            unknown("expird")
-        );
     }
 }

@@ -22,10 +22,34 @@ pub(super) const STRANGER_LINES: u32 = 20;
 pub(super) const PEER_LINES: u32 = 200;
 /// Relayed requests of one connection of a client that have a line in a window: more than a person or a busy gateway with
 /// a line of its own makes, and fewer than a flood.
-pub(super) const REQUEST_LINES: u32 = 200;
+const REQUEST_LINES: u32 = 200;
 /// Connections of clients whose relayed requests are counted apart. The requests of those beyond have no line in this
 /// window. So many new connections in ten seconds are a flood, and a table that grows with it would be one more.
 const MOST_CONNECTIONS: usize = 16_384;
+
+impl Limited {
+    /// How many lines there are in a window, as docs/events.md has it.
+    pub fn lines(self) -> String {
+        let stranger = format!("{STRANGER_LINES} of an event and reason");
+        let peer = format!(
+            "{PEER_LINES} of an event and reason for each peer, so that one cannot drown another"
+        );
+        match self {
+            Self::Never => {
+                "every one: nobody outside can bring it about as often as they like".to_owned()
+            }
+            Self::Operator => "every one: an operator brings it about".to_owned(),
+            Self::Stranger => {
+                format!("{stranger}; those that name a peer are counted apart, for each peer")
+            }
+            Self::Client => format!("of clients {stranger}; of peers {peer}"),
+            Self::Request => {
+                format!("{REQUEST_LINES} for each connection of a client; every one of a peer")
+            }
+            Self::Peer => peer,
+        }
+    }
+}
 
 /// What is counted together. There are as many as there are events and reasons: both come from tables.
 type Kind = (EventKind, Option<Reason>);

@@ -33,6 +33,17 @@ impl Limited {
             Self::Peer => "peer",
         }
     }
+
+    /// Who that is, for whoever has no table before them.
+    pub fn who(self) -> &'static str {
+        match self {
+            Self::Never => "nobody outside this node",
+            Self::Operator => "an operator",
+            Self::Stranger => "anybody who can connect",
+            Self::Client | Self::Request => "a client or a peer",
+            Self::Peer => "a peer",
+        }
+    }
 }
 
 /// One event.
@@ -60,6 +71,17 @@ impl EventRow {
     /// The fields of a line, in order.
     pub fn fields(&self) -> impl Iterator<Item = EventField> + use<> {
         self.parts.iter().flat_map(LinePart::fields)
+    }
+
+    /// Its level as docs/events.md has it, with the other one and what makes it so.
+    pub fn levels(&self) -> String {
+        let word = |level: Level| level.as_str().to_lowercase();
+        match self.otherwise {
+            None => word(self.level),
+            Some((other, condition)) => {
+                format!("{}; {}: {condition}", word(self.level), word(other))
+            }
+        }
     }
 }
 

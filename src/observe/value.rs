@@ -40,6 +40,18 @@ pub enum FieldType {
     List,
 }
 
+impl FieldType {
+    /// As docs/events.md has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Flag => "true or false",
+            Self::List => "list of texts",
+        }
+    }
+}
+
 /// A field that an event's line has, or may have.
 #[derive(Clone, Copy, Debug)]
 pub struct EventField {

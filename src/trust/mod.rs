@@ -35,7 +35,7 @@ pub use decision::client_rule::{Admitted, ClientId, decide_inbound};
 pub use decision::decide::{PeerId, decide};
 pub use decision::presented::Presented;
 pub use decision::verdict::{Decision, Verdict, fingerprint};
-pub use explain::explanation::{Explanation, explain, explain_inbound};
+pub use explain::explanation::{Explanation, explain, explain_inbound, outcome_words};
 pub use explain::fetchable::{DistributionPoint, Fetchable};
 pub use explain::forecast::{Foreseen, Lapsed, PeerOutlook};
 pub use explain::smallest_change::SmallestChange;

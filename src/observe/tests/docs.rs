@@ -1,9 +1,8 @@
 //! docs/events.md is made from the tables of the code: `UPDATE_DOCS=1 cargo test --lib observe` writes it.
 use crate::observe::EventKind;
 use crate::observe::keys::ALL_KEYS;
-use crate::observe::limits::{PEER_LINES, REQUEST_LINES, STRANGER_LINES, WINDOW};
+use crate::observe::limits::WINDOW;
 use crate::observe::table::Limited;
-use crate::observe::value::FieldType;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -66,35 +65,15 @@ fn limits(page: &mut String) {
          | limited | lines in {seconds} s |\n|---|---|"
     )
     .unwrap();
-    let stranger = format!("{STRANGER_LINES} of an event and reason");
-    let peer = format!(
-        "{PEER_LINES} of an event and reason for each peer, so that one cannot drown another"
-    );
-    let rows = [
-        (
-            Limited::Never,
-            "every one: nobody outside can bring it about as often as they like".to_owned(),
-        ),
-        (
-            Limited::Operator,
-            "every one: an operator brings it about".to_owned(),
-        ),
-        (
-            Limited::Stranger,
-            format!("{stranger}; those that name a peer are counted apart, for each peer"),
-        ),
-        (
-            Limited::Client,
-            format!("of clients {stranger}; of peers {peer}"),
-        ),
-        (Limited::Peer, peer.clone()),
-        (
-            Limited::Request,
-            format!("{REQUEST_LINES} for each connection of a client; every one of a peer"),
-        ),
-    ];
-    for (limited, lines) in rows {
-        writeln!(page, "| {} | {lines} |", limited.word()).unwrap();
+    for limited in [
+        Limited::Never,
+        Limited::Operator,
+        Limited::Stranger,
+        Limited::Client,
+        Limited::Peer,
+        Limited::Request,
+    ] {
+        writeln!(page, "| {} | {} |", limited.word(), limited.lines()).unwrap();
     }
 }
 
@@ -106,13 +85,6 @@ fn events(page: &mut String) {
     );
     for kind in EventKind::ALL {
         let row = kind.row();
-        let word = |level: tracing::Level| level.as_str().to_lowercase();
-        let level = match row.otherwise {
-            None => word(row.level),
-            Some((other, condition)) => {
-                format!("{}; {}: {condition}", word(row.level), word(other))
-            }
-        };
         let fields: Vec<_> = row
             .fields()
             .map(|field| {
@@ -127,8 +99,9 @@ fn events(page: &mut String) {
         };
         writeln!(
             page,
-            "| `{}` | {level} | {} | {fields} | {} | {} |",
+            "| `{}` | {} | {} | {fields} | {} | {} |",
             row.name,
+            row.levels(),
             row.when,
             row.limited.word(),
             row.counts
@@ -145,12 +118,7 @@ fn fields(page: &mut String) {
         .collect();
     page.push_str("\n## Fields\n\n| field | type | on a terminal | meaning |\n|---|---|---|---|\n");
     for key in ALL_KEYS {
-        let kind = match types[key.name] {
-            FieldType::Text => "text",
-            FieldType::Number => "number",
-            FieldType::Flag => "true or false",
-            FieldType::List => "list of texts",
-        };
+        let kind = types[key.name].word();
         let on_terminal = if key.on_terminal { "yes" } else { "no" };
         writeln!(
             page,
@@ -163,7 +131,7 @@ fn fields(page: &mut String) {
 
 fn former(page: &mut String) {
     page.push_str(
-        "\n## Former names\n\nWhat lines without `schema` called them; these names do not come back.\n\n\
+        "\n## Former names\n\nWhat lines without `schema` called them; these names do not come back. `sipward explain NAME` knows them.\n\n\
          | former name | name |\n|---|---|\n",
     );
     for kind in EventKind::ALL {

@@ -1,4 +1,5 @@
 //! The explanation of a decision: every step that [`crate::trust::decide`] took, and the smallest change that would turn it.
+use crate::reason::TrustReason;
 use crate::topology::{ClientCertificates, Direction, Listener, show_moment};
 use crate::trust::certificate::chain::Chain;
 use crate::trust::decision::client_rule::{conclude_inbound, is_nobody_listed};
@@ -177,9 +178,8 @@ impl fmt::Display for Explanation {
         };
         writeln!(
             f,
-            "{}: {} ({way}, as {}, at {})",
-            self.verdict,
-            self.reason,
+            "{} ({way}, as {}, at {})",
+            outcome_words(&self.verdict, &self.reason),
             safe(peer),
             self.at
         )?;
@@ -202,7 +202,11 @@ impl fmt::Display for Explanation {
                 writeln!(f, "   {} {}", if last { "└─" } else { "├─" }, safe(line))?;
             }
         }
-        writeln!(f, "verdict   {} {}", self.verdict, self.reason)?;
+        writeln!(
+            f,
+            "verdict   {}",
+            outcome_words(&self.verdict, &self.reason)
+        )?;
         // The detail can hold names of a stranger's certificate.
         let detail = self.detail.as_deref().map(|d| format!(" ({})", safe(d)));
         writeln!(
@@ -221,6 +225,16 @@ impl fmt::Display for Explanation {
             "decision  {} of generation {}",
             self.decision, self.generation
         )
+    }
+}
+
+/// Verdict and reason code, as people read them: `refuse expired`, and `accepted` once, since a peer is accepted for one
+/// reason only.
+pub fn outcome_words(verdict: &str, reason: &str) -> String {
+    if reason == TrustReason::Accepted.code() {
+        reason.to_owned()
+    } else {
+        format!("{verdict} {reason}")
     }
 }
 

@@ -104,7 +104,7 @@ fn an_accepted_chain_shows_every_step_down_to_the_crl() {
     }
     let text = explanation.to_string();
     assert!(
-        text.starts_with("accept: accepted (inbound, as fe01.contoso.test"),
+        text.starts_with("accepted (inbound, as fe01.contoso.test"),
         "{text}"
     );
     assert!(text.contains("topology.toml:100"), "{text}");

@@ -1,6 +1,7 @@
 //! Words that several lines of an explanation have in common.
 use crate::topology::{TrustSet, Window};
 use rustls_pki_types::UnixTime;
+use std::cmp::Ordering;
 
 /// A span of time in its two largest units: `3d 4h`.
 ///
@@ -19,15 +20,16 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
-/// `in 3d 4h` or `3d 4h ago`.
+/// `in 3d 4h`, `now` or `3d 4h ago`.
 ///
 /// Beside the moment itself, which is in UTC and hard to compare by eye.
 pub(crate) fn distance(moment: u64, at: UnixTime) -> String {
     let at = at.as_secs();
-    if moment >= at {
-        format!("in {}", span(moment - at))
-    } else {
-        format!("{} ago", span(at - moment))
+    match moment.cmp(&at) {
+        Ordering::Greater => format!("in {}", span(moment - at)),
+        // A CRL that was made this second, or the very moment at which something ends.
+        Ordering::Equal => "now".to_owned(),
+        Ordering::Less => format!("{} ago", span(at - moment)),
     }
 }
 
