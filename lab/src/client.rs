@@ -1,14 +1,11 @@
 //! A client: one TLS connection without a certificate; it authenticates the edge by name and CA (RFC 5922
 //! §7.3).
-use super::end::End;
 use super::inbox::EndProfile;
-use super::{LabError, Transcript, Wire, tls, wire};
+use super::{End, LabError, Transcript, Wire, tls};
 use rustls::RootCertStore;
-use rustls_pki_types::ServerName;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 /// What an end must know of the edge to reach it. The name is apart from the address, because tests run on
@@ -37,20 +34,11 @@ impl Client {
     /// # Errors
     /// The edge cannot be reached, or does not prove its name.
     pub async fn connect(face: &EdgeTarget, party: &str, aor: &str) -> Result<Self, LabError> {
-        let io = |what| {
-            let end = party.to_owned();
-            move |source| LabError::Io { end, what, source }
-        };
+        let failed = |what| LabError::io(party, what);
         let config = tls::client_config(&face.roots, None)?;
-        let name = ServerName::try_from(face.name.clone()).map_err(|e| {
-            io("use the edge's name")(std::io::Error::new(std::io::ErrorKind::InvalidInput, e))
-        })?;
-        let tcp = wire::dial(face.address).await.map_err(io("connect"))?;
-        let local = tcp.local_addr().map_err(io("connect"))?;
-        let stream = TlsConnector::from(config)
-            .connect(name, tcp)
-            .await
-            .map_err(io("shake hands"))?;
+        let stream = tls::connect(party, config, face.address, &face.name).await?;
+        let local = stream.get_ref().0.local_addr();
+        let local = local.map_err(failed("connect"))?;
         // The Contact has this end's own address, as a phone behind no NAT writes it: only by the edge's Path
         // is it reached.
         let user = super::address::address_of_record(aor);
@@ -65,8 +53,8 @@ impl Client {
             face.transcript.clone(),
         );
         let wire = end
-            .adopt(stream.into(), CancellationToken::new())
-            .map_err(io("connect"))?;
+            .adopt(stream, CancellationToken::new())
+            .map_err(failed("connect"))?;
         Ok(Self { end, wire })
     }
 

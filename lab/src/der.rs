@@ -22,6 +22,19 @@ pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// A SEQUENCE, or SEQUENCE OF.
+pub fn sequence(parts: &[&[u8]]) -> Vec<u8> {
+    element(0x30, parts)
+}
+
+/// An OPTIONAL element: absent, and not empty, where there is nothing to hold.
+pub(crate) fn unless_empty(tag: u8, value: &[u8]) -> Vec<u8> {
+    match value {
+        [] => Vec::new(),
+        value => element(tag, &[value]),
+    }
+}
+
 /// A BIT STRING without unused bits.
 pub fn bits(bytes: &[u8]) -> Vec<u8> {
     element(0x03, &[&[0], bytes])
@@ -31,7 +44,7 @@ pub fn bits(bytes: &[u8]) -> Vec<u8> {
 pub(crate) fn extension((oid, critical, value): &(Vec<u8>, bool, Vec<u8>)) -> Vec<u8> {
     let critical: &[u8] = if *critical { &[1, 1, 0xff] } else { &[] };
     let value = element(0x04, &[value]);
-    element(0x30, &[&element(0x06, &[oid]), critical, &value])
+    sequence(&[&element(0x06, &[oid]), critical, &value])
 }
 
 /// A Name of one CN in a string type: 0x0c for UTF8String, 0x13 for PrintableString.
@@ -44,11 +57,11 @@ pub fn distinguished_name(attributes: &[(u8, u8, &[u8])]) -> Vec<u8> {
     let rdns: Vec<u8> = attributes
         .iter()
         .flat_map(|(kind, tag, text)| {
-            let attribute = element(0x30, &[&[6, 3, 0x55, 4, *kind], &element(*tag, &[text])]);
+            let attribute = sequence(&[&[6, 3, 0x55, 4, *kind], &element(*tag, &[text])]);
             element(0x31, &[&attribute])
         })
         .collect();
-    element(0x30, &[&rdns])
+    sequence(&[&rdns])
 }
 
 /// A Time (RFC 5280 §4.1.2.5) of Unix seconds, which may lie before 1970: UTCTime from 1950 to 2049, else

@@ -1,6 +1,5 @@
 //! A message before it is sent: made by an end, changed line by line, sent on one of the end's connections.
-use super::inbox::EndState;
-use super::{LabError, SipMessage, Wire, fresh};
+use super::{End, LabError, SipMessage, Wire, fresh};
 
 /// A request that was sent.
 #[derive(Clone)]
@@ -14,7 +13,7 @@ pub struct Sent {
 /// A message before it is sent.
 #[must_use = "a draft is sent by send()"]
 pub struct Draft<'e> {
-    pub(super) end: &'e EndState,
+    pub(super) end: &'e End,
     pub(super) message: SipMessage,
     pub(super) wire: Option<Wire>,
 }
@@ -44,15 +43,9 @@ impl Draft<'_> {
         self.set("From", &value)
     }
 
-    /// Another Request-URI, everything else as it is.
-    pub fn to_uri(mut self, uri: &str) -> Self {
-        self.message.set_uri(uri);
-        self
-    }
-
     /// This end's Contact.
     pub fn with_contact(self) -> Self {
-        let value = format!("<{}>", self.end.profile.contact);
+        let value = format!("<{}>", self.end.contact());
         self.set("Contact", &value)
     }
 

@@ -1,36 +1,9 @@
 //! A user agent whose calls read like a message chart: requests, answers, dialogs (RFC 3261 §8, §12, §13,
 //! §15).
-use super::inbox::{EndProfile, EndState, copy_hop};
-use super::{Dialog, Draft, LabError, Received, Sent, SipMessage, Transcript, Wire, fresh};
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsStream;
-use tokio_util::sync::CancellationToken;
-
-/// A user agent; cheap to clone, all clones share the inbox.
-#[derive(Clone)]
-pub struct End {
-    state: Arc<EndState>,
-}
+use super::inbox::copy_hop;
+use super::{Dialog, Draft, End, LabError, Received, Sent, SipMessage, Transcript, fresh};
 
 impl End {
-    pub(super) fn new(profile: EndProfile, transcript: Transcript) -> Self {
-        Self {
-            state: Arc::new(EndState::new(profile, transcript)),
-        }
-    }
-
-    /// Takes a connection over; its messages come to the inbox.
-    pub(super) fn adopt(
-        &self,
-        stream: TlsStream<TcpStream>,
-        stop: CancellationToken,
-    ) -> io::Result<Wire> {
-        self.state.adopt(stream, stop)
-    }
-
     /// The end's name in ladders.
     pub fn party(&self) -> &str {
         &self.state.profile.party
@@ -54,34 +27,6 @@ impl End {
     /// The lab's transcript.
     pub fn transcript(&self) -> &Transcript {
         &self.state.transcript
-    }
-
-    /// How long the waits that follow may take.
-    pub fn set_patience(&self, patience: Duration) {
-        self.state.set_patience(patience);
-    }
-
-    /// The live connections, oldest first.
-    pub fn wires(&self) -> Vec<Wire> {
-        self.state.wires()
-    }
-
-    /// The newest live connection.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn wire(&self) -> Result<Wire, LabError> {
-        self.state.wire()
-    }
-
-    /// The next message, however long it takes.
-    pub(super) async fn next(&self) -> Received {
-        self.state.next().await
-    }
-
-    /// As a proxy sends: no transaction of this end.
-    pub(super) async fn forward(&self, message: &SipMessage, wire: &Wire) -> Result<(), LabError> {
-        self.state.forward(message, wire).await
     }
 
     /// A request outside of a dialog (RFC 3261 §8.1.1), From this end's address of record.
@@ -154,7 +99,7 @@ impl End {
     /// A message of the caller's making, sent as it is.
     pub fn draft(&self, message: SipMessage) -> Draft<'_> {
         Draft {
-            end: &self.state,
+            end: self,
             message,
             wire: None,
         }
@@ -250,7 +195,7 @@ impl End {
         awaited: &str,
         wanted: impl Fn(&SipMessage) -> bool,
     ) -> Result<Received, LabError> {
-        self.state.take(awaited, |r| wanted(&r.message)).await
+        self.take(awaited, |r| wanted(&r.message)).await
     }
 
     /// Waits for a response with this status, whatever request it answers.
@@ -259,12 +204,11 @@ impl End {
     /// None comes in time, or another final one comes first.
     pub async fn expect_status(&self, status: u16) -> Result<Received, LabError> {
         let got = self
-            .state
             .take(&format!("a {status}"), |r| {
                 r.message.status().is_some_and(|s| s == status || s >= 200)
             })
             .await?;
-        self.state.must_be(got, status)
+        self.must_be(got, status)
     }
 
     /// Waits for this status in answer to one request.
@@ -272,17 +216,9 @@ impl End {
     /// # Errors
     /// None comes in time, or another final one comes first.
     pub async fn answer(&self, request: &Sent, status: u16) -> Result<Received, LabError> {
-        let branch = request.message.branch();
-        let method = request.message.method().unwrap_or_default();
-        let got = self
-            .state
-            .take(&format!("a {status} to {method}"), |r| {
-                r.message.status().is_some_and(|s| s == status || s >= 200)
-                    && r.message.branch() == branch
-                    && r.message.cseq().is_some_and(|(_, m)| m == method)
-            })
-            .await?;
-        self.state.must_be(got, status)
+        let awaited = format!("a {status}");
+        let got = self.answer_where(request, &awaited, |s| s == status || s >= 200);
+        self.must_be(got.await?, status)
     }
 
     /// Waits for whatever final answer one request gets.
@@ -290,25 +226,25 @@ impl End {
     /// # Errors
     /// None comes in time.
     pub async fn final_answer(&self, request: &Sent) -> Result<Received, LabError> {
-        let branch = request.message.branch();
-        let method = request.message.method().unwrap_or_default();
-        self.state
-            .take(&format!("a final answer to {method}"), |r| {
-                r.message.status().is_some_and(|s| s >= 200)
-                    && r.message.branch() == branch
-                    && r.message.cseq().is_some_and(|(_, m)| m == method)
-            })
+        self.answer_where(request, "a final answer", |s| s >= 200)
             .await
     }
 
-    /// Messages of the inbox that nobody has taken yet.
-    pub fn untaken(&self) -> Vec<Received> {
-        self.state.untaken()
-    }
-
-    /// Forgets what nobody has taken.
-    pub fn clear(&self) {
-        self.state.clear();
+    /// Waits for an answer to this request: with the branch of its Via and its method (RFC 3261 §17.1.3).
+    async fn answer_where(
+        &self,
+        request: &Sent,
+        awaited: &str,
+        wanted: impl Fn(u16) -> bool,
+    ) -> Result<Received, LabError> {
+        let branch = request.message.branch();
+        let method = request.message.method().unwrap_or_default();
+        self.take(&format!("{awaited} to {method}"), |r| {
+            r.message.status().is_some_and(&wanted)
+                && r.message.branch() == branch
+                && r.message.cseq().is_some_and(|(_, m)| m == method)
+        })
+        .await
     }
 }
 

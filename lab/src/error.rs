@@ -1,6 +1,7 @@
 //! What can go wrong at a lab end; a wait that runs out shows the whole transcript.
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 /// Why an end could not do its part.
 #[derive(thiserror::Error)]
@@ -72,6 +73,29 @@ pub enum LabError {
         #[from]
         source: rustls::server::VerifierBuilderError,
     },
+}
+
+impl LabError {
+    /// A wait of `end` that ran out.
+    pub(crate) fn timeout(
+        end: &str,
+        awaited: String,
+        patience: Duration,
+        transcript: String,
+    ) -> Self {
+        Self::Timeout {
+            end: end.to_owned(),
+            awaited,
+            seconds: patience.as_secs(),
+            transcript,
+        }
+    }
+
+    /// For `map_err`: what `end` tried when the system or the TLS library refused.
+    pub(crate) fn io(end: &str, what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let end = end.to_owned();
+        move |source| Self::Io { end, what, source }
+    }
 }
 
 /// A test that unwraps shows the sentence with its line ends, not an escaped struct.

@@ -3,9 +3,10 @@
 //! Tests wait for events instead of sleeping: an event is written when something has happened, however slow
 //! the machine is.
 use super::LabError;
+use super::shared::{first, lock};
 use serde_json::Value;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -107,31 +108,13 @@ impl EventLog {
         event: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Result<Value, LabError> {
-        let search = async {
-            loop {
-                // Registered before the look at the list: an event that comes between the two still wakes
-                // this wait.
-                let arrived = self.shared.arrived.notified();
-                tokio::pin!(arrived);
-                arrived.as_mut().enable();
-                let found = self
-                    .since(mark)
-                    .into_iter()
-                    .find(|e| is(e, event) && wanted(e));
-                match found {
-                    Some(value) => return value,
-                    None => arrived.await,
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, search)
-            .await
-            .map_err(|_| LabError::Timeout {
-                end: "the log".to_owned(),
-                awaited: format!("the event {event}"),
-                seconds: PATIENCE.as_secs(),
-                transcript: self.to_text(),
-            })
+        let search = first(&self.shared.arrived, || {
+            let mut events = self.since(mark).into_iter();
+            events.find(|e| is(e, event) && wanted(e))
+        });
+        let found = tokio::time::timeout(PATIENCE, search).await;
+        let awaited = format!("the event {event}");
+        found.map_err(|_| LabError::timeout("the log", awaited, PATIENCE, self.to_text()))
     }
 
     /// Every line, for failure output.
@@ -145,10 +128,7 @@ impl EventLog {
     }
 
     fn lines(&self) -> MutexGuard<'_, ReadLines> {
-        self.shared
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.lines)
     }
 }
 

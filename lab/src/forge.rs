@@ -4,7 +4,7 @@
 pub use crate::der::{common_name, distinguished_name, moment};
 pub use crate::pki::{KeyKind, SigningKey};
 
-use crate::der::{bits, element, extension};
+use crate::der::{bits, element, extension, sequence, unless_empty};
 use crate::pki::{PkiError, now};
 use rustls_pki_types::CertificateDer;
 
@@ -54,7 +54,7 @@ impl SigningKey {
     pub fn sign(&self, fields: &CertificateFields) -> Result<CertificateDer<'static>, PkiError> {
         let body = fields.body(self.algorithm());
         let signature = bits(&self.signature(&body)?);
-        let whole = element(0x30, &[&body, self.algorithm(), &signature]);
+        let whole = sequence(&[&body, self.algorithm(), &signature]);
         Ok(CertificateDer::from(whole))
     }
 }
@@ -95,7 +95,7 @@ impl CertificateFields {
         Self::blank(issuer, subject, key).with(
             id::BASIC_CONSTRAINTS,
             true,
-            &element(0x30, &[&[1, 1, 0xff]]),
+            &sequence(&[&[1, 1, 0xff]]),
         )
     }
 
@@ -146,26 +146,19 @@ impl CertificateFields {
             .version
             .map_or_else(Vec::new, |version| element(0xa0, &[&[2, 1, version]]));
         let serial = element(0x02, &[&self.serial]);
-        let validity = element(0x30, &[&self.validity.0, &self.validity.1]);
+        let validity = sequence(&[&self.validity.0, &self.validity.1]);
         let extensions: Vec<u8> = self.extensions.iter().flat_map(extension).collect();
-        let extensions = if extensions.is_empty() {
-            Vec::new()
-        } else {
-            element(0xa3, &[&element(0x30, &[&extensions])])
-        };
-        element(
-            0x30,
-            &[
-                &version,
-                &serial,
-                algorithm,
-                &self.issuer,
-                &validity,
-                &self.subject,
-                &self.key,
-                &extensions,
-            ],
-        )
+        let extensions = unless_empty(0xa3, &unless_empty(0x30, &extensions));
+        sequence(&[
+            &version,
+            &serial,
+            algorithm,
+            &self.issuer,
+            &validity,
+            &self.subject,
+            &self.key,
+            &extensions,
+        ])
     }
 }
 
@@ -175,7 +168,7 @@ pub fn names(names: &[(u8, &[u8])]) -> Vec<u8> {
         .iter()
         .flat_map(|(tag, content)| element(*tag, &[content]))
         .collect();
-    element(0x30, &[&list])
+    sequence(&[&list])
 }
 
 /// NameConstraints of permitted and excluded bases.
@@ -183,18 +176,11 @@ pub fn constraints(permitted: &[(u8, &[u8])], excluded: &[(u8, &[u8])]) -> Vec<u
     let subtrees = |tag: u8, bases: &[(u8, &[u8])]| {
         let list: Vec<u8> = bases
             .iter()
-            .flat_map(|(tag, content)| element(0x30, &[&element(*tag, &[content])]))
+            .flat_map(|(tag, content)| sequence(&[&element(*tag, &[content])]))
             .collect();
-        if bases.is_empty() {
-            list
-        } else {
-            element(tag, &[&list])
-        }
+        unless_empty(tag, &list)
     };
-    element(
-        0x30,
-        &[&subtrees(0xa0, permitted), &subtrees(0xa1, excluded)],
-    )
+    sequence(&[&subtrees(0xa0, permitted), &subtrees(0xa1, excluded)])
 }
 
 /// ExtKeyUsageSyntax of purposes below id-kp: 1 for serverAuth, 2 for clientAuth.
@@ -203,7 +189,7 @@ pub fn usages(purposes: &[u8]) -> Vec<u8> {
         .iter()
         .flat_map(|purpose| element(0x06, &[&[0x2b, 6, 1, 5, 5, 7, 3, *purpose]]))
         .collect();
-    element(0x30, &[&list])
+    sequence(&[&list])
 }
 
 /// The same object as if ecdsa-with-SHA224, which nobody takes, stood where ecdsa-with-SHA256 does.

@@ -5,10 +5,11 @@
 //! back to the edge, and keeps a dialog's way when it has to record its route. It authenticates nobody.
 use super::address::{address_of_record, host_of, uri_of};
 use super::registrar::{Binding, Registrar};
+use super::shared::lock;
 use super::{LabError, Received, Server, SipMessage, Wire, fresh};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A server with a registrar behind it.
 pub struct HomeServer {
@@ -32,11 +33,6 @@ struct Automaton {
     /// By this server's branch, the connection that the request came on: where the responses go. Never
     /// emptied, since a lab lives for seconds.
     upstream: HashMap<String, Wire>,
-}
-
-/// A task that panicked with the lock must not take the others down.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl HomeServer {

@@ -1,9 +1,10 @@
 //! What all clones of an end share: its inbox, its connections, and the sending and waiting that need nothing
 //! else.
+use super::shared::{first, lock};
 use super::{LabError, SipMessage, Transcript, Wire};
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -40,6 +41,12 @@ pub struct Received {
     pub wire: Wire,
 }
 
+/// A user agent; cheap to clone, all clones share the inbox.
+#[derive(Clone)]
+pub struct End {
+    pub(super) state: Arc<EndState>,
+}
+
 /// The shared half of an end.
 pub(super) struct EndState {
     pub(super) profile: EndProfile,
@@ -55,14 +62,9 @@ pub(super) struct EndState {
     patience: Mutex<Duration>,
 }
 
-/// A test that panics while it holds a lock has failed already; the others must not fail by it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl EndState {
+impl End {
     pub(super) fn new(profile: EndProfile, transcript: Transcript) -> Self {
-        Self {
+        let state = EndState {
             profile,
             transcript,
             inbox: Mutex::default(),
@@ -70,25 +72,26 @@ impl EndState {
             wires: Mutex::default(),
             invites: Mutex::default(),
             patience: Mutex::new(PATIENCE),
+        };
+        Self {
+            state: Arc::new(state),
         }
     }
 
     /// Takes a connection over; its messages come to the inbox.
     pub(super) fn adopt(
-        self: &Arc<Self>,
+        &self,
         stream: TlsStream<TcpStream>,
         stop: CancellationToken,
     ) -> io::Result<Wire> {
-        let end = Arc::clone(self);
+        let end = self.clone();
         let wire = Wire::start(
-            &self.profile.party,
+            &self.state.profile.party,
             stream,
             stop,
-            move |wire, message, raw| {
-                end.deliver(wire, message, raw);
-            },
+            move |wire, message, raw| end.deliver(wire, message, raw),
         )?;
-        let mut wires = lock(&self.wires);
+        let mut wires = lock(&self.state.wires);
         wires.retain(Wire::is_live);
         wires.push(wire.clone());
         Ok(wire)
@@ -97,15 +100,17 @@ impl EndState {
     /// Writes a message down, acknowledges it if it is a refusal, and puts it into the inbox: in this order,
     /// so that a test that takes the refusal finds the ACK in the transcript.
     fn deliver(&self, wire: &Wire, message: SipMessage, raw: Vec<u8>) {
-        self.transcript.message(EDGE, &self.profile.party, &message);
+        self.state
+            .transcript
+            .message(EDGE, &self.state.profile.party, &message);
         self.acknowledge_refusal(wire, &message);
         // The bytes are kept beside the message: what sipward relays unchanged is compared byte by byte.
-        lock(&self.inbox).push_back(Received {
+        lock(&self.state.inbox).push_back(Received {
             message,
             raw,
             wire: wire.clone(),
         });
-        self.arrived.notify_waiters();
+        self.state.arrived.notify_waiters();
     }
 
     /// The transaction layer's ACK for a non-2xx (RFC 3261 §17.1.1.3): sent by itself, as no user of a phone
@@ -116,7 +121,7 @@ impl EndState {
         let Some(invite) = answer
             .branch()
             .filter(|_| refused)
-            .and_then(|branch| lock(&self.invites).get(&branch).cloned())
+            .and_then(|branch| lock(&self.state.invites).get(&branch).cloned())
         else {
             return;
         };
@@ -125,23 +130,21 @@ impl EndState {
         if let Some(to) = answer.header("to") {
             ack.set("To", to);
         }
-        self.transcript.message(&self.profile.party, EDGE, &ack);
+        self.state
+            .transcript
+            .message(&self.state.profile.party, EDGE, &ack);
         // Called by the connection's reader, which must not wait for its writer.
         wire.send_now(ack.to_bytes());
     }
 
-    pub(super) fn set_patience(&self, patience: Duration) {
-        *lock(&self.patience) = patience;
-    }
-
-    /// How long the next wait lasts at most.
-    fn patience(&self) -> Duration {
-        *lock(&self.patience)
+    /// How long the waits that follow may take.
+    pub fn set_patience(&self, patience: Duration) {
+        *lock(&self.state.patience) = patience;
     }
 
     /// The live connections, oldest first.
-    pub(super) fn wires(&self) -> Vec<Wire> {
-        lock(&self.wires)
+    pub fn wires(&self) -> Vec<Wire> {
+        lock(&self.state.wires)
             .iter()
             .filter(|w| w.is_live())
             .cloned()
@@ -152,21 +155,21 @@ impl EndState {
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn wire(&self) -> Result<Wire, LabError> {
+    pub fn wire(&self) -> Result<Wire, LabError> {
         self.wires().pop().ok_or_else(|| LabError::NoConnection {
-            end: self.profile.party.clone(),
-            transcript: self.transcript.to_string(),
+            end: self.state.profile.party.clone(),
+            transcript: self.state.transcript.to_string(),
         })
     }
 
     /// Messages of the inbox that nobody has taken yet.
-    pub(super) fn untaken(&self) -> Vec<Received> {
-        lock(&self.inbox).iter().cloned().collect()
+    pub fn untaken(&self) -> Vec<Received> {
+        lock(&self.state.inbox).iter().cloned().collect()
     }
 
     /// Forgets what nobody has taken.
-    pub(super) fn clear(&self) {
-        lock(&self.inbox).clear();
+    pub fn clear(&self) {
+        lock(&self.state.inbox).clear();
     }
 
     /// The message if it has this status; otherwise an error with the reason that it carries.
@@ -181,10 +184,10 @@ impl EndState {
             .or_else(|| got.message.header("reason"))
             .unwrap_or("no Warning");
         Err(LabError::Unexpected {
-            end: self.profile.party.clone(),
+            end: self.state.profile.party.clone(),
             awaited: format!("a {status}"),
             got: format!("{} ({reason})", got.message.start),
-            transcript: self.transcript.to_string(),
+            transcript: self.state.transcript.to_string(),
         })
     }
 
@@ -194,15 +197,12 @@ impl EndState {
         awaited: &str,
         wanted: impl Fn(&Received) -> bool,
     ) -> Result<Received, LabError> {
-        let patience = self.patience();
-        tokio::time::timeout(patience, self.first_where(wanted))
-            .await
-            .map_err(|_| LabError::Timeout {
-                end: self.profile.party.clone(),
-                awaited: awaited.to_owned(),
-                seconds: patience.as_secs(),
-                transcript: self.transcript.to_string(),
-            })
+        let patience = *lock(&self.state.patience);
+        let found = tokio::time::timeout(patience, self.first_where(wanted)).await;
+        found.map_err(|_| {
+            let (party, seen) = (&self.state.profile.party, &self.state.transcript);
+            LabError::timeout(party, awaited.to_owned(), patience, seen.to_string())
+        })
     }
 
     /// The next message, however long it takes: for servers that answer by themselves, which wait for as long
@@ -213,21 +213,12 @@ impl EndState {
 
     /// Takes the first message that fits out of the inbox, now or later.
     async fn first_where(&self, wanted: impl Fn(&Received) -> bool) -> Received {
-        loop {
-            let arrived = self.arrived.notified();
-            tokio::pin!(arrived);
-            // Registered before the look, so that nothing can slip in between.
-            arrived.as_mut().enable();
-            let found = {
-                let mut inbox = lock(&self.inbox);
-                let at = inbox.iter().position(&wanted);
-                at.and_then(|at| inbox.remove(at))
-            };
-            match found {
-                Some(received) => return received,
-                None => arrived.await,
-            }
-        }
+        first(&self.state.arrived, || {
+            let mut inbox = lock(&self.state.inbox);
+            let at = inbox.iter().position(&wanted);
+            at.and_then(|at| inbox.remove(at))
+        })
+        .await
     }
 
     /// As a user agent sends: an INVITE is kept, so that its refusal can be acknowledged.
@@ -235,14 +226,16 @@ impl EndState {
         if message.method() == Some("INVITE")
             && let Some(branch) = message.branch()
         {
-            lock(&self.invites).insert(branch, message.clone());
+            lock(&self.state.invites).insert(branch, message.clone());
         }
         self.forward(message, wire).await
     }
 
     /// As a proxy sends: no transaction of this end's own.
     pub(super) async fn forward(&self, message: &SipMessage, wire: &Wire) -> Result<(), LabError> {
-        self.transcript.message(&self.profile.party, EDGE, message);
+        self.state
+            .transcript
+            .message(&self.state.profile.party, EDGE, message);
         wire.send_raw(&message.to_bytes()).await
     }
 }

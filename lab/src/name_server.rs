@@ -4,13 +4,14 @@
 //! It counts what it is asked, so that a test can see what sipward keeps and for how long, and it can fall
 //! silent.
 use super::LabError;
-use hickory_proto::op::{Message, MessageType, Metadata, ResponseCode};
+use super::shared::lock;
+use hickory_proto::op::{Message, Metadata, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, SRV};
 use hickory_proto::rr::{Name, RData, Record};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// A record's data.
@@ -40,24 +41,16 @@ pub struct NameServer {
     stop: Arc<AtomicBool>,
 }
 
-fn lock(zone: &Mutex<Zone>) -> MutexGuard<'_, Zone> {
-    zone.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl NameServer {
     /// Starts one with an empty zone on a free port.
     ///
     /// # Errors
     /// No port of the loopback.
     pub fn start() -> Result<Self, LabError> {
-        let failed = |source| LabError::Io {
-            end: "name server".to_owned(),
-            what: "listen",
-            source,
-        };
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+        let failed = || LabError::io("name server", "listen");
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed())?;
         let server = Self {
-            address: socket.local_addr().map_err(failed)?,
+            address: socket.local_addr().map_err(failed())?,
             zone: Arc::default(),
             stop: Arc::default(),
         };
@@ -131,11 +124,7 @@ fn reply(query: &[u8], zone: &mut Zone) -> Option<Vec<u8>> {
         return None;
     }
     let known = zone.records.get(name);
-    let mut reply = Message::new(
-        query.metadata.id,
-        MessageType::Response,
-        query.metadata.op_code,
-    );
+    let mut reply = Message::response(query.metadata.id, query.metadata.op_code);
     reply.metadata = Metadata::response_from_request(&query.metadata);
     reply.metadata.authoritative = true;
     reply.metadata.recursion_available = true;

@@ -1,5 +1,5 @@
 //! OCSP responses (RFC 6960 §4.2) as a CA's responder makes them, with every oddity a test needs.
-use super::der::{bits, element, generalized_time};
+use super::der::{bits, element, generalized_time, sequence};
 use super::pki::{Authority, Issued, PkiError, Serial, date};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rcgen::{KeyPair, SigningKey as _};
@@ -65,15 +65,12 @@ impl Authority {
             |octets: &[u8]| element(4, &[digest(&SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref()]);
         // CertID: the issuer by hashes of its name and of its key's bits, without the tag and length of the
         // BIT STRING.
-        let id = element(
-            0x30,
-            &[
-                SHA1,
-                &hash(own.subject().as_raw()),
-                &hash(key),
-                &element(2, &[&spec.serial.0]),
-            ],
-        );
+        let id = sequence(&[
+            SHA1,
+            &hash(own.subject().as_raw()),
+            &hash(key),
+            &element(2, &[&spec.serial.0]),
+        ]);
         let this_update = generalized_time(date(spec.this_update)?.unix_timestamp());
         let status = match spec.status {
             OcspStatus::Good => element(0x80, &[]),
@@ -85,29 +82,23 @@ impl Authority {
             Some(next) => element(0xa0, &[&generalized_time(date(next)?.unix_timestamp())]),
             None => Vec::new(),
         };
-        let single = element(0x30, &[&id, &status, &this_update, &next_update]);
+        let single = sequence(&[&id, &status, &this_update, &next_update]);
         // The responder by name; for a delegate, too, this stays the authority's, which clients must not rely
         // on.
         let responder = element(0xa1, &[own.subject().as_raw()]);
-        let data = element(
-            0x30,
-            &[&responder, &this_update, &element(0x30, &[&single])],
-        );
+        let data = sequence(&[&responder, &this_update, &sequence(&[&single])]);
         let signature = match spec.delegate {
             None => self.key.signature(&data)?,
             Some(delegate) => KeyPair::try_from(delegate.key.secret_der())?.sign(&data)?,
         };
         let certificates = spec.delegate.map_or_else(Vec::new, |delegate| {
-            element(0xa0, &[&element(0x30, &[&delegate.certificate])])
+            element(0xa0, &[&sequence(&[&delegate.certificate])])
         });
-        let basic = element(
-            0x30,
-            &[&data, ECDSA_SHA256, &bits(&signature), &certificates],
-        );
-        let bytes = element(0x30, &[BASIC, &element(4, &[&basic])]);
-        Ok(element(
-            0x30,
-            &[&element(0x0a, &[&[0]]), &element(0xa0, &[&bytes])],
-        ))
+        let basic = sequence(&[&data, ECDSA_SHA256, &bits(&signature), &certificates]);
+        let bytes = sequence(&[BASIC, &element(4, &[&basic])]);
+        Ok(sequence(&[
+            &element(0x0a, &[&[0]]),
+            &element(0xa0, &[&bytes]),
+        ]))
     }
 }

@@ -22,6 +22,7 @@ pub use error::PkiError;
 pub use issued::{Issued, self_signed};
 pub use key::{KeyKind, SigningKey};
 pub use pem::chain_pem;
+pub(crate) use pem::write_file;
 pub use pin::pin;
 pub use serial::Serial;
 pub use spec::{AuthoritySpec, LeafSpec, Usage};

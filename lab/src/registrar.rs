@@ -1,7 +1,8 @@
 //! The location service of home servers (RFC 3261 §10, RFC 3327): who is registered where.
 use super::Wire;
+use super::shared::lock;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Where registered users are; the servers of one pool share it as they would share a database.
 #[derive(Clone, Default)]
@@ -23,25 +24,21 @@ pub(super) struct Binding {
 impl Registrar {
     /// The Path that came with the registration of a `user@domain`; `None` when it is not registered.
     pub fn path(&self, user: &str) -> Option<Vec<String>> {
-        self.lock().get(user).map(|b| b.path.clone())
+        self.binding(user).map(|b| b.path)
     }
 
     /// The contact of a `user@domain`.
     pub fn contact(&self, user: &str) -> Option<String> {
-        self.lock().get(user).map(|b| b.contact.clone())
+        self.binding(user).map(|b| b.contact)
     }
 
     /// Everything that is known of a `user@domain`.
     pub(super) fn binding(&self, user: &str) -> Option<Binding> {
-        self.lock().get(user).cloned()
+        lock(&self.bindings).get(user).cloned()
     }
 
     /// Replaces what was known of a `user@domain`.
     pub(super) fn bind(&self, user: String, binding: Binding) {
-        self.lock().insert(user, binding);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Binding>> {
-        self.bindings.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.bindings).insert(user, binding);
     }
 }

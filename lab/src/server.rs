@@ -1,16 +1,14 @@
 //! A server: listens with MTLS, dials the edge with its certificate, and otherwise does what the test asks.
-use super::end::End;
 use super::inbox::EndProfile;
 use super::pki::Issued;
-use super::{LabError, Received, Transcript, Wire, tls, wire};
+use super::{End, LabError, Received, Transcript, Wire, tls};
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// What makes a server.
@@ -39,8 +37,6 @@ pub struct Server {
     dialer: Arc<ClientConfig>,
     /// Ends the listener and, by its children, every connection.
     stop: CancellationToken,
-    /// In the TLS library's words, oldest first.
-    failures: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -49,16 +45,12 @@ impl Server {
     /// # Errors
     /// No port, or a certificate that cannot be used.
     pub async fn start(spec: &ServerSpec<'_>) -> Result<Self, LabError> {
-        let bound = |source| LabError::Io {
-            end: spec.party.to_owned(),
-            what: "listen",
-            source,
-        };
+        let failed = || LabError::io(spec.party, "listen");
         let address = spec
             .listen
             .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let listener = TcpListener::bind(address).await.map_err(bound)?;
-        let address = listener.local_addr().map_err(bound)?;
+        let listener = TcpListener::bind(address).await.map_err(failed())?;
+        let address = listener.local_addr().map_err(failed())?;
         // Whoever shows no certificate, or one of another CA, is refused by the TLS library: a real home
         // server does the same.
         let acceptor = TlsAcceptor::from(tls::server_config(spec.roots, spec.identity)?);
@@ -76,12 +68,11 @@ impl Server {
             address,
             dialer: tls::client_config(spec.roots, Some(spec.identity))?,
             stop: CancellationToken::new(),
-            failures: Arc::default(),
         };
-        let (stop, failures) = (server.stop.clone(), Arc::clone(&server.failures));
+        let stop = server.stop.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = accept_all(listener, acceptor, end, stop.clone(), failures) => {}
+                () = accept_all(listener, acceptor, end, stop.clone()) => {}
                 () = stop.cancelled() => {}
             }
         });
@@ -99,30 +90,10 @@ impl Server {
     /// # Errors
     /// The edge cannot be reached or does not prove its name.
     pub async fn dial(&self, address: SocketAddr, name: &str) -> Result<Wire, LabError> {
-        let io = |what| {
-            let end = self.end.party().to_owned();
-            move |source| LabError::Io { end, what, source }
-        };
-        // The name goes into SNI and is what the edge's certificate must prove; the address decides nothing.
-        let name = ServerName::try_from(name.to_owned()).map_err(|e| {
-            io("use the edge's name")(io::Error::new(io::ErrorKind::InvalidInput, e))
-        })?;
-        let tcp = wire::dial(address).await.map_err(io("connect"))?;
-        let stream = TlsConnector::from(Arc::clone(&self.dialer))
-            .connect(name, tcp)
-            .await
-            .map_err(io("shake hands"))?;
-        self.end
-            .adopt(stream.into(), self.stop.child_token())
-            .map_err(io("connect"))
-    }
-
-    /// What went wrong in inbound handshakes, in the TLS library's words.
-    pub fn handshake_failures(&self) -> Vec<String> {
-        self.failures
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let (party, dialer) = (self.end.party(), Arc::clone(&self.dialer));
+        let stream = tls::connect(party, dialer, address, name).await?;
+        let wire = self.end.adopt(stream, self.stop.child_token());
+        wire.map_err(LabError::io(party, "connect"))
     }
 
     /// The next message, whatever it is; `None` once the server is stopped.
@@ -167,19 +138,13 @@ async fn accept_all(
     acceptor: TlsAcceptor,
     end: End,
     stop: CancellationToken,
-    failures: Arc<Mutex<Vec<String>>>,
 ) {
     while let Ok((tcp, _)) = listener.accept().await {
         let (acceptor, end, stop) = (acceptor.clone(), end.clone(), stop.child_token());
-        let failures = Arc::clone(&failures);
         tokio::spawn(async move {
             if let Err(e) = accept_one(tcp, &acceptor, &end, stop).await {
-                end.transcript()
-                    .note(end.party(), &format!("handshake failed: {e}"));
-                failures
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(e.to_string());
+                let remark = format!("handshake failed: {e}");
+                end.transcript().note(end.party(), &remark);
             }
         });
     }

@@ -3,12 +3,10 @@
 pub use super::topology_text::{TomlTable, TopologyText};
 
 use super::LabError;
-use super::pki::{Authority, Issued};
-use std::io::Write as _;
+use super::pki::{Authority, Issued, write_file};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, io};
 
 /// The edge's name.
 pub const EDGE: &str = "edge01.contoso.test";
@@ -40,7 +38,7 @@ impl Site {
         let dir = tempfile::Builder::new()
             .prefix("sipward-lab-")
             .tempdir()
-            .map_err(file_error)?;
+            .map_err(LabError::io("lab", "make a temporary directory"))?;
         let enterprise = Authority::root("Contoso Lab CA")?;
         let fabrikam = Authority::root("Fabrikam Lab CA")?;
         let edge = enterprise.server(EDGE)?;
@@ -76,19 +74,10 @@ impl Site {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, LabError> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let path = self.dir.path().join(name);
         // Replaced and not overwritten: who still has the old file open reads the old content, as after an
         // operator's rename.
-        let _ = fs::remove_file(&path);
-        let mut options = fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(file_error)?;
-        file.write_all(text.as_bytes()).map_err(file_error)?;
+        let path = self.dir.path().join(name);
+        write_file(&path, text, 0o600)?;
         Ok(path)
     }
 
@@ -97,8 +86,7 @@ impl Site {
     /// # Errors
     /// A file cannot be written.
     pub fn issue(&self, name: &str, issued: &Issued) -> Result<(), LabError> {
-        self.write(&format!("{name}.chain.pem"), &issued.chain_pem)?;
-        self.write(&format!("{name}.key.pem"), &issued.key_pem)?;
+        issued.write_to(self.path(), name)?;
         Ok(())
     }
 
@@ -176,14 +164,5 @@ impl Site {
             .text("format", "json");
         t.add("[tokens]").text("key_file", "tokens.key");
         t
-    }
-}
-
-/// Files fail for reasons of the machine and never of the test, so the path is enough.
-fn file_error(source: io::Error) -> LabError {
-    LabError::Io {
-        end: "lab".to_owned(),
-        what: "write to the temporary directory",
-        source,
     }
 }

@@ -1,7 +1,8 @@
 //! What all ends of one lab sent and received, in the order in which they saw it.
 use super::SipMessage;
+use super::shared::lock;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// One message on one leg, or a remark of one end.
@@ -78,24 +79,17 @@ impl Transcript {
 
     /// How many entries there are: a mark for [`Self::since`].
     pub fn mark(&self) -> usize {
-        self.entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        lock(&self.entries).len()
     }
 
     /// A copy of the entries after a mark.
     pub fn since(&self, mark: usize) -> Vec<TranscriptEntry> {
-        self.entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(mark..)
-            .unwrap_or_default()
-            .to_vec()
+        let entries = lock(&self.entries);
+        entries.get(mark..).unwrap_or_default().to_vec()
     }
 
     fn add(&self, entry: TranscriptEntry) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.entries);
         // What comes later is dropped, and not what came first: the beginning explains more.
         if entries.len() < MOST {
             entries.push(entry);

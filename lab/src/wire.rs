@@ -1,11 +1,12 @@
 //! One TLS connection of an end: framing by Content-Length (RFC 3261 §18.3), keep-alives (RFC 5626 §4.4.1),
 //! raw bytes.
 use super::framing::{FrameKind, next_frame};
+use super::shared::lock;
 use super::{LabError, SipMessage};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
@@ -60,18 +61,6 @@ const RAW_KEPT: usize = 4 * 1024 * 1024;
 /// reads.
 const OUT_QUEUE: usize = 4096;
 
-/// Opens a TCP connection.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "ends are the outside world: they dial the edge under test"
-)]
-pub(super) async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let tcp = TcpStream::connect(address).await?;
-    // Segments of a message must leave as they are written: tests count on how they are cut.
-    tcp.set_nodelay(true)?;
-    Ok(tcp)
-}
-
 impl Wire {
     /// Starts to read and write; `deliver` gets each message with its bytes.
     pub(super) fn start(
@@ -80,10 +69,8 @@ impl Wire {
         stop: CancellationToken,
         deliver: impl Fn(&Self, SipMessage, Vec<u8>) + Send + 'static,
     ) -> io::Result<Self> {
-        let (local, remote) = {
-            let (tcp, _) = stream.get_ref();
-            (tcp.local_addr()?, tcp.peer_addr()?)
-        };
+        let (tcp, _) = stream.get_ref();
+        let (local, remote) = (tcp.local_addr()?, tcp.peer_addr()?);
         let (out, queue) = mpsc::channel(OUT_QUEUE);
         let (ended_in, ended) = watch::channel(None);
         let wire = Self {
@@ -154,11 +141,7 @@ impl Wire {
     }
 
     fn keep_raw(&self, got: &[u8]) {
-        let mut raw = self
-            .state
-            .raw
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut raw = lock(&self.state.raw);
         raw.extend_from_slice(got);
         let excess = raw.len().saturating_sub(RAW_KEPT);
         raw.drain(..excess);
@@ -181,11 +164,7 @@ impl Wire {
 
     /// The bytes received so far (the last few megabytes).
     pub fn raw(&self) -> Vec<u8> {
-        self.state
-            .raw
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.state.raw).clone()
     }
 
     /// From now on answers no keep-alive ping.
@@ -282,12 +261,12 @@ impl Wire {
 
     /// The error of a wait on this connection, which has no transcript at hand.
     fn timeout(&self, awaited: &str, patience: Duration) -> LabError {
-        LabError::Timeout {
-            end: self.state.party.clone(),
-            awaited: awaited.to_owned(),
-            seconds: patience.as_secs(),
-            transcript: String::new(),
-        }
+        LabError::timeout(
+            &self.state.party,
+            awaited.to_owned(),
+            patience,
+            String::new(),
+        )
     }
 }
 

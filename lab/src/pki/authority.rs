@@ -38,17 +38,38 @@ impl Authority {
     /// # Errors
     /// A value that cannot be encoded, or no random bytes.
     pub fn root_with(spec: AuthoritySpec) -> Result<Self, PkiError> {
-        let (params, serial) = authority_params(&spec)?;
         let key = SigningKey::new(spec.key)?;
-        let certificate = CertificateDer::from(params.self_signed(&*key.pair)?);
+        Self::certified(spec, key, None)
+    }
+
+    /// The authority of this key, certified by `issuer`, or by itself.
+    fn certified(
+        spec: AuthoritySpec,
+        key: SigningKey,
+        issuer: Option<&Self>,
+    ) -> Result<Self, PkiError> {
+        let (params, serial) = authority_params(&spec)?;
+        let certificate = CertificateDer::from(match issuer {
+            Some(issuer) => params.signed_by(&*key.pair, &issuer.issuer())?,
+            None => params.self_signed(&*key.pair)?,
+        });
+        // A root goes with no chain: whoever trusts it has it.
+        let below_root = issuer.map_or_else(Vec::new, |issuer| issuer.above(&certificate));
         Ok(Self {
             spec,
             params,
             key,
             certificate,
-            below_root: Vec::new(),
+            below_root,
             serial,
         })
+    }
+
+    /// What is presented with a certificate of this authority: it, then this authority and those above, without the root.
+    fn above(&self, certificate: &CertificateDer<'static>) -> Vec<CertificateDer<'static>> {
+        let mut chain = vec![certificate.clone()];
+        chain.extend(self.below_root.iter().cloned());
+        chain
     }
 
     /// Another root with the same subject and another key: what an impostor can make.
@@ -72,19 +93,8 @@ impl Authority {
     /// # Errors
     /// As [`Self::root_with`].
     pub fn subordinate_with(&self, spec: AuthoritySpec) -> Result<Self, PkiError> {
-        let (params, serial) = authority_params(&spec)?;
         let key = SigningKey::new(spec.key)?;
-        let certificate = CertificateDer::from(params.signed_by(&*key.pair, &self.issuer())?);
-        let mut below_root = vec![certificate.clone()];
-        below_root.extend(self.below_root.iter().cloned());
-        Ok(Self {
-            spec,
-            params,
-            key,
-            certificate,
-            below_root,
-            serial,
-        })
+        Self::certified(spec, key, Some(self))
     }
 
     /// This authority with a certificate for the same key and name from `issuer` (a cross-certificate), valid
@@ -103,19 +113,7 @@ impl Authority {
             not_after,
             ..self.spec.clone()
         };
-        let (params, serial) = authority_params(&spec)?;
-        let certificate =
-            CertificateDer::from(params.signed_by(&*self.key.pair, &issuer.issuer())?);
-        let mut below_root = vec![certificate.clone()];
-        below_root.extend(issuer.below_root.iter().cloned());
-        Ok(Self {
-            spec,
-            params,
-            key: self.key.clone(),
-            certificate,
-            below_root,
-            serial,
-        })
+        Self::certified(spec, self.key.clone(), Some(issuer))
     }
 
     /// Issues a leaf.
@@ -125,8 +123,8 @@ impl Authority {
     pub fn issue(&self, spec: &LeafSpec) -> Result<Issued, PkiError> {
         let (params, serial) = leaf_params(spec)?;
         let key = SigningKey::new(spec.key)?;
-        let certificate = CertificateDer::from(params.signed_by(&*key.pair, &self.issuer())?);
-        Ok(Issued::new(certificate, &self.below_root, &key, serial))
+        let made = params.signed_by(&*key.pair, &self.issuer())?;
+        Ok(Issued::new(self.above(&made.into()), &key, serial))
     }
 
     /// Issues a leaf for an RSA key whose private half nobody here holds (`public`: its RSAPublicKey); leaf
@@ -141,9 +139,7 @@ impl Authority {
     ) -> Result<Vec<CertificateDer<'static>>, PkiError> {
         let (params, _) = leaf_params(spec)?;
         let made = params.signed_by(&ForeignRsaKey(public), &self.issuer())?;
-        let mut chain = vec![CertificateDer::from(made)];
-        chain.extend(self.below_root.iter().cloned());
-        Ok(chain)
+        Ok(self.above(&CertificateDer::from(made)))
     }
 
     /// The common case: CN and dNSName `fqdn`, serverAuth and clientAuth, valid now.

@@ -2,7 +2,7 @@
 use super::clock::date;
 use super::pem::{pem, write_file};
 use super::{Authority, Issued, PkiError, Serial};
-use crate::der::{bits, common_name, element, extension, moment};
+use crate::der::{bits, common_name, element, extension, moment, sequence, unless_empty};
 use rustls_pki_types::CertificateRevocationListDer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -115,19 +115,10 @@ impl Authority {
         let revoked: Vec<u8> = spec
             .revoked
             .iter()
-            .flat_map(|serial| {
-                element(
-                    0x30,
-                    &[&element(2, &[&serial.0]), &this_update, KEY_COMPROMISE],
-                )
-            })
+            .flat_map(|serial| sequence(&[&element(2, &[&serial.0]), &this_update, KEY_COMPROMISE]))
             .collect();
         // An empty list must be absent and not empty (RFC 5280 §5.1.2.6).
-        let revoked = if revoked.is_empty() {
-            revoked
-        } else {
-            element(0x30, &[&revoked])
-        };
+        let revoked = unless_empty(0x30, &revoked);
         let extensions: Vec<u8> = self
             .crl_extensions(spec, &own)
             .iter()
@@ -135,20 +126,17 @@ impl Authority {
             .filter(|(id, ..)| !spec.without.contains(id))
             .flat_map(extension)
             .collect();
-        let signed = element(
-            0x30,
-            &[
-                &[2, 1, 1],
-                algorithm,
-                &issuer,
-                &this_update,
-                &next_update,
-                &revoked,
-                &element(0xa0, &[&element(0x30, &[&extensions])]),
-            ],
-        );
+        let signed = sequence(&[
+            &[2, 1, 1],
+            algorithm,
+            &issuer,
+            &this_update,
+            &next_update,
+            &revoked,
+            &element(0xa0, &[&sequence(&[&extensions])]),
+        ]);
         let signature = bits(&self.key.signature(&signed)?);
-        Ok(element(0x30, &[&signed, algorithm, &signature]))
+        Ok(sequence(&[&signed, algorithm, &signature]))
     }
 
     /// authorityKeyIdentifier, cRLNumber, issuingDistributionPoint if there is a point, and what the
@@ -176,11 +164,7 @@ impl Authority {
             _ => [&[0], number].concat(),
         };
         let mut extensions = vec![
-            (
-                vec![0x55, 0x1d, 35],
-                false,
-                element(0x30, &[&authority_key]),
-            ),
+            (vec![0x55, 0x1d, 35], false, sequence(&[&authority_key])),
             (vec![0x55, 0x1d, 20], false, element(2, &[&number])),
         ];
         if let Some(uri) = &spec.point {
@@ -188,7 +172,7 @@ impl Authority {
                 0xa0,
                 &[&element(0xa0, &[&element(0x86, &[uri.as_bytes()])])],
             );
-            extensions.push((vec![0x55, 0x1d, 28], true, element(0x30, &[&name])));
+            extensions.push((vec![0x55, 0x1d, 28], true, sequence(&[&name])));
         }
         extensions.extend(spec.extensions.iter().cloned());
         extensions

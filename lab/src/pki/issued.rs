@@ -35,17 +35,15 @@ impl Issued {
         Ok((chain, key))
     }
 
-    /// Puts together what was made; `above` are the subordinates that go with the leaf, from the bottom up.
+    /// Puts together what was made.
     pub(super) fn new(
-        certificate: CertificateDer<'static>,
-        above: &[CertificateDer<'static>],
+        chain: Vec<CertificateDer<'static>>,
         key: &SigningKey,
         serial: Serial,
     ) -> Self {
-        let mut chain = vec![certificate.clone()];
-        chain.extend(above.iter().cloned());
+        let none = || CertificateDer::from(Vec::new());
         Self {
-            certificate,
+            certificate: chain.first().cloned().unwrap_or_else(none),
             chain_pem: chain_pem(&chain),
             chain,
             key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pair.serialize_der())),
@@ -62,6 +60,6 @@ impl Issued {
 pub fn self_signed(spec: &LeafSpec) -> Result<Issued, PkiError> {
     let (params, serial) = leaf_params(spec)?;
     let key = SigningKey::new(spec.key)?;
-    let certificate = CertificateDer::from(params.self_signed(&*key.pair)?);
-    Ok(Issued::new(certificate, &[], &key, serial))
+    let made = params.self_signed(&*key.pair)?;
+    Ok(Issued::new(vec![made.into()], &key, serial))
 }

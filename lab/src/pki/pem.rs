@@ -14,22 +14,19 @@ pub fn chain_pem(chain: &[CertificateDer<'_>]) -> String {
 /// One block with lines of 64 characters (RFC 7468 §2).
 pub(super) fn pem(label: &str, der: &[u8]) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut out = format!("-----BEGIN {label}-----\n");
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, tail) = rest.split_at(rest.len().min(64));
-        out.push_str(line);
-        out.push('\n');
-        rest = tail;
-    }
-    out.push_str("-----END ");
-    out.push_str(label);
-    out.push_str("-----\n");
-    out
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .filter_map(|line| str::from_utf8(line).ok())
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 /// Writes a file with this mode from its first byte on: a key must not be open to others for a moment.
-pub(super) fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), PkiError> {
+pub(crate) fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), PkiError> {
     let wrap = |source| PkiError::Write {
         path: path.to_owned(),
         source,

@@ -9,10 +9,5 @@ use x509_parser::prelude::FromDer as _;
 pub fn pin(certificate: &CertificateDer<'_>) -> [u8; 32] {
     let key = X509Certificate::from_der(certificate)
         .map_or(&[][..], |(_, read)| read.tbs_certificate.subject_pki.raw);
-    let mut pin = [0; 32];
-    let hash = digest(&SHA256, key);
-    pin.iter_mut()
-        .zip(hash.as_ref())
-        .for_each(|(to, from)| *to = *from);
-    pin
+    digest(&SHA256, key).as_ref().try_into().unwrap_or_default()
 }
