@@ -3,8 +3,9 @@
 //! A series is what one key has signed for one scope. `forget` is for the one case that the rules cannot solve by themselves:
 //! a CA that was restored from a backup and counts its CRLs from a lower number.
 use super::Exit;
+use super::output::{listed, show};
 use super::target::{DEFAULT_TOPOLOGY, Target, Unanswered, unexpected};
-use crate::daemon::control::{AskError, CrlSeries, Reply, Request};
+use crate::daemon::control::{AskError, CrlSeries, ForgottenCrls, Reply, Request};
 use crate::daemon::crl_state;
 use crate::reason::DaemonReason;
 use crate::topology::show_moment;
@@ -63,21 +64,17 @@ impl CrlsCommand {
                 self.stored().ok_or(Exit::NoDaemon)?
             }
             Err(why) => {
-                eprintln!("sipward: {why}");
+                why.print();
                 return Err(Exit::NoDaemon);
             }
         };
-        if self.json {
-            super::write_json(&series, out)?;
-            return Ok(());
-        }
-        // An empty list is an answer, and must not look like a command that did nothing.
-        if series.is_empty() {
-            writeln!(out, "no CRL is held")?;
-        }
-        for series in &series {
-            show(series, out)?;
-        }
+        show(&series, self.json, out, |series, out| {
+            // An empty list is an answer, and must not look like a command that did nothing.
+            if series.is_empty() {
+                writeln!(out, "no CRL is held")?;
+            }
+            series.iter().try_for_each(|series| page(series, out))
+        })?;
         Ok(())
     }
 
@@ -89,34 +86,25 @@ impl CrlsCommand {
             Ok(Reply::CrlsForget(forgotten)) => forgotten,
             Ok(_) => return Err(unexpected()),
             Err(why) => {
-                eprintln!("sipward: {why}");
-                // A script must be able to separate a wrong id from a daemon that does not run.
-                return Err(match why {
-                    Unanswered::Refused {
-                        code: DaemonReason::UnknownCrls,
-                        ..
-                    } => Exit::Refused,
-                    Unanswered::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. }) => {
-                        Exit::NoDaemon
-                    }
-                    Unanswered::Ask(AskError::Unknown(_))
-                    | Unanswered::Refused { .. }
-                    | Unanswered::Unexpected => Exit::Internal,
-                });
+                let exit = why.print();
+                // A wrong id is the operator's to correct, and no fault of the daemon.
+                let unknown = matches!(&why, Unanswered::Refused { code, .. } if *code == DaemonReason::UnknownCrls);
+                return Err(if unknown { Exit::Refused } else { exit });
             }
         };
-        if self.json {
-            super::write_json(&forgotten, out)?;
-        } else {
+        show(&forgotten, self.json, out, |forgotten, out| {
+            let ForgottenCrls {
+                id,
+                issuer,
+                number,
+                generation,
+            } = forgotten;
+            let number = number.as_deref().unwrap_or("(none)");
             writeln!(
                 out,
-                "forgot {}, CRLs of {} up to number {}; generation {} is in force",
-                forgotten.id,
-                forgotten.issuer,
-                forgotten.number.as_deref().unwrap_or("(none)"),
-                forgotten.generation
-            )?;
-        }
+                "forgot {id}, CRLs of {issuer} up to number {number}; generation {generation} is in force"
+            )
+        })?;
         Ok(())
     }
 
@@ -137,12 +125,7 @@ impl CrlsCommand {
 }
 
 /// One series: the CRLs of one key with one scope (RFC 5280 §5.2.5), of which only the newest counts.
-fn show(series: &CrlSeries, out: &mut dyn Write) -> std::io::Result<()> {
-    // No field stands empty.
-    let or_none = |list: &[String]| match list {
-        [] => "none".to_owned(),
-        some => some.join(", "),
-    };
+fn page(series: &CrlSeries, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{}", series.id)?;
     let mut field = |name: &str, value: &str| writeln!(out, "    {name:<12}{value}");
     field("issuer", &series.issuer)?;
@@ -155,12 +138,12 @@ fn show(series: &CrlSeries, out: &mut dyn Write) -> std::io::Result<()> {
     match series.revoked {
         Some(revoked) => {
             field("revoked", &revoked.to_string())?;
-            field("from", &or_none(&series.origins))?;
+            field("from", &listed(&series.origins))?;
         }
         None => field(
             "in force",
             "no: it was dropped when it became stale; an older one is refused",
         )?,
     }
-    field("trust sets", &or_none(&series.sets))
+    field("trust sets", &listed(&series.sets))
 }

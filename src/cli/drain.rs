@@ -1,6 +1,6 @@
 //! `sipward drain`: makes the running daemon stop as SIGTERM does.
 use super::Exit;
-use super::output::counted;
+use super::output::{counted, show};
 use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
 use crate::topology::show_duration;
@@ -30,22 +30,13 @@ impl DrainCommand {
         let Reply::Drain(draining) = self.target.ask(&Request::Drain {}, PATIENCE)? else {
             return Err(unexpected());
         };
-        if self.json {
-            super::write_json(&draining, out)?;
-        } else {
+        show(&draining, self.json, out, |draining, out| {
             // Shards that do not answer in time are not counted, so there may be no number.
-            writeln!(
-                out,
-                "draining: {}; at most {} to finish",
-                draining
-                    .transactions
-                    .map_or("transactions not counted".to_owned(), |n| counted(
-                        n,
-                        "transaction"
-                    )),
-                show_duration(Duration::from_millis(draining.bound_ms))
-            )?;
-        }
+            let left = draining.transactions.map(|n| counted(n, "transaction"));
+            let left = left.unwrap_or_else(|| "transactions not counted".to_owned());
+            let bound = show_duration(Duration::from_millis(draining.bound_ms));
+            writeln!(out, "draining: {left}; at most {bound} to finish")
+        })?;
         Ok(())
     }
 }

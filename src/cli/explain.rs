@@ -1,5 +1,5 @@
 //! `sipward explain`: why a certificate is accepted or refused, offline, or what a name of the log means.
-use super::output::{counted, print_faults};
+use super::output::{counted, print_faults, show};
 use super::target::{Target, unexpected};
 use super::{Exit, names};
 use crate::daemon::{
@@ -138,9 +138,7 @@ impl ExplainCommand {
         let Reply::Explain(explained) = target.ask(&request, PATIENCE)? else {
             return Err(unexpected());
         };
-        if self.json {
-            super::write_json(&explained, out)?;
-        } else {
+        show(&*explained, self.json, out, |explained, out| {
             let then = &explained.then;
             writeln!(
                 out,
@@ -151,8 +149,8 @@ impl ExplainCommand {
                 topology::show_moment(then.first),
                 topology::show_moment(then.last)
             )?;
-            write!(out, "{}", explained.now)?;
-        }
+            write!(out, "{}", explained.now)
+        })?;
         // The exit code is about now: that is what an operator can still change.
         if explained.now.is_let_in() {
             Ok(())
@@ -168,12 +166,9 @@ impl ExplainCommand {
             eprintln!("sipward: {}", names::unknown(name));
             return Err(Exit::Usage);
         }
-        if self.json {
-            super::write_json(&described, out)?;
-        } else {
-            names::write(&described, out)?;
-        }
-        Ok(())
+        Ok(show(&described, self.json, out, |described, out| {
+            names::write(described, out)
+        })?)
     }
 
     /// JSON in one line, for tools that read line by line; the text as a tree.

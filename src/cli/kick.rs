@@ -1,6 +1,6 @@
 //! `sipward kick`: closes connections of the running daemon.
 use super::Exit;
-use super::output::counted;
+use super::output::{counted, show};
 use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
 use std::io::Write;
@@ -33,14 +33,12 @@ impl KickCommand {
         let Reply::Kick(kicked) = self.target.ask(&request, PATIENCE)? else {
             return Err(unexpected());
         };
-        if self.json {
-            super::write_json(&kicked, out)?;
-        } else {
-            writeln!(out, "{} closed", counted(kicked.connections, "connection"))?;
+        show(&kicked, self.json, out, |kicked, out| {
+            writeln!(out, "{} closed", counted(kicked.connections, "connection"))
+        })?;
+        match kicked.connections {
+            0 => Err(Exit::Refused),
+            _ => Ok(()),
         }
-        if kicked.connections == 0 {
-            return Err(Exit::Refused);
-        }
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 /// What one name means.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub enum Meaning {
+pub enum KnownName {
     /// A reason code.
     Reason(Described),
     /// An event or a field of the log.
@@ -74,15 +74,15 @@ impl LogName {
 }
 
 /// Everything that is called so or once was: the line that is being looked up may have been written by any version.
-pub fn of(name: &str) -> Vec<Meaning> {
-    let reasons = reasons::of(name).into_iter().map(Meaning::Reason);
+pub fn of(name: &str) -> Vec<KnownName> {
+    let reasons = reasons::of(name).into_iter().map(KnownName::Reason);
     let events = EventKind::ALL.iter().map(|kind| kind.row());
     let events = events.filter(|row| row.name == name || row.former.contains(&name));
     let fields = ALL_KEYS.iter();
     let fields = fields.filter(|key| key.name == name || key.former == Some(name));
     let log = events.map(LogName::event);
     let log = log.chain(fields.map(|key| LogName::field(key)));
-    reasons.chain(log.map(Meaning::Log)).collect()
+    reasons.chain(log.map(KnownName::Log)).collect()
 }
 
 /// What to say of a word that is no name.
@@ -97,11 +97,11 @@ pub fn unknown(word: &str) -> String {
 }
 
 /// Writes what is known, for people.
-pub(super) fn write(meanings: &[Meaning], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(meanings: &[KnownName], out: &mut dyn Write) -> io::Result<()> {
     for meaning in meanings {
         let (name, about, rows) = match meaning {
-            Meaning::Reason(reason) => (reason.code, reason.about, reason.rows()),
-            Meaning::Log(log) => {
+            KnownName::Reason(reason) => (reason.code, reason.about, reason.rows()),
+            KnownName::Log(log) => {
                 let rows = log.rows.iter();
                 let rows = rows.map(|(name, value)| (*name, shown(value)));
                 (log.name, log.kind, rows.collect())

@@ -26,6 +26,20 @@ pub(super) fn write_json<T: serde::Serialize>(value: &T, out: &mut dyn Write) ->
     writeln!(out)
 }
 
+/// Writes a value as JSON for a program, or as its page for people.
+pub(super) fn show<T: serde::Serialize>(
+    value: &T,
+    json: bool,
+    out: &mut dyn Write,
+    page: impl FnOnce(&T, &mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    if json {
+        write_json(value, out)
+    } else {
+        page(value, out)
+    }
+}
+
 /// Writes faults or warnings, one a line, in the form that compilers use: editors find the place by it.
 pub(super) fn print_faults<'a>(
     faults: impl IntoIterator<Item = &'a Fault>,

@@ -3,10 +3,10 @@
 //! The comparison itself is the daemon's (`daemon/plan.rs`); here it is asked for and printed. The exit code alone decides in
 //! a script: 4 for anything harmful, so that a change can be stopped before it is rolled out.
 use super::Exit;
-use super::output::{counted, print_faults};
+use super::output::{counted, print_faults, show};
 use super::target::{Target, unexpected};
-use crate::daemon::PlanEffects;
 use crate::daemon::control::{Reply, Request};
+use crate::daemon::{ChainOutcome, Dropped, Moved, PlanEffects};
 use crate::topology;
 use crate::trust::Generation;
 use rustls_pki_types::UnixTime;
@@ -53,11 +53,7 @@ impl PlanCommand {
                 PlanEffects::of(&held, &new, at)
             }
         };
-        if self.json {
-            super::write_json(&effects, out)?;
-        } else {
-            page(&effects, out)?;
-        }
+        show(&effects, self.json, out, page)?;
         // The page is written first: a harmful plan is what an operator wants to read.
         if effects.is_harmful() {
             Err(Exit::Harmful)
@@ -83,74 +79,70 @@ fn refused(faults: &[topology::Fault]) -> Exit {
 /// One line for each effect, the kind of it in the first column: the page can be searched and counted with grep. What
 /// closes or refuses comes first.
 fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
-    let mut nothing = true;
-    let mut line = |text: String| {
-        nothing = false;
-        writeln!(out, "{text}")
-    };
+    let mut lines: Vec<(&str, String)> = Vec::new();
     // Live connections, with the line of the new file that would close each.
     for dropped in &effects.dropped {
-        let detail = dropped.detail.as_deref();
-        line(format!(
-            "closes     connection {} with {} ({}, {}): {}{}{}",
-            dropped.connection,
-            dropped.peer,
-            dropped.direction,
-            dropped.remote,
-            dropped.reason,
-            detail.map_or_else(String::new, |detail| format!(", {detail}")),
-            at_line(dropped.line),
-        ))?;
+        let Dropped {
+            connection,
+            peer,
+            direction,
+            remote,
+            ..
+        } = dropped;
+        let why = because(&dropped.reason, dropped.detail.as_deref(), dropped.line);
+        let what = format!("connection {connection} with {peer} ({direction}, {remote}): {why}");
+        lines.push(("closes", what));
     }
     // Clients have no names here, so they are counted by listener.
     for (listener, count) in &effects.dropped_clients {
-        line(format!(
-            "closes     {} of clients at listener {listener}",
-            counted(*count, "connection")
-        ))?;
+        let count = counted(*count, "connection");
+        lines.push((
+            "closes",
+            format!("{count} of clients at listener {listener}"),
+        ));
     }
     // Chains that were seen lately but are not connected now: peers that would notice at their next attempt.
-    for (word, verdicts) in [
-        ("refuses   ", &effects.refused),
-        ("admits    ", &effects.admitted),
-    ] {
-        for verdict in verdicts {
-            let detail = verdict.detail.as_deref();
-            line(format!(
-                "{word} {} ({}): {}{}{}; seen as decision {}",
-                verdict.peer,
-                verdict.direction,
-                verdict.reason,
-                detail.map_or_else(String::new, |detail| format!(", {detail}")),
-                at_line(verdict.line),
-                verdict.seen_as,
-            ))?;
-        }
+    let refused = effects.refused.iter().map(|outcome| ("refuses", outcome));
+    let admitted = effects.admitted.iter().map(|outcome| ("admits", outcome));
+    for (word, outcome) in refused.chain(admitted) {
+        let ChainOutcome {
+            peer,
+            direction,
+            seen_as,
+            ..
+        } = outcome;
+        let why = because(&outcome.reason, outcome.detail.as_deref(), outcome.line);
+        lines.push((
+            word,
+            format!("{peer} ({direction}): {why}; seen as decision {seen_as}"),
+        ));
     }
+    let mut list = |word, before: &str, names: &[String], behind: &str| {
+        lines.extend(
+            names
+                .iter()
+                .map(|name| (word, format!("{before}{name}{behind}"))),
+        );
+    };
     // Peers by name: one that is removed may have no connection now and still be missed.
-    for peer in &effects.removed_peers {
-        line(format!("removes    peer {peer}"))?;
-    }
-    for peer in &effects.added_peers {
-        line(format!("adds       peer {peer}"))?;
-    }
+    list("removes", "peer ", &effects.removed_peers, "");
+    list("adds", "peer ", &effects.added_peers, "");
     // Rights that the new file takes away although no connection shows it yet.
-    for what in &effects.narrowed {
-        line(format!("narrows    {what}"))?;
-    }
+    list("narrows", "", &effects.narrowed, "");
     // A domain without a target refuses every call to it.
-    for domain in &effects.lost_domains {
-        line(format!("loses      domain {domain}: no target is left"))?;
-    }
-    for moved in &effects.moved_domains {
-        line(format!(
-            "moves      domain {} from pool {} to {}",
-            moved.domain, moved.from, moved.to
-        ))?;
+    list(
+        "loses",
+        "domain ",
+        &effects.lost_domains,
+        ": no target is left",
+    );
+    for Moved { domain, from, to } in &effects.moved_domains {
+        lines.push(("moves", format!("domain {domain} from pool {from} to {to}")));
     }
     // Neither good nor bad: these changes simply do not happen at a reload.
-    for what in &effects.restart {
-        line(format!("restart    {what}"))?;
+    lines.extend(effects.restart.iter().map(|what| ("restart", what.clone())));
+    for (word, text) in &lines {
+        writeln!(out, "{word:<10} {text}")?;
     }
     // Two files alone cannot show what happens to connections; the last line states what the verdict rests on.
     let against = if effects.live {
@@ -158,16 +150,21 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     } else {
         "the old file; no connection was looked at"
     };
-    if nothing {
-        writeln!(out, "no effect on {against}")
-    } else if effects.is_harmful() {
-        writeln!(out, "harmful, judged by {against}")
-    } else {
-        writeln!(out, "harmless, judged by {against}")
-    }
+    let verdict = match (lines.is_empty(), effects.is_harmful()) {
+        (true, _) => "no effect on",
+        (false, true) => "harmful, judged by",
+        (false, false) => "harmless, judged by",
+    };
+    writeln!(out, "{verdict} {against}")
 }
 
-/// The line of the file that decided, where there is one.
-fn at_line(line: Option<u32>) -> String {
-    line.map_or_else(String::new, |line| format!(" (line {line})"))
+/// Why a chain would be judged so: reason code, what makes it understandable, and the line of the file that decided.
+fn because(reason: &str, detail: Option<&str>, line: Option<u32>) -> String {
+    let detail = detail.map(|detail| format!(", {detail}"));
+    let line = line.map(|line| format!(" (line {line})"));
+    format!(
+        "{reason}{}{}",
+        detail.unwrap_or_default(),
+        line.unwrap_or_default()
+    )
 }

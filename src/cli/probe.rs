@@ -6,7 +6,6 @@ use super::Exit;
 use crate::daemon;
 use crate::edge::{ProbeAttempt, ProbeVerdict, probe};
 use crate::topology::Fault;
-use crate::trust::Generation;
 use rustls_pki_types::UnixTime;
 use std::io::Write;
 use std::path::PathBuf;
@@ -51,7 +50,10 @@ impl ProbeCommand {
             eprintln!("sipward: {error}");
             Exit::Usage
         };
-        let generation = self.generation().map_err(usage)?;
+        // An expectation that fails is no reason not to look.
+        let generation = daemon::prepare(&self.config, UnixTime::now());
+        let generation = generation.map_err(|faults| usage(ProbeError::Topology(faults)))?;
+        let generation = Arc::new(generation);
         let topology = generation.topology();
         // As in the topology: names are kept in lower case without a trailing dot.
         let fqdn = self.peer.trim_end_matches('.').to_ascii_lowercase();
@@ -79,13 +81,6 @@ impl ProbeCommand {
             page::show(listed, identity, &attempts, out)?;
         }
         if good { Ok(()) } else { Err(Exit::Refused) }
-    }
-
-    fn generation(&self) -> Result<Arc<Generation>, ProbeError> {
-        let now = UnixTime::now();
-        // An expectation that fails is no reason not to look.
-        let generation = daemon::prepare(&self.config, now).map_err(ProbeError::Topology)?;
-        Ok(Arc::new(generation))
     }
 }
 

@@ -3,6 +3,7 @@
 //! The command returns when the outcome is known, so that `sipward reload && ...` means what it looks like. systemd runs it
 //! as `ExecReload=`.
 use super::Exit;
+use super::output::show;
 use super::target::{Target, unexpected};
 use crate::daemon::control::{ReloadReport, ReloadResult, Reply, Request};
 use std::io::{self, Write};
@@ -32,12 +33,7 @@ impl ReloadCommand {
         let Reply::Reload(report) = reply else {
             return Err(unexpected());
         };
-        let written = if self.json {
-            super::write_json(&report, out)
-        } else {
-            page(&report, out)
-        };
-        written.map_err(Exit::from)?;
+        show(&report, self.json, out, page)?;
         match report.result {
             ReloadResult::Ok => Ok(()),
             ReloadResult::Refused => Err(Exit::Refused),
@@ -47,31 +43,24 @@ impl ReloadCommand {
 
 /// The faults, or what has changed; the last line is the outcome.
 fn page(report: &ReloadReport, out: &mut dyn Write) -> io::Result<()> {
-    for fault in &report.faults {
-        writeln!(out, "{fault}")?;
+    let generation = report.generation;
+    for line in report.faults.iter().chain(&report.changes) {
+        writeln!(out, "{line}")?;
     }
-    match report.result {
-        ReloadResult::Refused => writeln!(
-            out,
-            "refused; generation {} stays in force",
-            report.generation
-        ),
-        ReloadResult::Ok => {
-            for change in &report.changes {
-                writeln!(out, "{change}")?;
-            }
-            for what in &report.restart {
-                writeln!(out, "needs a restart: {what}")?;
-            }
-            for check in &report.served {
-                writeln!(out, "{check}")?;
-            }
-            let nothing = if report.changes.is_empty() {
-                "; nothing has changed"
-            } else {
-                ""
-            };
-            writeln!(out, "generation {} is in force{nothing}", report.generation)
-        }
+    if report.result == ReloadResult::Refused {
+        // Nothing of the file is in force, so nothing of it waits for a restart either.
+        return writeln!(out, "refused; generation {generation} stays in force");
     }
+    for what in &report.restart {
+        writeln!(out, "needs a restart: {what}")?;
+    }
+    for check in &report.served {
+        writeln!(out, "{check}")?;
+    }
+    // An operator who expected a change learns here that the file is not the one that was edited.
+    let nothing = match report.changes.as_slice() {
+        [] => "; nothing has changed",
+        _ => "",
+    };
+    writeln!(out, "generation {generation} is in force{nothing}")
 }

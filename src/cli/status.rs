@@ -3,9 +3,11 @@
 //! The figures are a snapshot that the shards report when they are asked, so two lines may be some milliseconds apart.
 //! What changes over time is in the log; counters with names for machines are in `--json`.
 use super::Exit;
-use super::output::counted;
+use super::output::{counted, show};
 use super::target::{Target, unexpected};
-use crate::daemon::control::{DaemonStatus, ReloadReport, Reply, Request};
+use crate::daemon::control::{
+    DaemonStatus, ListenerStatus, PeerStatus, ReloadReport, Reply, Request,
+};
 use crate::topology::show_duration;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -34,26 +36,18 @@ impl StatusCommand {
         let Reply::Status(figures) = reply else {
             return Err(unexpected());
         };
-        let written = if self.json {
-            super::write_json(&figures, out)
-        } else {
-            page(&figures, out)
-        };
-        written.map_err(Exit::from)
+        Ok(show(&*figures, self.json, out, page)?)
     }
 }
 
 /// Two columns; a name may repeat (listeners, peers), so that each line can be read alone.
 fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     let mut row = |name: &str, value: String| writeln!(out, "{name:<14}{value}");
+    let ago = |seconds| show_duration(Duration::from_secs(seconds));
+    let (version, pid, up) = (&figures.version, figures.pid, ago(figures.uptime_s));
     row(
         "daemon",
-        format!(
-            "sipward {}, process {}, up {}",
-            figures.version,
-            figures.pid,
-            show_duration(Duration::from_secs(figures.uptime_s))
-        ),
+        format!("sipward {version}, process {pid}, up {up}"),
     )?;
     row("topology", figures.topology.display().to_string())?;
     row("generation", figures.generation.to_string())?;
@@ -61,45 +55,38 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     if let Some(report) = &figures.last_reload {
         row("last reload", reloaded(report))?;
     }
-    for listener in &figures.listeners {
-        row(
-            "listener",
-            format!("{} {}", listener.name, listener.address),
-        )?;
+    for ListenerStatus { name, address } in &figures.listeners {
+        row("listener", format!("{name} {address}"))?;
     }
     row("shards", figures.shards.to_string())?;
+    let (clients, peers) = (figures.clients, figures.peers);
     row(
         "connections",
-        format!("{} of clients, {} of peers", figures.clients, figures.peers),
+        format!("{clients} of clients, {peers} of peers"),
     )?;
-    // Each peer of the topology, connected or not: one without connections is what an operator looks for.
-    for peer in &figures.by_peer {
+    // Each peer of the topology, connected or not: one without connections is what an operator looks for. Inbound and
+    // outbound apart: a partner that only accepts connections looks different from one that only makes them.
+    for PeerStatus {
+        peer,
+        kind,
+        inbound,
+        outbound,
+        last_down,
+    } in &figures.by_peer
+    {
+        let down = last_down.as_ref();
+        let down = down.map(|down| format!("; last down {} ago: {}", ago(down.ago_s), down.reason));
+        let down = down.unwrap_or_default();
         row(
             "peer",
-            format!(
-                // Inbound and outbound apart: a partner that only accepts connections looks different from one that only makes
-                // them.
-                "{} ({}): {} inbound, {} outbound{}",
-                peer.peer,
-                peer.kind,
-                peer.inbound,
-                peer.outbound,
-                peer.last_down
-                    .as_ref()
-                    .map_or_else(String::new, |down| format!(
-                        "; last down {} ago: {}",
-                        show_duration(Duration::from_secs(down.ago_s)),
-                        down.reason
-                    ))
-            ),
+            format!("{peer} ({kind}): {inbound} inbound, {outbound} outbound{down}"),
         )?;
     }
+    // What is answered stays in memory for its retransmissions (RFC 6026), so the second number is the larger one.
+    let (waiting, kept) = (figures.transactions, figures.contexts);
     row(
         "transactions",
-        format!(
-            "{} without a final response, {} in memory",
-            figures.transactions, figures.contexts
-        ),
+        format!("{waiting} without a final response, {kept} in memory"),
     )?;
     row("log", format!("{} lines lost", figures.log_lost))
 }

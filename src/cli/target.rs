@@ -43,6 +43,19 @@ pub(super) enum Unanswered {
     Unexpected,
 }
 
+impl Unanswered {
+    /// Prints why, and returns the exit code: a script must be able to separate a refusal from a daemon that does not run.
+    pub(super) fn print(&self) -> Exit {
+        eprintln!("sipward: {self}");
+        match self {
+            Self::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. }) => Exit::NoDaemon,
+            Self::Ask(AskError::Unknown(_)) | Self::Refused { .. } | Self::Unexpected => {
+                Exit::Internal
+            }
+        }
+    }
+}
+
 /// Of a topology, only the key of its socket: a file with faults elsewhere must not lock the operator out.
 #[derive(Deserialize)]
 struct OnlyAdmin {
@@ -60,17 +73,7 @@ impl Target {
     /// # Errors
     /// [`Exit::NoDaemon`] when nobody answers, [`Exit::Internal`] when it refuses or cannot be understood.
     pub(super) fn ask(&self, request: &Request, patience: Duration) -> Result<Reply, Exit> {
-        self.try_ask(request, patience).map_err(|why| {
-            eprintln!("sipward: {why}");
-            match why {
-                Unanswered::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. }) => {
-                    Exit::NoDaemon
-                }
-                Unanswered::Ask(AskError::Unknown(_))
-                | Unanswered::Refused { .. }
-                | Unanswered::Unexpected => Exit::Internal,
-            }
-        })
+        self.try_ask(request, patience).map_err(|why| why.print())
     }
 
     /// Sends a request and returns the reply.

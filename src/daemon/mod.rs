@@ -27,5 +27,5 @@ mod watch;
 pub use error::DaemonError;
 pub use loading::{load, load_after, look_at, prepare};
 pub use node::Daemon;
-pub use plan::PlanEffects;
+pub use plan::{ChainOutcome, Dropped, Moved, PlanEffects};
 pub use service::serve;

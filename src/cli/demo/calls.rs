@@ -5,6 +5,7 @@
 use super::failure::ScenarioFailure;
 use super::scenario::{Scenario, Steps};
 use super::setup::DemoSetup;
+use serde_json::Value;
 use sipward_lab::{Dialog, End, EventLog, LabError};
 
 /// The columns between two clients of the home domain.
@@ -13,36 +14,28 @@ const AT_HOME: &[&str] = &["alice", "edge", "fe01", "bob"];
 /// In this order: clients that the first one registers are called by the others, and the last one stops a
 /// server.
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        title: "Two clients register through the edge",
-        columns: AT_HOME,
-        steps: register,
-    },
-    Scenario {
-        title: "A call: client, home server, client",
-        columns: AT_HOME,
-        steps: client_calls_client,
-    },
-    Scenario {
-        title: "A call: partner, home server, client",
-        columns: &["partner", "edge", "fe01", "bob"],
-        steps: partner_calls_client,
-    },
-    Scenario {
-        title: "A call: client, home server, partner",
-        columns: &["alice", "edge", "fe01", "partner"],
-        steps: client_calls_partner,
-    },
-    Scenario {
-        title: "A MESSAGE",
-        columns: AT_HOME,
-        steps: message,
-    },
-    Scenario {
-        title: "A home server is killed, the other takes over",
-        columns: &["alice", "edge", "fe01", "fe02", "bob"],
-        steps: failover,
-    },
+    Scenario::new("Two clients register through the edge", AT_HOME, register),
+    Scenario::new(
+        "A call: client, home server, client",
+        AT_HOME,
+        client_calls_client,
+    ),
+    Scenario::new(
+        "A call: partner, home server, client",
+        &["partner", "edge", "fe01", "bob"],
+        partner_calls_client,
+    ),
+    Scenario::new(
+        "A call: client, home server, partner",
+        &["alice", "edge", "fe01", "partner"],
+        client_calls_partner,
+    ),
+    Scenario::new("A MESSAGE", AT_HOME, message),
+    Scenario::new(
+        "A home server is killed, the other takes over",
+        &["alice", "edge", "fe01", "fe02", "bob"],
+        failover,
+    ),
 ];
 
 /// Bob's registration must carry the edge's Path (RFC 3327): by it the home servers reach him later.
@@ -54,7 +47,7 @@ fn register(setup: &mut DemoSetup) -> Steps<'_> {
             let sent = client.register().send().await?;
             client.answer(&sent, 200).await?;
         }
-        logged(&setup.log, mark, "REGISTER").await?;
+        relayed(setup, mark, "REGISTER").await?;
         // What makes a client reachable is not the 200 but the Path that the registrar has stored.
         // fe01 is first in the pool, and the registrar is shared: it knows both registrations.
         let path = setup.fe01.registrar().path("bob@contoso.test");
@@ -73,7 +66,7 @@ fn client_calls_client(setup: &mut DemoSetup) -> Steps<'_> {
         let mark = setup.log.mark();
         let (mut dialog, _) = call(&setup.alice, "sip:bob@contoso.test", &setup.bob).await?;
         hang_up(&setup.alice, &mut dialog, &setup.bob).await?;
-        logged(&setup.log, mark, "BYE").await?;
+        relayed(setup, mark, "BYE").await?;
         Ok("answered, hung up by the caller".to_owned())
     })
 }
@@ -84,7 +77,7 @@ fn partner_calls_client(setup: &mut DemoSetup) -> Steps<'_> {
         let mark = setup.log.mark();
         let (_, mut dialog) = call(&setup.partner, "sip:bob@contoso.test", &setup.bob).await?;
         hang_up(&setup.bob, &mut dialog, &setup.partner).await?;
-        logged(&setup.log, mark, "BYE").await?;
+        relayed(setup, mark, "BYE").await?;
         Ok("answered, hung up by the called client".to_owned())
     })
 }
@@ -95,7 +88,7 @@ fn client_calls_partner(setup: &mut DemoSetup) -> Steps<'_> {
         let mark = setup.log.mark();
         let (_, mut dialog) = call(&setup.alice, "sip:carol@fabrikam.test", &setup.partner).await?;
         hang_up(&setup.partner, &mut dialog, &setup.alice).await?;
-        logged(&setup.log, mark, "BYE").await?;
+        relayed(setup, mark, "BYE").await?;
         Ok("answered, hung up by the partner".to_owned())
     })
 }
@@ -105,7 +98,7 @@ fn message(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
         let mark = setup.log.mark();
         send_message(&setup.alice, "sip:bob@contoso.test", &setup.bob).await?;
-        logged(&setup.log, mark, "MESSAGE").await?;
+        relayed(setup, mark, "MESSAGE").await?;
         Ok("delivered".to_owned())
     })
 }
@@ -120,11 +113,9 @@ fn failover(setup: &mut DemoSetup) -> Steps<'_> {
         let (mut dialog, _) = call(&setup.alice, "sip:bob@contoso.test", &setup.bob).await?;
         hang_up(&setup.alice, &mut dialog, &setup.bob).await?;
         // The health check, or the failed request, must have noticed as well.
-        setup
-            .log
-            .wait_after(mark, "peer_disconnected", |_| true)
-            .await?;
-        logged(&setup.log, mark, "BYE").await?;
+        let gone = setup.log.wait_after(mark, "peer_disconnected", |_| true);
+        gone.await?;
+        relayed(setup, mark, "BYE").await?;
         Ok("fe01 is gone; a MESSAGE and a call went through fe02".to_owned())
     })
 }
@@ -169,12 +160,20 @@ async fn send_message(from: &End, uri: &str, to: &End) -> Result<(), LabError> {
     Ok(())
 }
 
-/// Waits until a request of this method stands in the log. The log is written by a thread of its own, so
-/// without this the line could appear below the next scenario.
-async fn logged(log: &EventLog, mark: usize, method: &str) -> Result<(), LabError> {
-    log.wait_after(mark, "request_relayed", |e| {
-        e.get("method").is_some_and(|m| m == method)
-    })
-    .await
-    .map(|_| ())
+/// Waits until the log says that a request of this method was relayed.
+async fn relayed(setup: &DemoSetup, mark: usize, method: &str) -> Result<(), LabError> {
+    logged(&setup.log, mark, "request_relayed", "method", method).await
+}
+
+/// Waits until an event with this field stands in the log. The log is written by a thread of its own, so without this the line
+/// could appear below the next scenario.
+pub(super) async fn logged(
+    log: &EventLog,
+    mark: usize,
+    event: &str,
+    key: &str,
+    value: &str,
+) -> Result<(), LabError> {
+    let wanted = |event: &Value| event.get(key).is_some_and(|it| it == value);
+    log.wait_after(mark, event, wanted).await.map(drop)
 }

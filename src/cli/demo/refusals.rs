@@ -2,13 +2,14 @@
 //!
 //! A refusal counts only when three things agree: what the refused end sees, the reason in the log, and that
 //! nothing went on to where it must not. `sipward explain CODE` describes each reason.
+use super::calls::logged;
 use super::failure::ScenarioFailure;
 use super::scenario::{Scenario, Steps};
 use super::setup::{DemoSetup, SPARE};
-use crate::reason::{MessageReason, Reason, TrustReason};
+use crate::reason::{MessageReason, TrustReason};
 use sipward_lab::pki::Issued;
 use sipward_lab::site::EDGE;
-use sipward_lab::{End, Ended, SipMessage};
+use sipward_lab::{Draft, End, Ended};
 use std::io;
 use std::time::Duration;
 
@@ -19,46 +20,46 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// None of them depends on another, nor on what the calls have left.
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        title: "Refused: a server of the home CA that the topology omits",
-        columns: STRANGER,
-        steps: unlisted,
-    },
-    Scenario {
-        title: "Refused: a listed server, certificate revoked",
-        columns: STRANGER,
-        steps: revoked,
-    },
-    Scenario {
-        title: "Refused: a listed server, certificate expired",
-        columns: STRANGER,
-        steps: expired,
-    },
-    Scenario {
-        title: "Refused: the partner's CA vouches for fe01",
-        columns: STRANGER,
-        steps: foreign_anchor,
-    },
-    Scenario {
-        title: "Refused: the partner asserts a home user in From",
-        columns: &["partner", "edge", "fe02", "bob"],
-        steps: foreign_from,
-    },
-    Scenario {
-        title: "Refused: a client's Route to a third party",
-        columns: &["alice", "edge", "fe02"],
-        steps: relay_by_route,
-    },
-    Scenario {
-        title: "Refused: a client's Request-URI at a third party",
-        columns: &["alice", "edge", "fe02"],
-        steps: relay_by_request_uri,
-    },
-    Scenario {
-        title: "Refused: the partner wants a third domain",
-        columns: &["partner", "edge", "fe02"],
-        steps: relay_by_partner,
-    },
+    Scenario::new(
+        "Refused: a server of the home CA that the topology omits",
+        STRANGER,
+        unlisted,
+    ),
+    Scenario::new(
+        "Refused: a listed server, certificate revoked",
+        STRANGER,
+        revoked,
+    ),
+    Scenario::new(
+        "Refused: a listed server, certificate expired",
+        STRANGER,
+        expired,
+    ),
+    Scenario::new(
+        "Refused: the partner's CA vouches for fe01",
+        STRANGER,
+        foreign_anchor,
+    ),
+    Scenario::new(
+        "Refused: the partner asserts a home user in From",
+        &["partner", "edge", "fe02", "bob"],
+        foreign_from,
+    ),
+    Scenario::new(
+        "Refused: a client's Route to a third party",
+        &["alice", "edge", "fe02"],
+        relay_by_route,
+    ),
+    Scenario::new(
+        "Refused: a client's Request-URI at a third party",
+        &["alice", "edge", "fe02"],
+        relay_by_request_uri,
+    ),
+    Scenario::new(
+        "Refused: the partner wants a third domain",
+        &["partner", "edge", "fe02"],
+        relay_by_partner,
+    ),
 ];
 
 /// A sound certificate of the right CA is not enough: the topology must name the server.
@@ -67,22 +68,22 @@ fn unlisted(setup: &mut DemoSetup) -> Steps<'_> {
         // The home CA issues it, as an enterprise CA issues for every machine that it manages.
         let fqdn = "rogue.contoso.test";
         let identity = setup.site.enterprise.server(fqdn)?;
-        refused_handshake(setup, fqdn, &identity, TrustReason::NotInTopology.reason()).await
+        refused_handshake(setup, fqdn, &identity, TrustReason::NotInTopology).await
     })
 }
 
 /// The CRL that the setup wrote lists this certificate.
 fn revoked(setup: &mut DemoSetup) -> Steps<'_> {
-    Box::pin(async move {
-        refused_handshake(setup, SPARE, &setup.revoked, TrustReason::Revoked.reason()).await
-    })
+    Box::pin(
+        async move { refused_handshake(setup, SPARE, &setup.revoked, TrustReason::Revoked).await },
+    )
 }
 
 /// Everything else about this certificate is in order.
 fn expired(setup: &mut DemoSetup) -> Steps<'_> {
     Box::pin(async move {
         let identity = setup.expired()?;
-        refused_handshake(setup, SPARE, &identity, TrustReason::Expired.reason()).await
+        refused_handshake(setup, SPARE, &identity, TrustReason::Expired).await
     })
 }
 
@@ -92,13 +93,7 @@ fn foreign_anchor(setup: &mut DemoSetup) -> Steps<'_> {
         // A name that the topology has, so that only the anchor is at fault.
         let fqdn = "fe01.contoso.test";
         let identity = setup.site.fabrikam.server(fqdn)?;
-        refused_handshake(
-            setup,
-            fqdn,
-            &identity,
-            TrustReason::AnchorNotForPeer.reason(),
-        )
-        .await
+        refused_handshake(setup, fqdn, &identity, TrustReason::AnchorNotForPeer).await
     })
 }
 
@@ -110,13 +105,7 @@ fn foreign_from(setup: &mut DemoSetup) -> Steps<'_> {
             .message("sip:bob@contoso.test", "I am Alice")
             // Who is let in as fabrikam.test must not be able to call bob in the name of his colleague.
             .from("sip:alice@contoso.test");
-        refused_request(
-            setup,
-            &setup.partner,
-            draft.build(),
-            MessageReason::FromNotAllowed.reason(),
-        )
-        .await
+        refused_request(setup, &setup.partner, draft, MessageReason::FromNotAllowed).await
     })
 }
 
@@ -129,13 +118,7 @@ fn relay_by_route(setup: &mut DemoSetup) -> Steps<'_> {
             .message(&format!("sip:victim@{third}"), "via you")
             // A loose route (RFC 3261 §16.12), which a proxy without a policy would follow.
             .header("Route", &format!("<sip:{third};transport=tls;lr>"));
-        refused_request(
-            setup,
-            &setup.alice,
-            draft.build(),
-            MessageReason::RouteNotPermitted.reason(),
-        )
-        .await
+        refused_request(setup, &setup.alice, draft, MessageReason::RouteNotPermitted).await
     })
 }
 
@@ -147,13 +130,7 @@ fn relay_by_request_uri(setup: &mut DemoSetup) -> Steps<'_> {
             .alice
             .message(&format!("sip:victim@{third}"), "via you");
         // It does reach the home pool, which sends it back; there the edge finds no peer for it.
-        refused_request(
-            setup,
-            &setup.alice,
-            draft.build(),
-            MessageReason::NoRoute.reason(),
-        )
-        .await
+        refused_request(setup, &setup.alice, draft, MessageReason::NoRoute).await
     })
 }
 
@@ -164,13 +141,7 @@ fn relay_by_partner(setup: &mut DemoSetup) -> Steps<'_> {
             .partner
             // Neither a home domain nor one that any partner serves.
             .message("sip:victim@elsewhere.test", "via you");
-        refused_request(
-            setup,
-            &setup.partner,
-            draft.build(),
-            MessageReason::NotHomeDomain.reason(),
-        )
-        .await
+        refused_request(setup, &setup.partner, draft, MessageReason::NotHomeDomain).await
     })
 }
 
@@ -179,7 +150,7 @@ async fn refused_handshake(
     setup: &DemoSetup,
     fqdn: &str,
     identity: &Issued,
-    reason: Reason,
+    reason: TrustReason,
 ) -> Result<String, ScenarioFailure> {
     // Only what is logged from here on counts, because several scenarios have the same event.
     let mark = setup.log.mark();
@@ -201,12 +172,14 @@ async fn refused_handshake(
         Err(e) => e.to_string(),
     };
     setup.transcript.note("stranger", &word);
-    setup
-        .log
-        .wait_after(mark, "handshake_refused", |e| {
-            has(e, "reason", reason.code())
-        })
-        .await?;
+    logged(
+        &setup.log,
+        mark,
+        "handshake_refused",
+        "reason",
+        reason.code(),
+    )
+    .await?;
     Ok(format!("{reason}; the stranger sees: {word}"))
 }
 
@@ -214,12 +187,12 @@ async fn refused_handshake(
 async fn refused_request(
     setup: &DemoSetup,
     from: &End,
-    request: SipMessage,
-    reason: Reason,
+    draft: Draft<'_>,
+    reason: MessageReason,
 ) -> Result<String, ScenarioFailure> {
     let mark = setup.log.mark();
     // The edge answers by itself: no home server and no client may see the request first.
-    let sent = from.draft(request).send().await?;
+    let sent = draft.send().await?;
     let answer = from.final_answer(&sent).await?;
     let status = answer.message.status().unwrap_or_default();
     // A 3xx would be let through as well: it is an answer of somebody behind the edge.
@@ -228,10 +201,7 @@ async fn refused_request(
             what: "the request",
         });
     }
-    setup
-        .log
-        .wait_after(mark, "request_refused", |e| has(e, "reason", reason.code()))
-        .await?;
+    logged(&setup.log, mark, "request_refused", "reason", reason.code()).await?;
     // The listener does not block, and the refusal came before this: a connection would be waiting already.
     match setup.third.accept() {
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -239,9 +209,4 @@ async fn refused_request(
         }
         Ok(_) | Err(_) => Err(ScenarioFailure::ThirdPartyReached),
     }
-}
-
-/// Whether a field of an event has this text.
-fn has(event: &serde_json::Value, key: &str, value: &str) -> bool {
-    event.get(key).is_some_and(|v| v == value)
 }

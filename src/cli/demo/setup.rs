@@ -4,7 +4,7 @@ use crate::daemon::Daemon;
 use crate::observe::{Log, LogGuard, Sink};
 use crate::topology::{LogFormat, LogRequests, LogSettings};
 use rustls::RootCertStore;
-use sipward_lab::pki::{Authority, Issued, LeafSpec};
+use sipward_lab::pki::{Issued, LeafSpec};
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
 use sipward_lab::{
     Client, EdgeTarget, EventLog, HomeServer, Registrar, Server, ServerSpec, Transcript, trust_only,
@@ -169,7 +169,11 @@ impl DemoSetup {
 
     /// A certificate that was good until an hour ago.
     pub(super) fn expired(&self) -> Result<Issued, ScenarioFailure> {
-        Ok(issue_until(&self.site.enterprise, SPARE, -HOUR)?)
+        Ok(self.site.enterprise.issue(&LeafSpec {
+            not_before: -30 * 24 * HOUR,
+            not_after: -HOUR,
+            ..LeafSpec::server(SPARE)
+        })?)
     }
 
     /// How other programs can connect, for `--stay`.
@@ -227,17 +231,4 @@ async fn home(
     .await?;
     // It records its route, so that every dialog has two hops to remember.
     Ok(HomeServer::start(server, registrar, &[HOME], true))
-}
-
-/// A certificate that was issued a month ago.
-fn issue_until(
-    authority: &Authority,
-    fqdn: &str,
-    not_after: i64,
-) -> Result<Issued, sipward_lab::pki::PkiError> {
-    authority.issue(&LeafSpec {
-        not_before: -30 * 24 * HOUR,
-        not_after,
-        ..LeafSpec::server(fqdn)
-    })
 }
