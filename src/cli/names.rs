@@ -10,7 +10,7 @@ use std::io::{self, Write};
 /// What one name means.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub enum KnownName {
+pub enum ExplainedName {
     /// A reason code.
     Reason(Described),
     /// An event or a field of the log.
@@ -74,15 +74,15 @@ impl LogName {
 }
 
 /// Everything that is called so or once was: the line that is being looked up may have been written by any version.
-pub fn of(name: &str) -> Vec<KnownName> {
-    let reasons = reasons::of(name).into_iter().map(KnownName::Reason);
+pub fn of(name: &str) -> Vec<ExplainedName> {
+    let reasons = reasons::of(name).into_iter().map(ExplainedName::Reason);
     let events = EventKind::ALL.iter().map(|kind| kind.row());
     let events = events.filter(|row| row.name == name || row.former.contains(&name));
     let fields = ALL_KEYS.iter();
     let fields = fields.filter(|key| key.name == name || key.former == Some(name));
     let log = events.map(LogName::event);
     let log = log.chain(fields.map(|key| LogName::field(key)));
-    reasons.chain(log.map(KnownName::Log)).collect()
+    reasons.chain(log.map(ExplainedName::Log)).collect()
 }
 
 /// What to say of a word that is no name.
@@ -97,11 +97,11 @@ pub fn unknown(word: &str) -> String {
 }
 
 /// Writes what is known, for people.
-pub(super) fn write(meanings: &[KnownName], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(meanings: &[ExplainedName], out: &mut dyn Write) -> io::Result<()> {
     for meaning in meanings {
         let (name, about, rows) = match meaning {
-            KnownName::Reason(reason) => (reason.code, reason.about, reason.rows()),
-            KnownName::Log(log) => {
+            ExplainedName::Reason(reason) => (reason.code, reason.about, reason.rows()),
+            ExplainedName::Log(log) => {
                 let rows = log.rows.iter();
                 let rows = rows.map(|(name, value)| (*name, shown(value)));
                 (log.name, log.kind, rows.collect())

@@ -3,10 +3,12 @@
 //! A command finds the daemon without arguments on a host with one daemon: the topology names the socket, or it is at one of
 //! the default places (docs/control.md).
 use super::Exit;
-use crate::daemon::control::{self, AskError, ControlRefusal, Reply, Request};
+use crate::daemon::{
+    control::{self, AskError, ControlRefusal, Reply, Request},
+    named_path,
+};
 use crate::reason::DaemonReason;
 use clap::Args;
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,17 +58,6 @@ impl Unanswered {
     }
 }
 
-/// Of a topology, only the key of its socket: a file with faults elsewhere must not lock the operator out.
-#[derive(Deserialize)]
-struct OnlyAdmin {
-    admin: Option<OnlySocket>,
-}
-
-#[derive(Deserialize)]
-struct OnlySocket {
-    socket: Option<PathBuf>,
-}
-
 impl Target {
     /// Sends a request and returns the reply; a failure is printed.
     ///
@@ -98,7 +89,8 @@ impl Target {
             return socket.clone();
         }
         let config = self.config.as_deref();
-        if let Some(named) = named_by(config.unwrap_or(Path::new(DEFAULT_TOPOLOGY))) {
+        let config = config.unwrap_or(Path::new(DEFAULT_TOPOLOGY));
+        if let Some(named) = named_path(config, "admin", "socket") {
             return named;
         }
         let mut places = control::candidates();
@@ -108,13 +100,6 @@ impl Target {
         }
         places.swap_remove(there)
     }
-}
-
-/// The socket that a topology names, relative to it.
-fn named_by(topology: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(topology).ok()?;
-    let socket = toml::from_str::<OnlyAdmin>(&text).ok()?.admin?.socket?;
-    Some(topology.parent().unwrap_or(Path::new("")).join(socket))
 }
 
 /// A reply to another question than the one that was asked.

@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 
 /// From the lookup of the name to the last byte.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,6 +57,27 @@ struct FetchFailure {
     reason: Reason,
     /// The library's or the system's error.
     detail: String,
+}
+
+impl FetchFailure {
+    fn log(self, set: &TrustSet, uri: String, daemon: &Daemon) {
+        daemon.log.record(Event::CrlFetchFailed {
+            trust: set.name.clone(),
+            uri,
+            reason: self.reason,
+            detail: self.detail,
+        });
+    }
+}
+
+impl FetchReason {
+    /// A failure for this reason.
+    fn because(self, detail: String) -> FetchFailure {
+        FetchFailure {
+            reason: self.into(),
+            detail,
+        }
+    }
 }
 
 /// Runs until the daemon's runtime ends.
@@ -145,13 +167,10 @@ impl FetchPoints {
         self.passed_over.retain(there);
         for uri in uris {
             if self.passed_over.insert((set.name.clone(), uri.clone())) {
-                daemon.log.record(Event::CrlFetchFailed {
-                    trust: set.name.clone(),
-                    uri,
-                    reason: FetchReason::NotHttp.into(),
-                    detail: "only http:// URIs of at most 1024 bytes are asked, and a certificate names none"
-                        .to_owned(),
-                });
+                let what = "only http:// URIs of at most 1024 bytes are asked, and a certificate names none";
+                FetchReason::NotHttp
+                    .because(what.to_owned())
+                    .log(set, uri, daemon);
             }
         }
     }
@@ -179,14 +198,9 @@ impl Point {
 
     /// Logs a failure once, until it is another one.
     fn log(&mut self, failure: FetchFailure, set: &TrustSet, uri: String, daemon: &Daemon) {
-        let FetchFailure { reason, detail } = failure;
+        let reason = failure.reason;
         if self.logged.replace(reason) != Some(reason) {
-            daemon.log.record(Event::CrlFetchFailed {
-                trust: set.name.clone(),
-                uri,
-                reason,
-                detail,
-            });
+            failure.log(set, uri, daemon);
         }
     }
 }
@@ -212,12 +226,8 @@ async fn fetch(place: DistributionPoint, set: &TrustSet) -> Result<CrlFile, Fetc
         }
         file
     });
-    got.await.unwrap_or_else(|error| {
-        Err(FetchFailure {
-            reason: FetchReason::Unreachable.into(),
-            detail: error.to_string(),
-        })
-    })
+    let failed = |error: JoinError| FetchReason::Unreachable.because(error.to_string());
+    got.await.unwrap_or_else(|error| Err(failed(error)))
 }
 
 /// One GET: plain HTTP, no redirect, no proxy, no more than `most` bytes, and no special address unless the host is among
@@ -245,10 +255,8 @@ fn get(
     // A redirect is refused with any other status: it would lead to an address that nobody has looked at.
     let status = response.status();
     if status != ureq::http::StatusCode::OK {
-        return Err(FetchFailure {
-            reason: FetchReason::HttpStatus.into(),
-            detail: format!("HTTP status {}", status.as_u16()),
-        });
+        let status = format!("HTTP status {}", status.as_u16());
+        return Err(FetchReason::HttpStatus.because(status));
     }
     let body = response.body_mut();
     // A length that is announced too large saves the transfer; without one the limit cuts it.
@@ -278,10 +286,7 @@ fn failure(error: ureq::Error) -> FetchFailure {
     } else {
         FetchReason::NotHttp
     };
-    FetchFailure {
-        reason: reason.into(),
-        detail: error.to_string(),
-    }
+    reason.because(error.to_string())
 }
 
 #[cfg(test)]
@@ -376,12 +381,7 @@ mod tests {
             failures: 0,
             logged: None,
         };
-        let failed = || {
-            Err(FetchFailure {
-                reason: FetchReason::FetchTimeout.into(),
-                detail: String::new(),
-            })
-        };
+        let failed = || Err(FetchReason::FetchTimeout.because(String::new()));
         let every = Duration::from_secs(300);
         let pauses: Vec<u64> = (0..6)
             .map(|_| point.next(&failed(), every).as_secs())

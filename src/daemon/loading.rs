@@ -3,7 +3,7 @@ use super::crl_state;
 use crate::topology::{self, Fault, Topology};
 use crate::trust::{Before, Generation};
 use rustls_pki_types::UnixTime;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Reads the generation with which a process starts whole, with the CRLs that the state directory holds; nothing is written
@@ -13,21 +13,39 @@ use std::sync::Arc;
 /// Every fault at once.
 pub fn load(path: &Path, number: u64) -> Result<Arc<Generation>, Vec<Fault>> {
     let at = UnixTime::now();
-    let topology = topology::load(path, at)?;
-    let directory = crl_state::directory(&topology);
-    let kept = directory.as_deref().map(crl_state::read);
-    build(topology, kept, |before, topology| {
-        Generation::build_at_start(before, number, topology, at)
-    })
-    .map(Arc::new)
+    let build =
+        |before: Before<'_>, topology| Generation::build_at_start(before, number, topology, at);
+    noted(path, at, crl_state::directory, build).map(Arc::new)
 }
 
-/// A generation upon what was kept; `None`: there is no place for it.
-fn build(
-    topology: Topology,
-    kept: Option<crl_state::StoredCrls>,
-    make: impl FnOnce(Before<'_>, Topology) -> Result<Generation, Vec<Fault>>,
+/// As [`load`], for a command that looks at a file without serving it.
+///
+/// # Errors
+/// Every fault at once.
+pub fn look_at(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
+    let build = |before: Before<'_>, topology| Generation::build_after(before, 1, topology, at);
+    noted(path, at, crl_state::readable_directory, build)
+}
+
+/// As [`look_at`] without running the expectations: only for asking what would be decided.
+///
+/// # Errors
+/// Every fault at once.
+pub fn prepare(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
+    let build = |before: Before<'_>, topology| Generation::prepare_after(before, 1, topology, at);
+    noted(path, at, crl_state::readable_directory, build)
+}
+
+/// A generation upon what the state directory holds, with notes on what is wrong there.
+fn noted(
+    path: &Path,
+    at: UnixTime,
+    directory: impl FnOnce(&Topology) -> Option<PathBuf>,
+    build: impl FnOnce(Before<'_>, Topology) -> Result<Generation, Vec<Fault>>,
 ) -> Result<Generation, Vec<Fault>> {
+    let topology = topology::load(path, at)?;
+    let kept = directory(&topology).as_deref().map(crl_state::read);
+    // Without a place the next start begins without what this one has proven.
     let notes = match &kept {
         Some(kept) => kept.notes(&topology),
         None => crl_state::missing(&topology).into_iter().collect(),
@@ -37,38 +55,7 @@ fn build(
         ledger: Some(&kept.ledger),
         ..Before::default()
     };
-    Ok(make(before, topology)?.with_notes(notes))
-}
-
-/// As [`load`], for a command that looks at a file without serving it.
-///
-/// # Errors
-/// Every fault at once.
-pub fn look_at(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
-    let topology = topology::load(path, at)?;
-    let directory = crl_state::readable_directory(&topology);
-    let kept = directory.as_deref().map(crl_state::read);
-    build(topology, kept, |before, topology| {
-        Generation::build_after(before, 1, topology, at)
-    })
-}
-
-/// As [`look_at`] without running the expectations: only for asking what would be decided.
-///
-/// # Errors
-/// Every fault at once.
-pub fn prepare(path: &Path, at: UnixTime) -> Result<Generation, Vec<Fault>> {
-    let topology = topology::load(path, at)?;
-    let directory = crl_state::readable_directory(&topology);
-    let kept = directory
-        .as_deref()
-        .map(crl_state::read)
-        .unwrap_or_default();
-    let before = Before {
-        ledger: Some(&kept.ledger),
-        ..Before::default()
-    };
-    Generation::prepare_after(before, 1, topology, at)
+    Ok(build(before, topology)?.with_notes(notes))
 }
 
 /// Reads a generation whole that takes the place of `previous`: no CRL of it is replaced by a worse one.

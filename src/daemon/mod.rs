@@ -13,6 +13,7 @@ mod crl_timer;
 mod error;
 mod forecast;
 mod loading;
+mod named_path;
 mod node;
 mod own_listeners;
 mod plan;
@@ -26,6 +27,7 @@ mod watch;
 
 pub use error::DaemonError;
 pub use loading::{load, load_after, look_at, prepare};
+pub use named_path::named_path;
 pub use node::Daemon;
 pub use plan::{ChainOutcome, Dropped, Moved, PlanEffects};
 pub use service::serve;

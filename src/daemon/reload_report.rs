@@ -77,13 +77,8 @@ impl ServedCheck {
 
 impl std::fmt::Display for ServedCheck {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            listener,
-            address,
-            identity,
-            ..
-        } = self;
-        write!(f, "listener {listener} on {address} ")?;
+        let identity = &self.identity;
+        write!(f, "listener {} on {} ", self.listener, self.address)?;
         match self.result {
             ServedResult::Expected => write!(f, "shows the certificate of identity {identity}"),
             ServedResult::Other => {

@@ -1,6 +1,6 @@
 //! The daemon as a service: signals, commands, and the notifications of systemd (sd_notify(3); `Type=notify` and
 //! `notify-reload`).
-use super::control::{ControlPlace, ControlServer, Sinks, SupervisorCommand, Unavailable};
+use super::control::{ControlPlace, ControlServer, Sinks, SupervisorCommand};
 use super::error::DaemonError;
 use super::loading::load;
 use super::node::Daemon;
@@ -10,7 +10,7 @@ use super::watch::watch;
 use crate::edge::EdgeError;
 use crate::observe::{Event, Log, Sink};
 use crate::reason::DaemonReason;
-use crate::topology::{Limits, LogFormat, LogRequests, LogSettings};
+use crate::topology::{Limits, LogSettings};
 use crate::trust::Generation;
 use sd_notify::NotifyState;
 use std::path::Path;
@@ -46,11 +46,11 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
             let (settings, queue) = (*topology.log(), topology.limits().log_queue);
             (settings, queue, Ok(generation))
         }
-        Err(faults) => (
-            before_topology(),
-            Limits::default().log_queue,
-            Err(DaemonError::Topology(faults)),
-        ),
+        // A file with faults does not say how lines look.
+        Err(faults) => {
+            let (settings, queue) = (LogSettings::default(), Limits::default().log_queue);
+            (settings, queue, Err(DaemonError::Topology(faults)))
+        }
     };
     // The guard goes last: lines that wait are written before the process ends.
     let (log, _guard) = Log::start(settings, queue, Sink::Stderr);
@@ -64,10 +64,10 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
         let runtime = runtime?;
         let outcome = runtime.block_on(async {
             // Before anything is promised: a signal that arrives during start-up is not lost.
-            let signals = Signals::new()?;
+            let (hang_up, stop) = (signal(SignalKind::hangup())?, Stop::new()?);
             let place = control_socket(&generation, &log)?;
             let daemon = Arc::new(Daemon::start_loaded(path, generation, &log)?);
-            supervise(&daemon, signals, place.as_ref()).await;
+            supervise(&daemon, hang_up, stop, place.as_ref()).await;
             Ok(())
         });
         // A file that is still being read, or a shard that a second signal left behind, is not waited for.
@@ -79,14 +79,6 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
         log.record(refused(path, error));
     }
     outcome
-}
-
-/// How lines look while no topology is loaded.
-fn before_topology() -> LogSettings {
-    LogSettings {
-        requests: LogRequests::Calls,
-        format: LogFormat::Auto,
-    }
 }
 
 /// A start that fails is an event too: systemd's journal is often the only place where anybody looks.
@@ -117,19 +109,20 @@ fn control_socket(generation: &Generation, log: &Log) -> Result<Option<ControlPl
         Ok(place) => Ok(Some(place)),
         // A socket that somebody asked for is a promise; without one the daemon still relays.
         Err(error) if topology.admin().socket.is_some() => Err(error.into()),
-        Err(Unavailable { path, reason, what }) => {
-            log.record(Event::ControlUnavailable {
-                path,
-                reason,
-                detail: what,
-            });
+        Err(error) => {
+            log.record(error.event());
             Ok(None)
         }
     }
 }
 
 /// From ready to stopped: one loop, so that reloads, an end and the watchdog's pulses are never at odds.
-async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&ControlPlace>) {
+async fn supervise(
+    daemon: &Arc<Daemon>,
+    mut hang_up: Signal,
+    mut stop: Stop,
+    place: Option<&ControlPlace>,
+) {
     // First, since the interval runs from here.
     let mut pulse = Pulse::new();
     let (sender, mut commands) = mpsc::channel(COMMANDS);
@@ -155,8 +148,8 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Co
     notify(&[NotifyState::Ready, NotifyState::Status(&serving(daemon))]);
     loop {
         let first = tokio::select! {
-            () = signals.stop.recv() => break,
-            _ = signals.hang_up.recv() => SupervisorCommand::reload("signal"),
+            () = stop.recv() => break,
+            _ = hang_up.recv() => SupervisorCommand::reload("signal"),
             Some(command) = commands.recv() => command,
             () = pulse.tick() => {
                 // Silence of one shard is what the watchdog is for.
@@ -167,14 +160,11 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Co
                 continue;
             }
         };
-        // What waits behind the first command belongs to it.
-        let SupervisorRequest::Reload { trigger, waiters } =
-            SupervisorRequest::by(first, &mut commands)
-        else {
+        let Some((trigger, waiters)) = reload_asked_by(first, &mut commands) else {
             break;
         };
         // A signal to stop does not wait for the end of a reload.
-        let Some(report) = reload(daemon, trigger, &mut signals.stop, &mut pulse).await else {
+        let Some(report) = reload(daemon, trigger, &mut stop, &mut pulse).await else {
             break;
         };
         // Everybody who asked while the files were read has the same answer.
@@ -183,60 +173,42 @@ async fn supervise(daemon: &Arc<Daemon>, mut signals: Signals, place: Option<&Co
             let _ = waiter.send(report.clone());
         }
     }
-    drain(daemon, signals.stop, pulse).await;
+    drain(daemon, stop, pulse).await;
 }
 
 /// Starts the control socket's server.
 fn listen(daemon: &Arc<Daemon>, to: Sinks, place: &ControlPlace, tasks: &mut JoinSet<()>) {
-    let path = place.path().to_owned();
     match place.listener() {
         Ok(socket) => {
+            let path = place.path().to_owned();
             tasks.spawn(ControlServer::new(Arc::clone(daemon), to, place).serve(socket));
             daemon.log.record(Event::ControlListening { path });
         }
-        Err(error) => daemon.log.record(Event::ControlUnavailable {
-            path,
-            reason: DaemonReason::SocketUnusable.into(),
-            detail: error.to_string(),
-        }),
+        Err(error) => daemon.log.record(error.event()),
     }
 }
 
-/// What is wanted of the supervisor.
-enum SupervisorRequest {
-    /// A reload, and those who wait for its report.
-    Reload {
-        trigger: &'static str,
-        waiters: Vec<oneshot::Sender<ReloadReport>>,
-    },
-    /// The end.
-    Stop,
-}
-
-impl SupervisorRequest {
-    /// By a command and all that wait behind it: reloads that are asked for before the files are read are one, and an end
-    /// is an end.
-    fn by(first: SupervisorCommand, commands: &mut mpsc::Receiver<SupervisorCommand>) -> Self {
-        let mut asked = None;
-        let waiting = std::iter::from_fn(|| commands.try_recv().ok());
-        for command in std::iter::once(first).chain(waiting) {
-            match command {
-                SupervisorCommand::Reload { trigger, reply } => {
-                    let (_, waiters) = asked.get_or_insert_with(|| (trigger, Vec::new()));
-                    waiters.extend(reply);
-                }
-                SupervisorCommand::Drain { reply } => {
-                    let _ = reply.send(());
-                    return Self::Stop;
-                }
+/// Who asks for a reload, and those who wait for its report; `None`: an end is asked for. All commands that wait behind the
+/// first belong to it: reloads that are asked for before the files are read are one, and an end is an end.
+fn reload_asked_by(
+    first: SupervisorCommand,
+    commands: &mut mpsc::Receiver<SupervisorCommand>,
+) -> Option<(&'static str, Vec<oneshot::Sender<ReloadReport>>)> {
+    let mut asked = None;
+    let waiting = std::iter::from_fn(|| commands.try_recv().ok());
+    for command in std::iter::once(first).chain(waiting) {
+        match command {
+            SupervisorCommand::Reload { trigger, reply } => {
+                let (_, waiters) = asked.get_or_insert_with(|| (trigger, Vec::new()));
+                waiters.extend(reply);
+            }
+            SupervisorCommand::Drain { reply } => {
+                let _ = reply.send(());
+                return None;
             }
         }
-        // No command at all cannot be: the first one is there.
-        asked.map_or(Self::Stop, |(trigger, waiters)| Self::Reload {
-            trigger,
-            waiters,
-        })
     }
+    asked
 }
 
 /// Reloads; `None` when a signal to stop came, which does not wait for a reload. SIGHUPs that come meanwhile are one more
@@ -302,49 +274,27 @@ async fn drain(daemon: &Daemon, mut again: Stop, mut pulse: Pulse) {
 /// What `systemctl status` shows.
 fn serving(daemon: &Daemon) -> String {
     // Addresses, since ports may have been chosen by the system.
-    let listeners: Vec<_> = daemon
-        .addresses()
-        .iter()
-        .map(|(_, address)| address.to_string())
-        .collect();
-    format!(
-        "serving generation {} on {}",
-        daemon.generation().number(),
-        listeners.join(", ")
-    )
+    let addresses = daemon.addresses().iter();
+    let addresses: Vec<_> = addresses.map(|(_, it)| it.to_string()).collect();
+    let (number, addresses) = (daemon.generation().number(), addresses.join(", "));
+    format!("serving generation {number} on {addresses}")
 }
 
-/// The signals of a service.
-struct Signals {
-    /// SIGHUP: reload.
-    hang_up: Signal,
-    /// The end; a second one does not wait for the drain.
-    stop: Stop,
-}
-
-/// SIGTERM and SIGINT.
+/// SIGTERM and SIGINT: the end. A second one does not wait for the drain.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Signals {
-    /// Installs the handlers: from here on none of these signals ends the process by itself.
-    ///
-    /// # Errors
-    /// The system has no room for them.
+impl Stop {
+    /// Installs the handlers: from here on neither signal ends the process by itself.
     fn new() -> std::io::Result<Self> {
         Ok(Self {
-            hang_up: signal(SignalKind::hangup())?,
-            stop: Stop {
-                terminate: signal(SignalKind::terminate())?,
-                interrupt: signal(SignalKind::interrupt())?,
-            },
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
         })
     }
-}
 
-impl Stop {
     /// Waits for either.
     async fn recv(&mut self) {
         tokio::select! {

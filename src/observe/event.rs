@@ -437,6 +437,7 @@ impl Event {
     /// How serious this one is.
     pub fn level(&self) -> Level {
         let row = self.kind().row();
+        // Two levels at most, and never by a threshold that is not in docs/events.md: who filters must know what is missed.
         match row.otherwise {
             Some((level, _)) if self.is_other() => level,
             Some(_) | None => row.level,

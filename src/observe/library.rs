@@ -13,6 +13,7 @@ impl Log {
     /// subscriber may have been first, in a process that embeds the daemon.
     pub fn gather_library_logs(&self) -> bool {
         let layer = LibraryLayer { log: self.clone() };
+        // What libraries say below a warning is for their developers; it is dropped before it is formatted.
         tracing_subscriber::registry()
             .with(layer.with_filter(LevelFilter::WARN))
             .try_init()

@@ -198,11 +198,13 @@ pub(super) fn left_of_window(now: SystemTime) -> Duration {
     WINDOW - Duration::from_nanos(u64::try_from(into).unwrap_or_default())
 }
 
+/// The number of the window of `now`. A clock that is set before 1970 counts as 1970: the limits hold all the same.
 fn window_of(now: SystemTime) -> u64 {
     let since = now.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs() / WINDOW.as_secs()
 }
 
+/// A sum for each kind of which something had no line: without it lines and counters would disagree.
 fn add_sums(kinds: &KindCounts, peer: Option<&Arc<str>>, sums: &mut Vec<Event>) {
     for ((suppressed, reason), counts) in kinds {
         if counts.suppressed > 0 {

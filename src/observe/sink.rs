@@ -22,6 +22,7 @@ impl Sink {
     pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() {
+            // Locked for each write only: another thread's panic message must come through between two batches.
             let taken = match self {
                 Self::Stderr => io::stderr().write(rest),
                 Self::Writer(writer) => writer.write(rest),

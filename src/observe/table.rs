@@ -1,4 +1,5 @@
 //! What the table of events in `event` is made of: the columns of a row, and the macro that makes everything from it.
+use super::prefix::level_word;
 use super::value::{EventField, LinePart};
 use tracing::Level;
 
@@ -75,12 +76,10 @@ impl EventRow {
 
     /// Its level as docs/events.md has it, with the other one and what makes it so.
     pub fn levels(&self) -> String {
-        let word = |level: Level| level.as_str().to_lowercase();
+        let usual = level_word(self.level);
         match self.otherwise {
-            None => word(self.level),
-            Some((other, condition)) => {
-                format!("{}; {}: {condition}", word(self.level), word(other))
-            }
+            None => usual.to_owned(),
+            Some((other, condition)) => format!("{usual}; {}: {condition}", level_word(other)),
         }
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn acts_on_reader(c: char) -> bool {
 fn cost(c: char) -> usize {
     match c {
         '"' | '\\' => 2,
+        // `\uXXXX` for each unit of UTF-16: twice beyond the Basic Multilingual Plane.
         _ if acts_on_reader(c) => 6 * c.len_utf16(),
         _ => c.len_utf8(),
     }

@@ -51,19 +51,17 @@ pub(super) struct ControlContext {
 }
 
 impl ControlContext {
-    /// Hands a command to the supervisor and waits for what comes of it.
-    pub(super) async fn supervisor<T>(
+    /// Hands a command to whoever does it and waits for what comes of it.
+    pub(super) async fn hand_over<C, T>(
         &self,
-        command: SupervisorCommand,
+        to: &mpsc::Sender<C>,
+        command: C,
         answer: oneshot::Receiver<T>,
     ) -> Result<T, ControlRefusal> {
-        self.sinks
-            .commands
-            .try_send(command)
-            .map_err(|error| match error {
-                TrySendError::Full(_) => busy(),
-                TrySendError::Closed(_) => stopping(),
-            })?;
+        to.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => busy(),
+            TrySendError::Closed(_) => stopping(),
+        })?;
         answer.await.map_err(|_| stopping())
     }
 }

@@ -20,8 +20,8 @@ impl ControlContext {
         let bound = self.daemon.generation().topology().limits().drain;
         let status = self.daemon.status(FOR_SHARDS).await;
         let (reply, begun) = oneshot::channel();
-        self.supervisor(SupervisorCommand::Drain { reply }, begun)
-            .await?;
+        let command = SupervisorCommand::Drain { reply };
+        self.hand_over(&self.sinks.commands, command, begun).await?;
         Ok(Draining {
             transactions: status.map(|status| status.transactions),
             bound_ms: u64::try_from(bound.as_millis()).unwrap_or(u64::MAX),

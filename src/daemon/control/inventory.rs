@@ -126,7 +126,7 @@ impl Inventory {
             peers,
             left_out: live.left_out,
             seen,
-            chains: chains.into_all(),
+            chains: chains.chains,
         }
     }
 
@@ -185,10 +185,5 @@ impl Chains {
             .push(chain.iter().map(|der| STANDARD.encode(der)).collect());
         self.numbers.insert(chain.to_vec(), number);
         number
-    }
-
-    /// All, in the order of their numbers.
-    fn into_all(self) -> Vec<Vec<String>> {
-        self.chains
     }
 }

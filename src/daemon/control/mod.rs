@@ -23,10 +23,10 @@ mod reload;
 mod server;
 mod status;
 
+pub use super::crl_timer::ForgottenCrls;
 pub use super::reload_report::{ReloadReport, ReloadResult, ServedCheck, ServedResult};
 pub use client::{AskError, ask};
 pub use crls::CrlSeries;
-pub use crls_forget::ForgottenCrls;
 pub use drain::Draining;
 pub use explain::ExplainedDecision;
 pub use inventory::{Inventory, LivePeer, SeenNow, ShownByClients};

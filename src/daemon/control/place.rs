@@ -1,4 +1,5 @@
 //! Where the control socket is, and taking that place: one that a dead daemon left is replaced, a live one is not.
+use crate::observe::Event;
 use crate::reason::{DaemonReason, Reason};
 use crate::topology::Topology;
 use std::io;
@@ -39,6 +40,17 @@ pub struct Unavailable {
     pub reason: Reason,
     /// What hinders, and what to do.
     pub what: String,
+}
+
+impl Unavailable {
+    /// For the log, where the daemon serves without one.
+    pub(in crate::daemon) fn event(self) -> Event {
+        Event::ControlUnavailable {
+            path: self.path,
+            reason: self.reason,
+            detail: self.what,
+        }
+    }
 }
 
 /// A bound control socket; its file goes when this does.
@@ -119,8 +131,13 @@ impl ControlPlace {
     }
 
     /// The socket, for the runtime that is entered.
-    pub(in crate::daemon) fn listener(&self) -> io::Result<tokio::net::UnixListener> {
-        tokio::net::UnixListener::from_std(self.listener.try_clone()?)
+    ///
+    /// # Errors
+    /// No descriptor is left for it.
+    pub(in crate::daemon) fn listener(&self) -> Result<tokio::net::UnixListener, Unavailable> {
+        let listener = self.listener.try_clone();
+        let listener = listener.and_then(tokio::net::UnixListener::from_std);
+        listener.map_err(|error| unusable(&self.path, &error.to_string()))
     }
 }
 

@@ -1,12 +1,12 @@
 //! What is said over the control socket: requests and replies, each one line of JSON.
 use super::crls::CrlSeries;
-use super::crls_forget::ForgottenCrls;
 use super::drain::Draining;
 use super::explain::ExplainedDecision;
 use super::inventory::Inventory;
 use super::kick::Kicked;
 use super::refusal::ControlRefusal;
 use super::status::DaemonStatus;
+use crate::daemon::crl_timer::ForgottenCrls;
 use crate::daemon::reload_report::ReloadReport;
 use serde::{Deserialize, Serialize};
 

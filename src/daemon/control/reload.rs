@@ -12,6 +12,6 @@ impl ControlContext {
             trigger: "control",
             reply: Some(reply),
         };
-        self.supervisor(command, report).await
+        self.hand_over(&self.sinks.commands, command, report).await
     }
 }

@@ -1,6 +1,6 @@
 //! What a state directory holds, and what in it is not as it should be.
 use super::record_file::{ReadBudget, files_of, read_file};
-use crate::reason::DaemonReason;
+use crate::reason::{DaemonReason, Reason};
 use crate::topology::{Fault, Topology};
 use crate::trust::Ledger;
 use std::fs;
@@ -21,59 +21,28 @@ pub struct StoredCrls {
 }
 
 /// What is not as it should be in a state directory, in one line.
-pub enum StateProblem {
-    /// A file that is not used: its CRL is missing until it is proven again.
-    Damaged(String),
-    /// The directory cannot be read.
-    Unreadable(String),
-    /// Others can write there, and so take CRLs away.
-    Unsafe(String),
-}
-
-impl StateProblem {
-    /// Code, what is wrong, and what to do.
-    pub(super) fn parts(&self) -> (DaemonReason, &str, &'static str) {
-        match self {
-            Self::Damaged(what) => (
-                DaemonReason::StateDamaged,
-                what,
-                "remove the file if nobody knows what it is; its CRL is kept again when it is next proven",
-            ),
-            Self::Unreadable(what) => (
-                DaemonReason::StateUnreadable,
-                what,
-                "let the user sipward runs as read it; older CRLs than those in it would be taken",
-            ),
-            Self::Unsafe(what) => (
-                DaemonReason::StateUnsafe,
-                what,
-                "chmod 700 the directory, and keep nothing else in it",
-            ),
-        }
-    }
-}
-
-impl std::fmt::Display for StateProblem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.parts().1)
-    }
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct StateProblem {
+    pub(super) reason: DaemonReason,
+    pub(super) what: String,
 }
 
 impl StoredCrls {
     /// The problems as faults that keep nothing from working.
     pub fn notes(&self, topology: &Topology) -> Vec<Fault> {
-        let note = |problem: &StateProblem| {
-            // Reported like faults of the topology, which keep nothing from working.
-            let (code, what, remedy) = problem.parts();
-            Fault {
-                file: topology.path().to_owned(),
-                line: None,
-                code: code.into(),
-                what: what.to_owned(),
-                remedy: remedy.to_owned(),
-            }
+        let note = |StateProblem { reason, what }: &StateProblem| Fault {
+            file: topology.path().to_owned(),
+            line: None,
+            code: (*reason).into(),
+            what: what.clone(),
+            remedy: Reason::from(*reason).remedy().to_owned(),
         };
         self.problems.iter().map(note).collect()
+    }
+
+    fn note(&mut self, reason: DaemonReason, what: String) {
+        self.problems.push(StateProblem { reason, what });
     }
 }
 
@@ -94,7 +63,7 @@ pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCr
         Err(error) => {
             let shown = directory.display();
             let what = format!("the state directory {shown} cannot be read: {error}");
-            kept.problems.push(StateProblem::Unreadable(what));
+            kept.note(DaemonReason::StateUnreadable, what);
             return kept;
         }
     };
@@ -102,11 +71,11 @@ pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCr
     if let Ok(data) = fs::metadata(directory)
         && data.mode() & 0o022 != 0
     {
-        kept.problems.push(StateProblem::Unsafe(format!(
+        kept.note(DaemonReason::StateUnsafe, format!(
             "the state directory {} can be written by others (mode {:04o}): they can take CRLs away",
             directory.display(),
             data.mode() & 0o7777
-        )));
+        ));
     }
     let mut files = files_of(listed);
     // The small ones first: whatever a large file turns out to be, it takes no budget from them.
@@ -121,21 +90,24 @@ pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCr
             Err(what) => {
                 damaged += 1;
                 if damaged <= MOST_NAMED {
-                    kept.problems.push(StateProblem::Damaged(format!(
-                        "what {} holds is not used: {what}",
-                        path.display()
-                    )));
+                    kept.note(
+                        DaemonReason::StateDamaged,
+                        format!("what {} holds is not used: {what}", path.display()),
+                    );
                 }
             }
         }
     }
     // The rest as one number, so that nothing goes unreported.
     if damaged > MOST_NAMED {
-        kept.problems.push(StateProblem::Damaged(format!(
-            "what {} more files of the state directory {} hold is not used",
-            damaged - MOST_NAMED,
-            directory.display()
-        )));
+        kept.note(
+            DaemonReason::StateDamaged,
+            format!(
+                "what {} more files of the state directory {} hold is not used",
+                damaged - MOST_NAMED,
+                directory.display()
+            ),
+        );
     }
     kept
 }

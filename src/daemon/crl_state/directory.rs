@@ -1,7 +1,7 @@
 //! Where the state directory of a topology is.
+use crate::daemon::named_path::named_path;
 use crate::reason::DaemonReason;
 use crate::topology::{Fault, Revocation, Topology};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The variable in which systemd names the service's state directory.
@@ -35,23 +35,9 @@ fn of_service() -> Option<PathBuf> {
 
 /// As [`readable_directory`], of a topology file that may have faults.
 pub fn directory_of(topology: &Path) -> Option<PathBuf> {
-    /// As much of a topology as names the directory.
-    #[derive(serde::Deserialize)]
-    struct OnlyNode {
-        node: Option<OnlyState>,
-    }
-    /// Its `[node]`.
-    #[derive(serde::Deserialize)]
-    struct OnlyState {
-        state: Option<PathBuf>,
-    }
-    // Only this one key is read: a file with faults elsewhere still names its directory.
-    let named = || {
-        let text = fs::read_to_string(topology).ok()?;
-        let state = toml::from_str::<OnlyNode>(&text).ok()?.node?.state?;
-        Some(topology.parent().unwrap_or(Path::new("")).join(state))
-    };
-    named().or_else(given).or_else(of_service)
+    named_path(topology, "node", "state")
+        .or_else(given)
+        .or_else(of_service)
 }
 
 /// The note of a topology that asks for CRLs and has no place to keep them.

@@ -91,7 +91,7 @@ fn what_is_damaged_takes_no_room_from_the_others() {
     let problems: Vec<&str> = kept
         .problems
         .iter()
-        .map(|problem| problem.parts().0.code())
+        .map(|problem| problem.reason.code())
         .collect();
     assert_eq!(problems, ["state_damaged"; 9]);
     // A larger record that is damaged comes after those that are good, and its end is the end of it alone.
@@ -105,7 +105,7 @@ fn what_is_damaged_takes_no_room_from_the_others() {
     assert!(
         kept.problems
             .iter()
-            .any(|problem| problem.parts().1.contains("that is damaged"))
+            .any(|problem| problem.what.contains("that is damaged"))
     );
     // Very many are counted, not listed.
     for number in 0..MOST_NAMED {
@@ -124,7 +124,7 @@ fn a_directory_that_others_can_write_is_told_of() {
         let problems = read(directory.path()).problems;
         problems
             .iter()
-            .map(|problem| problem.parts().0.code())
+            .map(|problem| problem.reason.code())
             .collect::<Vec<_>>()
     };
     assert_eq!(codes(0o700), [""; 0]);

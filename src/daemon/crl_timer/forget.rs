@@ -1,5 +1,5 @@
 //! Dropping what is known of a series of CRLs, for an operator whose CA was restored with lower numbers.
-use super::forget_request::{Forgotten, Unforgotten};
+use super::forget_request::{ForgottenCrls, Unforgotten};
 use super::reports::log_updated;
 use super::timer::{Timer, read_all};
 use crate::daemon::crl_state;
@@ -19,7 +19,7 @@ impl Timer {
         &mut self,
         daemon: &Daemon,
         wanted: &str,
-    ) -> Result<Forgotten, Unforgotten> {
+    ) -> Result<ForgottenCrls, Unforgotten> {
         let _one_at_a_time = daemon.reloading.lock().await;
         let generation = daemon.generation();
         // Everything below refers to the generation that serves now, which the lock keeps in place.
@@ -71,8 +71,8 @@ impl Timer {
             // A file that stays would bring the old number back at the next start.
             .forget(directory.as_deref(), id)
             .map_err(Unforgotten::Kept)?;
-        Ok(Forgotten {
-            id,
+        Ok(ForgottenCrls {
+            id: id.to_string(),
             issuer: series.issuer().to_owned(),
             number: series.number_text(),
             generation: number,

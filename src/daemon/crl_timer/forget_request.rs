@@ -1,5 +1,5 @@
 //! An operator's request to have a series of CRLs dropped, and what comes of it.
-use crate::trust::SeriesId;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 /// An operator's wish to have a series dropped.
@@ -7,19 +7,20 @@ pub(in crate::daemon) struct Forget {
     /// Its id, or the beginning of it.
     pub(in crate::daemon) id: String,
     /// What comes of it.
-    pub(in crate::daemon) reply: oneshot::Sender<Result<Forgotten, Unforgotten>>,
+    pub(in crate::daemon) reply: oneshot::Sender<Result<ForgottenCrls, Unforgotten>>,
 }
 
-/// A series that was dropped.
-pub(in crate::daemon) struct Forgotten {
+/// A series that was dropped: what the control socket answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenCrls {
     /// Its whole id.
-    pub(in crate::daemon) id: SeriesId,
-    /// Whose CRLs they are.
-    pub(in crate::daemon) issuer: String,
-    /// The highest CRL number that was known of it.
-    pub(in crate::daemon) number: Option<String>,
+    pub id: String,
+    /// The CRLs' issuer.
+    pub issuer: String,
+    /// The highest CRL number that was known.
+    pub number: Option<String>,
     /// The generation that serves without it.
-    pub(in crate::daemon) generation: u64,
+    pub generation: u64,
 }
 
 /// Why none was.

@@ -9,5 +9,6 @@ mod reports;
 mod run;
 mod timer;
 
-pub(super) use forget_request::{Forget, Forgotten, Unforgotten};
+pub use forget_request::ForgottenCrls;
+pub(super) use forget_request::{Forget, Unforgotten};
 pub(super) use run::run;
