@@ -8,13 +8,10 @@ fn answers_leave_on_the_connection_that_asked() {
     let mut w = World::new();
     let (first, second, home) = (w.peer(PARTNER), w.peer(PARTNER), w.peer(FE01));
     let ask = |branch| {
-        Request {
-            method: "MESSAGE",
-            from: "<sip:carol@fabrikam.test>;tag=c",
-            branch,
-            ..Request::default()
-        }
-        .to_string()
+        Request::of("MESSAGE")
+            .from("<sip:carol@fabrikam.test>;tag=c")
+            .branch(branch)
+            .to_string()
     };
     w.send(first, &ask("z9hG4bKfirst"));
     w.send(second, &ask("z9hG4bKsecond"));
@@ -38,7 +35,7 @@ fn every_final_answer_of_the_last_target_is_the_answer_except_503() {
     ] {
         let mut w = World::new();
         let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-        w.send(client, &Request::default().to_string());
+        w.ask(client, Request::invite());
         let invite = w.expect(fe01, "INVITE");
         let line = format!("{status} {}", phrase(status));
         w.send(
@@ -64,7 +61,7 @@ fn the_answer_is_that_of_the_target_that_gave_one_not_of_those_before_it() {
     ] {
         let mut w = World::new();
         let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-        w.send(client, &Request::default().to_string());
+        w.ask(client, Request::invite());
         let invite = w.expect(fe01, "INVITE");
         w.answers(fe01, &invite, 503);
         let invite = w.expect(fe02, "INVITE");
@@ -78,32 +75,26 @@ fn the_answer_is_that_of_the_target_that_gave_one_not_of_those_before_it() {
 fn a_challenge_passes_with_every_line_of_it() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    let register = Request {
-        method: "REGISTER",
-        uri: "sip:contoso.test",
-        ..Request::default()
-    };
-    w.send(client, &register.to_string());
+    w.ask(client, Request::of("REGISTER").uri("sip:contoso.test"));
     let got = w.expect(home, "REGISTER");
     let challenges = "WWW-Authenticate: Digest realm=\"a\", nonce=\"1\", algorithm=SHA-256\n\
                       WWW-Authenticate: Digest realm=\"a\", nonce=\"1\", algorithm=MD5\n\
                       Proxy-Authenticate: Digest realm=\"b\", nonce=\"2\"\n";
-    w.send(home, &answer(&got, "401 Unauthorized", challenges));
+    w.answers_with(home, &got, 401, challenges);
     let heard = w.expect(client, "SIP/2.0 401");
     for line in challenges.lines() {
         assert!(heard.contains(&format!("\r\n{line}\r\n")), "{line}");
     }
     // And the credentials pass the other way.
     let credentials = "Authorization: Digest username=\"alice\", realm=\"a\", response=\"x\"\n";
-    let again = Request {
-        method: "REGISTER",
-        uri: "sip:contoso.test",
-        cseq: 2,
-        branch: "z9hG4bKtwo",
-        more: credentials,
-        ..Request::default()
-    };
-    w.send(client, &again.to_string());
+    w.ask(
+        client,
+        Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .cseq(2)
+            .branch("z9hG4bKtwo")
+            .more(credentials),
+    );
     let got = w.expect(home, "REGISTER");
     assert!(got.contains(credentials.trim_end()));
 }
@@ -112,28 +103,24 @@ fn a_challenge_passes_with_every_line_of_it() {
 fn our_to_tag_is_the_same_for_the_same_request_and_a_100_has_none() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    let wrong = Request {
-        method: "MESSAGE",
-        from: "<sip:mallory@elsewhere.test>;tag=m",
-        ..Request::default()
-    };
+    let wrong = Request::of("MESSAGE").from("<sip:mallory@elsewhere.test>;tag=m");
     let tags: Vec<String> = (0..2)
         .map(|_| {
-            w.send(client, &wrong.to_string());
+            w.ask(client, wrong);
             let refused = w.expect(client, "SIP/2.0 403");
             field(&refused, "To").unwrap().to_owned()
         })
         .collect();
     assert!(tags[0].contains(";tag=") && tags[0] == tags[1], "{tags:?}");
     // Of a context: the same answer again, tag and all.
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     w.expect(home, "INVITE");
     w.pass(Duration::from_millis(300));
     let trying = w.expect(client, "SIP/2.0 100");
     assert_eq!(field(&trying, "To"), Some("<sip:bob@contoso.test>"));
     w.pass(Duration::from_secs(40));
     let refused = w.expect(client, "SIP/2.0 408");
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     assert_eq!(w.expect(client, "SIP/2.0 408"), refused);
     assert!(field(&refused, "To").unwrap().contains(";tag="));
 }
@@ -142,18 +129,15 @@ fn our_to_tag_is_the_same_for_the_same_request_and_a_100_has_none() {
 fn an_invite_repeated_on_a_new_connection_of_its_peer_finds_its_transaction() {
     let mut w = World::new();
     let (partner, home) = (w.peer(PARTNER), w.peer(FE01));
-    let invite = Request {
-        from: "<sip:carol@fabrikam.test>;tag=c",
-        ..Request::default()
-    };
-    w.send(partner, &invite.to_string());
+    let invite = Request::invite().from("<sip:carol@fabrikam.test>;tag=c");
+    w.ask(partner, invite);
     let got = w.expect(home, "INVITE");
     w.rings(home, &got);
     let ringing = w.expect(partner, "SIP/2.0 180");
     // RFC 6026 §7.1: a transport error does not end the transaction.
     w.lose(partner);
     let back = w.peer(PARTNER);
-    w.send(back, &invite.to_string());
+    w.ask(back, invite);
     assert_eq!(w.expect(back, "SIP/2.0 180"), ringing);
     w.silent(home);
     w.answers(home, &got, 200);
@@ -165,20 +149,19 @@ fn a_strict_router_on_both_sides_gets_what_it_can_read() {
     // RFC 3261 §16.12.1.2: our token in the request line, the target last in the route, and the next hop strict as well.
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     let token = field(&invite, "Record-Route").unwrap();
-    let bye = Request {
-        method: "BYE",
-        uri: token.trim_matches(['<', '>']),
-        more: "Route: <sip:fe01.contoso.test>\nRoute: <sip:bob@10.0.0.9>\n",
-        cseq: 2,
-        branch: "z9hG4bKbye",
-        ..Request::default()
-    };
-    w.send(client, &bye.to_string());
+    w.ask(
+        client,
+        Request::of("BYE")
+            .uri(token.trim_matches(['<', '>']))
+            .more("Route: <sip:fe01.contoso.test>\nRoute: <sip:bob@10.0.0.9>\n")
+            .cseq(2)
+            .branch("z9hG4bKbye"),
+    );
     let got = w.expect(home, "BYE sip:fe01.contoso.test SIP/2.0\r\n");
     assert_eq!(fields(&got, "Route"), vec!["<sip:bob@10.0.0.9>"]);
 }
@@ -187,17 +170,9 @@ fn a_strict_router_on_both_sides_gets_what_it_can_read() {
 fn a_cancel_of_anything_but_an_invite_changes_nothing() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    let message = Request {
-        method: "MESSAGE",
-        ..Request::default()
-    };
-    w.send(client, &message.to_string());
+    w.ask(client, Request::of("MESSAGE"));
     let got = w.expect(home, "MESSAGE");
-    let cancel = Request {
-        method: "CANCEL",
-        ..Request::default()
-    };
-    w.send(client, &cancel.to_string());
+    w.ask(client, Request::of("CANCEL"));
     w.expect(client, "SIP/2.0 481");
     w.silent(home);
     w.answers(home, &got, 200);
@@ -209,7 +184,7 @@ fn a_cancel_of_anything_but_an_invite_changes_nothing() {
 fn a_response_whose_way_back_is_gone_is_told_of_without_an_address_that_nobody_has() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.lose(client);
     w.answers(home, &invite, 200);

@@ -3,20 +3,16 @@ use super::world::*;
 use crate::observe::Event;
 use std::time::Duration;
 
-const EVE: &str = "<sip:eve@fabrikam.test>;tag=a";
 const DIALOG_TO: &str = "<sip:bob@contoso.test>;tag=b";
 
 /// As long as any timer of a transaction runs, and Timer C.
 const LONG: Duration = Duration::from_secs(600);
 
 fn benotify<'a>(branch: &'a str, more: &'a str) -> Request<'a> {
-    Request {
-        method: "BENOTIFY",
-        to: DIALOG_TO,
-        branch,
-        more,
-        ..Request::default()
-    }
+    Request::of("BENOTIFY")
+        .to(DIALOG_TO)
+        .branch(branch)
+        .more(more)
 }
 
 /// A subscription of the client's: gives the route by which the server notifies.
@@ -29,18 +25,16 @@ fn subscribe(w: &mut World, client: crate::proxy::LinkId, home: crate::proxy::Li
             // As every SUBSCRIBE of Communicator, Lync and SIPE has it.
             more: "Contact: <sip:alice@192.0.2.50:5061;transport=tls>\nEvent: presence\nSupported: ms-benotify\n\
                    Proxy-Require: ms-benotify\n",
-            ..Request::default()
+            ..Request::invite()
         },
     );
     let asked = w.expect(home, "SUBSCRIBE");
     assert_eq!(field(&asked, "Proxy-Require"), Some("ms-benotify"));
-    w.send(
+    w.answers_with(
         home,
-        &answer(
-            &asked,
-            "200 OK",
-            "Contact: <sip:fe01.contoso.test:5061>\nSupported: ms-benotify\n",
-        ),
+        &asked,
+        200,
+        "Contact: <sip:fe01.contoso.test:5061>\nSupported: ms-benotify\n",
     );
     w.expect(client, "SIP/2.0 200");
     w.all_freed();
@@ -88,7 +82,7 @@ fn a_home_server_notifies_a_client_and_a_thousand_unanswered_ones_leave_nothing(
     nothing_stays(&mut w);
     w.silent(home);
     // What waits for nothing takes no place: the pool's member is as good as before.
-    w.ask(client, Request::default());
+    w.ask(client, Request::invite());
     w.expect(home, "INVITE");
 }
 
@@ -286,12 +280,9 @@ fn those_that_wait_for_a_connection_leave_room_for_others() {
     topology.limits.connect_queue = 8;
     let mut w = World::with(topology, 1);
     let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
-    w.ask(client, Request::default());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
-    w.send(
-        home,
-        &answer(&invite, "200 OK", "Contact: <sip:bob@192.0.2.9>\n"),
-    );
+    w.answers_with(home, &invite, 200, "Contact: <sip:bob@192.0.2.9>\n");
     w.expect(client, "SIP/2.0 200");
     w.lose(home);
     for number in 0..20 {
@@ -309,13 +300,10 @@ fn those_that_wait_for_a_connection_leave_room_for_others() {
     let route = field(&invite, "Record-Route").unwrap();
     w.ask(
         client,
-        Request {
-            method: "ACK",
-            branch: "z9hG4bKack",
-            to: DIALOG_TO,
-            more: &format!("Route: {route}\n"),
-            ..Request::default()
-        },
+        Request::of("ACK")
+            .branch("z9hG4bKack")
+            .to(DIALOG_TO)
+            .more(&format!("Route: {route}\n")),
     );
     let home = w.peer(FE01);
     let mut got = Vec::new();
@@ -368,12 +356,9 @@ fn it_crosses_shards_to_the_client() {
     let other = w.peer_in(1, FE01);
     w.ask(
         client,
-        Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            to: "<sip:alice@contoso.test>",
-            ..Request::default()
-        },
+        Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .to("<sip:alice@contoso.test>"),
     );
     let register = w.take(other).or_else(|| w.take(home)).unwrap();
     let path = field(&register, "Path").unwrap().to_owned();

@@ -91,13 +91,7 @@ fn deny(name: &str) -> Domain {
 fn a_client_asserts_nothing_but_says_what_it_prefers_and_where_it_is() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.ask(
-        client,
-        Request {
-            more: &all_fields(),
-            ..Request::default()
-        },
-    );
+    w.ask(client, Request::invite().more(&all_fields()));
     let invite = w.expect(home, "INVITE");
     assert_eq!(
         left(&invite),
@@ -111,15 +105,12 @@ fn a_client_asserts_nothing_but_says_what_it_prefers_and_where_it_is() {
     let (client, caller) = (w.client(), home);
     let token = register_path(&mut w, client, home);
     let route = format!("Route: <{token}>\n");
-    let request = Request {
-        method: "OPTIONS",
-        branch: "z9hG4bKdown",
-        more: &route,
-        ..Request::default()
-    };
-    w.ask(caller, request);
+    w.ask(
+        caller,
+        Request::of("OPTIONS").branch("z9hG4bKdown").more(&route),
+    );
     let options = w.expect(client, "OPTIONS");
-    w.send(client, &answer(&options, "200 OK", &all_fields()));
+    w.answers_with(client, &options, 200, &all_fields());
     let response = w.expect(caller, "SIP/2.0 200");
     assert_eq!(
         left(&response),
@@ -137,13 +128,12 @@ fn register_path(
     client: crate::proxy::LinkId,
     home: crate::proxy::LinkId,
 ) -> String {
-    let request = Request {
-        method: "REGISTER",
-        uri: "sip:contoso.test",
-        branch: "z9hG4bKreg",
-        ..Request::default()
-    };
-    w.ask(client, request);
+    w.ask(
+        client,
+        Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .branch("z9hG4bKreg"),
+    );
     let register = w.expect(home, "REGISTER");
     let path = field(&register, "Path").unwrap();
     path.trim_matches(['<', '>']).to_owned()
@@ -153,16 +143,11 @@ fn register_path(
 fn a_partner_asserts_nothing_and_hears_nothing_that_is_ours_alone() {
     let mut w = World::new();
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-    let request = Request {
-        from: "<sip:eve@fabrikam.test>;tag=a",
-        more: &all_fields(),
-        ..Request::default()
-    };
-    w.ask(partner, request);
+    w.ask(partner, Request::invite().from(EVE).more(&all_fields()));
     let invite = w.expect(home, "INVITE");
     assert_eq!(left(&invite), [""; 0]);
     // What the home server answers loses what is ours; identity and history pass unless privacy is asked for.
-    w.send(home, &answer(&invite, "180 Ringing", &all_fields()));
+    w.answers_with(home, &invite, 180, &all_fields());
     let ringing = w.expect(partner, "SIP/2.0 180");
     assert_eq!(
         left(&ringing),
@@ -174,7 +159,7 @@ fn a_partner_asserts_nothing_and_hears_nothing_that_is_ours_alone() {
         ]
     );
     let more = format!("Privacy: history;id\n{}", all_fields());
-    w.send(home, &answer(&invite, "200 OK", &more));
+    w.answers_with(home, &invite, 200, &more);
     assert_eq!(left(&w.expect(partner, "SIP/2.0 200")), [""; 0]);
 }
 
@@ -182,12 +167,12 @@ fn a_partner_asserts_nothing_and_hears_nothing_that_is_ours_alone() {
 fn home_servers_keep_all_among_themselves_but_the_peer_name_is_ours_to_say() {
     let mut w = World::new();
     let (fe01, fe02) = (w.peer(FE01), w.peer(FE02));
-    let request = Request {
-        uri: "sip:x@fe02.contoso.test",
-        more: &all_fields(),
-        ..Request::default()
-    };
-    w.ask(fe01, request);
+    w.ask(
+        fe01,
+        Request::invite()
+            .uri("sip:x@fe02.contoso.test")
+            .more(&all_fields()),
+    );
     let invite = w.expect(fe02, "INVITE");
     assert_eq!(left(&invite).len(), FIELDS.len() - 1, "{invite}");
     assert_eq!(field(&invite, "X-Sipward-Peer"), None);
@@ -203,33 +188,22 @@ fn the_verified_peer_name_goes_to_home_servers_only() {
     let mut w = changed(|t| t.boundary.peer_name = true);
     let (home, partner, client) = (w.peer(FE01), w.peer(PARTNER), w.client());
     let lie = "X-SIPWARD-peer : fe01.contoso.test\nX-Sipward-Peer:\n fe01.contoso.test\n";
-    let request = Request {
-        from: "<sip:eve@fabrikam.test>;tag=a",
-        more: lie,
-        ..Request::default()
-    };
+    let request = Request::invite().from(EVE).more(lie);
     w.ask(partner, request);
     let invite = w.expect(home, "INVITE");
     assert_eq!(fields(&invite, "X-Sipward-Peer"), [PARTNER]);
     assert!(!invite.contains("SIPWARD-peer"), "{invite}");
     // From a client there is none to tell.
-    w.ask(
-        client,
-        Request {
-            branch: "z9hG4bK2",
-            more: lie,
-            ..Request::default()
-        },
-    );
+    w.ask(client, Request::invite().branch("z9hG4bK2").more(lie));
     assert!(fields(&w.expect(home, "INVITE"), "X-Sipward-Peer").is_empty());
     // Nor does a partner hear of our servers.
-    let request = Request {
-        uri: "sip:x@fabrikam.test",
-        branch: "z9hG4bK3",
-        more: lie,
-        ..Request::default()
-    };
-    w.ask(home, request);
+    w.ask(
+        home,
+        Request::invite()
+            .uri("sip:x@fabrikam.test")
+            .branch("z9hG4bK3")
+            .more(lie),
+    );
     assert!(fields(&w.expect(partner, "INVITE"), "X-Sipward-Peer").is_empty());
 }
 
@@ -243,25 +217,13 @@ fn lists_of_the_topology_keep_strip_and_require_fields() {
         partner.require_in = set(HeaderName::PAssertedIdentity);
     });
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-    let from = "<sip:eve@fabrikam.test>;tag=a";
-    w.ask(
-        partner,
-        Request {
-            from,
-            more: "ms-x: 1\n",
-            ..Request::default()
-        },
-    );
+    let from = EVE;
+    w.ask(partner, Request::invite().from(from).more("ms-x: 1\n"));
     w.refused(partner, "SIP/2.0 403", "field_required");
     let more = "ms-x: 1\nP-Asserted-Identity: <sip:eve@fabrikam.test>\n";
     w.ask(
         partner,
-        Request {
-            from,
-            more,
-            branch: "z9hG4bK2",
-            ..Request::default()
-        },
+        Request::invite().from(from).more(more).branch("z9hG4bK2"),
     );
     let invite = w.expect(home, "INVITE");
     assert_eq!(field(&invite, "ms-x"), Some("1"));
@@ -286,15 +248,12 @@ fn lists_of_the_topology_keep_strip_and_require_fields() {
         .rev()
         .map(|r| format!("Route: {r}\n"))
         .collect();
-    let request = Request {
-        method: "BYE",
-        from,
-        to: "<sip:bob@contoso.test>;tag=b",
-        branch: "z9hG4bK3",
-        cseq: 2,
-        more: &route,
-        ..Request::default()
-    };
+    let request = Request::of("BYE")
+        .from(from)
+        .to("<sip:bob@contoso.test>;tag=b")
+        .branch("z9hG4bK3")
+        .cseq(2)
+        .more(&route);
     w.ask(partner, request);
     w.expect(home, "BYE");
 }
@@ -315,11 +274,7 @@ fn critical_privacy_is_refused_where_nobody_is_left_to_give_it() {
         let (home, partner, client) = (w.peer(FE01), w.peer(PARTNER), w.client());
         w.ask(
             home,
-            Request {
-                uri: "sip:x@fabrikam.test",
-                more: &more,
-                ..Request::default()
-            },
+            Request::invite().uri("sip:x@fabrikam.test").more(&more),
         );
         if to_partner {
             w.expect(partner, "INVITE");
@@ -328,14 +283,7 @@ fn critical_privacy_is_refused_where_nobody_is_left_to_give_it() {
             w.silent(partner);
         }
         // The home servers may have a privacy service.
-        w.ask(
-            client,
-            Request {
-                branch: "z9hG4bK2",
-                more: &more,
-                ..Request::default()
-            },
-        );
+        w.ask(client, Request::invite().branch("z9hG4bK2").more(&more));
         w.expect(home, "INVITE");
     }
 }
@@ -354,16 +302,7 @@ fn a_denied_domain_passes_in_no_method_and_no_field_whatever_allows_it() {
         for (from, to, uri) in denied {
             let mut w = changed(|t| t.boundary.deny_domains = vec![deny("fabrikam.test")]);
             let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-            w.ask(
-                partner,
-                Request {
-                    method,
-                    from,
-                    to,
-                    uri,
-                    ..Request::default()
-                },
-            );
+            w.ask(partner, Request::of(method).from(from).to(to).uri(uri));
             w.refused(partner, "SIP/2.0 403", "domain_denied");
             w.silent(home);
         }
@@ -388,15 +327,7 @@ fn a_denied_domain_passes_in_no_method_and_no_field_whatever_allows_it() {
     ] {
         let mut w = changed(|t| t.boundary.deny_domains = vec![deny("fabrikam.test")]);
         let (home, other, partner) = (w.peer(FE01), w.peer(FE02), w.peer(PARTNER));
-        w.ask(
-            home,
-            Request {
-                from,
-                to,
-                uri,
-                ..Request::default()
-            },
-        );
+        w.ask(home, Request::invite().from(from).to(to).uri(uri));
         w.refused(home, "SIP/2.0 403", "domain_denied");
         w.silent(other);
         w.silent(partner);
@@ -411,30 +342,22 @@ fn a_domain_denied_to_one_peer_is_open_to_others() {
         t.peers[2].boundary.deny = vec![deny("secret.test")];
     });
     let (home, partner, client) = (w.peer(FE01), w.peer(PARTNER), w.client());
-    let request = Request {
-        uri: "sip:x@secret.test",
-        from: "<sip:eve@fabrikam.test>;tag=a",
-        ..Request::default()
-    };
+    let request = Request::invite().uri("sip:x@secret.test").from(EVE);
     w.ask(partner, request);
     w.expect(partner, "SIP/2.0 403");
     // Nor does the peer hear from there.
-    let request = Request {
-        uri: "sip:x@fabrikam.test",
-        from: "<sip:x@secret.test>;tag=a",
-        branch: "z9hG4bK2",
-        ..Request::default()
-    };
+    let request = Request::invite()
+        .uri("sip:x@fabrikam.test")
+        .from("<sip:x@secret.test>;tag=a")
+        .branch("z9hG4bK2");
     w.ask(home, request);
     w.expect(home, "SIP/2.0 403");
     assert_eq!(w.reasons(), ["domain_denied", "domain_denied"]);
     w.silent(partner);
-    let request = Request {
-        uri: "sip:x@secret.test",
-        from: "<sip:y@secret.test>;tag=a",
-        branch: "z9hG4bK3",
-        ..Request::default()
-    };
+    let request = Request::invite()
+        .uri("sip:x@secret.test")
+        .from("<sip:y@secret.test>;tag=a")
+        .branch("z9hG4bK3");
     w.ask(client, request);
     w.expect(home, "INVITE");
 }
@@ -454,16 +377,8 @@ fn a_partner_addresses_home_domains_or_its_own_in_to_in_every_method() {
         ] {
             let mut w = World::new();
             let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-            let from = "<sip:eve@fabrikam.test>;tag=a";
-            w.ask(
-                partner,
-                Request {
-                    method,
-                    from,
-                    to,
-                    ..Request::default()
-                },
-            );
+            let from = EVE;
+            w.ask(partner, Request::of(method).from(from).to(to));
             if ok {
                 w.expect(home, method);
             } else {
@@ -482,23 +397,15 @@ fn sips_goes_to_whom_takes_it_and_is_never_made_sip() {
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
     w.ask(
         home,
-        Request {
-            uri,
-            more: "Contact: <sips:a@contoso.test>\n",
-            ..Request::default()
-        },
+        Request::invite()
+            .uri(uri)
+            .more("Contact: <sips:a@contoso.test>\n"),
     );
     w.expect(partner, "INVITE sips:x@fabrikam.test ");
 
     let mut w = changed(|t| t.peers[2].boundary.sips = false);
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-    w.ask(
-        home,
-        Request {
-            uri,
-            ..Request::default()
-        },
-    );
+    w.ask(home, Request::invite().uri(uri));
     let refusal = w.refused(home, "SIP/2.0 480", "sips_not_allowed");
     assert_eq!(
         field(&refusal, "Warning"),
@@ -507,11 +414,9 @@ fn sips_goes_to_whom_takes_it_and_is_never_made_sip() {
     w.silent(partner);
     w.ask(
         home,
-        Request {
-            uri: "sip:x@fabrikam.test",
-            branch: "z9hG4bK2",
-            ..Request::default()
-        },
+        Request::invite()
+            .uri("sip:x@fabrikam.test")
+            .branch("z9hG4bK2"),
     );
     w.expect(partner, "INVITE sip:x@fabrikam.test ");
 }
@@ -520,7 +425,7 @@ fn sips_goes_to_whom_takes_it_and_is_never_made_sip() {
 #[test]
 fn a_sips_request_with_a_sip_contact_is_malformed_unless_its_sender_is_excused() {
     let more = "m: \"A\" <SIP:eve@192.0.2.9>\n";
-    let from = "<sip:eve@fabrikam.test>;tag=a";
+    let from = EVE;
     for (excused, method, ok) in [
         (false, "INVITE", false),
         (true, "INVITE", true),
@@ -528,14 +433,13 @@ fn a_sips_request_with_a_sip_contact_is_malformed_unless_its_sender_is_excused()
     ] {
         let mut w = changed(|t| t.peers[2].boundary.sips = !excused);
         let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-        let request = Request {
-            method,
-            uri: "sips:bob@contoso.test",
-            from,
-            more,
-            ..Request::default()
-        };
-        w.ask(partner, request);
+        w.ask(
+            partner,
+            Request::of(method)
+                .uri("sips:bob@contoso.test")
+                .from(from)
+                .more(more),
+        );
         if ok {
             w.expect(home, method);
         } else {
@@ -548,15 +452,13 @@ fn a_sips_request_with_a_sip_contact_is_malformed_unless_its_sender_is_excused()
 fn a_field_hidden_in_a_broken_response_line_goes_nowhere() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.ask(client, Request::default());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
-    w.send(
+    w.answers_with(
         home,
-        &answer(
-            &invite,
-            "180 Ringing",
-            "P-Asserted-Identity\n : <sip:ceo@contoso.test>\n",
-        ),
+        &invite,
+        180,
+        "P-Asserted-Identity\n : <sip:ceo@contoso.test>\n",
     );
     w.silent(client);
     assert_eq!(w.reasons(), ["response_malformed"]);

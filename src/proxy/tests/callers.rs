@@ -38,13 +38,7 @@ fn a_partner_is_anonymous_only_where_its_entry_allows_it() {
         ] {
             let mut w = World::with(topology.clone(), 1);
             let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-            w.ask(
-                partner,
-                Request {
-                    from,
-                    ..Request::default()
-                },
-            );
+            w.ask(partner, Request::invite().from(from));
             if may {
                 w.expect(home, "INVITE");
             } else {
@@ -60,13 +54,7 @@ fn a_partner_is_anonymous_only_where_its_entry_allows_it() {
         ] {
             let mut w = World::with(topology.clone(), 1);
             let partner = w.peer(PARTNER);
-            w.ask(
-                partner,
-                Request {
-                    from,
-                    ..Request::default()
-                },
-            );
+            w.ask(partner, Request::invite().from(from));
             w.refused(partner, "SIP/2.0 403", "from_not_allowed");
         }
     }
@@ -139,14 +127,7 @@ fn of_an_anonymous_caller_a_number_or_a_name_of_the_partner_is_asserted_and_noth
             let mut w = World::with(lenient(asserts), 1);
             let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
             let more = format!("{asserted}Privacy: id\n");
-            w.ask(
-                partner,
-                Request {
-                    from: ANONYMOUS,
-                    more: &more,
-                    ..Request::default()
-                },
-            );
+            w.ask(partner, Request::invite().from(ANONYMOUS).more(&more));
             let invite = w.expect(home, "INVITE");
             assert_eq!(
                 fields(&invite, "P-Asserted-Identity"),
@@ -156,12 +137,7 @@ fn of_an_anonymous_caller_a_number_or_a_name_of_the_partner_is_asserted_and_noth
             // Who asks by name may assert others too, if it is believed, and nobody of ours.
             w.ask(
                 partner,
-                Request {
-                    from: "<sip:eve@fabrikam.test>;tag=a",
-                    more: &more,
-                    branch: "z9hG4bK2",
-                    ..Request::default()
-                },
+                Request::invite().from(EVE).more(&more).branch("z9hG4bK2"),
             );
             let invite = w.expect(home, "INVITE");
             let got = fields(&invite, "P-Asserted-Identity");
@@ -195,12 +171,7 @@ fn nor_does_the_precursor_of_the_field_say_more_of_an_anonymous_caller() {
                 ] {
                     let mut w = World::with(lenient(true), 1);
                     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-                    let request = Request {
-                        from,
-                        more: &more,
-                        ..Request::default()
-                    };
-                    w.ask(partner, request);
+                    w.ask(partner, Request::invite().from(from).more(&more));
                     let invite = w.expect(home, "INVITE");
                     assert_eq!(field(&invite, name), arrives, "{more}");
                 }
@@ -252,34 +223,25 @@ fn nobody_outside_asserts_a_name_of_the_home_side_in_a_request_or_response() {
             let mut w = World::with(lenient(true), 1);
             let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
             let more = format!("{name}: {value}\n");
-            w.ask(
-                partner,
-                Request {
-                    from: "<sip:eve@fabrikam.test>;tag=a",
-                    more: &more,
-                    ..Request::default()
-                },
-            );
+            w.ask(partner, Request::invite().from(EVE).more(&more));
             let invite = w.expect(home, "INVITE");
             assert_eq!(field(&invite, name), arrives, "{more}");
             // Who answers says as little.
             w.ask(
                 home,
-                Request {
-                    uri: "sip:eve@fabrikam.test",
-                    to: "<sip:eve@fabrikam.test>",
-                    branch: "z9hG4bK2",
-                    ..Request::default()
-                },
+                Request::invite()
+                    .uri("sip:eve@fabrikam.test")
+                    .to("<sip:eve@fabrikam.test>")
+                    .branch("z9hG4bK2"),
             );
             let invite = w.expect(partner, "INVITE");
-            w.send(partner, &answer(&invite, "180 Ringing", &more));
+            w.answers_with(partner, &invite, 180, &more);
             assert_eq!(
                 field(&w.expect(home, "SIP/2.0 180"), name),
                 arrives,
                 "{more}"
             );
-            w.send(partner, &answer(&invite, "200 OK", &more));
+            w.answers_with(partner, &invite, 200, &more);
             assert_eq!(
                 field(&w.expect(home, "SIP/2.0 200"), name),
                 arrives,
@@ -304,11 +266,7 @@ fn a_local_number_is_a_name_of_the_domain_that_is_its_context() {
     ] {
         let mut w = World::with(lenient(true), 1);
         let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-        let request = Request {
-            from,
-            ..Request::default()
-        };
-        w.ask(partner, request);
+        w.ask(partner, Request::invite().from(from));
         if may {
             w.expect(home, "INVITE");
         } else {
@@ -331,11 +289,7 @@ fn a_client_is_nobody_by_any_name_below_invalid_unless_the_topology_speaks_of_it
         let mut w = World::with(topology, 1);
         let (home, client) = (w.peer(FE01), w.client());
         let from = format!("<sip:unavailable@{host}>;tag=a");
-        let request = Request {
-            from: &from,
-            ..Request::default()
-        };
-        w.ask(client, request);
+        w.ask(client, Request::invite().from(&from));
         if may {
             w.expect(home, "INVITE");
         } else {
@@ -349,14 +303,7 @@ fn in_the_dialog_and_in_its_ack_the_same_holds() {
     let mut w = World::with(lenient(true), 1);
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
     let asserted = "P-Asserted-Identity: <tel:+1>, <sip:alice@contoso.test>\n";
-    w.ask(
-        partner,
-        Request {
-            from: ANONYMOUS,
-            more: asserted,
-            ..Request::default()
-        },
-    );
+    w.ask(partner, Request::invite().from(ANONYMOUS).more(asserted));
     let invite = w.expect(home, "INVITE");
     w.answers(home, &invite, 200);
     w.expect(partner, "SIP/2.0 200");
@@ -368,14 +315,11 @@ fn in_the_dialog_and_in_its_ack_the_same_holds() {
         let branch = format!("z9hG4bK{method}");
         w.ask(
             partner,
-            Request {
-                method,
-                from: ANONYMOUS,
-                more: &more,
-                branch: &branch,
-                cseq: 2,
-                ..Request::default()
-            },
+            Request::of(method)
+                .from(ANONYMOUS)
+                .more(&more)
+                .branch(&branch)
+                .cseq(2),
         );
         let got = w.expect(home, method);
         assert_eq!(fields(&got, "P-Asserted-Identity"), ["<tel:+1>"]);
@@ -392,25 +336,13 @@ fn a_number_in_from_passes_from_whom_identity_is_believed() {
     ] {
         let mut w = World::with(lenient(asserts), 1);
         let (home, partner, client) = (w.peer(FE01), w.peer(PARTNER), w.client());
-        w.ask(
-            partner,
-            Request {
-                from,
-                ..Request::default()
-            },
-        );
+        w.ask(partner, Request::invite().from(from));
         if asserts {
             w.expect(home, "INVITE");
         } else {
             w.refused(partner, "SIP/2.0 403", "from_not_allowed");
         }
-        w.ask(
-            client,
-            Request {
-                from,
-                ..Request::default()
-            },
-        );
+        w.ask(client, Request::invite().from(from));
         w.refused(client, "SIP/2.0 403", "from_not_allowed");
     }
 }
@@ -426,12 +358,12 @@ fn a_service_goes_where_requests_go_and_is_refused_only_where_it_would_have_to_b
     ] {
         let mut w = World::new();
         let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
-        let call = |branch, more| Request {
-            uri: service,
-            to: "<urn:service:sos>",
-            branch,
-            more,
-            ..Request::default()
+        let call = |branch, more| {
+            Request::invite()
+                .uri(service)
+                .to("<urn:service:sos>")
+                .branch(branch)
+                .more(more)
         };
         w.ask(client, call("z9hG4bK1", ""));
         let invite = w.expect(home, &format!("INVITE {service} SIP/2.0"));
@@ -450,7 +382,7 @@ fn a_service_goes_where_requests_go_and_is_refused_only_where_it_would_have_to_b
         // Its dialog goes on by tokens.
         w.answers(home, &invite, 200);
         w.expect(client, "SIP/2.0 200");
-        let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+        let more = route_of(&invite);
         w.ask(
             client,
             Request {
@@ -466,7 +398,7 @@ fn a_service_goes_where_requests_go_and_is_refused_only_where_it_would_have_to_b
         w.ask(
             partner,
             Request {
-                from: "<sip:eve@fabrikam.test>;tag=a",
+                from: EVE,
                 to: "<sip:bob@contoso.test>",
                 ..call("z9hG4bK6", "")
             },

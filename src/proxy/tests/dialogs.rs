@@ -3,15 +3,11 @@ use super::world::*;
 
 /// A call from a client to the home server, answered; gives the INVITE as the home server saw it.
 fn call(w: &mut World, client: crate::proxy::LinkId, home: crate::proxy::LinkId) -> String {
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     invite
-}
-
-fn route_of(invite: &str) -> String {
-    format!("Route: {}\n", field(invite, "Record-Route").unwrap())
 }
 
 #[test]
@@ -24,31 +20,25 @@ fn ack_and_bye_follow_the_token_whatever_the_request_uri_claims() {
     let uri = "sip:bob@edge.fabrikam.test";
     w.send(
         client,
-        &Request {
-            method: "ACK",
-            uri,
-            to,
-            more: &more,
-            branch: "z9hG4bKack",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("ACK")
+            .uri(uri)
+            .to(to)
+            .more(&more)
+            .branch("z9hG4bKack")
+            .to_string(),
     );
     let ack = w.expect(fe01, "ACK sip:bob@edge.fabrikam.test");
     assert_eq!(fields(&ack, "Via").len(), 2);
     assert_eq!(field(&ack, "Route"), None);
     w.send(
         client,
-        &Request {
-            method: "BYE",
-            uri,
-            to,
-            more: &more,
-            cseq: 2,
-            branch: "z9hG4bKbye",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("BYE")
+            .uri(uri)
+            .to(to)
+            .more(&more)
+            .cseq(2)
+            .branch("z9hG4bKbye")
+            .to_string(),
     );
     let bye = w.expect(fe01, "BYE");
     w.answers(fe01, &bye, 200);
@@ -77,14 +67,11 @@ fn a_token_with_escaped_octets_that_need_none_is_the_same_token() {
     ] {
         let more = route.replacen(user, &token, 1);
         let branch = format!("z9hG4bK{cseq}");
-        let bye = Request {
-            method: "BYE",
-            to: "<sip:bob@contoso.test>;tag=b",
-            more: &more,
-            cseq,
-            branch: &branch,
-            ..Request::default()
-        };
+        let bye = Request::of("BYE")
+            .to("<sip:bob@contoso.test>;tag=b")
+            .more(&more)
+            .cseq(cseq)
+            .branch(&branch);
         w.ask(client, bye);
         if genuine {
             assert_eq!(field(&w.expect(fe01, "BYE"), "Route"), None);
@@ -100,16 +87,13 @@ fn the_callee_hangs_up_through_the_same_token() {
     let (client, fe01) = (w.client(), w.peer(FE01));
     let invite = call(&mut w, client, fe01);
     let more = route_of(&invite);
-    let bye = Request {
-        method: "BYE",
-        uri: "sip:alice@10.0.0.1",
-        from: "<sip:bob@contoso.test>;tag=b",
-        to: "<sip:alice@contoso.test>;tag=a",
-        more: &more,
-        branch: "z9hG4bKbye",
-        ..Request::default()
-    };
-    w.send(fe01, &bye.to_string());
+    let bye = Request::of("BYE")
+        .uri("sip:alice@10.0.0.1")
+        .from("<sip:bob@contoso.test>;tag=b")
+        .to("<sip:alice@contoso.test>;tag=a")
+        .more(&more)
+        .branch("z9hG4bKbye");
+    w.ask(fe01, bye);
     let bye = w.expect(client, "BYE sip:alice@10.0.0.1");
     w.answers(client, &bye, 200);
     w.expect(fe01, "SIP/2.0 200");
@@ -130,26 +114,20 @@ fn a_forged_token_is_403() {
     let forged = format!("Route: {}{other}{}\n", &genuine[..at], &genuine[at + 1..]);
     w.send(
         client,
-        &Request {
-            method: "BYE",
-            more: &forged,
-            branch: "z9hG4bKf",
-            cseq: 2,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("BYE")
+            .more(&forged)
+            .branch("z9hG4bKf")
+            .cseq(2)
+            .to_string(),
     );
     w.expect(client, "SIP/2.0 403");
     assert_eq!(w.reasons().last(), Some(&"token_forged"));
     // Nor does a genuine one serve another call.
-    let stolen = Request {
-        method: "BYE",
-        more: &route_of(&invite),
-        branch: "z9hG4bKg",
-        cseq: 2,
-        ..Request::default()
-    }
-    .to_string();
+    let stolen = Request::of("BYE")
+        .more(&route_of(&invite))
+        .branch("z9hG4bKg")
+        .cseq(2)
+        .to_string();
     w.send(client, &stolen.replace("call-1", "call-2"));
     w.expect(client, "SIP/2.0 403");
     assert_eq!(w.reasons(), vec!["token_forged"]);
@@ -162,14 +140,13 @@ fn a_partner_may_not_use_a_dialog_that_it_is_not_part_of() {
     let (client, fe01, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
     let invite = call(&mut w, client, fe01);
     let from = "<sip:x@fabrikam.test>;tag=x";
-    let bye = Request {
-        method: "BYE",
-        from,
-        more: &route_of(&invite),
-        branch: "z9hG4bKx",
-        ..Request::default()
-    };
-    w.send(partner, &bye.to_string());
+    w.ask(
+        partner,
+        Request::of("BYE")
+            .from(from)
+            .more(&route_of(&invite))
+            .branch("z9hG4bKx"),
+    );
     w.expect(partner, "SIP/2.0 403");
     assert_eq!(w.reasons().last(), Some(&"token_not_for_origin"));
     w.silent(client);
@@ -185,14 +162,11 @@ fn a_client_that_has_reconnected_still_hangs_up() {
     let client = w.client();
     w.send(
         client,
-        &Request {
-            method: "BYE",
-            more: &route_of(&invite),
-            branch: "z9hG4bKr",
-            cseq: 2,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("BYE")
+            .more(&route_of(&invite))
+            .branch("z9hG4bKr")
+            .cseq(2)
+            .to_string(),
     );
     w.expect(fe01, "BYE");
 }
@@ -204,14 +178,9 @@ fn another_home_server_that_has_taken_over_still_hangs_up() {
     let invite = call(&mut w, client, fe01);
     w.lose(fe01);
     let fe02 = w.peer(FE02);
-    let bye = Request {
-        method: "BYE",
-        from: "<sip:bob@contoso.test>;tag=b",
-        more: &route_of(&invite),
-        branch: "z9hG4bKt",
-        ..Request::default()
-    };
-    w.send(fe02, &bye.to_string());
+    let route = route_of(&invite);
+    let bye = Request::of("BYE").from("<sip:bob@contoso.test>;tag=b");
+    w.ask(fe02, bye.more(&route).branch("z9hG4bKt"));
     w.expect(client, "BYE");
 }
 
@@ -221,40 +190,32 @@ fn a_callee_answers_to_the_name_it_was_called_by_and_to_no_other() {
     let (client, fe01) = (w.client(), w.peer(FE01));
     w.send(
         client,
-        &Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            branch: "z9hG4bKr",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .branch("z9hG4bKr")
+            .to_string(),
     );
     let path = format!(
         "Route: {}\n",
         field(&w.expect(fe01, "REGISTER"), "Path").unwrap()
     );
-    let invite = Request {
-        uri: "sip:alice@10.0.0.1",
-        from: "<sip:x@carrier.test>;tag=a",
-        to: "<tel:+4930123>",
-        more: &path,
-        ..Request::default()
-    };
-    w.send(fe01, &invite.to_string());
+    let invite = Request::invite()
+        .uri("sip:alice@10.0.0.1")
+        .from("<sip:x@carrier.test>;tag=a")
+        .to("<tel:+4930123>")
+        .more(&path);
+    w.ask(fe01, invite);
     let invite = w.expect(client, "INVITE");
     w.answers(client, &invite, 200);
     w.expect(fe01, "SIP/2.0 200");
     let more = route_of(&invite);
-    let bye = Request {
-        method: "BYE",
-        uri: "sip:x@carrier.test",
-        from: "<tel:+4930123>;tag=b",
-        to: "<sip:x@carrier.test>;tag=a",
-        more: &more,
-        branch: "z9hG4bKb",
-        ..Request::default()
-    };
-    w.send(client, &bye.to_string());
+    let bye = Request::of("BYE")
+        .uri("sip:x@carrier.test")
+        .from("<tel:+4930123>;tag=b")
+        .to("<sip:x@carrier.test>;tag=a")
+        .more(&more)
+        .branch("z9hG4bKb");
+    w.ask(client, bye);
     w.expect(fe01, "BYE");
     for (from, branch) in [
         ("<sip:eve@evil.test>;tag=b", "z9hG4bKw"),
@@ -277,26 +238,21 @@ fn a_home_server_reaches_a_registered_client_by_its_path_until_the_flow_is_gone(
     let (client, fe01) = (w.client(), w.peer(FE01));
     w.send(
         client,
-        &Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            branch: "z9hG4bKr",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .branch("z9hG4bKr")
+            .to_string(),
     );
     let path = format!(
         "Route: {}\n",
         field(&w.expect(fe01, "REGISTER"), "Path").unwrap()
     );
     let invite = |branch| {
-        Request {
-            uri: "sip:alice@10.0.0.1",
-            more: &path,
-            branch,
-            ..Request::default()
-        }
-        .to_string()
+        Request::invite()
+            .uri("sip:alice@10.0.0.1")
+            .more(&path)
+            .branch(branch)
+            .to_string()
     };
     w.send(fe01, &invite("z9hG4bK1"));
     let arrived = w.expect(client, "INVITE sip:alice@10.0.0.1");
@@ -316,13 +272,10 @@ fn nobody_but_a_home_server_uses_a_path() {
     let (client, other, fe01, partner) = (w.client(), w.client(), w.peer(FE01), w.peer(PARTNER));
     w.send(
         client,
-        &Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            branch: "z9hG4bKr",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .branch("z9hG4bKr")
+            .to_string(),
     );
     let path = format!(
         "Route: {}\n",
@@ -330,33 +283,17 @@ fn nobody_but_a_home_server_uses_a_path() {
     );
     w.send(
         partner,
-        &Request {
-            from: "<sip:x@fabrikam.test>;tag=x",
-            more: &path,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite()
+            .from("<sip:x@fabrikam.test>;tag=x")
+            .more(&path)
+            .to_string(),
     );
     w.expect(partner, "SIP/2.0 403");
-    w.send(
-        other,
-        &Request {
-            more: &path,
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.send(other, &Request::invite().more(&path).to_string());
     w.expect(other, "SIP/2.0 403");
     w.silent(client);
     // RFC 5626 §5.3: on its own flow it means "outgoing".
-    w.send(
-        client,
-        &Request {
-            more: &path,
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.send(client, &Request::invite().more(&path).to_string());
     assert_eq!(field(&w.expect(fe01, "INVITE"), "Route"), None);
 }
 
@@ -369,15 +306,14 @@ fn a_strict_router_in_front_of_us_puts_our_token_in_the_request_line() {
         .unwrap()
         .trim_matches(['<', '>']);
     let more = "Route: <sip:bob@10.0.0.9>\n";
-    let bye = Request {
-        method: "BYE",
-        uri: ours,
-        more,
-        branch: "z9hG4bKs",
-        cseq: 2,
-        ..Request::default()
-    };
-    w.send(client, &bye.to_string());
+    w.ask(
+        client,
+        Request::of("BYE")
+            .uri(ours)
+            .more(more)
+            .branch("z9hG4bKs")
+            .cseq(2),
+    );
     let bye = w.expect(fe01, "BYE sip:bob@10.0.0.9 SIP/2.0");
     assert_eq!(field(&bye, "Route"), None);
 }
@@ -388,20 +324,17 @@ fn a_spiral_through_us_keeps_both_of_our_routes_apart() {
     let (alice, bob, fe01) = (w.client(), w.client(), w.peer(FE01));
     w.send(
         bob,
-        &Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            from: "<sip:bob@contoso.test>;tag=r",
-            branch: "z9hG4bKr",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .from("<sip:bob@contoso.test>;tag=r")
+            .branch("z9hG4bKr")
+            .to_string(),
     );
     let path = format!(
         "Route: {}",
         field(&w.expect(fe01, "REGISTER"), "Path").unwrap()
     );
-    w.send(alice, &Request::default().to_string());
+    w.ask(alice, Request::invite());
     let first = w.expect(fe01, "INVITE");
     // The home server sends it on to bob's flow, through us again.
     let onward = first
@@ -419,15 +352,12 @@ fn a_spiral_through_us_keeps_both_of_our_routes_apart() {
     assert_ne!(routes[0], routes[1]);
     // Bob hangs up: first our leg to the home server, then our leg to alice.
     let more = format!("Route: {}\nRoute: {}\n", routes[0], routes[1]);
-    let bye = Request {
-        method: "BYE",
-        uri: "sip:alice@10.0.0.1",
-        from: "<sip:bob@contoso.test>;tag=b",
-        more: &more,
-        branch: "z9hG4bKbye",
-        ..Request::default()
-    };
-    w.send(bob, &bye.to_string());
+    let bye = Request::of("BYE")
+        .uri("sip:alice@10.0.0.1")
+        .from("<sip:bob@contoso.test>;tag=b")
+        .more(&more)
+        .branch("z9hG4bKbye");
+    w.ask(bob, bye);
     let at_home = w.expect(fe01, "BYE");
     assert_eq!(fields(&at_home, "Route"), vec![routes[1]]);
     let onward = at_home.replacen(

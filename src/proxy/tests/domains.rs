@@ -47,14 +47,7 @@ fn the_most_specific_entry_may_assert_a_domain_and_gets_what_is_for_it() {
             .enumerate()
         {
             let branch = format!("z9hG4bKf{at}");
-            w.ask(
-                link,
-                Request {
-                    from: &from,
-                    branch: &branch,
-                    ..Request::default()
-                },
-            );
+            w.ask(link, Request::invite().from(&from).branch(&branch));
             if may {
                 w.expect(home, "INVITE");
             } else {
@@ -65,14 +58,7 @@ fn the_most_specific_entry_may_assert_a_domain_and_gets_what_is_for_it() {
         let named = host == TEAMS[0];
         let uri = format!("sip:x@{host}");
         let branch = "z9hG4bKto";
-        w.ask(
-            home,
-            Request {
-                uri: &uri,
-                branch,
-                ..Request::default()
-            },
-        );
+        w.ask(home, Request::invite().uri(&uri).branch(branch));
         match (star, other || named) {
             (true, _) => drop(w.expect(star_link, "INVITE")),
             (_, true) => drop(w.expect(other_link, "INVITE")),
@@ -107,12 +93,10 @@ fn a_partners_to_may_be_below_its_star_and_a_denied_domain_wins() {
         let branch = format!("z9hG4bK{at}");
         w.ask(
             partner,
-            Request {
-                from: "<sip:x@a.pstnhub.test>;tag=a",
-                to: &to,
-                branch: &branch,
-                ..Request::default()
-            },
+            Request::invite()
+                .from("<sip:x@a.pstnhub.test>;tag=a")
+                .to(&to)
+                .branch(&branch),
         );
         if passes {
             w.expect(home, "INVITE");
@@ -135,22 +119,18 @@ fn a_star_that_a_pool_serves_stands_for_the_names_of_its_members_too() {
     let (pbx, teams) = (w.peer(FE01), w.peer(TEAMS[0]));
     w.ask(
         teams,
-        Request {
-            uri: "sip:+4930456@edge01.contoso.test:5061;user=phone;transport=tls",
-            from: TEAMS_FROM,
-            to: "<sip:+4930456@edge01.contoso.test:5061;user=phone>",
-            ..Request::default()
-        },
+        Request::invite()
+            .uri("sip:+4930456@edge01.contoso.test:5061;user=phone;transport=tls")
+            .from(TEAMS_FROM)
+            .to("<sip:+4930456@edge01.contoso.test:5061;user=phone>"),
     );
     w.expect(pbx, "INVITE");
     w.lose(teams);
     w.ask(
         pbx,
-        Request {
-            uri: "sip:+4930123@sip2.pstnhub.microsoft.com",
-            branch: "z9hG4bK2",
-            ..Request::default()
-        },
+        Request::invite()
+            .uri("sip:+4930123@sip2.pstnhub.microsoft.com")
+            .branch("z9hG4bK2"),
     );
     w.connect_failed(TEAMS[0]);
     let second = w.dialled(TEAMS[1]);
@@ -162,10 +142,7 @@ fn a_star_that_a_pool_serves_stands_for_the_names_of_its_members_too() {
     let pbx = w.peer(FE01);
     w.ask(
         pbx,
-        Request {
-            uri: "sip:+4930123@sip3.pstnhub.microsoft.com",
-            ..Request::default()
-        },
+        Request::invite().uri("sip:+4930123@sip3.pstnhub.microsoft.com"),
     );
     let asked = w.connects.pop().unwrap();
     assert_eq!(w.generation.topology().peer(asked).fqdn.as_str(), TEAMS[2]);
@@ -198,27 +175,20 @@ fn addresses_are_home_domains_aliases_and_names_of_routes() {
         // From of a client, and its registrar.
         w.ask(
             client,
-            Request {
-                method: "REGISTER",
-                uri: &format!("sip:{host};transport=tls"),
-                from: &format!("<sip:alice@{host}>;tag=a"),
-                to: &format!("<sip:alice@{host}>"),
-                more: &format!("Route: <sip:{host};transport=tls;lr>\n"),
-                branch: &branch.next().unwrap(),
-                ..Request::default()
-            },
+            Request::of("REGISTER")
+                .uri(&format!("sip:{host};transport=tls"))
+                .from(&format!("<sip:alice@{host}>;tag=a"))
+                .to(&format!("<sip:alice@{host}>"))
+                .more(&format!("Route: <sip:{host};transport=tls;lr>\n"))
+                .branch(&branch.next().unwrap()),
         );
         let register = w.expect(home, "REGISTER");
         assert_eq!(field(&register, "Route"), None);
         let path = field(&register, "Path").unwrap().to_owned();
         // A partner calls a user there, and may not be one.
         let (uri, to) = (format!("sip:alice@{host}"), format!("<sip:alice@{host}>"));
-        let from = "<sip:eve@fabrikam.test>;tag=a";
-        let call = Request {
-            uri: &uri,
-            to: &to,
-            ..Request::default()
-        };
+        let from = EVE;
+        let call = Request::invite().uri(&uri).to(&to);
         w.ask(
             partner,
             Request {
@@ -227,11 +197,7 @@ fn addresses_are_home_domains_aliases_and_names_of_routes() {
                 ..call
             },
         );
-        let call = Request {
-            uri: &uri,
-            to: &to,
-            ..Request::default()
-        };
+        let call = Request::invite().uri(&uri).to(&to);
         w.expect(home, &format!("INVITE {uri} "));
         let from = format!("<sip:alice@{host}>;tag=a");
         w.ask(
@@ -248,24 +214,19 @@ fn addresses_are_home_domains_aliases_and_names_of_routes() {
             let route = path.replace("@edge01.contoso.test", &format!("@{own}"));
             w.ask(
                 home,
-                Request {
-                    uri: "sip:alice@10.1.2.3:40123",
-                    more: &format!("Route: {route}\n"),
-                    branch: &branch.next().unwrap(),
-                    ..Request::default()
-                },
+                Request::invite()
+                    .uri("sip:alice@10.1.2.3:40123")
+                    .more(&format!("Route: {route}\n"))
+                    .branch(&branch.next().unwrap()),
             );
             w.expect(client, "INVITE");
         }
         for own in [host, "198.51.100.9:5061", "[2001:db8::9]"] {
             w.ask(
                 partner,
-                Request {
-                    method: "OPTIONS",
-                    uri: &format!("sip:{own};transport=tls"),
-                    branch: &branch.next().unwrap(),
-                    ..Request::default()
-                },
+                Request::of("OPTIONS")
+                    .uri(&format!("sip:{own};transport=tls"))
+                    .branch(&branch.next().unwrap()),
             );
             w.expect(partner, "SIP/2.0 200");
         }
@@ -275,11 +236,9 @@ fn addresses_are_home_domains_aliases_and_names_of_routes() {
         let from = format!("<sip:alice@{host}>;tag=a");
         w.ask(
             client,
-            Request {
-                from: &from,
-                branch: &branch.next().unwrap(),
-                ..Request::default()
-            },
+            Request::invite()
+                .from(&from)
+                .branch(&branch.next().unwrap()),
         );
         w.refused(client, "SIP/2.0 403", "from_not_allowed");
     }

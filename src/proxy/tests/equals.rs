@@ -7,14 +7,12 @@ const NUMBER: &str = "sip:+4930123@sip.pstnhub.microsoft.com";
 /// The PBX calls Teams by the name of one server.
 fn call(name: &str) -> String {
     let uri = format!("sip:+4930123@{name};user=phone");
-    Request {
-        uri: &uri,
-        from: "<sip:+4930456@edge01.contoso.test;user=phone>;tag=a",
-        to: &format!("<{uri}>"),
-        more: "Contact: <sip:+4930456@10.0.0.11:5061;transport=tls>\n",
-        ..Request::default()
-    }
-    .to_string()
+    Request::invite()
+        .uri(&uri)
+        .from("<sip:+4930456@edge01.contoso.test;user=phone>;tag=a")
+        .to(&format!("<{uri}>"))
+        .more("Contact: <sip:+4930456@10.0.0.11:5061;transport=tls>\n")
+        .to_string()
 }
 
 #[test]
@@ -38,14 +36,7 @@ fn a_route_by_such_a_name_fails_over_too() {
     let mut w = World::with(teams(), 1);
     let pbx = w.peer(FE01);
     let more = format!("Route: <sip:{};transport=tls;lr>\n", TEAMS[0]);
-    w.ask(
-        pbx,
-        Request {
-            uri: NUMBER,
-            more: &more,
-            ..Request::default()
-        },
-    );
+    w.ask(pbx, Request::invite().uri(NUMBER).more(&more));
     w.connect_failed(TEAMS[0]);
     let second = w.dialled(TEAMS[1]);
     let invite = w.expect(second, "INVITE");
@@ -80,7 +71,7 @@ fn the_dialog_of_the_second_server_goes_on_over_a_connection_that_is_taken_for_t
     let (invite, second) = failed_over(&mut w, pbx);
     w.answers(second, &invite, 200);
     w.expect(pbx, "SIP/2.0 200");
-    let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let more = route_of(&invite);
     let inbound = w.peer(TEAMS[1]);
     for (at, method) in ["INVITE", "ACK", "NOTIFY", "BYE"].into_iter().enumerate() {
         let branch = format!("z9hG4bKt{at}");
@@ -117,7 +108,7 @@ fn a_callee_may_use_the_name_it_was_called_by_whichever_of_its_entries_it_is_tak
     let invite = w.expect(second, "INVITE");
     w.answers(second, &invite, 200);
     w.expect(pbx, "SIP/2.0 200");
-    let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let more = route_of(&invite);
     let inbound = w.peer(TEAMS[0]);
     let from = "<tel:+4930123>;tag=b";
     w.ask(
@@ -154,10 +145,7 @@ fn a_retry_after_holds_off_the_server_that_was_asked() {
     let pbx = w.peer(FE01);
     let (invite, second) = failed_over(&mut w, pbx);
     let inbound = w.peer(TEAMS[0]);
-    w.send(
-        inbound,
-        &answer(&invite, "503 Service Unavailable", "Retry-After: 60\n"),
-    );
+    w.answers_with(inbound, &invite, 503, "Retry-After: 60\n");
     w.expect(second, "ACK");
     let held: Vec<_> = w.events.iter().map(|event| format!("{event:?}")).collect();
     assert!(
@@ -260,7 +248,7 @@ fn a_dialog_goes_on_by_an_equal_server_when_its_own_is_gone() {
     w.answers(second, &invite, 200);
     w.expect(pbx, "SIP/2.0 200");
     w.lose(second);
-    let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let more = route_of(&invite);
     w.ask(
         pbx,
         Request {
@@ -295,7 +283,7 @@ fn entries_that_grant_different_things_stay_apart() {
     assert_eq!(w.reasons(), ["response_wrong_peer"]);
     w.answers(second, &invite, 200);
     w.expect(pbx, "SIP/2.0 200");
-    let more = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let more = route_of(&invite);
     w.ask(third, from_teams("BYE", &more));
     w.refused(third, "SIP/2.0 403", "token_not_for_origin");
 }
@@ -310,18 +298,12 @@ fn home_servers_of_one_certificate_are_one_party_and_others_are_not() {
     }
     let mut w = World::with(topology, 1);
     let (client, inbound) = (w.client(), w.peer(TEAMS[1]));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(inbound, "INVITE");
     w.answers(inbound, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     // Which of the two it is nobody knows: what it sends for its own domain goes to the other all the same.
-    w.ask(
-        inbound,
-        Request {
-            branch: "z9hG4bKx",
-            ..Request::default()
-        },
-    );
+    w.ask(inbound, Request::invite().branch("z9hG4bKx"));
     let topology = w.generation.topology();
     assert_eq!(topology.peer(w.connects[0]).fqdn.as_str(), TEAMS[1]);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 fn a_503_moves_on_with_a_new_branch_and_a_new_token() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let first = w.expect(fe01, "INVITE");
     w.answers(fe01, &first, 503);
     w.expect(fe01, "ACK");
@@ -28,20 +28,10 @@ fn a_503_moves_on_with_a_new_branch_and_a_new_token() {
 fn when_all_answer_503_the_client_hears_500() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-    w.send(
-        client,
-        &Request {
-            method: "MESSAGE",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("MESSAGE"));
     for home in [fe01, fe02] {
         let message = w.expect(home, "MESSAGE");
-        w.send(
-            home,
-            &answer(&message, "503 Service Unavailable", "Retry-After: 10\n"),
-        );
+        w.answers_with(home, &message, 503, "Retry-After: 10\n");
     }
     w.expect(client, "SIP/2.0 500");
     assert_eq!(w.reasons(), vec!["downstream_unavailable"]);
@@ -57,14 +47,7 @@ fn another_final_answer_does_not_move_on() {
         .enumerate()
     {
         let branch = format!("z9hG4bKs{n}");
-        w.send(
-            client,
-            &Request {
-                branch: &branch,
-                ..Request::default()
-            }
-            .to_string(),
-        );
+        w.send(client, &Request::invite().branch(&branch).to_string());
         let invite = w.expect(fe01, "INVITE");
         w.send(fe01, &answer(&invite, status, ""));
         w.expect(fe01, "ACK");
@@ -77,15 +60,8 @@ fn another_final_answer_does_not_move_on() {
 fn a_request_waits_for_the_connection_and_then_goes() {
     let mut w = World::new();
     let client = w.client();
-    w.send(client, &Request::default().to_string());
-    w.send(
-        client,
-        &Request {
-            branch: "z9hG4bK2",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::invite());
+    w.ask(client, Request::invite().branch("z9hG4bK2"));
     assert_eq!(w.connects.len(), 1, "one connect serves both");
     let home = w.peer(FE01);
     w.expect(home, "INVITE");
@@ -96,33 +72,19 @@ fn a_request_waits_for_the_connection_and_then_goes() {
 fn a_failed_connect_moves_on_and_when_none_is_left_it_is_503() {
     let mut w = World::new();
     let client = w.client();
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     w.connect_failed(FE01);
     assert_eq!(w.connects.len(), 2);
     w.connect_failed(FE02);
     w.expect(client, "SIP/2.0 503");
     assert_eq!(w.reasons(), vec!["peer_unreachable"]);
     // Both are known to be down: the next one is answered without waiting.
-    w.send(
-        client,
-        &Request {
-            branch: "z9hG4bK2",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::invite().branch("z9hG4bK2"));
     w.expect(client, "SIP/2.0 503");
     assert_eq!(w.connects.len(), 2);
     // After the pause they are tried again.
     w.pass(Duration::from_secs(2));
-    w.send(
-        client,
-        &Request {
-            branch: "z9hG4bK3",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::invite().branch("z9hG4bK3"));
     assert_eq!(w.connects.len(), 3);
 }
 
@@ -135,15 +97,7 @@ fn the_queue_for_a_connect_is_bounded() {
     let client = w.client();
     for n in 0..3 {
         let branch = format!("z9hG4bKq{n}");
-        w.send(
-            client,
-            &Request {
-                method: "MESSAGE",
-                branch: &branch,
-                ..Request::default()
-            }
-            .to_string(),
-        );
+        w.send(client, &Request::of("MESSAGE").branch(&branch).to_string());
     }
     w.expect(client, "SIP/2.0 503");
     assert_eq!(w.reasons(), vec!["connect_queue_full"]);
@@ -157,14 +111,7 @@ fn the_queue_for_a_connect_is_bounded() {
 fn a_connection_that_breaks_before_any_answer_moves_the_request_on() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-    w.send(
-        client,
-        &Request {
-            method: "MESSAGE",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("MESSAGE"));
     w.expect(fe01, "MESSAGE");
     w.lose(fe01);
     let message = w.expect(fe02, "MESSAGE");
@@ -177,7 +124,7 @@ fn a_connection_that_breaks_before_any_answer_moves_the_request_on() {
 fn a_ringing_call_survives_the_loss_of_the_servers_connection() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(fe01, "INVITE");
     w.rings(fe01, &invite);
     w.expect(client, "SIP/2.0 180");
@@ -193,37 +140,20 @@ fn a_full_connection_takes_no_new_request() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
     w.link_event(0, crate::proxy::LinkEvent::Full { link: fe01 });
-    w.send(
-        client,
-        &Request {
-            method: "MESSAGE",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("MESSAGE"));
     w.silent(fe01);
     w.expect(fe02, "MESSAGE");
     w.link_event(0, crate::proxy::LinkEvent::Full { link: fe02 });
     w.send(
         client,
-        &Request {
-            method: "MESSAGE",
-            branch: "z9hG4bK2",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("MESSAGE").branch("z9hG4bK2").to_string(),
     );
     w.expect(client, "SIP/2.0 503");
     assert_eq!(w.reasons(), vec!["peer_congested"]);
     w.link_event(0, crate::proxy::LinkEvent::Clear { link: fe01 });
     w.send(
         client,
-        &Request {
-            method: "MESSAGE",
-            branch: "z9hG4bK3",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("MESSAGE").branch("z9hG4bK3").to_string(),
     );
     w.expect(fe01, "MESSAGE");
 }
@@ -232,35 +162,25 @@ fn a_full_connection_takes_no_new_request() {
 fn while_draining_dialogs_go_on_and_nothing_new_begins() {
     let mut w = World::new();
     let (client, fe01) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(fe01, "INVITE");
     w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     w.cores[0].start_draining();
     assert_eq!(w.cores[0].pending(), 0);
-    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let route = route_of(&invite);
     w.send(
         client,
-        &Request {
-            method: "BYE",
-            more: &route,
-            branch: "z9hG4bKb",
-            cseq: 2,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("BYE")
+            .more(&route)
+            .branch("z9hG4bKb")
+            .cseq(2)
+            .to_string(),
     );
     let bye = w.expect(fe01, "BYE");
     w.answers(fe01, &bye, 200);
     w.expect(client, "SIP/2.0 200");
-    w.send(
-        client,
-        &Request {
-            branch: "z9hG4bKn",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::invite().branch("z9hG4bKn"));
     let reply = w.expect(client, "SIP/2.0 503");
     assert!(field(&reply, "Retry-After").is_some());
     assert_eq!(w.reasons().last(), Some(&"draining"));
@@ -270,7 +190,7 @@ fn while_draining_dialogs_go_on_and_nothing_new_begins() {
 fn after_a_silent_target_the_next_one_still_gets_the_time_to_connect() {
     let mut w = World::new();
     let (client, fe01) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     w.expect(fe01, "INVITE");
     w.pass(Duration::from_millis(8_500));
     assert_eq!(w.connects.len(), 1);
@@ -286,7 +206,7 @@ fn after_a_silent_target_the_next_one_still_gets_the_time_to_connect() {
 fn a_503_after_another_final_answer_begins_no_further_branch() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(fe01, "INVITE");
     w.answers(fe01, &invite, 486);
     w.expect(client, "SIP/2.0 486");
@@ -300,13 +220,9 @@ fn a_cancelled_call_is_not_taken_to_another_target() {
     for broken in [false, true] {
         let mut w = World::new();
         let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-        w.send(client, &Request::default().to_string());
+        w.ask(client, Request::invite());
         let invite = w.expect(fe01, "INVITE");
-        let cancel = Request {
-            method: "CANCEL",
-            ..Request::default()
-        };
-        w.send(client, &cancel.to_string());
+        w.ask(client, Request::of("CANCEL"));
         w.expect(client, "SIP/2.0 200");
         if broken {
             w.lose(fe01);
@@ -323,14 +239,10 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
     let begin = |w: &mut World, branch: &str| {
-        let request = Request {
-            method: "MESSAGE",
-            branch,
-            ..Request::default()
-        };
-        w.send(client, &request.to_string());
+        let request = Request::of("MESSAGE").branch(branch);
+        w.ask(client, request);
     };
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(fe01, "INVITE");
     w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
@@ -356,21 +268,14 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
     w.silent(fe01);
     let got = w.expect(fe02, "MESSAGE");
     // What belongs to a dialog goes there all the same.
-    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
-    let bye = Request {
-        method: "BYE",
-        branch: "z9hG4bKbye",
-        cseq: 2,
-        more: &route,
-        ..Request::default()
-    };
-    w.send(client, &bye.to_string());
+    let route = route_of(&invite);
+    w.ask(
+        client,
+        Request::of("BYE").branch("z9hG4bKbye").cseq(2).more(&route),
+    );
     w.expect(fe01, "BYE");
     // When all ask for a pause, the answer does not wait for it.
-    w.send(
-        fe02,
-        &answer(&got, "503 Service Unavailable", "Retry-After: 9000000000\n"),
-    );
+    w.answers_with(fe02, &got, 503, "Retry-After: 9000000000\n");
     while w.take(client).is_some() {}
     begin(&mut w, "z9hG4bK4");
     w.expect(client, "SIP/2.0 503");
@@ -393,20 +298,16 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
 fn a_request_in_a_dialog_goes_to_the_next_server_of_the_pool_when_its_own_is_gone() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(fe01, "INVITE");
     w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     w.lose(fe01);
-    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
-    let bye = Request {
-        method: "BYE",
-        branch: "z9hG4bKbye",
-        cseq: 2,
-        more: &route,
-        ..Request::default()
-    };
-    w.send(client, &bye.to_string());
+    let route = route_of(&invite);
+    w.ask(
+        client,
+        Request::of("BYE").branch("z9hG4bKbye").cseq(2).more(&route),
+    );
     w.connect_failed(FE01);
     let bye = w.expect(fe02, "BYE");
     w.answers(fe02, &bye, 200);
@@ -418,25 +319,20 @@ fn a_request_in_a_dialog_goes_to_the_next_server_of_the_pool_when_its_own_is_gon
 fn a_request_in_a_dialog_never_goes_back_to_the_server_that_sent_it() {
     let mut w = World::new();
     let (fe01, fe02) = (w.peer(FE01), w.peer(FE02));
-    let invite = Request {
-        uri: "sip:bob@fe02.contoso.test",
-        ..Request::default()
-    };
-    w.send(fe01, &invite.to_string());
+    w.ask(fe01, Request::invite().uri("sip:bob@fe02.contoso.test"));
     let invite = w.expect(fe02, "INVITE");
     w.answers(fe02, &invite, 200);
     w.expect(fe01, "SIP/2.0 200");
     w.lose(fe02);
-    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
-    let bye = Request {
-        method: "BYE",
-        uri: "sip:bob@fe02.contoso.test",
-        branch: "z9hG4bKbye",
-        cseq: 2,
-        more: &route,
-        ..Request::default()
-    };
-    w.send(fe01, &bye.to_string());
+    let route = route_of(&invite);
+    w.ask(
+        fe01,
+        Request::of("BYE")
+            .uri("sip:bob@fe02.contoso.test")
+            .branch("z9hG4bKbye")
+            .cseq(2)
+            .more(&route),
+    );
     w.connect_failed(FE02);
     w.expect(fe01, "SIP/2.0 5");
     w.silent(fe01);
@@ -447,7 +343,7 @@ fn a_request_in_a_dialog_never_goes_back_to_the_server_that_sent_it() {
 fn a_connect_of_an_earlier_generation_that_fails_concerns_nobody() {
     let mut w = World::new();
     let client = w.client();
-    w.ask(client, Request::default());
+    w.ask(client, Request::invite());
     let asked = w.connects[0];
     let mut without = topology();
     without.peers.remove(0);

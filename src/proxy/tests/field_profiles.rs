@@ -3,8 +3,6 @@ use super::world::*;
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::Domain;
 
-const EVE: &str = "<sip:eve@fabrikam.test>;tag=a";
-
 /// As a Lync server opens a connection: its own name in From, ours in To, and no hop to spare.
 #[test]
 fn negotiate_is_answered_hop_by_hop_and_the_connection_goes_on() {
@@ -27,14 +25,7 @@ fn negotiate_is_answered_hop_by_hop_and_the_connection_goes_on() {
     w.silent(home);
     w.silent(partner);
     assert!(w.connects.is_empty());
-    w.send(
-        partner,
-        &Request {
-            from: EVE,
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(partner, Request::invite().from(EVE));
     w.expect(home, "INVITE");
     w.all_but(1);
 }
@@ -55,12 +46,10 @@ fn long_parameters_of_its_routes_come_out_as_they_came() {
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
     w.send(
         home,
-        &Request {
-            uri: "sip:x@fabrikam.test",
-            more: &more,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite()
+            .uri("sip:x@fabrikam.test")
+            .more(&more)
+            .to_string(),
     );
     let invite = w.expect(partner, "INVITE");
     for line in more.lines() {
@@ -69,9 +58,11 @@ fn long_parameters_of_its_routes_come_out_as_they_came() {
             "{line} not in {invite}"
         );
     }
-    w.send(
+    w.answers_with(
         partner,
-        &answer(&invite, "200 OK", "Contact: <sip:x@edge.fabrikam.test>\n"),
+        &invite,
+        200,
+        "Contact: <sip:x@edge.fabrikam.test>\n",
     );
     let ok = w.expect(home, "SIP/2.0 200");
     assert!(ok.contains(&format!("\r\nVia: {via}\r\n")), "{ok}");
@@ -87,50 +78,24 @@ fn four_connections_of_a_partner_are_one_peer() {
     let home = w.peer(FE01);
     let partner: Vec<_> = (0..4).map(|_| w.peer(PARTNER)).collect();
     // A request on one, its CANCEL on another, and its ACK on a third.
-    w.send(
-        partner[1],
-        &Request {
-            from: EVE,
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(partner[1], Request::invite().from(EVE));
     let invite = w.expect(home, "INVITE");
     w.rings(home, &invite);
     w.expect(partner[1], "SIP/2.0 180");
-    w.send(
-        partner[3],
-        &Request {
-            method: "CANCEL",
-            from: EVE,
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(partner[3], Request::of("CANCEL").from(EVE));
     w.expect(partner[3], "SIP/2.0 200");
     w.expect(home, "CANCEL");
     w.answers(home, &invite, 487);
     w.expect(home, "ACK");
     w.expect(partner[1], "SIP/2.0 487");
-    w.send(
-        partner[2],
-        &Request {
-            method: "ACK",
-            from: EVE,
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(partner[2], Request::of("ACK").from(EVE));
     // A request to it is answered on whichever it likes.
     w.send(
         home,
-        &Request {
-            method: "MESSAGE",
-            uri: "sip:x@fabrikam.test",
-            branch: "z9hG4bK2",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("MESSAGE")
+            .uri("sip:x@fabrikam.test")
+            .branch("z9hG4bK2")
+            .to_string(),
     );
     let (at, message) = partner
         .iter()
@@ -145,13 +110,10 @@ fn four_connections_of_a_partner_are_one_peer() {
     w.lose(partner[1]);
     w.send(
         home,
-        &Request {
-            method: "MESSAGE",
-            uri: "sip:x@fabrikam.test",
-            branch: "z9hG4bK3",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("MESSAGE")
+            .uri("sip:x@fabrikam.test")
+            .branch("z9hG4bK3")
+            .to_string(),
     );
     assert!(partner[2..].iter().any(|link| w.take(*link).is_some()));
     assert!(w.connects.is_empty());
@@ -166,12 +128,11 @@ fn a_node_whose_fqdn_is_a_home_domain_answers_pings_and_relays_calls() {
     let mut w = World::with(topology, 1);
     let (home, teams) = (w.peer(FE01), w.peer(PARTNER));
     let from = "<sip:edge.fabrikam.test:5061>;tag=a";
-    let ping = |from| Request {
-        method: "OPTIONS",
-        uri: "sip:edge01.contoso.test:5061;transport=tls",
-        to: "<sip:edge01.contoso.test:5061>",
-        from,
-        ..Request::default()
+    let ping = |from| {
+        Request::of("OPTIONS")
+            .uri("sip:edge01.contoso.test:5061;transport=tls")
+            .to("<sip:edge01.contoso.test:5061>")
+            .from(from)
     };
     // The ping's From names the server itself, which need not be one of its domains.
     w.send(teams, &ping(from).to_string());
@@ -190,14 +151,12 @@ fn a_node_whose_fqdn_is_a_home_domain_answers_pings_and_relays_calls() {
     let to = "<sip:+4930123@edge01.contoso.test:5061;user=phone>";
     w.send(
         teams,
-        &Request {
-            from: EVE,
-            uri,
-            to,
-            branch: "z9hG4bK3",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite()
+            .from(EVE)
+            .uri(uri)
+            .to(to)
+            .branch("z9hG4bK3")
+            .to_string(),
     );
     let invite = w.expect(home, &format!("INVITE {uri} "));
     assert!(
@@ -213,13 +172,10 @@ const OFFER: &str = "Ms-Keep-Alive: UAC;hop-hop=yes\n";
 const TAKEN: &str = "ms-keep-alive: UAS; tcp=no; hop-hop=yes; end-end=no; timeout=300";
 
 fn register(more: &str) -> Request<'_> {
-    Request {
-        method: "REGISTER",
-        uri: "sip:contoso.test",
-        to: "<sip:alice@contoso.test>",
-        more,
-        ..Request::default()
-    }
+    Request::of("REGISTER")
+        .uri("sip:contoso.test")
+        .to("<sip:alice@contoso.test>")
+        .more(more)
 }
 
 #[test]
@@ -243,7 +199,7 @@ fn ms_keep_alive_is_agreed_on_with_the_next_hop_and_goes_no_further() {
     let asked = w.expect(home, "REGISTER");
     // What the server says of its connection to us is not for the client's connection.
     let theirs = "ms-keep-alive: UAS;hop-hop=yes;timeout=7\n";
-    w.send(home, &answer(&asked, "200 OK", theirs));
+    w.answers_with(home, &asked, 200, theirs);
     let ok = w.expect(client, "SIP/2.0 200");
     assert_eq!(fields(&ok, "ms-keep-alive").len(), 1, "{ok}");
     assert!(ok.contains(&format!("\r\n{TAKEN}\r\n")), "{ok}");
@@ -256,7 +212,7 @@ fn ms_keep_alive_is_agreed_on_with_the_next_hop_and_goes_no_further() {
         },
     );
     let asked = w.expect(home, "REGISTER");
-    w.send(home, &answer(&asked, "200 OK", theirs));
+    w.answers_with(home, &asked, 200, theirs);
     let ok = w.expect(client, "SIP/2.0 200");
     assert_eq!(field(&ok, "ms-keep-alive"), None);
 }
@@ -318,13 +274,7 @@ fn no_list_of_fields_lets_ms_keep_alive_through_in_either_direction() {
     ] {
         w.ask(
             from,
-            Request {
-                method: "MESSAGE",
-                uri,
-                from: sender,
-                more,
-                ..Request::default()
-            },
+            Request::of("MESSAGE").uri(uri).from(sender).more(more),
         );
         let got = w.expect(to, "MESSAGE");
         assert_eq!(field(&got, "ms-keep-alive"), None);
@@ -350,12 +300,9 @@ fn the_time_that_is_said_fits_the_time_after_which_a_silent_client_is_closed() {
         // Asked of this node itself, by a server that made the connection.
         w.ask(
             home,
-            Request {
-                method: "OPTIONS",
-                uri: "sip:edge01.contoso.test",
-                more: OFFER,
-                ..Request::default()
-            },
+            Request::of("OPTIONS")
+                .uri("sip:edge01.contoso.test")
+                .more(OFFER),
         );
         let ok = w.expect(home, "SIP/2.0 200");
         assert!(
@@ -373,13 +320,10 @@ fn a_refused_negotiate_agrees_on_nothing() {
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
     w.ask(
         partner,
-        Request {
-            method: "NEGOTIATE",
-            uri: "sip:edge01.contoso.test:5061",
-            from: EVE,
-            more: OFFER,
-            ..Request::default()
-        },
+        Request::of("NEGOTIATE")
+            .uri("sip:edge01.contoso.test:5061")
+            .from(EVE)
+            .more(OFFER),
     );
     let answer = w.expect(partner, "SIP/2.0 405");
     assert_eq!(field(&answer, "Ms-Keep-Alive"), None);
@@ -442,9 +386,9 @@ fn teams_calls_and_hangs_up_by_what_stands_in_our_contact() {
     assert!(routes[0].contains("@edge01.contoso.test;transport=tls;lr"));
     assert!(routes[1].contains("sip-du-a-eu"));
     let contact = "Contact: <sip:+4930456@10.0.0.11:5061;transport=tls;x=y>\n";
-    w.send(pbx, &answer(&invite, "183 Session Progress", contact));
+    w.answers_with(pbx, &invite, 183, contact);
     ours(&w.expect(teams, "SIP/2.0 183"));
-    w.send(pbx, &answer(&invite, "200 OK", contact));
+    w.answers_with(pbx, &invite, 200, contact);
     let ok = w.expect(teams, "SIP/2.0 200");
     let target = ours(&ok);
     let route = format!("ROUTE: {}\n", field(&ok, "Record-Route").unwrap());
@@ -456,7 +400,7 @@ fn teams_calls_and_hangs_up_by_what_stands_in_our_contact() {
         );
         assert_eq!(field(&got, "Route"), None, "{got}");
         if method != "ACK" {
-            w.send(pbx, &answer(&got, "200 OK", contact));
+            w.answers_with(pbx, &got, 200, contact);
             w.expect(teams, "SIP/2.0 200");
         }
     }
@@ -475,13 +419,13 @@ fn the_pbx_calls_teams_whose_second_server_ends_the_call_on_a_connection_of_its_
         let number = "sip:+4930123@sip.pstnhub.microsoft.com;user=phone";
         w.ask(
             pbx,
-            Request {
-                uri: number,
-                from: "<sip:+4930456@edge01.contoso.test;user=phone>;tag=a",
-                to: &format!("<{number}>"),
-                more: &format!("Contact: {contact}\nP-Asserted-Identity: <tel:+4930456>\n"),
-                ..Request::default()
-            },
+            Request::invite()
+                .uri(number)
+                .from("<sip:+4930456@edge01.contoso.test;user=phone>;tag=a")
+                .to(&format!("<{number}>"))
+                .more(&format!(
+                    "Contact: {contact}\nP-Asserted-Identity: <tel:+4930456>\n"
+                )),
         );
         w.connect_failed(TEAMS[0]);
         let second = w.dialled(TEAMS[1]);
@@ -495,7 +439,7 @@ fn the_pbx_calls_teams_whose_second_server_ends_the_call_on_a_connection_of_its_
         );
         let far = "RECORD-ROUTE: <sip:sip-du-a-us.pstnhub.microsoft.com:5061;transport=tls;lr>\n\
                    CONTACT: <sip:api-du-a-uswe.pstnhub.microsoft.com:443;x-i=1>\n";
-        w.send(second, &answer(&invite, "200 OK", far));
+        w.answers_with(second, &invite, 200, far);
         w.expect(pbx, "SIP/2.0 200");
         let inbound = w.peer(TEAMS[0]);
         w.ask(

@@ -13,15 +13,12 @@ fn register(w: &mut World, client: LinkId, home: LinkId, reg_id: u32) -> (String
         format!("Contact: <sip:alice@10.0.0.1;transport=tls;ob>;reg-id={reg_id};{INSTANCE}\n");
     w.send(
         client,
-        &Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            to: ALICE,
-            branch: &format!("z9hG4bKr{reg_id}"),
-            more: &contact,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .to(ALICE)
+            .branch(&format!("z9hG4bKr{reg_id}"))
+            .more(&contact)
+            .to_string(),
     );
     let register = w.expect(home, "REGISTER");
     w.answers(home, &register, 200);
@@ -32,15 +29,13 @@ fn register(w: &mut World, client: LinkId, home: LinkId, reg_id: u32) -> (String
 
 /// An INVITE of the home server along a Path.
 fn invite(route: &str, branch: &str) -> String {
-    Request {
-        uri: "sip:alice@10.0.0.1",
-        to: ALICE,
-        from: "<sip:bob@contoso.test>;tag=a",
-        more: route,
-        branch,
-        ..Request::default()
-    }
-    .to_string()
+    Request::invite()
+        .uri("sip:alice@10.0.0.1")
+        .to(ALICE)
+        .from("<sip:bob@contoso.test>;tag=a")
+        .more(route)
+        .branch(branch)
+        .to_string()
 }
 
 #[test]
@@ -82,7 +77,7 @@ fn a_client_that_comes_back_is_reached_by_its_new_path_only() {
         &answer(&arrived, "200 OK", "Contact: <sip:alice@10.0.0.1;ob>\n"),
     );
     w.expect(home, "SIP/2.0 200");
-    let dialog = format!("Route: {}\n", field(&arrived, "Record-Route").unwrap());
+    let dialog = route_of(&arrived);
     w.lose(before);
     let after = w.client();
     let (_, new) = register(&mut w, after, home, 1);
@@ -122,14 +117,11 @@ fn what_a_client_says_of_its_flow_is_relayed_as_it_was_written() {
     let more = format!("{}\n", lines.join("\n"));
     w.send(
         client,
-        &Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            to: ALICE,
-            more: &more,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .to(ALICE)
+            .more(&more)
+            .to_string(),
     );
     let register = w.expect(home, "REGISTER");
     for line in lines {
@@ -140,7 +132,7 @@ fn what_a_client_says_of_its_flow_is_relayed_as_it_was_written() {
     }
     let said = "Contact: <sip:alice@10.0.0.1;transport=tls;ob>;+sip.instance=\"<urn:uuid:A-b>\";reg-id=1;expires=600";
     let more = format!("{said}\nRequire: outbound\nFlow-Timer: 120\n");
-    w.send(home, &answer(&register, "200 OK", &more));
+    w.answers_with(home, &register, 200, &more);
     let ok = w.expect(client, "SIP/2.0 200");
     assert!(ok.contains(&more.replace('\n', "\r\n")), "{ok}");
 }
@@ -189,12 +181,7 @@ fn dialogs_over_a_flow_stay_on_it_by_a_record_route_without_ob() {
     let more = format!("{path}Contact: <sip:alice@10.0.0.1;ob>\n");
     w.send(
         client,
-        &Request {
-            branch: "z9hG4bK2",
-            more: &more,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite().branch("z9hG4bK2").more(&more).to_string(),
     );
     let left = w.expect(home, "INVITE");
     for (invite, branch) in [(arrived, "z9hG4bK3"), (left, "z9hG4bK4")] {

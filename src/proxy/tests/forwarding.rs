@@ -7,11 +7,9 @@ fn a_forwarded_invite_has_via_record_route_and_one_hop_less() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(
         client,
-        &Request {
-            more: "X-Custom:  kept  as is\nk: foo\n",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite()
+            .more("X-Custom:  kept  as is\nk: foo\n")
+            .to_string(),
     );
     let invite = w.expect(home, "INVITE sip:bob@contoso.test SIP/2.0\r\n");
     let vias = fields(&invite, "Via");
@@ -35,14 +33,7 @@ fn a_forwarded_invite_has_via_record_route_and_one_hop_less() {
 fn a_message_outside_a_dialog_gets_no_record_route() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(
-        client,
-        &Request {
-            method: "MESSAGE",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("MESSAGE"));
     assert_eq!(field(&w.expect(home, "MESSAGE"), "Record-Route"), None);
 }
 
@@ -52,7 +43,7 @@ fn a_missing_max_forwards_becomes_70() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(
         client,
-        &Request::default()
+        &Request::invite()
             .to_string()
             .replace("Max-Forwards: 70\n", ""),
     );
@@ -65,11 +56,7 @@ fn a_sips_request_uri_gets_a_sips_record_route() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(
         client,
-        &Request {
-            uri: "sips:bob@contoso.test",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite().uri("sips:bob@contoso.test").to_string(),
     );
     assert!(
         field(&w.expect(home, "INVITE"), "Record-Route")
@@ -82,14 +69,11 @@ fn a_sips_request_uri_gets_a_sips_record_route() {
 fn a_register_from_a_client_gets_our_path_even_if_it_did_not_announce_it_and_loses_its_own() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    let register = Request {
-        method: "REGISTER",
-        uri: "sip:contoso.test",
-        to: "<sip:alice@contoso.test>",
-        more: "Contact: <sip:alice@10.0.0.1;transport=tls>\nPath: <sip:evil.test;lr>\n",
-        ..Request::default()
-    };
-    w.send(client, &register.to_string());
+    let register = Request::of("REGISTER")
+        .uri("sip:contoso.test")
+        .to("<sip:alice@contoso.test>")
+        .more("Contact: <sip:alice@10.0.0.1;transport=tls>\nPath: <sip:evil.test;lr>\n");
+    w.ask(client, register);
     let register = w.expect(home, "REGISTER");
     let path = fields(&register, "Path");
     assert_eq!(path.len(), 1);
@@ -122,14 +106,11 @@ fn only_a_first_hop_with_a_reg_id_adds_ob() {
         let to = "<sip:alice@contoso.test>";
         w.send(
             client,
-            &Request {
-                method: "REGISTER",
-                uri: "sip:contoso.test",
-                to,
-                more: &more,
-                ..Request::default()
-            }
-            .to_string(),
+            &Request::of("REGISTER")
+                .uri("sip:contoso.test")
+                .to(to)
+                .more(&more)
+                .to_string(),
         );
         let register = w.expect(home, "REGISTER");
         assert_eq!(
@@ -151,14 +132,7 @@ fn a_route_that_names_us_without_a_token_is_just_removed() {
         let mut w = World::new();
         let (client, home) = (w.client(), w.peer(FE01));
         let more = format!("Route: {route}\n");
-        w.send(
-            client,
-            &Request {
-                more: &more,
-                ..Request::default()
-            }
-            .to_string(),
-        );
+        w.send(client, &Request::invite().more(&more).to_string());
         let invite = w.expect(home, "INVITE");
         assert_eq!(field(&invite, "Route"), None, "{route}");
     }
@@ -169,14 +143,7 @@ fn asserted_identity_is_stripped_from_clients_however_it_is_written() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
     let more = "P-ASSERTED-identity : <sip:ceo@contoso.test>\nP-Asserted-Identity:\n <tel:+1>\nRemote-Party-ID: <sip:x@y>\nP-Preferred-Identity: <sip:alice@contoso.test>\n";
-    w.send(
-        client,
-        &Request {
-            more,
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::invite().more(more));
     let invite = w.expect(home, "INVITE").to_ascii_lowercase();
     assert!(
         !invite.contains("asserted") && !invite.contains("+1") && !invite.contains("remote-party")
@@ -197,12 +164,10 @@ fn privacy_id_withholds_the_asserted_identity_from_a_partner_only() {
         let more = format!("P-Asserted-Identity: <sip:alice@contoso.test>\n{privacy}");
         w.send(
             home,
-            &Request {
-                uri: "sip:x@fabrikam.test",
-                more: &more,
-                ..Request::default()
-            }
-            .to_string(),
+            &Request::invite()
+                .uri("sip:x@fabrikam.test")
+                .more(&more)
+                .to_string(),
         );
         let invite = w.expect(partner, "INVITE");
         assert_eq!(
@@ -220,12 +185,10 @@ fn a_strict_router_behind_us_gets_its_uri_in_the_request_line() {
     let more = "Route: <sip:edge01.contoso.test;lr>, <sip:edge.fabrikam.test>\n";
     w.send(
         home,
-        &Request {
-            uri: "sip:x@fabrikam.test",
-            more,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite()
+            .uri("sip:x@fabrikam.test")
+            .more(more)
+            .to_string(),
     );
     let invite = w.expect(partner, "INVITE sip:edge.fabrikam.test SIP/2.0");
     assert_eq!(fields(&invite, "Route"), vec!["<sip:x@fabrikam.test>"]);
@@ -239,14 +202,11 @@ fn a_strict_router_behind_us_gets_its_uri_in_the_request_line() {
 fn bodies_pass_byte_for_byte() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    let mut bytes = Request {
-        method: "MESSAGE",
-        more: "Content-Length: 6\n",
-        ..Request::default()
-    }
-    .to_string()
-    .replace('\n', "\r\n")
-    .into_bytes();
+    let mut bytes = Request::of("MESSAGE")
+        .more("Content-Length: 6\n")
+        .to_string()
+        .replace('\n', "\r\n")
+        .into_bytes();
     bytes.extend_from_slice(b"\r\n\0\r\n\r\n\x7f");
     w.send_bytes(client, &bytes);
     assert!(

@@ -34,13 +34,11 @@ fn assert_hidden(message: &str) {
 
 pub(super) fn home_invite() -> String {
     let more = format!("{HOME_VIAS}{HOME_ROUTES}{HOME_CONTACT}");
-    Request {
-        uri: "sip:x@fabrikam.test",
-        to: BOB,
-        more: &more,
-        ..Request::default()
-    }
-    .to_string()
+    Request::invite()
+        .uri("sip:x@fabrikam.test")
+        .to(BOB)
+        .more(&more)
+        .to_string()
 }
 
 /// A call from home to the partner: the partner sees none of our servers, home sees all of its own.
@@ -106,15 +104,12 @@ fn a_call_to_the_partner_shows_nothing_of_home_and_comes_back_whole() {
         .find(|r| r.contains("@edge01.contoso.test"))
         .unwrap();
     let more = format!("{HOME_VIAS}Route: {token}\nRoute: <sip:p.fabrikam.test;lr>\n");
-    let ack = Request {
-        method: "ACK",
-        uri: "sip:x@10.0.0.77",
-        to: "<sip:x@fabrikam.test>;tag=b",
-        branch: "z9hG4bKack",
-        more: &more,
-        ..Request::default()
-    };
-    w.send(home, &ack.to_string());
+    let ack = Request::of("ACK")
+        .uri("sip:x@10.0.0.77")
+        .to("<sip:x@fabrikam.test>;tag=b")
+        .branch("z9hG4bKack")
+        .more(&more);
+    w.ask(home, ack);
     let ack = w.expect(partner, "ACK sip:x@10.0.0.77 ");
     assert!(
         !ack.contains("10.0.0.11") && ack.contains("Route: <sip:p.fabrikam.test;lr>"),
@@ -184,12 +179,10 @@ fn a_call_from_the_partner_is_answered_without_a_name_of_home() {
     let mut w = hiding_world();
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
     let theirs = "Via: SIP/2.0/TLS 10.9.9.9;branch=z9hG4bKp2\nRecord-Route: <sip:p.fabrikam.test;lr>\nContact: <sip:x@10.9.9.9>\n";
-    let request = Request {
-        from: "<sip:x@fabrikam.test>;tag=a",
-        more: theirs,
-        ..Request::default()
-    };
-    w.send(partner, &request.to_string());
+    let request = Request::invite()
+        .from("<sip:x@fabrikam.test>;tag=a")
+        .more(theirs);
+    w.ask(partner, request);
     let invite = w.expect(home, "INVITE");
     assert!(
         invite.contains("10.9.9.9") && !invite.contains("sip:h."),
@@ -270,31 +263,25 @@ fn a_forged_token_is_refused_and_another_peers_serves_nobody() {
         ("sip:h.@edge01.contoso.test", "SIP/2.0 403"),
         ("sip:h.%41@edge01.contoso.test", "SIP/2.0 403"),
     ] {
-        let request = Request {
-            uri,
-            from: "<sip:x@fabrikam.test>;tag=a",
-            ..Request::default()
-        };
-        w.send(partner, &request.to_string());
+        let request = Request::invite()
+            .uri(uri)
+            .from("<sip:x@fabrikam.test>;tag=a");
+        w.ask(partner, request);
         w.expect(partner, status);
         assert_eq!(w.reasons(), ["token_forged"]);
     }
     // A user of such a name at a home domain is nobody's token.
-    let request = Request {
-        uri: "sip:h.smith@contoso.test",
-        from: "<sip:x@fabrikam.test>;tag=a",
-        branch: "z9hG4bK9",
-        ..Request::default()
-    };
-    w.send(partner, &request.to_string());
+    let request = Request::invite()
+        .uri("sip:h.smith@contoso.test")
+        .from("<sip:x@fabrikam.test>;tag=a")
+        .branch("z9hG4bK9");
+    w.ask(partner, request);
     w.expect(home, "INVITE sip:h.smith@contoso.test ");
     // A response whose hidden Via was altered goes nowhere.
     w.send(home, &home_invite());
     let invite = w.expect(partner, "INVITE");
-    w.send(
-        partner,
-        &answer(&invite, "180 Ringing", "").replacen("z9hG4bKh.A", "z9hG4bKh.B", 1),
-    );
+    let forged = answer(&invite, "180 Ringing", "").replacen("z9hG4bKh.A", "z9hG4bKh.B", 1);
+    w.send(partner, &forged);
     w.silent(home);
     assert_eq!(w.reasons(), ["token_forged"]);
     // And what was made for the partner is worth nothing from elsewhere.

@@ -24,13 +24,11 @@ fn secret_in(text: &[u8]) -> Option<&'static str> {
 }
 
 fn invite(more: &str) -> String {
-    Request {
-        uri: "sip:x@fabrikam.test",
-        to: "<sip:x@fabrikam.test>",
-        more,
-        ..Request::default()
-    }
-    .to_string()
+    Request::invite()
+        .uri("sip:x@fabrikam.test")
+        .to("<sip:x@fabrikam.test>")
+        .more(more)
+        .to_string()
 }
 
 /// Lines as broken and odd as they come, each with an address of home.
@@ -112,12 +110,10 @@ fn no_line_however_broken_tells_a_host_of_home() {
         if line.starts_with("Via") || line.starts_with("v:") || number % 2 == 1 {
             continue;
         }
-        let request = Request {
-            from: "<sip:x@fabrikam.test>;tag=a",
-            branch: "z9hG4bKback",
-            ..Request::default()
-        };
-        w.send(partner, &request.to_string());
+        let request = Request::invite()
+            .from("<sip:x@fabrikam.test>;tag=a")
+            .branch("z9hG4bKback");
+        w.ask(partner, request);
         let asked = w.expect(home, "INVITE");
         // Above ours, where home servers put their routes.
         let ok = answer(&asked, "200 OK", "");
@@ -228,12 +224,10 @@ fn a_transfer_to_somebody_outside_names_whom_it_means() {
 fn routes_of_home_between_two_of_ours_are_hidden_too() {
     let mut w = hiding_world();
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-    let request = Request {
-        from: "<sip:x@fabrikam.test>;tag=a",
-        more: "Record-Route: <sip:p.fabrikam.test;lr>\n",
-        ..Request::default()
-    };
-    w.send(partner, &request.to_string());
+    let request = Request::invite()
+        .from("<sip:x@fabrikam.test>;tag=a")
+        .more("Record-Route: <sip:p.fabrikam.test;lr>\n");
+    w.ask(partner, request);
     let invite = w.expect(home, "INVITE");
     let ours = field(&invite, "Record-Route").unwrap().to_owned();
     let again = "<sip:AAAA@edge01.contoso.test;transport=tls;lr>";
@@ -258,12 +252,8 @@ fn an_answer_without_our_route_shows_none_of_a_dialog() {
     ] {
         let mut w = hiding_world();
         let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-        let request = Request {
-            method,
-            from: "<sip:x@fabrikam.test>;tag=a",
-            ..Request::default()
-        };
-        w.send(partner, &request.to_string());
+        let request = Request::of(method).from("<sip:x@fabrikam.test>;tag=a");
+        w.ask(partner, request);
         let asked = w.expect(home, method);
         let ours = field(&asked, "Record-Route").map(|ours| format!("Record-Route: {ours}\n"));
         let mut ok = answer(
@@ -284,12 +274,10 @@ fn an_answer_without_our_route_shows_none_of_a_dialog() {
 fn answered(status: &str, change: impl Fn(&str) -> String) -> String {
     let mut w = hiding_world();
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-    let request = Request {
-        from: "<sip:x@fabrikam.test>;tag=a",
-        more: "Via: SIP/2.0/TLS 10.9.9.9;branch=z9hG4bKp2\nRecord-Route: <sip:10.9.9.9;lr>\n",
-        ..Request::default()
-    };
-    w.send(partner, &request.to_string());
+    let request = Request::invite()
+        .from("<sip:x@fabrikam.test>;tag=a")
+        .more("Via: SIP/2.0/TLS 10.9.9.9;branch=z9hG4bKp2\nRecord-Route: <sip:10.9.9.9;lr>\n");
+    w.ask(partner, request);
     let asked = w.expect(home, "INVITE");
     w.send(home, &change(&answer(&asked, status, "")));
     w.take(partner).unwrap()

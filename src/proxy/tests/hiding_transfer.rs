@@ -17,15 +17,14 @@ fn uri_in(message: &str, name: &str) -> (String, String) {
 /// The home side refers the partner to somebody, whom the partner sees as this.
 fn referred(w: &mut World, home: LinkId, partner: LinkId, to: &str) -> (String, String) {
     let more = format!("Refer-To: <{to}>\nContact: <sip:alice@10.0.0.99>\n");
-    let refer = Request {
-        method: "REFER",
-        uri: "sip:x@fabrikam.test",
-        to: "<sip:x@fabrikam.test>",
-        branch: "z9hG4bKrefer",
-        more: &more,
-        ..Request::default()
-    };
-    w.ask(home, refer);
+    w.ask(
+        home,
+        Request::of("REFER")
+            .uri("sip:x@fabrikam.test")
+            .to("<sip:x@fabrikam.test>")
+            .branch("z9hG4bKrefer")
+            .more(&more),
+    );
     let refer = w.expect(partner, "REFER");
     w.answers(partner, &refer, 202);
     w.expect(home, "SIP/2.0 202");
@@ -33,14 +32,12 @@ fn referred(w: &mut World, home: LinkId, partner: LinkId, to: &str) -> (String, 
 }
 
 fn call<'r>(uri: &'r str, to: &'r str, more: &'r str) -> Request<'r> {
-    Request {
-        uri,
-        from: CALLER,
-        to,
-        branch: "z9hG4bKtransfer",
-        more,
-        ..Request::default()
-    }
+    Request::invite()
+        .uri(uri)
+        .from(CALLER)
+        .to(to)
+        .branch("z9hG4bKtransfer")
+        .more(more)
 }
 
 #[test]
@@ -64,15 +61,12 @@ fn an_attended_transfer_to_a_sealed_address_is_a_call_that_works() {
         field(&invite, "Replaces"),
         Some("c1@10.0.0.99;to-tag=1;from-tag=2")
     );
-    w.send(
-        home,
-        &answer(&invite, "200 OK", "Contact: <sip:carol@10.0.0.98>\n"),
-    );
+    w.answers_with(home, &invite, 200, "Contact: <sip:carol@10.0.0.98>\n");
     let ok = w.expect(partner, "SIP/2.0 200");
     assert!(!ok.contains("10.0.0.98"), "{ok}");
 
     // The dialog goes on: its caller sends ACK and BYE, its callee a request of its own.
-    let route = format!("Route: {}\n", field(&ok, "Record-Route").unwrap());
+    let route = route_of(&ok);
     let (target, _) = uri_in(&ok, "Contact");
     let to = field(&ok, "To").unwrap();
     let ours = field(&invite, "Record-Route").unwrap();
@@ -169,7 +163,7 @@ fn a_redirection_to_a_sealed_contact_can_be_followed() {
     );
     let invite = w.expect(home, "INVITE");
     let moved = "Contact: <sip:bob@10.0.0.99>, <sip:bob@third.example>\n";
-    w.send(home, &answer(&invite, "302 Moved Temporarily", moved));
+    w.answers_with(home, &invite, 302, moved);
     let moved = w.expect(partner, "SIP/2.0 302");
     while w.take(home).is_some() {}
     let (shown, _) = uri_in(&moved, "Contact");

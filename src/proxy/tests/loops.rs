@@ -14,11 +14,7 @@ fn max_breadth_is_added_capped_passed_whole_and_440_when_used_up() {
     for (given, passed) in cases {
         let mut w = World::new();
         let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-        let request = Request {
-            more: given,
-            ..Request::default()
-        };
-        w.send(client, &request.to_string());
+        w.ask(client, Request::invite().more(given));
         let invite = w.expect(fe01, "INVITE");
         assert_eq!(fields(&invite, "Max-Breadth"), vec![passed], "{given}");
         // One branch after the other: what the first one has given back, the next one gets.
@@ -37,11 +33,7 @@ fn max_breadth_is_added_capped_passed_whole_and_440_when_used_up() {
     ] {
         let mut w = World::new();
         let (client, fe01) = (w.client(), w.peer(FE01));
-        let request = Request {
-            more: given,
-            ..Request::default()
-        };
-        w.send(client, &request.to_string());
+        w.ask(client, Request::invite().more(given));
         w.expect(client, status);
         assert_eq!(w.reasons(), vec![reason]);
         w.silent(fe01);
@@ -54,11 +46,7 @@ fn a_route_longer_than_any_way_is_refused_and_the_longest_is_followed() {
     let ours = |count: usize| "Route: <sip:edge01.contoso.test;lr>\n".repeat(count);
     let mut w = World::new();
     let (client, fe01) = (w.client(), w.peer(FE01));
-    let request = Request {
-        more: &ours(100),
-        ..Request::default()
-    };
-    w.send(client, &request.to_string());
+    w.ask(client, Request::invite().more(&ours(100)));
     let invite = w.expect(fe01, "INVITE");
     assert_eq!(fields(&invite, "Route"), [""; 0], "all of them named us");
     let one_line = format!(
@@ -66,12 +54,7 @@ fn a_route_longer_than_any_way_is_refused_and_the_longest_is_followed() {
         vec!["<sip:a.contoso.test;lr>"; 500].join(",")
     );
     for bomb in [ours(101), ours(1_500), one_line] {
-        let request = Request {
-            more: &bomb,
-            branch: "z9hG4bKbomb",
-            ..Request::default()
-        };
-        w.send(client, &request.to_string());
+        w.ask(client, Request::invite().more(&bomb).branch("z9hG4bKbomb"));
         w.expect(client, "SIP/2.0 400");
         assert_eq!(w.reasons().last(), Some(&"too_many_routes"));
         w.silent(fe01);
@@ -96,20 +79,10 @@ fn every_form_of_our_name_in_the_request_line_is_ours_and_leads_nowhere_else() {
         let mut w = World::new();
         let (home, fe02, partner) = (w.peer(FE01), w.peer(FE02), w.peer(PARTNER));
         // A home server asks the node itself: no user of it, so nobody behind it.
-        let ping = Request {
-            method: "OPTIONS",
-            uri,
-            ..Request::default()
-        };
-        w.send(home, &ping.to_string());
+        w.ask(home, Request::of("OPTIONS").uri(uri));
         w.expect(home, "SIP/2.0 200");
         // Anything else for the node is for nobody.
-        let call = Request {
-            uri,
-            branch: "z9hG4bKcall",
-            ..Request::default()
-        };
-        w.send(home, &call.to_string());
+        w.ask(home, Request::invite().uri(uri).branch("z9hG4bKcall"));
         w.expect(home, "SIP/2.0 404");
         w.silent(fe02);
         w.silent(partner);
@@ -128,12 +101,7 @@ fn a_port_or_address_that_is_not_ours_is_not_us() {
     ] {
         let mut w = World::new();
         let home = w.peer(FE01);
-        let ping = Request {
-            method: "OPTIONS",
-            uri,
-            ..Request::default()
-        };
-        w.send(home, &ping.to_string());
+        w.ask(home, Request::of("OPTIONS").uri(uri));
         w.expect(home, "SIP/2.0 404");
         assert_eq!(w.reasons(), vec!["no_route"], "{uri}");
     }
@@ -150,12 +118,8 @@ fn an_ipv6_listener_is_named_by_its_address_however_written() {
         ("[2001:db8::2]", false),
         ("[2001:db8::1]:5060", false),
     ] {
-        let text = Request {
-            method: "OPTIONS",
-            uri: &format!("sip:{host}"),
-            ..Request::default()
-        };
-        let bytes = wire(&text.to_string());
+        let uri = format!("sip:{host}");
+        let bytes = wire(&Request::of("OPTIONS").uri(&uri).to_string());
         let message = crate::sip::Message::parse(&bytes).unwrap();
         let origin = Origin {
             local: "[2001:db8::1]:5061".parse().unwrap(),
@@ -184,11 +148,7 @@ fn an_maddr_that_names_us_is_taken_out_with_its_port_and_transport() {
     for uri in ours {
         let mut w = World::new();
         let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-        let call = Request {
-            uri,
-            ..Request::default()
-        };
-        w.send(home, &call.to_string());
+        w.ask(home, Request::invite().uri(uri));
         let invite = w.take(partner).unwrap();
         let plain = if uri.contains("user=phone") {
             "INVITE sip:carol@fabrikam.test;user=phone SIP/2.0\r\n"
@@ -212,11 +172,7 @@ fn an_maddr_elsewhere_leads_to_a_listed_peer_or_nowhere() {
     ] {
         let mut w = World::new();
         let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-        let call = Request {
-            uri,
-            ..Request::default()
-        };
-        w.send(home, &call.to_string());
+        w.ask(home, Request::invite().uri(uri));
         if to_partner {
             w.expect(partner, &format!("INVITE {uri} SIP/2.0\r\n"));
         } else {
@@ -226,19 +182,14 @@ fn an_maddr_elsewhere_leads_to_a_listed_peer_or_nowhere() {
     }
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    let call = Request {
-        uri: "sip:bob@contoso.test;maddr=",
-        ..Request::default()
-    };
-    w.send(client, &call.to_string());
+    let call = Request::invite().uri("sip:bob@contoso.test;maddr=");
+    w.ask(client, call);
     w.expect(client, "SIP/2.0 400");
     // Whatever a client writes there, its requests go home.
-    let call = Request {
-        uri: "sip:bob@contoso.test;maddr=198.51.100.66",
-        branch: "z9hG4bKtwo",
-        ..Request::default()
-    };
-    w.send(client, &call.to_string());
+    let call = Request::invite()
+        .uri("sip:bob@contoso.test;maddr=198.51.100.66")
+        .branch("z9hG4bKtwo");
+    w.ask(client, call);
     w.expect(
         home,
         "INVITE sip:bob@contoso.test;maddr=198.51.100.66 SIP/2.0\r\n",
@@ -254,20 +205,13 @@ fn a_transport_parameter_changes_neither_the_way_nor_the_octets() {
         ("z9hG4bKt", "sip:bob@contoso.test;transport=tcp"),
         ("z9hG4bKs", "sip:bob@contoso.test;transport=sctp"),
     ] {
-        let call = Request {
-            uri,
-            branch,
-            ..Request::default()
-        };
-        w.send(client, &call.to_string());
+        w.ask(client, Request::invite().uri(uri).branch(branch));
         w.expect(home, &format!("INVITE {uri} SIP/2.0\r\n"));
     }
-    let call = Request {
-        uri: "sip:carol@fabrikam.test;transport=udp",
-        more: "Route: <sip:edge01.contoso.test;transport=udp;lr>\n",
-        ..Request::default()
-    };
-    w.send(home, &call.to_string());
+    let call = Request::invite()
+        .uri("sip:carol@fabrikam.test;transport=udp")
+        .more("Route: <sip:edge01.contoso.test;transport=udp;lr>\n");
+    w.ask(home, call);
     let invite = w.expect(
         partner,
         "INVITE sip:carol@fabrikam.test;transport=udp SIP/2.0\r\n",
@@ -280,13 +224,7 @@ fn a_request_that_spirals_through_us_ends_by_max_forwards_at_the_latest() {
     let mut w = World::new();
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
     // Two elements that send the request to each other and change it each time: no loop by RFC 5393, so its hops end it.
-    let mut text = wire(
-        &Request {
-            uri: "sip:x0@fabrikam.test",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    let mut text = wire(&Request::invite().uri("sip:x0@fabrikam.test").to_string());
     let mut passed = 0;
     loop {
         w.send_bytes(home, &text);
@@ -318,18 +256,14 @@ fn under_overload_dialogs_and_responses_go_on() {
     topology.limits.transactions = 16;
     let mut w = World::with(topology, 1);
     let (client, fe01) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(fe01, "INVITE");
     // Twice what the limit allows.
     let mut open = Vec::new();
     for n in 0..32 {
         let branch = format!("z9hG4bKm{n}");
-        let message = Request {
-            method: "MESSAGE",
-            branch: &branch,
-            ..Request::default()
-        };
-        w.send(client, &message.to_string());
+        let message = Request::of("MESSAGE").branch(&branch);
+        w.ask(client, message);
         match w.take(fe01) {
             Some(message) => open.push(message),
             None => {
@@ -342,17 +276,13 @@ fn under_overload_dialogs_and_responses_go_on() {
     // The call is answered, acknowledged, changed and ended all the same.
     w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
-    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let route = route_of(&invite);
     for (n, method) in ["ACK", "INFO", "BYE"].into_iter().enumerate() {
         let branch = format!("z9hG4bKd{n}");
-        let request = Request {
-            method,
-            branch: &branch,
-            more: &route,
-            cseq: 2,
-            ..Request::default()
-        };
-        w.send(client, &request.to_string());
+        w.ask(
+            client,
+            Request::of(method).branch(&branch).more(&route).cseq(2),
+        );
         let got = w.expect(fe01, method);
         if method != "ACK" {
             w.answers(fe01, &got, 200);
@@ -372,21 +302,18 @@ fn under_overload_changes_of_a_call_leave_room_for_its_end() {
     topology.limits.transactions = 16;
     let mut w = World::with(topology, 1);
     let (client, fe01) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(fe01, "INVITE");
     w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
-    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let route = route_of(&invite);
     let within = |method: &'static str, n: u32| {
         let branch = format!("z9hG4bKo{n}");
-        Request {
-            method,
-            branch: &branch,
-            more: &route,
-            cseq: n,
-            ..Request::default()
-        }
-        .to_string()
+        Request::of(method)
+            .branch(&branch)
+            .more(&route)
+            .cseq(n)
+            .to_string()
     };
     let mut changed = 0;
     for n in 2..40 {
@@ -421,20 +348,14 @@ fn our_token_in_the_request_line_is_opened_only_with_a_route_behind_it_and_never
 {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
     let token = field(&invite, "Record-Route").unwrap();
     let token = token.trim_matches(['<', '>']);
     // Without a Route there is nothing to put in its place: it names nobody.
-    let bare = Request {
-        method: "INFO",
-        uri: token,
-        branch: "z9hG4bKbare",
-        ..Request::default()
-    };
-    w.send(home, &bare.to_string());
+    w.ask(home, Request::of("INFO").uri(token).branch("z9hG4bKbare"));
     w.expect(home, "SIP/2.0 404");
     w.silent(client);
     // With one, it is checked like any other.
@@ -443,14 +364,13 @@ fn our_token_in_the_request_line_is_opened_only_with_a_route_behind_it_and_never
         (token, client, "INFO", "z9hG4bKgood"),
         (forged.as_str(), home, "SIP/2.0 403", "z9hG4bKbad"),
     ] {
-        let strict = Request {
-            method: "INFO",
-            uri,
-            more: "Route: <sip:alice@10.0.0.1>\n",
-            branch,
-            ..Request::default()
-        };
-        w.send(home, &strict.to_string());
+        w.ask(
+            home,
+            Request::of("INFO")
+                .uri(uri)
+                .more("Route: <sip:alice@10.0.0.1>\n")
+                .branch(branch),
+        );
         w.expect(to, start);
     }
 }

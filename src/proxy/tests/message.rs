@@ -14,7 +14,11 @@ pub(super) fn wire(text: &str) -> Vec<u8> {
     wire.into_bytes()
 }
 
+/// Somebody at the partner, as the sender of a request.
+pub(super) const EVE: &str = "<sip:eve@fabrikam.test>;tag=a";
+
 /// A request in which only what matters is said.
+#[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     pub(super) uri: &'a str,
@@ -26,10 +30,15 @@ pub(super) struct Request<'a> {
     pub(super) more: &'a str,
 }
 
-impl Default for Request<'_> {
-    fn default() -> Self {
+impl<'a> Request<'a> {
+    /// An INVITE of Alice to Bob, outside of a dialog.
+    pub(super) fn invite() -> Self {
+        Self::of("INVITE")
+    }
+    /// The same with another method.
+    pub(super) fn of(method: &'a str) -> Self {
         Self {
-            method: "INVITE",
+            method,
             uri: "sip:bob@contoso.test",
             from: "<sip:alice@contoso.test>;tag=a",
             to: "<sip:bob@contoso.test>",
@@ -37,6 +46,24 @@ impl Default for Request<'_> {
             cseq: 1,
             more: "",
         }
+    }
+    pub(super) fn uri(self, uri: &'a str) -> Self {
+        Self { uri, ..self }
+    }
+    pub(super) fn from(self, from: &'a str) -> Self {
+        Self { from, ..self }
+    }
+    pub(super) fn to(self, to: &'a str) -> Self {
+        Self { to, ..self }
+    }
+    pub(super) fn branch(self, branch: &'a str) -> Self {
+        Self { branch, ..self }
+    }
+    pub(super) fn cseq(self, cseq: u32) -> Self {
+        Self { cseq, ..self }
+    }
+    pub(super) fn more(self, more: &'a str) -> Self {
+        Self { more, ..self }
     }
 }
 
@@ -77,6 +104,11 @@ pub(super) fn answer(request: &str, status: &str, more: &str) -> String {
         }
     }
     text + more
+}
+
+/// The Route of a request in the dialog that this one formed, as its receiver sends it.
+pub(super) fn route_of(request: &str) -> String {
+    format!("Route: {}\n", field(request, "Record-Route").unwrap())
 }
 
 /// The first value of a header field.

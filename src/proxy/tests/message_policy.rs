@@ -12,13 +12,7 @@ fn a_client_reaches_the_home_pool_whatever_its_request_uri_says() {
     ] {
         let mut w = World::new();
         let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
-        w.ask(
-            client,
-            Request {
-                uri,
-                ..Request::default()
-            },
-        );
+        w.ask(client, Request::invite().uri(uri));
         w.expect(home, &format!("INVITE {uri} "));
         w.silent(partner);
         assert!(w.connects.is_empty());
@@ -39,14 +33,7 @@ fn a_client_may_be_anonymous_but_not_somebody_elsewhere() {
     ] {
         let mut w = World::new();
         let (client, home) = (w.client(), w.peer(FE01));
-        w.ask(
-            client,
-            Request {
-                method: "MESSAGE",
-                from,
-                ..Request::default()
-            },
-        );
+        w.ask(client, Request::of("MESSAGE").from(from));
         if ok {
             w.expect(home, "MESSAGE");
         } else {
@@ -60,17 +47,14 @@ fn a_to_tag_or_method_opens_no_door_for_a_client() {
     for method in ["BYE", "INVITE", "UPDATE", "NOTIFY", "FOO"] {
         let mut w = World::new();
         let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
-        let from = "<sip:eve@fabrikam.test>;tag=a";
+        let from = EVE;
         let to = "<sip:bob@fabrikam.test>;tag=forged";
         w.ask(
             client,
-            Request {
-                method,
-                from,
-                to,
-                uri: "sip:bob@fabrikam.test",
-                ..Request::default()
-            },
+            Request::of(method)
+                .from(from)
+                .to(to)
+                .uri("sip:bob@fabrikam.test"),
         );
         w.expect(client, "SIP/2.0 403");
         w.silent(home);
@@ -88,13 +72,7 @@ fn a_client_cannot_route_through_us() {
         let mut w = World::new();
         let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
         let more = format!("Route: <sip:edge01.contoso.test;lr>\nRoute: {route}\n");
-        w.ask(
-            client,
-            Request {
-                more: &more,
-                ..Request::default()
-            },
-        );
+        w.ask(client, Request::invite().more(&more));
         w.refused(client, "SIP/2.0 403", "route_not_permitted");
         w.silent(home);
         w.silent(partner);
@@ -109,53 +87,35 @@ fn a_home_peer_reaches_a_partner_by_domain_another_home_peer_by_name_and_nobody_
     let from = "<sip:whoever@anywhere.test>;tag=a";
     w.ask(
         fe01,
-        Request {
-            from,
-            uri: "sip:x@fabrikam.test",
-            ..Request::default()
-        },
+        Request::invite().from(from).uri("sip:x@fabrikam.test"),
     );
     w.expect(partner, "INVITE");
     w.ask(
         fe01,
-        Request {
-            from,
-            uri: "sip:x@fe02.contoso.test",
-            branch: "z9hG4bK2",
-            ..Request::default()
-        },
+        Request::invite()
+            .from(from)
+            .uri("sip:x@fe02.contoso.test")
+            .branch("z9hG4bK2"),
     );
     w.expect(fe02, "INVITE");
     w.ask(
         fe01,
-        Request {
-            from,
-            uri: "sip:x@evil.test",
-            branch: "z9hG4bK3",
-            ..Request::default()
-        },
+        Request::invite()
+            .from(from)
+            .uri("sip:x@evil.test")
+            .branch("z9hG4bK3"),
     );
     w.refused(fe01, "SIP/2.0 404", "no_route");
     let more = "Route: <sip:evil.test;lr>\n";
     w.ask(
         fe01,
-        Request {
-            from,
-            more,
-            branch: "z9hG4bK4",
-            ..Request::default()
-        },
+        Request::invite().from(from).more(more).branch("z9hG4bK4"),
     );
     w.refused(fe01, "SIP/2.0 403", "route_not_permitted");
     let more = "Route: <sip:edge.fabrikam.test;lr>\n";
     w.ask(
         fe01,
-        Request {
-            from,
-            more,
-            branch: "z9hG4bK5",
-            ..Request::default()
-        },
+        Request::invite().from(from).more(more).branch("z9hG4bK5"),
     );
     let routed = w.expect(partner, "INVITE");
     assert_eq!(field(&routed, "Route"), Some("<sip:edge.fabrikam.test;lr>"));
@@ -165,7 +125,7 @@ fn a_home_peer_reaches_a_partner_by_domain_another_home_peer_by_name_and_nobody_
 fn a_home_peer_that_asks_for_its_own_domain_gets_another_member_not_itself() {
     let mut w = World::new();
     let (fe01, fe02) = (w.peer(FE01), w.peer(FE02));
-    w.ask(fe01, Request::default());
+    w.ask(fe01, Request::invite());
     w.expect(fe02, "INVITE");
     w.silent(fe01);
 }
@@ -207,15 +167,7 @@ fn a_partner_asserts_its_own_domains_and_reaches_home_only() {
         for method in ["INVITE", "MESSAGE", "BYE", "NOTIFY"] {
             let mut w = World::new();
             let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-            w.ask(
-                partner,
-                Request {
-                    method,
-                    from,
-                    uri,
-                    ..Request::default()
-                },
-            );
+            w.ask(partner, Request::of(method).from(from).uri(uri));
             if outcome == "accepted" {
                 w.expect(home, method);
             } else {
@@ -231,34 +183,19 @@ fn a_withdrawn_link_takes_no_new_request_but_finishes_what_runs() {
     let mut w = World::new();
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
     let from = "<sip:x@fabrikam.test>;tag=a";
-    w.ask(
-        partner,
-        Request {
-            from,
-            ..Request::default()
-        },
-    );
+    w.ask(partner, Request::invite().from(from));
     let running = w.expect(home, "INVITE");
     w.link_event(0, crate::proxy::LinkEvent::Withdrawn { link: partner });
-    w.ask(
-        partner,
-        Request {
-            from,
-            branch: "z9hG4bK2",
-            ..Request::default()
-        },
-    );
+    w.ask(partner, Request::invite().from(from).branch("z9hG4bK2"));
     w.refused(partner, "SIP/2.0 403", "trust_withdrawn");
     w.answers(home, &running, 200);
     w.expect(partner, "SIP/2.0 200");
     // Nothing new is sent on it either.
     w.ask(
         home,
-        Request {
-            uri: "sip:x@fabrikam.test",
-            branch: "z9hG4bK3",
-            ..Request::default()
-        },
+        Request::invite()
+            .uri("sip:x@fabrikam.test")
+            .branch("z9hG4bK3"),
     );
     w.silent(partner);
     assert_eq!(w.connects.len(), 1);

@@ -22,19 +22,18 @@ const IN_DIALOG: [&str; 13] = [
 
 /// An INVITE of the client as the home server saw it, not answered yet.
 fn ringing(w: &mut World, client: LinkId, home: LinkId) -> String {
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     w.expect(home, "INVITE")
 }
 
 /// The Path that a client's registration got.
 fn path_of(w: &mut World, client: LinkId, home: LinkId) -> String {
-    let register = Request {
-        method: "REGISTER",
-        uri: "sip:contoso.test",
-        branch: "z9hG4bKreg",
-        ..Request::default()
-    };
-    w.send(client, &register.to_string());
+    w.ask(
+        client,
+        Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .branch("z9hG4bKreg"),
+    );
     let got = w.expect(home, "REGISTER");
     let path = field(&got, "Path").unwrap().to_owned();
     w.answers(home, &got, 200);
@@ -83,28 +82,21 @@ fn early_dialogs_of_a_fork_below_us_each_keep_their_tag_and_every_2xx_passes() {
     w.send(home, &with_tag("486 Busy Here", "three"));
     w.silent(client);
     // Both dialogs are acknowledged, and the one that nobody wants is ended.
-    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let route = route_of(&invite);
     for (tag, branch) in [("two", "z9hG4bKa2"), ("one", "z9hG4bKa1")] {
         let to = format!("<sip:bob@contoso.test>;tag={tag}");
-        let ack = Request {
-            method: "ACK",
-            to: &to,
-            branch,
-            more: &route,
-            ..Request::default()
-        };
-        w.send(client, &ack.to_string());
+        w.ask(
+            client,
+            Request::of("ACK").to(&to).branch(branch).more(&route),
+        );
         let ack = w.expect(home, "ACK");
         assert_eq!(field(&ack, "To"), Some(to.as_str()));
     }
-    let bye = Request {
-        method: "BYE",
-        to: "<sip:bob@contoso.test>;tag=one",
-        cseq: 2,
-        branch: "z9hG4bKbye",
-        more: &route,
-        ..Request::default()
-    };
+    let bye = Request::of("BYE")
+        .to("<sip:bob@contoso.test>;tag=one")
+        .cseq(2)
+        .branch("z9hG4bKbye")
+        .more(&route);
     passes(&mut w, client, home, &bye);
 }
 
@@ -114,19 +106,17 @@ fn prack_and_update_pass_in_an_early_dialog_in_both_directions() {
     let (client, home) = (w.client(), w.peer(FE01));
     let invite = ringing(&mut w, client, home);
     let reliable = "Require: 100rel\nRSeq: 1\nContact: <sip:bob@10.0.0.9>\n";
-    w.send(home, &answer(&invite, "183 Session Progress", reliable));
+    w.answers_with(home, &invite, 183, reliable);
     let progress = w.expect(client, "SIP/2.0 183");
     assert_eq!(field(&progress, "RSeq"), Some("1"));
-    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
-    let prack = Request {
-        method: "PRACK",
-        uri: "sip:bob@10.0.0.9",
-        to: "<sip:bob@contoso.test>;tag=b",
-        cseq: 2,
-        branch: "z9hG4bKprack",
-        more: &format!("{route}RAck: 1 1 INVITE\n"),
-        ..Request::default()
-    };
+    let route = route_of(&invite);
+    let more = format!("{route}RAck: 1 1 INVITE\n");
+    let prack = Request::of("PRACK")
+        .uri("sip:bob@10.0.0.9")
+        .to("<sip:bob@contoso.test>;tag=b")
+        .cseq(2)
+        .branch("z9hG4bKprack")
+        .more(&more);
     let got = passes(&mut w, client, home, &prack);
     assert_eq!(field(&got, "RAck"), Some("1 1 INVITE"));
     assert_eq!(field(&got, "Route"), None);
@@ -144,15 +134,12 @@ fn prack_and_update_pass_in_an_early_dialog_in_both_directions() {
             "<sip:bob@contoso.test>;tag=b",
         ),
     ] {
-        let update = Request {
-            method: "UPDATE",
-            uri,
-            from: whose,
-            cseq: 3,
-            branch: "z9hG4bKupdate",
-            more: &route,
-            ..Request::default()
-        };
+        let update = Request::of("UPDATE")
+            .uri(uri)
+            .from(whose)
+            .cseq(3)
+            .branch("z9hG4bKupdate")
+            .more(&route);
         passes(&mut w, from, to, &update);
     }
     // The INVITE was not disturbed by any of it.
@@ -218,10 +205,7 @@ fn what_may_form_a_dialog_is_record_routed_and_nothing_else_is() {
         let mut w = World::new();
         let (client, home) = (w.client(), w.peer(FE01));
         let path = path_of(&mut w, client, home);
-        let request = Request {
-            method,
-            ..Request::default()
-        };
+        let request = Request::of(method);
         let got = passes(&mut w, client, home, &request);
         assert_eq!(
             field(&got, "Record-Route").is_some(),
@@ -229,13 +213,10 @@ fn what_may_form_a_dialog_is_record_routed_and_nothing_else_is() {
             "{method} from a client"
         );
         let route = format!("Route: {path}\n");
-        let request = Request {
-            method,
-            uri: "sip:alice@10.0.0.1",
-            branch: "z9hG4bKdown",
-            more: &route,
-            ..Request::default()
-        };
+        let request = Request::of(method)
+            .uri("sip:alice@10.0.0.1")
+            .branch("z9hG4bKdown")
+            .more(&route);
         let got = passes(&mut w, home, client, &request);
         assert_eq!(
             field(&got, "Record-Route").is_some(),
@@ -251,13 +232,10 @@ fn what_may_form_a_dialog_is_record_routed_and_nothing_else_is() {
 fn a_subscription_is_refreshed_and_notified_along_its_route() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    let subscribe = Request {
-        method: "SUBSCRIBE",
-        more: "Event: presence\nExpires: 600\nContact: <sip:alice@10.0.0.1>\n",
-        ..Request::default()
-    };
+    let subscribe = Request::of("SUBSCRIBE")
+        .more("Event: presence\nExpires: 600\nContact: <sip:alice@10.0.0.1>\n");
     let got = passes(&mut w, client, home, &subscribe);
-    let route = format!("Route: {}\n", field(&got, "Record-Route").unwrap());
+    let route = route_of(&got);
     // RFC 6665 §4.1.3: the NOTIFY may come before or after the 200 and makes the dialog; it goes the same way.
     for n in 1..4 {
         let branch = format!("z9hG4bKn{n}");
@@ -273,14 +251,12 @@ fn a_subscription_is_refreshed_and_notified_along_its_route() {
         let got = passes(&mut w, home, client, &notify);
         assert_eq!(field(&got, "Subscription-State"), Some("active"));
     }
-    let refresh = Request {
-        method: "SUBSCRIBE",
-        to: "<sip:bob@contoso.test>;tag=b",
-        cseq: 2,
-        branch: "z9hG4bKrefresh",
-        more: &format!("{route}Event: presence\nExpires: 0\n"),
-        ..Request::default()
-    };
+    let more = format!("{route}Event: presence\nExpires: 0\n");
+    let refresh = Request::of("SUBSCRIBE")
+        .to("<sip:bob@contoso.test>;tag=b")
+        .cseq(2)
+        .branch("z9hG4bKrefresh")
+        .more(&more);
     passes(&mut w, client, home, &refresh);
     w.all_freed();
 }
@@ -291,17 +267,16 @@ fn a_route_set_of_several_proxies_is_followed_in_order_from_both_sides() {
     let (client, home) = (w.client(), w.peer(FE01));
     let path = path_of(&mut w, client, home);
     // A call to the client that has passed two recording proxies at home.
-    let call = Request {
-        uri: "sip:alice@10.0.0.1",
-        from: "<sip:carol@fabrikam.test>;tag=c",
-        to: "<sip:alice@contoso.test>",
-        more: &format!(
-            "Route: {path}\nRecord-Route: <sip:fe01.contoso.test;lr;r2=on>\n\
-             Record-Route: <sip:pbx.contoso.test;lr;ftag=c>, <sip:gw.contoso.test;lr>\n"
-        ),
-        ..Request::default()
-    };
-    w.send(home, &call.to_string());
+    let more = format!(
+        "Route: {path}\nRecord-Route: <sip:fe01.contoso.test;lr;r2=on>\n\
+         Record-Route: <sip:pbx.contoso.test;lr;ftag=c>, <sip:gw.contoso.test;lr>\n"
+    );
+    let call = Request::invite()
+        .uri("sip:alice@10.0.0.1")
+        .from("<sip:carol@fabrikam.test>;tag=c")
+        .to("<sip:alice@contoso.test>")
+        .more(&more);
+    w.ask(home, call);
     let invite = w.expect(client, "INVITE");
     let recorded = fields(&invite, "Record-Route");
     assert_eq!(recorded.len(), 3, "ours stands alone on top: {recorded:?}");
@@ -312,28 +287,22 @@ fn a_route_set_of_several_proxies_is_followed_in_order_from_both_sides() {
     assert_eq!(fields(&ok, "Record-Route"), recorded);
     // The callee hangs up: its route is what was recorded, top first (RFC 3261 §12.1.1).
     let route: String = recorded.iter().map(|r| format!("Route: {r}\n")).collect();
-    let bye = Request {
-        method: "BYE",
-        uri: "sip:carol@10.9.9.9",
-        from: "<sip:alice@contoso.test>;tag=b",
-        to: "<sip:carol@fabrikam.test>;tag=c",
-        branch: "z9hG4bKbye",
-        more: &route,
-        ..Request::default()
-    };
+    let bye = Request::of("BYE")
+        .uri("sip:carol@10.9.9.9")
+        .from("<sip:alice@contoso.test>;tag=b")
+        .to("<sip:carol@fabrikam.test>;tag=c")
+        .branch("z9hG4bKbye")
+        .more(&route);
     let got = passes(&mut w, client, home, &bye);
     assert_eq!(fields(&got, "Route"), recorded[1..]);
     // The caller's request comes back through the others, and only ours is left of its route.
     let route = format!("Route: {}\n", recorded[0]);
-    let bye = Request {
-        method: "BYE",
-        uri: "sip:alice@10.0.0.1",
-        from: "<sip:carol@fabrikam.test>;tag=c",
-        to: "<sip:alice@contoso.test>;tag=b",
-        branch: "z9hG4bKbye2",
-        more: &route,
-        ..Request::default()
-    };
+    let bye = Request::of("BYE")
+        .uri("sip:alice@10.0.0.1")
+        .from("<sip:carol@fabrikam.test>;tag=c")
+        .to("<sip:alice@contoso.test>;tag=b")
+        .branch("z9hG4bKbye2")
+        .more(&route);
     let got = passes(&mut w, home, client, &bye);
     assert_eq!(field(&got, "Route"), None);
 }
@@ -343,12 +312,12 @@ fn a_call_between_partners_passes_us_twice_and_each_side_ends_it() {
     let mut w = World::new();
     let (client, home, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
     // Up to the home server, and from there through us again to the partner.
-    let call = Request {
-        uri: "sip:carol@fabrikam.test",
-        to: "<sip:carol@fabrikam.test>",
-        ..Request::default()
-    };
-    w.send(client, &call.to_string());
+    w.ask(
+        client,
+        Request::invite()
+            .uri("sip:carol@fabrikam.test")
+            .to("<sip:carol@fabrikam.test>"),
+    );
     let first = w.expect(home, "INVITE");
     let onward = first
         .replacen(
@@ -376,16 +345,13 @@ fn a_call_between_partners_passes_us_twice_and_each_side_ends_it() {
     w.expect(client, "SIP/2.0 200");
     // The partner hangs up: our partner leg, the home server, our client leg.
     let route: String = recorded.iter().map(|r| format!("Route: {r}\n")).collect();
-    let bye = Request {
-        method: "BYE",
-        uri: "sip:alice@10.0.0.1",
-        from: "<sip:carol@fabrikam.test>;tag=b",
-        to: "<sip:alice@contoso.test>;tag=a",
-        branch: "z9hG4bKbye",
-        more: &route,
-        ..Request::default()
-    };
-    w.send(partner, &bye.to_string());
+    let bye = Request::of("BYE")
+        .uri("sip:alice@10.0.0.1")
+        .from("<sip:carol@fabrikam.test>;tag=b")
+        .to("<sip:alice@contoso.test>;tag=a")
+        .branch("z9hG4bKbye")
+        .more(&route);
+    w.ask(partner, bye);
     let at_home = w.expect(home, "BYE sip:alice@10.0.0.1");
     assert_eq!(fields(&at_home, "Route"), recorded[1..]);
     let onward = at_home

@@ -111,16 +111,7 @@ fn seeds() -> Vec<Vec<u8>> {
         "SUBSCRIBE",
     ]
     .into_iter()
-    .map(|method| {
-        wire(
-            &Request {
-                method,
-                more,
-                ..Request::default()
-            }
-            .to_string(),
-        )
-    })
+    .map(|method| wire(&Request::of(method).more(more).to_string()))
     .collect()
 }
 

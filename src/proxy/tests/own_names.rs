@@ -24,12 +24,10 @@ fn fqdn_is_home() -> Topology {
 fn call(w: &mut World, partner: LinkId, home: LinkId) -> String {
     w.ask(
         partner,
-        Request {
-            uri: USER,
-            from: EVE,
-            to: "<sip:+4930456@edge01.contoso.test:5061;user=phone>",
-            ..Request::default()
-        },
+        Request::invite()
+            .uri(USER)
+            .from(EVE)
+            .to("<sip:+4930456@edge01.contoso.test:5061;user=phone>"),
     );
     let invite = w.expect(home, &format!("INVITE {USER} "));
     w.answers(home, &invite, 200);
@@ -134,7 +132,7 @@ fn a_call_by_path_reaches_the_client_where_the_fqdn_is_a_home_domain() {
             to: "<sip:alice@contoso.test>",
             // As baresip writes its outbound proxy.
             more: "Route: <sip:edge01.contoso.test:5061;transport=tls;lr>\nContact: <sip:alice@10.1.2.3:40123;transport=tls>\n",
-            ..Request::default()
+            ..Request::invite()
         },
     );
     let register = w.expect(home, "REGISTER");
@@ -142,13 +140,11 @@ fn a_call_by_path_reaches_the_client_where_the_fqdn_is_a_home_domain() {
     let path = field(&register, "Path").unwrap();
     w.ask(
         home,
-        Request {
-            uri: "sip:alice@10.1.2.3:40123;transport=tls",
-            from: "<sip:bob@contoso.test>;tag=a",
-            more: &format!("Route: {path}\n"),
-            branch: "z9hG4bKcall",
-            ..Request::default()
-        },
+        Request::invite()
+            .uri("sip:alice@10.1.2.3:40123;transport=tls")
+            .from("<sip:bob@contoso.test>;tag=a")
+            .more(&format!("Route: {path}\n"))
+            .branch("z9hG4bKcall"),
     );
     w.expect(client, "INVITE sip:alice@10.1.2.3:40123");
 }
@@ -164,27 +160,22 @@ fn what_has_a_tokens_form_at_our_name_must_be_genuine_and_a_user_there_is_the_ho
     for (at, link) in [partner, home].into_iter().enumerate() {
         w.ask(
             link,
-            Request {
-                method: "BYE",
-                from: EVE,
-                to: "<sip:+4930456@edge01.contoso.test>;tag=b",
-                more: &format!("Route: {forged}\n"),
-                branch: &format!("z9hG4bKf{at}"),
-                ..Request::default()
-            },
+            Request::of("BYE")
+                .from(EVE)
+                .to("<sip:+4930456@edge01.contoso.test>;tag=b")
+                .more(&format!("Route: {forged}\n"))
+                .branch(&format!("z9hG4bKf{at}")),
         );
         w.refused(link, "SIP/2.0 403", "token_forged");
     }
     // A service route of the home servers that was built upon our name.
     w.ask(
         partner,
-        Request {
-            uri: USER,
-            from: EVE,
-            more: "Route: <sip:+4930456@edge01.contoso.test;lr>\n",
-            branch: "z9hG4bKu",
-            ..Request::default()
-        },
+        Request::invite()
+            .uri(USER)
+            .from(EVE)
+            .more("Route: <sip:+4930456@edge01.contoso.test;lr>\n")
+            .branch("z9hG4bKu"),
     );
     let invite = w.expect(home, "INVITE");
     assert!(field(&invite, "Route").is_some(), "{invite}");
@@ -206,14 +197,11 @@ fn an_alias_that_is_a_home_domain_still_names_the_node_to_whoever_pings_it() {
     {
         w.ask(
             partner,
-            Request {
-                method: "OPTIONS",
-                uri,
-                from: EVE,
-                to: "<sip:edge01.contoso.test>",
-                branch: &format!("z9hG4bK{at}"),
-                ..Request::default()
-            },
+            Request::of("OPTIONS")
+                .uri(uri)
+                .from(EVE)
+                .to("<sip:edge01.contoso.test>")
+                .branch(&format!("z9hG4bK{at}")),
         );
         w.expect(partner, "SIP/2.0 200");
     }

@@ -3,16 +3,13 @@
 use super::world::*;
 
 fn register(fields: &str) -> String {
-    Request {
-        method: "REGISTER",
-        uri: "sip:contoso.test",
-        to: "<sip:alice@contoso.test>",
-        more: &format!(
+    Request::of("REGISTER")
+        .uri("sip:contoso.test")
+        .to("<sip:alice@contoso.test>")
+        .more(&format!(
             "Contact: <sip:alice@10.1.2.3:40123;transport=tls>;expires=600\n{fields}Expires: 600\n"
-        ),
-        ..Request::default()
-    }
-    .to_string()
+        ))
+        .to_string()
 }
 
 /// What the registrar sees in Supported, and how many Path values of its 200 the client sees.
@@ -31,7 +28,7 @@ fn registered(fields: &str) -> (Vec<String>, usize) {
     let more = format!(
         "Path: {path}\nPath: <sip:p1.contoso.test;lr>, <sip:p2.contoso.test;lr>\nContact: <sip:alice@10.1.2.3:40123;transport=tls>;expires=600\n"
     );
-    w.send(home, &answer(&asked, "200 OK", &more));
+    w.answers_with(home, &asked, 200, &more);
     let ok = w.expect(client, "SIP/2.0 200");
     assert!(ok.contains("Contact: <sip:alice@10.1.2.3:40123"), "{ok}");
     (supported, super::world::fields(&ok, "Path").len())
@@ -125,12 +122,9 @@ fn no_other_request_and_nobody_but_a_client_gets_it_announced() {
         let branch = format!("z9hG4bK{method}");
         w.ask(
             client,
-            Request {
-                method,
-                branch: &branch,
-                more: "Supported: timer\n",
-                ..Request::default()
-            },
+            Request::of(method)
+                .branch(&branch)
+                .more("Supported: timer\n"),
         );
         let got = w.expect(home, method);
         assert_eq!(fields(&got, "Supported"), ["timer"]);
@@ -138,12 +132,9 @@ fn no_other_request_and_nobody_but_a_client_gets_it_announced() {
     }
     w.ask(
         home,
-        Request {
-            method: "REGISTER",
-            uri: "sip:fe02.contoso.test",
-            branch: "z9hG4bKhome",
-            ..Request::default()
-        },
+        Request::of("REGISTER")
+            .uri("sip:fe02.contoso.test")
+            .branch("z9hG4bKhome"),
     );
     let got = w.expect(other, "REGISTER");
     assert_eq!(

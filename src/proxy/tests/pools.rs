@@ -16,13 +16,10 @@ fn pinged() -> Topology {
 
 /// A MESSAGE of a call of its own.
 fn message(w: &mut World, client: LinkId, number: u32) {
-    let text = Request {
-        method: "MESSAGE",
-        branch: &format!("z9hG4bKm{number}"),
-        ..Request::default()
-    }
-    .to_string()
-    .replace("call-1", &format!("call-{number}"));
+    let text = Request::of("MESSAGE")
+        .branch(&format!("z9hG4bKm{number}"))
+        .to_string()
+        .replace("call-1", &format!("call-{number}"));
     w.send(client, &text);
 }
 
@@ -277,12 +274,9 @@ fn what_a_silent_phone_behind_a_living_member_does_not_answer_takes_no_member_do
         for server in [fe01, fe02] {
             w.ask(
                 server,
-                Request {
-                    method: "OPTIONS",
-                    uri: "sip:edge01.contoso.test",
-                    branch: &format!("z9hG4bKping{n}"),
-                    ..Request::default()
-                },
+                Request::of("OPTIONS")
+                    .uri("sip:edge01.contoso.test")
+                    .branch(&format!("z9hG4bKping{n}")),
             );
             w.expect(server, "SIP/2.0 200");
         }
@@ -296,10 +290,7 @@ fn what_a_silent_phone_behind_a_living_member_does_not_answer_takes_no_member_do
     for n in 0..2 {
         w.ask(
             client,
-            Request {
-                branch: &format!("z9hG4bKinvite{n}"),
-                ..Request::default()
-            },
+            Request::invite().branch(&format!("z9hG4bKinvite{n}")),
         );
         w.expect(fe01, "INVITE");
         w.pass(9 * SECOND);
@@ -317,7 +308,7 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
     for (n, more, away) in [(0, "", false), (1, "Retry-After: 20 (later)\n", true)] {
         message(&mut w, client, 10 * n);
         let got = w.expect(fe01, "MESSAGE");
-        w.send(fe01, &answer(&got, "503 Service Unavailable", more));
+        w.answers_with(fe01, &got, 503, more);
         let got = w.expect(fe02, "MESSAGE");
         w.answers(fe02, &got, 200);
         message(&mut w, client, 10 * n + 1);
@@ -329,10 +320,7 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
     // With the other held off as well nobody is left: not even as a last resort is a request sent there.
     message(&mut w, client, 20);
     let got = w.expect(fe02, "MESSAGE");
-    w.send(
-        fe02,
-        &answer(&got, "503 Service Unavailable", "Retry-After: 5\n"),
-    );
+    w.answers_with(fe02, &got, 503, "Retry-After: 5\n");
     message(&mut w, client, 21);
     w.silent(fe01);
     w.silent(fe02);
@@ -346,11 +334,11 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
 fn a_dialog_follows_its_route_set_to_a_member_that_drains_or_is_down_and_new_calls_do_not() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(fe01, "INVITE");
     w.answers(fe01, &invite, 200);
     w.expect(client, "SIP/2.0 200");
-    let route = format!("Route: {}\n", field(&invite, "Record-Route").unwrap());
+    let route = route_of(&invite);
 
     let mut drained = topology();
     drained.pools[0].drain = vec![drained.pools[0].peers[0].0];
@@ -358,14 +346,8 @@ fn a_dialog_follows_its_route_set_to_a_member_that_drains_or_is_down_and_new_cal
     message(&mut w, client, 5);
     w.expect(fe02, "MESSAGE");
     w.silent(fe01);
-    let bye = Request {
-        method: "BYE",
-        more: &route,
-        branch: "z9hG4bKb",
-        cseq: 2,
-        ..Request::default()
-    };
-    w.send(client, &bye.to_string());
+    let bye = Request::of("BYE").more(&route).branch("z9hG4bKb").cseq(2);
+    w.ask(client, bye);
     w.expect(fe01, "BYE");
 
     let mut out_of_service = topology();
@@ -468,12 +450,10 @@ fn a_peer_gets_as_many_connections_as_the_topology_says_and_a_dialog_keeps_to_on
     assert_eq!(loads.iter().sum::<usize>(), 100);
     assert!(loads.iter().all(|load| *load > 10), "{loads:?}");
     for n in 0..20 {
-        let text = Request {
-            method: "MESSAGE",
-            branch: &format!("z9hG4bKsame{n}"),
-            ..Request::default()
-        };
-        w.send(client, &text.to_string());
+        w.ask(
+            client,
+            Request::of("MESSAGE").branch(&format!("z9hG4bKsame{n}")),
+        );
     }
     let took: Vec<usize> = links
         .iter()
@@ -514,14 +494,11 @@ fn a_peers_options_for_this_node_is_answered_whatever_its_from() {
         "tel:+4930123",
         "urn:service:sos",
     ] {
-        let ping = Request {
-            method: "OPTIONS",
-            uri: "sip:edge01.contoso.test",
-            from: &format!("\"ping\" <{from}>;tag=a"),
-            to: "<sip:edge01.contoso.test>",
-            ..Request::default()
-        }
-        .to_string();
+        let ping = Request::of("OPTIONS")
+            .uri("sip:edge01.contoso.test")
+            .from(&format!("\"ping\" <{from}>;tag=a"))
+            .to("<sip:edge01.contoso.test>")
+            .to_string();
         for peer in [partner, fe01] {
             w.send(peer, &ping);
             w.expect(peer, "SIP/2.0 200");
@@ -553,14 +530,11 @@ fn an_options_for_this_node_is_answered_by_it_whatever_its_max_forwards() {
         (fe01, "<sip:fe01.contoso.test>;tag=a"),
     ] {
         for forwards in ["0", "70"] {
-            let text = Request {
-                method: "OPTIONS",
-                uri: &format!("sip:{NODE}:5061;transport=tls"),
-                from,
-                ..Request::default()
-            }
-            .to_string()
-            .replace("Max-Forwards: 70", &format!("Max-Forwards: {forwards}"));
+            let text = Request::of("OPTIONS")
+                .uri(&format!("sip:{NODE}:5061;transport=tls"))
+                .from(from)
+                .to_string()
+                .replace("Max-Forwards: 70", &format!("Max-Forwards: {forwards}"));
             w.send(link, &text);
             w.expect(link, "SIP/2.0 200");
         }
@@ -578,14 +552,11 @@ fn an_options_for_this_node_is_answered_by_it_whatever_its_max_forwards() {
             "SIP/2.0 483",
         ),
     ] {
-        let text = Request {
-            method: "OPTIONS",
-            uri,
-            from,
-            ..Request::default()
-        }
-        .to_string()
-        .replace("Max-Forwards: 70", "Max-Forwards: 0");
+        let text = Request::of("OPTIONS")
+            .uri(uri)
+            .from(from)
+            .to_string()
+            .replace("Max-Forwards: 70", "Max-Forwards: 0");
         w.send(partner, &text);
         w.expect(partner, status);
     }

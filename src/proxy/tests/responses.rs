@@ -8,7 +8,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn a_call_sets_up_and_all_is_freed_after_32_seconds() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.answers(home, &invite, 100);
     w.silent(client);
@@ -20,7 +20,7 @@ fn a_call_sets_up_and_all_is_freed_after_32_seconds() {
     // RFC 6026 §7.1: a further 2xx passes, a repeated INVITE is absorbed.
     w.answers(home, &invite, 200);
     w.expect(client, "SIP/2.0 200");
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     w.silent(client);
     w.silent(home);
     w.pass(31 * SECOND);
@@ -36,7 +36,7 @@ fn a_call_sets_up_and_all_is_freed_after_32_seconds() {
 fn a_refused_call_is_acknowledged_below_and_waits_for_its_ack_above() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.answers(home, &invite, 486);
     let ack = w.expect(home, "ACK sip:bob@contoso.test SIP/2.0");
@@ -45,16 +45,13 @@ fn a_refused_call_is_acknowledged_below_and_waits_for_its_ack_above() {
     assert_eq!(field(&ack, "CSeq"), Some("1 ACK"));
     let busy = w.expect(client, "SIP/2.0 486");
     // The INVITE again: the answer again (RFC 3261 §17.2.1).
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     assert_eq!(w.expect(client, "SIP/2.0 486"), busy);
     w.send(
         client,
-        &Request {
-            method: "ACK",
-            to: field(&busy, "To").unwrap(),
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("ACK")
+            .to(field(&busy, "To").unwrap())
+            .to_string(),
     );
     w.silent(home);
     w.all_freed();
@@ -64,7 +61,7 @@ fn a_refused_call_is_acknowledged_below_and_waits_for_its_ack_above() {
 fn timer_h_frees_a_refused_call_whose_ack_never_comes() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.answers(home, &invite, 486);
     w.pass(33 * SECOND);
@@ -75,7 +72,7 @@ fn timer_h_frees_a_refused_call_whose_ack_never_comes() {
 fn a_100_is_sent_only_when_nothing_else_comes_in_200_ms() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.pass(Duration::from_millis(190));
     w.silent(client);
@@ -92,14 +89,7 @@ fn a_100_is_sent_only_when_nothing_else_comes_in_200_ms() {
 fn a_non_invite_gets_its_100_after_three_and_a_half_seconds_and_never_a_408() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(
-        client,
-        &Request {
-            method: "MESSAGE",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("MESSAGE"));
     let message = w.expect(home, "MESSAGE");
     w.pass(3 * SECOND);
     w.silent(client);
@@ -119,7 +109,7 @@ fn a_non_invite_gets_its_100_after_three_and_a_half_seconds_and_never_a_408() {
 fn a_silent_last_target_is_408_by_timer_b() {
     let mut w = World::new();
     let (client, fe01, fe02) = (w.client(), w.peer(FE01), w.peer(FE02));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     w.expect(fe01, "INVITE");
     w.pass(9 * SECOND);
     w.expect(fe02, "INVITE");
@@ -133,7 +123,7 @@ fn a_silent_last_target_is_408_by_timer_b() {
 fn timer_c_cancels_a_call_that_rings_for_ever() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
@@ -155,23 +145,14 @@ fn a_cancel_is_answered_at_once_and_the_invite_by_the_487_from_below() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(
         client,
-        &Request {
-            more: "Route: <sip:edge01.contoso.test;lr>\n",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite()
+            .more("Route: <sip:edge01.contoso.test;lr>\n")
+            .to_string(),
     );
     let invite = w.expect(home, "INVITE");
     w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
-    w.send(
-        client,
-        &Request {
-            method: "CANCEL",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("CANCEL"));
     w.expect(client, "SIP/2.0 200");
     let cancel = w.expect(home, "CANCEL sip:bob@contoso.test SIP/2.0");
     assert_eq!(fields(&cancel, "Via"), vec![fields(&invite, "Via")[0]]);
@@ -184,14 +165,7 @@ fn a_cancel_is_answered_at_once_and_the_invite_by_the_487_from_below() {
     w.expect(home, "ACK");
     w.expect(client, "SIP/2.0 487");
     // Once more: answered, and nothing happens below.
-    w.send(
-        client,
-        &Request {
-            method: "CANCEL",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("CANCEL"));
     w.expect(client, "SIP/2.0 200");
     w.silent(home);
 }
@@ -200,16 +174,9 @@ fn a_cancel_is_answered_at_once_and_the_invite_by_the_487_from_below() {
 fn a_cancel_waits_for_the_first_provisional_response() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
-    w.send(
-        client,
-        &Request {
-            method: "CANCEL",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("CANCEL"));
     w.expect(client, "SIP/2.0 200");
     w.silent(home);
     w.answers(home, &invite, 100);
@@ -220,18 +187,11 @@ fn a_cancel_waits_for_the_first_provisional_response() {
 fn a_cancel_that_crosses_the_200_changes_nothing() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
-    w.send(
-        client,
-        &Request {
-            method: "CANCEL",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("CANCEL"));
     w.expect(client, "SIP/2.0 200");
     w.expect(home, "CANCEL");
     w.answers(home, &invite, 200);
@@ -248,18 +208,11 @@ fn a_cancel_that_crosses_the_200_changes_nothing() {
 fn a_cancelled_branch_that_never_answers_ends_after_32_seconds() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.rings(home, &invite);
     w.expect(client, "SIP/2.0 180");
-    w.send(
-        client,
-        &Request {
-            method: "CANCEL",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("CANCEL"));
     w.expect(client, "SIP/2.0 200");
     w.pass(33 * SECOND);
     w.expect(client, "SIP/2.0 487");
@@ -272,17 +225,10 @@ fn a_cancelled_branch_that_never_answers_ends_after_32_seconds() {
 fn a_cancel_from_another_identity_is_481_and_does_nothing() {
     let mut w = World::new();
     let (client, other, home) = (w.client(), w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
     w.rings(home, &invite);
-    w.send(
-        other,
-        &Request {
-            method: "CANCEL",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(other, Request::of("CANCEL"));
     let status = crate::reason::MessageReason::NoTransaction.status();
     w.expect(other, &format!("SIP/2.0 {status}"));
     assert_eq!(status, 481);
@@ -293,16 +239,9 @@ fn a_cancel_from_another_identity_is_481_and_does_nothing() {
 fn a_cancel_before_anything_was_sent_ends_the_invite_here() {
     let mut w = World::new();
     let client = w.client();
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     assert_eq!(w.connects.len(), 1);
-    w.send(
-        client,
-        &Request {
-            method: "CANCEL",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("CANCEL"));
     w.expect(client, "SIP/2.0 200");
     w.expect(client, "SIP/2.0 487");
     let home = w.peer(FE01);
@@ -313,14 +252,7 @@ fn a_cancel_before_anything_was_sent_ends_the_invite_here() {
 fn a_response_counts_only_from_the_identity_that_was_asked() {
     let mut w = World::new();
     let (client, fe01, fe02, other) = (w.client(), w.peer(FE01), w.peer(FE02), w.client());
-    w.send(
-        client,
-        &Request {
-            method: "MESSAGE",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("MESSAGE"));
     let message = w.expect(fe01, "MESSAGE");
     for stranger in [fe02, other] {
         w.answers(stranger, &message, 200);
@@ -337,14 +269,7 @@ fn a_response_counts_only_from_the_identity_that_was_asked() {
 fn a_stray_response_goes_nowhere() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(
-        client,
-        &Request {
-            method: "MESSAGE",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("MESSAGE"));
     let message = w.expect(home, "MESSAGE");
     let good = answer(&message, "200 OK", "");
     w.send(
@@ -383,21 +308,17 @@ fn responses_of_a_client_lose_their_asserted_identity() {
     let route = format!("Route: {}\n", field(&registered, "Path").unwrap());
     w.send(
         home,
-        &Request {
-            uri: "sip:alice@10.0.0.1",
-            more: &route,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite()
+            .uri("sip:alice@10.0.0.1")
+            .more(&route)
+            .to_string(),
     );
     let invite = w.expect(client, "INVITE");
-    w.send(
+    w.answers_with(
         client,
-        &answer(
-            &invite,
-            "180 Ringing",
-            "P-Asserted-Identity: <sip:ceo@contoso.test>\n",
-        ),
+        &invite,
+        180,
+        "P-Asserted-Identity: <sip:ceo@contoso.test>\n",
     );
     assert_eq!(
         field(&w.expect(home, "SIP/2.0 180"), "P-Asserted-Identity"),
@@ -406,28 +327,18 @@ fn responses_of_a_client_lose_their_asserted_identity() {
 }
 
 fn register(branch: &str) -> String {
-    Request {
-        method: "REGISTER",
-        uri: "sip:contoso.test",
-        branch,
-        more: "Contact: <sip:alice@10.0.0.1>\n",
-        ..Request::default()
-    }
-    .to_string()
+    Request::of("REGISTER")
+        .uri("sip:contoso.test")
+        .branch(branch)
+        .more("Contact: <sip:alice@10.0.0.1>\n")
+        .to_string()
 }
 
 #[test]
 fn the_answer_to_a_client_that_has_gone_is_dropped_and_counted() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(
-        client,
-        &Request {
-            method: "MESSAGE",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("MESSAGE"));
     let message = w.expect(home, "MESSAGE");
     w.lose(client);
     w.answers(home, &message, 200);
@@ -440,14 +351,7 @@ fn the_answer_to_a_peer_whose_connection_broke_leaves_on_its_other_one() {
     let mut w = World::new();
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
     let from = "<sip:x@fabrikam.test>;tag=a";
-    w.send(
-        partner,
-        &Request {
-            from,
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(partner, Request::invite().from(from));
     let invite = w.expect(home, "INVITE");
     w.lose(partner);
     w.answers(home, &invite, 200);
@@ -455,14 +359,7 @@ fn the_answer_to_a_peer_whose_connection_broke_leaves_on_its_other_one() {
     let again = w.peer(PARTNER);
     w.expect(again, "SIP/2.0 200");
     // And the INVITE repeated on the new connection is the same transaction: absorbed.
-    w.send(
-        again,
-        &Request {
-            from,
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(again, Request::invite().from(from));
     w.silent(home);
 }
 
@@ -470,13 +367,9 @@ fn the_answer_to_a_peer_whose_connection_broke_leaves_on_its_other_one() {
 fn what_comes_late_of_a_cancelled_and_refused_call_keeps_nothing_alive() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &Request::default().to_string());
+    w.ask(client, Request::invite());
     let invite = w.expect(home, "INVITE");
-    let cancel = Request {
-        method: "CANCEL",
-        ..Request::default()
-    };
-    w.send(client, &cancel.to_string());
+    w.ask(client, Request::of("CANCEL"));
     w.expect(client, "SIP/2.0 200");
     w.answers(home, &invite, 486);
     w.expect(home, "ACK");

@@ -8,13 +8,10 @@ fn a_call_to_a_flow_of_another_shard_and_its_cancel_cross_and_come_back() {
     let fe01_in_2 = w.peer_in(2, FE01);
     w.send(
         client,
-        &Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            branch: "z9hG4bKr",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .branch("z9hG4bKr")
+            .to_string(),
     );
     let path = format!(
         "Route: {}\n",
@@ -23,25 +20,16 @@ fn a_call_to_a_flow_of_another_shard_and_its_cancel_cross_and_come_back() {
     // The home server happens to call on its connection in shard 0.
     w.send(
         fe01,
-        &Request {
-            uri: "sip:alice@10.0.0.1",
-            more: &path,
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite()
+            .uri("sip:alice@10.0.0.1")
+            .more(&path)
+            .to_string(),
     );
     let invite = w.expect(client, "INVITE");
     w.rings(client, &invite);
     w.expect(fe01, "SIP/2.0 180");
     // Its CANCEL comes in on the other connection, in shard 2.
-    w.send(
-        fe01_in_2,
-        &Request {
-            method: "CANCEL",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(fe01_in_2, Request::of("CANCEL"));
     w.expect(fe01_in_2, "SIP/2.0 200");
     w.expect(client, "CANCEL");
     w.answers(client, &invite, 487);
@@ -53,14 +41,7 @@ fn a_call_to_a_flow_of_another_shard_and_its_cancel_cross_and_come_back() {
 fn a_cancel_that_no_shard_knows_is_481_once() {
     let mut w = World::with(topology(), 3);
     let client = w.client_in(1);
-    w.send(
-        client,
-        &Request {
-            method: "CANCEL",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("CANCEL"));
     w.expect(client, "SIP/2.0 481");
     w.silent(client);
 }
@@ -71,26 +52,21 @@ fn a_flow_of_another_shard_that_is_gone_is_430() {
     let (fe01, client, fe01_in_1) = (w.peer_in(0, FE01), w.client_in(1), w.peer_in(1, FE01));
     w.send(
         client,
-        &Request {
-            method: "REGISTER",
-            uri: "sip:contoso.test",
-            branch: "z9hG4bKr",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::of("REGISTER")
+            .uri("sip:contoso.test")
+            .branch("z9hG4bKr")
+            .to_string(),
     );
     let path = format!(
         "Route: {}\n",
         field(&w.expect(fe01_in_1, "REGISTER"), "Path").unwrap()
     );
     let invite = |branch| {
-        Request {
-            uri: "sip:alice@10.0.0.1",
-            more: &path,
-            branch,
-            ..Request::default()
-        }
-        .to_string()
+        Request::invite()
+            .uri("sip:alice@10.0.0.1")
+            .more(&path)
+            .branch(branch)
+            .to_string()
     };
     w.send(fe01, &invite("z9hG4bK1"));
     w.expect(client, "INVITE");
@@ -104,14 +80,7 @@ fn a_flow_of_another_shard_that_is_gone_is_430() {
 fn an_ack_without_a_token_is_looked_for_in_every_shard_and_then_dropped() {
     let mut w = World::with(topology(), 2);
     let (client, home) = (w.client_in(0), w.peer_in(0, FE01));
-    w.send(
-        client,
-        &Request {
-            method: "ACK",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(client, Request::of("ACK"));
     w.silent(client);
     w.silent(home);
     assert_eq!(w.reasons(), vec!["ack_unmatched"]);

@@ -31,14 +31,7 @@ fn odd_fields_that_decide_nothing_pass_as_they_are() {
         let mut w = World::new();
         let (client, home) = (w.client(), w.peer(FE01));
         let branch = format!("z9hG4bK{number}");
-        let request = Request {
-            from,
-            to,
-            more,
-            branch: &branch,
-            ..Request::default()
-        };
-        w.send(client, &request.to_string());
+        w.ask(client, Request::invite().from(from).to(to).more(more).branch(&branch));
         let sent = w.expect(home, "INVITE");
         for line in more.lines() {
             assert!(sent.contains(&format!("\r\n{line}\r\n")), "{line}: {sent}");
@@ -61,7 +54,7 @@ fn an_odd_topmost_via_is_stamped_and_answered() {
     ] {
         let mut w = World::new();
         let (client, home) = (w.client(), w.peer(FE01));
-        let request = Request::default().to_string();
+        let request = Request::invite().to_string();
         let (start, rest) = request.split_once("Via: ").unwrap();
         let (_, rest) = rest.split_once('\n').unwrap();
         w.send(client, &format!("{start}Via: {via}\n{rest}"));
@@ -99,7 +92,7 @@ fn our_own_via_is_known_however_it_comes_back() {
     for (number, way) in ways.into_iter().enumerate() {
         let mut w = World::new();
         let (client, home) = (w.client(), w.peer(FE01));
-        w.send(client, &Request::default().to_string());
+        w.ask(client, Request::invite());
         let sent = w.expect(home, "INVITE");
         let via = field(&sent, "Via").unwrap();
         let changed = way(via);
@@ -138,10 +131,7 @@ fn what_decides_stays_strict() {
     ] {
         let mut w = World::new();
         let (client, home) = (w.client(), w.peer(FE01));
-        let request = Request {
-            branch: "z9hG4bK1",
-            ..Request::default()
-        };
+        let request = Request::invite().branch("z9hG4bK1");
         let text = request.to_string();
         let changed = text.replacen(find, replace, 1);
         assert_ne!(text, changed, "{find} in {text}");

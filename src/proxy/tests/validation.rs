@@ -16,10 +16,7 @@ fn refused(request: &Request<'_>, start: &str, reason: &str) -> String {
 #[test]
 fn an_unknown_scheme_is_416() {
     refused(
-        &Request {
-            uri: "soap.beep://192.0.2.103:3002",
-            ..Request::default()
-        },
+        &Request::invite().uri("soap.beep://192.0.2.103:3002"),
         "SIP/2.0 416",
         "unsupported_scheme",
     );
@@ -27,7 +24,7 @@ fn an_unknown_scheme_is_416() {
 
 #[test]
 fn max_forwards_zero_is_483() {
-    let text = Request::default()
+    let text = Request::invite()
         .to_string()
         .replace("Max-Forwards: 70", "Max-Forwards: 0");
     let mut w = World::new();
@@ -39,10 +36,7 @@ fn max_forwards_zero_is_483() {
 
 #[test]
 fn a_proxy_require_of_ours_unknown_is_420_and_lists_exactly_it() {
-    let request = Request {
-        more: "Proxy-Require: nothingSupportsThis, nor-this\n",
-        ..Request::default()
-    };
+    let request = Request::invite().more("Proxy-Require: nothingSupportsThis, nor-this\n");
     let reply = refused(&request, "SIP/2.0 420", "bad_extension");
     assert_eq!(
         field(&reply, "Unsupported"),
@@ -56,18 +50,14 @@ fn require_is_for_the_far_end_and_passes() {
     let (client, home) = (w.client(), w.peer(FE01));
     w.send(
         client,
-        &Request {
-            more: "Require: nothing\n",
-            ..Request::default()
-        }
-        .to_string(),
+        &Request::invite().more("Require: nothing\n").to_string(),
     );
     assert_eq!(field(&w.expect(home, "INVITE"), "Require"), Some("nothing"));
 }
 
 #[test]
 fn a_cseq_method_that_differs_is_400() {
-    let text = Request::default()
+    let text = Request::invite()
         .to_string()
         .replace("CSeq: 1 INVITE", "CSeq: 1 BYE");
     let mut w = World::new();
@@ -80,10 +70,7 @@ fn a_cseq_method_that_differs_is_400() {
 #[test]
 fn a_bare_magic_cookie_is_400() {
     refused(
-        &Request {
-            branch: "z9hG4bK",
-            ..Request::default()
-        },
+        &Request::invite().branch("z9hG4bK"),
         "SIP/2.0 400",
         "bad_branch",
     );
@@ -91,10 +78,7 @@ fn a_bare_magic_cookie_is_400() {
 
 #[test]
 fn a_refusal_copies_what_it_must_and_tells_a_stranger_little() {
-    let request = Request {
-        from: "<sip:eve@elsewhere.test>;tag=e",
-        ..Request::default()
-    };
+    let request = Request::invite().from("<sip:eve@elsewhere.test>;tag=e");
     let reply = refused(&request, "SIP/2.0 403", "from_not_allowed");
     assert_eq!(
         field(&reply, "Via"),
@@ -121,11 +105,8 @@ fn a_refusal_copies_what_it_must_and_tells_a_stranger_little() {
 fn the_ack_of_a_stateless_refusal_is_absorbed_without_a_line() {
     let mut w = World::new();
     let client = w.client();
-    let invite = Request {
-        from: "<sip:eve@elsewhere.test>;tag=e",
-        ..Request::default()
-    };
-    w.send(client, &invite.to_string());
+    let invite = Request::invite().from("<sip:eve@elsewhere.test>;tag=e");
+    w.ask(client, invite);
     let reply = w.expect(client, "SIP/2.0 403");
     w.reasons();
     let ack = Request {
@@ -143,30 +124,14 @@ fn an_ack_is_never_answered_however_wrong() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
     for text in [
-        Request {
-            method: "ACK",
-            from: "<sip:eve@elsewhere.test>;tag=e",
-            ..Request::default()
-        }
-        .to_string(),
-        Request {
-            method: "ACK",
-            uri: "soap.beep://x",
-            ..Request::default()
-        }
-        .to_string(),
-        Request {
-            method: "ACK",
-            ..Request::default()
-        }
-        .to_string()
-        .replace("Max-Forwards: 70", "Max-Forwards: 0"),
-        Request {
-            method: "ACK",
-            branch: "z9hG4bK",
-            ..Request::default()
-        }
-        .to_string(),
+        Request::of("ACK")
+            .from("<sip:eve@elsewhere.test>;tag=e")
+            .to_string(),
+        Request::of("ACK").uri("soap.beep://x").to_string(),
+        Request::of("ACK")
+            .to_string()
+            .replace("Max-Forwards: 70", "Max-Forwards: 0"),
+        Request::of("ACK").branch("z9hG4bK").to_string(),
     ] {
         w.send(client, &text);
         w.silent(client);
@@ -180,11 +145,7 @@ fn an_ack_is_never_answered_however_wrong() {
 fn a_loop_is_482_and_a_spiral_passes() {
     let mut w = World::new();
     let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
-    let out = Request {
-        uri: "sip:x@fabrikam.test",
-        ..Request::default()
-    };
-    w.send(home, &out.to_string());
+    w.ask(home, Request::invite().uri("sip:x@fabrikam.test"));
     let forwarded = w.expect(partner, "INVITE");
     // The partner sends it back changed (a spiral): another Request-URI.
     let spiral = forwarded
@@ -208,14 +169,11 @@ fn a_loop_is_482_and_a_spiral_passes() {
 fn options_for_the_node_itself_is_answered_here() {
     let mut w = World::new();
     let partner = w.peer(PARTNER);
-    let ping = Request {
-        method: "OPTIONS",
-        uri: "sip:edge01.contoso.test:5061",
-        from: "<sip:edge.fabrikam.test@fabrikam.test>;tag=p",
-        to: "<sip:edge01.contoso.test>",
-        ..Request::default()
-    };
-    w.send(partner, &ping.to_string());
+    let ping = Request::of("OPTIONS")
+        .uri("sip:edge01.contoso.test:5061")
+        .from("<sip:edge.fabrikam.test@fabrikam.test>;tag=p")
+        .to("<sip:edge01.contoso.test>");
+    w.ask(partner, ping);
     let reply = w.expect(partner, "SIP/2.0 200");
     assert!(field(&reply, "Allow").unwrap().contains("INVITE"));
     w.all_freed();
@@ -228,15 +186,7 @@ fn a_client_has_a_budget_and_another_client_is_not_hurt_by_it() {
     let mut w = World::with(topology, 1);
     let (busy, other, home) = (w.client(), w.client(), w.peer(FE01));
     for (n, branch) in ["z9hG4bK1", "z9hG4bK2", "z9hG4bK3"].into_iter().enumerate() {
-        w.send(
-            busy,
-            &Request {
-                method: "MESSAGE",
-                branch,
-                ..Request::default()
-            }
-            .to_string(),
-        );
+        w.ask(busy, Request::of("MESSAGE").branch(branch));
         if n < 2 {
             w.expect(home, "MESSAGE");
         }
@@ -244,14 +194,7 @@ fn a_client_has_a_budget_and_another_client_is_not_hurt_by_it() {
     w.expect(busy, "SIP/2.0 503");
     assert_eq!(w.reasons(), vec!["client_budget"]);
     w.silent(home);
-    w.send(
-        other,
-        &Request {
-            method: "MESSAGE",
-            ..Request::default()
-        }
-        .to_string(),
-    );
+    w.ask(other, Request::of("MESSAGE"));
     let message = w.expect(home, "MESSAGE");
     w.answers(home, &message, 200);
     w.expect(other, "SIP/2.0 200");

@@ -255,8 +255,13 @@ impl World {
 
     /// The far end of a link answers a request that arrived there.
     pub(super) fn answers(&mut self, link: LinkId, request: &str, status: u16) {
+        self.answers_with(link, request, status, "");
+    }
+
+    /// The same, with these header lines.
+    pub(super) fn answers_with(&mut self, link: LinkId, request: &str, status: u16, more: &str) {
         let line = format!("{status} {}", crate::sip::phrase(status));
-        self.send(link, &answer(request, &line, ""));
+        self.send(link, &answer(request, &line, more));
     }
 
     /// As [`Self::answers`], with 180.

@@ -152,15 +152,12 @@ impl Driver {
             )
         });
         self.send_request(link, who, invite, |branch| {
-            Request {
-                method,
-                uri,
-                from: &format!("<{from}>;tag=a{number}"),
-                branch,
-                more: &route,
-                ..Request::default()
-            }
-            .to_string()
+            Request::of(method)
+                .uri(uri)
+                .from(&format!("<{from}>;tag=a{number}"))
+                .branch(branch)
+                .more(&route)
+                .to_string()
         });
     }
 
