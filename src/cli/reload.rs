@@ -58,8 +58,8 @@ fn page(report: &ReloadReport, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{check}")?;
     }
     // An operator who expected a change learns here that the file is not the one that was edited.
-    let nothing = match report.changes.as_slice() {
-        [] => "; nothing has changed",
+    let nothing = match (report.changes.as_slice(), report.restart.as_slice()) {
+        ([], []) => "; nothing has changed",
         _ => "",
     };
     writeln!(out, "generation {generation} is in force{nothing}")

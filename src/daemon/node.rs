@@ -6,7 +6,7 @@ use super::reload_report::ReloadReport;
 use super::warnings::log_warnings;
 use crate::edge::{BoundListeners, Edge, EdgeStatus};
 use crate::observe::{Event, Log};
-use crate::topology::Accept;
+use crate::topology::{Accept, RestartSettings};
 use crate::trust::Generation;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
@@ -28,6 +28,8 @@ pub struct Daemon {
     pub(super) addresses: Vec<(String, SocketAddr)>,
     /// For the uptime.
     pub(super) started: Instant,
+    /// What sockets and threads were made from: a reload changes the file, and these only at the next start.
+    pub(super) at_start: RestartSettings,
     /// The number of the generation that serves, for those who wait for another.
     serving: tokio::sync::watch::Sender<u64>,
     /// Held by the reload that runs, and by the CRL timer's: generations follow each other.
@@ -92,6 +94,7 @@ impl Daemon {
             log: log.clone(),
             edge,
             serving: tokio::sync::watch::Sender::new(generation.number()),
+            at_start: generation.topology().restart_settings(),
             generation: ArcSwap::new(generation),
             addresses,
             started: now(),

@@ -133,7 +133,7 @@ impl PlanEffects {
         self.added_peers = only(newer, old);
         self.narrowed = old.grants.narrowed(&newer.grants);
         // Listed apart: it is in the file and not in force.
-        self.restart = old.fixed.changes(&newer.fixed);
+        self.restart = old.restart_settings.changes(&newer.restart_settings);
         for (domain, route) in &old.routes {
             if let Some(then) = newer.routes.get(domain)
                 && then.pool != route.pool

@@ -58,7 +58,8 @@ impl Daemon {
         report
     }
 
-    /// Makes a loaded generation the one that serves; returns what is different and what waits for a restart.
+    /// Makes a loaded generation the one that serves; returns what is different, and what waits for a restart since the
+    /// daemon has run.
     ///
     /// # Errors
     /// The edge does not take it; then the one before goes on in every shard.
@@ -75,9 +76,10 @@ impl Daemon {
         self.log.configure(*generation.topology().log());
         // A large file takes a while to compare, and the one before to be taken apart.
         // After it serves: the comparison is for the report only.
+        let at_start = self.at_start.clone();
         let compare = move || {
             let (old, new) = (before.topology(), generation.topology());
-            (old.changes(new), old.restart_needed(new))
+            (old.changes(new), at_start.changes(&new.restart_settings()))
         };
         // It serves, whatever becomes of the comparison.
         Ok(tokio::task::spawn_blocking(compare)

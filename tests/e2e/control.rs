@@ -104,6 +104,33 @@ async fn reload_answers_with_the_difference_and_a_refused_one_with_its_faults_an
 }
 
 #[tokio::test]
+async fn what_waits_for_a_restart_is_told_until_the_file_says_again_what_the_daemon_was_started_with()
+ {
+    let mut world = World::new().await;
+    let started = world.topology.to_toml();
+    world.topology.section("[node]").raw("shards", "7");
+    let changed = world.topology.to_toml();
+    let site = &world.lab.site;
+    for (text, waits) in [(&changed, true), (&changed, true), (&started, false)] {
+        let file = site.write("topology.toml", text).unwrap();
+        let file = file.to_str().unwrap();
+        let (_, plan) = world.edge.command(&["plan", file]).await;
+        let (_, report) = world.edge.command(&["reload"]).await;
+        for told in [&plan["restart"], &report["restart"]] {
+            assert_eq!(told.to_string().contains("node.shards"), waits, "{told}");
+        }
+        // Both files are good, and everything else of them is in force.
+        assert_eq!(report["result"], "ok");
+    }
+    site.write("topology.toml", &changed).unwrap();
+    world.edge.command(&["reload"]).await;
+    let (_, page) = world.edge.command_text(&["reload"]).await;
+    assert!(page.contains("needs a restart: node.shards"), "{page}");
+    assert!(!page.contains("nothing has changed"), "{page}");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_no_request_gets_an_error_and_the_next_one_is_served() {
     let world = World::new().await;
     assert_eq!(world.edge.command(&["status"]).await.0, Some(0));

@@ -120,7 +120,10 @@ impl Inventory {
         Self {
             topology: daemon.path.clone(),
             generation: generation.number(),
-            outline: Outline::of(generation.topology()),
+            outline: Outline {
+                restart_settings: daemon.at_start.clone(),
+                ..Outline::of(generation.topology())
+            },
             clients: live.clients,
             shown_by_clients,
             peers,

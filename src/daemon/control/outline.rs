@@ -1,17 +1,18 @@
-//! An outline of a topology: what it routes, grants and fixes, small enough to be compared with another's.
-use crate::topology::{Fixed, Grants, PeerRef, Topology};
+//! An outline of a topology: what it routes and grants, and what of it only a restart changes, small enough to be compared with another's.
+use crate::topology::{Grants, PeerRef, RestartSettings, Topology};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
-/// What a topology routes and what of it is fixed.
+/// What a topology routes and what of it only a restart changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outline {
     /// The peers' FQDNs.
     pub peers: Vec<String>,
     /// Where each domain goes.
     pub routes: BTreeMap<String, Route>,
-    /// What only a restart can change.
-    pub fixed: Fixed,
+    /// What only a restart can change; of a daemon, what it was started with.
+    #[serde(rename = "fixed")]
+    pub restart_settings: RestartSettings,
     /// What it grants, apart from the trust sets.
     #[serde(default)]
     pub grants: Grants,
@@ -50,7 +51,7 @@ impl Outline {
         Self {
             peers: names.collect(),
             routes,
-            fixed: topology.fixed(),
+            restart_settings: topology.restart_settings(),
             grants: topology.grants(),
         }
     }

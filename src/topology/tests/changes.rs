@@ -6,7 +6,10 @@ fn a_reload_without_a_change_says_nothing() {
     let lab = Lab::new();
     let (old, new) = (lab.good(GOOD), lab.good(GOOD));
     assert_eq!(old.changes(&new), Vec::<String>::new());
-    assert_eq!(old.restart_needed(&new), Vec::<String>::new());
+    assert_eq!(
+        old.restart_settings().changes(&new.restart_settings()),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -47,7 +50,10 @@ fn a_reload_says_what_changed() {
     for (said, expected) in said.iter().zip(expected) {
         assert!(said.starts_with(expected), "{said} / {expected}");
     }
-    assert_eq!(old.restart_needed(&new), Vec::<String>::new());
+    assert_eq!(
+        old.restart_settings().changes(&new.restart_settings()),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -83,7 +89,7 @@ fn what_needs_a_restart_is_said_apart() {
         ("[limits]", "[admin]\nsocket = \"/run/x\"\n[limits]"),
     ]));
     assert_eq!(
-        old.restart_needed(&new),
+        old.restart_settings().changes(&new.restart_settings()),
         [
             "admin.socket control.sock in the runtime directory becomes /run/x",
             "listener edge 127.0.0.1:5061 becomes 127.0.0.1:5062",

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Names of settings with their values as shown.
+///
 /// Text, and not the settings themselves: the running daemon sends its own to `sipward plan`, which may
 /// be of another version and compares what both know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Fixed(BTreeMap<String, String>);
+pub struct RestartSettings(BTreeMap<String, String>);
 
-impl Fixed {
+impl RestartSettings {
     /// What is different in `newer`, one line each.
     /// In the order of the names, which groups the settings of one section.
     pub fn changes(&self, newer: &Self) -> Vec<String> {
@@ -69,7 +70,7 @@ impl Topology {
     /// The settings that only a restart can change.
     /// Everything that was used to make sockets, threads or the log's queue. The rest of a topology can
     /// be exchanged while it runs.
-    pub fn fixed(&self) -> Fixed {
+    pub fn restart_settings(&self) -> RestartSettings {
         let mut all = facts::<RawNode>("node.", &(), &self.node);
         for listener in &self.listeners {
             // A listener that comes or goes is bound or closed by a restart, so the fact is kept under its name.
@@ -90,11 +91,6 @@ impl Topology {
         }
         all.extend(facts::<Limits>("limits.", &(), &self.limits));
         all.extend(facts::<RawAdmin>("admin.", &(), &self.admin));
-        Fixed(all.into_iter().collect())
-    }
-
-    /// What differs in `newer` that only a restart can bring about, one line each.
-    pub fn restart_needed(&self, newer: &Self) -> Vec<String> {
-        self.fixed().changes(&newer.fixed())
+        RestartSettings(all.into_iter().collect())
     }
 }
