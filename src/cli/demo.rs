@@ -15,11 +15,13 @@ use serde_json::Value;
 use setup::DemoSetup;
 use sipward_lab::{Ladder, TranscriptEntry};
 use std::io::{self, Write};
+use std::pin::pin;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The command with its arguments.
 #[derive(Clone, Copy, Debug)]
 pub struct DemoCommand {
-    /// Leave everything up after the scenarios, until Ctrl-C.
+    /// Leave everything up after the scenarios, until Ctrl-C or SIGTERM.
     pub stay: bool,
 }
 
@@ -61,17 +63,29 @@ impl DemoCommand {
             out,
             "sipward demo: a throw-away PKI, an edge, two home servers, a partner, two clients\n"
         )?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        // Whenever it comes, everything is dropped in order: private keys lie in the temporary directory.
+        let mut ended = pin!(async {
+            tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
+        });
         // One setup for all: what the first scenarios register serves the later ones.
-        let mut setup = DemoSetup::start().await?;
+        let mut setup = tokio::select! {
+            setup = DemoSetup::start() => setup?,
+            () = &mut ended => return Ok(false),
+        };
         let mut outcomes = Vec::new();
         for scenario in calls::SCENARIOS.iter().chain(refusals::SCENARIOS) {
             // One that fails does not keep the others from running: each prints what it has seen.
-            outcomes.push(run_one(scenario, &mut setup, out).await?);
+            outcomes.push(tokio::select! {
+                outcome = run_one(scenario, &mut setup, out) => outcome?,
+                () = &mut ended => return Ok(false),
+            });
         }
         let all_well = summary(&outcomes, out)?;
         if self.stay {
             setup.print_how_to_connect(out)?;
-            tokio::signal::ctrl_c().await?;
+            ended.await;
         }
         // Even when a scenario failed: the temporary directory goes with the setup.
         setup.stop().await?;
