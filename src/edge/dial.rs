@@ -112,7 +112,8 @@ pub(super) async fn shake_hands(
             let failure = HandshakeFailure::from_io(&error).after(identity.decision());
             return Err(failed(failure));
         }
-        (Err(error), None) => return Err(failed(HandshakeFailure::from_io(&error))),
+        // No certificate has come, and maybe no TLS at all: the port may be another service's.
+        (Err(error), None) => return Err(failed(HandshakeFailure::from_hello(&error))),
     };
     // From here on the connection reads and writes its session itself, without tokio-rustls.
     let (socket, session) = stream.into_inner();

@@ -97,7 +97,7 @@ impl HandshakeFailure {
         }
     }
 
-    /// The same of a first flight, which may have been no TLS at all: SIP without TLS, an HTTP request, a port scan.
+    /// The same of the remote's first flight, which may have been no TLS at all: SIP without TLS, an HTTP request, a port scan.
     pub(super) fn from_hello(error: &std::io::Error) -> Self {
         let mut failure = Self::from_io(error);
         let cause = error.get_ref().and_then(|e| e.downcast_ref::<Error>());

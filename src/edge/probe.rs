@@ -63,6 +63,18 @@ pub enum ProbeVerdict {
     Failed(Reason, Option<String>),
 }
 
+impl ProbeVerdict {
+    /// Why it is not good.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Good => None,
+            Self::RefusedLocally(reason, _)
+            | Self::Failed(reason, _)
+            | Self::RefusedByPeer { reason, .. } => Some(*reason),
+        }
+    }
+}
+
 impl ProbeAttempt {
     /// Without a finished handshake; `late`: after one.
     fn failed(address: SocketAddr, failed: Failed, late: bool) -> Self {

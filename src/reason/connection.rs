@@ -26,8 +26,8 @@ reasons! {
             remedy: "fix the network or the remote; limits.handshake_timeout and limits.connect_timeout are the bounds",
         /// the first bytes on the connection are not TLS
         NotTls "not_tls"
-            check: "whether the sender is configured for TCP instead of TLS on this port",
-            remedy: "configure the sender for TLS; nothing, if it is a port scanner",
+            check: "whether the remote uses TCP instead of TLS on this port: openssl s_client -connect HOST:PORT",
+            remedy: "configure the remote for TLS, or dial the port where it speaks TLS; nothing, if it is a port scanner",
         /// the name that the remote asked for (SNI) is not a host name: it has a port or an invalid
         /// character, it is empty, or there are two
         ServerNameMalformed "server_name_malformed"

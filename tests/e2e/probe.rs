@@ -6,6 +6,7 @@ use sipward_lab::site::TopologyText;
 use sipward_lab::{Registrar, trust_only};
 use std::net::SocketAddr;
 use std::process::Command;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const FE01: &str = "fe01.contoso.test";
 
@@ -122,6 +123,21 @@ async fn a_peer_that_is_not_there_or_does_not_answer_is_a_failure() {
     let (code, at) = probe(&lab, &with_fe01(&lab, address), &[]).await;
     assert_eq!((code, &at["verdict"]), (Some(1), &"failed".into()));
     assert_eq!(at["reason"], "connection_refused");
+    assert!(at["remedy"].as_str().is_some_and(|text| !text.is_empty()));
+    let (_, text) = run(&lab, &with_fe01(&lab, address), &[FE01]).await;
+    assert!(text.contains("what to do"), "{text}");
+
+    // The port of another service, which speaks no TLS.
+    let web = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = web.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = web.accept().await.unwrap();
+        let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        let _ = stream.read(&mut [0; 2_048]).await;
+    });
+    let (code, at) = probe(&lab, &with_fe01(&lab, address), &[]).await;
+    assert_eq!((code, &at["reason"]), (Some(1), &"not_tls".into()), "{at}");
 
     let identity = lab.site.enterprise.server(FE01).unwrap();
     let silent = silent_server(server_config(VERSIONS[1], &lab.roots, &identity)).await;

@@ -40,20 +40,22 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
             object.insert(key.to_owned(), held);
         }
     };
+    if let Some(reason) = attempt.verdict.reason() {
+        put("reason", json!(reason));
+        put("remedy", json!(reason.remedy()));
+    }
     match &attempt.verdict {
         // Whoever refused, `reason` and `detail` explain it, so that a script needs one look.
         ProbeVerdict::Good => {}
-        ProbeVerdict::RefusedLocally(reason, detail) | ProbeVerdict::Failed(reason, detail) => {
-            put("reason", json!(reason));
+        ProbeVerdict::RefusedLocally(_, detail) | ProbeVerdict::Failed(_, detail) => {
             put("detail", json!(detail));
         }
         ProbeVerdict::RefusedByPeer {
-            reason,
             alert,
             meaning,
             late,
+            ..
         } => {
-            put("reason", json!(reason));
             put("alert", json!(alert));
             put("detail", json!(meaning));
             put("late", json!(late));

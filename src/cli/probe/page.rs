@@ -83,6 +83,10 @@ fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
             field("alert", &format!("{alert}: {meaning}"))?;
         }
     }
+    if let Some(reason) = attempt.verdict.reason() {
+        field("how to check", reason.check())?;
+        field("what to do", reason.remedy())?;
+    }
     // Any final response shows that SIP works on this connection, a 404 too.
     if let Some((status, phrase)) = &attempt.answer {
         field("OPTIONS", &format!("{status} {phrase}"))?;
@@ -99,18 +103,15 @@ fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
 /// Writes one field of an attempt, free of control characters.
 type WriteField<'a> = dyn FnMut(&str, &str) -> io::Result<()> + 'a;
 
-/// What the peer showed, and the decision about it with its remedy.
+/// What the peer showed, and the decision about it.
 fn show_decision(decision: &Decision, field: &mut WriteField<'_>) -> io::Result<()> {
     chain("peer's", &decision.subjects, &decision.fingerprints, field)?;
     field("names", &decision.names.join(", "))?;
-    // The code for searching, the sentence for reading, and what to do about it.
+    // The code for searching, the sentence for reading.
     let reason = decision.reason;
     field("decision", &format!("{reason} ({})", reason.what()))?;
     if let Some((trust, anchor)) = &decision.anchor {
         field("vouched for by", &format!("{trust}: {anchor}"))?;
-    }
-    if reason != crate::trust::TrustReason::Accepted {
-        field("what to do", reason.remedy())?;
     }
     Ok(())
 }
