@@ -8,82 +8,74 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// The part of the daemon that a reason comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Layer {
+/// Declares the layers, in the order of the registry: each with its enum and what its reasons are about.
+macro_rules! layers {
+    ($(#[doc = $doc:literal] $layer:ident($reasons:ident) $about:literal;)+) => {
+        /// The part of the daemon that a reason comes from.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Layer {
+            $(#[doc = $doc] $layer,)+
+        }
+
+        impl Layer {
+            const LENGTHS: &'static [usize] = &[$($reasons::OWN.len()),+];
+
+            /// Every layer, in the order of [`Reason::all`].
+            pub const ALL: [Self; Self::LENGTHS.len()] = [$(Self::$layer),+];
+
+            /// What its reasons are about.
+            pub const fn about(self) -> &'static str {
+                match self {
+                    $(Self::$layer => $about,)+
+                }
+            }
+        }
+
+        impl Reason {
+            /// Every reason once, in the order of [`Reason::index`].
+            pub fn all() -> impl Iterator<Item = Self> {
+                std::iter::empty()$(.chain($reasons::OWN.iter().map(|reason| reason.reason())))+
+            }
+        }
+    };
+}
+
+layers! {
     /// A rule for the form of a message.
-    Form,
+    Form(Rule) "form of a message";
     /// What the proxy does with a request or response.
-    Message,
+    Message(MessageReason) "message";
     /// A decision on a certificate.
-    Trust,
+    Trust(TrustReason) "trust decision";
     /// The anchors and CRLs of a trust set.
-    TrustSet,
+    TrustSet(TrustSetReason) "trust set";
     /// A CRL that is not used.
-    Crl,
+    Crl(CrlReason) "CRL";
     /// A CRL that could not be fetched.
-    Fetch,
+    Fetch(FetchReason) "fetching a CRL";
     /// A handshake, a dial or the end of a connection.
-    Connection,
+    Connection(ConnectionReason) "handshake or connection";
     /// A TLS alert that the remote sent.
-    Alert,
+    Alert(AlertReason) "alert from the remote";
     /// A peer that is passed over.
-    Health,
+    Health(HealthReason) "health of a peer";
     /// What loading a topology found.
-    Topology,
+    Topology(TopologyReason) "topology";
     /// Start-up, reload, shards and the control socket.
-    Daemon,
+    Daemon(DaemonReason) "daemon";
 }
 
 impl Layer {
-    /// Every layer, in the order of [`Reason::all`].
-    pub const ALL: [Self; 11] = [
-        Self::Form,
-        Self::Message,
-        Self::Trust,
-        Self::TrustSet,
-        Self::Crl,
-        Self::Fetch,
-        Self::Connection,
-        Self::Alert,
-        Self::Health,
-        Self::Topology,
-        Self::Daemon,
-    ];
-
-    /// What its reasons are about.
-    pub const fn about(self) -> &'static str {
-        match self {
-            Self::Form => "form of a message",
-            Self::Message => "message",
-            Self::Trust => "trust decision",
-            Self::TrustSet => "trust set",
-            Self::Crl => "CRL",
-            Self::Fetch => "fetching a CRL",
-            Self::Connection => "handshake or connection",
-            Self::Alert => "alert from the remote",
-            Self::Health => "health of a peer",
-            Self::Topology => "topology",
-            Self::Daemon => "daemon",
-        }
-    }
-
     /// Where the indices of its rows begin: the counts of the layers before it. It is computed by the compiler, so that a
     /// new row moves the others and no number has to be kept by hand.
     const fn base(self) -> usize {
-        match self {
-            Self::Form => 0,
-            Self::Message => Self::Form.base() + Rule::OWN.len(),
-            Self::Trust => Self::Message.base() + MessageReason::OWN.len(),
-            Self::TrustSet => Self::Trust.base() + TrustReason::OWN.len(),
-            Self::Crl => Self::TrustSet.base() + TrustSetReason::OWN.len(),
-            Self::Fetch => Self::Crl.base() + CrlReason::OWN.len(),
-            Self::Connection => Self::Fetch.base() + FetchReason::OWN.len(),
-            Self::Alert => Self::Connection.base() + ConnectionReason::OWN.len(),
-            Self::Health => Self::Alert.base() + AlertReason::OWN.len(),
-            Self::Topology => Self::Health.base() + HealthReason::OWN.len(),
-            Self::Daemon => Self::Topology.base() + TopologyReason::OWN.len(),
+        let (mut before, _) = Self::LENGTHS.split_at(self as usize);
+        let mut base = 0;
+        while let [first, rest @ ..] = before {
+            base += *first;
+            before = rest;
         }
+        base
     }
 }
 
@@ -252,22 +244,6 @@ pub use trust_set::TrustSetReason;
 impl Reason {
     /// How many there are: the length of an array that is indexed by [`Reason::index`].
     pub const COUNT: usize = Layer::Daemon.base() + DaemonReason::OWN.len();
-
-    /// Every reason once, in the order of [`Reason::index`].
-    pub fn all() -> impl Iterator<Item = Self> {
-        let rules = Rule::OWN.iter().map(|reason| reason.reason());
-        rules
-            .chain(MessageReason::OWN.iter().map(|reason| reason.reason()))
-            .chain(TrustReason::OWN.iter().map(|reason| reason.reason()))
-            .chain(TrustSetReason::OWN.iter().map(|reason| reason.reason()))
-            .chain(CrlReason::OWN.iter().map(|reason| reason.reason()))
-            .chain(FetchReason::OWN.iter().map(|reason| reason.reason()))
-            .chain(ConnectionReason::OWN.iter().map(|reason| reason.reason()))
-            .chain(AlertReason::OWN.iter().map(|reason| reason.reason()))
-            .chain(HealthReason::OWN.iter().map(|reason| reason.reason()))
-            .chain(TopologyReason::OWN.iter().map(|reason| reason.reason()))
-            .chain(DaemonReason::OWN.iter().map(|reason| reason.reason()))
-    }
 
     /// The stable code.
     pub const fn code(self) -> &'static str {

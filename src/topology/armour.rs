@@ -267,22 +267,22 @@ const OBJECTS: &[&[u8]] = &[b"CERTIFICATE", b"CRL", b"KEY", b"PKCS", b"CMS"];
 /// A damaged marker would make a whole section plain text, which is passed over: a revocation list, or
 /// a CA, would be missing and nobody would notice.
 fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
+    let damaged = |what: &str| Err(PemError::broken(number, what.to_owned()));
     // DER and UTF-16 always hold bytes that no text has; MS-DOS ended files with 0x1a.
     // Tabs, form feeds, escape sequences of terminals and MS-DOS's end-of-file are harmless.
     let steers = |octet: &u8| octet.is_ascii_control() && !b"\t\x0b\x0c\x1a\x1b".contains(octet);
     if text.iter().any(steers) {
-        let what = "there is something that is no text, such as DER or UTF-16: a file holds either that or PEM";
-        return Err(PemError::broken(number, what.to_owned()));
+        return damaged(
+            "there is something that is no text, such as DER or UTF-16: a file holds either that or PEM",
+        );
     }
     let text = text.trim_ascii();
     // `MI` is how the base64 of every certificate, key and CRL of a usual size begins.
     if text.len() >= WIDTH && text.starts_with(b"MI") && text.iter().all(u8::is_ascii_graphic) {
-        let what = "there is base64 without a BEGIN before it";
-        return Err(PemError::broken(number, what.to_owned()));
+        return damaged("there is base64 without a BEGIN before it");
     }
     if text.starts_with(TWICE) {
-        let what = "this is PEM in base64 once more: base64 -d FILE writes it plainly";
-        return Err(PemError::broken(number, what.to_owned()));
+        return damaged("this is PEM in base64 once more: base64 -d FILE writes it plainly");
     }
     if !text.contains(&b'-') && text.is_ascii() {
         return Ok(());
@@ -293,8 +293,9 @@ fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
         .iter()
         .any(|word| marks(&upper, word))
     {
-        let what = "there is a damaged BEGIN or END: five dashes stand on both sides, and all is upper case";
-        return Err(PemError::broken(number, what.to_owned()));
+        return damaged(
+            "there is a damaged BEGIN or END: five dashes stand on both sides, and all is upper case",
+        );
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A CRL as read (RFC 5280 §5): its content, found once; who signed it is judged elsewhere.
 use super::der::{self, Der, Element, context, magnitude};
+use super::printable::printable;
 use super::{CrlReason, CrlScope};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::cmp::Ordering;
@@ -83,7 +84,7 @@ impl Crl {
             X509Name::from_der(parts.issuer.whole()).map_err(|_| CrlReason::Malformed)?;
         Ok(Self {
             digest: sha256(&der),
-            issuer: printable(&name.to_string()),
+            issuer: printable(&name.to_string(), 200),
             issuer_at: parts.issuer.whole_at(),
             this_update: parts.this_update,
             next_update,
@@ -360,12 +361,4 @@ pub(crate) fn sha256(octets: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, octets).as_ref());
     out
-}
-
-/// A name as text that any log line can hold.
-fn printable(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(200)
-        .collect()
 }

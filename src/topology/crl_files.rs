@@ -52,11 +52,8 @@ pub(crate) fn room(held: u64) -> u64 {
 /// From here on nothing needs to know whether a CRL came over HTTP.
 pub(crate) fn fetched_crls(uri: &str, line: u32, octets: Vec<u8>) -> CrlFile {
     CrlFile {
-        file: Path::new(uri).into(),
         fetched: true,
-        line,
-        digest: sha256(&octets),
-        content: parse_crls(octets),
+        ..of_content(Path::new(uri), line, octets)
     }
 }
 
@@ -175,6 +172,10 @@ fn read_file(path: &Path, line: u32, left: &mut u64) -> CrlFile {
         }
         Ok(length) => *left -= length as u64,
     }
+    of_content(path, line, octets)
+}
+
+fn of_content(path: &Path, line: u32, octets: Vec<u8>) -> CrlFile {
     CrlFile {
         file: path.into(),
         fetched: false,

@@ -1,6 +1,7 @@
 //! Which certificates of its issuer a CRL covers (RFC 5280 §5.2.5), by what it means and not by how it is written.
 use super::CrlReason;
 use super::der::{Der, Element, SEQUENCE, context, context_value};
+use super::printable::printable;
 
 /// uniformResourceIdentifier of a GeneralName.
 const URI: u8 = context_value(6);
@@ -108,8 +109,7 @@ impl std::fmt::Display for CrlScope {
         let uri = |name: &Vec<u8>| {
             let uri = Der::new(name).expect(URI)?;
             let text = String::from_utf8_lossy(uri.content());
-            let shown = text.chars().map(|c| if c.is_control() { '?' } else { c });
-            Some(shown.take(200).collect::<String>())
+            Some(printable(&text, 200))
         };
         match self.names.as_slice() {
             [] => Ok(()),

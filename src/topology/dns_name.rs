@@ -1,5 +1,5 @@
 //! Host names and domains in the one form that is compared (RFC 1123 §2.1, RFC 5890 §2.3.1, RFC 5922 §7.2).
-use super::looks;
+use super::looks::{self, compares_by_text};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -46,31 +46,7 @@ impl DnsName {
     }
 }
 
-impl PartialEq for DnsName {
-    fn eq(&self, other: &Self) -> bool {
-        looks::note();
-        self.0 == other.0
-    }
-}
-
-impl std::hash::Hash for DnsName {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl std::borrow::Borrow<str> for DnsName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for DnsName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        looks::note();
-        f.write_str(&self.0)
-    }
-}
+compares_by_text!(DnsName);
 
 impl DnsName {
     /// Normalises a host name or domain: lower case, one trailing dot removed.

@@ -1,5 +1,6 @@
 //! SIP domains as the topology lists them: names, addresses, and everything below a name (RFC 3261 §19.1.1 `host`).
-use super::{DnsName, NameError, looks};
+use super::looks::{self, compares_by_text};
+use super::{DnsName, NameError};
 use crate::sip::Host;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -11,18 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct Domain(Arc<str>);
 
-impl PartialEq for Domain {
-    fn eq(&self, other: &Self) -> bool {
-        looks::note();
-        self.0 == other.0
-    }
-}
-
-impl std::hash::Hash for Domain {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
+compares_by_text!(Domain);
 
 impl Domain {
     /// One domain: a name or an address, the latter with or without brackets and never with a port.
@@ -105,19 +95,6 @@ fn shown(address: IpAddr) -> String {
 impl From<DnsName> for Domain {
     fn from(name: DnsName) -> Self {
         Self(name.0)
-    }
-}
-
-impl std::borrow::Borrow<str> for Domain {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Domain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        looks::note();
-        f.write_str(&self.0)
     }
 }
 

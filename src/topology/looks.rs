@@ -14,6 +14,38 @@ pub(super) fn note() {
     LOOKS.set(LOOKS.get() + 1);
 }
 
+/// How a name is compared and shown: by its text, of which each look is noted.
+macro_rules! compares_by_text {
+    ($name:ident) => {
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                $crate::topology::looks::note();
+                self.0 == other.0
+            }
+        }
+
+        impl std::hash::Hash for $name {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                $crate::topology::looks::note();
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+pub(super) use compares_by_text;
+
 /// The looks that this thread takes at names in `work`.
 #[cfg(test)]
 pub(crate) fn during<T>(work: impl FnOnce() -> T) -> (u64, T) {

@@ -33,6 +33,7 @@ mod peering;
 mod pem;
 mod pem_error;
 mod pin;
+mod printable;
 mod quantity;
 mod references;
 mod restart_settings;
@@ -84,6 +85,7 @@ pub use peering::{
 };
 pub(crate) use pem::certificates as certificates_in;
 pub use pin::Pin;
+pub(crate) use printable::printable;
 pub(crate) use quantity::show_duration;
 pub(crate) use references::TopologyId;
 pub use references::{IdentityRef, PeerRef, TrustRef};

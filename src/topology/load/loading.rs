@@ -172,13 +172,8 @@ impl<'a, 't> Loading<'a, 't> {
     /// A host name or domain; what is not one is reported.
     /// In the one form in which names are compared everywhere.
     pub(super) fn name(&mut self, text: &Text, what: &str) -> Option<DnsName> {
-        match DnsName::parse(text.get_ref()) {
-            Ok(name) => Some(name),
-            Err(error) => {
-                self.no_name(text, what, error);
-                None
-            }
-        }
+        let name = DnsName::parse(text.get_ref());
+        name.map_err(|error| self.no_name(text, what, error)).ok()
     }
     /// A list of domains without repetitions; what is wrong in it is reported.
     /// For this node's own names: a pattern would make everything below a name home.
@@ -200,12 +195,9 @@ impl<'a, 't> Loading<'a, 't> {
         let mut domains: Vec<Domain> = Vec::with_capacity(list.len());
         let mut known = HashSet::with_capacity(list.len());
         for text in list {
-            let domain = match parse(text.get_ref()) {
-                Ok(domain) => domain,
-                Err(error) => {
-                    self.no_name(text, what, error);
-                    continue;
-                }
+            let domain = parse(text.get_ref());
+            let Ok(domain) = domain.map_err(|error| self.no_name(text, what, error)) else {
+                continue;
             };
             if known.insert(domain.clone()) {
                 domains.push(domain);

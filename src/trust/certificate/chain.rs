@@ -44,11 +44,10 @@ impl<'a> Chain<'a> {
         let Some((leaf, above)) = der.split_first() else {
             return Err(TrustReason::NoCertificate.into());
         };
-        if der.len() > MAX_CERTIFICATES {
-            return Err(TrustReason::ChainTooLong.because(format!(
-                "{} certificates, at most {MAX_CERTIFICATES}",
-                der.len()
-            )));
+        let count = der.len();
+        if count > MAX_CERTIFICATES {
+            let what = format!("{count} certificates, at most {MAX_CERTIFICATES}");
+            return Err(TrustReason::ChainTooLong.because(what));
         }
         let bytes: usize = der.iter().map(|c| c.as_ref().len()).sum();
         if bytes > MAX_BYTES {

@@ -1,7 +1,7 @@
 //! The forms of names in certificates and how each is held against a subtree (RFC 5280 §4.2.1.6 and §4.2.1.10).
 use crate::topology::der::{context, context_value};
 use crate::topology::distinguished_name::NameKey;
-use crate::trust::certificate::text::printable;
+use crate::topology::printable;
 use x509_parser::extensions::GeneralName;
 
 /// Characters of a name that are kept for logs.

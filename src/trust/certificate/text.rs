@@ -1,4 +1,5 @@
 //! Text of a certificate for logs and explanations: bounded, and without characters that steer a terminal.
+use crate::topology::printable;
 use std::fmt::Write as _;
 use x509_parser::x509::{RelativeDistinguishedName, X509Name};
 
@@ -20,14 +21,6 @@ pub(crate) fn subject_text(name: &X509Name<'_>) -> String {
         X509Name::from_iter(rdns).to_string()
     };
     printable(&text, MAX_SUBJECT)
-}
-
-/// What a stranger wrote, for a log line or a terminal: at most `most` characters, no control characters.
-pub(crate) fn printable(text: &str, most: usize) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(most)
-        .collect()
 }
 
 /// Bytes in lower-case hex, as fingerprints are written.

@@ -102,18 +102,20 @@ impl Generation {
         {
             return None;
         }
+        let fault = |what: String, remedy: &str| Fault {
+            file: self.topology().path().to_owned(),
+            line: Some(expectation.line),
+            code: DaemonReason::ExpectationFailed.into(),
+            what,
+            remedy: remedy.to_owned(),
+        };
         // A misspelt code would otherwise just look like another decision.
         if let Some(word) = wanted
             && TrustReason::from_code(word).is_none()
         {
             let known = TrustReason::ALL.iter().map(|reason| reason.code());
-            return Some(Fault {
-                file: self.topology().path().to_owned(),
-                line: Some(expectation.line),
-                code: DaemonReason::ExpectationFailed.into(),
-                what: format!("`{word}` is no reason code{}", did_you_mean(word, known)),
-                remedy: "docs/reasons.md lists them all".to_owned(),
-            });
+            let what = format!("`{word}` is no reason code{}", did_you_mean(word, known));
+            return Some(fault(what, "docs/reasons.md lists them all"));
         }
         let way = expectation.direction.word();
         let verdict = if expectation.accept {
@@ -122,23 +124,20 @@ impl Generation {
             "refuse"
         };
         let detail = decision.detail.as_deref().unwrap_or("no further detail");
-        Some(Fault {
-            file: self.topology().path().to_owned(),
-            line: Some(expectation.line),
-            code: DaemonReason::ExpectationFailed.into(),
-            what: format!(
-                "{} as {way} shall be: {verdict}{}; the decision is {}{} ({}; {detail})",
-                expectation.certificate.display(),
-                wanted.map_or_else(String::new, |w| format!(" {w}")),
-                decision.reason,
-                match &decision.peer_fqdn {
-                    Some(peer) if accepted => format!(" for {peer}"),
-                    Some(_) | None => String::new(),
-                },
-                decision.reason.what(),
-            ),
-            remedy: "fix the topology, or the expectation if the new behaviour is wanted"
-                .to_owned(),
-        })
+        let what = format!(
+            "{} as {way} shall be: {verdict}{}; the decision is {}{} ({}; {detail})",
+            expectation.certificate.display(),
+            wanted.map_or_else(String::new, |w| format!(" {w}")),
+            decision.reason,
+            match &decision.peer_fqdn {
+                Some(peer) if accepted => format!(" for {peer}"),
+                Some(_) | None => String::new(),
+            },
+            decision.reason.what(),
+        );
+        Some(fault(
+            what,
+            "fix the topology, or the expectation if the new behaviour is wanted",
+        ))
     }
 }

@@ -65,11 +65,9 @@ pub(crate) fn vouch<T>(
             };
             let set = generation.topology().trust(other);
             trace.note(&Fact::OtherSet(set, peer), StepOutcome::Failed);
-            let name = &set.name;
-            return Err(TrustReason::AnchorNotForPeer.because(format!(
-                "trust set {name} is not among those of {}",
-                peer.fqdn
-            )));
+            let (name, fqdn) = (&set.name, &peer.fqdn);
+            let what = format!("trust set {name} is not among those of {fqdn}");
+            return Err(TrustReason::AnchorNotForPeer.because(what));
         }
         Err(refusal)
     })

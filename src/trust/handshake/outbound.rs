@@ -23,14 +23,8 @@ pub struct OutboundVerifier {
 }
 
 impl OutboundVerifier {
-    /// For a connection to `peer`, a peer of `generation`, which the caller holds while it shakes hands.
-    ///
-    /// For ends that keep no list of presented chains, such as tests.
-    pub fn new(generation: Arc<Generation>, peer: PeerRef) -> Arc<Self> {
-        Self::noting(&generation, peer, Arc::default())
-    }
-
-    /// As [`Self::new`]; what is presented is noted in `seen`.
+    /// For a connection to `peer`, a peer of `generation`, which the caller holds while it shakes hands. What is presented is
+    /// noted in `seen`.
     ///
     /// One for each connection that is dialled, with the configuration that carries it.
     pub fn noting(generation: &Arc<Generation>, peer: PeerRef, seen: Arc<SeenChains>) -> Arc<Self> {

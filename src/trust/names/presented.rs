@@ -1,6 +1,5 @@
 //! The names of a certificate that count as SIP identities, and which of them speaks for a peer (RFC 5922 §7.1, §7.2).
-use crate::topology::{Peer, sip_host};
-use crate::trust::certificate::text::printable;
+use crate::topology::{Peer, printable, sip_host};
 use crate::trust::names::presented_name::{
     MatchedKind, PresentedName, alternative_names, common_name, why_ignored,
 };

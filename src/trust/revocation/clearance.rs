@@ -139,11 +139,9 @@ pub(crate) fn clear<'c>(
             .into_iter()
             .any(|other| covering_by(other).iter().any(lists));
     if revoked {
-        return Err(TrustReason::Revoked.because(format!(
-            "{}, serial {}",
-            subject_text(certificate.subject()),
-            certificate.raw_serial_as_string()
-        )));
+        let subject = subject_text(certificate.subject());
+        let serial = certificate.raw_serial_as_string();
+        return Err(TrustReason::Revoked.because(format!("{subject}, serial {serial}")));
     }
     // Without a CRL by the issuer's own key nothing is known about the certificate.
     if own.is_empty() {
@@ -159,12 +157,9 @@ pub(crate) fn clear<'c>(
         .filter(|one| at.as_secs() < one.next_update.saturating_add(grace))
         .find_map(|one| one.crl);
     current.map(|crl| &*crl.list).ok_or_else(|| {
-        let next = own.iter().map(|one| one.next_update).max();
-        TrustReason::CrlStale.because(format!(
-            "{}: nextUpdate was Unix time {}",
-            subject_text(certificate.issuer()),
-            next.unwrap_or_default()
-        ))
+        let issuer = subject_text(certificate.issuer());
+        let next = own.iter().map(|one| one.next_update).max().unwrap_or(0);
+        TrustReason::CrlStale.because(format!("{issuer}: nextUpdate was Unix time {next}"))
     })
 }
 

@@ -3,8 +3,8 @@
 //! The digest finds what a disk or a hand has damaged. What a record states of a CRL counts only once the key in it is found
 //! to have signed the CRL.
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{Crl, CrlReason, CrlScope, HeldCrl, one_of, sha256};
-use crate::trust::certificate::text::{hex, printable};
+use crate::topology::{Crl, CrlReason, CrlScope, HeldCrl, one_of, printable, sha256};
+use crate::trust::certificate::text::hex;
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::series::{Last, Series, SeriesId};
 use base64::Engine as _;

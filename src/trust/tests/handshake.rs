@@ -155,7 +155,7 @@ fn two_peers_prove_themselves_to_each_other() {
     let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
     for version in VERSIONS {
         let inbound = inbound(&lab, Accept::Peers);
-        let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+        let outbound = OutboundVerifier::noting(&lab.generation, dialled, Arc::default());
         let ends = shake(&lab, version, &inbound, &outbound, Some(&peer), &node);
         assert_eq!((ends.server, ends.client), (Ok(()), Ok(())));
         let came = inbound.take().unwrap().unwrap();
@@ -177,7 +177,7 @@ fn a_client_without_a_certificate_stays_only_where_clients_may() {
         (Accept::Peers, false),
     ] {
         let inbound = inbound(&lab, accept);
-        let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+        let outbound = OutboundVerifier::noting(&lab.generation, dialled, Arc::default());
         let ends = shake(
             &lab,
             &rustls::version::TLS13,
@@ -228,7 +228,7 @@ fn a_refused_certificate_ends_the_handshake_with_its_alert_and_is_no_client() {
     ] {
         for version in VERSIONS {
             let inbound = inbound(&lab, Accept::Both);
-            let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+            let outbound = OutboundVerifier::noting(&lab.generation, dialled, Arc::default());
             let ends = shake(&lab, version, &inbound, &outbound, Some(&shown), &node);
             assert!(ends.server.is_err());
             assert_eq!(ends.client, Err(rustls::Error::AlertReceived(alert)));
@@ -246,7 +246,7 @@ fn told(
     let node = lab.root.server(NODE).unwrap();
     let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
     let inbound = inbound(lab, Accept::Both);
-    let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+    let outbound = OutboundVerifier::noting(&lab.generation, dialled, Arc::default());
     let shown = Some(Arc::clone(shows));
     let ends = shake_showing(lab, version, &inbound, &outbound, shown, &node);
     let Err(rustls::Error::AlertReceived(alert)) = ends.client else {
@@ -367,7 +367,7 @@ fn until_the_certificate(
 ) -> (ServerConnection, Vec<Vec<u8>>) {
     let node = lab.root.server(NODE).unwrap();
     let dialled = lab.generation.topology().peer_by_fqdn(NODE).unwrap();
-    let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+    let outbound = OutboundVerifier::noting(&lab.generation, dialled, Arc::default());
     let versions = [&rustls::version::TLS12];
     let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&versions)
@@ -497,7 +497,7 @@ fn a_server_that_is_not_the_dialled_peer_is_refused() {
     let node = lab.root.server(NODE).unwrap();
     for version in VERSIONS {
         let inbound = inbound(&lab, Accept::Both);
-        let outbound = OutboundVerifier::new(Arc::clone(&lab.generation), dialled);
+        let outbound = OutboundVerifier::noting(&lab.generation, dialled, Arc::default());
         // The name in SNI is the server's, and does not help.
         let ends = shake(&lab, version, &inbound, &outbound, Some(&peer), &node);
         assert_eq!(ends.client, Err(TrustReason::NameMismatch.tls_error()));

@@ -273,7 +273,7 @@ fn the_outbound_verifier_hands_the_staple_to_the_decision() {
         (OcspSpec::good(&lab.leaf), TrustReason::Accepted),
         (revoked, TrustReason::OcspRevoked),
     ] {
-        let verifier = OutboundVerifier::new(Arc::clone(&lab.generation), peer);
+        let verifier = OutboundVerifier::noting(&lab.generation, peer, Arc::default());
         let staple = lab.ca.ocsp(&spec).unwrap();
         let name = FE01.try_into().unwrap();
         let outcome =
