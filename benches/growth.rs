@@ -12,7 +12,6 @@ use sipward::daemon::Daemon;
 use sipward::observe::Log;
 use sipward_lab::site::Site;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,8 +58,8 @@ fn table(sizes: &[usize]) -> Outcome<()> {
     }
     println!();
     for &size in sizes {
-        let old = site.write("old.toml", &topology(size, 0))?;
-        let new = site.write("new.toml", &topology(size, CHANGED))?;
+        let old = site.write("old.toml", &topology(&site, size, 0))?;
+        let new = site.write("new.toml", &topology(&site, size, CHANGED))?;
         let file = std::fs::metadata(&old)?.len() as f64 / f64::from(1 << 20);
         print!("{size:>9} {file:>9.1}");
         // The kernel counts time in hundredths of a second: what is short is done often.
@@ -156,58 +155,16 @@ fn serve(path: PathBuf, reload: Option<&Path>) -> Outcome<u64> {
 
 /// A home server and so many partners with two domains each; of every `changed` of them (0: of none) one is left out, one
 /// has other domains, and one comes new.
-fn topology(partners: usize, changed: usize) -> String {
-    let mut text = String::from(
-        r#"[node]
-fqdn = "edge01.contoso.test"
-domains = ["contoso.test"]
-
-[[identity]]
-name = "edge"
-certificate = "edge.chain.pem"
-private_key = "edge.key.pem"
-
-[[trust]]
-name = "enterprise-ca"
-anchors = "enterprise-ca.pem"
-crls = ["enterprise-ca.crl.pem"]
-
-[[trust]]
-name = "fabrikam-ca"
-anchors = "fabrikam-ca.pem"
-crls = ["fabrikam-ca.crl.pem"]
-
-[[listener]]
-name = "edge"
-address = "127.0.0.1:0"
-
-[[peer]]
-fqdn = "fe01.contoso.test"
-kind = "home"
-trust = ["enterprise-ca"]
-
-[[pool]]
-name = "front-end"
-domains = ["contoso.test"]
-peers = ["fe01.contoso.test"]
-"#,
-    );
-    for number in 0..partners {
-        let turn = number.checked_rem(changed);
-        let (name, second) = match turn {
-            Some(0) => continue,
-            Some(1) => (format!("{number}.new"), "voice"),
-            Some(2) => (number.to_string(), "video"),
-            Some(_) | None => (number.to_string(), "voice"),
-        };
-        let _ = write!(
-            text,
-            "\n[[peer]]\nfqdn = \"sip.partner{name}.test\"\nkind = \"federated\"\n\
-             domains = [\"partner{name}.test\", \"{second}.partner{name}.test\"]\n\
-             trust = [\"fabrikam-ca\"]\n"
-        );
-    }
-    text
+fn topology(site: &Site, partners: usize, changed: usize) -> String {
+    site.with_partners((0..partners).filter_map(|number| {
+        let known = format!("partner{number}");
+        match number.checked_rem(changed) {
+            Some(0) => None,
+            Some(1) => Some((format!("{known}.new"), "voice")),
+            Some(2) => Some((known, "video")),
+            Some(_) | None => Some((known, "voice")),
+        }
+    }))
 }
 
 /// User and system time of this process so far.

@@ -2,39 +2,32 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends there")]
 
 use serde_json::Value;
-use sipward_lab::pki::Authority;
+use sipward_lab::site::Site;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
 
-/// A topology on disk with one peer, and certificates beside it.
+/// The lab's usual topology on disk with one peer, and certificates beside it.
 struct Desk {
-    dir: tempfile::TempDir,
-    root: Authority,
+    site: Site,
+    topology: String,
 }
 
 impl Desk {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Authority::root("Contoso Root").unwrap();
-        let edge = root.server("edge01.contoso.test").unwrap();
-        edge.write_to(dir.path(), "edge").unwrap();
-        let crl = root.crl_pem(&[], Duration::from_secs(86_400)).unwrap();
-        let desk = Self { dir, root };
-        desk.put("ca.pem", &desk.root.certificate_pem());
-        desk.put("ca.crl.pem", &crl);
-        desk.put("topology.toml", TOPOLOGY);
+        let site = Site::new().unwrap();
+        let peer = ("fe01.contoso.test", ([127, 0, 0, 1], 9).into());
+        let topology = site.topology(&[peer], None).to_toml();
+        let desk = Self { site, topology };
+        desk.put("topology.toml", &desk.topology);
         desk
     }
 
     fn put(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
+        self.site.write(name, text).unwrap()
     }
 
     fn certificate(&self, fqdn: &str) -> PathBuf {
-        let issued = self.root.server(fqdn).unwrap();
+        let issued = self.site.enterprise.server(fqdn).unwrap();
         self.put(&format!("{fqdn}.pem"), &issued.chain_pem)
     }
 
@@ -42,7 +35,7 @@ impl Desk {
         Command::new(env!("CARGO_BIN_EXE_sipward"))
             .arg("explain")
             .arg("--config")
-            .arg(self.dir.path().join("topology.toml"))
+            .arg(self.site.path().join("topology.toml"))
             .arg("--cert")
             .arg(certificate)
             .args(more)
@@ -50,36 +43,6 @@ impl Desk {
             .expect("the program runs")
     }
 }
-
-const TOPOLOGY: &str = r#"[node]
-fqdn = "edge01.contoso.test"
-domains = ["contoso.test"]
-
-[[identity]]
-name = "edge"
-certificate = "edge.chain.pem"
-private_key = "edge.key.pem"
-
-[[trust]]
-name = "enterprise-ca"
-anchors = "ca.pem"
-crls = ["ca.crl.pem"]
-
-[[listener]]
-name = "edge"
-address = "127.0.0.1:0"
-accept = ["client", "peer"]
-
-[[peer]]
-fqdn = "fe01.contoso.test"
-kind = "home"
-trust = ["enterprise-ca"]
-
-[[pool]]
-name = "front-end"
-domains = ["contoso.test"]
-peers = ["fe01.contoso.test"]
-"#;
 
 fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -91,11 +54,11 @@ fn an_accepted_certificate_exits_with_0_and_a_refused_one_with_1() {
     let listed = desk.certificate("fe01.contoso.test");
     let output = desk.explain(&listed, &[]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(
-        text(&output).contains("topology.toml:20"),
-        "{}",
-        text(&output)
-    );
+    // The entry of the peer decides, which begins a line above its name.
+    let mut lines = desk.topology.lines();
+    let line = lines.position(|line| line.contains("fe01")).unwrap();
+    let decided = format!("topology.toml:{line}\n");
+    assert!(text(&output).contains(&decided), "{}", text(&output));
     let stranger = desk.certificate("evil.test");
     let output = desk.explain(&stranger, &[]);
     assert_eq!(output.status.code(), Some(1));
@@ -139,7 +102,7 @@ fn what_cannot_be_asked_exits_with_2_and_says_why() {
     let desk = Desk::new();
     let listed = desk.certificate("fe01.contoso.test");
     let junk = desk.put("junk.pem", "no certificate");
-    let missing = desk.dir.path().join("missing.pem");
+    let missing = desk.site.path().join("missing.pem");
     for (certificate, more, says) in [
         (&junk, &[][..], "junk.pem"),
         (&missing, &[], "missing.pem"),
@@ -152,7 +115,7 @@ fn what_cannot_be_asked_exits_with_2_and_says_why() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(error.contains(says), "{error}");
     }
-    desk.put("topology.toml", &TOPOLOGY.replace("kind =", "knd ="));
+    desk.put("topology.toml", &desk.topology.replace("kind =", "knd ="));
     let output = desk.explain(&listed, &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -167,7 +130,8 @@ fn a_failing_expectation_does_not_keep_anybody_from_asking_why() {
     let desk = Desk::new();
     let stranger = desk.certificate("evil.test");
     let with_expectation = format!(
-        "{TOPOLOGY}\n[[expect]]\ncertificate = \"evil.test.pem\"\nas = \"inbound\"\nverdict = \"accept\"\n"
+        "{}\n[[expect]]\ncertificate = \"evil.test.pem\"\nas = \"inbound\"\nverdict = \"accept\"\n",
+        desk.topology
     );
     desk.put("topology.toml", &with_expectation);
     let output = desk.explain(&stranger, &[]);

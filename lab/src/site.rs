@@ -121,12 +121,9 @@ impl Site {
             .text("certificate", "edge.chain.pem")
             .text("private_key", "edge.key.pem");
         // Both sets demand CRLs, which is the default that operators are to keep.
-        for (name, ca) in [
-            ("enterprise-ca", "enterprise-ca"),
-            ("fabrikam-ca", "fabrikam-ca"),
-        ] {
+        for ca in ["enterprise-ca", "fabrikam-ca"] {
             t.add("[[trust]]")
-                .text("name", name)
+                .text("name", ca)
                 .text("anchors", &format!("{ca}.pem"))
                 .list("crls", &[&format!("{ca}.crl.pem")])
                 .text("revocation", "require");
@@ -137,18 +134,12 @@ impl Site {
             .text("identity", "edge")
             .list("accept", &["client", "peer"]);
         for (fqdn, address) in home {
-            t.add("[[peer]]")
-                .text("fqdn", fqdn)
-                .text("kind", "home")
-                .list("trust", &["enterprise-ca"])
+            t.peer(fqdn, "home", "enterprise-ca")
                 .list("address", &[&address.to_string()]);
         }
         if let Some(address) = partner {
-            t.add("[[peer]]")
-                .text("fqdn", PARTNER_EDGE)
-                .text("kind", "federated")
+            t.peer(PARTNER_EDGE, "federated", "fabrikam-ca")
                 .list("domains", &[PARTNER])
-                .list("trust", &["fabrikam-ca"])
                 .list("address", &[&address.to_string()]);
         }
         let members: Vec<&str> = home.iter().map(|(fqdn, _)| *fqdn).collect();
@@ -164,5 +155,21 @@ impl Site {
             .text("format", "json");
         t.add("[tokens]").text("key_file", "tokens.key");
         t
+    }
+
+    /// The usual topology with one home server and these partners: by a label below `.test`, and that of a second domain
+    /// below it.
+    pub fn with_partners<'p>(
+        &self,
+        partners: impl IntoIterator<Item = (String, &'p str)>,
+    ) -> String {
+        // The discard port: nothing is ever sent there.
+        let mut t = self.topology(&[("fe01.contoso.test", ([127, 0, 0, 1], 9).into())], None);
+        for (label, second) in partners {
+            let domain = format!("{label}.test");
+            t.peer(&format!("sip.{domain}"), "federated", "fabrikam-ca")
+                .list("domains", &[&domain, &format!("{second}.{domain}")]);
+        }
+        t.to_toml()
     }
 }

@@ -28,6 +28,12 @@ impl TopologyText {
         self.sections.last_mut().unwrap()
     }
 
+    /// Adds a `[[peer]]` of this kind, `home` or `federated`, for which one trust set vouches.
+    pub fn peer(&mut self, fqdn: &str, kind: &str, trust: &str) -> &mut TomlTable {
+        let peer = self.add("[[peer]]").text("fqdn", fqdn);
+        peer.text("kind", kind).list("trust", &[trust])
+    }
+
     /// The section with this header, added when it is not there yet; of several the first.
     pub fn section(&mut self, header: &'static str) -> &mut TomlTable {
         match self.sections.iter().position(|s| s.header == header) {

@@ -90,10 +90,7 @@ impl DemoSetup {
             Some(partner.address()),
         );
         topology
-            .add("[[peer]]")
-            .text("fqdn", SPARE)
-            .text("kind", "home")
-            .list("trust", &["enterprise-ca"])
+            .peer(SPARE, "home", "enterprise-ca")
             // The discard port: nothing is ever sent to this peer.
             .list("address", &["127.0.0.1:9"]);
         let file = site.write("topology.toml", &topology.to_toml())?;

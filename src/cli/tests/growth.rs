@@ -11,22 +11,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A home server and so many partners with two domains each; `voice` names the second one.
-fn text(partners: usize, voice: &str) -> String {
-    let mut text = String::from(
-        "[node]\nfqdn = \"edge01.contoso.test\"\ndomains = [\"contoso.test\"]\n\
-         [[identity]]\nname = \"edge\"\ncertificate = \"edge.chain.pem\"\nprivate_key = \"edge.key.pem\"\n\
-         [[trust]]\nname = \"enterprise-ca\"\nanchors = \"enterprise-ca.pem\"\ncrls = [\"enterprise-ca.crl.pem\"]\n\
-         [[listener]]\nname = \"edge\"\naddress = \"127.0.0.1:0\"\n\
-         [[peer]]\nfqdn = \"fe01.contoso.test\"\nkind = \"home\"\ntrust = [\"enterprise-ca\"]\n\
-         [[pool]]\nname = \"front-end\"\ndomains = [\"contoso.test\"]\npeers = [\"fe01.contoso.test\"]\n",
-    );
-    for number in 0..partners {
-        text.push_str(&format!(
-            "[[peer]]\nfqdn = \"sip.partner{number}.test\"\nkind = \"federated\"\n\
-             domains = [\"partner{number}.test\", \"{voice}.partner{number}.test\"]\ntrust = [\"enterprise-ca\"]\n"
-        ));
-    }
-    text
+fn text(site: &Site, partners: usize, voice: &str) -> String {
+    site.with_partners((0..partners).map(|number| (format!("partner{number}"), voice)))
 }
 
 /// Looks at names that each step takes, with its name.
@@ -36,8 +22,12 @@ fn text(partners: usize, voice: &str) -> String {
 )]
 fn looks_with(site: &Site, partners: usize) -> Vec<(&'static str, u64)> {
     let at = UnixTime::now();
-    let old = site.write("old.toml", &text(partners, "voice")).unwrap();
-    let new = site.write("new.toml", &text(partners, "video")).unwrap();
+    let old = site
+        .write("old.toml", &text(site, partners, "voice"))
+        .unwrap();
+    let new = site
+        .write("new.toml", &text(site, partners, "video"))
+        .unwrap();
     let load = |path: &Path| -> Topology { topology::load(path, at).unwrap() };
     let (loading, before) = looks::during(|| load(&old));
     let build = |topology| Arc::new(Generation::build(1, topology, at).unwrap());
@@ -86,7 +76,7 @@ fn a_certificate_is_held_against_the_entries_that_it_can_mean_however_many_there
     let at = UnixTime::now();
     let names = ["fe01.contoso.test", "stranger.test"];
     let looks_of = |partners| {
-        let file = site.write("topology.toml", &text(partners, "voice"));
+        let file = site.write("topology.toml", &text(&site, partners, "voice"));
         let topology = topology::load(&file.unwrap(), at).unwrap();
         let generation = Generation::build(1, topology, at).unwrap();
         let decided = names.map(|name| {
