@@ -5,7 +5,7 @@
 //! the table grows would stop the shard for a moment. A slot is a small number because it is
 //! written into the branch of every request.
 use super::branch::BranchKey;
-use super::context::ResponseContext;
+use super::context::{CurrentBranch, ResponseContext};
 use super::fast_map::FastMap;
 use slab::Slab;
 
@@ -13,7 +13,7 @@ use slab::Slab;
 /// opens and closes in turn, without an allocation for each request.
 const MOST_SPARE: usize = 256;
 
-/// The table. A slot is used again; that a branch names an earlier user of it shows in the nonce.
+/// Both ways to a context. A slot is used again; that a branch names an earlier user of it shows in the nonce.
 ///
 /// A slab without versions, unlike the connection table: the nonce is drawn anew for each branch
 /// and must be unguessable, so that a version beside it would only lengthen every branch by eight
@@ -40,6 +40,14 @@ impl ResponseContexts {
     /// The context that a branch of this node names.
     pub(crate) fn by_branch(&mut self, key: BranchKey) -> Option<&mut ResponseContext> {
         self.get_mut(key.slot).filter(|c| c.nonce == key.nonce)
+    }
+
+    /// The context of a branch that waits for a connection. The nonce shows whether it still does: a
+    /// timer or a CANCEL may have ended that.
+    pub(crate) fn waiting(&mut self, key: BranchKey) -> Option<&mut ResponseContext> {
+        let waits = |branch| matches!(branch, CurrentBranch::Waiting(_));
+        let context = self.by_branch(key)?;
+        (context.pending() && waits(context.branch)).then_some(context)
     }
 
     /// The context of a server transaction.

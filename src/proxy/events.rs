@@ -175,11 +175,7 @@ impl Core {
             let Some(branch) = peer.and_then(|p| p.waiting.pop_front()) else {
                 return;
             };
-            // The nonce shows whether it still waits: a timer or a CANCEL may have ended that.
-            if let Some(context) = self.contexts.by_branch(branch)
-                && context.pending()
-                && matches!(context.branch, CurrentBranch::Waiting(_))
-            {
+            if let Some(context) = self.contexts.waiting(branch) {
                 let next = context.resume(Leg::Peer(key), link, now, &mut self.env, out);
                 self.carry_out(branch.slot, next, now, out);
             }
@@ -247,10 +243,7 @@ impl Core {
         // Taken out first: the next target may be this very peer under another entry, and would
         // wait here again.
         for branch in std::mem::take(&mut peer.waiting) {
-            if let Some(context) = self.contexts.by_branch(branch)
-                && context.pending()
-                && matches!(context.branch, CurrentBranch::Waiting(_))
-            {
+            if let Some(context) = self.contexts.waiting(branch) {
                 context.failure = Some(reason);
                 self.carry_out(branch.slot, NextStep::TryNext, now, out);
             }

@@ -107,7 +107,7 @@ pub enum LinkEvent {
     ConnectFailed {
         /// The peer.
         peer: PeerRef,
-        /// MessageReason code, for the request's event.
+        /// For the log, and for the answer to what waits.
         reason: Reason,
         /// Until when no new connect will be tried.
         retry_at: std::time::Instant,
@@ -154,7 +154,7 @@ pub enum Action {
     Close {
         /// The link.
         link: LinkId,
-        /// MessageReason code.
+        /// For the log.
         reason: Reason,
     },
     /// Hand the message that was just given to `on_message` to this shard's core, with `asked` in

@@ -1,8 +1,8 @@
 //! The number of a connection: which shard owns it, its slot there, and which user of the slot it
 //! is.
 
-/// One live, validated connection: which shard owns it, its slot there, and a use count of that
-/// slot.
+/// One live, validated connection. Its number is never that of another connection of this run, so
+/// that a token or an action that names a closed one reaches nobody.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct LinkId(u64);
 

@@ -15,7 +15,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// All links and peers of one core.
+/// Both tables, and the peers of the current generation.
 #[derive(Default)]
 pub(crate) struct Links {
     links: FastMap<LinkId, LinkState>,

@@ -379,7 +379,7 @@ mod tests {
         for position in 0..text.len() {
             let mut forged = text.clone();
             forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
-            // An byte of its form that is altered makes it a user part like any other.
+            // Altered in what gives it its form, it is a user part like any other.
             let fault = tokens.open(&forged, b"call-1");
             assert!(
                 matches!(fault, Err(TokenFault::Forged | TokenFault::Foreign)),

@@ -5,6 +5,7 @@
 //! sends back what it was given: the Request-URI, Route, the Vias of a response, and references in
 //! a transfer. A token at this node's name that does not open is an attempt to be taken for
 //! somebody else, and the message is refused.
+use super::fields::REFERENCES;
 use super::seal::SealedKind;
 use super::towards::{BRANCH, Hiding, USER};
 use super::uri::{UriPlace, restored};
@@ -12,15 +13,6 @@ use crate::proxy::environment::Environment;
 use crate::proxy::leg::Leg;
 use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Splices, StartLine, Uri, plain_user};
-
-/// Fields in which a token may come back; none of them but Route decides where a request goes.
-const REFERENCES: [HeaderName; 5] = [
-    HeaderName::ReferTo,
-    HeaderName::ReferredBy,
-    HeaderName::ReplyTo,
-    HeaderName::HistoryInfo,
-    HeaderName::Diversion,
-];
 
 /// The message without the tokens of topology hiding, and whether its Request-URI was one: `None`
 /// if there are none in it.

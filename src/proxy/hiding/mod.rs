@@ -6,6 +6,7 @@
 //! behind it. It fails closed: what cannot be read is sealed as it stands, and what cannot be
 //! sealed is not sent.
 mod back;
+mod fields;
 mod inside;
 mod out;
 mod reading;

@@ -6,6 +6,7 @@
 //! sealed where they name the home side; the rest is left alone, or taken out if it reveals
 //! something. From, To, Call-ID and what proves something over its own bytes stay: without them the
 //! call is another one.
+use super::fields::{IDENTITIES, KEPT, REFERENCES, ROUTES, is_by_params, is_harmless};
 use super::inside::{Hidden, text_of};
 use super::seal::SealedKind;
 use super::towards::{BRANCH, Hiding, USER};
@@ -17,66 +18,6 @@ use crate::reason::MessageReason;
 use crate::sip::{
     Address, HeaderLine, HeaderName, HeaderSet, Host, Message, Scheme, Splices, StartLine, Uri, Via,
 };
-
-/// Lists of URIs that lead to servers and devices of the home side.
-const ROUTES: [HeaderName; 4] = [
-    HeaderName::RecordRoute,
-    HeaderName::Path,
-    HeaderName::ServiceRoute,
-    HeaderName::Contact,
-];
-
-/// Fields with URIs that may lead there or to anybody else.
-const REFERENCES: [HeaderName; 11] = [
-    HeaderName::ReferTo,
-    HeaderName::ReferredBy,
-    HeaderName::ReplyTo,
-    HeaderName::HistoryInfo,
-    HeaderName::Diversion,
-    HeaderName::PAssertedIdentity,
-    HeaderName::PPreferredIdentity,
-    HeaderName::PCalledPartyId,
-    HeaderName::PAssociatedUri,
-    HeaderName::PServedUser,
-    HeaderName::RemotePartyId,
-];
-
-/// Fields that stay whatever they tell: they name the call and its parties to both ends, prove
-/// something over their own bytes, or are the peer's own.
-const KEPT: [HeaderName; 16] = [
-    HeaderName::Via,
-    HeaderName::Route,
-    HeaderName::From,
-    HeaderName::To,
-    HeaderName::CallId,
-    HeaderName::CSeq,
-    HeaderName::MaxForwards,
-    HeaderName::ContentType,
-    HeaderName::ContentLength,
-    HeaderName::Replaces,
-    HeaderName::Join,
-    HeaderName::TargetDialog,
-    HeaderName::InReplyTo,
-    HeaderName::WwwAuthenticate,
-    HeaderName::ProxyAuthenticate,
-    HeaderName::Authorization,
-];
-
-/// Parameters that name no host; those of the first six have no `.` in their values either.
-const HARMLESS: [&[u8]; 12] = [
-    b"transport",
-    b"user",
-    b"lr",
-    b"ob",
-    b"method",
-    b"ttl",
-    b"gr",
-    b"cause",
-    b"opaque",
-    b"index",
-    b"phone-context",
-    b"isub",
-];
 
 /// How often a message is gone through for hosts that will be sealed.
 const MOST_ROUNDS: usize = 3;
@@ -141,11 +82,11 @@ fn hidden<'m, 'a>(
         leaving.list(message, name, rule, most)?;
         seen = seen.with(HeaderSet::of(name));
     }
-    for name in REFERENCES {
+    for name in REFERENCES.into_iter().chain(IDENTITIES) {
         leaving.list(message, name, HideRule::Home, usize::MAX)?;
         seen = seen.with(HeaderSet::of(name));
     }
-    for name in KEPT.into_iter().chain([HeaderName::ProxyAuthorization]) {
+    for name in KEPT {
         seen = seen.with(HeaderSet::of(name));
     }
     leaving.params_only(message);
@@ -190,7 +131,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
                     self.note_uri(&address, rule);
                 }
             }
-            for name in REFERENCES {
+            for name in REFERENCES.into_iter().chain(IDENTITIES) {
                 for address in message.addresses(name).flatten() {
                     self.note_uri(&address, HideRule::Home);
                 }
@@ -497,11 +438,6 @@ fn without_calls(text: &[u8], uri: &Uri<'_>) -> Vec<u8> {
     rest
 }
 
-/// Fields that SUBSCRIBE and NOTIFY must have (RFC 6665 §8.2), of which only parameters go.
-fn is_by_params(line: &HeaderLine<'_>) -> bool {
-    line.name == HeaderName::Event || line.raw_name.eq_ignore_ascii_case(b"Subscription-State")
-}
-
 /// A value without its parameters.
 fn first_part(value: &[u8]) -> &[u8] {
     value.split(|b| *b == b';').next().unwrap_or_default()
@@ -521,16 +457,4 @@ fn parts(value: &[u8]) -> Vec<&[u8]> {
             *b == b';' && !is_quoted
         })
         .collect()
-}
-
-/// Whether none of the parameters could name a host.
-fn is_harmless(params: &[u8]) -> bool {
-    params
-        .split(|b| *b == b';')
-        .filter(|p| !p.is_empty())
-        .all(|param| {
-            let name = param.split(|b| *b == b'=').next().unwrap_or_default();
-            let place = HARMLESS.iter().position(|h| name.eq_ignore_ascii_case(h));
-            place.is_some_and(|place| place >= 6 || !param.contains(&b'.'))
-        })
 }
