@@ -63,6 +63,7 @@ impl CrlsCommand {
                 eprintln!("sipward: {why}");
                 self.stored().ok_or(Exit::NoDaemon)?
             }
+            // A daemon that answers and refuses holds other CRLs than the directory: these would mislead.
             Err(why) => {
                 why.print();
                 return Err(Exit::NoDaemon);
@@ -112,11 +113,13 @@ impl CrlsCommand {
     fn stored(&self) -> Option<Vec<CrlSeries>> {
         let config = self.target.config.as_deref();
         let directory = crl_state::directory_of(config.unwrap_or(Path::new(DEFAULT_TOPOLOGY)))?;
+        // On standard error, so that the list itself reads the same wherever it comes from.
         eprintln!(
             "sipward: this is what {} holds for the next start",
             directory.display()
         );
         let stored = crl_state::read(&directory);
+        // Damaged files are left out of the list, and must not look like CRLs that nobody ever proved.
         for what in &stored.problems {
             eprintln!("sipward: {what}");
         }

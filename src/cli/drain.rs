@@ -30,6 +30,7 @@ impl DrainCommand {
         let Reply::Drain(draining) = self.target.ask(&Request::Drain {}, PATIENCE)? else {
             return Err(unexpected());
         };
+        // The daemon is still there for the bound at most; who must know when it is gone asks the service manager.
         show(&draining, self.json, out, |draining, out| {
             // Shards that do not answer in time are not counted, so there may be no number.
             let left = draining.transactions.map(|n| counted(n, "transaction"));

@@ -139,6 +139,7 @@ impl ExplainCommand {
             return Err(unexpected());
         };
         show(&*explained, self.json, out, |explained, out| {
+            // Both, because the difference is what an operator asks about: the file may have changed since.
             let then = &explained.then;
             writeln!(
                 out,

@@ -36,6 +36,7 @@ impl KickCommand {
         show(&kicked, self.json, out, |kicked, out| {
             writeln!(out, "{} closed", counted(kicked.connections, "connection"))
         })?;
+        // After the page: a script that reads JSON wants the zero as well.
         match kicked.connections {
             0 => Err(Exit::Refused),
             _ => Ok(()),

@@ -58,6 +58,7 @@ impl LogName {
         let rows = EventKind::ALL.iter().map(|kind| kind.row());
         let found = |row: &EventRow| row.fields().find(|field| field.key.name == key.name);
         // A key has the same type wherever it stands.
+        // The table of keys has no types: these are those of the Rust fields that use a key.
         let kind = rows.clone().find_map(found).map(|field| field.kind.word());
         let events = rows.filter(|row| found(row).is_some()).map(|row| row.name);
         Self {
@@ -75,6 +76,7 @@ impl LogName {
 
 /// Everything that is called so or once was: the line that is being looked up may have been written by any version.
 pub fn of(name: &str) -> Vec<ExplainedName> {
+    // Reasons first: scripts that look up a code read the first entry.
     let reasons = reasons::of(name).into_iter().map(ExplainedName::Reason);
     let events = EventKind::ALL.iter().map(|kind| kind.row());
     let events = events.filter(|row| row.name == name || row.former.contains(&name));
@@ -120,6 +122,7 @@ pub(super) fn write(meanings: &[ExplainedName], out: &mut dyn Write) -> io::Resu
 
 /// A value of a row: a text, or several.
 fn shown(value: &Value) -> String {
+    // Numbers and flags do not occur among the rows.
     match value.as_array() {
         Some(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
         None => value.as_str().unwrap_or_default().to_owned(),

@@ -45,6 +45,7 @@ impl PlanCommand {
                 PlanEffects::between(&old, &load(new, at)?)
             }
             files => {
+                // Before the daemon is asked: for a file with faults its inventory would be of no use.
                 let new = load(files.first().map_or(Path::new(""), PathBuf::as_path), at)?;
                 let reply = self.target.ask(&Request::Inventory {}, PATIENCE)?;
                 let Reply::Inventory(held) = reply else {
@@ -79,6 +80,7 @@ fn refused(faults: &[topology::Fault]) -> Exit {
 /// One line for each effect, the kind of it in the first column: the page can be searched and counted with grep. What
 /// closes or refuses comes first.
 fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
+    // Gathered before anything is written: whether there is any effect decides the last line.
     let mut lines: Vec<(&str, String)> = Vec::new();
     // Live connections, with the line of the new file that would close each.
     for dropped in &effects.dropped {
@@ -136,6 +138,7 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
         &effects.lost_domains,
         ": no target is left",
     );
+    // Another pool may be what was wanted, or a member list that was copied to the wrong place.
     for Moved { domain, from, to } in &effects.moved_domains {
         lines.push(("moves", format!("domain {domain} from pool {from} to {to}")));
     }

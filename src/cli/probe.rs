@@ -64,6 +64,7 @@ impl ProbeCommand {
             eprintln!("sipward: {error}");
             Exit::Internal
         };
+        // One thread: addresses are tried one after the other, so that the page reads in the order of the attempts.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -72,6 +73,7 @@ impl ProbeCommand {
             .block_on(probe(&generation, peer, Duration::from_secs(self.timeout)))
             .map_err(|e| internal(&e))?;
         let listed = topology.peer(peer);
+        // With windows another identity may be shown tomorrow; the page names the one of this attempt.
         let shown = topology.identity_at(listed.identity, UnixTime::now());
         let identity = &topology.identity(shown).name;
         let good = is_good(&attempts);

@@ -48,6 +48,7 @@ impl From<Reason> for Described {
 impl Described {
     /// The page for people: names and values, empty ones included.
     pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
+        // In the order in which an operator works: what happened, whether that is it, what to do; then what the other side saw.
         vec![
             ("cause", self.cause.to_owned()),
             ("check", self.check.to_owned()),

@@ -44,6 +44,7 @@ impl ReloadCommand {
 /// The faults, or what has changed; the last line is the outcome.
 fn page(report: &ReloadReport, out: &mut dyn Write) -> io::Result<()> {
     let generation = report.generation;
+    // Only one of both lists has entries: a file with faults changes nothing.
     for line in report.faults.iter().chain(&report.changes) {
         writeln!(out, "{line}")?;
     }

@@ -55,9 +55,11 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     if let Some(report) = &figures.last_reload {
         row("last reload", reloaded(report))?;
     }
+    // The bound address, since a port 0 of the file is chosen by the system.
     for ListenerStatus { name, address } in &figures.listeners {
         row("listener", format!("{name} {address}"))?;
     }
+    // One for each core unless [node] says otherwise: fewer means that a shard did not start.
     row("shards", figures.shards.to_string())?;
     let (clients, peers) = (figures.clients, figures.peers);
     row(
@@ -88,6 +90,7 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
         "transactions",
         format!("{waiting} without a final response, {kept} in memory"),
     )?;
+    // Anything but 0 means that this log, and whatever alarms read it, cannot be relied on as complete.
     row("log", format!("{} lines lost", figures.log_lost))
 }
 

@@ -85,6 +85,7 @@ impl Target {
 
     /// The socket that is named, or the one that the topology names, or the first default place that exists.
     pub(super) fn socket(&self) -> PathBuf {
+        // What is named on the command line counts, also where nothing listens: a guess could reach another daemon.
         if let Some(socket) = &self.socket {
             return socket.clone();
         }
@@ -93,6 +94,7 @@ impl Target {
         if let Some(named) = named_path(config, "admin", "socket") {
             return named;
         }
+        // Of several default places the first that exists; if none does, the error names the likeliest one.
         let mut places = control::candidates();
         let there = places.iter().position(|path| path.exists()).unwrap_or(0);
         if places.is_empty() {

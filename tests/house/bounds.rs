@@ -22,7 +22,7 @@ pub(crate) const COMMENTS_PER_CODE: usize = 25;
 pub(crate) const ALL_COMMENTS: usize = 25;
 
 /// Folders that have fewer comments still.
-pub(crate) const COMMENTS: &[(&str, usize)] = &[("cli", 22)];
+pub(crate) const COMMENTS: &[(&str, usize)] = &[("cli", 23)];
 
 /// Folders that decide; the tests under `tests/` that are about each; lines of test per 100 lines of code.
 pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[

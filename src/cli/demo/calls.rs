@@ -14,28 +14,36 @@ const AT_HOME: &[&str] = &["alice", "edge", "fe01", "bob"];
 /// In this order: clients that the first one registers are called by the others, and the last one stops a
 /// server.
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::new("Two clients register through the edge", AT_HOME, register),
-    Scenario::new(
-        "A call: client, home server, client",
-        AT_HOME,
-        client_calls_client,
-    ),
-    Scenario::new(
-        "A call: partner, home server, client",
-        &["partner", "edge", "fe01", "bob"],
-        partner_calls_client,
-    ),
-    Scenario::new(
-        "A call: client, home server, partner",
-        &["alice", "edge", "fe01", "partner"],
-        client_calls_partner,
-    ),
-    Scenario::new("A MESSAGE", AT_HOME, message),
-    Scenario::new(
-        "A home server is killed, the other takes over",
-        &["alice", "edge", "fe01", "fe02", "bob"],
-        failover,
-    ),
+    Scenario {
+        title: "Two clients register through the edge",
+        columns: AT_HOME,
+        steps: register,
+    },
+    Scenario {
+        title: "A call: client, home server, client",
+        columns: AT_HOME,
+        steps: client_calls_client,
+    },
+    Scenario {
+        title: "A call: partner, home server, client",
+        columns: &["partner", "edge", "fe01", "bob"],
+        steps: partner_calls_client,
+    },
+    Scenario {
+        title: "A call: client, home server, partner",
+        columns: &["alice", "edge", "fe01", "partner"],
+        steps: client_calls_partner,
+    },
+    Scenario {
+        title: "A MESSAGE",
+        columns: AT_HOME,
+        steps: message,
+    },
+    Scenario {
+        title: "A home server is killed, the other takes over",
+        columns: &["alice", "edge", "fe01", "fe02", "bob"],
+        steps: failover,
+    },
 ];
 
 /// Bob's registration must carry the edge's Path (RFC 3327): by it the home servers reach him later.

@@ -20,46 +20,46 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// None of them depends on another, nor on what the calls have left.
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::new(
-        "Refused: a server of the home CA that the topology omits",
-        STRANGER,
-        unlisted,
-    ),
-    Scenario::new(
-        "Refused: a listed server, certificate revoked",
-        STRANGER,
-        revoked,
-    ),
-    Scenario::new(
-        "Refused: a listed server, certificate expired",
-        STRANGER,
-        expired,
-    ),
-    Scenario::new(
-        "Refused: the partner's CA vouches for fe01",
-        STRANGER,
-        foreign_anchor,
-    ),
-    Scenario::new(
-        "Refused: the partner asserts a home user in From",
-        &["partner", "edge", "fe02", "bob"],
-        foreign_from,
-    ),
-    Scenario::new(
-        "Refused: a client's Route to a third party",
-        &["alice", "edge", "fe02"],
-        relay_by_route,
-    ),
-    Scenario::new(
-        "Refused: a client's Request-URI at a third party",
-        &["alice", "edge", "fe02"],
-        relay_by_request_uri,
-    ),
-    Scenario::new(
-        "Refused: the partner wants a third domain",
-        &["partner", "edge", "fe02"],
-        relay_by_partner,
-    ),
+    Scenario {
+        title: "Refused: a server of the home CA that the topology omits",
+        columns: STRANGER,
+        steps: unlisted,
+    },
+    Scenario {
+        title: "Refused: a listed server, certificate revoked",
+        columns: STRANGER,
+        steps: revoked,
+    },
+    Scenario {
+        title: "Refused: a listed server, certificate expired",
+        columns: STRANGER,
+        steps: expired,
+    },
+    Scenario {
+        title: "Refused: the partner's CA vouches for fe01",
+        columns: STRANGER,
+        steps: foreign_anchor,
+    },
+    Scenario {
+        title: "Refused: the partner asserts a home user in From",
+        columns: &["partner", "edge", "fe02", "bob"],
+        steps: foreign_from,
+    },
+    Scenario {
+        title: "Refused: a client's Route to a third party",
+        columns: &["alice", "edge", "fe02"],
+        steps: relay_by_route,
+    },
+    Scenario {
+        title: "Refused: a client's Request-URI at a third party",
+        columns: &["alice", "edge", "fe02"],
+        steps: relay_by_request_uri,
+    },
+    Scenario {
+        title: "Refused: the partner wants a third domain",
+        columns: &["partner", "edge", "fe02"],
+        steps: relay_by_partner,
+    },
 ];
 
 /// A sound certificate of the right CA is not enough: the topology must name the server.
@@ -74,6 +74,7 @@ fn unlisted(setup: &mut DemoSetup) -> Steps<'_> {
 
 /// The CRL that the setup wrote lists this certificate.
 fn revoked(setup: &mut DemoSetup) -> Steps<'_> {
+    // The name is listed and the CA is the right one: nothing but the CRL speaks against it.
     Box::pin(
         async move { refused_handshake(setup, SPARE, &setup.revoked, TrustReason::Revoked).await },
     )

@@ -16,17 +16,3 @@ pub(super) struct Scenario {
     /// What happens. They have the setup for themselves, because one of them stops a server.
     pub(super) steps: for<'s> fn(&'s mut DemoSetup) -> Steps<'s>,
 }
-
-impl Scenario {
-    pub(super) const fn new(
-        title: &'static str,
-        columns: &'static [&'static str],
-        steps: for<'s> fn(&'s mut DemoSetup) -> Steps<'s>,
-    ) -> Self {
-        Self {
-            title,
-            columns,
-            steps,
-        }
-    }
-}
