@@ -120,7 +120,7 @@ async fn a_cancel_in_the_same_segment_as_its_invite_is_honoured() {
 }
 
 #[tokio::test]
-async fn an_invite_that_still_waits_for_its_connection_is_cancelled_unsent() {
+pub(crate) async fn an_invite_that_still_waits_for_its_connection_is_cancelled_unsent() {
     let world = World::new().await;
     let alice = world.client("alice").await;
     // No connection to a home server is up yet, and none can be made before this segment is read to its end.

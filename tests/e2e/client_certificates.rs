@@ -95,7 +95,7 @@ async fn a_partners_wrong_certificate_stays_out_where_a_phones_is_passed_over() 
 }
 
 #[tokio::test]
-async fn a_reload_that_names_a_clients_certificate_closes_its_connection() {
+pub(crate) async fn a_reload_that_names_a_clients_certificate_closes_its_connection() {
     let mut world = World::new().await;
     let maker = Authority::root("Phone Maker Manufacturing CA").unwrap();
     let named = maker.issue(&phone("sbc.northwind.test")).unwrap();
@@ -146,7 +146,7 @@ async fn a_reload_that_names_a_clients_certificate_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn where_certificates_are_required_a_client_without_one_stays_out() {
+pub(crate) async fn where_certificates_are_required_a_client_without_one_stays_out() {
     let lab = Lab::new();
     let phones = Authority::root("Contoso Phones CA").unwrap();
     lab.site

@@ -1,4 +1,5 @@
 //! The control socket: commands with exit codes, for the daemon's user alone, and never in the way of a call.
+use crate::harness::observed::Observed;
 use crate::harness::{Edge, Lab, SOON, World};
 use serde_json::{Value, json};
 use sipward::reason::DaemonReason;
@@ -131,10 +132,11 @@ async fn what_waits_for_a_restart_is_told_until_the_file_says_again_what_the_dae
 }
 
 #[tokio::test]
-async fn what_is_no_request_gets_an_error_and_the_next_one_is_served() {
+pub(crate) async fn what_is_no_request_gets_an_error_and_the_next_one_is_served() {
     let world = World::new().await;
     assert_eq!(world.edge.command(&["status"]).await.0, Some(0));
     let socket = world.edge.socket.clone();
+    let observed = Observed::of_thread();
     tokio::task::spawn_blocking(move || {
         for octets in [
             &b"\n"[..],
@@ -142,6 +144,7 @@ async fn what_is_no_request_gets_an_error_and_the_next_one_is_served() {
             b"{\"command\":\"fly\"}\n",
         ] {
             assert_eq!(say(&socket, octets)["error"]["code"], "malformed_command");
+            observed.add("malformed_command");
         }
         // All but one of those that the daemon attends to at a time, and none of them says a word.
         let idle: Vec<_> = (0..15)
@@ -459,7 +462,7 @@ fn a_plan_of_two_files_needs_no_daemon() {
 }
 
 #[tokio::test]
-async fn kick_closes_one_connection_or_all_of_a_peer() {
+pub(crate) async fn kick_closes_one_connection_or_all_of_a_peer() {
     let world = World::new().await;
     // Each must be in its shard's table before it can be closed: the event comes right before that.
     let up = async |mark| {

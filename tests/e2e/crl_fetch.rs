@@ -109,7 +109,8 @@ async fn connected(world: &World, identity: &Issued) -> (Server, Wire) {
 }
 
 #[tokio::test]
-async fn a_revocation_at_the_distribution_point_ends_the_connection_and_outlives_a_reload() {
+pub(crate) async fn a_revocation_at_the_distribution_point_ends_the_connection_and_outlives_a_reload()
+ {
     let (world, web) = (world().await, Web::start());
     let (log, enterprise) = (&world.edge.log, &world.lab.site.enterprise);
     let uri = web.uri("/enterprise.crl");
@@ -209,7 +210,7 @@ async fn a_distribution_point_with_a_space_is_asked_as_a_web_server_wants_it() {
 }
 
 #[tokio::test]
-async fn a_certificate_cannot_make_us_ask_this_host_unless_it_is_listed() {
+pub(crate) async fn a_certificate_cannot_make_us_ask_this_host_unless_it_is_listed() {
     let world = World::with(|t| {
         let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();
         set.text("crl_refresh", "1s").raw("crl_fetch", "true");
@@ -243,7 +244,7 @@ async fn a_certificate_cannot_make_us_ask_this_host_unless_it_is_listed() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_names_only_points_that_are_not_asked_is_told_of_once() {
+pub(crate) async fn a_certificate_that_names_only_points_that_are_not_asked_is_told_of_once() {
     let world = world().await;
     let enterprise = &world.lab.site.enterprise;
     let point = "ldap:///CN=Contoso Root,DC=contoso?certificateRevocationList".to_owned();

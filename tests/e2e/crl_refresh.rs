@@ -122,7 +122,7 @@ async fn a_peer_revoked_in_a_refreshed_crl_loses_its_connection_without_a_reload
 }
 
 #[tokio::test]
-async fn what_is_worse_in_a_directory_of_crls_leaves_in_force_what_was() {
+pub(crate) async fn what_is_worse_in_a_directory_of_crls_leaves_in_force_what_was() {
     let lab = Lab::new();
     let directory = lab.site.path().join("generations/1");
     std::fs::create_dir_all(&directory).unwrap();
@@ -292,7 +292,7 @@ async fn stapled(edge: std::net::SocketAddr) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn our_own_staple_is_served_while_it_is_good_and_read_again() {
+pub(crate) async fn our_own_staple_is_served_while_it_is_good_and_read_again() {
     let lab = Lab::new();
     let good = OcspSpec::good(&lab.site.edge);
     let write = |lab: &Lab, name: &str, spec: OcspSpec<'_>| {

@@ -145,7 +145,7 @@ fn sipward(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn a_rollback_over_a_restart_is_refused_until_an_operator_has_it_forgotten() {
+pub(crate) async fn a_rollback_over_a_restart_is_refused_until_an_operator_has_it_forgotten() {
     let lab = Lab::new();
     let ca = lab.site.enterprise.clone();
     let twin = ca.server(FE02).unwrap();
@@ -218,7 +218,7 @@ async fn a_rollback_over_a_restart_is_refused_until_an_operator_has_it_forgotten
 }
 
 #[tokio::test]
-async fn what_was_fetched_outlives_the_process_and_a_file_that_was_taken_away() {
+pub(crate) async fn what_was_fetched_outlives_the_process_and_a_file_that_was_taken_away() {
     let (lab, web) = (Lab::new(), Web::start());
     let ca = lab.site.enterprise.clone();
     let twin = ca.issue(&named(web.uri("/enterprise.crl"))).unwrap();
@@ -291,7 +291,7 @@ async fn the_crl_of_an_issuing_ca_is_kept_once_a_peer_has_shown_its_key() {
 }
 
 #[tokio::test]
-async fn what_is_damaged_in_the_state_directory_is_told_and_never_in_the_way() {
+pub(crate) async fn what_is_damaged_in_the_state_directory_is_told_and_never_in_the_way() {
     let lab = Lab::new();
     let ca = lab.site.enterprise.clone();
     let twin = ca.server(FE02).unwrap();
@@ -344,7 +344,7 @@ async fn what_is_damaged_in_the_state_directory_is_told_and_never_in_the_way() {
 }
 
 #[tokio::test]
-async fn a_state_directory_that_cannot_be_written_is_told_of_once() {
+pub(crate) async fn a_state_directory_that_cannot_be_written_is_told_of_once() {
     let world = World::with(|t| {
         t.section("[node]").text("state", "enterprise-ca.pem/state");
         let set = t.find("[[trust]]", "name", "enterprise-ca").unwrap();

@@ -81,7 +81,7 @@ async fn two_flows_of_one_client_serve_side_by_side_and_one_alone() {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_back_has_a_new_flow_and_its_old_call_is_told_so() {
+pub(crate) async fn a_client_that_comes_back_has_a_new_flow_and_its_old_call_is_told_so() {
     let world = World::new().await;
     let (before, old) = flow(&world, 1).await;
     let call = world

@@ -117,7 +117,7 @@ async fn keep_alives_are_answered_between_messages_only() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_framed_is_answered_400_and_the_connection_closed() {
+pub(crate) async fn what_cannot_be_framed_is_answered_400_and_the_connection_closed() {
     let world = World::new().await;
     let broken = [
         ("", 400, "no_content_length"),
@@ -155,7 +155,7 @@ async fn what_cannot_be_framed_is_answered_400_and_the_connection_closed() {
 
 /// RFC 4475 §3.1.2.2 asks for a timer; octets that trickle in do not wind it up again.
 #[tokio::test]
-async fn a_head_and_a_body_that_trickle_in_each_end_at_their_deadline() {
+pub(crate) async fn a_head_and_a_body_that_trickle_in_each_end_at_their_deadline() {
     let world = World::with(|t| {
         t.section("[limits]")
             .text("head_timeout", "1s")

@@ -181,7 +181,7 @@ fn hello_for(names: &[&str]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_odd_name_in_sni_is_ignored_or_refused_as_what_it_is() {
+pub(crate) async fn an_odd_name_in_sni_is_ignored_or_refused_as_what_it_is() {
     let long = format!("{}.test", "a".repeat(64));
     // What follows the name in the hello is refused for the extension that is missing.
     let passes = "no_common_version";
@@ -264,7 +264,7 @@ async fn sip_is_chosen_from_what_a_client_offers_in_alpn_and_a_list_without_it_i
 }
 
 #[tokio::test]
-async fn a_flood_of_every_kind_of_bad_handshake_is_counted_to_the_last_one() {
+pub(crate) async fn a_flood_of_every_kind_of_bad_handshake_is_counted_to_the_last_one() {
     const EACH: u64 = 45;
     let lab = Lab::new();
     let rogue = lab.site.enterprise.server("rogue.contoso.test").unwrap();
@@ -386,7 +386,7 @@ async fn clients_that_come_and_go_are_counted_exactly_and_cost_few_lines() {
 }
 
 #[tokio::test]
-async fn stalled_handshakes_end_at_their_bound_and_hold_up_nobody() {
+pub(crate) async fn stalled_handshakes_end_at_their_bound_and_hold_up_nobody() {
     let world = World::with(|t| {
         t.section("[limits]").text("handshake_timeout", "3s");
     })
@@ -413,7 +413,8 @@ async fn stalled_handshakes_end_at_their_bound_and_hold_up_nobody() {
 }
 
 #[tokio::test]
-async fn beyond_the_cap_of_handshakes_a_stranger_is_turned_away_and_a_finished_one_makes_room() {
+pub(crate) async fn beyond_the_cap_of_handshakes_a_stranger_is_turned_away_and_a_finished_one_makes_room()
+ {
     let world = World::with(|t| {
         t.section("[node]").raw("shards", "1");
         t.section("[limits]")

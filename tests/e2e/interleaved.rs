@@ -71,7 +71,7 @@ impl Midway {
 }
 
 #[tokio::test]
-async fn handshakes_that_interleave_on_one_shard_keep_their_own_verdicts() {
+pub(crate) async fn handshakes_that_interleave_on_one_shard_keep_their_own_verdicts() {
     let lab = Lab::new();
     let mut topology = lab
         .site

@@ -41,7 +41,7 @@ async fn a_peer_that_answers_pings_keeps_its_connection_and_gets_no_pong_of_ours
 }
 
 #[tokio::test]
-async fn a_peer_that_leaves_a_ping_unanswered_is_dead_and_connected_to_anew() {
+pub(crate) async fn a_peer_that_leaves_a_ping_unanswered_is_dead_and_connected_to_anew() {
     let world = world("100ms").await;
     let alice = world.client("alice").await;
     message_passes(&alice, &world.fe01).await;
@@ -148,7 +148,8 @@ async fn white_space_of_a_partner_between_its_messages_is_taken_and_only_its_pin
 }
 
 #[tokio::test]
-async fn a_stranger_with_nothing_but_white_space_loses_its_connection_like_a_silent_one() {
+pub(crate) async fn a_stranger_with_nothing_but_white_space_loses_its_connection_like_a_silent_one()
+{
     let world = World::with(|t| {
         t.section("[limits]").text("first_message", "1s");
     })
@@ -166,7 +167,7 @@ async fn a_stranger_with_nothing_but_white_space_loses_its_connection_like_a_sil
 }
 
 #[tokio::test]
-async fn white_space_keeps_a_client_that_has_spoken_for_as_long_as_any_keep_alive() {
+pub(crate) async fn white_space_keeps_a_client_that_has_spoken_for_as_long_as_any_keep_alive() {
     let world = World::with(|t| {
         t.section("[limits]").text("client_idle", "2s");
     })

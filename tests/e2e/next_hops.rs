@@ -40,7 +40,7 @@ fn dead() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_peer_is_found_by_its_service_and_proves_the_topologys_name() {
+pub(crate) async fn a_peer_is_found_by_its_service_and_proves_the_topologys_name() {
     let names = NameServer::start().unwrap();
     let world = named(&names).await;
     names.set(
@@ -116,7 +116,7 @@ async fn a_lost_peer_is_found_again_while_its_name_server_is_silent() {
 }
 
 #[tokio::test]
-async fn a_peer_whose_domain_offers_no_such_service_is_not_connected_to() {
+pub(crate) async fn a_peer_whose_domain_offers_no_such_service_is_not_connected_to() {
     let names = NameServer::start().unwrap();
     let world = named(&names).await;
     names.set(SIPS, 60, &[Data::Service(0, 0, 0, ".".to_owned())]);

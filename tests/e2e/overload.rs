@@ -78,7 +78,7 @@ async fn hold_and_end(alice: &Client, mut dialog: Dialog, seen: &mut Seen) {
 }
 
 #[tokio::test]
-async fn at_twice_the_load_every_bye_succeeds_and_new_calls_are_refused() {
+pub(crate) async fn at_twice_the_load_every_bye_succeeds_and_new_calls_are_refused() {
     let world = World::with(|t| {
         t.section("[node]").raw("shards", "1");
         t.section("[limits]")

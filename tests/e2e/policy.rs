@@ -51,7 +51,7 @@ async fn an_anonymous_client_is_served() {
 }
 
 #[tokio::test]
-async fn a_client_may_not_assert_a_foreign_from() {
+pub(crate) async fn a_client_may_not_assert_a_foreign_from() {
     let world = World::new().await;
     let alice = world.client("alice").await;
     let forged = alice
@@ -62,7 +62,7 @@ async fn a_client_may_not_assert_a_foreign_from() {
 }
 
 #[tokio::test]
-async fn a_clients_route_to_a_third_party_is_refused() {
+pub(crate) async fn a_clients_route_to_a_third_party_is_refused() {
     let world = World::new().await;
     let third = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     third.set_nonblocking(true).unwrap();
@@ -96,7 +96,7 @@ async fn a_route_that_names_the_edge_without_a_token_is_just_removed() {
 }
 
 #[tokio::test]
-async fn a_client_cannot_use_the_path_of_another_client() {
+pub(crate) async fn a_client_cannot_use_the_path_of_another_client() {
     let world = World::new().await;
     let (_bob, path) = world.registered("bob").await;
     let alice = world.client("alice").await;
@@ -108,7 +108,7 @@ async fn a_client_cannot_use_the_path_of_another_client() {
 }
 
 #[tokio::test]
-async fn a_forged_route_token_is_refused() {
+pub(crate) async fn a_forged_route_token_is_refused() {
     let world = World::new().await;
     let (_bob, path) = world.registered("bob").await;
     let at = path.find("sip:").unwrap() + 12;
@@ -216,7 +216,7 @@ async fn a_partner_may_not_assert_a_home_from() {
 }
 
 #[tokio::test]
-async fn a_partner_reaches_home_domains_only() {
+pub(crate) async fn a_partner_reaches_home_domains_only() {
     let world = World::new().await;
     world.dial(&world.partner).await;
     let request = world.partner.message("sip:x@elsewhere.test", "hi").build();
@@ -251,7 +251,7 @@ async fn bye_with_a_forged_to_tag_is_judged_by_its_connection() {
 }
 
 #[tokio::test]
-async fn a_stray_ack_is_neither_relayed_nor_answered() {
+pub(crate) async fn a_stray_ack_is_neither_relayed_nor_answered() {
     let world = World::new().await;
     world.dial(&world.partner).await;
     world

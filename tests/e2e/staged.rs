@@ -41,7 +41,7 @@ async fn an_expectation_that_fails_blocks_the_reload_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_observed_peer_gets_in_and_the_log_tells_what_would_have_refused_it() {
+pub(crate) async fn an_observed_peer_gets_in_and_the_log_tells_what_would_have_refused_it() {
     let mut world = World::new().await;
     let event = world
         .reload_with(|t| {

@@ -136,7 +136,8 @@ async fn arrives(world: &World, file: &str, frame: &[u8]) -> Received {
 }
 
 #[tokio::test]
-async fn valid_torture_messages_are_relayed_and_what_is_not_used_comes_out_byte_for_byte() {
+pub(crate) async fn valid_torture_messages_are_relayed_and_what_is_not_used_comes_out_byte_for_byte()
+ {
     let world = world().await;
     let sbc = world.lab.home("sbc01").await;
     let mut relayed = 0;
@@ -176,7 +177,7 @@ async fn valid_torture_messages_are_relayed_and_what_is_not_used_comes_out_byte_
 }
 
 #[tokio::test]
-async fn invalid_torture_messages_get_the_status_of_their_index_and_nothing_passes() {
+pub(crate) async fn invalid_torture_messages_get_the_status_of_their_index_and_nothing_passes() {
     let world = world().await;
     let mut refused = 0;
     for Case { row, mut octets } in rows(&["reject"], "request") {
@@ -235,7 +236,7 @@ async fn where_the_framing_is_lost_or_never_completes_the_connection_is_closed()
 }
 
 #[tokio::test]
-async fn torture_responses_pass_only_when_they_can_be_read_and_were_asked_for() {
+pub(crate) async fn torture_responses_pass_only_when_they_can_be_read_and_were_asked_for() {
     let world = world().await;
     for Case { row, octets } in rows(&["forward-response", "drop"], "response") {
         let file = &row.file;

@@ -654,7 +654,7 @@ impl Case {
 }
 
 #[tokio::test]
-async fn every_reason_is_given_over_real_handshakes_in_both_directions() {
+pub(crate) async fn every_reason_is_given_over_real_handshakes_in_both_directions() {
     let matrix = Matrix::new().await;
     let mut provoked = HashSet::new();
     let mut wrong = Vec::new();

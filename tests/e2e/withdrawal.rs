@@ -150,7 +150,8 @@ async fn a_removed_peer_is_out_of_its_pool_at_once() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_of_ours_rides_no_old_connection_and_a_ringing_call_survives() {
+pub(crate) async fn a_new_certificate_of_ours_rides_no_old_connection_and_a_ringing_call_survives()
+{
     let world = patient_world().await;
     let alice = world.client("alice").await;
     let call = alice.invite("sip:bob@contoso.test").send().await.unwrap();

@@ -264,7 +264,7 @@ fn every_example_fits_the_schema_and_what_the_table_forbids_does_not() {
         TopologyReason::InvalidSize,
         TopologyReason::InvalidTime,
     ];
-    let cases = faults::CASES
+    let cases = cases::CASES
         .iter()
         .filter(|case| by_form.contains(&case.code));
     // Which of two keys needs the other is beyond the form.

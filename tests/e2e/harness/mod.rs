@@ -1,7 +1,10 @@
 //! The daemon as a process, with a PKI and a topology of its own, and the ends that speak to it.
 #[cfg(test)]
+pub(crate) mod observed;
+#[cfg(test)]
 pub(crate) mod tls;
 
+use observed::Observed;
 use serde_json::Value;
 use sipward::daemon::control::{ExplainedDecision, Reply, Request, ask};
 use sipward::reason::DaemonReason;
@@ -129,6 +132,7 @@ impl Edge {
         };
         let reply = self.ask(request).await;
         if let Reply::Error(refusal) = reply {
+            Observed::of_thread().add(refusal.code.code());
             return Err(refusal.code);
         }
         let Reply::Explain(explained) = reply else {
@@ -154,6 +158,7 @@ impl Edge {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap();
+        Observed::of_thread().add_text(&output.stdout);
         (
             output.status.code(),
             String::from_utf8(output.stdout).unwrap(),
@@ -209,9 +214,11 @@ fn spawn(topology: &Path) -> (Child, EventLog, JoinHandle<()>) {
 }
 
 fn read_log(stderr: impl Read + Send + 'static, log: EventLog) -> JoinHandle<()> {
+    let observed = Observed::of_thread();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).split(b'\n') {
             let Ok(line) = line else { return };
+            observed.add_text(&line);
             log.push(&String::from_utf8_lossy(&line));
         }
     })

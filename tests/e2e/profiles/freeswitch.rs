@@ -132,7 +132,7 @@ async fn freeswitch_a_phone_registers_and_whole_calls_go_both_ways() {
 }
 
 #[tokio::test]
-async fn freeswitch_the_second_takes_over_when_the_first_is_gone() {
+pub(crate) async fn freeswitch_the_second_takes_over_when_the_first_is_gone() {
     let mut profile = Profile::read("freeswitch.toml");
     let fs01 = profile.home("fs01.contoso.test").await;
     let fs02 = profile.home("fs02.contoso.test").await;

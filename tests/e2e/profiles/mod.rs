@@ -8,13 +8,13 @@
 mod asterisk;
 mod chart;
 mod dialect;
-mod freeswitch;
+pub(crate) mod freeswitch;
 mod kamailio;
 mod lync;
 mod plain;
 mod shipped;
 mod side;
-mod skype_for_business;
+pub(crate) mod skype_for_business;
 mod teams;
 
 /// A call with all that may happen in it, ended by the caller.

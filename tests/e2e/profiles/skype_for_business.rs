@@ -62,7 +62,8 @@ fn front_end<'a>(fe01: &'a Server, fe02: &'a Server) -> Side<'a> {
 }
 
 #[tokio::test]
-async fn skype_for_business_a_client_registers_subscribes_and_calls_and_is_called_by_path() {
+pub(crate) async fn skype_for_business_a_client_registers_subscribes_and_calls_and_is_called_by_path()
+ {
     let mut profile = Profile::read("skype-for-business.toml");
     let fe01 = profile.home("fe01.contoso.test").await;
     let fe02 = profile.home("fe02.contoso.test").await;
@@ -140,7 +141,8 @@ async fn skype_for_business_whole_calls_and_presence_go_both_ways_with_a_partner
 
 /// The registrar of these servers knows no Path (RFC 3327): it calls the address or the GRUU that the client gave.
 #[tokio::test]
-async fn skype_for_business_without_path_a_client_is_reached_in_its_dialogs_and_not_called() {
+pub(crate) async fn skype_for_business_without_path_a_client_is_reached_in_its_dialogs_and_not_called()
+ {
     let mut profile = Profile::read("skype-for-business.toml");
     let fe01 = profile.home("fe01.contoso.test").await;
     let fe02 = profile.home("fe02.contoso.test").await;

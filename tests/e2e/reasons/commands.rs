@@ -1,8 +1,7 @@
 //! Start-ups that are refused, and what stands in the way of the state directory.
 use crate::harness::{Edge, Lab, World};
 
-#[tokio::test]
-async fn why_the_daemon_does_not_start_is_a_code() {
+pub(super) async fn why_the_daemon_does_not_start_is_a_code() {
     let world = World::new().await;
     let taken = world.edge.address.to_string();
     let lab = Lab::new();

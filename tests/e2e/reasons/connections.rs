@@ -7,8 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const FE01: &str = "fe01.contoso.test";
 
-#[tokio::test]
-async fn connections_beyond_a_bound_are_refused_and_the_bound_is_named() {
+pub(super) async fn connections_beyond_a_bound_are_refused_and_the_bound_is_named() {
     for (key, reason) in [
         ("connections_per_source", "too_many_from_source"),
         ("connections", "too_many_connections"),
@@ -31,8 +30,7 @@ async fn connections_beyond_a_bound_are_refused_and_the_bound_is_named() {
     }
 }
 
-#[tokio::test]
-async fn a_connection_that_ends_without_the_end_of_tls_is_logged_so() {
+pub(super) async fn a_connection_that_ends_without_the_end_of_tls_is_logged_so() {
     let world = World::new().await;
     let config = client_config(VERSIONS[1], &world.lab.roots, None);
     let tls = shake(config, world.edge.address, EDGE).await.unwrap();
@@ -46,8 +44,8 @@ async fn a_connection_that_ends_without_the_end_of_tls_is_logged_so() {
     world.stop().await;
 }
 
-#[tokio::test]
-async fn a_certificate_that_speaks_for_another_peer_after_a_reload_loses_its_connection() {
+pub(super) async fn a_certificate_that_speaks_for_another_peer_after_a_reload_loses_its_connection()
+{
     let mut world = World::new().await;
     let mut spec = LeafSpec::server(FE01);
     spec.dns.push("fe09.contoso.test".to_owned());
@@ -73,8 +71,7 @@ async fn a_certificate_that_speaks_for_another_peer_after_a_reload_loses_its_con
     world.stop().await;
 }
 
-#[tokio::test]
-async fn a_reload_that_stops_accepting_a_kind_closes_its_connections() {
+pub(super) async fn a_reload_that_stops_accepting_a_kind_closes_its_connections() {
     for (accept, moved, reason) in [
         ("peer", "client", "client_not_accepted"),
         ("client", "peer", "peer_not_accepted"),
@@ -103,8 +100,7 @@ async fn a_reload_that_stops_accepting_a_kind_closes_its_connections() {
     }
 }
 
-#[tokio::test]
-async fn a_removed_listener_takes_its_connections_along() {
+pub(super) async fn a_removed_listener_takes_its_connections_along() {
     let mut world = World::new().await;
     let alice = world.client("alice").await;
     let reloaded = world
@@ -119,8 +115,7 @@ async fn a_removed_listener_takes_its_connections_along() {
     world.stop().await;
 }
 
-#[tokio::test]
-async fn a_client_that_sends_and_never_reads_is_closed_when_its_answers_pile_up() {
+pub(super) async fn a_client_that_sends_and_never_reads_is_closed_when_its_answers_pile_up() {
     let world = World::with(|t| {
         t.section("[limits]").text("send_queue", "4KiB");
     })

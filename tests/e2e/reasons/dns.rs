@@ -28,8 +28,7 @@ async fn without_fe01(names: &NameServer, connect_timeout: &str) -> String {
     reason
 }
 
-#[tokio::test]
-async fn why_a_name_leads_to_no_address_is_told_apart() {
+pub(super) async fn why_a_name_leads_to_no_address_is_told_apart() {
     let names = NameServer::start().unwrap();
     names.set(FE01, 60, &[]);
     assert_eq!(without_fe01(&names, "5s").await, "no_address");

@@ -6,8 +6,8 @@ use sipward_lab::site::PARTNER_EDGE;
 /// A whole request without its framing.
 const LINES: &str = "MESSAGE sip:b@contoso.test SIP/2.0\r\nVia: SIP/2.0/TLS c.test;branch=z9hG4bKx\r\nMax-Forwards: 70\r\nFrom: <sip:a@contoso.test>;tag=1\r\nTo: <sip:b@contoso.test>\r\nCall-ID: framed\r\nCSeq: 1 MESSAGE\r\n";
 
-#[tokio::test]
-async fn a_head_that_cannot_be_framed_ends_the_connection_with_the_rule_that_it_breaks() {
+pub(super) async fn a_head_that_cannot_be_framed_ends_the_connection_with_the_rule_that_it_breaks()
+{
     let world = World::with(|t| {
         t.section("[limits]").raw("head_bytes", "4096");
     })
@@ -29,8 +29,7 @@ async fn a_head_that_cannot_be_framed_ends_the_connection_with_the_rule_that_it_
     world.stop().await;
 }
 
-#[tokio::test]
-async fn an_ack_that_breaks_a_rule_is_dropped_without_an_answer() {
+pub(super) async fn an_ack_that_breaks_a_rule_is_dropped_without_an_answer() {
     let world = World::new().await;
     let (bob, _) = world.registered("bob").await;
     // Max-Forwards 0: every other method would get a 483.
@@ -45,8 +44,7 @@ async fn an_ack_that_breaks_a_rule_is_dropped_without_an_answer() {
     world.stop().await;
 }
 
-#[tokio::test]
-async fn what_breaks_a_rule_within_its_fields_is_answered_400() {
+pub(super) async fn what_breaks_a_rule_within_its_fields_is_answered_400() {
     let world = World::new().await;
     let whole = format!("{LINES}Content-Length: 0\r\n\r\n");
     for (part, broken, rule) in [
@@ -72,8 +70,25 @@ async fn what_breaks_a_rule_within_its_fields_is_answered_400() {
     world.stop().await;
 }
 
-#[tokio::test]
-async fn a_request_that_waits_for_a_peer_fails_when_a_reload_removes_it() {
+pub(super) async fn no_more_requests_wait_for_a_connection_than_may() {
+    let hole = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = hole.local_addr().unwrap().to_string();
+    let world = World::with(|t| {
+        let partner = t.find("[[peer]]", "fqdn", PARTNER_EDGE).unwrap();
+        partner.list("address", &[&address]);
+        t.section("[limits]").raw("connect_queue", "1");
+    })
+    .await;
+    let wire = world.dial(&world.fe01).await;
+    for text in ["1", "2", "3"] {
+        let message = world.fe01.message("sip:carol@fabrikam.test", text);
+        message.on(&wire).send().await.unwrap();
+    }
+    world.refused("connect_queue_full").await;
+    world.stop().await;
+}
+
+pub(super) async fn a_request_that_waits_for_a_peer_fails_when_a_reload_removes_it() {
     // It takes connections and never shakes hands.
     let hole = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = hole.local_addr().unwrap().to_string();

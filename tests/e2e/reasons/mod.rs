@@ -2,6 +2,10 @@
 mod commands;
 mod connections;
 mod dns;
+mod fields;
+mod files;
 mod messages;
+mod proxy;
 mod rows;
 mod tls;
+mod topology;

@@ -51,8 +51,7 @@ async fn handshake_of(world: &World, flights: &[&[u8]], event: &str) -> Value {
     log.wait_after(mark, event, |_| true).await.unwrap()
 }
 
-#[tokio::test]
-async fn every_alert_is_logged_with_its_own_code_and_number() {
+pub(super) async fn every_alert_is_logged_with_its_own_code_and_number() {
     let world = World::new().await;
     let good = hello(&[groups(P256), schemes(ECDSA_P256), points()]);
     for (number, code) in ALERTS {
@@ -104,8 +103,7 @@ fn hello(extensions: &[Vec<u8>]) -> Vec<u8> {
     [&[22, 3, 1][..], &sized(&message)].concat()
 }
 
-#[tokio::test]
-async fn a_hello_of_tls_1_2_is_refused_for_what_it_lacks() {
+pub(super) async fn a_hello_of_tls_1_2_is_refused_for_what_it_lacks() {
     let world = World::new().await;
     for (extensions, reason) in [
         (vec![schemes(ECDSA_P256), points()], "no_common_group"),
@@ -121,13 +119,22 @@ async fn a_hello_of_tls_1_2_is_refused_for_what_it_lacks() {
         let event = handshake_of(&world, &[&hello(&extensions)], "handshake_refused").await;
         assert_eq!(event["reason"], reason, "{event}");
     }
+    // TLS_RSA_WITH_AES_128_CBC_SHA instead of the one suite.
+    let mut old = hello(&[groups(P256), schemes(ECDSA_P256), points()]);
+    let at = old.windows(2).position(|suite| suite == [0xc0, 0x2b]);
+    old.splice(at.unwrap()..at.unwrap() + 2, [0x00, 0x2f]);
+    let mark = world.edge.log.mark();
+    let mut tcp = connect(world.edge.address).await;
+    tcp.write_all(&old).await.unwrap();
+    let is_it = |e: &Value| e["reason"] == "no_common_cipher";
+    let refused = world.edge.log.wait_after(mark, "handshake_refused", is_it);
+    refused.await.unwrap();
     world.stop().await;
 }
 
-#[tokio::test]
-async fn a_peer_that_answers_with_something_else_than_sip_is_found_by_probe() {
+pub(super) async fn a_peer_that_answers_with_something_else_than_sip_is_found_by_probe() {
+    use crate::harness::observed::{Observed, sipward};
     use crate::harness::tls::{VERSIONS, server_config};
-    use std::process::Command;
     use std::sync::Arc;
 
     let fqdn = "fe01.contoso.test";
@@ -151,13 +158,11 @@ async fn a_peer_that_answers_with_something_else_than_sip_is_found_by_probe() {
         .site
         .write("topology.toml", &topology.to_toml())
         .unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sipward"));
-    command
-        .args(["probe", fqdn, "--json", "--config"])
-        .arg(file);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    let observed = Observed::of_thread();
+    let probe = move || sipward(&["probe", fqdn, "--json", "--config", &file]);
+    let output = tokio::task::spawn_blocking(probe).await.unwrap();
+    observed.add_text(&output.stdout);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let at = &report["addresses"][0];
     assert_eq!(
