@@ -14,27 +14,15 @@ pub(crate) fn moment(text: &str) -> Option<UnixTime> {
 
 /// A second as RFC 3339 in UTC.
 pub(crate) fn show_moment(at: u64) -> String {
-    i64::try_from(at)
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .and_then(|moment| moment.format(&Rfc3339).ok())
-        .unwrap_or_else(|| format!("Unix time {at}"))
+    show_time(i64::try_from(at).unwrap_or(i64::MAX))
 }
 
-/// `2026-11-24 03:38 UTC`: the end of a certificate is read by people, and seconds would be noise.
+/// As [`show_moment`], of a certificate, which may be older than 1970.
 pub(crate) fn show_time(unix: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(unix).map_or_else(
-        |_| format!("second {unix}"),
-        |t| {
-            let (month, day) = (u8::from(t.month()), t.day());
-            format!(
-                "{:04}-{month:02}-{day:02} {:02}:{:02} UTC",
-                t.year(),
-                t.hour(),
-                t.minute()
-            )
-        },
-    )
+    OffsetDateTime::from_unix_timestamp(unix)
+        .ok()
+        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .unwrap_or_else(|| format!("Unix time {unix}"))
 }
 
 #[cfg(test)]
@@ -45,6 +33,7 @@ mod tests {
     fn moments_are_rfc_3339_with_an_offset() {
         assert_eq!(moment("1970-01-01T01:00:00+01:00").unwrap().as_secs(), 0);
         assert_eq!(show_moment(1_796_083_200), "2026-12-01T00:00:00Z");
+        assert_eq!(show_time(-1), "1969-12-31T23:59:59Z");
         for text in [
             "2026-12-01",
             "2026-12-01T00:00:00",

@@ -1,4 +1,5 @@
 //! Whether every certificate of a path is valid at a time (RFC 5280 §4.1.2.5).
+use crate::topology::show_time;
 use crate::trust::certificate::{text::subject_text, validity::window};
 use crate::trust::path::cert_path::CertPath;
 use crate::trust::{StepRefusal, TrustReason};
@@ -35,7 +36,7 @@ fn refuse(reason: TrustReason, certificate: &X509Certificate<'_>) -> StepRefusal
     reason.because(format!(
         "{}: {} to {}",
         subject_text(certificate.subject()),
-        validity.not_before,
-        validity.not_after
+        show_time(validity.not_before.timestamp()),
+        show_time(validity.not_after.timestamp())
     ))
 }

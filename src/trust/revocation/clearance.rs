@@ -1,6 +1,6 @@
 //! Whether the CRLs that are known clear one certificate (RFC 5280 §6.3.3).
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{Crl, CrlScope, HeldCrl};
+use crate::topology::{Crl, CrlScope, HeldCrl, show_moment};
 use crate::trust::certificate::text::subject_text;
 use crate::trust::revocation::{
     age::CrlAge, crl_signature::is_signed_with, distribution::CrlCoverage, issuers::Issuers,
@@ -159,7 +159,8 @@ pub(crate) fn clear<'c>(
     current.map(|crl| &*crl.list).ok_or_else(|| {
         let issuer = subject_text(certificate.issuer());
         let next = own.iter().map(|one| one.next_update).max().unwrap_or(0);
-        TrustReason::CrlStale.because(format!("{issuer}: nextUpdate was Unix time {next}"))
+        let next = show_moment(next);
+        TrustReason::CrlStale.because(format!("{issuer}: nextUpdate was {next}"))
     })
 }
 

@@ -1,6 +1,7 @@
 //! A stapled OCSP response (RFC 6960, RFC 6066 §8): whether it is about a certificate, genuine, fresh, and its status is `good`.
 use crate::topology::der::{self, Element, magnitude};
 use crate::topology::distinguished_name::{NameKey, same_name};
+use crate::topology::show_moment;
 use crate::trust::budget::Budget;
 use crate::trust::certificate::{signature::SignedPart, text::subject_text, validity::window};
 use crate::trust::revocation::ocsp_response::{BasicResponse, CertStatus, only, read};
@@ -56,7 +57,7 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
     let now = at.as_secs();
     if single.this_update > now.saturating_add(SKEW) {
         return Err(TrustReason::OcspStale
-            .because(format!("thisUpdate is Unix time {}", single.this_update)));
+            .because(format!("thisUpdate is {}", show_moment(single.this_update))));
     }
     // Without nextUpdate nobody knows for how long what was stapled holds.
     let until = single.next_update.unwrap_or(0);
@@ -66,7 +67,9 @@ pub(crate) fn check(response: &[u8], about: &About<'_>, at: UnixTime) -> Result<
         return Err(TrustReason::OcspRevoked.because(subject_text(about.certificate.subject())));
     }
     if until <= now {
-        return Err(TrustReason::OcspStale.because(format!("nextUpdate was Unix time {until}")));
+        return Err(
+            TrustReason::OcspStale.because(format!("nextUpdate was {}", show_moment(until)))
+        );
     }
     // `unknown` is no revocation, but whoever asks for a response wants to hear `good` (RFC 6960 §2.2).
     match single.status {
