@@ -104,8 +104,8 @@ fn what_cannot_be_asked_exits_with_2_and_says_why() {
     let junk = desk.put("junk.pem", "no certificate");
     let missing = desk.site.path().join("missing.pem");
     for (certificate, more, says) in [
-        (&junk, &[][..], "junk.pem"),
-        (&missing, &[], "missing.pem"),
+        (&junk, &[][..], "junk.pem holds no certificate"),
+        (&missing, &[], "missing.pem cannot be read"),
         (&listed, &["--peer", "nobody.test"], "nobody.test"),
         (&listed, &["--time", "yesterday"], "RFC 3339"),
         (&listed, &["--as", "sideways"], "inbound or outbound"),
@@ -169,6 +169,15 @@ fn a_name_of_the_log_is_described_and_another_word_is_not() {
         "{renamed}"
     );
     assert!(text(&explain("by")).starts_with("closed_by  (field)\n"));
+    let output = Command::new(env!("CARGO_BIN_EXE_sipward"))
+        .args(["explain", "crl_stale", "--json"])
+        .output()
+        .expect("the program runs");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        json[0]["fix"].is_string() && json[0]["sent"].is_string(),
+        "{json}"
+    );
     let output = explain("crl_stele");
     assert_eq!(output.status.code(), Some(2));
     assert!(

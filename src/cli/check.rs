@@ -10,7 +10,7 @@ mod routes;
 mod settings;
 mod vouching;
 
-use super::output::{counted, print_faults};
+use super::output::print_refusal;
 use super::target::Target;
 use crate::topology::Fault;
 use crate::trust::Foreseen;
@@ -94,13 +94,7 @@ impl CheckCommand {
                 super::write_json(&found, out)?;
             }
             Err(faults) => {
-                print_faults(faults, out)?;
-                let count = counted(faults.len(), "fault");
-                writeln!(
-                    out,
-                    "{}: {count}; nothing would be loaded",
-                    self.file.display()
-                )?;
+                print_refusal(&self.file, faults, out)?;
             }
         }
         Ok(generation.is_ok())

@@ -76,10 +76,10 @@ fn direction(word: &str) -> Result<Direction, String> {
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     /// The topology has faults.
-    #[error("the topology cannot be used:\n{}", shown(.0))]
+    #[error("the topology cannot be used (--config FILE names another):\n{}", shown(.0))]
     Topology(Vec<Fault>),
     /// The certificate file cannot be read or holds no certificate.
-    #[error("{file} holds no certificate that can be judged: {what}", file = .file.display())]
+    #[error("{file} {what}", file = .file.display())]
     Certificate {
         /// The file.
         file: PathBuf,
@@ -276,13 +276,18 @@ fn shown(faults: &[Fault]) -> String {
 fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, ExplainError> {
     let broken = |what: String| ExplainError::Certificate {
         file: file.to_owned(),
-        what,
+        what: format!("holds no certificate that can be judged: {what}"),
+    };
+    // Then the path is wrong, or the rights, and not the certificate.
+    let unreadable = |error: io::Error| ExplainError::Certificate {
+        file: file.to_owned(),
+        what: format!("cannot be read: {error}"),
     };
     // Asked before the file is read: the bound is of no use after.
-    let size = std::fs::metadata(file).map_err(|error| broken(error.to_string()))?;
+    let size = std::fs::metadata(file).map_err(unreadable)?;
     if size.len() > LARGEST_FILE {
         return Err(broken("it is larger than 16 MiB".to_owned()));
     }
-    let bytes = std::fs::read(file).map_err(|error| broken(error.to_string()))?;
+    let bytes = std::fs::read(file).map_err(unreadable)?;
     certificates_in(&bytes).map_err(|error| broken(format!("{error}; {}", error.remedy())))
 }

@@ -29,12 +29,22 @@ impl KickCommand {
     /// # Errors
     /// [`Exit::Refused`]: there is no such connection; no daemon answers.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
-        let request = Request::Kick { what: self.what };
+        let what = self.what.clone();
+        let request = Request::Kick { what };
         let Reply::Kick(kicked) = self.target.ask(&request, PATIENCE)? else {
             return Err(unexpected());
         };
         show(&kicked, self.json, out, |kicked, out| {
-            writeln!(out, "{} closed", counted(kicked.connections, "connection"))
+            write!(out, "{} closed", counted(kicked.connections, "connection"))?;
+            // A name that nobody has must not look like a command that did its work.
+            match kicked.connections {
+                0 => writeln!(
+                    out,
+                    ": no connection or connected peer is called {}",
+                    self.what
+                ),
+                _ => writeln!(out),
+            }
         })?;
         // After the page: a script that reads JSON wants the zero as well.
         match kicked.connections {

@@ -6,6 +6,7 @@ use super::Exit;
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{Fault, show_time};
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Runs a command whose output is written when it is whole. Standard output is flushed at each line end, and `check` of a
 /// large topology has hundreds of thousands of lines: without a buffer each costs a system call.
@@ -49,6 +50,14 @@ pub(super) fn print_faults<'a>(
         writeln!(out, "{fault}")?;
     }
     Ok(())
+}
+
+/// As [`print_faults`], closed by their number: without it a long list looks cut off, and nothing states that the file
+/// is not used.
+pub(super) fn print_refusal(file: &Path, faults: &[Fault], out: &mut dyn Write) -> io::Result<()> {
+    print_faults(faults, out)?;
+    let count = counted(faults.len(), "fault");
+    writeln!(out, "{}: {count}; nothing would be loaded", file.display())
 }
 
 /// A number with its noun: `no faults`, `1 fault`, `2 faults`.

@@ -3,7 +3,7 @@
 //! The comparison itself is the daemon's (`daemon/plan.rs`); here it is asked for and printed. The exit code alone decides in
 //! a script: 4 for anything harmful, so that a change can be stopped before it is rolled out.
 use super::Exit;
-use super::output::{counted, print_faults, show};
+use super::output::{counted, print_refusal, show};
 use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
 use crate::daemon::{ChainOutcome, Dropped, Moved, PlanEffects};
@@ -41,7 +41,7 @@ impl PlanCommand {
         // The old file is only read, the new one is loaded as a reload would: its faults must be found here.
         let effects = match self.files.as_slice() {
             [old, new] => {
-                let old = topology::load(old, at).map_err(|faults| refused(&faults))?;
+                let old = topology::load(old, at).map_err(|faults| refused(old, &faults))?;
                 PlanEffects::between(&old, &load(new, at)?)
             }
             files => {
@@ -66,12 +66,12 @@ impl PlanCommand {
 
 /// As the daemon would load it, expectations included.
 fn load(file: &Path, at: UnixTime) -> Result<Generation, Exit> {
-    crate::daemon::look_at(file, at).map_err(|faults| refused(&faults))
+    crate::daemon::look_at(file, at).map_err(|faults| refused(file, &faults))
 }
 
 /// Faults go where errors go: what is on standard output is a plan or nothing.
-fn refused(faults: &[topology::Fault]) -> Exit {
-    match print_faults(faults, &mut io::stderr()) {
+fn refused(file: &Path, faults: &[topology::Fault]) -> Exit {
+    match print_refusal(file, faults, &mut io::stderr()) {
         Ok(()) => Exit::Refused,
         Err(error) => error.into(),
     }

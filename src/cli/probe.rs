@@ -33,7 +33,7 @@ pub struct ProbeCommand {
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
     /// The topology has faults.
-    #[error("the topology cannot be used:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("the topology cannot be used (--config FILE names another):\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Topology(Vec<Fault>),
     /// The peer is not in it.
     #[error("{0}: no [[peer]] of the topology has this fqdn")]

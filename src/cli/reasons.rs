@@ -18,10 +18,10 @@ pub struct Described {
     /// How to see whether that is it.
     pub check: &'static str,
     /// What to do about it.
-    #[serde(rename = "mend")]
+    #[serde(rename = "fix")]
     pub remedy: &'static str,
     /// What the sender learns: a TLS alert or a SIP status.
-    #[serde(rename = "told")]
+    #[serde(rename = "sent")]
     pub learned: String,
     /// Where the rule comes from, if an RFC says it.
     pub rule: &'static str,

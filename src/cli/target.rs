@@ -32,6 +32,9 @@ pub(super) enum Unanswered {
     /// Nobody answers, or not in the protocol that this version knows.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// Nobody answers where a daemon is looked for that no argument names.
+    #[error("{0}; --config FILE finds the socket of [admin]")]
+    NotThere(AskError),
     /// The daemon refuses.
     #[error("{code}: {what}")]
     Refused {
@@ -50,7 +53,8 @@ impl Unanswered {
     pub(super) fn print(&self) -> Exit {
         eprintln!("sipward: {self}");
         match self {
-            Self::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. }) => Exit::NoDaemon,
+            Self::Ask(AskError::NoDaemon { .. } | AskError::NoAnswer { .. })
+            | Self::NotThere(_) => Exit::NoDaemon,
             Self::Ask(AskError::Unknown(_)) | Self::Refused { .. } | Self::Unexpected => {
                 Exit::Internal
             }
@@ -76,7 +80,13 @@ impl Target {
         request: &Request,
         patience: Duration,
     ) -> Result<Reply, Unanswered> {
-        let reply = control::ask(&self.socket(), request, patience)?;
+        // Without either the place is a guess, and the answer should show how to name it.
+        let is_named = self.socket.is_some() || self.config.is_some();
+        let unanswered = |error| match !is_named && matches!(error, AskError::NoDaemon { .. }) {
+            true => Unanswered::NotThere(error),
+            false => Unanswered::Ask(error),
+        };
+        let reply = control::ask(&self.socket(), request, patience).map_err(unanswered)?;
         if let Reply::Error(ControlRefusal { code, what }) = reply {
             return Err(Unanswered::Refused { code, what });
         }

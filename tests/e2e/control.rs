@@ -178,6 +178,15 @@ async fn no_daemon_is_exit_69() {
         assert_eq!(output.status.code(), Some(69));
         assert!(!output.stderr.is_empty());
     }
+    // Nobody has said where it is: then the answer says how to.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_sipward"))
+        .arg("status")
+        .env("RUNTIME_DIRECTORY", Path::new(&socket).parent().unwrap())
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    assert!(error.contains("--config FILE"), "{error}");
 }
 
 #[tokio::test]
@@ -433,6 +442,13 @@ fn a_plan_of_two_files_needs_no_daemon() {
     assert_eq!((code, &plan["live"]), (4, &json!(false)));
     assert_eq!(plan["removed_peers"], json!([PARTNER_EDGE]));
     assert_eq!(plan["lost_domains"], json!(["fabrikam.test"]));
+    let broken = lab.site.write("broken.toml", "[node]\n").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_sipward"))
+        .args([Path::new("plan"), &old, &broken])
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("faults; nothing would be loaded"), "{error}");
     assert_eq!(
         plan["moved_domains"][0],
         json!({"domain": "contoso.test", "from": "front-end", "to": "other"})
@@ -493,6 +509,8 @@ pub(crate) async fn kick_closes_one_connection_or_all_of_a_peer() {
     assert_eq!(closed.unwrap()["reason"], "kicked");
     let (code, kicked) = world.edge.command(&["kick", "nobody.test"]).await;
     assert_eq!((code, kicked), (Some(1), json!({"connections": 0})));
+    let (_, text) = world.edge.command_text(&["kick", "nobody.test"]).await;
+    assert!(text.contains("called nobody.test"), "{text}");
 }
 
 #[tokio::test]

@@ -200,6 +200,10 @@ pub(crate) async fn a_rollback_over_a_restart_is_refused_until_an_operator_has_i
     let unknown = ["crls", "forget", "0123456789abcdef0123456789abcdef"];
     assert_eq!(world.edge.command(&unknown).await.0, Some(1));
     let id = series["id"].as_str().unwrap();
+    assert_eq!(
+        world.edge.command(&["crls", "forget", &id[..4]]).await.0,
+        Some(1)
+    );
     let (code, forgotten) = world.edge.command(&["crls", "forget", &id[..12]]).await;
     assert_eq!(code, Some(0), "{forgotten}");
     assert_eq!(forgotten["id"], id);

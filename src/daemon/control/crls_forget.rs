@@ -18,7 +18,9 @@ impl ControlContext {
         outcome.map_err(|error| {
             let reason = match &error {
                 // Nothing was changed.
-                Unforgotten::Unknown | Unforgotten::Ambiguous => DaemonReason::UnknownCrls,
+                Unforgotten::Unknown | Unforgotten::TooShort | Unforgotten::Ambiguous => {
+                    DaemonReason::UnknownCrls
+                }
                 // It may be in force no more and still come back: the operator must look.
                 Unforgotten::Kept(_) | Unforgotten::NoAnswer => DaemonReason::ShardSilent,
             };

@@ -82,11 +82,12 @@ impl Timer {
 
 /// The series that an operator means, if it is one.
 fn find<'l>(ledger: &'l Ledger, wanted: &str) -> Result<&'l Arc<Series>, Unforgotten> {
-    let all = ledger.all().into_iter();
     // The beginning of an id is enough, if it is not so short that it was meant otherwise.
-    let mut found = all.filter(|series| {
-        wanted.len() >= SHORTEST_ID && series.id().to_string().starts_with(wanted)
-    });
+    if wanted.len() < SHORTEST_ID {
+        return Err(Unforgotten::TooShort);
+    }
+    let all = ledger.all().into_iter();
+    let mut found = all.filter(|series| series.id().to_string().starts_with(wanted));
     match (found.next(), found.next()) {
         (None, _) => Err(Unforgotten::Unknown),
         (Some(series), None) => Ok(series),

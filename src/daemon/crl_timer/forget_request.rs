@@ -29,6 +29,9 @@ pub(in crate::daemon) enum Unforgotten {
     /// No series has the id.
     #[error("no series of CRLs has this id: sipward crls lists them")]
     Unknown,
+    /// Too few characters to mean one.
+    #[error("give at least 8 characters of the id: sipward crls lists them")]
+    TooShort,
     /// Several have it.
     #[error("several series begin like this: name the whole id")]
     Ambiguous,

@@ -18,7 +18,7 @@ pub(crate) fn read(
 ) -> Document {
     // One for all sections: it only carries the places and the findings.
     let mut reader = TableReader { source, found };
-    // A section whose misspelling was reported is not reported as missing, too.
+    // A section whose misspelling, or wrong form, was reported is not reported as missing, too.
     let mut misspelt = Vec::new();
     retain(document, |key, value| {
         let name: &str = key.get_ref();
@@ -37,7 +37,11 @@ pub(crate) fn read(
             );
             return false;
         };
-        read_section(&mut reader, section, value, line)
+        let good = read_section(&mut reader, section, value, line);
+        if !good {
+            misspelt.push(section.name);
+        }
+        good
     });
     // Without a line: what is not there has none.
     for section in SECTIONS {
@@ -59,6 +63,16 @@ pub(crate) fn read(
     // Relations between keys of one table are looked at where the lines are still at hand.
     limits::check(&read.limits, document, source, found);
     read
+}
+
+/// The header that the section at this offset needs, if it is written as `[peer]` for `[[peer]]`: TOML allows that once, and
+/// calls the second one a duplicate key.
+pub(crate) fn repeated_header(text: &str, at: usize) -> Option<String> {
+    let begin = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(begin..)?.lines().next()?;
+    let name = line.trim().strip_prefix('[')?.split(']').next()?.trim();
+    let section = SECTIONS.iter().find(|section| section.name == name)?;
+    (!section.is_single()).then(|| section.header())
 }
 
 /// Whether a section is written as it must be; what is wrong in it is reported and taken out.

@@ -27,7 +27,7 @@ pub(crate) mod tokens;
 pub(crate) mod trust;
 
 pub(crate) use declare::{keys, words};
-pub(crate) use document::read;
+pub(crate) use document::{read, repeated_header};
 pub(crate) use key::{Effect, Key, Presence, ValueType};
 pub(crate) use sections::Document;
 #[cfg(test)]

@@ -71,13 +71,23 @@ pub fn load_text(text: &str, path: &Path, at: UnixTime) -> Result<Topology, Vec<
 
 fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topology> {
     let (mut document, errors) = DeTable::parse_recoverable(source.text());
+    let mut is_repeated = false;
     for error in &errors {
-        let line = error.span().map_or(1, |span| source.line(span.start));
+        let at = error.span().map_or(0, |span| span.start);
+        let header = keys::repeated_header(source.text(), at);
+        // The keys below it are taken for more of the first such section.
+        if is_repeated && header.is_none() && error.message() == "duplicate key" {
+            continue;
+        }
+        is_repeated |= header.is_some();
         found.add(
             TopologyReason::Syntax,
-            line,
+            source.line(at),
             format!("this is not TOML: {}", error.message()),
-            "correct the line; strings need quotes, lists brackets, a section [name] or [[name]]",
+            header.map_or_else(
+                || "correct the line; strings need quotes, lists brackets, a section [name] or [[name]]".to_owned(),
+                |header| format!("open each of these sections with a line {header}"),
+            ),
         );
     }
     // What was recovered from broken lines would be reported as unknown keys and the like.

@@ -104,6 +104,31 @@ fn several_syntax_errors_are_several_faults() {
 }
 
 #[test]
+fn a_section_in_the_wrong_form_is_one_fault_with_the_right_form() {
+    let lab = Lab::new();
+    let one = edited(&[("[[identity]]", "[identity]")]);
+    let two = "[node]\nfqdn = \"a.test\"\n[peer]\nfqdn = \"b.test\"\n[peer]\nfqdn = \"c.test\"\n";
+    for (text, code, header) in [
+        (one.as_str(), "wrong_type", "[[identity]]"),
+        (two, "syntax", "[[peer]]"),
+    ] {
+        let faults = lab.load(text).err().unwrap();
+        let about: Vec<&Fault> = faults
+            .iter()
+            .filter(|f| f.remedy.ends_with(header))
+            .collect();
+        assert_eq!(about.len(), 1, "{}", shown(&faults));
+        assert_eq!(about[0].code, code);
+        assert!(
+            faults.iter().all(|f| f.code != "missing_key"),
+            "{}",
+            shown(&faults)
+        );
+    }
+    assert_eq!(lab.load(two).err().unwrap().len(), 1);
+}
+
+#[test]
 fn a_file_that_is_empty_lacks_its_sections() {
     let lab = Lab::new();
     let faults = lab.load("").err().unwrap();

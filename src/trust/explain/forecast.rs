@@ -115,7 +115,7 @@ impl Generation {
                 at,
                 kind: "peer_certificate",
                 what: format!(
-                    "what peer {} showed last, \"{subject}\", is accepted no longer",
+                    "what peer {} showed last, \"{subject}\", will no longer be accepted",
                     peer.fqdn
                 ),
                 line: peer.line,
@@ -142,14 +142,14 @@ impl Generation {
             let client = identity.client.iter().flat_map(|pair| &pair.chain);
             let last = identity.window.not_after;
             for der in identity.server.chain.iter().chain(client) {
-                let what = format!("{place}: nobody accepts it any more");
+                let what = format!("{place}: nobody will accept it any more");
                 // A client's certificate of an identity ends like its server's: both are shown to peers.
                 let end = certificate("own_certificate", der, &what, identity.line);
                 // One that is not shown any more by then breaks nothing.
                 ends.extend(end.filter(|end| last.is_none_or(|last| last >= end.at)));
             }
             // Only a warning: the successor is already in the file.
-            let what = format!("{place}: another one with its names is shown from then on");
+            let what = format!("{place}: another one with its names will be shown from then on");
             ends.extend(window(
                 "identity_window",
                 identity.window,
@@ -164,11 +164,11 @@ impl Generation {
                 ends.extend(certificate("anchor", der, &what, set.line));
             }
             ends.extend(crls(set));
-            let what = format!("trust {}: it vouches for nobody any more", set.name);
+            let what = format!("trust {}: it will vouch for nobody any more", set.name);
             ends.extend(window("trust_window", set.window, what, set.line));
         }
         for peer in topology.peers() {
-            let what = format!("peer {}: it counts as absent", peer.fqdn);
+            let what = format!("peer {}: it will count as absent", peer.fqdn);
             ends.extend(window("peer_window", peer.window, what, peer.line));
         }
         // What has ended already is a note of the generation and not a forecast.
@@ -205,7 +205,7 @@ fn crls(set: &TrustSet) -> impl Iterator<Item = Foreseen> {
             at: crl.next_update().saturating_add(grace),
             kind: "crl",
             what: format!(
-                "the CRL of \"{}\" clears nobody any more; trust {}",
+                "the CRL of \"{}\" will clear nobody any more; trust {}",
                 crl.issuer(),
                 set.name
             ),

@@ -222,13 +222,13 @@ fn purpose_words(path: &CertPath<'_>, direction: Direction, peer: &Peer) -> Stri
     // One sentence for each row of the table in `purpose`; both directions read the same for a server.
     let policy = match (direction, peer.purpose) {
         (Direction::Outbound, PurposePolicy::ServerOrClient | PurposePolicy::Strict) => {
-            "as a server: sipDomain, serverAuth, any or no extended key usage"
+            "as a server (outbound): sipDomain, serverAuth, any or no extended key usage"
         }
         (Direction::Inbound, PurposePolicy::ServerOrClient) => {
-            "inbound: sipDomain, clientAuth, serverAuth, any or no extended key usage"
+            "as a client (inbound): sipDomain, clientAuth, serverAuth, any or no extended key usage"
         }
         (Direction::Inbound, PurposePolicy::Strict) => {
-            "inbound, strict: sipDomain, clientAuth, any or no extended key usage"
+            "as a client (inbound), strict: sipDomain, clientAuth, any or no extended key usage"
         }
     };
     let has = purpose::words_of(path);
