@@ -268,6 +268,7 @@ fn genuine() -> &'static [u8] {
 }
 
 /// The first octet says who sends a BYE; the rest is its token, or pairs of place and octet that alter a genuine one.
+///
 /// Only the genuine token leads to the client's flow, and only from the other leg.
 pub fn token(data: &[u8]) {
     let Some((&control, rest)) = data.split_first() else {

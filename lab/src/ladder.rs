@@ -48,6 +48,7 @@ impl Ladder {
     }
 
     /// The empty rung: a line under each head.
+    ///
     /// A line with nothing but the columns' verticals.
     fn rung(&self) -> Vec<char> {
         let cells = self.columns.iter().map(|_| format!("{:<STEP$}", "  |"));

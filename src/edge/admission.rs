@@ -50,6 +50,7 @@ impl Admission {
     }
 
     /// Counts it for a source, unless that has `bound` connections already: then nothing changes and it returns false.
+    ///
     /// A second call moves it to another source, for when the true one becomes known behind a load balancer.
     pub(super) fn set_source(
         &mut self,

@@ -85,6 +85,7 @@ impl InboundIdentity {
 }
 
 /// Whether a chain that a peer presented as a client would also pass as that of the server which this node would dial.
+///
 /// Only then may requests of this node go back on the peer's own connection (RFC 5923 §8.1).
 pub(super) fn passes_as_server(
     chain: &[CertificateDer<'_>],

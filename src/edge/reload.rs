@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 impl Edge {
     /// Makes a new generation current in every shard; returns when every live connection was decided on again.
+    ///
     /// Listeners' addresses do not change here (that needs a restart).
     ///
     /// # Errors

@@ -54,6 +54,7 @@ impl LineQueue {
     }
 
     /// Queues an event that happened at `at`. Never blocks: when the queue is full the line is counted as dropped.
+    ///
     /// The queue is the only bound on the memory that waiting lines take.
     pub(super) fn push(&self, at: SystemTime, event: Event) {
         match self {

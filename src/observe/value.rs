@@ -239,6 +239,7 @@ impl<T: AsField> AsField for Option<T> {
 }
 
 /// `u128` and `usize` have no infallible way to `u64`.
+///
 /// A number that is larger than JSON's readers take is never seen; it is written as the largest.
 fn saturated<N: TryInto<u64>>(number: N) -> u64 {
     number.try_into().unwrap_or(u64::MAX)

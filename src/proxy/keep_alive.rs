@@ -14,6 +14,7 @@ const USUAL: Duration = Duration::from_secs(300);
 const GRACE: Duration = Duration::from_secs(32);
 
 /// Whether the sender offers to keep its connection by keep-alives between hops: `UAC;hop-hop=yes`.
+///
 /// A field that stands there twice, which it must not, offers nothing.
 pub(super) fn is_offered(message: &Message<'_>) -> bool {
     if !message.has(HeaderName::MsKeepAlive) {

@@ -122,6 +122,7 @@ impl RoutedPool {
 }
 
 /// Weighted rendezvous: an exponential variate with the weight as its rate; the smallest wins.
+///
 /// Unkeyed on purpose, so that all nodes and shards agree; a caller that aims at one member gains
 /// nothing that it could not ask for.
 fn draw(input: &[u8], peer: u64, weight: u16) -> u64 {

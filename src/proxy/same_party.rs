@@ -89,6 +89,7 @@ pub(crate) fn side_of(origin: &Origin, leg: Leg, routing: &Routing) -> u64 {
 }
 
 /// Every number that [`side_of`] may have returned for this sender under an earlier generation.
+///
 /// Clients have but one.
 pub(crate) fn earlier_sides(
     origin: &Origin,

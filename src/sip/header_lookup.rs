@@ -21,6 +21,7 @@ struct KnownName {
 }
 
 /// Known names in the order of their lengths, and compact forms by letter.
+///
 /// The fields of equal length stand together, so `shorter[n]..shorter[n + 1]` are the names of length `n`.
 struct NameTable {
     known: [KnownName; HeaderName::KNOWN.len()],

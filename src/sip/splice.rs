@@ -117,6 +117,7 @@ impl<'m, 'a> Splices<'m, 'a> {
     }
 
     /// Puts the lines that [`Self::lower_vias`] returned for an earlier message in the place of the second Via value.
+    ///
     /// Returns `false`, and plans nothing, if these bytes are not whole Via lines.
     #[must_use]
     pub fn restore_second_via(&mut self, mut lines: Vec<u8>) -> bool {

@@ -15,6 +15,7 @@ const DASHES: &[u8] = b"-----";
 const WIDTH: usize = 64;
 
 /// One section.
+///
 /// Not decoded yet: what the section is, and whether it matters, is for its reader to decide.
 #[derive(Debug)]
 pub(super) struct PemSection {
@@ -30,6 +31,7 @@ pub(super) struct PemSection {
 
 impl PemSection {
     /// The object, decoded as if the section had this label.
+    ///
     /// The section is written anew with the label under which it shall be read, and handed to the
     /// decoder alone. So the decoder sees one clean section and cannot pass anything over.
     pub(super) fn decode(&self, label: &str) -> Result<Option<rustls_pemfile::Item>, PemError> {
@@ -54,6 +56,7 @@ impl PemSection {
     }
 
     /// What is wrong with it.
+    ///
     /// With the line of its BEGIN: that is what can be found in the file.
     pub(super) fn broken(&self, what: &str) -> PemError {
         PemError::broken(
@@ -64,6 +67,7 @@ impl PemSection {
 }
 
 /// All sections of a text, in its order.
+///
 /// The first thing that is wrong ends it. What follows a broken section cannot be trusted to be outside
 /// of it.
 pub(super) fn sections(text: &[u8]) -> Result<Vec<PemSection>, PemError> {
@@ -75,6 +79,7 @@ pub(super) fn sections(text: &[u8]) -> Result<Vec<PemSection>, PemError> {
 }
 
 /// Lines that end with LF, CR LF, or CR alone.
+///
 /// Old Macintosh programs and some terminals leave CR alone. A line number counts each of them once, as
 /// editors do.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -99,6 +104,7 @@ struct ArmourScan {
 }
 
 /// The section that is being read.
+///
 /// Kept apart from those that are complete, so that one that never ends can be reported with its first
 /// line.
 struct OpenSection {
@@ -120,6 +126,7 @@ enum HeaderState {
 
 impl ArmourScan {
     /// Reads one line, in which several sections may begin and end.
+    ///
     /// A line may end a section and begin the next, so it is read until nothing of it is left.
     fn line(&mut self, line: &[u8], number: usize) -> Result<(), PemError> {
         let mut rest = line;
@@ -142,6 +149,7 @@ impl ArmourScan {
     }
 
     /// Looks for the next BEGIN; returns what follows it on the line.
+    ///
     /// Text between sections is allowed (RFC 7468 §2): programs write subject and issuer there. What
     /// looks like a part of a section is not.
     fn outside<'l>(&mut self, text: &'l [u8], number: usize) -> Result<Option<&'l [u8]>, PemError> {
@@ -177,6 +185,7 @@ impl ArmourScan {
 
 impl OpenSection {
     /// Reads a line of the section; returns what follows its END on the line.
+    ///
     /// END is looked for before the content is, since both may be on one line.
     fn read<'l>(&mut self, line: &'l [u8], number: usize) -> Result<Option<&'l [u8]>, PemError> {
         let Some(at) = memchr::memmem::find(line, END) else {
@@ -203,6 +212,7 @@ impl OpenSection {
     }
 
     /// A header, or base64.
+    ///
     /// Headers are read only for the one fact that matters: whether a key is encrypted the old way.
     fn content(&mut self, line: &[u8], number: usize) -> Result<(), PemError> {
         let text = line.trim_ascii();
@@ -240,6 +250,7 @@ impl OpenSection {
 }
 
 /// The label of a marker that begins with `start`, and what follows the marker.
+///
 /// Only upper case, digits and some signs: a label in lower case is a marker that somebody typed.
 fn label<'l>(marker: &'l [u8], start: &[u8]) -> Option<(String, &'l [u8])> {
     let rest = marker.strip_prefix(start)?;
@@ -256,14 +267,17 @@ fn label<'l>(marker: &'l [u8], start: &[u8]) -> Option<(String, &'l [u8])> {
 }
 
 /// `-----BEGIN ` in base64, as in the secrets of Kubernetes.
+///
 /// Whoever copies a secret out of a cluster without decoding it gets this.
 const TWICE: &[u8] = b"LS0tLS1CRUdJTi";
 
 /// What the labels of sections that can matter hold.
+///
 /// Needed where a marker is so damaged that only its words are left.
 const OBJECTS: &[&[u8]] = &[b"CERTIFICATE", b"CRL", b"KEY", b"PKCS", b"CMS"];
 
 /// Refuses text between sections that was meant as part of one: a damaged marker, or base64 that lost its BEGIN.
+///
 /// A damaged marker would make a whole section plain text, which is passed over: a revocation list, or
 /// a CA, would be missing and nobody would notice.
 fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
@@ -301,6 +315,7 @@ fn no_marker(text: &[u8], number: usize) -> Result<(), PemError> {
 }
 
 /// Whether the word stands there as in a marker: beside four dashes, or beside two with the name of an object.
+///
 /// Tuned to refuse what a hand or a word processor makes of a marker, and to let prose with the words
 /// "begin" and "end" pass.
 fn marks(text: &[u8], word: &[u8]) -> bool {

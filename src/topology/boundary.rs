@@ -19,6 +19,7 @@ pub struct PeerBoundary {
 
 impl PeerBoundary {
     /// The defaults for a peer that is trusted with asserted identities, or not.
+    ///
     /// Also what an entry is compared with for a plan: only differences from it are facts.
     pub fn standard(trust: FieldTrust) -> Self {
         let fields = FieldRules::standard(trust);

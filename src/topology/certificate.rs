@@ -11,6 +11,7 @@ use x509_parser::prelude::FromDer;
 const SIP_DOMAIN: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 3, 20];
 
 /// What a certificate states of itself.
+///
 /// For messages and for the choice of an identity by name. Nothing is decided about trust by these
 /// facts.
 #[derive(Clone, Debug)]
@@ -96,6 +97,7 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> Option<(Vec<String>, 
 }
 
 /// The host of a sip URI without userinfo; any other URI is not an identity (RFC 5922 §7.1).
+///
 /// A `sips` URI is none by that section, nor is one with a user: that would be a person's certificate.
 pub(crate) fn sip_host(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;

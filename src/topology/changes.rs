@@ -16,6 +16,7 @@ use std::collections::{HashMap, HashSet};
 // there are, how two entries are matched, and what a line looks like.
 impl Topology {
     /// What a reload from this topology to `newer` changes, one line each; empty when nothing does.
+    ///
     /// Called after a reload has been decided, with both generations at hand: it must not fail and must
     /// not take long, since the new generation serves already.
     /// The order is that of the docs, whatever the order of the file, so that two reloads can be
@@ -73,6 +74,7 @@ fn changed<K: Compared<Context = ()>>(name: &str, old: &K::Item, new: &K::Item) 
 }
 
 /// Compares sections that may come several times.
+///
 /// Both topologies at once, because a reference of an entry leads into its own topology.
 struct Entries<'a> {
     old: &'a Topology,
@@ -82,6 +84,7 @@ struct Entries<'a> {
 
 impl Entries<'_> {
     /// Compares the entries of one kind by name: what went, what came, and what differs between two of one name.
+    ///
     /// Linear in the number of entries: names are looked up in tables, and of an entry that is the same
     /// in both nothing is kept.
     fn compare<K: Compared<Context = Topology>>(
@@ -124,6 +127,7 @@ impl Entries<'_> {
 }
 
 /// Ids only: a key is never shown.
+///
 /// Two files with the same ids and other keys count as changed as well, although the line then shows
 /// the same ids twice: whoever rotates keys that way should see it.
 fn token_keys(old: &Topology, new: &Topology) -> Option<String> {

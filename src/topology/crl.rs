@@ -17,10 +17,12 @@ const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 const AUTHORITY_KEY: &[u8] = &[0x55, 0x1d, 35];
 
 /// Keys that are remembered for a CRL that they did not sign; a CA has a few in its life.
+///
 /// Bounded, since peers can send certificates with any number of keys under the issuer's name.
 const MOST_REFUTED: usize = 16;
 
 /// A complete, direct v2 CRL with nextUpdate.
+///
 /// Only places in the DER are kept, never copies: a CRL of a large CA has hundreds of thousands of
 /// entries, and each byte for an entry would be paid in every CRL that is held.
 pub struct Crl {
@@ -138,6 +140,7 @@ impl Crl {
     }
 
     /// Whether it lists a certificate of its issuer by the serial number's bytes.
+    ///
     /// A binary search over places: handshakes ask this for each certificate of a path.
     pub fn lists(&self, serial: &[u8]) -> bool {
         // Certificates and CRLs may encode one serial number with and without a leading zero.
@@ -172,6 +175,7 @@ impl Crl {
         self.proven.get().map(Vec::as_slice)
     }
     /// Keeps the key whose signature was found good.
+    ///
     /// A key is proven once and for all: neither the CRL nor the key can change.
     pub(crate) fn prove(&self, key: &[u8]) {
         // Another thread may have been first.
@@ -179,6 +183,7 @@ impl Crl {
     }
 
     /// Whether the signature is known not to be by a key. Not for each handshake either is that found out.
+    ///
     /// A CA with two keys has CRLs of which each fits one of them only, and every handshake would try
     /// both.
     pub(crate) fn is_refuted(&self, key: &[u8]) -> bool {
@@ -186,6 +191,7 @@ impl Crl {
         !refuted.is_empty() && refuted.contains(&sha256(key))
     }
     /// Keeps a key whose signature was found not to be good.
+    ///
     /// The oldest goes first; whoever fills the list only makes himself pay for the check again.
     pub(crate) fn refute(&self, key: &[u8]) {
         let mut refuted = self.refuted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -221,6 +227,7 @@ impl std::fmt::Debug for Crl {
 }
 
 /// The fields of a CertificateList (RFC 5280 §5.1).
+///
 /// Found in one walk, before anything is interpreted.
 struct CrlParts<'a> {
     issuer: Element<'a>,
@@ -289,6 +296,7 @@ impl<'a> CrlParts<'a> {
 }
 
 /// The order of two CRL numbers without leading zeros.
+///
 /// The longer one is the greater one, as leading zeros are gone.
 pub(crate) fn order_of_numbers(one: &[u8], other: &[u8]) -> Ordering {
     (one.len(), one).cmp(&(other.len(), other))
@@ -305,6 +313,7 @@ fn read_number(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The serial numbers' places, sorted by the numbers.
+///
 /// Sorted once when read, so that a look-up is a binary search. CAs write entries in the order of
 /// revocation.
 fn read_serials(list: &Element<'_>, all: &[u8]) -> Result<Vec<(u32, u16)>, CrlReason> {
@@ -318,6 +327,7 @@ fn read_serials(list: &Element<'_>, all: &[u8]) -> Result<Vec<(u32, u16)>, CrlRe
 }
 
 /// One revoked certificate (RFC 5280 §5.3).
+///
 /// Only place and length are kept. Four bytes and two suffice, since no file and no serial number is
 /// larger.
 fn read_entry(entries: &mut Der<'_>) -> Result<(u32, u16), CrlReason> {

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Bytes of all files of one trust set; each of them has at most [`LARGEST_FILE`].
+///
 /// Both bounds are for files that somebody else writes: a CRL comes from a CA, by whatever route.
 const LARGEST_SET: u64 = 256 * 1024 * 1024;
 /// CRL files of one trust set.
 const MOST_FILES: usize = 256;
 
 /// An entry of `crls`: a file, or a directory whose files hold CRLs.
+///
 /// Kept in the trust set, since a refresh reads it again while the topology stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrlSource {
@@ -24,6 +26,7 @@ pub struct CrlSource {
 }
 
 /// A CRL with the file that it came from.
+///
 /// The list is shared: two trust sets, or two generations, that hold the same CRL hold one copy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldCrl {
@@ -43,12 +46,14 @@ impl std::ops::Deref for HeldCrl {
 }
 
 /// Bytes that may be fetched for one trust set, when some are held already.
+///
 /// So that fetched CRLs are under the same bounds as files are.
 pub(crate) fn room(held: u64) -> u64 {
     LARGEST_FILE.min(LARGEST_SET.saturating_sub(held))
 }
 
 /// What was fetched from a URI, as if it were a file.
+///
 /// From here on nothing needs to know whether a CRL came over HTTP.
 pub(crate) fn fetched_crls(uri: &str, line: u32, octets: Vec<u8>) -> CrlFile {
     CrlFile {
@@ -58,6 +63,7 @@ pub(crate) fn fetched_crls(uri: &str, line: u32, octets: Vec<u8>) -> CrlFile {
 }
 
 /// One file of a source, as it is now.
+///
 /// A file that cannot be used is an entry as well: at a refresh what was held before stays in force,
 /// and the caller must know which file it is about.
 #[derive(Clone, Debug)]
@@ -111,6 +117,7 @@ pub fn read_crls(sources: &[CrlSource]) -> Vec<CrlFile> {
 }
 
 /// The file itself, or a directory's files.
+///
 /// Sorted, because the order of a directory is not defined, and a report should be the same each time.
 fn list(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     if !std::fs::metadata(path)?.is_dir() {
@@ -213,6 +220,7 @@ pub fn parse_crls(octets: Vec<u8>) -> Result<Vec<Arc<Crl>>, (CrlReason, String)>
 }
 
 /// The one that somebody holds already, if its DER is the same: what was found out about its signature stays.
+///
 /// Also for CRLs that came by another route, so that a signature that was proven once need not be
 /// proven again.
 pub(crate) fn one_of(crl: Crl) -> Arc<Crl> {

@@ -7,6 +7,7 @@ use super::printable::printable;
 const URI: u8 = context_value(6);
 
 /// Which certificates of its issuer a CRL covers.
+///
 /// Large CAs divide their CRLs, by kind of certificate or by ranges of them. A part must never be taken
 /// for the whole: what it does not cover is not known to be good.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +22,7 @@ pub struct CrlScope {
 
 impl CrlScope {
     /// With the names in order.
+    ///
     /// In order and each once, so that two scopes are equal if they mean the same.
     pub(crate) fn new(users_only: bool, authorities_only: bool, mut names: Vec<Vec<u8>>) -> Self {
         names.sort_unstable();
@@ -80,6 +82,7 @@ impl CrlScope {
     }
 
     /// Whether it covers whatever the other covers.
+    ///
     /// For the question whether a newer CRL can take another one's place.
     pub fn includes(&self, other: &Self) -> bool {
         let named = self.names.is_empty()
@@ -90,6 +93,7 @@ impl CrlScope {
     }
 
     /// Whether this is one of its distribution points.
+    ///
     /// Compared as DER with the host in lower case; whatever else differs is another point.
     pub(crate) fn is_named(&self, name: &[u8]) -> bool {
         let order = |known: &Vec<u8>| known.as_slice().cmp(name);
@@ -144,6 +148,7 @@ pub(crate) fn general_names(names: &Element<'_>) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Scheme and authority in lower case.
+///
 /// A CA may write one case into its certificates and another into its CRLs.
 fn lower_host(uri: &mut [u8]) {
     let Some(colon) = uri.iter().position(|b| *b == b':') else {

@@ -33,6 +33,7 @@ pub(crate) const fn context_value(number: u8) -> u8 {
 }
 
 /// The elements of a stretch of bytes that are still to be read.
+///
 /// For CRLs and OCSP responses, of which places are needed and whose size forbids copies; certificates
 /// are parsed by x509-parser.
 #[derive(Clone)]
@@ -66,6 +67,7 @@ impl<'a> Der<'a> {
     }
 
     /// The next element; `None` when there is none or it is no DER with a one-byte identifier.
+    ///
     /// Strict DER: an indefinite length, or one that leads beyond the end, is no element.
     pub(crate) fn next(&mut self) -> Option<Element<'a>> {
         let input = self.all.get(self.left.clone())?;
@@ -92,6 +94,7 @@ impl<'a> Der<'a> {
     }
 
     /// The next element if it is of this tag; otherwise nothing is read.
+    ///
     /// For fields that RFC 5280 marks OPTIONAL or DEFAULT.
     pub(crate) fn optional(&mut self, tag: u8) -> Option<Element<'a>> {
         let next = self.all.get(self.left.clone())?.first()?;
@@ -137,6 +140,7 @@ impl<'a> Element<'a> {
     }
 
     /// A UTCTime or GeneralizedTime in Unix seconds; what lies before 1970 counts as 1970.
+    ///
     /// Certificates and CRLs use UTCTime until 2049 and GeneralizedTime from 2050 on.
     pub(crate) fn seconds(&self) -> Option<u64> {
         if !matches!(self.tag, UTC_TIME | GENERALIZED_TIME) {

@@ -66,6 +66,7 @@ pub(crate) fn same_name(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// The bytes of one RDN: its attributes in a fixed order.
+///
 /// RFC 5280 §7.1: a multi-valued RDN is a set.
 fn relative(rdn: &Element<'_>) -> Option<Vec<u8>> {
     let mut attributes: Vec<Vec<u8>> = Vec::new();
@@ -126,6 +127,7 @@ fn text(value: &Element<'_>) -> Option<String> {
 }
 
 /// Lower case, without control characters, white space at the ends or more than one space inside (RFC 4518 §2).
+///
 /// Only what CAs are known to differ in; the rest of RFC 4518 changes no name that was seen.
 fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Why a text is not a host name or domain.
+///
 /// The texts are remedies as well: each is shown beside the name that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {

@@ -68,6 +68,7 @@ impl Domain {
     }
 
     /// A host in the form of a domain, written to `buffer`; `None` for names that are too long.
+    ///
     /// Into a buffer of the caller, since it is done for each request and must not allocate.
     pub(crate) fn of_host<'b>(host: &Host<'_>, buffer: &'b mut [u8; 253]) -> Option<&'b str> {
         let Some(address) = host.ip() else {
@@ -99,6 +100,7 @@ impl From<DnsName> for Domain {
 }
 
 /// The names above a name, the nearest first; of an address nothing that could be one.
+///
 /// So that a list with thousands of patterns is asked a few times for a name, and not once for each
 /// pattern.
 pub(crate) fn above(name: &str) -> impl Iterator<Item = &str> {

@@ -4,6 +4,7 @@ use super::domain::above;
 use std::collections::HashSet;
 
 /// A list of domains that is asked whether one of them covers a host or another domain.
+///
 /// A name stands for itself alone, and only `*.` for what lies below: what is allowed is never wider
 /// than what is written.
 #[derive(Clone, Debug, Default)]

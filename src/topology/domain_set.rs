@@ -3,6 +3,7 @@ use super::domain::above;
 use super::{Domain, DomainList};
 
 /// Domains, each with all that lies below it; of `*.name` only that.
+///
 /// For deny lists, where a name stands for all below it as well; a list of what is allowed is a
 /// `DomainList`, where it does not.
 #[derive(Clone, Debug, Default)]

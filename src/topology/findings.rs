@@ -4,6 +4,7 @@ use super::{Severity, TopologyReason};
 use std::path::{Path, PathBuf};
 
 /// The topology file as text, with the start of each line.
+///
 /// Lines are found by the places of line ends, which are collected once: a fault in each of a hundred
 /// thousand lines must not walk through the file each time.
 pub(crate) struct Source<'t> {
@@ -32,6 +33,7 @@ impl<'t> Source<'t> {
         self.text
     }
     /// The line, from 1, of a byte of the text.
+    ///
     /// An offset behind the end is in the last line.
     pub(crate) fn line(&self, offset: usize) -> u32 {
         let before = self.starts.partition_point(|start| *start <= offset);
@@ -44,6 +46,7 @@ impl<'t> Source<'t> {
 }
 
 /// Collects faults and warnings; a code's severity decides which of the two it is.
+///
 /// Warnings are kept although loading succeeds: `check` prints them, and the daemon logs them at each
 /// load.
 pub(crate) struct Findings {
@@ -61,6 +64,7 @@ impl Findings {
         }
     }
     /// Adds a finding about a line of the topology file.
+    ///
     /// The usual form: nearly everything is about a line of the topology file.
     pub(crate) fn add(
         &mut self,
@@ -73,6 +77,7 @@ impl Findings {
         self.add_in(file, code, Some(line), what.into(), remedy.into());
     }
     /// Adds a finding about the topology file as a whole.
+    ///
     /// For what is not there, such as a section, and so has no line.
     pub(crate) fn add_whole(
         &mut self,
@@ -84,6 +89,7 @@ impl Findings {
         self.add_in(file, code, None, what.into(), remedy.into());
     }
     /// Adds a finding about a line of another file.
+    ///
     /// A key file has lines of its own. A certificate has none, and is reported at the line that names
     /// it.
     pub(crate) fn add_in(
@@ -107,6 +113,7 @@ impl Findings {
         }
     }
     /// Adds the fault that a CRL file cannot be used.
+    ///
     /// A CRL is refused for reasons of its own, with remedies of their own; at loading each of them is
     /// a fault.
     pub(crate) fn add_crl(&mut self, refusal: CrlReason, line: u32, what: String) {
@@ -123,6 +130,7 @@ impl Findings {
         !self.faults.is_empty()
     }
     /// Faults and warnings, each in the order of files and lines.
+    ///
     /// Sorted, because sections are read in the order of their names and files in the order of the
     /// steps; the operator reads the file from the top. The topology's own faults come before those of
     /// other files.

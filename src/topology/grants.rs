@@ -12,6 +12,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 /// Facts by what they are about.
+///
 /// Serialised for `sipward plan`: the running daemon sends its own, and they are compared with those of
 /// the new file, without either topology leaving its process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,7 @@ use x509_parser::prelude::FromDer as _;
 pub struct Grants(BTreeMap<String, Facts>);
 
 /// The facts about one listener, peer, trust set ...
+///
 /// Sentences, and not settings: two settings that grant the same have equal facts, and a difference is
 /// readable as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,7 @@ struct Facts {
 
 impl Grants {
     /// What is less in `newer`, one line each. Peers that are gone are reported elsewhere.
+    ///
     /// Only in one direction. What a new file grants in addition breaks nothing.
     pub fn narrowed(&self, newer: &Self) -> Vec<String> {
         // In the order of names, so that the report is the same each time.
@@ -97,6 +100,7 @@ impl Facts {
     }
 
     /// Within this window alone.
+    ///
     /// A window that ends is a bound: an earlier end is less.
     fn within(&mut self, window: Window) {
         // Compared as seconds, shown as RFC 3339.
@@ -110,6 +114,7 @@ impl Facts {
     }
 
     /// Where the fields that pass differ from what is usual for such a party.
+    ///
     /// Only where they differ from the default of such a party: with thousands of peers the usual must
     /// cost nothing.
     fn fields(&mut self, rules: &FieldRules, usual: FieldTrust) {
@@ -138,6 +143,7 @@ impl Facts {
 
 impl Topology {
     /// What it grants apart from vouching, which is judged by chains where there are any.
+    ///
     /// Walks the topology once; the facts about a peer do not depend on other peers.
     pub fn grants(&self) -> Grants {
         let mut grants = Grants::default();
@@ -216,6 +222,7 @@ impl Topology {
     }
 
     /// Which sets may vouch for which peers, and what a chain must be like.
+    ///
     /// Apart from the other facts, because a plan judges the chains of live connections instead, where
     /// there are any. What is left for this are peers that are not connected at the moment.
     pub fn vouching(&self) -> Grants {
@@ -247,6 +254,7 @@ impl Topology {
 }
 
 /// Every limit that refuses what is above it.
+///
 /// For all of them a larger number allows more.
 fn bounds(of: &Limits, facts: &mut Facts) {
     facts.grant("are set");

@@ -39,6 +39,7 @@ words! {
 }
 
 /// A certificate chain with its private key.
+///
 /// No `Debug`: a key must not end up in a log by way of a derived one.
 pub struct KeyPair {
     /// Leaf first.
@@ -139,6 +140,7 @@ pub struct TrustSet {
 
 impl TrustSet {
     /// Seconds for which a CRL serves after its nextUpdate; `None`: the set does not ask for CRLs.
+    ///
     /// The one place that reads the policy as a number: the check and the forecast mean the same by it.
     pub(crate) fn grace(&self) -> Option<u64> {
         match self.revocation {

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// A time of RFC 3339, in whole seconds; `None` also for what lies before 1970, which no `UnixTime` can hold.
+///
 /// Fractions of a second are dropped.
 pub(crate) fn moment(text: &str) -> Option<UnixTime> {
     let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;

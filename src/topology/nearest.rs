@@ -1,6 +1,7 @@
 //! The known word nearest to a mistyped one, by edit distance with transpositions.
 
 /// The nearest of `known`, unless even that is too far away to be what was meant.
+///
 /// Of several that are equally near the first wins, in the order of the docs.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // A third of the letters may be wrong; one or two always may.
@@ -20,6 +21,7 @@ pub(crate) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`, in any case.
+///
 /// Optimal string alignment: two neighbours in the wrong order are the most frequent typing mistake,
 /// and cost one.
 fn distance(a: &str, b: &str) -> usize {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// The peers of one topology by name. Made when it is first asked.
+///
 /// Not made while loading, because tests and suppositions change the peers of a copy before they ask
 /// it.
 #[derive(Default)]

@@ -26,6 +26,7 @@ pub(crate) enum Wanted {
 }
 
 /// What a section is by its label.
+///
 /// By label only. What the bytes are is found out when they are decoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ObjectKind {
@@ -44,6 +45,7 @@ enum ObjectKind {
 
 impl ObjectKind {
     /// RFC 7468 §5 to §13, and the labels of OpenSSL (`pem.h`).
+    ///
     /// Labels that no program writes any more, such as `X509 CERTIFICATE`, are still in files that were
     /// made long ago and are renewed by appending.
     fn of(label: &str) -> Self {
@@ -69,12 +71,14 @@ impl ObjectKind {
 }
 
 /// The certificates of a file, in its order; at least one.
+///
 /// For callers outside of loading, such as `explain` and `probe`.
 pub(crate) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     certificates_for(file, Wanted::Chain)
 }
 
 /// The certificates of a file that is read for this; at least one.
+///
 /// In the order of the file, which matters for a chain. A file without any certificate is an error: an
 /// empty anchors file would make every peer of the set unreachable without a word.
 pub(super) fn certificates_for(
@@ -114,6 +118,7 @@ pub(super) fn certificates_for(
 }
 
 /// The CRLs of a file; at least one.
+///
 /// Takes the file by value: a CRL in DER is often tens of megabytes, and is then the whole file.
 pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
     let text = match content(&file)? {
@@ -155,6 +160,7 @@ pub(super) fn crls(file: Vec<u8>) -> Result<Vec<Vec<u8>>, PemError> {
 }
 
 /// The one private key of a file.
+///
 /// Exactly one: with two it would have to be guessed which belongs to the chain.
 pub(super) fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     let nothing = PemError::Nothing("private key (-----BEGIN PRIVATE KEY-----)");
@@ -223,6 +229,7 @@ fn without_settings(section: &PemSection) -> Result<CertificateDer<'static>, Pem
 }
 
 /// Decides of a section that holds nothing of what is wanted.
+///
 /// Everything that is not listed here is refused, with what to do about it: whatever an operator put
 /// into a file was meant to count.
 fn pass_over(section: &PemSection, kind: ObjectKind, wanted: Wanted) -> Result<(), PemError> {
@@ -270,6 +277,7 @@ fn not_read(section: &PemSection, remedy: &'static str) -> PemError {
 }
 
 /// What a file is made of.
+///
 /// Found by the first bytes: names of files are no reliable sign.
 enum Content<'f> {
     /// CAs publish certificates and CRLs in DER too: SEQUENCEs, one after the other.
@@ -336,6 +344,7 @@ fn is_text(octet: &u8) -> bool {
 }
 
 /// The SEQUENCEs that bytes consist of.
+///
 /// Several may follow each other without anything between them.
 fn elements(octets: &[u8]) -> Option<Vec<&[u8]>> {
     let mut walk = Der::new(octets);
@@ -347,6 +356,7 @@ fn elements(octets: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// What DER is, from its first elements.
+///
 /// A guess that is good enough for a message: only a certificate is taken on the strength of it, and
 /// that is parsed afterwards.
 fn kind_of(object: &[u8]) -> Option<ObjectKind> {
@@ -380,6 +390,7 @@ fn is_crl(object: &[u8]) -> bool {
 }
 
 /// RFC 7292 §4: version 3 and a ContentInfo.
+///
 /// A PKCS #8 key begins with an INTEGER, too; its version is 0 or 1.
 fn is_pkcs12(object: &[u8]) -> bool {
     let version = || {
@@ -399,6 +410,7 @@ fn pkcs12() -> PemError {
 }
 
 /// Why DER is not what was wanted.
+///
 /// In DER nothing is passed over, so the message is about the object itself.
 fn wrong_der(object: &[u8]) -> PemError {
     let (what, remedy) = match kind_of(object) {

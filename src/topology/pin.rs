@@ -8,6 +8,7 @@ pub struct Pin(pub [u8; 32]);
 
 impl Pin {
     /// Reads base64 or hex, the latter with or without colons.
+    ///
     /// Base64 is what RFC 7469 and most programs write, hex what openssl prints.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix("sha256/").unwrap_or(text);

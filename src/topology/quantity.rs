@@ -11,6 +11,7 @@ const DURATION_UNITS: [(&str, u64); 5] = [
 const SIZE_UNITS: [(&str, u64); 4] = [("MiB", 1024 * 1024), ("KiB", 1024), ("B", 1), ("", 1)];
 
 /// A number with one of the units `ms`, `s`, `m`, `h`, `d`.
+///
 /// Whole numbers only: `1.5s` is `1500ms`. `None` also for what 64 bits cannot hold.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
@@ -19,6 +20,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A number of bytes, or a number with the unit `KiB` or `MiB`.
+///
 /// A bare number is bytes, as in every other program.
 pub(super) fn size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
@@ -36,6 +38,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
 }
 
 /// The duration in its largest whole unit.
+///
 /// So that what is shown can be copied back into the file: 90s stays 90s and does not become 1m30s.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();

@@ -24,6 +24,7 @@ impl TopologyId {
 }
 
 /// A peer of one topology, made by that topology alone.
+///
 /// It is the only reference that outlives a message: connects and connections hold it while a reload goes on. So it knows
 /// its topology, and leads nowhere in the next one, where another peer may stand at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -18,6 +18,7 @@ pub struct RestartSettings(BTreeMap<String, String>);
 
 impl RestartSettings {
     /// What is different in `newer`, one line each.
+    ///
     /// In the order of the names, which groups the settings of one section.
     pub fn changes(&self, newer: &Self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -35,6 +36,7 @@ impl RestartSettings {
 }
 
 /// The values of the keys of one section that need a restart, by what they are about.
+///
 /// The rows that are marked `restart` in the table of keys, so that a key that is added with that mark
 /// is reported here without anything else to be done.
 fn facts<K: Compared>(about: &str, context: &K::Context, item: &K::Item) -> Vec<(String, String)> {
@@ -53,6 +55,7 @@ fn facts<K: Compared>(about: &str, context: &K::Context, item: &K::Item) -> Vec<
 }
 
 /// The port of the first listener that takes them, where none is announced in its place and the first of all would not do.
+///
 /// Peers and clients are sent to one port each, which is written into routes that live as long as the
 /// dialogs.
 fn announced(topology: &Topology, takes: fn(Accept) -> bool) -> Option<u16> {
@@ -68,6 +71,7 @@ fn announced(topology: &Topology, takes: fn(Accept) -> bool) -> Option<u16> {
 
 impl Topology {
     /// The settings that only a restart can change.
+    ///
     /// Everything that was used to make sockets, threads or the log's queue. The rest of a topology can
     /// be exchanged while it runs.
     pub fn restart_settings(&self) -> RestartSettings {

@@ -15,6 +15,7 @@ pub struct DnsSettings {
 }
 
 /// `[tokens]`: the keys that sign Record-Route and Path URIs.
+///
 /// The keys are read with the topology, so that a rotation is a reload like any other.
 #[derive(Clone, Debug, Default)]
 pub struct TokenSettings {

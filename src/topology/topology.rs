@@ -7,6 +7,7 @@ use super::{
 use std::path::PathBuf;
 
 /// One loaded topology: every reference resolved, every file read.
+///
 /// Immutable once loaded. A reload makes a new one, and whoever holds the old one finishes with it.
 #[derive(Clone)]
 pub struct Topology {
@@ -32,6 +33,7 @@ pub struct Topology {
 
 impl Topology {
     /// The same trust sets with other peers, and nothing that the trust decision does not read.
+    ///
     /// For questions such as "what would `decide` answer if this entry were stricter", where whole
     /// peers are exchanged and nothing else matters.
     pub(crate) fn supposing(&self, peers: Vec<Peer>) -> Self {
@@ -109,6 +111,7 @@ impl Topology {
         self.peers.get(r.index()).filter(|_| r.is_of(self.id))
     }
     /// The peer of this name.
+    ///
     /// In normalised form.
     pub fn peer_by_fqdn(&self, fqdn: &str) -> Option<PeerRef> {
         self.peers_named(fqdn).first().copied()

@@ -39,6 +39,7 @@ impl FieldTrust {
 }
 
 /// What happens to a field in one direction.
+///
 /// What Privacy asks for is a case of its own, as it depends on the single message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FieldHandling {
@@ -131,6 +132,7 @@ pub(super) fn docs() -> String {
 
 impl FieldRules {
     /// The defaults.
+    ///
     /// Made from the table, so that the docs and the rules cannot differ.
     pub fn standard(trust: FieldTrust) -> Self {
         // Only this node writes the sender's name, and what is agreed on a connection is for its two ends (MS-CONMGMT).

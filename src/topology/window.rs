@@ -33,6 +33,7 @@ impl Window {
         }
     }
     /// Whether two windows have more in common than the second in which one ends and the other begins.
+    ///
     /// Two identities may follow each other with the same second as end and beginning; that is no
     /// overlap.
     pub(super) fn overlaps(&self, other: &Self) -> bool {

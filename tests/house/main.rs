@@ -94,6 +94,36 @@ fn files_do_not_import_each_other_in_circles() {
     println!("no longer on a circle, to be struck from tests/house/bounds.rs: {allowed:?}");
 }
 
+/// The first sentence of a doc comment is its summary in an index of names: an empty line parts it from what follows. Only a
+/// sentence that ends its line is looked at; one that goes on in the same line is a paragraph of prose.
+#[test]
+fn the_first_sentence_of_docs_stands_alone() {
+    let mut wrong = Vec::new();
+    for file in REPOSITORY.files() {
+        let doc = |line: &str| line.trim().strip_prefix("///").map(str::to_owned);
+        let mut before = None;
+        let mut lines = file.text.lines().enumerate().peekable();
+        while let Some((number, line)) = lines.next() {
+            let next = lines.peek().and_then(|(_, next)| doc(next));
+            let first = doc(line).filter(|_| before.is_none());
+            if let (Some(first), Some(next)) = (first, next)
+                && first.ends_with('.')
+                && next
+                    .trim()
+                    .starts_with(|c: char| c.is_ascii_uppercase() || "`[".contains(c))
+            {
+                wrong.push(format!("{}:{}: {first}", file.path, number + 1));
+            }
+            before = doc(line);
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "an empty `///` is missing below:\n{}",
+        wrong.join("\n")
+    );
+}
+
 /// A file is one concept: short enough to read in one go.
 #[test]
 fn files_are_short() {

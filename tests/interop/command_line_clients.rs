@@ -34,6 +34,7 @@ impl Scene {
     }
 
     /// sipsak over TLS 1.3 to the edge. It checks our certificate against the URI's domain, but only at `-vvv`.
+    ///
     /// Debian's 0.9.8.1 takes a session ticket after the handshake for an error: an edge that sends none suits it.
     fn sipsak(&self) -> Command {
         let mut command = Command::new("sipsak");

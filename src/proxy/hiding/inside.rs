@@ -157,6 +157,7 @@ impl Inside {
     }
 
     /// Whether the text reveals the home side, or a host that is hidden elsewhere in the message.
+    ///
     /// So does what it is when escapes (`%xy`, RFC 3261 §25.1) and quoted pairs are undone.
     pub(super) fn is_revealed_by(&self, text: &[u8], hidden: &Hidden) -> bool {
         let mut text = Cow::Borrowed(text);

@@ -175,6 +175,7 @@ impl<'m, 'a> Leaving<'_, '_, 'm, 'a> {
     }
 
     /// Takes out the parameters that tell of fields without which the message would be refused.
+    ///
     /// Event's name a call, as Call-ID does.
     fn params_only(&mut self, message: &Message<'a>) {
         for line in message.lines().filter(is_by_params) {

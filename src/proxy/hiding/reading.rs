@@ -12,6 +12,7 @@ const LONGEST_V6: usize = 45;
 const MOST_GROUPS: usize = 9;
 
 /// Whether `reveals` holds for an IPv4 address in the text, whatever stands beside its digits.
+///
 /// Numbers may have leading zeros, and `-` or `_` may stand for the dots, as in names made of
 /// addresses.
 ///

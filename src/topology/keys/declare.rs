@@ -111,6 +111,7 @@ macro_rules! keys {
 pub(crate) use keys;
 
 /// Declares an enum whose variants are words of the topology file.
+///
 /// The word is written once: reading, messages, docs, schema and `check` show the same.
 macro_rules! words {
     ($(

@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Checks the document and takes over what is good in it.
+///
 /// Sections are checked in the order of their names, not of the file; findings are sorted by line at
 /// the end.
 pub(crate) fn read(
@@ -76,6 +77,7 @@ pub(crate) fn repeated_header(text: &str, at: usize) -> Option<String> {
 }
 
 /// Whether a section is written as it must be; what is wrong in it is reported and taken out.
+///
 /// `[peer]` for `[[peer]]` and the other way round are the usual mistakes. They parse as TOML, but
 /// would make one entry of many or the other way round.
 fn read_section(
@@ -136,6 +138,7 @@ fn read_section(
 }
 
 /// How messages name a key of this table: by the name that the table has, if it has one.
+///
 /// The name is read from the unchecked table. If it is missing or no string, that is reported on its
 /// own, and the header stands in.
 fn prefix(section: &Section, table: &DeTable<'_>) -> String {

@@ -44,6 +44,7 @@ keys! {
 }
 
 /// One end of a window.
+///
 /// Shared by every section that has a window.
 pub(super) fn bound(end: Option<u64>) -> ShownValue {
     end.map_or(ShownValue::Absent, |end| ShownValue::Text(show_moment(end)))

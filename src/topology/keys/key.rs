@@ -3,6 +3,7 @@ use crate::topology::quantity::{show_duration, show_size};
 use std::time::Duration;
 
 /// What the value of a key may be. Ranges are part of it, so that reading, docs and JSON Schema agree on them.
+///
 /// Closed: a new kind of value is a new variant here, and the compiler shows every place that has to
 /// learn it.
 #[derive(Clone, Copy)]
@@ -99,6 +100,7 @@ impl Key {
     }
 
     /// The first sentence of the meaning: what a message has room for.
+    ///
     /// A meaning may run to several sentences with details that only the docs have room for.
     pub(crate) fn gist(&self) -> &'static str {
         let end = self

@@ -10,15 +10,18 @@ use toml::de::{DeTable, DeValue};
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 /// Below this no handshake on loopback would succeed; above it a slow sender holds memory for too long.
+///
 /// Every time that a remote can make the daemon wait has this range.
 const WAIT: (u64, u64) = (10, HOUR);
 /// An idle client may be silent for as long as its registration lasts, a week at most.
 const IDLE: (u64, u64) = (10, 7 * DAY);
 /// A link id has 24 bits for its slot in a shard.
+///
 /// More could be accepted, but not numbered.
 const SLOTS: (u64, u64) = (1, 16_000_000);
 
 /// Declares the bounds: a unit (`count`, `bytes`, `time` in milliseconds), default, range, effect and meaning.
+///
 /// The rows are of one form, so a macro of their own leaves out what would be repeated twenty times.
 /// `count` and `bytes` are both numbers in Rust; only the unit decides how they are written and shown.
 macro_rules! limits {
@@ -91,6 +94,7 @@ limits! {
 }
 
 /// Holds the bounds against each other.
+///
 /// Not in the rows: a row knows nothing of the others.
 pub(super) fn check(
     limits: &Limits,
@@ -123,6 +127,7 @@ pub(super) fn check(
 }
 
 /// A bound of a loaded topology.
+///
 /// For `check`, which lists those that differ from their default, and for a plan, which reports those
 /// that became smaller.
 pub(crate) struct Limit {
@@ -138,6 +143,7 @@ pub(crate) struct Limit {
 
 impl Limits {
     /// Every bound with its default, in the order of the docs.
+    ///
     /// A row that is no number would be left out; there is none.
     pub(crate) fn all(&self) -> Vec<Limit> {
         let defaults = Self::default();

@@ -6,6 +6,7 @@ use crate::topology::{Pool, Strategy, Topology};
 use toml::Spanned;
 
 /// The greatest weight of a member, and the last group.
+///
 /// One range for both: neither weights nor groups need more than a thousand steps.
 const NUMBER: ValueType = ValueType::Numbers(1, 1_000);
 

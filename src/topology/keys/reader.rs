@@ -13,6 +13,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeString, DeTable, DeValue};
 
 /// Where a table stands, as messages name it.
+///
 /// Two forms, because there are two kinds of messages. What is wrong with the form of the file names
 /// the header, as the operator sees it on the page; what is wrong with a value names the entry, since
 /// there may be fifty peers.
@@ -24,6 +25,7 @@ pub(super) struct TablePlace {
 }
 
 /// A key with a value at its place and line.
+///
 /// Passed along instead of three arguments: each message needs all of them.
 /// The line is that of the key, which is where the operator has to look also when the value runs over
 /// several lines.
@@ -49,6 +51,7 @@ impl At<'_> {
 }
 
 /// Keeps the entries that pass. The map's own `retain` does not show the places of the keys.
+///
 /// The table is rebuilt and not filtered in place; tables of the file are small.
 pub(super) fn retain<'i>(
     table: &mut DeTable<'i>,
@@ -62,6 +65,7 @@ pub(super) fn retain<'i>(
 }
 
 /// One reading of a file.
+///
 /// Holds what reports need. It has no state of its own: tables may be read in any order.
 pub(super) struct TableReader<'a, 't> {
     /// For the line of each key and entry.
@@ -72,6 +76,7 @@ pub(super) struct TableReader<'a, 't> {
 
 impl TableReader<'_, '_> {
     /// Checks one table and takes out what is wrong in it.
+    ///
     /// Unknown keys are errors and never ignored: a misspelt `deny` that is passed over would leave a
     /// door open that the operator believes to be shut.
     pub(super) fn table(
@@ -124,6 +129,7 @@ impl TableReader<'_, '_> {
     }
 
     /// Whether a value fits its row; what does not is reported.
+    ///
     /// The match pairs the wanted type with the one that is there; every pair that is not listed is the
     /// wrong type. Sizes and durations are strings or numbers, so both are listed for them.
     fn value(&mut self, at: &At<'_>, value: &mut Spanned<DeValue<'_>>) -> bool {
@@ -210,6 +216,7 @@ impl TableReader<'_, '_> {
     }
 
     /// A table as the value of a key; without a key that it needs it is no use.
+    ///
     /// A default table stands in for one that is no use, and its faults have been reported.
     fn inner(&mut self, at: &At<'_>, inner: &[Key], table: &mut DeTable<'_>) -> bool {
         let place = TablePlace {
@@ -338,6 +345,7 @@ impl TableReader<'_, '_> {
     }
 
     /// Whether a number lies in the range of its key; `None` is a number that no range has.
+    ///
     /// The remedy names the range, the way out if there is one, and what the key is about, so that
     /// nobody has to open the docs to choose a value.
     fn in_range(&mut self, at: &At<'_>, number: Option<u64>, written: &str, of: &str) -> bool {
@@ -373,6 +381,7 @@ impl TableReader<'_, '_> {
     }
 
     /// Reports a value of another type than the key wants.
+    ///
     /// Returns `false`, which is what every caller returns then.
     pub(super) fn wrong_type(
         &mut self,
@@ -396,6 +405,7 @@ impl TableReader<'_, '_> {
 }
 
 /// `None` for what is negative or too large for any key.
+///
 /// TOML writes numbers in four radices; the parser keeps the digits and the radix.
 fn integer(number: &DeInteger<'_>) -> Option<u64> {
     u64::from_str_radix(number.as_str(), number.radix()).ok()

@@ -18,6 +18,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 /// How often a section may occur.
+///
 /// Also decides between `[name]` and `[[name]]`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Occurrence {

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// The value of a key in one generation.
+///
 /// Made on demand and dropped at once: a reload compares the generations once.
 #[derive(PartialEq, Eq)]
 pub(crate) enum ShownValue {
@@ -26,6 +27,7 @@ pub(crate) enum ShownValue {
 
 impl ShownValue {
     /// A value that only its digest stands for.
+    ///
     /// The hash is not keyed. Nobody gains from two settings of his own file that collide.
     pub(crate) fn digest(value: &impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
@@ -39,6 +41,7 @@ impl ShownValue {
     }
 
     /// A list of what has texts.
+    ///
     /// In the order of the file: where order has a meaning, a change of it is a change.
     pub(crate) fn list<'t, T: ToString + 't>(values: impl IntoIterator<Item = &'t T>) -> Self {
         Self::List(values.into_iter().map(ToString::to_string).collect())
@@ -87,6 +90,7 @@ impl<T: Show> Show for Option<T> {
 }
 
 /// How a key of an item of two generations is compared. The context is what references of the item lead into.
+///
 /// Most rows compare by value. `Change` is for what is compared by content but shown by something else,
 /// such as certificates.
 pub(crate) enum Compare<C: 'static, T: 'static> {
@@ -111,6 +115,7 @@ pub(crate) trait Compared {
 }
 
 /// What differs between two items of one name, in the order of the table.
+///
 /// Both topologies are passed along, since references of an item lead into its own generation: position
 /// 3 may be another identity there.
 pub(crate) fn differences<K: Compared>(
@@ -128,6 +133,7 @@ pub(crate) fn differences<K: Compared>(
 
 impl Key {
     /// A value as an operator reads it.
+    ///
     /// Without the backticks that the docs have.
     pub(crate) fn show(&self, shown: &ShownValue) -> String {
         match shown {
@@ -150,6 +156,7 @@ impl Key {
     }
 
     /// What became of a value, if it is another one.
+    ///
     /// A list shows what came and went, which is what an operator looks for in a long one; a digest
     /// shows that something did.
     pub(crate) fn change(&self, old: &ShownValue, new: &ShownValue) -> Option<String> {
@@ -169,6 +176,7 @@ impl Key {
 }
 
 /// `+a -b` for what came and went in a list, or `order` when nothing did.
+///
 /// Sets, because lists of domains may have thousands of entries.
 pub(crate) fn came_and_went(old: &[String], new: &[String]) -> String {
     let (older, newer): (HashSet<&String>, HashSet<&String>) =

@@ -20,6 +20,7 @@ pub(crate) trait FromToml: Sized {
 }
 
 /// What can be a default.
+///
 /// Only the types of keys that have a default.
 pub(crate) trait ToToml {
     /// As the file would have it; also valid JSON, which the schema relies on.
@@ -45,6 +46,7 @@ impl ToToml for bool {
 }
 
 /// A whole number, or a size with its unit.
+///
 /// A number that is negative, or has more than 64 bits, is `None`; the reader has reported it as out of
 /// range.
 fn number(value: &Spanned<DeValue<'_>>) -> Option<u64> {
@@ -94,6 +96,7 @@ impl ToToml for Duration {
 }
 
 /// A duration, or `None` for the word that stands for "not at all".
+///
 /// For tasks that run on a timer and can be switched off.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Every(pub(crate) Option<Duration>);
@@ -120,6 +123,7 @@ impl FromToml for UnixTime {
 }
 
 /// A time as it is written, with or without quotes.
+///
 /// TOML's own date-time prints in the form of RFC 3339, if it has date, time and offset; what lacks one
 /// of them then fails to parse, as it should.
 pub(crate) fn written_time(value: &DeValue<'_>) -> Option<String> {
@@ -158,6 +162,7 @@ impl<T: FromToml> FromToml for Vec<T> {
 }
 
 /// A table of numbers by name, in the order of the names, each with the place of its name.
+///
 /// A struct and no alias: as a plain list of pairs it would be read as a list of values.
 pub(crate) struct Numbers(pub(crate) Vec<(Text, u16)>);
 

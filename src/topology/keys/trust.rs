@@ -84,6 +84,7 @@ keys! {
 }
 
 /// Anchors are compared by content and shown by subject: a renewed CA often keeps its name.
+///
 /// The order in the file does not matter to path building, but shows as a change: it costs nothing and
 /// hides nothing.
 fn anchors(old: &TrustSet, new: &TrustSet) -> Option<String> {

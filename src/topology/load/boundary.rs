@@ -48,6 +48,7 @@ impl FieldChanges {
 }
 
 /// The fields of a list; reading has checked that each is one of the words.
+///
 /// Repetitions are reported: in a list of nineteen similar names the second was most likely meant to be
 /// another.
 fn set(list: &[Text], what: &str, loading: &mut Loading<'_, '_>) -> HeaderSet {
@@ -63,6 +64,7 @@ fn set(list: &[Text], what: &str, loading: &mut Loading<'_, '_>) -> HeaderSet {
 }
 
 /// `[boundary]` as far as peers depend on it.
+///
 /// What the section has for home and federated peers ends up in each peer; only the part about clients
 /// stays on its own.
 pub(super) struct LoadedBoundary {
@@ -74,6 +76,7 @@ pub(super) struct LoadedBoundary {
 }
 
 /// Resolves `[boundary]`.
+///
 /// Without the section every list is empty, and the defaults of the table of fields hold.
 pub(super) fn load(
     raw: &RawBoundary,
@@ -112,6 +115,7 @@ pub(super) fn load(
 }
 
 /// Resolves the boundary of one peer.
+///
 /// Three layers, each on top of the one before: what the trust in the peer's assertions means, what the
 /// section has for its kind, and what its own entry has.
 pub(super) fn of_peer(

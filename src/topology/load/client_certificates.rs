@@ -5,6 +5,7 @@ use crate::topology::keys::listener::{ClientCertificateWord, RawListener};
 use crate::topology::{Accept, ClientCertificates, TopologyReason, TrustRef};
 
 /// Resolves the key with its `client_trust`; `None` when something of it is wrong, which is then reported.
+///
 /// The two keys are resolved together: each decides what the other means, and most combinations of them
 /// are mistakes.
 pub(super) fn load(

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 const DNS_PORT: u16 = 53;
 
 /// Resolves the section; without name servers the system's serve.
+///
 /// Name servers are addresses and not names: there would be nobody to ask for a name.
 pub(super) fn load(raw: &RawDns, loading: &mut Loading<'_, '_>) -> DnsSettings {
     let mut servers = Vec::new();

@@ -6,6 +6,7 @@ use crate::topology::Expectation;
 use crate::topology::keys::expect::{ExpectedVerdict, RawExpect};
 
 /// Resolves one expectation; `None` when something of it is missing or broken, which is then reported.
+///
 /// An expectation is resolved like everything else, so that a test of a peer that is gone is found and
 /// not skipped. It is judged later, by the generation that is made of this topology.
 pub(super) fn load(

@@ -8,6 +8,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 /// No topology file is larger: some ten thousand peers.
+///
 /// Checked before the file is read, so that a wrong path to some huge file costs nothing.
 const LARGEST_TOPOLOGY: u64 = 16 * 1024 * 1024;
 

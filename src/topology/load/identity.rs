@@ -15,11 +15,13 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 /// How long before its end a certificate is worth a warning: time enough to renew by hand.
+///
 /// Public CAs issue for 90 days or less by now and most renewals are automatic at two thirds of that,
 /// so a warning 30 days ahead shows that the automatism failed, while there is time left.
 const SOON: i64 = 30 * 86_400;
 
 /// Loads one identity; `None` when something of it is missing or broken, which is then reported.
+///
 /// Files are read here and nowhere later: what is in a generation is what was on disk when it was
 /// loaded. The parts are read independently of each other, so that a bad client pair and a bad staple
 /// are reported together.
@@ -70,6 +72,7 @@ pub(super) fn load(
 }
 
 /// The second slot, if there is one; the outer `None` when it is broken.
+///
 /// CAs that no longer put clientAuth and serverAuth into one certificate are the reason for a second
 /// slot: partners with a strict purpose policy accept no other.
 fn client_slot(
@@ -123,6 +126,7 @@ fn warn_client_purpose(label: &str, certificate: &Text, loading: &mut Loading<'_
 }
 
 /// A peer that follows RFC 5922 §7.1 looks at no DNS name once there is a sip URI.
+///
 /// The certificate would be refused by such a peer although the name is in it, which is hard to see
 /// from the peer's log.
 fn warn_hidden(
@@ -156,6 +160,7 @@ enum Role {
 }
 
 /// Reads a chain and its key and checks that they fit each other.
+///
 /// Chain and key are both read before either is given up, so that two wrong paths take one correction
 /// and not two.
 fn key_pair(
@@ -181,6 +186,7 @@ fn key_pair(
 }
 
 /// Reads certificates with what they say of themselves; at least one.
+///
 /// Also used for the chains of `[[expect]]`, which have no key.
 pub(super) fn chain(
     what: &str,
@@ -236,11 +242,13 @@ fn key(what: &str, file: &Text, loading: &mut Loading<'_, '_>) -> Option<Private
 }
 
 /// What to do about a file whose form is right and whose contents are not.
+///
 /// Used where the parser knows nothing more precise.
 const OTHER_FILE: &str =
     "name a PEM file with the right contents (openssl x509, pkey or crl -in FILE -text shows them)";
 
 /// What is wrong with a file, and what to do about it.
+///
 /// A pair, since the two go into different parts of a finding.
 type Explained = (String, &'static str);
 
@@ -249,6 +257,7 @@ fn explained(error: PemError) -> Explained {
 }
 
 /// Reports a file that does not hold what it should.
+///
 /// All faults about PEM have one code; what exactly is wrong, and in which line of that file, is in the
 /// text.
 fn malformed(what: &str, file: &Text, (error, remedy): Explained, loading: &mut Loading<'_, '_>) {
@@ -368,6 +377,7 @@ enum Duty {
 }
 
 /// Whether nobody could accept the chain without the certificate of this number.
+///
 /// Clients may build another path than the one that was sent. So only what no path can do without must
 /// be valid: the leaf, and its issuer unless another certificate of that name is there and valid.
 fn is_needed(facts: &[CertificateFacts], number: usize, (window, at): (Window, i64)) -> bool {
@@ -388,6 +398,7 @@ fn is_needed(facts: &[CertificateFacts], number: usize, (window, at): (Window, i
 }
 
 /// When a certificate is shown first, from now on.
+///
 /// A certificate that lies ready for a later `not_before` need not be valid today.
 fn first_shown(window: Window, at: i64) -> i64 {
     let first = window
@@ -397,6 +408,7 @@ fn first_shown(window: Window, at: i64) -> i64 {
 }
 
 /// Judges a certificate for the time from which on it is shown.
+///
 /// An identity whose window is over is never shown again, so nothing is said of its certificates.
 fn check_validity(
     label: &str,
@@ -452,6 +464,7 @@ fn check_validity(
 }
 
 /// Warns of a certificate that ends soon.
+///
 /// Also used for anchors: an anchor that ends takes every peer below it along.
 pub(super) fn warn_soon(
     label: &str,

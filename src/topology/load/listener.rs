@@ -8,11 +8,13 @@ use crate::topology::{Accept, DnsName, Identity, IdentityRef, Listener, Topology
 use std::net::{IpAddr, SocketAddr};
 
 /// The port of SIP over TLS (RFC 3261 §18.1.1).
+///
 /// Also the port of a peer's address that has none, and of a peer whose address DNS knows without a
 /// port.
 pub(super) const SIPS_PORT: u16 = 5061;
 
 /// Resolves every listener.
+///
 /// Identities are passed as they were loaded, so that what a listener would show can be held against
 /// the node's name. One that failed to load is `None`, and keeps the checks about it silent.
 pub(super) fn load_all(
@@ -130,6 +132,7 @@ fn accept(
 }
 
 /// A literal address, with or without a port.
+///
 /// Host names are refused: what they resolve to could change between two starts, and a listener must
 /// not move by itself.
 fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
@@ -146,6 +149,7 @@ fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
 }
 
 /// An IP literal with a port, or without one for port 5061.
+///
 /// IPv6 with a port needs its brackets, without a port they are optional: `::1` and `[::1]` are the
 /// same.
 pub(super) fn literal(text: &str) -> Option<SocketAddr> {
@@ -162,6 +166,7 @@ pub(super) fn literal(text: &str) -> Option<SocketAddr> {
 }
 
 /// Whether the node's FQDN is shown, and no SNI name has two answers.
+///
 /// A client that connects to the node's name checks for that name. A listener none of whose
 /// certificates carries it would look up, and no client would stay.
 fn check_names(
@@ -253,6 +258,7 @@ fn check_addresses(
 }
 
 /// Whether both cannot be bound: one port, and one address or an unspecified one of the same family.
+///
 /// Port 0 never collides: the system chooses a free one for each. `0.0.0.0` and `[::]` do not collide,
 /// because listeners of IPv6 are bound with IPV6_V6ONLY.
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {

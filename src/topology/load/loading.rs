@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// Comparisons of names that one loading spends on suggestions.
+///
 /// A suggestion costs a comparison with every known name. A file of ten thousand peers with ten
 /// thousand misspelt references would need a hundred million of them.
 const COMPARISONS: usize = 1_000_000;
 
 /// One loading: the file, the time, and what was found.
+///
 /// One value that goes through all steps, in place of six arguments. Only what several steps need is in
 /// it; what one step passes to the next is an argument.
 pub(super) struct Loading<'a, 't> {
@@ -60,6 +62,7 @@ impl<T> Located for &Spanned<T> {
 
 impl<'a, 't> Loading<'a, 't> {
     /// One that has read nothing yet but the topology's own text.
+    ///
     /// The topology's own text counts as the first file: a later look must notice that it changed.
     pub(super) fn new(source: &'a Source<'t>, found: &'a mut Findings, at: i64) -> Self {
         Self {
@@ -95,6 +98,7 @@ impl<'a, 't> Loading<'a, 't> {
         self.found.add(code, line, what, remedy);
     }
     /// A path of the file, relative to the file's own directory.
+    ///
     /// A topology with its certificates can be moved as one directory.
     pub(super) fn path(&self, text: &Text) -> PathBuf {
         // Without a directory in its path the file is in the working directory, and so is what it
@@ -103,6 +107,7 @@ impl<'a, 't> Loading<'a, 't> {
         base.join(text.get_ref())
     }
     /// Reads a file that the topology names; what prevents it is reported.
+    ///
     /// Every file is remembered with a digest, so that `watch` can find out whether anything that the
     /// topology was made of has changed. A missing file has a code of its own, since it is the most
     /// frequent mistake and its remedy is another.
@@ -143,6 +148,7 @@ impl<'a, 't> Loading<'a, 't> {
         );
     }
     /// Warns of a secret that every user may read, or that others may replace.
+    ///
     /// A warning and no fault: whether a group may read the key is the operator's decision. Others must
     /// neither read nor write it, and the group must not write: who can replace a key can be this node.
     pub(super) fn check_secret(&mut self, text: &Text, what: &str) {
@@ -170,17 +176,20 @@ impl<'a, 't> Loading<'a, 't> {
         }
     }
     /// A host name or domain; what is not one is reported.
+    ///
     /// In the one form in which names are compared everywhere.
     pub(super) fn name(&mut self, text: &Text, what: &str) -> Option<DnsName> {
         let name = DnsName::parse(text.get_ref());
         name.map_err(|error| self.no_name(text, what, error)).ok()
     }
     /// A list of domains without repetitions; what is wrong in it is reported.
+    ///
     /// For this node's own names: a pattern would make everything below a name home.
     pub(super) fn domains(&mut self, list: &[Text], what: &str) -> Vec<Domain> {
         self.parsed(list, what, Domain::parse)
     }
     /// As [`Self::domains`], where `*.` with a name stands for all below that name.
+    ///
     /// For partners, their pools and deny lists.
     pub(super) fn patterns(&mut self, list: &[Text], what: &str) -> Vec<Domain> {
         self.parsed(list, what, Domain::parse_pattern)
@@ -217,6 +226,7 @@ impl<'a, 't> Loading<'a, 't> {
         );
     }
     /// What an unknown name may have been meant to be, while that costs little enough.
+    ///
     /// Empty when the budget is spent: the fault is reported all the same.
     pub(super) fn suggestion(&mut self, name: &str, known: &[String]) -> String {
         if known.len() > self.comparisons {
@@ -226,6 +236,7 @@ impl<'a, 't> Loading<'a, 't> {
         did_you_mean(name, known.iter().map(String::as_str))
     }
     /// Reports a name that is in one list twice.
+    ///
     /// A fault and not a warning, since one of the two was most likely meant to be something else.
     pub(super) fn twice(&mut self, at: impl Located, what: &str, name: &str) {
         self.add(

@@ -13,6 +13,7 @@ use crate::topology::{
 use std::collections::HashSet;
 
 /// Resolves one peer; `None` when something of it is missing or broken, which is then reported.
+///
 /// `fqdn` is the entry's own name, normalised: all peers' names are needed before any entry can be
 /// resolved, because pools, expectations and the rules about what partners may list refer to them.
 /// Whatever is wrong with one key, the others are looked at: an operator who adds a partner makes
@@ -104,6 +105,7 @@ pub(super) fn load(
 }
 
 /// A domain that is allowed and denied is denied: that works, but is seldom meant.
+///
 /// `deny` wins, so the domain could as well not be there. A warning, because a denied domain is safe.
 fn check_denied(
     domains: &[Domain],
@@ -246,6 +248,7 @@ fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<D
 }
 
 /// How its addresses are found.
+///
 /// A `dns` that is never asked is a warning: it does no harm, but shows that two keys contradict each
 /// other.
 fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_, '_>) -> Lookup {
@@ -273,6 +276,7 @@ fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_,
 }
 
 /// An address that can be dialled: a literal or a host name, with a port other than 0 (without one: 5061).
+///
 /// Unlike a listener's address it must name one host: an unspecified or multicast address can be bound
 /// but not dialled, and port 0 stands for a choice that a client cannot make.
 fn dial_address(text: &str) -> Option<DialAddress> {

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use toml::Spanned;
 
 /// Resolves every pool and adds those that federated peers imply.
+///
 /// The order of the steps matters. Explicit pools come first, since a domain that one of them serves
 /// gets no implied pool; and whether a home domain is served can only be decided when all pools are
 /// known.
@@ -83,6 +84,7 @@ fn load(
 }
 
 /// Sets the weights of members.
+///
 /// A weight that the strategy never reads is a warning and no fault: the pool works, only not as the
 /// operator may believe.
 fn weigh(raw: &RawPool, members: &mut Members<'_>, loading: &mut Loading<'_, '_>) {
@@ -112,6 +114,7 @@ fn weigh(raw: &RawPool, members: &mut Members<'_>, loading: &mut Loading<'_, '_>
 }
 
 /// The group of each member, by position; empty without the key.
+///
 /// Without the key `ordered` tries each member alone, in the order of `peers`; that is another thing
 /// than one group for all, so the absence is kept as an empty list.
 fn priorities(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_>) -> Vec<u16> {
@@ -142,6 +145,7 @@ fn priorities(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_
 }
 
 /// The members that take nothing new.
+///
 /// A drained member stays a member: requests of its dialogs must still find it. That is why it has to
 /// be in `peers` as well, and why this is a list of its own.
 fn drain(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_>) -> Vec<PeerRef> {
@@ -189,6 +193,7 @@ fn drain(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_>) ->
 }
 
 /// The members of a pool with their weights, where each stands among them, and how to find one by its name.
+///
 /// Positions are kept beside the list, so that weights, priorities and `drain` of a pool of thousands
 /// of peers are found without a search through all of them for each.
 /// The list is what becomes part of the pool; the positions are dropped when it is complete.
@@ -251,6 +256,7 @@ fn find_peer(
 }
 
 /// The numbers of members, by the member's position; what is not about a member is reported.
+///
 /// Shared by `weights` and `priorities`, which have the same form. The range was checked when the table
 /// was read, so only names are left to look at.
 fn numbers(
@@ -284,6 +290,7 @@ fn numbers(
 }
 
 /// Whether every member may serve every domain of its pool.
+///
 /// A home pool may serve home domains only, a federated one only what all its members list: a request
 /// for a domain must not be handed to a server that its entry does not permit to answer for it.
 fn check_members(
@@ -353,6 +360,7 @@ fn check_members(
 }
 
 /// Reports a domain that two sections serve; returns all that are served by one.
+///
 /// Two pools for one domain would make routing depend on the order of sections. The result is what
 /// [`implied`] needs to know which domains are taken.
 fn check_routed_once<'p>(
@@ -384,6 +392,7 @@ fn check_routed_once<'p>(
 }
 
 /// A pool for each federated domain that no section lists: the peers that list it, in the file's order.
+///
 /// An operator need not write a pool for each partner: most partners have one or two servers, and
 /// `call-id-hash` over them is what nearly everybody would choose.
 fn implied(

@@ -14,10 +14,12 @@ use std::collections::HashSet;
 use toml::Spanned;
 
 /// Sections of one kind that a reference can tell apart.
+///
 /// Far more than anybody writes: it bounds what a generated file can cost.
 const MOST_SECTIONS: usize = 65_535;
 
 /// Resolves everything; `None` only when something was reported.
+///
 /// The order is given by what refers to what: the node's names come first, since partners may not list
 /// them; then the names of identities and trust sets, which listeners and peers refer to; then all
 /// peers' names, before any peer, since a partner may not list the name of a home server either; then
@@ -112,6 +114,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
 }
 
 /// Resolves each section of a kind with its line.
+///
 /// A section that fails keeps its position as `None`: a reference is a position, and the sections
 /// behind it must not move up. Too many sections are reported once, and none of them is loaded, so that
 /// a generated file of millions costs one message.
@@ -139,6 +142,7 @@ fn each<'t, R, T>(
 }
 
 /// The names of home servers.
+///
 /// Needed before the peers themselves: what a partner may list depends on them.
 fn home_servers(raws: &[Spanned<RawPeer>], fqdns: &[Option<DnsName>]) -> HashSet<Domain> {
     raws.iter()
@@ -149,6 +153,7 @@ fn home_servers(raws: &[Spanned<RawPeer>], fqdns: &[Option<DnsName>]) -> HashSet
 }
 
 /// Every name above what no partner may speak for.
+///
 /// A pattern such as `*.contoso.test` covers a home name if that name's parents have it, so the parents
 /// of all home names are collected once. Each pattern is then one look-up, whatever the number of home
 /// domains.
@@ -160,6 +165,7 @@ fn above_home(loading: &Loading<'_, '_>) -> HashSet<String> {
 }
 
 /// The peers' names, normalised, by position.
+///
 /// In one pass over all peers. The normalised name is what pools and expectations are matched against.
 fn peer_names(
     raws: &[Spanned<RawPeer>],
@@ -221,6 +227,7 @@ fn check_trust_used(
 }
 
 /// A node with home servers that no client can reach works, but is seldom meant.
+///
 /// A node that only federates, or that only connects home servers with partners, is legitimate; one
 /// that does neither relays nothing from outside.
 fn check_clients(topology: &Topology, loading: &mut Loading<'_, '_>) {

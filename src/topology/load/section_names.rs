@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use toml::Spanned;
 
 /// The names of one kind of section, with their positions.
+///
 /// A reference is resolved to a position once, when the file is loaded; nothing looks a name up
 /// afterwards.
 pub(super) struct SectionNames {
@@ -30,6 +31,7 @@ impl SectionNames {
         Self::register(kind, names, loading)
     }
     /// Registers a name for each section; a repeated one is reported.
+    ///
     /// All names of a kind are registered before any is looked up, so that the order of sections does
     /// not matter. A section without a name keeps its position.
     pub(super) fn register<'n>(
@@ -75,6 +77,7 @@ impl SectionNames {
         (self.sections > 0).then_some(0)
     }
     /// The position of a name; an unknown one is reported with the nearest that is known.
+    ///
     /// `place` is the entry that refers, as the message has it.
     pub(super) fn find(
         &self,
@@ -98,6 +101,7 @@ impl SectionNames {
         position
     }
     /// The positions of a list of names; `None` when one of them is unknown. A repetition is reported, too.
+    ///
     /// All of them are looked at even if the first is unknown, so that one reading reports all.
     pub(super) fn find_all(
         &self,

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// Reports every identity that a listener or peer names and that would have nobody in its place at some time.
+///
 /// Windows change which identity is shown without a reload, at a time when nobody looks; so it is found
 /// out at loading whether there is one at any time from now on.
 pub(super) fn check(topology: &Topology, loading: &mut Loading<'_, '_>) {

@@ -9,6 +9,7 @@ const REMEDY: &str =
     "write `<id 0-255> <64 hex digits>`, for example: echo \"1 $(openssl rand -hex 32)\"";
 
 /// Reads the key file, if there is one.
+///
 /// Without keys everything works until the first restart, which is why it is a warning; it should not
 /// be found out by the calls that break then.
 pub(super) fn load(raw: Option<&RawTokens>, loading: &mut Loading<'_, '_>) -> TokenSettings {

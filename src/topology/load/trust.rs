@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Loads one trust set; `None` when something of it is missing or broken, which is then reported.
+///
 /// The policy is looked at before the files, since it decides what it means that there are none.
 pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> Option<TrustSet> {
     let name = raw.name.as_ref()?.get_ref().clone();
@@ -113,6 +114,7 @@ fn anchors(
 }
 
 /// Where the CRLs are, and what is there; what cannot be used is reported.
+///
 /// All sources are read even if one fails. At a start every source must be usable: nothing is held yet
 /// that could stay in force in its place.
 fn crls(
@@ -149,6 +151,7 @@ fn crls(
 }
 
 /// Reports a CRL file that cannot be used.
+///
 /// Three codes, because the remedies differ: a path that is wrong, a file that may not be read, and a
 /// CRL that the CA has to issue anew.
 fn report(
@@ -183,6 +186,7 @@ fn report(
 }
 
 /// Whether CRLs are fetched; that it cannot be so is reported.
+///
 /// Fetching is meant for sets that check: with revocation off it would only cause traffic.
 fn fetch(
     raw: &RawTrust,
@@ -217,6 +221,7 @@ fn fetch(
 }
 
 /// Hosts that may be asked although they are at a special address.
+///
 /// In the form in which hosts of URIs are compared; nothing else is checked, as any host may be listed.
 fn local_hosts(raw: &RawTrust) -> Vec<String> {
     let hosts = raw.crl_fetch_local.iter();

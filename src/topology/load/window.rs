@@ -6,6 +6,7 @@ use rustls_pki_types::UnixTime;
 use toml::Spanned;
 
 /// The window of an entry.
+///
 /// Both ends are optional and read already. An entry whose window is over is a warning: it does no
 /// harm, and it is how a staged renewal looks when it is done.
 pub(super) fn load(

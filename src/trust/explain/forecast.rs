@@ -68,6 +68,7 @@ pub struct Lapsed {
 
 impl Generation {
     /// What is foreseen of each peer by the chain that it showed last in each direction, of `shown`, the latest first.
+    ///
     /// Peers that this generation does not name are left out.
     pub fn outlook<'a>(
         &self,

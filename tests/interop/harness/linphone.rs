@@ -45,6 +45,7 @@ pub(crate) struct Linphone {
 
 impl Linphone {
     /// Starts it with an account at the home domain and waits until it is registered through a TLS port of loopback.
+    ///
     /// `edge` is the address that it finds for the edge's name; it trusts the CA of that file, which must stay.
     pub(crate) fn start(ca: &Path, user: &str, edge: SocketAddrV4) -> Self {
         let phone = Self::launch(ca, user, EDGE, edge);
