@@ -15,9 +15,9 @@
 //! The demo, the tests and the benches have their certificates and SIP ends from `sipward-lab`, a crate that knows nothing
 //! of this one, so that no test shares a fault with what it tests.
 //!
-//! The way of one message: a connection's task in [`edge`] reads, [`sip::Framer`] finds the frame,
-//! [`proxy::Core::on_message`] judges it by the identity of that connection and plans the edits, the
-//! actions it returns are carried out by the same task as far as the outgoing session, whose bytes leave with the next flush.
+//! The way of one message: a connection's task in [`edge`] reads, and [`sip::Framer`] finds the frame.
+//! [`proxy::Core::on_message`] judges it by the identity of that connection and plans the edits. The same task carries out
+//! the actions that it returns, as far as the outgoing session, whose bytes leave with the next flush.
 
 pub mod cli;
 pub mod daemon;

@@ -201,9 +201,9 @@ impl ExplainCommand {
             Some(text) => topology::moment(text).ok_or_else(|| ExplainError::Time(text.clone()))?,
             None => now,
         };
-        // For the present time, whatever time is asked about: the local certificates do not matter here. Nor do the
-        // expectations: one that fails is what brings people here.
-        // A daemon that runs is not asked: what is explained is the file, which may not be loaded yet.
+        // For the present time, whatever time is asked about: the local certificates do not matter
+        // here. Nor do the expectations: one that fails is what brings people here. A daemon that
+        // runs is not asked: what is explained is the file, which may not be loaded yet.
         let generation = daemon::prepare(&self.config, now).map_err(ExplainError::Topology)?;
         let chain = match &self.certificate {
             Some(file) => read_chain(file)?,

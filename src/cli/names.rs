@@ -57,8 +57,8 @@ impl LogName {
     fn field(key: &FieldKey) -> Self {
         let rows = EventKind::ALL.iter().map(|kind| kind.row());
         let found = |row: &EventRow| row.fields().find(|field| field.key.name == key.name);
-        // A key has the same type wherever it stands.
-        // The table of keys has no types: these are those of the Rust fields that use a key.
+        // A key has the same type wherever it stands. The table of keys has no types: these are
+        // those of the Rust fields that use a key.
         let kind = rows.clone().find_map(found).map(|field| field.kind.word());
         let events = rows.filter(|row| found(row).is_some()).map(|row| row.name);
         Self {

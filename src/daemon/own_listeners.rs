@@ -25,8 +25,8 @@ pub(super) async fn check(
     let mut asked: Vec<ServedCheck> = Vec::new();
     let mut running = JoinSet::new();
     for (listener, address) in addresses {
-        // One that the topology no longer has shows nothing any more.
-        // By name: addresses stay as they were bound.
+        // One that the topology no longer has shows nothing any more. By name: addresses stay as
+        // they were bound.
         let Some(entry) = topology.listeners().iter().find(|l| l.name == *listener) else {
             continue;
         };

@@ -89,8 +89,8 @@ impl PlanEffects {
         let mut plan = Self::default();
         let (before, then) = (Outline::of(old), Outline::of(new.topology()));
         plan.compare(&before, &then);
-        // Without live chains it is not known whether that matters.
-        // The trust sets: narrower ones close connections only if a chain needs them.
+        // Without live chains it is not known whether that matters. The trust sets: narrower ones
+        // close connections only if a chain needs them.
         let vouching = old.vouching().narrowed(&new.topology().vouching());
         plan.narrowed.extend(vouching);
         plan.lose_domains(&before, &then, &BTreeSet::new());

@@ -13,7 +13,7 @@ pub enum ReloadResult {
 }
 
 impl ReloadResult {
-    /// As written.
+    /// As in the event `reload`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",

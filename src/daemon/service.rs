@@ -152,8 +152,8 @@ async fn supervise(
             _ = hang_up.recv() => SupervisorCommand::reload("signal"),
             Some(command) = commands.recv() => command,
             () = pulse.tick() => {
-                // Silence of one shard is what the watchdog is for.
-                // Without an answer there is no pulse, and systemd restarts the process.
+                // Silence of one shard is what the watchdog is for. Without an answer there is no
+                // pulse, and systemd restarts the process.
                 if daemon.status(pulse.patience).await.is_some() {
                     notify(&[NotifyState::Watchdog]);
                 }

@@ -116,9 +116,9 @@ impl Edge {
     }
 }
 
-/// `log` outlives the shard's own, which goes into its thread's state and is gone when that fails.
-///
 /// Starts one shard's thread, with the scheduling policy that the topology asks for.
+///
+/// `log` outlives the shard's own, which goes into its thread's state and is gone when that fails.
 fn spawn_shard(
     setup: ShardSetup,
     log: Log,

@@ -54,8 +54,8 @@ macro_rules! keys {
 
         macro_rules! meaning {
             $( ($key) => { $meaning }; )*
-            // Two markers of the table stand where a key would.
-            // A field that steers something else and is not written.
+            // Two markers of the table stand where a key would. A field that steers something else
+            // and is not written.
             (()) => { "Not part of the line." };
             // Several keys from one value; its type documents them.
             (..) => { "Several fields." };

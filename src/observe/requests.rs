@@ -2,9 +2,10 @@
 use crate::topology::LogRequests;
 
 impl LogRequests {
-    /// Whether a request with this method and outcome makes a line; asked before an event is built. A method is compared
-    /// as it is: RFC 3261 §7.1 makes it case-sensitive.
-    /// A refusal has a line under each setting: the limits of the log, not this, keep a flood of them away.
+    /// Whether a request with this method and outcome makes a line; asked before an event is built.
+    ///
+    /// A method is compared as it is: RFC 3261 §7.1 makes it case-sensitive. A refusal has a line under each setting: the
+    /// limits of the log, not this, keep a flood of them away.
     pub fn wants(self, method: &[u8], refused: bool) -> bool {
         match self {
             Self::All => true,

@@ -222,7 +222,7 @@ impl Routing {
         self.equals.get(&key).map_or(&[], |group| group)
     }
 
-    /// The pool at this position.
+    /// The pool that a client of a home domain is led to, by the position in its rights.
     pub(crate) fn pool_at(&self, position: usize) -> Option<&RoutedPool> {
         self.pools.get(position)
     }

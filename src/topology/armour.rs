@@ -35,8 +35,8 @@ impl PemSection {
     /// The section is written anew with the label under which it shall be read, and handed to the
     /// decoder alone. So the decoder sees one clean section and cannot pass anything over.
     pub(super) fn decode(&self, label: &str) -> Result<Option<rustls_pemfile::Item>, PemError> {
-        // Bytes that are missing at the end are not always noticed by a decoder.
-        // A length that is no multiple of four, or more than two `=`, is how a truncated file looks.
+        // Bytes that are missing at the end are not always noticed by a decoder. A length that is
+        // no multiple of four, or more than two `=`, is how a truncated file looks.
         let padding = self.base64.iter().rev().take_while(|octet| **octet == b'=');
         if !self.base64.len().is_multiple_of(4) || padding.count() > 2 {
             return Err(self.broken("its base64 is cut off"));

@@ -24,8 +24,8 @@ pub(in crate::daemon) async fn run(
         timer.save(&daemon).await;
         let generation = daemon.generation();
         let pause = timer.pause(&generation, now(), UnixTime::now().as_secs());
-        // A generation that comes by a reload has other files and other moments.
-        // Not kept while the task sleeps: a generation may be large.
+        // A generation that comes by a reload has other files and other moments. Not kept while the
+        // task sleeps: a generation may be large.
         drop(generation);
         tokio::select! {
             changed = serving.changed() => if changed.is_err() { return },

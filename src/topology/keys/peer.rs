@@ -11,10 +11,10 @@ use toml::Spanned;
 /// The most connections that a shard makes to one peer: more than a few only cost the peer.
 const MOST_CONNECTIONS: u64 = 16;
 
-// What concerns the boundary of the trust domain is kept in a struct of its own when loaded, so these
-// rows say where they compare.
-// The rows come in the order in which an operator thinks of a peer: who it is, who vouches for it,
-// where it is, how its certificate is judged, and what it may send.
+// What concerns the boundary of the trust domain is kept in a struct of its own when loaded, so
+// these rows say where they compare. The rows come in the order in which an operator thinks of a
+// peer: who it is, who vouches for it, where it is, how its certificate is judged, and what it may
+// send.
 keys! {
     /// `[[peer]]` as it is written.
     pub(crate) struct RawPeer compares Topology, Peer {

@@ -24,8 +24,8 @@ pub(super) fn load_all(
     fqdn: Option<&DnsName>,
     loading: &mut Loading<'_, '_>,
 ) -> Vec<Option<Listener>> {
-    // A listener without a name was reported as missing a key.
-    // The name is how `status`, events and the diff of a reload refer to a listener.
+    // A listener without a name was reported as missing a key. The name is how `status`, events and
+    // the diff of a reload refer to a listener.
     SectionNames::of("listener", raws, |raw| raw.name.as_ref(), loading);
     let listeners: Vec<Option<Listener>> = raws
         .iter()
@@ -61,9 +61,8 @@ fn load(
     let name = raw.name.as_ref()?.get_ref().clone();
     let place = format!("listener \"{name}\"");
     let address = raw.address.as_ref().and_then(|text| address(text, loading));
-    // The first identity of the file is the one for listeners that name none; with a single identity
-    // nothing has to be written at all.
-    // The word of the file, not a host name.
+    // The first identity of the file is the one for listeners that name none; with a single
+    // identity nothing has to be written at all. The word of the file, not a host name.
     let identity = match &raw.identity {
         Some(text) => identities.find(text.get_ref(), text, &place, loading),
         None => identities.first(),

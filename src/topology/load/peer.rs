@@ -32,10 +32,10 @@ pub(super) fn load(
     let place = format!("peer \"{fqdn}\"");
     // Comes first, since everything else about such an entry is beside the point.
     check_not_node(&fqdn, raw, node, &place, loading);
-    // Names of trust sets are compared as they are written: they are the operator's own words, not host
-    // names.
-    // Unknown sets make the entry unusable: with one of two sets missing, it would refuse certificates
-    // that it should accept, and the operator would look for the cause in the certificates.
+    // Names of trust sets are compared as they are written: they are the operator's own words, not
+    // host names. Unknown sets make the entry unusable: with one of two sets missing, it would
+    // refuse certificates that it should accept, and the operator would look for the cause in the
+    // certificates.
     let trust = raw
         .trust
         .as_ref()

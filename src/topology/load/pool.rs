@@ -90,8 +90,8 @@ fn load(
 fn weigh(raw: &RawPool, members: &mut Members<'_>, loading: &mut Loading<'_, '_>) {
     // Absent: every member keeps its equal share.
     let Some(weights) = &raw.weights else { return };
-    // Within a group of `ordered`, weights share the calls out.
-    // `priorities` alone would try the members of a group by Call-ID with equal shares.
+    // Within a group of `ordered`, weights share the calls out. `priorities` alone would try the
+    // members of a group by Call-ID with equal shares.
     let grouped = raw.strategy == Strategy::Ordered && raw.priorities.is_some();
     if raw.strategy != Strategy::Weighted && !grouped {
         loading.add(
@@ -413,10 +413,10 @@ fn implied(
             below.insert(name, pool.peers.iter().map(|(r, _)| *r).collect());
         }
     }
-    // Only the nearest `*.` above the domain counts, as it does when a request is routed, and only if
-    // this peer is one of that pool's members. Otherwise the domain would be routed to a pool that does
-    // not know it.
-    // Decided by what an explicit pool covers with its `*.`, not by what implied pools have.
+    // Only the nearest `*.` above the domain counts, as it does when a request is routed, and only
+    // if this peer is one of that pool's members. Otherwise the domain would be routed to a pool
+    // that does not know it. Decided by what an explicit pool covers with its `*.`, not by what
+    // implied pools have.
     let is_served = |domain: &Domain, r: PeerRef| {
         let nearest = above(domain.as_str()).filter(|name| domain.below() != Some(*name));
         let mut nearest = nearest.filter_map(|name| below.get(name));

@@ -55,8 +55,8 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
             remedy.to_owned(),
         );
     };
-    // No part of a line is ever shown: it may be a key.
-    // `#` opens a comment, so that a key can have its date beside it.
+    // No part of a line is ever shown: it may be a key. `#` opens a comment, so that a key can have
+    // its date beside it.
     for (number, line) in (1..).zip(text.lines()) {
         // Comments may follow a key on its line.
         let line = line.split('#').next().unwrap_or_default().trim();

@@ -142,8 +142,8 @@ impl Subtrees {
         while !list.is_empty() {
             let mut fields = list.expect(SEQUENCE).ok_or_else(malformed)?.inside();
             let base = fields.next().ok_or_else(malformed)?;
-            // minimum must be 0, which is the default, and maximum must not be there.
-            // A profile that uses them would mean something that nobody here implements.
+            // minimum must be 0, which is the default, and maximum must not be there. A profile
+            // that uses them would mean something that nobody here implements.
             let minimum = fields.optional(context_value(0));
             if !fields.is_empty() || minimum.is_some_and(|minimum| minimum.content() != [0]) {
                 return Err("a subtree of it has a minimum or a maximum".to_owned());

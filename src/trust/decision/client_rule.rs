@@ -132,8 +132,8 @@ pub(crate) fn conclude_inbound(
             decision.reason = reason;
             decision.detail = None;
             decision.line = Some(listener.line);
-            // The certificate is nobody's that the topology names.
-            // The record of the first half would name a peer that this connection is not.
+            // The certificate is nobody's that the topology names. The record of the first half
+            // would name a peer that this connection is not.
             decision.peer = None;
             decision.peer_fqdn = None;
             decision.matched = None;

@@ -17,9 +17,9 @@ use std::sync::Arc;
 /// Kept in order, so that the moment of the next change is found by a binary search at each turn.
 pub(super) fn ends(ledger: &Ledger) -> Vec<u64> {
     let in_force = ledger.all().into_iter().flat_map(|series| series.crls());
-    let beside = ledger.all_beside().map(|(_, crl)| crl);
+    let waiting = ledger.all_waiting().map(|(_, crl)| crl);
     let mut ends: Vec<u64> = in_force
-        .chain(beside)
+        .chain(waiting)
         .map(|crl| crl.next_update())
         .collect();
     ends.sort_unstable();
@@ -96,8 +96,8 @@ pub(super) fn show(
     ledger: &Ledger,
 ) {
     let named = by_set(ledger);
-    let beside: HashMap<&[u8; 32], &HeldCrl> = ledger
-        .all_beside()
+    let by_digest: HashMap<&[u8; 32], &HeldCrl> = ledger
+        .all_waiting()
         .map(|(_, crl)| (crl.digest(), crl))
         .collect();
     let sets = sets.iter().zip(sources);
@@ -105,8 +105,8 @@ pub(super) fn show(
         let ids = shown_in(set, prepared, ledger, &named);
         let in_force = ids.iter().filter_map(|id| ledger.get(*id));
         let in_force = in_force.flat_map(|series| series.crls());
-        let waiting = sources.beside.iter();
-        let waiting = waiting.filter_map(|digest| beside.get(digest).copied());
+        let waiting = sources.waiting.iter();
+        let waiting = waiting.filter_map(|digest| by_digest.get(digest).copied());
         // By file and digest: one CRL can be in force and waiting, and the order should not change by itself.
         let mut crls: BTreeMap<_, HeldCrl> = BTreeMap::new();
         for crl in in_force.chain(waiting) {

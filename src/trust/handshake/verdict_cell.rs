@@ -99,8 +99,8 @@ impl<P: Clone + Into<Admitted>> HandshakeVerdict<P> {
         let outcome = decide(&chain, &generation);
         let refused = outcome.as_ref().err().map(Arc::clone);
         if let Some(decision) = &refused {
-            // It ends the handshake; who has the key does not matter any more.
-            // Noted at once, so that an operator finds a refusal even if the remote hangs up.
+            // It ends the handshake; who has the key does not matter any more. Noted at once, so
+            // that an operator finds a refusal even if the remote hangs up.
             self.seen.note(decision, &chain, at);
         }
         self.lock().replace(Judged { outcome, chain, at });

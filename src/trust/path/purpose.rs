@@ -42,8 +42,8 @@ pub(crate) fn check(
     let Some(purpose) = found else {
         return Err(unsuitable(path, accepted, serves));
     };
-    // RFC 8446 §4.4.2.2 for the leaf, RFC 5280 §6.1.4 (n) for the issuers.
-    // TLS 1.3 and ECDHE sign with the key; keyEncipherment alone is of a time of RSA key transport.
+    // RFC 8446 §4.4.2.2 for the leaf, RFC 5280 §6.1.4 (n) for the issuers. TLS 1.3 and ECDHE sign
+    // with the key; keyEncipherment alone is of a time of RSA key transport.
     check_signs_handshakes(path.leaf())?;
     if let Some(what) = path.mute_issuer() {
         return Err(TrustReason::KeyUsageUnsuitable.because(format!("{what} lacks keyCertSign")));

@@ -30,8 +30,8 @@ pub(crate) fn check(
     let mut refusal: Option<StepRefusal> = None;
     let mut cleared = None;
     for (place, (certificate, issuer)) in in_scope(path, set.scope).iter().enumerate() {
-        let kin = kin(path, known, certificate);
-        match clear(certificate, issuer, &kin, known, at, grace) {
+        let other_issuer_keys = other_issuer_keys(path, known, certificate);
+        match clear(certificate, issuer, &other_issuer_keys, known, at, grace) {
             // The decision records the CRL of the leaf, whose age shows how fresh the verdict is.
             Ok(crl) if place == 0 => {
                 let age = at.as_secs().saturating_sub(crl.this_update());
@@ -97,7 +97,7 @@ pub(crate) fn in_scope<'p>(
 /// §6.3.3 (f): by the same anchor).
 ///
 /// A CA with an old and a new key may list a certificate in either's CRL.
-fn kin<'k>(
+fn other_issuer_keys<'k>(
     path: &CertPath<'k>,
     known: &KnownCrls<'k>,
     certificate: &X509Certificate<'_>,

@@ -71,8 +71,8 @@ struct AdmissionRun<'t> {
     ledger: Ledger,
     terms: &'t Terms<'t>,
     refused: Vec<RejectedCrl>,
-    /// Those that are older than what is known, each with its set and its series.
-    // Decided at the end, by what else was offered.
+    /// Those that are older than what is known, each with its set and its series. Decided at the end, by what else was
+    /// offered.
     older: Vec<(usize, HeldCrl, NameKey, SeriesId)>,
     /// Those that nobody is known to have signed, each with its set.
     waiting: Vec<(usize, NameKey, HeldCrl)>,
@@ -83,15 +83,15 @@ impl AdmissionRun<'_> {
     fn promote(&mut self, before: &[(&str, &SetSources)]) {
         let waits = before.iter();
         let waits =
-            waits.flat_map(|(set, sources)| sources.beside.iter().map(|digest| (*digest, *set)));
+            waits.flat_map(|(set, sources)| sources.waiting.iter().map(|digest| (*digest, *set)));
         let sets: HashMap<[u8; 32], &str> = waits.collect();
-        let beside: Vec<_> = self
+        let waiting: Vec<_> = self
             .ledger
-            .all_beside()
+            .all_waiting()
             .map(|(name, crl)| (name.clone(), crl.clone()))
             .collect();
         // A CA's certificate may be loaded after its CRL: from then on the CRL is proven and counts.
-        for (name, crl) in beside {
+        for (name, crl) in waiting {
             // Looked at again in every run: the check of a signature is kept with the CRL, so that it costs
             // nothing the second time.
             for key in self.signers(&name, &crl) {
@@ -125,9 +125,9 @@ impl AdmissionRun<'_> {
         let mut sources = SetSources {
             offered: offer.still,
             // What is gone from the files and still waits is still shown.
-            beside: offer
+            waiting: offer
                 .before
-                .map(|sources| sources.beside.clone())
+                .map(|sources| sources.waiting.clone())
                 .unwrap_or_default(),
             ..SetSources::default()
         };
@@ -183,12 +183,11 @@ impl AdmissionRun<'_> {
             // operator's expense.
             if !crl.fetched {
                 // A CA that changed its key has CRLs of the new one before anybody shows its certificate.
-                sources.beside.insert(*crl.digest());
+                sources.waiting.insert(*crl.digest());
                 self.waiting.push((set, name, crl.clone()));
             }
-            // What is fetched is named by a certificate whose issuer's key is known.
-            // The CRL may wait beside and be reported at once: the operator should look, and the CA may have
-            // a new key.
+            // What is fetched is named by a certificate whose issuer's key is known. The CRL may wait and be
+            // reported at once: the operator should look, and the CA may have a new key.
             return (known || crl.fetched).then_some(CrlReason::BadSignature);
         }
         // RFC 5280 §6.3.3 (f): the keyUsage of the CA must allow CRLs. A CA that is in no file is judged with
@@ -248,15 +247,15 @@ impl AdmissionRun<'_> {
         let (grace, at) = (self.terms.grace, self.terms.at.as_secs());
         let until = |crl: &HeldCrl| crl.next_update().saturating_add(grace);
         // Before pruning: what is promoted now is proven, and may be what keeps a series in use.
-        self.put_beside(until, at);
+        self.put_waiting(until, at);
         // A CRL that was promoted, or fell out for lack of room, waits no more.
-        let beside: HashSet<[u8; 32]> = self
+        let waiting: HashSet<[u8; 32]> = self
             .ledger
-            .all_beside()
+            .all_waiting()
             .map(|(_, crl)| *crl.digest())
             .collect();
         for sources in by_set.values_mut() {
-            sources.beside.retain(|digest| beside.contains(digest));
+            sources.waiting.retain(|digest| waiting.contains(digest));
         }
         // Last, when it is known what is still offered.
         self.ledger.prune(present, &self.terms.sets, until, at);
@@ -268,21 +267,21 @@ impl AdmissionRun<'_> {
     }
 
     /// Keeps those beside whose issuer's key is unknown: what was there before and is current, and what came.
-    fn put_beside(&mut self, until: impl Fn(&HeldCrl) -> u64, at: u64) {
+    fn put_waiting(&mut self, until: impl Fn(&HeldCrl) -> u64, at: u64) {
         // Current, not yet proven and in no series: everything else has nothing to wait for.
         let waits = |(name, crl): &(&NameKey, &HeldCrl)| {
             until(crl) > at
                 && crl.proven_by().is_none()
                 && self.ledger.holding(name, crl).is_empty()
         };
-        let held = self.ledger.all_beside().filter(waits);
-        let mut beside: Vec<_> = held
+        let held = self.ledger.all_waiting().filter(waits);
+        let mut waiting: Vec<_> = held
             .map(|(name, crl)| (name.clone(), crl.clone()))
             .collect();
-        beside.extend(self.waiting.iter().map(|w| (w.1.clone(), w.2.clone())));
+        waiting.extend(self.waiting.iter().map(|w| (w.1.clone(), w.2.clone())));
         let offered: HashSet<[u8; 32]> = self.waiting.iter().map(|w| *w.2.digest()).collect();
         // Bounded over all sets: waiting CRLs are unproven, and a large one could be anybody's.
-        let left_out = self.ledger.set_beside(beside, &offered);
+        let left_out = self.ledger.set_waiting(waiting, &offered);
         let left_out: HashSet<_> = left_out.iter().map(|crl| *crl.digest()).collect();
         for (set, _, crl) in std::mem::take(&mut self.waiting) {
             if left_out.contains(crl.digest()) {

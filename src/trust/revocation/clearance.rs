@@ -89,9 +89,9 @@ fn covering<'l>(
         }
     }
     let spki = SubjectPublicKeyInfoDer::from(key);
-    let beside = ledger.beside(name).iter();
-    let beside = beside.filter(|crl| covers(crl.scope()) && is_signed_with(crl, &spki));
-    covering.extend(beside.map(CoveringCrl::of));
+    let waiting = ledger.waiting(name).iter();
+    let waiting = waiting.filter(|crl| covers(crl.scope()) && is_signed_with(crl, &spki));
+    covering.extend(waiting.map(CoveringCrl::of));
     // Compared with each other and not sorted: CRLs of different scopes may be incomparable, and then all of
     // them count.
     let newest: Vec<bool> = covering
@@ -115,7 +115,7 @@ fn covering<'l>(
 pub(crate) fn clear<'c>(
     certificate: &X509Certificate<'_>,
     issuer: &Issuer<'_>,
-    kin: &[&[u8]],
+    other_issuer_keys: &[&[u8]],
     known: &KnownCrls<'c>,
     at: UnixTime,
     grace: u64,
@@ -131,7 +131,7 @@ pub(crate) fn clear<'c>(
     };
     let key = issuer.key.as_ref();
     let own = covering_by(key);
-    let others = kin.iter().filter(|other| **other != key);
+    let others = other_issuer_keys.iter().filter(|other| **other != key);
     // Revocation is looked at before anything else, in every CRL by any key of the issuer: what a CA has
     // revoked stays revoked, even if that CRL could clear nobody.
     let revoked = issuer.signs_crls && own.iter().any(lists)
@@ -180,7 +180,7 @@ fn uncovered(
     // To tell a CRL of a wrong key from a CRL for other certificates.
     let scopes = series.map(|series| series.scope());
     let scopes: Vec<&CrlScope> = scopes
-        .chain(ledger.beside(name).iter().map(|crl| crl.scope()))
+        .chain(ledger.waiting(name).iter().map(|crl| crl.scope()))
         .collect();
     let unfit = known.unfit.iter().filter(|unfit| {
         NameKey::of(unfit.crl.issuer_der()).as_ref() == Some(name) && covers(unfit.crl.scope())

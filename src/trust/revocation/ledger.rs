@@ -26,7 +26,7 @@ pub struct Ledger {
     // A certificate names its issuer and not the issuer's key, so the name is where a look-up begins.
     by_name: HashMap<NameKey, Vec<SeriesId>>,
     /// Signed by nobody who is known: they wait for the key, and clear and revoke nothing until then.
-    beside: Arc<HashMap<NameKey, Vec<HeldCrl>>>,
+    waiting: Arc<HashMap<NameKey, Vec<HeldCrl>>>,
 }
 
 /// What came of a CRL that was proven.
@@ -52,13 +52,13 @@ impl Ledger {
     }
 
     /// The CRLs under an issuer's name that no known key of that name has signed.
-    pub(crate) fn beside(&self, name: &NameKey) -> &[HeldCrl] {
-        self.beside.get(name).map_or(&[], Vec::as_slice)
+    pub(crate) fn waiting(&self, name: &NameKey) -> &[HeldCrl] {
+        self.waiting.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// All that are beside.
-    pub(crate) fn all_beside(&self) -> impl Iterator<Item = (&NameKey, &HeldCrl)> {
-        let named = self.beside.iter();
+    pub(crate) fn all_waiting(&self) -> impl Iterator<Item = (&NameKey, &HeldCrl)> {
+        let named = self.waiting.iter();
         named.flat_map(|(name, crls)| crls.iter().map(move |crl| (name, crl)))
     }
 
@@ -67,8 +67,8 @@ impl Ledger {
     /// The daemon looks again soon when a key came up, since the CRL can then be proven and count.
     pub fn waits(&self) -> (bool, bool) {
         let seen = |crl: &HeldCrl| crl.proven_by().is_some();
-        let mut beside = self.all_beside();
-        (!self.beside.is_empty(), beside.any(|(_, crl)| seen(crl)))
+        let mut waiting = self.all_waiting();
+        (!self.waiting.is_empty(), waiting.any(|(_, crl)| seen(crl)))
     }
 
     /// All series, in the order of their ids.
@@ -155,7 +155,7 @@ impl Ledger {
 
     /// Exchanges the CRLs beside; returns those for which there is no room. Those that are offered now come first, then the
     /// newest.
-    pub(crate) fn set_beside(
+    pub(crate) fn set_waiting(
         &mut self,
         mut crls: Vec<(NameKey, HeldCrl)>,
         offered: &HashSet<[u8; 32]>,
@@ -166,7 +166,7 @@ impl Ledger {
             (gone, std::cmp::Reverse(crl.this_update()), *crl.digest())
         });
         crls.dedup_by(|one, other| one.1.list == other.1.list);
-        let mut beside: HashMap<NameKey, Vec<HeldCrl>> = HashMap::new();
+        let mut waiting: HashMap<NameKey, Vec<HeldCrl>> = HashMap::new();
         let (mut count, mut bytes) = (0, 0);
         let mut left_out = Vec::new();
         for (name, crl) in crls {
@@ -176,11 +176,11 @@ impl Ledger {
             }
             count += 1;
             bytes += crl.size();
-            beside.entry(name).or_default().push(crl);
+            waiting.entry(name).or_default().push(crl);
         }
         // An unchanged ledger must stay the same by pointer, or each reading would make a new generation.
-        if beside != *self.beside {
-            self.beside = Arc::new(beside);
+        if waiting != *self.waiting {
+            self.waiting = Arc::new(waiting);
         }
         left_out
     }
@@ -267,7 +267,7 @@ impl Ledger {
         };
         self.series.len() == other.series.len()
             && self.series.iter().all(same)
-            && *self.beside == *other.beside
+            && *self.waiting == *other.waiting
     }
 
     fn put(&mut self, series: Series) {

@@ -165,11 +165,11 @@ fn unfit(
     // The delegate may be revoked as any other certificate. OCSP about it would be a circle, so CRLs decide
     // (RFC 6960 §4.2.2.2.1).
     let series = series.filter(|series| series.key() == about.issuer_key.as_ref());
-    let beside = name.iter().flat_map(|name| about.ledger.beside(name));
-    let beside = beside.filter(|crl| is_signed_with(crl, about.issuer_key));
+    let waiting = name.iter().flat_map(|name| about.ledger.waiting(name));
+    let waiting = waiting.filter(|crl| is_signed_with(crl, about.issuer_key));
     let revoked = series
         .flat_map(|series| series.crls())
-        .chain(beside)
+        .chain(waiting)
         .any(|crl| crl.lists(delegate.raw_serial()));
     Ok(revoked.then_some("revoked"))
 }

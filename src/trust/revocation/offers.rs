@@ -66,7 +66,7 @@ pub(crate) struct SetSources {
     // reading.
     pub(crate) passed_over: HashSet<CrlPlace>,
     /// Those whose issuer's key is not known.
-    pub(crate) beside: HashSet<[u8; 32]>,
+    pub(crate) waiting: HashSet<[u8; 32]>,
 }
 
 /// What one trust set offers.

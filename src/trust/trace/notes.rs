@@ -150,7 +150,7 @@ pub(crate) fn crls(
         };
         // Those that wait for a key are shown, too: they explain why nothing clears the certificate.
         let in_force = ledger.named(&name).flat_map(|series| series.crls());
-        for crl in in_force.chain(ledger.beside(&name)) {
+        for crl in in_force.chain(ledger.waiting(&name)) {
             if !coverage.is_covered_by(crl.scope()) {
                 // A CRL of the right issuer for other certificates: the usual trap of CAs that partition
                 // their certificates.
