@@ -30,12 +30,9 @@ pub(crate) fn read(
             let names = SECTIONS.iter().map(|section| section.name);
             misspelt.extend(nearest(name, names.clone()));
             let hint = did_you_mean(name, names);
-            reader.found.add(
-                TopologyReason::UnknownKey,
-                line,
-                format!("unknown section or key `{name}`{hint}"),
-                "correct the name or remove it; docs/topology.md lists all sections",
-            );
+            let what = format!("unknown section or key `{name}`{hint}");
+            let remedy = "correct the name or remove it; docs/topology.md lists all sections";
+            reader.add(TopologyReason::UnknownKey, line, what, remedy);
             return false;
         };
         let good = read_section(&mut reader, section, value, line);
@@ -51,11 +48,10 @@ pub(crate) fn read(
             && !document.contains_key(section.name)
             && !misspelt.contains(&section.name)
         {
-            found.add_whole(
-                TopologyReason::MissingKey,
-                format!("there is no {} section", section.header()),
-                "add one; docs/topology.md shows its keys, config/minimal.toml a whole file",
-            );
+            let what = format!("there is no {} section", section.header());
+            let remedy =
+                "add one; docs/topology.md shows its keys, config/minimal.toml a whole file";
+            found.add_whole(TopologyReason::MissingKey, what, remedy);
         }
     }
     // Taken over even if something was reported, so that loading can go on to find faults in the files
@@ -102,12 +98,8 @@ fn read_section(
         | DeValue::Array(_)
         | DeValue::Table(_) => {
             let what = format!("{} must be written as {header}", section.name);
-            reader.found.add(
-                TopologyReason::WrongType,
-                line,
-                what,
-                format!("open it with a line {header}"),
-            );
+            let remedy = format!("open it with a line {header}");
+            reader.add(TopologyReason::WrongType, line, what, remedy);
             return false;
         }
     };
@@ -120,12 +112,8 @@ fn read_section(
         };
         let DeValue::Table(table) = entry.get_mut() else {
             let what = format!("{header} is not a table");
-            reader.found.add(
-                TopologyReason::WrongType,
-                line,
-                what,
-                format!("write {header}"),
-            );
+            let remedy = format!("write {header}");
+            reader.add(TopologyReason::WrongType, line, what, remedy);
             return false;
         };
         let place = TablePlace {

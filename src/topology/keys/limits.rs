@@ -114,16 +114,13 @@ pub(super) fn check(
             Some(DeValue::Table(table)) => table.get(key).map(|value| source.line_of(value)),
             _ => None,
         });
-    found.add(
-        TopologyReason::OutOfRange,
-        line.unwrap_or(1),
-        format!(
-            "limits.backoff_min ({}) is longer than limits.backoff_max ({})",
-            show_duration(least),
-            show_duration(most)
-        ),
-        "make backoff_max the longer of the two",
+    let what = format!(
+        "limits.backoff_min ({}) is longer than limits.backoff_max ({})",
+        show_duration(least),
+        show_duration(most)
     );
+    let remedy = "make backoff_max the longer of the two";
+    found.add(TopologyReason::OutOfRange, line.unwrap_or(1), what, remedy);
 }
 
 /// A bound of a loaded topology.

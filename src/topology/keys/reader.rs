@@ -75,6 +75,17 @@ pub(super) struct TableReader<'a, 't> {
 }
 
 impl TableReader<'_, '_> {
+    /// Reports something at a line of the file.
+    pub(super) fn add(
+        &mut self,
+        code: TopologyReason,
+        line: u32,
+        what: String,
+        remedy: impl Into<String>,
+    ) {
+        self.found.add(code, line, what, remedy);
+    }
+
     /// Checks one table and takes out what is wrong in it.
     ///
     /// Unknown keys are errors and never ignored: a misspelt `deny` that is passed over would leave a
@@ -99,12 +110,9 @@ impl TableReader<'_, '_> {
                 reported.extend(nearest(name, names.clone()));
                 // Within a third of its letters; farther away a suggestion would only mislead.
                 let hint = did_you_mean(name, names);
-                self.found.add(
-                    TopologyReason::UnknownKey,
-                    line,
-                    format!("unknown key `{name}` in {}{hint}", place.header),
-                    "correct the name or remove the line; docs/topology.md lists all keys",
-                );
+                let what = format!("unknown key `{name}` in {}{hint}", place.header);
+                let remedy = "correct the name or remove the line; docs/topology.md lists all keys";
+                self.add(TopologyReason::UnknownKey, line, what, remedy);
                 return false;
             };
             let fits = self.value(&At { key, place, line }, value);
@@ -118,12 +126,9 @@ impl TableReader<'_, '_> {
         // Missing keys come last, at the line of the table: they have no line of their own.
         for key in keys.iter().filter(|key| key.is_required()) {
             if !table.contains_key(key.name) && !reported.contains(&key.name) {
-                self.found.add(
-                    TopologyReason::MissingKey,
-                    line,
-                    format!("{} has no `{}`", place.header, key.name),
-                    format!("add {} = ...", key.name),
-                );
+                let what = format!("{} has no `{}`", place.header, key.name);
+                let remedy = format!("add {} = ...", key.name);
+                self.add(TopologyReason::MissingKey, line, what, remedy);
             }
         }
     }
@@ -235,12 +240,8 @@ impl TableReader<'_, '_> {
         let blank = text.trim().is_empty();
         if blank {
             let what = format!("{what} is empty");
-            self.found.add(
-                TopologyReason::WrongType,
-                line,
-                what,
-                "write a value or remove the line",
-            );
+            let remedy = "write a value or remove the line";
+            self.add(TopologyReason::WrongType, line, what, remedy);
         }
         !blank
     }
@@ -253,12 +254,8 @@ impl TableReader<'_, '_> {
         if !known {
             let hint = did_you_mean(word, words.iter().copied());
             let what = format!("{what} does not know \"{word}\"{hint}");
-            self.found.add(
-                TopologyReason::UnknownWord,
-                line,
-                what,
-                format!("write {}", quoted(words)),
-            );
+            let remedy = format!("write {}", quoted(words));
+            self.add(TopologyReason::UnknownWord, line, what, remedy);
         }
         known
     }
@@ -269,20 +266,12 @@ impl TableReader<'_, '_> {
         let what = at.by_name();
         if length < least {
             let what = format!("{what} is an empty list");
-            self.found.add(
-                TopologyReason::EmptyList,
-                at.line,
-                what,
-                "add at least one entry",
-            );
+            let remedy = "add at least one entry";
+            self.add(TopologyReason::EmptyList, at.line, what, remedy);
         } else if length > most {
             let what = format!("{what} has {length} entries");
-            self.found.add(
-                TopologyReason::OutOfRange,
-                at.line,
-                what,
-                format!("name at most {most}"),
-            );
+            let remedy = format!("name at most {most}");
+            self.add(TopologyReason::OutOfRange, at.line, what, remedy);
         }
     }
 
@@ -340,7 +329,7 @@ impl TableReader<'_, '_> {
         remedy: &str,
     ) -> bool {
         let what = format!("{} = {written} cannot be read", at.by_name());
-        self.found.add(code, at.line, what, remedy);
+        self.add(code, at.line, what, remedy);
         false
     }
 
@@ -367,15 +356,12 @@ impl TableReader<'_, '_> {
                 (None, Presence::Optional(_)) => ", or remove the line".to_owned(),
                 (None, Presence::Required) => String::new(),
             };
-            self.found.add(
-                TopologyReason::OutOfRange,
-                at.line,
-                format!("{}{of} = {written} is out of range", at.by_name()),
-                format!(
-                    "choose {shown_least} to {shown_most}{otherwise}. {}",
-                    at.key.gist()
-                ),
+            let what = format!("{}{of} = {written} is out of range", at.by_name());
+            let remedy = format!(
+                "choose {shown_least} to {shown_most}{otherwise}. {}",
+                at.key.gist()
             );
+            self.add(TopologyReason::OutOfRange, at.line, what, remedy);
         }
         fits
     }
@@ -398,8 +384,7 @@ impl TableReader<'_, '_> {
             "a"
         };
         let what = format!("{what} is {article} {is}, not {}", wanted.named());
-        self.found
-            .add(TopologyReason::WrongType, line, what, wanted.example());
+        self.add(TopologyReason::WrongType, line, what, wanted.example());
         false
     }
 }

@@ -14,15 +14,12 @@ pub(super) fn load(raw: &RawAdmin, loading: &mut Loading<'_, '_>) -> AdminSettin
         // `bind` would refuse it with "invalid argument", which nobody connects with the length of a
         // path.
         if length > LONGEST_SOCKET {
-            loading.add(
-                TopologyReason::OutOfRange,
-                text,
-                format!(
-                    "admin.socket {} has {length} bytes, a socket's path at most {LONGEST_SOCKET}",
-                    path.display()
-                ),
-                "choose a directory with a shorter path",
+            let what = format!(
+                "admin.socket {} has {length} bytes, a socket's path at most {LONGEST_SOCKET}",
+                path.display()
             );
+            let remedy = "choose a directory with a shorter path";
+            loading.add(TopologyReason::OutOfRange, text, what, remedy);
         }
         path
     });

@@ -103,12 +103,9 @@ pub(super) fn load(
     for domain in node.iter().flat_map(|node| &node.domains) {
         if loaded.denied.covers(domain.as_str()) {
             let line = texts.first().map_or(0, |text| loading.line(text));
-            loading.add(
-                TopologyReason::HomeDomainDenied,
-                line,
-                format!("boundary deny_domains denies the home domain {domain}"),
-                "remove it, and what it lies below, from one of the two lists",
-            );
+            let what = format!("boundary deny_domains denies the home domain {domain}");
+            let remedy = "remove it, and what it lies below, from one of the two lists";
+            loading.add(TopologyReason::HomeDomainDenied, line, what, remedy);
         }
     }
     loaded

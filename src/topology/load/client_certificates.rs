@@ -25,12 +25,10 @@ pub(super) fn load(
         let Some(line) = of_clients else {
             return Some(ClientCertificates::Refuse);
         };
-        loading.add(
-            TopologyReason::NoClientsHere,
-            line,
-            format!("{place} has a key about clients' certificates, but accepts no clients"),
-            "add \"client\" to its `accept`, or remove client_certificates and client_trust",
-        );
+        let what = format!("{place} has a key about clients' certificates, but accepts no clients");
+        let remedy =
+            "add \"client\" to its `accept`, or remove client_certificates and client_trust";
+        loading.add(TopologyReason::NoClientsHere, line, what, remedy);
         return None;
     }
     // The default passes over what names nobody: phones show the certificate of their maker to every
@@ -47,22 +45,19 @@ pub(super) fn load(
         // Requiring certificates that nobody can vouch for would refuse every client.
         (ClientCertificateWord::Require, None) => {
             let line = written.map_or(line, |word| loading.line(word));
-            loading.add(
-                TopologyReason::MissingKey,
-                line,
-                format!("{place} requires certificates of clients and has no `client_trust`"),
-                "name the trust sets that may vouch for clients: client_trust = [\"phones\"]",
-            );
+            let what =
+                format!("{place} requires certificates of clients and has no `client_trust`");
+            let remedy =
+                "name the trust sets that may vouch for clients: client_trust = [\"phones\"]";
+            loading.add(TopologyReason::MissingKey, line, what, remedy);
             None
         }
         // The operator may believe that the sets have an effect.
         (ClientCertificateWord::Ignore | ClientCertificateWord::Refuse, Some(list)) => {
-            loading.add(
-                TopologyReason::ClientTrustUnused,
-                list,
-                format!("{place} has a `client_trust`, but requires no certificate of clients"),
-                "set client_certificates = \"require\", or remove client_trust",
-            );
+            let what =
+                format!("{place} has a `client_trust`, but requires no certificate of clients");
+            let remedy = "set client_certificates = \"require\", or remove client_trust";
+            loading.add(TopologyReason::ClientTrustUnused, list, what, remedy);
             None
         }
         (ClientCertificateWord::Ignore, None) => Some(ClientCertificates::Ignore),

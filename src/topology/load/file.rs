@@ -81,15 +81,12 @@ fn pass(source: &Source<'_>, found: &mut Findings, at: UnixTime) -> Option<Topol
             continue;
         }
         is_repeated |= header.is_some();
-        found.add(
-            TopologyReason::Syntax,
-            source.line(at),
-            format!("this is not TOML: {}", error.message()),
-            header.map_or_else(
-                || "correct the line; strings need quotes, lists brackets, a section [name] or [[name]]".to_owned(),
-                |header| format!("open each of these sections with a line {header}"),
-            ),
+        let what = format!("this is not TOML: {}", error.message());
+        let remedy = header.map_or_else(
+            || "correct the line; strings need quotes, lists brackets, a section [name] or [[name]]".to_owned(),
+            |header| format!("open each of these sections with a line {header}"),
         );
+        found.add(TopologyReason::Syntax, source.line(at), what, remedy);
     }
     // What was recovered from broken lines would be reported as unknown keys and the like.
     if !errors.is_empty() {

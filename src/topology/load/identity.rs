@@ -105,12 +105,10 @@ fn half(
     loading: &mut Loading<'_, '_>,
 ) -> Option<Option<KeyPair>> {
     // Reported at the key that is there.
-    loading.add(
-        TopologyReason::MissingKey,
-        there,
-        format!("{label} has no `{missing}`"),
-        "client_certificate and client_private_key belong together: add the other or take out both",
-    );
+    let what = format!("{label} has no `{missing}`");
+    let remedy =
+        "client_certificate and client_private_key belong together: add the other or take out both";
+    loading.add(TopologyReason::MissingKey, there, what, remedy);
     None
 }
 
@@ -143,12 +141,14 @@ fn warn_hidden(
     let is = |text: &String| DnsName::parse(text).is_ok_and(|name| name == fqdn);
     // Only if the name is there at all: a certificate without it is another finding.
     if facts.dns.iter().any(is) && !facts.sip.is_empty() && !facts.sip.iter().any(is) {
-        loading.add(
-            TopologyReason::FqdnHiddenByUri,
-            certificate,
-            format!("the certificate of {label} has the URI sip:{}, but none for {fqdn}", facts.sip.join(", sip:")),
-            format!("peers that go by RFC 5922 see the URIs only: add URI:sip:{fqdn}, or leave the URIs out"),
+        let what = format!(
+            "the certificate of {label} has the URI sip:{}, but none for {fqdn}",
+            facts.sip.join(", sip:")
         );
+        let remedy = format!(
+            "peers that go by RFC 5922 see the URIs only: add URI:sip:{fqdn}, or leave the URIs out"
+        );
+        loading.add(TopologyReason::FqdnHiddenByUri, certificate, what, remedy);
     }
 }
 
@@ -263,12 +263,8 @@ fn explained(error: PemError) -> Explained {
 fn malformed(what: &str, file: &Text, (error, remedy): Explained, loading: &mut Loading<'_, '_>) {
     // Of the topology file; the line in the PEM file is in the text.
     let path = loading.path(file);
-    loading.add(
-        TopologyReason::PemMalformed,
-        file,
-        format!("{what} {} cannot be used: {error}", path.display()),
-        remedy,
-    );
+    let what = format!("{what} {} cannot be used: {error}", path.display());
+    loading.add(TopologyReason::PemMalformed, file, what, remedy);
 }
 
 /// A TLS library finds a mismatch only when it is configured, and names neither file; a certificate
@@ -305,12 +301,9 @@ fn check_match(
     } else {
         "name the key that the certificate was requested with, or have a certificate issued for this key".to_owned()
     };
-    loading.add(
-        TopologyReason::KeyMismatch,
-        file,
-        format!("the private key of {label} does not belong to the first certificate of its chain"),
-        remedy,
-    );
+    let what =
+        format!("the private key of {label} does not belong to the first certificate of its chain");
+    loading.add(TopologyReason::KeyMismatch, file, what, remedy);
     None
 }
 
@@ -333,15 +326,12 @@ fn check_chain(
             // beside the one that it can replace, with the same subject.
             && !before.iter().any(|below| below.names_as_issuer(above))
         {
-            loading.add(
-                TopologyReason::ChainOrder,
-                file,
-                format!(
-                    "{label}: certificate {number} of the chain was issued by \"{}\", but \"{}\" follows it",
-                    below.issuer, above.subject
-                ),
-                "order the file leaf, its issuer, that one's issuer; without the root, without others",
+            let what = format!(
+                "{label}: certificate {number} of the chain was issued by \"{}\", but \"{}\" follows it",
+                below.issuer, above.subject
             );
+            let remedy = "order the file leaf, its issuer, that one's issuer; without the root, without others";
+            loading.add(TopologyReason::ChainOrder, file, what, remedy);
         }
     }
     // Every certificate is judged, so that a chain of three that ended shows all three.
@@ -358,12 +348,9 @@ fn check_chain(
     // Purpose is a warning for what it is worth: the operator may know that nobody checks it.
     let Some(leaf) = facts.first() else { return };
     if role == Role::Server && !leaf.server {
-        loading.add(
-            TopologyReason::ServerPurposeMissing,
-            file,
-            format!("the server certificate of {label} lacks serverAuth"),
-            "clients and peers will refuse it: get a certificate with serverAuth, and clientAuth if it is to connect out",
-        );
+        let what = format!("the server certificate of {label} lacks serverAuth");
+        let remedy = "clients and peers will refuse it: get a certificate with serverAuth, and clientAuth if it is to connect out";
+        loading.add(TopologyReason::ServerPurposeMissing, file, what, remedy);
     }
 }
 
@@ -428,12 +415,11 @@ fn check_validity(
     let first = first_shown(window, loading.at);
     if duty == Duty::Along && !(facts.not_before..=facts.not_after).contains(&first) {
         let (start, end) = (show_time(facts.not_before), show_time(facts.not_after));
-        loading.add(
-            TopologyReason::ChainCertificateOver,
-            file,
-            format!("{label}: the certificate of \"{subject}\" behind the leaf is valid from {start} to {end} only"),
-            "take it out of the chain; whoever needs it has the CA's current one",
+        let what = format!(
+            "{label}: the certificate of \"{subject}\" behind the leaf is valid from {start} to {end} only"
         );
+        let remedy = "take it out of the chain; whoever needs it has the CA's current one";
+        loading.add(TopologyReason::ChainCertificateOver, file, what, remedy);
     } else if first > facts.not_after {
         let end = show_time(facts.not_after);
         loading.add(
@@ -451,12 +437,9 @@ fn check_validity(
         );
     } else if first < facts.not_before {
         let start = show_time(facts.not_before);
-        loading.add(
-            TopologyReason::CertificateNotYetValid,
-            file,
-            format!("{label}: the certificate of \"{subject}\" is not valid before {start}"),
-            "check the clock of this machine, or give the identity a not_before",
-        );
+        let what = format!("{label}: the certificate of \"{subject}\" is not valid before {start}");
+        let remedy = "check the clock of this machine, or give the identity a not_before";
+        loading.add(TopologyReason::CertificateNotYetValid, file, what, remedy);
     // An identity that ends before its certificate does needs no renewal.
     } else if last.is_none_or(|last| last > facts.not_after) {
         warn_soon(label, facts, file, loading);
@@ -475,16 +458,13 @@ pub(super) fn warn_soon(
     // Whole days are enough for a deadline of a month.
     let left = facts.not_after.saturating_sub(loading.at);
     if left < SOON {
-        loading.add(
-            TopologyReason::CertificateExpiresSoon,
-            file,
-            format!(
-                "{label}: the certificate of \"{}\" ends at {}, in {} days",
-                facts.subject,
-                show_time(facts.not_after),
-                left / 86_400
-            ),
-            "renew it now; a reload takes the new one without dropping a connection",
+        let what = format!(
+            "{label}: the certificate of \"{}\" ends at {}, in {} days",
+            facts.subject,
+            show_time(facts.not_after),
+            left / 86_400
         );
+        let remedy = "renew it now; a reload takes the new one without dropping a connection";
+        loading.add(TopologyReason::CertificateExpiresSoon, file, what, remedy);
     }
 }

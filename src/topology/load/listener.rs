@@ -137,12 +137,10 @@ fn accept(
 fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
     let address = literal(text.get_ref());
     if address.is_none() {
-        loading.add(
-            TopologyReason::InvalidAddress,
-            text,
-            format!("\"{}\" is not an address to listen on", text.get_ref()),
-            "write an IP address with a port: \"0.0.0.0:5061\", \"10.0.0.5:5061\" or \"[::]:5061\"",
-        );
+        let what = format!("\"{}\" is not an address to listen on", text.get_ref());
+        let remedy =
+            "write an IP address with a port: \"0.0.0.0:5061\", \"10.0.0.5:5061\" or \"[::]:5061\"";
+        loading.add(TopologyReason::InvalidAddress, text, what, remedy);
     }
     address
 }
@@ -194,15 +192,12 @@ fn check_names(
             let earlier =
                 earlier.find(|i| i.names.contains(name) && i.window.overlaps(&later.window));
             if let Some(earlier) = earlier {
-                loading.add(
-                    TopologyReason::DuplicateSni,
-                    listener.line,
-                    format!(
-                        "{place}: the name {name} is carried by the identities \"{}\" and \"{}\"",
-                        earlier.name, later.name
-                    ),
-                    "choose with `sni` which of them this listener shows (without `sni` it is all), or let the not_after of one end before the not_before of the other",
+                let what = format!(
+                    "{place}: the name {name} is carried by the identities \"{}\" and \"{}\"",
+                    earlier.name, later.name
                 );
+                let remedy = "choose with `sni` which of them this listener shows (without `sni` it is all), or let the not_after of one end before the not_before of the other";
+                loading.add(TopologyReason::DuplicateSni, listener.line, what, remedy);
             }
         }
     }
@@ -242,15 +237,12 @@ fn check_addresses(
                     .and_then(|raw| raw.get_ref().address.as_ref());
                 // The line of the address and not of the section: that is what has to change.
                 let line = text.map_or(later.line, |text| loading.line(text));
-                loading.add(
-                    TopologyReason::DuplicateListenerAddress,
-                    line,
-                    format!(
-                        "listener \"{}\" wants {}, which listener \"{}\" has with {}",
-                        later.name, later.address, earlier.name, earlier.address
-                    ),
-                    "give them different ports or addresses, or make one listener of the two (accept = [\"client\", \"peer\"])",
+                let what = format!(
+                    "listener \"{}\" wants {}, which listener \"{}\" has with {}",
+                    later.name, later.address, earlier.name, earlier.address
                 );
+                let remedy = "give them different ports or addresses, or make one listener of the two (accept = [\"client\", \"peer\"])";
+                loading.add(TopologyReason::DuplicateListenerAddress, line, what, remedy);
             }
         }
     }

@@ -140,12 +140,8 @@ impl<'a, 't> Loading<'a, 't> {
     }
     /// For what is there and cannot be used: no permission, no regular file, too large.
     fn unreadable(&mut self, text: &Text, what: String) {
-        self.add(
-            TopologyReason::FileUnreadable,
-            text,
-            what,
-            "name a regular file that the user sipward runs as may read",
-        );
+        let remedy = "name a regular file that the user sipward runs as may read";
+        self.add(TopologyReason::FileUnreadable, text, what, remedy);
     }
     /// Warns of a secret that every user may read, or that others may replace.
     ///
@@ -163,15 +159,12 @@ impl<'a, 't> Loading<'a, 't> {
             // Only the permission bits: set-id bits of a file mean nothing here.
             let mode = data.permissions().mode() & 0o777;
             if data.is_file() && mode & 0o027 != 0 {
-                self.add(
-                    TopologyReason::KeyReadableByOthers,
-                    text,
-                    format!("{what} {} has mode {mode:04o}", path.display()),
-                    format!(
-                        "chmod 600 {} (or 640 with a group of its own)",
-                        path.display()
-                    ),
+                let what = format!("{what} {} has mode {mode:04o}", path.display());
+                let remedy = format!(
+                    "chmod 600 {} (or 640 with a group of its own)",
+                    path.display()
                 );
+                self.add(TopologyReason::KeyReadableByOthers, text, what, remedy);
             }
         }
     }
@@ -218,12 +211,9 @@ impl<'a, 't> Loading<'a, 't> {
     }
     /// The remedy comes from the parser, which knows what is wrong with the name.
     fn no_name(&mut self, text: &Text, what: &str, error: NameError) {
-        self.add(
-            TopologyReason::InvalidName,
-            text,
-            format!("{what} \"{}\" is not a name", text.get_ref()),
-            error.to_string(),
-        );
+        let what = format!("{what} \"{}\" is not a name", text.get_ref());
+        let remedy = error.to_string();
+        self.add(TopologyReason::InvalidName, text, what, remedy);
     }
     /// What an unknown name may have been meant to be, while that costs little enough.
     ///
@@ -239,11 +229,8 @@ impl<'a, 't> Loading<'a, 't> {
     ///
     /// A fault and not a warning, since one of the two was most likely meant to be something else.
     pub(super) fn twice(&mut self, at: impl Located, what: &str, name: &str) {
-        self.add(
-            TopologyReason::DuplicateName,
-            at,
-            format!("{what} \"{name}\" is there twice"),
-            "remove one of the two",
-        );
+        let what = format!("{what} \"{name}\" is there twice");
+        let remedy = "remove one of the two";
+        self.add(TopologyReason::DuplicateName, at, what, remedy);
     }
 }

@@ -54,12 +54,10 @@ pub(super) fn load(
     if let Some(stage) = &raw.stage
         && *stage.get_ref() == Stage::Observe
     {
-        loading.add(
-            TopologyReason::StageObserved,
-            stage,
-            format!("{place} is observed: its pins refuse nobody, nor do the strictest policies"),
-            "when the event would_refuse stays away, write the stricter policies and remove `stage`",
-        );
+        let what =
+            format!("{place} is observed: its pins refuse nobody, nor do the strictest policies");
+        let remedy = "when the event would_refuse stays away, write the stricter policies and remove `stage`";
+        loading.add(TopologyReason::StageObserved, stage, what, remedy);
     }
     let dns = dns(raw, &domains, &place, loading);
     // From here on everything depends on the kind; a missing one was reported.
@@ -70,14 +68,11 @@ pub(super) fn load(
     // What the key permits a partner, home servers may do anyway; whoever wrote it expected a
     // restriction.
     if let Some(flag) = raw.anonymous.as_ref().filter(|_| kind == PeerKind::Home) {
-        loading.add(
-            TopologyReason::AnonymousUnused,
-            flag,
-            format!(
-                "{place} is a home server, which may name anybody in From, but has `anonymous`"
-            ),
-            "remove the line",
+        let what = format!(
+            "{place} is a home server, which may name anybody in From, but has `anonymous`"
         );
+        let remedy = "remove the line";
+        loading.add(TopologyReason::AnonymousUnused, flag, what, remedy);
     }
     // Last, since it depends on the kind, on the trust in assertions and on the tables of the section.
     let boundary = boundary::of_peer(raw, kind, assert_identity, role, &place, loading);
@@ -120,12 +115,11 @@ fn check_denied(
     let own: DomainSet = boundary.deny.iter().collect();
     for domain in domains {
         if own.covers(domain.as_str()) || role.denied.covers(domain.as_str()) {
-            loading.add(
-                TopologyReason::DomainDeniedToPeer,
-                line,
-                format!("{place}: its domain {domain} is denied, so that nothing from it or to it passes"),
-                "remove the domain from one of the lists",
+            let what = format!(
+                "{place}: its domain {domain} is denied, so that nothing from it or to it passes"
             );
+            let remedy = "remove the domain from one of the lists";
+            loading.add(TopologyReason::DomainDeniedToPeer, line, what, remedy);
         }
     }
 }
@@ -145,12 +139,9 @@ fn check_not_node(
     });
     // At the line of the name, which is what has to change.
     if is_node && let Some(text) = &raw.fqdn {
-        loading.add(
-            TopologyReason::PeerIsNode,
-            text,
-            format!("{place} has the name of this node"),
-            "remove the peer; a node is not its own peer",
-        );
+        let what = format!("{place} has the name of this node");
+        let remedy = "remove the peer; a node is not its own peer";
+        loading.add(TopologyReason::PeerIsNode, text, what, remedy);
     }
 }
 
@@ -185,12 +176,11 @@ fn domains(
             for domain in &domains {
                 let home = loading.home.contains(domain);
                 if kind == PeerKind::Home && !home {
-                    loading.add(
-                        TopologyReason::DomainNotHome,
-                        at,
-                        format!("{place} is a home server, but its domain {domain} is not in node.domains"),
-                        "add the domain to node.domains, or take it out here (a home peer needs no domains)",
+                    let what = format!(
+                        "{place} is a home server, but its domain {domain} is not in node.domains"
                     );
+                    let remedy = "add the domain to node.domains, or take it out here (a home peer needs no domains)";
+                    loading.add(TopologyReason::DomainNotHome, at, what, remedy);
                 } else if kind == PeerKind::Federated
                     && (!home
                         && (loading.own.contains(domain) || loading.home_servers.contains(domain))
@@ -198,19 +188,17 @@ fn domains(
                             .below()
                             .is_some_and(|name| loading.above_home.contains(name)))
                 {
-                    loading.add(
-                        TopologyReason::DomainHomeAndFederated,
-                        at,
-                        format!("{domain} of the federated {place} covers a home domain, a home server or this node"),
-                        "a partner must not speak for the home side: list its domains one by one, or those below a longer name",
+                    let what = format!(
+                        "{domain} of the federated {place} covers a home domain, a home server or this node"
                     );
+                    let remedy = "a partner must not speak for the home side: list its domains one by one, or those below a longer name";
+                    loading.add(TopologyReason::DomainHomeAndFederated, at, what, remedy);
                 } else if kind == PeerKind::Federated && home {
-                    loading.add(
-                        TopologyReason::DomainHomeAndFederated,
-                        at,
-                        format!("{domain} is a home domain and a domain of the federated {place}"),
-                        "a partner must not speak for a home domain: take it out on one side",
-                    );
+                    let what =
+                        format!("{domain} is a home domain and a domain of the federated {place}");
+                    let remedy =
+                        "a partner must not speak for a home domain: take it out on one side";
+                    loading.add(TopologyReason::DomainHomeAndFederated, at, what, remedy);
                 }
             }
         }
@@ -229,12 +217,9 @@ fn addresses(raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) -> Vec<D
     for text in &raw.address {
         // One bad address does not spoil the others; all are reported.
         let Some(address) = dial_address(text.get_ref()) else {
-            loading.add(
-                TopologyReason::InvalidAddress,
-                text,
-                format!("{place}: \"{}\" is not an address to dial", text.get_ref()),
-                "write an IP address or host name with a port: \"10.0.0.11:5061\", \"[2001:db8::11]:5061\" or \"fe01.contoso.test:5061\"",
-            );
+            let what = format!("{place}: \"{}\" is not an address to dial", text.get_ref());
+            let remedy = "write an IP address or host name with a port: \"10.0.0.11:5061\", \"[2001:db8::11]:5061\" or \"fe01.contoso.test:5061\"";
+            loading.add(TopologyReason::InvalidAddress, text, what, remedy);
             continue;
         };
         if known.insert(address.clone()) {
@@ -266,12 +251,9 @@ fn dns(raw: &RawPeer, domains: &[Domain], place: &str, loading: &mut Loading<'_,
         // Without a contradiction nothing is reported.
         return *given.get_ref();
     };
-    loading.add(
-        TopologyReason::DnsUnused,
-        given,
-        format!("{place} has dns = \"{}\", {what}", given.get_ref().word()),
-        "remove `dns`, or what contradicts it",
-    );
+    let what = format!("{place} has dns = \"{}\", {what}", given.get_ref().word());
+    let remedy = "remove `dns`, or what contradicts it";
+    loading.add(TopologyReason::DnsUnused, given, what, remedy);
     *given.get_ref()
 }
 

@@ -94,16 +94,13 @@ fn weigh(raw: &RawPool, members: &mut Members<'_>, loading: &mut Loading<'_, '_>
     // members of a group by Call-ID with equal shares.
     let grouped = raw.strategy == Strategy::Ordered && raw.priorities.is_some();
     if raw.strategy != Strategy::Weighted && !grouped {
-        loading.add(
-            TopologyReason::WeightsUnused,
-            weights,
-            format!(
-                "{} has weights, but its strategy is {}",
-                members.place,
-                raw.strategy.word()
-            ),
-            "set strategy = \"weighted\", or remove the weights",
+        let what = format!(
+            "{} has weights, but its strategy is {}",
+            members.place,
+            raw.strategy.word()
         );
+        let remedy = "set strategy = \"weighted\", or remove the weights";
+        loading.add(TopologyReason::WeightsUnused, weights, what, remedy);
     }
     // A member without a weight keeps the 1 that it was made with.
     for (at, weight) in numbers(weights, members, "weights", loading) {
@@ -122,16 +119,13 @@ fn priorities(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_
         return Vec::new();
     };
     if raw.strategy != Strategy::Ordered {
-        loading.add(
-            TopologyReason::PrioritiesUnused,
-            priorities,
-            format!(
-                "{} has priorities, but its strategy is {}",
-                members.place,
-                raw.strategy.word()
-            ),
-            "set strategy = \"ordered\", or remove the priorities",
+        let what = format!(
+            "{} has priorities, but its strategy is {}",
+            members.place,
+            raw.strategy.word()
         );
+        let remedy = "set strategy = \"ordered\", or remove the priorities";
+        loading.add(TopologyReason::PrioritiesUnused, priorities, what, remedy);
     }
     // The first group is for whoever is not named, so that a file names the exceptions only: the
     // servers of the other site, say.
@@ -164,15 +158,12 @@ fn drain(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_>) ->
         // Most often a peer of another pool, or one that was removed from `peers` at the same time,
         // which would cut its dialogs off.
         if !members.has(at) {
-            loading.add(
-                TopologyReason::UnknownReference,
-                text,
-                format!(
-                    "{place} names \"{}\", which is not in its peers",
-                    text.get_ref()
-                ),
-                "a member that drains stays in `peers` as well",
+            let what = format!(
+                "{place} names \"{}\", which is not in its peers",
+                text.get_ref()
             );
+            let remedy = "a member that drains stays in `peers` as well";
+            loading.add(TopologyReason::UnknownReference, text, what, remedy);
         // Twice in `drain` does no harm, but was hardly meant.
         } else if known.insert(at) {
             drained.push(at);
@@ -182,12 +173,9 @@ fn drain(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_>) ->
     }
     // Allowed, because it is how a site is taken out of service, but hardly ever what was meant.
     if !drained.is_empty() && drained.len() == members.list.len() {
-        loading.add(
-            TopologyReason::PoolDrained,
-            list,
-            format!("{place} names every member: new requests are answered 503"),
-            "leave one member in service, unless this is meant",
-        );
+        let what = format!("{place} names every member: new requests are answered 503");
+        let remedy = "leave one member in service, unless this is meant";
+        loading.add(TopologyReason::PoolDrained, list, what, remedy);
     }
     drained
 }
@@ -276,15 +264,12 @@ fn numbers(
             found.push((*at, *number));
             continue;
         }
-        loading.add(
-            TopologyReason::UnknownReference,
-            peer,
-            format!(
-                "{place} has a number for \"{}\", which is not in its peers",
-                peer.get_ref()
-            ),
-            "add the peer to `peers`, or remove its number",
+        let what = format!(
+            "{place} has a number for \"{}\", which is not in its peers",
+            peer.get_ref()
         );
+        let remedy = "add the peer to `peers`, or remove its number";
+        loading.add(TopologyReason::UnknownReference, peer, what, remedy);
     }
     found
 }
@@ -330,12 +315,11 @@ fn check_members(
                 if loading.home.contains(domain) {
                     continue;
                 }
-                loading.add(
-                    TopologyReason::DomainNotHome,
-                    pool.line,
-                    format!("{place} sends {domain} to home servers, but {domain} is not in node.domains"),
-                    "add the domain to node.domains, or remove it from the pool",
+                let what = format!(
+                    "{place} sends {domain} to home servers, but {domain} is not in node.domains"
                 );
+                let remedy = "add the domain to node.domains, or remove it from the pool";
+                loading.add(TopologyReason::DomainNotHome, pool.line, what, remedy);
             }
         }
         (None, Some(_)) => {
@@ -345,12 +329,12 @@ fn check_members(
                 // compared by what they cover.
                 let own: DomainList = member.domains.iter().collect();
                 for domain in pool.domains.iter().filter(|d| !own.covers(d.as_str())) {
-                    loading.add(
-                        TopologyReason::DomainNotOfMember,
-                        pool.line,
-                        format!("{place} sends {domain} to {}, which does not list that domain", member.fqdn),
-                        "add the domain to the peer's `domains`, or remove it or the peer from the pool",
+                    let what = format!(
+                        "{place} sends {domain} to {}, which does not list that domain",
+                        member.fqdn
                     );
+                    let remedy = "add the domain to the peer's `domains`, or remove it or the peer from the pool";
+                    loading.add(TopologyReason::DomainNotOfMember, pool.line, what, remedy);
                 }
             }
         }
@@ -376,15 +360,12 @@ fn check_routed_once<'p>(
             // fault.
             let earlier = *served.entry(domain).or_insert(later);
             if !std::ptr::eq(earlier, later) {
-                loading.add(
-                    TopologyReason::DomainRoutedTwice,
-                    later.line,
-                    format!(
-                        "{domain} is served by the pools \"{}\" and \"{}\"",
-                        earlier.name, later.name
-                    ),
-                    "remove the domain from one of them, or put all peers into one pool",
+                let what = format!(
+                    "{domain} is served by the pools \"{}\" and \"{}\"",
+                    earlier.name, later.name
                 );
+                let remedy = "remove the domain from one of them, or put all peers into one pool";
+                loading.add(TopologyReason::DomainRoutedTwice, later.line, what, remedy);
             }
         }
     }
@@ -470,11 +451,11 @@ fn check_served(node: &Node, pools: &[Option<Pool>], loading: &mut Loading<'_, '
     let served: HashSet<&Domain> = pools.flat_map(|pool| &pool.domains).collect();
     for domain in &node.domains {
         if !served.contains(domain) {
-            loading.found.add_whole(
-                TopologyReason::DomainWithoutPool,
-                format!("the home domain {domain} has no pool: nobody would serve it"),
-                "add it to the `domains` of a [[pool]] of home peers",
-            );
+            let what = format!("the home domain {domain} has no pool: nobody would serve it");
+            let remedy = "add it to the `domains` of a [[pool]] of home peers";
+            loading
+                .found
+                .add_whole(TopologyReason::DomainWithoutPool, what, remedy);
         }
     }
 }

@@ -124,12 +124,9 @@ fn each<'t, R, T>(
     mut load: impl FnMut(&R, u32, &mut Loading<'_, 't>) -> Option<T>,
 ) -> Vec<Option<T>> {
     if let Some(excess) = sections.get(MOST_SECTIONS) {
-        loading.add(
-            TopologyReason::OutOfRange,
-            excess,
-            format!("there are more than {MOST_SECTIONS} sections of this kind"),
-            "divide the work among several nodes",
-        );
+        let what = format!("there are more than {MOST_SECTIONS} sections of this kind");
+        let remedy = "divide the work among several nodes";
+        loading.add(TopologyReason::OutOfRange, excess, what, remedy);
         return Vec::new();
     }
     sections
@@ -213,15 +210,12 @@ fn check_trust_used(
         if let Some(trust) = trust
             && !used.contains(&position)
         {
-            loading.add(
-                TopologyReason::TrustUnused,
-                trust.line,
-                format!(
-                    "trust \"{}\" is not named by any peer or listener: it vouches for nobody",
-                    trust.name
-                ),
-                "name it in the `trust` of a peer or the `client_trust` of a listener, or remove it",
+            let what = format!(
+                "trust \"{}\" is not named by any peer or listener: it vouches for nobody",
+                trust.name
             );
+            let remedy = "name it in the `trust` of a peer or the `client_trust` of a listener, or remove it";
+            loading.add(TopologyReason::TrustUnused, trust.line, what, remedy);
         }
     }
 }
@@ -240,10 +234,10 @@ fn check_clients(topology: &Topology, loading: &mut Loading<'_, '_>) {
         .iter()
         .any(|peer| peer.kind == PeerKind::Federated);
     if !clients && !federates {
-        loading.found.add_whole(
-            TopologyReason::NoListenerForClients,
-            "no listener accepts clients, and no peer is federated: home servers would only reach each other",
-            "add \"client\" to the `accept` of a listener, or add a federated peer",
-        );
+        let what = "no listener accepts clients, and no peer is federated: home servers would only reach each other";
+        let remedy = "add \"client\" to the `accept` of a listener, or add a federated peer";
+        loading
+            .found
+            .add_whole(TopologyReason::NoListenerForClients, what, remedy);
     }
 }

@@ -56,12 +56,8 @@ impl SectionNames {
             let line = loading.line(text);
             if let Some(first) = lines.get(&name) {
                 let what = format!("{kind} \"{name}\" is defined twice, first in line {first}");
-                loading.add(
-                    TopologyReason::DuplicateName,
-                    line,
-                    what,
-                    "merge the two sections, or give one of them another name",
-                );
+                let remedy = "merge the two sections, or give one of them another name";
+                loading.add(TopologyReason::DuplicateName, line, what, remedy);
                 continue;
             }
             lines.insert(name.clone(), line);
@@ -91,12 +87,9 @@ impl SectionNames {
             // Only for unknown names: a suggestion costs a walk through all of them.
             let hint = loading.suggestion(name, &self.known);
             let kind = self.kind;
-            loading.add(
-                TopologyReason::UnknownReference,
-                at,
-                format!("{place} names the {kind} \"{name}\", which is not defined{hint}"),
-                format!("correct the name or add a [[{kind}]] section for it"),
-            );
+            let what = format!("{place} names the {kind} \"{name}\", which is not defined{hint}");
+            let remedy = format!("correct the name or add a [[{kind}]] section for it");
+            loading.add(TopologyReason::UnknownReference, at, what, remedy);
         }
         position
     }

@@ -38,16 +38,13 @@ pub(super) fn check(topology: &Topology, loading: &mut Loading<'_, '_>) {
             continue;
         };
         let identity = topology.identity(named);
-        loading.add(
-            TopologyReason::IdentityGap,
-            identity.line,
-            format!(
-                "from {} on {kind} \"{name}\" has no identity to show: \"{}\" is shown {}, and none with its names takes over",
-                show_moment(*gap),
-                identity.name,
-                identity.window
-            ),
-            "let the not_before of an identity with the same names be no later than the not_after of this one, or remove the not_after",
+        let what = format!(
+            "from {} on {kind} \"{name}\" has no identity to show: \"{}\" is shown {}, and none with its names takes over",
+            show_moment(*gap),
+            identity.name,
+            identity.window
         );
+        let remedy = "let the not_before of an identity with the same names be no later than the not_after of this one, or remove the not_after";
+        loading.add(TopologyReason::IdentityGap, identity.line, what, remedy);
     }
 }

@@ -16,11 +16,12 @@ pub(super) fn load(raw: Option<&RawTokens>, loading: &mut Loading<'_, '_>) -> To
     let Some(file) = raw.and_then(|raw| raw.key_file.as_ref()) else {
         // A section without `key_file` was reported as missing a key.
         if raw.is_none() {
-            loading.found.add_whole(
-                TopologyReason::TokenKeysMissing,
-                "there is no [tokens] key_file: routes are signed with a random key of this run",
-                "dialogs do not outlive a restart, and no second node can check their routes; make a file with: echo \"1 $(openssl rand -hex 32)\", mode 0600, and name it in [tokens] key_file",
-            );
+            let what =
+                "there is no [tokens] key_file: routes are signed with a random key of this run";
+            let remedy = "dialogs do not outlive a restart, and no second node can check their routes; make a file with: echo \"1 $(openssl rand -hex 32)\", mode 0600, and name it in [tokens] key_file";
+            loading
+                .found
+                .add_whole(TopologyReason::TokenKeysMissing, what, remedy);
         }
         // A random key is made for the run where the tokens are made.
         return TokenSettings::default();
@@ -69,17 +70,13 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
         };
         // Two keys with one id could not be kept apart in a token.
         if keys.iter().any(|(known, _)| *known == id) {
-            fault(
-                number,
-                format!("the key id {id} is there twice"),
-                "give each key an id of its own",
-            );
+            let what = format!("the key id {id} is there twice");
+            let remedy = "give each key an id of its own";
+            fault(number, what, remedy);
         } else if keys.len() == 2 {
-            fault(
-                number,
-                "there are more than two keys".to_owned(),
-                "keep the one that signs, first, and the one before it",
-            );
+            let what = "there are more than two keys".to_owned();
+            let remedy = "keep the one that signs, first, and the one before it";
+            fault(number, what, remedy);
         } else {
             keys.push((id, key));
         }

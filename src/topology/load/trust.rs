@@ -48,12 +48,10 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
             );
             // Most likely the operator switched revocation off for a test and forgot it.
             if named {
-                loading.add(
-                    TopologyReason::CrlsUnused,
-                    line,
-                    format!("{label} names CRLs, but its revocation is off: they have no effect"),
-                    "set revocation = \"require\", or remove `crls`",
-                );
+                let what =
+                    format!("{label} names CRLs, but its revocation is off: they have no effect");
+                let remedy = "set revocation = \"require\", or remove `crls`";
+                loading.add(TopologyReason::CrlsUnused, line, what, remedy);
             }
         }
         // The default is the strict policy. Whoever has no CRLs must write so: a set that silently
@@ -169,19 +167,13 @@ fn report(
         let what = format!("{label}: the CRL file {shown} cannot be used: {what} ({said})");
         loading.found.add_crl(refusal, line, what);
     } else if file.exists() {
-        loading.add(
-            TopologyReason::FileUnreadable,
-            line,
-            format!("{label}: the CRLs in {shown} cannot be read: {said}"),
-            "name a file or a directory that the user sipward runs as may read",
-        );
+        let what = format!("{label}: the CRLs in {shown} cannot be read: {said}");
+        let remedy = "name a file or a directory that the user sipward runs as may read";
+        loading.add(TopologyReason::FileUnreadable, line, what, remedy);
     } else {
-        loading.add(
-            TopologyReason::FileMissing,
-            line,
-            format!("{label}: the CRL file {shown} does not exist"),
-            "correct the path (a relative one starts at the topology file's directory) or put the file there",
-        );
+        let what = format!("{label}: the CRL file {shown} does not exist");
+        let remedy = "correct the path (a relative one starts at the topology file's directory) or put the file there";
+        loading.add(TopologyReason::FileMissing, line, what, remedy);
     }
 }
 
@@ -199,23 +191,17 @@ fn fetch(
         return false;
     };
     if revocation == Revocation::Off {
-        loading.add(
-            TopologyReason::CrlsUnused,
-            value,
-            format!("{label} fetches CRLs, but its revocation is off: none is fetched"),
-            "set revocation = \"require\", or remove `crl_fetch`",
-        );
+        let what = format!("{label} fetches CRLs, but its revocation is off: none is fetched");
+        let remedy = "set revocation = \"require\", or remove `crl_fetch`";
+        loading.add(TopologyReason::CrlsUnused, value, what, remedy);
         return false;
     }
     // Fetched CRLs follow the same timer as files; without one they would be fetched once and then grow
     // stale.
     if raw.crl_refresh.0.is_none() {
-        loading.add(
-            TopologyReason::OutOfRange,
-            value,
-            format!("{label} fetches CRLs, but its crl_refresh is off"),
-            "choose a crl_refresh of 1s to 1d, or remove `crl_fetch`",
-        );
+        let what = format!("{label} fetches CRLs, but its crl_refresh is off");
+        let remedy = "choose a crl_refresh of 1s to 1d, or remove `crl_fetch`";
+        loading.add(TopologyReason::OutOfRange, value, what, remedy);
     }
     true
 }

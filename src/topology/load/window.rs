@@ -25,19 +25,13 @@ pub(super) fn load(
         return window;
     };
     if window.not_before.is_some_and(|begin| end < begin) {
-        loading.add(
-            TopologyReason::WindowEmpty,
-            text,
-            format!("{place}: not_after lies before not_before"),
-            "exchange the two, or correct one of them",
-        );
+        let what = format!("{place}: not_after lies before not_before");
+        let remedy = "exchange the two, or correct one of them";
+        loading.add(TopologyReason::WindowEmpty, text, what, remedy);
     } else if i64::try_from(end).is_ok_and(|end| end < loading.at) {
-        loading.add(
-            TopologyReason::WindowOver,
-            text,
-            format!("{place} counts as absent since {}", show_moment(end)),
-            "remove the entry, or move its not_after",
-        );
+        let what = format!("{place} counts as absent since {}", show_moment(end));
+        let remedy = "remove the entry, or move its not_after";
+        loading.add(TopologyReason::WindowOver, text, what, remedy);
     }
     window
 }

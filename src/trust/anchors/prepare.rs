@@ -60,22 +60,18 @@ pub(crate) fn prepare(
         // An anchor has no period of validity in RFC 5280 §6.1.1 (d): it goes on vouching, and the operator
         // should know that its CA has ended.
         if is_over(&certificate, at) {
-            note(
-                TrustSetReason::AnchorExpired,
-                &format!("the anchor {text} is past its notAfter; it goes on vouching"),
-                "remove it, or replace it by the CA's current certificate",
-            );
+            let what = format!("the anchor {text} is past its notAfter; it goes on vouching");
+            let remedy = "remove it, or replace it by the CA's current certificate";
+            note(TrustSetReason::AnchorExpired, &what, remedy);
         }
         // Whoever named it wants it as it is; a period that runs backwards, as one that is over, does not matter then.
         // The rest of what makes it unfit stays: such an anchor can still be that of a server that signed
         // itself.
         let unfit = unfit(&certificate).filter(|unfit| unfit.reason != TrustReason::PathInvalid);
         if let Some(unfit) = &unfit {
-            note(
-                TrustSetReason::AnchorUnfit,
-                &format!("the anchor {text} cannot vouch for another certificate: {unfit}"),
-                "name the certificate of the CA that issues; one that a server signed itself is taken for that server alone, and to hold a server to one certificate there is `pins` of its [[peer]]",
-            );
+            let what = format!("the anchor {text} cannot vouch for another certificate: {unfit}");
+            let remedy = "name the certificate of the CA that issues; one that a server signed itself is taken for that server alone, and to hold a server to one certificate there is `pins` of its [[peer]]";
+            note(TrustSetReason::AnchorUnfit, &what, remedy);
         }
         note_purposes(&certificate, &mut note);
         // Constraints of the anchor hold for all below it, as the operator takes the CA with its bounds (RFC
@@ -108,28 +104,23 @@ fn note_intermediate(
     let text = certificate.text();
     // No path can go through it; the commonest slip is to name the issuing CA and to forget its root.
     if unrooted {
-        note(
-            TrustSetReason::AnchorUnrooted,
-            &format!(
-                "{text} is no root, and the CA that issued it is not in the set: it vouches for nobody"
-            ),
-            "add its root's certificate to the anchors, or set partial_chain = true to trust it by itself",
+        let what = format!(
+            "{text} is no root, and the CA that issued it is not in the set: it vouches for nobody"
         );
+        let remedy = "add its root's certificate to the anchors, or set partial_chain = true to trust it by itself";
+        note(TrustSetReason::AnchorUnrooted, &what, remedy);
     }
     if is_over(certificate, at) {
-        note(
-            TrustSetReason::AnchorExpired,
-            &format!("{text} is no root, and past its notAfter: nothing below it is accepted"),
-            "replace it by the CA's current certificate, or take it out",
-        );
+        let what =
+            format!("{text} is no root, and past its notAfter: nothing below it is accepted");
+        let remedy = "replace it by the CA's current certificate, or take it out";
+        note(TrustSetReason::AnchorExpired, &what, remedy);
     }
     // As an intermediate it is judged like one that a peer sends, so that every fault of it is fatal below.
     if let Some(unfit) = unfit(certificate) {
-        note(
-            TrustSetReason::AnchorUnfit,
-            &format!("{text} is no root, and cannot vouch for another certificate: {unfit}"),
-            "name the certificate of the CA that issues, or take it out; to hold a server to one certificate there is `pins` of its [[peer]]",
-        );
+        let what = format!("{text} is no root, and cannot vouch for another certificate: {unfit}");
+        let remedy = "name the certificate of the CA that issues, or take it out; to hold a server to one certificate there is `pins` of its [[peer]]";
+        note(TrustSetReason::AnchorUnfit, &what, remedy);
     }
     note_purposes(certificate, note);
 }
@@ -139,15 +130,13 @@ fn note_purposes(certificate: &Certificate<'_>, note: &mut impl FnMut(TrustSetRe
     // RFC 5280 §4.2.1.12 restricts the certificate itself; CAs and validators let it bind everything below.
     let useless = |purposes: &&KeyPurposes| !purposes.serve_anybody();
     if let Some(purposes) = certificate.extensions.purposes.as_ref().filter(useless) {
-        note(
-            TrustSetReason::AnchorUnfit,
-            &format!(
-                "{} has the extended key usages {}, which no SIP server or client can have: nothing below it is accepted",
-                certificate.text(),
-                purposes.listed()
-            ),
-            "name a CA that may issue for TLS servers, or take it out",
+        let what = format!(
+            "{} has the extended key usages {}, which no SIP server or client can have: nothing below it is accepted",
+            certificate.text(),
+            purposes.listed()
         );
+        let remedy = "name a CA that may issue for TLS servers, or take it out";
+        note(TrustSetReason::AnchorUnfit, &what, remedy);
     }
 }
 
