@@ -5,7 +5,7 @@
 use super::Exit;
 use super::output::{listed, show};
 use super::target::{DEFAULT_TOPOLOGY, Target, Unanswered, unexpected};
-use crate::daemon::control::{AskError, CrlSeries, ForgottenCrls, Reply, Request};
+use crate::daemon::control::{AskError, CrlSeries, Reply, Request};
 use crate::daemon::crl_state;
 use crate::reason::DaemonReason;
 use crate::topology::show_moment;
@@ -94,13 +94,9 @@ impl CrlsCommand {
             }
         };
         show(&forgotten, self.json, out, |forgotten, out| {
-            let ForgottenCrls {
-                id,
-                issuer,
-                number,
-                generation,
-            } = forgotten;
-            let number = number.as_deref().unwrap_or("(none)");
+            let (id, issuer) = (&forgotten.id, &forgotten.issuer);
+            let number = forgotten.number.as_deref().unwrap_or("(none)");
+            let generation = forgotten.generation;
             writeln!(
                 out,
                 "forgot {id}, CRLs of {issuer} up to number {number}; generation {generation} is in force"
@@ -114,10 +110,8 @@ impl CrlsCommand {
         let config = self.target.config.as_deref();
         let directory = crl_state::directory_of(config.unwrap_or(Path::new(DEFAULT_TOPOLOGY)))?;
         // On standard error, so that the list itself reads the same wherever it comes from.
-        eprintln!(
-            "sipward: this is what {} holds for the next start",
-            directory.display()
-        );
+        let shown = directory.display();
+        eprintln!("sipward: this is what {shown} holds for the next start");
         let stored = crl_state::read(&directory);
         // Damaged files are left out of the list, and must not look like CRLs that nobody ever proved.
         for what in &stored.problems {
@@ -143,10 +137,10 @@ fn page(series: &CrlSeries, out: &mut dyn Write) -> std::io::Result<()> {
             field("revoked", &revoked.to_string())?;
             field("from", &listed(&series.origins))?;
         }
-        None => field(
-            "in force",
-            "no: it was dropped when it became stale; an older one is refused",
-        )?,
+        None => {
+            let gone = "no: it was dropped when it became stale; an older one is refused";
+            field("in force", gone)?;
+        }
     }
     field("trust sets", &listed(&series.sets))
 }

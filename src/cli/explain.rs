@@ -6,7 +6,9 @@ use crate::daemon::{
     self,
     control::{Reply, Request},
 };
-use crate::topology::{self, Direction, DnsName, Fault, Listener, Topology, certificates_in};
+use crate::topology::{
+    self, Direction, DnsName, Fault, Listener, Topology, certificates_in, show_moment,
+};
 use crate::trust::{Explanation, Presented, explain, explain_inbound, outcome_words};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::io::{self, Write};
@@ -118,11 +120,7 @@ impl ExplainCommand {
         let other = self.accepted_as_another(&explanation);
         self.write(&explanation, other.as_deref(), out)?;
         // Scripts ask by the exit code: a certificate of another peer than the one in question is a no.
-        if explanation.is_let_in() && other.is_none() {
-            Ok(())
-        } else {
-            Err(Exit::Refused)
-        }
+        accepted(explanation.is_let_in() && other.is_none())
     }
 
     /// What the running daemon knows of a decision: what it was, and what it would be now.
@@ -141,23 +139,18 @@ impl ExplainCommand {
         show(&*explained, self.json, out, |explained, out| {
             // Both, because the difference is what an operator asks about: the file may have changed since.
             let then = &explained.then;
+            let outcome = outcome_words(&then.verdict, &then.reason);
+            let times = usize::try_from(then.times).unwrap_or(usize::MAX);
+            let (times, generation) = (counted(times, "time"), then.generation);
+            let (first, last) = (show_moment(then.first), show_moment(then.last));
             writeln!(
                 out,
-                "then: {} in generation {}, {} from {} to {}\nnow:",
-                outcome_words(&then.verdict, &then.reason),
-                then.generation,
-                counted(usize::try_from(then.times).unwrap_or(usize::MAX), "time"),
-                topology::show_moment(then.first),
-                topology::show_moment(then.last)
+                "then: {outcome} in generation {generation}, {times} from {first} to {last}"
             )?;
-            write!(out, "{}", explained.now)
+            write!(out, "now:\n{}", explained.now)
         })?;
         // The exit code is about now: that is what an operator can still change.
-        if explained.now.is_let_in() {
-            Ok(())
-        } else {
-            Err(Exit::Refused)
-        }
+        accepted(explained.now.is_let_in())
     }
 
     /// What a name means. It needs no topology and no daemon.
@@ -183,13 +176,12 @@ impl ExplainCommand {
             return writeln!(out, "{}", explanation.to_json());
         }
         write!(out, "{explanation}")?;
-        match other {
-            Some(other) => writeln!(
+        other.map_or(Ok(()), |other| {
+            writeln!(
                 out,
                 "but       it speaks for {other}, not for the peer that was asked about"
-            ),
-            None => Ok(()),
-        }
+            )
+        })
     }
 
     /// The explanation as data.
@@ -205,25 +197,20 @@ impl ExplainCommand {
         // here. Nor do the expectations: one that fails is what brings people here. A daemon that
         // runs is not asked: what is explained is the file, which may not be loaded yet.
         let generation = daemon::prepare(&self.config, now).map_err(ExplainError::Topology)?;
-        let chain = match &self.certificate {
-            Some(file) => read_chain(file)?,
-            // No chain at all is a question too: what happens to a client without a certificate.
-            None => Vec::new(),
-        };
+        // No chain at all is a question too: what happens to a client without a certificate.
+        let file = self.certificate.as_deref();
+        let chain = file.map_or_else(|| Ok(Vec::new()), read_chain)?;
         // A peer that is named is one that is dialled, unless --as says otherwise.
         let direction = self.direction.unwrap_or(match self.peer {
             Some(_) => Direction::Outbound,
             None => Direction::Inbound,
         });
-        let named = match &self.peer {
-            Some(name) => Some(
-                DnsName::parse(name)
-                    .ok()
-                    .and_then(|name| generation.topology().peer_by_fqdn(name.as_str()))
-                    .ok_or_else(|| ExplainError::UnknownPeer(name.clone()))?,
-            ),
-            None => None,
+        let find = |name: &String| {
+            let fqdn = DnsName::parse(name).ok();
+            let peer = fqdn.and_then(|fqdn| generation.topology().peer_by_fqdn(fqdn.as_str()));
+            peer.ok_or_else(|| ExplainError::UnknownPeer(name.clone()))
         };
+        let named = self.peer.as_ref().map(find).transpose()?;
         // A listener may treat a certificate as a client's, which `decide` alone does not know.
         if let Some(listener) = self.asked_listener(direction, generation.topology())? {
             return Ok(explain_inbound(&chain, listener, &generation, at));
@@ -262,6 +249,11 @@ impl ExplainCommand {
         let found = explanation.peer.as_deref()?;
         (explanation.is_accepted() && found != asked.as_str()).then(|| found.to_owned())
     }
+}
+
+/// The exit code is the answer: scripts read no page.
+fn accepted(yes: bool) -> Result<(), Exit> {
+    yes.then_some(()).ok_or(Exit::Refused)
 }
 
 /// The faults as `check` prints them, so that both commands name the same lines.

@@ -79,6 +79,23 @@ pub(super) fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String 
     }
 }
 
+/// As [`listed`], or nothing where a field is to be left out with its list.
+pub(super) fn any<T: ToString>(items: impl IntoIterator<Item = T>) -> Option<String> {
+    let mut items = items.into_iter().peekable();
+    items.peek().is_some().then(|| listed(items))
+}
+
+/// Why a chain would be judged so: reason code, what makes it understandable, and the line of the file that decided.
+pub(super) fn because(
+    reason: impl std::fmt::Display,
+    detail: Option<&str>,
+    line: Option<u32>,
+) -> String {
+    let detail = detail.map_or_else(String::new, |detail| format!(", {detail}"));
+    let line = line.map_or_else(String::new, |line| format!(" (line {line})"));
+    format!("{reason}{detail}{line}")
+}
+
 /// The names of a set of header fields.
 pub(super) fn field_names(set: HeaderSet) -> String {
     listed(set.names().map(HeaderName::as_str))
@@ -107,7 +124,17 @@ impl Page<'_> {
 
     /// A line of a section: what it is about, and a remark.
     pub(super) fn item(&mut self, name: &str, remark: &str) -> io::Result<()> {
-        writeln!(self.out, "  {}", format!("{name}  {remark}").trim_end())
+        writeln!(self.out, "  {name}  {remark}")
+    }
+
+    /// A line that needs no remark.
+    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "  {text}")
+    }
+
+    /// A field of an item that has one: what is not set would only make the page longer.
+    pub(super) fn field_if<T: ToString>(&mut self, name: &str, value: Option<T>) -> io::Result<()> {
+        value.map_or(Ok(()), |value| self.field(name, &value.to_string()))
     }
 
     /// A field of an item.
@@ -125,15 +152,11 @@ impl Page<'_> {
 
     /// A time with its distance from now in whole days: less than one would look exact and is not.
     pub(super) fn until(&self, time: i64) -> String {
-        let days = time.saturating_sub(self.now) / 86_400;
-        match time - self.now {
-            left if left < 0 => format!("{} (past)", show_time(time)),
-            _ if days == 0 => format!("{} (today or tomorrow)", show_time(time)),
-            _ => format!(
-                "{} (in {})",
-                show_time(time),
-                counted(usize::try_from(days).unwrap_or(0), "day")
-            ),
+        let (shown, left) = (show_time(time), time.saturating_sub(self.now));
+        match usize::try_from(left / 86_400).unwrap_or(0) {
+            _ if left < 0 => format!("{shown} (past)"),
+            0 => format!("{shown} (today or tomorrow)"),
+            days => format!("{shown} (in {})", counted(days, "day")),
         }
     }
 }

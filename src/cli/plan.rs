@@ -3,10 +3,10 @@
 //! The comparison itself is the daemon's (`daemon/plan.rs`); here it is asked for and printed. The exit code alone decides in
 //! a script: 4 for anything harmful, so that a change can be stopped before it is rolled out.
 use super::Exit;
-use super::output::{counted, print_refusal, show};
+use super::output::{because, counted, print_refusal, show};
 use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
-use crate::daemon::{ChainOutcome, Dropped, Moved, PlanEffects};
+use crate::daemon::{Moved, PlanEffects};
 use crate::topology;
 use crate::trust::Generation;
 use rustls_pki_types::UnixTime;
@@ -56,10 +56,9 @@ impl PlanCommand {
         };
         show(&effects, self.json, out, page)?;
         // The page is written first: a harmful plan is what an operator wants to read.
-        if effects.is_harmful() {
-            Err(Exit::Harmful)
-        } else {
-            Ok(())
+        match effects.is_harmful() {
+            true => Err(Exit::Harmful),
+            false => Ok(()),
         }
     }
 }
@@ -84,13 +83,8 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     let mut lines: Vec<(&str, String)> = Vec::new();
     // Live connections, with the line of the new file that would close each.
     for dropped in &effects.dropped {
-        let Dropped {
-            connection,
-            peer,
-            direction,
-            remote,
-            ..
-        } = dropped;
+        let (connection, peer) = (dropped.connection, &dropped.peer);
+        let (direction, remote) = (&dropped.direction, &dropped.remote);
         let why = because(&dropped.reason, dropped.detail.as_deref(), dropped.line);
         let what = format!("connection {connection} with {peer} ({direction}, {remote}): {why}");
         lines.push(("closes", what));
@@ -98,33 +92,21 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     // Clients have no names here, so they are counted by listener.
     for (listener, count) in &effects.dropped_clients {
         let count = counted(*count, "connection");
-        lines.push((
-            "closes",
-            format!("{count} of clients at listener {listener}"),
-        ));
+        let what = format!("{count} of clients at listener {listener}");
+        lines.push(("closes", what));
     }
     // Chains that were seen lately but are not connected now: peers that would notice at their next attempt.
     let refused = effects.refused.iter().map(|outcome| ("refuses", outcome));
     let admitted = effects.admitted.iter().map(|outcome| ("admits", outcome));
     for (word, outcome) in refused.chain(admitted) {
-        let ChainOutcome {
-            peer,
-            direction,
-            seen_as,
-            ..
-        } = outcome;
+        let (peer, direction, id) = (&outcome.peer, &outcome.direction, &outcome.seen_as);
         let why = because(&outcome.reason, outcome.detail.as_deref(), outcome.line);
-        lines.push((
-            word,
-            format!("{peer} ({direction}): {why}; seen as decision {seen_as}"),
-        ));
+        let what = format!("{peer} ({direction}): {why}; seen as decision {id}");
+        lines.push((word, what));
     }
     let mut list = |word, before: &str, names: &[String], behind: &str| {
-        lines.extend(
-            names
-                .iter()
-                .map(|name| (word, format!("{before}{name}{behind}"))),
-        );
+        let texts = names.iter().map(|name| format!("{before}{name}{behind}"));
+        lines.extend(texts.map(|text| (word, text)));
     };
     // Peers by name: one that is removed may have no connection now and still be missed.
     list("removes", "peer ", &effects.removed_peers, "");
@@ -132,12 +114,8 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
     // Rights that the new file takes away although no connection shows it yet.
     list("narrows", "", &effects.narrowed, "");
     // A domain without a target refuses every call to it.
-    list(
-        "loses",
-        "domain ",
-        &effects.lost_domains,
-        ": no target is left",
-    );
+    let without = ": no target is left";
+    list("loses", "domain ", &effects.lost_domains, without);
     // Another pool may be what was wanted, or a member list that was copied to the wrong place.
     for Moved { domain, from, to } in &effects.moved_domains {
         lines.push(("moves", format!("domain {domain} from pool {from} to {to}")));
@@ -159,15 +137,4 @@ fn page(effects: &PlanEffects, out: &mut dyn Write) -> io::Result<()> {
         (false, false) => "harmless, judged by",
     };
     writeln!(out, "{verdict} {against}")
-}
-
-/// Why a chain would be judged so: reason code, what makes it understandable, and the line of the file that decided.
-fn because(reason: &str, detail: Option<&str>, line: Option<u32>) -> String {
-    let detail = detail.map(|detail| format!(", {detail}"));
-    let line = line.map(|line| format!(" (line {line})"));
-    format!(
-        "{reason}{}{}",
-        detail.unwrap_or_default(),
-        line.unwrap_or_default()
-    )
 }

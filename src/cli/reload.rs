@@ -29,8 +29,7 @@ impl ReloadCommand {
     /// # Errors
     /// [`Exit::Refused`]: the file has faults and the old generation goes on; or no daemon answers.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
-        let reply = self.target.ask(&Request::Reload {}, PATIENCE)?;
-        let Reply::Reload(report) = reply else {
+        let Reply::Reload(report) = self.target.ask(&Request::Reload {}, PATIENCE)? else {
             return Err(unexpected());
         };
         show(&report, self.json, out, page)?;

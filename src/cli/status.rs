@@ -5,9 +5,7 @@
 use super::Exit;
 use super::output::{counted, show};
 use super::target::{Target, unexpected};
-use crate::daemon::control::{
-    DaemonStatus, ListenerStatus, PeerStatus, ReloadReport, Reply, Request,
-};
+use crate::daemon::control::{DaemonStatus, ListenerStatus, ReloadReport, Reply, Request};
 use crate::topology::show_duration;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -32,8 +30,7 @@ impl StatusCommand {
     /// # Errors
     /// No daemon answers.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
-        let reply = self.target.ask(&Request::Status {}, PATIENCE)?;
-        let Reply::Status(figures) = reply else {
+        let Reply::Status(figures) = self.target.ask(&Request::Status {}, PATIENCE)? else {
             return Err(unexpected());
         };
         Ok(show(&*figures, self.json, out, page)?)
@@ -45,10 +42,8 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     let mut row = |name: &str, value: String| writeln!(out, "{name:<14}{value}");
     let ago = |seconds| show_duration(Duration::from_secs(seconds));
     let (version, pid, up) = (&figures.version, figures.pid, ago(figures.uptime_s));
-    row(
-        "daemon",
-        format!("sipward {version}, process {pid}, up {up}"),
-    )?;
+    let daemon = format!("sipward {version}, process {pid}, up {up}");
+    row("daemon", daemon)?;
     row("topology", figures.topology.display().to_string())?;
     row("generation", figures.generation.to_string())?;
     // Nothing is shown before the first reload.
@@ -62,34 +57,22 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     // One for each core unless [node] says otherwise: fewer means that a shard did not start.
     row("shards", figures.shards.to_string())?;
     let (clients, peers) = (figures.clients, figures.peers);
-    row(
-        "connections",
-        format!("{clients} of clients, {peers} of peers"),
-    )?;
+    let connections = format!("{clients} of clients, {peers} of peers");
+    row("connections", connections)?;
     // Each peer of the topology, connected or not: one without connections is what an operator looks for. Inbound and
     // outbound apart: a partner that only accepts connections looks different from one that only makes them.
-    for PeerStatus {
-        peer,
-        kind,
-        inbound,
-        outbound,
-        last_down,
-    } in &figures.by_peer
-    {
-        let down = last_down.as_ref();
+    for it in &figures.by_peer {
+        let (peer, kind, inbound, outbound) = (&it.peer, &it.kind, it.inbound, it.outbound);
+        let down = it.last_down.as_ref();
         let down = down.map(|down| format!("; last down {} ago: {}", ago(down.ago_s), down.reason));
         let down = down.unwrap_or_default();
-        row(
-            "peer",
-            format!("{peer} ({kind}): {inbound} inbound, {outbound} outbound{down}"),
-        )?;
+        let state = format!("{peer} ({kind}): {inbound} inbound, {outbound} outbound{down}");
+        row("peer", state)?;
     }
     // What is answered stays in memory for its retransmissions (RFC 6026), so the second number is the larger one.
     let (waiting, kept) = (figures.transactions, figures.contexts);
-    row(
-        "transactions",
-        format!("{waiting} without a final response, {kept} in memory"),
-    )?;
+    let transactions = format!("{waiting} without a final response, {kept} in memory");
+    row("transactions", transactions)?;
     // Anything but 0 means that this log, and whatever alarms read it, cannot be relied on as complete.
     row("log", format!("{} lines lost", figures.log_lost))
 }
@@ -100,11 +83,8 @@ fn reloaded(report: &ReloadReport) -> String {
         0 => String::new(),
         n => format!(", {}", counted(n, noun)),
     };
-    format!(
-        "{}{}{}{}",
-        report.result.word(),
-        count(&report.changes, "change"),
-        count(&report.restart, "pending restart"),
-        count(&report.faults, "fault"),
-    )
+    let (result, changes) = (report.result.word(), count(&report.changes, "change"));
+    let restart = count(&report.restart, "pending restart");
+    let faults = count(&report.faults, "fault");
+    format!("{result}{changes}{restart}{faults}")
 }

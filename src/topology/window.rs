@@ -43,6 +43,10 @@ impl Window {
         };
         begins_in_time(self, other) && begins_in_time(other, self)
     }
+    /// Itself, unless it is always open: the normal case, which is not worth a word.
+    pub fn if_any(self) -> Option<Self> {
+        (self != Self::default()).then_some(self)
+    }
     /// Whether the entry counts at a time.
     pub fn is_open(&self, at: UnixTime) -> bool {
         self.state_at(at) == WindowState::Open

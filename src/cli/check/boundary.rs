@@ -2,7 +2,8 @@
 //!
 //! Field by field, because a single missing row is how a private identity leaves a trust domain. The rules are those that
 //! result after defaults and switches, not those that the file has.
-use crate::cli::output::{Page, field_names, listed};
+use crate::cli::output::{Page, any, field_names, listed};
+use crate::sip::HeaderName;
 use crate::topology::{FieldRules, FieldTrust, Topology};
 use std::io;
 
@@ -16,29 +17,23 @@ pub(super) fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<(
         page.field("stripped towards", &field_names(of.strip_out))?;
         page.field("for Privacy: id", &field_names(of.strip_private))?;
         page.field("for Privacy: history", &field_names(of.strip_history))?;
-        if of.require_in.is_empty() {
-            return Ok(());
-        }
-        page.field("required fields", &field_names(of.require_in))
+        let required = any(of.require_in.names().map(HeaderName::as_str));
+        page.field_if("required fields", required)
     };
-    page.item("clients", "")?;
+    page.line("clients")?;
     role(&boundary.clients, page)?;
     // Peers inside the trust domain exchange every field, so they are left out.
-    for peer in topology
-        .peers()
-        .iter()
-        .filter(|peer| peer.boundary.fields != FieldRules::standard(FieldTrust::Inside))
-    {
+    let inside = FieldRules::standard(FieldTrust::Inside);
+    let peers = topology.peers().iter();
+    for peer in peers.filter(|peer| peer.boundary.fields != inside) {
         page.item(peer.fqdn.as_str(), peer.kind.word())?;
         role(&peer.boundary.fields, page)?;
         // Callers that withhold their identity may have rules of their own (RFC 3323 §4.1).
-        if let Some(strip) = peer.boundary.anonymous
-            && strip != peer.boundary.fields.strip_in
-        {
-            page.field("where anonymous", &field_names(strip))?;
-        }
+        let anonymous = peer.boundary.anonymous;
+        let other = anonymous.filter(|strip| *strip != peer.boundary.fields.strip_in);
+        page.field_if("where anonymous", other.map(field_names))?;
     }
-    page.item("all", "")?;
+    page.line("all")?;
     page.field("denied domains", &listed(&boundary.deny_domains))?;
     let informed = if boundary.peer_name {
         "sent to home servers, in X-Sipward-Peer"

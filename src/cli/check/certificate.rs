@@ -6,9 +6,7 @@ use crate::topology::{CertificateFacts, KeyPair};
 use std::io;
 
 fn leaf(pair: &KeyPair) -> Option<CertificateFacts> {
-    pair.chain
-        .first()
-        .and_then(|der| CertificateFacts::read(der))
+    CertificateFacts::read(pair.chain.first()?)
 }
 
 /// The subject of the leaf. The topology is loaded, so the leaf can be read; nothing else depends on it here.

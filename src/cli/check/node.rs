@@ -3,35 +3,28 @@
 //! First on the page, because every other section depends on it: names that are missing here make calls fail at the other
 //! end, where the reason is hard to find.
 use super::certificate::{subject, validity};
-use crate::cli::output::{Page, counted, listed};
-use crate::topology::{Topology, Window};
+use crate::cli::output::{Page, any, counted, listed};
+use crate::topology::Topology;
 use std::io;
 
 /// What `[node]` and `[tokens]` result in.
 pub(super) fn node(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     let node = topology.node();
     page.title("Node")?;
-    page.item(node.fqdn.as_str(), "")?;
+    page.line(node.fqdn.as_str())?;
     page.field("home domains", &listed(&node.domains))?;
-    if !node.aliases.is_empty() {
-        page.field("also addressed as", &listed(&node.aliases))?;
-    }
+    page.field_if("also addressed as", any(&node.aliases))?;
     // Behind a port mapping the port in Via and Record-Route is not the one that is bound.
-    if let Some(port) = node.advertise_port {
-        page.field("announced port", &port.to_string())?;
-    }
-    let shards = node
-        .shards
-        .map_or("one for each core".to_owned(), |n| n.to_string());
-    page.field("shards", &shards)?;
+    page.field_if("announced port", node.advertise_port)?;
+    let shards = node.shards.map(|n| n.to_string());
+    page.field("shards", shards.as_deref().unwrap_or("one for each core"))?;
     // A key that is made at each start ends all dialogs with a restart, so the page names where the keys come from.
     let tokens = topology.tokens();
     let keys = match (tokens.keys.first(), &tokens.key_file) {
-        (Some((id, _)), Some(file)) => format!(
-            "{} from {}; key {id} signs",
-            counted(tokens.keys.len(), "key"),
-            file.display()
-        ),
+        (Some((id, _)), Some(file)) => {
+            let (keys, file) = (counted(tokens.keys.len(), "key"), file.display());
+            format!("{keys} from {file}; key {id} signs")
+        }
         _ => "a random key, made at each start".to_owned(),
     };
     page.field("route tokens", &keys)
@@ -44,9 +37,7 @@ pub(super) fn identities(topology: &Topology, page: &mut Page<'_>) -> io::Result
         page.item(&identity.name, &subject(&identity.server))?;
         page.field("names", &listed(&identity.names))?;
         // An identity with a window is one half of a planned change of certificates.
-        if identity.window != Window::default() {
-            page.field("shown", &identity.window.to_string())?;
-        }
+        page.field_if("shown", identity.window.if_any())?;
         validity(&identity.server, page)?;
         // Public CAs no longer put clientAuth into server certificates, so a node may need a second one to connect out.
         if let Some(client) = &identity.client {

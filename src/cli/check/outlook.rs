@@ -2,7 +2,7 @@
 //!
 //! Certificates, CRLs and windows end at known times, and an end that nobody has noticed is the most frequent reason why a
 //! partner cannot connect. Both lists are sorted by time.
-use crate::cli::output::Page;
+use crate::cli::output::{Page, because};
 use crate::cli::target::{Target, Unanswered};
 use crate::daemon::control::{Reply, Request};
 use crate::topology::Topology;
@@ -36,7 +36,7 @@ fn next(ends: &[Foreseen], page: &mut Page<'_>) -> io::Result<()> {
     }
     // The rest is in `--json`, and in the daily event `forecast`.
     if let Some(more @ 1..) = ends.len().checked_sub(SHOWN) {
-        page.item(&format!("{more} more later"), "")?;
+        page.line(&format!("{more} more later"))?;
     }
     Ok(())
 }
@@ -83,55 +83,31 @@ impl PeersSeen {
         let Some(seen) = &self.seen else {
             let why = self.not_looked_at.as_deref().unwrap_or_default();
             page.item("not looked at:", why)?;
-            return page.item(
-                "only a running daemon knows them; --socket PATH names one",
-                "",
-            );
+            return page.line("only a running daemon knows them; --socket PATH names one");
         };
-        page.item(
-            "seen by the daemon at",
-            &format!(
-                "{} (generation {} of {}), judged by this file",
-                self.socket.display(),
-                seen.generation,
-                seen.topology.display()
-            ),
-        )?;
-        let PeerOutlook {
-            ends,
-            relaxed,
-            refused,
-        } = &seen.outlook;
+        let (socket, served) = (self.socket.display(), seen.topology.display());
+        let generation = seen.generation;
+        let by = format!("{socket} (generation {generation} of {served}), judged by this file");
+        page.item("seen by the daemon at", &by)?;
+        let outlook = &seen.outlook;
+        let (ends, relaxed, refused) = (&outlook.ends, &outlook.relaxed, &outlook.refused);
         // What was accepted when it connected and would not be any more: it goes at the next evaluation.
         for lapsed in refused {
-            let detail = lapsed.detail.as_deref();
-            let detail = detail.map_or_else(String::new, |detail| format!(", {detail}"));
-            let line = lapsed.line.map(|line| format!(" (line {line})"));
-            page.item(
-                "refused now:",
-                &format!(
-                    "what peer {} showed last ({}): {}{detail}{}",
-                    lapsed.peer,
-                    lapsed.direction,
-                    lapsed.reason,
-                    line.unwrap_or_default()
-                ),
-            )?;
+            let (peer, direction) = (&lapsed.peer, lapsed.direction);
+            let why = because(lapsed.reason, lapsed.detail.as_deref(), lapsed.line);
+            let what = format!("what peer {peer} showed last ({direction}): {why}");
+            page.item("refused now:", &what)?;
         }
         next(ends, page)?;
         // These peers would be refused if their policy became `strict`: worth fixing before that is wanted.
         for fqdn in relaxed {
             let line = topology.peer_by_fqdn(fqdn).map(|r| topology.peer(r).line);
-            page.item(
-                "relaxed purpose:",
-                &format!(
-                    "peer {fqdn} gets in only because its purpose is not \"strict\" (line {})",
-                    line.unwrap_or(0)
-                ),
-            )?;
+            let why = because("its purpose is not \"strict\"", None, line);
+            let what = format!("peer {fqdn} gets in only because {why}");
+            page.item("relaxed purpose:", &what)?;
         }
         if ends.is_empty() && relaxed.is_empty() && refused.is_empty() {
-            page.item("no peer of this file has connected since its start", "")?;
+            page.line("no peer of this file has connected since its start")?;
         }
         Ok(())
     }

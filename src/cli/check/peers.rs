@@ -3,9 +3,9 @@
 //! Each line answers a question that comes up in the first call with a partner: which name must the certificate have, for
 //! which domains may it speak, what is done to its fields, which address is dialled.
 use super::vouching::vouching;
-use crate::cli::output::{Page, field_names, listed};
+use crate::cli::output::{Page, any, listed};
 use crate::sip::HeaderName;
-use crate::topology::{Lookup, NamePolicy, Peer, PeerKind, PurposePolicy, Stage, Topology, Window};
+use crate::topology::{Lookup, NamePolicy, Peer, PeerKind, PurposePolicy, Stage, Topology};
 use std::io;
 
 /// Every peer with the trust sets that vouch for it.
@@ -53,21 +53,13 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
     };
     page.field("purpose", purpose)?;
     // Only what differs from the default is shown: most peers are valid at all times and have no pins.
-    if peer.window != Window::default() {
-        page.field("counts", &peer.window.to_string())?;
-    }
+    page.field_if("counts", peer.window.if_any())?;
     // One of the keys must be in the chain; a second one is there before a renewal.
-    if !peer.pins.is_empty() {
-        let pins: Vec<String> = peer.pins.iter().map(ToString::to_string).collect();
-        page.fields("one key among", &pins)?;
-    }
+    let pins: Vec<String> = peer.pins.iter().map(ToString::to_string).collect();
+    page.fields("one key among", &pins)?;
     // Observed: an operator who introduces pins sees in the log what they would refuse, before they do.
-    if peer.stage == Stage::Observe {
-        page.field(
-            "stage",
-            "observed: pins and the strictest policies refuse nobody",
-        )?;
-    }
+    let observed = "observed: pins and the strictest policies refuse nobody";
+    page.field_if("stage", (peer.stage == Stage::Observe).then_some(observed))?;
     // For whom it may speak is the sharpest of its rights, so it is put in full, exceptions included.
     let from = match peer.kind {
         PeerKind::Home => "any domain".to_owned(),
@@ -87,33 +79,21 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
     page.field("asserted identity", asserted(peer))?;
     let rules = &peer.boundary.fields;
     // A message without one of these is refused, which a partner must know before it is switched on.
-    if !rules.require_in.is_empty() {
-        page.field("required fields", &field_names(rules.require_in))?;
-    }
-    if !peer.boundary.deny.is_empty() {
-        page.field("may not name", &listed(&peer.boundary.deny))?;
-    }
+    let required = any(rules.require_in.names().map(HeaderName::as_str));
+    page.field_if("required fields", required)?;
+    page.field_if("may not name", any(&peer.boundary.deny))?;
     // Both are agreements with this partner alone, so they are shown with it and not in the section on the boundary.
-    if peer.boundary.hide_topology {
-        page.field("topology", "hidden from it")?;
-    }
-    if !peer.boundary.sips {
-        page.field("sips URIs", "never sent to it")?;
-    }
+    let hidden = peer.boundary.hide_topology.then_some("hidden from it");
+    page.field_if("topology", hidden)?;
+    let no_sips = (!peer.boundary.sips).then_some("never sent to it");
+    page.field_if("sips URIs", no_sips)?;
     // Without addresses the page shows the questions to DNS, so that an operator can ask the same by hand.
-    let addresses = if peer.addresses.is_empty() {
-        by_dns(peer)
-    } else {
-        listed(&peer.addresses)
-    };
+    let addresses = any(&peer.addresses).unwrap_or_else(|| by_dns(peer));
     page.field("dialled at", &addresses)?;
     // Per shard: a node with eight shards dials up to eight times as many.
-    if peer.connections > 1 {
-        page.field(
-            "connections",
-            &format!("up to {} from each shard", peer.connections),
-        )?;
-    }
+    let several = Some(peer.connections).filter(|n| *n > 1);
+    let several = several.map(|n| format!("up to {n} from each shard"));
+    page.field_if("connections", several)?;
     page.field("is shown", &topology.identity(peer.identity).name)
 }
 

@@ -26,17 +26,11 @@ pub(super) fn policy(
     let topology = generation.topology();
     // The order is that of the file, from what this node is to whom it serves; what is about to end comes last, where a
     // reader of a long page looks first.
-    let mut page = Page {
-        out,
-        now: i64::try_from(at.as_secs()).unwrap_or(i64::MAX),
-    };
+    let now = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    let mut page = Page { out, now };
     let warned = warnings(generation).count();
-    writeln!(
-        page.out,
-        "{}: good, {}",
-        topology.path().display(),
-        counted(warned, "warning")
-    )?;
+    let (file, counted) = (topology.path().display(), counted(warned, "warning"));
+    writeln!(page.out, "{file}: good, {counted}")?;
     node::node(topology, &mut page)?;
     node::identities(topology, &mut page)?;
     listeners::listeners(topology, &mut page)?;

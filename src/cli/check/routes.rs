@@ -2,7 +2,7 @@
 //!
 //! An operator compares this page with what a partner or a registrar expects: which domain leads where, in which order
 //! members are tried, and how long a dead one costs. All of it is computed from the file; no connection is made.
-use crate::cli::output::{Page, counted, listed};
+use crate::cli::output::{Page, any, counted, listed};
 use crate::proxy::{FAILOVER_SILENCE, REST};
 use crate::topology::{Domain, Health, PeerRef, Pool, Strategy, Topology, show_duration};
 use std::collections::HashSet;
@@ -12,13 +12,9 @@ use std::io;
 pub(super) fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     page.title("Domains: where requests go")?;
     // The first column is as wide as the longest domain, so that pools stand below each other.
-    let width = topology
-        .pools()
-        .iter()
-        .flat_map(|pool| &pool.domains)
-        .map(|domain| domain.as_str().len())
-        .max()
-        .unwrap_or(0);
+    let domains = topology.pools().iter().flat_map(|pool| &pool.domains);
+    let width = domains.map(|domain| domain.as_str().len()).max();
+    let width = width.unwrap_or(0);
     let home: HashSet<&Domain> = topology.node().domains.iter().collect();
     for pool in topology.pools() {
         let members = members(topology, pool);
@@ -39,46 +35,31 @@ pub(super) fn domains(topology: &Topology, page: &mut Page<'_>) -> io::Result<()
 pub(super) fn pools(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     page.title("Pools: how a dead member is noticed")?;
     for pool in topology.pools() {
-        page.item(&pool.name, "")?;
+        page.line(&pool.name)?;
         // The figures below are derived from the keys of `health`: what counts for an operator is how long calls run into a
         // dead server, and how long a revived one stays idle.
         let Some(health) = pool.health else {
-            page.field(
-                "no pings",
-                &format!(
-                    "by a failed connect, until the next try; by {} in a row without any answer \
-                     (an INVITE: {} each), for {}",
-                    counted(usize::from(Health::default().down_after), "request"),
-                    show_duration(FAILOVER_SILENCE),
-                    show_duration(REST),
-                ),
-            )?;
+            let requests = counted(Health::default().down_after.into(), "request");
+            let (each, rest) = (show_duration(FAILOVER_SILENCE), show_duration(REST));
+            let noticed = format!(
+                "by a failed connect, until the next try; by {requests} in a row without any answer \
+                 (an INVITE: {each} each), for {rest}"
+            );
+            page.field("no pings", &noticed)?;
             continue;
         };
-        page.field(
-            "OPTIONS",
-            &format!(
-                "every {}, {} to answer, down after {}, back after {}",
-                show_duration(health.options_every),
-                show_duration(health.timeout),
-                counted(usize::from(health.down_after), "failure"),
-                counted(usize::from(health.up_after), "answer"),
-            ),
-        )?;
-        page.field(
-            "passed over",
-            &format!(
-                "at most {} after its death",
-                show_duration(health.detection())
-            ),
-        )?;
-        page.field(
-            "first choice again",
-            &format!(
-                "at most {} after its revival",
-                show_duration(health.recovery())
-            ),
-        )?;
+        let every = show_duration(health.options_every);
+        let wait = show_duration(health.timeout);
+        let down = counted(health.down_after.into(), "failure");
+        let up = counted(health.up_after.into(), "answer");
+        let options =
+            format!("every {every}, {wait} to answer, down after {down}, back after {up}");
+        page.field("OPTIONS", &options)?;
+        let after = show_duration(health.detection());
+        page.field("passed over", &format!("at most {after} after its death"))?;
+        let again = show_duration(health.recovery());
+        let again = format!("at most {again} after its revival");
+        page.field("first choice again", &again)?;
     }
     Ok(())
 }
@@ -87,11 +68,8 @@ pub(super) fn pools(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> 
 fn members(topology: &Topology, pool: &Pool) -> String {
     // Weight and group are shown where they differ from the default or decide something.
     let weighted = pool.strategy == Strategy::Weighted;
-    let groups = pool
-        .priorities
-        .iter()
-        .map(Some)
-        .chain(std::iter::repeat(None));
+    let groups = pool.priorities.iter().map(Some);
+    let groups = groups.chain(std::iter::repeat(None));
     let drained: HashSet<PeerRef> = pool.drain.iter().copied().collect();
     let members = listed(pool.peers.iter().zip(groups).map(|((r, weight), group)| {
         let mut remarks = Vec::new();
@@ -125,30 +103,18 @@ fn members(topology: &Topology, pool: &Pool) -> String {
 pub(super) fn clients(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     page.title("Clients: connections that belong to no peer")?;
     // Clients have no entry of their own in the file; what they may do follows from listeners and node.
-    let through: Vec<&str> = topology
-        .listeners()
-        .iter()
-        .filter(|listener| listener.accept.clients())
-        .map(|listener| listener.name.as_str())
-        .collect();
+    let listeners = topology.listeners().iter();
+    let through = listeners.filter(|listener| listener.accept.clients());
     // A node between servers only: the rest of the section would be about nobody.
-    if through.is_empty() {
-        return page.item("none may connect", "");
-    }
-    page.field("enter through", &listed(through))?;
-    page.field(
-        "From may name",
-        &format!(
-            "{}, nobody (below .invalid)",
-            listed(&topology.node().domains)
-        ),
-    )?;
-    page.field(
-        "requests go to",
-        "the home pool, whatever the Request-URI is",
-    )?;
-    page.field(
-        "in a dialog",
-        "where the Route leads that this node has signed",
-    )
+    let Some(through) = any(through.map(|listener| &listener.name)) else {
+        return page.line("none may connect");
+    };
+    page.field("enter through", &through)?;
+    let domains = listed(&topology.node().domains);
+    let from = format!("{domains}, nobody (below .invalid)");
+    page.field("From may name", &from)?;
+    let by_pool = "the home pool, whatever the Request-URI is";
+    page.field("requests go to", by_pool)?;
+    let by_route = "where the Route leads that this node has signed";
+    page.field("in a dialog", by_route)
 }

@@ -18,16 +18,14 @@ pub(super) fn settings(topology: &Topology, page: &mut Page<'_>) -> io::Result<(
         }
     }
     if same {
-        page.item("none", "")?;
+        page.line("none")?;
     }
     // They held, or the file would not be good.
     let expectations = topology.expectations().len();
     if expectations > 0 {
         page.title("Expectations")?;
-        page.item(
-            &format!("{} held", counted(expectations, "expectation")),
-            "",
-        )?;
+        let expectations = counted(expectations, "expectation");
+        page.line(&format!("{expectations} held"))?;
     }
     Ok(())
 }

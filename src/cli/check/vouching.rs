@@ -3,9 +3,7 @@
 //! The lines stand below each peer, not in a section of their own: what matters is which anchors can let this peer in.
 use super::certificate::named;
 use crate::cli::output::Page;
-use crate::topology::{
-    CertificateFacts, Revocation, RevocationScope, TrustSet, Window, show_duration,
-};
+use crate::topology::{CertificateFacts, Revocation, RevocationScope, TrustSet, show_duration};
 use std::io;
 
 /// An operator looks here for three things: until when a partner can connect at all (the end of the anchors), whether a
@@ -21,15 +19,11 @@ pub(super) fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> 
         .map(|facts| {
             let until = page.until(facts.not_after);
             // A set with a window is one half of a planned change of CAs.
-            let window = match trust.window {
-                window if window == Window::default() => String::new(),
-                window => format!(" (the set counts {window})"),
-            };
-            format!(
-                "{}: {}, until {until}{window}",
-                trust.name,
-                named(&facts.subject)
-            )
+            let window = trust.window.if_any();
+            let window =
+                window.map_or_else(String::new, |window| format!(" (the set counts {window})"));
+            let (set, subject) = (&trust.name, named(&facts.subject));
+            format!("{set}: {subject}, until {until}{window}")
         })
         .collect();
     page.fields("vouched for by", &anchors)?;
@@ -41,10 +35,8 @@ pub(super) fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> 
     let policy = match trust.revocation {
         Revocation::Require => format!("a current CRL {scope}"),
         Revocation::Grace(grace) => {
-            format!(
-                "a CRL {scope}, up to {} past its next update",
-                show_duration(grace)
-            )
+            let grace = show_duration(grace);
+            format!("a CRL {scope}, up to {grace} past its next update")
         }
         Revocation::Off => "not checked".to_owned(),
     };
@@ -59,11 +51,8 @@ pub(super) fn vouching(trust: &TrustSet, page: &mut Page<'_>) -> io::Result<()> 
         .iter()
         .map(|crl| {
             let next = page.until(i64::try_from(crl.next_update()).unwrap_or(i64::MAX));
-            format!(
-                "of {}: {} revoked, next update {next}",
-                named(crl.issuer()),
-                crl.revoked()
-            )
+            let (issuer, revoked) = (named(crl.issuer()), crl.revoked());
+            format!("of {issuer}: {revoked} revoked, next update {next}")
         })
         .collect();
     page.fields("CRL", &crls)

@@ -3,7 +3,7 @@
 //! Each waits for every message on both sides, so that a ladder shows all of them and a missing one fails the
 //! scenario.
 use super::failure::ScenarioFailure;
-use super::scenario::{Scenario, Steps};
+use super::scenario::{Scenario, Steps, titled};
 use super::setup::DemoSetup;
 use serde_json::Value;
 use sipward_lab::{Dialog, End, EventLog, LabError};
@@ -14,36 +14,15 @@ const AT_HOME: &[&str] = &["alice", "edge", "fe01", "bob"];
 /// In this order: clients that the first one registers are called by the others, and the last one stops a
 /// server.
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        title: "Two clients register through the edge",
-        columns: AT_HOME,
-        steps: register,
-    },
-    Scenario {
-        title: "A call: client, home server, client",
-        columns: AT_HOME,
-        steps: client_calls_client,
-    },
-    Scenario {
-        title: "A call: partner, home server, client",
-        columns: &["partner", "edge", "fe01", "bob"],
-        steps: partner_calls_client,
-    },
-    Scenario {
-        title: "A call: client, home server, partner",
-        columns: &["alice", "edge", "fe01", "partner"],
-        steps: client_calls_partner,
-    },
-    Scenario {
-        title: "A MESSAGE",
-        columns: AT_HOME,
-        steps: message,
-    },
-    Scenario {
-        title: "A home server is killed, the other takes over",
-        columns: &["alice", "edge", "fe01", "fe02", "bob"],
-        steps: failover,
-    },
+    titled("Two clients register through the edge").among(AT_HOME, register),
+    titled("A call: client, home server, client").among(AT_HOME, client_calls_client),
+    titled("A call: partner, home server, client")
+        .among(&["partner", "edge", "fe01", "bob"], partner_calls_client),
+    titled("A call: client, home server, partner")
+        .among(&["alice", "edge", "fe01", "partner"], client_calls_partner),
+    titled("A MESSAGE").among(AT_HOME, message),
+    titled("A home server is killed, the other takes over")
+        .among(&["alice", "edge", "fe01", "fe02", "bob"], failover),
 ];
 
 /// Bob's registration must carry the edge's Path (RFC 3327): by it the home servers reach him later.

@@ -4,7 +4,7 @@
 //! nothing went on to where it must not. `sipward explain CODE` describes each reason.
 use super::calls::logged;
 use super::failure::ScenarioFailure;
-use super::scenario::{Scenario, Steps};
+use super::scenario::{Scenario, Steps, titled};
 use super::setup::{DemoSetup, SPARE};
 use crate::reason::{MessageReason, TrustReason};
 use sipward_lab::pki::Issued;
@@ -20,46 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// None of them depends on another, nor on what the calls have left.
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        title: "Refused: a server of the home CA that the topology omits",
-        columns: STRANGER,
-        steps: unlisted,
-    },
-    Scenario {
-        title: "Refused: a listed server, certificate revoked",
-        columns: STRANGER,
-        steps: revoked,
-    },
-    Scenario {
-        title: "Refused: a listed server, certificate expired",
-        columns: STRANGER,
-        steps: expired,
-    },
-    Scenario {
-        title: "Refused: the partner's CA vouches for fe01",
-        columns: STRANGER,
-        steps: foreign_anchor,
-    },
-    Scenario {
-        title: "Refused: the partner asserts a home user in From",
-        columns: &["partner", "edge", "fe02", "bob"],
-        steps: foreign_from,
-    },
-    Scenario {
-        title: "Refused: a client's Route to a third party",
-        columns: &["alice", "edge", "fe02"],
-        steps: relay_by_route,
-    },
-    Scenario {
-        title: "Refused: a client's Request-URI at a third party",
-        columns: &["alice", "edge", "fe02"],
-        steps: relay_by_request_uri,
-    },
-    Scenario {
-        title: "Refused: the partner wants a third domain",
-        columns: &["partner", "edge", "fe02"],
-        steps: relay_by_partner,
-    },
+    titled("Refused: a server of the home CA that the topology omits").among(STRANGER, unlisted),
+    titled("Refused: a listed server, certificate revoked").among(STRANGER, revoked),
+    titled("Refused: a listed server, certificate expired").among(STRANGER, expired),
+    titled("Refused: the partner's CA vouches for fe01").among(STRANGER, foreign_anchor),
+    titled("Refused: the partner asserts a home user in From")
+        .among(&["partner", "edge", "fe02", "bob"], foreign_from),
+    titled("Refused: a client's Route to a third party")
+        .among(&["alice", "edge", "fe02"], relay_by_route),
+    titled("Refused: a client's Request-URI at a third party")
+        .among(&["alice", "edge", "fe02"], relay_by_request_uri),
+    titled("Refused: the partner wants a third domain")
+        .among(&["partner", "edge", "fe02"], relay_by_partner),
 ];
 
 /// A sound certificate of the right CA is not enough: the topology must name the server.

@@ -94,10 +94,8 @@ fn attempt_json(attempt: &ProbeAttempt) -> Value {
             }),
         );
     }
-    put(
-        "we_showed",
-        attempt.shown.as_deref().map_or(Value::Null, shown_json),
-    );
+    let shown = attempt.shown.as_deref();
+    put("we_showed", shown.map_or(Value::Null, shown_json));
     if let Some(explanation) = &attempt.explanation {
         put("explanation", json!(explanation));
     }

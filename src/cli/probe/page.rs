@@ -16,12 +16,8 @@ pub(super) fn show(
     attempts: &[ProbeAttempt],
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let kind = peer.kind.word();
-    writeln!(
-        out,
-        "{} ({kind}), which is shown identity {identity}",
-        peer.fqdn
-    )?;
+    let (fqdn, kind) = (&peer.fqdn, peer.kind.word());
+    writeln!(out, "{fqdn} ({kind}), which is shown identity {identity}")?;
     // DNS has no address, or the name servers did not answer: the handshake could not even begin.
     if attempts.is_empty() {
         return writeln!(out, "  no address was found");
@@ -56,29 +52,21 @@ fn show_attempt(attempt: &ProbeAttempt, out: &mut dyn Write) -> io::Result<()> {
     // node as a client.
     match &attempt.shown {
         Some(shown) => {
-            chain(
-                "this node's",
-                &shown.subjects,
-                &shown.fingerprints,
-                &mut field,
-            )?;
+            let (subjects, fingerprints) = (&shown.subjects, &shown.fingerprints);
+            chain("this node's", subjects, fingerprints, &mut field)?;
             field("identity", &shown.identity)?;
         }
         None if attempt.negotiated.is_some() => {
-            field(
-                "this node's",
-                "none: the peer did not ask for a certificate",
-            )?;
+            let none = "none: the peer did not ask for a certificate";
+            field("this node's", none)?;
         }
         None => {}
     }
     match &attempt.verdict {
-        ProbeVerdict::Good => {}
-        ProbeVerdict::RefusedLocally(_, detail) | ProbeVerdict::Failed(_, detail) => {
-            if let Some(detail) = detail {
-                field("detail", detail)?;
-            }
+        ProbeVerdict::RefusedLocally(_, Some(detail)) | ProbeVerdict::Failed(_, Some(detail)) => {
+            field("detail", detail)?;
         }
+        ProbeVerdict::Good | ProbeVerdict::RefusedLocally(..) | ProbeVerdict::Failed(..) => {}
         ProbeVerdict::RefusedByPeer { alert, meaning, .. } => {
             field("alert", &format!("{alert}: {meaning}"))?;
         }

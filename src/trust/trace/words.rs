@@ -1,5 +1,5 @@
 //! Words that several lines of an explanation have in common.
-use crate::topology::{TrustSet, Window};
+use crate::topology::TrustSet;
 use rustls_pki_types::UnixTime;
 use std::cmp::Ordering;
 
@@ -44,11 +44,7 @@ pub(crate) fn named(name: &str) -> String {
 }
 
 pub(crate) fn set_words(trust: &TrustSet) -> String {
-    // A window that is always open is the normal case and not worth a word.
-    let counts = if trust.window == Window::default() {
-        String::new()
-    } else {
-        format!(", counts {}", trust.window)
-    };
+    let counts = trust.window.if_any();
+    let counts = counts.map_or_else(String::new, |window| format!(", counts {window}"));
     format!("trust set {} (line {}{counts})", trust.name, trust.line)
 }
