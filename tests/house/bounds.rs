@@ -22,7 +22,7 @@ pub(crate) const COMMENTS_PER_CODE: usize = 25;
 pub(crate) const ALL_COMMENTS: usize = 25;
 
 /// Folders that have fewer comments still.
-pub(crate) const COMMENTS: &[(&str, usize)] = &[("cli", 23)];
+pub(crate) const COMMENTS: &[(&str, usize)] = &[];
 
 /// Folders that decide; the tests under `tests/` that are about each; lines of test per 100 lines of code.
 pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[
@@ -40,7 +40,7 @@ pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[
 ];
 
 /// Lines of code outside tests and items under `#[cfg(test)]`.
-pub(crate) const LINES_OF_CODE: usize = 42_867;
+pub(crate) const LINES_OF_CODE: usize = 42_479;
 
 /// What they were before the folders were opened: the goal is to stay below.
 pub(crate) const LINES_OF_CODE_BEFORE: usize = 42_632;
