@@ -8,7 +8,8 @@
 //! Then what names this node is taken out before the request is routed (§16.4). A Route that names
 //! this node has done its work when the request is here. What follows it is the next hop, and the
 //! token in it proves which dialog the request belongs to; a To tag would prove nothing, since
-//! anybody can write one.
+//! anybody can write one. A request without one is new, whatever token it shows: else one call
+//! would lift the policy for everything that its sides send with its Call-ID.
 use super::environment::{Environment, Upstream};
 use super::interface::Origin;
 use super::leg::Leg;
@@ -153,6 +154,13 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
         Ok(request)
     }
 
+    /// Whether it can belong to a dialog: it has a To tag (RFC 3261 §12.2.1.1), and a method that is
+    /// for one. Registrars do not look at To tags.
+    fn may_be_in_dialog(&self) -> bool {
+        !matches!(self.method, Method::Register | Method::Publish)
+            && self.to.tag().is_some_and(|tag| !tag.is_empty())
+    }
+
     /// The keys under which its transaction may be kept if a reload lies between an INVITE and its
     /// CANCEL or ACK: then other entries of the topology may have been one party with the sender.
     pub(crate) fn earlier_keys(&self, env: &Environment) -> impl Iterator<Item = u128> {
@@ -209,6 +217,7 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
 
 /// What route preprocessing found (RFC 3261 §16.4).
 pub(crate) struct Routed<'a> {
+    /// What counts of the token in the route: a dialog's does in that dialog alone.
     pub(crate) token: Option<Token>,
     pub(crate) popped: u8,
     pub(crate) strict_in: bool,
@@ -225,7 +234,7 @@ pub(crate) struct Routed<'a> {
 
 impl Routed<'_> {
     /// Whether the request belongs to a dialog that runs through this node: its token proves that,
-    /// a To tag would not.
+    /// a To tag alone would not.
     pub(crate) fn is_in_dialog(&self) -> bool {
         matches!(self.token, Some(Token::Dialog { .. }))
     }
@@ -339,6 +348,9 @@ impl<'a> Routed<'a> {
             // At most 100 (`MOST_ROUTES`), so it never saturates.
             routed.popped = routed.popped.saturating_add(1);
             routes = rest;
+        }
+        if routed.is_in_dialog() && !request.may_be_in_dialog() {
+            routed.token = None;
         }
         Ok(routed)
     }

@@ -18,7 +18,7 @@ use super::routing::Routing;
 use super::same_party::{OtherEntries, Sender, stands_for};
 use super::token::{Token, host_hash};
 use crate::reason::MessageReason;
-use crate::sip::{Host, Scheme, Uri};
+use crate::sip::{Host, Scheme};
 use smallvec::smallvec;
 
 /// What policy reads of a request.
@@ -83,6 +83,9 @@ impl Question<'_, '_, '_> {
                     self.routing,
                     self.links,
                 )?;
+                if !matches!(self.who, Sender::Home(_)) {
+                    self.check_dialog_route()?;
+                }
                 return match (self.who, leg) {
                     (_, Leg::Peer(key)) => in_dialog(self.who, key, self.routing, self.links),
                     // Clients speak to peers only: a token never takes a client to a client.
@@ -200,15 +203,38 @@ impl Question<'_, '_, '_> {
         Ok(targets)
     }
 
-    /// A Route value that a client or partner put after this node's must stay at home. Clients with
-    /// an outbound proxy add such routes; any other would make this node a relay for strangers.
+    /// A Route value that a client or partner put after this node's must stay at home, by its
+    /// `maddr` too. Clients with an outbound proxy add such routes; any other would make this node a
+    /// relay for strangers.
     fn check_route(&self) -> Result<(), MessageReason> {
-        let is_home = |route: &Uri<'_>| {
-            let peer = self.routing.peer(&route.host);
-            self.routing.is_home(&route.host) || peer.is_some_and(|key| self.is_server(key))
+        let is_home = |host: &Host<'_>| {
+            let peer = self.routing.peer(host);
+            self.routing.is_home(host) || peer.is_some_and(|key| self.is_server(key))
         };
         match &self.routed.next_route {
-            Some(route) if !is_home(route) => Err(MessageReason::RouteNotPermitted),
+            Some(route) if !is_home(&route.host) || !is_home(&self.target) => {
+                Err(MessageReason::RouteNotPermitted)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Behind the token of a dialog stand the Record-Routes of the home side, also of elements that
+    /// the topology does not list. Never a partner's: the home server would be asked to bring the
+    /// request to a third party.
+    fn check_dialog_route(&self) -> Result<(), MessageReason> {
+        let is_partner = |key| self.links.peer(key).is_some_and(|peer| !peer.is_home());
+        let leads_out = |host: &Host<'_>| {
+            let pool = self.routing.pool(host);
+            match pool.and_then(|at| self.routing.pool_at(at)) {
+                Some(pool) => pool.members().any(is_partner),
+                None => self.routing.peer(host).is_some_and(is_partner),
+            }
+        };
+        match &self.routed.next_route {
+            Some(route) if leads_out(&route.host) || leads_out(&self.target) => {
+                Err(MessageReason::RouteNotPermitted)
+            }
             Some(_) | None => Ok(()),
         }
     }

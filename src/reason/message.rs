@@ -157,7 +157,7 @@ reasons! {
         DownstreamUnavailable "downstream_unavailable" (rfc "RFC 3261 §16.7 step 6", status 500 "server unavailable")
             check: "the targets' own logs for this call_id",
             remedy: "fix what the targets' own logs name",
-        /// the ACK belongs to no transaction and carries no token of this node
+        /// the ACK belongs to no transaction, and has no token of this node or no To tag
         AckUnmatched "ack_unmatched"
             check: "the Route fields of the ACK in the sender's trace: they should repeat this node's Record-Route",
             remedy: "fix the sender: it ignores this node's Record-Route",

@@ -317,3 +317,47 @@ async fn a_home_servers_asserted_identity_passes_unless_privacy_asks_for_its_rem
         world.fe01.answer(&sent, 200).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn one_call_gives_its_caller_no_right_beyond_its_dialog() {
+    let world = World::new().await;
+    let alice = world.client("alice").await;
+    world.dial(&world.partner).await;
+    for (caller, is_partner) in [(&*alice, false), (&*world.partner, true)] {
+        let sent = caller.invite("sip:bob@contoso.test").send().await.unwrap();
+        let invite = world.fe01.expect("INVITE").await.unwrap();
+        world.fe01.accept(&invite).await.unwrap();
+        let ok = caller.answer(&sent, 200).await.unwrap();
+        let mut dialog = caller.ack(&sent, &ok).await.unwrap();
+        world.fe01.expect("ACK").await.unwrap();
+        let route = dialog.routes.join(", ");
+        let new = |method: &str, uri: &str, route: &str| {
+            let request = caller.request(method, uri).set("Call-ID", &dialog.call_id);
+            request.header("Route", route).build()
+        };
+        if is_partner {
+            for (method, uri) in [
+                ("INVITE", "sip:+1900555@toll.example"),
+                ("INVITE", "tel:+1900555"),
+                ("REGISTER", "sip:toll.example"),
+                ("MESSAGE", "sip:x@adatum.test"),
+            ] {
+                let request = new(method, uri, &route);
+                refused(&world, caller, request, 403, "not_home_domain").await;
+            }
+        }
+        let beyond = format!("{route}, <sip:sbc.toll.example;lr>");
+        let request = new("INVITE", "sip:bob@contoso.test", &beyond);
+        refused(&world, caller, request, 403, "route_not_permitted").await;
+        let onward = caller
+            .within(&mut dialog, "INFO")
+            .set("Route", &format!("{route}, <sip:edge.fabrikam.test;lr>"))
+            .build();
+        refused(&world, caller, onward, 403, "route_not_permitted").await;
+        // The call itself goes on.
+        let bye = caller.bye(&mut dialog).await.unwrap();
+        let got = world.fe01.expect("BYE").await.unwrap();
+        world.fe01.reply(&got, 200).await.unwrap();
+        caller.answer(&bye, 200).await.unwrap();
+    }
+}

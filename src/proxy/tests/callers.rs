@@ -316,6 +316,7 @@ fn in_the_dialog_and_in_its_ack_the_same_holds() {
         w.ask(
             partner,
             Request::of(method)
+                .in_dialog()
                 .from(ANONYMOUS)
                 .more(&more)
                 .branch(&branch)
@@ -388,6 +389,7 @@ fn a_service_goes_where_requests_go_and_is_refused_only_where_it_would_have_to_b
             Request {
                 method: "BYE",
                 cseq: 2,
+                to: "<urn:service:sos>;tag=b",
                 ..call("z9hG4bK4", &more)
             },
         );

@@ -10,6 +10,14 @@ fn call(w: &mut World, client: crate::proxy::LinkId, home: crate::proxy::LinkId)
     invite
 }
 
+/// The Route by which a home server reaches a client.
+fn path_of(w: &mut World, client: crate::proxy::LinkId, home: crate::proxy::LinkId) -> String {
+    let register = Request::of("REGISTER").uri("sip:contoso.test");
+    w.ask(client, register.branch("z9hG4bKr"));
+    let path = w.expect(home, "REGISTER");
+    format!("Route: {}\n", field(&path, "Path").unwrap())
+}
+
 #[test]
 fn ack_and_bye_follow_the_token_whatever_the_request_uri_claims() {
     let mut w = World::new();
@@ -143,6 +151,7 @@ fn a_partner_may_not_use_a_dialog_that_it_is_not_part_of() {
     w.ask(
         partner,
         Request::of("BYE")
+            .in_dialog()
             .from(from)
             .more(&route_of(&invite))
             .branch("z9hG4bKx"),
@@ -163,6 +172,7 @@ fn a_client_that_has_reconnected_still_hangs_up() {
     w.send(
         client,
         &Request::of("BYE")
+            .in_dialog()
             .more(&route_of(&invite))
             .branch("z9hG4bKr")
             .cseq(2)
@@ -180,7 +190,7 @@ fn another_home_server_that_has_taken_over_still_hangs_up() {
     let fe02 = w.peer(FE02);
     let route = route_of(&invite);
     let bye = Request::of("BYE").from("<sip:bob@contoso.test>;tag=b");
-    w.ask(fe02, bye.more(&route).branch("z9hG4bKt"));
+    w.ask(fe02, bye.in_dialog().more(&route).branch("z9hG4bKt"));
     w.expect(client, "BYE");
 }
 
@@ -188,17 +198,7 @@ fn another_home_server_that_has_taken_over_still_hangs_up() {
 fn a_callee_answers_to_the_name_it_was_called_by_and_to_no_other() {
     let mut w = World::new();
     let (client, fe01) = (w.client(), w.peer(FE01));
-    w.send(
-        client,
-        &Request::of("REGISTER")
-            .uri("sip:contoso.test")
-            .branch("z9hG4bKr")
-            .to_string(),
-    );
-    let path = format!(
-        "Route: {}\n",
-        field(&w.expect(fe01, "REGISTER"), "Path").unwrap()
-    );
+    let path = path_of(&mut w, client, fe01);
     let invite = Request::invite()
         .uri("sip:alice@10.0.0.1")
         .from("<sip:x@carrier.test>;tag=a")
@@ -355,6 +355,7 @@ fn a_spiral_through_us_keeps_both_of_our_routes_apart() {
     let bye = Request::of("BYE")
         .uri("sip:alice@10.0.0.1")
         .from("<sip:bob@contoso.test>;tag=b")
+        .to("<sip:alice@contoso.test>;tag=a")
         .more(&more)
         .branch("z9hG4bKbye");
     w.ask(bob, bye);
@@ -367,4 +368,140 @@ fn a_spiral_through_us_keeps_both_of_our_routes_apart() {
     );
     w.send_bytes(fe01, onward.as_bytes());
     w.expect(alice, "BYE sip:alice@10.0.0.1");
+}
+
+/// One call must not lift the policy for whatever else its sides send.
+#[test]
+fn what_has_no_to_tag_is_judged_as_new_whatever_token_it_shows() {
+    let mut w = World::new();
+    let (client, fe01, partner) = (w.client(), w.peer(FE01), w.peer(PARTNER));
+    w.ask(partner, Request::invite().from(EVE));
+    let invite = w.expect(fe01, "INVITE");
+    w.answers(fe01, &invite, 200);
+    w.expect(partner, "SIP/2.0 200");
+    let route = route_of(&invite);
+    let beyond = format!("{route}Route: <sip:sbc.toll.example;lr>\n");
+    let (toll, bob) = ("sip:+1900555@toll.example", "sip:bob@contoso.test");
+    let (untagged, tagged) = ("<sip:bob@contoso.test>", "<sip:bob@contoso.test>;tag=b");
+    for (at, (method, uri, to, more, reason)) in [
+        ("INVITE", toll, untagged, &route, "not_home_domain"),
+        (
+            "INVITE",
+            "tel:+1900555",
+            untagged,
+            &route,
+            "not_home_domain",
+        ),
+        (
+            "MESSAGE",
+            toll,
+            "<sip:bob@contoso.test>;tag=",
+            &route,
+            "not_home_domain",
+        ),
+        ("FROBNICATE", toll, untagged, &route, "not_home_domain"),
+        (
+            "INVITE",
+            bob,
+            "<sip:x@toll.example>",
+            &route,
+            "to_not_allowed",
+        ),
+        ("INVITE", bob, untagged, &beyond, "route_not_permitted"),
+        (
+            "REGISTER",
+            "sip:toll.example",
+            tagged,
+            &route,
+            "not_home_domain",
+        ),
+        ("PUBLISH", toll, tagged, &route, "not_home_domain"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let branch = format!("z9hG4bKnew{at}");
+        let asked = Request::of(method).uri(uri).from(EVE).to(to);
+        w.ask(partner, asked.more(more).branch(&branch).cseq(2));
+        w.refused(partner, "SIP/2.0 4", reason);
+        w.silent(fe01);
+    }
+    // Its ACK is none of the dialog, and what is of the dialog passes.
+    let bye = Request::of("BYE").uri("sip:bob@10.0.0.9").from(EVE);
+    w.ask(
+        partner,
+        Request {
+            method: "ACK",
+            ..bye.more(&route)
+        },
+    );
+    assert_eq!(w.reasons(), ["ack_unmatched"]);
+    w.ask(
+        partner,
+        bye.in_dialog().more(&route).branch("z9hG4bKbye").cseq(3),
+    );
+    w.expect(fe01, "BYE sip:bob@10.0.0.9");
+    // A client has the name that it was called by in that dialog alone.
+    let invite = Request::invite().from("<sip:x@carrier.test>;tag=a");
+    let path = path_of(&mut w, client, fe01);
+    w.ask(
+        fe01,
+        invite.to("<tel:+4930123>").more(&path).branch("z9hG4bKin"),
+    );
+    let invite = w.expect(client, "INVITE");
+    let route = route_of(&invite);
+    let forged = Request::invite().from("<tel:+4930123>;tag=b").more(&route);
+    w.ask(client, forged.branch("z9hG4bKout"));
+    w.refused(client, "SIP/2.0 403", "from_not_allowed");
+    w.silent(fe01);
+}
+
+/// Behind the token stand the home side's routes; a partner's name there would make of the home server a way to others.
+#[test]
+fn behind_a_token_no_route_leads_to_a_partner() {
+    for is_client in [true, false] {
+        let mut w = World::new();
+        let (fe01, partner) = (w.peer(FE01), w.peer(PARTNER));
+        let (asks, from) = match is_client {
+            true => (w.client(), "<sip:alice@contoso.test>;tag=a"),
+            false => (partner, EVE),
+        };
+        w.ask(asks, Request::invite().from(from));
+        let invite = w.expect(fe01, "INVITE");
+        w.answers(fe01, &invite, 200);
+        w.expect(asks, "SIP/2.0 200");
+        for (at, (hop, passes)) in [
+            ("<sip:edge.fabrikam.test;lr>", false),
+            ("<sip:EDGE.fabrikam.test:5061>", false),
+            ("<sip:x@fabrikam.test;lr>", false),
+            (
+                "<sip:inner.contoso.test;maddr=edge.fabrikam.test;lr>",
+                false,
+            ),
+            ("<sip:edge.fabrikam.test;maddr=10.0.0.9;lr>", false),
+            ("<sip:fe02.contoso.test;lr>", true),
+            ("<sip:contoso.test;lr>", true),
+            ("<sip:inner.contoso.test;lr>", true),
+            ("<sip:10.0.0.9;lr>, <sip:edge.fabrikam.test;lr>", true),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let more = format!("{}Route: {hop}\n", route_of(&invite));
+            let branch = format!("z9hG4bK{at}");
+            let info = Request::of("INFO").in_dialog().from(from).more(&more);
+            w.ask(asks, info.branch(&branch).cseq(2));
+            if passes {
+                w.expect(fe01, "INFO");
+            } else {
+                w.refused(asks, "SIP/2.0 403", "route_not_permitted");
+                w.silent(fe01);
+            }
+        }
+        // Without a token `maddr` is no way past the same rule.
+        let more = "Route: <sip:fe02.contoso.test;maddr=203.0.113.9;lr>\n";
+        w.ask(asks, Request::of("INFO").from(from).more(more));
+        w.refused(asks, "SIP/2.0 403", "route_not_permitted");
+        w.silent(fe01);
+    }
 }

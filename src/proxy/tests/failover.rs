@@ -172,6 +172,7 @@ fn while_draining_dialogs_go_on_and_nothing_new_begins() {
     w.send(
         client,
         &Request::of("BYE")
+            .in_dialog()
             .more(&route)
             .branch("z9hG4bKb")
             .cseq(2)
@@ -271,7 +272,11 @@ fn a_503_with_retry_after_keeps_new_requests_away_for_that_time_and_one_without_
     let route = route_of(&invite);
     w.ask(
         client,
-        Request::of("BYE").branch("z9hG4bKbye").cseq(2).more(&route),
+        Request::of("BYE")
+            .in_dialog()
+            .branch("z9hG4bKbye")
+            .cseq(2)
+            .more(&route),
     );
     w.expect(fe01, "BYE");
     // When all ask for a pause, the answer does not wait for it.
@@ -306,7 +311,11 @@ fn a_request_in_a_dialog_goes_to_the_next_server_of_the_pool_when_its_own_is_gon
     let route = route_of(&invite);
     w.ask(
         client,
-        Request::of("BYE").branch("z9hG4bKbye").cseq(2).more(&route),
+        Request::of("BYE")
+            .in_dialog()
+            .branch("z9hG4bKbye")
+            .cseq(2)
+            .more(&route),
     );
     w.connect_failed(FE01);
     let bye = w.expect(fe02, "BYE");
@@ -328,6 +337,7 @@ fn a_request_in_a_dialog_never_goes_back_to_the_server_that_sent_it() {
     w.ask(
         fe01,
         Request::of("BYE")
+            .in_dialog()
             .uri("sip:bob@fe02.contoso.test")
             .branch("z9hG4bKbye")
             .cseq(2)

@@ -281,7 +281,11 @@ fn under_overload_dialogs_and_responses_go_on() {
         let branch = format!("z9hG4bKd{n}");
         w.ask(
             client,
-            Request::of(method).branch(&branch).more(&route).cseq(2),
+            Request::of(method)
+                .in_dialog()
+                .branch(&branch)
+                .more(&route)
+                .cseq(2),
         );
         let got = w.expect(fe01, method);
         if method != "ACK" {
@@ -310,6 +314,7 @@ fn under_overload_changes_of_a_call_leave_room_for_its_end() {
     let within = |method: &'static str, n: u32| {
         let branch = format!("z9hG4bKo{n}");
         Request::of(method)
+            .in_dialog()
             .branch(&branch)
             .more(&route)
             .cseq(n)
@@ -367,6 +372,7 @@ fn our_token_in_the_request_line_is_opened_only_with_a_route_behind_it_and_never
         w.ask(
             home,
             Request::of("INFO")
+                .in_dialog()
                 .uri(uri)
                 .more("Route: <sip:alice@10.0.0.1>\n")
                 .branch(branch),

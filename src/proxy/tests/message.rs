@@ -56,6 +56,10 @@ impl<'a> Request<'a> {
     pub(super) fn to(self, to: &'a str) -> Self {
         Self { to, ..self }
     }
+    /// In the dialog that Bob's answer formed.
+    pub(super) fn in_dialog(self) -> Self {
+        self.to("<sip:bob@contoso.test>;tag=b")
+    }
     pub(super) fn branch(self, branch: &'a str) -> Self {
         Self { branch, ..self }
     }

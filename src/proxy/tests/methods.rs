@@ -4,7 +4,7 @@ use super::world::*;
 use crate::proxy::LinkId;
 
 /// All that may be sent inside a dialog.
-const IN_DIALOG: [&str; 13] = [
+const IN_DIALOG: [&str; 11] = [
     "INVITE",
     "UPDATE",
     "PRACK",
@@ -14,8 +14,6 @@ const IN_DIALOG: [&str; 13] = [
     "NOTIFY",
     "MESSAGE",
     "OPTIONS",
-    "PUBLISH",
-    "REGISTER",
     "FROBNICATE",
     "BYE",
 ];
@@ -137,6 +135,7 @@ fn prack_and_update_pass_in_an_early_dialog_in_both_directions() {
         let update = Request::of("UPDATE")
             .uri(uri)
             .from(whose)
+            .in_dialog()
             .cseq(3)
             .branch("z9hG4bKupdate")
             .more(&route);

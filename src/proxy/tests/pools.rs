@@ -346,7 +346,11 @@ fn a_dialog_follows_its_route_set_to_a_member_that_drains_or_is_down_and_new_cal
     message(&mut w, client, 5);
     w.expect(fe02, "MESSAGE");
     w.silent(fe01);
-    let bye = Request::of("BYE").more(&route).branch("z9hG4bKb").cseq(2);
+    let bye = Request::of("BYE")
+        .in_dialog()
+        .more(&route)
+        .branch("z9hG4bKb")
+        .cseq(2);
     w.ask(client, bye);
     w.expect(fe01, "BYE");
 
