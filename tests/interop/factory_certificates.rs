@@ -122,7 +122,9 @@ fn a_factory_like_certificate_with_a_servers_name_is_refused() {
         let refused = edge.wait_event(mark, "handshake_refused", |_| true);
         assert_eq!(refused.text("verdict"), "refuse", "{subject}: {refused:?}");
         assert!(
-            refused.text("detail").contains("not passed over"),
+            refused
+                .text("detail")
+                .contains("cannot count as a client's"),
             "{refused:?}"
         );
     }

@@ -142,6 +142,7 @@ impl Sample for Decision {
                 Verdict::Refuse
             },
             detail: None,
+            cause: None,
             reason: if full {
                 TrustReason::Accepted
             } else {

@@ -108,10 +108,7 @@ pub(crate) fn conclude_inbound(
         ClientCertificates::Ignore => trace
             .step(&Fact::ClientRule(listener), || {
                 let ignored = is_nobody_listed(question.chain, question.generation);
-                ignored.map_err(|why| {
-                    let why = format!("not passed over as a client's: {why}");
-                    refusal_with(&refused, &why)
-                })
+                ignored.map_err(|why| refusal_with(&refused, &why))
             })
             .map(|()| TrustReason::ClientCertificateIgnored),
         ClientCertificates::Require(sets) => trace
@@ -143,6 +140,9 @@ pub(crate) fn conclude_inbound(
         Err(refusal) => {
             // The line is that of the refusal, and not of an entry that was found on the way.
             decision.line = None;
+            if refusal.reason == refused.reason {
+                decision.cause.clone_from(&refused.detail);
+            }
             Err(decision.refused_for(refusal).sealed(None))
         }
     }
@@ -191,8 +191,7 @@ fn vouched_for(
         .named_by(chain.leaf())
         .map_err(|why| TrustReason::MalformedCertificate.at_line(why, listener.line))?
     {
-        let why = format!("not a client's: {}", covers(&name, owner));
-        return Err(refusal_with(refused, &why));
+        return Err(refusal_with(refused, &covers(&name, owner)));
     }
     required(chain, sets, listener, generation, at, trace).map_err(|refusal| {
         let line = refusal.line.or(Some(listener.line));
@@ -215,8 +214,8 @@ fn vouched_for(
 /// The refusal of a decision, and after its detail why the certificate is no client's either.
 fn refusal_with(refused: &Decision, why: &str) -> StepRefusal {
     let detail = match &refused.detail {
-        Some(before) => format!("{before}; {why}"),
-        None => why.to_owned(),
+        Some(before) => format!("{before}; and it cannot count as a client's: {why}"),
+        None => format!("it cannot count as a client's: {why}"),
     };
     StepRefusal {
         reason: refused.reason,

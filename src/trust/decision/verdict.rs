@@ -40,6 +40,9 @@ pub struct Decision {
     pub reason: TrustReason,
     /// What makes the reason understandable: which certificate, CRL or other peer.
     pub detail: Option<String>,
+    /// The part of `detail` that is about the certificate, where it also says why no client's rule passes it over: what a
+    /// remedy is made of.
+    pub cause: Option<String>,
     /// Which way the connection was made.
     pub direction: Direction,
     /// The peer entry, when one was found.
@@ -97,6 +100,7 @@ impl Decision {
             verdict: Verdict::Refuse,
             reason: TrustReason::NoCertificate,
             detail: None,
+            cause: None,
             direction: question.direction,
             peer,
             peer_fqdn: entry.map(|p| p.fqdn.to_string()),

@@ -36,7 +36,8 @@ pub(crate) fn elsewhere(decision: &Decision, question: &TrustQuestion<'_>) -> St
     });
     let sets = sets.unwrap_or_else(|| "a trust set".to_owned());
     let end = question.chain.as_ref().ok().map(|chain| chain.end());
-    let detail = decision.detail.as_deref().unwrap_or("see the steps");
+    let detail = decision.cause.as_ref().or(decision.detail.as_ref());
+    let detail = detail.map_or("see the steps", String::as_str);
     // For the frequent reasons with what is known of this chain; for the others the reason's own remedy.
     match (decision.reason, end) {
         // The name of the CA that is missing, as the chain itself has it.

@@ -484,3 +484,29 @@ fn many_wildcards_against_many_peers_are_looked_up_one_by_one() {
         assert_eq!(ignored(&generation, &shown.chain), reason, "{last}");
     }
 }
+
+#[test]
+fn a_remedy_is_about_the_certificate_and_not_about_the_rule_for_clients() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let leaf = root.server("fe01.contoso.test").unwrap();
+    let other = Authority::root("Fabrikam Root").unwrap();
+    let crl = other.crl(&CrlSpec::default()).unwrap();
+    let generation = World::default()
+        .trust("enterprise-ca", &[&root])
+        .revocation(Revocation::Require, RevocationScope::Chain, &[crl])
+        .peer("fe01.contoso.test", PeerKind::Home, &["enterprise-ca"])
+        .generation();
+    let listener = listener(Accept::Both, ClientCertificates::Ignore);
+    let said = explain_inbound(&leaf.chain, &listener, &generation, pki::now());
+    assert_eq!(said.reason, "crl_missing");
+    let detail = said.detail.unwrap();
+    assert!(
+        detail.contains("; and it cannot count as a client's: "),
+        "{detail}"
+    );
+    let elsewhere = said.change.unwrap().elsewhere.unwrap();
+    assert!(
+        !elsewhere.contains("client") && elsewhere.contains("to the crls of"),
+        "{elsewhere}"
+    );
+}
