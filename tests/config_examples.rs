@@ -246,7 +246,7 @@ fn check_prints_the_warnings_of_loading_and_of_the_crls() {
     let warnings = page.split("\nWarnings\n").nth(1).unwrap_or_default();
     assert!(warnings.contains("token_keys_missing"), "{page}");
     assert!(warnings.contains("crl_stale"), "{page}");
-    assert!(page.contains("good, 3 warnings"), "{page}");
+    assert!(page.contains("good, 4 warnings"), "{page}");
 }
 
 #[test]

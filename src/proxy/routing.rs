@@ -222,7 +222,7 @@ impl Routing {
         self.equals.get(&key).map_or(&[], |group| group)
     }
 
-    /// The pool that a client of a home domain is led to, by the position in its rights.
+    /// The pool at a position that [`Self::pool`] or [`Self::default_pool`] has returned.
     pub(crate) fn pool_at(&self, position: usize) -> Option<&RoutedPool> {
         self.pools.get(position)
     }

@@ -162,6 +162,10 @@ reasons! {
         /// a local certificate or an anchor expires within 30 days
         CertificateExpiresSoon "certificate_expires_soon"
             remedy: "renew it and reload",
+        /// the local chain is the leaf alone, and its issuer is no anchor of the file: clients and peers that
+        /// lack the intermediate will refuse it
+        ChainIncomplete "chain_incomplete"
+            remedy: "append the issuer's certificate to the chain, and its issuer's, without the root",
         /// a root or cross-certificate of a local chain is not valid, and is not needed
         ChainCertificateOver "chain_certificate_over"
             remedy: "remove it from the chain",

@@ -28,7 +28,8 @@ reasons! {
         AnchorRevoked "anchor_revoked" (rfc "RFC 5280 §6.3")
             check: "openssl crl -in CRL -noout -text lists its serial number",
             remedy: "remove it from the anchors, unless the CA says that its CRL is wrong",
-        /// revocation is required for a trust set, but it has no CRL: every certificate below it is refused
+        /// revocation is required for a trust set, but it has no CRL, or none of one of its CAs: what that CA has
+        /// issued is refused
         CrlAbsent "crl_absent"
             check: "sipward crls lists those that are held",
             remedy: "name the CA's CRLs in the [[trust]], or set revocation = \"off\"",

@@ -1,7 +1,7 @@
 //! A certificate of this node in a few words.
 //!
 //! Subject, issuer and end are what an operator recognises a certificate by; the whole of it is a matter for `openssl x509`.
-use crate::cli::output::Page;
+use crate::cli::output::{Page, counted};
 use crate::topology::{CertificateFacts, KeyPair};
 use std::io;
 
@@ -29,6 +29,24 @@ pub(super) fn validity(pair: &KeyPair, page: &mut Page<'_>) -> io::Result<()> {
         return Ok(());
     };
     page.field("issued by", &named(&facts.issuer))?;
+    let mut sends = counted(pair.chain.len(), "certificate");
+    let last = pair
+        .chain
+        .last()
+        .and_then(|der| CertificateFacts::read(der));
+    // Usually the root: the other side must have this one.
+    if let Some(last) = last.filter(|last| !last.names_as_issuer(last)) {
+        let which = if pair.chain.len() > 1 {
+            "the last one's"
+        } else {
+            "its"
+        };
+        sends.push_str(&format!(
+            "; {which} issuer {} is not sent",
+            named(&last.issuer)
+        ));
+    }
+    page.field("sends", &sends)?;
     let until = page.until(facts.not_after);
     page.field("valid until", &until)
 }

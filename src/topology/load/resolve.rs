@@ -7,8 +7,8 @@ use super::{
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
 use crate::topology::{
-    Accept, DnsName, Domain, Listener, Peer, PeerIndex, PeerKind, Topology, TopologyReason,
-    TrustSet, above,
+    Accept, CertificateFacts, DnsName, Domain, Listener, Peer, PeerIndex, PeerKind, Topology,
+    TopologyReason, TrustSet, above,
 };
 use std::collections::HashSet;
 use toml::Spanned;
@@ -109,6 +109,7 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     };
     // The last two look at the topology as a whole, and only find something in one that is complete.
     check_clients(&topology, loading);
+    check_chains(&topology, loading);
     succession::check(&topology, loading);
     Some(topology)
 }
@@ -216,6 +217,37 @@ fn check_trust_used(
             );
             let remedy = "name it in the `trust` of a peer or the `client_trust` of a listener, or remove it";
             loading.add(TopologyReason::TrustUnused, trust.line, what, remedy);
+        }
+    }
+}
+
+/// A chain of the leaf alone is whole only if a root has issued it.
+///
+/// Roots issue leaves in private PKIs only, whose roots are in the file; public CAs always have an intermediate.
+fn check_chains(topology: &Topology, loading: &mut Loading<'_, '_>) {
+    let anchors = topology.trusts.iter().flat_map(|set| &set.anchors);
+    let anchors: Vec<_> = anchors
+        .filter_map(|der| CertificateFacts::read(der))
+        .collect();
+    for identity in &topology.identities {
+        for pair in std::iter::once(&identity.server).chain(&identity.client) {
+            let [leaf] = pair.chain.as_slice() else {
+                continue;
+            };
+            let Some(leaf) = CertificateFacts::read(leaf) else {
+                continue;
+            };
+            if !leaf.names_as_issuer(&leaf) && !anchors.iter().any(|ca| leaf.names_as_issuer(ca)) {
+                loading.found.add(
+                    TopologyReason::ChainIncomplete,
+                    identity.line,
+                    format!(
+                        "identity \"{}\": the chain is \"{}\" alone, and its issuer \"{}\" is not sent",
+                        identity.name, leaf.subject, leaf.issuer
+                    ),
+                    "append the issuer's certificate to the file, and its issuer's, without the root",
+                );
+            }
         }
     }
 }

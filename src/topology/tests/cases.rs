@@ -144,6 +144,7 @@ pub(crate) const CASES: &[Case] = &[
     case(TopologyReason::ServerPurposeMissing, &[("\"edge.chain.pem\"", "\"client.chain.pem\""), ("edge.key", "client.key")], "client.chain", "lacks serverAuth"),
     case(TopologyReason::FqdnHiddenByUri, &[("\"edge.chain.pem\"", "\"uri.chain.pem\""), ("edge.key", "uri.key")], "uri.chain", "sip:contoso.test"),
     case(TopologyReason::CertificateExpiresSoon, &[("\"edge.chain.pem\"", "\"soon.chain.pem\""), ("edge.key", "soon.key")], "soon.chain", "in 10 days"),
+    case(TopologyReason::ChainIncomplete, &[("\"edge.chain.pem\"", "\"alone.chain.pem\""), ("edge.key", "alone.key")], "[[identity]]", "\"CN=Contoso Issuing\" is not sent"),
     case(TopologyReason::ChainCertificateOver, &[("\"edge.chain.pem\"", "\"crossed.chain.pem\""), ("edge.key", "crossed.key")], "crossed.chain", "behind the leaf is valid from"),
     case(TopologyReason::ChainCertificateOver, &[("\"edge.chain.pem\"", "\"doubled.chain.pem\""), ("edge.key", "doubled.key")], "doubled.chain", "\"CN=Contoso Issuing\" behind the leaf"),
     case(TopologyReason::KeyReadableByOthers, &[("\"edge.key.pem\"", "\"open.key.pem\"")], "open.key", "mode 0644"),

@@ -245,6 +245,7 @@ impl Lab {
                 format!("{}{}", leaf.chain_pem, over(&issuing, partner)),
             ),
             ("lapsed", format!("{first}{}", over(&issuing, root))),
+            ("alone", first.to_owned()),
         ] {
             self.write(&format!("{name}.chain.pem"), &chain);
             self.write(&format!("{name}.key.pem"), &leaf.key_pem);

@@ -2,7 +2,7 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Fault, Peer, Topology, TrustRef};
 use crate::trust::anchors::{index::Anchors, prepare::prepare};
-use crate::trust::generation::notes::{note_of, note_revoked, refused_crl, worth};
+use crate::trust::generation::notes::{note_authorities, note_of, refused_crl, worth};
 use crate::trust::generation::prepared_set::PreparedSet;
 use crate::trust::generation::{crls, own_staple};
 use crate::trust::names::topology_names::TopologyNames;
@@ -105,7 +105,7 @@ impl Generation {
         // Notes about CRLs speak of what is in force, and that is known only now.
         for set in topology.trusts() {
             notes.extend(worth(set, &topology, at));
-            note_revoked(set, &topology, &mut notes);
+            note_authorities(set, &topology, &mut notes);
         }
         own_staple::keep_good(&mut topology, at, &mut faults, &mut notes);
         if !faults.is_empty() {

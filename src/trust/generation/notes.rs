@@ -1,12 +1,13 @@
 //! What an operator should know of a trust set: what is wrong with its anchors and CRLs, and which CRLs were not taken.
 use crate::reason::{TrustReason, TrustSetReason};
 use crate::topology::distinguished_name::NameKey;
-use crate::topology::{CrlReason, Fault, HeldCrl, Revocation, Topology, TrustSet};
+use crate::topology::{CrlReason, Fault, HeldCrl, Revocation, RevocationScope, Topology, TrustSet};
 use crate::trust::anchors::fault::fault;
 use crate::trust::certificate::parsed::Certificate;
 use crate::trust::revocation::crl_signature::is_signed_with;
 use crate::trust::revocation::offers::{RefusedCrl, RejectedCrl};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What the CRLs in force are worth at a time.
@@ -83,14 +84,16 @@ pub(super) fn note_of(refused: &RefusedCrl, topology: &Topology) -> Fault {
     }
 }
 
-/// Notes the anchors that a CRL in force lists: the CA above it has revoked it, so that it should not be trusted.
-pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<Fault>) {
+/// Notes the CAs of a set without a CRL, and the anchors that a CRL in force lists: the CA above it has revoked it, so that it
+/// should not be trusted.
+pub(super) fn note_authorities(set: &TrustSet, topology: &Topology, notes: &mut Vec<Fault>) {
     let parsed = set
         .anchors
         .iter()
         .filter_map(|der| Certificate::parse(der).ok());
     // Parsed again: this runs once for each load, and the sets keep only what path building needs.
     let parsed: Vec<Certificate<'_>> = parsed.collect();
+    note_uncovered(set, topology, &parsed, notes);
     // Only a CRL that one of the set's own CAs has signed counts.
     for listed in &parsed {
         let issuers = parsed.iter().filter(|ca| ca.subject() == listed.issuer());
@@ -111,6 +114,44 @@ pub(super) fn note_revoked(set: &TrustSet, topology: &Topology, notes: &mut Vec<
                 TrustSetReason::AnchorRevoked,
                 &format!("{} is revoked by the CA that issued it", listed.text()),
                 "take it out of the anchors, unless the CA confirms that its CRL is wrong",
+            ));
+        }
+    }
+}
+
+/// Notes each CA of a set that has CRLs, but none of this one: a file of another CA is easily named.
+fn note_uncovered(
+    set: &TrustSet,
+    topology: &Topology,
+    authorities: &[Certificate<'_>],
+    notes: &mut Vec<Fault>,
+) {
+    // What is fetched is not there yet, and a set without any CRL has a note of its own.
+    if set.revocation == Revocation::Off || set.crl_fetch || set.crls.is_empty() {
+        return;
+    }
+    let mut covered: HashSet<NameKey> = set
+        .crls
+        .iter()
+        .filter_map(|crl| NameKey::of(crl.issuer_der()))
+        .collect();
+    // With the scope `leaf` a CA that issues CAs needs none.
+    if set.scope == RevocationScope::Leaf {
+        let below = authorities.iter().filter(|ca| !ca.is_self_issued());
+        covered.extend(below.map(|ca| ca.issuer().clone()));
+    }
+    for ca in authorities {
+        // Once for each name, whatever the number of its certificates.
+        if covered.insert(ca.subject().clone()) {
+            notes.push(fault(
+                set,
+                topology,
+                TrustSetReason::CrlAbsent,
+                &format!(
+                    "no CRL of {}; its certificates are refused (crl_missing)",
+                    ca.text()
+                ),
+                "name this CA's CRL in crls",
             ));
         }
     }

@@ -331,6 +331,10 @@ fn what_is_wrong_with_anchors_is_noted() {
             "anchor_expired",
             "anchor_unfit",
             "anchor_unfit",
+            "crl_absent",
+            "crl_absent",
+            "crl_absent",
+            "crl_absent",
             "anchor_revoked"
         ]
     );

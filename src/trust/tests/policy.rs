@@ -411,6 +411,32 @@ fn a_generation_notes_stale_foreign_and_absent_crls() {
 }
 
 #[test]
+fn a_ca_without_a_crl_is_noted_where_its_set_has_those_of_another() {
+    let (home, other) = (
+        Authority::root("Contoso Root").unwrap(),
+        Authority::root("Fabrikam Root").unwrap(),
+    );
+    for (scope, noted) in [(RevocationScope::Chain, 1), (RevocationScope::Leaf, 1)] {
+        for (by, noted) in [(&other, noted), (&home, 0)] {
+            let crl = by.crl(&CrlSpec::default()).unwrap();
+            let generation = World::default()
+                .trust("enterprise-ca", &[&home])
+                .revocation(Revocation::Require, scope, &[crl])
+                .generation();
+            let notes = generation.notes().iter();
+            let absent: Vec<_> = notes.filter(|note| note.code == "crl_absent").collect();
+            assert_eq!(absent.len(), noted, "{absent:?}");
+            assert!(
+                absent
+                    .iter()
+                    .all(|note| note.what.contains("no CRL of CN=Contoso Root;")),
+                "{absent:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_stored_chain_is_judged_again_by_the_next_generation() {
     let home = Authority::root("Contoso Root").unwrap();
     let leaf = home.server(FE01).unwrap();
