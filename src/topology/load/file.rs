@@ -29,11 +29,9 @@ pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
     };
     let size = std::fs::metadata(path).map(|data| data.len());
     if size.as_ref().is_ok_and(|size| *size > LARGEST_TOPOLOGY) {
-        return Err(fault(
-            TopologyReason::FileUnreadable,
-            "the topology file is larger than 16 MiB".to_owned(),
-            "name the topology file, not another",
-        ));
+        let what = "the topology file is larger than 16 MiB".to_owned();
+        let remedy = "name the topology file, not another";
+        return Err(fault(TopologyReason::FileUnreadable, what, remedy));
     }
     match std::fs::read_to_string(path) {
         Ok(text) => load_text(&text, path, at),

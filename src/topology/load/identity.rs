@@ -114,13 +114,11 @@ fn half(
 
 /// A warning only: sipward's own rule and many partners take serverAuth for both directions.
 fn warn_client_purpose(label: &str, certificate: &Text, loading: &mut Loading<'_, '_>) {
-    loading.add(
-        TopologyReason::ClientPurposeMissing,
-        certificate,
-        format!("the certificate that {label} shows when it connects out lacks clientAuth"),
-        // The remedy names both ways out, since public CAs no longer issue the first.
-        "partners with a strict purpose policy will refuse it: get a certificate with serverAuth and clientAuth, or set client_certificate",
-    );
+    let what = format!("the certificate that {label} shows when it connects out lacks clientAuth");
+    // Both ways out, since public CAs no longer issue the first.
+    let remedy = "partners with a strict purpose policy will refuse it: get a certificate with serverAuth and clientAuth, or set client_certificate";
+    let code = TopologyReason::ClientPurposeMissing;
+    loading.add(code, certificate, what, remedy);
 }
 
 /// A peer that follows RFC 5922 §7.1 looks at no DNS name once there is a sip URI.
@@ -422,19 +420,14 @@ fn check_validity(
         loading.add(TopologyReason::ChainCertificateOver, file, what, remedy);
     } else if first > facts.not_after {
         let end = show_time(facts.not_after);
-        loading.add(
-            TopologyReason::CertificateExpired,
-            file,
-            // Staged: it would have ended before its turn comes.
-            if first > loading.at {
-                format!(
-                    "{label}: the certificate of \"{subject}\" ends at {end}, before it is shown"
-                )
-            } else {
-                format!("{label}: the certificate of \"{subject}\" expired at {end}")
-            },
-            "renew it and put the new chain in place",
-        );
+        let it = format!("{label}: the certificate of \"{subject}\"");
+        // Staged: it would have ended before its turn comes.
+        let what = match first > loading.at {
+            true => format!("{it} ends at {end}, before it is shown"),
+            false => format!("{it} expired at {end}"),
+        };
+        let remedy = "renew it and put the new chain in place";
+        loading.add(TopologyReason::CertificateExpired, file, what, remedy);
     } else if first < facts.not_before {
         let start = show_time(facts.not_before);
         let what = format!("{label}: the certificate of \"{subject}\" is not valid before {start}");

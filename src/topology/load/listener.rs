@@ -19,7 +19,7 @@ pub(super) const SIPS_PORT: u16 = 5061;
 /// the node's name. One that failed to load is `None`, and keeps the checks about it silent.
 pub(super) fn load_all(
     raws: &[toml::Spanned<RawListener>],
-    (identities, trusts): (&SectionNames, &SectionNames),
+    names: (&SectionNames, &SectionNames),
     loaded: &[Option<Identity>],
     fqdn: Option<&DnsName>,
     loading: &mut Loading<'_, '_>,
@@ -31,14 +31,8 @@ pub(super) fn load_all(
         .iter()
         .map(|raw| {
             // The line of the section is kept, as decisions name it.
-            let line = loading.line(raw);
-            let listener = load(
-                raw.get_ref(),
-                line,
-                (identities, trusts),
-                loaded.len(),
-                loading,
-            )?;
+            let (line, count) = (loading.line(raw), loaded.len());
+            let listener = load(raw.get_ref(), line, names, count, loading)?;
             // After all references are resolved: a listener with an unknown identity was reported and
             // would be judged by half of what it shows.
             check_names(&listener, loaded, fqdn, loading);
@@ -115,11 +109,8 @@ fn accept(
     let peers = list.get_ref().contains(&AcceptWord::Peer);
     // Words can only repeat; unknown ones are gone from the list by now.
     if list.get_ref().len() > usize::from(clients) + usize::from(peers) {
-        loading.twice(
-            list,
-            &format!("{place} accept"),
-            if clients { "client" } else { "peer" },
-        );
+        let word = if clients { "client" } else { "peer" };
+        loading.twice(list, &format!("{place} accept"), word);
     }
     match (clients, peers) {
         (true, true) => Some(Accept::Both),
@@ -204,19 +195,19 @@ fn check_names(
     // Without a node there is no name to look for; that was reported.
     let Some(fqdn) = fqdn else { return };
     if whole && !shown.iter().any(|identity| identity.names.contains(fqdn)) {
-        let carried: Vec<&str> = shown
-            .iter()
-            .flat_map(|i| i.names.iter().map(DnsName::as_str))
-            .collect();
-        loading.add(
-            TopologyReason::IdentityWithoutFqdn,
-            listener.line,
-            format!(
-                "{place}: no identity carries node.fqdn {fqdn}; its certificates are for {}",
-                if carried.is_empty() { "no name".to_owned() } else { carried.join(", ") }
-            ),
-            format!("get a certificate with subjectAltName DNS:{fqdn} (or URI:sip:{fqdn}), or set node.fqdn to a name that it carries"),
+        let names = shown.iter().flat_map(|identity| &identity.names);
+        let mut carried = names.map(DnsName::as_str).collect::<Vec<_>>().join(", ");
+        if carried.is_empty() {
+            "no name".clone_into(&mut carried);
+        }
+        let what = format!(
+            "{place}: no identity carries node.fqdn {fqdn}; its certificates are for {carried}"
         );
+        let remedy = format!(
+            "get a certificate with subjectAltName DNS:{fqdn} (or URI:sip:{fqdn}), or set node.fqdn to a name that it carries"
+        );
+        let code = TopologyReason::IdentityWithoutFqdn;
+        loading.add(code, listener.line, what, remedy);
     }
 }
 

@@ -43,13 +43,9 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let trusts = each(&raw.trust, loading, trust::load);
 
     let fqdn = node.as_ref().map(|node| &node.fqdn);
-    let listeners = listener::load_all(
-        &raw.listener,
-        (&identity_names, &trust_names),
-        &identities,
-        fqdn,
-        loading,
-    );
+    // What listeners and peers look up; pools and expectations look up peers only.
+    let names = (&identity_names, &trust_names);
+    let listeners = listener::load_all(&raw.listener, names, &identities, fqdn, loading);
 
     // Before the peers: what it has for all home or all federated peers is part of each peer's own
     // rules.
@@ -58,21 +54,12 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     // The names of home servers are as closed to partners as the home domains are.
     loading.home_servers = home_servers(&raw.peer, &fqdns);
     loading.above_home = above_home(loading);
-    // What listeners and peers look up; pools and expectations look up peers only.
-    let references = (&identity_names, &trust_names);
     // `each` calls in the order of the file, which is the order of the names.
     let mut fqdns = fqdns.iter();
     let peers = each(&raw.peer, loading, |raw: &RawPeer, line, loading| {
         let fqdn = fqdns.next().and_then(Option::as_ref);
-        peer::load(
-            raw,
-            fqdn,
-            line,
-            node.as_ref(),
-            references,
-            &boundary,
-            loading,
-        )
+        let node = node.as_ref();
+        peer::load(raw, fqdn, line, node, names, &boundary, loading)
     });
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), loading);
     // After the peers' names: an expectation may be about one of them.

@@ -47,14 +47,9 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
     let text = String::from_utf8_lossy(bytes);
     // About the key file, with its own line numbers.
     let mut fault = |line: usize, what: String, remedy: &str| {
-        let line = u32::try_from(line).ok();
-        loading.found.add_in(
-            path.clone(),
-            TopologyReason::TokenKeyMalformed,
-            line,
-            what,
-            remedy.to_owned(),
-        );
+        let (line, remedy) = (u32::try_from(line).ok(), remedy.to_owned());
+        let code = TopologyReason::TokenKeyMalformed;
+        loading.found.add_in(path.clone(), code, line, what, remedy);
     };
     // No part of a line is ever shown: it may be a key. `#` opens a comment, so that a key can have
     // its date beside it.
@@ -83,14 +78,9 @@ fn keys(bytes: &[u8], file: &Text, loading: &mut Loading<'_, '_>) -> Vec<(u8, [u
     }
     // Only if nothing else was found: a file whose only line is broken holds no key either.
     if keys.is_empty() && !loading.found.is_fatal() {
-        let path = path.clone();
-        loading.found.add_in(
-            path,
-            TopologyReason::TokenKeyMalformed,
-            None,
-            "there is no key in it".to_owned(),
-            REMEDY.to_owned(),
-        );
+        let (what, remedy) = ("there is no key in it".to_owned(), REMEDY.to_owned());
+        let code = TopologyReason::TokenKeyMalformed;
+        loading.found.add_in(path, code, None, what, remedy);
     }
     keys
 }

@@ -40,12 +40,15 @@ pub(super) fn load(raw: &RawTrust, line: u32, loading: &mut Loading<'_, '_>) -> 
         // The warning stays as long as the policy does: it is the one setting that makes the daemon
         // accept what a CA has taken back.
         Revocation::Off => {
-            loading.add(
-                TopologyReason::RevocationOff,
-                raw.revocation.as_ref().map_or(line, |value| loading.line(value)),
-                format!("{label} has revocation off: a certificate that its CA has revoked is still accepted"),
-                "name the CA's CRLs in `crls` and set revocation = \"require\"",
+            let at = raw
+                .revocation
+                .as_ref()
+                .map_or(line, |value| loading.line(value));
+            let what = format!(
+                "{label} has revocation off: a certificate that its CA has revoked is still accepted"
             );
+            let remedy = "name the CA's CRLs in `crls` and set revocation = \"require\"";
+            loading.add(TopologyReason::RevocationOff, at, what, remedy);
             // Most likely the operator switched revocation off for a test and forgot it.
             if named {
                 let what =

@@ -82,13 +82,10 @@ pub(crate) fn prepare(
     // Without this fault every certificate would be refused for an unknown issuer, although its CA is in the
     // file.
     if anchors.anchors.is_empty() && !anchors.intermediates.is_empty() {
-        faults.push(fault(
-            set,
-            topology,
-            TrustSetReason::AnchorMissing,
-            "it holds no self-signed root, so it vouches for nobody",
-            "add the root's certificate to the anchors, or set partial_chain = true to trust these by themselves",
-        ));
+        let what = "it holds no self-signed root, so it vouches for nobody";
+        let remedy = "add the root's certificate to the anchors, or set partial_chain = true to trust these by themselves";
+        let code = TrustSetReason::AnchorMissing;
+        faults.push(fault(set, topology, code, what, remedy));
     }
     anchors
 }

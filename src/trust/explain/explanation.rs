@@ -176,13 +176,9 @@ impl fmt::Display for Explanation {
             "inbound" => "inbound",
             _ => "outbound",
         };
-        writeln!(
-            f,
-            "{} ({way}, as {}, at {})",
-            outcome_words(&self.verdict, &self.reason),
-            safe(peer),
-            self.at
-        )?;
+        let outcome = outcome_words(&self.verdict, &self.reason);
+        let (peer, at) = (safe(peer), &self.at);
+        writeln!(f, "{outcome} ({way}, as {peer}, at {at})")?;
         // The last step has no line going down, unless the suggested change follows.
         for (step, last) in with_last(&self.steps) {
             branch(step, last && self.change.is_none(), "", f)?;
@@ -202,29 +198,18 @@ impl fmt::Display for Explanation {
                 writeln!(f, "   {} {}", if last { "└─" } else { "├─" }, safe(line))?;
             }
         }
-        writeln!(
-            f,
-            "verdict   {}",
-            outcome_words(&self.verdict, &self.reason)
-        )?;
+        writeln!(f, "verdict   {outcome}")?;
         // The detail can hold names of a stranger's certificate.
         let detail = self.detail.as_deref().map(|d| format!(" ({})", safe(d)));
-        writeln!(
-            f,
-            "because   {}{}",
-            self.sentence,
-            detail.unwrap_or_default()
-        )?;
+        let detail = detail.unwrap_or_default();
+        writeln!(f, "because   {}{detail}", self.sentence)?;
         // File and line in the form that editors can jump to.
         match self.line {
             Some(line) => writeln!(f, "decided   {}:{line}", safe(&self.topology))?,
             None => writeln!(f, "decided   {}, no line of it", safe(&self.topology))?,
         }
-        writeln!(
-            f,
-            "decision  {} of generation {}",
-            self.decision, self.generation
-        )
+        let (id, generation) = (&self.decision, self.generation);
+        writeln!(f, "decision  {id} of generation {generation}")
     }
 }
 
@@ -252,12 +237,8 @@ fn branch(
         StepOutcome::Noted => "--",
     };
     let corner = if last { "└─" } else { "├─" };
-    writeln!(
-        f,
-        "{indent}{corner} {mark} {}: {}",
-        step.step,
-        safe(&step.text)
-    )?;
+    let (name, text) = (&step.step, safe(&step.text));
+    writeln!(f, "{indent}{corner} {mark} {name}: {text}")?;
     // A line goes down along the siblings that are still to come.
     let indent = format!("{indent}{}", if last { "   " } else { "│  " });
     for (below, last) in with_last(&step.below) {
@@ -270,11 +251,8 @@ fn branch(
 ///
 /// For the corners of the tree.
 fn with_last<T>(items: &[T]) -> impl Iterator<Item = (&T, bool)> {
-    let count = items.len();
-    items
-        .iter()
-        .zip(1..)
-        .map(move |(item, n)| (item, n == count))
+    let (count, numbered) = (items.len(), items.iter().zip(1..));
+    numbered.map(move |(item, n)| (item, n == count))
 }
 
 /// What a stranger wrote into a certificate must not steer the terminal that shows it.

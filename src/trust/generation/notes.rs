@@ -19,26 +19,18 @@ pub(super) fn worth(set: &TrustSet, topology: &Topology, at: UnixTime) -> Vec<Fa
         .iter()
         // By nextUpdate and without the grace: the operator should act before peers are refused.
         .filter(|crl| crl.next_update() <= at.as_secs());
-    let mut notes: Vec<Fault> = stale
-        .map(|crl| {
-            fault(
-                set,
-                topology,
-                TrustReason::CrlStale,
-                &format!("the CRL of {} is past its nextUpdate", crl.issuer()),
-                "fetch the current CRL and reload",
-            )
-        })
-        .collect();
+    let stale = stale.map(|crl| {
+        let what = format!("the CRL of {} is past its nextUpdate", crl.issuer());
+        let remedy = "fetch the current CRL and reload";
+        fault(set, topology, TrustReason::CrlStale, &what, remedy)
+    });
+    let mut notes: Vec<Fault> = stale.collect();
     // The commonest slip of a new set: revocation is on by default, and no CRL is named yet.
     if set.crls.is_empty() && set.revocation != Revocation::Off {
-        notes.push(fault(
-            set,
-            topology,
-            TrustSetReason::CrlAbsent,
-            "revocation is required but there is no CRL: every certificate will be refused",
-            "name the CA's CRLs, or set revocation = \"off\"",
-        ));
+        let what = "revocation is required but there is no CRL: every certificate will be refused";
+        let remedy = "name the CA's CRLs, or set revocation = \"off\"";
+        let code = TrustSetReason::CrlAbsent;
+        notes.push(fault(set, topology, code, what, remedy));
     }
     notes
 }
@@ -108,13 +100,10 @@ pub(super) fn note_authorities(set: &TrustSet, topology: &Topology, notes: &mut 
         };
         // Noted and not refused: the operator named the anchor, and may know better than the CRL.
         if set.crls.iter().any(lists) {
-            notes.push(fault(
-                set,
-                topology,
-                TrustSetReason::AnchorRevoked,
-                &format!("{} is revoked by the CA that issued it", listed.text()),
-                "take it out of the anchors, unless the CA confirms that its CRL is wrong",
-            ));
+            let what = format!("{} is revoked by the CA that issued it", listed.text());
+            let remedy = "take it out of the anchors, unless the CA confirms that its CRL is wrong";
+            let code = TrustSetReason::AnchorRevoked;
+            notes.push(fault(set, topology, code, &what, remedy));
         }
     }
 }

@@ -135,12 +135,10 @@ fn presented_words(presented: &[CertificateDer<'_>]) -> String {
 
 /// Outbound one entry must match, inbound one of all of them is looked for.
 fn sought(topology: &Topology, dialled: Option<PeerRef>) -> String {
+    let entries = topology.peers().len();
     match dialled {
         Some(peer) => format!("the names must cover {}", topology.peer(peer).fqdn),
-        None => format!(
-            "the entry among {} that a name matches",
-            topology.peers().len()
-        ),
+        None => format!("the entry among {entries} that a name matches"),
     }
 }
 
@@ -160,18 +158,13 @@ fn path_words(path: &CertPath<'_>) -> String {
 /// intermediate.
 fn missing_issuer(chain: &Chain<'_>) -> String {
     let end = chain.end();
+    let (last, issuer) = (named(&end.text()), subject_text(end.read().issuer()));
     // A root that was presented is no proof of anything: it must be among the anchors.
     if end.is_self_issued() {
-        return format!(
-            "the chain ends in the self-signed {}, which is no anchor here",
-            named(&end.text())
-        );
+        return format!("the chain ends in the self-signed {last}, which is no anchor here");
     }
-    format!(
-        "{} is missing: it issued {}, was not presented, and is no anchor here",
-        named(&subject_text(end.read().issuer())),
-        named(&end.text())
-    )
+    let issuer = named(&issuer);
+    format!("{issuer} is missing: it issued {last}, was not presented, and is no anchor here")
 }
 
 /// The end of the path as a whole, which is the earliest of its certificates.
@@ -197,22 +190,20 @@ fn revocation_words(trust: &TrustSet) -> String {
         // Said aloud: nobody should read a missing list of CRLs as a passed check.
         Revocation::Off => format!("not checked: {} has revocation = \"off\"", set_words(trust)),
         Revocation::Require => format!("a current CRL for {scope}"),
-        Revocation::Grace(grace) => format!(
-            "a CRL for {scope}, up to {} past its nextUpdate",
-            show_duration(grace)
-        ),
+        Revocation::Grace(grace) => {
+            let grace = show_duration(grace);
+            format!("a CRL for {scope}, up to {grace} past its nextUpdate")
+        }
     }
 }
 
 /// The pins of the path are shown in the form in which the file holds them, ready to be copied.
 fn pin_words(path: &CertPath<'_>, peer: &Peer) -> String {
     let keys: Vec<String> = pins::keys(path).map(|key| key.to_string()).collect();
+    let keys = keys.join(", ");
     match peer.pins.len() {
         0 => "no pins".to_owned(),
-        n => format!(
-            "one of {n} pins; the path has, leaf first: {}",
-            keys.join(", ")
-        ),
+        n => format!("one of {n} pins; the path has, leaf first: {keys}"),
     }
 }
 
