@@ -57,11 +57,8 @@ impl End {
     pub fn register(&self) -> Draft<'_> {
         let card = &self.state.profile;
         let domain = super::address::host_of(&card.aor);
-        let contact = format!(
-            "<{}>;+sip.instance=\"<urn:uuid:{}>\";reg-id=1;expires=3600",
-            card.contact,
-            uuid_of(&card.aor)
-        );
+        let (uri, uuid) = (&card.contact, uuid_of(&card.aor));
+        let contact = format!("<{uri}>;+sip.instance=\"<urn:uuid:{uuid}>\";reg-id=1;expires=3600");
         self.request("REGISTER", &format!("sip:{domain}"))
             .set("To", &format!("<{}>", card.aor))
             .header("Contact", &contact)

@@ -211,21 +211,15 @@ impl Automaton {
         // Only these make a dialog whose later requests must pass here.
         let begins = matches!(request.method(), Some("INVITE" | "SUBSCRIBE" | "REFER"));
         if self.record_route && begins {
-            out.push_front(
-                "Record-Route",
-                &format!("<sip:{};lr>", self.server.sent_by()),
-            );
+            let route = format!("<sip:{};lr>", self.server.sent_by());
+            out.push_front("Record-Route", &route);
         }
         // The same for a request, its CANCEL and the ACK of its refusal (RFC 3261 §16.11).
         let via = request.branch().unwrap_or_default();
-        let branch = format!(
-            "z9hG4bK{}",
-            fresh::derived(&format!("{} {via} {}", self.fqdn, request.call_id()))
-        );
-        out.push_front(
-            "Via",
-            &format!("SIP/2.0/TLS {};branch={branch}", self.server.sent_by()),
-        );
+        let of_request = format!("{} {via} {}", self.fqdn, request.call_id());
+        let branch = format!("z9hG4bK{}", fresh::derived(&of_request));
+        let via = format!("SIP/2.0/TLS {};branch={branch}", self.server.sent_by());
+        out.push_front("Via", &via);
         // Noted before it is sent: the response may be there first.
         self.upstream.insert(branch, received.wire.clone());
         // The connection of the registration may have ended since; the edge finds the client by the Path all

@@ -96,14 +96,10 @@ impl Site {
     /// A file cannot be written.
     pub fn revoke(&self, enterprise: &[&Issued], fabrikam: &[&Issued]) -> Result<(), LabError> {
         let hour = Duration::from_secs(3600);
-        self.write(
-            "enterprise-ca.crl.pem",
-            &self.enterprise.crl_pem(enterprise, hour)?,
-        )?;
-        self.write(
-            "fabrikam-ca.crl.pem",
-            &self.fabrikam.crl_pem(fabrikam, hour)?,
-        )?;
+        let enterprise = self.enterprise.crl_pem(enterprise, hour)?;
+        self.write("enterprise-ca.crl.pem", &enterprise)?;
+        let fabrikam = self.fabrikam.crl_pem(fabrikam, hour)?;
+        self.write("fabrikam-ca.crl.pem", &fabrikam)?;
         Ok(())
     }
 

@@ -33,13 +33,8 @@ pub(super) fn log_warnings(generation: &Generation, log: &Log) {
 /// A fault in one line: where, what, and what to do, as `sipward check` prints it too.
 pub(super) fn line(fault: &Fault) -> String {
     let at = fault.line.map(|l| format!(":{l}")).unwrap_or_default();
-    format!(
-        "{}{at}: {}: {} ({})",
-        fault.file.display(),
-        fault.code,
-        fault.what,
-        fault.remedy
-    )
+    let (file, code) = (fault.file.display(), fault.code);
+    format!("{file}{at}: {code}: {} ({})", fault.what, fault.remedy)
 }
 
 /// Several faults, a line each.

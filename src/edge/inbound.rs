@@ -132,10 +132,8 @@ impl Inbound {
             .listener(self.listener)
             .ok_or(HandshakeFailure::refused(ConnectionReason::ListenerRemoved))?;
         // It parses the ClientHello and nothing more; the configuration is chosen after it.
-        let acceptor = LazyConfigAcceptor::new(
-            rustls::server::Acceptor::default(),
-            HandshakeSocket::new(stream),
-        );
+        let stream = HandshakeSocket::new(stream);
+        let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
         // The first flight alone, before anything of this node was sent: it has the name that chooses the
         // certificate.
         let hello = acceptor

@@ -72,11 +72,8 @@ impl Shard {
         if let Err(reason) = outcome {
             let now = clock::now();
             let retry_at = self.dialler.failed(fqdn, &self.limits(), now);
-            self.peer_down(
-                fqdn.to_owned(),
-                reason,
-                Some(retry_at.saturating_duration_since(now)),
-            );
+            let pause = retry_at.saturating_duration_since(now);
+            self.peer_down(fqdn.to_owned(), reason, Some(pause));
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
                 reason,

@@ -165,12 +165,9 @@ impl TlsConfigs {
                     return Ok(None);
                 };
                 // Chooses the certificate by SNI and time, at each handshake.
-                let resolver = Arc::new(SniResolver::new(
-                    topology,
-                    listener.identity,
-                    &listener.sni,
-                    provider,
-                )?);
+                let (first, others) = (listener.identity, &listener.sni);
+                let resolver = SniResolver::new(topology, first, others, provider)?;
+                let resolver = Arc::new(resolver);
                 // TLS 1.2 with ECDHE and AEAD only, and 1.3: what the provider has; nothing older exists in rustls.
                 let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
                     .with_safe_default_protocol_versions()
@@ -260,12 +257,8 @@ fn server_certificate(
     identity: &Identity,
     provider: &CryptoProvider,
 ) -> Result<OwnCertificate, EdgeError> {
-    certificate(
-        &identity.name,
-        &identity.server,
-        identity.staple.as_ref(),
-        provider,
-    )
+    let staple = identity.staple.as_ref();
+    certificate(&identity.name, &identity.server, staple, provider)
 }
 
 /// Chooses the identity by SNI (RFC 5922 §7.8) and by the time, in any case and with or without a dot at its end; an absent

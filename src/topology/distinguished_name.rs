@@ -96,11 +96,8 @@ fn relative(rdn: &Element<'_>) -> Option<Vec<u8>> {
 /// Appends bytes after their number.
 fn append(key: &mut Vec<u8>, octets: &[u8]) {
     // A certificate is far below 4 GiB; what is not would only be unequal to everything.
-    key.extend_from_slice(
-        &u32::try_from(octets.len())
-            .unwrap_or(u32::MAX)
-            .to_be_bytes(),
-    );
+    let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+    key.extend_from_slice(&length.to_be_bytes());
     key.extend_from_slice(octets);
 }
 

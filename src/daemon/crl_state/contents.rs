@@ -71,11 +71,11 @@ pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCr
     if let Ok(data) = fs::metadata(directory)
         && data.mode() & 0o022 != 0
     {
-        kept.note(DaemonReason::StateUnsafe, format!(
-            "the state directory {} can be written by others (mode {:04o}): they can take CRLs away",
-            directory.display(),
-            data.mode() & 0o7777
-        ));
+        let (shown, mode) = (directory.display(), data.mode() & 0o7777);
+        let what = format!(
+            "the state directory {shown} can be written by others (mode {mode:04o}): they can take CRLs away"
+        );
+        kept.note(DaemonReason::StateUnsafe, what);
     }
     let mut files = files_of(listed);
     // The small ones first: whatever a large file turns out to be, it takes no budget from them.
@@ -90,24 +90,18 @@ pub(super) fn read_within(directory: &Path, budget: &mut ReadBudget) -> StoredCr
             Err(what) => {
                 damaged += 1;
                 if damaged <= MOST_NAMED {
-                    kept.note(
-                        DaemonReason::StateDamaged,
-                        format!("what {} holds is not used: {what}", path.display()),
-                    );
+                    let what = format!("what {} holds is not used: {what}", path.display());
+                    kept.note(DaemonReason::StateDamaged, what);
                 }
             }
         }
     }
     // The rest as one number, so that nothing goes unreported.
     if damaged > MOST_NAMED {
-        kept.note(
-            DaemonReason::StateDamaged,
-            format!(
-                "what {} more files of the state directory {} hold is not used",
-                damaged - MOST_NAMED,
-                directory.display()
-            ),
-        );
+        let (more, shown) = (damaged - MOST_NAMED, directory.display());
+        let what =
+            format!("what {more} more files of the state directory {shown} hold is not used");
+        kept.note(DaemonReason::StateDamaged, what);
     }
     kept
 }

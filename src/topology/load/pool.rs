@@ -94,11 +94,8 @@ fn weigh(raw: &RawPool, members: &mut Members<'_>, loading: &mut Loading<'_, '_>
     // members of a group by Call-ID with equal shares.
     let grouped = raw.strategy == Strategy::Ordered && raw.priorities.is_some();
     if raw.strategy != Strategy::Weighted && !grouped {
-        let what = format!(
-            "{} has weights, but its strategy is {}",
-            members.place,
-            raw.strategy.word()
-        );
+        let (place, strategy) = (&members.place, raw.strategy.word());
+        let what = format!("{place} has weights, but its strategy is {strategy}");
         let remedy = "set strategy = \"weighted\", or remove the weights";
         loading.add(TopologyReason::WeightsUnused, weights, what, remedy);
     }
@@ -119,11 +116,8 @@ fn priorities(raw: &RawPool, members: &Members<'_>, loading: &mut Loading<'_, '_
         return Vec::new();
     };
     if raw.strategy != Strategy::Ordered {
-        let what = format!(
-            "{} has priorities, but its strategy is {}",
-            members.place,
-            raw.strategy.word()
-        );
+        let (place, strategy) = (&members.place, raw.strategy.word());
+        let what = format!("{place} has priorities, but its strategy is {strategy}");
         let remedy = "set strategy = \"ordered\", or remove the priorities";
         loading.add(TopologyReason::PrioritiesUnused, priorities, what, remedy);
     }

@@ -51,17 +51,13 @@ pub(crate) fn unfit(certificate: &Certificate<'_>) -> Option<StepRefusal> {
         return Some(flaw.clone());
     }
     if certificate.key().is_weak() {
-        return refuse(
-            TrustReason::WeakKey,
-            "has an RSA key of less than 2048 bits",
-        );
+        let what = "has an RSA key of less than 2048 bits";
+        return refuse(TrustReason::WeakKey, what);
     }
     // Roots of X.509 v1 have no basicConstraints; an operator who names one means it as a CA.
     if certificate.is_v3() && !certificate.extensions.authority {
-        return refuse(
-            TrustReason::AuthorityMisuse,
-            "does not say that it is a CA's",
-        );
+        let what = "does not say that it is a CA's";
+        return refuse(TrustReason::AuthorityMisuse, what);
     }
     if !certificate.signs_certificates() {
         return refuse(TrustReason::KeyUsageUnsuitable, "lacks keyCertSign");

@@ -157,10 +157,8 @@ impl Subtrees {
     /// would widen what the CA may certify.
     fn add(&mut self, tag: u8, base: &[u8]) -> Result<(), String> {
         let bad = || {
-            format!(
-                "its subtree {} cannot be read",
-                String::from_utf8_lossy(base)
-            )
+            let shown = String::from_utf8_lossy(base);
+            format!("its subtree {shown} cannot be read")
         };
         let form = NameForm::of(tag).ok_or_else(bad)?;
         let text = || std::str::from_utf8(base).map_err(|_| bad());

@@ -166,18 +166,14 @@ fn flaw<'a>(
         Err(reason.because(format!("{subject}: {what}")))
     };
     if !one_algorithm {
-        return refuse(
-            TrustReason::PathInvalid,
-            "it names two signature algorithms, outside and under its signature",
-        );
+        let what = "it names two signature algorithms, outside and under its signature";
+        return refuse(TrustReason::PathInvalid, what);
     }
     let validity = read.validity();
     // Such a certificate is valid at no time; as a flaw it is reported as what it is and not as expired.
     if validity.not_before > validity.not_after {
-        return refuse(
-            TrustReason::PathInvalid,
-            "its notAfter is before its notBefore",
-        );
+        let what = "its notAfter is before its notBefore";
+        return refuse(TrustReason::PathInvalid, what);
     }
     // A set and not a comparison of each with each: a certificate may have as many extensions as fit into 64
     // KiB.

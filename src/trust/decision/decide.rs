@@ -115,13 +115,8 @@ pub(crate) fn decision_on(question: &TrustQuestion<'_>, trace: &Trace) -> Arc<De
 /// `check` warns of such peers: they would be lost on the day when `purpose` becomes strict.
 pub(crate) fn strict_purpose_refuses(question: &TrustQuestion<'_>) -> bool {
     let mut decision = Decision::blank(question);
-    steps(
-        question,
-        Strictness::StrictPurpose,
-        &mut decision,
-        &Trace::off(),
-    )
-    .is_err()
+    let (strict, trace) = (Strictness::StrictPurpose, Trace::off());
+    steps(question, strict, &mut decision, &trace).is_err()
 }
 
 /// The steps in their order; each records in `decision` what it found, and the first that does not hold ends them.

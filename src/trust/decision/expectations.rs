@@ -77,12 +77,10 @@ impl Generation {
     ///
     /// Through [`decide`] and nothing else, so that an expectation tests what a handshake would do.
     fn unmet(&self, expectation: &Expectation, at: UnixTime) -> Option<Fault> {
+        let outbound = expectation.direction == Direction::Outbound;
         let presented = Presented {
-            chain: &expectation.chain,
-            expected: expectation
-                .peer
-                .filter(|_| expectation.direction == Direction::Outbound),
-            staple: None,
+            expected: expectation.peer.filter(|_| outbound),
+            ..Presented::inbound(&expectation.chain)
         };
         // A file may state what must hold at another time, such as after a CA's change of keys.
         let at = expectation.at.unwrap_or(at);
@@ -93,13 +91,10 @@ impl Generation {
         let accepted = decision.reason == TrustReason::Accepted;
         let wanted = expectation.reason.as_deref();
         // Accepted as another peer is not what was expected.
-        let meant = expectation
-            .peer
-            .is_none_or(|peer| !accepted || decision.peer == Some(peer));
-        if accepted == expectation.accept
-            && wanted.is_none_or(|w| w == decision.reason.code())
-            && meant
-        {
+        let is_meant = |peer| !accepted || decision.peer == Some(peer);
+        let meant = expectation.peer.is_none_or(is_meant)
+            && wanted.is_none_or(|wanted| wanted == decision.reason.code());
+        if meant && accepted == expectation.accept {
             return None;
         }
         let fault = |what: String, remedy: &str| Fault {
@@ -118,10 +113,9 @@ impl Generation {
             return Some(fault(what, "docs/reasons.md lists them all"));
         }
         let way = expectation.direction.word();
-        let verdict = if expectation.accept {
-            "accept"
-        } else {
-            "refuse"
+        let verdict = match expectation.accept {
+            true => "accept",
+            false => "refuse",
         };
         let detail = decision.detail.as_deref().unwrap_or("no further detail");
         let what = format!(
@@ -135,9 +129,7 @@ impl Generation {
             },
             decision.reason.what(),
         );
-        Some(fault(
-            what,
-            "fix the topology, or the expectation if the new behaviour is wanted",
-        ))
+        let remedy = "fix the topology, or the expectation if the new behaviour is wanted";
+        Some(fault(what, remedy))
     }
 }

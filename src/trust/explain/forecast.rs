@@ -151,12 +151,8 @@ impl Generation {
             }
             // Only a warning: the successor is already in the file.
             let what = format!("{place}: another one with its names will be shown from then on");
-            ends.extend(window(
-                "identity_window",
-                identity.window,
-                what,
-                identity.line,
-            ));
+            let (shown, line) = (identity.window, identity.line);
+            ends.extend(window("identity_window", shown, what, line));
         }
         for set in topology.trusts() {
             for der in &set.anchors {

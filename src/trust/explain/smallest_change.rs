@@ -150,18 +150,12 @@ fn edit_for(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
         TrustReason::AnchorNotForPeer => {
             // The warning matters: this edit lets another CA vouch for the peer's name.
             let set = vouching_set(question, &peer.trust)?;
-            let names: Vec<String> = peer
-                .trust
-                .iter()
-                .chain([&set])
-                .map(|set| format!("\"{}\"", topology.trust(*set).name))
-                .collect();
+            let sets = peer.trust.iter().chain([&set]);
+            let names = sets.map(|set| format!("\"{}\"", topology.trust(*set).name));
+            let names = names.collect::<Vec<_>>().join(", ");
             (
                 Box::new(move |peer| peer.trust.push(set)),
-                format!(
-                    "{place}: trust = [{}], only if that CA may vouch for this name",
-                    names.join(", ")
-                ),
+                format!("{place}: trust = [{names}], only if that CA may vouch for this name"),
             )
         }
         _ => return None,
@@ -195,9 +189,9 @@ fn new_peer(decision: &Decision, question: &TrustQuestion<'_>) -> Option<Edit> {
     // One more must still be an index; a file with that many peers cannot take another.
     // References are 32 bits wide.
     u32::try_from(peers.len() + 1).ok()?;
+    let trust = &topology.trust(set).name;
     let text = format!(
-        "add [[peer]] fqdn = \"{name}\", trust = [\"{}\"], with its kind and domains, only if this server is to be trusted",
-        topology.trust(set).name
+        "add [[peer]] fqdn = \"{name}\", trust = [\"{trust}\"], with its kind and domains, only if this server is to be trusted"
     );
     // Federated, which grants least.
     peers.push(Peer {

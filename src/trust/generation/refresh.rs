@@ -156,10 +156,8 @@ fn sort_out(
             Err((refusal, error)) => {
                 // A directory that cannot be listed has what was in it, as a file has what it held.
                 let held = before.into_iter().flat_map(|sources| &sources.offered);
-                still.extend(
-                    held.filter(|((place, _), _)| place.starts_with(&file.file))
-                        .cloned(),
-                );
+                let held = held.filter(|((place, _), _)| place.starts_with(&file.file));
+                still.extend(held.cloned());
                 refused.push(RefusedCrl {
                     trust: set.name.clone(),
                     line: file.line,

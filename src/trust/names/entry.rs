@@ -56,10 +56,10 @@ impl PresentedNames {
         // speaks for the same entry.
         found.sort_by(|a, b| (a.0, &a.1.fqdn).cmp(&(b.0, &b.1.fqdn)));
         let Some((position, peer, reference)) = found.first().copied() else {
-            return Err(held_back.map_or_else(
-                || StepRefusal::from(TrustReason::NotInTopology),
-                |(reason, peer)| reason.at_line(held_back_words(reason, peer), peer.line),
-            ));
+            return Err(match held_back {
+                Some((reason, peer)) => reason.at_line(held_back_words(reason, peer), peer.line),
+                None => TrustReason::NotInTopology.into(),
+            });
         };
         let others = found.get(1..).unwrap_or_default();
         // Grants are computed only where they are compared; a usual certificate names one entry.
@@ -114,15 +114,13 @@ impl PresentedNames {
             // whose DNS record or address is often the slip.
             Err(None) => {
                 let others = self.candidates(topology).into_iter();
-                let other = others
-                    .map(|other| topology.peer(other))
-                    .filter(|p| p.window.is_open(at) && self.speak_for(p).is_ok())
-                    .map(|p| &p.fqdn)
-                    .min();
-                let detail = other.map_or_else(
-                    || format!("dialled {}; no other peer has these names", peer.fqdn),
-                    |other| format!("dialled {}; these names are those of {other}", peer.fqdn),
-                );
+                let others = others.map(|other| topology.peer(other));
+                let others = others.filter(|p| p.window.is_open(at) && self.speak_for(p).is_ok());
+                let dialled = &peer.fqdn;
+                let detail = match others.map(|p| &p.fqdn).min() {
+                    None => format!("dialled {dialled}; no other peer has these names"),
+                    Some(other) => format!("dialled {dialled}; these names are those of {other}"),
+                };
                 Err(TrustReason::NameMismatch.at_line(detail, peer.line))
             }
         }

@@ -87,10 +87,8 @@ fn fit_as_issuer(issuer: &Certificate<'_>) -> Result<(), StepRefusal> {
     sound(issuer)?;
     // Without this check every leaf of the CA could issue for any name (RFC 5280 §4.2.1.9).
     if !issuer.extensions.authority {
-        let what = format!(
-            "{} is no CA's certificate and issued another",
-            issuer.text()
-        );
+        let issuer = issuer.text();
+        let what = format!("{issuer} is no CA's certificate and issued another");
         return Err(TrustReason::AuthorityMisuse.because(what));
     }
     Ok(())

@@ -33,10 +33,8 @@ pub(crate) fn ends(path: &CertPath<'_>) -> Option<u64> {
 
 fn refuse(reason: TrustReason, certificate: &X509Certificate<'_>) -> StepRefusal {
     let validity = certificate.validity();
-    reason.because(format!(
-        "{}: {} to {}",
-        subject_text(certificate.subject()),
-        show_time(validity.not_before.timestamp()),
-        show_time(validity.not_after.timestamp())
-    ))
+    let from = show_time(validity.not_before.timestamp());
+    let to = show_time(validity.not_after.timestamp());
+    let subject = subject_text(certificate.subject());
+    reason.because(format!("{subject}: {from} to {to}"))
 }

@@ -198,9 +198,7 @@ fn uncovered(
     } else {
         ""
     };
-    reason.because(format!(
-        "CRL of {} for {}{partitions}",
-        subject_text(certificate.issuer()),
-        subject_text(certificate.subject())
-    ))
+    let issuer = subject_text(certificate.issuer());
+    let subject = subject_text(certificate.subject());
+    reason.because(format!("CRL of {issuer} for {subject}{partitions}"))
 }

@@ -140,10 +140,8 @@ fn unfit(
     at: UnixTime,
 ) -> Result<Option<&'static str>, StepRefusal> {
     let signed = only(der, der::SEQUENCE).and_then(|outer| SignedPart::read(&outer));
-    let named = same_name(
-        delegate.issuer().as_raw(),
-        about.certificate.issuer().as_raw(),
-    );
+    let issuer = about.certificate.issuer().as_raw();
+    let named = same_name(delegate.issuer().as_raw(), issuer);
     let issued = match signed.filter(|_| named) {
         Some((signed, _)) => signed.is_by(about.issuer_key.as_ref(), about.budget)?,
         None => false,

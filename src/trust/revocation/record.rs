@@ -191,14 +191,8 @@ impl Series {
         }
         // The name is only shown; the comparison is made with the DER.
         let issuer = (issuer, printable(&head.issuer_text, MOST_ISSUER_TEXT));
-        Ok(Self::kept(
-            name,
-            &key,
-            issuer,
-            scope,
-            (crls, last),
-            head.sets,
-        ))
+        let (crls, sets) = ((crls, last), head.sets);
+        Ok(Self::kept(name, &key, issuer, scope, crls, sets))
     }
 }
 

@@ -29,13 +29,10 @@ pub(crate) fn certificates(chain: &Chain<'_>) -> Vec<Note> {
     let lines = chain.all().enumerate().map(|(position, certificate)| {
         // By position alone: whether the others are issuers of anything is what the path shows.
         let role = if position == 0 { "leaf" } else { "issuer" };
-        let text = format!(
-            "{role} {}, issued by {}, serial {}, {}",
-            named(&subject_text(certificate.subject())),
-            named(&subject_text(certificate.issuer())),
-            certificate.raw_serial_as_string(),
-            period(certificate)
-        );
+        let subject = named(&subject_text(certificate.subject()));
+        let issuer = named(&subject_text(certificate.issuer()));
+        let (serial, period) = (certificate.raw_serial_as_string(), period(certificate));
+        let text = format!("{role} {subject}, issued by {issuer}, serial {serial}, {period}");
         note("certificate", StepOutcome::Noted, text)
     });
     lines.collect()
@@ -44,11 +41,8 @@ pub(crate) fn certificates(chain: &Chain<'_>) -> Vec<Note> {
 /// Both ends, as moments: whether they include now is the step's to judge.
 fn period(certificate: &X509Certificate<'_>) -> String {
     let (from, to) = window(certificate);
-    format!(
-        "{} to {}",
-        show_moment(from.as_secs()),
-        show_moment(to.as_secs())
-    )
+    let (from, to) = (show_moment(from.as_secs()), show_moment(to.as_secs()));
+    format!("{from} to {to}")
 }
 
 /// The names that count, and those that do not, each with the reason.
