@@ -217,23 +217,21 @@ fn check_chains(topology: &Topology, loading: &mut Loading<'_, '_>) {
         .filter_map(|der| CertificateFacts::read(der))
         .collect();
     for identity in &topology.identities {
-        for pair in std::iter::once(&identity.server).chain(&identity.client) {
-            let [leaf] = pair.chain.as_slice() else {
-                continue;
-            };
-            let Some(leaf) = CertificateFacts::read(leaf) else {
-                continue;
-            };
-            if !leaf.names_as_issuer(&leaf) && !anchors.iter().any(|ca| leaf.names_as_issuer(ca)) {
-                loading.found.add(
-                    TopologyReason::ChainIncomplete,
-                    identity.line,
-                    format!(
-                        "identity \"{}\": the chain is \"{}\" alone, and its issuer \"{}\" is not sent",
-                        identity.name, leaf.subject, leaf.issuer
-                    ),
-                    "append the issuer's certificate to the file, and its issuer's, without the root",
+        let pairs = std::iter::once(&identity.server).chain(&identity.client);
+        let alone = pairs
+            .filter(|pair| pair.chain.len() == 1)
+            .flat_map(|pair| &pair.chain);
+        for leaf in alone.filter_map(|der| CertificateFacts::read(der)) {
+            let mut issuers = anchors.iter().chain([&leaf]);
+            if !issuers.any(|ca| leaf.names_as_issuer(ca)) {
+                let (name, subject, issuer) = (&identity.name, &leaf.subject, &leaf.issuer);
+                let what = format!(
+                    "identity \"{name}\": the chain is \"{subject}\" alone, and its issuer \"{issuer}\" is not sent"
                 );
+                let remedy = "append the issuer's certificate to the file, and its issuer's, without the root";
+                loading
+                    .found
+                    .add(TopologyReason::ChainIncomplete, identity.line, what, remedy);
             }
         }
     }

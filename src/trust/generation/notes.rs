@@ -119,11 +119,8 @@ fn note_uncovered(
     if set.revocation == Revocation::Off || set.crl_fetch || set.crls.is_empty() {
         return;
     }
-    let mut covered: HashSet<NameKey> = set
-        .crls
-        .iter()
-        .filter_map(|crl| NameKey::of(crl.issuer_der()))
-        .collect();
+    let issuers = set.crls.iter().map(|crl| NameKey::of(crl.issuer_der()));
+    let mut covered: HashSet<NameKey> = issuers.flatten().collect();
     // With the scope `leaf` a CA that issues CAs needs none.
     if set.scope == RevocationScope::Leaf {
         let below = authorities.iter().filter(|ca| !ca.is_self_issued());
@@ -132,16 +129,12 @@ fn note_uncovered(
     for ca in authorities {
         // Once for each name, whatever the number of its certificates.
         if covered.insert(ca.subject().clone()) {
-            notes.push(fault(
-                set,
-                topology,
-                TrustSetReason::CrlAbsent,
-                &format!(
-                    "no CRL of {}; its certificates are refused (crl_missing)",
-                    ca.text()
-                ),
-                "name this CA's CRL in crls",
-            ));
+            let what = format!(
+                "no CRL of {}; its certificates are refused (crl_missing)",
+                ca.text()
+            );
+            let (code, remedy) = (TrustSetReason::CrlAbsent, "name this CA's CRL in crls");
+            notes.push(fault(set, topology, code, &what, remedy));
         }
     }
 }
