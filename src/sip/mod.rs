@@ -38,6 +38,7 @@ mod options;
 mod params;
 mod remainder;
 mod reply;
+mod same_uri;
 mod splice;
 mod stamp;
 mod start_line;
