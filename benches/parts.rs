@@ -194,6 +194,7 @@ impl World {
             remote: client_address(),
             local: SocketAddr::from(([192, 0, 2, 1], 5061)),
             asked: 0,
+            held: None,
         };
         let mut world = Self {
             core: Core::new(setup, tables, keys),

@@ -158,7 +158,12 @@ impl End {
             .draft(request.message.answer(status, &tag))
             .on(&request.wire);
         let invite = request.message.method() == Some("INVITE");
+        let contact = request.message.header("contact");
         match status {
+            // What is granted is listed (RFC 3261 §10.3 step 8).
+            200..300 if request.message.method() == Some("REGISTER") => contact
+                .into_iter()
+                .fold(draft, |draft, line| draft.header("Contact", line)),
             200..300 if invite => draft.with_contact().sdp(),
             101..200 if invite => draft.with_contact(),
             _ => draft,

@@ -173,12 +173,11 @@ impl Automaton {
         // A REGISTER without Contact asks what is bound (RFC 3261 §10.2.3); here it gets a bare 200.
         let draft = self.server.answering(received, 200);
         let mut answer = draft.build();
-        if let (Some(contact), Some(line)) = (request.contact(), request.header("contact")) {
+        if let Some(contact) = request.contact() {
             let path = request.values("path");
             for value in &path {
                 answer.push("Path", value);
             }
-            answer.push("Contact", line);
             let binding = Binding {
                 contact,
                 path,

@@ -69,6 +69,10 @@ pub(super) struct Connection {
     pub(super) since: Instant,
     /// When a message or a ping last came; an idle client is closed by it.
     pub(super) active: Cell<Instant>,
+    /// A client whose bindings end then: until then its silence does not end it.
+    pub(super) kept_until: Cell<Option<Instant>>,
+    /// When this node last sent such a client an empty line.
+    pub(super) nudged: Cell<Instant>,
     /// A message of which only a part has come.
     pub(super) partial: Cell<Option<Partial>>,
     /// The server's verdict on this node's certificate is still out.
@@ -160,6 +164,7 @@ impl Connection {
                 remote: established.remote,
                 local: established.local,
                 asked: 0,
+                held: None,
             }),
             peer,
             client: RefCell::new(established.client),
@@ -180,6 +185,8 @@ impl Connection {
             messages_out: Cell::new(0),
             since: now,
             active: Cell::new(now),
+            kept_until: Cell::new(None),
+            nudged: Cell::new(now),
             partial: Cell::new(None),
             unconfirmed: RefCell::new(established.unconfirmed),
             keep_alive,
@@ -206,6 +213,12 @@ impl Connection {
             }
         };
         valid_until.map(|last| last.saturating_add(1))
+    }
+
+    /// Whether it is a client that holds a binding, and until when; its task looks at its deadlines anew.
+    pub(super) fn keep(&self, until: Option<Instant>) {
+        self.kept_until.set(until);
+        self.wake.notify();
     }
 
     // ---- its end ----

@@ -14,6 +14,8 @@ const LAST_BYTES: Duration = Duration::from_secs(1);
 pub(super) enum Due {
     /// [`super::keep_alive::KeepAlive::due`] must be asked.
     KeepAlive,
+    /// A registered client has been silent: an empty line shall find out whether it is still there.
+    Nudge,
     /// The server has been silent for long enough: its silence counts as content with this node's certificate.
     Confirm,
     /// The connection must end.
@@ -65,10 +67,19 @@ impl Connection {
                     local(ConnectionReason::NoFirstMessage),
                 );
             } else {
+                // A registered client may be silent for as long as it is registered.
+                let idle = self.active.get() + limits.client_idle;
+                let kept = self.kept_until.get();
                 visit(
-                    self.active.get() + limits.client_idle,
+                    kept.map_or(idle, |until| until.max(idle)),
                     local(ConnectionReason::Idle),
                 );
+                if let (Some(until), Some(every)) = (kept, limits.ping_clients.0) {
+                    let next = self.active.get().max(self.nudged.get()) + every;
+                    if next < until {
+                        visit(next, Due::Nudge);
+                    }
+                }
             }
         }
     }

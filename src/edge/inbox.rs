@@ -1,7 +1,7 @@
 //! What crosses threads, and the bounded queues that carry it.
 use super::admission::Admission;
 use crate::observe::Event;
-use crate::proxy::{BranchKey, LinkEvent, LinkId, Origin};
+use crate::proxy::{BindingMessage, BranchKey, LinkEvent, LinkId, Origin};
 use crate::reason::DaemonReason;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -31,6 +31,8 @@ pub(super) enum ShardMessage<S> {
         origin: Box<Origin>,
         bytes: Box<[u8]>,
     },
+    /// Something about a registered client.
+    Binding(BindingMessage),
     /// Something about a connection that another shard owns.
     Link(LinkEvent),
     /// Work for the shard's thread, such as an operator's command: what it does stands with the command.

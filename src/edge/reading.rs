@@ -23,7 +23,8 @@ const READS_PER_TURN: usize = 4;
 const LARGE_BUFFER: usize = 64 * 1024;
 const SMALL_BUFFER: usize = 16 * 1024;
 
-/// The answer to a ping (RFC 5626 §4.4.1).
+/// The answer to a ping (RFC 5626 §4.4.1), and what a silent client gets: an empty line that nobody answers. If it
+/// is not acknowledged, the kernel ends the connection (TCP_USER_TIMEOUT).
 const PONG: &[u8] = b"\r\n";
 
 /// The task's own state.
@@ -141,6 +142,11 @@ impl Reader {
             match due {
                 Due::End(ending) => return Some(ending),
                 Due::Confirm => shard.confirm(connection),
+                Due::Nudge => {
+                    connection.nudged.set(now);
+                    shard.flush_queue.write(connection, PONG, &shard.buffers);
+                    shard.flush_soon();
+                }
                 Due::KeepAlive => match connection.keep_alive.due(now) {
                     KeepAliveDue::Nothing => {}
                     KeepAliveDue::Ping => {

@@ -6,7 +6,7 @@ use super::clock;
 use super::connection::{Connection, Flushed};
 use super::inbox::ShardMessage;
 use super::shard::Shard;
-use crate::proxy::{Action, Actions, Core, LinkEvent, Origin};
+use crate::proxy::{Action, Actions, BindingMessage, Core, LinkEvent, Origin};
 use crate::reason::ConnectionReason;
 use crate::sip::{FrameError, Message};
 use std::time::{Duration, Instant};
@@ -53,6 +53,13 @@ impl Shard {
             self.feed(None, |core, out| core.on_link(event, now, out));
         }
         self.flush_soon();
+    }
+
+    /// What another shard tells about a client.
+    pub(super) fn on_binding(&self, message: BindingMessage) {
+        let now = clock::now();
+        self.feed(None, |core, out| core.on_binding(message, now, out));
+        self.settle();
     }
 
     /// One input of the core and all that it asks for. `message` is the input if it is one, for another shard's core.
@@ -124,10 +131,20 @@ impl Shard {
                     connection.close(reason);
                 }
             }
-            Action::HandOver { shard, asked } => {
+            Action::Tell { shard, message } => {
+                // Without room it is lost: who waits fails by its timer, and the next registration enters what is missing.
+                self.send_to(shard, ShardMessage::Binding(message));
+            }
+            Action::Keep { link, until } => {
+                if let Some(connection) = self.connections.borrow().get(link) {
+                    connection.keep(until);
+                }
+            }
+            Action::HandOver { shard, asked, held } => {
                 if let Some((origin, bytes)) = message {
                     let origin = Box::new(Origin {
                         asked,
+                        held,
                         ..origin.clone()
                     });
                     let bytes = bytes.into();

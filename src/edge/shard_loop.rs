@@ -80,6 +80,7 @@ impl Shard {
                         self.flush_soon();
                     }
                 }
+                ShardMessage::Binding(message) => self.on_binding(message),
                 ShardMessage::Link(event) => {
                     // The other shard's connection has ended, or a message to it came too late.
                     self.later(event);

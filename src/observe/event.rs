@@ -218,6 +218,14 @@ events! {
         request: RequestOutcome => ..,
     }
 
+    /// a home server granted a registration that this node does not keep; the client has its answer, and requests for it
+    /// fail
+    binding_refused => BindingRefused {
+        WARN; Client; "registrations that were granted and are not kept";
+        reason: Reason => reason,
+        remote: Option<SocketAddr> => remote,
+    }
+
     // ---- Peers. Connections are counted by shard, availability by node: a peer may be connected and unavailable (it does
     // not answer pings), or disconnected and available (nothing was sent to it yet). ----
 

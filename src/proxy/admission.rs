@@ -9,6 +9,7 @@ use super::inbound::{InboundRequest, Routed, maddr_of};
 use super::interface::Origin;
 use super::leg::{Leg, TargetSet};
 use super::links::Links;
+use super::moving::{self, ClientMove};
 use super::plan::ForwardPlan;
 use super::policy::Question;
 use super::privacy::Privacy;
@@ -29,6 +30,8 @@ pub(crate) enum Handling {
     Forward(ForwardPlan, TargetSet),
     /// It is an OPTIONS for this node itself.
     AnswerOptions,
+    /// It is of a client whose leg this other shard may move to the client's new connection.
+    HandOver(u8),
 }
 
 /// The order of RFC 3261 §16.3, then §16.4 and the policy.
@@ -67,7 +70,11 @@ pub(crate) fn admit(
     if request.max_breadth == 0 {
         return Err(MessageReason::MaxBreadthExceeded);
     }
-    let routed = Routed::of(request, env)?;
+    let mut routed = Routed::of(request, env)?;
+    let moved = moving::look(request, &mut routed, env)?;
+    if let ClientMove::Elsewhere(shard) = moved {
+        return Ok(Handling::HandOver(shard));
+    }
     // With a token, or a Route behind this node, the OPTIONS is for somebody else.
     let for_this_node = for_this_node && routed.token.is_none() && routed.next_route.is_none();
     let targets = match judge(request, &routed, env) {
@@ -91,6 +98,7 @@ pub(crate) fn admit(
     let privacy = Privacy::read(message);
     cross_boundary(request, &routed, privacy, &mut targets, env)?;
     within_limits(request, &routed, env)?;
+    moving::enter(moved, env)?;
     let plan = ForwardPlan::new(request, &routed, privacy, loop_hash, env);
     Ok(Handling::Forward(plan, targets))
 }
@@ -103,7 +111,7 @@ pub(crate) fn admit(
 pub(crate) fn admit_ack(
     request: &InboundRequest<'_, '_>,
     env: &mut Environment,
-) -> Result<(ForwardPlan, Leg), MessageReason> {
+) -> Result<Handling, MessageReason> {
     if request.max_forwards == Some(0) {
         return Err(MessageReason::AckRefused);
     }
@@ -112,16 +120,21 @@ pub(crate) fn admit_ack(
         true => MessageReason::TokenForged,
         false => MessageReason::AckRefused,
     };
-    let routed = Routed::of(request, env).map_err(refused)?;
+    let mut routed = Routed::of(request, env).map_err(refused)?;
     if !routed.is_in_dialog() {
         return Err(MessageReason::AckUnmatched);
+    }
+    let moved = moving::look(request, &mut routed, env).map_err(refused)?;
+    if let ClientMove::Elsewhere(shard) = moved {
+        return Ok(Handling::HandOver(shard));
     }
     let targets = judge(request, &routed, env)
         .map_err(refused)?
         .map_err(refused)?;
-    let target = targets.first().copied().ok_or(MessageReason::AckRefused)?;
+    moving::enter(moved, env).map_err(refused)?;
     let privacy = Privacy::read(request.inbound.message);
-    Ok((ForwardPlan::new(request, &routed, privacy, 0, env), target))
+    let plan = ForwardPlan::new(request, &routed, privacy, 0, env);
+    Ok(Handling::Forward(plan, targets))
 }
 
 /// Whether this is an OPTIONS for this node itself: its own name, no user (RFC 3261 §11).
@@ -201,7 +214,7 @@ fn cross_boundary(
 fn is_inside(target: Leg, links: &Links) -> bool {
     match target {
         Leg::Peer(key) => links.peer(key).is_some_and(|p| p.assert_identity),
-        Leg::Client(_) => false,
+        Leg::Client(_) | Leg::Binding(_) => false,
     }
 }
 
@@ -214,7 +227,7 @@ fn sips_may_go(
 ) -> Result<(), MessageReason> {
     let takes_sips = |leg| match leg {
         Leg::Peer(key) => links.peer(key).is_none_or(|p| p.sips),
-        Leg::Client(_) => true,
+        Leg::Client(_) | Leg::Binding(_) => true,
     };
     let forms_dialog = matches!(
         request.method,
@@ -264,7 +277,7 @@ fn within_limits(
         Leg::Client(_) if in_flight >= bound(env.limits.transactions_per_client) => {
             Err(MessageReason::ClientBudget)
         }
-        Leg::Client(_) | Leg::Peer(_) => Ok(()),
+        Leg::Client(_) | Leg::Binding(_) | Leg::Peer(_) => Ok(()),
     }
 }
 

@@ -38,6 +38,8 @@ impl ResponseContext {
             CurrentBranch::None | CurrentBranch::Waiting(_) => {
                 self.answer(MessageReason::Cancelled, cancel.now, env, out)
             }
+            // Its client learns of it when it comes back; if it does not, the wait ends in 487.
+            CurrentBranch::Rejoining { .. } => NextStep::Keep,
             CurrentBranch::Sent {
                 client: ClientTransaction::Invite(InviteClient::Proceeding),
                 ..

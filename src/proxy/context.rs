@@ -15,6 +15,7 @@ use super::inbound::InboundRequest;
 use super::interface::Actions;
 use super::leg::{Leg, TargetSet};
 use super::link_id::LinkId;
+use super::outgoing::RecordedToken;
 use super::plan::ForwardPlan;
 use super::reply;
 use super::transaction::{
@@ -51,8 +52,13 @@ pub(crate) enum NextStep {
 pub(crate) enum CurrentBranch {
     /// No target was tried yet, or none is left.
     None,
-    /// Waits for a connection to this peer.
+    /// Waits for a connection to this peer, or to learn where this client is.
     Waiting(Leg),
+    /// Was sent, and waits for its client to come back.
+    Rejoining {
+        target: Leg,
+        client: ClientTransaction,
+    },
     /// Sent on this link.
     Sent {
         target: Leg,
@@ -65,7 +71,9 @@ impl CurrentBranch {
     pub(crate) fn target(&self) -> Option<Leg> {
         match self {
             Self::None => None,
-            Self::Waiting(target) | Self::Sent { target, .. } => Some(*target),
+            Self::Waiting(target) | Self::Rejoining { target, .. } | Self::Sent { target, .. } => {
+                Some(*target)
+            }
         }
     }
 }
@@ -88,6 +96,8 @@ pub(crate) struct ResponseContext {
     /// Where in it the Call-ID stands, for the log.
     call_id: Range<usize>,
     pub(crate) plan: ForwardPlan,
+    /// What was recorded in the current branch and stands otherwise in its responses.
+    pub(crate) recorded: Option<Box<RecordedToken>>,
     /// The target set, and how many of it were tried.
     pub(crate) targets: TargetSet,
     pub(crate) tried: usize,
@@ -128,9 +138,7 @@ impl ResponseContext {
         };
         let mut copy = env.buffers.take();
         copy.extend_from_slice(message.bytes());
-        if let Some(link) = env.links.get_mut(request.inbound.origin.link) {
-            link.in_flight += 1;
-        }
+        env.links.begin(request.inbound.origin.link, env.shard);
         env.transactions += 1;
         let nonce = env.secrets.nonce();
         Self {
@@ -139,10 +147,11 @@ impl ResponseContext {
             server,
             branch: CurrentBranch::None,
             key: request.key,
-            upstream: request.inbound.upstream(),
+            upstream: request.upstream(),
             request: copy,
             call_id: message.place_of(request.call_id),
             plan,
+            recorded: None,
             targets,
             tried: 0,
             deadlines: Deadlines {
@@ -271,12 +280,13 @@ impl ResponseContext {
         let start = out.bytes.len();
         if !is_silent {
             let (remote, tag) = (self.upstream.remote, self.to_tag);
-            reply::write_refusal(message, remote, reason, tag, env, &mut out.bytes);
+            let to = self.upstream.leg;
+            reply::write_refusal(message, remote, (reason, to), tag, env, &mut out.bytes);
         }
         let target = self.targets.get(self.tried.saturating_sub(1)).copied();
         let line = LoggedRequest {
             reason: Some(reason),
-            status: (!is_silent).then(|| reason.status()),
+            status: (!is_silent).then(|| env.status(reason, self.upstream.leg)),
             ..self.line(message.bytes(), target, now)
         };
         env.log_request(self.upstream, &line, out);
@@ -340,9 +350,12 @@ impl ResponseContext {
 
     /// The connection that it came on has one transaction less.
     fn no_longer_pending(&self, env: &mut Environment) {
-        if let Some(link) = env.links.get_mut(self.upstream.link) {
-            link.transaction_over();
-        }
+        env.links.end(self.upstream.link, env.shard);
+    }
+
+    /// The Call-ID of its request.
+    pub(crate) fn call_id(&self) -> &[u8] {
+        self.request.get(self.call_id.clone()).unwrap_or_default()
     }
 
     /// It is removed: nothing points to it any more, and its buffers go back. Everything that

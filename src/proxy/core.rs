@@ -1,4 +1,5 @@
 //! The proxy core of one shard: its environment, its response contexts and its pings.
+use super::binding::{Directory, MovedLegs};
 use super::context::NextStep;
 use super::contexts::ResponseContexts;
 use super::environment::Environment;
@@ -10,6 +11,7 @@ use super::secrets::Secrets;
 use super::tables::Tables;
 use super::token::{TokenBox, TokenKeys};
 use super::wheel::Wheel;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,6 +54,10 @@ impl Core {
                 shards: setup.shards.max(1),
                 limits: topology.limits().clone(),
                 links: Links::default(),
+                directory: Directory::new(setup.now),
+                moved: MovedLegs::default(),
+                for_self: VecDeque::new(),
+                now: setup.now,
                 tokens: TokenBox::new(keys, topology.node().fqdn.as_str(), setup.run),
                 secrets: Secrets::new(&setup.seed, setup.shard),
                 wheel: Wheel::new(setup.now),
@@ -71,10 +77,12 @@ impl Core {
 
     /// When `on_deadline` should be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match (self.env.wheel.next(), self.pings.next()) {
-            (Some(timer), Some(ping)) => Some(timer.min(ping)),
-            (timer, ping) => timer.or(ping),
-        }
+        let deadlines = [
+            self.env.wheel.next(),
+            self.pings.next(),
+            self.env.directory.next(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// From now on requests that begin something new are answered 503.

@@ -1,11 +1,13 @@
 //! Requests within a dialog: which side the sender is, and who stands in for the other side (RFC
 //! 3261 §12.2).
 //!
-//! A dialog outlives connections and servers: a client comes back on a new connection, a home
+//! A dialog outlives connections and servers: a client comes back on a new connection (`bindings`,
+//! `moving`), a home
 //! server is replaced by another of its pool, a partner answers from another of its proxies. So a
 //! side is recognised by what it may stand for, and its requests are sent to whoever has taken over
 //! from the other side.
 use super::leg::{Leg, PeerKey, TargetSet};
+use super::link_id::LinkId;
 use super::links::Links;
 use super::routing::Routing;
 use super::same_party::{Sender, stands_for};
@@ -30,11 +32,9 @@ pub(crate) fn far_leg(
     routing: &Routing,
     links: &Links,
 ) -> Result<Leg, MessageReason> {
-    let exact = |leg: Leg| match (who, leg) {
-        (Sender::Client(own), Leg::Client(flow)) => own == flow,
-        (Sender::Home(own) | Sender::Federated(own), Leg::Peer(key)) => own == key,
-        (Sender::Client(_), Leg::Peer(_))
-        | (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => false,
+    let exact = |leg: Leg| match who {
+        Sender::Client(own) => is_client(own, leg, links),
+        Sender::Home(own) | Sender::Federated(own) => leg == Leg::Peer(own),
     };
     if exact(caller) {
         return Ok(callee);
@@ -42,15 +42,13 @@ pub(crate) fn far_leg(
     if exact(callee) {
         return Ok(caller);
     }
-    // Not the very connection or server of the dialog's start, but its kind of side: a client that
-    // has reconnected, another home server that has taken over, another server of the same partner
-    // under the same rights. A partner gets no further latitude.
+    // Not the very server of the dialog's start, but its kind of side: another home server that has
+    // taken over, another server of the same partner under the same rights. Partners and clients get
+    // no further latitude.
     let kin = |leg: Leg| match (who, leg) {
-        (Sender::Client(_), Leg::Client(_)) => true,
         (Sender::Home(_), Leg::Peer(key)) => links.peer(key).is_some_and(|p| p.is_home()),
         (Sender::Federated(own), Leg::Peer(key)) => stands_for(own, also, key, routing),
-        (Sender::Client(_), Leg::Peer(_))
-        | (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => false,
+        (Sender::Client(_), _) | (_, Leg::Client(_) | Leg::Binding(_)) => false,
     };
     match (kin(caller), kin(callee)) {
         (true, false) => Ok(callee),
@@ -65,6 +63,16 @@ pub(crate) fn far_leg(
             }
         }
         (false, false) => Err(MessageReason::TokenNotForOrigin),
+    }
+}
+
+/// Whether a client's side of a dialog is the client at this connection: it holds the binding that the
+/// token names, or is itself what the token of an unregistered client names.
+pub(crate) fn is_client(own: LinkId, leg: Leg, links: &Links) -> bool {
+    match leg {
+        Leg::Binding(id) => links.holds(own, id),
+        Leg::Client(link) => link == own,
+        Leg::Peer(_) => false,
     }
 }
 

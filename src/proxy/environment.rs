@@ -3,6 +3,7 @@
 //!
 //! One shard is one thread: nothing here is locked or shared but the tables of the generation and
 //! the health of the peers, which are read through `Arc`s and changed by atomics.
+use super::binding::{BindingMessage, Directory, MovedLegs, Place};
 use super::buffers::SpareBuffers;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Leg, PeerKey};
@@ -19,9 +20,10 @@ use crate::reason::MessageReason;
 use crate::sip::Message;
 use crate::topology::{Boundary, FieldRules, FieldTrust, Limits};
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Everything of a core but its response contexts. A context borrows it while it decides, so that
 /// neither needs the other's place in a table.
@@ -37,6 +39,13 @@ pub(crate) struct Environment {
     pub(crate) tables: Arc<Tables>,
     pub(crate) limits: Limits,
     pub(crate) links: Links,
+    /// Which connections lead to the registered clients that this shard is asked for.
+    pub(crate) directory: Directory,
+    pub(crate) moved: MovedLegs,
+    /// What this shard has to tell itself after the input.
+    pub(crate) for_self: VecDeque<BindingMessage>,
+    /// The time of the input that is being carried out.
+    pub(crate) now: Instant,
     pub(crate) tokens: TokenBox,
     pub(crate) secrets: Secrets,
     pub(crate) wheel: Wheel,
@@ -93,7 +102,7 @@ impl Environment {
     /// trust domain.
     pub(crate) fn field_rules(&self, leg: Leg) -> FieldRules {
         match leg {
-            Leg::Client(_) => self.boundary().clients,
+            Leg::Client(_) | Leg::Binding(_) => self.boundary().clients,
             Leg::Peer(key) => self.links.peer(key).map_or_else(
                 || FieldRules::standard(FieldTrust::Outside),
                 |peer| peer.fields,
@@ -113,19 +122,20 @@ impl Environment {
 
     /// Whether bytes for this link can be handed out: another shard knows whether its own link
     /// lives, and reports if it does not.
-    fn is_live(&self, link: LinkId) -> bool {
+    pub(crate) fn is_live(&self, link: LinkId) -> bool {
         link.shard() != self.shard || self.links.get(link).is_some()
     }
 
     /// Sends what stands in `out` from `start` on back to where a request came from: on its link,
-    /// else (RFC 3261 §18.2.2) on another connection of the same peer; a client that has gone gets
-    /// nothing.
+    /// else (RFC 3261 §18.2.2) on another connection of the same peer, or on the one that its binding
+    /// has then; an unregistered client that has gone gets nothing.
     pub(crate) fn send_upstream(&mut self, to: Upstream, start: usize, out: &mut Actions) {
         if self.is_live(to.link) {
             return out.send(to.link, start, None);
         }
         let sent = match to.leg {
             Leg::Peer(_) => self.send_downstream(to.leg, None, start, SendIf::Always, out),
+            Leg::Binding(id) => self.pass(Place::Binding(id), start, out),
             Leg::Client(_) => {
                 out.bytes.truncate(start);
                 Err(MessageReason::OriginGone)
@@ -154,21 +164,22 @@ impl Environment {
         only: SendIf,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
-        // A response or ACK must not open a connection to a client: its flow is gone, and so is the
-        // client.
-        let live = |link: &LinkId| self.is_live(*link);
+        let live = preferred.filter(|link| self.is_live(*link));
         let link = match target {
-            Leg::Client(flow) => Some(flow).filter(|l| l.shard() < self.shards).filter(live),
-            Leg::Peer(key) => preferred.filter(live).or_else(|| self.links.any_link(key)),
+            Leg::Client(_) | Leg::Binding(_) => live,
+            Leg::Peer(key) => live.or_else(|| self.links.any_link(key)),
         };
         if let Some(link) = link {
             out.send(link, start, None);
             return Ok(());
         }
+        if let Leg::Binding(id) = target {
+            return self.pass(Place::Binding(id), start, out);
+        }
         let bytes = out.bytes.get(start..).unwrap_or_default().to_vec();
         out.bytes.truncate(start);
         match target {
-            Leg::Client(_) => Err(MessageReason::FlowGone),
+            Leg::Client(_) | Leg::Binding(_) => Err(MessageReason::FlowGone),
             Leg::Peer(key) => self.queue(key, QueuedMessage { bytes, only }, out),
         }
     }
@@ -191,6 +202,13 @@ impl Environment {
         peer.queued.push(message);
         peer.want_connection(out);
         Ok(())
+    }
+
+    /// The status that this leg is answered for a reason.
+    pub(crate) fn status(&self, reason: MessageReason, to: Leg) -> u16 {
+        let of_pool = || to.peer().and_then(|key| self.routing().flow_status(key));
+        let own = (reason == MessageReason::FlowGone).then(of_pool).flatten();
+        own.unwrap_or(reason.status())
     }
 
     /// The FQDN of a peer, for events.
@@ -227,7 +245,7 @@ impl Environment {
             remote: from.remote,
             from_peer: self.peer_name(from.leg),
             to_peer: request.target.and_then(|target| self.peer_name(target)),
-            to_client: matches!(request.target, Some(Leg::Client(_))),
+            to_client: request.target.is_some_and(Leg::is_client),
             status: request.status,
             took: request.took,
         };

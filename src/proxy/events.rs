@@ -22,18 +22,27 @@ impl Core {
     /// `next_deadline` has come: pings that are due or overdue, then each transaction whose timer
     /// fires. A timer that fires arms the next one or ends its context, so the loop ends.
     pub fn on_deadline(&mut self, now: Instant, out: &mut Actions) {
+        self.env.now = now;
         self.pings.on_deadline(now, &mut self.env, out);
+        self.forget_bindings(now, out);
         while let Some(slot) = self.env.wheel.pop_due(now) {
             if let Some(context) = self.contexts.get_mut(slot) {
                 let next = context.on_deadline(now, &mut self.env, out);
                 self.carry_out(slot, next, now, out);
             }
         }
+        self.settle(now, out);
     }
 
     /// Something happened to a connection. What waited for it goes on, what ran on it fails over,
     /// as RFC 3261 §16.9 and §18.4 ask for a transport that reports its errors.
     pub fn on_link(&mut self, event: LinkEvent, now: Instant, out: &mut Actions) {
+        self.env.now = now;
+        self.link_event(event, now, out);
+        self.settle(now, out);
+    }
+
+    fn link_event(&mut self, event: LinkEvent, now: Instant, out: &mut Actions) {
         match event {
             LinkEvent::Up {
                 link,
@@ -84,7 +93,7 @@ impl Core {
                 if let Some(branch) = branch
                     && let Some(context) = self.contexts.by_branch(branch)
                 {
-                    let next = context.on_undeliverable(link);
+                    let next = context.on_undeliverable(link, now, &mut self.env, out);
                     self.carry_out(branch.slot, next, now, out);
                 }
             }
@@ -135,6 +144,7 @@ impl Core {
         out: &mut Actions,
     ) {
         let env = &mut self.env;
+        env.now = now;
         env.limits = tables.generation.topology().limits().clone();
         env.tokens.set_keys(keys);
         env.links.relist(&tables.listing);
@@ -153,6 +163,8 @@ impl Core {
             }
         }
         self.env.links.forget_idle_peers();
+        self.renumber(out);
+        self.settle(now, out);
     }
 
     /// Sends what waited for a connection to the peer: first what belongs to calls that run (ACK,
@@ -252,15 +264,19 @@ impl Core {
 
     /// A connection is closed: the branches on it have failed (RFC 3261 §16.9).
     fn link_gone(&mut self, link: LinkId, now: Instant, out: &mut Actions) {
+        // Whatever else is known of it: legs may have moved to a connection of another shard.
+        self.env.moved.gone(link);
         let Some(gone) = self.env.links.gone(link) else {
             return;
         };
         if let Leg::Peer(key) = gone.leg {
             self.pings.on_link_lost(key, Some(link), now, out);
         }
+        // First: what ran on the connection asks the directory where its client is now.
+        self.client_gone(link, gone.held, out);
         for slot in gone.branches {
             if let Some(context) = self.contexts.get_mut(slot) {
-                let next = context.on_link_gone(link);
+                let next = context.on_link_gone(link, now, &mut self.env, out);
                 self.carry_out(slot, next, now, out);
             }
         }

@@ -10,6 +10,7 @@
 //! token in it proves which dialog the request belongs to; a To tag would prove nothing, since
 //! anybody can write one. A request without one is new, whatever token it shows: else one call
 //! would lift the policy for everything that its sides send with its Call-ID.
+use super::binding::BindingId;
 use super::environment::{Environment, Upstream};
 use super::interface::Origin;
 use super::leg::Leg;
@@ -35,6 +36,8 @@ pub(crate) struct InboundMessage<'m, 'a> {
     pub(crate) origin: &'m Origin,
     /// Who that is: the only identity that policy trusts.
     pub(crate) leg: Leg,
+    /// The first binding that its connection holds, if it is a registered client's.
+    pub(crate) held: Option<BindingId>,
     pub(crate) message: &'m Message<'a>,
     pub(crate) now: Instant,
 }
@@ -44,7 +47,7 @@ impl InboundMessage<'_, '_> {
     pub(crate) fn upstream(&self) -> Upstream {
         Upstream {
             link: self.origin.link,
-            leg: self.leg,
+            leg: self.held.map_or(self.leg, Leg::Binding),
             remote: self.origin.remote,
         }
     }
@@ -75,6 +78,8 @@ pub(crate) struct InboundRequest<'m, 'a> {
     pub(crate) max_forwards: Option<u8>,
     pub(crate) max_breadth: u8,
     pub(crate) routes: SmallVec<[Address<'a>; 4]>,
+    /// Its client's binding: answers and requests of the dialog go to whatever connection holds that.
+    pub(crate) binding: Option<BindingId>,
     /// What its transaction is kept under.
     pub(crate) key: u128,
 }
@@ -147,9 +152,18 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
                 u8::try_from(b).unwrap_or(MAX_BREADTH).min(MAX_BREADTH)
             }),
             routes,
+            binding: inbound.held,
             key: 0,
         };
-        let side = same_party::side_of(inbound.origin, inbound.leg, env.routing());
+        let side = match inbound.held {
+            // Whatever connection it has: its CANCEL and ACK come on the one that it has then.
+            Some(id) => id.as_u64(),
+            None => same_party::side_of(inbound.origin, inbound.leg, env.routing()),
+        };
+        if inbound.held.is_some() {
+            let own = env.links.binding_of(inbound.origin.link, &request.from_uri);
+            request.binding = own.or(inbound.held);
+        }
         request.key = request.transaction_key(side, env);
         Ok(request)
     }
@@ -161,11 +175,26 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             && self.to.tag().is_some_and(|tag| !tag.is_empty())
     }
 
+    /// Where answers to it go.
+    pub(crate) fn upstream(&self) -> Upstream {
+        Upstream {
+            leg: self.binding.map_or(self.inbound.leg, Leg::Binding),
+            ..self.inbound.upstream()
+        }
+    }
+
     /// The keys under which its transaction may be kept if a reload lies between an INVITE and its
-    /// CANCEL or ACK: then other entries of the topology may have been one party with the sender.
+    /// CANCEL or ACK: then other entries of the topology may have been one party with the sender. A
+    /// client may have registered, or come back with several bindings, meanwhile.
     pub(crate) fn earlier_keys(&self, env: &Environment) -> impl Iterator<Item = u128> {
         let sides = same_party::earlier_sides(self.inbound.origin, self.inbound.leg, env.routing());
-        sides.map(|side| self.transaction_key(side, env))
+        let is_client = self.inbound.leg.is_client();
+        let link = is_client.then(|| self.inbound.leg.as_u64());
+        let bindings = env.links.bindings_of(self.inbound.origin.link);
+        sides
+            .chain(link)
+            .chain(bindings.map(BindingId::as_u64))
+            .map(|side| self.transaction_key(side, env))
     }
 
     /// RFC 3261 §17.2.3: branch, sent-by and method (ACK and CANCEL as INVITE), and besides the
@@ -382,10 +411,7 @@ fn token_of(
     if is_user || !routing.is_own(uri, local) {
         return Ok(None);
     }
-    Err(match fault {
-        TokenFault::Foreign | TokenFault::Forged => MessageReason::TokenForged,
-        TokenFault::EarlierRun => MessageReason::FlowGone,
-    })
+    Err(MessageReason::TokenForged)
 }
 
 /// The host of a URI's `maddr`.

@@ -1,6 +1,7 @@
 //! What goes into the core and what comes out of it: origins, link events and actions. No address,
 //! host or URI is among them that a connection could be made to, so that an open relay cannot be
 //! written.
+use super::binding::{BindingId, BindingMessage};
 use super::branch::BranchKey;
 use super::link_id::LinkId;
 use crate::observe::{Event, EventKind};
@@ -10,6 +11,7 @@ use crate::topology::PeerRef;
 use crate::trust::PeerId;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::time::Instant;
 
 /// Who is at the other end of a link: the only identity that policy trusts.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct Origin {
     /// How many shards have looked for this message's transaction in vain (0 when read from the
     /// wire).
     pub asked: u8,
+    /// The binding that its connection holds, where another shard has handed the message over.
+    pub held: Option<BindingId>,
 }
 
 /// The names and ports that this node announces in Via, Record-Route and Path; the port is left out
@@ -110,7 +114,7 @@ pub enum LinkEvent {
         /// For the log, and for the answer to what waits.
         reason: Reason,
         /// Until when no new connect will be tried.
-        retry_at: std::time::Instant,
+        retry_at: Instant,
     },
     /// More than `send_queue` bytes wait for its socket: no new requests to it.
     Full {
@@ -164,6 +168,23 @@ pub enum Action {
         shard: u8,
         /// For [`Origin::asked`].
         asked: u8,
+        /// For [`Origin::held`].
+        held: Option<BindingId>,
+    },
+    /// Hand this to the core of another shard, by `on_binding`.
+    Tell {
+        /// Never the core's own.
+        shard: u8,
+        /// About a binding.
+        message: BindingMessage,
+    },
+    /// A client connection holds bindings until then, so that its silence is no reason to close it;
+    /// `None`: it holds none any more.
+    Keep {
+        /// A link of this shard.
+        link: LinkId,
+        /// When the last of them ends.
+        until: Option<Instant>,
     },
     /// Record this: it is counted, and written unless there are too many of its kind.
     Event(Event),

@@ -1,5 +1,6 @@
-//! The two ends of what passes through this node: a peer of the topology or a client's connection,
-//! and nothing else.
+//! The two ends of what passes through this node: a peer of the topology, a client's connection or
+//! the binding of a registered client, and nothing else.
+use super::binding::BindingId;
 use super::interface::RemoteIdentity;
 use super::link_id::LinkId;
 use smallvec::SmallVec;
@@ -22,15 +23,18 @@ impl PeerKey {
 
 /// One leg of a request: where it came from, where it may go, or what a token stands for.
 ///
-/// No address, host or URI can be written here, so nothing but a peer of the topology and a live
-/// client connection can be reached. Which kind of peer it is (home, federated) is no part of it: a
+/// No address, host or URI can be written here, so nothing but a peer of the topology and a client
+/// that has connected can be reached. Which kind of peer it is (home, federated) is no part of it: a
 /// reload may change that, and the listing of the current generation knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Leg {
     /// A peer of the topology.
     Peer(PeerKey),
-    /// A client: its connection is its identity (the flow of RFC 5626).
+    /// A client by its connection: who a message comes from, and in a token a client without a
+    /// registration.
     Client(LinkId),
+    /// A registered client, whatever connection it has: only tokens and targets name it so.
+    Binding(BindingId),
 }
 
 impl Leg {
@@ -49,8 +53,13 @@ impl Leg {
     pub(crate) fn peer(self) -> Option<PeerKey> {
         match self {
             Self::Peer(key) => Some(key),
-            Self::Client(_) => None,
+            Self::Client(_) | Self::Binding(_) => None,
         }
+    }
+
+    /// Whether it is a client, registered or not.
+    pub(crate) fn is_client(self) -> bool {
+        self.peer().is_none()
     }
 
     /// As one number, for keyed hashes.
@@ -58,6 +67,7 @@ impl Leg {
         match self {
             Self::Peer(key) => key.0,
             Self::Client(link) => link.as_u64(),
+            Self::Binding(id) => id.as_u64(),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! What the core knows of one live connection, and what runs between this shard and one peer.
+use super::binding::HeldBinding;
 use super::branch::BranchKey;
 use super::interface::{Action, Actions};
 use super::leg::Leg;
@@ -23,6 +24,8 @@ pub(crate) struct LinkState {
     pub(crate) in_flight: u32,
     /// Slots of the contexts whose current branch was sent on it.
     pub(crate) branches: Vec<u32>,
+    /// The registered clients that it leads to.
+    pub(crate) held: Vec<HeldBinding>,
     /// When the last message came on it.
     pub(crate) heard: Option<Instant>,
     /// Requests from it that nobody answers: since when they are counted, and how many they are.
@@ -42,6 +45,7 @@ impl LinkState {
             full: false,
             in_flight: 0,
             branches: Vec::new(),
+            held: Vec::new(),
             heard: None,
             unanswered: None,
         }

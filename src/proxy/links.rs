@@ -4,6 +4,7 @@
 //! Two tables: connections by their number, and peers by their key. A peer has an entry only while
 //! something runs with it (a connection, a wait, a failed connect to remember), so that a topology
 //! of ten thousand peers costs a shard nothing.
+use super::binding::{BindingId, Owner};
 use super::fast_map::FastMap;
 use super::health::Fitness;
 use super::interface::Actions;
@@ -11,6 +12,7 @@ use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{LinkState, PeerState};
 use super::listing::{ListedPeer, Listing};
+use crate::sip::Uri;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,6 +73,10 @@ impl Links {
     #[cfg(test)]
     pub(crate) fn all(&self) -> impl Iterator<Item = (LinkId, &LinkState)> {
         self.links.iter().map(|(id, link)| (*id, link))
+    }
+    /// The same, to change them.
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = (LinkId, &mut LinkState)> {
+        self.links.iter_mut().map(|(id, link)| (*id, link))
     }
     #[cfg(test)]
     pub(crate) fn all_peers(&self) -> impl Iterator<Item = &PeerState> {
@@ -192,6 +198,54 @@ impl Links {
             && peer.links.iter().filter(usable).count() < usize::from(peer.listed.wanted)
         {
             peer.want_connection(out);
+        }
+    }
+
+    /// Whether the connection leads to this registered client.
+    pub(crate) fn holds(&self, link: LinkId, id: BindingId) -> bool {
+        let link = self.links.get(&link);
+        link.is_some_and(|link| link.held.iter().any(|held| held.ids.contains(&id)))
+    }
+
+    /// The binding that a request of the connection belongs to: the one whose address of record is in
+    /// From, else its first. Nothing is hashed for the usual client, which has one.
+    pub(crate) fn binding_of(&self, link: LinkId, from: &Uri<'_>) -> Option<BindingId> {
+        let held = &self.links.get(&link)?.held;
+        let first = held.first()?;
+        let of_from = || {
+            let owner = Owner::of(from);
+            held.iter().find(|held| held.name.owner == owner)
+        };
+        // A From that is none of its users is anonymous, say: any binding leads to the same client.
+        let own = if held.len() > 1 { of_from() } else { None };
+        own.unwrap_or(first).id()
+    }
+
+    /// Every number of every binding that the connection holds.
+    pub(crate) fn bindings_of(&self, link: LinkId) -> impl Iterator<Item = BindingId> {
+        let held = self.links.get(&link).map(|link| link.held.as_slice());
+        let held = held.unwrap_or_default().iter();
+        held.flat_map(|held| held.ids.iter().copied())
+    }
+
+    /// Counts a transaction that came from the connection. One of another shard, whose message was
+    /// handed over, is noted on first use.
+    pub(crate) fn begin(&mut self, id: LinkId, own_shard: u8) {
+        if id.shard() != own_shard {
+            let new = || LinkState::new(Leg::Client(id), true);
+            self.links.entry(id).or_insert_with(new).in_flight += 1;
+        } else if let Some(link) = self.links.get_mut(&id) {
+            link.in_flight += 1;
+        }
+    }
+
+    /// Undoes [`Self::begin`].
+    pub(crate) fn end(&mut self, id: LinkId, own_shard: u8) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.transaction_over();
+            if id.shard() != own_shard && link.in_flight == 0 && link.branches.is_empty() {
+                self.links.remove(&id);
+            }
         }
     }
 

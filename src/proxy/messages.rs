@@ -6,6 +6,7 @@
 //! the context that it belongs to; or it is handed over to the shard that has this context. Which
 //! of them is decided here and nowhere else.
 use super::admission::{self, Handling};
+use super::binding::HeldBinding;
 use super::branch::Branch;
 use super::context::ResponseContext;
 use super::core::Core;
@@ -32,8 +33,11 @@ impl Core {
     ) {
         // Whatever it is, the far end lives: silence is counted against a peer only if nothing came
         // (`timeouts`).
+        self.env.now = now;
+        let mut held = origin.held;
         if let Some(link) = self.env.links.get_mut(origin.link) {
             link.heard = Some(now);
+            held = link.held.first().and_then(HeldBinding::id).or(held);
         }
         let Some(leg) = self.env.leg_of(origin) else {
             return;
@@ -41,9 +45,17 @@ impl Core {
         let inbound = InboundMessage {
             origin,
             leg,
+            held,
             message,
             now,
         };
+        self.read(inbound, out);
+        self.settle(now, out);
+    }
+
+    /// What was hidden from its sender is restored before anything else.
+    fn read(&mut self, inbound: InboundMessage<'_, '_>, out: &mut Actions) {
+        let (leg, message) = (inbound.leg, inbound.message);
         // Before anything reads the message: what was hidden from this peer must be judged as what
         // it stands for. Costs one look at the peer where nothing is hidden.
         match unhidden(leg, message, &self.env) {
@@ -153,6 +165,11 @@ impl Core {
                 let next = context.try_targets(message, via, now, &mut self.env, out);
                 self.carry_out(slot, next, now, out);
             }
+            Ok(Handling::HandOver(shard)) => out.list.push(Action::HandOver {
+                shard,
+                asked: 1,
+                held: None,
+            }),
             Ok(Handling::AnswerOptions) => {
                 reply::answer_options(inbound, request.key as u64, &mut self.env, out);
             }
@@ -193,7 +210,7 @@ impl Core {
         }
         match stateless::forward_ack(request, &mut self.env, out) {
             Ok(()) => {}
-            Err(MessageReason::AckUnmatched) if ask_next(inbound.origin, &self.env, out) => {}
+            Err(MessageReason::AckUnmatched) if ask_next(inbound, &self.env, out) => {}
             Err(reason) => self.env.drop_message(inbound.upstream(), reason, out),
         }
     }
@@ -203,7 +220,7 @@ impl Core {
     fn on_cancel(&mut self, request: &InboundRequest<'_, '_>, out: &mut Actions) {
         let inbound = &request.inbound;
         let Some(slot) = self.invite_of(request).map(|context| context.slot) else {
-            if !ask_next(inbound.origin, &self.env, out) {
+            if !ask_next(inbound, &self.env, out) {
                 let tag = reply::stateless_tag(inbound, request.via.branch, &self.env);
                 let status = MessageReason::NoTransaction.status();
                 reply::answer(inbound, status, tag, &[], &mut self.env, out);
@@ -243,6 +260,7 @@ impl Core {
             out.list.push(Action::HandOver {
                 shard: branch.shard,
                 asked: 1,
+                held: inbound.held,
             });
             return Ok(());
         }
@@ -284,14 +302,15 @@ fn own_branch(message: &Message<'_>, env: &Environment) -> Result<Branch, Messag
 /// Whether the next shard should look for this message's transaction; `false` when all have. A
 /// client or server with several connections may send the CANCEL on another one than the INVITE,
 /// which another shard may have accepted.
-fn ask_next(origin: &Origin, env: &Environment, out: &mut Actions) -> bool {
-    let asked = origin.asked.saturating_add(1);
+fn ask_next(inbound: &InboundMessage<'_, '_>, env: &Environment, out: &mut Actions) -> bool {
+    let asked = inbound.origin.asked.saturating_add(1);
     if asked >= env.shards {
         return false;
     }
     out.list.push(Action::HandOver {
         shard: (env.shard + 1) % env.shards,
         asked,
+        held: inbound.held,
     });
     true
 }

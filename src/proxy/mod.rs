@@ -40,9 +40,12 @@
 
 mod admission;
 mod asserted;
+mod binding;
+mod bindings;
 mod branch;
 mod buffers;
 mod cancellation;
+mod clients;
 mod context;
 mod contexts;
 mod core;
@@ -62,12 +65,14 @@ mod links;
 mod listing;
 mod meaning;
 mod messages;
+mod moving;
 mod outgoing;
 mod ping;
 mod plan;
 mod policy;
 mod pool_order;
 mod privacy;
+mod rejoin;
 mod relay;
 mod reply;
 mod routing;
@@ -83,6 +88,7 @@ mod token;
 mod transaction;
 mod wheel;
 
+pub use binding::{BindingId, BindingMessage};
 pub use branch::BranchKey;
 pub(crate) use context::FAILOVER_SILENCE;
 pub use core::{Core, CoreSetup};

@@ -26,6 +26,28 @@ pub(crate) struct MessageWriter<'e> {
     rules: FieldRules,
 }
 
+/// What a request has recorded of a dialog with an unregistered client, which sees another value of the
+/// token than the other side (RFC 5658 §5).
+pub(crate) struct RecordedToken {
+    /// In the request.
+    sent: TokenText,
+    /// In the responses to it.
+    upstream: TokenText,
+}
+
+impl RecordedToken {
+    /// Of several passes through this node only the one that this response belongs to is rewritten: the
+    /// others have other tokens.
+    fn rewrite<'m, 'a>(&'m self, message: &'m Message<'a>, edits: &mut Edits<'m, 'a>) {
+        for address in message.addresses(HeaderName::RecordRoute).flatten() {
+            let user = address.parse_uri().ok().and_then(|uri| uri.user);
+            if let Some(user) = user.filter(|user| **user == *self.sent) {
+                edits.replace_user(user, &self.upstream);
+            }
+        }
+    }
+}
+
 /// A URI with a token, for Record-Route or Path.
 type RouteUri = SmallVec<[u8; 160]>;
 
@@ -51,11 +73,11 @@ impl<'e> MessageWriter<'e> {
         from: Upstream,
         branch: &BranchText,
         out: &mut Vec<u8>,
-    ) -> Result<(), MessageReason> {
+    ) -> Result<Option<Box<RecordedToken>>, MessageReason> {
         let start = out.len();
         let rewrite = RouteRewrite::of(message, plan);
-        let recorded = self.recorded_routes(message, plan, from.leg);
-        let path = self.path(plan, from.leg);
+        let (recorded, two) = self.recorded_routes(message, plan, from.leg);
+        let path = self.path(plan);
         let sender = self.sender_name(from.leg);
 
         // All edits are planned over the received bytes and written once: nothing that no edit
@@ -99,11 +121,12 @@ impl<'e> MessageWriter<'e> {
             edits.insert_peer_name(name);
         }
         edits.write(out);
-        self.hide(start, out)
+        self.hide(start, out)?;
+        Ok(two)
     }
 
     /// Writes a response on its way back (RFC 3261 §16.7 steps 3, 8 and 9). `plan` is that of its
-    /// request.
+    /// request, `recorded` what its receiver must see another value of.
     ///
     /// # Errors
     /// It must not be sent there; nothing has been written.
@@ -111,7 +134,7 @@ impl<'e> MessageWriter<'e> {
         &self,
         inbound: &InboundMessage<'_, '_>,
         status: u16,
-        plan: &ForwardPlan,
+        (plan, recorded): (&ForwardPlan, Option<&RecordedToken>),
         out: &mut Vec<u8>,
     ) -> Result<(), MessageReason> {
         let start = out.len();
@@ -119,10 +142,13 @@ impl<'e> MessageWriter<'e> {
         let (strip, not_asserted) = asserted::not_asserted_in_response(inbound, self.env);
         let mut edits = Edits::new(message);
         edits.pop_via();
+        if let Some(recorded) = recorded {
+            recorded.rewrite(message, &mut edits);
+        }
         edits.strip_all(Privacy::read(message).stripped(strip, &self.rules));
         not_asserted.drop_from(&mut edits);
         // A client that does not know the extension must not see it (RFC 3327 §5.3).
-        if plan.path && !plan.knows_path {
+        if plan.registers.is_some() && !plan.knows_path {
             edits.strip(HeaderName::Path);
         }
         if plan.keep_alive && (200..300).contains(&status) {
@@ -162,7 +188,7 @@ impl<'e> MessageWriter<'e> {
     fn via_params(&self) -> ViaParams {
         match self.leg {
             Leg::Peer(_) => ViaParams::Alias,
-            Leg::Client(_) => ViaParams::Plain,
+            Leg::Client(_) | Leg::Binding(_) => ViaParams::Plain,
         }
     }
 
@@ -185,31 +211,43 @@ impl<'e> MessageWriter<'e> {
         message: &Message<'_>,
         plan: &ForwardPlan,
         from: Leg,
-    ) -> SmallVec<[RouteUri; 2]> {
+    ) -> (SmallVec<[RouteUri; 2]>, Option<Box<RecordedToken>>) {
         let mut uris = SmallVec::new();
-        if plan.record_route {
-            let call_id = message.call_id().unwrap_or_default();
-            let tokens = &self.env.tokens;
-            let token = tokens.dialog(from, self.leg, plan.to_host, call_id);
-            let (upstream, downstream) = (sent_by(from, self.env), self.sent_by());
-            uris.push(route_uri(plan.sips, &token, upstream, b";lr"));
-            if upstream != downstream {
-                uris.push(route_uri(plan.sips, &token, downstream, b";lr"));
-            }
+        if !plan.record_route {
+            return (uris, None);
         }
-        uris
+        let call_id = message.call_id().unwrap_or_default();
+        let (tokens, legs) = (&self.env.tokens, (from, self.leg));
+        // Only a dialog with an unregistered client has two values; which is whose, its leg says.
+        let two = match legs {
+            (Leg::Client(_), _) => {
+                let (sent, upstream) = tokens.dialog_of_two(legs, plan.to_host, call_id);
+                Some(Box::new(RecordedToken { sent, upstream }))
+            }
+            (_, Leg::Client(_)) => {
+                let (upstream, sent) = tokens.dialog_of_two(legs, plan.to_host, call_id);
+                Some(Box::new(RecordedToken { sent, upstream }))
+            }
+            _ => None,
+        };
+        let token = match &two {
+            Some(two) => two.sent.clone(),
+            None => tokens.dialog(legs, plan.to_host, call_id),
+        };
+        let (upstream, downstream) = (sent_by(from, self.env), self.sent_by());
+        uris.push(route_uri(plan.sips, &token, upstream, b";lr"));
+        if upstream != downstream {
+            uris.push(route_uri(plan.sips, &token, downstream, b";lr"));
+        }
+        (uris, two)
     }
 
-    /// The Path of a client's registration (RFC 3327 §5.2): requests for it come back to its flow.
-    fn path(&self, plan: &ForwardPlan, from: Leg) -> Option<RouteUri> {
-        match from {
-            Leg::Client(flow) if plan.path => {
-                let token = self.env.tokens.flow(flow);
-                let params: &[u8] = if plan.outbound { b";lr;ob" } else { b";lr" };
-                Some(route_uri(plan.sips, &token, &self.env.names.peers, params))
-            }
-            Leg::Client(_) | Leg::Peer(_) => None,
-        }
+    /// The Path of a client's registration (RFC 3327 §5.2): requests for it come to its binding.
+    fn path(&self, plan: &ForwardPlan) -> Option<RouteUri> {
+        let ids = self.env.tokens.binding_ids(plan.registers.as_ref()?);
+        let token = self.env.tokens.binding(*ids.first()?);
+        let params: &[u8] = if plan.outbound { b";lr;ob" } else { b";lr" };
+        Some(route_uri(plan.sips, &token, &self.env.names.peers, params))
     }
 
     /// Hides the topology in what was written since `start`, if the leg is one from which it is
@@ -226,7 +264,7 @@ impl<'e> MessageWriter<'e> {
 fn sent_by(leg: Leg, env: &Environment) -> &str {
     match leg {
         Leg::Peer(_) => &env.names.peers,
-        Leg::Client(_) => &env.names.clients,
+        Leg::Client(_) | Leg::Binding(_) => &env.names.clients,
     }
 }
 

@@ -316,6 +316,7 @@ impl Pings {
             leg,
             message,
             now,
+            ..
         } = *response;
         let at = self.by_nonce.get(&nonce).copied();
         let at = at.ok_or(MessageReason::ResponseUnmatched)?;

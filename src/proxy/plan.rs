@@ -2,10 +2,10 @@
 //! branch and for every kind of request: those with a response context, BENOTIFY, and the ACK for a
 //! 2xx.
 use super::asserted::{self, NotAsserted};
+use super::binding::{BindingName, Registration};
 use super::environment::Environment;
 use super::inbound::{InboundRequest, Routed};
 use super::keep_alive;
-use super::leg::Leg;
 use super::privacy::Privacy;
 use super::token::host_hash;
 use crate::sip::{Address, HeaderName, HeaderSet, Message, Method, Scheme};
@@ -37,8 +37,8 @@ pub(crate) struct ForwardPlan {
     pub(crate) record_route: bool,
     /// Whether Record-Route has a sips URI (RFC 5630 §3.2).
     pub(crate) sips: bool,
-    /// Whether this is a client's REGISTER, which gets a Path.
-    pub(crate) path: bool,
+    /// Whom this REGISTER of a client binds if it is granted: it gets a Path.
+    pub(crate) registers: Option<BindingName>,
     /// Whether the first line of the client's Supported names `path` (RFC 3327 §5.1), which is what
     /// registrars read; else this node does that for it.
     pub(crate) announces_path: bool,
@@ -74,8 +74,9 @@ impl ForwardPlan {
     ) -> Self {
         let message = request.inbound.message;
         let record_route = is_recorded(request.method);
-        let is_client = matches!(request.inbound.leg, Leg::Client(_));
-        let path = request.method == Method::Register && is_client;
+        let is_client = request.inbound.leg.is_client();
+        let registers = is_client.then(|| registers(request)).flatten();
+        let path = registers.is_some();
         let to_host = if record_route {
             // A To that names no host must not let its callee assert any: this hash is that of no
             // name.
@@ -96,7 +97,7 @@ impl ForwardPlan {
             record_route,
             sips: routed.uri.scheme == Scheme::Sips
                 || routed.next_route.is_some_and(|r| r.scheme == Scheme::Sips),
-            path,
+            registers,
             announces_path: path && begins_with_path(message),
             knows_path: path
                 && (names_path(message, HeaderName::Supported)
@@ -110,6 +111,16 @@ impl ForwardPlan {
             to_host,
         }
     }
+}
+
+/// Whom a client's REGISTER binds.
+fn registers(request: &InboundRequest<'_, '_>) -> Option<BindingName> {
+    if request.method != Method::Register {
+        return None;
+    }
+    let aor = request.to.parse_uri().ok()?;
+    let registration = Registration::of(request.inbound.message);
+    Some(registration.name(&aor, request.call_id))
 }
 
 /// Whether a route is recorded for requests of this method: those that form a dialog, or may (RFC

@@ -10,7 +10,7 @@
 //! domain, since its registrar authenticates the user behind it. A partner is held to the domains
 //! that its entry lists, which is the whole protection of the home users from calls in somebody
 //! else's name.
-use super::dialog::{far_leg, in_dialog, listed};
+use super::dialog::{far_leg, in_dialog, is_client, listed};
 use super::inbound::{InboundRequest, Routed};
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
@@ -45,7 +45,7 @@ impl Question<'_, '_, '_> {
     /// | from | may send | goes to |
     /// |---|---|---|
     /// | client | From of a home domain, or anonymous (RFC 3323) | the home pool; in-dialog: the token's peer |
-    /// | home peer | anything | the token's flow or peer, a peer by Route or Request-URI, a federated or home pool |
+    /// | home peer | anything | the token's client or peer, a peer by Route or Request-URI, a federated or home pool |
     /// | federated peer | From within its domains; where its entry allows it, anonymous, or a number | the home pool, or the home server of a URI that was sealed for it; in-dialog: the token's other leg |
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Question<'_, '_, '_> {
         if self.routing.denies_any() {
             targets.retain(|target| match *target {
                 Leg::Peer(key) => self.check_denied(Some(key)).is_ok(),
-                Leg::Client(_) => true,
+                Leg::Client(_) | Leg::Binding(_) => true,
             });
             if targets.is_empty() {
                 return Err(MessageReason::DomainDenied);
@@ -73,7 +73,7 @@ impl Question<'_, '_, '_> {
 
     /// Where a request goes that its sender may send.
     fn targets(&self) -> Result<TargetSet, MessageReason> {
-        let flow = match self.routed.token {
+        let binding = match self.routed.token {
             Some(Token::Dialog { caller, callee, .. }) => {
                 let leg = far_leg(
                     self.who,
@@ -89,18 +89,22 @@ impl Question<'_, '_, '_> {
                 return match (self.who, leg) {
                     (_, Leg::Peer(key)) => in_dialog(self.who, key, self.routing, self.links),
                     // Clients speak to peers only: a token never takes a client to a client.
-                    (Sender::Client(_), Leg::Client(_)) => Err(MessageReason::TokenNotForOrigin),
-                    (Sender::Home(_) | Sender::Federated(_), Leg::Client(_)) => Ok(smallvec![leg]),
+                    (Sender::Client(_), Leg::Client(_) | Leg::Binding(_)) => {
+                        Err(MessageReason::TokenNotForOrigin)
+                    }
+                    (Sender::Home(_) | Sender::Federated(_), Leg::Client(_) | Leg::Binding(_)) => {
+                        Ok(smallvec![leg])
+                    }
                 };
             }
-            Some(Token::Flow(flow)) => Some(flow),
+            Some(Token::Binding(id)) => Some(id),
             None => None,
         };
         let request_uri = &self.routed.uri;
-        match (self.who, flow) {
-            // RFC 5626 §5.3: a client's own Path token on its own flow means "outgoing": it is
-            // removed, nothing more.
-            (Sender::Client(link), Some(flow)) if flow != link => {
+        match (self.who, binding) {
+            // RFC 5626 §5.3: a client's own Path token, as a Service-Route has it, means "outgoing": it
+            // is removed, nothing more.
+            (Sender::Client(link), Some(id)) if !self.links.holds(link, id) => {
                 Err(MessageReason::TokenNotForOrigin)
             }
             (Sender::Client(_), _) => {
@@ -115,9 +119,9 @@ impl Question<'_, '_, '_> {
                 self.in_pool(position, &[])
             }
             // Only home servers are given Path tokens, with the registrations that they keep.
-            (Sender::Home(_), Some(flow)) => Ok(smallvec![Leg::Client(flow)]),
+            (Sender::Home(_), Some(id)) => Ok(smallvec![Leg::Binding(id)]),
             (Sender::Home(own), None) => self.of_home_server(own),
-            // A partner reaches users through the home servers, never a flow directly.
+            // A partner reaches users through the home servers, never a client directly.
             (Sender::Federated(_), Some(_)) => Err(MessageReason::TokenNotForOrigin),
             (Sender::Federated(_), None) => {
                 self.check_route()?;
@@ -195,7 +199,7 @@ impl Question<'_, '_, '_> {
         };
         targets.retain(|target| match *target {
             Leg::Peer(key) => self.is_server(key),
-            Leg::Client(_) => false,
+            Leg::Client(_) | Leg::Binding(_) => false,
         });
         if targets.is_empty() {
             return Err(MessageReason::NoRoute);
@@ -258,15 +262,15 @@ impl Question<'_, '_, '_> {
                 callee, to_host, ..
             }) => {
                 let is_callee = match (self.who, callee) {
-                    (Sender::Client(_), Leg::Client(_)) => true,
+                    (Sender::Client(own), callee) => is_client(own, callee, self.links),
                     (Sender::Federated(own), Leg::Peer(key)) => {
                         stands_for(own, &self.also, key, self.routing)
                     }
-                    (Sender::Client(_) | Sender::Federated(_) | Sender::Home(_), _) => false,
+                    (Sender::Federated(_) | Sender::Home(_), _) => false,
                 };
                 is_callee && to_host == host_hash(&self.request.from_uri)
             }
-            Some(Token::Flow(_)) | None => false,
+            Some(Token::Binding(_)) | None => false,
         };
         // A `tel` or other URI names no domain by which a sender could be held to its own.
         let from = &self.request.from_uri;

@@ -23,6 +23,8 @@ pub(crate) struct RoutedPool {
     /// How long a member that came back comes after those that stayed: calls should not move back to
     /// a server that may fail again.
     fail_back: Duration,
+    /// What its home servers are answered for a client without a connection.
+    pub(crate) flow_status: u16,
 }
 
 /// One of its servers.
@@ -54,6 +56,7 @@ impl RoutedPool {
             members,
             strategy: pool.strategy,
             grouped: !pool.priorities.is_empty(),
+            flow_status: pool.flow_status,
             fail_back: pool.health.map_or(Duration::ZERO, |h| h.fail_back),
         }
     }

@@ -8,6 +8,7 @@
 //!
 //! A 503 is never passed on (RFC 3261 §16.7 step 6): it would take this node out of service at the
 //! caller, although only one of the servers behind it has no room.
+use super::binding::{Outcome, Registration};
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
 use super::inbound::InboundMessage;
@@ -20,7 +21,7 @@ use super::transaction::{
     TIMER_C, TransactionTimer,
 };
 use crate::reason::MessageReason;
-use crate::sip::Method;
+use crate::sip::{Message, Method};
 
 impl ResponseContext {
     /// A response to the current branch. `method` is that of its CSeq.
@@ -35,23 +36,35 @@ impl ResponseContext {
         env: &mut Environment,
         out: &mut Actions,
     ) -> Result<NextStep, MessageReason> {
-        let CurrentBranch::Sent {
-            target,
-            link,
-            mut client,
-        } = self.branch
-        else {
-            return Err(MessageReason::ResponseUnmatched);
-        };
         let InboundMessage {
             origin,
             leg,
             message,
             now,
+            ..
         } = *response;
+        let (target, link, mut client) = match self.branch {
+            CurrentBranch::Sent {
+                target,
+                link,
+                client,
+            } => (target, link, client),
+            // The client has come back and answers, before the directory has said so.
+            CurrentBranch::Rejoining { target, client } if env.is_client_at(target, origin) => {
+                env.links.add_branch(origin.link, self.slot);
+                (target, origin.link, client)
+            }
+            CurrentBranch::Rejoining { .. } => return Err(MessageReason::ResponseWrongPeer),
+            CurrentBranch::None | CurrentBranch::Waiting(_) => {
+                return Err(MessageReason::ResponseUnmatched);
+            }
+        };
         // Only who was asked answers: on that connection, or on another one of the same party.
         let is_asked = link == origin.link
-            || matches!(target, Leg::Peer(asked) if same_party::may_be(origin, leg, asked, env.routing()));
+            || match target {
+                Leg::Peer(asked) => same_party::may_be(origin, leg, asked, env.routing()),
+                Leg::Client(_) | Leg::Binding(_) => env.is_client_at(target, origin),
+            };
         if !is_asked {
             return Err(MessageReason::ResponseWrongPeer);
         }
@@ -163,11 +176,19 @@ impl ResponseContext {
         {
             return NextStep::Keep;
         }
+        if (200..300).contains(&status) && self.plan.registers.is_some() {
+            self.note_registration(response, env, out);
+        }
         let start = out.bytes.len();
         // What cannot be rid of hidden names is not sent. The caller must not wait for ever, so a
         // final response is replaced by a refusal of this node; a provisional one may be lost.
         let outgoing = MessageWriter::to(self.upstream.leg, env);
-        if let Err(reason) = outgoing.response(response, status, &self.plan, &mut out.bytes) {
+        if let Err(reason) = outgoing.response(
+            response,
+            status,
+            (&self.plan, self.recorded.as_deref()),
+            &mut out.bytes,
+        ) {
             return match status {
                 200.. => self.answer(reason, response.now, env, out),
                 _ => NextStep::Keep,
@@ -183,6 +204,38 @@ impl ResponseContext {
         };
         env.send_upstream(self.upstream, start, out);
         next
+    }
+
+    /// A registrar's 2xx: what it grants binds the client to the connection that the REGISTER came on,
+    /// if the registrar is one that serves the address of record. What anybody else says binds nobody.
+    fn note_registration(
+        &self,
+        response: &InboundMessage<'_, '_>,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) {
+        let (Some(name), Some(Leg::Peer(registrar))) = (self.plan.registers, self.branch.target())
+        else {
+            return;
+        };
+        let Ok(register) = Message::parse(&self.request) else {
+            return;
+        };
+        let aor = register.to().and_then(|to| to.parse_uri());
+        if !aor.is_ok_and(|aor| env.routing().is_served_by(&aor.host, registrar)) {
+            return;
+        }
+        // The connection that the REGISTER came on, whatever its Contact says of where the client is.
+        let link = self.upstream.link;
+        match Registration::of(&register).outcome(response.message) {
+            Outcome::Bound(time) => {
+                let until = response.now + time;
+                env.bind(link, name, until, self.upstream.remote, out);
+            }
+            Outcome::Ended => env.unbind(link, |held| held.name == name, out),
+            Outcome::AllEnded => env.unbind(link, |held| held.name.owner == name.owner, out),
+            Outcome::Nothing => {}
+        }
     }
 
     /// The same request again, as a sender repeats it that has lost its connection (RFC 3261

@@ -8,6 +8,7 @@
 use super::environment::{Environment, LoggedRequest};
 use super::inbound::InboundMessage;
 use super::interface::Actions;
+use super::leg::Leg;
 use super::{branch, keep_alive, same_party};
 use crate::reason::MessageReason;
 use crate::sip::{Extra, HeaderName, Message, Method, StartLine, write_reply};
@@ -48,7 +49,7 @@ pub(crate) fn refuse(
         write_refusal(
             message,
             inbound.origin.remote,
-            reason,
+            (reason, inbound.leg),
             tag,
             env,
             &mut out.bytes,
@@ -61,7 +62,7 @@ pub(crate) fn refuse(
         call_id: message.call_id().unwrap_or_default(),
         target: None,
         reason: Some(reason),
-        status: is_answered.then(|| reason.status()),
+        status: is_answered.then(|| env.status(reason, inbound.leg)),
         took: Duration::ZERO,
     };
     env.log_request(inbound.upstream(), &line, out);
@@ -88,7 +89,7 @@ pub(crate) fn stateless_tag(
 pub(crate) fn write_refusal(
     message: &Message<'_>,
     source: SocketAddr,
-    reason: MessageReason,
+    (reason, to): (MessageReason, Leg),
     tag: u64,
     env: &Environment,
     out: &mut Vec<u8>,
@@ -120,8 +121,8 @@ pub(crate) fn write_refusal(
         agent,
         text: reason.public(),
     });
-    let tag = tag_text(tag);
-    write_reply(message, source, reason.status(), Some(&tag), &extras, out);
+    let (status, tag) = (env.status(reason, to), tag_text(tag));
+    write_reply(message, source, status, Some(&tag), &extras, out);
 }
 
 /// 200 to an OPTIONS for this node (RFC 3261 §11.2): how peers see that it lives.

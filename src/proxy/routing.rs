@@ -222,6 +222,18 @@ impl Routing {
         self.equals.get(&key).map_or(&[], |group| group)
     }
 
+    /// What a home server is answered for a client without a connection.
+    pub(crate) fn flow_status(&self, key: PeerKey) -> Option<u16> {
+        let first = self.pools_of.get(&key)?.first()?;
+        self.pools.get(*first).map(|pool| pool.flow_status)
+    }
+
+    /// Whether the pool that serves this home domain has the server.
+    pub(crate) fn is_served_by(&self, host: &Host<'_>, key: PeerKey) -> bool {
+        let pool = self.home_pool(host).and_then(|at| self.pools.get(at));
+        pool.is_some_and(|pool| pool.members().any(|member| member == key))
+    }
+
     /// The pool at a position that [`Self::pool`] or [`Self::default_pool`] has returned.
     pub(crate) fn pool_at(&self, position: usize) -> Option<&RoutedPool> {
         self.pools.get(position)

@@ -32,6 +32,8 @@ impl Sender {
     pub(crate) fn of(leg: Leg, links: &Links) -> Option<Self> {
         match leg {
             Leg::Client(link) => Some(Self::Client(link)),
+            // Nobody sends as a binding, only over a connection that holds it.
+            Leg::Binding(_) => None,
             Leg::Peer(key) => {
                 let peer = links.peer(key)?;
                 peer.current?;

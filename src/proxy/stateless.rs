@@ -9,7 +9,7 @@ use super::admission::{self, Handling};
 use super::branch::{Branch, BranchKey};
 use super::environment::Environment;
 use super::inbound::InboundRequest;
-use super::interface::Actions;
+use super::interface::{Action, Actions};
 use super::leg::{Leg, TargetSet};
 use super::link_id::LinkId;
 use super::link_state::SendIf;
@@ -32,8 +32,17 @@ pub(crate) fn forward_ack(
     env: &mut Environment,
     out: &mut Actions,
 ) -> Result<(), MessageReason> {
-    let (plan, target) = admission::admit_ack(request, env)?;
-    forward(request, &plan, target, None, env, out)
+    match admission::admit_ack(request, env)? {
+        Handling::Forward(plan, targets) => {
+            let target = targets.first().copied().ok_or(MessageReason::AckRefused)?;
+            forward(request, &plan, target, None, env, out)
+        }
+        Handling::HandOver(shard) => {
+            hand_over(shard, out);
+            Ok(())
+        }
+        Handling::AnswerOptions => Ok(()),
+    }
 }
 
 /// A request that is never answered: judged like any other, and sent to the first target that takes
@@ -47,6 +56,7 @@ pub(crate) fn forward_best_effort(
     let inbound = &request.inbound;
     let (plan, targets) = match admission::admit(request, env) {
         Ok(Handling::Forward(plan, targets)) => (plan, targets),
+        Ok(Handling::HandOver(shard)) => return hand_over(shard, out),
         // For an OPTIONS alone.
         Ok(Handling::AnswerOptions) => return,
         Err(reason) if is_undelivered(reason) => return,
@@ -112,7 +122,7 @@ fn reachable(
                 failed = MessageReason::PeerCongested;
                 continue;
             }
-            Leg::Client(_) => return Ok((target, None)),
+            Leg::Client(_) | Leg::Binding(_) => return Ok((target, None)),
             Leg::Peer(key) => key,
         };
         failed = match env.links.for_requests(key, spread) {
@@ -156,7 +166,8 @@ fn forward(
     }
     .to_text();
     let start = out.bytes.len();
-    let (message, upstream) = (request.inbound.message, request.inbound.upstream());
+    let (message, upstream) = (request.inbound.message, request.upstream());
+    // No answer comes in which anything would have to be rewritten.
     MessageWriter::to(target, env).request(
         message,
         &request.via,
@@ -165,5 +176,17 @@ fn forward(
         &branch,
         &mut out.bytes,
     )?;
-    env.send_downstream(target, preferred, start, SendIf::Always, out)
+    match env.place(target, request.call_id) {
+        Some(place) => env.pass(place, start, out),
+        None => env.send_downstream(target, preferred, start, SendIf::Always, out),
+    }
+}
+
+/// The shard of its client's former connection decides.
+fn hand_over(shard: u8, out: &mut Actions) {
+    out.list.push(Action::HandOver {
+        shard,
+        asked: 1,
+        held: None,
+    });
 }

@@ -89,7 +89,7 @@ impl ResponseContext {
             return Err(MessageReason::PeerHeldOff);
         }
         let link = match target {
-            Leg::Client(flow) => Some(flow_link(flow, env)?),
+            Leg::Client(_) | Leg::Binding(_) => self.client_link(target, now, env, out)?,
             Leg::Peer(key) => {
                 let spread = env.spread(message);
                 peer_link(key, self.branch_key(), spread, now, env, out)?
@@ -98,11 +98,37 @@ impl ResponseContext {
         if let Some(link) = link {
             return self.send_request(target, link, message, via, now, env, out);
         }
-        // Its turn is limited as if it had been sent: a handshake that hangs must not hold up the
-        // failover.
         self.branch = CurrentBranch::Waiting(target);
-        self.start_timer(now, env);
+        // Its turn is limited as if it had been sent: a handshake that hangs must not hold up the
+        // failover. A client is waited for as long as its directory says.
+        if !target.is_client() {
+            self.start_timer(now, env);
+        }
         Ok(())
+    }
+
+    /// The connection that leads to a client now; `None`: it is looked for, or waited for. A token's
+    /// connection in another shard is tried without asking: that shard reports if it is gone.
+    fn client_link(
+        &mut self,
+        target: Leg,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> Result<Option<LinkId>, MessageReason> {
+        let link = match target {
+            Leg::Client(link) if link.shard() != env.shard && link.shard() < env.shards => {
+                Some(link)
+            }
+            Leg::Peer(_) | Leg::Client(_) | Leg::Binding(_) => {
+                self.look_for(target, None, now, env, out)?
+            }
+        };
+        // Of a connection of another shard nothing is known but what runs on it.
+        match link.and_then(|link| env.links.get(link)) {
+            Some(found) if found.full => Err(MessageReason::PeerCongested),
+            Some(_) | None => Ok(link),
+        }
     }
 
     /// The connection that this request waits for has come up. Its branch keeps its number, since
@@ -152,7 +178,7 @@ impl ResponseContext {
         let branch = self.branch_text(env);
         // Written into the actions' buffer directly; on an error nothing of it is left there.
         let outgoing = MessageWriter::to(target, env);
-        outgoing.request(
+        self.recorded = outgoing.request(
             message,
             via,
             &self.plan,
@@ -175,22 +201,6 @@ impl ResponseContext {
         self.start_timer(now, env);
         env.links.add_branch(link, self.slot);
         Ok(())
-    }
-}
-
-/// The link of a client's flow. Of a flow of another shard nothing is known here: that shard
-/// reports if it is gone.
-fn flow_link(flow: LinkId, env: &Environment) -> Result<LinkId, MessageReason> {
-    if flow.shard() != env.shard {
-        let exists = flow.shard() < env.shards;
-        return exists.then_some(flow).ok_or(MessageReason::FlowGone);
-    }
-    match env.links.get(flow) {
-        Some(found) if found.leg == Leg::Client(flow) => match found.full {
-            true => Err(MessageReason::PeerCongested),
-            false => Ok(flow),
-        },
-        Some(_) | None => Err(MessageReason::FlowGone),
     }
 }
 

@@ -37,6 +37,11 @@ impl ResponseContext {
     /// The lettered timer has fired. What each one ends is stated at its definition
     /// (`TransactionTimer`).
     fn on_timer(&mut self, now: Instant, env: &mut Environment, out: &mut Actions) -> NextStep {
+        // Nobody was silent: the client has not come back.
+        if self.waits_for_client() {
+            self.failure = Some(MessageReason::FlowGone);
+            return NextStep::TryNext;
+        }
         match self.deadlines.timer {
             TransactionTimer::B => {
                 self.failure = Some(MessageReason::NoAnswer);
@@ -59,7 +64,9 @@ impl ResponseContext {
                 self.note_silence(now, env, out);
                 let is_silent = match self.branch {
                     CurrentBranch::Sent { client, .. } => client.silent(),
-                    CurrentBranch::None | CurrentBranch::Waiting(_) => true,
+                    CurrentBranch::None
+                    | CurrentBranch::Waiting(_)
+                    | CurrentBranch::Rejoining { .. } => true,
                 };
                 if is_silent && now < self.received + T64 {
                     return NextStep::TryNext;
@@ -126,10 +133,16 @@ impl ResponseContext {
         }
     }
 
-    /// RFC 3261 §16.9: a broken connection counts as 503 for the branch on it, as 430 for a
-    /// client's flow (RFC 5626 §5.3). A server that has already answered provisionally keeps its
+    /// RFC 3261 §16.9: a broken connection counts as 503 for the branch on it; a client is waited
+    /// for. A server that has already answered provisionally keeps its
     /// branch: it can come back with the final response on another connection of the same identity.
-    pub(crate) fn on_link_gone(&mut self, gone: LinkId) -> NextStep {
+    pub(crate) fn on_link_gone(
+        &mut self,
+        gone: LinkId,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> NextStep {
         let CurrentBranch::Sent {
             target,
             link,
@@ -142,7 +155,7 @@ impl ResponseContext {
             return NextStep::Keep;
         }
         self.failure = Some(match target {
-            Leg::Client(_) => MessageReason::FlowGone,
+            Leg::Client(_) | Leg::Binding(_) => return self.on_client_lost(gone, now, env, out),
             Leg::Peer(_) if client.silent() => MessageReason::PeerUnreachable,
             Leg::Peer(_) => return NextStep::Keep,
         });
@@ -150,11 +163,13 @@ impl ResponseContext {
     }
 
     /// The request for this link was not written: another shard found its link gone.
-    pub(crate) fn on_undeliverable(&mut self, gone: LinkId) -> NextStep {
-        if !matches!(self.branch, CurrentBranch::Sent { link, .. } if link == gone) {
-            return NextStep::Keep;
-        }
-        self.failure = Some(MessageReason::FlowGone);
-        NextStep::TryNext
+    pub(crate) fn on_undeliverable(
+        &mut self,
+        gone: LinkId,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> NextStep {
+        self.on_client_lost(gone, now, env, out)
     }
 }

@@ -1,14 +1,21 @@
 //! Signed user parts of this node's Record-Route and Path URIs (RFC 3261 §16.6 step 4, RFC 3327,
-//! RFC 5626 §5.2): which legs a dialog has, or which flow a registration came on, provable by any
-//! node that has the keys.
+//! RFC 5626 §5.2): which legs a dialog has, or whom a registration binds, provable by any node that
+//! has the keys.
 //!
 //! A token has no secret in it and need not be encrypted: it names legs by numbers. It is signed,
 //! so that nobody else can make one, and bound to this node's name and, in a dialog, to the
 //! Call-ID, so that a token of one call is worth nothing in another. Nothing is kept for it here: a
 //! dialog costs no memory between its requests, and outlives a reload.
+//!
+//! A client without a registration proves by its token alone that a dialog is its own, when it comes
+//! back over another connection. Everybody on the way sees the Record-Route, so the two sides of a
+//! dialog are shown different halves of one HMAC: the value that the client has is shown to nobody
+//! else, and cannot be computed from the other.
+use super::binding::{BindingId, BindingKey, BindingName};
 use super::hiding::HidingKey;
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
+
 use crate::sip::{Scheme, Uri, plain_user};
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
@@ -16,18 +23,24 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use smallvec::SmallVec;
 use std::hash::Hasher as _;
 
-/// Bytes of the truncated HMAC-SHA256: 128 bits, as RFC 2104 §5 allows.
+/// Bytes of the truncated HMAC-SHA256: 128 bits, as RFC 2104 §5 allows. Both halves are used, each
+/// for one side.
 const MAC: usize = 16;
 /// The longest token before encoding: version and kind, key id, run, two legs, To hash, MAC.
 const LONGEST: usize = 1 + 1 + 4 + 9 + 9 + 4 + MAC;
-/// The lengths before encoding: of a dialog's token, and of a flow's.
-const LENGTHS: [(u8, usize); 2] = [
-    (kind_byte(b'd'), LONGEST),
-    (kind_byte(b'f'), 1 + 1 + 4 + 8 + MAC),
-];
+/// A dialog's token as all may see it, and as only the client has it to which the dialog belongs.
+const FAR: u8 = kind_byte(b'd');
+const OWN: u8 = kind_byte(b'o');
+/// A token of a Path.
+const BINDING: u8 = kind_byte(b'b');
+/// The lengths before encoding.
+const LENGTHS: [(u8, usize); 3] = [(FAR, LONGEST), (OWN, LONGEST), (BINDING, 1 + 1 + 8 + MAC)];
 /// The longest token as text: it is decoded on the stack, and nothing longer is looked at.
 const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
 const VERSION: u8 = 1;
+
+/// A token's bytes.
+type Raw = SmallVec<[u8; 48]>;
 
 /// What a verified token contains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,9 +53,20 @@ pub(crate) enum Token {
         callee: Leg,
         /// Hash of the To host then, which the callee may assert in From later.
         to_host: u32,
+        /// Which of its two values it is.
+        side: TokenSide,
     },
-    /// From a Path: the registration came on this flow.
-    Flow(LinkId),
+    /// From a Path: the registration is this binding's.
+    Binding(BindingId),
+}
+
+/// Who sees a value of a dialog's token. They differ only where a side is an unregistered client's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TokenSide {
+    /// Everybody but that client.
+    Far,
+    /// That client alone.
+    Own,
 }
 
 /// Why a user part is no token.
@@ -52,13 +76,18 @@ pub(crate) enum TokenFault {
     Foreign,
     /// Of a token's form, but signed by none of this node's keys, or altered.
     Forged,
-    /// Genuine, but its flow belongs to an earlier run of this node.
-    EarlierRun,
+}
+
+/// One key: what it signs has its number.
+struct TokenKey {
+    id: u8,
+    mac: hmac::Key,
+    binding: BindingKey,
 }
 
 /// The keys that sign tokens: the first signs, all verify.
 pub struct TokenKeys {
-    keys: Vec<(u8, hmac::Key)>,
+    keys: Vec<TokenKey>,
     /// What hides the topology, derived from the same keys: the first seals, all open.
     pub(super) hiding: Vec<HidingKey>,
 }
@@ -66,7 +95,11 @@ pub struct TokenKeys {
 impl TokenKeys {
     /// From the topology's key file, or from `random` when there is none.
     pub fn new(configured: &[(u8, [u8; 32])], random: [u8; 32]) -> Self {
-        let make = |(id, key): &(u8, [u8; 32])| (*id, hmac::Key::new(hmac::HMAC_SHA256, key));
+        let make = |(id, key): &(u8, [u8; 32])| TokenKey {
+            id: *id,
+            mac: hmac::Key::new(hmac::HMAC_SHA256, key),
+            binding: BindingKey::derive(key),
+        };
         let random = [(0, random)];
         let keys = if configured.is_empty() {
             &random
@@ -93,6 +126,13 @@ pub(crate) struct TokenBox {
 /// A token as text, ready for a URI's user part.
 pub(crate) type TokenText = SmallVec<[u8; 64]>;
 
+/// A token that one of the keys has signed.
+struct Verified {
+    /// What is signed, in its first form.
+    signed: Raw,
+    side: TokenSide,
+}
+
 impl TokenBox {
     /// `node` is this node's FQDN, which every token is bound to; `run` differs between runs of the
     /// daemon.
@@ -112,25 +152,47 @@ impl TokenBox {
         self.keys = keys;
     }
 
+    /// The numbers of a binding, one for each key; the first is for tokens that are made now.
+    pub(crate) fn binding_ids(&self, name: &BindingName) -> SmallVec<[BindingId; 1]> {
+        self.keys.keys.iter().map(|k| k.binding.id(name)).collect()
+    }
+
     /// A Record-Route token; it serves only messages with this Call-ID.
-    pub(crate) fn dialog(
-        &self,
-        caller: Leg,
-        callee: Leg,
-        to_host: u32,
-        call_id: &[u8],
-    ) -> TokenText {
-        let mut raw = self.head(b'd');
-        push_leg(&mut raw, caller);
-        push_leg(&mut raw, callee);
-        raw.extend_from_slice(&to_host.to_be_bytes());
+    pub(crate) fn dialog(&self, legs: (Leg, Leg), to_host: u32, call_id: &[u8]) -> TokenText {
+        let raw = self.dialog_raw(legs, to_host);
         self.seal(raw, call_id)
     }
 
+    /// Both values of the token of a dialog with an unregistered client: what everybody else sees of
+    /// it, and what that client alone sees.
+    pub(crate) fn dialog_of_two(
+        &self,
+        legs: (Leg, Leg),
+        to_host: u32,
+        call_id: &[u8],
+    ) -> (TokenText, TokenText) {
+        let raw = self.dialog_raw(legs, to_host);
+        let Some(key) = self.keys.keys.first() else {
+            return Default::default();
+        };
+        let mac = self.mac(&key.mac, &raw, call_id);
+        let far = encode(raw.clone(), &mac, TokenSide::Far);
+        (far, encode(raw, &mac, TokenSide::Own))
+    }
+
+    fn dialog_raw(&self, (caller, callee): (Leg, Leg), to_host: u32) -> Raw {
+        let mut raw = self.head(FAR);
+        raw.extend_from_slice(&self.run.to_be_bytes());
+        push_leg(&mut raw, caller);
+        push_leg(&mut raw, callee);
+        raw.extend_from_slice(&to_host.to_be_bytes());
+        raw
+    }
+
     /// A Path token.
-    pub(crate) fn flow(&self, flow: LinkId) -> TokenText {
-        let mut raw = self.head(b'f');
-        raw.extend_from_slice(&flow.as_u64().to_be_bytes());
+    pub(crate) fn binding(&self, id: BindingId) -> TokenText {
+        let mut raw = self.head(BINDING);
+        raw.extend_from_slice(&id.as_u64().to_be_bytes());
         self.seal(raw, b"")
     }
 
@@ -139,6 +201,26 @@ impl TokenBox {
     /// # Errors
     /// It is none, or not genuine. The comparison takes the same time wherever two MACs differ.
     pub(crate) fn open(&self, text: &[u8], call_id: &[u8]) -> Result<Token, TokenFault> {
+        let verified = self.verify(text, call_id)?;
+        let mut fields = Fields(&verified.signed);
+        let kind = fields.u8()?;
+        fields.u8()?;
+        if kind == BINDING {
+            return Ok(Token::Binding(BindingId::from_u64(fields.u64()?)));
+        }
+        let run = fields.u32()?;
+        let (caller, callee, to_host) = (fields.leg()?, fields.leg()?, fields.u32()?);
+        // The number of a connection is used again after a restart. The other leg still stands.
+        let of_this_run = |leg| if run == self.run { leg } else { dead(leg) };
+        Ok(Token::Dialog {
+            caller: of_this_run(caller),
+            callee: of_this_run(callee),
+            to_host,
+            side: verified.side,
+        })
+    }
+
+    fn verify(&self, text: &[u8], call_id: &[u8]) -> Result<Verified, TokenFault> {
         // Who has escaped what needs no escape has written the same (RFC 3261 §19.1.4).
         if text.len() > 3 * LONGEST_TEXT {
             return Err(TokenFault::Foreign);
@@ -152,87 +234,50 @@ impl TokenBox {
             .decode_slice(text, &mut buffer)
             .map_err(|_| TokenFault::Foreign)?;
         let raw = buffer.get(..length).ok_or(TokenFault::Foreign)?;
-        let first = raw.first().copied();
-        if !LENGTHS
-            .iter()
-            .any(|(kind, long)| first == Some(*kind) && length == *long)
-        {
+        let kind = raw.first().copied().ok_or(TokenFault::Foreign)?;
+        if !LENGTHS.contains(&(kind, length)) {
             return Err(TokenFault::Foreign);
         }
         let split = raw.len().checked_sub(MAC).ok_or(TokenFault::Forged)?;
-        let (signed, mac) = raw.split_at_checked(split).ok_or(TokenFault::Forged)?;
-        let mut fields = Fields(signed);
-        let kind = fields.u8()?;
-        let id = fields.u8()?;
-        let bound: &[u8] = if kind == kind_byte(b'd') {
-            call_id
+        let (signed, shown) = raw.split_at_checked(split).ok_or(TokenFault::Forged)?;
+        let mut signed = Raw::from_slice(signed);
+        // The side chooses the half; it is no part of what is signed, since both halves belong to
+        // one signature.
+        let side = if kind == OWN {
+            TokenSide::Own
         } else {
-            b""
+            TokenSide::Far
         };
-        let genuine = self.keys.keys.iter().any(|(key_id, key)| {
-            *key_id == id
-                && self
-                    .mac(key, signed, bound)
-                    .as_ref()
-                    .get(..MAC)
-                    .is_some_and(|want| constant_time::verify_slices_are_equal(want, mac).is_ok())
-        });
-        if !genuine {
-            return Err(TokenFault::Forged);
+        if let (OWN, Some(first)) = (kind, signed.first_mut()) {
+            *first = FAR;
         }
-        let run = fields.u32()?;
-        if kind == kind_byte(b'd') {
-            let (caller, callee, to_host) = (fields.leg()?, fields.leg()?, fields.u32()?);
-            let flow = matches!(caller, Leg::Client(_)) || matches!(callee, Leg::Client(_));
-            // A flow's number is used again after a restart.
-            if flow && run != self.run {
-                // The peers' legs still stand, but the flow's number means another connection now.
-                return Ok(Token::Dialog {
-                    caller: dead(caller),
-                    callee: dead(callee),
-                    to_host,
-                });
+        let bound: &[u8] = if kind == BINDING { b"" } else { call_id };
+        let id = signed.get(1).copied();
+        for key in self.keys.keys.iter().filter(|key| Some(key.id) == id) {
+            let mac = self.mac(&key.mac, &signed, bound);
+            if constant_time::verify_slices_are_equal(half(&mac, side), shown).is_ok() {
+                return Ok(Verified { signed, side });
             }
-            Ok(Token::Dialog {
-                caller,
-                callee,
-                to_host,
-            })
-        } else if kind == kind_byte(b'f') {
-            let flow = LinkId::from_u64(fields.u64()?);
-            if run == self.run {
-                Ok(Token::Flow(flow))
-            } else {
-                Err(TokenFault::EarlierRun)
-            }
-        } else {
-            Err(TokenFault::Forged)
         }
+        Err(TokenFault::Forged)
     }
 
-    /// How each token begins: its kind, the key that will sign it, and the run that its flows
-    /// belong to.
-    fn head(&self, kind: u8) -> SmallVec<[u8; 48]> {
-        let mut raw = SmallVec::new();
-        raw.push(kind_byte(kind));
-        raw.push(self.keys.keys.first().map_or(0, |k| k.0));
-        raw.extend_from_slice(&self.run.to_be_bytes());
+    /// How each token begins: its kind, and the key that will sign it.
+    fn head(&self, kind: u8) -> Raw {
+        let mut raw = Raw::new();
+        raw.push(kind);
+        raw.push(self.keys.keys.first().map_or(0, |key| key.id));
         raw
     }
 
-    /// Signs and encodes what was written. Base64 of the URL alphabet, which needs no escape in a
-    /// user part.
-    fn seal(&self, mut raw: SmallVec<[u8; 48]>, bound: &[u8]) -> TokenText {
-        let mut text = TokenText::new();
-        if let Some((_, key)) = self.keys.keys.first() {
-            let mac = self.mac(key, &raw, bound);
-            raw.extend_from_slice(mac.as_ref().get(..MAC).unwrap_or_default());
-        }
-        let mut encoded = [0u8; LONGEST_TEXT];
-        if let Ok(length) = URL_SAFE_NO_PAD.encode_slice(&raw, &mut encoded) {
-            text.extend_from_slice(encoded.get(..length).unwrap_or_default());
-        }
-        text
+    /// Signs and encodes what was written.
+    fn seal(&self, raw: Raw, bound: &[u8]) -> TokenText {
+        // There is always a key: a random one if none is configured.
+        let Some(key) = self.keys.keys.first() else {
+            return TokenText::new();
+        };
+        let mac = self.mac(&key.mac, &raw, bound);
+        encode(raw, &mac, TokenSide::Far)
     }
 
     /// Over the token's bytes, this node's name and (dialogs) the Call-ID; each preceded by its
@@ -245,6 +290,29 @@ impl TokenBox {
         }
         hmac::sign(key, &input)
     }
+}
+
+/// The part of the HMAC that a side sees.
+fn half(mac: &hmac::Tag, side: TokenSide) -> &[u8] {
+    let part = match side {
+        TokenSide::Far => mac.as_ref().get(..MAC),
+        TokenSide::Own => mac.as_ref().get(MAC..2 * MAC),
+    };
+    part.unwrap_or_default()
+}
+
+/// Base64 of the URL alphabet, which needs no escape in a user part.
+fn encode(mut raw: Raw, mac: &hmac::Tag, side: TokenSide) -> TokenText {
+    if let (TokenSide::Own, Some(kind)) = (side, raw.first_mut()) {
+        *kind = OWN;
+    }
+    raw.extend_from_slice(half(mac, side));
+    let mut encoded = [0u8; LONGEST_TEXT];
+    let mut text = TokenText::new();
+    if let Ok(length) = URL_SAFE_NO_PAD.encode_slice(&raw, &mut encoded) {
+        text.extend_from_slice(encoded.get(..length).unwrap_or_default());
+    }
+    text
 }
 
 /// Hash of a To or From host, for the token: the name that the callee was called by at the dialog's
@@ -276,10 +344,10 @@ pub(crate) fn host_hash(uri: &Uri<'_>) -> u32 {
     hasher.finish() as u32
 }
 
-/// A flow that no connection can have: of a run that is over.
+/// A connection that nobody can have: of a run that is over.
 fn dead(leg: Leg) -> Leg {
     match leg {
-        Leg::Peer(_) => leg,
+        Leg::Peer(_) | Leg::Binding(_) => leg,
         Leg::Client(_) => Leg::Client(LinkId::from_u64(u64::MAX)),
     }
 }
@@ -288,10 +356,11 @@ const fn kind_byte(kind: u8) -> u8 {
     kind ^ (VERSION << 7)
 }
 
-fn push_leg(raw: &mut SmallVec<[u8; 48]>, leg: Leg) {
+fn push_leg(raw: &mut Raw, leg: Leg) {
     let (kind, value) = match leg {
         Leg::Peer(key) => (b'p', key.0),
         Leg::Client(link) => (b'f', link.as_u64()),
+        Leg::Binding(id) => (b'b', id.as_u64()),
     };
     raw.push(kind);
     raw.extend_from_slice(&value.to_be_bytes());
@@ -318,6 +387,7 @@ impl Fields<'_> {
         match (self.u8()?, self.u64()?) {
             (b'p', key) => Ok(Leg::Peer(PeerKey(key))),
             (b'f', link) => Ok(Leg::Client(LinkId::from_u64(link))),
+            (b'b', id) => Ok(Leg::Binding(BindingId::from_u64(id))),
             _ => Err(TokenFault::Forged),
         }
     }
@@ -347,20 +417,21 @@ mod tests {
     fn a_token_says_what_was_sealed_and_only_for_its_call_id() {
         let tokens = boxed(&[], 7);
         let (caller, callee) = legs();
-        let text = tokens.dialog(caller, callee, 42, b"call-1");
+        let text = tokens.dialog((caller, callee), 42, b"call-1");
         assert_eq!(
             tokens.open(&text, b"call-1"),
             Ok(Token::Dialog {
                 caller,
                 callee,
-                to_host: 42
+                to_host: 42,
+                side: TokenSide::Far
             })
         );
         assert_eq!(tokens.open(&text, b"call-2"), Err(TokenFault::Forged));
-        let flow = tokens.flow(LinkId::new(0, 9, 1));
+        let path = tokens.binding(BindingId::from_u64(9));
         assert_eq!(
-            tokens.open(&flow, b"any"),
-            Ok(Token::Flow(LinkId::new(0, 9, 1)))
+            tokens.open(&path, b"any"),
+            Ok(Token::Binding(BindingId::from_u64(9)))
         );
         let escaped: String = text.iter().map(|b| format!("%{b:02x}")).collect();
         let as_written = tokens.open(&text, b"call-1");
@@ -375,7 +446,7 @@ mod tests {
     fn every_altered_character_is_noticed() {
         let tokens = boxed(&[], 7);
         let (caller, callee) = legs();
-        let text = tokens.dialog(caller, callee, 42, b"call-1");
+        let text = tokens.dialog((caller, callee), 42, b"call-1");
         for position in 0..text.len() {
             let mut forged = text.clone();
             forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
@@ -403,7 +474,7 @@ mod tests {
                 "{user}"
             );
         }
-        let other = boxed(&[(1, [5; 32])], 7).flow(LinkId::new(0, 1, 1));
+        let other = boxed(&[(1, [5; 32])], 7).binding(BindingId::from_u64(1));
         assert_eq!(tokens.open(&other, b"c"), Err(TokenFault::Forged));
     }
 
@@ -413,17 +484,21 @@ mod tests {
         let before = boxed(&[old], 7);
         let during = boxed(&[new, old], 7);
         let after = boxed(&[new], 7);
-        let text = before.flow(LinkId::new(0, 1, 1));
+        let text = before.binding(BindingId::from_u64(1));
         assert!(during.open(&text, b"").is_ok());
         assert_eq!(after.open(&text, b""), Err(TokenFault::Forged));
-        assert!(after.open(&during.flow(LinkId::new(0, 1, 1)), b"").is_ok());
+        assert!(
+            after
+                .open(&during.binding(BindingId::from_u64(1)), b"")
+                .is_ok()
+        );
     }
 
     #[test]
-    fn a_flow_of_an_earlier_run_is_dead_but_its_peer_leg_lives() {
+    fn a_connection_of_an_earlier_run_is_dead_but_peers_and_bindings_live() {
         let (caller, callee) = legs();
         let (earlier, now) = (boxed(&[(1, [1; 32])], 7), boxed(&[(1, [1; 32])], 8));
-        let dialog = earlier.dialog(caller, callee, 0, b"c");
+        let dialog = earlier.dialog((caller, callee), 0, b"c");
         let Ok(Token::Dialog {
             caller: dead,
             callee: alive,
@@ -434,9 +509,45 @@ mod tests {
         };
         assert_ne!(dead, caller);
         assert_eq!(alive, callee);
-        assert_eq!(
-            now.open(&earlier.flow(LinkId::new(0, 1, 1)), b""),
-            Err(TokenFault::EarlierRun)
+        let bound = Leg::Binding(BindingId::from_u64(3));
+        let dialog = earlier.dialog((bound, callee), 0, b"c");
+        let opened = now.open(&dialog, b"c");
+        assert!(
+            matches!(opened, Ok(Token::Dialog { caller, .. }) if caller == bound),
+            "{opened:?}"
+        );
+        let path = earlier.binding(BindingId::from_u64(3));
+        assert!(now.open(&path, b"").is_ok());
+    }
+
+    #[test]
+    fn the_two_values_of_a_dialog_say_the_same_and_neither_shows_the_other() {
+        let (old, new) = ((1, [1u8; 32]), (2, [2u8; 32]));
+        let (before, during) = (boxed(&[old], 7), boxed(&[new, old], 7));
+        let legs = legs();
+        let (far, own) = before.dialog_of_two(legs, 1, b"c");
+        assert_eq!(far, before.dialog(legs, 1, b"c"));
+        assert_eq!(far.len(), own.len());
+        assert_eq!(before.open(&own, b"other"), Err(TokenFault::Forged));
+        assert!(during.open(&own, b"c").is_ok());
+        for (text, side) in [(&far, TokenSide::Far), (&own, TokenSide::Own)] {
+            let opened = before.open(text, b"c");
+            assert!(matches!(opened, Ok(Token::Dialog { side: s, .. }) if s == side));
+        }
+        // The flag alone turns neither into the other.
+        let decoded = |text: &[u8]| URL_SAFE_NO_PAD.decode(text).unwrap();
+        for (text, kind) in [(&far, OWN), (&own, FAR)] {
+            let mut raw = decoded(text);
+            raw[0] = kind;
+            let turned = URL_SAFE_NO_PAD.encode(raw);
+            assert_eq!(
+                before.open(turned.as_bytes(), b"c"),
+                Err(TokenFault::Forged)
+            );
+        }
+        assert_ne!(
+            decoded(&far)[LONGEST - MAC..],
+            decoded(&own)[LONGEST - MAC..]
         );
     }
 
@@ -449,7 +560,7 @@ mod tests {
             7,
         );
         assert_eq!(
-            other.open(&tokens.flow(LinkId::new(0, 1, 1)), b""),
+            other.open(&tokens.binding(BindingId::from_u64(1)), b""),
             Err(TokenFault::Forged)
         );
     }

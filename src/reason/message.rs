@@ -100,10 +100,19 @@ reasons! {
         TokenNotForOrigin "token_not_for_origin" (status 403 "bad route token")
             check: "from_peer of this event against the peers of the dialog's INVITE (same call_id)",
             remedy: "find out who sends it; a partner may use only its own dialogs. Servers of one partner share dialogs if their [[peer]] entries grant the same rights",
-        /// the client connection that the token names is closed
+        /// no connection leads to the client that the token names: it has closed its connection, or has not
+        /// registered since the start, and did not come back within 30 seconds
         FlowGone "flow_gone" (rfc "RFC 5626 §5.3", status 430 "flow failed")
             check: "connection_closed of that client before it: by whom and why",
-            remedy: "nothing: the client registers again, and the registrar tries its next binding",
+            remedy: "nothing: the client registers again, and the registrar tries its next binding; `flow_status` of the [[pool]] is for servers that need 480",
+        /// a registration was granted, and this node keeps as many as limits.bindings allows
+        BindingsFull "bindings_full"
+            check: "how many clients register here, against limits.bindings",
+            remedy: "raise limits.bindings, or add a node; a client whose registration is not kept cannot be reached",
+        /// a registration was granted, and its connection holds as many as limits.bindings_per_client allows
+        ClientBindings "client_bindings"
+            check: "REGISTER requests from that remote, and why one client has so many users",
+            remedy: "find out why, or raise limits.bindings_per_client; a client whose registration is not kept cannot be reached",
         /// the token names a peer that the topology no longer lists
         PeerWithdrawn "peer_withdrawn" (status 403 "bad route token")
             check: "the reload event before it: which peer was removed",

@@ -1,6 +1,6 @@
 //! The closed set of edits that a proxy makes (RFC 3261 §16.6, §16.7): planned over the received bytes, applied once
 //! into one contiguous output.
-use super::grammar::cut;
+use super::grammar::{cut, offset_in};
 use super::new_text::{NewText, Patch, Patches, ViaParams};
 use super::stamp;
 use super::{HeaderName, HeaderSet, Message, Via};
@@ -115,6 +115,13 @@ impl<'m, 'a> Edits<'m, 'a> {
     pub fn prepend_record_route(&mut self, uri: &'m [u8]) {
         self.inserted
             .push(NewText::Above(HeaderName::RecordRoute, uri));
+    }
+
+    /// Writes another user part in a URI of the message, of which `user` is a slice.
+    pub fn replace_user(&mut self, user: &'a [u8], with: &'m [u8]) {
+        let from = offset_in(self.message.bytes(), user);
+        let place = from..from + user.len();
+        self.stamps.push((place, NewText::Bytes(with)));
     }
 
     /// Puts `Path: <uri>` above all others.

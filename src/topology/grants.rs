@@ -253,6 +253,15 @@ impl Topology {
     }
 }
 
+/// Limits that refuse nothing.
+const NO_BOUNDS: [&str; 5] = [
+    "gather",
+    "ping_clients",
+    "backoff_min",
+    "backoff_max",
+    "log_queue",
+];
+
 /// Every limit that refuses what is above it.
 ///
 /// For all of them a larger number allows more.
@@ -260,7 +269,7 @@ fn bounds(of: &Limits, facts: &mut Facts) {
     facts.grant("are set");
     for limit in of.all() {
         // More is not better there, or it takes a restart, which is reported on its own.
-        if !["gather", "backoff_min", "backoff_max", "log_queue"].contains(&limit.key.name) {
+        if !NO_BOUNDS.contains(&limit.key.name) {
             facts.bound(limit.key.name, limit.number, limit.shown);
         }
     }

@@ -66,6 +66,7 @@ pub(crate) use domain_list::DomainList;
 pub(crate) use domain_set::DomainSet;
 pub use fault::{Fault, Warning};
 pub use grants::Grants;
+pub use keys::Every;
 pub use keys::health::Health;
 pub use keys::limits::Limits;
 pub use keys::log::{LogFormat, LogRequests, LogSettings};

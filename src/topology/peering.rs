@@ -225,6 +225,8 @@ pub struct Pool {
     pub health: Option<Health>,
     /// Members that take nothing new: their dialogs go on.
     pub drain: Vec<PeerRef>,
+    /// What its home servers are answered for a client without a connection: 430 or 480.
+    pub flow_status: u16,
     /// For `ordered`: each member's group, the smallest goes first; empty: the file's order.
     pub priorities: Vec<u16>,
     /// Line in the file, from 1 (implicit: the first peer's).

@@ -1,6 +1,5 @@
-//! Flows of one client on real connections (RFC 5626): two at a time, one that dies, one that comes back.
+//! Flows of one client on real connections (RFC 5626): two at a time, one that dies, one that comes back, in a call too.
 use crate::harness::World;
-use sipward_lab::site::EDGE;
 use sipward_lab::{Client, End};
 
 const INSTANCE: &str = "+sip.instance=\"<urn:uuid:f81d4fae-7dec-11d0-A765-00a0c91e6bf6>\"";
@@ -41,18 +40,6 @@ async fn serves(world: &World, path: &str, end: &End) {
     world.fe01.answer(&sent, 200).await.unwrap();
 }
 
-/// The Path leads nowhere any more.
-async fn is_dead(world: &World, path: &str) {
-    let sent = world
-        .fe01
-        .message("sip:alice@127.0.0.1", "hi")
-        .header("Route", path)
-        .send()
-        .await
-        .unwrap();
-    world.fe01.answer(&sent, 430).await.unwrap();
-}
-
 /// Closes a client's connection and waits until the edge knows.
 async fn lose(world: &World, client: &Client) {
     let mark = world.edge.log.mark();
@@ -74,14 +61,26 @@ async fn two_flows_of_one_client_serve_side_by_side_and_one_alone() {
     serves(&world, &two, &second).await;
     assert!(first.untaken().is_empty() && second.untaken().is_empty());
     lose(&world, &first).await;
-    is_dead(&world, &one).await;
+    // Nobody else takes its place, and it is waited for.
+    let sent = world
+        .fe01
+        .message(first.contact(), "hi")
+        .header("Route", &one)
+        .send()
+        .await
+        .unwrap();
     serves(&world, &two, &second).await;
     assert!(second.untaken().is_empty());
+    let (third, again) = flow(&world, 1).await;
+    assert_eq!(again, one);
+    let got = third.expect("MESSAGE").await.unwrap();
+    third.reply(&got, 200).await.unwrap();
+    world.fe01.answer(&sent, 200).await.unwrap();
     world.stop().await;
 }
 
 #[tokio::test]
-pub(crate) async fn a_client_that_comes_back_has_a_new_flow_and_its_old_call_is_told_so() {
+async fn a_client_that_comes_back_has_its_path_and_its_call_again() {
     let world = World::new().await;
     let (before, old) = flow(&world, 1).await;
     let call = world
@@ -98,53 +97,14 @@ pub(crate) async fn a_client_that_comes_back_has_a_new_flow_and_its_old_call_is_
     before.expect("ACK").await.unwrap();
     lose(&world, &before).await;
     let (after, new) = flow(&world, 1).await;
-    assert_ne!(old, new);
-    is_dead(&world, &old).await;
-    let bye = world.fe01.bye(&mut dialog).await.unwrap();
-    world.fe01.answer(&bye, 430).await.unwrap();
+    assert_eq!(old, new);
+    for method in ["NOTIFY", "INVITE", "BYE"] {
+        let sent = world.fe01.within(&mut dialog, method).send().await.unwrap();
+        let got = after.expect(method).await.unwrap();
+        after.reply(&got, 200).await.unwrap();
+        world.fe01.answer(&sent, 200).await.unwrap();
+    }
     serves(&world, &new, &after).await;
     assert!(after.untaken().is_empty());
     world.stop().await;
-}
-
-#[tokio::test]
-async fn after_a_restart_a_path_is_430_and_under_other_keys_403() {
-    let world = World::new().await;
-    let (_alice, path) = flow(&world, 1).await;
-    let World {
-        lab,
-        edge,
-        fe01,
-        fe02: _fe02,
-        partner: _partner,
-        topology,
-    } = world;
-    let before = format!(":{}", edge.address.port());
-    edge.stop().await;
-    let other_key = format!("1 {}\n", "ab".repeat(32));
-    for (key, status, reason) in [
-        (None, 430, "flow_gone"),
-        (Some(other_key), 403, "token_forged"),
-    ] {
-        if let Some(key) = key {
-            lab.site.write("tokens.key", &key).unwrap();
-        }
-        let edge = lab.edge(&topology).await;
-        // The harness has the port chosen anew; in service it stays.
-        let path = path.replace(&before, &format!(":{}", edge.address.port()));
-        let wire = fe01.dial(edge.address, EDGE).await.unwrap();
-        let sent = fe01
-            .message("sip:alice@127.0.0.1", "hi")
-            .header("Route", &path)
-            .on(&wire)
-            .send()
-            .await
-            .unwrap();
-        fe01.answer(&sent, status).await.unwrap();
-        edge.log
-            .wait("request_refused", |e| e["reason"] == reason)
-            .await
-            .unwrap();
-        edge.stop().await;
-    }
 }

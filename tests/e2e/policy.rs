@@ -1,6 +1,7 @@
 //! Every row of the message policy: who may send what, where it goes, and what is refused.
 use crate::harness::World;
 use sipward_lab::{End, SipMessage};
+use std::time::Duration;
 
 /// Sends a request that the edge must answer itself, and gives the answer.
 async fn refused(world: &World, from: &End, request: SipMessage, status: u16, reason: &str) {
@@ -143,7 +144,7 @@ async fn a_home_server_reaches_a_registered_client_over_its_path() {
 }
 
 #[tokio::test]
-async fn a_flow_that_is_gone_is_answered_430() {
+pub(crate) async fn a_client_that_does_not_come_back_is_430_half_a_minute_after_it_has_gone() {
     let world = World::new().await;
     let (bob, path) = world.registered("bob").await;
     bob.wire().close().await.unwrap();
@@ -160,8 +161,14 @@ async fn a_flow_that_is_gone_is_answered_430() {
         .send()
         .await
         .unwrap();
+    // The whole wait, in real time, once.
+    world.fe01.set_patience(Duration::from_secs(40));
     world.fe01.answer(&sent, 430).await.unwrap();
-    world.refused("flow_gone").await;
+    let refused = world.refused("flow_gone").await;
+    assert!(
+        refused["took_us"].as_u64().unwrap() > 25_000_000,
+        "{refused}"
+    );
 }
 
 #[tokio::test]

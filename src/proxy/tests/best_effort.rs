@@ -354,19 +354,12 @@ fn it_crosses_shards_to_the_client() {
     let mut w = World::with(topology(), 2);
     let (client, home) = (w.client_in(1), w.peer_in(0, FE01));
     let other = w.peer_in(1, FE01);
-    w.ask(
-        client,
-        Request::of("REGISTER")
-            .uri("sip:contoso.test")
-            .to("<sip:alice@contoso.test>"),
-    );
-    let register = w.take(other).or_else(|| w.take(home)).unwrap();
-    let path = field(&register, "Path").unwrap().to_owned();
+    let path = w.register(client, other, "");
     w.ask(
         home,
         Request {
             uri: "sip:alice@192.0.2.50:5061",
-            ..benotify("z9hG4bKn", &format!("Route: {path}\n"))
+            ..benotify("z9hG4bKn", &path)
         },
     );
     w.expect(client, "BENOTIFY");

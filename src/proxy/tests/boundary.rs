@@ -128,14 +128,8 @@ fn register_path(
     client: crate::proxy::LinkId,
     home: crate::proxy::LinkId,
 ) -> String {
-    w.ask(
-        client,
-        Request::of("REGISTER")
-            .uri("sip:contoso.test")
-            .branch("z9hG4bKreg"),
-    );
-    let register = w.expect(home, "REGISTER");
-    let path = field(&register, "Path").unwrap();
+    let path = w.register(client, home, "");
+    let path = path.trim_start_matches("Route: ").trim_end();
     path.trim_matches(['<', '>']).to_owned()
 }
 

@@ -179,11 +179,22 @@ fn addresses_are_home_domains_aliases_and_names_of_routes() {
                 .uri(&format!("sip:{host};transport=tls"))
                 .from(&format!("<sip:alice@{host}>;tag=a"))
                 .to(&format!("<sip:alice@{host}>"))
-                .more(&format!("Route: <sip:{host};transport=tls;lr>\n"))
+                .more(&format!(
+                    "Route: <sip:{host};transport=tls;lr>\nContact: <sip:alice@10.0.0.1>\n"
+                ))
                 .branch(&branch.next().unwrap()),
         );
         let register = w.expect(home, "REGISTER");
         assert_eq!(field(&register, "Route"), None);
+        w.send(
+            home,
+            &answer(
+                &register,
+                "200 OK",
+                "Contact: <sip:alice@10.0.0.1>;expires=60\n",
+            ),
+        );
+        w.expect(client, "SIP/2.0 200");
         let path = field(&register, "Path").unwrap().to_owned();
         // A partner calls a user there, and may not be one.
         let (uri, to) = (format!("sip:alice@{host}"), format!("<sip:alice@{host}>"));

@@ -90,6 +90,19 @@ impl std::fmt::Display for Request<'_> {
     }
 }
 
+/// A REGISTER of this address of record, whose Contact has these parameters.
+pub(super) fn registration(aor: &str, branch: &str, device: &str) -> String {
+    Request::of("REGISTER")
+        .uri("sip:contoso.test")
+        .from(&format!("<{aor}>;tag=r"))
+        .to(&format!("<{aor}>"))
+        .branch(branch)
+        .more(&format!(
+            "Contact: <sip:alice@10.0.0.1;transport=tls>{device}\n"
+        ))
+        .to_string()
+}
+
 /// An answer as the far end of `request` would make it.
 pub(super) fn answer(request: &str, status: &str, more: &str) -> String {
     let head = request.split("\r\n\r\n").next().unwrap();

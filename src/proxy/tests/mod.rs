@@ -1,7 +1,9 @@
 //! The core without sockets or clocks, filed by what it proves.
 
 mod answers;
+mod attackers;
 mod best_effort;
+mod bindings;
 mod boundary;
 mod callers;
 mod dialogs;
@@ -19,6 +21,7 @@ mod message;
 mod message_policy;
 mod methods;
 mod model;
+mod moving;
 mod noise;
 mod own_names;
 mod paths;

@@ -138,6 +138,9 @@ fn a_call_by_path_reaches_the_client_where_the_fqdn_is_a_home_domain() {
     let register = w.expect(home, "REGISTER");
     assert_eq!(field(&register, "Route"), None);
     let path = field(&register, "Path").unwrap();
+    let granted = "Contact: <sip:alice@10.1.2.3:40123;transport=tls>;expires=60\n";
+    w.send(home, &answer(&register, "200 OK", granted));
+    w.expect(client, "SIP/2.0 200");
     w.ask(
         home,
         Request::invite()

@@ -303,9 +303,7 @@ fn a_stray_response_goes_nowhere() {
 fn responses_of_a_client_lose_their_asserted_identity() {
     let mut w = World::new();
     let (client, home) = (w.client(), w.peer(FE01));
-    w.send(client, &register("z9hG4bKr"));
-    let registered = w.expect(home, "REGISTER");
-    let route = format!("Route: {}\n", field(&registered, "Path").unwrap());
+    let route = w.register(client, home, "");
     w.send(
         home,
         &Request::invite()
@@ -324,14 +322,6 @@ fn responses_of_a_client_lose_their_asserted_identity() {
         field(&w.expect(home, "SIP/2.0 180"), "P-Asserted-Identity"),
         None
     );
-}
-
-fn register(branch: &str) -> String {
-    Request::of("REGISTER")
-        .uri("sip:contoso.test")
-        .branch(branch)
-        .more("Contact: <sip:alice@10.0.0.1>\n")
-        .to_string()
 }
 
 #[test]

@@ -1,22 +1,13 @@
 //! What crosses shards: flows of another shard, responses by their branch, CANCELs that miss.
 use super::world::*;
+use std::time::Duration;
 
 #[test]
 fn a_call_to_a_flow_of_another_shard_and_its_cancel_cross_and_come_back() {
     let mut w = World::with(topology(), 3);
     let (fe01, client) = (w.peer_in(0, FE01), w.client_in(2));
     let fe01_in_2 = w.peer_in(2, FE01);
-    w.send(
-        client,
-        &Request::of("REGISTER")
-            .uri("sip:contoso.test")
-            .branch("z9hG4bKr")
-            .to_string(),
-    );
-    let path = format!(
-        "Route: {}\n",
-        field(&w.expect(fe01_in_2, "REGISTER"), "Path").unwrap()
-    );
+    let path = w.register(client, fe01_in_2, "");
     // The home server happens to call on its connection in shard 0.
     w.send(
         fe01,
@@ -47,20 +38,10 @@ fn a_cancel_that_no_shard_knows_is_481_once() {
 }
 
 #[test]
-fn a_flow_of_another_shard_that_is_gone_is_430() {
+fn a_client_of_another_shard_that_is_gone_is_430_when_it_was_waited_for() {
     let mut w = World::with(topology(), 2);
     let (fe01, client, fe01_in_1) = (w.peer_in(0, FE01), w.client_in(1), w.peer_in(1, FE01));
-    w.send(
-        client,
-        &Request::of("REGISTER")
-            .uri("sip:contoso.test")
-            .branch("z9hG4bKr")
-            .to_string(),
-    );
-    let path = format!(
-        "Route: {}\n",
-        field(&w.expect(fe01_in_1, "REGISTER"), "Path").unwrap()
-    );
+    let path = w.register(client, fe01_in_1, "");
     let invite = |branch| {
         Request::invite()
             .uri("sip:alice@10.0.0.1")
@@ -71,6 +52,8 @@ fn a_flow_of_another_shard_that_is_gone_is_430() {
     w.send(fe01, &invite("z9hG4bK1"));
     w.expect(client, "INVITE");
     w.lose(client);
+    w.pass(Duration::from_secs(31));
+    w.expect(fe01, "SIP/2.0 100");
     w.expect(fe01, "SIP/2.0 430");
     w.send(fe01, &invite("z9hG4bK2"));
     w.expect(fe01, "SIP/2.0 430");

@@ -90,6 +90,7 @@ pub(super) fn topology() -> Topology {
         strategy: Strategy::Ordered,
         health: None,
         drain: Vec::new(),
+        flow_status: 430,
         priorities: Vec::new(),
         line: 1,
     };

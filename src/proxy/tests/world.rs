@@ -2,11 +2,12 @@
 pub(super) use super::message::*;
 pub(super) use super::site::*;
 use crate::observe::Event;
+use crate::proxy::binding::{BindingName, Device};
 use crate::proxy::{
-    Action, Actions, AdvertisedNames, Core, CoreSetup, HealthBoard, LinkEvent, LinkId, Origin,
-    RemoteIdentity, Tables, TokenKeys,
+    Action, Actions, AdvertisedNames, BindingMessage, Core, CoreSetup, HealthBoard, LinkEvent,
+    LinkId, Origin, RemoteIdentity, Tables, TokenKeys,
 };
-use crate::sip::Message;
+use crate::sip::{Message, Uri};
 use crate::topology::{Direction, PeerRef, Topology};
 use crate::trust::{Generation, PeerId, Presented, decide};
 use rustls_pki_types::UnixTime;
@@ -29,6 +30,12 @@ pub(super) struct World {
     pub(super) connect_shards: Vec<u8>,
     pub(super) closed: Vec<(LinkId, &'static str)>,
     pub(super) events: Vec<Event>,
+    /// What cores have told other shards and those have not heard yet.
+    tells: VecDeque<(u8, BindingMessage)>,
+    /// The shards that were told something, in order.
+    pub(super) asked_of: Vec<u8>,
+    /// Until when cores want client connections to be kept.
+    pub(super) kept: HashMap<LinkId, Option<Instant>>,
     serial: u32,
 }
 
@@ -84,6 +91,9 @@ impl World {
             connect_shards: Vec::new(),
             closed: Vec::new(),
             events: Vec::new(),
+            tells: VecDeque::new(),
+            asked_of: Vec::new(),
+            kept: HashMap::new(),
             serial: 0,
         }
     }
@@ -127,6 +137,7 @@ impl World {
                 remote,
                 local,
                 asked: 0,
+                held: None,
             },
         );
         self.inboxes.insert(link, VecDeque::new());
@@ -167,6 +178,45 @@ impl World {
         self.link(shard, RemoteIdentity::Client)
     }
 
+    /// The client registers alice, and the home server grants it for an hour; a Route of its Path. `device` are parameters
+    /// of its Contact: an instance, say.
+    pub(super) fn register(&mut self, client: LinkId, home: LinkId, device: &str) -> String {
+        self.serial += 1;
+        let register = registration(
+            "sip:alice@contoso.test",
+            &format!("z9hG4bKr{}", self.serial),
+            device,
+        );
+        self.send(client, &register);
+        let asked = self.pick(home, "REGISTER");
+        let contact = field(&asked, "Contact").unwrap();
+        let granted = format!("Contact: {contact};expires=3600\n");
+        self.send(home, &answer(&asked, "200 OK", &granted));
+        self.pick(client, "SIP/2.0 200");
+        format!("Route: {}\n", field(&asked, "Path").unwrap())
+    }
+
+    /// The connection holds a binding from now on, as after a granted REGISTER.
+    pub(super) fn bind(&mut self, link: LinkId, call_id: &str) {
+        let aor = Uri::parse(b"sip:alice@contoso.test").unwrap();
+        let name = BindingName::of(&aor, Device::CallId(call_id.as_bytes()));
+        let until = self.now + Duration::from_secs(36_000);
+        let remote = self.links[&link].remote;
+        let mut out = Actions::default();
+        let core = &mut self.cores[usize::from(link.shard())];
+        core.env.bind(link, name, until, remote, &mut out);
+        core.settle(self.now, &mut out);
+        self.carry_out(link.shard(), None, out);
+    }
+
+    /// The Path token of the connection's binding.
+    pub(super) fn path_token(&self, link: LinkId) -> Option<String> {
+        let env = &self.cores[usize::from(link.shard())].env;
+        let id = env.links.bindings_of(link).next()?;
+        let token = env.tokens.binding(id);
+        Some(String::from_utf8_lossy(&token).into_owned())
+    }
+
     /// A connection is lost.
     pub(super) fn lose(&mut self, link: LinkId) {
         self.links.remove(&link);
@@ -178,6 +228,15 @@ impl World {
     /// Whether a connection is up.
     pub(super) fn is_live(&self, link: LinkId) -> bool {
         self.links.contains_key(&link)
+    }
+
+    /// Other token keys, by a reload that changes nothing else.
+    pub(super) fn rekey(&mut self, tables: &Arc<Tables>, keys: &Arc<TokenKeys>, now: Instant) {
+        for shard in 0..self.cores.len() {
+            let mut out = Actions::default();
+            self.cores[shard].on_generation(Arc::clone(tables), Arc::clone(keys), now, &mut out);
+            self.carry_out(shard as u8, None, out);
+        }
     }
 
     /// A reload: the new generation, and then what the shell says of every connection under it.
@@ -309,10 +368,18 @@ impl World {
                     self.connect_shards.push(shard);
                 }
                 Action::Close { link, reason } => self.closed.push((link, reason.code())),
-                Action::HandOver { shard, asked } => {
+                Action::Tell { shard, message } => {
+                    self.asked_of.push(shard);
+                    self.tells.push_back((shard, message));
+                }
+                Action::Keep { link, until } => {
+                    self.kept.insert(link, until);
+                }
+                Action::HandOver { shard, asked, held } => {
                     let (origin, bytes) = given.expect("only a message is handed over");
                     let origin = Origin {
                         asked,
+                        held,
                         ..origin.clone()
                     };
                     self.deliver(shard, &origin, bytes);
@@ -320,6 +387,12 @@ impl World {
                 Action::Event(event) => self.events.push(event),
                 Action::Count(_) => {}
             }
+        }
+        // Behind everything that this input has caused, as other threads hear of it.
+        while let Some((shard, message)) = self.tells.pop_front() {
+            let mut out = Actions::default();
+            self.cores[usize::from(shard)].on_binding(message, self.now, &mut out);
+            self.carry_out(shard, None, out);
         }
     }
 
@@ -344,6 +417,15 @@ impl World {
     /// The next message that arrived at a link's far end.
     pub(super) fn take(&mut self, link: LinkId) -> Option<String> {
         self.take_bytes(link).map(|b| String::from_utf8(b).unwrap())
+    }
+
+    /// The first message at a link's far end that begins like this; the others stay.
+    #[track_caller]
+    pub(super) fn pick(&mut self, link: LinkId, start: &str) -> String {
+        let inbox = self.inboxes.get_mut(&link).unwrap();
+        let at = inbox.iter().position(|m| m.starts_with(start.as_bytes()));
+        let message = at.and_then(|at| inbox.remove(at));
+        String::from_utf8(message.unwrap_or_else(|| panic!("no {start}"))).unwrap()
     }
 
     /// As [`Self::take`], for what may be no text.

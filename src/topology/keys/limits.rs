@@ -1,6 +1,6 @@
 //! The keys of `[limits]`: every bound, with a safe default.
 use super::key::{DAY, HOUR, MINUTE, SECOND, ValueType};
-use super::{Compare, Compared as _, Key, keys};
+use super::{Compare, Compared as _, Every, Key, keys};
 use crate::topology::TopologyReason;
 use crate::topology::findings::{Findings, Source};
 use crate::topology::show_duration;
@@ -36,12 +36,15 @@ macro_rules! limits {
         }
     };
     (@type time) => { Duration };
+    (@type every) => { Every };
     (@type $number:ident) => { usize };
     (@default time, $default:expr) => { Duration::from_millis($default) };
+    (@default every, $default:expr) => { Every(Some(Duration::from_millis($default))) };
     (@default $number:ident, $default:expr) => { $default };
     (@value count, $range:expr) => { ValueType::Integer($range.0, $range.1) };
     (@value bytes, $range:expr) => { ValueType::Size($range.0, $range.1) };
     (@value time, $range:expr) => { ValueType::Duration($range.0, $range.1, None) };
+    (@value every, $range:expr) => { ValueType::Duration($range.0, $range.1, Some("off")) };
 }
 
 // The defaults are for a node with some ten thousand clients and a few hundred peers. What a remote can
@@ -68,7 +71,16 @@ limits! {
     gather: count 32, (0, 100_000), reload,
         "Connections that a shard may have more than the emptiest one before the next shard gets some: little traffic costs least on one core. 0 spreads them evenly.";
     client_idle: time 15 * MINUTE, IDLE, reload,
-        "A client connection without a message or keep-alive is closed after this.";
+        "A client connection without a message or keep-alive is closed after this, unless it holds a binding.";
+    // Below the time after which common NATs forget a TCP connection.
+    ping_clients: every 2 * MINUTE, (SECOND, DAY), reload,
+        "The silence after which a client connection that holds a binding gets an empty line, which finds out the dead. `\"off\"`: never.";
+    bindings: count 200_000, SLOTS, reload,
+        "Bindings (registered clients) at a time, all shards together; a further one is not kept.";
+    bindings_per_client: count 16, (1, 10_000), reload,
+        "Bindings that one client connection may hold; a further one is not kept.";
+    binding_grace: time 10 * MINUTE, IDLE, reload,
+        "How long a binding is kept whose connection is gone; its expiry may end it sooner.";
     first_message: time MINUTE, WAIT, reload,
         "A new client connection must send its first message within this.";
     connect_timeout: time 5 * SECOND, WAIT, reload,
@@ -141,7 +153,7 @@ pub(crate) struct Limit {
 impl Limits {
     /// Every bound with its default, in the order of the docs.
     ///
-    /// A row that is no number would be left out; there is none.
+    /// A time that is switched off is no number, and left out.
     pub(crate) fn all(&self) -> Vec<Limit> {
         let defaults = Self::default();
         let rows = Self::KEYS.iter().zip(Self::COMPARE);

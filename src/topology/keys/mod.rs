@@ -33,4 +33,5 @@ pub(crate) use sections::Document;
 #[cfg(test)]
 pub(crate) use sections::SECTIONS;
 pub(crate) use shown::{Compare, Compared, Show, ShownValue, came_and_went, differences};
-pub(crate) use toml_value::{Every, FromToml, Numbers, Text, ToToml};
+pub use toml_value::Every;
+pub(crate) use toml_value::{FromToml, Numbers, Text, ToToml};

@@ -39,6 +39,11 @@ keys! {
              within a group by Call-ID; the next group gets them when the whole group is down. A member that is not named is in \
              group 1."
             => Compare::Change(|old, new| changed_numbers("priorities", old, new, |pool| pool.priorities.clone()));
+        // With its line, since only two of the range are allowed.
+        flow_status: Option<Spanned<u16>> = optional("430"), ValueType::Integer(430, 480), reload,
+            "What a home server of the pool is answered for a client that no connection leads to any more. `430` (RFC 5626) makes a \
+             registrar try the next binding; `480` is for servers that take 430 for a fault of their own (Asterisk makes 500 of it)."
+            => Compare::Value(|_, pool| ShownValue::Number(u64::from(pool.flow_status)));
         // With its line: that all members drain is a warning about the list.
         drain: Option<Spanned<Vec<Text>>> = optional("none"), TEXTS, reload,
             "Members that take nothing new; the requests of their dialogs still go there. For maintenance: reload with it, wait, \

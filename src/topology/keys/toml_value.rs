@@ -1,5 +1,6 @@
 //! From a checked TOML value to the Rust value that a key holds, and from a default back to TOML.
 use super::key::ValueType;
+use super::shown::{Show, ShownValue};
 use crate::topology::moment::moment;
 use crate::topology::quantity::{duration, show_duration, show_size, size};
 use rustls_pki_types::UnixTime;
@@ -99,7 +100,13 @@ impl ToToml for Duration {
 ///
 /// For tasks that run on a timer and can be switched off.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Every(pub(crate) Option<Duration>);
+pub struct Every(pub Option<Duration>);
+
+impl Show for Every {
+    fn show(&self) -> ShownValue {
+        self.0.show()
+    }
+}
 
 impl FromToml for Every {
     fn from_toml(value: &Spanned<DeValue<'_>>) -> Option<Self> {

@@ -10,6 +10,9 @@ use crate::topology::{
 use std::collections::{HashMap, HashSet};
 use toml::Spanned;
 
+/// RFC 5626 §11.5: the flow has failed.
+const NO_FLOW: u16 = 430;
+
 /// Resolves every pool and adds those that federated peers imply.
 ///
 /// The order of the steps matters. Explicit pools come first, since a domain that one of them serves
@@ -66,6 +69,7 @@ fn load(
         .domains
         .as_ref()
         .map(|list| loading.patterns(list, &format!("{place} domain")));
+    let flow_status = flow_status(raw, &place, loading);
     let list = raw.peers.as_deref().unwrap_or_default();
     let mut members = Members::read(list, names, place, loading);
     weigh(raw, &mut members, loading);
@@ -78,9 +82,28 @@ fn load(
         strategy: raw.strategy,
         health: raw.health,
         drain,
+        flow_status,
         priorities,
         line,
     })
+}
+
+/// What stands for "no connection": RFC 5626's own status, or one that every server knows.
+fn flow_status(raw: &RawPool, place: &str, loading: &mut Loading<'_, '_>) -> u16 {
+    let Some(status) = &raw.flow_status else {
+        return NO_FLOW;
+    };
+    let value = *status.get_ref();
+    if ![NO_FLOW, 480].contains(&value) {
+        let line = loading.line(status);
+        loading.add(
+            TopologyReason::OutOfRange,
+            line,
+            format!("{place} has flow_status = {value}"),
+            "write 430 or 480",
+        );
+    }
+    value
 }
 
 /// Sets the weights of members.
@@ -430,6 +453,7 @@ impl Pool {
             strategy: Strategy::CallIdHash,
             health: None,
             drain: Vec::new(),
+            flow_status: NO_FLOW,
             priorities: Vec::new(),
             line,
         }

@@ -56,6 +56,7 @@ pub(crate) const CASES: &[Case] = &[
     case(TopologyReason::OutOfRange, &[("handshakes = 100", "drain = \"2h\"")], "drain", "limits.drain"),
     case(TopologyReason::OutOfRange, &[("handshakes = 100", "backoff_min = \"1m\"")], "backoff_min", "longer than limits.backoff_max"),
     case(TopologyReason::OutOfRange, &[("handshakes = 100", "handshakes = 99999999999999999999")], "handshakes", "out of range"),
+    case(TopologyReason::OutOfRange, &[(POOL_END, "flow_status = 450")], "flow_status", "flow_status = 450"),
     case(TopologyReason::OutOfRange, &[("= 3 }", "= 0 }")], "weights", "weights of \"fe02.contoso.test\" = 0 is out of range"),
     case(TopologyReason::OutOfRange, &[("\"6h\"", "\"0s\"")], "\"0s\"", "grace"),
     case(TopologyReason::OutOfRange, &[("domains = [\"contoso.test\"]\n", "domains = [\"contoso.test\"]\nshards = 0\n")], "shards", "node.shards = 0"),

@@ -105,6 +105,17 @@ fn a_pool_may_drain_members_and_group_them() {
 }
 
 #[test]
+fn a_pool_says_what_stands_for_a_client_without_a_connection() {
+    let lab = Lab::new();
+    let usual = lab.good(&edited(&[(POOL_END, "")]));
+    assert_eq!(usual.pools()[0].flow_status, 430);
+    let other = lab.good(&edited(&[(POOL_END, "flow_status = 480")]));
+    assert_eq!(other.pools()[0].flow_status, 480);
+    let said = usual.changes(&other).join("; ");
+    assert!(said.contains("flow_status"), "{said}");
+}
+
+#[test]
 fn the_time_to_notice_a_death_counts_every_ping_in_full() {
     let health = Health::default();
     assert_eq!(health.detection(), Duration::from_secs(22));

@@ -181,7 +181,6 @@ impl<'a> Chart<'a> {
             for value in asked.message.values("path") {
                 message.push("Path", &value);
             }
-            message.push("Contact", asked.message.header("contact").unwrap());
         }
         sender
             .dialect
@@ -217,11 +216,7 @@ impl<'a> Chart<'a> {
             request.message.values("via").len(),
             "{row}"
         );
-        assert_eq!(
-            got.message.values("record-route"),
-            message.values("record-route"),
-            "{row}"
-        );
+        assert_eq!(routes(&got.message), routes(&message), "{row}");
         if method == "INVITE" && (101..300).contains(&status) {
             let dialog = Dialog::caller(&request.message, &got.message).unwrap();
             let dialog = Dialog {
@@ -238,6 +233,16 @@ impl<'a> Chart<'a> {
             receiver.answered = Some(got);
         }
     }
+}
+
+/// Record-Route, without the daemon's tokens: a client that is not registered sees a value of its own (RFC 5658).
+fn routes(message: &SipMessage) -> Vec<String> {
+    let without_token = |value: String| match value.split_once("@edge01.") {
+        Some((_, rest)) => format!("@edge01.{rest}"),
+        None => value,
+    };
+    let values = message.values("record-route").into_iter();
+    values.map(without_token).collect()
 }
 
 fn names_path(tags: &[String]) -> bool {

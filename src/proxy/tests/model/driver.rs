@@ -145,11 +145,8 @@ impl Driver {
             (Who::Server(_), None) => ("sip:bob@contoso.test", "sip:carol@fabrikam.test", None),
         };
         let route = route.map_or_else(String::new, |flow| {
-            let token = self.world.cores[0].env.tokens.flow(flow);
-            format!(
-                "Route: <sip:{}@{NODE};lr>\n",
-                String::from_utf8_lossy(&token)
-            )
+            let token = self.world.path_token(flow).unwrap();
+            format!("Route: <sip:{token}@{NODE};lr>\n")
         });
         self.send_request(link, who, invite, |branch| {
             Request::of(method)
@@ -399,6 +396,8 @@ impl Driver {
             Some(fqdn) => self.server(shard, fqdn),
             None => {
                 let link = self.world.client_in(shard);
+                // A phone of its own, so that none comes back as another.
+                self.world.bind(link, &format!("{link:?}"));
                 self.links.push((link, Who::Client(link)));
             }
         }

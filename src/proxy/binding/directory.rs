@@ -1,0 +1,397 @@
+//! The directory of one shard: which connection holds each binding that the shard is asked for.
+//!
+//! It does what shards ask of it and returns what they must learn; who may ask was decided before. Everything that it
+//! keeps is bounded, and what has ended is found without a search: each binding stands once in a list of the minute in
+//! which it may end.
+use super::id::{BindingId, Owner};
+use super::messages::Holding;
+use super::waiters::{Waiter, Waiters};
+use crate::proxy::fast_map::FastMap;
+use crate::proxy::link_id::LinkId;
+use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::time::{Duration, Instant};
+
+/// How long a client that has lost its connection is waited for, and at the start of the daemon one that has not
+/// come back yet. Phones that notice it are back within six seconds; no request waits for longer than 32.
+pub(crate) const WAIT: Duration = Duration::from_secs(30);
+/// What ends is looked for in steps of this.
+const MINUTE: u32 = 60;
+/// The most bindings that one step looks at, so that many that end together hold up no message.
+const STEP: usize = 512;
+
+/// Where a binding is. Times are seconds since the directory began, which half the memory holds.
+struct BindingEntry {
+    /// The connection that holds it, or held it last.
+    link: LinkId,
+    /// The shards that have asked for it, a bit for each, which must learn that it moves.
+    askers: u64,
+    owner: Owner,
+    /// When it ends unless it is renewed.
+    until: u32,
+    /// Since when it is without a connection, and one: no second is zero.
+    lost: Option<std::num::NonZeroU32>,
+    /// The minute in whose list it stands.
+    listed: u32,
+}
+
+/// The answer to a look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    At(LinkId),
+    /// Lost a moment ago, or not seen yet since the start.
+    WaitUntil(Instant),
+    Gone,
+}
+
+/// A binding that is held by another connection than before, or by none.
+pub(crate) struct Displacement {
+    pub(crate) link: LinkId,
+    /// As in [`BindingEntry`].
+    pub(crate) askers: u64,
+}
+
+/// What entering a binding came to.
+pub(crate) enum Held {
+    /// It is entered; the connection that held it must learn of it, and what has waited goes on.
+    Entered(Option<Displacement>, Vec<Waiter>),
+    /// There is no room, or another address of record has this number.
+    Refused,
+}
+
+/// The bindings of one shard.
+pub(crate) struct Directory {
+    began: Instant,
+    entries: FastMap<BindingId, BindingEntry>,
+    /// Which bindings may end in each minute.
+    ends: BTreeMap<u32, Vec<BindingId>>,
+    pub(crate) waiters: Waiters,
+}
+
+impl Directory {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            began: now,
+            entries: FastMap::default(),
+            ends: BTreeMap::new(),
+            waiters: Waiters::default(),
+        }
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// A connection holds the binding from now on. `room` is the most that this shard may keep.
+    pub(crate) fn hold(&mut self, holding: &Holding, room: usize, now: Instant) -> Held {
+        let until = self.seconds(holding.until).max(self.seconds(now) + 1);
+        let is_full = self.entries.len() >= room;
+        let mut displaced = None;
+        match self.entries.entry(holding.id) {
+            Entry::Vacant(_) if is_full => return Held::Refused,
+            Entry::Vacant(place) => {
+                place.insert(BindingEntry {
+                    link: holding.link,
+                    askers: 0,
+                    owner: holding.owner,
+                    until,
+                    lost: None,
+                    listed: u32::MAX,
+                });
+            }
+            // Numbers are keyed hashes of 64 bits, so this needs luck; it must not need trust.
+            Entry::Occupied(found) if found.get().owner != holding.owner => return Held::Refused,
+            Entry::Occupied(mut found) => {
+                let entry = found.get_mut();
+                if entry.link != holding.link && entry.lost.is_none() {
+                    displaced = Some(Displacement {
+                        link: entry.link,
+                        askers: std::mem::take(&mut entry.askers),
+                    });
+                }
+                entry.link = holding.link;
+                entry.until = until;
+                entry.lost = None;
+            }
+        }
+        self.list(holding.id, until);
+        Held::Entered(displaced, self.waiters.take(holding.id))
+    }
+
+    /// It was unregistered on the connection that holds it. What waits for it fails by its own timer.
+    pub(crate) fn end(&mut self, id: BindingId, link: LinkId) {
+        if self
+            .entries
+            .get(&id)
+            .is_some_and(|entry| entry.link == link)
+        {
+            self.entries.remove(&id);
+        }
+    }
+
+    /// The connection that holds it is closed; `grace` is how long it is kept without one.
+    pub(crate) fn lost(&mut self, id: BindingId, link: LinkId, grace: Duration, now: Instant) {
+        let (now, grace) = (self.seconds(now), grace.as_secs() as u32);
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
+        if entry.link != link || entry.lost.is_some() {
+            return;
+        }
+        entry.lost = std::num::NonZeroU32::new(now + 1);
+        entry.until = entry.until.min(now.saturating_add(grace));
+        let until = entry.until;
+        self.list(id, until);
+    }
+
+    /// Where it is. `shard` asks, unless it is this one, and learns when that changes; `gone` is a connection that is
+    /// known to be closed already.
+    pub(crate) fn find(
+        &mut self,
+        id: BindingId,
+        shard: u8,
+        gone: Option<LinkId>,
+        now: Instant,
+    ) -> Found {
+        let seconds = self.seconds(now);
+        let began = self.began;
+        let Some(entry) = self.entries.get_mut(&id).filter(|e| e.until > seconds) else {
+            let until = self.began + WAIT;
+            return if now < until {
+                Found::WaitUntil(until)
+            } else {
+                Found::Gone
+            };
+        };
+        entry.askers |= 1 << (shard & 63);
+        let until = match entry.lost {
+            None if gone == Some(entry.link) => now + WAIT,
+            None => return Found::At(entry.link),
+            Some(lost) => began + Duration::from_secs(u64::from(lost.get() - 1)) + WAIT,
+        };
+        if now < until {
+            Found::WaitUntil(until)
+        } else {
+            Found::Gone
+        }
+    }
+
+    /// Forgets what has ended, as far as one step goes; `ended` is called with each and the connection that still holds
+    /// it.
+    pub(crate) fn forget(&mut self, now: Instant, mut ended: impl FnMut(BindingId, LinkId)) {
+        self.waiters.forget(now);
+        let seconds = self.seconds(now);
+        let mut looked = 0;
+        while let Some(mut minute) = self.ends.first_entry() {
+            let at = *minute.key();
+            if (at + 1) * MINUTE > seconds || looked >= STEP {
+                return;
+            }
+            let Some(id) = minute.get_mut().pop() else {
+                minute.remove();
+                continue;
+            };
+            looked += 1;
+            // One that stands in an earlier list as well, or has come back there, is left to that.
+            let Some(entry) = self.entries.get_mut(&id).filter(|e| e.listed == at) else {
+                continue;
+            };
+            if entry.until > seconds {
+                entry.listed = u32::MAX;
+                let until = entry.until;
+                self.list(id, until);
+                continue;
+            }
+            if entry.lost.is_none() {
+                ended(id, entry.link);
+            }
+            self.entries.remove(&id);
+        }
+    }
+
+    /// When [`Self::forget`] has something to do.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let minute = self.ends.keys().next();
+        let end = minute.map(|at| self.began + Duration::from_secs(u64::from((at + 1) * MINUTE)));
+        match (end, self.waiters.next()) {
+            (Some(end), Some(wait)) => Some(end.min(wait)),
+            (end, wait) => end.or(wait),
+        }
+    }
+
+    /// Enters it in the list of the minute in which it ends, unless it stands in an earlier one, which looks again.
+    fn list(&mut self, id: BindingId, until: u32) {
+        let minute = until / MINUTE;
+        if let Some(entry) = self.entries.get_mut(&id)
+            && entry.listed > minute
+        {
+            entry.listed = minute;
+            self.ends.entry(minute).or_default().push(id);
+        }
+    }
+
+    /// Times as half the memory holds them.
+    pub(crate) fn seconds(&self, at: Instant) -> u32 {
+        // Half the range, so that sums stay in it: 68 years of uptime.
+        let since = at.saturating_duration_since(self.began).as_secs();
+        u32::try_from(since).unwrap_or(u32::MAX).min(u32::MAX / 2)
+    }
+
+    /// The reverse of [`Self::seconds`].
+    pub(crate) fn instant(&self, seconds: u32) -> Instant {
+        self.began + Duration::from_secs(u64::from(seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::binding::HeldBinding;
+    use crate::sip::Uri;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[expect(clippy::disallowed_methods, reason = "any starting point will do")]
+    fn begun() -> (Directory, Instant) {
+        let now = Instant::now();
+        (Directory::new(now), now)
+    }
+
+    fn owner(aor: &str) -> Owner {
+        Owner::of(&Uri::parse(aor.as_bytes()).unwrap())
+    }
+
+    fn holding(id: u64, slot: u32, until: Instant) -> Holding {
+        Holding {
+            id: BindingId::from_u64(id),
+            link: LinkId::new(0, slot, 1),
+            owner: owner("sip:a@b"),
+            until,
+            remote: None,
+        }
+    }
+
+    fn enter(directory: &mut Directory, holding: &Holding, now: Instant) -> Option<LinkId> {
+        match directory.hold(holding, 10, now) {
+            Held::Entered(displaced, _) => displaced.map(|d| d.link),
+            Held::Refused => panic!("refused"),
+        }
+    }
+
+    #[test]
+    fn it_is_where_it_was_granted_last_and_is_waited_for_when_that_is_lost() {
+        let (mut d, t0) = begun();
+        let (one, two) = (
+            holding(5, 1, t0 + 600 * SECOND),
+            holding(5, 2, t0 + 700 * SECOND),
+        );
+        assert_eq!(enter(&mut d, &one, t0), None);
+        assert_eq!(d.find(one.id, 0, None, t0), Found::At(one.link));
+        assert_eq!(enter(&mut d, &two, t0), Some(one.link));
+        d.lost(one.id, one.link, 600 * SECOND, t0 + SECOND);
+        assert_eq!(
+            d.find(one.id, 0, None, t0 + SECOND),
+            Found::At(two.link),
+            "another's end"
+        );
+        let t = t0 + 100 * SECOND;
+        d.lost(one.id, two.link, 600 * SECOND, t);
+        assert_eq!(d.find(one.id, 0, None, t), Found::WaitUntil(t + WAIT));
+        assert_eq!(d.find(one.id, 0, None, t + WAIT), Found::Gone);
+        assert_eq!(enter(&mut d, &one, t + WAIT), None, "nobody is displaced");
+        assert_eq!(d.find(one.id, 0, None, t + WAIT), Found::At(one.link));
+        assert_eq!(
+            d.find(one.id, 0, Some(one.link), t + WAIT),
+            Found::WaitUntil(t + 2 * WAIT)
+        );
+        d.end(one.id, two.link);
+        assert_eq!(d.len(), 1);
+        d.end(one.id, one.link);
+        assert_eq!(d.find(one.id, 0, None, t + WAIT), Found::Gone);
+    }
+
+    #[test]
+    fn one_that_nobody_knows_is_waited_for_after_the_start_only() {
+        let (mut d, t0) = begun();
+        let id = BindingId::from_u64(1);
+        assert_eq!(d.find(id, 0, None, t0), Found::WaitUntil(t0 + WAIT));
+        assert_eq!(d.find(id, 0, None, t0 + WAIT), Found::Gone);
+    }
+
+    #[test]
+    fn another_user_and_one_too_many_are_refused() {
+        let (mut d, t0) = begun();
+        let one = holding(1, 1, t0 + 600 * SECOND);
+        enter(&mut d, &one, t0);
+        let other = Holding {
+            owner: owner("sip:mallory@b"),
+            link: LinkId::new(0, 9, 9),
+            ..one
+        };
+        assert!(matches!(d.hold(&other, 10, t0), Held::Refused));
+        assert_eq!(d.find(one.id, 0, None, t0), Found::At(one.link));
+        assert!(matches!(
+            d.hold(&holding(2, 1, t0 + SECOND), 1, t0),
+            Held::Refused
+        ));
+        assert!(
+            matches!(d.hold(&one, 1, t0), Held::Entered(..)),
+            "a refresh needs no room"
+        );
+    }
+
+    #[test]
+    fn what_ends_is_forgotten_in_bounded_steps_and_its_connection_learns_of_it() {
+        let (mut d, t0) = begun();
+        for id in 0..2_000 {
+            let Held::Entered(..) = d.hold(&holding(id, 1, t0 + 90 * SECOND), 5_000, t0) else {
+                panic!("refused")
+            };
+        }
+        // One is renewed, one is lost before its end.
+        enter_many(&mut d, t0);
+        d.lost(
+            BindingId::from_u64(1),
+            LinkId::new(0, 1, 1),
+            10 * SECOND,
+            t0,
+        );
+        let mut ended = Vec::new();
+        let mut steps = 0;
+        while let Some(next) = d.next().filter(|at| *at <= t0 + 120 * SECOND) {
+            let before = ended.len();
+            d.forget(next.max(t0 + 120 * SECOND), |id, _| ended.push(id.as_u64()));
+            assert!(ended.len() - before <= STEP);
+            steps += 1;
+        }
+        assert!(steps >= 4, "{steps} steps");
+        assert_eq!(ended.len(), 1_998);
+        assert!(!ended.contains(&0) && !ended.contains(&1));
+        assert_eq!(d.len(), 1);
+        d.forget(t0 + 3_660 * SECOND, |id, _| ended.push(id.as_u64()));
+        assert_eq!((d.len(), ended.last()), (0, Some(&0)));
+        d.forget(t0 + 9_000 * SECOND, |_, _| panic!("forgotten twice"));
+        assert_eq!(d.next(), None);
+    }
+
+    fn enter_many(d: &mut Directory, t0: Instant) {
+        for _ in 0..100 {
+            assert!(matches!(
+                d.hold(&holding(0, 1, t0 + 3_600 * SECOND), 5_000, t0),
+                Held::Entered(None, _)
+            ));
+        }
+    }
+
+    /// The bound of the design: 160 bytes, the table at its emptiest right after it has grown.
+    #[test]
+    fn a_binding_costs_at_most_160_bytes() {
+        let table = (size_of::<(BindingId, BindingEntry)>() + 1) * 16 / 7;
+        let listed = 2 * size_of::<BindingId>();
+        let held = size_of::<HeldBinding>();
+        let whole = table + listed + held;
+        assert!(whole <= 160, "{table} + {listed} + {held} = {whole}");
+    }
+}

@@ -1,0 +1,121 @@
+//! What shards tell each other about bindings, and about legs that have moved.
+//!
+//! Each question goes to the one shard that knows: the number of a binding names its shard, as does that of a connection.
+//! None of these can be asked for by a message from outside: a registration that a home server has granted, a connection
+//! that has ended, or a request with a signed token stands behind each.
+use super::id::{BindingId, Owner};
+use crate::proxy::branch::BranchKey;
+use crate::proxy::link_id::LinkId;
+use smallvec::SmallVec;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// What a client leg names, as far as it must be looked up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Place {
+    /// Whatever connection holds this binding.
+    Binding(BindingId),
+    /// The connection that an unregistered client's leg of one dialog has moved to. `call` is a hash of its Call-ID.
+    Moved {
+        /// The connection that the token names.
+        link: LinkId,
+        /// Keyed, the same in all shards.
+        call: u64,
+    },
+}
+
+impl Place {
+    /// The shard that knows.
+    pub(crate) fn shard(self, shards: u8) -> u8 {
+        match self {
+            Self::Binding(id) => id.shard(shards),
+            Self::Moved { link, .. } => link.shard(),
+        }
+    }
+}
+
+/// A request that waits for its client in this shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asker {
+    /// Where the answer goes.
+    pub shard: u8,
+    /// The branch that waits.
+    pub branch: BranchKey,
+}
+
+/// A binding on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holding {
+    /// Which.
+    pub id: BindingId,
+    /// The connection.
+    pub link: LinkId,
+    /// Whose address of record.
+    pub(crate) owner: Owner,
+    /// When it ends unless it is renewed.
+    pub until: Instant,
+    /// The client's address, for the log; not known after a reload.
+    pub remote: Option<SocketAddr>,
+}
+
+/// The answer of a directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// This connection leads there now.
+    At(LinkId),
+    /// None does, but one may soon: another answer follows if so.
+    WaitUntil(Instant),
+    /// None does.
+    Gone,
+}
+
+/// One shard tells another.
+#[derive(Clone, Debug)]
+pub enum BindingMessage {
+    /// To the directory: these are held by their connection from now on, or still.
+    Hold(SmallVec<[Holding; 1]>),
+    /// To the directory: the connection no longer holds it, since it was unregistered.
+    End {
+        /// The binding.
+        id: BindingId,
+        /// The connection that held it.
+        link: LinkId,
+    },
+    /// To the directory: the connection is closed.
+    Lost {
+        /// The binding.
+        id: BindingId,
+        /// The connection that held it.
+        link: LinkId,
+    },
+    /// To the directory: which connection leads there?
+    Where {
+        /// What is looked for.
+        place: Place,
+        /// Who waits for the answer.
+        asker: Asker,
+        /// A connection that was found to be closed already.
+        gone: Option<LinkId>,
+    },
+    /// The answer to that.
+    Located {
+        /// Who asked.
+        asker: Asker,
+        /// Where it is.
+        answer: Answer,
+    },
+    /// To the directory: send this there; nobody waits for an answer.
+    Pass {
+        /// Where to.
+        place: Place,
+        /// One message as it is sent.
+        bytes: Box<[u8]>,
+    },
+    /// From the directory, to the shard of the connection and to those that have asked: it is no longer there.
+    Displaced {
+        /// The binding.
+        id: BindingId,
+        /// The connection that held it.
+        link: LinkId,
+    },
+}

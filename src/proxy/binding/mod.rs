@@ -1,0 +1,25 @@
+//! Bindings: registered clients, whatever connection they have (RFC 5626, RFC 3327).
+//!
+//! A token names a binding, and the binding says which connection leads to its client now. A home server's 200 to a
+//! REGISTER is what binds (`registration`); the number of a binding (`id`) is a keyed hash, by which each shard knows
+//! which shard's directory (`directory`) has it; shards tell each other what changes (`messages`). Clients without a
+//! registration have legs of their own, which move with the dialog (`moved`).
+mod directory;
+mod held;
+mod id;
+mod messages;
+mod moved;
+mod registration;
+mod waiters;
+
+pub(crate) use directory::{Directory, Displacement, Found, Held, WAIT};
+pub(crate) use held::HeldBinding;
+pub use id::BindingId;
+#[cfg(test)]
+pub(crate) use id::Device;
+pub(crate) use id::{BindingKey, BindingName, Owner};
+pub use messages::BindingMessage;
+pub(crate) use messages::{Answer, Asker, Holding, Place};
+pub(crate) use moved::MovedLegs;
+pub(crate) use registration::{Outcome, Registration};
+pub(crate) use waiters::Waiter;

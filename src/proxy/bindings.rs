@@ -1,0 +1,205 @@
+//! The directory of a shard at work: what shards tell each other of clients, and what a client's
+//! connection leaves when it ends.
+//!
+//! A client is taken from one connection to another in one place, `hold`: what has waited for it goes
+//! on, and the connection that held it before learns of it, as do the shards that have asked.
+use super::binding::{
+    Answer, Asker, BindingId, BindingMessage, Displacement, Held, HeldBinding, Holding, Place,
+    Waiter,
+};
+use super::core::Core;
+use super::interface::{Action, Actions};
+use super::leg::Leg;
+use super::link_id::LinkId;
+use crate::observe::Event;
+use crate::reason::MessageReason;
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// The most bindings in one message: a reload enters all of a shard at once.
+const BATCH: usize = 256;
+
+impl Core {
+    /// Another shard tells something.
+    pub fn on_binding(&mut self, message: BindingMessage, now: Instant, out: &mut Actions) {
+        self.env.now = now;
+        self.handle(message, now, out);
+        self.settle(now, out);
+    }
+
+    /// Carries out what this shard has to tell itself. To be called at the end of every input.
+    pub(crate) fn settle(&mut self, now: Instant, out: &mut Actions) {
+        // Each of these leads to finitely many more: an answer wakes a request once.
+        while let Some(message) = self.env.for_self.pop_front() {
+            self.handle(message, now, out);
+        }
+    }
+
+    fn handle(&mut self, message: BindingMessage, now: Instant, out: &mut Actions) {
+        match message {
+            BindingMessage::Hold(list) => list.iter().for_each(|one| self.hold(one, now, out)),
+            BindingMessage::End { id, link } => self.env.directory.end(id, link),
+            BindingMessage::Lost { id, link } => {
+                let grace = self.env.limits.binding_grace;
+                self.env.directory.lost(id, link, grace, now);
+            }
+            BindingMessage::Where { place, asker, gone } => {
+                let answer = self.env.answer(place, asker, gone);
+                let located = BindingMessage::Located { asker, answer };
+                self.env.tell(asker.shard, located, out);
+            }
+            BindingMessage::Located { asker, answer } => self.located(asker, answer, now, out),
+            BindingMessage::Pass { place, bytes } => self.pass_on(place, &bytes, out),
+            BindingMessage::Displaced { id, link } => self.displaced(id, link, now, out),
+        }
+    }
+
+    /// The bindings whose time is over, as far as one step goes.
+    pub(crate) fn forget_bindings(&mut self, now: Instant, out: &mut Actions) {
+        let mut ended: SmallVec<[(BindingId, LinkId); 4]> = SmallVec::new();
+        self.env
+            .directory
+            .forget(now, |id, link| ended.push((id, link)));
+        for (id, link) in ended {
+            let message = BindingMessage::Displaced { id, link };
+            self.env.tell(link.shard(), message, out);
+        }
+    }
+
+    /// A connection holds a binding from now on.
+    fn hold(&mut self, holding: &Holding, now: Instant, out: &mut Actions) {
+        let Holding {
+            id, link, remote, ..
+        } = *holding;
+        // Numbers are hashes, so that each shard has its share of them.
+        let room = self
+            .env
+            .limits
+            .bindings
+            .div_ceil(usize::from(self.env.shards));
+        let (displaced, waiters) = match self.env.directory.hold(holding, room, now) {
+            Held::Entered(displaced, waiters) => (displaced, waiters),
+            Held::Refused => {
+                let reason = MessageReason::BindingsFull.into();
+                out.record(Event::BindingRefused { reason, remote });
+                let refused = BindingMessage::Displaced { id, link };
+                return self.env.tell(link.shard(), refused, out);
+            }
+        };
+        if let Some(Displacement { link, askers }) = displaced {
+            let message = BindingMessage::Displaced { id, link };
+            for shard in 0..self.env.shards {
+                if shard == link.shard() || askers & 1 << (shard & 63) != 0 {
+                    self.env.tell(shard, message.clone(), out);
+                }
+            }
+        }
+        for waiter in waiters {
+            match waiter {
+                Waiter::Request(asker) => {
+                    let answer = Answer::At(link);
+                    // In the order in which they have come, as far as one shard can tell.
+                    if asker.shard == self.env.shard {
+                        self.located(asker, answer, now, out);
+                        continue;
+                    }
+                    let located = BindingMessage::Located { asker, answer };
+                    self.env.tell(asker.shard, located, out);
+                }
+                Waiter::Message(bytes) => self.pass_on(Place::Binding(id), &bytes, out),
+            }
+        }
+    }
+
+    /// The answer for a request that waits.
+    fn located(&mut self, asker: Asker, answer: Answer, now: Instant, out: &mut Actions) {
+        if let Some(context) = self.contexts.by_branch(asker.branch) {
+            let next = context.on_located(answer, now, &mut self.env, out);
+            self.carry_out(asker.branch.slot, next, now, out);
+        }
+    }
+
+    /// A message for a client that this shard knows.
+    fn pass_on(&mut self, place: Place, bytes: &[u8], out: &mut Actions) {
+        let start = out.bytes.len();
+        out.bytes.extend_from_slice(bytes);
+        if self.env.pass(place, start, out).is_err() {
+            out.record(Event::MessageDropped {
+                reason: MessageReason::FlowGone.into(),
+                remote: None,
+                peer: None,
+            });
+        }
+    }
+
+    /// A binding is no longer at this connection: what runs there for it follows it.
+    fn displaced(&mut self, id: BindingId, link: LinkId, now: Instant, out: &mut Actions) {
+        if link.shard() == self.env.shard {
+            let dropped = self.env.release(link, |held| held.ids.contains(&id), out);
+            // Its other numbers lead nowhere else yet. This one is left to the directory, which may have
+            // entered the connection again meanwhile.
+            let others = dropped.into_iter().flat_map(|held| held.ids);
+            for id in others.filter(|other| *other != id) {
+                let end = BindingMessage::End { id, link };
+                self.env.tell(id.shard(self.env.shards), end, out);
+            }
+        }
+        // A phone that has found out by itself that its old connection is dead is ahead of TCP.
+        let branches = self.env.links.get(link).map(|link| link.branches.clone());
+        for slot in branches.unwrap_or_default() {
+            if let Some(context) = self.contexts.get_mut(slot)
+                && context.branch.target() == Some(Leg::Binding(id))
+            {
+                let next = context.on_client_lost(link, now, &mut self.env, out);
+                self.carry_out(slot, next, now, out);
+            }
+        }
+    }
+
+    /// A client's connection is closed.
+    pub(crate) fn client_gone(&mut self, link: LinkId, held: Vec<HeldBinding>, out: &mut Actions) {
+        for id in held.into_iter().flat_map(|held| held.ids) {
+            let lost = BindingMessage::Lost { id, link };
+            self.env.tell(id.shard(self.env.shards), lost, out);
+        }
+    }
+
+    /// The token keys may have changed: each binding of this shard's connections is entered under the new
+    /// ones too, so that what they sign leads to it.
+    pub(crate) fn renumber(&mut self, out: &mut Actions) {
+        let env = &mut self.env;
+        let mut fresh: BTreeMap<u8, SmallVec<[Holding; 1]>> = BTreeMap::new();
+        for (link, state) in env.links.all_mut() {
+            for held in &mut state.held {
+                let ids = env.tokens.binding_ids(&held.name);
+                for id in ids.iter().filter(|id| !held.ids.contains(id)) {
+                    fresh
+                        .entry(id.shard(env.shards))
+                        .or_default()
+                        .push(Holding {
+                            id: *id,
+                            link,
+                            owner: held.name.owner,
+                            until: env.directory.instant(held.until),
+                            remote: None,
+                        });
+                }
+                held.ids = ids;
+            }
+        }
+        for (shard, list) in fresh {
+            for part in list.chunks(BATCH) {
+                let hold = BindingMessage::Hold(SmallVec::from_slice(part));
+                if shard == env.shard {
+                    env.for_self.push_back(hold);
+                } else {
+                    out.list.push(Action::Tell {
+                        shard,
+                        message: hold,
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Where clients are: what a shard keeps and asks of bindings and of legs that have moved.
+//!
+//! A binding's number says which shard's directory knows it, so that a question goes to one shard and
+//! never to all. This shard's own directory is asked at once; what changes in it waits until the input
+//! has been carried out (`bindings`), since it may wake other requests of this shard.
+use super::binding::{
+    Answer, Asker, BindingMessage, BindingName, Found, HeldBinding, Holding, Place, WAIT, Waiter,
+};
+use super::branch::BranchKey;
+use super::environment::Environment;
+use super::interface::{Action, Actions, Origin};
+use super::leg::Leg;
+use super::link_id::LinkId;
+use crate::observe::Event;
+use crate::reason::MessageReason;
+use smallvec::smallvec;
+use std::hash::Hasher as _;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// How a client is reached now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reach {
+    /// Over this connection.
+    Link(LinkId),
+    /// An answer comes until then, or it cannot be reached.
+    Wait(Instant),
+}
+
+impl Environment {
+    /// A hash of a Call-ID that all shards agree on and nobody outside can aim at.
+    pub(crate) fn call_hash(&self, call_id: &[u8]) -> u64 {
+        self.secrets.hash(|hasher| hasher.write(call_id))
+    }
+
+    /// What must be looked up to reach a client in this dialog; `None`: it is a peer.
+    pub(crate) fn place(&self, target: Leg, call_id: &[u8]) -> Option<Place> {
+        match target {
+            Leg::Peer(_) => None,
+            Leg::Binding(id) => Some(Place::Binding(id)),
+            Leg::Client(link) => Some(Place::Moved {
+                link,
+                call: self.call_hash(call_id),
+            }),
+        }
+    }
+
+    /// Where a request goes that is meant for this place. `branch` gets the answer if it comes later;
+    /// `gone` is a connection that is known to be closed.
+    ///
+    /// # Errors
+    /// There is no way to the client, or too much waits for it.
+    pub(crate) fn reach(
+        &mut self,
+        place: Place,
+        branch: BranchKey,
+        gone: Option<LinkId>,
+        out: &mut Actions,
+    ) -> Result<Reach, MessageReason> {
+        let shard = place.shard(self.shards);
+        let asker = Asker {
+            shard: self.shard,
+            branch,
+        };
+        if shard >= self.shards {
+            return Err(MessageReason::FlowGone);
+        }
+        if shard != self.shard {
+            out.list.push(Action::Tell {
+                shard,
+                message: BindingMessage::Where { place, asker, gone },
+            });
+            return Ok(Reach::Wait(self.now + WAIT));
+        }
+        match self.answer(place, asker, gone) {
+            Answer::At(link) => Ok(Reach::Link(link)),
+            Answer::WaitUntil(until) => Ok(Reach::Wait(until)),
+            Answer::Gone => Err(MessageReason::FlowGone),
+        }
+    }
+
+    /// This shard's answer. Who must wait is entered, and hears again.
+    pub(crate) fn answer(&mut self, place: Place, asker: Asker, gone: Option<LinkId>) -> Answer {
+        match (self.look(place, asker.shard, gone), place) {
+            (Found::At(link), _) => Answer::At(link),
+            (Found::WaitUntil(until), Place::Binding(id))
+                if self
+                    .directory
+                    .waiters
+                    .add(id, Waiter::Request(asker), until) =>
+            {
+                Answer::WaitUntil(until)
+            }
+            (Found::WaitUntil(_) | Found::Gone, _) => Answer::Gone,
+        }
+    }
+
+    /// What this shard knows of a place.
+    fn look(&mut self, place: Place, shard: u8, gone: Option<LinkId>) -> Found {
+        match place {
+            Place::Binding(id) => {
+                let found = self.directory.find(id, shard, gone, self.now);
+                // Closed by this very input: the directory learns of it after it.
+                let is_closed = matches!(found, Found::At(link) if !self.is_live(link));
+                match is_closed {
+                    true => Found::WaitUntil(self.now + WAIT),
+                    false => found,
+                }
+            }
+            Place::Moved { link, call } => {
+                // The shard that has found it closed may know sooner than the one that it belonged to.
+                if let Some(gone) = gone {
+                    self.moved.gone(gone);
+                }
+                let here = Some(link).filter(|link| self.links.get(*link).is_some());
+                let at = here.or_else(|| self.moved.get(link, call));
+                at.filter(|at| gone != Some(*at))
+                    .map_or(Found::Gone, Found::At)
+            }
+        }
+    }
+
+    /// Whether a message comes from the client at this target, as far as this shard knows.
+    pub(crate) fn is_client_at(&self, target: Leg, origin: &Origin) -> bool {
+        match target {
+            Leg::Binding(id) => origin.held == Some(id) || self.links.holds(origin.link, id),
+            Leg::Client(_) | Leg::Peer(_) => false,
+        }
+    }
+
+    /// Sends what stands in `out` from `start` on to a client; nobody waits for an answer to it. If the
+    /// client may come back soon, it waits as well.
+    ///
+    /// # Errors
+    /// There is no way to the client. What was written is taken back.
+    pub(crate) fn pass(
+        &mut self,
+        place: Place,
+        start: usize,
+        out: &mut Actions,
+    ) -> Result<(), MessageReason> {
+        let shard = place.shard(self.shards);
+        let found = match shard == self.shard {
+            true => self.look(place, shard, None),
+            false => Found::Gone,
+        };
+        if let Found::At(link) = found {
+            out.send(link, start, None);
+            return Ok(());
+        }
+        // Copied: it leaves this shard, or stays here for a while.
+        let bytes: Box<[u8]> = out.bytes.get(start..).unwrap_or_default().into();
+        out.bytes.truncate(start);
+        if shard != self.shard && shard < self.shards {
+            let message = BindingMessage::Pass { place, bytes };
+            out.list.push(Action::Tell { shard, message });
+            return Ok(());
+        }
+        let waits = match (found, place) {
+            (Found::WaitUntil(until), Place::Binding(id)) => {
+                self.directory
+                    .waiters
+                    .add(id, Waiter::Message(bytes), until)
+            }
+            _ => false,
+        };
+        waits.then_some(()).ok_or(MessageReason::FlowGone)
+    }
+
+    /// For a directory: another shard's by the shell, this one's after the input.
+    pub(crate) fn tell(&mut self, shard: u8, message: BindingMessage, out: &mut Actions) {
+        if shard == self.shard {
+            self.for_self.push_back(message);
+        } else {
+            out.list.push(Action::Tell { shard, message });
+        }
+    }
+
+    /// A home server has granted a registration: its client is reached over this connection until then.
+    pub(crate) fn bind(
+        &mut self,
+        link: LinkId,
+        name: BindingName,
+        until: Instant,
+        remote: SocketAddr,
+        out: &mut Actions,
+    ) {
+        let ids = self.tokens.binding_ids(&name);
+        let (bound, seconds) = (
+            self.limits.bindings_per_client,
+            self.directory.seconds(until),
+        );
+        // Closed meanwhile: the client registers anew on its next connection.
+        let Some(state) = self.links.get_mut(link) else {
+            return;
+        };
+        let is_full = state.held.len() >= bound;
+        if let Some(held) = state.held.iter_mut().find(|held| held.name == name) {
+            held.until = seconds;
+        } else if is_full {
+            return out.record(Event::BindingRefused {
+                reason: MessageReason::ClientBindings.into(),
+                remote: Some(remote),
+            });
+        } else {
+            state.held.reserve_exact(1);
+            state.held.push(HeldBinding {
+                name,
+                until: seconds,
+                ids: ids.clone(),
+            });
+        }
+        // One for each key: what any of them has signed must lead here.
+        for id in ids {
+            let holding = Holding {
+                id,
+                link,
+                owner: name.owner,
+                until,
+                remote: Some(remote),
+            };
+            self.tell(
+                id.shard(self.shards),
+                BindingMessage::Hold(smallvec![holding]),
+                out,
+            );
+        }
+        self.keep(link, out);
+    }
+
+    /// The registrar has dropped what `ends` says of the connection's bindings.
+    pub(crate) fn unbind(
+        &mut self,
+        link: LinkId,
+        ends: impl Fn(&HeldBinding) -> bool,
+        out: &mut Actions,
+    ) {
+        let ended = self.release(link, ends, out);
+        for id in ended.into_iter().flat_map(|held| held.ids) {
+            self.tell(id.shard(self.shards), BindingMessage::End { id, link }, out);
+        }
+    }
+
+    /// The connection holds these of its bindings no longer.
+    pub(crate) fn release(
+        &mut self,
+        link: LinkId,
+        ends: impl Fn(&HeldBinding) -> bool,
+        out: &mut Actions,
+    ) -> Vec<HeldBinding> {
+        let Some(state) = self.links.get_mut(link) else {
+            return Vec::new();
+        };
+        let ended: Vec<_> = state.held.extract_if(.., |held| ends(held)).collect();
+        // Nearly always there is none: a registrar's 200 that ends nothing is the rule.
+        if !ended.is_empty() {
+            self.keep(link, out);
+        }
+        ended
+    }
+
+    /// The shell learns how long the connection is held.
+    pub(crate) fn keep(&self, link: LinkId, out: &mut Actions) {
+        let held = self.links.get(link).map(|link| link.held.as_slice());
+        let last = held.unwrap_or_default().iter().map(|held| held.until).max();
+        let until = last.map(|seconds| self.directory.instant(seconds));
+        out.list.push(Action::Keep { link, until });
+    }
+}
