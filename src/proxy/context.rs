@@ -23,7 +23,7 @@ use super::transaction::{
     TRYING_NON_INVITE, TransactionTimer,
 };
 use crate::reason::MessageReason;
-use crate::sip::{Message, Method};
+use crate::sip::{HeaderName, Message, Method};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -93,8 +93,13 @@ pub(crate) struct ResponseContext {
     pub(crate) upstream: Upstream,
     /// The request as received; empty once the 2xx to an INVITE has passed.
     pub(crate) request: Vec<u8>,
-    /// Where in it the Call-ID stands, for the log.
-    call_id: Range<usize>,
+    /// Where in it the Call-ID stands.
+    pub(super) call_id: Range<usize>,
+    /// Where in it the value of From stands.
+    pub(super) from: Range<usize>,
+    pub(super) cseq: u32,
+    /// [`Self::dialog()`] of the request that is gone.
+    pub(super) dialog: u64,
     pub(crate) plan: ForwardPlan,
     /// What was recorded in the current branch and stands otherwise in its responses.
     pub(crate) recorded: Option<Box<RecordedToken>>,
@@ -150,6 +155,9 @@ impl ResponseContext {
             upstream: request.upstream(),
             request: copy,
             call_id: message.place_of(request.call_id),
+            from: message.place_of(message.first(HeaderName::From).unwrap_or_default()),
+            cseq: request.cseq.number,
+            dialog: 0,
             plan,
             recorded: None,
             targets,
@@ -328,7 +336,9 @@ impl ResponseContext {
         self.deadlines.at = now + T64;
         if state == InviteServer::Accepted {
             self.deadlines.timer = TransactionTimer::L;
-            // RFC 6026: 32 seconds in which only the key and the way back are needed.
+            // RFC 6026: 32 seconds in which only the key and the way back are needed, and what tells
+            // further 2xx from others.
+            self.dialog = self.dialog(env);
             env.buffers.put_back(std::mem::take(&mut self.request));
             env.buffers
                 .put_back(std::mem::take(&mut self.last_response));

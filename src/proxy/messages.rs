@@ -18,9 +18,17 @@ use super::ping::PING_SLOT;
 use super::transaction::{InviteServer, ServerTransaction};
 use super::{reply, stateless};
 use crate::reason::MessageReason;
-use crate::sip::{FrameError, Message, Method, StartLine, write_unframed_reply};
+use crate::sip::{
+    FrameError, HeaderName, HeaderSet, Message, Method, StartLine, write_unframed_reply,
+};
 use std::hash::Hasher as _;
 use std::time::Instant;
+
+/// What a response has exactly once (RFC 3261 §8.2.6.2).
+const ONCE: HeaderSet = HeaderSet::of(HeaderName::From)
+    .with(HeaderSet::of(HeaderName::To))
+    .with(HeaderSet::of(HeaderName::CallId))
+    .with(HeaderSet::of(HeaderName::CSeq));
 
 impl Core {
     /// A framed message.
@@ -246,13 +254,16 @@ impl Core {
     ) -> Result<(), MessageReason> {
         // Such a message is refused if it is a request; nobody can be answered for a response. A
         // header line without a colon may be a field to the next parser: not even the strip list
-        // would see it.
-        if inbound.message.fault().is_some() {
+        // would see it. And of two Call-IDs each parser takes another.
+        let message = inbound.message;
+        let is_whole =
+            ONCE.without(message.names()).is_empty() && ONCE.both(message.repeated()).is_empty();
+        if message.fault().is_some() || !is_whole {
             return Err(MessageReason::ResponseMalformed);
         }
         // The branch names shard and slot, so that a response needs no search, and another shard's
         // is handed over once.
-        let branch = own_branch(inbound.message, &self.env)?;
+        let branch = own_branch(message, &self.env)?;
         if branch.shard != self.env.shard {
             if branch.shard >= self.env.shards || inbound.origin.asked > 0 {
                 return Err(MessageReason::ResponseUnmatched);
@@ -270,17 +281,17 @@ impl Core {
                 .pings
                 .on_response(inbound, nonce, status, &self.env, out);
         }
-        let method = inbound.message.cseq().ok().map(|c| c.method);
+        let cseq = message.cseq();
+        let cseq = cseq.map_err(|_| MessageReason::ResponseMalformed)?;
         let Some(context) = self.contexts.by_branch(branch.key) else {
             // A 200 to this node's CANCEL often comes after the 487 that ended the branch, and an
             // answer to a BENOTIFY is to be ignored (MS-SIP §3.5.5.3).
-            return match method {
-                Some(Method::Cancel) => Ok(()),
-                Some(method) if method.is_best_effort() => Ok(()),
-                Some(_) | None => Err(MessageReason::ResponseUnmatched),
+            return match cseq.method == Method::Cancel || cseq.method.is_best_effort() {
+                true => Ok(()),
+                false => Err(MessageReason::ResponseUnmatched),
             };
         };
-        let next = context.on_response(inbound, status, method, &mut self.env, out)?;
+        let next = context.on_response(inbound, status, cseq, &mut self.env, out)?;
         self.carry_out(branch.key.slot, next, inbound.now, out);
         Ok(())
     }

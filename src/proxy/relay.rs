@@ -3,7 +3,8 @@
 //!
 //! A response passes these questions in order, and is dropped at the first that is not met: is
 //! there a branch that waits for it, does it come from the leg that was asked, is its method the
-//! one that was sent, is there a Via below this node's. Then the client transaction decides what it
+//! one that was sent, is there a Via below this node's, does it repeat what the request was called
+//! by. Then the client transaction decides what it
 //! means: a sign of life, a success, or the end of the branch.
 //!
 //! A 503 is never passed on (RFC 3261 §16.7 step 6): it would take this node out of service at the
@@ -21,10 +22,11 @@ use super::transaction::{
     TIMER_C, TransactionTimer,
 };
 use crate::reason::MessageReason;
-use crate::sip::{Message, Method};
+use crate::sip::{Address, CSeq, HeaderName, Message, Method};
+use std::hash::Hasher as _;
 
 impl ResponseContext {
-    /// A response to the current branch. `method` is that of its CSeq.
+    /// A response to the current branch.
     ///
     /// # Errors
     /// It is dropped: it is not for this transaction (§17.1.3), or not from the leg that was asked.
@@ -32,7 +34,7 @@ impl ResponseContext {
         &mut self,
         response: &InboundMessage<'_, '_>,
         status: u16,
-        method: Option<Method<'_>>,
+        cseq: CSeq<'_>,
         env: &mut Environment,
         out: &mut Actions,
     ) -> Result<NextStep, MessageReason> {
@@ -69,19 +71,20 @@ impl ResponseContext {
             return Err(MessageReason::ResponseWrongPeer);
         }
         let invite = matches!(client, ClientTransaction::Invite(_));
-        let is_matching = match method {
-            // The answer to this node's CANCEL adds nothing to the INVITE's own answer.
-            Some(Method::Cancel) if invite => return Ok(NextStep::Keep),
-            Some(Method::Invite) => invite,
-            Some(other) => !invite && same_method(&self.request, other),
-            None => false,
+        // The answer to this node's CANCEL adds nothing to the INVITE's own answer.
+        if invite && cseq.method == Method::Cancel {
+            return Ok(NextStep::Keep);
+        }
+        let is_matching = match invite {
+            true => cseq.method == Method::Invite,
+            false => same_method(&self.request, cseq.method),
         };
         if !is_matching {
             return Err(MessageReason::ResponseUnmatched);
         }
         // RFC 3261 §16.7 step 3: the next one on the way back could not be found, and whoever asked
         // discards it (§18.1.2).
-        if message.vias().nth(1).is_none() {
+        if message.vias().nth(1).is_none() || !self.is_repeated_in(message, cseq.number, env) {
             return Err(MessageReason::ResponseMalformed);
         }
         if let Some(peer) = target.peer().and_then(|key| env.links.peer(key)) {
@@ -103,6 +106,32 @@ impl ResponseContext {
             ResponseEffect::Success => Ok(self.relay(response, status, env, out)),
             ResponseEffect::Unexpected => Err(MessageReason::ResponseUnmatched),
         }
+    }
+
+    /// Whether a response has the Call-ID, the From tag and the CSeq number of the request (RFC 3261
+    /// §8.2.6.2). The branch alone would let a server answer for another dialog.
+    fn is_repeated_in(&self, response: &Message<'_>, number: u32, env: &Environment) -> bool {
+        let call_id = response.first(HeaderName::CallId);
+        let is_dialog = || {
+            // From is written otherwise, or the request is gone.
+            response.from().is_ok_and(|from| {
+                let call_id = call_id.unwrap_or_default();
+                dialog_hash(call_id, from.tag(), env) == self.dialog(env)
+            })
+        };
+        let is_as_written = call_id == self.request.get(self.call_id.clone())
+            && response.first(HeaderName::From) == self.request.get(self.from.clone());
+        number == self.cseq && (is_as_written || is_dialog())
+    }
+
+    /// Who asks, in which call.
+    pub(super) fn dialog(&self, env: &Environment) -> u64 {
+        let Some(call_id) = self.request.get(self.call_id.clone()) else {
+            return self.dialog;
+        };
+        let from = self.request.get(self.from.clone());
+        let from = from.and_then(|value| Address::parse(value).ok());
+        dialog_hash(call_id, from.and_then(|from| from.tag()), env)
     }
 
     /// §16.7 step 2 and 5: 100 stays here; 101-199 to INVITE go upstream and restart Timer C; a
@@ -251,6 +280,16 @@ impl ResponseContext {
             env.send_upstream(self.upstream, start, out);
         }
     }
+}
+
+/// A hash of Call-ID and From tag.
+fn dialog_hash(call_id: &[u8], tag: Option<&[u8]>, env: &Environment) -> u64 {
+    env.secrets.hash(|hasher| {
+        hasher.write(call_id);
+        // No Call-ID has a blank.
+        hasher.write(b" ");
+        hasher.write(tag.unwrap_or_default());
+    })
 }
 
 /// Whether a stored request has this method.

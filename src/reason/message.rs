@@ -179,9 +179,10 @@ reasons! {
         ResponseForeignVia "response_foreign_via" (rfc "RFC 3261 §18.1.2")
             check: "the Via lines of the response in the sender's trace",
             remedy: "fix the sender: it answers on the wrong connection",
-        /// the start line or a header field of the response breaks the grammar of RFC 3261, or Via lines are
-        /// missing below this node's
-        ResponseMalformed "response_malformed"
+        /// the start line or a header field of the response breaks the grammar of RFC 3261; From, To, Call-ID or
+        /// CSeq is missing or stands twice, or Call-ID, From tag or CSeq number is not the request's; or Via lines
+        /// are missing below this node's
+        ResponseMalformed "response_malformed" (rfc "RFC 3261 §8.2.6.2")
             check: "the response in its sender's trace",
             remedy: "capture the response at its sender, and fix the sender",
         /// the response matches no client transaction

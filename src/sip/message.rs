@@ -180,6 +180,11 @@ impl<'a> Message<'a> {
         HeaderSet(self.index.seen)
     }
 
+    /// The known names that occur more than once.
+    pub fn repeated(&self) -> HeaderSet {
+        HeaderSet(self.index.repeated)
+    }
+
     /// The first line's value.
     pub fn first(&self, name: HeaderName) -> Option<&'a [u8]> {
         self.index.named(name).next().map(|line| self.value(line))

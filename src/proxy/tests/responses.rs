@@ -370,3 +370,53 @@ fn what_comes_late_of_a_cancelled_and_refused_call_keeps_nothing_alive() {
     w.pass(33 * SECOND);
     w.all_freed();
 }
+
+/// What two parsers would read differently, or what answers another request, must not pass (RFC 3261 §8.2.6.2).
+#[test]
+fn a_response_is_relayed_only_if_it_has_what_the_request_was_called_by_once() {
+    let forgeries: [(&str, &str); 11] = [
+        ("Call-ID: call-1", "Call-ID: call-1\nCall-ID: call-1"),
+        ("Call-ID: call-1", "Call-ID: call-1\ni: call-2"),
+        ("Call-ID: call-1", "Call-ID: call-2"),
+        ("Call-ID: call-1", "X-Call-ID: call-1"),
+        ("To: ", "To: <sip:eve@evil.test>;tag=c\nt: "),
+        ("To: ", "X-To: "),
+        ("From: ", "f: <sip:eve@evil.test>;tag=c\nFrom: "),
+        ("From: ", "X-From: "),
+        (";tag=a", ";tag=other"),
+        (";tag=a", ";tag=a;tag=other"),
+        ("CSeq: 1", "CSeq: 2"),
+    ];
+    for method in ["INVITE", "MESSAGE"] {
+        let mut w = World::new();
+        let (client, home) = (w.client(), w.peer(FE01));
+        w.ask(client, Request::of(method));
+        let request = w.expect(home, method);
+        let genuine = answer(&request, "200 OK", "");
+        let forge = |(is, reads): (&str, &str)| genuine.replacen(is, reads, 1);
+        for forgery in forgeries {
+            w.send(home, &forge(forgery));
+            w.silent(client);
+            assert_eq!(w.reasons(), ["response_malformed"], "{forgery:?}");
+        }
+        // The same From, written otherwise.
+        let other = (
+            "From: <sip:alice@contoso.test>;tag=a",
+            "f : \"A\" <sip:alice@contoso.test> ; tag=a",
+        );
+        w.send(home, &forge(other));
+        w.expect(client, "SIP/2.0 200");
+        if method == "INVITE" {
+            // Further 2xx of a fork are held to the same, when the request is gone.
+            for forgery in forgeries {
+                w.send(home, &forge(forgery));
+                w.silent(client);
+                assert_eq!(w.reasons(), ["response_malformed"], "{forgery:?}");
+            }
+            w.send(home, &forge((";tag=b", ";tag=c")));
+            w.expect(client, "SIP/2.0 200");
+            w.send(home, &forge(other));
+            w.expect(client, "SIP/2.0 200");
+        }
+    }
+}

@@ -114,6 +114,11 @@ pub(super) async fn servers_that_answer_503_or_for_another_one_are_passed_over()
     let busy = world.fe02.answering(&got, 503).header("Retry-After", "60");
     busy.send().await.unwrap();
     world.refused("downstream_unavailable").await;
+    // Once more, and nobody waits for it.
+    world.fe02.reply(&got, 503).await.unwrap();
+    world
+        .logged("message_dropped", |e| e["reason"] == "response_unmatched")
+        .await;
     world
         .logged("peer_unavailable", |e| e["reason"] == "retry_after")
         .await;
