@@ -53,8 +53,12 @@ impl Waiters {
         list
     }
 
-    /// Forgets what has waited for long enough. There are so few that all are looked at.
+    /// Forgets what has waited for long enough. There are so few that all are looked at, and mostly
+    /// none: this is asked whenever a timer fires.
     pub(crate) fn forget(&mut self, now: Instant) {
+        if self.earliest.is_none_or(|at| at > now) {
+            return;
+        }
         let count = &mut self.count;
         self.by_id.retain(|_, (until, list)| {
             let stays = *until > now;
