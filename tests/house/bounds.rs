@@ -40,7 +40,7 @@ pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[
 ];
 
 /// Lines of code outside tests and items under `#[cfg(test)]`.
-pub(crate) const LINES_OF_CODE: usize = 44_125;
+pub(crate) const LINES_OF_CODE: usize = 44_128;
 
 /// What they were before the folders were opened: the goal is to stay below.
 pub(crate) const LINES_OF_CODE_BEFORE: usize = 42_632;

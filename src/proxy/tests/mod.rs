@@ -32,4 +32,5 @@ mod shards;
 mod site;
 mod tolerance;
 mod validation;
+mod wandering;
 mod world;

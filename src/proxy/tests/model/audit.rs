@@ -6,7 +6,7 @@ use std::collections::HashMap;
 impl Core {
     /// Every link counts exactly the transactions that came from it, and lists exactly the branches that run on it.
     #[track_caller]
-    pub(super) fn audit(&self) {
+    pub(in crate::proxy::tests) fn audit(&self) {
         let mut in_flight = HashMap::new();
         let mut branches: HashMap<_, Vec<u32>> = HashMap::new();
         let mut waiting = 0;
