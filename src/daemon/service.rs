@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 /// Pulses for the watchdog that a reload may send without asking the shards: they answer late while they decide on every
 /// connection again. A reload that hangs must not keep the watchdog content for ever.
@@ -31,6 +32,8 @@ const COMMANDS: usize = 64;
 const FORGETS: usize = 4;
 /// Fetched CRLs that may wait for the timer; a fetch waits until there is room.
 const FETCHED: usize = 1;
+/// How long the end waits for the state directory: a disk that hangs must not hold up a stop.
+const LAST_SAVE: Duration = Duration::from_secs(5);
 
 /// Serves the topology until SIGTERM or SIGINT. SIGHUP reloads; a second SIGTERM does not wait for the drain. Whatever
 /// happens is in the log on standard error, a start that fails as the event `start_refused`.
@@ -133,7 +136,9 @@ async fn supervise(
     // Fetched CRLs go to the timer, which holds them to the rules of files.
     let (fetched, crls) = mpsc::channel(FETCHED);
     let (forget, forgets) = mpsc::channel(FORGETS);
-    tasks.spawn(super::crl_timer::run(Arc::clone(daemon), crls, forgets));
+    let end = CancellationToken::new();
+    let timer = super::crl_timer::run(Arc::clone(daemon), crls, forgets, end.clone());
+    let timer = tokio::spawn(timer);
     tasks.spawn(super::crl_fetch::run(Arc::clone(daemon), fetched));
     tasks.spawn(super::forecast::run(Arc::clone(daemon)));
     // A sender stays here even without a socket: a closed channel would wake the loop without end.
@@ -174,6 +179,9 @@ async fn supervise(
         }
     }
     drain(daemon, stop, pulse).await;
+    // A CRL that came into force a moment ago must be in force after the restart as well.
+    end.cancel();
+    let _ = tokio::time::timeout(LAST_SAVE, timer).await;
 }
 
 /// Starts the control socket's server.

@@ -7,12 +7,14 @@ use crate::daemon::node::Daemon;
 use rustls_pki_types::UnixTime;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-/// Runs until the daemon's runtime ends.
+/// Runs until `end`. What is in force by then is in the state directory when it returns.
 pub(in crate::daemon) async fn run(
     daemon: Arc<Daemon>,
     mut fetched: mpsc::Receiver<Fetched>,
     mut forgets: mpsc::Receiver<Forget>,
+    end: CancellationToken,
 ) {
     let mut timer = Timer::new(UnixTime::now());
     let mut serving = daemon.serving();
@@ -28,6 +30,8 @@ pub(in crate::daemon) async fn run(
         // task sleeps: a generation may be large.
         drop(generation);
         tokio::select! {
+            // A reload may have come since the last look.
+            () = end.cancelled() => return timer.save(&daemon).await,
             changed = serving.changed() => if changed.is_err() { return },
             // Taken into the next look, with whatever else is due.
             Some(file) = fetched.recv() => came.push(file),

@@ -219,8 +219,10 @@ impl Timer {
             return;
         };
         let number = generation.number();
-        // Only what serves is reported as in force.
+        // Only what serves is reported as in force, and only what a restart would find: who reads the event may end the
+        // process at once.
         if daemon.install(generation).await.is_ok() {
+            self.save(daemon).await;
             log_updated(updated, number, daemon);
         }
     }
