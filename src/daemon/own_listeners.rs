@@ -46,7 +46,9 @@ pub(super) async fn check(
                 result: ServedResult::Unknown,
                 detail: Some("it took too long".to_owned()),
             });
-            running.spawn(async move { (position, served(address, &name, leaf).await) });
+            let balancers = entry.proxy_protocol.clone();
+            running
+                .spawn(async move { (position, served(address, &name, leaf, &balancers).await) });
         }
     }
     // In the order in which they finish, each into its own place.

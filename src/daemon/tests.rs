@@ -221,7 +221,7 @@ async fn after_a_reload_the_listener_is_seen_to_show_the_new_certificate() {
         world.daemon.addresses()[0].1,
         world.site.edge.chain[0].clone(),
     );
-    let found = crate::edge::served(address, EDGE, old).await;
+    let found = crate::edge::served(address, EDGE, old, &[]).await;
     assert_eq!(found, crate::edge::Served::Other);
     let line = world
         .log
@@ -262,7 +262,7 @@ async fn a_staged_certificate_takes_over_at_its_time_without_a_reload() {
     };
     let hour = rustls_pki_types::UnixTime::now().as_secs() + 3_600;
     stage(&mut world, &crate::topology::show_moment(hour)).await;
-    let shown = crate::edge::served(address, EDGE, old).await;
+    let shown = crate::edge::served(address, EDGE, old, &[]).await;
     assert_eq!(shown, crate::edge::Served::Expected);
     world.daemon.forecast().await;
     let lines = world.log.lines();
@@ -282,7 +282,7 @@ async fn a_staged_certificate_takes_over_at_its_time_without_a_reload() {
         )
     };
     assert!(world.log.wait_for(is_turn, SOON).is_some());
-    let shown = crate::edge::served(address, EDGE, new).await;
+    let shown = crate::edge::served(address, EDGE, new, &[]).await;
     assert_eq!(shown, crate::edge::Served::Expected);
     // What is dialled now is dialled with the new one.
     world.message(&alice).await;

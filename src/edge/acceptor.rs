@@ -9,9 +9,10 @@ use super::shard::Shard;
 use super::sources::Sources;
 use crate::observe::{Event, HandshakeSides, Log};
 use crate::reason::{ConnectionReason, DaemonReason};
-use crate::topology::Limits;
+use crate::topology::{Limits, Topology};
+use ipnet::IpNet;
 use socket2::SockRef;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -31,12 +32,47 @@ pub(super) struct Acceptor {
     pub(super) loads: Vec<Arc<ShardLoad>>,
     /// The connections of each source address.
     pub(super) sources: Arc<Sources>,
-    /// Of the generation that serves; a reload exchanges them.
-    pub(super) limits: Arc<arc_swap::ArcSwap<Limits>>,
+    /// Of the generation that serves; a reload exchanges it.
+    pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
     /// For what concerns a listener, not one connection.
     pub(super) log: Log,
     /// The node drains.
     pub(super) stop: CancellationToken,
+}
+
+/// What the acceptor must know of a generation.
+pub(super) struct AcceptRules {
+    /// The bounds.
+    limits: Limits,
+    /// The balancers of each bound listener.
+    balancers: Vec<Vec<IpNet>>,
+}
+
+impl AcceptRules {
+    /// Of a topology, for the listeners that are bound.
+    pub(super) fn new(topology: &Topology, listeners: &[String]) -> Self {
+        let balancers = |name: &String| {
+            let listener = topology.listeners().iter().find(|l| l.name == *name);
+            listener.map_or_else(Vec::new, |listener| listener.proxy_protocol.clone())
+        };
+        Self {
+            limits: topology.limits().clone(),
+            balancers: listeners.iter().map(balancers).collect(),
+        }
+    }
+
+    /// Whether a connection to a listener comes from one of its balancers.
+    fn is_balancer(&self, listener: usize, source: IpAddr) -> bool {
+        let balancers = self.balancers.get(listener);
+        balancers.is_some_and(|balancers| lists(balancers, source))
+    }
+}
+
+/// Whether an address is in one of the networks.
+pub(super) fn lists(networks: &[IpNet], address: IpAddr) -> bool {
+    // To a dual-stack socket IPv4 comes as ::ffff:a.b.c.d.
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
 }
 
 impl Acceptor {
@@ -113,8 +149,9 @@ impl Acceptor {
         listener: usize,
         name: &str,
     ) {
-        // Both bounds by one generation.
-        let limits = self.limits.load();
+        // All of it by one generation.
+        let rules = self.rules.load();
+        let limits = &rules.limits;
         let loads = self.loads.iter().map(|load| load.connections());
         // Before the bound on the source, whose guard needs the shard.
         let chosen = choose(loads, limits.gather, limits.connections);
@@ -122,7 +159,10 @@ impl Acceptor {
             return;
         };
         let mut admission = Admission::new(load);
-        if !admission.set_source(&self.sources, remote.ip(), limits.connections_per_source) {
+        // The sources of those that come from a balancer are in what it says first.
+        let from_balancer = rules.is_balancer(listener, remote.ip());
+        let most = limits.connections_per_source;
+        if !from_balancer && !admission.set_source(&self.sources, remote.ip(), most) {
             return self.refuse(remote, name, ConnectionReason::TooManyFromSource);
         }
         // After the bounds: who is refused costs no system call more.
@@ -132,6 +172,7 @@ impl Acceptor {
             remote,
             listener,
             started: clock::now(),
+            from_balancer,
             admission,
         };
         // A message that finds no room is dropped, and its admission with it.

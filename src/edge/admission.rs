@@ -13,6 +13,8 @@ pub(super) struct ShardLoad {
     connections: AtomicUsize,
     /// Those under way, of which the topology bounds the number.
     handshakes: AtomicUsize,
+    /// Connections from balancers whose header is not whole yet: as many may wait as may shake hands.
+    headers: AtomicUsize,
 }
 
 impl ShardLoad {
@@ -21,10 +23,27 @@ impl ShardLoad {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Inbound handshakes under way.
+    /// Inbound handshakes under way, those that wait for a balancer's header included.
     pub(super) fn handshakes(&self) -> usize {
-        self.handshakes.load(Ordering::Relaxed)
+        self.handshakes.load(Ordering::Relaxed) + self.headers.load(Ordering::Relaxed)
     }
+
+    /// The count that bounds a place.
+    fn counter(&self, place: WaitingPlace) -> &AtomicUsize {
+        match place {
+            WaitingPlace::Header => &self.headers,
+            WaitingPlace::Handshake => &self.handshakes,
+        }
+    }
+}
+
+/// Where a connection waits for its remote side before anybody is known. Each place has its own number in a shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum WaitingPlace {
+    /// For the header of a balancer.
+    Header,
+    /// For the other half of a handshake.
+    Handshake,
 }
 
 /// The guard of one inbound connection. It moves with the socket, from the acceptor through the handshake to the
@@ -34,8 +53,8 @@ pub(super) struct Admission {
     load: Arc<ShardLoad>,
     /// `None` until the source is known.
     source: Option<SourceHold>,
-    /// Whether it still holds a handshake's place.
-    in_handshake: bool,
+    /// The place that it holds.
+    place: Option<WaitingPlace>,
 }
 
 impl Admission {
@@ -45,7 +64,7 @@ impl Admission {
         Self {
             load: Arc::clone(load),
             source: None,
-            in_handshake: false,
+            place: None,
         }
     }
 
@@ -68,21 +87,23 @@ impl Admission {
         }
     }
 
-    /// Takes a handshake's place, unless the shard has `bound` of them under way. Only the shard's own thread calls it,
-    /// so that the look and the count need not be one step.
-    pub(super) fn begin_handshake(&mut self, bound: usize) -> bool {
-        if self.load.handshakes() >= bound {
+    /// Takes a place instead of the one that it holds, unless the shard has given away `bound` of them. Only the shard's
+    /// own thread calls it, so that the look and the count need not be one step.
+    pub(super) fn take_place(&mut self, place: WaitingPlace, bound: usize) -> bool {
+        let counter = self.load.counter(place);
+        if counter.load(Ordering::Relaxed) >= bound {
             return false;
         }
-        self.load.handshakes.fetch_add(1, Ordering::Relaxed);
-        self.in_handshake = true;
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.leave_place();
+        self.place = Some(place);
         true
     }
 
-    /// The handshake is over; the connection goes on to count.
-    pub(super) fn end_handshake(&mut self) {
-        if std::mem::take(&mut self.in_handshake) {
-            self.load.handshakes.fetch_sub(1, Ordering::Relaxed);
+    /// Nothing is waited for any more; the connection goes on to count.
+    pub(super) fn leave_place(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.load.counter(place).fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -90,7 +111,7 @@ impl Admission {
 // On whatever path the connection ends: a refusal, a timeout, a panic of its task.
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.end_handshake();
+        self.leave_place();
         self.load.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -113,7 +134,7 @@ mod tests {
     fn a_dropped_admission_returns_all_that_it_holds() {
         let (load, sources) = (Arc::default(), Arc::default());
         let mut first = admit(&load, &sources, ONE).unwrap();
-        assert!(first.begin_handshake(1));
+        assert!(first.take_place(WaitingPlace::Handshake, 1));
         assert_eq!((load.connections(), load.handshakes()), (1, 1));
         assert!(admit(&load, &sources, ONE).is_none());
         assert_eq!(load.connections(), 1, "who is refused holds nothing");
@@ -127,11 +148,35 @@ mod tests {
         let (load, sources) = (Arc::default(), Arc::default());
         let mut first = admit(&load, &sources, ONE).unwrap();
         let mut second = admit(&load, &sources, OTHER).unwrap();
-        assert!(first.begin_handshake(1) && !second.begin_handshake(1));
-        first.end_handshake();
-        first.end_handshake();
+        assert!(first.take_place(WaitingPlace::Handshake, 1));
+        assert!(!second.take_place(WaitingPlace::Handshake, 1));
+        first.leave_place();
+        first.leave_place();
         assert_eq!((load.connections(), load.handshakes()), (2, 0));
-        assert!(second.begin_handshake(1));
+        assert!(second.take_place(WaitingPlace::Handshake, 1));
+    }
+
+    #[test]
+    fn who_waits_for_a_header_takes_no_place_of_a_handshake_and_gives_it_back_for_one() {
+        let (load, sources) = (Arc::default(), Arc::default());
+        let mut first = admit(&load, &sources, ONE).unwrap();
+        let mut second = admit(&load, &sources, OTHER).unwrap();
+        assert!(
+            first.take_place(WaitingPlace::Header, 1)
+                && !second.take_place(WaitingPlace::Header, 1)
+        );
+        assert_eq!(load.handshakes(), 1);
+        assert!(
+            first.take_place(WaitingPlace::Handshake, 1)
+                && second.take_place(WaitingPlace::Header, 1)
+        );
+        assert!(
+            !second.take_place(WaitingPlace::Handshake, 1),
+            "it waits on"
+        );
+        assert_eq!(load.handshakes(), 2);
+        drop((first, second));
+        assert_eq!(load.handshakes(), 0);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub(super) struct Connection {
     pub(super) chain: Vec<CertificateDer<'static>>,
     /// Which identity of this node was shown to a server, with its leaf: when that is replaced, the connection is too.
     pub(super) shown: Option<(IdentityRef, CertificateDer<'static>)>,
+    /// A balancer's health check: its end has no line in the log.
+    pub(super) is_check: bool,
     tcp: TcpStream,
     session: RefCell<Session>,
     /// Wakes its task: to close, to wait for the socket, or to look at its deadlines again.
@@ -102,6 +104,8 @@ pub(super) struct Established {
     pub(super) remote: SocketAddr,
     /// The local address, by which the core knows the listener that a client came through.
     pub(super) local: SocketAddr,
+    /// A balancer's health check, by which nothing is logged.
+    pub(super) is_check: bool,
     /// What is logged once the server has accepted this node's certificate.
     pub(super) unconfirmed: Option<Box<Unconfirmed>>,
     /// How often this node pings on it.
@@ -171,6 +175,7 @@ impl Connection {
             opened: established.opened,
             chain: established.chain,
             shown: established.shown,
+            is_check: established.is_check,
             tcp: established.tcp,
             session: RefCell::new(Session::new(established.tls)),
             wake: Signal::default(),

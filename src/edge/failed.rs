@@ -111,6 +111,12 @@ impl HandshakeFailure {
         failure
     }
 
+    /// Whether the remote side was gone again without a word.
+    pub(super) fn came_to_nothing(&self) -> bool {
+        let reason = self.reason();
+        reason == ConnectionReason::Closed || reason == ConnectionReason::Reset
+    }
+
     /// With the decision on the remote side, if that refused after it: both verdicts are in the log then.
     pub(super) fn after(mut self, accepted: &Arc<Decision>) -> Self {
         if let Self::ByPeer { decision, .. } = &mut self {

@@ -1,9 +1,9 @@
 //! The handle to the running edge, and its way to each shard's thread: one fan-out for all that can be asked of the shards.
+use super::acceptor::AcceptRules;
 use super::inbox::{Inboxes, ShardMessage};
 use super::shard::Shard;
 use crate::observe::Log;
 use crate::proxy::{AdvertisedNames, HealthBoard};
-use crate::topology::Limits;
 use crate::trust::SeenChains;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -20,8 +20,8 @@ pub struct Edge {
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
     /// Ends the acceptor.
     pub(super) stop: CancellationToken,
-    /// The acceptor's; the shards have their own.
-    pub(super) limits: Arc<arc_swap::ArcSwap<Limits>>,
+    /// What the acceptor knows of the generation.
+    pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
     /// Stands in for a token key where the topology has none: it must outlive reloads, or dialogs would lose their way.
     pub(super) random_key: [u8; 32],
     /// The bound listeners' names, in the order of their sockets.

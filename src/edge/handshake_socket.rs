@@ -23,18 +23,32 @@ pub(super) struct HandshakeSocket {
     tcp: TcpStream,
     /// The error of the write that failed; from then on nothing more is written.
     failed: Option<io::Error>,
+    /// What the first read brought, as far as it is kept: bytes that are no TLS may tell what they are.
+    first: Option<[u8; FIRST]>,
 }
+
+/// As much of the first read as tells a balancer's header.
+pub(super) const FIRST: usize = 12;
 
 impl HandshakeSocket {
     /// Over a connected socket.
     pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp, failed: None }
+        Self {
+            tcp,
+            failed: None,
+            first: None,
+        }
     }
 
     /// The socket, and the error of a write that has not been returned yet: the handshake may have finished without
     /// another read.
     pub(super) fn into_parts(self) -> (TcpStream, Option<io::Error>) {
         (self.tcp, self.failed)
+    }
+
+    /// How the remote side began; zeros stand for what its first segment did not have.
+    pub(super) fn first(&self) -> [u8; FIRST] {
+        self.first.unwrap_or_default()
     }
 
     /// What a write returns: an error that means "gone" is kept for later.
@@ -63,6 +77,13 @@ impl AsyncRead for HandshakeSocket {
         // To see whether this read has brought anything.
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.tcp).poll_read(context, buffer));
+        if self.first.is_none() {
+            let mut first = [0; FIRST];
+            for (kept, byte) in first.iter_mut().zip(buffer.filled()) {
+                *kept = *byte;
+            }
+            self.first = Some(first);
+        }
         // The end of the stream: all that the remote side sent was read. What ended it was the failed write.
         if buffer.filled().len() == before
             && let Some(error) = self.failed.take()

@@ -1,19 +1,22 @@
 //! Inbound handshakes: capped, under a deadline, each ending in exactly one event.
 //!
 //! Each runs in a task of its own beside the connections. The cap bounds what strangers can have computed at once, the
-//! deadline how long they can hold a place; both are spent before anybody is known.
-use super::admission::Admission;
+//! deadline how long they can hold a place; both are spent before anybody is known. What comes from a balancer waits for
+//! its header first, in a place and under a deadline of their own. A balancer's health checks are counted as everything
+//! else and have no line: it makes them every few seconds.
+use super::admission::{Admission, WaitingPlace};
 use super::clock;
 use super::connection::Established;
 use super::failed::HandshakeFailure;
-use super::handshake_socket::HandshakeSocket;
+use super::handshake_socket::{FIRST, HandshakeSocket};
 use super::inbound_identity::{InboundIdentity, passes_as_server};
 use super::inbox::Accepted;
 use super::negotiated::accepted_event;
 use super::opened::Opened;
+use super::proxy_header::{self, Announced};
 use super::reading::Reader;
 use super::shard::Shard;
-use crate::observe::{HandshakeSides, PresentedChain};
+use crate::observe::{Event, HandshakeSides, PresentedChain};
 use crate::proxy::RemoteIdentity;
 use crate::reason::ConnectionReason;
 use crate::topology::{Direction, Limits};
@@ -21,18 +24,23 @@ use rustls_pki_types::CertificateDer;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 
 /// One inbound handshake under way, and what it holds of the node's bounds.
 struct Inbound {
     shard: Rc<Shard>,
-    /// Where it came from, for the log.
+    /// Where it came from, for the log; behind a balancer that is known with its header.
     remote: SocketAddr,
+    /// The balancer that it came through, and the address there that was connected to.
+    balancer: Option<SocketAddr>,
+    destination: Option<SocketAddr>,
+    /// A balancer's health check, which has no line in the log.
+    is_check: bool,
     /// The index of the bound socket that it came through.
     listener: usize,
-    /// When it was accepted.
+    /// When it was accepted; behind a balancer, when the header was whole.
     started: Instant,
     /// The server name that was asked for.
     sni: Option<String>,
@@ -55,20 +63,16 @@ impl Shard {
     /// A connection from the acceptor: begins its handshake, if there is room for one more.
     pub(super) fn accept(self: &Rc<Self>, accepted: Accepted) {
         let limits = self.limits();
+        let from_balancer = accepted.from_balancer;
         let (stream, mut inbound) = Inbound::new(self, accepted);
-        // Of several reasons the first is logged: the others follow from it, or pass sooner.
-        let refused = if self.stop.is_cancelled() {
-            Some(ConnectionReason::Draining)
-        } else if !inbound.admission.begin_handshake(limits.handshakes) {
-            Some(ConnectionReason::TooManyHandshakes)
-        } else if self.live() >= limits.connections {
-            Some(ConnectionReason::TooManyConnections)
+        let placed = if from_balancer {
+            inbound.await_header(&limits)
         } else {
-            None
+            inbound.begin_handshake(&limits)
         };
-        match refused {
-            Some(reason) => inbound.fail(HandshakeFailure::refused(reason)),
-            None => {
+        match placed {
+            Err(reason) => inbound.fail(HandshakeFailure::refused(reason)),
+            Ok(()) => {
                 tokio::task::spawn_local(inbound.run(stream, limits));
             }
         }
@@ -87,6 +91,9 @@ impl Inbound {
         let inbound = Self {
             shard: Rc::clone(shard),
             remote: accepted.remote,
+            balancer: None,
+            destination: None,
+            is_check: false,
             listener: accepted.listener,
             started: accepted.started,
             sni: None,
@@ -96,22 +103,45 @@ impl Inbound {
         (accepted.stream, inbound)
     }
 
-    /// The task of one handshake. Its bound counts from the accept: time in a busy shard's inbox is time
-    /// that the remote side has waited too.
+    /// Takes a handshake's place, if there is one. Of several reasons the first is logged: the others follow from it, or
+    /// pass sooner.
+    fn begin_handshake(&mut self, limits: &Limits) -> Result<(), ConnectionReason> {
+        if self.shard.stop.is_cancelled() {
+            return Err(ConnectionReason::Draining);
+        }
+        if !self
+            .admission
+            .take_place(WaitingPlace::Handshake, limits.handshakes)
+        {
+            return Err(ConnectionReason::TooManyHandshakes);
+        }
+        if self.shard.live() >= limits.connections {
+            return Err(ConnectionReason::TooManyConnections);
+        }
+        Ok(())
+    }
+
+    /// Takes a place to wait for a balancer's header. It costs less than a handshake's, and there are as many.
+    fn await_header(&mut self, limits: &Limits) -> Result<(), ConnectionReason> {
+        if self.shard.stop.is_cancelled() {
+            return Err(ConnectionReason::Draining);
+        }
+        if !self
+            .admission
+            .take_place(WaitingPlace::Header, limits.handshakes)
+        {
+            return Err(ConnectionReason::TooManyProxyHeaders);
+        }
+        self.balancer = Some(self.remote);
+        Ok(())
+    }
+
+    /// The task of one handshake.
     async fn run(mut self, stream: std::net::TcpStream, limits: Rc<Limits>) {
         let shard = Rc::clone(&self.shard);
-        let waited = clock::now().saturating_duration_since(self.started);
-        let bound = limits.handshake_timeout.saturating_sub(waited);
-        // `stop` comes first, so that a drain ends the handshakes that it finds.
-        let outcome = tokio::select! {
-            biased;
-            () = shard.stop.cancelled() => Err(HandshakeFailure::refused(ConnectionReason::Draining)),
-            outcome = tokio::time::timeout(bound, self.shake_hands(stream)) => {
-                outcome.unwrap_or_else(|_| Err(HandshakeFailure::aborted(ConnectionReason::Timeout)))
-            }
-        };
+        let outcome = self.attempt(stream, &limits).await;
         // The place is free for the next one; the connection itself goes on to count.
-        self.admission.end_handshake();
+        self.admission.leave_place();
         match outcome {
             Ok(finished) => self.succeed(finished),
             Err(failure) => self.fail(failure),
@@ -120,12 +150,67 @@ impl Inbound {
         shard.ended.notify_waiters();
     }
 
-    /// The handshake itself: TLS, then the decision on who has come in.
-    async fn shake_hands(
+    /// What a balancer has to say, if it comes from one, and the handshake.
+    async fn attempt(
         &mut self,
         stream: std::net::TcpStream,
+        limits: &Limits,
     ) -> Result<Finished, HandshakeFailure> {
-        let stream = TcpStream::from_std(stream).map_err(|e| HandshakeFailure::from_io(&e))?;
+        let mut stream = TcpStream::from_std(stream).map_err(|e| HandshakeFailure::from_io(&e))?;
+        let shard = Rc::clone(&self.shard);
+        if self.balancer.is_some() {
+            let bound = self.left_of(limits.proxy_header_timeout);
+            let header = proxy_header::read(&mut stream);
+            let header = within(&shard, bound, ConnectionReason::ProxyHeaderTimeout, header).await;
+            self.learn_source(header, limits)?;
+        }
+        let bound = self.left_of(limits.handshake_timeout);
+        let handshake = self.shake_hands(stream);
+        within(&shard, bound, ConnectionReason::Timeout, handshake).await
+    }
+
+    /// What is left of a bound that counts from the accept: time in a busy shard's inbox is time that the remote side has
+    /// waited too.
+    fn left_of(&self, bound: Duration) -> Duration {
+        bound.saturating_sub(clock::now().saturating_duration_since(self.started))
+    }
+
+    /// Takes over what a balancer's header says: from here on the true source counts, and a handshake begins.
+    fn learn_source(
+        &mut self,
+        header: Result<Announced, HandshakeFailure>,
+        limits: &Limits,
+    ) -> Result<(), HandshakeFailure> {
+        self.is_check = match &header {
+            // HAProxy names its own end of the connection in the health checks of version 1.
+            Ok(Announced::Proxied { source, .. }) => is_same(*source, self.remote),
+            Ok(Announced::Balancer) => true,
+            // Some balancers only look whether the port is open.
+            Err(failure) => failure.came_to_nothing(),
+        };
+        if let Announced::Proxied {
+            source,
+            destination,
+        } = header?
+        {
+            self.remote = source;
+            self.destination = Some(destination);
+        } else {
+            self.balancer = None;
+        }
+        let (sources, most) = (&self.shard.shared.sources, limits.connections_per_source);
+        if !self.admission.set_source(sources, self.remote.ip(), most) {
+            return Err(HandshakeFailure::refused(
+                ConnectionReason::TooManyFromSource,
+            ));
+        }
+        self.started = clock::now();
+        self.begin_handshake(limits)
+            .map_err(HandshakeFailure::refused)
+    }
+
+    /// The handshake itself: TLS, then the decision on who has come in.
+    async fn shake_hands(&mut self, stream: TcpStream) -> Result<Finished, HandshakeFailure> {
         let tls = self.shard.tls();
         // A reload may have removed it while the connection waited in the inbox.
         let listener = tls
@@ -133,12 +218,16 @@ impl Inbound {
             .ok_or(HandshakeFailure::refused(ConnectionReason::ListenerRemoved))?;
         // It parses the ClientHello and nothing more; the configuration is chosen after it.
         let stream = HandshakeSocket::new(stream);
-        let acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+        let mut acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
         // The first flight alone, before anything of this node was sent: it has the name that chooses the
         // certificate.
-        let hello = acceptor
-            .await
-            .map_err(|e| HandshakeFailure::from_hello(&e))?;
+        let hello = match (&mut acceptor).await {
+            Ok(hello) => hello,
+            Err(error) => {
+                let first = acceptor.take_io().map(|socket| socket.first());
+                return Err(no_hello(&error, first.unwrap_or_default()));
+            }
+        };
         self.sni = hello.client_hello().server_name().map(str::to_owned);
         // Known now and not at the end: a client that refuses the certificate never gets to the end.
         self.shown = Some(listener.shown(self.sni.as_deref()));
@@ -216,13 +305,16 @@ impl Inbound {
                 passes_as_server(&finished.chain, peer, shard.tls().generation())
             }
         };
-        shard.shared.log.record(accepted_event(
-            HandshakeSides::inbound(self.remote, shard.listener_name(self.listener), self.sni),
+        // Who shows that it is a peer is no health check, whatever its balancer says.
+        let is_check = self.is_check && matches!(identity, RemoteIdentity::Client);
+        let event = accepted_event(
+            self.sides(),
             number,
             &finished.session,
             decision,
             clock::now() - self.started,
-        ));
+        );
+        shard.record_unless(is_check, event);
         let established = Established {
             number,
             identity,
@@ -233,7 +325,9 @@ impl Inbound {
             tcp: finished.tcp,
             tls: finished.session,
             remote: self.remote,
-            local: finished.local,
+            // By that address the remote side knows this node.
+            local: self.destination.unwrap_or(finished.local),
+            is_check,
             unconfirmed: None,
             // Who connects keeps the connection alive (RFC 5626 §4.4); an idle client is closed.
             keep_alive: None,
@@ -243,11 +337,58 @@ impl Inbound {
 
     /// Ends in the one event of a handshake that failed.
     fn fail(self, failure: HandshakeFailure) {
+        let sides = self.sides();
         // Before the event: who reads it and connects anew must find room.
         drop(self.admission);
-        let listener = self.shard.listener_name(self.listener);
-        let sides = HandshakeSides::inbound(self.remote, listener, self.sni);
         let event = failure.event(sides, self.shown);
-        self.shard.shared.log.record(event);
+        self.shard.record_unless(self.is_check, event);
+    }
+
+    /// Between whom it is, for its event.
+    fn sides(&self) -> HandshakeSides {
+        let listener = self.shard.listener_name(self.listener);
+        HandshakeSides::inbound(self.remote, listener, self.sni.clone()).through(self.balancer)
+    }
+}
+
+/// Why there is no first flight. The header of a balancer that is none of this listener's is no TLS of a kind of its own.
+fn no_hello(error: &std::io::Error, first: [u8; FIRST]) -> HandshakeFailure {
+    let failure = HandshakeFailure::from_hello(error);
+    if failure.reason() == ConnectionReason::NotTls && proxy_header::is_header(&first) {
+        return HandshakeFailure::refused(ConnectionReason::ProxyHeaderUnexpected);
+    }
+    failure
+}
+
+/// Whether two addresses are one. To a dual-stack socket IPv4 comes as ::ffff:a.b.c.d.
+fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    let canonical = |address: SocketAddr| (address.ip().to_canonical(), address.port());
+    canonical(one) == canonical(other)
+}
+
+/// Something that the remote side must do in time. `stop` comes first, so that a drain ends the handshakes that it finds.
+async fn within<T>(
+    shard: &Shard,
+    bound: Duration,
+    late: ConnectionReason,
+    work: impl Future<Output = Result<T, HandshakeFailure>>,
+) -> Result<T, HandshakeFailure> {
+    tokio::select! {
+        biased;
+        () = shard.stop.cancelled() => Err(HandshakeFailure::refused(ConnectionReason::Draining)),
+        outcome = tokio::time::timeout(bound, work) => {
+            outcome.unwrap_or_else(|_| Err(HandshakeFailure::aborted(late)))
+        }
+    }
+}
+
+impl Shard {
+    /// Records an event, or only counts it: what a balancer's health checks bring about, and no peer.
+    pub(super) fn record_unless(&self, is_check: bool, event: Event) {
+        if is_check && event.peer().is_none() {
+            self.shared.log.count(event.kind(), event.reason());
+        } else {
+            self.shared.log.record(event);
+        }
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Accepted {
     pub(super) listener: usize,
     /// From here the handshake's timeout runs: time in the inbox is part of it.
     pub(super) started: Instant,
+    /// It comes from a balancer: what that says of it comes first, and its source counts when it is known.
+    pub(super) from_balancer: bool,
     /// What it holds of the node's bounds.
     pub(super) admission: Admission,
 }

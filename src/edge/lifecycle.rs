@@ -122,7 +122,7 @@ impl Shard {
     /// The end of a connection that counted: an event, and the peer is down if it was its last.
     fn closed_confirmed(&self, connection: &Connection, ending: Ending) {
         let reason = ending.reason();
-        self.shared.log.record(Event::ConnectionClosed {
+        let event = Event::ConnectionClosed {
             connection: connection.number,
             remote: connection.remote(),
             peer: connection.peer.as_deref().map(str::to_owned),
@@ -132,7 +132,8 @@ impl Shard {
             messages_in: connection.messages_in.get(),
             messages_out: connection.messages_out.get(),
             open: clock::now().saturating_duration_since(connection.since),
-        });
+        };
+        self.record_unless(connection.is_check, event);
         if let Some(peer) = &connection.peer
             && self.peer_states.disconnected(peer)
         {

@@ -49,6 +49,7 @@ mod opened;
 mod outbound;
 mod peer_states;
 mod probe;
+mod proxy_header;
 mod reading;
 mod reevaluate;
 mod relay;

@@ -191,6 +191,7 @@ impl Shard {
             local: dialled.local,
             unconfirmed,
             // Who connects keeps the connection alive (RFC 5626 §4.4).
+            is_check: false,
             keep_alive: peer.keepalive,
         };
         // A connection to the listed server carries requests without further proof.

@@ -1,4 +1,5 @@
 //! A new generation becomes current in every shard, and every live connection is decided on again by it.
+use super::acceptor::AcceptRules;
 use super::clock;
 use super::error::EdgeError;
 use super::handle::Edge;
@@ -23,7 +24,8 @@ impl Edge {
         TlsConfigs::build(&generation, &self.listeners, &self.seen)?;
         let topology = generation.topology();
         let keys = Arc::new(TokenKeys::new(&topology.tokens().keys, self.random_key));
-        self.limits.store(Arc::new(topology.limits().clone()));
+        let rules = AcceptRules::new(topology, &self.listeners);
+        self.rules.store(Arc::new(rules));
         let tables = self.tables(generation).await;
         // A shard that has ended has nothing left to swap.
         self.each_to_the_end(move |shard, done| {

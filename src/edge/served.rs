@@ -2,6 +2,9 @@
 //!
 //! After a reload the files may be right and the served certificate still the old one, or another process may answer on
 //! the port. Only a handshake proves it.
+use super::acceptor::lists;
+use super::proxy_header;
+use ipnet::IpNet;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -10,6 +13,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 /// What a listener showed.
@@ -23,13 +27,18 @@ pub enum Served {
     Unknown(String),
 }
 
-/// Shakes hands with the listener bound to `address`, asking for `name`, and returns whether it shows `leaf`. It has
-/// no bound in time of its own.
-pub async fn served(address: SocketAddr, name: &str, leaf: CertificateDer<'static>) -> Served {
+/// Shakes hands with the listener bound to `address`, asking for `name`, and returns whether it shows `leaf`. If this node
+/// is one of the listener's `balancers`, it says first that it speaks for itself. It has no bound in time of its own.
+pub async fn served(
+    address: SocketAddr,
+    name: &str,
+    leaf: CertificateDer<'static>,
+    balancers: &[IpNet],
+) -> Served {
     let verifier = Arc::new(OnlyThis::new(leaf));
     // By what the verifier has seen and not by how it ended: the listener may refuse this client
     // afterwards.
-    match shake_hands(address, name, &verifier).await {
+    match shake_hands(address, name, &verifier, balancers).await {
         // A listener for peers alone ends it, since no certificate is presented; by then it has shown its own.
         Ok(()) | Err(_) if verifier.proven.load(Ordering::Relaxed) => Served::Expected,
         Ok(()) | Err(_) if verifier.other.load(Ordering::Relaxed) => Served::Other,
@@ -43,6 +52,7 @@ async fn shake_hands(
     address: SocketAddr,
     name: &str,
     verifier: &Arc<OnlyThis>,
+    balancers: &[IpNet],
 ) -> std::io::Result<()> {
     // With every version and suite that a client of the node could use.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -61,11 +71,14 @@ async fn shake_hands(
         reason = "it goes to a listener of this node, and carries nothing"
     )]
     // To the bound address, past any name or load balancer.
-    let tcp = TcpStream::connect(reachable(address)).await?;
+    let mut tcp = TcpStream::connect(reachable(address)).await?;
+    if lists(balancers, tcp.local_addr()?.ip()) {
+        tcp.write_all(&proxy_header::local()).await?;
+    }
     let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await?;
-    tokio::io::AsyncWriteExt::shutdown(&mut stream).await
+    stream.shutdown().await
 }
 
 /// Where a bound address is reached from here: a listener on all addresses is on loopback too.

@@ -15,6 +15,7 @@ use super::inbox::{Inboxes, ShardMessage};
 use super::peer_states::PeerStates;
 use super::resolver::AddressResolver;
 use super::signal::Signal;
+use super::sources::Sources;
 use super::tls::TlsConfigs;
 use crate::observe::ShardLog;
 use crate::proxy::{Actions, Core, CoreSetup, LinkEvent, LinkId, Tables, TokenKeys};
@@ -53,6 +54,8 @@ pub(super) struct ShardShared {
     pub(super) inboxes: Arc<Inboxes<Shard>>,
     /// Its inbound connections; the acceptor chooses by it.
     pub(super) load: Arc<ShardLoad>,
+    /// The connections of each source address, for those whose balancer tells it.
+    pub(super) sources: Arc<Sources>,
     /// The bound listeners' names, in the order of their sockets.
     pub(super) listeners: Arc<[String]>,
     /// The chains that were presented lately, for `sipward explain`.

@@ -2,7 +2,7 @@
 //!
 //! Everything that can fail is tried on the caller's thread, before the first connection is accepted: a daemon that
 //! reports `ready` has its shards.
-use super::acceptor::Acceptor;
+use super::acceptor::{AcceptRules, Acceptor};
 use super::admission::ShardLoad;
 use super::bind::BoundListeners;
 use super::clock;
@@ -48,8 +48,11 @@ impl Edge {
         let keys = Arc::new(TokenKeys::new(&topology.tokens().keys, random_key));
         // By what was bound: port 0 in the topology has become a real one.
         let names = names(&generation, &bound);
-        // The acceptor's view of the limits: it belongs to no shard, whose settings a reload renews.
-        let limits = Arc::new(arc_swap::ArcSwap::from_pointee(topology.limits().clone()));
+        // The acceptor's view of the topology: it belongs to no shard, whose settings a reload renews.
+        let rules = Arc::new(arc_swap::ArcSwap::from_pointee(AcceptRules::new(
+            topology, &listeners,
+        )));
+        let sources = Arc::new(Sources::default());
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
         // All sending ends before the first shard starts: each shard can reach each other one.
         let (senders, receivers): (Vec<_>, Vec<_>) =
@@ -83,6 +86,7 @@ impl Edge {
                     log: log.for_shard(),
                     inboxes: Arc::clone(&inboxes),
                     load: Arc::clone(load),
+                    sources: Arc::clone(&sources),
                     listeners: Arc::clone(&listeners),
                     seen: Arc::clone(&seen),
                 },
@@ -93,8 +97,8 @@ impl Edge {
         let acceptor = Acceptor {
             inboxes: Arc::clone(&inboxes),
             loads,
-            sources: Arc::new(Sources::default()),
-            limits: Arc::clone(&limits),
+            sources,
+            rules: Arc::clone(&rules),
             log: log.clone(),
             stop: stop.clone(),
         };
@@ -105,7 +109,7 @@ impl Edge {
             inboxes,
             threads: Mutex::new(threads),
             stop,
-            limits,
+            rules,
             random_key,
             listeners,
             log,

@@ -62,6 +62,8 @@ field_group! {
         pub peer: Option<String> => peer,
         /// SNI received or sent.
         pub sni: Option<String> => sni,
+        /// The balancer whose header named the remote address.
+        pub balancer: Option<Arc<str>> => balancer,
     }
     about peer
 }
@@ -75,7 +77,16 @@ impl HandshakeSides {
             listener: Some(listener.to_owned()),
             peer: None,
             sni,
+            balancer: None,
         }
+    }
+
+    /// Of one that came through a balancer, which has named the remote address.
+    #[must_use]
+    pub fn through(mut self, balancer: Option<SocketAddr>) -> Self {
+        // As text: the events of messages are as large as those of handshakes, and shorter than this address.
+        self.balancer = balancer.map(|address| address.to_string().into());
+        self
     }
 
     /// Of a handshake that this node began; it asks for the peer by its name.
@@ -86,6 +97,7 @@ impl HandshakeSides {
             listener: None,
             peer: Some(peer.to_owned()),
             sni: Some(peer.to_owned()),
+            balancer: None,
         }
     }
 

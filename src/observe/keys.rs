@@ -77,6 +77,7 @@ keys! {
     direction: "`inbound`: the remote connected to this node; `outbound`: this node to the remote";
     connection: "the connection, unique in this run";
     remote: "the remote address and port";
+    balancer: "the address and port of the balancer that came with a header of the PROXY protocol; `remote` is what it names";
     sni: "the server name that was asked for";
     cipher.json_only(): "the TLS cipher suite";
     group.json_only(): "the key exchange group";

@@ -190,7 +190,7 @@ macro_rules! events {
             }
 
             /// The FQDN of the peer whose limit counts: the one that it is about, or that has sent it.
-            pub(super) fn peer(&self) -> Option<&str> {
+            pub(crate) fn peer(&self) -> Option<&str> {
                 match self {
                     $( Self::$variant { $( $field, )* } => None $( .or(events!(@peer $key $field)) )*, )*
                 }

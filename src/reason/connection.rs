@@ -20,6 +20,38 @@ reasons! {
         TooManyConnections "too_many_connections"
             check: "sipward status; ss -tn state established, grouped by the remote address",
             remedy: "add nodes, shorten limits.client_idle, or raise the limit",
+        /// as many connections from balancers wait for their header in the shard as limits.handshakes allows
+        TooManyProxyHeaders "too_many_proxy_headers"
+            check: "whether the balancer sends its header as soon as it connects; handshake_aborted events with `proxy_header_timeout`",
+            remedy: "have the balancer send the header at once, or raise the limit",
+        /// the remote is a balancer of `proxy_protocol`, and what it sent first is no header of the PROXY protocol
+        ProxyHeaderMissing "proxy_header_missing"
+            check: "the balancer's settings for this server: `send-proxy` or `send-proxy-v2` in HAProxy, `proxy_protocol on` in nginx; `proxy_protocol` of the `listener`",
+            remedy: "have it send the header, to each of its health checks too; take out of `proxy_protocol` who connects without one",
+        /// the remote is a balancer of `proxy_protocol`, and its header is malformed
+        ProxyHeaderMalformed "proxy_header_malformed"
+            check: "tcpdump -X -c 10 src host BALANCER and dst port 5061, against the specification (haproxy.org/download/2.8/doc/proxy-protocol.txt)",
+            remedy: "fix the balancer",
+        /// the remote is a balancer of `proxy_protocol`, and its header is longer than 107 bytes in version 1, or 536 in version 2
+        ProxyHeaderTooLong "proxy_header_too_long"
+            check: "which additions (TLVs) the balancer is configured to send",
+            remedy: "have it send fewer; sipward reads none of them",
+        /// the remote is a balancer of `proxy_protocol`, and closed the connection in the middle of its header
+        ProxyHeaderTruncated "proxy_header_truncated"
+            check: "the balancer's log at that time",
+            remedy: "fix it there",
+        /// the remote is a balancer of `proxy_protocol`, and its header was not whole within limits.proxy_header_timeout
+        ProxyHeaderTimeout "proxy_header_timeout"
+            check: "whether the balancer sends the header as soon as it connects, or waits for its client",
+            remedy: "have it send the header at once, or raise the limit",
+        /// the remote is a balancer of `proxy_protocol`, and the connection that its header speaks of is no TCP over IP
+        ProxyHeaderUnsupported "proxy_header_unsupported"
+            check: "what the balancer listens on: UDP or a Unix socket has no source that could be counted",
+            remedy: "have it listen on TCP",
+        /// a header of the PROXY protocol came from an address that `proxy_protocol` of the listener does not list
+        ProxyHeaderUnexpected "proxy_header_unexpected"
+            check: "whether the `remote` is a balancer of yours; `proxy_protocol` of the `listener`",
+            remedy: "list its address, or have it send no header; nothing, if it is not yours",
         /// the remote did not finish the handshake, or did not accept the connection, in time
         Timeout "timeout"
             check: "openssl s_client -connect HOST:PORT from this machine; packet filters between the two",

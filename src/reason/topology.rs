@@ -39,6 +39,9 @@ reasons! {
         /// the value is not an address to listen on or to dial
         InvalidAddress "invalid_address"
             remedy: "write IP:PORT, or for a peer also a host name",
+        /// the value is not an IP address or a network of them
+        InvalidNetwork "invalid_network"
+            remedy: "write an address, or a network without bits behind its prefix such as 10.0.0.0/24",
         /// the value is not a number with one of the units ms, s, m, h or d
         InvalidDuration "invalid_duration"
             remedy: "write a duration such as 500ms or 30s",

@@ -199,6 +199,11 @@ impl Topology {
                     }
                 }
             }
+            // Both ways can harm: a balancer that is not listed is refused with its header, one that is without.
+            for network in &listener.proxy_protocol {
+                facts.grant(format!("takes the PROXY protocol from {network}"));
+                facts.demand(format!("{network} must send the PROXY protocol"));
+            }
             // By name and not by identity: another certificate for the same name is as good.
             for identity in std::iter::once(&listener.identity).chain(&listener.sni) {
                 for name in &self.identity(*identity).names {

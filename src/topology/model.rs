@@ -1,6 +1,7 @@
 //! What a loaded topology holds: this node, identities, trust sets, listeners, and expectations.
 use super::keys::words;
 use super::{CrlSource, DnsName, Domain, HeldCrl, IdentityRef, PeerRef, TrustRef, Window};
+use ipnet::IpNet;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -231,6 +232,9 @@ pub struct Listener {
     pub accept: Accept,
     /// What a certificate means that speaks for no peer.
     pub client_certificates: ClientCertificates,
+    /// The balancers that say first whom a connection is from (PROXY protocol).
+    /// Networks without bits behind their prefix; IPv4 is never in IPv6's notation here.
+    pub proxy_protocol: Vec<IpNet>,
     /// Line in the file, from 1.
     pub line: u32,
 }

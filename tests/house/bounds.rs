@@ -39,8 +39,8 @@ pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[
     ("proxy", &[], 100),
 ];
 
-/// Lines of code outside tests and items under `#[cfg(test)]`. What is new may raise it, by a commit that says what for.
-pub(crate) const LINES_OF_CODE: usize = 44_138;
+/// Lines of code outside tests and items under `#[cfg(test)]`.
+pub(crate) const LINES_OF_CODE: usize = 43_473;
 
 /// What they were before the folders were opened. They came to 42,397 by that; clients' bindings came after.
 pub(crate) const LINES_OF_CODE_BEFORE: usize = 42_632;

@@ -1,5 +1,5 @@
 //! Interop: the real daemon between programs of others (Asterisk, Kamailio, baresip, Linphone, sipsak, openssl,
-//! sslscan, tshark, dnsmasq) on loopback.
+//! sslscan, tshark, dnsmasq, HAProxy) on loopback.
 //!
 //! Each test starts its own programs on its own ports with its own certificates. A program that is not installed
 //! skips its tests with a line on standard error; with `SIPWARD_INTEROP=require` in the environment it fails them.
@@ -12,6 +12,7 @@
 )]
 
 mod asterisk;
+mod balancer;
 mod calls;
 mod command_line_clients;
 mod dialogs;

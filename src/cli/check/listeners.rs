@@ -36,6 +36,10 @@ pub(super) fn listeners(topology: &Topology, page: &mut Page<'_>) -> io::Result<
             };
             page.field("clients", &meaning)?;
         }
+        if !listener.proxy_protocol.is_empty() {
+            let balancers = listed(listener.proxy_protocol.iter());
+            page.field("behind balancers", &balancers)?;
+        }
         let name = |r| -> &Identity { topology.identity(r) };
         // Which certificate a client sees depends on the name that it asks for (RFC 6066 §3); the first is for all others.
         let mut shown = name(listener.identity).name.clone();

@@ -79,6 +79,7 @@ async fn connection() -> (Connection, StdStream) {
         local: tcp.local_addr().unwrap(),
         tcp,
         tls: session(),
+        is_check: false,
         unconfirmed: None,
         keep_alive: None,
     };

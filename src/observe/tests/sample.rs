@@ -101,6 +101,7 @@ impl Sample for HandshakeSides {
             listener: Sample::sample(with),
             peer: Sample::sample(with),
             sni: Sample::sample(with),
+            balancer: Sample::sample(with),
         }
     }
 }

@@ -60,9 +60,11 @@ limits! {
     body_timeout: time 30 * SECOND, WAIT, reload,
         "From the first byte of a message to the end of its body.";
     handshake_timeout: time 10 * SECOND, WAIT, reload,
-        "From accepting a connection to the end of its handshake.";
+        "From accepting a connection, or from the end of its balancer's header, to the end of its handshake.";
+    proxy_header_timeout: time 5 * SECOND, WAIT, reload,
+        "From accepting a connection of a balancer (`proxy_protocol`) to the end of its header.";
     handshakes: count 200, (1, 100_000), reload,
-        "Handshakes at a time in each shard.";
+        "Handshakes at a time in each shard; as many connections of balancers may wait for their header.";
     connections: count 30_000, SLOTS, reload,
         "Inbound connections in each shard.";
     connections_per_source: count 5_000, SLOTS, reload,

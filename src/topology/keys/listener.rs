@@ -61,5 +61,14 @@ keys! {
             => Compare::Value(|topology, listener| {
                 ShownValue::list(listener.client_certificates.trust().iter().map(|set| &topology.trust(*set).name))
             });
+        // From where a header is taken, from there it is required: the address alone decides between the two kinds of
+        // connections, and never what comes on them.
+        proxy_protocol: Vec<Text> = optional("none"), TEXTS, reload,
+            "Addresses and networks (`10.0.0.0/24`) of layer-4 balancers, which say first whom a connection is from (PROXY \
+             protocol, version 1 or 2). From there a header is required before TLS, within `limits.proxy_header_timeout`; from \
+             any other address it is refused. What it names counts as the source, in bounds, Via and the log. Connections of the \
+             balancer itself (LOCAL, UNKNOWN, its own end as the source, or closed without a word) are its health checks: they are \
+             counted and have no line in the log."
+            => Compare::Value(|_, listener| ShownValue::list(&listener.proxy_protocol));
     }
 }

@@ -5,6 +5,7 @@ use super::section_names::SectionNames;
 use crate::topology::keys::Text;
 use crate::topology::keys::listener::{AcceptWord, RawListener};
 use crate::topology::{Accept, DnsName, Identity, IdentityRef, Listener, TopologyReason};
+use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
 /// The port of SIP over TLS (RFC 3261 §18.1.1).
@@ -68,6 +69,7 @@ fn load(
     };
     // After `accept`, which decides whether there are clients at all.
     let client_certificates = client_certificates::load(raw, line, accept, trusts, &place, loading);
+    let proxy_protocol = networks(&raw.proxy_protocol, &place, loading);
     Some(Listener {
         name,
         address: address?,
@@ -75,6 +77,7 @@ fn load(
         sni: sni?,
         accept,
         client_certificates: client_certificates?,
+        proxy_protocol,
         line,
     })
 }
@@ -134,6 +137,40 @@ fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
         loading.add(TopologyReason::InvalidAddress, text, what, remedy);
     }
     address
+}
+
+/// Addresses and networks, without repetitions.
+/// No host names: whom a balancer's name resolves to would decide whose word counts, and DNS is no proof.
+fn networks(list: &[Text], place: &str, loading: &mut Loading<'_, '_>) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for text in list {
+        let line = loading.line(text);
+        match network(text.get_ref()) {
+            Some(network) if networks.contains(&network) => {
+                loading.twice(line, &format!("{place} proxy_protocol"), text.get_ref());
+            }
+            Some(network) => networks.push(network),
+            None => loading.add(
+                TopologyReason::InvalidNetwork,
+                line,
+                format!("{place} proxy_protocol: \"{}\" is not the address or the network of a balancer", text.get_ref()),
+                "write an IP address, or a network without bits behind its prefix: \"10.0.0.5\", \"10.0.0.0/24\", \"2001:db8::/64\"",
+            ),
+        }
+    }
+    networks
+}
+
+/// An address alone, or a network with its prefix. Bits behind the prefix mean that one of the two was meant otherwise, and
+/// a prefix of no bits that everybody may say who he is.
+fn network(text: &str) -> Option<IpNet> {
+    // An IPv4 address in IPv6's notation is the IPv4 address that it stands for, as sources are.
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address.to_canonical()),
+        Err(_) => text.parse().ok()?,
+    };
+    let good = network.trunc() == network && network.prefix_len() > 0;
+    good.then_some(network)
 }
 
 /// An IP literal with a port, or without one for port 5061.
@@ -267,6 +304,30 @@ mod tests {
         }
         for text in ["", ":5061", "host:5061", "10.0.0.1:70000", "10.0.0.256"] {
             assert_eq!(literal(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_has_no_bits_behind_its_prefix_and_is_not_everybodys() {
+        for (text, shown) in [
+            ("10.0.0.5", "10.0.0.5/32"),
+            ("::ffff:10.0.0.5", "10.0.0.5/32"),
+            ("10.0.0.0/24", "10.0.0.0/24"),
+            ("2001:db8::/64", "2001:db8::/64"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(network(text).unwrap().to_string(), shown, "{text}");
+        }
+        for text in [
+            "",
+            "lb.contoso.test",
+            "10.0.0.5/24",
+            "10.0.0.0/33",
+            "0.0.0.0/0",
+            "::/0",
+            "10.0.0.5:5061",
+        ] {
+            assert_eq!(network(text), None, "{text}");
         }
     }
 

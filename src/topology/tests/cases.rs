@@ -48,6 +48,8 @@ pub(crate) const CASES: &[Case] = &[
     case(TopologyReason::InvalidName, &[("[\"fabrikam.test\"]", "[\"büro.test\"]")], "büro", "is not a name"),
     case(TopologyReason::InvalidAddress, &[("127.0.0.1:5061", "localhost:5061")], "localhost", "not an address to listen on"),
     case(TopologyReason::InvalidAddress, &[("10.0.0.11:5061", "10.0.0.11:0")], "10.0.0.11:0", "not an address to dial"),
+    case(TopologyReason::InvalidNetwork, &[("accept = [\"client\", \"peer\"]", "accept = [\"client\", \"peer\"]\nproxy_protocol = [\"10.0.0.5/24\"]")], "proxy_protocol", "\"10.0.0.5/24\" is not the address or the network of a balancer"),
+    case(TopologyReason::DuplicateName, &[("accept = [\"client\", \"peer\"]", "accept = [\"client\", \"peer\"]\nproxy_protocol = [\"10.0.0.5\", \"10.0.0.5/32\"]")], "proxy_protocol", "is there twice"),
     case(TopologyReason::InvalidDuration, &[("\"6h\"", "\"6\"")], "\"6\"", "grace = \"6\""),
     case(TopologyReason::InvalidDuration, &[("handshakes = 100", "drain = 10")], "drain", "limits.drain"),
     case(TopologyReason::InvalidSize, &[("handshakes = 100", "head_bytes = \"64K\"")], "head_bytes", "limits.head_bytes"),

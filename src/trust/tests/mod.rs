@@ -177,6 +177,7 @@ fn listener(accept: Accept, client_certificates: ClientCertificates) -> Listener
         sni: Vec::new(),
         accept,
         client_certificates,
+        proxy_protocol: Vec::new(),
         line: 50,
     }
 }

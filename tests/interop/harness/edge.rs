@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub(crate) struct Edge {
     process: Process,
     port: u16,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// A line of its log.
@@ -84,6 +84,35 @@ impl Edge {
         Self::run(&format!("{text}\n[dns]\nservers = [\"{names}\"]\n"))
     }
 
+    /// As [`Edge::start`], behind a balancer at this address.
+    pub(crate) fn start_behind(certificates: &Certificates, balancer: &str) -> Self {
+        let around = Peering {
+            site: CONTOSO,
+            port: 0,
+            pair: certificates.edge(),
+            homes: &[(HOME, super::ports::free_port())],
+            partner: None,
+        };
+        let text = topology(certificates, &around);
+        let listener = "accept = [\"client\", \"peer\"]\n";
+        assert!(text.contains(listener));
+        let behind = format!("{listener}proxy_protocol = [\"{balancer}\"]\n");
+        Self::run(&text.replacen(listener, &behind, 1))
+    }
+
+    /// How often an event has happened, whether it had a line or not.
+    pub(crate) fn counted(&self, event: &str) -> u64 {
+        let output = Command::new(env!("CARGO_BIN_EXE_sipward"))
+            .args(["status", "--json", "--socket"])
+            .arg(self.directory.path().join("control.sock"))
+            .output()
+            .unwrap();
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let counts = status["events"].as_array().unwrap().iter();
+        let counts = counts.filter(|count| count["event"] == event);
+        counts.filter_map(|count| count["count"].as_u64()).sum()
+    }
+
     /// Starts it on a topology of config/ as it is shipped, but for the addresses in it and the files that it names.
     pub(crate) fn start_shipped(
         certificates: &Certificates,
@@ -143,7 +172,7 @@ impl Edge {
         let mut edge = Self {
             process,
             port: 0,
-            _directory: directory,
+            directory,
         };
         let listening = edge.wait_event(Mark::START, "listening", |_| true);
         edge.wait_event(Mark::START, "ready", |_| true);

@@ -6,6 +6,7 @@ mod certificates;
 mod dnsmasq;
 mod edge;
 mod feed;
+mod haproxy;
 mod kamailio;
 mod lab;
 mod linphone;
@@ -22,6 +23,7 @@ pub(crate) use certificates::{Certificates, DOMAIN, EDGE, HOME, Pair, SECOND_HOM
 pub(crate) use dnsmasq::Dnsmasq;
 pub(crate) use edge::{Edge, Peering};
 pub(crate) use feed::Mark;
+pub(crate) use haproxy::Haproxy;
 pub(crate) use kamailio::{CONTOSO, FABRIKAM, Home, Setup};
 pub(crate) use lab::{Lab, establish};
 pub(crate) use linphone::Linphone;

@@ -28,6 +28,8 @@ pub(crate) enum Program {
     Tshark,
     /// The name server.
     Dnsmasq,
+    /// The layer-4 balancer.
+    Haproxy,
     /// The home server that comes from Debian's unstable.
     Asterisk,
 }
@@ -44,6 +46,7 @@ impl Program {
             Self::Linphone => "linphone-cli",
             Self::Tshark => "tshark",
             Self::Dnsmasq => "dnsmasq-base",
+            Self::Haproxy => "haproxy",
             Self::Asterisk => "asterisk (unpacked by mmdebstrap)",
         }
     }
@@ -61,6 +64,7 @@ impl Program {
             Self::Linphone => Self::executable("linphone-daemon").is_some() && may_unshare(),
             Self::Tshark => Self::executable("tshark").is_some(),
             Self::Dnsmasq => Self::executable("dnsmasq").is_some(),
+            Self::Haproxy => Self::executable("haproxy").is_some(),
             Self::Asterisk => super::asterisk::root().is_some(),
         }
     }
