@@ -1,7 +1,6 @@
 //! `sipward run [FILE]`: serves a topology in the foreground, as a service manager wants it.
 use super::Exit;
 use crate::daemon::{self, DaemonError};
-use crate::edge::EdgeError;
 use std::path::PathBuf;
 
 /// The command with its arguments.
@@ -21,9 +20,8 @@ impl RunCommand {
         // The log has said why.
         daemon::serve(&self.file).map_err(|error| match error {
             DaemonError::Topology(_) => Exit::Refused,
-            DaemonError::Edge(EdgeError::Bind { .. }) | DaemonError::Control(_) => {
-                Exit::CannotListen
-            }
+            DaemonError::Edge(error) if error.is_about_sockets() => Exit::CannotListen,
+            DaemonError::Control(_) => Exit::CannotListen,
             DaemonError::Edge(_) | DaemonError::System(_) => Exit::Internal,
         })
     }

@@ -4,7 +4,7 @@ use super::error::DaemonError;
 use super::loading::load;
 use super::reload_report::ReloadReport;
 use super::warnings::log_warnings;
-use crate::edge::{BoundListeners, Edge, EdgeStatus};
+use crate::edge::{BoundListeners, Edge, EdgeStatus, InheritedSockets};
 use crate::observe::{Event, Log};
 use crate::topology::{Accept, RestartSettings};
 use crate::trust::Generation;
@@ -45,16 +45,17 @@ impl Daemon {
     /// A topology with faults, an address that is taken, a thread that cannot be started. Then nothing runs.
     pub fn start(path: &Path, log: &Log) -> Result<Self, DaemonError> {
         let generation = load(path, 1).map_err(DaemonError::Topology)?;
-        Self::start_loaded(path, generation, log)
+        Self::start_loaded(path, generation, InheritedSockets::default(), log)
     }
 
-    /// As [`Self::start`], with the first generation at hand.
+    /// As [`Self::start`], with the first generation at hand, and listening sockets that were handed over.
     ///
     /// # Errors
     /// An address that is taken, a thread that cannot be started.
     pub fn start_loaded(
         path: &Path,
         generation: Arc<Generation>,
+        inherited: InheritedSockets,
         log: &Log,
     ) -> Result<Self, DaemonError> {
         let topology = generation.topology();
@@ -65,7 +66,7 @@ impl Daemon {
         });
         log_warnings(&generation, log);
         // Before anything else can fail: a second daemon on the same ports ends here.
-        let bound = BoundListeners::bind(&generation)?;
+        let bound = BoundListeners::bind(&generation, inherited)?;
         let addresses = bound.addresses();
         let edge = Edge::start(Arc::clone(&generation), bound, log.clone())?;
         for (listener, address, accept) in &addresses {

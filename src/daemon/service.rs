@@ -7,7 +7,7 @@ use super::node::Daemon;
 use super::reload_report::{ReloadReport, ReloadResult};
 use super::warnings::line;
 use super::watch::watch;
-use crate::edge::EdgeError;
+use crate::edge::InheritedSockets;
 use crate::observe::{Event, Log, Sink};
 use crate::reason::DaemonReason;
 use crate::topology::{Limits, LogSettings};
@@ -41,6 +41,8 @@ const LAST_SAVE: Duration = Duration::from_secs(5);
 /// # Errors
 /// A topology that cannot be used, or sockets that cannot be had; after the start nothing ends it but a signal.
 pub fn serve(path: &Path) -> Result<(), DaemonError> {
+    // While there is one thread. What is wrong with them waits for the log, too.
+    let inherited = InheritedSockets::from_environment();
     // Before the log: the topology sets how lines look. Faults wait in `generation` until there is a log
     // for them.
     let (settings, queue, generation) = match load(path, 1) {
@@ -69,7 +71,8 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
             // Before anything is promised: a signal that arrives during start-up is not lost.
             let (hang_up, stop) = (signal(SignalKind::hangup())?, Stop::new()?);
             let place = control_socket(&generation, &log)?;
-            let daemon = Arc::new(Daemon::start_loaded(path, generation, &log)?);
+            let daemon = Daemon::start_loaded(path, generation, inherited?, &log)?;
+            let daemon = Arc::new(daemon);
             supervise(&daemon, hang_up, stop, place.as_ref()).await;
             Ok(())
         });
@@ -91,7 +94,8 @@ fn refused(path: &Path, error: &DaemonError) -> Event {
             DaemonReason::TopologyFaults,
             faults.iter().map(line).collect(),
         ),
-        DaemonError::Edge(EdgeError::Bind { .. }) | DaemonError::Control(_) => {
+        DaemonError::Control(_) => (DaemonReason::ListenFailed, vec![error.to_string()]),
+        DaemonError::Edge(edge) if edge.is_about_sockets() => {
             (DaemonReason::ListenFailed, vec![error.to_string()])
         }
         DaemonError::Edge(_) | DaemonError::System(_) => {

@@ -1,7 +1,6 @@
 //! Listening sockets: bound once, before anything is promised to the service manager, and shared with nobody.
 use super::error::EdgeError;
 use crate::topology::{Accept, Listener};
-use crate::trust::Generation;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
 
@@ -28,20 +27,6 @@ pub(super) struct BoundListener {
 }
 
 impl BoundListeners {
-    /// Binds every listener of the generation's topology, without address sharing: a second daemon on the port fails.
-    ///
-    /// # Errors
-    /// The first address that cannot be had.
-    pub fn bind(generation: &Generation) -> Result<Self, EdgeError> {
-        let sockets = generation
-            .topology()
-            .listeners()
-            .iter()
-            .map(one)
-            .collect::<Result<_, _>>()?;
-        Ok(Self { sockets })
-    }
-
     /// Name and bound address of each listener, with who may come in.
     pub fn addresses(&self) -> Vec<(String, SocketAddr, Accept)> {
         self.sockets
@@ -51,9 +36,9 @@ impl BoundListeners {
     }
 }
 
-/// Binds one listener. Done by hand and not by the standard library, whose backlog is 128 and whose IPv6 sockets may
+/// Binds one listener, without address sharing: a second daemon on the port fails. Done by hand and not by the standard library, whose backlog is 128 and whose IPv6 sockets may
 /// take IPv4 too, depending on the system.
-fn one(listener: &Listener) -> Result<BoundListener, EdgeError> {
+pub(super) fn one(listener: &Listener) -> Result<BoundListener, EdgeError> {
     let bind = || -> std::io::Result<TcpListener> {
         let domain = if listener.address.is_ipv4() {
             Domain::IPV4

@@ -1,6 +1,16 @@
 //! Why sockets or shards could not be had.
 use std::net::SocketAddr;
 
+impl EdgeError {
+    /// Whether a socket is what could not be had.
+    pub fn is_about_sockets(&self) -> bool {
+        matches!(
+            self,
+            Self::Bind { .. } | Self::InheritedUnusable { .. } | Self::InheritedUnmatched { .. }
+        )
+    }
+}
+
 /// Why the edge does not start, or does not take a new generation.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
@@ -13,6 +23,30 @@ pub enum EdgeError {
         address: SocketAddr,
         /// The system's error.
         source: std::io::Error,
+    },
+    /// A descriptor that was handed over cannot be used.
+    #[error(
+        "the socket \"{name}\" that was handed over, number {position} from 0, is no listening TCP socket: {source}"
+    )]
+    InheritedUnusable {
+        /// Its place among those that were handed over.
+        position: usize,
+        /// Its name in `LISTEN_FDNAMES`.
+        name: String,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A socket that was handed over belongs to no listener.
+    #[error(
+        "the socket \"{name}\" at {address} that was handed over belongs to no [[listener]], by its name or its address ({listeners}): correct ListenStream= or FileDescriptorName= of the socket unit, or the topology"
+    )]
+    InheritedUnmatched {
+        /// Its name in `LISTEN_FDNAMES`.
+        name: String,
+        /// Where it listens.
+        address: SocketAddr,
+        /// The listeners that have no socket.
+        listeners: String,
     },
     /// A thread or its runtime could not be started.
     #[error("cannot start a shard: {0}")]

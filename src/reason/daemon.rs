@@ -8,10 +8,11 @@ reasons! {
         TopologyFaults "topology_faults" (was "topology")
             check: "`details` of the event; sipward check FILE",
             remedy: "fix what each fault names",
-        /// the daemon did not start, because a listener or the control socket could not be bound
+        /// the daemon did not start, because a listener or the control socket could not be bound, or a socket that systemd
+        /// handed over is of no listener
         ListenFailed "listen_failed" (was "listen")
-            check: "ss -ltnp: who has the address; `details` of the event",
-            remedy: "stop the other process, or correct the address",
+            check: "ss -ltnp: who has the address; `details` of the event; systemctl cat sipward.socket",
+            remedy: "stop the other process, or correct the address, in the socket unit too",
         /// the daemon did not start, because the system refused a resource
         StartFailed "start_failed" (was "internal")
             check: "`details` of the event: what the system said",

@@ -2,4 +2,6 @@
 #[cfg(test)]
 mod control_socket;
 #[cfg(test)]
+mod socket_activation;
+#[cfg(test)]
 mod systemd;

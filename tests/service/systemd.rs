@@ -1,6 +1,7 @@
 //! What a service manager sees: notifications, signals, watchdog, exit codes.
 use sipward_lab::site::Site;
 use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,19 +22,41 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(topology: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sipward"));
+        command.arg("run").arg(topology).stdin(Stdio::null());
+        Self::spawn(command, environment)
+    }
+
+    /// As [`Self::start`], with one or two sockets handed over as systemd does it: from descriptor 3 on, for this process,
+    /// with these names. A shell moves them there.
+    pub(crate) fn start_with(topology: &Path, sockets: [Option<OwnedFd>; 2], names: &str) -> Self {
+        let count = sockets.iter().flatten().count();
+        let [first, second] = sockets.map(|socket| socket.map_or_else(Stdio::null, Stdio::from));
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "export LISTEN_PID=$$; exec \"$0\" run \"$1\" 3<&0 4<&1 </dev/null >/dev/null",
+            env!("CARGO_BIN_EXE_sipward"),
+        ]);
+        command.arg(topology).stdin(first).stdout(second);
+        let count = count.to_string();
+        Self::spawn(
+            command,
+            &[("LISTEN_FDS", &count), ("LISTEN_FDNAMES", names)],
+        )
+    }
+
+    fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sipward"))
-            .arg("run")
-            .arg(topology)
+        let mut child = command
             .env("NOTIFY_SOCKET", &path)
             .env("RUNTIME_DIRECTORY", directory.path())
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")
             .envs(environment.iter().copied())
-            .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

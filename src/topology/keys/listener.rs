@@ -34,7 +34,8 @@ keys! {
             => Compare::Elsewhere;
         address: Option<Text> = required, TEXT, restart,
             "IP address with port: `0.0.0.0:5061`, `[::]:5061`. Without a port: 5061. Port 0 lets the system choose. Listeners \
-             come and go with a restart, too."
+             come and go with a restart, too. A socket that systemd hands over (`config/sipward.socket`) serves the listener of its \
+             `FileDescriptorName=`, else the one with this address."
             => Compare::Value(|_, listener| ShownValue::text(&listener.address));
         identity: Option<Text> = optional("the first identity"), TEXT, reload,
             "The identity to show without SNI, or when no other carries the name asked for."
