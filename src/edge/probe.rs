@@ -11,7 +11,7 @@ use super::tls::TlsConfigs;
 use crate::observe::PresentedChain;
 use crate::reason::{ConnectionReason, Reason};
 use crate::sip::{FrameLimits, Framer, LineTable, Scan, StartLine};
-use crate::topology::{Direction, PeerRef};
+use crate::topology::{Accept, Direction, PeerRef};
 use crate::trust::{Decision, Explanation, Generation, Presented, SeenChains, Verdict, explain};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write as _};
@@ -226,7 +226,10 @@ async fn ask(
 fn options(generation: &Generation, peer: PeerRef, local: SocketAddr) -> String {
     // By the names that a shard would use: the peer may check who asks.
     let topology = generation.topology();
-    let (node, peer) = (&topology.node().fqdn, &topology.peer(peer).fqdn);
+    let (node, peer) = (
+        topology.announced_name(Accept::peers),
+        &topology.peer(peer).fqdn,
+    );
     let mut bytes = [0; 16];
     // Without randomness the names are merely not unique: this connection carries one request.
     let _ = aws_lc_rs::rand::fill(&mut bytes);

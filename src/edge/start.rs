@@ -175,25 +175,27 @@ fn random<const N: usize>() -> Result<[u8; N], EdgeError> {
     Ok(bytes)
 }
 
+/// The port that sips URIs leave out.
+const SIPS_PORT: u16 = 5061;
+
 /// What this node calls itself towards peers and towards clients.
 fn names(generation: &Generation, bound: &BoundListeners) -> AdvertisedNames {
-    let node = generation.topology().node();
-    // The port of the listener that serves this side; 5061 is the default of sips and is left out (RFC 3261 §19.1.2).
+    let topology = generation.topology();
+    // A topology may have a listener for each side, or one for both.
     let face = |serves: fn(Accept) -> bool| {
-        // A topology may have a listener for each side, or one for both.
-        let listener = bound
+        let name = topology.announced_name(serves);
+        // As bound: port 0 in the topology has become a real one.
+        let listener = topology.announced(serves);
+        let bound = bound
             .sockets
             .iter()
-            .find(|s| serves(s.accept))
-            .or(bound.sockets.first());
-        let port = node
-            .advertise_port
-            .or(listener.map(|l| l.address.port()))
-            .unwrap_or(5061);
-        if port == 5061 {
-            node.fqdn.to_string()
-        } else {
-            format!("{}:{port}", node.fqdn)
+            .find(|socket| listener.is_some_and(|listener| listener.name == socket.name));
+        let port = topology.node().advertise_port;
+        let port = port.or(bound.map(|socket| socket.address.port()));
+        // 5061 is the default of sips and is left out (RFC 3261 §19.1.2).
+        match port.unwrap_or(SIPS_PORT) {
+            SIPS_PORT => name.to_string(),
+            port => format!("{name}:{port}"),
         }
     };
     AdvertisedNames {

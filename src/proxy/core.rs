@@ -58,7 +58,7 @@ impl Core {
                 moved: MovedLegs::default(),
                 for_self: VecDeque::new(),
                 now: setup.now,
-                tokens: TokenBox::new(keys, topology.node().fqdn.as_str(), setup.run),
+                tokens: TokenBox::new(keys, topology.node().advertised().as_str(), setup.run),
                 secrets: Secrets::new(&setup.seed, setup.shard),
                 wheel: Wheel::new(setup.now),
                 buffers: super::buffers::SpareBuffers::default(),

@@ -44,9 +44,9 @@ pub struct Origin {
 /// when it is 5061.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdvertisedNames {
-    /// `fqdn[:port]` of the listener that peers use.
+    /// `name[:port]` of the listener that peers use.
     pub peers: String,
-    /// `fqdn[:port]` of the listener that clients use; equal to `peers` when one listener serves
+    /// `name[:port]` of the listener that clients use; equal to `peers` when one listener serves
     /// both.
     pub clients: String,
     /// Every bound listener address.
@@ -54,6 +54,16 @@ pub struct AdvertisedNames {
 }
 
 impl AdvertisedNames {
+    /// The name that peers know this node by, without the port.
+    pub(crate) fn for_peers(&self) -> &str {
+        without_port(&self.peers)
+    }
+
+    /// The name that clients know this node by, without the port.
+    pub(crate) fn for_clients(&self) -> &str {
+        without_port(&self.clients)
+    }
+
     /// Whether a Via's sent-by is one of them, with white space, case and the default port as the
     /// grammar allows them (RFC 3261 §18.1.2: a response whose topmost Via is not this node's is
     /// discarded).
@@ -64,13 +74,17 @@ impl AdvertisedNames {
                 return true;
             }
             // A name, with a port unless that is the default one.
-            let (host, port) = match name.rsplit_once(':') {
-                Some((host, port)) => (host, port.parse().unwrap_or(5061)),
-                None => (name.as_str(), 5061),
-            };
+            let host = without_port(name);
+            let port = name.get(host.len() + 1..).map_or(Ok(5061), str::parse);
+            let port = port.unwrap_or(5061);
             via.host.is_name(host) && via.port.unwrap_or(5061) == port
         })
     }
+}
+
+/// These are host names: the only colon is that of the port.
+fn without_port(name: &str) -> &str {
+    name.rsplit_once(':').map_or(name, |(host, _)| host)
 }
 
 /// What happened to connections.

@@ -77,7 +77,7 @@ impl Meanings {
             meaning.own = meaning.peer.is_none() && !meaning.home;
         }
         let aliases = node.aliases.iter().map(Domain::as_str);
-        for name in aliases.chain([DnsName::as_str(&node.fqdn)]) {
+        for name in aliases.chain(topology.own_names().map(DnsName::as_str)) {
             this.at(name).own = true;
         }
         for (position, pool) in topology.pools().iter().enumerate() {
@@ -101,6 +101,13 @@ impl Meanings {
 
     fn at(&mut self, text: &str) -> &mut Meaning {
         self.whole.entry(text.into()).or_default()
+    }
+
+    /// What this node goes by until a restart, whatever a reload says: routes that are on their way have it. A server that
+    /// is called so from now on is not this node.
+    pub(crate) fn keep_own(&mut self, name: &str) {
+        let meaning = self.at(name);
+        meaning.own |= meaning.peer.is_none();
     }
 
     /// What the host itself stands for. One look-up: the message path asks this several times for

@@ -263,7 +263,7 @@ impl Pings {
         let start = out.bytes.len();
         let options = OptionsRequest {
             to: &ping.fqdn,
-            from: env.tables.generation.topology().node().fqdn.as_str(),
+            from: env.names.for_peers(),
             tag: &tag_text(awaits.nonce.rotate_left(32)),
             sent_by: &env.names.peers,
             branch: &branch.to_text(),

@@ -42,7 +42,10 @@ pub(crate) struct Routing {
 impl Routing {
     pub(crate) fn new(topology: &Topology, advertised: &AdvertisedNames) -> Self {
         let node = topology.node();
-        let names = Meanings::new(topology);
+        let mut names = Meanings::new(topology);
+        for name in [advertised.for_peers(), advertised.for_clients()] {
+            names.keep_own(name);
+        }
         let mut pools = Vec::new();
         let mut pools_of: FastMap<PeerKey, SmallVec<[usize; 2]>> = FastMap::default();
         for pool in topology.pools() {

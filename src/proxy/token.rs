@@ -134,8 +134,8 @@ struct Verified {
 }
 
 impl TokenBox {
-    /// `node` is this node's FQDN, which every token is bound to; `run` differs between runs of the
-    /// daemon.
+    /// `node` is the name that every token is bound to, the same on all nodes that go by one name;
+    /// `run` differs between runs of the daemon.
     pub(crate) fn new(keys: std::sync::Arc<TokenKeys>, node: &str, run: u64) -> Self {
         Self {
             keys,

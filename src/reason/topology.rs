@@ -90,6 +90,9 @@ reasons! {
         /// no identity of the listener has the node's FQDN in its certificate
         IdentityWithoutFqdn "identity_without_fqdn"
             remedy: "have the certificate issued with the FQDN as dNSName",
+        /// no identity of the listener has the name in its certificate by which the node is announced there
+        IdentityWithoutAdvertise "identity_without_advertise"
+            remedy: "have the certificate issued with the name as dNSName, or correct `advertise`",
         /// the listener accepts no clients, but says what their certificates mean
         NoClientsHere "no_clients_here"
             remedy: "add \"client\" to `accept`, or remove the key",

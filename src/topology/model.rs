@@ -13,8 +13,10 @@ pub(crate) const MOST_SHARDS: u16 = 64;
 /// `[node]`: this daemon.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The name in Via, Record-Route and Path.
+    /// This node's own name.
     pub fqdn: DnsName,
+    /// The name in Via, Record-Route and Path, if it is another: one that several nodes share.
+    pub advertise: Option<DnsName>,
     /// The home SIP domains.
     pub domains: Vec<Domain>,
     /// Further names and addresses under which clients or peers address this node.
@@ -27,6 +29,13 @@ pub struct Node {
     pub scheduling: Scheduling,
     /// Where the newest CRLs are kept across restarts; `None`: where systemd has put it, if it has.
     pub state: Option<PathBuf>,
+}
+
+impl Node {
+    /// The name in Via, Record-Route and Path, where a listener has no other; tokens are bound to it.
+    pub fn advertised(&self) -> &DnsName {
+        self.advertise.as_ref().unwrap_or(&self.fqdn)
+    }
 }
 
 words! {
@@ -233,8 +242,11 @@ pub struct Listener {
     /// What a certificate means that speaks for no peer.
     pub client_certificates: ClientCertificates,
     /// The balancers that say first whom a connection is from (PROXY protocol).
+    ///
     /// Networks without bits behind their prefix; IPv4 is never in IPv6's notation here.
     pub proxy_protocol: Vec<IpNet>,
+    /// The name in Via, Record-Route and Path for whom it serves, if it is not the node's.
+    pub advertise: Option<DnsName>,
     /// Line in the file, from 1.
     pub line: u32,
 }

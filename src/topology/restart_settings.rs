@@ -80,11 +80,10 @@ impl Topology {
             // A listener that comes or goes is bound or closed by a restart, so the fact is kept under its name.
             let of_listener = facts::<RawListener>("", self, listener);
             let name = format!("listener {}", listener.name);
-            all.extend(
-                of_listener
-                    .into_iter()
-                    .map(|(_, address)| (name.clone(), address)),
-            );
+            all.extend(of_listener.into_iter().map(|(key, shown)| match &*key {
+                "address" => (name.clone(), shown),
+                _ => (format!("{name} {key}"), shown),
+            }));
         }
         for (what, takes) in [
             ("port for clients", Accept::clients as fn(Accept) -> bool),

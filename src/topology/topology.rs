@@ -1,8 +1,8 @@
 //! One loaded topology: every reference resolved, every file read.
 use super::{
-    AdminSettings, Boundary, DnsSettings, Expectation, Identity, IdentityRef, Limits, Listener,
-    LogSettings, NamedFile, Node, Peer, PeerIndex, PeerRef, Pool, TokenSettings, TopologyId,
-    TrustRef, TrustSet, Warning,
+    Accept, AdminSettings, Boundary, DnsName, DnsSettings, Expectation, Identity, IdentityRef,
+    Limits, Listener, LogSettings, NamedFile, Node, Peer, PeerIndex, PeerRef, Pool, TokenSettings,
+    TopologyId, TrustRef, TrustSet, Warning,
 };
 use std::path::PathBuf;
 
@@ -69,6 +69,25 @@ impl Topology {
     /// This daemon.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+    /// The names of this node: its own, and those that it goes by.
+    pub fn own_names(&self) -> impl Iterator<Item = &DnsName> {
+        let advertised = self.listeners.iter().filter_map(|l| l.advertise.as_ref());
+        let node = std::iter::once(&self.node.fqdn).chain(&self.node.advertise);
+        node.chain(advertised)
+    }
+    /// The listener whose name and port are announced to those that `serves` names: the first that serves them, else the
+    /// first of all.
+    pub fn announced(&self, serves: fn(Accept) -> bool) -> Option<&Listener> {
+        let mut listeners = self.listeners.iter();
+        let serving = listeners.find(|listener| serves(listener.accept));
+        serving.or(self.listeners.first())
+    }
+    /// The name that is announced to them.
+    pub fn announced_name(&self, serves: fn(Accept) -> bool) -> &DnsName {
+        let listener = self.announced(serves);
+        let own = listener.and_then(|listener| listener.advertise.as_ref());
+        own.unwrap_or(self.node.advertised())
     }
     /// The node's certificates.
     pub fn identities(&self) -> &[Identity] {

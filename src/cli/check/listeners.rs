@@ -1,7 +1,7 @@
 //! Listeners: who may connect where, and what is asked of them.
 //!
 //! The most frequent surprise of a listener is a certificate that is asked for, or not asked for, by who else may connect.
-use crate::cli::output::{Page, listed};
+use crate::cli::output::{Page, any, listed};
 use crate::topology::{Accept, ClientCertificates, Identity, Topology};
 use std::io;
 
@@ -36,10 +36,10 @@ pub(super) fn listeners(topology: &Topology, page: &mut Page<'_>) -> io::Result<
             };
             page.field("clients", &meaning)?;
         }
-        if !listener.proxy_protocol.is_empty() {
-            let balancers = listed(listener.proxy_protocol.iter());
-            page.field("behind balancers", &balancers)?;
-        }
+        // From there nobody gets in without a header, a mistake that looks like a broken network to whoever comes.
+        page.field_if("behind balancers", any(&listener.proxy_protocol))?;
+        // Only a name of its own: the node's stands above.
+        page.field_if("announced as", listener.advertise.as_ref())?;
         let name = |r| -> &Identity { topology.identity(r) };
         // Which certificate a client sees depends on the name that it asks for (RFC 6066 §3); the first is for all others.
         let mut shown = name(listener.identity).name.clone();

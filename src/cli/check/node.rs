@@ -14,6 +14,8 @@ pub(super) fn node(topology: &Topology, page: &mut Page<'_>) -> io::Result<()> {
     page.line(node.fqdn.as_str())?;
     page.field("home domains", &listed(&node.domains))?;
     page.field_if("also addressed as", any(&node.aliases))?;
+    // What others see is not the name that stands first then.
+    page.field_if("announced as", node.advertise.as_ref())?;
     // Behind a port mapping the port in Via and Record-Route is not the one that is bound.
     page.field_if("announced port", node.advertise_port)?;
     let shards = node.shards.map(|n| n.to_string());

@@ -104,7 +104,9 @@ impl Inside {
     pub(crate) fn of(topology: &Topology) -> Self {
         let mut inside = Self::default();
         let node = topology.node();
-        inside.public.insert(node.fqdn.as_str().into());
+        for name in topology.own_names() {
+            inside.public.insert(name.as_str().into());
+        }
         for domain in node.aliases.iter().chain(&node.domains) {
             inside.public.insert(domain.as_str().into());
         }

@@ -2,7 +2,7 @@
 //! the node's own name, as Teams does, has such a topology.
 use super::world::*;
 use crate::proxy::LinkId;
-use crate::topology::{Domain, Topology};
+use crate::topology::{DnsName, Domain, Topology};
 
 const EVE: &str = "<sip:+4930123@fabrikam.test;user=phone>;tag=a";
 const USER: &str = "sip:+4930456@edge01.contoso.test:5061;user=phone;transport=tls";
@@ -209,4 +209,45 @@ fn an_alias_that_is_a_home_domain_still_names_the_node_to_whoever_pings_it() {
         w.expect(partner, "SIP/2.0 200");
     }
     w.silent(home);
+}
+
+/// A node of this FQDN that goes by the name of its site, or by its own.
+fn node(fqdn: &str, advertise: Option<&str>) -> Topology {
+    let mut topology = fqdn_is_home();
+    topology.node.fqdn = DnsName::parse(fqdn).unwrap();
+    topology.node.advertise = advertise.map(|name| DnsName::parse(name).unwrap());
+    topology
+}
+
+#[test]
+fn nodes_that_go_by_one_name_take_each_others_routes_and_others_do_not() {
+    let shared = Some("sip.contoso.test");
+    for (advertise, taken) in [(shared, true), (None, false)] {
+        let mut first = World::with(node(NODE, advertise), 1);
+        let (home, partner) = (first.peer(FE01), first.peer(PARTNER));
+        let route = call(&mut first, partner, home);
+        let mut second = World::with(node("edge02.contoso.test", advertise), 1);
+        let (home, partner) = (second.peer(FE01), second.peer(PARTNER));
+        // As the first node would write it at a start of its own.
+        let route = route.replace(NODE, "sip.contoso.test");
+        if taken {
+            passes(&mut second, partner, home, "there", 2, &route);
+            passes(&mut second, home, partner, "back", 3, &route);
+            continue;
+        }
+        let route = route.replace("sip.contoso.test", "edge02.contoso.test");
+        let more = format!("Route: {route}\n");
+        second.ask(partner, Request::of("BYE").from(EVE).more(&more));
+        second.refused(partner, "SIP/2.0 403", "token_forged");
+    }
+}
+
+#[test]
+fn a_name_that_only_a_restart_changes_is_this_nodes_until_then() {
+    let mut w = World::with(node(NODE, None), 1);
+    let (home, partner) = (w.peer(FE01), w.peer(PARTNER));
+    let route = call(&mut w, partner, home);
+    w.load(node("edge02.contoso.test", Some("sip.contoso.test")));
+    passes(&mut w, partner, home, "there", 2, &route);
+    passes(&mut w, home, partner, "back", 3, &route);
 }

@@ -101,6 +101,7 @@ pub(super) fn topology() -> Topology {
             fqdn: name(NODE),
             domains: vec![domain(HOME)],
             aliases: Vec::new(),
+            advertise: None,
             advertise_port: None,
             shards: None,
             scheduling: Scheduling::Inherit,

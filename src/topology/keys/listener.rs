@@ -62,6 +62,12 @@ keys! {
             => Compare::Value(|topology, listener| {
                 ShownValue::list(listener.client_certificates.trust().iter().map(|set| &topology.trust(*set).name))
             });
+        // As the node's.
+        advertise: Option<Text> = optional("`node.advertise`"), TEXT, restart,
+            "The name in Via, Record-Route and Path for whom this listener serves, where inside and outside know the node by \
+             different names. That of the first listener that takes clients is announced to clients, that of the first that \
+             takes peers to peers. An identity of the listener must carry it."
+            => Compare::Value(|_, listener| listener.advertise.as_ref().map_or(ShownValue::Absent, ShownValue::text));
         // From where a header is taken, from there it is required: the address alone decides between the two kinds of
         // connections, and never what comes on them.
         proxy_protocol: Vec<Text> = optional("none"), TEXTS, reload,

@@ -10,8 +10,15 @@ keys! {
     pub(crate) struct RawNode compares (), Node {
         // In every route that is on its way: another name would not be recognised as this node's.
         fqdn: Option<Text> = required, TEXT, restart,
-            "The name in Via, Record-Route and Path. At least one identity of each listener must carry it."
+            "This node's own name: in Via, Record-Route and Path, unless `advertise` says otherwise. At least one identity of each \
+             listener must carry the name that is announced there."
             => Compare::Value(|(), node| ShownValue::text(&node.fqdn));
+        // As the name above; and tokens that are on their way are bound to it.
+        advertise: Option<Text> = optional("`fqdn`"), TEXT, restart,
+            "The name in Via, Record-Route and Path instead of `fqdn`: one that all nodes of a site share, by SRV records or at a \
+             balancer's address. With the same `[tokens]` keys the nodes take each other's routes then. Without a port in it \
+             (`advertise_port` 5061) SRV records are asked for."
+            => Compare::Value(|(), node| node.advertise.as_ref().map_or(ShownValue::Absent, ShownValue::text));
         domains: Option<Vec<Text>> = required, SOME_TEXTS, reload,
             "The home SIP domains, names or addresses. Each needs a pool. `fqdn` may be one of them, as for Teams: a signed \
              route, and an OPTIONS without a user, at that name are still this node's. An address is one of this node as well."

@@ -4,7 +4,7 @@ use super::loading::Loading;
 use super::section_names::SectionNames;
 use crate::topology::keys::Text;
 use crate::topology::keys::listener::{AcceptWord, RawListener};
-use crate::topology::{Accept, DnsName, Identity, IdentityRef, Listener, TopologyReason};
+use crate::topology::{Accept, DnsName, Identity, IdentityRef, Listener, Node, TopologyReason};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,7 +22,7 @@ pub(super) fn load_all(
     raws: &[toml::Spanned<RawListener>],
     names: (&SectionNames, &SectionNames),
     loaded: &[Option<Identity>],
-    fqdn: Option<&DnsName>,
+    node: Option<&Node>,
     loading: &mut Loading<'_, '_>,
 ) -> Vec<Option<Listener>> {
     // A listener without a name was reported as missing a key. The name is how `status`, events and
@@ -36,7 +36,7 @@ pub(super) fn load_all(
             let listener = load(raw.get_ref(), line, names, count, loading)?;
             // After all references are resolved: a listener with an unknown identity was reported and
             // would be judged by half of what it shows.
-            check_names(&listener, loaded, fqdn, loading);
+            check_names(&listener, loaded, node, loading);
             Some(listener)
         })
         .collect();
@@ -70,6 +70,8 @@ fn load(
     // After `accept`, which decides whether there are clients at all.
     let client_certificates = client_certificates::load(raw, line, accept, trusts, &place, loading);
     let proxy_protocol = networks(&raw.proxy_protocol, &place, loading);
+    let advertise = raw.advertise.as_ref();
+    let advertise = advertise.map(|text| loading.name(text, &format!("{place} advertise")));
     Some(Listener {
         name,
         address: address?,
@@ -78,6 +80,11 @@ fn load(
         accept,
         client_certificates: client_certificates?,
         proxy_protocol,
+        // One that is no name was reported, and takes the listener along: it must not be announced by another.
+        advertise: match advertise {
+            Some(name) => Some(name?),
+            None => None,
+        },
         line,
     })
 }
@@ -140,6 +147,7 @@ fn address(text: &Text, loading: &mut Loading<'_, '_>) -> Option<SocketAddr> {
 }
 
 /// Addresses and networks, without repetitions.
+///
 /// No host names: whom a balancer's name resolves to would decide whose word counts, and DNS is no proof.
 fn networks(list: &[Text], place: &str, loading: &mut Loading<'_, '_>) -> Vec<IpNet> {
     let mut networks = Vec::new();
@@ -197,7 +205,7 @@ pub(super) fn literal(text: &str) -> Option<SocketAddr> {
 fn check_names(
     listener: &Listener,
     loaded: &[Option<Identity>],
-    fqdn: Option<&DnsName>,
+    node: Option<&Node>,
     loading: &mut Loading<'_, '_>,
 ) {
     // The default identity counts as well: it answers for its own names too.
@@ -230,20 +238,26 @@ fn check_names(
         }
     }
     // Without a node there is no name to look for; that was reported.
-    let Some(fqdn) = fqdn else { return };
-    if whole && !shown.iter().any(|identity| identity.names.contains(fqdn)) {
+    let Some(node) = node else { return };
+    // Where the name comes from: what has to change is there, or in the certificate.
+    let advertise = TopologyReason::IdentityWithoutAdvertise;
+    let (key, name, code) = match (&listener.advertise, &node.advertise) {
+        (Some(name), _) => ("its advertise", name, advertise),
+        (None, Some(name)) => ("node.advertise", name, advertise),
+        (None, None) => ("node.fqdn", &node.fqdn, TopologyReason::IdentityWithoutFqdn),
+    };
+    if whole && !shown.iter().any(|identity| identity.names.contains(name)) {
         let names = shown.iter().flat_map(|identity| &identity.names);
         let mut carried = names.map(DnsName::as_str).collect::<Vec<_>>().join(", ");
         if carried.is_empty() {
             "no name".clone_into(&mut carried);
         }
         let what = format!(
-            "{place}: no identity carries node.fqdn {fqdn}; its certificates are for {carried}"
+            "{place}: no identity carries {key} {name}; its certificates are for {carried}"
         );
         let remedy = format!(
-            "get a certificate with subjectAltName DNS:{fqdn} (or URI:sip:{fqdn}), or set node.fqdn to a name that it carries"
+            "get a certificate with subjectAltName DNS:{name} (or URI:sip:{name}), or set {key} to a name that it carries"
         );
-        let code = TopologyReason::IdentityWithoutFqdn;
         loading.add(code, listener.line, what, remedy);
     }
 }

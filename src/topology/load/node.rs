@@ -9,6 +9,8 @@ pub(super) fn load(raw: &RawNode, loading: &mut Loading<'_, '_>) -> Option<Node>
         .fqdn
         .as_ref()
         .and_then(|text| loading.name(text, "node.fqdn"));
+    let advertise = raw.advertise.as_ref();
+    let advertise = advertise.and_then(|text| loading.name(text, "node.advertise"));
     let domains = raw
         .domains
         .as_ref()
@@ -16,6 +18,8 @@ pub(super) fn load(raw: &RawNode, loading: &mut Loading<'_, '_>) -> Option<Node>
     let aliases = loading.domains(&raw.aliases, "node alias");
     Some(Node {
         fqdn: fqdn?,
+        // One that is no name was reported.
+        advertise,
         domains: domains?,
         aliases,
         advertise_port: raw.advertise_port,

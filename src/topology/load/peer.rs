@@ -31,7 +31,7 @@ pub(super) fn load(
     let fqdn = fqdn?.clone();
     let place = format!("peer \"{fqdn}\"");
     // Comes first, since everything else about such an entry is beside the point.
-    check_not_node(&fqdn, raw, node, &place, loading);
+    check_not_node(&fqdn, raw, &place, loading);
     // Names of trust sets are compared as they are written: they are the operator's own words, not
     // host names. Unknown sets make the entry unusable: with one of two sets missing, it would
     // refuse certificates that it should accept, and the operator would look for the cause in the
@@ -126,17 +126,9 @@ fn check_denied(
 
 /// A connection to a peer of this node's own name would end at this node: every request that is routed
 /// there would come back.
-fn check_not_node(
-    fqdn: &DnsName,
-    raw: &RawPeer,
-    node: Option<&Node>,
-    place: &str,
-    loading: &mut Loading<'_, '_>,
-) {
-    // The node's aliases are its names as well; DNS may lead a peer's name here.
-    let is_node = node.is_some_and(|node| {
-        node.fqdn == *fqdn || node.aliases.contains(&Domain::from(fqdn.clone()))
-    });
+fn check_not_node(fqdn: &DnsName, raw: &RawPeer, place: &str, loading: &mut Loading<'_, '_>) {
+    // What it is announced by and its aliases are its names as well; DNS may lead a peer's name here.
+    let is_node = loading.own.contains(&Domain::from(fqdn.clone()));
     // At the line of the name, which is what has to change.
     if is_node && let Some(text) = &raw.fqdn {
         let what = format!("{place} has the name of this node");

@@ -26,13 +26,14 @@ const MOST_SECTIONS: usize = 65_535;
 /// pools and expectations, which refer to peers.
 pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<Topology> {
     let node = raw.node.as_ref().and_then(|raw| node::load(raw, loading));
-    loading.fqdn = node.as_ref().map(|node| node.fqdn.clone());
+    loading.fqdn = node.as_ref().map(|node| node.advertised().clone());
     // What the steps below need of the node, so that they need not look at it again.
     let home = node.iter().flat_map(|node| &node.domains);
     loading.home = home.cloned().collect();
     let own = node.iter().flat_map(|node| &node.aliases).cloned();
-    let fqdn = node.iter().map(|node| Domain::from(node.fqdn.clone()));
-    loading.own = own.chain(fqdn).collect();
+    let names = node.iter();
+    let names = names.flat_map(|node| std::iter::once(&node.fqdn).chain(&node.advertise));
+    loading.own = own.chain(names.cloned().map(Domain::from)).collect();
     // Registered before they are loaded, so that a reference to an identity whose file is broken is not
     // reported as unknown as well.
     let identity_names =
@@ -42,10 +43,13 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     let identities = each(&raw.identity, loading, identity::load);
     let trusts = each(&raw.trust, loading, trust::load);
 
-    let fqdn = node.as_ref().map(|node| &node.fqdn);
     // What listeners and peers look up; pools and expectations look up peers only.
     let names = (&identity_names, &trust_names);
-    let listeners = listener::load_all(&raw.listener, names, &identities, fqdn, loading);
+    let listeners = listener::load_all(&raw.listener, names, &identities, node.as_ref(), loading);
+    // No partner may list them either, and no peer is called so.
+    let announced = listeners.iter().flatten();
+    let announced = announced.filter_map(|listener| listener.advertise.clone());
+    loading.own.extend(announced.map(Domain::from));
 
     // Before the peers: what it has for all home or all federated peers is part of each peer's own
     // rules.

@@ -84,7 +84,7 @@ fn what_needs_a_restart_is_said_apart() {
             "domains = [\"contoso.test\"]",
             "domains = [\"contoso.test\"]\nshards = 2\nscheduling = \"inherit\"\nadvertise_port = 5071",
         ),
-        ("127.0.0.1:5061", "127.0.0.1:5062"),
+        ("127.0.0.1:5061\"", "127.0.0.1:5062\"\nadvertise = \"edge01.contoso.test\""),
         ("[\"client\", \"peer\"]", "[\"peer\"]"),
         ("[limits]", "[admin]\nsocket = \"/run/x\"\n[limits]"),
     ]));
@@ -93,6 +93,7 @@ fn what_needs_a_restart_is_said_apart() {
         [
             "admin.socket control.sock in the runtime directory becomes /run/x",
             "listener edge 127.0.0.1:5061 becomes 127.0.0.1:5062",
+            "listener edge advertise node.advertise becomes edge01.contoso.test",
             "node.advertise_port the listener's becomes 5071",
             "node.scheduling batch becomes inherit",
             "node.shards one for each core becomes 2",

@@ -7,10 +7,10 @@ use crate::trust::trace::words::named;
 
 /// Whether a name is this node's: no other server can have it.
 ///
-/// Its FQDN and its aliases, which other servers may know it by.
+/// Its FQDN, what it announces and its aliases, which other servers may know it by.
 pub(crate) fn is_this_node(topology: &Topology, name: &DnsName) -> bool {
-    let node = topology.node();
-    node.fqdn == *name || node.aliases.contains(&Domain::from(name.clone()))
+    let aliases = &topology.node().aliases;
+    topology.own_names().any(|own| own == name) || aliases.contains(&Domain::from(name.clone()))
 }
 
 /// Whether the first whole name that was presented is this node's.

@@ -97,7 +97,9 @@ impl TopologyNames {
             self.keys.extend(peer.pins.iter().map(|Pin(pin)| *pin));
         }
         let node = topology.node();
-        self.add(node.fqdn.as_str(), NameOwner::Own);
+        for name in topology.own_names() {
+            self.add(name.as_str(), NameOwner::Own);
+        }
         // The node's own names: a certificate with one of them is a copy, or a mistake that nobody should
         // overlook.
         for alias in &node.aliases {

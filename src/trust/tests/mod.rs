@@ -137,6 +137,7 @@ impl World {
                 fqdn: name,
                 domains: vec![DnsName("contoso.test".into()).into()],
                 aliases: Vec::new(),
+                advertise: None,
                 advertise_port: None,
                 shards: None,
                 scheduling: Scheduling::Inherit,
@@ -178,6 +179,7 @@ fn listener(accept: Accept, client_certificates: ClientCertificates) -> Listener
         accept,
         client_certificates,
         proxy_protocol: Vec::new(),
+        advertise: None,
         line: 50,
     }
 }
