@@ -11,7 +11,7 @@ use crate::topology::{
 };
 use crate::trust::{Explanation, Presented, explain, explain_inbound, outcome_words};
 use rustls_pki_types::{CertificateDer, UnixTime};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -275,11 +275,13 @@ fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, ExplainError>
         file: file.to_owned(),
         what: format!("cannot be read: {error}"),
     };
-    // Asked before the file is read: the bound is of no use after.
-    let size = std::fs::metadata(file).map_err(unreadable)?;
-    if size.len() > LARGEST_FILE {
+    // A pipe passes, and a device that never ends does not.
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST_FILE {
         return Err(broken("it is larger than 16 MiB".to_owned()));
     }
-    let bytes = std::fs::read(file).map_err(unreadable)?;
     certificates_in(&bytes).map_err(|error| broken(format!("{error}; {}", error.remedy())))
 }

@@ -70,6 +70,7 @@ pub use keys::Every;
 pub use keys::health::Health;
 pub use keys::limits::Limits;
 pub use keys::log::{LogFormat, LogRequests, LogSettings};
+pub(crate) use load::read_topology;
 pub use load::{load, load_text};
 pub(crate) use model::MOST_SHARDS;
 pub use model::{
@@ -78,7 +79,7 @@ pub use model::{
 };
 pub(crate) use moment::{moment, show_moment, show_time};
 pub use named_file::NamedFile;
-pub(crate) use named_file::{LARGEST_FILE, open_regular};
+pub(crate) use named_file::{LARGEST_FILE, open_regular, read_regular};
 pub(crate) use nearest::did_you_mean;
 pub(crate) use peer_index::PeerIndex;
 pub use peering::{

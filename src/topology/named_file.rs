@@ -28,6 +28,22 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// The whole of a regular file, as [`open_regular`] opens it.
+///
+/// # Errors
+/// What the system reports; [`ErrorKind::InvalidInput`] for what is no regular file, [`ErrorKind::FileTooLarge`] for what
+/// has more bytes than `most`.
+pub(crate) fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte more than is allowed: a file can grow while it is read.
+    open_regular(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let what = format!("it is larger than {} MiB", most >> 20);
+        return Err(io::Error::new(ErrorKind::FileTooLarge, what));
+    }
+    Ok(bytes)
+}
+
 /// A file and a digest of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedFile {

@@ -193,7 +193,7 @@ async fn a_fifo_among_the_files_holds_up_neither_refresh_nor_reload() {
     twin.wire.ended(SOON).await.unwrap();
     assert_eq!(twin.world.edge.reload().await["result"], "ok");
     // In the place of a file that the topology names it is a fault.
-    for name in ["fabrikam-ca.pem", "edge.key.pem"] {
+    for name in ["fabrikam-ca.pem", "edge.key.pem", "topology.toml"] {
         let path = twin.path(name);
         let kept = twin.path(&format!("{name}.kept"));
         std::fs::rename(&path, &kept).unwrap();

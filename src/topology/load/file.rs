@@ -2,14 +2,13 @@
 use super::loading::Loading;
 use super::resolve::resolve;
 use crate::topology::findings::{Findings, Source};
-use crate::topology::{Fault, Topology, TopologyReason, keys};
+use crate::topology::{Fault, Topology, TopologyReason, keys, read_regular};
 use rustls_pki_types::UnixTime;
+use std::io;
 use std::path::Path;
 use toml::de::DeTable;
 
 /// No topology file is larger: some ten thousand peers.
-///
-/// Checked before the file is read, so that a wrong path to some huge file costs nothing.
 const LARGEST_TOPOLOGY: u64 = 16 * 1024 * 1024;
 
 /// Loads a topology file with every file that it names; `at` is the time for which certificates must be valid.
@@ -27,15 +26,9 @@ pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
             remedy: remedy.to_owned(),
         }]
     };
-    let size = std::fs::metadata(path).map(|data| data.len());
-    if size.as_ref().is_ok_and(|size| *size > LARGEST_TOPOLOGY) {
-        let what = "the topology file is larger than 16 MiB".to_owned();
-        let remedy = "name the topology file, not another";
-        return Err(fault(TopologyReason::FileUnreadable, what, remedy));
-    }
-    match std::fs::read_to_string(path) {
+    match read_topology(path) {
         Ok(text) => load_text(&text, path, at),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(fault(
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(fault(
             TopologyReason::FileMissing,
             "the topology file does not exist".to_owned(),
             "name an existing file; config/minimal.toml is a start",
@@ -46,6 +39,15 @@ pub fn load(path: &Path, at: UnixTime) -> Result<Topology, Vec<Fault>> {
             "name a regular UTF-8 file that the user sipward runs as may read",
         )),
     }
+}
+
+/// The text of a topology file. A FIFO or a device would keep whoever reloads waiting, for good.
+///
+/// # Errors
+/// What the system reports; it is no regular file, no UTF-8, or larger than 16 MiB.
+pub(crate) fn read_topology(path: &Path) -> io::Result<String> {
+    let bytes = read_regular(path, LARGEST_TOPOLOGY)?;
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 /// As [`load`], with the file's text at hand; `path` is where relative paths start, and what faults name.

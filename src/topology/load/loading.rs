@@ -3,10 +3,9 @@ use crate::topology::findings::{Findings, Source};
 use crate::topology::keys::Text;
 use crate::topology::nearest::did_you_mean;
 use crate::topology::{
-    DnsName, Domain, LARGEST_FILE, NameError, NamedFile, TopologyId, TopologyReason, open_regular,
+    DnsName, Domain, LARGEST_FILE, NameError, NamedFile, TopologyId, TopologyReason, read_regular,
 };
 use std::collections::HashSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -114,15 +113,8 @@ impl<'a, 't> Loading<'a, 't> {
     pub(super) fn read(&mut self, text: &Text, what: &str) -> Option<Vec<u8>> {
         let path = self.path(text);
         let shown = path.display();
-        // One byte more than is allowed: a file can grow while it is read.
-        let mut bytes = Vec::new();
-        let read = open_regular(&path)
-            .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(_) if bytes.len() as u64 > LARGEST_FILE => {
-                self.unreadable(text, format!("{what} {shown} is larger than 64 MiB"));
-            }
-            Ok(_) => {
+        match read_regular(&path, LARGEST_FILE) {
+            Ok(bytes) => {
                 self.files.push(NamedFile::holding(path, &bytes));
                 return Some(bytes);
             }

@@ -22,4 +22,5 @@ mod tokens;
 mod trust;
 mod window;
 
+pub(crate) use file::read_topology;
 pub use file::{load, load_text};

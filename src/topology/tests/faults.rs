@@ -191,3 +191,26 @@ fn no_token_key_is_ever_shown() {
     let faults = lab.load(&text).err().unwrap();
     assert!(!shown(&faults).contains("5ec2e7"));
 }
+
+/// What never ends must not be read to its end, nor a FIFO waited for.
+#[test]
+fn a_topology_that_is_no_regular_file_is_refused_at_once() {
+    let lab = Lab::new();
+    let fifo = lab.path("fifo.toml");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let huge = lab.path("huge.toml");
+    let file = std::fs::File::create(&huge).unwrap();
+    file.set_len(16 * 1024 * 1024 + 1).unwrap();
+    for (path, says) in [
+        (fifo.as_path(), "no regular file"),
+        (Path::new("/dev/zero"), "no regular file"),
+        (&lab.path(""), "no regular file"),
+        (&huge, "larger than 16 MiB"),
+    ] {
+        let faults = load(path, now()).err().unwrap();
+        assert_eq!(faults.len(), 1, "{}", shown(&faults));
+        assert_eq!(faults[0].code.code(), "file_unreadable");
+        assert!(faults[0].what.contains(says), "{}", shown(&faults));
+    }
+}
