@@ -7,6 +7,7 @@ use sipward_lab::site::{EDGE, PARTNER_EDGE};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 /// One raw exchange.
 fn say(socket: &Path, octets: &[u8]) -> Value {
@@ -146,12 +147,22 @@ pub(crate) async fn what_is_no_request_gets_an_error_and_the_next_one_is_served(
             assert_eq!(say(&socket, octets)["error"]["code"], "malformed_command");
             observed.add("malformed_command");
         }
-        // All but one of those that the daemon attends to at a time, and none of them says a word.
-        let idle: Vec<_> = (0..15)
+        // The answer is not lost over what follows.
+        for length in [70_000, 300_000] {
+            let refused = say(&socket, &vec![b'A'; length]);
+            assert!(refused.to_string().contains("at most 65536 bytes"));
+        }
+        // More than the commands at a time, and none of them says a word.
+        let idle: Vec<_> = (0..40)
             .map(|_| UnixStream::connect(&socket).unwrap())
             .collect();
-        let status = say(&socket, b"{\"command\":\"status\"}\n");
-        assert_eq!(status["status"]["generation"], 1);
+        let mut asking = UnixStream::connect(&socket).unwrap();
+        let at_most = Duration::from_secs(4);
+        asking.set_read_timeout(Some(at_most)).unwrap();
+        asking.write_all(b"{\"command\":\"status\"}\n").unwrap();
+        let mut status = String::new();
+        asking.read_to_string(&mut status).unwrap();
+        assert!(status.contains("\"generation\":1"), "{status}");
         drop(idle);
     })
     .await

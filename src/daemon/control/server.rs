@@ -11,11 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use tokio::net::unix::UCred;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Connections at a time; more wait in the kernel. An operator has one, a monitoring system a few.
-const CONNECTIONS: usize = 16;
+/// Connections at a time; more wait in the kernel. Those that say nothing cost next to nothing.
+const CONNECTIONS: usize = 256;
+/// Commands at a time; more wait. An operator has one, a monitoring system a few.
+const COMMANDS: usize = 16;
+/// Bytes that are read and thrown away behind a request.
+const MOST_UNREAD: u64 = 1024 * 1024;
 /// From connecting to the end of the request line.
 const FOR_REQUEST: Duration = Duration::from_secs(5);
 /// From the request to the reply: a reload reads files and asks every shard.
@@ -31,6 +36,8 @@ pub(in crate::daemon) struct ControlServer {
     context: ControlContext,
     /// The user id that the daemon runs as.
     owner: u32,
+    /// Room for [`COMMANDS`].
+    commands: Semaphore,
 }
 
 impl ControlServer {
@@ -39,6 +46,7 @@ impl ControlServer {
         Self {
             context: ControlContext { daemon, sinks },
             owner: place.owner,
+            commands: Semaphore::new(COMMANDS),
         }
     }
 
@@ -67,7 +75,13 @@ impl ControlServer {
 
     /// One connection: its request, its reply, its end.
     async fn attend(self: Arc<Self>, mut stream: UnixStream, permit: OwnedSemaphorePermit) {
-        let reply = self.reply_to(&mut stream).await;
+        let asked = self.asked(&mut stream).await;
+        // Only now: who says nothing keeps nobody waiting.
+        let command = self.commands.acquire().await;
+        let reply = match asked {
+            Ok((request, user)) => self.reply_to(&request, user).await,
+            Err(refusal) => Err(refusal),
+        };
         let reply = reply.unwrap_or_else(Reply::Error);
         // Types of this crate: that they can be written is tested.
         let mut line = serde_json::to_vec(&reply).unwrap_or_default();
@@ -81,14 +95,17 @@ impl ControlServer {
         // Who does not read must not hold one of the few connections for ever.
         let _ = timeout(FOR_WRITING, async {
             stream.write_all(&line).await?;
-            stream.shutdown().await
+            stream.shutdown().await?;
+            drop(command);
+            // To close over bytes that nobody has read is a reset, which may take the reply along.
+            tokio::io::copy(&mut stream.take(MOST_UNREAD), &mut tokio::io::sink()).await
         })
         .await;
         drop(permit);
     }
 
-    /// Reads and carries out one request, and logs who asked if it changes something.
-    async fn reply_to(&self, stream: &mut UnixStream) -> Result<Reply, ControlRefusal> {
+    /// Reads one request, and who asks.
+    async fn asked(&self, stream: &mut UnixStream) -> Result<(Request, UCred), ControlRefusal> {
         let user = stream
             .peer_cred()
             .map_err(|error| DaemonReason::NotPermitted.because(error.to_string()))?;
@@ -102,8 +119,13 @@ impl ControlServer {
             .await
             .map_err(|_| DaemonReason::CommandTimeout.because("no request came"))?
             .map_err(|error| DaemonReason::MalformedCommand.because(error.to_string()))?;
+        Ok((request, user))
+    }
+
+    /// Carries out one request, and logs who asked if it changes something.
+    async fn reply_to(&self, request: &Request, user: UCred) -> Result<Reply, ControlRefusal> {
         // The command goes on if it takes longer: a reload that has begun ends by itself, in the log.
-        let reply = timeout(FOR_REPLY, self.carry_out(&request))
+        let reply = timeout(FOR_REPLY, self.carry_out(request))
             .await
             .unwrap_or_else(|_| {
                 let what = "it takes longer; the log will say how it ends";
@@ -144,7 +166,7 @@ impl ControlServer {
     }
 
     /// Logs who has asked for what.
-    fn note(&self, command: &'static str, user: tokio::net::unix::UCred, refused: Option<Reason>) {
+    fn note(&self, command: &'static str, user: UCred, refused: Option<Reason>) {
         self.context.daemon.log.record(Event::ControlRequest {
             command,
             uid: user.uid(),
