@@ -157,13 +157,13 @@ events! {
         count: u64 => count,
     }
 
-    // One for each connection that a reload or the calendar ends. An operator has to see all of them: each is a peer that
-    // is cut off.
+    // One for each connection that a reload or the calendar ends. An operator has to see which peers are cut off; of
+    // clients there may be as many as strangers like to connect.
 
     /// a live connection was judged again and lost its trust: nothing new runs on it, what runs may finish within
     /// `limits.drain`, then it is closed
     trust_withdrawn => TrustWithdrawn {
-        WARN; Operator; "connections that lost their trust";
+        WARN; Client; "connections that lost their trust";
         connection: u64 => connection,
         direction: Direction => direction,
         remote: SocketAddr => remote,

@@ -7,7 +7,7 @@ use super::event::{Event, EventKind};
 use super::table::Limited;
 use crate::reason::Reason;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +23,11 @@ pub(super) const PEER_LINES: u32 = 200;
 /// Relayed requests of one connection of a client that have a line in a window: more than a person or a busy gateway with
 /// a line of its own makes, and fewer than a flood.
 const REQUEST_LINES: u32 = 200;
+/// The same of all connections of one source, an address or an IPv6 /64: a site behind one address, and fewer than what
+/// short connections could bring.
+const SOURCE_REQUESTS: u32 = 1_000;
+/// The same of all clients.
+const CLIENT_REQUESTS: u32 = 20_000;
 /// Connections of clients whose relayed requests are counted apart. The requests of those beyond have no line in this
 /// window. So many new connections in ten seconds are a flood, and a table that grows with it would be one more.
 const MOST_CONNECTIONS: usize = 16_384;
@@ -44,7 +49,9 @@ impl Limited {
             }
             Self::Client => format!("of clients {stranger}; of peers {peer}"),
             Self::Request => {
-                format!("{REQUEST_LINES} for each connection of a client; every one of a peer")
+                format!(
+                    "{REQUEST_LINES} for each connection of a client, {SOURCE_REQUESTS} for each address (IPv6: /64), {CLIENT_REQUESTS} for all clients; every one of a peer"
+                )
             }
             Self::Peer => peer,
         }
@@ -76,6 +83,10 @@ pub(super) struct LineLimits {
     peers: HashMap<Arc<str>, KindCounts>,
     /// Relayed requests by the connection of a client, which its address and port name.
     connections: HashMap<SocketAddr, u32>,
+    /// The same by source; no more than there are connections.
+    sources: HashMap<u64, u32>,
+    /// The same of all of them.
+    requests: u32,
     /// Whether a sum is to be written at the end of the window: spares a walk over the maps when nothing was suppressed.
     pub(super) owes_sums: bool,
     /// The sums of windows that are over, for the recorder to write.
@@ -128,8 +139,7 @@ impl LineLimits {
             self.begin_window(now);
             return self.suppress((*suppressed, *reason), peer.as_deref(), *count);
         }
-        // Relayed requests are counted for each connection, which one shard owns: its bound is the node's already.
-        event.kind() == EventKind::RequestRelayed || self.admit(event, now)
+        self.admit(event, now)
     }
 
     /// Counts what has no line. Always false: it is not admitted.
@@ -153,11 +163,16 @@ impl LineLimits {
 
     /// The same of a relayed request. The connection decides, and one sum says how many had no line.
     fn admit_request(&mut self, client: SocketAddr) -> bool {
-        // One look-up in the usual case: a call makes two of these, and this is on its path.
         if self.connections.len() < MOST_CONNECTIONS || self.connections.contains_key(&client) {
             let written = self.connections.entry(client).or_default();
-            if *written < REQUEST_LINES {
+            let of_source = self.sources.entry(source_of(client.ip())).or_default();
+            if *written < REQUEST_LINES
+                && *of_source < SOURCE_REQUESTS
+                && self.requests < CLIENT_REQUESTS
+            {
                 *written += 1;
+                *of_source += 1;
+                self.requests += 1;
                 return true;
             }
         }
@@ -187,7 +202,17 @@ impl LineLimits {
         // The room for kinds and connections stays: it is bounded, and the next window needs it.
         self.kinds.clear();
         self.connections.clear();
+        self.sources.clear();
+        self.requests = 0;
         self.peers.clear();
+    }
+}
+
+/// Who can take as many addresses as it likes: an IPv4 address, or the first 64 bits of an IPv6 one.
+fn source_of(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
     }
 }
 

@@ -6,11 +6,15 @@ use super::writer::{Queued, Writer, WriterState};
 use crate::topology::LogSettings;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
+use tracing::Level;
 
 /// How long the end waits for a writer whose reader does not read.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// This part of the queue is kept for warnings and errors: what clients may bring about must not push them out.
+const RESERVED: usize = 4;
+
 /// The sending end of the queue; any thread may have one, and it is cheap to clone.
 #[derive(Clone)]
 pub(super) enum LineQueue {
@@ -34,7 +38,8 @@ impl LineQueue {
         let (sender, receiver) = sync_channel(length.max(1));
         // Nothing is ever sent on this one: its sender lives as long as the thread, which is how the guard hears of the end.
         let (alive, ended) = sync_channel::<()>(0);
-        let shared = Arc::new(WriterState::new(sink.is_terminal()));
+        let room = length.max(1) - length / RESERVED;
+        let shared = Arc::new(WriterState::new(sink.is_terminal(), room));
         shared.configure(settings);
         let writer = Writer::new(sink, Arc::clone(&shared));
         let thread = std::thread::Builder::new()
@@ -58,10 +63,15 @@ impl LineQueue {
     /// The queue is the only bound on the memory that waiting lines take.
     pub(super) fn push(&self, at: SystemTime, event: Event) {
         match self {
-            Self::Writer(queue, shared) => match queue.try_send(Queued::Event(at, event)) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => shared.lose(queue),
-            },
+            Self::Writer(queue, shared) => {
+                let has_room = event.level() <= Level::WARN || shared.has_room();
+                // Before it is there: the writer may take it out at once.
+                shared.waiting.fetch_add(1, Ordering::Relaxed);
+                if !has_room || queue.try_send(Queued::Event(at, event)).is_err() {
+                    shared.waiting.fetch_sub(1, Ordering::Relaxed);
+                    shared.lose(queue);
+                }
+            }
             Self::Memory(memory) => memory.push(at, event),
         }
     }

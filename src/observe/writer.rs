@@ -5,7 +5,7 @@ use super::line::{self, LineFormat};
 use super::sink::Sink;
 use crate::topology::{LogFormat, LogSettings};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +23,10 @@ pub(super) struct WriterState {
     dropped: AtomicU64,
     /// Lines lost since the start.
     pub(super) lost: AtomicU64,
+    /// Events in the queue.
+    pub(super) waiting: AtomicUsize,
+    /// How many may wait there before none is added that is no warning.
+    room: usize,
     /// No more waiting: end when the queue is empty.
     pub(super) closing: AtomicBool,
     /// Whether lines are JSON.
@@ -46,8 +50,10 @@ pub(super) enum Queued {
 impl WriterState {
     /// JSON until the settings are known: what reads a service's log before that is a program. `terminal`: whether a
     /// person reads the lines.
-    pub(super) fn new(terminal: bool) -> Self {
+    pub(super) fn new(terminal: bool, room: usize) -> Self {
         Self {
+            waiting: AtomicUsize::new(0),
+            room,
             dropped: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             closing: AtomicBool::new(false),
@@ -64,6 +70,11 @@ impl WriterState {
             LogFormat::Auto => !self.terminal,
         };
         self.json.store(json, Ordering::Relaxed);
+    }
+
+    /// Whether an event may be queued that is no warning.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < self.room
     }
 
     /// Counts a lost line; the first since the last `log_dropped` wakes the writer, which might have emptied the queue and
@@ -134,6 +145,7 @@ impl Writer {
             // Before the event: the lines that are missing were recorded before it.
             self.add_dropped();
             if let Queued::Event(at, event) = entry {
+                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
                 let admitted = self.limits.admit_for_node(&event, at - GATHERING);
                 self.add_sums(at);
                 if admitted {

@@ -4,6 +4,7 @@ use crate::observe::{
     ClosedBy, Event, EventKind, HandshakeSides, Log, MemoryLog, RequestOutcome, ShardLog,
 };
 use crate::reason::{ConnectionReason, MessageReason, Reason};
+use crate::topology::Direction;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
@@ -57,6 +58,11 @@ fn client(port: u16) -> SocketAddr {
     ([192, 0, 2, 1], port).into()
 }
 
+/// A client somewhere else.
+fn of_source(source: u32) -> SocketAddr {
+    (std::net::Ipv4Addr::from(0x0a00_0000 + source), 5061).into()
+}
+
 fn aborted(reason: ConnectionReason) -> Event {
     Event::HandshakeAborted {
         sides: HandshakeSides::inbound(client(5061), "edge", None),
@@ -92,6 +98,19 @@ fn closed(peer: Option<&str>) -> Event {
         messages_in: 0,
         messages_out: 0,
         open: Duration::ZERO,
+    }
+}
+
+fn withdrawn(peer: Option<&str>) -> Event {
+    Event::TrustWithdrawn {
+        connection: 1,
+        direction: Direction::Inbound,
+        remote: client(5061),
+        peer: peer.map(str::to_owned),
+        reason: ConnectionReason::IdentityChanged.into(),
+        detail: None,
+        decision: None,
+        new_decision: None,
     }
 }
 
@@ -177,6 +196,20 @@ fn clients_that_come_and_go_are_counted_and_peers_are_logged() {
 }
 
 #[test]
+fn clients_that_lose_their_trust_are_counted_and_peers_are_logged() {
+    let mut written = Written::default();
+    for _ in 0..600 {
+        written.record(withdrawn(None), 0);
+    }
+    for _ in 0..100 {
+        written.record(withdrawn(Some("fe01.contoso.test")), 0);
+    }
+    written.finish();
+    let kind = EventKind::TrustWithdrawn;
+    assert_eq!(written.lines_and_sums(kind), (20 + 100, 580));
+}
+
+#[test]
 fn relayed_requests_are_limited_for_each_connection_of_a_client_and_not_for_peers() {
     let mut written = Written::default();
     for _ in 0..300 {
@@ -196,8 +229,8 @@ fn relayed_requests_are_limited_for_each_connection_of_a_client_and_not_for_peer
 #[test]
 fn more_connections_than_are_kept_apart_are_counted_all_the_same() {
     let mut written = Written::default();
-    for port in 0..20_000 {
-        written.record(relayed(client(port), None), 0);
+    for source in 0..20_000 {
+        written.record(relayed(of_source(source), None), 0);
     }
     let (lines, _) = written.lines_and_sums(EventKind::RequestRelayed);
     assert_eq!(lines, 16_384);
@@ -206,6 +239,32 @@ fn more_connections_than_are_kept_apart_are_counted_all_the_same() {
         written.lines_and_sums(EventKind::RequestRelayed),
         (16_384, 20_000 - 16_384)
     );
+}
+
+/// Short connections are no way round the bound of one, nor many addresses; every shard is bounded, and the node.
+#[test]
+fn relayed_requests_are_limited_for_each_source_and_for_all_clients() {
+    let mut written = Written::default();
+    for port in 0..48 {
+        for _ in 0..150 {
+            written.record(relayed(client(port), None), 0);
+        }
+    }
+    let same_64 = |n: u16| SocketAddr::from(([0x2001, 0xdb8, 0, 1, n, 0, 0, 1], 1));
+    (0..1_500).for_each(|n| written.record(relayed(same_64(n), None), 0));
+    let kind = EventKind::RequestRelayed;
+    assert_eq!(written.lines_and_sums(kind), (2_000, 0));
+    for source in 0..150 {
+        (0..150).for_each(|_| written.record(relayed(of_source(source), None), 0));
+    }
+    written.finish();
+    let all = 48 * 150 + 1_500 + 150 * 150;
+    assert_eq!(written.lines_and_sums(kind), (20_000, all - 20_000));
+    // What two shards have let through is once more held to the same.
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    let mut node = LineLimits::default();
+    let admitted = (0..2_000).filter(|n| node.admit_for_node(&relayed(client(n / 200), None), now));
+    assert_eq!(admitted.count(), 1_000);
 }
 
 #[test]
