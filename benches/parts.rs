@@ -210,6 +210,7 @@ impl World {
             let up = LinkEvent::Up {
                 link: origin.link,
                 identity: origin.identity,
+                remote: origin.remote,
                 requests: true,
             };
             world.core.on_link(up, now, &mut world.actions);
@@ -228,6 +229,7 @@ impl World {
                 let up = LinkEvent::Up {
                     link: origin.link,
                     identity: RemoteIdentity::Client,
+                    remote: origin.remote,
                     requests: true,
                 };
                 self.core.on_link(up, self.now, &mut self.actions);

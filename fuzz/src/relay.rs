@@ -110,6 +110,7 @@ impl World {
             let up = LinkEvent::Up {
                 link: origin.link,
                 identity: origin.identity.clone(),
+                remote: origin.remote,
                 requests: true,
             };
             world.core.on_link(up, now, &mut out);

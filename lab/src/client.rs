@@ -36,7 +36,7 @@ impl Client {
     pub async fn connect(face: &EdgeTarget, party: &str, aor: &str) -> Result<Self, LabError> {
         let failed = |what| LabError::io(party, what);
         let config = tls::client_config(&face.roots, None)?;
-        let stream = tls::connect(party, config, face.address, &face.name).await?;
+        let stream = tls::connect(party, config, (None, face.address), &face.name).await?;
         let local = stream.get_ref().0.local_addr();
         let local = local.map_err(failed("connect"))?;
         // The Contact has this end's own address, as a phone behind no NAT writes it: only by the edge's Path

@@ -4,7 +4,7 @@ use super::pki::Issued;
 use super::{End, LabError, Received, Transcript, Wire, tls};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
@@ -90,8 +90,25 @@ impl Server {
     /// # Errors
     /// The edge cannot be reached or does not prove its name.
     pub async fn dial(&self, address: SocketAddr, name: &str) -> Result<Wire, LabError> {
+        self.dial_between((None, address), name).await
+    }
+
+    /// The same, from the address that it listens on.
+    ///
+    /// # Errors
+    /// As [`Self::dial`].
+    pub async fn dial_from_own(&self, address: SocketAddr, name: &str) -> Result<Wire, LabError> {
+        let ends = (Some(self.address.ip()), address);
+        self.dial_between(ends, name).await
+    }
+
+    async fn dial_between(
+        &self,
+        ends: (Option<IpAddr>, SocketAddr),
+        name: &str,
+    ) -> Result<Wire, LabError> {
         let (party, dialer) = (self.end.party(), Arc::clone(&self.dialer));
-        let stream = tls::connect(party, dialer, address, name).await?;
+        let stream = tls::connect(party, dialer, ends, name).await?;
         let wire = self.end.adopt(stream, self.stop.child_token());
         wire.map_err(LabError::io(party, "connect"))
     }

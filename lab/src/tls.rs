@@ -8,9 +8,9 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::ServerName;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, TlsStream};
 
 /// Named everywhere: a process-wide default would be the test's to install.
@@ -75,22 +75,26 @@ pub(super) fn server_config(
 
 /// Connects to the edge and shakes hands. The name goes into SNI and is what the edge's certificate must prove; the address
 /// decides nothing.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "ends are the outside world: they dial the edge under test"
-)]
 pub(super) async fn connect(
     party: &str,
     config: Arc<ClientConfig>,
-    address: SocketAddr,
+    (from, address): (Option<IpAddr>, SocketAddr),
     name: &str,
 ) -> Result<TlsStream<TcpStream>, LabError> {
     let failed = |what| LabError::io(party, what);
     let name = ServerName::try_from(name.to_owned())
         .map_err(|e| failed("use the edge's name")(io::Error::other(e)))?;
-    let tcp = TcpStream::connect(address)
-        .await
-        .map_err(failed("connect"))?;
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let socket = socket.map_err(failed("connect"))?;
+    if let Some(from) = from {
+        socket
+            .bind(SocketAddr::new(from, 0))
+            .map_err(failed("connect"))?;
+    }
+    let tcp = socket.connect(address).await.map_err(failed("connect"))?;
     // Segments of a message must leave as they are written: tests count on how they are cut.
     tcp.set_nodelay(true).map_err(failed("connect"))?;
     let stream = TlsConnector::from(config).connect(name, tcp).await;

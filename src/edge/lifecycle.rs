@@ -48,6 +48,7 @@ impl Shard {
         self.later(LinkEvent::Up {
             link: connection.id,
             identity,
+            remote: connection.remote(),
             requests,
         });
         self.settle();

@@ -75,6 +75,7 @@ impl Shard {
         self.later(LinkEvent::Confirmed {
             link: connection.id,
             identity,
+            remote: connection.remote(),
             requests,
         });
     }

@@ -172,7 +172,7 @@ fn judge<'a>(
         },
         is_sealed: request.is_sealed && !routed.strict_in,
         random,
-        also: same_party::other_entries(request.inbound.origin),
+        also: same_party::other_entries(request.inbound.origin, request.inbound.leg),
         routing: env.routing(),
         links: &env.links,
     };

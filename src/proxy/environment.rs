@@ -6,11 +6,12 @@
 use super::binding::{BindingMessage, Directory, MovedLegs, Place};
 use super::buffers::SpareBuffers;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
-use super::leg::{Leg, PeerKey};
+use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{QueuedMessage, SendIf};
 use super::links::Links;
 use super::routing::Routing;
+use super::same_party;
 use super::secrets::Secrets;
 use super::tables::Tables;
 use super::token::TokenBox;
@@ -88,14 +89,20 @@ impl Environment {
         self.tables.generation.topology().boundary()
     }
 
-    /// Who sends. For a link of this shard the table decides, since a reload may have changed for
-    /// which entry the connection is taken; for a link of another shard what that shard handed over
-    /// with the message.
-    pub(crate) fn leg_of(&self, origin: &Origin) -> Option<Leg> {
-        if origin.link.shard() == self.shard {
-            return self.links.get(origin.link).map(|l| l.leg);
+    /// Who sends, and how well that is known. For a link of this shard the table decides, since a
+    /// reload may have changed for which entry the connection is taken; for a link of another shard
+    /// what that shard handed over with the message.
+    pub(crate) fn far_end(&self, origin: &Origin) -> Option<(Leg, Certainty)> {
+        let Origin {
+            link,
+            ref identity,
+            remote,
+            ..
+        } = *origin;
+        if link.shard() == self.shard {
+            return self.links.get(link).map(|l| (l.leg, l.certainty));
         }
-        Leg::of(origin.link, &origin.identity)
+        same_party::far_end(link, identity, remote, self.routing())
     }
 
     /// The field rules of a leg (RFC 3324): a peer that is listed no more counts as outside the

@@ -7,14 +7,16 @@
 use super::context::{CurrentBranch, NextStep};
 use super::core::Core;
 use super::interface::{Actions, LinkEvent, RemoteIdentity};
-use super::leg::{Leg, PeerKey};
+use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::SendIf;
 use super::links::LinkChoice;
+use super::same_party;
 use super::tables::Tables;
 use super::token::TokenKeys;
 use crate::reason::{ConnectionReason, HealthReason, MessageReason, Reason};
 use crate::topology::PeerRef;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -47,22 +49,28 @@ impl Core {
             LinkEvent::Up {
                 link,
                 identity,
+                remote,
                 requests,
             } => {
+                let far_end = self.link_far_end(link, &identity, remote);
                 // A connect that was asked for ends with `Up` or `ConnectFailed`; what befalls
                 // other links does not end it.
-                if let Some(Leg::Peer(key)) = Leg::of(link, &identity)
+                if let Some((Leg::Peer(key), Certainty::Shown)) = far_end
                     && let Some(peer) = self.env.links.active_mut(key)
                 {
                     peer.connecting = false;
                 }
-                self.link_judged(link, &identity, requests, now, out);
+                self.link_judged(link, far_end, requests, now, out);
             }
             LinkEvent::Confirmed {
                 link,
                 identity,
+                remote,
                 requests,
-            } => self.link_judged(link, &identity, requests, now, out),
+            } => {
+                let far_end = self.link_far_end(link, &identity, remote);
+                self.link_judged(link, far_end, requests, now, out);
+            }
             LinkEvent::Gone { link } => self.link_gone(link, now, out),
             LinkEvent::Withdrawn { link } => {
                 if let Some(link) = self.env.links.get_mut(link) {
@@ -100,30 +108,37 @@ impl Core {
         }
     }
 
+    fn link_far_end(
+        &self,
+        link: LinkId,
+        identity: &RemoteIdentity,
+        remote: SocketAddr,
+    ) -> Option<(Leg, Certainty)> {
+        same_party::far_end(link, identity, remote, self.env.routing())
+    }
+
     /// A link has come up, or its identity was judged anew and stands: what waits for its peer
     /// goes.
     fn link_judged(
         &mut self,
         link: LinkId,
-        identity: &RemoteIdentity,
+        far_end: Option<(Leg, Certainty)>,
         requests: bool,
         now: Instant,
         out: &mut Actions,
     ) {
-        let Some(leg) = Leg::of(link, identity) else {
+        let Some((leg, certainty)) = far_end else {
             return;
         };
-        // A certificate that names several servers does not show which of them has connected, and
-        // so not which of them is well again.
-        let certain = match identity {
-            RemoteIdentity::Peer(id) => id.also().is_empty(),
-            RemoteIdentity::Client => true,
-        };
-        self.env.links.up(link, leg, requests, certain);
+        self.env.links.up(link, leg, requests, certainty);
         let Leg::Peer(key) = leg else {
             return;
         };
-        if certain && let Some(peer) = self.env.links.peer(key) {
+        // Where it does not show which of several servers has connected, it does not show which of
+        // them is well again.
+        if certainty == Certainty::Shown
+            && let Some(peer) = self.env.links.peer(key)
+        {
             peer.note_answer(now, out);
         }
         self.pings.on_link_up(key, &self.env, out);
@@ -182,7 +197,7 @@ impl Core {
                 }
             }
         }
-        while let LinkChoice::Link(link) = self.env.links.for_requests(key, 0) {
+        while let LinkChoice::Link(link) = self.env.links.for_requests(key, 0, false) {
             let peer = self.env.links.active_mut(key);
             let Some(branch) = peer.and_then(|p| p.waiting.pop_front()) else {
                 return;
@@ -236,6 +251,10 @@ impl Core {
             peer.listed.note_failure(down, retry_at, now, out);
         }
         self.pings.on_link_lost(key, None, now, out);
+        // A connection that may be its own serves now.
+        if let LinkChoice::Link(_) = self.env.links.for_requests(key, 0, false) {
+            self.flush(key, now, out);
+        }
         self.fail_waiting(key, MessageReason::PeerUnreachable, now, out);
     }
 

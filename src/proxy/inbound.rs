@@ -13,7 +13,7 @@
 use super::binding::BindingId;
 use super::environment::{Environment, Upstream};
 use super::interface::Origin;
-use super::leg::Leg;
+use super::leg::{Certainty, Leg};
 use super::same_party;
 use super::token::{Token, TokenFault};
 use crate::reason::{MessageReason, Rule};
@@ -36,6 +36,8 @@ pub(crate) struct InboundMessage<'m, 'a> {
     pub(crate) origin: &'m Origin,
     /// Who that is: the only identity that policy trusts.
     pub(crate) leg: Leg,
+    /// How well that is known.
+    pub(crate) certainty: Certainty,
     /// The first binding that its connection holds, if it is a registered client's.
     pub(crate) held: Option<BindingId>,
     pub(crate) message: &'m Message<'a>,

@@ -96,6 +96,8 @@ pub enum LinkEvent {
         link: LinkId,
         /// Who is there.
         identity: RemoteIdentity,
+        /// The other side's address: of several servers with one certificate it may tell which one it is.
+        remote: SocketAddr,
         /// Whether requests of this node may be sent on it: always for a client's flow and for a
         /// connection that it made; for one that a peer made only if its certificate would also
         /// pass as a server's (RFC 5923 §8.1).
@@ -118,6 +120,8 @@ pub enum LinkEvent {
         link: LinkId,
         /// The identity under the new generation.
         identity: RemoteIdentity,
+        /// As in `Up`.
+        remote: SocketAddr,
         /// As in `Up`.
         requests: bool,
     },

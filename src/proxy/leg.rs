@@ -37,6 +37,27 @@ pub(crate) enum Leg {
     Binding(BindingId),
 }
 
+/// How well it is known which server is at the far end of a connection, where the certificate names several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Certainty {
+    /// The certificate names no other, or the connection comes from the address of this one.
+    Shown,
+    /// Requests that came on it name this one.
+    Claimed,
+    /// It is taken for the first, and may be any of them.
+    Open,
+}
+
+impl Certainty {
+    /// Whether this one is known, and not only taken for another.
+    pub(crate) fn is_known(self) -> bool {
+        match self {
+            Self::Shown | Self::Claimed => true,
+            Self::Open => false,
+        }
+    }
+}
+
 impl Leg {
     /// Who is at the far end of a link. `None`: a certificate that was accepted for no entry, which
     /// `decide` never returns.

@@ -2,7 +2,7 @@
 use super::binding::HeldBinding;
 use super::branch::BranchKey;
 use super::interface::{Action, Actions};
-use super::leg::Leg;
+use super::leg::{Certainty, Leg};
 use super::link_id::LinkId;
 use super::listing::ListedPeer;
 use smallvec::SmallVec;
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 /// One live connection.
 pub(crate) struct LinkState {
     pub(crate) leg: Leg,
+    /// How well it is known that this is the far end.
+    pub(crate) certainty: Certainty,
     /// Whether new requests may arrive here and be sent here.
     pub(crate) trusted: bool,
     /// Whether requests of this node may be sent here (its certificate also stands for the peer as
@@ -40,6 +42,7 @@ impl LinkState {
     pub(crate) fn new(leg: Leg, requests: bool) -> Self {
         Self {
             leg,
+            certainty: Certainty::Shown,
             trusted: true,
             requests,
             full: false,

@@ -8,7 +8,7 @@ use super::binding::{BindingId, Owner};
 use super::fast_map::FastMap;
 use super::health::Fitness;
 use super::interface::Actions;
-use super::leg::{Leg, PeerKey};
+use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{LinkState, PeerState};
 use super::listing::{ListedPeer, Listing};
@@ -95,17 +95,45 @@ impl Links {
         }
     }
 
-    /// A link has come up, or its identity was judged anew; `certain`: it shows that this very peer
-    /// can be reached.
-    pub(crate) fn up(&mut self, id: LinkId, leg: Leg, requests: bool, certain: bool) {
+    /// A link has come up, or its identity was judged anew.
+    pub(crate) fn up(&mut self, id: LinkId, leg: Leg, requests: bool, certainty: Certainty) {
         let link = self
             .links
             .entry(id)
             .or_insert_with(|| LinkState::new(leg, requests));
         let before = std::mem::replace(&mut link.leg, leg);
         link.trusted = true;
+        link.certainty = certainty;
         link.requests = requests;
         // A reload can make another entry of the topology match the certificate.
+        self.moves(id, before, leg);
+        if certainty == Certainty::Shown
+            && let Leg::Peer(key) = leg
+            && let Some(peer) = self.active_mut(key)
+        {
+            // This very peer can be reached.
+            peer.down_until = None;
+        }
+    }
+
+    /// A request on a link of several servers' certificate says which of them sends on it. A link of
+    /// another shard stays as it is: here it belongs to nobody's links.
+    pub(crate) fn claimed(&mut self, id: LinkId, by: PeerKey) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if !matches!(link.leg, Leg::Peer(_)) {
+            return;
+        }
+        link.certainty = Certainty::Claimed;
+        let before = std::mem::replace(&mut link.leg, Leg::Peer(by));
+        if before != Leg::Peer(by) {
+            self.moves(id, before, Leg::Peer(by));
+        }
+    }
+
+    /// From the links of one peer to those of another.
+    fn moves(&mut self, id: LinkId, before: Leg, leg: Leg) {
         if let Leg::Peer(key) = before
             && before != leg
             && let Some(peer) = self.peers.get_mut(&key)
@@ -114,14 +142,16 @@ impl Links {
         }
         if let Leg::Peer(key) = leg
             && let Some(peer) = self.active_mut(key)
+            && !peer.links.contains(&id)
         {
-            if !peer.links.contains(&id) {
-                peer.links.push(id);
-            }
-            if certain {
-                peer.down_until = None;
-            }
+            peer.links.push(id);
         }
+    }
+
+    /// Whether it is open which of several servers is at the far end.
+    pub(crate) fn is_open(&self, id: LinkId) -> bool {
+        let link = self.links.get(&id);
+        link.is_some_and(|link| !link.certainty.is_known())
     }
 
     /// A link is closed; returns what it held, so that the branches on it can fail over. A peer
@@ -153,10 +183,15 @@ impl Links {
 
     /// A link of the peer that takes new requests. Where a peer has several, what shares `spread`
     /// shares the link, so that the requests of a dialog keep their order.
-    pub(crate) fn for_requests(&self, key: PeerKey, spread: u64) -> LinkChoice {
+    ///
+    /// A link that may be another server's comes last, and serves what begins only while none can be
+    /// made to the peer: else a dialog would run with one server and be known as another's.
+    pub(crate) fn for_requests(&self, key: PeerKey, spread: u64, in_dialog: bool) -> LinkChoice {
         let Some(peer) = self.peers.get(&key) else {
             return LinkChoice::None;
         };
+        let serves_open = in_dialog || peer.down_until.is_some();
+        let mut open = None;
         let mut full = false;
         // Links are few, and usually one: rotated, the first that will do is taken.
         let first = (spread % peer.links.len().max(1) as u64) as usize;
@@ -165,6 +200,10 @@ impl Links {
         let rotated = from.iter().chain(before).filter(|_| wide);
         for id in rotated.chain(peer.links.iter().filter(|_| !wide)) {
             match self.links.get(id) {
+                Some(link) if !link.certainty.is_known() => {
+                    let serves = serves_open && link.trusted && link.requests && !link.full;
+                    open = open.or(serves.then_some(*id));
+                }
                 Some(link) if link.trusted && link.requests && !link.full => {
                     return LinkChoice::Link(*id);
                 }
@@ -172,10 +211,10 @@ impl Links {
                 Some(_) | None => {}
             }
         }
-        if full {
-            LinkChoice::Full
-        } else {
-            LinkChoice::None
+        match open {
+            Some(id) => LinkChoice::Link(id),
+            None if full => LinkChoice::Full,
+            None => LinkChoice::None,
         }
     }
 
@@ -193,7 +232,10 @@ impl Links {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        let usable = |id: &&LinkId| self.links.get(id).is_some_and(|l| l.trusted && l.requests);
+        let usable = |id: &&LinkId| {
+            let link = self.links.get(id);
+            link.is_some_and(|l| l.trusted && l.requests && l.certainty.is_known())
+        };
         if !peer.is_down(now)
             && peer.links.iter().filter(usable).count() < usize::from(peer.listed.wanted)
         {
@@ -249,9 +291,12 @@ impl Links {
         }
     }
 
-    /// Any link of the peer, the newest first, for what belongs to transactions that already run.
+    /// Any link of the peer, the newest first, for what belongs to transactions that already run;
+    /// first of all one that is known to be its own.
     pub(crate) fn any_link(&self, key: PeerKey) -> Option<LinkId> {
-        self.peers.get(&key)?.links.last().copied()
+        let links = &self.peers.get(&key)?.links;
+        let own = links.iter().rev().find(|id| !self.is_open(**id));
+        own.or(links.last()).copied()
     }
 
     /// Notes that a context's current branch was sent on the link, so that its loss finds the

@@ -14,9 +14,10 @@ use super::environment::Environment;
 use super::hiding::unhidden;
 use super::inbound::{InboundMessage, InboundRequest, RequestUri};
 use super::interface::{Action, Actions, Origin};
+use super::leg::{Certainty, Leg};
 use super::ping::PING_SLOT;
 use super::transaction::{InviteServer, ServerTransaction};
-use super::{reply, stateless};
+use super::{reply, same_party, stateless};
 use crate::reason::MessageReason;
 use crate::sip::{
     FrameError, HeaderName, HeaderSet, Message, Method, StartLine, write_unframed_reply,
@@ -47,12 +48,23 @@ impl Core {
             link.heard = Some(now);
             held = link.held.first().and_then(HeldBinding::id).or(held);
         }
-        let Some(leg) = self.env.leg_of(origin) else {
+        let Some((mut leg, mut certainty)) = self.env.far_end(origin) else {
             return;
         };
+        // One certificate for several servers: the request itself may say which of them sends it.
+        if certainty != Certainty::Shown && matches!(message.start(), StartLine::Request { .. }) {
+            let claims = same_party::claims(origin, message, self.env.routing());
+            if let Some(key) = claims.connection {
+                self.env.links.claimed(origin.link, key);
+            }
+            if let Some(key) = claims.dialog {
+                (leg, certainty) = (Leg::Peer(key), Certainty::Claimed);
+            }
+        }
         let inbound = InboundMessage {
             origin,
             leg,
+            certainty,
             held,
             message,
             now,

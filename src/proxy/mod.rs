@@ -29,7 +29,7 @@
 //! | `interface` | what goes into a core and comes out of it |
 //! | `health`, `listing`, `meaning`, `routing`, `tables` | peers, names and domains of one generation, for all shards |
 //! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `fast_map`, `environment` | what a shard has besides its requests |
-//! | `same_party` | who sends, and which entries of the topology are one party |
+//! | `same_party`, `lookalikes` | who sends, and which entries of the topology are one party |
 //! | `inbound`, `admission`, `policy`, `dialog`, `pool_order`, `privacy`, `asserted`, `plan` | RFC 3261 §16.3 to §16.6: whether and how a request passes |
 //! | `hiding`, `outgoing` | what is written to a leg |
 //! | `reply`, `keep_alive` | what this node answers itself |
@@ -63,6 +63,7 @@ mod link_id;
 mod link_state;
 mod links;
 mod listing;
+mod lookalikes;
 mod meaning;
 mod messages;
 mod moving;

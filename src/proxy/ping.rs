@@ -227,7 +227,7 @@ impl Pings {
         let Some(key) = key else {
             return;
         };
-        match env.links.for_requests(key, nonce) {
+        match env.links.for_requests(key, nonce, false) {
             LinkChoice::Link(link) => self.send(at, link, env, out),
             // It does not read: the timeout shows that.
             LinkChoice::Full => {}
@@ -276,7 +276,7 @@ impl Pings {
     /// A peer has a connection: a ping that waits for one goes.
     pub(crate) fn on_link_up(&mut self, key: PeerKey, env: &Environment, out: &mut Actions) {
         if let Some(at) = self.waiting_on(key, None)
-            && let LinkChoice::Link(link) = env.links.for_requests(key, 0)
+            && let LinkChoice::Link(link) = env.links.for_requests(key, 0, false)
         {
             self.send(at, link, env, out);
         }

@@ -149,14 +149,14 @@ impl Question<'_, '_, '_> {
         // means that server alone.
         let position = self.routing.pool(&self.target);
         if position.is_some() {
-            // Any of those that its certificate names may have sent it; where these are all, the
-            // one that it is taken for.
+            // Any of those that its certificate names may have sent it, unless it is known which;
+            // where these are all, the one that it is taken for.
             let mut senders: OtherEntries = smallvec![own];
-            senders.extend_from_slice(&self.also);
+            if !self.request.inbound.certainty.is_known() {
+                senders.extend_from_slice(&self.also);
+            }
             return match self.in_pool(position, &senders) {
-                Err(MessageReason::NoRoute) if !self.also.is_empty() => {
-                    self.in_pool(position, &[own])
-                }
+                Err(MessageReason::NoRoute) if senders.len() > 1 => self.in_pool(position, &[own]),
                 order => order,
             };
         }

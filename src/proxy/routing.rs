@@ -8,6 +8,7 @@ use super::hiding::Inside;
 use super::interface::AdvertisedNames;
 use super::leg::PeerKey;
 use super::links::Links;
+use super::lookalikes::Lookalikes;
 use super::meaning::Meanings;
 use super::pool_order::RoutedPool;
 use crate::sip::{Host, Uri};
@@ -15,7 +16,6 @@ use crate::topology::{DialAddress, Domain, DomainSet, PeerKind, Topology};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 /// Names, domains and pools of one generation.
 pub(crate) struct Routing {
@@ -23,8 +23,6 @@ pub(crate) struct Routing {
     pools: Vec<RoutedPool>,
     /// The pools that each peer is in: indices into `pools`.
     pools_of: FastMap<PeerKey, SmallVec<[usize; 2]>>,
-    /// Federated entries that grant the same as others: the whole of each such group.
-    equals: FastMap<PeerKey, Arc<[PeerKey]>>,
     /// Domains that nobody may name, and those that a peer may not.
     denied: DomainSet,
     denied_to: FastMap<PeerKey, DomainSet>,
@@ -37,6 +35,7 @@ pub(crate) struct Routing {
     servers: HashMap<(Box<str>, Option<u16>), PeerKey>,
     /// What the topology is hidden for.
     inside: Inside,
+    lookalikes: Lookalikes,
 }
 
 impl Routing {
@@ -64,7 +63,6 @@ impl Routing {
             names,
             pools,
             pools_of,
-            equals: equals(topology),
             denied: topology.boundary().deny_domains.iter().collect(),
             denied_to: topology
                 .peers()
@@ -82,6 +80,7 @@ impl Routing {
             addresses: advertised.addresses.clone(),
             servers: servers(topology),
             inside: Inside::of(topology),
+            lookalikes: Lookalikes::of(topology),
         }
     }
 
@@ -133,6 +132,11 @@ impl Routing {
     /// The home servers, as far as they are hidden from somebody.
     pub(crate) fn inside(&self) -> &Inside {
         &self.inside
+    }
+
+    /// What tells servers apart that one certificate may name.
+    pub(crate) fn lookalikes(&self) -> &Lookalikes {
+        &self.lookalikes
     }
 
     /// Whether the host is a name of this node.
@@ -222,7 +226,10 @@ impl Routing {
     /// They name servers of one partner: whose domains are the same, and what may be done in them,
     /// is the same.
     pub(crate) fn equals(&self, key: PeerKey) -> &[PeerKey] {
-        self.equals.get(&key).map_or(&[], |group| group)
+        match self.lookalikes.group(key) {
+            Some(group) if group.kind == PeerKind::Federated => &group.keys,
+            Some(_) | None => &[],
+        }
     }
 
     /// What a home server is answered for a client without a connection.
@@ -268,22 +275,4 @@ fn servers(topology: &Topology) -> HashMap<(Box<str>, Option<u16>), PeerKey> {
         }
     }
     servers
-}
-
-/// The groups of federated entries that grant the same.
-fn equals(topology: &Topology) -> FastMap<PeerKey, Arc<[PeerKey]>> {
-    let mut groups: HashMap<_, Vec<PeerKey>> = HashMap::new();
-    for peer in topology.peers() {
-        if peer.kind == PeerKind::Federated {
-            let key = PeerKey::of(peer.fqdn.as_str());
-            groups.entry(peer.terms()).or_default().push(key);
-        }
-    }
-    let mut equals = FastMap::default();
-    for mut group in groups.into_values().filter(|group| group.len() > 1) {
-        group.sort_unstable();
-        let group: Arc<[PeerKey]> = group.into();
-        equals.extend(group.iter().map(|key| (*key, Arc::clone(&group))));
-    }
-    equals
 }

@@ -6,12 +6,15 @@
 //! has made a home server, or has removed, is judged as what it is now, whatever it was when its
 //! connection came up.
 use super::interface::{Origin, RemoteIdentity};
-use super::leg::{Leg, PeerKey};
+use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::links::Links;
+use super::lookalikes::Claims;
 use super::routing::Routing;
-use crate::topology::PeerKind;
+use crate::sip::Message;
+use crate::topology::{DnsName, PeerKind};
 use smallvec::SmallVec;
+use std::net::SocketAddr;
 
 /// The sender as policy sees it: a leg, with the kind that its peer has in the current generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,18 +49,55 @@ impl Sender {
     }
 }
 
-/// The entries that a sender's certificate names besides the one that it is taken for.
+/// Entries that one certificate names.
 pub(crate) type OtherEntries = SmallVec<[PeerKey; 2]>;
 
 /// The most equals under which a transaction is looked for: each costs a hash of the request.
 const MOST_EQUALS: usize = 16;
 
-/// What else the sender's certificate names.
-pub(crate) fn other_entries(origin: &Origin) -> OtherEntries {
-    match &origin.identity {
-        RemoteIdentity::Client => OtherEntries::new(),
-        RemoteIdentity::Peer(id) => id.also().iter().map(|n| PeerKey::of(n.as_str())).collect(),
+/// The entries that a certificate names, if these are several: first the one that trust took it for.
+fn all_entries(identity: &RemoteIdentity) -> OtherEntries {
+    match identity {
+        RemoteIdentity::Peer(id) if !id.also().is_empty() => {
+            let first = id.decision().peer_fqdn.as_deref().into_iter();
+            let also = id.also().iter().map(DnsName::as_str);
+            first.chain(also).map(PeerKey::of).collect()
+        }
+        RemoteIdentity::Peer(_) | RemoteIdentity::Client => OtherEntries::new(),
     }
+}
+
+/// What the sender's certificate names besides the entry that it is taken for.
+pub(crate) fn other_entries(origin: &Origin, leg: Leg) -> OtherEntries {
+    let mut entries = all_entries(&origin.identity);
+    entries.retain(|key| leg != Leg::Peer(*key));
+    entries
+}
+
+/// Who is at the far end of a connection, and how well that is known. A certificate that names several servers
+/// shows it only together with the address that the connection came from (`lookalikes`).
+pub(crate) fn far_end(
+    link: LinkId,
+    identity: &RemoteIdentity,
+    remote: SocketAddr,
+    routing: &Routing,
+) -> Option<(Leg, Certainty)> {
+    let taken_for = Leg::of(link, identity)?;
+    let entries = all_entries(identity);
+    if entries.is_empty() {
+        return Some((taken_for, Certainty::Shown));
+    }
+    let found = routing.lookalikes().at_address(&entries, remote.ip());
+    Some(match found {
+        Some(key) => (Leg::Peer(key), Certainty::Shown),
+        None => (taken_for, Certainty::Open),
+    })
+}
+
+/// Which server a request says that it comes from, where its connection does not show that.
+pub(crate) fn claims(origin: &Origin, message: &Message<'_>, routing: &Routing) -> Claims {
+    let entries = all_entries(&origin.identity);
+    routing.lookalikes().claims(&entries, message)
 }
 
 /// Whether a sender that is taken for `own` may be `key`: it is that entry, its certificate names
@@ -72,7 +112,7 @@ pub(crate) fn stands_for(own: PeerKey, also: &[PeerKey], key: PeerKey, routing: 
 /// where the entry differs: each costs a hash, and a response nearly always comes from the entry
 /// that was asked.
 pub(crate) fn may_be(origin: &Origin, leg: Leg, key: PeerKey, routing: &Routing) -> bool {
-    matches!(leg, Leg::Peer(own) if own == key || stands_for(own, &other_entries(origin), key, routing))
+    matches!(leg, Leg::Peer(own) if own == key || stands_for(own, &other_entries(origin, leg), key, routing))
 }
 
 /// Who sends as one number, the same for all that are one party: what a transaction is kept under
@@ -83,10 +123,7 @@ pub(crate) fn side_of(origin: &Origin, leg: Leg, routing: &Routing) -> u64 {
         return leg.as_u64();
     };
     let first = routing.equals(own).first().copied();
-    let also = match &origin.identity {
-        RemoteIdentity::Peer(id) if !id.also().is_empty() => other_entries(origin),
-        RemoteIdentity::Peer(_) | RemoteIdentity::Client => OtherEntries::new(),
-    };
+    let also = all_entries(&origin.identity);
     first.into_iter().chain(also).fold(own, PeerKey::min).0
 }
 
@@ -99,7 +136,7 @@ pub(crate) fn earlier_sides(
     routing: &Routing,
 ) -> impl Iterator<Item = u64> {
     let own = leg.peer();
-    let also = own.map(|_| other_entries(origin)).unwrap_or_default();
+    let also = other_entries(origin, leg);
     let equals = own.map_or(&[][..], |own| routing.equals(own));
     let equals = equals.iter().copied().take(MOST_EQUALS);
     own.into_iter().chain(also).chain(equals).map(|key| key.0)

@@ -125,7 +125,7 @@ fn reachable(
             Leg::Client(_) | Leg::Binding(_) => return Ok((target, None)),
             Leg::Peer(key) => key,
         };
-        failed = match env.links.for_requests(key, spread) {
+        failed = match env.links.for_requests(key, spread, in_dialog) {
             LinkChoice::Link(link) => return Ok((target, Some(link))),
             LinkChoice::Full => MessageReason::PeerCongested,
             LinkChoice::None => match env.links.active(key) {

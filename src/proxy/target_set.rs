@@ -92,7 +92,14 @@ impl ResponseContext {
             Leg::Client(_) | Leg::Binding(_) => self.client_link(target, now, env, out)?,
             Leg::Peer(key) => {
                 let spread = env.spread(message);
-                peer_link(key, self.branch_key(), spread, now, env, out)?
+                peer_link(
+                    key,
+                    self.branch_key(),
+                    (spread, self.plan.in_dialog),
+                    now,
+                    env,
+                    out,
+                )?
             }
         };
         if let Some(link) = link {
@@ -208,15 +215,15 @@ impl ResponseContext {
 fn peer_link(
     key: PeerKey,
     branch: BranchKey,
-    spread: u64,
+    (spread, in_dialog): (u64, bool),
     now: Instant,
     env: &mut Environment,
     out: &mut Actions,
 ) -> Result<Option<LinkId>, MessageReason> {
-    match env.links.for_requests(key, spread) {
+    match env.links.for_requests(key, spread, in_dialog) {
         LinkChoice::Link(link) => {
             // The request goes at once; the further connection is for those after it.
-            if env.links.several() {
+            if env.links.several() || !in_dialog && env.links.is_open(link) {
                 env.links.widen(key, now, out);
             }
             return Ok(Some(link));

@@ -82,6 +82,7 @@ pub use named_file::NamedFile;
 pub(crate) use named_file::{LARGEST_FILE, open_regular, read_regular};
 pub(crate) use nearest::did_you_mean;
 pub(crate) use peer_index::PeerIndex;
+pub(crate) use peering::PeerTerms;
 pub use peering::{
     DialAddress, Lookup, NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Stage, Strategy,
 };

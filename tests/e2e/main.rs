@@ -67,6 +67,8 @@ mod reload;
 #[cfg(test)]
 mod resumption;
 #[cfg(test)]
+mod shared_certificate;
+#[cfg(test)]
 mod staged;
 #[cfg(test)]
 mod torture;

@@ -16,6 +16,7 @@ mod forwarding;
 mod hiding;
 mod hiding_closed;
 mod hiding_transfer;
+mod lookalikes;
 mod loops;
 mod message;
 mod message_policy;

@@ -39,6 +39,9 @@ pub(super) struct World {
     serial: u32,
 }
 
+/// Where connections come from whose origin does not matter.
+pub(super) const SOMEWHERE: [u8; 4] = [198, 51, 100, 7];
+
 fn names() -> AdvertisedNames {
     AdvertisedNames {
         peers: NODE.to_owned(),
@@ -125,9 +128,13 @@ impl World {
     }
 
     fn link(&mut self, shard: u8, identity: RemoteIdentity) -> LinkId {
+        self.link_from(SOMEWHERE, shard, identity)
+    }
+
+    fn link_from(&mut self, from: [u8; 4], shard: u8, identity: RemoteIdentity) -> LinkId {
         self.serial += 1;
         let link = LinkId::new(shard, self.serial, self.serial);
-        let remote = SocketAddr::from(([198, 51, 100, 7], 40_000 + self.serial as u16));
+        let remote = SocketAddr::from((from, 40_000 + self.serial as u16));
         let local = SocketAddr::from(([192, 0, 2, 1], 5061));
         self.links.insert(
             link,
@@ -146,6 +153,7 @@ impl World {
             LinkEvent::Up {
                 link,
                 identity,
+                remote,
                 requests: true,
             },
         );
@@ -159,6 +167,11 @@ impl World {
     pub(super) fn peer_in(&mut self, shard: u8, fqdn: &str) -> LinkId {
         let id = self.peer_id(fqdn);
         self.link(shard, RemoteIdentity::Peer(id))
+    }
+    /// The same, from this address.
+    pub(super) fn peer_from(&mut self, from: [u8; 4], shard: u8, fqdn: &str) -> LinkId {
+        let id = self.peer_id(fqdn);
+        self.link_from(from, shard, RemoteIdentity::Peer(id))
     }
     /// A connection that we have made to a listed peer comes up in shard 0.
     pub(super) fn dialled(&mut self, fqdn: &str) -> LinkId {
@@ -268,6 +281,7 @@ impl World {
                 Some(identity) => LinkEvent::Confirmed {
                     link,
                     identity,
+                    remote: self.links[&link].remote,
                     requests: true,
                 },
                 None => LinkEvent::Withdrawn { link },

@@ -38,7 +38,7 @@ keys! {
             => Compare::Value(|_, peer| ShownValue::list(&peer.domains));
         // An empty list is a fault: whoever wants DNS to be asked leaves the key out.
         address: Vec<Text> = optional("found by `dns`"), SOME_TEXTS, reload,
-            "Where to dial, in order: an IP address or host name, with a port (5061 if there is none)."
+            "Where to dial, in order: an IP address or host name, with a port (5061 if there is none). Of servers with one certificate an IP address also says which of them connects."
             => Compare::Value(|_, peer| ShownValue::list(&peer.addresses));
         // Its presence matters: a `dns` beside `address` is reported as unused, the default is not.
         dns: Option<Spanned<Lookup>> = optional("`\"sip\"`"), ValueType::Word(Lookup::WORDS), reload,

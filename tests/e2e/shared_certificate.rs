@@ -1,0 +1,105 @@
+//! Two home servers with one certificate, as pools of Lync and pairs of Asterisk have: each dialog stays with the server that
+//! it began with.
+use crate::harness::{Edge, Lab, hangs_up};
+use sipward_lab::pki::LeafSpec;
+use sipward_lab::site::EDGE;
+use sipward_lab::{Server, ServerSpec, Wire};
+use std::net::{Ipv4Addr, SocketAddr};
+
+const NAMES: [&str; 2] = ["fe01.contoso.test", "fe02.contoso.test"];
+
+/// The pair, each server at one of these addresses, and the partner.
+struct Pair {
+    servers: [Server; 2],
+    partner: Server,
+    edge: Edge,
+    _lab: Lab,
+}
+
+impl Pair {
+    async fn new(at: [Ipv4Addr; 2]) -> Self {
+        let lab = Lab::new();
+        let both = LeafSpec {
+            dns: NAMES.map(str::to_owned).to_vec(),
+            ..LeafSpec::server(NAMES[0])
+        };
+        let identity = &lab.site.enterprise.issue(&both).unwrap();
+        let server = async |which: usize| {
+            let fqdn = NAMES[which];
+            let spec = ServerSpec {
+                party: fqdn.split('.').next().unwrap(),
+                fqdn,
+                aor: &format!("sip:{fqdn}"),
+                identity,
+                roots: &lab.roots,
+                transcript: &lab.transcript,
+                listen: Some(SocketAddr::from((at[which], 0))),
+            };
+            Server::start(&spec).await.unwrap()
+        };
+        let servers = [server(0).await, server(1).await];
+        let partner = lab.partner().await;
+        let [one, two] = [0, 1].map(|which| (NAMES[which], servers[which].address()));
+        let mut topology = lab.site.topology(&[one, two], Some(partner.address()));
+        // In all shards, so that what crosses them is tested.
+        topology.section("[limits]").raw("gather", "0");
+        let edge = lab.edge(&topology).await;
+        Self {
+            servers,
+            partner,
+            edge,
+            _lab: lab,
+        }
+    }
+
+    /// A connection of each server, the second one's first.
+    async fn wires(&self) -> [Wire; 2] {
+        let [one, two] = &self.servers;
+        let second = two.dial_from_own(self.edge.address, EDGE).await.unwrap();
+        let first = one.dial_from_own(self.edge.address, EDGE).await.unwrap();
+        [first, second]
+    }
+
+    /// A server calls the partner, who takes the call and hangs up.
+    async fn calls_and_is_hung_up(&self, which: usize, wire: &Wire) {
+        let server = &self.servers[which];
+        let call = server.invite("sip:carol@fabrikam.test").on(wire);
+        let call = call.from("sip:alice@contoso.test").send().await.unwrap();
+        let invite = self.partner.expect("INVITE").await.unwrap();
+        let mut theirs = self.partner.accept(&invite).await.unwrap();
+        let ok = server.answer(&call, 200).await.unwrap();
+        server.ack(&call, &ok).await.unwrap();
+        self.partner.expect("ACK").await.unwrap();
+        hangs_up(&self.partner, &mut theirs, server).await;
+        assert!(self.servers[1 - which].untaken().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_address_of_each_tells_them_apart() {
+    let at = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
+    let pair = Pair::new(at).await;
+    let wires = pair.wires().await;
+    for which in [0, 1, 1, 0] {
+        pair.calls_and_is_hung_up(which, &wires[which]).await;
+    }
+    // Nothing was dialled: each has had its own connection.
+    let dialled = pair.edge.log.named("handshake_accepted").into_iter();
+    let dialled = dialled.filter(|e| e["direction"] == "outbound");
+    assert!(
+        dialled
+            .into_iter()
+            .all(|e| e["peer"] == "edge.fabrikam.test")
+    );
+    pair.edge.stop().await;
+}
+
+#[tokio::test]
+async fn behind_one_address_their_contacts_tell_them_apart() {
+    let pair = Pair::new([Ipv4Addr::LOCALHOST; 2]).await;
+    let wires = pair.wires().await;
+    for which in [0, 1, 1, 0] {
+        pair.calls_and_is_hung_up(which, &wires[which]).await;
+    }
+    pair.edge.stop().await;
+}
