@@ -2,6 +2,7 @@
 use crate::topology::distinguished_name::NameKey;
 use crate::topology::{Fault, Peer, Topology, TrustRef};
 use crate::trust::anchors::{index::Anchors, prepare::prepare};
+use crate::trust::generation::ambiguous::note_ambiguous;
 use crate::trust::generation::notes::{note_authorities, note_of, refused_crl, worth};
 use crate::trust::generation::prepared_set::PreparedSet;
 use crate::trust::generation::{crls, own_staple};
@@ -107,6 +108,7 @@ impl Generation {
             notes.extend(worth(set, &topology, at));
             note_authorities(set, &topology, &mut notes);
         }
+        note_ambiguous(&topology, at, &mut notes);
         own_staple::keep_good(&mut topology, at, &mut faults, &mut notes);
         if !faults.is_empty() {
             return Err(faults);
@@ -198,7 +200,7 @@ impl Generation {
     }
 
     /// What does not keep the generation from serving but wants the operator's eye, at the time of building:
-    /// `crl_stale`, `crl_absent`, `anchor_expired`, and every CRL that did not come into force.
+    /// `crl_stale`, `crl_absent`, `anchor_expired`, `ambiguous_identity`, and every CRL that did not come into force.
     pub fn notes(&self) -> &[Fault] {
         &self.notes
     }

@@ -1,4 +1,5 @@
 //! Generations: a loaded topology with everything that its decisions need, made whole before it serves.
+mod ambiguous;
 mod crls;
 pub(crate) mod held;
 pub(crate) mod loaded;

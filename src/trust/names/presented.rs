@@ -42,11 +42,23 @@ impl PresentedNames {
         if identities.is_empty() {
             return Err(TrustReason::NoUsableName.into());
         }
+        Ok(Self::with(identities))
+    }
+
+    /// Those of a certificate for one label below `parent`, and nothing else.
+    pub(crate) fn of_wildcard(parent: &str) -> Self {
+        Self::with(vec![PresentedName {
+            kind: MatchedKind::Wildcard,
+            name: parent.to_owned(),
+        }])
+    }
+
+    fn with(identities: Vec<PresentedName>) -> Self {
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         for (place, identity) in identities.iter().enumerate() {
             places.entry(identity.name.clone()).or_default().push(place);
         }
-        Ok(Self { identities, places })
+        Self { identities, places }
     }
 
     /// The places of the identities that may name `fqdn`, in their order.

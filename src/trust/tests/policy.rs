@@ -1,6 +1,6 @@
 //! What a decision tells, what a generation refuses, and what must not matter.
 use super::{World, inbound, later, outbound};
-use crate::topology::{Direction, Expectation, PeerKind, Revocation, RevocationScope};
+use crate::topology::{Direction, Expectation, NamePolicy, PeerKind, Revocation, RevocationScope};
 use crate::trust::{Before, Generation, MatchedKind, Presented, TrustReason, Verdict, decide};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use sipward_lab::pki::{self, Authority, CrlSpec, Issued, LeafSpec};
@@ -238,6 +238,56 @@ fn peers_of_equal_rights_may_share_a_certificate() {
         inbound(&differing, &leaf.chain),
         TrustReason::AmbiguousIdentity
     );
+}
+
+#[test]
+fn certificates_that_would_speak_for_entries_of_different_rights_are_noted() {
+    let root = Authority::root("Contoso Root").unwrap();
+    let wildcard = NamePolicy::OneLabelWildcard;
+    let notes = |names: [NamePolicy; 2], differ: bool, expected: Vec<Expectation>| {
+        let mut world = World::default()
+            .trust("enterprise-ca", &[&root])
+            .peer(FE01, PeerKind::Home, &["enterprise-ca"])
+            .with(|p| p.names = names[0])
+            .peer(FE02, PeerKind::Home, &["enterprise-ca"])
+            .with(|p| p.names = names[1])
+            .with(|p| p.assert_identity ^= differ);
+        world.expectations = expected;
+        let generation = world.generation();
+        let notes = generation.notes().iter();
+        let notes = notes.filter(|note| note.code == "ambiguous_identity");
+        notes
+            .map(|note| (note.what.clone(), note.line))
+            .collect::<Vec<_>>()
+    };
+    let both =
+        format!("speaks for {FE01} and {FE02}, which grant different things: it will be refused");
+    assert_eq!(
+        notes([wildcard; 2], true, Vec::new()),
+        [(
+            format!("a certificate for *.contoso.test {both}"),
+            Some(100)
+        )]
+    );
+    for quiet in [
+        notes([wildcard; 2], false, Vec::new()),
+        notes([wildcard, NamePolicy::Exact], true, Vec::new()),
+        notes([NamePolicy::Exact; 2], true, Vec::new()),
+    ] {
+        assert_eq!(quiet, []);
+    }
+    let pair = LeafSpec {
+        dns: [FE01, FE02].map(str::to_owned).to_vec(),
+        ..LeafSpec::server(FE01)
+    };
+    let pair = root.issue(&pair).unwrap();
+    let expect = |reason| vec![expectation(&pair, Direction::Inbound, false, reason)];
+    let exact = [NamePolicy::Exact; 2];
+    assert_eq!(
+        notes(exact, true, expect(None)),
+        [(format!("lab.pem {both}"), Some(100))]
+    );
+    assert_eq!(notes(exact, true, expect(Some("ambiguous_identity"))), []);
 }
 
 #[test]
