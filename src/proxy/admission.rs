@@ -5,6 +5,7 @@
 //! whether it may have this request at all, and those that may not are taken out; when none is
 //! left, the reason is that of the boundary and not `no_route`.
 use super::environment::Environment;
+use super::hiding::readable_contacts;
 use super::inbound::{InboundRequest, Routed, maddr_of};
 use super::interface::Origin;
 use super::leg::{Leg, TargetSet};
@@ -17,6 +18,7 @@ use super::same_party::Sender;
 use super::{branch, same_party};
 use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Method, Rule, Scheme, Uri, Via};
+use crate::topology::ClientPath;
 use std::hash::Hasher as _;
 
 /// Option tags in Proxy-Require that this proxy supports. `ms-benotify` stands in every SUBSCRIBE
@@ -100,6 +102,10 @@ pub(crate) fn admit(
     within_limits(request, &routed, env)?;
     moving::enter(moved, env)?;
     let plan = ForwardPlan::new(request, &routed, privacy, loop_hash, env);
+    // Before any server is tried: it is the client's fault, and no reason to ask the next one.
+    if plan.path == ClientPath::Contact {
+        readable_contacts(message)?;
+    }
     Ok(Handling::Forward(plan, targets))
 }
 

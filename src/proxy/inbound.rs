@@ -61,6 +61,8 @@ pub(crate) struct RequestUri<'a> {
     pub(crate) text: &'a [u8],
     /// It was hidden from the sender and sealed for it, which may so ask for what lies behind it.
     pub(crate) is_sealed: bool,
+    /// It was the contact that a registrar keeps of this binding.
+    pub(crate) contact_of: Option<BindingId>,
 }
 
 /// A request: the fields that a proxy uses, read once, and the key of its transaction.
@@ -70,6 +72,8 @@ pub(crate) struct InboundRequest<'m, 'a> {
     pub(crate) request_uri: &'a [u8],
     /// As [`RequestUri::is_sealed`].
     pub(crate) is_sealed: bool,
+    /// As [`RequestUri::contact_of`].
+    pub(crate) contact_of: Option<BindingId>,
     pub(crate) uri: Uri<'a>,
     pub(crate) via: Via<'a>,
     pub(crate) from: Address<'a>,
@@ -142,6 +146,7 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             method,
             request_uri: target.text,
             is_sealed: target.is_sealed,
+            contact_of: target.contact_of,
             uri,
             via,
             from_uri: from.parse_uri().map_err(malformed)?,
@@ -248,7 +253,8 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
 
 /// What route preprocessing found (RFC 3261 §16.4).
 pub(crate) struct Routed<'a> {
-    /// What counts of the token in the route: a dialog's does in that dialog alone.
+    /// What counts of the token in the route: a dialog's does in that dialog alone. Without one, the
+    /// contact that was called.
     pub(crate) token: Option<Token>,
     pub(crate) popped: u8,
     pub(crate) strict_in: bool,
@@ -383,6 +389,9 @@ impl<'a> Routed<'a> {
         if routed.is_in_dialog() && !request.may_be_in_dialog() {
             routed.token = None;
         }
+        routed.token = routed
+            .token
+            .or_else(|| request.contact_of.map(Token::Binding));
         Ok(routed)
     }
 }

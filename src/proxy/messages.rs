@@ -6,12 +6,12 @@
 //! the context that it belongs to; or it is handed over to the shard that has this context. Which
 //! of them is decided here and nowhere else.
 use super::admission::{self, Handling};
-use super::binding::HeldBinding;
+use super::binding::{BindingId, HeldBinding};
 use super::branch::Branch;
 use super::context::ResponseContext;
 use super::core::Core;
 use super::environment::Environment;
-use super::hiding::unhidden;
+use super::hiding::{uncovered_target, unhidden};
 use super::inbound::{InboundMessage, InboundRequest, RequestUri};
 use super::interface::{Action, Actions, Origin};
 use super::leg::{Certainty, Leg};
@@ -79,10 +79,24 @@ impl Core {
         // Before anything reads the message: what was hidden from this peer must be judged as what
         // it stands for. Costs one look at the peer where nothing is hidden.
         match unhidden(leg, message, &self.env) {
-            Ok(None) => self.on_plain(inbound, false, out),
+            Ok(None) => self.read_target(inbound, out),
             Ok(Some((whole, is_sealed))) => {
                 if let Ok(message) = &Message::parse(&whole) {
-                    self.on_plain(InboundMessage { message, ..inbound }, is_sealed, out);
+                    self.on_plain(InboundMessage { message, ..inbound }, is_sealed, None, out);
+                }
+            }
+            Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
+        }
+    }
+
+    /// A request to a contact that a registrar keeps becomes one to the client's own URI.
+    fn read_target(&mut self, inbound: InboundMessage<'_, '_>, out: &mut Actions) {
+        match uncovered_target(&inbound, &self.env) {
+            Ok(None) => self.on_plain(inbound, false, None, out),
+            Ok(Some((whole, binding))) => {
+                if let Ok(message) = &Message::parse(&whole) {
+                    let inbound = InboundMessage { message, ..inbound };
+                    self.on_plain(inbound, false, Some(binding), out);
                 }
             }
             Err(reason) => reply::refuse(&inbound, reason, &mut self.env, out),
@@ -90,13 +104,20 @@ impl Core {
     }
 
     /// A message as it is outside of topology hiding; its Request-URI may have been sealed for its
-    /// sender.
-    fn on_plain(&mut self, inbound: InboundMessage<'_, '_>, is_sealed: bool, out: &mut Actions) {
+    /// sender, or be the contact of a binding.
+    fn on_plain(
+        &mut self,
+        inbound: InboundMessage<'_, '_>,
+        is_sealed: bool,
+        contact_of: Option<BindingId>,
+        out: &mut Actions,
+    ) {
         match inbound.message.start() {
             StartLine::Request { method, uri } => {
                 let target = RequestUri {
                     text: uri,
                     is_sealed,
+                    contact_of,
                 };
                 match InboundRequest::read(inbound, method, target, &self.env) {
                     Ok(request) => self.on_request(&request, out),

@@ -7,7 +7,7 @@
 //! (`reply`) need neither: they hold what the receiver sent itself.
 use super::branch::BranchText;
 use super::environment::{Environment, Upstream};
-use super::hiding::Hiding;
+use super::hiding::{Hiding, cover_contacts};
 use super::inbound::InboundMessage;
 use super::leg::Leg;
 use super::plan::ForwardPlan;
@@ -16,7 +16,7 @@ use super::token::TokenText;
 use super::{asserted, keep_alive};
 use crate::reason::MessageReason;
 use crate::sip::{Derived, Edits, HeaderName, Message, StartLine, Via, ViaParams};
-use crate::topology::{FieldRules, PeerKind};
+use crate::topology::{ClientPath, FieldRules, PeerKind};
 use smallvec::SmallVec;
 
 /// One leg as the receiver of a message.
@@ -105,9 +105,11 @@ impl<'e> MessageWriter<'e> {
         for uri in &recorded {
             edits.prepend_record_route(uri);
         }
-        if let Some(uri) = &path {
+        if plan.registers.is_some() {
             // What a client writes there would make the registrar route through it.
             edits.strip(HeaderName::Path);
+        }
+        if let Some(uri) = &path {
             edits.prepend_path(uri);
             if !plan.announces_path {
                 edits.announce_path();
@@ -121,6 +123,9 @@ impl<'e> MessageWriter<'e> {
             edits.insert_peer_name(name);
         }
         edits.write(out);
+        if let Some(name) = plan.registers.filter(|_| plan.path == ClientPath::Contact) {
+            cover_contacts(&name, start, self.env, out)?;
+        }
         self.hide(start, out)?;
         Ok(two)
     }
@@ -244,7 +249,8 @@ impl<'e> MessageWriter<'e> {
 
     /// The Path of a client's registration (RFC 3327 §5.2): requests for it come to its binding.
     fn path(&self, plan: &ForwardPlan) -> Option<RouteUri> {
-        let ids = self.env.tokens.binding_ids(plan.registers.as_ref()?);
+        let name = plan.registers.filter(|_| plan.path == ClientPath::Path);
+        let ids = self.env.tokens.binding_ids(&name?);
         let token = self.env.tokens.binding(*ids.first()?);
         let params: &[u8] = if plan.outbound { b";lr;ob" } else { b";lr" };
         Some(route_uri(plan.sips, &token, &self.env.names.peers, params))

@@ -9,6 +9,7 @@ use super::keep_alive;
 use super::privacy::Privacy;
 use super::token::host_hash;
 use crate::sip::{Address, HeaderName, HeaderSet, Message, Method, Scheme};
+use crate::topology::ClientPath;
 
 /// Max-Forwards of a request that came without (RFC 3261 §16.6 step 3).
 const MAX_FORWARDS: u8 = 70;
@@ -37,8 +38,10 @@ pub(crate) struct ForwardPlan {
     pub(crate) record_route: bool,
     /// Whether Record-Route has a sips URI (RFC 5630 §3.2).
     pub(crate) sips: bool,
-    /// Whom this REGISTER of a client binds if it is granted: it gets a Path.
+    /// Whom this REGISTER of a client binds if it is granted.
     pub(crate) registers: Option<BindingName>,
+    /// How the registrar learns the way to the client that it binds.
+    pub(crate) path: ClientPath,
     /// Whether the first line of the client's Supported names `path` (RFC 3327 §5.1), which is what
     /// registrars read; else this node does that for it.
     pub(crate) announces_path: bool,
@@ -76,7 +79,14 @@ impl ForwardPlan {
         let record_route = is_recorded(request.method);
         let is_client = request.inbound.leg.is_client();
         let registers = is_client.then(|| registers(request)).flatten();
-        let path = registers.is_some();
+        // Asked of the pool and not of the server: what the registrar keeps must serve its whole pool.
+        let client_path = registers.map_or(ClientPath::Path, |_| {
+            let routing = env.routing();
+            let position = routing.pool_of_client(&request.from_uri, &routed.uri);
+            let pool = position.and_then(|at| routing.pool_at(at));
+            pool.map_or(ClientPath::Path, |pool| pool.path)
+        });
+        let path = registers.is_some() && client_path == ClientPath::Path;
         let to_host = if record_route {
             // A To that names no host must not let its callee assert any: this hash is that of no
             // name.
@@ -98,8 +108,9 @@ impl ForwardPlan {
             sips: routed.uri.scheme == Scheme::Sips
                 || routed.next_route.is_some_and(|r| r.scheme == Scheme::Sips),
             registers,
+            path: client_path,
             announces_path: path && begins_with_path(message),
-            knows_path: path
+            knows_path: registers.is_some()
                 && (names_path(message, HeaderName::Supported)
                     || names_path(message, HeaderName::Require)),
             outbound: path && is_outbound_registration(message),

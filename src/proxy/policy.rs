@@ -109,13 +109,8 @@ impl Question<'_, '_, '_> {
             }
             (Sender::Client(_), _) => {
                 self.check_route()?;
-                // The domain that the client asserts chooses the pool, whatever the Request-URI
-                // names.
-                let position = self
-                    .routing
-                    .home_pool(&self.request.from_uri.host)
-                    .or_else(|| self.routing.home_pool(&request_uri.host))
-                    .or(self.routing.default_pool());
+                let from = &self.request.from_uri;
+                let position = self.routing.pool_of_client(from, request_uri);
                 self.in_pool(position, &[])
             }
             // Only home servers are given Path tokens, with the registrations that they keep.

@@ -7,7 +7,7 @@ use super::health::Fitness;
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
 use crate::reason::MessageReason;
-use crate::topology::{PeerRef, Pool, Strategy, Topology};
+use crate::topology::{ClientPath, PeerRef, Pool, Strategy, Topology};
 use smallvec::SmallVec;
 use std::collections::HashSet;
 use std::hash::Hasher as _;
@@ -25,6 +25,8 @@ pub(crate) struct RoutedPool {
     fail_back: Duration,
     /// What its home servers are answered for a client without a connection.
     pub(crate) flow_status: u16,
+    /// How its registrars learn the way to a client.
+    pub(crate) path: ClientPath,
 }
 
 /// One of its servers.
@@ -57,6 +59,7 @@ impl RoutedPool {
             strategy: pool.strategy,
             grouped: !pool.priorities.is_empty(),
             flow_status: pool.flow_status,
+            path: pool.path,
             fail_back: pool.health.map_or(Duration::ZERO, |h| h.fail_back),
         }
     }

@@ -12,6 +12,7 @@
 use super::binding::{Outcome, Registration};
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
+use super::hiding::uncovered_contacts;
 use super::inbound::InboundMessage;
 use super::interface::Actions;
 use super::leg::Leg;
@@ -23,6 +24,7 @@ use super::transaction::{
 };
 use crate::reason::MessageReason;
 use crate::sip::{Address, CSeq, HeaderName, Message, Method};
+use crate::topology::ClientPath;
 use std::hash::Hasher as _;
 
 impl ResponseContext {
@@ -194,6 +196,28 @@ impl ResponseContext {
     /// §16.7 steps 3, 9: takes this node's Via off and sends the response where the request came
     /// from.
     fn relay(
+        &mut self,
+        response: &InboundMessage<'_, '_>,
+        status: u16,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> NextStep {
+        // Before anything reads it: the client, and what it registers, know its own contacts only.
+        if self.plan.path == ClientPath::Contact
+            && let Some(whole) = uncovered_contacts(response.message, env)
+            && let Ok(message) = &Message::parse(&whole)
+        {
+            let response = InboundMessage {
+                message,
+                ..*response
+            };
+            return self.relay_plain(&response, status, env, out);
+        }
+        self.relay_plain(response, status, env, out)
+    }
+
+    /// As [`Self::relay`], of a response as its receiver may see it.
+    fn relay_plain(
         &mut self,
         response: &InboundMessage<'_, '_>,
         status: u16,

@@ -244,6 +244,14 @@ impl Routing {
         pool.is_some_and(|pool| pool.members().any(|member| member == key))
     }
 
+    /// The pool for a client's requests: that of the domain which it asserts, whatever the Request-URI names, which counts
+    /// only without one.
+    pub(crate) fn pool_of_client(&self, from: &Uri<'_>, target: &Uri<'_>) -> Option<usize> {
+        self.home_pool(&from.host)
+            .or_else(|| self.home_pool(&target.host))
+            .or(self.default_pool)
+    }
+
     /// The pool at a position that [`Self::pool`] or [`Self::default_pool`] has returned.
     pub(crate) fn pool_at(&self, position: usize) -> Option<&RoutedPool> {
         self.pools.get(position)

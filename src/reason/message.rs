@@ -87,9 +87,10 @@ reasons! {
         RouteNotPermitted "route_not_permitted" (status 403 "route not permitted")
             check: "the Route fields of the request in the sender's trace",
             remedy: "remove the Route at the sender; only hops that the topology names can be reached",
-        /// the Route names this node, and none of this node's keys has signed the token in it
+        /// the Route, or the contact that a registrar without Path keeps, names this node, and none of this node's keys has
+        /// signed the token in it
         TokenForged "token_forged" (status 403 "bad route token")
-            check: "whether the token key file changed, or is missing (token_key_random), since the dialog began",
+            check: "whether the token key file changed, or is missing (token_key_random), since the dialog began or the client registered",
             remedy: "configure a token key file, so that tokens outlive a restart; if there is one, somebody is tampering",
         /// the topology is hidden from this peer, and what the message reveals of the home side could not be
         /// removed; it was not sent

@@ -84,7 +84,8 @@ pub(crate) use nearest::did_you_mean;
 pub(crate) use peer_index::PeerIndex;
 pub(crate) use peering::PeerTerms;
 pub use peering::{
-    DialAddress, Lookup, NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Stage, Strategy,
+    ClientPath, DialAddress, Lookup, NamePolicy, Peer, PeerKind, Pool, PurposePolicy, Stage,
+    Strategy,
 };
 pub(crate) use pem::certificates as certificates_in;
 pub use pin::Pin;

@@ -51,6 +51,14 @@ words! {
         Address = "address",
     }
 
+    /// How the registrars of a pool learn the way to a client.
+    pub enum ClientPath {
+        /// By a Path (RFC 3327).
+        Path = "path",
+        /// By the Contact, which becomes a URI of this node.
+        Contact = "contact",
+    }
+
     /// How a pool orders its members for a request.
     pub enum Strategy {
         /// By a hash of the Call-ID, so that a dialog's requests agree on the member.
@@ -227,6 +235,8 @@ pub struct Pool {
     pub drain: Vec<PeerRef>,
     /// What its home servers are answered for a client without a connection: 430 or 480.
     pub flow_status: u16,
+    /// How its registrars learn the way to a client.
+    pub path: ClientPath,
     /// For `ordered`: each member's group, the smallest goes first; empty: the file's order.
     pub priorities: Vec<u16>,
     /// Line in the file, from 1 (implicit: the first peer's).

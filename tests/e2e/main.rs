@@ -17,6 +17,8 @@ mod client_certificates;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod contacts;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod crl_fetch;

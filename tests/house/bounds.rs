@@ -40,9 +40,10 @@ pub(crate) const TESTED: &[(&str, &[&str], usize)] = &[
 ];
 
 /// Lines of code outside tests and items under `#[cfg(test)]`.
-pub(crate) const LINES_OF_CODE: usize = 45_103;
+pub(crate) const LINES_OF_CODE: usize = 45_351;
 
-/// What they were before the folders were opened. They came to 42,397 by that; clients' bindings came after.
+/// What they were before the folders were opened. They came to 42,397 by that; clients' bindings and what follows
+/// from them came after.
 pub(crate) const LINES_OF_CODE_BEFORE: usize = 42_632;
 
 /// Words of `words.rs` that may still stand somewhere, and how often.

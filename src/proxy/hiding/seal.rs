@@ -7,16 +7,21 @@
 use crate::proxy::leg::PeerKey;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Lengths that AES-GCM-SIV sets (RFC 8452 §4).
 pub(super) const NONCE: usize = 12;
 pub(super) const TAG: usize = 16;
+/// Nothing longer is looked at: a head has a bound, and so has what is hidden of it.
+const LONGEST: usize = 1024 * 1024;
 
 /// What a token stands for: a token of one kind is worth nothing as another.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SealedKind {
     Uri = b'u' as isize,
     Vias = b'v' as isize,
+    Contact = b'c' as isize,
 }
 
 /// The keys of one token key.
@@ -77,6 +82,28 @@ impl HidingKey {
         plain.truncate(length);
         Some(plain)
     }
+}
+
+/// What a token stands for; `None` if none of the keys has sealed it for one of these peers.
+pub(super) fn open_token(
+    keys: &[HidingKey],
+    kind: SealedKind,
+    peers: impl Iterator<Item = PeerKey>,
+    token: &[u8],
+) -> Option<Vec<u8>> {
+    if token.len() > LONGEST {
+        return None;
+    }
+    let raw = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (id, rest) = raw.split_first()?;
+    let (nonce, sealed) = rest.split_at_checked(NONCE)?;
+    if sealed.len() < TAG {
+        return None;
+    }
+    let keys = keys.iter().filter(|key| key.id == *id);
+    peers
+        .flat_map(|peer| keys.clone().map(move |key| (peer, key)))
+        .find_map(|(peer, key)| key.open(kind, peer, nonce, sealed))
 }
 
 /// What a token is bound to: its kind, and the peer that it was made for. A partner that passes a

@@ -1,5 +1,5 @@
 //! One peer from which the topology is hidden, and the tokens that it gets instead.
-use super::seal::{NONCE, SealedKind, TAG};
+use super::seal::{SealedKind, open_token};
 use crate::proxy::environment::Environment;
 use crate::proxy::leg::PeerKey;
 use crate::proxy::routing::Routing;
@@ -13,8 +13,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub(super) const USER: &[u8] = b"h.";
 /// How a branch begins that hides Via lines.
 pub(super) const BRANCH: &[u8] = b"z9hG4bKh.";
-/// Nothing longer is looked at: a head has a bound, and so has what is hidden of it.
-pub(super) const LONGEST: usize = 1024 * 1024;
 /// The most entries that a token may have been sealed for, besides the one that it comes from: each
 /// costs a try of every key.
 pub(super) const MOST_EQUALS: usize = 16;
@@ -56,21 +54,9 @@ impl<'c> Hiding<'c> {
     /// What a token from this peer stands for; `None` if it was not sealed for it by a key that is
     /// still known.
     pub(super) fn plain(&self, kind: SealedKind, token: &[u8]) -> Option<Vec<u8>> {
-        if token.len() > LONGEST {
-            return None;
-        }
-        let raw = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (id, rest) = raw.split_first()?;
-        let (nonce, sealed) = rest.split_at_checked(NONCE)?;
-        if sealed.len() < TAG {
-            return None;
-        }
         // What was sealed for one server of a partner comes back from another of the same rights.
         let equals = self.routing.equals(self.peer).iter().copied();
         let peers = std::iter::once(self.peer).chain(equals.take(MOST_EQUALS));
-        let keys = self.tokens.keys().hiding.iter().filter(|key| key.id == *id);
-        peers
-            .flat_map(|peer| keys.clone().map(move |key| (peer, key)))
-            .find_map(|(peer, key)| key.open(kind, peer, nonce, sealed))
+        open_token(&self.tokens.keys().hiding, kind, peers, token)
     }
 }

@@ -6,6 +6,7 @@ mod best_effort;
 mod bindings;
 mod boundary;
 mod callers;
+mod contacts;
 mod dialogs;
 mod domains;
 mod equals;

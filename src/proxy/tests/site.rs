@@ -1,9 +1,9 @@
 //! The topology that the core's tests are about, and the certificates of its servers.
 use crate::topology::{
-    Boundary, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair, LogFormat, LogRequests,
-    LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerRef, Pool, PurposePolicy,
-    Revocation, RevocationScope, Scheduling, Stage, Strategy, TokenSettings, Topology, TopologyId,
-    TrustRef, TrustSet, Window,
+    Boundary, ClientPath, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair, LogFormat,
+    LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerRef, Pool,
+    PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, Strategy, TokenSettings,
+    Topology, TopologyId, TrustRef, TrustSet, Window,
 };
 use crate::trust::Generation;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -91,6 +91,7 @@ pub(super) fn topology() -> Topology {
         health: None,
         drain: Vec::new(),
         flow_status: 430,
+        path: ClientPath::Path,
         priorities: Vec::new(),
         line: 1,
     };
@@ -154,10 +155,8 @@ pub(super) fn topology() -> Topology {
         warnings: Vec::new(),
         files: Vec::new(),
     };
-    let (fe, partner) = (
-        [reference(&topology, 0), reference(&topology, 1)],
-        reference(&topology, 2),
-    );
+    let fe = [reference(&topology, 0), reference(&topology, 1)];
+    let partner = reference(&topology, 2);
     topology.pools = vec![
         pool(HOME, fe.map(|r| (r, 1)).to_vec()),
         pool("fabrikam.test", vec![(partner, 1)]),

@@ -2,7 +2,7 @@
 use super::health::Health;
 use super::key::{SOME_TEXTS, TEXT, TEXTS, ValueType};
 use super::{Compare, Numbers, ShownValue, Text, keys};
-use crate::topology::{Pool, Strategy, Topology};
+use crate::topology::{ClientPath, Pool, Strategy, Topology};
 use toml::Spanned;
 
 /// The greatest weight of a member, and the last group.
@@ -44,6 +44,9 @@ keys! {
             "What a home server of the pool is answered for a client that no connection leads to any more. `430` (RFC 5626) makes a \
              registrar try the next binding; `480` is for servers that take 430 for a fault of their own (Asterisk makes 500 of it)."
             => Compare::Value(|_, pool| ShownValue::Number(u64::from(pool.flow_status)));
+        path: ClientPath = default(ClientPath::Path), ValueType::Word(ClientPath::WORDS), reload,
+            "How the registrars of a home pool learn the way to a client. `\"path\"`: by a Path (RFC 3327). `\"contact\"`: for \
+             registrars that keep no Path; the Contact of a client's REGISTER becomes a URI of this node, see below.";
         // With its line: that all members drain is a warning about the list.
         drain: Option<Spanned<Vec<Text>>> = optional("none"), TEXTS, reload,
             "Members that take nothing new; the requests of their dialogs still go there. For maintenance: reload with it, wait, \

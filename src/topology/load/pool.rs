@@ -4,8 +4,8 @@ use super::section_names::SectionNames;
 use crate::topology::keys::pool::RawPool;
 use crate::topology::keys::{Numbers, Text};
 use crate::topology::{
-    Domain, DomainList, Node, Peer, PeerKind, PeerRef, Pool, Strategy, TopologyId, TopologyReason,
-    above,
+    ClientPath, Domain, DomainList, Node, Peer, PeerKind, PeerRef, Pool, Strategy, TopologyId,
+    TopologyReason, above,
 };
 use std::collections::{HashMap, HashSet};
 use toml::Spanned;
@@ -83,6 +83,7 @@ fn load(
         health: raw.health,
         drain,
         flow_status,
+        path: raw.path,
         priorities,
         line,
     })
@@ -454,6 +455,7 @@ impl Pool {
             health: None,
             drain: Vec::new(),
             flow_status: NO_FLOW,
+            path: ClientPath::Path,
             priorities: Vec::new(),
             line,
         }

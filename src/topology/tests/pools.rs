@@ -1,5 +1,6 @@
 //! Pools: explicit, implied, drained and in groups.
 use super::*;
+use crate::topology::ClientPath;
 
 #[test]
 fn partners_that_share_a_domain_share_its_implicit_pool() {
@@ -113,6 +114,17 @@ fn a_pool_says_what_stands_for_a_client_without_a_connection() {
     assert_eq!(other.pools()[0].flow_status, 480);
     let said = usual.changes(&other).join("; ");
     assert!(said.contains("flow_status"), "{said}");
+}
+
+#[test]
+fn a_pool_says_how_its_registrars_learn_the_way_to_a_client() {
+    let lab = Lab::new();
+    let usual = lab.good(&edited(&[(POOL_END, "")]));
+    assert_eq!(usual.pools()[0].path, ClientPath::Path);
+    let other = lab.good(&edited(&[(POOL_END, "path = \"contact\"")]));
+    assert_eq!(other.pools()[0].path, ClientPath::Contact);
+    let said = usual.changes(&other).join("; ");
+    assert!(said.contains("path") && said.contains("contact"), "{said}");
 }
 
 #[test]

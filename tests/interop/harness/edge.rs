@@ -71,6 +71,19 @@ impl Edge {
         Self::run(&topology(certificates, around))
     }
 
+    /// As [`Edge::start`], but the home server keeps no Path.
+    pub(crate) fn start_for_contacts(certificates: &Certificates, home_port: u16) -> Self {
+        let around = Peering {
+            site: CONTOSO,
+            port: 0,
+            pair: certificates.edge(),
+            homes: &[(HOME, home_port)],
+            partner: None,
+        };
+        let text = topology(certificates, &around);
+        Self::run(&text.replace("[[pool]]\n", "[[pool]]\npath = \"contact\"\n"))
+    }
+
     /// As [`Edge::start`], but the home server has a name only, which this name server knows.
     pub(crate) fn start_by_name(certificates: &Certificates, names: SocketAddr) -> Self {
         let around = Peering {
