@@ -75,6 +75,10 @@ pub(super) fn server_config(
 
 /// Connects to the edge and shakes hands. The name goes into SNI and is what the edge's certificate must prove; the address
 /// decides nothing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "ends are the outside world: they dial the edge under test"
+)]
 pub(super) async fn connect(
     party: &str,
     config: Arc<ClientConfig>,
