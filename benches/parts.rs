@@ -170,6 +170,7 @@ impl World {
         let (site, generation) = generation();
         let now = Instant::now();
         let setup = CoreSetup {
+            unix: 0,
             shard: 0,
             shards: 1,
             run: 1,

@@ -74,6 +74,7 @@ impl World {
         let stage = stage();
         let now = Instant::now();
         let setup = CoreSetup {
+            unix: 0,
             shard: 0,
             shards: 1,
             run: 1,

@@ -18,7 +18,10 @@ impl Shard {
                     // Unarmed first: what is fed next may arm it again.
                     self.armed.set(None);
                     let now = clock::now();
-                    self.feed(None, |core, out| core.on_deadline(now, out));
+                    self.feed(None, |core, out| {
+                        core.set_calendar(now, clock::unix().as_secs());
+                        core.on_deadline(now, out);
+                    });
                     self.settle();
                     if self.armed.get().is_none() {
                         // What was fed has armed nothing sooner than what was due anyway.

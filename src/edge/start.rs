@@ -71,6 +71,7 @@ impl Edge {
             let setup = ShardSetup {
                 // What the core is given once; all else comes with the generation.
                 core: CoreSetup {
+                    unix: clock::unix().as_secs(),
                     shard: index,
                     shards: shards as u8,
                     run,

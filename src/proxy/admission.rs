@@ -15,6 +15,7 @@ use super::plan::ForwardPlan;
 use super::policy::Question;
 use super::privacy::Privacy;
 use super::same_party::Sender;
+use super::sibling::SiblingPlan;
 use super::{branch, same_party};
 use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Method, Rule, Scheme, Uri, Via};
@@ -101,11 +102,12 @@ pub(crate) fn admit(
     cross_boundary(request, &routed, privacy, &mut targets, env)?;
     within_limits(request, &routed, env)?;
     moving::enter(moved, env)?;
-    let plan = ForwardPlan::new(request, &routed, privacy, loop_hash, env);
+    let mut plan = ForwardPlan::new(request, &routed, privacy, loop_hash, env);
     // Before any server is tried: it is the client's fault, and no reason to ask the next one.
     if plan.path == ClientPath::Contact {
         readable_contacts(message)?;
     }
+    plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
     Ok(Handling::Forward(plan, targets))
 }
 
@@ -139,7 +141,8 @@ pub(crate) fn admit_ack(
         .map_err(refused)?;
     moving::enter(moved, env).map_err(refused)?;
     let privacy = Privacy::read(request.inbound.message);
-    let plan = ForwardPlan::new(request, &routed, privacy, 0, env);
+    let mut plan = ForwardPlan::new(request, &routed, privacy, 0, env);
+    plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
     Ok(Handling::Forward(plan, targets))
 }
 
@@ -160,7 +163,7 @@ fn judge<'a>(
     env: &mut Environment,
 ) -> Result<Result<TargetSet, MessageReason>, MessageReason> {
     let Origin { link, .. } = *request.inbound.origin;
-    let who = Sender::of(request.inbound.leg, &env.links).ok_or(MessageReason::TrustWithdrawn)?;
+    let who = Sender::of(request.sender(), &env.links).ok_or(MessageReason::TrustWithdrawn)?;
     // The peer may still be listed while this very connection shows a certificate that is no longer
     // accepted.
     if env.links.get(link).is_some_and(|l| !l.trusted) {
@@ -178,11 +181,24 @@ fn judge<'a>(
         },
         is_sealed: request.is_sealed && !routed.strict_in,
         random,
-        also: same_party::other_entries(request.inbound.origin, request.inbound.leg),
+        also: match &request.handed {
+            Some(handed) => handed.also.clone(),
+            None => same_party::other_entries(request.inbound.origin, request.inbound.leg),
+        },
         routing: env.routing(),
         links: &env.links,
     };
-    match question.judge() {
+    let judged = match question.judge() {
+        // A sibling hands over what is for a client, and nothing else.
+        Ok(targets)
+            if request.handed.is_some()
+                && !targets.iter().all(|leg| matches!(leg, Leg::Binding(_))) =>
+        {
+            Err(MessageReason::SiblingNotPermitted)
+        }
+        judged => judged,
+    };
+    match judged {
         Err(reason @ (MessageReason::FromNotAllowed | MessageReason::DomainDenied)) => Err(reason),
         targets => Ok(targets),
     }
@@ -200,7 +216,7 @@ fn cross_boundary(
     targets: &mut TargetSet,
     env: &Environment,
 ) -> Result<(), MessageReason> {
-    let owed = env.field_rules(request.inbound.leg).require_in;
+    let owed = env.field_rules(request.sender()).require_in;
     // In a dialog, which a request that had them has formed, they are seldom repeated.
     if !routed.is_in_dialog() && !owed.without(request.inbound.message.names()).is_empty() {
         return Err(MessageReason::FieldRequired);
@@ -240,7 +256,7 @@ fn sips_may_go(
         Method::Invite | Method::Subscribe | Method::Refer | Method::Update
     );
     if forms_dialog
-        && takes_sips(request.inbound.leg)
+        && takes_sips(request.sender())
         && request
             .inbound
             .message

@@ -54,7 +54,7 @@ pub(crate) fn not_asserted_in_request(
     request: &InboundRequest<'_, '_>,
     env: &Environment,
 ) -> (HeaderSet, NotAsserted) {
-    let InboundMessage { leg, message, .. } = request.inbound;
+    let (leg, message) = (request.sender(), request.inbound.message);
     let anonymous = env.routing().is_nobody(&request.from_uri.host);
     // Neither an anonymous caller nor a telephone number belongs to a domain that could be
     // compared.
@@ -91,7 +91,8 @@ impl<'c> Partner<'c> {
     fn at(leg: Leg, nameless: bool, env: &'c Environment) -> Option<Self> {
         let key = leg.peer()?;
         match env.links.peer(key)?.kind {
-            PeerKind::Home => None,
+            // What a sibling passes on was judged by who has sent it there.
+            PeerKind::Home | PeerKind::Sibling => None,
             PeerKind::Federated => Some(Self {
                 key,
                 routing: env.routing(),

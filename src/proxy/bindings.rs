@@ -4,12 +4,12 @@
 //! A client is taken from one connection to another in one place, `hold`: what has waited for it goes
 //! on, and the connection that held it before learns of it, as do the shards that have asked.
 use super::binding::{
-    Answer, Asker, BindingId, BindingMessage, Displacement, Held, HeldBinding, Holding, Place,
-    Waiter,
+    Answer, Asker, BindingId, BindingMessage, Displacement, Elsewhere, Held, HeldBinding, Holding,
+    Place, Waiter,
 };
 use super::core::Core;
 use super::interface::{Action, Actions};
-use super::leg::Leg;
+use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use crate::observe::Event;
 use crate::reason::MessageReason;
@@ -44,13 +44,18 @@ impl Core {
                 let grace = self.env.limits.binding_grace;
                 self.env.directory.lost(id, link, grace, now);
             }
-            BindingMessage::Where { place, asker, gone } => {
-                let answer = self.env.answer(place, asker, gone);
+            BindingMessage::Where { question, asker } => {
+                let answer = self.env.answer(question, asker);
                 let located = BindingMessage::Located { asker, answer };
                 self.env.tell(asker.shard, located, out);
             }
             BindingMessage::Located { asker, answer } => self.located(asker, answer, now, out),
-            BindingMessage::Pass { place, bytes } => self.pass_on(place, &bytes, out),
+            BindingMessage::Pass {
+                place,
+                bytes,
+                elsewhere,
+            } => self.pass_on(place, &bytes, elsewhere, out),
+            BindingMessage::Taken { id, by } => self.env.taken.note(id, PeerKey(by), now),
             BindingMessage::Displaced { id, link } => self.displaced(id, link, now, out),
         }
     }
@@ -79,7 +84,10 @@ impl Core {
             .bindings
             .div_ceil(usize::from(self.env.shards));
         let (displaced, waiters) = match self.env.directory.hold(holding, room, now) {
-            Held::Entered(displaced, waiters) => (displaced, waiters),
+            Held::Entered(displaced, waiters) => {
+                self.env.taken.forget(id);
+                (displaced, waiters)
+            }
             Held::Refused => {
                 let reason = MessageReason::BindingsFull.into();
                 out.record(Event::BindingRefused { reason, remote });
@@ -107,7 +115,7 @@ impl Core {
                     let located = BindingMessage::Located { asker, answer };
                     self.env.tell(asker.shard, located, out);
                 }
-                Waiter::Message(bytes) => self.pass_on(Place::Binding(id), &bytes, out),
+                Waiter::Message(bytes) => self.pass_on(Place::Binding(id), &bytes, None, out),
             }
         }
     }
@@ -121,10 +129,16 @@ impl Core {
     }
 
     /// A message for a client that this shard knows.
-    fn pass_on(&mut self, place: Place, bytes: &[u8], out: &mut Actions) {
+    fn pass_on(
+        &mut self,
+        place: Place,
+        bytes: &[u8],
+        elsewhere: Option<Box<Elsewhere>>,
+        out: &mut Actions,
+    ) {
         let start = out.bytes.len();
         out.bytes.extend_from_slice(bytes);
-        if self.env.pass(place, start, out).is_err() {
+        if self.env.pass(place, start, elsewhere, out).is_err() {
             out.record(Event::MessageDropped {
                 reason: MessageReason::FlowGone.into(),
                 remote: None,

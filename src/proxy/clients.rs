@@ -4,13 +4,15 @@
 //! never to all. This shard's own directory is asked at once; what changes in it waits until the input
 //! has been carried out (`bindings`), since it may wake other requests of this shard.
 use super::binding::{
-    Answer, Asker, BindingMessage, BindingName, Found, HeldBinding, Holding, Place, WAIT, Waiter,
+    Answer, Asker, BindingId, BindingMessage, BindingName, Elsewhere, Found, HeldBinding, Holding,
+    Place, WAIT, Waiter, Where,
 };
 use super::branch::BranchKey;
 use super::environment::Environment;
 use super::interface::{Action, Actions, Origin};
-use super::leg::Leg;
+use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
+use super::link_state::SendIf;
 use crate::observe::Event;
 use crate::reason::MessageReason;
 use smallvec::smallvec;
@@ -23,7 +25,9 @@ use std::time::Instant;
 pub(crate) enum Reach {
     /// Over this connection.
     Link(LinkId),
-    /// An answer comes until then, or it cannot be reached.
+    /// Another shard was asked; its answer comes until then.
+    Asked(Instant),
+    /// It may come back until then.
     Wait(Instant),
 }
 
@@ -45,19 +49,17 @@ impl Environment {
         }
     }
 
-    /// Where a request goes that is meant for this place. `branch` gets the answer if it comes later;
-    /// `gone` is a connection that is known to be closed.
+    /// Where a request goes that is meant for this place. `branch` gets the answer if it comes later.
     ///
     /// # Errors
     /// There is no way to the client, or too much waits for it.
     pub(crate) fn reach(
         &mut self,
-        place: Place,
+        question: Where,
         branch: BranchKey,
-        gone: Option<LinkId>,
         out: &mut Actions,
     ) -> Result<Reach, MessageReason> {
-        let shard = place.shard(self.shards);
+        let shard = question.place.shard(self.shards);
         let asker = Asker {
             shard: self.shard,
             branch,
@@ -68,11 +70,11 @@ impl Environment {
         if shard != self.shard {
             out.list.push(Action::Tell {
                 shard,
-                message: BindingMessage::Where { place, asker, gone },
+                message: BindingMessage::Where { question, asker },
             });
-            return Ok(Reach::Wait(self.now + WAIT));
+            return Ok(Reach::Asked(self.now + WAIT));
         }
-        match self.answer(place, asker, gone) {
+        match self.answer(question, asker) {
             Answer::At(link) => Ok(Reach::Link(link)),
             Answer::WaitUntil(until) => Ok(Reach::Wait(until)),
             Answer::Gone => Err(MessageReason::FlowGone),
@@ -80,8 +82,18 @@ impl Environment {
     }
 
     /// This shard's answer. Who must wait is entered, and hears again.
-    pub(crate) fn answer(&mut self, place: Place, asker: Asker, gone: Option<LinkId>) -> Answer {
-        match (self.look(place, asker.shard, gone), place) {
+    pub(crate) fn answer(&mut self, question: Where, asker: Asker) -> Answer {
+        let Where {
+            place,
+            gone,
+            expected,
+        } = question;
+        let expected = expected.filter(|until| *until > self.now);
+        let found = match (self.look(place, asker.shard, gone), expected) {
+            (Found::Gone, Some(until)) => Found::WaitUntil(until),
+            (found, _) => found,
+        };
+        match (found, place) {
             (Found::At(link), _) => Answer::At(link),
             (Found::WaitUntil(until), Place::Binding(id))
                 if self
@@ -137,6 +149,7 @@ impl Environment {
         &mut self,
         place: Place,
         start: usize,
+        elsewhere: Option<Box<Elsewhere>>,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
         let shard = place.shard(self.shards);
@@ -152,9 +165,20 @@ impl Environment {
         let bytes: Box<[u8]> = out.bytes.get(start..).unwrap_or_default().into();
         out.bytes.truncate(start);
         if shard != self.shard && shard < self.shards {
-            let message = BindingMessage::Pass { place, bytes };
+            let message = BindingMessage::Pass {
+                place,
+                bytes,
+                elsewhere,
+            };
             out.list.push(Action::Tell { shard, message });
             return Ok(());
+        }
+        if let (Some(elsewhere), Place::Binding(id)) = (elsewhere, place)
+            && let Some(sibling) = self.sibling_of(id, found, &elsewhere)
+        {
+            let start = out.bytes.len();
+            out.bytes.extend_from_slice(&elsewhere.bytes);
+            return self.send_downstream(Leg::Peer(sibling), None, start, SendIf::Always, out);
         }
         let waits = match (found, place) {
             (Found::WaitUntil(until), Place::Binding(id)) => {
@@ -165,6 +189,14 @@ impl Environment {
             _ => false,
         };
         waits.then_some(()).ok_or(MessageReason::FlowGone)
+    }
+
+    /// The sibling that most likely has a client that is not here: the one that has taken its last request, else the one
+    /// that the token names, unless the client was here a moment ago.
+    fn sibling_of(&self, id: BindingId, found: Found, elsewhere: &Elsewhere) -> Option<PeerKey> {
+        let is_lost = matches!(found, Found::WaitUntil(_)) && self.directory.knows(id);
+        let named = elsewhere.named.filter(|_| !is_lost).map(PeerKey);
+        self.taken.by(id, self.now).or(named)
     }
 
     /// For a directory: another shard's by the shell, this one's after the input.

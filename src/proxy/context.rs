@@ -106,6 +106,8 @@ pub(crate) struct ResponseContext {
     /// The target set, and how many of it were tried.
     pub(crate) targets: TargetSet,
     pub(crate) tried: usize,
+    /// How often the siblings were asked.
+    pub(crate) rounds: u8,
     pub(crate) deadlines: Deadlines,
     pub(crate) received: Instant,
     /// A CANCEL came, or Timer C fired. No further target is tried from then on; it is sent as soon
@@ -162,6 +164,7 @@ impl ResponseContext {
             recorded: None,
             targets,
             tried: 0,
+            rounds: 0,
             deadlines: Deadlines {
                 trying: Some(now + trying),
                 timer,

@@ -8,6 +8,7 @@ use super::link_id::LinkId;
 use super::links::Links;
 use super::ping::Pings;
 use super::secrets::Secrets;
+use super::sibling::Taken;
 use super::tables::Tables;
 use super::token::{TokenBox, TokenKeys};
 use super::wheel::Wheel;
@@ -31,6 +32,8 @@ pub struct CoreSetup {
     pub names: AdvertisedNames,
     /// When the core begins.
     pub now: Instant,
+    /// The same by the calendar, in seconds.
+    pub unix: u64,
 }
 
 /// The proxy core of one shard.
@@ -58,7 +61,14 @@ impl Core {
                 moved: MovedLegs::default(),
                 for_self: VecDeque::new(),
                 now: setup.now,
-                tokens: TokenBox::new(keys, topology.node().advertised().as_str(), setup.run),
+                tokens: TokenBox::new(
+                    keys,
+                    topology.node().advertised().as_str(),
+                    topology.node().fqdn.as_str(),
+                    setup.run,
+                ),
+                calendar: (setup.now, setup.unix),
+                taken: Taken::default(),
                 secrets: Secrets::new(&setup.seed, setup.shard),
                 wheel: Wheel::new(setup.now),
                 buffers: super::buffers::SpareBuffers::default(),
@@ -73,6 +83,11 @@ impl Core {
         core.env.links.relist(&core.env.tables.listing);
         core.pings.relist(&core.env, setup.now);
         core
+    }
+
+    /// What the calendar says now, which siblings compare. To be called now and then, as it may be set.
+    pub fn set_calendar(&mut self, now: Instant, unix: u64) {
+        self.env.calendar = (now, unix);
     }
 
     /// When `on_deadline` should be called at the latest.

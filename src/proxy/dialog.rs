@@ -35,6 +35,7 @@ pub(crate) fn far_leg(
     let exact = |leg: Leg| match who {
         Sender::Client(own) => is_client(own, leg, links),
         Sender::Home(own) | Sender::Federated(own) => leg == Leg::Peer(own),
+        Sender::Sibling(_) => false,
     };
     if exact(caller) {
         return Ok(callee);
@@ -48,7 +49,9 @@ pub(crate) fn far_leg(
     let kin = |leg: Leg| match (who, leg) {
         (Sender::Home(_), Leg::Peer(key)) => links.peer(key).is_some_and(|p| p.is_home()),
         (Sender::Federated(own), Leg::Peer(key)) => stands_for(own, also, key, routing),
-        (Sender::Client(_), _) | (_, Leg::Client(_) | Leg::Binding(_)) => false,
+        (Sender::Client(_) | Sender::Sibling(_), _) | (_, Leg::Client(_) | Leg::Binding(_)) => {
+            false
+        }
     };
     match (kin(caller), kin(callee)) {
         (true, false) => Ok(callee),
@@ -97,6 +100,8 @@ pub(crate) fn in_dialog(
             let others = routing.equals(key).iter().filter(|other| **other != key);
             targets.extend(others.take(MOST_STAND_INS).map(|other| Leg::Peer(*other)));
         }
+        // No dialog is with a sibling: it only hands over.
+        Some(PeerKind::Sibling) => return Err(MessageReason::TokenNotForOrigin),
         None => {}
     }
     Ok(targets)

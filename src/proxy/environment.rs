@@ -13,6 +13,7 @@ use super::links::Links;
 use super::routing::Routing;
 use super::same_party;
 use super::secrets::Secrets;
+use super::sibling::Taken;
 use super::tables::Tables;
 use super::token::TokenBox;
 use super::wheel::Wheel;
@@ -43,6 +44,10 @@ pub(crate) struct Environment {
     /// Which connections lead to the registered clients that this shard is asked for.
     pub(crate) directory: Directory,
     pub(crate) moved: MovedLegs,
+    /// Which siblings have clients that this shard is asked for.
+    pub(crate) taken: Taken,
+    /// The calendar at some time, in seconds.
+    pub(crate) calendar: (Instant, u64),
     /// What this shard has to tell itself after the input.
     pub(crate) for_self: VecDeque<BindingMessage>,
     /// The time of the input that is being carried out.
@@ -82,6 +87,12 @@ impl Environment {
     /// Names, domains and pools of the current generation.
     pub(crate) fn routing(&self) -> &Routing {
         &self.tables.routing
+    }
+
+    /// What the calendar says at the time of the input, in seconds.
+    pub(crate) fn unix(&self) -> u64 {
+        let (at, unix) = self.calendar;
+        unix + self.now.saturating_duration_since(at).as_secs()
     }
 
     /// The settings of the trust domain's boundary.
@@ -142,7 +153,7 @@ impl Environment {
         }
         let sent = match to.leg {
             Leg::Peer(_) => self.send_downstream(to.leg, None, start, SendIf::Always, out),
-            Leg::Binding(id) => self.pass(Place::Binding(id), start, out),
+            Leg::Binding(id) => self.pass(Place::Binding(id), start, None, out),
             Leg::Client(_) => {
                 out.bytes.truncate(start);
                 Err(MessageReason::OriginGone)
@@ -181,7 +192,7 @@ impl Environment {
             return Ok(());
         }
         if let Leg::Binding(id) = target {
-            return self.pass(Place::Binding(id), start, out);
+            return self.pass(Place::Binding(id), start, None, out);
         }
         let bytes = out.bytes.get(start..).unwrap_or_default().to_vec();
         out.bytes.truncate(start);

@@ -15,7 +15,7 @@ use super::same_party;
 use super::tables::Tables;
 use super::token::TokenKeys;
 use crate::reason::{ConnectionReason, HealthReason, MessageReason, Reason};
-use crate::topology::PeerRef;
+use crate::topology::{PeerKind, PeerRef};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -140,6 +140,11 @@ impl Core {
             && let Some(peer) = self.env.links.peer(key)
         {
             peer.note_answer(now, out);
+        }
+        if let Some(peer) = self.env.links.peer(key)
+            && peer.kind == PeerKind::Sibling
+        {
+            peer.health.note_found();
         }
         self.pings.on_link_up(key, &self.env, out);
         self.flush(key, now, out);
@@ -290,6 +295,13 @@ impl Core {
         };
         if let Leg::Peer(key) = gone.leg {
             self.pings.on_link_lost(key, Some(link), now, out);
+            // Its clients may come here.
+            if self.env.links.any_link(key).is_none()
+                && let Some(peer) = self.env.links.peer(key)
+                && peer.kind == PeerKind::Sibling
+            {
+                peer.health.note_lost(now);
+            }
         }
         // First: what ran on the connection asks the directory where its client is now.
         self.client_gone(link, gone.held, out);

@@ -45,6 +45,8 @@ pub(crate) struct PeerHealth {
     held: AtomicU64,
     /// Failures in a row that requests and connects met.
     failures: AtomicU32,
+    /// When a shard lost its last connection to it; 0: one has come up since. Kept for siblings.
+    lost: AtomicU64,
 }
 
 impl PeerHealth {
@@ -56,11 +58,28 @@ impl PeerHealth {
             until: AtomicU64::new(0),
             held: AtomicU64::new(0),
             failures: AtomicU32::new(0),
+            lost: AtomicU64::new(0),
         }
     }
 
     fn millis(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.epoch).as_millis()).unwrap_or(BY_PINGS - 1)
+    }
+
+    /// A shard has lost its last connection to it.
+    pub(crate) fn note_lost(&self, now: Instant) {
+        self.lost.store(self.millis(now).max(1), Relaxed);
+    }
+
+    /// A connection to it has come up.
+    pub(crate) fn note_found(&self) {
+        self.lost.store(0, Relaxed);
+    }
+
+    /// When that was.
+    pub(crate) fn lost_at(&self) -> Option<Instant> {
+        let lost = self.lost.load(Relaxed);
+        (lost != 0).then(|| self.epoch + Duration::from_millis(lost))
     }
 
     /// Where it stands; one that came back less than `fail_back` ago is returning.

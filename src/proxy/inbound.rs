@@ -15,9 +15,10 @@ use super::environment::{Environment, Upstream};
 use super::interface::Origin;
 use super::leg::{Certainty, Leg};
 use super::same_party;
+use super::sibling::HandedOver;
 use super::token::{Token, TokenFault};
 use crate::reason::{MessageReason, Rule};
-use crate::sip::{Address, CSeq, Host, Message, Method, Uri, Via, plain_user};
+use crate::sip::{Address, CSeq, HeaderName, Host, Message, Method, Uri, Via, plain_user};
 use smallvec::SmallVec;
 use std::hash::Hasher as _;
 use std::time::Instant;
@@ -86,6 +87,8 @@ pub(crate) struct InboundRequest<'m, 'a> {
     pub(crate) routes: SmallVec<[Address<'a>; 4]>,
     /// Its client's binding: answers and requests of the dialog go to whatever connection holds that.
     pub(crate) binding: Option<BindingId>,
+    /// Who has sent it to the sibling that it came from, if that has handed it over.
+    pub(crate) handed: Option<Box<HandedOver>>,
     /// What its transaction is kept under.
     pub(crate) key: u128,
 }
@@ -160,8 +163,17 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             }),
             routes,
             binding: inbound.held,
+            handed: None,
             key: 0,
         };
+        // From anybody else the field is nothing, and is stripped.
+        if message.has(HeaderName::SiblingOrigin)
+            && let Leg::Peer(key) = inbound.leg
+            && env.routing().siblings().contains(&key)
+        {
+            let handed = HandedOver::read(message, &env.tokens, env.unix())?;
+            request.handed = Some(Box::new(handed));
+        }
         let side = match inbound.held {
             // Whatever connection it has: its CANCEL and ACK come on the one that it has then.
             Some(id) => id.as_u64(),
@@ -173,6 +185,12 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
         }
         request.key = request.transaction_key(side, env);
         Ok(request)
+    }
+
+    /// Whose rights it has: the leg that it came from, or the one that it came from to the sibling which has handed it over.
+    pub(crate) fn sender(&self) -> Leg {
+        let handed = self.handed.as_ref();
+        handed.map_or(self.inbound.leg, |handed| handed.leg())
     }
 
     /// Whether it can belong to a dialog: it has a To tag (RFC 3261 §12.2.1.1), and a method that is
@@ -256,6 +274,8 @@ pub(crate) struct Routed<'a> {
     /// What counts of the token in the route: a dialog's does in that dialog alone. Without one, the
     /// contact that was called.
     pub(crate) token: Option<Token>,
+    /// That token as written.
+    pub(crate) token_text: Option<&'a [u8]>,
     pub(crate) popped: u8,
     pub(crate) strict_in: bool,
     /// The Request-URI came here by an `maddr` that names this node, which is taken out.
@@ -323,6 +343,7 @@ impl<'a> Routed<'a> {
         let routing = env.routing();
         let mut routed = Self {
             token: None,
+            token_text: None,
             popped: 0,
             strict_in: false,
             strips_maddr: false,
@@ -339,6 +360,7 @@ impl<'a> Routed<'a> {
             && let Some(token) = token_of(&request.uri, request, env)?
         {
             routed.token = Some(token);
+            routed.token_text = request.uri.user;
             routed.strict_in = true;
             routed.uri = last
                 .parse_uri()
@@ -369,6 +391,7 @@ impl<'a> Routed<'a> {
                 (Some(user), None) if routed.token.is_none() => {
                     routed.token = token_of(&uri, request, env)?;
                     user_seen = Some(user);
+                    routed.token_text = Some(user);
                     routed.token.is_some()
                 }
                 (Some(user), Some(seen)) => {
@@ -388,6 +411,7 @@ impl<'a> Routed<'a> {
         }
         if routed.is_in_dialog() && !request.may_be_in_dialog() {
             routed.token = None;
+            routed.token_text = None;
         }
         routed.token = routed
             .token

@@ -19,6 +19,11 @@ impl PeerKey {
         hasher.write(fqdn.as_bytes());
         Self(hasher.finish())
     }
+
+    /// As tokens have the node that has made them.
+    pub(crate) fn node(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
 }
 
 /// One leg of a request: where it came from, where it may go, or what a token stands for.

@@ -56,7 +56,7 @@ impl ListedPeer {
     pub(crate) fn is_home(&self) -> bool {
         match self.kind {
             PeerKind::Home => true,
-            PeerKind::Federated => false,
+            PeerKind::Federated | PeerKind::Sibling => false,
         }
     }
 }
@@ -169,6 +169,15 @@ impl Listing {
 /// `health`.
 fn policies(topology: &Topology) -> Vec<Option<Health>> {
     let mut policies: Vec<Option<Health>> = vec![None; topology.peers().len()];
+    // Whether a sibling lives must be known before a request is for it.
+    for (reference, _) in topology
+        .peer_refs()
+        .filter(|(_, peer)| peer.kind == PeerKind::Sibling)
+    {
+        if let Some(policy) = policies.get_mut(reference.index()) {
+            *policy = Some(Health::default());
+        }
+    }
     for pool in topology.pools() {
         let Some(health) = pool.health else { continue };
         for (member, _) in &pool.peers {

@@ -79,6 +79,7 @@ mod reply;
 mod routing;
 mod same_party;
 mod secrets;
+mod sibling;
 mod stateless;
 mod tables;
 mod target_set;

@@ -75,8 +75,19 @@ impl<'e> MessageWriter<'e> {
         out: &mut Vec<u8>,
     ) -> Result<Option<Box<RecordedToken>>, MessageReason> {
         let start = out.len();
+        let handing = plan.siblings.as_deref().filter(|_| self.is_sibling());
+        // The request as it came, with the token back in front: the sibling preprocesses its route, and judges it,
+        // as this node has done. A strict router behind this node is the sibling's business, which routes anew.
+        let lenient = handing.map(|_| ForwardPlan {
+            strict_out: false,
+            ..plan.clone()
+        });
+        let plan = lenient.as_ref().unwrap_or(plan);
+        let route = handing.map(|handing| handing.route(self.env));
+        let origin = handing.and_then(|handing| handing.origin(message, self.env));
         let rewrite = RouteRewrite::of(message, plan);
-        let (recorded, two) = self.recorded_routes(message, plan, from.leg);
+        let leg = handing.map_or(self.leg, |handing| Leg::Binding(handing.id));
+        let (recorded, two) = self.recorded_routes(message, plan, (from.leg, leg));
         let path = self.path(plan);
         let sender = self.sender_name(from.leg);
 
@@ -104,6 +115,12 @@ impl<'e> MessageWriter<'e> {
         }
         for uri in &recorded {
             edits.prepend_record_route(uri);
+        }
+        if let Some(route) = &route {
+            edits.prepend_route(route);
+        }
+        if let Some(origin) = &origin {
+            edits.insert_origin(origin);
         }
         if plan.registers.is_some() {
             // What a client writes there would make the registrar route through it.
@@ -184,6 +201,12 @@ impl<'e> MessageWriter<'e> {
         }
     }
 
+    /// Whether the leg is a sibling.
+    fn is_sibling(&self) -> bool {
+        let peer = self.leg.peer().and_then(|key| self.env.links.peer(key));
+        peer.is_some_and(|peer| peer.kind == PeerKind::Sibling)
+    }
+
     /// This node's name and port as the leg knows them.
     fn sent_by(&self) -> &'e str {
         sent_by(self.leg, self.env)
@@ -205,7 +228,7 @@ impl<'e> MessageWriter<'e> {
         }
         match self.env.links.peer(self.leg.peer()?)?.kind {
             PeerKind::Home => self.env.links.peer(from.peer()?).map(|peer| &*peer.fqdn),
-            PeerKind::Federated => None,
+            PeerKind::Federated | PeerKind::Sibling => None,
         }
     }
 
@@ -215,14 +238,14 @@ impl<'e> MessageWriter<'e> {
         &self,
         message: &Message<'_>,
         plan: &ForwardPlan,
-        from: Leg,
+        legs: (Leg, Leg),
     ) -> (SmallVec<[RouteUri; 2]>, Option<Box<RecordedToken>>) {
         let mut uris = SmallVec::new();
         if !plan.record_route {
             return (uris, None);
         }
         let call_id = message.call_id().unwrap_or_default();
-        let (tokens, legs) = (&self.env.tokens, (from, self.leg));
+        let tokens = &self.env.tokens;
         // Only a dialog with an unregistered client has two values; which is whose, its leg says.
         let two = match legs {
             (Leg::Client(_), _) => {
@@ -239,7 +262,7 @@ impl<'e> MessageWriter<'e> {
             Some(two) => two.sent.clone(),
             None => tokens.dialog(legs, plan.to_host, call_id),
         };
-        let (upstream, downstream) = (sent_by(from, self.env), self.sent_by());
+        let (upstream, downstream) = (sent_by(legs.0, self.env), sent_by(legs.1, self.env));
         uris.push(route_uri(plan.sips, &token, upstream, b";lr"));
         if upstream != downstream {
             uris.push(route_uri(plan.sips, &token, downstream, b";lr"));

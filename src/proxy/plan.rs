@@ -7,6 +7,7 @@ use super::environment::Environment;
 use super::inbound::{InboundRequest, Routed};
 use super::keep_alive;
 use super::privacy::Privacy;
+use super::sibling::SiblingPlan;
 use super::token::host_hash;
 use crate::sip::{Address, HeaderName, HeaderSet, Message, Method, Scheme};
 use crate::topology::ClientPath;
@@ -63,6 +64,10 @@ pub(crate) struct ForwardPlan {
     pub(crate) loop_hash: u32,
     /// Hash of the To host, for the token of a recorded route.
     pub(crate) to_host: u32,
+    /// A sibling has handed it over, which waits for the client itself.
+    pub(crate) handed_over: bool,
+    /// How it is handed over to a sibling, if it is for a binding.
+    pub(crate) siblings: Option<Box<SiblingPlan>>,
 }
 
 impl ForwardPlan {
@@ -76,7 +81,8 @@ impl ForwardPlan {
         env: &Environment,
     ) -> Self {
         let message = request.inbound.message;
-        let record_route = is_recorded(request.method);
+        // The node that has handed it over has recorded a route that serves at all of them.
+        let record_route = is_recorded(request.method) && request.handed.is_none();
         let is_client = request.inbound.leg.is_client();
         let registers = is_client.then(|| registers(request)).flatten();
         // Asked of the pool and not of the server: what the registrar keeps must serve its whole pool.
@@ -120,6 +126,8 @@ impl ForwardPlan {
             keep_alive: keep_alive::is_offered(message),
             loop_hash,
             to_host,
+            handed_over: request.handed.is_some(),
+            siblings: None,
         }
     }
 }

@@ -46,11 +46,16 @@ impl Question<'_, '_, '_> {
     /// |---|---|---|
     /// | client | From of a home domain, or anonymous (RFC 3323) | the home pool; in-dialog: the token's peer |
     /// | home peer | anything | the token's client or peer, a peer by Route or Request-URI, a federated or home pool |
+    /// | sibling | what one of these two sends to a client, with its sender signed | the client |
     /// | federated peer | From within its domains; where its entry allows it, anonymous, or a number | the home pool, or the home server of a URI that was sealed for it; in-dialog: the token's other leg |
     ///
     /// # Errors
     /// The reason of the refusal.
     pub(crate) fn judge(&self) -> Result<TargetSet, MessageReason> {
+        // What a sibling hands over is judged as its sender's.
+        if matches!(self.who, Sender::Sibling(_)) {
+            return Err(MessageReason::SiblingNotPermitted);
+        }
         if self.routing.denies_any() {
             self.check_denied(self.who.peer())?;
         }
@@ -89,7 +94,7 @@ impl Question<'_, '_, '_> {
                 return match (self.who, leg) {
                     (_, Leg::Peer(key)) => in_dialog(self.who, key, self.routing, self.links),
                     // Clients speak to peers only: a token never takes a client to a client.
-                    (Sender::Client(_), Leg::Client(_) | Leg::Binding(_)) => {
+                    (Sender::Client(_) | Sender::Sibling(_), Leg::Client(_) | Leg::Binding(_)) => {
                         Err(MessageReason::TokenNotForOrigin)
                     }
                     (Sender::Home(_) | Sender::Federated(_), Leg::Client(_) | Leg::Binding(_)) => {
@@ -113,6 +118,7 @@ impl Question<'_, '_, '_> {
                 let position = self.routing.pool_of_client(from, request_uri);
                 self.in_pool(position, &[])
             }
+            (Sender::Sibling(_), _) => Err(MessageReason::SiblingNotPermitted),
             // Only home servers are given Path tokens, with the registrations that they keep.
             (Sender::Home(_), Some(id)) => Ok(smallvec![Leg::Binding(id)]),
             (Sender::Home(own), None) => self.of_home_server(own),
@@ -157,6 +163,9 @@ impl Question<'_, '_, '_> {
         }
         match self.routing.peer(&self.target) {
             Some(key) if key == own => Err(MessageReason::NoRoute),
+            Some(key) if self.routing.siblings().contains(&key) => {
+                Err(MessageReason::RouteNotPermitted)
+            }
             Some(key) => listed(key, self.links),
             None if self.routed.next_route.is_some() => Err(MessageReason::RouteNotPermitted),
             None if self.routed.uri.scheme == Scheme::Other => {
@@ -261,7 +270,7 @@ impl Question<'_, '_, '_> {
                     (Sender::Federated(own), Leg::Peer(key)) => {
                         stands_for(own, &self.also, key, self.routing)
                     }
-                    (Sender::Federated(_) | Sender::Home(_), _) => false,
+                    (Sender::Federated(_) | Sender::Home(_) | Sender::Sibling(_), _) => false,
                 };
                 is_callee && to_host == host_hash(&self.request.from_uri)
             }
@@ -272,6 +281,7 @@ impl Question<'_, '_, '_> {
         let sip = matches!(from.scheme, Scheme::Sip | Scheme::Sips);
         let allowed = match self.who {
             Sender::Home(_) => true,
+            Sender::Sibling(_) => false,
             Sender::Client(_) => {
                 sip && (self.routing.is_home(&from.host) || self.routing.is_nobody(&from.host))
                     || called_by_this_name()

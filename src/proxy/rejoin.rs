@@ -4,7 +4,7 @@
 //! The branch stays what it is. What was sent already is sent again with the same branch, so that a
 //! client that has kept its transaction takes it for the repetition that it is (RFC 3261 §17.2.1), and one
 //! that has begun anew takes it for a new request. Nobody waits for longer than 30 seconds.
-use super::binding::{Answer, WAIT};
+use super::binding::{Answer, WAIT, Where};
 use super::clients::Reach;
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
@@ -33,11 +33,29 @@ impl ResponseContext {
         let place = env
             .place(target, self.call_id())
             .ok_or(MessageReason::NoRoute)?;
-        match env.reach(place, self.branch_key(), gone, out)? {
-            Reach::Link(link) => Ok(Some(link)),
-            Reach::Wait(until) => {
+        let siblings = self.plan.siblings.as_ref();
+        let expected = siblings.and_then(|siblings| siblings.expected(env));
+        let question = Where {
+            place,
+            gone,
+            expected,
+        };
+        match env.reach(question, self.branch_key(), out) {
+            Ok(Reach::Link(link)) => Ok(Some(link)),
+            Ok(Reach::Asked(until)) => {
                 self.wait_until(until, now, env);
                 Ok(None)
+            }
+            Ok(Reach::Wait(until)) => match self.ask_around(Some(until), now, env) {
+                Some(until) => {
+                    self.wait_until(until, now, env);
+                    Ok(None)
+                }
+                None => Err(MessageReason::FlowGone),
+            },
+            Err(reason) => {
+                self.ask_around(None, now, env);
+                Err(reason)
             }
         }
     }
@@ -106,11 +124,17 @@ impl ResponseContext {
         };
         match answer {
             Answer::At(link) => self.go_on(target, link, now, env, out),
-            Answer::WaitUntil(until) => {
-                self.wait_until(until, now, env);
-                NextStep::Keep
+            Answer::WaitUntil(until) => match self.ask_around(Some(until), now, env) {
+                Some(until) => {
+                    self.wait_until(until, now, env);
+                    NextStep::Keep
+                }
+                None => self.fail(MessageReason::FlowGone),
+            },
+            Answer::Gone => {
+                self.ask_around(None, now, env);
+                self.fail(MessageReason::FlowGone)
             }
-            Answer::Gone => self.fail(MessageReason::FlowGone),
         }
     }
 

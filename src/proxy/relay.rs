@@ -9,7 +9,7 @@
 //!
 //! A 503 is never passed on (RFC 3261 §16.7 step 6): it would take this node out of service at the
 //! caller, although only one of the servers behind it has no room.
-use super::binding::{Outcome, Registration};
+use super::binding::{BindingMessage, Outcome, Registration};
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
 use super::hiding::uncovered_contacts;
@@ -99,6 +99,18 @@ impl ResponseContext {
             link,
             client,
         };
+        // An ACK or BENOTIFY has no answer that could say that it went astray: it follows what was answered.
+        if let (Leg::Peer(by), Some(plan), false) = (
+            target,
+            &self.plan.siblings,
+            [100, 430, 503].contains(&status),
+        ) {
+            let taken = BindingMessage::Taken {
+                id: plan.id,
+                by: by.0,
+            };
+            env.tell(plan.id.shard(env.shards), taken, out);
+        }
         match effect {
             ResponseEffect::Provisional => {
                 self.on_provisional(response, status, env, out);
@@ -184,6 +196,14 @@ impl ResponseContext {
             && let Some(peer) = env.links.peer(key)
         {
             peer.heed_retry_after(response.message, response.now, out);
+        }
+        // Its client is not there, or no longer.
+        if status == 430
+            && self.pending()
+            && self.branch.target().is_some_and(|to| self.is_sibling(to))
+        {
+            self.failure = Some(MessageReason::FlowGone);
+            return NextStep::TryNext;
         }
         if status == 503 && self.pending() {
             // A cancelled request begins no further branch and is answered 487.

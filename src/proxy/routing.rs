@@ -23,6 +23,8 @@ pub(crate) struct Routing {
     pools: Vec<RoutedPool>,
     /// The pools that each peer is in: indices into `pools`.
     pools_of: FastMap<PeerKey, SmallVec<[usize; 2]>>,
+    /// The other nodes of this site, in the file's order.
+    siblings: Vec<PeerKey>,
     /// Domains that nobody may name, and those that a peer may not.
     denied: DomainSet,
     denied_to: FastMap<PeerKey, DomainSet>,
@@ -63,6 +65,7 @@ impl Routing {
             names,
             pools,
             pools_of,
+            siblings: siblings(topology),
             denied: topology.boundary().deny_domains.iter().collect(),
             denied_to: topology
                 .peers()
@@ -169,7 +172,11 @@ impl Routing {
     /// home server.
     pub(crate) fn is_home_side(&self, host: &Host<'_>, links: &Links) -> bool {
         let meaning = self.names.of(host);
-        let is_server = |key| links.peer(key).is_some_and(|peer| peer.is_home());
+        let is_server = |key| {
+            links
+                .peer(key)
+                .is_some_and(|peer| peer.kind != PeerKind::Federated)
+        };
         meaning.home || meaning.own || meaning.peer.is_some_and(is_server)
     }
 
@@ -232,6 +239,11 @@ impl Routing {
         }
     }
 
+    /// The other nodes of this site.
+    pub(crate) fn siblings(&self) -> &[PeerKey] {
+        &self.siblings
+    }
+
     /// What a home server is answered for a client without a connection.
     pub(crate) fn flow_status(&self, key: PeerKey) -> Option<u16> {
         let first = self.pools_of.get(&key)?.first()?;
@@ -283,4 +295,13 @@ fn servers(topology: &Topology) -> HashMap<(Box<str>, Option<u16>), PeerKey> {
         }
     }
     servers
+}
+
+/// The other nodes of this site.
+fn siblings(topology: &Topology) -> Vec<PeerKey> {
+    let siblings = topology
+        .peers()
+        .iter()
+        .filter(|p| p.kind == PeerKind::Sibling);
+    siblings.map(|p| PeerKey::of(p.fqdn.as_str())).collect()
 }

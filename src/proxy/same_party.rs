@@ -22,6 +22,8 @@ pub(crate) enum Sender {
     Client(LinkId),
     Home(PeerKey),
     Federated(PeerKey),
+    /// For itself it may ask nothing: what it hands over comes from somebody else.
+    Sibling(PeerKey),
 }
 
 impl Sender {
@@ -29,7 +31,7 @@ impl Sender {
     pub(crate) fn peer(self) -> Option<PeerKey> {
         match self {
             Self::Client(_) => None,
-            Self::Home(key) | Self::Federated(key) => Some(key),
+            Self::Home(key) | Self::Federated(key) | Self::Sibling(key) => Some(key),
         }
     }
     pub(crate) fn of(leg: Leg, links: &Links) -> Option<Self> {
@@ -43,6 +45,7 @@ impl Sender {
                 Some(match peer.kind {
                     PeerKind::Home => Self::Home(key),
                     PeerKind::Federated => Self::Federated(key),
+                    PeerKind::Sibling => Self::Sibling(key),
                 })
             }
         }

@@ -6,7 +6,8 @@
 //! round them. What differs is that there is one try: no failover, since no answer would ask for
 //! it.
 use super::admission::{self, Handling};
-use super::branch::{Branch, BranchKey};
+use super::binding::Elsewhere;
+use super::branch::{Branch, BranchKey, BranchText};
 use super::environment::Environment;
 use super::inbound::InboundRequest;
 use super::interface::{Action, Actions};
@@ -176,10 +177,31 @@ fn forward(
         &branch,
         &mut out.bytes,
     )?;
+    let elsewhere = elsewhere(request, plan, &branch, env);
     match env.place(target, request.call_id) {
-        Some(place) => env.pass(place, start, out),
+        Some(place) => env.pass(place, start, elsewhere, out),
         None => env.send_downstream(target, preferred, start, SendIf::Always, out),
     }
+}
+
+/// The same as a sibling takes it, which may have the client: where it is, its directory knows.
+fn elsewhere(
+    request: &InboundRequest<'_, '_>,
+    plan: &ForwardPlan,
+    branch: &BranchText,
+    env: &Environment,
+) -> Option<Box<Elsewhere>> {
+    let named = plan.siblings.as_ref()?.named.map(|key| key.0);
+    let sibling = env.routing().siblings().first()?;
+    let (message, upstream) = (request.inbound.message, request.upstream());
+    let mut bytes = Vec::new();
+    let writer = MessageWriter::to(Leg::Peer(*sibling), env);
+    let written = writer.request(message, &request.via, plan, upstream, branch, &mut bytes);
+    written.ok()?;
+    Some(Box::new(Elsewhere {
+        named,
+        bytes: bytes.into(),
+    }))
 }
 
 /// The shard of its client's former connection decides.

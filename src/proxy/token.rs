@@ -26,15 +26,19 @@ use std::hash::Hasher as _;
 /// Bytes of the truncated HMAC-SHA256: 128 bits, as RFC 2104 §5 allows. Both halves are used, each
 /// for one side.
 const MAC: usize = 16;
-/// The longest token before encoding: version and kind, key id, run, two legs, To hash, MAC.
-const LONGEST: usize = 1 + 1 + 4 + 9 + 9 + 4 + MAC;
+/// The longest token before encoding: version and kind, key id, node, run, two legs, To hash, MAC.
+const LONGEST: usize = 1 + 1 + 4 + 4 + 9 + 9 + 4 + MAC;
 /// A dialog's token as all may see it, and as only the client has it to which the dialog belongs.
 const FAR: u8 = kind_byte(b'd');
 const OWN: u8 = kind_byte(b'o');
 /// A token of a Path.
 const BINDING: u8 = kind_byte(b'b');
 /// The lengths before encoding.
-const LENGTHS: [(u8, usize); 3] = [(FAR, LONGEST), (OWN, LONGEST), (BINDING, 1 + 1 + 8 + MAC)];
+const LENGTHS: [(u8, usize); 3] = [
+    (FAR, LONGEST),
+    (OWN, LONGEST),
+    (BINDING, 1 + 1 + 4 + 8 + MAC),
+];
 /// The longest token as text: it is decoded on the stack, and nothing longer is looked at.
 const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
 const VERSION: u8 = 1;
@@ -83,6 +87,8 @@ struct TokenKey {
     id: u8,
     mac: hmac::Key,
     binding: BindingKey,
+    /// For what siblings tell each other.
+    origin: hmac::Key,
 }
 
 /// The keys that sign tokens: the first signs, all verify.
@@ -99,6 +105,7 @@ impl TokenKeys {
             id: *id,
             mac: hmac::Key::new(hmac::HMAC_SHA256, key),
             binding: BindingKey::derive(key),
+            origin: origin_key(key),
         };
         let random = [(0, random)];
         let keys = if configured.is_empty() {
@@ -119,7 +126,8 @@ impl TokenKeys {
 /// Makes and checks the tokens of one node.
 pub(crate) struct TokenBox {
     keys: std::sync::Arc<TokenKeys>,
-    node: String,
+    site: String,
+    node: u32,
     run: u32,
 }
 
@@ -134,12 +142,13 @@ struct Verified {
 }
 
 impl TokenBox {
-    /// `node` is the name that every token is bound to, the same on all nodes that go by one name;
-    /// `run` differs between runs of the daemon.
-    pub(crate) fn new(keys: std::sync::Arc<TokenKeys>, node: &str, run: u64) -> Self {
+    /// `site` is the name that every token is bound to, the same on all nodes that go by one name;
+    /// `fqdn` is this node's own, and `run` differs between runs of the daemon.
+    pub(crate) fn new(keys: std::sync::Arc<TokenKeys>, site: &str, fqdn: &str, run: u64) -> Self {
         Self {
             keys,
-            node: node.to_owned(),
+            site: site.to_owned(),
+            node: PeerKey::of(fqdn).node(),
             run: run as u32 ^ (run >> 32) as u32,
         }
     }
@@ -205,6 +214,8 @@ impl TokenBox {
         let mut fields = Fields(&verified.signed);
         let kind = fields.u8()?;
         fields.u8()?;
+        // Who has made it is a hint where its client may be, no right.
+        fields.u32()?;
         if kind == BINDING {
             return Ok(Token::Binding(BindingId::from_u64(fields.u64()?)));
         }
@@ -262,12 +273,40 @@ impl TokenBox {
         Err(TokenFault::Forged)
     }
 
-    /// How each token begins: its kind, and the key that will sign it.
+    /// How each token begins: its kind, the key that will sign it, and the node that makes it.
     fn head(&self, kind: u8) -> Raw {
         let mut raw = Raw::new();
         raw.push(kind);
         raw.push(self.keys.keys.first().map_or(0, |key| key.id));
+        raw.extend_from_slice(&self.node.to_be_bytes());
         raw
+    }
+
+    /// The node that has made a token which was verified, as [`PeerKey::node`] has it.
+    pub(crate) fn maker(&self, text: &[u8]) -> Option<u32> {
+        let mut buffer = [0u8; LONGEST_TEXT];
+        let length = URL_SAFE_NO_PAD
+            .decode_slice(&*plain_user(text), &mut buffer)
+            .ok()?;
+        let node = buffer.get(..length)?.get(2..)?.first_chunk()?;
+        Some(u32::from_be_bytes(*node))
+    }
+
+    /// The number of the key that signs.
+    pub(crate) fn signing_key(&self) -> Option<u8> {
+        self.keys.keys.first().map(|key| key.id)
+    }
+
+    /// The MACs of what siblings tell each other, over these parts and the name that all nodes share: of each key, the one
+    /// that signs first.
+    pub(crate) fn origin_mac(&self, parts: &[&[u8]]) -> impl Iterator<Item = hmac::Tag> {
+        let mut input: SmallVec<[u8; 256]> = SmallVec::new();
+        for part in parts.iter().chain([&self.site.as_bytes()]) {
+            input.extend_from_slice(&(part.len() as u32).to_be_bytes());
+            input.extend_from_slice(part);
+        }
+        let keys = self.keys.keys.iter();
+        keys.map(move |key| hmac::sign(&key.origin, &input))
     }
 
     /// Signs and encodes what was written.
@@ -284,12 +323,19 @@ impl TokenBox {
     /// length, so that no two inputs run together to the same bytes.
     fn mac(&self, key: &hmac::Key, signed: &[u8], bound: &[u8]) -> hmac::Tag {
         let mut input: SmallVec<[u8; 256]> = SmallVec::new();
-        for part in [signed, self.node.as_bytes(), bound] {
+        for part in [signed, self.site.as_bytes(), bound] {
             input.extend_from_slice(&(part.len() as u32).to_be_bytes());
             input.extend_from_slice(part);
         }
         hmac::sign(key, &input)
     }
+}
+
+/// A key of its own for what siblings tell each other, so that no token can be taken for that.
+fn origin_key(key: &[u8; 32]) -> hmac::Key {
+    let root = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let derived = hmac::sign(&root, b"sipward origin");
+    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
 }
 
 /// The part of the HMAC that a side sees.
@@ -401,6 +447,7 @@ mod tests {
     fn boxed(keys: &[(u8, [u8; 32])], run: u64) -> TokenBox {
         TokenBox::new(
             Arc::new(TokenKeys::new(keys, [9; 32])),
+            "edge.contoso.test",
             "edge01.contoso.test",
             run,
         )
@@ -556,6 +603,7 @@ mod tests {
         let tokens = boxed(&[(1, [1; 32])], 7);
         let other = TokenBox::new(
             Arc::new(TokenKeys::new(&[(1, [1; 32])], [0; 32])),
+            "other.contoso.test",
             "edge02.contoso.test",
             7,
         );

@@ -114,6 +114,15 @@ reasons! {
         ClientBindings "client_bindings"
             check: "REGISTER requests from that remote, and why one client has so many users",
             remedy: "find out why, or raise limits.bindings_per_client; a client whose registration is not kept cannot be reached",
+        /// a sibling sent a request of its own, or one that is not for a client of this site
+        SiblingNotPermitted "sibling_not_permitted" (status 403 "not for a sibling")
+            check: "from_peer of this event, and whether its topology is that of this node",
+            remedy: "give all nodes of the site the same peers, pools and node.domains; a sibling hands over what is for a registered client, and nothing else",
+        /// what a sibling says of where a request came from is not signed with this node's token keys, or not
+        /// for this request, or more than 60 seconds ago
+        OriginForged "origin_forged" (status 403 "bad origin")
+            check: "the token key files of both nodes, and their clocks",
+            remedy: "give all nodes the same token keys, and set their clocks by NTP",
         /// the token names a peer that the topology no longer lists
         PeerWithdrawn "peer_withdrawn" (status 403 "bad route token")
             check: "the reload event before it: which peer was removed",

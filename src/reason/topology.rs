@@ -105,6 +105,15 @@ reasons! {
         /// a peer has the name of this node
         PeerIsNode "peer_is_node"
             remedy: "remove the [[peer]], or correct its fqdn",
+        /// there are siblings, but no file of token keys that they could share
+        SiblingWithoutKeys "sibling_without_keys"
+            remedy: "name a `key_file` in [tokens], the same on all nodes",
+        /// there are siblings, but no name by which they all go
+        SiblingWithoutName "sibling_without_name"
+            remedy: "set node.advertise, to the same name on all nodes",
+        /// a pool has a sibling as a member
+        SiblingInPool "sibling_in_pool"
+            remedy: "take it out of the pool: it is another edge, not a server behind it",
         /// a federated peer has no domains
         PeerWithoutDomains "peer_without_domains"
             remedy: "list the domains that the partner serves",

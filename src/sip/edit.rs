@@ -124,6 +124,11 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.stamps.push((place, NewText::Bytes(with)));
     }
 
+    /// Puts `Route: <uri>` above all others.
+    pub fn prepend_route(&mut self, uri: &'m [u8]) {
+        self.inserted.push(NewText::Above(HeaderName::Route, uri));
+    }
+
     /// Puts `Path: <uri>` above all others.
     pub fn prepend_path(&mut self, uri: &'m [u8]) {
         self.inserted.push(NewText::Above(HeaderName::Path, uri));
@@ -156,6 +161,11 @@ impl<'m, 'a> Edits<'m, 'a> {
     /// unless they are stripped.
     pub fn insert_peer_name(&mut self, name: &'m str) {
         self.inserted.push(NewText::PeerName(name));
+    }
+
+    /// Puts `X-Sipward-Origin: value` in, for another node of this site; the received ones stay unless they are stripped.
+    pub fn insert_origin(&mut self, value: &'m [u8]) {
+        self.inserted.push(NewText::Origin(value));
     }
 
     /// Puts the answer of this node to `ms-keep-alive` in ([`super::Extra::KeepAlive`]); the received ones stay unless they are

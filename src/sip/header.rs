@@ -111,6 +111,7 @@ header_names! {
     PEarlyMedia "P-Early-Media";
     // Of this proxy, of Lync (MS-CONMGMT), and the families of all private fields that no row names.
     PeerName "X-Sipward-Peer";
+    SiblingOrigin "X-Sipward-Origin";
     MsKeepAlive "ms-keep-alive";
     PrivateP "P-*";
     PrivateMs "ms-*";

@@ -37,6 +37,8 @@ pub(super) enum NewText<'m> {
     Number(u8),
     /// `X-Sipward-Peer: name`.
     PeerName(&'m str),
+    /// `X-Sipward-Origin: value`.
+    Origin(&'m [u8]),
     /// `ms-keep-alive`, seconds.
     KeepAlive(u32),
 }
@@ -58,6 +60,7 @@ impl NewText<'_> {
             } => sent_by.len() + branch.len(),
             Self::Bytes(text) | Self::Above(_, text) | Self::Below(_, text) => text.len(),
             Self::PeerName(name) => name.len(),
+            Self::Origin(value) => value.len(),
             Self::Stamp(_) | Self::NumberLine(..) | Self::Number(_) => 16,
             Self::KeepAlive(_) => 32,
         }
@@ -89,6 +92,12 @@ impl NewText<'_> {
                 out.extend_from_slice(HeaderName::PeerName.as_str().as_bytes());
                 out.extend_from_slice(b": ");
                 out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+            Self::Origin(value) => {
+                out.extend_from_slice(HeaderName::SiblingOrigin.as_str().as_bytes());
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(value);
                 out.extend_from_slice(b"\r\n");
             }
             Self::KeepAlive(seconds) => write_keep_alive(seconds, out),

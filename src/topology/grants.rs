@@ -291,6 +291,7 @@ fn peer_grants(peer: &Peer, facts: &mut Facts) {
                 facts.grant(format!("speaks for {domain}"));
             }
         }
+        PeerKind::Sibling => facts.grant("is a sibling"),
     }
     facts.grant_if(peer.assert_identity, "is believed what it asserts");
     // What is usual is no fact: there may be very many peers.

@@ -15,6 +15,8 @@ words! {
         Home = "home",
         /// A partner's server.
         Federated = "federated",
+        /// Another node of this site, which hands over what is for its clients.
+        Sibling = "sibling",
     }
 
     /// How presented names are compared with a peer's FQDN.
@@ -70,6 +72,11 @@ words! {
     }
 }
 
+impl PeerKind {
+    /// What a `[[peer]]` may be; a sibling has a section of its own.
+    pub(crate) const OF_PEERS: &'static [&'static str] = Self::WORDS.split_at(2).0;
+}
+
 /// An address to dial.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DialAddress {
@@ -93,7 +100,7 @@ impl std::fmt::Display for DialAddress {
 pub struct Peer {
     /// The reference identifier in both directions.
     pub fqdn: DnsName,
-    /// Home or federated.
+    /// Home, federated or a sibling.
     pub kind: PeerKind,
     /// What a federated peer may assert in From, and what is routed to it.
     pub domains: Vec<Domain>,

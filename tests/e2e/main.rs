@@ -71,6 +71,8 @@ mod resumption;
 #[cfg(test)]
 mod shared_certificate;
 #[cfg(test)]
+mod siblings;
+#[cfg(test)]
 mod staged;
 #[cfg(test)]
 mod torture;

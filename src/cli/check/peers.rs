@@ -63,6 +63,7 @@ fn peer(topology: &Topology, peer: &Peer, page: &mut Page<'_>) -> io::Result<()>
     // For whom it may speak is the sharpest of its rights, so it is put in full, exceptions included.
     let from = match peer.kind {
         PeerKind::Home => "any domain".to_owned(),
+        PeerKind::Sibling => "what a peer that it names may, signed with the token keys".to_owned(),
         PeerKind::Federated => {
             let mut from = listed(&peer.domains);
             if peer.boundary.anonymous.is_some() {
@@ -103,14 +104,14 @@ fn asserted(peer: &Peer) -> &'static str {
     let of_anonymous = peer.boundary.anonymous;
     // The rules of the boundary can be changed field by field; the sentence follows the one that decides about identity.
     match (peer.kind, peer.boundary.fields.strip_in.has(field)) {
-        (PeerKind::Home, false) => "believed and passed on",
+        (PeerKind::Home | PeerKind::Sibling, false) => "believed and passed on",
         (PeerKind::Federated, false) => {
             "believed and passed on, never for a name of the home side; of an anonymous caller or a number only what From may name"
         }
         (PeerKind::Federated, true) if of_anonymous.is_some_and(|strip| !strip.has(field)) => {
             "stripped; of an anonymous caller numbers and names within its domains pass"
         }
-        (PeerKind::Home | PeerKind::Federated, true) => "stripped",
+        (PeerKind::Home | PeerKind::Federated | PeerKind::Sibling, true) => "stripped",
     }
 }
 

@@ -78,6 +78,11 @@ impl Directory {
         }
     }
 
+    /// Whether it was here, and may be again.
+    pub(crate) fn knows(&self, id: BindingId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

@@ -34,6 +34,26 @@ impl Place {
     }
 }
 
+/// What is asked of the directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Where {
+    /// What is looked for.
+    pub place: Place,
+    /// A connection that was found to be closed already.
+    pub gone: Option<LinkId>,
+    /// Until when a client that is not known may come here: the node where it was is gone.
+    pub expected: Option<Instant>,
+}
+
+/// A message for a binding in the form in which a sibling takes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Elsewhere {
+    /// The sibling that the token names, by the number of its name.
+    pub named: Option<u64>,
+    /// The message.
+    pub bytes: Box<[u8]>,
+}
+
 /// A request that waits for its client in this shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Asker {
@@ -91,11 +111,9 @@ pub enum BindingMessage {
     /// To the directory: which connection leads there?
     Where {
         /// What is looked for.
-        place: Place,
+        question: Where,
         /// Who waits for the answer.
         asker: Asker,
-        /// A connection that was found to be closed already.
-        gone: Option<LinkId>,
     },
     /// The answer to that.
     Located {
@@ -110,6 +128,15 @@ pub enum BindingMessage {
         place: Place,
         /// One message as it is sent.
         bytes: Box<[u8]>,
+        /// The same for a sibling, if the client may be there.
+        elsewhere: Option<Box<Elsewhere>>,
+    },
+    /// To the directory: a sibling has taken a request for this binding.
+    Taken {
+        /// The binding.
+        id: BindingId,
+        /// The sibling, by the number of its name.
+        by: u64,
     },
     /// From the directory, to the shard of the connection and to those that have asked: it is no longer there.
     Displaced {

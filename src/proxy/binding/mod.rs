@@ -19,7 +19,7 @@ pub use id::BindingId;
 pub(crate) use id::Device;
 pub(crate) use id::{BindingKey, BindingName, Owner};
 pub use messages::BindingMessage;
-pub(crate) use messages::{Answer, Asker, Holding, Place};
+pub(crate) use messages::{Answer, Asker, Elsewhere, Holding, Place, Where};
 pub(crate) use moved::MovedLegs;
 pub(crate) use registration::{Outcome, Registration};
 pub(crate) use waiters::Waiter;

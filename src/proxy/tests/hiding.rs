@@ -313,7 +313,7 @@ fn whoever_is_not_set_so_sees_what_was_sent() {
 }
 
 pub(super) fn tokens(keys: &[(u8, [u8; 32])], random: [u8; 32]) -> TokenBox {
-    TokenBox::new(Arc::new(TokenKeys::new(keys, random)), NODE, 7)
+    TokenBox::new(Arc::new(TokenKeys::new(keys, random)), NODE, NODE, 7)
 }
 
 pub(super) fn routing() -> Routing {

@@ -31,6 +31,7 @@ mod pools;
 mod responses;
 mod seeds;
 mod shards;
+mod siblings;
 mod site;
 mod tolerance;
 mod validation;

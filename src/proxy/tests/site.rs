@@ -15,6 +15,8 @@ pub(super) const HOME: &str = "contoso.test";
 pub(super) const NODE: &str = "edge01.contoso.test";
 pub(super) const FE01: &str = "fe01.contoso.test";
 pub(super) const FE02: &str = "fe02.contoso.test";
+/// Two nodes that go by the name of [`NODE`].
+pub(super) const NODES: [&str; 2] = ["node1.contoso.test", "node2.contoso.test"];
 pub(super) const PARTNER: &str = "edge.fabrikam.test";
 /// Three entries that grant the same and that one certificate stands for.
 pub(super) const TEAMS: [&str; 3] = [
@@ -33,7 +35,7 @@ pub(super) fn pki() -> &'static Pki {
     static PKI: OnceLock<Pki> = OnceLock::new();
     PKI.get_or_init(|| {
         let ca = Authority::root("core test CA").unwrap();
-        let mut chains = [FE01, FE02, PARTNER]
+        let mut chains = [FE01, FE02, PARTNER, NODES[0], NODES[1]]
             .into_iter()
             .map(|n| (n, ca.server(n).unwrap().chain))
             .collect::<HashMap<_, _>>();
@@ -161,6 +163,19 @@ pub(super) fn topology() -> Topology {
         pool(HOME, fe.map(|r| (r, 1)).to_vec()),
         pool("fabrikam.test", vec![(partner, 1)]),
     ];
+    topology
+}
+
+/// As node `at` of two that are siblings has it.
+pub(super) fn one_of_two(mut topology: Topology, at: usize) -> Topology {
+    topology.node.fqdn = name(NODES[at]);
+    topology.node.advertise = Some(name(NODE));
+    let sibling = Peer {
+        fqdn: name(NODES[1 - at]),
+        kind: PeerKind::Sibling,
+        ..topology.peers[0].clone()
+    };
+    topology.peers.push(sibling);
     topology
 }
 

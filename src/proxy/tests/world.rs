@@ -79,6 +79,7 @@ impl World {
                     seed: [3; 32],
                     names: names.clone(),
                     now,
+                    unix: 1_800_000_000,
                 };
                 Core::new(setup, Arc::clone(&tables), Arc::clone(&keys))
             })

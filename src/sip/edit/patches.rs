@@ -166,6 +166,7 @@ impl<'m> Edits<'m, '_> {
             | NewText::NumberLine(..)
             | NewText::Number(_)
             | NewText::PeerName(_)
+            | NewText::Origin(_)
             | NewText::KeepAlive(_) => None,
         };
         found.unwrap_or_else(|| self.default_place())

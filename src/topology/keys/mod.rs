@@ -23,6 +23,7 @@ pub(crate) mod log;
 pub(crate) mod node;
 pub(crate) mod peer;
 pub(crate) mod pool;
+pub(crate) mod sibling;
 pub(crate) mod tokens;
 pub(crate) mod trust;
 

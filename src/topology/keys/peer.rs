@@ -21,7 +21,7 @@ keys! {
         fqdn: Option<Text> = required, TEXT, reload,
             "The name that its certificate must carry, in both directions."
             => Compare::Elsewhere;
-        kind: Option<PeerKind> = required, ValueType::Word(PeerKind::WORDS), reload,
+        kind: Option<PeerKind> = required, ValueType::Word(PeerKind::OF_PEERS), reload,
             "`\"home\"`: a server of the home side. `\"federated\"`: a partner's."
             => Compare::Value(|_, peer| ShownValue::text(&peer.kind.word()));
         // With its line, although only the references in it can be wrong: an unknown set is reported at

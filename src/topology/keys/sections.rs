@@ -11,6 +11,7 @@ use super::log::LogSettings;
 use super::node::RawNode;
 use super::peer::RawPeer;
 use super::pool::RawPool;
+use super::sibling::RawSibling;
 use super::tokens::RawTokens;
 use super::toml_value::FromToml;
 use super::trust::RawTrust;
@@ -101,6 +102,7 @@ sections! {
     listener: Vec<Spanned<RawListener>> = Some RawListener;
     peer: Vec<Spanned<RawPeer>> = Some RawPeer;
     pool: Vec<Spanned<RawPool>> = Some RawPool;
+    sibling: Vec<Spanned<RawSibling>> = Any RawSibling;
     dns: RawDns = Optional RawDns;
     limits: Limits = Optional Limits;
     log: LogSettings = Optional LogSettings;

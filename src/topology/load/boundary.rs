@@ -127,6 +127,8 @@ pub(super) fn of_peer(
     let by_role = match kind {
         PeerKind::Home => &role.home,
         PeerKind::Federated => &role.federated,
+        // What crosses to a sibling has a sender and a receiver of its own, whose rules hold.
+        PeerKind::Sibling => &FieldChanges::default(),
     };
     // The entry's own table comes last and wins.
     let own = FieldChanges::read(&raw.fields, &format!("{place} fields"), loading);

@@ -64,7 +64,8 @@ pub(super) fn load(
     let kind = raw.kind?;
     // RFC 3325 §4: servers of the home side are in the trust domain, a partner only if its entry has
     // `assert_identity`.
-    let assert_identity = raw.assert_identity.unwrap_or(kind == PeerKind::Home);
+    // A sibling passes on what home servers have sent.
+    let assert_identity = raw.assert_identity.unwrap_or(kind != PeerKind::Federated);
     // What the key permits a partner, home servers may do anyway; whoever wrote it expected a
     // restriction.
     if let Some(flag) = raw.anonymous.as_ref().filter(|_| kind == PeerKind::Home) {

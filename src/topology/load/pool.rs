@@ -309,6 +309,11 @@ fn check_members(
         .filter_map(|(r, _)| peers.get(r.index()).and_then(Option::as_ref))
         .collect();
     let place = format!("pool \"{}\"", pool.name);
+    if let Some(sibling) = members.iter().find(|peer| peer.kind == PeerKind::Sibling) {
+        let what = format!("{place} has the sibling {} as a member", sibling.fqdn);
+        let remedy = "take it out: what is for its clients is handed over to it without a pool";
+        return loading.add(TopologyReason::SiblingInPool, pool.line, what, remedy);
+    }
     // One of each kind is enough for the message.
     let of = |kind: PeerKind| members.iter().find(|peer| peer.kind == kind);
     // The two kinds are under different rules for what they may assert; a pool whose members differ in

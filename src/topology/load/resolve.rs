@@ -6,9 +6,10 @@ use super::{
 };
 use crate::topology::keys::Document;
 use crate::topology::keys::peer::RawPeer;
+use crate::topology::keys::sibling::RawSibling;
 use crate::topology::{
-    Accept, CertificateFacts, DnsName, Domain, Listener, Peer, PeerIndex, PeerKind, Topology,
-    TopologyReason, TrustSet, above,
+    Accept, CertificateFacts, DnsName, Domain, Listener, Node, Peer, PeerIndex, PeerKind,
+    TokenSettings, Topology, TopologyReason, TrustSet, above,
 };
 use std::collections::HashSet;
 use toml::Spanned;
@@ -54,23 +55,29 @@ pub(super) fn resolve(raw: &Document, loading: &mut Loading<'_, '_>) -> Option<T
     // Before the peers: what it has for all home or all federated peers is part of each peer's own
     // rules.
     let boundary = boundary::load(&raw.boundary, node.as_ref(), loading);
-    let (fqdns, peer_names) = peer_names(&raw.peer, loading);
+    let siblings = siblings(&raw.sibling);
+    let entries: Vec<_> = raw.peer.iter().chain(&siblings).collect();
+    let (fqdns, peer_names) = peer_names(&entries, loading);
     // The names of home servers are as closed to partners as the home domains are.
-    loading.home_servers = home_servers(&raw.peer, &fqdns);
+    loading.home_servers = home_servers(&entries, &fqdns);
     loading.above_home = above_home(loading);
     // `each` calls in the order of the file, which is the order of the names.
     let mut fqdns = fqdns.iter();
-    let peers = each(&raw.peer, loading, |raw: &RawPeer, line, loading| {
+    let mut load_peer = |raw: &RawPeer, line, loading: &mut Loading<'_, '_>| {
         let fqdn = fqdns.next().and_then(Option::as_ref);
         let node = node.as_ref();
         peer::load(raw, fqdn, line, node, names, &boundary, loading)
-    });
+    };
+    let mut peers = each(&raw.peer, loading, &mut load_peer);
+    // Behind the peers, in the same list: they come in and are judged like these.
+    peers.extend(each(&siblings, loading, &mut load_peer));
     let pools = pool::load_all(&raw.pool, &peers, &peer_names, node.as_ref(), loading);
     // After the peers' names: an expectation may be about one of them.
     let expectations = each(&raw.expect, loading, |raw, line, loading| {
         expect::load(raw, line, &peer_names, loading)
     });
     let tokens = tokens::load(raw.tokens.as_ref(), loading);
+    check_siblings(&raw.sibling, node.as_ref(), &tokens, loading);
     let admin = admin::load(&raw.admin, loading);
     let dns = dns::load(&raw.dns, loading);
     // With all entries that could name a set at hand.
@@ -130,13 +137,44 @@ fn each<'t, R, T>(
         .collect()
 }
 
-/// The names of home servers.
+/// The siblings as entries of the list of peers, at their own lines.
+fn siblings(raws: &[Spanned<RawSibling>]) -> Vec<Spanned<RawPeer>> {
+    let entry = |raw: &Spanned<RawSibling>| Spanned::new(raw.span(), raw.get_ref().as_peer());
+    raws.iter().map(entry).collect()
+}
+
+/// Siblings are no use without what they share: the keys, by which one takes the other's routes, and the name in these.
+fn check_siblings(
+    raws: &[Spanned<RawSibling>],
+    node: Option<&Node>,
+    tokens: &TokenSettings,
+    loading: &mut Loading<'_, '_>,
+) {
+    let Some(first) = raws.first() else {
+        return;
+    };
+    let line = loading.line(first);
+    if tokens.key_file.is_none() {
+        let what =
+            "there is a [[sibling]], but no [tokens] key_file: no node takes the other's routes";
+        let remedy = "make one file of keys, and give it to all nodes of the site";
+        loading.add(TopologyReason::SiblingWithoutKeys, line, what, remedy);
+    }
+    if node.is_some_and(|node| node.advertise.is_none()) {
+        let what =
+            "there is a [[sibling]], but no node.advertise: no node takes the other's routes";
+        let remedy = "set node.advertise to one name on all nodes of the site";
+        loading.add(TopologyReason::SiblingWithoutName, line, what, remedy);
+    }
+}
+
+/// The names of home servers and siblings.
 ///
 /// Needed before the peers themselves: what a partner may list depends on them.
-fn home_servers(raws: &[Spanned<RawPeer>], fqdns: &[Option<DnsName>]) -> HashSet<Domain> {
+fn home_servers(raws: &[&Spanned<RawPeer>], fqdns: &[Option<DnsName>]) -> HashSet<Domain> {
     raws.iter()
         .zip(fqdns)
-        .filter(|(raw, _)| raw.get_ref().kind == Some(PeerKind::Home))
+        .filter(|(raw, _)| matches!(raw.get_ref().kind, Some(PeerKind::Home | PeerKind::Sibling)))
         .filter_map(|(_, fqdn)| fqdn.clone().map(Domain::from))
         .collect()
 }
@@ -157,7 +195,7 @@ fn above_home(loading: &Loading<'_, '_>) -> HashSet<String> {
 ///
 /// In one pass over all peers. The normalised name is what pools and expectations are matched against.
 fn peer_names(
-    raws: &[Spanned<RawPeer>],
+    raws: &[&Spanned<RawPeer>],
     loading: &mut Loading<'_, '_>,
 ) -> (Vec<Option<DnsName>>, SectionNames) {
     let fqdns: Vec<Option<DnsName>> = raws

@@ -57,12 +57,17 @@ pub(crate) struct World {
 impl Edge {
     /// Starts `sipward run FILE` and waits until it is ready.
     pub(crate) async fn start(topology: &Path) -> Self {
-        let (child, log, reader) = spawn(topology);
+        Self::start_in(topology, topology.parent().unwrap()).await
+    }
+
+    /// The same, with its control socket in this directory: where two run on files of one site.
+    pub(crate) async fn start_in(topology: &Path, runtime: &Path) -> Self {
+        let (child, log, reader) = spawn(topology, runtime);
         let mut edge = Self {
             child,
             reader: Some(reader),
             log,
-            socket: topology.parent().unwrap().join("control.sock"),
+            socket: runtime.join("control.sock"),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
         edge.log.wait("ready", |_| true).await.unwrap();
@@ -72,7 +77,7 @@ impl Edge {
 
     /// Starts it with a topology that it must refuse; gives its exit code and its log.
     pub(crate) fn refuses_to_start(topology: &Path) -> (Option<i32>, EventLog) {
-        let (mut child, log, reader) = spawn(topology);
+        let (mut child, log, reader) = spawn(topology, topology.parent().unwrap());
         let status = child.wait().unwrap();
         reader.join().unwrap();
         (status.code(), log)
@@ -196,12 +201,12 @@ impl Drop for Edge {
     }
 }
 
-fn spawn(topology: &Path) -> (Child, EventLog, JoinHandle<()>) {
+fn spawn(topology: &Path, runtime: &Path) -> (Child, EventLog, JoinHandle<()>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sipward"))
         .arg("run")
         .arg(topology)
         // Each has a control socket of its own, beside its topology.
-        .env("RUNTIME_DIRECTORY", topology.parent().unwrap())
+        .env("RUNTIME_DIRECTORY", runtime)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

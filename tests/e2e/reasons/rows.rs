@@ -153,6 +153,7 @@ runs![
     crate::crl_fetch::a_revocation_at_the_distribution_point_ends_the_connection_and_outlives_a_reload,
     crate::keep_alives::a_peer_that_leaves_a_ping_unanswered_is_dead_and_connected_to_anew,
     crate::overload::at_twice_the_load_every_bye_succeeds_and_new_calls_are_refused,
+    crate::siblings::a_sibling_has_no_rights_of_its_own,
     crate::balancer::what_breaks_the_rules_of_the_header_is_refused_by_its_name,
     crate::balancer::who_waits_for_a_header_takes_no_place_of_a_handshake_and_there_are_as_many,
     crate::bindings::registrations_beyond_the_bounds_are_granted_and_not_kept,

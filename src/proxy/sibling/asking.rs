@@ -1,0 +1,57 @@
+//! A request whose client is not here asks the siblings, and waits here meanwhile if the client was lost a moment ago.
+//!
+//! Phones that have lost their connection are back within seconds, at any node. So the siblings are asked at once, and
+//! again in between, as long as the client is waited for. A sibling answers 430 at once and waits for nobody: each node
+//! waits for its own requests.
+use crate::proxy::context::{CurrentBranch, ResponseContext};
+use crate::proxy::environment::Environment;
+use crate::proxy::leg::Leg;
+use std::time::{Duration, Instant};
+
+/// Phones are back within one to six seconds, so the first pauses are short; each round costs a request and a 430 for each sibling.
+///
+/// How long is waited here before the siblings are asked again; the last wait takes what is left.
+const PAUSES: [Duration; 3] = [
+    Duration::from_secs(3),
+    Duration::from_secs(7),
+    Duration::from_secs(10),
+];
+
+impl ResponseContext {
+    /// The binding is not here, but may come until then. Returns until when is waited here first; `None`: the next
+    /// target has its turn, which is a sibling if there are any.
+    pub(crate) fn ask_around(
+        &mut self,
+        until: Option<Instant>,
+        now: Instant,
+        env: &Environment,
+    ) -> Option<Instant> {
+        let Some(plan) = &self.plan.siblings else {
+            let is_new = !matches!(self.branch, CurrentBranch::Rejoining { .. });
+            // The node that has handed it over waits, and asks again.
+            return until.filter(|_| !(self.plan.handed_over && is_new));
+        };
+        let (id, order) = (plan.id, plan.order(now, env));
+        let round = usize::from(self.rounds);
+        if order.is_empty() || round > PAUSES.len() + 1 || round > 0 && until.is_none() {
+            return until;
+        }
+        // The first round costs no time: most phones are where the token says.
+        let pause = round.checked_sub(1).map(|before| {
+            let end = PAUSES.get(before).map(|pause| now + *pause);
+            end.into_iter().chain(until).min().unwrap_or(now)
+        });
+        self.rounds += 1;
+        self.targets.extend(order.into_iter().map(Leg::Peer));
+        // Then it is this node's turn again, until the wait is over.
+        if until.is_some_and(|until| pause.unwrap_or(now) < until) {
+            self.targets.push(Leg::Binding(id));
+        }
+        pause
+    }
+
+    /// Whether a target is a sibling.
+    pub(crate) fn is_sibling(&self, target: Leg) -> bool {
+        self.plan.siblings.is_some() && matches!(target, Leg::Peer(_))
+    }
+}

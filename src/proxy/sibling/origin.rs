@@ -1,0 +1,126 @@
+//! `X-Sipward-Origin`: whom a handed-over request came from, signed with the token keys.
+//!
+//! It is taken from siblings only, and stripped from what anybody sends. What it says is a peer's name, not its rights: the
+//! node that receives it grants what its own topology does. Bound to the transaction (Call-ID, CSeq) and to the time, so
+//! that one that has leaked is soon worth nothing.
+use crate::proxy::leg::{Leg, PeerKey};
+use crate::proxy::same_party::OtherEntries;
+use crate::proxy::token::TokenBox;
+use crate::reason::MessageReason;
+use crate::sip::{HeaderName, Message};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use smallvec::SmallVec;
+
+const VERSION: u8 = 1;
+/// The most entries that a sender's certificate may name; a certificate that names more speaks for the first.
+const MOST_ENTRIES: usize = 4;
+/// Version, key id, time, number of entries.
+const HEAD: usize = 1 + 1 + 4 + 1;
+const MAC: usize = 16;
+const LONGEST: usize = HEAD + 8 * MOST_ENTRIES + MAC;
+/// How far the clocks of two nodes may be apart, the way of the message included.
+const VALID: u64 = 60;
+
+/// The field's value.
+pub(crate) type OriginText = SmallVec<[u8; 80]>;
+
+/// Who has sent a request that a sibling has handed over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct HandedOver {
+    /// The entry that the sender was taken for.
+    pub(crate) own: PeerKey,
+    /// What else its certificate names.
+    pub(crate) also: OtherEntries,
+}
+
+/// What a field is bound to besides what it says: the transaction, as far as it stays the same from node to node. Branch and
+/// route are the sending node's own, and the Request-URI may have been rewritten by a strict router.
+fn bound(message: &Message<'_>) -> Option<[Vec<u8>; 2]> {
+    let cseq = message.cseq().ok()?;
+    let mut of_cseq = cseq.number.to_be_bytes().to_vec();
+    of_cseq.extend_from_slice(cseq.method.as_bytes());
+    Some([message.call_id().ok()?.to_vec(), of_cseq])
+}
+
+/// The field for a request of these entries; `None`: it cannot be signed.
+pub(crate) fn sign(
+    tokens: &TokenBox,
+    entries: &[PeerKey],
+    message: &Message<'_>,
+    unix: u64,
+) -> Option<OriginText> {
+    let entries = entries.get(..MOST_ENTRIES).unwrap_or(entries);
+    let mut raw: SmallVec<[u8; LONGEST]> = SmallVec::new();
+    raw.push(VERSION);
+    raw.push(tokens.signing_key()?);
+    raw.extend_from_slice(&(unix as u32).to_be_bytes());
+    raw.push(entries.len() as u8);
+    for entry in entries {
+        raw.extend_from_slice(&entry.0.to_be_bytes());
+    }
+    let [call_id, cseq] = bound(message)?;
+    let mac = tokens.origin_mac(&[&raw, &call_id, &cseq]).next()?;
+    raw.extend_from_slice(mac.as_ref().get(..MAC)?);
+    Some(OriginText::from_slice(
+        URL_SAFE_NO_PAD.encode(&raw).as_bytes(),
+    ))
+}
+
+impl HandedOver {
+    /// Who a sibling says has sent this request.
+    ///
+    /// # Errors
+    /// The field is there more than once, or none of this node's keys has signed it for this request a moment ago.
+    pub(crate) fn read(
+        message: &Message<'_>,
+        tokens: &TokenBox,
+        unix: u64,
+    ) -> Result<Self, MessageReason> {
+        let mut values = message.values(HeaderName::SiblingOrigin);
+        // Of two lines this node and the next parser might each believe another one.
+        let (Some(Ok(value)), None) = (values.next(), values.next()) else {
+            return Err(MessageReason::OriginForged);
+        };
+        Self::open(value, message, tokens, unix).ok_or(MessageReason::OriginForged)
+    }
+
+    fn open(text: &[u8], message: &Message<'_>, tokens: &TokenBox, unix: u64) -> Option<Self> {
+        let mut buffer = [0u8; LONGEST];
+        let length = URL_SAFE_NO_PAD
+            .decode_slice(text.trim_ascii(), &mut buffer)
+            .ok()?;
+        let raw = buffer.get(..length)?;
+        // Nothing of it is read before it is known to be genuine.
+        let (signed, shown) = raw.split_at_checked(length.checked_sub(MAC)?)?;
+        let [call_id, cseq] = bound(message)?;
+        let parts = [signed, &call_id, &cseq];
+        let is_genuine = tokens.origin_mac(&parts).any(|mac| {
+            let half = mac.as_ref().get(..MAC).unwrap_or_default();
+            aws_lc_rs::constant_time::verify_slices_are_equal(half, shown).is_ok()
+        });
+        if !is_genuine {
+            return None;
+        }
+        let (head, entries) = signed.split_at_checked(HEAD)?;
+        let [version, _, a, b, c, d, count] = *head else {
+            return None;
+        };
+        let then = u64::from(u32::from_be_bytes([a, b, c, d]));
+        // Either clock may be ahead.
+        let is_fresh = then.abs_diff(u64::from(unix as u32)) <= VALID;
+        let (entries, rest) = entries.as_chunks::<8>();
+        let is_whole = version == VERSION && rest.is_empty() && entries.len() == usize::from(count);
+        let mut entries = entries.iter().map(|e| PeerKey(u64::from_be_bytes(*e)));
+        let own = entries.next().filter(|_| is_fresh && is_whole)?;
+        Some(Self {
+            own,
+            also: entries.collect(),
+        })
+    }
+
+    /// The sender as a leg.
+    pub(crate) fn leg(&self) -> Leg {
+        Leg::Peer(self.own)
+    }
+}

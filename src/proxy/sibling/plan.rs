@@ -1,0 +1,118 @@
+//! What a request needs to be handed over: its token, its sender, and the siblings in their order.
+use super::origin::{self, OriginText};
+use crate::proxy::binding::{BindingId, WAIT};
+use crate::proxy::environment::Environment;
+use crate::proxy::health::Fitness;
+use crate::proxy::inbound::{InboundRequest, Routed};
+use crate::proxy::leg::{Leg, PeerKey, TargetSet};
+use crate::proxy::same_party::{OtherEntries, other_entries};
+use crate::sip::Message;
+use smallvec::SmallVec;
+use std::time::{Duration, Instant};
+
+/// The most siblings that a request asks in one round.
+const MOST_ASKED: usize = 8;
+
+/// How a request for a binding is handed over, if this node does not hold that.
+#[derive(Clone, Debug)]
+pub(crate) struct SiblingPlan {
+    pub(crate) id: BindingId,
+    /// The token's text, which goes back into the route. It is the one that came: a sibling with the keys takes it as this node
+    /// has, and a dialog's is bound to the Call-ID already.
+    token: Box<[u8]>,
+    /// The sibling that the token names: there the client was when it was made.
+    pub(crate) named: Option<PeerKey>,
+    /// The sender's entries, the one that it is taken for first. Names and not rights: those are the sibling's to grant.
+    sender: OtherEntries,
+}
+
+impl SiblingPlan {
+    /// Made once for a request: failover and repetitions ask the same siblings, under the token that it came with.
+    ///
+    /// Of a request that policy lets pass to these targets; `None`: it is for no binding, or came from a sibling.
+    pub(crate) fn of(
+        request: &InboundRequest<'_, '_>,
+        routed: &Routed<'_>,
+        targets: &TargetSet,
+        env: &Environment,
+    ) -> Option<Box<Self>> {
+        let siblings = env.routing().siblings();
+        // A loop ends here: what came from a sibling goes to none.
+        if siblings.is_empty() || request.handed.is_some() {
+            return None;
+        }
+        let (Some(Leg::Binding(id)), Leg::Peer(own)) = (targets.first(), request.inbound.leg)
+        else {
+            return None;
+        };
+        // Without one it was the contact that a registrar keeps which has named the binding.
+        let maker = routed.token_text.and_then(|token| env.tokens.maker(token));
+        let token: Box<[u8]> = match routed.token_text {
+            Some(token) => token.into(),
+            None => env.tokens.binding(*id)[..].into(),
+        };
+        let mut sender: OtherEntries = SmallVec::new();
+        sender.push(own);
+        sender.extend(other_entries(request.inbound.origin, request.inbound.leg));
+        Some(Box::new(Self {
+            id: *id,
+            token,
+            named: siblings
+                .iter()
+                .copied()
+                .find(|key| Some(key.node()) == maker),
+            sender,
+        }))
+    }
+
+    /// The route back to the binding, at the name that all nodes share, so that one form serves whichever sibling it goes to.
+    pub(crate) fn route(&self, env: &Environment) -> Vec<u8> {
+        let mut uri = b"sip:".to_vec();
+        uri.extend_from_slice(&self.token);
+        uri.push(b'@');
+        uri.extend_from_slice(env.names.peers.as_bytes());
+        uri.extend_from_slice(b";lr");
+        uri
+    }
+
+    /// Who has sent it, signed now: a request that waited for its client is handed over later than it came.
+    pub(crate) fn origin(&self, message: &Message<'_>, env: &Environment) -> Option<OriginText> {
+        origin::sign(&env.tokens, &self.sender, message, env.unix())
+    }
+
+    /// The siblings in the order in which they are asked: the one that the token names, then the others as the file has
+    /// them; none that is known to be down.
+    pub(crate) fn order(&self, now: Instant, env: &Environment) -> SmallVec<[PeerKey; 4]> {
+        let others = env.routing().siblings().iter().copied();
+        let others = others.filter(|key| Some(*key) != self.named);
+        let is_up = |key: &PeerKey| {
+            let is_named = Some(*key) == self.named;
+            let peer = env.links.peer(*key);
+            let fitness = peer.map(|peer| peer.health.fitness(now, Duration::ZERO));
+            let is_fit = match fitness {
+                Some(Fitness::Up | Fitness::Returning) => true,
+                // Pings have not seen it yet since it came back.
+                Some(Fitness::Down) => is_named,
+                Some(Fitness::Held) | None => false,
+            };
+            // Gone a moment ago: a connect may hang, and nobody is there yet.
+            let is_gone = env.links.any_link(*key).is_none()
+                && lost_at(*key, env).is_some_and(|at| now < at + WAIT);
+            is_fit && !is_gone && !env.links.is_cut_off(*key, now)
+        };
+        let all = self.named.into_iter().chain(others);
+        all.filter(is_up).take(MOST_ASKED).collect()
+    }
+
+    /// Nobody waits at a node that is gone, so that this one does it in its place.
+    ///
+    /// Until when the client may come here from the node that the token names, if that was lost a moment ago.
+    pub(crate) fn expected(&self, env: &Environment) -> Option<Instant> {
+        lost_at(self.named?, env).map(|lost| lost + WAIT)
+    }
+}
+
+/// When the last connection to this sibling ended, if none has come up since.
+fn lost_at(key: PeerKey, env: &Environment) -> Option<Instant> {
+    env.links.peer(key)?.health.lost_at()
+}

@@ -1,0 +1,499 @@
+//! Two nodes of one site, wired together: what is for a client of the other one reaches it, and nothing else passes.
+use super::world::*;
+use crate::proxy::LinkId;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Two nodes with one home server, which has a connection to each.
+struct Pair {
+    nodes: [World; 2],
+    /// The home server's connection at each.
+    homes: [LinkId; 2],
+    /// The sibling's connections at each, one for each shard.
+    siblings: [Vec<LinkId>; 2],
+}
+
+impl Pair {
+    fn new(shards: u8) -> Self {
+        Self::with(shards, |topology| topology)
+    }
+
+    fn with(
+        shards: u8,
+        change: impl Fn(crate::topology::Topology) -> crate::topology::Topology,
+    ) -> Self {
+        let mut nodes = [0, 1].map(|at| World::with(change(one_of_two(topology(), at)), shards));
+        let homes = [0, 1].map(|at: usize| nodes[at].peer(FE01));
+        let mut sibling = |at: usize| -> Vec<LinkId> {
+            let each = 0..shards;
+            each.map(|shard| nodes[at].peer_in(shard, NODES[1 - at]))
+                .collect()
+        };
+        let siblings = [sibling(0), sibling(1)];
+        let mut pair = Self {
+            nodes,
+            homes,
+            siblings,
+        };
+        // Nobody waits any more for who has not come back since the start.
+        pair.pass(31 * SECOND);
+        pair
+    }
+
+    /// Time passes at both; pings are answered.
+    fn pass(&mut self, time: Duration) {
+        let end = self.nodes[0].now + time;
+        while self.nodes[0].now < end {
+            let step = SECOND.min(end - self.nodes[0].now);
+            self.nodes.iter_mut().for_each(|node| node.pass(step));
+            self.nodes[1].now = self.nodes[0].now;
+            self.pump();
+        }
+    }
+
+    /// What one node has sent to the other arrives there, until nothing is under way.
+    fn pump(&mut self) -> usize {
+        let mut count = 0;
+        loop {
+            let mut moved = false;
+            for (at, shard) in [0, 1]
+                .iter()
+                .flat_map(|at| (0..self.siblings[0].len()).map(move |shard| (*at, shard)))
+            {
+                let [own, other] = [at, 1 - at].map(|at: usize| self.siblings[at][shard]);
+                while let Some(bytes) = self.nodes[at].take_bytes(own) {
+                    moved = true;
+                    count += usize::from(!bytes.windows(7).any(|part| part == b"OPTIONS"));
+                    if self.nodes[1 - at].is_live(other) {
+                        self.nodes[1 - at].send_bytes(other, &bytes);
+                    }
+                }
+            }
+            if !moved {
+                return count;
+            }
+        }
+    }
+
+    /// A phone registers at this node; its connection, and a Route by its Path.
+    fn phone(&mut self, at: usize) -> (LinkId, String) {
+        let phone = self.nodes[at].client();
+        let path = self.nodes[at].register(phone, self.homes[at], "");
+        (phone, path)
+    }
+
+    /// The home server sends this to a node.
+    fn sends(&mut self, at: usize, text: &str) {
+        self.nodes[at].send(self.homes[at], text);
+        self.pump();
+    }
+
+    /// The phone at this node answers.
+    fn answers(&mut self, at: usize, phone: LinkId, request: &str, status: u16) {
+        self.nodes[at].answers(phone, request, status);
+        self.pump();
+    }
+
+    /// This node's process is gone.
+    fn kill(&mut self, at: usize) {
+        for node in [at, 1 - at] {
+            for link in self.siblings[node].clone() {
+                self.nodes[node].lose(link);
+            }
+        }
+    }
+}
+
+fn each(test: impl Fn(Pair)) {
+    for shards in [1, 3] {
+        test(Pair::new(shards));
+    }
+}
+
+fn request(method: &str, route: &str, branch: &str) -> String {
+    Request::of(method)
+        .uri("sip:alice@10.0.0.1")
+        .from("<sip:bob@contoso.test>;tag=b")
+        .to("<sip:alice@contoso.test>;tag=a")
+        .branch(branch)
+        .more(route)
+        .to_string()
+}
+
+/// A call of the home side, by the phone's Path.
+fn invite(route: &str, branch: &str) -> String {
+    Request::invite()
+        .uri("sip:alice@10.0.0.1")
+        .from("<sip:bob@contoso.test>;tag=b")
+        .to("<sip:alice@contoso.test>")
+        .branch(branch)
+        .more(route)
+        .to_string()
+}
+
+fn route_of(message: &str) -> String {
+    format!("Route: {}\n", field(message, "Record-Route").unwrap())
+}
+
+#[test]
+fn what_is_for_a_phone_of_the_other_node_reaches_it_and_is_answered() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(1);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        let called = pair.nodes[1].expect(phone, "INVITE sip:alice@10.0.0.1");
+        assert_eq!(fields(&called, "Route"), Vec::<String>::new());
+        assert_eq!(fields(&called, "X-Sipward-Origin"), Vec::<String>::new());
+        assert_eq!(fields(&called, "Record-Route").len(), 1);
+        pair.answers(1, phone, &called, 180);
+        pair.nodes[0].expect(pair.homes[0], "SIP/2.0 180");
+        pair.answers(1, phone, &called, 200);
+        let ok = pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200");
+        let dialog = route_of(&ok);
+        assert_eq!(route_of(&called), dialog);
+        pair.sends(0, &request("ACK", &dialog, "z9hG4bK2"));
+        let ack = pair.nodes[1].expect(phone, "ACK");
+        assert_eq!(fields(&ack, "X-Sipward-Origin"), Vec::<String>::new());
+        for (at, method) in [(0, "INVITE"), (1, "INFO"), (0, "NOTIFY"), (0, "UPDATE")] {
+            pair.sends(at, &request(method, &dialog, &format!("z9hG4bK{method}")));
+            let got = pair.nodes[1].expect(phone, method);
+            pair.answers(1, phone, &got, 200);
+            pair.nodes[at].expect(pair.homes[at], "SIP/2.0 200");
+        }
+        pair.sends(0, &request("BENOTIFY", &dialog, "z9hG4bK3"));
+        pair.nodes[1].expect(phone, "BENOTIFY");
+        // The phone's own request needs nothing of the other node.
+        let bye = Request::of("BYE").in_dialog().more(&dialog).to_string();
+        pair.nodes[1].send(phone, &bye.replace("tag=b", "tag=x"));
+        pair.nodes[1].expect(pair.homes[1], "BYE");
+        assert!(pair.nodes.iter_mut().all(|node| node.reasons().is_empty()));
+    });
+}
+
+#[test]
+fn a_refusal_and_a_cancel_cross_as_well() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(1);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &called, 486);
+        pair.nodes[1].expect(phone, "ACK");
+        pair.nodes[0].expect(pair.homes[0], "SIP/2.0 486");
+        pair.sends(0, &invite(&path, "z9hG4bK2"));
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &called, 180);
+        pair.nodes[0].expect(pair.homes[0], "SIP/2.0 180");
+        let cancel = invite(&path, "z9hG4bK2").replace("INVITE", "CANCEL");
+        pair.sends(0, &cancel);
+        pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200");
+        let cancelled = pair.nodes[1].expect(phone, "CANCEL");
+        pair.answers(1, phone, &cancelled, 200);
+        pair.answers(1, phone, &called, 487);
+        pair.nodes[1].expect(phone, "ACK");
+        pair.nodes[0].expect(pair.homes[0], "SIP/2.0 487");
+        pair.pass(60 * SECOND);
+    });
+}
+
+#[test]
+fn what_nobody_has_is_gone_at_once_and_what_came_from_a_sibling_goes_to_none() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(1);
+        pair.nodes[1].lose(phone);
+        pair.pass(31 * SECOND);
+        pair.nodes[1].reasons();
+        pair.nodes[0].send(pair.homes[0], &invite(&path, "z9hG4bK1"));
+        // The INVITE, a 430 and its ACK.
+        assert_eq!(pair.pump(), 3);
+        pair.nodes[0].refused(pair.homes[0], "SIP/2.0 430", "flow_gone");
+        assert_eq!(pair.nodes[1].reasons(), ["flow_gone"]);
+    });
+}
+
+#[test]
+fn a_phone_that_changes_the_node_is_asked_for_again_while_it_is_waited_for() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(0);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        let called = pair.nodes[0].expect(phone, "INVITE");
+        pair.answers(0, phone, &called, 200);
+        let dialog = route_of(&pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200"));
+        pair.nodes[0].lose(phone);
+        pair.sends(0, &request("INFO", &dialog, "z9hG4bK2"));
+        pair.pass(2 * SECOND);
+        let (phone, _) = pair.phone(1);
+        pair.nodes[1].silent(phone);
+        pair.pass(2 * SECOND);
+        let info = pair.nodes[1].expect(phone, "INFO");
+        pair.answers(1, phone, &info, 200);
+        pair.nodes[0].pick(pair.homes[0], "SIP/2.0 200");
+        // From now on it is known to be there.
+        pair.sends(0, &request("BYE", &dialog, "z9hG4bK3"));
+        pair.nodes[1].expect(phone, "BYE");
+    });
+}
+
+#[test]
+fn a_call_outlives_the_node_that_it_ran_through() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(0);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        let called = pair.nodes[0].expect(phone, "INVITE");
+        pair.answers(0, phone, &called, 200);
+        let dialog = route_of(&pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200"));
+        pair.kill(0);
+        // The home side is quicker than the phone, and is made to wait.
+        pair.nodes[1].send(pair.homes[1], &request("INVITE", &dialog, "z9hG4bK2"));
+        pair.nodes[1].pass(4 * SECOND);
+        let phone = pair.nodes[1].client();
+        pair.nodes[1].register(phone, pair.homes[1], "");
+        let again = pair.nodes[1].expect(phone, "INVITE");
+        pair.nodes[1].answers(phone, &again, 200);
+        pair.nodes[1].pick(pair.homes[1], "SIP/2.0 200");
+        let bye = request("BYE", &dialog, "z9hG4bK3");
+        pair.nodes[1].send(pair.homes[1], &bye);
+        pair.nodes[1].expect(phone, "BYE");
+        let own = Request::of("INFO").in_dialog().more(&dialog).to_string();
+        pair.nodes[1].send(phone, &own);
+        pair.nodes[1].pick(pair.homes[1], "INFO");
+        assert!(pair.nodes[1].reasons().is_empty());
+    });
+}
+
+/// The request as node 0 hands it over.
+fn handed_over(pair: &mut Pair, text: &str) -> String {
+    pair.nodes[0].send(pair.homes[0], text);
+    while let Some(message) = pair.nodes[0].take(pair.siblings[0][0]) {
+        if !message.starts_with("OPTIONS") {
+            return message;
+        }
+    }
+    panic!("nothing was handed over")
+}
+
+/// What a sibling sends is refused for this reason, or dropped.
+fn refused(pair: &mut Pair, text: &str, reason: &str) {
+    pair.nodes[1].reasons();
+    pair.nodes[1].send(pair.siblings[1][0], &text.replace('\r', ""));
+    let answer = pair.nodes[1].take(pair.siblings[1][0]);
+    assert_eq!(pair.nodes[1].reasons(), [reason], "{text} {answer:?}");
+    while pair.nodes[1].take(pair.siblings[1][0]).is_some() {}
+}
+
+#[test]
+fn a_sibling_may_send_nothing_but_what_somebody_else_has_sent_to_a_client() {
+    let mut pair = Pair::new(1);
+    let (phone, path) = pair.phone(1);
+    // Of its own: by the Path, to the home pool, to a partner, a registration.
+    let not = "sibling_not_permitted";
+    refused(&mut pair, &invite(&path, "z9hG4bKa"), not);
+    for uri in ["sip:bob@contoso.test", "sip:x@fabrikam.test"] {
+        let new = Request::invite().uri(uri).branch("z9hG4bKb").to_string();
+        refused(&mut pair, &new, not);
+    }
+    let register = Request::of("REGISTER").branch("z9hG4bKc").to_string();
+    refused(&mut pair, &register, not);
+    // A genuine one, changed in what it is bound to.
+    let genuine = handed_over(&mut pair, &invite(&path, "z9hG4bK1"));
+    let [origin, call_id, route] = ["X-Sipward-Origin", "Call-ID", "Route"]
+        .map(|name| field(&genuine, name).unwrap().to_owned());
+    for (from, to) in [
+        (&call_id[..], "another-call"),
+        ("1 INVITE", "2 INVITE"),
+        ("INVITE", "MESSAGE"),
+        (&origin[..12], "AAAAAAAAAAAA"),
+        (&origin[20..], &origin[21..]),
+        (&origin, ""),
+        (&origin, &format!("{origin}\r\nX-Sipward-Origin: {origin}")),
+    ] {
+        assert!(genuine.contains(from), "{from}");
+        refused(&mut pair, &genuine.replace(from, to), "origin_forged");
+    }
+    // The origin of a request to a client, under one that is for nobody here.
+    let astray = genuine.replace(&route, "<sip:contoso.test;lr>");
+    refused(&mut pair, &astray.replace("10.0.0.1", "contoso.test"), not);
+    let partner = genuine.replace("alice@10.0.0.1", "x@fabrikam.test");
+    refused(
+        &mut pair,
+        &partner.replace(&route, "<sip:fe02.contoso.test;lr>"),
+        not,
+    );
+    pair.nodes[1].silent(phone);
+    // Too late.
+    pair.nodes[1].pass(62 * SECOND);
+    while pair.nodes[1].take(pair.siblings[1][0]).is_some() {}
+    refused(&mut pair, &genuine, "origin_forged");
+    pair.nodes[1].silent(phone);
+    pair.nodes[1].silent(pair.homes[1]);
+}
+
+#[test]
+fn the_field_is_worth_nothing_from_anybody_else_and_never_leaves_a_node() {
+    let mut pair = Pair::new(1);
+    let (phone, path) = pair.phone(1);
+    let genuine = handed_over(&mut pair, &invite(&path, "z9hG4bK1"));
+    let origin = format!(
+        "X-Sipward-Origin: {}\n",
+        field(&genuine, "X-Sipward-Origin").unwrap()
+    );
+    let partner = pair.nodes[1].peer(PARTNER);
+    let stranger = pair.nodes[1].client();
+    for link in [partner, stranger] {
+        pair.nodes[1].send(link, &genuine.replace('\r', ""));
+        let answer = pair.nodes[1].take(link).unwrap();
+        assert!(answer.starts_with("SIP/2.0 403"), "{answer}");
+    }
+    pair.nodes[1].silent(phone);
+    // Towards a server, from a client; towards a client, from a server, and back in a response.
+    let call = Request::invite().more(&origin).branch("z9hG4bK2");
+    pair.nodes[1].send(phone, &call.to_string());
+    let called = pair.nodes[1].pick(pair.homes[1], "INVITE");
+    assert!(!called.contains("X-Sipward-Origin"), "{called}");
+    pair.nodes[1].answers_with(pair.homes[1], &called, 200, &origin);
+    let ok = pair.nodes[1].pick(phone, "SIP/2.0 200");
+    assert!(!ok.contains("X-Sipward-Origin"), "{ok}");
+    pair.nodes[1].send(
+        pair.homes[1],
+        &invite(&format!("{path}{origin}"), "z9hG4bK3"),
+    );
+    let called = pair.nodes[1].pick(phone, "INVITE");
+    assert!(!called.contains("X-Sipward-Origin"), "{called}");
+    pair.nodes[1].answers_with(phone, &called, 200, &origin);
+    let ok = pair.nodes[1].pick(pair.homes[1], "SIP/2.0 200");
+    assert!(!ok.contains("X-Sipward-Origin"), "{ok}");
+}
+
+#[test]
+fn a_partner_reaches_no_phone_of_the_other_node() {
+    let mut pair = Pair::new(1);
+    let (phone, path) = pair.phone(1);
+    let partner = pair.nodes[0].peer(PARTNER);
+    let called = invite(&path, "z9hG4bK1").replace("bob@contoso.test", "x@fabrikam.test");
+    pair.nodes[0].send(partner, &called);
+    pair.nodes[0].refused(partner, "SIP/2.0 403", "token_not_for_origin");
+    // And not as the sender of what a sibling hands over either.
+    pair.sends(0, &invite(&path, "z9hG4bK2"));
+    let invited = pair.nodes[1].expect(phone, "INVITE");
+    let dialog = route_of(&invited);
+    pair.answers(1, phone, &invited, 200);
+    let info = request("INFO", &dialog, "z9hG4bK3").replace("bob@contoso.test", "x@fabrikam.test");
+    pair.nodes[0].send(partner, &info);
+    pair.nodes[0].refused(partner, "SIP/2.0 403", "token_not_for_origin");
+    pair.pump();
+    pair.nodes[1].silent(phone);
+}
+
+#[test]
+fn a_home_server_that_the_other_node_does_not_list_has_no_rights_there() {
+    let mut pair = Pair::new(1);
+    let (phone, path) = pair.phone(1);
+    let genuine = handed_over(&mut pair, &invite(&path, "z9hG4bK1"));
+    let mut other = one_of_two(topology(), 1);
+    other.peers[0].kind = crate::topology::PeerKind::Federated;
+    other.pools[0].peers.remove(0);
+    pair.nodes[1].load(other);
+    while pair.nodes[1].take(pair.siblings[1][0]).is_some() {}
+    pair.nodes[1].reasons();
+    pair.nodes[1].send(pair.siblings[1][0], &genuine.replace('\r', ""));
+    let answer = pair.nodes[1].pick(pair.siblings[1][0], "SIP/2.0 403");
+    assert!(answer.contains("from not allowed"), "{answer}");
+    pair.nodes[1].silent(phone);
+}
+
+#[test]
+fn nobody_reaches_a_sibling_by_its_name() {
+    let mut pair = Pair::new(1);
+    let route = format!("Route: <sip:{};lr>\n", NODES[1]);
+    pair.nodes[0].send(pair.homes[0], &invite(&route, "z9hG4bK1"));
+    pair.nodes[0].refused(pair.homes[0], "SIP/2.0 403", "route_not_permitted");
+    let client = pair.nodes[0].client();
+    let call = Request::invite().more(&route).branch("z9hG4bK2");
+    pair.nodes[0].send(client, &call.to_string());
+    pair.nodes[0].refused(client, "SIP/2.0 403", "route_not_permitted");
+}
+
+#[test]
+fn a_call_that_rings_follows_its_phone_to_the_other_node() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(0);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        let rung = pair.nodes[0].expect(phone, "INVITE");
+        pair.answers(0, phone, &rung, 180);
+        pair.nodes[0].expect(pair.homes[0], "SIP/2.0 180");
+        pair.nodes[0].lose(phone);
+        pair.pump();
+        pair.pass(SECOND);
+        let (phone, _) = pair.phone(1);
+        pair.pass(4 * SECOND);
+        let again = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &again, 180);
+        pair.answers(1, phone, &again, 200);
+        pair.nodes[0].pick(pair.homes[0], "SIP/2.0 180");
+        let dialog = route_of(&pair.nodes[0].pick(pair.homes[0], "SIP/2.0 200"));
+        pair.sends(0, &request("ACK", &dialog, "z9hG4bK2"));
+        pair.nodes[1].expect(phone, "ACK");
+    });
+}
+
+#[test]
+fn keys_are_rotated_at_one_node_after_the_other() {
+    use crate::proxy::TokenKeys;
+    use std::sync::Arc;
+    let (old, new) = ((1, [1; 32]), (2, [2; 32]));
+    let rotate = |node: &mut World, keys: &[(u8, [u8; 32])]| {
+        let (tables, now) = (node.tables(&node.generation), node.now);
+        node.rekey(&tables, &Arc::new(TokenKeys::new(keys, [7; 32])), now);
+    };
+    each(|mut pair| {
+        pair.nodes.iter_mut().for_each(|node| rotate(node, &[old]));
+        let (phone, path) = pair.phone(1);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &called, 200);
+        let dialog = route_of(&pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200"));
+        // As docs/scale.md has it: added everywhere, then first everywhere, then alone.
+        let steps = [&[old, new][..], &[new, old]];
+        for (step, keys) in steps.into_iter().enumerate() {
+            for at in [0, 1] {
+                rotate(&mut pair.nodes[at], keys);
+                let branch = format!("z9hG4bK{step}{at}");
+                pair.sends(0, &request("INFO", &dialog, &branch));
+                let info = pair.nodes[1].expect(phone, "INFO");
+                pair.answers(1, phone, &info, 200);
+                pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200");
+            }
+        }
+        // Signed by a key that the other node has no more.
+        rotate(&mut pair.nodes[1], &[new]);
+        rotate(&mut pair.nodes[0], &[old, new]);
+        pair.nodes[1].reasons();
+        pair.sends(0, &request("INFO", &dialog, "z9hG4bK9"));
+        assert_eq!(pair.nodes[1].reasons(), ["origin_forged"]);
+    });
+}
+
+/// With `path = "contact"` the registrar keeps a URI that either node takes.
+#[test]
+fn a_contact_that_a_registrar_keeps_leads_to_the_node_that_has_the_phone() {
+    let mut pair = Pair::with(1, |mut topology| {
+        topology.pools[0].path = crate::topology::ClientPath::Contact;
+        topology
+    });
+    let phone = pair.nodes[1].client();
+    let register = registration("sip:alice@contoso.test", "z9hG4bKr", "");
+    pair.nodes[1].send(phone, &register);
+    let asked = pair.nodes[1].pick(pair.homes[1], "REGISTER");
+    let kept = field(&asked, "Contact").unwrap().to_owned();
+    let granted = format!("Contact: {kept};expires=3600\n");
+    pair.nodes[1].answers_with(pair.homes[1], &asked, 200, &granted);
+    pair.nodes[1].pick(phone, "SIP/2.0 200");
+    let kept = kept.split(['<', '>']).nth(1).unwrap();
+    let call = invite("", "z9hG4bK1").replace("sip:alice@10.0.0.1", kept);
+    pair.sends(0, &call);
+    let called = pair.nodes[1].expect(phone, "INVITE");
+    assert!(!called.contains("sip:c."), "{called}");
+    pair.answers(1, phone, &called, 200);
+    let dialog = route_of(&pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200"));
+    pair.sends(0, &request("BYE", &dialog, "z9hG4bK2"));
+    pair.nodes[1].expect(phone, "BYE");
+}
