@@ -1,5 +1,5 @@
 //! Two nodes of one site on real connections: phones at both, calls between them, and one node killed in mid-call.
-use crate::harness::{Edge, Lab};
+use crate::harness::{Edge, Lab, SOON};
 use sipward_lab::pki::LeafSpec;
 use sipward_lab::site::{EDGE, TopologyText};
 use sipward_lab::{Client, Dialog, EdgeTarget, End, Received, Server, Wire};
@@ -166,8 +166,8 @@ async fn a_killed_node_ends_no_call_of_a_phone_that_registers_at_the_other_one()
     for number in 0..10 {
         let (phone, path) = pair.phone(0, &format!("user{number}")).await;
         // Half of them through the other node.
-        calls.push(pair.call(number % 2, &phone, &path).await);
-        drop(phone);
+        let dialogs = pair.call(number % 2, &phone, &path).await;
+        calls.push((phone, dialogs));
     }
     let old = std::fs::read_to_string(pair.lab.site.path().join("tokens.key")).unwrap();
     let new = format!("9 {}\n", "cd".repeat(32));
@@ -183,7 +183,8 @@ async fn a_killed_node_ends_no_call_of_a_phone_that_registers_at_the_other_one()
     left.wait("peer_disconnected", |e| e["peer"] == NODES[0])
         .await
         .unwrap();
-    for (number, (of_home, of_phone)) in calls.iter_mut().enumerate() {
+    for (number, (before, (of_home, of_phone))) in calls.iter_mut().enumerate() {
+        before.wire().ended(SOON).await.unwrap();
         // The home side asks before the phone is back.
         let early = pair.fe01.within(of_home, "INVITE").on(&pair.wires[1]);
         let early = early.send().await.unwrap();

@@ -25,5 +25,6 @@ mod linphone_calls;
 mod next_hops;
 mod openssl_crls;
 mod tls_surface;
+mod two_nodes;
 mod weak_key;
 mod wire_format;

@@ -171,7 +171,8 @@ impl Edge {
         ))
     }
 
-    fn run(topology: &str) -> Self {
+    /// Starts it on this topology.
+    pub(crate) fn run(topology: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("topology.toml");
         fs::write(&file, topology).unwrap();

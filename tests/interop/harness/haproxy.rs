@@ -17,6 +17,17 @@ pub(crate) struct Haproxy {
 impl Haproxy {
     /// Starts it in front of an edge, which it reaches from this address; `options` are those of its `server` line.
     pub(crate) fn start(edge_port: u16, source: &str, options: &str) -> Self {
+        Self::start_for(&[("edge", edge_port)], source, options)
+    }
+
+    /// In front of several, which it takes in turn.
+    pub(crate) fn start_for(edges: &[(&str, u16)], source: &str, options: &str) -> Self {
+        let servers: String = edges
+            .iter()
+            .map(|(name, port)| {
+                format!("    server {name} 127.0.0.1:{port} source {source} {options}\n")
+            })
+            .collect();
         let (directory, port) = (tempfile::tempdir().unwrap(), free_port());
         let text = format!(
             "global
@@ -29,9 +40,10 @@ defaults
     timeout client 1m
     timeout server 1m
 listen edge
+    balance roundrobin
+    option redispatch 1
     bind 127.0.0.1:{port}
-    server edge 127.0.0.1:{edge_port} source {source} {options}
-"
+{servers}"
         );
         let file = directory.path().join("haproxy.cfg");
         fs::write(&file, text).unwrap();
