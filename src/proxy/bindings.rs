@@ -5,15 +5,15 @@
 //! on, and the connection that held it before learns of it, as do the shards that have asked.
 use super::binding::{
     Answer, Asker, BindingId, BindingMessage, Displacement, Elsewhere, Held, HeldBinding, Holding,
-    Place, Waiter,
+    Place, Room, Waiter,
 };
 use super::core::Core;
-use super::interface::{Action, Actions};
+use super::interface::Actions;
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
 use crate::observe::Event;
 use crate::reason::MessageReason;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -39,7 +39,11 @@ impl Core {
     fn handle(&mut self, message: BindingMessage, now: Instant, out: &mut Actions) {
         match message {
             BindingMessage::Hold(list) => list.iter().for_each(|one| self.hold(one, now, out)),
-            BindingMessage::End { id, link } => self.env.directory.end(id, link),
+            BindingMessage::End(list) => {
+                for (id, link) in list {
+                    self.env.directory.end(id, link);
+                }
+            }
             BindingMessage::Lost { id, link } => {
                 let grace = self.env.limits.binding_grace;
                 self.env.directory.lost(id, link, grace, now);
@@ -57,6 +61,7 @@ impl Core {
             } => self.pass_on(place, &bytes, elsewhere, out),
             BindingMessage::Taken { id, by } => self.env.taken.note(id, PeerKey(by), now),
             BindingMessage::Displaced { id, link } => self.displaced(id, link, now, out),
+            BindingMessage::Refused { id, link } => self.refused(id, link, out),
         }
     }
 
@@ -77,21 +82,22 @@ impl Core {
         let Holding {
             id, link, remote, ..
         } = *holding;
-        // Numbers are hashes, so that each shard has its share of them.
-        let room = self
-            .env
-            .limits
-            .bindings
-            .div_ceil(usize::from(self.env.shards));
+        // Numbers are hashes, so that each shard has its share of them. A binding counts once, however many
+        // keys number it.
+        let (limits, numbers) = (&self.env.limits, self.env.tokens.binding_numbers());
+        let room = Room {
+            all: limits.bindings.div_ceil(usize::from(self.env.shards)) * numbers,
+            one: limits.bindings_per_client * numbers,
+        };
         let (displaced, waiters) = match self.env.directory.hold(holding, room, now) {
             Held::Entered(displaced, waiters) => {
                 self.env.taken.forget(id);
                 (displaced, waiters)
             }
-            Held::Refused => {
-                let reason = MessageReason::BindingsFull.into();
+            Held::Refused(reason) => {
+                let reason = reason.into();
                 out.record(Event::BindingRefused { reason, remote });
-                let refused = BindingMessage::Displaced { id, link };
+                let refused = BindingMessage::Refused { id, link };
                 return self.env.tell(link.shard(), refused, out);
             }
         };
@@ -155,7 +161,7 @@ impl Core {
             // entered the connection again meanwhile.
             let others = dropped.into_iter().flat_map(|held| held.ids);
             for id in others.filter(|other| *other != id) {
-                let end = BindingMessage::End { id, link };
+                let end = BindingMessage::End(smallvec![(id, link)]);
                 self.env.tell(id.shard(self.env.shards), end, out);
             }
         }
@@ -171,6 +177,16 @@ impl Core {
         }
     }
 
+    /// A directory has no room for one number of a binding: what it has under the others stays.
+    fn refused(&mut self, id: BindingId, link: LinkId, out: &mut Actions) {
+        if let Some(state) = self.env.links.get_mut(link) {
+            for held in &mut state.held {
+                held.ids.retain(|other| *other != id);
+            }
+        }
+        self.env.release(link, |held| held.ids.is_empty(), out);
+    }
+
     /// A client's connection is closed.
     pub(crate) fn client_gone(&mut self, link: LinkId, held: Vec<HeldBinding>, out: &mut Actions) {
         for id in held.into_iter().flat_map(|held| held.ids) {
@@ -180,10 +196,11 @@ impl Core {
     }
 
     /// The token keys may have changed: each binding of this shard's connections is entered under the new
-    /// ones too, so that what they sign leads to it.
+    /// ones too, so that what they sign leads to it, and no longer under those that are gone.
     pub(crate) fn renumber(&mut self, out: &mut Actions) {
         let env = &mut self.env;
         let mut fresh: BTreeMap<u8, SmallVec<[Holding; 1]>> = BTreeMap::new();
+        let mut former: BTreeMap<u8, SmallVec<[(BindingId, LinkId); 1]>> = BTreeMap::new();
         for (link, state) in env.links.all_mut() {
             for held in &mut state.held {
                 let ids = env.tokens.binding_ids(&held.name);
@@ -197,22 +214,24 @@ impl Core {
                             owner: held.name.owner,
                             until: env.directory.instant(held.until),
                             remote: None,
+                            renumbered: true,
                         });
+                }
+                for id in held.ids.iter().filter(|id| !ids.contains(id)) {
+                    let list = former.entry(id.shard(env.shards)).or_default();
+                    list.push((*id, link));
                 }
                 held.ids = ids;
             }
         }
         for (shard, list) in fresh {
             for part in list.chunks(BATCH) {
-                let hold = BindingMessage::Hold(SmallVec::from_slice(part));
-                if shard == env.shard {
-                    env.for_self.push_back(hold);
-                } else {
-                    out.list.push(Action::Tell {
-                        shard,
-                        message: hold,
-                    });
-                }
+                env.tell(shard, BindingMessage::Hold(part.into()), out);
+            }
+        }
+        for (shard, list) in former {
+            for part in list.chunks(BATCH) {
+                env.tell(shard, BindingMessage::End(part.into()), out);
             }
         }
     }

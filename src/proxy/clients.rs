@@ -229,6 +229,8 @@ impl Environment {
         let is_full = state.held.len() >= bound;
         if let Some(held) = state.held.iter_mut().find(|held| held.name == name) {
             held.until = seconds;
+            // One of them may have found no room before.
+            held.ids = ids.clone();
         } else if is_full {
             return out.record(Event::BindingRefused {
                 reason: MessageReason::ClientBindings.into(),
@@ -250,6 +252,7 @@ impl Environment {
                 owner: name.owner,
                 until,
                 remote: Some(remote),
+                renumbered: false,
             };
             self.tell(
                 id.shard(self.shards),
@@ -269,7 +272,8 @@ impl Environment {
     ) {
         let ended = self.release(link, ends, out);
         for id in ended.into_iter().flat_map(|held| held.ids) {
-            self.tell(id.shard(self.shards), BindingMessage::End { id, link }, out);
+            let end = BindingMessage::End(smallvec![(id, link)]);
+            self.tell(id.shard(self.shards), end, out);
         }
     }
 

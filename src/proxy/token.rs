@@ -166,6 +166,11 @@ impl TokenBox {
         self.keys.keys.iter().map(|k| k.binding.id(name)).collect()
     }
 
+    /// How many numbers a binding has.
+    pub(crate) fn binding_numbers(&self) -> usize {
+        self.keys.keys.len().max(1)
+    }
+
     /// A Record-Route token; it serves only messages with this Call-ID.
     pub(crate) fn dialog(&self, legs: (Leg, Leg), to_host: u32, call_id: &[u8]) -> TokenText {
         let raw = self.dialog_raw(legs, to_host);

@@ -110,9 +110,9 @@ reasons! {
         BindingsFull "bindings_full"
             check: "how many clients register here, against limits.bindings",
             remedy: "raise limits.bindings, or add a node; a client whose registration is not kept cannot be reached",
-        /// a registration was granted, and its connection holds as many as limits.bindings_per_client allows
+        /// a registration was granted, and its connection, or its user, has as many as limits.bindings_per_client allows
         ClientBindings "client_bindings"
-            check: "REGISTER requests from that remote, and why one client has so many users",
+            check: "REGISTER requests from that remote, and why one client has so many users, or one user so many clients",
             remedy: "find out why, or raise limits.bindings_per_client; a client whose registration is not kept cannot be reached",
         /// a sibling sent a request of its own, or one that is not for a client of this site
         SiblingNotPermitted "sibling_not_permitted" (status 403 "not for a sibling")

@@ -1,15 +1,16 @@
 //! The directory of one shard: which connection holds each binding that the shard is asked for.
 //!
 //! It does what shards ask of it and returns what they must learn; who may ask was decided before. Everything that it
-//! keeps is bounded, and what has ended is found without a search: each binding stands once in a list of the minute in
-//! which it may end.
+//! keeps is bounded, for each user and in all, and what is without a connection yields to what has one. What has ended is
+//! found without a search: each binding stands in a list of the minute in which it may end.
 use super::id::{BindingId, Owner};
 use super::messages::Holding;
 use super::waiters::{Waiter, Waiters};
 use crate::proxy::fast_map::FastMap;
 use crate::proxy::link_id::LinkId;
-use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
+use crate::reason::MessageReason;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 /// How long a client that has lost its connection is waited for, and at the start of the daemon one that has not
@@ -19,6 +20,8 @@ pub(crate) const WAIT: Duration = Duration::from_secs(30);
 const MINUTE: u32 = 60;
 /// The most bindings that one step looks at, so that many that end together hold up no message.
 const STEP: usize = 512;
+/// How many entries of the lists may stand for nothing before they are made anew, beside as many as there are bindings.
+const STALE: usize = 64;
 
 /// Where a binding is. Times are seconds since the directory began, which half the memory holds.
 struct BindingEntry {
@@ -30,7 +33,7 @@ struct BindingEntry {
     /// When it ends unless it is renewed.
     until: u32,
     /// Since when it is without a connection, and one: no second is zero.
-    lost: Option<std::num::NonZeroU32>,
+    lost: Option<NonZeroU32>,
     /// The minute in whose list it stands.
     listed: u32,
 }
@@ -56,7 +59,16 @@ pub(crate) enum Held {
     /// It is entered; the connection that held it must learn of it, and what has waited goes on.
     Entered(Option<Displacement>, Vec<Waiter>),
     /// There is no room, or another address of record has this number.
-    Refused,
+    Refused(MessageReason),
+}
+
+/// The most that this shard may keep.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// In all.
+    pub(crate) all: usize,
+    /// For one address of record.
+    pub(crate) one: usize,
 }
 
 /// The bindings of one shard.
@@ -65,6 +77,12 @@ pub(crate) struct Directory {
     entries: FastMap<BindingId, BindingEntry>,
     /// Which bindings may end in each minute.
     ends: BTreeMap<u32, Vec<BindingId>>,
+    /// How many entries those lists have, whatever they still stand for.
+    listed: usize,
+    /// The bindings of each address of record.
+    by_owner: BTreeSet<(Owner, BindingId)>,
+    /// Those without a connection, the longest first.
+    lost: BTreeSet<(NonZeroU32, BindingId)>,
     pub(crate) waiters: Waiters,
 }
 
@@ -74,6 +92,9 @@ impl Directory {
             began: now,
             entries: FastMap::default(),
             ends: BTreeMap::new(),
+            listed: 0,
+            by_owner: BTreeSet::new(),
+            lost: BTreeSet::new(),
             waiters: Waiters::default(),
         }
     }
@@ -89,37 +110,41 @@ impl Directory {
         self.entries.len()
     }
 
-    /// A connection holds the binding from now on. `room` is the most that this shard may keep.
-    pub(crate) fn hold(&mut self, holding: &Holding, room: usize, now: Instant) -> Held {
+    /// A connection holds the binding from now on.
+    pub(crate) fn hold(&mut self, holding: &Holding, room: Room, now: Instant) -> Held {
         let until = self.seconds(holding.until).max(self.seconds(now) + 1);
-        let is_full = self.entries.len() >= room;
         let mut displaced = None;
-        match self.entries.entry(holding.id) {
-            Entry::Vacant(_) if is_full => return Held::Refused,
-            Entry::Vacant(place) => {
-                place.insert(BindingEntry {
-                    link: holding.link,
-                    askers: 0,
-                    owner: holding.owner,
-                    until,
-                    lost: None,
-                    listed: u32::MAX,
+        if let Some(entry) = self.entries.get_mut(&holding.id) {
+            // Numbers are keyed hashes of 64 bits, so this needs luck; it must not need trust.
+            if entry.owner != holding.owner {
+                return Held::Refused(MessageReason::BindingsFull);
+            }
+            if let Some(lost) = entry.lost.take() {
+                self.lost.remove(&(lost, holding.id));
+            } else if entry.link != holding.link {
+                displaced = Some(Displacement {
+                    link: entry.link,
+                    askers: std::mem::take(&mut entry.askers),
                 });
             }
-            // Numbers are keyed hashes of 64 bits, so this needs luck; it must not need trust.
-            Entry::Occupied(found) if found.get().owner != holding.owner => return Held::Refused,
-            Entry::Occupied(mut found) => {
-                let entry = found.get_mut();
-                if entry.link != holding.link && entry.lost.is_none() {
-                    displaced = Some(Displacement {
-                        link: entry.link,
-                        askers: std::mem::take(&mut entry.askers),
-                    });
-                }
-                entry.link = holding.link;
-                entry.until = until;
-                entry.lost = None;
+            entry.link = holding.link;
+            entry.until = until;
+        } else {
+            if !holding.renumbered
+                && let Err(reason) = self.make_room(holding.owner, room)
+            {
+                return Held::Refused(reason);
             }
+            let entry = BindingEntry {
+                link: holding.link,
+                askers: 0,
+                owner: holding.owner,
+                until,
+                lost: None,
+                listed: u32::MAX,
+            };
+            self.entries.insert(holding.id, entry);
+            self.by_owner.insert((holding.owner, holding.id));
         }
         self.list(holding.id, until);
         Held::Entered(displaced, self.waiters.take(holding.id))
@@ -132,8 +157,45 @@ impl Directory {
             .get(&id)
             .is_some_and(|entry| entry.link == link)
         {
-            self.entries.remove(&id);
+            self.remove(id);
         }
+    }
+
+    /// Makes room for one more binding of this address of record. One without a connection yields: of the same user if
+    /// that has its share, so that nobody takes the others' room by registering and going away, else whichever has been
+    /// without for the longest.
+    fn make_room(&mut self, owner: Owner, room: Room) -> Result<(), MessageReason> {
+        let all = BindingId::from_u64(0)..=BindingId::from_u64(u64::MAX);
+        let own = (owner, *all.start())..=(owner, *all.end());
+        let (mut count, mut oldest) = (0, None);
+        for (_, id) in self.by_owner.range(own) {
+            count += 1;
+            let lost = self.entries.get(id).and_then(|entry| entry.lost);
+            let lost = lost.map(|lost| (lost, *id));
+            oldest = oldest.into_iter().chain(lost).min();
+        }
+        let (yields, reason) = if count >= room.one {
+            (oldest, MessageReason::ClientBindings)
+        } else if self.entries.len() >= room.all {
+            (self.lost.first().copied(), MessageReason::BindingsFull)
+        } else {
+            return Ok(());
+        };
+        let (_, id) = yields.ok_or(reason)?;
+        self.remove(id);
+        Ok(())
+    }
+
+    /// Forgets a binding, wherever it stands but in the lists of ends.
+    fn remove(&mut self, id: BindingId) {
+        let Some(entry) = self.entries.remove(&id) else {
+            return;
+        };
+        self.by_owner.remove(&(entry.owner, id));
+        if let Some(lost) = entry.lost {
+            self.lost.remove(&(lost, id));
+        }
+        self.relist();
     }
 
     /// The connection that holds it is closed; `grace` is how long it is kept without one.
@@ -145,9 +207,10 @@ impl Directory {
         if entry.link != link || entry.lost.is_some() {
             return;
         }
-        entry.lost = std::num::NonZeroU32::new(now + 1);
+        entry.lost = NonZeroU32::new(now + 1);
         entry.until = entry.until.min(now.saturating_add(grace));
         let until = entry.until;
+        self.lost.extend(entry.lost.map(|lost| (lost, id)));
         self.list(id, until);
     }
 
@@ -199,6 +262,7 @@ impl Directory {
                 continue;
             };
             looked += 1;
+            self.listed -= 1;
             // One that stands in an earlier list as well, or has come back there, is left to that.
             let Some(entry) = self.entries.get_mut(&id).filter(|e| e.listed == at) else {
                 continue;
@@ -212,7 +276,7 @@ impl Directory {
             if entry.lost.is_none() {
                 ended(id, entry.link);
             }
-            self.entries.remove(&id);
+            self.remove(id);
         }
     }
 
@@ -234,6 +298,21 @@ impl Directory {
         {
             entry.listed = minute;
             self.ends.entry(minute).or_default().push(id);
+            self.listed += 1;
+            self.relist();
+        }
+    }
+
+    /// Makes the lists anew once most of what stands there stands for nothing: what ends early, or is granted for
+    /// longer and shorter in turn, leaves an entry behind. That takes as many changes as there are bindings.
+    fn relist(&mut self) {
+        if self.listed <= 2 * self.entries.len() + STALE {
+            return;
+        }
+        self.ends.clear();
+        self.listed = self.entries.len();
+        for (id, entry) in &self.entries {
+            self.ends.entry(entry.listed).or_default().push(*id);
         }
     }
 
@@ -275,13 +354,19 @@ mod tests {
             owner: owner("sip:a@b"),
             until,
             remote: None,
+            renumbered: false,
         }
     }
 
+    const ROOM: Room = Room {
+        all: 5_000,
+        one: 5_000,
+    };
+
     fn enter(directory: &mut Directory, holding: &Holding, now: Instant) -> Option<LinkId> {
-        match directory.hold(holding, 10, now) {
+        match directory.hold(holding, ROOM, now) {
             Held::Entered(displaced, _) => displaced.map(|d| d.link),
-            Held::Refused => panic!("refused"),
+            Held::Refused(_) => panic!("refused"),
         }
     }
 
@@ -335,23 +420,124 @@ mod tests {
             link: LinkId::new(0, 9, 9),
             ..one
         };
-        assert!(matches!(d.hold(&other, 10, t0), Held::Refused));
+        assert!(matches!(d.hold(&other, ROOM, t0), Held::Refused(_)));
         assert_eq!(d.find(one.id, 0, None, t0), Found::At(one.link));
+        let (two, full) = (holding(2, 1, t0 + SECOND), Room { all: 1, ..ROOM });
         assert!(matches!(
-            d.hold(&holding(2, 1, t0 + SECOND), 1, t0),
-            Held::Refused
+            d.hold(&two, full, t0),
+            Held::Refused(MessageReason::BindingsFull)
         ));
         assert!(
-            matches!(d.hold(&one, 1, t0), Held::Entered(..)),
+            matches!(d.hold(&one, full, t0), Held::Entered(..)),
             "a refresh needs no room"
         );
+        let two = Holding {
+            renumbered: true,
+            ..two
+        };
+        assert!(
+            matches!(d.hold(&two, full, t0), Held::Entered(..)),
+            "it stands already, under another number"
+        );
+    }
+
+    fn of(user: &str, id: u64, until: Instant) -> Holding {
+        Holding {
+            owner: owner(user),
+            ..holding(id, id as u32, until)
+        }
+    }
+
+    fn standing(d: &Directory) -> Vec<u64> {
+        let mut all: Vec<u64> = d.entries.keys().map(|id| id.as_u64()).collect();
+        all.sort_unstable();
+        assert_eq!(d.by_owner.len(), all.len());
+        let lost = d.entries.values().filter(|e| e.lost.is_some()).count();
+        assert_eq!(d.lost.len(), lost);
+        all
+    }
+
+    #[test]
+    fn a_user_has_a_share_of_the_room_and_what_it_left_behind_yields_first() {
+        let (mut d, t0) = begun();
+        let (until, room) = (t0 + 600 * SECOND, Room { all: 5, one: 3 });
+        let (alice, bob) = ("sip:alice@b", "sip:bob@b");
+        for id in 1..=3 {
+            enter(&mut d, &of(alice, id, until), t0);
+        }
+        assert!(matches!(
+            d.hold(&of(alice, 4, until), room, t0),
+            Held::Refused(MessageReason::ClientBindings)
+        ));
+        for (id, at) in [(2, 1), (1, 2)] {
+            let link = LinkId::new(0, id as u32, 1);
+            d.lost(
+                BindingId::from_u64(id),
+                link,
+                600 * SECOND,
+                t0 + at * SECOND,
+            );
+        }
+        for id in 4..100 {
+            let one = of(alice, id, until);
+            assert!(matches!(d.hold(&one, room, t0), Held::Entered(..)));
+            d.lost(one.id, one.link, 600 * SECOND, t0 + id as u32 * SECOND);
+        }
+        assert_eq!(standing(&d), [3, 98, 99]);
+        // The table is full: what has a connection comes before what has none, whosever it is.
+        for id in 201..=204 {
+            assert!(matches!(
+                d.hold(&of(&format!("sip:{id}@b"), id, until), room, t0),
+                Held::Entered(..)
+            ));
+        }
+        assert_eq!(standing(&d), [3, 201, 202, 203, 204]);
+        assert!(matches!(
+            d.hold(&of(bob, 300, until), room, t0),
+            Held::Refused(MessageReason::BindingsFull)
+        ));
+        // One that has come back stands in no list of those that are away.
+        let back = LinkId::new(0, 203, 1);
+        d.lost(
+            BindingId::from_u64(203),
+            back,
+            600 * SECOND,
+            t0 + 200 * SECOND,
+        );
+        enter(&mut d, &of("sip:203@b", 203, until), t0);
+        assert_eq!(standing(&d).len(), 5);
+        assert!(matches!(
+            d.hold(&of(bob, 300, until), room, t0),
+            Held::Refused(MessageReason::BindingsFull)
+        ));
+    }
+
+    #[test]
+    fn what_comes_and_goes_leaves_nothing_in_the_lists_of_ends() {
+        let (mut d, t0) = begun();
+        for id in 1_000..1_100 {
+            enter(&mut d, &holding(id, 1, t0 + 900 * SECOND), t0);
+        }
+        for round in 0..10_000 {
+            let one = holding(5, 1, t0 + (600 + round % 7 * 60) * SECOND);
+            enter(&mut d, &one, t0);
+            if round % 3 == 0 {
+                d.end(one.id, one.link);
+            }
+            let listed: usize = d.ends.values().map(Vec::len).sum();
+            assert_eq!(listed, d.listed);
+            assert!(listed <= 2 * d.len() + STALE, "{listed}");
+        }
+        let mut ended = 0;
+        d.forget(t0 + 2_000 * SECOND, |_, _| ended += 1);
+        assert_eq!((ended, d.len(), d.listed), (100, 0, 0));
     }
 
     #[test]
     fn what_ends_is_forgotten_in_bounded_steps_and_its_connection_learns_of_it() {
         let (mut d, t0) = begun();
         for id in 0..2_000 {
-            let Held::Entered(..) = d.hold(&holding(id, 1, t0 + 90 * SECOND), 5_000, t0) else {
+            let Held::Entered(..) = d.hold(&holding(id, 1, t0 + 90 * SECOND), ROOM, t0) else {
                 panic!("refused")
             };
         }
@@ -384,13 +570,14 @@ mod tests {
     fn enter_many(d: &mut Directory, t0: Instant) {
         for _ in 0..100 {
             assert!(matches!(
-                d.hold(&holding(0, 1, t0 + 3_600 * SECOND), 5_000, t0),
+                d.hold(&holding(0, 1, t0 + 3_600 * SECOND), ROOM, t0),
                 Held::Entered(None, _)
             ));
         }
     }
 
-    /// The bound of the design: 160 bytes, the table at its emptiest right after it has grown.
+    /// The bound of the design: 160 bytes, the table at its emptiest right after it has grown, and 32 for the index by
+    /// address of record, which stands in place of its text.
     #[test]
     fn a_binding_costs_at_most_160_bytes() {
         let table = (size_of::<(BindingId, BindingEntry)>() + 1) * 16 / 7;
@@ -398,5 +585,9 @@ mod tests {
         let held = size_of::<HeldBinding>();
         let whole = table + listed + held;
         assert!(whole <= 160, "{table} + {listed} + {held} = {whole}");
+        let index = 2 * size_of::<(Owner, BindingId)>();
+        assert!(index <= 32, "{index}");
+        // What is without a connection is held by none.
+        assert!(2 * size_of::<(NonZeroU32, BindingId)>() <= held);
     }
 }

@@ -30,7 +30,7 @@ impl BindingId {
 /// A hash of an address of record, the same in all nodes.
 ///
 /// Not a right: it tells apart what the registrar has let in already.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
 pub(crate) struct Owner(u32);
 
 impl Owner {

@@ -76,6 +76,8 @@ pub struct Holding {
     pub until: Instant,
     /// The client's address, for the log; not known after a reload.
     pub remote: Option<SocketAddr>,
+    /// The binding stands already, under a number of another token key: this one needs no room.
+    pub renumbered: bool,
 }
 
 /// The answer of a directory.
@@ -94,13 +96,9 @@ pub enum Answer {
 pub enum BindingMessage {
     /// To the directory: these are held by their connection from now on, or still.
     Hold(SmallVec<[Holding; 1]>),
-    /// To the directory: the connection no longer holds it, since it was unregistered.
-    End {
-        /// The binding.
-        id: BindingId,
-        /// The connection that held it.
-        link: LinkId,
-    },
+    /// To the directory: these connections no longer hold these, since they were unregistered or the key of the number
+    /// is gone.
+    End(SmallVec<[(BindingId, LinkId); 1]>),
     /// To the directory: the connection is closed.
     Lost {
         /// The binding.
@@ -143,6 +141,13 @@ pub enum BindingMessage {
         /// The binding.
         id: BindingId,
         /// The connection that held it.
+        link: LinkId,
+    },
+    /// From the directory, to the shard of the connection: there is no room for this number.
+    Refused {
+        /// The number; the binding may have others, which stay.
+        id: BindingId,
+        /// The connection that was to hold it.
         link: LinkId,
     },
 }

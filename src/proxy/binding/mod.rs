@@ -12,7 +12,7 @@ mod moved;
 mod registration;
 mod waiters;
 
-pub(crate) use directory::{Directory, Displacement, Found, Held, WAIT};
+pub(crate) use directory::{Directory, Displacement, Found, Held, Room, WAIT};
 pub(crate) use held::HeldBinding;
 pub use id::BindingId;
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod bindings;
 mod boundary;
 mod callers;
 mod contacts;
+mod crowded;
 mod dialogs;
 mod domains;
 mod equals;

@@ -78,9 +78,9 @@ limits! {
     ping_clients: every 2 * MINUTE, (SECOND, DAY), reload,
         "The silence after which a client connection that holds a binding gets an empty line, which finds out the dead. `\"off\"`: never.";
     bindings: count 200_000, SLOTS, reload,
-        "Bindings (registered clients) at a time, all shards together; a further one is not kept.";
+        "Bindings (registered clients) at a time, all shards together. A further one takes the place of one whose connection is gone, or is not kept.";
     bindings_per_client: count 16, (1, 10_000), reload,
-        "Bindings that one client connection may hold; a further one is not kept.";
+        "Bindings that one client connection may hold, and each shard for one user (address of record). A further one of a user takes the place of one whose connection is gone, or is not kept.";
     binding_grace: time 10 * MINUTE, IDLE, reload,
         "How long a binding is kept whose connection is gone; its expiry may end it sooner.";
     first_message: time MINUTE, WAIT, reload,
