@@ -497,3 +497,30 @@ fn a_contact_that_a_registrar_keeps_leads_to_the_node_that_has_the_phone() {
     pair.sends(0, &request("BYE", &dialog, "z9hG4bK2"));
     pair.nodes[1].expect(phone, "BYE");
 }
+
+/// RFC 3261 §16.4: a strict router in front of the first node has the token in the Request-URI, and one behind it wants
+/// its own URI there.
+#[test]
+fn strict_routers_on_either_side_do_not_hinder() {
+    let mut pair = Pair::new(1);
+    let (phone, path) = pair.phone(1);
+    let token = path.split(['<', '>']).nth(1).unwrap();
+    let strict = invite("Route: <sip:alice@10.0.0.1>\n", "z9hG4bK1");
+    pair.sends(
+        0,
+        &strict.replacen("sip:alice@10.0.0.1 SIP", &format!("{token} SIP"), 1),
+    );
+    let called = pair.nodes[1].expect(phone, "INVITE sip:alice@10.0.0.1 SIP/2.0");
+    assert!(fields(&called, "Route").is_empty(), "{called}");
+    pair.answers(1, phone, &called, 486);
+    pair.nodes[0].expect(pair.homes[0], "SIP/2.0 486");
+    pair.nodes[1].expect(phone, "ACK sip:alice@10.0.0.1 SIP/2.0");
+    let behind = format!("{path}Route: <sip:strict.invalid>\n");
+    pair.sends(0, &invite(&behind, "z9hG4bK2"));
+    let called = pair.nodes[1].expect(phone, "INVITE sip:strict.invalid SIP/2.0");
+    assert_eq!(fields(&called, "Route"), ["<sip:alice@10.0.0.1>"]);
+    let cancel = invite(&behind, "z9hG4bK2").replace("INVITE", "CANCEL");
+    pair.answers(1, phone, &called, 180);
+    pair.sends(0, &cancel);
+    pair.nodes[1].expect(phone, "CANCEL sip:strict.invalid SIP/2.0");
+}
