@@ -88,7 +88,8 @@ impl ForwardPlan {
         // Asked of the pool and not of the server: what the registrar keeps must serve its whole pool.
         let client_path = registers.map_or(ClientPath::Path, |_| {
             let routing = env.routing();
-            let position = routing.pool_of_client(&request.from_uri, &routed.uri);
+            let aor = request.to.parse_uri().ok();
+            let position = aor.and_then(|aor| routing.home_pool(&aor.host));
             let pool = position.and_then(|at| routing.pool_at(at));
             pool.map_or(ClientPath::Path, |pool| pool.path)
         });

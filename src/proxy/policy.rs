@@ -11,14 +11,14 @@
 //! that its entry lists, which is the whole protection of the home users from calls in somebody
 //! else's name.
 use super::dialog::{far_leg, in_dialog, is_client, listed};
-use super::inbound::{InboundRequest, Routed};
+use super::inbound::{InboundRequest, Routed, maddr_of};
 use super::leg::{Leg, PeerKey, TargetSet};
 use super::links::Links;
 use super::routing::Routing;
 use super::same_party::{OtherEntries, Sender, stands_for};
 use super::token::{Token, host_hash};
 use crate::reason::MessageReason;
-use crate::sip::{Host, Scheme};
+use crate::sip::{Host, Method, Scheme};
 use smallvec::smallvec;
 
 /// What policy reads of a request.
@@ -44,7 +44,7 @@ impl Question<'_, '_, '_> {
     ///
     /// | from | may send | goes to |
     /// |---|---|---|
-    /// | client | From of a home domain, or anonymous (RFC 3323) | the home pool; in-dialog: the token's peer |
+    /// | client | From of a home domain, or anonymous (RFC 3323) | the home pool, a REGISTER that of To; in-dialog: the token's peer |
     /// | home peer | anything | the token's client or peer, a peer by Route or Request-URI, a federated or home pool |
     /// | sibling | what one of these two sends to a client, with its sender signed | the client |
     /// | federated peer | From within its domains; where its entry allows it, anonymous, or a number | the home pool, or the home server of a URI that was sealed for it; in-dialog: the token's other leg |
@@ -112,6 +112,9 @@ impl Question<'_, '_, '_> {
             (Sender::Client(link), Some(id)) if !self.links.holds(link, id) => {
                 Err(MessageReason::TokenNotForOrigin)
             }
+            (Sender::Client(_), _) if self.request.method == Method::Register => {
+                self.to_registrar()
+            }
             (Sender::Client(_), _) => {
                 self.check_route()?;
                 let from = &self.request.from_uri;
@@ -119,6 +122,10 @@ impl Question<'_, '_, '_> {
                 self.in_pool(position, &[])
             }
             (Sender::Sibling(_), _) => Err(MessageReason::SiblingNotPermitted),
+            // Nobody registers with a phone, whose 200 would come back as a registrar's.
+            (Sender::Home(_), Some(_)) if self.request.method == Method::Register => {
+                Err(MessageReason::RouteNotPermitted)
+            }
             // Only home servers are given Path tokens, with the registrations that they keep.
             (Sender::Home(_), Some(id)) => Ok(smallvec![Leg::Binding(id)]),
             (Sender::Home(own), None) => self.of_home_server(own),
@@ -139,6 +146,48 @@ impl Question<'_, '_, '_> {
                 self.unsealed()
             }
         }
+    }
+
+    /// A client's REGISTER goes to the pool that serves the address of record, whoever From names, and
+    /// must ask for nothing behind that: home servers route by Route and Request-URI, and what comes
+    /// back through them counts as their own answer, which binds.
+    fn to_registrar(&self) -> Result<TargetSet, MessageReason> {
+        self.check_route()?;
+        let malformed = |_| MessageReason::MalformedRequest;
+        let aor = self.request.to.parse_uri().map_err(malformed)?;
+        if !self.routing.is_home(&aor.host) {
+            return Err(MessageReason::ToNotAllowed);
+        }
+        let position = self.routing.home_pool(&aor.host);
+        // The pool by a domain that it serves, or one of its servers by name or address. Not a domain of
+        // another pool with the same servers: which registrar answers is decided by the domain.
+        let is_there = |host: &Host<'_>, port| {
+            let at_address = || self.routing.home_server(host, port);
+            let server = self.routing.peer(host).or_else(at_address);
+            position.is_some() && self.routing.home_pool(host) == position
+                || server.is_some_and(|key| self.routing.is_served_by(&aor.host, key))
+        };
+        let local = self.request.inbound.origin.local;
+        // Phones that know no domain register with what they connect to. Another home domain may be a
+        // name of this node too, and is another registrar's all the same.
+        let is_this_node =
+            |host: &Host<'_>| !self.routing.is_home(host) && self.routing.is_local(host, local);
+        let uri = &self.routed.uri;
+        let mut is_allowed = [&uri.host, &self.routed.host]
+            .iter()
+            .all(|host| is_there(host, uri.port) || is_this_node(host));
+        // A strict router's last value has become the Request-URI.
+        let routes = &self.request.routes;
+        let behind = routes.len() - usize::from(self.routed.strict_in);
+        for route in routes.iter().take(behind).skip(self.routed.popped.into()) {
+            let uri = route.parse_uri().map_err(malformed)?;
+            let maddr = maddr_of(&uri)?.unwrap_or(uri.host);
+            is_allowed &= is_there(&uri.host, uri.port) && is_there(&maddr, uri.port);
+        }
+        if !is_allowed {
+            return Err(MessageReason::RouteNotPermitted);
+        }
+        self.in_pool(position, &[])
     }
 
     /// Where a home server's request goes that no token leads: to the pool or peer that its Route

@@ -45,7 +45,8 @@ reasons! {
         FromNotAllowed "from_not_allowed" (status 403 "from not allowed")
             check: "the From domain against node.domains (clients) or the peer's `domains`; sipward check FILE lists both",
             remedy: "clients assert home domains; for a partner, add the domain to its [[peer]] if it is really the partner's, and see `anonymous` and `assert_identity` for callers without a domain. A call that a partner forwards back must come in the partner's own name",
-        /// the domain in To of a partner's request is neither a home domain nor the partner's
+        /// the domain in To of a partner's request is neither a home domain nor the partner's, or that of a client's
+        /// REGISTER is no home domain
         ToNotAllowed "to_not_allowed" (status 403 "to not allowed")
             check: "the To domain against node.domains and the peer's `domains`; sipward check FILE lists both",
             remedy: "add the domain to node.domains or to the [[peer]] if requests for it are meant to come here",
@@ -83,10 +84,10 @@ reasons! {
         NoMember "no_member" (status 503 "no server available")
             check: "sipward check FILE: the draining members are marked",
             remedy: "remove one member from the pool's `drain`",
-        /// the Route asks for a hop that this sender may not reach
+        /// the Route, or the Request-URI of a REGISTER, asks for a hop that this sender may not reach
         RouteNotPermitted "route_not_permitted" (status 403 "route not permitted")
-            check: "the Route fields of the request in the sender's trace",
-            remedy: "remove the Route at the sender; only hops that the topology names can be reached",
+            check: "the Route fields of the request in the sender's trace; of a client's REGISTER also whether its Request-URI and To belong to one pool",
+            remedy: "remove the Route at the sender; only hops that the topology names can be reached, and a client registers with the pool of its To domain only",
         /// the Route, or the contact that a registrar without Path keeps, names this node, and none of this node's keys has
         /// signed the token in it
         TokenForged "token_forged" (status 403 "bad route token")

@@ -39,9 +39,8 @@ fn another_user_registers_itself_and_moves_nobody_else() {
     w.silent(mallory);
 }
 
-/// Two tenants, each with a server of its own.
-#[test]
-fn another_tenants_registrar_binds_nobody_of_this_one() {
+/// Two tenants, each with a server of its own; the second's is FE02.
+fn tenants() -> World {
     let mut site = topology();
     let other = domain("tailspin.test");
     site.node.domains.push(other.clone());
@@ -50,26 +49,104 @@ fn another_tenants_registrar_binds_nobody_of_this_one() {
     pool.peers.remove(0);
     site.pools[0].peers.truncate(1);
     site.pools.push(pool);
-    let mut w = World::with(site, 1);
+    World::with(site, 1)
+}
+
+#[test]
+fn a_register_goes_to_the_pool_of_its_to_and_another_tenants_server_learns_no_path() {
+    let mut w = tenants();
     let (alice, mallory) = (w.client(), w.client());
     let (home, tenant) = (w.peer(FE01), w.peer(FE02));
     let path = w.register(alice, home, "");
-    w.pass(Duration::from_secs(31));
-    // From chooses the tenant's pool, To names the victim; the tenant's registrar says yes.
     let register = registration("sip:alice@contoso.test", "z9hG4bKm", "").replace(
         "From: <sip:alice@contoso.test>",
         "From: <sip:m@tailspin.test>",
     );
     w.send(mallory, &register);
-    let asked = w.expect(tenant, "REGISTER");
-    w.send(tenant, &answer(&asked, "200 OK", CONTACT));
-    w.expect(mallory, "SIP/2.0 200");
-    for (server, branch) in [(home, "z9hG4bK1"), (tenant, "z9hG4bK2")] {
-        w.send(server, &invite(&path, branch));
-        w.expect(alice, "INVITE");
-    }
+    w.silent(tenant);
+    let asked = w.expect(home, "REGISTER");
+    // Who is not let in by the own registrar is bound by nobody.
+    w.send(home, &answer(&asked, "403 Forbidden", CONTACT));
+    w.expect(mallory, "SIP/2.0 403");
+    w.events.clear();
+    let nowhere = registration("sip:alice@elsewhere.test", "z9hG4bKn", "")
+        .replace("From: <sip:alice@elsewhere", "From: <sip:m@contoso");
+    w.send(mallory, &nowhere);
+    w.refused(mallory, "SIP/2.0 403", "to_not_allowed");
+    w.send(home, &invite(&path, "z9hG4bK1"));
+    w.expect(alice, "INVITE");
     w.silent(mallory);
     assert_eq!(w.kept.get(&mallory), None);
+}
+
+/// A home server that routes by Route or Request-URI would bring back the 200 of whoever they name.
+#[test]
+fn another_tenants_registrar_binds_nobody_of_this_one() {
+    let mut w = tenants();
+    let (alice, mallory, home) = (w.client(), w.client(), w.peer(FE01));
+    w.register(alice, home, "");
+    let refused = |w: &mut World, uri: &str, routes: &str, branch: &str| {
+        let register = registration("sip:alice@contoso.test", branch, "")
+            .replace("REGISTER sip:contoso.test", &format!("REGISTER {uri}"));
+        w.send(mallory, &(register + routes));
+        w.silent(home);
+        w.refused(mallory, "SIP/2.0 403", "route_not_permitted");
+    };
+    let own = "sip:contoso.test";
+    for (at, routes) in [
+        "<sip:fe02.contoso.test;lr>",
+        "<sip:tailspin.test:5070;lr>",
+        "<sip:fe01.contoso.test;maddr=fe02.contoso.test;lr>",
+        "<sip:fe01.contoso.test;lr>, <sip:fe02.contoso.test;lr>",
+        "<sip:fe01.contoso.test;lr>\nRoute: <sip:tailspin.test;lr>",
+        "<sip:fe01.contoso.test;lr>, <sip:contoso.test;lr;maddr=192.0.2.99>",
+        "<sip:fe01.contoso.test;lr>, <sip:edge01.contoso.test;lr>",
+        "<sip:fe01.contoso.test;lr>, <sip:edge.fabrikam.test;lr>",
+        "<sip:fe01.contoso.test;lr>, <sip:elsewhere.test;lr>",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let routes = format!("Route: {routes}\n");
+        refused(&mut w, own, &routes, &format!("z9hG4bKr{at}"));
+    }
+    for (at, uri) in [
+        "sip:tailspin.test",
+        "sip:fe02.contoso.test",
+        "sip:contoso.test;maddr=fe02.contoso.test",
+        "sip:fabrikam.test",
+        "sip:elsewhere.test",
+    ]
+    .iter()
+    .enumerate()
+    {
+        refused(&mut w, uri, "", &format!("z9hG4bKu{at}"));
+    }
+    // What names the own pool passes: its domain, a server of it, this node.
+    for (at, uri) in [own, "sip:fe01.contoso.test", "sip:edge01.contoso.test"]
+        .iter()
+        .enumerate()
+    {
+        let register = registration("sip:alice@contoso.test", &format!("z9hG4bKo{at}"), "")
+            .replace("REGISTER sip:contoso.test", &format!("REGISTER {uri}"));
+        let routes = "Route: <sip:edge01.contoso.test;lr>, <sip:fe01.contoso.test;lr>\n";
+        w.send(mallory, &(register + routes));
+        w.expect(home, "REGISTER");
+    }
+}
+
+/// A server that follows a Route with the attacker's own Path would else take its phone for a registrar.
+#[test]
+fn no_register_goes_to_a_phone() {
+    let mut w = World::new();
+    let (phone, home) = (w.client(), w.peer(FE01));
+    let path = w.register(phone, home, "");
+    w.send(
+        home,
+        &(registration("sip:alice@contoso.test", "z9hG4bKx", "") + &path),
+    );
+    w.refused(home, "SIP/2.0 403", "route_not_permitted");
+    w.silent(phone);
 }
 
 #[test]
