@@ -61,7 +61,7 @@ pub(super) struct Connection {
     closing: Cell<Option<Ending>>,
     /// Trust was withdrawn, for the reason given: it closes when nothing runs on it any more, or at that instant.
     pub(super) withdrawn: Cell<Option<(Instant, Reason)>>,
-    /// The shards that have sent to it, a bit for each: they must learn of its end.
+    /// The shards that have sent to it or got a message of it, a bit for each: they must learn of its end.
     pub(super) used_by: Cell<u64>,
     /// Framed messages that came, for the log and the first-message timeout.
     pub(super) messages_in: Cell<u64>,
@@ -218,6 +218,11 @@ impl Connection {
             }
         };
         valid_until.map(|last| last.saturating_add(1))
+    }
+
+    /// Another shard has sent to it, or was handed a message of it: at its end that shard must learn of it.
+    pub(super) fn is_used_by(&self, shard: u8) {
+        self.used_by.set(self.used_by.get() | 1 << (shard & 63));
     }
 
     /// Whether it is a client that holds a binding, and until when; its task looks at its deadlines anew.

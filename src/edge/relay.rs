@@ -142,6 +142,10 @@ impl Shard {
             }
             Action::HandOver { shard, asked, held } => {
                 if let Some((origin, bytes)) = message {
+                    // At the connection's end that shard must learn of it, even if it never sends there.
+                    if let Some(connection) = self.connections.borrow().get(origin.link) {
+                        connection.is_used_by(shard);
+                    }
                     let origin = Box::new(Origin {
                         asked,
                         held,

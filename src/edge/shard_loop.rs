@@ -101,8 +101,7 @@ impl Shard {
             return;
         };
         // At its end that shard must learn of it.
-        let used_by = &connection.used_by;
-        used_by.set(used_by.get() | 1 << (from & 63));
+        connection.is_used_by(from);
         let sent = &connection.messages_out;
         sent.set(sent.get() + 1);
         // Written like a message of this shard: both leave in one flush.

@@ -96,10 +96,7 @@ impl Environment {
         match (found, place) {
             (Found::At(link), _) => Answer::At(link),
             (Found::WaitUntil(until), Place::Binding(id))
-                if self
-                    .directory
-                    .waiters
-                    .add(id, Waiter::Request(asker), until) =>
+                if self.directory.wait(id, Waiter::Request(asker), until) =>
             {
                 Answer::WaitUntil(until)
             }
@@ -182,9 +179,7 @@ impl Environment {
         }
         let waits = match (found, place) {
             (Found::WaitUntil(until), Place::Binding(id)) => {
-                self.directory
-                    .waiters
-                    .add(id, Waiter::Message(bytes), until)
+                self.directory.wait(id, Waiter::Message(bytes), until)
             }
             _ => false,
         };

@@ -180,7 +180,8 @@ pub enum Action {
         reason: Reason,
     },
     /// Hand the message that was just given to `on_message` to this shard's core, with `asked` in
-    /// its origin.
+    /// its origin. That core may keep something for the connection, such as a leg that has moved to
+    /// it, and hears of its end from then on.
     HandOver {
         /// The shard whose core should see it.
         shard: u8,

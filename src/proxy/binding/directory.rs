@@ -83,7 +83,7 @@ pub(crate) struct Directory {
     by_owner: BTreeSet<(Owner, BindingId)>,
     /// Those without a connection, the longest first.
     lost: BTreeSet<(NonZeroU32, BindingId)>,
-    pub(crate) waiters: Waiters,
+    waiters: Waiters,
 }
 
 impl Directory {
@@ -244,6 +244,12 @@ impl Directory {
         } else {
             Found::Gone
         }
+    }
+
+    /// Something waits for this client, until then at most; `false`: there is no room.
+    pub(crate) fn wait(&mut self, id: BindingId, waiter: Waiter, until: Instant) -> bool {
+        let owner = self.entries.get(&id).map(|entry| entry.owner);
+        self.waiters.add(id, owner, waiter, until)
     }
 
     /// Forgets what has ended, as far as one step goes; `ended` is called with each and the connection that still holds

@@ -30,11 +30,12 @@ impl MovedLegs {
         if self.get(old, call) == Some(new) {
             return true;
         }
-        let list = self.by_link.entry(new).or_default();
-        if list.len() >= MOST_FOR_ONE || self.to.len() >= MOST {
+        // Asked before anything is entered: what is refused leaves nothing behind.
+        let count = self.by_link.get(&new).map_or(0, Vec::len);
+        if count >= MOST_FOR_ONE || self.to.len() >= MOST {
             return false;
         }
-        list.push((old, call));
+        self.by_link.entry(new).or_default().push((old, call));
         self.to.insert((old, call), new);
         true
     }
@@ -71,5 +72,10 @@ mod tests {
         }
         moved.gone(two);
         assert!(moved.to.is_empty() && moved.by_link.is_empty());
+        for call in 0..MOST as u64 {
+            assert!(moved.enter(old, call, LinkId::new(1, call as u32 / 64, 1)));
+        }
+        assert!(!moved.enter(old, MOST as u64, one));
+        assert!(!moved.by_link.contains_key(&one), "nothing is left behind");
     }
 }

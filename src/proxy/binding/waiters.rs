@@ -1,15 +1,63 @@
 //! What waits for a client to come back: requests, which hear where it is, and messages, which are sent there.
 //!
-//! Bounded for each client and in all: what finds no room fails at once, as if nobody had been waited for.
-use super::id::BindingId;
+//! Bounded for each client, for each user and in all, by count and by bytes: what finds no room fails at once, as if
+//! nobody had been waited for.
+use super::id::{BindingId, Owner};
 use super::messages::Asker;
 use crate::proxy::fast_map::FastMap;
 use std::time::Instant;
 
 /// The most that waits for one client: a call or two, and what belongs to them.
-const MOST_FOR_ONE: usize = 32;
+const OF_CLIENT: Load = Load {
+    count: 32,
+    bytes: 1 << 20,
+};
+/// The most that waits for all clients of one user, so that nobody takes the others' room by going away.
+const OF_USER: Load = Load {
+    count: 64,
+    bytes: 1 << 20,
+};
 /// The most that waits in one shard.
-const MOST: usize = 4_096;
+const IN_ALL: Load = Load {
+    count: 4_096,
+    bytes: 16 << 20,
+};
+/// The most that waits for clients that the shard does not know: half, so that there is room for those that it knows.
+const OF_UNKNOWN: Load = Load {
+    count: IN_ALL.count / 2,
+    bytes: IN_ALL.bytes / 2,
+};
+
+/// How much waits.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Load {
+    count: usize,
+    /// Of messages; what requests keep is bounded where they are kept.
+    bytes: usize,
+}
+
+impl Load {
+    fn of(waiter: &Waiter) -> Self {
+        let bytes = match waiter {
+            Waiter::Request(_) => 0,
+            Waiter::Message(bytes) => bytes.len(),
+        };
+        Self { count: 1, bytes }
+    }
+
+    /// Both together; `None`: that is more than this.
+    fn within(self, more: Self, most: Self) -> Option<Self> {
+        let (count, bytes) = (self.count + more.count, self.bytes + more.bytes);
+        (count <= most.count && bytes <= most.bytes).then_some(Self { count, bytes })
+    }
+
+    fn less(self, gone: Self) -> Self {
+        Self {
+            count: self.count.saturating_sub(gone.count),
+            bytes: self.bytes.saturating_sub(gone.bytes),
+        }
+    }
+}
 
 /// One thing that waits.
 pub(crate) enum Waiter {
@@ -19,38 +67,71 @@ pub(crate) enum Waiter {
     Message(Box<[u8]>),
 }
 
+/// What waits for one client.
+struct Waiting {
+    until: Instant,
+    /// Whose client, if that was known.
+    owner: Option<Owner>,
+    load: Load,
+    list: Vec<Waiter>,
+}
+
 /// Everything that waits in one directory.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    by_id: FastMap<BindingId, (Instant, Vec<Waiter>)>,
-    count: usize,
+    by_id: FastMap<BindingId, Waiting>,
+    /// What waits for the clients of each user, and of unknown ones.
+    by_owner: FastMap<Option<Owner>, Load>,
+    all: Load,
     /// No wait ends before this.
     earliest: Option<Instant>,
 }
 
 impl Waiters {
-    /// Adds one that waits until then at most; `false`: there is no room.
-    pub(crate) fn add(&mut self, id: BindingId, waiter: Waiter, until: Instant) -> bool {
-        if self.count >= MOST {
+    /// Adds one that waits until then at most; `owner`: whose client it is, if that is known. `false`: there is no room.
+    pub(crate) fn add(
+        &mut self,
+        id: BindingId,
+        owner: Option<Owner>,
+        waiter: Waiter,
+        until: Instant,
+    ) -> bool {
+        let more = Load::of(&waiter);
+        let before = self.by_id.get(&id);
+        let owner = before.map_or(owner, |before| before.owner);
+        let load = before.map_or(Load::default(), |before| before.load);
+        let of_owner = self.by_owner.get(&owner).copied().unwrap_or_default();
+        let share = if owner.is_some() { OF_USER } else { OF_UNKNOWN };
+        let (Some(load), Some(of_owner), Some(all)) = (
+            load.within(more, OF_CLIENT),
+            of_owner.within(more, share),
+            self.all.within(more, IN_ALL),
+        ) else {
             return false;
-        }
-        let (end, list) = self.by_id.entry(id).or_insert_with(|| (until, Vec::new()));
-        if list.len() >= MOST_FOR_ONE {
-            return false;
-        }
-        *end = until.max(*end);
-        list.push(waiter);
-        self.count += 1;
+        };
+        let waiting = self.by_id.entry(id).or_insert_with(|| Waiting {
+            until,
+            owner,
+            load,
+            list: Vec::new(),
+        });
+        waiting.until = until.max(waiting.until);
+        waiting.load = load;
+        waiting.list.push(waiter);
+        self.by_owner.insert(owner, of_owner);
+        self.all = all;
         self.earliest = Some(self.earliest.map_or(until, |at| at.min(until)));
         true
     }
 
     /// Takes all that wait for this client.
     pub(crate) fn take(&mut self, id: BindingId) -> Vec<Waiter> {
-        let list = self.by_id.remove(&id).map(|(_, list)| list);
-        let list = list.unwrap_or_default();
-        self.count -= list.len();
-        list
+        let Some(waiting) = self.by_id.remove(&id) else {
+            return Vec::new();
+        };
+        self.all = self.all.less(waiting.load);
+        release(&mut self.by_owner, &waiting);
+        waiting.list
     }
 
     /// Forgets what has waited for long enough. There are so few that all are looked at, and mostly
@@ -59,20 +140,31 @@ impl Waiters {
         if self.earliest.is_none_or(|at| at > now) {
             return;
         }
-        let count = &mut self.count;
-        self.by_id.retain(|_, (until, list)| {
-            let stays = *until > now;
+        let (all, by_owner) = (&mut self.all, &mut self.by_owner);
+        self.by_id.retain(|_, waiting| {
+            let stays = waiting.until > now;
             if !stays {
-                *count -= list.len();
+                *all = all.less(waiting.load);
+                release(by_owner, waiting);
             }
             stays
         });
-        self.earliest = self.by_id.values().map(|(until, _)| *until).min();
+        self.earliest = self.by_id.values().map(|waiting| waiting.until).min();
     }
 
     /// When [`Self::forget`] has something to do.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.earliest
+    }
+}
+
+/// What has waited for a client waits no more.
+fn release(by_owner: &mut FastMap<Option<Owner>, Load>, waiting: &Waiting) {
+    if let Some(load) = by_owner.get_mut(&waiting.owner) {
+        *load = load.less(waiting.load);
+        if load.count == 0 {
+            by_owner.remove(&waiting.owner);
+        }
     }
 }
 
@@ -82,28 +174,96 @@ mod tests {
     use crate::proxy::branch::BranchKey;
     use std::time::Duration;
 
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "any starting point will do")]
-    fn there_is_room_for_so_many_and_what_was_taken_or_forgotten_makes_room() {
-        let (now, mut waiters) = (Instant::now(), Waiters::default());
-        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(9));
+    use crate::sip::Uri;
+
+    fn owner(n: u64) -> Option<Owner> {
+        let aor = format!("sip:{n}@b");
+        Some(Owner::of(&Uri::parse(aor.as_bytes()).unwrap()))
+    }
+
+    fn id(n: u64) -> BindingId {
+        BindingId::from_u64(n)
+    }
+
+    fn request() -> Waiter {
         let branch = BranchKey { slot: 1, nonce: 2 };
-        let asker = Asker { shard: 0, branch };
-        for _ in 0..MOST_FOR_ONE {
-            assert!(waiters.add(BindingId::from_u64(1), Waiter::Request(asker), soon));
+        Waiter::Request(Asker { shard: 0, branch })
+    }
+
+    fn message(bytes: usize) -> Waiter {
+        Waiter::Message(vec![0; bytes].into())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any starting point will do")]
+    fn start() -> (Instant, Waiters) {
+        (Instant::now(), Waiters::default())
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_what_was_taken_or_forgotten_makes_room() {
+        let (now, mut waiters) = start();
+        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(9));
+        for _ in 0..OF_CLIENT.count {
+            assert!(waiters.add(id(1), owner(1), request(), soon));
         }
-        assert!(!waiters.add(BindingId::from_u64(1), Waiter::Request(asker), soon));
-        let mut id = 2;
-        while waiters.add(BindingId::from_u64(id), Waiter::Message(Box::new([])), late) {
-            id += 1;
+        assert!(!waiters.add(id(1), owner(1), request(), soon));
+        let mut next = 2;
+        while waiters.add(id(next), owner(next), message(0), late) {
+            next += 1;
         }
-        assert_eq!(id as usize - 2, MOST - MOST_FOR_ONE);
-        assert_eq!(waiters.take(BindingId::from_u64(2)).len(), 1);
+        assert_eq!(next as usize - 2, IN_ALL.count - OF_CLIENT.count);
+        assert_eq!(waiters.take(id(2)).len(), 1);
         assert_eq!(waiters.next(), Some(soon));
         waiters.forget(soon);
-        assert_eq!(waiters.count, MOST - MOST_FOR_ONE - 1);
-        assert!(waiters.take(BindingId::from_u64(1)).is_empty());
+        assert_eq!(waiters.all.count, IN_ALL.count - OF_CLIENT.count - 1);
+        assert!(waiters.take(id(1)).is_empty());
         waiters.forget(late);
-        assert_eq!((waiters.count, waiters.next()), (0, None));
+        assert_eq!((waiters.all, waiters.next()), (Load::default(), None));
+        assert!(waiters.by_owner.is_empty());
+    }
+
+    #[test]
+    fn a_user_has_a_share_however_many_clients_it_has() {
+        let (now, mut waiters) = start();
+        let mut add = |n: u64, owner| {
+            let mut count = 0;
+            while waiters.add(id(n), owner, request(), now) {
+                count += 1;
+            }
+            count
+        };
+        let alice: usize = (0..400).map(|n| add(n, owner(1))).sum();
+        assert_eq!(alice, OF_USER.count);
+        let unknown: usize = (1_000..1_400).map(|n| add(n, None)).sum();
+        assert_eq!(unknown, OF_UNKNOWN.count);
+        assert_eq!(add(2_000, owner(2)), OF_CLIENT.count);
+        assert_eq!(
+            add(1_000, owner(3)),
+            0,
+            "it began to wait as an unknown one"
+        );
+    }
+
+    #[test]
+    fn bytes_that_wait_are_counted() {
+        let (now, mut waiters) = start();
+        let (size, mut clients) = (250_000, 0);
+        for n in 0..100 {
+            let mut count = 0;
+            while waiters.add(id(n), owner(n / 2), message(size), now) {
+                count += 1;
+            }
+            assert!(count <= 4, "a MiB for a user");
+            clients += usize::from(count > 0);
+            assert_eq!(waiters.all.bytes, waiters.all.count * size);
+        }
+        assert_eq!((clients, waiters.all.count), (17, IN_ALL.bytes / size));
+        assert!(
+            waiters.add(id(500), owner(500), request(), now),
+            "it has no bytes"
+        );
+        assert!(!waiters.add(id(501), None, message(1 << 21), now));
+        waiters.forget(now);
+        assert_eq!(waiters.all, Load::default());
     }
 }

@@ -109,6 +109,28 @@ fn its_own_value_in_a_request_of_the_dialog_takes_the_call_along() {
     });
 }
 
+/// An ACK has no answer that another shard would send to the connection.
+#[test]
+fn a_call_that_an_ack_has_moved_goes_along_again() {
+    each(|mut call, next| {
+        let own = call.own.clone();
+        call.w.lose(call.client);
+        call.asks(next, "ACK", &own, "z9hG4bK1");
+        call.arrived("ACK");
+        call.w.lose(next);
+        for shard in 0..call.homes.len() {
+            let third = call.w.client_in(shard as u8);
+            call.asks(third, "ACK", &own, &format!("z9hG4bKa{shard}"));
+            call.arrived("ACK");
+            call.w.lose(third);
+        }
+        let last = call.w.client();
+        call.asks(last, "BYE", &own, "z9hG4bK2");
+        call.arrived("BYE");
+        assert!(call.w.reasons().is_empty());
+    });
+}
+
 #[test]
 fn nothing_is_taken_from_a_connection_that_lives_nor_by_the_value_that_others_see() {
     each(|mut call, next| {

@@ -11,7 +11,7 @@ use crate::sip::{Message, Uri};
 use crate::topology::{Direction, PeerRef, Topology};
 use crate::trust::{Generation, PeerId, Presented, decide};
 use rustls_pki_types::UnixTime;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +24,8 @@ pub(super) struct World {
     pub(super) health: Arc<HealthBoard>,
     links: HashMap<LinkId, Origin>,
     inboxes: HashMap<LinkId, VecDeque<Vec<u8>>>,
+    /// The other shards that hear of a connection's end: those that have sent to it or got a message of it.
+    used_by: BTreeSet<(LinkId, u8)>,
     /// Peers that a core asked a connection to.
     pub(super) connects: Vec<PeerRef>,
     /// The shards of these cores, in the same order.
@@ -91,6 +93,7 @@ impl World {
             health,
             links: HashMap::new(),
             inboxes: HashMap::new(),
+            used_by: BTreeSet::new(),
             connects: Vec::new(),
             connect_shards: Vec::new(),
             closed: Vec::new(),
@@ -234,8 +237,10 @@ impl World {
     /// A connection is lost.
     pub(super) fn lose(&mut self, link: LinkId) {
         self.links.remove(&link);
-        for shard in 0..self.cores.len() {
-            self.link_event(shard as u8, LinkEvent::Gone { link });
+        for shard in 0..self.cores.len() as u8 {
+            if shard == link.shard() || self.used_by.contains(&(link, shard)) {
+                self.link_event(shard, LinkEvent::Gone { link });
+            }
         }
     }
 
@@ -368,11 +373,11 @@ impl World {
                     bytes,
                     branch,
                 } => match self.links.contains_key(&link) {
-                    true => self
-                        .inboxes
-                        .get_mut(&link)
-                        .unwrap()
-                        .push_back(out.bytes[bytes].to_vec()),
+                    true => {
+                        self.used_by.insert((link, shard));
+                        let inbox = self.inboxes.get_mut(&link).unwrap();
+                        inbox.push_back(out.bytes[bytes].to_vec());
+                    }
                     false => {
                         assert_ne!(link.shard(), shard, "a core sends only on its live links");
                         self.link_event(shard, LinkEvent::Undeliverable { link, branch });
@@ -392,6 +397,7 @@ impl World {
                 }
                 Action::HandOver { shard, asked, held } => {
                     let (origin, bytes) = given.expect("only a message is handed over");
+                    self.used_by.insert((origin.link, shard));
                     let origin = Origin {
                         asked,
                         held,
