@@ -180,6 +180,7 @@ impl Core {
     /// A directory has no room for one number of a binding: what it has under the others stays.
     fn refused(&mut self, id: BindingId, link: LinkId, out: &mut Actions) {
         if let Some(state) = self.env.links.get_mut(link) {
+            // A refusal says nothing of what other shards have entered under another key's number.
             for held in &mut state.held {
                 held.ids.retain(|other| *other != id);
             }

@@ -130,6 +130,7 @@ impl Directory {
             entry.link = holding.link;
             entry.until = until;
         } else {
+            // What stands already has been admitted, and counts once.
             if !holding.renumbered
                 && let Err(reason) = self.make_room(holding.owner, room)
             {
@@ -175,6 +176,7 @@ impl Directory {
             oldest = oldest.into_iter().chain(lost).min();
         }
         let (yields, reason) = if count >= room.one {
+            // Those that have a connection stay: a user cannot push out its own phones either.
             (oldest, MessageReason::ClientBindings)
         } else if self.entries.len() >= room.all {
             (self.lost.first().copied(), MessageReason::BindingsFull)
@@ -315,6 +317,7 @@ impl Directory {
         if self.listed <= 2 * self.entries.len() + STALE {
             return;
         }
+        // Each once, in the list that it looks at: an entry elsewhere would be passed over there.
         self.ends.clear();
         self.listed = self.entries.len();
         for (id, entry) in &self.entries {

@@ -14,8 +14,9 @@ const USUAL: Duration = Duration::from_secs(3_600);
 const LONGEST: u64 = 7 * 86_400;
 /// The least that a binding outlives what was granted: the refresh may be late by a transaction's time.
 const MARGIN: Duration = Duration::from_secs(30);
-/// The contacts of a message that are looked at: a client registers one or two, a registrar lists what a user has.
-const MOST_CONTACTS: usize = 64;
+/// The contacts of a REGISTER that are looked at: a client registers one or two. Of the 200 all are, however many a
+/// registrar lists of the user's other devices, since the client's own may be the last.
+const MOST_CONTACTS: usize = 16;
 
 /// What the 200 says of the registration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +42,7 @@ pub(crate) struct Registration<'a> {
 impl<'a> Registration<'a> {
     /// Reads the contacts.
     pub(crate) fn of(register: &Message<'a>) -> Self {
-        let contacts = contacts(register);
+        let contacts: SmallVec<_> = contacts(register).take(MOST_CONTACTS).collect();
         Self {
             instance: contacts.iter().find_map(instance),
             contacts,
@@ -69,40 +70,39 @@ impl<'a> Registration<'a> {
         if self.contacts.is_empty() {
             return Outcome::Nothing;
         }
-        let listed = contacts(ok);
-        let granted = listed.iter().filter(|contact| self.names(contact));
-        let granted = granted.map(|contact| expires(contact, ok)).max();
+        let own = self.own_uris();
+        let granted = contacts(ok).filter(|contact| self.names(contact, &own));
+        let granted = granted.map(|contact| expires(&contact, ok)).max();
         match granted {
             Some(time) if time > Duration::ZERO => Outcome::Bound(time + (time / 10).max(MARGIN)),
             Some(_) | None => Outcome::Ended,
         }
     }
 
+    /// The URIs that it registers for its instance, if it has one. Read once, however many contacts the 200 lists.
+    fn own_uris(&self) -> SmallVec<[Uri<'a>; 2]> {
+        let own = self.contacts.iter();
+        let own =
+            own.filter(|contact| self.instance.is_none() || instance(contact) == self.instance);
+        own.filter_map(|contact| contact.parse_uri().ok()).collect()
+    }
+
     /// Whether a contact of the 200 is the one that this registers.
-    fn names(&self, listed: &Address<'_>) -> bool {
-        let same_uri = |own: &Address<'_>| match (own.parse_uri(), listed.parse_uri()) {
-            (Ok(own), Ok(listed)) => own.is_same(&listed),
-            _ => false,
-        };
-        match self.instance {
+    fn names(&self, listed: &Address<'_>, own: &[Uri<'a>]) -> bool {
+        match (self.instance, instance(listed)) {
+            (Some(own), Some(listed)) => listed == own,
             // One that lists no instance is held to the URI, since not every registrar keeps the parameters.
-            Some(own) => match instance(listed) {
-                Some(listed) => listed == own,
-                None => {
-                    let mut own_ones = self.contacts.iter().filter(|c| instance(c) == Some(own));
-                    own_ones.any(same_uri)
-                }
-            },
-            None => self.contacts.iter().any(same_uri),
+            (Some(_), None) | (None, _) => {
+                let listed = listed.parse_uri();
+                listed.is_ok_and(|listed| own.iter().any(|own| own.is_same(&listed)))
+            }
         }
     }
 }
 
-fn contacts<'a>(message: &Message<'a>) -> SmallVec<[Address<'a>; 2]> {
+fn contacts<'m, 'a>(message: &'m Message<'a>) -> impl Iterator<Item = Address<'a>> + use<'m, 'a> {
     let all = message.values(HeaderName::Contact).flatten();
     all.filter_map(|value| Address::parse(value).ok())
-        .take(MOST_CONTACTS)
-        .collect()
 }
 
 /// `+sip.instance` and `reg-id` of a contact that has the first.
@@ -180,6 +180,22 @@ mod tests {
             ("", Outcome::Ended),
         ] {
             assert_eq!(outcome(own, ok), expected, "{ok}");
+        }
+    }
+
+    #[test]
+    fn a_contact_is_found_behind_any_number_of_others() {
+        for own in [
+            "<sip:a@10.0.0.1>".to_owned(),
+            format!("<sip:a@10.0.0.1>;{INSTANCE};reg-id=1"),
+        ] {
+            let mut ok: String = (0..3_000)
+                .map(|n| format!("Contact: <sip:a@10.1.0.1:{n}>;expires=60\n"))
+                .collect();
+            let register = format!("Contact: {own}");
+            assert_eq!(outcome(&register, &ok), Outcome::Ended);
+            ok += &format!("Contact: {own};expires=600");
+            assert_eq!(outcome(&register, &ok), bound(660), "{own}");
         }
     }
 

@@ -45,12 +45,13 @@ impl Load {
         Self { count: 1, bytes }
     }
 
-    /// Both together; `None`: that is more than this.
+    /// Both together; `None`: that is more than `most`.
     fn within(self, more: Self, most: Self) -> Option<Self> {
         let (count, bytes) = (self.count + more.count, self.bytes + more.bytes);
         (count <= most.count && bytes <= most.bytes).then_some(Self { count, bytes })
     }
 
+    /// What is left without that.
     fn less(self, gone: Self) -> Self {
         Self {
             count: self.count.saturating_sub(gone.count),
@@ -72,7 +73,9 @@ struct Waiting {
     until: Instant,
     /// Whose client, if that was known.
     owner: Option<Owner>,
+    /// The sum of the list.
     load: Load,
+    /// In the order in which they have come.
     list: Vec<Waiter>,
 }
 
@@ -82,6 +85,7 @@ pub(crate) struct Waiters {
     by_id: FastMap<BindingId, Waiting>,
     /// What waits for the clients of each user, and of unknown ones.
     by_owner: FastMap<Option<Owner>, Load>,
+    /// The sum of all lists.
     all: Load,
     /// No wait ends before this.
     earliest: Option<Instant>,
@@ -98,10 +102,13 @@ impl Waiters {
     ) -> bool {
         let more = Load::of(&waiter);
         let before = self.by_id.get(&id);
+        // Whose it was when the first began to wait: each list counts for one user, also if the shard has learned more
+        // meanwhile.
         let owner = before.map_or(owner, |before| before.owner);
         let load = before.map_or(Load::default(), |before| before.load);
         let of_owner = self.by_owner.get(&owner).copied().unwrap_or_default();
         let share = if owner.is_some() { OF_USER } else { OF_UNKNOWN };
+        // Asked before anything is entered: what is refused leaves nothing behind.
         let (Some(load), Some(of_owner), Some(all)) = (
             load.within(more, OF_CLIENT),
             of_owner.within(more, share),
