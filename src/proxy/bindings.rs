@@ -44,7 +44,21 @@ impl Core {
                     self.env.directory.end(id, link);
                 }
             }
+            BindingMessage::Unregistered { id, link } => {
+                self.env.directory.end(id, link);
+                // Bound elsewhere meanwhile: its calls have gone there.
+                if !self.env.directory.knows(id) {
+                    self.env.former.enter(id, link);
+                }
+            }
+            BindingMessage::Expired { id, link } => {
+                // Unless it was renewed while this was under way.
+                let seconds = self.env.directory.seconds(now) + 1;
+                let is_over = |held: &HeldBinding| held.until <= seconds && held.ids.contains(&id);
+                self.env.unbind(link, is_over, out);
+            }
             BindingMessage::Lost { id, link } => {
+                self.env.former.gone(id, link);
                 let grace = self.env.limits.binding_grace;
                 self.env.directory.lost(id, link, grace, now);
             }
@@ -72,7 +86,7 @@ impl Core {
             .directory
             .forget(now, |id, link| ended.push((id, link)));
         for (id, link) in ended {
-            let message = BindingMessage::Displaced { id, link };
+            let message = BindingMessage::Expired { id, link };
             self.env.tell(link.shard(), message, out);
         }
     }
@@ -92,7 +106,16 @@ impl Core {
         let (displaced, waiters) = match self.env.directory.hold(holding, room, now) {
             Held::Entered(displaced, waiters) => {
                 self.env.taken.forget(id);
+                // The calls of before go where their user is now.
+                if let Some(former) = self.env.former.take(id).filter(|at| *at != link) {
+                    let message = BindingMessage::Displaced { id, link: former };
+                    self.env.tell(former.shard(), message, out);
+                }
                 (displaced, waiters)
+            }
+            Held::Late => {
+                let late = BindingMessage::Displaced { id, link };
+                return self.env.tell(link.shard(), late, out);
             }
             Held::Refused(reason) => {
                 let reason = reason.into();
@@ -104,7 +127,7 @@ impl Core {
         if let Some(Displacement { link, askers }) = displaced {
             let message = BindingMessage::Displaced { id, link };
             for shard in 0..self.env.shards {
-                if shard == link.shard() || askers & 1 << (shard & 63) != 0 {
+                if shard == link.shard() || askers & 1 << (shard & 31) != 0 {
                     self.env.tell(shard, message.clone(), out);
                 }
             }
@@ -156,6 +179,9 @@ impl Core {
     /// A binding is no longer at this connection: what runs there for it follows it.
     fn displaced(&mut self, id: BindingId, link: LinkId, now: Instant, out: &mut Actions) {
         if link.shard() == self.env.shard {
+            if let Some(state) = self.env.links.get_mut(link) {
+                state.former.retain(|former| *former != id);
+            }
             let dropped = self.env.release(link, |held| held.ids.contains(&id), out);
             // Its other numbers lead nowhere else yet. This one is left to the directory, which may have
             // entered the connection again meanwhile.
@@ -189,8 +215,15 @@ impl Core {
     }
 
     /// A client's connection is closed.
-    pub(crate) fn client_gone(&mut self, link: LinkId, held: Vec<HeldBinding>, out: &mut Actions) {
-        for id in held.into_iter().flat_map(|held| held.ids) {
+    pub(crate) fn client_gone(
+        &mut self,
+        link: LinkId,
+        held: Vec<HeldBinding>,
+        former: Vec<BindingId>,
+        out: &mut Actions,
+    ) {
+        let held = held.into_iter().flat_map(|held| held.ids);
+        for id in held.chain(former) {
             let lost = BindingMessage::Lost { id, link };
             self.env.tell(id.shard(self.env.shards), lost, out);
         }
@@ -214,6 +247,7 @@ impl Core {
                             link,
                             owner: held.name.owner,
                             until: env.directory.instant(held.until),
+                            since: env.now,
                             remote: None,
                             renumbered: true,
                         });

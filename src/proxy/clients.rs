@@ -20,6 +20,9 @@ use std::hash::Hasher as _;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+/// The most numbers of bindings that a connection keeps after their registrations have ended.
+const MOST_FORMER: usize = 32;
+
 /// How a client is reached now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reach {
@@ -37,10 +40,11 @@ impl Environment {
         self.secrets.hash(|hasher| hasher.write(call_id))
     }
 
-    /// What must be looked up to reach a client in this dialog; `None`: it is a peer.
-    pub(crate) fn place(&self, target: Leg, call_id: &[u8]) -> Option<Place> {
+    /// What must be looked up to reach a client; `None`: it is a peer.
+    pub(crate) fn place(&self, target: Leg, call_id: &[u8], in_dialog: bool) -> Option<Place> {
         match target {
             Leg::Peer(_) => None,
+            Leg::Binding(id) if in_dialog => Some(Place::Dialog(id)),
             Leg::Binding(id) => Some(Place::Binding(id)),
             Leg::Client(link) => Some(Place::Moved {
                 link,
@@ -93,9 +97,9 @@ impl Environment {
             (Found::Gone, Some(until)) => Found::WaitUntil(until),
             (found, _) => found,
         };
-        match (found, place) {
+        match (found, place.binding()) {
             (Found::At(link), _) => Answer::At(link),
-            (Found::WaitUntil(until), Place::Binding(id))
+            (Found::WaitUntil(until), Some(id))
                 if self.directory.wait(id, Waiter::Request(asker), until) =>
             {
                 Answer::WaitUntil(until)
@@ -107,13 +111,17 @@ impl Environment {
     /// What this shard knows of a place.
     fn look(&mut self, place: Place, shard: u8, gone: Option<LinkId>) -> Found {
         match place {
-            Place::Binding(id) => {
+            Place::Binding(id) | Place::Dialog(id) => {
                 let found = self.directory.find(id, shard, gone, self.now);
                 // Closed by this very input: the directory learns of it after it.
                 let is_closed = matches!(found, Found::At(link) if !self.is_live(link));
-                match is_closed {
-                    true => Found::WaitUntil(self.now + WAIT),
-                    false => found,
+                let former = self.former.get(id).filter(|at| {
+                    matches!(place, Place::Dialog(_)) && gone != Some(*at) && self.is_live(*at)
+                });
+                match (found, former) {
+                    (Found::At(_), _) if is_closed => Found::WaitUntil(self.now + WAIT),
+                    (Found::At(_), _) | (_, None) => found,
+                    (_, Some(at)) => Found::At(at),
                 }
             }
             Place::Moved { link, call } => {
@@ -170,15 +178,15 @@ impl Environment {
             out.list.push(Action::Tell { shard, message });
             return Ok(());
         }
-        if let (Some(elsewhere), Place::Binding(id)) = (elsewhere, place)
+        if let (Some(elsewhere), Some(id)) = (elsewhere, place.binding())
             && let Some(sibling) = self.sibling_of(id, found, &elsewhere)
         {
             let start = out.bytes.len();
             out.bytes.extend_from_slice(&elsewhere.bytes);
             return self.send_downstream(Leg::Peer(sibling), None, start, SendIf::Always, out);
         }
-        let waits = match (found, place) {
-            (Found::WaitUntil(until), Place::Binding(id)) => {
+        let waits = match (found, place.binding()) {
+            (Found::WaitUntil(until), Some(id)) => {
                 self.directory.wait(id, Waiter::Message(bytes), until)
             }
             _ => false,
@@ -208,7 +216,7 @@ impl Environment {
         &mut self,
         link: LinkId,
         name: BindingName,
-        until: Instant,
+        (since, until): (Instant, Instant),
         remote: SocketAddr,
         out: &mut Actions,
     ) {
@@ -221,6 +229,7 @@ impl Environment {
         let Some(state) = self.links.get_mut(link) else {
             return;
         };
+        state.former.retain(|former| !ids.contains(former));
         let is_full = state.held.len() >= bound;
         if let Some(held) = state.held.iter_mut().find(|held| held.name == name) {
             held.until = seconds;
@@ -246,6 +255,7 @@ impl Environment {
                 link,
                 owner: name.owner,
                 until,
+                since,
                 remote: Some(remote),
                 renumbered: false,
             };
@@ -258,7 +268,8 @@ impl Environment {
         self.keep(link, out);
     }
 
-    /// The registrar has dropped what `ends` says of the connection's bindings.
+    /// The registrar has dropped what `ends` says of the connection's bindings, or their time is over. The connection
+    /// goes on in the calls that they have.
     pub(crate) fn unbind(
         &mut self,
         link: LinkId,
@@ -267,8 +278,17 @@ impl Environment {
     ) {
         let ended = self.release(link, ends, out);
         for id in ended.into_iter().flat_map(|held| held.ids) {
-            let end = BindingMessage::End(smallvec![(id, link)]);
-            self.tell(id.shard(self.shards), end, out);
+            let ended = BindingMessage::Unregistered { id, link };
+            self.tell(id.shard(self.shards), ended, out);
+            let Some(state) = self.links.get_mut(link) else {
+                continue;
+            };
+            state.former.push(id);
+            if state.former.len() > MOST_FORMER {
+                let id = state.former.remove(0);
+                let lost = BindingMessage::Lost { id, link };
+                self.tell(id.shard(self.shards), lost, out);
+            }
         }
     }
 

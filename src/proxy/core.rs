@@ -58,6 +58,7 @@ impl Core {
                 limits: topology.limits().clone(),
                 links: Links::default(),
                 directory: Directory::new(setup.now),
+                former: super::binding::FormerHolders::default(),
                 moved: MovedLegs::default(),
                 for_self: VecDeque::new(),
                 now: setup.now,

@@ -70,10 +70,10 @@ pub(crate) fn far_leg(
 }
 
 /// Whether a client's side of a dialog is the client at this connection: it holds the binding that the
-/// token names, or is itself what the token of an unregistered client names.
+/// token names, or held it when its registration ended, or is itself what the token of an unregistered client names.
 pub(crate) fn is_client(own: LinkId, leg: Leg, links: &Links) -> bool {
     match leg {
-        Leg::Binding(id) => links.holds(own, id),
+        Leg::Binding(id) => links.speaks_for(own, id),
         Leg::Client(link) => link == own,
         Leg::Peer(_) => false,
     }

@@ -3,7 +3,7 @@
 //!
 //! One shard is one thread: nothing here is locked or shared but the tables of the generation and
 //! the health of the peers, which are read through `Arc`s and changed by atomics.
-use super::binding::{BindingMessage, Directory, MovedLegs, Place};
+use super::binding::{BindingMessage, Directory, FormerHolders, MovedLegs, Place};
 use super::buffers::SpareBuffers;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Certainty, Leg, PeerKey};
@@ -44,6 +44,7 @@ pub(crate) struct Environment {
     /// Which connections lead to the registered clients that this shard is asked for.
     pub(crate) directory: Directory,
     pub(crate) moved: MovedLegs,
+    pub(crate) former: FormerHolders,
     /// Which siblings have clients that this shard is asked for.
     pub(crate) taken: Taken,
     /// The calendar at some time, in seconds.

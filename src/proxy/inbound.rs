@@ -210,15 +210,16 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
 
     /// The keys under which its transaction may be kept if a reload lies between an INVITE and its
     /// CANCEL or ACK: then other entries of the topology may have been one party with the sender. A
-    /// client may have registered, or come back with several bindings, meanwhile.
+    /// client may have registered, or ended that, or come back with several bindings, meanwhile.
     pub(crate) fn earlier_keys(&self, env: &Environment) -> impl Iterator<Item = u128> {
         let sides = same_party::earlier_sides(self.inbound.origin, self.inbound.leg, env.routing());
         let is_client = self.inbound.leg.is_client();
         let link = is_client.then(|| self.inbound.leg.as_u64());
         let bindings = env.links.bindings_of(self.inbound.origin.link);
+        let former = env.links.former_of(self.inbound.origin.link);
         sides
             .chain(link)
-            .chain(bindings.map(BindingId::as_u64))
+            .chain(bindings.chain(former).map(BindingId::as_u64))
             .map(|side| self.transaction_key(side, env))
     }
 

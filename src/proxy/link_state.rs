@@ -1,5 +1,5 @@
 //! What the core knows of one live connection, and what runs between this shard and one peer.
-use super::binding::HeldBinding;
+use super::binding::{BindingId, HeldBinding};
 use super::branch::BranchKey;
 use super::interface::{Action, Actions};
 use super::leg::{Certainty, Leg};
@@ -28,6 +28,8 @@ pub(crate) struct LinkState {
     pub(crate) branches: Vec<u32>,
     /// The registered clients that it leads to.
     pub(crate) held: Vec<HeldBinding>,
+    /// The numbers of those whose registration has ended, the latest last: their calls go on here.
+    pub(crate) former: Vec<BindingId>,
     /// When the last message came on it.
     pub(crate) heard: Option<Instant>,
     /// Requests from it that nobody answers: since when they are counted, and how many they are.
@@ -49,6 +51,7 @@ impl LinkState {
             in_flight: 0,
             branches: Vec::new(),
             held: Vec::new(),
+            former: Vec::new(),
             heard: None,
             unanswered: None,
         }

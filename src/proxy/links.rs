@@ -249,6 +249,17 @@ impl Links {
         link.is_some_and(|link| link.held.iter().any(|held| held.ids.contains(&id)))
     }
 
+    /// As [`Self::holds`], or it did when its registration ended: it goes on in its dialogs.
+    pub(crate) fn speaks_for(&self, link: LinkId, id: BindingId) -> bool {
+        self.holds(link, id) || self.former_of(link).any(|former| former == id)
+    }
+
+    /// The bindings that the connection held when their registrations ended.
+    pub(crate) fn former_of(&self, link: LinkId) -> impl Iterator<Item = BindingId> {
+        let former = self.links.get(&link).map(|link| link.former.as_slice());
+        former.unwrap_or_default().iter().copied()
+    }
+
     /// The binding that a request of the connection belongs to: the one whose address of record is in
     /// From, else its first. Nothing is hashed for the usual client, which has one.
     pub(crate) fn binding_of(&self, link: LinkId, from: &Uri<'_>) -> Option<BindingId> {

@@ -31,7 +31,7 @@ impl ResponseContext {
         out: &mut Actions,
     ) -> Result<Option<LinkId>, MessageReason> {
         let place = env
-            .place(target, self.call_id())
+            .place(target, self.call_id(), self.plan.in_dialog)
             .ok_or(MessageReason::NoRoute)?;
         let siblings = self.plan.siblings.as_ref();
         let expected = siblings.and_then(|siblings| siblings.expected(env));

@@ -302,8 +302,8 @@ impl ResponseContext {
         let link = self.upstream.link;
         match Registration::of(&register).outcome(response.message) {
             Outcome::Bound(time) => {
-                let until = response.now + time;
-                env.bind(link, name, until, self.upstream.remote, out);
+                let times = (self.received, response.now + time);
+                env.bind(link, name, times, self.upstream.remote, out);
             }
             Outcome::Ended => env.unbind(link, |held| held.name == name, out),
             Outcome::AllEnded => env.unbind(link, |held| held.name.owner == name.owner, out),

@@ -178,7 +178,7 @@ fn forward(
         &mut out.bytes,
     )?;
     let elsewhere = elsewhere(request, plan, &branch, env);
-    match env.place(target, request.call_id) {
+    match env.place(target, request.call_id, plan.in_dialog) {
         Some(place) => env.pass(place, start, elsewhere, out),
         None => env.send_downstream(target, preferred, start, SendIf::Always, out),
     }

@@ -27,8 +27,11 @@ const STALE: usize = 64;
 struct BindingEntry {
     /// The connection that holds it, or held it last.
     link: LinkId,
-    /// The shards that have asked for it, a bit for each, which must learn that it moves.
-    askers: u64,
+    /// The shards that have asked for it, which must learn that it moves: a bit for each, and beyond 32 for several.
+    askers: u32,
+    /// When the REGISTER came that has bound it last, in milliseconds that wrap after seven weeks: no granted
+    /// registration is half as old.
+    since: u32,
     owner: Owner,
     /// When it ends unless it is renewed.
     until: u32,
@@ -51,13 +54,15 @@ pub(crate) enum Found {
 pub(crate) struct Displacement {
     pub(crate) link: LinkId,
     /// As in [`BindingEntry`].
-    pub(crate) askers: u64,
+    pub(crate) askers: u32,
 }
 
 /// What entering a binding came to.
 pub(crate) enum Held {
     /// It is entered; the connection that held it must learn of it, and what has waited goes on.
     Entered(Option<Displacement>, Vec<Waiter>),
+    /// A REGISTER that came later has bound it elsewhere already (RFC 3261 §10.3 step 7).
+    Late,
     /// There is no room, or another address of record has this number.
     Refused(MessageReason),
 }
@@ -113,6 +118,7 @@ impl Directory {
     /// A connection holds the binding from now on.
     pub(crate) fn hold(&mut self, holding: &Holding, room: Room, now: Instant) -> Held {
         let until = self.seconds(holding.until).max(self.seconds(now) + 1);
+        let since = self.milliseconds(holding.since);
         let mut displaced = None;
         if let Some(entry) = self.entries.get_mut(&holding.id) {
             // Numbers are keyed hashes of 64 bits, so this needs luck; it must not need trust.
@@ -122,12 +128,17 @@ impl Directory {
             if let Some(lost) = entry.lost.take() {
                 self.lost.remove(&(lost, holding.id));
             } else if entry.link != holding.link {
+                // Answers overtake each other: what the client has asked for last counts.
+                if holding.renumbered || (since.wrapping_sub(entry.since) as i32) < 0 {
+                    return Held::Late;
+                }
                 displaced = Some(Displacement {
                     link: entry.link,
                     askers: std::mem::take(&mut entry.askers),
                 });
             }
             entry.link = holding.link;
+            entry.since = since;
             entry.until = until;
         } else {
             // What stands already has been admitted, and counts once.
@@ -139,6 +150,7 @@ impl Directory {
             let entry = BindingEntry {
                 link: holding.link,
                 askers: 0,
+                since,
                 owner: holding.owner,
                 until,
                 lost: None,
@@ -235,7 +247,7 @@ impl Directory {
                 Found::Gone
             };
         };
-        entry.askers |= 1 << (shard & 63);
+        entry.askers |= 1 << (shard & 31);
         let until = match entry.lost {
             None if gone == Some(entry.link) => now + WAIT,
             None => return Found::At(entry.link),
@@ -325,6 +337,10 @@ impl Directory {
         }
     }
 
+    fn milliseconds(&self, at: Instant) -> u32 {
+        at.saturating_duration_since(self.began).as_millis() as u32
+    }
+
     /// Times as half the memory holds them.
     pub(crate) fn seconds(&self, at: Instant) -> u32 {
         // Half the range, so that sums stay in it: 68 years of uptime.
@@ -362,6 +378,7 @@ mod tests {
             link: LinkId::new(0, slot, 1),
             owner: owner("sip:a@b"),
             until,
+            since: until,
             remote: None,
             renumbered: false,
         }
@@ -375,7 +392,7 @@ mod tests {
     fn enter(directory: &mut Directory, holding: &Holding, now: Instant) -> Option<LinkId> {
         match directory.hold(holding, ROOM, now) {
             Held::Entered(displaced, _) => displaced.map(|d| d.link),
-            Held::Refused(_) => panic!("refused"),
+            Held::Late | Held::Refused(_) => panic!("refused"),
         }
     }
 

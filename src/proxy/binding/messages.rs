@@ -15,6 +15,9 @@ use std::time::Instant;
 pub enum Place {
     /// Whatever connection holds this binding.
     Binding(BindingId),
+    /// The same for what belongs to a dialog: if the registration has ended since, the connection that held it, while
+    /// that lives.
+    Dialog(BindingId),
     /// The connection that an unregistered client's leg of one dialog has moved to. `call` is a hash of its Call-ID.
     Moved {
         /// The connection that the token names.
@@ -28,8 +31,16 @@ impl Place {
     /// The shard that knows.
     pub(crate) fn shard(self, shards: u8) -> u8 {
         match self {
-            Self::Binding(id) => id.shard(shards),
+            Self::Binding(id) | Self::Dialog(id) => id.shard(shards),
             Self::Moved { link, .. } => link.shard(),
+        }
+    }
+
+    /// The binding, if it is one.
+    pub(crate) fn binding(self) -> Option<BindingId> {
+        match self {
+            Self::Binding(id) | Self::Dialog(id) => Some(id),
+            Self::Moved { .. } => None,
         }
     }
 }
@@ -74,6 +85,8 @@ pub struct Holding {
     pub(crate) owner: Owner,
     /// When it ends unless it is renewed.
     pub until: Instant,
+    /// When the REGISTER came.
+    pub since: Instant,
     /// The client's address, for the log; not known after a reload.
     pub remote: Option<SocketAddr>,
     /// The binding stands already, under a number of another token key: this one needs no room.
@@ -99,6 +112,20 @@ pub enum BindingMessage {
     /// To the directory: these connections no longer hold these, since they were unregistered or the key of the number
     /// is gone.
     End(SmallVec<[(BindingId, LinkId); 1]>),
+    /// To the directory: the registration has ended, and the connection lives.
+    Unregistered {
+        /// The binding.
+        id: BindingId,
+        /// The connection that held it.
+        link: LinkId,
+    },
+    /// From the directory: its time is over.
+    Expired {
+        /// The binding.
+        id: BindingId,
+        /// The connection that holds it.
+        link: LinkId,
+    },
     /// To the directory: the connection is closed.
     Lost {
         /// The binding.

@@ -29,6 +29,7 @@ mod noise;
 mod own_names;
 mod paths;
 mod pools;
+mod registrations;
 mod responses;
 mod seeds;
 mod shards;

@@ -1,0 +1,211 @@
+//! Registrations that end, or are answered in another order than they were asked for, with one shard and with three.
+use super::world::*;
+use crate::proxy::LinkId;
+use std::time::Duration;
+
+const AOR: &str = "sip:alice@contoso.test";
+const GRANTED: &str = "Contact: <sip:alice@10.0.0.1;transport=tls>;expires=600\n";
+
+/// A phone, and its home server in each shard.
+struct Site {
+    w: World,
+    homes: Vec<LinkId>,
+    phone: LinkId,
+    path: String,
+}
+
+fn each(test: impl Fn(Site)) {
+    for shards in [1, 3] {
+        let mut w = World::with(topology(), shards);
+        let homes: Vec<LinkId> = (0..shards).map(|shard| w.peer_in(shard, FE01)).collect();
+        let phone = w.client_in(1 % shards);
+        let path = w.register(phone, homes[usize::from(1 % shards)], "");
+        test(Site {
+            w,
+            homes,
+            phone,
+            path,
+        });
+    }
+}
+
+impl Site {
+    fn home_of(&self, link: LinkId) -> LinkId {
+        self.homes[usize::from(link.shard())]
+    }
+
+    /// The registrar drops what the phone has registered.
+    fn unregister(&mut self) {
+        let home = self.home_of(self.phone);
+        let register = registration(AOR, "z9hG4bKend", "");
+        self.w.send(self.phone, &register);
+        let asked = self.w.pick(home, "REGISTER");
+        self.w.answers(home, &asked, 200);
+        self.w.pick(self.phone, "SIP/2.0 200");
+    }
+
+    /// A request of the other side.
+    fn home_sends(&mut self, method: &str, route: &str, branch: &str) {
+        let text = Request::of(method)
+            .uri("sip:alice@10.0.0.1")
+            .from("<sip:bob@contoso.test>;tag=b")
+            .to("<sip:alice@contoso.test>;tag=a")
+            .branch(branch)
+            .more(route)
+            .to_string();
+        self.w.send(self.homes[0], &text);
+    }
+
+    /// The phone calls, and is answered; the Route of its dialog.
+    fn calls(&mut self) -> String {
+        let home = self.home_of(self.phone);
+        self.w.ask(self.phone, Request::invite());
+        let invite = self.w.expect(home, "INVITE");
+        self.w.answers(home, &invite, 200);
+        let ok = self.w.expect(self.phone, "SIP/2.0 200");
+        route_of(&ok)
+    }
+
+    /// Both sides speak in the dialog, and nothing new reaches the phone.
+    fn goes_on(&mut self, dialog: &str) {
+        let home = self.home_of(self.phone);
+        self.home_sends("INFO", dialog, "z9hG4bKinfo");
+        let info = self.w.expect(self.phone, "INFO");
+        self.w.answers(self.phone, &info, 200);
+        self.w.expect(self.homes[0], "SIP/2.0 200");
+        self.w.events.clear();
+        let path = self.path.clone();
+        self.home_sends("INVITE", &path, "z9hG4bKnew");
+        self.w.refused(self.homes[0], "SIP/2.0 430", "flow_gone");
+        let ack = Request::of("ACK").in_dialog().branch("z9hG4bKack");
+        self.w.ask(self.phone, ack.more(dialog));
+        self.w.expect(home, "ACK");
+        let bye = Request::of("BYE").in_dialog().branch("z9hG4bKbye").cseq(2);
+        self.w.ask(self.phone, bye.more(dialog));
+        self.w.expect(home, "BYE");
+        assert!(self.w.reasons().is_empty());
+    }
+}
+
+#[test]
+fn a_phone_that_has_unregistered_or_whose_time_is_over_goes_on_in_its_calls() {
+    each(|mut site| {
+        site.w.pass(Duration::from_secs(31));
+        let dialog = site.calls();
+        site.unregister();
+        site.goes_on(&dialog);
+    });
+    each(|mut site| {
+        let dialog = site.calls();
+        site.w.pass(Duration::from_secs(3_960 + 61));
+        site.goes_on(&dialog);
+    });
+}
+
+#[test]
+fn a_call_that_rings_is_cancelled_and_answered_after_its_end_of_registration() {
+    each(|mut site| {
+        let home = site.home_of(site.phone);
+        site.w.ask(site.phone, Request::invite());
+        let invite = site.w.expect(home, "INVITE");
+        site.w.rings(home, &invite);
+        site.w.expect(site.phone, "SIP/2.0 180");
+        // And one that rings at the phone.
+        let path = site.path.clone();
+        site.home_sends("INVITE", &path, "z9hG4bKin");
+        let rung = site.w.expect(site.phone, "INVITE");
+        site.unregister();
+        site.w.ask(site.phone, Request::of("CANCEL"));
+        site.w.expect(site.phone, "SIP/2.0 200");
+        site.w.pick(home, "CANCEL");
+        site.w.answers(site.phone, &rung, 200);
+        site.w.pick(site.homes[0], "SIP/2.0 200");
+    });
+}
+
+#[test]
+fn calls_follow_a_phone_that_registers_again_and_end_with_its_connection() {
+    each(|mut site| {
+        site.w.pass(Duration::from_secs(31));
+        let dialog = site.calls();
+        site.unregister();
+        let before = site.phone;
+        let kept = |site: &Site| -> usize {
+            let envs = site.w.cores.iter().map(|core| &core.env);
+            envs.map(|env| env.former.len()).sum()
+        };
+        assert_eq!(kept(&site), 1);
+        site.phone = site.w.client_in(0);
+        let path = site.w.register(site.phone, site.homes[0], "");
+        assert_eq!((path, kept(&site)), (site.path.clone(), 0));
+        site.home_sends("INFO", &dialog, "z9hG4bK1");
+        site.w.expect(site.phone, "INFO");
+        site.w.events.clear();
+        let bye = Request::of("BYE").in_dialog().branch("z9hG4bK2");
+        site.w.ask(before, bye.more(&dialog));
+        site.w
+            .refused(before, "SIP/2.0 403", "token_not_for_origin");
+        site.unregister();
+        assert_eq!(kept(&site), 1);
+        site.w.lose(site.phone);
+        assert_eq!(kept(&site), 0);
+        site.home_sends("BYE", &dialog, "z9hG4bK3");
+        site.w.pick(site.homes[0], "SIP/2.0 430");
+    });
+}
+
+#[test]
+fn what_a_connection_keeps_of_ended_registrations_is_bounded() {
+    each(|mut site| {
+        let home = site.home_of(site.phone);
+        for round in 0..100 {
+            let register = registration(AOR, &format!("z9hG4bKa{round}"), "")
+                .replace("Call-ID: call-1", &format!("Call-ID: of-{round}"));
+            for granted in [GRANTED, ""] {
+                let register = register.replace(
+                    "z9hG4bKa",
+                    if granted.is_empty() {
+                        "z9hG4bKb"
+                    } else {
+                        "z9hG4bKa"
+                    },
+                );
+                site.w.send(site.phone, &register);
+                let asked = site.w.pick(home, "REGISTER");
+                site.w.send(home, &answer(&asked, "200 OK", granted));
+                site.w.pick(site.phone, "SIP/2.0 200");
+            }
+        }
+        let envs = site.w.cores.iter().map(|core| &core.env);
+        assert_eq!(envs.map(|env| env.former.len()).sum::<usize>(), 32);
+    });
+}
+
+#[test]
+fn a_late_200_to_an_earlier_register_does_not_take_the_binding_back() {
+    each(|mut site| {
+        let shards = site.homes.len() as u8;
+        let early = site.w.client_in(0);
+        let late = site.w.client_in(2 % shards);
+        let mut asked = Vec::new();
+        for (cseq, link) in [(2, early), (3, late)] {
+            let register = registration(AOR, &format!("z9hG4bKc{cseq}"), "")
+                .replace("CSeq: 1", &format!("CSeq: {cseq}"));
+            site.w.send(link, &register);
+            let home = site.home_of(link);
+            asked.push((home, site.w.pick(home, "REGISTER")));
+            site.w.pass(Duration::from_millis(50));
+        }
+        for (home, register) in asked.iter().rev() {
+            site.w.send(*home, &answer(register, "200 OK", GRANTED));
+        }
+        site.w.pick(early, "SIP/2.0 200");
+        site.w.pick(late, "SIP/2.0 200");
+        let path = site.path.clone();
+        site.home_sends("INVITE", &path, "z9hG4bKcall");
+        site.w.expect(late, "INVITE");
+        site.w.silent(early);
+        assert_eq!(site.w.kept[&early], None);
+        assert!(site.w.kept[&late].is_some());
+    });
+}
