@@ -5,7 +5,7 @@
 //! on, and the connection that held it before learns of it, as do the shards that have asked.
 use super::binding::{
     Answer, Asker, BindingId, BindingMessage, Displacement, Elsewhere, Held, HeldBinding, Holding,
-    Place, Room, Waiter,
+    Place, Room, Unregistered, Waiter,
 };
 use super::core::Core;
 use super::interface::Actions;
@@ -76,6 +76,11 @@ impl Core {
             BindingMessage::Taken { id, by } => self.env.taken.note(id, PeerKey(by), now),
             BindingMessage::Displaced { id, link } => self.displaced(id, link, now, out),
             BindingMessage::Refused { id, link } => self.refused(id, link, out),
+            BindingMessage::Elsewhere(what) => self.unregistered(what, out),
+            BindingMessage::Revoked { id, link } => {
+                let is_it = |held: &HeldBinding| held.ids.contains(&id);
+                self.env.unbind(link, is_it, out);
+            }
         }
     }
 
@@ -200,6 +205,17 @@ impl Core {
                 let next = context.on_client_lost(link, now, &mut self.env, out);
                 self.carry_out(slot, next, now, out);
             }
+        }
+    }
+
+    /// A user has unregistered what other connections hold.
+    fn unregistered(&mut self, what: Unregistered, out: &mut Actions) {
+        let mut ended: SmallVec<[(BindingId, LinkId); 4]> = SmallVec::new();
+        let end = |id, link| ended.push((id, link));
+        self.env.directory.unregistered(what, end);
+        for (id, link) in ended {
+            let revoked = BindingMessage::Revoked { id, link };
+            self.env.tell(link.shard(), revoked, out);
         }
     }
 

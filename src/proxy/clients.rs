@@ -5,7 +5,7 @@
 //! has been carried out (`bindings`), since it may wake other requests of this shard.
 use super::binding::{
     Answer, Asker, BindingId, BindingMessage, BindingName, Elsewhere, Found, HeldBinding, Holding,
-    Place, WAIT, Waiter, Where,
+    Owner, Place, Unregistered, WAIT, Waiter, Where,
 };
 use super::branch::BranchKey;
 use super::environment::Environment;
@@ -288,6 +288,38 @@ impl Environment {
                 let id = state.former.remove(0);
                 let lost = BindingMessage::Lost { id, link };
                 self.tell(id.shard(self.shards), lost, out);
+            }
+        }
+    }
+
+    /// As [`Self::unbind`], for what other connections hold: a user that has unregistered is reached over none. `name`:
+    /// one of its bindings only.
+    pub(crate) fn unbind_elsewhere(
+        &mut self,
+        (by, since): (LinkId, Instant),
+        owner: Owner,
+        name: Option<&BindingName>,
+        out: &mut Actions,
+    ) {
+        let message = |id| {
+            BindingMessage::Elsewhere(Unregistered {
+                id,
+                owner,
+                by,
+                since,
+            })
+        };
+        match name {
+            Some(name) => {
+                for id in self.tokens.binding_ids(name) {
+                    self.tell(id.shard(self.shards), message(Some(id)), out);
+                }
+            }
+            // Each shard has its part of them.
+            None => {
+                for shard in 0..self.shards {
+                    self.tell(shard, message(None), out);
+                }
             }
         }
     }

@@ -305,8 +305,14 @@ impl ResponseContext {
                 let times = (self.received, response.now + time);
                 env.bind(link, name, times, self.upstream.remote, out);
             }
-            Outcome::Ended => env.unbind(link, |held| held.name == name, out),
-            Outcome::AllEnded => env.unbind(link, |held| held.name.owner == name.owner, out),
+            Outcome::Ended => {
+                env.unbind(link, |held| held.name == name, out);
+                env.unbind_elsewhere((link, self.received), name.owner, Some(&name), out);
+            }
+            Outcome::AllEnded => {
+                env.unbind(link, |held| held.name.owner == name.owner, out);
+                env.unbind_elsewhere((link, self.received), name.owner, None, out);
+            }
             Outcome::Nothing => {}
         }
     }

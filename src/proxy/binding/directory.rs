@@ -4,11 +4,12 @@
 //! keeps is bounded, for each user and in all, and what is without a connection yields to what has one. What has ended is
 //! found without a search: each binding stands in a list of the minute in which it may end.
 use super::id::{BindingId, Owner};
-use super::messages::Holding;
+use super::messages::{Holding, Unregistered};
 use super::waiters::{Waiter, Waiters};
 use crate::proxy::fast_map::FastMap;
 use crate::proxy::link_id::LinkId;
 use crate::reason::MessageReason;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -171,6 +172,33 @@ impl Directory {
             .is_some_and(|entry| entry.link == link)
         {
             self.remove(id);
+        }
+    }
+
+    /// The user has unregistered one binding or all over another connection: those that are without a connection end;
+    /// `ended` is called with each that has one, which ends it.
+    pub(crate) fn unregistered(
+        &mut self,
+        what: Unregistered,
+        mut ended: impl FnMut(BindingId, LinkId),
+    ) {
+        let all = BindingId::from_u64(0)..=BindingId::from_u64(u64::MAX);
+        let (first, last) = what.id.map_or((*all.start(), *all.end()), |id| (id, id));
+        let own = self
+            .by_owner
+            .range((what.owner, first)..=(what.owner, last));
+        let own: SmallVec<[BindingId; 4]> = own.map(|(_, id)| *id).collect();
+        let since = self.milliseconds(what.since);
+        for id in own {
+            let entry = self.entries.get(&id);
+            let entry = entry.filter(|entry| entry.link != what.by);
+            // Answers overtake each other.
+            let is_older = |entry: &&BindingEntry| (since.wrapping_sub(entry.since) as i32) >= 0;
+            match entry.filter(is_older) {
+                Some(entry) if entry.lost.is_none() => ended(id, entry.link),
+                Some(_) => self.remove(id),
+                None => {}
+            }
         }
     }
 
@@ -536,6 +564,48 @@ mod tests {
             d.hold(&of(bob, 300, until), room, t0),
             Held::Refused(MessageReason::BindingsFull)
         ));
+    }
+
+    #[test]
+    fn what_a_user_unregisters_elsewhere_ends_and_nothing_of_others() {
+        let (mut d, t0) = begun();
+        let (until, by) = (t0 + 600 * SECOND, LinkId::new(0, 9, 9));
+        let (alice, bob) = ("sip:alice@b", "sip:bob@b");
+        for (user, id) in [(alice, 1), (alice, 2), (alice, 3), (bob, 4)] {
+            enter(&mut d, &of(user, id, until), t0);
+        }
+        let away = BindingId::from_u64(3);
+        d.lost(away, LinkId::new(0, 3, 1), 600 * SECOND, t0);
+        let unregister = |d: &mut Directory, id: Option<u64>, by, since| {
+            let mut ended = Vec::new();
+            let what = Unregistered {
+                id: id.map(BindingId::from_u64),
+                owner: owner(alice),
+                by,
+                since,
+            };
+            d.unregistered(what, |id, _| ended.push(id.as_u64()));
+            ended.sort_unstable();
+            ended
+        };
+        // The holdings of these tests say that they came at their end.
+        assert!(
+            unregister(&mut d, None, by, t0).is_empty(),
+            "an earlier one"
+        );
+        assert_eq!(standing(&d), [1, 2, 3, 4]);
+        assert!(
+            unregister(&mut d, Some(4), by, until).is_empty(),
+            "another's"
+        );
+        assert_eq!(unregister(&mut d, Some(1), by, until), [1]);
+        let own = LinkId::new(0, 2, 1);
+        assert_eq!(
+            unregister(&mut d, None, own, until),
+            [1],
+            "it knows its own"
+        );
+        assert_eq!(standing(&d), [1, 2, 4], "what was away is forgotten");
     }
 
     #[test]

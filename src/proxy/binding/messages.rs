@@ -93,6 +93,19 @@ pub struct Holding {
     pub renumbered: bool,
 }
 
+/// What a user has unregistered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unregistered {
+    /// Which; `None`: all of the user's.
+    pub(crate) id: Option<BindingId>,
+    /// Whose.
+    pub(crate) owner: Owner,
+    /// The connection that it was unregistered over, which knows.
+    pub(crate) by: LinkId,
+    /// When that REGISTER came: what was bound by a later one stays.
+    pub(crate) since: Instant,
+}
+
 /// The answer of a directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -121,6 +134,15 @@ pub enum BindingMessage {
     },
     /// From the directory: its time is over.
     Expired {
+        /// The binding.
+        id: BindingId,
+        /// The connection that holds it.
+        link: LinkId,
+    },
+    /// To the directory: the user has unregistered what other connections than that hold.
+    Elsewhere(Unregistered),
+    /// From the directory, to the shard of the connection: that is so, and this is one of them.
+    Revoked {
         /// The binding.
         id: BindingId,
         /// The connection that holds it.

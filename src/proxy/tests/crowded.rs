@@ -1,7 +1,7 @@
-//! Bindings and waits where there is little room: what one user takes, and what a change of keys does.
+//! Several bindings at once: what one user takes and unregisters, and what a change of keys does.
 use super::world::*;
 use crate::observe::Event;
-use crate::proxy::TokenKeys;
+use crate::proxy::{LinkId, TokenKeys};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,5 +110,52 @@ fn one_user_who_registers_and_goes_away_takes_no_room_of_others() {
             Request::invite().branch("z9hG4bKcall").more(&path),
         );
         w.expect(carol, "INVITE");
+    }
+}
+
+#[test]
+fn what_is_unregistered_over_another_connection_ends_and_its_ringing_call_goes_on() {
+    let one = |n: u32| format!(";reg-id=1;+sip.instance=\"<urn:uuid:{n}>\"");
+    for (shards, all) in [(1, false), (3, false), (1, true), (3, true)] {
+        let mut w = World::with(topology(), shards);
+        let homes: Vec<_> = (0..shards).map(|shard| w.peer_in(shard, FE01)).collect();
+        let phones = [w.client_in(0), w.client_in(1 % shards)];
+        let home = |phone: LinkId| homes[usize::from(phone.shard())];
+        let paths = [1, 2].map(|n| {
+            let phone = phones[n as usize - 1];
+            w.register(phone, home(phone), &one(n))
+        });
+        w.pass(31 * SECOND);
+        w.ask(
+            homes[0],
+            Request::invite().branch("z9hG4bKring").more(&paths[0]),
+        );
+        let rung = w.expect(phones[0], "INVITE");
+        w.rings(phones[0], &rung);
+        w.expect(homes[0], "SIP/2.0 180");
+        let third = w.client_in(2 % shards);
+        let device = if all { String::new() } else { one(1) };
+        let mut register = registration("sip:alice@contoso.test", "z9hG4bKend", &device);
+        if all {
+            register = register.replace("<sip:alice@10.0.0.1;transport=tls>", "*");
+        }
+        w.send(third, &register);
+        let asked = w.pick(home(third), "REGISTER");
+        w.answers(home(third), &asked, 200);
+        w.pick(third, "SIP/2.0 200");
+        w.events.clear();
+        for (at, path) in paths.iter().enumerate() {
+            let branch = format!("z9hG4bK{at}");
+            w.ask(homes[0], Request::invite().branch(&branch).more(path));
+            if at == 0 || all {
+                w.refused(homes[0], "SIP/2.0 430", "flow_gone");
+            } else {
+                w.expect(phones[at], "INVITE");
+            }
+        }
+        assert_eq!(numbers(&w), usize::from(!all));
+        assert_eq!(w.kept[&phones[0]], None);
+        w.answers(phones[0], &rung, 200);
+        w.expect(homes[0], "SIP/2.0 200");
     }
 }
