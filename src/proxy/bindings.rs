@@ -197,12 +197,26 @@ impl Core {
             }
         }
         // A phone that has found out by itself that its old connection is dead is ahead of TCP.
-        let branches = self.env.links.get(link).map(|link| link.branches.clone());
-        for slot in branches.unwrap_or_default() {
-            if let Some(context) = self.contexts.get_mut(slot)
-                && context.branch.target() == Some(Leg::Binding(id))
-            {
-                let next = context.on_client_lost(link, now, &mut self.env, out);
+        let branches = self
+            .env
+            .links
+            .get(link)
+            .map(|link| link.branches.as_slice());
+        let mut slots = branches.unwrap_or_default().to_vec();
+        slots.retain(|slot| self.contexts.runs_for(*slot, Leg::Binding(id)));
+        self.following.add(id, link, slots);
+        self.follow(now, out);
+    }
+
+    /// What runs on connections that its clients have left follows them, as far as one step goes.
+    pub(crate) fn follow(&mut self, now: Instant, out: &mut Actions) {
+        for (id, link, slot) in self.following.step(now) {
+            // The client has come back to the connection meanwhile, or the slot serves another.
+            if self.env.links.holds(link, id) || !self.contexts.runs_for(slot, Leg::Binding(id)) {
+                continue;
+            }
+            if let Some(context) = self.contexts.get_mut(slot) {
+                let next = context.on_client_left(link, None, now, &mut self.env, out);
                 self.carry_out(slot, next, now, out);
             }
         }

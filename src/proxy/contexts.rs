@@ -7,6 +7,7 @@
 use super::branch::BranchKey;
 use super::context::{CurrentBranch, ResponseContext};
 use super::fast_map::FastMap;
+use super::leg::Leg;
 use slab::Slab;
 
 /// The most boxes that are kept for the next contexts, about 200 KiB: enough for what a busy shard
@@ -40,6 +41,12 @@ impl ResponseContexts {
     /// The context that a branch of this node names.
     pub(crate) fn by_branch(&mut self, key: BranchKey) -> Option<&mut ResponseContext> {
         self.get_mut(key.slot).filter(|c| c.nonce == key.nonce)
+    }
+
+    /// Whether the context in this slot has its current branch there.
+    pub(crate) fn runs_for(&self, slot: u32, target: Leg) -> bool {
+        let context = self.slots.get(slot as usize);
+        context.is_some_and(|context| context.branch.target() == Some(target))
     }
 
     /// The context of a branch that waits for a connection. The nonce shows whether it still does: a

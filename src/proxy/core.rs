@@ -45,6 +45,8 @@ pub struct Core {
     pub(crate) env: Environment,
     pub(crate) contexts: ResponseContexts,
     pub(crate) pings: Pings,
+    /// What has still to follow its clients to other connections.
+    pub(crate) following: super::binding::Following,
 }
 
 impl Core {
@@ -80,6 +82,7 @@ impl Core {
             },
             contexts: ResponseContexts::default(),
             pings: Pings::default(),
+            following: super::binding::Following::default(),
         };
         core.env.links.relist(&core.env.tables.listing);
         core.pings.relist(&core.env, setup.now);
@@ -97,6 +100,7 @@ impl Core {
             self.env.wheel.next(),
             self.pings.next(),
             self.env.directory.next(),
+            self.following.next(self.env.now),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -27,6 +27,7 @@ impl Core {
         self.env.now = now;
         self.pings.on_deadline(now, &mut self.env, out);
         self.forget_bindings(now, out);
+        self.follow(now, out);
         while let Some(slot) = self.env.wheel.pop_due(now) {
             if let Some(context) = self.contexts.get_mut(slot) {
                 let next = context.on_deadline(now, &mut self.env, out);

@@ -83,10 +83,22 @@ impl ResponseContext {
         }
     }
 
-    /// The connection to its client is closed, or no longer the client's (RFC 5626 §5.3).
+    /// The connection to its client is closed (RFC 5626 §5.3).
     pub(crate) fn on_client_lost(
         &mut self,
         lost: LinkId,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> NextStep {
+        self.on_client_left(lost, Some(lost), now, env, out)
+    }
+
+    /// Its client is no longer at this connection, which lives unless it is `gone`: the client may even have come back to it.
+    pub(crate) fn on_client_left(
+        &mut self,
+        lost: LinkId,
+        gone: Option<LinkId>,
         now: Instant,
         env: &mut Environment,
         out: &mut Actions,
@@ -104,7 +116,7 @@ impl ResponseContext {
         }
         self.leave_branch(env);
         self.branch = CurrentBranch::Rejoining { target, client };
-        match self.look_for(target, Some(lost), now, env, out) {
+        match self.look_for(target, gone, now, env, out) {
             Ok(Some(link)) => self.go_on(target, link, now, env, out),
             Ok(None) => NextStep::Keep,
             Err(reason) => self.fail(reason),

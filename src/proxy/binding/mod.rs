@@ -5,6 +5,7 @@
 //! which shard's directory (`directory`) has it; shards tell each other what changes (`messages`). Clients without a
 //! registration have legs of their own, which move with the dialog (`moved`).
 mod directory;
+mod following;
 mod former;
 mod held;
 mod id;
@@ -14,6 +15,7 @@ mod registration;
 mod waiters;
 
 pub(crate) use directory::{Directory, Displacement, Found, Held, Room, WAIT};
+pub(crate) use following::Following;
 pub(crate) use former::FormerHolders;
 pub(crate) use held::HeldBinding;
 pub use id::BindingId;

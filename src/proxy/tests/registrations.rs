@@ -209,3 +209,47 @@ fn a_late_200_to_an_earlier_register_does_not_take_the_binding_back() {
         assert!(site.w.kept[&late].is_some());
     });
 }
+
+#[test]
+fn a_phone_that_jumps_between_connections_has_its_calls_follow_in_bounded_steps() {
+    each(|mut site| {
+        let (first, shards) = (site.phone, site.homes.len() as u8);
+        let path = site.path.clone();
+        for call in 0..400 {
+            site.home_sends("INVITE", &path, &format!("z9hG4bK{call}"));
+        }
+        let arrived = |site: &mut Site, link| {
+            let mut count = 0;
+            while let Some(got) = site.w.take(link) {
+                count += usize::from(got.starts_with("INVITE"));
+            }
+            count
+        };
+        assert_eq!(arrived(&mut site, first), 400);
+        let second = site.w.client_in(2 % shards);
+        let mut again = 0;
+        for _ in 0..20 {
+            for link in [second, first] {
+                let home = site.home_of(link);
+                assert_eq!(site.w.register(link, home, ""), path);
+            }
+            again += arrived(&mut site, first) + arrived(&mut site, second);
+        }
+        assert!(again <= 3 * 64, "{again} at one time");
+        // In the end all are where it is, in so many steps.
+        let home = site.home_of(second);
+        site.w.register(second, home, "");
+        let before = arrived(&mut site, second);
+        assert!(before <= 3 * 64, "{before} in one step");
+        site.w.pass(Duration::from_secs(2));
+        let after = arrived(&mut site, second) + before;
+        assert!((200..=400).contains(&after), "{after} have followed");
+        let on = |site: &Site, link| -> usize {
+            let envs = site.w.cores.iter().map(|core| &core.env.links);
+            envs.filter_map(|links| links.get(link))
+                .map(|link| link.branches.len())
+                .sum()
+        };
+        assert_eq!((on(&site, first), on(&site, second)), (0, 400));
+    });
+}
