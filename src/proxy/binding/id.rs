@@ -6,7 +6,8 @@
 use crate::sip::{Uri, plain_user};
 use aws_lc_rs::{digest, hmac};
 use siphasher::sip::SipHasher24;
-use std::hash::Hasher as _;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::LazyLock;
 
 /// The number of a binding under one token key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -27,9 +28,13 @@ impl BindingId {
     }
 }
 
-/// A hash of an address of record, the same in all nodes.
+/// Keys the hashes of addresses of record; drawn once.
+static OWNERS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// A hash of an address of record, the same in all shards of this run.
 ///
-/// Not a right: it tells apart what the registrar has let in already.
+/// Not a right: it tells apart what the registrar has let in already. It is short, so that it is keyed: who may choose its
+/// own name must not find one that shares a victim's hash, and with that its room and its `Contact: *`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
 pub(crate) struct Owner(u32);
 
@@ -37,7 +42,7 @@ impl Owner {
     /// Of the address of record in To, or of who says to be it in From. The user is compared with its case, the domain
     /// without (RFC 3261 §19.1.4).
     pub(crate) fn of(uri: &Uri<'_>) -> Self {
-        let mut hasher = SipHasher24::new();
+        let mut hasher = OWNERS.build_hasher();
         let mut buffer = [0; 253];
         let user = plain_user(uri.user.unwrap_or_default());
         let host = uri.host.lower(&mut buffer).unwrap_or_default();
