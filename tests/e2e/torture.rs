@@ -146,6 +146,18 @@ pub(crate) async fn valid_torture_messages_are_relayed_and_what_is_not_used_come
         // mpart01 is routed through an element on 127.0.0.1: here that is the daemon.
         let here = format!("<sip:{}>", world.edge.address);
         let octets = replaced(&octets, b"<sip:127.0.0.1:5080>", here.as_bytes());
+        // Those of RFC 5118 register with the address that they were sent to: that is the daemon's, too.
+        let registrar = format!("REGISTER sip:{} ", world.edge.address);
+        let octets = [
+            "[2001:db8::10]",
+            "[2001:db8::10:5070]",
+            "[2001:db8::10]:5070",
+        ]
+        .iter()
+        .fold(octets, |octets, host| {
+            let old = format!("REGISTER sip:{host} ");
+            replaced(&octets, old.as_bytes(), registrar.as_bytes())
+        });
         let frame = first(&octets);
         let from = Message::parse(frame).unwrap().from().unwrap();
         let asserted = from.parse_uri().unwrap().host;
