@@ -2,7 +2,10 @@
 #[cfg(feature = "demo")]
 use super::demo;
 use super::output::in_one;
-use super::{Exit, check, crls, drain, explain, kick, plan, probe, reload, run, status};
+use super::{
+    Exit, bindings, check, connections, crls, drain, explain, kick, plan, probe, reload, run,
+    status,
+};
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
 use std::process::ExitCode;
@@ -24,6 +27,10 @@ enum Command {
     Check(check::CheckCommand),
     /// Show figures of the running daemon
     Status(status::StatusCommand),
+    /// List the live connections of the running daemon
+    Connections(connections::ConnectionsCommand),
+    /// List the registered clients of the running daemon, and where each is reached
+    Bindings(bindings::BindingsCommand),
     /// Make the running daemon load its topology again, and show the result
     Reload(reload::ReloadCommand),
     /// Show step by step why a certificate is accepted (exit code 0) or refused (1), or what a name of the log means
@@ -59,6 +66,8 @@ pub fn main() -> ExitCode {
             false => Err(Exit::Refused),
         }),
         Command::Status(status) => in_one(|out| status.run(out)),
+        Command::Connections(connections) => in_one(|out| connections.run(out)),
+        Command::Bindings(bindings) => in_one(|out| bindings.run(out)),
         Command::Reload(reload) => in_one(|out| reload.run(out)),
         Command::Explain(explain) => in_one(|out| explain.run(out)),
         Command::Probe(probe) => in_one(|out| probe.run(out)),

@@ -4,8 +4,10 @@
 //! that tests need no process. It returns an [`Exit`] instead of ending the process; only [`main`] makes an exit code of
 //! it. What goes wrong is printed to standard error, so that standard output is the answer or nothing.
 
+pub mod bindings;
 pub mod check;
 mod command_line;
+pub mod connections;
 pub mod crls;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -13,6 +15,7 @@ pub mod drain;
 mod exit;
 pub mod explain;
 pub mod kick;
+mod listing;
 pub mod names;
 mod output;
 pub mod plan;
@@ -21,6 +24,7 @@ pub mod reasons;
 pub mod reload;
 pub mod run;
 pub mod status;
+mod table;
 pub mod target;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //! Layout is decided here once: titles at the margin, items indented by two, fields aligned behind 18 columns. Tests and
 //! operators search the pages by these.
 use super::Exit;
+use crate::observe::acts_on_reader;
 use crate::sip::{HeaderName, HeaderSet};
 use crate::topology::{Fault, show_time};
 use std::io::{self, Write};
@@ -21,10 +22,21 @@ pub(super) fn in_one(
     }
 }
 
-/// Writes a value as JSON, indented: people read it too.
+/// Writes a value as JSON, indented: people read it too. What acts on a terminal and serde_json leaves as it is (DEL, C1,
+/// marks of direction) is escaped: it stands in strings only, since JSON itself is made of other characters.
 pub(super) fn write_json<T: serde::Serialize>(value: &T, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
+    let text = serde_json::to_string_pretty(value)?;
+    let acts = |c: char| c != '\n' && acts_on_reader(c);
+    let mut rest = text.as_str();
+    while let Some((before, from)) = rest.find(acts).and_then(|at| rest.split_at_checked(at)) {
+        out.write_all(before.as_bytes())?;
+        let mut after = from.chars();
+        for unit in after.next().unwrap_or_default().encode_utf16(&mut [0; 2]) {
+            write!(out, "\\u{unit:04x}")?;
+        }
+        rest = after.as_str();
+    }
+    writeln!(out, "{rest}")
 }
 
 /// Writes a value as JSON for a program, or as its page for people.
@@ -101,12 +113,18 @@ pub(super) fn field_names(set: HeaderSet) -> String {
     listed(set.names().map(HeaderName::as_str))
 }
 
-/// What a remote has chosen, without control characters: an escape sequence in a certificate's subject must not reach
-/// the operator's terminal.
+/// What a remote has chosen, with an escape for each character that would act on the operator's terminal instead of being
+/// seen: `\u{1b}` for the beginning of an escape sequence in a certificate's subject.
 pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts_on_reader(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// A page for people: titles, items below a title, aligned fields below an item.
@@ -158,5 +176,25 @@ impl Page<'_> {
             0 => format!("{shown} (today or tomorrow)"),
             days => format!("{shown} (in {})", counted(days, "day")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_what_a_remote_wrote_and_acts_on_no_terminal() {
+        let hostile = "a\u{1b}[2J\u{9b}2J\u{7f}\u{202e}\u{e0041}\n東京";
+        let mut out = Vec::new();
+        write_json(&[hostile], &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.chars().all(|c| c == '\n' || !acts_on_reader(c)),
+            "{text:?}"
+        );
+        assert_eq!(text.lines().count(), 3, "{text}");
+        let read: Vec<String> = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, [hostile]);
     }
 }

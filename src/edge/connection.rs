@@ -29,7 +29,7 @@ use tokio::time::Sleep;
 pub(super) struct Connection {
     /// How the core and other shards name it.
     pub(super) id: LinkId,
-    /// For the log: unique in this run of the daemon.
+    /// For the log and for an operator: no other connection has it, in later runs neither.
     pub(super) number: u64,
     /// What the core is given with each message from here; the identity in it changes when a reload confirms it.
     pub(super) origin: RefCell<Origin>,
@@ -201,6 +201,12 @@ impl Connection {
     /// The address of the remote side.
     pub(super) fn remote(&self) -> SocketAddr {
         self.origin.borrow().remote
+    }
+
+    /// Looks at the TLS session, and at how many bytes wait for the socket, for an operator.
+    pub(super) fn session_state<T>(&self, look: impl FnOnce(&rustls::Connection, usize) -> T) -> T {
+        let session = self.session.borrow();
+        look(session.tls(), session.unsent())
     }
 
     /// Whether nobody of the topology is there.

@@ -12,7 +12,7 @@
 //! From the ground up: the types of one connection (`session`, `connection`, `deadlines`) and of its admission; the state
 //! of a shard (`shard`) and what is done with it (`relay`, `lifecycle`); the tasks (`reading`, `inbound`, `outbound`,
 //! `reevaluate`, `background`); the thread (`shard_loop`); and on top [`Edge`], the handle that the daemon holds, with one
-//! file for each thing that it can be asked for (`status`, `inventory`, `kick`, `reload`, `drain`).
+//! file for each thing that it can be asked for (`status`, `live`, `inventory`, `kick`, `reload`, `drain`).
 
 mod acceptor;
 mod addresses;
@@ -24,6 +24,7 @@ mod buffers;
 mod calendar;
 mod clock;
 mod connection;
+mod connection_number;
 mod connection_table;
 mod deadlines;
 mod dial;
@@ -45,14 +46,17 @@ mod inventory;
 mod keep_alive;
 mod kick;
 mod lifecycle;
+mod live;
 mod negotiated;
 mod opened;
 mod outbound;
+mod page;
 mod peer_states;
 mod probe;
 mod proxy_header;
 mod reading;
 mod reevaluate;
+mod registered;
 mod relay;
 mod reload;
 mod resolver;
@@ -75,10 +79,13 @@ pub use handle::Edge;
 pub use inherited::InheritedSockets;
 pub use inventory::{LiveConnections, PeerConnection};
 pub use kick::KickTarget;
+pub use live::{ConnectionRole, ListedConnection, Selection};
 pub use negotiated::Negotiated;
 pub use opened::Opened;
+pub use page::RowPage;
 pub use peer_states::Down;
 pub use probe::{ProbeAttempt, ProbeVerdict, probe};
+pub use registered::{BindingSelection, ListedBinding, ListedBindings};
 pub use served::{Served, served};
 pub use start::shards;
 pub use status::EdgeStatus;

@@ -1,11 +1,12 @@
 //! What the two sides of a TLS session agreed on, and the event of a handshake that passed.
 use crate::observe::{Event, HandshakeSides};
 use crate::trust::Decision;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What the two sides of a TLS session agreed on, by the IANA names: what an operator compares with the peer's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Negotiated {
     /// Protocol version, e.g. `TLSv1.3`.
     pub version: String,

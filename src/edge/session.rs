@@ -99,6 +99,16 @@ impl Session {
         self.tls.wants_write()
     }
 
+    /// What TLS is in, for an operator.
+    pub(super) fn tls(&self) -> &rustls::Connection {
+        &self.tls
+    }
+
+    /// As [`Self::queued`], with what the next flush will encrypt.
+    pub(super) fn unsent(&self) -> usize {
+        self.queued + self.outgoing.len()
+    }
+
     /// Bytes that the socket has not taken yet, roughly.
     pub(super) fn queued(&self) -> usize {
         self.queued

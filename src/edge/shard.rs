@@ -7,6 +7,7 @@ use super::admission::ShardLoad;
 use super::buffers::Buffers;
 use super::calendar::Calendar;
 use super::connection::Connection;
+use super::connection_number::ConnectionNumbers;
 use super::connection_table::ConnectionTable;
 use super::dialler::Dialler;
 use super::error::EdgeError;
@@ -56,6 +57,8 @@ pub(super) struct ShardShared {
     pub(super) load: Arc<ShardLoad>,
     /// The connections of each source address, for those whose balancer tells it.
     pub(super) sources: Arc<Sources>,
+    /// Numbers for its connections.
+    pub(super) numbers: Arc<ConnectionNumbers>,
     /// The bound listeners' names, in the order of their sockets.
     pub(super) listeners: Arc<[String]>,
     /// The chains that were presented lately, for `sipward explain`.
@@ -97,8 +100,6 @@ pub(super) struct Shard {
     pub(super) ended: Notify,
     /// The drain is over: the thread ends.
     pub(super) drained: Notify,
-    /// Connections so far, for their numbers in the log.
-    numbers: Cell<u64>,
 }
 
 /// What a generation means to the edge. Each is behind an `Rc`, so that a handshake that runs during a reload goes on
@@ -161,7 +162,6 @@ impl Shard {
             stop: CancellationToken::new(),
             ended: Notify::new(),
             drained: Notify::new(),
-            numbers: Cell::new(0),
         })
     }
 
@@ -176,10 +176,9 @@ impl Shard {
         Ok(())
     }
 
-    /// A number for the log: shard and count, so that shards need not agree on one.
+    /// A number for a connection.
     pub(super) fn number(&self) -> u64 {
-        self.numbers.set(self.numbers.get() + 1);
-        u64::from(self.shared.index) << 48 | self.numbers.get()
+        self.shared.numbers.next()
     }
 
     /// The live connection with this id.

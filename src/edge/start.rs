@@ -6,6 +6,7 @@ use super::acceptor::{AcceptRules, Acceptor};
 use super::admission::ShardLoad;
 use super::bind::BoundListeners;
 use super::clock;
+use super::connection_number::ConnectionNumbers;
 use super::error::EdgeError;
 use super::handle::Edge;
 use super::inbox::{INBOX, Inboxes};
@@ -53,6 +54,7 @@ impl Edge {
             topology, &listeners,
         )));
         let sources = Arc::new(Sources::default());
+        let numbers = Arc::new(ConnectionNumbers::default());
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
         // All sending ends before the first shard starts: each shard can reach each other one.
         let (senders, receivers): (Vec<_>, Vec<_>) =
@@ -88,6 +90,7 @@ impl Edge {
                     inboxes: Arc::clone(&inboxes),
                     load: Arc::clone(load),
                     sources: Arc::clone(&sources),
+                    numbers: Arc::clone(&numbers),
                     listeners: Arc::clone(&listeners),
                     seen: Arc::clone(&seen),
                 },

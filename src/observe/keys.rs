@@ -75,7 +75,7 @@ keys! {
     // Connections and handshakes. `listener` and `peer` were one field, `via`: a reader had to look at `direction` to know
     // which of the two it was.
     direction: "`inbound`: the remote connected to this node; `outbound`: this node to the remote";
-    connection: "the connection, unique in this run";
+    connection: "the connection's number, as `sipward connections` lists it: no other one has it, in later runs neither";
     remote: "the remote address and port";
     balancer: "the address and port of the balancer that came with a header of the PROXY protocol; `remote` is what it names";
     sni: "the server name that was asked for";

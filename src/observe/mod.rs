@@ -41,4 +41,5 @@ pub use memory::MemoryLog;
 pub use queue::LogGuard;
 pub use sink::Sink;
 pub use table::{EventRow, Limited};
+pub(crate) use text::acts_on_reader;
 pub use value::{EventField, FieldType};

@@ -14,7 +14,7 @@ pub(super) const CUT: char = '…';
 
 /// Whether a character could act on a terminal, a pager or a log viewer instead of being seen: controls (C0, DEL, C1),
 /// line and paragraph separators, marks that change the direction of writing, and invisible ones.
-pub(super) fn acts_on_reader(c: char) -> bool {
+pub(crate) fn acts_on_reader(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

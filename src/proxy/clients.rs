@@ -5,7 +5,7 @@
 //! has been carried out (`bindings`), since it may wake other requests of this shard.
 use super::binding::{
     Answer, Asker, BindingId, BindingMessage, BindingName, Elsewhere, Found, HeldBinding, Holding,
-    Owner, Place, Unregistered, WAIT, Waiter, Where,
+    Owner, Place, RegisteredUser, Unregistered, WAIT, Waiter, Where,
 };
 use super::branch::BranchKey;
 use super::environment::Environment;
@@ -15,6 +15,7 @@ use super::link_id::LinkId;
 use super::link_state::SendIf;
 use crate::observe::Event;
 use crate::reason::MessageReason;
+use crate::sip::Uri;
 use smallvec::smallvec;
 use std::hash::Hasher as _;
 use std::net::SocketAddr;
@@ -215,7 +216,7 @@ impl Environment {
     pub(crate) fn bind(
         &mut self,
         link: LinkId,
-        name: BindingName,
+        (name, aor): (BindingName, &Uri<'_>),
         (since, until): (Instant, Instant),
         remote: SocketAddr,
         out: &mut Actions,
@@ -247,6 +248,9 @@ impl Environment {
                 until: seconds,
                 ids: ids.clone(),
             });
+            if !state.users.iter().any(|it| it.owner() == name.owner) {
+                state.users.push(RegisteredUser::of(aor));
+            }
         }
         // One for each key: what any of them has signed must lead here.
         for id in ids {
@@ -337,6 +341,9 @@ impl Environment {
         let ended: Vec<_> = state.held.extract_if(.., |held| ends(held)).collect();
         // Nearly always there is none: a registrar's 200 that ends nothing is the rule.
         if !ended.is_empty() {
+            let held = &state.held;
+            let is_left = |owner| held.iter().any(|held| held.name.owner == owner);
+            state.users.retain(|user| is_left(user.owner()));
             self.keep(link, out);
         }
         ended

@@ -1,5 +1,5 @@
 //! What the core knows of one live connection, and what runs between this shard and one peer.
-use super::binding::{BindingId, HeldBinding};
+use super::binding::{BindingId, HeldBinding, RegisteredUser};
 use super::branch::BranchKey;
 use super::interface::{Action, Actions};
 use super::leg::{Certainty, Leg};
@@ -28,6 +28,8 @@ pub(crate) struct LinkState {
     pub(crate) branches: Vec<u32>,
     /// The registered clients that it leads to.
     pub(crate) held: Vec<HeldBinding>,
+    /// Whose these are, each once, for an operator.
+    pub(crate) users: Vec<RegisteredUser>,
     /// The numbers of those whose registration has ended, the latest last: their calls go on here.
     pub(crate) former: Vec<BindingId>,
     /// When the last message came on it.
@@ -51,6 +53,7 @@ impl LinkState {
             in_flight: 0,
             branches: Vec::new(),
             held: Vec::new(),
+            users: Vec::new(),
             former: Vec::new(),
             heard: None,
             unanswered: None,

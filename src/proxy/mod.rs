@@ -37,6 +37,7 @@
 //! | `stateless` | the ACK of a 2xx, and BENOTIFY |
 //! | `ping` | OPTIONS to pool members |
 //! | `core`, `messages`, `events` | the core and its inputs |
+//! | `inspection` | what an operator asks it for |
 
 mod admission;
 mod asserted;
@@ -56,6 +57,7 @@ mod fast_map;
 mod health;
 mod hiding;
 mod inbound;
+mod inspection;
 mod interface;
 mod keep_alive;
 mod leg;
@@ -90,7 +92,7 @@ mod token;
 mod transaction;
 mod wheel;
 
-pub use binding::{BindingId, BindingMessage};
+pub use binding::{BindingId, BindingMessage, RegisteredUser};
 pub use branch::BranchKey;
 pub(crate) use context::FAILOVER_SILENCE;
 pub use core::{Core, CoreSetup};

@@ -294,8 +294,10 @@ impl ResponseContext {
         let Ok(register) = Message::parse(&self.request) else {
             return;
         };
-        let aor = register.to().and_then(|to| to.parse_uri());
-        if !aor.is_ok_and(|aor| env.routing().is_served_by(&aor.host, registrar)) {
+        let Ok(aor) = register.to().and_then(|to| to.parse_uri()) else {
+            return;
+        };
+        if !env.routing().is_served_by(&aor.host, registrar) {
             return;
         }
         // The connection that the REGISTER came on, whatever its Contact says of where the client is.
@@ -303,7 +305,7 @@ impl ResponseContext {
         match Registration::of(&register).outcome(response.message) {
             Outcome::Bound(time) => {
                 let times = (self.received, response.now + time);
-                env.bind(link, name, times, self.upstream.remote, out);
+                env.bind(link, (name, &aor), times, self.upstream.remote, out);
             }
             Outcome::Ended => {
                 env.unbind(link, |held| held.name == name, out);

@@ -75,6 +75,8 @@ mod siblings;
 #[cfg(test)]
 mod staged;
 #[cfg(test)]
+mod state;
+#[cfg(test)]
 mod torture;
 #[cfg(test)]
 mod transfers;

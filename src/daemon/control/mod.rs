@@ -14,6 +14,7 @@ mod drain;
 mod explain;
 mod inventory;
 mod kick;
+mod listing;
 mod outline;
 mod past_decision;
 mod place;
@@ -25,6 +26,7 @@ mod status;
 
 pub use super::crl_timer::ForgottenCrls;
 pub use super::reload_report::{ReloadReport, ReloadResult, ServedCheck, ServedResult};
+pub use crate::edge::{ListedBinding, ListedBindings, ListedConnection};
 pub use client::{AskError, ask};
 pub use crls::CrlSeries;
 pub use drain::Draining;

@@ -4,10 +4,12 @@ use super::drain::Draining;
 use super::explain::ExplainedDecision;
 use super::inventory::Inventory;
 use super::kick::Kicked;
+use super::listing::usual_rows;
 use super::refusal::ControlRefusal;
 use super::status::DaemonStatus;
 use crate::daemon::crl_timer::ForgottenCrls;
 use crate::daemon::reload_report::ReloadReport;
+use crate::edge::{ConnectionRole, ListedBindings, ListedConnection, RowPage};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a request line.
@@ -25,6 +27,33 @@ pub enum Request {
     Reload {},
     /// Stop as SIGTERM does: no new connections, transactions may finish.
     Drain {},
+    /// The live connections.
+    Connections {
+        /// Of one side only.
+        #[serde(default)]
+        role: Option<ConnectionRole>,
+        /// With a binding of this user only.
+        #[serde(default)]
+        user: Option<String>,
+        /// At most so many.
+        #[serde(default = "usual_rows")]
+        limit: usize,
+        /// Behind the connection with this number.
+        #[serde(default)]
+        after: u64,
+    },
+    /// The registered clients.
+    Bindings {
+        /// Of this user only.
+        #[serde(default)]
+        user: Option<String>,
+        /// At most so many.
+        #[serde(default = "usual_rows")]
+        limit: usize,
+        /// Of users that come behind this one.
+        #[serde(default)]
+        after: String,
+    },
     /// Close connections.
     Kick {
         /// A connection's number, or a peer's FQDN for all of its connections.
@@ -53,6 +82,8 @@ impl Request {
             Self::Status {} => "status",
             Self::Reload {} => "reload",
             Self::Drain {} => "drain",
+            Self::Connections { .. } => "connections",
+            Self::Bindings { .. } => "bindings",
             Self::Kick { .. } => "kick",
             Self::Inventory {} => "inventory",
             Self::Explain { .. } => "explain",
@@ -65,6 +96,7 @@ impl Request {
     pub(super) fn changes_something(&self) -> bool {
         match self {
             Self::Status {} | Self::Explain { .. } | Self::Inventory {} | Self::Crls {} => false,
+            Self::Connections { .. } | Self::Bindings { .. } => false,
             Self::Reload {} | Self::Drain {} | Self::Kick { .. } | Self::CrlsForget { .. } => true,
         }
     }
@@ -80,6 +112,10 @@ pub enum Reply {
     Reload(ReloadReport),
     /// To `drain`: it has begun.
     Drain(Draining),
+    /// To `connections`.
+    Connections(RowPage<ListedConnection>),
+    /// To `bindings`.
+    Bindings(ListedBindings),
     /// To `kick`.
     Kick(Kicked),
     /// To `inventory`.

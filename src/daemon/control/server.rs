@@ -4,6 +4,7 @@ use super::place::ControlPlace;
 use super::protocol::{LONGEST_REPLY, LONGEST_REQUEST, Reply, Request};
 use super::refusal::ControlRefusal;
 use crate::daemon::Daemon;
+use crate::edge::{BindingSelection, Selection};
 use crate::observe::Event;
 use crate::reason::{DaemonReason, Reason};
 use std::io;
@@ -157,6 +158,28 @@ impl ControlServer {
             Request::Status {} => Reply::Status(context.status().await?),
             Request::Reload {} => Reply::Reload(context.reload().await?),
             Request::Drain {} => Reply::Drain(context.drain().await?),
+            Request::Connections {
+                role,
+                user,
+                limit,
+                after,
+            } => {
+                let selection = Selection {
+                    role: *role,
+                    user: user.clone(),
+                    limit: *limit,
+                    after: *after,
+                };
+                Reply::Connections(context.connections(&selection).await?)
+            }
+            Request::Bindings { user, limit, after } => {
+                let selection = BindingSelection {
+                    user: user.clone(),
+                    limit: *limit,
+                    after: after.clone(),
+                };
+                Reply::Bindings(context.bindings(&selection).await?)
+            }
             Request::Kick { what } => Reply::Kick(context.kick(what).await?),
             Request::Inventory {} => Reply::Inventory(context.inventory().await?),
             Request::Explain { decision } => Reply::Explain(context.explain(decision).await?),

@@ -110,6 +110,11 @@ impl Directory {
         self.entries.contains_key(&id)
     }
 
+    /// How many are without a connection.
+    pub(crate) fn away(&self) -> usize {
+        self.lost.len()
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

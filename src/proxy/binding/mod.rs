@@ -12,6 +12,7 @@ mod id;
 mod messages;
 mod moved;
 mod registration;
+mod user;
 mod waiters;
 
 pub(crate) use directory::{Directory, Displacement, Found, Held, Room, WAIT};
@@ -26,4 +27,5 @@ pub use messages::BindingMessage;
 pub(crate) use messages::{Answer, Asker, Elsewhere, Holding, Place, Unregistered, Where};
 pub(crate) use moved::MovedLegs;
 pub(crate) use registration::{Outcome, Registration};
+pub use user::RegisteredUser;
 pub(crate) use waiters::Waiter;

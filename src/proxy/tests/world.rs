@@ -222,7 +222,7 @@ impl World {
         let mut out = Actions::default();
         let core = &mut self.cores[usize::from(link.shard())];
         core.env
-            .bind(link, name, (self.now, until), remote, &mut out);
+            .bind(link, (name, &aor), (self.now, until), remote, &mut out);
         core.settle(self.now, &mut out);
         self.carry_out(link.shard(), None, out);
     }
