@@ -39,7 +39,7 @@ enum Command {
     Probe(probe::ProbeCommand),
     /// Show what a new topology would do to the running daemon, or what differs between two files
     Plan(plan::PlanCommand),
-    /// Make the running daemon stop: no new connections, transactions may finish
+    /// Make the running daemon stop: no new connections, transactions may finish; or let its clients go (--clients)
     Drain(drain::DrainCommand),
     /// List the CRLs that are held and where they came from, or drop what is known of one
     Crls(crls::CrlsCommand),

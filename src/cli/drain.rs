@@ -1,4 +1,4 @@
-//! `sipward drain`: makes the running daemon stop as SIGTERM does.
+//! `sipward drain`: makes the running daemon stop as SIGTERM does, or lets its clients go for maintenance.
 use super::Exit;
 use super::output::{counted, show};
 use super::target::{Target, unexpected};
@@ -16,6 +16,12 @@ pub struct DrainCommand {
     /// The daemon
     #[command(flatten)]
     pub target: Target,
+    /// Stay, answer new requests 503, and let the clients go over limits.handover; sipward status says how many are left
+    #[arg(long)]
+    pub clients: bool,
+    /// End that, and serve as before
+    #[arg(long, requires = "clients")]
+    pub cancel: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -27,6 +33,9 @@ impl DrainCommand {
     /// # Errors
     /// No daemon answers.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
+        if self.clients {
+            return self.drain_clients(out);
+        }
         let Reply::Drain(draining) = self.target.ask(&Request::Drain {}, PATIENCE)? else {
             return Err(unexpected());
         };
@@ -37,6 +46,27 @@ impl DrainCommand {
             let left = left.unwrap_or_else(|| "transactions not counted".to_owned());
             let bound = show_duration(Duration::from_millis(draining.bound_ms));
             writeln!(out, "draining: {left}; at most {bound} to finish")
+        })?;
+        Ok(())
+    }
+
+    /// Has the clients go, or stay.
+    fn drain_clients(self, out: &mut dyn Write) -> Result<(), Exit> {
+        let cancel = self.cancel;
+        // The command returns at once: the clients go for minutes, and `sipward status` counts them.
+        let request = Request::DrainClients { cancel };
+        let Reply::DrainClients(draining) = self.target.ask(&request, PATIENCE)? else {
+            return Err(unexpected());
+        };
+        show(&draining, self.json, out, |draining, out| {
+            let clients = counted(draining.clients, "client");
+            // Without a time they stay.
+            match draining.over_ms.map(Duration::from_millis) {
+                None => writeln!(out, "serving: {clients}"),
+                Some(over) => {
+                    writeln!(out, "letting {clients} go over {}", show_duration(over))
+                }
+            }
         })?;
         Ok(())
     }

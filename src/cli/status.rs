@@ -59,6 +59,18 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
     let (clients, peers) = (figures.clients, figures.peers);
     let connections = format!("{clients} of clients, {peers} of peers");
     row("connections", connections)?;
+    // What an operator waits for who wants to stop the node without cutting anything.
+    if let Some(left) = figures.clients_go_in_s {
+        let left = show_duration(Duration::from_secs(left));
+        let state = match clients {
+            0 => "no client is left; new requests are answered 503".to_owned(),
+            _ => format!(
+                "{} left, the last goes in {left}",
+                counted(clients, "client")
+            ),
+        };
+        row("letting go", state)?;
+    }
     // Each peer of the topology, connected or not: one without connections is what an operator looks for. Inbound and
     // outbound apart: a partner that only accepts connections looks different from one that only makes them.
     for it in &figures.by_peer {

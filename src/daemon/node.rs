@@ -1,7 +1,9 @@
 //! A running node: its edge, the generation that serves, and what reloads have brought.
 use super::clock::now;
 use super::error::DaemonError;
+use super::letting_go::LettingGo;
 use super::loading::load;
+
 use super::reload_report::ReloadReport;
 use super::warnings::log_warnings;
 use crate::edge::{BoundListeners, Edge, EdgeStatus, InheritedSockets};
@@ -36,6 +38,8 @@ pub struct Daemon {
     pub(super) reloading: tokio::sync::Mutex<()>,
     /// For `status`.
     pub(super) last_reload: Mutex<Option<ReloadReport>>,
+    /// Clients that are let go for maintenance.
+    pub(super) letting_go: Mutex<Option<LettingGo>>,
 }
 
 impl Daemon {
@@ -101,6 +105,7 @@ impl Daemon {
             started: now(),
             reloading: tokio::sync::Mutex::new(()),
             last_reload: Mutex::new(None),
+            letting_go: Mutex::new(None),
         })
     }
 

@@ -45,6 +45,7 @@ mod inherited;
 mod inventory;
 mod keep_alive;
 mod kick;
+mod let_go;
 mod lifecycle;
 mod live;
 mod negotiated;

@@ -100,6 +100,8 @@ pub(super) struct Shard {
     pub(super) ended: Notify,
     /// The drain is over: the thread ends.
     pub(super) drained: Notify,
+    /// The number of the latest order to let clients go, or to keep them.
+    pub(super) letting_go: Cell<u64>,
 }
 
 /// What a generation means to the edge. Each is behind an `Rc`, so that a handshake that runs during a reload goes on
@@ -162,6 +164,7 @@ impl Shard {
             stop: CancellationToken::new(),
             ended: Notify::new(),
             drained: Notify::new(),
+            letting_go: Cell::new(0),
         })
     }
 

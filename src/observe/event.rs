@@ -372,6 +372,24 @@ events! {
         details: Vec<String> => details,
     }
 
+    /// an operator has the node's clients let go for maintenance (`sipward drain --clients`): new requests are answered 503
+    clients_let_go => ClientsLetGo {
+        INFO; Operator; "times that clients were let go for maintenance";
+        clients: usize => clients,
+        over: Duration => over_ms,
+    }
+
+    /// the last client is gone after `clients_let_go`
+    clients_gone => ClientsGone {
+        INFO; Never; "times that the last client was gone";
+    }
+
+    /// an operator has ended that (`sipward drain --clients --cancel`): the node serves as before
+    clients_kept => ClientsKept {
+        INFO; Operator; "times that this was ended";
+        clients: usize => clients,
+    }
+
     /// stopping: no new connections, open transactions may finish
     drain => Drain {
         INFO; Never; "drains";

@@ -146,6 +146,8 @@ keys! {
     // What is to come, and the end.
     ends_at: "when the next of this node's certificates, anchors, windows or the peers' certificates ends, Unix seconds";
     relaxed: "peers whose certificate is accepted only because their `purpose` is not `strict`";
+    clients: "client connections that are there";
+    over_ms: "the time over which they are let go, in milliseconds";
     transactions: "transactions that wait for an answer; missing: a shard did not answer in time";
     abandoned: "transactions that did not finish in time";
     // Libraries, and the log itself.

@@ -4,7 +4,7 @@
 //! Policy has chosen the targets by the time that the boundary is crossed. There each is asked
 //! whether it may have this request at all, and those that may not are taken out; when none is
 //! left, the reason is that of the boundary and not `no_route`.
-use super::environment::Environment;
+use super::environment::{Drain, Environment};
 use super::hiding::readable_contacts;
 use super::inbound::{InboundRequest, Routed, maddr_of};
 use super::interface::Origin;
@@ -86,14 +86,14 @@ pub(crate) fn admit(
         Err(MessageReason::FromNotAllowed)
             if for_this_node && matches!(request.inbound.leg, Leg::Peer(_)) =>
         {
-            return Ok(Handling::AnswerOptions);
+            return answer_options(request, env);
         }
         judged => judged?,
     };
     // A request for this node itself, such as a peer's health ping, is answered as its final
     // recipient (§11).
     if for_this_node {
-        return Ok(Handling::AnswerOptions);
+        return answer_options(request, env);
     }
     let mut targets = targets?;
     // Read once: the boundary asks for it, and the plan keeps it for what is stripped towards each
@@ -109,6 +109,21 @@ pub(crate) fn admit(
     }
     plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
     Ok(Handling::Forward(plan, targets))
+}
+
+/// Who asks whether this node takes requests learns that it does not while it drains. Siblings hand over what is for a client
+/// that is still here: to them the node lives.
+fn answer_options(
+    request: &InboundRequest<'_, '_>,
+    env: &Environment,
+) -> Result<Handling, MessageReason> {
+    let is_sibling = |key| env.routing().siblings().contains(&key);
+    match env.draining {
+        Some(_) if !request.inbound.leg.peer().is_some_and(is_sibling) => {
+            Err(MessageReason::Draining)
+        }
+        Some(_) | None => Ok(Handling::AnswerOptions),
+    }
 }
 
 /// The ACK of a 2xx goes through route preprocessing and policy like any request of its dialog; it
@@ -285,7 +300,11 @@ fn within_limits(
     env: &Environment,
 ) -> Result<(), MessageReason> {
     let in_dialog = routed.is_in_dialog();
-    if env.draining && !in_dialog {
+    let is_for_one_who_is_here = |drain| drain == Drain::Clients && request.handed.is_some();
+    if env
+        .draining
+        .is_some_and(|drain| !in_dialog && !is_for_one_who_is_here(drain))
+    {
         return Err(MessageReason::Draining);
     }
     let eighths = usize::from(in_dialog) + usize::from(in_dialog && request.method == Method::Bye);

@@ -2,7 +2,7 @@
 use super::binding::{Directory, MovedLegs};
 use super::context::NextStep;
 use super::contexts::ResponseContexts;
-use super::environment::Environment;
+use super::environment::{Drain, Environment};
 use super::interface::{Actions, AdvertisedNames};
 use super::link_id::LinkId;
 use super::links::Links;
@@ -76,7 +76,7 @@ impl Core {
                 wheel: Wheel::new(setup.now),
                 buffers: super::buffers::SpareBuffers::default(),
                 transactions: 0,
-                draining: false,
+                draining: None,
                 names: setup.names,
                 tables,
             },
@@ -107,7 +107,14 @@ impl Core {
 
     /// From now on requests that begin something new are answered 503.
     pub fn start_draining(&mut self) {
-        self.env.draining = true;
+        self.env.draining = Some(Drain::Stop);
+    }
+
+    /// The same for maintenance, or no longer. Clients that are still here are reached by other nodes of the site.
+    pub fn refuse_new(&mut self, refuses: bool) {
+        if self.env.draining != Some(Drain::Stop) {
+            self.env.draining = refuses.then_some(Drain::Clients);
+        }
     }
 
     /// Transactions that still owe an answer.

@@ -59,8 +59,17 @@ pub(crate) struct Environment {
     pub(crate) buffers: SpareBuffers,
     /// Response contexts alive, answered INVITEs in their 32 seconds included.
     pub(crate) transactions: usize,
-    /// The node is stopping: requests that begin something new are answered 503.
-    pub(crate) draining: bool,
+    /// Requests that begin something new are answered 503.
+    pub(crate) draining: Option<Drain>,
+}
+
+/// Why nothing new is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Drain {
+    /// Maintenance: what other nodes of the site have for a client that is still here reaches it.
+    Clients,
+    /// The node is stopping.
+    Stop,
 }
 
 /// Where a request came from, and so where its responses go.

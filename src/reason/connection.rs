@@ -185,6 +185,10 @@ reasons! {
         Drain "drain"
             check: "the event stopped: how many transactions were abandoned",
             remedy: "nothing; limits.drain bounds the wait",
+        /// this node lets its clients go, one after the other: for maintenance, or since a new process has the listeners
+        LetGo "let_go"
+            check: "the event clients_let_go or upgraded before it; sipward status: how many are left",
+            remedy: "nothing: the client connects again; limits.handover is the time over which they go",
         /// after a change, the connection's certificate identifies another peer than before
         IdentityChanged "identity_changed"
             check: "sipward explain with `new_decision` of the event trust_withdrawn; the event reload before it",

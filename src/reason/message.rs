@@ -152,9 +152,9 @@ reasons! {
         ClientBudget "client_budget" (status 503 "too many requests")
             check: "request events of that remote: methods and rate",
             remedy: "find out why the client sends so much, or raise the limit",
-        /// the daemon is stopping and accepts nothing new: no connection and no request
+        /// the daemon is stopping, or is drained for maintenance, and accepts nothing new
         Draining "draining" (status 503 "going away")
-            check: "the drain event before it",
+            check: "the event drain or clients_let_go before it",
             remedy: "send the request or connect to another node",
         /// after a change, the connection's certificate is no longer accepted: running transactions may
         /// finish, and nothing new is accepted

@@ -67,3 +67,69 @@ async fn what_does_not_finish_in_time_is_abandoned_and_counted() {
     let log = world.stop().await;
     assert_eq!(abandoned(&log), [1]);
 }
+
+/// Maintenance: what is new is refused, dialogs go on, and it can be ended; then clients go within the time.
+#[tokio::test]
+pub(crate) async fn clients_are_let_go_for_maintenance_while_dialogs_go_on() {
+    let mut world = World::with(|t| {
+        t.section("[limits]").text("handover", "1h");
+    })
+    .await;
+    let (alice, path) = world.registered("alice").await;
+    let (bob, _) = world.registered("bob").await;
+    let wire = world.dial(&world.fe01).await;
+    let call = world.fe01.invite(alice.contact()).header("Route", &path);
+    let call = call.on(&wire).send().await.unwrap();
+    let invite = alice.expect("INVITE").await.unwrap();
+    alice.accept(&invite).await.unwrap();
+    let ok = world.fe01.answer(&call, 200).await.unwrap();
+    let mut dialog = world.fe01.ack(&call, &ok).await.unwrap();
+    alice.expect("ACK").await.unwrap();
+
+    let (code, drain) = world.edge.command(&["drain", "--clients"]).await;
+    assert_eq!((code, &drain["clients"]), (Some(0), &2.into()), "{drain}");
+    assert_eq!(drain["over_ms"], 3_600_000, "{drain}");
+    let (_, page) = world.edge.command_text(&["status"]).await;
+    assert!(page.contains("letting go    2 clients left"), "{page}");
+    let late = world.fe01.invite(alice.contact()).header("Route", &path);
+    let late = late.on(&wire).send().await.unwrap();
+    let refusal = world.fe01.answer(&late, 503).await.unwrap();
+    assert_eq!(refusal.message.header("retry-after"), Some("30"));
+    let register = bob.register().send().await.unwrap();
+    bob.answer(&register, 503).await.unwrap();
+    let info = world.fe01.within(&mut dialog, "INFO").on(&wire);
+    let info = info.send().await.unwrap();
+    let got = alice.expect("INFO").await.unwrap();
+    alice.reply(&got, 200).await.unwrap();
+    world.fe01.answer(&info, 200).await.unwrap();
+
+    let cancel = ["drain", "--clients", "--cancel"];
+    let (code, kept) = world.edge.command(&cancel).await;
+    assert_eq!((code, &kept["clients"]), (Some(0), &2.into()), "{kept}");
+    world.logged("clients_kept", |_| true).await;
+    let sent = bob
+        .message("sip:x@contoso.test", "hi")
+        .send()
+        .await
+        .unwrap();
+    let got = world.fe01.expect("MESSAGE").await.unwrap();
+    world.fe01.reply(&got, 200).await.unwrap();
+    bob.answer(&sent, 200).await.unwrap();
+
+    let reload = world.reload_with(|t| {
+        t.section("[limits]").text("handover", "300ms");
+    });
+    assert_eq!(reload.await["result"], "ok");
+    world.edge.command(&["drain", "--clients"]).await;
+    for client in [&alice, &bob] {
+        let ended = client.wire().ended(SOON).await.unwrap();
+        assert_eq!(ended, Ended::CloseNotify);
+    }
+    world.logged("clients_gone", |_| true).await;
+    let (_, page) = world.edge.command_text(&["status"]).await;
+    assert!(page.contains("no client is left"), "{page}");
+    let log = world.stop().await;
+    let closed = log.named("connection_closed").into_iter();
+    let gone = closed.filter(|e| e["reason"] == "let_go").count();
+    assert_eq!(gone, 2, "{}", log.to_text());
+}

@@ -29,7 +29,7 @@ pub use super::reload_report::{ReloadReport, ReloadResult, ServedCheck, ServedRe
 pub use crate::edge::{ListedBinding, ListedBindings, ListedConnection};
 pub use client::{AskError, ask};
 pub use crls::CrlSeries;
-pub use drain::Draining;
+pub use drain::{Draining, DrainingClients};
 pub use explain::ExplainedDecision;
 pub use inventory::{Inventory, LivePeer, SeenNow, ShownByClients};
 pub use kick::Kicked;

@@ -1,6 +1,6 @@
 //! What is said over the control socket: requests and replies, each one line of JSON.
 use super::crls::CrlSeries;
-use super::drain::Draining;
+use super::drain::{Draining, DrainingClients};
 use super::explain::ExplainedDecision;
 use super::inventory::Inventory;
 use super::kick::Kicked;
@@ -54,6 +54,12 @@ pub enum Request {
         #[serde(default)]
         after: String,
     },
+    /// Answer new requests 503 and let the clients go; the daemon stays.
+    DrainClients {
+        /// No longer do so.
+        #[serde(default)]
+        cancel: bool,
+    },
     /// Close connections.
     Kick {
         /// A connection's number, or a peer's FQDN for all of its connections.
@@ -84,6 +90,7 @@ impl Request {
             Self::Drain {} => "drain",
             Self::Connections { .. } => "connections",
             Self::Bindings { .. } => "bindings",
+            Self::DrainClients { .. } => "drain_clients",
             Self::Kick { .. } => "kick",
             Self::Inventory {} => "inventory",
             Self::Explain { .. } => "explain",
@@ -97,7 +104,11 @@ impl Request {
         match self {
             Self::Status {} | Self::Explain { .. } | Self::Inventory {} | Self::Crls {} => false,
             Self::Connections { .. } | Self::Bindings { .. } => false,
-            Self::Reload {} | Self::Drain {} | Self::Kick { .. } | Self::CrlsForget { .. } => true,
+            Self::Reload {}
+            | Self::Drain {}
+            | Self::DrainClients { .. }
+            | Self::Kick { .. }
+            | Self::CrlsForget { .. } => true,
         }
     }
 }
@@ -116,6 +127,8 @@ pub enum Reply {
     Connections(RowPage<ListedConnection>),
     /// To `bindings`.
     Bindings(ListedBindings),
+    /// To `drain_clients`.
+    DrainClients(DrainingClients),
     /// To `kick`.
     Kick(Kicked),
     /// To `inventory`.

@@ -180,6 +180,9 @@ impl ControlServer {
                 };
                 Reply::Bindings(context.bindings(&selection).await?)
             }
+            Request::DrainClients { cancel } => {
+                Reply::DrainClients(context.drain_clients(*cancel).await?)
+            }
             Request::Kick { what } => Reply::Kick(context.kick(what).await?),
             Request::Inventory {} => Reply::Inventory(context.inventory().await?),
             Request::Explain { decision } => Reply::Explain(context.explain(decision).await?),

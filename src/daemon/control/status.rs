@@ -37,6 +37,9 @@ pub struct DaemonStatus {
     pub peers: usize,
     /// The peers of the topology.
     pub by_peer: Vec<PeerStatus>,
+    /// Clients are let go for maintenance, and the last one goes in so many seconds; `None`: they stay.
+    #[serde(default)]
+    pub clients_go_in_s: Option<u64>,
     /// Transactions that wait for an answer.
     pub transactions: usize,
     /// Transactions in memory, answered INVITEs in their 32 seconds included.
@@ -120,6 +123,7 @@ impl ControlContext {
             shards: daemon.edge.shards(),
             clients: edge.clients,
             peers: edge.peers,
+            clients_go_in_s: daemon.lets_go_for().map(|left| left.as_secs()),
             by_peer: by_peer(generation.topology(), &live),
             transactions: edge.transactions,
             contexts: edge.contexts,

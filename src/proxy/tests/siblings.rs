@@ -524,3 +524,42 @@ fn strict_routers_on_either_side_do_not_hinder() {
     pair.sends(0, &cancel);
     pair.nodes[1].expect(phone, "CANCEL sip:strict.invalid SIP/2.0");
 }
+
+/// A node whose clients are let go for maintenance takes nothing new; who is still there is reached through the other node, which
+/// must not take it for dead.
+#[test]
+fn a_node_in_maintenance_takes_nothing_new_but_what_is_handed_over() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(1);
+        pair.nodes[1]
+            .cores
+            .iter_mut()
+            .for_each(|core| core.refuse_new(true));
+        pair.sends(1, &invite(&path, "z9hG4bK1"));
+        let refusal = pair.nodes[1].expect(pair.homes[1], "SIP/2.0 503");
+        assert_eq!(field(&refusal, "Retry-After"), Some("30"));
+        // Its pings are answered as before.
+        pair.pass(31 * SECOND);
+        pair.sends(0, &invite(&path, "z9hG4bK2"));
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &called, 200);
+        let dialog = route_of(&pair.nodes[0].pick(pair.homes[0], "SIP/2.0 200"));
+        pair.sends(0, &request("INFO", &dialog, "z9hG4bK3"));
+        pair.nodes[1].expect(phone, "INFO");
+        pair.sends(1, &request("UPDATE", &dialog, "z9hG4bK4"));
+        pair.nodes[1].expect(phone, "UPDATE");
+        // A home server that asks whether this node takes requests is told that it does not.
+        let ping = Request::of("OPTIONS")
+            .uri("sip:edge01.contoso.test")
+            .branch("z9hG4bK5");
+        pair.nodes[1].reasons();
+        pair.sends(1, &ping.to_string());
+        assert_eq!(pair.nodes[1].reasons(), ["draining"]);
+        pair.nodes[1]
+            .cores
+            .iter_mut()
+            .for_each(|core| core.refuse_new(false));
+        pair.sends(1, &invite(&path, "z9hG4bK6"));
+        pair.nodes[1].expect(phone, "INVITE");
+    });
+}

@@ -102,6 +102,9 @@ limits! {
     // systemd kills after TimeoutStopSec, so the daemon asks for more time when this is longer.
     drain: time 10 * SECOND, WAIT, reload,
         "How long SIGTERM lets transactions finish.";
+    // Phones are back within seconds, and each is a handshake and a registration for the home servers.
+    handover: time 10 * MINUTE, IDLE, reload,
+        "Over how long `sipward upgrade` and `sipward drain --clients` let clients go, one after the other.";
     // The queue is made once, with the thread that empties it.
     log_queue: count 8_192, (16, 1_000_000), restart,
         "Log lines waiting for the writer; what comes on top is dropped and counted.";

@@ -1,0 +1,63 @@
+//! Maintenance: the node takes nothing new and lets its clients go, until an operator sees that it is empty.
+use super::clock::now;
+use super::letting_go::LettingGo;
+use super::node::Daemon;
+use crate::observe::Event;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// What a shard gets to answer: far longer than any turn of its tasks.
+const FOR_SHARDS: Duration = Duration::from_secs(5);
+/// How often is looked whether the last client is gone.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Daemon {
+    /// From now on new requests are answered 503, and clients are let go over `limits.handover`. Returns how many there are,
+    /// and that time; `None`: a shard does not answer.
+    pub(super) async fn let_clients_go(self: &Arc<Self>) -> Option<(usize, Duration)> {
+        let over = self.generation().topology().limits().handover;
+        let clients = self.edge.let_clients_go(over, true, FOR_SHARDS).await?;
+        self.log.record(Event::ClientsLetGo { clients, over });
+        let daemon = Arc::clone(self);
+        let watch = async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let status = daemon.status(FOR_SHARDS).await;
+                if status.is_some_and(|status| status.clients == 0) {
+                    return daemon.log.record(Event::ClientsGone {});
+                }
+            }
+        };
+        self.set_letting_go(Some(LettingGo {
+            until: now() + over,
+            watch: tokio::spawn(watch).abort_handle(),
+        }));
+        Some((clients, over))
+    }
+
+    /// The node serves as before. Returns how many clients are here; `None`: a shard does not answer.
+    pub(super) async fn keep_clients(&self) -> Option<usize> {
+        let clients = self.edge.keep_clients(FOR_SHARDS).await?;
+        self.set_letting_go(None);
+        self.log.record(Event::ClientsKept { clients });
+        Some(clients)
+    }
+
+    fn set_letting_go(&self, state: Option<LettingGo>) {
+        let mut letting_go = self
+            .letting_go
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *letting_go = state;
+    }
+
+    /// For how long clients are still let go; `None`: they stay.
+    pub(super) fn lets_go_for(&self) -> Option<Duration> {
+        let letting_go = self
+            .letting_go
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let until = letting_go.as_ref()?.until;
+        Some(until.saturating_duration_since(now()))
+    }
+}
