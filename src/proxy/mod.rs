@@ -25,7 +25,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `leg`, `link_id`, `branch`, `token` | what a request comes from and goes to, and what names it on the wire |
+//! | `leg`, `link_id`, `branch`, `token`, `token_fields` | what a request comes from and goes to, and what names it on the wire |
 //! | `interface` | what goes into a core and comes out of it |
 //! | `health`, `listing`, `meaning`, `routing`, `tables` | peers, names and domains of one generation, for all shards |
 //! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `fast_map`, `environment` | what a shard has besides its requests |
@@ -89,6 +89,7 @@ mod target_set;
 mod tests;
 mod timeouts;
 mod token;
+mod token_fields;
 mod transaction;
 mod wheel;
 

@@ -10,9 +10,10 @@ use super::environment::{Environment, Upstream};
 use super::hiding::{Hiding, cover_contacts};
 use super::inbound::InboundMessage;
 use super::leg::Leg;
+use super::link_id::LinkId;
 use super::plan::ForwardPlan;
 use super::privacy::Privacy;
-use super::token::TokenText;
+use super::token::{PartnerLink, TokenText};
 use super::{asserted, keep_alive};
 use crate::reason::MessageReason;
 use crate::sip::{Derived, Edits, HeaderName, Message, StartLine, Via, ViaParams};
@@ -23,6 +24,8 @@ use smallvec::SmallVec;
 pub(crate) struct MessageWriter<'e> {
     env: &'e Environment,
     leg: Leg,
+    /// The connection, where it is chosen before the message is written.
+    link: Option<LinkId>,
     rules: FieldRules,
 }
 
@@ -57,7 +60,16 @@ impl<'e> MessageWriter<'e> {
         Self {
             env,
             leg,
+            link: None,
             rules: env.field_rules(leg),
+        }
+    }
+
+    /// The same over this connection, which the route that is recorded may name.
+    pub(crate) fn over(self, link: LinkId) -> Self {
+        Self {
+            link: Some(link),
+            ..self
         }
     }
 
@@ -87,7 +99,7 @@ impl<'e> MessageWriter<'e> {
         let origin = handing.and_then(|handing| handing.origin(message, self.env));
         let rewrite = RouteRewrite::of(message, plan);
         let leg = handing.map_or(self.leg, |handing| Leg::Binding(handing.id));
-        let (recorded, two) = self.recorded_routes(message, plan, (from.leg, leg));
+        let (recorded, two) = self.recorded_routes(message, plan, (from, leg));
         let path = self.path(plan);
         let sender = self.sender_name(from.leg);
 
@@ -238,12 +250,13 @@ impl<'e> MessageWriter<'e> {
         &self,
         message: &Message<'_>,
         plan: &ForwardPlan,
-        legs: (Leg, Leg),
+        (from, leg): (Upstream, Leg),
     ) -> (SmallVec<[RouteUri; 2]>, Option<Box<RecordedToken>>) {
         let mut uris = SmallVec::new();
         if !plan.record_route {
             return (uris, None);
         }
+        let legs = (from.leg, leg);
         let call_id = message.call_id().unwrap_or_default();
         let tokens = &self.env.tokens;
         // Only a dialog with an unregistered client has two values; which is whose, its leg says.
@@ -258,9 +271,10 @@ impl<'e> MessageWriter<'e> {
             }
             _ => None,
         };
-        let token = match &two {
-            Some(two) => two.sent.clone(),
-            None => tokens.dialog(legs, plan.to_host, call_id),
+        let token = match (&two, self.partner_link(legs, from.link)) {
+            (Some(two), _) => two.sent.clone(),
+            (None, Some(over)) => tokens.dialog_over(legs, over, plan.to_host, call_id),
+            (None, None) => tokens.dialog(legs, plan.to_host, call_id),
         };
         let (upstream, downstream) = (sent_by(legs.0, self.env), sent_by(legs.1, self.env));
         uris.push(route_uri(plan.sips, &token, upstream, b";lr"));
@@ -268,6 +282,24 @@ impl<'e> MessageWriter<'e> {
             uris.push(route_uri(plan.sips, &token, downstream, b";lr"));
         }
         (uris, two)
+    }
+
+    /// The connection that a dialog between servers has with the one of them that is a partner's:
+    /// what is behind that may be one of several machines, and the dialog is with it.
+    fn partner_link(&self, legs: (Leg, Leg), from: LinkId) -> Option<PartnerLink> {
+        let (Leg::Peer(caller), Leg::Peer(callee)) = legs else {
+            return None;
+        };
+        let is_partner = |key| {
+            let peer = self.env.links.peer(key);
+            peer.is_some_and(|peer| peer.kind == PeerKind::Federated)
+        };
+        let (peer, link) = match (is_partner(caller), is_partner(callee)) {
+            (true, false) => (caller, from),
+            (false, true) => (callee, self.link?),
+            (true, true) | (false, false) => return None,
+        };
+        Some(PartnerLink { peer, link })
     }
 
     /// The Path of a client's registration (RFC 3327 §5.2): requests for it come to its binding.

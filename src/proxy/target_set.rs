@@ -186,7 +186,7 @@ impl ResponseContext {
         let start = out.bytes.len();
         let branch = self.branch_text(env);
         // Written into the actions' buffer directly; on an error nothing of it is left there.
-        let outgoing = MessageWriter::to(target, env);
+        let outgoing = MessageWriter::to(target, env).over(link);
         self.recorded = outgoing.request(
             message,
             via,

@@ -15,6 +15,7 @@ use super::binding::{BindingId, BindingKey, BindingName};
 use super::hiding::HidingKey;
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
+use super::token_fields::{Fields, Raw, TokenFault, dead, push_connected, push_leg};
 
 use crate::sip::{Scheme, Uri, plain_user};
 use aws_lc_rs::{constant_time, hmac};
@@ -43,9 +44,6 @@ const LENGTHS: [(u8, usize); 3] = [
 const LONGEST_TEXT: usize = LONGEST.div_ceil(3) * 4;
 const VERSION: u8 = 1;
 
-/// A token's bytes.
-type Raw = SmallVec<[u8; 48]>;
-
 /// What a verified token contains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Token {
@@ -59,9 +57,20 @@ pub(crate) enum Token {
         to_host: u32,
         /// Which of its two values it is.
         side: TokenSide,
+        /// The connection that it has with a partner's server.
+        over: Option<PartnerLink>,
     },
     /// From a Path: the registration is this binding's.
     Binding(BindingId),
+}
+
+/// The connection over which a dialog runs with a server of a partner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PartnerLink {
+    /// Which of the two legs that is.
+    pub(crate) peer: PeerKey,
+    /// Of another run or node it is the number of no connection.
+    pub(crate) link: LinkId,
 }
 
 /// Who sees a value of a dialog's token. They differ only where a side is an unregistered client's.
@@ -71,15 +80,6 @@ pub(crate) enum TokenSide {
     Far,
     /// That client alone.
     Own,
-}
-
-/// Why a user part is no token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum TokenFault {
-    /// Not of a token's form: a user part like any other.
-    Foreign,
-    /// Of a token's form, but signed by none of this node's keys, or altered.
-    Forged,
 }
 
 /// One key: what it signs has its number.
@@ -128,7 +128,7 @@ pub(crate) struct TokenBox {
     keys: std::sync::Arc<TokenKeys>,
     site: String,
     node: u32,
-    run: u32,
+    run: u64,
 }
 
 /// A token as text, ready for a URI's user part.
@@ -149,7 +149,7 @@ impl TokenBox {
             keys,
             site: site.to_owned(),
             node: PeerKey::of(fqdn).node(),
-            run: run as u32 ^ (run >> 32) as u32,
+            run,
         }
     }
 
@@ -194,9 +194,34 @@ impl TokenBox {
         (far, encode(raw, &mac, TokenSide::Own))
     }
 
+    /// As [`Self::dialog`], of a dialog between servers, with the connection of the one that is a
+    /// partner's.
+    ///
+    /// The connection stands where other tokens have node and run, so that the token is no longer.
+    /// It is mixed with the whole number of the run: read by another run it is that of none.
+    pub(crate) fn dialog_over(
+        &self,
+        (caller, callee): (Leg, Leg),
+        over: PartnerLink,
+        to_host: u32,
+        call_id: &[u8],
+    ) -> TokenText {
+        let mut raw = self.head(FAR);
+        raw.truncate(2);
+        raw.extend_from_slice(&(over.link.as_u64() ^ self.run).to_be_bytes());
+        for leg in [caller, callee] {
+            match leg == Leg::Peer(over.peer) {
+                true => push_connected(&mut raw, over.peer),
+                false => push_leg(&mut raw, leg),
+            }
+        }
+        raw.extend_from_slice(&to_host.to_be_bytes());
+        self.seal(raw, call_id)
+    }
+
     fn dialog_raw(&self, (caller, callee): (Leg, Leg), to_host: u32) -> Raw {
         let mut raw = self.head(FAR);
-        raw.extend_from_slice(&self.run.to_be_bytes());
+        raw.extend_from_slice(&short(self.run).to_be_bytes());
         push_leg(&mut raw, caller);
         push_leg(&mut raw, callee);
         raw.extend_from_slice(&to_host.to_be_bytes());
@@ -216,23 +241,30 @@ impl TokenBox {
     /// It is none, or not genuine. The comparison takes the same time wherever two MACs differ.
     pub(crate) fn open(&self, text: &[u8], call_id: &[u8]) -> Result<Token, TokenFault> {
         let verified = self.verify(text, call_id)?;
-        let mut fields = Fields(&verified.signed);
+        let mut fields = Fields::of(&verified.signed);
         let kind = fields.u8()?;
         fields.u8()?;
-        // Who has made it is a hint where its client may be, no right.
-        fields.u32()?;
         if kind == BINDING {
+            // Who has made it is a hint where its client may be, no right.
+            fields.u32()?;
             return Ok(Token::Binding(BindingId::from_u64(fields.u64()?)));
         }
-        let run = fields.u32()?;
+        // Node and run, or a connection.
+        let made = fields.u64()?;
         let (caller, callee, to_host) = (fields.leg()?, fields.leg()?, fields.u32()?);
+        let over = fields.connected.map(|peer| PartnerLink {
+            peer,
+            link: LinkId::from_u64(made ^ self.run),
+        });
         // The number of a connection is used again after a restart. The other leg still stands.
-        let of_this_run = |leg| if run == self.run { leg } else { dead(leg) };
+        let is_of_this_run = over.is_none() && made as u32 == short(self.run);
+        let of_this_run = |leg| if is_of_this_run { leg } else { dead(leg) };
         Ok(Token::Dialog {
             caller: of_this_run(caller),
             callee: of_this_run(callee),
             to_host,
             side: verified.side,
+            over,
         })
     }
 
@@ -395,53 +427,13 @@ pub(crate) fn host_hash(uri: &Uri<'_>) -> u32 {
     hasher.finish() as u32
 }
 
-/// A connection that nobody can have: of a run that is over.
-fn dead(leg: Leg) -> Leg {
-    match leg {
-        Leg::Peer(_) | Leg::Binding(_) => leg,
-        Leg::Client(_) => Leg::Client(LinkId::from_u64(u64::MAX)),
-    }
+/// Of the run's number as much as tells runs apart.
+fn short(run: u64) -> u32 {
+    run as u32 ^ (run >> 32) as u32
 }
 
 const fn kind_byte(kind: u8) -> u8 {
     kind ^ (VERSION << 7)
-}
-
-fn push_leg(raw: &mut Raw, leg: Leg) {
-    let (kind, value) = match leg {
-        Leg::Peer(key) => (b'p', key.0),
-        Leg::Client(link) => (b'f', link.as_u64()),
-        Leg::Binding(id) => (b'b', id.as_u64()),
-    };
-    raw.push(kind);
-    raw.extend_from_slice(&value.to_be_bytes());
-}
-
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], TokenFault> {
-        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(TokenFault::Forged)?;
-        self.0 = rest;
-        Ok(*head)
-    }
-    fn u8(&mut self) -> Result<u8, TokenFault> {
-        self.take::<1>().map(|[b]| b)
-    }
-    fn u32(&mut self) -> Result<u32, TokenFault> {
-        self.take().map(u32::from_be_bytes)
-    }
-    fn u64(&mut self) -> Result<u64, TokenFault> {
-        self.take().map(u64::from_be_bytes)
-    }
-    fn leg(&mut self) -> Result<Leg, TokenFault> {
-        match (self.u8()?, self.u64()?) {
-            (b'p', key) => Ok(Leg::Peer(PeerKey(key))),
-            (b'f', link) => Ok(Leg::Client(LinkId::from_u64(link))),
-            (b'b', id) => Ok(Leg::Binding(BindingId::from_u64(id))),
-            _ => Err(TokenFault::Forged),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -476,7 +468,8 @@ mod tests {
                 caller,
                 callee,
                 to_host: 42,
-                side: TokenSide::Far
+                side: TokenSide::Far,
+                over: None
             })
         );
         assert_eq!(tokens.open(&text, b"call-2"), Err(TokenFault::Forged));
@@ -570,6 +563,36 @@ mod tests {
         );
         let path = earlier.binding(BindingId::from_u64(3));
         assert!(now.open(&path, b"").is_ok());
+    }
+
+    #[test]
+    fn a_partners_connection_is_named_without_a_longer_token_and_in_its_run_alone() {
+        let (home, peer) = (PeerKey(1), PeerKey(2));
+        let over = PartnerLink {
+            peer,
+            link: LinkId::new(3, 2, 9),
+        };
+        let (run, key) = (0x1234_5678_9abc_def0, (1, [1; 32]));
+        let (tokens, next) = (boxed(&[key], run), boxed(&[key], run + 1));
+        for legs in [
+            (Leg::Peer(home), Leg::Peer(peer)),
+            (Leg::Peer(peer), Leg::Peer(home)),
+        ] {
+            let text = tokens.dialog_over(legs, over, 42, b"c");
+            assert_eq!(text.len(), tokens.dialog(legs, 42, b"c").len());
+            let dialog = |over| Token::Dialog {
+                caller: legs.0,
+                callee: legs.1,
+                to_host: 42,
+                side: TokenSide::Far,
+                over: Some(over),
+            };
+            assert_eq!(tokens.open(&text, b"c"), Ok(dialog(over)));
+            let other = LinkId::from_u64(over.link.as_u64() ^ 1);
+            let other = PartnerLink { link: other, peer };
+            assert_eq!(next.open(&text, b"c"), Ok(dialog(other)));
+            assert_eq!(tokens.open(&text, b"d"), Err(TokenFault::Forged));
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::proxy::binding::{BindingId, BindingName};
 use crate::proxy::environment::Environment;
 use crate::proxy::inbound::InboundMessage;
 use crate::proxy::leg::PeerKey;
-use crate::proxy::token::TokenFault;
+use crate::proxy::token_fields::TokenFault;
 use crate::reason::MessageReason;
 use crate::sip::{Address, HeaderName, Message, Scheme, Splices, StartLine, Uri, plain_user};
 use base64::Engine as _;
