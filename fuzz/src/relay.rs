@@ -96,6 +96,7 @@ impl World {
             local: SocketAddr::from(([192, 0, 2, 1], 5061)),
             asked: 0,
             held: None,
+            number: slot.into(),
         };
         let mut world = Self {
             core: Core::new(setup, tables, keys),

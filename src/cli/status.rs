@@ -81,6 +81,8 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
         let state = format!("{peer} ({kind}): {inbound} inbound, {outbound} outbound{down}");
         row("peer", state)?;
     }
+    // An operator who waits for the node to be empty looks at this one.
+    row("calls", format!("{} up", figures.calls))?;
     // What is answered stays in memory for its retransmissions (RFC 6026), so the second number is the larger one.
     let (waiting, kept) = (figures.transactions, figures.contexts);
     let transactions = format!("{waiting} without a final response, {kept} in memory");

@@ -169,6 +169,7 @@ impl Connection {
                 local: established.local,
                 asked: 0,
                 held: None,
+                number: established.number,
             }),
             peer,
             client: RefCell::new(established.client),

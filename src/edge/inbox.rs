@@ -1,7 +1,7 @@
 //! What crosses threads, and the bounded queues that carry it.
 use super::admission::Admission;
 use crate::observe::Event;
-use crate::proxy::{BindingMessage, BranchKey, LinkEvent, LinkId, Origin};
+use crate::proxy::{BindingMessage, BranchKey, CallMessage, LinkEvent, LinkId, Origin};
 use crate::reason::DaemonReason;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -33,6 +33,8 @@ pub(super) enum ShardMessage<S> {
     },
     /// Something about a registered client.
     Binding(BindingMessage),
+    /// Something about a call that this shard keeps.
+    Call(CallMessage),
     /// Something about a connection that another shard owns.
     Link(LinkEvent),
     /// Work for the shard's thread, such as an operator's command: what it does stands with the command.

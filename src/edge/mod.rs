@@ -12,7 +12,7 @@
 //! From the ground up: the types of one connection (`session`, `connection`, `deadlines`) and of its admission; the state
 //! of a shard (`shard`) and what is done with it (`relay`, `lifecycle`); the tasks (`reading`, `inbound`, `outbound`,
 //! `reevaluate`, `background`); the thread (`shard_loop`); and on top [`Edge`], the handle that the daemon holds, with one
-//! file for each thing that it can be asked for (`status`, `live`, `inventory`, `kick`, `reload`, `drain`).
+//! file for each thing that it can be asked for (`status`, `calls`, `live`, `inventory`, `kick`, `reload`, `drain`).
 
 mod acceptor;
 mod addresses;
@@ -22,6 +22,7 @@ mod background;
 mod bind;
 mod buffers;
 mod calendar;
+mod calls;
 mod clock;
 mod connection;
 mod connection_number;

@@ -135,6 +135,10 @@ impl Shard {
                 // Without room it is lost: who waits fails by its timer, and the next registration enters what is missing.
                 self.send_to(shard, ShardMessage::Binding(message));
             }
+            Action::TellOfCall { shard, message } => {
+                // Without room it is lost: the call is not kept, or ends by its time.
+                self.send_to(shard, ShardMessage::Call(message));
+            }
             Action::Keep { link, until } => {
                 if let Some(connection) = self.connections.borrow().get(link) {
                     connection.keep(until);

@@ -81,6 +81,10 @@ impl Shard {
                     }
                 }
                 ShardMessage::Binding(message) => self.on_binding(message),
+                ShardMessage::Call(message) => {
+                    let now = clock::now();
+                    self.feed(None, |core, out| core.on_call(message, now, out));
+                }
                 ShardMessage::Link(event) => {
                     // The other shard's connection has ended, or a message to it came too late.
                     self.later(event);

@@ -14,6 +14,8 @@ pub struct EdgeStatus {
     pub transactions: usize,
     /// Transactions in memory, answered INVITEs in their 32 seconds included.
     pub contexts: usize,
+    /// Answered calls that are up, of those that are kept.
+    pub calls: usize,
 }
 
 impl Edge {
@@ -28,6 +30,7 @@ impl Edge {
                     peers: sum.peers + one.peers,
                     transactions: sum.transactions + one.transactions,
                     contexts: sum.contexts + one.contexts,
+                    calls: sum.calls + one.calls,
                 }),
         )
     }
@@ -45,6 +48,7 @@ impl EdgeStatus {
             peers: connections.live() - clients,
             transactions: core.pending(),
             contexts: core.transactions(),
+            calls: core.calls(),
         }
     }
 }

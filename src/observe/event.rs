@@ -3,6 +3,7 @@
 //!
 //! A caller fills in values and never writes prose. What a remote chose (a name, a Call-ID, a method) goes in as it came;
 //! `line` bounds and escapes it.
+use super::call_record::CallRecord;
 use super::groups::{HandshakeSides, PresentedChain, RequestOutcome};
 use super::keys::{FieldKey, KEYS, meaning};
 use super::table::{EventRow, Limited, events};
@@ -10,6 +11,7 @@ use super::value::{AsField, EventField, FieldGroup, FieldType, LinePart, Take, V
 use crate::reason::Reason;
 use crate::topology::Direction;
 use crate::trust::Decision;
+use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -216,6 +218,27 @@ events! {
         WARN; Client; "requests that this node refused";
         reason: Reason => reason,
         request: RequestOutcome => ..,
+    }
+
+    // One for each dialog that an INVITE formed, and for each INVITE that formed none: a call record for people and for
+    // billing. What nobody has answered is limited like a refusal.
+
+    /// a call ended that was answered, or an INVITE that this node had passed on failed; not one that was only asked to
+    /// come again (401, 407, 422)
+    call_ended => CallEnded {
+        INFO; Call; "calls that ended, answered or not";
+        reason: Option<Reason> => reason,
+        call: Box<CallRecord> => ..,
+    }
+
+    /// a call was answered that this node does not keep: it goes on, is not among the calls that are up, and has no
+    /// `call_ended`
+    call_not_kept => CallNotKept {
+        WARN; Client; "answered calls that are not kept";
+        reason: Reason => reason,
+        call_id: SmallVec<[u8; 64]> => call_id,
+        remote: SocketAddr => remote,
+        peer: Option<Arc<str>> => peer,
     }
 
     /// a home server granted a registration that this node does not keep; the client has its answer, and requests for it
@@ -455,6 +478,11 @@ impl AsField for EventKind {
 }
 
 impl Event {
+    /// Whether it ends a call that was answered: its line is a record that somebody may be billed by.
+    pub(super) fn ends_an_answered_call(&self) -> bool {
+        matches!(self, Self::CallEnded { call, .. } if call.talk.is_some())
+    }
+
     /// The stable name.
     pub fn name(&self) -> &'static str {
         self.kind().row().name

@@ -118,10 +118,21 @@ keys! {
     // Requests.
     method: "the SIP method";
     call_id: "the Call-ID";
+    from: "the URI of From, without parameters";
+    to: "the URI of To, without parameters";
+    request_uri: "the Request-URI, without parameters";
+    user_agent: "what the sender's program says that it is: its User-Agent";
     from_peer: "FQDN of the peer that sent the request; missing: a client";
     to_peer: "FQDN of the peer that received the request";
     to_client: "whether a client received the request; false without `to_peer`: nobody did";
-    status: "the final SIP status sent back; missing: none was, because its method has no answers (BENOTIFY)";
+    to_connection: "the connection that the request went to";
+    status: "the final SIP status sent back; missing: none was, because its method has no answers (BENOTIFY) or nobody has answered";
+    // Calls.
+    through: "FQDN of the peer that a call went to and came back from, when it has passed this node twice";
+    setup_ms: "from the INVITE to its answer or failure, in milliseconds";
+    ringing_ms: "how much of that it rang, from the first provisional response that was passed on, in milliseconds";
+    talk_ms: "from the answer to the BYE, in milliseconds; missing: nobody has answered";
+    ended_by: "`caller`, `callee` or `node`: who hung up, cancelled or refused; `session_expired` and `call_idle`: no BYE came";
     // Peers, operators and reloads.
     shard: "the shard, from 0";
     path: "the control socket";

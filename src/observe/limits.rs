@@ -53,6 +53,9 @@ impl Limited {
                     "{REQUEST_LINES} for each connection of a client, {SOURCE_REQUESTS} for each address (IPv6: /64), {CLIENT_REQUESTS} for all clients; every one of a peer"
                 )
             }
+            Self::Call => format!(
+                "every one that was answered; of the others from clients {stranger}, from peers {peer}"
+            ),
             Self::Peer => peer,
         }
     }
@@ -103,6 +106,7 @@ impl LineLimits {
         // log is for.
         if matches!(limited, Limited::Never | Limited::Operator)
             || limited == Limited::Request && peer.is_some()
+            || limited == Limited::Call && event.ends_an_answered_call()
         {
             return true;
         }

@@ -10,6 +10,7 @@
 //! `tracing-subscriber` layer ([`Log::gather_library_logs`]), becomes the event `library` and takes the same way, so that
 //! there is one writer, one format and one bound.
 
+mod call_record;
 mod counters;
 mod event;
 mod groups;
@@ -32,6 +33,7 @@ mod text;
 mod value;
 mod writer;
 
+pub use call_record::{CallRecord, DecisionId, EndedBy, Parties};
 pub use counters::Counts;
 pub use event::{ClosedBy, Event, EventKind};
 pub use groups::{HandshakeSides, PresentedChain, RequestOutcome};

@@ -12,7 +12,8 @@ use tracing::Level;
 
 /// How long the end waits for a writer whose reader does not read.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// This part of the queue is kept for warnings and errors: what clients may bring about must not push them out.
+/// This part of the queue is kept for warnings, errors and the records of answered calls: what clients may bring about must
+/// not push them out.
 const RESERVED: usize = 4;
 
 /// The sending end of the queue; any thread may have one, and it is cheap to clone.
@@ -64,7 +65,8 @@ impl LineQueue {
     pub(super) fn push(&self, at: SystemTime, event: Event) {
         match self {
             Self::Writer(queue, shared) => {
-                let has_room = event.level() <= Level::WARN || shared.has_room();
+                let is_kept = event.level() <= Level::WARN || event.ends_an_answered_call();
+                let has_room = is_kept || shared.has_room();
                 // Before it is there: the writer may take it out at once.
                 shared.waiting.fetch_add(1, Ordering::Relaxed);
                 if !has_room || queue.try_send(Queued::Event(at, event)).is_err() {

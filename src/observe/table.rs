@@ -18,6 +18,8 @@ pub enum Limited {
     Client,
     /// A request that was relayed: limited for each connection of a client, never for a peer.
     Request,
+    /// A client or a peer, by calls: those that nobody has answered are limited like [`Self::Client`], no other is.
+    Call,
     /// A peer: limited for each of them, so that one cannot drown another.
     Peer,
 }
@@ -31,6 +33,7 @@ impl Limited {
             Self::Stranger => "stranger",
             Self::Client => "client or peer",
             Self::Request => "client's connection",
+            Self::Call => "unanswered calls",
             Self::Peer => "peer",
         }
     }
@@ -41,7 +44,7 @@ impl Limited {
             Self::Never => "nobody outside this node",
             Self::Operator => "an operator",
             Self::Stranger => "anybody who can connect",
-            Self::Client | Self::Request => "a client or a peer",
+            Self::Client | Self::Request | Self::Call => "a client or a peer",
             Self::Peer => "a peer",
         }
     }

@@ -10,6 +10,7 @@
 //! it stands in. They return what they want ([`NextStep`]), and the core carries that out, so that
 //! no method can work on a context that has just been removed.
 use super::branch::{Branch, BranchKey, BranchText};
+use super::calls::CallPart;
 use super::environment::{Environment, LoggedRequest, Upstream};
 use super::inbound::InboundRequest;
 use super::interface::Actions;
@@ -103,6 +104,8 @@ pub(crate) struct ResponseContext {
     pub(crate) plan: ForwardPlan,
     /// What was recorded in the current branch and stands otherwise in its responses.
     pub(crate) recorded: Option<Box<RecordedToken>>,
+    /// What it does to a call.
+    pub(crate) call: CallPart,
     /// The target set, and how many of it were tried.
     pub(crate) targets: TargetSet,
     pub(crate) tried: usize,
@@ -160,6 +163,7 @@ impl ResponseContext {
             from: message.place_of(message.first(HeaderName::From).unwrap_or_default()),
             cseq: request.cseq.number,
             dialog: 0,
+            call: CallPart::of(request.method, plan.in_dialog, request.to.tag().is_some()),
             plan,
             recorded: None,
             targets,
@@ -301,6 +305,8 @@ impl ResponseContext {
             ..self.line(message.bytes(), target, now)
         };
         env.log_request(self.upstream, &line, out);
+        let status = line.status;
+        self.note_own_answer(message, reason, status, now, env, out);
         if is_silent {
             return NextStep::Close;
         }

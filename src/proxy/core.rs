@@ -1,5 +1,6 @@
 //! The proxy core of one shard: its environment, its response contexts and its pings.
 use super::binding::{Directory, MovedLegs};
+use super::calls::{CallClient, CallTable, CallsOfClients};
 use super::context::NextStep;
 use super::contexts::ResponseContexts;
 use super::environment::{Drain, Environment};
@@ -62,6 +63,7 @@ impl Core {
                 directory: Directory::new(setup.now),
                 former: super::binding::FormerHolders::default(),
                 moved: MovedLegs::default(),
+                calls: CallTable::new(setup.now),
                 for_self: VecDeque::new(),
                 now: setup.now,
                 tokens: TokenBox::new(
@@ -101,6 +103,7 @@ impl Core {
             self.pings.next(),
             self.env.directory.next(),
             self.following.next(self.env.now),
+            self.env.calls.next(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -130,6 +133,19 @@ impl Core {
     /// Whether nothing of this core runs on the link, so that closing it cuts nothing off.
     pub fn is_idle(&self, link: LinkId) -> bool {
         self.env.links.is_idle(link)
+    }
+
+    /// Whether the client at the far end of this link has one of these calls.
+    pub fn has_call(&self, link: LinkId, calls: &CallsOfClients) -> bool {
+        let bindings = self.env.links.bindings_of(link);
+        // A call goes on over the connection after its registration has ended.
+        let mut bindings = bindings.chain(self.env.links.former_of(link));
+        calls.has(CallClient::Link(link)) || bindings.any(|id| calls.has(CallClient::Binding(id)))
+    }
+
+    /// The clients that have a call which this shard keeps.
+    pub fn clients_with_calls(&self) -> CallsOfClients {
+        self.env.calls.clients()
     }
 
     /// Carries out what the context in this slot wants.

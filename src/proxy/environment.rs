@@ -5,6 +5,7 @@
 //! the health of the peers, which are read through `Arc`s and changed by atomics.
 use super::binding::{BindingMessage, Directory, FormerHolders, MovedLegs, Place};
 use super::buffers::SpareBuffers;
+use super::calls::CallTable;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
@@ -45,6 +46,8 @@ pub(crate) struct Environment {
     pub(crate) directory: Directory,
     pub(crate) moved: MovedLegs,
     pub(crate) former: FormerHolders,
+    /// The calls that this shard keeps.
+    pub(crate) calls: CallTable,
     /// Which siblings have clients that this shard is asked for.
     pub(crate) taken: Taken,
     /// The calendar at some time, in seconds.
@@ -79,6 +82,8 @@ pub(crate) struct Upstream {
     pub(crate) leg: Leg,
     /// For the `received` parameter of its topmost Via (RFC 3261 §18.2.1).
     pub(crate) remote: SocketAddr,
+    /// The number of the connection in the log.
+    pub(crate) number: u64,
 }
 
 /// How a request ended, for its line in the log.

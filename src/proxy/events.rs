@@ -27,6 +27,7 @@ impl Core {
         self.env.now = now;
         self.pings.on_deadline(now, &mut self.env, out);
         self.forget_bindings(now, out);
+        self.end_silent_calls(now, out);
         self.follow(now, out);
         while let Some(slot) = self.env.wheel.pop_due(now) {
             if let Some(context) = self.contexts.get_mut(slot) {
@@ -54,6 +55,7 @@ impl Core {
                 requests,
             } => {
                 let far_end = self.link_far_end(link, &identity, remote);
+                self.env.links.decided(link, &identity);
                 // A connect that was asked for ends with `Up` or `ConnectFailed`; what befalls
                 // other links does not end it.
                 if let Some((Leg::Peer(key), Certainty::Shown)) = far_end
@@ -70,6 +72,7 @@ impl Core {
                 requests,
             } => {
                 let far_end = self.link_far_end(link, &identity, remote);
+                self.env.links.decided(link, &identity);
                 self.link_judged(link, far_end, requests, now, out);
             }
             LinkEvent::Gone { link } => self.link_gone(link, now, out),

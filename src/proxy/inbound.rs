@@ -53,6 +53,7 @@ impl InboundMessage<'_, '_> {
             link: self.origin.link,
             leg: self.held.map_or(self.leg, Leg::Binding),
             remote: self.origin.remote,
+            number: self.origin.number,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! written.
 use super::binding::{BindingId, BindingMessage};
 use super::branch::BranchKey;
+use super::calls::CallMessage;
 use super::link_id::LinkId;
 use crate::observe::{Event, EventKind};
 use crate::reason::Reason;
@@ -38,6 +39,8 @@ pub struct Origin {
     pub asked: u8,
     /// The binding that its connection holds, where another shard has handed the message over.
     pub held: Option<BindingId>,
+    /// The connection's number in the log.
+    pub number: u64,
 }
 
 /// The names and ports that this node announces in Via, Record-Route and Path; the port is left out
@@ -196,6 +199,13 @@ pub enum Action {
         shard: u8,
         /// About a binding.
         message: BindingMessage,
+    },
+    /// Hand this to the core of another shard, by `on_call`.
+    TellOfCall {
+        /// Never the core's own.
+        shard: u8,
+        /// About a call that it keeps.
+        message: CallMessage,
     },
     /// A client connection holds bindings until then, so that its silence is no reason to close it;
     /// `None`: it holds none any more.

@@ -7,11 +7,12 @@
 use super::binding::{BindingId, Owner};
 use super::fast_map::FastMap;
 use super::health::Fitness;
-use super::interface::Actions;
+use super::interface::{Actions, RemoteIdentity};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
 use super::link_state::{LinkState, PeerState};
 use super::listing::{ListedPeer, Listing};
+use crate::observe::DecisionId;
 use crate::sip::Uri;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(crate) struct Links {
     /// The peers that something runs with.
     peers: FastMap<PeerKey, PeerState>,
     listing: Arc<Listing>,
+    /// What let each peer's connection in, for the log; a client's is let in without one.
+    decisions: FastMap<LinkId, DecisionId>,
 }
 
 impl Links {
@@ -116,6 +119,19 @@ impl Links {
         }
     }
 
+    /// The decision by which a link's identity stands.
+    pub(crate) fn decided(&mut self, id: LinkId, identity: &RemoteIdentity) {
+        if let RemoteIdentity::Peer(peer) = identity {
+            let decision = DecisionId(Arc::clone(peer.decision()));
+            self.decisions.insert(id, decision);
+        }
+    }
+
+    /// The same, for the log.
+    pub(crate) fn decision(&self, id: LinkId) -> Option<DecisionId> {
+        self.decisions.get(&id).cloned()
+    }
+
     /// A request on a link of several servers' certificate says which of them sends on it. A link of
     /// another shard stays as it is: here it belongs to nobody's links.
     pub(crate) fn claimed(&mut self, id: LinkId, by: PeerKey) {
@@ -157,6 +173,7 @@ impl Links {
     /// A link is closed; returns what it held, so that the branches on it can fail over. A peer
     /// with nothing left is forgotten, unless a failed connect must be remembered.
     pub(crate) fn gone(&mut self, id: LinkId) -> Option<LinkState> {
+        self.decisions.remove(&id);
         let link = self.links.remove(&id)?;
         if let Leg::Peer(key) = link.leg
             && let Some(peer) = self.peers.get_mut(&key)

@@ -36,6 +36,7 @@
 //! | `transaction`, `context`, `contexts`, `target_set`, `relay`, `cancellation`, `timeouts` | §16.7, §17: the response context and its transactions |
 //! | `stateless` | the ACK of a 2xx, and BENOTIFY |
 //! | `ping` | OPTIONS to pool members |
+//! | `calls`, `call_notes`, `identity` | the calls that are up, what begins and ends them, and who they are for the log |
 //! | `core`, `messages`, `events` | the core and its inputs |
 //! | `inspection` | what an operator asks it for |
 
@@ -45,6 +46,8 @@ mod binding;
 mod bindings;
 mod branch;
 mod buffers;
+mod call_notes;
+mod calls;
 mod cancellation;
 mod clients;
 mod context;
@@ -56,6 +59,7 @@ mod events;
 mod fast_map;
 mod health;
 mod hiding;
+mod identity;
 mod inbound;
 mod inspection;
 mod interface;
@@ -95,6 +99,7 @@ mod wheel;
 
 pub use binding::{BindingId, BindingMessage, RegisteredUser};
 pub use branch::BranchKey;
+pub use calls::{CallMessage, CallsOfClients, RunningCall};
 pub(crate) use context::FAILOVER_SILENCE;
 pub use core::{Core, CoreSetup};
 pub use health::HealthBoard;

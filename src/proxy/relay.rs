@@ -269,9 +269,11 @@ impl ResponseContext {
         }
         let next = if status >= 200 {
             self.log_relayed(status, response.now, env, out);
+            self.note_answer(response, status, env, out);
             self.sent_final(start, status, response.now, env, out)
         } else {
             self.deadlines.trying = None;
+            self.call.rings(response.now);
             self.keep_response(start, out);
             NextStep::Keep
         };

@@ -56,6 +56,7 @@ impl ResponseContext {
             TransactionTimer::C => {
                 self.failure = Some(MessageReason::NoAnswer);
                 self.cancel_wanted = true;
+                self.call.times_out();
                 self.send_cancel(now, env, out);
                 NextStep::Keep
             }

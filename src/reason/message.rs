@@ -115,6 +115,14 @@ reasons! {
         ClientBindings "client_bindings"
             check: "REGISTER requests from that remote, and why one client has so many users, or one user so many clients",
             remedy: "find out why, or raise limits.bindings_per_client; a client whose registration is not kept cannot be reached",
+        /// a call was answered, and this node keeps as many as limits.calls allows
+        CallsFull "calls_full"
+            check: "sipward status: calls, against limits.calls",
+            remedy: "raise limits.calls, or add a node; a call that is not kept goes on, and has no call_ended",
+        /// a call was answered, and its client has as many as limits.calls_per_client allows
+        ClientCalls "client_calls"
+            check: "request events of that remote: how many calls it begins",
+            remedy: "find out why, or raise limits.calls_per_client; a call that is not kept goes on, and has no call_ended",
         /// a sibling sent a request of its own, or one that is not for a client of this site
         SiblingNotPermitted "sibling_not_permitted" (status 403 "not for a sibling")
             check: "from_peer of this event, and whether its topology is that of this node",

@@ -113,6 +113,9 @@ header_names! {
     PeerName "X-Sipward-Peer";
     SiblingOrigin "X-Sipward-Origin";
     MsKeepAlive "ms-keep-alive";
+    // How long a session lasts without a refresh (RFC 4028), and what a program says that it is, for the log.
+    SessionExpires "Session-Expires" b'x';
+    UserAgent "User-Agent";
     PrivateP "P-*";
     PrivateMs "ms-*";
 }

@@ -7,6 +7,7 @@ mod balancer;
 mod bindings;
 #[cfg(test)]
 mod callers;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod cancel;

@@ -44,6 +44,9 @@ pub struct DaemonStatus {
     pub transactions: usize,
     /// Transactions in memory, answered INVITEs in their 32 seconds included.
     pub contexts: usize,
+    /// Answered calls that are up.
+    #[serde(default)]
+    pub calls: usize,
     /// Log lines that were lost since the start.
     pub log_lost: u64,
     /// What has happened since the start, whether it had a line or not; nothing that has not.
@@ -127,6 +130,7 @@ impl ControlContext {
             by_peer: by_peer(generation.topology(), &live),
             transactions: edge.transactions,
             contexts: edge.contexts,
+            calls: edge.calls,
             log_lost: daemon.log.lost(),
             events: event_counts(&daemon.log),
         }))

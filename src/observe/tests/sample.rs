@@ -1,5 +1,8 @@
 //! A sample of every event, made from the table by the types of its fields: a new event has one without a line here.
-use super::super::{ClosedBy, EventKind, HandshakeSides, PresentedChain, RequestOutcome};
+use super::super::{
+    CallRecord, ClosedBy, DecisionId, EndedBy, EventKind, HandshakeSides, Parties, PresentedChain,
+    RequestOutcome,
+};
 use crate::reason::{MessageReason, Reason, TrustReason};
 use crate::topology::Direction;
 use crate::trust::{Decision, MatchedKind, Verdict};
@@ -128,6 +131,28 @@ impl Sample for RequestOutcome {
             status: Sample::sample(with),
             took: Sample::sample(with),
         }
+    }
+}
+
+impl Sample for Box<CallRecord> {
+    fn sample(with: &Filling<'_>) -> Self {
+        let text = if with.full { with.bytes } else { b"" };
+        Self::new(CallRecord {
+            parties: Parties::new([text; 5]),
+            connection: Sample::sample(with),
+            remote: Sample::sample(with),
+            decision: Option::<Arc<Decision>>::sample(with).map(DecisionId),
+            from_peer: Sample::sample(with),
+            through: Sample::sample(with),
+            to_peer: Sample::sample(with),
+            to_client: Sample::sample(with),
+            to_connection: Sample::sample(with),
+            setup: Sample::sample(with),
+            ringing: Sample::sample(with),
+            talk: Sample::sample(with),
+            ended_by: EndedBy::CallIdle,
+            status: Sample::sample(with),
+        })
     }
 }
 

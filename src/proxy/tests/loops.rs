@@ -128,6 +128,7 @@ fn an_ipv6_listener_is_named_by_its_address_however_written() {
             identity: crate::proxy::RemoteIdentity::Peer(w.peer_id(FE01)),
             asked: 0,
             held: None,
+            number: 1,
         };
         let mut out = Actions::default();
         w.cores[0].on_message(&origin, &message, w.now, &mut out);

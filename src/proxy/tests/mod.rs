@@ -6,6 +6,7 @@ mod best_effort;
 mod bindings;
 mod boundary;
 mod callers;
+mod calls;
 mod contacts;
 mod crowded;
 mod dialogs;

@@ -171,6 +171,28 @@ fn what_is_for_a_phone_of_the_other_node_reaches_it_and_is_answered() {
 }
 
 #[test]
+fn a_call_that_crosses_is_counted_by_the_node_that_has_its_client() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(1);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &called, 200);
+        let ok = pair.nodes[0].pick(pair.homes[0], "SIP/2.0 200");
+        let counts = |pair: &Pair| [0, 1].map(|at: usize| pair.nodes[at].calls());
+        assert_eq!(counts(&pair), [0, 1]);
+        // Whichever way the BYE comes, it passes the phone's node.
+        let bye = request("BYE", &route_of(&ok), "z9hG4bKbye");
+        pair.sends(0, &bye.replace("tag=a", "tag=b"));
+        let bye = pair.nodes[1].pick(phone, "BYE");
+        pair.answers(1, phone, &bye, 200);
+        assert_eq!(counts(&pair), [0, 0]);
+        let ended = pair.nodes.iter().flat_map(|node| &node.events);
+        let ended = ended.filter(|event| event.name() == "call_ended");
+        assert_eq!(ended.count(), 1);
+    });
+}
+
+#[test]
 fn a_refusal_and_a_cancel_cross_as_well() {
     each(|mut pair| {
         let (phone, path) = pair.phone(1);

@@ -4,8 +4,8 @@ pub(super) use super::site::*;
 use crate::observe::Event;
 use crate::proxy::binding::{BindingName, Device};
 use crate::proxy::{
-    Action, Actions, AdvertisedNames, BindingMessage, Core, CoreSetup, HealthBoard, LinkEvent,
-    LinkId, Origin, RemoteIdentity, Tables, TokenKeys,
+    Action, Actions, AdvertisedNames, BindingMessage, CallMessage, Core, CoreSetup, HealthBoard,
+    LinkEvent, LinkId, Origin, RemoteIdentity, Tables, TokenKeys,
 };
 use crate::sip::{Message, Uri};
 use crate::topology::{Direction, PeerRef, Topology};
@@ -34,6 +34,8 @@ pub(super) struct World {
     pub(super) events: Vec<Event>,
     /// What cores have told other shards and those have not heard yet.
     tells: VecDeque<(u8, BindingMessage)>,
+    /// The same of calls.
+    told: VecDeque<(u8, CallMessage)>,
     /// The shards that were told something, in order.
     pub(super) asked_of: Vec<u8>,
     /// Until when cores want client connections to be kept.
@@ -99,6 +101,7 @@ impl World {
             closed: Vec::new(),
             events: Vec::new(),
             tells: VecDeque::new(),
+            told: VecDeque::new(),
             asked_of: Vec::new(),
             kept: HashMap::new(),
             serial: 0,
@@ -149,6 +152,7 @@ impl World {
                 local,
                 asked: 0,
                 held: None,
+                number: u64::from(self.serial),
             },
         );
         self.inboxes.insert(link, VecDeque::new());
@@ -393,6 +397,7 @@ impl World {
                     self.asked_of.push(shard);
                     self.tells.push_back((shard, message));
                 }
+                Action::TellOfCall { shard, message } => self.told.push_back((shard, message)),
                 Action::Keep { link, until } => {
                     self.kept.insert(link, until);
                 }
@@ -414,6 +419,11 @@ impl World {
         while let Some((shard, message)) = self.tells.pop_front() {
             let mut out = Actions::default();
             self.cores[usize::from(shard)].on_binding(message, self.now, &mut out);
+            self.carry_out(shard, None, out);
+        }
+        while let Some((shard, message)) = self.told.pop_front() {
+            let mut out = Actions::default();
+            self.cores[usize::from(shard)].on_call(message, self.now, &mut out);
             self.carry_out(shard, None, out);
         }
     }

@@ -25,7 +25,7 @@ fn a_name_before_its_colon_is_the_name_alone() {
         }
     }
     let other = |text: &str| HeaderName::before_colon(text.as_bytes(), text.len());
-    assert_eq!(other("User-Agent: a b c"), Some((HeaderName::Other, 10)));
+    assert_eq!(other("User-Thing: a b c"), Some((HeaderName::Other, 10)));
     assert_eq!(
         other("P-Something-New: a"),
         Some((HeaderName::PrivateP, 15))

@@ -83,6 +83,12 @@ limits! {
         "Bindings that one client connection may hold, and each shard for one user (address of record). A further one of a user takes the place of one whose connection is gone, or is not kept.";
     binding_grace: time 10 * MINUTE, IDLE, reload,
         "How long a binding is kept whose connection is gone; its expiry may end it sooner.";
+    calls: count 100_000, SLOTS, reload,
+        "Answered calls that are kept until they end, all shards together, for `status` and `call_ended`; each takes about 500 bytes, 2 KiB at most. A further one goes on, and is not kept.";
+    calls_per_client: count 1_000, (1, 1_000_000), reload,
+        "The same of one client, in each shard.";
+    call_idle: time 12 * HOUR, IDLE, reload,
+        "An answered call ends here after this without a BYE, a re-INVITE or a refresh of its session; an unrefreshed session ends it sooner.";
     first_message: time MINUTE, WAIT, reload,
         "A new client connection must send its first message within this.";
     connect_timeout: time 5 * SECOND, WAIT, reload,

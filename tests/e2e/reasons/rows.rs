@@ -157,6 +157,7 @@ runs![
     crate::balancer::what_breaks_the_rules_of_the_header_is_refused_by_its_name,
     crate::balancer::who_waits_for_a_header_takes_no_place_of_a_handshake_and_there_are_as_many,
     crate::bindings::registrations_beyond_the_bounds_are_granted_and_not_kept,
+    crate::calls::calls_beyond_the_bounds_go_on_and_are_not_kept,
     crate::cancel::an_invite_that_still_waits_for_its_connection_is_cancelled_unsent,
     crate::client_certificates::a_reload_that_names_a_clients_certificate_closes_its_connection,
     crate::client_certificates::where_certificates_are_required_a_client_without_one_stays_out,

@@ -1,0 +1,63 @@
+//! What the shard of an INVITE, BYE or refresh tells the shard that keeps the call.
+//!
+//! It is sent before the answer leaves, so that whatever the answer leads to comes after it: a BYE never overtakes the
+//! call that it ends.
+use super::key::CallKey;
+use crate::observe::CallRecord;
+use crate::proxy::binding::BindingId;
+use crate::proxy::link_id::LinkId;
+use std::time::{Duration, Instant};
+
+/// One shard tells another of a call.
+#[derive(Clone, Debug)]
+pub struct CallMessage(pub(crate) CallNews);
+
+/// A client that has a call: as its leg, without the kinds that are none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum CallClient {
+    /// Unregistered: known by its connection.
+    Link(LinkId),
+    /// Registered, whatever connection it has.
+    Binding(BindingId),
+}
+
+/// What has happened. Each is one message between shards at most: an INVITE and its BYE cost two.
+#[derive(Clone, Debug)]
+pub(crate) enum CallNews {
+    /// The first 2xx of a dialog has come.
+    Answered(Box<AnsweredCall>),
+    /// A re-INVITE or UPDATE was answered; the session lasts so long from now on, if it says.
+    Refreshed(CallKey, Option<Duration>),
+    /// A BYE is over.
+    HungUp(HungUp),
+}
+
+/// A call that was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct AnsweredCall {
+    /// Its dialog.
+    pub(crate) key: CallKey,
+    /// What is known of it so far; its end is filled in later.
+    pub(crate) record: CallRecord,
+    /// The caller and the callee, each if it is a client.
+    pub(crate) clients: [Option<CallClient>; 2],
+    /// A hash of the caller's tag.
+    pub(crate) caller: u64,
+    /// When its answer passed.
+    pub(crate) at: Instant,
+    /// How long its session lasts without a refresh, if it says.
+    pub(crate) session: Option<Duration>,
+}
+
+/// A BYE was answered, or nobody answers it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HungUp {
+    /// Its dialog.
+    pub(crate) key: CallKey,
+    /// A hash of the From tag of the BYE.
+    pub(crate) by: u64,
+    /// When the BYE came.
+    pub(crate) at: Instant,
+    /// What it was answered.
+    pub(crate) status: Option<u16>,
+}

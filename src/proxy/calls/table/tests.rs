@@ -1,0 +1,212 @@
+//! The table of calls by itself: room, time, and dialogs that pass twice.
+use super::*;
+use crate::observe::Parties;
+use crate::proxy::link_id::LinkId;
+use crate::proxy::secrets::Secrets;
+use std::mem::size_of;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const ROOM: CallRoom = CallRoom {
+    all: 100,
+    one: 100,
+    idle: HOUR,
+};
+
+#[expect(clippy::disallowed_methods, reason = "any starting point will do")]
+fn begun() -> (CallTable, Instant) {
+    let t0 = Instant::now();
+    (CallTable::new(t0), t0)
+}
+
+fn key(number: u32) -> CallKey {
+    let secrets = Secrets::new(&[3; 32], 0);
+    CallKey::of(&secrets, &number.to_be_bytes(), b"a", b"b")
+}
+
+fn client(slot: u32) -> CallClient {
+    CallClient::Link(LinkId::new(0, slot, 1))
+}
+
+fn record(who: &[u8], from_peer: Option<&str>) -> CallRecord {
+    CallRecord {
+        parties: Parties::new([b"id", who, b"sip:b", b"sip:b", b""]),
+        connection: 1,
+        remote: ([192, 0, 2, 7], 5061).into(),
+        decision: None,
+        from_peer: from_peer.map(Into::into),
+        through: None,
+        to_peer: None,
+        to_client: true,
+        to_connection: Some(2),
+        setup: SECOND,
+        ringing: None,
+        talk: None,
+        ended_by: EndedBy::Node,
+        status: None,
+    }
+}
+
+fn answered(number: u32, clients: [Option<CallClient>; 2], at: Instant) -> AnsweredCall {
+    AnsweredCall {
+        key: key(number),
+        record: record(b"sip:a", None),
+        clients,
+        caller: 7,
+        at,
+        session: None,
+    }
+}
+
+fn bye(number: u32, by: u64, at: Instant) -> HungUp {
+    HungUp {
+        key: key(number),
+        by,
+        at,
+        status: Some(200),
+    }
+}
+
+#[test]
+fn a_call_is_up_from_its_answer_to_its_bye_and_says_who_hung_up() {
+    let (mut table, t0) = begun();
+    for (number, by, ended) in [(1, 7, EndedBy::Caller), (2, 8, EndedBy::Callee)] {
+        let call = answered(number, [Some(client(1)), None], t0);
+        table.answered(call, ROOM).unwrap();
+        assert_eq!(table.len(), 1);
+        assert!(table.clients().has(client(1)) && !table.clients().has(client(2)));
+        let listed = table.list(10, t0 + 3 * SECOND);
+        assert_eq!((listed.len(), listed[0].since), (1, 3 * SECOND));
+        assert!(table.list(0, t0).is_empty());
+        let record = table.hung_up(bye(number, by, t0 + 5 * SECOND)).unwrap().0;
+        assert_eq!((record.talk, record.ended_by), (Some(5 * SECOND), ended));
+        assert_eq!(record.status, Some(200));
+        // Both sides hang up at once: the second BYE ends nothing.
+        assert!(table.hung_up(bye(number, 9, t0)).is_none());
+    }
+    assert!(table.of_client.is_empty() && table.ends.is_empty());
+    assert_eq!(table.next(), None);
+}
+
+#[test]
+fn there_is_room_for_so_many_in_all_and_for_each_client() {
+    let (mut table, t0) = begun();
+    let room = CallRoom {
+        all: 3,
+        one: 2,
+        idle: HOUR,
+    };
+    let mut enter = |number, one: u32| {
+        let call = answered(number, [None, Some(client(one))], t0);
+        table.answered(call, room).map_err(|(reason, _)| reason)
+    };
+    assert_eq!(enter(1, 1), Ok(()));
+    assert_eq!(enter(2, 1), Ok(()));
+    assert_eq!(enter(3, 1), Err(MessageReason::ClientCalls));
+    assert_eq!(enter(4, 2), Ok(()));
+    assert_eq!(enter(5, 3), Err(MessageReason::CallsFull));
+    assert_eq!(table.len(), 3);
+    // What was refused has left nothing behind.
+    assert!(!table.clients().has(client(3)));
+    table.hung_up(bye(1, 7, t0)).unwrap();
+    let call = answered(3, [Some(client(1)), None], t0);
+    assert!(table.answered(call, room).is_ok());
+}
+
+#[test]
+fn what_is_not_refreshed_ends_by_its_session_and_everything_by_idleness() {
+    let (mut table, t0) = begun();
+    for (number, session) in [
+        (1, Some(1)),
+        (2, Some(1_800)),
+        (3, None),
+        (4, Some(u64::MAX)),
+    ] {
+        let session = session.map(Duration::from_secs);
+        let call = AnsweredCall {
+            session,
+            ..answered(number, [None, None], t0)
+        };
+        table.answered(call, ROOM).unwrap();
+    }
+    let ended = |table: &mut CallTable, seconds: u32| {
+        let mut list = Vec::new();
+        table.expire(t0 + seconds * SECOND, |it| list.push(it.0.ended_by));
+        list
+    };
+    // RFC 4028 §4: no session is shorter than 90 seconds, whatever a message says.
+    assert_eq!(table.next(), Some(t0 + 122 * SECOND));
+    assert_eq!(ended(&mut table, 121), []);
+    assert_eq!(ended(&mut table, 122), [EndedBy::SessionExpired]);
+    table.refreshed(key(2), Some(1_800 * SECOND), HOUR, t0 + 1_000 * SECOND);
+    assert_eq!(ended(&mut table, 2_000), []);
+    assert_eq!(ended(&mut table, 2_832), [EndedBy::SessionExpired]);
+    // A re-INVITE without the field ends the session, and the call stays.
+    table.refreshed(key(3), None, HOUR, t0 + 3_000 * SECOND);
+    assert_eq!(ended(&mut table, 3_600), [EndedBy::CallIdle]);
+    assert_eq!(ended(&mut table, 6_599), []);
+    assert_eq!(ended(&mut table, 6_600), [EndedBy::CallIdle]);
+    table.refreshed(key(3), None, HOUR, t0);
+    assert_eq!((table.len(), table.next()), (0, None));
+}
+
+#[test]
+fn many_that_end_at_once_end_in_steps() {
+    let (mut table, t0) = begun();
+    let room = CallRoom { all: 1_000, ..ROOM };
+    for number in 0..600 {
+        let call = answered(number, [None, None], t0);
+        table.answered(call, room).unwrap();
+    }
+    let mut steps = Vec::new();
+    while table.len() > 0 {
+        let mut ended = 0;
+        table.expire(t0 + 2 * HOUR, |_| ended += 1);
+        steps.push(ended);
+    }
+    assert_eq!(steps, [STEP, STEP, 600 - 2 * STEP]);
+}
+
+#[test]
+fn a_dialog_that_passes_twice_counts_once_and_names_both_ends() {
+    let (mut table, t0) = begun();
+    let far = AnsweredCall {
+        record: record(b"", Some("fe01")),
+        ..answered(1, [None, Some(client(2))], t0)
+    };
+    table.answered(far, ROOM).unwrap();
+    let near = AnsweredCall {
+        record: CallRecord {
+            connection: 9,
+            setup: 2 * SECOND,
+            ..record(b"sip:alice", None)
+        },
+        ..answered(1, [Some(client(1)), None], t0)
+    };
+    table.answered(near, ROOM).unwrap();
+    assert_eq!((table.len(), table.ends.len()), (1, 1));
+    assert!(table.clients().has(client(1)) && table.clients().has(client(2)));
+    let record = table.hung_up(bye(1, 7, t0)).unwrap().0;
+    assert_eq!(record.parties.from(), b"sip:alice");
+    assert_eq!(record.through.as_deref(), Some("fe01"));
+    assert_eq!((record.from_peer, record.connection), (None, 9));
+    assert_eq!((record.to_client, record.to_connection), (true, Some(2)));
+    assert_eq!(record.setup, 2 * SECOND);
+    assert!(table.of_client.is_empty());
+}
+
+/// What `limits.calls` says: the table and the set at their emptiest right after they have grown, and texts as they usually
+/// are, 150 bytes in all; 2 KiB at most.
+#[test]
+fn a_call_costs_about_500_bytes() {
+    let table = (size_of::<(CallKey, Box<Call>)>() + 1) * 16 / 7;
+    let ends = 2 * size_of::<(u32, CallKey)>();
+    let clients = 2 * (size_of::<(CallClient, u32)>() + 1) * 16 / 7;
+    let fixed = table + ends + clients + size_of::<Call>();
+    assert!(
+        fixed + 150 <= 640,
+        "{table} + {ends} + {clients} + {}",
+        size_of::<Call>()
+    );
+    assert!(fixed + 5 * 203 <= 2_048);
+}
