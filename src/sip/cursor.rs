@@ -1,7 +1,7 @@
 //! The cursor that every field parser walks with: each method steps over what it names and returns it.
 //!
 //! No method can step past the end, and none fails: at the end there is simply nothing more to take.
-use super::grammar::{cut, is, is_blank, quoted_len};
+use super::grammar::{cut, is_blank, quoted_len, span};
 
 /// A place in a text.
 #[derive(Clone, Copy, Debug)]
@@ -41,14 +41,13 @@ impl<'a> Cursor<'a> {
         self.at += if found { text.len() } else { 0 };
         found
     }
-    /// Steps over all bytes of these classes (see [`grammar`](super::grammar)) and returns them; an empty slice if there is
+    /// Steps over all bytes of this class (see [`grammar`](super::grammar)) and returns them; an empty slice if there is
     /// none.
     pub(super) fn take(&mut self, class: u8) -> &'a [u8] {
         let rest = self.rest();
-        let taken = rest.iter().position(|&b| !is(b, class));
-        let taken = cut(rest, 0, taken.unwrap_or(rest.len()));
-        self.at += taken.len();
-        taken
+        let length = span(rest, class);
+        self.at += length;
+        cut(rest, 0, length)
     }
     /// Steps over linear white space, folds included (RFC 3261 §25.1, `LWS`); returns whether there was any.
     #[inline]

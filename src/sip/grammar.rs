@@ -15,14 +15,12 @@ pub(super) const ADDR_SPEC: u8 = 4;
 pub(super) const VALUE: u8 = 8;
 /// A label's bytes in a host name; `_` is no host name's by the RFCs, but in use.
 pub(super) const LABEL: u8 = 16;
-/// A class for itself, so that [`LABEL`] ends at each dot.
-const DOT: u8 = 128;
-/// A host name's bytes.
-pub(super) const NAME: u8 = LABEL | DOT;
-/// What begins an escape in a URI.
-pub(super) const ESCAPE: u8 = 64;
+/// A host name's bytes: those of its labels, and the dots.
+pub(super) const NAME: u8 = 128;
+/// What a header parameter consists of: all but what ends it, and what could hide its end.
+pub(super) const PARAM: u8 = 32;
 
-const CLASSES: [u8; 256] = classes();
+static CLASSES: [u8; 256] = classes();
 
 #[expect(
     clippy::indexing_slicing,
@@ -60,11 +58,11 @@ const fn classes() -> [u8; 256] {
         if alphanum || matches!(b, b'-' | b'_') {
             class |= LABEL;
         }
-        if b == b'.' {
-            class |= DOT;
+        if class & LABEL != 0 || b == b'.' {
+            class |= NAME;
         }
-        if b == b'%' {
-            class |= ESCAPE;
+        if !matches!(b, b';' | b'"' | b'<' | b'>' | b',') {
+            class |= PARAM;
         }
         table[i] = class;
         i += 1;
@@ -74,24 +72,34 @@ const fn classes() -> [u8; 256] {
 
 /// Whether the byte belongs to one of the classes.
 pub(super) fn is(b: u8, class: u8) -> bool {
-    CLASSES
-        .get(usize::from(b))
-        .is_some_and(|of| of & class != 0)
+    classes_of(b) & class != 0
 }
 
-/// One pass instead of one for each class.
+/// The classes of a byte.
+fn classes_of(b: u8) -> u8 {
+    CLASSES.get(usize::from(b)).copied().unwrap_or(0)
+}
+
+/// How many bytes at the beginning of the text belong to this class.
 ///
-/// The classes that all bytes of the text belong to, and those that any belongs to.
-pub(super) fn classes_of(text: &[u8]) -> (u8, u8) {
-    text.iter().fold((u8::MAX, 0), |(all, any), &b| {
-        let class = CLASSES.get(usize::from(b)).copied().unwrap_or(0);
-        (all & class, any | class)
-    })
+/// Values are long, and most of them belong to their class as a whole: eight bytes share one decision.
+pub(super) fn span(text: &[u8], class: u8) -> usize {
+    let (words, _) = text.as_chunks::<8>();
+    let is_whole = |word: &[u8; 8]| word.iter().fold(class, |all, &b| all & classes_of(b)) != 0;
+    let whole = 8 * words.iter().take_while(|word| is_whole(word)).count();
+    let rest = text.get(whole..).unwrap_or_default();
+    let ends = rest.iter().position(|&b| !is(b, class));
+    whole + ends.unwrap_or(rest.len())
+}
+
+/// Whether all of the text belongs to this class.
+pub(super) fn is_all(text: &[u8], class: u8) -> bool {
+    span(text, class) == text.len()
 }
 
 /// Whether the text is a `token`, which is never empty.
 pub(super) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&b| is(b, TOKEN))
+    !text.is_empty() && is_all(text, TOKEN)
 }
 
 /// Bytes that linear white space is made of. CR and LF are among them: in a value they can only be a fold, since the

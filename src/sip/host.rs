@@ -1,5 +1,4 @@
 //! Hosts of URIs and sent-by (RFC 3261 §25.1, RFC 5118 §4.10).
-use super::cursor::Cursor;
 use super::grammar::{self, cut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -31,28 +30,25 @@ impl<'a> Host<'a> {
             let length = memchr::memchr(b']', inner)?;
             return Some((Self::V6(v6(cut(inner, 0, length))?), length + 2));
         }
-        let mut cursor = Cursor::new(text);
-        let mut last = cursor.take(grammar::LABEL);
-        if last.is_empty() {
-            return None;
-        }
-        while cursor.eat(b'.') {
-            match cursor.take(grammar::LABEL) {
-                // Only the last dot may have nothing behind it.
-                [] if cursor.peek() == Some(b'.') => return None,
-                [] => {}
-                label => last = label,
-            }
-        }
+        let length = grammar::span(text, grammar::NAME);
         // With the dots, as written: comparisons take the trailing one off.
-        let name = cursor.since(0);
+        let name = cut(text, 0, length);
+        let labels = name.strip_suffix(b".").unwrap_or(name);
+        let mut last: &[u8] = b"";
+        for label in labels.split(|&b| b == b'.') {
+            // Only the last dot may have nothing behind it.
+            if label.is_empty() {
+                return None;
+            }
+            last = label;
+        }
         let host = if last.iter().all(u8::is_ascii_digit) {
             // A top label is no number (RFC 3261 §25.1), so this is an IPv4 address or nothing.
             Self::V4(v4(name)?)
         } else {
             Self::Name(name)
         };
-        Some((host, cursor.at))
+        Some((host, length))
     }
 
     /// Whether this is that name (passed in lower case without trailing dot).

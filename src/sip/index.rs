@@ -263,8 +263,7 @@ impl<'o, 't> Reading<'o, 't> {
 
 /// Reads a header line the slow way: its name, and where the colon stands behind it; or the byte where there should be one.
 fn field_name(line: &[u8]) -> Result<(&[u8], usize), usize> {
-    let named = line.iter().position(|&b| !grammar::is(b, grammar::TOKEN));
-    let (name, rest) = line.split_at(named.unwrap_or(line.len()));
+    let (name, rest) = line.split_at(grammar::span(line, grammar::TOKEN));
     let blanks = rest
         .iter()
         .take_while(|b| matches!(b, b' ' | b'\t'))

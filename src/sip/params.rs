@@ -26,8 +26,7 @@ impl Param<'_> {
 /// Whether a value can count for something: a token, host or quoted string, without white space (RFC 3261 §25.1,
 /// `gen-value`).
 pub(super) fn is_value(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(|&b| grammar::is(b, grammar::VALUE))
-        || value.first() == Some(&b'"')
+    !value.is_empty() && grammar::is_all(value, grammar::VALUE) || value.first() == Some(&b'"')
 }
 
 /// Walks over a parameter text. Names and values are taken as they come, since what is not used need not fit any grammar;
@@ -78,7 +77,7 @@ impl<'a> Params<'a> {
         cursor.skip_lws();
         let from = cursor.at;
         // White space before `=` belongs to neither side.
-        let name = grammar::trim(run(cursor, b"=;"));
+        let name = grammar::trim(take_name(cursor));
         let name_end = from + name.len();
         let (mut value, mut end) = (None, name_end);
         if cursor.peek() == Some(b'=') {
@@ -90,7 +89,7 @@ impl<'a> Params<'a> {
                 cursor.skip_lws();
                 quoted
             } else {
-                grammar::trim(run(cursor, b";"))
+                grammar::trim(cursor.take(grammar::PARAM))
             };
             // An empty value still has a place: behind its `=`.
             end = if found.is_empty() {
@@ -117,11 +116,11 @@ impl<'a> Params<'a> {
     }
 }
 
-/// Steps over a name or an unquoted value: what is neither one of these nor anything that could hide the end of a parameter.
-fn run<'a>(cursor: &mut Cursor<'a>, ends: &[u8]) -> &'a [u8] {
+/// Steps over a name, which ends where its value begins, if not where a value would end. It is short: no word is worth a look.
+fn take_name<'a>(cursor: &mut Cursor<'a>) -> &'a [u8] {
     let rest = cursor.rest();
-    let stops = |b: &u8| ends.contains(b) || matches!(b, b'"' | b'<' | b'>' | b',');
-    let length = rest.iter().position(stops).unwrap_or(rest.len());
+    let ends = |&b: &u8| b == b'=' || !grammar::is(b, grammar::PARAM);
+    let length = rest.iter().position(ends).unwrap_or(rest.len());
     cursor.at += length;
     cut(rest, 0, length)
 }

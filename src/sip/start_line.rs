@@ -87,7 +87,9 @@ fn request(line: &[u8]) -> (StartLine<'_>, Option<LineFault>) {
         note(parts.method_end, Rule::ExtraSpace);
     } else if uri.first() == Some(&b'<') {
         note(parts.uri.start, Rule::BracketedRequestUri);
-    } else if let Some(at) = uri.iter().position(|&b| !grammar::is(b, grammar::URI)) {
+    } else if let at = grammar::span(uri, grammar::URI)
+        && at < uri.len()
+    {
         let rule = match uri.get(at) {
             Some(b' ' | b'\t') => Rule::SpaceInRequestUri,
             _ => Rule::BadRequestUri,

@@ -33,9 +33,9 @@ pub struct Uri<'a> {
     pub headers: &'a [u8],
 }
 
-/// Parameters that decide where a request goes: a second one of a name would be read differently by different parsers
-/// (RFC 3261 §19.1.1 forbids it). A second `transport`, `lr` or another one decides nothing here.
-const ONCE: [&[u8]; 1] = [b"maddr"];
+/// The parameter that decides where a request goes: a second one would be read differently by different parsers (RFC 3261
+/// §19.1.1 forbids it). A second `transport`, `lr` or another one decides nothing here.
+const ONCE: &[u8] = b"maddr";
 
 impl<'a> Uri<'a> {
     /// Parses a URI. Errors carry an offset relative to the text.
@@ -45,12 +45,10 @@ impl<'a> Uri<'a> {
     /// parameter), `duplicate_param`.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
         let colon = scheme_len(text).ok_or(Malformed::other(0, Rule::BadUri))?;
-        // One pass answers two questions: whether all bytes may stand in a URI, and whether there is an escape at all.
-        let (all, any) = grammar::classes_of(text);
         // Found here, a control byte or quote cannot reach any of the parsers below.
-        if all & grammar::URI == 0 {
-            let at = text.iter().position(|&b| !grammar::is(b, grammar::URI));
-            return Err(Malformed::other(at.unwrap_or(0), Rule::BadUri));
+        let fits = grammar::span(text, grammar::URI);
+        if fits < text.len() {
+            return Err(Malformed::other(fits, Rule::BadUri));
         }
         let (name, rest) = (cut(text, 0, colon), cut(text, colon + 1, text.len()));
         let scheme = if name.eq_ignore_ascii_case(b"sip") {
@@ -71,7 +69,7 @@ impl<'a> Uri<'a> {
             headers: b"",
         };
         let parsed = match scheme {
-            Scheme::Sip | Scheme::Sips => uri.parse_sip(rest, any),
+            Scheme::Sip | Scheme::Sips => uri.parse_sip(rest),
             Scheme::Tel => uri.parse_tel(rest),
             Scheme::Other if rest.is_empty() => Err((0, Rule::BadUri)),
             Scheme::Other => Ok(()),
@@ -82,13 +80,8 @@ impl<'a> Uri<'a> {
         }
     }
 
-    /// Parses what follows the scheme: `[user@]host[:port][;params][?headers]` (RFC 3261 §19.1.1). `any` are the classes
-    /// that any byte of the URI belongs to: without a `%` in it, escapes need no check.
-    fn parse_sip(&mut self, rest: &'a [u8], any: u8) -> Result<(), (usize, Rule)> {
-        let check_escapes = |text| match any & grammar::ESCAPE {
-            0 => Ok(()),
-            _ => check_escapes(text),
-        };
+    /// Parses what follows the scheme: `[user@]host[:port][;params][?headers]` (RFC 3261 §19.1.1).
+    fn parse_sip(&mut self, rest: &'a [u8]) -> Result<(), (usize, Rule)> {
         let after_user = match memchr::memchr(b'@', rest) {
             None => 0,
             // An empty user is nobody's, but no reason to refuse either.
@@ -126,8 +119,15 @@ impl<'a> Uri<'a> {
         if !matches!(self.params.first(), None | Some(b';')) {
             return Err((at, Rule::BadHost));
         }
-        check_escapes(self.params).map_err(|e| (at + e, Rule::BadEscape))?;
-        self.check_once().map_err(|rule| (at, rule))
+        // Nearly no URI has an escape there, and plain names are compared at less cost.
+        let has_escapes = memchr::memchr(b'%', self.params).is_some();
+        if has_escapes {
+            check_escapes(self.params).map_err(|e| (at + e, Rule::BadEscape))?;
+        }
+        match self.has_twice(ONCE, has_escapes) {
+            true => Err((at, Rule::DuplicateParam)),
+            false => Ok(()),
+        }
     }
 
     /// Parses a telephone number (RFC 3966 §3). Its digits are not checked: the proxy routes by the pool of the domain, and
@@ -143,26 +143,14 @@ impl<'a> Uri<'a> {
         Ok(())
     }
 
-    /// Refuses a second `maddr`, escaped or not: one parser would send the request to the first, another to the last.
-    fn check_once(&self) -> Result<(), Rule> {
-        let mut seen = [false; ONCE.len()];
-        for (name, _) in params(self.params) {
-            // Nearly no name has an escape, and the plain comparison is cheaper.
-            let is_plain = !name.contains(&b'%');
-            let is = |one: &[u8]| {
-                if is_plain {
-                    name.eq_ignore_ascii_case(one)
-                } else {
-                    same_name(name, one)
-                }
-            };
-            for (one, seen) in ONCE.iter().zip(&mut seen) {
-                if is(one) && std::mem::replace(seen, true) {
-                    return Err(Rule::DuplicateParam);
-                }
-            }
-        }
-        Ok(())
+    /// Whether two parameters have this name, escaped or not: one parser would take the first, another the last.
+    fn has_twice(&self, name: &[u8], has_escapes: bool) -> bool {
+        let is_it = |found: &[u8]| match has_escapes {
+            true => same_name(found, name),
+            false => found.eq_ignore_ascii_case(name),
+        };
+        let mut found = params(self.params).filter(|(found, _)| is_it(found));
+        found.nth(1).is_some()
     }
 
     /// A URI parameter (name in any case): `None` absent, `Some(None)` without a value.

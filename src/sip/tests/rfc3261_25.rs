@@ -25,6 +25,20 @@ fn a_token_is_made_of_the_characters_of_25_1() {
 }
 
 #[test]
+fn a_span_ends_at_the_first_byte_of_another_class_wherever_that_stands() {
+    for length in 0..40 {
+        let all = "ab9-".repeat(10).into_bytes();
+        assert_eq!(grammar::span(&all[..length], grammar::TOKEN), length);
+        for at in 0..length {
+            let mut text = all[..length].to_vec();
+            text[at] = b';';
+            assert_eq!(grammar::span(&text, grammar::TOKEN), at, "of {length}");
+            assert_eq!(grammar::span(&text, grammar::NAME), at, "of {length}");
+        }
+    }
+}
+
+#[test]
 fn no_class_holds_what_ends_an_element() {
     for b in 0..=u8::MAX {
         let delimits = |set: &[u8]| b.is_ascii_control() || b == b' ' || set.contains(&b);
@@ -125,7 +139,8 @@ fn a_cursor_steps_over_what_it_names_and_never_past_the_end() {
 
 #[test]
 fn control_bytes_are_found_wherever_they_stand_in_a_word() {
-    for length in 0..20 {
+    // A block of 64 bytes is looked at as a whole.
+    for length in (0..20).chain([63, 64, 65, 131]) {
         for at in 0..length {
             for control in [0, 1, b'\t', b'\n', b'\r', 0x1f, 0x7f] {
                 let mut bytes = vec![b'a'; length];
