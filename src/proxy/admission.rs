@@ -39,7 +39,7 @@ pub(crate) enum Handling {
 
 /// The order of RFC 3261 §16.3, then §16.4 and the policy.
 ///
-/// Cheap checks come first, and what costs a keyed hash or an HMAC (the loop hash, the token) only
+/// Cheap checks come first, and what costs a keyed hash or a MAC (the loop hash, the token) only
 /// after them: a stranger who floods this node with nonsense should pay more than it does. Nothing
 /// is kept until all have passed.
 ///

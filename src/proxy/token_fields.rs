@@ -5,7 +5,7 @@ use super::link_id::LinkId;
 use smallvec::SmallVec;
 
 /// A token's bytes.
-pub(crate) type Raw = SmallVec<[u8; 48]>;
+pub(crate) type Raw = SmallVec<[u8; 64]>;
 
 /// Why a user part is no token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
