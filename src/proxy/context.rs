@@ -98,6 +98,8 @@ pub(crate) struct ResponseContext {
     pub(super) call_id: Range<usize>,
     /// Where in it the value of From stands.
     pub(super) from: Range<usize>,
+    /// Where in it the tag of From stands.
+    pub(super) from_tag: Range<usize>,
     pub(super) cseq: u32,
     /// [`Self::dialog()`] of the request that is gone.
     pub(super) dialog: u64,
@@ -161,6 +163,7 @@ impl ResponseContext {
             request: copy,
             call_id: message.place_of(request.call_id),
             from: message.place_of(message.first(HeaderName::From).unwrap_or_default()),
+            from_tag: request.from.tag().map_or(0..0, |tag| message.place_of(tag)),
             cseq: request.cseq.number,
             dialog: 0,
             call: CallPart::of(request.method, plan.in_dialog, request.to.tag().is_some()),

@@ -22,6 +22,7 @@ use crate::reason::{MessageReason, Rule};
 use crate::sip::{Address, CSeq, HeaderName, Host, Message, Method, Uri, Via, plain_user};
 use smallvec::SmallVec;
 use std::hash::Hasher as _;
+use std::net::IpAddr;
 use std::time::Instant;
 
 /// The most Route values of a request: Max-Forwards begins at 70, so no honest route is longer; and
@@ -253,9 +254,11 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             }
             // Names in lower case and addresses in one form, as RFC 3261 §17.2.3 compares sent-by.
             let mut buffer = [0; 253];
+            field(&[u8::from(self.via.host.ip().is_some())]);
             match (self.via.host.lower(&mut buffer), self.via.host.ip()) {
                 (Some(name), _) => field(name.as_bytes()),
-                (None, Some(address)) => field(address.to_string().as_bytes()),
+                (None, Some(IpAddr::V4(address))) => field(&address.octets()),
+                (None, Some(IpAddr::V6(address))) => field(&address.octets()),
                 (None, None) => field(self.via.sent_by),
             }
             field(&self.via.port.unwrap_or(0).to_be_bytes());

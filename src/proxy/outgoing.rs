@@ -41,11 +41,19 @@ pub(crate) struct RecordedToken {
 impl RecordedToken {
     /// Of several passes through this node only the one that this response belongs to is rewritten: the
     /// others have other tokens.
+    ///
+    /// The value is looked for as it was written, in front of an `@`: its MAC cannot stand there by chance, and this node's
+    /// own URI needs no parser.
     fn rewrite<'m, 'a>(&'m self, message: &'m Message<'a>, edits: &mut Edits<'m, 'a>) {
-        for address in message.addresses(HeaderName::RecordRoute).flatten() {
-            let user = address.parse_uri().ok().and_then(|uri| uri.user);
-            if let Some(user) = user.filter(|user| **user == *self.sent) {
-                edits.replace_user(user, &self.upstream);
+        for value in message.values(HeaderName::RecordRoute).flatten() {
+            for at in memchr::memchr_iter(b'@', value) {
+                let before = value.get(..at).unwrap_or_default();
+                let start = at.saturating_sub(self.sent.len());
+                if before.ends_with(&self.sent)
+                    && let Some(user) = before.get(start..)
+                {
+                    edits.replace_user(user, &self.upstream);
+                }
             }
         }
     }

@@ -23,7 +23,7 @@ use super::transaction::{
     TIMER_C, TransactionTimer,
 };
 use crate::reason::MessageReason;
-use crate::sip::{Address, CSeq, HeaderName, Message, Method};
+use crate::sip::{CSeq, HeaderName, Message, Method};
 use crate::topology::ClientPath;
 use std::hash::Hasher as _;
 
@@ -86,7 +86,7 @@ impl ResponseContext {
         }
         // RFC 3261 §16.7 step 3: the next one on the way back could not be found, and whoever asked
         // discards it (§18.1.2).
-        if message.vias().nth(1).is_none() || !self.is_repeated_in(message, cseq.number, env) {
+        if !has_next_via(message) || !self.is_repeated_in(message, cseq.number, env) {
             return Err(MessageReason::ResponseMalformed);
         }
         if let Some(peer) = target.peer().and_then(|key| env.links.peer(key)) {
@@ -143,9 +143,7 @@ impl ResponseContext {
         let Some(call_id) = self.request.get(self.call_id.clone()) else {
             return self.dialog;
         };
-        let from = self.request.get(self.from.clone());
-        let from = from.and_then(|value| Address::parse(value).ok());
-        dialog_hash(call_id, from.and_then(|from| from.tag()), env)
+        dialog_hash(call_id, self.request.get(self.from_tag.clone()), env)
     }
 
     /// §16.7 step 2 and 5: 100 stays here; 101-199 to INVITE go upstream and restart Timer C; a
@@ -334,6 +332,13 @@ impl ResponseContext {
             env.send_upstream(self.upstream, start, out);
         }
     }
+}
+
+/// Whether there is a Via below this node's. Nothing of it is read: the next hop may judge it.
+fn has_next_via(response: &Message<'_>) -> bool {
+    // Each line has a value, if only an empty one.
+    let second = || response.values(HeaderName::Via).nth(1);
+    response.repeated().has(HeaderName::Via) || second().is_some()
 }
 
 /// A hash of Call-ID and From tag.
