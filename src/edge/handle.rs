@@ -1,6 +1,6 @@
 //! The handle to the running edge, and its way to each shard's thread: one fan-out for all that can be asked of the shards.
-use super::acceptor::AcceptRules;
 use super::inbox::{Inboxes, ShardMessage};
+use super::reception::AcceptRules;
 use super::shard::Shard;
 use crate::observe::Log;
 use crate::proxy::{AdvertisedNames, HealthBoard};

@@ -1,10 +1,9 @@
-//! Inbound handshakes: capped, under a deadline, each ending in exactly one event.
+//! Inbound handshakes from a whole ClientHello on: capped, under a deadline, each ending in exactly one event.
 //!
-//! Each runs in a task of its own beside the connections. The cap bounds what strangers can have computed at once, the
-//! deadline how long they can hold a place; both are spent before anybody is known. What comes from a balancer waits for
-//! its header first, in a place and under a deadline of their own. A balancer's health checks are counted as everything
-//! else and have no line: it makes them every few seconds.
-use super::admission::{Admission, WaitingPlace};
+//! Each runs in a task of its own beside the connections. The cap bounds what strangers can have stored at once, the
+//! deadline how long they can hold a slot; both are spent before anybody is known. A balancer's health checks are counted as
+//! everything else and have no line: it makes them every few seconds.
+use super::admission::Admission;
 use super::clock;
 use super::connection::Established;
 use super::failed::HandshakeFailure;
@@ -13,15 +12,18 @@ use super::inbound_identity::{InboundIdentity, passes_as_server};
 use super::inbox::Accepted;
 use super::negotiated::accepted_event;
 use super::opened::Opened;
-use super::proxy_header::{self, Announced};
+use super::priority::Priority;
+use super::proxy_header;
 use super::reading::Reader;
 use super::shard::Shard;
 use crate::observe::{Event, HandshakeSides, PresentedChain};
 use crate::proxy::RemoteIdentity;
 use crate::reason::ConnectionReason;
-use crate::topology::{Direction, Limits};
+use crate::topology::Direction;
 use rustls_pki_types::CertificateDer;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +44,8 @@ struct Inbound {
     listener: usize,
     /// When it was accepted; behind a balancer, when the header was whole.
     started: Instant,
+    /// What the remote side has left of its time.
+    left: Duration,
     /// The server name that was asked for.
     sni: Option<String>,
     /// The chain that was shown for it.
@@ -60,25 +64,13 @@ struct Finished {
 }
 
 impl Shard {
-    /// A connection from the acceptor: begins its handshake, if there is room for one more.
+    /// A connection from the acceptor: begins its handshake.
     pub(super) fn accept(self: &Rc<Self>, accepted: Accepted) {
-        let limits = self.limits();
-        let from_balancer = accepted.from_balancer;
-        let (stream, mut inbound) = Inbound::new(self, accepted);
-        let placed = if from_balancer {
-            inbound.await_header(&limits)
-        } else {
-            inbound.begin_handshake(&limits)
-        };
-        match placed {
-            Err(reason) => inbound.fail(HandshakeFailure::refused(reason)),
-            Ok(()) => {
-                tokio::task::spawn_local(inbound.run(stream, limits));
-            }
-        }
+        let (stream, inbound) = Inbound::new(self, accepted);
+        tokio::task::spawn_local(inbound.run(stream));
     }
 
-    /// A connection that was still in the inbox when the shard had drained.
+    /// A connection that was still on its way when the shard had drained.
     pub(super) fn refuse_draining(self: &Rc<Self>, accepted: Accepted) {
         let (_stream, inbound) = Inbound::new(self, accepted);
         inbound.fail(HandshakeFailure::refused(ConnectionReason::Draining));
@@ -91,11 +83,12 @@ impl Inbound {
         let inbound = Self {
             shard: Rc::clone(shard),
             remote: accepted.remote,
-            balancer: None,
-            destination: None,
-            is_check: false,
+            balancer: accepted.balancer,
+            destination: accepted.destination,
+            is_check: accepted.is_check,
             listener: accepted.listener,
             started: accepted.started,
+            left: accepted.left,
             sni: None,
             shown: None,
             admission: accepted.admission,
@@ -103,110 +96,32 @@ impl Inbound {
         (accepted.stream, inbound)
     }
 
-    /// Takes a handshake's place, if there is one. Of several reasons the first is logged: the others follow from it, or
-    /// pass sooner.
-    fn begin_handshake(&mut self, limits: &Limits) -> Result<(), ConnectionReason> {
-        if self.shard.stop.is_cancelled() {
-            return Err(ConnectionReason::Draining);
-        }
-        if !self
-            .admission
-            .take_place(WaitingPlace::Handshake, limits.handshakes)
-        {
-            return Err(ConnectionReason::TooManyHandshakes);
-        }
-        if self.shard.live() >= limits.connections {
-            return Err(ConnectionReason::TooManyConnections);
-        }
-        Ok(())
-    }
-
-    /// Takes a place to wait for a balancer's header. It costs less than a handshake's, and there are as many.
-    fn await_header(&mut self, limits: &Limits) -> Result<(), ConnectionReason> {
-        if self.shard.stop.is_cancelled() {
-            return Err(ConnectionReason::Draining);
-        }
-        if !self
-            .admission
-            .take_place(WaitingPlace::Header, limits.handshakes)
-        {
-            return Err(ConnectionReason::TooManyProxyHeaders);
-        }
-        self.balancer = Some(self.remote);
-        Ok(())
-    }
-
     /// The task of one handshake.
-    async fn run(mut self, stream: std::net::TcpStream, limits: Rc<Limits>) {
+    async fn run(mut self, stream: std::net::TcpStream) {
         let shard = Rc::clone(&self.shard);
-        let outcome = self.attempt(stream, &limits).await;
-        // The place is free for the next one; the connection itself goes on to count.
-        self.admission.leave_place();
+        let (left, lost) = (self.left, self.admission.lost());
+        let handshake = async {
+            let stream = TcpStream::from_std(stream).map_err(|e| HandshakeFailure::from_io(&e))?;
+            self.shake_hands(stream).await
+        };
+        // `stop` comes first, so that a drain ends the handshakes that it finds.
+        let outcome = tokio::select! {
+            biased;
+            () = shard.stop.cancelled() => Err(HandshakeFailure::refused(ConnectionReason::Draining)),
+            outcome = tokio::time::timeout(left, handshake) => outcome.unwrap_or_else(|_| {
+                Err(HandshakeFailure::aborted(ConnectionReason::Timeout))
+            }),
+            // After the outcome: who has finished in the same turn stays.
+            () = lost.notified() => Err(HandshakeFailure::refused(ConnectionReason::TooManyHandshakes)),
+        };
+        // The slot is free for the next one; the connection itself goes on to count.
+        self.admission.leave_slot();
         match outcome {
             Ok(finished) => self.succeed(finished),
             Err(failure) => self.fail(failure),
         }
         // A drain waits for the handshakes under way.
         shard.ended.notify_waiters();
-    }
-
-    /// What a balancer has to say, if it comes from one, and the handshake.
-    async fn attempt(
-        &mut self,
-        stream: std::net::TcpStream,
-        limits: &Limits,
-    ) -> Result<Finished, HandshakeFailure> {
-        let mut stream = TcpStream::from_std(stream).map_err(|e| HandshakeFailure::from_io(&e))?;
-        let shard = Rc::clone(&self.shard);
-        if self.balancer.is_some() {
-            let bound = self.left_of(limits.proxy_header_timeout);
-            let header = proxy_header::read(&mut stream);
-            let header = within(&shard, bound, ConnectionReason::ProxyHeaderTimeout, header).await;
-            self.learn_source(header, limits)?;
-        }
-        let bound = self.left_of(limits.handshake_timeout);
-        let handshake = self.shake_hands(stream);
-        within(&shard, bound, ConnectionReason::Timeout, handshake).await
-    }
-
-    /// What is left of a bound that counts from the accept: time in a busy shard's inbox is time that the remote side has
-    /// waited too.
-    fn left_of(&self, bound: Duration) -> Duration {
-        bound.saturating_sub(clock::now().saturating_duration_since(self.started))
-    }
-
-    /// Takes over what a balancer's header says: from here on the true source counts, and a handshake begins.
-    fn learn_source(
-        &mut self,
-        header: Result<Announced, HandshakeFailure>,
-        limits: &Limits,
-    ) -> Result<(), HandshakeFailure> {
-        self.is_check = match &header {
-            // HAProxy names its own end of the connection in the health checks of version 1.
-            Ok(Announced::Proxied { source, .. }) => is_same(*source, self.remote),
-            Ok(Announced::Balancer) => true,
-            // Some balancers only look whether the port is open.
-            Err(failure) => failure.came_to_nothing(),
-        };
-        if let Announced::Proxied {
-            source,
-            destination,
-        } = header?
-        {
-            self.remote = source;
-            self.destination = Some(destination);
-        } else {
-            self.balancer = None;
-        }
-        let (sources, most) = (&self.shard.shared.sources, limits.connections_per_source);
-        if !self.admission.set_source(sources, self.remote.ip(), most) {
-            return Err(HandshakeFailure::refused(
-                ConnectionReason::TooManyFromSource,
-            ));
-        }
-        self.started = clock::now();
-        self.begin_handshake(limits)
-            .map_err(HandshakeFailure::refused)
     }
 
     /// The handshake itself: TLS, then the decision on who has come in.
@@ -234,7 +149,14 @@ impl Inbound {
         // A verifier for this handshake alone, which holds its verdict: one that several share would mix
         // them up.
         let (config, verifier) = listener.handshake();
-        let outcome = hello.into_stream(config).await;
+        let mut handshake = pin!(hello.into_stream(config));
+        // With the first turn its flight is on the way; what is left costs less, and waits for the remote side.
+        let outcome = poll_fn(|context| {
+            let polled = handshake.as_mut().poll(context);
+            self.admission.answered();
+            polled
+        })
+        .await;
         // `None`: the client has shown no certificate, or the handshake did not come so far.
         let verdict = verifier.take();
         let stream = match (outcome, &verdict) {
@@ -301,6 +223,8 @@ impl Inbound {
         let requests = match &identity {
             RemoteIdentity::Client => true,
             RemoteIdentity::Peer(peer) => {
+                let known = &shard.shared.known;
+                known.saw(self.remote.ip(), Priority::Peer, clock::now());
                 shard.log_would_refuse(Direction::Inbound, self.remote, peer.decision());
                 passes_as_server(&finished.chain, peer, shard.tls().generation())
             }
@@ -358,28 +282,6 @@ fn no_hello(error: &std::io::Error, first: [u8; FIRST]) -> HandshakeFailure {
         return HandshakeFailure::refused(ConnectionReason::ProxyHeaderUnexpected);
     }
     failure
-}
-
-/// Whether two addresses are one. To a dual-stack socket IPv4 comes as ::ffff:a.b.c.d.
-fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
-    let canonical = |address: SocketAddr| (address.ip().to_canonical(), address.port());
-    canonical(one) == canonical(other)
-}
-
-/// Something that the remote side must do in time. `stop` comes first, so that a drain ends the handshakes that it finds.
-async fn within<T>(
-    shard: &Shard,
-    bound: Duration,
-    late: ConnectionReason,
-    work: impl Future<Output = Result<T, HandshakeFailure>>,
-) -> Result<T, HandshakeFailure> {
-    tokio::select! {
-        biased;
-        () = shard.stop.cancelled() => Err(HandshakeFailure::refused(ConnectionReason::Draining)),
-        outcome = tokio::time::timeout(bound, work) => {
-            outcome.unwrap_or_else(|_| Err(HandshakeFailure::aborted(late)))
-        }
-    }
 }
 
 impl Shard {

@@ -5,7 +5,7 @@ use crate::proxy::{BindingMessage, BranchKey, CallMessage, LinkEvent, LinkId, Or
 use crate::reason::DaemonReason;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Messages waiting for one shard. Crossing is rare, so a full queue means that the shard stands still.
@@ -14,10 +14,11 @@ pub(super) const INBOX: usize = 16_384;
 /// Work that is done on a shard's thread.
 pub(super) type Work<S> = Box<dyn FnOnce(&Rc<S>) + Send>;
 
+/// Connections on their way to one shard: each has a hello that the shard is to answer, and there are few of those at a time.
+pub(super) const ARRIVALS: usize = 64;
+
 /// One message to a shard. `S` is the shard's type, which stands above this file.
 pub(super) enum ShardMessage<S> {
-    /// A connection from the acceptor.
-    Accepted(Accepted),
     /// A message of another shard for a connection of this one.
     Deliver {
         link: LinkId,
@@ -45,14 +46,19 @@ pub(super) enum ShardMessage<S> {
 pub(super) struct Accepted {
     /// Not yet registered with any runtime: it moves to the shard's.
     pub(super) stream: std::net::TcpStream,
-    /// The remote address.
+    /// The remote address, by what its balancer has said of it.
     pub(super) remote: SocketAddr,
+    /// The balancer that it came through, and the address there that was connected to.
+    pub(super) balancer: Option<SocketAddr>,
+    pub(super) destination: Option<SocketAddr>,
+    /// A balancer's health check.
+    pub(super) is_check: bool,
     /// The index of the bound socket that it came through.
     pub(super) listener: usize,
-    /// From here the handshake's timeout runs: time in the inbox is part of it.
+    /// When it was accepted; behind a balancer, when the header was whole.
     pub(super) started: Instant,
-    /// It comes from a balancer: what that says of it comes first, and its source counts when it is known.
-    pub(super) from_balancer: bool,
+    /// What is left of the handshake's time.
+    pub(super) left: Duration,
     /// What it holds of the node's bounds.
     pub(super) admission: Admission,
 }
@@ -61,8 +67,7 @@ pub(super) struct Accepted {
 pub(super) struct Inboxes<S>(pub(super) Vec<mpsc::Sender<ShardMessage<S>>>);
 
 impl<S> Inboxes<S> {
-    /// Queues a message without waiting, since the sender is another shard or the acceptor, which must not stand still
-    /// with it. Returns whether there was room.
+    /// Queues a message without waiting, since the sender is another shard, which must not stand still with it. Returns whether there was room.
     pub(super) fn send(&self, shard: u8, message: ShardMessage<S>, record: &dyn Fn(Event)) -> bool {
         let Some(inbox) = self.0.get(usize::from(shard)) else {
             return false;

@@ -1,6 +1,7 @@
 //! The only I/O shell: shards, listeners, handshakes, connections.
 //!
-//! One thread accepts; each shard is a thread with a single-threaded runtime that owns its connections and one
+//! One thread accepts, and has in its lobby (`lobby`, `guest`) who has not sent a whole ClientHello yet or waits for a
+//! handshake's slot (`grants`); each shard is a thread with a single-threaded runtime that owns its connections and one
 //! [`crate::proxy::Core`]. A connection's task (`reading`) reads, frames, feeds the core (`relay`) and writes to the
 //! outgoing connection's session itself. What all tasks that woke together have written leaves in one flush behind them
 //! (`flush_queue`, `background`); the outgoing connection's own task takes over only when its socket is full. What crosses
@@ -23,10 +24,12 @@ mod bind;
 mod buffers;
 mod calendar;
 mod calls;
+mod client_hello;
 mod clock;
 mod connection;
 mod connection_number;
 mod connection_table;
+mod crowd;
 mod deadlines;
 mod dial;
 mod dialler;
@@ -37,6 +40,8 @@ mod error;
 mod evidence;
 mod failed;
 mod flush_queue;
+mod grants;
+mod guest;
 mod handle;
 mod handshake_socket;
 mod inbound;
@@ -49,14 +54,17 @@ mod kick;
 mod let_go;
 mod lifecycle;
 mod live;
+mod lobby;
 mod negotiated;
 mod opened;
 mod outbound;
 mod page;
 mod peer_states;
+mod priority;
 mod probe;
 mod proxy_header;
 mod reading;
+mod reception;
 mod reevaluate;
 mod registered;
 mod relay;
@@ -68,6 +76,8 @@ mod session;
 mod shard;
 mod shard_loop;
 mod signal;
+mod slots;
+mod source_key;
 mod sources;
 mod start;
 mod status;

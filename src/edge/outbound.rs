@@ -8,6 +8,7 @@ use super::dial::{self, Dialled, Failed};
 use super::failed::HandshakeFailure;
 use super::negotiated::accepted_event;
 use super::opened::Opened;
+use super::priority::Priority;
 use super::reading::Reader;
 use super::shard::Shard;
 use super::unconfirmed::Unconfirmed;
@@ -154,6 +155,7 @@ impl Shard {
         started: Instant,
     ) {
         let now = clock::now();
+        self.shared.known.saw(address.ip(), Priority::Peer, now);
         // The number is in the event of the handshake and in all later ones of the connection.
         let number = self.number();
         self.log_would_refuse(Direction::Outbound, address, dialled.identity.decision());

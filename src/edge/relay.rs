@@ -5,6 +5,7 @@
 use super::clock;
 use super::connection::{Connection, Flushed};
 use super::inbox::ShardMessage;
+use super::priority::Priority;
 use super::shard::Shard;
 use crate::proxy::{Action, Actions, BindingMessage, Core, LinkEvent, Origin};
 use crate::reason::ConnectionReason;
@@ -142,6 +143,10 @@ impl Shard {
             Action::Keep { link, until } => {
                 if let Some(connection) = self.connections.borrow().get(link) {
                     connection.keep(until);
+                    if until.is_some() {
+                        let source = connection.remote().ip();
+                        self.shared.known.saw(source, Priority::Known, clock::now());
+                    }
                 }
             }
             Action::HandOver { shard, asked, held } => {

@@ -1,8 +1,8 @@
 //! A new generation becomes current in every shard, and every live connection is decided on again by it.
-use super::acceptor::AcceptRules;
 use super::clock;
 use super::error::EdgeError;
 use super::handle::Edge;
+use super::reception::AcceptRules;
 use super::shard::Shard;
 use super::tls::TlsConfigs;
 use crate::observe::Event;

@@ -2,8 +2,8 @@
 //!
 //! After a reload the files may be right and the served certificate still the old one, or another process may answer on
 //! the port. Only a handshake proves it.
-use super::acceptor::lists;
 use super::proxy_header;
+use super::reception::lists;
 use ipnet::IpNet;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};

@@ -12,11 +12,11 @@ use super::connection_table::ConnectionTable;
 use super::dialler::Dialler;
 use super::error::EdgeError;
 use super::flush_queue::FlushQueue;
-use super::inbox::{Inboxes, ShardMessage};
+use super::inbox::{Accepted, Inboxes, ShardMessage};
 use super::peer_states::PeerStates;
+use super::priority::KnownSources;
 use super::resolver::AddressResolver;
 use super::signal::Signal;
-use super::sources::Sources;
 use super::tls::TlsConfigs;
 use crate::observe::ShardLog;
 use crate::proxy::{Actions, Core, CoreSetup, LinkEvent, LinkId, Tables, TokenKeys};
@@ -41,6 +41,8 @@ pub(super) struct ShardSetup {
     pub(super) keys: Arc<TokenKeys>,
     /// The receiving end.
     pub(super) inbox: mpsc::Receiver<ShardMessage<Shard>>,
+    /// The connections of the acceptor.
+    pub(super) arrivals: mpsc::Receiver<Accepted>,
     /// What it shares with others.
     pub(super) shared: ShardShared,
 }
@@ -53,12 +55,12 @@ pub(super) struct ShardShared {
     pub(super) log: ShardLog,
     /// The way to each other shard.
     pub(super) inboxes: Arc<Inboxes<Shard>>,
-    /// Its inbound connections; the acceptor chooses by it.
+    /// Its inbound connections; the acceptor chooses a shard by it.
     pub(super) load: Arc<ShardLoad>,
-    /// The connections of each source address, for those whose balancer tells it.
-    pub(super) sources: Arc<Sources>,
     /// Numbers for its connections.
     pub(super) numbers: Arc<ConnectionNumbers>,
+    /// The sources that were somebody lately.
+    pub(super) known: Arc<KnownSources>,
     /// The bound listeners' names, in the order of their sockets.
     pub(super) listeners: Arc<[String]>,
     /// The chains that were presented lately, for `sipward explain`.

@@ -1,7 +1,7 @@
 //! A shard's thread: it starts the shard's tasks and serves its inbox until the drain is over.
 use super::clock;
 use super::error::EdgeError;
-use super::inbox::ShardMessage;
+use super::inbox::{Accepted, ShardMessage};
 use super::shard::{Shard, ShardSetup};
 use crate::proxy::{BranchKey, LinkEvent, LinkId};
 use crate::sip::Message;
@@ -24,6 +24,7 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
         tables,
         keys,
         mut inbox,
+        mut arrivals,
         shared,
     } = setup;
     let shard = {
@@ -41,8 +42,9 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
             tokio::task::spawn_local(Rc::clone(&shard).watch_calendar()),
             tokio::task::spawn_local(Rc::clone(&shard).run_sums()),
         ];
-        shard.serve(&mut inbox).await;
-        shard.refuse_rest(inbox);
+        shard.serve(&mut inbox, &mut arrivals).await;
+        inbox.close();
+        shard.refuse_rest(arrivals);
         // They never end by themselves, and the thread is to end.
         for task in tasks {
             task.abort();
@@ -53,20 +55,28 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
 }
 
 impl Shard {
-    /// Serves the inbox until the drain is over.
-    async fn serve(self: &Rc<Self>, inbox: &mut mpsc::Receiver<ShardMessage<Self>>) {
+    /// Serves the inbox and the arrivals until the drain is over.
+    async fn serve(
+        self: &Rc<Self>,
+        inbox: &mut mpsc::Receiver<ShardMessage<Self>>,
+        arrivals: &mut mpsc::Receiver<Accepted>,
+    ) {
         loop {
             let message = tokio::select! {
                 // The end first: after a drain nothing more is served.
                 biased;
                 () = self.drained.notified() => return,
+                // There are never more than a few, so that they hold up no message.
+                Some(accepted) = arrivals.recv() => {
+                    self.accept(accepted);
+                    continue;
+                }
                 message = inbox.recv() => match message {
                     Some(message) => message,
                     None => return,
                 },
             };
             match message {
-                ShardMessage::Accepted(accepted) => self.accept(accepted),
                 ShardMessage::Deliver {
                     link,
                     bytes,
@@ -114,12 +124,10 @@ impl Shard {
     }
 
     /// Refuses the connections that the acceptor handed out while the last ones closed: each ends in an event too.
-    fn refuse_rest(self: &Rc<Self>, mut inbox: mpsc::Receiver<ShardMessage<Self>>) {
-        inbox.close();
-        while let Ok(message) = inbox.try_recv() {
-            if let ShardMessage::Accepted(accepted) = message {
-                self.refuse_draining(accepted);
-            }
+    fn refuse_rest(self: &Rc<Self>, mut arrivals: mpsc::Receiver<Accepted>) {
+        arrivals.close();
+        while let Ok(accepted) = arrivals.try_recv() {
+            self.refuse_draining(accepted);
         }
     }
 }

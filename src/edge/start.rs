@@ -2,14 +2,15 @@
 //!
 //! Everything that can fail is tried on the caller's thread, before the first connection is accepted: a daemon that
 //! reports `ready` has its shards.
-use super::acceptor::{AcceptRules, Acceptor};
 use super::admission::ShardLoad;
 use super::bind::BoundListeners;
 use super::clock;
 use super::connection_number::ConnectionNumbers;
 use super::error::EdgeError;
 use super::handle::Edge;
-use super::inbox::{INBOX, Inboxes};
+use super::inbox::{ARRIVALS, INBOX, Inboxes};
+use super::priority::KnownSources;
+use super::reception::{AcceptRules, Acceptor};
 use super::scheduling;
 use super::shard::{ShardSetup, ShardShared};
 use super::shard_loop;
@@ -53,13 +54,16 @@ impl Edge {
         let rules = Arc::new(arc_swap::ArcSwap::from_pointee(AcceptRules::new(
             topology, &listeners,
         )));
-        let sources = Arc::new(Sources::default());
         let numbers = Arc::new(ConnectionNumbers::default());
+        let known: Arc<KnownSources> = Arc::default();
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
         // All sending ends before the first shard starts: each shard can reach each other one.
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| mpsc::channel(INBOX)).unzip();
         let inboxes = Arc::new(Inboxes(senders));
+        // Apart from the inboxes: connects and what crosses shards must not wait for each other.
+        let (arrivals, arriving): (Vec<_>, Vec<_>) =
+            (0..shards).map(|_| mpsc::channel(ARRIVALS)).unzip();
         // Ends the acceptor; the shards end when they have drained.
         let stop = CancellationToken::new();
         // It outlives generations: a reload must not make a dead server healthy.
@@ -69,7 +73,8 @@ impl Edge {
 
         // A thread that does not start ends the start; those that run already end with the process.
         let mut threads = Vec::new();
-        for ((index, inbox), load) in (0u8..).zip(receivers).zip(&loads) {
+        let receivers = receivers.into_iter().zip(arriving);
+        for ((index, (inbox, arrivals)), load) in (0u8..).zip(receivers).zip(&loads) {
             let setup = ShardSetup {
                 // What the core is given once; all else comes with the generation.
                 core: CoreSetup {
@@ -84,13 +89,14 @@ impl Edge {
                 tables: Arc::clone(&tables),
                 keys: Arc::clone(&keys),
                 inbox,
+                arrivals,
                 shared: ShardShared {
                     index,
                     log: log.for_shard(),
                     inboxes: Arc::clone(&inboxes),
                     load: Arc::clone(load),
-                    sources: Arc::clone(&sources),
                     numbers: Arc::clone(&numbers),
+                    known: Arc::clone(&known),
                     listeners: Arc::clone(&listeners),
                     seen: Arc::clone(&seen),
                 },
@@ -99,9 +105,11 @@ impl Edge {
         }
         // Last: what it accepts must find a shard.
         let acceptor = Acceptor {
-            inboxes: Arc::clone(&inboxes),
+            arrivals,
             loads,
-            sources,
+            sources: Arc::new(Sources::default()),
+            slots: Arc::default(),
+            known,
             rules: Arc::clone(&rules),
             log: log.clone(),
             stop: stop.clone(),

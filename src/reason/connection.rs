@@ -8,22 +8,23 @@ reasons! {
         TooManyFromSource "too_many_from_source"
             check: "ss -tn state established, grouped by the remote address",
             remedy: "find out who floods; behind a translating gateway raise the limit",
-        /// the shard that the connection was assigned to does not keep up
-        ShardBusy "shard_busy"
-            check: "sipward status; the load of the machine, top -H of the process",
-            remedy: "add cores or nodes, or find out who floods",
-        /// the shard has as many handshakes in progress as limits.handshakes allows
+        /// all handshakes that limits.handshakes allows were taken, and this one had been under way for three seconds
         TooManyHandshakes "too_many_handshakes"
             check: "sipward status; handshake_aborted events with `timeout` are clients that do not finish",
-            remedy: "find out who opens connections without finishing them, or raise the limit",
-        /// the shard has as many connections as limits.connections allows
+            remedy: "find out who begins handshakes without finishing them, or raise the limit",
+        /// as many connections as limits.waiting allows had not sent their ClientHello or waited for a handshake, and this
+        /// was the oldest of the source that had most of them
+        TooManyWaiting "too_many_waiting"
+            check: "ss -tn state established, grouped by the remote address; handshake_aborted events with `timeout` are connections that say nothing",
+            remedy: "find out who opens connections and says nothing, or raise the limit",
+        /// the ClientHello is longer than 16 KiB
+        HelloTooLong "hello_too_long"
+            check: "tcpdump -X -c 10 src host ADDRESS and dst port 5061: what the remote puts into its extensions",
+            remedy: "nothing, if it is a scanner; else have the remote offer fewer key shares or a shorter ticket",
+        /// every shard has as many connections as limits.connections allows
         TooManyConnections "too_many_connections"
             check: "sipward status; ss -tn state established, grouped by the remote address",
             remedy: "add nodes, shorten limits.client_idle, or raise the limit",
-        /// as many connections from balancers wait for their header in the shard as limits.handshakes allows
-        TooManyProxyHeaders "too_many_proxy_headers"
-            check: "whether the balancer sends its header as soon as it connects; handshake_aborted events with `proxy_header_timeout`",
-            remedy: "have the balancer send the header at once, or raise the limit",
         /// the remote is a balancer of `proxy_protocol`, and what it sent first is no header of the PROXY protocol
         ProxyHeaderMissing "proxy_header_missing"
             check: "the balancer's settings for this server: `send-proxy` or `send-proxy-v2` in HAProxy, `proxy_protocol on` in nginx; `proxy_protocol` of the `listener`",

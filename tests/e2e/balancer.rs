@@ -329,27 +329,28 @@ async fn the_bound_of_a_source_is_of_the_true_one() {
 }
 
 #[tokio::test]
-pub(crate) async fn who_waits_for_a_header_takes_no_place_of_a_handshake_and_there_are_as_many() {
+async fn who_waits_for_a_header_takes_no_slot_and_its_balancer_stands_above_strangers() {
     let world = world(|t| {
         t.section("[limits]").raw("handshakes", "1");
+        t.section("[limits]").raw("waiting", "2");
     })
     .await;
     let address = world.edge.address;
     let mut waiting = connected("127.0.0.1:0", address, b"PROXY ").await;
-    let failed = failure(&world, "127.0.0.1:0", b"PROXY ", true).await;
-    assert_eq!(failed["reason"], "too_many_proxy_headers", "{failed}");
-    // A client that comes without a balancer finds the one handshake's place free.
-    let direct = connected(STRANGER, address, b"").await;
+    // Of strangers the first makes room for the next.
+    let mut first = connected(STRANGER, address, b"").await;
+    let _next = connected(STRANGER, address, b"").await;
+    let refused = world.logged("handshake_refused", |_| true).await;
+    assert_eq!(refused["reason"], "too_many_waiting", "{refused}");
+    assert_eq!(first.read(&mut [0]).await.unwrap_or_default(), 0);
     waiting
-        .write_all(b"TCP4 203.0.113.9 198.51.100.1 1 5061\r\n")
+        .write_all(b"TCP4 203.0.113.9 198.51.100.1 1 5061\r\nno TLS")
         .await
         .unwrap();
-    world
-        .logged("handshake_refused", |e| {
-            e["reason"] == "too_many_handshakes"
-        })
+    let failed = world
+        .logged("handshake_refused", |e| e["reason"] == "not_tls")
         .await;
-    drop(direct);
+    assert_eq!(failed["remote"], "203.0.113.9:1", "{failed}");
     world.stop().await;
 }
 

@@ -1,10 +1,12 @@
 //! Every handshake ends in exactly one event: accepted, refused by us, refused by them, or aborted; floods are counted.
-use crate::harness::tls::{VERSIONS, client_config, connect, server_config, shake, silent_server};
+use crate::harness::tls::{
+    VERSIONS, client_config, connect, connect_from, server_config, shake, silent_server,
+};
 use crate::harness::{Edge, Lab, SOON, World, message_passes};
 use rustls::ServerConfig;
 use serde_json::Value;
 use sipward_lab::site::EDGE;
-use sipward_lab::{Client, EventLog, Server, trust_only};
+use sipward_lab::{EventLog, Server, trust_only};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -412,9 +414,26 @@ pub(crate) async fn stalled_handshakes_end_at_their_bound_and_hold_up_nobody() {
     assert_eq!(timeouts, Some(&50));
 }
 
+/// The whole first flight of a client that never goes on.
+fn whole_hello(lab: &Lab) -> Vec<u8> {
+    let config = client_config(VERSIONS[1], &lab.roots, None);
+    let name = rustls_pki_types::ServerName::try_from(EDGE).unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// How many handshakes have ended so, with and without a line.
+async fn ended(world: &World, event: &str, reason: &str) -> u64 {
+    let (_, status) = world.edge.command(&["status"]).await;
+    let counts = status["events"].as_array().unwrap().iter();
+    let counts = counts.filter(|count| count["event"] == event && count["reason"] == reason);
+    counts.map(|count| count["count"].as_u64().unwrap()).sum()
+}
+
 #[tokio::test]
-pub(crate) async fn beyond_the_cap_of_handshakes_a_stranger_is_turned_away_and_a_finished_one_makes_room()
- {
+pub(crate) async fn a_slot_that_is_held_without_an_answer_goes_to_who_waits_for_one() {
     let world = World::with(|t| {
         t.section("[node]").raw("shards", "1");
         t.section("[limits]")
@@ -422,46 +441,104 @@ pub(crate) async fn beyond_the_cap_of_handshakes_a_stranger_is_turned_away_and_a
             .text("handshake_timeout", "60s");
     })
     .await;
-    let mut stalled = [
-        connect(world.edge.address).await,
-        connect(world.edge.address).await,
-    ];
-    for tcp in &mut stalled {
-        tcp.write_all(&[22]).await.unwrap();
+    let hello = whole_hello(&world.lab);
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        let mut tcp = connect_from("127.0.0.2", world.edge.address).await;
+        tcp.write_all(&hello).await.unwrap();
+        stalled.push(tcp);
     }
-    // Both are being shaken hands with once a third is turned away.
-    let mut sink = [0];
-    for _ in 0..100 {
-        let mut third = connect(world.edge.address).await;
-        let turned_away = tokio::time::timeout(Duration::from_millis(100), third.read(&mut sink));
-        if turned_away.await.is_ok() {
-            break;
-        }
-    }
+    // Two have this node's flight, which nobody answers; the others wait, and none is turned away.
+    let mut answered = [0];
+    assert_eq!(stalled[0].peek(&mut answered).await.unwrap(), 1);
+    assert_eq!(stalled[1].peek(&mut answered).await.unwrap(), 1);
+    let from_elsewhere = world.client("alice").await;
+    message_passes(&from_elsewhere, &world.fe01).await;
     world
-        .edge
-        .log
-        .wait("handshake_refused", |e| {
+        .logged("handshake_refused", |e| {
             e["reason"] == "too_many_handshakes"
         })
-        .await
-        .unwrap();
-    drop(stalled);
-    world
-        .edge
-        .log
-        .wait("handshake_aborted", |e| e["reason"] == "closed")
-        .await
-        .unwrap();
-    // The edge may hear of the end of one before the other.
-    let face = world.lab.face(&world.edge);
-    let come_in = async {
-        while Client::connect(&face, "alice", "sip:a@contoso.test")
-            .await
-            .is_err()
-        {}
-    };
-    tokio::time::timeout(SOON, come_in).await.unwrap();
+        .await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_says_nothing_or_half_a_hello_takes_no_slot() {
+    let world = World::with(|t| {
+        t.section("[limits]")
+            .raw("handshakes", "1")
+            .text("handshake_timeout", "60s");
+        t.section("[node]").raw("shards", "1");
+    })
+    .await;
+    let hello = whole_hello(&world.lab);
+    let mut silent = Vec::new();
+    for part in [0, 1, 5, 100, hello.len() - 1] {
+        for _ in 0..20 {
+            let mut tcp = connect_from("127.0.0.1", world.edge.address).await;
+            tcp.write_all(&hello[..part]).await.unwrap();
+            silent.push(tcp);
+        }
+    }
+    for name in ["alice", "bob", "carol"] {
+        let client = world.client(name).await;
+        message_passes(&client, &world.fe01).await;
+    }
+    let partner = world.dial(&world.partner).await;
+    // The last byte of one, after all that time, and it is answered.
+    let mut late = silent.pop().unwrap();
+    late.write_all(&hello[hello.len() - 1..]).await.unwrap();
+    assert_ne!(late.read(&mut [0]).await.unwrap(), 0);
+    drop((silent, partner));
+    // The late one may find the node draining.
+    let log = world.stop().await;
+    for refused in log.named("handshake_refused") {
+        assert_eq!(refused["reason"], "draining", "{refused}");
+    }
+}
+
+#[tokio::test]
+pub(crate) async fn a_full_lobby_makes_room_at_the_expense_of_the_fullest_source() {
+    let world = World::with(|t| {
+        t.section("[limits]")
+            .raw("waiting", "10")
+            .text("handshake_timeout", "60s");
+    })
+    .await;
+    // Somebody of another network, who is silent for long but has no other connection.
+    let lone = connect_from("127.0.9.1", world.edge.address).await;
+    let mut flood = Vec::new();
+    for number in 0..50 {
+        let source = format!("127.0.0.{}", 2 + number % 3);
+        flood.push(connect_from(&source, world.edge.address).await);
+        if number % 10 == 0 {
+            // Whoever shakes hands passes meanwhile.
+            drop(world.client("alice").await);
+        }
+    }
+    let refused = world.logged("handshake_refused", |_| true).await;
+    assert_eq!(refused["reason"], "too_many_waiting", "{refused}");
+    assert!(refused["remote"].as_str().unwrap().starts_with("127.0.0."));
+    let alice = world.client("alice").await;
+    message_passes(&alice, &world.fe01).await;
+    // One for each that came on top of ten, and whoever shook hands took a place for a moment.
+    let out = ended(&world, "handshake_refused", "too_many_waiting").await;
+    assert!((41..=47).contains(&out), "{out}");
+    let mut nothing = [0];
+    let left = tokio::time::timeout(Duration::from_millis(50), lone.peek(&mut nothing)).await;
+    assert!(left.is_err(), "{left:?}");
+    drop(flood);
+    world.stop().await;
+}
+
+#[tokio::test]
+pub(crate) async fn a_hello_of_more_than_16_kib_is_refused_by_its_length() {
+    let world = World::new().await;
+    let mut tcp = connect(world.edge.address).await;
+    let record = [&[22, 3, 1, 0x10, 0, 1, 0, 0x80, 0][..], &[0; 100]].concat();
+    tcp.write_all(&record).await.unwrap();
+    let refused = world.logged("handshake_refused", |_| true).await;
+    assert_eq!(refused["reason"], "hello_too_long", "{refused}");
     world.stop().await;
 }
 

@@ -60,11 +60,14 @@ limits! {
     body_timeout: time 30 * SECOND, WAIT, reload,
         "From the first byte of a message to the end of its body.";
     handshake_timeout: time 10 * SECOND, WAIT, reload,
-        "From accepting a connection, or from the end of its balancer's header, to the end of its handshake.";
+        "From accepting a connection, or from the end of its balancer's header, to the end of its handshake; the time in which a whole ClientHello waits for the node does not count.";
     proxy_header_timeout: time 5 * SECOND, WAIT, reload,
         "From accepting a connection of a balancer (`proxy_protocol`) to the end of its header.";
-    handshakes: count 200, (1, 100_000), reload,
-        "Handshakes at a time in each shard; as many connections of balancers may wait for their header.";
+    // A handshake that waits for its remote holds some 20 KiB.
+    handshakes: count 500, (1, 100_000), reload,
+        "Handshakes at a time, from a whole ClientHello on, for each shard; a quarter is kept for peers and for sources that were known lately. What comes on top waits; one that has been under way for three seconds makes room.";
+    waiting: count 20_000, SLOTS, reload,
+        "Connections, all shards together, that have not sent their ClientHello or wait for a handshake; beyond that the oldest of the fullest source is closed.";
     connections: count 30_000, SLOTS, reload,
         "Inbound connections in each shard.";
     connections_per_source: count 5_000, SLOTS, reload,

@@ -95,3 +95,16 @@ pub(crate) async fn shake(
 pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
+
+/// A bare connection from this address.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "ends of a test are the outside world"
+)]
+pub(crate) async fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket
+        .bind(SocketAddr::new(source.parse().unwrap(), 0))
+        .unwrap();
+    socket.connect(address).await.unwrap()
+}

@@ -1,0 +1,144 @@
+//! What the tasks of the acceptor's thread share: the bounds, the lobby, and the way to the shards.
+use super::admission::ShardLoad;
+use super::bind::BoundListeners;
+use super::client_hello;
+use super::clock;
+use super::inbox::Accepted;
+use super::lobby::Lobby;
+use super::priority::{KnownSources, Priority};
+use super::signal::Signal;
+use super::slots::Slots;
+use super::source_key::SourceKey;
+use super::sources::Sources;
+use crate::observe::{Log, ShardLog};
+use crate::topology::{DialAddress, Limits, Topology};
+use ipnet::IpNet;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// What the acceptor needs; all of it is shared with the shards or the handle.
+pub(super) struct Acceptor {
+    /// Where a connection goes whose turn it is.
+    pub(super) arrivals: Vec<mpsc::Sender<Accepted>>,
+    /// The inbound connections of each shard, by which the next one is chosen.
+    pub(super) loads: Vec<Arc<ShardLoad>>,
+    /// The connections of each source address.
+    pub(super) sources: Arc<Sources>,
+    /// The slots of handshakes.
+    pub(super) slots: Arc<Slots>,
+    /// The sources that were somebody lately.
+    pub(super) known: Arc<KnownSources>,
+    /// Of the generation that serves; a reload exchanges it.
+    pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
+    /// For what concerns no shard.
+    pub(super) log: Log,
+    /// The node drains.
+    pub(super) stop: CancellationToken,
+}
+
+/// What the tasks of the acceptor's thread share.
+pub(super) struct Reception {
+    /// As in [`Acceptor`], which becomes this on its own thread.
+    pub(super) arrivals: Vec<mpsc::Sender<Accepted>>,
+    pub(super) loads: Vec<Arc<ShardLoad>>,
+    /// How many connections each source has.
+    pub(super) sources: Arc<Sources>,
+    /// What is granted here and returned by the shards.
+    pub(super) slots: Arc<Slots>,
+    known: Arc<KnownSources>,
+    /// Read anew for each connection.
+    pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
+    /// The thread's own recorder.
+    pub(super) log: ShardLog,
+    pub(super) stop: CancellationToken,
+    /// The names of the listeners, in the order of their sockets.
+    names: Vec<String>,
+    /// Who has come and waits.
+    pub(super) lobby: Rc<RefCell<Lobby>>,
+    /// Somebody in the lobby wants a slot.
+    pub(super) knock: Signal,
+    /// What all who wait look at their hellos with.
+    pub(super) scratch: RefCell<Vec<u8>>,
+}
+
+/// What the acceptor must know of a generation.
+pub(super) struct AcceptRules {
+    /// The bounds.
+    pub(super) limits: Limits,
+    /// The balancers of each bound listener.
+    balancers: Vec<Vec<IpNet>>,
+    /// The addresses that the topology has for its peers.
+    peers: HashSet<SourceKey>,
+}
+
+impl AcceptRules {
+    /// Of a topology, for the listeners that are bound.
+    pub(super) fn new(topology: &Topology, listeners: &[String]) -> Self {
+        let balancers = |name: &String| {
+            let listener = topology.listeners().iter().find(|l| l.name == *name);
+            listener.map_or_else(Vec::new, |listener| listener.proxy_protocol.clone())
+        };
+        let addresses = topology.peers().iter().flat_map(|peer| &peer.addresses);
+        let peers = addresses.filter_map(|address| match address {
+            DialAddress::Socket(address) => Some(SourceKey::of(address.ip())),
+            // It is known once it was dialled.
+            DialAddress::Host(..) => None,
+        });
+        Self {
+            limits: topology.limits().clone(),
+            balancers: listeners.iter().map(balancers).collect(),
+            peers: peers.collect(),
+        }
+    }
+
+    /// Whether a connection to a listener comes from one of its balancers.
+    pub(super) fn is_balancer(&self, listener: usize, source: IpAddr) -> bool {
+        let balancers = self.balancers.get(listener);
+        balancers.is_some_and(|balancers| lists(balancers, source))
+    }
+}
+
+/// Whether an address is in one of the networks.
+pub(super) fn lists(networks: &[IpNet], address: IpAddr) -> bool {
+    // To a dual-stack socket IPv4 comes as ::ffff:a.b.c.d.
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
+
+impl Reception {
+    pub(super) fn new(acceptor: Acceptor, bound: &BoundListeners) -> Self {
+        Self {
+            arrivals: acceptor.arrivals,
+            loads: acceptor.loads,
+            sources: acceptor.sources,
+            slots: acceptor.slots,
+            known: acceptor.known,
+            rules: acceptor.rules,
+            log: acceptor.log.for_shard(),
+            stop: acceptor.stop,
+            names: bound.sockets.iter().map(|s| s.name.clone()).collect(),
+            lobby: Rc::default(),
+            knock: Signal::default(),
+            scratch: RefCell::new(vec![0; client_hello::MOST]),
+        }
+    }
+
+    /// The name of the listener with this index.
+    pub(super) fn name(&self, listener: usize) -> &str {
+        self.names.get(listener).map_or("", String::as_str)
+    }
+
+    /// Who an address probably is.
+    pub(super) fn priority(&self, source: IpAddr) -> Priority {
+        // By the topology first: a peer that has never come has its place kept, too.
+        if self.rules.load().peers.contains(&SourceKey::of(source)) {
+            return Priority::Peer;
+        }
+        self.known.priority(source, clock::now())
+    }
+}
