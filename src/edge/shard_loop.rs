@@ -1,5 +1,6 @@
 //! A shard's thread: it starts the shard's tasks and serves its inbox until the drain is over.
 use super::clock;
+use super::connection::Connection;
 use super::error::EdgeError;
 use super::inbox::{Accepted, ShardMessage};
 use super::shard::{Shard, ShardSetup};
@@ -108,7 +109,12 @@ impl Shard {
 
     /// A message of another shard for a connection of this one.
     fn deliver(&self, link: LinkId, bytes: &[u8], branch: Option<BranchKey>, from: u8) {
-        let Some(connection) = self.connection(link) else {
+        // A request to a peer goes only where new ones may go; what it runs on is not asked for that.
+        let is_refused = |connection: &Rc<Connection>| {
+            branch.is_some() && !connection.is_client() && !self.core.borrow().takes_requests(link)
+        };
+        let connection = self.connection(link).filter(|found| !is_refused(found));
+        let Some(connection) = connection else {
             let event = LinkEvent::Undeliverable { link, branch };
             // Without room there the transaction ends by its timer instead.
             self.send_to(from, ShardMessage::Link(event));

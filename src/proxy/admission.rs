@@ -11,6 +11,7 @@ use super::interface::Origin;
 use super::leg::{Leg, TargetSet};
 use super::links::Links;
 use super::moving::{self, ClientMove};
+use super::partner_way::PartnerWay;
 use super::plan::ForwardPlan;
 use super::policy::Question;
 use super::privacy::Privacy;
@@ -108,6 +109,7 @@ pub(crate) fn admit(
         readable_contacts(message)?;
     }
     plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
+    plan.way = PartnerWay::of(&routed, &targets);
     Ok(Handling::Forward(plan, targets))
 }
 
@@ -158,6 +160,7 @@ pub(crate) fn admit_ack(
     let privacy = Privacy::read(request.inbound.message);
     let mut plan = ForwardPlan::new(request, &routed, privacy, 0, env);
     plan.siblings = SiblingPlan::of(request, &routed, &targets, env);
+    plan.way = PartnerWay::of(&routed, &targets);
     Ok(Handling::Forward(plan, targets))
 }
 

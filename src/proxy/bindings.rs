@@ -11,6 +11,8 @@ use super::core::Core;
 use super::interface::Actions;
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
+use super::link_state::SendIf;
+use super::partner_way::serves;
 use crate::observe::Event;
 use crate::reason::MessageReason;
 use smallvec::{SmallVec, smallvec};
@@ -73,6 +75,9 @@ impl Core {
                 bytes,
                 elsewhere,
             } => self.pass_on(place, &bytes, elsewhere, out),
+            BindingMessage::Over { link, peer, bytes } => {
+                self.send_over(link, PeerKey(peer), &bytes, out);
+            }
             BindingMessage::Taken { id, by } => self.env.taken.note(id, PeerKey(by), now),
             BindingMessage::Displaced { id, link } => self.displaced(id, link, now, out),
             BindingMessage::Refused { id, link } => self.refused(id, link, out),
@@ -179,6 +184,16 @@ impl Core {
                 peer: None,
             });
         }
+    }
+
+    /// A message of another shard for a partner's connection, or for its peer.
+    fn send_over(&mut self, link: LinkId, peer: PeerKey, bytes: &[u8], out: &mut Actions) {
+        let start = out.bytes.len();
+        out.bytes.extend_from_slice(bytes);
+        let env = &mut self.env;
+        let link = Some(link).filter(|link| serves(*link, peer, env.routing(), &env.links));
+        // A peer that is listed no more, or has no room: its sender repeats it or ends the call.
+        let _ = env.send_downstream(Leg::Peer(peer), link, start, SendIf::Always, out);
     }
 
     /// A binding is no longer at this connection: what runs there for it follows it.

@@ -130,6 +130,12 @@ impl Core {
         self.env.transactions
     }
 
+    /// Whether a link of this shard takes requests that another shard has for its peer.
+    pub fn takes_requests(&self, link: LinkId) -> bool {
+        let link = self.env.links.get(link);
+        link.is_some_and(|link| link.trusted && link.requests && !link.full)
+    }
+
     /// Whether nothing of this core runs on the link, so that closing it cuts nothing off.
     pub fn is_idle(&self, link: LinkId) -> bool {
         self.env.links.is_idle(link)

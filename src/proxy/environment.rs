@@ -217,6 +217,24 @@ impl Environment {
         }
     }
 
+    /// Sends what stands in `out` from `start` on over a partner's connection; nobody waits for an
+    /// answer to it. The shard that owns the connection sends it to the peer as such if that is gone.
+    pub(crate) fn send_over(&self, link: LinkId, peer: PeerKey, start: usize, out: &mut Actions) {
+        if link.shard() == self.shard {
+            return out.send(link, start, None);
+        }
+        let bytes = out.bytes.get(start..).unwrap_or_default().into();
+        out.bytes.truncate(start);
+        out.list.push(Action::Tell {
+            shard: link.shard(),
+            message: BindingMessage::Over {
+                link,
+                peer: peer.0,
+                bytes,
+            },
+        });
+    }
+
     /// Keeps a message for a peer until it has a connection. Bounded, because a peer that cannot be
     /// reached would otherwise gather the responses and ACKs of every call that it had.
     fn queue(

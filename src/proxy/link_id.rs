@@ -12,6 +12,10 @@ impl LinkId {
         // 8 bits shard, 24 bits slot, 32 bits serial: 16 million connections in a shard.
         Self(u64::from(shard) << 56 | u64::from(slot & 0x00ff_ffff) << 32 | u64::from(serial))
     }
+    /// The number of no connection of this shard: no slot is used as often.
+    pub(crate) fn none(shard: u8) -> Self {
+        Self::new(shard, u32::MAX, u32::MAX)
+    }
     /// The owning shard.
     pub fn shard(self) -> u8 {
         (self.0 >> 56) as u8

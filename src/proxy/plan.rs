@@ -6,6 +6,7 @@ use super::binding::{BindingName, Registration};
 use super::environment::Environment;
 use super::inbound::{InboundRequest, Routed};
 use super::keep_alive;
+use super::partner_way::PartnerWay;
 use super::privacy::Privacy;
 use super::sibling::SiblingPlan;
 use super::token::host_hash;
@@ -68,6 +69,8 @@ pub(crate) struct ForwardPlan {
     pub(crate) handed_over: bool,
     /// How it is handed over to a sibling, if it is for a binding.
     pub(crate) siblings: Option<Box<SiblingPlan>>,
+    /// How it goes to the partner's server that its dialog is with.
+    pub(crate) way: Option<Box<PartnerWay>>,
 }
 
 impl ForwardPlan {
@@ -129,6 +132,7 @@ impl ForwardPlan {
             to_host,
             handed_over: request.handed.is_some(),
             siblings: None,
+            way: None,
         }
     }
 }

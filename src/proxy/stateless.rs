@@ -71,7 +71,7 @@ pub(crate) fn forward_best_effort(
     {
         return reply::refuse(inbound, MessageReason::ClientBudget, env, out);
     }
-    let sent = reachable(request, &targets, plan.in_dialog, env)
+    let sent = reachable(request, &targets, &plan, env)
         .and_then(|(target, link)| forward(request, &plan, target, link, env, out));
     if let Err(reason) = sent
         && !is_undelivered(reason)
@@ -104,9 +104,10 @@ fn is_undelivered(reason: MessageReason) -> bool {
 fn reachable(
     request: &InboundRequest<'_, '_>,
     targets: &TargetSet,
-    in_dialog: bool,
+    plan: &ForwardPlan,
     env: &Environment,
 ) -> Result<(Leg, Option<LinkId>), MessageReason> {
+    let in_dialog = plan.in_dialog;
     let now = request.inbound.now;
     let spread = env.spread(request.inbound.message);
     // A server's wait for a connection; strangers fill no queue with what nobody waits for.
@@ -124,6 +125,7 @@ fn reachable(
                 continue;
             }
             Leg::Client(_) | Leg::Binding(_) => return Ok((target, None)),
+            Leg::Peer(_) if way_to(target, plan, env).is_some() => return Ok((target, None)),
             Leg::Peer(key) => key,
         };
         failed = match env.links.for_requests(key, spread, in_dialog) {
@@ -177,11 +179,20 @@ fn forward(
         &branch,
         &mut out.bytes,
     )?;
+    if let (Some(link), Leg::Peer(key)) = (way_to(target, plan, env), target) {
+        env.send_over(link, key, start, out);
+        return Ok(());
+    }
     let elsewhere = elsewhere(request, plan, &branch, env);
     match env.place(target, request.call_id, plan.in_dialog) {
         Some(place) => env.pass(place, start, elsewhere, out),
         None => env.send_downstream(target, preferred, start, SendIf::Always, out),
     }
+}
+
+/// The connection of a partner's server that the dialog runs on.
+fn way_to(target: Leg, plan: &ForwardPlan, env: &Environment) -> Option<LinkId> {
+    plan.way.as_ref()?.link(target, env)
 }
 
 /// The same as a sibling takes it, which may have the client: where it is, its directory knows.

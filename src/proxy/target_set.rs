@@ -92,17 +92,20 @@ impl ResponseContext {
         }
         let link = match target {
             Leg::Client(_) | Leg::Binding(_) => self.client_link(target, now, env, out)?,
-            Leg::Peer(key) => {
-                let spread = env.spread(message);
-                peer_link(
-                    key,
-                    self.branch_key(),
-                    (spread, self.plan.in_dialog),
-                    now,
-                    env,
-                    out,
-                )?
-            }
+            Leg::Peer(key) => match self.way_to(target, env) {
+                Some(link) => Some(link),
+                None => {
+                    let spread = env.spread(message);
+                    peer_link(
+                        key,
+                        self.branch_key(),
+                        (spread, self.plan.in_dialog),
+                        now,
+                        env,
+                        out,
+                    )?
+                }
+            },
         };
         if let Some(link) = link {
             return self.send_request(target, link, message, via, now, env, out);
@@ -114,6 +117,21 @@ impl ResponseContext {
             self.start_timer(now, env);
         }
         Ok(())
+    }
+
+    /// The connection of a partner that comes before the peer as such.
+    fn way_to(&mut self, target: Leg, env: &Environment) -> Option<LinkId> {
+        self.plan.way.as_mut()?.next(target, env)
+    }
+
+    /// The connection has failed that the request is on or waits for: if that was one of several ways
+    /// to its target, the target has its turn again.
+    pub(crate) fn way_has_failed(&mut self) {
+        if let Some(way) = &mut self.plan.way
+            && way.has_failed()
+        {
+            self.tried = self.tried.saturating_sub(1);
+        }
     }
 
     /// The connection that leads to a client now; `None`: it is looked for, or waited for. A token's

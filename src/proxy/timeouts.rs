@@ -158,8 +158,20 @@ impl ResponseContext {
         self.failure = Some(match target {
             Leg::Client(_) | Leg::Binding(_) => return self.on_client_lost(gone, now, env, out),
             Leg::Peer(_) if client.silent() => MessageReason::PeerUnreachable,
-            Leg::Peer(_) => return NextStep::Keep,
+            Leg::Peer(_) => {
+                // What is still sent goes over another connection, also where this shard could not
+                // see that this one is gone.
+                env.links.remove_branch(link, self.slot, env.shard);
+                let link = LinkId::none(env.shard);
+                self.branch = CurrentBranch::Sent {
+                    target,
+                    link,
+                    client,
+                };
+                return NextStep::Keep;
+            }
         });
+        self.way_has_failed();
         NextStep::TryNext
     }
 
@@ -171,6 +183,11 @@ impl ResponseContext {
         env: &mut Environment,
         out: &mut Actions,
     ) -> NextStep {
-        self.on_client_lost(gone, now, env, out)
+        match self.branch.target() {
+            Some(Leg::Peer(_)) => self.on_link_gone(gone, now, env, out),
+            Some(Leg::Client(_) | Leg::Binding(_)) | None => {
+                self.on_client_lost(gone, now, env, out)
+            }
+        }
     }
 }

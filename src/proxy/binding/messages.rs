@@ -178,6 +178,16 @@ pub enum BindingMessage {
         /// The same for a sibling, if the client may be there.
         elsewhere: Option<Box<Elsewhere>>,
     },
+    /// To the shard of a connection: send this there, else to the peer as such; nobody waits for an
+    /// answer.
+    Over {
+        /// The connection of a partner that a dialog runs on.
+        link: LinkId,
+        /// The partner's server, by the number of its name.
+        peer: u64,
+        /// One message as it is sent.
+        bytes: Box<[u8]>,
+    },
     /// To the directory: a sibling has taken a request for this binding.
     Taken {
         /// The binding.

@@ -28,6 +28,7 @@ mod model;
 mod moving;
 mod noise;
 mod own_names;
+mod partner_ways;
 mod paths;
 mod pools;
 mod registrations;

@@ -64,11 +64,20 @@ impl World {
     }
 
     /// On a generation that was built before.
+    pub(super) fn on(generation: Arc<Generation>, shards: u8) -> Self {
+        Self::in_run(1, generation, shards)
+    }
+
+    /// The same keys in a later run of one shard.
+    pub(super) fn restarted(topology: Topology, run: u64) -> Self {
+        Self::in_run(run, generation(topology), 1)
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the world's clock needs a starting point"
     )]
-    pub(super) fn on(generation: Arc<Generation>, shards: u8) -> Self {
+    fn in_run(run: u64, generation: Arc<Generation>, shards: u8) -> Self {
         let now = Instant::now();
         let names = names();
         let keys = Arc::new(TokenKeys::new(&[], [7; 32]));
@@ -79,7 +88,7 @@ impl World {
                 let setup = CoreSetup {
                     shard,
                     shards,
-                    run: 1,
+                    run,
                     seed: [3; 32],
                     names: names.clone(),
                     now,
@@ -370,6 +379,16 @@ impl World {
         self.carry_out(shard, Some((origin, bytes)), out);
     }
 
+    /// Whether a message of this shard reaches the link's far end: the shell of another one asks its core.
+    fn takes(&self, link: LinkId, asks: bool, shard: u8) -> bool {
+        let core = self.cores.get(usize::from(link.shard()));
+        self.links.get(&link).is_some_and(|origin| {
+            let is_asked = asks && link.shard() != shard;
+            !(is_asked && matches!(origin.identity, RemoteIdentity::Peer(_)))
+                || core.is_some_and(|core| core.takes_requests(link))
+        })
+    }
+
     fn carry_out(&mut self, shard: u8, given: Option<(&Origin, &[u8])>, out: Actions) {
         for action in out.list {
             match action {
@@ -377,7 +396,7 @@ impl World {
                     link,
                     bytes,
                     branch,
-                } => match self.links.contains_key(&link) {
+                } => match self.takes(link, branch.is_some(), shard) {
                     true => {
                         self.used_by.insert((link, shard));
                         let inbox = self.inboxes.get_mut(&link).unwrap();
