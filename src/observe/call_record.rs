@@ -11,9 +11,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of one text of a call: what people and programs call themselves is far shorter, and whoever writes more must not
-/// take more memory for as long as the call lasts.
+/// Bytes of one text: what people and programs call themselves is far shorter, and whoever writes more must not take more
+/// memory for as long as a call lasts.
 const LONGEST_TEXT: usize = 200;
+/// The same of a Call-ID, which must be whole to find the requests that belong together.
+const LONGEST_CALL_ID: usize = 512;
 /// How many texts there are.
 const TEXTS: usize = 5;
 
@@ -26,19 +28,24 @@ pub struct Parties {
 }
 
 impl Parties {
-    /// From the Call-ID, the URIs of From and To, the Request-URI and the User-Agent; each is cut to 200 bytes.
+    /// From the Call-ID, the URIs of From and To, the Request-URI and the User-Agent; each is cut to 200 bytes, the Call-ID
+    /// to 512.
     pub fn new(texts: [&[u8]; TEXTS]) -> Self {
         let mut bytes: SmallVec<[u8; 512]> = SmallVec::new();
         let mut ends = [0; TEXTS];
-        for (text, end) in texts.into_iter().zip(&mut ends) {
-            match text.get(..LONGEST_TEXT) {
-                Some(head) if text.len() > LONGEST_TEXT => {
+        for (place, (text, end)) in texts.into_iter().zip(&mut ends).enumerate() {
+            let longest = match place {
+                0 => LONGEST_CALL_ID,
+                _ => LONGEST_TEXT,
+            };
+            match text.get(..longest) {
+                Some(head) if text.len() > longest => {
                     bytes.extend_from_slice(head);
                     bytes.extend_from_slice(CUT.encode_utf8(&mut [0; 4]).as_bytes());
                 }
                 Some(_) | None => bytes.extend_from_slice(text),
             }
-            // Five texts of 203 bytes at most.
+            // About 1,300 bytes at most.
             *end = bytes.len() as u16;
         }
         Self {

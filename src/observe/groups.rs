@@ -1,4 +1,5 @@
 //! Values that several events carry as a whole and that make several fields of a line.
+use super::call_record::{DecisionId, Parties};
 use super::keys::KEYS;
 use super::value::{AsField, EventField, FieldGroup, Take};
 use crate::topology::Direction;
@@ -112,31 +113,73 @@ impl HandshakeSides {
     }
 }
 
-field_group! {
-    /// A request and what became of it.
-    ///
-    /// The core fills this on the message path, once for each request that has a line. Method and Call-ID are held inline,
-    /// and peers' names are shared, so that it allocates nothing: 16 and 64 bytes hold what nearly all programs send.
-    #[derive(Clone, Debug)]
-    pub struct RequestOutcome {
-        /// The method.
-        pub method: SmallVec<[u8; 16]> => method,
-        /// The Call-ID.
-        pub call_id: SmallVec<[u8; 64]> => call_id,
-        /// Source address.
-        pub remote: SocketAddr => remote,
-        /// FQDN of the peer that it came from; `None`: a client.
-        pub from_peer: Option<Arc<str>> => from_peer,
-        /// FQDN of the peer that it went to; `None` with `to_client` false: nowhere.
-        pub to_peer: Option<Arc<str>> => to_peer,
-        /// Whether it went to a client's flow.
-        pub to_client: bool => to_client,
-        /// The final status sent back; `None`: none (ACK, dropped).
-        pub status: Option<u16> => status,
-        /// From receipt to the final answer.
-        pub took: Duration => took_us,
+/// A request and what became of it.
+///
+/// The core fills this on the message path, once for each request that has a line. The method is held inline, peers' names and
+/// decisions are shared, and all that the message itself says is one piece of memory.
+#[derive(Clone, Debug)]
+pub struct RequestOutcome {
+    /// The method.
+    pub method: SmallVec<[u8; 16]>,
+    /// Who asks what of whom.
+    pub parties: Parties,
+    /// The number of the connection that it came on.
+    pub connection: u64,
+    /// Source address.
+    pub remote: SocketAddr,
+    /// The decision that let that connection in; `None`: it has shown no certificate.
+    pub decision: Option<DecisionId>,
+    /// FQDN of the peer that it came from; `None`: a client.
+    pub from_peer: Option<Arc<str>>,
+    /// FQDN of the peer that it went to; `None` with `to_client` false: nowhere.
+    pub to_peer: Option<Arc<str>>,
+    /// Whether it went to a client's flow.
+    pub to_client: bool,
+    /// The number of the connection that answered.
+    pub to_connection: Option<u64>,
+    /// The final status sent back; `None`: none (ACK, dropped).
+    pub status: Option<u16>,
+    /// From receipt to the final answer.
+    pub took: Duration,
+}
+
+impl FieldGroup for RequestOutcome {
+    const FIELDS: &'static [EventField] = &[
+        EventField::of::<String>(&KEYS.method),
+        EventField::of::<Option<String>>(&KEYS.call_id),
+        EventField::of::<Option<String>>(&KEYS.from),
+        EventField::of::<Option<String>>(&KEYS.to),
+        EventField::of::<Option<String>>(&KEYS.request_uri),
+        EventField::of::<Option<String>>(&KEYS.user_agent),
+        EventField::of::<u64>(&KEYS.connection),
+        EventField::of::<SocketAddr>(&KEYS.remote),
+        EventField::of::<Option<DecisionId>>(&KEYS.decision),
+        EventField::of::<Option<Arc<str>>>(&KEYS.from_peer),
+        EventField::of::<Option<Arc<str>>>(&KEYS.to_peer),
+        EventField::of::<bool>(&KEYS.to_client),
+        EventField::of::<Option<u64>>(&KEYS.to_connection),
+        EventField::of::<Option<u16>>(&KEYS.status),
+        EventField::of::<Duration>(&KEYS.took_us),
+    ];
+
+    // By hand and not by the macro above, since its texts are one value that makes five fields.
+    fn write_all(&self, take: &mut Take<'_>) {
+        self.method.write(&KEYS.method, take);
+        self.parties.write_all(take);
+        self.connection.write(&KEYS.connection, take);
+        self.remote.write(&KEYS.remote, take);
+        self.decision.write(&KEYS.decision, take);
+        self.from_peer.write(&KEYS.from_peer, take);
+        self.to_peer.write(&KEYS.to_peer, take);
+        self.to_client.write(&KEYS.to_client, take);
+        self.to_connection.write(&KEYS.to_connection, take);
+        self.status.write(&KEYS.status, take);
+        self.took.write(&KEYS.took_us, take);
     }
-    about from_peer
+
+    fn peer(&self) -> Option<&str> {
+        self.from_peer.as_deref()
+    }
 }
 
 /// What a trust decision adds to the event of its handshake. Reason and peer are not in it: a handshake has these without

@@ -13,11 +13,10 @@ use super::calls::{
 use super::context::ResponseContext;
 use super::core::Core;
 use super::environment::Environment;
-use super::identity;
 use super::inbound::InboundMessage;
 use super::interface::{Action, Actions};
 use super::leg::Leg;
-use crate::observe::{CallRecord, EndedBy, Event, Parties};
+use crate::observe::{CallRecord, EndedBy, Event};
 use crate::reason::MessageReason;
 use crate::sip::{HeaderName, Message};
 use smallvec::SmallVec;
@@ -217,7 +216,7 @@ impl ResponseContext {
             None => self.targets.get(self.tried.saturating_sub(1)).copied(),
         };
         CallRecord {
-            parties: parties(message),
+            parties: env.parties(message),
             connection: self.upstream.number,
             remote: self.upstream.remote,
             decision: env.links.decision(self.upstream.link),
@@ -359,17 +358,4 @@ fn session_of(message: &Message<'_>) -> Option<Duration> {
     let digits = value.split(|b| !b.is_ascii_digit()).next()?;
     let seconds = std::str::from_utf8(digits).ok()?.parse::<u32>().ok()?;
     Some(Duration::from_secs(u64::from(seconds)))
-}
-
-/// Who calls whom, and with what: of what a remote has written only these five, each cut where a record would become too
-/// large.
-fn parties(message: &Message<'_>) -> Parties {
-    let [from, to] = [HeaderName::From, HeaderName::To].map(|it| identity::of_field(message, it));
-    Parties::new([
-        message.first(HeaderName::CallId).unwrap_or_default(),
-        &from,
-        &to,
-        &identity::of_request_line(message),
-        message.first(HeaderName::UserAgent).unwrap_or_default(),
-    ])
 }

@@ -305,9 +305,11 @@ impl ResponseContext {
         let line = LoggedRequest {
             reason: Some(reason),
             status: (!is_silent).then(|| env.status(reason, self.upstream.leg)),
-            ..self.line(message.bytes(), target, now)
+            target,
+            to_connection: None,
+            took: now.saturating_duration_since(self.received),
         };
-        env.log_request(self.upstream, &line, out);
+        env.log_request(self.upstream, message, &line, out);
         let status = line.status;
         self.note_own_answer(message, reason, status, now, env, out);
         if is_silent {
@@ -395,33 +397,29 @@ impl ResponseContext {
             .put_back(std::mem::take(&mut self.last_response));
     }
 
-    /// The line of a request that was relayed and answered. Written once: when a second 2xx of a
-    /// forked INVITE comes, the request that the line is made of is gone.
+    /// The line of a request that was relayed and answered, on the connection of this number. Written once: when a second
+    /// 2xx of a forked INVITE comes, the request that the line is made of is gone.
     pub(crate) fn log_relayed(
         &self,
-        status: u16,
+        (status, to_connection): (u16, u64),
         now: Instant,
         env: &Environment,
         out: &mut Actions,
     ) {
-        if !self.request.is_empty() {
+        let method = self.request.split(|b| *b == b' ').next();
+        // Read anew only where somebody wants to know.
+        if let Some(method) = method.filter(|method| !method.is_empty())
+            && env.wants_line(method, out)
+            && let Ok(message) = Message::parse(&self.request)
+        {
             let line = LoggedRequest {
+                target: self.branch.target(),
+                to_connection: Some(to_connection),
+                reason: None,
                 status: Some(status),
-                ..self.line(&self.request, self.branch.target(), now)
+                took: now.saturating_duration_since(self.received),
             };
-            env.log_request(self.upstream, &line, out);
-        }
-    }
-
-    /// The part of its log line that the request itself determines.
-    fn line<'r>(&self, request: &'r [u8], target: Option<Leg>, now: Instant) -> LoggedRequest<'r> {
-        LoggedRequest {
-            method: request.split(|b| *b == b' ').next().unwrap_or_default(),
-            call_id: request.get(self.call_id.clone()).unwrap_or_default(),
-            target,
-            reason: None,
-            status: None,
-            took: now.saturating_duration_since(self.received),
+            env.log_request(self.upstream, &message, &line, out);
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::binding::{BindingMessage, Directory, FormerHolders, MovedLegs, Place};
 use super::buffers::SpareBuffers;
 use super::calls::CallTable;
+use super::identity;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
@@ -18,9 +19,9 @@ use super::sibling::Taken;
 use super::tables::Tables;
 use super::token::TokenBox;
 use super::wheel::Wheel;
-use crate::observe::{Event, EventKind, RequestOutcome};
+use crate::observe::{Event, EventKind, Parties, RequestOutcome};
 use crate::reason::MessageReason;
-use crate::sip::Message;
+use crate::sip::{Message, StartLine};
 use crate::topology::{Boundary, FieldRules, FieldTrust, Limits};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -87,10 +88,10 @@ pub(crate) struct Upstream {
 }
 
 /// How a request ended, for its line in the log.
-pub(crate) struct LoggedRequest<'a> {
-    pub(crate) method: &'a [u8],
-    pub(crate) call_id: &'a [u8],
+pub(crate) struct LoggedRequest {
     pub(crate) target: Option<Leg>,
+    /// The number of the connection that has answered.
+    pub(crate) to_connection: Option<u64>,
     /// `None`: it was relayed.
     pub(crate) reason: Option<MessageReason>,
     /// `None`: it was not answered.
@@ -276,36 +277,79 @@ impl Environment {
         });
     }
 
-    /// One `request_relayed` or `request_refused`, if the settings want it. Asked before anything
-    /// is copied: on a busy node these lines are usually off.
+    /// Whether a relayed request of this method has a line. Asked before anything is read for it: on a busy node these
+    /// lines are usually off. One that has none is counted all the same.
+    pub(crate) fn wants_line(&self, method: &[u8], out: &mut Actions) -> bool {
+        let wanted = self.tables.generation.topology().log().requests;
+        let wants = wanted.wants(method, false);
+        if !wants {
+            out.list.push(Action::Count(EventKind::RequestRelayed));
+        }
+        wants
+    }
+
+    /// One `request_relayed`, if the settings want it, or `request_refused`.
     pub(crate) fn log_request(
         &self,
         from: Upstream,
-        request: &LoggedRequest<'_>,
+        message: &Message<'_>,
+        line: &LoggedRequest,
         out: &mut Actions,
     ) {
-        let wanted = self.tables.generation.topology().log().requests;
-        if !wanted.wants(request.method, request.reason.is_some()) {
-            // Refusals always have a line, so this one was relayed. It is counted all the same.
-            out.list.push(Action::Count(EventKind::RequestRelayed));
+        let method = match message.start() {
+            StartLine::Request { method, .. } => method.as_bytes(),
+            StartLine::Response { .. } => b"",
+        };
+        // Refusals always have one; the limits of the log, and not the settings, keep a flood of them away.
+        if line.reason.is_none() && !self.wants_line(method, out) {
             return;
         }
         let outcome = RequestOutcome {
-            method: SmallVec::from_slice(request.method),
-            call_id: SmallVec::from_slice(request.call_id),
+            method: SmallVec::from_slice(method),
+            parties: self.parties(message),
+            connection: from.number,
             remote: from.remote,
+            decision: self.links.decision(from.link),
             from_peer: self.peer_name(from.leg),
-            to_peer: request.target.and_then(|target| self.peer_name(target)),
-            to_client: request.target.is_some_and(Leg::is_client),
-            status: request.status,
-            took: request.took,
+            to_peer: line.target.and_then(|target| self.peer_name(target)),
+            to_client: line.target.is_some_and(Leg::is_client),
+            to_connection: line.to_connection,
+            status: line.status,
+            took: line.took,
         };
-        out.record(match request.reason {
+        out.record(match line.reason {
             None => Event::RequestRelayed { request: outcome },
             Some(reason) => Event::RequestRefused {
                 reason: reason.into(),
                 request: outcome,
             },
         });
+    }
+
+    /// The same of what has no response context: an ACK went to this target or ended here, or a CANCEL was
+    /// answered.
+    pub(crate) fn log_passed(
+        &self,
+        from: Upstream,
+        message: &Message<'_>,
+        target: Option<Leg>,
+        status: Option<u16>,
+        out: &mut Actions,
+    ) {
+        let line = LoggedRequest {
+            target,
+            to_connection: None,
+            reason: None,
+            status,
+            took: Duration::ZERO,
+        };
+        self.log_request(from, message, &line, out);
+    }
+
+    /// Whom a message names, as the log may have it: made anew for each record, since a reload may change the settings and
+    /// the keys.
+    pub(crate) fn parties(&self, message: &Message<'_>) -> Parties {
+        let how = self.tables.generation.topology().log().identities;
+        identity::parties(message, how, self.tokens.keys().log)
     }
 }

@@ -236,6 +236,7 @@ impl Core {
         match self.invite_of(request).map(|c| (c.slot, c.server)) {
             Some((slot, ServerTransaction::Invite(machine))) if machine.on_ack() => {
                 let env = &mut self.env;
+                env.log_passed(inbound.upstream(), inbound.message, None, None, out);
                 return self.contexts.remove(slot, |context| context.release(env));
             }
             Some((_, ServerTransaction::Invite(InviteServer::Proceeding))) => return,
@@ -265,10 +266,15 @@ impl Core {
                 let tag = reply::stateless_tag(inbound, request.via.branch, &self.env);
                 let status = MessageReason::NoTransaction.status();
                 reply::answer(inbound, status, tag, &[], &mut self.env, out);
+                let (from, message) = (inbound.upstream(), inbound.message);
+                self.env.log_passed(from, message, None, Some(status), out);
             }
             return;
         };
         if let Some(context) = self.contexts.get_mut(slot) {
+            let target = context.branch.target();
+            let (from, message) = (inbound.upstream(), inbound.message);
+            self.env.log_passed(from, message, target, Some(200), out);
             let next = context.on_cancel(inbound, &mut self.env, out);
             self.carry_out(slot, next, inbound.now, out);
         }

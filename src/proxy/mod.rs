@@ -37,7 +37,7 @@
 //! | `partner_way` | which connection of a partner a dialog belongs to |
 //! | `stateless` | the ACK of a 2xx, and BENOTIFY |
 //! | `ping` | OPTIONS to pool members |
-//! | `calls`, `call_notes`, `identity` | the calls that are up, what begins and ends them, and who they are for the log |
+//! | `calls`, `call_notes`, `identity`, `log_key` | the calls that are up, what begins and ends them, and who they are for the log |
 //! | `core`, `messages`, `events` | the core and its inputs |
 //! | `inspection` | what an operator asks it for |
 
@@ -70,6 +70,7 @@ mod link_id;
 mod link_state;
 mod links;
 mod listing;
+mod log_key;
 mod lookalikes;
 mod meaning;
 mod messages;

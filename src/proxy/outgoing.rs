@@ -19,6 +19,7 @@ use crate::reason::MessageReason;
 use crate::sip::{Derived, Edits, HeaderName, Message, StartLine, Via, ViaParams};
 use crate::topology::{ClientPath, FieldRules, PeerKind};
 use smallvec::SmallVec;
+use std::net::SocketAddr;
 
 /// One leg as the receiver of a message.
 pub(crate) struct MessageWriter<'e> {
@@ -110,6 +111,7 @@ impl<'e> MessageWriter<'e> {
         let (recorded, two) = self.recorded_routes(message, plan, (from, leg));
         let path = self.path(plan);
         let sender = self.sender_name(from.leg);
+        let address = self.client_address(from);
 
         // All edits are planned over the received bytes and written once: nothing that no edit
         // names is copied twice or changed.
@@ -158,6 +160,9 @@ impl<'e> MessageWriter<'e> {
         plan.not_asserted.drop_from(&mut edits);
         if let Some(name) = sender {
             edits.insert_peer_name(name);
+        }
+        if let Some(address) = address {
+            edits.insert_client_address(address);
         }
         edits.write(out);
         if let Some(name) = plan.registers.filter(|_| plan.path == ClientPath::Contact) {
@@ -250,6 +255,17 @@ impl<'e> MessageWriter<'e> {
             PeerKind::Home => self.env.links.peer(from.peer()?).map(|peer| &*peer.fqdn),
             PeerKind::Federated | PeerKind::Sibling => None,
         }
+    }
+
+    /// Where a client's request came from, for `X-Sipward-Client`: home servers see this node's address alone, and could not
+    /// tell whom to shut out.
+    fn client_address(&self, from: Upstream) -> Option<SocketAddr> {
+        let is_wanted = self.env.boundary().client_address && from.leg.is_client();
+        let peer = self
+            .env
+            .links
+            .peer(self.leg.peer().filter(|_| is_wanted)?)?;
+        (peer.kind == PeerKind::Home).then_some(from.remote)
     }
 
     /// The values of Record-Route that are added, the lowest first. RFC 5658 §5: each side gets one

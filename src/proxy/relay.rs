@@ -266,7 +266,8 @@ impl ResponseContext {
             };
         }
         let next = if status >= 200 {
-            self.log_relayed(status, response.now, env, out);
+            let answer = (status, response.origin.number);
+            self.log_relayed(answer, response.now, env, out);
             self.note_answer(response, status, env, out);
             self.sent_final(start, status, response.now, env, out)
         } else {

@@ -58,14 +58,13 @@ pub(crate) fn refuse(
     }
     // No time has passed, and no target was chosen.
     let line = LoggedRequest {
-        method: method.as_bytes(),
-        call_id: message.call_id().unwrap_or_default(),
         target: None,
+        to_connection: None,
         reason: Some(reason),
         status: is_answered.then(|| env.status(reason, inbound.leg)),
         took: Duration::ZERO,
     };
-    env.log_request(inbound.upstream(), &line, out);
+    env.log_request(inbound.upstream(), message, &line, out);
 }
 
 /// The To tag of answers without a context: the same for the same request, and recognisable in its

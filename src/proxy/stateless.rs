@@ -36,7 +36,10 @@ pub(crate) fn forward_ack(
     match admission::admit_ack(request, env)? {
         Handling::Forward(plan, targets) => {
             let target = targets.first().copied().ok_or(MessageReason::AckRefused)?;
-            forward(request, &plan, target, None, env, out)
+            forward(request, &plan, target, None, env, out)?;
+            let (from, message) = (request.upstream(), request.inbound.message);
+            env.log_passed(from, message, Some(target), None, out);
+            Ok(())
         }
         Handling::HandOver(shard) => {
             hand_over(shard, out);

@@ -18,6 +18,7 @@ use super::binding::{BindingId, BindingKey, BindingName};
 use super::hiding::HidingKey;
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
+use super::log_key::LogKey;
 use super::token_fields::{Fields, Raw, TokenFault, dead, push_connected, push_leg};
 
 use crate::sip::{Scheme, Uri, plain_user};
@@ -98,6 +99,8 @@ pub struct TokenKeys {
     keys: Vec<TokenKey>,
     /// What hides the topology, derived from the same keys: the first seals, all open.
     pub(super) hiding: Vec<HidingKey>,
+    /// What hashes users in the log, derived from the first.
+    pub(super) log: LogKey,
 }
 
 impl TokenKeys {
@@ -123,6 +126,10 @@ impl TokenKeys {
                 .iter()
                 .filter_map(|(id, key)| HidingKey::derive(*id, key))
                 .collect(),
+            log: keys
+                .first()
+                .map(|(_, key)| LogKey::derive(key))
+                .unwrap_or_default(),
         }
     }
 }
@@ -359,6 +366,14 @@ impl TokenBox {
         }
         input
     }
+}
+
+/// Whether a user part has the form of a token, genuine or not.
+pub(crate) fn has_token_form(user: &[u8]) -> bool {
+    let mut buffer = [0u8; LONGEST_TEXT];
+    let length = URL_SAFE_NO_PAD.decode_slice(&*plain_user(user), &mut buffer);
+    let kind = buffer.first().copied().unwrap_or_default();
+    length.is_ok_and(|length| LENGTHS.contains(&(kind, length)))
 }
 
 /// A key of its own for each purpose, so that what was made for one is worth nothing for another.

@@ -163,6 +163,11 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.inserted.push(NewText::PeerName(name));
     }
 
+    /// Puts `X-Sipward-Client: address;port=number` in; the received ones stay unless they are stripped.
+    pub fn insert_client_address(&mut self, address: SocketAddr) {
+        self.inserted.push(NewText::ClientAddress(address));
+    }
+
     /// Puts `X-Sipward-Origin: value` in, for another node of this site; the received ones stay unless they are stripped.
     pub fn insert_origin(&mut self, value: &'m [u8]) {
         self.inserted.push(NewText::Origin(value));

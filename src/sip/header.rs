@@ -111,6 +111,7 @@ header_names! {
     PEarlyMedia "P-Early-Media";
     // Of this proxy, of Lync (MS-CONMGMT), and the families of all private fields that no row names.
     PeerName "X-Sipward-Peer";
+    ClientAddress "X-Sipward-Client";
     SiblingOrigin "X-Sipward-Origin";
     MsKeepAlive "ms-keep-alive";
     // How long a session lasts without a refresh (RFC 4028), and what a program says that it is, for the log.

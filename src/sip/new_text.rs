@@ -3,6 +3,7 @@ use super::HeaderName;
 use super::digits::{write_decimal, write_ip};
 use super::stamp::Stamp;
 use smallvec::SmallVec;
+use std::net::SocketAddr;
 use std::ops::Range;
 
 /// The parameters of the Via that this proxy adds, besides the branch.
@@ -37,6 +38,8 @@ pub(super) enum NewText<'m> {
     Number(u8),
     /// `X-Sipward-Peer: name`.
     PeerName(&'m str),
+    /// `X-Sipward-Client: address;port=number`.
+    ClientAddress(SocketAddr),
     /// `X-Sipward-Origin: value`.
     Origin(&'m [u8]),
     /// `ms-keep-alive`, seconds.
@@ -62,7 +65,7 @@ impl NewText<'_> {
             Self::PeerName(name) => name.len(),
             Self::Origin(value) => value.len(),
             Self::Stamp(_) | Self::NumberLine(..) | Self::Number(_) => 16,
-            Self::KeepAlive(_) => 32,
+            Self::KeepAlive(_) | Self::ClientAddress(_) => 32,
         }
     }
 
@@ -92,6 +95,14 @@ impl NewText<'_> {
                 out.extend_from_slice(HeaderName::PeerName.as_str().as_bytes());
                 out.extend_from_slice(b": ");
                 out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+            Self::ClientAddress(address) => {
+                out.extend_from_slice(HeaderName::ClientAddress.as_str().as_bytes());
+                out.extend_from_slice(b": ");
+                write_ip(address.ip(), out);
+                out.extend_from_slice(b";port=");
+                write_decimal(u64::from(address.port()), out);
                 out.extend_from_slice(b"\r\n");
             }
             Self::Origin(value) => {

@@ -42,6 +42,8 @@ pub struct Boundary {
     pub deny_domains: Vec<Domain>,
     /// Whether home servers learn the verified name of the peer that a request came from.
     pub peer_name: bool,
+    /// Whether home servers learn the address of the client that a request came from.
+    pub client_address: bool,
 }
 
 impl Default for Boundary {
@@ -50,6 +52,7 @@ impl Default for Boundary {
             clients: FieldRules::standard(FieldTrust::Client),
             deny_domains: Vec::new(),
             peer_name: false,
+            client_address: false,
         }
     }
 }

@@ -175,6 +175,10 @@ impl Topology {
             self.boundary.peer_name,
             "sends home servers the name of the sender",
         );
+        all.grant_if(
+            self.boundary.client_address,
+            "sends home servers the address of the client",
+        );
         self.token_grants(&mut grants);
         grants
     }

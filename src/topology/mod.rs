@@ -69,7 +69,7 @@ pub use grants::Grants;
 pub use keys::Every;
 pub use keys::health::Health;
 pub use keys::limits::Limits;
-pub use keys::log::{LogFormat, LogRequests, LogSettings};
+pub use keys::log::{LogFormat, LogIdentities, LogRequests, LogSettings};
 pub(crate) use load::read_topology;
 pub use load::{load, load_text};
 pub(crate) use model::MOST_SHARDS;

@@ -135,9 +135,10 @@ impl FieldRules {
     ///
     /// Made from the table, so that the docs and the rules cannot differ.
     pub fn standard(trust: FieldTrust) -> Self {
-        // Only this node writes the sender's name and what siblings tell each other, and what is agreed on a connection is for its two ends (MS-CONMGMT).
+        // Only this node writes the sender's name and address and what siblings tell each other, and what is agreed on a connection is for its two ends (MS-CONMGMT).
         let mut rules = Self {
             strip_in: HeaderSet::of(HeaderName::PeerName)
+                .with(HeaderSet::of(HeaderName::ClientAddress))
                 .with(HeaderSet::of(HeaderName::SiblingOrigin))
                 .with(HeaderSet::of(HeaderName::MsKeepAlive)),
             ..Self::default()
@@ -198,6 +199,7 @@ mod tests {
     #[test]
     fn nobody_else_may_write_the_peers_name_or_what_another_connection_has_agreed_on() {
         let own = HeaderSet::of(HeaderName::PeerName)
+            .with(HeaderSet::of(HeaderName::ClientAddress))
             .with(HeaderSet::of(HeaderName::SiblingOrigin))
             .with(HeaderSet::of(HeaderName::MsKeepAlive));
         for trust in [FieldTrust::Client, FieldTrust::Outside, FieldTrust::Inside] {

@@ -40,5 +40,11 @@ pub(super) fn boundary(topology: &Topology, page: &mut Page<'_>) -> io::Result<(
     } else {
         "not sent to anybody"
     };
-    page.field("sender's name", informed)
+    page.field("sender's name", informed)?;
+    let informed = if boundary.client_address {
+        "sent to home servers, in X-Sipward-Client"
+    } else {
+        "not sent to anybody"
+    };
+    page.field("client's address", informed)
 }

@@ -2,7 +2,7 @@
 use super::failure::ScenarioFailure;
 use crate::daemon::Daemon;
 use crate::observe::{Log, LogGuard, Sink};
-use crate::topology::{LogFormat, LogRequests, LogSettings};
+use crate::topology::{LogFormat, LogIdentities, LogRequests, LogSettings};
 use rustls::RootCertStore;
 use sipward_lab::pki::{Issued, LeafSpec};
 use sipward_lab::site::{EDGE, HOME, PARTNER_EDGE, Site};
@@ -99,6 +99,7 @@ impl DemoSetup {
         let log = EventLog::default();
         let settings = LogSettings {
             requests: LogRequests::All,
+            identities: LogIdentities::Full,
             format: LogFormat::Json,
         };
         let (events, log_guard) = Log::start(settings, 8_192, Sink::Writer(Box::new(log.writer())));

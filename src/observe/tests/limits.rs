@@ -1,7 +1,7 @@
 //! What others can bring about: lines and sums together are exact, and the lines have a bound.
 use crate::observe::limits::LineLimits;
 use crate::observe::{
-    ClosedBy, Event, EventKind, HandshakeSides, Log, MemoryLog, RequestOutcome, ShardLog,
+    ClosedBy, Event, EventKind, HandshakeSides, Log, MemoryLog, Parties, RequestOutcome, ShardLog,
 };
 use crate::reason::{ConnectionReason, MessageReason, Reason};
 use crate::topology::Direction;
@@ -118,11 +118,14 @@ fn relayed(remote: SocketAddr, from_peer: Option<&str>) -> Event {
     Event::RequestRelayed {
         request: RequestOutcome {
             method: b"INVITE"[..].into(),
-            call_id: b"1"[..].into(),
+            parties: Parties::default(),
+            connection: 1,
             remote,
+            decision: None,
             from_peer: from_peer.map(Into::into),
             to_peer: None,
             to_client: false,
+            to_connection: None,
             status: None,
             took: Duration::ZERO,
         },

@@ -3,13 +3,14 @@ use crate::observe::event::Event;
 use crate::observe::line::{self, LineFormat};
 use crate::observe::queue::LineQueue;
 use crate::observe::sink::Sink;
-use crate::topology::{LogFormat, LogRequests, LogSettings};
+use crate::topology::{LogFormat, LogIdentities, LogRequests, LogSettings};
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
 const JSON: LogSettings = LogSettings {
     requests: LogRequests::Calls,
+    identities: LogIdentities::Full,
     format: LogFormat::Json,
 };
 

@@ -123,22 +123,31 @@ impl Sample for RequestOutcome {
     fn sample(with: &Filling<'_>) -> Self {
         Self {
             method: Sample::sample(with),
-            call_id: Sample::sample(with),
+            parties: Sample::sample(with),
+            connection: Sample::sample(with),
             remote: Sample::sample(with),
+            decision: Option::<Arc<Decision>>::sample(with).map(DecisionId),
             from_peer: Sample::sample(with),
             to_peer: Sample::sample(with),
             to_client: Sample::sample(with),
+            to_connection: Sample::sample(with),
             status: Sample::sample(with),
             took: Sample::sample(with),
         }
     }
 }
 
-impl Sample for Box<CallRecord> {
+impl Sample for Parties {
     fn sample(with: &Filling<'_>) -> Self {
         let text = if with.full { with.bytes } else { b"" };
+        Self::new([text; 5])
+    }
+}
+
+impl Sample for Box<CallRecord> {
+    fn sample(with: &Filling<'_>) -> Self {
         Self::new(CallRecord {
-            parties: Parties::new([text; 5]),
+            parties: Sample::sample(with),
             connection: Sample::sample(with),
             remote: Sample::sample(with),
             decision: Option::<Arc<Decision>>::sample(with).map(DecisionId),

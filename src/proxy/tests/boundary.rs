@@ -202,6 +202,30 @@ fn the_verified_peer_name_goes_to_home_servers_only() {
 }
 
 #[test]
+fn the_clients_address_goes_to_home_servers_only() {
+    let mut w = changed(|t| t.boundary.client_address = true);
+    let (home, partner, client) = (w.peer(FE01), w.peer(PARTNER), w.client());
+    let lie = "X-SIPWARD-client : 192.0.2.66\nX-Sipward-Client:\n 192.0.2.67\n";
+    w.ask(client, Request::invite().more(lie));
+    let invite = w.expect(home, "INVITE");
+    let port = 40_000 + client.serial();
+    let shown = format!("198.51.100.7;port={port}");
+    assert_eq!(fields(&invite, "X-Sipward-Client"), [shown]);
+    assert!(!invite.contains("192.0.2.6"), "{invite}");
+    // What did not come from a client has none, whatever it says.
+    let of_partner = Request::invite().from(EVE).branch("z9hG4bK2").more(lie);
+    w.ask(partner, of_partner);
+    assert!(fields(&w.expect(home, "INVITE"), "X-Sipward-Client").is_empty());
+    let outwards = Request::invite().uri("sip:x@fabrikam.test");
+    w.ask(home, outwards.branch("z9hG4bK3").more(lie));
+    assert!(fields(&w.expect(partner, "INVITE"), "X-Sipward-Client").is_empty());
+    let mut w = World::new();
+    let (home, client) = (w.peer(FE01), w.client());
+    w.ask(client, Request::invite().more(lie));
+    assert!(fields(&w.expect(home, "INVITE"), "X-Sipward-Client").is_empty());
+}
+
+#[test]
 fn lists_of_the_topology_keep_strip_and_require_fields() {
     let set = |name: HeaderName| HeaderSet::of(name);
     let mut w = changed(|t| {

@@ -1,7 +1,8 @@
 //! Calls as the core keeps them: what begins and ends one, in whichever shard its requests come.
 use super::world::*;
-use crate::observe::{CallRecord, EndedBy, Event};
+use crate::observe::{CallRecord, EndedBy, Event, RequestOutcome};
 use crate::proxy::LinkId;
+use crate::topology::LogIdentities;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -368,4 +369,86 @@ fn who_is_not_in_the_dialog_ends_no_call() {
         }
     }
     assert_eq!((line.w.calls(), line.w.records().len()), (1, 0));
+}
+
+/// The line of the last request of this method.
+#[track_caller]
+fn line_of(w: &World, method: &str) -> RequestOutcome {
+    let lines = w.events.iter().rev().filter_map(|event| {
+        if let Event::RequestRelayed { request } | Event::RequestRefused { request, .. } = event {
+            Some(request)
+        } else {
+            None
+        }
+    });
+    let mut lines = lines.filter(|line| &*line.method == method.as_bytes());
+    lines
+        .next()
+        .unwrap_or_else(|| panic!("no line of {method}"))
+        .clone()
+}
+
+#[test]
+fn lines_of_requests_say_who_called_whom_over_which_connections() {
+    let mut line = Line::new(1);
+    let invite = line.invites("z9hG4bK1");
+    let route = line.is_answered(&invite, "");
+    let invited = line_of(&line.w, "INVITE");
+    assert_eq!(invited.parties.from(), b"sip:alice@contoso.test");
+    assert_eq!(invited.parties.to(), b"sip:bob@contoso.test");
+    assert_eq!(invited.parties.request_uri(), b"sip:bob@contoso.test");
+    assert_eq!(invited.parties.user_agent(), b"phone 1");
+    let number = |link: LinkId| u64::from(link.serial());
+    assert_eq!(invited.connection, number(line.client));
+    assert_eq!(invited.to_connection, Some(number(line.home)));
+    assert!(invited.decision.is_none());
+    // ACK and CANCEL have lines of their own under `requests = "all"`.
+    let ack = Request::of("ACK").in_dialog().branch("z9hG4bKack");
+    line.w.ask(line.client, ack.more(&route));
+    line.w.pick(line.home, "ACK");
+    let acked = line_of(&line.w, "ACK");
+    assert_eq!((acked.status, acked.to_peer.as_deref()), (None, Some(FE01)));
+    let invite = line.invites("z9hG4bK2");
+    line.w.rings(line.home, &invite);
+    line.w
+        .ask(line.client, Request::of("CANCEL").branch("z9hG4bK2"));
+    assert_eq!(line_of(&line.w, "CANCEL").status, Some(200));
+    // The other way the decision that let the server in is named.
+    let bye = Request::of("BYE").from("<sip:bob@contoso.test>;tag=b");
+    let bye = bye
+        .to("<sip:alice@contoso.test>;tag=a")
+        .branch("z9hG4bKbye");
+    line.w.ask(line.home, bye.more(&route));
+    let bye = line.w.pick(line.client, "BYE");
+    line.w.answers(line.client, &bye, 200);
+    let line = line_of(&line.w, "BYE");
+    let decision = line.decision.unwrap();
+    assert_eq!(decision.0.peer_fqdn.as_deref(), Some(FE01));
+    assert!(line.to_client);
+}
+
+#[test]
+fn no_line_holds_a_user_or_a_token_that_it_should_not() {
+    let mut topology = topology();
+    topology.log.identities = LogIdentities::Hashed;
+    let mut w = World::with(topology, 1);
+    let (home, client) = (w.peer(FE01), w.client());
+    let path = w.register(client, home, "");
+    // A strict router has put our route into the Request-URI.
+    let token = path.split(['<', '>']).nth(1).unwrap();
+    let invite = Request::invite()
+        .uri(token)
+        .from("<sip:bob@contoso.test>;tag=b");
+    w.ask(home, invite.more("Route: <sip:alice@10.0.0.1>\n"));
+    let got = w.pick(client, "INVITE");
+    w.answers(client, &got, 486);
+    let line = line_of(&w, "INVITE");
+    let shown = |text: &[u8]| String::from_utf8(text.to_vec()).unwrap();
+    assert!(shown(line.parties.from()).starts_with("sip:~"));
+    assert_eq!(
+        shown(line.parties.request_uri()),
+        "sip:*@edge01.contoso.test"
+    );
+    let record = w.one_record();
+    assert_eq!(record.parties.from(), line.parties.from());
 }

@@ -1,9 +1,9 @@
 //! The topology that the core's tests are about, and the certificates of its servers.
 use crate::topology::{
     Boundary, ClientPath, DnsName, Domain, FieldTrust, Identity, IdentityRef, KeyPair, LogFormat,
-    LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind, PeerRef, Pool,
-    PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, Strategy, TokenSettings,
-    Topology, TopologyId, TrustRef, TrustSet, Window,
+    LogIdentities, LogRequests, LogSettings, NamePolicy, Node, Peer, PeerBoundary, PeerKind,
+    PeerRef, Pool, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage, Strategy,
+    TokenSettings, Topology, TopologyId, TrustRef, TrustSet, Window,
 };
 use crate::trust::Generation;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -148,6 +148,7 @@ pub(super) fn topology() -> Topology {
         limits: crate::topology::Limits::default(),
         log: LogSettings {
             requests: LogRequests::All,
+            identities: LogIdentities::Full,
             format: LogFormat::Json,
         },
         tokens: TokenSettings::default(),

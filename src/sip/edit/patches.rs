@@ -166,6 +166,7 @@ impl<'m> Edits<'m, '_> {
             | NewText::NumberLine(..)
             | NewText::Number(_)
             | NewText::PeerName(_)
+            | NewText::ClientAddress(_)
             | NewText::Origin(_)
             | NewText::KeepAlive(_) => None,
         };

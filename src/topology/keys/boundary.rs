@@ -44,5 +44,8 @@ keys! {
         peer_name: bool = default(false), FLAG, reload,
             "Whether home servers learn the verified name of the peer that a request came from, in `X-Sipward-Peer`. That field is \
              removed from whatever comes in, and never sent to anybody else.";
+        client_address: bool = default(false), FLAG, reload,
+            "Whether home servers learn the true address of the client that a request came from, in `X-Sipward-Client: 192.0.2.7;port=40000`, \
+             so that they can refuse it by its address. That field is removed from whatever comes in, and never sent to anybody else.";
     }
 }

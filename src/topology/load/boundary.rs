@@ -95,6 +95,7 @@ pub(super) fn load(
     loaded.home = FieldChanges::read(&raw.home, "boundary home", loading);
     loaded.federated = FieldChanges::read(&raw.federated, "boundary federated", loading);
     loaded.boundary.peer_name = raw.peer_name;
+    loaded.boundary.client_address = raw.client_address;
     let texts = &raw.deny_domains;
     loaded.boundary.deny_domains = loading.patterns(texts, "boundary deny_domains");
     loaded.denied = loaded.boundary.deny_domains.iter().collect();

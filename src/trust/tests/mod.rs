@@ -21,9 +21,9 @@ mod staged;
 use super::{Generation, Presented, TrustReason, decide};
 use crate::topology::{
     Accept, Boundary, ClientCertificates, Crl, Direction, DnsName, Expectation, Fault, FieldTrust,
-    HeldCrl, IdentityRef, Limits, Listener, LogFormat, LogRequests, LogSettings, NamePolicy, Node,
-    Peer, PeerBoundary, PeerKind, PurposePolicy, Revocation, RevocationScope, Scheduling, Stage,
-    TokenSettings, Topology, TrustRef, TrustSet, Window,
+    HeldCrl, IdentityRef, Limits, Listener, LogFormat, LogIdentities, LogRequests, LogSettings,
+    NamePolicy, Node, Peer, PeerBoundary, PeerKind, PurposePolicy, Revocation, RevocationScope,
+    Scheduling, Stage, TokenSettings, Topology, TrustRef, TrustSet, Window,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use sipward_lab::pki::{self, Authority};
@@ -153,6 +153,7 @@ impl World {
             limits: Limits::default(),
             log: LogSettings {
                 requests: LogRequests::Calls,
+                identities: LogIdentities::Full,
                 format: LogFormat::Json,
             },
             tokens: TokenSettings::default(),
