@@ -4,7 +4,7 @@ use super::demo;
 use super::output::in_one;
 use super::{
     Exit, bindings, check, connections, crls, drain, explain, kick, plan, probe, reload, run,
-    status,
+    status, upgrade,
 };
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
@@ -41,6 +41,8 @@ enum Command {
     Plan(plan::PlanCommand),
     /// Make the running daemon stop: no new connections, transactions may finish; or let its clients go (--clients)
     Drain(drain::DrainCommand),
+    /// Start a new process that takes over the running daemon's listeners, and let the clients of the old one go
+    Upgrade(upgrade::UpgradeCommand),
     /// List the CRLs that are held and where they came from, or drop what is known of one
     Crls(crls::CrlsCommand),
     /// Close a connection of the running daemon by its number, or all of a peer by its FQDN
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Probe(probe) => in_one(|out| probe.run(out)),
         Command::Plan(plan) => in_one(|out| plan.run(out)),
         Command::Drain(drain) => in_one(|out| drain.run(out)),
+        Command::Upgrade(upgrade) => in_one(|out| upgrade.run(out)),
         Command::Crls(crls) => in_one(|out| crls.run(out)),
         Command::Kick(kick) => in_one(|out| kick.run(out)),
     };

@@ -28,6 +28,7 @@ mod table;
 pub mod target;
 #[cfg(test)]
 mod tests;
+pub mod upgrade;
 
 pub use command_line::main;
 pub use exit::Exit;

@@ -22,7 +22,7 @@ impl RunCommand {
             DaemonError::Topology(_) => Exit::Refused,
             DaemonError::Edge(error) if error.is_about_sockets() => Exit::CannotListen,
             DaemonError::Control(_) => Exit::CannotListen,
-            DaemonError::Edge(_) | DaemonError::System(_) => Exit::Internal,
+            DaemonError::Edge(_) | DaemonError::Trial(_) | DaemonError::System(_) => Exit::Internal,
         })
     }
 }

@@ -71,6 +71,13 @@ fn page(figures: &DaemonStatus, out: &mut dyn Write) -> io::Result<()> {
         };
         row("letting go", state)?;
     }
+    // It serves its own clients still: the figures of this page are the new process's.
+    if let Some(former) = &figures.former {
+        let (pid, version) = (former.pid, &former.version);
+        let (clients, peers) = (counted(former.clients, "client"), former.peers);
+        let state = format!("process {pid}, sipward {version}: {clients} left, {peers} of peers");
+        row("former", state)?;
+    }
     // Each peer of the topology, connected or not: one without connections is what an operator looks for. Inbound and
     // outbound apart: a partner that only accepts connections looks different from one that only makes them.
     for it in &figures.by_peer {

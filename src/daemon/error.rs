@@ -16,6 +16,9 @@ pub enum DaemonError {
     /// The control socket that the topology names cannot be had.
     #[error(transparent)]
     Control(#[from] Unavailable),
+    /// A listener does not show what it should, in a trial before anything is accepted.
+    #[error("the self-check fails: {0}")]
+    Trial(String),
     /// The process has no runtime or signals.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),

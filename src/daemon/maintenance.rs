@@ -9,19 +9,22 @@ use std::time::Duration;
 /// What a shard gets to answer: far longer than any turn of its tasks.
 const FOR_SHARDS: Duration = Duration::from_secs(5);
 /// How often is looked whether the last client is gone.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Daemon {
     /// From now on new requests are answered 503, and clients are let go over `limits.handover`. Returns how many there are,
     /// and that time; `None`: a shard does not answer.
     pub(super) async fn let_clients_go(self: &Arc<Self>) -> Option<(usize, Duration)> {
         let over = self.generation().topology().limits().handover;
+        // A second order replaces the first, and its time begins anew.
         let clients = self.edge.let_clients_go(over, true, FOR_SHARDS).await?;
         self.log.record(Event::ClientsLetGo { clients, over });
         let daemon = Arc::clone(self);
+        // Beside the command, which returns at once.
         let watch = async move {
             loop {
                 tokio::time::sleep(LOOK).await;
+                daemon.edge.heed_calls(FOR_SHARDS).await;
                 let status = daemon.status(FOR_SHARDS).await;
                 if status.is_some_and(|status| status.clients == 0) {
                     return daemon.log.record(Event::ClientsGone {});
@@ -38,6 +41,7 @@ impl Daemon {
     /// The node serves as before. Returns how many clients are here; `None`: a shard does not answer.
     pub(super) async fn keep_clients(&self) -> Option<usize> {
         let clients = self.edge.keep_clients(FOR_SHARDS).await?;
+        // Ends the watch as well.
         self.set_letting_go(None);
         self.log.record(Event::ClientsKept { clients });
         Some(clients)

@@ -22,8 +22,10 @@ mod plan;
 mod reload;
 mod reload_report;
 mod service;
+mod signals;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod warnings;
 mod watch;
 

@@ -4,15 +4,17 @@ use super::error::DaemonError;
 use super::letting_go::LettingGo;
 use super::loading::load;
 
-use super::reload_report::ReloadReport;
+use super::own_listeners;
+use super::reload_report::{ReloadReport, ServedResult};
 use super::warnings::log_warnings;
-use crate::edge::{BoundListeners, Edge, EdgeStatus, InheritedSockets};
+use crate::edge::{BoundListeners, Edge, EdgeStatus, Inheritance, InheritedSockets};
 use crate::observe::{Event, Log};
 use crate::topology::{Accept, RestartSettings};
 use crate::trust::Generation;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,8 @@ pub struct Daemon {
     pub(super) reloading: tokio::sync::Mutex<()>,
     /// For `status`.
     pub(super) last_reload: Mutex<Option<ReloadReport>>,
+    /// Another process of this node has the listeners, and keeps the state directory.
+    pub(super) retired: AtomicBool,
     /// Clients that are let go for maintenance.
     pub(super) letting_go: Mutex<Option<LettingGo>>,
 }
@@ -62,6 +66,32 @@ impl Daemon {
         inherited: InheritedSockets,
         log: &Log,
     ) -> Result<Self, DaemonError> {
+        let daemon = Self::begin(path, generation, inherited, None, log)?;
+        daemon.announce();
+        Ok(daemon)
+    }
+
+    /// As [`Self::start_loaded`], after another process of this node: it accepts nothing yet, and does not log `ready`.
+    ///
+    /// # Errors
+    /// An address that is taken, a thread that cannot be started.
+    pub(super) fn start_after(
+        path: &Path,
+        generation: Arc<Generation>,
+        inherited: InheritedSockets,
+        inheritance: &Inheritance,
+        log: &Log,
+    ) -> Result<Self, DaemonError> {
+        Self::begin(path, generation, inherited, Some(inheritance), log)
+    }
+
+    fn begin(
+        path: &Path,
+        generation: Arc<Generation>,
+        inherited: InheritedSockets,
+        inheritance: Option<&Inheritance>,
+        log: &Log,
+    ) -> Result<Self, DaemonError> {
         let topology = generation.topology();
         log.record(Event::Start {
             version: env!("CARGO_PKG_VERSION"),
@@ -72,7 +102,7 @@ impl Daemon {
         // Before anything else can fail: a second daemon on the same ports ends here.
         let bound = BoundListeners::bind(&generation, inherited)?;
         let addresses = bound.addresses();
-        let edge = Edge::start(Arc::clone(&generation), bound, log.clone())?;
+        let edge = Edge::start(Arc::clone(&generation), bound, inheritance, log.clone())?;
         for (listener, address, accept) in &addresses {
             let accept = match accept {
                 Accept::Clients => "clients",
@@ -85,10 +115,6 @@ impl Daemon {
                 accept,
             });
         }
-        // From here on connections are served: supervisors and tests wait for this line.
-        log.record(Event::Ready {
-            generation: generation.number(),
-        });
         // Who may come in was for the log only.
         let addresses = addresses
             .into_iter()
@@ -105,8 +131,28 @@ impl Daemon {
             started: now(),
             reloading: tokio::sync::Mutex::new(()),
             last_reload: Mutex::new(None),
+            retired: AtomicBool::new(false),
             letting_go: Mutex::new(None),
         })
+    }
+
+    /// From here on connections are served: supervisors and tests wait for this line.
+    pub(super) fn announce(&self) {
+        self.log.record(Event::Ready {
+            generation: self.generation().number(),
+        });
+    }
+
+    /// Shakes hands with each listener before anything is accepted there.
+    ///
+    /// # Errors
+    /// One does not show the certificate that the topology says.
+    pub(super) async fn try_listeners(&self) -> Result<(), DaemonError> {
+        let addresses = self.edge.trial_addresses();
+        // As after a reload, by the certificates and not by what was loaded.
+        let served = own_listeners::check(&self.generation(), &addresses).await;
+        let wrong = served.iter().find(|it| it.result != ServedResult::Expected);
+        wrong.map_or(Ok(()), |it| Err(DaemonError::Trial(it.to_string())))
     }
 
     /// Makes a generation the one that serves; returns the one before.

@@ -38,6 +38,7 @@ impl Daemon {
             faults: Vec::new(),
             served: Vec::new(),
             took_us: 0,
+            former: None,
         };
         match outcome {
             Ok((changes, restart)) => {

@@ -39,6 +39,9 @@ pub struct ReloadReport {
     pub served: Vec<ServedCheck>,
     /// Microseconds that it took.
     pub took_us: u64,
+    /// What the process before this one did, while it lets its clients go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Box<Self>>,
 }
 
 /// One handshake with a listener of this node.

@@ -1,26 +1,31 @@
 //! The daemon as a service: signals, commands, and the notifications of systemd (sd_notify(3); `Type=notify` and
 //! `notify-reload`).
-use super::control::{ControlPlace, ControlServer, Sinks, SupervisorCommand};
+use super::control::{
+    ControlContext, ControlPlace, ControlRefusal, ControlServer, Reply, Request, Sinks,
+    SupervisorCommand,
+};
 use super::error::DaemonError;
 use super::loading::load;
 use super::node::Daemon;
 use super::reload_report::{ReloadReport, ReloadResult};
+use super::signals::{Pulse, Stop, notify};
+use super::upgrade::{self, Former, FormerHandle, Retired, Successor, Upgraded};
 use super::warnings::line;
 use super::watch::watch;
-use crate::edge::InheritedSockets;
+use crate::edge::{FormerProcess, Inherited, InheritedSockets};
 use crate::observe::{Event, Log, Sink};
 use crate::reason::DaemonReason;
 use crate::topology::{Limits, LogSettings};
 use crate::trust::Generation;
 use sd_notify::NotifyState;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// Pulses for the watchdog that a reload may send without asking the shards: they answer late while they decide on every
@@ -32,6 +37,8 @@ const COMMANDS: usize = 64;
 const FORGETS: usize = 4;
 /// Fetched CRLs that may wait for the timer; a fetch waits until there is room.
 const FETCHED: usize = 1;
+/// What a shard gets to answer: far longer than any turn of its tasks.
+const FOR_SHARDS: Duration = Duration::from_secs(5);
 /// How long the end waits for the state directory: a disk that hangs must not hold up a stop.
 const LAST_SAVE: Duration = Duration::from_secs(5);
 
@@ -42,7 +49,9 @@ const LAST_SAVE: Duration = Duration::from_secs(5);
 /// A topology that cannot be used, or sockets that cannot be had; after the start nothing ends it but a signal.
 pub fn serve(path: &Path) -> Result<(), DaemonError> {
     // While there is one thread. What is wrong with them waits for the log, too.
-    let inherited = InheritedSockets::from_environment();
+    let inherited = Inherited::from_environment();
+    // A package may replace the file while this process runs.
+    let program = upgrade::own_program();
     // Before the log: the topology sets how lines look. Faults wait in `generation` until there is a log
     // for them.
     let (settings, queue, generation) = match load(path, 1) {
@@ -65,15 +74,24 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
+    let (sockets, former) = match inherited {
+        Ok(Inherited { sockets, former }) => (Ok(sockets), former),
+        Err(error) => (Err(error), None),
+    };
+    // Kept apart: whatever fails, the former process must hear of it.
+    let tells = former
+        .as_ref()
+        .and_then(|it| it.conversation.try_clone().ok());
     let outcome = generation.and_then(|generation| {
         let runtime = runtime?;
         let outcome = runtime.block_on(async {
             // Before anything is promised: a signal that arrives during start-up is not lost.
-            let (hang_up, stop) = (signal(SignalKind::hangup())?, Stop::new()?);
-            let place = control_socket(&generation, &log)?;
-            let daemon = Daemon::start_loaded(path, generation, inherited?, &log)?;
-            let daemon = Arc::new(daemon);
-            supervise(&daemon, hang_up, stop, place.as_ref()).await;
+            let signals = (signal(SignalKind::hangup())?, Stop::new()?);
+            let started = match former {
+                Some(former) => take_over(path, generation, sockets?, former, &log).await?,
+                None => start(path, generation, sockets?, &log)?,
+            };
+            supervise(started, signals, program).await;
             Ok(())
         });
         // A file that is still being read, or a shard that a second signal left behind, is not waited for.
@@ -83,8 +101,78 @@ pub fn serve(path: &Path) -> Result<(), DaemonError> {
     // The exit code is one number; the event has the reasons.
     if let Err(error) = &outcome {
         log.record(refused(path, error));
+        if let Some(former) = &tells {
+            upgrade::tell_failure(former, error.to_string());
+        }
     }
     outcome
+}
+
+/// A daemon that serves, and what goes with it.
+struct Started {
+    /// The node itself.
+    daemon: Arc<Daemon>,
+    /// Where commands reach it; `None`: nowhere.
+    place: Option<ControlPlace>,
+    /// The process before this one, while it lets its clients go.
+    former: Option<FormerHandle>,
+}
+
+/// The usual start.
+fn start(
+    path: &Path,
+    generation: Arc<Generation>,
+    sockets: InheritedSockets,
+    log: &Log,
+) -> Result<Started, DaemonError> {
+    // Before the listeners: without a socket that the topology names nothing is to be promised.
+    let place = control_socket(&generation, log)?;
+    let daemon = Daemon::start_loaded(path, generation, sockets, log)?;
+    Ok(Started {
+        daemon: Arc::new(daemon),
+        place,
+        former: None,
+    })
+}
+
+/// The start of a process that takes over from another one. Until that has said `go` nothing here is accepted, and whatever
+/// fails leaves the other one as it is.
+async fn take_over(
+    path: &Path,
+    generation: Arc<Generation>,
+    sockets: InheritedSockets,
+    process: FormerProcess,
+    log: &Log,
+) -> Result<Started, DaemonError> {
+    // What it says first is needed for everything else.
+    let mut former = Former::meet(process.conversation).await?;
+    // Where the other one listens; a place of its own if the topology names another.
+    let inherited = process.control.map(ControlPlace::inherited).transpose();
+    let inherited = inherited?.filter(|place| place.is_of(generation.topology()));
+    let place = match inherited {
+        Some(place) => Some(place),
+        None => control_socket(&generation, log)?,
+    };
+    // As many shards as there are ends, at most.
+    let inheritance = former.inheritance(process.links.len());
+    let daemon = Daemon::start_after(path, generation, sockets, &inheritance, log)?;
+    // The same that is looked at after a reload, but here a listener that shows something else is a reason not to go on.
+    daemon.try_listeners().await?;
+    // From its return on the other one accepts nothing.
+    former.ready().await?;
+    // Before the first request: it may be for a client that the other one has.
+    daemon.edge.connect_process(process.links).await;
+    daemon.edge.accept(true);
+    // Its file is this process's to remove from now on.
+    if let Some(place) = &place {
+        place.leave(false);
+    }
+    daemon.announce();
+    Ok(Started {
+        daemon: Arc::new(daemon),
+        place,
+        former: Some(former.attend(log.clone())),
+    })
 }
 
 /// A start that fails is an event too: systemd's journal is often the only place where anybody looks.
@@ -98,7 +186,7 @@ fn refused(path: &Path, error: &DaemonError) -> Event {
         DaemonError::Edge(edge) if edge.is_about_sockets() => {
             (DaemonReason::ListenFailed, vec![error.to_string()])
         }
-        DaemonError::Edge(_) | DaemonError::System(_) => {
+        DaemonError::Edge(_) | DaemonError::Trial(_) | DaemonError::System(_) => {
             (DaemonReason::StartFailed, vec![error.to_string()])
         }
     };
@@ -123,41 +211,100 @@ fn control_socket(generation: &Generation, log: &Log) -> Result<Option<ControlPl
     }
 }
 
-/// From ready to stopped: one loop, so that reloads, an end and the watchdog's pulses are never at odds.
+/// From ready to stopped: one loop, so that reloads, upgrades, an end and the watchdog's pulses are never at odds.
 async fn supervise(
-    daemon: &Arc<Daemon>,
-    mut hang_up: Signal,
-    mut stop: Stop,
-    place: Option<&ControlPlace>,
+    started: Started,
+    (mut hang_up, mut stop): (Signal, Stop),
+    program: Option<PathBuf>,
 ) {
+    let Started {
+        daemon,
+        place,
+        former,
+    } = started;
     // First, since the interval runs from here.
     let mut pulse = Pulse::new();
     let (sender, mut commands) = mpsc::channel(COMMANDS);
     // Beside the loop: what they do may take long, and the loop must serve signals and the watchdog.
     let mut tasks = JoinSet::new();
     // Each task ends with the set, when this function returns.
-    tasks.spawn(watch(Arc::clone(daemon), sender.clone()));
+    tasks.spawn(watch(Arc::clone(&daemon), sender.clone()));
     // Fetched CRLs go to the timer, which holds them to the rules of files.
     let (fetched, crls) = mpsc::channel(FETCHED);
     let (forget, forgets) = mpsc::channel(FORGETS);
     let end = CancellationToken::new();
-    let timer = super::crl_timer::run(Arc::clone(daemon), crls, forgets, end.clone());
+    let timer = super::crl_timer::run(Arc::clone(&daemon), crls, forgets, end.clone());
     let timer = tokio::spawn(timer);
-    tasks.spawn(super::crl_fetch::run(Arc::clone(daemon), fetched));
-    tasks.spawn(super::forecast::run(Arc::clone(daemon)));
+    tasks.spawn(super::crl_fetch::run(Arc::clone(&daemon), fetched));
+    tasks.spawn(super::forecast::run(Arc::clone(&daemon)));
     // A sender stays here even without a socket: a closed channel would wake the loop without end.
     let to = Sinks {
         commands: sender.clone(),
         forgets: forget,
+        former: former.clone(),
     };
-    // Last, so that whoever reaches the socket finds a daemon that serves.
-    if let Some(place) = place {
-        listen(daemon, to.clone(), place, &mut tasks);
+    // Ends the control socket's server.
+    let mut listening: Option<CancellationToken> = None;
+    loop {
+        // Last, so that whoever reaches the socket finds a daemon that serves.
+        if listening.is_none() {
+            let end = listening.insert(CancellationToken::new()).clone();
+            if let Some(place) = &place {
+                listen(&daemon, to.clone(), place, end, &mut tasks);
+            }
+            notify(&[NotifyState::Ready, NotifyState::Status(&serving(&daemon))]);
+        }
+        let asked = serve_on(
+            &daemon,
+            (&mut hang_up, &mut stop, &mut pulse),
+            &mut commands,
+            former.as_ref(),
+        );
+        let Some(upgrade) = asked.await else {
+            break drain(&daemon, former.as_ref(), stop, pulse).await;
+        };
+        // What the operator names counts, else what was started.
+        let program = upgrade.program.or_else(|| program.clone());
+        let began = begin_upgrade(&daemon, place.as_ref(), program, &mut stop, &mut pulse).await;
+        let mut successor = match began {
+            Some(Ok(successor)) => successor,
+            Some(Err(refusal)) => {
+                refuse_upgrade(&daemon, refusal, upgrade.reply);
+                continue;
+            }
+            None => break drain(&daemon, former.as_ref(), stop, pulse).await,
+        };
+        // From here on this process takes nothing new. The server answers who has connected already.
+        if let Some(server) = listening.take() {
+            server.cancel();
+        }
+        let outcome = hand_over(&daemon, place.as_ref(), &mut successor).await;
+        // Who asked may have lost patience; the upgrade stands.
+        let _ = upgrade.reply.send(Ok(outcome));
+        // What the new process is asked comes here over the conversation, and is carried out as over the socket.
+        let context = Arc::new(ControlContext::new(Arc::clone(&daemon), to.clone()));
+        let signals = (&mut hang_up, &mut stop);
+        match upgrade::retire(&daemon, context, &mut successor, &mut commands, signals).await {
+            Retired::Gone => break,
+            // The loop begins anew, with a control socket of its own.
+            Retired::Alone => take_up(&daemon, place.as_ref(), successor).await,
+        }
     }
-    notify(&[NotifyState::Ready, NotifyState::Status(&serving(daemon))]);
+    // A CRL that came into force a moment ago must be in force after the restart as well.
+    end.cancel();
+    let _ = tokio::time::timeout(LAST_SAVE, timer).await;
+}
+
+/// Serves until an upgrade is asked for; `None`: an end is.
+async fn serve_on(
+    daemon: &Daemon,
+    (hang_up, stop, pulse): (&mut Signal, &mut Stop, &mut Pulse),
+    commands: &mut mpsc::Receiver<SupervisorCommand>,
+    former: Option<&FormerHandle>,
+) -> Option<AskedUpgrade> {
     loop {
         let first = tokio::select! {
-            () = stop.recv() => break,
+            () = stop.recv() => return None,
             _ = hang_up.recv() => SupervisorCommand::reload("signal"),
             Some(command) = commands.recv() => command,
             () = pulse.tick() => {
@@ -169,58 +316,196 @@ async fn supervise(
                 continue;
             }
         };
-        let Some((trigger, waiters)) = reload_asked_by(first, &mut commands) else {
-            break;
-        };
-        // A signal to stop does not wait for the end of a reload.
-        let Some(report) = reload(daemon, trigger, &mut stop, &mut pulse).await else {
-            break;
-        };
-        // Everybody who asked while the files were read has the same answer.
-        for waiter in waiters {
-            // Who asked may have gone.
-            let _ = waiter.send(report.clone());
+        let asked = Asked::of(first, commands)?;
+        // First: an upgrade that was asked for together with it begins with the new file.
+        if let Some((trigger, waiters)) = asked.reload {
+            // A signal to stop does not wait for the end of a reload.
+            let mut report = reload(daemon, trigger, stop, pulse).await?;
+            // In that order: it must not take what this process refuses.
+            if let Some(former) = former {
+                report.former = reload_of(former, &report).await;
+            }
+            // Everybody who asked while the files were read has the same answer.
+            for waiter in waiters {
+                // Who asked may have gone.
+                let _ = waiter.send(report.clone());
+            }
+        }
+        if asked.upgrade.is_some() {
+            return asked.upgrade;
         }
     }
-    drain(daemon, stop, pulse).await;
-    // A CRL that came into force a moment ago must be in force after the restart as well.
-    end.cancel();
-    let _ = tokio::time::timeout(LAST_SAVE, timer).await;
 }
 
-/// Starts the control socket's server.
-fn listen(daemon: &Arc<Daemon>, to: Sinks, place: &ControlPlace, tasks: &mut JoinSet<()>) {
+/// Has the former process load the file as well; one that this process has refused, it would refuse.
+async fn reload_of(former: &FormerHandle, own: &ReloadReport) -> Option<Box<ReloadReport>> {
+    if own.result == ReloadResult::Refused {
+        return None;
+    }
+    let request = serde_json::to_value(Request::Reload {}).ok()?;
+    let reply = former.ask(request).await?;
+    let Reply::Reload(report) = serde_json::from_value(reply).ok()? else {
+        return None;
+    };
+    Some(Box::new(report))
+}
+
+/// Starts the new process; `None`: a signal to stop came, which does not wait for that.
+async fn begin_upgrade(
+    daemon: &Daemon,
+    place: Option<&ControlPlace>,
+    program: Option<PathBuf>,
+    stop: &mut Stop,
+    pulse: &mut Pulse,
+) -> Option<Result<Successor, ControlRefusal>> {
+    // The command has come over the socket, so that there is a place; a program without a path cannot be found again.
+    let (Some(place), Some(program)) = (place, program) else {
+        return Some(Err(ControlRefusal {
+            code: DaemonReason::UpgradeFailed,
+            what: "the path of the program is not known: name it".to_owned(),
+        }));
+    };
+    let mut start = pin!(upgrade::start(daemon, place, &program));
+    loop {
+        tokio::select! {
+            outcome = &mut start => return Some(outcome),
+            // What was started ends with its conversation.
+            () = stop.recv() => return None,
+            () = pulse.tick() => notify(&[NotifyState::Watchdog]),
+        }
+    }
+}
+
+/// Nothing has changed; who has asked learns why.
+fn refuse_upgrade(
+    daemon: &Daemon,
+    refusal: ControlRefusal,
+    reply: oneshot::Sender<Result<Upgraded, ControlRefusal>>,
+) {
+    daemon.log.record(Event::UpgradeFailed {
+        reason: refusal.code.into(),
+        detail: refusal.what.clone(),
+    });
+    let _ = reply.send(Err(refusal));
+}
+
+/// The new process accepts from now on, and this one no longer.
+async fn hand_over(
+    daemon: &Daemon,
+    place: Option<&ControlPlace>,
+    successor: &mut Successor,
+) -> Upgraded {
+    // First of all: what comes from now on waits in the kernel for the new process.
+    daemon.edge.accept(false);
+    // The file of the socket, and the state directory, are the new one's.
+    if let Some(place) = place {
+        place.leave(true);
+    }
+    daemon.retired.store(true, Ordering::Relaxed);
+    // Both ends are there before the first request crosses.
+    let links = std::mem::take(&mut successor.links);
+    daemon.edge.connect_process(links).await;
+    // Before it speaks itself: systemd heeds the main process.
+    notify(&[NotifyState::MainPid(successor.pid)]);
+    // One that is gone by now is noticed as such.
+    let _ = successor.go().await;
+    let over = daemon.generation().topology().limits().handover;
+    // New requests go on: who is connected here is served here until it is let go.
+    let clients = daemon.edge.let_clients_go(over, false, FOR_SHARDS).await;
+    // A shard that does not answer in time begins later; the number is only for people.
+    let clients = clients.unwrap_or_default();
+    daemon.log.record(Event::Upgraded {
+        version: successor.version.clone(),
+        pid: successor.pid,
+        clients,
+        over,
+    });
+    Upgraded {
+        pid: successor.pid,
+        version: successor.version.clone(),
+        clients,
+        over_ms: u64::try_from(over.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// The new process is gone before its time: this one serves as before.
+async fn take_up(daemon: &Daemon, place: Option<&ControlPlace>, successor: Successor) {
+    // In the reverse order: what has waited in the kernel since is served first.
+    daemon.edge.accept(true);
+    daemon.edge.keep_clients(FOR_SHARDS).await;
+    daemon.retired.store(false, Ordering::Relaxed);
+    if let Some(place) = place {
+        place.leave(false);
+    }
+    // systemd would otherwise take the unit for ended.
+    notify(&[NotifyState::MainPid(std::process::id())]);
+    let pid = successor.pid;
+    let detail = successor.end().await;
+    daemon.log.record(Event::UpgradeUndone { pid, detail });
+}
+
+/// Starts the control socket's server, until `end`.
+fn listen(
+    daemon: &Arc<Daemon>,
+    to: Sinks,
+    place: &ControlPlace,
+    end: CancellationToken,
+    tasks: &mut JoinSet<()>,
+) {
     match place.listener() {
         Ok(socket) => {
             let path = place.path().to_owned();
-            tasks.spawn(ControlServer::new(Arc::clone(daemon), to, place).serve(socket));
+            let context = ControlContext::new(Arc::clone(daemon), to);
+            tasks.spawn(ControlServer::new(context, place).serve(socket, end));
             daemon.log.record(Event::ControlListening { path });
         }
         Err(error) => daemon.log.record(error.event()),
     }
 }
 
-/// Who asks for a reload, and those who wait for its report; `None`: an end is asked for. All commands that wait behind the
-/// first belong to it: reloads that are asked for before the files are read are one, and an end is an end.
-fn reload_asked_by(
-    first: SupervisorCommand,
-    commands: &mut mpsc::Receiver<SupervisorCommand>,
-) -> Option<(&'static str, Vec<oneshot::Sender<ReloadReport>>)> {
-    let mut asked = None;
-    let waiting = std::iter::from_fn(|| commands.try_recv().ok());
-    for command in std::iter::once(first).chain(waiting) {
-        match command {
-            SupervisorCommand::Reload { trigger, reply } => {
-                let (_, waiters) = asked.get_or_insert_with(|| (trigger, Vec::new()));
-                waiters.extend(reply);
-            }
-            SupervisorCommand::Drain { reply } => {
-                let _ = reply.send(());
-                return None;
+/// An upgrade that an operator asks for.
+struct AskedUpgrade {
+    /// The program; `None`: that of this process.
+    program: Option<PathBuf>,
+    reply: oneshot::Sender<Result<Upgraded, ControlRefusal>>,
+}
+
+/// What is asked for at once.
+#[derive(Default)]
+struct Asked {
+    /// Who asks for a reload, and those who wait for its report.
+    reload: Option<(&'static str, Vec<oneshot::Sender<ReloadReport>>)>,
+    upgrade: Option<AskedUpgrade>,
+}
+
+impl Asked {
+    /// `None`: an end is asked for. All commands that wait behind the first belong to it: reloads that are asked for before the
+    /// files are read are one, and an end is an end.
+    fn of(
+        first: SupervisorCommand,
+        commands: &mut mpsc::Receiver<SupervisorCommand>,
+    ) -> Option<Self> {
+        let mut asked = Self::default();
+        let waiting = std::iter::from_fn(|| commands.try_recv().ok());
+        for command in std::iter::once(first).chain(waiting) {
+            match command {
+                SupervisorCommand::Reload { trigger, reply } => {
+                    let (_, waiters) = asked.reload.get_or_insert_with(|| (trigger, Vec::new()));
+                    waiters.extend(reply);
+                }
+                // Of two that come at once the second finds the first one's process.
+                SupervisorCommand::Upgrade { program, reply } => match asked.upgrade {
+                    None => asked.upgrade = Some(AskedUpgrade { program, reply }),
+                    Some(_) => drop(reply),
+                },
+                SupervisorCommand::Drain { reply } => {
+                    let _ = reply.send(());
+                    return None;
+                }
             }
         }
+        Some(asked)
     }
-    asked
 }
 
 /// Reloads; `None` when a signal to stop came, which does not wait for a reload. SIGHUPs that come meanwhile are one more
@@ -262,8 +547,9 @@ async fn reload(
     Some(report)
 }
 
-/// Drains, with systemd's patience stretched to the configured bound; a second signal ends it at once.
-async fn drain(daemon: &Daemon, mut again: Stop, mut pulse: Pulse) {
+/// Drains, with systemd's patience stretched to the configured bound; a second signal ends it at once. A former process that
+/// still has clients drains as well.
+async fn drain(daemon: &Daemon, former: Option<&FormerHandle>, mut again: Stop, mut pulse: Pulse) {
     let bound = daemon.generation().topology().limits().drain + Duration::from_secs(10);
     // More than 71 minutes is more than systemd's field holds.
     let micros = u32::try_from(bound.as_micros()).unwrap_or(u32::MAX);
@@ -273,7 +559,18 @@ async fn drain(daemon: &Daemon, mut again: Stop, mut pulse: Pulse) {
         NotifyState::Status("draining"),
     ]);
     // Pulses go on: systemd must not kill a drain that is within its bound.
-    let mut stop = pin!(daemon.stop());
+    let mut stop = pin!(async {
+        let former = async {
+            let request = serde_json::to_value(Request::Drain {}).ok();
+            if let (Some(former), Some(request)) = (former, request)
+                && former.ask(request).await.is_some()
+            {
+                // systemd would end it at once when the main process is gone.
+                let _ = tokio::time::timeout(bound, former.ended()).await;
+            }
+        };
+        tokio::join!(daemon.stop(), former)
+    });
     loop {
         tokio::select! {
             _ = &mut stop => return,
@@ -290,69 +587,4 @@ fn serving(daemon: &Daemon) -> String {
     let addresses: Vec<_> = addresses.map(|(_, it)| it.to_string()).collect();
     let (number, addresses) = (daemon.generation().number(), addresses.join(", "));
     format!("serving generation {number} on {addresses}")
-}
-
-/// SIGTERM and SIGINT: the end. A second one does not wait for the drain.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    /// Installs the handlers: from here on neither signal ends the process by itself.
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for either.
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// Half the watchdog's interval, when systemd watches.
-struct Pulse {
-    /// `None`: systemd does not watch.
-    interval: Option<Interval>,
-    /// How long a shard may take to answer.
-    patience: Duration,
-}
-
-impl Pulse {
-    /// By the watchdog's interval in the environment; without one it never ticks.
-    fn new() -> Self {
-        let half = sd_notify::watchdog_enabled().map(|whole| whole / 2);
-        // Twice in each interval, as sd_watchdog_enabled(3) advises.
-        let half = half.filter(|half| !half.is_zero());
-        Self {
-            interval: half.map(|half| {
-                let mut interval = interval(half);
-                // After a long reload one pulse is enough.
-                interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                interval
-            }),
-            patience: half.unwrap_or_default() / 2,
-        }
-    }
-
-    /// Waits for the next pulse; without a watchdog for ever.
-    async fn tick(&mut self) {
-        match &mut self.interval {
-            Some(interval) => {
-                interval.tick().await;
-            }
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// Notifies systemd, if the process has a socket of it; a failure has nobody to be reported to.
-fn notify(state: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(state);
 }

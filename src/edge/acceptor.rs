@@ -5,16 +5,17 @@ use super::admission::Admission;
 use super::bind::BoundListeners;
 use super::clock;
 use super::failed::HandshakeFailure;
-use super::guest::Guest;
+use super::guest::{CountedGuest, Guest};
 use super::lobby::Lobby;
 use super::priority::Priority;
 use super::reception::{Acceptor, Reception};
 use crate::observe::{Event, HandshakeSides};
 use crate::reason::{ConnectionReason, DaemonReason};
 use socket2::SockRef;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Bytes that stay unacknowledged for this long mean that the remote side is gone: the system's own answer to that
 /// takes a quarter of an hour.
@@ -26,7 +27,7 @@ const STARVED: Duration = Duration::from_millis(100);
 impl Acceptor {
     /// The acceptor's thread. A thread of its own, so that a shard that is busy with messages delays no accept, and a flood
     /// of connects no message.
-    pub(super) fn run(self, bound: BoundListeners) {
+    pub(super) fn run(mut self, bound: BoundListeners) {
         // Without it nothing is accepted; the shards still serve what they dial.
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -36,9 +37,16 @@ impl Acceptor {
         };
         runtime.block_on(async {
             let (log, stop) = (self.log.clone(), self.stop.clone());
+            let trial = self.trial.take();
             // Made here: what the tasks share never leaves this thread.
             let reception = Rc::new(Reception::new(self, &bound));
             let mut tasks = tokio::task::JoinSet::new();
+            if let Some((sockets, over)) = trial {
+                for (index, socket) in sockets.into_iter().enumerate() {
+                    let (reception, over) = (Rc::clone(&reception), over.clone());
+                    tasks.spawn_local(reception.try_out(index, socket, over));
+                }
+            }
             for (index, listener) in bound.sockets.into_iter().enumerate() {
                 let reception = Rc::clone(&reception);
                 tasks.spawn_local(async move {
@@ -68,14 +76,39 @@ impl Acceptor {
 }
 
 impl Reception {
+    /// Accepts for a listener on a socket of its own, so that this process alone answers there.
+    async fn try_out(self: Rc<Self>, index: usize, socket: TcpListener, over: CancellationToken) {
+        let Ok(socket) = tokio::net::TcpListener::from_std(socket) else {
+            return;
+        };
+        loop {
+            let accepted = tokio::select! {
+                () = over.cancelled() => return,
+                () = self.stop.cancelled() => return,
+                accepted = socket.accept() => accepted,
+            };
+            // Whatever hinders shows in the trial.
+            if let Ok((stream, remote)) = accepted {
+                self.enter(stream, remote, index);
+            }
+        }
+    }
+
     /// Accepts on one socket until the node drains.
     async fn listen(self: Rc<Self>, index: usize, socket: tokio::net::TcpListener) {
+        let mut accepting = self.accepting.clone();
         loop {
+            let is_open = *accepting.borrow_and_update();
             // The end first: after it nothing more is accepted.
             let accepted = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                accepted = socket.accept() => accepted,
+                // The sender lives as long as the handle, whose end is that of the process.
+                changed = accepting.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+                accepted = socket.accept(), if is_open => accepted,
             };
             match accepted {
                 Ok((stream, remote)) => self.enter(stream, remote, index),
@@ -131,6 +164,7 @@ impl Reception {
             left: limits.handshake_timeout,
             admission,
             place,
+            _counted: CountedGuest::new(&self.waiting),
         };
         tokio::task::spawn_local(guest.run(stream, verdict));
     }

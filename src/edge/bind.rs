@@ -1,6 +1,6 @@
 //! Listening sockets: bound once, before anything is promised to the service manager, and shared with nobody.
 use super::error::EdgeError;
-use crate::topology::{Accept, Listener};
+use crate::topology::{Accept, Listener, Topology};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
 
@@ -26,7 +26,33 @@ pub(super) struct BoundListener {
     pub(super) socket: TcpListener,
 }
 
+/// A listening socket as a later process gets it.
+pub(super) struct HandedSocket {
+    /// The listener's name where the address alone does not tell: port 0, or a socket that had the name.
+    pub(super) name: String,
+    /// Another descriptor of the same socket.
+    pub(super) socket: TcpListener,
+}
+
 impl BoundListeners {
+    /// The sockets once more, as a later process gets them.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub(super) fn handed(&self, topology: &Topology) -> Result<Vec<HandedSocket>, EdgeError> {
+        let handed = self.sockets.iter().map(|bound| {
+            let listeners = topology.listeners().iter();
+            let mut named = listeners.filter(|listener| listener.name == bound.name);
+            let is_found = named.any(|listener| listener.address == bound.address);
+            let name = if is_found { "" } else { &bound.name };
+            Ok(HandedSocket {
+                name: name.to_owned(),
+                socket: bound.socket.try_clone().map_err(EdgeError::Runtime)?,
+            })
+        });
+        handed.collect()
+    }
+
     /// Name and bound address of each listener, with who may come in.
     pub fn addresses(&self) -> Vec<(String, SocketAddr, Accept)> {
         self.sockets

@@ -4,11 +4,12 @@ use super::clock;
 use super::ending::Ending;
 use super::handshake_socket::is_gone;
 use super::keep_alive::KeepAlive;
+use super::layer::TlsOrPlain;
 use super::opened::Opened;
 use super::session::{Fill, Session};
 use super::signal::Signal;
 use super::unconfirmed::{PING, Unconfirmed};
-use crate::proxy::{LinkId, Origin, RemoteIdentity};
+use crate::proxy::{LinkId, OTHER_PROCESS, Origin, RemoteIdentity};
 use crate::reason::{ConnectionReason, Reason};
 use crate::sip::Framer;
 use crate::topology::IdentityRef;
@@ -99,7 +100,7 @@ pub(super) struct Established {
     /// The socket, without a half-written record in it.
     pub(super) tcp: TcpStream,
     /// The session, which may hold messages already that came with the last flight.
-    pub(super) tls: rustls::Connection,
+    pub(super) tls: TlsOrPlain,
     /// The remote address.
     pub(super) remote: SocketAddr,
     /// The local address, by which the core knows the listener that a client came through.
@@ -158,6 +159,7 @@ impl Connection {
         let peer = match &established.identity {
             RemoteIdentity::Peer(id) => id.decision().peer_fqdn.as_deref().map(Rc::from),
             RemoteIdentity::Client => None,
+            RemoteIdentity::OtherProcess => Some(Rc::from(OTHER_PROCESS)),
         };
         Self {
             id,
@@ -204,10 +206,18 @@ impl Connection {
         self.origin.borrow().remote
     }
 
-    /// Looks at the TLS session, and at how many bytes wait for the socket, for an operator.
-    pub(super) fn session_state<T>(&self, look: impl FnOnce(&rustls::Connection, usize) -> T) -> T {
+    /// Looks at the TLS session, and at how many bytes wait for the socket, for an operator; `None`: there is no TLS.
+    pub(super) fn session_state<T>(
+        &self,
+        look: impl FnOnce(&rustls::Connection, usize) -> T,
+    ) -> Option<T> {
         let session = self.session.borrow();
-        look(session.tls(), session.unsent())
+        Some(look(session.tls()?, session.unsent()))
+    }
+
+    /// Whether the other process of this node is there.
+    pub(super) fn is_other_process(&self) -> bool {
+        matches!(self.origin.borrow().identity, RemoteIdentity::OtherProcess)
     }
 
     /// Whether nobody of the topology is there.
@@ -223,6 +233,7 @@ impl Connection {
                 let client = self.client.borrow();
                 client.as_ref().and_then(|c| c.decision().valid_until)
             }
+            RemoteIdentity::OtherProcess => None,
         };
         valid_until.map(|last| last.saturating_add(1))
     }

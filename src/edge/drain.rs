@@ -18,6 +18,8 @@ impl Edge {
     /// threads. Returns the number of transactions that did not finish.
     pub async fn drain(&self, bound: Duration) -> usize {
         self.stop.cancel();
+        // With the last descriptor the socket is closed, and a connect is refused instead of waiting for nobody.
+        self.close_sockets();
         let begin = move |shard: &Rc<Shard>, done: oneshot::Sender<usize>| {
             // A task beside the inbox: what other shards hand over is part of what must finish.
             let shard = Rc::clone(shard);

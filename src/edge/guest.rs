@@ -17,6 +17,8 @@ use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{Interest, ReadBuf};
@@ -44,6 +46,24 @@ pub(super) struct Guest {
     pub(super) admission: Admission,
     /// Its place in the lobby; gone with it, on whatever path it ends.
     pub(super) place: LobbyPlace,
+    /// Counted until then for who wants to know whether anybody is still there.
+    pub(super) _counted: CountedGuest,
+}
+
+/// One of those who wait, over all of the lobby.
+pub(super) struct CountedGuest(Arc<AtomicUsize>);
+
+impl CountedGuest {
+    pub(super) fn new(waiting: &Arc<AtomicUsize>) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(waiting))
+    }
+}
+
+impl Drop for CountedGuest {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Guest {

@@ -1,15 +1,18 @@
 //! The handle to the running edge, and its way to each shard's thread: one fan-out for all that can be asked of the shards.
+use super::bind::HandedSocket;
 use super::inbox::{Inboxes, ShardMessage};
 use super::reception::AcceptRules;
 use super::shard::Shard;
 use crate::observe::Log;
 use crate::proxy::{AdvertisedNames, HealthBoard};
 use crate::trust::SeenChains;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// The running shards and listeners.
@@ -20,6 +23,14 @@ pub struct Edge {
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
     /// Ends the acceptor.
     pub(super) stop: CancellationToken,
+    /// Connections in its lobby.
+    pub(super) waiting: Arc<AtomicUsize>,
+    /// Whether it accepts.
+    pub(super) accepting: watch::Sender<bool>,
+    /// The listening sockets, for a process that comes after this one; given up by the drain.
+    pub(super) sockets: Mutex<Vec<HandedSocket>>,
+    /// Where the listeners are tried before this process accepts, and the end of that.
+    pub(super) trial: (Vec<SocketAddr>, CancellationToken),
     /// What the acceptor knows of the generation.
     pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
     /// Stands in for a token key where the topology has none: it must outlive reloads, or dialogs would lose their way.

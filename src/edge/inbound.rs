@@ -221,7 +221,7 @@ impl Inbound {
         // RFC 5923 §8.1: requests of this node go back on a peer's connection only if its certificate would also pass as a
         // server's. A client's flow is the only way to it (RFC 5626).
         let requests = match &identity {
-            RemoteIdentity::Client => true,
+            RemoteIdentity::Client | RemoteIdentity::OtherProcess => true,
             RemoteIdentity::Peer(peer) => {
                 let known = &shard.shared.known;
                 known.saw(self.remote.ip(), Priority::Peer, clock::now());
@@ -247,7 +247,7 @@ impl Inbound {
             chain: finished.chain,
             shown: None,
             tcp: finished.tcp,
-            tls: finished.session,
+            tls: finished.session.into(),
             remote: self.remote,
             // By that address the remote side knows this node.
             local: self.destination.unwrap_or(finished.local),

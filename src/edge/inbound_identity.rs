@@ -80,6 +80,8 @@ impl InboundIdentity {
                 let client = self.client.as_ref();
                 client.map(|client| Arc::clone(client.decision()))
             }
+            // It does not come in through a listener.
+            RemoteIdentity::OtherProcess => None,
         }
     }
 }

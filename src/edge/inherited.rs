@@ -1,16 +1,50 @@
 //! Listening sockets that whoever has started the daemon hands over (sd_listen_fds(3)): they go on listening over a restart,
-//! so that a connect in between waits and is not refused.
+//! so that a connect in between waits and is not refused. The former process of this node hands them over in the same way, with
+//! what the two need to work together.
 use super::bind::{BoundListener, BoundListeners, one};
 use super::error::EdgeError;
 use crate::topology::Listener;
 use crate::trust::Generation;
 use listenfd::ListenFd;
 use socket2::SockRef;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+
+/// The name of the descriptor over which the former process speaks to this one.
+pub const CONVERSATION: &str = "sipward-conversation";
+/// That of the control socket which it has bound.
+pub const CONTROL: &str = "sipward-control";
+/// That of each end of a connection for SIP between the two.
+pub const LINK: &str = "sipward-link";
+
+/// What the process was started with.
+#[derive(Default)]
+pub struct Inherited {
+    /// Listening sockets.
+    pub sockets: InheritedSockets,
+    /// The former process of this node, if that has started this one.
+    pub former: Option<FormerProcess>,
+}
+
+/// What the former process of this node hands over besides its listening sockets.
+pub struct FormerProcess {
+    /// Over which it speaks to this one.
+    pub conversation: UnixStream,
+    /// The control socket that it has bound.
+    pub control: Option<UnixListener>,
+    /// Ends of connections for SIP between the two.
+    pub links: Vec<UnixStream>,
+}
 
 /// The sockets of the process's environment, in the order of their descriptors.
 #[derive(Default)]
-pub struct InheritedSockets(Vec<InheritedSocket>);
+pub struct InheritedSockets {
+    sockets: Vec<InheritedSocket>,
+    /// They come from the former process of this node, which knows nothing of the new topology.
+    from_former: bool,
+}
 
 /// One of them.
 struct InheritedSocket {
@@ -20,7 +54,7 @@ struct InheritedSocket {
     socket: TcpListener,
 }
 
-impl InheritedSockets {
+impl Inherited {
     /// Takes over what the environment names, if it means this process, and takes that out of the environment. Called once,
     /// while the process has one thread.
     ///
@@ -31,40 +65,59 @@ impl InheritedSockets {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let mut descriptors = ListenFd::from_env();
-        let mut sockets = Vec::new();
-        for at in 0..descriptors.len() {
-            let name = names.next().unwrap_or_default().to_owned();
-            let taken = descriptors.take_tcp_listener(at).and_then(|socket| {
-                // It was not taken before.
-                socket.map(usable).transpose()
-            });
-            match taken {
-                Ok(Some((socket, address))) => sockets.push(InheritedSocket {
-                    name,
-                    address,
-                    socket,
-                }),
-                Ok(None) => {}
-                Err(source) => {
-                    return Err(EdgeError::InheritedUnusable {
-                        position: at,
-                        name,
-                        source,
+        let mut inherited = Self::default();
+        let (mut conversation, mut control, mut links) = (None, None, Vec::new());
+        for position in 0..descriptors.len() {
+            let name = names.next().unwrap_or_default();
+            let unusable = |source| EdgeError::InheritedUnusable {
+                position,
+                name: name.to_owned(),
+                source,
+            };
+            // To the crate a pair of sockets looks like a listening one; what it is used for is known by its name.
+            let mut unix = || match descriptors.take_unix_listener(position) {
+                Ok(socket) => socket.ok_or_else(|| unusable(io::ErrorKind::NotFound.into())),
+                Err(source) => Err(unusable(source)),
+            };
+            match name {
+                CONVERSATION => conversation = Some(UnixStream::from(OwnedFd::from(unix()?))),
+                CONTROL => control = Some(unix()?),
+                LINK => links.push(UnixStream::from(OwnedFd::from(unix()?))),
+                _ => {
+                    let taken = descriptors.take_tcp_listener(position);
+                    // It was not taken before.
+                    let taken = taken.and_then(|socket| socket.map(usable).transpose());
+                    let Some((socket, address)) = taken.map_err(unusable)? else {
+                        continue;
+                    };
+                    inherited.sockets.sockets.push(InheritedSocket {
+                        name: name.to_owned(),
+                        address,
+                        socket,
                     });
                 }
             }
         }
-        Ok(Self(sockets))
+        // The one thing that systemd never hands over.
+        inherited.sockets.from_former = conversation.is_some();
+        inherited.former = conversation.map(|conversation| FormerProcess {
+            conversation,
+            control,
+            links,
+        });
+        Ok(inherited)
     }
+}
 
+impl InheritedSockets {
     /// Takes out the first socket that fits, for a listener.
     fn take(
         &mut self,
         listener: &Listener,
         fits: impl Fn(&InheritedSocket) -> bool,
     ) -> Option<BoundListener> {
-        let at = self.0.iter().position(fits)?;
-        let taken = self.0.remove(at);
+        let at = self.sockets.iter().position(fits)?;
+        let taken = self.sockets.remove(at);
         Some(BoundListener {
             name: listener.name.clone(),
             address: taken.address,
@@ -96,7 +149,9 @@ impl BoundListeners {
                 *taken = inherited.take(listener, |socket| socket.address == listener.address);
             }
         }
-        if let Some(left) = inherited.0.first() {
+        // A listener that a new topology has no longer is no error: its socket closes.
+        let left = inherited.sockets.first();
+        if let Some(left) = left.filter(|_| !inherited.from_former) {
             let without = listeners.iter().zip(&taken);
             let without = without.filter(|(_, taken)| taken.is_none());
             let without: Vec<_> = without
@@ -121,10 +176,10 @@ impl BoundListeners {
 }
 
 /// A socket that can be accepted on, for the runtime of the acceptor.
-fn usable(socket: TcpListener) -> std::io::Result<(TcpListener, SocketAddr)> {
+fn usable(socket: TcpListener) -> io::Result<(TcpListener, SocketAddr)> {
     // A connected socket is one of TCP as well (`Accept=yes`).
     if !SockRef::from(&socket).is_listener()? {
-        return Err(std::io::Error::other("it does not listen"));
+        return Err(io::Error::other("it does not listen"));
     }
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;

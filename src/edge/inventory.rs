@@ -65,6 +65,10 @@ impl LiveConnections {
         for connection in shard.connections.borrow().iter() {
             let listener = connection.opened.listener();
             let listener = listener.map(|index| shard.listener_name(index).to_owned());
+            // No connection of the topology's: nothing of it is judged.
+            if connection.is_other_process() {
+                continue;
+            }
             // Clients are counted and not listed: there may be a hundred thousand.
             let Some(peer) = &connection.peer else {
                 let listener = listener.unwrap_or_default();

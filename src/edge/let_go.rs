@@ -9,6 +9,7 @@ use super::handle::Edge;
 use super::shard::Shard;
 use crate::reason::ConnectionReason;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often the clients are counted again: some go by themselves, and new ones may come.
@@ -27,12 +28,25 @@ impl Edge {
         refuses: bool,
         patience: Duration,
     ) -> Option<usize> {
+        self.heed_calls(patience).await;
         let begun = self.each(patience, move |shard| {
             shard.core.borrow_mut().refuse_new(refuses);
             shard.let_go(over);
             shard.clients().count()
         });
         Some(begun.await?.into_iter().sum())
+    }
+
+    /// Has the shards learn which clients have a call now: a call may be kept by another shard than its client's. To be called
+    /// every now and then while clients are let go; who has a call goes last.
+    pub async fn heed_calls(&self, patience: Duration) {
+        let Some(calls) = self.clients_with_calls(patience).await.map(Arc::new) else {
+            return;
+        };
+        let heeded = self.each(patience, move |shard| {
+            shard.in_calls.replace(Arc::clone(&calls));
+        });
+        heeded.await;
     }
 
     /// Ends what [`Self::let_clients_go`] has begun: who is still here stays. `None`: a shard does not answer within `patience`.
@@ -83,9 +97,11 @@ impl Shard {
     async fn let_all_go(self: Rc<Self>, mut pace: Pace, number: u64) {
         while self.letting_go.get() == number {
             let now = clock::now();
+            // All of them, since an order holds for a second only: somebody may have begun a call.
             let mut left: Vec<_> = self.clients().collect();
             // Those that are due until the next look, and no sooner than they are.
             let due = left_until(&pace, left.len(), now + LOOK);
+            // Linear: only those who are due are put in order.
             if due > 0 && due < left.len() {
                 left.select_nth_unstable_by_key(due, |c| self.importance(c));
                 left.truncate(due);
@@ -98,6 +114,7 @@ impl Shard {
                 if at > clock::now() + TICK {
                     tokio::time::sleep_until(at.into()).await;
                 }
+                // Asked after each sleep: an operator may have ended it.
                 if self.letting_go.get() != number {
                     return;
                 }
@@ -118,9 +135,10 @@ impl Shard {
         (self.is_in_call(connection), connection.active.get())
     }
 
-    /// Whether a close would be felt: one place, whatever it is known by.
+    /// Whether a close would be felt.
     fn is_in_call(&self, connection: &Connection) -> bool {
-        !self.core.borrow().is_idle(connection.id)
+        let (core, calls) = (self.core.borrow(), self.in_calls.borrow());
+        !core.is_idle(connection.id) || core.has_call(connection.id, &calls)
     }
 }
 

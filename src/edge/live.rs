@@ -87,6 +87,7 @@ impl Selection {
         });
         let user = self.user.as_deref();
         has_role
+            && !connection.is_other_process()
             && connection.number > self.after
             && user.is_none_or(|user| core.users_of(connection.id).any(|it| it.is_called(user)))
     }
@@ -105,13 +106,15 @@ fn listed_in(shard: &Rc<Shard>, selection: &Selection) -> RowPage<ListedConnecti
     first.page(|connection| {
         let open = now.saturating_duration_since(connection.since);
         let users = core.users_of(connection.id);
-        let (queued, sni, tls) = connection.session_state(|session, queued| {
+        let state = connection.session_state(|session, queued| {
             let sni = match session {
                 rustls::Connection::Server(server) => server.server_name().map(str::to_owned),
                 rustls::Connection::Client(_) => connection.peer.as_deref().map(str::to_owned),
             };
             (queued, sni, negotiated(session))
         });
+        // Every one that is listed has TLS.
+        let (queued, sni, tls) = state.unwrap_or_default();
         let listener = connection.opened.listener();
         ListedConnection {
             connection: connection.number,

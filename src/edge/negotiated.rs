@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What the two sides of a TLS session agreed on, by the IANA names: what an operator compares with the peer's log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Negotiated {
     /// Protocol version, e.g. `TLSv1.3`.
     pub version: String,

@@ -188,7 +188,7 @@ impl Shard {
             chain: chain.to_vec(),
             shown: dialled.shown,
             tcp: dialled.tcp,
-            tls: dialled.tls,
+            tls: dialled.tls.into(),
             remote: address,
             local: dialled.local,
             unconfirmed,

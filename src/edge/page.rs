@@ -71,12 +71,8 @@ impl<K: Ord, T> First<K, T> {
 }
 
 impl<T> RowPage<T> {
-    /// One page of the shards' pages, `order` being that of the keys.
-    pub(super) fn merged(
-        pages: Vec<Self>,
-        limit: usize,
-        order: impl Fn(&T, &T) -> Ordering,
-    ) -> Self {
+    /// One page of several, those of shards or processes, `order` being that of the keys.
+    pub fn merged(pages: Vec<Self>, limit: usize, order: impl Fn(&T, &T) -> Ordering) -> Self {
         let before: usize = pages.iter().map(|page| page.left_off).sum();
         let mut rows: Vec<T> = pages.into_iter().flat_map(|page| page.rows).collect();
         rows.sort_by(&order);

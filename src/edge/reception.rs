@@ -15,10 +15,11 @@ use crate::topology::{DialAddress, Limits, Topology};
 use ipnet::IpNet;
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::sync::atomic::AtomicUsize;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What the acceptor needs; all of it is shared with the shards or the handle.
@@ -39,6 +40,12 @@ pub(super) struct Acceptor {
     pub(super) log: Log,
     /// The node drains.
     pub(super) stop: CancellationToken,
+    /// Connections in the lobby, for who asks from another thread.
+    pub(super) waiting: Arc<AtomicUsize>,
+    /// Whether connections are taken; if not, they wait in the kernel, where another process may take them.
+    pub(super) accepting: watch::Receiver<bool>,
+    /// Sockets on which the listeners are tried before they are accepted on, and the end of that.
+    pub(super) trial: Option<(Vec<TcpListener>, CancellationToken)>,
 }
 
 /// What the tasks of the acceptor's thread share.
@@ -56,6 +63,8 @@ pub(super) struct Reception {
     /// The thread's own recorder.
     pub(super) log: ShardLog,
     pub(super) stop: CancellationToken,
+    pub(super) waiting: Arc<AtomicUsize>,
+    pub(super) accepting: watch::Receiver<bool>,
     /// The names of the listeners, in the order of their sockets.
     names: Vec<String>,
     /// Who has come and waits.
@@ -121,6 +130,8 @@ impl Reception {
             rules: acceptor.rules,
             log: acceptor.log.for_shard(),
             stop: acceptor.stop,
+            waiting: acceptor.waiting,
+            accepting: acceptor.accepting,
             names: bound.sockets.iter().map(|s| s.name.clone()).collect(),
             lobby: Rc::default(),
             knock: Signal::default(),

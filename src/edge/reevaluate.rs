@@ -34,6 +34,11 @@ impl Shard {
             if connection.withdrawn.get().is_some() || !is_meant(&connection) {
                 continue;
             }
+            // It has the other end of what nobody else can have: nothing could be judged again.
+            if connection.is_other_process() {
+                self.stays(&connection, RemoteIdentity::OtherProcess, true);
+                continue;
+            }
             match self.reevaluate(&connection) {
                 Reevaluation::Client(client) => {
                     // A decision of the new generation: the old one may end sooner.
@@ -89,6 +94,7 @@ impl Shard {
                 let client = connection.client.borrow();
                 client.as_ref().map(|client| client.decision().id.clone())
             }
+            RemoteIdentity::OtherProcess => None,
         };
         self.shared.log.record(Event::TrustWithdrawn {
             connection: connection.number,

@@ -1,6 +1,7 @@
-//! The rustls session of one connection: between its socket and the bytes that are framed or written.
+//! The session of one connection: between its socket and the bytes that are framed or written.
 use super::buffers::Buffers;
 use super::ending::Ending;
+use super::layer::{self, TlsOrPlain};
 use crate::reason::ConnectionReason;
 use crate::sip::Framer;
 use std::io;
@@ -9,8 +10,8 @@ use tokio::net::TcpStream;
 
 /// One connection's session, and what waits before it and behind it.
 pub(super) struct Session {
-    /// Keys, records and the state of the protocol.
-    tls: rustls::Connection,
+    /// What is between it and the socket.
+    layer: TlsOrPlain,
     /// How far the message in `buffer` has been scanned.
     pub(super) framer: Framer,
     /// An incomplete message; without memory while the connection is idle.
@@ -33,12 +34,9 @@ pub(super) enum Fill {
 
 impl Session {
     /// The session of a finished handshake.
-    pub(super) fn new(mut tls: rustls::Connection) -> Self {
-        // The connection bounds what waits (`limits.send_queue`). A bound inside rustls would take half a message and
-        // leave a torn stream.
-        tls.set_buffer_limit(None);
+    pub(super) fn new(layer: TlsOrPlain) -> Self {
         Self {
-            tls,
+            layer,
             framer: Framer::default(),
             buffer: Vec::new(),
             outgoing: Vec::new(),
@@ -66,10 +64,8 @@ impl Session {
             return;
         }
         let bytes = std::mem::take(&mut self.outgoing);
-        // Without a buffer limit the writer takes everything and only copies memory: this cannot fail.
-        if io::Write::write_all(&mut self.tls.writer(), &bytes).is_ok() {
-            self.queued += bytes.len();
-        }
+        self.layer.take(&bytes);
+        self.queued += bytes.len();
         buffers.put_back(bytes);
     }
 
@@ -78,15 +74,15 @@ impl Session {
     /// # Errors
     /// The socket's; what was not written stays queued.
     pub(super) fn send(&mut self, tcp: &TcpStream) -> io::Result<bool> {
-        while self.tls.wants_write() {
-            match self.tls.write_tls(&mut Socket(tcp)) {
+        while self.layer.wants_write() {
+            match self.layer.write_to(&mut Socket(tcp)) {
                 Ok(0) => break,
                 Ok(sent) => self.queued = self.queued.saturating_sub(sent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
-        let blocked = self.tls.wants_write();
+        let blocked = self.layer.wants_write();
         // Records are longer than what they carry, so that the running sum is only rough; an empty session is exact.
         if !blocked {
             self.queued = 0;
@@ -96,12 +92,15 @@ impl Session {
 
     /// Whether there are records for the socket, such as the answer to a key update (RFC 8446 §4.6.3).
     pub(super) fn wants_write(&self) -> bool {
-        self.tls.wants_write()
+        self.layer.wants_write()
     }
 
-    /// What TLS is in, for an operator.
-    pub(super) fn tls(&self) -> &rustls::Connection {
-        &self.tls
+    /// What TLS is in, for an operator; `None`: there is none.
+    pub(super) fn tls(&self) -> Option<&rustls::Connection> {
+        match &self.layer {
+            TlsOrPlain::Tls(tls) => Some(tls),
+            TlsOrPlain::Plain(_) => None,
+        }
     }
 
     /// As [`Self::queued`], with what the next flush will encrypt.
@@ -123,10 +122,9 @@ impl Session {
         buffers: &Buffers,
         remote_gone: bool,
     ) -> Fill {
-        let tls = &mut self.tls;
         let before = buffer.len();
         // What came with the last flight of the handshake is in the session already.
-        drain_plaintext(tls, buffer);
+        self.layer.drain_into(buffer);
         if buffer.len() > before {
             return Fill::Data;
         }
@@ -146,14 +144,19 @@ impl Session {
             let _ = tcp.try_io(Interest::READABLE, empty);
         }
         let mut rest = wire.get(..came).unwrap_or_default();
+        let TlsOrPlain::Tls(tls) = &mut self.layer else {
+            buffer.extend_from_slice(rest);
+            return Fill::Data;
+        };
         while !rest.is_empty() {
             if !matches!(tls.read_tls(&mut rest), Ok(taken) if taken > 0) {
                 return Fill::End(Ending::remote(ConnectionReason::TlsError));
             }
             match tls.process_new_packets() {
                 Ok(state) => {
-                    drain_plaintext(tls, buffer);
-                    if state.peer_has_closed() {
+                    let is_closed = state.peer_has_closed();
+                    layer::drain(tls, buffer);
+                    if is_closed {
                         return Fill::End(Ending::remote(ConnectionReason::CloseNotify));
                     }
                 }
@@ -172,9 +175,11 @@ impl Session {
 
     /// Whether session tickets came. A TLS 1.3 server sends them after it has verified the client's certificate.
     pub(super) fn has_tickets(&self) -> bool {
-        match &self.tls {
-            rustls::Connection::Client(client) => client.tls13_tickets_received() > 0,
-            rustls::Connection::Server(_) => false,
+        match &self.layer {
+            TlsOrPlain::Tls(rustls::Connection::Client(client)) => {
+                client.tls13_tickets_received() > 0
+            }
+            TlsOrPlain::Tls(rustls::Connection::Server(_)) | TlsOrPlain::Plain(_) => false,
         }
     }
 
@@ -182,27 +187,13 @@ impl Session {
     /// read must not hold the shard up.
     pub(super) fn finish(&mut self, tcp: &TcpStream, buffers: &Buffers) {
         self.encrypt(buffers);
-        self.tls.send_close_notify();
-        while self.tls.wants_write() {
-            match self.tls.write_tls(&mut Socket(tcp)) {
+        self.layer.end();
+        while self.layer.wants_write() {
+            match self.layer.write_to(&mut Socket(tcp)) {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
         }
-    }
-}
-
-/// Moves what the session has decrypted into `buffer`, without a zeroed buffer between the two.
-fn drain_plaintext(tls: &mut rustls::Connection, buffer: &mut Vec<u8>) {
-    use io::BufRead as _;
-    let mut reader = tls.reader();
-    while let Ok(chunk) = reader.fill_buf() {
-        let length = chunk.len();
-        if length == 0 {
-            break;
-        }
-        buffer.extend_from_slice(chunk);
-        reader.consume(length);
     }
 }
 

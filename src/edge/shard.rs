@@ -19,7 +19,9 @@ use super::resolver::AddressResolver;
 use super::signal::Signal;
 use super::tls::TlsConfigs;
 use crate::observe::ShardLog;
-use crate::proxy::{Actions, Core, CoreSetup, LinkEvent, LinkId, Tables, TokenKeys};
+use crate::proxy::{
+    Actions, CallsOfClients, Core, CoreSetup, LinkEvent, LinkId, Tables, TokenKeys,
+};
 use crate::sip::FrameLimits;
 use crate::topology::{Limits, Topology};
 use crate::trust::{Generation, SeenChains};
@@ -104,6 +106,8 @@ pub(super) struct Shard {
     pub(super) drained: Notify,
     /// The number of the latest order to let clients go, or to keep them.
     pub(super) letting_go: Cell<u64>,
+    /// The clients of all shards that had a call a moment ago, while clients are let go.
+    pub(super) in_calls: RefCell<Arc<CallsOfClients>>,
 }
 
 /// What a generation means to the edge. Each is behind an `Rc`, so that a handshake that runs during a reload goes on
@@ -167,6 +171,7 @@ impl Shard {
             ended: Notify::new(),
             drained: Notify::new(),
             letting_go: Cell::new(0),
+            in_calls: RefCell::default(),
         })
     }
 

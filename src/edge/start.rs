@@ -21,9 +21,10 @@ use crate::proxy::{AdvertisedNames, CoreSetup, HealthBoard, Tables, TokenKeys};
 use crate::reason::DaemonReason;
 use crate::topology::{Accept, MOST_SHARDS, Topology};
 use crate::trust::{Generation, SeenChains};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 impl Edge {
@@ -34,6 +35,7 @@ impl Edge {
     pub fn start(
         generation: Arc<Generation>,
         bound: BoundListeners,
+        inheritance: Option<&Inheritance>,
         log: Log,
     ) -> Result<Self, EdgeError> {
         // Names and not entries: a reload finds the entries anew, by them.
@@ -43,10 +45,13 @@ impl Edge {
         // Each shard builds its own on its own thread; this proves here, where an error can be returned, that it can.
         TlsConfigs::build(&generation, &listeners, &seen)?;
         let topology = generation.topology();
-        let shards = shards(topology);
+        // Each must have a connection to the former process, which has made as many as it thought to be enough.
+        let most = inheritance.map_or(usize::MAX, |former| former.links.max(1));
+        let shards = shards(topology).min(most);
         // `run` sets this process's branches apart from those before a restart; the seed keeps them unguessable; the
         // key stands in for a token key where the topology has none.
-        let (run, seed, random_key) = (u64::from_le_bytes(random()?), random()?, random()?);
+        let (run, seed) = (u64::from_le_bytes(random()?), random()?);
+        let random_key = inheritance.map_or_else(random, |former| Ok(former.random_key))?;
         let keys = Arc::new(TokenKeys::new(&topology.tokens().keys, random_key));
         // By what was bound: port 0 in the topology has become a real one.
         let names = names(&generation, &bound);
@@ -103,6 +108,15 @@ impl Edge {
             };
             threads.push(spawn_shard(setup, log.clone(), topology)?);
         }
+        let sockets = Mutex::new(bound.handed(topology)?);
+        let trial = CancellationToken::new();
+        let (at, tried) = match inheritance {
+            Some(_) => trial_sockets(&bound)?,
+            None => (Vec::new(), Vec::new()),
+        };
+        // Whoever has the listeners before it goes on accepting until this process has passed.
+        let accepting = watch::Sender::new(inheritance.is_none());
+        let waiting = Arc::default();
         // Last: what it accepts must find a shard.
         let acceptor = Acceptor {
             arrivals,
@@ -113,6 +127,9 @@ impl Edge {
             rules: Arc::clone(&rules),
             log: log.clone(),
             stop: stop.clone(),
+            waiting: Arc::clone(&waiting),
+            accepting: accepting.subscribe(),
+            trial: (!tried.is_empty()).then(|| (tried, trial.clone())),
         };
         threads.push(spawn("sipward-accept".to_owned(), move || {
             acceptor.run(bound)
@@ -121,6 +138,10 @@ impl Edge {
             inboxes,
             threads: Mutex::new(threads),
             stop,
+            waiting,
+            accepting,
+            sockets,
+            trial: (at, trial),
             rules,
             random_key,
             listeners,
@@ -130,6 +151,32 @@ impl Edge {
             health,
         })
     }
+}
+
+/// What the former process of this node leaves to the edge.
+pub struct Inheritance {
+    /// Stands in for a token key where the topology has none: what the former process has signed must go on.
+    pub random_key: [u8; 32],
+    /// Connections between the two.
+    pub links: usize,
+}
+
+/// A socket of its own for each listener: at the listener's own address it is open which process answers.
+fn trial_sockets(bound: &BoundListeners) -> Result<(Vec<SocketAddr>, Vec<TcpListener>), EdgeError> {
+    let own = bound.sockets.iter().map(|listener| {
+        let host = match listener.address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        // Nobody but this host can connect to it, and only while this process is tried.
+        let bind = || {
+            let socket = TcpListener::bind((host, 0))?;
+            socket.set_nonblocking(true)?;
+            Ok((socket.local_addr()?, socket))
+        };
+        bind().map_err(EdgeError::Runtime)
+    });
+    own.collect()
 }
 
 /// Starts one shard's thread, with the scheduling policy that the topology asks for.

@@ -1,6 +1,7 @@
 //! The figures of the running edge.
 use super::handle::Edge;
 use super::shard::Shard;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Figures of the running edge, or of one shard.
@@ -10,6 +11,8 @@ pub struct EdgeStatus {
     pub clients: usize,
     /// Peer connections.
     pub peers: usize,
+    /// Inbound handshakes under way, and connections that wait for a handshake.
+    pub handshakes: usize,
     /// Transactions waiting for an answer.
     pub transactions: usize,
     /// Transactions in memory, answered INVITEs in their 32 seconds included.
@@ -22,17 +25,18 @@ impl Edge {
     /// Sums over the shards. `None`: a shard does not answer within `patience`.
     pub async fn status(&self, patience: Duration) -> Option<EdgeStatus> {
         let shards = self.each(patience, |shard| EdgeStatus::of(shard)).await?;
-        Some(
-            shards
-                .iter()
-                .fold(EdgeStatus::default(), |sum, one| EdgeStatus {
-                    clients: sum.clients + one.clients,
-                    peers: sum.peers + one.peers,
-                    transactions: sum.transactions + one.transactions,
-                    contexts: sum.contexts + one.contexts,
-                    calls: sum.calls + one.calls,
-                }),
-        )
+        let begun = EdgeStatus {
+            handshakes: self.waiting.load(Ordering::Relaxed),
+            ..EdgeStatus::default()
+        };
+        Some(shards.iter().fold(begun, |sum, one| EdgeStatus {
+            clients: sum.clients + one.clients,
+            peers: sum.peers + one.peers,
+            handshakes: sum.handshakes + one.handshakes,
+            transactions: sum.transactions + one.transactions,
+            contexts: sum.contexts + one.contexts,
+            calls: sum.calls + one.calls,
+        }))
     }
 }
 
@@ -45,7 +49,10 @@ impl EdgeStatus {
         let clients = connections.iter().filter(|c| c.is_client()).count();
         Self {
             clients,
-            peers: connections.live() - clients,
+            peers: connections.live()
+                - clients
+                - connections.iter().filter(|c| c.is_other_process()).count(),
+            handshakes: shard.shared.load.handshakes(),
             transactions: core.pending(),
             contexts: core.transactions(),
             calls: core.calls(),

@@ -413,6 +413,44 @@ events! {
         clients: usize => clients,
     }
 
+    // Two processes write to one log: `pid` says of which other one a line speaks.
+
+    /// a new process has the listeners (`sipward upgrade`), and this one lets its clients go
+    upgraded => Upgraded {
+        INFO; Operator; "processes that were handed over to";
+        version: String => version,
+        pid: u32 => pid,
+        clients: usize => clients,
+        over: Duration => over_ms,
+    }
+
+    /// an upgrade has come to nothing: everything is as before
+    upgrade_failed => UpgradeFailed {
+        WARN; Operator; "upgrades that failed";
+        reason: Reason => reason,
+        detail: String => detail,
+    }
+
+    /// the process that was handed over to has ended before this one: this one accepts again
+    upgrade_undone => UpgradeUndone {
+        ERROR; Never; "processes that ended too early";
+        pid: u32 => pid,
+        detail: String => detail,
+    }
+
+    /// this process has the listeners of the one before it
+    took_over => TookOver {
+        INFO; Operator; "processes that were taken over from";
+        version: String => version,
+        pid: u32 => pid,
+    }
+
+    /// the process before this one has ended
+    former_gone => FormerGone {
+        INFO; Operator; "former processes that have ended";
+        pid: u32 => pid,
+    }
+
     /// stopping: no new connections, open transactions may finish
     drain => Drain {
         INFO; Never; "drains";

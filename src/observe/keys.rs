@@ -65,7 +65,7 @@ macro_rules! keys {
 
 keys! {
     // The daemon and its listeners.
-    version: "`start`: the package's version; `handshake_accepted`: the TLS version";
+    version: "`start`: the package's version; `upgraded`, `took_over`: that of the other process; `handshake_accepted`: the TLS version";
     topology: "the topology file";
     shards: "shards that run";
     listener.formerly("via"): "a listener's name; of a handshake: the listener that it came to";
@@ -138,7 +138,7 @@ keys! {
     path: "the control socket";
     command: "the command, `none` when the sender was not let that far";
     uid: "the user whose process commands";
-    pid: "that process";
+    pid: "that process; of an upgrade: the other one";
     trigger: "who asked for the reload: `signal`, `control` (the control socket) or `watch` (a file changed)";
     retry_in_ms: "pause before the next connect or the next request, in milliseconds";
     down_ms: "how long it was down, in milliseconds";

@@ -119,7 +119,7 @@ fn answer_options(
     request: &InboundRequest<'_, '_>,
     env: &Environment,
 ) -> Result<Handling, MessageReason> {
-    let is_sibling = |key| env.routing().siblings().contains(&key);
+    let is_sibling = |key| env.routing().is_sibling(key);
     match env.draining {
         Some(_) if !request.inbound.leg.peer().is_some_and(is_sibling) => {
             Err(MessageReason::Draining)

@@ -113,6 +113,10 @@ pub(crate) struct ResponseContext {
     pub(crate) tried: usize,
     /// How often the siblings were asked.
     pub(crate) rounds: u8,
+    /// A sibling has lost the client a moment ago: until then it may come here.
+    pub(crate) expected: Option<Instant>,
+    /// The client was here a moment ago, and the node that has handed the request over waits for it.
+    pub(crate) is_away: bool,
     pub(crate) deadlines: Deadlines,
     pub(crate) received: Instant,
     /// A CANCEL came, or Timer C fired. No further target is tried from then on; it is sent as soon
@@ -172,6 +176,8 @@ impl ResponseContext {
             targets,
             tried: 0,
             rounds: 0,
+            expected: None,
+            is_away: false,
             deadlines: Deadlines {
                 trying: Some(now + trying),
                 timer,

@@ -172,7 +172,7 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
         // From anybody else the field is nothing, and is stripped.
         if message.has(HeaderName::SiblingOrigin)
             && let Leg::Peer(key) = inbound.leg
-            && env.routing().siblings().contains(&key)
+            && env.routing().is_sibling(key)
         {
             let handed = HandedOver::read(message, &env.tokens, env.unix())?;
             request.handed = Some(Box::new(handed));

@@ -21,6 +21,8 @@ pub enum RemoteIdentity {
     Peer(PeerId),
     /// A connection without a certificate; the link is its flow (RFC 5626).
     Client,
+    /// The other process of this node, which has the other end of an inherited pair of sockets: a sibling, and nothing else.
+    OtherProcess,
 }
 
 /// Where a message came from.

@@ -20,6 +20,9 @@ impl PeerKey {
         Self(hasher.finish())
     }
 
+    /// The other process of this node while one hands over to the other: no name has this number but by a chance of 2^-64.
+    pub(crate) const OTHER_PROCESS: Self = Self(u64::MAX);
+
     /// As tokens have the node that has made them.
     pub(crate) fn node(self) -> u32 {
         (self.0 >> 32) as u32
@@ -69,6 +72,7 @@ impl Leg {
     pub(crate) fn of(link: LinkId, identity: &RemoteIdentity) -> Option<Self> {
         Some(match identity {
             RemoteIdentity::Client => Self::Client(link),
+            RemoteIdentity::OtherProcess => Self::Peer(PeerKey::OTHER_PROCESS),
             RemoteIdentity::Peer(id) => {
                 Self::Peer(PeerKey::of(id.decision().peer_fqdn.as_deref()?))
             }

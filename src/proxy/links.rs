@@ -27,6 +27,8 @@ pub(crate) struct Links {
     listing: Arc<Listing>,
     /// What let each peer's connection in, for the log; a client's is let in without one.
     decisions: FastMap<LinkId, DecisionId>,
+    /// Whether there is a connection to the other process of this node: asked for each request to a client.
+    other_process: bool,
 }
 
 impl Links {
@@ -67,6 +69,10 @@ impl Links {
     pub(crate) fn several(&self) -> bool {
         self.listing.several
     }
+    /// The other process of this node, if it is connected.
+    pub(crate) fn other_process(&self) -> Option<PeerKey> {
+        self.other_process.then_some(PeerKey::OTHER_PROCESS)
+    }
     /// Whether nothing is connected, and another connect would come too soon.
     pub(crate) fn is_cut_off(&self, key: PeerKey, now: Instant) -> bool {
         let peer = self.peers.get(&key);
@@ -105,6 +111,7 @@ impl Links {
             .entry(id)
             .or_insert_with(|| LinkState::new(leg, requests));
         let before = std::mem::replace(&mut link.leg, leg);
+        self.other_process |= leg == Leg::Peer(PeerKey::OTHER_PROCESS);
         link.trusted = true;
         link.certainty = certainty;
         link.requests = requests;
@@ -181,6 +188,9 @@ impl Links {
             peer.links.retain(|l| *l != id);
             if peer.is_idle() && peer.down_until.is_none() {
                 self.peers.remove(&key);
+            }
+            if key == PeerKey::OTHER_PROCESS {
+                self.other_process = self.any_link(key).is_some();
             }
         }
         Some(link)

@@ -10,9 +10,12 @@ use super::leg::PeerKey;
 use crate::observe::Event;
 use crate::reason::HealthReason;
 use crate::sip::{HeaderName, HeaderSet, Message};
-use crate::topology::{FieldRules, Health, PeerKind, PeerRef, Topology};
+use crate::topology::{FieldRules, FieldTrust, Health, PeerKind, PeerRef, Topology};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What events call the other process of this node; no FQDN has a blank.
+pub const OTHER_PROCESS: &str = "the other process";
 
 /// The peers of one generation.
 #[derive(Default)]
@@ -52,6 +55,25 @@ pub(crate) struct ListedPeer {
 }
 
 impl ListedPeer {
+    /// The other process of this node: what crosses to it has a sender and a receiver of its own, whose rules hold. Nobody
+    /// can connect to it, so that it has no reference.
+    fn other_process(board: &HealthBoard) -> Self {
+        Self {
+            key: PeerKey::OTHER_PROCESS,
+            current: None,
+            fqdn: Arc::from(OTHER_PROCESS),
+            kind: PeerKind::Sibling,
+            assert_identity: true,
+            health: board.of(PeerKey::OTHER_PROCESS),
+            policy: None,
+            wanted: 1,
+            fields: FieldRules::standard(FieldTrust::Inside),
+            sips: true,
+            hide_topology: false,
+            anonymous: None,
+        }
+    }
+
     /// Whether it is one of the home servers.
     pub(crate) fn is_home(&self) -> bool {
         match self.kind {
@@ -137,7 +159,9 @@ impl Listing {
                 })
             })
             .collect();
-        let by_key = all.iter().map(|peer| (peer.key, Arc::clone(peer)));
+        let other_process = Arc::new(ListedPeer::other_process(board));
+        let listed = all.iter().chain([&other_process]);
+        let by_key = listed.map(|peer| (peer.key, Arc::clone(peer)));
         let pinged = all.iter().filter(|peer| peer.policy.is_some());
         Self {
             by_key: by_key.collect(),

@@ -109,5 +109,6 @@ pub use health::HealthBoard;
 pub(crate) use health::REST;
 pub use interface::{Action, Actions, AdvertisedNames, LinkEvent, Origin, RemoteIdentity};
 pub use link_id::LinkId;
+pub use listing::OTHER_PROCESS;
 pub use tables::Tables;
 pub use token::TokenKeys;

@@ -212,9 +212,7 @@ impl Question<'_, '_, '_> {
         }
         match self.routing.peer(&self.target) {
             Some(key) if key == own => Err(MessageReason::NoRoute),
-            Some(key) if self.routing.siblings().contains(&key) => {
-                Err(MessageReason::RouteNotPermitted)
-            }
+            Some(key) if self.routing.is_sibling(key) => Err(MessageReason::RouteNotPermitted),
             Some(key) => listed(key, self.links),
             None if self.routed.next_route.is_some() => Err(MessageReason::RouteNotPermitted),
             None if self.routed.uri.scheme == Scheme::Other => {

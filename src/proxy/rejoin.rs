@@ -35,6 +35,7 @@ impl ResponseContext {
             .ok_or(MessageReason::NoRoute)?;
         let siblings = self.plan.siblings.as_ref();
         let expected = siblings.and_then(|siblings| siblings.expected(env));
+        let expected = expected.max(self.expected);
         let question = Where {
             place,
             gone,

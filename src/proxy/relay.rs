@@ -201,6 +201,7 @@ impl ResponseContext {
             && self.branch.target().is_some_and(|to| self.is_sibling(to))
         {
             self.failure = Some(MessageReason::FlowGone);
+            self.heed_away(response.message, response.now);
             return NextStep::TryNext;
         }
         if status == 503 && self.pending() {

@@ -107,7 +107,7 @@ pub(crate) fn write_refusal(
     if reason.status() == 405 {
         extras.push(Extra::Allow(ALLOW));
     }
-    if reason == MessageReason::Draining {
+    if matches!(reason, MessageReason::Draining | MessageReason::ClientAway) {
         extras.push(Extra::RetryAfter(RETRY_ELSEWHERE));
     }
     extras.push(Extra::Warning {

@@ -244,6 +244,11 @@ impl Routing {
         &self.siblings
     }
 
+    /// Whether it is one of them, or the other process of this node.
+    pub(crate) fn is_sibling(&self, key: PeerKey) -> bool {
+        key == PeerKey::OTHER_PROCESS || self.siblings.contains(&key)
+    }
+
     /// What a home server is answered for a client without a connection.
     pub(crate) fn flow_status(&self, key: PeerKey) -> Option<u16> {
         let first = self.pools_of.get(&key)?.first()?;

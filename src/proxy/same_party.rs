@@ -37,6 +37,8 @@ impl Sender {
     pub(crate) fn of(leg: Leg, links: &Links) -> Option<Self> {
         match leg {
             Leg::Client(link) => Some(Self::Client(link)),
+            // It is listed in no generation.
+            Leg::Peer(key) if key == PeerKey::OTHER_PROCESS => Some(Self::Sibling(key)),
             // Nobody sends as a binding, only over a connection that holds it.
             Leg::Binding(_) => None,
             Leg::Peer(key) => {
@@ -66,7 +68,9 @@ fn all_entries(identity: &RemoteIdentity) -> OtherEntries {
             let also = id.also().iter().map(DnsName::as_str);
             first.chain(also).map(PeerKey::of).collect()
         }
-        RemoteIdentity::Peer(_) | RemoteIdentity::Client => OtherEntries::new(),
+        RemoteIdentity::Peer(_) | RemoteIdentity::Client | RemoteIdentity::OtherProcess => {
+            OtherEntries::new()
+        }
     }
 }
 

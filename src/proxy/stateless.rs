@@ -206,10 +206,11 @@ fn elsewhere(
     env: &Environment,
 ) -> Option<Box<Elsewhere>> {
     let named = plan.siblings.as_ref()?.named.map(|key| key.0);
-    let sibling = env.routing().siblings().first()?;
+    let siblings = env.routing().siblings().first().copied();
+    let sibling = siblings.or(env.links.other_process())?;
     let (message, upstream) = (request.inbound.message, request.upstream());
     let mut bytes = Vec::new();
-    let writer = MessageWriter::to(Leg::Peer(*sibling), env);
+    let writer = MessageWriter::to(Leg::Peer(sibling), env);
     let written = writer.request(message, &request.via, plan, upstream, branch, &mut bytes);
     written.ok()?;
     Some(Box::new(Elsewhere {

@@ -57,6 +57,7 @@ impl ResponseContext {
             let Some(target) = next.filter(|_| !self.cancel_wanted) else {
                 let reason = match self.failure {
                     _ if self.cancel_wanted => MessageReason::Cancelled,
+                    _ if self.is_away => MessageReason::ClientAway,
                     // Whatever kept a sibling from taking it: its client is not here.
                     _ if self.rounds > 0 => MessageReason::FlowGone,
                     Some(reason) => reason,

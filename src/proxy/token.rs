@@ -325,6 +325,11 @@ impl TokenBox {
         Some(u32::from_be_bytes(*node))
     }
 
+    /// Whether this node has made a token, by what [`Self::maker`] says.
+    pub(crate) fn is_own(&self, maker: u32) -> bool {
+        maker == self.node
+    }
+
     /// The number of the key that signs.
     pub(crate) fn signing_key(&self) -> Option<u8> {
         self.keys.keys.first().map(|key| key.id)

@@ -79,6 +79,14 @@ reasons! {
         SocketUnusable "socket_unusable" (was "unusable")
             check: "`detail` of the event; ls -ld of the directory",
             remedy: "let the user that sipward runs as write to that directory, or set another `socket` in [admin]",
+        /// the new process did not take over; the old one serves as before
+        UpgradeFailed "upgrade_failed"
+            check: "the command's text, or `detail` of the event; the new process's own lines in the log",
+            remedy: "fix what it names: sipward check FILE with the new program, its path and mode; then try again",
+        /// the process before this one still has clients, and two upgrades at a time are not made
+        UpgradeRunning "upgrade_running"
+            check: "sipward status: how many clients the former process has",
+            remedy: "wait until it has let them go (limits.handover), or end it by SIGTERM",
         /// the daemon does not know the command that was sent to the control socket
         MalformedCommand "malformed_command" (was "malformed_request")
             check: "whether command and daemon are of the same version: sipward --version and sipward status",

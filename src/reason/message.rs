@@ -107,6 +107,10 @@ reasons! {
         FlowGone "flow_gone" (rfc "RFC 5626 §5.3", status 430 "flow failed")
             check: "connection_closed of that client before it: by whom and why",
             remedy: "nothing: the client registers again, and the registrar tries its next binding; `flow_status` of the [[pool]] is for servers that need 480",
+        /// another node of the site asked for a client that was connected here a moment ago; that node waits for it
+        ClientAway "client_away" (rfc "RFC 5626 §5.3", status 430 "flow failed")
+            check: "connection_closed of that client before it: by whom and why",
+            remedy: "nothing: the client registers again, and the other node asks anew",
         /// a registration was granted, and this node keeps as many as limits.bindings allows
         BindingsFull "bindings_full"
             check: "how many clients register here, against limits.bindings",

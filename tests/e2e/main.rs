@@ -84,4 +84,6 @@ mod transfers;
 #[cfg(test)]
 mod trust_matrix;
 #[cfg(test)]
+mod upgrade;
+#[cfg(test)]
 mod withdrawal;

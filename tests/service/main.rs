@@ -5,3 +5,5 @@ mod control_socket;
 mod socket_activation;
 #[cfg(test)]
 mod systemd;
+#[cfg(test)]
+mod upgrade;

@@ -17,7 +17,7 @@ pub(crate) struct Service {
     socket: UnixDatagram,
     /// The log, line by line.
     log: Receiver<serde_json::Value>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Service {
@@ -74,12 +74,12 @@ impl Service {
             child,
             socket,
             log,
-            _directory: directory,
+            directory,
         }
     }
 
     /// The next notification that holds this assignment, with all its others.
-    fn told(&self, assignment: &str) -> String {
+    pub(crate) fn told(&self, assignment: &str) -> String {
         loop {
             let mut octets = [0; 4096];
             let length = match self.socket.recv(&mut octets) {
@@ -102,6 +102,16 @@ impl Service {
                 return event;
             }
         }
+    }
+
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The runtime directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -3,6 +3,8 @@ use super::refusal::{ControlRefusal, busy, stopping};
 use crate::daemon::Daemon;
 use crate::daemon::crl_timer::Forget;
 use crate::daemon::reload_report::ReloadReport;
+use crate::daemon::upgrade::{FormerHandle, Upgraded};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,6 +20,12 @@ pub(in crate::daemon) enum SupervisorCommand {
         trigger: &'static str,
         /// Who waits for the end.
         reply: Option<oneshot::Sender<ReloadReport>>,
+    },
+    /// Start a new process, and hand over to it.
+    Upgrade {
+        /// `None`: the program of this one.
+        program: Option<PathBuf>,
+        reply: oneshot::Sender<Result<Upgraded, ControlRefusal>>,
     },
     /// Drain and end.
     Drain { reply: oneshot::Sender<()> },
@@ -40,10 +48,12 @@ pub(in crate::daemon) struct Sinks {
     pub(in crate::daemon) commands: mpsc::Sender<SupervisorCommand>,
     /// The timer of CRLs.
     pub(in crate::daemon) forgets: mpsc::Sender<Forget>,
+    /// The process before this one, while it lets its clients go.
+    pub(in crate::daemon) former: Option<FormerHandle>,
 }
 
 /// The commands' own view. Each command is a method in a file of its own, beside the type of its reply.
-pub(super) struct ControlContext {
+pub(in crate::daemon) struct ControlContext {
     /// What is asked for.
     pub(super) daemon: Arc<Daemon>,
     /// Who does the rest.
@@ -51,6 +61,11 @@ pub(super) struct ControlContext {
 }
 
 impl ControlContext {
+    /// For this daemon.
+    pub(in crate::daemon) fn new(daemon: Arc<Daemon>, sinks: Sinks) -> Self {
+        Self { daemon, sinks }
+    }
+
     /// Hands a command to whoever does it and waits for what comes of it.
     pub(super) async fn hand_over<C, T>(
         &self,

@@ -133,6 +133,33 @@ impl Inventory {
         }
     }
 
+    /// Adds what another process of this node holds, with its chains behind the own ones.
+    pub(super) fn add(&mut self, other: Self) {
+        // Indices of the other one count from here; a chain that both hold stands there twice.
+        let behind = self.chains.len();
+        self.chains.extend(other.chains);
+        self.peers
+            .extend(other.peers.into_iter().map(|peer| LivePeer {
+                chain: peer.chain + behind,
+                shown: peer.shown.map(|shown| shown + behind),
+                ..peer
+            }));
+        for (listener, count) in other.clients {
+            *self.clients.entry(listener).or_default() += count;
+        }
+        let shown = other.shown_by_clients.into_iter();
+        self.shown_by_clients
+            .extend(shown.map(|shown| ShownByClients {
+                chain: shown.chain + behind,
+                ..shown
+            }));
+        self.seen.extend(other.seen.into_iter().map(|seen| SeenNow {
+            chain: seen.chain + behind,
+            ..seen
+        }));
+        self.left_out += other.left_out;
+    }
+
     /// The chains that peers were accepted with, the latest first.
     pub fn accepted(&self) -> impl Iterator<Item = ShownChain<'_>> {
         let accepted = self.seen.iter();

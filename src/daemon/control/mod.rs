@@ -6,6 +6,7 @@
 //! Each command is a file: the type of its reply, and what the daemon does for it as a method of the context. `protocol`
 //! lists them all, `server` calls them.
 
+mod carry_out;
 mod client;
 mod context;
 mod crls;
@@ -23,9 +24,11 @@ mod refusal;
 mod reload;
 mod server;
 mod status;
+mod upgrade;
 
 pub use super::crl_timer::ForgottenCrls;
 pub use super::reload_report::{ReloadReport, ReloadResult, ServedCheck, ServedResult};
+pub use super::upgrade::Upgraded;
 pub use crate::edge::{ListedBinding, ListedBindings, ListedConnection};
 pub use client::{AskError, ask};
 pub use crls::CrlSeries;
@@ -40,6 +43,6 @@ pub use protocol::{Reply, Request};
 pub use refusal::ControlRefusal;
 pub use status::{DaemonStatus, EventCount, LastDown, ListenerStatus, PeerStatus};
 
-pub(super) use context::{Sinks, SupervisorCommand};
+pub(super) use context::{ControlContext, Sinks, SupervisorCommand};
 pub(super) use place::ControlPlace;
 pub(super) use server::ControlServer;

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The variable in which systemd names the service's runtime directory.
 pub const ENV_RUNTIME: &str = "RUNTIME_DIRECTORY";
@@ -59,6 +60,8 @@ pub(in crate::daemon) struct ControlPlace {
     listener: UnixListener,
     /// The file that this process made: device and inode.
     file: (u64, u64),
+    /// Another process serves there now: the file is its own.
+    left: AtomicBool,
     /// Its owner: the user that this process runs as.
     pub(super) owner: u32,
 }
@@ -121,8 +124,46 @@ impl ControlPlace {
             path: path.to_owned(),
             listener,
             file: (file.dev(), file.ino()),
+            left: AtomicBool::new(false),
             owner: file.uid(),
         })
+    }
+
+    /// A socket that the former process of this node has bound. Until this one [`leaves`](Self::leave) it or ends, its file stays.
+    ///
+    /// # Errors
+    /// The descriptor is no socket with a path.
+    pub(in crate::daemon) fn inherited(listener: UnixListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let path = address.as_pathname().ok_or(io::ErrorKind::InvalidInput)?;
+        let file = std::fs::symlink_metadata(path)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self {
+            path: path.to_owned(),
+            listener,
+            file: (file.dev(), file.ino()),
+            left: AtomicBool::new(true),
+            owner: file.uid(),
+        })
+    }
+
+    /// Whether a topology means this place.
+    pub(in crate::daemon) fn is_of(&self, topology: &Topology) -> bool {
+        let named = &topology.admin().socket;
+        named.as_ref().is_none_or(|named| *named == self.path)
+    }
+
+    /// Another process has the place from now on, or no longer: who has it removes the file at its end.
+    pub(in crate::daemon) fn leave(&self, left: bool) {
+        self.left.store(left, Ordering::Relaxed);
+    }
+
+    /// The same socket for another process.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub(in crate::daemon) fn copy(&self) -> io::Result<UnixListener> {
+        self.listener.try_clone()
     }
 
     /// The path.
@@ -143,6 +184,9 @@ impl ControlPlace {
 
 impl Drop for ControlPlace {
     fn drop(&mut self) {
+        if self.left.load(Ordering::Relaxed) {
+            return;
+        }
         // Only its own: a successor may have its own there by now.
         let still_there = std::fs::symlink_metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == self.file);

@@ -9,8 +9,10 @@ use super::refusal::ControlRefusal;
 use super::status::DaemonStatus;
 use crate::daemon::crl_timer::ForgottenCrls;
 use crate::daemon::reload_report::ReloadReport;
+use crate::daemon::upgrade::Upgraded;
 use crate::edge::{ConnectionRole, ListedBindings, ListedConnection, RowPage};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Bytes of a request line.
 pub(super) const LONGEST_REQUEST: usize = 64 * 1024;
@@ -60,6 +62,12 @@ pub enum Request {
         #[serde(default)]
         cancel: bool,
     },
+    /// Start a new process with the listeners, and let the clients of this one go.
+    Upgrade {
+        /// The program; that of the running process unless it is given.
+        #[serde(default)]
+        program: Option<PathBuf>,
+    },
     /// Close connections.
     Kick {
         /// A connection's number, or a peer's FQDN for all of its connections.
@@ -91,6 +99,7 @@ impl Request {
             Self::Connections { .. } => "connections",
             Self::Bindings { .. } => "bindings",
             Self::DrainClients { .. } => "drain_clients",
+            Self::Upgrade { .. } => "upgrade",
             Self::Kick { .. } => "kick",
             Self::Inventory {} => "inventory",
             Self::Explain { .. } => "explain",
@@ -107,6 +116,7 @@ impl Request {
             Self::Reload {}
             | Self::Drain {}
             | Self::DrainClients { .. }
+            | Self::Upgrade { .. }
             | Self::Kick { .. }
             | Self::CrlsForget { .. } => true,
         }
@@ -129,6 +139,8 @@ pub enum Reply {
     Bindings(ListedBindings),
     /// To `drain_clients`.
     DrainClients(DrainingClients),
+    /// To `upgrade`.
+    Upgrade(Upgraded),
     /// To `kick`.
     Kick(Kicked),
     /// To `inventory`.

@@ -1,10 +1,8 @@
 //! The daemon's end of the control socket: a bounded number of connections, each with one request, one reply and a deadline.
-use super::context::{ControlContext, Sinks};
+use super::context::ControlContext;
 use super::place::ControlPlace;
 use super::protocol::{LONGEST_REPLY, LONGEST_REQUEST, Reply, Request};
 use super::refusal::ControlRefusal;
-use crate::daemon::Daemon;
-use crate::edge::{BindingSelection, Selection};
 use crate::observe::Event;
 use crate::reason::{DaemonReason, Reason};
 use std::io;
@@ -15,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// Connections at a time; more wait in the kernel. Those that say nothing cost next to nothing.
 const CONNECTIONS: usize = 256;
@@ -43,16 +42,21 @@ pub(in crate::daemon) struct ControlServer {
 
 impl ControlServer {
     /// For this daemon.
-    pub(in crate::daemon) fn new(daemon: Arc<Daemon>, sinks: Sinks, place: &ControlPlace) -> Self {
+    pub(in crate::daemon) fn new(context: ControlContext, place: &ControlPlace) -> Self {
         Self {
-            context: ControlContext { daemon, sinks },
+            context,
             owner: place.owner,
             commands: Semaphore::new(COMMANDS),
         }
     }
 
-    /// Accepts until it is dropped. A permit for each connection: without one left nothing more is accepted.
-    pub(in crate::daemon) async fn serve(self, socket: tokio::net::UnixListener) {
+    /// Accepts until `end`, and then answers who has connected. A permit for each connection: without one left nothing more is
+    /// accepted.
+    pub(in crate::daemon) async fn serve(
+        self,
+        socket: tokio::net::UnixListener,
+        end: CancellationToken,
+    ) {
         // Shared by the tasks of its connections.
         let this = Arc::new(self);
         let room = Arc::new(Semaphore::new(CONNECTIONS));
@@ -62,7 +66,12 @@ impl ControlServer {
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
                 return;
             };
-            match socket.accept().await {
+            let accepted = tokio::select! {
+                biased;
+                () = end.cancelled() => break,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
                 // The address of a Unix client is nothing; its credentials are read from the stream.
                 Ok((stream, _)) => {
                     tasks.spawn(Arc::clone(&this).attend(stream, permit));
@@ -72,6 +81,9 @@ impl ControlServer {
             // What has ended is taken away, or the set would grow with each command.
             while tasks.try_join_next().is_some() {}
         }
+        // What comes from now on is another process's, or the next server's.
+        drop(socket);
+        while tasks.join_next().await.is_some() {}
     }
 
     /// One connection: its request, its reply, its end.
@@ -126,7 +138,7 @@ impl ControlServer {
     /// Carries out one request, and logs who asked if it changes something.
     async fn reply_to(&self, request: &Request, user: UCred) -> Result<Reply, ControlRefusal> {
         // The command goes on if it takes longer: a reload that has begun ends by itself, in the log.
-        let reply = timeout(FOR_REPLY, self.carry_out(request))
+        let reply = timeout(FOR_REPLY, self.context.carry_out(request))
             .await
             .unwrap_or_else(|_| {
                 let what = "it takes longer; the log will say how it ends";
@@ -149,46 +161,6 @@ impl ControlServer {
             self.note(request.word(), user, refused);
         }
         reply
-    }
-
-    /// One line for each command: what it does stands in the command's own file.
-    async fn carry_out(&self, request: &Request) -> Result<Reply, ControlRefusal> {
-        let context = &self.context;
-        Ok(match request {
-            Request::Status {} => Reply::Status(context.status().await?),
-            Request::Reload {} => Reply::Reload(context.reload().await?),
-            Request::Drain {} => Reply::Drain(context.drain().await?),
-            Request::Connections {
-                role,
-                user,
-                limit,
-                after,
-            } => {
-                let selection = Selection {
-                    role: *role,
-                    user: user.clone(),
-                    limit: *limit,
-                    after: *after,
-                };
-                Reply::Connections(context.connections(&selection).await?)
-            }
-            Request::Bindings { user, limit, after } => {
-                let selection = BindingSelection {
-                    user: user.clone(),
-                    limit: *limit,
-                    after: after.clone(),
-                };
-                Reply::Bindings(context.bindings(&selection).await?)
-            }
-            Request::DrainClients { cancel } => {
-                Reply::DrainClients(context.drain_clients(*cancel).await?)
-            }
-            Request::Kick { what } => Reply::Kick(context.kick(what).await?),
-            Request::Inventory {} => Reply::Inventory(context.inventory().await?),
-            Request::Explain { decision } => Reply::Explain(context.explain(decision).await?),
-            Request::Crls {} => Reply::Crls(context.crls()),
-            Request::CrlsForget { id } => Reply::CrlsForget(context.forget_crls(id).await?),
-        })
     }
 
     /// Logs who has asked for what.

@@ -47,6 +47,9 @@ pub struct DaemonStatus {
     /// Answered calls that are up.
     #[serde(default)]
     pub calls: usize,
+    /// The process before this one, while it lets its clients go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Box<Self>>,
     /// Log lines that were lost since the start.
     pub log_lost: u64,
     /// What has happened since the start, whether it had a line or not; nothing that has not.
@@ -126,11 +129,13 @@ impl ControlContext {
             shards: daemon.edge.shards(),
             clients: edge.clients,
             peers: edge.peers,
+            // Of a process that has handed over, the time that it has left is its own.
             clients_go_in_s: daemon.lets_go_for().map(|left| left.as_secs()),
             by_peer: by_peer(generation.topology(), &live),
             transactions: edge.transactions,
             contexts: edge.contexts,
             calls: edge.calls,
+            former: None,
             log_lost: daemon.log.lost(),
             events: event_counts(&daemon.log),
         }))

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How often OCSP responses are read when no CRL is: their files change every few hours.
@@ -229,6 +230,10 @@ impl Timer {
 
     /// Makes the state directory hold what is in force, if that is new, or if it could not be done before.
     pub(super) async fn save(&mut self, daemon: &Daemon) {
+        // The process that has the listeners knows no less, and two must not write there.
+        if daemon.retired.load(Ordering::Relaxed) {
+            return;
+        }
         let generation = daemon.generation();
         let ledger = Arc::clone(generation.ledger());
         // A ledger is never changed, only replaced: the same pointer means the same content.

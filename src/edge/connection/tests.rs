@@ -78,7 +78,7 @@ async fn connection() -> (Connection, StdStream) {
         remote: tcp.peer_addr().unwrap(),
         local: tcp.local_addr().unwrap(),
         tcp,
-        tls: session(),
+        tls: session().into(),
         is_check: false,
         unconfirmed: None,
         keep_alive: None,

@@ -3,9 +3,11 @@
 //! Phones that have lost their connection are back within seconds, at any node. So the siblings are asked at once, and
 //! again in between, as long as the client is waited for. A sibling answers 430 at once and waits for nobody: each node
 //! waits for its own requests.
+use crate::proxy::binding::WAIT;
 use crate::proxy::context::{CurrentBranch, ResponseContext};
 use crate::proxy::environment::Environment;
 use crate::proxy::leg::Leg;
+use crate::sip::{HeaderName, Message};
 use std::time::{Duration, Instant};
 
 /// Phones are back within one to six seconds, so the first pauses are short; each round costs a request and a 430 for each sibling.
@@ -26,10 +28,13 @@ impl ResponseContext {
         now: Instant,
         env: &Environment,
     ) -> Option<Instant> {
+        // The node that has handed it over waits, and asks again.
+        let is_new = !matches!(self.branch, CurrentBranch::Rejoining { .. });
+        let waits_there = self.plan.handed_over && is_new;
+        self.is_away |= waits_there && until.is_some();
+        let until = until.filter(|_| !waits_there);
         let Some(plan) = &self.plan.siblings else {
-            let is_new = !matches!(self.branch, CurrentBranch::Rejoining { .. });
-            // The node that has handed it over waits, and asks again.
-            return until.filter(|_| !(self.plan.handed_over && is_new));
+            return until;
         };
         let (id, order) = (plan.id, plan.order(now, env));
         let round = usize::from(self.rounds);
@@ -48,6 +53,21 @@ impl ResponseContext {
             self.targets.push(Leg::Binding(id));
         }
         pause
+    }
+
+    /// A sibling has answered that the client is not there. If it was a moment ago, it may come here next: phones that are let
+    /// go, or have lost their network, connect where DNS leads them.
+    pub(crate) fn heed_away(&mut self, response: &Message<'_>, now: Instant) {
+        if !response.has(HeaderName::RetryAfter) {
+            return;
+        }
+        self.is_away |= self.plan.handed_over;
+        if let (None, Some(plan), false) =
+            (self.expected, &self.plan.siblings, self.plan.handed_over)
+        {
+            self.expected = Some(now + WAIT);
+            self.targets.push(Leg::Binding(plan.id));
+        }
     }
 
     /// Whether a target is a sibling.

@@ -22,6 +22,8 @@ pub(crate) struct SiblingPlan {
     token: Box<[u8]>,
     /// The sibling that the token names: there the client was when it was made.
     pub(crate) named: Option<PeerKey>,
+    /// It came from another node: only the other process of this one is asked.
+    within_node: bool,
     /// The sender's entries, the one that it is taken for first. Names and not rights: those are the sibling's to grant.
     sender: OtherEntries,
 }
@@ -29,7 +31,7 @@ pub(crate) struct SiblingPlan {
 impl SiblingPlan {
     /// Made once for a request: failover and repetitions ask the same siblings, under the token that it came with.
     ///
-    /// Of a request that policy lets pass to these targets; `None`: it is for no binding, or came from a sibling.
+    /// Of a request that policy lets pass to these targets; `None`: it is for no binding, or may go nowhere else.
     pub(crate) fn of(
         request: &InboundRequest<'_, '_>,
         routed: &Routed<'_>,
@@ -37,12 +39,16 @@ impl SiblingPlan {
         env: &Environment,
     ) -> Option<Box<Self>> {
         let siblings = env.routing().siblings();
-        // A loop ends here: what came from a sibling goes to none.
-        if siblings.is_empty() || request.handed.is_some() {
+        let other_process = env.links.other_process();
+        if siblings.is_empty() && other_process.is_none() {
             return None;
         }
-        let (Some(Leg::Binding(id)), Leg::Peer(own)) = (targets.first(), request.inbound.leg)
-        else {
+        // A loop ends here: what came from a sibling goes to none. Two processes of this node are one for the others.
+        let from_this_node = request.inbound.leg == Leg::Peer(PeerKey::OTHER_PROCESS);
+        if request.handed.is_some() && (from_this_node || other_process.is_none()) {
+            return None;
+        }
+        let (Some(Leg::Binding(id)), Leg::Peer(own)) = (targets.first(), request.sender()) else {
             return None;
         };
         // Without one it was the contact that a registrar keeps which has named the binding.
@@ -53,14 +59,21 @@ impl SiblingPlan {
         };
         let mut sender: OtherEntries = SmallVec::new();
         sender.push(own);
-        sender.extend(other_entries(request.inbound.origin, request.inbound.leg));
+        match &request.handed {
+            Some(handed) => sender.extend(handed.also.iter().copied()),
+            None => sender.extend(other_entries(request.inbound.origin, request.inbound.leg)),
+        }
+        let is_own = maker.is_some_and(|maker| env.tokens.is_own(maker));
+        let named = siblings.iter().copied();
+        let named = named.chain(other_process).find(|key| match *key {
+            PeerKey::OTHER_PROCESS => is_own,
+            key => Some(key.node()) == maker,
+        });
         Some(Box::new(Self {
             id: *id,
             token,
-            named: siblings
-                .iter()
-                .copied()
-                .find(|key| Some(key.node()) == maker),
+            named: named.filter(|key| request.handed.is_none() || Some(*key) == other_process),
+            within_node: request.handed.is_some(),
             sender,
         }))
     }
@@ -80,11 +93,13 @@ impl SiblingPlan {
         origin::sign(&env.tokens, &self.sender, message, env.unix())
     }
 
-    /// The siblings in the order in which they are asked: the one that the token names, then the others as the file has
-    /// them; none that is known to be down.
+    /// The siblings in the order in which they are asked: the one that the token names, the other process of this node, then
+    /// the others as the file has them; none that is known to be down.
     pub(crate) fn order(&self, now: Instant, env: &Environment) -> SmallVec<[PeerKey; 4]> {
         let others = env.routing().siblings().iter().copied();
+        let others = env.links.other_process().into_iter().chain(others);
         let others = others.filter(|key| Some(*key) != self.named);
+        let is_near = |key: &PeerKey| !self.within_node || *key == PeerKey::OTHER_PROCESS;
         let is_up = |key: &PeerKey| {
             let is_named = Some(*key) == self.named;
             let peer = env.links.peer(*key);
@@ -100,7 +115,7 @@ impl SiblingPlan {
                 && lost_at(*key, env).is_some_and(|at| now < at + WAIT);
             is_fit && !is_gone && !env.links.is_cut_off(*key, now)
         };
-        let all = self.named.into_iter().chain(others);
+        let all = self.named.into_iter().chain(others).filter(is_near);
         all.filter(is_up).take(MOST_ASKED).collect()
     }
 

@@ -31,6 +31,7 @@ mod own_names;
 mod partner_ways;
 mod paths;
 mod pools;
+mod processes;
 mod registrations;
 mod responses;
 mod seeds;

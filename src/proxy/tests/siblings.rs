@@ -3,15 +3,15 @@ use super::world::*;
 use crate::proxy::LinkId;
 use std::time::Duration;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// Two nodes with one home server, which has a connection to each.
-struct Pair {
-    nodes: [World; 2],
+pub(super) struct Pair {
+    pub(super) nodes: [World; 2],
     /// The home server's connection at each.
-    homes: [LinkId; 2],
+    pub(super) homes: [LinkId; 2],
     /// The sibling's connections at each, one for each shard.
-    siblings: [Vec<LinkId>; 2],
+    pub(super) siblings: [Vec<LinkId>; 2],
 }
 
 impl Pair {
@@ -31,6 +31,23 @@ impl Pair {
                 .collect()
         };
         let siblings = [sibling(0), sibling(1)];
+        Self::settled(nodes, homes, siblings)
+    }
+
+    /// Two processes of one node while the first hands over to the second.
+    pub(super) fn of_processes(shards: u8) -> Self {
+        let mut nodes = [0, 1].map(|_| World::with(topology(), shards));
+        let homes = [0, 1].map(|at: usize| nodes[at].peer(FE01));
+        let mut process = |at: usize| -> Vec<LinkId> {
+            let each = 0..shards;
+            each.map(|shard| nodes[at].other_process_in(shard))
+                .collect()
+        };
+        let siblings = [process(0), process(1)];
+        Self::settled(nodes, homes, siblings)
+    }
+
+    fn settled(nodes: [World; 2], homes: [LinkId; 2], siblings: [Vec<LinkId>; 2]) -> Self {
         let mut pair = Self {
             nodes,
             homes,
@@ -42,7 +59,7 @@ impl Pair {
     }
 
     /// Time passes at both; pings are answered.
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         let end = self.nodes[0].now + time;
         while self.nodes[0].now < end {
             let step = SECOND.min(end - self.nodes[0].now);
@@ -77,26 +94,26 @@ impl Pair {
     }
 
     /// A phone registers at this node; its connection, and a Route by its Path.
-    fn phone(&mut self, at: usize) -> (LinkId, String) {
+    pub(super) fn phone(&mut self, at: usize) -> (LinkId, String) {
         let phone = self.nodes[at].client();
         let path = self.nodes[at].register(phone, self.homes[at], "");
         (phone, path)
     }
 
     /// The home server sends this to a node.
-    fn sends(&mut self, at: usize, text: &str) {
+    pub(super) fn sends(&mut self, at: usize, text: &str) {
         self.nodes[at].send(self.homes[at], text);
         self.pump();
     }
 
     /// The phone at this node answers.
-    fn answers(&mut self, at: usize, phone: LinkId, request: &str, status: u16) {
+    pub(super) fn answers(&mut self, at: usize, phone: LinkId, request: &str, status: u16) {
         self.nodes[at].answers(phone, request, status);
         self.pump();
     }
 
     /// This node's process is gone.
-    fn kill(&mut self, at: usize) {
+    pub(super) fn kill(&mut self, at: usize) {
         for node in [at, 1 - at] {
             for link in self.siblings[node].clone() {
                 self.nodes[node].lose(link);
@@ -111,7 +128,7 @@ fn each(test: impl Fn(Pair)) {
     }
 }
 
-fn request(method: &str, route: &str, branch: &str) -> String {
+pub(super) fn request(method: &str, route: &str, branch: &str) -> String {
     Request::of(method)
         .uri("sip:alice@10.0.0.1")
         .from("<sip:bob@contoso.test>;tag=b")
@@ -122,7 +139,7 @@ fn request(method: &str, route: &str, branch: &str) -> String {
 }
 
 /// A call of the home side, by the phone's Path.
-fn invite(route: &str, branch: &str) -> String {
+pub(super) fn invite(route: &str, branch: &str) -> String {
     Request::invite()
         .uri("sip:alice@10.0.0.1")
         .from("<sip:bob@contoso.test>;tag=b")
@@ -132,7 +149,7 @@ fn invite(route: &str, branch: &str) -> String {
         .to_string()
 }
 
-fn route_of(message: &str) -> String {
+pub(super) fn route_of(message: &str) -> String {
     format!("Route: {}\n", field(message, "Record-Route").unwrap())
 }
 

@@ -185,6 +185,10 @@ impl World {
         let id = self.peer_id(fqdn);
         self.link(shard, RemoteIdentity::Peer(id))
     }
+    /// The other process of this node, in a shard.
+    pub(super) fn other_process_in(&mut self, shard: u8) -> LinkId {
+        self.link(shard, RemoteIdentity::OtherProcess)
+    }
     /// The same, from this address.
     pub(super) fn peer_from(&mut self, from: [u8; 4], shard: u8, fqdn: &str) -> LinkId {
         let id = self.peer_id(fqdn);
@@ -291,7 +295,7 @@ impl World {
                 continue;
             };
             let identity = match identity {
-                RemoteIdentity::Client => Some(RemoteIdentity::Client),
+                RemoteIdentity::Client | RemoteIdentity::OtherProcess => Some(identity),
                 RemoteIdentity::Peer(id) => {
                     let fqdn = id.decision().peer_fqdn.clone().unwrap();
                     self.try_peer_id(&fqdn).map(RemoteIdentity::Peer)

@@ -93,6 +93,11 @@ impl Edge {
             .expect("no such listener in the log")
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name, to this process alone.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
@@ -196,6 +201,11 @@ impl Drop for Edge {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
+            // Those that it has started itself.
+            for upgraded in self.log.named("upgraded") {
+                let pid = upgraded["pid"].to_string();
+                let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
+            }
             eprintln!("--- the daemon's log\n{}", self.log.to_text());
         }
     }

@@ -194,6 +194,9 @@ runs![
     crate::torture::torture_responses_pass_only_when_they_can_be_read_and_were_asked_for,
     crate::torture::valid_torture_messages_are_relayed_and_what_is_not_used_comes_out_byte_for_byte,
     crate::trust_matrix::every_reason_is_given_over_real_handshakes_in_both_directions,
+    crate::upgrade::a_phone_between_the_two_processes_is_waited_for,
+    crate::upgrade::a_program_that_fails_changes_nothing_and_the_command_says_why,
+    crate::upgrade::calls_go_on_over_an_upgrade_from_both_sides,
     crate::withdrawal::a_new_certificate_of_ours_rides_no_old_connection_and_a_ringing_call_survives,
 ];
 

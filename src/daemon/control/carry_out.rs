@@ -1,0 +1,144 @@
+//! Carrying out a request: here, and by the process before this one while that lets its clients go.
+use super::context::ControlContext;
+use super::protocol::{Reply, Request};
+use super::refusal::ControlRefusal;
+use crate::edge::{
+    BindingSelection, ListedBinding, ListedBindings, ListedConnection, RowPage, Selection,
+};
+use std::mem::take;
+
+impl ControlContext {
+    /// Carries out a request. An operator sees one node, whichever of its processes has a connection.
+    pub(in crate::daemon) async fn carry_out(
+        &self,
+        request: &Request,
+    ) -> Result<Reply, ControlRefusal> {
+        let own = self.carry_out_here(request).await;
+        // The usual case: there is one process.
+        if !concerns_both(request, own.is_ok()) {
+            return own;
+        }
+        match self.ask_former(request).await {
+            Some(other) => joined(request, own, other),
+            None => own,
+        }
+    }
+
+    /// What the process before this one says; `None`: there is none, or it does not answer as this version understands it.
+    async fn ask_former(&self, request: &Request) -> Option<Reply> {
+        let former = self.sinks.former.as_ref().filter(|former| former.lives())?;
+        let reply = former.ask(serde_json::to_value(request).ok()?).await?;
+        serde_json::from_value(reply).ok()
+    }
+
+    /// One line for each command: what it does stands in the command's own file.
+    async fn carry_out_here(&self, request: &Request) -> Result<Reply, ControlRefusal> {
+        Ok(match request {
+            Request::Status {} => Reply::Status(self.status().await?),
+            Request::Reload {} => Reply::Reload(self.reload().await?),
+            Request::Drain {} => Reply::Drain(self.drain().await?),
+            Request::Connections {
+                role,
+                user,
+                limit,
+                after,
+            } => {
+                let selection = Selection {
+                    role: *role,
+                    user: user.clone(),
+                    limit: *limit,
+                    after: *after,
+                };
+                Reply::Connections(self.connections(&selection).await?)
+            }
+            Request::Bindings { user, limit, after } => {
+                let selection = BindingSelection {
+                    user: user.clone(),
+                    limit: *limit,
+                    after: after.clone(),
+                };
+                Reply::Bindings(self.bindings(&selection).await?)
+            }
+            Request::DrainClients { cancel } => {
+                Reply::DrainClients(self.drain_clients(*cancel).await?)
+            }
+            Request::Upgrade { program } => Reply::Upgrade(self.upgrade(program.clone()).await?),
+            Request::Kick { what } => Reply::Kick(self.kick(what).await?),
+            Request::Inventory {} => Reply::Inventory(self.inventory().await?),
+            Request::Explain { decision } => Reply::Explain(self.explain(decision).await?),
+            Request::Crls {} => Reply::Crls(self.crls()),
+            Request::CrlsForget { id } => Reply::CrlsForget(self.forget_crls(id).await?),
+        })
+    }
+}
+
+/// Whether the other process is asked as well. What the supervisor does it hands on itself.
+fn concerns_both(request: &Request, is_done: bool) -> bool {
+    match request {
+        Request::Status {}
+        | Request::Connections { .. }
+        | Request::Bindings { .. }
+        | Request::Kick { .. }
+        | Request::Inventory {} => true,
+        Request::CrlsForget { .. } => is_done,
+        // It may have been decided there.
+        Request::Explain { .. } => !is_done,
+        Request::Reload {}
+        | Request::Drain {}
+        | Request::DrainClients { .. }
+        | Request::Upgrade { .. }
+        | Request::Crls {} => false,
+    }
+}
+
+/// Both replies as one.
+fn joined(
+    request: &Request,
+    own: Result<Reply, ControlRefusal>,
+    other: Reply,
+) -> Result<Reply, ControlRefusal> {
+    let rows = match request {
+        Request::Connections { limit, .. } | Request::Bindings { limit, .. } => *limit,
+        Request::Status {}
+        | Request::Reload {}
+        | Request::Drain {}
+        | Request::DrainClients { .. }
+        | Request::Upgrade { .. }
+        | Request::Kick { .. }
+        | Request::Inventory {}
+        | Request::Explain { .. }
+        | Request::Crls {}
+        | Request::CrlsForget { .. } => 0,
+    };
+    // What does not fit together is another version's: then the own reply is all that there is.
+    match (own, other) {
+        (Ok(Reply::Status(mut own)), Reply::Status(other)) => {
+            own.former = Some(other);
+            Ok(Reply::Status(own))
+        }
+        (Ok(Reply::Kick(mut own)), Reply::Kick(other)) => {
+            own.connections += other.connections;
+            Ok(Reply::Kick(own))
+        }
+        // Two pages in one order, as of two shards.
+        (Ok(Reply::Connections(own)), Reply::Connections(other)) => {
+            let order =
+                |a: &ListedConnection, b: &ListedConnection| a.connection.cmp(&b.connection);
+            let all = RowPage::merged(vec![own, other], rows, order);
+            Ok(Reply::Connections(all))
+        }
+        (Ok(Reply::Bindings(own)), Reply::Bindings(other)) => {
+            let order = |a: &ListedBinding, b: &ListedBinding| a.user.cmp(&b.user);
+            Ok(Reply::Bindings(ListedBindings {
+                held: RowPage::merged(vec![own.held, other.held], rows, order),
+                away: own.away + other.away,
+            }))
+        }
+        (Ok(Reply::Inventory(mut own)), Reply::Inventory(mut other)) => {
+            own.add(take(&mut *other));
+            Ok(Reply::Inventory(own))
+        }
+        (Err(_), found @ Reply::Explain(_)) => Ok(found),
+        (own, _) => own,
+    }
+}
