@@ -6,6 +6,7 @@ use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::ServerName;
 use sipward_lab::site::{EDGE, PARTNER_EDGE};
 use sipward_lab::trust_only;
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,58 @@ impl Ends {
         let mut hello = Vec::new();
         client.write_tls(&mut hello)?;
         Ok(hello)
+    }
+}
+
+/// A phone of a crowd. Its hello is made beforehand: each phone has a processor of its own, and one program that makes the
+/// hellos of all of them would be what everybody waits for.
+pub(crate) struct Phone {
+    session: ClientConnection,
+}
+
+impl Phone {
+    pub(crate) fn new(ends: &Ends) -> Outcome<Self> {
+        let session = ClientConnection::new(ends.client(), ServerName::try_from(EDGE)?)?;
+        Ok(Self { session })
+    }
+
+    /// Comes in and has a keep-alive answered; returns its connection, and how long that took.
+    pub(crate) async fn come_in(
+        mut self,
+        source: IpAddr,
+        to: SocketAddr,
+        patience: Duration,
+    ) -> Outcome<(TcpStream, Duration)> {
+        let began = now();
+        let coming = async {
+            let mut tcp = connect(source, to).await?;
+            let (mut asked, mut answer) = (false, [0; 2]);
+            let mut buffer = [0; 4096];
+            loop {
+                if !self.session.is_handshaking() && !std::mem::replace(&mut asked, true) {
+                    self.session.writer().write_all(b"\r\n\r\n")?;
+                }
+                let mut out = Vec::new();
+                while self.session.wants_write() {
+                    self.session.write_tls(&mut out)?;
+                }
+                tcp.write_all(&out).await?;
+                let came = tcp.read(&mut buffer).await?;
+                if came == 0 {
+                    return Err("closed".into());
+                }
+                let mut came = buffer.get(..came).unwrap_or_default();
+                while !came.is_empty() {
+                    self.session.read_tls(&mut came)?;
+                    self.session.process_new_packets()?;
+                }
+                if asked && self.session.reader().read(&mut answer).is_ok_and(|n| n > 0) {
+                    return Outcome::Ok(tcp);
+                }
+            }
+        };
+        let tcp = tokio::time::timeout(patience, coming).await??;
+        Ok((tcp, began.elapsed()))
     }
 }
 

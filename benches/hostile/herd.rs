@@ -1,7 +1,7 @@
 //! All phones come back at once, as after a restart, while a partner comes in again and again and sends on a connection that
 //! it has.
 use super::daemon::{Daemon, PARTNER_ADDRESS};
-use super::ends::{self, Ends};
+use super::ends::{self, Ends, Phone};
 use super::{Options, Outcome, now};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -25,17 +25,16 @@ pub(crate) async fn run(options: &Options) -> Outcome<usize> {
     let ends = Ends::new(&daemon)?;
     let partner: IpAddr = PARTNER_ADDRESS.parse()?;
     let (mut stays, _) = ends::come_in(ends.partner(), partner, daemon.address, PATIENCE).await?;
+    let mut crowd = Vec::new();
+    for _ in 0..options.phones {
+        crowd.push(Phone::new(&ends)?);
+    }
     let (began, cpu, idle) = (now(), daemon.cpu(), daemon.memory());
     let mut phones = JoinSet::new();
-    for number in 0..options.phones {
-        let [_, _, high, low] = (number as u32).to_be_bytes();
+    for (number, phone) in (0_u32..).zip(crowd) {
+        let [_, _, high, low] = number.to_be_bytes();
         let source = IpAddr::from([127, 64 + (high >> 4), high, low]);
-        phones.spawn(ends::come_in(
-            ends.client(),
-            source,
-            daemon.address,
-            PATIENCE,
-        ));
+        phones.spawn(phone.come_in(source, daemon.address, PATIENCE));
     }
     // On a thread of its own, so that what it measures is not the crowd's own queue.
     let (config, address) = (ends.partner(), daemon.address);

@@ -7,7 +7,9 @@ use super::loading::load;
 use super::own_listeners;
 use super::reload_report::{ReloadReport, ServedResult};
 use super::warnings::log_warnings;
-use crate::edge::{BoundListeners, Edge, EdgeStatus, Inheritance, InheritedSockets};
+use crate::edge::{
+    BoundListeners, Edge, EdgeStatus, Inheritance, InheritedSockets, raise_descriptors,
+};
 use crate::observe::{Event, Log};
 use crate::topology::{Accept, RestartSettings};
 use crate::trust::Generation;
@@ -93,6 +95,8 @@ impl Daemon {
         log: &Log,
     ) -> Result<Self, DaemonError> {
         let topology = generation.topology();
+        // Before the first of them is used, and before the warnings, which say what is missing.
+        raise_descriptors();
         log.record(Event::Start {
             version: env!("CARGO_PKG_VERSION"),
             topology: path.to_owned(),

@@ -1,6 +1,7 @@
 //! What works, but probably not as intended, logged at the start and after each reload; and faults in one line.
+use crate::edge::DescriptorRoom;
 use crate::observe::{Event, Log};
-use crate::reason::Reason;
+use crate::reason::{DaemonReason, Reason};
 use crate::topology::{CrlReason, Fault};
 use crate::trust::{Generation, RefusedCrl};
 
@@ -10,6 +11,18 @@ pub(super) fn log_warnings(generation: &Generation, log: &Log) {
     // With a key of its own for this run, dialogs do not outlive a restart and no second node can take them over.
     if topology.tokens().keys.is_empty() {
         log.record(Event::TokenKeyRandom {});
+    }
+    // Not refused: a node that takes fewer connections is better than none, and the operator may know that so many never
+    // come.
+    let room = DescriptorRoom::of(topology);
+    if room.is_short() {
+        log.record(Event::Warning {
+            reason: DaemonReason::DescriptorsShort.into(),
+            detail: format!(
+                "{} descriptors are needed for limits.connections = {}, and the process may have {}: each shard takes {} connections",
+                room.wanted, room.bound, room.limit, room.connections
+            ),
+        });
     }
     // Each CRL that was not taken, with its reason.
     for refused in generation.refused_crls() {

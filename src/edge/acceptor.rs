@@ -142,17 +142,24 @@ impl Reception {
         if !from_balancer && !admission.set_source(&self.sources, source, most) {
             return self.refuse(remote, listener, ConnectionReason::TooManyFromSource);
         }
-        if self.is_full(limits.connections) {
-            return self.refuse(remote, listener, ConnectionReason::TooManyConnections);
-        }
-        // After the bounds: who is refused costs no system call more.
-        prepare(&SockRef::from(&stream));
         // A listed balancer waits for no stranger with its header.
         let priority = match from_balancer {
             true => Priority::Peer,
             false => self.priority(source),
         };
-        let (place, verdict) = Lobby::enter(&self.lobby, source, priority, limits.waiting);
+        let here = self.connections();
+        if here >= rules.crowded {
+            self.make_room();
+        }
+        // The last descriptors are for those who are known.
+        let sockets = rules.sockets - priority.leaves(rules.sockets / 8);
+        let left = sockets.saturating_sub(here).min(limits.waiting);
+        if left == 0 || self.is_full(limits.connections) {
+            return self.refuse(remote, listener, ConnectionReason::TooManyConnections);
+        }
+        // After the bounds: who is refused costs no system call more.
+        prepare(&SockRef::from(&stream));
+        let (place, verdict) = Lobby::enter(&self.lobby, source, priority, left);
         let guest = Guest {
             reception: Rc::clone(self),
             remote,

@@ -24,6 +24,8 @@ pub(super) struct ShardLoad {
     handshakes: AtomicUsize,
     /// Those of them whose ClientHello is not answered yet.
     answering: AtomicUsize,
+    /// Notified when idle strangers should make room (`make_room`).
+    pub(super) room: Notify,
 }
 
 impl ShardLoad {

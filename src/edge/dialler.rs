@@ -1,4 +1,5 @@
 //! What a shard knows of the connections that it makes: which are wanted, which must wait, and for how long.
+use crate::reason::Reason;
 use crate::topology::{Limits, PeerRef};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -9,7 +10,7 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(super) struct Dialler {
     /// What the core has asked for since the task looked last.
-    wanted: RefCell<Vec<PeerRef>>,
+    wanted: RefCell<Vec<WantedConnect>>,
     ready: Notify,
     /// By the peer's FQDN.
     backoff: RefCell<HashMap<String, Backoff>>,
@@ -19,9 +20,26 @@ pub(super) struct Dialler {
     running: Cell<usize>,
 }
 
+/// A connect that the core has asked for.
+#[derive(Clone, Copy)]
+pub(super) struct WantedConnect {
+    pub(super) peer: PeerRef,
+    /// What waits for it has nowhere else to go.
+    pub(super) urgent: bool,
+}
+
+/// The pause before an urgent connect, since the last one failed: a server that has come back is found by then, and one
+/// that has not is not overrun by whatever its callers send.
+const URGENT: Duration = Duration::from_millis(200);
+/// An urgent connect has no longer: its callers wait for it, and a server that is back takes a few round trips.
+pub(super) const URGENT_CONNECT: Duration = Duration::from_secs(2);
+
 /// Back-off of one peer.
 #[derive(Clone, Copy)]
 struct Backoff {
+    /// When the last connect failed, and why.
+    failed: Instant,
+    reason: Reason,
     /// The last pause, which the next failure doubles.
     pause: Duration,
     /// Its end, with the spread.
@@ -33,13 +51,14 @@ pub(super) struct Connecting<'a>(&'a Dialler);
 
 impl Dialler {
     /// The core wants a connection with the peer.
-    pub(super) fn want(&self, peer: PeerRef) {
-        self.wanted.borrow_mut().push(peer);
+    pub(super) fn want(&self, peer: PeerRef, urgent: bool) {
+        let wanted = WantedConnect { peer, urgent };
+        self.wanted.borrow_mut().push(wanted);
         self.ready.notify_one();
     }
 
     /// Takes what is wanted.
-    pub(super) fn take_wanted(&self) -> Vec<PeerRef> {
+    pub(super) fn take_wanted(&self) -> Vec<WantedConnect> {
         std::mem::take(&mut self.wanted.borrow_mut())
     }
 
@@ -72,21 +91,45 @@ impl Dialler {
         self.running.get()
     }
 
-    /// Notes a failure; returns when the next try is due. Each failure in a row doubles the pause.
-    pub(super) fn failed(&self, fqdn: &str, limits: &Limits, now: Instant) -> Instant {
+    /// Notes a failure; returns when the next try is due. Each failure in a row doubles the pause, but for that of an
+    /// urgent connect.
+    pub(super) fn failed(
+        &self,
+        fqdn: &str,
+        (reason, urgent): (Reason, bool),
+        limits: &Limits,
+        now: Instant,
+    ) -> Instant {
         let mut backoff = self.backoff.borrow_mut();
+        let longer = if urgent { 1 } else { 2 };
         let pause = backoff
             .get(fqdn)
             .map_or(limits.backoff_min, |last| {
-                (last.pause * 2).min(limits.backoff_max)
+                (last.pause * longer).min(limits.backoff_max)
             })
             .max(Duration::from_millis(10));
         // Up to a quarter more, so that shards and nodes do not dial a peer in step when it comes back.
         let spread =
             Duration::from_nanos(u64::from(random_u16()) * (pause.as_nanos() as u64 / 4) / 65_536);
         let until = now + pause + spread;
-        backoff.insert(fqdn.to_owned(), Backoff { pause, until });
+        let failed = now;
+        backoff.insert(
+            fqdn.to_owned(),
+            Backoff {
+                failed,
+                reason,
+                pause,
+                until,
+            },
+        );
         until
+    }
+
+    /// When an urgent connect may begin, and why the last one failed; `None`: nothing has failed.
+    pub(super) fn urgent_at(&self, fqdn: &str) -> Option<(Instant, Reason)> {
+        let backoff = self.backoff.borrow();
+        let last = backoff.get(fqdn);
+        last.map(|last| (last.failed + URGENT, last.reason))
     }
 
     /// A connection has carried something back: the peer accepted this node for good, and the next failure is a first

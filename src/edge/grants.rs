@@ -19,6 +19,19 @@ impl Reception {
         loads.all(|load| load.connections() >= connections)
     }
 
+    /// The connections in all shards.
+    pub(super) fn connections(&self) -> usize {
+        self.loads.iter().map(|load| load.connections()).sum()
+    }
+
+    /// Asks the shard with most connections to close idle strangers.
+    pub(super) fn make_room(&self) {
+        let fullest = self.loads.iter().max_by_key(|load| load.connections());
+        if let Some(load) = fullest {
+            load.want_room();
+        }
+    }
+
     /// The task that grants slots to those who wait for one.
     pub(super) async fn run_grants(self: Rc<Self>) {
         loop {

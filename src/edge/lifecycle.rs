@@ -138,7 +138,7 @@ impl Shard {
         if let Some(peer) = &connection.peer
             && self.peer_states.disconnected(peer)
         {
-            self.peer_down(peer.to_string(), reason, None);
+            self.peer_down(peer.to_string(), reason, None, true);
         }
     }
 
@@ -168,10 +168,12 @@ impl Shard {
         self.shared.log.record(event);
         // As after any failed connect: a server that refuses the certificate is not dialled again at once.
         let now = clock::now();
-        let retry_at = self.dialler.failed(&fqdn, &self.limits(), now);
+        let retry_at = self
+            .dialler
+            .failed(&fqdn, (reason, false), &self.limits(), now);
         // The log shows the pause, so that nobody looks for a second failure meanwhile.
         let retry_in = retry_at.saturating_duration_since(now);
-        self.peer_down(fqdn, reason, Some(retry_in));
+        self.peer_down(fqdn, reason, Some(retry_in), true);
     }
 
     // ---- peers ----
@@ -188,19 +190,30 @@ impl Shard {
         }
     }
 
-    /// Logs that a peer is down, and keeps why for `sipward status`.
-    pub(super) fn peer_down(&self, peer: String, reason: Reason, retry_in: Option<Duration>) {
+    /// Logs that a peer is down, or counts it where that is nothing new, and keeps why for `sipward status`.
+    pub(super) fn peer_down(
+        &self,
+        peer: String,
+        reason: Reason,
+        retry_in: Option<Duration>,
+        is_new: bool,
+    ) {
         // Names come from the topology, so that its number of peers bounds what is kept.
         self.with_topology(|topology| {
             let is_listed = |name: &str| topology.peer_by_fqdn(name).is_some();
             let most = topology.peers().len();
             self.peer_states.went_down(&peer, reason, most, is_listed);
         });
-        self.shared.log.record(Event::PeerDisconnected {
+        let event = Event::PeerDisconnected {
             peer,
             shard: u16::from(self.shared.index),
             reason,
             retry_in,
-        });
+        };
+        if is_new {
+            self.shared.log.record(event);
+        } else {
+            self.shared.log.count(event.kind(), event.reason());
+        }
     }
 }

@@ -5,6 +5,7 @@
 use super::clock;
 use super::connection::Established;
 use super::dial::{self, Dialled, Failed};
+use super::dialler::{URGENT_CONNECT, WantedConnect};
 use super::failed::HandshakeFailure;
 use super::negotiated::accepted_event;
 use super::opened::Opened;
@@ -30,8 +31,8 @@ impl Shard {
     pub(super) async fn run_dials(self: Rc<Self>) {
         loop {
             // The core asks once for each peer until it hears how the connect ended.
-            for peer in self.dialler.take_wanted() {
-                tokio::task::spawn_local(Rc::clone(&self).dial(peer));
+            for wanted in self.dialler.take_wanted() {
+                tokio::task::spawn_local(Rc::clone(&self).dial(wanted));
             }
             self.dialler.ready().await;
         }
@@ -39,7 +40,11 @@ impl Shard {
 
     /// One connect, from the lookup to the connection or to the pause before the next try. Whatever the
     /// outcome, the core hears of it, since requests wait for it.
-    async fn dial(self: Rc<Self>, reference: PeerRef) {
+    async fn dial(self: Rc<Self>, wanted: WantedConnect) {
+        let WantedConnect {
+            peer: reference,
+            urgent,
+        } = wanted;
         // A reload makes this connect void: the core has asked anew, by the new numbers of peers.
         let epoch = self.dialler.epoch();
         let tls = self.tls();
@@ -51,7 +56,22 @@ impl Shard {
         // The FQDN and not the number: numbers change with each reload.
         let fqdn = peer.fqdn.as_str();
         // The core knows the pause too, but asks again after a reload, and from several pools.
-        if let Some(until) = self.dialler.waits_until(fqdn, clock::now()) {
+        let pause = self.dialler.waits_until(fqdn, clock::now());
+        // What its callers repeat has one line, and is counted.
+        let mut known = None;
+        if let Some(until) = pause
+            && urgent
+            && let Some((at, reason)) = self.dialler.urgent_at(fqdn)
+        {
+            known = Some(reason);
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = tokio::time::sleep_until(at.min(until).into()) => {}
+            }
+            if self.dialler.epoch() != epoch {
+                return;
+            }
+        } else if let Some(until) = pause {
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
                 reason: ConnectionReason::BackingOff.into(),
@@ -61,7 +81,7 @@ impl Shard {
         }
         // Counted while it runs, and only then: a pause is no connect.
         let connecting = self.dialler.begin();
-        let outcome = self.dial_addresses(reference, &peer).await;
+        let outcome = self.dial_addresses(reference, &peer, known).await;
         drop(connecting);
         // A drain waits for connects under way.
         self.ended.notify_waiters();
@@ -72,9 +92,11 @@ impl Shard {
         // Only now, after all addresses: the failure of one is no failure of the peer.
         if let Err(reason) = outcome {
             let now = clock::now();
-            let retry_at = self.dialler.failed(fqdn, &self.limits(), now);
+            let how = (reason, known.is_some());
+            let retry_at = self.dialler.failed(fqdn, how, &self.limits(), now);
             let pause = retry_at.saturating_duration_since(now);
-            self.peer_down(fqdn.to_owned(), reason, Some(pause));
+            let is_new = known != Some(reason);
+            self.peer_down(fqdn.to_owned(), reason, Some(pause), is_new);
             self.later(LinkEvent::ConnectFailed {
                 peer: reference,
                 reason,
@@ -84,15 +106,19 @@ impl Shard {
         }
     }
 
-    /// Tries the peer's addresses in order. Returns the last one's reason when none will do: the first ones have their
+    /// Tries the peer's addresses in order; an urgent connect comes with the `known` reason of the last one. Returns the last one's reason when none will do: the first ones have their
     /// events in the log, and the last is what the waiting requests are answered with.
     async fn dial_addresses(
         self: &Rc<Self>,
         reference: PeerRef,
         peer: &Peer,
+        known: Option<Reason>,
     ) -> Result<(), Reason> {
         let epoch = self.dialler.epoch();
-        let bound = self.limits().connect_timeout;
+        let bound = match known {
+            Some(_) => self.limits().connect_timeout.min(URGENT_CONNECT),
+            None => self.limits().connect_timeout,
+        };
         let resolver = self.resolver();
         // The lookup has the same bound as a connect: each is one step of what a caller waits for.
         let Ok(found) = tokio::time::timeout(bound, resolver.find(peer)).await else {
@@ -137,7 +163,12 @@ impl Shard {
             // Kept in case this is the last address.
             last = failure.reason();
             let sides = HandshakeSides::outbound(address, peer.fqdn.as_str());
-            self.shared.log.record(failure.event(sides, shown));
+            let event = failure.event(sides, shown);
+            if known == Some(last) {
+                self.shared.log.count(event.kind(), event.reason());
+            } else {
+                self.shared.log.record(event);
+            }
             if reloaded {
                 return Err(ConnectionReason::Reloaded.into());
             }

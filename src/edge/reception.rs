@@ -3,9 +3,11 @@ use super::admission::ShardLoad;
 use super::bind::BoundListeners;
 use super::client_hello;
 use super::clock;
+use super::descriptors::DescriptorRoom;
 use super::inbox::Accepted;
 use super::lobby::Lobby;
 use super::priority::{KnownSources, Priority};
+use super::shard_count::shards;
 use super::signal::Signal;
 use super::slots::Slots;
 use super::source_key::SourceKey;
@@ -77,8 +79,12 @@ pub(super) struct Reception {
 
 /// What the acceptor must know of a generation.
 pub(super) struct AcceptRules {
-    /// The bounds.
+    /// The bounds; that on connections is one that the descriptors are enough for.
     pub(super) limits: Limits,
+    /// Connections that may come in, the lobby included.
+    pub(super) sockets: usize,
+    /// From so many connections in the shards on idle strangers make room.
+    pub(super) crowded: usize,
     /// The balancers of each bound listener.
     balancers: Vec<Vec<IpNet>>,
     /// The addresses that the topology has for its peers.
@@ -98,8 +104,15 @@ impl AcceptRules {
             // It is known once it was dialled.
             DialAddress::Host(..) => None,
         });
+        let room = DescriptorRoom::of(topology);
+        let mut limits = topology.limits().clone();
+        limits.connections = room.connections;
+        let most = shards(topology).saturating_mul(limits.connections);
+        let most = most.min(room.sockets);
         Self {
-            limits: topology.limits().clone(),
+            limits,
+            sockets: room.sockets,
+            crowded: most - most / 16,
             balancers: listeners.iter().map(balancers).collect(),
             peers: peers.collect(),
         }

@@ -42,6 +42,7 @@ pub(super) fn run(setup: ShardSetup) -> Result<(), EdgeError> {
             tokio::task::spawn_local(Rc::clone(&shard).run_dials()),
             tokio::task::spawn_local(Rc::clone(&shard).watch_calendar()),
             tokio::task::spawn_local(Rc::clone(&shard).run_sums()),
+            tokio::task::spawn_local(Rc::clone(&shard).run_make_room()),
         ];
         shard.serve(&mut inbox, &mut arrivals).await;
         inbox.close();

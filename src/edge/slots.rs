@@ -15,6 +15,9 @@ use tokio::sync::Notify;
 /// So long a slot is nobody else's: two round trips with the retransmission of a lost packet (RFC 6298 §2.1) in one.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
+/// By this time returned slots are counted.
+const SPAN: Duration = Duration::from_secs(1);
+
 /// The slots. The acceptor takes them, and the shards return them: a lock for each handshake, which costs a thousand times
 /// as much.
 #[derive(Default)]
@@ -26,6 +29,8 @@ pub(super) struct Slots {
 
 #[derive(Default)]
 struct SlotTable {
+    /// How many were returned in this second and in the one before, and when this one began.
+    returned: Option<(Instant, usize, usize)>,
     /// By number: the first has held its slot longest.
     holders: BTreeMap<u64, Holder>,
     crowds: ByPriority<Crowd>,
@@ -58,7 +63,8 @@ pub(super) struct NoSlot {
 
 impl Slots {
     /// Takes a slot for a source. `bound` is the number of all; those of a lower priority leave some to the others. If
-    /// there is none left, one is taken away from who has had it for [`PATIENCE`] and stands no higher.
+    /// there is none left and hardly any returned, one is taken away from who has had it for [`PATIENCE`] and stands no
+    /// higher.
     pub(super) fn take(
         self: &Arc<Self>,
         source: IpAddr,
@@ -68,6 +74,10 @@ impl Slots {
     ) -> Result<SlotHold, NoSlot> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.holders.len() >= bound - priority.leaves(bound) {
+            if held.are_returned(bound, now) {
+                let until = Some(now + SPAN);
+                return Err(NoSlot { until });
+            }
             held.take_away(priority, now)?;
         }
         // Taken, whether it was free or has just become so.
@@ -101,6 +111,26 @@ impl Slots {
 }
 
 impl SlotTable {
+    /// Whether slots are returned by themselves, a sixteenth of them in a second: then who waits has its turn soon, and
+    /// whoever is slow to answer is no attacker but one of a crowd.
+    fn are_returned(&self, bound: usize, now: Instant) -> bool {
+        let Some((since, these, before)) = self.returned else {
+            return false;
+        };
+        let age = now.saturating_duration_since(since);
+        let counted = if age < SPAN { these.max(before) } else { these };
+        age < 2 * SPAN && counted > bound / 16
+    }
+
+    /// One was returned by its own handshake.
+    fn note_returned(&mut self, now: Instant) {
+        self.returned = Some(match self.returned {
+            Some((since, these, before)) if now < since + SPAN => (since, these + 1, before),
+            Some((since, these, _)) if now < since + 2 * SPAN => (since + SPAN, 1, these),
+            Some(_) | None => (now, 1, 0),
+        });
+    }
+
     /// Takes one away: of the fullest source its oldest, or the oldest of all, of the lowest priority that has one.
     fn take_away(&mut self, priority: Priority, now: Instant) -> Result<(), NoSlot> {
         let mut until = None;
@@ -126,11 +156,14 @@ impl SlotTable {
         Err(NoSlot { until })
     }
 
-    fn remove(&mut self, number: u64) {
-        if let Some(holder) = self.holders.remove(&number) {
+    /// Returns whether it was still there.
+    fn remove(&mut self, number: u64) -> bool {
+        let holder = self.holders.remove(&number);
+        if let Some(holder) = &holder {
             let crowd = self.crowds.of_mut(holder.priority);
             crowd.leave(holder.source, number);
         }
+        holder.is_some()
     }
 }
 
@@ -144,8 +177,11 @@ impl SlotHold {
 impl Drop for SlotHold {
     fn drop(&mut self) {
         let held = self.slots.held.lock();
-        held.unwrap_or_else(PoisonError::into_inner)
-            .remove(self.number);
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
+        if held.remove(self.number) {
+            held.note_returned(super::clock::now());
+        }
+        drop(held);
         self.slots.freed.notify_one();
     }
 }
@@ -213,6 +249,24 @@ mod tests {
         let quick = [take(ONE, late).unwrap(), take(ONE, late).unwrap()];
         let _next = take(ONE, late).unwrap();
         assert!(is_lost(&stalled) && !quick.iter().any(is_lost));
+    }
+
+    #[test]
+    fn while_slots_are_returned_by_themselves_none_is_taken_away() {
+        let (slots, now) = (Arc::new(Slots::default()), clock::now());
+        let take = |at| slots.take(ONE, Priority::Peer, 32, at);
+        let mut all: Vec<_> = (0..32).filter_map(|_| take(now).ok()).collect();
+        let late = now + 2 * PATIENCE;
+        for _ in 0..3 {
+            all.remove(0);
+            slots.held.lock().unwrap().note_returned(late);
+            all.extend(take(late).ok());
+        }
+        // Three of 32 in a second are enough of a turnover, for that second and the next.
+        let none = take(late).err().unwrap();
+        assert_eq!(none.until, Some(late + SPAN));
+        assert!(take(late + SPAN).is_err());
+        assert!(take(late + 2 * SPAN).is_ok());
     }
 
     #[test]

@@ -13,13 +13,14 @@ use super::priority::KnownSources;
 use super::reception::{AcceptRules, Acceptor};
 use super::scheduling;
 use super::shard::{ShardSetup, ShardShared};
+use super::shard_count::shards;
 use super::shard_loop;
 use super::sources::Sources;
 use super::tls::TlsConfigs;
 use crate::observe::{Event, Log};
 use crate::proxy::{AdvertisedNames, CoreSetup, HealthBoard, Tables, TokenKeys};
 use crate::reason::DaemonReason;
-use crate::topology::{Accept, MOST_SHARDS, Topology};
+use crate::topology::{Accept, Topology};
 use crate::trust::{Generation, SeenChains};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -205,18 +206,6 @@ fn spawn_shard(
             warn(DaemonReason::ShardFailed, error.to_string());
         }
     })
-}
-
-/// How many shards a topology gets: what it asks for, or one for each core. More than there are cores would only make
-/// them take turns.
-pub fn shards(topology: &Topology) -> usize {
-    // What this process may use: the CPUs of its cgroup and affinity.
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    topology
-        .node()
-        .shards
-        .map_or(cores, usize::from)
-        .clamp(1, usize::from(MOST_SHARDS))
 }
 
 /// Starts a thread. Its name shows in `top -H` and in crash dumps.

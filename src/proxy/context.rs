@@ -111,6 +111,8 @@ pub(crate) struct ResponseContext {
     /// The target set, and how many of it were tried.
     pub(crate) targets: TargetSet,
     pub(crate) tried: usize,
+    /// Targets that could not be reached were looked at a second time.
+    pub(crate) looked_again: bool,
     /// How often the siblings were asked.
     pub(crate) rounds: u8,
     /// A sibling has lost the client a moment ago: until then it may come here.
@@ -175,6 +177,7 @@ impl ResponseContext {
             recorded: None,
             targets,
             tried: 0,
+            looked_again: false,
             rounds: 0,
             expected: None,
             is_away: false,

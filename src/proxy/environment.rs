@@ -244,15 +244,13 @@ impl Environment {
         message: QueuedMessage,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
-        let bound = self.limits.connect_queue;
         let peer = self.links.active_mut(key);
         let peer = peer.filter(|peer| peer.listed.current.is_some());
         let peer = peer.ok_or(MessageReason::PeerWithdrawn)?;
-        if peer.queued.len() >= bound {
+        if !peer.queue(message, &self.limits) {
             return Err(MessageReason::ConnectQueueFull);
         }
-        peer.queued.push(message);
-        peer.want_connection(out);
+        peer.need_connection(out);
         Ok(())
     }
 

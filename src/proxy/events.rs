@@ -9,7 +9,7 @@ use super::core::Core;
 use super::interface::{Actions, LinkEvent, RemoteIdentity};
 use super::leg::{Certainty, Leg, PeerKey};
 use super::link_id::LinkId;
-use super::link_state::SendIf;
+use super::link_state::{PeerState, SendIf};
 use super::links::LinkChoice;
 use super::same_party;
 use super::tables::Tables;
@@ -198,7 +198,7 @@ impl Core {
             && let Some(peer) = self.env.links.active_mut(key)
         {
             // In the order in which it was written: an ACK must not overtake the CANCEL before it.
-            for message in std::mem::take(&mut peer.queued) {
+            for message in peer.take_queued() {
                 if self.is_still_wanted(message.only) {
                     let start = out.bytes.len();
                     out.bytes.extend_from_slice(&message.bytes);
@@ -208,7 +208,7 @@ impl Core {
         }
         while let LinkChoice::Link(link) = self.env.links.for_requests(key, 0, false) {
             let peer = self.env.links.active_mut(key);
-            let Some(branch) = peer.and_then(|p| p.waiting.pop_front()) else {
+            let Some(branch) = peer.and_then(PeerState::next_waiting) else {
                 return;
             };
             if let Some(context) = self.contexts.waiting(branch) {
@@ -279,11 +279,15 @@ impl Core {
             return;
         };
         // Their transactions end by their own timers; there is nobody left to send them to.
-        peer.queued.clear();
+        peer.take_queued();
         // Taken out first: the next target may be this very peer under another entry, and would
         // wait here again.
-        for branch in std::mem::take(&mut peer.waiting) {
-            if let Some(context) = self.contexts.waiting(branch) {
+        let waiting: Vec<_> = std::iter::from_fn(|| peer.next_waiting()).collect();
+        for branch in waiting {
+            // One that waits for whichever comes first is over when its own target has failed.
+            if let Some(context) = self.contexts.waiting(branch)
+                && context.branch.target() == Some(Leg::Peer(key))
+            {
                 context.failure = Some(reason);
                 self.carry_out(branch.slot, NextStep::TryNext, now, out);
             }

@@ -176,6 +176,8 @@ pub enum Action {
     Connect {
         /// The peer.
         peer: PeerRef,
+        /// What asks for it has nowhere else to go: the pause after a failed connect is cut short.
+        urgent: bool,
     },
     /// Send what is queued, then close the link.
     Close {

@@ -5,6 +5,7 @@ use super::interface::{Action, Actions};
 use super::leg::{Certainty, Leg};
 use super::link_id::LinkId;
 use super::listing::ListedPeer;
+use crate::topology::Limits;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -89,10 +90,23 @@ pub(crate) struct PeerState {
     /// The last connect failed, and until then none will be tried.
     pub(crate) down_until: Option<Instant>,
     /// Contexts that wait for a connection.
-    pub(crate) waiting: VecDeque<BranchKey>,
+    pub(crate) waiting: VecDeque<AwaitingBranch>,
     /// CANCELs, ACKs and responses that wait for a connection.
     pub(crate) queued: Vec<QueuedMessage>,
+    /// What all of them will be on the connection, in bytes.
+    bytes: usize,
 }
+
+/// A branch that waits for a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct AwaitingBranch {
+    pub(crate) branch: BranchKey,
+    /// Bytes of its request.
+    bytes: usize,
+}
+
+/// What forwarding adds to a request: Via, Record-Route, what marks its sender.
+const ADDED: usize = 512;
 
 impl PeerState {
     pub(crate) fn new(listed: &Arc<ListedPeer>) -> Self {
@@ -103,7 +117,52 @@ impl PeerState {
             down_until: None,
             waiting: VecDeque::new(),
             queued: Vec::new(),
+            bytes: 0,
         }
+    }
+
+    /// Has a branch wait for a connection; `false`: as much waits as the connection's queue
+    /// (`send_queue`, in bytes) or `connect_queue` takes. All of it is written in the moment in which
+    /// the connection comes up, and a queue that is too long would end it.
+    pub(crate) fn wait(&mut self, branch: BranchKey, bytes: usize, limits: &Limits) -> bool {
+        let bytes = bytes.saturating_add(ADDED);
+        let has_room = self.waiting.len() < limits.connect_queue && self.has_room(bytes, limits);
+        if has_room {
+            self.bytes += bytes;
+            self.waiting.push_back(AwaitingBranch { branch, bytes });
+        }
+        has_room
+    }
+
+    /// The same of a message that is written already.
+    pub(crate) fn queue(&mut self, message: QueuedMessage, limits: &Limits) -> bool {
+        let bytes = message.bytes.len();
+        let has_room = self.queued.len() < limits.connect_queue && self.has_room(bytes, limits);
+        if has_room {
+            self.bytes += bytes;
+            self.queued.push(message);
+        }
+        has_room
+    }
+
+    /// An empty queue takes a message of any length.
+    fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
+        self.bytes == 0 || self.bytes.saturating_add(bytes) <= limits.send_queue
+    }
+
+    /// Takes out the branch that has waited longest.
+    pub(crate) fn next_waiting(&mut self) -> Option<BranchKey> {
+        let next = self.waiting.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(next.bytes);
+        Some(next.branch)
+    }
+
+    /// Takes out every message.
+    pub(crate) fn take_queued(&mut self) -> Vec<QueuedMessage> {
+        let queued = std::mem::take(&mut self.queued);
+        let bytes: usize = queued.iter().map(|message| message.bytes.len()).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        queued
     }
 
     /// Whether the connect that failed last forbids another one.
@@ -114,11 +173,21 @@ impl PeerState {
     /// Asks the shell for a connection, unless it is already making one. A peer that the topology
     /// no longer lists gets none.
     pub(crate) fn want_connection(&mut self, out: &mut Actions) {
+        self.connect(false, out);
+    }
+
+    /// The same for what has nowhere else to go: a server that has come back is found at once and not
+    /// after a pause. One connect at a time.
+    pub(crate) fn need_connection(&mut self, out: &mut Actions) {
+        self.connect(true, out);
+    }
+
+    fn connect(&mut self, urgent: bool, out: &mut Actions) {
         if !self.connecting
             && let Some(peer) = self.listed.current
         {
             self.connecting = true;
-            out.list.push(Action::Connect { peer });
+            out.list.push(Action::Connect { peer, urgent });
         }
     }
 

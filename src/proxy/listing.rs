@@ -99,7 +99,7 @@ impl ListedPeer {
         }
     }
 
-    /// A request got no answer at all from it, or a connect to it failed. A peer without pings
+    /// A connect to it failed. A peer without pings
     /// comes back by itself at `until`; one with pings when they are answered.
     pub(crate) fn note_failure(
         &self,
@@ -108,10 +108,37 @@ impl ListedPeer {
         now: Instant,
         out: &mut Actions,
     ) {
-        let (after, until) = match self.policy {
-            Some(policy) => (policy.down_after, None),
-            None => (Health::default().down_after, Some(until)),
+        let after = self.policy.unwrap_or_default().down_after;
+        self.count_failure(after, reason, until, now, out);
+    }
+
+    /// A request got no answer at all from it. `at_once`: nothing else has come from it either, and
+    /// another one lives, so that one such request is enough.
+    pub(crate) fn note_silence(
+        &self,
+        at_once: bool,
+        until: Instant,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let after = match at_once {
+            true => 1,
+            false => self.policy.unwrap_or_default().down_after,
         };
+        self.count_failure(after, HealthReason::Silence, until, now, out);
+    }
+
+    /// So many failures in a row take it down.
+    fn count_failure(
+        &self,
+        after: u8,
+        reason: HealthReason,
+        until: Instant,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        // Where pings watch it, they bring it back.
+        let until = self.policy.is_none().then_some(until);
         if self.health.failed(after, until, now) {
             out.record(Event::PeerUnavailable {
                 peer: self.fqdn.to_string(),

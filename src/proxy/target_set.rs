@@ -55,6 +55,9 @@ impl ResponseContext {
             // RFC 3261 §16.10: a cancelled request begins no further branch.
             let next = self.targets.get(self.tried).copied();
             let Some(target) = next.filter(|_| !self.cancel_wanted) else {
+                if self.looks_again(env) {
+                    continue;
+                }
                 let reason = match self.failure {
                     _ if self.cancel_wanted => MessageReason::Cancelled,
                     _ if self.is_away => MessageReason::ClientAway,
@@ -69,6 +72,53 @@ impl ResponseContext {
             match self.try_target(target, message, via, now, env, out) {
                 Ok(()) => return NextStep::Keep,
                 Err(reason) => self.failure = Some(reason),
+            }
+        }
+    }
+
+    /// Whether a target that could not be reached has a connection by now: then it is tried once
+    /// more, in its turn.
+    fn looks_again(&mut self, env: &Environment) -> bool {
+        if self.cancel_wanted
+            || self.looked_again
+            || self.failure != Some(MessageReason::PeerUnreachable)
+        {
+            return false;
+        }
+        let in_dialog = self.plan.in_dialog;
+        let back = self.targets.iter().position(|target| {
+            let key = target.peer();
+            key.is_some_and(|key| {
+                matches!(
+                    env.links.for_requests(key, 0, in_dialog),
+                    LinkChoice::Link(_)
+                )
+            })
+        });
+        self.looked_again = true;
+        if let Some(at) = back {
+            self.tried = at;
+        }
+        back.is_some()
+    }
+
+    /// The last target waits out a pause, and no other has taken the request: all that do are
+    /// connected to now, and whichever comes back first takes it.
+    fn need_all(
+        &self,
+        last: PeerKey,
+        bytes: usize,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) {
+        let others = self.targets.iter().filter_map(|target| target.peer());
+        for key in others.filter(|key| *key != last) {
+            if env.links.is_cut_off(key, now)
+                && let Some(peer) = env.links.active_mut(key)
+                && peer.wait(self.branch_key(), bytes, &env.limits)
+            {
+                peer.need_connection(out);
             }
         }
     }
@@ -95,17 +145,7 @@ impl ResponseContext {
             Leg::Client(_) | Leg::Binding(_) => self.client_link(target, now, env, out)?,
             Leg::Peer(key) => match self.way_to(target, env) {
                 Some(link) => Some(link),
-                None => {
-                    let spread = env.spread(message);
-                    peer_link(
-                        key,
-                        self.branch_key(),
-                        (spread, self.plan.in_dialog),
-                        now,
-                        env,
-                        out,
-                    )?
-                }
+                None => self.peer_link(key, message, now, env, out)?,
             },
         };
         if let Some(link) = link {
@@ -132,6 +172,39 @@ impl ResponseContext {
             && way.has_failed()
         {
             self.tried = self.tried.saturating_sub(1);
+        }
+    }
+
+    /// A link to a peer that takes new requests; `None`: one is being made, and the branch waits for it.
+    fn peer_link(
+        &self,
+        key: PeerKey,
+        message: &Message<'_>,
+        now: Instant,
+        env: &mut Environment,
+        out: &mut Actions,
+    ) -> Result<Option<LinkId>, MessageReason> {
+        let spread = env.spread(message);
+        let in_dialog = self.plan.in_dialog;
+        match env.links.for_requests(key, spread, in_dialog) {
+            LinkChoice::Link(link) => {
+                // The request goes at once; the further connection is for those after it.
+                if env.links.several() || !in_dialog && env.links.is_open(link) {
+                    env.links.widen(key, now, out);
+                }
+                Ok(Some(link))
+            }
+            LinkChoice::Full => Err(MessageReason::PeerCongested),
+            LinkChoice::None => {
+                let is_last = self.tried >= self.targets.len();
+                let bytes = message.bytes().len();
+                if is_last && env.links.is_cut_off(key, now) {
+                    self.need_all(key, bytes, now, env, out);
+                }
+                let waits = (self.branch_key(), bytes);
+                await_link(key, waits, is_last, now, env, out)?;
+                Ok(None)
+            }
         }
     }
 
@@ -215,6 +288,8 @@ impl ResponseContext {
             &mut out.bytes,
         )?;
         out.send(link, start, Some(self.branch_key()));
+        // It may have been read there: a second copy would be merged with it, and refused.
+        self.looked_again = true;
         let client = match self.server {
             ServerTransaction::Invite(_) => ClientTransaction::Invite(InviteClient::Calling),
             ServerTransaction::NonInvite(_) => {
@@ -232,41 +307,35 @@ impl ResponseContext {
     }
 }
 
-/// A link to a peer that takes new requests; `None`: one is being made, and `branch` waits for it.
-fn peer_link(
+/// Has a branch, with a request of so many bytes, wait for a connection to a peer.
+///
+/// # Errors
+/// None is made, or too much waits for it.
+fn await_link(
     key: PeerKey,
-    branch: BranchKey,
-    (spread, in_dialog): (u64, bool),
+    (branch, bytes): (BranchKey, usize),
+    is_last: bool,
     now: Instant,
     env: &mut Environment,
     out: &mut Actions,
-) -> Result<Option<LinkId>, MessageReason> {
-    match env.links.for_requests(key, spread, in_dialog) {
-        LinkChoice::Link(link) => {
-            // The request goes at once; the further connection is for those after it.
-            if env.links.several() || !in_dialog && env.links.is_open(link) {
-                env.links.widen(key, now, out);
-            }
-            return Ok(Some(link));
-        }
-        LinkChoice::Full => return Err(MessageReason::PeerCongested),
-        LinkChoice::None => {}
-    }
-    let bound = env.limits.connect_queue;
+) -> Result<(), MessageReason> {
     let peer = env.links.active_mut(key);
     let peer = peer.filter(|peer| peer.listed.current.is_some());
     let peer = peer.ok_or(MessageReason::PeerWithdrawn)?;
     // The last connect failed a moment ago: the request moves on instead of waiting for the next
-    // try to fail.
-    if peer.is_down(now) {
+    // try to fail, if it can.
+    if peer.is_down(now) && !is_last {
         return Err(MessageReason::PeerUnreachable);
     }
     // What waits holds a transaction each; a peer that is slow to connect must not gather all of
     // the shard's.
-    if peer.waiting.len() >= bound {
+    if !peer.wait(branch, bytes, &env.limits) {
         return Err(MessageReason::ConnectQueueFull);
     }
-    peer.waiting.push_back(branch);
-    peer.want_connection(out);
-    Ok(None)
+    if peer.is_down(now) {
+        peer.need_connection(out);
+    } else {
+        peer.want_connection(out);
+    }
+    Ok(())
 }

@@ -6,14 +6,15 @@
 //! 408, or (RFC 4320) nothing at all.
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
-use super::health::REST;
+use super::health::{Fitness, REST};
 use super::interface::Actions;
 use super::leg::Leg;
 use super::link_id::LinkId;
+use super::listing::ListedPeer;
 use super::transaction::{InviteServer, NonInviteServer, ServerTransaction, T64, TransactionTimer};
-use crate::reason::{HealthReason, MessageReason};
+use crate::reason::MessageReason;
 use crate::sip::{Message, write_reply};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl ResponseContext {
     /// The wheel has reached its deadline. A due 100 is sent without ending anything; the lettered
@@ -99,14 +100,28 @@ impl ResponseContext {
         let link = env.links.get(link);
         // Compared with when the request came: a response to another request since then shows that
         // it lives.
-        let is_dead = matches!(self.server, ServerTransaction::Invite(_))
-            || link.is_none_or(|l| l.heard < Some(self.received));
+        let is_mute = link.is_none_or(|l| l.heard < Some(self.received));
+        let is_invite = matches!(self.server, ServerTransaction::Invite(_));
+        let is_dead = is_invite || is_mute;
         if client.silent()
             && is_dead
             && let Some(peer) = target.peer().and_then(|key| env.links.peer(key))
         {
-            peer.note_failure(HealthReason::Silence, now + REST, now, out);
+            // Nobody is hurt by one that is passed over too soon where another one lives. For what else is
+            // asked one silence is too little: a phone behind it may cause that.
+            let at_once = is_invite && is_mute && self.another_lives(target, now, env);
+            peer.note_silence(at_once, now + REST, now, out);
         }
+    }
+
+    /// Whether another of its targets is connected and well.
+    fn another_lives(&self, silent: Leg, now: Instant, env: &Environment) -> bool {
+        let others = self.targets.iter().filter(|target| **target != silent);
+        others.filter_map(|target| target.peer()).any(|key| {
+            let is_well =
+                |peer: &ListedPeer| peer.health.fitness(now, Duration::ZERO) == Fitness::Up;
+            env.links.any_link(key).is_some() && env.links.peer(key).is_some_and(is_well)
+        })
     }
 
     /// Sends the 100 that is due (RFC 3261 §17.2.1, RFC 4320 §4.1).

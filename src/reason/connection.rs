@@ -150,6 +150,11 @@ reasons! {
         Reloaded "reloaded"
             check: "the event reload at that time",
             remedy: "nothing",
+        /// a client without a binding was silent, and its place was needed: connections were near limits.connections, or
+        /// to what the descriptors of the process allow
+        MadeRoom "made_room"
+            check: "sipward status; ss -tn state established, grouped by the remote address; ulimit -n of the service",
+            remedy: "find out who opens connections without using them; raise limits.connections or LimitNOFILE",
         /// a new client connection sent no message within limits.first_message
         NoFirstMessage "no_first_message"
             check: "what the sender does after its handshake",

@@ -54,6 +54,11 @@ reasons! {
         AcceptFailed "accept_failed"
             check: "the event's detail; ulimit -n of the service and the count of open descriptors in /proc/PID/fd",
             remedy: "raise LimitNOFILE, or lower limits.connections",
+        /// the process may have fewer descriptors than limits.connections needs in all shards, so that fewer connections
+        /// are taken
+        DescriptorsShort "descriptors_short"
+            check: "`detail` of the event: what is needed and what there is; sipward check FILE",
+            remedy: "raise LimitNOFILE of the unit (ulimit -n), or lower limits.connections",
         /// a shard does not keep up with what other shards send to it
         ShardInboxFull "shard_inbox_full"
             check: "sipward status; top -H of the process",

@@ -2,6 +2,7 @@
 //!
 //! Everything else about a limit (range, meaning, whether it needs a restart) is in docs/topology.md.
 use crate::cli::output::{Page, counted};
+use crate::edge::DescriptorRoom;
 use crate::topology::Topology;
 use std::io;
 
@@ -20,6 +21,21 @@ pub(super) fn settings(topology: &Topology, page: &mut Page<'_>) -> io::Result<(
     if same {
         page.line("none")?;
     }
+    // By this process: the service may have another limit, which its unit has and the daemon logs where it is too low. What
+    // is needed is the same for both, and what an operator writes into the unit.
+    let room = DescriptorRoom::of(topology);
+    let enough = if room.is_short() {
+        format!(
+            "a process like this one may have {}, and takes {} connections in each shard",
+            room.limit, room.connections
+        )
+    } else {
+        "which a process like this one may have".to_owned()
+    };
+    page.item(
+        &format!("{:<24}", "descriptors"),
+        &format!("{} needed, {enough}", room.wanted),
+    )?;
     // They held, or the file would not be good.
     let expectations = topology.expectations().len();
     if expectations > 0 {

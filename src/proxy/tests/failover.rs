@@ -78,14 +78,76 @@ fn a_failed_connect_moves_on_and_when_none_is_left_it_is_503() {
     w.connect_failed(FE02);
     w.expect(client, "SIP/2.0 503");
     assert_eq!(w.reasons(), vec!["peer_unreachable"]);
-    // Both are known to be down: the next one is answered without waiting.
-    w.ask(client, Request::invite().branch("z9hG4bK2"));
+    // Both are known to be down, and there is nobody else: each is looked at once more, whatever its pause.
+    for branch in ["z9hG4bK2", "z9hG4bK3"] {
+        w.ask(client, Request::invite().branch(branch));
+        w.silent(client);
+    }
+    assert_eq!(
+        (w.connects.len(), w.urgent),
+        (4, 2),
+        "one connect serves both"
+    );
+    w.connect_failed(FE01);
+    w.silent(client);
+    w.connect_failed(FE02);
     w.expect(client, "SIP/2.0 503");
-    assert_eq!(w.connects.len(), 2);
-    // After the pause they are tried again.
+    w.expect(client, "SIP/2.0 503");
+    // After the pause they are tried as usual.
     w.pass(Duration::from_secs(2));
-    w.ask(client, Request::invite().branch("z9hG4bK3"));
-    assert_eq!(w.connects.len(), 3);
+    w.ask(client, Request::invite().branch("z9hG4bK4"));
+    assert_eq!((w.connects.len(), w.urgent), (5, 2));
+}
+
+#[test]
+fn whichever_server_comes_back_first_takes_what_has_nowhere_else_to_go() {
+    for first in [FE01, FE02] {
+        let mut w = World::new();
+        let client = w.client();
+        w.ask(client, Request::invite());
+        w.connect_failed(FE01);
+        w.connect_failed(FE02);
+        w.expect(client, "SIP/2.0 503");
+        w.ask(client, Request::invite().branch("z9hG4bK2"));
+        let back = w.peer(first);
+        let invite = w.expect(back, "INVITE");
+        // The other one's failure is nobody's any more.
+        w.connect_failed(if first == FE01 { FE02 } else { FE01 });
+        w.silent(client);
+        w.answers(back, &invite, 486);
+        w.expect(client, "SIP/2.0 486");
+    }
+}
+
+#[test]
+fn what_waits_for_a_connection_fits_into_its_queue() {
+    let mut topology = topology();
+    topology.limits.send_queue = 10_000;
+    topology.pools[0].peers.truncate(1);
+    let mut w = World::with(topology, 1);
+    let client = w.client();
+    let mut sent = 0;
+    while w.take(client).is_none() {
+        let branch = format!("z9hG4bKq{sent}");
+        w.send(client, &Request::of("MESSAGE").branch(&branch).to_string());
+        sent += 1;
+        assert!(sent < 20);
+    }
+    assert_eq!(w.reasons(), vec!["connect_queue_full"]);
+    let home = w.peer(FE01);
+    let mut bytes = 0;
+    for _ in 1..sent {
+        bytes += w.expect(home, "MESSAGE").len();
+    }
+    assert!((2_000..=10_000).contains(&bytes), "{bytes} in {sent}");
+    // There is room again once it is there, and after a failure.
+    w.lose(home);
+    w.ask(client, Request::of("MESSAGE").branch("z9hG4bKnext"));
+    w.connect_failed(FE01);
+    w.ask(client, Request::of("MESSAGE").branch("z9hG4bKlast"));
+    assert_eq!(w.urgent, 1);
+    let home = w.peer(FE01);
+    w.expect(home, "MESSAGE");
 }
 
 #[test]

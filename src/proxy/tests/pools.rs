@@ -286,18 +286,13 @@ fn what_a_silent_phone_behind_a_living_member_does_not_answer_takes_no_member_do
         while w.take(client).is_some() {}
     }
     assert_eq!(members(&mut w), []);
-    // An INVITE that nobody says anything to counts all the same.
-    for n in 0..2 {
-        w.ask(
-            client,
-            Request::invite().branch(&format!("z9hG4bKinvite{n}")),
-        );
-        w.expect(fe01, "INVITE");
-        w.pass(9 * SECOND);
-        let got = w.expect(fe02, "INVITE");
-        w.answers(fe02, &got, 486);
-        w.expect(fe02, "ACK");
-    }
+    // An INVITE that nobody says anything to counts all the same, and once is enough while the other one lives.
+    w.ask(client, Request::invite().branch("z9hG4bKinvite"));
+    w.expect(fe01, "INVITE");
+    w.pass(9 * SECOND);
+    let got = w.expect(fe02, "INVITE");
+    w.answers(fe02, &got, 486);
+    w.expect(fe02, "ACK");
     assert_eq!(members(&mut w), [("down", FE01.to_owned(), "silence")]);
 }
 

@@ -28,6 +28,8 @@ pub(super) struct World {
     used_by: BTreeSet<(LinkId, u8)>,
     /// Peers that a core asked a connection to.
     pub(super) connects: Vec<PeerRef>,
+    /// How many of them were not to wait for the end of a pause.
+    pub(super) urgent: usize,
     /// The shards of these cores, in the same order.
     pub(super) connect_shards: Vec<u8>,
     pub(super) closed: Vec<(LinkId, &'static str)>,
@@ -106,6 +108,7 @@ impl World {
             inboxes: HashMap::new(),
             used_by: BTreeSet::new(),
             connects: Vec::new(),
+            urgent: 0,
             connect_shards: Vec::new(),
             closed: Vec::new(),
             events: Vec::new(),
@@ -411,7 +414,8 @@ impl World {
                         self.link_event(shard, LinkEvent::Undeliverable { link, branch });
                     }
                 },
-                Action::Connect { peer } => {
+                Action::Connect { peer, urgent } => {
+                    self.urgent += usize::from(urgent);
                     self.connects.push(peer);
                     self.connect_shards.push(shard);
                 }

@@ -62,7 +62,24 @@ impl Edge {
 
     /// The same, with its control socket in this directory: where two run on files of one site.
     pub(crate) async fn start_in(topology: &Path, runtime: &Path) -> Self {
-        let (child, log, reader) = spawn(topology, runtime);
+        Self::start_by(
+            Command::new(env!("CARGO_BIN_EXE_sipward")),
+            topology,
+            runtime,
+        )
+        .await
+    }
+
+    /// As [`Self::start`], with so many descriptors (`ulimit -n`).
+    pub(crate) async fn start_with_descriptors(topology: &Path, most: usize) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_sipward")]);
+        Self::start_by(shell, topology, topology.parent().unwrap()).await
+    }
+
+    async fn start_by(command: Command, topology: &Path, runtime: &Path) -> Self {
+        let (child, log, reader) = spawn(command, topology, runtime);
         let mut edge = Self {
             child,
             reader: Some(reader),
@@ -77,7 +94,8 @@ impl Edge {
 
     /// Starts it with a topology that it must refuse; gives its exit code and its log.
     pub(crate) fn refuses_to_start(topology: &Path) -> (Option<i32>, EventLog) {
-        let (mut child, log, reader) = spawn(topology, topology.parent().unwrap());
+        let command = Command::new(env!("CARGO_BIN_EXE_sipward"));
+        let (mut child, log, reader) = spawn(command, topology, topology.parent().unwrap());
         let status = child.wait().unwrap();
         reader.join().unwrap();
         (status.code(), log)
@@ -211,8 +229,12 @@ impl Drop for Edge {
     }
 }
 
-fn spawn(topology: &Path, runtime: &Path) -> (Child, EventLog, JoinHandle<()>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sipward"))
+fn spawn(
+    mut command: Command,
+    topology: &Path,
+    runtime: &Path,
+) -> (Child, EventLog, JoinHandle<()>) {
+    let mut child = command
         .arg("run")
         .arg(topology)
         // Each has a control socket of its own, beside its topology.

@@ -171,6 +171,7 @@ runs![
     crate::framing::what_cannot_be_framed_is_answered_400_and_the_connection_closed,
     crate::handshakes::a_flood_of_every_kind_of_bad_handshake_is_counted_to_the_last_one,
     crate::handshakes::an_odd_name_in_sni_is_ignored_or_refused_as_what_it_is,
+    crate::descriptors::with_few_descriptors_strangers_make_room_and_peers_come_in,
     crate::handshakes::a_full_lobby_makes_room_at_the_expense_of_the_fullest_source,
     crate::handshakes::a_hello_of_more_than_16_kib_is_refused_by_its_length,
     crate::handshakes::a_slot_that_is_held_without_an_answer_goes_to_who_waits_for_one,

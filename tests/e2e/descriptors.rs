@@ -1,0 +1,69 @@
+//! Few descriptors: fewer connections are taken, peers come in all the same, and idle strangers make room.
+use crate::harness::tls::{VERSIONS, client_config, connect_from};
+use crate::harness::{Edge, Lab, SOON, message_passes};
+use sipward_lab::site::EDGE;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+const FE01: &str = "fe01.contoso.test";
+
+/// A client that shakes hands and says nothing.
+async fn stranger(lab: &Lab, edge: &Edge) -> std::io::Result<TlsStream<TcpStream>> {
+    let tcp = connect_from("127.0.0.2", edge.address).await;
+    let config = client_config(VERSIONS[1], &lab.roots, None);
+    let name = rustls_pki_types::ServerName::try_from(EDGE).unwrap();
+    TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+}
+
+#[tokio::test]
+pub(crate) async fn with_few_descriptors_strangers_make_room_and_peers_come_in() {
+    let lab = Lab::new();
+    let fe01 = lab.home("fe01").await;
+    let mut topology = lab.site.topology(&[(FE01, fe01.address())], None);
+    topology.section("[node]").raw("shards", "1");
+    let file = lab
+        .site
+        .write("topology.toml", &topology.to_toml())
+        .unwrap();
+    let edge = Edge::start_with_descriptors(&file, 300).await;
+    let short = edge.log.named("warning");
+    let short = short
+        .iter()
+        .find(|event| event["reason"] == "descriptors_short")
+        .unwrap();
+    let detail = short["detail"].as_str().unwrap();
+    assert!(detail.contains("the process may have 300"), "{detail}");
+    let mut here = Vec::new();
+    while let Ok(one) = stranger(&lab, &edge).await {
+        here.push(one);
+        assert!(here.len() < 150, "half of them is kept");
+    }
+    assert!(here.len() > 100, "{}", here.len());
+    let refused = edge.log.wait("handshake_refused", |e| {
+        e["reason"] == "too_many_connections"
+    });
+    refused.await.unwrap();
+    // From the address of a listed server: some are kept for those.
+    let alice = lab.client(&edge, "alice").await;
+    message_passes(&alice, &fe01).await;
+    fe01.dial(edge.address, EDGE).await.unwrap();
+    // Once the others have been silent for a while, the next stranger has the place of one.
+    let come_in = async {
+        while stranger(&lab, &edge).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(3 * SOON, come_in).await.unwrap();
+    let closed = edge
+        .log
+        .wait("connection_closed", |e| e["reason"] == "made_room");
+    let closed = closed.await.unwrap();
+    assert!(closed["remote"].as_str().unwrap().starts_with("127.0.0.2:"));
+    message_passes(&alice, &fe01).await;
+    edge.stop().await;
+}
