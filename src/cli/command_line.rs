@@ -3,7 +3,7 @@
 use super::demo;
 use super::output::in_one;
 use super::{
-    Exit, bindings, check, connections, crls, drain, explain, kick, plan, probe, reload, run,
+    Exit, bindings, check, connections, crls, deny, drain, explain, kick, plan, probe, reload, run,
     status, upgrade,
 };
 use clap::{Parser, Subcommand};
@@ -45,8 +45,10 @@ enum Command {
     Upgrade(upgrade::UpgradeCommand),
     /// List the CRLs that are held and where they came from, or drop what is known of one
     Crls(crls::CrlsCommand),
-    /// Close a connection of the running daemon by its number, or all of a peer by its FQDN
+    /// Close connections of the running daemon: one by its number, or all of an address, a peer or a user
     Kick(kick::KickCommand),
+    /// Refuse connections from a network for a time, or list who is denied
+    Deny(deny::DenyCommand),
     #[cfg(feature = "demo")]
     /// Show on loopback what is relayed and what is refused, with throw-away certificates
     Demo {
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Upgrade(upgrade) => in_one(|out| upgrade.run(out)),
         Command::Crls(crls) => in_one(|out| crls.run(out)),
         Command::Kick(kick) => in_one(|out| kick.run(out)),
+        Command::Deny(deny) => in_one(|out| deny.run(out)),
     };
     outcome.map_or_else(ExitCode::from, |()| ExitCode::SUCCESS)
 }

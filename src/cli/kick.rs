@@ -1,5 +1,6 @@
-//! `sipward kick`: closes connections of the running daemon.
+//! `sipward kick`: closes connections of the running daemon, and refuses whose they are for a time.
 use super::Exit;
+use super::listing::{for_time, refused_until};
 use super::output::{counted, show};
 use super::target::{Target, unexpected};
 use crate::daemon::control::{Reply, Request};
@@ -12,9 +13,13 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The command with its arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KickCommand {
-    /// A connection's number as in the log, or a peer's FQDN
-    #[arg(value_name = "CONNECTION|PEER")]
+    /// A connection's number or its remote address and port; or an address, a network, a peer's FQDN or a user for all of
+    /// its connections. A user whose name is a number is written as sip:1001 or with its domain
+    #[arg(value_name = "CONNECTION|ADDRESS|PEER|USER")]
     pub what: String,
+    /// Refuse whose they are for so long: the user, the address or the peer; of a connection its peer, else its address
+    #[arg(long = "for", value_name = "TIME", value_parser = for_time)]
+    pub time: Option<Duration>,
     /// The daemon
     #[command(flatten)]
     pub target: Target,
@@ -29,8 +34,10 @@ impl KickCommand {
     /// # Errors
     /// [`Exit::Refused`]: there is no such connection; no daemon answers.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Exit> {
-        let what = self.what.clone();
-        let request = Request::Kick { what };
+        let request = Request::Kick {
+            what: self.what.clone(),
+            for_s: self.time.map(|time| time.as_secs()),
+        };
         let Reply::Kick(kicked) = self.target.ask(&request, PATIENCE)? else {
             return Err(unexpected());
         };
@@ -40,15 +47,20 @@ impl KickCommand {
             match kicked.connections {
                 0 => writeln!(
                     out,
-                    ": no connection or connected peer is called {}",
+                    ": no connection, connected peer, address or registered user is called {}",
                     self.what
-                ),
-                _ => writeln!(out),
+                )?,
+                _ => writeln!(out)?,
+            }
+            match &kicked.denied {
+                Some(denied) => writeln!(out, "{}", refused_until(denied)),
+                None => Ok(()),
             }
         })?;
-        // After the page: a script that reads JSON wants the zero as well.
-        match kicked.connections {
-            0 => Err(Exit::Refused),
+        // After the page: a script that reads JSON wants the zero as well. Who is refused from now on was not there, and
+        // the command has done its work.
+        match (kicked.connections, kicked.denied) {
+            (0, None) => Err(Exit::Refused),
             _ => Ok(()),
         }
     }

@@ -1,5 +1,8 @@
-//! What `connections` and `bindings` have in common: which rows are asked for, and what is printed below them.
+//! What commands about state have in common: which rows are asked for, what is printed below them, and how times are read
+//! and shown.
 use super::output::plain;
+use crate::daemon::control::Denial;
+use crate::topology::{duration, show_moment};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -17,6 +20,22 @@ pub struct RowOptions {
     /// At most so many rows, and never more than 10000
     #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
     pub limit: usize,
+}
+
+/// Reads the time of a denial.
+///
+/// # Errors
+/// What is no time, for the command line.
+pub(super) fn for_time(text: &str) -> Result<Duration, String> {
+    let read = duration(text).filter(|time| *time >= Duration::from_secs(1));
+    read.ok_or_else(|| "write a number and a unit, a second at least: 30s, 10m, 6h, 2d".to_owned())
+}
+
+/// Who is refused until when, in one line.
+pub(super) fn refused_until(denial: &Denial) -> String {
+    let until = denial.until.map(show_moment).unwrap_or_default();
+    let who = plain(&denial.party.to_string());
+    format!("{who} is refused until {until}")
 }
 
 /// Says how many rows are left off, and how to see them.

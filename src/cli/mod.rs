@@ -11,6 +11,7 @@ pub mod connections;
 pub mod crls;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod deny;
 pub mod drain;
 mod exit;
 pub mod explain;

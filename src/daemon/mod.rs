@@ -10,6 +10,7 @@ pub mod control;
 mod crl_fetch;
 pub mod crl_state;
 mod crl_timer;
+mod denial_state;
 mod error;
 mod forecast;
 mod letting_go;

@@ -7,11 +7,13 @@ use super::loading::load;
 use super::own_listeners;
 use super::reload_report::{ReloadReport, ServedResult};
 use super::warnings::log_warnings;
+use super::{crl_state, denial_state};
 use crate::edge::{
-    BoundListeners, Edge, EdgeStatus, Inheritance, InheritedSockets, raise_descriptors,
+    BoundListeners, Denial, Edge, EdgeStatus, Inheritance, InheritedSockets, raise_descriptors,
 };
 use crate::observe::{Event, Log};
-use crate::topology::{Accept, RestartSettings};
+use crate::reason::DaemonReason;
+use crate::topology::{Accept, RestartSettings, Topology};
 use crate::trust::Generation;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
@@ -40,6 +42,8 @@ pub struct Daemon {
     serving: tokio::sync::watch::Sender<u64>,
     /// Held by the reload that runs, and by the CRL timer's: generations follow each other.
     pub(super) reloading: tokio::sync::Mutex<()>,
+    /// Held by who writes the denials into the state directory.
+    pub(super) keeping_denials: tokio::sync::Mutex<()>,
     /// For `status`.
     pub(super) last_reload: Mutex<Option<ReloadReport>>,
     /// Another process of this node has the listeners, and keeps the state directory.
@@ -106,7 +110,14 @@ impl Daemon {
         // Before anything else can fail: a second daemon on the same ports ends here.
         let bound = BoundListeners::bind(&generation, inherited)?;
         let addresses = bound.addresses();
-        let edge = Edge::start(Arc::clone(&generation), bound, inheritance, log.clone())?;
+        let denied = denied_before(topology, log);
+        let edge = Edge::start(
+            Arc::clone(&generation),
+            bound,
+            inheritance,
+            denied,
+            log.clone(),
+        )?;
         for (listener, address, accept) in &addresses {
             let accept = match accept {
                 Accept::Clients => "clients",
@@ -134,6 +145,7 @@ impl Daemon {
             addresses,
             started: now(),
             reloading: tokio::sync::Mutex::new(()),
+            keeping_denials: tokio::sync::Mutex::new(()),
             last_reload: Mutex::new(None),
             retired: AtomicBool::new(false),
             letting_go: Mutex::new(None),
@@ -199,4 +211,20 @@ impl Daemon {
         self.log.record(Event::Stopped { abandoned });
         abandoned
     }
+}
+
+/// Whom an operator had an earlier process refuse. What cannot be read is no reason not to start: an operator learns of it
+/// and denies again.
+fn denied_before(topology: &Topology, log: &Log) -> Vec<Denial> {
+    let Some(directory) = crl_state::directory(topology) else {
+        return Vec::new();
+    };
+    denial_state::read(&directory).unwrap_or_else(|error| {
+        let path = denial_state::path_in(&directory);
+        log.record(Event::Warning {
+            reason: DaemonReason::StateDamaged.into(),
+            detail: format!("what {} holds is not used: {error}", path.display()),
+        });
+        Vec::new()
+    })
 }

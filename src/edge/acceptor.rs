@@ -65,6 +65,14 @@ impl Acceptor {
                     () = of_thread.log.write_sums_in_time() => {}
                 }
             });
+            // And says when a denial has ended.
+            let of_denials = Rc::clone(&reception);
+            tasks.spawn_local(async move {
+                let Reception {
+                    denials, log, stop, ..
+                } = &*of_denials;
+                denials.end_in_time(log, stop).await;
+            });
             while tasks.join_next().await.is_some() {}
             // The drain has reached their tasks too. Each of those who wait ends in its event; they hold the reception.
             while Rc::strong_count(&reception) > 1 {
@@ -138,6 +146,9 @@ impl Reception {
         let mut admission = Admission::default();
         // The sources of those that come from a balancer are in what it says first.
         let from_balancer = rules.is_balancer(listener, source);
+        if !from_balancer && self.denials.refuses_address(source) {
+            return self.refuse(remote, listener, ConnectionReason::Denied);
+        }
         let most = limits.connections_per_source;
         if !from_balancer && !admission.set_source(&self.sources, source, most) {
             return self.refuse(remote, listener, ConnectionReason::TooManyFromSource);

@@ -21,6 +21,7 @@ impl ConnectionNumbers {
 
     /// The same at this time, counted from 1970. A clock that was set back makes no number come again within a run.
     fn after(&self, calendar: Duration) -> u64 {
+        // Before 2026 and after the year 584 million the count alone sets them apart.
         let millis = calendar.saturating_sub(BEGIN).as_millis();
         let now = u64::try_from(millis).unwrap_or(u64::MAX).max(1);
         let next = |last: u64| last.saturating_add(1).max(now);

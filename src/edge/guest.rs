@@ -147,6 +147,10 @@ impl Guest {
             self.balancer = None;
         }
         let (reception, source) = (&self.reception, self.remote.ip());
+        // Before it counts for its source: it holds nothing.
+        if reception.denials.refuses_address(source) {
+            return Err(HandshakeFailure::refused(ConnectionReason::Denied));
+        }
         if !self.admission.set_source(&reception.sources, source, most) {
             return Err(HandshakeFailure::refused(
                 ConnectionReason::TooManyFromSource,

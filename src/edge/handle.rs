@@ -1,5 +1,6 @@
 //! The handle to the running edge, and its way to each shard's thread: one fan-out for all that can be asked of the shards.
 use super::bind::HandedSocket;
+use super::denials::Denials;
 use super::inbox::{Inboxes, ShardMessage};
 use super::reception::AcceptRules;
 use super::shard::Shard;
@@ -39,6 +40,8 @@ pub struct Edge {
     pub(super) listeners: Arc<[String]>,
     /// The recorder of what is no shard; the drain has it write what it owes.
     pub(super) log: Log,
+    /// Who is refused.
+    pub(super) denials: Arc<Denials>,
     /// The chains that were presented lately, for `explain` and `plan`.
     pub(super) seen: Arc<SeenChains>,
     /// The names of this node, which a reload cannot change.

@@ -102,7 +102,9 @@ impl Inbound {
         let (left, lost) = (self.left, self.admission.lost());
         let handshake = async {
             let stream = TcpStream::from_std(stream).map_err(|e| HandshakeFailure::from_io(&e))?;
-            self.shake_hands(stream).await
+            let finished = self.shake_hands(stream).await?;
+            self.check_denied(&finished)?;
+            Ok(finished)
         };
         // `stop` comes first, so that a drain ends the handshakes that it finds.
         let outcome = tokio::select! {
@@ -122,6 +124,21 @@ impl Inbound {
         }
         // A drain waits for the handshakes under way.
         shard.ended.notify_waiters();
+    }
+
+    /// Whether who has come in is denied: a peer is known only now, and the address may have been denied meanwhile.
+    fn check_denied(&self, finished: &Finished) -> Result<(), HandshakeFailure> {
+        let denials = &self.shard.shared.denials;
+        let peer = match &finished.identity.identity {
+            RemoteIdentity::Peer(peer) => peer.decision().peer_fqdn.as_deref(),
+            RemoteIdentity::Client | RemoteIdentity::OtherProcess => None,
+        };
+        let is_denied = peer.is_some_and(|fqdn| denials.refuses_peer(fqdn))
+            || denials.refuses_address(self.remote.ip());
+        match is_denied {
+            true => Err(HandshakeFailure::refused(ConnectionReason::Denied)),
+            false => Ok(()),
+        }
     }
 
     /// The handshake itself: TLS, then the decision on who has come in.

@@ -1,4 +1,6 @@
 //! The live connections of all shards, listed for an operator.
+//!
+//! What costs something is made for the rows alone that are shown: names of ciphers, addresses, users.
 use super::clock;
 use super::connection::Connection;
 use super::handle::Edge;
@@ -102,11 +104,13 @@ fn listed_in(shard: &Rc<Shard>, selection: &Selection) -> RowPage<ListedConnecti
             first.offer(connection.number, connection);
         }
     }
+    // One look at the clocks serves all rows.
     let (now, calendar) = (clock::now(), clock::calendar());
     first.page(|connection| {
         let open = now.saturating_duration_since(connection.since);
         let users = core.users_of(connection.id);
         let state = connection.session_state(|session, queued| {
+            // Of a dialled one, the name that this node has asked for.
             let sni = match session {
                 rustls::Connection::Server(server) => server.server_name().map(str::to_owned),
                 rustls::Connection::Client(_) => connection.peer.as_deref().map(str::to_owned),

@@ -13,7 +13,7 @@
 //! From the ground up: the types of one connection (`session`, `connection`, `deadlines`) and of its admission; the state
 //! of a shard (`shard`) and what is done with it (`relay`, `lifecycle`); the tasks (`reading`, `inbound`, `outbound`,
 //! `reevaluate`, `background`); the thread (`shard_loop`); and on top [`Edge`], the handle that the daemon holds, with one
-//! file for each thing that it can be asked for (`status`, `calls`, `live`, `inventory`, `kick`, `reload`, `drain`).
+//! file for each thing that it can be asked for (`status`, `calls`, `live`, `inventory`, `kick`, `deny`, `reload`, `drain`).
 
 mod acceptor;
 mod addresses;
@@ -31,6 +31,8 @@ mod connection_number;
 mod connection_table;
 mod crowd;
 mod deadlines;
+mod denials;
+mod deny;
 mod descriptors;
 mod dial;
 mod dialler;
@@ -91,6 +93,7 @@ mod tls;
 mod unconfirmed;
 
 pub use bind::BoundListeners;
+pub use denials::{Denial, DeniedParty};
 pub use descriptors::{DescriptorRoom, raise_descriptors};
 pub use error::EdgeError;
 pub use evidence::{Evidence, Reevaluation};

@@ -79,6 +79,16 @@ impl Shard {
             });
             return self.settle();
         }
+        if self.shared.denials.refuses_peer(fqdn) {
+            // Asked for again then: an operator may end the denial before its time.
+            let retry_at = clock::now() + self.limits().backoff_max;
+            self.later(LinkEvent::ConnectFailed {
+                peer: reference,
+                reason: ConnectionReason::Denied.into(),
+                retry_at,
+            });
+            return self.settle();
+        }
         // Counted while it runs, and only then: a pause is no connect.
         let connecting = self.dialler.begin();
         let outcome = self.dial_addresses(reference, &peer, known).await;

@@ -48,6 +48,7 @@ impl<K: Ord, T> First<K, T> {
             self.left_off += 1;
             return;
         }
+        // It comes before the last one, which may have to yield.
         self.picked.entry(key).or_default().push(thing);
         self.rows += 1;
         while let Some(last) = self.picked.last_entry() {

@@ -3,6 +3,7 @@ use super::admission::ShardLoad;
 use super::bind::BoundListeners;
 use super::client_hello;
 use super::clock;
+use super::denials::Denials;
 use super::descriptors::DescriptorRoom;
 use super::inbox::Accepted;
 use super::lobby::Lobby;
@@ -38,6 +39,8 @@ pub(super) struct Acceptor {
     pub(super) known: Arc<KnownSources>,
     /// Of the generation that serves; a reload exchanges it.
     pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
+    /// Who is refused.
+    pub(super) denials: Arc<Denials>,
     /// For what concerns no shard.
     pub(super) log: Log,
     /// The node drains.
@@ -62,6 +65,8 @@ pub(super) struct Reception {
     known: Arc<KnownSources>,
     /// Read anew for each connection.
     pub(super) rules: Arc<arc_swap::ArcSwap<AcceptRules>>,
+    /// Looked at before anything is held for a connection.
+    pub(super) denials: Arc<Denials>,
     /// The thread's own recorder.
     pub(super) log: ShardLog,
     pub(super) stop: CancellationToken,
@@ -141,6 +146,7 @@ impl Reception {
             slots: acceptor.slots,
             known: acceptor.known,
             rules: acceptor.rules,
+            denials: acceptor.denials,
             log: acceptor.log.for_shard(),
             stop: acceptor.stop,
             waiting: acceptor.waiting,

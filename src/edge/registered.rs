@@ -77,6 +77,7 @@ fn registered_in(
             }
         }
     }
+    // Ends are instants; an operator wants to know how long.
     let now = clock::now();
     let page = first.page(|(user, ends, connection)| ListedBinding {
         user: user.to_owned(),

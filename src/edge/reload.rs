@@ -26,6 +26,7 @@ impl Edge {
         let keys = Arc::new(TokenKeys::new(&topology.tokens().keys, self.random_key));
         let rules = AcceptRules::new(topology, &self.listeners);
         self.rules.store(Arc::new(rules));
+        self.denials.set_file(&topology.limits().deny.0);
         let tables = self.tables(generation).await;
         // A shard that has ended has nothing left to swap.
         self.each_to_the_end(move |shard, done| {
@@ -64,6 +65,7 @@ impl Shard {
         // The core first: it must know the new generation's peers when it hears who of them stays.
         self.feed(None, |core, out| core.on_generation(tables, keys, now, out));
         self.reevaluate_all();
+        self.close_denied();
         self.settle();
     }
 }

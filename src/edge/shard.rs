@@ -9,6 +9,7 @@ use super::calendar::Calendar;
 use super::connection::Connection;
 use super::connection_number::ConnectionNumbers;
 use super::connection_table::ConnectionTable;
+use super::denials::Denials;
 use super::dialler::Dialler;
 use super::error::EdgeError;
 use super::flush_queue::FlushQueue;
@@ -59,6 +60,8 @@ pub(super) struct ShardShared {
     pub(super) inboxes: Arc<Inboxes<Shard>>,
     /// Its inbound connections; the acceptor chooses a shard by it.
     pub(super) load: Arc<ShardLoad>,
+    /// Who is refused.
+    pub(super) denials: Arc<Denials>,
     /// Numbers for its connections.
     pub(super) numbers: Arc<ConnectionNumbers>,
     /// The sources that were somebody lately.
@@ -149,7 +152,8 @@ impl Shard {
         let generation = tables.generation();
         let resolver = AddressResolver::new(generation.topology().dns());
         let settings = Settings::new(generation, &shared, resolver)?;
-        let core = Core::new(core, tables, keys);
+        let mut core = Core::new(core, tables, keys);
+        core.share_denied_users(shared.denials.users());
         // Pings to the home servers are due before anything has come in.
         let armed = core.next_deadline();
         Ok(Self {

@@ -6,6 +6,7 @@ use super::admission::ShardLoad;
 use super::bind::BoundListeners;
 use super::clock;
 use super::connection_number::ConnectionNumbers;
+use super::denials::{Denial, Denials};
 use super::error::EdgeError;
 use super::handle::Edge;
 use super::inbox::{ARRIVALS, INBOX, Inboxes};
@@ -29,7 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 impl Edge {
-    /// Starts the shards' threads and begins to accept.
+    /// Starts the shards' threads and begins to accept. `denied`: whom an earlier process had been asked to refuse.
     ///
     /// # Errors
     /// A thread that cannot be started, or a certificate that the TLS library refuses.
@@ -37,6 +38,7 @@ impl Edge {
         generation: Arc<Generation>,
         bound: BoundListeners,
         inheritance: Option<&Inheritance>,
+        denied: Vec<Denial>,
         log: Log,
     ) -> Result<Self, EdgeError> {
         // Names and not entries: a reload finds the entries anew, by them.
@@ -62,6 +64,10 @@ impl Edge {
         )));
         let numbers = Arc::new(ConnectionNumbers::default());
         let known: Arc<KnownSources> = Arc::default();
+        // Complete before anything is accepted.
+        let denials = Arc::new(Denials::default());
+        denials.set_file(&topology.limits().deny.0);
+        denials.restore(denied);
         let loads: Vec<Arc<ShardLoad>> = (0..shards).map(|_| Arc::default()).collect();
         // All sending ends before the first shard starts: each shard can reach each other one.
         let (senders, receivers): (Vec<_>, Vec<_>) =
@@ -101,6 +107,7 @@ impl Edge {
                     log: log.for_shard(),
                     inboxes: Arc::clone(&inboxes),
                     load: Arc::clone(load),
+                    denials: Arc::clone(&denials),
                     numbers: Arc::clone(&numbers),
                     known: Arc::clone(&known),
                     listeners: Arc::clone(&listeners),
@@ -126,6 +133,7 @@ impl Edge {
             slots: Arc::default(),
             known,
             rules: Arc::clone(&rules),
+            denials: Arc::clone(&denials),
             log: log.clone(),
             stop: stop.clone(),
             waiting: Arc::clone(&waiting),
@@ -144,6 +152,7 @@ impl Edge {
             sockets,
             trial: (at, trial),
             rules,
+            denials,
             random_key,
             listeners,
             log,

@@ -76,6 +76,23 @@ events! {
         reason: Option<Reason> => reason,
     }
 
+    /// an operator has denied somebody for a time: a network (`sipward deny add`), or whose connections were closed
+    /// (`sipward kick --for`)
+    denial => Denial {
+        INFO; Operator; "denials that operators have made";
+        denied: String => denied,
+        until: u64 => until,
+        detail: Option<String> => detail,
+        uid: u32 => uid,
+    }
+
+    /// a denial is over, and who was denied may come back: its time has passed, or, with `uid`, an operator has ended it
+    denial_ended => DenialEnded {
+        INFO; Operator; "denials that have ended";
+        denied: String => denied,
+        uid: Option<u32> => uid,
+    }
+
     /// no token key file: the routes of dialogs are void after a restart and on other nodes, the paths of registrations
     /// too
     token_key_random => TokenKeyRandom {

@@ -137,6 +137,8 @@ keys! {
     shard: "the shard, from 0";
     path: "the control socket";
     command: "the command, `none` when the sender was not let that far";
+    denied: "who is denied: an address or network, a peer's FQDN, or a user";
+    until: "when that ends, Unix seconds";
     uid: "the user whose process commands";
     pid: "that process; of an upgrade: the other one";
     trigger: "who asked for the reload: `signal`, `control` (the control socket) or `watch` (a file changed)";

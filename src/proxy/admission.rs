@@ -173,6 +173,19 @@ fn asks_this_node(request: &InboundRequest<'_, '_>, env: &Environment) -> bool {
             .is_node(&request.uri, request.inbound.origin.local)
 }
 
+/// A client's request in the name of a user whom an operator has kicked for a time, or that registers one.
+fn check_user(request: &InboundRequest<'_, '_>, env: &Environment) -> Result<(), MessageReason> {
+    let (denied, now) = (&env.denied_users, env.unix());
+    let registers = || {
+        let to = request.to.parse_uri();
+        request.method == Method::Register && to.is_ok_and(|to| denied.denies(&to, now))
+    };
+    if denied.denies(&request.from_uri, now) || registers() {
+        return Err(MessageReason::UserDenied);
+    }
+    Ok(())
+}
+
 /// Who may do what. The outer error refuses the sender, the inner one only the way onward: an
 /// OPTIONS for this node is answered although it would lead nowhere.
 fn judge<'a>(
@@ -186,6 +199,9 @@ fn judge<'a>(
     // accepted.
     if env.links.get(link).is_some_and(|l| !l.trusted) {
         return Err(MessageReason::TrustWithdrawn);
+    }
+    if matches!(who, Sender::Client(_)) && env.denied_users.any() {
+        check_user(request, env)?;
     }
     // Weighted pools draw with it; it is an argument, so that policy stays a pure function.
     let random = env.secrets.nonce();

@@ -3,6 +3,7 @@ use super::binding::{Directory, MovedLegs};
 use super::calls::{CallClient, CallTable, CallsOfClients};
 use super::context::NextStep;
 use super::contexts::ResponseContexts;
+use super::denied_users::DeniedUsers;
 use super::environment::{Drain, Environment};
 use super::interface::{Actions, AdvertisedNames};
 use super::link_id::LinkId;
@@ -64,6 +65,7 @@ impl Core {
                 former: super::binding::FormerHolders::default(),
                 moved: MovedLegs::default(),
                 calls: CallTable::new(setup.now),
+                denied_users: Arc::default(),
                 for_self: VecDeque::new(),
                 now: setup.now,
                 tokens: TokenBox::new(
@@ -89,6 +91,11 @@ impl Core {
         core.env.links.relist(&core.env.tables.listing);
         core.pings.relist(&core.env, setup.now);
         core
+    }
+
+    /// From now on the core looks there for users whose clients are refused.
+    pub fn share_denied_users(&mut self, users: &Arc<DeniedUsers>) {
+        self.env.denied_users = Arc::clone(users);
     }
 
     /// What the calendar says now, which siblings compare. To be called now and then, as it may be set.

@@ -6,6 +6,7 @@
 use super::binding::{BindingMessage, Directory, FormerHolders, MovedLegs, Place};
 use super::buffers::SpareBuffers;
 use super::calls::CallTable;
+use super::denied_users::DeniedUsers;
 use super::identity;
 use super::interface::{Action, Actions, AdvertisedNames, Origin};
 use super::leg::{Certainty, Leg, PeerKey};
@@ -46,6 +47,8 @@ pub(crate) struct Environment {
     /// Which connections lead to the registered clients that this shard is asked for.
     pub(crate) directory: Directory,
     pub(crate) moved: MovedLegs,
+    /// Users whose clients are refused.
+    pub(crate) denied_users: Arc<DeniedUsers>,
     pub(crate) former: FormerHolders,
     /// The calls that this shard keeps.
     pub(crate) calls: CallTable,

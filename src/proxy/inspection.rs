@@ -6,6 +6,8 @@ use std::time::Instant;
 
 impl Core {
     /// The users whose bindings a connection of this shard holds.
+    ///
+    /// One for the usual phone; a gateway may have as many as `limits.bindings_per_client`.
     pub fn users_of(&self, link: LinkId) -> impl Iterator<Item = &RegisteredUser> {
         let link = self.env.links.get(link);
         link.into_iter().flat_map(|link| &link.users)

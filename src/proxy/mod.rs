@@ -30,7 +30,7 @@
 //! | `health`, `listing`, `meaning`, `routing`, `tables` | peers, names and domains of one generation, for all shards |
 //! | `link_state`, `links`, `wheel`, `buffers`, `secrets`, `fast_map`, `environment` | what a shard has besides its requests |
 //! | `same_party`, `lookalikes` | who sends, and which entries of the topology are one party |
-//! | `inbound`, `admission`, `policy`, `dialog`, `pool_order`, `privacy`, `asserted`, `plan` | RFC 3261 §16.3 to §16.6: whether and how a request passes |
+//! | `inbound`, `admission`, `denied_users`, `policy`, `dialog`, `pool_order`, `privacy`, `asserted`, `plan` | RFC 3261 §16.3 to §16.6: whether and how a request passes |
 //! | `hiding`, `outgoing` | what is written to a leg |
 //! | `reply`, `keep_alive` | what this node answers itself |
 //! | `transaction`, `context`, `contexts`, `target_set`, `relay`, `cancellation`, `timeouts` | §16.7, §17: the response context and its transactions |
@@ -54,6 +54,7 @@ mod clients;
 mod context;
 mod contexts;
 mod core;
+mod denied_users;
 mod dialog;
 mod environment;
 mod events;
@@ -105,6 +106,7 @@ pub use branch::BranchKey;
 pub use calls::{CallMessage, CallsOfClients, RunningCall};
 pub(crate) use context::FAILOVER_SILENCE;
 pub use core::{Core, CoreSetup};
+pub use denied_users::DeniedUsers;
 pub use health::HealthBoard;
 pub(crate) use health::REST;
 pub use interface::{Action, Actions, AdvertisedNames, LinkEvent, Origin, RemoteIdentity};

@@ -4,6 +4,10 @@ use super::{MessageReason, TrustReason};
 reasons! {
     /// Why a handshake or a dial failed, or a connection was closed.
     pub enum ConnectionReason of Connection (check "", remedy "") {
+        /// the address, or the peer, is denied: by limits.deny, by sipward deny, or by sipward kick with --for
+        Denied "denied"
+            check: "sipward deny list: who is denied, until when and why",
+            remedy: "sipward deny remove, or take the network out of limits.deny; nothing, if that was intended",
         /// one address has as many connections as limits.connections_per_source allows
         TooManyFromSource "too_many_from_source"
             check: "ss -tn state established, grouped by the remote address",

@@ -124,6 +124,14 @@ reasons! {
         UnknownDecision "unknown_decision"
             check: "`decision` of the handshake event; the daemon keeps the latest only",
             remedy: "sipward explain --cert PEM with the certificate itself",
+        /// no operator has denied this network, peer or user
+        UnknownDenial "unknown_denial"
+            check: "sipward deny list",
+            remedy: "name it as the list does; what limits.deny has ends with a reload",
+        /// operators have denied as many networks, peers and users as there is room for
+        DenialsFull "denials_full"
+            check: "sipward deny list",
+            remedy: "deny larger networks, or put what is to last into limits.deny",
         /// no series of CRLs has this id, or several begin with it
         UnknownCrls "unknown_crls"
             check: "sipward crls",

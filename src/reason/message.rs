@@ -50,6 +50,10 @@ reasons! {
         ToNotAllowed "to_not_allowed" (status 403 "to not allowed")
             check: "the To domain against node.domains and the peer's `domains`; sipward check FILE lists both",
             remedy: "add the domain to node.domains or to the [[peer]] if requests for it are meant to come here",
+        /// a client's request is in the name of a user whom an operator has kicked for a time
+        UserDenied "user_denied" (status 403 "denied")
+            check: "sipward deny list: who is denied, until when",
+            remedy: "sipward deny remove USER; nothing, if that was intended",
         /// From, To or the Request-URI names a domain that is on boundary.deny_domains or on the peer's deny
         /// list
         DomainDenied "domain_denied" (status 403 "domain not served")

@@ -40,15 +40,7 @@ impl Topology {
         entries.compare::<RawListener>("listener", |t| &t.listeners, |l| l.name.clone());
         entries.compare::<RawPeer>("peer", |t| &t.peers, |p| p.fqdn.to_string());
         entries.compare::<RawPool>("pool", |t| &t.pools, |p| p.name.clone());
-        // One line for each limit: in a log they are searched for by name.
-        for (old, new) in self.limits.all().iter().zip(newer.limits.all()) {
-            if old.number != new.number {
-                lines.push(format!(
-                    "limit {} changed from {} to {}",
-                    old.key.name, old.shown, new.shown
-                ));
-            }
-        }
+        lines.extend(self.limits.changes(&newer.limits));
         lines.extend(changed::<RawDns>("dns", &self.dns, &newer.dns));
         // What the section changes for home and federated peers shows at each peer that it concerns.
         let (old, new) = (&self.boundary, &newer.boundary);

@@ -276,6 +276,9 @@ const NO_BOUNDS: [&str; 5] = [
 /// For all of them a larger number allows more.
 fn bounds(of: &Limits, facts: &mut Facts) {
     facts.grant("are set");
+    for network in of.deny.0.iter() {
+        facts.demand(format!("refuse what comes from {network}"));
+    }
     for limit in of.all() {
         // More is not better there, or it takes a restart, which is reported on its own.
         if !NO_BOUNDS.contains(&limit.key.name) {

@@ -28,6 +28,7 @@ mod model;
 mod moment;
 mod named_file;
 mod nearest;
+pub(crate) mod network;
 mod peer_index;
 mod peering;
 mod pem;
@@ -81,6 +82,7 @@ pub(crate) use moment::{moment, show_moment, show_time};
 pub use named_file::NamedFile;
 pub(crate) use named_file::{LARGEST_FILE, open_regular, read_regular};
 pub(crate) use nearest::did_you_mean;
+pub(crate) use network::network;
 pub(crate) use peer_index::PeerIndex;
 pub(crate) use peering::PeerTerms;
 pub use peering::{
@@ -90,7 +92,7 @@ pub use peering::{
 pub(crate) use pem::certificates as certificates_in;
 pub use pin::Pin;
 pub(crate) use printable::printable;
-pub(crate) use quantity::show_duration;
+pub(crate) use quantity::{duration, show_duration};
 pub(crate) use references::TopologyId;
 pub use references::{IdentityRef, PeerRef, TrustRef};
 pub use restart_settings::RestartSettings;

@@ -13,7 +13,7 @@ const SIZE_UNITS: [(&str, u64); 4] = [("MiB", 1024 * 1024), ("KiB", 1024), ("B",
 /// A number with one of the units `ms`, `s`, `m`, `h`, `d`.
 ///
 /// Whole numbers only: `1.5s` is `1500ms`. `None` also for what 64 bits cannot hold.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let (_, millis) = DURATION_UNITS.iter().find(|(name, _)| *name == unit)?;
     number.checked_mul(*millis).map(Duration::from_millis)

@@ -400,3 +400,48 @@ async fn a_drain_does_not_wait_for_a_header() {
     let log = stopped.unwrap();
     assert_eq!(log.named("stopped").len(), 1);
 }
+
+#[tokio::test]
+async fn behind_a_balancer_its_client_is_denied_and_not_the_balancer() {
+    let world = world(|t| {
+        t.section("[limits]")
+            .list("deny", &["203.0.113.0/24", "127.0.0.0/8"]);
+    })
+    .await;
+    let v6 = |from: &str| format!("PROXY TCP6 {from} 2001:db8::1 4006 5061\r\n").into_bytes();
+    let deny = ["deny", "add", "2001:db8:7::/48", "--for", "1h"];
+    assert_eq!(world.edge.command(&deny).await.0, Some(0));
+    for denied in [v2(4001), v6("2001:db8:7::9"), v6("::ffff:203.0.113.9")] {
+        let mark = world.edge.log.mark();
+        client(&world, &denied).await.unwrap_err();
+        let log = &world.edge.log;
+        let refused = log.wait_after(mark, "handshake_refused", |_| true);
+        assert_eq!(refused.await.unwrap()["reason"], "denied");
+    }
+    let _other = client(&world, &v6("2001:db8:8::9")).await.unwrap();
+    // Without a balancer's word its own address counts.
+    let refused = failure(&world, STRANGER, b"", true).await;
+    assert_eq!(refused["reason"], "denied");
+    // Who is there when the denial comes is closed.
+    let mut there = client(&world, &v6("2001:db8:9::9")).await.unwrap();
+    let listed = |rows: &Value| {
+        let rows = rows["rows"].as_array().unwrap().iter();
+        rows.filter(|row| row["remote"] == "[2001:db8:9::9]:4006")
+            .count()
+    };
+    while listed(&world.edge.command(&["connections"]).await.1) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let deny = ["deny", "add", "2001:db8:9::9", "--for", "1h"];
+    let (code, denied) = world.edge.command(&deny).await;
+    assert_eq!(
+        (code, &denied["connections"]),
+        (Some(0), &serde_json::json!(1))
+    );
+    let _ = there.read_to_end(&mut Vec::new()).await;
+    let closed = world
+        .edge
+        .log
+        .wait("connection_closed", |e| e["reason"] == "denied");
+    assert_eq!(closed.await.unwrap()["remote"], "[2001:db8:9::9]:4006");
+}

@@ -30,6 +30,8 @@ mod crl_state;
 #[cfg(all(test, feature = "demo"))]
 mod demo;
 #[cfg(test)]
+mod denials;
+#[cfg(test)]
 mod descriptors;
 #[cfg(test)]
 mod drain;

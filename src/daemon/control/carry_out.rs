@@ -6,14 +6,17 @@ use crate::edge::{
     BindingSelection, ListedBinding, ListedBindings, ListedConnection, RowPage, Selection,
 };
 use std::mem::take;
+use std::time::Duration;
 
 impl ControlContext {
-    /// Carries out a request. An operator sees one node, whichever of its processes has a connection.
+    /// Carries out a request. An operator sees one node, whichever of its processes has a connection. `uid`: who asks;
+    /// `None`: another process of this node, which has logged it.
     pub(in crate::daemon) async fn carry_out(
         &self,
         request: &Request,
+        uid: Option<u32>,
     ) -> Result<Reply, ControlRefusal> {
-        let own = self.carry_out_here(request).await;
+        let own = self.carry_out_here(request, uid).await;
         // The usual case: there is one process.
         if !concerns_both(request, own.is_ok()) {
             return own;
@@ -32,7 +35,11 @@ impl ControlContext {
     }
 
     /// One line for each command: what it does stands in the command's own file.
-    async fn carry_out_here(&self, request: &Request) -> Result<Reply, ControlRefusal> {
+    async fn carry_out_here(
+        &self,
+        request: &Request,
+        uid: Option<u32>,
+    ) -> Result<Reply, ControlRefusal> {
         Ok(match request {
             Request::Status {} => Reply::Status(self.status().await?),
             Request::Reload {} => Reply::Reload(self.reload().await?),
@@ -63,7 +70,20 @@ impl ControlContext {
                 Reply::DrainClients(self.drain_clients(*cancel).await?)
             }
             Request::Upgrade { program } => Reply::Upgrade(self.upgrade(program.clone()).await?),
-            Request::Kick { what } => Reply::Kick(self.kick(what).await?),
+            Request::Kick { what, for_s } => {
+                let time = for_s.map(Duration::from_secs);
+                Reply::Kick(self.kick(what, time, uid).await?)
+            }
+            Request::Deny {
+                network,
+                for_s,
+                reason,
+            } => {
+                let time = Duration::from_secs(*for_s);
+                Reply::Deny(self.deny(network, time, reason.as_deref(), uid).await?)
+            }
+            Request::Denials {} => Reply::Denials(self.denials()),
+            Request::AdmitAgain { what } => Reply::AdmitAgain(self.admit_again(what, uid).await?),
             Request::Inventory {} => Reply::Inventory(self.inventory().await?),
             Request::Explain { decision } => Reply::Explain(self.explain(decision).await?),
             Request::Crls {} => Reply::Crls(self.crls()),
@@ -80,13 +100,14 @@ fn concerns_both(request: &Request, is_done: bool) -> bool {
         | Request::Bindings { .. }
         | Request::Kick { .. }
         | Request::Inventory {} => true,
-        Request::CrlsForget { .. } => is_done,
+        Request::CrlsForget { .. } | Request::Deny { .. } | Request::AdmitAgain { .. } => is_done,
         // It may have been decided there.
         Request::Explain { .. } => !is_done,
         Request::Reload {}
         | Request::Drain {}
         | Request::DrainClients { .. }
         | Request::Upgrade { .. }
+        | Request::Denials {}
         | Request::Crls {} => false,
     }
 }
@@ -105,6 +126,9 @@ fn joined(
         | Request::DrainClients { .. }
         | Request::Upgrade { .. }
         | Request::Kick { .. }
+        | Request::Deny { .. }
+        | Request::Denials {}
+        | Request::AdmitAgain { .. }
         | Request::Inventory {}
         | Request::Explain { .. }
         | Request::Crls {}
@@ -118,7 +142,13 @@ fn joined(
         }
         (Ok(Reply::Kick(mut own)), Reply::Kick(other)) => {
             own.connections += other.connections;
+            // Of a connection by its number only the process that has it knows whose it is.
+            own.denied = own.denied.or(other.denied);
             Ok(Reply::Kick(own))
+        }
+        (Ok(Reply::Deny(mut own)), Reply::Deny(other)) => {
+            own.connections += other.connections;
+            Ok(Reply::Deny(own))
         }
         // Two pages in one order, as of two shards.
         (Ok(Reply::Connections(own)), Reply::Connections(other)) => {

@@ -1,26 +1,107 @@
-//! `kick`: closes connections.
+//! `kick`: closes connections, and refuses whose they are for a time.
+//!
+//! An operator types what a log line or a listing shows; what it is, is found out here, in one order, so that a word never
+//! means two things.
 use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
-use crate::edge::KickTarget;
+use crate::edge::{Denial, DeniedParty, KickTarget, ListedConnection, Selection};
+use crate::reason::ConnectionReason;
+use crate::topology::network;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What a `kick` has closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kicked {
     /// How many connections.
     pub connections: usize,
+    /// Who is refused from now on, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied: Option<Denial>,
 }
 
 impl ControlContext {
-    /// Carries out `kick`: a connection by its number, or all of a peer by its FQDN.
-    pub(super) async fn kick(&self, what: &str) -> Result<Kicked, ControlRefusal> {
-        let target = match what.parse() {
-            Ok(number) => KickTarget::Connection(number),
-            // As the topology writes FQDNs: lower case, without the dot of the root.
-            Err(_) => KickTarget::Peer(what.trim_end_matches('.').to_ascii_lowercase()),
+    /// Carries out `kick`: a connection by its number or its remote address and port, or all of an address, a network,
+    /// a peer or a user. `time`: refuses whose they are for so long.
+    pub(super) async fn kick(
+        &self,
+        what: &str,
+        time: Option<Duration>,
+        uid: Option<u32>,
+    ) -> Result<Kicked, ControlRefusal> {
+        let target = self.target_of(what);
+        // Of a connection it must be known before it is closed.
+        let party = match time {
+            Some(_) => self.party_of(&target).await?,
+            None => None,
         };
-        let closed = self.daemon.edge.kick(&target, FOR_SHARDS).await;
-        let connections = closed.ok_or_else(no_answer)?;
-        Ok(Kicked { connections })
+        // First of all: whoever is closed may be back at once.
+        let denied = match (party, time) {
+            (Some(party), Some(time)) => Some(self.enter_denial(party, time, None, uid).await?),
+            _ => None,
+        };
+        let edge = &self.daemon.edge;
+        let closed = edge.kick(&target, ConnectionReason::Kicked, FOR_SHARDS);
+        let connections = closed.await.ok_or_else(no_answer)?;
+        Ok(Kicked {
+            connections,
+            denied,
+        })
+    }
+
+    /// What an operator means. A name without `@` is a peer's if the topology or a connection knows it as one, else a
+    /// user's.
+    fn target_of(&self, what: &str) -> KickTarget {
+        // Before users: a number is what the log has. A telephone number is written as `sip:1001`.
+        if let Ok(number) = what.parse() {
+            return KickTarget::Connection(number);
+        }
+        if let Some(network) = network(what) {
+            return KickTarget::Network(network);
+        }
+        if let Ok(address) = what.parse() {
+            return KickTarget::Address(address);
+        }
+        // As the topology writes FQDNs: lower case, without the dot of the root.
+        let fqdn = what.trim_end_matches('.').to_ascii_lowercase();
+        // `alice` and `sip:alice` are no host names; `edge.fabrikam.test` may be a peer that a reload has removed.
+        let is_user = what.contains(['@', ':']) || !fqdn.contains('.');
+        let generation = self.daemon.generation();
+        if is_user && generation.topology().peer_by_fqdn(&fqdn).is_none() {
+            KickTarget::User(what.to_owned())
+        } else {
+            KickTarget::Peer(fqdn)
+        }
+    }
+
+    /// Whom a denial of this target is about; `None`: there is no such connection.
+    async fn party_of(&self, target: &KickTarget) -> Result<Option<DeniedParty>, ControlRefusal> {
+        Ok(match target {
+            KickTarget::Peer(fqdn) => Some(DeniedParty::Peer(fqdn.clone())),
+            KickTarget::Network(network) => Some(DeniedParty::Network(*network)),
+            KickTarget::Address(address) => {
+                Some(DeniedParty::Network(address.ip().to_canonical().into()))
+            }
+            KickTarget::User(user) => Some(DeniedParty::User(user.clone())),
+            KickTarget::Connection(number) => self.party_at(*number).await?,
+        })
+    }
+
+    /// The peer at this connection, or the address of its client.
+    ///
+    /// Not the user: a client may be several, or none yet.
+    async fn party_at(&self, number: u64) -> Result<Option<DeniedParty>, ControlRefusal> {
+        // The listing knows it, whatever shard it lies in.
+        let selection = Selection {
+            limit: 1,
+            after: number.saturating_sub(1),
+            ..Selection::default()
+        };
+        let found = self.connections(&selection).await?;
+        let row = found.rows.into_iter().find(|row| row.connection == number);
+        Ok(row.map(|ListedConnection { peer, remote, .. }| match peer {
+            Some(peer) => DeniedParty::Peer(peer),
+            None => DeniedParty::Network(remote.ip().to_canonical().into()),
+        }))
     }
 }

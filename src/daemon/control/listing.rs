@@ -1,9 +1,11 @@
-//! `connections` and `bindings`: what is connected and registered now, a bounded part of it at a time.
+//! `connections` and `bindings`, which are looked at and never logged: what is connected and registered now, a bounded part of it at a time.
 use super::context::{ControlContext, FOR_SHARDS};
 use super::refusal::{ControlRefusal, no_answer};
 use crate::edge::{BindingSelection, ListedBindings, ListedConnection, RowPage, Selection};
 
 /// Rows of a listing unless a request says otherwise.
+///
+/// A few hundred kilobytes of JSON, and some milliseconds of a shard.
 pub(super) fn usual_rows() -> usize {
     1_000
 }

@@ -1,5 +1,6 @@
 //! What is said over the control socket: requests and replies, each one line of JSON.
 use super::crls::CrlSeries;
+use super::deny::Denied;
 use super::drain::{Draining, DrainingClients};
 use super::explain::ExplainedDecision;
 use super::inventory::Inventory;
@@ -10,7 +11,7 @@ use super::status::DaemonStatus;
 use crate::daemon::crl_timer::ForgottenCrls;
 use crate::daemon::reload_report::ReloadReport;
 use crate::daemon::upgrade::Upgraded;
-use crate::edge::{ConnectionRole, ListedBindings, ListedConnection, RowPage};
+use crate::edge::{ConnectionRole, Denial, DeniedParty, ListedBindings, ListedConnection, RowPage};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -70,7 +71,28 @@ pub enum Request {
     },
     /// Close connections.
     Kick {
-        /// A connection's number, or a peer's FQDN for all of its connections.
+        /// A connection's number or remote address and port; or an address, a network, a peer's FQDN or a user for all
+        /// of its connections.
+        what: String,
+        /// Refuse whose they are for so many seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        for_s: Option<u64>,
+    },
+    /// Refuse connections from a network for a time.
+    Deny {
+        /// An address or a network.
+        network: String,
+        /// For so many seconds.
+        for_s: u64,
+        /// Why, for the list.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Who is denied.
+    Denials {},
+    /// End a denial before its time.
+    AdmitAgain {
+        /// A network, a peer's FQDN or a user.
         what: String,
     },
     /// What a new topology would be judged by.
@@ -101,6 +123,9 @@ impl Request {
             Self::DrainClients { .. } => "drain_clients",
             Self::Upgrade { .. } => "upgrade",
             Self::Kick { .. } => "kick",
+            Self::Deny { .. } => "deny",
+            Self::Denials {} => "denials",
+            Self::AdmitAgain { .. } => "admit_again",
             Self::Inventory {} => "inventory",
             Self::Explain { .. } => "explain",
             Self::Crls {} => "crls",
@@ -112,13 +137,14 @@ impl Request {
     pub(super) fn changes_something(&self) -> bool {
         match self {
             Self::Status {} | Self::Explain { .. } | Self::Inventory {} | Self::Crls {} => false,
-            Self::Connections { .. } | Self::Bindings { .. } => false,
+            Self::Connections { .. } | Self::Bindings { .. } | Self::Denials {} => false,
             Self::Reload {}
             | Self::Drain {}
             | Self::DrainClients { .. }
             | Self::Upgrade { .. }
             | Self::Kick { .. }
             | Self::CrlsForget { .. } => true,
+            Self::Deny { .. } | Self::AdmitAgain { .. } => true,
         }
     }
 }
@@ -143,6 +169,12 @@ pub enum Reply {
     Upgrade(Upgraded),
     /// To `kick`.
     Kick(Kicked),
+    /// To `deny`.
+    Deny(Denied),
+    /// To `denials`.
+    Denials(Vec<Denial>),
+    /// To `admit_again`: whose denial has ended.
+    AdmitAgain(DeniedParty),
     /// To `inventory`.
     Inventory(Box<Inventory>),
     /// To `explain`.

@@ -138,7 +138,7 @@ impl ControlServer {
     /// Carries out one request, and logs who asked if it changes something.
     async fn reply_to(&self, request: &Request, user: UCred) -> Result<Reply, ControlRefusal> {
         // The command goes on if it takes longer: a reload that has begun ends by itself, in the log.
-        let reply = timeout(FOR_REPLY, self.context.carry_out(request))
+        let reply = timeout(FOR_REPLY, self.context.carry_out(request, Some(user.uid())))
             .await
             .unwrap_or_else(|_| {
                 let what = "it takes longer; the log will say how it ends";

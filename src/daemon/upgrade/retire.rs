@@ -115,7 +115,8 @@ async fn leave_peers(daemon: &Daemon, stop: &mut Stop) {
 /// Carries out what an operator has asked the new process.
 async fn answer(context: &ControlContext, request: Value) -> Value {
     let reply = match serde_json::from_value::<Request>(request) {
-        Ok(request) => context.carry_out(&request).await,
+        // The new process has logged who asked.
+        Ok(request) => context.carry_out(&request, None).await,
         Err(error) => Err(ControlRefusal {
             code: DaemonReason::MalformedCommand,
             what: error.to_string(),

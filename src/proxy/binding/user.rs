@@ -9,6 +9,8 @@ use crate::sip::{Uri, plain_user};
 const LONGEST: usize = 128;
 
 /// An address of record.
+///
+/// As the client has spelled it in the REGISTER that has bound it first, escapes resolved.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RegisteredUser {
     owner: Owner,

@@ -1,10 +1,14 @@
 //! The keys of `[limits]`: every bound, with a safe default.
 use super::key::{DAY, HOUR, MINUTE, SECOND, ValueType};
-use super::{Compare, Compared as _, Every, Key, keys};
+use super::{Compare, Compared as _, Every, FromToml, Key, Show, ShownValue, ToToml, keys};
 use crate::topology::TopologyReason;
 use crate::topology::findings::{Findings, Source};
+use crate::topology::network::network;
 use crate::topology::show_duration;
+use ipnet::IpNet;
+use std::sync::Arc;
 use std::time::Duration;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 const KIB: u64 = 1024;
@@ -20,7 +24,35 @@ const IDLE: (u64, u64) = (10, 7 * DAY);
 /// More could be accepted, but not numbered.
 const SLOTS: (u64, u64) = (1, 16_000_000);
 
-/// Declares the bounds: a unit (`count`, `bytes`, `time` in milliseconds), default, range, effect and meaning.
+/// Addresses and networks of a list, each as [`network`] reads it.
+#[derive(Clone, Debug, Default)]
+pub struct Networks(pub Arc<[IpNet]>);
+
+impl FromToml for Networks {
+    /// What is no network is left out; `check` reports it.
+    fn from_toml(value: &Spanned<DeValue<'_>>) -> Option<Self> {
+        let list = value.get_ref().as_array()?;
+        let texts = list.iter().filter_map(|entry| entry.get_ref().as_str());
+        Some(Self(texts.filter_map(network).collect()))
+    }
+}
+
+impl ToToml for Networks {
+    fn to_toml(&self, _: ValueType) -> String {
+        format!(
+            "{:?}",
+            self.0.iter().map(IpNet::to_string).collect::<Vec<_>>()
+        )
+    }
+}
+
+impl Show for Networks {
+    fn show(&self) -> ShownValue {
+        ShownValue::list(&*self.0)
+    }
+}
+
+/// Declares the bounds: a unit (`count`, `bytes`, `time` in milliseconds, `networks`), default, range, effect and meaning.
 ///
 /// The rows are of one form, so a macro of their own leaves out what would be repeated twenty times.
 /// `count` and `bytes` are both numbers in Rust; only the unit decides how they are written and shown.
@@ -37,13 +69,15 @@ macro_rules! limits {
     };
     (@type time) => { Duration };
     (@type every) => { Every };
+    (@type networks) => { Networks };
     (@type $number:ident) => { usize };
     (@default time, $default:expr) => { Duration::from_millis($default) };
     (@default every, $default:expr) => { Every(Some(Duration::from_millis($default))) };
-    (@default $number:ident, $default:expr) => { $default };
+    (@default $other:ident, $default:expr) => { $default };
     (@value count, $range:expr) => { ValueType::Integer($range.0, $range.1) };
     (@value bytes, $range:expr) => { ValueType::Size($range.0, $range.1) };
     (@value time, $range:expr) => { ValueType::Duration($range.0, $range.1, None) };
+    (@value networks, $range:expr) => { ValueType::Texts($range.0, $range.1) };
     (@value every, $range:expr) => { ValueType::Duration($range.0, $range.1, Some("off")) };
 }
 
@@ -72,6 +106,8 @@ limits! {
         "Inbound connections in each shard.";
     connections_per_source: count 5_000, SLOTS, reload,
         "Connections from one source address, all shards together.";
+    deny: networks Networks::default(), (0, 10_000), reload,
+        "Addresses and networks whose connections are refused before their handshake, and closed by a reload; behind a balancer its client's address counts. `sipward deny` does the same for a time.";
     // Not a bound on what a remote can do, but it belongs with the numbers that are tuned.
     gather: count 32, (0, 100_000), reload,
         "Connections that a shard may have more than the emptiest one before the next shard gets some: little traffic costs least on one core. 0 spreads them evenly.";
@@ -128,11 +164,29 @@ pub(super) fn check(
     source: &Source<'_>,
     found: &mut Findings,
 ) {
+    let section = document.get("limits").map(Spanned::get_ref);
+    if let Some(DeValue::Table(table)) = section
+        && let Some(denied) = table.get("deny").and_then(|it| it.get_ref().as_array())
+    {
+        for entry in denied.iter() {
+            // What is no text was reported by its type.
+            let Some(text) = entry.get_ref().as_str().filter(|it| network(it).is_none()) else {
+                continue;
+            };
+            let what = format!("limits.deny: \"{text}\" is not an address or a network");
+            let remedy = "write an IP address, or a network without bits behind its prefix: \"192.0.2.1\", \"192.0.2.0/24\", \"2001:db8::/64\"";
+            found.add(
+                TopologyReason::InvalidNetwork,
+                source.line_of(entry),
+                what,
+                remedy,
+            );
+        }
+    }
     let (least, most) = (limits.backoff_min, limits.backoff_max);
     if least <= most {
         return;
     }
-    let section = document.get("limits").map(toml::Spanned::get_ref);
     // The one that was written; if both were, the first of them.
     let line = ["backoff_min", "backoff_max"]
         .into_iter()
@@ -165,6 +219,27 @@ pub(crate) struct Limit {
 }
 
 impl Limits {
+    /// What another generation has otherwise.
+    ///
+    /// One line for each limit: in a log they are searched for by name.
+    pub(crate) fn changes(&self, newer: &Self) -> Vec<String> {
+        let rows = Self::KEYS.iter().zip(Self::COMPARE);
+        rows.filter_map(|(key, compare)| {
+            let Compare::Value(value) = compare else {
+                return None;
+            };
+            let (old, new) = (value(&(), self), value(&(), newer));
+            // Of a list what came and went: it may be long.
+            if let ShownValue::List(_) = old {
+                return Some(format!("limit {}", key.change(&old, &new)?));
+            }
+            let (before, now) = (key.show(&old), key.show(&new));
+            let changed = || format!("limit {} changed from {before} to {now}", key.name);
+            (old != new).then(changed)
+        })
+        .collect()
+    }
+
     /// Every bound with its default, in the order of the docs.
     ///
     /// A time that is switched off is no number, and left out.
@@ -184,5 +259,31 @@ impl Limits {
             })
         })
         .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_changed_limit_has_a_line_where_one_is_switched_off_too() {
+        let old = Limits::default();
+        let new = Limits {
+            ping_clients: Every(None),
+            connections: 7,
+            deny: Networks(["203.0.113.0/24".parse().unwrap()].into()),
+            ..Limits::default()
+        };
+        let lines = old.changes(&new);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines[0], "limit connections changed from 30000 to 7");
+        assert!(
+            lines[1].contains("deny") && lines[1].contains("203.0.113.0/24"),
+            "{lines:?}"
+        );
+        assert_eq!(lines[2], "limit ping_clients changed from 2m to off");
+        assert_eq!(new.changes(&old).len(), 3);
+        assert!(new.changes(&new.clone()).is_empty());
     }
 }

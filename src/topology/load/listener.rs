@@ -4,6 +4,7 @@ use super::loading::Loading;
 use super::section_names::SectionNames;
 use crate::topology::keys::Text;
 use crate::topology::keys::listener::{AcceptWord, RawListener};
+use crate::topology::network::network;
 use crate::topology::{Accept, DnsName, Identity, IdentityRef, Listener, Node, TopologyReason};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -167,18 +168,6 @@ fn networks(list: &[Text], place: &str, loading: &mut Loading<'_, '_>) -> Vec<Ip
         }
     }
     networks
-}
-
-/// An address alone, or a network with its prefix. Bits behind the prefix mean that one of the two was meant otherwise, and
-/// a prefix of no bits that everybody may say who he is.
-fn network(text: &str) -> Option<IpNet> {
-    // An IPv4 address in IPv6's notation is the IPv4 address that it stands for, as sources are.
-    let network = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address.to_canonical()),
-        Err(_) => text.parse().ok()?,
-    };
-    let good = network.trunc() == network && network.prefix_len() > 0;
-    good.then_some(network)
 }
 
 /// An IP literal with a port, or without one for port 5061.

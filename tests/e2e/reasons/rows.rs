@@ -157,6 +157,8 @@ runs![
     crate::client_certificates::a_reload_that_names_a_clients_certificate_closes_its_connection,
     crate::client_certificates::where_certificates_are_required_a_client_without_one_stays_out,
     crate::control::kick_closes_one_connection_or_all_of_a_peer,
+    crate::denials::a_kicked_user_is_refused_for_a_time_and_nobody_else,
+    crate::denials::there_is_room_for_so_many_denials_and_damage_is_no_reason_not_to_start,
     crate::control::what_is_no_request_gets_an_error_and_the_next_one_is_served,
     crate::crl_fetch::a_certificate_cannot_make_us_ask_this_host_unless_it_is_listed,
     crate::crl_fetch::a_certificate_that_names_only_points_that_are_not_asked_is_told_of_once,

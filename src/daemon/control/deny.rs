@@ -1,0 +1,157 @@
+//! `deny`, `denials` and `admit_again`: networks that are refused for a time.
+//!
+//! A denial is in force before the command is answered, and before what it closes is closed. The file comes last: where it
+//! cannot be written, the operator has what was asked for, and learns that it ends with the process.
+use super::context::{ControlContext, FOR_SHARDS};
+use super::refusal::{ControlRefusal, no_answer};
+use crate::daemon::{crl_state, denial_state};
+use crate::edge::{Denial, DeniedParty, KickTarget};
+use crate::observe::Event;
+use crate::reason::{ConnectionReason, DaemonReason};
+use crate::topology::{network, printable};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The longest denial: what is to last belongs into the file.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+/// Characters of a reason.
+///
+/// One line of a table, for whoever finds the denial next week.
+const LONGEST_REASON: usize = 200;
+
+/// What a `deny` has done.
+///
+/// Connections that were in their handshake are not counted: they end when that ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    /// How many connections it has closed.
+    pub connections: usize,
+    /// Who is refused from now on.
+    pub denied: Denial,
+}
+
+impl ControlContext {
+    /// Carries out `deny`.
+    pub(super) async fn deny(
+        &self,
+        text: &str,
+        time: Duration,
+        reason: Option<&str>,
+        uid: Option<u32>,
+    ) -> Result<Denied, ControlRefusal> {
+        let Some(network) = network(text) else {
+            let what = format!(
+                "\"{}\" is no address, and no network without bits behind its prefix",
+                printable(text, 64)
+            );
+            return Err(DaemonReason::MalformedCommand.because(what));
+        };
+        // An operator's words, which others read at their terminals.
+        let reason = reason.map(|reason| printable(reason, LONGEST_REASON));
+        let party = DeniedParty::Network(network);
+        let target = KickTarget::of(&party);
+        // First of all, or who is closed would be back before it.
+        let denied = self.enter_denial(party, time, reason, uid).await?;
+        let edge = &self.daemon.edge;
+        let closed = edge.kick(&target, ConnectionReason::Denied, FOR_SHARDS);
+        let connections = closed.await.ok_or_else(no_answer)?;
+        Ok(Denied {
+            connections,
+            denied,
+        })
+    }
+
+    /// Carries out `denials`.
+    ///
+    /// Bounded by what is kept: 10,000 of operators, and as many of the file.
+    pub(super) fn denials(&self) -> Vec<Denial> {
+        self.daemon.edge.denials()
+    }
+
+    /// Carries out `admit_again`: a network, a peer or a user.
+    pub(super) async fn admit_again(
+        &self,
+        text: &str,
+        uid: Option<u32>,
+    ) -> Result<DeniedParty, ControlRefusal> {
+        // As the list has it: a name may be a peer's or a user's, and nobody should have to say which.
+        let parties = [
+            network(text).map(DeniedParty::Network),
+            Some(DeniedParty::Peer(text.to_ascii_lowercase())),
+            Some(DeniedParty::User(text.to_owned())),
+        ];
+        let mut parties = parties.into_iter().flatten();
+        let Some(party) = parties.find(|party| self.daemon.edge.admit_again(party)) else {
+            return Err(DaemonReason::UnknownDenial.because(
+                "no operator has denied that; what the topology denies ends with a reload",
+            ));
+        };
+        if uid.is_some() {
+            self.daemon.log.record(Event::DenialEnded {
+                denied: party.to_string(),
+                uid,
+            });
+        }
+        self.keep_denials().await;
+        Ok(party)
+    }
+
+    /// Refuses a party from now on, and says who has asked for it.
+    pub(super) async fn enter_denial(
+        &self,
+        party: DeniedParty,
+        time: Duration,
+        reason: Option<String>,
+        uid: Option<u32>,
+    ) -> Result<Denial, ControlRefusal> {
+        if time.is_zero() || time > LONGEST {
+            let what = "a denial lasts at least a second, and a year at most";
+            return Err(DaemonReason::MalformedCommand.because(what));
+        }
+        // In force from here on, whatever becomes of the file.
+        let denial = self.daemon.edge.deny(party, time, reason);
+        let denial = denial.ok_or_else(|| {
+            DaemonReason::DenialsFull.because("as many parties are denied as there is room for")
+        })?;
+        if let Some(uid) = uid {
+            self.daemon.log.record(Event::Denial {
+                denied: denial.party.to_string(),
+                until: denial.until.unwrap_or_default(),
+                detail: denial.reason.clone(),
+                uid,
+            });
+        }
+        self.keep_denials().await;
+        Ok(denial)
+    }
+
+    /// Writes what operators have denied into the state directory, if there is one. Where it cannot be written, the
+    /// denials hold until the next start.
+    async fn keep_denials(&self) {
+        // Another process of this node keeps the state directory.
+        if self.daemon.retired.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(directory) = crl_state::directory(self.daemon.generation().topology()) else {
+            return;
+        };
+        // One writer at a time: each writes all of them, so that the last one is right.
+        let writing = self.daemon.keeping_denials.lock().await;
+        // Those of the topology file stand there.
+        let mut made = self.daemon.edge.denials();
+        made.retain(|denial| denial.until.is_some());
+        // A disk that hangs must not hold up the thread that feeds the watchdog.
+        let path = denial_state::path_in(&directory);
+        let write = move || denial_state::write(&directory, &made);
+        let written = tokio::task::spawn_blocking(write).await;
+        drop(writing);
+        // The other failure is a runtime that ends.
+        if let Ok(Err(error)) = written {
+            self.daemon.log.record(Event::Warning {
+                reason: DaemonReason::StateUnwritable.into(),
+                detail: format!("{}: {error}; denials end with this process", path.display()),
+            });
+        }
+    }
+}

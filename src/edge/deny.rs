@@ -1,0 +1,70 @@
+//! Refusing parties at an operator's word: the connections that are there end, and no more come.
+//!
+//! Two steps, and the denial first: what comes between them is refused, and what was in its handshake meanwhile is looked
+//! at once more at the end of that.
+use super::denials::{Denial, DeniedParty, unix};
+use super::handle::Edge;
+use super::kick::KickTarget;
+use super::shard::Shard;
+use crate::reason::ConnectionReason;
+use std::time::Duration;
+
+impl Edge {
+    /// Refuses a party from now on; returns the denial. `None`: there are too many.
+    ///
+    /// What is connected stays until [`Edge::kick`]. One denial of a party replaces another.
+    pub fn deny(
+        &self,
+        party: DeniedParty,
+        time: Duration,
+        reason: Option<String>,
+    ) -> Option<Denial> {
+        let denial = Denial {
+            party,
+            // A part of a second more: one of no length would be over at once.
+            until: Some(unix().saturating_add(time.as_secs()).saturating_add(1)),
+            reason,
+        };
+        self.denials.add(denial.clone()).then_some(denial)
+    }
+
+    /// Ends a denial that [`Self::deny`] has made; `false`: there is none.
+    pub fn admit_again(&self, party: &DeniedParty) -> bool {
+        self.denials.remove(party)
+    }
+
+    /// Every denial, those of the topology file last.
+    pub fn denials(&self) -> Vec<Denial> {
+        self.denials.all()
+    }
+}
+
+impl KickTarget {
+    /// The connections of a party.
+    pub fn of(party: &DeniedParty) -> Self {
+        match party {
+            DeniedParty::Network(network) => Self::Network(*network),
+            DeniedParty::Peer(fqdn) => Self::Peer(fqdn.clone()),
+            DeniedParty::User(user) => Self::User(user.clone()),
+        }
+    }
+}
+
+impl Shard {
+    /// Closes what came from an address that is refused by now: a reload may have brought a network.
+    pub(super) fn close_denied(&self) {
+        for connection in self.all_connections() {
+            // What this node dialled, the topology names.
+            let is_inbound =
+                connection.opened.listener().is_some() && !connection.is_other_process();
+            if is_inbound
+                && self
+                    .shared
+                    .denials
+                    .refuses_address(connection.remote().ip())
+            {
+                connection.close(ConnectionReason::Denied);
+            }
+        }
+    }
+}
