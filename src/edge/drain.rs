@@ -13,6 +13,25 @@ const ENDING: Duration = Duration::from_secs(2);
 /// How often the transactions under way are counted.
 const COUNT: Duration = Duration::from_millis(20);
 
+/// How many transactions each shard has under way still. None closes its connections before all have finished: they bring what
+/// is for the clients of the others, and its core knows where these are.
+struct PendingOfAll(Vec<AtomicUsize>);
+
+impl PendingOfAll {
+    /// Of so many shards, which have not counted yet.
+    fn new(shards: usize) -> Self {
+        Self((0..shards).map(|_| AtomicUsize::new(usize::MAX)).collect())
+    }
+
+    /// A shard has so many; whether any shard has one. Seen a moment late by others, which costs them one more look.
+    fn note(&self, shard: u8, pending: usize) -> bool {
+        if let Some(own) = self.0.get(usize::from(shard)) {
+            own.store(pending, Ordering::Relaxed);
+        }
+        self.0.iter().any(|one| one.load(Ordering::Relaxed) > 0)
+    }
+}
+
 impl Edge {
     /// Stops accepting, waits at most `bound` for transactions, closes every connection with close_notify, ends the
     /// threads. Returns the number of transactions that did not finish.
@@ -20,11 +39,12 @@ impl Edge {
         self.stop.cancel();
         // With the last descriptor the socket is closed, and a connect is refused instead of waiting for nobody.
         self.close_sockets();
+        let pending = Arc::new(PendingOfAll::default());
         let begin = move |shard: &Rc<Shard>, done: oneshot::Sender<usize>| {
             // A task beside the inbox: what other shards hand over is part of what must finish.
-            let shard = Rc::clone(shard);
+            let (shard, pending) = (Rc::clone(shard), Arc::clone(&pending));
             tokio::task::spawn_local(async move {
-                let abandoned = shard.drain(bound).await;
+                let abandoned = shard.drain(bound, &pending).await;
                 let _ = done.send(abandoned);
                 shard.drained.notify_one();
             });

@@ -4,7 +4,7 @@
 //! Policy has chosen the targets by the time that the boundary is crossed. There each is asked
 //! whether it may have this request at all, and those that may not are taken out; when none is
 //! left, the reason is that of the boundary and not `no_route`.
-use super::environment::{Drain, Environment};
+use super::environment::Environment;
 use super::hiding::readable_contacts;
 use super::inbound::{InboundRequest, Routed, maddr_of};
 use super::interface::Origin;
@@ -319,11 +319,8 @@ fn within_limits(
     env: &Environment,
 ) -> Result<(), MessageReason> {
     let in_dialog = routed.is_in_dialog();
-    let is_for_one_who_is_here = |drain| drain == Drain::Clients && request.handed.is_some();
-    if env
-        .draining
-        .is_some_and(|drain| !in_dialog && !is_for_one_who_is_here(drain))
-    {
+    // What a sibling hands over is for a client that is still here: nobody else has it.
+    if env.draining.is_some() && !in_dialog && request.handed.is_none() {
         return Err(MessageReason::Draining);
     }
     let eighths = usize::from(in_dialog) + usize::from(in_dialog && request.method == Method::Bye);

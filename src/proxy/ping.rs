@@ -6,6 +6,9 @@
 //! slot that no response context can have ([`PING_SLOT`]), by which its response is known before
 //! any table is asked.
 //!
+//! To a sibling every shard keeps a connection ready, pings or not: one that is going away takes no
+//! new connection, and still has the phones of running calls.
+//!
 //! What pings and what requests learn of a peer is kept together in its health, which all shards
 //! read; a peer that pings took down comes back by pings alone, so that one lucky request does not
 //! send a whole site's calls to it.
@@ -23,7 +26,7 @@ use super::same_party;
 use crate::observe::Event;
 use crate::reason::{HealthReason, MessageReason};
 use crate::sip::OptionsRequest;
-use crate::topology::Health;
+use crate::topology::{Health, PeerKind};
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -44,9 +47,11 @@ struct Await {
     link: Option<LinkId>,
 }
 
-/// One peer that this shard pings.
+/// One peer that this shard pings, or keeps a connection to.
 struct Ping {
     key: PeerKey,
+    /// Whether this shard is the one that pings it.
+    asks: bool,
     fqdn: Arc<str>,
     health: Arc<PeerHealth>,
     policy: Health,
@@ -166,7 +171,8 @@ impl Pings {
         let shards = u64::from(env.shards);
         for (peer, policy) in env.tables.listing.pinged() {
             let key = peer.key;
-            if key.0 % shards != u64::from(env.shard) {
+            let asks = key.0 % shards == u64::from(env.shard);
+            if !asks && peer.kind != PeerKind::Sibling {
                 continue;
             }
             self.add(match before.remove(&key) {
@@ -177,6 +183,7 @@ impl Pings {
                 },
                 None => Ping {
                     key,
+                    asks,
                     fqdn: Arc::clone(&peer.fqdn),
                     health: Arc::clone(&peer.health),
                     policy,
@@ -215,28 +222,30 @@ impl Pings {
     /// runs from now on in either case.
     fn start(&mut self, at: usize, now: Instant, env: &mut Environment, out: &mut Actions) {
         let nonce = env.secrets.nonce();
-        let key = self.change(at, |ping| {
+        let started = self.change(at, |ping| {
             ping.due = now + ping.policy.options_every;
-            ping.awaits = Some(Await {
+            ping.awaits = ping.asks.then(|| Await {
                 nonce,
                 deadline: now + ping.policy.timeout,
                 link: None,
             });
-            ping.key
+            // Whoever is down is left to the shard that pings it.
+            (ping.key, ping.asks, ping.asks || !ping.health.is_down())
         });
-        let Some(key) = key else {
+        let Some((key, asks, true)) = started else {
             return;
         };
         match env.links.for_requests(key, nonce, false) {
+            // Sends nothing where this shard only keeps the connection.
             LinkChoice::Link(link) => self.send(at, link, env, out),
             // It does not read: the timeout shows that.
             LinkChoice::Full => {}
             LinkChoice::None => match env.links.active_mut(key) {
-                Some(peer) if peer.is_down(now) => {
+                Some(peer) if peer.is_down(now) && asks => {
                     self.failed(at, HealthReason::ConnectFailed, now, out);
                 }
-                Some(peer) => peer.want_connection(out),
-                None => {}
+                Some(peer) if !peer.is_down(now) => peer.want_connection(out),
+                Some(_) | None => {}
             },
         }
     }

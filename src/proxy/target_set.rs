@@ -137,8 +137,8 @@ impl ResponseContext {
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
         // A server that asked for a pause gets nothing new; dialogs that it has begun go on (RFC
-        // 3261 §21.5.4).
-        if !self.plan.in_dialog && env.links.is_held(target, now) {
+        // 3261 §21.5.4). Of a sibling its plan has decided that.
+        if !self.plan.in_dialog && env.links.is_held(target, now) && !self.is_sibling(target) {
             return Err(MessageReason::PeerHeldOff);
         }
         let link = match target {

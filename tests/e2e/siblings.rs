@@ -205,6 +205,35 @@ async fn a_killed_node_ends_no_call_of_a_phone_that_registers_at_the_other_one()
     assert_eq!(log.named("request_refused").len(), 0, "{}", log.to_text());
 }
 
+/// One node is told to stop in mid-call, and has still something to finish: what is for its phone arrives until it is gone.
+#[tokio::test]
+async fn a_node_that_drains_still_gets_what_is_for_its_phones() {
+    let pair = Pair::new().await;
+    let (alice, of_alice) = pair.phone(1, "alice").await;
+    let mut call = pair.call(0, &alice, &of_alice).await;
+    let unanswered = alice.message("sip:bob@contoso.test", "hi");
+    let unanswered = unanswered.send().await.unwrap();
+    let pending = pair.fe01.expect("MESSAGE").await.unwrap();
+    pair.edges[1].signal("TERM");
+    pair.edges[1].log.wait("drain", |_| true).await.unwrap();
+    // Outside of a dialog, by the phone's Path, through the other node.
+    let sent = pair.fe01.message(alice.contact(), "hello");
+    let sent = sent.header("Route", &of_alice).on(&pair.wires[0]);
+    let sent = sent.send().await.unwrap();
+    let got = alice.expect("MESSAGE").await.unwrap();
+    alice.reply(&got, 200).await.unwrap();
+    pair.fe01.answer(&sent, 200).await.unwrap();
+    pair.asks(0, &mut call.0, &alice, "INFO").await;
+    pair.asks(0, &mut call.0, &alice, "BYE").await;
+    pair.fe01.reply(&pending, 200).await.unwrap();
+    alice.answer(&unanswered, 200).await.unwrap();
+    let [first, second] = pair.edges;
+    let (status, log) = second.exited().await;
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(log.named("request_refused").len(), 0, "{}", log.to_text());
+    first.stop().await;
+}
+
 /// What bears a sibling's name and certificate may hand over, and nothing else.
 #[tokio::test]
 pub(crate) async fn a_sibling_has_no_rights_of_its_own() {

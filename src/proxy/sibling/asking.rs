@@ -36,7 +36,7 @@ impl ResponseContext {
         let Some(plan) = &self.plan.siblings else {
             return until;
         };
-        let (id, order) = (plan.id, plan.order(now, env));
+        let (id, order) = (plan.id, plan.order(self.plan.in_dialog, now, env));
         let round = usize::from(self.rounds);
         if order.is_empty() || round > PAUSES.len() + 1 || round > 0 && until.is_none() {
             return until;

@@ -94,29 +94,43 @@ impl SiblingPlan {
     }
 
     /// The siblings in the order in which they are asked: the one that the token names, the other process of this node, then
-    /// the others as the file has them; none that is known to be down.
-    pub(crate) fn order(&self, now: Instant, env: &Environment) -> SmallVec<[PeerKey; 4]> {
+    /// the others as the file has them; none that is known to be down. One that asked for a pause, as a node does that goes
+    /// away, keeps its place for what belongs to a dialog (RFC 3261 §21.5.4), and is the last resort for what begins: its
+    /// phones are there until it is gone.
+    pub(crate) fn order(
+        &self,
+        in_dialog: bool,
+        now: Instant,
+        env: &Environment,
+    ) -> SmallVec<[PeerKey; 4]> {
         let others = env.routing().siblings().iter().copied();
         let others = env.links.other_process().into_iter().chain(others);
         let others = others.filter(|key| Some(*key) != self.named);
         let is_near = |key: &PeerKey| !self.within_node || *key == PeerKey::OTHER_PROCESS;
-        let is_up = |key: &PeerKey| {
-            let is_named = Some(*key) == self.named;
-            let peer = env.links.peer(*key);
+        let mut held: SmallVec<[PeerKey; 4]> = SmallVec::new();
+        let mut order: SmallVec<[PeerKey; 4]> = SmallVec::new();
+        for key in self.named.into_iter().chain(others).filter(is_near) {
+            let is_named = Some(key) == self.named;
+            let peer = env.links.peer(key);
             let fitness = peer.map(|peer| peer.health.fitness(now, Duration::ZERO));
-            let is_fit = match fitness {
-                Some(Fitness::Up | Fitness::Returning) => true,
+            let list = match fitness {
+                Some(Fitness::Up | Fitness::Returning) => &mut order,
                 // Pings have not seen it yet since it came back.
-                Some(Fitness::Down) => is_named,
-                Some(Fitness::Held) | None => false,
+                Some(Fitness::Down) if is_named => &mut order,
+                Some(Fitness::Held) if in_dialog => &mut order,
+                Some(Fitness::Held) => &mut held,
+                Some(Fitness::Down) | None => continue,
             };
             // Gone a moment ago: a connect may hang, and nobody is there yet.
-            let is_gone = env.links.any_link(*key).is_none()
-                && lost_at(*key, env).is_some_and(|at| now < at + WAIT);
-            is_fit && !is_gone && !env.links.is_cut_off(*key, now)
-        };
-        let all = self.named.into_iter().chain(others).filter(is_near);
-        all.filter(is_up).take(MOST_ASKED).collect()
+            let is_gone = env.links.any_link(key).is_none()
+                && lost_at(key, env).is_some_and(|at| now < at + WAIT);
+            if !is_gone && !env.links.is_cut_off(key, now) {
+                list.push(key);
+            }
+        }
+        order.append(&mut held);
+        order.truncate(MOST_ASKED);
+        order
     }
 
     /// Nobody waits at a node that is gone, so that this one does it in its place.

@@ -1,6 +1,7 @@
 //! The core without sockets or clocks, filed by what it proves.
 
 mod answers;
+mod asking;
 mod attackers;
 mod best_effort;
 mod bindings;
@@ -28,6 +29,7 @@ mod model;
 mod moving;
 mod noise;
 mod own_names;
+mod pair;
 mod partner_ways;
 mod paths;
 mod pools;

@@ -1,6 +1,6 @@
 //! Two processes of one node, the old one with the clients that are not let go yet, the new one with the listeners: each reaches
 //! the clients of the other, and neither is cut off from a client that is between the two.
-use super::siblings::{Pair, SECOND, invite, request, route_of};
+use super::pair::{Pair, SECOND, invite, request, route_of};
 use super::world::*;
 
 const OLD: usize = 0;

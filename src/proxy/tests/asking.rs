@@ -1,0 +1,111 @@
+//! Which siblings are asked for a client, in which order, how often, and what their refusals mean.
+use super::pair::*;
+use crate::proxy::Core;
+use crate::proxy::leg::PeerKey;
+use crate::topology::Topology;
+
+/// The name of a third node, to which there is no connection.
+const THIRD: &str = "edge03.contoso.test";
+
+/// As [`one_of_two`], with a third sibling behind the other one.
+fn of_three(mut topology: Topology) -> Topology {
+    let other = topology.peers.last().unwrap().clone();
+    topology.peers.push(crate::topology::Peer {
+        fqdn: crate::topology::DnsName(THIRD.into()),
+        ..other
+    });
+    topology
+}
+
+/// The third node answers pings, and a connection to it is being made.
+fn third_lives(pair: &mut Pair) {
+    let now = pair.nodes[0].now;
+    pair.nodes[0].health.of(PeerKey::of(THIRD)).bring_up(now);
+}
+
+/// Node 1 goes away, and node 0 has been told so by a 503 with Retry-After.
+fn drains(pair: &mut Pair) {
+    pair.nodes[1]
+        .cores
+        .iter_mut()
+        .for_each(Core::start_draining);
+    let now = pair.nodes[0].now;
+    let health = pair.nodes[0].health.of(PeerKey::of(NODES[1]));
+    health.hold(30 * SECOND, now);
+}
+
+#[test]
+fn a_call_whose_phone_is_at_a_node_that_goes_away_ends_by_the_others_bye() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(1);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &called, 200);
+        let dialog = route_of(&pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200"));
+        drains(&mut pair);
+        pair.sends(0, &request("ACK", &dialog, "z9hG4bK2"));
+        pair.nodes[1].expect(phone, "ACK");
+        pair.sends(0, &request("BYE", &dialog, "z9hG4bK3"));
+        let bye = pair.nodes[1].expect(phone, "BYE");
+        pair.answers(1, phone, &bye, 200);
+        pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200");
+        // Nobody else has the phone, so that what begins reaches it as well.
+        pair.sends(0, &invite(&path, "z9hG4bK4"));
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &called, 486);
+        pair.nodes[0].expect(pair.homes[0], "SIP/2.0 486");
+        // From a home server it takes nothing new: that has another node.
+        pair.sends(1, &invite(&path, "z9hG4bK5"));
+        pair.nodes[1].expect(phone, "ACK");
+        pair.nodes[1].refused(pair.homes[1], "SIP/2.0 503", "draining");
+        pair.nodes[1].silent(phone);
+    });
+}
+
+#[test]
+fn what_begins_goes_to_a_node_that_goes_away_when_all_others_have_not_the_phone() {
+    let mut pair = Pair::with(1, of_three);
+    let (phone, path) = pair.phone(1);
+    pair.sends(0, &invite(&path, "z9hG4bK1"));
+    let called = pair.nodes[1].expect(phone, "INVITE");
+    pair.answers(1, phone, &called, 200);
+    let dialog = route_of(&pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200"));
+    drains(&mut pair);
+    third_lives(&mut pair);
+    // What belongs to the call is for the node that the route names.
+    pair.sends(0, &request("INFO", &dialog, "z9hG4bK2"));
+    pair.nodes[1].pick(phone, "INFO");
+    pair.sends(0, &invite(&path, "z9hG4bK3"));
+    // The third node is asked first.
+    pair.nodes[1].silent(phone);
+    pair.nodes[0].connect_failed(THIRD);
+    pair.pump();
+    pair.nodes[1].expect(phone, "INVITE");
+}
+
+#[test]
+fn every_shard_has_a_connection_to_each_sibling_before_it_needs_one() {
+    let mut node = World::with(one_of_two(topology(), 0), 3);
+    node.pass(SECOND);
+    let mut shards = node.connect_shards.clone();
+    shards.sort_unstable();
+    assert_eq!(shards, [0, 1, 2]);
+    // One that is down is left to the shard that pings it.
+    node.connects.clear();
+    node.connect_shards.clear();
+    let now = node.now;
+    node.health.of(PeerKey::of(NODES[1])).take_down(None, now);
+    for shard in 0..3 {
+        let peer = node.generation.topology().peer_by_fqdn(NODES[1]).unwrap();
+        let failed = crate::proxy::LinkEvent::ConnectFailed {
+            peer,
+            reason: "connection_refused".into(),
+            retry_at: now + SECOND,
+        };
+        node.link_event(shard, failed);
+    }
+    node.pass(25 * SECOND);
+    let owner = (PeerKey::of(NODES[1]).0 % 3) as u8;
+    assert!(!node.connect_shards.is_empty());
+    assert!(node.connect_shards.iter().all(|shard| *shard == owner));
+}
