@@ -313,7 +313,7 @@ impl ResponseContext {
         let target = self.targets.get(self.tried.saturating_sub(1)).copied();
         let line = LoggedRequest {
             reason: Some(reason),
-            status: (!is_silent).then(|| env.status(reason, self.upstream.leg)),
+            status: (!is_silent).then(|| reply::status(message, reason, self.upstream.leg, env)),
             target,
             to_connection: None,
             took: now.saturating_duration_since(self.received),

@@ -61,7 +61,7 @@ pub(crate) fn refuse(
         target: None,
         to_connection: None,
         reason: Some(reason),
-        status: is_answered.then(|| env.status(reason, inbound.leg)),
+        status: is_answered.then(|| status(message, reason, inbound.leg, env)),
         took: Duration::ZERO,
     };
     env.log_request(inbound.upstream(), message, &line, out);
@@ -81,6 +81,31 @@ pub(crate) fn stateless_tag(
         h.write(inbound.message.call_id().unwrap_or_default());
         h.write(branch.unwrap_or_default());
     })
+}
+
+/// Reasons of a context that may come after its client has had the request.
+const DELIVERED: [MessageReason; 4] = [
+    MessageReason::Cancelled,
+    MessageReason::NoAnswer,
+    MessageReason::DownstreamUnavailable,
+    MessageReason::TopologyNotHidden,
+];
+
+/// The status of a refusal. A sibling gets 430 for whatever keeps what it hands over from its client here, and asks
+/// the next one: that has the client perhaps, and lets its sender in.
+pub(crate) fn status(
+    message: &Message<'_>,
+    reason: MessageReason,
+    to: Leg,
+    env: &Environment,
+) -> u16 {
+    let siblings = env.routing().siblings();
+    let is_handed_over = message.has(HeaderName::SiblingOrigin)
+        && to.peer().is_some_and(|key| siblings.contains(&key));
+    match is_handed_over && !DELIVERED.contains(&reason) {
+        true => MessageReason::FlowGone.status(),
+        false => env.status(reason, to),
+    }
 }
 
 /// Writes a refusal with what its status requires, and the reason's public text as a Warning:
@@ -120,7 +145,7 @@ pub(crate) fn write_refusal(
         agent,
         text: reason.public(),
     });
-    let (status, tag) = (env.status(reason, to), tag_text(tag));
+    let (status, tag) = (status(message, reason, to, env), tag_text(tag));
     write_reply(message, source, status, Some(&tag), &extras, out);
 }
 

@@ -265,7 +265,8 @@ pub(crate) async fn a_sibling_has_no_rights_of_its_own() {
         "AQBrSdIfARWT1Afp54kak6Dkzqv34AFtqJKvMBKBtg",
     );
     let call = call.send().await.unwrap();
-    sibling.answer(&call, 403).await.unwrap();
+    // As whatever it hands over that this node does not take: it asks another one then.
+    sibling.answer(&call, 430).await.unwrap();
     edge.log
         .wait("request_refused", |e| e["reason"] == "origin_forged")
         .await

@@ -83,6 +83,29 @@ fn what_begins_goes_to_a_node_that_goes_away_when_all_others_have_not_the_phone(
     pair.nodes[1].expect(phone, "INVITE");
 }
 
+/// A node whose topology lags behind refuses what it is handed; the phone may be at the next one.
+#[test]
+fn a_sibling_that_refuses_is_passed_over_like_one_that_has_not_the_phone() {
+    let mut pair = Pair::with(1, of_three);
+    let (phone, path) = pair.phone(1);
+    let id = pair.nodes[1].cores[0].env.links.bindings_of(phone).next();
+    let mut other = one_of_two(topology(), 1);
+    other.peers[0].kind = crate::topology::PeerKind::Federated;
+    other.pools[0].peers.remove(0);
+    pair.nodes[1].load(other);
+    pair.nodes[1].reasons();
+    third_lives(&mut pair);
+    pair.sends(0, &invite(&path, "z9hG4bK1"));
+    assert_eq!(pair.nodes[1].reasons(), ["from_not_allowed"]);
+    pair.nodes[1].silent(phone);
+    // The third node is asked.
+    pair.nodes[0].silent(pair.homes[0]);
+    let env = &pair.nodes[0].cores[0].env;
+    assert_eq!(env.taken.by(id.unwrap(), env.now), None);
+    pair.nodes[0].connect_failed(THIRD);
+    pair.nodes[0].pick(pair.homes[0], "SIP/2.0 430");
+}
+
 #[test]
 fn every_shard_has_a_connection_to_each_sibling_before_it_needs_one() {
     let mut node = World::with(one_of_two(topology(), 0), 3);

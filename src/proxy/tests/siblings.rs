@@ -282,7 +282,7 @@ fn a_home_server_that_the_other_node_does_not_list_has_no_rights_there() {
     while pair.nodes[1].take(pair.siblings[1][0]).is_some() {}
     pair.nodes[1].reasons();
     pair.nodes[1].send(pair.siblings[1][0], &genuine.replace('\r', ""));
-    let answer = pair.nodes[1].pick(pair.siblings[1][0], "SIP/2.0 403");
+    let answer = pair.nodes[1].pick(pair.siblings[1][0], "SIP/2.0 430");
     assert!(answer.contains("from not allowed"), "{answer}");
     pair.nodes[1].silent(phone);
 }
