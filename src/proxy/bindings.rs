@@ -75,10 +75,13 @@ impl Core {
                 bytes,
                 elsewhere,
             } => self.pass_on(place, &bytes, elsewhere, out),
+            BindingMessage::Taken { id, by, asker } => {
+                self.env.taken.note(id, PeerKey(by), now);
+                self.env.directory.stop_waiting(id, asker);
+            }
             BindingMessage::Over { link, peer, bytes } => {
                 self.send_over(link, PeerKey(peer), &bytes, out);
             }
-            BindingMessage::Taken { id, by } => self.env.taken.note(id, PeerKey(by), now),
             BindingMessage::Displaced { id, link } => self.displaced(id, link, now, out),
             BindingMessage::Refused { id, link } => self.refused(id, link, out),
             BindingMessage::Elsewhere(what) => self.unregistered(what, out),

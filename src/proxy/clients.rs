@@ -92,6 +92,7 @@ impl Environment {
             place,
             gone,
             expected,
+            waits,
         } = question;
         let expected = expected.filter(|until| *until > self.now);
         let found = match (self.look(place, asker.shard, gone), expected) {
@@ -100,6 +101,8 @@ impl Environment {
         };
         match (found, place.binding()) {
             (Found::At(link), _) => Answer::At(link),
+            // It may come, and the asker knows of somebody else who waits.
+            (Found::WaitUntil(until), _) if !waits => Answer::WaitUntil(until),
             (Found::WaitUntil(until), Some(id))
                 if self.directory.wait(id, Waiter::Request(asker), until) =>
             {

@@ -36,10 +36,13 @@ impl ResponseContext {
         let siblings = self.plan.siblings.as_ref();
         let expected = siblings.and_then(|siblings| siblings.expected(env));
         let expected = expected.max(self.expected);
+        let is_new = !matches!(self.branch, CurrentBranch::Rejoining { .. });
         let question = Where {
             place,
             gone,
             expected,
+            // The node that has handed it over waits, and asks again.
+            waits: !(self.plan.handed_over && is_new),
         };
         match env.reach(question, self.branch_key(), out) {
             Ok(Reach::Link(link)) => Ok(Some(link)),

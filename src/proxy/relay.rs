@@ -9,7 +9,7 @@
 //!
 //! A 503 is never passed on (RFC 3261 §16.7 step 6): it would take this node out of service at the
 //! caller, although only one of the servers behind it has no room.
-use super::binding::{BindingMessage, Outcome, Registration};
+use super::binding::{Asker, BindingMessage, Outcome, Registration};
 use super::context::{CurrentBranch, NextStep, ResponseContext};
 use super::environment::Environment;
 use super::hiding::uncovered_contacts;
@@ -108,6 +108,10 @@ impl ResponseContext {
             let taken = BindingMessage::Taken {
                 id: plan.id,
                 by: by.0,
+                asker: Asker {
+                    shard: env.shard,
+                    branch: self.branch_key(),
+                },
             };
             env.tell(plan.id.shard(env.shards), taken, out);
         }

@@ -4,7 +4,7 @@
 //! keeps is bounded, for each user and in all, and what is without a connection yields to what has one. What has ended is
 //! found without a search: each binding stands in a list of the minute in which it may end.
 use super::id::{BindingId, Owner};
-use super::messages::{Holding, Unregistered};
+use super::messages::{Asker, Holding, Unregistered};
 use super::waiters::{Waiter, Waiters};
 use crate::proxy::fast_map::FastMap;
 use crate::proxy::link_id::LinkId;
@@ -297,6 +297,17 @@ impl Directory {
     pub(crate) fn wait(&mut self, id: BindingId, waiter: Waiter, until: Instant) -> bool {
         let owner = self.entries.get(&id).map(|entry| entry.owner);
         self.waiters.add(id, owner, waiter, until)
+    }
+
+    /// A request waits for nobody any more: a sibling has taken it.
+    pub(crate) fn stop_waiting(&mut self, id: BindingId, asker: Asker) {
+        self.waiters.stop(id, asker);
+    }
+
+    /// How much waits.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiters.count()
     }
 
     /// Forgets what has ended, as far as one step goes; `ended` is called with each and the connection that still holds

@@ -54,6 +54,8 @@ pub struct Where {
     pub gone: Option<LinkId>,
     /// Until when a client that is not known may come here: the node where it was is gone.
     pub expected: Option<Instant>,
+    /// Whether the asker waits for a client that may come; else it only learns that.
+    pub waits: bool,
 }
 
 /// A message for a binding in the form in which a sibling takes it.
@@ -194,6 +196,8 @@ pub enum BindingMessage {
         id: BindingId,
         /// The sibling, by the number of its name.
         by: u64,
+        /// The request, which waits for nobody any more.
+        asker: Asker,
     },
     /// From the directory, to the shard of the connection and to those that have asked: it is no longer there.
     Displaced {

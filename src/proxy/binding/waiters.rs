@@ -1,7 +1,7 @@
 //! What waits for a client to come back: requests, which hear where it is, and messages, which are sent there.
 //!
-//! Bounded for each client, for each user and in all, by count and by bytes: what finds no room fails at once, as if
-//! nobody had been waited for.
+//! A request waits once, however often it asks. Bounded for each client, for each user and in all, by count and by bytes:
+//! what finds no room fails at once, as if nobody had been waited for.
 use super::id::{BindingId, Owner};
 use super::messages::Asker;
 use crate::proxy::fast_map::FastMap;
@@ -79,6 +79,16 @@ struct Waiting {
     list: Vec<Waiter>,
 }
 
+impl Waiting {
+    /// This request, if it waits already.
+    fn request(&mut self, asker: Asker) -> Option<&mut Asker> {
+        self.list.iter_mut().find_map(|waiter| match waiter {
+            Waiter::Request(other) => Some(other).filter(|other| same(**other, asker)),
+            Waiter::Message(_) => None,
+        })
+    }
+}
+
 /// Everything that waits in one directory.
 #[derive(Default)]
 pub(crate) struct Waiters {
@@ -100,6 +110,14 @@ impl Waiters {
         waiter: Waiter,
         until: Instant,
     ) -> bool {
+        if let Waiter::Request(asker) = waiter
+            && let Some(waiting) = self.by_id.get_mut(&id)
+            && let Some(before) = waiting.request(asker)
+        {
+            *before = asker;
+            waiting.until = until.max(waiting.until);
+            return true;
+        }
         let more = Load::of(&waiter);
         let before = self.by_id.get(&id);
         // Whose it was when the first began to wait: each list counts for one user, also if the shard has learned more
@@ -137,8 +155,26 @@ impl Waiters {
             return Vec::new();
         };
         self.all = self.all.less(waiting.load);
-        release(&mut self.by_owner, &waiting);
+        release(&mut self.by_owner, waiting.owner, waiting.load);
         waiting.list
+    }
+
+    /// A request waits no more.
+    pub(crate) fn stop(&mut self, id: BindingId, asker: Asker) {
+        let Some(waiting) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let is_it =
+            |waiter: &Waiter| matches!(waiter, Waiter::Request(other) if same(*other, asker));
+        if let Some(at) = waiting.list.iter().position(is_it) {
+            let gone = Load::of(&waiting.list.remove(at));
+            waiting.load = waiting.load.less(gone);
+            self.all = self.all.less(gone);
+            release(&mut self.by_owner, waiting.owner, gone);
+            if waiting.list.is_empty() {
+                self.by_id.remove(&id);
+            }
+        }
     }
 
     /// Forgets what has waited for long enough. There are so few that all are looked at, and mostly
@@ -152,11 +188,17 @@ impl Waiters {
             let stays = waiting.until > now;
             if !stays {
                 *all = all.less(waiting.load);
-                release(by_owner, waiting);
+                release(by_owner, waiting.owner, waiting.load);
             }
             stays
         });
         self.earliest = self.by_id.values().map(|waiting| waiting.until).min();
+    }
+
+    /// How many wait.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.all.count
     }
 
     /// When [`Self::forget`] has something to do.
@@ -165,14 +207,19 @@ impl Waiters {
     }
 }
 
-/// What has waited for a client waits no more.
-fn release(by_owner: &mut FastMap<Option<Owner>, Load>, waiting: &Waiting) {
-    if let Some(load) = by_owner.get_mut(&waiting.owner) {
-        *load = load.less(waiting.load);
+/// So much waits no more for the clients of a user.
+fn release(by_owner: &mut FastMap<Option<Owner>, Load>, owner: Option<Owner>, gone: Load) {
+    if let Some(load) = by_owner.get_mut(&owner) {
+        *load = load.less(gone);
         if load.count == 0 {
-            by_owner.remove(&waiting.owner);
+            by_owner.remove(&owner);
         }
     }
+}
+
+/// Whether both are one request: each of its tries has a number of its own, and its place is another's only after it.
+fn same(one: Asker, other: Asker) -> bool {
+    one.shard == other.shard && one.branch.slot == other.branch.slot
 }
 
 #[cfg(test)]
@@ -192,9 +239,16 @@ mod tests {
         BindingId::from_u64(n)
     }
 
+    fn asker(slot: u32) -> Asker {
+        let branch = BranchKey { slot, nonce: 2 };
+        Asker { shard: 0, branch }
+    }
+
+    /// Another one each time.
     fn request() -> Waiter {
-        let branch = BranchKey { slot: 1, nonce: 2 };
-        Waiter::Request(Asker { shard: 0, branch })
+        use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+        static NEXT: AtomicU32 = AtomicU32::new(1_000);
+        Waiter::Request(asker(NEXT.fetch_add(1, Relaxed)))
     }
 
     fn message(bytes: usize) -> Waiter {
@@ -227,6 +281,37 @@ mod tests {
         waiters.forget(late);
         assert_eq!((waiters.all, waiters.next()), (Load::default(), None));
         assert!(waiters.by_owner.is_empty());
+    }
+
+    #[test]
+    fn a_request_waits_once_however_often_it_asks_and_not_after_it_was_taken() {
+        let (now, mut waiters) = start();
+        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(9));
+        for nonce in 0..100 {
+            for slot in [1, 2] {
+                let mut asker = asker(slot);
+                asker.branch.nonce = nonce;
+                let until = if nonce == 50 { late } else { soon };
+                assert!(waiters.add(id(1), owner(1), Waiter::Request(asker), until));
+            }
+        }
+        assert!(waiters.add(id(1), owner(1), message(7), soon));
+        assert_eq!((waiters.all.count, waiters.all.bytes), (3, 7));
+        waiters.stop(id(1), asker(1));
+        waiters.stop(id(1), asker(3));
+        waiters.stop(id(2), asker(2));
+        assert_eq!(waiters.all.count, 2);
+        let left = waiters.take(id(1));
+        assert!(
+            matches!(&left[..], [Waiter::Request(last), Waiter::Message(_)] if last.branch.nonce == 99)
+        );
+        assert!(waiters.add(id(1), None, request(), soon));
+        assert!(waiters.add(id(1), None, Waiter::Request(asker(1)), soon));
+        let _ = waiters.take(id(1));
+        assert!(waiters.add(id(1), owner(1), Waiter::Request(asker(1)), soon));
+        waiters.stop(id(1), asker(1));
+        assert_eq!(waiters.all, Load::default());
+        assert!(waiters.by_owner.is_empty() && waiters.by_id.is_empty());
     }
 
     #[test]

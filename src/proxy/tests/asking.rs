@@ -106,6 +106,48 @@ fn a_sibling_that_refuses_is_passed_over_like_one_that_has_not_the_phone() {
     pair.nodes[0].pick(pair.homes[0], "SIP/2.0 430");
 }
 
+/// How much waits for clients at a node.
+fn waiting(node: &World) -> usize {
+    let waiting = node.cores.iter().map(|core| core.env.directory.waiting());
+    waiting.sum()
+}
+
+#[test]
+fn a_request_waits_once_here_however_often_siblings_are_asked_and_not_at_all_there() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(0);
+        // Both nodes have lost it a moment ago.
+        let (there, _) = pair.phone(1);
+        pair.nodes[1].lose(there);
+        pair.nodes[0].lose(phone);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        pair.sends(0, &request("MESSAGE", &path, "z9hG4bK2"));
+        for _ in 0..25 {
+            assert_eq!([0, 1].map(|at| waiting(&pair.nodes[at])), [2, 0]);
+            pair.pass(SECOND);
+        }
+        // It is found over there: nothing waits here any more.
+        let (phone, _) = pair.phone(1);
+        pair.pass(10 * SECOND);
+        pair.nodes[1].pick(phone, "INVITE");
+        assert_eq!([0, 1].map(|at| waiting(&pair.nodes[at])), [0, 0]);
+    });
+}
+
+#[test]
+fn what_a_sibling_has_taken_waits_no_more() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(0);
+        pair.nodes[0].lose(phone);
+        let (phone, _) = pair.phone(1);
+        pair.sends(0, &invite(&path, "z9hG4bK1"));
+        assert_eq!(waiting(&pair.nodes[0]), 1);
+        let called = pair.nodes[1].expect(phone, "INVITE");
+        pair.answers(1, phone, &called, 180);
+        assert_eq!(waiting(&pair.nodes[0]), 0);
+    });
+}
+
 #[test]
 fn every_shard_has_a_connection_to_each_sibling_before_it_needs_one() {
     let mut node = World::with(one_of_two(topology(), 0), 3);
