@@ -4,8 +4,8 @@
 //! A client is taken from one connection to another in one place, `hold`: what has waited for it goes
 //! on, and the connection that held it before learns of it, as do the shards that have asked.
 use super::binding::{
-    Answer, Asker, BindingId, BindingMessage, Displacement, Elsewhere, Held, HeldBinding, Holding,
-    Place, Room, Unregistered, Waiter,
+    Answer, Asker, BindingId, BindingMessage, Displacement, Held, HeldBinding, Holding, Place,
+    Room, Unregistered, Waiter,
 };
 use super::core::Core;
 use super::interface::Actions;
@@ -70,11 +70,7 @@ impl Core {
                 self.env.tell(asker.shard, located, out);
             }
             BindingMessage::Located { asker, answer } => self.located(asker, answer, now, out),
-            BindingMessage::Pass {
-                place,
-                bytes,
-                elsewhere,
-            } => self.pass_on(place, &bytes, elsewhere, out),
+            BindingMessage::Pass { place, bytes } => self.pass_on(place, &bytes, out),
             BindingMessage::Taken { id, by, asker } => {
                 self.env.taken.note(id, PeerKey(by), now);
                 self.env.directory.stop_waiting(id, asker);
@@ -157,7 +153,7 @@ impl Core {
                     let located = BindingMessage::Located { asker, answer };
                     self.env.tell(asker.shard, located, out);
                 }
-                Waiter::Message(bytes) => self.pass_on(Place::Binding(id), &bytes, None, out),
+                Waiter::Message(bytes) => self.pass_on(Place::Binding(id), &bytes, out),
             }
         }
     }
@@ -171,16 +167,10 @@ impl Core {
     }
 
     /// A message for a client that this shard knows.
-    fn pass_on(
-        &mut self,
-        place: Place,
-        bytes: &[u8],
-        elsewhere: Option<Box<Elsewhere>>,
-        out: &mut Actions,
-    ) {
+    fn pass_on(&mut self, place: Place, bytes: &[u8], out: &mut Actions) {
         let start = out.bytes.len();
         out.bytes.extend_from_slice(bytes);
-        if self.env.pass(place, start, elsewhere, out).is_err() {
+        if self.env.pass(place, start, out).is_err() {
             out.record(Event::MessageDropped {
                 reason: MessageReason::FlowGone.into(),
                 remote: None,

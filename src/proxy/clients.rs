@@ -4,15 +4,15 @@
 //! never to all. This shard's own directory is asked at once; what changes in it waits until the input
 //! has been carried out (`bindings`), since it may wake other requests of this shard.
 use super::binding::{
-    Answer, Asker, BindingId, BindingMessage, BindingName, Elsewhere, Found, HeldBinding, Holding,
-    Owner, Place, RegisteredUser, Unregistered, WAIT, Waiter, Where,
+    Answer, Asker, BindingMessage, BindingName, Found, HeldBinding, Holding, Owner, Place,
+    RegisteredUser, Unregistered, WAIT, Waiter, Where,
 };
 use super::branch::BranchKey;
 use super::environment::Environment;
 use super::interface::{Action, Actions, Origin};
 use super::leg::{Leg, PeerKey};
 use super::link_id::LinkId;
-use super::link_state::SendIf;
+use super::sibling::SiblingPlan;
 use crate::observe::Event;
 use crate::reason::MessageReason;
 use crate::sip::Uri;
@@ -33,6 +33,16 @@ pub(crate) enum Reach {
     Asked(Instant),
     /// It may come back until then.
     Wait(Instant),
+}
+
+/// Who brings a message to its client.
+pub(crate) enum Carrier {
+    /// This other shard knows where the client is.
+    Shard(u8),
+    /// This sibling has it, most likely.
+    Sibling(PeerKey),
+    /// This shard: the client is here, or may come here.
+    This,
 }
 
 impl Environment {
@@ -158,7 +168,6 @@ impl Environment {
         &mut self,
         place: Place,
         start: usize,
-        elsewhere: Option<Box<Elsewhere>>,
         out: &mut Actions,
     ) -> Result<(), MessageReason> {
         let shard = place.shard(self.shards);
@@ -174,20 +183,9 @@ impl Environment {
         let bytes: Box<[u8]> = out.bytes.get(start..).unwrap_or_default().into();
         out.bytes.truncate(start);
         if shard != self.shard && shard < self.shards {
-            let message = BindingMessage::Pass {
-                place,
-                bytes,
-                elsewhere,
-            };
+            let message = BindingMessage::Pass { place, bytes };
             out.list.push(Action::Tell { shard, message });
             return Ok(());
-        }
-        if let (Some(elsewhere), Some(id)) = (elsewhere, place.binding())
-            && let Some(sibling) = self.sibling_of(id, found, &elsewhere)
-        {
-            let start = out.bytes.len();
-            out.bytes.extend_from_slice(&elsewhere.bytes);
-            return self.send_downstream(Leg::Peer(sibling), None, start, SendIf::Always, out);
         }
         let waits = match (found, place.binding()) {
             (Found::WaitUntil(until), Some(id)) => {
@@ -198,12 +196,21 @@ impl Environment {
         waits.then_some(()).ok_or(MessageReason::FlowGone)
     }
 
-    /// The sibling that most likely has a client that is not here: the one that has taken its last request, else the one
-    /// that the token names, unless the client was here a moment ago.
-    fn sibling_of(&self, id: BindingId, found: Found, elsewhere: &Elsewhere) -> Option<PeerKey> {
+    /// Who brings a message that nobody answers, where siblings have clients too: the sibling that has taken the client's last
+    /// request, else the one that the token names, unless the client was here a moment ago.
+    pub(crate) fn carrier(&mut self, place: Place, plan: &SiblingPlan) -> Carrier {
+        let shard = place.shard(self.shards);
+        if shard != self.shard {
+            return Carrier::Shard(shard);
+        }
+        let found = self.look(place, shard, None);
+        let (Found::WaitUntil(_) | Found::Gone, Some(id)) = (found, place.binding()) else {
+            return Carrier::This;
+        };
         let is_lost = matches!(found, Found::WaitUntil(_)) && self.directory.knows(id);
-        let named = elsewhere.named.filter(|_| !is_lost).map(PeerKey);
-        self.taken.by(id, self.now).or(named)
+        let taken = self.taken.by(id, self.now).filter(|key| plan.asks(*key));
+        let sibling = taken.or(plan.named.filter(|_| !is_lost));
+        sibling.map_or(Carrier::This, Carrier::Sibling)
     }
 
     /// For a directory: another shard's by the shell, this one's after the input.

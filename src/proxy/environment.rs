@@ -172,7 +172,7 @@ impl Environment {
         }
         let sent = match to.leg {
             Leg::Peer(_) => self.send_downstream(to.leg, None, start, SendIf::Always, out),
-            Leg::Binding(id) => self.pass(Place::Binding(id), start, None, out),
+            Leg::Binding(id) => self.pass(Place::Binding(id), start, out),
             Leg::Client(_) => {
                 out.bytes.truncate(start);
                 Err(MessageReason::OriginGone)
@@ -211,7 +211,7 @@ impl Environment {
             return Ok(());
         }
         if let Leg::Binding(id) = target {
-            return self.pass(Place::Binding(id), start, None, out);
+            return self.pass(Place::Binding(id), start, out);
         }
         let bytes = out.bytes.get(start..).unwrap_or_default().to_vec();
         out.bytes.truncate(start);

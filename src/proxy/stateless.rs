@@ -6,8 +6,8 @@
 //! round them. What differs is that there is one try: no failover, since no answer would ask for
 //! it.
 use super::admission::{self, Handling};
-use super::binding::Elsewhere;
-use super::branch::{Branch, BranchKey, BranchText};
+use super::branch::{Branch, BranchKey};
+use super::clients::Carrier;
 use super::environment::Environment;
 use super::inbound::InboundRequest;
 use super::interface::{Action, Actions};
@@ -171,6 +171,19 @@ fn forward(
         loop_hash: plan.loop_hash,
     }
     .to_text();
+    let place = env.place(target, request.call_id, plan.in_dialog);
+    // Where siblings have clients too, the shard that knows where this one is writes it, as its receiver takes it.
+    let (target, place) = match (&plan.siblings, place) {
+        (Some(siblings), Some(place)) => match env.carrier(place, siblings) {
+            Carrier::Shard(shard) => {
+                hand_over(shard, out);
+                return Ok(());
+            }
+            Carrier::Sibling(key) => (Leg::Peer(key), None),
+            Carrier::This => (target, Some(place)),
+        },
+        (_, place) => (target, place),
+    };
     let start = out.bytes.len();
     let (message, upstream) = (request.inbound.message, request.upstream());
     // No answer comes in which anything would have to be rewritten.
@@ -186,9 +199,8 @@ fn forward(
         env.send_over(link, key, start, out);
         return Ok(());
     }
-    let elsewhere = elsewhere(request, plan, &branch, env);
-    match env.place(target, request.call_id, plan.in_dialog) {
-        Some(place) => env.pass(place, start, elsewhere, out),
+    match place {
+        Some(place) => env.pass(place, start, out),
         None => env.send_downstream(target, preferred, start, SendIf::Always, out),
     }
 }
@@ -198,28 +210,7 @@ fn way_to(target: Leg, plan: &ForwardPlan, env: &Environment) -> Option<LinkId> 
     plan.way.as_ref()?.link(target, env)
 }
 
-/// The same as a sibling takes it, which may have the client: where it is, its directory knows.
-fn elsewhere(
-    request: &InboundRequest<'_, '_>,
-    plan: &ForwardPlan,
-    branch: &BranchText,
-    env: &Environment,
-) -> Option<Box<Elsewhere>> {
-    let named = plan.siblings.as_ref()?.named.map(|key| key.0);
-    let siblings = env.routing().siblings().first().copied();
-    let sibling = siblings.or(env.links.other_process())?;
-    let (message, upstream) = (request.inbound.message, request.upstream());
-    let mut bytes = Vec::new();
-    let writer = MessageWriter::to(Leg::Peer(sibling), env);
-    let written = writer.request(message, &request.via, plan, upstream, branch, &mut bytes);
-    written.ok()?;
-    Some(Box::new(Elsewhere {
-        named,
-        bytes: bytes.into(),
-    }))
-}
-
-/// The shard of its client's former connection decides.
+/// Another shard decides: that of its client's former connection, or the one that knows where its client is.
 fn hand_over(shard: u8, out: &mut Actions) {
     out.list.push(Action::HandOver {
         shard,

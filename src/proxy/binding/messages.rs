@@ -58,15 +58,6 @@ pub struct Where {
     pub waits: bool,
 }
 
-/// A message for a binding in the form in which a sibling takes it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Elsewhere {
-    /// The sibling that the token names, by the number of its name.
-    pub named: Option<u64>,
-    /// The message.
-    pub bytes: Box<[u8]>,
-}
-
 /// A request that waits for its client in this shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Asker {
@@ -177,8 +168,6 @@ pub enum BindingMessage {
         place: Place,
         /// One message as it is sent.
         bytes: Box<[u8]>,
-        /// The same for a sibling, if the client may be there.
-        elsewhere: Option<Box<Elsewhere>>,
     },
     /// To the shard of a connection: send this there, else to the peer as such; nobody waits for an
     /// answer.

@@ -24,7 +24,7 @@ pub use id::BindingId;
 pub(crate) use id::Device;
 pub(crate) use id::{BindingKey, BindingName, Owner};
 pub use messages::BindingMessage;
-pub(crate) use messages::{Answer, Asker, Elsewhere, Holding, Place, Unregistered, Where};
+pub(crate) use messages::{Answer, Asker, Holding, Place, Unregistered, Where};
 pub(crate) use moved::MovedLegs;
 pub(crate) use registration::{Outcome, Registration};
 pub use user::RegisteredUser;

@@ -78,6 +78,11 @@ impl SiblingPlan {
         }))
     }
 
+    /// Whether it may go to this sibling.
+    pub(crate) fn asks(&self, key: PeerKey) -> bool {
+        !self.within_node || key == PeerKey::OTHER_PROCESS
+    }
+
     /// The route back to the binding, at the name that all nodes share, so that one form serves whichever sibling it goes to.
     pub(crate) fn route(&self, env: &Environment) -> Vec<u8> {
         let mut uri = b"sip:".to_vec();
@@ -106,10 +111,12 @@ impl SiblingPlan {
         let others = env.routing().siblings().iter().copied();
         let others = env.links.other_process().into_iter().chain(others);
         let others = others.filter(|key| Some(*key) != self.named);
-        let is_near = |key: &PeerKey| !self.within_node || *key == PeerKey::OTHER_PROCESS;
         let mut held: SmallVec<[PeerKey; 4]> = SmallVec::new();
         let mut order: SmallVec<[PeerKey; 4]> = SmallVec::new();
-        for key in self.named.into_iter().chain(others).filter(is_near) {
+        for key in self.named.into_iter().chain(others) {
+            if !self.asks(key) {
+                continue;
+            }
             let is_named = Some(key) == self.named;
             let peer = env.links.peer(key);
             let fitness = peer.map(|peer| peer.health.fitness(now, Duration::ZERO));

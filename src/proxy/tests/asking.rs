@@ -148,6 +148,33 @@ fn what_a_sibling_has_taken_waits_no_more() {
     });
 }
 
+/// An ACK or a BENOTIFY is written once, in the shard that knows where its client is, and not in a form for each case.
+#[test]
+fn what_nobody_answers_is_given_to_the_shard_that_knows_its_client_and_copied_nowhere() {
+    each(|mut pair| {
+        for at in [0, 1] {
+            let (phone, path) = pair.phone(at);
+            pair.sends(0, &invite(&path, &format!("z9hG4bK{at}")));
+            let called = pair.nodes[at].expect(phone, "INVITE");
+            pair.answers(at, phone, &called, 200);
+            let dialog = route_of(&pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200"));
+            pair.nodes[0].asked_of.clear();
+            for method in ["ACK", "BENOTIFY"] {
+                pair.sends(0, &request(method, &dialog, &format!("z9hG4bK{method}")));
+                pair.nodes[at].expect(phone, method);
+            }
+            assert!(pair.nodes[0].asked_of.is_empty());
+            let bye = request("BYE", &dialog, &format!("z9hG4bKb{at}"));
+            pair.sends(0, &bye);
+            let bye = pair.nodes[at].expect(phone, "BYE");
+            pair.answers(at, phone, &bye, 200);
+            pair.nodes[0].expect(pair.homes[0], "SIP/2.0 200");
+            pair.nodes[at].lose(phone);
+            pair.pass(31 * SECOND);
+        }
+    });
+}
+
 #[test]
 fn every_shard_has_a_connection_to_each_sibling_before_it_needs_one() {
     let mut node = World::with(one_of_two(topology(), 0), 3);
