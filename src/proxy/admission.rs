@@ -223,10 +223,12 @@ fn judge<'a>(
         links: &env.links,
     };
     let judged = match question.judge() {
-        // A sibling hands over what is for a client, and nothing else.
+        // A sibling hands over what is for a client, and nothing else; for the client of the token that is signed with its
+        // origin, and not of one that stands elsewhere.
         Ok(targets)
             if request.handed.is_some()
-                && !targets.iter().all(|leg| matches!(leg, Leg::Binding(_))) =>
+                && !(targets.iter().all(|leg| matches!(leg, Leg::Binding(_)))
+                    && routed.token_text == request.first_user()) =>
         {
             Err(MessageReason::SiblingNotPermitted)
         }

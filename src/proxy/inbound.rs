@@ -174,7 +174,8 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
             && let Leg::Peer(key) = inbound.leg
             && env.routing().is_sibling(key)
         {
-            let handed = HandedOver::read(message, &env.tokens, env.unix())?;
+            let token = request.first_user().ok_or(MessageReason::OriginForged)?;
+            let handed = HandedOver::read(message, token, &env.tokens, env.unix())?;
             request.handed = Some(Box::new(handed));
         }
         let side = match inbound.held {
@@ -194,6 +195,11 @@ impl<'m, 'a> InboundRequest<'m, 'a> {
     pub(crate) fn sender(&self) -> Leg {
         let handed = self.handed.as_ref();
         handed.map_or(self.inbound.leg, |handed| handed.leg())
+    }
+
+    /// The user part of its first Route value: what a sibling hands over has its token there.
+    pub(crate) fn first_user(&self) -> Option<&'a [u8]> {
+        self.routes.first()?.parse_uri().ok()?.user
     }
 
     /// Whether it can belong to a dialog: it has a To tag (RFC 3261 §12.2.1.1), and a method that is

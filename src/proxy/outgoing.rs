@@ -105,7 +105,8 @@ impl<'e> MessageWriter<'e> {
         });
         let plan = lenient.as_ref().unwrap_or(plan);
         let route = handing.map(|handing| handing.route(self.env));
-        let origin = handing.and_then(|handing| handing.origin(message, self.env));
+        let origin =
+            handing.and_then(|handing| handing.origin(self.leg.peer()?, message, self.env));
         let rewrite = RouteRewrite::of(message, plan);
         let leg = handing.map_or(self.leg, |handing| Leg::Binding(handing.id));
         let (recorded, two) = self.recorded_routes(message, plan, (from, leg));

@@ -139,7 +139,7 @@ pub(crate) struct TokenBox {
     keys: std::sync::Arc<TokenKeys>,
     /// The name that every token is bound to, its length before it.
     site: Vec<u8>,
-    node: u32,
+    node: PeerKey,
     run: u64,
 }
 
@@ -153,7 +153,7 @@ impl TokenBox {
         Self {
             keys,
             site: [&(site.len() as u32).to_be_bytes(), site.as_bytes()].concat(),
-            node: PeerKey::of(fqdn).node(),
+            node: PeerKey::of(fqdn),
             run,
         }
     }
@@ -311,7 +311,7 @@ impl TokenBox {
         let mut raw = Raw::new();
         raw.push(kind);
         raw.push(self.keys.keys.first().map_or(0, |key| key.id));
-        raw.extend_from_slice(&self.node.to_be_bytes());
+        raw.extend_from_slice(&self.node.node().to_be_bytes());
         raw
     }
 
@@ -325,9 +325,9 @@ impl TokenBox {
         Some(u32::from_be_bytes(*node))
     }
 
-    /// Whether this node has made a token, by what [`Self::maker`] says.
-    pub(crate) fn is_own(&self, maker: u32) -> bool {
-        maker == self.node
+    /// This node, as its siblings list it.
+    pub(crate) fn own_node(&self) -> PeerKey {
+        self.node
     }
 
     /// The number of the key that signs.

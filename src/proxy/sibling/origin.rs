@@ -1,8 +1,9 @@
 //! `X-Sipward-Origin`: whom a handed-over request came from, signed with the token keys.
 //!
 //! It is taken from siblings only, and stripped from what anybody sends. What it says is a peer's name, not its rights: the
-//! node that receives it grants what its own topology does. Bound to the transaction (Call-ID, CSeq) and to the time, so
-//! that one that has leaked is soon worth nothing.
+//! node that receives it grants what its own topology does. Bound to the node that it is for, to the token by which it
+//! reaches a client, to the transaction (Call-ID, CSeq) and to the time: one that has leaked is worth nothing at another
+//! node or for another client, and soon nothing at all.
 use crate::proxy::leg::{Leg, PeerKey};
 use crate::proxy::same_party::OtherEntries;
 use crate::proxy::token::TokenBox;
@@ -34,13 +35,27 @@ pub(crate) struct HandedOver {
     pub(crate) also: OtherEntries,
 }
 
-/// What a field is bound to besides what it says: the transaction, as far as it stays the same from node to node. Branch and
-/// route are the sending node's own, and the Request-URI may have been rewritten by a strict router.
-fn bound(message: &Message<'_>) -> Option<[Vec<u8>; 2]> {
+/// Whom a handed-over request is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Addressee<'a> {
+    /// The node that takes it.
+    pub(crate) node: PeerKey,
+    /// The token in front of its route, as written, which names the client.
+    pub(crate) token: &'a [u8],
+}
+
+/// What a field is bound to besides what it says: whom the request is for, and its transaction, as far as that stays the
+/// same from node to node. The branch is the sending node's own, and the Request-URI may have been rewritten by a strict router.
+fn bound(message: &Message<'_>, to: Addressee<'_>) -> Option<[Vec<u8>; 4]> {
     let cseq = message.cseq().ok()?;
     let mut of_cseq = cseq.number.to_be_bytes().to_vec();
     of_cseq.extend_from_slice(cseq.method.as_bytes());
-    Some([message.call_id().ok()?.to_vec(), of_cseq])
+    Some([
+        message.call_id().ok()?.to_vec(),
+        of_cseq,
+        to.node.0.to_be_bytes().to_vec(),
+        to.token.to_vec(),
+    ])
 }
 
 /// The field for a request of these entries; `None`: it cannot be signed.
@@ -48,6 +63,7 @@ pub(crate) fn sign(
     tokens: &TokenBox,
     entries: &[PeerKey],
     message: &Message<'_>,
+    to: Addressee<'_>,
     unix: u64,
 ) -> Option<OriginText> {
     let entries = entries.get(..MOST_ENTRIES).unwrap_or(entries);
@@ -59,8 +75,9 @@ pub(crate) fn sign(
     for entry in entries {
         raw.extend_from_slice(&entry.0.to_be_bytes());
     }
-    let [call_id, cseq] = bound(message)?;
-    let mac = tokens.origin_mac(&[&raw, &call_id, &cseq]).next()?;
+    let [call_id, cseq, node, token] = bound(message, to)?;
+    let parts: [&[u8]; 5] = [&raw, &call_id, &cseq, &node, &token];
+    let mac = tokens.origin_mac(&parts).next()?;
     raw.extend_from_slice(mac.as_ref().get(..MAC)?);
     Some(OriginText::from_slice(
         URL_SAFE_NO_PAD.encode(&raw).as_bytes(),
@@ -68,12 +85,13 @@ pub(crate) fn sign(
 }
 
 impl HandedOver {
-    /// Who a sibling says has sent this request.
+    /// Who a sibling says has sent this request, which has this token in front of its route.
     ///
     /// # Errors
-    /// The field is there more than once, or none of this node's keys has signed it for this request a moment ago.
+    /// The field is there more than once, or none of this node's keys has signed it for this node and request a moment ago.
     pub(crate) fn read(
         message: &Message<'_>,
+        token: &[u8],
         tokens: &TokenBox,
         unix: u64,
     ) -> Result<Self, MessageReason> {
@@ -82,10 +100,20 @@ impl HandedOver {
         let (Some(Ok(value)), None) = (values.next(), values.next()) else {
             return Err(MessageReason::OriginForged);
         };
-        Self::open(value, message, tokens, unix).ok_or(MessageReason::OriginForged)
+        let to = Addressee {
+            node: tokens.own_node(),
+            token,
+        };
+        Self::open(value, message, to, tokens, unix).ok_or(MessageReason::OriginForged)
     }
 
-    fn open(text: &[u8], message: &Message<'_>, tokens: &TokenBox, unix: u64) -> Option<Self> {
+    fn open(
+        text: &[u8],
+        message: &Message<'_>,
+        to: Addressee<'_>,
+        tokens: &TokenBox,
+        unix: u64,
+    ) -> Option<Self> {
         let mut buffer = [0u8; LONGEST];
         let length = URL_SAFE_NO_PAD
             .decode_slice(text.trim_ascii(), &mut buffer)
@@ -93,8 +121,8 @@ impl HandedOver {
         let raw = buffer.get(..length)?;
         // Nothing of it is read before it is known to be genuine.
         let (signed, shown) = raw.split_at_checked(length.checked_sub(MAC)?)?;
-        let [call_id, cseq] = bound(message)?;
-        let parts = [signed, &call_id, &cseq];
+        let [call_id, cseq, node, token] = bound(message, to)?;
+        let parts = [signed, &call_id, &cseq, &node, &token];
         let is_genuine = tokens.origin_mac(&parts).any(|mac| {
             let half = mac.as_ref().get(..MAC).unwrap_or_default();
             aws_lc_rs::constant_time::verify_slices_are_equal(half, shown).is_ok()

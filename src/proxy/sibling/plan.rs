@@ -1,5 +1,5 @@
 //! What a request needs to be handed over: its token, its sender, and the siblings in their order.
-use super::origin::{self, OriginText};
+use super::origin::{self, Addressee, OriginText};
 use crate::proxy::binding::{BindingId, WAIT};
 use crate::proxy::environment::Environment;
 use crate::proxy::health::Fitness;
@@ -63,7 +63,7 @@ impl SiblingPlan {
             Some(handed) => sender.extend(handed.also.iter().copied()),
             None => sender.extend(other_entries(request.inbound.origin, request.inbound.leg)),
         }
-        let is_own = maker.is_some_and(|maker| env.tokens.is_own(maker));
+        let is_own = maker == Some(env.tokens.own_node().node());
         let named = siblings.iter().copied();
         let named = named.chain(other_process).find(|key| match *key {
             PeerKey::OTHER_PROCESS => is_own,
@@ -93,9 +93,21 @@ impl SiblingPlan {
         uri
     }
 
-    /// Who has sent it, signed now: a request that waited for its client is handed over later than it came.
-    pub(crate) fn origin(&self, message: &Message<'_>, env: &Environment) -> Option<OriginText> {
-        origin::sign(&env.tokens, &self.sender, message, env.unix())
+    /// Who has sent it, signed now for this sibling: a request that waited for its client is handed over later than it came.
+    pub(crate) fn origin(
+        &self,
+        node: PeerKey,
+        message: &Message<'_>,
+        env: &Environment,
+    ) -> Option<OriginText> {
+        // Both processes of a node go by its name.
+        let node = match node {
+            PeerKey::OTHER_PROCESS => env.tokens.own_node(),
+            key => key,
+        };
+        let token = &self.token;
+        let to = Addressee { node, token };
+        origin::sign(&env.tokens, &self.sender, message, to, env.unix())
     }
 
     /// The siblings in the order in which they are asked: the one that the token names, the other process of this node, then

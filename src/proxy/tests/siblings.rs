@@ -198,13 +198,29 @@ fn a_sibling_may_send_nothing_but_what_somebody_else_has_sent_to_a_client() {
     }
     // The origin of a request to a client, under one that is for nobody here.
     let astray = genuine.replace(&route, "<sip:contoso.test;lr>");
-    refused(&mut pair, &astray.replace("10.0.0.1", "contoso.test"), not);
+    refused(
+        &mut pair,
+        &astray.replace("10.0.0.1", "contoso.test"),
+        "origin_forged",
+    );
     let partner = genuine.replace("alice@10.0.0.1", "x@fabrikam.test");
     refused(
         &mut pair,
         &partner.replace(&route, "<sip:fe02.contoso.test;lr>"),
-        not,
+        "origin_forged",
     );
+    // Under one for another client, whose token stands in its place, in front of it, or where a strict router puts it.
+    let other = pair.nodes[1].client();
+    let to_other = pair.nodes[1].register(other, pair.homes[1], ";+sip.instance=\"<urn:uuid:2>\"");
+    let to_other = to_other.trim_end().strip_prefix("Route: ").unwrap();
+    for astray in [to_other.to_owned(), format!("{to_other}, {route}")] {
+        let astray = genuine.replace(&route, &astray);
+        refused(&mut pair, &astray, "origin_forged");
+    }
+    let strict = genuine.replace("sip:alice@10.0.0.1", to_other.trim_matches(['<', '>']));
+    let strict = strict.replace(&route, &format!("{route}, <sip:alice@10.0.0.1>"));
+    refused(&mut pair, &strict, not);
+    pair.nodes[1].silent(other);
     pair.nodes[1].silent(phone);
     // Too late.
     pair.nodes[1].pass(62 * SECOND);
@@ -212,6 +228,22 @@ fn a_sibling_may_send_nothing_but_what_somebody_else_has_sent_to_a_client() {
     refused(&mut pair, &genuine, "origin_forged");
     pair.nodes[1].silent(phone);
     pair.nodes[1].silent(pair.homes[1]);
+}
+
+/// Who has seen what one node was handed cannot use it at another one, though that has the client too.
+#[test]
+fn an_origin_that_was_signed_for_one_node_is_refused_by_another() {
+    let mut pair = Pair::new(1);
+    let (phone, path) = pair.phone(1);
+    let genuine = handed_over(&mut pair, &invite(&path, "z9hG4bK1")).replace('\r', "");
+    let (here, _) = pair.phone(0);
+    pair.nodes[0].reasons();
+    pair.nodes[0].send(pair.siblings[0][0], &genuine);
+    pair.nodes[0].pick(pair.siblings[0][0], "SIP/2.0 430");
+    assert_eq!(pair.nodes[0].reasons(), ["origin_forged"]);
+    pair.nodes[0].silent(here);
+    pair.nodes[1].send(pair.siblings[1][0], &genuine);
+    pair.nodes[1].expect(phone, "INVITE");
 }
 
 #[test]
