@@ -6,18 +6,16 @@
 use crate::proxy::binding::WAIT;
 use crate::proxy::context::{CurrentBranch, ResponseContext};
 use crate::proxy::environment::Environment;
-use crate::proxy::leg::Leg;
+use crate::proxy::leg::{Leg, PeerKey};
 use crate::sip::{HeaderName, Message};
 use std::time::{Duration, Instant};
 
-/// Phones are back within one to six seconds, so the first pauses are short; each round costs a request and a 430 for each sibling.
-///
-/// How long is waited here before the siblings are asked again; the last wait takes what is left.
-const PAUSES: [Duration; 3] = [
-    Duration::from_secs(3),
-    Duration::from_secs(7),
-    Duration::from_secs(10),
-];
+/// How long is waited here before the siblings are asked again; the last wait takes what is left. Phones are back within
+/// one to six seconds, so the first pauses are short.
+const PAUSES: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(6)];
+/// The most siblings that a later round asks, in turns. With eight in the first round these are 20 requests in all, each of
+/// which costs a 430, and an INVITE an ACK: at most 60 messages in 30 seconds.
+const MOST_AGAIN: usize = 4;
 
 impl ResponseContext {
     /// The binding is not here, but may come until then. Returns until when is waited here first; `None`: the next
@@ -47,7 +45,7 @@ impl ResponseContext {
             end.into_iter().chain(until).min().unwrap_or(now)
         });
         self.rounds += 1;
-        self.targets.extend(order.into_iter().map(Leg::Peer));
+        self.targets.extend(of_round(&order, round).map(Leg::Peer));
         // Then it is this node's turn again, until the wait is over.
         if until.is_some_and(|until| pause.unwrap_or(now) < until) {
             self.targets.push(Leg::Binding(id));
@@ -73,5 +71,32 @@ impl ResponseContext {
     /// Whether a target is a sibling.
     pub(crate) fn is_sibling(&self, target: Leg) -> bool {
         self.plan.siblings.is_some() && matches!(target, Leg::Peer(_))
+    }
+}
+
+/// Those of the siblings that this round asks: all at once, then some in turns, so that each is asked again.
+fn of_round(order: &[PeerKey], round: usize) -> impl Iterator<Item = PeerKey> {
+    let again = round.checked_sub(1);
+    let (first, most) = again.map_or((0, order.len()), |again| (again * MOST_AGAIN, MOST_AGAIN));
+    let turns = order.iter().cycle().skip(first % order.len().max(1));
+    turns.take(most.min(order.len())).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_asks_so_many_times_at_most_and_every_sibling_more_than_once() {
+        for count in 0..=8 {
+            let order: Vec<PeerKey> = (0..count).map(PeerKey).collect();
+            let rounds = (0..=PAUSES.len() + 1).flat_map(|round| of_round(&order, round));
+            let asked: Vec<PeerKey> = rounds.collect();
+            assert!(asked.len() <= 20, "{}", asked.len());
+            for one in order {
+                let times = asked.iter().filter(|key| **key == one).count();
+                assert!((2..=4).contains(&times), "{count}: {times}");
+            }
+        }
     }
 }

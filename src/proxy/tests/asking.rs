@@ -134,6 +134,25 @@ fn a_request_waits_once_here_however_often_siblings_are_asked_and_not_at_all_the
     });
 }
 
+/// At once, after 3 and 9 seconds, and at the end.
+#[test]
+fn the_siblings_are_asked_four_times_for_a_phone_that_does_not_come() {
+    each(|mut pair| {
+        let (phone, path) = pair.phone(0);
+        pair.nodes[0].lose(phone);
+        pair.nodes[0].send(pair.homes[0], &invite(&path, "z9hG4bK1"));
+        // The INVITE, a 430 and its ACK each time.
+        let mut asked = vec![pair.pump()];
+        for _ in 0..40 {
+            pair.nodes.iter_mut().for_each(|node| node.pass(SECOND));
+            asked.push(pair.pump());
+        }
+        let at: Vec<usize> = (0..asked.len()).filter(|at| asked[*at] > 0).collect();
+        assert_eq!((at, asked.iter().sum()), (vec![0, 3, 9, 30], 12));
+        pair.nodes[0].pick(pair.homes[0], "SIP/2.0 430");
+    });
+}
+
 #[test]
 fn what_a_sibling_has_taken_waits_no_more() {
     each(|mut pair| {
