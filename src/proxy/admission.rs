@@ -216,7 +216,7 @@ fn judge<'a>(
         is_sealed: request.is_sealed && !routed.strict_in,
         random,
         also: match &request.handed {
-            Some(handed) => handed.also.clone(),
+            Some(handed) => handed.also(env.routing()),
             None => same_party::other_entries(request.inbound.origin, request.inbound.leg),
         },
         routing: env.routing(),

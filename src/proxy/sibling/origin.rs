@@ -5,6 +5,7 @@
 //! reaches a client, to the transaction (Call-ID, CSeq) and to the time: one that has leaked is worth nothing at another
 //! node or for another client, and soon nothing at all.
 use crate::proxy::leg::{Leg, PeerKey};
+use crate::proxy::routing::Routing;
 use crate::proxy::same_party::OtherEntries;
 use crate::proxy::token::TokenBox;
 use crate::reason::MessageReason;
@@ -31,8 +32,8 @@ pub(crate) type OriginText = SmallVec<[u8; 80]>;
 pub(crate) struct HandedOver {
     /// The entry that the sender was taken for.
     pub(crate) own: PeerKey,
-    /// What else its certificate names.
-    pub(crate) also: OtherEntries,
+    /// What else its certificate names, as the other node says.
+    also: OtherEntries,
 }
 
 /// Whom a handed-over request is for.
@@ -145,6 +146,23 @@ impl HandedOver {
             own,
             also: entries.collect(),
         })
+    }
+
+    /// What else its certificate can name: entries that grant the same here, as any certificate that is taken for several
+    /// (`lookalikes`). What the other node says beyond that makes nobody here out of the sender.
+    pub(crate) fn also(&self, routing: &Routing) -> OtherEntries {
+        let group = routing.lookalikes().group(self.own);
+        let equals = group.map_or(&[][..], |group| &group.keys);
+        let also = self.also.iter().copied();
+        also.filter(|key| equals.binary_search(key).is_ok())
+            .collect()
+    }
+
+    /// What a sibling would have said.
+    #[cfg(test)]
+    pub(crate) fn said(own: PeerKey, also: &[PeerKey]) -> Self {
+        let also = also.iter().copied().collect();
+        Self { own, also }
     }
 
     /// The sender as a leg.

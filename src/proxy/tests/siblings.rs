@@ -246,6 +246,24 @@ fn an_origin_that_was_signed_for_one_node_is_refused_by_another() {
     pair.nodes[1].expect(phone, "INVITE");
 }
 
+/// A sibling says which entries a sender's certificate names; what could not be one certificate here does not count.
+#[test]
+fn what_a_sibling_says_of_a_certificate_counts_as_far_as_this_topology_has_it() {
+    use crate::proxy::leg::PeerKey;
+    use crate::proxy::sibling::HandedOver;
+    let node = World::with(teams(), 1);
+    let routing = node.cores[0].env.routing();
+    let [one, two, three] = TEAMS.map(PeerKey::of);
+    let [home, partner, unknown] = [FE01, PARTNER, "nobody.invalid"].map(PeerKey::of);
+    let also = |own, said: &[PeerKey]| HandedOver::said(own, said).also(routing).to_vec();
+    assert_eq!(
+        also(one, &[three, home, two, partner, unknown]),
+        [three, two]
+    );
+    assert_eq!(also(partner, &[one, home]), []);
+    assert_eq!(also(home, &[PeerKey::of(FE02), one]), [PeerKey::of(FE02)]);
+}
+
 #[test]
 fn the_field_is_worth_nothing_from_anybody_else_and_never_leaves_a_node() {
     let mut pair = Pair::new(1);
