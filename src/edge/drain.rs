@@ -4,7 +4,8 @@ use super::handle::Edge;
 use super::shard::Shard;
 use crate::reason::ConnectionReason;
 use std::rc::Rc;
-use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -39,7 +40,7 @@ impl Edge {
         self.stop.cancel();
         // With the last descriptor the socket is closed, and a connect is refused instead of waiting for nobody.
         self.close_sockets();
-        let pending = Arc::new(PendingOfAll::default());
+        let pending = Arc::new(PendingOfAll::new(self.shards()));
         let begin = move |shard: &Rc<Shard>, done: oneshot::Sender<usize>| {
             // A task beside the inbox: what other shards hand over is part of what must finish.
             let (shard, pending) = (Rc::clone(shard), Arc::clone(&pending));
@@ -62,14 +63,14 @@ impl Edge {
 }
 
 impl Shard {
-    /// Takes nothing new, waits for what owes an answer until `bound`, and closes every connection. Returns how many
-    /// transactions were cut off.
-    async fn drain(&self, bound: Duration) -> usize {
+    /// Takes nothing new, waits for what owes an answer in any shard until `bound`, and closes every connection. Returns how
+    /// many transactions of its own were cut off.
+    async fn drain(&self, bound: Duration, all: &PendingOfAll) -> usize {
         self.stop.cancel();
         self.core.borrow_mut().start_draining();
         let end = clock::now() + bound;
         let pending = || self.core.borrow().pending();
-        while pending() > 0 && clock::now() < end {
+        while all.note(self.shared.index, pending()) && clock::now() < end {
             tokio::time::sleep(COUNT).await;
         }
         // Each handshake and connect ends in an event, "draining".

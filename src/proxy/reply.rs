@@ -99,9 +99,9 @@ pub(crate) fn status(
     to: Leg,
     env: &Environment,
 ) -> u16 {
-    let siblings = env.routing().siblings();
-    let is_handed_over = message.has(HeaderName::SiblingOrigin)
-        && to.peer().is_some_and(|key| siblings.contains(&key));
+    let is_sibling = |key| env.routing().is_sibling(key);
+    let is_handed_over =
+        message.has(HeaderName::SiblingOrigin) && to.peer().is_some_and(is_sibling);
     match is_handed_over && !DELIVERED.contains(&reason) {
         true => MessageReason::FlowGone.status(),
         false => env.status(reason, to),

@@ -60,7 +60,7 @@ impl SiblingPlan {
         let mut sender: OtherEntries = SmallVec::new();
         sender.push(own);
         match &request.handed {
-            Some(handed) => sender.extend(handed.also.iter().copied()),
+            Some(handed) => sender.extend(handed.also(env.routing())),
             None => sender.extend(other_entries(request.inbound.origin, request.inbound.leg)),
         }
         let is_own = maker == Some(env.tokens.own_node().node());
