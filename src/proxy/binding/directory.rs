@@ -1,8 +1,8 @@
 //! The directory of one shard: which connection holds each binding that the shard is asked for.
 //!
 //! It does what shards ask of it and returns what they must learn; who may ask was decided before. Everything that it
-//! keeps is bounded, for each user and in all, and what is without a connection yields to what has one. What has ended is
-//! found without a search: each binding stands in a list of the minute in which it may end.
+//! keeps is bounded, for each user and in all, and what is without a connection yields to what has one.
+use super::ends::{BindingPlaces, Ends, Listed};
 use super::id::{BindingId, Owner};
 use super::messages::{Asker, Holding, Unregistered};
 use super::waiters::{Waiter, Waiters};
@@ -10,19 +10,15 @@ use crate::proxy::fast_map::FastMap;
 use crate::proxy::link_id::LinkId;
 use crate::reason::MessageReason;
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 /// How long a client that has lost its connection is waited for, and at the start of the daemon one that has not
 /// come back yet. Phones that notice it are back within six seconds; no request waits for longer than 32.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
-/// What ends is looked for in steps of this.
-const MINUTE: u32 = 60;
 /// The most bindings that one step looks at, so that many that end together hold up no message.
 const STEP: usize = 512;
-/// How many entries of the lists may stand for nothing before they are made anew, beside as many as there are bindings.
-const STALE: usize = 64;
 
 /// Where a binding is. Times are seconds since the directory began, which half the memory holds.
 struct BindingEntry {
@@ -38,8 +34,17 @@ struct BindingEntry {
     until: u32,
     /// Since when it is without a connection, and one: no second is zero.
     lost: Option<NonZeroU32>,
-    /// The minute in whose list it stands.
-    listed: u32,
+    /// In which list of [`Ends`] it stands.
+    listed: Listed,
+}
+
+impl BindingPlaces for FastMap<BindingId, BindingEntry> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+    fn listed(&mut self, id: BindingId) -> Option<&mut Listed> {
+        self.get_mut(&id).map(|entry| &mut entry.listed)
+    }
 }
 
 /// The answer to a look.
@@ -81,10 +86,8 @@ pub(crate) struct Room {
 pub(crate) struct Directory {
     began: Instant,
     entries: FastMap<BindingId, BindingEntry>,
-    /// Which bindings may end in each minute.
-    ends: BTreeMap<u32, Vec<BindingId>>,
-    /// How many entries those lists have, whatever they still stand for.
-    listed: usize,
+    /// When each may end.
+    ends: Ends,
     /// The bindings of each address of record.
     by_owner: BTreeSet<(Owner, BindingId)>,
     /// Those without a connection, the longest first.
@@ -97,8 +100,7 @@ impl Directory {
         Self {
             began: now,
             entries: FastMap::default(),
-            ends: BTreeMap::new(),
-            listed: 0,
+            ends: Ends::default(),
             by_owner: BTreeSet::new(),
             lost: BTreeSet::new(),
             waiters: Waiters::default(),
@@ -160,7 +162,7 @@ impl Directory {
                 owner: holding.owner,
                 until,
                 lost: None,
-                listed: u32::MAX,
+                listed: Listed::NOWHERE,
             };
             self.entries.insert(holding.id, entry);
             self.by_owner.insert((holding.owner, holding.id));
@@ -242,7 +244,7 @@ impl Directory {
         if let Some(lost) = entry.lost {
             self.lost.remove(&(lost, id));
         }
-        self.relist();
+        self.ends.tidy(&mut self.entries);
     }
 
     /// The connection that holds it is closed; `grace` is how long it is kept without one.
@@ -315,24 +317,16 @@ impl Directory {
     pub(crate) fn forget(&mut self, now: Instant, mut ended: impl FnMut(BindingId, LinkId)) {
         self.waiters.forget(now);
         let seconds = self.seconds(now);
-        let mut looked = 0;
-        while let Some(mut minute) = self.ends.first_entry() {
-            let at = *minute.key();
-            if (at + 1) * MINUTE > seconds || looked >= STEP {
+        for _ in 0..STEP {
+            let Some((id, at)) = self.ends.due(seconds) else {
                 return;
-            }
-            let Some(id) = minute.get_mut().pop() else {
-                minute.remove();
-                continue;
             };
-            looked += 1;
-            self.listed -= 1;
             // One that stands in an earlier list as well, or has come back there, is left to that.
             let Some(entry) = self.entries.get_mut(&id).filter(|e| e.listed == at) else {
                 continue;
             };
             if entry.until > seconds {
-                entry.listed = u32::MAX;
+                entry.listed = Listed::NOWHERE;
                 let until = entry.until;
                 self.list(id, until);
                 continue;
@@ -346,38 +340,18 @@ impl Directory {
 
     /// When [`Self::forget`] has something to do.
     pub(crate) fn next(&self) -> Option<Instant> {
-        let minute = self.ends.keys().next();
-        let end = minute.map(|at| self.began + Duration::from_secs(u64::from((at + 1) * MINUTE)));
+        let end = self.ends.next().map(|seconds| self.instant(seconds));
         match (end, self.waiters.next()) {
             (Some(end), Some(wait)) => Some(end.min(wait)),
             (end, wait) => end.or(wait),
         }
     }
 
-    /// Enters it in the list of the minute in which it ends, unless it stands in an earlier one, which looks again.
+    /// Enters it in the list of the minute in which it ends.
     fn list(&mut self, id: BindingId, until: u32) {
-        let minute = until / MINUTE;
-        if let Some(entry) = self.entries.get_mut(&id)
-            && entry.listed > minute
-        {
-            entry.listed = minute;
-            self.ends.entry(minute).or_default().push(id);
-            self.listed += 1;
-            self.relist();
-        }
-    }
-
-    /// Makes the lists anew once most of what stands there stands for nothing: what ends early, or is granted for
-    /// longer and shorter in turn, leaves an entry behind. That takes as many changes as there are bindings.
-    fn relist(&mut self) {
-        if self.listed <= 2 * self.entries.len() + STALE {
-            return;
-        }
-        // Each once, in the list that it looks at: an entry elsewhere would be passed over there.
-        self.ends.clear();
-        self.listed = self.entries.len();
-        for (id, entry) in &self.entries {
-            self.ends.entry(entry.listed).or_default().push(*id);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            self.ends.enter(id, until, &mut entry.listed);
+            self.ends.tidy(&mut self.entries);
         }
     }
 
@@ -636,13 +610,12 @@ mod tests {
             if round % 3 == 0 {
                 d.end(one.id, one.link);
             }
-            let listed: usize = d.ends.values().map(Vec::len).sum();
-            assert_eq!(listed, d.listed);
-            assert!(listed <= 2 * d.len() + STALE, "{listed}");
+            let listed = d.ends.count();
+            assert!(listed <= 3 * d.len() + 128, "{listed}");
         }
         let mut ended = 0;
         d.forget(t0 + 2_000 * SECOND, |_, _| ended += 1);
-        assert_eq!((ended, d.len(), d.listed), (100, 0, 0));
+        assert_eq!((ended, d.len(), d.ends.count()), (100, 0, 0));
     }
 
     #[test]

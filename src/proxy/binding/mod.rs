@@ -5,6 +5,7 @@
 //! which shard's directory (`directory`) has it; shards tell each other what changes (`messages`). Clients without a
 //! registration have legs of their own, which move with the dialog (`moved`).
 mod directory;
+mod ends;
 mod following;
 mod former;
 mod held;
